@@ -1,0 +1,134 @@
+#include "base/spec.hpp"
+
+#include <charconv>
+#include <cmath>
+
+namespace starling {
+
+namespace {
+
+template <class Number>
+bool parse_number(std::string_view text, Number& out) {
+    const auto* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, out);
+    return error == std::errc{} && rest == end;
+}
+
+Fault bad_value(
+    const Spec& spec, std::string_view key, std::string_view value, const std::string& allowed
+) {
+    return fail(
+        FaultCode::Usage,
+        "'" + spec.name + "': " + std::string(key) + "=" + std::string(value) +
+            " is not allowed; give " + allowed
+    );
+}
+
+std::string shortest(double value) {
+    char buffer[32];
+    const auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value);
+    return error == std::errc{} ? std::string(buffer, end) : std::string("?");
+}
+
+}  // namespace
+
+Result<Spec> Spec::parse(std::string_view text) {
+    Spec spec;
+    const auto question = text.find('?');
+    const auto head = text.substr(0, question);
+    const auto colon = head.find(':');
+    spec.name = std::string(head.substr(0, colon));
+    if (colon != std::string_view::npos) spec.path = std::string(head.substr(colon + 1));
+    if (spec.name.empty()) {
+        return fail(
+            FaultCode::Usage,
+            "'" + std::string(text) + "' names nothing; write name?key=value&key=value"
+        );
+    }
+    if (question == std::string_view::npos) return spec;
+    auto rest = text.substr(question + 1);
+    while (!rest.empty()) {
+        const auto ampersand = rest.find('&');
+        const auto item = rest.substr(0, ampersand);
+        rest =
+            ampersand == std::string_view::npos ? std::string_view{} : rest.substr(ampersand + 1);
+        const auto equals = item.find('=');
+        if (equals == std::string_view::npos || equals == 0) {
+            return fail(
+                FaultCode::Usage,
+                "'" + std::string(text) + "': option '" + std::string(item) + "' wants key=value"
+            );
+        }
+        const auto [place, added] = spec.options.emplace(
+            std::string(item.substr(0, equals)), std::string(item.substr(equals + 1))
+        );
+        if (!added) {
+            return fail(
+                FaultCode::Usage, "'" + std::string(text) + "': " + place->first + " is given twice"
+            );
+        }
+    }
+    return spec;
+}
+
+std::string Spec::to_string() const {
+    std::string text = name;
+    if (!path.empty()) text += ":" + path;
+    char separator = '?';
+    for (const auto& [key, value] : options) {
+        text += separator + key + "=" + value;
+        separator = '&';
+    }
+    return text;
+}
+
+Result<std::int64_t> Spec::integer(
+    std::string_view key, std::int64_t fallback, std::int64_t low, std::int64_t high
+) const {
+    const auto found = options.find(key);
+    if (found == options.end()) return fallback;
+    std::int64_t value = 0;
+    if (!parse_number(found->second, value) || value < low || value > high) {
+        return bad_value(
+            *this,
+            key,
+            found->second,
+            "a whole number from " + std::to_string(low) + " to " + std::to_string(high)
+        );
+    }
+    return value;
+}
+
+Result<double> Spec::real(std::string_view key, double fallback, double low, double high) const {
+    const auto found = options.find(key);
+    if (found == options.end()) return fallback;
+    double value = 0.0;
+    if (!parse_number(found->second, value) || !std::isfinite(value) || value < low ||
+        value > high) {
+        return bad_value(
+            *this, key, found->second, "a number from " + shortest(low) + " to " + shortest(high)
+        );
+    }
+    return value;
+}
+
+std::string Spec::text(std::string_view key, std::string_view fallback) const {
+    const auto found = options.find(key);
+    return found == options.end() ? std::string(fallback) : found->second;
+}
+
+Result<void> Spec::only(std::string_view known) const {
+    for (const auto& [key, value] : options) {
+        const std::string padded = "," + std::string(known) + ",";
+        if (padded.find("," + key + ",") == std::string::npos) {
+            return fail(
+                FaultCode::Usage,
+                "'" + name + "' has no option '" + key + "'; it takes " +
+                    (known.empty() ? std::string("none") : std::string(known))
+            );
+        }
+    }
+    return {};
+}
+
+}  // namespace starling

@@ -1,0 +1,94 @@
+#pragma once
+
+// What a trainer needs from compute: one compiled training step and one compiled evaluation of a
+// named model over a parameter store. Behind it: graph, gradient transformation, plan.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "compute/parameter_store.hpp"
+#include "compute/schedule.hpp"
+
+namespace starling::compute {
+
+/// The problem that a model is built for.
+struct Task {
+    std::vector<std::int64_t> sample_shape;  ///< C, H, W
+    std::int64_t classes = 0;
+};
+
+/// Lists the models with one line each: spec syntax and what it builds. For --help and errors.
+[[nodiscard]] std::string model_catalogue();
+
+/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task.
+/// Errors    Usage (unknown model or option, listing what exists), BadValue
+[[nodiscard]] Result<ParameterLayout> model_layout(std::string_view spec, const Task& task);
+
+struct EngineOptions {
+    std::string model;
+    Task task;
+    std::int64_t batch = 64;
+    std::int64_t eval_batch = 256;
+    int threads = 1;
+    OptimizerSpec optimizer;
+};
+
+struct StepResult {
+    float loss = 0.0F;  ///< mean over the batch
+    std::uint32_t correct = 0;
+    bool interrupted = false;  ///< stopped between operators; nothing was updated
+};
+
+struct EvalResult {
+    double loss_sum = 0.0;
+    std::uint64_t correct = 0;
+    std::uint64_t samples = 0;
+
+    [[nodiscard]] double accuracy() const {
+        return samples == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(samples);
+    }
+
+    [[nodiscard]] double loss() const {
+        return samples == 0 ? 0.0 : loss_sum / static_cast<double>(samples);
+    }
+};
+
+/// Thread    compute
+class Engine {
+public:
+    /// Compiles the plans. `store` outlives the engine and has the layout that model_layout gives.
+    /// Errors    Usage, BadValue, Unsupported, Io (a library refused; its message is included)
+    [[nodiscard]] static Result<std::unique_ptr<Engine>> create(
+        const EngineOptions& options, ParameterStore& store
+    );
+
+    virtual ~Engine() = default;
+
+    /// Runs forward, loss, backward and the optimizer with this learning rate.
+    /// Shapes    values N * sample elements f32 (N = batch), labels N in [0, classes)
+    virtual StepResult step(
+        std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
+    ) = 0;
+
+    /// Evaluates up to eval_batch samples on the parameters as they are now.
+    virtual EvalResult evaluate(
+        std::span<const float> values, std::span<const std::int32_t> labels
+    ) = 0;
+
+    /// Asks a running step to stop at the next operator. Thread any.
+    virtual void interrupt() = 0;
+
+    [[nodiscard]] virtual std::span<const float> optimizer_state() const = 0;
+    virtual void restore_optimizer_state(std::span<const float> state) = 0;
+};
+
+/// One line for logs: oneDNN's version and instruction set, OpenMP and OpenBLAS threads.
+[[nodiscard]] std::string runtime_description();
+
+}  // namespace starling::compute

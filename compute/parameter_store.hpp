@@ -1,0 +1,132 @@
+#pragma once
+
+// The one thing that training and averaging share: a flat fp32 arena, cut into chunks of 64 Ki
+// floats, each with its own lock and version. Nobody stops the world or copies the whole model:
+// the optimizer updates chunk by chunk, an exchange reads a chunk and adds a delta to a chunk, and
+// the plan packs weights at the start of a step while it holds all chunk locks of one tensor.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "base/rng.hpp"
+
+namespace starling::compute {
+
+/// Floats per chunk, and so 256 KiB per payload frame.
+inline constexpr std::size_t kChunkElements = std::size_t{64} * 1024;
+
+/// How a parameter starts. Bounds follow PyTorch's defaults: Kaiming uniform with a = sqrt(5) is
+/// uniform in +-1/sqrt(fan_in) for weights and biases alike.
+enum class Init : std::uint8_t { Zero, One, UniformFanIn };
+
+/// One named tensor of the arena.
+struct ParameterInfo {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    bool buffer = false;  ///< an averaged buffer (batch-norm statistics), kept in chunks of its own
+    Init init = Init::Zero;
+    std::int64_t fan_in = 1;
+    std::size_t offset = 0;    ///< in floats, filled in by ParameterLayout
+    std::size_t elements = 0;  ///< product of shape, filled in by ParameterLayout
+};
+
+struct ChunkInfo {
+    std::size_t offset = 0;  ///< in floats
+    std::size_t elements = 0;
+    bool buffer = false;
+};
+
+/// Names, shapes, order and chunks of all parameters: fixed by the model, equal on every peer.
+class ParameterLayout {
+public:
+    ParameterLayout() = default;
+
+    /// Places the tensors one after the other, buffers last, and cuts chunks.
+    explicit ParameterLayout(std::vector<ParameterInfo> parameters);
+
+    [[nodiscard]] const std::vector<ParameterInfo>& parameters() const { return parameters_; }
+
+    [[nodiscard]] const std::vector<ChunkInfo>& chunks() const { return chunks_; }
+
+    [[nodiscard]] std::size_t elements() const { return elements_; }
+
+    /// Returns the bytes whose SHA-256 is the layout hash: names, shapes, flags, chunk size.
+    [[nodiscard]] Bytes canonical_bytes() const;
+
+private:
+    std::vector<ParameterInfo> parameters_;
+    std::vector<ChunkInfo> chunks_;
+    std::size_t elements_ = 0;
+};
+
+/// Thread    any, through the chunk locks; `try_*` never blocks and is for the network thread
+class ParameterStore {
+public:
+    explicit ParameterStore(ParameterLayout layout);
+
+    [[nodiscard]] const ParameterLayout& layout() const { return layout_; }
+
+    /// Draws every parameter anew as its Init says; the same seed gives the same parameters.
+    void initialize(Rng rng);
+
+    /// Copies one chunk out as raw floats; false when it is locked now. Requires out.size() == 4 *
+    /// elements of the chunk, as for all four calls.
+    [[nodiscard]] bool try_read(std::size_t chunk, std::span<std::byte> out);
+    /// chunk += delta (raw floats); buffers are clamped to their valid range; raises the version.
+    [[nodiscard]] bool try_add(std::size_t chunk, ByteView delta);
+
+    /// Blocking twins for checkpoints and state transfer.
+    void read(std::size_t chunk, std::span<float> out);
+    void write(std::size_t chunk, std::span<const float> values);
+
+    /// Calls update(span of the chunk's floats) under its lock and raises its version.
+    template <class Update>
+    void update(std::size_t chunk, Update&& update) {
+        const std::scoped_lock lock(locks_[chunk]);
+        update(chunk_span(chunk));
+        versions_[chunk].fetch_add(1, std::memory_order_relaxed);
+    }
+
+    /// Calls visit(span of the tensor's floats) while holding the locks of all its chunks, taken in
+    /// ascending order.
+    template <class Visit>
+    void read_tensor(const ParameterInfo& parameter, Visit&& visit) {
+        const std::size_t first = chunk_of(parameter.offset);
+        const std::size_t last = chunk_of(parameter.offset + parameter.elements - 1);
+        for (std::size_t c = first; c <= last; ++c) locks_[c].lock();
+        visit(std::span<const float>(arena_.get() + parameter.offset, parameter.elements));
+        for (std::size_t c = first; c <= last; ++c) locks_[c].unlock();
+    }
+
+    [[nodiscard]] std::uint64_t version(std::size_t chunk) const {
+        return versions_[chunk].load(std::memory_order_relaxed);
+    }
+
+    /// Returns the chunk that holds the float at `offset`.
+    [[nodiscard]] std::size_t chunk_of(std::size_t offset) const;
+
+private:
+    struct Free {
+        void operator()(float* p) const;
+    };
+
+    [[nodiscard]] std::span<float> chunk_span(std::size_t chunk) {
+        const auto& info = layout_.chunks()[chunk];
+        return {arena_.get() + info.offset, info.elements};
+    }
+
+    ParameterLayout layout_;
+    std::unique_ptr<float[], Free> arena_;  ///< 64-byte aligned
+    std::unique_ptr<std::mutex[]> locks_;
+    std::unique_ptr<std::atomic<std::uint64_t>[]> versions_;
+};
+
+}  // namespace starling::compute

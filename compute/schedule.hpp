@@ -1,0 +1,39 @@
+#pragma once
+
+// Optimizer and learning-rate settings as they stand in the swarm descriptor.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace starling::compute {
+
+enum class ScheduleKind : std::uint8_t { Constant, Step, Cosine };
+
+struct OptimizerSpec {
+    std::string name = "sgd";
+    double learning_rate = 0.05;
+    double momentum = 0.9;
+    bool nesterov = false;
+    double weight_decay = 0.0;
+    ScheduleKind schedule = ScheduleKind::Constant;
+    std::uint64_t warmup = 0;      ///< steps of linear warm-up from 0
+    std::uint64_t total = 0;       ///< steps until cosine reaches `floor` times the base rate
+    std::uint64_t step_every = 0;  ///< steps between drops of a Step schedule
+    double gamma = 0.1;            ///< factor of each drop
+    double floor = 0.0;
+
+    /// Parses `sgd?lr=0.05&momentum=0.9&schedule=cosine&total=4000&warmup=100`.
+    /// Errors    Usage, naming the key and what is allowed
+    [[nodiscard]] static Result<OptimizerSpec> parse(std::string_view text);
+
+    /// Returns the spec in the syntax that parse() takes, with every value.
+    [[nodiscard]] std::string to_string() const;
+};
+
+/// Returns the learning rate of a step (0 is the first).
+[[nodiscard]] double learning_rate_at(const OptimizerSpec& spec, std::uint64_t step);
+
+}  // namespace starling::compute

@@ -1,0 +1,53 @@
+#pragma once
+
+// What a swarm trains on: content-addressed shards of samples and the facts needed to use them. The
+// founder builds a manifest from files; it travels inside the swarm descriptor and never changes.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+namespace starling::data {
+
+/// SHA-256, handed in: OpenSSL lives in peer/ alone.
+using HashFunction = std::array<std::uint8_t, 32> (*)(ByteView);
+
+enum class Split : std::uint8_t { Train = 0, Test = 1 };
+
+/// Limits for manifests from strangers.
+inline constexpr std::size_t kShardsMax = std::size_t{1} << 16U;
+inline constexpr std::size_t kShardBytesMax = std::size_t{16} << 20U;
+inline constexpr std::size_t kSampleBytesMax = std::size_t{4} << 20U;
+
+struct ShardInfo {
+    ShardId id;  ///< SHA-256 of the shard's bytes
+    Split split = Split::Train;
+    std::uint32_t samples = 0;
+    std::uint32_t bytes = 0;
+};
+
+struct Manifest {
+    std::string name;                  ///< for people: "idx:/usr/share/datasets/fashion-mnist"
+    std::vector<std::uint32_t> shape;  ///< of one sample: C, H, W
+    std::uint32_t classes = 0;
+    float mean = 0.0F;    ///< of the training values scaled to [0, 1]
+    float stddev = 1.0F;  ///< likewise; the batcher feeds (value / 255 - mean) / stddev
+    std::vector<ShardInfo> shards;
+
+    [[nodiscard]] std::uint64_t samples(Split split) const;
+    [[nodiscard]] std::size_t sample_elements() const;  ///< product of shape
+};
+
+/// Encodes a manifest (cereal, portable binary).
+[[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
+
+/// Errors    Truncated, BadFormat, Oversized, BadValue (zero samples, shape or class count out of
+///           range, shard bytes that do not fit samples and shape); counts are checked before any
+///           allocation
+[[nodiscard]] Result<Manifest> decode_manifest(ByteView bytes);
+
+}  // namespace starling::data

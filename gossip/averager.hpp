@@ -1,0 +1,160 @@
+#pragma once
+
+// The front door of averaging: pairwise exchanges as a machine without I/O.
+//
+// An exchange: A picks a random live partner B and sends Open; B answers Accept or Busy. Chunk by
+// chunk, in a bounded window, A sends the encoding of its chunk x, B answers with the encoding of
+// its own y, and both add a * (decoded other - decoded own) to whatever their chunk holds by then.
+// So local steps in between are kept, and the sum over both peers is kept exactly. A closes with
+// Commit. At most one exchange is in flight as initiator and one as responder; requests of a pair
+// that cross collapse into one (the lower id initiates). Every exchange ends by Commit, Busy, abort
+// or deadline.
+//
+// Use: call one handle_*, peer_* or command, then drain poll_transmit, poll_event, then arm one
+// timer at poll_timeout. `now` never decreases.
+//
+// Source: AD-PSGD (Lian et al. 2018, Alg. 1) in the delta form; docs/PROTOCOL.md has the bytes.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "base/rng.hpp"
+#include "gossip/parameter_vector.hpp"
+
+namespace starling::gossip {
+
+enum class Encoding : std::uint8_t {
+    F32 = 0,      ///< the floats themselves
+    Exact64 = 1,  ///< 64-bit integers; simulations only
+};
+
+struct AveragerConfig {
+    Encoding encoding = Encoding::F32;
+    /// Share of the difference that each side adds, in (0, 1/2]; both sides use the initiator's
+    /// offer if it is no larger than their own, else they refuse.
+    double coefficient = 0.5;
+    /// Unacknowledged payload bytes in flight as initiator.
+    std::size_t window_bytes = std::size_t{4} << 20U;
+    /// Deadline = base + bytes of both directions / measured rate * slack.
+    Duration deadline_base = std::chrono::seconds(2);
+    double deadline_slack = 4.0;
+    /// Assumed rate before anything was measured, bytes per second.
+    double initial_rate = 4e6;
+    /// A chunk that the trainer has locked is tried again after this long.
+    Duration retry_locked = std::chrono::microseconds(500);
+
+    /// Errors    Usage, naming the parameter, its value and its range
+    [[nodiscard]] Result<void> validate() const;
+};
+
+/// One frame for a partner, in order per partner. At most 256 KiB plus a small header.
+struct Outgoing {
+    PeerId to;
+    Bytes frame;
+};
+
+enum class Outcome : std::uint8_t {
+    Committed,     ///< both sides applied every chunk
+    Busy,          ///< the partner serves somebody else
+    Collapsed,     ///< our request crossed the partner's; theirs goes on
+    Refused,       ///< layout, encoding or coefficient do not fit
+    TimedOut,      ///< the deadline passed
+    Disconnected,  ///< the stream broke, or membership says that the partner is gone
+    Violated,      ///< the partner broke the protocol
+};
+
+[[nodiscard]] std::string_view to_string(Outcome outcome);
+
+struct ExchangeEvent {
+    ExchangeId id;
+    PeerId partner;
+    bool initiator = false;
+    Outcome outcome = Outcome::Committed;
+    std::size_t chunks_applied = 0;
+    /// Chunks that we applied and of which we do not know that the partner did.
+    std::size_t chunks_half_applied = 0;
+    /// ||x - y|| / ||x|| over all parameter chunks before mixing; valid for Committed.
+    double relative_distance = 0.0;
+    std::uint64_t bytes = 0;  ///< payload bytes of both directions
+    Duration duration{};
+};
+
+struct AveragerCounters {
+    std::uint64_t started = 0;  ///< as initiator
+    std::uint64_t committed = 0;
+    std::uint64_t busy = 0;
+    std::uint64_t collapsed = 0;
+    std::uint64_t aborted = 0;
+    std::uint64_t half_applied_chunks = 0;  ///< the ledger of A2
+    std::uint64_t malformed = 0;
+    std::uint64_t payload_bytes = 0;
+    std::uint64_t refused_values = 0;  ///< payloads with a NaN or an infinity: never applied
+};
+
+class Averager {
+public:
+    /// Requires  config validates; `parameters` outlives the averager
+    Averager(
+        const AveragerConfig& config,
+        const PeerId& self,
+        const LayoutHash& layout,
+        ParameterVector& parameters,
+        Rng rng,
+        Instant now
+    );
+    ~Averager();
+    Averager(Averager&&) noexcept;
+    Averager& operator=(Averager&&) noexcept;
+    Averager(const Averager&) = delete;
+    Averager& operator=(const Averager&) = delete;
+
+    // From outside. Bad frames end the exchange they belong to; they never throw.
+
+    /// Errors    BadFormat, Truncated, Oversized, BadVersion: the driver should close the stream
+    [[nodiscard]] Result<void> handle_frame(Instant now, const PeerId& from, ByteView frame);
+    void handle_timeout(Instant now);
+    /// The stream to `peer` broke: frames in flight are lost. Not a judgement about the peer.
+    void handle_disconnect(Instant now, const PeerId& peer);
+    void peer_up(Instant now, const PeerId& peer);
+    void peer_down(Instant now, const PeerId& peer);
+
+    // Commands.
+
+    /// Opens an exchange with a random live partner. False when one is in flight already or nobody
+    /// is there; then nothing happened.
+    bool begin_exchange(Instant now);
+
+    /// Whether we answer Open from others with Accept. A peer whose parameters are not yet loaded
+    /// answers Busy. Initially true.
+    void set_accepting(bool accepting);
+
+    // To outside: drain after every call above.
+
+    [[nodiscard]] std::optional<Outgoing> poll_transmit();
+    [[nodiscard]] std::optional<ExchangeEvent> poll_event();
+    [[nodiscard]] std::optional<Instant> poll_timeout() const;
+
+    /// Takes back a frame's memory after it was sent, for reuse.
+    void recycle(Bytes frame);
+
+    // What we know.
+
+    [[nodiscard]] bool initiating() const;
+    [[nodiscard]] bool responding() const;
+    [[nodiscard]] std::size_t partner_count() const;
+    /// Running mean of relative_distance over the last partners (decay 1/4 an exchange); 0 at
+    /// first.
+    [[nodiscard]] double spread() const;
+    [[nodiscard]] const AveragerCounters& counters() const;
+
+private:
+    class Machine;
+    std::unique_ptr<Machine> machine_;
+};
+
+}  // namespace starling::gossip

@@ -1,0 +1,151 @@
+#pragma once
+
+// The front door of membership: SWIM as a machine without I/O. No socket, clock, thread, file or
+// global; time and randomness come in as arguments, so the Asio driver (peer/membership_driver) and
+// the virtual network (peer/virtual) run the very same code.
+//
+// Use: call one handle_* or command, then drain poll_transmit, poll_stream, poll_event until empty,
+// then arm one timer at poll_timeout. `now` never decreases.
+//
+// Source: Das, Gupta, Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group
+// Membership Protocol", DSN 2002; and memberlist's practice where the paper is silent.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/endpoint.hpp"
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "base/rng.hpp"
+#include "membership/config.hpp"
+
+namespace starling::membership {
+
+enum class MemberState : std::uint8_t { Alive = 0, Suspect = 1, Failed = 2, Left = 3 };
+
+/// What the table knows about one member.
+struct Member {
+    PeerId id;
+    Endpoint address;  ///< where it says that it listens, UDP and TCP alike
+    Incarnation incarnation;
+    MemberState state = MemberState::Alive;
+    Instant since;  ///< when `state` last changed, by our clock
+};
+
+/// One datagram to send. `bytes` never exceeds kDatagramMax.
+struct Datagram {
+    Endpoint to;
+    Bytes bytes;
+};
+
+/// Asks the driver to run one push/pull over a stream: send `push_pull_pages()`, pass what comes
+/// back to `handle_push_pull`. The driver need not report failures: the next interval tries again.
+struct StreamRequest {
+    PeerId peer;
+    Endpoint to;
+};
+
+enum class EventKind : std::uint8_t {
+    Up,         ///< a member is new, or is back after it had failed or left
+    Suspected,  ///< it did not answer; it may still refute
+    Refuted,    ///< a suspect showed that it lives
+    Failed,     ///< declared failed
+    Left,       ///< said goodbye
+    Moved,      ///< alive at another address
+    Record,     ///< its progress record is newer
+};
+
+struct Event {
+    EventKind kind = EventKind::Up;
+    PeerId id;
+};
+
+/// Things that must never be silent; all are exposed as metrics.
+struct SwimCounters {
+    std::uint64_t datagrams_sent = 0;
+    std::uint64_t datagrams_received = 0;
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_received = 0;
+    std::uint64_t malformed = 0;  ///< did not parse; never answered
+    std::uint64_t foreign = 0;    ///< another swarm's tag
+    std::uint64_t probes = 0;
+    std::uint64_t probes_failed = 0;  ///< neither direct nor indirect answer
+    std::uint64_t refutations = 0;    ///< we had to contradict news of our own failure
+};
+
+class Swim {
+public:
+    struct Self {
+        PeerId id;
+        Endpoint address;         ///< what others should dial
+        std::uint64_t epoch = 1;  ///< boot epoch: larger than at any earlier start of this identity
+    };
+
+    /// Requires  a config that validates; `now` is the first of the non-decreasing instants
+    Swim(const SwimConfig& config, const Self& self, Rng rng, Instant now);
+    ~Swim();
+    Swim(Swim&&) noexcept;
+    Swim& operator=(Swim&&) noexcept;
+    Swim(const Swim&) = delete;
+    Swim& operator=(const Swim&) = delete;
+
+    // From outside. Bad bytes are counted and dropped; they never throw and are never answered.
+
+    void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
+    void handle_timeout(Instant now);
+
+    /// Merges one page of another member's table.
+    /// Errors    Truncated, BadFormat, Oversized, SwarmMismatch; the page was dropped whole
+    [[nodiscard]] Result<void> handle_push_pull(Instant now, ByteView page);
+
+    /// Counts a refused local send as a missed probe, as if the datagram had vanished.
+    void handle_send_error(Instant now, const Endpoint& to);
+
+    // Commands.
+
+    /// Announces our departure; keep polling and sending for a few gossip ticks afterwards.
+    void leave(Instant now);
+
+    /// Replaces our progress record (at most kRecordMax bytes, CHECKed) and spreads it. Records are
+    /// last-writer-wins by their owner's (epoch, version) and never touch incarnations.
+    void set_record(Instant now, ByteView record);
+
+    // To outside: drain after every call above.
+
+    [[nodiscard]] std::optional<Datagram> poll_transmit();
+    [[nodiscard]] std::optional<StreamRequest> poll_stream();
+    [[nodiscard]] std::optional<Event> poll_event();
+    [[nodiscard]] std::optional<Instant> poll_timeout() const;
+
+    // What we know. References hold until the next call that takes `now`.
+
+    /// Our whole table (ourselves included) and all records as pages of at most kPageMax.
+    [[nodiscard]] std::vector<Bytes> push_pull_pages(Instant now) const;
+
+    /// All members that are not forgotten, ourselves included, in order of id.
+    [[nodiscard]] const std::vector<Member>& members() const;
+
+    [[nodiscard]] const Member* find(const PeerId& id) const;
+
+    /// The newest record of a peer, empty when none is known. Records outlive their peer's
+    /// tombstone (bounded: the oldest of gone peers are dropped above 4,096).
+    [[nodiscard]] ByteView record(const PeerId& id) const;
+
+    /// All peers that ever published a record we still keep.
+    [[nodiscard]] std::vector<PeerId> recorded_peers() const;
+
+    [[nodiscard]] std::size_t alive_count() const;  ///< alive or suspect, ourselves included
+    [[nodiscard]] const SwimCounters& counters() const;
+    [[nodiscard]] const PeerId& self() const;
+    [[nodiscard]] Incarnation incarnation() const;  ///< ours
+
+private:
+    class Machine;
+    std::unique_ptr<Machine> machine_;
+};
+
+}  // namespace starling::membership
