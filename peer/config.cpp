@@ -1,0 +1,88 @@
+#include "peer/config.hpp"
+
+#include <charconv>
+#include <thread>
+
+#include "base/spec.hpp"
+#include "compute/schedule.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+Fault usage(std::string message) {
+    return fail(FaultCode::Usage, std::move(message));
+}
+
+Result<void> validate_training(const PeerConfig& config) {
+    if (config.batch < 1 || config.batch > 65536) return usage("--batch: give 1 to 65536");
+    if (config.mix_every < 1) return usage("--mix-every: give at least 1 step");
+    if (config.mix != "pairwise" && config.mix != "none") {
+        return usage("--mix " + config.mix + ": this release has pairwise and none");
+    }
+    if (config.encoding != "f32") {
+        return usage("--encoding " + config.encoding + ": this release has f32");
+    }
+    if (config.precision != "f32" && config.precision != "auto") {
+        return usage("--precision " + config.precision + ": this release has f32");
+    }
+    if (config.device != "cpu")
+        return usage("--device " + config.device + ": this release has cpu");
+    if (config.settle <= 0 || config.settle >= 1)
+        return usage("--settle: give a number between 0 and 1");
+    if (config.threads < 0 || config.threads > 4096) return usage("--threads: give 1 to 4096");
+    const auto optimizer = compute::OptimizerSpec::parse(config.optimizer);
+    if (optimizer.has_error()) return optimizer.error();
+    const auto until = Until::parse(config.until);
+    if (until.has_error()) return until.error();
+    return {};
+}
+
+}  // namespace
+
+Result<void> validate(const PeerConfig& config) {
+    const bool founds = config.join.empty();
+    if (config.membership_only && !config.dataset.empty()) {
+        return usage("--membership-only trains nothing: leave --dataset out");
+    }
+    if (founds && !config.membership_only && config.dataset.empty() && config.state.empty()) {
+        return usage(
+            "nothing to train on: give --dataset SPEC to found a swarm, or --join HOST:PORT to "
+            "join one"
+        );
+    }
+    return validate_training(config);
+}
+
+Result<void> check_exposure(const Endpoint& listen, bool insecure) {
+    if (insecure || listen.is_loopback()) return {};
+    std::error_code mine_error;
+    std::error_code init_error;
+    const auto mine = std::filesystem::read_symlink("/proc/self/ns/net", mine_error);
+    const auto init = std::filesystem::read_symlink("/proc/1/ns/net", init_error);
+    if (!mine_error && !init_error && mine != init) return {};
+    return fail(
+        FaultCode::Refused,
+        "refusing to listen on " + listen.to_string() +
+            ": this release does not encrypt; listen on 127.0.0.1, use a network namespace, or add "
+            "--insecure on a network that you trust"
+    );
+}
+
+Result<Duration> parse_duration(std::string_view text) {
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+    double seconds = -1;
+    if (unit == "ms") seconds = number / 1000;
+    if (unit == "s") seconds = number;
+    if (unit == "m") seconds = number * 60;
+    if (unit == "h") seconds = number * 3600;
+    if (error != std::errc{} || seconds <= 0 || seconds > 1e8) {
+        return usage("'" + std::string(text) + "' is not a duration; write 500ms, 90s, 5m or 2h");
+    }
+    return from_seconds(seconds);
+}
+
+}  // namespace starling::peer

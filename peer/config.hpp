@@ -1,0 +1,57 @@
+#pragma once
+
+// One peer's configuration, after flags and file, before anything starts.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/endpoint.hpp"
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "peer/descriptor.hpp"
+
+namespace starling::peer {
+
+struct PeerConfig {
+    std::filesystem::path state;  ///< empty: an identity for this run only, nothing is kept
+    std::string listen = "127.0.0.1:0";
+    std::string advertise;  ///< empty: the listening address
+    std::string http = "127.0.0.1:0";
+    std::vector<std::string> join;
+    std::string dataset;
+    std::string model = "cnn";
+    std::string optimizer = "sgd";
+    std::uint32_t batch = 64;
+    std::string mix = "pairwise";
+    std::uint32_t mix_every = 8;
+    std::string encoding = "f32";
+    std::string until;
+    std::string precision = "f32";
+    std::string device = "cpu";
+    int threads = 0;  ///< 0: all cores
+    std::uint64_t seed = 0;
+    bool seed_given = false;
+    double settle = 1e-3;
+    Duration run_for{};  ///< zero: no limit
+    bool insecure = false;
+    bool membership_only = false;
+    bool json = false;
+};
+
+/// Checks everything that can be checked without touching the world.
+/// Errors    Usage, one line: what, where, what to do
+[[nodiscard]] Result<void> validate(const PeerConfig& config);
+
+/// Streams and datagrams are not encrypted yet, so strangers must not be able to reach them.
+/// Errors    Refused, unless the address is loopback, lies in a network namespace of its own, or
+///           --insecure was given
+[[nodiscard]] Result<void> check_exposure(const Endpoint& listen, bool insecure);
+
+/// Parses 90s, 5m, 2h, 500ms. Errors Usage
+[[nodiscard]] Result<Duration> parse_duration(std::string_view text);
+
+}  // namespace starling::peer

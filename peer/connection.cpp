@@ -1,0 +1,461 @@
+#include "peer/connection.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <charconv>
+#include <deque>
+#include <map>
+#include <netinet/tcp.h>
+#include <utility>
+#include <vector>
+
+#include "base/check.hpp"
+#include "peer/asio_endpoint.hpp"
+#include "peer/loop.hpp"
+
+namespace starling::peer {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kFramesPerWrite = 16;
+constexpr Duration kGoodbyeTime = std::chrono::seconds(1);
+constexpr std::size_t kStrangersMax = 64;
+constexpr std::size_t kStrangersPerSource = 8;
+
+Fault network_fault(const error_code& error, const std::string& what) {
+    if (error == asio::error::eof || error == asio::error::connection_reset ||
+        error == asio::error::broken_pipe) {
+        return fail(FaultCode::Closed, what + ": closed by the other side");
+    }
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
+        return fail(FaultCode::Closed, what + ": closed");
+    }
+    return fail(FaultCode::Unreachable, what + ": " + error.message());
+}
+
+/// Small frames leave at once; a vanished partner is noticed within 20 s even when nothing is asked
+/// of it and the kernel alone is talking.
+void tune(tcp::socket& socket) {
+    error_code ignored;  // a socket without these options works too, only less promptly
+    socket.set_option(tcp::no_delay(true), ignored);
+    socket.set_option(asio::socket_base::keep_alive(true), ignored);
+    const int idle_s = 10;
+    const int interval_s = 5;
+    const unsigned timeout_ms = 20000;
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    ::setsockopt(
+        socket.native_handle(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s)
+    );
+    ::setsockopt(
+        socket.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)
+    );
+}
+
+class TcpConnection final : public Connection, public std::enable_shared_from_this<TcpConnection> {
+public:
+    TcpConnection(
+        tcp::socket socket, const Endpoint& remote, bool dialled, ConnectionHandler& handler
+    )
+        : socket_(std::move(socket)),
+          wake_(socket_.get_executor()),
+          deadline_(socket_.get_executor()),
+          remote_(remote),
+          dialled_(dialled),
+          handler_(handler) {
+        tune(socket_);
+    }
+
+    void start(const Hello& ours, Duration timeout) override {
+        // Whoever dials greets first: a stranger that does not greet never gets a byte from us.
+        if (dialled_) {
+            send(FrameType::Hello, encode_hello(ours));
+        } else {
+            reply_ = encode_hello(ours);
+        }
+        arm_deadline(timeout, fail(FaultCode::Timeout, "no greeting from " + remote_.to_string()));
+        asio::co_spawn(socket_.get_executor(), read_frames(shared_from_this()), asio::detached);
+        asio::co_spawn(socket_.get_executor(), write_frames(shared_from_this()), asio::detached);
+    }
+
+    void send(FrameType type, Bytes payload) override {
+        if (closing_) return;
+        STARLING_CHECK(payload.size() <= frame_limit(type));
+        queued_ += payload.size() + kFrameHeaderSize;
+        if (queued_ > kSendQueueMax) {
+            abandon(fail(FaultCode::Closed, remote_.to_string() + " reads too slowly"));
+            return;
+        }
+        enqueue(type, std::move(payload));
+    }
+
+    void close(const Fault& why) override {
+        if (closing_) return;
+        closing_ = true;
+        why_ = why;
+        const auto reason = as_byte_view(std::string_view(why.message).substr(0, 1000));
+        enqueue(FrameType::Goodbye, Bytes(reason.begin(), reason.end()));
+        arm_deadline(kGoodbyeTime, why);
+    }
+
+    [[nodiscard]] const Hello* hello() const override { return hello_ ? &*hello_ : nullptr; }
+
+    [[nodiscard]] Endpoint remote() const override { return remote_; }
+
+    [[nodiscard]] bool dialled() const override { return dialled_; }
+
+    [[nodiscard]] std::size_t queued_bytes() const override { return queued_; }
+
+    [[nodiscard]] std::uint64_t bytes_sent() const override { return sent_; }
+
+    [[nodiscard]] std::uint64_t bytes_received() const override { return received_; }
+
+private:
+    struct Outgoing {
+        FrameType type;
+        std::array<std::byte, kFrameHeaderSize> header;
+        Bytes payload;
+    };
+
+    void enqueue(FrameType type, Bytes payload) {
+        const FrameHeader header{static_cast<std::uint32_t>(payload.size()), type, kFrameVersion};
+        queue_.push_back(Outgoing{type, encode_frame_header(header), std::move(payload)});
+        wake_.cancel();
+    }
+
+    /// A peer of another release deserves a sentence; whatever is no peer at all gets silence.
+    void refuse(const Fault& why) {
+        if (why.code == FaultCode::BadVersion) {
+            close(why);
+        } else {
+            abandon(why);
+        }
+    }
+
+    /// Drops everything at once; the reader notices and reports `why`.
+    void abandon(const Fault& why) {
+        if (!closing_) why_ = why;
+        closing_ = true;
+        queue_.clear();
+        error_code ignored;  // closing is all we can do with a socket that will not close
+        socket_.close(ignored);
+        wake_.cancel();
+    }
+
+    void arm_deadline(Duration delay, Fault why) {
+        deadline_.expires_after(
+            std::chrono::duration_cast<std::chrono::steady_clock::duration>(delay)
+        );
+        deadline_.async_wait([self = shared_from_this(),
+                              why = std::move(why)](const error_code& error) {
+            if (!error) self->abandon(why);
+        });
+    }
+
+    static asio::awaitable<void> read_frames(std::shared_ptr<TcpConnection> self) {
+        std::array<std::byte, kFrameHeaderSize> head{};
+        while (true) {
+            auto [error, n] = co_await asio::async_read(self->socket_, asio::buffer(head), kTuple);
+            if (error) {
+                self->finish(network_fault(error, self->remote_.to_string()));
+                co_return;
+            }
+            const auto header = decode_frame_header(head);
+            if (header.has_error()) {
+                self->finish(header.error());
+                co_return;
+            }
+            self->body_.resize(header->length);
+            auto [body_error, m] =
+                co_await asio::async_read(self->socket_, asio::buffer(self->body_), kTuple);
+            if (body_error) {
+                self->finish(network_fault(body_error, self->remote_.to_string()));
+                co_return;
+            }
+            self->received_ += kFrameHeaderSize + header->length;
+            self->dispatch(header->type);
+        }
+    }
+
+    void dispatch(FrameType type) {
+        if (closing_) return;
+        if (type == FrameType::Goodbye) {
+            const std::string reason(as_text(ByteView(body_)));
+            abandon(fail(FaultCode::Closed, remote_.to_string() + " says: " + reason));
+            return;
+        }
+        if ((type == FrameType::Hello) == hello_.has_value()) {
+            abandon(fail(FaultCode::BadFormat, "the greeting comes first, and once"));
+            return;
+        }
+        if (type != FrameType::Hello) {
+            handler_.on_frame(*this, type, body_);
+            return;
+        }
+        auto hello = decode_hello(body_);
+        if (hello.has_error()) {
+            refuse(hello.error());
+            return;
+        }
+        if (!dialled_) send(FrameType::Hello, std::move(reply_));
+        hello_ = *hello;
+        deadline_.cancel();
+        handler_.on_hello(*this, *hello_);
+    }
+
+    static asio::awaitable<void> write_frames(std::shared_ptr<TcpConnection> self) {
+        std::vector<Outgoing> batch;
+        std::vector<asio::const_buffer> buffers;
+        while (self->socket_.is_open()) {
+            if (self->queue_.empty()) {
+                if (self->closing_) break;
+                self->wake_.expires_at(std::chrono::steady_clock::time_point::max());
+                co_await self->wake_.async_wait(kTuple);
+                continue;
+            }
+            self->take_batch(batch, buffers);
+            auto [error, written] = co_await asio::async_write(self->socket_, buffers, kTuple);
+            self->sent_ += written;
+            if (error) break;
+            self->give_back(batch);
+        }
+        // Either the goodbye is out or the socket is dead. Shutting down our side lets the partner
+        // read what we sent; the reader ends when the partner closes, or by the deadline.
+        error_code ignored;
+        self->socket_.shutdown(tcp::socket::shutdown_send, ignored);
+        if (!self->closing_) self->abandon(fail(FaultCode::Closed, "write failed"));
+    }
+
+    void take_batch(std::vector<Outgoing>& batch, std::vector<asio::const_buffer>& buffers) {
+        batch.clear();
+        buffers.clear();
+        while (!queue_.empty() && batch.size() < kFramesPerWrite) {
+            batch.push_back(std::move(queue_.front()));
+            queue_.pop_front();
+        }
+        for (const auto& frame : batch) {
+            buffers.emplace_back(asio::buffer(frame.header));
+            if (!frame.payload.empty()) buffers.emplace_back(asio::buffer(frame.payload));
+        }
+    }
+
+    void give_back(std::vector<Outgoing>& batch) {
+        for (auto& frame : batch) {
+            queued_ -= std::min(queued_, frame.payload.size() + kFrameHeaderSize);
+            if (!closing_) handler_.on_sent(*this, frame.type, std::move(frame.payload));
+        }
+    }
+
+    /// The reader's end: nothing is delivered afterwards.
+    void finish(const Fault& cause) {
+        deadline_.cancel();
+        const Fault why = closing_ ? why_ : cause;
+        abandon(why);
+        handler_.on_closed(*this, why);
+    }
+
+    tcp::socket socket_;
+    asio::steady_timer wake_;      ///< the writer sleeps on it; cancelled when there is work
+    asio::steady_timer deadline_;  ///< greeting, then goodbye
+    Endpoint remote_;
+    bool dialled_;
+    ConnectionHandler& handler_;
+    Bytes reply_;  ///< our greeting, until the dialler's has come
+    std::optional<Hello> hello_;
+    std::deque<Outgoing> queue_;
+    std::size_t queued_ = 0;
+    Bytes body_;
+    bool closing_ = false;
+    Fault why_;
+    std::uint64_t sent_ = 0;
+    std::uint64_t received_ = 0;
+};
+
+struct Dial {
+    tcp::socket socket;
+    asio::steady_timer timer;
+    Endpoint to;
+    ConnectionHandler& handler;
+    std::function<void(Result<ConnectionPtr>)> done;
+    bool late = false;
+};
+
+void finish_dial(const std::shared_ptr<Dial>& dial, const error_code& error) {
+    dial->timer.cancel();
+    const auto name = "cannot reach " + dial->to.to_string();
+    if (dial->late) {
+        dial->done(fail(FaultCode::Timeout, name + ": no answer"));
+    } else if (error) {
+        dial->done(fail(FaultCode::Unreachable, name + ": " + error.message()));
+    } else {
+        dial->done(ConnectionPtr(
+            std::make_shared<TcpConnection>(std::move(dial->socket), dial->to, true, dial->handler)
+        ));
+    }
+}
+
+}  // namespace
+
+void dial(
+    Loop& loop,
+    const Endpoint& to,
+    Duration timeout,
+    ConnectionHandler& handler,
+    std::function<void(Result<ConnectionPtr>)> done
+) {
+    auto& context = loop.context();
+    auto state = std::make_shared<Dial>(Dial{
+        tcp::socket(context), asio::steady_timer(context), to, handler, std::move(done)});
+    state->timer.expires_after(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(timeout)
+    );
+    state->timer.async_wait([state](const error_code& error) {
+        if (error) return;
+        state->late = true;
+        error_code ignored;
+        state->socket.close(ignored);
+    });
+    state->socket.async_connect(to_asio<tcp>(to), [state](const error_code& error) {
+        finish_dial(state, error);
+    });
+}
+
+struct Listener::State : std::enable_shared_from_this<Listener::State> {
+    State(asio::io_context& context, ConnectionHandler& owner)
+        : acceptor(context),
+          pause(context),
+          handler(owner) {}
+
+    tcp::acceptor acceptor;
+    asio::steady_timer pause;
+    ConnectionHandler& handler;
+    std::function<void(ConnectionPtr)> accepted;
+    std::map<std::array<std::uint8_t, 16>, std::size_t> strangers;
+    std::size_t stranger_count = 0;
+    bool stopped = false;
+
+    static asio::awaitable<void> accept_all(std::shared_ptr<State> self) {
+        auto back_off = std::chrono::milliseconds(5);
+        while (!self->stopped) {
+            if (self->stranger_count >= kStrangersMax) {
+                self->pause.expires_at(std::chrono::steady_clock::time_point::max());
+                co_await self->pause.async_wait(kTuple);
+                continue;
+            }
+            auto [error, socket] = co_await self->acceptor.async_accept(kTuple);
+            if (self->stopped) co_return;
+            if (error) {
+                // Out of descriptors, most likely: wait for some to come free instead of spinning.
+                self->pause.expires_after(back_off);
+                co_await self->pause.async_wait(kTuple);
+                back_off = std::min(2 * back_off, std::chrono::milliseconds(1000));
+                continue;
+            }
+            back_off = std::chrono::milliseconds(5);
+            self->admit(std::move(socket));
+        }
+    }
+
+    void admit(tcp::socket socket) {
+        error_code error;
+        const auto remote = socket.remote_endpoint(error);
+        if (error) return;
+        const Endpoint source = from_asio(remote);
+        auto& count = strangers[source.address];
+        if (count >= kStrangersPerSource && !source.is_loopback()) return;
+        ++count;
+        ++stranger_count;
+        accepted(std::make_shared<TcpConnection>(std::move(socket), source, false, handler));
+    }
+};
+
+Listener::Listener(Loop& loop, ConnectionHandler& handler)
+    : state_(std::make_shared<State>(loop.context(), handler)) {}
+
+Listener::~Listener() {
+    stop();
+}
+
+Result<Endpoint> Listener::bind(const Endpoint& at) {
+    const auto where = to_asio<tcp>(at);
+    error_code error;
+    auto& acceptor = state_->acceptor;
+    state_->stopped = false;
+    acceptor.open(where.protocol(), error);
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor.bind(where, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+        const bool used = error == asio::error::address_in_use;
+        error_code ignored;
+        acceptor.close(ignored);
+        return fail(
+            used ? FaultCode::AddressInUse : FaultCode::Io,
+            "cannot listen on " + at.to_string() + ": " + error.message() +
+                (used ? "; choose another port with --listen, or port 0 for any" : "")
+        );
+    }
+    return from_asio(acceptor.local_endpoint());
+}
+
+void Listener::accept(std::function<void(ConnectionPtr)> accepted) {
+    state_->accepted = std::move(accepted);
+    asio::co_spawn(state_->acceptor.get_executor(), State::accept_all(state_), asio::detached);
+}
+
+void Listener::settled(const Endpoint& source) {
+    const auto found = state_->strangers.find(source.address);
+    if (found == state_->strangers.end()) return;
+    if (--found->second == 0) state_->strangers.erase(found);
+    --state_->stranger_count;
+    state_->pause.cancel();
+}
+
+void Listener::stop() {
+    state_->stopped = true;
+    error_code ignored;
+    state_->acceptor.close(ignored);
+    state_->pause.cancel();
+}
+
+Result<std::vector<Endpoint>> resolve(const std::string& host_port) {
+    if (auto numeric = Endpoint::parse(host_port)) return std::vector<Endpoint>{*numeric};
+    const auto colon = host_port.rfind(':');
+    std::uint16_t port = 0;
+    if (colon != std::string::npos) {
+        const char* begin = host_port.data() + colon + 1;
+        const char* end = host_port.data() + host_port.size();
+        const auto [rest, error] = std::from_chars(begin, end, port);
+        if (error != std::errc{} || rest != end) port = 0;
+    }
+    if (colon == std::string::npos || colon == 0 || port == 0) {
+        return fail(FaultCode::BadFormat, "'" + host_port + "' is not an address; write HOST:PORT");
+    }
+    asio::io_context context;
+    tcp::resolver resolver(context);
+    error_code error;
+    const auto found =
+        resolver.resolve(host_port.substr(0, colon), host_port.substr(colon + 1), error);
+    if (error) {
+        return fail(
+            FaultCode::Unreachable, "cannot resolve '" + host_port + "': " + error.message()
+        );
+    }
+    std::vector<Endpoint> endpoints;
+    for (const auto& entry : found) endpoints.push_back(from_asio(entry.endpoint()));
+    return endpoints;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,61 @@
+#pragma once
+
+// What a swarm is: everything a newcomer must agree on, immutable, hashed into the swarm id. It
+// travels as one blob; a newcomer needs nothing else.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "data/manifest.hpp"
+
+namespace starling::peer {
+
+/// When training is over.
+enum class UntilKind : std::uint8_t { Forever = 0, Samples, Steps, Epochs, Accuracy, Loss };
+
+struct Until {
+    UntilKind kind = UntilKind::Forever;
+    double value = 0.0;
+
+    /// Parses `samples=N|steps=N|epochs=N|accuracy=X|loss=X`, or nothing for Forever.
+    /// Errors    Usage, with what is allowed
+    [[nodiscard]] static Result<Until> parse(std::string_view text);
+    [[nodiscard]] std::string to_string() const;
+};
+
+inline constexpr std::uint16_t kDescriptorMajor = 1;
+inline constexpr std::uint16_t kDescriptorMinor = 0;
+
+struct Descriptor {
+    std::uint16_t major = kDescriptorMajor;
+    std::uint16_t minor = kDescriptorMinor;
+    std::array<std::uint8_t, 16> nonce{};  ///< two swarms with equal settings are still two swarms
+    std::string model;
+    std::string optimizer;
+    std::uint32_t batch = 64;
+    std::string mix = "pairwise";
+    std::uint32_t mix_every = 8;
+    std::string encoding = "f32";
+    Until until;
+    double settle = 1e-3;        ///< relative spread at which a settling peer is content
+    std::uint64_t seed = 0;      ///< of the initial parameters
+    std::uint32_t replicas = 3;  ///< peers that hold each training shard
+    LayoutHash layout;
+    data::Manifest manifest;
+};
+
+/// Encodes a descriptor (cereal, portable binary). Deterministic: equal descriptors, equal bytes.
+[[nodiscard]] Bytes encode_descriptor(const Descriptor& descriptor);
+
+/// Errors    BadVersion (another major version), Truncated, BadFormat, Oversized, BadValue
+[[nodiscard]] Result<Descriptor> decode_descriptor(ByteView bytes);
+
+/// Returns the id of the swarm that this blob describes.
+[[nodiscard]] SwarmId swarm_id_of(ByteView descriptor_bytes);
+
+}  // namespace starling::peer

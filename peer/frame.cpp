@@ -1,0 +1,113 @@
+#include "peer/frame.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr std::uint32_t kHelloMagic = 0x4c525453;  // "STRL"
+
+}  // namespace
+
+std::size_t frame_limit(FrameType type) {
+    switch (type) {
+        case FrameType::Hello:
+            return 1024;
+        case FrameType::Goodbye:
+            return 1024;
+        case FrameType::DescriptorRequest:
+        case FrameType::StateInfoRequest:
+            return 64;
+        case FrameType::StateInfo:
+        case FrameType::StateRequest:
+        case FrameType::ShardRequest:
+            return 1024;
+        case FrameType::PushPull:
+            return kControlFrameMax + 16;
+        case FrameType::DescriptorPiece:
+        case FrameType::Exchange:
+        case FrameType::StateChunk:
+        case FrameType::ShardPiece:
+            return kPayloadMax + 1024;
+    }
+    return 0;
+}
+
+std::array<std::byte, kFrameHeaderSize> encode_frame_header(const FrameHeader& header) {
+    std::array<std::byte, kFrameHeaderSize> bytes{};
+    for (std::size_t i = 0; i < 4; ++i) {
+        bytes[i] = static_cast<std::byte>(header.length >> (8 * i));
+    }
+    bytes[4] = static_cast<std::byte>(header.type);
+    bytes[5] = static_cast<std::byte>(header.version);
+    return bytes;
+}
+
+Result<FrameHeader> decode_frame_header(ByteView bytes) {
+    ByteReader reader(bytes);
+    FrameHeader header;
+    header.length = reader.take<std::uint32_t>();
+    header.type = reader.take<FrameType>();
+    header.version = reader.take<std::uint8_t>();
+    const auto reserved = reader.take<std::uint16_t>();
+    if (!reader.ok()) return fail(FaultCode::Truncated, "frame header is cut short");
+    const std::size_t limit = frame_limit(header.type);
+    if (limit == 0 || reserved != 0) {
+        return fail(
+            FaultCode::BadFormat,
+            "not a frame of ours (type " + std::to_string(static_cast<int>(header.type)) + ")"
+        );
+    }
+    if (header.version != kFrameVersion) {
+        return fail(
+            FaultCode::BadVersion, "frame version " + std::to_string(header.version) + " is unknown"
+        );
+    }
+    if (header.length > limit) {
+        return fail(
+            FaultCode::Oversized,
+            "frame of " + std::to_string(header.length) + " bytes exceeds its limit of " +
+                std::to_string(limit)
+        );
+    }
+    return header;
+}
+
+Bytes encode_hello(const Hello& hello) {
+    Bytes bytes;
+    ByteWriter writer(bytes);
+    writer.put(kHelloMagic);
+    writer.put(hello.major);
+    writer.put(hello.minor);
+    writer.put_array(hello.id.bytes);
+    writer.put_array(hello.swarm.bytes);
+    writer.put_array(hello.address.address);
+    writer.put(hello.address.port);
+    return bytes;
+}
+
+Result<Hello> decode_hello(ByteView bytes) {
+    ByteReader reader(bytes);
+    const auto magic = reader.take<std::uint32_t>();
+    Hello hello;
+    hello.major = reader.take<std::uint16_t>();
+    hello.minor = reader.take<std::uint16_t>();
+    if (!reader.ok()) return fail(FaultCode::Truncated, "greeting is cut short");
+    if (magic != kHelloMagic)
+        return fail(FaultCode::BadFormat, "the other side is no starling peer");
+    if (hello.major != kProtocolMajor) {
+        return fail(
+            FaultCode::BadVersion,
+            "the other peer speaks protocol version " + std::to_string(hello.major) +
+                "; this one " + std::to_string(kProtocolMajor) + ": run the same release on both"
+        );
+    }
+    hello.id.bytes = reader.take_array<32>();
+    hello.swarm.bytes = reader.take_array<32>();
+    hello.address.address = reader.take_array<16>();
+    hello.address.port = reader.take<std::uint16_t>();
+    // Bytes after these belong to later minor versions and are ignored.
+    if (!reader.ok()) return fail(FaultCode::Truncated, "greeting is cut short");
+    return hello;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,84 @@
+#pragma once
+
+// What travels on a stream between two peers: frames of a type, a version and a bounded length.
+//
+//   offset  bytes  field
+//   0       4      payload length, little-endian
+//   4       1      type
+//   5       1      version of the type's payload
+//   6       2      zero
+//   8       ...    payload
+//
+// The limit of each type is checked before any allocation; docs/protocol/streams.md lists the
+// payloads.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/endpoint.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+namespace starling::peer {
+
+enum class FrameType : std::uint8_t {
+    Hello = 1,              ///< first frame of both sides
+    Goodbye = 2,            ///< last frame: why the stream ends, for people
+    DescriptorRequest = 3,  ///< empty
+    DescriptorPiece = 4,    ///< total length, offset, bytes
+    PushPull = 5,           ///< one page of the membership table
+    Exchange = 6,           ///< a frame of the averaging machine
+    StateInfoRequest = 7,   ///< empty
+    StateInfo = 8,          ///< what a donor offers
+    StateRequest = 9,       ///< one chunk, please
+    StateChunk = 10,        ///< one chunk of parameters, or a refusal
+    ShardRequest = 11,      ///< one piece of a shard, please
+    ShardPiece = 12,        ///< one piece of a shard, or a refusal
+};
+
+inline constexpr std::size_t kFrameHeaderSize = 8;
+inline constexpr std::uint8_t kFrameVersion = 1;
+inline constexpr std::size_t kControlFrameMax = std::size_t{64} * 1024;
+inline constexpr std::size_t kPayloadMax = std::size_t{256} * 1024;  ///< one chunk of fp32
+inline constexpr std::size_t kDescriptorMax = std::size_t{16} << 20U;
+
+/// How transfers and machines hand frames to the streams.
+using SendFrame = std::function<void(const PeerId& to, FrameType type, Bytes payload)>;
+
+struct FrameHeader {
+    std::uint32_t length = 0;
+    FrameType type = FrameType::Hello;
+    std::uint8_t version = kFrameVersion;
+};
+
+/// Returns the largest payload that a frame of this type may have, 0 for unknown types.
+[[nodiscard]] std::size_t frame_limit(FrameType type);
+
+[[nodiscard]] std::array<std::byte, kFrameHeaderSize> encode_frame_header(const FrameHeader& header
+);
+
+/// Errors    BadFormat (unknown type, reserved bits), BadVersion, Oversized
+[[nodiscard]] Result<FrameHeader> decode_frame_header(ByteView bytes);
+
+inline constexpr std::uint16_t kProtocolMajor = 1;
+inline constexpr std::uint16_t kProtocolMinor = 0;
+
+/// Who we are, the first thing both sides say. A peer that does not know its swarm yet says zero
+/// and may only ask for the descriptor.
+struct Hello {
+    std::uint16_t major = kProtocolMajor;
+    std::uint16_t minor = kProtocolMinor;
+    PeerId id;
+    SwarmId swarm;
+    Endpoint address;  ///< where this peer can be dialled
+};
+
+[[nodiscard]] Bytes encode_hello(const Hello& hello);
+
+/// Errors    Truncated, BadFormat (magic), BadVersion (another major version, with a sentence)
+[[nodiscard]] Result<Hello> decode_hello(ByteView bytes);
+
+}  // namespace starling::peer

@@ -1,0 +1,222 @@
+#include "peer/links.hpp"
+
+#include <utility>
+
+#include "base/check.hpp"
+#include "peer/loop.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kDialTimeout = std::chrono::seconds(3);
+constexpr Duration kHelloTimeout = std::chrono::seconds(10);
+/// Frames that may wait for one dial: an Open and a few requests. More means that a dial hangs.
+constexpr std::size_t kWaitingMax = 64;
+
+}  // namespace
+
+Links::Links(Loop& loop, Callbacks callbacks)
+    : loop_(loop),
+      callbacks_(std::move(callbacks)),
+      listener_(loop, *this) {}
+
+Links::~Links() = default;
+
+Result<Endpoint> Links::bind(const Endpoint& at) {
+    return listener_.bind(at);
+}
+
+void Links::open(const Hello& ours) {
+    ours_ = ours;
+    listener_.accept([this](ConnectionPtr connection) {
+        ++counters_.accepted;
+        adopt(Entry{std::move(connection), {}, false});
+    });
+}
+
+void Links::adopt(Entry entry) {
+    auto connection = entry.connection;
+    if (connection->dialled()) entry.settled = true;
+    connections_.emplace(connection.get(), std::move(entry));
+    connection->start(ours_, kHelloTimeout);
+}
+
+void Links::send(const PeerId& to, FrameType type, Bytes payload) {
+    if (closing_) return;
+    if (const auto found = preferred_.find(to); found != preferred_.end()) {
+        found->second->send(type, std::move(payload));
+        return;
+    }
+    auto [waiting, first] = waiting_.try_emplace(to);
+    if (waiting->second.size() >= kWaitingMax) {
+        ++counters_.dropped_frames;
+        return;
+    }
+    waiting->second.push_back(Waiting{type, std::move(payload)});
+    if (!first) return;
+    const auto address = callbacks_.address(to);
+    if (address) {
+        dial_partner(to, *address);
+        return;
+    }
+    // Report from the loop: the caller is in the middle of sending and does not expect a callback.
+    loop_.post([this, to] {
+        drop_waiting(to, fail(FaultCode::NotFound, "no address of " + to.short_string()));
+    });
+}
+
+void Links::dial_partner(const PeerId& partner, const Endpoint& to) {
+    ++counters_.dialled;
+    dial(loop_, to, kDialTimeout, *this, [this, partner](Result<ConnectionPtr> connection) {
+        if (closing_) return;
+        if (connection.has_error()) {
+            ++counters_.dial_failures;
+            drop_waiting(partner, connection.error());
+            return;
+        }
+        auto check = [this, partner](Result<PeerId> greeted) {
+            if (greeted.has_error()) {
+                drop_waiting(partner, greeted.error());
+            } else if (*greeted != partner) {
+                drop_waiting(partner, fail(FaultCode::Unreachable, "another peer lives there now"));
+            }
+        };
+        adopt(Entry{*connection, std::move(check), true});
+    });
+}
+
+void Links::introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done) {
+    ++counters_.dialled;
+    dial(loop_, to, kDialTimeout, *this, [this, done](Result<ConnectionPtr> connection) {
+        if (closing_) return;
+        if (connection.has_error()) {
+            ++counters_.dial_failures;
+            done(connection.error());
+            return;
+        }
+        adopt(Entry{*connection, done, true});
+    });
+}
+
+std::optional<Fault> Links::objection(const Hello& hello) const {
+    if (hello.id == ours_.id) {
+        return fail(FaultCode::Refused, "that is ourselves");
+    }
+    const bool both_know = !hello.swarm.is_zero() && !ours_.swarm.is_zero();
+    if (both_know && hello.swarm != ours_.swarm) {
+        return fail(
+            FaultCode::SwarmMismatch,
+            "peer " + hello.id.short_string() + " belongs to swarm " + hello.swarm.short_string() +
+                ", this one to " + ours_.swarm.short_string()
+        );
+    }
+    return std::nullopt;
+}
+
+void Links::settle(Entry& entry) {
+    if (entry.settled) return;
+    entry.settled = true;
+    listener_.settled(entry.connection->remote());
+}
+
+void Links::on_hello(Connection& connection, const Hello& hello) {
+    auto& entry = connections_.at(&connection);
+    settle(entry);
+    if (const auto why = objection(hello)) {
+        ++counters_.refused;
+        connection.close(*why);
+        return;
+    }
+    // A stranger that does not know its swarm yet only asks for the descriptor: never send on it.
+    if (!hello.swarm.is_zero()) {
+        preferred_.try_emplace(hello.id, &connection);
+        flush_waiting(hello.id, connection);
+    }
+    if (auto introduced = std::exchange(entry.introduced, {})) introduced(hello.id);
+}
+
+void Links::flush_waiting(const PeerId& partner, Connection& connection) {
+    const auto found = waiting_.find(partner);
+    if (found == waiting_.end()) return;
+    auto frames = std::move(found->second);
+    waiting_.erase(found);
+    for (auto& frame : frames) connection.send(frame.type, std::move(frame.payload));
+}
+
+void Links::drop_waiting(const PeerId& partner, const Fault& why) {
+    const auto found = waiting_.find(partner);
+    if (found == waiting_.end()) return;
+    counters_.dropped_frames += found->second.size();
+    waiting_.erase(found);
+    callbacks_.broken(partner, why);
+}
+
+void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
+    const Hello& hello = *connection.hello();
+    if (hello.swarm.is_zero() && type != FrameType::DescriptorRequest) {
+        connection.close(fail(FaultCode::Refused, "ask for the descriptor first"));
+        return;
+    }
+    if (type == FrameType::DescriptorRequest) {
+        callbacks_.descriptor_wanted(connection);
+        return;
+    }
+    callbacks_.frame(hello.id, type, payload);
+}
+
+void Links::on_sent(Connection& /*connection*/, FrameType type, Bytes payload) {
+    callbacks_.sent(type, std::move(payload));
+}
+
+void Links::on_closed(Connection& connection, const Fault& why) {
+    const auto found = connections_.find(&connection);
+    STARLING_CHECK(found != connections_.end());
+    settle(found->second);
+    if (connection.hello() == nullptr && !connection.dialled()) ++counters_.garbage;
+    if (why.code == FaultCode::BadFormat && connection.hello() != nullptr) ++counters_.garbage;
+    closed_bytes_sent_ += connection.bytes_sent();
+    closed_bytes_received_ += connection.bytes_received();
+    // Keep it alive until we return: the caller is one of its coroutines.
+    Entry entry = std::move(found->second);
+    connections_.erase(found);
+    if (entry.introduced) entry.introduced(why);
+    if (connection.hello() == nullptr) return;
+    const PeerId partner = connection.hello()->id;
+    const auto preferred = preferred_.find(partner);
+    if (preferred != preferred_.end() && preferred->second == &connection) {
+        preferred_.erase(preferred);
+        for (const auto& [other, candidate] : connections_) {
+            if (other->hello() != nullptr && other->hello()->id == partner) {
+                preferred_.emplace(partner, other);
+                break;
+            }
+        }
+    }
+    if (!connection.hello()->swarm.is_zero() && !closing_) callbacks_.broken(partner, why);
+}
+
+std::size_t Links::queued_bytes(const PeerId& to) const {
+    const auto found = preferred_.find(to);
+    return found == preferred_.end() ? 0 : found->second->queued_bytes();
+}
+
+const LinkCounters& Links::counters() const {
+    counters_.bytes_sent = closed_bytes_sent_;
+    counters_.bytes_received = closed_bytes_received_;
+    for (const auto& [connection, entry] : connections_) {
+        counters_.bytes_sent += connection->bytes_sent();
+        counters_.bytes_received += connection->bytes_received();
+    }
+    return counters_;
+}
+
+void Links::close_all(const std::string& why) {
+    closing_ = true;
+    listener_.stop();
+    for (const auto& [connection, entry] : connections_) {
+        connection->close(fail(FaultCode::Cancelled, why));
+    }
+}
+
+}  // namespace starling::peer

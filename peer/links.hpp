@@ -1,0 +1,120 @@
+#pragma once
+
+// All streams of one peer, by partner: dials on demand, keeps connections, hands frames to those
+// who handle them. A pair that dials each other at the same moment ends up with two connections;
+// each side then sends on one of them for as long as it lives and reads from both, so frames stay
+// in order per direction and nobody has to agree on which one to close.
+//
+// Thread    network
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/endpoint.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "peer/connection.hpp"
+
+namespace starling::peer {
+
+struct LinkCounters {
+    std::uint64_t accepted = 0;
+    std::uint64_t dialled = 0;
+    std::uint64_t dial_failures = 0;
+    std::uint64_t garbage = 0;  ///< streams that were not ours or broke the framing
+    std::uint64_t refused = 0;  ///< peers of another swarm or version
+    std::uint64_t dropped_frames = 0;
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_received = 0;
+};
+
+class Links final : public ConnectionHandler {
+public:
+    struct Callbacks {
+        /// A frame from a partner of our swarm.
+        std::function<void(const PeerId& from, FrameType type, ByteView payload)> frame;
+        /// A sent payload's memory.
+        std::function<void(FrameType type, Bytes payload)> sent;
+        /// A stream with a partner broke, or could not be opened: frames may have been lost.
+        std::function<void(const PeerId& partner, const Fault& why)> broken;
+        /// Where a partner can be dialled, if we know.
+        std::function<std::optional<Endpoint>(const PeerId& partner)> address;
+        /// Somebody, perhaps not yet of our swarm, asks for the descriptor.
+        std::function<void(Connection& asker)> descriptor_wanted;
+    };
+
+    Links(Loop& loop, Callbacks callbacks);
+    ~Links() override;
+
+    /// Binds the listening socket; nothing is accepted yet. Errors as Listener::bind.
+    [[nodiscard]] Result<Endpoint> bind(const Endpoint& at);
+
+    /// Gives the socket back, to bind another. Before open() only.
+    void unbind() { listener_.stop(); }
+
+    /// Sets what we say of ourselves and starts accepting.
+    void open(const Hello& ours);
+
+    /// Sends a frame, over a new connection when there is none. Frames to a partner that cannot be
+    /// dialled are dropped and reported by `broken`.
+    void send(const PeerId& to, FrameType type, Bytes payload);
+
+    /// Opens a stream to an address whose peer we may not know; `done` gets the peer that greeted.
+    /// Errors    Unreachable, Timeout, SwarmMismatch, BadVersion, Closed
+    void introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done);
+
+    /// Bytes waiting to leave for this partner.
+    [[nodiscard]] std::size_t queued_bytes(const PeerId& to) const;
+
+    [[nodiscard]] const LinkCounters& counters() const;
+
+    [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+
+    /// Closes everything with a reason; the loop must run on for a moment to send it.
+    void close_all(const std::string& why);
+
+    void on_hello(Connection& connection, const Hello& hello) override;
+    void on_frame(Connection& connection, FrameType type, ByteView payload) override;
+    void on_sent(Connection& connection, FrameType type, Bytes payload) override;
+    void on_closed(Connection& connection, const Fault& why) override;
+
+private:
+    struct Waiting {
+        FrameType type;
+        Bytes payload;
+    };
+
+    struct Entry {
+        ConnectionPtr connection;
+        std::function<void(Result<PeerId>)> introduced;  ///< of an introduce() that still waits
+        bool settled = false;                            ///< no longer counted as a stranger
+    };
+
+    void dial_partner(const PeerId& partner, const Endpoint& to);
+    void adopt(Entry entry);
+    void flush_waiting(const PeerId& partner, Connection& connection);
+    void drop_waiting(const PeerId& partner, const Fault& why);
+    [[nodiscard]] std::optional<Fault> objection(const Hello& hello) const;
+    void settle(Entry& entry);
+
+    Loop& loop_;
+    Callbacks callbacks_;
+    Listener listener_;
+    Hello ours_;
+    bool closing_ = false;
+    std::unordered_map<Connection*, Entry> connections_;
+    std::unordered_map<PeerId, Connection*> preferred_;         ///< the one we send on
+    std::unordered_map<PeerId, std::vector<Waiting>> waiting_;  ///< for a dial in progress
+    mutable LinkCounters counters_;
+    std::uint64_t closed_bytes_sent_ = 0;
+    std::uint64_t closed_bytes_received_ = 0;
+};
+
+}  // namespace starling::peer

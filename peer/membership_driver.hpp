@@ -1,0 +1,51 @@
+#pragma once
+
+// Drives the membership machine with a real UDP socket and one real timer. Sealing of datagrams
+// will slot in at the two places where bytes meet the socket.
+//
+// Thread    network
+
+#include <functional>
+#include <memory>
+
+#include "base/bytes.hpp"
+#include "base/endpoint.hpp"
+#include "base/result.hpp"
+#include "membership/swim.hpp"
+
+namespace starling::peer {
+
+class Loop;
+
+class MembershipDriver {
+public:
+    struct Callbacks {
+        std::function<void(const membership::Event&)> event;
+        std::function<void(const membership::StreamRequest&)> push_pull;
+    };
+
+    MembershipDriver(Loop& loop, Callbacks callbacks);
+    ~MembershipDriver();
+    MembershipDriver(const MembershipDriver&) = delete;
+    MembershipDriver& operator=(const MembershipDriver&) = delete;
+
+    /// Binds the UDP socket. Errors AddressInUse, Io
+    [[nodiscard]] Result<void> bind(const Endpoint& at);
+
+    /// Takes the machine and starts receiving.
+    void start(membership::Swim swim);
+
+    [[nodiscard]] membership::Swim& swim();
+    [[nodiscard]] const membership::Swim& swim() const;
+
+    /// Drains the machine and arms its timer: call after every call into swim().
+    void pump();
+
+    void stop();
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace starling::peer

@@ -1,0 +1,499 @@
+#include "peer/node.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "base/check.hpp"
+#include "compute/engine.hpp"
+#include "peer/clock.hpp"
+#include "peer/descriptor_transfer.hpp"
+#include "peer/files.hpp"
+#include "peer/sha256.hpp"
+#include "peer/status.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kJoinPatience = std::chrono::seconds(10);
+constexpr Duration kIntroduceFirst = std::chrono::milliseconds(500);
+constexpr Duration kIntroduceMax = std::chrono::seconds(10);
+/// Time for the goodbye to spread: a few gossip ticks.
+constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
+constexpr std::size_t kHintsMax = 1024;
+constexpr int kBindAttempts = 16;
+constexpr std::byte kWantsReply{1};
+
+std::string_view event_name(membership::EventKind kind) {
+    switch (kind) {
+        case membership::EventKind::Up:
+            return "up";
+        case membership::EventKind::Suspected:
+            return "suspected";
+        case membership::EventKind::Refuted:
+            return "refuted";
+        case membership::EventKind::Failed:
+            return "failed";
+        case membership::EventKind::Left:
+            return "left";
+        case membership::EventKind::Moved:
+            return "moved";
+        case membership::EventKind::Record:
+            return "record";
+    }
+    return "unknown";
+}
+
+std::array<std::uint8_t, 16> random_nonce() {
+    std::random_device device;
+    std::array<std::uint8_t, 16> nonce{};
+    for (auto& byte : nonce) byte = static_cast<std::uint8_t>(device());
+    return nonce;
+}
+
+compute::Task task_of(const data::Manifest& manifest) {
+    compute::Task task;
+    task.sample_shape.assign(manifest.shape.begin(), manifest.shape.end());
+    task.classes = manifest.classes;
+    return task;
+}
+
+}  // namespace
+
+Node::Node(PeerConfig config)
+    : config_(std::move(config)),
+      reporter_(config_.json),
+      links_(
+          loop_,
+          Links::Callbacks{
+              [this](const PeerId& from, FrameType type, ByteView payload) {
+                  on_frame(from, type, payload);
+              },
+              [this](FrameType type, Bytes payload) {
+                  if (session_) session_->recycle(type, std::move(payload));
+              },
+              [this](const PeerId& partner, const Fault&) {
+                  if (session_) session_->handle_broken(partner);
+              },
+              [this](const PeerId& partner) -> std::optional<Endpoint> {
+                  if (const auto* member = membership_.swim().find(partner)) return member->address;
+                  const auto hint = hints_.find(partner);
+                  if (hint != hints_.end()) return hint->second;
+                  return std::nullopt;
+              },
+              [this](Connection& asker) { send_descriptor(asker, blob_); }}
+      ),
+      membership_(
+          loop_,
+          MembershipDriver::Callbacks{
+              [this](const membership::Event& event) { on_member_event(event); },
+              [this](const membership::StreamRequest& request) {
+                  if (hints_.size() < kHintsMax) hints_[request.peer] = request.to;
+                  push_pull(request.peer, true);
+              }}
+      ),
+      http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
+      introduce_timer_(loop_, [this] { introduce_all(); }),
+      stop_timer_(loop_, [this] { loop_.stop(); }),
+      run_timer_(loop_, [this] { leave("time is up"); }) {}
+
+Node::~Node() {
+    if (session_) session_->stop();
+}
+
+bool Node::founds() const {
+    return config_.join.empty() && !checkpoint_ && !config_.membership_only;
+}
+
+Result<void> Node::run() {
+    if (auto ok = load_state(); ok.has_error()) return ok;
+    if (founds()) {
+        if (auto ok = load_founder_data(); ok.has_error()) return ok;
+    }
+    if (auto ok = bind_sockets(); ok.has_error()) return ok;
+    loop_.on_signal([this](int) {
+        if (!started_ || ending_) {
+            loop_.stop();
+            if (!fault_ && !ending_) fault_ = fail(FaultCode::Cancelled, "interrupted");
+            return;
+        }
+        leave("asked to stop");
+    });
+    auto plan = make_plan();
+    if (plan.has_error()) return plan.error();
+    swarm_ = swarm_id_of(plan->blob);
+    blob_ = plan->blob;
+    introductions_ = plan->introductions;
+    started_ = true;
+    start_membership(swarm_);
+    if (!config_.membership_only) start_session(std::move(*plan));
+    introduce_all();
+    if (config_.run_for > Duration::zero()) run_timer_.arm_after(config_.run_for);
+    loop_.run();
+    if (fault_) return *fault_;
+    return {};
+}
+
+Result<void> Node::load_state() {
+    if (!config_.state.empty()) {
+        auto lock = lock_state_directory(config_.state);
+        if (lock.has_error()) return lock.error();
+        lock_.emplace(std::move(*lock));
+        auto checkpoint = read_checkpoint(config_.state);
+        if (checkpoint.has_value()) {
+            checkpoint_ = std::move(*checkpoint);
+        } else if (checkpoint.error().code != FaultCode::NotFound) {
+            return checkpoint.error();
+        }
+    }
+    auto identity = load_identity(config_.state);
+    if (identity.has_error()) return identity.error();
+    identity_ = std::move(*identity);
+    reporter_.set_self(identity_.id);
+    if (founds() && config_.dataset.empty()) {
+        return fail(
+            FaultCode::Usage,
+            "nothing to train on: " + config_.state.string() +
+                " holds no checkpoint; give --dataset SPEC to found a swarm, or --join HOST:PORT"
+        );
+    }
+    return {};
+}
+
+Result<void> Node::load_founder_data() {
+    const auto dataset = data::load_dataset(config_.dataset);
+    if (dataset.has_error()) return dataset.error();
+    founder_data_ = data::shard_dataset(*dataset, kSamplesPerShard, &sha256);
+    const auto layout = compute::model_layout(config_.model, task_of(founder_data_->manifest));
+    if (layout.has_error()) return layout.error();
+    return {};
+}
+
+Result<void> Node::bind_sockets() {
+    const auto listen = resolve(config_.listen);
+    if (listen.has_error()) return fail(FaultCode::Usage, "--listen: " + listen.error().message);
+    const Endpoint wanted = listen->front();
+    if (auto ok = check_exposure(wanted, config_.insecure); ok.has_error()) return ok;
+    for (int attempt = 0; attempt < kBindAttempts; ++attempt) {
+        const auto bound = links_.bind(wanted);
+        if (bound.has_error()) return bound.error();
+        listen_ = *bound;
+        // TCP and UDP share one port number; with a free choice, another one may suit both.
+        const auto datagrams = membership_.bind(listen_);
+        if (datagrams.has_value()) break;
+        if (wanted.port != 0 || attempt + 1 == kBindAttempts) return datagrams.error();
+        links_.unbind();
+    }
+    advertised_ = listen_;
+    if (!config_.advertise.empty()) {
+        const auto advertised = resolve(config_.advertise);
+        if (advertised.has_error()) {
+            return fail(FaultCode::Usage, "--advertise: " + advertised.error().message);
+        }
+        advertised_ = advertised->front();
+    } else if (listen_.is_unspecified()) {
+        return fail(
+            FaultCode::Usage,
+            "--listen " + config_.listen +
+                " says not how others reach us: add --advertise HOST:PORT"
+        );
+    }
+    const auto http = resolve(config_.http);
+    if (http.has_error()) return fail(FaultCode::Usage, "--http: " + http.error().message);
+    if (auto ok = check_exposure(http->front(), config_.insecure); ok.has_error()) return ok;
+    const auto served = http_.listen(http->front());
+    if (served.has_error()) return served.error();
+    http_address_ = *served;
+    if (!config_.state.empty()) {
+        const std::string text = http_address_.to_string() + "\n";
+        auto written = write_file_atomically(config_.state / "http", as_byte_view(text), 0644);
+        if (written.has_error()) return written;
+    }
+    reporter_.listening(advertised_.to_string(), http_address_.to_string());
+    return {};
+}
+
+Result<Node::Plan> Node::make_plan() {
+    std::vector<Endpoint> seeds;
+    for (const auto& text : config_.join) {
+        const auto found = resolve(text);
+        if (found.has_error()) return found.error();
+        seeds.insert(seeds.end(), found->begin(), found->end());
+    }
+    Result<Plan> plan = checkpoint_      ? plan_resuming()
+                        : !seeds.empty() ? plan_joining(seeds)
+                                         : plan_founding();
+    if (plan.has_error()) return plan;
+    plan->introductions.insert(plan->introductions.end(), seeds.begin(), seeds.end());
+    if (!config_.membership_only) {
+        if (auto ok = complete(*plan); ok.has_error()) return ok.error();
+    }
+    return plan;
+}
+
+Result<Node::Plan> Node::plan_founding() {
+    Plan plan;
+    plan.start = Start::Found;
+    auto& d = plan.descriptor;
+    d.nonce = random_nonce();
+    d.model = config_.membership_only ? "none" : config_.model;
+    d.optimizer = compute::OptimizerSpec::parse(config_.optimizer)->to_string();
+    d.batch = config_.batch;
+    d.mix = config_.mix;
+    d.mix_every = config_.mix_every;
+    d.encoding = config_.encoding;
+    d.until = *Until::parse(config_.until);
+    d.settle = config_.settle;
+    d.seed = config_.seed_given ? config_.seed : Rng(std::random_device{}()).next();
+    if (founder_data_) {
+        d.manifest = founder_data_->manifest;
+        const auto layout = compute::model_layout(d.model, task_of(d.manifest));
+        if (layout.has_error()) return layout.error();
+        d.layout = LayoutHash{sha256(layout->canonical_bytes())};
+    }
+    plan.blob = encode_descriptor(d);
+    return plan;
+}
+
+Result<Node::Plan> Node::plan_joining(const std::vector<Endpoint>& seeds) {
+    Hello ours;
+    ours.id = identity_.id;
+    ours.address = advertised_;
+    auto fetched = fetch_descriptor(
+        loop_, seeds, ours, kJoinPatience, [this](const std::string& line) { reporter_.note(line); }
+    );
+    if (fetched.has_error()) return fetched.error();
+    Plan plan;
+    plan.start = Start::Join;
+    plan.blob = std::move(fetched->blob);
+    plan.via = fetched->seed.to_string();
+    auto descriptor = decode_descriptor(plan.blob);
+    if (descriptor.has_error()) return descriptor.error();
+    plan.descriptor = std::move(*descriptor);
+    return plan;
+}
+
+Result<Node::Plan> Node::plan_resuming() {
+    Plan plan;
+    plan.start = Start::Resume;
+    plan.blob = checkpoint_->descriptor;
+    auto descriptor = decode_descriptor(plan.blob);
+    if (descriptor.has_error()) return descriptor.error();
+    plan.descriptor = std::move(*descriptor);
+    for (const auto& text : checkpoint_->addresses) {
+        if (auto address = Endpoint::parse(text)) plan.introductions.push_back(*address);
+    }
+    plan.checkpoint = std::move(checkpoint_);
+    return plan;
+}
+
+/// Checks that this machine and release build the very model that the descriptor means.
+Result<void> Node::complete(Plan& plan) const {
+    const auto& d = plan.descriptor;
+    if (d.manifest.shards.empty()) {
+        return fail(
+            FaultCode::Unsupported, "this swarm trains nothing; join it with --membership-only"
+        );
+    }
+    auto layout = compute::model_layout(d.model, task_of(d.manifest));
+    if (layout.has_error()) return layout.error();
+    const LayoutHash hash{sha256(layout->canonical_bytes())};
+    if (hash != d.layout) {
+        return fail(
+            FaultCode::LayoutMismatch,
+            "this release builds " + d.model + " with layout " + hash.short_string() +
+                ", the swarm has " + d.layout.short_string() + ": run the same release as the swarm"
+        );
+    }
+    if (auto optimizer = compute::OptimizerSpec::parse(d.optimizer); optimizer.has_error()) {
+        return optimizer.error();
+    }
+    if (plan.checkpoint && plan.checkpoint->parameters.size() != layout->elements()) {
+        return fail(FaultCode::Corrupt, "the checkpoint's parameters do not fit its model");
+    }
+    plan.layout = std::move(*layout);
+    return {};
+}
+
+void Node::start_session(Plan plan) {
+    Session::Wiring wiring;
+    wiring.send = [this](const PeerId& to, FrameType type, Bytes payload) {
+        links_.send(to, type, std::move(payload));
+    };
+    wiring.queued_bytes = [this](const PeerId& to) { return links_.queued_bytes(to); };
+    wiring.view = [this] { return look(membership_.swim()); };
+    wiring.publish = [this](const Record& record) {
+        membership_.swim().set_record(real_now(), encode_record(record));
+        membership_.pump();
+    };
+    wiring.bytes_sent = [this] { return links_.counters().bytes_sent; };
+    wiring.addresses = [this] { return known_addresses(); };
+    wiring.ended = [this](std::optional<Fault> fault) { end(std::move(fault)); };
+    const std::string model = plan.descriptor.model;
+    const auto parameters = plan.layout.elements();
+    session_ = std::make_unique<Session>(
+        loop_,
+        config_,
+        identity_.id,
+        plan.descriptor,
+        plan.blob,
+        std::move(plan.layout),
+        reporter_,
+        std::move(wiring)
+    );
+    if (founder_data_) {
+        for (auto& shard : founder_data_->shards) {
+            const auto put = session_->shards().put(std::move(shard));
+            STARLING_CHECK(put.has_value());
+        }
+        founder_data_.reset();
+    }
+    if (plan.start == Start::Found) reporter_.founded(swarm_, model, parameters);
+    if (plan.start == Start::Join) reporter_.joined(swarm_, model, plan.via);
+    if (plan.start == Start::Resume) reporter_.resumed(swarm_, plan.checkpoint->steps);
+    session_->begin(plan.start, std::move(plan.checkpoint));
+}
+
+void Node::start_membership(const SwarmId& swarm) {
+    membership::SwimConfig swim;
+    swim.swarm_tag = swarm.prefix64();
+    membership::Swim::Self self{identity_.id, advertised_, identity_.epoch};
+    membership_.start(membership::Swim(
+        swim, self, Rng(std::random_device{}() ^ identity_.id.prefix64()), real_now()
+    ));
+    Hello ours;
+    ours.id = identity_.id;
+    ours.swarm = swarm;
+    ours.address = advertised_;
+    links_.open(ours);
+    if (config_.membership_only) {
+        Record record;
+        record.state = PeerState::Watching;
+        membership_.swim().set_record(real_now(), encode_record(record));
+        membership_.pump();
+    }
+}
+
+/// Dials the addresses that we were given until somebody is a member besides us. A restarted peer
+/// whose old friends are all gone keeps asking, ever less often.
+void Node::introduce_all() {
+    if (ending_ || introductions_.empty() || membership_.swim().alive_count() > 1) return;
+    for (const auto& address : introductions_) {
+        if (address == advertised_) continue;
+        links_.introduce(address, [this, address](Result<PeerId> greeted) {
+            if (greeted.has_error()) {
+                if (introduction_rounds_ == 1) reporter_.note(greeted.error().message);
+                return;
+            }
+            if (hints_.size() < kHintsMax) hints_[*greeted] = address;
+            push_pull(*greeted, true);
+        });
+    }
+    const auto delay =
+        kIntroduceFirst * (std::int64_t{1} << std::min<std::size_t>(introduction_rounds_, 5));
+    ++introduction_rounds_;
+    introduce_timer_.arm_after(std::min<Duration>(delay, kIntroduceMax));
+}
+
+void Node::push_pull(const PeerId& to, bool wants_reply) {
+    const auto pages = membership_.swim().push_pull_pages(real_now());
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        Bytes payload;
+        payload.reserve(pages[i].size() + 1);
+        const bool asks = wants_reply && i + 1 == pages.size();
+        payload.push_back(asks ? kWantsReply : std::byte{0});
+        payload.insert(payload.end(), pages[i].begin(), pages[i].end());
+        links_.send(to, FrameType::PushPull, std::move(payload));
+    }
+}
+
+void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
+    if (type == FrameType::PushPull) {
+        if (payload.empty() ||
+            membership_.swim().handle_push_pull(real_now(), payload.subspan(1)).has_error()) {
+            ++bad_frames_;
+            return;
+        }
+        if (payload.front() == kWantsReply) push_pull(from, false);
+        membership_.pump();
+        return;
+    }
+    if (session_ && !ending_) session_->handle_frame(from, type, payload);
+}
+
+void Node::on_member_event(const membership::Event& event) {
+    using membership::EventKind;
+    if (event.kind == EventKind::Record || event.id == identity_.id) return;
+    reporter_.member(event_name(event.kind), event.id);
+    if (!session_) return;
+    if (event.kind == EventKind::Failed || event.kind == EventKind::Left) {
+        session_->member_down(event.id);
+    } else if (event.kind == EventKind::Up) {
+        session_->member_up(event.id);
+    }
+}
+
+void Node::leave(const std::string& why) {
+    if (ending_) return;
+    reporter_.note(why + ": leaving the swarm");
+    if (session_) session_->stop();
+    reporter_.left();
+    end(std::nullopt);
+}
+
+void Node::end(std::optional<Fault> fault) {
+    if (ending_) return;
+    ending_ = true;
+    fault_ = std::move(fault);
+    if (session_) session_->stop();
+    membership_.swim().leave(real_now());
+    membership_.pump();
+    stop_timer_.arm_after(kGoodbyeTime);
+    loop_.post([this] { links_.close_all("leaving"); });
+}
+
+std::vector<std::string> Node::known_addresses() const {
+    std::vector<std::string> addresses;
+    for (const auto& member : membership_.swim().members()) {
+        if (member.id != identity_.id && addresses.size() < 64) {
+            addresses.push_back(member.address.to_string());
+        }
+    }
+    return addresses;
+}
+
+HttpReply Node::serve(const HttpRequest& request) {
+    if (request.target == "/leave") {
+        if (request.method != "POST") return {405, "text/plain", "POST, please\n"};
+        loop_.post([this] { leave("asked by a command"); });
+        return {200, "application/json", "{\"leaving\":true}\n"};
+    }
+    if (request.method != "GET") return {405, "text/plain", "GET, please\n"};
+    if (!started_) return {503, "text/plain", "still starting\n"};
+    if (request.target == "/healthz") return {200, "text/plain", "ok\n"};
+    if (request.target == "/status")
+        return {200, "application/json", render_status(status_inputs()) + "\n"};
+    if (request.target == "/metrics") {
+        return {200, "text/plain; version=0.0.4", render_metrics(status_inputs())};
+    }
+    return {404, "text/plain", "try /status, /metrics or /healthz\n"};
+}
+
+StatusInputs Node::status_inputs() const {
+    StatusInputs inputs;
+    inputs.id = identity_.id;
+    inputs.swarm = swarm_;
+    inputs.listen = advertised_;
+    inputs.http = http_address_;
+    inputs.incarnation = membership_.swim().incarnation();
+    inputs.view = look(membership_.swim());
+    inputs.membership = membership_.swim().counters();
+    inputs.links = links_.counters();
+    inputs.connections = links_.connection_count();
+    inputs.bad_frames = bad_frames_;
+    if (session_) inputs.session = session_->status();
+    return inputs;
+}
+
+}  // namespace starling::peer

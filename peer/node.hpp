@@ -1,0 +1,104 @@
+#pragma once
+
+// One peer: builds, wires, starts and stops everything, in this order.
+//
+//   start   state directory and identity; the founder's data; sockets, then the "listening" line;
+//           the descriptor (made, fetched or read back); session; membership; introductions
+//   stop    session (the compute thread ends, the last checkpoint is written); goodbye through
+//           membership; streams; loop
+//
+// Thread    network
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "data/dataset.hpp"
+#include "peer/config.hpp"
+#include "peer/http.hpp"
+#include "peer/identity.hpp"
+#include "peer/links.hpp"
+#include "peer/loop.hpp"
+#include "peer/membership_driver.hpp"
+#include "peer/reporter.hpp"
+#include "peer/session.hpp"
+#include "peer/status.hpp"
+
+namespace starling::peer {
+
+class Node {
+public:
+    explicit Node(PeerConfig config);
+    ~Node();
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    /// Runs the peer until it has finished, left, or failed.
+    /// Errors    of starting (nothing half-written), or of running
+    [[nodiscard]] Result<void> run();
+
+private:
+    struct Plan {
+        Descriptor descriptor;
+        Bytes blob;
+        compute::ParameterLayout layout;
+        Start start = Start::Found;
+        std::optional<Checkpoint> checkpoint;
+        std::vector<Endpoint> introductions;
+        std::string via;
+    };
+
+    [[nodiscard]] Result<void> load_state();
+    [[nodiscard]] Result<void> load_founder_data();
+    [[nodiscard]] Result<void> bind_sockets();
+    [[nodiscard]] Result<Plan> make_plan();
+    [[nodiscard]] Result<Plan> plan_founding();
+    [[nodiscard]] Result<Plan> plan_joining(const std::vector<Endpoint>& seeds);
+    [[nodiscard]] Result<Plan> plan_resuming();
+    [[nodiscard]] Result<void> complete(Plan& plan) const;
+    void start_session(Plan plan);
+    void start_membership(const SwarmId& swarm);
+    void introduce_all();
+    void on_frame(const PeerId& from, FrameType type, ByteView payload);
+    void on_member_event(const membership::Event& event);
+    void push_pull(const PeerId& to, bool wants_reply);
+    void leave(const std::string& why);
+    void end(std::optional<Fault> fault);
+    [[nodiscard]] bool founds() const;
+    [[nodiscard]] HttpReply serve(const HttpRequest& request);
+    [[nodiscard]] StatusInputs status_inputs() const;
+    [[nodiscard]] std::vector<std::string> known_addresses() const;
+
+    PeerConfig config_;
+    Reporter reporter_;
+    Loop loop_;
+    Identity identity_;
+    std::optional<StateLock> lock_;
+    std::optional<Checkpoint> checkpoint_;
+    std::optional<data::Sharded> founder_data_;
+    Links links_;
+    MembershipDriver membership_;
+    HttpServer http_;
+    std::unique_ptr<Session> session_;
+    Timer introduce_timer_;
+    Timer stop_timer_;
+    Timer run_timer_;
+    Endpoint listen_;
+    Endpoint advertised_;
+    Endpoint http_address_;
+    SwarmId swarm_;
+    Bytes blob_;
+    std::vector<Endpoint> introductions_;  ///< addresses to meet until one has answered
+    std::size_t introduction_rounds_ = 0;
+    std::unordered_map<PeerId, Endpoint> hints_;  ///< addresses outside the table
+    std::uint64_t bad_frames_ = 0;
+    bool started_ = false;
+    bool ending_ = false;
+    std::optional<Fault> fault_;
+};
+
+}  // namespace starling::peer

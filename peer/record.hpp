@@ -1,0 +1,50 @@
+#pragma once
+
+// A peer's progress record: what it tells the whole swarm of itself, about once a second, inside
+// the 512 bytes that membership carries for it. Everything that peers decide without a coordinator
+// (who owns a shard, whether the target is reached, whether all have settled) they read from these.
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+
+namespace starling::peer {
+
+enum class PeerState : std::uint8_t {
+    Joining = 0,  ///< fetching parameters and shards; neither trains nor averages
+    Training = 1,
+    Settling = 2,    ///< averaging without training
+    Evaluating = 3,  ///< on the whole test set, after settling
+    Lingering = 4,   ///< finished; serves others until all have finished
+    Done = 5,        ///< about to leave
+    Watching = 6,    ///< a member that trains nothing
+};
+
+[[nodiscard]] std::string_view to_string(PeerState state);
+
+struct Record {
+    PeerState state = PeerState::Joining;
+    std::uint8_t weight_log2 = 0;  ///< owned share of the data, announced by the owner
+    bool reached = false;          ///< its own estimate meets the target of this round
+    bool ending = false;           ///< the sticky flag: training of this round is over
+    std::uint32_t round = 0;       ///< how often the swarm went back to training after a miss
+    std::uint64_t steps = 0;
+    std::uint64_t samples = 0;  ///< trained on by this peer, never falls
+    std::uint64_t exchanges = 0;
+    std::uint64_t bytes = 0;  ///< sent on streams
+    float samples_per_s = 0;
+    float loss = 0;
+    float accuracy = -1;  ///< negative: not measured yet
+    float spread = 0;
+    std::uint16_t shards = 0;  ///< training shards that it trains on
+    std::uint16_t held = 0;
+};
+
+[[nodiscard]] Bytes encode_record(const Record& record);
+
+/// Errors    Truncated, BadVersion, BadValue
+[[nodiscard]] Result<Record> decode_record(ByteView bytes);
+
+}  // namespace starling::peer

@@ -1,0 +1,499 @@
+#include "peer/session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "peer/clock.hpp"
+#include "peer/sha256.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kTick = std::chrono::milliseconds(100);
+constexpr Duration kPublishEvery = std::chrono::seconds(1);
+constexpr Duration kSettleRetry = std::chrono::milliseconds(10);
+/// With nobody who could give parameters, the swarm has not begun: all start from the seed.
+constexpr Duration kLonelyJoin = std::chrono::seconds(10);
+/// Bytes queued for one peer above which its requests are declined: four pieces, as limits say.
+constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
+/// Quiet exchanges in a row that count as agreement, where there are as many partners.
+constexpr std::size_t kQuietExchanges = 3;
+constexpr std::uint64_t kInitPurpose = 1;
+constexpr std::uint64_t kPartnerPurpose = 2;
+
+gossip::AveragerConfig averager_config() {
+    return gossip::AveragerConfig{};
+}
+
+}  // namespace
+
+Session::Session(
+    Loop& loop,
+    const PeerConfig& config,
+    const PeerId& self,
+    const Descriptor& descriptor,
+    Bytes descriptor_blob,
+    compute::ParameterLayout layout,
+    Reporter& reporter,
+    Wiring wiring
+)
+    : loop_(loop),
+      config_(config),
+      self_(self),
+      descriptor_(descriptor),
+      blob_(std::move(descriptor_blob)),
+      reporter_(reporter),
+      wiring_(std::move(wiring)),
+      parameters_(std::move(layout)),
+      shards_(descriptor.manifest, &sha256),
+      ending_(descriptor.until),
+      gossip_(
+          loop,
+          averager_config(),
+          self,
+          descriptor.layout,
+          parameters_,
+          Rng(config.seed ^ self.prefix64()).fork(kPartnerPurpose),
+          GossipDriver::Callbacks{
+              wiring_.send, [this](const gossip::ExchangeEvent& event) { on_exchange(event); }}
+      ),
+      shard_transfer_(shards_, wiring_.send),
+      donor_(parameters_, descriptor.layout, wiring_.send),
+      tick_(loop, [this] { tick(); }),
+      transfer_timer_(
+          loop,
+          [this] {
+              shard_transfer_.handle_timeout(real_now());
+              if (fetch_) fetch_->handle_timeout(real_now());
+              arm_transfers();
+          }
+      ),
+      settle_timer_(loop, [this] {
+          if (state_ == PeerState::Settling) gossip_.begin_exchange();
+      }) {}
+
+Session::~Session() {
+    stop();
+}
+
+TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpoint) const {
+    TrainerOptions options;
+    options.engine.model = descriptor_.model;
+    options.engine.task.sample_shape.assign(
+        descriptor_.manifest.shape.begin(), descriptor_.manifest.shape.end()
+    );
+    options.engine.task.classes = descriptor_.manifest.classes;
+    options.engine.batch = descriptor_.batch;
+    options.engine.threads = config_.threads;
+    options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor_.optimizer);
+    if (shards_.held() == 0) options.local_source = config_.dataset;
+    options.samples_per_shard = kSamplesPerShard;
+    options.seed = config_.seed ^ self_.prefix64();
+    options.mix_every = descriptor_.mix_every;
+    if (checkpoint) {
+        options.steps = checkpoint->steps;
+        options.samples = checkpoint->samples;
+        options.schedule_step = checkpoint->schedule_step;
+        options.position = checkpoint->position;
+        options.optimizer_state = checkpoint->optimizer_state;
+    }
+    return options;
+}
+
+void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
+    begun_ = true;
+    started_ = joining_since_ = busy_since_ = real_now();
+    gossip_.set_accepting(false);
+    if (start == Start::Join) {
+        fetch_ = std::make_unique<StateFetch>(parameters_, descriptor_.layout, wiring_.send);
+    } else {
+        parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
+    }
+    if (checkpoint) {
+        const auto& chunks = parameters_.layout().chunks();
+        for (std::size_t c = 0; c < chunks.size(); ++c) {
+            parameters_.write(
+                c, std::span(checkpoint->parameters).subspan(chunks[c].offset, chunks[c].elements)
+            );
+        }
+        report_.steps = checkpoint->steps;
+        report_.samples = checkpoint->samples;
+        report_.schedule_step = checkpoint->schedule_step;
+    }
+    Trainer::Callbacks callbacks;
+    callbacks.report_ready = [this] { loop_.post([this] { on_report(); }); };
+    callbacks.mix_due = [this] {
+        loop_.post([this] {
+            if (state_ == PeerState::Training && descriptor_.mix != "none")
+                gossip_.begin_exchange();
+        });
+    };
+    if (!config_.state.empty()) {
+        callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
+            write_checkpoint_now(report, state);
+        };
+    }
+    trainer_ = std::make_unique<Trainer>(
+        trainer_options(checkpoint), parameters_, shards_, std::move(callbacks)
+    );
+    trainer_->start();
+    publish(true);
+    tick();
+}
+
+void Session::tick() {
+    if (stopped_) return;
+    const SwarmView view = wiring_.view();
+    swarm_samples_ = view.samples(report_.samples);
+    live_ = view.live;
+    update_partners(view);
+    update_duties(view);
+    if (state_ == PeerState::Joining) update_joining(view);
+    if (state_ != PeerState::Joining) update_ending(view);
+    publish(false);
+    if (!stopped_) tick_.arm_after(kTick);
+}
+
+void Session::update_partners(const SwarmView& view) {
+    std::vector<PeerId> now;
+    for (const auto& peer : view.training_peers()) now.push_back(peer.id);
+    for (const auto& peer : now) {
+        if (!std::binary_search(partners_.begin(), partners_.end(), peer)) gossip_.peer_up(peer);
+    }
+    for (const auto& peer : partners_) {
+        if (!std::binary_search(now.begin(), now.end(), peer)) gossip_.peer_down(peer);
+    }
+    partners_ = std::move(now);
+}
+
+void Session::update_duties(const SwarmView& view) {
+    if (!report_.prepared) return;
+    if (shard_transfer_.missing() > 0) update_holders(view);
+    auto peers = view.training_peers();
+    // Nobody else counts us before we train; we count ourselves at once, so that our shards are
+    // here by then, and their present owners go on with them until then.
+    peers.push_back({self_, 1});
+    const bool same = std::equal(
+        peers.begin(),
+        peers.end(),
+        duty_peers_.begin(),
+        duty_peers_.end(),
+        [](auto& a, auto& b) { return a.id == b.id && a.weight == b.weight; }
+    );
+    if (same) return;
+    duty_peers_ = std::move(peers);
+    duties_ = data::duties_of(self_, duty_peers_, descriptor_.manifest, descriptor_.replicas);
+    ++shards_version_;
+    shard_transfer_.want(real_now(), duties_.hold);
+    if (shard_transfer_.missing() > 0) update_holders(view);
+    give_order();
+}
+
+void Session::update_holders(const SwarmView& view) {
+    std::vector<data::WeightedPeer> holders;
+    for (const auto& peer : view.others) {
+        if (peer.live() && peer.record && peer.record->held > 0) holders.push_back({peer.id, 1});
+    }
+    shard_transfer_.set_holders(real_now(), std::move(holders));
+    arm_transfers();
+}
+
+bool Session::can_train() const {
+    if (!report_.prepared || (fetch_ && !fetch_->complete())) return false;
+    if (duties_.train.empty()) return true;
+    return std::any_of(duties_.train.begin(), duties_.train.end(), [this](const ShardId& shard) {
+        return shards_.has(shard);
+    });
+}
+
+void Session::update_joining(const SwarmView& view) {
+    const Instant now = real_now();
+    if (fetch_ && !fetch_->complete()) {
+        std::vector<PeerId> donors;
+        for (const auto& peer : view.training_peers()) donors.push_back(peer.id);
+        if (!donors.empty()) joining_since_ = now;
+        fetch_->set_candidates(now, std::move(donors));
+        arm_transfers();
+        if (now - joining_since_ > kLonelyJoin) {
+            reporter_.note("nobody has parameters to give; starting from the swarm's seed");
+            parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
+            fetch_.reset();
+        }
+    }
+    if (!can_train()) return;
+    if (fetch_) schedule_step_ = fetch_->schedule_step();
+    fetch_.reset();
+    gossip_.set_accepting(true);
+    become(PeerState::Training);
+    give_order();
+}
+
+bool Session::settled() const {
+    if (descriptor_.mix == "none" || partners_.empty()) return true;
+    const std::size_t wanted = partners_.size() == 1 ? 1 : kQuietExchanges;
+    return quiet_exchanges_ >= wanted;
+}
+
+void Session::update_ending(const SwarmView& view) {
+    const auto others = view.training_records();
+    EndingInputs inputs;
+    inputs.others = others;
+    inputs.own_steps = report_.steps;
+    inputs.swarm_samples = swarm_samples_;
+    inputs.train_samples = descriptor_.manifest.samples(data::Split::Train);
+    inputs.accuracy = report_.accuracy;
+    inputs.loss = report_.test_loss;
+    inputs.settled = settled();
+    if (evaluation_ > 0 && report_.evaluation == evaluation_) {
+        inputs.full_accuracy = report_.evaluated.accuracy();
+        inputs.full_loss = report_.evaluated.loss();
+    }
+    const auto before = ending_.phase();
+    const bool reached_before = ending_.reached();
+    const auto after = ending_.advance(real_now(), inputs);
+    if (after != before) {
+        enter(after);
+    } else if (ending_.reached() != reached_before) {
+        publish(true);
+    }
+}
+
+void Session::enter(EndingPhase phase) {
+    switch (phase) {
+        case EndingPhase::Train:
+            become(PeerState::Training);
+            break;
+        case EndingPhase::Settle:
+            quiet_exchanges_ = 0;
+            become(PeerState::Settling);
+            settle_timer_.arm_after(Duration::zero());
+            break;
+        case EndingPhase::Evaluate:
+            ++evaluation_;
+            become(PeerState::Evaluating);
+            break;
+        case EndingPhase::Linger:
+            become(PeerState::Lingering);
+            break;
+        case EndingPhase::Leave:
+            finish();
+            return;
+    }
+    give_order();
+}
+
+void Session::become(PeerState state) {
+    state_ = state;
+    publish(true);
+}
+
+void Session::give_order() {
+    if (!trainer_) return;
+    TrainerOrder order;
+    order.shards = duties_.train;
+    order.shards_version = shards_version_;
+    order.evaluation = evaluation_;
+    order.schedule_step = schedule_step_;
+    // The whole test set must be here before it can be judged on; it is on its way.
+    const bool all_tests = std::all_of(
+        descriptor_.manifest.shards.begin(),
+        descriptor_.manifest.shards.end(),
+        [this](const auto& s) { return s.split != data::Split::Test || shards_.has(s.id); }
+    );
+    if (state_ == PeerState::Training) order.phase = TrainerPhase::Train;
+    if (state_ == PeerState::Evaluating && all_tests) order.phase = TrainerPhase::Evaluate;
+    trainer_->order(std::move(order));
+}
+
+void Session::on_report() {
+    if (stopped_ || !trainer_) return;
+    auto report = trainer_->take_report();
+    if (!report) return;
+    if (report->fault) {
+        wiring_.ended(report->fault);
+        return;
+    }
+    const bool news = report->evaluation != report_.evaluation ||
+                      report->accuracy != report_.accuracy || report->prepared != report_.prepared;
+    report_ = std::move(*report);
+    if (news) tick_.arm_after(Duration::zero());
+}
+
+void Session::on_exchange(const gossip::ExchangeEvent& event) {
+    const bool committed = event.outcome == gossip::Outcome::Committed;
+    if (committed) {
+        last_distance_ = event.relative_distance;
+        const bool quiet = event.relative_distance < descriptor_.settle;
+        quiet_exchanges_ = quiet ? quiet_exchanges_ + 1 : 0;
+    }
+    if (state_ != PeerState::Settling || !event.initiator) return;
+    settle_timer_.arm_after(committed ? Duration::zero() : kSettleRetry);
+    if (settled()) tick_.arm_after(Duration::zero());
+}
+
+void Session::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
+    const Instant now = real_now();
+    const bool overloaded = wiring_.queued_bytes(from) > kServeQueueMax;
+    switch (type) {
+        case FrameType::Exchange:
+            gossip_.handle_frame(from, payload);
+            return;
+        case FrameType::StateInfoRequest:
+            donor_.handle_info_request(from, state_ != PeerState::Joining, report_.schedule_step);
+            return;
+        case FrameType::StateRequest:
+            donor_.handle_request(from, payload, overloaded);
+            return;
+        case FrameType::StateInfo:
+            if (fetch_) fetch_->handle_info(now, from, payload);
+            break;
+        case FrameType::StateChunk:
+            if (fetch_) fetch_->handle_chunk(now, from, payload);
+            break;
+        case FrameType::ShardRequest:
+            shard_transfer_.handle_request(from, payload, overloaded);
+            return;
+        case FrameType::ShardPiece:
+            if (shard_transfer_.handle_piece(now, from, payload)) {
+                ++shards_version_;
+                give_order();
+            }
+            break;
+        default:
+            return;  // the rest is Node's
+    }
+    arm_transfers();
+    if (state_ == PeerState::Joining && can_train()) tick_.arm_after(Duration::zero());
+}
+
+void Session::arm_transfers() {
+    auto next = shard_transfer_.timeout();
+    if (fetch_) {
+        const auto other = fetch_->timeout();
+        if (other && (!next || *other < *next)) next = other;
+    }
+    if (next) transfer_timer_.arm(*next);
+}
+
+void Session::handle_broken(const PeerId& partner) {
+    if (stopped_) return;
+    gossip_.handle_broken(partner);
+    shard_transfer_.handle_broken(real_now(), partner);
+    if (fetch_) fetch_->handle_broken(real_now(), partner);
+    arm_transfers();
+}
+
+void Session::recycle(FrameType type, Bytes payload) {
+    if (type == FrameType::Exchange && !stopped_) gossip_.recycle(std::move(payload));
+}
+
+void Session::member_up(const PeerId& /*peer*/) {
+    if (begun_ && !stopped_) tick_.arm_after(Duration::zero());
+}
+
+void Session::member_down(const PeerId& peer) {
+    if (!begun_ || stopped_) return;
+    gossip_.peer_down(peer);
+    std::erase(partners_, peer);
+    handle_broken(peer);
+    tick_.arm_after(Duration::zero());
+}
+
+Record Session::record() const {
+    Record r;
+    r.state = state_;
+    r.reached = ending_.reached();
+    r.ending = ending_.ending();
+    r.round = ending_.round();
+    r.steps = report_.steps;
+    r.samples = report_.samples;
+    r.exchanges = gossip_.averager().counters().committed;
+    r.bytes = wiring_.bytes_sent();
+    r.samples_per_s = static_cast<float>(report_.samples_per_s);
+    r.loss = static_cast<float>(report_.loss);
+    r.accuracy = report_.accuracy ? static_cast<float>(*report_.accuracy) : -1.0F;
+    r.spread = static_cast<float>(gossip_.averager().spread());
+    r.shards = static_cast<std::uint16_t>(std::min<std::size_t>(duties_.train.size(), 65535));
+    r.held = static_cast<std::uint16_t>(std::min<std::size_t>(shards_.held(), 65535));
+    return r;
+}
+
+void Session::publish(bool now) {
+    const Instant present = real_now();
+    if (!now && present - published_ < kPublishEvery) return;
+    published_ = present;
+    const Record r = record();
+    wiring_.publish(r);
+    reporter_.progress(ProgressLine{r, live_, swarm_samples_, ending_.ending()});
+    const std::scoped_lock lock(addresses_mutex_);
+    addresses_ = wiring_.addresses();
+}
+
+void Session::finish() {
+    state_ = PeerState::Done;
+    publish(true);
+    stop();
+    FinalLine line;
+    line.accuracy = report_.evaluated.accuracy();
+    line.loss = report_.evaluated.loss();
+    line.samples = report_.samples;
+    line.steps = report_.steps;
+    line.spread = last_distance_;
+    line.seconds = to_seconds(real_now() - started_);
+    line.bytes = wiring_.bytes_sent();
+    line.exchanges = gossip_.averager().counters().committed;
+    line.model = config_.state.empty() ? "" : (config_.state / "checkpoint").string();
+    reporter_.finished(line);
+    wiring_.ended(std::nullopt);
+}
+
+void Session::stop() {
+    if (stopped_) return;
+    stopped_ = true;
+    tick_.cancel();
+    transfer_timer_.cancel();
+    settle_timer_.cancel();
+    gossip_.stop();
+    if (trainer_) trainer_->stop();
+}
+
+void Session::write_checkpoint_now(
+    const TrainerReport& report, std::span<const float> optimizer_state
+) {
+    Checkpoint checkpoint;
+    checkpoint.descriptor = blob_;
+    checkpoint.parameters.resize(parameters_.layout().elements());
+    const auto& chunks = parameters_.layout().chunks();
+    for (std::size_t c = 0; c < chunks.size(); ++c) {
+        parameters_.read(
+            c, std::span(checkpoint.parameters).subspan(chunks[c].offset, chunks[c].elements)
+        );
+    }
+    checkpoint.optimizer_state.assign(optimizer_state.begin(), optimizer_state.end());
+    checkpoint.position = report.position;
+    checkpoint.steps = report.steps;
+    checkpoint.samples = report.samples;
+    checkpoint.schedule_step = report.schedule_step;
+    {
+        const std::scoped_lock lock(addresses_mutex_);
+        checkpoint.addresses = addresses_;
+    }
+    const auto written = write_checkpoint(config_.state, checkpoint);
+    if (written.has_error()) {
+        loop_.post([this, message = written.error().message] { reporter_.note(message); });
+    }
+}
+
+SessionStatus Session::status() const {
+    SessionStatus status;
+    status.record = record();
+    status.shards_missing = shard_transfer_.missing();
+    status.shards_total = descriptor_.manifest.shards.size();
+    status.swarm_samples = swarm_samples_;
+    status.averaging = gossip_.averager().counters();
+    status.shard_bytes = shard_transfer_.bytes_fetched();
+    return status;
+}
+
+}  // namespace starling::peer

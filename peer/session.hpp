@@ -1,0 +1,162 @@
+#pragma once
+
+// Everything that begins once the descriptor is known: parameters, shards, trainer, averaging, the
+// transfers, and the common end. Node owns the sockets and hands events in.
+//
+// Thread    network; the trainer inside has the compute thread
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "compute/parameter_store.hpp"
+#include "data/shard_store.hpp"
+#include "peer/checkpoint.hpp"
+#include "peer/config.hpp"
+#include "peer/descriptor.hpp"
+#include "peer/ending.hpp"
+#include "peer/gossip_driver.hpp"
+#include "peer/loop.hpp"
+#include "peer/record.hpp"
+#include "peer/reporter.hpp"
+#include "peer/shard_transfer.hpp"
+#include "peer/state_transfer.hpp"
+#include "peer/swarm_view.hpp"
+#include "peer/trainer.hpp"
+
+namespace starling::peer {
+
+/// How this peer comes to its parameters.
+enum class Start : std::uint8_t { Found, Join, Resume };
+
+/// The whole picture for /status and /metrics.
+struct SessionStatus {
+    Record record;
+    std::size_t shards_missing = 0;
+    std::size_t shards_total = 0;
+    std::uint64_t swarm_samples = 0;
+    double target_accuracy = 0;
+    gossip::AveragerCounters averaging;
+    std::uint64_t shard_bytes = 0;
+};
+
+class Session {
+public:
+    struct Wiring {
+        SendFrame send;
+        std::function<std::size_t(const PeerId&)> queued_bytes;
+        std::function<SwarmView()> view;
+        std::function<void(const Record&)> publish;  ///< our record to membership
+        std::function<std::uint64_t()> bytes_sent;
+        std::function<std::vector<std::string>()> addresses;  ///< for the checkpoint
+        std::function<void(std::optional<Fault>)> ended;      ///< all is done, or this went wrong
+    };
+
+    Session(
+        Loop& loop,
+        const PeerConfig& config,
+        const PeerId& self,
+        const Descriptor& descriptor,
+        Bytes descriptor_blob,
+        compute::ParameterLayout layout,
+        Reporter& reporter,
+        Wiring wiring
+    );
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    /// Where the founder puts its shards before begin().
+    [[nodiscard]] data::ShardStore& shards() { return shards_; }
+
+    [[nodiscard]] const Bytes& descriptor_blob() const { return blob_; }
+
+    /// Starts the compute thread and everything else.
+    void begin(Start start, std::optional<Checkpoint> checkpoint);
+
+    void handle_frame(const PeerId& from, FrameType type, ByteView payload);
+    void handle_broken(const PeerId& partner);
+    void recycle(FrameType type, Bytes payload);
+
+    /// Membership news: who is up or down.
+    void member_up(const PeerId& peer);
+    void member_down(const PeerId& peer);
+
+    /// Stops the compute thread and writes the last checkpoint.
+    void stop();
+
+    [[nodiscard]] SessionStatus status() const;
+
+    [[nodiscard]] PeerState state() const { return state_; }
+
+private:
+    void tick();
+    void on_report();
+    void on_exchange(const gossip::ExchangeEvent& event);
+    void update_partners(const SwarmView& view);
+    void update_duties(const SwarmView& view);
+    void update_holders(const SwarmView& view);
+    void update_joining(const SwarmView& view);
+    void update_ending(const SwarmView& view);
+    void enter(EndingPhase phase);
+    void become(PeerState state);
+    void give_order();
+    void publish(bool now);
+    void finish();
+    void write_checkpoint_now(const TrainerReport& report, std::span<const float> optimizer_state);
+    void arm_transfers();
+    [[nodiscard]] Record record() const;
+    [[nodiscard]] bool settled() const;
+    [[nodiscard]] bool can_train() const;
+    [[nodiscard]] TrainerOptions trainer_options(const std::optional<Checkpoint>& checkpoint) const;
+
+    Loop& loop_;
+    PeerConfig config_;
+    PeerId self_;
+    Descriptor descriptor_;
+    Bytes blob_;
+    Reporter& reporter_;
+    Wiring wiring_;
+    compute::ParameterStore parameters_;
+    data::ShardStore shards_;
+    Ending ending_;
+    GossipDriver gossip_;
+    ShardTransfer shard_transfer_;
+    StateDonor donor_;
+    std::unique_ptr<StateFetch> fetch_;  ///< while joining
+    std::unique_ptr<Trainer> trainer_;
+    Timer tick_;
+    Timer transfer_timer_;
+    Timer settle_timer_;
+
+    PeerState state_ = PeerState::Joining;
+    TrainerReport report_;
+    data::Duties duties_;
+    std::vector<data::WeightedPeer> duty_peers_;
+    std::uint64_t shards_version_ = 0;
+    std::vector<PeerId> partners_;
+    std::uint64_t evaluation_ = 0;
+    std::optional<std::uint64_t> schedule_step_;
+    std::size_t quiet_exchanges_ = 0;  ///< in a row below the tolerance, since settling began
+    double last_distance_ = 0;
+    std::uint64_t swarm_samples_ = 0;
+    std::size_t live_ = 1;
+    Instant started_;
+    Instant published_;
+    Instant joining_since_;
+    Instant busy_since_;
+    bool stopped_ = false;
+    bool begun_ = false;
+
+    std::mutex addresses_mutex_;  ///< the compute thread writes checkpoints and needs them
+    std::vector<std::string> addresses_;
+};
+
+}  // namespace starling::peer

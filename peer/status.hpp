@@ -1,0 +1,38 @@
+#pragma once
+
+// What /status and /metrics say, from plain values.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/endpoint.hpp"
+#include "base/ids.hpp"
+#include "membership/swim.hpp"
+#include "peer/links.hpp"
+#include "peer/session.hpp"
+#include "peer/swarm_view.hpp"
+
+namespace starling::peer {
+
+struct StatusInputs {
+    PeerId id;
+    SwarmId swarm;
+    Endpoint listen;
+    Endpoint http;
+    Incarnation incarnation;
+    SwarmView view;
+    membership::SwimCounters membership;
+    LinkCounters links;
+    std::size_t connections = 0;
+    std::uint64_t bad_frames = 0;
+    std::optional<SessionStatus> session;  ///< none with --membership-only
+};
+
+/// One JSON object.
+[[nodiscard]] std::string render_status(const StatusInputs& inputs);
+
+/// Prometheus text format 0.0.4.
+[[nodiscard]] std::string render_metrics(const StatusInputs& inputs);
+
+}  // namespace starling::peer

@@ -1,0 +1,244 @@
+#include "peer/trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <utility>
+
+#include "base/check.hpp"
+#include "data/dataset.hpp"
+#include "peer/clock.hpp"
+#include "peer/sha256.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kIdleWait = std::chrono::milliseconds(50);
+constexpr Duration kPublishEvery = std::chrono::milliseconds(200);
+constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
+constexpr Duration kFirstEvaluation = std::chrono::seconds(2);
+constexpr double kLossDecay = 0.02;
+
+}  // namespace
+
+Trainer::Trainer(
+    TrainerOptions options,
+    compute::ParameterStore& parameters,
+    data::ShardStore& shards,
+    Callbacks callbacks
+)
+    : options_(std::move(options)),
+      parameters_(parameters),
+      shards_(shards),
+      callbacks_(std::move(callbacks)),
+      batcher_(shards, options_.seed) {
+    report_.steps = options_.steps;
+    report_.samples = options_.samples;
+    report_.schedule_step = options_.schedule_step;
+    batcher_.resume(options_.position);
+}
+
+Trainer::~Trainer() {
+    stop();
+}
+
+void Trainer::start() {
+    thread_ = std::jthread([this] { run(); });
+}
+
+void Trainer::order(TrainerOrder order) {
+    orders_.put(std::move(order));
+}
+
+std::optional<TrainerReport> Trainer::take_report() {
+    return reports_.take();
+}
+
+void Trainer::stop() {
+    stop_ = true;
+    if (auto* engine = running_.load()) engine->interrupt();
+    orders_.put(TrainerOrder{TrainerPhase::Stop, {}, 0, 0, {}});
+    if (thread_.joinable()) thread_.join();
+}
+
+void Trainer::run() {
+    // The libraries below may throw; a thread that throws ends the process without a word.
+    try {
+        const auto ready = prepare();
+        if (ready.has_error()) {
+            report_.fault = ready.error();
+            publish(true);
+            return;
+        }
+        while (!stop_) {
+            const bool idle = current_.phase != TrainerPhase::Train;
+            if (const auto order = idle ? orders_.wait(kIdleWait) : orders_.take()) obey(*order);
+            if (stop_ || current_.phase == TrainerPhase::Stop) break;
+            if (current_.phase == TrainerPhase::Train) train_once();
+            if (real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
+        }
+        checkpoint();
+        publish(true);
+    } catch (const std::exception& error) {
+        report_.fault = fail(FaultCode::Io, std::string("training failed: ") + error.what());
+        publish(true);
+    }
+    running_ = nullptr;
+}
+
+Result<void> Trainer::prepare() {
+    if (!options_.local_source.empty()) {
+        const auto dataset = data::load_dataset(options_.local_source);
+        if (dataset.has_error()) return dataset.error();
+        auto sharded = data::shard_dataset(*dataset, options_.samples_per_shard, &sha256);
+        for (auto& bytes : sharded.shards) {
+            // A source that differs from the swarm's data yields shards that the manifest does not
+            // know; those are simply not ours to use, and what is missing is fetched from holders.
+            (void)shards_.put(std::move(bytes));
+        }
+    }
+    auto engine = compute::Engine::create(options_.engine, parameters_);
+    if (engine.has_error()) return engine.error();
+    engine_ = std::move(*engine);
+    running_ = engine_.get();
+    if (!options_.optimizer_state.empty() &&
+        options_.optimizer_state.size() == engine_->optimizer_state().size()) {
+        engine_->restore_optimizer_state(options_.optimizer_state);
+    }
+    const std::size_t elements = shards_.manifest().sample_elements();
+    const auto batch = static_cast<std::size_t>(options_.engine.batch);
+    const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
+    values_.resize(batch * elements);
+    labels_.resize(batch);
+    eval_values_.resize(eval_batch * elements);
+    eval_labels_.resize(eval_batch);
+    report_.prepared = true;
+    checkpointed_ = real_now();
+    publish(true);
+    return {};
+}
+
+void Trainer::obey(const TrainerOrder& order) {
+    if (order.shards_version != current_.shards_version) batcher_.set_shards(order.shards);
+    if (order.schedule_step && order.schedule_step != current_.schedule_step) {
+        report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
+    }
+    const bool starts = order.phase == TrainerPhase::Train && current_.phase != TrainerPhase::Train;
+    current_ = order;
+    if (starts) {
+        rate_since_ = real_now();
+        rate_samples_ = report_.samples;
+        if (eval_due_ == Instant{}) eval_due_ = rate_since_ + kFirstEvaluation;
+    }
+    if (order.phase == TrainerPhase::Evaluate && order.evaluation != report_.evaluation)
+        evaluate_all();
+    if (order.phase != TrainerPhase::Train) {
+        report_.samples_per_s = 0;
+        publish(true);
+    }
+}
+
+void Trainer::train_once() {
+    if (!batcher_.next(values_, labels_)) {
+        publish(false);
+        if (const auto order = orders_.wait(kIdleWait)) obey(*order);
+        return;
+    }
+    const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
+    const auto result = engine_->step(values_, labels_, rate);
+    if (result.interrupted) return;
+    ++report_.steps;
+    ++report_.schedule_step;
+    report_.samples += labels_.size();
+    report_.loss =
+        report_.steps <= options_.steps + 1
+            ? static_cast<double>(result.loss)
+            : report_.loss + kLossDecay * (static_cast<double>(result.loss) - report_.loss);
+    if (report_.steps % options_.mix_every == 0) callbacks_.mix_due();
+    if (real_now() >= eval_due_) evaluate_part();
+    publish(false);
+}
+
+compute::EvalResult Trainer::evaluate_range(std::size_t first, std::size_t count) {
+    compute::EvalResult total;
+    const std::size_t elements = shards_.manifest().sample_elements();
+    while (total.samples < count && !stop_) {
+        const std::size_t wanted = std::min<std::size_t>(
+            eval_labels_.size(), count - static_cast<std::size_t>(total.samples)
+        );
+        const std::span values(eval_values_.data(), wanted * elements);
+        const std::span labels(eval_labels_.data(), wanted);
+        const std::size_t got = data::read_test_samples(
+            shards_, first + static_cast<std::size_t>(total.samples), values, labels
+        );
+        if (got == 0) break;
+        const auto part = engine_->evaluate(values.first(got * elements), labels.first(got));
+        total.loss_sum += part.loss_sum;
+        total.correct += part.correct;
+        total.samples += part.samples;
+        if (part.samples == 0) break;  // interrupted
+    }
+    return total;
+}
+
+void Trainer::evaluate_part() {
+    const Instant begin = real_now();
+    auto result = evaluate_range(eval_next_, options_.evaluation_samples);
+    if (result.samples == 0 && eval_next_ > 0) {
+        eval_next_ = 0;
+        result = evaluate_range(0, options_.evaluation_samples);
+    }
+    eval_next_ += static_cast<std::size_t>(result.samples);
+    const Instant end = real_now();
+    const Duration cost = end - begin;
+    eval_due_ = end + std::max<Duration>(
+                          from_seconds(to_seconds(cost) * (1.0 / options_.evaluation_share - 1.0)),
+                          std::chrono::milliseconds(500)
+                      );
+    if (result.samples == 0) return;
+    // Parts differ by chance; the running mean of the last few is what a target is held against.
+    const auto blend = [](const std::optional<double>& old, double fresh) {
+        return old ? 0.5 * *old + 0.5 * fresh : fresh;
+    };
+    report_.accuracy = blend(report_.accuracy, result.accuracy());
+    report_.test_loss = blend(report_.test_loss, result.loss());
+    publish(true);
+}
+
+void Trainer::evaluate_all() {
+    const auto result = evaluate_range(0, shards_.manifest().samples(data::Split::Test));
+    if (stop_) return;
+    report_.evaluated = result;
+    report_.evaluation = current_.evaluation;
+    if (result.samples > 0) {
+        report_.accuracy = result.accuracy();
+        report_.test_loss = result.loss();
+    }
+}
+
+void Trainer::checkpoint() {
+    checkpointed_ = real_now();
+    // Before the first order there is nothing that a restart could not fetch better from others.
+    if (!callbacks_.checkpoint || current_.shards_version == 0) return;
+    report_.position = batcher_.position();
+    callbacks_.checkpoint(report_, engine_->optimizer_state());
+}
+
+void Trainer::publish(bool always) {
+    const Instant now = real_now();
+    if (!always && now - published_ < kPublishEvery) return;
+    published_ = now;
+    const double seconds = to_seconds(now - rate_since_);
+    if (current_.phase == TrainerPhase::Train && seconds > 0.5) {
+        report_.samples_per_s = static_cast<double>(report_.samples - rate_samples_) / seconds;
+        if (seconds > 3.0) {
+            rate_since_ = now;
+            rate_samples_ = report_.samples;
+        }
+    }
+    report_.position = batcher_.position();
+    if (reports_.put(report_)) callbacks_.report_ready();
+}
+
+}  // namespace starling::peer

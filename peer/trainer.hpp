@@ -1,0 +1,143 @@
+#pragma once
+
+// The compute thread's loop: batch, step, now and then an evaluation on a part of the test set, and
+// a word to the network thread that an exchange is due. It never waits for the network.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "compute/engine.hpp"
+#include "data/batcher.hpp"
+#include "data/shard_store.hpp"
+#include "peer/handoff.hpp"
+
+namespace starling::peer {
+
+enum class TrainerPhase : std::uint8_t { Pause, Train, Evaluate, Stop };
+
+/// What the network thread wants. The newest order counts.
+struct TrainerOrder {
+    TrainerPhase phase = TrainerPhase::Pause;
+    std::vector<ShardId> shards;       ///< to train on
+    std::uint64_t shards_version = 0;  ///< raised when `shards` changes or more of them are held
+    std::uint64_t evaluation = 0;  ///< a new number asks for one evaluation of the whole test set
+    std::optional<std::uint64_t> schedule_step;  ///< a newcomer's place in the schedule
+};
+
+/// What the compute thread tells. The newest report counts.
+struct TrainerReport {
+    std::uint64_t steps = 0;
+    std::uint64_t samples = 0;
+    std::uint64_t schedule_step = 0;
+    double samples_per_s = 0;
+    double loss = 0;                 ///< running mean over recent steps
+    std::optional<double> accuracy;  ///< running estimate on rotating parts of the test set
+    std::optional<double> test_loss;
+    bool prepared = false;          ///< the local source was read
+    std::uint64_t evaluation = 0;   ///< number of the last whole evaluation that is done
+    compute::EvalResult evaluated;  ///< its result
+    data::BatcherPosition position;
+    std::optional<Fault> fault;  ///< the thread has ended with this
+};
+
+/// Part of how a dataset becomes shards, so equal everywhere: other cuts would be other shards.
+inline constexpr std::size_t kSamplesPerShard = 1000;
+
+struct TrainerOptions {
+    compute::EngineOptions engine;
+    std::string local_source;  ///< dataset SPEC whose shards we need not fetch; may be empty
+    std::size_t samples_per_shard = kSamplesPerShard;
+    std::uint64_t seed = 0;
+    std::uint64_t mix_every = 8;
+    double evaluation_share = 0.05;  ///< of the time, at most
+    std::size_t evaluation_samples = 1000;
+    std::uint64_t steps = 0;  ///< counters to go on from
+    std::uint64_t samples = 0;
+    std::uint64_t schedule_step = 0;
+    data::BatcherPosition position;
+    std::vector<float> optimizer_state;
+};
+
+class Trainer {
+public:
+    struct Callbacks {
+        std::function<void()>
+            report_ready;               ///< called on the compute thread: post, then take_report
+        std::function<void()> mix_due;  ///< likewise
+    };
+
+    /// Requires  `parameters` and `shards` outlive the trainer
+    Trainer(
+        TrainerOptions options,
+        compute::ParameterStore& parameters,
+        data::ShardStore& shards,
+        Callbacks callbacks
+    );
+    /// Stops and joins.
+    ~Trainer();
+    Trainer(const Trainer&) = delete;
+    Trainer& operator=(const Trainer&) = delete;
+
+    void start();
+
+    /// Replaces the order. Thread network.
+    void order(TrainerOrder order);
+
+    /// Takes the newest report, if there is one. Thread network.
+    [[nodiscard]] std::optional<TrainerReport> take_report();
+
+    /// Copies the optimizer's state once the thread has ended, or empty. Thread network, after
+    /// stop().
+    [[nodiscard]] std::vector<float> optimizer_state() const { return final_state_; }
+
+    /// Ends the thread at the next operator and joins it.
+    void stop();
+
+private:
+    void run();
+    [[nodiscard]] Result<void> prepare();
+    void obey(const TrainerOrder& order);
+    void train_once();
+    void evaluate_part();
+    void evaluate_all();
+    void checkpoint();
+    void publish(bool always);
+    [[nodiscard]] compute::EvalResult evaluate_range(std::size_t first, std::size_t count);
+
+    TrainerOptions options_;
+    compute::ParameterStore& parameters_;
+    data::ShardStore& shards_;
+    Callbacks callbacks_;
+    Mailbox<TrainerOrder> orders_;
+    Mailbox<TrainerReport> reports_;
+    std::atomic<bool> stop_{false};
+    std::atomic<compute::Engine*> running_{nullptr};  ///< for interrupt()
+
+    // Owned by the compute thread.
+    std::unique_ptr<compute::Engine> engine_;
+    data::Batcher batcher_;
+    TrainerOrder current_;
+    TrainerReport report_;
+    std::vector<float> values_;
+    std::vector<std::int32_t> labels_;
+    std::vector<float> eval_values_;
+    std::vector<std::int32_t> eval_labels_;
+    std::size_t eval_next_ = 0;
+    Instant eval_due_;
+    Instant published_;
+    Instant checkpointed_;
+    Instant rate_since_;
+    std::uint64_t rate_samples_ = 0;
+    std::jthread thread_;
+};
+
+}  // namespace starling::peer
