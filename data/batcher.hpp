@@ -2,13 +2,19 @@
 
 // Minibatches from the shards one peer trains on: each epoch visits every sample of the current set
 // once in a seeded shuffle. The set may change at any time; the position survives in a checkpoint.
+//
+// The shuffle sorts samples by a key, a hash of seed, epoch, shard and index, and an epoch walks
+// through the keys in ascending order. So one number says what was given out, whatever the set was
+// and became meanwhile: everything below it. A shard that stays never repeats a sample; a shard
+// that comes in the middle of an epoch contributes its keys above the number, a fair sample of it,
+// and all of itself from the next epoch on; and a resumed batcher goes on exactly where it was.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
-#include "base/rng.hpp"
 #include "data/shard_store.hpp"
 
 namespace starling::data {
@@ -16,7 +22,22 @@ namespace starling::data {
 /// Where a batcher is: enough to resume, small enough for a checkpoint.
 struct BatcherPosition {
     std::uint64_t epoch = 0;
-    std::uint64_t next = 0;  ///< samples of this epoch already given out
+    /// Samples of this epoch whose key is below were already given out. Keys are uniform in
+    /// [0, 2^63): next / 2^63 is about the part of the epoch that is done.
+    std::uint64_t next = 0;
+};
+
+/// Turns bytes into the floats that a model is fed: (value / 255 - mean) / stddev.
+class Normalizer {
+public:
+    explicit Normalizer(const Manifest& manifest);
+
+    /// Requires  as many floats as bytes
+    void apply(std::span<const std::uint8_t> values, std::span<float> out) const;
+
+private:
+    float scale_;
+    float offset_;
 };
 
 /// Thread    compute
@@ -27,7 +48,7 @@ public:
 
     /// Trains on these shards from now on; those not yet held are skipped until they are. A change
     /// keeps the samples of the running epoch that were already given out from coming again where
-    /// the shard stays in the set.
+    /// the shard stays in the set. Requires ids of the manifest; an id given twice counts once.
     void set_shards(std::span<const ShardId> shards);
 
     /// Fills one batch: `values` N * sample_elements floats, normalised; `labels` N. Wraps into the
@@ -36,22 +57,40 @@ public:
     [[nodiscard]] bool next(std::span<float> values, std::span<std::int32_t> labels);
 
     [[nodiscard]] std::uint64_t samples() const;  ///< in the current set and held
-    [[nodiscard]] BatcherPosition position() const;
+
+    [[nodiscard]] BatcherPosition position() const { return position_; }
+
     void resume(const BatcherPosition& position);
 
 private:
     struct Slot {
         ShardId id;
-        std::shared_ptr<const Bytes> bytes;
-        std::uint32_t samples = 0;
+        std::shared_ptr<const Bytes> bytes;  ///< null until the store holds it
+        ShardView view;
     };
+
+    struct Entry {
+        std::uint64_t key;
+        std::uint32_t slot;
+        std::uint32_t sample;
+    };
+
+    void take_arrivals();
+    void order_rest_of_epoch();
+    void pass(const Entry& given);
 
     const ShardStore& store_;
     std::uint64_t seed_;
+    std::size_t elements_;
+    Normalizer normalizer_;
     std::vector<Slot> slots_;
-    // Further state is the implementer's: the order of the running epoch and what it gave out.
-    struct Epoch;
-    std::shared_ptr<Epoch> epoch_;
+    std::size_t missing_ = 0;  ///< slots without bytes
+    BatcherPosition position_;
+
+    // The rest of the running epoch; rebuilt from the three fields above when stale.
+    std::vector<Entry> order_;
+    std::size_t cursor_ = 0;
+    bool stale_ = true;
 };
 
 /// Copies held test samples in manifest order, for evaluation: up to `values.size() / elements`

@@ -3,6 +3,7 @@
 // What a swarm trains on: content-addressed shards of samples and the facts needed to use them. The
 // founder builds a manifest from files; it travels inside the swarm descriptor and never changes.
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ enum class Split : std::uint8_t { Train = 0, Test = 1 };
 inline constexpr std::size_t kShardsMax = std::size_t{1} << 16U;
 inline constexpr std::size_t kShardBytesMax = std::size_t{16} << 20U;
 inline constexpr std::size_t kSampleBytesMax = std::size_t{4} << 20U;
+inline constexpr std::size_t kManifestNameMax = 4096;
+inline constexpr std::size_t kShapeRankMax = 8;
+inline constexpr std::uint32_t kClassesMax = std::uint32_t{1} << 16U;
 
 struct ShardInfo {
     ShardId id;  ///< SHA-256 of the shard's bytes
@@ -42,10 +46,15 @@ struct Manifest {
     [[nodiscard]] std::size_t sample_elements() const;  ///< product of shape
 };
 
-/// Encodes a manifest (cereal, portable binary).
+/// Says whether a manifest keeps every limit; decode_manifest accepts nothing else.
+/// Errors    BadValue, Oversized
+[[nodiscard]] Result<void> check_manifest(const Manifest& manifest);
+
+/// Encodes a manifest (cereal, portable binary). Requires one that check_manifest accepts.
 [[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
 
-/// Errors    Truncated, BadFormat, Oversized, BadValue (zero samples, shape or class count out of
+/// Errors    Truncated, BadFormat, BadVersion, Oversized, BadValue (zero samples, shape or class
+/// count out of
 ///           range, shard bytes that do not fit samples and shape); counts are checked before any
 ///           allocation
 [[nodiscard]] Result<Manifest> decode_manifest(ByteView bytes);

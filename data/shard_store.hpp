@@ -31,7 +31,9 @@ public:
     ShardStore(const Manifest& manifest, HashFunction sha256);
 
     /// Takes one shard after checking size, hash and labels against the manifest.
-    /// Errors    NotFound (not in the manifest), Corrupt, BadFormat; the bytes were dropped
+    /// Errors    NotFound (its hash is not in the manifest: damaged or foreign), Corrupt (the
+    /// manifest
+    ///           gives another size), BadFormat (header or label); the bytes were dropped
     [[nodiscard]] Result<void> put(Bytes bytes);
 
     [[nodiscard]] bool has(const ShardId& id) const;
@@ -41,6 +43,9 @@ public:
 
     [[nodiscard]] std::size_t held() const;
 
+    /// What the manifest says about a shard, or null; lives as long as the store.
+    [[nodiscard]] const ShardInfo* info(const ShardId& id) const;
+
     [[nodiscard]] const Manifest& manifest() const { return manifest_; }
 
     /// Views a shard's samples. Requires bytes that came from get().
@@ -49,6 +54,7 @@ public:
 private:
     Manifest manifest_;
     HashFunction sha256_;
+    std::size_t elements_;
     std::unordered_map<ShardId, std::size_t> index_;  ///< into manifest_.shards
     mutable std::shared_mutex mutex_;
     std::unordered_map<ShardId, std::shared_ptr<const Bytes>> held_;

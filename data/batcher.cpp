@@ -1,0 +1,166 @@
+#include "data/batcher.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/rng.hpp"
+
+namespace starling::data {
+
+Normalizer::Normalizer(const Manifest& manifest)
+    : scale_(static_cast<float>(1.0 / (255.0 * manifest.stddev))),
+      offset_(static_cast<float>(-static_cast<double>(manifest.mean) / manifest.stddev)) {}
+
+void Normalizer::apply(std::span<const std::uint8_t> values, std::span<float> out) const {
+    STARLING_CHECK(values.size() == out.size());
+    // One multiplication and one addition vectorise; a table of 256 floats was slower.
+    const std::uint8_t* __restrict from = values.data();
+    float* __restrict to = out.data();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        to[i] = static_cast<float>(from[i]) * scale_ + offset_;
+    }
+}
+
+Batcher::Batcher(const ShardStore& store, std::uint64_t seed)
+    : store_(store),
+      seed_(seed),
+      elements_(store.manifest().sample_elements()),
+      normalizer_(store.manifest()) {}
+
+void Batcher::set_shards(std::span<const ShardId> shards) {
+    std::unordered_map<ShardId, Slot> old;
+    for (auto& slot : slots_) old.emplace(slot.id, std::move(slot));
+    slots_.clear();
+    for (const auto& id : shards) {
+        STARLING_CHECK(store_.info(id) != nullptr);
+        const auto [place, added] = old.try_emplace(id);
+        place->second.id = id;
+        slots_.push_back(place->second);
+    }
+    // Sorted by id, so that equal keys fall in one order whatever order the ids came in.
+    const auto by_id = [](const Slot& a, const Slot& b) { return a.id < b.id; };
+    const auto same = [](const Slot& a, const Slot& b) { return a.id == b.id; };
+    std::sort(slots_.begin(), slots_.end(), by_id);
+    slots_.erase(std::unique(slots_.begin(), slots_.end(), same), slots_.end());
+    missing_ = static_cast<std::size_t>(
+        std::count_if(slots_.begin(), slots_.end(), [](const auto& s) { return !s.bytes; })
+    );
+    stale_ = true;
+    take_arrivals();
+}
+
+void Batcher::take_arrivals() {
+    if (missing_ == 0) return;
+    for (auto& slot : slots_) {
+        if (slot.bytes) continue;
+        slot.bytes = store_.get(slot.id);
+        if (!slot.bytes) continue;
+        slot.view = store_.view(*slot.bytes);
+        --missing_;
+        stale_ = true;
+    }
+}
+
+void Batcher::order_rest_of_epoch() {
+    const std::uint64_t epoch_seed = mix64(seed_ ^ mix64(position_.epoch));
+    order_.clear();
+    cursor_ = 0;
+    for (std::size_t s = 0; s < slots_.size(); ++s) {
+        if (!slots_[s].bytes) continue;
+        const std::uint64_t shard_seed = mix64(epoch_seed ^ slots_[s].id.prefix64());
+        for (std::uint32_t i = 0; i < slots_[s].view.samples; ++i) {
+            // 63 bits: the key after the last one still fits.
+            const std::uint64_t key = mix64(shard_seed ^ mix64(i)) >> 1U;
+            if (key < position_.next) continue;
+            order_.push_back({key, static_cast<std::uint32_t>(s), i});
+        }
+    }
+    std::sort(order_.begin(), order_.end(), [](const Entry& a, const Entry& b) {
+        return std::tie(a.key, a.slot, a.sample) < std::tie(b.key, b.slot, b.sample);
+    });
+    stale_ = false;
+}
+
+void Batcher::pass(const Entry& given) {
+    ++cursor_;
+    // Two samples with one key (odds 1e-10 for 60,000 samples) pass as one if the set changes just
+    // between them.
+    position_.next = given.key + 1;
+    if (cursor_ < order_.size()) return;
+    position_ = {position_.epoch + 1, 0};
+    stale_ = true;
+}
+
+bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
+    STARLING_CHECK(!labels.empty() && values.size() == labels.size() * elements_);
+    take_arrivals();
+    if (missing_ == slots_.size()) return false;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+        if (stale_) order_rest_of_epoch();
+        if (order_.empty()) {
+            // The set lost all that was left of this epoch.
+            position_ = {position_.epoch + 1, 0};
+            order_rest_of_epoch();
+        }
+        const Entry entry = order_[cursor_];
+        const ShardView& view = slots_[entry.slot].view;
+        normalizer_.apply(
+            view.values.subspan(entry.sample * elements_, elements_),
+            values.subspan(i * elements_, elements_)
+        );
+        labels[i] = view.label(entry.sample);
+        pass(entry);
+    }
+    return true;
+}
+
+std::uint64_t Batcher::samples() const {
+    std::uint64_t sum = 0;
+    for (const auto& slot : slots_) {
+        // Asked of the store: a shard may have arrived since the last batch.
+        if (slot.bytes || store_.has(slot.id)) sum += store_.info(slot.id)->samples;
+    }
+    return sum;
+}
+
+void Batcher::resume(const BatcherPosition& position) {
+    position_ = position;
+    stale_ = true;
+}
+
+std::size_t read_test_samples(
+    const ShardStore& store,
+    std::size_t first,
+    std::span<float> values,
+    std::span<std::int32_t> labels
+) {
+    const std::size_t elements = store.manifest().sample_elements();
+    STARLING_CHECK(values.size() % elements == 0 && labels.size() >= values.size() / elements);
+    const std::size_t room = values.size() / elements;
+    const Normalizer normalizer(store.manifest());
+    std::size_t written = 0;
+    std::size_t start = 0;  // index of the shard's first sample among the held ones
+    for (const auto& info : store.manifest().shards) {
+        if (written == room) break;
+        if (info.split != Split::Test) continue;
+        const auto bytes = store.get(info.id);
+        if (!bytes) continue;
+        const ShardView view = store.view(*bytes);
+        const std::size_t end = start + view.samples;
+        for (std::size_t at = first + written; at < end && written < room; ++at, ++written) {
+            const std::size_t sample = at - start;
+            normalizer.apply(
+                view.values.subspan(sample * elements, elements),
+                values.subspan(written * elements, elements)
+            );
+            labels[written] = view.label(sample);
+        }
+        start = end;
+    }
+    return written;
+}
+
+}  // namespace starling::data

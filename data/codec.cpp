@@ -1,0 +1,151 @@
+// The manifest's bytes. Counts are read as plain numbers and checked against the bytes left before
+// anything is resized: cereal's own containers would allocate whatever a stranger asks for.
+
+#include <cereal/archives/portable_binary.hpp>
+#include <istream>
+#include <ostream>
+
+#include "base/check.hpp"
+#include "data/manifest.hpp"
+
+namespace starling::data {
+
+namespace {
+
+constexpr std::uint32_t kManifestMagic = 0x4e414d53;  // "SMAN" in little-endian order
+constexpr std::uint16_t kManifestVersion = 1;
+constexpr std::byte kLittleEndian{1};  // what cereal's portable archive writes first here
+constexpr std::size_t kShardInfoBytes = 32 + 1 + 4 + 4;
+
+using Writer = cereal::PortableBinaryOutputArchive;
+
+/// An archive that knows how many bytes are left.
+class Reader {
+public:
+    explicit Reader(ByteView bytes) : source_(bytes), stream_(&source_), archive_(stream_) {}
+
+    template <class T>
+    T take() {
+        T value{};
+        archive_(value);
+        return value;
+    }
+
+    void take_raw(void* to, std::size_t bytes) { archive_(cereal::binary_data(to, bytes)); }
+
+    /// Reads a count of items and refuses it when that many cannot follow.
+    Result<std::size_t> take_count(std::size_t item_bytes, std::size_t limit) {
+        const auto count = take<std::uint32_t>();
+        if (count > limit) {
+            return fail(
+                FaultCode::Oversized,
+                "manifest: a count of " + std::to_string(count) +
+                    " is over "
+                    "the limit of " +
+                    std::to_string(limit)
+            );
+        }
+        if (count * item_bytes > remaining()) {
+            return fail(FaultCode::Truncated, "manifest: it ends before its last item");
+        }
+        return count;
+    }
+
+    [[nodiscard]] std::size_t remaining() const { return source_.remaining(); }
+
+private:
+    SpanSource source_;
+    std::istream stream_;
+    cereal::PortableBinaryInputArchive archive_;
+};
+
+Result<void> read_head(Reader& reader) {
+    if (reader.take<std::uint32_t>() != kManifestMagic) {
+        return fail(FaultCode::BadFormat, "manifest: it does not start like one");
+    }
+    const auto version = reader.take<std::uint16_t>();
+    if (version != kManifestVersion) {
+        return fail(
+            FaultCode::BadVersion,
+            "manifest: version " + std::to_string(version) + "; this program reads version " +
+                std::to_string(kManifestVersion)
+        );
+    }
+    return {};
+}
+
+Result<void> read_sample(Reader& reader, Manifest& manifest) {
+    const auto name = reader.take_count(1, kManifestNameMax);
+    if (!name) return name.error();
+    manifest.name.resize(*name);
+    reader.take_raw(manifest.name.data(), *name);
+    const auto rank = reader.take_count(sizeof(std::uint32_t), kShapeRankMax);
+    if (!rank) return rank.error();
+    for (std::size_t i = 0; i < *rank; ++i) manifest.shape.push_back(reader.take<std::uint32_t>());
+    manifest.classes = reader.take<std::uint32_t>();
+    manifest.mean = reader.take<float>();
+    manifest.stddev = reader.take<float>();
+    return {};
+}
+
+Result<void> read_shards(Reader& reader, Manifest& manifest) {
+    const auto count = reader.take_count(kShardInfoBytes, kShardsMax);
+    if (!count) return count.error();
+    manifest.shards.resize(*count);
+    for (auto& shard : manifest.shards) {
+        reader.take_raw(shard.id.bytes.data(), shard.id.bytes.size());
+        shard.split = static_cast<Split>(reader.take<std::uint8_t>());
+        shard.samples = reader.take<std::uint32_t>();
+        shard.bytes = reader.take<std::uint32_t>();
+    }
+    if (reader.remaining() != 0) {
+        return fail(FaultCode::BadFormat, "manifest: bytes follow its end");
+    }
+    return {};
+}
+
+Result<Manifest> read_manifest(ByteView bytes) {
+    Reader reader(bytes);
+    Manifest manifest;
+    if (auto head = read_head(reader); !head) return head.error();
+    if (auto sample = read_sample(reader, manifest); !sample) return sample.error();
+    if (auto shards = read_shards(reader, manifest); !shards) return shards.error();
+    if (auto valid = check_manifest(manifest); !valid) return valid.error();
+    return manifest;
+}
+
+}  // namespace
+
+Bytes encode_manifest(const Manifest& manifest) {
+    STARLING_CHECK(check_manifest(manifest).has_value());
+    Bytes out;
+    BytesSink sink(out);
+    std::ostream stream(&sink);
+    Writer writer(stream, Writer::Options::LittleEndian());
+    writer(kManifestMagic, kManifestVersion, static_cast<std::uint32_t>(manifest.name.size()));
+    writer(cereal::binary_data(manifest.name.data(), manifest.name.size()));
+    writer(static_cast<std::uint32_t>(manifest.shape.size()));
+    for (const auto side : manifest.shape) writer(side);
+    writer(manifest.classes, manifest.mean, manifest.stddev);
+    writer(static_cast<std::uint32_t>(manifest.shards.size()));
+    for (const auto& shard : manifest.shards) {
+        writer(cereal::binary_data(shard.id.bytes.data(), shard.id.bytes.size()));
+        writer(static_cast<std::uint8_t>(shard.split), shard.samples, shard.bytes);
+    }
+    return out;
+}
+
+Result<Manifest> decode_manifest(ByteView bytes) {
+    if (bytes.empty()) return fail(FaultCode::Truncated, "manifest: it is empty");
+    // One meaning, one encoding: the swarm id is a hash of these bytes.
+    if (bytes.front() != kLittleEndian) {
+        return fail(FaultCode::BadFormat, "manifest: it is not in little-endian order");
+    }
+    try {
+        return read_manifest(bytes);
+    } catch (const cereal::Exception&) {
+        return fail(FaultCode::Truncated, "manifest: it ends too early");
+    }
+}
+
+}  // namespace starling::data

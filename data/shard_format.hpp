@@ -1,0 +1,31 @@
+#pragma once
+
+// The bytes of one shard: header, values (samples * sample bytes), labels (samples * 2 bytes). The
+// split and the ordinal stand in the header so that two shards with equal samples still differ, and
+// with them their ids.
+//
+//   offset  size  field
+//        0     4  magic "SHRD"
+//        4     2  version, 1
+//        6     2  split: 0 train, 1 test
+//        8     4  ordinal within the manifest
+//       12     4  samples
+//       16     4  bytes of one sample's values
+//       20        values, then labels as little-endian 16-bit numbers
+
+#include <cstddef>
+#include <cstdint>
+
+namespace starling::data {
+
+inline constexpr std::uint32_t kShardMagic = 0x44524853;  // "SHRD" in little-endian order
+inline constexpr std::uint16_t kShardVersion = 1;
+inline constexpr std::size_t kShardHeaderBytes = 20;
+inline constexpr std::size_t kLabelBytes = 2;
+
+/// Returns the size of a shard; 64 bits hold it for any 32-bit count and allowed sample size.
+[[nodiscard]] constexpr std::uint64_t shard_bytes(std::uint64_t samples, std::uint64_t elements) {
+    return kShardHeaderBytes + samples * (elements + kLabelBytes);
+}
+
+}  // namespace starling::data

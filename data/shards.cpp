@@ -1,0 +1,131 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/check.hpp"
+#include "base/rng.hpp"
+#include "data/dataset.hpp"
+#include "data/shard_format.hpp"
+
+namespace starling::data {
+
+namespace {
+
+// Part of the format: the same files give the same shard ids on every machine.
+constexpr std::uint64_t kDealSeed = 0x5741524c494e47;
+
+struct Moments {
+    float mean = 0.0F;
+    float stddev = 1.0F;
+};
+
+/// Mean and deviation of bytes scaled to [0, 1]. Counting first makes the sums exact integers, so
+/// the result does not depend on the order of the samples.
+Moments moments_of(std::span<const std::uint8_t> values) {
+    std::array<std::uint64_t, 256> counts{};
+    for (const auto value : values) ++counts[value];
+    std::uint64_t sum = 0;
+    std::uint64_t squares = 0;
+    for (std::uint64_t value = 0; value < counts.size(); ++value) {
+        sum += counts[value] * value;
+        squares += counts[value] * value * value;
+    }
+    const auto n = static_cast<double>(values.size());
+    const double mean = static_cast<double>(sum) / n;
+    const double variance = static_cast<double>(squares) / n - mean * mean;
+    Moments moments;
+    moments.mean = static_cast<float>(mean / 255.0);
+    // A constant image set has nothing to scale; 1 keeps the division harmless.
+    const auto stddev = static_cast<float>(std::sqrt(std::max(0.0, variance)) / 255.0);
+    if (stddev > 1e-6F) moments.stddev = stddev;
+    return moments;
+}
+
+Bytes write_shard(
+    const Samples& samples,
+    std::span<const std::uint32_t> chosen,
+    std::size_t elements,
+    Split split,
+    std::uint32_t ordinal
+) {
+    Bytes bytes;
+    bytes.reserve(shard_bytes(chosen.size(), elements));
+    ByteWriter writer(bytes);
+    writer.put(kShardMagic);
+    writer.put(kShardVersion);
+    writer.put(static_cast<std::uint16_t>(split));
+    writer.put(ordinal);
+    writer.put(static_cast<std::uint32_t>(chosen.size()));
+    writer.put(static_cast<std::uint32_t>(elements));
+    const auto values = std::as_bytes(std::span(samples.values));
+    for (const auto sample : chosen) {
+        writer.put_bytes(values.subspan(std::size_t{sample} * elements, elements));
+    }
+    for (const auto sample : chosen) writer.put(samples.labels[sample]);
+    return bytes;
+}
+
+/// Deals one split out and appends its shards.
+void deal(
+    Sharded& out, const Samples& samples, Split split, std::size_t per_shard, HashFunction sha256
+) {
+    const std::size_t elements = out.manifest.sample_elements();
+    std::vector<std::uint32_t> order(samples.count());
+    std::iota(order.begin(), order.end(), 0U);
+    Rng(kDealSeed).fork(static_cast<std::uint64_t>(split)).shuffle(std::span(order));
+    const std::size_t shards = (order.size() + per_shard - 1) / per_shard;
+    for (std::size_t i = 0; i < shards; ++i) {
+        // Sizes differ by one at most: a tiny last shard would be a poor share of the data.
+        const std::size_t begin = i * order.size() / shards;
+        const std::size_t end = (i + 1) * order.size() / shards;
+        const auto chosen = std::span<const std::uint32_t>(order).subspan(begin, end - begin);
+        auto bytes = write_shard(
+            samples, chosen, elements, split, static_cast<std::uint32_t>(out.shards.size())
+        );
+        ShardInfo info;
+        info.id.bytes = sha256(bytes);
+        info.split = split;
+        info.samples = static_cast<std::uint32_t>(chosen.size());
+        info.bytes = static_cast<std::uint32_t>(bytes.size());
+        out.manifest.shards.push_back(info);
+        out.shards.push_back(std::move(bytes));
+    }
+}
+
+/// A name for people must not carry terminal escapes to other peers' screens.
+std::string printable(std::string_view name) {
+    std::string text(name.substr(0, kManifestNameMax));
+    for (auto& c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    }
+    return text;
+}
+
+}  // namespace
+
+Sharded shard_dataset(const Dataset& dataset, std::size_t samples_per_shard, HashFunction sha256) {
+    STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0);
+    Sharded out;
+    out.manifest.name = printable(dataset.name);
+    out.manifest.shape = dataset.shape;
+    out.manifest.classes = dataset.classes;
+    const auto moments = moments_of(dataset.train.values);
+    out.manifest.mean = moments.mean;
+    out.manifest.stddev = moments.stddev;
+    const std::size_t elements = out.manifest.sample_elements();
+    STARLING_CHECK(dataset.train.values.size() == dataset.train.count() * elements);
+    STARLING_CHECK(dataset.test.values.size() == dataset.test.count() * elements);
+    // Few enough shards for the manifest, each small enough for the wire; with at most 2 GiB a
+    // split both always hold, because the first bound asks for 64 KiB a shard and the second for
+    // 16 MiB.
+    const std::size_t total = dataset.train.count() + dataset.test.count();
+    const std::size_t at_least = total / (kShardsMax / 2) + 1;
+    const std::size_t at_most = (kShardBytesMax - kShardHeaderBytes) / (elements + kLabelBytes);
+    const std::size_t per_shard = std::min(std::max(samples_per_shard, at_least), at_most);
+    deal(out, dataset.train, Split::Train, per_shard, sha256);
+    deal(out, dataset.test, Split::Test, per_shard, sha256);
+    STARLING_CHECK(check_manifest(out.manifest).has_value());
+    return out;
+}
+
+}  // namespace starling::data

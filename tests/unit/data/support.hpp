@@ -1,0 +1,99 @@
+#pragma once
+
+// What the data tests share: a hash that needs no library, small made-up data sets, IDX bytes and a
+// directory that cleans up after itself.
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <string>
+
+#include "base/check.hpp"
+#include "base/rng.hpp"
+#include "data/dataset.hpp"
+
+namespace starling::data::testing {
+
+/// Not SHA-256, but as good at telling the shards of a test apart.
+inline std::array<std::uint8_t, 32> test_hash(ByteView bytes) {
+    std::array<std::uint64_t, 4> lanes{1, 2, 3, 4};
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        lanes[i % 4] = mix64(lanes[i % 4] ^ (std::to_integer<std::uint64_t>(bytes[i]) + (i << 8U)));
+    }
+    const std::uint64_t all = lanes[0] ^ mix64(lanes[1] ^ mix64(lanes[2] ^ mix64(lanes[3])));
+    std::array<std::uint8_t, 32> hash{};
+    for (std::size_t i = 0; i < hash.size(); ++i) {
+        hash[i] = static_cast<std::uint8_t>(mix64(all + i / 8) >> (8 * (i % 8)));
+    }
+    return hash;
+}
+
+/// Samples of 2 x 3 pixels; the first four pixels spell the sample's number, so that a test can
+/// recognise each one wherever it turns up. `from` keeps train and test numbers apart.
+inline Samples numbered_samples(std::uint32_t count, std::uint32_t from, std::uint32_t classes) {
+    Samples samples;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const std::uint32_t number = from + i;
+        for (unsigned byte = 0; byte < 4; ++byte) {
+            samples.values.push_back(static_cast<std::uint8_t>(number >> (8 * byte)));
+        }
+        samples.values.push_back(static_cast<std::uint8_t>(mix64(number)));
+        samples.values.push_back(255);
+        samples.labels.push_back(static_cast<std::uint16_t>(number % classes));
+    }
+    return samples;
+}
+
+inline Dataset numbered_dataset(std::uint32_t train, std::uint32_t test) {
+    Dataset dataset;
+    dataset.name = "numbered";
+    dataset.shape = {1, 2, 3};
+    dataset.classes = 5;
+    dataset.train = numbered_samples(train, 0, dataset.classes);
+    dataset.test = numbered_samples(test, 1000000, dataset.classes);
+    return dataset;
+}
+
+/// A fresh directory, removed with everything in it at the end of the scope.
+class TemporaryDirectory {
+public:
+    TemporaryDirectory() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "starling-XXXXXX").string();
+        STARLING_CHECK(mkdtemp(pattern.data()) != nullptr);
+        path_ = pattern;
+    }
+
+    ~TemporaryDirectory() {
+        std::error_code ignored;  // a leftover in the temporary directory fails no test
+        std::filesystem::remove_all(path_, ignored);
+    }
+
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+inline void write_file(const std::filesystem::path& path, std::string_view bytes) {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    STARLING_CHECK(file.good());
+}
+
+/// An IDX file's bytes: header for these dimensions, then the values as they are.
+inline std::string idx_bytes(std::initializer_list<std::uint32_t> dimensions, std::string values) {
+    std::string bytes{'\0', '\0', '\x08', static_cast<char>(dimensions.size())};
+    for (const auto size : dimensions) {
+        for (int shift = 24; shift >= 0; shift -= 8) {
+            bytes.push_back(static_cast<char>(size >> shift));
+        }
+    }
+    return bytes + values;
+}
+
+}  // namespace starling::data::testing
