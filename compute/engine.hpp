@@ -59,6 +59,15 @@ struct EvalResult {
     }
 };
 
+/// One kernel of a profiled step.
+struct KernelTime {
+    std::string name;
+    double seconds = 0.0;
+};
+
+/// Reads seconds from some clock: compute owns none.
+using Stopwatch = double (*)();
+
 /// Thread    compute
 class Engine {
 public:
@@ -81,11 +90,17 @@ public:
         std::span<const float> values, std::span<const std::int32_t> labels
     ) = 0;
 
-    /// Asks a running step to stop at the next operator. Thread any.
+    /// Asks a running step to stop at the next operator; without one, the next step stops at its
+    /// first. Thread any.
     virtual void interrupt() = 0;
 
     [[nodiscard]] virtual std::span<const float> optimizer_state() const = 0;
     virtual void restore_optimizer_state(std::span<const float> state) = 0;
+
+    /// Runs a step's forward and backward pass, updating nothing, and times each kernel.
+    [[nodiscard]] virtual std::vector<KernelTime> profile(
+        std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
+    ) = 0;
 };
 
 /// One line for logs: oneDNN's version and instruction set, OpenMP and OpenBLAS threads.

@@ -19,7 +19,7 @@ struct OptimizerSpec {
     bool nesterov = false;
     double weight_decay = 0.0;
     ScheduleKind schedule = ScheduleKind::Constant;
-    std::uint64_t warmup = 0;      ///< steps of linear warm-up from 0
+    std::uint64_t warmup = 0;      ///< steps of linear warm-up; step i runs at (i + 1) / warmup
     std::uint64_t total = 0;       ///< steps until cosine reaches `floor` times the base rate
     std::uint64_t step_every = 0;  ///< steps between drops of a Step schedule
     double gamma = 0.1;            ///< factor of each drop

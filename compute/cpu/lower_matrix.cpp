@@ -1,0 +1,110 @@
+// Matrix products. The two shapes of a fully connected layer go to inner-product primitives, whose
+// weights oneDNN may block; everything else is a plain strided product.
+
+#include "compute/cpu/loops.hpp"
+#include "compute/cpu/lowering.hpp"
+
+namespace starling::compute::cpu {
+
+namespace {
+
+/// op(A) as a matrix description over the row-major floats of A.
+Desc view_of(const Shape& shape, bool swapped) {
+    return swapped ? strided(shape[1], shape[0], 1, shape[1])
+                   : strided(shape[0], shape[1], shape[1], 1);
+}
+
+/// Y [N,O] = A [N,K] op(B) [K,O] + C.
+void lower_forward(Lowering& lowering, bool swap_b) {
+    const auto a = lowering.input(0);
+    const auto b = lowering.input(1);
+    const auto c = lowering.input(2);
+    const auto y = lowering.output();
+    const auto& graph = lowering.graph();
+    const auto& weight = graph.shape(b);
+    // The primitive's weights are [O,K]: B as it lies when transB is set, else its transpose.
+    const auto view = view_of(weight, !swap_b);
+    const bool packed = graph.value(b).kind == ValueKind::Parameter;
+    InnerProduct p;
+    p.batch = graph.shape(a)[0];
+    p.inputs = graph.shape(a)[1];
+    p.outputs = graph.shape(y)[1];
+    p.weight = packed ? any_layout({p.outputs, p.inputs}) : view;
+    p.bias = c != ValueId::None;
+    p.relu = lowering.node().attributes.integer("fused_relu", 0) != 0;
+    p.training = lowering.training();
+    auto compiled = inner_product_forward(p);
+    std::vector<PrimitiveKernel::Operand> operands{
+        {DNNL_ARG_SRC, lowering.use(a, compiled.desc(DNNL_ARG_SRC))},
+        {DNNL_ARG_WEIGHTS, lowering.use_view(b, view, compiled.desc(DNNL_ARG_WEIGHTS))},
+    };
+    if (p.bias) operands.push_back({DNNL_ARG_BIAS, lowering.use(c, compiled.desc(DNNL_ARG_BIAS))});
+    operands.push_back({DNNL_ARG_DST, lowering.define(y, compiled.desc(DNNL_ARG_DST))});
+    lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
+}
+
+/// dW [O,K] = dY^T [O,N] X [N,K], with A = dY and B = X.
+void lower_weight_gradient(Lowering& lowering) {
+    const auto dy = lowering.input(0);
+    const auto x = lowering.input(1);
+    const auto dw = lowering.output();
+    InnerProduct p;
+    p.batch = lowering.graph().shape(x)[0];
+    p.inputs = lowering.graph().shape(x)[1];
+    p.outputs = lowering.graph().shape(dy)[1];
+    p.weight = any_layout({p.outputs, p.inputs});
+    auto compiled = inner_product_backward_weight(p);
+    std::vector<PrimitiveKernel::Operand> operands{
+        {DNNL_ARG_SRC, lowering.use(x, compiled.desc(DNNL_ARG_SRC))},
+        {DNNL_ARG_DIFF_DST, lowering.use(dy, compiled.desc(DNNL_ARG_DIFF_DST))},
+        {DNNL_ARG_DIFF_WEIGHTS, lowering.define(dw, compiled.desc(DNNL_ARG_DIFF_WEIGHTS))},
+    };
+    lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
+}
+
+/// Y = A^T op(B) where B is transposed too: no layer of ours asks for it.
+void lower_general(Lowering& lowering, bool swap_b) {
+    if (lowering.input(2) != ValueId::None) {
+        throw std::runtime_error(lowering.node().name + ": transA with C has no CPU kernel");
+    }
+    const auto a = lowering.input(0);
+    const auto b = lowering.input(1);
+    const auto y = lowering.output();
+    const auto a_view = view_of(lowering.graph().shape(a), true);
+    const auto b_view = view_of(lowering.graph().shape(b), swap_b);
+    const auto y_layout = plain(lowering.graph().shape(y));
+    auto compiled = matrix_product(a_view, b_view, y_layout);
+    std::vector<PrimitiveKernel::Operand> operands{
+        {DNNL_ARG_SRC, lowering.use_view(a, a_view, a_view)},
+        {DNNL_ARG_WEIGHTS, lowering.use_view(b, b_view, b_view)},
+        {DNNL_ARG_DST, lowering.define(y, y_layout)},
+    };
+    lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
+}
+
+}  // namespace
+
+void lower_gemm(Lowering& lowering) {
+    const auto& attributes = lowering.node().attributes;
+    const bool swap_a = attributes.integer("transA", 0) != 0;
+    const bool swap_b = attributes.integer("transB", 0) != 0;
+    if (!swap_a) {
+        lower_forward(lowering, swap_b);
+    } else if (!swap_b && lowering.input(2) == ValueId::None && attributes.integer("fused_relu", 0) == 0) {
+        lower_weight_gradient(lowering);
+    } else {
+        lower_general(lowering, swap_b);
+    }
+}
+
+void lower_reduce_sum(Lowering& lowering) {
+    const auto x = lowering.input(0);
+    const auto from = lowering.use(x, plain(lowering.graph().shape(x)));
+    const auto to =
+        lowering.define(lowering.output(), plain(lowering.graph().shape(lowering.output())));
+    lowering.add_loop(lowering.node().name, {from, to}, [](LoopKernel::Operands operands) {
+        sum_rows(floats(operands[0]), floats(operands[1]));
+    });
+}
+
+}  // namespace starling::compute::cpu

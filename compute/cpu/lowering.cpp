@@ -1,0 +1,277 @@
+#include "compute/cpu/lowering.hpp"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "base/check.hpp"
+#include "compute/ops/operator.hpp"
+
+namespace starling::compute::cpu {
+
+namespace {
+
+struct Entry {
+    std::string_view op;
+    void (*lower)(Lowering&) = nullptr;
+};
+
+constexpr std::array<Entry, 19> kTable{{
+    {"Conv", lower_convolution},
+    {"ConvGradInput", lower_convolution_gradient_input},
+    {"ConvGradWeight", lower_convolution_gradient_weight},
+    {"MaxPool", lower_max_pool},
+    {"MaxPoolGrad", lower_max_pool_gradient},
+    {"AveragePool", lower_average_pool},
+    {"AveragePoolGrad", lower_average_pool_gradient},
+    {"GlobalAveragePool", lower_average_pool},
+    {"Gemm", lower_gemm},
+    {"MatMul", lower_gemm},
+    {"ReduceSum", lower_reduce_sum},
+    {"Relu", lower_relu},
+    {"ReluGrad", lower_relu_gradient},
+    {"Add", lower_add},
+    {"Identity", lower_reshape},
+    {"Flatten", lower_reshape},
+    {"Reshape", lower_reshape},
+    {"SoftmaxCrossEntropyLoss", lower_loss},
+    {"SoftmaxCrossEntropyGrad", lower_loss_gradient},
+}};
+
+std::size_t index_of(BufferId id) {
+    return static_cast<std::size_t>(id);
+}
+
+}  // namespace
+
+Lowering::Lowering(const PlanRequest& request, const ParameterLayout& layout)
+    : request_(request),
+      layout_(layout),
+      forms_(request.graph.value_count()),
+      last_reader_(request.graph.value_count(), 0),
+      wanted_(request.graph.value_count(), false) {
+    const auto mark = [&](ValueId id) {
+        if (id != ValueId::None) wanted_[to_index(id)] = true;
+    };
+    std::for_each(request.outputs.begin(), request.outputs.end(), mark);
+    std::for_each(request.gradients.begin(), request.gradients.end(), mark);
+    for (std::size_t i = 0; i < graph().nodes().size(); ++i) {
+        for (const auto id : graph().nodes()[i].inputs) {
+            if (id != ValueId::None) last_reader_[to_index(id)] = i + 1;
+        }
+    }
+}
+
+Lowered Lowering::run() {
+    for (std::size_t i = 0; i < graph().value_count(); ++i) {
+        const auto id = static_cast<ValueId>(i);
+        const auto& value = graph().value(id);
+        if (value.kind != ValueKind::Input) continue;
+        const auto layout = plain(value.type.shape, value.type.element);
+        const auto buffer = add_buffer(byte_count(layout), false);
+        forms_[i].push_back({layout, buffer});
+        lowered_.inputs.emplace_back(id, buffer);
+    }
+    for (current_ = 0; current_ < graph().nodes().size(); ++current_) lower_current();
+    finish_outputs();
+    return std::move(lowered_);
+}
+
+void Lowering::lower_current() {
+    for (const auto& entry : kTable) {
+        if (entry.op == node().op->name) return entry.lower(*this);
+    }
+    throw std::runtime_error("operator '" + std::string(node().op->name) + "' has no CPU kernel");
+}
+
+void Lowering::finish_outputs() {
+    for (const auto id : request_.outputs) finish(id, std::nullopt);
+    for (std::size_t i = 0; i < request_.gradients.size(); ++i) {
+        if (request_.gradients[i] == ValueId::None) continue;
+        finish(request_.gradients[i], store_offset(i));
+    }
+}
+
+void Lowering::finish(ValueId id, std::optional<std::size_t> offset) {
+    const auto& type = graph().value(id).type;
+    const auto row_major = plain(type.shape, type.element);
+    auto buffer = use(id, row_major);
+    if (lowered_.buffers[index_of(buffer)].gradient_offset == offset) {
+        lowered_.buffers[index_of(buffer)].temporary = false;
+    } else {
+        // The row-major form lies elsewhere: one value is the gradient of two parameters, or an
+        // output as well.
+        const auto copy = add_buffer(byte_count(row_major), false);
+        lowered_.buffers[index_of(copy)].gradient_offset = offset;
+        add_primitive(
+            "Copy", reorder(row_major, row_major), {{DNNL_ARG_FROM, buffer}, {DNNL_ARG_TO, copy}}
+        );
+        buffer = copy;
+    }
+    lowered_.outputs.emplace_back(id, buffer);
+}
+
+std::size_t Lowering::store_offset(std::size_t parameter) const {
+    const auto& name = graph().parameters()[parameter].name;
+    for (const auto& info : layout_.parameters()) {
+        if (info.name == name) return info.offset;
+    }
+    STARLING_UNREACHABLE("parameter that the store does not have");
+}
+
+std::optional<std::size_t> Lowering::gradient_offset(ValueId id) const {
+    for (std::size_t i = 0; i < request_.gradients.size(); ++i) {
+        if (request_.gradients[i] == id) return store_offset(i);
+    }
+    return std::nullopt;
+}
+
+bool Lowering::is_read(ValueId id) const {
+    return wanted_[to_index(id)] || last_reader_[to_index(id)] > 0;
+}
+
+Desc Lowering::layout_of(ValueId id) const {
+    const auto& forms = forms_[to_index(id)];
+    if (!forms.empty()) return forms.front().layout;
+    const auto& value = graph().value(id);
+    STARLING_CHECK(value.kind == ValueKind::Parameter);
+    return plain(value.type.shape, value.type.element);
+}
+
+PackedParameter& Lowering::packed(ValueId id) {
+    const auto& name = graph().value(id).name;
+    const auto& infos = layout_.parameters();
+    const auto found = std::find_if(infos.begin(), infos.end(), [&](const ParameterInfo& info) {
+        return info.name == name;
+    });
+    STARLING_CHECK(found != infos.end());
+    const auto parameter = static_cast<std::size_t>(found - infos.begin());
+    for (auto& entry : lowered_.packed) {
+        if (entry.parameter == parameter) return entry;
+    }
+    lowered_.packed.push_back({parameter, {}});
+    return lowered_.packed.back();
+}
+
+BufferId Lowering::use(ValueId id, const Desc& layout) {
+    const auto& value = graph().value(id);
+    return use_view(id, plain(value.type.shape, value.type.element), layout);
+}
+
+BufferId Lowering::use_view(ValueId id, const Desc& view, const Desc& layout) {
+    const auto& value = graph().value(id);
+    if (value.kind == ValueKind::Parameter) {
+        auto& entry = packed(id);
+        for (const auto& copy : entry.copies) {
+            if (copy.view == view && copy.layout == layout) return copy.buffer;
+        }
+        const auto buffer = add_buffer(byte_count(layout), false);
+        entry.copies.push_back({view, layout, buffer});
+        return buffer;
+    }
+    if (view == layout) {
+        const auto row_major = plain(value.type.shape, value.type.element);
+        if (view != row_major) return use(id, row_major);
+    }
+    auto& forms = forms_[to_index(id)];
+    STARLING_CHECK(!forms.empty());
+    for (const auto& form : forms) {
+        if (form.layout == layout) return form.buffer;
+    }
+    const auto from = forms.front();
+    const auto buffer = add_buffer(byte_count(layout), true);
+    const bool row_major = layout == plain(value.type.shape, value.type.element);
+    if (row_major) lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
+    add_primitive(
+        "Reorder " + value.name,
+        reorder(from.layout, layout),
+        {{DNNL_ARG_FROM, from.buffer}, {DNNL_ARG_TO, buffer}}
+    );
+    forms.push_back({layout, buffer});
+    return buffer;
+}
+
+BufferId Lowering::define(ValueId id, const Desc& layout) {
+    const auto buffer = add_buffer(byte_count(layout), true);
+    const auto& type = graph().value(id).type;
+    if (layout == plain(type.shape, type.element)) {
+        lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
+    }
+    define_alias(id, layout, buffer);
+    return buffer;
+}
+
+void Lowering::define_alias(ValueId id, const Desc& layout, BufferId buffer) {
+    STARLING_CHECK(forms_[to_index(id)].empty());
+    forms_[to_index(id)].push_back({layout, buffer});
+    lowered_.buffers[index_of(buffer)].values.push_back(id);
+}
+
+std::optional<BufferId> Lowering::take_over(ValueId input, const Desc& layout) {
+    for (const auto& form : forms_[to_index(input)]) {
+        if (form.layout != layout) continue;
+        const auto& buffer = lowered_.buffers[index_of(form.buffer)];
+        if (!buffer.temporary || buffer.gradient_offset.has_value()) return std::nullopt;
+        for (const auto sharer : buffer.values) {
+            if (wanted_[to_index(sharer)] || last_reader_[to_index(sharer)] > current_ + 1) {
+                return std::nullopt;
+            }
+        }
+        return form.buffer;
+    }
+    return std::nullopt;
+}
+
+BufferId Lowering::add_buffer(std::size_t bytes, bool temporary) {
+    Buffer buffer;
+    buffer.bytes = bytes;
+    buffer.temporary = temporary;
+    lowered_.buffers.push_back(std::move(buffer));
+    return static_cast<BufferId>(lowered_.buffers.size() - 1);
+}
+
+void Lowering::touch(BufferId id) {
+    auto& buffer = lowered_.buffers[index_of(id)];
+    const auto kernel = lowered_.kernels.size();
+    if (!buffer.used) buffer.first = kernel;
+    buffer.used = true;
+    buffer.last = kernel;
+}
+
+void Lowering::add_primitive(
+    const std::string& name, Compiled compiled, std::vector<PrimitiveKernel::Operand> operands
+) {
+    if (compiled.has(DNNL_ARG_SCRATCHPAD)) {
+        const auto bytes = byte_count(compiled.desc(DNNL_ARG_SCRATCHPAD));
+        operands.push_back({DNNL_ARG_SCRATCHPAD, add_buffer(bytes, true)});
+    }
+    for (const auto& operand : operands) touch(operand.buffer);
+    lowered_.kernels.push_back(
+        std::make_unique<PrimitiveKernel>(name, std::move(compiled), std::move(operands))
+    );
+}
+
+void Lowering::add_loop(
+    const std::string& name, std::vector<BufferId> operands, LoopKernel::Body body
+) {
+    std::vector<LoopKernel::Operand> sized;
+    for (const auto id : operands) {
+        touch(id);
+        sized.push_back({id, lowered_.buffers[index_of(id)].bytes});
+    }
+    lowered_.kernels.push_back(std::make_unique<LoopKernel>(name, std::move(sized), std::move(body))
+    );
+}
+
+void Lowering::remember_pool(ValueId indices, Desc input, Desc output) {
+    pools_.emplace_back(indices, std::pair(std::move(input), std::move(output)));
+}
+
+const std::pair<Desc, Desc>& Lowering::recall_pool(ValueId indices) const {
+    for (const auto& [id, layouts] : pools_) {
+        if (id == indices) return layouts;
+    }
+    STARLING_UNREACHABLE("max-pool gradient without its max-pool");
+}
+
+}  // namespace starling::compute::cpu

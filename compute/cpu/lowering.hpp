@@ -1,0 +1,153 @@
+#pragma once
+
+// From graph nodes to kernels. Each value gets the layout that its producer likes best and a
+// buffer; a consumer that wants another layout causes one reorder, shared by all who want the same.
+// Layouts therefore flow: conv -> pool -> conv stays blocked, and only a Flatten asks for row-major
+// again.
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compute/cpu/kernel.hpp"
+#include "compute/graph.hpp"
+#include "compute/parameter_store.hpp"
+#include "compute/plan.hpp"
+
+namespace starling::compute::cpu {
+
+/// A range of bytes that kernels read and write.
+struct Buffer {
+    std::size_t bytes = 0;
+    bool temporary = true;  ///< lives in the arena between its first and its last kernel
+    std::optional<std::size_t> gradient_offset;  ///< lies in the flat gradient, in floats
+    std::size_t first = 0;
+    std::size_t last = 0;
+    bool used = false;
+    std::vector<ValueId> values;  ///< those that share the bytes
+};
+
+/// One packed copy of a parameter: `view` is how the store's floats are to be read.
+struct PackedCopy {
+    Desc view;
+    Desc layout;
+    BufferId buffer = BufferId::None;
+};
+
+struct PackedParameter {
+    std::size_t parameter = 0;  ///< index into the layout's parameters
+    std::vector<PackedCopy> copies;
+};
+
+/// What the lowering leaves behind; plan.cpp binds it to memory and runs it.
+struct Lowered {
+    std::vector<std::unique_ptr<Kernel>> kernels;
+    std::vector<Buffer> buffers;
+    std::vector<PackedParameter> packed;
+    std::vector<std::pair<ValueId, BufferId>> inputs;
+    std::vector<std::pair<ValueId, BufferId>> outputs;
+};
+
+class Lowering {
+public:
+    Lowering(const PlanRequest& request, const ParameterLayout& layout);
+
+    /// Lowers every node. Throws dnnl::error, and std::runtime_error for what has no kernel.
+    [[nodiscard]] Lowered run();
+
+    // What the families' functions use.
+
+    [[nodiscard]] const Graph& graph() const { return request_.graph; }
+
+    [[nodiscard]] int threads() const { return request_.threads; }
+
+    /// True when the value is read by some node or is an output.
+    [[nodiscard]] bool is_read(ValueId id) const;
+
+    /// True when the graph holds gradients, so forward primitives keep what these need.
+    [[nodiscard]] bool training() const { return !request_.gradients.empty(); }
+
+    /// Returns the layout in which the value was produced; row-major for inputs and parameters.
+    [[nodiscard]] Desc layout_of(ValueId id) const;
+
+    /// Returns a buffer with the value in `layout`, adding a reorder kernel when there is none yet.
+    BufferId use(ValueId id, const Desc& layout);
+
+    /// As use(), for an operand that the primitive reads through `view`, another description of the
+    /// row-major floats (a transposed matrix). `layout` is what the primitive wants of it.
+    BufferId use_view(ValueId id, const Desc& view, const Desc& layout);
+
+    /// Makes the buffer that holds a value from now on.
+    BufferId define(ValueId id, const Desc& layout);
+
+    /// Says that the value is the same bytes as `buffer`, described by `layout`.
+    void define_alias(ValueId id, const Desc& layout, BufferId buffer);
+
+    /// Returns the input's buffer for the output to overwrite when nobody reads it afterwards.
+    [[nodiscard]] std::optional<BufferId> take_over(ValueId input, const Desc& layout);
+
+    /// Adds a primitive; its scratchpad becomes a temporary.
+    void add_primitive(
+        const std::string& name, Compiled compiled, std::vector<PrimitiveKernel::Operand> operands
+    );
+    void add_loop(const std::string& name, std::vector<BufferId> operands, LoopKernel::Body body);
+
+    /// The node that is lowered now.
+    [[nodiscard]] const Node& node() const { return graph().nodes()[current_]; }
+
+    [[nodiscard]] ValueId input(std::size_t i) const {
+        return i < node().inputs.size() ? node().inputs[i] : ValueId::None;
+    }
+
+    [[nodiscard]] ValueId output(std::size_t i = 0) const { return node().outputs[i]; }
+
+    /// Remembers the layout of a max-pool's input under its indices, for the gradient.
+    void remember_pool(ValueId indices, Desc input, Desc output);
+    [[nodiscard]] const std::pair<Desc, Desc>& recall_pool(ValueId indices) const;
+
+private:
+    struct Form {
+        Desc layout;
+        BufferId buffer = BufferId::None;
+    };
+
+    BufferId add_buffer(std::size_t bytes, bool temporary);
+    void touch(BufferId buffer);
+    void lower_current();
+    void finish_outputs();
+    void finish(ValueId id, std::optional<std::size_t> offset);
+    [[nodiscard]] std::size_t store_offset(std::size_t parameter) const;
+    [[nodiscard]] PackedParameter& packed(ValueId id);
+    [[nodiscard]] std::optional<std::size_t> gradient_offset(ValueId id) const;
+
+    const PlanRequest& request_;
+    const ParameterLayout& layout_;
+    Lowered lowered_;
+    std::size_t current_ = 0;
+    std::vector<std::vector<Form>> forms_;  ///< by value, the produced one first
+    std::vector<std::size_t> last_reader_;  ///< by value, index of a node
+    std::vector<bool> wanted_;              ///< by value
+    std::vector<std::pair<ValueId, std::pair<Desc, Desc>>> pools_;
+};
+
+/// The families; each function lives in the file of its family and throws as Lowering::run.
+void lower_convolution(Lowering& lowering);
+void lower_convolution_gradient_input(Lowering& lowering);
+void lower_convolution_gradient_weight(Lowering& lowering);
+void lower_max_pool(Lowering& lowering);
+void lower_max_pool_gradient(Lowering& lowering);
+void lower_average_pool(Lowering& lowering);
+void lower_average_pool_gradient(Lowering& lowering);
+void lower_gemm(Lowering& lowering);
+void lower_reduce_sum(Lowering& lowering);
+void lower_relu(Lowering& lowering);
+void lower_relu_gradient(Lowering& lowering);
+void lower_add(Lowering& lowering);
+void lower_reshape(Lowering& lowering);
+void lower_loss(Lowering& lowering);
+void lower_loss_gradient(Lowering& lowering);
+
+}  // namespace starling::compute::cpu

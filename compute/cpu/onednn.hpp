@@ -1,0 +1,100 @@
+#pragma once
+
+// All of oneDNN that the plan uses, behind plain functions. Versions 2 and 3 differ in how a
+// primitive is described; that difference ends in onednn.cpp.
+//
+// A `Compiled` says in which layouts the library wants its operands. `format_tag::any` on our side
+// lets it choose; the lowering then inserts reorders where producer and consumer disagree.
+//
+// Errors    every function throws dnnl::error when the library refuses; compile_plan catches
+// Thread    compute
+
+#include <cstdint>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <vector>
+
+#include "compute/ops/window.hpp"
+#include "compute/shape.hpp"
+
+namespace starling::compute::cpu {
+
+using Desc = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+
+struct ArgumentDesc {
+    int argument = 0;  ///< DNNL_ARG_*
+    Desc desc;
+};
+
+struct Compiled {
+    dnnl::primitive primitive;
+    std::vector<ArgumentDesc> arguments;
+    std::string implementation;
+
+    /// Requires  the primitive has the argument
+    [[nodiscard]] const Desc& desc(int argument) const;
+    [[nodiscard]] bool has(int argument) const;
+};
+
+[[nodiscard]] const dnnl::engine& cpu_engine();
+
+/// Returns the row-major layout of a shape; a scalar becomes one element.
+[[nodiscard]] Desc plain(const Shape& shape, ElementType element = ElementType::F32);
+[[nodiscard]] Desc any_layout(const Shape& shape);
+/// Returns a matrix of rows x columns whose element (r, c) lies at r * row + c * column.
+[[nodiscard]] Desc strided(
+    std::int64_t rows, std::int64_t columns, std::int64_t row, std::int64_t column
+);
+/// Returns the bytes of a layout with its padding.
+[[nodiscard]] std::size_t byte_count(const Desc& desc);
+
+struct Convolution {
+    Shape input;
+    Shape weight;
+    Shape output;
+    Window window;
+    bool bias = false;
+    bool relu = false;
+    bool training = false;
+};
+
+[[nodiscard]] Compiled convolution_forward(const Convolution& convolution);
+[[nodiscard]] Compiled convolution_backward_input(const Convolution& convolution);
+[[nodiscard]] Compiled convolution_backward_weight(const Convolution& convolution);
+
+enum class PoolKind : std::uint8_t { Max, AverageInside, AveragePadded };
+
+struct Pooling {
+    PoolKind kind = PoolKind::Max;
+    Desc input;
+    Shape output;
+    Window window;
+    bool training = false;
+};
+
+[[nodiscard]] Compiled pooling_forward(const Pooling& pooling);
+/// Requires  `output` is the layout that pooling_forward chose
+[[nodiscard]] Compiled pooling_backward(const Pooling& pooling, const Desc& output);
+
+/// Y [N,O] = X [N,K] W^T, with W as [O,K].
+struct InnerProduct {
+    std::int64_t batch = 0;
+    std::int64_t inputs = 0;
+    std::int64_t outputs = 0;
+    Desc weight;  ///< any layout, or how W lies
+    bool bias = false;
+    bool relu = false;
+    bool training = false;
+};
+
+[[nodiscard]] Compiled inner_product_forward(const InnerProduct& product);
+[[nodiscard]] Compiled inner_product_backward_weight(const InnerProduct& product);
+
+[[nodiscard]] Compiled matrix_product(const Desc& a, const Desc& b, const Desc& y);
+[[nodiscard]] Compiled reorder(const Desc& from, const Desc& to);
+
+/// Returns `oneDNN 2.6.3 avx512_core`.
+[[nodiscard]] std::string library_description();
+
+}  // namespace starling::compute::cpu

@@ -1,0 +1,30 @@
+#pragma once
+
+// Splits our own loops over the threads that oneDNN uses too.
+
+#include <algorithm>
+#include <cstddef>
+
+namespace starling::compute::cpu {
+
+/// Below this many elements a loop is cheaper than waking a thread.
+inline constexpr std::size_t kParallelElementsMin = std::size_t{16} * 1024;
+
+/// Calls body(begin, end) on disjoint ranges that cover [0, count), cut at multiples of 64.
+template <class Body>
+void parallel_ranges(int threads, std::size_t count, const Body& body) {
+    if (threads == 1 || count < kParallelElementsMin) {
+        body(std::size_t{0}, count);
+        return;
+    }
+    const auto parts = static_cast<std::size_t>(threads);
+    const std::size_t share = ((count + parts - 1) / parts + 63) / 64 * 64;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (std::size_t part = 0; part < parts; ++part) {
+        const std::size_t begin = std::min(count, part * share);
+        const std::size_t end = std::min(count, begin + share);
+        if (begin < end) body(begin, end);
+    }
+}
+
+}  // namespace starling::compute::cpu

@@ -1,0 +1,245 @@
+// The compiled plan of the CPU: memory for what the lowering left behind, and the loop that runs
+// it.
+
+#include "compute/plan.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <omp.h>
+
+#include "base/check.hpp"
+#include "compute/cpu/lowering.hpp"
+#include "compute/memory_plan.hpp"
+#include "compute/passes.hpp"
+
+namespace starling::compute {
+
+namespace {
+
+using cpu::BufferId;
+
+struct FreeAligned {
+    void operator()(std::byte* p) const {
+        ::operator delete[](p, std::align_val_t{kBlockAlignment});
+    }
+};
+
+using AlignedBytes = std::unique_ptr<std::byte[], FreeAligned>;
+
+AlignedBytes allocate(std::size_t bytes) {
+    const auto rounded = std::max(bytes, kBlockAlignment);
+    AlignedBytes memory(
+        static_cast<std::byte*>(::operator new[](rounded, std::align_val_t{kBlockAlignment}))
+    );
+    std::memset(memory.get(), 0, rounded);
+    return memory;
+}
+
+/// Copies one parameter into one packed form.
+class Packer {
+public:
+    Packer(const cpu::PackedCopy& copy, std::byte* target)
+        : target_(target),
+          plain_(copy.view == copy.layout),
+          stream_(cpu::cpu_engine()) {
+        if (plain_) return;
+        reorder_ = cpu::reorder(copy.view, copy.layout);
+        from_ = dnnl::memory(copy.view, cpu::cpu_engine(), nullptr);
+        to_ = dnnl::memory(copy.layout, cpu::cpu_engine(), target);
+        arguments_ = {{DNNL_ARG_FROM, from_.get()}, {DNNL_ARG_TO, to_.get()}};
+        if (!reorder_.has(DNNL_ARG_SCRATCHPAD)) return;
+        const auto& desc = reorder_.desc(DNNL_ARG_SCRATCHPAD);
+        scratch_bytes_ = allocate(cpu::byte_count(desc));
+        scratch_ = dnnl::memory(desc, cpu::cpu_engine(), scratch_bytes_.get());
+        arguments_.push_back({DNNL_ARG_SCRATCHPAD, scratch_.get()});
+    }
+
+    void pack(std::span<const float> source) {
+        if (plain_) {
+            std::memcpy(target_, source.data(), source.size_bytes());
+            return;
+        }
+        // The reorder only reads it; the library's handles have no const.
+        from_.set_data_handle(const_cast<float*>(source.data()));
+        const auto status = dnnl_primitive_execute(
+            reorder_.primitive.get(),
+            stream_.get(),
+            static_cast<int>(arguments_.size()),
+            arguments_.data()
+        );
+        STARLING_CHECK(status == dnnl_success);
+    }
+
+private:
+    std::byte* target_;
+    bool plain_;
+    cpu::Compiled reorder_;
+    dnnl::stream stream_;
+    dnnl::memory from_;
+    dnnl::memory to_;
+    dnnl::memory scratch_;
+    AlignedBytes scratch_bytes_;
+    std::vector<dnnl_exec_arg_t> arguments_;
+};
+
+class CpuPlan final : public Plan {
+public:
+    CpuPlan(PlanRequest request, const ParameterLayout& layout)
+        : request_(std::move(request)),
+          layout_(layout) {
+        // Primitives divide their work by the thread count at their creation.
+        omp_set_num_threads(request_.threads);
+        auto wanted = request_.outputs;
+        wanted.insert(wanted.end(), request_.gradients.begin(), request_.gradients.end());
+        optimize(request_.graph, wanted);
+        lowered_ = cpu::Lowering(request_, layout_).run();
+        place_buffers();
+        for (auto& kernel : lowered_.kernels) kernel->bind(addresses_);
+        for (const auto& entry : lowered_.packed) {
+            std::vector<Packer> packers;
+            for (const auto& copy : entry.copies) packers.emplace_back(copy, address(copy.buffer));
+            packers_.push_back(std::move(packers));
+        }
+    }
+
+    std::span<float> input_values(ValueId input) override {
+        const auto [bytes, size] = find(lowered_.inputs, input);
+        return {reinterpret_cast<float*>(bytes), size / sizeof(float)};
+    }
+
+    std::span<std::int32_t> input_labels(ValueId input) override {
+        const auto [bytes, size] = find(lowered_.inputs, input);
+        return {reinterpret_cast<std::int32_t*>(bytes), size / sizeof(std::int32_t)};
+    }
+
+    void pack(ParameterStore& store) override {
+        omp_set_num_threads(request_.threads);
+        for (std::size_t i = 0; i < packers_.size(); ++i) {
+            const auto& info = store.layout().parameters()[lowered_.packed[i].parameter];
+            store.read_tensor(info, [&](std::span<const float> tensor) {
+                for (auto& packer : packers_[i]) packer.pack(tensor);
+            });
+        }
+    }
+
+    bool run(std::atomic<bool>& interrupt) override {
+        omp_set_num_threads(request_.threads);
+        for (const auto& kernel : lowered_.kernels) {
+            if (interrupt.exchange(false, std::memory_order_relaxed)) return false;
+            kernel->run();
+        }
+        return true;
+    }
+
+    void profile(Stopwatch stopwatch, std::vector<KernelTime>& times) override {
+        omp_set_num_threads(request_.threads);
+        for (const auto& kernel : lowered_.kernels) {
+            const double start = stopwatch();
+            kernel->run();
+            times.push_back({kernel->name() + " " + kernel->detail(), stopwatch() - start});
+        }
+    }
+
+    std::span<const float> output(ValueId output) const override {
+        const auto [bytes, size] = find(lowered_.outputs, output);
+        return {reinterpret_cast<const float*>(bytes), size / sizeof(float)};
+    }
+
+    std::span<const float> gradients() const override {
+        return {reinterpret_cast<const float*>(gradients_.get()), gradient_elements_};
+    }
+
+    std::size_t arena_bytes() const override { return arena_bytes_; }
+
+    std::size_t total_bytes() const override {
+        return arena_bytes_ + lasting_bytes_ + gradient_elements_ * sizeof(float);
+    }
+
+    std::string describe() const override {
+        std::string text;
+        for (const auto& kernel : lowered_.kernels) {
+            text += kernel->name() + " " + kernel->detail() + "\n";
+        }
+        return text;
+    }
+
+private:
+    using Entries = std::vector<std::pair<ValueId, BufferId>>;
+
+    [[nodiscard]] std::byte* address(BufferId id) const {
+        return addresses_[static_cast<std::size_t>(id)];
+    }
+
+    [[nodiscard]] std::pair<std::byte*, std::size_t> find(const Entries& entries, ValueId value)
+        const {
+        for (const auto& [id, buffer] : entries) {
+            if (id != value) continue;
+            return {address(buffer), lowered_.buffers[static_cast<std::size_t>(buffer)].bytes};
+        }
+        STARLING_UNREACHABLE("value that is neither input nor output of the plan");
+    }
+
+    void place_buffers() {
+        std::vector<Lifetime> temporaries;
+        std::vector<Lifetime> lasting;
+        for (const auto& buffer : lowered_.buffers) {
+            if (buffer.gradient_offset.has_value() && !buffer.temporary) continue;
+            if (buffer.temporary) {
+                temporaries.push_back({buffer.bytes, buffer.first, buffer.last});
+            } else {
+                lasting.push_back({buffer.bytes, 0, 0});
+            }
+        }
+        const auto arena = place(temporaries);
+        const auto rest = place(lasting);
+        arena_bytes_ = arena.bytes;
+        lasting_bytes_ = rest.bytes;
+        arena_ = allocate(arena.bytes);
+        lasting_ = allocate(rest.bytes);
+        if (!request_.gradients.empty()) gradient_elements_ = layout_.elements();
+        gradients_ = allocate(gradient_elements_ * sizeof(float));
+        std::size_t next_temporary = 0;
+        std::size_t next_lasting = 0;
+        for (const auto& buffer : lowered_.buffers) {
+            if (buffer.temporary) {
+                addresses_.push_back(arena_.get() + arena.offsets[next_temporary++]);
+            } else if (buffer.gradient_offset.has_value()) {
+                addresses_.push_back(gradients_.get() + *buffer.gradient_offset * sizeof(float));
+            } else {
+                addresses_.push_back(lasting_.get() + rest.offsets[next_lasting++]);
+            }
+        }
+    }
+
+    PlanRequest request_;
+    const ParameterLayout& layout_;
+    cpu::Lowered lowered_;
+    AlignedBytes arena_;
+    AlignedBytes lasting_;
+    AlignedBytes gradients_;
+    std::size_t arena_bytes_ = 0;
+    std::size_t lasting_bytes_ = 0;
+    std::size_t gradient_elements_ = 0;
+    std::vector<std::byte*> addresses_;
+    std::vector<std::vector<Packer>> packers_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Plan>> compile_cpu_plan(PlanRequest request, const ParameterLayout& layout) {
+    try {
+        return std::make_unique<CpuPlan>(std::move(request), layout);
+    } catch (const dnnl::error& error) {
+        return fail(
+            error.status == dnnl_unimplemented ? FaultCode::Unsupported : FaultCode::Io,
+            std::string("oneDNN refused the model: ") + error.message
+        );
+    } catch (const std::bad_alloc&) {
+        return fail(FaultCode::Oversized, "the model and batch do not fit in memory");
+    } catch (const std::runtime_error& error) {
+        return fail(FaultCode::Unsupported, error.what());
+    }
+}
+
+}  // namespace starling::compute

@@ -1,0 +1,205 @@
+#include "compute/engine.hpp"
+
+#include <algorithm>
+#include <cblas.h>
+#include <cstdlib>
+#include <omp.h>
+
+#include "base/check.hpp"
+#include "compute/autodiff.hpp"
+#include "compute/cpu/onednn.hpp"
+#include "compute/models/models.hpp"
+#include "compute/optimizer.hpp"
+#include "compute/plan.hpp"
+
+namespace starling::compute {
+
+namespace {
+
+constexpr int kThreadsMax = 1024;
+
+/// A compiled plan with the values that the engine feeds and reads.
+struct Compiled {
+    std::unique_ptr<Plan> plan;
+    ValueId values = ValueId::None;
+    ValueId labels = ValueId::None;
+    ValueId loss = ValueId::None;
+    ValueId log_probabilities = ValueId::None;
+};
+
+Result<Compiled> compile(
+    const EngineOptions& options, const ParameterLayout& layout, std::int64_t batch, bool training
+) {
+    auto model = build_model(options.model, options.task, batch);
+    if (model.has_error()) return model.error();
+    Compiled compiled;
+    compiled.values = model->values;
+    compiled.labels = model->labels;
+    compiled.loss = model->loss;
+    compiled.log_probabilities = model->log_probabilities;
+    PlanRequest request;
+    request.threads = options.threads;
+    request.outputs = {model->loss, model->log_probabilities};
+    if (training) {
+        auto gradients = differentiate(model->graph, model->loss);
+        if (gradients.has_error()) return gradients.error();
+        request.gradients = std::move(*gradients);
+    }
+    request.graph = std::move(model->graph);
+    auto plan = compile_cpu_plan(std::move(request), layout);
+    if (plan.has_error()) return plan.error();
+    compiled.plan = std::move(*plan);
+    return compiled;
+}
+
+std::uint32_t count_correct(
+    std::span<const float> log_probabilities,
+    std::span<const std::int32_t> labels,
+    std::size_t classes
+) {
+    std::uint32_t correct = 0;
+    for (std::size_t n = 0; n < labels.size(); ++n) {
+        const auto row = log_probabilities.subspan(n * classes, classes);
+        const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+        correct += best == labels[n] ? 1U : 0U;
+    }
+    return correct;
+}
+
+class CpuEngine final : public Engine {
+public:
+    CpuEngine(
+        const EngineOptions& options, ParameterStore& store, Compiled training, Compiled evaluation
+    )
+        : store_(store),
+          training_(std::move(training)),
+          evaluation_(std::move(evaluation)),
+          optimizer_(options.optimizer, store.layout(), options.threads),
+          classes_(static_cast<std::size_t>(options.task.classes)) {}
+
+    StepResult step(
+        std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
+    ) override {
+        owner_.check();
+        load(training_, values, labels, labels.size());
+        training_.plan->pack(store_);
+        StepResult result;
+        if (!training_.plan->run(interrupt_)) {
+            result.interrupted = true;
+            return result;
+        }
+        result.loss = training_.plan->output(training_.loss)[0];
+        result.correct =
+            count_correct(training_.plan->output(training_.log_probabilities), labels, classes_);
+        optimizer_.step(store_, training_.plan->gradients(), learning_rate);
+        return result;
+    }
+
+    EvalResult evaluate(std::span<const float> values, std::span<const std::int32_t> labels)
+        override {
+        owner_.check();
+        EvalResult result;
+        if (labels.empty()) return result;
+        const auto capacity = evaluation_.plan->input_labels(evaluation_.labels).size();
+        load(evaluation_, values, labels, capacity);
+        evaluation_.plan->pack(store_);
+        std::atomic<bool> never{false};
+        STARLING_CHECK(evaluation_.plan->run(never));
+        const auto rows = evaluation_.plan->output(evaluation_.log_probabilities);
+        result.samples = labels.size();
+        result.correct = count_correct(rows, labels, classes_);
+        for (std::size_t n = 0; n < labels.size(); ++n) {
+            const auto label = static_cast<std::size_t>(labels[n]);
+            result.loss_sum -= static_cast<double>(rows[n * classes_ + label]);
+        }
+        return result;
+    }
+
+    void interrupt() override { interrupt_.store(true, std::memory_order_relaxed); }
+
+    [[nodiscard]] std::span<const float> optimizer_state() const override {
+        return optimizer_.state();
+    }
+
+    void restore_optimizer_state(std::span<const float> state) override {
+        optimizer_.restore(state);
+    }
+
+    std::vector<KernelTime> profile(
+        std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
+    ) override {
+        owner_.check();
+        std::vector<KernelTime> times;
+        const double start = stopwatch();
+        load(training_, values, labels, labels.size());
+        training_.plan->pack(store_);
+        times.push_back({"pack", stopwatch() - start});
+        training_.plan->profile(stopwatch, times);
+        return times;
+    }
+
+private:
+    /// Copies a batch in. Rows beyond it are zero with label 0, and count for nothing.
+    static void load(
+        Compiled& compiled,
+        std::span<const float> values,
+        std::span<const std::int32_t> labels,
+        std::size_t rows
+    ) {
+        const auto to_values = compiled.plan->input_values(compiled.values);
+        const auto to_labels = compiled.plan->input_labels(compiled.labels);
+        STARLING_CHECK(rows == to_labels.size() && labels.size() <= rows);
+        STARLING_CHECK(values.size() * rows == to_values.size() * labels.size());
+        std::copy(values.begin(), values.end(), to_values.begin());
+        std::copy(labels.begin(), labels.end(), to_labels.begin());
+        std::fill(
+            to_values.begin() + static_cast<std::ptrdiff_t>(values.size()), to_values.end(), 0.0F
+        );
+        std::fill(
+            to_labels.begin() + static_cast<std::ptrdiff_t>(labels.size()), to_labels.end(), 0
+        );
+    }
+
+    ParameterStore& store_;
+    Compiled training_;
+    Compiled evaluation_;
+    Optimizer optimizer_;
+    std::size_t classes_;
+    std::atomic<bool> interrupt_{false};
+    ThreadOwner owner_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::create(
+    const EngineOptions& options, ParameterStore& store
+) {
+    if (options.threads < 1 || options.threads > kThreadsMax) {
+        return fail(
+            FaultCode::BadValue,
+            std::to_string(options.threads) + " threads are not allowed; give 1 to " +
+                std::to_string(kThreadsMax)
+        );
+    }
+    const auto layout = model_layout(options.model, options.task);
+    if (layout.has_error()) return layout.error();
+    STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
+    openblas_set_num_threads(1);
+    auto training = compile(options, store.layout(), options.batch, true);
+    if (training.has_error()) return training.error();
+    auto evaluation = compile(options, store.layout(), options.eval_batch, false);
+    if (evaluation.has_error()) return evaluation.error();
+    return std::make_unique<CpuEngine>(
+        options, store, std::move(*training), std::move(*evaluation)
+    );
+}
+
+std::string runtime_description() {
+    const char* policy = std::getenv("OMP_WAIT_POLICY");  // NOLINT(concurrency-mt-unsafe) start-up
+    return cpu::library_description() + ", OpenMP threads " +
+           std::to_string(omp_get_max_threads()) + " waiting " +
+           (policy == nullptr ? "by default" : policy) + ", " + openblas_get_config() +
+           " threads " + std::to_string(openblas_get_num_threads());
+}
+
+}  // namespace starling::compute

@@ -1,0 +1,77 @@
+// Operators that keep the elements and their order, and change the shape.
+
+#include <array>
+
+#include "compute/ops/operator.hpp"
+
+namespace starling::compute {
+
+namespace {
+
+InferredTypes infer_flatten(OperandTypes inputs, const Attributes& attributes) {
+    const auto& x = inputs[0]->shape;
+    const auto rank = static_cast<std::int64_t>(x.size());
+    auto axis = attributes.integer("axis", 1);
+    if (axis < 0) axis += rank;
+    if (axis < 0 || axis > rank) {
+        return fail(FaultCode::BadValue, "Flatten has no axis to cut " + to_string(x));
+    }
+    Shape y{1, 1};
+    for (std::int64_t i = 0; i < rank; ++i) {
+        y[i < axis ? 0 : 1] *= x[static_cast<std::size_t>(i)];
+    }
+    return std::vector<TensorType>{{y, inputs[0]->element}};
+}
+
+InferredTypes infer_reshape(OperandTypes inputs, const Attributes& attributes) {
+    const auto& x = inputs[0]->shape;
+    Shape y = attributes.integers("shape", {});
+    std::int64_t known = 1;
+    std::int64_t* open = nullptr;
+    bool good = true;
+    for (std::size_t i = 0; i < y.size(); ++i) {
+        if (y[i] == 0 && i < x.size()) y[i] = x[i];
+        if (y[i] == -1 && open == nullptr) {
+            open = &y[i];
+        } else if (y[i] < 1 || y[i] > element_count(x)) {
+            good = false;
+        } else {
+            known *= y[i];
+        }
+        good = good && known <= element_count(x);
+        if (!good) break;
+    }
+    if (good && open != nullptr) *open = element_count(x) / known;
+    if (!good || element_count(y) != element_count(x)) {
+        return fail(FaultCode::BadValue, to_string(x) + " has no reshape to " + to_string(y));
+    }
+    return std::vector<TensorType>{{y, inputs[0]->element}};
+}
+
+void reshape_gradient(GradientContext& context) {
+    const Attributes back{{"shape", context.input_shape(0)}};
+    context.contribute(0, context.emit("Reshape", {context.output_gradient(0)}, back)[0]);
+}
+
+constexpr std::array<Operator, 2> kOperators{{
+    {"Flatten",
+     "X -> matrix; axes before `axis` become rows",
+     1,
+     1,
+     infer_flatten,
+     reshape_gradient},
+    {"Reshape",
+     "X -> same elements in attribute `shape`; 0 keeps a dimension, one -1 is worked out",
+     1,
+     1,
+     infer_reshape,
+     reshape_gradient},
+}};
+
+}  // namespace
+
+std::span<const Operator> reshaping_operators() {
+    return kOperators;
+}
+
+}  // namespace starling::compute

@@ -1,0 +1,163 @@
+#include "compute/parameter_store.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+#include "base/check.hpp"
+#include "compute/shape.hpp"
+
+namespace starling::compute {
+
+namespace {
+
+constexpr std::align_val_t kArenaAlignment{64};
+
+/// A peer may send anything that decodes: a delta that is not a number is dropped here, or one bad
+/// exchange would poison the model and then the swarm.
+void add_to(std::span<float> chunk, const float* delta, bool buffer) {
+    for (std::size_t i = 0; i < chunk.size(); ++i) {
+        const float sum = chunk[i] + delta[i];
+        chunk[i] = std::isfinite(sum) ? sum : chunk[i];
+    }
+    if (!buffer) return;
+    for (auto& value : chunk) value = std::max(value, 0.0F);
+}
+
+void draw(std::span<float> tensor, const ParameterInfo& info, Rng rng) {
+    switch (info.init) {
+        case Init::Zero:
+            std::fill(tensor.begin(), tensor.end(), 0.0F);
+            return;
+        case Init::One:
+            std::fill(tensor.begin(), tensor.end(), 1.0F);
+            return;
+        case Init::UniformFanIn:
+            break;
+    }
+    const double bound = 1.0 / std::sqrt(static_cast<double>(info.fan_in));
+    for (auto& value : tensor) value = static_cast<float>((2.0 * rng.uniform() - 1.0) * bound);
+}
+
+}  // namespace
+
+ParameterLayout::ParameterLayout(std::vector<ParameterInfo> parameters)
+    : parameters_(std::move(parameters)) {
+    std::stable_partition(parameters_.begin(), parameters_.end(), [](const ParameterInfo& info) {
+        return !info.buffer;
+    });
+    std::size_t weights = 0;
+    for (auto& info : parameters_) {
+        info.elements = static_cast<std::size_t>(element_count(info.shape));
+        STARLING_CHECK(info.elements > 0);
+        info.offset = elements_;
+        elements_ += info.elements;
+        if (!info.buffer) weights = elements_;
+    }
+    const auto cut = [&](std::size_t begin, std::size_t end, bool buffer) {
+        for (; begin < end; begin += kChunkElements) {
+            chunks_.push_back({begin, std::min(kChunkElements, end - begin), buffer});
+        }
+    };
+    cut(0, weights, false);
+    cut(weights, elements_, true);
+}
+
+Bytes ParameterLayout::canonical_bytes() const {
+    Bytes bytes;
+    ByteWriter writer(bytes);
+    writer.put(static_cast<std::uint64_t>(kChunkElements));
+    writer.put(static_cast<std::uint64_t>(parameters_.size()));
+    for (const auto& info : parameters_) {
+        writer.put_text(info.name);
+        writer.put(static_cast<std::uint8_t>(info.buffer));
+        writer.put(static_cast<std::uint64_t>(info.shape.size()));
+        for (const auto dimension : info.shape) writer.put(dimension);
+    }
+    return bytes;
+}
+
+void ParameterStore::Free::operator()(float* p) const {
+    ::operator delete[](p, kArenaAlignment);
+}
+
+ParameterStore::ParameterStore(ParameterLayout layout)
+    : layout_(std::move(layout)),
+      arena_(static_cast<float*>(::operator new[](
+          std::max<std::size_t>(1, layout_.elements()) * sizeof(float), kArenaAlignment
+      ))),
+      locks_(std::make_unique<std::mutex[]>(layout_.chunks().size())),
+      versions_(std::make_unique<std::atomic<std::uint64_t>[]>(layout_.chunks().size())) {
+    std::fill_n(arena_.get(), layout_.elements(), 0.0F);
+}
+
+void ParameterStore::initialize(Rng rng) {
+    // All locks in ascending order, as read_tensor takes them.
+    const auto chunks = layout_.chunks().size();
+    for (std::size_t c = 0; c < chunks; ++c) locks_[c].lock();
+    for (std::size_t i = 0; i < layout_.parameters().size(); ++i) {
+        const auto& info = layout_.parameters()[i];
+        draw({arena_.get() + info.offset, info.elements}, info, rng.fork(i));
+    }
+    for (std::size_t c = 0; c < chunks; ++c) {
+        versions_[c].fetch_add(1, std::memory_order_relaxed);
+        locks_[c].unlock();
+    }
+}
+
+bool ParameterStore::try_read(std::size_t chunk, std::span<std::byte> out) {
+    const std::unique_lock lock(locks_[chunk], std::try_to_lock);
+    if (!lock.owns_lock()) return false;
+    const auto floats = chunk_span(chunk);
+    STARLING_CHECK(out.size() == floats.size_bytes());
+    std::memcpy(out.data(), floats.data(), out.size());
+    return true;
+}
+
+bool ParameterStore::try_add(std::size_t chunk, ByteView delta) {
+    const std::unique_lock lock(locks_[chunk], std::try_to_lock);
+    if (!lock.owns_lock()) return false;
+    const auto floats = chunk_span(chunk);
+    STARLING_CHECK(delta.size() == floats.size_bytes());
+    const bool buffer = layout_.chunks()[chunk].buffer;
+    // Payloads may lie at any address; aligned pieces keep the addition vectorised.
+    std::array<float, 1024> piece{};
+    for (std::size_t done = 0; done < floats.size(); done += piece.size()) {
+        const auto count = std::min(piece.size(), floats.size() - done);
+        std::memcpy(piece.data(), delta.data() + done * sizeof(float), count * sizeof(float));
+        add_to(floats.subspan(done, count), piece.data(), buffer);
+    }
+    versions_[chunk].fetch_add(1, std::memory_order_relaxed);
+    return true;
+}
+
+void ParameterStore::read(std::size_t chunk, std::span<float> out) {
+    const std::scoped_lock lock(locks_[chunk]);
+    const auto floats = chunk_span(chunk);
+    STARLING_CHECK(out.size() == floats.size());
+    std::copy(floats.begin(), floats.end(), out.begin());
+}
+
+void ParameterStore::write(std::size_t chunk, std::span<const float> values) {
+    const std::scoped_lock lock(locks_[chunk]);
+    const auto floats = chunk_span(chunk);
+    STARLING_CHECK(values.size() == floats.size());
+    std::copy(values.begin(), values.end(), floats.begin());
+    versions_[chunk].fetch_add(1, std::memory_order_relaxed);
+}
+
+std::size_t ParameterStore::chunk_of(std::size_t offset) const {
+    STARLING_CHECK(offset < layout_.elements());
+    const auto& chunks = layout_.chunks();
+    const auto after = std::upper_bound(
+        chunks.begin(),
+        chunks.end(),
+        offset,
+        [](std::size_t value, const ChunkInfo& chunk) { return value < chunk.offset; }
+    );
+    return static_cast<std::size_t>(after - chunks.begin()) - 1;
+}
+
+}  // namespace starling::compute

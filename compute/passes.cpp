@@ -1,0 +1,123 @@
+#include "compute/passes.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "compute/ops/operator.hpp"
+
+namespace starling::compute {
+
+namespace {
+
+constexpr std::size_t kNoNode = static_cast<std::size_t>(-1);
+
+/// Who makes and who reads each value.
+struct Uses {
+    explicit Uses(const Graph& graph)
+        : producer(graph.value_count(), kNoNode),
+          readers(graph.value_count(), 0) {
+        for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+            for (const auto id : graph.nodes()[i].outputs) producer[to_index(id)] = i;
+            for (const auto id : graph.nodes()[i].inputs) {
+                if (id != ValueId::None) ++readers[to_index(id)];
+            }
+        }
+    }
+
+    [[nodiscard]] const Node* maker(const Graph& graph, ValueId id) const {
+        const auto index = producer[to_index(id)];
+        return index == kNoNode ? nullptr : &graph.nodes()[index];
+    }
+
+    std::vector<std::size_t> producer;
+    std::vector<int> readers;
+};
+
+bool is(const Node* node, std::string_view op) {
+    return node != nullptr && node->op->name == op;
+}
+
+const Node* pool_of(const Graph& graph, ValueId indices, const Uses& uses) {
+    const Node* pool = uses.maker(graph, indices);
+    return is(pool, "MaxPool") && pool->outputs[1] == indices ? pool : nullptr;
+}
+
+}  // namespace
+
+void remove_dead_nodes(Graph& graph, std::span<const ValueId> wanted) {
+    std::vector<bool> alive(graph.value_count(), false);
+    for (const auto id : wanted) {
+        if (id != ValueId::None) alive[to_index(id)] = true;
+    }
+    std::vector<Node> kept;
+    const auto& nodes = graph.nodes();
+    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+        const auto lives = [&](ValueId id) { return alive[to_index(id)]; };
+        if (!std::any_of(node->outputs.begin(), node->outputs.end(), lives)) continue;
+        for (const auto id : node->inputs) {
+            if (id != ValueId::None) alive[to_index(id)] = true;
+        }
+        kept.push_back(*node);
+    }
+    std::reverse(kept.begin(), kept.end());
+    graph.replace_nodes(std::move(kept));
+}
+
+void move_relu_gradient_before_pool(Graph& graph) {
+    const Uses uses(graph);
+    auto nodes = graph.nodes();
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if (!is(&nodes[i], "ReluGrad")) continue;
+        const auto pool_gradient = nodes[i].inputs[0];
+        const auto source = uses.producer[to_index(pool_gradient)];
+        if (source == kNoNode || !is(&nodes[source], "MaxPoolGrad")) continue;
+        const Node* pool = pool_of(graph, nodes[source].inputs[1], uses);
+        const bool fits = pool != nullptr && pool->inputs[0] == nodes[i].inputs[1] &&
+                          is(uses.maker(graph, pool->inputs[0]), "Relu") &&
+                          uses.readers[to_index(pool_gradient)] == 1;
+        if (!fits) continue;
+        const auto dy = nodes[source].inputs[0];
+        // The mask is a new node at the pool gradient's place, which moves to the ReluGrad's.
+        const auto mask = graph.emit("ReluGrad", {dy, pool->outputs[0]})[0];
+        Node moved = nodes[source];
+        moved.inputs[0] = mask;
+        moved.outputs = nodes[i].outputs;
+        Node made = graph.nodes().back();
+        nodes[source] = std::move(made);
+        nodes[i] = std::move(moved);
+    }
+    graph.replace_nodes(std::move(nodes));
+}
+
+void fuse_relu(Graph& graph, std::span<const ValueId> wanted) {
+    const Uses uses(graph);
+    auto nodes = graph.nodes();
+    std::vector<bool> dropped(nodes.size(), false);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if (!is(&nodes[i], "Relu")) continue;
+        const auto x = nodes[i].inputs[0];
+        const auto source = uses.producer[to_index(x)];
+        if (source == kNoNode || uses.readers[to_index(x)] != 1 ||
+            std::find(wanted.begin(), wanted.end(), x) != wanted.end()) {
+            continue;
+        }
+        if (!is(&nodes[source], "Conv") && !is(&nodes[source], "Gemm")) continue;
+        nodes[source].attributes.set("fused_relu", std::int64_t{1});
+        nodes[source].outputs = nodes[i].outputs;
+        dropped[i] = true;
+    }
+    std::vector<Node> kept;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if (!dropped[i]) kept.push_back(std::move(nodes[i]));
+    }
+    graph.replace_nodes(std::move(kept));
+}
+
+void optimize(Graph& graph, std::span<const ValueId> wanted) {
+    remove_dead_nodes(graph, wanted);
+    move_relu_gradient_before_pool(graph);
+    fuse_relu(graph, wanted);
+    remove_dead_nodes(graph, wanted);
+}
+
+}  // namespace starling::compute

@@ -1,0 +1,66 @@
+#pragma once
+
+// One graph, compiled once for one batch size: kernels with their layouts chosen, temporaries
+// placed in one arena, nothing left to allocate or decide while a step runs.
+//
+// Thread    compute
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compute/engine.hpp"
+#include "compute/graph.hpp"
+#include "compute/parameter_store.hpp"
+
+namespace starling::compute {
+
+struct PlanRequest {
+    Graph graph;
+    std::vector<ValueId> outputs;    ///< values to read after a run
+    std::vector<ValueId> gradients;  ///< per parameter of the graph, None for no gradient; may be
+                                     ///< empty
+    int threads = 1;
+};
+
+class Plan {
+public:
+    virtual ~Plan() = default;
+
+    /// Where the caller writes an input before a run. Requires an input of the graph.
+    [[nodiscard]] virtual std::span<float> input_values(ValueId input) = 0;
+    [[nodiscard]] virtual std::span<std::int32_t> input_labels(ValueId input) = 0;
+
+    /// Copies the parameters into the plan's own layouts, each under its chunks' locks.
+    virtual void pack(ParameterStore& store) = 0;
+
+    /// Runs all kernels. Returns false when `interrupt` was set; the flag is cleared then.
+    [[nodiscard]] virtual bool run(std::atomic<bool>& interrupt) = 0;
+
+    /// Runs once and appends the time of each kernel.
+    virtual void profile(Stopwatch stopwatch, std::vector<KernelTime>& times) = 0;
+
+    /// Returns an output in row-major order, valid until the next run.
+    [[nodiscard]] virtual std::span<const float> output(ValueId output) const = 0;
+
+    /// Returns all gradients, flat in the store's order; zero where there is none.
+    [[nodiscard]] virtual std::span<const float> gradients() const = 0;
+
+    /// Bytes of the shared arena of temporaries, and of all buffers together.
+    [[nodiscard]] virtual std::size_t arena_bytes() const = 0;
+    [[nodiscard]] virtual std::size_t total_bytes() const = 0;
+
+    /// Describes the kernels, one line each: name, implementation.
+    [[nodiscard]] virtual std::string describe() const = 0;
+};
+
+/// Compiles for the CPU. The graph's parameters are found in `layout` by name.
+/// Errors    Unsupported (no kernel), Io (the library refused), Oversized (memory)
+[[nodiscard]] Result<std::unique_ptr<Plan>> compile_cpu_plan(
+    PlanRequest request, const ParameterLayout& layout
+);
+
+}  // namespace starling::compute
