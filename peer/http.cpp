@@ -31,6 +31,7 @@ using boost::system::error_code;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReplyBytesMax = std::size_t{16} * 1024 * 1024;
 constexpr std::size_t kDrainBytesMax = std::size_t{64} * 1024;
+constexpr Duration kDrainTimeMax = std::chrono::seconds(1);
 
 struct Session {
     explicit Session(tcp::socket socket) : stream(std::move(socket)) {}
@@ -98,22 +99,27 @@ http::response<http::string_body> wire_reply(HttpReply reply, bool head) {
     return wire;
 }
 
-/// Writes the reply, and then reads what the client may still be sending: closing a socket with
-/// unread bytes resets the connection, and the reset can overtake the reply.
-asio::awaitable<void> write_and_close(
+asio::awaitable<void> write_reply(
     std::shared_ptr<Session> session, http::response<http::string_body> wire, Duration timeout
 ) {
     session->replying = true;
     session->stream.expires_after(timeout);
     auto [error, written] = co_await http::async_write(session->stream, wire, kTuple);
+    session->replying = false;
     if (error) co_return;
     session->stream.socket().shutdown(tcp::socket::shutdown_send, error);
+}
+
+/// Reads what the client may still be sending: closing a socket with unread bytes resets the
+/// connection, and the reset can overtake the reply.
+asio::awaitable<void> drain(std::shared_ptr<Session> session, Duration timeout) {
+    session->stream.expires_after(timeout);
     std::array<char, 4096> rest{};
     std::size_t drained = 0;
-    while (!error && drained < kDrainBytesMax) {
-        std::size_t count = 0;
-        std::tie(error, count) =
+    while (drained < kDrainBytesMax) {
+        const auto [error, count] =
             co_await session->stream.async_read_some(asio::buffer(rest), kTuple);
+        if (error) co_return;
         drained += count;
     }
 }
@@ -163,18 +169,21 @@ asio::awaitable<void> HttpServer::Impl::converse(
     const auto [error, count] = co_await http::async_read(session->stream, buffer, parser, kTuple);
     if (server->stopped) co_return;
     server->thread.check();
+    std::optional<HttpReply> reply;
+    bool head = false;
     if (error) {
-        auto reply = reply_to_bad_request(error);
-        if (!reply) co_return;
-        auto wire = wire_reply(std::move(*reply), false);
-        co_await write_and_close(session, std::move(wire), limits.timeout);
-        co_return;
+        reply = reply_to_bad_request(error);
+    } else {
+        const auto request = parser.release();
+        head = request.method() == http::verb::head;
+        session->replying = true;
+        reply = call_handler(server->handler, request);
     }
-    session->replying = true;
-    const auto request = parser.release();
-    const bool head = request.method() == http::verb::head;
-    auto wire = wire_reply(call_handler(server->handler, request), head);
-    co_await write_and_close(session, std::move(wire), limits.timeout);
+    if (!reply) co_return;
+    auto wire = wire_reply(std::move(*reply), head);
+    co_await write_reply(session, std::move(wire), limits.timeout);
+    // Once stopped, there is nobody left to end a drain early.
+    if (!server->stopped) co_await drain(session, std::min(limits.timeout, kDrainTimeMax));
 }
 
 asio::awaitable<void> HttpServer::Impl::serve(
