@@ -19,7 +19,7 @@
 #include "base/check.hpp"
 #include "peer/asio_endpoint.hpp"
 
-namespace starling {
+namespace starling::peer {
 namespace {
 
 namespace asio = boost::asio;
@@ -320,4 +320,4 @@ Result<HttpReply> http_request(
     return result;
 }
 
-}  // namespace starling
+}  // namespace starling::peer

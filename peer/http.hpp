@@ -20,7 +20,7 @@ namespace boost::asio {
 class io_context;
 }
 
-namespace starling {
+namespace starling::peer {
 
 struct HttpRequest {
     std::string method;  ///< in capitals; the server shows HEAD to its handler as GET
@@ -74,4 +74,4 @@ private:
     const Endpoint& server, const HttpRequest& request, Duration timeout
 );
 
-}  // namespace starling
+}  // namespace starling::peer

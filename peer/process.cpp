@@ -23,7 +23,7 @@
 
 #include "base/check.hpp"
 
-namespace starling {
+namespace starling::peer {
 
 void LineSplitter::feed(std::string_view bytes) {
     while (!bytes.empty()) {
@@ -308,4 +308,4 @@ void Process::send_signal(int signal) {
     if (running()) ::kill(impl_->pid, signal);
 }
 
-}  // namespace starling
+}  // namespace starling::peer

@@ -21,7 +21,7 @@ namespace boost::asio {
 class io_context;
 }
 
-namespace starling {
+namespace starling::peer {
 
 /// Cuts a stream of bytes into lines. A line above the limit is delivered cut, its rest dropped:
 /// what a child prints must not fill our memory.
@@ -94,4 +94,4 @@ private:
     std::shared_ptr<Impl> impl_;  ///< shared with the coroutines that read and wait
 };
 
-}  // namespace starling
+}  // namespace starling::peer

@@ -10,7 +10,7 @@ namespace CLI {
 class App;
 }
 
-namespace starling {
+namespace starling::peer {
 
 /// Runs a subcommand and returns the exit code of the program.
 using Command = std::function<int()>;
@@ -27,4 +27,4 @@ void add_leave(CLI::App& app, Command& chosen);
 void add_eval(CLI::App& app, Command& chosen);
 void add_data(CLI::App& app, Command& chosen);
 
-}  // namespace starling
+}  // namespace starling::peer

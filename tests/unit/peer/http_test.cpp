@@ -22,7 +22,7 @@
 
 #include "peer/asio_endpoint.hpp"
 
-namespace starling {
+namespace starling::peer {
 namespace {
 
 using boost::asio::ip::tcp;
@@ -270,4 +270,4 @@ TEST(HttpRequest, SilentServerIsATimeout) {
 }
 
 }  // namespace
-}  // namespace starling
+}  // namespace starling::peer

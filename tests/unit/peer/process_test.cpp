@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace starling {
+namespace starling::peer {
 namespace {
 
 struct Heard {
@@ -153,4 +153,4 @@ TEST(LineSplitter, EndlessLineIsCutAtTheLimit) {
 }
 
 }  // namespace
-}  // namespace starling
+}  // namespace starling::peer
