@@ -1,0 +1,30 @@
+#pragma once
+
+// The subcommands of `starling`. Each add_* declares one subcommand with its flags on the app; when
+// the user chose it, its callback stores into `chosen` what main runs after parsing. Parsing thus
+// stays free of side effects, and main maps what happened to an exit code in one place.
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace starling::peer {
+
+/// Runs a subcommand and returns the exit code of the program.
+using Command = std::function<int()>;
+
+/// Exit codes that scripts rely on.
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+
+void add_peer(CLI::App& app, Command& chosen);
+void add_swarm(CLI::App& app, Command& chosen);
+void add_status(CLI::App& app, Command& chosen);
+void add_leave(CLI::App& app, Command& chosen);
+void add_eval(CLI::App& app, Command& chosen);
+void add_data(CLI::App& app, Command& chosen);
+
+}  // namespace starling::peer
