@@ -147,9 +147,13 @@ Result<void> Node::load_state() {
             return checkpoint.error();
         }
     }
-    auto identity = load_identity(config_.state);
-    if (identity.has_error()) return identity.error();
-    identity_ = std::move(*identity);
+    if (config_.state.empty()) {
+        identity_ = ephemeral_identity();
+    } else {
+        auto identity = load_identity(config_.state);
+        if (identity.has_error()) return identity.error();
+        identity_ = std::move(*identity);
+    }
     reporter_.set_self(identity_.id);
     if (founds() && config_.dataset.empty()) {
         return fail(
@@ -281,8 +285,9 @@ Result<Node::Plan> Node::plan_resuming() {
     auto descriptor = decode_descriptor(plan.blob);
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);
-    for (const auto& text : checkpoint_->addresses) {
-        if (auto address = Endpoint::parse(text)) plan.introductions.push_back(*address);
+    plan.introductions = checkpoint_->addresses;
+    if (checkpoint_->from_previous) {
+        reporter_.note("the newest checkpoint is damaged; going on from the one before it");
     }
     plan.checkpoint = std::move(checkpoint_);
     return plan;
@@ -351,7 +356,7 @@ void Node::start_session(Plan plan) {
     }
     if (plan.start == Start::Found) reporter_.founded(swarm_, model, parameters);
     if (plan.start == Start::Join) reporter_.joined(swarm_, model, plan.via);
-    if (plan.start == Start::Resume) reporter_.resumed(swarm_, plan.checkpoint->steps);
+    if (plan.start == Start::Resume) reporter_.resumed(swarm_, plan.checkpoint->own_steps);
     session_->begin(plan.start, std::move(plan.checkpoint));
 }
 
@@ -453,11 +458,11 @@ void Node::end(std::optional<Fault> fault) {
     loop_.post([this] { links_.close_all("leaving"); });
 }
 
-std::vector<std::string> Node::known_addresses() const {
-    std::vector<std::string> addresses;
+std::vector<Endpoint> Node::known_addresses() const {
+    std::vector<Endpoint> addresses;
     for (const auto& member : membership_.swim().members()) {
         if (member.id != identity_.id && addresses.size() < 64) {
-            addresses.push_back(member.address.to_string());
+            addresses.push_back(member.address);
         }
     }
     return addresses;

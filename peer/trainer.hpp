@@ -73,6 +73,9 @@ public:
         std::function<void()>
             report_ready;               ///< called on the compute thread: post, then take_report
         std::function<void()> mix_due;  ///< likewise
+        /// Writes a checkpoint, on the compute thread; may be empty.
+        std::function<void(const TrainerReport&, std::span<const float> optimizer_state)>
+            checkpoint;
     };
 
     /// Requires  `parameters` and `shards` outlive the trainer
@@ -94,10 +97,6 @@ public:
 
     /// Takes the newest report, if there is one. Thread network.
     [[nodiscard]] std::optional<TrainerReport> take_report();
-
-    /// Copies the optimizer's state once the thread has ended, or empty. Thread network, after
-    /// stop().
-    [[nodiscard]] std::vector<float> optimizer_state() const { return final_state_; }
 
     /// Ends the thread at the next operator and joins it.
     void stop();

@@ -1,0 +1,54 @@
+// starling data: what a dataset holds.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "data/dataset.hpp"
+#include "peer/commands/commands.hpp"
+#include "peer/sha256.hpp"
+#include "peer/trainer.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+int inspect(const std::string& spec) {
+    const auto dataset = data::load_dataset(spec);
+    if (dataset.has_error()) {
+        std::fprintf(stderr, "starling data: %s\n", dataset.error().message.c_str());
+        return dataset.error().code == FaultCode::Usage ? kExitUsage : kExitFailed;
+    }
+    const auto sharded = data::shard_dataset(*dataset, kSamplesPerShard, &sha256);
+    std::size_t bytes = 0;
+    for (const auto& shard : sharded.shards) bytes += shard.size();
+    const nlohmann::json out{
+        {"dataset", dataset->name},
+        {"train", dataset->train.count()},
+        {"test", dataset->test.count()},
+        {"shape", dataset->shape},
+        {"classes", dataset->classes},
+        {"mean", sharded.manifest.mean},
+        {"stddev", sharded.manifest.stddev},
+        {"shards", sharded.shards.size()},
+        {"bytes", bytes}};
+    std::puts(out.dump().c_str());
+    return kExitDone;
+}
+
+}  // namespace
+
+void add_data(CLI::App& app, Command& chosen) {
+    auto* command = app.add_subcommand("data", "Inspect data sets");
+    command->require_subcommand(1);
+    auto* look =
+        command->add_subcommand("inspect", "Print sizes, shape and classes as one JSON object");
+    auto spec = std::make_shared<std::string>();
+    look->add_option("SPEC", *spec, "Data set, as in --dataset")->required();
+    look->footer("Example:\n  starling data inspect idx:/usr/share/datasets/fashion-mnist");
+    look->callback([spec, &chosen] { chosen = [spec] { return inspect(*spec); }; });
+}
+
+}  // namespace starling::peer

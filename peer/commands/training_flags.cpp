@@ -1,0 +1,43 @@
+#include "peer/commands/training_flags.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace starling::peer {
+
+void add_training_flags(CLI::App& command, PeerConfig& config) {
+    command.add_option(
+        "--dataset",
+        config.dataset,
+        "Data: idx:DIR[?train=N&test=N]. A joiner reads its shards from there instead of fetching "
+        "them"
+    );
+    command.add_option("--model", config.model, "Model: cnn, mlp?hidden=512,256")
+        ->capture_default_str();
+    command
+        .add_option(
+            "--optimizer",
+            config.optimizer,
+            "sgd?lr=0.05&momentum=0.9&nesterov=0&decay=0&schedule=constant|step|cosine&..."
+        )
+        ->capture_default_str();
+    command.add_option("--batch", config.batch, "Samples per step")->capture_default_str();
+    command.add_option("--mix", config.mix, "Averaging rule: pairwise or none")
+        ->capture_default_str();
+    command.add_option("--mix-every", config.mix_every, "Steps between exchanges")
+        ->capture_default_str();
+    command.add_option("--encoding", config.encoding, "How parameters travel: f32")
+        ->capture_default_str();
+    command.add_option(
+        "--until", config.until, "samples=N, steps=N (per peer), epochs=N, accuracy=X or loss=X"
+    );
+    command
+        .add_option("--settle", config.settle, "Relative spread at which peers agree at the end")
+        ->capture_default_str();
+    command.add_option("--precision", config.precision, "f32 or auto")->capture_default_str();
+    command.add_option("--device", config.device, "cpu")->capture_default_str();
+    command.add_option("--threads", config.threads, "Compute threads (0: all cores)")
+        ->capture_default_str();
+    command.add_option("--seed", config.seed, "Seed of initial parameters and shuffles");
+}
+
+}  // namespace starling::peer

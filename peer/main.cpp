@@ -1,0 +1,55 @@
+// starling: the one program. Parses, then runs the chosen command; exit codes 0 done, 1 failed
+// while running, 2 wrong usage or configuration.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <unistd.h>
+
+#include "peer/commands/commands.hpp"
+
+namespace {
+
+/// OpenMP reads its environment when it is loaded, before main: idle threads must sleep instead of
+/// spin, because many peers share few cores. So the first start only sets that and starts again.
+void let_idle_threads_sleep(char** argv) {
+    if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+    if (::setenv("OMP_WAIT_POLICY", "PASSIVE", 1) != 0) return;
+    ::execv("/proc/self/exe", argv);
+    // Without /proc the program still works, only less politely.
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    let_idle_threads_sleep(argv);
+    CLI::App app{
+        "Decentralized gossip training: peers train together without a coordinator", "starling"};
+    app.set_version_flag("--version", "starling " STARLING_VERSION);
+    app.set_config("--config", "", "TOML file with a [section] per command; flags win over it");
+    app.fallthrough();
+    app.require_subcommand(1);
+    app.footer("Run `starling COMMAND --help` for the flags of a command and examples.");
+    starling::peer::Command chosen;
+    starling::peer::add_peer(app, chosen);
+    starling::peer::add_swarm(app, chosen);
+    starling::peer::add_status(app, chosen);
+    starling::peer::add_leave(app, chosen);
+    starling::peer::add_eval(app, chosen);
+    starling::peer::add_data(app, chosen);
+    starling::peer::add_simulate(app, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+        std::fprintf(stderr, "starling: %s (see starling --help)\n", error.what());
+        return starling::peer::kExitUsage;
+    }
+    try {
+        return chosen();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "starling: %s\n", error.what());
+        return starling::peer::kExitFailed;
+    }
+}

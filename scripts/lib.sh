@@ -1,0 +1,62 @@
+# Shared by the scripts beside it: where we are, what a build needs, how to get it.
+# Source it; it changes to the root of the repository.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# What Debian 12 must have installed to build and run; README says why each is there.
+BUILD_PACKAGES=(
+    g++ cmake ninja-build pkg-config
+    libboost1.81-dev libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev
+    libdnnl-dev libopenblas-dev libssl-dev zlib1g-dev
+)
+DATA_PACKAGES=(dataset-fashion-mnist)
+TEST_PACKAGES=(libgtest-dev python3)
+
+say() { printf '== %s\n' "$*"; }
+
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# Installs those of the given packages that are missing. Needs root or sudo only when some are.
+need_packages() {
+    local missing=() name
+    command -v dpkg-query >/dev/null || die "this script installs with apt; on another system install: $*"
+    for name in "$@"; do
+        dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    local root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "missing packages: ${missing[*]}; run as root or install sudo"
+        root=(sudo)
+    fi
+    say "installing: ${missing[*]}"
+    "${root[@]}" apt-get update -qq || die "apt-get update failed; is the network up?"
+    DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends \
+        "${missing[@]}" >/dev/null || die "apt-get could not install: ${missing[*]}"
+}
+
+# Configures (once) and builds one preset; further arguments go to the configuration.
+build_preset() {
+    local preset=$1
+    shift
+    say "building ($preset)"
+    [ -f "build/$preset/build.ninja" ] && [ $# -eq 0 ] ||
+        cmake --preset "$preset" "$@" >"build-$preset.log" 2>&1 ||
+        { cat "build-$preset.log" >&2; die "cmake could not configure the preset '$preset'"; }
+    rm -f "build-$preset.log"
+    cmake --build "build/$preset" -- -j"$(jobs_for_memory)" || die "the build failed"
+}
+
+# One compiler for each core, but no more than memory allows at 1 GiB each.
+jobs_for_memory() {
+    local cores memory_kib
+    cores=$(nproc)
+    memory_kib=$(awk '/MemAvailable/ {print $2}' /proc/meminfo)
+    local by_memory=$((memory_kib / 1048576))
+    [ "$by_memory" -lt 1 ] && by_memory=1
+    [ "$by_memory" -lt "$cores" ] && echo "$by_memory" || echo "$cores"
+}
