@@ -9,6 +9,7 @@ namespace starling::compute::cpu {
 
 void relu(int threads, std::span<const float> x, std::span<float> y) {
     parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
+#pragma omp simd
         for (std::size_t i = begin; i < end; ++i) y[i] = x[i] > 0.0F ? x[i] : 0.0F;
     });
 }
@@ -17,12 +18,14 @@ void relu_gradient(
     int threads, std::span<const float> dy, std::span<const float> y, std::span<float> dx
 ) {
     parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
+#pragma omp simd
         for (std::size_t i = begin; i < end; ++i) dx[i] = y[i] > 0.0F ? dy[i] : 0.0F;
     });
 }
 
 void add(int threads, std::span<const float> a, std::span<const float> b, std::span<float> y) {
     parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
+#pragma omp simd
         for (std::size_t i = begin; i < end; ++i) y[i] = a[i] + b[i];
     });
 }

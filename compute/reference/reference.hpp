@@ -1,0 +1,41 @@
+#pragma once
+
+// The oracle: every operator as the plainest loops that can be read against the ONNX text, in
+// double precision, with no thought for speed. Backends are tested against it, and it is tested
+// against central differences.
+
+#include <map>
+#include <vector>
+
+#include "compute/graph.hpp"
+
+namespace starling::compute::reference {
+
+/// Row-major; integers are held exactly as doubles.
+struct Tensor {
+    Shape shape;
+    std::vector<double> values;
+};
+
+using Tensors = std::map<ValueId, Tensor>;
+
+/// Computes every node's outputs from the inputs and parameters in `tensors`.
+/// Requires  tensors holds all inputs and parameters of the graph
+/// Errors    Unsupported (an operator without a reference)
+[[nodiscard]] Result<void> evaluate(const Graph& graph, Tensors& tensors);
+
+/// Operands and results of one node; a missing optional operand is nullptr.
+struct Call {
+    const Node& node;
+    std::vector<const Tensor*> inputs;
+    std::vector<Tensor>& outputs;  ///< shaped and zero
+};
+
+/// The families; each returns false for an operator that is not its own.
+[[nodiscard]] bool evaluate_convolution(const Call& call);
+[[nodiscard]] bool evaluate_pooling(const Call& call);
+[[nodiscard]] bool evaluate_matrix(const Call& call);
+[[nodiscard]] bool evaluate_elementwise(const Call& call);
+[[nodiscard]] bool evaluate_loss(const Call& call);
+
+}  // namespace starling::compute::reference

@@ -1,0 +1,174 @@
+// Goal: an engine learns, evaluates partial batches truly, and stops without a trace when asked.
+// Method: a synthetic separable problem through the public interface only.
+
+#include "compute/engine.hpp"
+
+#include <cmath>
+#include <gtest/gtest.h>
+
+#include "tests/unit/compute/synthetic.hpp"
+
+namespace starling::compute {
+namespace {
+
+struct Setup {
+    EngineOptions options;
+    std::unique_ptr<ParameterStore> store;
+    std::unique_ptr<Engine> engine;
+};
+
+Setup make(const char* model, int threads = 1) {
+    Setup setup;
+    setup.options.model = model;
+    setup.options.task = {{1, 12, 12}, 6};
+    setup.options.batch = 32;
+    setup.options.eval_batch = 50;
+    setup.options.threads = threads;
+    const auto layout = model_layout(model, setup.options.task);
+    EXPECT_TRUE(layout.has_value());
+    setup.store = std::make_unique<ParameterStore>(*layout);
+    setup.store->initialize(Rng(11));
+    auto engine = Engine::create(setup.options, *setup.store);
+    EXPECT_TRUE(engine.has_value());
+    setup.engine = std::move(*engine);
+    return setup;
+}
+
+std::vector<float> parameters(ParameterStore& store) {
+    std::vector<float> all;
+    for (std::size_t c = 0; c < store.layout().chunks().size(); ++c) {
+        std::vector<float> chunk(store.layout().chunks()[c].elements);
+        store.read(c, chunk);
+        all.insert(all.end(), chunk.begin(), chunk.end());
+    }
+    return all;
+}
+
+void expect_learns(const char* model, int threads) {
+    auto setup = make(model, threads);
+    const auto test = synthetic_samples(setup.options.task, 50, 999);
+    EXPECT_LT(setup.engine->evaluate(test.values, test.labels).accuracy(), 0.5);
+    float first = 0.0F;
+    float last = 0.0F;
+    for (std::uint64_t step = 0; step < 60; ++step) {
+        const auto batch = synthetic_samples(setup.options.task, 32, step);
+        const auto result = setup.engine->step(batch.values, batch.labels, 0.02);
+        EXPECT_FALSE(result.interrupted);
+        EXPECT_LE(result.correct, 32U);
+        (step == 0 ? first : last) = result.loss;
+    }
+    EXPECT_LT(last, 0.5F * first);
+    const auto end = setup.engine->evaluate(test.values, test.labels);
+    EXPECT_GT(end.accuracy(), 0.95);
+    EXPECT_LT(end.loss(), 0.3);
+}
+
+TEST(Engine, MlpLearnsASeparableProblem) {
+    expect_learns("mlp?hidden=64", 1);
+}
+
+TEST(Engine, CnnLearnsASeparableProblemOnTwoThreads) {
+    expect_learns("cnn?channels=8,16&hidden=32&kernel=3", 2);
+}
+
+TEST(Engine, OneSeedOneThreadGivesOneModel) {
+    auto a = make("cnn?channels=4&hidden=8");
+    auto b = make("cnn?channels=4&hidden=8");
+    for (std::uint64_t step = 0; step < 3; ++step) {
+        const auto batch = synthetic_samples(a.options.task, 32, step);
+        (void)a.engine->step(batch.values, batch.labels, 0.1);
+        (void)b.engine->step(batch.values, batch.labels, 0.1);
+    }
+    EXPECT_EQ(parameters(*a.store), parameters(*b.store));
+}
+
+TEST(Engine, PartialEvaluationsAddUpToTheWhole) {
+    auto setup = make("cnn?channels=4&hidden=8");
+    const auto all = synthetic_samples(setup.options.task, 50, 3);
+    const auto whole = setup.engine->evaluate(all.values, all.labels);
+    const auto values = std::span<const float>(all.values);
+    const auto labels = std::span<const std::int32_t>(all.labels);
+    const auto head = setup.engine->evaluate(values.first(37 * 144), labels.first(37));
+    const auto tail = setup.engine->evaluate(values.subspan(37 * 144), labels.subspan(37));
+    EXPECT_EQ(whole.samples, 50U);
+    EXPECT_EQ(head.samples + tail.samples, 50U);
+    EXPECT_EQ(head.correct + tail.correct, whole.correct);
+    EXPECT_NEAR(head.loss_sum + tail.loss_sum, whole.loss_sum, 1e-3);
+    EXPECT_EQ(setup.engine->evaluate({}, {}).samples, 0U);
+}
+
+TEST(Engine, EvaluationSeesTheParametersAsTheyAreNow) {
+    auto setup = make("mlp?hidden=16");
+    const auto all = synthetic_samples(setup.options.task, 50, 3);
+    const auto before = setup.engine->evaluate(all.values, all.labels);
+    for (std::size_t c = 0; c < setup.store->layout().chunks().size(); ++c) {
+        setup.store->write(c, std::vector<float>(setup.store->layout().chunks()[c].elements, 0.0F));
+    }
+    const auto after = setup.engine->evaluate(all.values, all.labels);
+    EXPECT_NE(before.loss_sum, after.loss_sum);
+    EXPECT_NEAR(after.loss(), std::log(6.0), 1e-5);
+}
+
+TEST(Engine, InterruptedStepUpdatesNothingAndTheNextOneRuns) {
+    auto setup = make("mlp?hidden=16");
+    const auto batch = synthetic_samples(setup.options.task, 32, 3);
+    (void)setup.engine->step(batch.values, batch.labels, 0.1);
+    const auto before = parameters(*setup.store);
+    const auto state = setup.engine->optimizer_state();
+    const std::vector<float> momentum(state.begin(), state.end());
+    setup.engine->interrupt();
+    EXPECT_TRUE(setup.engine->step(batch.values, batch.labels, 0.1).interrupted);
+    EXPECT_EQ(parameters(*setup.store), before);
+    EXPECT_TRUE(std::equal(momentum.begin(), momentum.end(), state.begin()));
+    EXPECT_FALSE(setup.engine->step(batch.values, batch.labels, 0.1).interrupted);
+    EXPECT_NE(parameters(*setup.store), before);
+}
+
+TEST(Engine, OptimizerStateRestores) {
+    auto a = make("mlp?hidden=16");
+    auto b = make("mlp?hidden=16");
+    const auto batch = synthetic_samples(a.options.task, 32, 3);
+    (void)a.engine->step(batch.values, batch.labels, 0.1);
+    (void)b.engine->step(batch.values, batch.labels, 0.1);
+    const auto state = a.engine->optimizer_state();
+    b.engine->restore_optimizer_state(std::vector<float>(state.size(), 0.0F));
+    (void)b.engine->step(batch.values, batch.labels, 0.0);
+    b.engine->restore_optimizer_state(state);
+    (void)a.engine->step(batch.values, batch.labels, 0.1);
+    (void)b.engine->step(batch.values, batch.labels, 0.1);
+    EXPECT_EQ(parameters(*a.store), parameters(*b.store));
+}
+
+TEST(Engine, BadOptionsAreRefusedWithOneLine) {
+    auto setup = make("mlp?hidden=16");
+    const auto refused = [&](auto change) {
+        auto options = setup.options;
+        change(options);
+        const auto engine = Engine::create(options, *setup.store);
+        EXPECT_TRUE(engine.has_error());
+        return engine.has_error() ? engine.error().code : FaultCode::Io;
+    };
+    EXPECT_EQ(refused([](auto& o) { o.threads = 0; }), FaultCode::BadValue);
+    EXPECT_EQ(refused([](auto& o) { o.batch = 0; }), FaultCode::BadValue);
+    EXPECT_EQ(refused([](auto& o) { o.eval_batch = 1 << 20; }), FaultCode::BadValue);
+    EXPECT_EQ(refused([](auto& o) { o.model = "gpt9"; }), FaultCode::Usage);
+}
+
+TEST(Engine, ProfileNamesEveryKernelAndUpdatesNothing) {
+    auto setup = make("mlp?hidden=16");
+    const auto batch = synthetic_samples(setup.options.task, 32, 3);
+    const auto before = parameters(*setup.store);
+    const auto times =
+        setup.engine->profile(batch.values, batch.labels, []() -> double { return 0.0; });
+    EXPECT_GT(times.size(), 6U);
+    EXPECT_EQ(parameters(*setup.store), before);
+}
+
+TEST(Engine, RuntimeDescriptionNamesTheLibraries) {
+    const auto text = runtime_description();
+    EXPECT_NE(text.find("oneDNN"), std::string::npos);
+    EXPECT_NE(text.find("OpenBLAS"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace starling::compute

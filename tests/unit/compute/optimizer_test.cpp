@@ -1,0 +1,100 @@
+// Goal: the fused update equals the textbook's, and touches weights only.
+// Method: a naive twin in double precision over several steps of random gradients.
+
+#include "compute/optimizer.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/rng.hpp"
+
+namespace starling::compute {
+namespace {
+
+struct Twin {
+    std::vector<double> weights;
+    std::vector<double> momentum;
+
+    void step(const OptimizerSpec& spec, const std::vector<float>& gradient, double rate) {
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            double g = static_cast<double>(gradient[i]) + spec.weight_decay * weights[i];
+            momentum[i] = spec.momentum * momentum[i] + g;
+            g = spec.nesterov ? g + spec.momentum * momentum[i] : momentum[i];
+            weights[i] -= rate * g;
+        }
+    }
+};
+
+std::vector<float> contents(ParameterStore& store) {
+    std::vector<float> all;
+    for (std::size_t c = 0; c < store.layout().chunks().size(); ++c) {
+        std::vector<float> chunk(store.layout().chunks()[c].elements);
+        store.read(c, chunk);
+        all.insert(all.end(), chunk.begin(), chunk.end());
+    }
+    return all;
+}
+
+void expect_equal_to_twin(const OptimizerSpec& spec, int threads) {
+    const ParameterLayout layout({{"w", {70000}, false, Init::UniformFanIn, 4}});
+    ParameterStore store(layout);
+    store.initialize(Rng(3));
+    const auto start = contents(store);
+    Twin twin{{start.begin(), start.end()}, std::vector<double>(start.size(), 0.0)};
+    Optimizer optimizer(spec, layout, threads);
+    Rng rng(4);
+    std::vector<float> gradient(start.size());
+    for (int step = 0; step < 5; ++step) {
+        for (auto& g : gradient) g = static_cast<float>(rng.uniform() - 0.5);
+        optimizer.step(store, gradient, 0.1);
+        twin.step(spec, gradient, 0.1);
+    }
+    const auto end = contents(store);
+    for (std::size_t i = 0; i < end.size(); i += 97) {
+        EXPECT_NEAR(static_cast<double>(end[i]), twin.weights[i], 1e-5);
+        EXPECT_NEAR(static_cast<double>(optimizer.state()[i]), twin.momentum[i], 1e-5);
+    }
+}
+
+TEST(Optimizer, PlainMomentumAndNesterovEqualTheNaiveTwin) {
+    for (const double momentum : {0.0, 0.9}) {
+        for (const double decay : {0.0, 0.01}) {
+            for (const bool nesterov : {false, true}) {
+                OptimizerSpec spec;
+                spec.momentum = momentum;
+                spec.weight_decay = decay;
+                spec.nesterov = nesterov;
+                expect_equal_to_twin(spec, nesterov ? 2 : 1);
+            }
+        }
+    }
+}
+
+TEST(Optimizer, RestoredStateContinuesAsIfNeverStopped) {
+    const ParameterLayout layout({{"w", {100}, false, Init::One}});
+    ParameterStore store(layout);
+    ParameterStore copy(layout);
+    store.initialize(Rng(1));
+    copy.initialize(Rng(1));
+    const std::vector<float> gradient(100, 0.25F);
+    Optimizer first({}, layout, 1);
+    first.step(store, gradient, 0.1);
+    first.step(store, gradient, 0.1);
+    Optimizer before({}, layout, 1);
+    before.step(copy, gradient, 0.1);
+    Optimizer after({}, layout, 1);
+    after.restore(before.state());
+    after.step(copy, gradient, 0.1);
+    EXPECT_EQ(contents(store), contents(copy));
+}
+
+TEST(Optimizer, BuffersAreLeftAlone) {
+    const ParameterLayout layout({{"mean", {4}, true, Init::One}, {"w", {4}, false, Init::One}});
+    ParameterStore store(layout);
+    store.initialize(Rng(1));
+    Optimizer optimizer({}, layout, 1);
+    optimizer.step(store, std::vector<float>(8, 1.0F), 0.5);
+    EXPECT_EQ(contents(store), (std::vector<float>{0.5F, 0.5F, 0.5F, 0.5F, 1, 1, 1, 1}));
+}
+
+}  // namespace
+}  // namespace starling::compute
