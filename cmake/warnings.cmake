@@ -15,3 +15,7 @@ target_compile_options(
         -Wnon-virtual-dtor
         -Wimplicit-fallthrough
 )
+# g++ 12 warns falsely of -Wrestrict on "literal" + std::string at -O2 and above (GCC bug 105329).
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    target_compile_options(starling_warnings INTERFACE -Wno-restrict)
+endif()

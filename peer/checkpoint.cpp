@@ -18,7 +18,8 @@ constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kHeadBytes = 12;
 constexpr std::size_t kSectionHeadBytes = 12;
 constexpr std::size_t kCountersBytes = 5 * 8;
-constexpr std::size_t kAddressBytes = 18;
+constexpr std::size_t kAddressesBytesMax =
+    kCheckpointAddressesMax * (kCheckpointAddressBytesMax + 2);
 constexpr std::size_t kSkipBytes = std::size_t{1} << 16U;
 
 enum class Section : std::uint32_t {
@@ -63,10 +64,10 @@ private:
 Bytes encode_counters(const Checkpoint& checkpoint) {
     Bytes bytes;
     ByteWriter writer(bytes);
-    writer.put(checkpoint.batcher_epoch);
-    writer.put(checkpoint.batcher_next);
-    writer.put(checkpoint.own_samples);
-    writer.put(checkpoint.own_steps);
+    writer.put(checkpoint.position.epoch);
+    writer.put(checkpoint.position.next);
+    writer.put(checkpoint.samples);
+    writer.put(checkpoint.steps);
     writer.put(checkpoint.schedule_step);
     return bytes;
 }
@@ -74,10 +75,11 @@ Bytes encode_counters(const Checkpoint& checkpoint) {
 Bytes encode_addresses(const Checkpoint& checkpoint) {
     Bytes bytes;
     ByteWriter writer(bytes);
-    const auto count = std::min(checkpoint.addresses.size(), kCheckpointAddressesMax);
-    for (const auto& endpoint : std::span(checkpoint.addresses).first(count)) {
-        writer.put_array(endpoint.address);
-        writer.put(endpoint.port);
+    std::size_t kept = 0;
+    for (const auto& address : checkpoint.addresses) {
+        if (address.size() > kCheckpointAddressBytesMax) continue;
+        if (++kept > kCheckpointAddressesMax) break;
+        writer.put_text(address);
     }
     return bytes;
 }
@@ -214,27 +216,28 @@ private:
         std::array<std::byte, kCountersBytes> bytes{};
         if (auto taken = take(bytes); !taken) return taken.error();
         ByteReader reader(bytes);
-        checkpoint_.batcher_epoch = reader.take<std::uint64_t>();
-        checkpoint_.batcher_next = reader.take<std::uint64_t>();
-        checkpoint_.own_samples = reader.take<std::uint64_t>();
-        checkpoint_.own_steps = reader.take<std::uint64_t>();
+        checkpoint_.position.epoch = reader.take<std::uint64_t>();
+        checkpoint_.position.next = reader.take<std::uint64_t>();
+        checkpoint_.samples = reader.take<std::uint64_t>();
+        checkpoint_.steps = reader.take<std::uint64_t>();
         checkpoint_.schedule_step = reader.take<std::uint64_t>();
         return {};
     }
 
     Result<void> read_addresses(std::uint64_t length) {
-        if (length % kAddressBytes != 0 || length / kAddressBytes > kCheckpointAddressesMax) {
-            return bad(FaultCode::BadValue, "addresses of a wrong length");
-        }
+        if (length > kAddressesBytesMax) return bad(FaultCode::Oversized, "too many addresses");
         Bytes bytes(static_cast<std::size_t>(length));
         if (auto taken = take(bytes); !taken) return taken.error();
         ByteReader reader(bytes);
-        while (reader.remaining() > 0) {
-            Endpoint endpoint;
-            endpoint.address = reader.take_array<16>();
-            endpoint.port = reader.take<std::uint16_t>();
-            checkpoint_.addresses.push_back(endpoint);
+        auto& addresses = checkpoint_.addresses;
+        while (reader.ok() && reader.remaining() > 0) {
+            addresses.push_back(reader.take_text());
+            if (addresses.size() > kCheckpointAddressesMax ||
+                addresses.back().size() > kCheckpointAddressBytesMax) {
+                reader.spoil();
+            }
         }
+        if (!reader.ok()) return bad(FaultCode::BadValue, "damaged addresses");
         return {};
     }
 

@@ -10,28 +10,30 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "base/bytes.hpp"
-#include "base/endpoint.hpp"
 #include "base/result.hpp"
+#include "data/batcher.hpp"
 
 namespace starling::peer {
 
 inline constexpr std::uint64_t kCheckpointBytesMax = std::uint64_t{64} << 30U;
 inline constexpr std::size_t kCheckpointDescriptorMax = std::size_t{16} << 20U;
 inline constexpr std::size_t kCheckpointAddressesMax = 1024;
+inline constexpr std::size_t kCheckpointAddressBytesMax = 300;
 
 struct Checkpoint {
     Bytes descriptor;
     std::vector<float> parameters;
     std::vector<float> optimizer_state;
-    std::uint64_t batcher_epoch = 0;
-    std::uint64_t batcher_next = 0;
-    std::uint64_t own_samples = 0;
-    std::uint64_t own_steps = 0;
+    data::BatcherPosition position;
+    std::uint64_t samples = 0;  ///< that this peer has trained on, over all its lives
+    std::uint64_t steps = 0;    ///< likewise
     std::uint64_t schedule_step = 0;
-    std::vector<Endpoint> addresses;  ///< of other members, best first; at most 1024 are kept
+    /// `host:port` of other members, best first. At most 1024 of at most 300 bytes are kept.
+    std::vector<std::string> addresses;
 
     /// Set by read_checkpoint: the newest file was unusable, this is the previous one. Not stored.
     bool from_previous = false;

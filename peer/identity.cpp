@@ -139,6 +139,7 @@ Identity ephemeral_identity() {
 }
 
 Result<Identity> load_identity(const fs::path& directory, std::uint64_t epoch_at_least) {
+    if (directory.empty()) return ephemeral_identity();
     const fs::path key_path = directory / "identity.key";
     auto key = read_key(key_path);
     if (!key && key.error().code == FaultCode::NotFound) key = create_key(key_path);

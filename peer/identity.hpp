@@ -31,7 +31,8 @@ struct Identity {
 
 /// Loads the identity of a state directory or makes one there, and raises the epoch: to one more
 /// than the last, or to `epoch_at_least` if that is larger. The new epoch is on the disk before
-/// this returns, so no two lives of a peer can share one. Requires the directory to be locked.
+/// this returns, so no two lives of a peer can share one. Requires the directory to be locked. An
+/// empty path gives an ephemeral identity.
 /// Errors    Io, BadFormat (damaged key or epoch file), Usage (a key that others may read)
 [[nodiscard]] Result<Identity> load_identity(
     const std::filesystem::path& directory, std::uint64_t epoch_at_least = 1

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "tests/unit/data/support.hpp"
 
@@ -185,6 +186,21 @@ TEST_F(Batches, ShardsNotYetHeldAreSkippedUntilTheyArrive) {
     ASSERT_TRUE(store_.put(sharded_.shards[0]).has_value());
     const auto both = take(batcher, batcher.samples());
     EXPECT_EQ(std::set(both.begin(), both.end()), numbers_in(std::span(train_).first(2)));
+}
+
+TEST_F(Batches, ShardsMayArriveWhileBatchesAreTaken) {
+    Batcher batcher(store_, 5);
+    batcher.set_shards(train_);
+    std::thread arrivals([this] { put_all(); });
+    std::vector<float> values(8 * kElements);
+    std::vector<std::int32_t> labels(8);
+    while (batcher.samples() < 210) (void)batcher.next(values, labels);
+    arrivals.join();
+    // Whatever the interleaving: after the running epoch the next one is complete.
+    const auto epoch = batcher.position().epoch;
+    while (batcher.position().epoch == epoch) take(batcher, 1);
+    const auto numbers = take(batcher, 210);
+    EXPECT_EQ(std::set(numbers.begin(), numbers.end()).size(), 210U);
 }
 
 TEST_F(Batches, AnEmptySetStopsAndAnotherStarts) {

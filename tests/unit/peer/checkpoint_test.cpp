@@ -26,22 +26,20 @@ Checkpoint example(std::uint64_t seed) {
     for (int i = 0; i < 9; ++i) {
         checkpoint.optimizer_state.push_back(static_cast<float>(rng.normal()));
     }
-    checkpoint.batcher_epoch = rng.next();
-    checkpoint.batcher_next = rng.next();
-    checkpoint.own_samples = rng.next();
-    checkpoint.own_steps = rng.next();
+    checkpoint.position.epoch = rng.next();
+    checkpoint.position.next = rng.next();
+    checkpoint.samples = rng.next();
+    checkpoint.steps = rng.next();
     checkpoint.schedule_step = rng.next();
-    checkpoint.addresses = {
-        Endpoint::v4(0x7f000001, 4000), *Endpoint::parse("[2001:db8::7]:65535")};
+    checkpoint.addresses = {"127.0.0.1:4000", "[2001:db8::7]:65535"};
     return checkpoint;
 }
 
 bool equal(const Checkpoint& a, const Checkpoint& b) {
     return a.descriptor == b.descriptor && a.parameters == b.parameters &&
-           a.optimizer_state == b.optimizer_state && a.batcher_epoch == b.batcher_epoch &&
-           a.batcher_next == b.batcher_next && a.own_samples == b.own_samples &&
-           a.own_steps == b.own_steps && a.schedule_step == b.schedule_step &&
-           a.addresses == b.addresses;
+           a.optimizer_state == b.optimizer_state && a.position.epoch == b.position.epoch &&
+           a.position.next == b.position.next && a.samples == b.samples && a.steps == b.steps &&
+           a.schedule_step == b.schedule_step && a.addresses == b.addresses;
 }
 
 class Checkpoints : public ::testing::Test {
@@ -55,9 +53,7 @@ protected:
 
     [[nodiscard]] Bytes newest() const { return *read_file(path() / "checkpoint", 1U << 20U); }
 
-    void replace_newest(ByteView bytes) {
-        ASSERT_TRUE(write_file_atomically(path() / "checkpoint", bytes, 0600).has_value());
-    }
+    void replace_newest(ByteView bytes) { testing::write_quickly(path() / "checkpoint", bytes); }
 
     /// Writes contents with a right checksum, so that only the contents can be at fault.
     void forge_newest(Bytes contents) {
@@ -170,8 +166,10 @@ TEST_F(Checkpoints, LengthsAreCheckedBeforeAllocation) {
     expect_fault(FaultCode::BadValue);
     forge(5, 17, 17);
     expect_fault(FaultCode::BadValue);
-    forge(5, 18 * 2000, 18 * 2000);
+    forge(5, 2 * 2000, 2 * 2000);
     expect_fault(FaultCode::BadValue);
+    forge(5, 302 * 1024 + 1, 302 * 1024 + 1);
+    expect_fault(FaultCode::Oversized);
     forge(1, (16U << 20U) + 1, (16U << 20U) + 1);
     expect_fault(FaultCode::Oversized);
     forge(3, 4, 4);
@@ -211,13 +209,15 @@ TEST_F(Checkpoints, AnotherVersionIsRefusedWithASentence) {
 TEST_F(Checkpoints, OnlyTheFirstThousandAddressesAreKept) {
     Checkpoint checkpoint = example(1);
     for (std::uint16_t port = 1; port < 3000; ++port) {
-        checkpoint.addresses.push_back(Endpoint::v4(0x0a000001, port));
+        checkpoint.addresses.push_back("10.0.0.1:" + std::to_string(port));
     }
+    ASSERT_TRUE(write_checkpoint(path(), checkpoint).has_value());
+    checkpoint.addresses.insert(checkpoint.addresses.begin(), std::string(301, 'h'));
     ASSERT_TRUE(write_checkpoint(path(), checkpoint).has_value());
     const auto read = read_checkpoint(path());
     ASSERT_TRUE(read.has_value()) << read.error().message;
     EXPECT_EQ(read->addresses.size(), kCheckpointAddressesMax);
-    EXPECT_EQ(read->addresses[0], checkpoint.addresses[0]);
+    EXPECT_EQ(read->addresses[0], checkpoint.addresses[1]) << "an overlong one is left out";
 }
 
 TEST_F(Checkpoints, AnOversizedDescriptorIsRefusedAndLeavesTheOldOne) {

@@ -4,9 +4,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <system_error>
 
+#include "base/bytes.hpp"
 #include "base/check.hpp"
 
 namespace starling::peer::testing {
@@ -32,5 +34,13 @@ public:
 private:
     std::filesystem::path path_;
 };
+
+/// Writes without flushing: thousands of damaged files need not reach a disk.
+inline void write_quickly(const std::filesystem::path& path, ByteView bytes) {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    const auto text = as_text(bytes);
+    file.write(text.data(), static_cast<std::streamsize>(text.size()));
+    STARLING_CHECK(file.good());
+}
 
 }  // namespace starling::peer::testing
