@@ -83,6 +83,8 @@ Result<Descriptor> decode(ByteView bytes) {
     if (!in_range(descriptor)) {
         return fail(FaultCode::BadValue, "the swarm descriptor holds a value out of range");
     }
+    // A swarm of mere members trains on nothing and has no manifest.
+    if (manifest.empty()) return descriptor;
     auto decoded = data::decode_manifest(manifest);
     if (decoded.has_error()) return decoded.error();
     descriptor.manifest = std::move(*decoded);
@@ -106,7 +108,7 @@ Bytes encode_descriptor(const Descriptor& d) {
     save_text(archive, d.encoding);
     archive(static_cast<std::uint8_t>(d.until.kind), d.until.value, d.settle, d.seed, d.replicas);
     archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
-    const Bytes manifest = data::encode_manifest(d.manifest);
+    const Bytes manifest = d.manifest.shards.empty() ? Bytes{} : data::encode_manifest(d.manifest);
     archive(static_cast<std::uint32_t>(manifest.size()));
     archive(cereal::binary_data(manifest.data(), manifest.size()));
     return bytes;

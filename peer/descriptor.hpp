@@ -44,7 +44,7 @@ struct Descriptor {
     Until until;
     double settle = 1e-3;        ///< relative spread at which a settling peer is content
     std::uint64_t seed = 0;      ///< of the initial parameters
-    std::uint32_t replicas = 3;  ///< peers that hold each training shard
+    std::uint32_t replicas = 2;  ///< peers besides the owner that hold each training shard
     LayoutHash layout;
     data::Manifest manifest;
 };

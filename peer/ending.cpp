@@ -45,7 +45,7 @@ void Ending::follow(Instant now, std::span<const Record> others) {
 }
 
 bool Ending::estimate_reached(const EndingInputs& inputs) const {
-    const double margin = kMissMargin * misses_;
+    const double margin = kMissMargin * round_;
     switch (until_.kind) {
         case UntilKind::Forever:
             return false;
@@ -107,7 +107,6 @@ void Ending::judge(Instant now, const EndingInputs& inputs) {
         enter(now, EndingPhase::Linger);
         return;
     }
-    ++misses_;
     ++round_;
     reached_ = false;
     enter(now, EndingPhase::Train);

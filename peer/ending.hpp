@@ -71,7 +71,6 @@ private:
     EndingPhase phase_ = EndingPhase::Train;
     Instant since_;
     std::uint32_t round_ = 0;
-    std::uint32_t misses_ = 0;
     bool reached_ = false;
     bool met_ = false;
 };

@@ -285,7 +285,9 @@ Result<Node::Plan> Node::plan_resuming() {
     auto descriptor = decode_descriptor(plan.blob);
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);
-    plan.introductions = checkpoint_->addresses;
+    for (const auto& text : checkpoint_->addresses) {
+        if (const auto address = Endpoint::parse(text)) plan.introductions.push_back(*address);
+    }
     if (checkpoint_->from_previous) {
         reporter_.note("the newest checkpoint is damaged; going on from the one before it");
     }
@@ -356,7 +358,7 @@ void Node::start_session(Plan plan) {
     }
     if (plan.start == Start::Found) reporter_.founded(swarm_, model, parameters);
     if (plan.start == Start::Join) reporter_.joined(swarm_, model, plan.via);
-    if (plan.start == Start::Resume) reporter_.resumed(swarm_, plan.checkpoint->own_steps);
+    if (plan.start == Start::Resume) reporter_.resumed(swarm_, plan.checkpoint->steps);
     session_->begin(plan.start, std::move(plan.checkpoint));
 }
 
@@ -458,11 +460,11 @@ void Node::end(std::optional<Fault> fault) {
     loop_.post([this] { links_.close_all("leaving"); });
 }
 
-std::vector<Endpoint> Node::known_addresses() const {
-    std::vector<Endpoint> addresses;
+std::vector<std::string> Node::known_addresses() const {
+    std::vector<std::string> addresses;
     for (const auto& member : membership_.swim().members()) {
         if (member.id != identity_.id && addresses.size() < 64) {
-            addresses.push_back(member.address);
+            addresses.push_back(member.address.to_string());
         }
     }
     return addresses;

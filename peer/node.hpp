@@ -72,7 +72,7 @@ private:
     [[nodiscard]] bool founds() const;
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
     [[nodiscard]] StatusInputs status_inputs() const;
-    [[nodiscard]] std::vector<Endpoint> known_addresses() const;
+    [[nodiscard]] std::vector<std::string> known_addresses() const;
 
     PeerConfig config_;
     Reporter reporter_;

@@ -92,10 +92,10 @@ TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpo
     options.seed = config_.seed ^ self_.prefix64();
     options.mix_every = descriptor_.mix_every;
     if (checkpoint) {
-        options.steps = checkpoint->own_steps;
-        options.samples = checkpoint->own_samples;
+        options.steps = checkpoint->steps;
+        options.samples = checkpoint->samples;
         options.schedule_step = checkpoint->schedule_step;
-        options.position = {checkpoint->batcher_epoch, checkpoint->batcher_next};
+        options.position = checkpoint->position;
         options.optimizer_state = checkpoint->optimizer_state;
     }
     return options;
@@ -117,8 +117,8 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
                 c, std::span(checkpoint->parameters).subspan(chunks[c].offset, chunks[c].elements)
             );
         }
-        report_.steps = checkpoint->own_steps;
-        report_.samples = checkpoint->own_samples;
+        report_.steps = checkpoint->steps;
+        report_.samples = checkpoint->samples;
         report_.schedule_step = checkpoint->schedule_step;
     }
     Trainer::Callbacks callbacks;
@@ -471,10 +471,9 @@ void Session::write_checkpoint_now(
         );
     }
     checkpoint.optimizer_state.assign(optimizer_state.begin(), optimizer_state.end());
-    checkpoint.batcher_epoch = report.position.epoch;
-    checkpoint.batcher_next = report.position.next;
-    checkpoint.own_steps = report.steps;
-    checkpoint.own_samples = report.samples;
+    checkpoint.position = report.position;
+    checkpoint.steps = report.steps;
+    checkpoint.samples = report.samples;
     checkpoint.schedule_step = report.schedule_step;
     {
         const std::scoped_lock lock(addresses_mutex_);

@@ -55,8 +55,8 @@ public:
         std::function<SwarmView()> view;
         std::function<void(const Record&)> publish;  ///< our record to membership
         std::function<std::uint64_t()> bytes_sent;
-        std::function<std::vector<Endpoint>()> addresses;  ///< for the checkpoint
-        std::function<void(std::optional<Fault>)> ended;   ///< all is done, or this went wrong
+        std::function<std::vector<std::string>()> addresses;  ///< for the checkpoint
+        std::function<void(std::optional<Fault>)> ended;      ///< all is done, or this went wrong
     };
 
     Session(
@@ -156,7 +156,7 @@ private:
     bool begun_ = false;
 
     std::mutex addresses_mutex_;  ///< the compute thread writes checkpoints and needs them
-    std::vector<Endpoint> addresses_;
+    std::vector<std::string> addresses_;
 };
 
 }  // namespace starling::peer
