@@ -10,6 +10,9 @@
 //   phase for ever.
 // - Any datagram to a member that we hold suspect or failed says so, and a refutation goes back to
 //   the accuser at once: nobody stays accused because a rumour got lost.
+// - A ping from a stranger is acked with "I do not know you", and the stranger introduces itself:
+//   peers that joined at the same time and missed each other's rumour meet within a probe round
+//   instead of at the next push/pull.
 // - Replies go only to where the datagram came from, relayed probes only to table addresses.
 
 #include <array>
@@ -77,7 +80,7 @@ private:
     struct Conversation {
         PeerId sender;
         std::vector<Message> replies;
-        bool refuted = false;
+        bool introduce = false;  ///< it must hear our own claim: we refuted, or it knows us not
     };
 
     // machine_receive.cpp

@@ -74,7 +74,7 @@ void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& p
     // News first: the ack then carries our answer to it.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
     for (const auto& message : packet.messages) on_probe(now, from, message, talk);
-    if (talk.refuted) talk.replies.emplace_back(own_statement());
+    if (talk.introduce) talk.replies.emplace_back(own_statement());
     if (!talk.replies.empty()) send(from, &packet.sender, std::move(talk.replies));
 }
 
@@ -164,7 +164,7 @@ void Swim::Machine::on_claim_about_self(
     // Alive of ours at a higher incarnation means that an earlier life was forgotten here (a lost
     // state directory): go above it, or nothing we say will ever be believed.
     rise_above(now, statement.incarnation);
-    talk.refuted = true;
+    talk.introduce = true;
 }
 
 void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
@@ -181,7 +181,11 @@ void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
 void Swim::Machine::on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk) {
     const Member* known = table_.find(forgotten.subject);
     if (known == nullptr || !is_up(known->state)) return;
-    if (known->incarnation > forgotten.incarnation) return;
+    if (known->incarnation > forgotten.incarnation) {
+        // We are merely unknown there, or known from an earlier life: introduce ourselves.
+        if (forgotten.subject == self_) talk.introduce = true;
+        return;
+    }
     Statement claim = statement_of(*known);
     claim.incarnation = forgotten.incarnation;
     claim.state = MemberState::Suspect;
@@ -223,7 +227,7 @@ void Swim::Machine::on_record_of_self(const ProgressRecord& record) {
 
 void Swim::Machine::answer_page(const Packet& page, const Conversation& talk) {
     const auto accusation = accusation_of(page.sender);
-    if (!talk.refuted && !accusation) return;
+    if (!talk.introduce && !accusation) return;
     // Both sides of a stream may have made their pages before they read any, so what this page made
     // us say goes by datagram, to the address that we hold for its sender.
     std::optional<Endpoint> to;
