@@ -72,8 +72,8 @@ private:
     };
     static constexpr std::size_t kTimers = 7;
 
-    /// How a claim reached us. In a page a failure is hearsay of unknown age; in the first page of
-    /// a newcomer nothing is news to anybody else.
+    /// How a claim reached us. In a page a failure is hearsay of unknown age; a newcomer's first
+    /// page is news to few others.
     enum class Source { Rumour, Page, FirstPage };
 
     /// What the packet in hand has made us want to say to its sender.

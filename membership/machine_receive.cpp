@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t kCorrectionsMax = 4;
 constexpr std::size_t kRepliesMax = 8;
 
+/// Members of its first page that a newcomer repeats as rumours.
+constexpr std::size_t kRepeatedMax = 64;
+
 template <class... Cases>
 struct Overloaded : Cases... {
     using Cases::operator()...;
@@ -244,8 +247,9 @@ bool Swim::Machine::apply(Instant now, const Statement& statement, Source source
     const auto change = table_.apply(now, statement);
     if (!change) return false;
     settle(now, *change);
-    // Whoever gave a newcomer its first page knows all that, and so do the others.
-    if (source != Source::FirstPage) rumours_.push(statement);
+    // Whoever gave a newcomer its first page knows all that, and so do most others. In a small
+    // swarm it is repeated all the same: peers that start together have met only the seed.
+    if (source != Source::FirstPage || table_.size() <= kRepeatedMax) rumours_.push(statement);
     return true;
 }
 
