@@ -144,10 +144,9 @@ TEST_F(Checkpoints, WhenBothAreDamagedTheNewestsFaultIsReported) {
 }
 
 TEST_F(Checkpoints, LengthsAreCheckedBeforeAllocation) {
-    Bytes contents;
-    ByteWriter writer(contents);
-    writer.put_bytes(as_byte_view("STARCKPT"));
-    writer.put(std::uint32_t{1});
+    const auto magic = as_byte_view("STARCKPT");
+    Bytes contents(magic.begin(), magic.end());
+    ByteWriter(contents).put(std::uint32_t{1});
     const auto forge = [&](std::uint32_t kind, std::uint64_t length, std::size_t given) {
         Bytes bytes = contents;
         ByteWriter section(bytes);
