@@ -33,6 +33,9 @@ int main(int argc, char** argv) {
     app.footer("Run `starling COMMAND --help` for the flags of a command and examples.");
     starling::peer::Command chosen;
     starling::peer::add_peer(app, chosen);
+    starling::peer::add_swarm(app, chosen);
+    starling::peer::add_status(app, chosen);
+    starling::peer::add_leave(app, chosen);
     starling::peer::add_eval(app, chosen);
     starling::peer::add_data(app, chosen);
     try {

@@ -1,0 +1,55 @@
+#include "peer/commands/ask.hpp"
+
+#include <cstdio>
+#include <fstream>
+
+#include "peer/commands/commands.hpp"
+
+namespace starling::peer {
+namespace {
+
+constexpr Duration kAskMax = std::chrono::seconds(5);
+
+}  // namespace
+
+Result<Endpoint> find_peer(const PeerAddress& address) {
+    if (address.http.empty() == address.state.empty()) {
+        return fail(FaultCode::Usage, "say which peer: --http HOST:PORT or --state DIR");
+    }
+    if (!address.http.empty()) {
+        auto endpoint = Endpoint::parse(address.http);
+        if (!endpoint) return fail(FaultCode::Usage, "--http: " + endpoint.error().message);
+        return endpoint;
+    }
+    const std::string path = address.state + "/http";
+    std::ifstream file(path);
+    std::string line;
+    if (!std::getline(file, line)) {
+        return fail(
+            FaultCode::NotFound, "no peer runs with --state " + address.state + ": no file " + path
+        );
+    }
+    auto endpoint = Endpoint::parse(line);
+    if (!endpoint) return fail(FaultCode::BadFormat, path + ": " + endpoint.error().message);
+    return endpoint;
+}
+
+Result<std::string> ask_peer(const Endpoint& peer, const HttpRequest& request) {
+    auto reply = http_request(peer, request, kAskMax);
+    if (!reply) return reply.error();
+    if (reply->status != 200) {
+        return fail(
+            FaultCode::Refused,
+            peer.to_string() + " answered " + request.method + " " + request.target +
+                " with status " + std::to_string(reply->status) + "; is it a starling peer?"
+        );
+    }
+    return std::move(reply->body);
+}
+
+int report_fault(const std::string& command, const Fault& fault) {
+    std::fputs(("starling " + command + ": " + fault.message + "\n").c_str(), stderr);
+    return fault.code == FaultCode::Usage ? kExitUsage : kExitFailed;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,107 @@
+#include "peer/commands/status_table.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+namespace starling::peer {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::size_t kCellMax = 24;
+
+/// Returns the object, or null when the body is anything else.
+ordered_json parse_status(std::string_view body) {
+    auto object = ordered_json::parse(body, nullptr, /*allow_exceptions=*/false);
+    return object.is_object() ? object : ordered_json();
+}
+
+Fault not_json() {
+    return fail(FaultCode::BadFormat, "the peer's status is not a JSON object");
+}
+
+std::string dump(const ordered_json& value) {
+    return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+/// Returns text without control characters: what a peer says must not move our cursor.
+std::string printable(std::string text) {
+    std::replace_if(
+        text.begin(),
+        text.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
+        '?'
+    );
+    return text;
+}
+
+std::string cell_text(const std::string& key, const ordered_json& value) {
+    if (value.is_null()) return "-";
+    if (value.is_number_float()) return fmt::format("{:.5g}", value.get<double>());
+    if (!value.is_string()) return dump(value);
+    auto text = printable(value.get<std::string>());
+    // Ids are 64 digits; eight tell peers apart and leave room for the rest.
+    if (key == "id") return text.substr(0, 8);
+    return text;
+}
+
+bool is_table(const ordered_json& value) {
+    return value.is_array() && !value.empty() && value.front().is_object();
+}
+
+std::string rows_text(const std::string& name, const ordered_json& rows) {
+    std::vector<std::vector<std::string>> cells(1);
+    for (const auto& item : rows.front().items()) cells.front().push_back(printable(item.key()));
+    for (const auto& row : rows) {
+        cells.emplace_back();
+        for (const auto& item : rows.front().items()) {
+            const bool has = row.is_object() && row.contains(item.key());
+            cells.back().push_back(
+                has ? cell_text(item.key(), row[item.key()]).substr(0, kCellMax) : "-"
+            );
+        }
+    }
+    std::string text = "\n" + printable(name) + " (" + std::to_string(rows.size()) + ")\n";
+    for (const auto& row : cells) {
+        std::string line;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            std::size_t width = 0;
+            for (const auto& other : cells) width = std::max(width, other[i].size());
+            line += fmt::format("  {:<{}}", row[i], width);
+        }
+        text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
+Result<std::string> status_line(std::string_view body) {
+    const auto object = parse_status(body);
+    if (!object.is_object()) return not_json();
+    return dump(object) + "\n";
+}
+
+Result<std::string> status_table(std::string_view body) {
+    const auto object = parse_status(body);
+    if (!object.is_object()) return not_json();
+    std::size_t width = 0;
+    for (const auto& item : object.items()) width = std::max(width, item.key().size());
+    std::string values;
+    std::string tables;
+    for (const auto& item : object.items()) {
+        if (is_table(item.value())) {
+            tables += rows_text(item.key(), item.value());
+        } else {
+            // The peer's own id is shown whole: it is what one copies from here.
+            const auto text = item.value().is_string() ? printable(item.value().get<std::string>())
+                                                       : cell_text(item.key(), item.value());
+            values += fmt::format("{:<{}}  {}\n", printable(item.key()), width, text);
+        }
+    }
+    return values + tables;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,122 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#include "peer/commands/commands.hpp"
+#include "peer/swarm/swarm_run.hpp"
+
+namespace starling::peer {
+namespace {
+
+constexpr std::size_t kPeersMax = 256;
+
+/// A flag that goes to the founder as it is; which values exist is the peer's business.
+struct FounderFlag {
+    const char* name;
+    const char* value;
+    const char* help;
+};
+
+constexpr std::array kFounderFlags = {
+    FounderFlag{"--model", "SPEC", "what to train, as in `starling peer`"},
+    FounderFlag{"--optimizer", "SPEC", "how to train, as in `starling peer`"},
+    FounderFlag{"--batch", "N", "samples a step"},
+    FounderFlag{"--mix", "pairwise|none", "how peers average their parameters"},
+    FounderFlag{"--mix-every", "STEPS", "steps between two exchanges of a peer"},
+};
+
+struct SwarmFlags {
+    SwarmOptions options;
+    std::array<std::string, kFounderFlags.size()> founder;
+    std::string chaos;
+    bool json = false;
+};
+
+int usage_error(const std::string& message) {
+    std::fputs(("starling swarm: " + message + "\n").c_str(), stderr);
+    return kExitUsage;
+}
+
+/// Returns our own binary, by its real path so that `ps` shows something readable.
+std::string own_binary() {
+    std::error_code error;
+    const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+    return error ? "/proc/self/exe" : path.string();
+}
+
+int run(SwarmFlags flags) {
+    auto& options = flags.options;
+    const auto chaos = ChaosOptions::parse(flags.chaos);
+    if (!chaos) return usage_error(chaos.error().message);
+    const auto target = Target::parse(options.until);
+    if (!target) return usage_error(target.error().message);
+    if (chaos->founder_crash && options.peers < 2) {
+        return usage_error("--chaos founder-crash needs --peers 2 at least: somebody must survive");
+    }
+    options.chaos = *chaos;
+    for (std::size_t i = 0; i < kFounderFlags.size(); ++i) {
+        if (flags.founder[i].empty()) continue;
+        options.founder_flags.emplace_back(kFounderFlags[i].name, flags.founder[i]);
+    }
+    if (options.threads == 0) {
+        options.threads = std::max(1U, std::thread::hardware_concurrency());
+    }
+    if (options.program.empty()) options.program = own_binary();
+    if (!options.state.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(options.state, error);
+        if (error) {
+            return usage_error("--state: cannot make " + options.state + ": " + error.message());
+        }
+    }
+    const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+    options.output =
+        flags.json ? OutputMode::Json : (terminal ? OutputMode::Table : OutputMode::Lines);
+    return run_swarm(options, *target);
+}
+
+}  // namespace
+
+void add_swarm(CLI::App& app, Command& chosen) {
+    auto* command = app.add_subcommand(
+        "swarm", "run N peers as real processes on this machine, with a live table and a summary"
+    );
+    const auto flags = std::make_shared<SwarmFlags>();
+    auto& options = flags->options;
+    command->add_option("--peers", options.peers, "how many peers (4)")
+        ->type_name("N")
+        ->check(CLI::Range(std::size_t{1}, kPeersMax));
+    command->add_option("--dataset", options.dataset, "what to learn from, as in `starling peer`")
+        ->type_name("SPEC");
+    for (std::size_t i = 0; i < kFounderFlags.size(); ++i) {
+        const auto& flag = kFounderFlags[i];
+        command->add_option(flag.name, flags->founder[i], flag.help)->type_name(flag.value);
+    }
+    command->add_option("--until", options.until, "when to stop; for ever without it")
+        ->type_name("samples=N|steps=N|epochs=N|accuracy=X|loss=X");
+    command->add_option("--seed", options.seed, "peer i gets this plus i - 1 (1)")->type_name("N");
+    command->add_option("--threads", options.threads, "of all peers together (all cores)")
+        ->type_name("N")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{4096}));
+    command->add_option("--chaos", flags->chaos, "what goes wrong on the way")
+        ->type_name("founder-crash,late-join");
+    command->add_option("--state", options.state, "keeps the peers' state in DIR/peer-N")
+        ->type_name("DIR");
+    command->add_flag("--json", flags->json, "one JSON object a line, the summary last");
+    command->add_option("--peer-binary", options.program, "what to run as peers")->group("");
+    command->footer(
+        "Example:\n"
+        "  starling swarm --peers 4 --dataset fashion-mnist --model mlp \\\n"
+        "      --until accuracy=0.85 --chaos founder-crash,late-join"
+    );
+    command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+}
+
+}  // namespace starling::peer
