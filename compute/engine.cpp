@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "compute/autodiff.hpp"
+#include "compute/cpu/denormals.hpp"
 #include "compute/cpu/onednn.hpp"
 #include "compute/models/models.hpp"
 #include "compute/optimizer.hpp"
@@ -81,6 +82,7 @@ public:
         std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
     ) override {
         owner_.check();
+        const cpu::FlushDenormals flush;
         load(training_, values, labels, labels.size());
         training_.plan->pack(store_);
         StepResult result;
@@ -100,6 +102,7 @@ public:
         owner_.check();
         EvalResult result;
         if (labels.empty()) return result;
+        const cpu::FlushDenormals flush;
         const auto capacity = evaluation_.plan->input_labels(evaluation_.labels).size();
         load(evaluation_, values, labels, capacity);
         evaluation_.plan->pack(store_);
@@ -140,15 +143,17 @@ public:
 
 private:
     /// Copies a batch in. Rows beyond it are zero with label 0, and count for nothing.
-    static void load(
+    void load(
         Compiled& compiled,
         std::span<const float> values,
         std::span<const std::int32_t> labels,
         std::size_t rows
-    ) {
+    ) const {
         const auto to_values = compiled.plan->input_values(compiled.values);
         const auto to_labels = compiled.plan->input_labels(compiled.labels);
         STARLING_CHECK(rows == to_labels.size() && labels.size() <= rows);
+        const auto classes = static_cast<std::int32_t>(classes_);
+        for (const auto label : labels) STARLING_CHECK(label >= 0 && label < classes);
         STARLING_CHECK(values.size() * rows == to_values.size() * labels.size());
         std::copy(values.begin(), values.end(), to_values.begin());
         std::copy(labels.begin(), labels.end(), to_labels.begin());

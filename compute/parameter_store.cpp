@@ -94,16 +94,15 @@ ParameterStore::ParameterStore(ParameterLayout layout)
 }
 
 void ParameterStore::initialize(Rng rng) {
-    // All locks in ascending order, as read_tensor takes them.
-    const auto chunks = layout_.chunks().size();
-    for (std::size_t c = 0; c < chunks; ++c) locks_[c].lock();
+    // Drawn aside and copied in, so that no two chunk locks are held together.
+    std::vector<float> drawn(layout_.elements());
     for (std::size_t i = 0; i < layout_.parameters().size(); ++i) {
         const auto& info = layout_.parameters()[i];
-        draw({arena_.get() + info.offset, info.elements}, info, rng.fork(i));
+        draw(std::span(drawn).subspan(info.offset, info.elements), info, rng.fork(i));
     }
-    for (std::size_t c = 0; c < chunks; ++c) {
-        versions_[c].fetch_add(1, std::memory_order_relaxed);
-        locks_[c].unlock();
+    for (std::size_t c = 0; c < layout_.chunks().size(); ++c) {
+        const auto& chunk = layout_.chunks()[c];
+        write(c, std::span(drawn).subspan(chunk.offset, chunk.elements));
     }
 }
 

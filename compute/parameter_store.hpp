@@ -80,7 +80,8 @@ public:
     /// Copies one chunk out as raw floats; false when it is locked now. Requires out.size() == 4 *
     /// elements of the chunk, as for all four calls.
     [[nodiscard]] bool try_read(std::size_t chunk, std::span<std::byte> out);
-    /// chunk += delta (raw floats); buffers are clamped to their valid range; raises the version.
+    /// chunk += delta (raw floats); an element whose sum would not be finite stays as it was;
+    /// buffers are clamped to zero and above; raises the version.
     [[nodiscard]] bool try_add(std::size_t chunk, ByteView delta);
 
     /// Blocking twins for checkpoints and state transfer.

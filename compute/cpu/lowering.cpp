@@ -149,29 +149,21 @@ PackedParameter& Lowering::packed(ValueId id) {
     for (auto& entry : lowered_.packed) {
         if (entry.parameter == parameter) return entry;
     }
-    lowered_.packed.push_back({parameter, {}});
+    lowered_.packed.push_back({parameter, plain(found->shape), {}});
     return lowered_.packed.back();
 }
 
 BufferId Lowering::use(ValueId id, const Desc& layout) {
     const auto& value = graph().value(id);
-    return use_view(id, plain(value.type.shape, value.type.element), layout);
-}
-
-BufferId Lowering::use_view(ValueId id, const Desc& view, const Desc& layout) {
-    const auto& value = graph().value(id);
+    const auto row_major = plain(value.type.shape, value.type.element);
     if (value.kind == ValueKind::Parameter) {
         auto& entry = packed(id);
         for (const auto& copy : entry.copies) {
-            if (copy.view == view && copy.layout == layout) return copy.buffer;
+            if (copy.layout == layout) return copy.buffer;
         }
         const auto buffer = add_buffer(byte_count(layout), false);
-        entry.copies.push_back({view, layout, buffer});
+        entry.copies.push_back({layout, buffer});
         return buffer;
-    }
-    if (view == layout) {
-        const auto row_major = plain(value.type.shape, value.type.element);
-        if (view != row_major) return use(id, row_major);
     }
     auto& forms = forms_[to_index(id)];
     STARLING_CHECK(!forms.empty());
@@ -180,8 +172,8 @@ BufferId Lowering::use_view(ValueId id, const Desc& view, const Desc& layout) {
     }
     const auto from = forms.front();
     const auto buffer = add_buffer(byte_count(layout), true);
-    const bool row_major = layout == plain(value.type.shape, value.type.element);
-    if (row_major) lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
+    if (layout == row_major)
+        lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
     add_primitive(
         "Reorder " + value.name,
         reorder(from.layout, layout),

@@ -30,15 +30,15 @@ struct Buffer {
     std::vector<ValueId> values;  ///< those that share the bytes
 };
 
-/// One packed copy of a parameter: `view` is how the store's floats are to be read.
+/// One packed copy of a parameter.
 struct PackedCopy {
-    Desc view;
     Desc layout;
     BufferId buffer = BufferId::None;
 };
 
 struct PackedParameter {
     std::size_t parameter = 0;  ///< index into the layout's parameters
+    Desc row_major;             ///< how the store holds it
     std::vector<PackedCopy> copies;
 };
 
@@ -75,10 +75,6 @@ public:
 
     /// Returns a buffer with the value in `layout`, adding a reorder kernel when there is none yet.
     BufferId use(ValueId id, const Desc& layout);
-
-    /// As use(), for an operand that the primitive reads through `view`, another description of the
-    /// row-major floats (a transposed matrix). `layout` is what the primitive wants of it.
-    BufferId use_view(ValueId id, const Desc& view, const Desc& layout);
 
     /// Makes the buffer that holds a value from now on.
     BufferId define(ValueId id, const Desc& layout);

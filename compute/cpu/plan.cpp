@@ -39,14 +39,14 @@ AlignedBytes allocate(std::size_t bytes) {
 /// Copies one parameter into one packed form.
 class Packer {
 public:
-    Packer(const cpu::PackedCopy& copy, std::byte* target)
+    Packer(const cpu::Desc& row_major, const cpu::Desc& layout, std::byte* target)
         : target_(target),
-          plain_(copy.view == copy.layout),
+          plain_(row_major == layout),
           stream_(cpu::cpu_engine()) {
         if (plain_) return;
-        reorder_ = cpu::reorder(copy.view, copy.layout);
-        from_ = dnnl::memory(copy.view, cpu::cpu_engine(), nullptr);
-        to_ = dnnl::memory(copy.layout, cpu::cpu_engine(), target);
+        reorder_ = cpu::reorder(row_major, layout);
+        from_ = dnnl::memory(row_major, cpu::cpu_engine(), nullptr);
+        to_ = dnnl::memory(layout, cpu::cpu_engine(), target);
         arguments_ = {{DNNL_ARG_FROM, from_.get()}, {DNNL_ARG_TO, to_.get()}};
         if (!reorder_.has(DNNL_ARG_SCRATCHPAD)) return;
         const auto& desc = reorder_.desc(DNNL_ARG_SCRATCHPAD);
@@ -98,7 +98,9 @@ public:
         for (auto& kernel : lowered_.kernels) kernel->bind(addresses_);
         for (const auto& entry : lowered_.packed) {
             std::vector<Packer> packers;
-            for (const auto& copy : entry.copies) packers.emplace_back(copy, address(copy.buffer));
+            for (const auto& copy : entry.copies) {
+                packers.emplace_back(entry.row_major, copy.layout, address(copy.buffer));
+            }
             packers_.push_back(std::move(packers));
         }
     }

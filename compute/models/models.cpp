@@ -94,13 +94,6 @@ ValueId ModelBuilder::conv2d(
     }
     const auto inputs = shape(x)[1];
     const auto fan_in = inputs * kernel * kernel;
-    if (static_cast<double>(fan_in) * static_cast<double>(channels) > kParametersMax) {
-        status_ = fail(
-            FaultCode::BadValue,
-            name + ".weight of " + to_string({channels, inputs, kernel, kernel}) + " is too large"
-        );
-        return ValueId::None;
-    }
     const auto weight = parameter(name + ".weight", {channels, inputs, kernel, kernel}, fan_in);
     const auto bias = parameter(name + ".bias", {channels}, fan_in);
     const auto before = (kernel - 1) / 2;
@@ -116,13 +109,6 @@ ValueId ModelBuilder::conv2d(
 ValueId ModelBuilder::linear(const std::string& name, ValueId x, std::int64_t features) {
     if (status_.has_error()) return ValueId::None;
     const auto inputs = shape(x)[1];
-    if (static_cast<double>(inputs) * static_cast<double>(features) > kParametersMax) {
-        status_ = fail(
-            FaultCode::BadValue,
-            name + ".weight of " + to_string({features, inputs}) + " is too large"
-        );
-        return ValueId::None;
-    }
     const auto weight = parameter(name + ".weight", {features, inputs}, inputs);
     const auto bias = parameter(name + ".bias", {features}, inputs);
     return node("Gemm", {x, weight, bias}, {{"transB", std::int64_t{1}}});
@@ -135,6 +121,13 @@ ValueId ModelBuilder::max_pool(ValueId x, std::int64_t kernel) {
 
 Result<Model> ModelBuilder::finish(ValueId scores) {
     if (status_.has_error()) return status_.error();
+    double parameters = 0.0;
+    for (const auto& info : model_.graph.parameters()) {
+        parameters += static_cast<double>(element_count(info.shape));
+    }
+    if (parameters > kParametersMax) {
+        return fail(FaultCode::BadValue, "the model has more than 1e9 parameters");
+    }
     auto outputs = model_.graph.add("SoftmaxCrossEntropyLoss", {scores, model_.labels});
     if (outputs.has_error()) return outputs.error();
     model_.loss = (*outputs)[0];

@@ -60,6 +60,16 @@ void* operator new[](std::size_t bytes, std::align_val_t alignment) {
     return take(bytes, static_cast<std::size_t>(alignment));
 }
 
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+    note(bytes, __builtin_return_address(0));
+    return std::malloc(bytes);
+}
+
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
+    note(bytes, __builtin_return_address(0));
+    return std::malloc(bytes);
+}
+
 void operator delete(void* p) noexcept {
     release(p);
 }

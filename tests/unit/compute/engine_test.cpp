@@ -139,6 +139,21 @@ TEST(Engine, OptimizerStateRestores) {
     EXPECT_EQ(parameters(*a.store), parameters(*b.store));
 }
 
+TEST(Engine, FadingMomentumEndsAtZeroRatherThanAmongDenormals) {
+    auto setup = make("mlp?hidden=16");
+    // Black images give the first layer's weights a gradient of exactly zero.
+    const std::vector<float> black(32 * 144, 0.0F);
+    const std::vector<std::int32_t> labels(32, 1);
+    const auto state = setup.engine->optimizer_state();
+    setup.engine->restore_optimizer_state(std::vector<float>(state.size(), 1e-37F));
+    for (int i = 0; i < 40; ++i) (void)setup.engine->step(black, labels, 0.01);
+    const auto& weight = setup.store->layout().parameters()[0];
+    for (std::size_t i = 0; i < weight.elements; ++i) EXPECT_EQ(state[weight.offset + i], 0.0F);
+    // The mode ends with the step.
+    volatile float tiny = 1e-39F;
+    EXPECT_GT(tiny * 1.0F, 0.0F);
+}
+
 TEST(Engine, BadOptionsAreRefusedWithOneLine) {
     auto setup = make("mlp?hidden=16");
     const auto refused = [&](auto change) {

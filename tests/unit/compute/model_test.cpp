@@ -108,7 +108,9 @@ TEST(Model, BadSpecsGetOneLineOfUsage) {
     (void)message("mlp", {{1, 28, 28}, 1});
     (void)message("mlp", {{}, 10});
     (void)message("mlp", {{1 << 20, 1 << 20, 1 << 20}, 10});
-    (void)message("mlp?hidden=65536,65536", kFashion);
+    EXPECT_EQ(
+        message("mlp?hidden=65536,65536", kFashion), "the model has more than 1e9 parameters"
+    );
     EXPECT_NE(model_catalogue().find("cnn?channels=32,64"), std::string::npos);
 }
 
