@@ -107,6 +107,9 @@ public:
 
     [[nodiscard]] bool connected(NodeIndex from, NodeIndex to) const;
 
+    /// No partition and no cut.
+    [[nodiscard]] bool whole() const { return groups_.empty() && cuts_.empty(); }
+
     [[nodiscard]] const Traffic& traffic(NodeIndex node) const { return traffic_[node]; }
 
     [[nodiscard]] std::size_t stream_count() const { return streams_.size(); }

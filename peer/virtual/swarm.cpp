@@ -283,7 +283,7 @@ void Swarm::on_mix(NodeIndex index) {
 void Swarm::on_train(NodeIndex index) {
     auto& node = *nodes_[index];
     schedule(index, Kind::Train, options_.averaging->train_every);
-    if (mixing_) node.vector->train(options_.averaging->range);
+    if (mixing_ && training_) node.vector->train(options_.averaging->range);
 }
 
 void Swarm::on_join(NodeIndex index) {

@@ -103,6 +103,8 @@ public:
     /// Stops training and the opening of exchanges everywhere, so that what is in flight ends.
     void quiesce() { mixing_ = false; }
 
+    void stop_training() { training_ = false; }
+
     void resume_mixing() { mixing_ = true; }
 
     // Time.
@@ -130,6 +132,8 @@ public:
     [[nodiscard]] const membership::Swim& swim(NodeIndex node) const;
     [[nodiscard]] const gossip::Averager& averager(NodeIndex node) const;
     [[nodiscard]] const IntegerVector& vector(NodeIndex node) const;
+
+    [[nodiscard]] bool averages() const { return options_.averaging.has_value(); }
 
     [[nodiscard]] const MassBook& book() const { return book_; }
 
@@ -198,6 +202,7 @@ private:
     std::unordered_map<PeerId, NodeIndex> indices_;  // looked up, never walked
     std::vector<Observer*> observers_;
     bool mixing_ = true;
+    bool training_ = true;
     std::uint64_t events_ = 0;
     std::uint64_t trace_ = 0;
     std::uint64_t at_this_instant_ = 0;
