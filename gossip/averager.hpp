@@ -13,7 +13,8 @@
 // Use: call one handle_*, peer_* or command, then drain poll_transmit, poll_event, then arm one
 // timer at poll_timeout. `now` never decreases.
 //
-// Source: AD-PSGD (Lian et al. 2018, Alg. 1) in the delta form; docs/PROTOCOL.md has the bytes.
+// Source: AD-PSGD (Lian et al. 2018, Alg. 1) in the delta form; docs/protocol/averaging.md has the
+// bytes.
 
 #include <cstdint>
 #include <memory>
@@ -24,33 +25,10 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "base/rng.hpp"
+#include "gossip/config.hpp"
 #include "gossip/parameter_vector.hpp"
 
 namespace starling::gossip {
-
-enum class Encoding : std::uint8_t {
-    F32 = 0,      ///< the floats themselves
-    Exact64 = 1,  ///< 64-bit integers; simulations only
-};
-
-struct AveragerConfig {
-    Encoding encoding = Encoding::F32;
-    /// Share of the difference that each side adds, in (0, 1/2]; both sides use the initiator's
-    /// offer if it is no larger than their own, else they refuse.
-    double coefficient = 0.5;
-    /// Unacknowledged payload bytes in flight as initiator.
-    std::size_t window_bytes = std::size_t{4} << 20U;
-    /// Deadline = base + bytes of both directions / measured rate * slack.
-    Duration deadline_base = std::chrono::seconds(2);
-    double deadline_slack = 4.0;
-    /// Assumed rate before anything was measured, bytes per second.
-    double initial_rate = 4e6;
-    /// A chunk that the trainer has locked is tried again after this long.
-    Duration retry_locked = std::chrono::microseconds(500);
-
-    /// Errors    Usage, naming the parameter, its value and its range
-    [[nodiscard]] Result<void> validate() const;
-};
 
 /// One frame for a partner, in order per partner. At most 256 KiB plus a small header.
 struct Outgoing {
@@ -76,7 +54,8 @@ struct ExchangeEvent {
     bool initiator = false;
     Outcome outcome = Outcome::Committed;
     std::size_t chunks_applied = 0;
-    /// Chunks that we applied and of which we do not know that the partner did.
+    /// Chunks that we applied and of which we do not know that the partner did. Only a responder
+    /// can have any: it applies before it replies, and an initiator applies replies only.
     std::size_t chunks_half_applied = 0;
     /// ||x - y|| / ||x|| over all parameter chunks before mixing; valid for Committed.
     double relative_distance = 0.0;
@@ -89,9 +68,12 @@ struct AveragerCounters {
     std::uint64_t committed = 0;
     std::uint64_t busy = 0;
     std::uint64_t collapsed = 0;
-    std::uint64_t aborted = 0;
-    std::uint64_t half_applied_chunks = 0;  ///< the ledger of A2
+    std::uint64_t aborted = 0;              ///< timed out, disconnected or violated, in either role
+    std::uint64_t refused = 0;              ///< our requests that a partner refused
+    std::uint64_t half_applied_chunks = 0;  ///< the ledger: sum of chunks_half_applied
     std::uint64_t malformed = 0;
+    /// Frames of unknown or finished exchanges, and repeated ones: ignored.
+    std::uint64_t stale = 0;
     std::uint64_t payload_bytes = 0;
     std::uint64_t refused_values = 0;  ///< payloads with a NaN or an infinity: never applied
 };

@@ -72,6 +72,7 @@ struct SwimCounters {
     std::uint64_t bytes_received = 0;
     std::uint64_t malformed = 0;  ///< did not parse; never answered
     std::uint64_t foreign = 0;    ///< another swarm's tag
+    std::uint64_t reflected = 0;  ///< named us as their sender; dropped
     std::uint64_t probes = 0;
     std::uint64_t probes_failed = 0;  ///< neither direct nor indirect answer
     std::uint64_t refutations = 0;    ///< we had to contradict news of our own failure
@@ -99,7 +100,8 @@ public:
     void handle_timeout(Instant now);
 
     /// Merges one page of another member's table.
-    /// Errors    Truncated, BadFormat, Oversized, SwarmMismatch; the page was dropped whole
+    /// Errors    Truncated, BadFormat, Oversized, BadVersion, SwarmMismatch; the page was dropped
+    /// whole
     [[nodiscard]] Result<void> handle_push_pull(Instant now, ByteView page);
 
     /// Counts a refused local send as a missed probe, as if the datagram had vanished.

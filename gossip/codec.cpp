@@ -1,0 +1,252 @@
+#include "gossip/codec.hpp"
+
+#include <algorithm>
+#include <cereal/archives/binary.hpp>
+#include <istream>
+#include <ostream>
+#include <string>
+
+#include "base/check.hpp"
+
+namespace starling::gossip {
+namespace {
+
+enum class Kind : std::uint8_t {
+    Open = 1,
+    Accept = 2,
+    Busy = 3,
+    Refuse = 4,
+    Chunk = 5,
+    ChunkReply = 6,
+    Commit = 7,
+    Abort = 8,
+};
+
+constexpr std::size_t kPrefix = 4;
+
+/// Header bytes of this minor version; a later one may append fields, which we skip.
+constexpr std::size_t header_bytes(Kind kind) {
+    switch (kind) {
+        case Kind::Open:
+            return 8 + 32 + 4 + 8 + 1;
+        case Kind::Accept:
+            return 8;
+        case Kind::Busy:
+            return 8 + 1;
+        case Kind::Refuse:
+            return 8 + 1;
+        case Kind::Chunk:
+            return 8 + 4 + 4 + 4;
+        case Kind::ChunkReply:
+            return 8 + 4 + 4 + 4;
+        case Kind::Commit:
+            return 8;
+        case Kind::Abort:
+            return 8 + 1 + 4;
+    }
+    return 0;
+}
+
+static_assert(kPrefix + header_bytes(Kind::Chunk) == kPayloadOffset);
+static_assert(kPrefix + header_bytes(Kind::ChunkReply) == kPayloadOffset);
+
+// One function for both directions: cereal calls it with an archive that reads or one that writes.
+
+template <class Archive>
+void fields(Archive& archive, Open& open) {
+    archive(open.id.value);
+    archive(cereal::binary_data(open.layout.bytes.data(), open.layout.bytes.size()));
+    archive(open.chunk_count, open.coefficient, open.encoding);
+}
+
+template <class Archive>
+void fields(Archive& archive, Accept& accept) {
+    archive(accept.id.value);
+}
+
+template <class Archive>
+void fields(Archive& archive, Busy& busy) {
+    // A byte and not a bool: loading 7 into a bool would be undefined.
+    std::uint8_t collapsed = busy.collapsed ? 1 : 0;
+    archive(busy.id.value, collapsed);
+    busy.collapsed = collapsed != 0;
+}
+
+template <class Archive>
+void fields(Archive& archive, Refuse& refuse) {
+    archive(refuse.id.value, refuse.reason);
+}
+
+template <class Archive>
+void fields(Archive& archive, Chunk& chunk) {
+    archive(chunk.id.value, chunk.index, chunk.elements, chunk.acked);
+}
+
+template <class Archive>
+void fields(Archive& archive, ChunkReply& reply) {
+    std::uint32_t reserved = 0;
+    archive(reply.id.value, reply.index, reply.elements, reserved);
+}
+
+template <class Archive>
+void fields(Archive& archive, Commit& commit) {
+    archive(commit.id.value);
+}
+
+template <class Archive>
+void fields(Archive& archive, Abort& abort) {
+    archive(abort.id.value, abort.reason, abort.acked);
+}
+
+template <class T>
+Bytes encode_as(Kind kind, T message) {
+    Bytes frame;
+    frame.reserve(kPrefix + header_bytes(kind));
+    ByteWriter writer(frame);
+    writer.put(kind);
+    writer.put(static_cast<std::uint8_t>((kVersionMajor << 4U) | kVersionMinor));
+    writer.put(static_cast<std::uint16_t>(header_bytes(kind)));
+    BytesSink sink(frame);
+    std::ostream stream(&sink);
+    cereal::BinaryOutputArchive archive(stream);
+    fields(archive, message);
+    STARLING_CHECK(frame.size() == kPrefix + header_bytes(kind));
+    return frame;
+}
+
+Bytes encode_message(const Open& m) {
+    return encode_as(Kind::Open, m);
+}
+
+Bytes encode_message(const Accept& m) {
+    return encode_as(Kind::Accept, m);
+}
+
+Bytes encode_message(const Busy& m) {
+    return encode_as(Kind::Busy, m);
+}
+
+Bytes encode_message(const Refuse& m) {
+    return encode_as(Kind::Refuse, m);
+}
+
+Bytes encode_message(const Commit& m) {
+    return encode_as(Kind::Commit, m);
+}
+
+Bytes encode_message(const Abort& m) {
+    return encode_as(Kind::Abort, m);
+}
+
+template <class T>
+Bytes encode_message(const T& /*with a payload, or unknown*/) {
+    STARLING_UNREACHABLE("a message without a frame of its own");
+}
+
+/// Requires  `header` holds at least header_bytes(kind)
+template <class T>
+Result<Message> decode_as(ByteView header) {
+    T message;
+    try {
+        SpanSource source(header);
+        std::istream stream(&source);
+        cereal::BinaryInputArchive archive(stream);
+        fields(archive, message);
+    } catch (const cereal::Exception& error) {
+        // The length was checked before, so this is a net below a net.
+        return fail(FaultCode::BadFormat, std::string("averaging header: ") + error.what());
+    }
+    return Message(message);
+}
+
+template <class T>
+Result<Message> decode_with_payload(ByteView header, ByteView payload) {
+    auto message = decode_as<T>(header);
+    if (!message) return message;
+    auto& chunk = std::get<T>(*message);
+    if (chunk.elements == 0) return fail(FaultCode::BadFormat, "averaging chunk without elements");
+    if (chunk.elements > kChunkElementsMax) {
+        return fail(FaultCode::Oversized, "averaging chunk of more than 65536 elements");
+    }
+    chunk.payload = payload;
+    return message;
+}
+
+Result<Message> decode_body(Kind kind, ByteView header, ByteView payload) {
+    const bool carries = kind == Kind::Chunk || kind == Kind::ChunkReply;
+    if (!carries && !payload.empty()) {
+        return fail(FaultCode::BadFormat, "averaging frame with bytes after its header");
+    }
+    switch (kind) {
+        case Kind::Open:
+            return decode_as<Open>(header);
+        case Kind::Accept:
+            return decode_as<Accept>(header);
+        case Kind::Busy:
+            return decode_as<Busy>(header);
+        case Kind::Refuse:
+            return decode_as<Refuse>(header);
+        case Kind::Chunk:
+            return decode_with_payload<Chunk>(header, payload);
+        case Kind::ChunkReply:
+            return decode_with_payload<ChunkReply>(header, payload);
+        case Kind::Commit:
+            return decode_as<Commit>(header);
+        case Kind::Abort:
+            return decode_as<Abort>(header);
+    }
+    STARLING_UNREACHABLE("the kind was checked");
+}
+
+}  // namespace
+
+Bytes encode(const Message& message) {
+    return std::visit([](const auto& m) { return encode_message(m); }, message);
+}
+
+void write_payload_header(const Chunk& chunk, std::span<std::byte, kPayloadOffset> out) {
+    const Bytes header = encode_as(Kind::Chunk, chunk);
+    std::copy(header.begin(), header.end(), out.begin());
+}
+
+void write_payload_header(const ChunkReply& reply, std::span<std::byte, kPayloadOffset> out) {
+    const Bytes header = encode_as(Kind::ChunkReply, reply);
+    std::copy(header.begin(), header.end(), out.begin());
+}
+
+Result<Message> decode(ByteView frame) {
+    if (frame.size() > kPrefix + kHeaderMax + kPayloadMax) {
+        return fail(FaultCode::Oversized, "averaging frame larger than a whole chunk");
+    }
+    ByteReader reader(frame);
+    const auto kind = reader.take<std::uint8_t>();
+    const auto version = reader.take<std::uint8_t>();
+    const auto length = reader.take<std::uint16_t>();
+    if (!reader.ok()) return fail(FaultCode::Truncated, "averaging frame shorter than its prefix");
+    const unsigned major = version >> 4U;
+    const unsigned minor = version & 15U;
+    if (major != kVersionMajor) {
+        return fail(
+            FaultCode::BadVersion,
+            "partner speaks averaging protocol " + std::to_string(major) + ", we speak " +
+                std::to_string(kVersionMajor) + ": update the older program"
+        );
+    }
+    if (length > kHeaderMax) return fail(FaultCode::Oversized, "averaging header too long");
+    if (length > reader.remaining()) {
+        return fail(FaultCode::Truncated, "averaging frame shorter than its header");
+    }
+    const ByteView header = reader.take_bytes(length);
+    const std::size_t known = header_bytes(static_cast<Kind>(kind));
+    if (known == 0) {
+        if (minor > kVersionMinor) return Message(Unknown{kind});
+        return fail(FaultCode::BadFormat, "averaging frame of unknown kind");
+    }
+    if (length < known) return fail(FaultCode::Truncated, "averaging header too short");
+    if (length > known && minor <= kVersionMinor) {
+        return fail(FaultCode::BadFormat, "averaging header too long for its version");
+    }
+    return decode_body(static_cast<Kind>(kind), header, reader.take_bytes(reader.remaining()));
+}
+
+}  // namespace starling::gossip

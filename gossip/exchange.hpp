@@ -1,0 +1,138 @@
+#pragma once
+
+// The two roles of ONE exchange. Each handler says whether the exchange goes on (nothing) or how it
+// ended; the averager then settles it: event, counters, back-off, Abort.
+//
+// The ledger rule (two generals: it cannot be avoided, so it is counted). The responder applies a
+// chunk first and replies then; the initiator applies replies only. So whatever the initiator has
+// applied, the responder has applied too, and the only chunks that one side alone has applied are
+// replies that never arrived. The responder counts them: replied minus acknowledged. It may count
+// chunks whose acknowledgement was lost, and never misses one.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "gossip/averager.hpp"
+#include "gossip/messages.hpp"
+#include "gossip/workbench.hpp"
+
+namespace starling::gossip {
+
+/// Nothing: the exchange goes on.
+using Ending = std::optional<Outcome>;
+
+/// What the roles share: identity and clocks.
+struct ExchangeClock {
+    ExchangeId id;
+    PeerId partner;
+    Instant started;
+    Instant traded_since;             ///< when it was accepted
+    Instant deadline;                 ///< of the whole exchange
+    Instant stalled;                  ///< without progress until then, it times out
+    std::optional<Instant> retry_at;  ///< when locked chunks are tried again
+
+    [[nodiscard]] bool expired(Instant now) const { return now >= deadline || now >= stalled; }
+
+    [[nodiscard]] Instant next_timeout() const;
+};
+
+/// States: Opening (Open sent, no answer), Trading (accepted), then it is destroyed.
+class Initiator {
+public:
+    /// Sends Open.
+    Initiator(
+        Workbench& bench,
+        ExchangeId id,
+        const PeerId& partner,
+        const LayoutHash& layout,
+        Instant now
+    );
+
+    [[nodiscard]] Ending on_accept(Instant now);
+    [[nodiscard]] Ending on_reply(Instant now, const ChunkReply& reply);
+    [[nodiscard]] Ending on_timeout(Instant now);
+
+    [[nodiscard]] const ExchangeClock& clock() const { return clock_; }
+
+    [[nodiscard]] const Tally& tally() const { return tally_; }
+
+    [[nodiscard]] bool opening() const { return opening_; }
+
+    /// Replies applied: what Chunk and Abort acknowledge.
+    [[nodiscard]] std::uint32_t acked() const;
+
+private:
+    /// A chunk that was sent and whose reply is not applied yet.
+    struct InFlight {
+        std::uint32_t index = 0;
+        Bytes bytes;           ///< the snapshot that was sent; then the delta, in its place
+        bool replied = false;  ///< `bytes` is the delta, and waits for the chunk's lock
+    };
+
+    /// Sends chunks while the window has room, then looks whether all is done.
+    Ending advance(Instant now);
+    /// False when the window is full, or nothing unlocked is left to send.
+    bool send_next(Instant now);
+    [[nodiscard]] bool window_takes(std::size_t bytes) const;
+    bool send_chunk(std::uint32_t index);
+    bool try_apply(InFlight& flight);
+    void remove_flight(std::size_t at);
+    void retry_soon(Instant now);
+
+    Workbench& bench_;
+    ExchangeClock clock_;
+    Tally tally_;
+    bool opening_ = true;
+    std::uint32_t cursor_ = 0;            ///< chunks below were sent, or are in skipped_
+    std::vector<std::uint32_t> skipped_;  ///< locked when their turn came; bounded
+    std::vector<InFlight> in_flight_;
+    std::size_t in_flight_bytes_ = 0;
+    std::vector<bool> applied_;
+};
+
+class Responder {
+public:
+    /// Sends Accept. Requires  the request was checked
+    Responder(Workbench& bench, const Open& open, const PeerId& partner, Instant now);
+
+    [[nodiscard]] Ending on_chunk(Instant now, const Chunk& chunk);
+    [[nodiscard]] Ending on_commit();
+    [[nodiscard]] Ending on_timeout(Instant now);
+    /// The initiator gave up, and says how many replies it has applied.
+    void on_abort(const Abort& abort);
+
+    [[nodiscard]] const ExchangeClock& clock() const { return clock_; }
+
+    [[nodiscard]] const Tally& tally() const { return tally_; }
+
+    /// Chunks that we applied and of which we do not know that the initiator did.
+    [[nodiscard]] std::size_t half_applied() const { return tally_.chunks_applied - acked_; }
+
+private:
+    /// A payload whose chunk was locked when it came.
+    struct Parked {
+        std::uint32_t index = 0;
+        Bytes payload;
+    };
+
+    enum class Served : std::uint8_t { Done, Locked, Refused };
+
+    /// Applies first and replies then: a reply without its application would move the mean.
+    Served serve(std::uint32_t index, ByteView payload);
+    Ending park(Instant now, const Chunk& chunk);
+    bool acknowledge(std::uint32_t acked);
+
+    Workbench& bench_;
+    ExchangeClock clock_;
+    Tally tally_;
+    double coefficient_;
+    std::uint32_t acked_ = 0;
+    std::vector<bool> seen_;
+    std::vector<Parked> parked_;
+    std::size_t parked_bytes_ = 0;
+};
+
+}  // namespace starling::gossip

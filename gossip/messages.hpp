@@ -1,0 +1,81 @@
+#pragma once
+
+// The frames of averaging as plain values. docs/protocol/averaging.md has their bytes.
+
+#include <cstdint>
+#include <variant>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "gossip/config.hpp"
+
+namespace starling::gossip {
+
+/// Initiator: let us average. Nothing else is sent before the answer, so a partner whose layout
+/// differs refuses before any payload.
+struct Open {
+    ExchangeId id;
+    LayoutHash layout;
+    std::uint32_t chunk_count = 0;
+    double coefficient = 0.5;
+    Encoding encoding = Encoding::F32;  ///< may hold a value that we do not know: refused
+};
+
+/// Responder: send your chunks.
+struct Accept {
+    ExchangeId id;
+};
+
+/// Responder: not now.
+struct Busy {
+    ExchangeId id;
+    bool collapsed = false;  ///< our own request crossed yours, and it goes on instead
+};
+
+enum class RefuseReason : std::uint8_t { Layout = 0, Encoding = 1, Coefficient = 2 };
+
+/// Responder: never, as we are.
+struct Refuse {
+    ExchangeId id;
+    RefuseReason reason = RefuseReason::Layout;
+};
+
+/// Initiator: chunk `index` of mine.
+struct Chunk {
+    ExchangeId id;
+    std::uint32_t index = 0;
+    std::uint32_t elements = 0;
+    std::uint32_t acked = 0;  ///< replies that the initiator has applied so far
+    ByteView payload;         ///< lives as long as the frame it was decoded from
+};
+
+/// Responder: chunk `index` of mine as it was before I added my share.
+struct ChunkReply {
+    ExchangeId id;
+    std::uint32_t index = 0;
+    std::uint32_t elements = 0;
+    ByteView payload;
+};
+
+/// Initiator: I have applied every reply.
+struct Commit {
+    ExchangeId id;
+};
+
+enum class AbortReason : std::uint8_t { TimedOut = 0, Violated = 1, Gone = 2 };
+
+/// Either side: it is over. From the initiator, `acked` settles the responder's ledger exactly.
+struct Abort {
+    ExchangeId id;
+    AbortReason reason = AbortReason::TimedOut;
+    std::uint32_t acked = 0;
+};
+
+/// A kind that a later minor version added: skipped.
+struct Unknown {
+    std::uint8_t kind = 0;
+};
+
+using Message = std::variant<Open, Accept, Busy, Refuse, Chunk, ChunkReply, Commit, Abort, Unknown>;
+
+}  // namespace starling::gossip

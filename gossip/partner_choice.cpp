@@ -1,0 +1,73 @@
+#include "gossip/partner_choice.hpp"
+
+#include <algorithm>
+
+namespace starling::gossip {
+namespace {
+
+Duration next_backoff(Duration last, Duration first, Duration most) {
+    return std::min(most, std::max(first, 2 * last));
+}
+
+}  // namespace
+
+PartnerChoice::Partner* PartnerChoice::find(const PeerId& peer) {
+    const auto at = std::lower_bound(
+        partners_.begin(),
+        partners_.end(),
+        peer,
+        [](const Partner& partner, const PeerId& id) { return partner.id < id; }
+    );
+    return at != partners_.end() && at->id == peer ? &*at : nullptr;
+}
+
+void PartnerChoice::add(const PeerId& peer) {
+    if (find(peer) != nullptr) return succeeded(peer);
+    const auto at = std::find_if(partners_.begin(), partners_.end(), [&](const Partner& partner) {
+        return peer < partner.id;
+    });
+    partners_.insert(at, Partner{peer, std::nullopt, {}});
+}
+
+void PartnerChoice::remove(const PeerId& peer) {
+    std::erase_if(partners_, [&](const Partner& partner) { return partner.id == peer; });
+}
+
+std::optional<PeerId> PartnerChoice::choose(
+    Instant now, Rng& rng, const std::optional<PeerId>& except
+) {
+    candidates_.clear();
+    for (const auto& partner : partners_) {
+        const bool resting = partner.not_before && now < *partner.not_before;
+        if (!resting && except != partner.id) candidates_.push_back(partner.id);
+    }
+    if (candidates_.empty()) return std::nullopt;
+    return rng.pick(std::span<const PeerId>(candidates_));
+}
+
+void PartnerChoice::succeeded(const PeerId& peer) {
+    if (auto* partner = find(peer)) {
+        partner->not_before.reset();
+        partner->backoff = {};
+    }
+}
+
+void PartnerChoice::was_busy(Instant now, const PeerId& peer) {
+    if (auto* partner = find(peer)) {
+        partner->backoff = next_backoff(partner->backoff, kBusyBackoff, kBusyBackoffMax);
+        partner->not_before = now + partner->backoff;
+    }
+}
+
+void PartnerChoice::failed(Instant now, const PeerId& peer) {
+    if (auto* partner = find(peer)) {
+        partner->backoff = next_backoff(partner->backoff, kFailureBackoff, kFailureBackoffMax);
+        partner->not_before = now + partner->backoff;
+    }
+}
+
+void PartnerChoice::refused(Instant now, const PeerId& peer) {
+    if (auto* partner = find(peer)) partner->not_before = now + kRefusalBackoff;
+}
+
+}  // namespace starling::gossip

@@ -1,0 +1,58 @@
+#pragma once
+
+// Whom to ask next: uniform over the live partners, without those that declined or failed a moment
+// ago. A back-off is short against the time between exchanges and ends by itself, so nobody
+// starves.
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "base/rng.hpp"
+
+namespace starling::gossip {
+
+/// Back-offs double with each repetition and are forgotten after a success.
+inline constexpr Duration kBusyBackoff = std::chrono::milliseconds(10);
+inline constexpr Duration kBusyBackoffMax = std::chrono::milliseconds(160);
+inline constexpr Duration kFailureBackoff = std::chrono::milliseconds(500);
+inline constexpr Duration kFailureBackoffMax = std::chrono::seconds(8);
+/// A partner whose layout or settings do not fit will not fit soon.
+inline constexpr Duration kRefusalBackoff = std::chrono::seconds(60);
+
+class PartnerChoice {
+public:
+    /// A partner that comes up, also again, starts without back-off.
+    void add(const PeerId& peer);
+    void remove(const PeerId& peer);
+
+    [[nodiscard]] std::size_t size() const { return partners_.size(); }
+
+    /// Returns a uniformly chosen partner that may be asked now and is not `except`.
+    [[nodiscard]] std::optional<PeerId> choose(
+        Instant now, Rng& rng, const std::optional<PeerId>& except
+    );
+
+    // Reports about an attempt; about unknown peers they do nothing.
+
+    void succeeded(const PeerId& peer);
+    void was_busy(Instant now, const PeerId& peer);
+    void failed(Instant now, const PeerId& peer);
+    void refused(Instant now, const PeerId& peer);
+
+private:
+    struct Partner {
+        PeerId id;
+        std::optional<Instant> not_before;
+        Duration backoff{};
+    };
+
+    Partner* find(const PeerId& peer);
+
+    std::vector<Partner> partners_;   ///< ordered by id, so that a seed repeats its draws
+    std::vector<PeerId> candidates_;  ///< kept for its memory
+};
+
+}  // namespace starling::gossip

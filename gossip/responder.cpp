@@ -1,0 +1,127 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+#include "gossip/codec.hpp"
+#include "gossip/exchange.hpp"
+
+namespace starling::gossip {
+
+Responder::Responder(Workbench& bench, const Open& open, const PeerId& partner, Instant now)
+    : bench_(bench),
+      coefficient_(open.coefficient),
+      seen_(bench.chunk_count(), false) {
+    clock_ = ExchangeClock{
+        open.id,
+        partner,
+        now,
+        now,
+        now + bench.whole_allowance(),
+        now + bench.stall_allowance(),
+        std::nullopt};
+    bench_.send(partner, encode(Accept{open.id}));
+}
+
+Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
+    if (!bench_.fits(chunk.index, chunk.elements, chunk.payload)) return Outcome::Violated;
+    if (!acknowledge(chunk.acked)) return Outcome::Violated;
+    if (seen_[chunk.index]) {
+        ++bench_.counters.stale;
+        return std::nullopt;
+    }
+    // An honest initiator has at most this many chunks without an applied reply. One that sends on
+    // and on without reading would otherwise grow our outbox to the size of the model.
+    const std::size_t unacked = half_applied() + parked_.size();
+    if (unacked >= kInFlightMax) return Outcome::Violated;
+    seen_[chunk.index] = true;
+    bench_.count_payload(tally_, chunk.payload.size());
+    clock_.stalled = now + bench_.stall_allowance();
+    switch (serve(chunk.index, chunk.payload)) {
+        case Served::Done:
+            return std::nullopt;
+        case Served::Locked:
+            return park(now, chunk);
+        case Served::Refused:
+            return Outcome::Violated;
+    }
+    STARLING_UNREACHABLE("all results are handled");
+}
+
+Responder::Served Responder::serve(std::uint32_t index, ByteView payload) {
+    Bytes frame;
+    if (!bench_.read_into_frame(index, frame)) return Served::Locked;
+    const auto mine = std::span(frame).subspan(kPayloadOffset);
+    const auto elements = bench_.parameters.chunk_elements(index);
+    bench_.delta.resize(elements * element_size(bench_.parameters.element()));
+    Tally tally = tally_;
+    if (!bench_.difference(index, payload, mine, coefficient_, bench_.delta, tally)) {
+        bench_.pool.give(std::move(frame));
+        return Served::Refused;
+    }
+    if (!bench_.parameters.try_add(index, bench_.delta)) {
+        bench_.pool.give(std::move(frame));
+        return Served::Locked;
+    }
+    tally_ = tally;
+    ++tally_.chunks_applied;
+    ChunkReply header;
+    header.id = clock_.id;
+    header.index = index;
+    header.elements = static_cast<std::uint32_t>(elements);
+    write_payload_header(header, std::span(frame).first<kPayloadOffset>());
+    bench_.count_payload(tally_, mine.size());
+    bench_.send(clock_.partner, std::move(frame));
+    return Served::Done;
+}
+
+Ending Responder::park(Instant now, const Chunk& chunk) {
+    const std::size_t size = chunk.payload.size();
+    if (!parked_.empty() && parked_bytes_ + size > kWindowMax) return Outcome::Violated;
+    // The payload is a view into the driver's buffer, gone when we return.
+    Bytes copy = bench_.pool.take(size);
+    std::copy(chunk.payload.begin(), chunk.payload.end(), copy.begin());
+    parked_bytes_ += size;
+    parked_.push_back(Parked{chunk.index, std::move(copy)});
+    if (!clock_.retry_at) clock_.retry_at = now + bench_.config.retry_locked;
+    return std::nullopt;
+}
+
+Ending Responder::on_timeout(Instant now) {
+    if (clock_.expired(now)) return Outcome::TimedOut;
+    if (!clock_.retry_at || now < *clock_.retry_at) return std::nullopt;
+    clock_.retry_at.reset();
+    for (std::size_t i = 0; i < parked_.size();) {
+        const Served served = serve(parked_[i].index, parked_[i].payload);
+        if (served == Served::Refused) return Outcome::Violated;
+        if (served == Served::Locked) {
+            ++i;
+            continue;
+        }
+        parked_bytes_ -= parked_[i].payload.size();
+        bench_.pool.give(std::move(parked_[i].payload));
+        if (i + 1 != parked_.size()) parked_[i] = std::move(parked_.back());
+        parked_.pop_back();
+    }
+    if (!parked_.empty()) clock_.retry_at = now + bench_.config.retry_locked;
+    return std::nullopt;
+}
+
+Ending Responder::on_commit() {
+    if (tally_.chunks_applied < bench_.chunk_count()) return Outcome::Violated;
+    acked_ = bench_.chunk_count();
+    return Outcome::Committed;
+}
+
+void Responder::on_abort(const Abort& abort) {
+    // A lie can only hide half-applied chunks from a statistic; nothing else depends on it.
+    (void)acknowledge(abort.acked);
+}
+
+bool Responder::acknowledge(std::uint32_t acked) {
+    if (acked > tally_.chunks_applied) return false;
+    // Frames may come late or twice; an acknowledgement is never taken back.
+    acked_ = std::max(acked_, acked);
+    return true;
+}
+
+}  // namespace starling::gossip

@@ -1,0 +1,85 @@
+#include "membership/config.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <string>
+#include <string_view>
+
+namespace starling::membership {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+
+std::string in_ms(Duration d) {
+    return std::to_string(std::chrono::duration_cast<milliseconds>(d).count()) + " ms";
+}
+
+/// Bounds of one parameter, both inclusive.
+template <class T>
+struct Range {
+    T low;
+    T high;
+};
+
+Result<void> check(std::string_view name, Duration value, Range<Duration> range) {
+    if (value >= range.low && value <= range.high) return {};
+    return fail(
+        FaultCode::Usage,
+        std::string(name) + " is " + in_ms(value) + "; give " + in_ms(range.low) + " to " +
+            in_ms(range.high)
+    );
+}
+
+Result<void> check(std::string_view name, std::uint32_t value, Range<std::uint32_t> range) {
+    if (value >= range.low && value <= range.high) return {};
+    return fail(
+        FaultCode::Usage,
+        std::string(name) + " is " + std::to_string(value) + "; give " + std::to_string(range.low) +
+            " to " + std::to_string(range.high)
+    );
+}
+
+Result<void> check_relations(const SwimConfig& config) {
+    if (config.probe_interval < 2 * config.probe_timeout) {
+        return fail(
+            FaultCode::Usage,
+            "probe_timeout is " + in_ms(config.probe_timeout) +
+                "; give at most half of probe_interval (" + in_ms(config.probe_interval) +
+                "), so that helpers have as long as the direct probe"
+        );
+    }
+    // The comparison is written so that NaN fails it.
+    if (!(config.suspicion_mult >= 1.0 && config.suspicion_mult <= 20.0)) {
+        return fail(
+            FaultCode::Usage,
+            "suspicion_mult is " + std::to_string(config.suspicion_mult) + "; give 1 to 20"
+        );
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> SwimConfig::validate() const {
+    const Result<void> checks[] = {
+        check("probe_interval", probe_interval, {milliseconds(10), minutes(1)}),
+        check("probe_timeout", probe_timeout, {milliseconds(1), minutes(1)}),
+        check("indirect_probes", indirect_probes, {0U, 16U}),
+        check("gossip_interval", gossip_interval, {milliseconds(1), minutes(1)}),
+        check("gossip_fanout", gossip_fanout, {1U, 16U}),
+        check("tombstone_life", tombstone_life, {milliseconds(10), hours(24)}),
+        push_pull_interval == Duration::zero()
+            ? Result<void>{}
+            : check("push_pull_interval", push_pull_interval, {milliseconds(10), hours(24)}),
+        check_relations(*this),
+    };
+    for (const auto& result : checks) {
+        if (!result) return result;
+    }
+    return {};
+}
+
+}  // namespace starling::membership

@@ -1,0 +1,63 @@
+#include "membership/graveyard.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/check.hpp"
+
+namespace starling::membership {
+
+namespace {
+
+/// Drops the entry that is there longest.
+template <class Map>
+void drop_oldest(Map& map) {
+    const auto oldest = std::min_element(map.begin(), map.end(), [](const auto& a, const auto& b) {
+        return a.second.since < b.second.since;
+    });
+    map.erase(oldest);
+}
+
+}  // namespace
+
+void Ghosts::add(Instant now, const Member& member) {
+    ghosts_.insert_or_assign(member.id, Ghost{verdict_of(member), member.address, now});
+    if (ghosts_.size() > kGhostsMax) drop_oldest(ghosts_);
+}
+
+void Ghosts::remove(const PeerId& id) {
+    ghosts_.erase(id);
+}
+
+void Ghosts::expire(Instant now, Duration life) {
+    std::erase_if(ghosts_, [&](const auto& entry) { return now - entry.second.since >= life; });
+}
+
+const Ghosts::Ghost* Ghosts::find(const PeerId& id) const {
+    const auto found = ghosts_.find(id);
+    return found == ghosts_.end() ? nullptr : &found->second;
+}
+
+void Lost::add(Instant now, const Member& member) {
+    lost_.insert_or_assign(member.id, Entry{member.address, now});
+    if (lost_.size() > kLostMax) drop_oldest(lost_);
+}
+
+void Lost::remove(const PeerId& id) {
+    lost_.erase(id);
+}
+
+std::pair<PeerId, Endpoint> Lost::pick(Rng& rng) const {
+    STARLING_CHECK(!lost_.empty());
+    const auto steps = static_cast<std::ptrdiff_t>(rng.below(lost_.size()));
+    const auto chosen = std::next(lost_.begin(), steps);
+    return {chosen->first, chosen->second.address};
+}
+
+Duration Lost::retry_after(Instant now, Duration probe_interval) const {
+    Instant newest{};
+    for (const auto& [id, entry] : lost_) newest = std::max(newest, entry.since);
+    return std::clamp((now - newest) / 8, 2 * probe_interval, 30 * probe_interval);
+}
+
+}  // namespace starling::membership

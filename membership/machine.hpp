@@ -1,0 +1,171 @@
+#pragma once
+
+// The inside of Swim: state, timers, and one function per message kind and per duty. Split over
+// swim.cpp (front door), machine_receive.cpp (what others say), machine_duties.cpp (what time asks
+// for).
+//
+// Where we differ from the paper and from memberlist:
+// - Incarnation = (boot epoch, counter): a restarted peer beats every rumour of its earlier life.
+// - Every period is drawn anew with jitter; a fixed ticker keeps peers that started together in
+//   phase for ever.
+// - Any datagram to a member that we hold suspect or failed says so, and a refutation goes back to
+//   the accuser at once: nobody stays accused because a rumour got lost.
+// - Replies go only to where the datagram came from, relayed probes only to table addresses.
+
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "membership/dissemination.hpp"
+#include "membership/graveyard.hpp"
+#include "membership/member_table.hpp"
+#include "membership/messages.hpp"
+#include "membership/probe.hpp"
+#include "membership/records.hpp"
+#include "membership/suspicion.hpp"
+#include "membership/swim.hpp"
+
+namespace starling::membership {
+
+class Swim::Machine {
+public:
+    Machine(const SwimConfig& config, const Self& self, Rng rng, Instant now);
+
+    void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
+    void handle_timeout(Instant now);
+    Result<void> handle_push_pull(Instant now, ByteView page);
+    void handle_send_error(Instant now, const Endpoint& to);
+    void leave(Instant now);
+    void set_record(Instant now, ByteView record);
+
+    std::optional<Datagram> poll_transmit();
+    std::optional<StreamRequest> poll_stream();
+    std::optional<Event> poll_event();
+    [[nodiscard]] std::optional<Instant> poll_timeout() const;
+
+    [[nodiscard]] std::vector<Bytes> push_pull_pages() const;
+
+    [[nodiscard]] const MemberTable& table() const { return table_; }
+
+    [[nodiscard]] const Records& records() const { return records_; }
+
+    [[nodiscard]] const SwimCounters& counters() const { return counters_; }
+
+    [[nodiscard]] const PeerId& self() const { return self_; }
+
+    [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
+
+private:
+    enum class Timer : std::size_t {
+        Period,     ///< the probe period ends and the next begins
+        AckWait,    ///< the direct probe had its time; helpers are asked
+        Gossip,     ///< armed only while rumours and listeners exist
+        PushPull,   ///< full exchange with a live member
+        Rejoin,     ///< full exchange with a failed one; armed only while there are any
+        Suspicion,  ///< mirrors the earliest deadline in suspicions_
+        Sweep,      ///< forgets tombstones and ghosts; armed only while there are any
+    };
+    static constexpr std::size_t kTimers = 7;
+
+    /// How a claim reached us. In a page a failure is hearsay of unknown age; in the first page of
+    /// a newcomer nothing is news to anybody else.
+    enum class Source { Rumour, Page, FirstPage };
+
+    /// What the packet in hand has made us want to say to its sender.
+    struct Conversation {
+        PeerId sender;
+        std::vector<Message> replies;
+        bool refuted = false;
+    };
+
+    // machine_receive.cpp
+    void on_packet(Instant now, const Endpoint& from, const Packet& packet);
+    void on_news(Instant now, const Message& message, Source source, Conversation& talk);
+    void on_probe(Instant now, const Endpoint& from, const Message& message, Conversation& talk);
+    void on_ping(const Ping& ping, Conversation& talk);
+    void on_ack(const Ack& ack);
+    void on_ping_request(
+        Instant now, const Endpoint& from, const PingRequest& request, const Conversation& talk
+    );
+    void on_statement(Instant now, Statement statement, Source source, Conversation& talk);
+    void on_claim_about_self(Instant now, const Statement& statement, Conversation& talk);
+    void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
+    void on_record(const ProgressRecord& record);
+    void on_record_of_self(const ProgressRecord& record);
+    void answer_page(const Packet& page, const Conversation& talk);
+    void count_fault(const Fault& fault);
+
+    bool apply(Instant now, const Statement& statement, Source source);
+    void settle(Instant now, const MemberTable::Change& change);
+    void announce(const MemberTable::Change& change);
+    void rise_above(Instant now, const Incarnation& accused);
+
+    // machine_duties.cpp
+    void fire(Timer timer, Instant now);
+    void on_period(Instant now);
+    void on_ack_wait(Instant now);
+    void on_gossip(Instant now);
+    void on_push_pull(Instant now);
+    void on_rejoin(Instant now);
+    void on_suspicion(Instant now);
+    void on_sweep(Instant now);
+    void begin_probe(Instant now);
+    void suspect(Instant now, const ProbeCycle::Probe& missed);
+    void wake_up(Instant now);
+    void ask_helpers();
+    void request_stream(const PeerId& peer, const Endpoint& to);
+    std::vector<Member> sample(std::size_t count, bool (*wanted)(MemberState));
+
+    /// Sends `messages` to `to`, adding what we hold against `peer` and as many rumours as fit.
+    void send(const Endpoint& to, const PeerId* peer, std::vector<Message> messages);
+    [[nodiscard]] std::optional<Message> accusation_of(const PeerId& peer) const;
+    [[nodiscard]] Statement statement_of(const Member& member) const;
+    [[nodiscard]] Statement own_statement() const;
+
+    void arm(Timer timer, Instant at) { timers_[static_cast<std::size_t>(timer)] = at; }
+
+    void disarm(Timer timer) { arm(timer, Instant::max()); }
+
+    [[nodiscard]] bool armed(Timer timer) const {
+        return timers_[static_cast<std::size_t>(timer)] != Instant::max();
+    }
+
+    /// Arms the timers whose need depends on what the last call changed.
+    void arm_on_demand(Instant now);
+
+    Duration jittered(Duration period, double spread = 0.1);
+    [[nodiscard]] Duration scaled_for_size(Duration period) const;
+    [[nodiscard]] std::size_t listeners() const;
+    void advance(Instant now);
+
+    SwimConfig config_;
+    PeerId self_;
+    Endpoint address_;
+    Incarnation incarnation_;
+    bool left_ = false;
+    Instant now_;
+
+    Rng timing_rng_;
+    Rng target_rng_;
+    Rng probe_id_rng_;
+
+    MemberTable table_;
+    ProbeOrder order_;
+    ProbeCycle cycle_;
+    Relays relays_;
+    Suspicions suspicions_;
+    Dissemination rumours_;
+    Ghosts ghosts_;
+    Lost lost_;
+    Records records_;
+
+    std::array<Instant, kTimers> timers_{};
+    std::deque<Datagram> transmits_;
+    std::deque<StreamRequest> streams_;
+    std::deque<Event> events_;
+    SwimCounters counters_;
+};
+
+}  // namespace starling::membership

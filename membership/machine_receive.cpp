@@ -1,0 +1,294 @@
+// What others say: packets in, claims merged, replies out.
+
+#include <variant>
+
+#include "membership/codec.hpp"
+#include "membership/machine.hpp"
+
+namespace starling::membership {
+
+namespace {
+
+/// Most corrections, and most messages in all, that one datagram can draw from us: at 101 B each
+/// they fit one datagram beside our refutation, whatever the sender got wrong.
+constexpr std::size_t kCorrectionsMax = 4;
+constexpr std::size_t kRepliesMax = 8;
+
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+}  // namespace
+
+void Swim::Machine::handle_datagram(Instant now, const Endpoint& from, ByteView bytes) {
+    advance(now);
+    ++counters_.datagrams_received;
+    counters_.bytes_received += bytes.size();
+    const auto packet = decode_datagram(bytes, config_.swarm_tag);
+    if (!packet) {
+        count_fault(packet.error());
+        return;
+    }
+    if (packet->sender == self_) {
+        // Our own datagram came back, or somebody runs with our key: neither may change anything.
+        ++counters_.reflected;
+        return;
+    }
+    on_packet(now, from, *packet);
+    arm_on_demand(now);
+}
+
+Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
+    advance(now);
+    const auto page = decode_page(bytes, config_.swarm_tag);
+    if (!page) {
+        count_fault(page.error());
+        return page.error();
+    }
+    if (page->sender == self_) {
+        ++counters_.reflected;
+        return {};
+    }
+    Conversation talk{page->sender, {}, false};
+    const auto source = table_.size() == 1 ? Source::FirstPage : Source::Page;
+    for (const auto& message : page->messages) on_news(now, message, source, talk);
+    answer_page(*page, talk);
+    arm_on_demand(now);
+    return {};
+}
+
+void Swim::Machine::count_fault(const Fault& fault) {
+    if (fault.code == FaultCode::SwarmMismatch) {
+        ++counters_.foreign;
+    } else {
+        ++counters_.malformed;
+    }
+}
+
+void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
+    Conversation talk{packet.sender, {}, false};
+    // News first: the ack then carries our answer to it.
+    for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
+    for (const auto& message : packet.messages) on_probe(now, from, message, talk);
+    if (talk.refuted) talk.replies.emplace_back(own_statement());
+    if (!talk.replies.empty()) send(from, &packet.sender, std::move(talk.replies));
+}
+
+void Swim::Machine::on_news(
+    Instant now, const Message& message, Source source, Conversation& talk
+) {
+    std::visit(
+        Overloaded{
+            [&](const Statement& statement) { on_statement(now, statement, source, talk); },
+            [&](const Forgotten& forgotten) { on_forgotten(now, forgotten, talk); },
+            [&](const ProgressRecord& record) { on_record(record); },
+            [](const auto& /*probe*/) {},
+        },
+        message
+    );
+}
+
+void Swim::Machine::on_probe(
+    Instant now, const Endpoint& from, const Message& message, Conversation& talk
+) {
+    std::visit(
+        Overloaded{
+            [&](const Ping& ping) { on_ping(ping, talk); },
+            [&](const Ack& ack) { on_ack(ack); },
+            [&](const PingRequest& request) { on_ping_request(now, from, request, talk); },
+            [](const auto& /*news*/) {},
+        },
+        message
+    );
+}
+
+void Swim::Machine::on_ping(const Ping& ping, Conversation& talk) {
+    // A ping for another id was meant for a process that listened here before us.
+    if (ping.target != self_ || talk.replies.size() >= kRepliesMax) return;
+    talk.replies.emplace_back(Ack{ping.probe});
+}
+
+void Swim::Machine::on_ack(const Ack& ack) {
+    if (cycle_.answer(ack.probe)) {
+        disarm(Timer::AckWait);
+        return;
+    }
+    if (const auto relay = relays_.take(ack.probe)) {
+        send(relay->asker, nullptr, {Ack{relay->probe}});
+    }
+}
+
+void Swim::Machine::on_ping_request(
+    Instant now, const Endpoint& from, const PingRequest& request, const Conversation& talk
+) {
+    const Member* target = table_.find(request.target);
+    if (target == nullptr || request.target == self_ || request.target == talk.sender) return;
+    const auto id = probe_id_rng_.next();
+    if (!relays_.add(id, {from, request.probe, now + config_.probe_interval})) return;
+    send(target->address, &request.target, {Ping{id, request.target}});
+}
+
+void Swim::Machine::on_statement(
+    Instant now, Statement statement, Source source, Conversation& talk
+) {
+    if (statement.subject == self_) {
+        on_claim_about_self(now, statement, talk);
+        return;
+    }
+    const Member* known = table_.find(statement.subject);
+    const bool hearsay = source != Source::Rumour && statement.state == MemberState::Failed;
+    if (hearsay && known != nullptr && is_up(known->state)) {
+        // Of unknown age: give the member a chance to refute it, as memberlist does.
+        statement.state = MemberState::Suspect;
+        statement.accuser = talk.sender;
+    }
+    if (apply(now, statement, source) || known == nullptr) return;
+    const bool mourned =
+        statement.state == MemberState::Suspect || statement.state == MemberState::Failed;
+    if (known->state == MemberState::Left && mourned && talk.replies.size() < kCorrectionsMax) {
+        // It said goodbye; without this its departure would end as a failure wherever the goodbye
+        // got lost.
+        talk.replies.emplace_back(statement_of(*known));
+    }
+}
+
+void Swim::Machine::on_claim_about_self(
+    Instant now, const Statement& statement, Conversation& talk
+) {
+    const auto own = verdict_of(own_statement());
+    if (verdict_of(statement) <= own) return;
+    // Alive of ours at a higher incarnation means that an earlier life was forgotten here (a lost
+    // state directory): go above it, or nothing we say will ever be believed.
+    rise_above(now, statement.incarnation);
+    talk.refuted = true;
+}
+
+void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
+    ++counters_.refutations;
+    incarnation_ = {accused.epoch, accused.counter + 1};
+    if (incarnation_.counter >= kCounterMax) {
+        // Only a liar gets here. One more epoch keeps us above it and inside the wire's range.
+        incarnation_ = {accused.epoch + 1, 0};
+    }
+    table_.apply(now, own_statement());
+    rumours_.push(own_statement());
+}
+
+void Swim::Machine::on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk) {
+    const Member* known = table_.find(forgotten.subject);
+    if (known == nullptr || !is_up(known->state)) return;
+    if (known->incarnation > forgotten.incarnation) return;
+    Statement claim = statement_of(*known);
+    claim.incarnation = forgotten.incarnation;
+    claim.state = MemberState::Suspect;
+    claim.accuser = talk.sender;
+    if (forgotten.subject == self_) {
+        on_claim_about_self(now, claim, talk);
+    } else {
+        apply(now, claim, Source::Rumour);
+    }
+}
+
+void Swim::Machine::on_record(const ProgressRecord& record) {
+    if (record.owner == self_) {
+        on_record_of_self(record);
+        return;
+    }
+    if (!records_.merge(record, table_.find(record.owner) != nullptr)) return;
+    rumours_.push(record);
+    events_.push_back({EventKind::Record, record.owner});
+}
+
+void Swim::Machine::on_record_of_self(const ProgressRecord& record) {
+    const auto* ours = records_.find(self_);
+    if (ours == nullptr) {
+        // From an earlier life; the next set_record goes above it.
+        records_.merge(record, true);
+        events_.push_back({EventKind::Record, self_});
+        return;
+    }
+    ProgressRecord again = *ours;
+    if (!records_.merge(record, true)) return;
+    // An earlier life counted further than we do: what we say now must win all the same.
+    again.epoch = record.epoch;
+    again.version = record.version;
+    advance_version(again);
+    records_.merge(again, true);
+    rumours_.push(again);
+}
+
+void Swim::Machine::answer_page(const Packet& page, const Conversation& talk) {
+    const auto accusation = accusation_of(page.sender);
+    if (!talk.refuted && !accusation) return;
+    // Both sides of a stream may have made their pages before they read any, so what this page made
+    // us say goes by datagram, to the address that we hold for its sender.
+    std::optional<Endpoint> to;
+    if (const auto* member = table_.find(page.sender)) to = member->address;
+    if (const auto* ghost = ghosts_.find(page.sender); ghost && !to) to = ghost->address;
+    if (to) send(*to, &page.sender, {own_statement()});
+}
+
+bool Swim::Machine::apply(Instant now, const Statement& statement, Source source) {
+    if (const auto* ghost = ghosts_.find(statement.subject)) {
+        if (verdict_of(statement) <= ghost->verdict) return false;
+        ghosts_.remove(statement.subject);
+    }
+    const auto change = table_.apply(now, statement);
+    if (!change) return false;
+    settle(now, *change);
+    // Whoever gave a newcomer its first page knows all that, and so do the others.
+    if (source != Source::FirstPage) rumours_.push(statement);
+    return true;
+}
+
+void Swim::Machine::settle(Instant now, const MemberTable::Change& change) {
+    const Member& after = change.after;
+    const PeerId& id = after.id;
+    if (after.state == MemberState::Suspect) {
+        suspicions_.start(id, now + suspicion_timeout(config_, table_.size()));
+    } else {
+        suspicions_.cancel(id);
+    }
+    if (is_up(after.state)) {
+        order_.insert(id);
+        records_.owner_present(id);
+    }
+    if (after.state != MemberState::Failed) {
+        lost_.remove(id);
+    } else if (!change.before || change.before->state != MemberState::Failed) {
+        lost_.add(now, after);
+        const auto retry = now + jittered(2 * config_.probe_interval, 0.25);
+        if (!left_ && retry < timers_[static_cast<std::size_t>(Timer::Rejoin)]) {
+            arm(Timer::Rejoin, retry);
+        }
+    }
+    announce(change);
+}
+
+void Swim::Machine::announce(const MemberTable::Change& change) {
+    const auto emit = [&](EventKind kind) { events_.push_back({kind, change.after.id}); };
+    const auto state = change.after.state;
+    if (!change.before || !is_up(change.before->state)) {
+        if (is_up(state)) emit(EventKind::Up);
+        if (state == MemberState::Suspect) emit(EventKind::Suspected);
+        // A tombstone that we first hear of after the fact is no news for the layers above.
+        if (change.before && change.before->state == MemberState::Failed &&
+            state == MemberState::Left) {
+            emit(EventKind::Left);
+        }
+        return;
+    }
+    const auto before = change.before->state;
+    if (is_up(state) && change.after.address != change.before->address) emit(EventKind::Moved);
+    if (state == before) return;
+    if (state == MemberState::Alive) emit(EventKind::Refuted);
+    if (state == MemberState::Suspect) emit(EventKind::Suspected);
+    if (state == MemberState::Failed) emit(EventKind::Failed);
+    if (state == MemberState::Left) emit(EventKind::Left);
+}
+
+}  // namespace starling::membership

@@ -1,0 +1,66 @@
+#include "membership/probe.hpp"
+
+#include <span>
+
+namespace starling::membership {
+
+void ProbeOrder::insert(const PeerId& id) {
+    if (!known_.insert(id).second) return;
+    const auto position = static_cast<std::size_t>(rng_.below(order_.size() + 1));
+    order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(position), id);
+    // Insertion before the cursor must not repeat the member that was probed last.
+    if (position < next_) ++next_;
+}
+
+std::optional<PeerId> ProbeOrder::next(const std::function<bool(const PeerId&)>& probeable) {
+    while (next_ < order_.size()) {
+        const PeerId& id = order_[next_++];
+        if (probeable(id)) return id;
+    }
+    std::erase_if(order_, [&](const PeerId& id) {
+        if (probeable(id)) return false;
+        known_.erase(id);
+        return true;
+    });
+    next_ = 0;
+    if (order_.empty()) return std::nullopt;
+    rng_.shuffle(std::span<PeerId>(order_));
+    return order_[next_++];
+}
+
+bool ProbeCycle::answer(std::uint64_t id) {
+    if (!open_ || open_->id != id) return false;
+    open_.reset();
+    return true;
+}
+
+std::optional<ProbeCycle::Probe> ProbeCycle::ask_helpers() {
+    if (!open_ || open_->indirect) return std::nullopt;
+    open_->indirect = true;
+    return open_;
+}
+
+std::optional<ProbeCycle::Probe> ProbeCycle::finish() {
+    const auto missed = open_;
+    open_.reset();
+    return missed;
+}
+
+bool Relays::add(std::uint64_t id, const Relay& relay) {
+    if (relays_.size() >= kRelaysMax) return false;
+    return relays_.emplace(id, relay).second;
+}
+
+std::optional<Relays::Relay> Relays::take(std::uint64_t id) {
+    const auto found = relays_.find(id);
+    if (found == relays_.end()) return std::nullopt;
+    const Relay relay = found->second;
+    relays_.erase(found);
+    return relay;
+}
+
+void Relays::expire(Instant now) {
+    std::erase_if(relays_, [&](const auto& entry) { return entry.second.deadline <= now; });
+}
+
+}  // namespace starling::membership

@@ -1,0 +1,99 @@
+#pragma once
+
+// One probe cycle: whom to probe next, the probe that is open, and the probes that we relay for
+// others. Source: SWIM section 4.3 (round-robin order) and 3.1 (direct, then indirect probes).
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "base/endpoint.hpp"
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "base/rng.hpp"
+
+namespace starling::membership {
+
+/// A shuffled round over all members. It bounds the time to the first probe of a crashed member by
+/// 2n - 1 periods, which independent draws do not.
+class ProbeOrder {
+public:
+    explicit ProbeOrder(Rng rng) : rng_(rng) {}
+
+    /// Adds a member at a random position (appending would find a newcomer's crash systematically
+    /// late); nothing happens when it is in the round already.
+    void insert(const PeerId& id);
+
+    /// Returns the next member that `probeable` allows. At the end of a round the others are
+    /// dropped and the rest is shuffled anew.
+    std::optional<PeerId> next(const std::function<bool(const PeerId&)>& probeable);
+
+    [[nodiscard]] std::size_t size() const { return order_.size(); }
+
+private:
+    Rng rng_;
+    std::vector<PeerId> order_;
+    std::unordered_set<PeerId> known_;
+    std::size_t next_ = 0;
+};
+
+/// The one probe of a period.
+class ProbeCycle {
+public:
+    struct Probe {
+        std::uint64_t id = 0;
+        PeerId target;
+        Incarnation incarnation;  ///< the target's when the probe began
+        bool indirect = false;    ///< helpers have been asked
+    };
+
+    void begin(const Probe& probe) { open_ = probe; }
+
+    /// Closes the probe if `id` is its; returns whether it was.
+    bool answer(std::uint64_t id);
+
+    /// Returns the open probe on the first call of its cycle: helpers are asked once.
+    std::optional<Probe> ask_helpers();
+
+    /// Ends the cycle and returns its probe if nobody answered.
+    std::optional<Probe> finish();
+
+    /// Ends the cycle without a verdict.
+    void drop() { open_.reset(); }
+
+    [[nodiscard]] const std::optional<Probe>& open() const { return open_; }
+
+private:
+    std::optional<Probe> open_;
+};
+
+/// Most probes relayed at a time; above it requests are dropped, which costs the asker one helper.
+inline constexpr std::size_t kRelaysMax = 1024;
+
+/// Probes that we make on behalf of others.
+class Relays {
+public:
+    struct Relay {
+        Endpoint asker;  ///< where the request came from
+        std::uint64_t probe = 0;
+        Instant deadline;
+    };
+
+    /// Returns false when there are too many.
+    bool add(std::uint64_t id, const Relay& relay);
+
+    std::optional<Relay> take(std::uint64_t id);
+
+    void expire(Instant now);
+
+    [[nodiscard]] std::size_t size() const { return relays_.size(); }
+
+private:
+    std::map<std::uint64_t, Relay> relays_;
+};
+
+}  // namespace starling::membership

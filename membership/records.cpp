@@ -1,0 +1,60 @@
+#include "membership/records.hpp"
+
+#include <tuple>
+
+#include "membership/codec.hpp"
+
+namespace starling::membership {
+
+void advance_version(ProgressRecord& record) {
+    if (++record.version < kCounterMax) return;
+    record.version = 0;
+    ++record.epoch;
+}
+
+bool Records::merge(const ProgressRecord& record, bool present) {
+    const auto [place, added] = entries_.try_emplace(record.owner);
+    auto& entry = place->second;
+    if (!added && std::tie(entry.record.epoch, entry.record.version) >=
+                      std::tie(record.epoch, record.version)) {
+        return false;
+    }
+    entry.record = record;
+    if (added && !present) mark_gone(record.owner, entry);
+    return true;
+}
+
+void Records::owner_present(const PeerId& owner) {
+    const auto found = entries_.find(owner);
+    if (found == entries_.end()) return;
+    gone_.erase(found->second.gone);
+    found->second.gone = 0;
+}
+
+void Records::owner_gone(const PeerId& owner) {
+    const auto found = entries_.find(owner);
+    if (found != entries_.end() && found->second.gone == 0) mark_gone(owner, found->second);
+}
+
+const ProgressRecord* Records::find(const PeerId& owner) const {
+    const auto found = entries_.find(owner);
+    return found == entries_.end() ? nullptr : &found->second.record;
+}
+
+std::vector<PeerId> Records::owners() const {
+    std::vector<PeerId> owners;
+    owners.reserve(entries_.size());
+    for (const auto& [owner, entry] : entries_) owners.push_back(owner);
+    return owners;
+}
+
+void Records::mark_gone(const PeerId& owner, Entry& entry) {
+    entry.gone = ++gone_sequence_;
+    gone_.emplace(entry.gone, owner);
+    if (gone_.size() <= kGoneRecordsMax) return;
+    const auto oldest = gone_.begin();
+    entries_.erase(oldest->second);
+    gone_.erase(oldest);
+}
+
+}  // namespace starling::membership

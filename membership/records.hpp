@@ -1,0 +1,58 @@
+#pragma once
+
+// The newest progress record of every peer. Records outlive their peers, because counters over the
+// swarm (samples trained) must not fall when a peer goes.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "membership/messages.hpp"
+
+namespace starling::membership {
+
+/// Most records kept of peers that are not in the table; above it the oldest gone are dropped.
+inline constexpr std::size_t kGoneRecordsMax = 4096;
+
+/// Moves a record to its next version, carrying into the epoch where the wire's range ends.
+void advance_version(ProgressRecord& record);
+
+class Records {
+public:
+    /// Keeps the record if its (epoch, version) is larger than what is known; returns whether it
+    /// did. `present` says whether its owner is in the table.
+    bool merge(const ProgressRecord& record, bool present);
+
+    /// The owner has entered the table: its record is no longer subject to the bound.
+    void owner_present(const PeerId& owner);
+
+    /// The owner has been forgotten: its record is now.
+    void owner_gone(const PeerId& owner);
+
+    [[nodiscard]] const ProgressRecord* find(const PeerId& owner) const;
+
+    [[nodiscard]] std::vector<PeerId> owners() const;
+
+    /// Calls `visit` with each record in order of owner.
+    template <class Visit>
+    void for_each(Visit visit) const {
+        for (const auto& [owner, entry] : entries_) visit(entry.record);
+    }
+
+private:
+    struct Entry {
+        ProgressRecord record;
+        std::uint64_t gone = 0;  ///< key in gone_, or 0 while the owner is in the table
+    };
+
+    void mark_gone(const PeerId& owner, Entry& entry);
+
+    std::map<PeerId, Entry> entries_;
+    std::map<std::uint64_t, PeerId> gone_;  ///< by the order in which they went
+    std::uint64_t gone_sequence_ = 0;
+};
+
+}  // namespace starling::membership

@@ -1,0 +1,249 @@
+#include "membership/swim.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+#include "membership/codec.hpp"
+#include "membership/machine.hpp"
+
+namespace starling::membership {
+
+namespace {
+
+/// Purposes of the forks of the generator that is passed in.
+enum class Purpose : std::uint64_t { Timing = 1, Target = 2, ProbeId = 3, Order = 4 };
+
+Rng fork(const Rng& rng, Purpose purpose) {
+    return rng.fork(static_cast<std::uint64_t>(purpose));
+}
+
+template <class T>
+std::optional<T> take_front(std::deque<T>& queue) {
+    if (queue.empty()) return std::nullopt;
+    T front = std::move(queue.front());
+    queue.pop_front();
+    return front;
+}
+
+/// Packs messages into pages of at most kPageMax.
+class Pager {
+public:
+    Pager(const PeerId& sender, std::uint64_t swarm_tag) : swarm_tag_(swarm_tag) {
+        page_.sender = sender;
+    }
+
+    void add(const Message& message) {
+        const auto size = wire_size(message);
+        if (size_ + size > kPageMax) flush();
+        page_.messages.push_back(message);
+        size_ += size;
+    }
+
+    std::vector<Bytes> finish() {
+        flush();
+        return std::move(pages_);
+    }
+
+private:
+    void flush() {
+        pages_.push_back(encode(page_, swarm_tag_, kPageMax));
+        page_.messages.clear();
+        size_ = kPacketOverhead;
+    }
+
+    std::uint64_t swarm_tag_;
+    Packet page_;
+    std::size_t size_ = kPacketOverhead;
+    std::vector<Bytes> pages_;
+};
+
+}  // namespace
+
+Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Instant now)
+    : config_(config),
+      self_(self.id),
+      address_(self.address),
+      incarnation_{self.epoch, 0},
+      now_(now),
+      timing_rng_(fork(rng, Purpose::Timing)),
+      target_rng_(fork(rng, Purpose::Target)),
+      probe_id_rng_(fork(rng, Purpose::ProbeId)),
+      order_(fork(rng, Purpose::Order)) {
+    STARLING_CHECK(config.validate().has_value());
+    STARLING_CHECK(self.epoch < kCounterMax);
+    timers_.fill(Instant::max());
+    table_.apply(now, own_statement());
+    rumours_.push(own_statement());
+    const auto phase = [&](Duration period) {
+        return now + from_seconds(timing_rng_.uniform() * to_seconds(period));
+    };
+    arm(Timer::Period, phase(config_.probe_interval));
+    if (config_.push_pull_interval > Duration::zero()) {
+        arm(Timer::PushPull, phase(config_.push_pull_interval));
+    }
+}
+
+void Swim::Machine::leave(Instant now) {
+    advance(now);
+    if (left_) return;
+    left_ = true;
+    cycle_.drop();
+    for (const auto timer : {Timer::Period, Timer::AckWait, Timer::PushPull, Timer::Rejoin}) {
+        disarm(timer);
+    }
+    ++incarnation_.counter;
+    table_.apply(now, own_statement());
+    rumours_.push(own_statement());
+    on_gossip(now);
+}
+
+void Swim::Machine::set_record(Instant now, ByteView bytes) {
+    advance(now);
+    STARLING_CHECK(bytes.size() <= kRecordMax);
+    ProgressRecord record{self_, incarnation_.epoch, 0, Bytes(bytes.begin(), bytes.end())};
+    const auto* last = records_.find(self_);
+    if (last != nullptr && last->epoch >= record.epoch) {
+        record.epoch = last->epoch;
+        record.version = last->version;
+    }
+    advance_version(record);
+    records_.merge(record, true);
+    rumours_.push(record);
+    arm_on_demand(now);
+}
+
+std::optional<Datagram> Swim::Machine::poll_transmit() {
+    return take_front(transmits_);
+}
+
+std::optional<StreamRequest> Swim::Machine::poll_stream() {
+    return take_front(streams_);
+}
+
+std::optional<Event> Swim::Machine::poll_event() {
+    return take_front(events_);
+}
+
+std::optional<Instant> Swim::Machine::poll_timeout() const {
+    const Instant next = *std::min_element(timers_.begin(), timers_.end());
+    if (next == Instant::max()) return std::nullopt;
+    return next;
+}
+
+std::vector<Bytes> Swim::Machine::push_pull_pages() const {
+    Pager pager(self_, config_.swarm_tag);
+    // Our own claim comes first: it tells where the page comes from.
+    pager.add(own_statement());
+    for (const auto& member : table_.members()) {
+        if (member.id != self_) pager.add(statement_of(member));
+    }
+    for (const auto& [id, ghost] : ghosts_.all()) {
+        if (ghost.verdict.state == MemberState::Failed) {
+            pager.add(Forgotten{id, ghost.verdict.incarnation});
+        }
+    }
+    records_.for_each([&](const ProgressRecord& record) { pager.add(record); });
+    return pager.finish();
+}
+
+Statement Swim::Machine::statement_of(const Member& member) const {
+    // The first accuser is not kept in the table, so we stand by the claim ourselves.
+    return {member.id, member.incarnation, member.state, member.address, self_};
+}
+
+Statement Swim::Machine::own_statement() const {
+    const auto state = left_ ? MemberState::Left : MemberState::Alive;
+    return {self_, incarnation_, state, address_, self_};
+}
+
+void Swim::Machine::advance(Instant now) {
+    STARLING_CHECK(now >= now_);
+    now_ = now;
+}
+
+Swim::Swim(const SwimConfig& config, const Self& self, Rng rng, Instant now)
+    : machine_(std::make_unique<Machine>(config, self, rng, now)) {}
+
+Swim::~Swim() = default;
+Swim::Swim(Swim&&) noexcept = default;
+Swim& Swim::operator=(Swim&&) noexcept = default;
+
+void Swim::handle_datagram(Instant now, const Endpoint& from, ByteView bytes) {
+    machine_->handle_datagram(now, from, bytes);
+}
+
+void Swim::handle_timeout(Instant now) {
+    machine_->handle_timeout(now);
+}
+
+Result<void> Swim::handle_push_pull(Instant now, ByteView page) {
+    return machine_->handle_push_pull(now, page);
+}
+
+void Swim::handle_send_error(Instant now, const Endpoint& to) {
+    machine_->handle_send_error(now, to);
+}
+
+void Swim::leave(Instant now) {
+    machine_->leave(now);
+}
+
+void Swim::set_record(Instant now, ByteView record) {
+    machine_->set_record(now, record);
+}
+
+std::optional<Datagram> Swim::poll_transmit() {
+    return machine_->poll_transmit();
+}
+
+std::optional<StreamRequest> Swim::poll_stream() {
+    return machine_->poll_stream();
+}
+
+std::optional<Event> Swim::poll_event() {
+    return machine_->poll_event();
+}
+
+std::optional<Instant> Swim::poll_timeout() const {
+    return machine_->poll_timeout();
+}
+
+std::vector<Bytes> Swim::push_pull_pages(Instant /*now*/) const {
+    return machine_->push_pull_pages();
+}
+
+const std::vector<Member>& Swim::members() const {
+    return machine_->table().members();
+}
+
+const Member* Swim::find(const PeerId& id) const {
+    return machine_->table().find(id);
+}
+
+ByteView Swim::record(const PeerId& id) const {
+    const auto* record = machine_->records().find(id);
+    return record == nullptr ? ByteView{} : ByteView(record->bytes);
+}
+
+std::vector<PeerId> Swim::recorded_peers() const {
+    return machine_->records().owners();
+}
+
+std::size_t Swim::alive_count() const {
+    return machine_->table().up_count();
+}
+
+const SwimCounters& Swim::counters() const {
+    return machine_->counters();
+}
+
+const PeerId& Swim::self() const {
+    return machine_->self();
+}
+
+Incarnation Swim::incarnation() const {
+    return machine_->incarnation();
+}
+
+}  // namespace starling::membership

@@ -1,0 +1,154 @@
+// Goal: frames survive the round trip, and no bytes from a stranger do harm. Method: one sample of
+// every kind, golden bytes, every truncation, 200,000 seeded mutations, versions.
+
+#include "gossip/codec.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/rng.hpp"
+
+namespace starling::gossip {
+namespace {
+
+constexpr ExchangeId kId{0x1122334455667788ULL};
+
+Bytes chunk_frame() {
+    Bytes frame(kPayloadOffset + 8, std::byte{0xab});
+    write_payload_header(Chunk{kId, 3, 2, 1, {}}, std::span(frame).first<kPayloadOffset>());
+    return frame;
+}
+
+Bytes reply_frame() {
+    Bytes frame(kPayloadOffset + 8, std::byte{0xcd});
+    write_payload_header(ChunkReply{kId, 4, 2, {}}, std::span(frame).first<kPayloadOffset>());
+    return frame;
+}
+
+std::vector<Bytes> samples() {
+    LayoutHash layout;
+    layout.bytes.fill(7);
+    return {
+        encode(Open{kId, layout, 12, 0.25, Encoding::Exact64}),
+        encode(Accept{kId}),
+        encode(Busy{kId, true}),
+        encode(Refuse{kId, RefuseReason::Encoding}),
+        chunk_frame(),
+        reply_frame(),
+        encode(Commit{kId}),
+        encode(Abort{kId, AbortReason::Violated, 9}),
+    };
+}
+
+template <class T>
+T decoded(const Bytes& frame) {
+    const auto message = decode(frame);
+    EXPECT_TRUE(message.has_value());
+    EXPECT_TRUE(std::holds_alternative<T>(*message));
+    return std::get<T>(*message);
+}
+
+TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
+    const auto frames = samples();
+    const auto open = decoded<Open>(frames[0]);
+    EXPECT_EQ(open.id, kId);
+    EXPECT_EQ(open.layout.bytes[31], 7);
+    EXPECT_EQ(open.chunk_count, 12U);
+    EXPECT_EQ(open.coefficient, 0.25);
+    EXPECT_EQ(open.encoding, Encoding::Exact64);
+    EXPECT_EQ(decoded<Accept>(frames[1]).id, kId);
+    EXPECT_TRUE(decoded<Busy>(frames[2]).collapsed);
+    EXPECT_EQ(decoded<Refuse>(frames[3]).reason, RefuseReason::Encoding);
+    const auto chunk = decoded<Chunk>(frames[4]);
+    EXPECT_EQ(chunk.index, 3U);
+    EXPECT_EQ(chunk.elements, 2U);
+    EXPECT_EQ(chunk.acked, 1U);
+    EXPECT_EQ(chunk.payload.data(), frames[4].data() + kPayloadOffset) << "viewed, not copied";
+    EXPECT_EQ(chunk.payload.size(), 8U);
+    const auto reply = decoded<ChunkReply>(frames[5]);
+    EXPECT_EQ(reply.index, 4U);
+    EXPECT_EQ(reply.payload.size(), 8U);
+    EXPECT_EQ(decoded<Commit>(frames[6]).id, kId);
+    const auto abort = decoded<Abort>(frames[7]);
+    EXPECT_EQ(abort.reason, AbortReason::Violated);
+    EXPECT_EQ(abort.acked, 9U);
+}
+
+TEST(AveragingCodec, GoldenBytesOfAnAbort) {
+    const std::vector<unsigned> golden{
+        8, 0x10, 13, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 9, 0, 0, 0};
+    const auto frame = samples()[7];
+    ASSERT_EQ(frame.size(), golden.size());
+    for (std::size_t i = 0; i < golden.size(); ++i) {
+        EXPECT_EQ(std::to_integer<unsigned>(frame[i]), golden[i]) << "byte " << i;
+    }
+}
+
+TEST(AveragingCodec, EveryTruncatedHeaderIsNoticed) {
+    for (const auto& frame : samples()) {
+        const auto header = std::min(frame.size(), kPayloadOffset);
+        const auto end = frame.size() > 50 ? frame.size() : header;
+        for (std::size_t length = 0; length < end; ++length) {
+            const auto message = decode(ByteView(frame).first(length));
+            ASSERT_FALSE(message.has_value()) << "cut at " << length;
+            EXPECT_EQ(message.error().code, FaultCode::Truncated);
+        }
+    }
+}
+
+TEST(AveragingCodec, BytesBehindAHeaderAreRefused) {
+    for (auto frame : {samples()[0], samples()[1], samples()[6]}) {
+        frame.push_back(std::byte{0});
+        EXPECT_EQ(decode(frame).error().code, FaultCode::BadFormat);
+    }
+}
+
+TEST(AveragingCodec, LaterMinorVersionsAreReadAsFarAsKnown) {
+    auto longer = samples()[1];
+    longer[1] = std::byte{0x11};
+    longer[2] = std::byte{10};  // two bytes of header that we do not know
+    longer.insert(longer.end(), 2, std::byte{0xff});
+    EXPECT_EQ(decoded<Accept>(longer).id, kId);
+    longer[0] = std::byte{99};
+    EXPECT_EQ(decoded<Unknown>(longer).kind, 99);
+    longer[1] = std::byte{0x10};
+    EXPECT_EQ(decode(longer).error().code, FaultCode::BadFormat);
+}
+
+TEST(AveragingCodec, OtherMajorVersionsAreRefusedWithASentence) {
+    auto frame = samples()[1];
+    frame[1] = std::byte{0x20};
+    const auto message = decode(frame);
+    ASSERT_FALSE(message.has_value());
+    EXPECT_EQ(message.error().code, FaultCode::BadVersion);
+    EXPECT_NE(message.error().message.find("protocol 2"), std::string::npos);
+}
+
+TEST(AveragingCodec, HugeLengthsAreRefused) {
+    auto frame = samples()[1];
+    frame[3] = std::byte{0xff};
+    EXPECT_EQ(decode(frame).error().code, FaultCode::Oversized);
+    EXPECT_EQ(decode(Bytes(std::size_t{2} << 20U)).error().code, FaultCode::Oversized);
+    auto chunk = samples()[4];
+    chunk[kPayloadOffset - 5] = std::byte{0xff};  // the highest byte of `elements`
+    EXPECT_EQ(decode(chunk).error().code, FaultCode::Oversized);
+}
+
+TEST(AveragingCodec, MutatedFramesAreReadOrRefusedButDoNoHarm) {
+    Rng rng(11);
+    const auto frames = samples();
+    std::size_t refused = 0;
+    for (int i = 0; i < 200000; ++i) {
+        Bytes frame = rng.pick(std::span<const Bytes>(frames));
+        for (std::uint64_t n = 1 + rng.below(4); n > 0; --n) {
+            frame[static_cast<std::size_t>(rng.below(frame.size()))] =
+                static_cast<std::byte>(rng.below(256));
+        }
+        if (rng.chance(0.3)) frame.resize(static_cast<std::size_t>(rng.below(frame.size() + 8)));
+        if (!decode(frame)) ++refused;
+    }
+    EXPECT_GT(refused, 50000U);
+    EXPECT_LT(refused, 200000U);
+}
+
+}  // namespace
+}  // namespace starling::gossip

@@ -1,0 +1,99 @@
+// Goal: the choice of partners is fair, and a partner that declined is left alone for a moment.
+// Method: counts over seeded draws against the binomial spread; back-offs over virtual time.
+
+#include "gossip/partner_choice.hpp"
+
+#include <cmath>
+#include <gtest/gtest.h>
+#include <map>
+
+namespace starling::gossip {
+namespace {
+
+using std::chrono::milliseconds;
+
+PeerId peer(std::uint8_t number) {
+    PeerId id;
+    id.bytes[0] = number;
+    return id;
+}
+
+TEST(PartnerChoice, DrawsUniformly) {
+    constexpr int kPeers = 10;
+    constexpr int kDraws = 20000;
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        PartnerChoice choice;
+        for (std::uint8_t i = 0; i < kPeers; ++i) choice.add(peer(i));
+        Rng rng(seed);
+        std::map<PeerId, int> drawn;
+        for (int i = 0; i < kDraws; ++i) ++drawn[*choice.choose({}, rng, std::nullopt)];
+        const double mean = double{kDraws} / kPeers;
+        const double sigma = std::sqrt(mean * (1.0 - 1.0 / kPeers));
+        for (std::uint8_t i = 0; i < kPeers; ++i) {
+            EXPECT_NEAR(drawn[peer(i)], mean, 4.5 * sigma);
+        }
+    }
+}
+
+TEST(PartnerChoice, BusyPartnersAreNotStarved) {
+    PartnerChoice choice;
+    for (std::uint8_t i = 0; i < 8; ++i) choice.add(peer(i));
+    Rng rng(3);
+    Instant now{};
+    std::map<PeerId, int> drawn;
+    for (int i = 0; i < 4000; ++i) {
+        now += milliseconds(50);
+        const auto chosen = choice.choose(now, rng, std::nullopt);
+        ASSERT_TRUE(chosen);
+        ++drawn[*chosen];
+        if (rng.chance(0.7)) {
+            choice.was_busy(now, *chosen);
+        } else {
+            choice.succeeded(*chosen);
+        }
+    }
+    for (std::uint8_t i = 0; i < 8; ++i) EXPECT_GT(drawn[peer(i)], 400);
+}
+
+TEST(PartnerChoice, BackoffGrowsEndsAndIsForgottenAfterSuccess) {
+    PartnerChoice choice;
+    choice.add(peer(1));
+    Rng rng(1);
+    Instant now{};
+    const auto available = [&](Duration later) {
+        return choice.choose(now + later, rng, std::nullopt).has_value();
+    };
+    choice.was_busy(now, peer(1));
+    EXPECT_FALSE(available(kBusyBackoff - milliseconds(1)));
+    EXPECT_TRUE(available(kBusyBackoff));
+    choice.was_busy(now, peer(1));
+    EXPECT_FALSE(available(kBusyBackoff));
+    EXPECT_TRUE(available(2 * kBusyBackoff));
+    choice.succeeded(peer(1));
+    EXPECT_TRUE(available(Duration::zero()));
+    for (int i = 0; i < 100; ++i) choice.failed(now, peer(1));
+    EXPECT_FALSE(available(kFailureBackoffMax - milliseconds(1)));
+    EXPECT_TRUE(available(kFailureBackoffMax));
+    choice.refused(now, peer(1));
+    EXPECT_FALSE(available(kRefusalBackoff - milliseconds(1)));
+    EXPECT_TRUE(available(kRefusalBackoff));
+}
+
+TEST(PartnerChoice, GoneAndExcludedPartnersAreNeverChosen) {
+    PartnerChoice choice;
+    choice.add(peer(1));
+    choice.add(peer(1));
+    choice.add(peer(2));
+    EXPECT_EQ(choice.size(), 2U);
+    Rng rng(1);
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(choice.choose({}, rng, peer(1)), peer(2));
+    choice.remove(peer(2));
+    EXPECT_FALSE(choice.choose({}, rng, peer(1)));
+    choice.failed({}, peer(2));  // unknown by now
+    choice.remove(peer(1));
+    EXPECT_FALSE(choice.choose({}, rng, std::nullopt));
+}
+
+}  // namespace
+}  // namespace starling::gossip
