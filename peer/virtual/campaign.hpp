@@ -39,7 +39,7 @@ struct CampaignSummary {
     double virtual_seconds = 0.0;
     std::uint64_t events = 0;
     std::uint64_t trace = 0;
-    /// From the first start until all list all; empty when that did not happen within two minutes.
+    /// From the first start until all list all; empty when that did not happen within five minutes.
     std::optional<double> formation_seconds;
     std::size_t crashes = 0;
     std::size_t undetected = 0;  ///< neither known to all at the end nor masked by a restart
@@ -53,6 +53,7 @@ struct CampaignSummary {
     bool partitioned = false;
     /// From the heal until all list all; empty when that did not happen within five minutes.
     std::optional<double> heal_seconds;
+    /// All list all within a minute after the last crash.
     bool whole_at_end = false;
 };
 

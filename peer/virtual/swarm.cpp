@@ -451,6 +451,10 @@ std::uint64_t Swarm::spread() const {
 
 bool Swarm::whole() const {
     const auto nodes = running();
+    // Counts settle most calls; only equal ones are worth a look at n^2 entries.
+    for (const auto at : nodes) {
+        if (swim(at).alive_count() != nodes.size()) return false;
+    }
     for (const auto at : nodes) {
         std::size_t alive = 0;
         for (const auto& member : swim(at).members()) {

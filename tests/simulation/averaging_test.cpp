@@ -96,10 +96,13 @@ TEST(SwarmAveraging, BrokenStreamsMoveTheMeanOnlyByWhatTheLedgersCount) {
 }
 
 TEST(SwarmAveraging, SpreadContractsAsTheoryPredicts) {
-    // Each committed exchange of a uniformly random pair leaves V (1 - 1/(n-1)) in the mean, that
-    // is e^(-m/2) after m exchanges per node (Boyd et al., "Randomized gossip algorithms", 2006).
+    // Each exchange of a uniformly random pair leaves V (1 - 1/(n-1)) in the mean, that is e^(-m/2)
+    // after m exchanges per node (Boyd et al., "Randomized gossip algorithms", 2006). A perfect
+    // matching, n/2 exchanges, leaves V (n-2)/(2(n-1)), which is faster because nobody is idle. Our
+    // nodes open one exchange a second each and answer at random: they lie between the two.
     double measured = 0.0;
-    double predicted = 0.0;
+    double random_pairs = 0.0;
+    double matchings = 0.0;
     constexpr std::size_t kPeers = 32;
     for (const auto seed : seeds(6)) {
         auto o = options(kPeers, seed);
@@ -122,10 +125,13 @@ TEST(SwarmAveraging, SpreadContractsAsTheoryPredicts) {
         }
         measured += std::log(variance(swarm) / before);
         // Both sides count a commit: half of the count is the number of exchanges.
-        predicted += static_cast<double>(exchanges) / 2 * std::log(1.0 - 1.0 / (kPeers - 1));
+        const double pairs = static_cast<double>(exchanges) / 2;
+        random_pairs += pairs * std::log(1.0 - 1.0 / (kPeers - 1));
+        matchings += pairs / (kPeers / 2.0) * std::log((kPeers - 2) / (2.0 * (kPeers - 1)));
     }
-    EXPECT_LT(predicted, -10.0);
-    EXPECT_NEAR(measured / predicted, 1.0, 0.15);
+    EXPECT_LT(random_pairs, -10.0) << "the test must see many exchanges";
+    EXPECT_LE(measured, 0.97 * random_pairs);
+    EXPECT_GE(measured, 1.03 * matchings);
 }
 
 TEST(SwarmAveraging, TwoPeersInLockstepMeetInsteadOfSwapping) {
@@ -177,7 +183,8 @@ TEST(SwarmAveraging, ReplayedFramesChangeNothing) {
         ASSERT_TRUE(simulation.passed());
         std::uint64_t half_applied = 0;
         for (const auto node : swarm.running()) half_applied += swarm.book().open(node);
-        if (half_applied == 0) EXPECT_EQ(sums(swarm), before) << repeat_command(seed);
+        if (half_applied > 0) continue;
+        EXPECT_EQ(sums(swarm), before) << repeat_command(seed);
     }
 }
 
