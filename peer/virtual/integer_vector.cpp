@@ -1,6 +1,5 @@
 #include "peer/virtual/integer_vector.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -9,39 +8,38 @@ namespace starling::peer_virtual {
 
 namespace {
 
+/// Differences of two marks stay within 63 bits.
+constexpr std::int64_t kMarkRange = std::int64_t{1} << 60U;
+
 std::int64_t uniform(Rng& rng, std::int64_t range) {
     return static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(2 * range))) - range;
 }
 
 }  // namespace
 
-void MassBook::add(NodeIndex node, std::size_t chunk, const std::vector<std::int64_t>& delta) {
-    if (std::all_of(delta.begin(), delta.end(), [](auto d) { return d == 0; })) return;
-    Key opposite{chunk, delta};
-    for (auto& value : opposite.second) value = -value;
-    const auto found = waiting_.find(opposite);
+void MassBook::add(NodeIndex node, const std::vector<std::int64_t>& delta) {
+    const auto found = waiting_.find(-delta.back());
     if (found == waiting_.end()) {
-        waiting_[{chunk, delta}].live.push_back(node);
+        // A second delta with one mark on one side would be an exchange applied twice.
+        if (!waiting_.emplace(delta.back(), Waiting{node, false, delta}).second) ++unequal_;
         ++open_[node];
         return;
     }
-    // Equal small deltas of different exchanges cannot be told apart. Cancelling a live one first
-    // can only make the count of live ones too small, never too large: no false alarm.
-    auto& waiting = found->second;
-    if (waiting.live.empty()) {
-        --waiting.gone;
-    } else {
-        --open_[waiting.live.back()];
-        waiting.live.pop_back();
+    const auto& other = found->second;
+    for (std::size_t i = 0; i < delta.size(); ++i) {
+        if (delta[i] == -other.delta[i]) continue;
+        ++unequal_;
+        break;
     }
-    if (waiting.live.empty() && waiting.gone == 0) waiting_.erase(found);
+    if (!other.gone) --open_[other.node];
+    waiting_.erase(found);
 }
 
 void MassBook::forget(NodeIndex node) {
     if (open_[node] == 0) return;
     open_[node] = 0;
-    for (auto& [key, waiting] : waiting_) {
-        waiting.gone += std::erase(waiting.live, node);
+    for (auto& [mark, waiting] : waiting_) {
+        if (waiting.node == node) waiting.gone = true;
     }
 }
 
@@ -61,19 +59,23 @@ void IntegerVector::train(std::int64_t range) {
 }
 
 bool IntegerVector::try_read(std::size_t chunk, std::span<std::byte> out) {
-    STARLING_CHECK(chunk < shape_.chunks && out.size() == shape_.elements * 8);
+    STARLING_CHECK(chunk < shape_.chunks && out.size() == (shape_.elements + 1) * 8);
     if (shape_.locked > 0.0 && rng_.chance(shape_.locked)) return false;
-    std::memcpy(out.data(), &values_[chunk * shape_.elements], out.size());
+    const auto mark = uniform(rng_, kMarkRange);
+    std::memcpy(out.data(), &values_[chunk * shape_.elements], shape_.elements * 8);
+    std::memcpy(out.data() + shape_.elements * 8, &mark, 8);
     return true;
 }
 
 bool IntegerVector::try_add(std::size_t chunk, ByteView delta) {
-    STARLING_CHECK(chunk < shape_.chunks && delta.size() == shape_.elements * 8);
+    STARLING_CHECK(chunk < shape_.chunks && delta.size() == (shape_.elements + 1) * 8);
     if (shape_.locked > 0.0 && rng_.chance(shape_.locked)) return false;
-    std::vector<std::int64_t> added(shape_.elements);
+    std::vector<std::int64_t> added(shape_.elements + 1);
     std::memcpy(added.data(), delta.data(), delta.size());
-    for (std::size_t i = 0; i < added.size(); ++i) values_[chunk * shape_.elements + i] += added[i];
-    book_.add(node_, chunk, added);
+    for (std::size_t i = 0; i < shape_.elements; ++i) {
+        values_[chunk * shape_.elements + i] += added[i];
+    }
+    book_.add(node_, added);
     return true;
 }
 

@@ -18,32 +18,40 @@ namespace starling::peer_virtual {
 /// delta waits here until its opposite comes. What still waits when nothing is in flight was
 /// applied by one side only: the true number of half-applied chunks, known to nobody in a real
 /// swarm, against which the machines' own ledgers are held.
+///
+/// Deltas are told apart by a mark, see IntegerVector; by their contents they could not be, because
+/// near agreement most of them are 0 or 1.
 class MassBook {
 public:
     explicit MassBook(std::size_t nodes) : open_(nodes, 0) {}
 
-    /// Notes that `node` added `delta` to `chunk`. A delta of zeros moves nothing and is not kept.
-    void add(NodeIndex node, std::size_t chunk, const std::vector<std::int64_t>& delta);
+    /// Notes that `node` added `delta`, whose last element is the mark.
+    void add(NodeIndex node, const std::vector<std::int64_t>& delta);
 
     /// The node's vector is gone, and what it had half-applied with it.
     void forget(NodeIndex node);
 
-    /// Half-applied chunks of live nodes.
+    /// Chunks that `node` applied in this life and its partner did not.
     [[nodiscard]] std::uint64_t open(NodeIndex node) const { return open_[node]; }
 
-private:
-    using Key = std::pair<std::size_t, std::vector<std::int64_t>>;
+    /// Pairs of deltas with opposite marks that were not opposites otherwise: the mean moved.
+    [[nodiscard]] std::uint64_t unequal() const { return unequal_; }
 
+private:
     struct Waiting {
-        std::vector<NodeIndex> live;
-        std::uint64_t gone = 0;  ///< deltas of vectors that no longer exist
+        NodeIndex node = 0;
+        bool gone = false;  ///< the vector that it was added to no longer exists
+        std::vector<std::int64_t> delta;
     };
 
-    std::map<Key, Waiting> waiting_;
+    std::map<std::int64_t, Waiting> waiting_;
     std::vector<std::uint64_t> open_;
+    std::uint64_t unequal_ = 0;
 };
 
-/// One node's parameters.
+/// One node's parameters. Each chunk has one more element on the wire, drawn anew at each read and
+/// never stored: half the difference of the two sides' draws marks the two deltas of one exchange
+/// of one chunk, and no others.
 class IntegerVector final : public gossip::ParameterVector {
 public:
     struct Shape {
@@ -68,7 +76,9 @@ public:
 
     [[nodiscard]] std::size_t chunk_count() const override { return shape_.chunks; }
 
-    [[nodiscard]] std::size_t chunk_elements(std::size_t) const override { return shape_.elements; }
+    [[nodiscard]] std::size_t chunk_elements(std::size_t) const override {
+        return shape_.elements + 1;
+    }
 
     [[nodiscard]] bool is_buffer(std::size_t) const override { return false; }
 

@@ -8,7 +8,8 @@
 //   S7   nobody floods: datagrams per peer and second stay under a ceiling
 //   S9   a graceful leave is nowhere reported as a failure, unless a cut or a pause hid it
 //   S12  without faults nobody is suspected (only when asked for)
-//   A2   chunks applied by one side only are counted by somebody's ledger (at quiescence)
+//   A1   the two sides of an exchanged chunk add exact opposites
+//   A2   a chunk applied by one side only is counted by that side's ledger (at quiescence)
 //   A4   every exchange ends by its deadline
 //   A7   our machines never reject what our machines sent
 
@@ -90,6 +91,7 @@ private:
     std::vector<NodeState> states_;
     std::vector<bool> has_left_;
     std::vector<Incarnation> own_;
+    std::vector<Instant> changed_;  ///< each node's last change of state
     std::vector<std::optional<Instant>> initiating_since_;
     std::vector<std::optional<Instant>> responding_since_;
     std::vector<Rate> rates_;

@@ -46,7 +46,7 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options() {
     averaging.shape.elements = 1 + static_cast<std::size_t>(luck_.below(8));
     if (luck_.chance(0.3)) averaging.shape.locked = log_uniform(luck_, 0.01, 0.5);
     // A window smaller than the model makes several rounds of an exchange.
-    const auto chunk_bytes = averaging.shape.elements * 8;
+    const auto chunk_bytes = (averaging.shape.elements + 1) * 8;
     averaging.config.window_bytes = chunk_bytes * (1 + luck_.below(3));
     averaging.mix_every = from_seconds(log_uniform(luck_, 0.2, 1.0));
     averaging.lockstep = luck_.chance(0.2);
