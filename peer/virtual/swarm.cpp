@@ -22,6 +22,9 @@ constexpr std::size_t kTurnMax = 256;
 constexpr std::size_t kPausedDatagramsMax = 256;
 constexpr std::uint64_t kEventsPerInstantMax = 1'000'000;
 constexpr Duration kJoinRetry = std::chrono::seconds(2);
+constexpr Duration kSeedRetry = std::chrono::seconds(10);
+/// Addresses that a state directory keeps for the next start.
+constexpr std::size_t kRememberedMax = 16;
 constexpr Duration kLeaveLinger = std::chrono::seconds(2);
 
 std::uint64_t hash_bytes(ByteView bytes) {
@@ -90,6 +93,7 @@ void Swarm::start(NodeIndex index, std::vector<NodeIndex> seeds) {
     STARLING_CHECK(node.state == NodeState::Absent);
     ++node.epoch;
     node.seeds = std::move(seeds);
+    node.seeds.insert(node.seeds.end(), node.remembered.begin(), node.remembered.end());
     std::erase(node.seeds, index);
     network_.set_power(now_, index, Power::On);
     create(index);
@@ -132,6 +136,7 @@ void Swarm::start_all(Duration spread) {
 
 void Swarm::stop(NodeIndex index, Power power) {
     auto& node = *nodes_[index];
+    remember(node);
     network_.set_power(now_, index, power);
     node.averager.reset();
     node.vector.reset();
@@ -150,6 +155,14 @@ void Swarm::stop(NodeIndex index, Power power) {
     node.history.clear();
     book_.forget(index);
     tell_state(index, NodeState::Absent);
+}
+
+void Swarm::remember(Node& node) const {
+    node.remembered.clear();
+    for (const auto& member : node.swim->members()) {
+        if (node.remembered.size() >= kRememberedMax) break;
+        if (member.id != node.id) node.remembered.push_back(this->index(member.id));
+    }
 }
 
 void Swarm::crash(NodeIndex index, Power power) {
@@ -288,10 +301,17 @@ void Swarm::on_train(NodeIndex index) {
 
 void Swarm::on_join(NodeIndex index) {
     auto& node = *nodes_[index];
-    if (node.swim->alive_count() > 1 || node.state != NodeState::Running) return;
-    const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
-    open_push_pull(index, endpoint(seed));
-    schedule(index, Kind::Join, kJoinRetry);
+    if (node.state != NodeState::Running) return;
+    // Whoever stops dialling its seeds once it knows anybody can be lost for good: two newcomers
+    // that meet behind a cut know nobody else, and nobody else looks for them.
+    for (std::size_t tried = 0; tried < node.seeds.size(); ++tried) {
+        const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
+        const auto* member = node.swim->find(id(seed));
+        if (member != nullptr && member->state <= membership::MemberState::Suspect) continue;
+        open_push_pull(index, endpoint(seed));
+        break;
+    }
+    schedule(index, Kind::Join, node.swim->alive_count() > 1 ? kSeedRetry : kJoinRetry);
 }
 
 // Draining: after every call into a machine, as the real drivers do.

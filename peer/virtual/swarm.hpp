@@ -82,8 +82,8 @@ public:
 
     // Commands on nodes.
 
-    /// Starts a node, or starts it again: a higher boot epoch, everything else forgotten. It dials
-    /// `seeds` in turn until it knows somebody.
+    /// Starts a node, or starts it again: a higher boot epoch, everything forgotten but addresses.
+    /// It dials `seeds` and those addresses in turn, for ever, unless it knows them to be alive.
     void start(NodeIndex node, std::vector<NodeIndex> seeds);
 
     /// Starts all nodes; node 0 founds the swarm and is the seed of the others, which come one
@@ -164,6 +164,7 @@ private:
 
     void create(NodeIndex node);
     void stop(NodeIndex node, Power power);
+    void remember(Node& node) const;
     void tell_state(NodeIndex node, NodeState state);
     void trace(Instant at, const Event& event);
 

@@ -18,6 +18,8 @@ struct Swarm::Node {
     NodeState state = NodeState::Absent;
     std::uint64_t epoch = 0;
     std::vector<NodeIndex> seeds;
+    /// Whom the last life knew: what the daemon keeps in its state directory.
+    std::vector<NodeIndex> remembered;
     std::size_t next_seed = 0;
     Rng luck{0};
     std::optional<membership::Swim> swim;
