@@ -10,6 +10,9 @@
 //   phase for ever.
 // - Any datagram to a member that we hold suspect or failed says so, and a refutation goes back to
 //   the accuser at once: nobody stays accused because a rumour got lost.
+// - A ping from a stranger is acked with "I do not know you", and the stranger introduces itself:
+//   peers that joined at the same time and missed each other's rumour meet within a probe round
+//   instead of at the next push/pull.
 // - Replies go only to where the datagram came from, relayed probes only to table addresses.
 
 #include <array>
@@ -69,15 +72,15 @@ private:
     };
     static constexpr std::size_t kTimers = 7;
 
-    /// How a claim reached us. In a page a failure is hearsay of unknown age; in the first page of
-    /// a newcomer nothing is news to anybody else.
+    /// How a claim reached us. In a page a failure is hearsay of unknown age; a newcomer's first
+    /// page is news to few others.
     enum class Source { Rumour, Page, FirstPage };
 
     /// What the packet in hand has made us want to say to its sender.
     struct Conversation {
         PeerId sender;
         std::vector<Message> replies;
-        bool refuted = false;
+        bool introduce = false;  ///< it must hear our own claim: we refuted, or it knows us not
     };
 
     // machine_receive.cpp

@@ -238,7 +238,8 @@ std::optional<Message> Swim::Machine::accusation_of(const PeerId& peer) const {
         return accused ? std::optional<Message>(statement_of(*member)) : std::nullopt;
     }
     const auto* ghost = ghosts_.find(peer);
-    if (ghost == nullptr || ghost->verdict.state != MemberState::Failed) return std::nullopt;
+    if (ghost == nullptr) return Forgotten{peer, {}};
+    if (ghost->verdict.state != MemberState::Failed) return std::nullopt;
     return Forgotten{peer, ghost->verdict.incarnation};
 }
 

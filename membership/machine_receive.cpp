@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t kCorrectionsMax = 4;
 constexpr std::size_t kRepliesMax = 8;
 
+/// Members of its first page that a newcomer repeats as rumours.
+constexpr std::size_t kRepeatedMax = 64;
+
 template <class... Cases>
 struct Overloaded : Cases... {
     using Cases::operator()...;
@@ -74,7 +77,7 @@ void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& p
     // News first: the ack then carries our answer to it.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
     for (const auto& message : packet.messages) on_probe(now, from, message, talk);
-    if (talk.refuted) talk.replies.emplace_back(own_statement());
+    if (talk.introduce) talk.replies.emplace_back(own_statement());
     if (!talk.replies.empty()) send(from, &packet.sender, std::move(talk.replies));
 }
 
@@ -164,7 +167,7 @@ void Swim::Machine::on_claim_about_self(
     // Alive of ours at a higher incarnation means that an earlier life was forgotten here (a lost
     // state directory): go above it, or nothing we say will ever be believed.
     rise_above(now, statement.incarnation);
-    talk.refuted = true;
+    talk.introduce = true;
 }
 
 void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
@@ -181,7 +184,11 @@ void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
 void Swim::Machine::on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk) {
     const Member* known = table_.find(forgotten.subject);
     if (known == nullptr || !is_up(known->state)) return;
-    if (known->incarnation > forgotten.incarnation) return;
+    if (known->incarnation > forgotten.incarnation) {
+        // We are merely unknown there, or known from an earlier life: introduce ourselves.
+        if (forgotten.subject == self_) talk.introduce = true;
+        return;
+    }
     Statement claim = statement_of(*known);
     claim.incarnation = forgotten.incarnation;
     claim.state = MemberState::Suspect;
@@ -223,7 +230,7 @@ void Swim::Machine::on_record_of_self(const ProgressRecord& record) {
 
 void Swim::Machine::answer_page(const Packet& page, const Conversation& talk) {
     const auto accusation = accusation_of(page.sender);
-    if (!talk.refuted && !accusation) return;
+    if (!talk.introduce && !accusation) return;
     // Both sides of a stream may have made their pages before they read any, so what this page made
     // us say goes by datagram, to the address that we hold for its sender.
     std::optional<Endpoint> to;
@@ -240,8 +247,9 @@ bool Swim::Machine::apply(Instant now, const Statement& statement, Source source
     const auto change = table_.apply(now, statement);
     if (!change) return false;
     settle(now, *change);
-    // Whoever gave a newcomer its first page knows all that, and so do the others.
-    if (source != Source::FirstPage) rumours_.push(statement);
+    // Whoever gave a newcomer its first page knows all that, and so do most others. In a small
+    // swarm it is repeated all the same: peers that start together have met only the seed.
+    if (source != Source::FirstPage || table_.size() <= kRepeatedMax) rumours_.push(statement);
     return true;
 }
 

@@ -47,8 +47,9 @@ struct Statement {
     bool operator==(const Statement&) const = default;
 };
 
-/// "I had declared it failed at this incarnation and have forgotten it since." Only its subject and
-/// those who hold the subject alive act on it; nobody learns of a member from it.
+/// "I had declared it failed at this incarnation and have forgotten it since", or, at incarnation
+/// (0, 0), "I do not know you". Only its subject and those who hold the subject alive act on it;
+/// nobody learns of a member from it.
 struct Forgotten {
     PeerId subject;
     Incarnation incarnation;

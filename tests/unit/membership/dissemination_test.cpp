@@ -1,0 +1,81 @@
+// Goal: rumours leave in the right order, within the budget, and a bounded number of times.
+
+#include "membership/dissemination.hpp"
+
+#include <gtest/gtest.h>
+
+#include "membership/codec.hpp"
+#include "samples.hpp"
+
+namespace starling::membership {
+namespace {
+
+std::vector<Message> take(Dissemination& queue, std::size_t budget, std::size_t limit) {
+    std::vector<Message> out;
+    queue.fill(out, budget, limit);
+    return out;
+}
+
+TEST(TransmitLimit, IsTheCeilingOfLogNPlusFive) {
+    EXPECT_EQ(transmit_limit(0), 5U);
+    EXPECT_EQ(transmit_limit(1), 5U);
+    EXPECT_EQ(transmit_limit(2), 6U);
+    EXPECT_EQ(transmit_limit(16), 8U);
+    EXPECT_EQ(transmit_limit(1000), 12U);
+}
+
+TEST(Dissemination, GoodNewsPrecedesBadAndClaimsPrecedeRecords) {
+    Dissemination queue;
+    const ProgressRecord record{peer(1), 1, 1, {}};
+    const auto suspect = claim(2, {1, 0}, MemberState::Suspect);
+    const auto alive = claim(3, {1, 0}, MemberState::Alive);
+    queue.push(alive);
+    queue.push(suspect);
+    queue.push(record);
+    EXPECT_EQ(take(queue, 1000, 9), (std::vector<Message>{alive, suspect, record}));
+}
+
+TEST(Dissemination, TheLeastSentGoesFirst) {
+    Dissemination queue;
+    const auto first = claim(1, {1, 0}, MemberState::Alive);
+    const auto second = claim(2, {1, 0}, MemberState::Suspect);
+    queue.push(first);
+    EXPECT_EQ(take(queue, wire_size(first), 9).size(), 1U);
+    queue.push(second);
+    EXPECT_EQ(take(queue, wire_size(second), 9), std::vector<Message>{second});
+}
+
+TEST(Dissemination, NewerNewsReplacesOlderAboutTheSamePeer) {
+    Dissemination queue;
+    queue.push(claim(1, {1, 0}, MemberState::Suspect));
+    queue.push(claim(1, {1, 1}, MemberState::Alive));
+    queue.push(ProgressRecord{peer(1), 1, 1, {}});
+    queue.push(ProgressRecord{peer(1), 1, 2, {}});
+    EXPECT_EQ(queue.size(), 2U);
+    const auto sent = take(queue, 1000, 9);
+    ASSERT_EQ(sent.size(), 2U);
+    EXPECT_EQ(std::get<Statement>(sent[0]).state, MemberState::Alive);
+    EXPECT_EQ(std::get<ProgressRecord>(sent[1]).version, 2U);
+}
+
+TEST(Dissemination, StaysWithinTheBudgetAndTakesASmallerOneInstead) {
+    Dissemination queue;
+    const auto alive = claim(1, {1, 0}, MemberState::Alive);
+    const auto suspect = claim(2, {1, 0}, MemberState::Suspect);
+    queue.push(suspect);
+    queue.push(alive);
+    EXPECT_TRUE(take(queue, wire_size(alive) - 1, 9).empty());
+    EXPECT_EQ(take(queue, wire_size(suspect), 9), std::vector<Message>{alive});
+    EXPECT_EQ(take(queue, wire_size(suspect), 9), std::vector<Message>{suspect});
+}
+
+TEST(Dissemination, SendsEachRumourExactlyItsLimit) {
+    Dissemination queue;
+    for (std::uint8_t i = 0; i < 30; ++i) queue.push(claim(i, {1, 0}, MemberState::Alive));
+    std::size_t sent = 0;
+    while (!queue.empty()) sent += take(queue, 500, 7).size();
+    EXPECT_EQ(sent, 30U * 7U);
+}
+
+}  // namespace
+}  // namespace starling::membership

@@ -1,0 +1,70 @@
+// Goal: memory of the gone is bounded and drops the oldest first. Method: more gone than it holds.
+
+#include "membership/graveyard.hpp"
+
+#include <gtest/gtest.h>
+
+#include "membership/records.hpp"
+#include "samples.hpp"
+
+namespace starling::membership {
+namespace {
+
+PeerId numbered(std::uint64_t number) {
+    PeerId id;
+    for (std::size_t i = 0; i < 8; ++i) id.bytes[i] = static_cast<std::uint8_t>(number >> (8 * i));
+    return id;
+}
+
+Instant at(std::uint64_t seconds) {
+    return Instant{} + std::chrono::seconds(static_cast<std::int64_t>(seconds));
+}
+
+Member failed(std::uint64_t number) {
+    return {numbered(number), address_of(1), {1, number}, MemberState::Failed, at(number)};
+}
+
+TEST(Ghosts, AreBoundedDropTheOldestAndExpire) {
+    Ghosts ghosts;
+    for (std::uint64_t i = 0; i < kGhostsMax + 10; ++i) ghosts.add(at(i), failed(i));
+    EXPECT_EQ(ghosts.all().size(), kGhostsMax);
+    EXPECT_EQ(ghosts.find(numbered(9)), nullptr);
+    ASSERT_NE(ghosts.find(numbered(10)), nullptr);
+    ghosts.expire(at(20), std::chrono::seconds(5));
+    EXPECT_EQ(ghosts.find(numbered(15)), nullptr);
+    EXPECT_NE(ghosts.find(numbered(16)), nullptr);
+}
+
+TEST(Lost, AreBoundedAndRetriedLessOftenTheLongerTheyAreGone) {
+    Lost lost;
+    for (std::uint64_t i = 0; i < kLostMax + 10; ++i) lost.add(at(i), failed(i));
+    EXPECT_EQ(lost.size(), kLostMax);
+    const std::uint64_t last = kLostMax + 9;
+    const Duration second = std::chrono::seconds(1);
+    EXPECT_EQ(lost.retry_after(at(last), second), 2 * second);
+    EXPECT_EQ(lost.retry_after(at(last + 80), second), 10 * second);
+    EXPECT_EQ(lost.retry_after(at(last + 86'400), second), 30 * second);
+}
+
+TEST(Records, NewestWinsAndTheLongestGoneAreDropped) {
+    Records records;
+    EXPECT_TRUE(records.merge({numbered(1), 1, 5, Bytes(1)}, true));
+    EXPECT_FALSE(records.merge({numbered(1), 1, 5, Bytes(2)}, true));
+    EXPECT_FALSE(records.merge({numbered(1), 1, 4, Bytes(2)}, true));
+    EXPECT_TRUE(records.merge({numbered(1), 2, 0, Bytes(3)}, true));
+    EXPECT_EQ(records.find(numbered(1))->bytes.size(), 3U);
+    for (std::uint64_t i = 2; i < kGoneRecordsMax + 3; ++i) {
+        records.merge({numbered(i), 1, 1, {}}, false);
+    }
+    EXPECT_EQ(records.find(numbered(2)), nullptr) << "the longest gone should have been dropped";
+    EXPECT_NE(records.find(numbered(1)), nullptr) << "a present member's record must stay";
+    EXPECT_EQ(records.owners().size(), kGoneRecordsMax + 1);
+    records.owner_present(numbered(3));
+    records.owner_gone(numbered(1));
+    records.owner_gone(numbered(3));
+    records.owner_gone(numbered(3));
+    EXPECT_NE(records.find(numbered(3)), nullptr);
+}
+
+}  // namespace
+}  // namespace starling::membership

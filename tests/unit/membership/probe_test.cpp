@@ -1,0 +1,85 @@
+// Goal: everybody is probed once a round, helpers are asked once a cycle, relays are bounded.
+
+#include "membership/probe.hpp"
+
+#include <gtest/gtest.h>
+#include <map>
+#include <string>
+
+#include "samples.hpp"
+
+namespace starling::membership {
+namespace {
+
+bool always(const PeerId& /*id*/) {
+    return true;
+}
+
+TEST(ProbeOrder, VisitsEverybodyOncePerRound) {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        ProbeOrder order{Rng(seed)};
+        for (std::uint8_t i = 0; i < 20; ++i) order.insert(peer(i));
+        for (int round = 0; round < 3; ++round) {
+            std::map<PeerId, int> visits;
+            for (int i = 0; i < 20; ++i) ++visits[*order.next(always)];
+            ASSERT_EQ(visits.size(), 20U);
+        }
+    }
+}
+
+TEST(ProbeOrder, ANewcomerNeverMakesSomebodyWaitOrRepeat) {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        ProbeOrder order{Rng(seed)};
+        for (std::uint8_t i = 0; i < 10; ++i) order.insert(peer(i));
+        std::map<PeerId, int> visits;
+        for (int i = 0; i < 5; ++i) ++visits[*order.next(always)];
+        order.insert(peer(99));
+        order.insert(peer(99));
+        for (int i = 0; i < 5; ++i) ++visits[*order.next(always)];
+        for (const auto& [id, count] : visits) ASSERT_EQ(count, 1);
+        EXPECT_EQ(order.size(), 11U);
+    }
+}
+
+TEST(ProbeOrder, DropsWhatIsNotProbeableAtTheEndOfARound) {
+    ProbeOrder order{Rng(1)};
+    EXPECT_FALSE(order.next(always).has_value());
+    for (std::uint8_t i = 0; i < 4; ++i) order.insert(peer(i));
+    const auto only_two = [](const PeerId& id) { return id == peer(2); };
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(order.next(only_two), peer(2));
+    EXPECT_EQ(order.size(), 1U);
+}
+
+TEST(ProbeCycle, AsksHelpersOnceAndOnlyItsOwnAckClosesIt) {
+    ProbeCycle cycle;
+    EXPECT_FALSE(cycle.ask_helpers().has_value());
+    cycle.begin({7, peer(1), {1, 0}, false});
+    EXPECT_FALSE(cycle.answer(8));
+    EXPECT_TRUE(cycle.ask_helpers().has_value());
+    EXPECT_FALSE(cycle.ask_helpers().has_value());
+    EXPECT_TRUE(cycle.answer(7));
+    EXPECT_FALSE(cycle.answer(7));
+    EXPECT_FALSE(cycle.finish().has_value());
+    cycle.begin({9, peer(2), {1, 0}, false});
+    const auto missed = cycle.finish();
+    ASSERT_TRUE(missed.has_value());
+    EXPECT_EQ(missed->target, peer(2));
+}
+
+TEST(Relays, AreBoundedAndExpire) {
+    Relays relays;
+    const Instant now{};
+    for (std::uint64_t i = 0; i < kRelaysMax; ++i) {
+        ASSERT_TRUE(relays.add(i, {address_of(1), i, now + std::chrono::seconds(1)}));
+    }
+    EXPECT_FALSE(relays.add(kRelaysMax, {address_of(1), 1, now}));
+    EXPECT_EQ(relays.take(5)->probe, 5U);
+    EXPECT_FALSE(relays.take(5).has_value());
+    relays.expire(now + std::chrono::seconds(1));
+    EXPECT_EQ(relays.size(), 0U);
+}
+
+}  // namespace
+}  // namespace starling::membership

@@ -1,0 +1,202 @@
+// Goal: crashes are found by all, and nothing but a crash is taken for one. Method: machines in
+// virtual time on a network that crashes, pauses, cuts and loses on command.
+
+#include <gtest/gtest.h>
+
+#include "cluster.hpp"
+
+namespace starling::membership {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+TEST(SwimFaults, ACrashIsDetectedByAllWithinTheBound) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Cluster cluster(seed);
+        cluster.grow(16);
+        cluster.run(seconds(5));
+        cluster.crash(7);
+        // Two rounds of probes at most (SWIM 4.3), the suspicion of 4.8 s, a few gossip ticks.
+        cluster.run(seconds(14));
+        for (std::size_t i = 0; i < 16; ++i) {
+            if (i == 7) continue;
+            EXPECT_TRUE(cluster[i].saw(EventKind::Failed, Cluster::id(7))) << "at " << i;
+            EXPECT_EQ(cluster[i].count(EventKind::Failed), 1U) << "at " << i;
+            EXPECT_EQ(cluster.view(i, 7), MemberState::Failed);
+            EXPECT_EQ(cluster.swim(i).alive_count(), 15U);
+        }
+        EXPECT_TRUE(cluster.whole());
+        cluster.run(seconds(60));
+        EXPECT_FALSE(cluster.view(0, 7).has_value()) << "the tombstone should be forgotten";
+    }
+}
+
+TEST(SwimFaults, ARefusedSendCountsAsAMissedProbe) {
+    Cluster cluster(1);
+    cluster.grow(2);
+    cluster.run(seconds(5));
+    cluster.refuse_sends_to_down = true;
+    cluster.crash(1);
+    cluster.run(seconds(8));
+    EXPECT_TRUE(cluster[0].saw(EventKind::Suspected, Cluster::id(1)));
+    EXPECT_TRUE(cluster[0].saw(EventKind::Failed, Cluster::id(1)));
+}
+
+TEST(SwimFaults, HelpersSaveAMemberThatOneOfUsCannotReach) {
+    Cluster cluster(2);
+    cluster.grow(6);
+    cluster.run(seconds(5));
+    cluster.link = [](std::size_t from, std::size_t to) {
+        return !((from == 0 && to == 1) || (from == 1 && to == 0));
+    };
+    cluster.run(minutes(2));
+    for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(cluster[i].count(EventKind::Suspected), 0U);
+}
+
+TEST(SwimFaults, ASuspectThatLivesRefutesAndStays) {
+    Cluster cluster(3);
+    cluster.grow(8);
+    cluster.run(seconds(5));
+    cluster.link = [](std::size_t from, std::size_t to) { return from != 4 && to != 4; };
+    cluster.run(seconds(3));
+    cluster.link = [](std::size_t, std::size_t) { return true; };
+    cluster.run(seconds(20));
+    EXPECT_TRUE(cluster.whole());
+    std::size_t refuted = 0;
+    for (std::size_t i = 0; i < 8; ++i) {
+        EXPECT_FALSE(cluster[i].saw(EventKind::Failed, Cluster::id(4)));
+        refuted += cluster[i].saw(EventKind::Refuted, Cluster::id(4)) ? 1U : 0U;
+    }
+    EXPECT_GE(refuted, 6U);
+    EXPECT_GT(cluster.swim(4).incarnation().counter, 0U);
+}
+
+TEST(SwimFaults, ARestartWithAHigherEpochBeatsEveryOldRumourAtOnce) {
+    Cluster cluster(4);
+    cluster.grow(8);
+    cluster.run(seconds(5));
+    cluster.crash(5);
+    cluster.run(seconds(15));
+    ASSERT_EQ(cluster.view(0, 5), MemberState::Failed);
+    cluster.start(5, 2, 7001);
+    cluster.push_pull(5, 0);
+    cluster.run(seconds(3));
+    EXPECT_TRUE(cluster.whole());
+    EXPECT_EQ(cluster.swim(5).counters().refutations, 0U) << "the epoch alone must do";
+    for (std::size_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(cluster.swim(i).find(Cluster::id(5))->address.port, 7001);
+    }
+}
+
+TEST(SwimFaults, AQuickRestartElsewhereIsAMove) {
+    Cluster cluster(5);
+    cluster.grow(4);
+    cluster.run(seconds(5));
+    cluster.start(2, 2, 7009);
+    cluster.push_pull(2, 0);
+    cluster.run(seconds(2));
+    for (const std::size_t i : {0U, 1U, 3U}) {
+        EXPECT_TRUE(cluster[i].saw(EventKind::Moved, Cluster::id(2)));
+        EXPECT_FALSE(cluster[i].saw(EventKind::Failed, Cluster::id(2)));
+    }
+}
+
+TEST(SwimFaults, ADepartedPeerComesBackWithAHigherEpoch) {
+    Cluster cluster(6);
+    cluster.grow(4);
+    cluster.run(seconds(5));
+    cluster.swim(1).leave(cluster.now());
+    cluster.pump();
+    cluster.run(seconds(2));
+    cluster.start(1, 2);
+    cluster.push_pull(1, 0);
+    cluster.run(seconds(3));
+    EXPECT_TRUE(cluster.whole());
+}
+
+TEST(SwimFaults, APauseShorterThanTheSuspicionKillsNobodyOnEitherSide) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Cluster cluster(seed);
+        cluster.grow(10);
+        cluster.run(seconds(5));
+        cluster.pause(2);
+        cluster.run(milliseconds(3800));
+        cluster.resume(2);
+        cluster.run(seconds(20));
+        EXPECT_TRUE(cluster.whole());
+        for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(cluster[i].count(EventKind::Failed), 0U);
+    }
+}
+
+TEST(SwimFaults, ALongSleeperDeclaresNobodyFailedAndIsTakenBack) {
+    Cluster cluster(7);
+    cluster.grow(6);
+    cluster.run(seconds(5));
+    // It holds somebody suspect when it falls asleep.
+    cluster.link = [](std::size_t from, std::size_t to) { return from != 1 && to != 1; };
+    cluster.run(seconds(3));
+    cluster.pause(2);
+    cluster.link = [](std::size_t, std::size_t) { return true; };
+    cluster.run(seconds(25));
+    cluster.resume(2);
+    EXPECT_EQ(cluster[2].count(EventKind::Failed), 0U);
+    cluster.run(seconds(20));
+    EXPECT_EQ(cluster[2].count(EventKind::Failed), 0U);
+    EXPECT_TRUE(cluster.whole());
+}
+
+void expect_heals(std::uint64_t seed, std::size_t n, Duration cut, Duration patience) {
+    SCOPED_TRACE("seed " + std::to_string(seed) + " n " + std::to_string(n));
+    Cluster cluster(seed);
+    cluster.grow(n);
+    cluster.run(seconds(5));
+    cluster.link = [n](std::size_t from, std::size_t to) { return (from < n / 2) == (to < n / 2); };
+    cluster.run(cut);
+    EXPECT_FALSE(cluster.whole()) << "the cut was not noticed";
+    cluster.link = [](std::size_t, std::size_t) { return true; };
+    cluster.run(patience);
+    EXPECT_TRUE(cluster.whole()) << "not whole " << to_seconds(patience) << " s after the cut";
+}
+
+TEST(SwimFaults, APartitionHealsByItself) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        expect_heals(seed, 16, seconds(25), seconds(8));  // tombstones still known
+        expect_heals(seed, 16, seconds(60), seconds(8));  // forgotten, ghosts remembered
+        expect_heals(seed, 2, seconds(60), seconds(20));  // one against one
+        expect_heals(seed, 8, minutes(12), seconds(60));  // even the ghosts are gone
+    }
+}
+
+TEST(SwimFaults, HeavyLossDelaysButNeverLosesAnybodyForGood) {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Cluster cluster(seed);
+        cluster.grow(10);
+        cluster.loss = 0.3;
+        cluster.run(minutes(5));
+        cluster.loss = 0.0;
+        cluster.run(minutes(1));
+        EXPECT_TRUE(cluster.whole());
+        EXPECT_FALSE(cluster.oversized());
+    }
+}
+
+TEST(SwimFaults, SameSeedSameTrace) {
+    const auto trace = [] {
+        Cluster cluster(11);
+        cluster.grow(8);
+        cluster.loss = 0.1;
+        cluster.run(seconds(60));
+        cluster.crash(1);
+        cluster.run(seconds(60));
+        return std::pair(cluster.datagrams(), cluster.swim(0).counters().bytes_sent);
+    };
+    EXPECT_EQ(trace(), trace());
+}
+
+}  // namespace
+}  // namespace starling::membership

@@ -1,0 +1,280 @@
+// Goal: joins, leaves, records and refutations do what the contract says. Method: a few machines on
+// a perfect network in virtual time; single machines fed by hand-made datagrams.
+
+#include "membership/swim.hpp"
+
+#include <gtest/gtest.h>
+
+#include "cluster.hpp"
+#include "membership/codec.hpp"
+
+namespace starling::membership {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::uint64_t kTag = 77;
+
+/// One machine with id 1 that a test talks to by hand.
+struct Alone {
+    SwimConfig config = [] {
+        SwimConfig c;
+        c.swarm_tag = kTag;
+        return c;
+    }();
+    Instant now{};
+    Swim swim{config, {peer(1), address_of(1), 3}, Rng(1), now};
+
+    void hear(std::uint8_t sender, std::vector<Message> messages) {
+        const Bytes bytes = encode({peer(sender), std::move(messages)}, kTag, kDatagramMax);
+        swim.handle_datagram(now, address_of(sender), bytes);
+    }
+
+    std::vector<Packet> said(const Endpoint& to) {
+        std::vector<Packet> packets;
+        while (const auto datagram = swim.poll_transmit()) {
+            if (datagram->to == to) packets.push_back(*decode_datagram(datagram->bytes, kTag));
+        }
+        return packets;
+    }
+};
+
+template <class T>
+bool contains(const std::vector<Packet>& packets, const T& wanted) {
+    for (const auto& packet : packets) {
+        for (const auto& message : packet.messages) {
+            if (message == Message(wanted)) return true;
+        }
+    }
+    return false;
+}
+
+TEST(Swim, OnePushPullIntroducesANewcomerToEverybody) {
+    Cluster cluster(1);
+    cluster.grow(8);
+    cluster.run(seconds(3));
+    EXPECT_TRUE(cluster.whole());
+    for (std::size_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(cluster.swim(i).alive_count(), 8U);
+        EXPECT_EQ(cluster[i].count(EventKind::Up), 7U);
+    }
+}
+
+TEST(Swim, WithoutFaultsNobodyIsEverSuspected) {
+    Cluster cluster(2);
+    cluster.grow(16);
+    cluster.run(minutes(10));
+    EXPECT_TRUE(cluster.whole());
+    EXPECT_FALSE(cluster.oversized());
+    for (std::size_t i = 0; i < 16; ++i) {
+        EXPECT_EQ(cluster[i].count(EventKind::Suspected), 0U);
+        EXPECT_EQ(cluster[i].count(EventKind::Failed), 0U);
+        EXPECT_EQ(cluster.swim(i).counters().probes_failed, 0U);
+        EXPECT_EQ(cluster.swim(i).counters().refutations, 0U);
+        EXPECT_GT(cluster.swim(i).counters().probes, 500U);
+    }
+}
+
+TEST(Swim, AlonePeerIsQuiet) {
+    Cluster cluster(3);
+    cluster.grow(1);
+    cluster.run(minutes(5));
+    EXPECT_EQ(cluster.datagrams(), 0U);
+    EXPECT_LT(cluster.steps(), 400U) << "a timer spins";
+}
+
+TEST(Swim, APingIsAnsweredWhereItCameFromIfItNamesUs) {
+    Alone alone;
+    alone.hear(2, {Ping{5, peer(1)}});
+    EXPECT_TRUE(contains(alone.said(address_of(2)), Ack{5}));
+    alone.hear(2, {Ping{6, peer(9)}});
+    EXPECT_FALSE(alone.swim.poll_transmit().has_value());
+}
+
+TEST(Swim, ForeignMalformedAndReflectedDatagramsAreCountedAndNeverAnswered) {
+    Alone alone;
+    const Packet ping{peer(2), {Ping{5, peer(1)}}};
+    alone.swim.handle_datagram(alone.now, address_of(2), encode(ping, kTag + 1, kDatagramMax));
+    Bytes cut = encode(ping, kTag, kDatagramMax);
+    cut.pop_back();
+    alone.swim.handle_datagram(alone.now, address_of(2), cut);
+    alone.swim.handle_datagram(alone.now, address_of(2), {});
+    alone.hear(1, {Ping{5, peer(1)}});
+    EXPECT_EQ(alone.swim.counters().foreign, 1U);
+    EXPECT_EQ(alone.swim.counters().malformed, 2U);
+    EXPECT_EQ(alone.swim.counters().reflected, 1U);
+    EXPECT_FALSE(alone.swim.poll_transmit().has_value());
+    const auto page = alone.swim.handle_push_pull(alone.now, encode({peer(2), {}}, 1, kPageMax));
+    EXPECT_EQ(page.error().code, FaultCode::SwarmMismatch);
+}
+
+TEST(Swim, AccusationsAreRefutedAtOnceAboveTheirIncarnation) {
+    for (const auto state : {MemberState::Suspect, MemberState::Failed, MemberState::Left}) {
+        Alone alone;
+        alone.hear(2, {claim(1, {3, 4}, state)});
+        EXPECT_EQ(alone.swim.incarnation(), (Incarnation{3, 5}));
+        EXPECT_EQ(alone.swim.counters().refutations, 1U);
+        EXPECT_EQ(alone.swim.find(peer(1))->state, MemberState::Alive);
+        auto alive = claim(1, {3, 5}, MemberState::Alive);
+        EXPECT_TRUE(contains(alone.said(address_of(2)), alive));
+    }
+}
+
+TEST(Swim, OldAccusationsAreNotWorthARefutation) {
+    Alone alone;
+    alone.hear(2, {claim(1, {2, 900}, MemberState::Failed)});
+    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{3, 0}));
+    alone.hear(2, {claim(1, {4, 0}, MemberState::Alive)});
+    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{4, 1})) << "a forgotten earlier life";
+    alone.hear(2, {claim(1, {4, kCounterMax - 1}, MemberState::Suspect)});
+    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "must stay inside the wire's range";
+}
+
+TEST(Swim, ASuspectIsToldWhenItPingsUs) {
+    Alone alone;
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Suspect)});
+    alone.said({});
+    alone.hear(3, {Ping{5, peer(1)}});
+    auto told = claim(3, {1, 0}, MemberState::Suspect);
+    told.accuser = peer(1);
+    const auto packets = alone.said(address_of(3));
+    EXPECT_TRUE(contains(packets, Ack{5}));
+    EXPECT_TRUE(contains(packets, told));
+}
+
+TEST(Swim, AStrangerThatPingsIntroducesItself) {
+    Alone alone;
+    alone.hear(2, {Ping{5, peer(1)}});
+    EXPECT_TRUE(contains(alone.said(address_of(2)), Forgotten{peer(2), {}}));
+    alone.hear(3, {Forgotten{peer(1), {}}});
+    EXPECT_TRUE(contains(alone.said(address_of(3)), claim(1, {3, 0}, MemberState::Alive)))
+        << "a stranger must hear our claim";
+    EXPECT_EQ(alone.swim.counters().refutations, 0U) << "being unknown is no accusation";
+}
+
+TEST(Swim, ARelayedPingGoesToTheTableAddressAndItsAckBackToTheAsker) {
+    Alone alone;
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
+    alone.said({});
+    alone.hear(2, {PingRequest{50, peer(4)}});
+    EXPECT_FALSE(alone.swim.poll_transmit().has_value()) << "an unknown member was pinged";
+    alone.hear(2, {PingRequest{50, peer(3)}});
+    const auto relayed = alone.said(address_of(3));
+    ASSERT_EQ(relayed.size(), 1U);
+    const auto& ping = std::get<Ping>(relayed[0].messages[0]);
+    EXPECT_EQ(ping.target, peer(3));
+    alone.hear(3, {Ack{ping.probe}});
+    EXPECT_TRUE(contains(alone.said(address_of(2)), Ack{50}));
+    alone.hear(3, {Ack{ping.probe}});
+    EXPECT_TRUE(alone.said(address_of(2)).empty());
+}
+
+TEST(Swim, AFailureHeardInAPageIsOnlyASuspicion) {
+    Alone alone;
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
+    const Packet page{peer(2), {claim(3, {1, 0}, MemberState::Failed)}};
+    ASSERT_TRUE(alone.swim.handle_push_pull(alone.now, encode(page, kTag, kPageMax)));
+    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Suspect);
+    const Packet gone{peer(2), {claim(3, {1, 0}, MemberState::Left)}};
+    ASSERT_TRUE(alone.swim.handle_push_pull(alone.now, encode(gone, kTag, kPageMax)));
+    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Left);
+}
+
+TEST(Swim, ALeaveIsNowhereAFailure) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Cluster cluster(seed);
+        cluster.grow(8);
+        cluster.run(seconds(5));
+        cluster.loss = 0.2;
+        cluster.swim(3).leave(cluster.now());
+        cluster.pump();
+        cluster.run(seconds(1));
+        cluster.crash(3);
+        cluster.loss = 0.0;
+        cluster.run(minutes(1));
+        for (std::size_t i = 0; i < 8; ++i) {
+            if (i == 3) continue;
+            EXPECT_FALSE(cluster[i].saw(EventKind::Failed, Cluster::id(3))) << "at " << i;
+            EXPECT_TRUE(cluster[i].saw(EventKind::Left, Cluster::id(3))) << "at " << i;
+            EXPECT_FALSE(cluster.view(i, 3).has_value()) << "not forgotten at " << i;
+        }
+    }
+}
+
+TEST(Swim, RecordsSpreadNewestWinsAndOutliveTheirPeer) {
+    Cluster cluster(5);
+    cluster.grow(8);
+    cluster.swim(2).set_record(cluster.now(), as_byte_view("one"));
+    cluster.pump();
+    cluster.run(seconds(3));
+    cluster.swim(2).set_record(cluster.now(), as_byte_view("two"));
+    cluster.pump();
+    cluster.run(seconds(3));
+    for (std::size_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(as_text(cluster.swim(i).record(Cluster::id(2))), "two");
+        EXPECT_EQ(cluster[i].count(EventKind::Record), i == 2 ? 0U : 2U);
+    }
+    cluster.crash(2);
+    cluster.run(minutes(2));
+    cluster.grow(1);
+    EXPECT_FALSE(cluster.view(0, 2).has_value());
+    EXPECT_EQ(as_text(cluster.swim(8).record(Cluster::id(2))), "two");
+    EXPECT_EQ(cluster.swim(8).recorded_peers().size(), 1U);
+    cluster.start(2, 2);
+    cluster.push_pull(2, 0);
+    cluster.swim(2).set_record(cluster.now(), as_byte_view("three"));
+    cluster.pump();
+    cluster.run(seconds(3));
+    EXPECT_EQ(as_text(cluster.swim(8).record(Cluster::id(2))), "three");
+}
+
+TEST(Swim, ManyMembersAndRecordsNeedSeveralPagesThatAllMerge) {
+    Alone alone;
+    std::vector<Bytes> first = alone.swim.push_pull_pages(alone.now);
+    EXPECT_EQ(first.size(), 1U);
+    for (std::uint8_t i = 2; i < 200; ++i) {
+        alone.hear(
+            i,
+            {claim(i, {1, 0}, MemberState::Alive), ProgressRecord{peer(i), 1, 1, Bytes(kRecordMax)}}
+        );
+    }
+    const auto pages = alone.swim.push_pull_pages(alone.now);
+    EXPECT_GT(pages.size(), 1U);
+    Swim other(alone.config, {peer(201), address_of(201), 1}, Rng(2), alone.now);
+    for (const auto& page : pages) {
+        EXPECT_LE(page.size(), kPageMax);
+        ASSERT_TRUE(other.handle_push_pull(alone.now, page));
+    }
+    EXPECT_EQ(other.members().size(), 200U);
+    EXPECT_EQ(other.recorded_peers().size(), 198U);
+}
+
+TEST(Swim, RandomNewsNeverBreaksTheMachineNorItsOwnIncarnation) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Rng rng(seed);
+        Alone alone;
+        Incarnation last = alone.swim.incarnation();
+        for (int i = 0; i < 2000; ++i) {
+            const auto sender = static_cast<std::uint8_t>(2 + rng.below(20));
+            alone.hear(sender, {random_claim(rng, 25), Ack{rng.next()}, Ping{1, peer(1)}});
+            if (rng.chance(0.3)) {
+                alone.now += milliseconds(rng.below(3000));
+                alone.swim.handle_timeout(alone.now);
+            }
+            while (const auto datagram = alone.swim.poll_transmit()) {
+                ASSERT_LE(datagram->bytes.size(), kDatagramMax);
+            }
+            ASSERT_GE(alone.swim.incarnation(), last);
+            last = alone.swim.incarnation();
+            ASSERT_EQ(alone.swim.find(peer(1))->state, MemberState::Alive);
+            ASSERT_EQ(alone.swim.find(peer(1))->incarnation, last);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace starling::membership
