@@ -29,10 +29,10 @@ struct Dataset {
 };
 
 /// Reads the dataset that a SPEC names: `idx:DIR[?train=N&test=N]`, where DIR holds
-/// train-images-idx3-ubyte, train-labels-idx1-ubyte and the t10k- twins, each plain or .gz, also behind
-/// a prefix while only one file ends so. `train` and `test` keep at most the first N samples; the
-/// classes stay those of the whole training file, at least 2.
-/// Errors    Usage (unknown kind or key, two files that could be meant), NotFound, BadFormat (wrong
+/// train-images-idx3-ubyte, train-labels-idx1-ubyte and the t10k- twins, each plain or .gz, also
+/// behind a prefix while only one file ends so. `train` and `test` keep at most the first N
+/// samples; the classes stay those of the whole training file, at least 2. Errors    Usage (unknown
+/// kind or key, two files that could be meant), NotFound, BadFormat (wrong
 ///           magic, bytes after the end), Truncated, Corrupt (gzip checksum), BadValue (label count
 ///           or label that does not fit), Oversized, Io; each names the file
 [[nodiscard]] Result<Dataset> load_dataset(std::string_view spec);

@@ -152,9 +152,13 @@ void Swim::Machine::on_statement(
     if (apply(now, statement, source) || known == nullptr) return;
     const bool mourned =
         statement.state == MemberState::Suspect || statement.state == MemberState::Failed;
-    if (known->state == MemberState::Left && mourned && talk.replies.size() < kCorrectionsMax) {
-        // It said goodbye; without this its departure would end as a failure wherever the goodbye
-        // got lost.
+    const bool left = known->state == MemberState::Left;
+    const bool refuted =
+        known->state == MemberState::Alive && known->incarnation > statement.incarnation;
+    if (mourned && (left || refuted) && talk.replies.size() < kCorrectionsMax) {
+        // It said goodbye, or it has refuted this; without our word its departure would end as a
+        // failure, or its refutation as a death, wherever that news got lost. Each suspecting
+        // member spreads its accusation, so it meets somebody who knows better in time.
         talk.replies.emplace_back(statement_of(*known));
     }
 }

@@ -1,0 +1,133 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "peer/commands/commands.hpp"
+#include "peer/virtual/campaign.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+/// The flags, as given; numbers with units are parsed by CLI11's transformers and here.
+struct Flags {
+    std::size_t peers = 64;
+    std::string duration = "10m";
+    std::uint64_t seed = 1;
+    std::string loss = "0%";
+    std::string crash = "0/min";
+    std::string partition = "0s";
+    std::string latency = "1ms";
+    bool json = false;
+};
+
+struct Quantity {
+    double value = 0.0;
+    std::string unit;
+};
+
+/// Splits `12.5ms` into a number and what follows; false when there is no number.
+bool split(const std::string& text, Quantity& out) {
+    std::size_t used = 0;
+    try {
+        out.value = std::stod(text, &used);
+    } catch (const std::exception&) {
+        return false;
+    }
+    out.unit = text.substr(used);
+    return out.value >= 0.0 && out.value < 1e12;
+}
+
+double wrong(const std::string& flag, const std::string& text, const std::string& allowed) {
+    throw CLI::ValidationError(flag, "'" + text + "' is not " + allowed);
+}
+
+Duration parse_duration(const std::string& flag, const std::string& text) {
+    Quantity q;
+    if (split(text, q)) {
+        if (q.unit == "us") return from_seconds(q.value * 1e-6);
+        if (q.unit == "ms") return from_seconds(q.value * 1e-3);
+        if (q.unit == "s" || (q.unit.empty() && q.value == 0.0)) return from_seconds(q.value);
+        if (q.unit == "m" || q.unit == "min") return from_seconds(q.value * 60.0);
+        if (q.unit == "h" && q.value < 1e5) return from_seconds(q.value * 3600.0);
+    }
+    return from_seconds(wrong(flag, text, "a duration such as 500ms, 60s, 10m or 2h"));
+}
+
+double parse_share(const std::string& flag, const std::string& text) {
+    Quantity q;
+    if (split(text, q)) {
+        if (q.unit == "%" && q.value <= 100.0) return q.value / 100.0;
+        if (q.unit.empty() && q.value <= 1.0) return q.value;
+    }
+    return wrong(flag, text, "a share such as 1% or 0.01");
+}
+
+double parse_per_minute(const std::string& flag, const std::string& text) {
+    Quantity q;
+    if (split(text, q)) {
+        if (q.unit == "/min" || q.unit == "/m") return q.value;
+        if (q.unit == "/s") return q.value * 60.0;
+        if (q.unit == "/h") return q.value / 60.0;
+        if (q.unit.empty() && q.value == 0.0) return 0.0;
+    }
+    return wrong(flag, text, "a rate such as 10/min, 1/s or 30/h");
+}
+
+peer_virtual::CampaignOptions interpret(const Flags& flags) {
+    peer_virtual::CampaignOptions options;
+    options.peers = flags.peers;
+    options.seed = flags.seed;
+    options.duration = parse_duration("--duration", flags.duration);
+    options.crashes_per_minute = parse_per_minute("--crash", flags.crash);
+    options.partition = parse_duration("--partition", flags.partition);
+    options.network.loss = parse_share("--loss", flags.loss);
+    options.network.latency = parse_duration("--latency", flags.latency);
+    options.network.jitter = options.network.latency / 5;
+    if (options.partition > options.duration / 3) {
+        wrong("--partition", flags.partition, "at most a third of --duration");
+    }
+    return options;
+}
+
+int run(const peer_virtual::CampaignOptions& options, bool json) {
+    const auto summary = peer_virtual::run_campaign(options);
+    const auto text = json ? to_json(summary) + "\n" : to_text(summary);
+    std::fputs(text.c_str(), stdout);
+    return 0;
+}
+
+}  // namespace
+
+void add_simulate(CLI::App& app, std::function<int()>& chosen) {
+    auto flags = std::make_shared<Flags>();
+    auto* command = app.add_subcommand("simulate", "Run a virtual swarm in virtual time");
+    command->add_option("--peers", flags->peers, "Peers in the swarm")
+        ->check(CLI::Range(1, 100'000))
+        ->capture_default_str();
+    command->add_option("--duration", flags->duration, "Virtual time after the swarm has formed")
+        ->capture_default_str();
+    command->add_option("--seed", flags->seed, "Everything follows from it")->capture_default_str();
+    command->add_option("--loss", flags->loss, "Mean share of datagrams lost")
+        ->capture_default_str();
+    command->add_option("--crash", flags->crash, "Crashes over the whole swarm, such as 10/min")
+        ->capture_default_str();
+    command
+        ->add_option("--partition", flags->partition, "Cut the swarm in halves for so long, once")
+        ->capture_default_str();
+    command->add_option("--latency", flags->latency, "Mean delay of a link, one way")
+        ->capture_default_str();
+    command->add_flag("--json", flags->json, "Print one JSON object");
+    command->footer(
+        "Example:\n  starling simulate --peers 200 --duration 10m --seed 7 --loss 1% "
+        "--crash 10/min --partition 60s"
+    );
+    command->callback([flags, &chosen] {
+        // Wrong values are usage errors and must surface while CLI11 still parses.
+        const auto options = interpret(*flags);
+        chosen = [options, json = flags->json] { return run(options, json); };
+    });
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,266 @@
+#include "peer/virtual/campaign.hpp"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+#include <map>
+#include <vector>
+
+#include "base/rng.hpp"
+#include "peer/virtual/detection.hpp"
+#include "peer/virtual/swarm.hpp"
+
+namespace starling::peer_virtual {
+
+namespace {
+
+constexpr std::uint64_t kCampaignPurpose = 0x63616d70;
+constexpr Duration kFormationMax = std::chrono::minutes(5);
+constexpr Duration kJoinEvery = std::chrono::milliseconds(20);
+constexpr Duration kSettleMax = std::chrono::minutes(1);
+constexpr Duration kHealMax = std::chrono::minutes(5);
+constexpr Duration kLook = std::chrono::milliseconds(100);
+constexpr Duration kRestartAfter = std::chrono::minutes(1);
+/// Crashes pause so long before a partition, so that healing is measured alone.
+constexpr Duration kCalmBefore = std::chrono::seconds(30);
+
+Quantiles quantiles(std::vector<double> values) {
+    if (values.empty()) return {};
+    std::sort(values.begin(), values.end());
+    const auto at = [&](double q) {
+        const auto rank = std::ceil(q * static_cast<double>(values.size())) - 1.0;
+        return values[static_cast<std::size_t>(std::max(rank, 0.0))];
+    };
+    return {values.size(), at(0.5), at(0.99), values.back()};
+}
+
+class Campaign {
+public:
+    explicit Campaign(const CampaignOptions& options)
+        : options_(options),
+          swarm_({options.peers, options.seed, options.swim, options.network, std::nullopt}),
+          detection_(swarm_),
+          luck_(Rng(options.seed).fork(kCampaignPurpose)) {
+        swarm_.observe(detection_);
+    }
+
+    CampaignSummary run();
+
+private:
+    [[nodiscard]] std::optional<double> wait_until_whole(Duration longest);
+    void run_with_crashes(Instant until, Instant last_crash);
+    void crash_one();
+    void restart_due();
+    void partition();
+    void summarize(Instant begin, const std::vector<Traffic>& before);
+
+    CampaignOptions options_;
+    Swarm swarm_;
+    Detection detection_;
+    Rng luck_;
+    std::multimap<Instant, NodeIndex> restarts_;
+    CampaignSummary summary_;
+};
+
+CampaignSummary Campaign::run() {
+    swarm_.start_all(kJoinEvery * static_cast<std::int64_t>(options_.peers));
+    summary_.formation_seconds = wait_until_whole(kFormationMax);
+    if (summary_.formation_seconds) {
+        *summary_.formation_seconds = to_seconds(swarm_.now().time_since_epoch());
+    }
+    const auto begin = swarm_.now();
+    const auto end = begin + options_.duration;
+    std::vector<Traffic> before;
+    for (NodeIndex i = 0; i < swarm_.size(); ++i) before.push_back(swarm_.network().traffic(i));
+    if (options_.partition > Duration::zero()) {
+        const auto cut = begin + options_.duration / 3;
+        run_with_crashes(cut, cut - kCalmBefore);
+        partition();
+    }
+    run_with_crashes(end, end);
+    summarize(begin, before);
+    return summary_;
+}
+
+std::optional<double> Campaign::wait_until_whole(Duration longest) {
+    const auto begin = swarm_.now();
+    while (!swarm_.whole()) {
+        if (swarm_.now() - begin >= longest) return std::nullopt;
+        swarm_.run_for(kLook);
+    }
+    return to_seconds(swarm_.now() - begin);
+}
+
+void Campaign::run_with_crashes(Instant until, Instant last_crash) {
+    const double rate = options_.crashes_per_minute / 60.0;
+    auto next_crash = Instant::max();
+    const auto draw = [&] {
+        next_crash = Instant::max();
+        if (rate > 0.0) next_crash = swarm_.now() + from_seconds(luck_.exponential(1.0 / rate));
+    };
+    draw();
+    while (swarm_.now() < until) {
+        auto next = std::min(until, next_crash);
+        if (!restarts_.empty()) next = std::min(next, restarts_.begin()->first);
+        swarm_.run_until(next);
+        restart_due();
+        if (swarm_.now() < next_crash) continue;
+        if (swarm_.now() < last_crash) crash_one();
+        draw();
+    }
+}
+
+void Campaign::crash_one() {
+    const auto running = swarm_.running();
+    // A swarm without survivors measures nothing.
+    if (running.size() <= 2) return;
+    const auto victim = luck_.pick(std::span<const NodeIndex>(running));
+    swarm_.crash(victim, luck_.chance(0.5) ? Power::Stopped : Power::Dark);
+    restarts_.emplace(swarm_.now() + kRestartAfter, victim);
+}
+
+void Campaign::restart_due() {
+    while (!restarts_.empty() && restarts_.begin()->first <= swarm_.now()) {
+        const auto node = restarts_.begin()->second;
+        restarts_.erase(restarts_.begin());
+        const auto running = swarm_.running();
+        std::vector<NodeIndex> seeds;
+        for (int i = 0; i < 3; ++i)
+            seeds.push_back(luck_.pick(std::span<const NodeIndex>(running)));
+        swarm_.start(node, seeds);
+    }
+}
+
+void Campaign::partition() {
+    std::vector<std::uint8_t> groups(swarm_.size());
+    for (std::size_t i = 0; i < groups.size(); ++i) groups[i] = static_cast<std::uint8_t>(i % 2);
+    luck_.shuffle(std::span(groups));
+    summary_.partitioned = true;
+    detection_.disturb(swarm_.now());
+    swarm_.network().set_groups(std::move(groups));
+    const auto heal_at = swarm_.now() + options_.partition;
+    run_with_crashes(heal_at, swarm_.now());
+    swarm_.network().heal();
+    detection_.disturb(swarm_.now());
+    summary_.heal_seconds = wait_until_whole(kHealMax);
+}
+
+void Campaign::summarize(Instant begin, const std::vector<Traffic>& before) {
+    auto& out = summary_;
+    out.peers = options_.peers;
+    out.seed = options_.seed;
+    out.virtual_seconds = to_seconds(swarm_.now().time_since_epoch());
+    out.events = swarm_.event_count();
+    out.trace = swarm_.trace_hash();
+    std::vector<double> first;
+    std::vector<double> all;
+    for (const auto& crash : detection_.crashes()) {
+        ++out.crashes;
+        if (crash.masked) continue;
+        if (crash.first) first.push_back(to_seconds(*crash.first));
+        if (crash.all) all.push_back(to_seconds(*crash.all));
+        // A crash in the last half minute has not had its time.
+        if (!crash.all && swarm_.now() - crash.at > kCalmBefore) ++out.undetected;
+    }
+    out.detected_first = quantiles(std::move(first));
+    out.detected_all = quantiles(std::move(all));
+    out.false_suspicions = detection_.false_alarms().suspicions;
+    out.false_failures = detection_.false_alarms().failures;
+    const double peer_seconds =
+        to_seconds(swarm_.now() - begin) * static_cast<double>(options_.peers);
+    for (NodeIndex i = 0; i < swarm_.size(); ++i) {
+        const auto& now = swarm_.network().traffic(i);
+        const auto rate = [&](std::uint64_t later, std::uint64_t earlier) {
+            return static_cast<double>(later - earlier) / peer_seconds;
+        };
+        out.datagrams_per_second += rate(now.datagrams, before[i].datagrams);
+        out.datagram_bytes_per_second += rate(now.datagram_bytes, before[i].datagram_bytes);
+        out.stream_bytes_per_second += rate(now.stream_bytes, before[i].stream_bytes);
+    }
+    // The last crash may be too young to be known; nobody is restarted any more.
+    out.whole_at_end = wait_until_whole(kSettleMax).has_value();
+}
+
+/// Appends as printf does; the lines here are short.
+[[gnu::format(printf, 2, 3)]] void append(std::string& out, const char* format, ...) {
+    char line[256];
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = std::vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    out.append(line, static_cast<std::size_t>(std::clamp(length, 0, int{sizeof line} - 1)));
+}
+
+void append_quantiles(std::string& out, const char* name, const Quantiles& q) {
+    append(
+        out,
+        ",\"%s\":{\"count\":%zu,\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}",
+        name,
+        q.count,
+        q.p50,
+        q.p99,
+        q.max
+    );
+}
+
+void append_optional(std::string& out, const char* name, const std::optional<double>& value) {
+    if (value) {
+        append(out, ",\"%s\":%.3f", name, *value);
+    } else {
+        append(out, ",\"%s\":null", name);
+    }
+}
+
+}  // namespace
+
+CampaignSummary run_campaign(const CampaignOptions& options) {
+    return Campaign(options).run();
+}
+
+std::string to_json(const CampaignSummary& s) {
+    std::string out;
+    append(out, "{\"event\":\"summary\",\"peers\":%zu,\"seed\":%" PRIu64, s.peers, s.seed);
+    append(out, ",\"virtual_seconds\":%.1f,\"events\":%" PRIu64, s.virtual_seconds, s.events);
+    append(out, ",\"trace\":\"%016" PRIx64 "\"", s.trace);
+    append_optional(out, "formation_seconds", s.formation_seconds);
+    append(out, ",\"crashes\":%zu,\"undetected\":%zu", s.crashes, s.undetected);
+    append_quantiles(out, "detected_first_seconds", s.detected_first);
+    append_quantiles(out, "detected_all_seconds", s.detected_all);
+    append(out, ",\"false_suspicions\":%" PRIu64, s.false_suspicions);
+    append(out, ",\"false_failures\":%" PRIu64, s.false_failures);
+    append(out, ",\"datagram_bytes_per_second\":%.1f", s.datagram_bytes_per_second);
+    append(out, ",\"stream_bytes_per_second\":%.1f", s.stream_bytes_per_second);
+    append(out, ",\"datagrams_per_second\":%.2f", s.datagrams_per_second);
+    append(out, ",\"partitioned\":%s", s.partitioned ? "true" : "false");
+    append_optional(out, "heal_seconds", s.heal_seconds);
+    append(out, ",\"whole\":%s}", s.whole_at_end ? "true" : "false");
+    return out;
+}
+
+std::string to_text(const CampaignSummary& s) {
+    std::string out;
+    const auto seconds = [](const std::optional<double>& value) {
+        return value ? std::to_string(*value).substr(0, 6) + " s" : std::string("never");
+    };
+    append(out, "peers            %zu, seed %" PRIu64 "\n", s.peers, s.seed);
+    append(out, "virtual time     %.1f s, %" PRIu64 " events\n", s.virtual_seconds, s.events);
+    append(out, "formed after     %s\n", seconds(s.formation_seconds).c_str());
+    append(out, "crashes          %zu, undetected %zu\n", s.crashes, s.undetected);
+    const auto row = [&](const char* name, const Quantiles& q) {
+        append(out, "%s p50 %.2f s, p99 %.2f s, max %.2f s\n", name, q.p50, q.p99, q.max);
+    };
+    if (s.detected_first.count > 0) row("first detection ", s.detected_first);
+    if (s.detected_all.count > 0) row("all know after  ", s.detected_all);
+    append(out, "false alarms     %" PRIu64 " suspicions, ", s.false_suspicions);
+    append(out, "%" PRIu64 " failures\n", s.false_failures);
+    append(out, "sent per peer    %.0f B/s in ", s.datagram_bytes_per_second);
+    append(out, "%.2f datagrams/s, ", s.datagrams_per_second);
+    append(out, "%.0f B/s on streams\n", s.stream_bytes_per_second);
+    if (s.partitioned) append(out, "healed after     %s\n", seconds(s.heal_seconds).c_str());
+    append(out, "whole at the end %s\n", s.whole_at_end ? "yes" : "no");
+    return out;
+}
+
+}  // namespace starling::peer_virtual

@@ -1,0 +1,173 @@
+#pragma once
+
+// A network in virtual time: datagrams with loss, delay, duplication and reordering; streams that
+// keep order, stall silently behind a cut as TCP does, and break after a timeout; cuts, one-way
+// cuts and partitions; machines that stop.
+//
+// Nothing is stored per link: latency and loss of an ordered pair are computed from
+// hash(seed, from, to), so a thousand peers cost a thousand entries, not a million. Every sender
+// has a generator of its own, so one more datagram of one machine does not change the luck of
+// another.
+//
+// Source: the fault families follow FoundationDB's and TigerBeetle's simulators; no code is shared.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/instant.hpp"
+#include "base/rng.hpp"
+#include "peer/virtual/event_heap.hpp"
+
+namespace starling::peer_virtual {
+
+struct NetworkOptions {
+    /// One way, without jitter; each ordered pair draws its own between half and 3/2 of this.
+    Duration latency = std::chrono::milliseconds(1);
+    /// Median of the log-normal extra delay of each datagram; reordering follows from it.
+    Duration jitter = std::chrono::microseconds(200);
+    double jitter_sigma = 0.7;
+    /// Share of datagrams lost; each ordered pair draws its own between half and 3/2 of this. On a
+    /// stream a loss costs one retransmission timeout instead.
+    double loss = 0.0;
+    double duplicate = 0.0;
+    /// Chance that a stream breaks at any one message.
+    double stream_reset = 0.0;
+    Duration retransmit = std::chrono::milliseconds(200);
+    Duration connect_timeout = std::chrono::seconds(3);
+    /// A stream whose data is not taken for so long breaks at both ends.
+    Duration stream_timeout = std::chrono::seconds(10);
+};
+
+enum class Power : std::uint8_t {
+    On,
+    Stopped,  ///< the process is dead, its kernel still answers with a reset
+    Dark,     ///< the machine is gone: silence
+};
+
+enum class StreamPurpose : std::uint8_t { PushPull, Averaging };
+
+/// What an event amounts to for the machine that it reaches.
+struct Delivery {
+    enum class Kind : std::uint8_t { Datagram, Accepted, Opened, Message, Broken };
+    Kind kind = Kind::Datagram;
+    NodeIndex node = 0;
+    NodeIndex peer = 0;
+    std::uint64_t stream = 0;
+    StreamPurpose purpose = StreamPurpose::PushPull;
+    Bytes bytes;
+};
+
+struct Traffic {
+    std::uint64_t datagrams = 0;
+    std::uint64_t datagram_bytes = 0;
+    std::uint64_t stream_bytes = 0;
+};
+
+/// Thread    the owner
+class Network {
+public:
+    /// Requires  `heap` outlives the network
+    Network(const NetworkOptions& options, std::size_t nodes, std::uint64_t seed, EventHeap& heap);
+
+    void send_datagram(Instant now, NodeIndex from, NodeIndex to, Bytes bytes);
+
+    /// Starts a handshake; Opened or Broken follows.
+    std::uint64_t open_stream(Instant now, NodeIndex from, NodeIndex to, StreamPurpose purpose);
+
+    /// Queues one message. A stream that is gone swallows it, as a socket buffer does.
+    void send_message(Instant now, std::uint64_t stream, NodeIndex from, Bytes bytes);
+
+    /// Ends `by`'s side; the other side reads what was sent before and then Broken.
+    void close_stream(Instant now, std::uint64_t stream, NodeIndex by);
+
+    /// Turns a datagram or stream event into what the driver of `event.node` sees, if anything.
+    [[nodiscard]] std::optional<Delivery> process(Instant now, Event event);
+
+    void set_power(Instant now, NodeIndex node, Power power);
+
+    /// Machines of different groups do not hear each other. An empty list is no partition.
+    void set_groups(std::vector<std::uint8_t> groups) { groups_ = std::move(groups); }
+
+    void cut_one_way(NodeIndex from, NodeIndex to) { cuts_.insert({from, to}); }
+
+    /// Ends partitions and cuts; loss, duplication and resets stay.
+    void heal();
+
+    /// Replaces the fault rates from now on.
+    void set_options(const NetworkOptions& options) { options_ = options; }
+
+    [[nodiscard]] const NetworkOptions& options() const { return options_; }
+
+    [[nodiscard]] bool connected(NodeIndex from, NodeIndex to) const;
+
+    /// No partition and no cut.
+    [[nodiscard]] bool whole() const { return groups_.empty() && cuts_.empty(); }
+
+    [[nodiscard]] const Traffic& traffic(NodeIndex node) const { return traffic_[node]; }
+
+    [[nodiscard]] std::size_t stream_count() const { return streams_.size(); }
+
+private:
+    struct Message {
+        Instant due;
+        bool fin = false;
+        Bytes bytes;
+    };
+
+    struct Direction {
+        std::deque<Message> queue;
+        Instant last_due{};
+        std::optional<Instant> stalled_since;
+    };
+
+    struct Stream {
+        std::array<NodeIndex, 2> ends{};  ///< initiator, acceptor
+        StreamPurpose purpose = StreamPurpose::PushPull;
+        bool accepted = false;
+        bool opened = false;
+        bool dead = false;  ///< nothing more is delivered; breaks are on their way
+        std::array<bool, 2> closed{};
+        std::array<Direction, 2> directions{};  ///< [i] flows from ends[i]
+    };
+
+    using Streams = std::map<std::uint64_t, Stream>;
+
+    [[nodiscard]] std::uint64_t link_hash(NodeIndex from, NodeIndex to) const;
+    [[nodiscard]] bool lost(NodeIndex from, NodeIndex to);
+    [[nodiscard]] Duration delay(NodeIndex from, NodeIndex to);
+    void enqueue(Instant now, std::uint64_t id, Stream& stream, std::size_t side, Message message);
+    void schedule_head(Instant at, std::uint64_t id, const Stream& stream, std::size_t side);
+    void schedule_break(Instant at, std::uint64_t id, const Stream& stream, std::size_t side);
+    void break_both(Instant now, std::uint64_t id, Stream& stream);
+    void end_side(Streams::iterator at, std::size_t side);
+
+    [[nodiscard]] std::optional<Delivery> on_datagram(Event event);
+    [[nodiscard]] std::optional<Delivery> on_accept(Instant now, Streams::iterator at);
+    [[nodiscard]] std::optional<Delivery> on_open(Streams::iterator at);
+    [[nodiscard]] std::optional<Delivery> on_head(
+        Instant now, Streams::iterator at, std::size_t side
+    );
+    [[nodiscard]] std::optional<Delivery> on_break(Streams::iterator at, std::size_t side);
+    [[nodiscard]] std::optional<Delivery> on_deadline(Instant now, Streams::iterator at);
+    [[nodiscard]] bool stall(Instant now, Streams::iterator at, std::size_t side);
+
+    NetworkOptions options_;
+    std::uint64_t seed_;
+    EventHeap& heap_;
+    std::vector<Rng> rngs_;
+    std::vector<Power> power_;
+    std::vector<std::uint8_t> groups_;
+    std::set<std::pair<NodeIndex, NodeIndex>> cuts_;
+    std::vector<Traffic> traffic_;
+    Streams streams_;  // ordered, so that a stopping machine resets its streams in a fixed order
+    std::uint64_t next_stream_ = 1;
+};
+
+}  // namespace starling::peer_virtual

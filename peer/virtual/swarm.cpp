@@ -1,0 +1,490 @@
+#include "peer/virtual/swarm.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.hpp"
+#include "peer/virtual/swarm_node.hpp"
+
+namespace starling::peer_virtual {
+
+namespace {
+
+using Kind = EventKind;
+using Happening = membership::EventKind;
+
+constexpr std::uint32_t kAddressBase = 0x0a000001;
+constexpr std::uint16_t kPort = 7946;
+/// Calls to poll_* in one turn; the rest of the work comes after what else is due.
+constexpr std::size_t kTurnMax = 256;
+/// Datagrams that wait for a paused process: about a default socket buffer.
+constexpr std::size_t kPausedDatagramsMax = 256;
+constexpr std::uint64_t kEventsPerInstantMax = 1'000'000;
+constexpr Duration kJoinRetry = std::chrono::seconds(2);
+constexpr Duration kSeedRetry = std::chrono::seconds(10);
+/// Addresses that a state directory keeps for the next start.
+constexpr std::size_t kRememberedMax = 16;
+constexpr Duration kLeaveLinger = std::chrono::seconds(2);
+
+std::uint64_t hash_bytes(ByteView bytes) {
+    std::uint64_t hash = bytes.size();
+    while (bytes.size() >= 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, bytes.data(), 8);
+        hash = mix64(hash ^ word);
+        bytes = bytes.subspan(8);
+    }
+    for (const auto byte : bytes) hash = mix64(hash ^ static_cast<std::uint64_t>(byte));
+    return hash;
+}
+
+PeerId make_id(std::uint64_t seed, NodeIndex node) {
+    PeerId id;
+    Rng rng(mix64(seed ^ mix64(0x1d)) + node);
+    for (auto& byte : id.bytes) byte = static_cast<std::uint8_t>(rng.below(256));
+    return id;
+}
+
+}  // namespace
+
+Swarm::Swarm(const SwarmOptions& options)
+    : options_(options),
+      root_(options.seed),
+      network_(options.network, options.peers, options.seed, heap_),
+      book_(options.peers) {
+    STARLING_CHECK(options.peers > 0 && options.swim.validate().has_value());
+    for (NodeIndex i = 0; i < options.peers; ++i) {
+        auto node = std::make_unique<Node>();
+        node->id = make_id(options.seed, i);
+        indices_[node->id] = i;
+        nodes_.push_back(std::move(node));
+    }
+}
+
+Swarm::~Swarm() = default;
+
+Endpoint Swarm::endpoint(NodeIndex node) const {
+    return Endpoint::v4(kAddressBase + node, kPort);
+}
+
+std::optional<NodeIndex> Swarm::index(const Endpoint& endpoint) const {
+    if (!endpoint.is_v4() || endpoint.port != kPort) return std::nullopt;
+    std::uint32_t address = 0;
+    for (std::size_t i = 12; i < 16; ++i) address = (address << 8U) | endpoint.address[i];
+    if (address < kAddressBase || address - kAddressBase >= nodes_.size()) return std::nullopt;
+    return address - kAddressBase;
+}
+
+NodeIndex Swarm::index(const PeerId& id) const {
+    const auto found = indices_.find(id);
+    STARLING_CHECK(found != indices_.end());
+    return found->second;
+}
+
+Rng Swarm::rng(NodeIndex node, std::uint64_t purpose) const {
+    return root_.fork(mix64(mix64(node) ^ nodes_[node]->epoch) ^ purpose);
+}
+
+// Commands.
+
+void Swarm::start(NodeIndex index, std::vector<NodeIndex> seeds) {
+    auto& node = *nodes_[index];
+    STARLING_CHECK(node.state == NodeState::Absent);
+    ++node.epoch;
+    node.seeds = std::move(seeds);
+    node.seeds.insert(node.seeds.end(), node.remembered.begin(), node.remembered.end());
+    std::erase(node.seeds, index);
+    network_.set_power(now_, index, Power::On);
+    create(index);
+    tell_state(index, NodeState::Running);
+    if (!node.seeds.empty()) heap_.push(now_, {Kind::Join, index, 0, 0, node.epoch, {}});
+    pump(index);
+}
+
+void Swarm::create(NodeIndex index) {
+    auto& node = *nodes_[index];
+    node.luck = rng(index, 1);
+    node.swim.emplace(
+        options_.swim,
+        membership::Swim::Self{node.id, endpoint(index), node.epoch},
+        rng(index, 2),
+        now_
+    );
+    if (!options_.averaging) return;
+    const auto& averaging = *options_.averaging;
+    node.vector = std::make_unique<IntegerVector>(averaging.shape, index, book_, rng(index, 3));
+    node.vector->randomize(averaging.range);
+    node.averager.emplace(
+        averaging.config, node.id, LayoutHash{}, *node.vector, rng(index, 4), now_
+    );
+    schedule(index, Kind::Mix, averaging.mix_every);
+    if (averaging.train_every > Duration::zero()) {
+        schedule(index, Kind::Train, averaging.train_every);
+    }
+}
+
+void Swarm::start_all(Duration spread) {
+    const auto begin = now_;
+    const auto count = static_cast<std::int64_t>(size());
+    for (NodeIndex i = 0; i < size(); ++i) {
+        run_until(begin + spread * std::int64_t{i} / count);
+        start(i, i == 0 ? std::vector<NodeIndex>{} : std::vector<NodeIndex>{0});
+    }
+    run_until(begin + spread);
+}
+
+void Swarm::stop(NodeIndex index, Power power) {
+    auto& node = *nodes_[index];
+    remember(node);
+    network_.set_power(now_, index, power);
+    node.averager.reset();
+    node.vector.reset();
+    node.swim.reset();
+    node.swim_armed.reset();
+    node.averager_armed.reset();
+    node.pumping_later = false;
+    // What its partners sent meanwhile still has to find out that nobody reads it any more.
+    for (auto& event : std::exchange(node.waiting, {})) {
+        if (event.life == 0 && event.kind != Kind::Datagram) heap_.push(now_, std::move(event));
+    }
+    node.waiting_datagrams = 0;
+    node.links.clear();
+    node.unopened.clear();
+    node.asked.clear();
+    node.history.clear();
+    book_.forget(index);
+    tell_state(index, NodeState::Absent);
+}
+
+void Swarm::remember(Node& node) const {
+    node.remembered.clear();
+    for (const auto& member : node.swim->members()) {
+        if (node.remembered.size() >= kRememberedMax) break;
+        if (member.id != node.id) node.remembered.push_back(this->index(member.id));
+    }
+}
+
+void Swarm::crash(NodeIndex index, Power power) {
+    STARLING_CHECK(exists(index) && power != Power::On);
+    stop(index, power);
+}
+
+void Swarm::pause(NodeIndex index) {
+    STARLING_CHECK(state(index) == NodeState::Running);
+    tell_state(index, NodeState::Paused);
+}
+
+void Swarm::resume(NodeIndex index) {
+    STARLING_CHECK(state(index) == NodeState::Paused);
+    tell_state(index, NodeState::Running);
+    auto& node = *nodes_[index];
+    for (auto& event : std::exchange(node.waiting, {})) heap_.push(now_, std::move(event));
+    node.waiting_datagrams = 0;
+}
+
+void Swarm::leave(NodeIndex index) {
+    STARLING_CHECK(state(index) == NodeState::Running);
+    auto& node = *nodes_[index];
+    tell_state(index, NodeState::Leaving);
+    if (node.averager) node.averager->set_accepting(false);
+    node.swim->leave(now_);
+    heap_.push(now_ + kLeaveLinger, {Kind::Exit, index, 0, 0, node.epoch, {}});
+    pump(index);
+}
+
+void Swarm::tell_state(NodeIndex node, NodeState state) {
+    nodes_[node]->state = state;
+    for (auto* observer : observers_) observer->on_node_state(now_, node, state);
+}
+
+// Time.
+
+bool Swarm::run_until(Instant until) {
+    while (const auto next = heap_.next_time()) {
+        if (*next > until) break;
+        if (*next != now_) at_this_instant_ = 0;
+        if (++at_this_instant_ > kEventsPerInstantMax) return false;
+        now_ = *next;
+        auto event = heap_.pop();
+        ++events_;
+        trace(now_, event);
+        dispatch(std::move(event));
+    }
+    if (until > now_) {
+        now_ = until;
+        at_this_instant_ = 0;
+    }
+    return true;
+}
+
+void Swarm::trace(Instant at, const Event& event) {
+    const auto time = static_cast<std::uint64_t>(at.time_since_epoch().count());
+    const auto who = (std::uint64_t{event.node} << 32U) | event.peer;
+    trace_ = mix64(trace_ ^ time);
+    trace_ = mix64(trace_ ^ who ^ (static_cast<std::uint64_t>(event.kind) << 60U));
+    trace_ = mix64(trace_ ^ event.stream ^ hash_bytes(event.bytes));
+}
+
+void Swarm::dispatch(Event event) {
+    auto& node = *nodes_[event.node];
+    const bool own = event.life != 0;
+    if (own && (event.life != node.epoch || node.state == NodeState::Absent)) return;
+    if (node.state == NodeState::Paused) {
+        const bool datagram = event.kind == Kind::Datagram;
+        if (datagram && ++node.waiting_datagrams > kPausedDatagramsMax) return;
+        node.waiting.push_back(std::move(event));
+        return;
+    }
+    switch (event.kind) {
+        case Kind::SwimTimer:
+            return on_timer(event.node, false);
+        case Kind::AveragerTimer:
+            return on_timer(event.node, true);
+        case Kind::Mix:
+            return on_mix(event.node);
+        case Kind::Train:
+            return on_train(event.node);
+        case Kind::Join:
+            return on_join(event.node);
+        case Kind::Pump:
+            node.pumping_later = false;
+            return pump(event.node);
+        case Kind::Exit:
+            return stop(event.node, Power::Stopped);
+        default:
+            break;
+    }
+    if (auto delivery = network_.process(now_, std::move(event))) on_delivery(std::move(*delivery));
+}
+
+void Swarm::schedule(NodeIndex index, Kind kind, Duration after) {
+    auto& node = *nodes_[index];
+    auto at = now_ + after;
+    if (options_.averaging && options_.averaging->lockstep && kind == Kind::Mix) {
+        at = Instant((now_.time_since_epoch() / after + 1) * after);
+    } else {
+        at = now_ + from_seconds(to_seconds(after) * (0.9 + 0.2 * node.luck.uniform()));
+    }
+    heap_.push(at, {kind, index, 0, 0, node.epoch, {}});
+}
+
+void Swarm::on_timer(NodeIndex index, bool averaging) {
+    auto& node = *nodes_[index];
+    auto& armed = averaging ? node.averager_armed : node.swim_armed;
+    if (!armed || *armed > now_) return;
+    armed.reset();
+    const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
+    if (due && *due <= now_) {
+        if (averaging) {
+            node.averager->handle_timeout(now_);
+        } else {
+            node.swim->handle_timeout(now_);
+        }
+    }
+    pump(index);
+}
+
+void Swarm::on_mix(NodeIndex index) {
+    auto& node = *nodes_[index];
+    schedule(index, Kind::Mix, options_.averaging->mix_every);
+    if (!mixing_ || node.state != NodeState::Running) return;
+    (void)node.averager->begin_exchange(now_);
+    pump(index);
+}
+
+void Swarm::on_train(NodeIndex index) {
+    auto& node = *nodes_[index];
+    schedule(index, Kind::Train, options_.averaging->train_every);
+    if (mixing_ && training_) node.vector->train(options_.averaging->range);
+}
+
+void Swarm::on_join(NodeIndex index) {
+    auto& node = *nodes_[index];
+    if (node.state != NodeState::Running) return;
+    // Whoever stops dialling its seeds once it knows anybody can be lost for good: two newcomers
+    // that meet behind a cut know nobody else, and nobody else looks for them.
+    for (std::size_t tried = 0; tried < node.seeds.size(); ++tried) {
+        const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
+        const auto* member = node.swim->find(id(seed));
+        if (member != nullptr && member->state <= membership::MemberState::Suspect) continue;
+        open_push_pull(index, endpoint(seed));
+        break;
+    }
+    schedule(index, Kind::Join, node.swim->alive_count() > 1 ? kSeedRetry : kJoinRetry);
+}
+
+// Draining: after every call into a machine, as the real drivers do.
+
+void Swarm::pump(NodeIndex index) {
+    auto& node = *nodes_[index];
+    auto budget = pump_swim(index, kTurnMax);
+    if (node.averager) budget = pump_averager(index, budget);
+    if (budget == 0 && !node.pumping_later) {
+        node.pumping_later = true;
+        heap_.push(now_, {Kind::Pump, index, 0, 0, node.epoch, {}});
+    }
+    arm(index, Kind::SwimTimer);
+    if (node.averager) arm(index, Kind::AveragerTimer);
+}
+
+std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
+    auto& swim = *nodes_[index]->swim;
+    bool more = true;
+    while (more && budget > 0) {
+        more = false;
+        while (budget > 0) {
+            auto datagram = swim.poll_transmit();
+            if (!datagram) break;
+            --budget;
+            for (auto* observer : observers_) {
+                observer->on_datagram(now_, index, datagram->bytes.size());
+            }
+            if (const auto to = this->index(datagram->to)) {
+                network_.send_datagram(now_, index, *to, std::move(datagram->bytes));
+            }
+        }
+        while (budget > 0) {
+            const auto request = swim.poll_stream();
+            if (!request) break;
+            --budget;
+            open_push_pull(index, request->to);
+        }
+        while (budget > 0) {
+            const auto event = swim.poll_event();
+            if (!event) break;
+            --budget;
+            on_member_event(index, *event);
+            more = true;
+        }
+    }
+    return budget;
+}
+
+std::size_t Swarm::pump_averager(NodeIndex index, std::size_t budget) {
+    auto& averager = *nodes_[index]->averager;
+    bool more = true;
+    while (more && budget > 0) {
+        more = false;
+        while (budget > 0) {
+            auto outgoing = averager.poll_transmit();
+            if (!outgoing) break;
+            --budget;
+            transmit_frame(index, std::move(*outgoing));
+        }
+        while (budget > 0) {
+            const auto event = averager.poll_event();
+            if (!event) break;
+            --budget;
+            for (auto* observer : observers_) observer->on_exchange(now_, index, *event);
+            more = true;
+        }
+    }
+    return budget;
+}
+
+void Swarm::arm(NodeIndex index, Kind kind) {
+    auto& node = *nodes_[index];
+    const bool averaging = kind == Kind::AveragerTimer;
+    auto& armed = averaging ? node.averager_armed : node.swim_armed;
+    const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
+    if (!due) return;
+    // An earlier timer that is already set will look again when it fires; that costs one event
+    // instead of one for each time that a deadline moves.
+    const auto at = std::max(*due, now_);
+    if (armed && *armed <= at) return;
+    armed = at;
+    heap_.push(at, {kind, index, 0, 0, node.epoch, {}});
+}
+
+void Swarm::on_member_event(NodeIndex index, const membership::Event& event) {
+    auto& node = *nodes_[index];
+    const auto about = this->index(event.id);
+    for (auto* observer : observers_) observer->on_member_event(now_, index, event.kind, about);
+    if (!node.averager || about == index) return;
+    switch (event.kind) {
+        case Happening::Up:
+            node.averager->peer_up(now_, event.id);
+            break;
+        case Happening::Failed:
+        case Happening::Left:
+            node.averager->peer_down(now_, event.id);
+            drop_links(index, about);
+            break;
+        default:
+            break;
+    }
+}
+
+// What is.
+
+NodeState Swarm::state(NodeIndex node) const {
+    return nodes_[node]->state;
+}
+
+std::vector<NodeIndex> Swarm::running() const {
+    std::vector<NodeIndex> list;
+    for (NodeIndex i = 0; i < size(); ++i) {
+        if (state(i) == NodeState::Running) list.push_back(i);
+    }
+    return list;
+}
+
+const membership::Swim& Swarm::swim(NodeIndex node) const {
+    STARLING_CHECK(exists(node));
+    return *nodes_[node]->swim;
+}
+
+const gossip::Averager& Swarm::averager(NodeIndex node) const {
+    STARLING_CHECK(nodes_[node]->averager.has_value());
+    return *nodes_[node]->averager;
+}
+
+const IntegerVector& Swarm::vector(NodeIndex node) const {
+    STARLING_CHECK(nodes_[node]->vector != nullptr);
+    return *nodes_[node]->vector;
+}
+
+const PeerId& Swarm::id(NodeIndex node) const {
+    return nodes_[node]->id;
+}
+
+std::uint64_t Swarm::epoch(NodeIndex node) const {
+    return nodes_[node]->epoch;
+}
+
+std::uint64_t Swarm::spread() const {
+    const auto nodes = running();
+    std::uint64_t widest = 0;
+    if (nodes.empty()) return widest;
+    for (std::size_t i = 0; i < vector(nodes.front()).values().size(); ++i) {
+        auto low = vector(nodes.front()).values()[i];
+        auto high = low;
+        for (const auto node : nodes) {
+            low = std::min(low, vector(node).values()[i]);
+            high = std::max(high, vector(node).values()[i]);
+        }
+        widest = std::max(widest, static_cast<std::uint64_t>(high - low));
+    }
+    return widest;
+}
+
+bool Swarm::whole() const {
+    const auto nodes = running();
+    // Counts settle most calls; only equal ones are worth a look at n^2 entries.
+    for (const auto at : nodes) {
+        if (swim(at).alive_count() != nodes.size()) return false;
+    }
+    for (const auto at : nodes) {
+        std::size_t alive = 0;
+        for (const auto& member : swim(at).members()) {
+            if (member.state != membership::MemberState::Alive) continue;
+            if (state(index(member.id)) != NodeState::Running) return false;
+            ++alive;
+        }
+        if (alive != nodes.size()) return false;
+    }
+    return true;
+}
+
+}  // namespace starling::peer_virtual

@@ -1,0 +1,212 @@
+#pragma once
+
+// Many peers in one process and in virtual time. Each node is what the daemon is without its
+// sockets and threads: a membership::Swim, optionally a gossip::Averager, and a pump that drains
+// them exactly as the real drivers do. The same seed gives the same run, event for event.
+//
+// Faults are commands: the caller runs to an instant, does something to a node or to the network,
+// and runs on.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "gossip/averager.hpp"
+#include "membership/swim.hpp"
+#include "peer/virtual/event_heap.hpp"
+#include "peer/virtual/integer_vector.hpp"
+#include "peer/virtual/network.hpp"
+
+namespace starling::peer_virtual {
+
+struct AveragingOptions {
+    gossip::AveragerConfig config;
+    IntegerVector::Shape shape;
+    /// Initial values are uniform in [-range, range).
+    std::int64_t range = std::int64_t{1} << 20U;
+    /// A node opens an exchange this often, jittered by a tenth; in lockstep all do at one instant.
+    Duration mix_every = std::chrono::milliseconds(500);
+    bool lockstep = false;
+    /// A local step this often; zero never trains.
+    Duration train_every{};
+    /// Chance that a delivered frame is followed by a replay of an earlier one of the same link.
+    double replay = 0.0;
+};
+
+struct SwarmOptions {
+    std::size_t peers = 8;
+    std::uint64_t seed = 1;
+    membership::SwimConfig swim;
+    NetworkOptions network;
+    std::optional<AveragingOptions> averaging;
+};
+
+enum class NodeState : std::uint8_t { Absent, Running, Paused, Leaving };
+
+/// What a swarm tells about itself while it runs; checkers and statistics derive from it.
+class Observer {
+public:
+    virtual ~Observer() = default;
+
+    virtual void on_member_event(
+        Instant /*now*/, NodeIndex /*at*/, membership::EventKind /*kind*/, NodeIndex /*about*/
+    ) {}
+
+    virtual void on_datagram(Instant /*now*/, NodeIndex /*from*/, std::size_t /*bytes*/) {}
+
+    virtual void on_exchange(
+        Instant /*now*/, NodeIndex /*at*/, const gossip::ExchangeEvent& /*event*/
+    ) {}
+
+    /// One of our own machines rejected what another of them sent.
+    virtual void on_rejected(Instant /*now*/, NodeIndex /*at*/, const Fault& /*fault*/) {}
+
+    /// A node changed its state through a command.
+    virtual void on_node_state(Instant /*now*/, NodeIndex /*at*/, NodeState /*state*/) {}
+};
+
+/// Thread    the owner
+class Swarm {
+public:
+    explicit Swarm(const SwarmOptions& options);
+    ~Swarm();
+    Swarm(const Swarm&) = delete;
+    Swarm& operator=(const Swarm&) = delete;
+    Swarm(Swarm&&) = delete;
+    Swarm& operator=(Swarm&&) = delete;
+
+    /// Requires  `observer` outlives the swarm
+    void observe(Observer& observer) { observers_.push_back(&observer); }
+
+    // Commands on nodes.
+
+    /// Starts a node, or starts it again: a higher boot epoch, everything forgotten but addresses.
+    /// It dials `seeds` and those addresses in turn, for ever, unless it knows them to be alive.
+    void start(NodeIndex node, std::vector<NodeIndex> seeds);
+
+    /// Starts all nodes; node 0 founds the swarm and is the seed of the others, which come one
+    /// after the other within `spread`.
+    void start_all(Duration spread);
+
+    /// Ends a node without a word; its state is lost. `power` says whether its machine lives on.
+    void crash(NodeIndex node, Power power = Power::Stopped);
+
+    /// Stops a node as SIGSTOP does: what arrives waits in bounded socket buffers.
+    void pause(NodeIndex node);
+    void resume(NodeIndex node);
+
+    /// Says goodbye; the process ends a few gossip ticks later.
+    void leave(NodeIndex node);
+
+    /// Stops training and the opening of exchanges everywhere, so that what is in flight ends.
+    void quiesce() { mixing_ = false; }
+
+    void stop_training() { training_ = false; }
+
+    void resume_mixing() { mixing_ = true; }
+
+    // Time.
+
+    /// Runs all events up to and including `until`. False when the swarm spins: more events at one
+    /// instant than any sound swarm has; then time stands still.
+    bool run_until(Instant until);
+
+    bool run_for(Duration duration) { return run_until(now_ + duration); }
+
+    [[nodiscard]] Instant now() const { return now_; }
+
+    // What is.
+
+    [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+
+    [[nodiscard]] NodeState state(NodeIndex node) const;
+
+    /// Running or paused or leaving: the process exists.
+    [[nodiscard]] bool exists(NodeIndex node) const { return state(node) != NodeState::Absent; }
+
+    [[nodiscard]] std::vector<NodeIndex> running() const;
+
+    /// Requires  exists(node)
+    [[nodiscard]] const membership::Swim& swim(NodeIndex node) const;
+    [[nodiscard]] const gossip::Averager& averager(NodeIndex node) const;
+    [[nodiscard]] const IntegerVector& vector(NodeIndex node) const;
+
+    [[nodiscard]] bool averages() const { return options_.averaging.has_value(); }
+
+    [[nodiscard]] const MassBook& book() const { return book_; }
+
+    [[nodiscard]] Network& network() { return network_; }
+
+    [[nodiscard]] const PeerId& id(NodeIndex node) const;
+    [[nodiscard]] NodeIndex index(const PeerId& id) const;
+    [[nodiscard]] std::uint64_t epoch(NodeIndex node) const;
+
+    /// Largest difference of any parameter between two running nodes.
+    [[nodiscard]] std::uint64_t spread() const;
+
+    /// True when every running node lists exactly the running nodes as alive.
+    [[nodiscard]] bool whole() const;
+
+    [[nodiscard]] std::uint64_t event_count() const { return events_; }
+
+    /// A hash of everything that happened, in order: equal for equal seeds, or something in the
+    /// machines depends on more than the seed.
+    [[nodiscard]] std::uint64_t trace_hash() const { return trace_; }
+
+private:
+    struct Node;
+
+    [[nodiscard]] Endpoint endpoint(NodeIndex node) const;
+    [[nodiscard]] std::optional<NodeIndex> index(const Endpoint& endpoint) const;
+    [[nodiscard]] Rng rng(NodeIndex node, std::uint64_t purpose) const;
+
+    void create(NodeIndex node);
+    void stop(NodeIndex node, Power power);
+    void remember(Node& node) const;
+    void tell_state(NodeIndex node, NodeState state);
+    void trace(Instant at, const Event& event);
+
+    void dispatch(Event event);
+    void on_timer(NodeIndex node, bool averaging);
+    void on_mix(NodeIndex node);
+    void on_train(NodeIndex node);
+    void on_join(NodeIndex node);
+    void on_delivery(Delivery delivery);
+    void on_accepted(const Delivery& delivery);
+    void on_opened(const Delivery& delivery);
+    void on_broken(const Delivery& delivery);
+    void on_page(Delivery& delivery);
+    void on_frame(Delivery& delivery);
+    void handle_frame(const Delivery& delivery, ByteView frame);
+    void tell_rejected(NodeIndex node, const Fault& fault);
+
+    void pump(NodeIndex node);
+    [[nodiscard]] std::size_t pump_swim(NodeIndex node, std::size_t budget);
+    [[nodiscard]] std::size_t pump_averager(NodeIndex node, std::size_t budget);
+    void on_member_event(NodeIndex node, const membership::Event& event);
+    void transmit_frame(NodeIndex node, gossip::Outgoing outgoing);
+    void open_push_pull(NodeIndex node, const Endpoint& to);
+    void send_pages(NodeIndex node, std::uint64_t stream);
+    void drop_links(NodeIndex node, NodeIndex peer);
+    void arm(NodeIndex node, EventKind kind);
+    void schedule(NodeIndex node, EventKind kind, Duration after);
+
+    SwarmOptions options_;
+    Rng root_;
+    Instant now_{};
+    EventHeap heap_;
+    Network network_;
+    MassBook book_;
+    std::vector<std::unique_ptr<Node>> nodes_;
+    std::unordered_map<PeerId, NodeIndex> indices_;  // looked up, never walked
+    std::vector<Observer*> observers_;
+    bool mixing_ = true;
+    bool training_ = true;
+    std::uint64_t events_ = 0;
+    std::uint64_t trace_ = 0;
+    std::uint64_t at_this_instant_ = 0;
+};
+
+}  // namespace starling::peer_virtual

@@ -1,0 +1,167 @@
+// The part of Swarm that speaks over streams: push/pull of membership, frames of averaging. Split
+// from swarm.cpp because it mirrors peer/connection rather than a driver's pump.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+#include "peer/virtual/swarm_node.hpp"
+
+namespace starling::peer_virtual {
+
+namespace {
+
+/// A push/pull message is one page with a byte in front: is it the last one?
+constexpr std::byte kMore{0};
+constexpr std::byte kLast{1};
+constexpr std::size_t kReplayWindow = 16;
+
+}  // namespace
+
+void Swarm::on_delivery(Delivery delivery) {
+    auto& node = *nodes_[delivery.node];
+    if (node.state == NodeState::Absent) return;
+    const auto index = delivery.node;
+    switch (delivery.kind) {
+        case Delivery::Kind::Datagram:
+            node.swim->handle_datagram(now_, endpoint(delivery.peer), delivery.bytes);
+            break;
+        case Delivery::Kind::Accepted:
+            on_accepted(delivery);
+            break;
+        case Delivery::Kind::Opened:
+            on_opened(delivery);
+            break;
+        case Delivery::Kind::Broken:
+            on_broken(delivery);
+            break;
+        case Delivery::Kind::Message:
+            if (delivery.purpose == StreamPurpose::PushPull) {
+                on_page(delivery);
+            } else {
+                on_frame(delivery);
+            }
+            break;
+    }
+    pump(index);
+}
+
+void Swarm::open_push_pull(NodeIndex index, const Endpoint& to) {
+    const auto peer = this->index(to);
+    if (!peer || *peer == index) return;
+    const auto stream = network_.open_stream(now_, index, *peer, StreamPurpose::PushPull);
+    nodes_[index]->asked.insert(stream);
+}
+
+void Swarm::send_pages(NodeIndex index, std::uint64_t stream) {
+    const auto pages = nodes_[index]->swim->push_pull_pages(now_);
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        Bytes message{i + 1 == pages.size() ? kLast : kMore};
+        message.insert(message.end(), pages[i].begin(), pages[i].end());
+        network_.send_message(now_, stream, index, std::move(message));
+    }
+}
+
+void Swarm::on_accepted(const Delivery& delivery) {
+    if (delivery.purpose == StreamPurpose::Averaging) {
+        nodes_[delivery.node]->links[delivery.peer].push_back(delivery.stream);
+    }
+}
+
+void Swarm::on_opened(const Delivery& delivery) {
+    auto& node = *nodes_[delivery.node];
+    if (delivery.purpose == StreamPurpose::PushPull) {
+        send_pages(delivery.node, delivery.stream);
+        return;
+    }
+    const auto found = node.unopened.find(delivery.stream);
+    if (found == node.unopened.end()) return;
+    for (auto& frame : found->second) {
+        network_.send_message(now_, delivery.stream, delivery.node, std::move(frame));
+    }
+    node.unopened.erase(found);
+}
+
+void Swarm::on_broken(const Delivery& delivery) {
+    auto& node = *nodes_[delivery.node];
+    node.asked.erase(delivery.stream);
+    node.unopened.erase(delivery.stream);
+    const auto found = node.links.find(delivery.peer);
+    if (found == node.links.end() || std::erase(found->second, delivery.stream) == 0) return;
+    if (found->second.empty()) node.links.erase(found);
+    node.averager->handle_disconnect(now_, id(delivery.peer));
+}
+
+void Swarm::on_page(Delivery& delivery) {
+    auto& node = *nodes_[delivery.node];
+    STARLING_CHECK(!delivery.bytes.empty());
+    const auto page = ByteView(delivery.bytes).subspan(1);
+    const auto merged = node.swim->handle_push_pull(now_, page);
+    if (!merged) tell_rejected(delivery.node, merged.error());
+    if (delivery.bytes.front() != kLast) return;
+    // The one who asked has sent its pages before; both know both tables now.
+    if (node.asked.erase(delivery.stream) == 0) send_pages(delivery.node, delivery.stream);
+    network_.close_stream(now_, delivery.stream, delivery.node);
+}
+
+void Swarm::transmit_frame(NodeIndex index, gossip::Outgoing outgoing) {
+    auto& node = *nodes_[index];
+    const auto peer = this->index(outgoing.to);
+    auto& streams = node.links[peer];
+    if (streams.empty()) {
+        const auto opened = network_.open_stream(now_, index, peer, StreamPurpose::Averaging);
+        streams.push_back(opened);
+        node.unopened[opened];
+    }
+    const auto stream = streams.front();
+    const auto waiting = node.unopened.find(stream);
+    if (waiting == node.unopened.end()) {
+        network_.send_message(now_, stream, index, std::move(outgoing.frame));
+    } else {
+        waiting->second.push_back(std::move(outgoing.frame));
+    }
+}
+
+void Swarm::on_frame(Delivery& delivery) {
+    auto& node = *nodes_[delivery.node];
+    const double replay = options_.averaging->replay;
+    handle_frame(delivery, delivery.bytes);
+    if (replay <= 0.0) {
+        node.averager->recycle(std::move(delivery.bytes));
+        return;
+    }
+    auto& history = node.history[delivery.peer];
+    history.push_back(std::move(delivery.bytes));
+    if (history.size() > kReplayWindow) history.pop_front();
+    if (!node.luck.chance(replay)) return;
+    const auto again = history[static_cast<std::size_t>(node.luck.below(history.size()))];
+    handle_frame(delivery, again);
+}
+
+void Swarm::handle_frame(const Delivery& delivery, ByteView frame) {
+    auto& node = *nodes_[delivery.node];
+    const auto& peer = id(delivery.peer);
+    const auto handled = node.averager->handle_frame(now_, peer, frame);
+    if (handled) return;
+    tell_rejected(delivery.node, handled.error());
+    drop_links(delivery.node, delivery.peer);
+    node.averager->handle_disconnect(now_, peer);
+}
+
+void Swarm::tell_rejected(NodeIndex index, const Fault& fault) {
+    for (auto* observer : observers_) observer->on_rejected(now_, index, fault);
+}
+
+void Swarm::drop_links(NodeIndex index, NodeIndex peer) {
+    auto& node = *nodes_[index];
+    const auto found = node.links.find(peer);
+    if (found == node.links.end()) return;
+    const auto streams = std::move(found->second);
+    node.links.erase(found);
+    for (const auto stream : streams) {
+        node.unopened.erase(stream);
+        network_.close_stream(now_, stream, index);
+    }
+}
+
+}  // namespace starling::peer_virtual

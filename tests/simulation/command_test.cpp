@@ -1,0 +1,78 @@
+// Goal: `starling simulate` understands its flags, refuses wrong ones with a sentence, and its
+// campaign gives the same summary for the same seed.
+// Method: the subcommand on a bare CLI11 app; short campaigns.
+
+#include <CLI/CLI.hpp>
+#include <gtest/gtest.h>
+
+#include "peer/commands/commands.hpp"
+#include "peer/virtual/campaign.hpp"
+
+namespace starling::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Parses and runs; returns the parser's exit code or the command's, with what it printed.
+int simulate(const std::string& flags, std::string& out) {
+    CLI::App app;
+    std::function<int()> chosen;
+    peer::add_simulate(app, chosen);
+    try {
+        app.parse("simulate " + flags, false);
+    } catch (const CLI::ParseError& error) {
+        out = error.what();
+        return 2;
+    }
+    testing::internal::CaptureStdout();
+    const int code = chosen();
+    out = testing::internal::GetCapturedStdout();
+    return code;
+}
+
+TEST(Simulate, PrintsOneJsonObject) {
+    std::string out;
+    ASSERT_EQ(simulate("--peers 8 --duration 90s --seed 3 --loss 1% --crash 2/min --json", out), 0);
+    EXPECT_EQ(out.front(), '{');
+    EXPECT_EQ(out.find('\n'), out.size() - 1);
+    EXPECT_NE(out.find("\"peers\":8"), std::string::npos);
+    EXPECT_NE(out.find("\"false_failures\":0"), std::string::npos);
+}
+
+TEST(Simulate, WrongValuesAreUsageErrorsThatNameTheFlag) {
+    for (const std::string flag :
+         {"--loss 120%",
+          "--loss lots",
+          "--crash 10",
+          "--duration 5parsecs",
+          "--duration -1s",
+          "--partition 9m",
+          "--peers 0"}) {
+        std::string out;
+        EXPECT_EQ(simulate(flag, out), 2) << flag;
+        EXPECT_NE(out.find(flag.substr(0, flag.find(' '))), std::string::npos) << out;
+    }
+}
+
+TEST(Campaign, DetectsCrashesHealsThePartitionAndRepeatsItself) {
+    peer_virtual::CampaignOptions options;
+    options.peers = 24;
+    options.duration = 6min;
+    options.seed = 11;
+    options.crashes_per_minute = 3.0;
+    options.partition = 60s;
+    const auto summary = run_campaign(options);
+    EXPECT_GT(summary.crashes, 5U);
+    EXPECT_EQ(summary.undetected, 0U);
+    EXPECT_GT(summary.detected_all.count, 0U);
+    EXPECT_GE(summary.detected_all.p50, summary.detected_first.p50);
+    EXPECT_EQ(summary.false_failures, 0U);
+    ASSERT_TRUE(summary.heal_seconds.has_value());
+    EXPECT_LT(*summary.heal_seconds, 30.0);
+    EXPECT_EQ(to_json(run_campaign(options)), to_json(summary));
+    options.seed = 12;
+    EXPECT_NE(run_campaign(options).trace, summary.trace);
+}
+
+}  // namespace
+}  // namespace starling::simulation

@@ -1,0 +1,180 @@
+#include "tests/simulation/fault_schedule.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace starling::simulation {
+
+namespace {
+
+using peer_virtual::Power;
+
+/// Draws uniformly on a logarithmic scale.
+double log_uniform(Rng& luck, double low, double high) {
+    return low * std::pow(high / low, luck.uniform());
+}
+
+}  // namespace
+
+FaultSchedule::FaultSchedule(std::uint64_t seed)
+    : seed_(seed),
+      luck_(Rng(seed).fork(0x6661756c74)) {
+    for (const auto family :
+         {Family::Crash,
+          Family::PowerCut,
+          Family::Pause,
+          Family::Leave,
+          Family::Partition,
+          Family::OneWayCut}) {
+        const double period = log_uniform(luck_, 5.0, 200.0);
+        if (luck_.chance(0.5)) rates_.emplace_back(family, period);
+    }
+}
+
+peer_virtual::SwarmOptions FaultSchedule::draw_options() {
+    peer_virtual::SwarmOptions options;
+    options.peers = 3 + static_cast<std::size_t>(luck_.below(22));
+    options.seed = seed_;
+    options.network.latency = from_seconds(log_uniform(luck_, 1e-4, 0.05));
+    options.network.jitter = from_seconds(log_uniform(luck_, 1e-5, 0.03));
+    if (luck_.chance(0.5)) options.network.loss = log_uniform(luck_, 0.001, 0.2);
+    if (luck_.chance(0.3)) options.network.duplicate = log_uniform(luck_, 0.001, 0.3);
+    if (luck_.chance(0.3)) options.network.stream_reset = log_uniform(luck_, 0.0005, 0.05);
+    peer_virtual::AveragingOptions averaging;
+    averaging.config.encoding = gossip::Encoding::Exact64;
+    averaging.shape.chunks = 1 + static_cast<std::size_t>(luck_.below(6));
+    averaging.shape.elements = 1 + static_cast<std::size_t>(luck_.below(8));
+    if (luck_.chance(0.3)) averaging.shape.locked = log_uniform(luck_, 0.01, 0.5);
+    // A window smaller than the model makes several rounds of an exchange.
+    const auto chunk_bytes = (averaging.shape.elements + 1) * 8;
+    averaging.config.window_bytes = chunk_bytes * (1 + luck_.below(3));
+    averaging.mix_every = from_seconds(log_uniform(luck_, 0.2, 1.0));
+    averaging.lockstep = luck_.chance(0.2);
+    if (luck_.chance(0.5)) averaging.train_every = from_seconds(log_uniform(luck_, 0.1, 5.0));
+    options.averaging = averaging;
+    return options;
+}
+
+void FaultSchedule::tell(const Swarm& swarm, const std::string& what) {
+    char at[32];
+    std::snprintf(at, sizeof at, "%9.3f s  ", to_seconds(swarm.now().time_since_epoch()));
+    story_ += at + what + "\n";
+}
+
+std::vector<NodeIndex> FaultSchedule::draw_seeds(const Swarm& swarm) {
+    auto running = swarm.running();
+    luck_.shuffle(std::span(running));
+    running.resize(std::min<std::size_t>(running.size(), 3));
+    return running;
+}
+
+Duration FaultSchedule::draw_length() {
+    return from_seconds(log_uniform(luck_, 0.2, 40.0));
+}
+
+bool FaultSchedule::torment(Simulation& simulation, Duration duration) {
+    auto& swarm = simulation.swarm();
+    const auto end = swarm.now() + duration;
+    std::multimap<Instant, std::size_t> strikes;
+    const auto plan = [&](std::size_t which) {
+        const auto after = from_seconds(luck_.exponential(rates_[which].second));
+        strikes.emplace(swarm.now() + after, which);
+    };
+    for (std::size_t i = 0; i < rates_.size(); ++i) plan(i);
+    while (swarm.now() < end) {
+        auto next = end;
+        if (!strikes.empty()) next = std::min(next, strikes.begin()->first);
+        if (!ends_.empty()) next = std::min(next, ends_.begin()->first);
+        if (!simulation.run_for(next - swarm.now())) return false;
+        undo_due(swarm);
+        while (!strikes.empty() && strikes.begin()->first <= swarm.now()) {
+            const auto which = strikes.begin()->second;
+            strikes.erase(strikes.begin());
+            strike(simulation, rates_[which].first);
+            plan(which);
+        }
+    }
+    return true;
+}
+
+void FaultSchedule::end_later(Swarm& swarm, Family family, NodeIndex node) {
+    ends_.emplace(swarm.now() + draw_length(), End{family, node});
+}
+
+void FaultSchedule::strike(Simulation& simulation, Family family) {
+    auto& swarm = simulation.swarm();
+    const auto running = swarm.running();
+    // Two survivors keep the swarm's news; without them nothing could be whole again.
+    const bool enough = running.size() > 2;
+    const auto victim = luck_.pick(std::span<const NodeIndex>(running));
+    const auto name = " node " + std::to_string(victim);
+    if (family == Family::Partition) {
+        std::vector<std::uint8_t> groups(swarm.size());
+        for (auto& group : groups) group = static_cast<std::uint8_t>(luck_.below(2));
+        swarm.network().set_groups(std::move(groups));
+        simulation.checkers().excuse_leaves();
+        tell(swarm, "partition");
+    } else if (family == Family::OneWayCut) {
+        const auto other = luck_.pick(std::span<const NodeIndex>(running));
+        if (other == victim) return;
+        swarm.network().cut_one_way(victim, other);
+        simulation.checkers().excuse_leaves();
+        tell(swarm, "one-way cut" + name + " to " + std::to_string(other));
+    } else if (!enough) {
+        return;
+    } else if (family == Family::Pause) {
+        swarm.pause(victim);
+        tell(swarm, "pause" + name);
+    } else if (family == Family::Leave) {
+        swarm.leave(victim);
+        tell(swarm, "leave" + name);
+    } else {
+        const bool dark = family == Family::PowerCut;
+        swarm.crash(victim, dark ? Power::Dark : Power::Stopped);
+        tell(swarm, (dark ? "power cut" : "crash") + name);
+    }
+    end_later(swarm, family, victim);
+}
+
+void FaultSchedule::undo_due(Swarm& swarm) {
+    while (!ends_.empty() && ends_.begin()->first <= swarm.now()) {
+        const auto [family, node] = ends_.begin()->second;
+        ends_.erase(ends_.begin());
+        const auto name = " node " + std::to_string(node);
+        if (family == Family::Partition || family == Family::OneWayCut) {
+            swarm.network().heal();
+            tell(swarm, "heal links");
+        } else if (family == Family::Pause) {
+            if (swarm.state(node) != NodeState::Paused) continue;
+            swarm.resume(node);
+            tell(swarm, "resume" + name);
+        } else if (swarm.state(node) == NodeState::Absent) {
+            swarm.start(node, draw_seeds(swarm));
+            tell(swarm, "restart" + name);
+        } else if (swarm.state(node) == NodeState::Leaving) {
+            end_later(swarm, family, node);
+        }
+    }
+}
+
+void FaultSchedule::heal(Simulation& simulation) {
+    auto& swarm = simulation.swarm();
+    tell(swarm, "heal everything");
+    swarm.network().heal();
+    auto calm = swarm.network().options();
+    calm.loss = 0.0;
+    calm.duplicate = 0.0;
+    calm.stream_reset = 0.0;
+    swarm.network().set_options(calm);
+    ends_.clear();
+    for (NodeIndex i = 0; i < swarm.size(); ++i) {
+        if (swarm.state(i) == NodeState::Paused) swarm.resume(i);
+    }
+    for (NodeIndex i = 0; i < swarm.size(); ++i) {
+        // One who is saying goodbye ends first; the next life begins in the liveness phase.
+        if (swarm.state(i) == NodeState::Leaving) swarm.crash(i);
+        if (swarm.state(i) == NodeState::Absent) swarm.start(i, draw_seeds(swarm));
+    }
+}
+
+}  // namespace starling::simulation

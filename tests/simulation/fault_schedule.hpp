@@ -1,0 +1,61 @@
+#pragma once
+
+// Random faults for a virtual swarm. Which families are on, and how often each strikes, is drawn
+// from the seed over orders of magnitude, so that rare combinations come up by themselves (swarm
+// testing: Groce et al., ISSTA 2012).
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/rng.hpp"
+#include "tests/simulation/simulation.hpp"
+
+namespace starling::simulation {
+
+class FaultSchedule {
+public:
+    explicit FaultSchedule(std::uint64_t seed);
+
+    /// Draws the swarm: its size, its links, its averaging.
+    [[nodiscard]] peer_virtual::SwarmOptions draw_options();
+
+    /// Runs `simulation` for `duration` under faults. False after a violation.
+    bool torment(Simulation& simulation, Duration duration);
+
+    /// Ends every fault: links whole and lossless, sleepers awake, the dead restarted.
+    void heal(Simulation& simulation);
+
+    /// What was done and when, for the report of a failing run.
+    [[nodiscard]] const std::string& story() const { return story_; }
+
+private:
+    enum class Family : std::uint8_t {
+        Crash,
+        PowerCut,
+        Pause,
+        Leave,
+        Partition,
+        OneWayCut,
+    };
+
+    void strike(Simulation& simulation, Family family);
+    void undo_due(Swarm& swarm);
+    void tell(const Swarm& swarm, const std::string& what);
+    [[nodiscard]] std::vector<NodeIndex> draw_seeds(const Swarm& swarm);
+    [[nodiscard]] Duration draw_length();
+    void end_later(Swarm& swarm, Family family, NodeIndex node);
+
+    struct End {
+        Family family;
+        NodeIndex node;
+    };
+
+    std::uint64_t seed_;
+    Rng luck_;
+    std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between strikes
+    std::multimap<Instant, End> ends_;
+    std::string story_;
+};
+
+}  // namespace starling::simulation

@@ -1,0 +1,194 @@
+// Goal: the virtual network does what it says: order of events, loss and delay rates, streams that
+// keep order, stall silently behind a cut, and break.
+// Method: a network of two or three machines, driven event by event.
+
+#include "peer/virtual/network.hpp"
+
+#include <gtest/gtest.h>
+#include <string>
+
+namespace starling::peer_virtual {
+namespace {
+
+using namespace std::chrono_literals;
+
+Bytes bytes_of(std::string_view text) {
+    const auto view = as_byte_view(text);
+    return {view.begin(), view.end()};
+}
+
+class Wire {
+public:
+    explicit Wire(const NetworkOptions& options, std::uint64_t seed = 1)
+        : network(options, 3, seed, heap) {
+        for (NodeIndex i = 0; i < 3; ++i) network.set_power(now, i, Power::On);
+    }
+
+    /// Runs everything up to `until` and returns what arrived.
+    std::vector<Delivery> run(Instant until) {
+        std::vector<Delivery> arrived;
+        while (heap.next_time() && *heap.next_time() <= until) {
+            now = *heap.next_time();
+            auto delivery = network.process(now, heap.pop());
+            if (delivery) arrived.push_back(std::move(*delivery));
+        }
+        now = until;
+        return arrived;
+    }
+
+    /// Opens a stream from 0 to 1 and lets the handshake finish.
+    std::uint64_t connect() {
+        const auto stream = network.open_stream(now, 0, 1, StreamPurpose::Averaging);
+        (void)run(now + 1s);
+        return stream;
+    }
+
+    EventHeap heap;
+    Network network;
+    Instant now{};
+};
+
+NetworkOptions calm() {
+    NetworkOptions options;
+    options.jitter = Duration::zero();
+    return options;
+}
+
+TEST(EventHeap, EventsOfOneInstantComeInOrderOfInsertion) {
+    EventHeap heap;
+    for (NodeIndex i = 0; i < 100; ++i) {
+        heap.push(Instant(i % 2 == 0 ? 5s : 3s), {EventKind::Mix, i, 0, 0, 0, {}});
+    }
+    NodeIndex expected = 1;
+    for (; expected < 100; expected += 2) EXPECT_EQ(heap.pop().node, expected);
+    for (expected = 0; expected < 100; expected += 2) EXPECT_EQ(heap.pop().node, expected);
+    EXPECT_EQ(heap.size(), 0U);
+}
+
+TEST(Network, DatagramsAreLostAndDoubledAtTheChosenRates) {
+    auto options = calm();
+    options.loss = 0.2;
+    options.duplicate = 0.1;
+    // One ordered pair has a rate of its own; the mean over seeds is the chosen one.
+    std::size_t arrived = 0;
+    constexpr std::size_t kSeeds = 200;
+    constexpr std::size_t kEach = 200;
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+        Wire wire(options, seed);
+        for (std::size_t i = 0; i < kEach; ++i) {
+            wire.network.send_datagram(wire.now, 0, 1, bytes_of("x"));
+        }
+        arrived += wire.run(Instant(1s)).size();
+    }
+    EXPECT_NEAR(static_cast<double>(arrived) / (kSeeds * kEach), 0.8 * 1.1, 0.02);
+}
+
+TEST(Network, LinkKeepsItsOwnLatencyWithinTheBounds) {
+    Wire wire(calm());
+    wire.network.send_datagram(wire.now, 0, 1, bytes_of("a"));
+    wire.network.send_datagram(wire.now, 0, 1, bytes_of("b"));
+    EXPECT_TRUE(wire.run(Instant(499us)).empty());
+    EXPECT_EQ(wire.run(Instant(1500us)).size(), 2U);
+}
+
+TEST(Network, CutsAreOneWayAndPartitionsBothWays) {
+    Wire wire(calm());
+    wire.network.cut_one_way(0, 1);
+    wire.network.send_datagram(wire.now, 0, 1, bytes_of("x"));
+    wire.network.send_datagram(wire.now, 1, 0, bytes_of("y"));
+    auto arrived = wire.run(Instant(1s));
+    ASSERT_EQ(arrived.size(), 1U);
+    EXPECT_EQ(arrived.front().node, 0U);
+    wire.network.heal();
+    wire.network.set_groups({0, 1, 0});
+    for (const auto& [from, to] : {std::pair{0U, 1U}, {1U, 0U}, {0U, 2U}}) {
+        wire.network.send_datagram(wire.now, from, to, bytes_of("z"));
+    }
+    arrived = wire.run(wire.now + 1s);
+    ASSERT_EQ(arrived.size(), 1U);
+    EXPECT_EQ(arrived.front().node, 2U);
+}
+
+TEST(Network, StreamKeepsOrderUnderJitterAndLoss) {
+    NetworkOptions options;
+    options.jitter = 5ms;
+    options.jitter_sigma = 2.0;
+    options.loss = 0.3;
+    Wire wire(options);
+    const auto stream = wire.connect();
+    std::string sent;
+    for (char c = 'a'; c <= 'z'; ++c) {
+        sent.push_back(c);
+        wire.network.send_message(wire.now, stream, 0, bytes_of(std::string(1, c)));
+    }
+    std::string received;
+    for (const auto& delivery : wire.run(wire.now + 60s)) {
+        ASSERT_EQ(delivery.kind, Delivery::Kind::Message);
+        received += as_text(delivery.bytes);
+    }
+    EXPECT_EQ(received, sent);
+}
+
+TEST(Network, StreamStallsSilentlyBehindAShortCutAndBreaksBehindALongOne) {
+    Wire wire(calm());
+    const auto stream = wire.connect();
+    wire.network.set_groups({0, 1, 0});
+    wire.network.send_message(wire.now, stream, 0, bytes_of("late"));
+    EXPECT_TRUE(wire.run(wire.now + 5s).empty()) << "no reset: a cut is silent";
+    wire.network.heal();
+    auto arrived = wire.run(wire.now + 1s);
+    ASSERT_EQ(arrived.size(), 1U);
+    EXPECT_EQ(as_text(arrived.front().bytes), "late");
+
+    wire.network.set_groups({0, 1, 0});
+    wire.network.send_message(wire.now, stream, 0, bytes_of("never"));
+    arrived = wire.run(wire.now + 30s);
+    ASSERT_EQ(arrived.size(), 2U);
+    EXPECT_EQ(arrived[0].kind, Delivery::Kind::Broken);
+    EXPECT_EQ(arrived[1].kind, Delivery::Kind::Broken);
+    EXPECT_EQ(wire.network.stream_count(), 0U);
+}
+
+TEST(Network, StoppedProcessRefusesAndADarkMachineIsSilent) {
+    Wire wire(calm());
+    wire.network.set_power(wire.now, 1, Power::Stopped);
+    (void)wire.network.open_stream(wire.now, 0, 1, StreamPurpose::PushPull);
+    auto arrived = wire.run(wire.now + 100ms);
+    ASSERT_EQ(arrived.size(), 1U);
+    EXPECT_EQ(arrived.front().kind, Delivery::Kind::Broken);
+
+    wire.network.set_power(wire.now, 2, Power::Dark);
+    (void)wire.network.open_stream(wire.now, 0, 2, StreamPurpose::PushPull);
+    EXPECT_TRUE(wire.run(wire.now + 2900ms).empty());
+    arrived = wire.run(wire.now + 1s);
+    ASSERT_EQ(arrived.size(), 1U);
+    EXPECT_EQ(arrived.front().kind, Delivery::Kind::Broken);
+    EXPECT_EQ(wire.network.stream_count(), 0U);
+}
+
+TEST(Network, RestartedMachineAnswersOldStreamsWithAReset) {
+    Wire wire(calm());
+    const auto stream = wire.connect();
+    wire.network.set_power(wire.now, 1, Power::Dark);
+    wire.network.set_power(wire.now + 1s, 1, Power::On);
+    wire.network.send_message(wire.now, stream, 0, bytes_of("anybody?"));
+    const auto arrived = wire.run(wire.now + 1s);
+    ASSERT_EQ(arrived.size(), 1U);
+    EXPECT_EQ(arrived.front().kind, Delivery::Kind::Broken);
+    EXPECT_EQ(arrived.front().node, 0U);
+}
+
+TEST(Network, ClosingSideIsReadToTheEndFirst) {
+    Wire wire(calm());
+    const auto stream = wire.connect();
+    wire.network.send_message(wire.now, stream, 0, bytes_of("last words"));
+    wire.network.close_stream(wire.now, stream, 0);
+    const auto arrived = wire.run(wire.now + 1s);
+    ASSERT_EQ(arrived.size(), 2U);
+    EXPECT_EQ(as_text(arrived[0].bytes), "last words");
+    EXPECT_EQ(arrived[1].kind, Delivery::Kind::Broken);
+    EXPECT_EQ(wire.network.stream_count(), 0U);
+}
+
+}  // namespace
+}  // namespace starling::peer_virtual
