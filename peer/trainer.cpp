@@ -120,6 +120,11 @@ Result<void> Trainer::prepare() {
 }
 
 void Trainer::obey(const TrainerOrder& order) {
+    // The order to stop names no shards: the last checkpoint still needs those of the one before.
+    if (order.phase == TrainerPhase::Stop) {
+        current_.phase = TrainerPhase::Stop;
+        return;
+    }
     if (order.shards_version != current_.shards_version) batcher_.set_shards(order.shards);
     if (order.schedule_step && order.schedule_step != current_.schedule_step) {
         report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
