@@ -9,7 +9,6 @@ Environment: STARLING is the binary; STARLING_TEST_SLOWDOWN multiplies every dea
 with sanitizers.
 """
 
-import gzip
 import json
 import os
 import pathlib
@@ -320,26 +319,6 @@ class SwarmTestCase(unittest.TestCase):
             self.assertLess(final["spread"], settle)
             self.assertAlmostEqual(final["accuracy"], finals[0]["accuracy"], delta=0.02)
             self.assertAlmostEqual(final["loss"], finals[0]["loss"], delta=0.02)
-
-
-def write_rolled_samples(directory, copies):
-    """Writes the samples as a larger data set, so that it has many shards: copy k is moved right by
-    k pixels. Returns its SPEC and the number of training samples."""
-    directory.mkdir(parents=True, exist_ok=True)
-    count = 0
-    for source in SAMPLES.glob("fashion-mini-*.gz"):
-        raw = gzip.decompress(source.read_bytes())
-        is_images = "images" in source.name
-        if "train" in source.name:
-            head = 16 if is_images else 8
-            samples = int.from_bytes(raw[4:8], "big")
-            count = samples * copies
-            body = raw[head:]
-            parts = [body[len(body) - k :] + body[: len(body) - k] if is_images else body
-                     for k in range(copies)]
-            raw = raw[:4] + count.to_bytes(4, "big") + raw[8:head] + b"".join(parts)
-        (directory / source.name.removesuffix(".gz")).write_bytes(raw)
-    return f"idx:{directory}", count
 
 
 def main():
