@@ -17,8 +17,8 @@ constexpr Duration kSettleRetry = std::chrono::milliseconds(10);
 constexpr Duration kLonelyJoin = std::chrono::seconds(10);
 /// Bytes queued for one peer above which its requests are declined: four pieces, as limits say.
 constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
-/// Quiet exchanges in a row that count as agreement, where there are as many partners.
-constexpr std::size_t kQuietExchanges = 3;
+/// Different partners that must agree with us before we are settled, where there are as many.
+constexpr std::size_t kAgreeingPartners = 8;
 constexpr std::uint64_t kInitPurpose = 1;
 constexpr std::uint64_t kPartnerPurpose = 2;
 
@@ -230,12 +230,15 @@ void Session::update_joining(const SwarmView& view) {
 
 bool Session::settled() const {
     if (descriptor_.mix == "none" || partners_.empty()) return true;
-    const std::size_t wanted = partners_.size() == 1 ? 1 : kQuietExchanges;
-    return quiet_exchanges_ >= wanted;
+    return !others_train_ && agreeing_.size() >= std::min(partners_.size(), kAgreeingPartners);
 }
 
 void Session::update_ending(const SwarmView& view) {
     const auto others = view.training_records();
+    // A peer that still trains moves away from whatever it agreed to.
+    others_train_ = std::any_of(others.begin(), others.end(), [](const Record& other) {
+        return other.state == PeerState::Training;
+    });
     EndingInputs inputs;
     inputs.others = others;
     inputs.own_steps = report_.steps;
@@ -264,7 +267,7 @@ void Session::enter(EndingPhase phase) {
             become(PeerState::Training);
             break;
         case EndingPhase::Settle:
-            quiet_exchanges_ = 0;
+            agreeing_.clear();
             become(PeerState::Settling);
             settle_timer_.arm_after(Duration::zero());
             break;
@@ -323,8 +326,12 @@ void Session::on_exchange(const gossip::ExchangeEvent& event) {
     const bool committed = event.outcome == gossip::Outcome::Committed;
     if (committed) {
         last_distance_ = event.relative_distance;
-        const bool quiet = event.relative_distance < descriptor_.settle;
-        quiet_exchanges_ = quiet ? quiet_exchanges_ + 1 : 0;
+        // A larger distance has just moved us, so what the others agreed to is stale.
+        if (event.relative_distance < descriptor_.settle) {
+            agreeing_.insert(event.partner);
+        } else {
+            agreeing_.clear();
+        }
     }
     if (state_ != PeerState::Settling || !event.initiator) return;
     settle_timer_.arm_after(committed ? Duration::zero() : kSettleRetry);
@@ -395,6 +402,7 @@ void Session::member_down(const PeerId& peer) {
     if (!begun_ || stopped_) return;
     gossip_.peer_down(peer);
     std::erase(partners_, peer);
+    agreeing_.erase(peer);
     handle_broken(peer);
     tick_.arm_after(Duration::zero());
 }

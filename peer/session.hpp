@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -144,7 +145,9 @@ private:
     std::vector<PeerId> partners_;
     std::uint64_t evaluation_ = 0;
     std::optional<std::uint64_t> schedule_step_;
-    std::size_t quiet_exchanges_ = 0;  ///< in a row below the tolerance, since settling began
+    /// Partners whose last distance was below the tolerance, since the last larger one.
+    std::set<PeerId> agreeing_;
+    bool others_train_ = false;  ///< somebody has not heard yet that this round is over
     double last_distance_ = 0;
     std::uint64_t swarm_samples_ = 0;
     std::size_t live_ = 1;
