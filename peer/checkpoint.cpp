@@ -289,7 +289,9 @@ Result<Checkpoint> read_checkpoint(const fs::path& directory) {
     }
     // None at all is an ordinary first start; otherwise the newest file's fault matters more,
     // unless it is missing and only the previous one can explain itself.
-    return newest.error().code == FaultCode::NotFound ? previous.error() : newest.error();
+    const bool explains =
+        newest.error().code == FaultCode::NotFound && previous.error().code != FaultCode::NotFound;
+    return explains ? previous.error() : newest.error();
 }
 
 }  // namespace starling::peer

@@ -174,7 +174,9 @@ void Links::on_closed(Connection& connection, const Fault& why) {
     STARLING_CHECK(found != connections_.end());
     settle(found->second);
     if (connection.hello() == nullptr && !connection.dialled()) ++counters_.garbage;
-    if (why.code == FaultCode::BadFormat && connection.hello() != nullptr) ++counters_.garbage;
+    const bool broken = why.code == FaultCode::BadFormat || why.code == FaultCode::Oversized ||
+                        why.code == FaultCode::BadVersion;
+    if (broken && connection.hello() != nullptr) ++counters_.garbage;
     closed_bytes_sent_ += connection.bytes_sent();
     closed_bytes_received_ += connection.bytes_received();
     // Keep it alive until we return: the caller is one of its coroutines.

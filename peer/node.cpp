@@ -168,7 +168,7 @@ Result<void> Node::load_state() {
 Result<void> Node::load_founder_data() {
     const auto dataset = data::load_dataset(config_.dataset);
     if (dataset.has_error()) return dataset.error();
-    founder_data_ = data::shard_dataset(*dataset, kSamplesPerShard, &sha256);
+    founder_data_ = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
     const auto layout = compute::model_layout(config_.model, task_of(founder_data_->manifest));
     if (layout.has_error()) return layout.error();
     return {};

@@ -88,7 +88,6 @@ TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpo
     options.engine.threads = config_.threads;
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor_.optimizer);
     if (shards_.held() == 0) options.local_source = config_.dataset;
-    options.samples_per_shard = kSamplesPerShard;
     options.seed = config_.seed ^ self_.prefix64();
     options.mix_every = descriptor_.mix_every;
     if (checkpoint) {

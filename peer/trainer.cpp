@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "data/dataset.hpp"
 #include "peer/clock.hpp"
 #include "peer/sha256.hpp"
 
@@ -19,8 +18,16 @@ constexpr Duration kPublishEvery = std::chrono::milliseconds(200);
 constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
 constexpr Duration kFirstEvaluation = std::chrono::seconds(2);
 constexpr double kLossDecay = 0.02;
+constexpr std::size_t kSamplesPerShardMin = 50;
+constexpr std::size_t kSamplesPerShardMax = 1000;
+constexpr std::size_t kShardsWanted = 32;
 
 }  // namespace
+
+std::size_t samples_per_shard(const data::Dataset& dataset) {
+    const std::size_t share = dataset.train.count() / kShardsWanted;
+    return std::clamp(share, kSamplesPerShardMin, kSamplesPerShardMax);
+}
 
 Trainer::Trainer(
     TrainerOptions options,
@@ -91,7 +98,7 @@ Result<void> Trainer::prepare() {
     if (!options_.local_source.empty()) {
         const auto dataset = data::load_dataset(options_.local_source);
         if (dataset.has_error()) return dataset.error();
-        auto sharded = data::shard_dataset(*dataset, options_.samples_per_shard, &sha256);
+        auto sharded = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
         for (auto& bytes : sharded.shards) {
             // A source that differs from the swarm's data yields shards that the manifest does not
             // know; those are simply not ours to use, and what is missing is fetched from holders.
@@ -120,6 +127,11 @@ Result<void> Trainer::prepare() {
 }
 
 void Trainer::obey(const TrainerOrder& order) {
+    // The order to stop names no shards: the last checkpoint still needs those of the one before.
+    if (order.phase == TrainerPhase::Stop) {
+        current_.phase = TrainerPhase::Stop;
+        return;
+    }
     if (order.shards_version != current_.shards_version) batcher_.set_shards(order.shards);
     if (order.schedule_step && order.schedule_step != current_.schedule_step) {
         report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);

@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "compute/engine.hpp"
 #include "data/batcher.hpp"
+#include "data/dataset.hpp"
 #include "data/shard_store.hpp"
 #include "peer/handoff.hpp"
 
@@ -49,13 +50,13 @@ struct TrainerReport {
     std::optional<Fault> fault;  ///< the thread has ended with this
 };
 
-/// Part of how a dataset becomes shards, so equal everywhere: other cuts would be other shards.
-inline constexpr std::size_t kSamplesPerShard = 1000;
+/// Returns how many samples go into one shard. A small data set is cut finer, so that each of a few
+/// peers owns some of it. Equal everywhere: a joiner with the same files must cut the same shards.
+[[nodiscard]] std::size_t samples_per_shard(const data::Dataset& dataset);
 
 struct TrainerOptions {
     compute::EngineOptions engine;
     std::string local_source;  ///< dataset SPEC whose shards we need not fetch; may be empty
-    std::size_t samples_per_shard = kSamplesPerShard;
     std::uint64_t seed = 0;
     std::uint64_t mix_every = 8;
     double evaluation_share = 0.05;  ///< of the time, at most

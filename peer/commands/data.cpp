@@ -21,7 +21,7 @@ int inspect(const std::string& spec) {
         std::fprintf(stderr, "starling data: %s\n", dataset.error().message.c_str());
         return dataset.error().code == FaultCode::Usage ? kExitUsage : kExitFailed;
     }
-    const auto sharded = data::shard_dataset(*dataset, kSamplesPerShard, &sha256);
+    const auto sharded = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
     std::size_t bytes = 0;
     for (const auto& shard : sharded.shards) bytes += shard.size();
     const nlohmann::json out{

@@ -62,7 +62,7 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
     if (descriptor.has_error()) return descriptor.error();
     const auto dataset = data::load_dataset(flags.dataset);
     if (dataset.has_error()) return dataset.error();
-    auto sharded = data::shard_dataset(*dataset, kSamplesPerShard, &sha256);
+    auto sharded = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
     // The model was trained on values scaled by the swarm's statistics, not by this data set's.
     sharded.manifest.mean = descriptor->manifest.mean;
     sharded.manifest.stddev = descriptor->manifest.stddev;

@@ -65,7 +65,9 @@ std::string ChaosPlan::missing() const {
 bool ChaosPlan::all_train(const std::vector<PeerView>& peers) const {
     if (peers.size() < expected_peers_) return false;
     return std::all_of(peers.begin(), peers.end(), [](const PeerView& peer) {
-        return peer.exit || (peer.state == "training" && peer.steps >= kChaosSteps);
+        // A peer that owns no shard makes no steps; it averages, and that is its training.
+        const bool busy = peer.steps >= kChaosSteps || peer.shards == 0;
+        return peer.exit || (peer.state == "training" && busy);
     });
 }
 

@@ -20,6 +20,7 @@ std::vector<PeerView> training_peers(std::size_t count) {
         peers[i].listen = "127.0.0.1:" + std::to_string(7000 + i);
         peers[i].state = "training";
         peers[i].steps = kChaosSteps;
+        peers[i].shards = 4;
     }
     return peers;
 }
@@ -35,6 +36,14 @@ TEST(ChaosPlan, NothingHappensBeforeEveryPeerMadeItsSteps) {
     peers[1].state = "settling";
     EXPECT_FALSE(plan.poll_action(kStart, peers));
     EXPECT_EQ(plan.missing(), "founder-crash");
+}
+
+TEST(ChaosPlan, PeerWithoutShardsNeedsNoSteps) {
+    ChaosPlan plan({true, false}, 3);
+    auto peers = training_peers(3);
+    peers[2].steps = 0;
+    peers[2].shards = 0;
+    EXPECT_EQ(plan.poll_action(kStart, peers), (ChaosAction{Kind::Kill, 1}));
 }
 
 TEST(ChaosPlan, NewcomerWaitsUntilAllSurvivorsNoticedTheCrash) {

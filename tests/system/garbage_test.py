@@ -1,0 +1,134 @@
+"""Goal: strangers learn nothing and break nothing. Method: throw random datagrams, random bytes,
+wrong frames and silent connections at a peer that trains; it must stay silent, count them, and
+finish with its swarm as if nothing had been."""
+
+import os
+import random
+import select
+import socket
+
+import wire
+from swarm_fixture import SwarmTestCase, main, scaled
+
+SEED = int(os.environ.get("STARLING_TEST_SEED", "20230817"))
+DATAGRAMS = 300
+HALF_OPEN = 40
+
+
+def wrong_streams(rng):
+    """First bytes of streams that no peer would send."""
+    greeting = wire.hello()
+    yield rng.randbytes(4096)
+    yield bytes(64)
+    yield b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    yield b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + rng.randbytes(512)
+    yield wire.frame(wire.HELLO, length=0xFFFFFFFF)  # would be 4 GiB
+    yield wire.frame(wire.HELLO, length=1 << 20) + rng.randbytes(1024)
+    yield wire.frame(wire.HELLO, rng.randbytes(92))  # right length, wrong magic
+    yield wire.frame(wire.HELLO, greeting[8:20])  # cut short
+    yield wire.frame(wire.HELLO, greeting[8:], version=77)
+    yield wire.frame(wire.HELLO, greeting[8:], reserved=1)
+    yield wire.frame(wire.DESCRIPTOR_REQUEST)  # asks before it greets
+    yield wire.frame(200, b"?")
+    for _ in range(10):
+        yield rng.randbytes(rng.randrange(8, 300))
+
+
+class Garbage(SwarmTestCase):
+    def setUp(self):
+        super().setUp()
+        self.rng = random.Random(SEED)
+        self.founder = self.found("--until", "samples=120000")
+        self.joiner = self.join(self.founder)
+        self.peers_that_train = [self.founder, self.joiner]
+        self.wait_for_training(self.peers_that_train)
+
+    def connect(self):
+        link = socket.create_connection(("127.0.0.1", self.founder.port), timeout=scaled(5))
+        self.addCleanup(link.close)
+        return link
+
+    def throw_datagrams(self):
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(stranger.close)
+        stranger.bind(("127.0.0.1", 0))
+        for _ in range(DATAGRAMS):
+            size = self.rng.choice([0, 1, 8, 60, 400, 1200, 1201, 9000])
+            stranger.sendto(self.rng.randbytes(size), ("127.0.0.1", self.founder.port))
+        return stranger
+
+    def read_to_the_end(self, link):
+        """Returns what the peer answers until it hangs up; a reset is a way to hang up."""
+        received = b""
+        try:
+            while piece := link.recv(4096):
+                received += piece
+        except ConnectionResetError:
+            pass
+        return received
+
+    def test_strangers_get_silence_and_training_goes_on(self):
+        with self.subTest(seed=SEED):
+            half_open = [self.connect() for _ in range(HALF_OPEN)]
+            datagrams_before = self.founder.metric("datagrams_malformed_total")
+            streams_before = self.founder.metric("streams_garbage_total")
+            stranger = self.throw_datagrams()
+            wrong = list(wrong_streams(self.rng))
+            for first_bytes in wrong:
+                link = self.connect()
+                link.sendall(first_bytes)
+                # Done talking: a peer that waits for the rest of a frame hears that none will come.
+                link.shutdown(socket.SHUT_WR)
+                self.assertEqual(self.read_to_the_end(link), b"", first_bytes[:40])
+            # Datagrams may be lost when the machine is busy, but not most of them.
+            self.poll(
+                lambda: self.founder.metric("datagrams_malformed_total")
+                >= datagrams_before + DATAGRAMS / 2,
+                10,
+                "malformed datagrams are counted",
+            )
+            self.poll(
+                lambda: self.founder.metric("streams_garbage_total")
+                >= streams_before + len(wrong),
+                10,
+                "garbage streams are counted",
+            )
+            self.assertEqual(select.select([stranger], [], [], 0)[0], [], "a datagram came back")
+            readable = select.select(half_open, [], [], 0)[0]
+            self.assertFalse(any(link.recv(1) for link in readable), "silence was answered")
+            self.wait_for_exit(self.peers_that_train, 60)
+            self.assert_agreed([peer.last("final") for peer in self.peers_that_train])
+            for peer in self.peers_that_train:
+                self.assertEqual(peer.ids_that_are("failed"), set())
+
+    def test_a_guest_that_greets_well_and_then_lies_is_cut_off(self):
+        garbage_before = self.founder.metric("streams_garbage_total")
+        lies = [
+            wire.frame(wire.HELLO, wire.hello()[8:]),  # greets twice
+            wire.frame(wire.DESCRIPTOR_PIECE, length=1 << 30),
+            wire.frame(99, b""),
+            wire.frame(5, self.rng.randbytes(100)),  # gossip, without knowing the swarm
+        ]
+        for lie in lies:
+            link = self.connect()
+            stream = link.makefile("rb")
+            link.sendall(wire.hello())
+            kind, _ = wire.read_frame(stream)
+            self.assertEqual(kind, wire.HELLO)
+            link.sendall(lie)
+            answer = wire.read_frame(stream)
+            if answer is not None:
+                self.assertEqual(answer[0], wire.GOODBYE)
+        # The last one is of ours, only too early: refused with a sentence, and no garbage.
+        self.poll(
+            lambda: self.founder.metric("streams_garbage_total") == garbage_before + len(lies) - 1,
+            10,
+            "each broken frame is counted once",
+        )
+        newcomer = self.join(self.joiner, name="newcomer")
+        self.wait_for_training([newcomer])
+        self.wait_for_exit([*self.peers_that_train, newcomer], 60)
+
+
+if __name__ == "__main__":
+    main()

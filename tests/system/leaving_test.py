@@ -1,0 +1,60 @@
+"""Goal: who leaves says so, and is never taken for dead. Method: signals and commands to live peers,
+and what the others say about them."""
+
+import json
+import signal
+
+from swarm_fixture import SwarmTestCase, http_get, main, run
+
+
+class Leaving(SwarmTestCase):
+    def setUp(self):
+        super().setUp()
+        self.founder = self.found()
+        self.first = self.join(self.founder)
+        self.second = self.join(self.founder)
+        self.everybody = [self.founder, self.first, self.second]
+        self.wait_for_training(self.everybody)
+        self.wait_for_members(self.everybody, 3)
+
+    def expect_left(self, gone, others):
+        self.wait_for_exit([gone], 5)
+        self.assertEqual(gone.events[-1]["event"], "left")
+        self.wait_for(
+            lambda: all(gone.id in peer.ids_that_are("left") for peer in others),
+            5,
+            "the others hear the goodbye",
+            peers=others,
+        )
+        self.wait_for_members(others, len(others))
+        for peer in others:
+            self.assertNotIn(gone.id, peer.ids_that_are("failed"))
+
+    def test_a_signal_a_request_and_a_command_all_say_goodbye(self):
+        self.second.send(signal.SIGTERM)
+        self.expect_left(self.second, [self.founder, self.first])
+        result = run("leave", "--http", self.founder.http)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.expect_left(self.founder, [self.first])
+        self.first.send(signal.SIGINT)
+        self.expect_left(self.first, [])
+
+    def test_status_shows_all_members_as_a_table_and_as_json(self):
+        for peer in self.everybody:
+            result = run("status", "--http", peer.http, "--json")
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            status = json.loads(result.stdout)
+            self.assertEqual(status["id"], peer.id)
+            self.assertEqual(
+                {member["id"] for member in status["members"]}, {p.id for p in self.everybody}
+            )
+            self.assertEqual({member["state"] for member in status["members"]}, {"alive"})
+        result = run("status", "--http", self.founder.http)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        for peer in self.everybody:
+            self.assertIn(peer.id[:8], result.stdout)
+        self.assertEqual(http_get(self.founder.http, "/healthz").strip(), "ok")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Goal: a state directory is a peer's memory. Method: stop peers, harm their files, start them again
+and compare what they say with what they said before."""
+
+import json
+import signal
+
+from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run
+
+
+class State(SwarmTestCase):
+    def train_a_while(self, state, steps=50):
+        """Makes some steps, ends by a signal; returns the peer and its boot epoch."""
+        peer = self.found("--state", state)
+        self.wait_for(
+            lambda: peer.last("founded") or peer.last("resumed"), 10, "it starts", peers=[peer]
+        )
+        resumed = peer.last("resumed")
+        goal = steps + (resumed["steps"] if resumed else 0)
+        self.wait_for(
+            lambda: peer.progress("steps") > goal, 30, f"{steps} new steps", peers=[peer]
+        )
+        epoch = peer.status()["members"][0]["epoch"]
+        peer.send(signal.SIGTERM)
+        self.wait_for_exit([peer], 10)
+        return peer, epoch
+
+    def test_a_restart_keeps_identity_and_steps_and_survives_a_torn_checkpoint(self):
+        state = self.directory / "state"
+        first, first_epoch = self.train_a_while(state)
+        second, second_epoch = self.train_a_while(state)
+        self.assertEqual(second.id, first.id)
+        self.assertGreater(second_epoch, first_epoch)
+        resumed = second.last("resumed")
+        self.assertGreaterEqual(resumed["steps"], first.progress("steps"))
+        # Half a checkpoint, as after a power cut: the one before it is the first life's.
+        newest = state / "checkpoint"
+        newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+        third, third_epoch = self.train_a_while(state)
+        self.assertEqual(third.id, first.id)
+        self.assertGreater(third_epoch, second_epoch)
+        self.assertEqual(third.last("resumed")["steps"], resumed["steps"])
+        self.assertEqual(third.last("resumed")["swarm"], first.last("founded")["swarm"])
+
+    def test_a_state_directory_serves_one_peer_at_a_time(self):
+        state = self.directory / "state"
+        self.found("--state", state)
+        second = run("peer", "--state", state, "--dataset", SAMPLES_SPEC)
+        self.assertEqual(second.returncode, 1)
+        self.assertEqual(second.stdout, "")
+        self.assertRegex(second.stderr, rf"\Astarling peer: {state}: another peer uses .*\n\Z")
+
+    def test_a_restarted_joiner_finds_its_swarm_by_itself(self):
+        state = self.directory / "state"
+        founder = self.found()
+        joiner = self.join(founder, "--state", state)
+        self.wait_for_training([founder, joiner])
+        self.wait_for_members([founder, joiner], 2)
+        # Addresses reach the checkpoint with the next progress line after the member came up.
+        seen = len(joiner.all("progress"))
+        self.wait_for(
+            lambda: len(joiner.all("progress")) > seen + 1, 10, "another line", peers=[joiner]
+        )
+        joiner.send(signal.SIGTERM)
+        self.wait_for_exit([joiner], 10)
+        again = self.start_peer("--state", state, name="restarted joiner")
+        self.assertEqual(again.id, joiner.id)
+        self.wait_for_training([again])
+        self.wait_for_members([founder, again], 2)
+        self.assertEqual(founder.ids_that_are("failed"), set())
+
+    def test_eval_of_a_checkpoint_gives_the_accuracy_that_the_peer_reported(self):
+        states = [self.directory / "one", self.directory / "two"]
+        founder = self.found("--until", "samples=20000", "--state", states[0])
+        peers = [founder, self.join(founder, "--state", states[1])]
+        self.wait_for_exit(peers, 60)
+        for peer, state in zip(peers, states):
+            final = peer.last("final")
+            self.assertEqual(final["model"], str(state / "checkpoint"))
+            result = run("eval", "--state", state, "--dataset", SAMPLES_SPEC, "--threads", 1)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            measured = json.loads(result.stdout)
+            self.assertEqual(measured["samples"], 300)
+            # One last exchange may move a settled model by less than the tolerance.
+            self.assertAlmostEqual(measured["accuracy"], final["accuracy"], delta=1.5 / 300)
+            self.assertAlmostEqual(measured["loss"], final["loss"], delta=0.01)
+
+
+if __name__ == "__main__":
+    main()

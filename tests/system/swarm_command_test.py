@@ -1,0 +1,48 @@
+"""Goal: `starling swarm` runs real peers, survives its own chaos and says how it went. Method: its
+JSON lines, the summary last."""
+
+from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main
+
+
+class SwarmCommandTestCase(SwarmTestCase):
+    def run_swarm(self, *arguments, seconds):
+        swarm = self.start(
+            "swarm", "--dataset", SAMPLES_SPEC, "--model", "mlp", "--json", *arguments,
+            name="swarm",
+        )
+        self.wait_for_exit([swarm], seconds)
+        self.assertEqual(swarm.strange_lines, [])
+        self.assertEqual(swarm.events[-1]["event"], "summary")
+        return swarm
+
+
+class SwarmCommand(SwarmCommandTestCase):
+    def test_three_peers_give_a_summary_of_three(self):
+        swarm = self.run_swarm("--peers", 3, "--until", "samples=40000", seconds=60)
+        summary = swarm.events[-1]
+        self.assertEqual(len({peer["id"] for peer in summary["peers"]}), 3)
+        self.assert_agreed(summary["peers"])
+        self.assertGreaterEqual(sum(peer["samples"] for peer in summary["peers"]), 40000)
+        self.assertGreaterEqual(summary["samples"], 40000)
+        self.assertGreater(summary["seconds"], 0)
+        self.assertGreater(summary["bytes"], 0)
+
+
+class SwarmChaos(SwarmCommandTestCase):
+    def test_a_founder_crash_and_a_late_join_end_well(self):
+        swarm = self.run_swarm(
+            "--peers", 3, "--until", "samples=300000", "--chaos", "founder-crash,late-join",
+            seconds=100,
+        )
+        self.assertEqual([event["action"] for event in swarm.all("chaos")], ["kill", "join"])
+        founder = swarm.all("chaos", action="kill")[0]["id"]
+        newcomer = swarm.all("chaos", action="join")[0]["peer"]
+        finals = swarm.events[-1]["peers"]
+        self.assertEqual(len(finals), 3)
+        self.assertNotIn(founder, {peer["id"] for peer in finals})
+        self.assertIn(newcomer, {peer["peer"] for peer in finals})
+        self.assert_agreed(finals)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+"""Real peers as child processes for the system tests.
+
+Goal: a test says what it starts and what it waits for, nothing else. Method: every peer runs with
+--json; threads read its lines and wake whoever waits, so that a test waits for a predicate with a
+deadline and never for time to pass. At the end of a test only processes that it started are ended,
+by their id; if the test failed, each peer's output is printed.
+
+Environment: STARLING is the binary; STARLING_TEST_SLOWDOWN multiplies every deadline, for builds
+with sanitizers.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("STARLING", str(ROOT / "build/dev/peer/starling"))
+SLOWDOWN = float(os.environ.get("STARLING_TEST_SLOWDOWN", "1"))
+SAMPLES = ROOT / "data/samples"
+SAMPLES_SPEC = f"idx:{SAMPLES}"
+SANITIZER_MARKS = ("Sanitizer", "runtime error:")
+POLL_SECONDS = 0.1
+LOG_LINES_MAX = 60
+
+
+def scaled(seconds):
+    return seconds * SLOWDOWN
+
+
+def environment():
+    """Many processes share few cores, and OpenMP is not instrumented: one thread each."""
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def run(*arguments, seconds=30):
+    """Runs one command to its end; the test that asked looks at code, stdout and stderr."""
+    return subprocess.run(
+        [BINARY, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=scaled(seconds),
+        env=environment(),
+        check=False,
+    )
+
+
+def http_get(address, path):
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=scaled(5)) as reply:
+        return reply.read().decode()
+
+
+class Peer:
+    """One child process and everything it has said."""
+
+    def __init__(self, news, name, arguments):
+        self.name = name
+        self.news = news  # the condition of the whole test: any line or exit wakes all waiters
+        self.events = []
+        self.strange_lines = []
+        self.errors = []
+        self.arguments = [BINARY, *map(str, arguments)]
+        self.process = subprocess.Popen(
+            self.arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment(),
+        )
+        readers = [
+            threading.Thread(target=self._read_events, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        self.code = None
+        self._waiter = threading.Thread(target=self._wait, args=(readers,), daemon=True)
+        self._waiter.start()
+
+    def _read_events(self):
+        for line in self.process.stdout:
+            try:
+                event = json.loads(line)
+                event["event"]
+            except (ValueError, KeyError, TypeError):
+                event = None
+            with self.news:
+                if event is None:
+                    self.strange_lines.append(line.rstrip())
+                else:
+                    event["at"] = time.monotonic()
+                    self.events.append(event)
+                self.news.notify_all()
+
+    def _read_errors(self):
+        for line in self.process.stderr:
+            with self.news:
+                self.errors.append(line.rstrip())
+                self.news.notify_all()
+
+    def _wait(self, readers):
+        code = self.process.wait()
+        for reader in readers:
+            reader.join()
+        with self.news:
+            self.code = code
+            self.news.notify_all()
+
+    # What it said. Hold no lock: lists only grow, and a late answer is asked for again.
+
+    def all(self, kind, **fields):
+        return [
+            event
+            for event in list(self.events)
+            if event["event"] == kind and all(event.get(k) == v for k, v in fields.items())
+        ]
+
+    def last(self, kind, **fields):
+        found = self.all(kind, **fields)
+        return found[-1] if found else None
+
+    def ids_that_are(self, what):
+        return {event["id"] for event in self.all("member", what=what)}
+
+    @property
+    def id(self):
+        return self.last("listening")["id"]
+
+    @property
+    def address(self):
+        return self.last("listening")["listen"]
+
+    @property
+    def port(self):
+        return int(self.address.rsplit(":", 1)[1])
+
+    @property
+    def http(self):
+        return self.last("listening")["http"]
+
+    def progress(self, key, default=0):
+        line = self.last("progress")
+        value = line[key] if line else None
+        return default if value is None else value
+
+    def status(self):
+        return json.loads(http_get(self.http, "/status"))
+
+    def metric(self, name):
+        for line in http_get(self.http, "/metrics").splitlines():
+            if line.startswith(f"starling_{name} "):
+                return float(line.split()[1])
+        raise AssertionError(f"{self.name} has no metric starling_{name}")
+
+    # What is done to it.
+
+    def send(self, number):
+        if self.code is None:
+            self.process.send_signal(number)
+
+    def kill(self):
+        self.send(signal.SIGKILL)
+
+    def close(self):
+        self.process.wait()
+        self._waiter.join()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def report(self):
+        lines = [f"--- {self.name}: {' '.join(self.arguments[1:])}", f"    code {self.code}"]
+        said = [json.dumps(event) for event in self.events] + self.strange_lines
+        if len(said) > LOG_LINES_MAX:
+            said = said[: LOG_LINES_MAX // 3] + ["..."] + said[-LOG_LINES_MAX:]
+        lines += [f"    {line}" for line in said]
+        lines += [f"  ! {line}" for line in self.errors[-4 * LOG_LINES_MAX :]]
+        return "\n".join(lines)
+
+
+class SwarmTestCase(unittest.TestCase):
+    """Starts peers, waits for predicates, ends what it started."""
+
+    def setUp(self):
+        self.news = threading.Condition()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="starling-test-"))
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.addCleanup(self._end_all)
+
+    def _end_all(self):
+        for peer in self.peers:
+            peer.kill()
+        for peer in self.peers:
+            peer.close()
+        broken = [
+            peer.name
+            for peer in self.peers
+            if any(mark in line for line in peer.errors for mark in SANITIZER_MARKS)
+        ]
+        self.assertFalse(broken, "a sanitizer complained, see below")
+
+    def run(self, result=None):
+        def mishaps():
+            return len(result.failures) + len(result.errors) if result else 0
+
+        self.peers = []
+        before = mishaps()
+        result = super().run(result)
+        if mishaps() > before:
+            for peer in self.peers:
+                print(peer.report(), file=sys.stderr)
+        return result
+
+    # Starting.
+
+    def start(self, *arguments, name=None):
+        """Starts any command of the program whose lines are JSON."""
+        peer = Peer(self.news, name or f"process {len(self.peers) + 1}", arguments)
+        self.peers.append(peer)
+        return peer
+
+    def start_peer(self, *arguments, name=None, threads=1):
+        """Starts a peer and waits until it listens."""
+        peer = self.start(
+            "peer", "--json", "--threads", threads, *arguments, name=name
+        )
+        self.wait_for(lambda: peer.last("listening"), 20, f"{peer.name} listens", peers=[peer])
+        return peer
+
+    def found(self, *arguments, dataset=SAMPLES_SPEC, model="mlp", seed=1, name="founder"):
+        return self.start_peer(
+            "--dataset", dataset, "--model", model, "--seed", seed, *arguments, name=name
+        )
+
+    def join(self, seed_peer, *arguments, name=None):
+        """Starts a peer that is told nothing but an address."""
+        return self.start_peer(
+            "--join", seed_peer.address, *arguments, name=name or f"joiner {len(self.peers)}"
+        )
+
+    # Waiting.
+
+    def wait_for(self, predicate, seconds, what, peers=()):
+        """Waits until the predicate holds; `peers` may not end before."""
+        deadline = time.monotonic() + scaled(seconds)
+        while True:
+            with self.news:
+                if predicate():
+                    return
+                gone = [p for p in peers if p.code is not None]
+                left = deadline - time.monotonic()
+                if gone and not predicate():
+                    self.fail(f"{gone[0].name} ended with {gone[0].code} before: {what}")
+                if left <= 0:
+                    self.fail(f"not within {scaled(seconds):.0f} s: {what}")
+                self.news.wait(min(left, 1.0))
+
+    def poll(self, predicate, seconds, what):
+        """Like wait_for, for what no line announces: asks again and again, as over HTTP."""
+        deadline = time.monotonic() + scaled(seconds)
+        while True:
+            try:
+                if predicate():
+                    return
+            except (urllib.error.URLError, OSError):
+                pass  # not serving yet, or not any more: the deadline decides
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self.fail(f"not within {scaled(seconds):.0f} s: {what}")
+            with self.news:
+                self.news.wait(min(left, POLL_SECONDS))
+
+    def wait_for_training(self, peers, seconds=20):
+        """Few shards may leave a peer without one; it averages all the same."""
+        self.wait_for(
+            lambda: all(
+                peer.progress("state") == "training"
+                and (peer.progress("steps") > 0 or peer.progress("shards") == 0)
+                for peer in peers
+            ),
+            seconds,
+            "all of them train",
+            peers=peers,
+        )
+
+    def wait_for_members(self, peers, count, seconds=20):
+        self.wait_for(
+            lambda: all(peer.progress("members") == count for peer in peers),
+            seconds,
+            f"all of them see {count} members",
+            peers=peers,
+        )
+
+    def wait_for_exit(self, peers, seconds, code=0):
+        self.wait_for(
+            lambda: all(peer.code is not None for peer in peers),
+            seconds,
+            "all of " + ", ".join(peer.name for peer in peers) + " end",
+        )
+        for peer in peers:
+            self.assertEqual(peer.code, code, f"exit code of {peer.name}")
+
+    # Judging.
+
+    def assert_agreed(self, finals, settle=1e-3):
+        """Peers that settled hold one model, up to the tolerance of the swarm."""
+        for final in finals:
+            self.assertLess(final["spread"], settle)
+            self.assertAlmostEqual(final["accuracy"], finals[0]["accuracy"], delta=0.02)
+            self.assertAlmostEqual(final["loss"], finals[0]["loss"], delta=0.02)
+
+
+def main():
+    unittest.main(verbosity=2)
