@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <utility>
 
 #include "base/check.hpp"
@@ -18,6 +20,7 @@ constexpr Duration kIdleWait = std::chrono::milliseconds(50);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(200);
 constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
 constexpr Duration kFirstEvaluation = std::chrono::seconds(2);
+constexpr int kComputeNice = 5;
 constexpr double kLossDecay = 0.02;
 constexpr std::size_t kSamplesPerShardMin = 50;
 constexpr std::size_t kSamplesPerShardMax = 1000;
@@ -70,7 +73,15 @@ void Trainer::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
+/// Probes must be answered within milliseconds while all cores compute, so this thread, and with it
+/// the OpenMP threads that it starts, yields to the network thread.
+void Trainer::yield_to_network() {
+    // Refused by no kernel; were it, training would only be less polite.
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kComputeNice);
+}
+
 void Trainer::run() {
+    yield_to_network();
     // The libraries below may throw; a thread that throws ends the process without a word.
     try {
         const auto ready = prepare();

@@ -108,6 +108,7 @@ public:
 
 private:
     void run();
+    static void yield_to_network();
     [[nodiscard]] Result<void> prepare();
     void obey(const TrainerOrder& order);
     void train_once();
