@@ -40,6 +40,7 @@ struct PeerConfig {
     bool insecure = false;
     bool membership_only = false;
     bool json = false;
+    std::string founder_flags;  ///< given flags that only a founder decides, for a joiner's warning
 };
 
 /// Checks everything that can be checked without touching the world.

@@ -2,9 +2,11 @@
 // while running, 2 wrong usage or configuration.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 #include <unistd.h>
 
 #include "peer/commands/commands.hpp"
@@ -20,6 +22,21 @@ void let_idle_threads_sleep(char** argv) {
     // Without /proc the program still works, only less politely.
 }
 
+/// Words a parse error in one line: what, where, what to do.
+std::string explain(const CLI::ParseError& error, int argc, char** argv) {
+    std::string what = error.what();
+    std::replace(what.begin(), what.end(), '\n', ' ');
+    if (error.get_name() == "RequiredError" && argc > 1 && argv[1][0] != '-') {
+        return "there is no command '" + std::string(argv[1]) + "'; see starling --help";
+    }
+    if (error.get_name() == "ConfigError") {
+        return "--config: " + what +
+               "; write [peer] or [swarm], then key = value as its flags are named";
+    }
+    const std::string command = argc > 1 && argv[1][0] != '-' ? std::string(" ") + argv[1] : "";
+    return what + "; see starling" + command + " --help";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -27,6 +44,8 @@ int main(int argc, char** argv) {
     CLI::App app{
         "Decentralized gossip training: peers train together without a coordinator", "starling"};
     app.set_version_flag("--version", "starling " STARLING_VERSION);
+    // Before the subcommands, which inherit it: a misspelt key must not be ignored in silence.
+    app.allow_config_extras(CLI::config_extras_mode::error);
     app.set_config("--config", "", "TOML file with a [section] per command; flags win over it");
     app.fallthrough();
     app.require_subcommand(1);
@@ -43,7 +62,7 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-        std::fprintf(stderr, "starling: %s (see starling --help)\n", error.what());
+        std::fprintf(stderr, "starling: %s\n", explain(error, argc, argv).c_str());
         return starling::peer::kExitUsage;
     }
     try {

@@ -9,6 +9,7 @@
 #include "peer/clock.hpp"
 #include "peer/descriptor_transfer.hpp"
 #include "peer/files.hpp"
+#include "peer/page.hpp"
 #include "peer/sha256.hpp"
 #include "peer/status.hpp"
 
@@ -122,6 +123,11 @@ Result<void> Node::run() {
     });
     auto plan = make_plan();
     if (plan.has_error()) return plan.error();
+    if (plan->start != Start::Found && !config_.founder_flags.empty()) {
+        reporter_.note(
+            config_.founder_flags + " ignored: the swarm that this peer belongs to has decided that"
+        );
+    }
     swarm_ = swarm_id_of(plan->blob);
     blob_ = plan->blob;
     introductions_ = plan->introductions;
@@ -478,13 +484,14 @@ HttpReply Node::serve(const HttpRequest& request) {
     }
     if (request.method != "GET") return {405, "text/plain", "GET, please\n"};
     if (!started_) return {503, "text/plain", "still starting\n"};
+    if (request.target == "/") return {200, "text/html; charset=utf-8", kLivePage};
     if (request.target == "/healthz") return {200, "text/plain", "ok\n"};
     if (request.target == "/status")
         return {200, "application/json", render_status(status_inputs()) + "\n"};
     if (request.target == "/metrics") {
         return {200, "text/plain; version=0.0.4", render_metrics(status_inputs())};
     }
-    return {404, "text/plain", "try /status, /metrics or /healthz\n"};
+    return {404, "text/plain", "try /, /status, /metrics or /healthz\n"};
 }
 
 StatusInputs Node::status_inputs() const {

@@ -1,6 +1,7 @@
 #include "peer/session.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "peer/clock.hpp"
@@ -90,6 +91,10 @@ TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpo
     if (shards_.held() == 0) options.local_source = config_.dataset;
     options.seed = config_.seed ^ self_.prefix64();
     options.mix_every = descriptor_.mix_every;
+    if (!config_.state.empty()) options.shard_directory = config_.state / "shards";
+    if (descriptor_.until.kind == UntilKind::Steps) {
+        options.steps_limit = static_cast<std::uint64_t>(descriptor_.until.value);
+    }
     if (checkpoint) {
         options.steps = checkpoint->steps;
         options.samples = checkpoint->samples;
@@ -241,7 +246,9 @@ void Session::update_ending(const SwarmView& view) {
     });
     EndingInputs inputs;
     inputs.others = others;
-    inputs.own_steps = report_.steps;
+    // Whoever owns no shard makes no steps, and nobody should wait for them.
+    inputs.own_steps =
+        duties_.train.empty() ? std::numeric_limits<std::uint64_t>::max() : report_.steps;
     inputs.swarm_samples = swarm_samples_;
     inputs.train_samples = descriptor_.manifest.samples(data::Split::Train);
     inputs.accuracy = report_.accuracy;

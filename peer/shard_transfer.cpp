@@ -26,12 +26,16 @@ void ShardTransfer::set_holders(Instant now, std::vector<data::WeightedPeer> hol
     start_fetches(now);
 }
 
-std::optional<PeerId> ShardTransfer::choose_holder(const ShardId& shard) {
+std::optional<PeerId> ShardTransfer::choose_holder(Instant now, const ShardId& shard) {
     auto& refusals = refused_[shard];
+    std::optional<PeerId> last_resort;
     for (const auto& peer : data::rank_owners(shard, holders_, holders_.size())) {
-        if (!refusals.contains(peer)) return peer;
+        if (refusals.contains(peer)) continue;
+        const auto shunned = shunned_.find(peer);
+        if (shunned == shunned_.end() || shunned->second <= now) return peer;
+        if (!last_resort) last_resort = peer;
     }
-    return std::nullopt;
+    return last_resort;
 }
 
 void ShardTransfer::start_fetches(Instant now) {
@@ -39,7 +43,7 @@ void ShardTransfer::start_fetches(Instant now) {
     for (const auto& shard : wanted_) {
         if (fetches_.size() >= kFetchesMax) break;
         if (fetches_.contains(shard)) continue;
-        const auto holder = choose_holder(shard);
+        const auto holder = choose_holder(now, shard);
         if (!holder) {
             exhausted = true;
             continue;
@@ -128,25 +132,33 @@ void ShardTransfer::give_up(Instant now, const ShardId& shard, const PeerId& hol
     start_fetches(now);
 }
 
-void ShardTransfer::handle_broken(Instant now, const PeerId& partner) {
-    std::vector<ShardId> lost;
-    for (const auto& [shard, fetch] : fetches_) {
-        if (fetch.holder == partner) lost.push_back(shard);
+/// Gives up all fetches from one holder and asks it last for a while.
+void ShardTransfer::drop_holder(Instant now, const PeerId& holder) {
+    bool served = false;
+    for (auto fetch = fetches_.begin(); fetch != fetches_.end();) {
+        if (fetch->second.holder != holder) {
+            ++fetch;
+            continue;
+        }
+        served = true;
+        refused_[fetch->first].insert(holder);
+        fetch = fetches_.erase(fetch);
     }
-    for (const auto& shard : lost) refused_[shard].insert(partner);
-    for (const auto& shard : lost) fetches_.erase(shard);
-    if (!lost.empty()) start_fetches(now);
+    if (served) shunned_[holder] = now + kShunFor;
+}
+
+void ShardTransfer::handle_broken(Instant now, const PeerId& partner) {
+    drop_holder(now, partner);
+    start_fetches(now);
 }
 
 void ShardTransfer::handle_timeout(Instant now) {
-    std::vector<std::pair<ShardId, PeerId>> late;
+    std::set<PeerId> late;
     for (const auto& [shard, fetch] : fetches_) {
-        if (fetch.deadline <= now) late.emplace_back(shard, fetch.holder);
+        if (fetch.deadline <= now) late.insert(fetch.holder);
     }
-    for (const auto& [shard, holder] : late) {
-        refused_[shard].insert(holder);
-        fetches_.erase(shard);
-    }
+    for (const auto& holder : late) drop_holder(now, holder);
+    std::erase_if(shunned_, [now](const auto& entry) { return entry.second <= now; });
     if (retry_at_ <= now) {
         // Everybody was asked: somebody may hold it by now.
         for (auto& [shard, refusals] : refused_) refusals.clear();

@@ -30,6 +30,8 @@ public:
     /// Fetches at once: enough to hide round trips, few enough to be polite to one holder.
     static constexpr std::size_t kFetchesMax = 8;
     static constexpr Duration kPieceTimeout = std::chrono::seconds(10);
+    /// A holder that did not answer in time is asked last for this long.
+    static constexpr Duration kShunFor = std::chrono::seconds(30);
     static constexpr Duration kRetryAfter = std::chrono::milliseconds(500);
 
     /// Requires  `store` outlives this
@@ -65,8 +67,9 @@ private:
     };
 
     void start_fetches(Instant now);
-    [[nodiscard]] std::optional<PeerId> choose_holder(const ShardId& shard);
+    [[nodiscard]] std::optional<PeerId> choose_holder(Instant now, const ShardId& shard);
     void request_piece(const ShardId& shard, const Fetch& fetch);
+    void drop_holder(Instant now, const PeerId& holder);
     void give_up(Instant now, const ShardId& shard, const PeerId& holder);
     [[nodiscard]] std::uint32_t size_of(const ShardId& shard) const;
 
@@ -77,6 +80,7 @@ private:
     std::map<ShardId, Fetch> fetches_;
     std::map<ShardId, std::set<PeerId>> refused_;  ///< holders that did not have it, this round
     std::map<ShardId, std::uint32_t> sizes_;       ///< from the manifest
+    std::map<PeerId, Instant> shunned_;            ///< until when; holders that were silent
     Instant retry_at_;
     std::uint64_t bytes_fetched_ = 0;
     std::uint64_t rejected_ = 0;

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <utility>
 
 #include "base/check.hpp"
 #include "peer/clock.hpp"
+#include "peer/files.hpp"
 #include "peer/sha256.hpp"
 
 namespace starling::peer {
@@ -17,6 +20,7 @@ constexpr Duration kIdleWait = std::chrono::milliseconds(50);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(200);
 constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
 constexpr Duration kFirstEvaluation = std::chrono::seconds(2);
+constexpr int kComputeNice = 5;
 constexpr double kLossDecay = 0.02;
 constexpr std::size_t kSamplesPerShardMin = 50;
 constexpr std::size_t kSamplesPerShardMax = 1000;
@@ -69,7 +73,15 @@ void Trainer::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
+/// Probes must be answered within milliseconds while all cores compute, so this thread, and with it
+/// the OpenMP threads that it starts, yields to the network thread.
+void Trainer::yield_to_network() {
+    // Refused by no kernel; were it, training would only be less polite.
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kComputeNice);
+}
+
 void Trainer::run() {
+    yield_to_network();
     // The libraries below may throw; a thread that throws ends the process without a word.
     try {
         const auto ready = prepare();
@@ -94,7 +106,30 @@ void Trainer::run() {
     running_ = nullptr;
 }
 
+/// Whatever is damaged or foreign there is skipped: shards are verified by their hash, and what is
+/// missing is fetched.
+void Trainer::read_kept_shards() {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(options_.shard_directory, error)) {
+        auto bytes = read_file(entry.path(), data::kShardBytesMax);
+        if (bytes.has_value()) (void)shards_.put(std::move(*bytes));
+    }
+}
+
+void Trainer::keep_shards() {
+    std::error_code error;
+    std::filesystem::create_directories(options_.shard_directory, error);
+    for (const auto& shard : shards_.manifest().shards) {
+        const auto path = options_.shard_directory / shard.id.hex();
+        const auto bytes = shards_.get(shard.id);
+        if (bytes == nullptr || std::filesystem::exists(path, error)) continue;
+        // A full disk costs the kept copy and nothing else; the next checkpoint tries again.
+        if (write_file_atomically(path, *bytes, 0644).has_error()) return;
+    }
+}
+
 Result<void> Trainer::prepare() {
+    if (!options_.shard_directory.empty()) read_kept_shards();
     if (!options_.local_source.empty()) {
         const auto dataset = data::load_dataset(options_.local_source);
         if (dataset.has_error()) return dataset.error();
@@ -121,7 +156,6 @@ Result<void> Trainer::prepare() {
     eval_values_.resize(eval_batch * elements);
     eval_labels_.resize(eval_batch);
     report_.prepared = true;
-    checkpointed_ = real_now();
     publish(true);
     return {};
 }
@@ -152,7 +186,10 @@ void Trainer::obey(const TrainerOrder& order) {
 }
 
 void Trainer::train_once() {
-    if (!batcher_.next(values_, labels_)) {
+    const bool enough = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
+    if (enough || !batcher_.next(values_, labels_)) {
+        // Without samples to train on we still average, and our judgement counts like any other.
+        if (real_now() >= eval_due_) evaluate_part();
         publish(false);
         if (const auto order = orders_.wait(kIdleWait)) obey(*order);
         return;
@@ -235,6 +272,7 @@ void Trainer::checkpoint() {
     if (!callbacks_.checkpoint || current_.shards_version == 0) return;
     report_.position = batcher_.position();
     callbacks_.checkpoint(report_, engine_->optimizer_state());
+    if (!options_.shard_directory.empty()) keep_shards();
 }
 
 void Trainer::publish(bool always) {

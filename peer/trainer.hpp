@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -66,6 +67,9 @@ struct TrainerOptions {
     std::uint64_t schedule_step = 0;
     data::BatcherPosition position;
     std::vector<float> optimizer_state;
+    /// Shards found here need not be fetched again, and held ones are kept here; may be empty.
+    std::filesystem::path shard_directory;
+    std::uint64_t steps_limit = 0;  ///< makes no further step from here on; 0: no limit
 };
 
 class Trainer {
@@ -104,12 +108,15 @@ public:
 
 private:
     void run();
+    static void yield_to_network();
     [[nodiscard]] Result<void> prepare();
     void obey(const TrainerOrder& order);
     void train_once();
     void evaluate_part();
     void evaluate_all();
     void checkpoint();
+    void read_kept_shards();
+    void keep_shards();
     void publish(bool always);
     [[nodiscard]] compute::EvalResult evaluate_range(std::size_t first, std::size_t count);
 

@@ -81,6 +81,19 @@ void add_peer(CLI::App& app, Command& chosen) {
         "  starling peer --state ~/.starling        resume where it stopped"
     );
     command->callback([command, config, run_for, &chosen] {
+        for (const char* flag :
+             {"--model",
+              "--optimizer",
+              "--batch",
+              "--mix",
+              "--mix-every",
+              "--encoding",
+              "--until",
+              "--settle"}) {
+            if (command->get_option(flag)->count() == 0) continue;
+            config->founder_flags +=
+                (config->founder_flags.empty() ? "" : ", ") + std::string(flag);
+        }
         config->seed_given = command->get_option("--seed")->count() > 0;
         chosen = [config, run_for] { return run_peer(*config, *run_for); };
     });
