@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cblas.h>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -17,10 +18,22 @@ constexpr std::align_val_t kArenaAlignment{64};
 
 /// A peer may send anything that decodes: a delta that is not a number is dropped here, or one bad
 /// exchange would poison the model and then the swarm.
-void add_to(std::span<float> chunk, const float* delta, bool buffer) {
+void add_guarded(std::span<float> chunk, const float* delta) {
     for (std::size_t i = 0; i < chunk.size(); ++i) {
         const float sum = chunk[i] + delta[i];
         chunk[i] = std::isfinite(sum) ? sum : chunk[i];
+    }
+}
+
+/// chunk += delta. When both sums of absolute values are finite and their total is too, no element
+/// of either, and none of the sums, can be a NaN or an infinity: then one plain axpy does it.
+void add_to(std::span<float> chunk, const float* delta, bool buffer) {
+    const auto n = static_cast<blasint>(chunk.size());
+    const float bound = cblas_sasum(n, chunk.data(), 1) + cblas_sasum(n, delta, 1);
+    if (std::isfinite(bound)) {
+        cblas_saxpy(n, 1.0F, delta, 1, chunk.data(), 1);
+    } else {
+        add_guarded(chunk, delta);
     }
     if (!buffer) return;
     for (auto& value : chunk) value = std::max(value, 0.0F);

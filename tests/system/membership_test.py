@@ -76,8 +76,6 @@ class MembershipOfSixteenThatTrain(MembershipOfSixteen):
         "--dataset", "idx:/usr/share/datasets/fashion-mnist", "--model", "mlp"
     )
     joiner_arguments = ()
-    up_seconds = 20
-    failed_seconds = 15
 
 
 if __name__ == "__main__":
