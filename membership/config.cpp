@@ -42,6 +42,16 @@ Result<void> check(std::string_view name, std::uint32_t value, Range<std::uint32
     );
 }
 
+Result<void> check(std::string_view name, double value, Range<double> range) {
+    // The comparison is written so that NaN fails it.
+    if (value >= range.low && value <= range.high) return {};
+    return fail(
+        FaultCode::Usage,
+        std::string(name) + " is " + std::to_string(value) + "; give " + std::to_string(range.low) +
+            " to " + std::to_string(range.high)
+    );
+}
+
 Result<void> check_relations(const SwimConfig& config) {
     if (config.probe_interval < 2 * config.probe_timeout) {
         return fail(
@@ -49,13 +59,6 @@ Result<void> check_relations(const SwimConfig& config) {
             "probe_timeout is " + in_ms(config.probe_timeout) +
                 "; give at most half of probe_interval (" + in_ms(config.probe_interval) +
                 "), so that helpers have as long as the direct probe"
-        );
-    }
-    // The comparison is written so that NaN fails it.
-    if (!(config.suspicion_mult >= 1.0 && config.suspicion_mult <= 20.0)) {
-        return fail(
-            FaultCode::Usage,
-            "suspicion_mult is " + std::to_string(config.suspicion_mult) + "; give 1 to 20"
         );
     }
     return {};
@@ -68,6 +71,9 @@ Result<void> SwimConfig::validate() const {
         check("probe_interval", probe_interval, {milliseconds(10), minutes(1)}),
         check("probe_timeout", probe_timeout, {milliseconds(1), minutes(1)}),
         check("indirect_probes", indirect_probes, {0U, 16U}),
+        check("suspicion_mult", suspicion_mult, {1.0, 20.0}),
+        check("suspicion_max_mult", suspicion_max_mult, {1.0, 20.0}),
+        check("awareness_levels", awareness_levels, {1U, 16U}),
         check("gossip_interval", gossip_interval, {milliseconds(1), minutes(1)}),
         check("gossip_fanout", gossip_fanout, {1U, 16U}),
         check("tombstone_life", tombstone_life, {milliseconds(10), hours(24)}),

@@ -33,7 +33,14 @@ struct SwimConfig {
     /// Helpers asked for an indirect probe. Range 0 to 16.
     std::uint32_t indirect_probes = 3;
     /// Suspicion lasts suspicion_mult * max(1, log10 n) * probe_interval. Range 1 to 20.
+    /// Two fewer than this many further accusers, rounded down, bring a suspicion to that time.
     double suspicion_mult = 4.0;
+    /// Without further accusers a suspicion lasts this many times as long. Range 1 to 20; 1
+    /// switches Lifeguard's patience off.
+    double suspicion_max_mult = 6.0;
+    /// Levels of local health; a peer at the worst of them probes this many times slower and more
+    /// patiently. Range 1 (off) to 16.
+    std::uint32_t awareness_levels = 8;
     /// Dedicated gossip tick: news travels faster than probes alone would carry it.
     Duration gossip_interval = std::chrono::milliseconds(200);
     /// Members that hear each tick. Range 1 to 16.

@@ -21,6 +21,8 @@
 #include <optional>
 #include <vector>
 
+#include "membership/agreement.hpp"
+#include "membership/awareness.hpp"
 #include "membership/dissemination.hpp"
 #include "membership/graveyard.hpp"
 #include "membership/member_table.hpp"
@@ -64,13 +66,14 @@ private:
     enum class Timer : std::size_t {
         Period,     ///< the probe period ends and the next begins
         AckWait,    ///< the direct probe had its time; helpers are asked
+        Nack,       ///< a probe that we relay has had no answer yet
         Gossip,     ///< armed only while rumours and listeners exist
         PushPull,   ///< full exchange with a live member
         Rejoin,     ///< full exchange with a failed one; armed only while there are any
         Suspicion,  ///< mirrors the earliest deadline in suspicions_
         Sweep,      ///< forgets tombstones and ghosts; armed only while there are any
     };
-    static constexpr std::size_t kTimers = 7;
+    static constexpr std::size_t kTimers = 8;
 
     /// How a claim reached us. In a page a failure is hearsay of unknown age; a newcomer's first
     /// page is news to few others.
@@ -89,6 +92,7 @@ private:
     void on_probe(Instant now, const Endpoint& from, const Message& message, Conversation& talk);
     void on_ping(const Ping& ping, Conversation& talk);
     void on_ack(const Ack& ack);
+    void on_digest(Instant now, const TableDigest& digest, const Conversation& talk);
     void on_ping_request(
         Instant now, const Endpoint& from, const PingRequest& request, const Conversation& talk
     );
@@ -101,7 +105,9 @@ private:
     void count_fault(const Fault& fault);
 
     bool apply(Instant now, const Statement& statement, Source source);
-    void settle(Instant now, const MemberTable::Change& change);
+    void accuse(Instant now, const Statement& claim);
+    [[nodiscard]] bool confirms(const Statement& statement) const;
+    void settle(Instant now, const MemberTable::Change& change, const PeerId& accuser);
     void announce(const MemberTable::Change& change);
     void rise_above(Instant now, const Incarnation& accused);
 
@@ -109,12 +115,14 @@ private:
     void fire(Timer timer, Instant now);
     void on_period(Instant now);
     void on_ack_wait(Instant now);
+    void on_nack(Instant now);
     void on_gossip(Instant now);
     void on_push_pull(Instant now);
     void on_rejoin(Instant now);
     void on_suspicion(Instant now);
     void on_sweep(Instant now);
     void begin_probe(Instant now);
+    void compare_tables();
     void suspect(Instant now, const ProbeCycle::Probe& missed);
     void wake_up(Instant now);
     void ask_helpers();
@@ -157,6 +165,8 @@ private:
     MemberTable table_;
     ProbeOrder order_;
     ProbeCycle cycle_;
+    Awareness awareness_;
+    Agreement agreement_;
     Relays relays_;
     Suspicions suspicions_;
     Dissemination rumours_;

@@ -2,12 +2,28 @@
 
 #include <algorithm>
 
+#include "base/rng.hpp"
+
 namespace starling::membership {
 
 namespace {
 
 bool id_less(const Member& member, const PeerId& id) {
     return member.id < id;
+}
+
+/// Returns what one member adds to the digest.
+std::uint64_t digest_of(const Member& member) {
+    if (!is_up(member.state)) return 0;
+    std::uint64_t hash = mix64(member.incarnation.epoch);
+    hash = mix64(hash ^ member.incarnation.counter);
+    for (std::size_t i = 0; i < member.id.bytes.size(); i += 8) {
+        // Byte by byte, so that peers of either byte order agree.
+        std::uint64_t word = 0;
+        for (std::size_t k = 0; k < 8; ++k) word = (word << 8U) | member.id.bytes[i + k];
+        hash = mix64(hash ^ word);
+    }
+    return hash;
 }
 
 }  // namespace
@@ -30,6 +46,7 @@ std::optional<MemberTable::Change> MemberTable::apply(Instant now, const Stateme
             statement.subject, statement.address, statement.incarnation, statement.state, now};
         members_.insert(place, member);
         ++count_of(member.state);
+        digest_ ^= digest_of(member);
         return Change{std::nullopt, member};
     }
     Change change{*place, *place};
@@ -41,6 +58,7 @@ std::optional<MemberTable::Change> MemberTable::apply(Instant now, const Stateme
     after.state = statement.state;
     --count_of(place->state);
     ++count_of(after.state);
+    digest_ ^= digest_of(*place) ^ digest_of(after);
     *place = after;
     return change;
 }

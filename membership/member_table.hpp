@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -82,11 +83,17 @@ public:
         return count(MemberState::Alive) + count(MemberState::Suspect);
     }
 
+    /// A number that two tables have in common exactly when they hold the same members up at the
+    /// same incarnations (but for one chance in 2^64). Suspicions do not show in it, nor do the
+    /// gone, whom each member forgets in its own time.
+    [[nodiscard]] std::uint64_t digest() const { return digest_; }
+
 private:
     std::size_t& count_of(MemberState state) { return counts_[static_cast<std::size_t>(state)]; }
 
     std::vector<Member> members_;
     std::array<std::size_t, 4> counts_{};
+    std::uint64_t digest_ = 0;  ///< exclusive or over the members that are up
 };
 
 }  // namespace starling::membership

@@ -40,6 +40,14 @@ std::optional<ProbeCycle::Probe> ProbeCycle::ask_helpers() {
     return open_;
 }
 
+void ProbeCycle::set_helpers(std::size_t count) {
+    if (open_) open_->helpers = static_cast<std::uint32_t>(count);
+}
+
+void ProbeCycle::nack(std::uint64_t id) {
+    if (open_ && open_->id == id) ++open_->nacks;
+}
+
 std::optional<ProbeCycle::Probe> ProbeCycle::finish() {
     const auto missed = open_;
     open_.reset();
@@ -48,7 +56,9 @@ std::optional<ProbeCycle::Probe> ProbeCycle::finish() {
 
 bool Relays::add(std::uint64_t id, const Relay& relay) {
     if (relays_.size() >= kRelaysMax) return false;
-    return relays_.emplace(id, relay).second;
+    if (!relays_.emplace(id, relay).second) return false;
+    nacks_.emplace(relay.nack_at, id);
+    return true;
 }
 
 std::optional<Relays::Relay> Relays::take(std::uint64_t id) {
@@ -56,11 +66,28 @@ std::optional<Relays::Relay> Relays::take(std::uint64_t id) {
     if (found == relays_.end()) return std::nullopt;
     const Relay relay = found->second;
     relays_.erase(found);
+    nacks_.erase({relay.nack_at, id});
     return relay;
 }
 
+std::optional<Relays::Relay> Relays::take_nack(Instant now) {
+    if (nacks_.empty() || nacks_.begin()->first > now) return std::nullopt;
+    const auto id = nacks_.begin()->second;
+    nacks_.erase(nacks_.begin());
+    return relays_.at(id);
+}
+
+std::optional<Instant> Relays::next_nack() const {
+    if (nacks_.empty()) return std::nullopt;
+    return nacks_.begin()->first;
+}
+
 void Relays::expire(Instant now) {
-    std::erase_if(relays_, [&](const auto& entry) { return entry.second.deadline <= now; });
+    std::erase_if(relays_, [&](const auto& entry) {
+        if (entry.second.deadline > now) return false;
+        nacks_.erase({entry.second.nack_at, entry.first});
+        return true;
+    });
 }
 
 }  // namespace starling::membership

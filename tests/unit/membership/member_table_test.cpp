@@ -28,6 +28,17 @@ void merge(MemberTable& table, const std::vector<Statement>& claims) {
     for (const auto& statement : claims) table.apply(Instant{}, statement);
 }
 
+/// The digest, computed anew from what the table holds up.
+std::uint64_t digest_of_members(const MemberTable& table) {
+    MemberTable fresh;
+    for (const auto& m : table.members()) {
+        if (is_up(m.state)) {
+            fresh.apply(Instant{}, {m.id, m.incarnation, MemberState::Alive, m.address, {}});
+        }
+    }
+    return fresh.digest();
+}
+
 std::vector<Statement> random_claims(Rng& rng) {
     std::vector<Statement> claims;
     for (int i = 0; i < 20; ++i) claims.push_back(random_claim(rng, 5));
@@ -103,6 +114,36 @@ TEST(MemberTable, ForgetsOnlyOldTombstonesOfOthers) {
     EXPECT_EQ(gone[0].id, peer(2));
     EXPECT_EQ(table.size(), 3U);
     EXPECT_EQ(table.count(MemberState::Failed), 1U);
+}
+
+TEST(TableDigest, IsKeptUpWithEveryChange) {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Rng rng(seed);
+        MemberTable table;
+        for (const auto& statement : random_claims(rng)) {
+            table.apply(Instant{}, statement);
+            ASSERT_EQ(table.digest(), digest_of_members(table));
+        }
+        table.forget(Instant{} + std::chrono::hours(1), std::chrono::seconds(1), peer(200));
+        EXPECT_EQ(table.digest(), digest_of_members(table));
+    }
+}
+
+TEST(TableDigest, ShowsWhoIsUpAndAtWhichIncarnationButNoSuspicion) {
+    const auto digest = [](const std::vector<Statement>& claims) {
+        MemberTable table;
+        merge(table, claims);
+        return table.digest();
+    };
+    const auto alive = claim(1, {1, 0}, MemberState::Alive);
+    const auto base = digest({alive});
+    EXPECT_NE(base, digest({}));
+    EXPECT_EQ(base, digest({alive, claim(1, {1, 0}, MemberState::Suspect)}));
+    EXPECT_EQ(digest({}), digest({alive, claim(1, {1, 0}, MemberState::Failed)}));
+    EXPECT_EQ(digest({}), digest({claim(1, {1, 0}, MemberState::Left)}));
+    EXPECT_NE(base, digest({claim(1, {1, 1}, MemberState::Alive)}));
+    EXPECT_NE(base, digest({claim(2, {1, 0}, MemberState::Alive)}));
 }
 
 }  // namespace
