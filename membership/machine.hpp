@@ -28,6 +28,7 @@
 #include "membership/member_table.hpp"
 #include "membership/messages.hpp"
 #include "membership/probe.hpp"
+#include "membership/reach.hpp"
 #include "membership/records.hpp"
 #include "membership/suspicion.hpp"
 #include "membership/swim.hpp"
@@ -41,6 +42,7 @@ public:
     void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
     void handle_timeout(Instant now);
     Result<void> handle_push_pull(Instant now, ByteView page);
+    void handle_stream_pong(Instant now, const PeerId& peer);
     void handle_send_error(Instant now, const Endpoint& to);
     void leave(Instant now);
     void set_record(Instant now, ByteView record);
@@ -91,7 +93,9 @@ private:
     void on_news(Instant now, const Message& message, Source source, Conversation& talk);
     void on_probe(Instant now, const Endpoint& from, const Message& message, Conversation& talk);
     void on_ping(const Ping& ping, Conversation& talk);
-    void on_ack(const Ack& ack);
+    void on_ack(const Ack& ack, const Conversation& talk);
+    void on_stream_answer(const PeerId& peer);
+    void note_reach(const PeerId& peer);
     void on_digest(Instant now, const TableDigest& digest, const Conversation& talk);
     void on_ping_request(
         Instant now, const Endpoint& from, const PingRequest& request, const Conversation& talk
@@ -126,7 +130,8 @@ private:
     void suspect(Instant now, const ProbeCycle::Probe& missed);
     void wake_up(Instant now);
     void ask_helpers();
-    void request_stream(const PeerId& peer, const Endpoint& to);
+    void ask_over_stream(const PeerId& peer);
+    void request_stream(const StreamRequest& request);
     std::vector<Member> sample(std::size_t count, bool (*wanted)(MemberState));
 
     /// Sends `messages` to `to`, adding what we hold against `peer` and as many rumours as fit.
@@ -167,6 +172,7 @@ private:
     ProbeCycle cycle_;
     Awareness awareness_;
     Agreement agreement_;
+    Reach reach_;
     Relays relays_;
     Suspicions suspicions_;
     Dissemination rumours_;

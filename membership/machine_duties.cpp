@@ -17,6 +17,8 @@ namespace {
 constexpr double kPushPullScaleFrom = 32.0;
 /// Requests that the driver has not taken yet; more would only repeat them.
 constexpr std::size_t kStreamsMax = 8;
+/// Largest table that probes carry to a member whose UDP is blocked: 64 members make some 6 KB.
+constexpr std::size_t kTableByStreamMax = 64;
 /// Tombstones and ghosts are swept this many times in a tombstone's life.
 constexpr int kSweepsPerLife = 10;
 
@@ -152,9 +154,21 @@ void Swim::Machine::ask_helpers() {
     std::erase_if(helpers, [&](const Member& helper) { return helper.id == probe->target; });
     if (helpers.size() > config_.indirect_probes) helpers.resize(config_.indirect_probes);
     cycle_.set_helpers(helpers.size());
+    ask_over_stream(probe->target);
     for (const auto& helper : helpers) {
         send(helper.address, &helper.id, {PingRequest{probe->id, probe->target}});
     }
+}
+
+void Swim::Machine::ask_over_stream(const PeerId& peer) {
+    const Member* member = table_.find(peer);
+    if (member == nullptr) return;
+    // Rumours do not reach a member whose UDP is blocked, so in a swarm where that is cheap it gets
+    // the table instead of a bare question.
+    const bool blocked = !member->udp_out || !member->udp_in;
+    const auto kind = blocked && table_.size() <= kTableByStreamMax ? StreamRequest::Kind::PushPull
+                                                                    : StreamRequest::Kind::Ping;
+    request_stream({peer, member->address, kind});
 }
 
 void Swim::Machine::on_nack(Instant now) {
@@ -187,14 +201,14 @@ void Swim::Machine::on_gossip(Instant now) {
 }
 
 void Swim::Machine::on_push_pull(Instant now) {
-    for (const auto& member : sample(1, is_alive)) request_stream(member.id, member.address);
+    for (const auto& member : sample(1, is_alive)) request_stream({member.id, member.address});
     arm(Timer::PushPull, now + jittered(scaled_for_size(config_.push_pull_interval)));
 }
 
 void Swim::Machine::on_rejoin(Instant now) {
     if (lost_.empty() || left_) return;
     const auto [peer, address] = lost_.pick(target_rng_);
-    request_stream(peer, address);
+    request_stream({peer, address});
     const auto wait = scaled_for_size(lost_.retry_after(now, config_.probe_interval));
     arm(Timer::Rejoin, now + jittered(wait, 0.25));
 }
@@ -217,8 +231,8 @@ void Swim::Machine::on_sweep(Instant now) {
     ghosts_.expire(now, kGhostLifeFactor * config_.tombstone_life);
 }
 
-void Swim::Machine::request_stream(const PeerId& peer, const Endpoint& to) {
-    streams_.push_back({peer, to});
+void Swim::Machine::request_stream(const StreamRequest& request) {
+    streams_.push_back(request);
     if (streams_.size() > kStreamsMax) streams_.pop_front();
 }
 

@@ -62,6 +62,7 @@ Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
         ++counters_.reflected;
         return {};
     }
+    on_stream_answer(page->sender);
     Conversation talk{page->sender, {}, false};
     const auto source = table_.size() == 1 ? Source::FirstPage : Source::Page;
     for (const auto& message : page->messages) on_news(now, message, source, talk);
@@ -79,6 +80,7 @@ void Swim::Machine::count_fault(const Fault& fault) {
 }
 
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
+    reach_.heard(packet.sender);
     Conversation talk{packet.sender, {}, false};
     // News first: the ack then carries our answer to it.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
@@ -107,7 +109,7 @@ void Swim::Machine::on_probe(
     std::visit(
         Overloaded{
             [&](const Ping& ping) { on_ping(ping, talk); },
-            [&](const Ack& ack) { on_ack(ack); },
+            [&](const Ack& ack) { on_ack(ack, talk); },
             [&](const Nack& nack) { cycle_.nack(nack.probe); },
             [&](const TableDigest& digest) { on_digest(now, digest, talk); },
             [&](const PingRequest& request) { on_ping_request(now, from, request, talk); },
@@ -123,15 +125,46 @@ void Swim::Machine::on_ping(const Ping& ping, Conversation& talk) {
     talk.replies.emplace_back(Ack{ping.probe});
 }
 
-void Swim::Machine::on_ack(const Ack& ack) {
+void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
+    const auto probe = cycle_.open();
     if (cycle_.answer(ack.probe)) {
         disarm(Timer::AckWait);
         awareness_.add(-1);
+        if (talk.sender == probe->target) {
+            reach_.answered(talk.sender);
+        } else {
+            reach_.missed(probe->target, probe->id);
+        }
+        note_reach(probe->target);
         return;
     }
+    reach_.answered_late(talk.sender, ack.probe);
     if (const auto relay = relays_.take(ack.probe)) {
         send(relay->asker, nullptr, {Ack{relay->probe}});
     }
+}
+
+void Swim::Machine::handle_stream_pong(Instant now, const PeerId& peer) {
+    advance(now);
+    on_stream_answer(peer);
+}
+
+void Swim::Machine::on_stream_answer(const PeerId& peer) {
+    const auto probe = cycle_.open();
+    // Before its helpers are asked a probe has asked for no stream, and the ack may yet come.
+    if (!probe || probe->target != peer || !probe->indirect) return;
+    cycle_.answer(probe->id);
+    awareness_.add(-1);
+    ++counters_.probes_by_stream;
+    reach_.missed(peer, probe->id);
+    note_reach(peer);
+}
+
+void Swim::Machine::note_reach(const PeerId& peer) {
+    const Member* member = table_.find(peer);
+    const auto now = reach_.directions(peer);
+    if (member == nullptr || (member->udp_out == now.out && member->udp_in == now.in)) return;
+    table_.set_reach(peer, now.out, now.in);
 }
 
 void Swim::Machine::on_digest(Instant now, const TableDigest& digest, const Conversation& talk) {
@@ -142,7 +175,7 @@ void Swim::Machine::on_digest(Instant now, const TableDigest& digest, const Conv
     const auto gap = scaled_for_size(kExchangeGap * config_.probe_interval);
     const auto peer = agreement_.take_due(now, table_.digest(), gap);
     if (!peer) return;
-    if (const Member* member = table_.find(*peer)) request_stream(*peer, member->address);
+    if (const Member* member = table_.find(*peer)) request_stream({*peer, member->address});
 }
 
 void Swim::Machine::on_ping_request(
@@ -309,6 +342,7 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
     } else {
         suspicions_.cancel(id);
     }
+    if (!is_up(after.state)) reach_.forget(id);
     if (is_up(after.state)) {
         order_.insert(id);
         records_.owner_present(id);

@@ -42,8 +42,12 @@ std::optional<MemberTable::Change> MemberTable::apply(Instant now, const Stateme
     if (action == MergeAction::Ignore) return std::nullopt;
     if (action == MergeAction::Insert) {
         if (members_.size() >= kMembersMax) return std::nullopt;
-        const Member member{
-            statement.subject, statement.address, statement.incarnation, statement.state, now};
+        Member member;
+        member.id = statement.subject;
+        member.address = statement.address;
+        member.incarnation = statement.incarnation;
+        member.state = statement.state;
+        member.since = now;
         members_.insert(place, member);
         ++count_of(member.state);
         digest_ ^= digest_of(member);
@@ -75,6 +79,13 @@ std::vector<Member> MemberTable::forget(Instant now, Duration life, const PeerId
     }
     if (!gone.empty()) std::erase_if(members_, expired);
     return gone;
+}
+
+void MemberTable::set_reach(const PeerId& id, bool udp_out, bool udp_in) {
+    const auto place = std::lower_bound(members_.begin(), members_.end(), id, id_less);
+    if (place == members_.end() || place->id != id) return;
+    place->udp_out = udp_out;
+    place->udp_in = udp_in;
 }
 
 const Member* MemberTable::find(const PeerId& id) const {

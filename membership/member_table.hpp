@@ -69,6 +69,9 @@ public:
     /// Removes failed and left members whose state is `life` old, except `self`, and returns them.
     std::vector<Member> forget(Instant now, Duration life, const PeerId& self);
 
+    /// Notes which directions of UDP work between us and a member.
+    void set_reach(const PeerId& id, bool udp_out, bool udp_in);
+
     [[nodiscard]] const Member* find(const PeerId& id) const;
 
     [[nodiscard]] const std::vector<Member>& members() const { return members_; }

@@ -186,6 +186,10 @@ Result<void> Swim::handle_push_pull(Instant now, ByteView page) {
     return machine_->handle_push_pull(now, page);
 }
 
+void Swim::handle_stream_pong(Instant now, const PeerId& peer) {
+    machine_->handle_stream_pong(now, peer);
+}
+
 void Swim::handle_send_error(Instant now, const Endpoint& to) {
     machine_->handle_send_error(now, to);
 }

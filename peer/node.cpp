@@ -90,7 +90,11 @@ Node::Node(PeerConfig config)
               [this](const membership::Event& event) { on_member_event(event); },
               [this](const membership::StreamRequest& request) {
                   if (hints_.size() < kHintsMax) hints_[request.peer] = request.to;
-                  push_pull(request.peer, true);
+                  if (request.kind == membership::StreamRequest::Kind::Ping) {
+                      links_.send(request.peer, FrameType::Ping, {});
+                  } else {
+                      push_pull(request.peer, true);
+                  }
               }}
       ),
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
@@ -423,6 +427,15 @@ void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
             return;
         }
         if (payload.front() == kWantsReply) push_pull(from, false);
+        membership_.pump();
+        return;
+    }
+    if (type == FrameType::Ping) {
+        links_.send(from, FrameType::Pong, {});
+        return;
+    }
+    if (type == FrameType::Pong) {
+        membership_.swim().handle_stream_pong(real_now(), from);
         membership_.pump();
         return;
     }
