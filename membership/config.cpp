@@ -12,6 +12,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
+using std::chrono::seconds;
 
 std::string in_ms(Duration d) {
     return std::to_string(std::chrono::duration_cast<milliseconds>(d).count()) + " ms";
@@ -61,15 +62,52 @@ Result<void> check_relations(const SwimConfig& config) {
                 "), so that helpers have as long as the direct probe"
         );
     }
+    if (config.probe_timeout_min > config.probe_timeout) {
+        return fail(
+            FaultCode::Usage,
+            "probe_timeout_min is " + in_ms(config.probe_timeout_min) +
+                "; give at most probe_timeout (" + in_ms(config.probe_timeout) + ")"
+        );
+    }
     return {};
 }
 
 }  // namespace
 
+Result<SwimConfig> SwimConfig::profile(std::string_view name) {
+    SwimConfig config;
+    if (name == "lan") return config;
+    if (name == "wan") {
+        config.probe_interval = seconds(5);
+        config.probe_timeout = seconds(2);
+        config.probe_timeout_min = milliseconds(500);
+        config.suspicion_mult = 6.0;
+        config.gossip_interval = milliseconds(500);
+        config.gossip_fanout = 4;
+        config.tombstone_life = seconds(60);
+        config.push_pull_interval = seconds(60);
+        return config;
+    }
+    if (name == "local") {
+        config.probe_timeout = milliseconds(200);
+        config.probe_timeout_min = milliseconds(100);
+        config.indirect_probes = 1;
+        config.suspicion_mult = 3.0;
+        config.gossip_interval = milliseconds(100);
+        config.tombstone_life = seconds(15);
+        config.push_pull_interval = seconds(15);
+        return config;
+    }
+    return fail(
+        FaultCode::Usage, "there is no profile '" + std::string(name) + "'; give lan, wan or local"
+    );
+}
+
 Result<void> SwimConfig::validate() const {
     const Result<void> checks[] = {
         check("probe_interval", probe_interval, {milliseconds(10), minutes(1)}),
         check("probe_timeout", probe_timeout, {milliseconds(1), minutes(1)}),
+        check("probe_timeout_min", probe_timeout_min, {milliseconds(1), minutes(1)}),
         check("indirect_probes", indirect_probes, {0U, 16U}),
         check("suspicion_mult", suspicion_mult, {1.0, 20.0}),
         check("suspicion_max_mult", suspicion_max_mult, {1.0, 20.0}),

@@ -170,6 +170,7 @@ private:
     MemberTable table_;
     ProbeOrder order_;
     ProbeCycle cycle_;
+    RoundTrip round_trip_;
     Awareness awareness_;
     Agreement agreement_;
     Reach reach_;

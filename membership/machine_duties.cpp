@@ -124,8 +124,9 @@ void Swim::Machine::begin_probe(Instant now) {
     const Member member = *table_.find(*target);
     const auto id = probe_id_rng_.next();
     ++counters_.probes;
-    cycle_.begin({id, member.id, member.incarnation, false, 0, 0});
-    arm(Timer::AckWait, now + awareness_.scale(config_.probe_timeout));
+    cycle_.begin({id, member.id, member.incarnation, false, now, 0, 0});
+    const auto wait = round_trip_.timeout(config_.probe_timeout_min, config_.probe_timeout);
+    arm(Timer::AckWait, now + awareness_.scale(wait));
     send(member.address, &member.id, {Ping{id, member.id}});
 }
 

@@ -132,6 +132,7 @@ void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
         awareness_.add(-1);
         if (talk.sender == probe->target) {
             reach_.answered(talk.sender);
+            round_trip_.sample(now_ - probe->sent);
         } else {
             reach_.missed(probe->target, probe->id);
         }

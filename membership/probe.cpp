@@ -1,5 +1,6 @@
 #include "membership/probe.hpp"
 
+#include <algorithm>
 #include <span>
 
 namespace starling::membership {
@@ -26,6 +27,23 @@ std::optional<PeerId> ProbeOrder::next(const std::function<bool(const PeerId&)>&
     if (order_.empty()) return std::nullopt;
     rng_.shuffle(std::span<PeerId>(order_));
     return order_[next_++];
+}
+
+void RoundTrip::sample(Duration rtt) {
+    if (!known_) {
+        known_ = true;
+        mean_ = rtt;
+        deviation_ = rtt / 2;
+        return;
+    }
+    const Duration error = rtt - mean_;
+    mean_ += error / 8;
+    deviation_ += (std::chrono::abs(error) - deviation_) / 4;
+}
+
+Duration RoundTrip::timeout(Duration min, Duration max) const {
+    if (!known_) return max;
+    return std::clamp(2 * (mean_ + 4 * deviation_), min, max);
 }
 
 bool ProbeCycle::answer(std::uint64_t id) {

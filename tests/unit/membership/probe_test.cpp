@@ -68,6 +68,20 @@ TEST(ProbeCycle, AsksHelpersOnceAndOnlyItsOwnAckClosesIt) {
     EXPECT_EQ(missed->target, peer(2));
 }
 
+TEST(RoundTrip, WaitFollowsWhatIsMeasuredWithinItsBounds) {
+    using std::chrono::milliseconds;
+    RoundTrip round_trip;
+    const auto wait = [&] { return round_trip.timeout(milliseconds(100), milliseconds(500)); };
+    EXPECT_EQ(wait(), milliseconds(500)) << "nothing is known yet";
+    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(1));
+    EXPECT_EQ(wait(), milliseconds(100));
+    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(i % 2 == 0 ? 80 : 90));
+    EXPECT_GT(wait(), milliseconds(160));
+    EXPECT_LT(wait(), milliseconds(300));
+    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(400));
+    EXPECT_EQ(wait(), milliseconds(500));
+}
+
 TEST(Relays, AreBoundedAndExpire) {
     Relays relays;
     const Instant now{};
