@@ -13,6 +13,10 @@
 // - A ping from a stranger is acked with "I do not know you", and the stranger introduces itself:
 //   peers that joined at the same time and missed each other's rumour meet within a probe round
 //   instead of at the next push/pull.
+// - Lifeguard (Dadgar, Phillips, Currey, 2017): local health scales interval and timeout, helpers
+//   nack, suspicions shorten with independent accusers.
+// - Digests beside pings and acks show a table that stays different; memberlist leaves that to its
+//   next push/pull.
 // - Replies go only to where the datagram came from, relayed probes only to table addresses.
 
 #include <array>
