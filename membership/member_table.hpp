@@ -94,7 +94,13 @@ public:
 private:
     std::size_t& count_of(MemberState state) { return counts_[static_cast<std::size_t>(state)]; }
 
+    /// Returns the place of `id`, or where it would be inserted.
+    [[nodiscard]] std::size_t place_of(const PeerId& id) const;
+
     std::vector<Member> members_;
+    /// The leading bytes of each member's id, in the same order: a search reads a few cache lines
+    /// of them instead of one line for each id that it compares.
+    std::vector<std::uint64_t> keys_;
     std::array<std::size_t, 4> counts_{};
     std::uint64_t digest_ = 0;  ///< exclusive or over the members that are up
 };

@@ -3,6 +3,7 @@
 
 #include "membership/member_table.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <span>
 #include <string>
@@ -114,6 +115,31 @@ TEST(MemberTable, ForgetsOnlyOldTombstonesOfOthers) {
     EXPECT_EQ(gone[0].id, peer(2));
     EXPECT_EQ(table.size(), 3U);
     EXPECT_EQ(table.count(MemberState::Failed), 1U);
+}
+
+TEST(MemberTable, IdsThatShareTheirLeadingBytesAreKeptApartAndInOrder) {
+    Rng rng(1);
+    MemberTable table;
+    std::vector<PeerId> ids;
+    for (std::uint8_t i = 0; i < 100; ++i) {
+        PeerId id = peer(static_cast<std::uint8_t>(i % 3));
+        id.bytes[20] = i;
+        ids.push_back(id);
+    }
+    rng.shuffle(std::span<PeerId>(ids));
+    for (const auto& id : ids) {
+        table.apply(Instant{}, {id, {1, 0}, MemberState::Alive, address_of(1), {}});
+    }
+    for (const auto& id : ids) {
+        ASSERT_NE(table.find(id), nullptr);
+        EXPECT_EQ(table.find(id)->id, id);
+    }
+    EXPECT_EQ(table.find(peer(9)), nullptr);
+    EXPECT_TRUE(std::is_sorted(
+        table.members().begin(),
+        table.members().end(),
+        [](const Member& a, const Member& b) { return a.id < b.id; }
+    ));
 }
 
 TEST(TableDigest, IsKeptUpWithEveryChange) {
