@@ -24,11 +24,14 @@ enum class Kind : std::uint8_t {
     Left = 7,
     Record = 8,
     Forgotten = 9,
+    Nack = 10,
+    TableDigest = 11,
 };
 
 constexpr std::size_t kFrame = 1 + 2;  // kind, length
 constexpr std::size_t kProbeBody = 8 + 32;
 constexpr std::size_t kAckBody = 8;
+constexpr std::size_t kDigestBody = 8;
 constexpr std::size_t kStatementBody = 32 + 16 + 18;
 constexpr std::size_t kAccusationBody = kStatementBody + 32;
 constexpr std::size_t kForgottenBody = 32 + 16;
@@ -48,6 +51,10 @@ struct BodySize {
 
     std::size_t operator()(const Ack&) const { return kAckBody; }
 
+    std::size_t operator()(const Nack&) const { return kAckBody; }
+
+    std::size_t operator()(const TableDigest&) const { return kDigestBody; }
+
     std::size_t operator()(const Forgotten&) const { return kForgottenBody; }
 
     std::size_t operator()(const Statement& statement) const {
@@ -65,6 +72,10 @@ struct KindOf {
     Kind operator()(const PingRequest&) const { return Kind::PingRequest; }
 
     Kind operator()(const Ack&) const { return Kind::Ack; }
+
+    Kind operator()(const Nack&) const { return Kind::Nack; }
+
+    Kind operator()(const TableDigest&) const { return Kind::TableDigest; }
 
     Kind operator()(const Forgotten&) const { return Kind::Forgotten; }
 
@@ -100,6 +111,10 @@ struct WriteBody {
 
     void operator()(const Ack& ack) const { out(ack.probe); }
 
+    void operator()(const Nack& nack) const { out(nack.probe); }
+
+    void operator()(const TableDigest& digest) const { out(digest.value); }
+
     void operator()(const Statement& statement) const {
         write(out, statement.subject);
         write(out, statement.incarnation);
@@ -132,6 +147,12 @@ void read(Input& in, PeerId& id) {
 void read_counters(Input& in, std::uint64_t& epoch, std::uint64_t& counter) {
     in(epoch, counter);
     if (epoch >= kCounterMax || counter >= kCounterMax) throw Malformed("counter out of range");
+}
+
+std::uint64_t read_number(Input& in) {
+    std::uint64_t number = 0;
+    in(number);
+    return number;
 }
 
 template <class Probe>
@@ -179,11 +200,12 @@ Message read_body(Input& in, Kind kind, std::size_t length) {
             return read_probe<Ping>(in);
         case Kind::PingRequest:
             return read_probe<PingRequest>(in);
-        case Kind::Ack: {
-            Ack ack;
-            in(ack.probe);
-            return ack;
-        }
+        case Kind::Ack:
+            return Ack{read_number(in)};
+        case Kind::Nack:
+            return Nack{read_number(in)};
+        case Kind::TableDigest:
+            return TableDigest{read_number(in)};
         case Kind::Alive:
         case Kind::Suspect:
         case Kind::Failed:
@@ -198,11 +220,12 @@ Message read_body(Input& in, Kind kind, std::size_t length) {
 }
 
 bool is_known(Kind kind) {
-    return kind >= Kind::Ping && kind <= Kind::Forgotten;
+    return kind >= Kind::Ping && kind <= Kind::TableDigest;
 }
 
 bool is_probe(Kind kind) {
-    return kind == Kind::Ping || kind == Kind::PingRequest || kind == Kind::Ack;
+    return kind == Kind::Ping || kind == Kind::PingRequest || kind == Kind::Ack ||
+           kind == Kind::Nack || kind == Kind::TableDigest;
 }
 
 /// What the caller of decode() expects.

@@ -12,6 +12,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
+using std::chrono::seconds;
 
 std::string in_ms(Duration d) {
     return std::to_string(std::chrono::duration_cast<milliseconds>(d).count()) + " ms";
@@ -42,6 +43,16 @@ Result<void> check(std::string_view name, std::uint32_t value, Range<std::uint32
     );
 }
 
+Result<void> check(std::string_view name, double value, Range<double> range) {
+    // The comparison is written so that NaN fails it.
+    if (value >= range.low && value <= range.high) return {};
+    return fail(
+        FaultCode::Usage,
+        std::string(name) + " is " + std::to_string(value) + "; give " + std::to_string(range.low) +
+            " to " + std::to_string(range.high)
+    );
+}
+
 Result<void> check_relations(const SwimConfig& config) {
     if (config.probe_interval < 2 * config.probe_timeout) {
         return fail(
@@ -51,11 +62,11 @@ Result<void> check_relations(const SwimConfig& config) {
                 "), so that helpers have as long as the direct probe"
         );
     }
-    // The comparison is written so that NaN fails it.
-    if (!(config.suspicion_mult >= 1.0 && config.suspicion_mult <= 20.0)) {
+    if (config.probe_timeout_min > config.probe_timeout) {
         return fail(
             FaultCode::Usage,
-            "suspicion_mult is " + std::to_string(config.suspicion_mult) + "; give 1 to 20"
+            "probe_timeout_min is " + in_ms(config.probe_timeout_min) +
+                "; give at most probe_timeout (" + in_ms(config.probe_timeout) + ")"
         );
     }
     return {};
@@ -63,11 +74,44 @@ Result<void> check_relations(const SwimConfig& config) {
 
 }  // namespace
 
+Result<SwimConfig> SwimConfig::profile(std::string_view name) {
+    SwimConfig config;
+    if (name == "lan") return config;
+    if (name == "wan") {
+        config.probe_interval = seconds(5);
+        config.probe_timeout = seconds(2);
+        config.probe_timeout_min = milliseconds(500);
+        config.suspicion_mult = 6.0;
+        config.gossip_interval = milliseconds(500);
+        config.gossip_fanout = 4;
+        config.tombstone_life = seconds(60);
+        config.push_pull_interval = seconds(60);
+        return config;
+    }
+    if (name == "local") {
+        config.probe_timeout = milliseconds(200);
+        config.probe_timeout_min = milliseconds(100);
+        config.indirect_probes = 1;
+        config.suspicion_mult = 3.0;
+        config.gossip_interval = milliseconds(100);
+        config.tombstone_life = seconds(15);
+        config.push_pull_interval = seconds(15);
+        return config;
+    }
+    return fail(
+        FaultCode::Usage, "there is no profile '" + std::string(name) + "'; give lan, wan or local"
+    );
+}
+
 Result<void> SwimConfig::validate() const {
     const Result<void> checks[] = {
         check("probe_interval", probe_interval, {milliseconds(10), minutes(1)}),
         check("probe_timeout", probe_timeout, {milliseconds(1), minutes(1)}),
+        check("probe_timeout_min", probe_timeout_min, {milliseconds(1), minutes(1)}),
         check("indirect_probes", indirect_probes, {0U, 16U}),
+        check("suspicion_mult", suspicion_mult, {1.0, 20.0}),
+        check("suspicion_max_mult", suspicion_max_mult, {1.0, 20.0}),
+        check("awareness_levels", awareness_levels, {1U, 16U}),
         check("gossip_interval", gossip_interval, {milliseconds(1), minutes(1)}),
         check("gossip_fanout", gossip_fanout, {1U, 16U}),
         check("tombstone_life", tombstone_life, {milliseconds(10), hours(24)}),

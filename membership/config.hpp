@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "base/instant.hpp"
 #include "base/result.hpp"
@@ -20,28 +21,53 @@ inline constexpr std::size_t kPageMax = std::size_t{64} * 1024;
 /// Most members one table holds; the lowest layer that refuses more.
 inline constexpr std::size_t kMembersMax = std::size_t{1} << 20U;
 
-/// Parameters of SWIM. Every time is on the project clock.
+/// Parameters of SWIM, with the values of the profile `lan`. All members of a swarm should run the
+/// same profile: a suspicion is judged by the clock of its observer. Every time is on the project
+/// clock.
 struct SwimConfig {
     /// First eight bytes of the swarm id. Datagrams and pages with another tag are dropped and
     /// counted, so that two swarms that reuse each other's addresses never merge.
     std::uint64_t swarm_tag = 0;
 
     /// One member is probed per interval. Range 10 ms to 1 min; at least twice the probe timeout.
+    /// Load and detection time follow from it: a crash is first noticed after 1.6 intervals.
     Duration probe_interval = std::chrono::seconds(1);
-    /// Wait for the direct ack before helpers are asked; choose the 99th percentile of the RTT.
+    /// Longest wait for the direct ack before helpers are asked. Range 1 ms to half an interval;
+    /// choose well above the 99th percentile of the RTT. Also how patient helpers are.
     Duration probe_timeout = std::chrono::milliseconds(500);
-    /// Helpers asked for an indirect probe. Range 0 to 16.
+    /// Shortest such wait: measured RTTs bring it down to here, which leaves helpers and the stream
+    /// more of the period. Range 1 ms to probe_timeout; above the scheduling delays of a busy
+    /// machine.
+    Duration probe_timeout_min = std::chrono::milliseconds(200);
+    /// Helpers asked for an indirect probe. Range 0 to 16. At 5 % loss three let one probe in 1,500
+    /// fail.
     std::uint32_t indirect_probes = 3;
-    /// Suspicion lasts suspicion_mult * max(1, log10 n) * probe_interval. Range 1 to 20.
+    /// Suspicion lasts suspicion_mult * max(1, log10 n) * probe_interval. Range 1 to 20. Lower
+    /// finds crashes sooner and gives the slow less time to refute; two fewer than this many
+    /// further accusers, rounded down, are wanted for it.
     double suspicion_mult = 4.0;
-    /// Dedicated gossip tick: news travels faster than probes alone would carry it.
+    /// Without further accusers a suspicion lasts this many times as long. Range 1 to 20; 1
+    /// switches Lifeguard's patience off.
+    double suspicion_max_mult = 6.0;
+    /// Levels of local health; a peer at the worst of them probes this many times slower and more
+    /// patiently. Range 1 (off) to 16.
+    std::uint32_t awareness_levels = 8;
+    /// Dedicated gossip tick: news travels faster than probes alone would carry it. Range 1 ms to
+    /// 1 min; a rumour needs about ln n ticks to all.
     Duration gossip_interval = std::chrono::milliseconds(200);
     /// Members that hear each tick. Range 1 to 16.
     std::uint32_t gossip_fanout = 3;
-    /// Failed and left members stay in the table and keep hearing gossip this long.
+    /// Failed and left members stay in the table and keep hearing gossip this long. Range 10 ms to
+    /// 24 h; longer than news takes to reach all.
     Duration tombstone_life = std::chrono::seconds(30);
-    /// Full state exchange with one random live member; 0 switches it off.
+    /// Full state exchange with one random live member; 0 switches it off. Range 10 ms to 24 h.
+    /// Digests ask for one when it is needed, so this is the safety net.
     Duration push_pull_interval = std::chrono::seconds(30);
+
+    /// Returns the parameters of a profile: `lan` for one site, `wan` for peers far apart, `local`
+    /// for many peers on one machine.
+    /// Errors    Usage, naming the profiles there are
+    [[nodiscard]] static Result<SwimConfig> profile(std::string_view name);
 
     /// Checks ranges and relations.
     /// Errors    Usage, naming the parameter, its value and its range

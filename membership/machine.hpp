@@ -13,6 +13,10 @@
 // - A ping from a stranger is acked with "I do not know you", and the stranger introduces itself:
 //   peers that joined at the same time and missed each other's rumour meet within a probe round
 //   instead of at the next push/pull.
+// - Lifeguard (Dadgar, Phillips, Currey, 2017): local health scales interval and timeout, helpers
+//   nack, suspicions shorten with independent accusers.
+// - Digests beside pings and acks show a table that stays different; memberlist leaves that to its
+//   next push/pull.
 // - Replies go only to where the datagram came from, relayed probes only to table addresses.
 
 #include <array>
@@ -21,11 +25,14 @@
 #include <optional>
 #include <vector>
 
+#include "membership/agreement.hpp"
+#include "membership/awareness.hpp"
 #include "membership/dissemination.hpp"
 #include "membership/graveyard.hpp"
 #include "membership/member_table.hpp"
 #include "membership/messages.hpp"
 #include "membership/probe.hpp"
+#include "membership/reach.hpp"
 #include "membership/records.hpp"
 #include "membership/suspicion.hpp"
 #include "membership/swim.hpp"
@@ -39,6 +46,7 @@ public:
     void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
     void handle_timeout(Instant now);
     Result<void> handle_push_pull(Instant now, ByteView page);
+    void handle_stream_pong(Instant now, const PeerId& peer);
     void handle_send_error(Instant now, const Endpoint& to);
     void leave(Instant now);
     void set_record(Instant now, ByteView record);
@@ -64,13 +72,14 @@ private:
     enum class Timer : std::size_t {
         Period,     ///< the probe period ends and the next begins
         AckWait,    ///< the direct probe had its time; helpers are asked
+        Nack,       ///< a probe that we relay has had no answer yet
         Gossip,     ///< armed only while rumours and listeners exist
         PushPull,   ///< full exchange with a live member
         Rejoin,     ///< full exchange with a failed one; armed only while there are any
         Suspicion,  ///< mirrors the earliest deadline in suspicions_
         Sweep,      ///< forgets tombstones and ghosts; armed only while there are any
     };
-    static constexpr std::size_t kTimers = 7;
+    static constexpr std::size_t kTimers = 8;
 
     /// How a claim reached us. In a page a failure is hearsay of unknown age; a newcomer's first
     /// page is news to few others.
@@ -88,7 +97,10 @@ private:
     void on_news(Instant now, const Message& message, Source source, Conversation& talk);
     void on_probe(Instant now, const Endpoint& from, const Message& message, Conversation& talk);
     void on_ping(const Ping& ping, Conversation& talk);
-    void on_ack(const Ack& ack);
+    void on_ack(const Ack& ack, const Conversation& talk);
+    void on_stream_answer(const PeerId& peer);
+    void note_reach(const PeerId& peer);
+    void on_digest(Instant now, const TableDigest& digest, const Conversation& talk);
     void on_ping_request(
         Instant now, const Endpoint& from, const PingRequest& request, const Conversation& talk
     );
@@ -101,7 +113,9 @@ private:
     void count_fault(const Fault& fault);
 
     bool apply(Instant now, const Statement& statement, Source source);
-    void settle(Instant now, const MemberTable::Change& change);
+    void accuse(Instant now, const Statement& claim);
+    [[nodiscard]] bool confirms(const Statement& statement) const;
+    void settle(Instant now, const MemberTable::Change& change, const PeerId& accuser);
     void announce(const MemberTable::Change& change);
     void rise_above(Instant now, const Incarnation& accused);
 
@@ -109,16 +123,19 @@ private:
     void fire(Timer timer, Instant now);
     void on_period(Instant now);
     void on_ack_wait(Instant now);
+    void on_nack(Instant now);
     void on_gossip(Instant now);
     void on_push_pull(Instant now);
     void on_rejoin(Instant now);
     void on_suspicion(Instant now);
     void on_sweep(Instant now);
     void begin_probe(Instant now);
+    void compare_tables();
     void suspect(Instant now, const ProbeCycle::Probe& missed);
     void wake_up(Instant now);
     void ask_helpers();
-    void request_stream(const PeerId& peer, const Endpoint& to);
+    void ask_over_stream(const PeerId& peer);
+    void request_stream(const StreamRequest& request);
     std::vector<Member> sample(std::size_t count, bool (*wanted)(MemberState));
 
     /// Sends `messages` to `to`, adding what we hold against `peer` and as many rumours as fit.
@@ -157,6 +174,10 @@ private:
     MemberTable table_;
     ProbeOrder order_;
     ProbeCycle cycle_;
+    RoundTrip round_trip_;
+    Awareness awareness_;
+    Agreement agreement_;
+    Reach reach_;
     Relays relays_;
     Suspicions suspicions_;
     Dissemination rumours_;

@@ -17,6 +17,8 @@ namespace {
 constexpr double kPushPullScaleFrom = 32.0;
 /// Requests that the driver has not taken yet; more would only repeat them.
 constexpr std::size_t kStreamsMax = 8;
+/// Largest table that probes carry to a member whose UDP is blocked: 64 members make some 6 KB.
+constexpr std::size_t kTableByStreamMax = 64;
 /// Tombstones and ghosts are swept this many times in a tombstone's life.
 constexpr int kSweepsPerLife = 10;
 
@@ -50,6 +52,7 @@ void Swim::Machine::wake_up(Instant now) {
     // socket, so neither the open probe nor a suspicion that ran out meanwhile proves anything.
     cycle_.drop();
     disarm(Timer::AckWait);
+    awareness_.add(1);
     suspicions_.postpone(now + suspicion_timeout(config_, table_.size()));
     disarm(Timer::Suspicion);
 }
@@ -60,6 +63,8 @@ void Swim::Machine::fire(Timer timer, Instant now) {
             return on_period(now);
         case Timer::AckWait:
             return on_ack_wait(now);
+        case Timer::Nack:
+            return on_nack(now);
         case Timer::Gossip:
             return on_gossip(now);
         case Timer::PushPull:
@@ -81,6 +86,7 @@ void Swim::Machine::arm_on_demand(Instant now) {
     } else {
         disarm(Timer::Suspicion);
     }
+    arm(Timer::Nack, relays_.next_nack().value_or(Instant::max()));
     if (!armed(Timer::Gossip) && !rumours_.empty() && listeners() > 0) {
         const double wait = timing_rng_.uniform() * to_seconds(config_.gossip_interval);
         arm(Timer::Gossip, now + from_seconds(wait));
@@ -95,7 +101,18 @@ void Swim::Machine::on_period(Instant now) {
     disarm(Timer::AckWait);
     if (const auto missed = cycle_.finish()) suspect(now, *missed);
     begin_probe(now);
-    arm(Timer::Period, now + jittered(config_.probe_interval));
+    compare_tables();
+    arm(Timer::Period, now + awareness_.scale(jittered(config_.probe_interval)));
+}
+
+void Swim::Machine::compare_tables() {
+    const auto peer = agreement_.ask_again();
+    if (!peer) return;
+    const Member* member = table_.find(*peer);
+    if (member == nullptr || !is_up(member->state)) return;
+    const Member asked = *member;
+    // An extra ping outside the probe cycle: its ack brings the digest.
+    send(asked.address, &asked.id, {Ping{probe_id_rng_.next(), asked.id}});
 }
 
 void Swim::Machine::begin_probe(Instant now) {
@@ -107,19 +124,22 @@ void Swim::Machine::begin_probe(Instant now) {
     const Member member = *table_.find(*target);
     const auto id = probe_id_rng_.next();
     ++counters_.probes;
-    cycle_.begin({id, member.id, member.incarnation, false});
-    arm(Timer::AckWait, now + config_.probe_timeout);
+    cycle_.begin({id, member.id, member.incarnation, false, now, 0, 0});
+    const auto wait = round_trip_.timeout(config_.probe_timeout_min, config_.probe_timeout);
+    arm(Timer::AckWait, now + awareness_.scale(wait));
     send(member.address, &member.id, {Ping{id, member.id}});
 }
 
 void Swim::Machine::suspect(Instant now, const ProbeCycle::Probe& missed) {
     ++counters_.probes_failed;
+    awareness_.add(blame_for_missed_probe(missed.helpers, missed.nacks));
     const Member* member = table_.find(missed.target);
     // What it said while the probe was open is newer than our verdict.
     if (member == nullptr || member->incarnation != missed.incarnation) return;
     Statement claim = statement_of(*member);
     claim.state = MemberState::Suspect;
-    apply(now, claim, Source::Rumour);
+    claim.accuser = self_;
+    accuse(now, claim);
 }
 
 void Swim::Machine::on_ack_wait(Instant /*now*/) {
@@ -134,8 +154,27 @@ void Swim::Machine::ask_helpers() {
     auto helpers = sample(config_.indirect_probes + 1, is_alive);
     std::erase_if(helpers, [&](const Member& helper) { return helper.id == probe->target; });
     if (helpers.size() > config_.indirect_probes) helpers.resize(config_.indirect_probes);
+    cycle_.set_helpers(helpers.size());
+    ask_over_stream(probe->target);
     for (const auto& helper : helpers) {
         send(helper.address, &helper.id, {PingRequest{probe->id, probe->target}});
+    }
+}
+
+void Swim::Machine::ask_over_stream(const PeerId& peer) {
+    const Member* member = table_.find(peer);
+    if (member == nullptr) return;
+    // Rumours do not reach a member whose UDP is blocked, so in a swarm where that is cheap it gets
+    // the table instead of a bare question.
+    const bool blocked = !member->udp_out || !member->udp_in;
+    const auto kind = blocked && table_.size() <= kTableByStreamMax ? StreamRequest::Kind::PushPull
+                                                                    : StreamRequest::Kind::Ping;
+    request_stream({peer, member->address, kind});
+}
+
+void Swim::Machine::on_nack(Instant now) {
+    while (const auto relay = relays_.take_nack(now)) {
+        send(relay->asker, nullptr, {Nack{relay->probe}});
     }
 }
 
@@ -163,14 +202,14 @@ void Swim::Machine::on_gossip(Instant now) {
 }
 
 void Swim::Machine::on_push_pull(Instant now) {
-    for (const auto& member : sample(1, is_alive)) request_stream(member.id, member.address);
+    for (const auto& member : sample(1, is_alive)) request_stream({member.id, member.address});
     arm(Timer::PushPull, now + jittered(scaled_for_size(config_.push_pull_interval)));
 }
 
 void Swim::Machine::on_rejoin(Instant now) {
     if (lost_.empty() || left_) return;
     const auto [peer, address] = lost_.pick(target_rng_);
-    request_stream(peer, address);
+    request_stream({peer, address});
     const auto wait = scaled_for_size(lost_.retry_after(now, config_.probe_interval));
     arm(Timer::Rejoin, now + jittered(wait, 0.25));
 }
@@ -193,8 +232,8 @@ void Swim::Machine::on_sweep(Instant now) {
     ghosts_.expire(now, kGhostLifeFactor * config_.tombstone_life);
 }
 
-void Swim::Machine::request_stream(const PeerId& peer, const Endpoint& to) {
-    streams_.push_back({peer, to});
+void Swim::Machine::request_stream(const StreamRequest& request) {
+    streams_.push_back(request);
     if (streams_.size() > kStreamsMax) streams_.pop_front();
 }
 
@@ -221,6 +260,11 @@ void Swim::Machine::send(const Endpoint& to, const PeerId* peer, std::vector<Mes
     if (peer != nullptr) {
         if (auto accusation = accusation_of(*peer)) messages.push_back(std::move(*accusation));
     }
+    const bool probing = std::any_of(messages.begin(), messages.end(), [](const Message& m) {
+        return std::holds_alternative<Ping>(m) || std::holds_alternative<Ack>(m) ||
+               std::holds_alternative<Nack>(m);
+    });
+    if (probing && !left_) messages.emplace_back(TableDigest{table_.digest()});
     std::size_t used = kPacketOverhead;
     for (const auto& message : messages) used += wire_size(message);
     rumours_.fill(messages, kDatagramMax - used, transmit_limit(table_.up_count()));

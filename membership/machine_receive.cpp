@@ -17,6 +17,12 @@ constexpr std::size_t kRepliesMax = 8;
 /// Members of its first page that a newcomer repeats as rumours.
 constexpr std::size_t kRepeatedMax = 64;
 
+/// A helper sends its nack after this share of the probe timeout, in per cent, so that it arrives
+/// before the asker's period ends (Lifeguard has 80; our periods may be a tenth shorter).
+constexpr int kNackShare = 75;
+/// Probe intervals between two full exchanges that digests ask for, in a small swarm.
+constexpr int kExchangeGap = 2;
+
 template <class... Cases>
 struct Overloaded : Cases... {
     using Cases::operator()...;
@@ -56,6 +62,7 @@ Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
         ++counters_.reflected;
         return {};
     }
+    on_stream_answer(page->sender);
     Conversation talk{page->sender, {}, false};
     const auto source = table_.size() == 1 ? Source::FirstPage : Source::Page;
     for (const auto& message : page->messages) on_news(now, message, source, talk);
@@ -73,6 +80,7 @@ void Swim::Machine::count_fault(const Fault& fault) {
 }
 
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
+    reach_.heard(packet.sender);
     Conversation talk{packet.sender, {}, false};
     // News first: the ack then carries our answer to it.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
@@ -101,7 +109,9 @@ void Swim::Machine::on_probe(
     std::visit(
         Overloaded{
             [&](const Ping& ping) { on_ping(ping, talk); },
-            [&](const Ack& ack) { on_ack(ack); },
+            [&](const Ack& ack) { on_ack(ack, talk); },
+            [&](const Nack& nack) { cycle_.nack(nack.probe); },
+            [&](const TableDigest& digest) { on_digest(now, digest, talk); },
             [&](const PingRequest& request) { on_ping_request(now, from, request, talk); },
             [](const auto& /*news*/) {},
         },
@@ -115,14 +125,58 @@ void Swim::Machine::on_ping(const Ping& ping, Conversation& talk) {
     talk.replies.emplace_back(Ack{ping.probe});
 }
 
-void Swim::Machine::on_ack(const Ack& ack) {
+void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
+    const auto probe = cycle_.open();
     if (cycle_.answer(ack.probe)) {
         disarm(Timer::AckWait);
+        awareness_.add(-1);
+        if (talk.sender == probe->target) {
+            reach_.answered(talk.sender);
+            round_trip_.sample(now_ - probe->sent);
+        } else {
+            reach_.missed(probe->target, probe->id);
+        }
+        note_reach(probe->target);
         return;
     }
+    reach_.answered_late(talk.sender, ack.probe);
     if (const auto relay = relays_.take(ack.probe)) {
         send(relay->asker, nullptr, {Ack{relay->probe}});
     }
+}
+
+void Swim::Machine::handle_stream_pong(Instant now, const PeerId& peer) {
+    advance(now);
+    on_stream_answer(peer);
+}
+
+void Swim::Machine::on_stream_answer(const PeerId& peer) {
+    const auto probe = cycle_.open();
+    // Before its helpers are asked a probe has asked for no stream, and the ack may yet come.
+    if (!probe || probe->target != peer || !probe->indirect) return;
+    cycle_.answer(probe->id);
+    awareness_.add(-1);
+    ++counters_.probes_by_stream;
+    reach_.missed(peer, probe->id);
+    note_reach(peer);
+}
+
+void Swim::Machine::note_reach(const PeerId& peer) {
+    const Member* member = table_.find(peer);
+    const auto now = reach_.directions(peer);
+    if (member == nullptr || (member->udp_out == now.out && member->udp_in == now.in)) return;
+    table_.set_reach(peer, now.out, now.in);
+}
+
+void Swim::Machine::on_digest(Instant now, const TableDigest& digest, const Conversation& talk) {
+    const Member* sender = table_.find(talk.sender);
+    // What a stranger misses is ourselves, and it is told so anyway.
+    if (left_ || sender == nullptr || !is_up(sender->state)) return;
+    agreement_.hear(talk.sender, digest.value, table_.digest());
+    const auto gap = scaled_for_size(kExchangeGap * config_.probe_interval);
+    const auto peer = agreement_.take_due(now, table_.digest(), gap);
+    if (!peer) return;
+    if (const Member* member = table_.find(*peer)) request_stream({*peer, member->address});
 }
 
 void Swim::Machine::on_ping_request(
@@ -131,7 +185,8 @@ void Swim::Machine::on_ping_request(
     const Member* target = table_.find(request.target);
     if (target == nullptr || request.target == self_ || request.target == talk.sender) return;
     const auto id = probe_id_rng_.next();
-    if (!relays_.add(id, {from, request.probe, now + config_.probe_interval})) return;
+    const auto nack_at = now + config_.probe_timeout * kNackShare / 100;
+    if (!relays_.add(id, {from, request.probe, nack_at, now + 2 * config_.probe_interval})) return;
     send(target->address, &request.target, {Ping{id, request.target}});
 }
 
@@ -150,6 +205,10 @@ void Swim::Machine::on_statement(
         statement.accuser = talk.sender;
     }
     if (apply(now, statement, source) || known == nullptr) return;
+    if (confirms(statement)) {
+        if (suspicions_.confirm(statement.subject, statement.accuser)) rumours_.push(statement);
+        return;
+    }
     const bool mourned =
         statement.state == MemberState::Suspect || statement.state == MemberState::Failed;
     const bool left = known->state == MemberState::Left;
@@ -171,7 +230,25 @@ void Swim::Machine::on_claim_about_self(
     // Alive of ours at a higher incarnation means that an earlier life was forgotten here (a lost
     // state directory): go above it, or nothing we say will ever be believed.
     rise_above(now, statement.incarnation);
+    if (statement.state != MemberState::Alive) awareness_.add(1);
     talk.introduce = true;
+}
+
+bool Swim::Machine::confirms(const Statement& statement) const {
+    const Member* known = table_.find(statement.subject);
+    if (known == nullptr || statement.state != MemberState::Suspect ||
+        verdict_of(*known) != verdict_of(statement)) {
+        return false;
+    }
+    // Only members count, so that nobody confirms with identities that it has made up.
+    const Member* accuser = table_.find(statement.accuser);
+    return accuser != nullptr && accuser->state == MemberState::Alive &&
+           statement.accuser != statement.subject;
+}
+
+void Swim::Machine::accuse(Instant now, const Statement& claim) {
+    if (apply(now, claim, Source::Rumour)) return;
+    if (confirms(claim) && suspicions_.confirm(claim.subject, claim.accuser)) rumours_.push(claim);
 }
 
 void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
@@ -250,21 +327,23 @@ bool Swim::Machine::apply(Instant now, const Statement& statement, Source source
     }
     const auto change = table_.apply(now, statement);
     if (!change) return false;
-    settle(now, *change);
+    settle(now, *change, statement.accuser);
     // Whoever gave a newcomer its first page knows all that, and so do most others. In a small
     // swarm it is repeated all the same: peers that start together have met only the seed.
     if (source != Source::FirstPage || table_.size() <= kRepeatedMax) rumours_.push(statement);
     return true;
 }
 
-void Swim::Machine::settle(Instant now, const MemberTable::Change& change) {
+void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const PeerId& accuser) {
     const Member& after = change.after;
     const PeerId& id = after.id;
     if (after.state == MemberState::Suspect) {
-        suspicions_.start(id, now + suspicion_timeout(config_, table_.size()));
+        const auto bounds = suspicion_bounds(config_, table_.size(), table_.up_count());
+        suspicions_.start(id, now, bounds, accuser);
     } else {
         suspicions_.cancel(id);
     }
+    if (!is_up(after.state)) reach_.forget(id);
     if (is_up(after.state)) {
         order_.insert(id);
         records_.owner_present(id);

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -68,6 +69,9 @@ public:
     /// Removes failed and left members whose state is `life` old, except `self`, and returns them.
     std::vector<Member> forget(Instant now, Duration life, const PeerId& self);
 
+    /// Notes which directions of UDP work between us and a member.
+    void set_reach(const PeerId& id, bool udp_out, bool udp_in);
+
     [[nodiscard]] const Member* find(const PeerId& id) const;
 
     [[nodiscard]] const std::vector<Member>& members() const { return members_; }
@@ -82,11 +86,23 @@ public:
         return count(MemberState::Alive) + count(MemberState::Suspect);
     }
 
+    /// A number that two tables have in common exactly when they hold the same members up at the
+    /// same incarnations (but for one chance in 2^64). Suspicions do not show in it, nor do the
+    /// gone, whom each member forgets in its own time.
+    [[nodiscard]] std::uint64_t digest() const { return digest_; }
+
 private:
     std::size_t& count_of(MemberState state) { return counts_[static_cast<std::size_t>(state)]; }
 
+    /// Returns the place of `id`, or where it would be inserted.
+    [[nodiscard]] std::size_t place_of(const PeerId& id) const;
+
     std::vector<Member> members_;
+    /// The leading bytes of each member's id, in the same order: a search reads a few cache lines
+    /// of them instead of one line for each id that it compares.
+    std::vector<std::uint64_t> keys_;
     std::array<std::size_t, 4> counts_{};
+    std::uint64_t digest_ = 0;  ///< exclusive or over the members that are up
 };
 
 }  // namespace starling::membership

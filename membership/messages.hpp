@@ -35,6 +35,20 @@ struct Ack {
     bool operator==(const Ack&) const = default;
 };
 
+/// A helper's word that it is alive and that the target has not answered it so far.
+struct Nack {
+    std::uint64_t probe = 0;
+
+    bool operator==(const Nack&) const = default;
+};
+
+/// Digest of the sender's table (MemberTable::digest); beside every ping, ack and nack.
+struct TableDigest {
+    std::uint64_t value = 0;
+
+    bool operator==(const TableDigest&) const = default;
+};
+
 /// One claim about one member. Unlike in memberlist every claim carries the address, which is a
 /// function of the incarnation: so claims merge to the same table in any order of arrival.
 struct Statement {
@@ -67,7 +81,8 @@ struct ProgressRecord {
     bool operator==(const ProgressRecord&) const = default;
 };
 
-using Message = std::variant<Ping, PingRequest, Ack, Statement, Forgotten, ProgressRecord>;
+using Message =
+    std::variant<Ping, PingRequest, Ack, Nack, TableDigest, Statement, Forgotten, ProgressRecord>;
 
 /// One datagram or one page of a push/pull.
 struct Packet {

@@ -8,7 +8,9 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/endpoint.hpp"
@@ -41,6 +43,24 @@ private:
     std::size_t next_ = 0;
 };
 
+/// How long direct answers take, over all members, and how long to wait for one therefore.
+/// Source    Jacobson and Karels, "Congestion Avoidance and Control", 1988 (gains 1/8 and 1/4),
+/// with
+///           twice the margin: a timeout here costs messages, not throughput. Every probe has an id
+///           of its own, so each answer is a sound sample.
+class RoundTrip {
+public:
+    void sample(Duration rtt);
+
+    /// Returns the wait, `max` before the first sample, never below `min`.
+    [[nodiscard]] Duration timeout(Duration min, Duration max) const;
+
+private:
+    bool known_ = false;
+    Duration mean_{};
+    Duration deviation_{};
+};
+
 /// The one probe of a period.
 class ProbeCycle {
 public:
@@ -49,6 +69,9 @@ public:
         PeerId target;
         Incarnation incarnation;  ///< the target's when the probe began
         bool indirect = false;    ///< helpers have been asked
+        Instant sent{};
+        std::uint32_t helpers = 0;
+        std::uint32_t nacks = 0;
     };
 
     void begin(const Probe& probe) { open_ = probe; }
@@ -58,6 +81,12 @@ public:
 
     /// Returns the open probe on the first call of its cycle: helpers are asked once.
     std::optional<Probe> ask_helpers();
+
+    /// Notes how many helpers were asked.
+    void set_helpers(std::size_t count);
+
+    /// Counts a nack of a helper if `id` is the open probe's.
+    void nack(std::uint64_t id);
 
     /// Ends the cycle and returns its probe if nobody answered.
     std::optional<Probe> finish();
@@ -80,6 +109,7 @@ public:
     struct Relay {
         Endpoint asker;  ///< where the request came from
         std::uint64_t probe = 0;
+        Instant nack_at;  ///< without an ack until then, the asker hears that we at least live
         Instant deadline;
     };
 
@@ -88,12 +118,18 @@ public:
 
     std::optional<Relay> take(std::uint64_t id);
 
+    /// Returns one relay whose nack is due; each comes once.
+    std::optional<Relay> take_nack(Instant now);
+
+    [[nodiscard]] std::optional<Instant> next_nack() const;
+
     void expire(Instant now);
 
     [[nodiscard]] std::size_t size() const { return relays_.size(); }
 
 private:
     std::map<std::uint64_t, Relay> relays_;
+    std::set<std::pair<Instant, std::uint64_t>> nacks_;  ///< not sent yet
 };
 
 }  // namespace starling::membership

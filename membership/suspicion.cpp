@@ -5,28 +5,87 @@
 
 namespace starling::membership {
 
+namespace {
+
+/// Confirmations wanted: two fewer than the multiplier, as memberlist has it, because the two
+/// probe periods that the first accuser needed are part of the multiplier.
+constexpr double kMultiplierAboveConfirmations = 2.0;
+
+}  // namespace
+
 Duration suspicion_timeout(const SwimConfig& config, std::size_t n) {
     const double scale = std::max(1.0, std::log10(std::max(1.0, static_cast<double>(n))));
     return from_seconds(config.suspicion_mult * scale * to_seconds(config.probe_interval));
 }
 
-void Suspicions::start(const PeerId& id, Instant deadline) {
+SuspicionBounds suspicion_bounds(const SwimConfig& config, std::size_t n, std::size_t up) {
+    SuspicionBounds bounds;
+    bounds.min = suspicion_timeout(config, n);
+    bounds.max = bounds.min;
+    const double wanted = std::floor(config.suspicion_mult - kMultiplierAboveConfirmations);
+    // Neither we nor the suspect can confirm.
+    if (wanted < 1.0 || static_cast<double>(up) < wanted + 2.0) return bounds;
+    bounds.confirmations = static_cast<std::uint32_t>(wanted);
+    bounds.max = from_seconds(config.suspicion_max_mult * to_seconds(bounds.min));
+    return bounds;
+}
+
+Duration confirmed_timeout(const SuspicionBounds& bounds, std::uint32_t confirmations) {
+    if (bounds.confirmations == 0 || confirmations >= bounds.confirmations) return bounds.min;
+    const double share = std::log(confirmations + 1.0) / std::log(bounds.confirmations + 1.0);
+    const double range = to_seconds(bounds.max - bounds.min);
+    return std::max(bounds.min, bounds.max - from_seconds(range * share));
+}
+
+void Suspicions::start(
+    const PeerId& id, Instant now, const SuspicionBounds& bounds, const PeerId& accuser
+) {
     cancel(id);
-    deadlines_.emplace(id, deadline);
-    by_deadline_.emplace(deadline, id);
+    auto& suspicion = open_[id];
+    suspicion.since = now;
+    suspicion.floor = now;
+    suspicion.bounds = bounds;
+    suspicion.accusers.push_back(accuser);
+    move(id, suspicion);
+}
+
+/// Gives the suspicion the deadline that its accusers and its floor ask for.
+void Suspicions::move(const PeerId& id, Suspicion& suspicion) {
+    by_deadline_.erase({suspicion.deadline, id});
+    const auto confirmations = static_cast<std::uint32_t>(suspicion.accusers.size() - 1);
+    const auto end = suspicion.since + confirmed_timeout(suspicion.bounds, confirmations);
+    suspicion.deadline = std::max(end, suspicion.floor);
+    by_deadline_.emplace(suspicion.deadline, id);
 }
 
 void Suspicions::cancel(const PeerId& id) {
-    const auto found = deadlines_.find(id);
-    if (found == deadlines_.end()) return;
-    by_deadline_.erase({found->second, id});
-    deadlines_.erase(found);
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    by_deadline_.erase({found->second.deadline, id});
+    open_.erase(found);
+}
+
+bool Suspicions::confirm(const PeerId& id, const PeerId& accuser) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return false;
+    auto& suspicion = found->second;
+    auto& accusers = suspicion.accusers;
+    if (accusers.size() > suspicion.bounds.confirmations) return false;
+    if (std::find(accusers.begin(), accusers.end(), accuser) != accusers.end()) return false;
+    accusers.push_back(accuser);
+    move(id, suspicion);
+    return true;
+}
+
+const PeerId* Suspicions::accuser(const PeerId& id) const {
+    const auto found = open_.find(id);
+    return found == open_.end() ? nullptr : &found->second.accusers.front();
 }
 
 void Suspicions::postpone(Instant earliest) {
-    while (!by_deadline_.empty() && by_deadline_.begin()->first < earliest) {
-        const PeerId id = by_deadline_.begin()->second;
-        start(id, earliest);
+    for (auto& [id, suspicion] : open_) {
+        suspicion.floor = std::max(suspicion.floor, earliest);
+        move(id, suspicion);
     }
 }
 

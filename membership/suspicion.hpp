@@ -1,15 +1,20 @@
 #pragma once
 
-// How long a suspect may refute, and who is suspected now.
+// How long a suspect may refute, and who is suspected now, by whom.
 //
-// Confirmations by further accusers (Lifeguard, section 4.2) are not used yet: the timeout is
-// Lifeguard's minimum for everybody. Accusers travel on the wire, so this can change alone.
+// A suspicion begins with a long timeout that shrinks as further members accuse the same one
+// independently. A sick accuser hears no confirmations (it is the one that hears badly), so its
+// victim has long to refute; a crashed member is soon confirmed by others.
+//
+// Source: Lifeguard, section IV-B; the formula is memberlist's.
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
@@ -17,21 +22,49 @@
 
 namespace starling::membership {
 
-/// Returns how long a suspect may still refute before it is declared failed, in a table of `n`
-/// members: suspicion_mult * max(1, log10 n) * probe_interval. Dissemination takes O(log n) rounds,
-/// and so must the time that the accused has to hear of it and answer.
+/// Returns how long a suspect that enough others accuse may still refute before it is declared
+/// failed, in a table of `n` members: suspicion_mult * max(1, log10 n) * probe_interval.
+/// Dissemination takes O(log n) rounds, and so must the time that the accused has to hear of it and
+/// answer.
 /// Source    SWIM section 4.2; the formula is memberlist's
 [[nodiscard]] Duration suspicion_timeout(const SwimConfig& config, std::size_t n);
+
+/// The bounds of one suspicion, fixed when it begins.
+struct SuspicionBounds {
+    Duration min{};
+    Duration max{};
+    std::uint32_t confirmations = 0;  ///< that bring the timeout from max to min
+};
+
+/// Returns the bounds in a table of `n` members of which `up` are alive or suspect, ourselves and
+/// the suspect included. Where too few others live to confirm anything the bounds are equal.
+[[nodiscard]] SuspicionBounds suspicion_bounds(
+    const SwimConfig& config, std::size_t n, std::size_t up
+);
+
+/// Returns the timeout after `confirmations` of others than the first accuser, from the start of
+/// the suspicion: max - (max - min) * ln(C + 1) / ln(K + 1), never below min.
+/// Source    Lifeguard, section IV-B
+[[nodiscard]] Duration confirmed_timeout(
+    const SuspicionBounds& bounds, std::uint32_t confirmations
+);
 
 /// The open suspicions by deadline.
 class Suspicions {
 public:
     /// Starts the suspicion, or starts it anew.
-    void start(const PeerId& id, Instant deadline);
+    void start(const PeerId& id, Instant now, const SuspicionBounds& bounds, const PeerId& accuser);
 
     void cancel(const PeerId& id);
 
-    /// Moves every earlier deadline to `earliest`.
+    /// Counts a further accuser. Returns whether it was new and still wanted: its accusation is
+    /// worth spreading then.
+    bool confirm(const PeerId& id, const PeerId& accuser);
+
+    /// The first accuser, or null when `id` is not suspected.
+    [[nodiscard]] const PeerId* accuser(const PeerId& id) const;
+
+    /// Moves every earlier deadline to `earliest`, and lets no confirmation bring it back.
     void postpone(Instant earliest);
 
     /// Removes and returns one suspect whose deadline has passed.
@@ -39,10 +72,20 @@ public:
 
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
-    [[nodiscard]] std::size_t size() const { return deadlines_.size(); }
+    [[nodiscard]] std::size_t size() const { return open_.size(); }
 
 private:
-    std::map<PeerId, Instant> deadlines_;
+    struct Suspicion {
+        Instant since;
+        Instant floor;
+        Instant deadline;
+        SuspicionBounds bounds;
+        std::vector<PeerId> accusers;  ///< at most 1 + bounds.confirmations
+    };
+
+    void move(const PeerId& id, Suspicion& suspicion);
+
+    std::map<PeerId, Suspicion> open_;
     std::set<std::pair<Instant, PeerId>> by_deadline_;
 };
 

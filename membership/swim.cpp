@@ -69,7 +69,8 @@ Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Inst
       timing_rng_(fork(rng, Purpose::Timing)),
       target_rng_(fork(rng, Purpose::Target)),
       probe_id_rng_(fork(rng, Purpose::ProbeId)),
-      order_(fork(rng, Purpose::Order)) {
+      order_(fork(rng, Purpose::Order)),
+      awareness_(config.awareness_levels) {
     STARLING_CHECK(config.validate().has_value());
     STARLING_CHECK(self.epoch < kCounterMax);
     timers_.fill(Instant::max());
@@ -148,8 +149,12 @@ std::vector<Bytes> Swim::Machine::push_pull_pages() const {
 }
 
 Statement Swim::Machine::statement_of(const Member& member) const {
-    // The first accuser is not kept in the table, so we stand by the claim ourselves.
-    return {member.id, member.incarnation, member.state, member.address, self_};
+    // A suspicion is repeated in the name of its first accuser: hearsay must not pass for an
+    // accusation of our own, or a single accuser would confirm itself through others.
+    const PeerId* accuser = suspicions_.accuser(member.id);
+    const bool suspect = member.state == MemberState::Suspect && accuser != nullptr;
+    return {
+        member.id, member.incarnation, member.state, member.address, suspect ? *accuser : self_};
 }
 
 Statement Swim::Machine::own_statement() const {
@@ -179,6 +184,10 @@ void Swim::handle_timeout(Instant now) {
 
 Result<void> Swim::handle_push_pull(Instant now, ByteView page) {
     return machine_->handle_push_pull(now, page);
+}
+
+void Swim::handle_stream_pong(Instant now, const PeerId& peer) {
+    machine_->handle_stream_pong(now, peer);
 }
 
 void Swim::handle_send_error(Instant now, const Endpoint& to) {

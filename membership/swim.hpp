@@ -33,6 +33,11 @@ struct Member {
     Endpoint address;  ///< where it says that it listens, UDP and TCP alike
     Incarnation incarnation;
     MemberState state = MemberState::Alive;
+    /// Datagrams between us and it, told after three direct probes in a row that only a helper or a
+    /// stream could answer. A member that is silent by UDP has udp_in false; whether ours arrive
+    /// there shows at its end.
+    bool udp_out = true;
+    bool udp_in = true;
     Instant since;  ///< when `state` last changed, by our clock
 };
 
@@ -42,11 +47,17 @@ struct Datagram {
     Bytes bytes;
 };
 
-/// Asks the driver to run one push/pull over a stream: send `push_pull_pages()`, pass what comes
-/// back to `handle_push_pull`. The driver need not report failures: the next interval tries again.
+/// Asks the driver for one conversation over a stream. The driver need not report failures: the
+/// next interval tries again.
 struct StreamRequest {
+    enum class Kind : std::uint8_t {
+        PushPull,  ///< send `push_pull_pages()`, pass what comes back to `handle_push_pull`
+        Ping,      ///< ask whether it lives, pass the answer to `handle_stream_pong`
+    };
+
     PeerId peer;
     Endpoint to;
+    Kind kind = Kind::PushPull;
 };
 
 enum class EventKind : std::uint8_t {
@@ -74,8 +85,9 @@ struct SwimCounters {
     std::uint64_t foreign = 0;    ///< another swarm's tag
     std::uint64_t reflected = 0;  ///< named us as their sender; dropped
     std::uint64_t probes = 0;
-    std::uint64_t probes_failed = 0;  ///< neither direct nor indirect answer
-    std::uint64_t refutations = 0;    ///< we had to contradict news of our own failure
+    std::uint64_t probes_failed = 0;     ///< neither direct nor indirect answer
+    std::uint64_t probes_by_stream = 0;  ///< answered by no datagram, but over a stream
+    std::uint64_t refutations = 0;       ///< we had to contradict news of our own failure
 };
 
 class Swim {
@@ -103,6 +115,9 @@ public:
     /// Errors    Truncated, BadFormat, Oversized, BadVersion, SwarmMismatch; the page was dropped
     /// whole
     [[nodiscard]] Result<void> handle_push_pull(Instant now, ByteView page);
+
+    /// A member answered a Ping over a stream. Those who are asked need not tell their machine.
+    void handle_stream_pong(Instant now, const PeerId& peer);
 
     /// Counts a refused local send as a missed probe, as if the datagram had vanished.
     void handle_send_error(Instant now, const Endpoint& to);

@@ -5,6 +5,7 @@
 
 #include "base/spec.hpp"
 #include "compute/schedule.hpp"
+#include "membership/config.hpp"
 
 namespace starling::peer {
 
@@ -50,6 +51,9 @@ Result<void> validate(const PeerConfig& config) {
             "nothing to train on: give --dataset SPEC to found a swarm, or --join HOST:PORT to "
             "join one"
         );
+    }
+    if (const auto profile = membership::SwimConfig::profile(config.profile); profile.has_error()) {
+        return profile.error();
     }
     return validate_training(config);
 }

@@ -36,7 +36,8 @@ struct PeerConfig {
     std::uint64_t seed = 0;
     bool seed_given = false;
     double settle = 1e-3;
-    Duration run_for{};  ///< zero: no limit
+    Duration run_for{};           ///< zero: no limit
+    std::string profile = "lan";  ///< of membership; the same for the whole swarm
     bool insecure = false;
     bool membership_only = false;
     bool json = false;

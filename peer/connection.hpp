@@ -106,4 +106,11 @@ private:
 /// Errors    BadFormat, Unreachable
 [[nodiscard]] Result<std::vector<Endpoint>> resolve(const std::string& host_port);
 
+/// Like resolve, without blocking; `done` is called once, on the network thread.
+void resolve_later(
+    Loop& loop,
+    const std::string& host_port,
+    std::function<void(Result<std::vector<Endpoint>>)> done
+);
+
 }  // namespace starling::peer

@@ -16,6 +16,8 @@ std::size_t frame_limit(FrameType type) {
             return 1024;
         case FrameType::DescriptorRequest:
         case FrameType::StateInfoRequest:
+        case FrameType::Ping:
+        case FrameType::Pong:
             return 64;
         case FrameType::StateInfo:
         case FrameType::StateRequest:

@@ -37,6 +37,8 @@ enum class FrameType : std::uint8_t {
     StateChunk = 10,        ///< one chunk of parameters, or a refusal
     ShardRequest = 11,      ///< one piece of a shard, please
     ShardPiece = 12,        ///< one piece of a shard, or a refusal
+    Ping = 13,              ///< empty; membership asks whether the other side lives
+    Pong = 14,              ///< empty; it does
 };
 
 inline constexpr std::size_t kFrameHeaderSize = 8;

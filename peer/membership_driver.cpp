@@ -74,7 +74,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
         while (again && !more) {
             again = false;
             more = transmit();
-            while (auto request = swim->poll_stream()) callbacks.push_pull(*request);
+            while (auto request = swim->poll_stream()) callbacks.stream(*request);
             while (auto event = swim->poll_event()) callbacks.event(*event);
         }
         pumping = false;

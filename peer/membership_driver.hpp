@@ -21,7 +21,7 @@ class MembershipDriver {
 public:
     struct Callbacks {
         std::function<void(const membership::Event&)> event;
-        std::function<void(const membership::StreamRequest&)> push_pull;
+        std::function<void(const membership::StreamRequest&)> stream;
     };
 
     MembershipDriver(Loop& loop, Callbacks callbacks);

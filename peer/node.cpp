@@ -18,8 +18,9 @@ namespace starling::peer {
 namespace {
 
 constexpr Duration kJoinPatience = std::chrono::seconds(10);
-constexpr Duration kIntroduceFirst = std::chrono::milliseconds(500);
-constexpr Duration kIntroduceMax = std::chrono::seconds(10);
+constexpr Duration kResolveEvery = std::chrono::seconds(60);
+/// Answers taken of one look-up of a name: a name may stand for thousands.
+constexpr std::size_t kAnswersMax = 8;
 /// Time for the goodbye to spread: a few gossip ticks.
 constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr std::size_t kHintsMax = 1024;
@@ -91,13 +92,19 @@ Node::Node(PeerConfig config)
               [this](const membership::Event& event) { on_member_event(event); },
               [this](const membership::StreamRequest& request) {
                   if (hints_.size() < kHintsMax) hints_[request.peer] = request.to;
-                  push_pull(request.peer, true);
+                  if (request.kind == membership::StreamRequest::Kind::Ping) {
+                      links_.send(request.peer, FrameType::Ping, {});
+                  } else {
+                      push_pull(request.peer, true);
+                  }
               }}
       ),
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
       introduce_timer_(loop_, [this] { introduce_all(); }),
+      resolve_timer_(loop_, [this] { resolve_seeds(); }),
       stop_timer_(loop_, [this] { loop_.stop(); }),
-      run_timer_(loop_, [this] { leave("time is up"); }) {}
+      run_timer_(loop_, [this] { leave("time is up"); }),
+      introductions_(Rng(std::random_device{}())) {}
 
 Node::~Node() {
     if (session_) session_->stop();
@@ -130,11 +137,12 @@ Result<void> Node::run() {
     }
     swarm_ = swarm_id_of(plan->blob);
     blob_ = plan->blob;
-    introductions_ = plan->introductions;
+    for (const auto& address : plan->introductions) introductions_.add(real_now(), address);
     started_ = true;
     start_membership(swarm_);
     if (!config_.membership_only) start_session(std::move(*plan));
     introduce_all();
+    resolve_timer_.arm_after(kResolveEvery);
     if (config_.run_for > Duration::zero()) run_timer_.arm_after(config_.run_for);
     loop_.run();
     if (fault_) return *fault_;
@@ -369,7 +377,7 @@ void Node::start_session(Plan plan) {
 }
 
 void Node::start_membership(const SwarmId& swarm) {
-    membership::SwimConfig swim;
+    auto swim = *membership::SwimConfig::profile(config_.profile);
     swim.swarm_tag = swarm.prefix64();
     membership::Swim::Self self{identity_.id, advertised_, identity_.epoch};
     membership_.start(membership::Swim(
@@ -388,25 +396,62 @@ void Node::start_membership(const SwarmId& swarm) {
     }
 }
 
-/// Dials the addresses that we were given until somebody is a member besides us. A restarted peer
-/// whose old friends are all gone keeps asking, ever less often.
+/// Dials the addresses that we were given, for ever, unless their peers are known to be alive.
 void Node::introduce_all() {
-    if (ending_ || introductions_.empty() || membership_.swim().alive_count() > 1) return;
-    for (const auto& address : introductions_) {
-        if (address == advertised_) continue;
-        links_.introduce(address, [this, address](Result<PeerId> greeted) {
-            if (greeted.has_error()) {
-                if (introduction_rounds_ == 1) reporter_.note(greeted.error().message);
-                return;
+    if (ending_ || introductions_.empty()) return;
+    const auto due = introductions_.take_due(real_now(), [this](const Endpoint& address) {
+        return address == advertised_ || lives_at(address);
+    });
+    for (const auto& address : due) introduce(address);
+    introduce_timer_.arm(introductions_.next());
+}
+
+void Node::introduce(const Endpoint& address) {
+    links_.introduce(address, [this, address](Result<PeerId> greeted) {
+        if (ending_) return;
+        if (greeted.has_error()) {
+            // Once is enough for people to read; the dialling goes on.
+            if (membership_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
+                reporter_.note(greeted.error().message);
             }
-            if (hints_.size() < kHintsMax) hints_[*greeted] = address;
-            push_pull(*greeted, true);
+            return;
+        }
+        greeters_[address] = *greeted;
+        if (hints_.size() < kHintsMax) hints_[*greeted] = address;
+        push_pull(*greeted, true);
+    });
+}
+
+/// A seed may be known by another address than the one that it advertises.
+bool Node::lives_at(const Endpoint& address) const {
+    const auto up = [](const membership::Member& member) {
+        return member.state <= membership::MemberState::Suspect;
+    };
+    const auto& swim = membership_.swim();
+    const auto greeter = greeters_.find(address);
+    if (greeter != greeters_.end()) {
+        const auto* member = swim.find(greeter->second);
+        if (member != nullptr && up(*member)) return true;
+    }
+    const auto& members = swim.members();
+    return std::any_of(members.begin(), members.end(), [&](const auto& member) {
+        return member.address == address && up(member);
+    });
+}
+
+/// Names are looked up again now and then: the machine behind one may have been replaced.
+void Node::resolve_seeds() {
+    if (ending_) return;
+    for (const auto& text : config_.join) {
+        if (Endpoint::parse(text)) continue;
+        resolve_later(loop_, text, [this](Result<std::vector<Endpoint>> found) {
+            if (found.has_error() || ending_) return;
+            found->resize(std::min(found->size(), kAnswersMax));
+            for (const auto& address : *found) introductions_.add(real_now(), address);
+            introduce_all();
         });
     }
-    const auto delay =
-        kIntroduceFirst * (std::int64_t{1} << std::min<std::size_t>(introduction_rounds_, 5));
-    ++introduction_rounds_;
-    introduce_timer_.arm_after(std::min<Duration>(delay, kIntroduceMax));
+    resolve_timer_.arm_after(kResolveEvery);
 }
 
 void Node::push_pull(const PeerId& to, bool wants_reply) {
@@ -429,6 +474,15 @@ void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
             return;
         }
         if (payload.front() == kWantsReply) push_pull(from, false);
+        membership_.pump();
+        return;
+    }
+    if (type == FrameType::Ping) {
+        links_.send(from, FrameType::Pong, {});
+        return;
+    }
+    if (type == FrameType::Pong) {
+        membership_.swim().handle_stream_pong(real_now(), from);
         membership_.pump();
         return;
     }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -22,6 +23,7 @@
 #include "peer/files.hpp"
 #include "peer/http.hpp"
 #include "peer/identity.hpp"
+#include "peer/introductions.hpp"
 #include "peer/links.hpp"
 #include "peer/loop.hpp"
 #include "peer/membership_driver.hpp"
@@ -64,6 +66,9 @@ private:
     void start_session(Plan plan);
     void start_membership(const SwarmId& swarm);
     void introduce_all();
+    void introduce(const Endpoint& address);
+    void resolve_seeds();
+    [[nodiscard]] bool lives_at(const Endpoint& address) const;
     void on_frame(const PeerId& from, FrameType type, ByteView payload);
     void on_member_event(const membership::Event& event);
     void push_pull(const PeerId& to, bool wants_reply);
@@ -86,6 +91,7 @@ private:
     HttpServer http_;
     std::unique_ptr<Session> session_;
     Timer introduce_timer_;
+    Timer resolve_timer_;
     Timer stop_timer_;
     Timer run_timer_;
     Endpoint listen_;
@@ -93,9 +99,10 @@ private:
     Endpoint http_address_;
     SwarmId swarm_;
     Bytes blob_;
-    std::vector<Endpoint> introductions_;  ///< addresses to meet until one has answered
-    std::size_t introduction_rounds_ = 0;
-    std::unordered_map<PeerId, Endpoint> hints_;  ///< addresses outside the table
+    Introductions introductions_;
+    std::unordered_set<Endpoint> unreachable_;       ///< seeds whose silence was told
+    std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
+    std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table
     std::uint64_t bad_frames_ = 0;
     bool started_ = false;
     bool ending_ = false;

@@ -65,6 +65,13 @@ void add_peer(CLI::App& app, Command& chosen) {
             "Addresses of members, HOST:PORT[,...]; nothing else is needed to join"
         )
         ->delimiter(',');
+    command
+        ->add_option(
+            "--profile",
+            config->profile,
+            "Membership's timing, the same for all peers of a swarm: lan, wan or local"
+        )
+        ->capture_default_str();
     command->add_option("--for", *run_for, "Leave after this long: 90s, 5m, 2h");
     command->add_flag("--membership-only", config->membership_only, "Be a member, train nothing");
     command->add_flag(

@@ -19,6 +19,7 @@ struct Flags {
     std::string crash = "0/min";
     std::string partition = "0s";
     std::string latency = "1ms";
+    std::string profile = "lan";
     bool json = false;
 };
 
@@ -85,6 +86,9 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
     options.network.loss = parse_share("--loss", flags.loss);
     options.network.latency = parse_duration("--latency", flags.latency);
     options.network.jitter = options.network.latency / 5;
+    const auto swim = membership::SwimConfig::profile(flags.profile);
+    if (swim.has_error()) throw CLI::ValidationError("--profile", swim.error().message);
+    options.swim = *swim;
     if (options.partition > options.duration / 3) {
         wrong("--partition", flags.partition, "at most a third of --duration");
     }
@@ -117,6 +121,8 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
         ->add_option("--partition", flags->partition, "Cut the swarm in halves for so long, once")
         ->capture_default_str();
     command->add_option("--latency", flags->latency, "Mean delay of a link, one way")
+        ->capture_default_str();
+    command->add_option("--profile", flags->profile, "Membership's timing: lan, wan or local")
         ->capture_default_str();
     command->add_flag("--json", flags->json, "Print one JSON object");
     command->footer(

@@ -107,6 +107,9 @@ void add_swarm(CLI::App& app, Command& chosen) {
         ->check(CLI::Range(std::size_t{1}, std::size_t{4096}));
     command->add_option("--chaos", flags->chaos, "what goes wrong on the way")
         ->type_name("founder-crash,late-join");
+    command->add_option("--profile", options.profile, "membership's timing (lan)")
+        ->type_name("lan|wan|local")
+        ->check(CLI::IsMember({"lan", "wan", "local"}));
     command->add_option("--state", options.state, "keeps the peers' state in DIR/peer-N")
         ->type_name("DIR");
     command->add_flag("--json", flags->json, "one JSON object a line, the summary last");

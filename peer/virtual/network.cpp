@@ -9,6 +9,8 @@ namespace starling::peer_virtual {
 
 namespace {
 
+/// Losses in a row of one packet of a stream; later ones would outlast the stream's timeout.
+constexpr int kTriesMax = 6;
 constexpr std::uint64_t kNetworkPurpose = 0x6e6574;
 
 /// Maps a hash to [1/2, 3/2): how far a link lies from the swarm's mean.
@@ -52,6 +54,15 @@ Duration Network::delay(NodeIndex from, NodeIndex to) {
     return base + scale(options_.jitter, stretch);
 }
 
+Duration Network::reliable_delay(NodeIndex from, NodeIndex to, Duration first) {
+    auto total = delay(from, to);
+    for (int tries = 0; tries < kTriesMax && lost(from, to); ++tries) {
+        total += first;
+        first *= 2;
+    }
+    return total;
+}
+
 bool Network::connected(NodeIndex from, NodeIndex to) const {
     if (!groups_.empty() && groups_[from] != groups_[to]) return false;
     return cuts_.empty() || !cuts_.contains({from, to});
@@ -60,13 +71,14 @@ bool Network::connected(NodeIndex from, NodeIndex to) const {
 void Network::heal() {
     groups_.clear();
     cuts_.clear();
+    blocks_.clear();
 }
 
 void Network::send_datagram(Instant now, NodeIndex from, NodeIndex to, Bytes bytes) {
     auto& traffic = traffic_[from];
     ++traffic.datagrams;
     traffic.datagram_bytes += bytes.size();
-    if (!connected(from, to) || lost(from, to)) return;
+    if (!connected(from, to) || blocks_.contains({from, to}) || lost(from, to)) return;
     Event event{EventKind::Datagram, to, from, 0, 0, std::move(bytes)};
     if (options_.duplicate > 0.0 && rngs_[from].chance(options_.duplicate)) {
         heap_.push(now + delay(from, to), event);
@@ -84,7 +96,9 @@ std::uint64_t Network::open_stream(
     stream.purpose = purpose;
     // TCP's and TLS 1.3's handshakes: the acceptor is sure after three flights, the initiator after
     // the fourth.
-    const auto flights = delay(from, to) + delay(to, from) + delay(from, to);
+    const auto first = options_.handshake_retransmit;
+    const auto flights = reliable_delay(from, to, first) + reliable_delay(to, from, first) +
+                         reliable_delay(from, to, options_.retransmit);
     heap_.push(now + flights, {EventKind::StreamAccept, to, from, id, 0, {}});
     heap_.push(now + options_.connect_timeout, {EventKind::StreamDeadline, from, to, id, 0, {}});
     return id;
@@ -110,8 +124,7 @@ void Network::enqueue(
 ) {
     const auto from = stream.ends[side];
     const auto to = stream.ends[1 - side];
-    auto due = now + delay(from, to);
-    if (lost(from, to)) due += options_.retransmit;
+    const auto due = now + reliable_delay(from, to, options_.retransmit);
     auto& direction = stream.directions[side];
     direction.last_due = std::max(direction.last_due, due);
     message.due = direction.last_due;

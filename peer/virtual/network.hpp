@@ -34,12 +34,13 @@ struct NetworkOptions {
     Duration jitter = std::chrono::microseconds(200);
     double jitter_sigma = 0.7;
     /// Share of datagrams lost; each ordered pair draws its own between half and 3/2 of this. On a
-    /// stream a loss costs one retransmission timeout instead.
+    /// stream each loss costs a retransmission timeout instead, which doubles from try to try.
     double loss = 0.0;
     double duplicate = 0.0;
     /// Chance that a stream breaks at any one message.
     double stream_reset = 0.0;
     Duration retransmit = std::chrono::milliseconds(200);
+    Duration handshake_retransmit = std::chrono::seconds(1);  ///< RFC 6298's first timeout
     Duration connect_timeout = std::chrono::seconds(3);
     /// A stream whose data is not taken for so long breaks at both ends.
     Duration stream_timeout = std::chrono::seconds(10);
@@ -51,7 +52,7 @@ enum class Power : std::uint8_t {
     Dark,     ///< the machine is gone: silence
 };
 
-enum class StreamPurpose : std::uint8_t { PushPull, Averaging };
+enum class StreamPurpose : std::uint8_t { PushPull, Ping, Averaging };
 
 /// What an event amounts to for the machine that it reaches.
 struct Delivery {
@@ -97,7 +98,10 @@ public:
 
     void cut_one_way(NodeIndex from, NodeIndex to) { cuts_.insert({from, to}); }
 
-    /// Ends partitions and cuts; loss, duplication and resets stay.
+    /// Lets no datagram from the one to the other through, but streams: a firewall.
+    void block_datagrams(NodeIndex from, NodeIndex to) { blocks_.insert({from, to}); }
+
+    /// Ends partitions, cuts and blocks; loss, duplication and resets stay.
     void heal();
 
     /// Replaces the fault rates from now on.
@@ -142,6 +146,9 @@ private:
     [[nodiscard]] std::uint64_t link_hash(NodeIndex from, NodeIndex to) const;
     [[nodiscard]] bool lost(NodeIndex from, NodeIndex to);
     [[nodiscard]] Duration delay(NodeIndex from, NodeIndex to);
+
+    /// Delay of a packet that TCP repeats until it arrives, `first` after the first try.
+    [[nodiscard]] Duration reliable_delay(NodeIndex from, NodeIndex to, Duration first);
     void enqueue(Instant now, std::uint64_t id, Stream& stream, std::size_t side, Message message);
     void schedule_head(Instant at, std::uint64_t id, const Stream& stream, std::size_t side);
     void schedule_break(Instant at, std::uint64_t id, const Stream& stream, std::size_t side);
@@ -165,6 +172,7 @@ private:
     std::vector<Power> power_;
     std::vector<std::uint8_t> groups_;
     std::set<std::pair<NodeIndex, NodeIndex>> cuts_;
+    std::set<std::pair<NodeIndex, NodeIndex>> blocks_;
     std::vector<Traffic> traffic_;
     Streams streams_;  // ordered, so that a stopping machine resets its streams in a fixed order
     std::uint64_t next_stream_ = 1;

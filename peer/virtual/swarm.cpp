@@ -308,7 +308,7 @@ void Swarm::on_join(NodeIndex index) {
         const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
         const auto* member = node.swim->find(id(seed));
         if (member != nullptr && member->state <= membership::MemberState::Suspect) continue;
-        open_push_pull(index, endpoint(seed));
+        open_stream(index, endpoint(seed), StreamPurpose::PushPull);
         break;
     }
     schedule(index, Kind::Join, node.swim->alive_count() > 1 ? kSeedRetry : kJoinRetry);
@@ -348,7 +348,8 @@ std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
             const auto request = swim.poll_stream();
             if (!request) break;
             --budget;
-            open_push_pull(index, request->to);
+            const bool ping = request->kind == membership::StreamRequest::Kind::Ping;
+            open_stream(index, request->to, ping ? StreamPurpose::Ping : StreamPurpose::PushPull);
         }
         while (budget > 0) {
             const auto event = swim.poll_event();

@@ -178,6 +178,7 @@ private:
     void on_opened(const Delivery& delivery);
     void on_broken(const Delivery& delivery);
     void on_page(Delivery& delivery);
+    void on_stream_ping(const Delivery& delivery);
     void on_frame(Delivery& delivery);
     void handle_frame(const Delivery& delivery, ByteView frame);
     void tell_rejected(NodeIndex node, const Fault& fault);
@@ -187,7 +188,7 @@ private:
     [[nodiscard]] std::size_t pump_averager(NodeIndex node, std::size_t budget);
     void on_member_event(NodeIndex node, const membership::Event& event);
     void transmit_frame(NodeIndex node, gossip::Outgoing outgoing);
-    void open_push_pull(NodeIndex node, const Endpoint& to);
+    void open_stream(NodeIndex node, const Endpoint& to, StreamPurpose purpose);
     void send_pages(NodeIndex node, std::uint64_t stream);
     void drop_links(NodeIndex node, NodeIndex peer);
     void arm(NodeIndex node, EventKind kind);

@@ -34,7 +34,7 @@ struct Swarm::Node {
     std::map<NodeIndex, std::vector<std::uint64_t>> links;
     /// Frames that wait for the handshake of the stream which this node opened.
     std::map<std::uint64_t, std::vector<Bytes>> unopened;
-    /// Push/pulls that this node started.
+    /// Push/pulls and pings that this node started.
     std::set<std::uint64_t> asked;
     std::map<NodeIndex, std::deque<Bytes>> history;  // of frames, for replays
 };

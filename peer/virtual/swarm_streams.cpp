@@ -14,6 +14,8 @@ namespace {
 /// A push/pull message is one page with a byte in front: is it the last one?
 constexpr std::byte kMore{0};
 constexpr std::byte kLast{1};
+/// A ping over a stream, and its answer, is one byte.
+constexpr std::byte kPing{2};
 constexpr std::size_t kReplayWindow = 16;
 
 }  // namespace
@@ -38,6 +40,8 @@ void Swarm::on_delivery(Delivery delivery) {
         case Delivery::Kind::Message:
             if (delivery.purpose == StreamPurpose::PushPull) {
                 on_page(delivery);
+            } else if (delivery.purpose == StreamPurpose::Ping) {
+                on_stream_ping(delivery);
             } else {
                 on_frame(delivery);
             }
@@ -46,10 +50,10 @@ void Swarm::on_delivery(Delivery delivery) {
     pump(index);
 }
 
-void Swarm::open_push_pull(NodeIndex index, const Endpoint& to) {
+void Swarm::open_stream(NodeIndex index, const Endpoint& to, StreamPurpose purpose) {
     const auto peer = this->index(to);
     if (!peer || *peer == index) return;
-    const auto stream = network_.open_stream(now_, index, *peer, StreamPurpose::PushPull);
+    const auto stream = network_.open_stream(now_, index, *peer, purpose);
     nodes_[index]->asked.insert(stream);
 }
 
@@ -72,6 +76,10 @@ void Swarm::on_opened(const Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     if (delivery.purpose == StreamPurpose::PushPull) {
         send_pages(delivery.node, delivery.stream);
+        return;
+    }
+    if (delivery.purpose == StreamPurpose::Ping) {
+        network_.send_message(now_, delivery.stream, delivery.node, Bytes{kPing});
         return;
     }
     const auto found = node.unopened.find(delivery.stream);
@@ -101,6 +109,16 @@ void Swarm::on_page(Delivery& delivery) {
     if (delivery.bytes.front() != kLast) return;
     // The one who asked has sent its pages before; both know both tables now.
     if (node.asked.erase(delivery.stream) == 0) send_pages(delivery.node, delivery.stream);
+    network_.close_stream(now_, delivery.stream, delivery.node);
+}
+
+void Swarm::on_stream_ping(const Delivery& delivery) {
+    auto& node = *nodes_[delivery.node];
+    if (node.asked.erase(delivery.stream) != 0) {
+        node.swim->handle_stream_pong(now_, id(delivery.peer));
+    } else {
+        network_.send_message(now_, delivery.stream, delivery.node, Bytes{kPing});
+    }
     network_.close_stream(now_, delivery.stream, delivery.node);
 }
 

@@ -68,23 +68,60 @@ TEST(Swarm, WithoutFaultsNobodyIsSuspectedForTenMinutes) {
     }
 }
 
-TEST(Swarm, LossOfOneInTwentyKillsNobodyForFiveMinutes) {
-    // At a tenth and above, plain SWIM does kill now and then: of n observers about n e^(-m(1-p))
-    // miss a refutation that is sent m times over links that lose p, and their timers run out.
+TEST(Swarm, LossOfOneInFiveKillsNobodyForFiveMinutes) {
+    // Plain SWIM kills here now and then: members miss a refutation, and their timers run out. The
+    // probe over a stream keeps most accusations from being made, Lifeguard the rest from ending
+    // badly.
     std::uint64_t suspicions = 0;
-    for (const auto seed : seeds(16)) {
+    for (const auto seed : seeds(10)) {
         auto o = options(16, seed);
-        o.network.loss = 0.05;
+        o.network.loss = 0.2;
         Simulation simulation(o);
         simulation.form();
         simulation.run_for(5min);
         suspicions += simulation.checkers().suspicions();
         if (simulation.checkers().failures_of_running() > 0) {
-            simulation.checkers().report("no false death at 5 % loss", 0, "somebody failed");
+            simulation.checkers().report("no false death at 20 % loss", 0, "somebody failed");
         }
         ASSERT_TRUE(simulation.passed());
     }
     EXPECT_GT(suspicions, 0U) << "the test must exercise refutation";
+}
+
+TEST(Swarm, MassJoinIsKnownToAllWithinSeconds) {
+    for (const auto seed : seeds(2)) {
+        Simulation simulation(options(150, seed), {.datagrams_per_second_max = 4000});
+        simulation.swarm().start_all(750ms);
+        // A straggler notices by digests, not at the next regular push/pull (minutes, at this
+        // size).
+        simulation.require_within(10s, "S2 all know all after a mass join", [&] {
+            return simulation.swarm().whole();
+        });
+        ASSERT_TRUE(simulation.passed());
+    }
+}
+
+TEST(Swarm, PeerWithBlockedUdpStaysAMember) {
+    for (const auto seed : seeds(6)) {
+        Simulation simulation(options(10, seed));
+        auto& swarm = simulation.swarm();
+        ASSERT_TRUE(simulation.form() || simulation.passed());
+        const auto way = seed % 3;
+        for (NodeIndex i = 0; i < swarm.size(); ++i) {
+            if (i != 4 && way != 0) swarm.network().block_datagrams(4, i);
+            if (i != 4 && way != 1) swarm.network().block_datagrams(i, 4);
+        }
+        simulation.run_for(3min);
+        if (simulation.checkers().failures_of_running() > 0) {
+            simulation.checkers().report("a peer reachable by stream lives", 4, "somebody failed");
+        }
+        ASSERT_TRUE(simulation.passed());
+        EXPECT_TRUE(swarm.whole()) << repeat_command(seed);
+        const auto* seen = swarm.swim(0).find(swarm.id(4));
+        EXPECT_FALSE(seen->udp_in && seen->udp_out) << repeat_command(seed);
+        const auto* other = swarm.swim(0).find(swarm.id(5));
+        EXPECT_TRUE(other->udp_in && other->udp_out) << repeat_command(seed);
+    }
 }
 
 TEST(Swarm, HalvesAreWholeAgainSoonAfterThePartitionHeals) {

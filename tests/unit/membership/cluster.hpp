@@ -86,7 +86,7 @@ public:
     }
 
     void push_pull(std::size_t a, std::size_t b) {
-        if (!link(a, b) || !link(b, a) || !nodes_[a].up || !nodes_[b].up) return;
+        if (!streams(a, b)) return;
         const auto ours = nodes_[a].swim->push_pull_pages(now_);
         const auto theirs = nodes_[b].swim->push_pull_pages(now_);
         for (const auto& page : ours) (void)nodes_[b].swim->handle_push_pull(now_, page);
@@ -151,10 +151,16 @@ public:
     }
 
     Link link = [](std::size_t, std::size_t) { return true; };
+    /// What datagrams pass in addition to `link`.
+    Link firewall = [](std::size_t, std::size_t) { return true; };
     double loss = 0.0;
     bool refuse_sends_to_down = false;
 
 private:
+    bool streams(std::size_t a, std::size_t b) const {
+        return link(a, b) && link(b, a) && nodes_[a].up && nodes_[b].up;
+    }
+
     static bool runs(const Node& node) { return node.up && !node.paused; }
 
     std::size_t index_of(const Endpoint& address) const {
@@ -176,7 +182,12 @@ private:
         while (const auto request = swim.poll_stream()) {
             busy = true;
             const auto to = index_of(request->to);
-            if (to < nodes_.size() && !nodes_[to].paused) push_pull(index, to);
+            if (to == nodes_.size() || nodes_[to].paused) continue;
+            if (request->kind == StreamRequest::Kind::PushPull) {
+                push_pull(index, to);
+            } else if (streams(index, to)) {
+                swim.handle_stream_pong(now_, id(to));
+            }
         }
         while (const auto event = swim.poll_event()) nodes_[index].events.push_back(*event);
         return busy;
@@ -189,7 +200,9 @@ private:
         if (!target.up && refuse_sends_to_down) {
             nodes_[from].swim->handle_send_error(now_, datagram.to);
         }
-        if (!target.up || !link(from, to) || (loss > 0.0 && rng_.chance(loss))) return;
+        if (!target.up || !link(from, to) || !firewall(from, to) ||
+            (loss > 0.0 && rng_.chance(loss)))
+            return;
         if (target.paused) {
             target.socket.emplace_back(nodes_[from].address, datagram.bytes);
             return;

@@ -19,6 +19,8 @@ Packet sample_packet(bool with_probes) {
         packet.messages.emplace_back(Ping{0x0102030405060708, peer(2)});
         packet.messages.emplace_back(PingRequest{42, peer(3)});
         packet.messages.emplace_back(Ack{7});
+        packet.messages.emplace_back(Nack{8});
+        packet.messages.emplace_back(TableDigest{0x1112131415161718});
     }
     for (const auto state :
          {MemberState::Alive, MemberState::Suspect, MemberState::Failed, MemberState::Left}) {

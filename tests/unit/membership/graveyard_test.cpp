@@ -21,7 +21,8 @@ Instant at(std::uint64_t seconds) {
 }
 
 Member failed(std::uint64_t number) {
-    return {numbered(number), address_of(1), {1, number}, MemberState::Failed, at(number)};
+    return {
+        numbered(number), address_of(1), {1, number}, MemberState::Failed, true, true, at(number)};
 }
 
 TEST(Ghosts, AreBoundedDropTheOldestAndExpire) {

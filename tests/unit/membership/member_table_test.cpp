@@ -3,6 +3,7 @@
 
 #include "membership/member_table.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <span>
 #include <string>
@@ -26,6 +27,17 @@ Content content_of(const MemberTable& table) {
 
 void merge(MemberTable& table, const std::vector<Statement>& claims) {
     for (const auto& statement : claims) table.apply(Instant{}, statement);
+}
+
+/// The digest, computed anew from what the table holds up.
+std::uint64_t digest_of_members(const MemberTable& table) {
+    MemberTable fresh;
+    for (const auto& m : table.members()) {
+        if (is_up(m.state)) {
+            fresh.apply(Instant{}, {m.id, m.incarnation, MemberState::Alive, m.address, {}});
+        }
+    }
+    return fresh.digest();
 }
 
 std::vector<Statement> random_claims(Rng& rng) {
@@ -103,6 +115,61 @@ TEST(MemberTable, ForgetsOnlyOldTombstonesOfOthers) {
     EXPECT_EQ(gone[0].id, peer(2));
     EXPECT_EQ(table.size(), 3U);
     EXPECT_EQ(table.count(MemberState::Failed), 1U);
+}
+
+TEST(MemberTable, IdsThatShareTheirLeadingBytesAreKeptApartAndInOrder) {
+    Rng rng(1);
+    MemberTable table;
+    std::vector<PeerId> ids;
+    for (std::uint8_t i = 0; i < 100; ++i) {
+        PeerId id = peer(static_cast<std::uint8_t>(i % 3));
+        id.bytes[20] = i;
+        ids.push_back(id);
+    }
+    rng.shuffle(std::span<PeerId>(ids));
+    for (const auto& id : ids) {
+        table.apply(Instant{}, {id, {1, 0}, MemberState::Alive, address_of(1), {}});
+    }
+    for (const auto& id : ids) {
+        ASSERT_NE(table.find(id), nullptr);
+        EXPECT_EQ(table.find(id)->id, id);
+    }
+    EXPECT_EQ(table.find(peer(9)), nullptr);
+    EXPECT_TRUE(std::is_sorted(
+        table.members().begin(),
+        table.members().end(),
+        [](const Member& a, const Member& b) { return a.id < b.id; }
+    ));
+}
+
+TEST(TableDigest, IsKeptUpWithEveryChange) {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Rng rng(seed);
+        MemberTable table;
+        for (const auto& statement : random_claims(rng)) {
+            table.apply(Instant{}, statement);
+            ASSERT_EQ(table.digest(), digest_of_members(table));
+        }
+        table.forget(Instant{} + std::chrono::hours(1), std::chrono::seconds(1), peer(200));
+        EXPECT_EQ(table.digest(), digest_of_members(table));
+    }
+}
+
+TEST(TableDigest, ShowsWhoIsUpAndAtWhichIncarnationButNoSuspicion) {
+    const auto digest = [](const std::vector<Statement>& claims) {
+        MemberTable table;
+        merge(table, claims);
+        return table.digest();
+    };
+    const auto alive = claim(1, {1, 0}, MemberState::Alive);
+    const auto base = digest({alive});
+    EXPECT_NE(base, digest({}));
+    EXPECT_EQ(base, digest({alive, claim(1, {1, 0}, MemberState::Suspect)}));
+    EXPECT_EQ(digest({}), digest({alive, claim(1, {1, 0}, MemberState::Failed)}));
+    EXPECT_EQ(digest({}), digest({claim(1, {1, 0}, MemberState::Left)}));
+    EXPECT_NE(base, digest({claim(1, {1, 1}, MemberState::Alive)}));
+    EXPECT_NE(base, digest({claim(2, {1, 0}, MemberState::Alive)}));
 }
 
 }  // namespace

@@ -68,17 +68,52 @@ TEST(ProbeCycle, AsksHelpersOnceAndOnlyItsOwnAckClosesIt) {
     EXPECT_EQ(missed->target, peer(2));
 }
 
+TEST(RoundTrip, WaitFollowsWhatIsMeasuredWithinItsBounds) {
+    using std::chrono::milliseconds;
+    RoundTrip round_trip;
+    const auto wait = [&] { return round_trip.timeout(milliseconds(100), milliseconds(500)); };
+    EXPECT_EQ(wait(), milliseconds(500)) << "nothing is known yet";
+    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(1));
+    EXPECT_EQ(wait(), milliseconds(100));
+    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(i % 2 == 0 ? 80 : 90));
+    EXPECT_GT(wait(), milliseconds(160));
+    EXPECT_LT(wait(), milliseconds(300));
+    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(400));
+    EXPECT_EQ(wait(), milliseconds(500));
+}
+
 TEST(Relays, AreBoundedAndExpire) {
     Relays relays;
     const Instant now{};
     for (std::uint64_t i = 0; i < kRelaysMax; ++i) {
-        ASSERT_TRUE(relays.add(i, {address_of(1), i, now + std::chrono::seconds(1)}));
+        ASSERT_TRUE(relays.add(
+            i,
+            {address_of(1),
+             i,
+             now + std::chrono::milliseconds(1 + i),
+             now + std::chrono::seconds(2)}
+        ));
     }
-    EXPECT_FALSE(relays.add(kRelaysMax, {address_of(1), 1, now}));
+    EXPECT_FALSE(relays.add(kRelaysMax, {address_of(1), 1, now, now}));
     EXPECT_EQ(relays.take(5)->probe, 5U);
     EXPECT_FALSE(relays.take(5).has_value());
-    relays.expire(now + std::chrono::seconds(1));
+    relays.expire(now + std::chrono::seconds(2));
     EXPECT_EQ(relays.size(), 0U);
+    EXPECT_FALSE(relays.next_nack().has_value());
+}
+
+TEST(Relays, OweOneNackEachUnlessTheAckCameBefore) {
+    const auto at = [](int ms) { return Instant{} + std::chrono::milliseconds(ms); };
+    Relays relays;
+    ASSERT_TRUE(relays.add(1, {address_of(1), 11, at(400), at(2000)}));
+    ASSERT_TRUE(relays.add(2, {address_of(2), 12, at(300), at(2000)}));
+    ASSERT_TRUE(relays.add(3, {address_of(3), 13, at(300), at(2000)}));
+    EXPECT_TRUE(relays.take(3).has_value());
+    EXPECT_EQ(relays.next_nack(), at(300));
+    EXPECT_FALSE(relays.take_nack(at(299)).has_value());
+    EXPECT_EQ(relays.take_nack(at(350))->probe, 12U);
+    EXPECT_FALSE(relays.take_nack(at(350)).has_value());
+    EXPECT_TRUE(relays.take(2).has_value()) << "a late ack is still passed on";
 }
 
 }  // namespace

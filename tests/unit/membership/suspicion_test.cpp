@@ -1,4 +1,5 @@
-// Goal: a suspect has as long as the formula says. Method: the table of the reference values.
+// Goal: a suspect has as long as the formulae say, and no single accuser shortens that. Method: the
+// table of the reference values; accusers one by one.
 
 #include "membership/suspicion.hpp"
 
@@ -28,13 +29,41 @@ TEST(SuspicionTimeout, GrowsWithTheLogarithmOfTheSwarm) {
     }
 }
 
+TEST(SuspicionBounds, AskForConfirmationsOnlyWhereEnoughOthersLive) {
+    const SwimConfig config;
+    for (const std::size_t up : {1U, 2U, 3U}) {
+        const auto bounds = suspicion_bounds(config, 10, up);
+        EXPECT_EQ(bounds.confirmations, 0U) << up;
+        EXPECT_EQ(bounds.max, bounds.min) << up;
+    }
+    const auto bounds = suspicion_bounds(config, 10, 4);
+    EXPECT_EQ(bounds.confirmations, 2U);
+    EXPECT_NEAR(to_seconds(bounds.min), 4.0, 1e-3);
+    EXPECT_NEAR(to_seconds(bounds.max), 24.0, 1e-3);
+}
+
+TEST(ConfirmedTimeout, FallsWithTheLogarithmOfTheConfirmations) {
+    const auto bounds = suspicion_bounds(SwimConfig{}, 10, 10);
+    EXPECT_EQ(confirmed_timeout(bounds, 0), bounds.max);
+    EXPECT_NEAR(to_seconds(confirmed_timeout(bounds, 1)), 24.0 - 20.0 * 0.63093, 1e-3);
+    EXPECT_EQ(confirmed_timeout(bounds, 2), bounds.min);
+    EXPECT_EQ(confirmed_timeout(bounds, 200), bounds.min);
+}
+
+Instant at(int seconds) {
+    return Instant{} + std::chrono::seconds(seconds);
+}
+
+SuspicionBounds lasting(int seconds) {
+    return {std::chrono::seconds(seconds), std::chrono::seconds(seconds), 0};
+}
+
 TEST(Suspicions, ExpireInOrderOfDeadlineUnlessCancelledOrPostponed) {
-    const auto at = [](int seconds) { return Instant{} + std::chrono::seconds(seconds); };
     Suspicions suspicions;
-    suspicions.start(peer(1), at(5));
-    suspicions.start(peer(2), at(3));
-    suspicions.start(peer(3), at(4));
-    suspicions.start(peer(2), at(6));
+    suspicions.start(peer(1), at(0), lasting(5), peer(9));
+    suspicions.start(peer(2), at(0), lasting(3), peer(9));
+    suspicions.start(peer(3), at(0), lasting(4), peer(9));
+    suspicions.start(peer(2), at(2), lasting(4), peer(9));
     suspicions.cancel(peer(3));
     EXPECT_EQ(suspicions.next_deadline(), at(5));
     EXPECT_FALSE(suspicions.take_expired(at(4)).has_value());
@@ -43,6 +72,32 @@ TEST(Suspicions, ExpireInOrderOfDeadlineUnlessCancelledOrPostponed) {
     EXPECT_FALSE(suspicions.take_expired(at(8)).has_value());
     EXPECT_EQ(suspicions.take_expired(at(9)), peer(2));
     EXPECT_FALSE(suspicions.next_deadline().has_value());
+}
+
+TEST(Suspicions, EndEarlierWithEachNewAccuserUpToTheLastThatCounts) {
+    const SuspicionBounds bounds{std::chrono::seconds(4), std::chrono::seconds(24), 2};
+    Suspicions suspicions;
+    suspicions.start(peer(1), at(0), bounds, peer(9));
+    EXPECT_EQ(*suspicions.accuser(peer(1)), peer(9));
+    EXPECT_EQ(suspicions.next_deadline(), at(24));
+    EXPECT_FALSE(suspicions.confirm(peer(1), peer(9))) << "the first accuser confirmed itself";
+    EXPECT_TRUE(suspicions.confirm(peer(1), peer(8)));
+    EXPECT_FALSE(suspicions.confirm(peer(1), peer(8))) << "counted twice";
+    EXPECT_EQ(suspicions.next_deadline(), at(0) + confirmed_timeout(bounds, 1));
+    EXPECT_TRUE(suspicions.confirm(peer(1), peer(7)));
+    EXPECT_EQ(suspicions.next_deadline(), at(4));
+    EXPECT_FALSE(suspicions.confirm(peer(1), peer(6))) << "nobody asked for more";
+    EXPECT_FALSE(suspicions.confirm(peer(2), peer(6))) << "not even suspected";
+    EXPECT_EQ(suspicions.accuser(peer(2)), nullptr);
+}
+
+TEST(Suspicions, ConfirmationAfterASleepDoesNotEndThemAtOnce) {
+    const SuspicionBounds bounds{std::chrono::seconds(4), std::chrono::seconds(24), 1};
+    Suspicions suspicions;
+    suspicions.start(peer(1), at(0), bounds, peer(9));
+    suspicions.postpone(at(35));
+    EXPECT_TRUE(suspicions.confirm(peer(1), peer(8)));
+    EXPECT_EQ(suspicions.next_deadline(), at(35));
 }
 
 }  // namespace

@@ -56,6 +56,45 @@ TEST(SwimFaults, HelpersSaveAMemberThatOneOfUsCannotReach) {
     for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(cluster[i].count(EventKind::Suspected), 0U);
 }
 
+TEST(SwimFaults, APeerWithoutUdpStaysAMemberAndTheBlockIsTold) {
+    struct Case {
+        const char* what;
+        Cluster::Link firewall;
+        bool out_at_0;
+        bool in_at_0;
+    };
+
+    const Case cases[] = {
+        {"nothing reaches it", [](std::size_t, std::size_t to) { return to != 3; }, false, true},
+        {"nothing leaves it", [](std::size_t from, std::size_t) { return from != 3; }, true, false},
+        {"neither",
+         [](std::size_t from, std::size_t to) { return from != 3 && to != 3; },
+         true,
+         false},
+    };
+    for (const auto& [what, firewall, out, in] : cases) {
+        SCOPED_TRACE(what);
+        Cluster cluster(2);
+        cluster.grow(8);
+        cluster.run(seconds(5));
+        cluster.firewall = firewall;
+        cluster.run(minutes(3));
+        EXPECT_TRUE(cluster.whole());
+        for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(cluster[i].count(EventKind::Failed), 0U);
+        EXPECT_GT(cluster.swim(0).counters().probes_by_stream, 0U);
+        EXPECT_EQ(cluster.swim(0).find(Cluster::id(3))->udp_out, out);
+        EXPECT_EQ(cluster.swim(0).find(Cluster::id(3))->udp_in, in);
+        // News finds it all the same.
+        cluster.grow(1);
+        cluster.run(seconds(20));
+        EXPECT_TRUE(cluster.whole());
+        cluster.firewall = [](std::size_t, std::size_t) { return true; };
+        cluster.run(seconds(20));
+        EXPECT_TRUE(cluster.swim(0).find(Cluster::id(3))->udp_out);
+        EXPECT_TRUE(cluster.swim(0).find(Cluster::id(3))->udp_in);
+    }
+}
+
 TEST(SwimFaults, ASuspectThatLivesRefutesAndStays) {
     Cluster cluster(3);
     cluster.grow(8);

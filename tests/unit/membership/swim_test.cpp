@@ -137,8 +137,7 @@ TEST(Swim, ASuspectIsToldWhenItPingsUs) {
     alone.hear(2, {claim(3, {1, 0}, MemberState::Suspect)});
     alone.said({});
     alone.hear(3, {Ping{5, peer(1)}});
-    auto told = claim(3, {1, 0}, MemberState::Suspect);
-    told.accuser = peer(1);
+    const auto told = claim(3, {1, 0}, MemberState::Suspect);
     const auto packets = alone.said(address_of(3));
     EXPECT_TRUE(contains(packets, Ack{5}));
     EXPECT_TRUE(contains(packets, told));
@@ -169,6 +168,49 @@ TEST(Swim, ARelayedPingGoesToTheTableAddressAndItsAckBackToTheAsker) {
     EXPECT_TRUE(contains(alone.said(address_of(2)), Ack{50}));
     alone.hear(3, {Ack{ping.probe}});
     EXPECT_TRUE(alone.said(address_of(2)).empty());
+}
+
+TEST(Swim, AHelperWithoutAnAckSaysThatItLives) {
+    Alone alone;
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
+    alone.hear(2, {PingRequest{50, peer(3)}});
+    alone.said({});
+    for (int i = 0; i < 10 && alone.swim.poll_timeout(); ++i) {
+        alone.now += milliseconds(50);
+        alone.swim.handle_timeout(alone.now);
+    }
+    EXPECT_TRUE(contains(alone.said(address_of(2)), Nack{50}));
+}
+
+TEST(Swim, OnlyAccusersThatAreMembersShortenASuspicion) {
+    const auto fails_after = [](const std::vector<std::uint8_t>& accusers) {
+        Alone alone;
+        for (std::uint8_t i = 2; i < 12; ++i) {
+            alone.hear(i, {claim(i, {1, 0}, MemberState::Alive)});
+        }
+        for (const auto accuser : accusers) {
+            auto accusation = claim(3, {1, 0}, MemberState::Suspect);
+            accusation.accuser = peer(accuser);
+            alone.hear(2, {accusation});
+        }
+        const auto begin = alone.now;
+        // Nobody answers our own probes here: what counts is when the first one is given up.
+        while (alone.swim.find(peer(3))->state == MemberState::Suspect) {
+            alone.now += milliseconds(10);
+            alone.swim.handle_timeout(alone.now);
+            while (const auto datagram = alone.swim.poll_transmit()) {
+                const auto packet = *decode_datagram(datagram->bytes, kTag);
+                const auto* ping = std::get_if<Ping>(&packet.messages.front());
+                if (ping != nullptr) alone.hear(ping->target.bytes[0], {Ack{ping->probe}});
+            }
+        }
+        return to_seconds(alone.now - begin);
+    };
+    const auto confirmed = fails_after({4, 5, 6});
+    EXPECT_LT(confirmed, 5.0);
+    EXPECT_GT(fails_after({4}), 4 * confirmed);
+    EXPECT_GT(fails_after({4, 4, 4}), 4 * confirmed) << "one accuser repeated itself";
+    EXPECT_GT(fails_after({4, 100, 101}), 4 * confirmed) << "invented identities counted";
 }
 
 TEST(Swim, AFailureHeardInAPageIsOnlyASuspicion) {
