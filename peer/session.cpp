@@ -22,8 +22,11 @@ constexpr std::size_t kQuietExchanges = 3;
 constexpr std::uint64_t kInitPurpose = 1;
 constexpr std::uint64_t kPartnerPurpose = 2;
 
-gossip::AveragerConfig averager_config() {
-    return gossip::AveragerConfig{};
+/// Requires  the descriptor's encoding is known: Node checks it before a session begins
+gossip::AveragerConfig averager_config(const Descriptor& descriptor) {
+    gossip::AveragerConfig config;
+    config.encoding = *gossip::parse_encoding(descriptor.encoding);
+    return config;
 }
 
 }  // namespace
@@ -50,7 +53,7 @@ Session::Session(
       ending_(descriptor.until),
       gossip_(
           loop,
-          averager_config(),
+          averager_config(descriptor),
           self,
           descriptor.layout,
           parameters_,
@@ -262,10 +265,13 @@ void Session::update_ending(const SwarmView& view) {
 void Session::enter(EndingPhase phase) {
     switch (phase) {
         case EndingPhase::Train:
+            gossip_.set_encoding(*gossip::parse_encoding(descriptor_.encoding));
             become(PeerState::Training);
             break;
         case EndingPhase::Settle:
             quiet_exchanges_ = 0;
+            // Rounding leaves a distance above the tolerance; f32 leaves none.
+            gossip_.set_encoding(gossip::Encoding::F32);
             become(PeerState::Settling);
             settle_timer_.arm_after(Duration::zero());
             break;

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "base/rng.hpp"
@@ -28,7 +29,7 @@ double seconds() {
 
 /// Many chunks in turn, so that the data comes from memory as it does in an exchange.
 void report(
-    const char* name,
+    const std::string& name,
     std::size_t chunks,
     double budget,
     const std::function<void(std::size_t chunk)>& work
@@ -41,7 +42,7 @@ void report(
         done += chunks;
     }
     const double rate = static_cast<double>(done * kElements * 4) / (seconds() - start);
-    std::printf("%-24s %7.2f GB/s\n", name, rate * 1e-9);
+    std::printf("%-24s %7.2f GB/s\n", name.c_str(), rate * 1e-9);
 }
 
 }  // namespace
@@ -64,9 +65,34 @@ int main(int argc, char** argv) {
     report("memcpy", chunks, budget, [&](std::size_t i) {
         std::memcpy(out.data(), chunk_of(mine, i).data(), out.size());
     });
-    const auto& f32 = *find_encoding(Encoding::F32);
-    report("f32 difference", chunks, budget, [&](std::size_t i) {
-        (void)f32.difference(chunk_of(theirs, i), chunk_of(mine, i), 0.5, out);
-    });
+    for (const auto which :
+         {Encoding::F32, Encoding::Bf16, Encoding::Lattice8, Encoding::Lattice4}) {
+        const auto& encoding = *find_encoding(which);
+        const std::vector<float> gaps(kBlocksMax, 1e-3F);
+        // Gaps are measured for a lattice only.
+        const bool lattice = which == Encoding::Lattice8 || which == Encoding::Lattice4;
+        std::vector<float> measured(lattice ? kBlocksMax : 0);
+        Bytes offer(encoding.wire_bytes(kElements));
+        Bytes reply(encoding.wire_bytes(kElements));
+        std::size_t reply_bytes = 0;
+        const std::string name(to_string(which));
+        report(name + " offer", chunks, budget, [&](std::size_t i) {
+            (void)encoding.offer(chunk_of(theirs, i), gaps, offer);
+        });
+        std::vector<Bytes> offers(chunks, offer);
+        for (std::size_t i = 0; i < chunks; ++i) {
+            offers[i].resize(encoding.offer(chunk_of(theirs, i), gaps, offers[i]).bytes);
+        }
+        report(name + " answer", chunks, budget, [&](std::size_t i) {
+            (void
+            )encoding.answer(offers[i], chunk_of(mine, i), 0.5, reply, reply_bytes, out, measured);
+        });
+        (void)encoding.offer(chunk_of(theirs, 0), gaps, offer);
+        (void)encoding.answer(offers[0], chunk_of(mine, 0), 0.5, reply, reply_bytes, out, measured);
+        reply.resize(reply_bytes);
+        report(name + " settle", chunks, budget, [&](std::size_t /*i*/) {
+            (void)encoding.settle(reply, offers[0], 0.5, out, measured);
+        });
+    }
     return 0;
 }
