@@ -183,7 +183,7 @@ std::optional<RefuseReason> Averager::Machine::misfit(const Open& open) const {
     if (open.layout != layout_ || open.chunk_count != bench.chunk_count()) {
         return RefuseReason::Layout;
     }
-    if (open.encoding != bench.config.encoding) return RefuseReason::Encoding;
+    if (!agree(open.encoding, bench.wish)) return RefuseReason::Encoding;
     const double own = bench.config.coefficient;
     // Negated, so that a NaN is refused too.
     if (!(open.coefficient > 0.0 && open.coefficient <= own)) return RefuseReason::Coefficient;
@@ -204,7 +204,8 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Accept& accept
         ++bench.counters.stale;
         return;
     }
-    if (const auto end = initiator->on_accept(now)) settle_initiator(now, *end, Stream::Alive);
+    if (const auto end = initiator->on_accept(now, accept))
+        settle_initiator(now, *end, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Busy& busy) {
@@ -467,6 +468,11 @@ bool Averager::begin_exchange(Instant now) {
 
 void Averager::set_accepting(bool accepting) {
     machine_->accepting = accepting;
+}
+
+void Averager::set_encoding(Encoding encoding) {
+    STARLING_CHECK(agree(encoding, machine_->bench.config.encoding).has_value());
+    machine_->bench.wish = encoding;
 }
 
 std::optional<Outgoing> Averager::poll_transmit() {

@@ -76,6 +76,7 @@ struct AveragerCounters {
     std::uint64_t stale = 0;
     std::uint64_t payload_bytes = 0;
     std::uint64_t refused_values = 0;  ///< payloads with a NaN or an infinity: never applied
+    std::uint64_t asked_again = 0;     ///< offers that we could not decode: they come again
 };
 
 class Averager {
@@ -114,6 +115,11 @@ public:
     /// Whether we answer Open from others with Accept. A peer whose parameters are not yet loaded
     /// answers Busy. Initially true.
     void set_accepting(bool accepting);
+
+    /// What we wish the exchanges to come to use; a partner's finer wish holds. Initially the
+    /// configuration's. One that settles wishes for f32, whose floor is none.
+    /// Requires  the same elements as the configuration's encoding
+    void set_encoding(Encoding encoding);
 
     // To outside: drain after every call above.
 

@@ -30,7 +30,7 @@ constexpr std::size_t header_bytes(Kind kind) {
         case Kind::Open:
             return 8 + 32 + 4 + 8 + 1;
         case Kind::Accept:
-            return 8;
+            return 8 + 1;
         case Kind::Busy:
             return 8 + 1;
         case Kind::Refuse:
@@ -61,7 +61,7 @@ void fields(Archive& archive, Open& open) {
 
 template <class Archive>
 void fields(Archive& archive, Accept& accept) {
-    archive(accept.id.value);
+    archive(accept.id.value, accept.encoding);
 }
 
 template <class Archive>

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "base/instant.hpp"
 #include "base/result.hpp"
@@ -18,7 +20,21 @@ inline constexpr std::size_t kInFlightMax = 256;
 enum class Encoding : std::uint8_t {
     F32 = 0,      ///< the floats themselves
     Exact64 = 1,  ///< 64-bit integers; simulations only
+    Bf16 = 2,
+    Lattice8 = 3,
+    Lattice4 = 4,
 };
+
+/// Returns the encoding's name as users write it.
+[[nodiscard]] std::string_view to_string(Encoding encoding);
+
+/// Reads f32, bf16, lattice8 or lattice4. Errors Usage
+[[nodiscard]] Result<Encoding> parse_encoding(std::string_view text);
+
+/// Returns what two partners use that wish for one encoding each: the finer one, so that a peer
+/// which settles, or which was told so, gets what it asks for. Nothing when one of them is unknown,
+/// or they encode different elements.
+[[nodiscard]] std::optional<Encoding> agree(Encoding one, Encoding other);
 
 struct AveragerConfig {
     Encoding encoding = Encoding::F32;

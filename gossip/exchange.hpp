@@ -51,7 +51,7 @@ public:
         Instant now
     );
 
-    [[nodiscard]] Ending on_accept(Instant now);
+    [[nodiscard]] Ending on_accept(Instant now, const Accept& accept);
     [[nodiscard]] Ending on_reply(Instant now, const ChunkReply& reply);
     [[nodiscard]] Ending on_timeout(Instant now);
 
@@ -68,7 +68,8 @@ private:
     /// A chunk that was sent and whose reply is not applied yet.
     struct InFlight {
         std::uint32_t index = 0;
-        Bytes bytes;           ///< the snapshot that was sent; then the delta, in its place
+        Bytes bytes;  ///< the offer that was sent; then the delta, in its place
+        Offer offer;
         bool replied = false;  ///< `bytes` is the delta, and waits for the chunk's lock
     };
 
@@ -78,6 +79,11 @@ private:
     bool send_next(Instant now);
     [[nodiscard]] bool window_takes(std::size_t bytes) const;
     bool send_chunk(std::uint32_t index);
+    /// Turns what was offered into the delta. False when a value was not finite.
+    bool settle(InFlight& flight, ByteView reply);
+    /// Puts a chunk back that the partner could not decode.
+    void send_again_later(std::size_t at);
+    [[nodiscard]] std::size_t wire_bytes(std::uint32_t index) const;
     bool try_apply(InFlight& flight);
     void remove_flight(std::size_t at);
     void retry_soon(Instant now);
@@ -91,6 +97,8 @@ private:
     std::vector<InFlight> in_flight_;
     std::size_t in_flight_bytes_ = 0;
     std::vector<bool> applied_;
+    std::vector<bool> again_;  ///< the partner could not decode it: offered without gaps now
+    Encoding encoding_;        ///< our wish; once accepted, what both use
 };
 
 class Responder {
@@ -123,14 +131,18 @@ private:
     /// Applies first and replies then: a reply without its application would move the mean.
     Served serve(std::uint32_t index, ByteView payload);
     Ending park(Instant now, const Chunk& chunk);
+    void ask_again(std::uint32_t index, Bytes frame);
+    void send_reply(std::uint32_t index, Bytes frame);
     bool acknowledge(std::uint32_t acked);
 
     Workbench& bench_;
     ExchangeClock clock_;
     Tally tally_;
     double coefficient_;
+    Encoding encoding_;
     std::uint32_t acked_ = 0;
     std::vector<bool> seen_;
+    std::vector<bool> again_;  ///< asked for once more, in a form that always decodes
     std::vector<Parked> parked_;
     std::size_t parked_bytes_ = 0;
 };

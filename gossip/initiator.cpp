@@ -22,7 +22,8 @@ Instant ExchangeClock::next_timeout() const {
 Initiator::Initiator(
     Workbench& bench, ExchangeId id, const PeerId& partner, const LayoutHash& layout, Instant now
 )
-    : bench_(bench) {
+    : bench_(bench),
+      encoding_(bench.wish) {
     const Instant patience = now + bench.config.deadline_base;
     clock_ = ExchangeClock{id, partner, now, now, patience, patience, std::nullopt};
     Open open;
@@ -30,7 +31,7 @@ Initiator::Initiator(
     open.layout = layout;
     open.chunk_count = bench.chunk_count();
     open.coefficient = bench.config.coefficient;
-    open.encoding = bench.config.encoding;
+    open.encoding = encoding_;
     bench_.send(partner, encode(open));
 }
 
@@ -38,10 +39,14 @@ std::uint32_t Initiator::acked() const {
     return static_cast<std::uint32_t>(tally_.chunks_applied);
 }
 
-Ending Initiator::on_accept(Instant now) {
+Ending Initiator::on_accept(Instant now, const Accept& accept) {
     STARLING_CHECK(opening_);
     opening_ = false;
+    // Never a coarser one than the one we offered.
+    if (agree(accept.encoding, encoding_) != accept.encoding) return Outcome::Violated;
+    encoding_ = accept.encoding;
     applied_.assign(bench_.chunk_count(), false);
+    again_.assign(bench_.chunk_count(), false);
     clock_.traded_since = now;
     clock_.deadline = now + bench_.whole_allowance();
     clock_.stalled = now + bench_.stall_allowance();
@@ -49,25 +54,31 @@ Ending Initiator::on_accept(Instant now) {
 }
 
 Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
-    if (opening_ || !bench_.fits(reply.index, reply.elements, reply.payload)) {
-        return Outcome::Violated;
-    }
+    if (opening_ || !bench_.has(reply.index, reply.elements)) return Outcome::Violated;
     const auto flight =
         std::find_if(in_flight_.begin(), in_flight_.end(), [&](const InFlight& candidate) {
             return candidate.index == reply.index;
         });
     if (flight == in_flight_.end() || flight->replied) {
         // A repeated reply changes nothing; a reply to a chunk that was never sent is a lie.
-        if (flight == in_flight_.end() && !applied_[reply.index]) return Outcome::Violated;
+        const bool known = applied_[reply.index] || again_[reply.index];
+        if (flight == in_flight_.end() && !known) return Outcome::Violated;
         ++bench_.counters.stale;
         return std::nullopt;
     }
+    const auto& encoding = bench_.encoding_for(reply.index, encoding_);
+    if (!encoding.fits_reply(reply.payload, flight->bytes)) return Outcome::Violated;
+    if (encoding.asks_again(reply.payload)) {
+        if (again_[reply.index]) {
+            ++bench_.counters.stale;
+            return std::nullopt;
+        }
+        clock_.stalled = now + bench_.stall_allowance();
+        send_again_later(static_cast<std::size_t>(flight - in_flight_.begin()));
+        return advance(now);
+    }
     bench_.count_payload(tally_, reply.payload.size());
-    const bool finite = bench_.difference(
-        reply.index, reply.payload, flight->bytes, bench_.config.coefficient, flight->bytes, tally_
-    );
-    if (!finite) return Outcome::Violated;
-    flight->replied = true;
+    if (!settle(*flight, reply.payload)) return Outcome::Violated;
     clock_.stalled = now + bench_.stall_allowance();
     if (try_apply(*flight)) {
         remove_flight(static_cast<std::size_t>(flight - in_flight_.begin()));
@@ -97,6 +108,40 @@ Ending Initiator::on_timeout(Instant now) {
     return ending;
 }
 
+bool Initiator::settle(InFlight& flight, ByteView reply) {
+    const auto& encoding = bench_.encoding_for(flight.index, encoding_);
+    const double coefficient = bench_.config.coefficient;
+    const auto gaps = bench_.gaps_scratch(flight.index, bench_.config.encoding);
+    Difference difference;
+    if (encoding.wire_is_raw()) {
+        difference = encoding.settle(reply, flight.bytes, coefficient, flight.bytes, gaps);
+    } else {
+        Bytes delta = bench_.pool.take(bench_.raw_bytes(flight.index));
+        difference = encoding.settle(reply, flight.bytes, coefficient, delta, gaps);
+        bench_.pool.give(std::exchange(flight.bytes, std::move(delta)));
+    }
+    difference.squared_norm += flight.offer.squared_norm;
+    if (!bench_.enter(flight.index, difference, tally_)) return false;
+    if (!gaps.empty()) bench_.gaps.note(clock_.partner, flight.index, gaps);
+    flight.replied = true;
+    return true;
+}
+
+void Initiator::send_again_later(std::size_t at) {
+    auto& flight = in_flight_[at];
+    again_[flight.index] = true;
+    bench_.gaps.forget(clock_.partner, flight.index);
+    skipped_.push_back(flight.index);
+    in_flight_bytes_ -= flight.offer.bytes;
+    bench_.pool.give(std::move(flight.bytes));
+    remove_flight(at);
+}
+
+std::size_t Initiator::wire_bytes(std::uint32_t index) const {
+    return bench_.encoding_for(index, encoding_)
+        .wire_bytes(bench_.parameters.chunk_elements(index));
+}
+
 void Initiator::remove_flight(std::size_t at) {
     if (at + 1 != in_flight_.size()) in_flight_[at] = std::move(in_flight_.back());
     in_flight_.pop_back();
@@ -116,7 +161,7 @@ bool Initiator::send_next(Instant now) {
     // with every reply.
     if (!clock_.retry_at) {
         for (auto& index : skipped_) {
-            if (!window_takes(bench_.wire_bytes(index))) return false;
+            if (!window_takes(wire_bytes(index))) return false;
             if (!send_chunk(index)) continue;
             std::swap(index, skipped_.back());
             skipped_.pop_back();
@@ -125,7 +170,7 @@ bool Initiator::send_next(Instant now) {
         if (!skipped_.empty()) retry_soon(now);
     }
     if (cursor_ == bench_.chunk_count() || skipped_.size() >= kSkippedMax) return false;
-    if (!window_takes(bench_.wire_bytes(cursor_))) return false;
+    if (!window_takes(wire_bytes(cursor_))) return false;
     if (!send_chunk(cursor_)) {
         skipped_.push_back(cursor_);
         retry_soon(now);
@@ -142,7 +187,13 @@ bool Initiator::window_takes(std::size_t bytes) const {
 
 bool Initiator::send_chunk(std::uint32_t index) {
     Bytes frame;
-    if (!bench_.read_into_frame(index, frame)) return false;
+    Offer offer;
+    std::span<const float> gaps;
+    if (!again_[index] && !bench_.parameters.is_buffer(index)) {
+        gaps = bench_.gaps.of(clock_.partner, index);
+    }
+    const auto& encoding = bench_.encoding_for(index, encoding_);
+    if (!bench_.read_offer(index, encoding, gaps, frame, offer)) return false;
     const auto payload = std::span(frame).subspan(kPayloadOffset);
     Chunk header;
     header.id = clock_.id;
@@ -152,7 +203,7 @@ bool Initiator::send_chunk(std::uint32_t index) {
     write_payload_header(header, std::span(frame).first<kPayloadOffset>());
     // The frame leaves with the driver, and the delta needs exactly what was sent: the chunk itself
     // may have moved on by then. Hence a copy.
-    InFlight flight{index, bench_.pool.take(payload.size()), false};
+    InFlight flight{index, bench_.pool.take(payload.size()), offer, false};
     std::copy(payload.begin(), payload.end(), flight.bytes.begin());
     in_flight_bytes_ += payload.size();
     in_flight_.push_back(std::move(flight));
@@ -163,7 +214,7 @@ bool Initiator::send_chunk(std::uint32_t index) {
 
 bool Initiator::try_apply(InFlight& flight) {
     if (!bench_.parameters.try_add(flight.index, flight.bytes)) return false;
-    in_flight_bytes_ -= flight.bytes.size();
+    in_flight_bytes_ -= flight.offer.bytes;
     applied_[flight.index] = true;
     ++tally_.chunks_applied;
     bench_.pool.give(std::move(flight.bytes));

@@ -18,12 +18,13 @@ struct Open {
     LayoutHash layout;
     std::uint32_t chunk_count = 0;
     double coefficient = 0.5;
-    Encoding encoding = Encoding::F32;  ///< may hold a value that we do not know: refused
+    Encoding encoding = Encoding::F32;  ///< our wish; one that they do not know is refused
 };
 
 /// Responder: send your chunks.
 struct Accept {
     ExchangeId id;
+    Encoding encoding = Encoding::F32;  ///< the finer of both sides' wishes: both use it
 };
 
 /// Responder: not now.
@@ -49,7 +50,8 @@ struct Chunk {
     ByteView payload;         ///< lives as long as the frame it was decoded from
 };
 
-/// Responder: chunk `index` of mine as it was before I added my share.
+/// Responder: chunk `index` of mine as it was before I added my share; or, in an encoding that
+/// knows such replies, that the offer could not be decoded and should come again.
 struct ChunkReply {
     ExchangeId id;
     std::uint32_t index = 0;

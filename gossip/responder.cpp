@@ -10,7 +10,9 @@ namespace starling::gossip {
 Responder::Responder(Workbench& bench, const Open& open, const PeerId& partner, Instant now)
     : bench_(bench),
       coefficient_(open.coefficient),
-      seen_(bench.chunk_count(), false) {
+      encoding_(*agree(open.encoding, bench.wish)),
+      seen_(bench.chunk_count(), false),
+      again_(bench.chunk_count(), false) {
     clock_ = ExchangeClock{
         open.id,
         partner,
@@ -19,13 +21,17 @@ Responder::Responder(Workbench& bench, const Open& open, const PeerId& partner, 
         now + bench.whole_allowance(),
         now + bench.stall_allowance(),
         std::nullopt};
-    bench_.send(partner, encode(Accept{open.id}));
+    bench_.send(partner, encode(Accept{open.id, encoding_}));
 }
 
 Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
-    if (!bench_.fits(chunk.index, chunk.elements, chunk.payload)) return Outcome::Violated;
+    if (!bench_.has(chunk.index, chunk.elements)) return Outcome::Violated;
+    const auto& encoding = bench_.encoding_for(chunk.index, encoding_);
+    if (!encoding.fits_offer(chunk.payload, chunk.elements)) return Outcome::Violated;
     if (!acknowledge(chunk.acked)) return Outcome::Violated;
-    if (seen_[chunk.index]) {
+    // An offer that we could not decode may come twice, and by then look as if we could.
+    const bool refused = again_[chunk.index] && !encoding.always_decodes(chunk.payload);
+    if (seen_[chunk.index] || refused) {
         ++bench_.counters.stale;
         return std::nullopt;
     }
@@ -49,12 +55,17 @@ Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
 
 Responder::Served Responder::serve(std::uint32_t index, ByteView payload) {
     Bytes frame;
-    if (!bench_.read_into_frame(index, frame)) return Served::Locked;
-    const auto mine = std::span(frame).subspan(kPayloadOffset);
-    const auto elements = bench_.parameters.chunk_elements(index);
-    bench_.delta.resize(elements * element_size(bench_.parameters.element()));
+    Difference difference;
+    const auto& encoding = bench_.encoding_for(index, encoding_);
+    if (!bench_.read_answer(index, encoding, payload, coefficient_, frame, difference)) {
+        return Served::Locked;
+    }
+    if (difference.wrapped) {
+        ask_again(index, std::move(frame));
+        return Served::Done;
+    }
     Tally tally = tally_;
-    if (!bench_.difference(index, payload, mine, coefficient_, bench_.delta, tally)) {
+    if (!bench_.enter(index, difference, tally)) {
         bench_.pool.give(std::move(frame));
         return Served::Refused;
     }
@@ -64,14 +75,29 @@ Responder::Served Responder::serve(std::uint32_t index, ByteView payload) {
     }
     tally_ = tally;
     ++tally_.chunks_applied;
+    const auto gaps = bench_.gaps_scratch(index, bench_.config.encoding);
+    if (!gaps.empty()) bench_.gaps.note(clock_.partner, index, gaps);
+    bench_.count_payload(tally_, frame.size() - kPayloadOffset);
+    send_reply(index, std::move(frame));
+    return Served::Done;
+}
+
+/// Nothing was applied, so the chunk is as if it had never come.
+void Responder::ask_again(std::uint32_t index, Bytes frame) {
+    ++bench_.counters.asked_again;
+    bench_.gaps.forget(clock_.partner, index);
+    seen_[index] = false;
+    again_[index] = true;
+    send_reply(index, std::move(frame));
+}
+
+void Responder::send_reply(std::uint32_t index, Bytes frame) {
     ChunkReply header;
     header.id = clock_.id;
     header.index = index;
-    header.elements = static_cast<std::uint32_t>(elements);
+    header.elements = static_cast<std::uint32_t>(bench_.parameters.chunk_elements(index));
     write_payload_header(header, std::span(frame).first<kPayloadOffset>());
-    bench_.count_payload(tally_, mine.size());
     bench_.send(clock_.partner, std::move(frame));
-    return Served::Done;
 }
 
 Ending Responder::park(Instant now, const Chunk& chunk) {

@@ -50,65 +50,90 @@ Workbench::Workbench(const AveragerConfig& config_in, ParameterVector& parameter
       pace(config_in),
       // A window of frames on their way, one of snapshots, and some for the other role.
       pool(2 * config_in.window_bytes + (std::size_t{4} << 20U)),
-      encoding_(*find_encoding(config_in.encoding)),
-      buffer_encoding_(encoding_of_buffers(encoding_)) {
+      wish(config_in.encoding),
+      buffer_encoding_(encoding_of_buffers(*find_encoding(config_in.encoding))) {
     STARLING_CHECK(config.validate());
-    STARLING_CHECK(encoding_.element() == parameters.element());
+    STARLING_CHECK(find_encoding(config.encoding)->element() == parameters.element());
     STARLING_CHECK(parameters.chunk_count() <= std::numeric_limits<std::uint32_t>::max());
     chunk_count_ = static_cast<std::uint32_t>(parameters.chunk_count());
+    std::vector<std::size_t> sizes;
     for (std::uint32_t chunk = 0; chunk < chunk_count_; ++chunk) {
         const std::size_t elements = parameters.chunk_elements(chunk);
         STARLING_CHECK(elements >= 1 && elements <= kChunkElementsMax);
-        model_bytes_ += wire_bytes(chunk);
-        chunk_bytes_max_ = std::max(chunk_bytes_max_, wire_bytes(chunk));
+        // Deadlines allow for the largest form: a partner may wish for f32.
+        model_bytes_ += raw_bytes(chunk);
+        chunk_bytes_max_ = std::max(chunk_bytes_max_, raw_bytes(chunk));
+        sizes.push_back(elements);
     }
+    gaps.lay_out(sizes);
 }
 
-const ChunkEncoding& Workbench::encoding_for(std::uint32_t chunk) const {
-    return parameters.is_buffer(chunk) ? buffer_encoding_ : encoding_;
+const ChunkEncoding& Workbench::encoding_for(std::uint32_t chunk, Encoding encoding) const {
+    return parameters.is_buffer(chunk) ? buffer_encoding_ : *find_encoding(encoding);
 }
 
-std::size_t Workbench::wire_bytes(std::uint32_t chunk) const {
-    return encoding_for(chunk).wire_bytes(parameters.chunk_elements(chunk));
+std::size_t Workbench::raw_bytes(std::uint32_t chunk) const {
+    return parameters.chunk_elements(chunk) * element_size(parameters.element());
 }
 
-bool Workbench::fits(std::uint32_t chunk, std::uint32_t elements, ByteView payload) const {
-    return chunk < chunk_count_ && elements == parameters.chunk_elements(chunk) &&
-           payload.size() == wire_bytes(chunk);
-}
-
-bool Workbench::read_into_frame(std::uint32_t chunk, Bytes& frame) {
-    const auto& encoding = encoding_for(chunk);
-    frame = pool.take(kPayloadOffset + wire_bytes(chunk));
-    const auto wire = std::span(frame).subspan(kPayloadOffset);
-    bool done = false;
-    if (encoding.wire_is_raw()) {
-        done = parameters.try_read(chunk, wire);
-    } else {
-        raw_.resize(parameters.chunk_elements(chunk) * element_size(encoding.element()));
-        done = parameters.try_read(chunk, raw_);
-        if (done) encoding.encode(raw_, wire);
-    }
-    if (!done) pool.give(std::exchange(frame, {}));
-    return done;
-}
-
-bool Workbench::difference(
+bool Workbench::read_offer(
     std::uint32_t chunk,
-    ByteView theirs,
-    ByteView mine,
-    double coefficient,
-    std::span<std::byte> delta_out,
-    Tally& tally
+    const ChunkEncoding& encoding,
+    std::span<const float> known_gaps,
+    Bytes& frame,
+    Offer& offer
 ) {
-    const auto result = encoding_for(chunk).difference(theirs, mine, coefficient, delta_out);
-    if (!result.finite) {
+    frame = pool.take(kPayloadOffset + encoding.wire_bytes(parameters.chunk_elements(chunk)));
+    auto wire = std::span(frame).subspan(kPayloadOffset);
+    if (!encoding.wire_is_raw()) raw_.resize(raw_bytes(chunk));
+    const auto raw = encoding.wire_is_raw() ? wire : std::span(raw_);
+    if (!parameters.try_read(chunk, raw)) {
+        pool.give(std::exchange(frame, {}));
+        return false;
+    }
+    offer = encoding.offer(raw, known_gaps, wire);
+    frame.resize(kPayloadOffset + offer.bytes);
+    return true;
+}
+
+bool Workbench::read_answer(
+    std::uint32_t chunk,
+    const ChunkEncoding& encoding,
+    ByteView offer,
+    double coefficient,
+    Bytes& frame,
+    Difference& difference
+) {
+    frame = pool.take(kPayloadOffset + encoding.wire_bytes(parameters.chunk_elements(chunk)));
+    auto wire = std::span(frame).subspan(kPayloadOffset);
+    delta.resize(raw_bytes(chunk));
+    if (!encoding.wire_is_raw()) raw_.resize(raw_bytes(chunk));
+    const auto raw = encoding.wire_is_raw() ? wire : std::span(raw_);
+    if (!parameters.try_read(chunk, raw)) {
+        pool.give(std::exchange(frame, {}));
+        return false;
+    }
+    std::size_t reply_bytes = 0;
+    const auto room = gaps_scratch(chunk, config.encoding);
+    difference = encoding.answer(offer, raw, coefficient, wire, reply_bytes, delta, room);
+    frame.resize(kPayloadOffset + reply_bytes);
+    return true;
+}
+
+std::span<float> Workbench::gaps_scratch(std::uint32_t chunk, Encoding encoding) {
+    const bool lattice = encoding == Encoding::Lattice8 || encoding == Encoding::Lattice4;
+    if (!lattice || parameters.is_buffer(chunk)) return {};
+    return std::span(gaps_).first(block_count(parameters.chunk_elements(chunk)));
+}
+
+bool Workbench::enter(std::uint32_t chunk, const Difference& difference, Tally& tally) {
+    if (!difference.finite) {
         ++counters.refused_values;
         return false;
     }
     if (!parameters.is_buffer(chunk)) {
-        tally.squared_distance += result.squared_distance;
-        tally.squared_norm += result.squared_norm;
+        tally.squared_distance += difference.squared_distance;
+        tally.squared_norm += difference.squared_norm;
     }
     return true;
 }

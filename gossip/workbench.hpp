@@ -2,6 +2,7 @@
 
 // What both roles of an exchange work with: the parameters, how they travel, buffers, the outbox.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -12,6 +13,7 @@
 #include "base/instant.hpp"
 #include "gossip/averager.hpp"
 #include "gossip/encoding/encoding.hpp"
+#include "gossip/gap_memory.hpp"
 #include "gossip/messages.hpp"
 #include "gossip/pace.hpp"
 #include "gossip/parameter_vector.hpp"
@@ -53,25 +55,42 @@ public:
 
     [[nodiscard]] std::uint32_t chunk_count() const { return chunk_count_; }
 
-    [[nodiscard]] std::size_t wire_bytes(std::uint32_t chunk) const;
+    /// Returns how a chunk travels in an exchange that uses `encoding`: buffers have their own.
+    [[nodiscard]] const ChunkEncoding& encoding_for(std::uint32_t chunk, Encoding encoding) const;
 
-    /// True when a payload for `chunk` has the chunk's elements and its exact size.
-    [[nodiscard]] bool fits(std::uint32_t chunk, std::uint32_t elements, ByteView payload) const;
+    [[nodiscard]] std::size_t raw_bytes(std::uint32_t chunk) const;
 
-    /// Reads a chunk, encoded, to the end of a frame whose front is left for the header. False when
-    /// the chunk is locked; then `frame` is empty.
-    [[nodiscard]] bool read_into_frame(std::uint32_t chunk, Bytes& frame);
+    /// True when the chunk exists and has so many elements.
+    [[nodiscard]] bool has(std::uint32_t chunk, std::uint32_t elements) const {
+        return chunk < chunk_count_ && elements == parameters.chunk_elements(chunk);
+    }
 
-    /// Computes the delta of a chunk and enters its distances in the tally. False when a value was
-    /// not finite: counted, and the delta must not be used.
-    [[nodiscard]] bool difference(
+    /// Writes our offer of a chunk to the end of a frame whose front is left for the header. False
+    /// when the chunk is locked; then `frame` is empty. `gaps` as for ChunkEncoding::offer.
+    [[nodiscard]] bool read_offer(
         std::uint32_t chunk,
-        ByteView theirs,
-        ByteView mine,
-        double coefficient,
-        std::span<std::byte> delta,
-        Tally& tally
+        const ChunkEncoding& encoding,
+        std::span<const float> gaps,
+        Bytes& frame,
+        Offer& offer
     );
+
+    /// Answers an offer into a frame as above, with the delta in `delta`.
+    [[nodiscard]] bool read_answer(
+        std::uint32_t chunk,
+        const ChunkEncoding& encoding,
+        ByteView offer,
+        double coefficient,
+        Bytes& frame,
+        Difference& difference
+    );
+
+    /// Returns room for the gaps of one chunk; empty when they are of no use to the encoding.
+    [[nodiscard]] std::span<float> gaps_scratch(std::uint32_t chunk, Encoding encoding);
+
+    /// Enters the distances of a chunk in the tally. False when a value was not finite: counted,
+    /// and the delta must not be used.
+    [[nodiscard]] bool enter(std::uint32_t chunk, const Difference& difference, Tally& tally);
 
     void send(const PeerId& to, Bytes frame);
     void count_payload(Tally& tally, std::size_t bytes);
@@ -87,17 +106,17 @@ public:
     BufferPool pool;
     std::deque<Outgoing> outbox;
     AveragerCounters counters;
-    Bytes delta;  ///< scratch of the responder
+    GapMemory gaps;
+    Encoding wish;  ///< of the exchanges to come
+    Bytes delta;    ///< scratch of the responder
 
 private:
-    [[nodiscard]] const ChunkEncoding& encoding_for(std::uint32_t chunk) const;
-
-    const ChunkEncoding& encoding_;
     const ChunkEncoding& buffer_encoding_;
     std::uint32_t chunk_count_ = 0;
     std::size_t model_bytes_ = 0;
     std::size_t chunk_bytes_max_ = 0;
     Bytes raw_;  ///< scratch for encodings whose wire is not raw
+    std::array<float, kBlocksMax> gaps_{};
 };
 
 }  // namespace starling::gossip

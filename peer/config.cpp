@@ -5,6 +5,7 @@
 
 #include "base/spec.hpp"
 #include "compute/schedule.hpp"
+#include "gossip/config.hpp"
 #include "membership/config.hpp"
 
 namespace starling::peer {
@@ -21,9 +22,8 @@ Result<void> validate_training(const PeerConfig& config) {
     if (config.mix != "pairwise" && config.mix != "none") {
         return usage("--mix " + config.mix + ": this release has pairwise and none");
     }
-    if (config.encoding != "f32") {
-        return usage("--encoding " + config.encoding + ": this release has f32");
-    }
+    const auto encoding = gossip::parse_encoding(config.encoding);
+    if (encoding.has_error()) return usage("--encoding: " + encoding.error().message);
     if (config.precision != "f32" && config.precision != "auto") {
         return usage("--precision " + config.precision + ": this release has f32");
     }

@@ -69,6 +69,10 @@ void GossipDriver::set_accepting(bool accepting) {
     averager_.set_accepting(accepting);
 }
 
+void GossipDriver::set_encoding(gossip::Encoding encoding) {
+    averager_.set_encoding(encoding);
+}
+
 void GossipDriver::begin_exchange() {
     averager_.begin_exchange(real_now());
     pump();

@@ -54,6 +54,7 @@ public:
     void peer_up(const PeerId& peer);
     void peer_down(const PeerId& peer);
     void set_accepting(bool accepting);
+    void set_encoding(gossip::Encoding encoding);
     void begin_exchange();
 
     /// Takes back the memory of a frame that was sent.

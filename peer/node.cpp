@@ -330,6 +330,9 @@ Result<void> Node::complete(Plan& plan) const {
     if (auto optimizer = compute::OptimizerSpec::parse(d.optimizer); optimizer.has_error()) {
         return optimizer.error();
     }
+    if (auto encoding = gossip::parse_encoding(d.encoding); encoding.has_error()) {
+        return encoding.error();
+    }
     if (plan.checkpoint && plan.checkpoint->parameters.size() != layout->elements()) {
         return fail(FaultCode::Corrupt, "the checkpoint's parameters do not fit its model");
     }

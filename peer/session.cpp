@@ -23,8 +23,11 @@ constexpr std::size_t kAgreeingPartners = 8;
 constexpr std::uint64_t kInitPurpose = 1;
 constexpr std::uint64_t kPartnerPurpose = 2;
 
-gossip::AveragerConfig averager_config() {
-    return gossip::AveragerConfig{};
+/// Requires  the descriptor's encoding is known: Node checks it before a session begins
+gossip::AveragerConfig averager_config(const Descriptor& descriptor) {
+    gossip::AveragerConfig config;
+    config.encoding = *gossip::parse_encoding(descriptor.encoding);
+    return config;
 }
 
 }  // namespace
@@ -51,7 +54,7 @@ Session::Session(
       ending_(descriptor.until),
       gossip_(
           loop,
-          averager_config(),
+          averager_config(descriptor),
           self,
           descriptor.layout,
           parameters_,
@@ -271,10 +274,13 @@ void Session::update_ending(const SwarmView& view) {
 void Session::enter(EndingPhase phase) {
     switch (phase) {
         case EndingPhase::Train:
+            gossip_.set_encoding(*gossip::parse_encoding(descriptor_.encoding));
             become(PeerState::Training);
             break;
         case EndingPhase::Settle:
             agreeing_.clear();
+            // Rounding leaves a distance above the tolerance; f32 leaves none.
+            gossip_.set_encoding(gossip::Encoding::F32);
             become(PeerState::Settling);
             settle_timer_.arm_after(Duration::zero());
             break;

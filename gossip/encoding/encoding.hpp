@@ -1,13 +1,16 @@
 #pragma once
 
-// How a chunk travels. `raw` is what a ParameterVector holds, `wire` what a payload holds.
+// How a chunk travels. `raw` is what a ParameterVector holds. The initiator makes an offer of its
+// chunk; the responder answers it with a reply and its own delta; the initiator settles the reply
+// against what it offered, which gives the other delta.
 //
-// What keeps the sum of both partners: each side adds coefficient * (other - own) of the two *wire*
-// values, which both sides know, and the two deltas are exact negatives of each other whatever the
-// encoding has lost (Moniqua subtracts its own quantized value for the same reason; Lu and De Sa,
-// ICML 2020).
+// What keeps the sum of both partners: each side adds coefficient * (other - own) of the two
+// *decoded* values, which both sides know, and the two deltas are exact negatives of each other
+// whatever the encoding has lost (Moniqua subtracts its own quantized value for the same reason; Lu
+// and De Sa, ICML 2020).
 
 #include <cstddef>
+#include <span>
 
 #include "base/bytes.hpp"
 #include "gossip/config.hpp"
@@ -15,12 +18,29 @@
 
 namespace starling::gossip {
 
+/// Gaps are kept per so many elements; the lattice has a scale and a hash for each such block.
+inline constexpr std::size_t kBlockElements = 4096;
+
+[[nodiscard]] constexpr std::size_t block_count(std::size_t elements) {
+    return (elements + kBlockElements - 1) / kBlockElements;
+}
+
+inline constexpr std::size_t kBlocksMax = block_count(kChunkElementsMax);
+
 struct Difference {
     /// False when a value of either side, or their difference, is not a finite number: the delta
     /// must not be applied.
     bool finite = true;
+    /// True when the offer could not be decoded near our own values: nothing was computed, and the
+    /// reply asks for the chunk in a form that always can.
+    bool wrapped = false;
     double squared_distance = 0.0;  ///< ||theirs - mine||^2
     double squared_norm = 0.0;      ///< ||mine||^2
+};
+
+struct Offer {
+    std::size_t bytes = 0;      ///< of the wire that are used
+    double squared_norm = 0.0;  ///< ||mine||^2, where settling cannot tell any more
 };
 
 /// Thread    any: encodings have no state
@@ -29,10 +49,92 @@ public:
     virtual ~ChunkEncoding() = default;
 
     [[nodiscard]] virtual Element element() const = 0;
+
+    /// Bytes of the largest offer or reply for a chunk.
     [[nodiscard]] virtual std::size_t wire_bytes(std::size_t elements) const = 0;
 
     /// True when wire and raw bytes are the same: a chunk is then read straight into its frame.
     [[nodiscard]] virtual bool wire_is_raw() const = 0;
+
+    /// Whether a payload from outside has the size and the form that offer() or answer() would give
+    /// it. Nothing else may be called on one that does not fit.
+    [[nodiscard]] virtual bool fits_offer(ByteView offer, std::size_t elements) const = 0;
+    [[nodiscard]] virtual bool fits_reply(ByteView reply, ByteView offered) const = 0;
+
+    /// True when an offer can be decoded whatever our own values are.
+    [[nodiscard]] virtual bool always_decodes(ByteView offer) const = 0;
+
+    /// True when a reply says that our offer could not be decoded.
+    [[nodiscard]] virtual bool asks_again(ByteView reply) const = 0;
+
+    /// Writes what the initiator sends. `gaps` are the largest differences to this partner, a block
+    /// each, at the last exchange of this chunk; empty when there was none, or when the partner has
+    /// asked again.
+    ///
+    /// Shapes    wire: wire_bytes of raw's elements, may be the very bytes of raw when wire_is_raw
+    virtual Offer offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
+        const = 0;
+
+    /// Decodes an offer beside our own values, and writes the reply and our delta.
+    ///
+    /// Shapes    raw, delta: the raw size; reply: wire_bytes, cut to `reply_bytes`; gaps: empty or
+    ///           block_count
+    /// Requires  fits_offer
+    virtual Difference answer(
+        ByteView offer,
+        ByteView raw,
+        double coefficient,
+        std::span<std::byte> reply,
+        std::size_t& reply_bytes,
+        std::span<std::byte> delta,
+        std::span<float> gaps
+    ) const = 0;
+
+    /// Decodes a reply beside what we offered, and writes our delta.
+    ///
+    /// Shapes    delta: the raw size; may be the very bytes of `offered` when wire_is_raw()
+    /// Requires  fits_reply, and not asks_again
+    virtual Difference settle(
+        ByteView reply,
+        ByteView offered,
+        double coefficient,
+        std::span<std::byte> delta,
+        std::span<float> gaps
+    ) const = 0;
+};
+
+/// An encoding whose offers and replies are alike, all of one size, and never out of reach.
+class PlainEncoding : public ChunkEncoding {
+public:
+    [[nodiscard]] bool fits_offer(ByteView offer, std::size_t elements) const final {
+        return offer.size() == wire_bytes(elements);
+    }
+
+    [[nodiscard]] bool fits_reply(ByteView reply, ByteView offered) const final {
+        return reply.size() == offered.size();
+    }
+
+    [[nodiscard]] bool always_decodes(ByteView /*offer*/) const final { return true; }
+
+    [[nodiscard]] bool asks_again(ByteView /*reply*/) const final { return false; }
+
+    Offer offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire) const final;
+    Difference answer(
+        ByteView offer,
+        ByteView raw,
+        double coefficient,
+        std::span<std::byte> reply,
+        std::size_t& reply_bytes,
+        std::span<std::byte> delta,
+        std::span<float> gaps
+    ) const final;
+    Difference settle(
+        ByteView reply,
+        ByteView offered,
+        double coefficient,
+        std::span<std::byte> delta,
+        std::span<float> gaps
+    ) const final;
 
     /// Requires  wire.size() == wire_bytes of raw's elements
     virtual void encode(ByteView raw, std::span<std::byte> wire) const = 0;
@@ -48,5 +150,8 @@ public:
 
 /// Returns the encoding, or null for a value that we do not know.
 [[nodiscard]] const ChunkEncoding* find_encoding(Encoding encoding);
+
+/// Returns the encoding if it is a plain one, else null.
+[[nodiscard]] const PlainEncoding* find_plain_encoding(Encoding encoding);
 
 }  // namespace starling::gossip

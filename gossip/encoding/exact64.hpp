@@ -8,7 +8,7 @@
 
 namespace starling::gossip {
 
-class Exact64Encoding final : public ChunkEncoding {
+class Exact64Encoding final : public PlainEncoding {
 public:
     [[nodiscard]] Element element() const override { return Element::I64; }
 

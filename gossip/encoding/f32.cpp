@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "gossip/encoding/kernel.hpp"
 
 namespace starling::gossip {
 namespace {
@@ -17,7 +18,7 @@ struct BlockSums {
 /// One pass over a block. Loads go through memcpy because payloads are views at any alignment;
 /// compilers turn it into unaligned vector loads. 0 * d is 0 for a finite d and NaN otherwise, and
 /// d is not finite if theirs or mine is not: one multiplication checks all three.
-BlockSums difference_block(
+[[gnu::always_inline]] inline BlockSums difference_body(
     const std::byte* theirs,
     const std::byte* mine,
     std::byte* delta,
@@ -43,6 +44,35 @@ BlockSums difference_block(
     return {distance, norm, poison};
 }
 
+using DifferenceKernel =
+    BlockSums (*)(const std::byte*, const std::byte*, std::byte*, std::size_t, float);
+
+BlockSums difference_baseline(
+    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
+) {
+    return difference_body(theirs, mine, delta, n, a);
+}
+
+#if STARLING_X86_KERNELS
+[[gnu::target("avx2")]] BlockSums difference_avx2(
+    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
+) {
+    return difference_body(theirs, mine, delta, n, a);
+}
+
+[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] BlockSums difference_avx512(
+    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
+) {
+    return difference_body(theirs, mine, delta, n, a);
+}
+
+constexpr Kernels<DifferenceKernel> kDifference{
+    difference_baseline, difference_avx2, difference_avx512};
+#else
+constexpr Kernels<DifferenceKernel> kDifference{
+    difference_baseline, difference_baseline, difference_baseline};
+#endif
+
 }  // namespace
 
 void F32Encoding::encode(ByteView raw, std::span<std::byte> wire) const {
@@ -58,6 +88,7 @@ Difference F32Encoding::difference(
     // statistic, and a conversion of every element would halve the lanes.
     constexpr std::size_t kBlock = 1024;
     const std::size_t elements = mine.size() / sizeof(float);
+    static const DifferenceKernel difference_block = kDifference.best();
     Difference sum;
     for (std::size_t start = 0; start < elements; start += kBlock) {
         const std::size_t at = start * sizeof(float);

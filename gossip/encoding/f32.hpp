@@ -7,7 +7,7 @@
 
 namespace starling::gossip {
 
-class F32Encoding final : public ChunkEncoding {
+class F32Encoding final : public PlainEncoding {
 public:
     [[nodiscard]] Element element() const override { return Element::F32; }
 

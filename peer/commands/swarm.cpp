@@ -30,6 +30,7 @@ constexpr std::array kFounderFlags = {
     FounderFlag{"--batch", "N", "samples a step"},
     FounderFlag{"--mix", "pairwise|none", "how peers average their parameters"},
     FounderFlag{"--mix-every", "STEPS", "steps between two exchanges of a peer"},
+    FounderFlag{"--encoding", "NAME", "how parameters travel: f32, bf16, lattice8 or lattice4"},
 };
 
 struct SwarmFlags {

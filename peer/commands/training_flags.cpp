@@ -25,7 +25,10 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         ->capture_default_str();
     command.add_option("--mix-every", config.mix_every, "Steps between exchanges")
         ->capture_default_str();
-    command.add_option("--encoding", config.encoding, "How parameters travel: f32")
+    command
+        .add_option(
+            "--encoding", config.encoding, "How parameters travel: f32, bf16, lattice8 or lattice4"
+        )
         ->capture_default_str();
     command.add_option(
         "--until", config.until, "samples=N, steps=N (per peer), epochs=N, accuracy=X or loss=X"

@@ -29,7 +29,7 @@ std::vector<Bytes> samples() {
     layout.bytes.fill(7);
     return {
         encode(Open{kId, layout, 12, 0.25, Encoding::Exact64}),
-        encode(Accept{kId}),
+        encode(Accept{kId, Encoding::Lattice4}),
         encode(Busy{kId, true}),
         encode(Refuse{kId, RefuseReason::Encoding}),
         chunk_frame(),
@@ -56,6 +56,7 @@ TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
     EXPECT_EQ(open.coefficient, 0.25);
     EXPECT_EQ(open.encoding, Encoding::Exact64);
     EXPECT_EQ(decoded<Accept>(frames[1]).id, kId);
+    EXPECT_EQ(decoded<Accept>(frames[1]).encoding, Encoding::Lattice4);
     EXPECT_TRUE(decoded<Busy>(frames[2]).collapsed);
     EXPECT_EQ(decoded<Refuse>(frames[3]).reason, RefuseReason::Encoding);
     const auto chunk = decoded<Chunk>(frames[4]);
@@ -105,7 +106,7 @@ TEST(AveragingCodec, BytesBehindAHeaderAreRefused) {
 TEST(AveragingCodec, LaterMinorVersionsAreReadAsFarAsKnown) {
     auto longer = samples()[1];
     longer[1] = std::byte{0x11};
-    longer[2] = std::byte{10};  // two bytes of header that we do not know
+    longer[2] = std::byte{11};  // two bytes of header that we do not know
     longer.insert(longer.end(), 2, std::byte{0xff});
     EXPECT_EQ(decoded<Accept>(longer).id, kId);
     longer[0] = std::byte{99};

@@ -43,5 +43,26 @@ TEST(AveragerConfig, EachBadValueIsNamed) {
     expect_blamed(with(exact), "coefficient");
 }
 
+TEST(EncodingName, IsReadBackAndOthersAreNamed) {
+    for (const auto* name : {"f32", "bf16", "lattice8", "lattice4"}) {
+        const auto parsed = parse_encoding(name);
+        ASSERT_TRUE(parsed.has_value()) << name;
+        EXPECT_EQ(to_string(*parsed), name);
+    }
+    for (const auto* name : {"", "F32", "exact64", "lattice", "f16"}) {
+        EXPECT_EQ(parse_encoding(name).error().code, FaultCode::Usage) << name;
+    }
+}
+
+TEST(EncodingAgreement, FinerWishHoldsAndStrangersHaveNone) {
+    EXPECT_EQ(agree(Encoding::Lattice4, Encoding::F32), Encoding::F32);
+    EXPECT_EQ(agree(Encoding::Bf16, Encoding::Lattice8), Encoding::Bf16);
+    EXPECT_EQ(agree(Encoding::Lattice8, Encoding::Lattice4), Encoding::Lattice8);
+    EXPECT_EQ(agree(Encoding::Exact64, Encoding::Exact64), Encoding::Exact64);
+    EXPECT_EQ(agree(Encoding::Exact64, Encoding::F32), std::nullopt);
+    EXPECT_EQ(agree(static_cast<Encoding>(9), Encoding::F32), std::nullopt);
+    EXPECT_EQ(agree(static_cast<Encoding>(9), static_cast<Encoding>(9)), std::nullopt);
+}
+
 }  // namespace
 }  // namespace starling::gossip

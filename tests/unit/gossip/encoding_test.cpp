@@ -3,6 +3,7 @@
 
 #include "gossip/encoding/encoding.hpp"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -10,19 +11,10 @@
 #include <vector>
 
 #include "base/rng.hpp"
+#include "tests/unit/gossip/meeting.hpp"
 
 namespace starling::gossip {
 namespace {
-
-template <class T>
-ByteView view(const std::vector<T>& values) {
-    return std::as_bytes(std::span(values));
-}
-
-template <class T>
-std::span<std::byte> room(std::vector<T>& values) {
-    return std::as_writable_bytes(std::span(values));
-}
 
 std::vector<float> random_floats(std::size_t count, Rng& rng) {
     std::vector<float> values(count);
@@ -31,7 +23,7 @@ std::vector<float> random_floats(std::size_t count, Rng& rng) {
 }
 
 TEST(F32Encoding, MatchesTheNaiveTwinAtEverySizeAndAlignment) {
-    const auto& encoding = *find_encoding(Encoding::F32);
+    const auto& encoding = *find_plain_encoding(Encoding::F32);
     Rng rng(5);
     for (const std::size_t count : {1U, 3U, 7U, 8U, 1023U, 1024U, 1025U, 5000U, 65536U}) {
         SCOPED_TRACE(testing::Message() << count << " elements, seed 5");
@@ -56,7 +48,7 @@ TEST(F32Encoding, MatchesTheNaiveTwinAtEverySizeAndAlignment) {
 }
 
 TEST(F32Encoding, BothSidesAddExactNegativesAlsoInPlace) {
-    const auto& encoding = *find_encoding(Encoding::F32);
+    const auto& encoding = *find_plain_encoding(Encoding::F32);
     Rng rng(6);
     const auto a = random_floats(3000, rng);
     const auto b = random_floats(3000, rng);
@@ -68,7 +60,7 @@ TEST(F32Encoding, BothSidesAddExactNegativesAlsoInPlace) {
 }
 
 TEST(F32Encoding, NoticesEveryValueThatIsNotFinite) {
-    const auto& encoding = *find_encoding(Encoding::F32);
+    const auto& encoding = *find_plain_encoding(Encoding::F32);
     using Limits = std::numeric_limits<float>;
     for (const std::size_t at : {0U, 1023U, 1024U, 2999U}) {
         for (const float bad : {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity()}) {
@@ -87,8 +79,85 @@ TEST(F32Encoding, NoticesEveryValueThatIsNotFinite) {
     EXPECT_TRUE(encoding.difference(view(huge), view(huge), 0.5, room(delta)).finite);
 }
 
+float through_bf16(float value) {
+    Bytes wire(2);
+    const std::vector<float> raw{value};
+    find_plain_encoding(Encoding::Bf16)->encode(view(raw), wire);
+    std::uint16_t half = 0;
+    std::memcpy(&half, wire.data(), 2);
+    return std::bit_cast<float>(std::uint32_t{half} << 16U);
+}
+
+TEST(Bf16Encoding, RoundsToNearestTiesToEven) {
+    EXPECT_EQ(through_bf16(1.0F), 1.0F);
+    EXPECT_EQ(through_bf16(1.0F + 0x1p-8F), 1.0F) << "a tie: down to the even one";
+    EXPECT_EQ(through_bf16(1.0F + 3 * 0x1p-8F), 1.0F + 4 * 0x1p-8F) << "a tie: up to the even one";
+    EXPECT_EQ(through_bf16(1.0F + 0x1.002p-8F), 1.0F + 0x1p-7F);
+    EXPECT_EQ(through_bf16(-0.0F), 0.0F);
+    EXPECT_TRUE(std::signbit(through_bf16(-0.0F)));
+    using Limits = std::numeric_limits<float>;
+    EXPECT_TRUE(std::isfinite(through_bf16(Limits::max()))) << "the largest rounds down";
+    EXPECT_TRUE(std::isfinite(through_bf16(Limits::lowest())));
+    EXPECT_EQ(through_bf16(Limits::infinity()), Limits::infinity());
+    EXPECT_EQ(through_bf16(-Limits::infinity()), -Limits::infinity());
+    EXPECT_TRUE(std::isnan(through_bf16(Limits::quiet_NaN())));
+    const float all_ones = std::bit_cast<float>(0xffffffffU);
+    EXPECT_TRUE(std::isnan(through_bf16(all_ones))) << "rounding must not carry into the sign";
+    Rng rng(12);
+    for (int i = 0; i < 100000; ++i) {
+        const auto value = static_cast<float>(rng.normal());
+        ASSERT_LE(std::fabs(through_bf16(value) - value), std::fabs(value) * 0x1p-8F) << value;
+    }
+}
+
+TEST(Bf16Encoding, DeltasAreExactNegativesOfTheDecodedDifference) {
+    Rng rng(13);
+    const auto& encoding = *find_encoding(Encoding::Bf16);
+    for (const std::size_t count : {1U, 31U, 1024U, 4097U, 65536U}) {
+        SCOPED_TRACE(testing::Message() << count << " elements, seed 13");
+        const auto a = random_floats(count, rng);
+        const auto b = random_floats(count, rng);
+        const auto met = meet(encoding, a, b, {}, 0.375);
+        for (std::size_t i = 0; i < count; ++i) {
+            ASSERT_EQ(met.for_initiator[i], -met.for_responder[i]);
+            ASSERT_EQ(met.for_initiator[i], 0.375F * (through_bf16(b[i]) - through_bf16(a[i])));
+        }
+        EXPECT_EQ(met.offer_bytes, 2 * count);
+        EXPECT_TRUE(met.initiator.finite && met.responder.finite);
+    }
+}
+
+TEST(Encoding, MeanIsKeptToRoundingByEachEncoding) {
+    // Rounding of each addition is all that may move the sum: half a unit in the last place a side.
+    for (const auto which :
+         {Encoding::F32, Encoding::Bf16, Encoding::Lattice8, Encoding::Lattice4}) {
+        Rng rng(14);
+        const auto& encoding = *find_encoding(which);
+        for (int round = 0; round < 20; ++round) {
+            SCOPED_TRACE(testing::Message() << to_string(which) << " round " << round);
+            auto a = random_floats(6000, rng);
+            auto b = a;
+            for (auto& value : b) value += static_cast<float>(0.01 * (rng.uniform() - 0.5));
+            const auto before_a = a;
+            const auto before_b = b;
+            const auto met = meet(encoding, a, b, std::vector<float>(2, 0.005F));
+            ASSERT_FALSE(met.wrapped);
+            add(a, met.for_initiator);
+            add(b, met.for_responder);
+            for (std::size_t i = 0; i < a.size(); ++i) {
+                const double before = double{before_a[i]} + double{before_b[i]};
+                const double largest = std::max(
+                    std::max(std::fabs(double{a[i]}), std::fabs(double{b[i]})),
+                    std::fabs(double{before_a[i]})
+                );
+                ASSERT_NEAR(double{a[i]} + double{b[i]}, before, largest * 0x1p-23);
+            }
+        }
+    }
+}
+
 TEST(Exact64Encoding, KeepsTheSumAndEndsWithinOne) {
-    const auto& encoding = *find_encoding(Encoding::Exact64);
+    const auto& encoding = *find_plain_encoding(Encoding::Exact64);
     Rng rng(7);
     for (int round = 0; round < 2000; ++round) {
         std::vector<std::int64_t> a{static_cast<std::int64_t>(rng.next()) >> rng.below(60)};
@@ -105,7 +174,7 @@ TEST(Exact64Encoding, KeepsTheSumAndEndsWithinOne) {
 }
 
 TEST(Exact64Encoding, RefusesADifferenceThatOverflows) {
-    const auto& encoding = *find_encoding(Encoding::Exact64);
+    const auto& encoding = *find_plain_encoding(Encoding::Exact64);
     const std::vector<std::int64_t> high{std::numeric_limits<std::int64_t>::max()};
     const std::vector<std::int64_t> low{-2};
     std::vector<std::int64_t> delta(1);

@@ -1,0 +1,150 @@
+#include "gossip/encoding/bf16.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/check.hpp"
+#include "gossip/encoding/kernel.hpp"
+
+namespace starling::gossip {
+namespace {
+
+constexpr std::uint32_t kSign = 0x80000000U;
+constexpr std::uint32_t kInfinity = 0x7f800000U;
+constexpr std::uint32_t kLargest = 0x7f7fU;
+constexpr std::uint32_t kNan = 0x7fc0U;
+
+struct BlockSums {
+    float distance = 0.0F;
+    float norm = 0.0F;
+    float poison = 0.0F;  ///< 0 while every delta is finite, else NaN
+};
+
+/// Without branches, so that it vectorises: both special cases are selections.
+[[gnu::always_inline]] inline std::uint16_t round_to_bf16(std::uint32_t bits) {
+    const std::uint32_t magnitude = bits & ~kSign;
+    std::uint32_t rounded = (magnitude + 0x7fffU + ((magnitude >> 16U) & 1U)) >> 16U;
+    rounded = magnitude < kInfinity ? std::min(rounded, kLargest) : rounded;
+    rounded = magnitude > kInfinity ? kNan : rounded;
+    return static_cast<std::uint16_t>(rounded | ((bits & kSign) >> 16U));
+}
+
+[[gnu::always_inline]] inline void encode_body(
+    const std::byte* raw, std::byte* wire, std::size_t elements
+) {
+#pragma omp simd
+    for (std::size_t i = 0; i < elements; ++i) {
+        std::uint32_t bits = 0;
+        std::memcpy(&bits, raw + i * sizeof(bits), sizeof(bits));
+        const std::uint16_t half = round_to_bf16(bits);
+        std::memcpy(wire + i * sizeof(half), &half, sizeof(half));
+    }
+}
+
+[[gnu::always_inline]] inline float load(const std::byte* wire, std::size_t i) {
+    std::uint16_t half = 0;
+    std::memcpy(&half, wire + i * sizeof(half), sizeof(half));
+    return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16U);
+}
+
+/// As for f32: one multiplication by zero notices every value that is not finite.
+[[gnu::always_inline]] inline BlockSums difference_body(
+    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
+) {
+    float distance = 0.0F;
+    float norm = 0.0F;
+    float poison = 0.0F;
+#pragma omp simd reduction(+ : distance, norm, poison)
+    for (std::size_t i = 0; i < n; ++i) {
+        const float m = load(mine, i);
+        const float gap = load(theirs, i) - m;
+        const float d = a * gap;
+        std::memcpy(delta + i * sizeof(float), &d, sizeof(float));
+        distance += gap * gap;
+        norm += m * m;
+        poison += 0.0F * d;
+    }
+    return {distance, norm, poison};
+}
+
+using EncodeKernel = void (*)(const std::byte*, std::byte*, std::size_t);
+using DifferenceKernel =
+    BlockSums (*)(const std::byte*, const std::byte*, std::byte*, std::size_t, float);
+
+void encode_baseline(const std::byte* raw, std::byte* wire, std::size_t n) {
+    encode_body(raw, wire, n);
+}
+
+BlockSums difference_baseline(
+    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
+) {
+    return difference_body(theirs, mine, delta, n, a);
+}
+
+#if STARLING_X86_KERNELS
+[[gnu::target("avx2")]] void encode_avx2(const std::byte* raw, std::byte* wire, std::size_t n) {
+    encode_body(raw, wire, n);
+}
+
+[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] void encode_avx512(
+    const std::byte* raw, std::byte* wire, std::size_t n
+) {
+    encode_body(raw, wire, n);
+}
+
+[[gnu::target("avx2")]] BlockSums difference_avx2(
+    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
+) {
+    return difference_body(theirs, mine, delta, n, a);
+}
+
+[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] BlockSums difference_avx512(
+    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
+) {
+    return difference_body(theirs, mine, delta, n, a);
+}
+
+constexpr Kernels<EncodeKernel> kEncode{encode_baseline, encode_avx2, encode_avx512};
+constexpr Kernels<DifferenceKernel> kDifference{
+    difference_baseline, difference_avx2, difference_avx512};
+#else
+constexpr Kernels<EncodeKernel> kEncode{encode_baseline, encode_baseline, encode_baseline};
+constexpr Kernels<DifferenceKernel> kDifference{
+    difference_baseline, difference_baseline, difference_baseline};
+#endif
+
+}  // namespace
+
+void Bf16Encoding::encode(ByteView raw, std::span<std::byte> wire) const {
+    STARLING_CHECK(raw.size() == 2 * wire.size());
+    static const EncodeKernel kernel = kEncode.best();
+    kernel(raw.data(), wire.data(), wire.size() / sizeof(std::uint16_t));
+}
+
+Difference Bf16Encoding::difference(
+    ByteView theirs, ByteView mine, double coefficient, std::span<std::byte> delta
+) const {
+    STARLING_CHECK(theirs.size() == mine.size() && delta.size() == 2 * mine.size());
+    // Blocks are summed in float lanes and the sums of blocks in double, as for f32.
+    constexpr std::size_t kBlock = 1024;
+    const std::size_t elements = mine.size() / sizeof(std::uint16_t);
+    static const DifferenceKernel kernel = kDifference.best();
+    Difference sum;
+    for (std::size_t start = 0; start < elements; start += kBlock) {
+        const std::size_t at = start * sizeof(std::uint16_t);
+        const auto block = kernel(
+            theirs.data() + at,
+            mine.data() + at,
+            delta.data() + 2 * at,
+            std::min(kBlock, elements - start),
+            static_cast<float>(coefficient)
+        );
+        sum.squared_distance += static_cast<double>(block.distance);
+        sum.squared_norm += static_cast<double>(block.norm);
+        sum.finite = sum.finite && block.poison == 0.0F;
+    }
+    return sum;
+}
+
+}  // namespace starling::gossip

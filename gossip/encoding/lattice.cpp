@@ -1,0 +1,264 @@
+#include "gossip/encoding/lattice.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/check.hpp"
+#include "gossip/encoding/lattice_kernel.hpp"
+
+namespace starling::gossip {
+namespace {
+
+/// First byte of a payload. The head is eight bytes, so that what follows stays aligned.
+enum class Form : std::uint8_t { Bf16 = 0, Codes = 1, Again = 2 };
+
+constexpr std::size_t kHead = 8;
+
+/// Gaps grow between two meetings of a pair; twice the last one is seldom exceeded, and a larger
+/// margin would cost floor: the distance that is left is about 0.25 * scale.
+constexpr float kMargin = 2.0F;
+/// Outside, products with a coefficient or an inverse could leave the normal floats.
+constexpr float kScaleMin = 1e-30F;
+constexpr float kScaleMax = 1e30F;
+
+/// Before the codes of an offer, for each block.
+struct BlockHead {
+    std::uint64_t hash = 0;
+    float scale = 0.0F;
+    std::uint32_t reserved = 0;
+};
+
+static_assert(sizeof(BlockHead) == 16);
+
+void write_head(std::span<std::byte> wire, Form form) {
+    std::fill_n(wire.begin(), kHead, std::byte{0});
+    wire[0] = static_cast<std::byte>(form);
+}
+
+bool is_form(ByteView payload, Form form) {
+    return payload.size() >= kHead && payload[0] == static_cast<std::byte>(form);
+}
+
+BlockHead head_of(ByteView offer, std::size_t block) {
+    BlockHead head;
+    std::memcpy(&head, offer.data() + kHead + block * sizeof(BlockHead), sizeof(BlockHead));
+    return head;
+}
+
+bool sound(float scale) {
+    return scale >= kScaleMin && scale <= kScaleMax;
+}
+
+std::size_t elements_of(ByteView raw) {
+    return raw.size() / sizeof(float);
+}
+
+std::size_t block_size(std::size_t elements, std::size_t block) {
+    return std::min(kBlockElements, elements - block * kBlockElements);
+}
+
+constexpr std::size_t kBlockRaw = kBlockElements * sizeof(float);
+
+}  // namespace
+
+LatticeEncoding::LatticeEncoding(int bits, Isa isa)
+    : bits_(bits),
+      isa_(isa),
+      bf16_(*find_plain_encoding(Encoding::Bf16)) {
+    STARLING_CHECK(bits == 4 || bits == 8);
+}
+
+std::size_t LatticeEncoding::code_bytes(std::size_t elements) const {
+    return lattice::code_bytes(elements, bits_);
+}
+
+std::size_t LatticeEncoding::offer_bytes(std::size_t elements) const {
+    return kHead + block_count(elements) * sizeof(BlockHead) + code_bytes(elements);
+}
+
+std::size_t LatticeEncoding::wire_bytes(std::size_t elements) const {
+    return std::max(offer_bytes(elements), kHead + bf16_.wire_bytes(elements));
+}
+
+bool LatticeEncoding::fits_offer(ByteView offer, std::size_t elements) const {
+    if (is_form(offer, Form::Bf16)) return offer.size() == kHead + bf16_.wire_bytes(elements);
+    if (!is_form(offer, Form::Codes) || offer.size() != offer_bytes(elements)) return false;
+    for (std::size_t block = 0; block < block_count(elements); ++block) {
+        if (!sound(head_of(offer, block).scale)) return false;
+    }
+    return true;
+}
+
+bool LatticeEncoding::fits_reply(ByteView reply, ByteView offered) const {
+    if (is_form(reply, Form::Again)) return reply.size() == kHead;
+    if (is_form(offered, Form::Bf16)) {
+        return is_form(reply, Form::Bf16) && reply.size() == offered.size();
+    }
+    if (!is_form(reply, Form::Codes)) return false;
+    // The offer's heads are what the reply does not have; their number follows from the sizes.
+    const std::size_t codes = reply.size() - kHead;
+    const std::size_t blocks = block_count(bits_ == 8 ? codes : 2 * codes);
+    return offered.size() == reply.size() + blocks * sizeof(BlockHead);
+}
+
+bool LatticeEncoding::always_decodes(ByteView offer) const {
+    return is_form(offer, Form::Bf16);
+}
+
+bool LatticeEncoding::asks_again(ByteView reply) const {
+    return is_form(reply, Form::Again);
+}
+
+Offer LatticeEncoding::offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
+    const {
+    const std::size_t elements = elements_of(raw);
+    STARLING_CHECK(wire.size() == wire_bytes(elements));
+    Offer offer;
+    if (!gaps.empty() && offer_codes(raw, gaps, wire, offer.squared_norm)) {
+        offer.bytes = offer_bytes(elements);
+        return offer;
+    }
+    write_head(wire, Form::Bf16);
+    offer.bytes = kHead + bf16_.wire_bytes(elements);
+    bf16_.encode(raw, wire.first(offer.bytes).subspan(kHead));
+    // Settling a bf16 reply measures the norm itself.
+    offer.squared_norm = 0.0;
+    return offer;
+}
+
+/// False when a block has no sound scale; then bf16 says what is wrong with it.
+bool LatticeEncoding::offer_codes(
+    ByteView raw, std::span<const float> gaps, std::span<std::byte> wire, double& squared_norm
+) const {
+    const std::size_t elements = elements_of(raw);
+    const std::size_t blocks = block_count(elements);
+    STARLING_CHECK(gaps.size() == blocks);
+    write_head(wire, Form::Codes);
+    std::byte* codes = wire.data() + kHead + blocks * sizeof(BlockHead);
+    for (std::size_t i = 0; i < blocks; ++i) {
+        lattice::Block block;
+        block.bits = bits_;
+        block.elements = block_size(elements, i);
+        block.raw = raw.data() + i * kBlockRaw;
+        const auto measured = lattice::measure(block, isa_);
+        const float wanted = kMargin * gaps[i] / static_cast<float>(gap_max());
+        block.scale = std::max({wanted, measured.largest / lattice::kReach, kScaleMin});
+        // Negated, so that a NaN is no sound gap either.
+        if (!measured.finite || !(gaps[i] >= 0.0F) || !sound(block.scale)) return false;
+        squared_norm += static_cast<double>(measured.squares);
+        block.codes = codes;
+        const BlockHead head{lattice::quantize(block, isa_), block.scale, 0};
+        std::memcpy(wire.data() + kHead + i * sizeof(BlockHead), &head, sizeof(BlockHead));
+        codes += code_bytes(block.elements);
+    }
+    return true;
+}
+
+Difference LatticeEncoding::answer(
+    ByteView offer,
+    ByteView raw,
+    double coefficient,
+    std::span<std::byte> reply,
+    std::size_t& reply_bytes,
+    std::span<std::byte> delta,
+    std::span<float> gaps
+) const {
+    if (is_form(offer, Form::Bf16)) {
+        write_head(reply, Form::Bf16);
+        reply_bytes = kHead + bf16_.wire_bytes(elements_of(raw));
+        std::size_t body_bytes = 0;
+        const auto body = reply.first(reply_bytes).subspan(kHead);
+        return bf16_.answer(offer.subspan(kHead), raw, coefficient, body, body_bytes, delta, gaps);
+    }
+    write_head(reply, Form::Codes);
+    reply_bytes = kHead + code_bytes(elements_of(raw));
+    const auto difference = answer_codes(offer, raw, coefficient, reply, delta, gaps);
+    if (difference.wrapped) {
+        write_head(reply, Form::Again);
+        reply_bytes = kHead;
+    }
+    return difference;
+}
+
+Difference LatticeEncoding::answer_codes(
+    ByteView offer,
+    ByteView raw,
+    double coefficient,
+    std::span<std::byte> reply,
+    std::span<std::byte> delta,
+    std::span<float> gaps
+) const {
+    const std::size_t elements = elements_of(raw);
+    const std::size_t blocks = block_count(elements);
+    const std::byte* theirs = offer.data() + kHead + blocks * sizeof(BlockHead);
+    std::byte* codes = reply.data() + kHead;
+    Difference sum;
+    for (std::size_t i = 0; i < blocks; ++i) {
+        const auto head = head_of(offer, i);
+        lattice::Block block;
+        block.bits = bits_;
+        block.elements = block_size(elements, i);
+        block.raw = raw.data() + i * kBlockRaw;
+        block.scale = head.scale;
+        const auto measured = lattice::measure(block, isa_);
+        sum.finite = sum.finite && measured.finite;
+        // Twice their reach: within, our own rounding is exact; beyond, they are far away.
+        if (!(measured.largest <= 2.0F * lattice::kReach * head.scale)) sum.wrapped = true;
+        if (sum.wrapped || !sum.finite) return sum;
+        block.theirs = theirs;
+        block.codes = codes;
+        block.delta = delta.data() + i * kBlockRaw;
+        block.step = static_cast<float>(coefficient * static_cast<double>(head.scale));
+        const auto distance = lattice::answer(block, isa_);
+        if (distance.hash != head.hash || distance.gap > gap_max()) {
+            sum.wrapped = true;
+            return sum;
+        }
+        const double scale = static_cast<double>(head.scale);
+        sum.squared_distance += scale * scale * static_cast<double>(distance.squares);
+        sum.squared_norm += static_cast<double>(measured.squares);
+        if (!gaps.empty()) gaps[i] = static_cast<float>(distance.gap + 1) * head.scale;
+        theirs += code_bytes(block.elements);
+        codes += code_bytes(block.elements);
+    }
+    return sum;
+}
+
+Difference LatticeEncoding::settle(
+    ByteView reply,
+    ByteView offered,
+    double coefficient,
+    std::span<std::byte> delta,
+    std::span<float> gaps
+) const {
+    if (is_form(offered, Form::Bf16)) {
+        return bf16_.settle(reply.subspan(kHead), offered.subspan(kHead), coefficient, delta, gaps);
+    }
+    const std::size_t elements = elements_of(delta);
+    const std::size_t blocks = block_count(elements);
+    const std::byte* theirs = reply.data() + kHead;
+    const std::byte* mine = offered.data() + kHead + blocks * sizeof(BlockHead);
+    Difference sum;
+    for (std::size_t i = 0; i < blocks; ++i) {
+        const float scale = head_of(offered, i).scale;
+        lattice::Block block;
+        block.bits = bits_;
+        block.elements = block_size(elements, i);
+        block.theirs = theirs;
+        block.mine = mine;
+        block.delta = delta.data() + i * kBlockRaw;
+        block.step = static_cast<float>(coefficient * static_cast<double>(scale));
+        const auto distance = lattice::settle(block, isa_);
+        // An honest responder answers gaps within the range only.
+        if (distance.gap > gap_max()) sum.finite = false;
+        const double wide = static_cast<double>(scale);
+        sum.squared_distance += wide * wide * static_cast<double>(distance.squares);
+        if (!gaps.empty()) gaps[i] = static_cast<float>(distance.gap + 1) * scale;
+        theirs += code_bytes(block.elements);
+        mine += code_bytes(block.elements);
+    }
+    return sum;
+}
+
+}  // namespace starling::gossip
