@@ -30,6 +30,7 @@ Network::Network(
     : options_(options),
       seed_(mix64(seed ^ kNetworkPurpose)),
       heap_(heap),
+      uplink_free_(nodes),
       power_(nodes, Power::Dark),
       traffic_(nodes) {
     const Rng root(seed_);
@@ -52,6 +53,13 @@ Duration Network::delay(NodeIndex from, NodeIndex to) {
     if (options_.jitter <= Duration::zero()) return base;
     const double stretch = std::exp(options_.jitter_sigma * rngs_[from].normal());
     return base + scale(options_.jitter, stretch);
+}
+
+Duration Network::uplink_wait(Instant now, NodeIndex from, std::size_t bytes) {
+    if (options_.uplink <= 0.0) return {};
+    auto& free = uplink_free_[from];
+    free = std::max(free, now) + from_seconds(static_cast<double>(bytes) / options_.uplink);
+    return free - now;
 }
 
 Duration Network::reliable_delay(NodeIndex from, NodeIndex to, Duration first) {
@@ -78,6 +86,9 @@ void Network::send_datagram(Instant now, NodeIndex from, NodeIndex to, Bytes byt
     auto& traffic = traffic_[from];
     ++traffic.datagrams;
     traffic.datagram_bytes += bytes.size();
+    const auto queued = to_seconds(uplink_free_[from] - now) * options_.uplink;
+    if (options_.uplink > 0.0 && queued > options_.uplink_queue) return;
+    now += uplink_wait(now, from, bytes.size());
     if (!connected(from, to) || blocks_.contains({from, to}) || lost(from, to)) return;
     Event event{EventKind::Datagram, to, from, 0, 0, std::move(bytes)};
     if (options_.duplicate > 0.0 && rngs_[from].chance(options_.duplicate)) {
@@ -124,7 +135,8 @@ void Network::enqueue(
 ) {
     const auto from = stream.ends[side];
     const auto to = stream.ends[1 - side];
-    const auto due = now + reliable_delay(from, to, options_.retransmit);
+    const auto due = now + uplink_wait(now, from, message.bytes.size()) +
+                     reliable_delay(from, to, options_.retransmit);
     auto& direction = stream.directions[side];
     direction.last_due = std::max(direction.last_due, due);
     message.due = direction.last_due;

@@ -37,6 +37,10 @@ struct NetworkOptions {
     /// stream each loss costs a retransmission timeout instead, which doubles from try to try.
     double loss = 0.0;
     double duplicate = 0.0;
+    /// What each machine can send, in bytes per second; 0 has no limit. Datagrams that find more
+    /// than the queue before them are lost, streams wait.
+    double uplink = 0.0;
+    double uplink_queue = 256.0 * 1024;
     /// Chance that a stream breaks at any one message.
     double stream_reset = 0.0;
     Duration retransmit = std::chrono::milliseconds(200);
@@ -147,6 +151,9 @@ private:
     [[nodiscard]] bool lost(NodeIndex from, NodeIndex to);
     [[nodiscard]] Duration delay(NodeIndex from, NodeIndex to);
 
+    /// Takes the uplink of `from` for `bytes` and returns the wait until they have left it.
+    [[nodiscard]] Duration uplink_wait(Instant now, NodeIndex from, std::size_t bytes);
+
     /// Delay of a packet that TCP repeats until it arrives, `first` after the first try.
     [[nodiscard]] Duration reliable_delay(NodeIndex from, NodeIndex to, Duration first);
     void enqueue(Instant now, std::uint64_t id, Stream& stream, std::size_t side, Message message);
@@ -169,6 +176,7 @@ private:
     std::uint64_t seed_;
     EventHeap& heap_;
     std::vector<Rng> rngs_;
+    std::vector<Instant> uplink_free_;
     std::vector<Power> power_;
     std::vector<std::uint8_t> groups_;
     std::set<std::pair<NodeIndex, NodeIndex>> cuts_;

@@ -18,7 +18,8 @@ double log_uniform(Rng& luck, double low, double high) {
 
 FaultSchedule::FaultSchedule(std::uint64_t seed)
     : seed_(seed),
-      luck_(Rng(seed).fork(0x6661756c74)) {
+      luck_(Rng(seed).fork(0x6661756c74)),
+      shape_luck_(Rng(seed).fork(0x7368617065)) {
     for (const auto family :
          {Family::Crash,
           Family::PowerCut,
@@ -51,6 +52,7 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options() {
     averaging.mix_every = from_seconds(log_uniform(luck_, 0.2, 1.0));
     averaging.lockstep = luck_.chance(0.2);
     if (luck_.chance(0.5)) averaging.train_every = from_seconds(log_uniform(luck_, 0.1, 5.0));
+    if (shape_luck_.chance(0.2)) options.network.uplink = log_uniform(shape_luck_, 5e4, 1e6);
     options.averaging = averaging;
     return options;
 }
@@ -109,11 +111,8 @@ void FaultSchedule::strike(Simulation& simulation, Family family) {
     const auto victim = luck_.pick(std::span<const NodeIndex>(running));
     const auto name = " node " + std::to_string(victim);
     if (family == Family::Partition) {
-        std::vector<std::uint8_t> groups(swarm.size());
-        for (auto& group : groups) group = static_cast<std::uint8_t>(luck_.below(2));
-        swarm.network().set_groups(std::move(groups));
+        partition(swarm);
         simulation.checkers().excuse_leaves();
-        tell(swarm, "partition");
     } else if (family == Family::OneWayCut) {
         const auto other = luck_.pick(std::span<const NodeIndex>(running));
         if (other == victim) return;
@@ -134,6 +133,40 @@ void FaultSchedule::strike(Simulation& simulation, Family family) {
         tell(swarm, (dark ? "power cut" : "crash") + name);
     }
     end_later(swarm, family, victim);
+}
+
+/// Half of the partitions are random halves; the others have a shape that halves never have.
+void FaultSchedule::partition(Swarm& swarm) {
+    const auto n = static_cast<NodeIndex>(swarm.size());
+    std::vector<std::uint8_t> groups(n);
+    for (auto& group : groups) group = static_cast<std::uint8_t>(luck_.below(2));
+    const auto shape = shape_luck_.below(6);
+    const auto special = static_cast<NodeIndex>(shape_luck_.below(n));
+    const auto cut_unless = [&](auto connected) {
+        for (NodeIndex a = 0; a < n; ++a) {
+            for (NodeIndex b = 0; b < n; ++b) {
+                if (a != b && !connected(a, b)) swarm.network().cut_one_way(a, b);
+            }
+        }
+    };
+    if (shape == 0) {
+        tell(swarm, "isolate node " + std::to_string(special));
+        cut_unless([&](NodeIndex a, NodeIndex b) { return a != special && b != special; });
+    } else if (shape == 1) {
+        tell(swarm, "halves with the bridge node " + std::to_string(special));
+        cut_unless([&](NodeIndex a, NodeIndex b) {
+            return groups[a] == groups[b] || a == special || b == special;
+        });
+    } else if (shape == 2) {
+        tell(swarm, "ring of majorities");
+        cut_unless([&](NodeIndex a, NodeIndex b) {
+            const auto apart = (a + n - b) % n;
+            return std::min(apart, n - apart) <= (n + 3) / 4;
+        });
+    } else {
+        tell(swarm, "partition");
+        swarm.network().set_groups(std::move(groups));
+    }
 }
 
 void FaultSchedule::undo_due(Swarm& swarm) {

@@ -40,6 +40,7 @@ private:
     };
 
     void strike(Simulation& simulation, Family family);
+    void partition(Swarm& swarm);
     void undo_due(Swarm& swarm);
     void tell(const Swarm& swarm, const std::string& what);
     [[nodiscard]] std::vector<NodeIndex> draw_seeds(const Swarm& swarm);
@@ -53,6 +54,7 @@ private:
 
     std::uint64_t seed_;
     Rng luck_;
+    Rng shape_luck_;  ///< drawn from later than luck_ was, so that old seeds stay what they are
     std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between strikes
     std::multimap<Instant, End> ends_;
     std::string story_;

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 #include <string>
+#include <vector>
 
 namespace starling::peer_virtual {
 namespace {
@@ -89,6 +90,25 @@ TEST(Network, LinkKeepsItsOwnLatencyWithinTheBounds) {
     wire.network.send_datagram(wire.now, 0, 1, bytes_of("b"));
     EXPECT_TRUE(wire.run(Instant(499us)).empty());
     EXPECT_EQ(wire.run(Instant(1500us)).size(), 2U);
+}
+
+TEST(Network, UplinkDelaysWhatWaitsAndDropsWhatFindsAFullQueue) {
+    NetworkOptions options;
+    options.jitter = Duration::zero();
+    options.uplink = 10'000;
+    options.uplink_queue = 5'000;
+    EventHeap heap;
+    Network network(options, 2, 1, heap);
+    for (int i = 0; i < 10; ++i) network.send_datagram(Instant{}, 0, 1, Bytes(1000));
+    std::vector<Instant> arrivals;
+    while (const auto next = heap.next_time()) {
+        arrivals.push_back(*next);
+        (void)heap.pop();
+    }
+    ASSERT_EQ(arrivals.size(), 6U) << "five wait and one is on its way";
+    for (std::size_t i = 1; i < arrivals.size(); ++i) {
+        EXPECT_EQ(arrivals[i] - arrivals[i - 1], 100ms);
+    }
 }
 
 TEST(Network, CutsAreOneWayAndPartitionsBothWays) {

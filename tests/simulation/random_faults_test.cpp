@@ -4,7 +4,10 @@
 // (liveness phase), as TigerBeetle's simulator does. STARLING_SIM_SEEDS sets how many seeds,
 // STARLING_SIM_SEED repeats one.
 
+#include <fstream>
 #include <gtest/gtest.h>
+#include <string>
+#include <vector>
 
 #include "tests/simulation/fault_schedule.hpp"
 
@@ -43,9 +46,28 @@ Outcome run(std::uint64_t seed) {
     return {simulation.passed(faults.story()), swarm.trace_hash()};
 }
 
+/// Returns the seeds in failed_seeds.txt.
+std::vector<std::uint64_t> failed_seeds() {
+    std::vector<std::uint64_t> list;
+    std::ifstream file(FAILED_SEEDS);
+    std::string line;
+    while (std::getline(file, line)) {
+        if (line.rfind("0x", 0) == 0) list.push_back(std::stoull(line, nullptr, 16));
+    }
+    return list;
+}
+
 TEST(RandomFaults, SwarmStaysSafeUnderThemAndConvergesAfterwards) {
-    for (const auto seed : seeds(50)) {
+    for (const auto seed : seeds(200)) {
         ASSERT_TRUE(run(seed).passed);
+    }
+}
+
+TEST(RandomFaults, EverySeedThatEverFailedPasses) {
+    const auto list = failed_seeds();
+    ASSERT_FALSE(list.empty()) << FAILED_SEEDS;
+    for (const auto seed : list) {
+        EXPECT_TRUE(run(seed).passed);
     }
 }
 
