@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
     starling::peer::add_leave(app, chosen);
     starling::peer::add_eval(app, chosen);
     starling::peer::add_data(app, chosen);
+    starling::peer::add_bench(app, chosen);
     starling::peer::add_simulate(app, chosen);
     try {
         app.parse(argc, argv);

@@ -26,6 +26,7 @@ void add_status(CLI::App& app, Command& chosen);
 void add_leave(CLI::App& app, Command& chosen);
 void add_eval(CLI::App& app, Command& chosen);
 void add_data(CLI::App& app, Command& chosen);
+void add_bench(CLI::App& app, Command& chosen);
 void add_simulate(CLI::App& app, Command& chosen);
 
 }  // namespace starling::peer

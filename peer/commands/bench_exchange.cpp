@@ -1,0 +1,232 @@
+#include "peer/commands/bench_exchange.hpp"
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "compute/parameter_store.hpp"
+#include "peer/clock.hpp"
+#include "peer/gossip_driver.hpp"
+#include "peer/links.hpp"
+#include "peer/loop.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+struct Flags {
+    std::size_t parameters = 100'000'000;
+    std::string encoding = "f32";
+    double seconds = 5.0;
+    bool plain_tcp = false;
+};
+
+PeerId bench_id(std::uint8_t number) {
+    PeerId id;
+    id.bytes[0] = number;
+    return id;
+}
+
+compute::ParameterLayout layout_of(std::size_t parameters) {
+    compute::ParameterInfo info;
+    info.name = "weights";
+    info.shape = {static_cast<std::int64_t>(parameters)};
+    info.init = compute::Init::UniformFanIn;
+    info.fan_in = 256;
+    return compute::ParameterLayout({info});
+}
+
+/// One of the two peers: a store, an averager, streams, and nothing else.
+class BenchPeer {
+public:
+    BenchPeer(const Flags& flags, std::uint8_t number, std::uint8_t partner)
+        : partner_(bench_id(partner)),
+          store_(layout_of(flags.parameters)),
+          links_(loop_, callbacks()),
+          gossip_(
+              loop_,
+              config_of(flags),
+              bench_id(number),
+              LayoutHash{},
+              store_,
+              Rng(number),
+              {[this](const PeerId& to, FrameType type, Bytes payload) {
+                   links_.send(to, type, std::move(payload));
+               },
+               [this](const gossip::ExchangeEvent& event) { on_exchange(event); }}
+          ) {
+        store_.initialize(Rng(number));
+        hello_.id = bench_id(number);
+        hello_.swarm.bytes.fill(1);
+        gossip_.peer_up(partner_);
+    }
+
+    Result<Endpoint> listen() {
+        auto bound = links_.bind(Endpoint::v4(0x7f000001, 0));
+        if (bound) links_.open(hello_);
+        return bound;
+    }
+
+    /// Answers until the partner is gone.
+    void serve() {
+        loop_.run_until([this] { return gone_; });
+    }
+
+    /// Exchanges back to back for that long, after one that warms up. False when the partner broke.
+    bool drive(const Endpoint& partner, double seconds) {
+        links_.introduce(partner, [this](Result<PeerId> greeted) {
+            gone_ = greeted.has_error();
+            if (!gone_) gossip_.begin_exchange();
+        });
+        budget_ = seconds;
+        loop_.run_until([this] { return gone_ || done_; });
+        return done_;
+    }
+
+    [[nodiscard]] double elapsed() const { return elapsed_; }
+
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+    [[nodiscard]] std::size_t exchanges() const { return exchanges_; }
+
+private:
+    static gossip::AveragerConfig config_of(const Flags& flags) {
+        gossip::AveragerConfig config;
+        config.encoding = *gossip::parse_encoding(flags.encoding);
+        return config;
+    }
+
+    Links::Callbacks callbacks() {
+        Links::Callbacks callbacks;
+        callbacks.frame = [this](const PeerId& from, FrameType /*type*/, ByteView payload) {
+            gossip_.handle_frame(from, payload);
+        };
+        callbacks.sent = [this](FrameType /*type*/, Bytes payload) {
+            gossip_.recycle(std::move(payload));
+        };
+        callbacks.broken = [this](const PeerId& partner, const Fault& /*why*/) {
+            gossip_.handle_broken(partner);
+            gone_ = true;
+        };
+        callbacks.address = [](const PeerId& /*partner*/) { return std::nullopt; };
+        callbacks.descriptor_wanted = [](Connection& /*asker*/) {};
+        return callbacks;
+    }
+
+    void on_exchange(const gossip::ExchangeEvent& event) {
+        if (!event.initiator) return;
+        if (event.outcome != gossip::Outcome::Committed) {
+            gone_ = true;
+            return;
+        }
+        const Instant now = real_now();
+        if (warm_) {
+            ++exchanges_;
+            bytes_ += event.bytes;
+            elapsed_ = to_seconds(now - began_);
+        } else {
+            warm_ = true;
+            began_ = now;
+        }
+        done_ = elapsed_ >= budget_;
+        if (!done_) loop_.post([this] { gossip_.begin_exchange(); });
+    }
+
+    Loop loop_;
+    PeerId partner_;
+    compute::ParameterStore store_;
+    Links links_;
+    GossipDriver gossip_;
+    Hello hello_;
+    Instant began_;
+    double budget_ = 0.0;
+    double elapsed_ = 0.0;
+    std::uint64_t bytes_ = 0;
+    std::size_t exchanges_ = 0;
+    bool warm_ = false;
+    bool done_ = false;
+    bool gone_ = false;
+};
+
+/// The second process: says where it listens, then answers.
+[[noreturn]] void run_partner(const Flags& flags, int out) {
+    BenchPeer peer(flags, 2, 1);
+    const auto at = peer.listen();
+    const std::uint16_t port = at ? at->port : 0;
+    if (::write(out, &port, sizeof(port)) != sizeof(port)) std::_Exit(kExitFailed);
+    ::close(out);
+    peer.serve();
+    std::_Exit(kExitDone);
+}
+
+int drive(const Flags& flags, int in) {
+    BenchPeer peer(flags, 1, 2);
+    std::uint16_t port = 0;
+    const bool told = ::read(in, &port, sizeof(port)) == sizeof(port) && port != 0;
+    ::close(in);
+    // Listening tells the streams who we are; nobody dials us.
+    if (!told || !peer.listen() || !peer.drive(Endpoint::v4(0x7f000001, port), flags.seconds)) {
+        std::fputs("starling bench: the exchange broke off\n", stderr);
+        return kExitFailed;
+    }
+    const double parameters = static_cast<double>(flags.parameters * peer.exchanges());
+    std::printf(
+        "{\"bench\":\"exchange\",\"params\":%zu,\"encoding\":\"%s\",\"encrypted\":false,"
+        "\"exchanges\":%zu,\"seconds\":%.3f,\"bytes_per_s\":%.0f,\"gbit_per_s\":%.2f,"
+        "\"params_per_s\":%.0f}\n",
+        flags.parameters,
+        flags.encoding.c_str(),
+        peer.exchanges(),
+        peer.elapsed(),
+        static_cast<double>(peer.bytes()) / peer.elapsed(),
+        8e-9 * static_cast<double>(peer.bytes()) / peer.elapsed(),
+        parameters / peer.elapsed()
+    );
+    return kExitDone;
+}
+
+int run(const Flags& flags) {
+    if (const auto encoding = gossip::parse_encoding(flags.encoding); encoding.has_error()) {
+        std::fprintf(stderr, "starling bench: %s\n", encoding.error().message.c_str());
+        return kExitUsage;
+    }
+    int ends[2] = {-1, -1};
+    if (::pipe(ends) != 0) return kExitFailed;
+    std::fflush(nullptr);
+    // Before any thread or loop exists, so a plain fork is sound.
+    const pid_t child = ::fork();
+    if (child < 0) return kExitFailed;
+    if (child == 0) {
+        ::close(ends[0]);
+        run_partner(flags, ends[1]);
+    }
+    ::close(ends[1]);
+    const int code = drive(flags, ends[0]);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    return code;
+}
+
+}  // namespace
+
+void add_bench_exchange(CLI::App& bench, Command& chosen) {
+    auto flags = std::make_shared<Flags>();
+    auto* command = bench.add_subcommand("exchange", "Average between two processes on loopback");
+    command->add_option("--params", flags->parameters, "Parameters of the model")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{2'000'000'000}))
+        ->capture_default_str();
+    command->add_option("--encoding", flags->encoding, "f32, bf16, lattice8 or lattice4")
+        ->capture_default_str();
+    command->add_option("--seconds", flags->seconds, "Measure for so long")
+        ->check(CLI::Range(0.01, 3600.0))
+        ->capture_default_str();
+    command->add_flag("--plain-tcp", flags->plain_tcp, "Without encryption");
+    command->footer("Example:\n  starling bench exchange --params 100000000 --encoding lattice8");
+    command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+}
+
+}  // namespace starling::peer
