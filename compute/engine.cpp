@@ -26,12 +26,15 @@ struct Compiled {
     ValueId labels = ValueId::None;
     ValueId loss = ValueId::None;
     ValueId log_probabilities = ValueId::None;
+    std::vector<RunningStatistic> statistics;
 };
 
 Result<Compiled> compile(
     const EngineOptions& options, const ParameterLayout& layout, std::int64_t batch, bool training
 ) {
-    auto model = build_model(options.model, options.task, batch);
+    auto model = build_model(
+        options.model, options.task, batch, training ? Purpose::Training : Purpose::Inference
+    );
     if (model.has_error()) return model.error();
     Compiled compiled;
     compiled.values = model->values;
@@ -41,6 +44,8 @@ Result<Compiled> compile(
     PlanRequest request;
     request.threads = options.threads;
     request.outputs = {model->loss, model->log_probabilities};
+    compiled.statistics = model->statistics;
+    for (const auto& statistic : model->statistics) request.outputs.push_back(statistic.batch);
     if (training) {
         auto gradients = differentiate(model->graph, model->loss);
         if (gradients.has_error()) return gradients.error();
@@ -94,6 +99,7 @@ public:
         result.correct =
             count_correct(training_.plan->output(training_.log_probabilities), labels, classes_);
         optimizer_.step(store_, training_.plan->gradients(), learning_rate);
+        for (const auto& statistic : training_.statistics) move_buffer(statistic);
         return result;
     }
 
@@ -142,6 +148,20 @@ public:
     }
 
 private:
+    void move_buffer(const RunningStatistic& statistic) {
+        const auto batch = training_.plan->output(statistic.batch);
+        const auto share = static_cast<float>(statistic.momentum);
+        const auto factor = static_cast<float>(statistic.factor);
+        for (const auto& info : store_.layout().parameters()) {
+            if (info.name != statistic.buffer) continue;
+            store_.update_tensor(info, [&](std::span<float> piece, std::size_t at) {
+                for (std::size_t i = 0; i < piece.size(); ++i) {
+                    piece[i] += share * (factor * batch[at + i] - piece[i]);
+                }
+            });
+        }
+    }
+
     /// Copies a batch in. Rows beyond it are zero with label 0, and count for nothing.
     void load(
         Compiled& compiled,

@@ -39,6 +39,11 @@ std::vector<std::int64_t> Attributes::integers(
     return found == nullptr ? std::move(fallback) : *found;
 }
 
+std::vector<double> Attributes::reals(std::string_view key) const {
+    const auto* found = find_as<std::vector<double>>(entries_, key);
+    return found == nullptr ? std::vector<double>() : *found;
+}
+
 ValueId Graph::add_value(Value value) {
     values_.push_back(std::move(value));
     return static_cast<ValueId>(values_.size() - 1);
@@ -77,6 +82,10 @@ Result<std::vector<ValueId>> Graph::add(
     auto outputs = infer_types(*found, types, attributes);
     if (outputs.has_error()) {
         return fail(outputs.error().code, name + ": " + outputs.error().message);
+    }
+    if (found->expand != nullptr) {
+        auto expansion = found->expand(*this, inputs, attributes);
+        if (!expansion.empty()) return expansion;
     }
     Node node{found, name, std::move(inputs), {}, std::move(attributes)};
     for (std::size_t i = 0; i < outputs->size(); ++i) {

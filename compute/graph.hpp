@@ -27,7 +27,8 @@ struct Operator;
 /// Names a value of one graph. `None` stands for an optional operand that is absent.
 enum class ValueId : std::int32_t { None = -1 };
 
-using Attribute = std::variant<std::int64_t, double, std::vector<std::int64_t>, std::string>;
+using Attribute =
+    std::variant<std::int64_t, double, std::vector<std::int64_t>, std::string, std::vector<double>>;
 
 /// A node's settings under their ONNX names; an absent one, or one of another kind, reads as the
 /// fallback.
@@ -50,6 +51,8 @@ public:
     [[nodiscard]] std::vector<std::int64_t> integers(
         std::string_view key, std::vector<std::int64_t> fallback
     ) const;
+    /// An absent list reads as empty.
+    [[nodiscard]] std::vector<double> reals(std::string_view key) const;
 
 private:
     std::map<std::string, Attribute, std::less<>> entries_;
@@ -78,7 +81,8 @@ public:
     ValueId add_input(std::string name, TensorType type);
     ValueId add_parameter(ParameterInfo info);
 
-    /// Appends a node and returns its outputs, whose types the operator's shape rule gives.
+    /// Appends a node and returns its outputs, whose types the operator's shape rule gives. An
+    /// operator that is written in terms of others appends those.
     /// Requires  inputs are values of this graph, or None
     /// Errors    Unsupported (no such operator), BadValue (operands that do not fit)
     [[nodiscard]] Result<std::vector<ValueId>> add(

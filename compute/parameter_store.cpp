@@ -47,6 +47,9 @@ void draw(std::span<float> tensor, const ParameterInfo& info, Rng rng) {
         case Init::One:
             std::fill(tensor.begin(), tensor.end(), 1.0F);
             return;
+        case Init::Normal:
+            for (auto& value : tensor) value = static_cast<float>(rng.normal() * info.deviation);
+            return;
         case Init::UniformFanIn:
             break;
     }

@@ -5,6 +5,7 @@
 // the optimizer updates chunk by chunk, an exchange reads a chunk and adds a delta to a chunk, and
 // the plan packs weights at the start of a step while it holds all chunk locks of one tensor.
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -24,8 +25,9 @@ namespace starling::compute {
 inline constexpr std::size_t kChunkElements = std::size_t{64} * 1024;
 
 /// How a parameter starts. Bounds follow PyTorch's defaults: Kaiming uniform with a = sqrt(5) is
-/// uniform in +-1/sqrt(fan_in) for weights and biases alike.
-enum class Init : std::uint8_t { Zero, One, UniformFanIn };
+/// uniform in +-1/sqrt(fan_in) for weights and biases alike. Normal has mean zero and the given
+/// deviation.
+enum class Init : std::uint8_t { Zero, One, UniformFanIn, Normal };
 
 /// One named tensor of the arena.
 struct ParameterInfo {
@@ -34,6 +36,7 @@ struct ParameterInfo {
     bool buffer = false;  ///< an averaged buffer (batch-norm statistics), kept in chunks of its own
     Init init = Init::Zero;
     std::int64_t fan_in = 1;
+    double deviation = 1.0;    ///< for Init::Normal
     std::size_t offset = 0;    ///< in floats, filled in by ParameterLayout
     std::size_t elements = 0;  ///< product of shape, filled in by ParameterLayout
 };
@@ -105,6 +108,22 @@ public:
         for (std::size_t c = first; c <= last; ++c) locks_[c].lock();
         visit(std::span<const float>(arena_.get() + parameter.offset, parameter.elements));
         for (std::size_t c = first; c <= last; ++c) locks_[c].unlock();
+    }
+
+    /// Calls change(span of the piece, its offset in the tensor) chunk by chunk under each chunk's
+    /// lock, and raises their versions.
+    template <class Change>
+    void update_tensor(const ParameterInfo& parameter, Change&& change) {
+        const auto end = parameter.offset + parameter.elements;
+        for (auto at = parameter.offset; at < end;) {
+            const auto c = chunk_of(at);
+            const auto& info = layout_.chunks()[c];
+            const auto stop = std::min(end, info.offset + info.elements);
+            update(c, [&](std::span<float> chunk) {
+                change(chunk.subspan(at - info.offset, stop - at), at - parameter.offset);
+            });
+            at = stop;
+        }
     }
 
     [[nodiscard]] std::uint64_t version(std::size_t chunk) const {

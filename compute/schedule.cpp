@@ -13,8 +13,11 @@ namespace starling::compute {
 
 namespace {
 
-constexpr std::string_view kKeys =
-    "lr,momentum,nesterov,weight_decay,schedule,warmup,total,step_every,gamma,floor";
+constexpr std::string_view kSgdKeys =
+    "lr,momentum,nesterov,weight_decay,clip,accumulate,schedule,warmup,total,step_every,gamma,"
+    "floor";
+constexpr std::string_view kAdamKeys =
+    "lr,beta1,beta2,eps,weight_decay,clip,accumulate,schedule,warmup,total,step_every,gamma,floor";
 constexpr std::int64_t kStepsMax = std::int64_t{1} << 53;
 
 std::string_view name_of(ScheduleKind kind) {
@@ -38,7 +41,8 @@ std::string shortest(double value) {
 
 Fault not_allowed(std::string_view key, const std::string& value, const std::string& allowed) {
     return fail(
-        FaultCode::Usage, "'sgd': " + std::string(key) + "=" + value + " is not allowed; " + allowed
+        FaultCode::Usage,
+        "the optimizer: " + std::string(key) + "=" + value + " is not allowed; " + allowed
     );
 }
 
@@ -99,6 +103,7 @@ Result<void> check_together(const OptimizerSpec& spec) {
     if (spec.schedule == ScheduleKind::Step && spec.step_every == 0) {
         return not_allowed("step_every", "0", "schedule=step wants at least 1");
     }
+    if (spec.accumulate == 0) return not_allowed("accumulate", "0", "give at least 1");
     if (spec.nesterov && spec.momentum == 0.0) {
         return not_allowed("nesterov", "1", "it wants momentum above 0");
     }
@@ -110,19 +115,32 @@ Result<void> check_together(const OptimizerSpec& spec) {
 Result<OptimizerSpec> OptimizerSpec::parse(std::string_view text) {
     const auto parsed = Spec::parse(text);
     if (parsed.has_error()) return parsed.error();
-    if (parsed->name != "sgd" || !parsed->path.empty()) {
+    const bool adam = parsed->name == "adamw";
+    if ((parsed->name != "sgd" && !adam) || !parsed->path.empty()) {
         return fail(
-            FaultCode::Usage, "'" + std::string(text) + "': no such optimizer; there is sgd"
+            FaultCode::Usage,
+            "'" + std::string(text) + "': no such optimizer; there is sgd, there is adamw"
         );
     }
-    const auto known = parsed->only(kKeys);
+    const auto known = parsed->only(adam ? kAdamKeys : kSgdKeys);
     if (known.has_error()) return known.error();
     OptimizerSpec spec;
+    spec.name = parsed->name;
+    // PyTorch's defaults for AdamW.
+    if (adam) {
+        spec.learning_rate = 0.001;
+        spec.weight_decay = 0.01;
+    }
     Reader reader(*parsed);
     reader.real("lr", spec.learning_rate, 0.0, 1000.0);
     reader.real("momentum", spec.momentum, 0.0, 0.9999);
     reader.flag("nesterov", spec.nesterov);
+    reader.real("beta1", spec.beta1, 0.0, 0.9999);
+    reader.real("beta2", spec.beta2, 0.0, 0.999999);
+    reader.real("eps", spec.epsilon, 1e-12, 1.0);
     reader.real("weight_decay", spec.weight_decay, 0.0, 10.0);
+    reader.real("clip", spec.clip, 0.0, 1e9);
+    reader.steps("accumulate", spec.accumulate);
     reader.schedule(spec.schedule);
     reader.steps("warmup", spec.warmup);
     reader.steps("total", spec.total);
@@ -140,8 +158,6 @@ std::string OptimizerSpec::to_string() const {
     spec.name = name;
     spec.options = {
         {"lr", shortest(learning_rate)},
-        {"momentum", shortest(momentum)},
-        {"nesterov", nesterov ? "1" : "0"},
         {"weight_decay", shortest(weight_decay)},
         {"schedule", std::string(name_of(schedule))},
         {"warmup", std::to_string(warmup)},
@@ -150,6 +166,16 @@ std::string OptimizerSpec::to_string() const {
         {"gamma", shortest(gamma)},
         {"floor", shortest(floor)},
     };
+    if (name == "adamw") {
+        spec.options["beta1"] = shortest(beta1);
+        spec.options["beta2"] = shortest(beta2);
+        spec.options["eps"] = shortest(epsilon);
+    } else {
+        spec.options["momentum"] = shortest(momentum);
+        spec.options["nesterov"] = nesterov ? "1" : "0";
+    }
+    if (clip != 0.0) spec.options["clip"] = shortest(clip);
+    if (accumulate != 1) spec.options["accumulate"] = std::to_string(accumulate);
     return spec.to_string();
 }
 

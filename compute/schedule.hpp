@@ -13,11 +13,16 @@ namespace starling::compute {
 enum class ScheduleKind : std::uint8_t { Constant, Step, Cosine };
 
 struct OptimizerSpec {
-    std::string name = "sgd";
+    std::string name = "sgd";  ///< sgd or adamw
     double learning_rate = 0.05;
-    double momentum = 0.9;
-    bool nesterov = false;
-    double weight_decay = 0.0;
+    double momentum = 0.9;         ///< sgd
+    bool nesterov = false;         ///< sgd
+    double beta1 = 0.9;            ///< adamw
+    double beta2 = 0.999;          ///< adamw
+    double epsilon = 1e-8;         ///< adamw
+    double weight_decay = 0.0;     ///< in the gradient for sgd, beside it for adamw
+    double clip = 0.0;             ///< largest global norm of a gradient; 0 for any
+    std::uint64_t accumulate = 1;  ///< batches whose mean gradient makes one update
     ScheduleKind schedule = ScheduleKind::Constant;
     std::uint64_t warmup = 0;      ///< steps of linear warm-up; step i runs at (i + 1) / warmup
     std::uint64_t total = 0;       ///< steps until cosine reaches `floor` times the base rate
@@ -25,11 +30,13 @@ struct OptimizerSpec {
     double gamma = 0.1;            ///< factor of each drop
     double floor = 0.0;
 
-    /// Parses `sgd?lr=0.05&momentum=0.9&schedule=cosine&total=4000&warmup=100`.
-    /// Errors    Usage, naming the key and what is allowed
+    /// Parses `adamw?lr=0.001&clip=1` or
+    /// `sgd?lr=0.05&momentum=0.9&schedule=cosine&total=4000&warmup=100`. Errors    Usage, naming
+    /// the key and what is allowed
     [[nodiscard]] static Result<OptimizerSpec> parse(std::string_view text);
 
-    /// Returns the spec in the syntax that parse() takes, with every value.
+    /// Returns the spec in the syntax that parse() takes, with every value; clip and accumulate
+    /// only where they do something.
     [[nodiscard]] std::string to_string() const;
 };
 

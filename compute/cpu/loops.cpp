@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compute/cpu/fast_math.hpp"
+#include "compute/cpu/loops_norm.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {
@@ -34,68 +36,96 @@ void relu_gradient(
     });
 }
 
-void add(int threads, std::span<const float> a, std::span<const float> b, std::span<float> y) {
-    parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
-        const float* left = a.data();
-        const float* right = b.data();
-        float* to = y.data();
-#pragma omp simd
-        for (std::size_t i = begin; i < end; ++i) to[i] = left[i] + right[i];
-    });
+namespace {
+
+/// The label's weight, or zero when it counts for nothing.
+float label_weight(const LossSettings& settings, std::int32_t label, std::size_t classes) {
+    if (label < 0 || static_cast<std::size_t>(label) >= classes || label == settings.ignore) {
+        return 0.0F;
+    }
+    return settings.weights.empty() ? 1.0F : settings.weights[static_cast<std::size_t>(label)];
 }
 
-void sum_rows(std::span<const float> x, std::span<float> y) {
-    std::fill(y.begin(), y.end(), 0.0F);
-    for (std::size_t row = 0; row < x.size(); row += y.size()) {
-        const float* __restrict from = x.data() + row;
-        float* __restrict to = y.data();
-        for (std::size_t i = 0; i < y.size(); ++i) to[i] += from[i];
-    }
+float weight_at(const LossSettings& settings, std::size_t c) {
+    return settings.weights.empty() ? 1.0F : settings.weights[c];
 }
+
+bool counts(const LossSettings& settings, std::int32_t label, std::size_t classes) {
+    return label >= 0 && static_cast<std::size_t>(label) < classes && label != settings.ignore;
+}
+
+double total_weight(
+    const LossSettings& settings, std::span<const std::int32_t> labels, std::size_t classes
+) {
+    double total = 0.0;
+    for (const auto label : labels) {
+        total += static_cast<double>(label_weight(settings, label, classes));
+    }
+    return total;
+}
+
+/// What smoothing adds to one sample's loss, summed over the classes.
+double smooth_loss(const LossSettings& settings, std::span<const float> row) {
+    double sum = 0.0;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+        sum -= static_cast<double>(weight_at(settings, c) * row[c]);
+    }
+    return sum * static_cast<double>(settings.smoothing) / static_cast<double>(row.size());
+}
+
+}  // namespace
 
 float softmax_cross_entropy(
-    int threads,
+    const LossSettings& settings,
     std::span<const float> scores,
     std::span<const std::int32_t> labels,
     std::span<float> log_probabilities
 ) {
     const std::size_t classes = scores.size() / labels.size();
-    parallel_ranges(threads, labels.size(), [&](std::size_t begin, std::size_t end) {
-        for (std::size_t n = begin; n < end; ++n) {
-            const auto row = scores.subspan(n * classes, classes);
-            const float top = *std::max_element(row.begin(), row.end());
-            float sum = 0.0F;
-            for (const float score : row) sum += std::exp(score - top);
-            const float shift = top + std::log(sum);
-            for (std::size_t c = 0; c < classes; ++c) {
-                log_probabilities[n * classes + c] = row[c] - shift;
-            }
-        }
-    });
+    const Cut rows{static_cast<std::int64_t>(labels.size()), static_cast<std::int64_t>(classes), 1};
+    softmax(settings.threads, true, rows, scores.data(), log_probabilities.data());
+    const double keep = 1.0 - static_cast<double>(settings.smoothing);
     double loss = 0.0;
     for (std::size_t n = 0; n < labels.size(); ++n) {
-        loss -=
-            static_cast<double>(log_probabilities[n * classes + static_cast<std::size_t>(labels[n])]
-            );
+        if (!counts(settings, labels[n], classes)) continue;
+        const auto row = log_probabilities.subspan(n * classes, classes);
+        const float weight = label_weight(settings, labels[n], classes);
+        const float truth = row[static_cast<std::size_t>(labels[n])];
+        loss -= keep * static_cast<double>(weight * truth);
+        if (settings.smoothing > 0.0F) loss += smooth_loss(settings, row);
     }
-    return static_cast<float>(loss / static_cast<double>(labels.size()));
+    return static_cast<float>(loss / total_weight(settings, labels, classes));
 }
 
 void softmax_cross_entropy_gradient(
-    int threads,
+    const LossSettings& settings,
     std::span<const float> log_probabilities,
     std::span<const std::int32_t> labels,
     std::span<float> dscores
 ) {
     const std::size_t classes = dscores.size() / labels.size();
-    const float share = 1.0F / static_cast<float>(labels.size());
-    parallel_ranges(threads, dscores.size(), [&](std::size_t begin, std::size_t end) {
-        for (std::size_t i = begin; i < end; ++i) {
-            dscores[i] = share * std::exp(log_probabilities[i]);
-        }
-    });
+    const auto share = static_cast<float>(1.0 / total_weight(settings, labels, classes));
+    const float keep = 1.0F - settings.smoothing;
+    const float spread = settings.smoothing / static_cast<float>(classes);
+    float all = static_cast<float>(classes);
+    if (!settings.weights.empty()) {
+        all = 0.0F;
+        for (const float weight : settings.weights) all += weight;
+    }
+    const int threads = dscores.size() < kParallelElementsMin ? 1 : settings.threads;
+#pragma omp parallel for schedule(static) num_threads(threads)
     for (std::size_t n = 0; n < labels.size(); ++n) {
-        dscores[n * classes + static_cast<std::size_t>(labels[n])] -= share;
+        const bool counted = counts(settings, labels[n], classes);
+        const float weight = label_weight(settings, labels[n], classes);
+        const float pull = counted ? share * (keep * weight + spread * all) : 0.0F;
+        const float* from = log_probabilities.data() + n * classes;
+        float* to = dscores.data() + n * classes;
+#pragma omp simd
+        for (std::size_t c = 0; c < classes; ++c) to[c] = pull * fast_exp(from[c]);
+        if (!counted) continue;
+        to[static_cast<std::size_t>(labels[n])] -= share * keep * weight;
+        if (spread == 0.0F) continue;
+        for (std::size_t c = 0; c < classes; ++c) to[c] -= share * spread * weight_at(settings, c);
     }
 }
 

@@ -14,22 +14,24 @@ void relu(int threads, std::span<const float> x, std::span<float> y);
 void relu_gradient(
     int threads, std::span<const float> dy, std::span<const float> y, std::span<float> dx
 );
-void add(int threads, std::span<const float> a, std::span<const float> b, std::span<float> y);
 
-/// Shapes    x [N,O], y [O] = sum over N
-void sum_rows(std::span<const float> x, std::span<float> y);
+struct LossSettings {
+    int threads = 1;
+    float smoothing = 0.0F;
+    std::int32_t ignore = -100;      ///< labels that are no class are ignored as well
+    std::span<const float> weights;  ///< of the classes; empty for ones
+};
 
-/// Shapes    scores and log_probabilities [N,C], labels [N] in [0, C); returns the mean loss
+/// Shapes    scores and log_probabilities [N,C], labels [N]; returns the mean loss
 [[nodiscard]] float softmax_cross_entropy(
-    int threads,
+    const LossSettings& settings,
     std::span<const float> scores,
     std::span<const std::int32_t> labels,
     std::span<float> log_probabilities
 );
 
-/// dscores = (softmax - one at the label) / N
 void softmax_cross_entropy_gradient(
-    int threads,
+    const LossSettings& settings,
     std::span<const float> log_probabilities,
     std::span<const std::int32_t> labels,
     std::span<float> dscores

@@ -10,6 +10,16 @@ Window window_of(const Node& node) {
     return *Window::from(node.attributes);
 }
 
+/// The library wants the weights of groups in five dimensions.
+Shape grouped(const Lowering& lowering, ValueId weight) {
+    Shape shape = lowering.graph().shape(weight);
+    const auto groups = lowering.node().attributes.integer("group", 1);
+    if (groups == 1) return shape;
+    shape[0] /= groups;
+    shape.insert(shape.begin(), groups);
+    return shape;
+}
+
 }  // namespace
 
 void lower_convolution(Lowering& lowering) {
@@ -20,7 +30,7 @@ void lower_convolution(Lowering& lowering) {
     const auto y = lowering.output();
     Convolution c{
         lowering.graph().shape(x),
-        lowering.graph().shape(w),
+        grouped(lowering, w),
         lowering.graph().shape(y),
         window_of(node),
         b != ValueId::None,
@@ -42,7 +52,7 @@ void lower_convolution_gradient_input(Lowering& lowering) {
     const auto dx = lowering.output();
     Convolution c;
     c.input = lowering.graph().shape(dx);
-    c.weight = lowering.graph().shape(w);
+    c.weight = grouped(lowering, w);
     c.output = lowering.graph().shape(dy);
     c.window = window_of(lowering.node());
     auto compiled = convolution_backward_input(c);
@@ -61,7 +71,7 @@ void lower_convolution_gradient_weight(Lowering& lowering) {
     const auto db = lowering.output(1);
     Convolution c;
     c.input = lowering.graph().shape(x);
-    c.weight = lowering.graph().shape(dw);
+    c.weight = grouped(lowering, dw);
     c.output = lowering.graph().shape(dy);
     c.window = window_of(lowering.node());
     c.bias = lowering.is_read(db);

@@ -6,8 +6,10 @@
 // and cnn with batch 64 lose 10 % of their matrix time. Besides, brgemm_bwd_w of oneDNN 2.6 spins
 // at barriers between its threads, which takes ten times as long once the cores are shared.
 
-#include "compute/cpu/loops.hpp"
+#include <utility>
+
 #include "compute/cpu/lowering.hpp"
+#include "compute/ops/view.hpp"
 
 namespace starling::compute::cpu {
 
@@ -101,14 +103,30 @@ void lower_gemm(Lowering& lowering) {
     }
 }
 
-void lower_reduce_sum(Lowering& lowering) {
-    const auto x = lowering.input(0);
-    const auto from = lowering.use(x, plain(lowering.graph().shape(x)));
-    const auto to =
-        lowering.define(lowering.output(), plain(lowering.graph().shape(lowering.output())));
-    lowering.add_loop(lowering.node().name, {from, to}, [](LoopKernel::Operands operands) {
-        sum_rows(floats(operands[0]), floats(operands[1]));
-    });
+void lower_matmul(Lowering& lowering) {
+    const auto& node = lowering.node();
+    const auto& y = lowering.graph().shape(lowering.output());
+    const auto view = [&](ValueId id, const char* swap) {
+        // Batches of fewer axes get ones in front, which the library repeats.
+        Shape shape = lowering.graph().shape(id);
+        shape.insert(shape.begin(), y.size() - shape.size(), 1);
+        auto strides = row_major_strides(shape);
+        if (node.attributes.integer(swap, 0) != 0) {
+            const auto last = shape.size() - 1;
+            std::swap(shape[last], shape[last - 1]);
+            std::swap(strides[last], strides[last - 1]);
+        }
+        return strided(shape, strides);
+    };
+    auto compiled = matrix_product(
+        view(lowering.input(0), "transA"), view(lowering.input(1), "transB"), plain(y)
+    );
+    std::vector<PrimitiveKernel::Operand> operands{
+        {DNNL_ARG_SRC, lowering.use_plain(lowering.input(0))},
+        {DNNL_ARG_WEIGHTS, lowering.use_plain(lowering.input(1))},
+        {DNNL_ARG_DST, lowering.define(lowering.output(), plain(y))},
+    };
+    lowering.add_primitive(node.name, std::move(compiled), std::move(operands));
 }
 
 }  // namespace starling::compute::cpu

@@ -1,5 +1,9 @@
 // Pooling: takes its input as it comes, so that the layout of a convolution flows through.
 
+#include <array>
+#include <optional>
+
+#include "compute/cpu/loops_pool.hpp"
 #include "compute/cpu/lowering.hpp"
 #include "compute/ops/operator.hpp"
 
@@ -30,13 +34,68 @@ Pooling pooling_of(const Lowering& lowering, PoolKind kind, const Desc& input, V
     return p;
 }
 
+/// Describes a max-pool that loops of ours take: windows side by side over a layout that they know.
+std::optional<MaxPoolShape> simple_pool(
+    const Lowering& lowering, const Window& window, const Desc& layout
+) {
+    const std::array<std::int64_t, 2> none{0, 0};
+    const std::array<std::int64_t, 2> one{1, 1};
+    const auto block = channel_block(layout);
+    if (block == 0 || window.strides != window.kernel || window.pad_begin != none ||
+        window.pad_end != none || window.dilations != one) {
+        return std::nullopt;
+    }
+    const auto dims = dims_of(layout);
+    const auto channels = (dims[1] + block - 1) / block;
+    return MaxPoolShape{
+        lowering.threads(),
+        dims[0] * channels,
+        dims[2],
+        dims[3],
+        window.kernel[0],
+        window.kernel[1],
+        block};
+}
+
+void lower_simple_pool(Lowering& lowering, const MaxPoolShape& shape, const Desc& layout) {
+    const auto y = lowering.output(0);
+    const auto output = image_layout(lowering.graph().shape(y), shape.inner);
+    const auto from = lowering.use(lowering.input(0), layout);
+    const auto to = lowering.define(y, output);
+    // Channels that only fill up a block have winners too, so the count is that of the layout.
+    const auto places = static_cast<std::int64_t>(byte_count(output) / sizeof(float));
+    const auto winners = lowering.define(lowering.output(1), plain({places}, ElementType::I32));
+    lowering.remember_pool(lowering.output(1), layout, output);
+    lowering.add_loop(lowering.node().name, {from, to, winners}, [shape](LoopKernel::Operands o) {
+        max_pool(shape, floats(o[0]).data(), floats(o[1]).data(), integers(o[2]).data());
+    });
+}
+
+void lower_simple_pool_gradient(
+    Lowering& lowering, const MaxPoolShape& shape, const Desc& input, const Desc& output
+) {
+    const auto places = static_cast<std::int64_t>(byte_count(output) / sizeof(float));
+    const auto from = lowering.use(lowering.input(0), output);
+    const auto winners = lowering.use(lowering.input(1), plain({places}, ElementType::I32));
+    const auto to = lowering.define(lowering.output(), input);
+    lowering.add_loop(lowering.node().name, {from, winners, to}, [shape](LoopKernel::Operands o) {
+        const auto* taps = integers(o[1]).data();
+        max_pool_gradient(shape, floats(o[0]).data(), taps, floats(o[2]).data());
+    });
+}
+
 }  // namespace
 
 void lower_max_pool(Lowering& lowering) {
     const auto x = lowering.input(0);
     const auto y = lowering.output(0);
     const auto indices = lowering.output(1);
-    auto p = pooling_of(lowering, PoolKind::Max, lowering.layout_of(x), y);
+    const auto layout = lowering.layout_of(x);
+    if (const auto shape = simple_pool(lowering, window_of(lowering), layout)) {
+        lower_simple_pool(lowering, *shape, layout);
+        return;
+    }
+    auto p = pooling_of(lowering, PoolKind::Max, layout, y);
     p.training = lowering.is_read(indices);
     auto compiled = pooling_forward(p);
     std::vector<PrimitiveKernel::Operand> operands{
@@ -56,7 +115,11 @@ void lower_max_pool_gradient(Lowering& lowering) {
     const auto dy = lowering.input(0);
     const auto indices = lowering.input(1);
     const auto dx = lowering.output();
-    const auto& [input, output] = lowering.recall_pool(indices);
+    const auto [input, output] = lowering.recall_pool(indices);
+    if (const auto shape = simple_pool(lowering, window_of(lowering), input)) {
+        lower_simple_pool_gradient(lowering, *shape, input, output);
+        return;
+    }
     auto p = pooling_of(lowering, PoolKind::Max, input, dy);
     p.training = true;
     auto compiled = pooling_backward(p, output);

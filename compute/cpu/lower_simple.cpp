@@ -5,23 +5,11 @@
 
 namespace starling::compute::cpu {
 
-namespace {
-
-/// Returns the operand's buffer for the output when it may be overwritten, else a new one.
-BufferId in_place_or_new(Lowering& lowering, ValueId operand, const Desc& layout) {
-    const auto taken = lowering.take_over(operand, layout);
-    if (!taken.has_value()) return lowering.define(lowering.output(), layout);
-    lowering.define_alias(lowering.output(), layout, *taken);
-    return *taken;
-}
-
-}  // namespace
-
 void lower_relu(Lowering& lowering) {
     const auto x = lowering.input(0);
     const auto layout = lowering.layout_of(x);
     const auto from = lowering.use(x, layout);
-    const auto to = in_place_or_new(lowering, x, layout);
+    const auto to = lowering.overwrite_or_define(x, layout);
     lowering.add_loop(
         lowering.node().name,
         {from, to},
@@ -37,28 +25,12 @@ void lower_relu_gradient(Lowering& lowering) {
     const auto layout = lowering.layout_of(y);
     const auto slope = lowering.use(dy, layout);
     const auto sign = lowering.use(y, layout);
-    const auto to = in_place_or_new(lowering, dy, layout);
+    const auto to = lowering.overwrite_or_define(dy, layout);
     lowering.add_loop(
         lowering.node().name,
         {slope, sign, to},
         [threads = lowering.threads()](LoopKernel::Operands o) {
             relu_gradient(threads, floats(o[0]), floats(o[1]), floats(o[2]));
-        }
-    );
-}
-
-void lower_add(Lowering& lowering) {
-    const auto a = lowering.input(0);
-    const auto b = lowering.input(1);
-    const auto layout = lowering.layout_of(a);
-    const auto left = lowering.use(a, layout);
-    const auto right = lowering.use(b, layout);
-    const auto to = in_place_or_new(lowering, a, layout);
-    lowering.add_loop(
-        lowering.node().name,
-        {left, right, to},
-        [threads = lowering.threads()](LoopKernel::Operands o) {
-            add(threads, floats(o[0]), floats(o[1]), floats(o[2]));
         }
     );
 }
@@ -71,36 +43,55 @@ void lower_reshape(Lowering& lowering) {
     lowering.define_alias(lowering.output(), plain(to.shape, to.element), buffer);
 }
 
+namespace {
+
+LossSettings loss_settings(const Lowering& lowering) {
+    const auto& attributes = lowering.node().attributes;
+    LossSettings settings;
+    settings.threads = lowering.threads();
+    settings.smoothing = static_cast<float>(attributes.real("label_smoothing", 0.0));
+    settings.ignore = static_cast<std::int32_t>(attributes.integer("ignore_index", -100));
+    return settings;
+}
+
+}  // namespace
+
 void lower_loss(Lowering& lowering) {
-    const auto scores = lowering.input(0);
-    const auto labels = lowering.input(1);
-    const auto& shape = lowering.graph().shape(scores);
-    const auto from = lowering.use(scores, plain(shape));
-    const auto truth = lowering.use(labels, plain({shape[0]}, ElementType::I32));
-    const auto loss = lowering.define(lowering.output(0), plain({}));
-    const auto log_probabilities = lowering.define(lowering.output(1), plain(shape));
+    const auto& shape = lowering.graph().shape(lowering.input(0));
+    std::vector<BufferId> operands{
+        lowering.use_plain(lowering.input(0)),
+        lowering.use_plain(lowering.input(1)),
+        lowering.define(lowering.output(0), plain({})),
+        lowering.define(lowering.output(1), plain(shape))};
+    const bool weighted = lowering.input(2) != ValueId::None;
+    if (weighted) operands.push_back(lowering.use_plain(lowering.input(2)));
     lowering.add_loop(
         lowering.node().name,
-        {from, truth, loss, log_probabilities},
-        [threads = lowering.threads()](LoopKernel::Operands o) {
+        std::move(operands),
+        [settings = loss_settings(lowering), weighted](LoopKernel::Operands o) {
+            auto complete = settings;
+            if (weighted) complete.weights = floats(o[4]);
             floats(o[2])[0] =
-                softmax_cross_entropy(threads, floats(o[0]), integers(o[1]), floats(o[3]));
+                softmax_cross_entropy(complete, floats(o[0]), integers(o[1]), floats(o[3]));
         }
     );
 }
 
 void lower_loss_gradient(Lowering& lowering) {
-    const auto log_probabilities = lowering.input(0);
-    const auto labels = lowering.input(1);
-    const auto& shape = lowering.graph().shape(log_probabilities);
-    const auto from = lowering.use(log_probabilities, plain(shape));
-    const auto truth = lowering.use(labels, plain({shape[0]}, ElementType::I32));
-    const auto to = lowering.define(lowering.output(), plain(shape));
+    const auto& shape = lowering.graph().shape(lowering.input(0));
+    std::vector<BufferId> operands{
+        lowering.use_plain(lowering.input(0)),
+        lowering.use_plain(lowering.input(1)),
+        lowering.define(lowering.output(), plain(shape))};
+    const bool weighted = lowering.input(2) != ValueId::None;
+    if (weighted) operands.push_back(lowering.use_plain(lowering.input(2)));
     lowering.add_loop(
         lowering.node().name,
-        {from, truth, to},
-        [threads = lowering.threads()](LoopKernel::Operands o) {
-            softmax_cross_entropy_gradient(threads, floats(o[0]), integers(o[1]), floats(o[2]));
+        std::move(operands),
+        [settings = loss_settings(lowering), weighted](LoopKernel::Operands o) {
+            auto complete = settings;
+            if (weighted) complete.weights = floats(o[3]);
+            softmax_cross_entropy_gradient(complete, floats(o[0]), integers(o[1]), floats(o[2]));
         }
     );
 }

@@ -5,6 +5,8 @@
 #include <stdexcept>
 
 #include "base/check.hpp"
+#include "compute/cpu/loops_function.hpp"
+#include "compute/cpu/loops_strided.hpp"
 #include "compute/ops/operator.hpp"
 
 namespace starling::compute::cpu {
@@ -16,7 +18,7 @@ struct Entry {
     void (*lower)(Lowering&) = nullptr;
 };
 
-constexpr std::array<Entry, 19> kTable{{
+constexpr auto kTable = std::to_array<Entry>({
     {"Conv", lower_convolution},
     {"ConvGradInput", lower_convolution_gradient_input},
     {"ConvGradWeight", lower_convolution_gradient_weight},
@@ -26,17 +28,43 @@ constexpr std::array<Entry, 19> kTable{{
     {"AveragePoolGrad", lower_average_pool_gradient},
     {"GlobalAveragePool", lower_average_pool},
     {"Gemm", lower_gemm},
-    {"MatMul", lower_gemm},
-    {"ReduceSum", lower_reduce_sum},
+    {"MatMul", lower_matmul},
+    {"ReduceSum", lower_reduce},
+    {"ReduceMean", lower_reduce},
+    {"ReduceMax", lower_reduce},
+    {"Softmax", lower_softmax},
+    {"LogSoftmax", lower_softmax},
+    {"SoftmaxGrad", lower_softmax_gradient},
+    {"LogSoftmaxGrad", lower_softmax_gradient},
     {"Relu", lower_relu},
     {"ReluGrad", lower_relu_gradient},
-    {"Add", lower_add},
+    {"FunctionGrad", lower_function_gradient},
+    {"Where", lower_where},
+    {"Cast", lower_cast},
+    {"Dropout", lower_dropout},
     {"Identity", lower_reshape},
     {"Flatten", lower_reshape},
     {"Reshape", lower_reshape},
+    {"Squeeze", lower_reshape},
+    {"Unsqueeze", lower_reshape},
+    {"Transpose", lower_view},
+    {"Slice", lower_view},
+    {"Expand", lower_view},
+    {"SliceGrad", lower_slice_gradient},
+    {"Concat", lower_concat},
+    {"Pad", lower_pad},
+    {"Gather", lower_gather},
+    {"GatherGrad", lower_gather_gradient},
+    {"Constant", lower_constant},
+    {"LayerNormalization", lower_layer_norm},
+    {"LayerNormalizationGrad", lower_layer_norm_gradient},
+    {"BatchNormalization", lower_batch_norm},
+    {"BatchNormalizationGrad", lower_batch_norm_gradient},
+    {"CausalAttention", lower_attention},
+    {"CausalAttentionGrad", lower_attention_gradient},
     {"SoftmaxCrossEntropyLoss", lower_loss},
     {"SoftmaxCrossEntropyGrad", lower_loss_gradient},
-}};
+});
 
 std::size_t index_of(BufferId id) {
     return static_cast<std::size_t>(id);
@@ -81,6 +109,8 @@ void Lowering::lower_current() {
     for (const auto& entry : kTable) {
         if (entry.op == node().op->name) return entry.lower(*this);
     }
+    if (find_pair_loop(node().op->name) != nullptr) return lower_pair(*this);
+    if (find_function_loop(node().op->name) != nullptr) return lower_function(*this);
     throw std::runtime_error("operator '" + std::string(node().op->name) + "' has no CPU kernel");
 }
 
@@ -149,7 +179,7 @@ PackedParameter& Lowering::packed(ValueId id) {
     for (auto& entry : lowered_.packed) {
         if (entry.parameter == parameter) return entry;
     }
-    lowered_.packed.push_back({parameter, plain(found->shape), {}});
+    lowered_.packed.push_back({parameter, {}});
     return lowered_.packed.back();
 }
 
@@ -162,7 +192,11 @@ BufferId Lowering::use(ValueId id, const Desc& layout) {
             if (copy.layout == layout) return copy.buffer;
         }
         const auto buffer = add_buffer(byte_count(layout), false);
-        entry.copies.push_back({layout, buffer});
+        const auto dims = dims_of(layout);
+        const bool same = dims.size() == value.type.shape.size();
+        entry.copies.push_back(
+            {same ? row_major : plain(Shape(dims.begin(), dims.end())), layout, buffer}
+        );
         return buffer;
     }
     auto& forms = forms_[to_index(id)];
@@ -171,6 +205,7 @@ BufferId Lowering::use(ValueId id, const Desc& layout) {
         if (form.layout == layout) return form.buffer;
     }
     const auto from = forms.front();
+    if (dims_of(from.layout).size() != dims_of(layout).size()) return use_regrouped(id, layout);
     const auto buffer = add_buffer(byte_count(layout), true);
     if (layout == row_major)
         lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
@@ -180,7 +215,51 @@ BufferId Lowering::use(ValueId id, const Desc& layout) {
         {{DNNL_ARG_FROM, from.buffer}, {DNNL_ARG_TO, buffer}}
     );
     forms.push_back({layout, buffer});
+    // The copy belongs to the value: nobody may overwrite it before the value's last reader.
+    lowered_.buffers[index_of(buffer)].values.push_back(id);
     return buffer;
+}
+
+/// A grouped convolution has its weights in five dimensions and the graph in four. The row-major
+/// bytes are the same, so the way between blocked layouts of either leads through them.
+BufferId Lowering::use_regrouped(ValueId id, const Desc& layout) {
+    const auto from = forms_[to_index(id)].front();
+    const auto between = dims_of(from.layout);
+    const auto dense = plain(Shape(between.begin(), between.end()));
+    const auto to = dims_of(layout);
+    const auto target = plain(Shape(to.begin(), to.end()));
+    const auto& type = graph().value(id).type;
+    auto buffer = from.buffer;
+    if (from.layout != dense) {
+        buffer = add_buffer(byte_count(dense), true);
+        if (layout == plain(type.shape, type.element)) {
+            lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
+        }
+        add_primitive(
+            "Reorder " + graph().value(id).name,
+            reorder(from.layout, dense),
+            {{DNNL_ARG_FROM, from.buffer}, {DNNL_ARG_TO, buffer}}
+        );
+    }
+    if (layout != target) {
+        const auto packed_buffer = add_buffer(byte_count(layout), true);
+        add_primitive(
+            "Reorder " + graph().value(id).name,
+            reorder(target, layout),
+            {{DNNL_ARG_FROM, buffer}, {DNNL_ARG_TO, packed_buffer}}
+        );
+        buffer = packed_buffer;
+    }
+    forms_[to_index(id)].push_back({layout, buffer});
+    lowered_.buffers[index_of(buffer)].values.push_back(id);
+    return buffer;
+}
+
+BufferId Lowering::overwrite_or_define(ValueId input, const Desc& layout) {
+    const auto taken = take_over(input, layout);
+    if (!taken.has_value()) return define(output(), layout);
+    define_alias(output(), layout, *taken);
+    return *taken;
 }
 
 BufferId Lowering::define(ValueId id, const Desc& layout) {

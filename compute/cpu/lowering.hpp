@@ -32,13 +32,13 @@ struct Buffer {
 
 /// One packed copy of a parameter.
 struct PackedCopy {
+    Desc source;  ///< how the store holds it, in as many dimensions as the layout
     Desc layout;
     BufferId buffer = BufferId::None;
 };
 
 struct PackedParameter {
     std::size_t parameter = 0;  ///< index into the layout's parameters
-    Desc row_major;             ///< how the store holds it
     std::vector<PackedCopy> copies;
 };
 
@@ -85,6 +85,19 @@ public:
     /// Returns the input's buffer for the output to overwrite when nobody reads it afterwards.
     [[nodiscard]] std::optional<BufferId> take_over(ValueId input, const Desc& layout);
 
+    /// Row-major.
+    BufferId use_plain(ValueId id) {
+        const auto& type = graph().value(id).type;
+        return use(id, plain(type.shape, type.element));
+    }
+
+    /// Puts the node's first output into the input's buffer when that may be overwritten, else into
+    /// a new one.
+    BufferId overwrite_or_define(ValueId input, const Desc& layout);
+
+    /// Makes a buffer that lives from its first kernel to its last and holds no value.
+    BufferId temporary(std::size_t bytes) { return add_buffer(bytes, true); }
+
     /// Adds a primitive; its scratchpad becomes a temporary.
     void add_primitive(
         const std::string& name, Compiled compiled, std::vector<PrimitiveKernel::Operand> operands
@@ -111,6 +124,7 @@ private:
     };
 
     BufferId add_buffer(std::size_t bytes, bool temporary);
+    BufferId use_regrouped(ValueId id, const Desc& layout);
     void touch(BufferId buffer);
     void lower_current();
     void finish_outputs();
@@ -138,10 +152,31 @@ void lower_max_pool_gradient(Lowering& lowering);
 void lower_average_pool(Lowering& lowering);
 void lower_average_pool_gradient(Lowering& lowering);
 void lower_gemm(Lowering& lowering);
-void lower_reduce_sum(Lowering& lowering);
+void lower_matmul(Lowering& lowering);
 void lower_relu(Lowering& lowering);
 void lower_relu_gradient(Lowering& lowering);
-void lower_add(Lowering& lowering);
+void lower_function(Lowering& lowering);
+void lower_function_gradient(Lowering& lowering);
+void lower_pair(Lowering& lowering);
+void lower_where(Lowering& lowering);
+void lower_cast(Lowering& lowering);
+void lower_reduce(Lowering& lowering);
+void lower_softmax(Lowering& lowering);
+void lower_softmax_gradient(Lowering& lowering);
+void lower_dropout(Lowering& lowering);
+void lower_view(Lowering& lowering);
+void lower_slice_gradient(Lowering& lowering);
+void lower_concat(Lowering& lowering);
+void lower_pad(Lowering& lowering);
+void lower_gather(Lowering& lowering);
+void lower_gather_gradient(Lowering& lowering);
+void lower_constant(Lowering& lowering);
+void lower_layer_norm(Lowering& lowering);
+void lower_layer_norm_gradient(Lowering& lowering);
+void lower_batch_norm(Lowering& lowering);
+void lower_batch_norm_gradient(Lowering& lowering);
+void lower_attention(Lowering& lowering);
+void lower_attention_gradient(Lowering& lowering);
 void lower_reshape(Lowering& lowering);
 void lower_loss(Lowering& lowering);
 void lower_loss_gradient(Lowering& lowering);

@@ -94,7 +94,7 @@ auto convolution_description(const Convolution& c, bool training) {
         algorithm::convolution_direct,
         any_layout(c.input),
         any_layout(c.weight),
-        bias_desc(c.bias, c.weight[0]),
+        bias_desc(c.bias, c.output[1]),
         any_layout(c.output),
         pair(c.window.strides),
         gaps(c.window.dilations),
@@ -149,6 +149,22 @@ auto inner_product_description(const InnerProduct& p, bool training) {
     );
 }
 
+auto batch_norm_description(const BatchNorm& b) {
+    auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+    if (b.fixed) flags |= dnnl::normalization_flags::use_global_stats;
+    const auto kind = b.fixed ? prop_kind::forward_inference : prop_kind::forward_training;
+    return describe<dnnl::batch_normalization_forward>(
+        attributes_of(false),
+        kind,
+        b.layout,
+#if DNNL_VERSION_MAJOR >= 3
+        b.layout,
+#endif
+        b.epsilon,
+        flags
+    );
+}
+
 }  // namespace
 
 const Desc& Compiled::desc(int argument) const {
@@ -183,6 +199,37 @@ Desc any_layout(const Shape& shape) {
 
 Desc strided(std::int64_t rows, std::int64_t columns, std::int64_t row, std::int64_t column) {
     return {Dims{rows, columns}, Type::f32, Dims{row, column}};
+}
+
+Desc strided(const Shape& shape, const std::vector<std::int64_t>& strides) {
+    return {Dims(shape.begin(), shape.end()), Type::f32, Dims(strides.begin(), strides.end())};
+}
+
+std::int64_t channel_block(const Desc& desc) {
+    const auto dims = dims_of(desc);
+    if (dims.size() != 4) return 0;
+    const Shape shape(dims.begin(), dims.end());
+    for (const std::int64_t block :
+         {std::int64_t{1}, std::int64_t{8}, std::int64_t{16}, shape[1]}) {
+        if (desc == image_layout(shape, block)) return block;
+    }
+    return 0;
+}
+
+Desc image_layout(const Shape& shape, std::int64_t block) {
+    const Dims dims(shape.begin(), shape.end());
+    if (block == 1) return plain(shape);
+    if (block == 8) return {dims, Type::f32, Tag::nChw8c};
+    if (block == 16) return {dims, Type::f32, Tag::nChw16c};
+    return {dims, Type::f32, Tag::nhwc};
+}
+
+Dims dims_of(const Desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+    return desc.get_dims();
+#else
+    return desc.dims();
+#endif
 }
 
 std::size_t byte_count(const Desc& desc) {
@@ -228,7 +275,7 @@ Compiled convolution_backward_weight(const Convolution& c) {
         algorithm::convolution_direct,
         any_layout(c.input),
         any_layout(c.weight),
-        bias_desc(c.bias, c.weight[0]),
+        bias_desc(c.bias, c.output[1]),
         any_layout(c.output),
         pair(c.window.strides),
         gaps(c.window.dilations),
@@ -301,6 +348,49 @@ Compiled inner_product_backward_weight(const InnerProduct& p) {
          {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()},
          {DNNL_ARG_DIFF_BIAS, pd.diff_bias_desc()},
          {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()}}
+    );
+}
+
+Compiled batch_norm_forward(const BatchNorm& b) {
+    const auto pd = batch_norm_description(b);
+    const auto channels = plain({b.shape[1]});
+    return compiled<dnnl::batch_normalization_forward>(
+        pd,
+        {{DNNL_ARG_SRC, pd.src_desc()},
+         {DNNL_ARG_SCALE, channels},
+         {DNNL_ARG_SHIFT, channels},
+         {DNNL_ARG_MEAN, channels},
+         {DNNL_ARG_VARIANCE, channels},
+         {DNNL_ARG_DST, pd.dst_desc()}}
+    );
+}
+
+Compiled batch_norm_backward(const BatchNorm& b) {
+    const auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+    const auto pd = describe_backward<dnnl::batch_normalization_backward>(
+        attributes_of(false),
+        batch_norm_description(b),
+        prop_kind::backward,
+        b.layout,
+        b.layout,
+#if DNNL_VERSION_MAJOR >= 3
+        b.layout,
+#endif
+        b.epsilon,
+        flags
+    );
+    const auto channels = plain({b.shape[1]});
+    return compiled<dnnl::batch_normalization_backward>(
+        pd,
+        {{DNNL_ARG_SRC, pd.src_desc()},
+         {DNNL_ARG_DIFF_DST, b.layout},
+         {DNNL_ARG_SCALE, channels},
+         {DNNL_ARG_SHIFT, channels},
+         {DNNL_ARG_MEAN, channels},
+         {DNNL_ARG_VARIANCE, channels},
+         {DNNL_ARG_DIFF_SRC, pd.diff_src_desc()},
+         {DNNL_ARG_DIFF_SCALE, channels},
+         {DNNL_ARG_DIFF_SHIFT, channels}}
     );
 }
 

@@ -46,12 +46,19 @@ struct Compiled {
 [[nodiscard]] Desc strided(
     std::int64_t rows, std::int64_t columns, std::int64_t row, std::int64_t column
 );
+[[nodiscard]] Desc strided(const Shape& shape, const std::vector<std::int64_t>& strides);
+/// Returns how many channels of an image lie side by side: 1 for row-major, 8 or 16 for blocked
+/// layouts, all of them where channels come last; 0 for any other layout.
+[[nodiscard]] std::int64_t channel_block(const Desc& desc);
+/// Returns the layout of an image with such a block. Requires block 1, 8, 16, or the channels.
+[[nodiscard]] Desc image_layout(const Shape& shape, std::int64_t block);
+[[nodiscard]] Dims dims_of(const Desc& desc);
 /// Returns the bytes of a layout with its padding.
 [[nodiscard]] std::size_t byte_count(const Desc& desc);
 
 struct Convolution {
     Shape input;
-    Shape weight;
+    Shape weight;  ///< [O,C,h,w], or [groups,O/groups,C,h,w]
     Shape output;
     Window window;
     bool bias = false;
@@ -90,6 +97,17 @@ struct InnerProduct {
 
 [[nodiscard]] Compiled inner_product_forward(const InnerProduct& product);
 [[nodiscard]] Compiled inner_product_backward_weight(const InnerProduct& product);
+
+/// Over N, H and W of an image, or over N of a matrix; scale and shift are always there.
+struct BatchNorm {
+    Shape shape;
+    Desc layout;
+    float epsilon = 0.0F;
+    bool fixed = false;  ///< the statistics are given
+};
+
+[[nodiscard]] Compiled batch_norm_forward(const BatchNorm& norm);
+[[nodiscard]] Compiled batch_norm_backward(const BatchNorm& norm);
 
 [[nodiscard]] Compiled matrix_product(const Desc& a, const Desc& b, const Desc& y);
 [[nodiscard]] Compiled reorder(const Desc& from, const Desc& to);

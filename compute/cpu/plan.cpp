@@ -99,7 +99,7 @@ public:
         for (const auto& entry : lowered_.packed) {
             std::vector<Packer> packers;
             for (const auto& copy : entry.copies) {
-                packers.emplace_back(entry.row_major, copy.layout, address(copy.buffer));
+                packers.emplace_back(copy.source, copy.layout, address(copy.buffer));
             }
             packers_.push_back(std::move(packers));
         }

@@ -2,7 +2,7 @@
 
 namespace starling::compute {
 
-Result<Model> build_cnn(const Spec& spec, const Task& task, std::int64_t batch) {
+Result<Model> build_cnn(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) {
     const auto known = spec.only("channels,hidden,kernel");
     if (known.has_error()) return known.error();
     const auto channels = integer_list(spec, "channels", "32,64");
@@ -11,7 +11,7 @@ Result<Model> build_cnn(const Spec& spec, const Task& task, std::int64_t batch) 
     if (hidden.has_error()) return hidden.error();
     const auto kernel = spec.integer("kernel", 5, 1, 31);
     if (kernel.has_error()) return kernel.error();
-    ModelBuilder net(task, batch);
+    ModelBuilder net(task, batch, purpose);
     auto x = net.input();
     int layer = 1;
     for (const auto count : *channels) {

@@ -7,12 +7,26 @@ namespace starling::compute {
 
 namespace {
 
-constexpr std::array<NamedModel, 2> kModels{{
+constexpr std::array<NamedModel, 6> kModels{{
     {"mlp", "mlp?hidden=512,256       fully connected layers with ReLU between them", build_mlp},
     {"cnn",
      "cnn?channels=32,64&hidden=128&kernel=5   convolutions with ReLU and max-pool, then one "
      "hidden layer",
      build_cnn},
+    {"resnet20",
+     "resnet20?width=16      residual net of 20 layers for small images",
+     build_resnet20},
+    {"resnet18",
+     "resnet18?stem=imagenet   residual net of 18 layers; stem=cifar for small images",
+     build_resnet18},
+    {"gpt",
+     "gpt?layers=6&heads=6&dim=384&dropout=0&tied=1   transformer over tokens; samples of shape T, "
+     "a label per token",
+     build_gpt},
+    {"tabular",
+     "tabular?categories=&embed=8&hidden=128,64   the first columns are categories of the given "
+     "sizes, the others numbers",
+     build_tabular},
 }};
 
 constexpr std::int64_t kSampleElementsMax = std::int64_t{1} << 24;
@@ -54,23 +68,40 @@ Result<void> check_task(const Task& task, std::int64_t batch) {
 
 }  // namespace
 
-ModelBuilder::ModelBuilder(const Task& task, std::int64_t batch) {
+ModelBuilder::ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose)
+    : ModelBuilder(task, batch, purpose, {batch}) {}
+
+ModelBuilder::ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose, Shape labels)
+    : purpose_(purpose) {
     Shape shape{batch};
     shape.insert(shape.end(), task.sample_shape.begin(), task.sample_shape.end());
     model_.values = model_.graph.add_input("values", {shape, ElementType::F32});
-    model_.labels = model_.graph.add_input("labels", {{batch}, ElementType::I32});
+    model_.labels = model_.graph.add_input("labels", {std::move(labels), ElementType::I32});
+}
+
+void ModelBuilder::expect_rank(ValueId x, std::size_t rank, std::string_view hint) {
+    if (status_.has_value() && shape(x).size() != rank) {
+        status_ = fail(FaultCode::BadValue, std::string(hint));
+    }
+}
+
+std::vector<ValueId> ModelBuilder::nodes(
+    std::string_view op, std::vector<ValueId> inputs, Attributes attributes
+) {
+    if (status_.has_error()) return {};
+    auto added = model_.graph.add(op, std::move(inputs), std::move(attributes));
+    if (added.has_error()) {
+        status_ = added.error();
+        return {};
+    }
+    return *added;
 }
 
 ValueId ModelBuilder::node(
     std::string_view op, std::vector<ValueId> inputs, Attributes attributes
 ) {
-    if (status_.has_error()) return ValueId::None;
-    auto added = model_.graph.add(op, std::move(inputs), std::move(attributes));
-    if (added.has_error()) {
-        status_ = added.error();
-        return ValueId::None;
-    }
-    return added->front();
+    const auto added = nodes(op, std::move(inputs), std::move(attributes));
+    return added.empty() ? ValueId::None : added.front();
 }
 
 ValueId ModelBuilder::parameter(std::string name, Shape shape, std::int64_t fan_in) {
@@ -82,36 +113,120 @@ ValueId ModelBuilder::parameter(std::string name, Shape shape, std::int64_t fan_
     return model_.graph.add_parameter(std::move(info));
 }
 
+ValueId ModelBuilder::constant_parameter(std::string name, Shape shape, Init init, bool buffer) {
+    ParameterInfo info;
+    info.name = std::move(name);
+    info.shape = std::move(shape);
+    info.init = init;
+    info.buffer = buffer;
+    return model_.graph.add_parameter(std::move(info));
+}
+
+ValueId ModelBuilder::normal_parameter(std::string name, Shape shape, double deviation) {
+    ParameterInfo info;
+    info.name = std::move(name);
+    info.shape = std::move(shape);
+    info.init = Init::Normal;
+    info.deviation = deviation;
+    return model_.graph.add_parameter(std::move(info));
+}
+
 ValueId ModelBuilder::conv2d(
-    const std::string& name, ValueId x, std::int64_t channels, std::int64_t kernel
+    const std::string& name, ValueId x, std::int64_t channels, Kernel kernel
 ) {
+    expect_rank(x, 4, "convolutions want samples of shape C, H, W; try the mlp model");
     if (status_.has_error()) return ValueId::None;
-    if (shape(x).size() != 4) {
-        status_ = fail(
-            FaultCode::BadValue, "convolutions want samples of shape C, H, W; try the mlp model"
-        );
-        return ValueId::None;
-    }
     const auto inputs = shape(x)[1];
-    const auto fan_in = inputs * kernel * kernel;
-    const auto weight = parameter(name + ".weight", {channels, inputs, kernel, kernel}, fan_in);
-    const auto bias = parameter(name + ".bias", {channels}, fan_in);
-    const auto before = (kernel - 1) / 2;
-    const auto after = kernel / 2;
+    const auto size = kernel.size;
+    const auto fan_in = inputs * size * size;
+    std::vector<ValueId> operands{
+        x, parameter(name + ".weight", {channels, inputs, size, size}, fan_in)};
+    if (kernel.bias) operands.push_back(parameter(name + ".bias", {channels}, fan_in));
+    const auto before = (size - 1) / 2;
+    const auto after = size / 2;
     return node(
         "Conv",
-        {x, weight, bias},
-        {{"kernel_shape", std::vector<std::int64_t>{kernel, kernel}},
+        std::move(operands),
+        {{"kernel_shape", std::vector<std::int64_t>{size, size}},
+         {"strides", std::vector<std::int64_t>{kernel.stride, kernel.stride}},
          {"pads", std::vector<std::int64_t>{before, before, after, after}}}
     );
 }
 
-ValueId ModelBuilder::linear(const std::string& name, ValueId x, std::int64_t features) {
+ValueId ModelBuilder::batch_norm(const std::string& name, ValueId x) {
+    if (status_.has_error()) return ValueId::None;
+    const Shape channels{shape(x)[1]};
+    const auto scale = constant_parameter(name + ".weight", channels, Init::One, false);
+    const auto bias = constant_parameter(name + ".bias", channels, Init::Zero, false);
+    const auto mean = constant_parameter(name + ".running_mean", channels, Init::Zero, true);
+    const auto variance = constant_parameter(name + ".running_var", channels, Init::One, true);
+    const bool training = purpose_ == Purpose::Training;
+    const Attributes attributes{{"epsilon", 1e-5}, {"training_mode", std::int64_t{training}}};
+    const auto made = nodes("BatchNormalization", {x, scale, bias, mean, variance}, attributes);
+    if (made.empty()) return ValueId::None;
+    if (training) {
+        const auto n = static_cast<double>(element_count(shape(x)) / channels[0]);
+        const double factor = n > 1.0 ? n / (n - 1.0) : 1.0;
+        model_.statistics.push_back({name + ".running_mean", made[1], 0.1, 1.0});
+        model_.statistics.push_back({name + ".running_var", made[2], 0.1, factor});
+    }
+    return made[0];
+}
+
+ValueId ModelBuilder::linear(
+    const std::string& name, ValueId x, std::int64_t features, double deviation
+) {
     if (status_.has_error()) return ValueId::None;
     const auto inputs = shape(x)[1];
-    const auto weight = parameter(name + ".weight", {features, inputs}, inputs);
-    const auto bias = parameter(name + ".bias", {features}, inputs);
+    const Shape matrix{features, inputs};
+    const bool normal = deviation > 0.0;
+    const auto weight = normal ? normal_parameter(name + ".weight", matrix, deviation)
+                               : parameter(name + ".weight", matrix, inputs);
+    const auto bias = normal ? constant_parameter(name + ".bias", {features}, Init::Zero, false)
+                             : parameter(name + ".bias", {features}, inputs);
     return node("Gemm", {x, weight, bias}, {{"transB", std::int64_t{1}}});
+}
+
+ValueId ModelBuilder::embedding(
+    const std::string& name, ValueId indices, Shape table, double deviation
+) {
+    if (status_.has_error()) return ValueId::None;
+    const auto weight = normal_parameter(name + ".weight", std::move(table), deviation);
+    return node("Gather", {weight, indices});
+}
+
+ValueId ModelBuilder::positions(std::int64_t count) {
+    std::vector<double> numbers;
+    for (std::int64_t i = 0; i < count; ++i) numbers.push_back(static_cast<double>(i));
+    const Attributes attributes{
+        {"value", std::move(numbers)}, {"shape", Shape{count}}, {"to", std::string("int32")}};
+    return node("Constant", {}, attributes);
+}
+
+ValueId ModelBuilder::tied_linear(const std::string& embedding, ValueId x) {
+    for (std::size_t i = 0; i < model_.graph.parameters().size(); ++i) {
+        if (model_.graph.parameters()[i].name != embedding + ".weight") continue;
+        const auto weight = model_.graph.parameter_value(i);
+        return node("Gemm", {x, weight}, {{"transB", std::int64_t{1}}});
+    }
+    return ValueId::None;
+}
+
+ValueId ModelBuilder::layer_norm(const std::string& name, ValueId x) {
+    if (status_.has_error()) return ValueId::None;
+    const Shape width{shape(x).back()};
+    const auto scale = constant_parameter(name + ".weight", width, Init::One, false);
+    const auto bias = constant_parameter(name + ".bias", width, Init::Zero, false);
+    return node("LayerNormalization", {x, scale, bias}, {{"epsilon", 1e-5}});
+}
+
+ValueId ModelBuilder::dropout(ValueId x, double ratio) {
+    if (ratio == 0.0 || purpose_ == Purpose::Inference) return x;
+    // Each place draws its own mask.
+    const auto seed = static_cast<std::int64_t>(model_.graph.nodes().size());
+    return node(
+        "Dropout", {x}, {{"ratio", ratio}, {"seed", seed}, {"training_mode", std::int64_t{1}}}
+    );
 }
 
 ValueId ModelBuilder::max_pool(ValueId x, std::int64_t kernel) {
@@ -139,7 +254,9 @@ std::span<const NamedModel> named_models() {
     return kModels;
 }
 
-Result<Model> build_model(std::string_view spec, const Task& task, std::int64_t batch) {
+Result<Model> build_model(
+    std::string_view spec, const Task& task, std::int64_t batch, Purpose purpose
+) {
     const auto parsed = Spec::parse(spec);
     if (parsed.has_error()) return parsed.error();
     std::string names;
@@ -148,7 +265,7 @@ Result<Model> build_model(std::string_view spec, const Task& task, std::int64_t 
         if (model.name != parsed->name || !parsed->path.empty()) continue;
         const auto sound = check_task(task, batch);
         if (sound.has_error()) return sound.error();
-        return model.build(*parsed, task, batch);
+        return model.build(*parsed, task, batch, purpose);
     }
     return fail(FaultCode::Usage, "'" + std::string(spec) + "': no such model; there are " + names);
 }

@@ -12,6 +12,18 @@
 
 namespace starling::compute {
 
+/// What the graph is for: batch norm and dropout differ.
+enum class Purpose : std::uint8_t { Training, Inference };
+
+/// A statistic of the batch that moves an averaged buffer: buffer += momentum * (factor * batch -
+/// buffer), after each training step.
+struct RunningStatistic {
+    std::string buffer;
+    ValueId batch = ValueId::None;
+    double momentum = 0.1;
+    double factor = 1.0;  ///< n / (n - 1) for a variance, as in PyTorch
+};
+
 /// A forward graph: values [N, sample shape] and labels [N] in, scores, loss and log-probabilities
 /// out.
 struct Model {
@@ -20,44 +32,95 @@ struct Model {
     ValueId labels = ValueId::None;
     ValueId loss = ValueId::None;
     ValueId log_probabilities = ValueId::None;
+    std::vector<RunningStatistic> statistics;  ///< empty for inference
 };
 
 /// Writes layers into a graph. The first failure sticks and later calls do nothing, so a builder
 /// reads like the net and looks once.
 class ModelBuilder {
 public:
-    ModelBuilder(const Task& task, std::int64_t batch);
+    ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose);
+    /// For one label per token rather than per sample: `labels` is their shape.
+    ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose, Shape labels);
 
     [[nodiscard]] ValueId input() const { return model_.values; }
 
     [[nodiscard]] const Shape& shape(ValueId id) const { return model_.graph.shape(id); }
 
-    /// Parameters `name.weight` [O,C,k,k] and `name.bias` [O].
-    ValueId conv2d(const std::string& name, ValueId x, std::int64_t channels, std::int64_t kernel);
-    /// Parameters `name.weight` [O,K] and `name.bias` [O].
-    ValueId linear(const std::string& name, ValueId x, std::int64_t features);
+    /// Fails unless the value has so many axes; `hint` says what to do instead.
+    void expect_rank(ValueId x, std::size_t rank, std::string_view hint);
+
+    struct Kernel {
+        std::int64_t size = 1;
+        std::int64_t stride = 1;
+        bool bias = true;
+    };
+
+    /// Parameters `name.weight` [O,C,k,k] and `name.bias` [O]; padded so that stride one keeps the
+    /// size.
+    ValueId conv2d(const std::string& name, ValueId x, std::int64_t channels, std::int64_t kernel) {
+        return conv2d(name, x, channels, Kernel{kernel, 1, true});
+    }
+
+    ValueId conv2d(const std::string& name, ValueId x, std::int64_t channels, Kernel kernel);
+
+    /// Parameters `name.weight`, `name.bias`, buffers `name.running_mean` and `name.running_var`.
+    ValueId batch_norm(const std::string& name, ValueId x);
+
+    /// Parameters `name.weight` [O,K] and `name.bias` [O]. With a deviation the weight starts
+    /// normal and the bias at zero.
+    ValueId linear(
+        const std::string& name, ValueId x, std::int64_t features, double deviation = 0.0
+    );
+
+    /// Parameter `name.weight` [count, width]; indices are int32.
+    ValueId embedding(
+        const std::string& name, ValueId indices, Shape table, double deviation = 1.0
+    );
+    /// Returns the numbers 0 to count - 1 as int32.
+    ValueId positions(std::int64_t count);
+    /// Y = X W^T with the weight of an embedding.
+    ValueId tied_linear(const std::string& embedding, ValueId x);
+
+    /// Parameters `name.weight` and `name.bias` of the last axis.
+    ValueId layer_norm(const std::string& name, ValueId x);
+
+    ValueId dropout(ValueId x, double ratio);
 
     ValueId relu(ValueId x) { return node("Relu", {x}); }
 
     ValueId flatten(ValueId x) { return node("Flatten", {x}); }
 
+    ValueId add(ValueId a, ValueId b) { return node("Add", {a, b}); }
+
+    ValueId reshape(ValueId x, Shape shape) { return node("Reshape", {x}, {{"shape", shape}}); }
+
     ValueId max_pool(ValueId x, std::int64_t kernel);
+
+    /// Any operator; its first output.
+    ValueId node(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {});
 
     /// Adds the loss over `scores` and hands out the model.
     [[nodiscard]] Result<Model> finish(ValueId scores);
 
 private:
-    ValueId node(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {});
+    std::vector<ValueId> nodes(
+        std::string_view op, std::vector<ValueId> inputs, Attributes attributes
+    );
     ValueId parameter(std::string name, Shape shape, std::int64_t fan_in);
+    ValueId constant_parameter(std::string name, Shape shape, Init init, bool buffer);
+    ValueId normal_parameter(std::string name, Shape shape, double deviation);
 
     Model model_;
+    Purpose purpose_;
     Result<void> status_;
 };
 
 struct NamedModel {
     std::string_view name;
     std::string_view usage;  ///< spec syntax and what it builds, one line
-    Result<Model> (*build)(const Spec& spec, const Task& task, std::int64_t batch) = nullptr;
+    Result<Model> (*build
+    )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) = nullptr;
 };
 
 [[nodiscard]] std::span<const NamedModel> named_models();
@@ -65,7 +128,7 @@ struct NamedModel {
 /// Builds the model of a spec.
 /// Errors    Usage (unknown model or option), BadValue (a task that the model cannot take)
 [[nodiscard]] Result<Model> build_model(
-    std::string_view spec, const Task& task, std::int64_t batch
+    std::string_view spec, const Task& task, std::int64_t batch, Purpose purpose = Purpose::Training
 );
 
 /// Reads an option that is a list of whole numbers: `512,256`.
@@ -74,8 +137,24 @@ struct NamedModel {
     const Spec& spec, std::string_view key, std::string_view fallback
 );
 
-/// The nets; each lives in its own file.
-[[nodiscard]] Result<Model> build_mlp(const Spec& spec, const Task& task, std::int64_t batch);
-[[nodiscard]] Result<Model> build_cnn(const Spec& spec, const Task& task, std::int64_t batch);
+/// The nets; each family lives in its own file.
+[[nodiscard]] Result<Model> build_mlp(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+);
+[[nodiscard]] Result<Model> build_cnn(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+);
+[[nodiscard]] Result<Model> build_resnet20(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+);
+[[nodiscard]] Result<Model> build_resnet18(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+);
+[[nodiscard]] Result<Model> build_gpt(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+);
+[[nodiscard]] Result<Model> build_tabular(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+);
 
 }  // namespace starling::compute

@@ -26,7 +26,13 @@ public:
           graph_(graph),
           output_gradients_(std::move(output_gradients)) {}
 
+    [[nodiscard]] std::string_view op_name() const;
+
     [[nodiscard]] const Attributes& attributes() const { return node_.attributes; }
+
+    [[nodiscard]] std::size_t input_count() const { return node_.inputs.size(); }
+
+    [[nodiscard]] const TensorType& value_type(ValueId id) const { return graph_.value(id).type; }
 
     [[nodiscard]] ValueId input(std::size_t i) const {
         return i < node_.inputs.size() ? node_.inputs[i] : ValueId::None;
@@ -41,6 +47,12 @@ public:
     /// Returns None for the output that is differentiated itself: its gradient is one.
     [[nodiscard]] ValueId output_gradient(std::size_t i) const { return output_gradients_[i]; }
 
+    /// Returns the output's gradient, or a one for the root.
+    [[nodiscard]] ValueId seeded_gradient(std::size_t i);
+
+    /// Returns a scalar.
+    [[nodiscard]] ValueId constant(double value);
+
     [[nodiscard]] bool wants(std::size_t i) const { return i < wanted_.size() && wanted_[i]; }
 
     std::vector<ValueId> emit(
@@ -52,6 +64,9 @@ public:
     /// Says that `gradient` is this node's share of the gradient of its i-th input.
     void contribute(std::size_t i, ValueId gradient) { contributions_[i] = gradient; }
 
+    /// The same for an input that was broadcast: sums over the axes along which it was repeated.
+    void contribute_reduced(std::size_t i, ValueId gradient);
+
 private:
     friend class Differentiator;
 
@@ -62,6 +77,9 @@ private:
     std::vector<ValueId> output_gradients_;
 };
 
+/// The values that stand for an operator's outputs; empty to keep the node as it is.
+using Expansion = std::vector<ValueId>;
+
 struct Operator {
     std::string_view name;
     std::string_view doc;
@@ -69,6 +87,10 @@ struct Operator {
     std::size_t inputs_max = 1;
     InferredTypes (*infer)(OperandTypes inputs, const Attributes& attributes) = nullptr;
     void (*gradient)(GradientContext& context) = nullptr;  ///< nullptr: not differentiable
+    /// Writes the operator in terms of others, once its operands are known to fit: for those that
+    /// need no kernel of their own.
+    Expansion (*expand
+    )(Graph& graph, const std::vector<ValueId>& inputs, const Attributes& attributes) = nullptr;
 };
 
 /// Returns nullptr for a name that no family lists.
@@ -88,6 +110,10 @@ struct Operator {
 [[nodiscard]] std::span<const Operator> matrix_operators();
 [[nodiscard]] std::span<const Operator> elementwise_operators();
 [[nodiscard]] std::span<const Operator> reshaping_operators();
+[[nodiscard]] std::span<const Operator> reduction_operators();
+[[nodiscard]] std::span<const Operator> movement_operators();
+[[nodiscard]] std::span<const Operator> normalization_operators();
+[[nodiscard]] std::span<const Operator> attention_operators();
 [[nodiscard]] std::span<const Operator> loss_operators();
 
 }  // namespace starling::compute

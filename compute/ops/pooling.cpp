@@ -80,7 +80,11 @@ void global_gradient(GradientContext& context) {
     );
 }
 
-constexpr std::array<Operator, 5> kOperators{{
+Expansion expand_global_max(Graph& graph, const std::vector<ValueId>& inputs, const Attributes&) {
+    return graph.emit("ReduceMax", inputs, {{"axes", Shape{2, 3}}});
+}
+
+constexpr std::array<Operator, 6> kOperators{{
     {"MaxPool",
      "X [N,C,H,W] -> Y [N,C,H',W'], Indices: where each maximum lies, as H * width + W. A backend "
      "may keep its own encoding there",
@@ -92,6 +96,7 @@ constexpr std::array<Operator, 5> kOperators{{
     {"AveragePool", "X -> mean of each window", 1, 1, infer_average_pool, average_pool_gradient},
     {"AveragePoolGrad", "dY -> dX; attribute input_shape", 1, 1, infer_grad, nullptr},
     {"GlobalAveragePool", "X [N,C,H,W] -> [N,C,1,1]", 1, 1, infer_global, global_gradient},
+    {"GlobalMaxPool", "X [N,C,H,W] -> [N,C,1,1]", 1, 1, infer_global, nullptr, expand_global_max},
 }};
 
 }  // namespace

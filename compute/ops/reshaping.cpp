@@ -3,6 +3,7 @@
 #include <array>
 
 #include "compute/ops/operator.hpp"
+#include "compute/ops/view.hpp"
 
 namespace starling::compute {
 
@@ -53,7 +54,42 @@ void reshape_gradient(GradientContext& context) {
     context.contribute(0, context.emit("Reshape", {context.output_gradient(0)}, back)[0]);
 }
 
-constexpr std::array<Operator, 2> kOperators{{
+/// The shape without the ones that `axes` names, or without any when it is absent.
+InferredTypes infer_squeeze(OperandTypes inputs, const Attributes& attributes) {
+    const auto& x = inputs[0]->shape;
+    const auto named = reduced_axes(x, attributes);
+    if (named.has_error()) return named.error();
+    const bool all = attributes.integers("axes", {}).empty();
+    Shape y;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        if ((*named)[i] && x[i] == 1) continue;
+        if ((*named)[i] && !all) {
+            return fail(FaultCode::BadValue, "Squeeze of an axis longer than one");
+        }
+        y.push_back(x[i]);
+    }
+    return std::vector<TensorType>{{y, inputs[0]->element}};
+}
+
+InferredTypes infer_unsqueeze(OperandTypes inputs, const Attributes& attributes) {
+    const auto& x = inputs[0]->shape;
+    const auto axes = attributes.integers("axes", {});
+    const auto rank = x.size() + axes.size();
+    std::vector<bool> added(rank, false);
+    for (const auto given : axes) {
+        const auto axis = normal_axis(given, rank);
+        if (axis < 0 || added[static_cast<std::size_t>(axis)]) {
+            return fail(FaultCode::BadValue, "Unsqueeze has no axis " + std::to_string(given));
+        }
+        added[static_cast<std::size_t>(axis)] = true;
+    }
+    Shape y;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < rank; ++i) y.push_back(added[i] ? 1 : x[next++]);
+    return std::vector<TensorType>{{y, inputs[0]->element}};
+}
+
+constexpr std::array<Operator, 4> kOperators{{
     {"Flatten",
      "X -> matrix; axes before `axis` become rows",
      1,
@@ -66,6 +102,8 @@ constexpr std::array<Operator, 2> kOperators{{
      1,
      infer_reshape,
      reshape_gradient},
+    {"Squeeze", "X -> without the ones in `axes`", 1, 1, infer_squeeze, reshape_gradient},
+    {"Unsqueeze", "X -> with ones at `axes`", 1, 1, infer_unsqueeze, reshape_gradient},
 }};
 
 }  // namespace

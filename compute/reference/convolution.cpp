@@ -15,6 +15,8 @@ void for_each_product(
         [](const Shape& s, std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d) {
             return static_cast<std::size_t>(((a * s[1] + b) * s[2] + c) * s[3] + d);
         };
+    // Output channels and input channels come in equal groups that see only each other.
+    const auto groups = x[1] / w[1];
     for (std::int64_t n = 0; n < y[0]; ++n) {
         for (std::int64_t o = 0; o < y[1]; ++o) {
             for (std::int64_t i = 0; i < y[2] * y[3]; ++i) {
@@ -29,7 +31,8 @@ void for_each_product(
                     const auto v =
                         column * window.strides[1] - window.pad_begin[1] + s * window.dilations[1];
                     if (h < 0 || h >= x[2] || v < 0 || v >= x[3]) continue;
-                    visit(at(x, n, c, h, v), at(w, o, c, r, s), at(y, n, o, row, column));
+                    const auto seen = o / (y[1] / groups) * w[1] + c;
+                    visit(at(x, n, seen, h, v), at(w, o, c, r, s), at(y, n, o, row, column));
                 }
             }
         }

@@ -7,32 +7,75 @@ namespace starling::compute::reference {
 
 namespace {
 
+/// What each sample's label asks for.
+class Targets {
+public:
+    Targets(const Call& call, std::size_t classes) : call_(call), classes_(classes) {
+        for (std::size_t n = 0; n < call.inputs[1]->values.size(); ++n) total_ += weight(n);
+    }
+
+    /// The sum of the weights of all labels that count.
+    [[nodiscard]] double total() const { return total_; }
+
+    /// How strongly sample n is drawn to class c: the label's share and that of smoothing.
+    [[nodiscard]] double pull(std::size_t n, std::size_t c) const {
+        if (weight(n) == 0.0 && !counts(n)) return 0.0;
+        const double smoothing = call_.node.attributes.real("label_smoothing", 0.0);
+        const bool truth = static_cast<double>(c) == call_.inputs[1]->values[n];
+        return class_weight(c) *
+               ((truth ? 1.0 - smoothing : 0.0) + smoothing / static_cast<double>(classes_));
+    }
+
+private:
+    [[nodiscard]] bool counts(std::size_t n) const {
+        const double label = call_.inputs[1]->values[n];
+        const auto ignored =
+            static_cast<double>(call_.node.attributes.integer("ignore_index", -100));
+        return label >= 0.0 && label < static_cast<double>(classes_) && label != ignored;
+    }
+
+    [[nodiscard]] double weight(std::size_t n) const {
+        if (!counts(n)) return 0.0;
+        return class_weight(static_cast<std::size_t>(call_.inputs[1]->values[n]));
+    }
+
+    [[nodiscard]] double class_weight(std::size_t c) const {
+        const bool given = call_.inputs.size() > 2 && call_.inputs[2] != nullptr;
+        return given ? call_.inputs[2]->values[c] : 1.0;
+    }
+
+    const Call& call_;
+    std::size_t classes_;
+    double total_ = 0.0;
+};
+
 void cross_entropy(const Call& call) {
     const auto& scores = *call.inputs[0];
-    const auto& labels = call.inputs[1]->values;
     const auto classes = static_cast<std::size_t>(scores.shape[1]);
-    for (std::size_t n = 0; n < labels.size(); ++n) {
+    const Targets targets(call, classes);
+    for (std::size_t n = 0; n < scores.values.size() / classes; ++n) {
         double sum = 0.0;
         for (std::size_t c = 0; c < classes; ++c) sum += std::exp(scores.values[n * classes + c]);
         for (std::size_t c = 0; c < classes; ++c) {
-            call.outputs[1].values[n * classes + c] =
-                scores.values[n * classes + c] - std::log(sum);
+            const double logarithm = scores.values[n * classes + c] - std::log(sum);
+            call.outputs[1].values[n * classes + c] = logarithm;
+            call.outputs[0].values[0] -= targets.pull(n, c) * logarithm / targets.total();
         }
-        const auto label = static_cast<std::size_t>(labels[n]);
-        call.outputs[0].values[0] -=
-            call.outputs[1].values[n * classes + label] / static_cast<double>(labels.size());
     }
 }
 
 void cross_entropy_gradient(const Call& call) {
     const auto& log_probabilities = *call.inputs[0];
-    const auto& labels = call.inputs[1]->values;
     const auto classes = static_cast<std::size_t>(log_probabilities.shape[1]);
-    const auto batch = static_cast<double>(labels.size());
-    for (std::size_t i = 0; i < log_probabilities.values.size(); ++i) {
-        const bool truth = i % classes == static_cast<std::size_t>(labels[i / classes]);
-        const double probability = std::exp(log_probabilities.values[i]);
-        call.outputs[0].values[i] = (probability - (truth ? 1.0 : 0.0)) / batch;
+    const Targets targets(call, classes);
+    for (std::size_t n = 0; n < log_probabilities.values.size() / classes; ++n) {
+        double pulls = 0.0;
+        for (std::size_t c = 0; c < classes; ++c) pulls += targets.pull(n, c);
+        for (std::size_t c = 0; c < classes; ++c) {
+            const double probability = std::exp(log_probabilities.values[n * classes + c]);
+            call.outputs[0].values[n * classes + c] =
+                (probability * pulls - targets.pull(n, c)) / targets.total();
+        }
     }
 }
 

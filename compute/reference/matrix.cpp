@@ -1,19 +1,57 @@
+#include <utility>
+
 #include "compute/ops/operator.hpp"
 #include "compute/reference/reference.hpp"
 
 namespace starling::compute::reference {
 
+namespace {
+
+/// The operand of a batched product with its axes in order, its batch spread over `batch`.
+View matrix_view(const Tensor& x, bool swap, const Shape& batch) {
+    Shape whole = batch;
+    whole.insert(whole.end(), x.shape.end() - 2, x.shape.end());
+    auto view = broadcast_view(x.shape, whole);
+    const auto rank = whole.size();
+    // An axis of one is no repetition here.
+    view.strides[rank - 1] = 1;
+    view.strides[rank - 2] = x.shape.back();
+    if (swap) {
+        std::swap(view.strides[rank - 1], view.strides[rank - 2]);
+        std::swap(view.shape[rank - 1], view.shape[rank - 2]);
+    }
+    return view;
+}
+
+bool evaluate_matmul(const Call& call) {
+    auto& y = call.outputs[0];
+    const Shape batch(y.shape.begin(), y.shape.end() - 2);
+    const auto& attributes = call.node.attributes;
+    const auto a_view = matrix_view(*call.inputs[0], attributes.integer("transA", 0) != 0, batch);
+    const auto b_view = matrix_view(*call.inputs[1], attributes.integer("transB", 0) != 0, batch);
+    const auto a = read_view(call.inputs[0]->values, a_view);
+    const auto b = read_view(call.inputs[1]->values, b_view);
+    const auto depth = static_cast<std::size_t>(a_view.shape.back());
+    const auto columns = static_cast<std::size_t>(y.shape.back());
+    const auto rows = static_cast<std::size_t>(y.shape[y.shape.size() - 2]);
+    for (std::size_t i = 0; i < y.values.size(); ++i) {
+        const auto row = i / columns;
+        const auto matrix = row / rows;
+        for (std::size_t k = 0; k < depth; ++k) {
+            y.values[i] += a[row * depth + k] * b[(matrix * depth + k) * columns + i % columns];
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
 bool evaluate_matrix(const Call& call) {
     const auto op = call.node.op->name;
+    if (op == "MatMul") return evaluate_matmul(call);
+    if (op != "Gemm") return false;
     const auto& a = *call.inputs[0];
     auto& y = call.outputs[0];
-    if (op == "ReduceSum") {
-        for (std::size_t i = 0; i < a.values.size(); ++i) {
-            y.values[i % y.values.size()] += a.values[i];
-        }
-        return true;
-    }
-    if (op != "Gemm" && op != "MatMul") return false;
     const auto& b = *call.inputs[1];
     const bool swap_a = call.node.attributes.integer("transA", 0) != 0;
     const bool swap_b = call.node.attributes.integer("transB", 0) != 0;

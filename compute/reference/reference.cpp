@@ -10,7 +10,9 @@ namespace {
 
 bool evaluate_reshaping(const Call& call) {
     const auto op = call.node.op->name;
-    if (op != "Flatten" && op != "Reshape" && op != "Identity") return false;
+    if (op != "Flatten" && op != "Reshape" && op != "Identity" && op != "Squeeze" &&
+        op != "Unsqueeze")
+        return false;
     call.outputs[0].values = call.inputs[0]->values;
     return true;
 }
@@ -31,7 +33,9 @@ Result<void> evaluate(const Graph& graph, Tensors& tensors) {
         }
         const bool done = evaluate_convolution(call) || evaluate_pooling(call) ||
                           evaluate_matrix(call) || evaluate_elementwise(call) ||
-                          evaluate_loss(call) || evaluate_reshaping(call);
+                          evaluate_loss(call) || evaluate_reshaping(call) ||
+                          evaluate_reduction(call) || evaluate_movement(call) ||
+                          evaluate_normalization(call) || evaluate_attention(call);
         if (!done) {
             return fail(FaultCode::Unsupported, std::string(node.op->name) + " has no reference");
         }

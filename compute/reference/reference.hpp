@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compute/graph.hpp"
+#include "compute/ops/view.hpp"
 
 namespace starling::compute::reference {
 
@@ -37,5 +38,13 @@ struct Call {
 [[nodiscard]] bool evaluate_matrix(const Call& call);
 [[nodiscard]] bool evaluate_elementwise(const Call& call);
 [[nodiscard]] bool evaluate_loss(const Call& call);
+[[nodiscard]] bool evaluate_reduction(const Call& call);
+[[nodiscard]] bool evaluate_movement(const Call& call);
+[[nodiscard]] bool evaluate_normalization(const Call& call);
+[[nodiscard]] bool evaluate_attention(const Call& call);
+
+/// Returns where the view's i-th element lies, and all elements of a view.
+[[nodiscard]] std::int64_t view_index(const View& view, std::int64_t i);
+[[nodiscard]] std::vector<double> read_view(const std::vector<double>& x, const View& view);
 
 }  // namespace starling::compute::reference

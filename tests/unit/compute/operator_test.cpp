@@ -7,31 +7,10 @@
 
 #include <string>
 
-#include "tests/unit/compute/graph_fixture.hpp"
+#include "tests/unit/compute/operator_check.hpp"
 
 namespace starling::compute {
 namespace {
-
-using Ints = std::vector<std::int64_t>;
-
-constexpr std::uint64_t kSeeds = 6;
-
-/// A draw in [low, high].
-std::int64_t draw(Rng& rng, std::int64_t low, std::int64_t high) {
-    return low + static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(high - low + 1)));
-}
-
-template <class Build>
-void check_operator(const Build& build) {
-    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-        SCOPED_TRACE("seed " + std::to_string(seed));
-        Rng rng(seed);
-        TestGraph test;
-        test.finish(build(test, rng));
-        expect_reference_gradients(test, seed);
-        expect_plan_matches(test, seed, 1 + static_cast<int>(seed % 2));
-    }
-}
 
 Attributes random_window(Rng& rng, std::int64_t kernel_low, bool dilated) {
     const auto kernel = draw(rng, kernel_low, 3);
@@ -77,6 +56,19 @@ TEST(Operator, MaxPoolMatchesTheReference) {
     check_operator([](TestGraph& test, Rng& rng) {
         const auto x = test.parameter({2, draw(rng, 1, 20), draw(rng, 4, 9), draw(rng, 4, 9)});
         return test.add("MaxPool", {x}, random_window(rng, 2, false));
+    });
+}
+
+TEST(Operator, MaxPoolOfWindowsSideBySideMatchesTheReference) {
+    check_operator([](TestGraph& test, Rng& rng) {
+        auto x = test.parameter({2, draw(rng, 2, 9), draw(rng, 7, 9), draw(rng, 7, 9)});
+        if (rng.chance(0.5)) {
+            const auto channels = test.graph.shape(x)[1];
+            const auto w = test.parameter({draw(rng, 2, 20), channels, 2, 2});
+            x = test.add("Conv", {x, w}, {{"kernel_shape", Ints{2, 2}}});
+        }
+        const Ints kernel{draw(rng, 1, 3), draw(rng, 2, 3)};
+        return test.add("MaxPool", {x}, {{"kernel_shape", kernel}, {"strides", kernel}});
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include "compute/optimizer.hpp"
 
+#include <cmath>
 #include <gtest/gtest.h>
 
 #include "base/rng.hpp"
@@ -85,6 +86,80 @@ TEST(Optimizer, RestoredStateContinuesAsIfNeverStopped) {
     after.restore(before.state());
     after.step(copy, gradient, 0.1);
     EXPECT_EQ(contents(store), contents(copy));
+}
+
+/// AdamW as the paper writes it, in double precision.
+struct AdamTwin {
+    std::vector<double> weights;
+    std::vector<double> mean;
+    std::vector<double> square;
+    int count = 0;
+
+    void step(const OptimizerSpec& spec, const std::vector<double>& gradient, double rate) {
+        ++count;
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            const double g = gradient[i];
+            mean[i] = spec.beta1 * mean[i] + (1.0 - spec.beta1) * g;
+            square[i] = spec.beta2 * square[i] + (1.0 - spec.beta2) * g * g;
+            const double m = mean[i] / (1.0 - std::pow(spec.beta1, count));
+            const double v = square[i] / (1.0 - std::pow(spec.beta2, count));
+            weights[i] -= rate * spec.weight_decay * weights[i];
+            weights[i] -= rate * m / (std::sqrt(v) + spec.epsilon);
+        }
+    }
+};
+
+TEST(Optimizer, AdamWithClippingAndAccumulationEqualsTheNaiveTwin) {
+    const ParameterLayout layout({{"w", {70000}, false, Init::UniformFanIn, 4}});
+    for (const std::uint64_t accumulate : {1U, 3U}) {
+        for (const double clip : {0.0, 5.0}) {
+            SCOPED_TRACE(
+                "accumulate " + std::to_string(accumulate) + " clip " + std::to_string(clip)
+            );
+            auto spec = *OptimizerSpec::parse("adamw?weight_decay=0.1");
+            spec.accumulate = accumulate;
+            spec.clip = clip;
+            ParameterStore store(layout);
+            store.initialize(Rng(3));
+            const auto start = contents(store);
+            const std::vector<double> zero(start.size(), 0.0);
+            AdamTwin twin{{start.begin(), start.end()}, zero, zero};
+            Optimizer optimizer(spec, layout, accumulate == 1 ? 2 : 1);
+            Rng rng(4);
+            for (int step = 0; step < 4; ++step) {
+                std::vector<double> mean(start.size(), 0.0);
+                for (std::uint64_t part = 0; part < accumulate; ++part) {
+                    std::vector<float> gradient(start.size());
+                    for (auto& g : gradient) g = static_cast<float>(rng.uniform() - 0.5);
+                    for (std::size_t i = 0; i < mean.size(); ++i) {
+                        mean[i] +=
+                            static_cast<double>(gradient[i]) / static_cast<double>(accumulate);
+                    }
+                    optimizer.step(store, gradient, 0.1);
+                }
+                double norm = 0.0;
+                for (const double g : mean) norm += g * g;
+                norm = std::sqrt(norm);
+                if (clip > 0.0 && norm > clip) {
+                    for (auto& g : mean) g *= clip / norm;
+                }
+                twin.step(spec, mean, 0.1);
+            }
+            const auto end = contents(store);
+            for (std::size_t i = 0; i < end.size(); i += 97) {
+                EXPECT_NEAR(static_cast<double>(end[i]), twin.weights[i], 1e-4) << i;
+            }
+            EXPECT_EQ(optimizer.state().size(), 2 * start.size() + 1);
+            EXPECT_EQ(optimizer.state().back(), 4.0F);
+        }
+    }
+}
+
+TEST(Optimizer, NormIsEuclidean) {
+    std::vector<float> gradient(10000, 0.0F);
+    gradient[3] = 3.0F;
+    gradient[9999] = -4.0F;
+    EXPECT_NEAR(gradient_norm(gradient, 2), 5.0, 1e-9);
 }
 
 TEST(Optimizer, BuffersAreLeftAlone) {

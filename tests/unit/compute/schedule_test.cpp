@@ -52,6 +52,16 @@ TEST(Schedule, PrintsWhatItParses) {
     EXPECT_EQ(parsed(spec.to_string()).to_string(), spec.to_string());
 }
 
+TEST(Schedule, AdamPrintsWhatItParses) {
+    const auto spec = parsed("adamw?lr=0.5&beta2=0.95&clip=1&accumulate=4");
+    EXPECT_EQ(
+        spec.to_string(),
+        "adamw?accumulate=4&beta1=0.9&beta2=0.95&clip=1&eps=1e-08&floor=0&gamma=0.1&lr=0.5"
+        "&schedule=constant&step_every=0&total=0&warmup=0&weight_decay=0.01"
+    );
+    EXPECT_EQ(parsed(spec.to_string()).to_string(), spec.to_string());
+}
+
 TEST(Schedule, MistakesAreUsageFaultsThatNameTheKey) {
     const std::pair<const char*, const char*> table[] = {
         {"adam", "there is sgd"},
@@ -60,6 +70,10 @@ TEST(Schedule, MistakesAreUsageFaultsThatNameTheKey) {
         {"sgd?lr=-1", "lr=-1"},
         {"sgd?lr=nan", "lr=nan"},
         {"sgd?momentum=1", "momentum=1"},
+        {"adamw?momentum=0.5", "has no option 'momentum'"},
+        {"adamw?beta1=1", "beta1=1"},
+        {"sgd?accumulate=0", "accumulate=0"},
+        {"sgd?clip=-1", "clip=-1"},
         {"sgd?nesterov=yes", "nesterov=yes"},
         {"sgd?momentum=0&nesterov=1", "nesterov=1"},
         {"sgd?schedule=linear", "constant, step or cosine"},

@@ -1,0 +1,197 @@
+#include "compute/cpu/loops_function.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "compute/cpu/fast_math.hpp"
+#include "compute/cpu/parallel.hpp"
+
+namespace starling::compute::cpu {
+
+namespace {
+
+using S = FunctionSettings;
+
+constexpr float kRootHalf = 0.70710678F;
+
+float sigmoid(float x) {
+    return 1.0F / (1.0F + fast_exp(-x));
+}
+
+// Each function as two static members that the compiler can inline into the loops below.
+
+struct LeakyRelu {
+    static float value(float x, S s) { return x < 0.0F ? s.a * x : x; }
+
+    static float slope(float x, S s) { return x < 0.0F ? s.a : 1.0F; }
+};
+
+struct Elu {
+    static float value(float x, S s) { return x < 0.0F ? s.a * (fast_exp(x) - 1.0F) : x; }
+
+    static float slope(float x, S s) { return x < 0.0F ? s.a * fast_exp(x) : 1.0F; }
+};
+
+struct Sigmoid {
+    static float value(float x, S) { return sigmoid(x); }
+
+    static float slope(float y, S) { return y * (1.0F - y); }
+};
+
+struct Tanh {
+    static float value(float x, S) { return 1.0F - 2.0F / (fast_exp(2.0F * x) + 1.0F); }
+
+    static float slope(float y, S) { return 1.0F - y * y; }
+};
+
+struct Gelu {
+    static float value(float x, S) { return 0.5F * x * (1.0F + fast_erf(x * kRootHalf)); }
+
+    static float slope(float x, S) {
+        const float below = 0.5F * (1.0F + fast_erf(x * kRootHalf));
+        return below + 0.39894228F * x * fast_exp(-0.5F * x * x);
+    }
+};
+
+struct HardSigmoid {
+    static float value(float x, S s) { return std::clamp(s.a * x + s.b, 0.0F, 1.0F); }
+
+    static float slope(float x, S s) {
+        const float y = s.a * x + s.b;
+        return y > 0.0F && y < 1.0F ? s.a : 0.0F;
+    }
+};
+
+struct HardSwish {
+    static float value(float x, S) { return x * std::clamp(x + 3.0F, 0.0F, 6.0F) * (1.0F / 6.0F); }
+
+    static float slope(float x, S) {
+        const float inside = (2.0F * x + 3.0F) * (1.0F / 6.0F);
+        return x <= -3.0F ? 0.0F : x >= 3.0F ? 1.0F : inside;
+    }
+};
+
+struct Softplus {
+    static float value(float x, S) {
+        return std::max(x, 0.0F) + std::log1p(fast_exp(-std::abs(x)));
+    }
+
+    static float slope(float x, S) { return sigmoid(x); }
+};
+
+struct Exp {
+    static float value(float x, S) { return fast_exp(x); }
+
+    static float slope(float y, S) { return y; }
+};
+
+struct Log {
+    static float value(float x, S) { return std::log(x); }
+
+    static float slope(float x, S) { return 1.0F / x; }
+};
+
+struct Sqrt {
+    static float value(float x, S) { return std::sqrt(x); }
+
+    static float slope(float y, S) { return 0.5F / y; }
+};
+
+struct Reciprocal {
+    static float value(float x, S) { return 1.0F / x; }
+
+    static float slope(float y, S) { return -y * y; }
+};
+
+struct Erf {
+    static float value(float x, S) { return fast_erf(x); }
+
+    static float slope(float x, S) { return 1.12837917F * fast_exp(-x * x); }
+};
+
+struct Abs {
+    static float value(float x, S) { return std::abs(x); }
+
+    static float slope(float x, S) { return x > 0.0F ? 1.0F : x < 0.0F ? -1.0F : 0.0F; }
+};
+
+struct Clip {
+    static float value(float x, S s) { return std::min(std::max(x, s.a), s.b); }
+
+    static float slope(float x, S s) { return x >= s.a && x <= s.b ? 1.0F : 0.0F; }
+};
+
+struct Neg {
+    static float value(float x, S) { return -x; }
+
+    static float slope(float, S) { return -1.0F; }
+};
+
+template <class F>
+void forward(int threads, S s, std::span<const float> x, std::span<float> y) {
+    parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
+        const float* from = x.data();
+        float* to = y.data();
+#pragma omp simd
+        for (std::size_t i = begin; i < end; ++i) to[i] = F::value(from[i], s);
+    });
+}
+
+template <class F>
+void backward(
+    int threads, S s, std::span<const float> dy, std::span<const float> known, std::span<float> dx
+) {
+    parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
+        const float* slope = dy.data();
+        const float* at = known.data();
+        float* to = dx.data();
+#pragma omp simd
+        for (std::size_t i = begin; i < end; ++i) to[i] = slope[i] * F::slope(at[i], s);
+    });
+}
+
+template <class F>
+constexpr FunctionLoop loop(std::string_view name) {
+    return {name, forward<F>, backward<F>};
+}
+
+constexpr FunctionLoop kLoops[] = {
+    loop<LeakyRelu>("LeakyRelu"),
+    loop<Elu>("Elu"),
+    loop<Sigmoid>("Sigmoid"),
+    loop<Tanh>("Tanh"),
+    loop<Gelu>("Gelu"),
+    loop<HardSigmoid>("HardSigmoid"),
+    loop<HardSwish>("HardSwish"),
+    loop<Softplus>("Softplus"),
+    loop<Exp>("Exp"),
+    loop<Log>("Log"),
+    loop<Sqrt>("Sqrt"),
+    loop<Reciprocal>("Reciprocal"),
+    loop<Erf>("Erf"),
+    loop<Abs>("Abs"),
+    loop<Clip>("Clip"),
+    loop<Neg>("Neg"),
+};
+
+}  // namespace
+
+const FunctionLoop* find_function_loop(std::string_view name) {
+    for (const auto& entry : kLoops) {
+        if (entry.name == name) return &entry;
+    }
+    return nullptr;
+}
+
+FunctionSettings function_settings(std::string_view name, const Attributes& attributes) {
+    const auto real = [&](std::string_view key, double fallback) {
+        return static_cast<float>(attributes.real(key, fallback));
+    };
+    if (name == "LeakyRelu") return {real("alpha", 0.01), 0.0F};
+    if (name == "Elu") return {real("alpha", 1.0), 0.0F};
+    if (name == "HardSigmoid") return {real("alpha", 0.2), real("beta", 0.5)};
+    if (name == "Clip") return {real("min", -3.4e38), real("max", 3.4e38)};
+    return {};
+}
+
+}  // namespace starling::compute::cpu

@@ -1,0 +1,41 @@
+#pragma once
+
+// Functions of one operand and their slopes, on flat spans of any layout.
+
+#include <span>
+#include <string_view>
+
+#include "compute/graph.hpp"
+
+namespace starling::compute::cpu {
+
+/// A function's two settings, under whatever names ONNX gives them.
+struct FunctionSettings {
+    float a = 0.0F;
+    float b = 0.0F;
+};
+
+struct FunctionLoop {
+    std::string_view name;
+    /// y = f(x); y may be x.
+    void (*forward
+    )(int threads, FunctionSettings settings, std::span<const float> x, std::span<float> y
+    ) = nullptr;
+    /// dx = dy * f'; `known` is x or y, whichever the operator's gradient rule hands over. dx may
+    /// be dy.
+    void (*backward
+    )(int threads,
+      FunctionSettings settings,
+      std::span<const float> dy,
+      std::span<const float> known,
+      std::span<float> dx) = nullptr;
+};
+
+/// Returns nullptr for a name that is no function of one operand.
+[[nodiscard]] const FunctionLoop* find_function_loop(std::string_view name);
+
+[[nodiscard]] FunctionSettings function_settings(
+    std::string_view name, const Attributes& attributes
+);
+
+}  // namespace starling::compute::cpu

@@ -1,0 +1,36 @@
+#pragma once
+
+// Which elements a Dropout keeps: a keyed hash of the element's index, so that any number of
+// threads, and any backend, draw the same mask.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/rng.hpp"
+#include "compute/graph.hpp"
+
+namespace starling::compute {
+
+class DropoutMask {
+public:
+    /// The mask of a node for its `run`-th run.
+    DropoutMask(const Attributes& attributes, std::uint64_t run)
+        : key_(mix64(mix64(static_cast<std::uint64_t>(attributes.integer("seed", 0))) + run)) {
+        const double ratio = attributes.real("ratio", 0.5);
+        scale_ = static_cast<float>(1.0 / (1.0 - ratio));
+        threshold_ = static_cast<std::uint32_t>(ratio * 4294967295.0);
+    }
+
+    /// Returns 0 or 1 / (1 - ratio).
+    [[nodiscard]] float factor(std::size_t i) const {
+        const auto draw = static_cast<std::uint32_t>(mix64(key_ + i) >> 32U);
+        return draw < threshold_ ? 0.0F : scale_;
+    }
+
+private:
+    std::uint64_t key_;
+    float scale_;
+    std::uint32_t threshold_;
+};
+
+}  // namespace starling::compute
