@@ -35,8 +35,7 @@ class Failure(SwarmTestCase):
         peers = [*survivors, newcomer]
         self.wait_for_exit(peers, 120)
         self.assert_agreed([peer.last("final") for peer in peers])
-        for peer in peers:
-            self.assertLessEqual(peer.ids_that_are("failed"), {founder.id})
+        self.assert_only_failed(peers, dead={founder.id})
 
 
 if __name__ == "__main__":

@@ -101,8 +101,7 @@ class Garbage(SwarmTestCase):
             self.assertFalse(any(link.recv(1) for link in readable), "silence was answered")
             self.wait_for_exit(self.peers_that_train, 60)
             self.assert_agreed([peer.last("final") for peer in self.peers_that_train])
-            for peer in self.peers_that_train:
-                self.assertEqual(peer.ids_that_are("failed"), set())
+            self.assert_only_failed(self.peers_that_train)
 
     def test_a_guest_that_greets_well_and_then_lies_is_cut_off(self):
         self.start_two()

@@ -68,7 +68,7 @@ class State(SwarmTestCase):
         self.assertEqual(again.id, joiner.id)
         self.wait_for_training([again])
         self.wait_for_members([founder, again], 2)
-        self.assertEqual(founder.ids_that_are("failed"), set())
+        self.assert_only_failed([founder])
 
     def test_eval_of_a_checkpoint_gives_the_accuracy_that_the_peer_reported(self):
         states = [self.directory / "one", self.directory / "two"]

@@ -313,6 +313,12 @@ class SwarmTestCase(unittest.TestCase):
 
     # Judging.
 
+    def assert_only_failed(self, peers, dead=frozenset()):
+        """Nobody doubted the living to the end. Only asked of builds of normal speed: membership's
+        times do not scale, and a peer that a sanitizer slows tenfold is late indeed."""
+        for peer in peers if SLOWDOWN == 1 else []:
+            self.assertLessEqual(peer.ids_that_are("failed"), set(dead), peer.name)
+
     def assert_agreed(self, finals, settle=1e-3):
         """Peers that settled hold one model, up to the tolerance of the swarm."""
         for final in finals:

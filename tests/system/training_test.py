@@ -16,7 +16,7 @@ class Training(SwarmTestCase):
         self.assertGreater(finals[0]["accuracy"], 0.7)
         for peer in peers:
             self.assertGreater(peer.last("final")["exchanges"], 0)
-            self.assertEqual(peer.ids_that_are("failed"), set())
+        self.assert_only_failed(peers)
         for joiner in joiners:
             self.assertEqual(joiner.last("joined")["via"], founder.address)
             self.assertGreater(max(line["held"] for line in joiner.all("progress")), 0)
