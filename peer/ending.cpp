@@ -18,7 +18,7 @@ EndingPhase Ending::advance(Instant now, const EndingInputs& inputs) {
             judge(now, inputs);
             break;
         case EndingPhase::Linger:
-            if (all_finished(inputs.others) || now - since_ > kLingerMax) {
+            if ((inputs.joining == 0 && all_finished(inputs.others)) || now - since_ > kLingerMax) {
                 enter(now, EndingPhase::Leave);
             }
             break;

@@ -22,6 +22,7 @@ enum class EndingPhase : std::uint8_t { Train, Settle, Evaluate, Linger, Leave }
 
 struct EndingInputs {
     std::span<const Record> others;  ///< of live peers that train, not ours
+    std::size_t joining = 0;         ///< live peers that still fetch what we serve
     std::uint64_t own_steps = 0;
     std::uint64_t swarm_samples = 0;  ///< sum of everybody's counters, the dead included
     std::uint64_t train_samples = 0;  ///< size of the training set, for epochs

@@ -110,7 +110,7 @@ TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpo
 
 void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
     begun_ = true;
-    started_ = joining_since_ = busy_since_ = real_now();
+    started_ = joining_since_ = alone_since_ = real_now();
     gossip_.set_accepting(false);
     if (start == Start::Join) {
         fetch_ = std::make_unique<StateFetch>(parameters_, descriptor_.layout, wiring_.send);
@@ -228,12 +228,26 @@ void Session::update_joining(const SwarmView& view) {
             fetch_.reset();
         }
     }
-    if (!can_train()) return;
+    if (!can_train()) {
+        end_if_deserted(view);
+        return;
+    }
     if (fetch_) schedule_step_ = fetch_->schedule_step();
     fetch_.reset();
     gossip_.set_accepting(true);
     become(PeerState::Training);
     give_order();
+}
+
+/// A newcomer that meets the swarm's last moment finds nobody who could give it anything.
+void Session::end_if_deserted(const SwarmView& view) {
+    const Instant now = real_now();
+    if (view.live > 1 || !report_.prepared) alone_since_ = now;
+    if (now - alone_since_ < kLonelyJoin + kLonelyJoin) return;
+    wiring_.ended(fail(
+        FaultCode::Unreachable,
+        "everybody else has left, and this peer holds no data to train on: the swarm has ended"
+    ));
 }
 
 bool Session::settled() const {
@@ -249,6 +263,14 @@ void Session::update_ending(const SwarmView& view) {
     });
     EndingInputs inputs;
     inputs.others = others;
+    inputs.joining = static_cast<std::size_t>(std::count_if(
+        view.others.begin(),
+        view.others.end(),
+        [](const SeenPeer& peer) {
+            const bool watches = peer.record && peer.record->state == PeerState::Watching;
+            return peer.live() && !peer.trains() && !watches;
+        }
+    ));
     // Whoever owns no shard makes no steps, and nobody should wait for them.
     inputs.own_steps =
         duties_.train.empty() ? std::numeric_limits<std::uint64_t>::max() : report_.steps;

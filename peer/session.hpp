@@ -105,6 +105,7 @@ private:
     void update_duties(const SwarmView& view);
     void update_holders(const SwarmView& view);
     void update_joining(const SwarmView& view);
+    void end_if_deserted(const SwarmView& view);
     void update_ending(const SwarmView& view);
     void enter(EndingPhase phase);
     void become(PeerState state);
@@ -154,7 +155,7 @@ private:
     Instant started_;
     Instant published_;
     Instant joining_since_;
-    Instant busy_since_;
+    Instant alone_since_;
     bool stopped_ = false;
     bool begun_ = false;
 

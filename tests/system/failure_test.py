@@ -3,7 +3,7 @@ must notice, divide the shards of the dead among themselves, take newcomers and 
 
 from swarm_fixture import SwarmTestCase, main
 
-UNTIL = "samples=240000"
+UNTIL = "samples=500000"
 
 
 class Failure(SwarmTestCase):

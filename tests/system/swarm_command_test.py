@@ -31,7 +31,7 @@ class SwarmCommand(SwarmCommandTestCase):
 class SwarmChaos(SwarmCommandTestCase):
     def test_a_founder_crash_and_a_late_join_end_well(self):
         swarm = self.run_swarm(
-            "--peers", 3, "--until", "samples=300000", "--chaos", "founder-crash,late-join",
+            "--peers", 3, "--until", "samples=600000", "--chaos", "founder-crash,late-join",
             seconds=100,
         )
         self.assertEqual([event["action"] for event in swarm.all("chaos")], ["kill", "join"])

@@ -181,6 +181,23 @@ TEST(Ending, WaitingIsBoundedWhenOthersNeverSettleOrFinish) {
     EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Leave);
 }
 
+TEST(Ending, WhoHasFinishedServesANewcomerFirst) {
+    Swarm swarm(2, {UntilKind::Samples, 1});
+    for (std::size_t i = 0; i < 2; ++i) {
+        swarm.inputs(i).swarm_samples = 1;
+        swarm.inputs(i).settled = true;
+        swarm.inputs(i).joining = 1;
+    }
+    swarm.evaluate_all(0.5);
+    swarm.steps(6);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Linger);
+    EXPECT_EQ(swarm.peer(1).phase(), EndingPhase::Linger);
+    for (std::size_t i = 0; i < 2; ++i) swarm.inputs(i).joining = 0;
+    swarm.steps(2);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Leave);
+    EXPECT_EQ(swarm.peer(1).phase(), EndingPhase::Leave);
+}
+
 TEST(Ending, APeerAloneEndsByItself) {
     Swarm swarm(1, {UntilKind::Loss, 0.3});
     swarm.inputs(0).loss = 0.25;
