@@ -32,7 +32,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 def allowed_modules(path):
     parts = path.split("/")
     if parts[:2] == ["tests", "unit"]:
-        return MODULES if parts[2] == "peer" else {parts[2], "base", "tests"}
+        return MODULES | {"tests"} if parts[2] == "peer" else {parts[2], "base", "tests"}
     if parts[0] == "tests":
         return MODULES | {"tests"}
     if parts[:2] == ["peer", "virtual"]:
