@@ -11,13 +11,18 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         "Data: idx:DIR[?train=N&test=N]. A joiner reads its shards from there instead of fetching "
         "them"
     );
-    command.add_option("--model", config.model, "Model: cnn, mlp?hidden=512,256")
+    command
+        .add_option(
+            "--model",
+            config.model,
+            "Model: cnn, mlp?hidden=512,256, resnet20, resnet18; a wrong name lists all"
+        )
         ->capture_default_str();
     command
         .add_option(
             "--optimizer",
             config.optimizer,
-            "sgd?lr=0.05&momentum=0.9&nesterov=0&decay=0&schedule=constant|step|cosine&..."
+            "sgd?lr=0.05&momentum=0.9 or adamw?lr=0.001, with schedule=constant|step|cosine&..."
         )
         ->capture_default_str();
     command.add_option("--batch", config.batch, "Samples per step")->capture_default_str();
