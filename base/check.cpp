@@ -5,15 +5,15 @@
 
 namespace starling {
 
-void check_failed(std::string_view condition, const std::source_location& at) {
+void check_failed(std::string_view condition, SourceLine at) {
     std::fprintf(
         stderr,
-        "starling: CHECK failed: %.*s at %s:%u in %s\n",
+        "starling: CHECK failed: %.*s at %s:%d in %s\n",
         static_cast<int>(condition.size()),
         condition.data(),
-        at.file_name(),
-        at.line(),
-        at.function_name()
+        at.file,
+        at.line,
+        at.function
     );
     std::abort();
 }

@@ -4,16 +4,29 @@
 // invariants must stop rather than gossip nonsense. STARLING_DCHECK is for numeric inner loops
 // only.
 
-#include <source_location>
 #include <string_view>
 #include <thread>
 
 namespace starling {
 
+/// A line of our source. std::source_location would serve, but clang 14 cannot read libstdc++'s.
+struct SourceLine {
+    const char* file = nullptr;
+    const char* function = nullptr;
+    int line = 0;
+
+    /// Returns the caller's line where it stands as a default argument.
+    static constexpr SourceLine current(
+        const char* file = __builtin_FILE(),
+        const char* function = __builtin_FUNCTION(),
+        int line = __builtin_LINE()
+    ) {
+        return {file, function, line};
+    }
+};
+
 /// Prints the failed condition with its place on stderr and aborts.
-[[noreturn]] void check_failed(
-    std::string_view condition, const std::source_location& at = std::source_location::current()
-);
+[[noreturn]] void check_failed(std::string_view condition, SourceLine at = SourceLine::current());
 
 /// Remembers the thread that first used an object and CHECKs that it is always the same one.
 /// Thread    the owner; `release` hands the object over while nobody uses it
