@@ -163,6 +163,20 @@ void ParameterStore::write(std::size_t chunk, std::span<const float> values) {
     versions_[chunk].fetch_add(1, std::memory_order_relaxed);
 }
 
+void ParameterStore::read_all(std::span<float> out) {
+    STARLING_CHECK(out.size() == layout_.elements());
+    for (std::size_t c = 0; c < layout_.chunks().size(); ++c) {
+        read(c, out.subspan(layout_.chunks()[c].offset, layout_.chunks()[c].elements));
+    }
+}
+
+void ParameterStore::write_all(std::span<const float> values) {
+    STARLING_CHECK(values.size() == layout_.elements());
+    for (std::size_t c = 0; c < layout_.chunks().size(); ++c) {
+        write(c, values.subspan(layout_.chunks()[c].offset, layout_.chunks()[c].elements));
+    }
+}
+
 std::size_t ParameterStore::chunk_of(std::size_t offset) const {
     STARLING_CHECK(offset < layout_.elements());
     const auto& chunks = layout_.chunks();

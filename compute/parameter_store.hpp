@@ -91,6 +91,11 @@ public:
     void read(std::size_t chunk, std::span<float> out);
     void write(std::size_t chunk, std::span<const float> values);
 
+    /// The same for all chunks, one after the other: others may change a chunk between two.
+    /// Requires as many floats as the layout has elements
+    void read_all(std::span<float> out);
+    void write_all(std::span<const float> values);
+
     /// Calls update(span of the chunk's floats) under its lock and raises its version.
     template <class Update>
     void update(std::size_t chunk, Update&& update) {

@@ -13,6 +13,7 @@
 #include "peer/page.hpp"
 #include "peer/sha256.hpp"
 #include "peer/status.hpp"
+#include "peer/task.hpp"
 
 namespace starling::peer {
 
@@ -54,13 +55,6 @@ std::array<std::uint8_t, 16> random_nonce() {
     std::array<std::uint8_t, 16> nonce{};
     for (auto& byte : nonce) byte = static_cast<std::uint8_t>(device());
     return nonce;
-}
-
-compute::Task task_of(const data::Manifest& manifest) {
-    compute::Task task;
-    task.sample_shape.assign(manifest.shape.begin(), manifest.shape.end());
-    task.classes = manifest.classes;
-    return task;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "peer/clock.hpp"
 #include "peer/sha256.hpp"
+#include "peer/task.hpp"
 
 namespace starling::peer {
 
@@ -84,10 +85,7 @@ Session::~Session() {
 TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpoint) const {
     TrainerOptions options;
     options.engine.model = descriptor_.model;
-    options.engine.task.sample_shape.assign(
-        descriptor_.manifest.shape.begin(), descriptor_.manifest.shape.end()
-    );
-    options.engine.task.classes = descriptor_.manifest.classes;
+    options.engine.task = task_of(descriptor_.manifest);
     options.engine.batch = descriptor_.batch;
     options.engine.threads = config_.threads;
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor_.optimizer);
@@ -118,12 +116,7 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
         parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
     }
     if (checkpoint) {
-        const auto& chunks = parameters_.layout().chunks();
-        for (std::size_t c = 0; c < chunks.size(); ++c) {
-            parameters_.write(
-                c, std::span(checkpoint->parameters).subspan(chunks[c].offset, chunks[c].elements)
-            );
-        }
+        parameters_.write_all(checkpoint->parameters);
         report_.steps = checkpoint->steps;
         report_.samples = checkpoint->samples;
         report_.schedule_step = checkpoint->schedule_step;
@@ -506,12 +499,7 @@ void Session::write_checkpoint_now(
     Checkpoint checkpoint;
     checkpoint.descriptor = blob_;
     checkpoint.parameters.resize(parameters_.layout().elements());
-    const auto& chunks = parameters_.layout().chunks();
-    for (std::size_t c = 0; c < chunks.size(); ++c) {
-        parameters_.read(
-            c, std::span(checkpoint.parameters).subspan(chunks[c].offset, chunks[c].elements)
-        );
-    }
+    parameters_.read_all(checkpoint.parameters);
     checkpoint.optimizer_state.assign(optimizer_state.begin(), optimizer_state.end());
     checkpoint.position = report.position;
     checkpoint.steps = report.steps;

@@ -17,6 +17,7 @@
 #include "peer/commands/commands.hpp"
 #include "peer/descriptor.hpp"
 #include "peer/sha256.hpp"
+#include "peer/task.hpp"
 #include "peer/trainer.hpp"
 
 namespace starling::peer {
@@ -72,10 +73,7 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
     }
     compute::EngineOptions options;
     options.model = flags.model.empty() ? descriptor->model : flags.model;
-    options.task.sample_shape.assign(
-        descriptor->manifest.shape.begin(), descriptor->manifest.shape.end()
-    );
-    options.task.classes = descriptor->manifest.classes;
+    options.task = task_of(descriptor->manifest);
     options.threads = flags.threads > 0
                           ? flags.threads
                           : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -95,12 +93,7 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
         );
     }
     compute::ParameterStore store(std::move(*layout));
-    const auto& chunks = store.layout().chunks();
-    for (std::size_t c = 0; c < chunks.size(); ++c) {
-        store.write(
-            c, std::span(checkpoint->parameters).subspan(chunks[c].offset, chunks[c].elements)
-        );
-    }
+    store.write_all(checkpoint->parameters);
     auto engine = compute::Engine::create(options, store);
     if (engine.has_error()) return engine.error();
     return evaluate_all(**engine, shards, static_cast<std::size_t>(options.eval_batch));
