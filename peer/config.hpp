@@ -22,6 +22,7 @@ struct PeerConfig {
     std::string advertise;  ///< empty: the listening address
     std::string http = "127.0.0.1:0";
     std::vector<std::string> join;
+    std::filesystem::path key;  ///< file of the swarm key, `-` for standard input, empty: none
     std::string dataset;
     std::string model = "cnn";
     std::string optimizer = "sgd";

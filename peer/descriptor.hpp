@@ -29,7 +29,7 @@ struct Until {
 };
 
 inline constexpr std::uint16_t kDescriptorMajor = 1;
-inline constexpr std::uint16_t kDescriptorMinor = 0;
+inline constexpr std::uint16_t kDescriptorMinor = 1;
 
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
@@ -48,6 +48,7 @@ struct Descriptor {
     std::uint64_t seed = 0;      ///< of the initial parameters
     std::uint32_t replicas = 2;  ///< peers besides the owner that hold each training shard
     LayoutHash layout;
+    bool keyed = false;  ///< members need the swarm key; since minor version 1
     data::Manifest manifest;
 };
 

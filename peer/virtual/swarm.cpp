@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "peer/virtual/swarm_node.hpp"
+#include "peer/virtual/virtual_notary.hpp"
 
 namespace starling::peer_virtual {
 
@@ -108,7 +109,8 @@ void Swarm::create(NodeIndex index) {
     node.luck = rng(index, 1);
     node.swim.emplace(
         options_.swim,
-        membership::Swim::Self{node.id, endpoint(index), node.epoch},
+        membership::Swim::Self{
+            node.id, endpoint(index), node.epoch, std::make_shared<VirtualNotary>(node.id), pool_},
         rng(index, 2),
         now_
     );
@@ -347,8 +349,8 @@ void Swarm::on_join(NodeIndex index) {
     // that meet behind a cut know nobody else, and nobody else looks for them.
     for (std::size_t tried = 0; tried < node.seeds.size(); ++tried) {
         const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
-        const auto* member = node.swim->find(id(seed));
-        if (member != nullptr && member->state <= membership::MemberState::Suspect) continue;
+        const auto member = node.swim->find(id(seed));
+        if (member && member->state <= membership::MemberState::Suspect) continue;
         open_stream(index, endpoint(seed), StreamPurpose::PushPull);
         break;
     }
@@ -380,9 +382,11 @@ std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
             if (!datagram) break;
             --budget;
             for (auto* observer : observers_) {
-                observer->on_datagram(now_, index, datagram->bytes.size());
+                const auto sealed = datagram->bytes.size() + membership::kSealOverhead;
+                observer->on_datagram(now_, index, sealed);
             }
             if (const auto to = this->index(datagram->to)) {
+                for (auto* observer : observers_) observer->on_packet(index, *to, datagram->bytes);
                 network_.send_datagram(now_, index, *to, std::move(datagram->bytes));
             }
         }

@@ -250,7 +250,12 @@ class SwarmTestCase(unittest.TestCase):
         )
 
     def join(self, seed_peer, *arguments, name=None):
-        """Starts a peer that is told nothing but an address."""
+        """Starts a peer that is told nothing but an address, and the key if there is one."""
+        given = list(seed_peer.arguments)
+        if "--state" in given and "--key" not in arguments:
+            key = pathlib.Path(given[given.index("--state") + 1]) / "swarm.key"
+            if key.exists():
+                arguments = ("--key", key, *arguments)
         return self.start_peer(
             "--join", seed_peer.address, *arguments, name=name or f"joiner {len(self.peers)}"
         )
