@@ -29,11 +29,19 @@ struct Compiled {
     std::vector<RunningStatistic> statistics;
 };
 
+ByteView file_of(const EngineOptions& options) {
+    return options.model_file == nullptr ? ByteView() : ByteView(*options.model_file);
+}
+
 Result<Compiled> compile(
     const EngineOptions& options, const ParameterLayout& layout, std::int64_t batch, bool training
 ) {
     auto model = build_model(
-        options.model, options.task, batch, training ? Purpose::Training : Purpose::Inference
+        options.model,
+        options.task,
+        batch,
+        training ? Purpose::Training : Purpose::Inference,
+        file_of(options)
     );
     if (model.has_error()) return model.error();
     Compiled compiled;
@@ -206,7 +214,7 @@ Result<std::unique_ptr<Engine>> Engine::create(
                 std::to_string(kThreadsMax)
         );
     }
-    const auto layout = model_layout(options.model, options.task);
+    const auto layout = model_layout(options.model, options.task, file_of(options));
     if (layout.has_error()) return layout.error();
     STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
     openblas_set_num_threads(1);
