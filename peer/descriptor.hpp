@@ -30,6 +30,8 @@ struct Until {
 
 inline constexpr std::uint16_t kDescriptorMajor = 1;
 inline constexpr std::uint16_t kDescriptorMinor = 0;
+/// The minor version of a descriptor that carries a model file. One without stays as it was.
+inline constexpr std::uint16_t kDescriptorMinorModelFile = 1;
 
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
@@ -47,6 +49,7 @@ struct Descriptor {
     std::uint32_t replicas = 2;  ///< peers besides the owner that hold each training shard
     LayoutHash layout;
     data::Manifest manifest;
+    Bytes model_file;  ///< of a model that is a file; else empty
 };
 
 /// Encodes a descriptor (cereal, portable binary). Deterministic: equal descriptors, equal bytes.
