@@ -21,9 +21,7 @@ std::size_t transmit_limit(std::size_t n) {
 }
 
 void Dissemination::push(const Statement& statement) {
-    const bool bad_news =
-        statement.state == MemberState::Suspect || statement.state == MemberState::Failed;
-    push(Key{statement.subject, Lane::Claim}, bad_news, statement);
+    push(Key{statement.subject, Lane::Claim}, is_accusation(statement.state), statement);
 }
 
 void Dissemination::push(const ProgressRecord& record) {

@@ -47,11 +47,20 @@ bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& m
     if (!load_bytes(archive, source, d.mix, kTextMax)) return false;
     archive(d.mix_every);
     if (!load_bytes(archive, source, d.encoding, kTextMax)) return false;
+    std::uint8_t sync = 0;
+    archive(d.parts, sync);
+    d.sync = sync != 0;
     std::uint8_t kind = 0;
     archive(kind, d.until.value, d.settle, d.seed, d.replicas);
     if (kind > static_cast<std::uint8_t>(UntilKind::Loss)) return false;
     d.until.kind = static_cast<UntilKind>(kind);
     archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
+    if (d.minor >= 1) {
+        std::uint8_t keyed = 0;
+        archive(keyed);
+        if (keyed > 1) return false;
+        d.keyed = keyed == 1;
+    }
     if (!load_bytes(archive, source, manifest, kDescriptorMax)) return false;
     if (d.minor < kDescriptorMinorModelFile) return true;
     return load_bytes(archive, source, d.model_file, kDescriptorMax);
@@ -111,8 +120,10 @@ Bytes encode_descriptor(const Descriptor& d) {
     save_text(archive, d.mix);
     archive(d.mix_every);
     save_text(archive, d.encoding);
+    archive(d.parts, static_cast<std::uint8_t>(d.sync ? 1 : 0));
     archive(static_cast<std::uint8_t>(d.until.kind), d.until.value, d.settle, d.seed, d.replicas);
     archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
+    archive(static_cast<std::uint8_t>(d.keyed ? 1 : 0));
     const Bytes manifest = d.manifest.shards.empty() ? Bytes{} : data::encode_manifest(d.manifest);
     archive(static_cast<std::uint32_t>(manifest.size()));
     archive(cereal::binary_data(manifest.data(), manifest.size()));

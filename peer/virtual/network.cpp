@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "membership/config.hpp"
 
 namespace starling::peer_virtual {
 
@@ -85,10 +86,10 @@ void Network::heal() {
 void Network::send_datagram(Instant now, NodeIndex from, NodeIndex to, Bytes bytes) {
     auto& traffic = traffic_[from];
     ++traffic.datagrams;
-    traffic.datagram_bytes += bytes.size();
+    traffic.datagram_bytes += bytes.size() + membership::kSealOverhead;
     const auto queued = to_seconds(uplink_free_[from] - now) * options_.uplink;
     if (options_.uplink > 0.0 && queued > options_.uplink_queue) return;
-    now += uplink_wait(now, from, bytes.size());
+    now += uplink_wait(now, from, bytes.size() + membership::kSealOverhead);
     if (!connected(from, to) || blocks_.contains({from, to}) || lost(from, to)) return;
     Event event{EventKind::Datagram, to, from, 0, 0, std::move(bytes)};
     if (options_.duplicate > 0.0 && rngs_[from].chance(options_.duplicate)) {

@@ -27,6 +27,7 @@ void Swarm::on_delivery(Delivery delivery) {
     switch (delivery.kind) {
         case Delivery::Kind::Datagram:
             node.swim->handle_datagram(now_, endpoint(delivery.peer), delivery.bytes);
+            node.swim->recycle(std::move(delivery.bytes));
             break;
         case Delivery::Kind::Accepted:
             on_accepted(delivery);

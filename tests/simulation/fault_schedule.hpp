@@ -17,8 +17,11 @@ class FaultSchedule {
 public:
     explicit FaultSchedule(std::uint64_t seed);
 
-    /// Draws the swarm: its size, its links, its averaging.
+    /// Draws the swarm: its size, its links, its averaging. By default pairwise on exact integers.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options();
+
+    /// The same with a rule, an encoding and a share on floats.
+    [[nodiscard]] peer_virtual::SwarmOptions draw_options_on_floats();
 
     /// Runs `simulation` for `duration` under faults. False after a violation.
     bool torment(Simulation& simulation, Duration duration);
@@ -42,6 +45,7 @@ private:
     void strike(Simulation& simulation, Family family);
     void partition(Swarm& swarm);
     void undo_due(Swarm& swarm);
+    void tell(const std::string& what);
     void tell(const Swarm& swarm, const std::string& what);
     [[nodiscard]] std::vector<NodeIndex> draw_seeds(const Swarm& swarm);
     [[nodiscard]] Duration draw_length();
@@ -55,6 +59,7 @@ private:
     std::uint64_t seed_;
     Rng luck_;
     Rng shape_luck_;  ///< drawn from later than luck_ was, so that old seeds stay what they are
+    Rng rule_luck_;   ///< likewise
     std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between strikes
     std::multimap<Instant, End> ends_;
     std::string story_;

@@ -64,9 +64,9 @@ TEST(Dissemination, StaysWithinTheBudgetAndTakesASmallerOneInstead) {
     const auto suspect = claim(2, {1, 0}, MemberState::Suspect);
     queue.push(suspect);
     queue.push(alive);
-    EXPECT_TRUE(take(queue, wire_size(alive) - 1, 9).empty());
-    EXPECT_EQ(take(queue, wire_size(suspect), 9), std::vector<Message>{alive});
-    EXPECT_EQ(take(queue, wire_size(suspect), 9), std::vector<Message>{suspect});
+    EXPECT_TRUE(take(queue, wire_size(suspect) - 1, 9).empty());
+    EXPECT_EQ(take(queue, wire_size(alive) - 1, 9), std::vector<Message>{suspect});
+    EXPECT_EQ(take(queue, wire_size(alive), 9), std::vector<Message>{alive});
 }
 
 TEST(Dissemination, SendsEachRumourExactlyItsLimit) {
