@@ -100,6 +100,7 @@ Session::~Session() {
 TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpoint) const {
     TrainerOptions options;
     options.engine.model = descriptor_.model;
+    options.engine.model_file = std::make_shared<const Bytes>(descriptor_.model_file);
     options.engine.task = task_of(descriptor_.manifest);
     options.engine.batch = descriptor_.batch;
     options.engine.threads = config_.threads;

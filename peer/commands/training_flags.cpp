@@ -15,7 +15,8 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         .add_option(
             "--model",
             config.model,
-            "Model: cnn, mlp?hidden=512,256, resnet20, resnet18; a wrong name lists all"
+            "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, onnx:net.onnx; a wrong name lists "
+            "all"
         )
         ->capture_default_str();
     command
