@@ -97,6 +97,7 @@ private:
     static gossip::AveragerConfig config_of(const Flags& flags) {
         gossip::AveragerConfig config;
         config.encoding = *gossip::parse_encoding(flags.encoding);
+        config.adapt_window = true;
         return config;
     }
 
