@@ -26,6 +26,9 @@ constexpr Duration kJoinRetry = std::chrono::seconds(2);
 constexpr Duration kSeedRetry = std::chrono::seconds(10);
 /// Addresses that a state directory keeps for the next start.
 constexpr std::size_t kRememberedMax = 16;
+constexpr std::int64_t kMillion = 1'000'000;
+/// Ten per cent: far worse than any crystal.
+constexpr std::int32_t kClockErrorMax = 100'000;
 constexpr Duration kLeaveLinger = std::chrono::seconds(2);
 
 std::uint64_t hash_bytes(ByteView bytes) {
@@ -111,14 +114,14 @@ void Swarm::create(NodeIndex index) {
         membership::Swim::Self{
             node.id, endpoint(index), node.epoch, std::make_shared<VirtualNotary>(node.id), pool_},
         rng(index, 2),
-        now_
+        local(index)
     );
     if (!options_.averaging) return;
     const auto& averaging = *options_.averaging;
     node.vector = std::make_unique<IntegerVector>(averaging.shape, index, book_, rng(index, 3));
     node.vector->randomize(averaging.range);
     node.averager.emplace(
-        averaging.config, node.id, LayoutHash{}, *node.vector, rng(index, 4), now_
+        averaging.config, node.id, LayoutHash{}, *node.vector, rng(index, 4), local(index)
     );
     schedule(index, Kind::Mix, averaging.mix_every);
     if (averaging.train_every > Duration::zero()) {
@@ -190,9 +193,31 @@ void Swarm::leave(NodeIndex index) {
     auto& node = *nodes_[index];
     tell_state(index, NodeState::Leaving);
     if (node.averager) node.averager->set_accepting(false);
-    node.swim->leave(now_);
+    node.swim->leave(local(index));
     heap_.push(now_ + kLeaveLinger, {Kind::Exit, index, 0, 0, node.epoch, {}});
     pump(index);
+}
+
+void Swarm::set_clock_error(NodeIndex index, std::int32_t ppm) {
+    STARLING_CHECK(state(index) == NodeState::Absent && std::abs(ppm) <= kClockErrorMax);
+    nodes_[index]->clock_ppm = ppm;
+}
+
+void Swarm::set_cost(NodeIndex index, Duration cost) {
+    nodes_[index]->cost = cost;
+}
+
+Instant Swarm::local(NodeIndex index) const {
+    const auto true_time = now_.time_since_epoch();
+    return now_ + true_time / kMillion * nodes_[index]->clock_ppm;
+}
+
+Instant Swarm::global(NodeIndex index, Instant at) const {
+    const auto ppm = nodes_[index]->clock_ppm;
+    if (ppm == 0) return at;
+    // local() moves on by (kMillion + ppm) ns in each kMillion ns of true time; rounded up to one.
+    const auto steps = at.time_since_epoch().count() / (kMillion + ppm) + 1;
+    return Instant(Duration(steps * kMillion));
 }
 
 void Swarm::tell_state(NodeIndex node, NodeState state) {
@@ -238,6 +263,13 @@ void Swarm::dispatch(Event event) {
         node.waiting.push_back(std::move(event));
         return;
     }
+    if (node.cost > Duration::zero()) {
+        if (now_ < node.busy_until) {
+            heap_.push(node.busy_until, std::move(event));
+            return;
+        }
+        node.busy_until = now_ + node.cost;
+    }
     switch (event.kind) {
         case Kind::SwimTimer:
             return on_timer(event.node, false);
@@ -277,11 +309,12 @@ void Swarm::on_timer(NodeIndex index, bool averaging) {
     if (!armed || *armed > now_) return;
     armed.reset();
     const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
-    if (due && *due <= now_) {
+    const auto clock = local(index);
+    if (due && *due <= clock) {
         if (averaging) {
-            node.averager->handle_timeout(now_);
+            node.averager->handle_timeout(clock);
         } else {
-            node.swim->handle_timeout(now_);
+            node.swim->handle_timeout(clock);
         }
     }
     pump(index);
@@ -291,7 +324,7 @@ void Swarm::on_mix(NodeIndex index) {
     auto& node = *nodes_[index];
     schedule(index, Kind::Mix, options_.averaging->mix_every);
     if (!mixing_ || node.state != NodeState::Running) return;
-    (void)node.averager->begin_exchange(now_);
+    (void)node.averager->begin_exchange(local(index));
     pump(index);
 }
 
@@ -396,7 +429,7 @@ void Swarm::arm(NodeIndex index, Kind kind) {
     if (!due) return;
     // An earlier timer that is already set will look again when it fires; that costs one event
     // instead of one for each time that a deadline moves.
-    const auto at = std::max(*due, now_);
+    const auto at = std::max(global(index, *due), now_);
     if (armed && *armed <= at) return;
     armed = at;
     heap_.push(at, {kind, index, 0, 0, node.epoch, {}});
@@ -409,11 +442,11 @@ void Swarm::on_member_event(NodeIndex index, const membership::Event& event) {
     if (!node.averager || about == index) return;
     switch (event.kind) {
         case Happening::Up:
-            node.averager->peer_up(now_, event.id);
+            node.averager->peer_up(local(index), event.id);
             break;
         case Happening::Failed:
         case Happening::Left:
-            node.averager->peer_down(now_, event.id);
+            node.averager->peer_down(local(index), event.id);
             drop_links(index, about);
             break;
         default:
