@@ -208,16 +208,19 @@ void Swarm::set_cost(NodeIndex index, Duration cost) {
 }
 
 Instant Swarm::local(NodeIndex index) const {
-    const auto true_time = now_.time_since_epoch();
-    return now_ + true_time / kMillion * nodes_[index]->clock_ppm;
+    const auto ppm = nodes_[index]->clock_ppm;
+    const auto elapsed = now_.time_since_epoch().count();
+    // In two parts, so that nothing overflows and no step goes backwards.
+    return now_ + Duration(elapsed / kMillion * ppm + elapsed % kMillion * ppm / kMillion);
 }
 
 Instant Swarm::global(NodeIndex index, Instant at) const {
     const auto ppm = nodes_[index]->clock_ppm;
     if (ppm == 0) return at;
-    // local() moves on by (kMillion + ppm) ns in each kMillion ns of true time; rounded up to one.
-    const auto steps = at.time_since_epoch().count() / (kMillion + ppm) + 1;
-    return Instant(Duration(steps * kMillion));
+    const auto shown = at.time_since_epoch().count();
+    const auto rate = kMillion + ppm;
+    // The divisions of both ways round by less than 2 ns.
+    return Instant(Duration(shown / rate * kMillion + shown % rate * kMillion / rate + 2));
 }
 
 void Swarm::tell_state(NodeIndex node, NodeState state) {
