@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/spec.hpp"
+#include "compute/engine.hpp"
 #include "compute/schedule.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"
@@ -24,9 +25,8 @@ Result<void> validate_training(const PeerConfig& config) {
     }
     const auto encoding = gossip::parse_encoding(config.encoding);
     if (encoding.has_error()) return usage("--encoding: " + encoding.error().message);
-    if (config.precision != "f32" && config.precision != "auto") {
-        return usage("--precision " + config.precision + ": this release has f32");
-    }
+    const auto precision = compute::parse_precision(config.precision);
+    if (precision.has_error()) return usage("--precision: " + precision.error().message);
     if (config.device != "cpu")
         return usage("--device " + config.device + ": this release has cpu");
     if (config.settle <= 0 || config.settle >= 1)
