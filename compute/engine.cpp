@@ -34,6 +34,10 @@ struct Compiled {
     std::vector<RunningStatistic> statistics;
 };
 
+ByteView file_of(const EngineOptions& options) {
+    return options.model_file == nullptr ? ByteView() : ByteView(*options.model_file);
+}
+
 Result<Compiled> compile(
     Device& device,
     const EngineOptions& options,
@@ -42,7 +46,11 @@ Result<Compiled> compile(
     bool training
 ) {
     auto model = build_model(
-        options.model, options.task, batch, training ? Purpose::Training : Purpose::Inference
+        options.model,
+        options.task,
+        batch,
+        training ? Purpose::Training : Purpose::Inference,
+        file_of(options)
     );
     if (model.has_error()) return model.error();
     Compiled compiled;
@@ -285,7 +293,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, Param
     }
     const auto device = find_device(options.device);
     if (device.has_error()) return device.error();
-    const auto layout = model_layout(options.model, options.task);
+    const auto layout = model_layout(options.model, options.task, file_of(options));
     if (layout.has_error()) return layout.error();
     STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
     openblas_set_num_threads(1);

@@ -26,9 +26,12 @@ struct Task {
 /// Lists the models with one line each: spec syntax and what it builds. For --help and errors.
 [[nodiscard]] std::string model_catalogue();
 
-/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task.
-/// Errors    Usage (unknown model or option, listing what exists), BadValue
-[[nodiscard]] Result<ParameterLayout> model_layout(std::string_view spec, const Task& task);
+/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task. A spec
+/// that names a file (`onnx:net.onnx`) wants the file's bytes.
+/// Errors    Usage (unknown model or option, listing what exists), BadValue, those of import_onnx
+[[nodiscard]] Result<ParameterLayout> model_layout(
+    std::string_view spec, const Task& task, ByteView file = {}
+);
 
 /// In which type weights and activations flow. Masters, statistics, losses and the optimizer stay
 /// f32 in any case, and products of bf16 are summed in f32.
@@ -43,6 +46,7 @@ using Stopwatch = double (*)();
 
 struct EngineOptions {
     std::string model;
+    std::shared_ptr<const Bytes> model_file;  ///< of a model that is a file; else null
     Task task;
     std::int64_t batch = 64;
     std::int64_t eval_batch = 256;

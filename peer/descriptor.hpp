@@ -29,7 +29,9 @@ struct Until {
 };
 
 inline constexpr std::uint16_t kDescriptorMajor = 1;
-inline constexpr std::uint16_t kDescriptorMinor = 0;
+inline constexpr std::uint16_t kDescriptorMinor = 1;
+/// The minor version of a descriptor that carries a model file.
+inline constexpr std::uint16_t kDescriptorMinorModelFile = 2;
 
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
@@ -41,12 +43,16 @@ struct Descriptor {
     std::string mix = "pairwise";
     std::uint32_t mix_every = 8;
     std::string encoding = "f32";
+    std::uint32_t parts = 1;  ///< an exchange averages one of so many parts of the parameters
+    bool sync = false;        ///< peers pair up round by round and wait for each other
     Until until;
     double settle = 1e-3;        ///< relative spread at which a settling peer is content
     std::uint64_t seed = 0;      ///< of the initial parameters
     std::uint32_t replicas = 2;  ///< peers besides the owner that hold each training shard
     LayoutHash layout;
+    bool keyed = false;  ///< members need the swarm key; since minor version 1
     data::Manifest manifest;
+    Bytes model_file;  ///< of a model that is a file; else empty
 };
 
 /// Encodes a descriptor (cereal, portable binary). Deterministic: equal descriptors, equal bytes.

@@ -24,12 +24,15 @@ struct SwarmOptions {
     std::size_t peers = 4;
     std::size_t threads = 1;  ///< of all peers together
     std::uint64_t seed = 1;
+    std::string key;      ///< file of the swarm key, made for this run
     std::string profile;  ///< of membership; empty: the peers' default
     std::string state;    ///< a directory for the peers' own ones, or empty
     std::string dataset;  ///< founder's part of the descriptor, joiners' local source of shards
     std::string until;
     /// Flags with their values that only the founder gets; joiners learn them from the swarm.
     std::vector<std::pair<std::string, std::string>> founder_flags;
+    bool sync = false;         ///< for the founder alone, too
+    std::string upload_limit;  ///< of each peer; empty: none
     ChaosOptions chaos;
     OutputMode output = OutputMode::Lines;
 };

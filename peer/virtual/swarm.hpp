@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "gossip/averager.hpp"
+#include "membership/claim_pool.hpp"
 #include "membership/swim.hpp"
 #include "peer/virtual/event_heap.hpp"
+#include "peer/virtual/float_vector.hpp"
 #include "peer/virtual/integer_vector.hpp"
 #include "peer/virtual/network.hpp"
 
@@ -24,6 +26,17 @@ namespace starling::peer_virtual {
 struct AveragingOptions {
     gossip::AveragerConfig config;
     IntegerVector::Shape shape;
+    /// Float parameters of this shape instead of integers, drawn normal with this deviation; a
+    /// local step then adds normal draws with that of training.
+    std::optional<FloatVector::Shape> floats;
+    double deviation = 1.0;
+    double step_deviation = 0.0;
+    /// Rounds with a partner for each, and training waits for the exchange.
+    bool sync = false;
+    /// Spread of the time between exchanges: sigma of a log-normal factor; 0 keeps the jitter.
+    double pace_sigma = 0.0;
+    /// A node that starts again stands outside the sum until it has caught up.
+    bool ghosts = true;
     /// Initial values are uniform in [-range, range).
     std::int64_t range = std::int64_t{1} << 20U;
     /// A node opens an exchange this often, jittered by a tenth; in lockstep all do at one instant.
@@ -55,6 +68,9 @@ public:
     ) {}
 
     virtual void on_datagram(Instant /*now*/, NodeIndex /*from*/, std::size_t /*bytes*/) {}
+
+    /// The same, before it is sealed, for eavesdroppers.
+    virtual void on_packet(NodeIndex /*from*/, NodeIndex /*to*/, ByteView /*packet*/) {}
 
     virtual void on_exchange(
         Instant /*now*/, NodeIndex /*at*/, const gossip::ExchangeEvent& /*event*/
@@ -97,8 +113,20 @@ public:
     void pause(NodeIndex node);
     void resume(NodeIndex node);
 
+    /// Lets a node's clock run `ppm` millionths fast (or slow, if negative). Before its start only:
+    /// a clock that changes its rate could run backwards here.
+    void set_clock_error(NodeIndex node, std::int32_t ppm);
+
+    /// Makes every event of a node take so long, during which all others wait; zero ends that.
+    void set_cost(NodeIndex node, Duration cost);
+
     /// Says goodbye; the process ends a few gossip ticks later.
     void leave(NodeIndex node);
+
+    /// Sends a packet that the node's machine has not made: what a liar with the swarm key can do.
+    void inject(NodeIndex from, NodeIndex to, Bytes packet) {
+        network_.send_datagram(now_, from, to, std::move(packet));
+    }
 
     /// Stops training and the opening of exchanges everywhere, so that what is in flight ends.
     void quiesce() { mixing_ = false; }
@@ -133,7 +161,20 @@ public:
     [[nodiscard]] const gossip::Averager& averager(NodeIndex node) const;
     [[nodiscard]] const IntegerVector& vector(NodeIndex node) const;
 
+    [[nodiscard]] const FloatVector& floats(NodeIndex node) const;
+
+    /// How long training has waited for exchanges, summed over all nodes and lives.
+    [[nodiscard]] Duration waited() const;
+
+    /// Distance of the running nodes from their mean over the size of their values, both as root
+    /// mean squares. Floats only.
+    [[nodiscard]] double consensus_error() const;
+
     [[nodiscard]] bool averages() const { return options_.averaging.has_value(); }
+
+    [[nodiscard]] bool averages_floats() const {
+        return averages() && options_.averaging->floats.has_value();
+    }
 
     [[nodiscard]] const MassBook& book() const { return book_; }
 
@@ -143,7 +184,7 @@ public:
     [[nodiscard]] NodeIndex index(const PeerId& id) const;
     [[nodiscard]] std::uint64_t epoch(NodeIndex node) const;
 
-    /// Largest difference of any parameter between two running nodes.
+    /// Largest difference of any parameter between two running nodes; of floats, in thousandths.
     [[nodiscard]] std::uint64_t spread() const;
 
     /// True when every running node lists exactly the running nodes as alive.
@@ -171,6 +212,7 @@ private:
     void dispatch(Event event);
     void on_timer(NodeIndex node, bool averaging);
     void on_mix(NodeIndex node);
+    void mixed(NodeIndex node);
     void on_train(NodeIndex node);
     void on_join(NodeIndex node);
     void on_delivery(Delivery delivery);
@@ -192,6 +234,10 @@ private:
     void send_pages(NodeIndex node, std::uint64_t stream);
     void drop_links(NodeIndex node, NodeIndex peer);
     void arm(NodeIndex node, EventKind kind);
+
+    /// The node's own clock, and the first instant at which that shows `at`.
+    [[nodiscard]] Instant local(NodeIndex node) const;
+    [[nodiscard]] Instant global(NodeIndex node, Instant at) const;
     void schedule(NodeIndex node, EventKind kind, Duration after);
 
     SwarmOptions options_;
@@ -200,6 +246,8 @@ private:
     EventHeap heap_;
     Network network_;
     MassBook book_;
+    /// What members say of themselves, once for all tables.
+    std::shared_ptr<membership::ClaimPool> pool_ = std::make_shared<membership::ClaimPool>();
     std::vector<std::unique_ptr<Node>> nodes_;
     std::unordered_map<PeerId, NodeIndex> indices_;  // looked up, never walked
     std::vector<Observer*> observers_;

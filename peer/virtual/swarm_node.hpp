@@ -24,10 +24,14 @@ struct Swarm::Node {
     Rng luck{0};
     std::optional<membership::Swim> swim;
     std::unique_ptr<IntegerVector> vector;  // before the averager that refers to it
+    std::unique_ptr<FloatVector> floats;    // instead, when the swarm averages floats
     std::optional<gossip::Averager> averager;
     std::optional<Instant> swim_armed;
     std::optional<Instant> averager_armed;
     bool pumping_later = false;
+    std::int64_t clock_ppm = 0;  ///< how much faster than true time its clock runs
+    Duration cost{};             ///< virtual time that each event takes
+    Instant busy_until;
     std::vector<Event> waiting;  // while paused
     std::size_t waiting_datagrams = 0;
     /// Streams of averaging to each partner, the preferred one first; frames arrive on any.
@@ -37,6 +41,9 @@ struct Swarm::Node {
     /// Push/pulls and pings that this node started.
     std::set<std::uint64_t> asked;
     std::map<NodeIndex, std::deque<Bytes>> history;  // of frames, for replays
+    std::uint64_t round = 0;
+    std::optional<Instant> waits_since;  ///< training stands still until the exchange is over
+    Duration waited{};
 };
 
 }  // namespace starling::peer_virtual

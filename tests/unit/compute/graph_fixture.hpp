@@ -14,6 +14,7 @@
 #include "compute/parameter_store.hpp"
 #include "compute/plan.hpp"
 #include "compute/reference/reference.hpp"
+#include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {
 
@@ -143,7 +144,8 @@ inline void expect_plan_matches(
 ) {
     TestRun run(test, seed);
     const double loss = run.reference_loss(test);
-    PlanRequest request{test.graph, {test.loss, test.log_probabilities}, test.gradients, threads};
+    PlanRequest request{
+        test.graph, {test.loss, test.log_probabilities}, test.gradients, threads_here(threads)};
     request.stopwatch = stopwatch;
     auto plan = compile_cpu_plan(std::move(request), run.layout);
     ASSERT_TRUE(plan.has_value()) << plan.error().message;
