@@ -104,6 +104,8 @@ TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpo
     options.engine.task = task_of(descriptor_.manifest);
     options.engine.batch = descriptor_.batch;
     options.engine.threads = config_.threads;
+    options.engine.precision = *compute::parse_precision(config_.precision);
+    options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor_.optimizer);
     if (shards_.held() == 0) options.local_source = config_.dataset;
     options.seed = config_.seed ^ self_.prefix64();
