@@ -294,7 +294,6 @@ void Decoder::model(ByteView message, ModelFile& model) {
             found = true;
             graph(field.bytes, model);
         }
-        if (field.is(25, WireType::Bytes)) ++model.functions;
         if (!field.is(8, WireType::Bytes)) return;
         std::string domain;
         std::int64_t version = 0;
@@ -302,11 +301,8 @@ void Decoder::model(ByteView message, ModelFile& model) {
             if (given.number == 1) domain = name(given);
             if (given.number == 2) version = given.integer();
         });
-        if (domain.empty() || domain == "ai.onnx") {
-            model.opset = version;
-        } else {
-            model.foreign_domain = domain;
-        }
+        // Other domains are told by their nodes.
+        if (domain.empty() || domain == "ai.onnx") model.opset = version;
     });
     if (ok() && !found) refuse(FaultCode::BadFormat, "the file has no graph; is it an ONNX model?");
 }
