@@ -37,6 +37,10 @@ void Dissemination::push(const Key& key, bool bad_news, Message message) {
     }
     const auto size = wire_size(message);
     queue_.emplace(rank, Rumour{key, std::move(message), size});
+    if (queue_.size() <= kRumoursMax) return;
+    const auto last = std::prev(queue_.end());
+    places_.erase(last->second.key);
+    queue_.erase(last);
 }
 
 void Dissemination::fill(std::vector<Message>& out, std::size_t budget, std::size_t limit) {

@@ -24,6 +24,11 @@ namespace starling::membership {
 /// it below one per cent at every n. memberlist's 4 * ceil(log10(n + 1)) does not for n below 100.
 [[nodiscard]] std::size_t transmit_limit(std::size_t n);
 
+/// Most rumours at a time; above it the last in order are dropped: records, then what has been sent
+/// most often. That is a few seconds of gossip; whoever misses something by it hears of it through
+/// digests.
+inline constexpr std::size_t kRumoursMax = 512;
+
 class Dissemination {
 public:
     /// Queues a claim or a record in place of older news about the same peer.

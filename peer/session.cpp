@@ -167,6 +167,8 @@ void Session::tick() {
     update_duties(view);
     if (state_ == PeerState::Joining) update_joining(view);
     if (state_ != PeerState::Joining) update_ending(view);
+    // A round that ended without an exchange told nobody.
+    release_trainer();
     publish(false);
     if (!stopped_) tick_.arm_after(kTick);
 }

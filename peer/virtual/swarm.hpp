@@ -113,6 +113,13 @@ public:
     void pause(NodeIndex node);
     void resume(NodeIndex node);
 
+    /// Lets a node's clock run `ppm` millionths fast (or slow, if negative). Before its start only:
+    /// a clock that changes its rate could run backwards here.
+    void set_clock_error(NodeIndex node, std::int32_t ppm);
+
+    /// Makes every event of a node take so long, during which all others wait; zero ends that.
+    void set_cost(NodeIndex node, Duration cost);
+
     /// Says goodbye; the process ends a few gossip ticks later.
     void leave(NodeIndex node);
 
@@ -227,6 +234,10 @@ private:
     void send_pages(NodeIndex node, std::uint64_t stream);
     void drop_links(NodeIndex node, NodeIndex peer);
     void arm(NodeIndex node, EventKind kind);
+
+    /// The node's own clock, and the first instant at which that shows `at`.
+    [[nodiscard]] Instant local(NodeIndex node) const;
+    [[nodiscard]] Instant global(NodeIndex node, Instant at) const;
     void schedule(NodeIndex node, EventKind kind, Duration after);
 
     SwarmOptions options_;

@@ -7,13 +7,13 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "temporary_directory.hpp"
+#include "tests/unit/temporary_directory.hpp"
 
 namespace starling::peer {
 namespace {
 
 TEST(SwarmKeyFile, IsReadAsItWasWrittenAndItsOwnerOnlyMay) {
-    const testing::TemporaryDirectory directory;
+    const starling::testing::TemporaryDirectory directory;
     const auto path = directory.path() / "swarm.key";
     const auto key = random_swarm_key();
     ASSERT_TRUE(write_swarm_key(path, key).has_value());
@@ -30,7 +30,7 @@ TEST(SwarmKeyFile, IsReadAsItWasWrittenAndItsOwnerOnlyMay) {
 }
 
 TEST(SwarmKeyFile, AWrongOneIsRefused) {
-    const testing::TemporaryDirectory directory;
+    const starling::testing::TemporaryDirectory directory;
     const auto path = directory.path() / "swarm.key";
     EXPECT_EQ(read_swarm_key(path).error().code, FaultCode::NotFound);
     const std::string good(64, 'a');
