@@ -142,6 +142,12 @@ bool run_on_floats(std::uint64_t seed) {
     simulation.require_within(kMeetWithin, "A3 all meet after the heal", [&] {
         return swarm.spread() <= near;
     });
+    simulation.require_within(kMeetWithin, "A4 every newcomer is promoted", [&] {
+        const auto running = swarm.running();
+        return std::none_of(running.begin(), running.end(), [&](auto node) {
+            return swarm.averager(node).ghost();
+        });
+    });
     simulation.settle();
     double total = 0.0;
     for (const auto node : swarm.running()) {
