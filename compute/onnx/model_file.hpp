@@ -62,7 +62,6 @@ struct TensorMessage {
     std::vector<double> doubles;         ///< double_data
     std::vector<std::int64_t> integers;  ///< int32_data, int64_data and uint64_data
     bool external = false;
-    bool sparse = false;
 
     /// Returns the elements, bools as 0 and 1, 64-bit integers rounded to a double's 53 bits.
     /// Errors    Unsupported (element type, external data), BadFormat (bytes that do not fit the
@@ -103,9 +102,7 @@ struct ValueMessage {
 struct ModelFile {
     std::size_t bytes = 0;  ///< size of the file
     std::int64_t ir_version = 8;
-    std::int64_t opset = 0;      ///< of the default domain; 0 when the file names none
-    std::int64_t functions = 0;  ///< model-local functions, which are not read
-    std::string foreign_domain;  ///< another domain that the file imports, if any
+    std::int64_t opset = 0;  ///< of the default domain; 0 when the file names none
     std::vector<NodeMessage> nodes;
     std::vector<TensorMessage> initializers;
     std::vector<ValueMessage> inputs;
