@@ -50,6 +50,10 @@ void draw(std::span<float> tensor, const ParameterInfo& info, Rng rng) {
         case Init::Normal:
             for (auto& value : tensor) value = static_cast<float>(rng.normal() * info.deviation);
             return;
+        case Init::Given:
+            STARLING_CHECK(info.given != nullptr && info.given->size() == tensor.size());
+            std::copy(info.given->begin(), info.given->end(), tensor.begin());
+            return;
         case Init::UniformFanIn:
             break;
     }

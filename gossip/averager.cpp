@@ -8,6 +8,7 @@
 #include "base/check.hpp"
 #include "gossip/codec.hpp"
 #include "gossip/exchange.hpp"
+#include "gossip/mixing/rule.hpp"
 #include "gossip/partner_choice.hpp"
 #include "gossip/workbench.hpp"
 
@@ -35,7 +36,18 @@ std::string_view to_string(Outcome outcome) {
 
 namespace {
 
+constexpr std::uint64_t kPartPurpose = 0x70617274;
 constexpr double kSpreadDecay = 0.25;
+/// A ghost this much further from a partner than the partner is from others has caught up.
+constexpr double kCaughtUp = 2.0;
+/// With each exchange the distance halves: after so many, nothing of what was stale is left.
+constexpr std::size_t kGhostExchanges = 8;
+
+std::unique_ptr<MixingRule> make_rule(Rule rule, Workbench& bench) {
+    if (rule == Rule::PushSum) return make_push_sum(bench);
+    if (rule == Rule::Noloco) return make_noloco(bench);
+    return make_pairwise(bench);
+}
 
 /// The exchanges that we answered last, so that a repeated Open does not open them again. Streams
 /// are ordered and authenticated, so the memory needs no more than a moment's depth.
@@ -89,24 +101,44 @@ public:
         Rng rng
     )
         : bench(config, parameters),
+          mixing(make_rule(config.mix.rule, bench)),
+          pull(make_pull(bench)),
           self_(self),
           layout_(layout),
-          rng_(rng) {}
+          rng_(rng),
+          next_part_(static_cast<std::uint32_t>(rng.fork(kPartPurpose).below(config.parts))) {
+        // While settling, and for those who settle while we do not yet.
+        if (config.mix.rule == Rule::Noloco) pairwise = make_pairwise(bench);
+    }
 
     Result<void> handle_frame(Instant now, const PeerId& from, ByteView frame);
     void handle_timeout(Instant now);
     void handle_disconnect(Instant now, const PeerId& peer);
     void peer_down(Instant now, const PeerId& peer);
     bool begin_exchange(Instant now);
+    bool begin_round(Instant now, std::uint64_t round);
+    void set_ghost(bool wanted);
+    void set_settling(bool wanted);
     [[nodiscard]] std::optional<Instant> next_timeout() const;
 
     Workbench bench;
+    std::unique_ptr<MixingRule> mixing;    ///< the swarm's
+    std::unique_ptr<MixingRule> pairwise;  ///< beside noloco
+    std::unique_ptr<MixingRule> pull;
     PartnerChoice partners;
     std::deque<ExchangeEvent> events;
     std::optional<Initiator> initiator;
     std::optional<Responder> responder;
     bool accepting = true;
-    double spread = 0.0;
+    bool ghost = false;
+
+    /// The partner of this round, who is to ask us, and until when we wait.
+    struct Expected {
+        PeerId partner;
+        Instant until;
+    };
+
+    std::optional<Expected> expected;
 
 private:
     /// Whether we still may talk to the partner when an exchange ends.
@@ -123,6 +155,11 @@ private:
     void on(Instant now, const PeerId& from, const Unknown& unknown);
 
     [[nodiscard]] std::optional<RefuseReason> misfit(const Open& open) const;
+    [[nodiscard]] bool knows(const Open& open) const;
+    [[nodiscard]] MixingRule& rule_of(Rule rule);
+    void open_with(Instant now, const PeerId& partner);
+    void fall_back(Instant now);
+    void note_pull(const ExchangeEvent& event);
     [[nodiscard]] bool initiating(const PeerId& partner, ExchangeId id) const;
     [[nodiscard]] bool responding(const PeerId& partner, ExchangeId id) const;
 
@@ -138,6 +175,11 @@ private:
     LayoutHash layout_;
     Rng rng_;
     RecentIds recent_;
+    std::uint32_t next_part_;
+    std::size_t ghost_exchanges_ = 0;
+    bool settling_ = false;
+    bool scheduled_ = false;           ///< what we initiate is this round's, so a miss falls back
+    std::optional<Instant> retry_at_;  ///< when withdrawn chunks are tried again
 };
 
 // Frames.
@@ -162,27 +204,49 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Open& open) {
         bench.send(from, encode(Refuse{open.id, *reason}));
         return;
     }
+    // To be pulled from changes nothing here, so it crosses with nothing.
+    const bool pulls = open.rule == Rule::Pull;
     // Requests of a pair that cross collapse into that of the lower id, whichever arrives first.
     // The lower id says so; the higher one withdraws. Without this rule two peers in lockstep
     // decline each other, or swap their models, for ever.
-    const bool with_them = initiator && initiator->clock().partner == from;
+    const bool with_them = !pulls && initiator && initiator->clock().partner == from &&
+                           initiator->rule() != Rule::Pull;
     if (with_them && (!initiator->opening() || self_ < from)) {
         bench.send(from, encode(Busy{open.id, initiator->opening()}));
         return;
     }
-    if (responder || !accepting) {
+    if (responder || !accepting || (ghost && !pulls)) {
         bench.send(from, encode(Busy{open.id, false}));
         return;
     }
     if (with_them) settle_initiator(now, Outcome::Collapsed, Stream::Alive);
+    if (expected && expected->partner == from && !pulls) expected.reset();
     recent_.add(open.id);
-    responder.emplace(bench, open, from, now);
+    responder.emplace(bench, rule_of(open.rule), open, from, now);
+}
+
+MixingRule& Averager::Machine::rule_of(Rule rule) {
+    if (rule == Rule::Pull) return *pull;
+    if (rule == Rule::Pairwise && pairwise) return *pairwise;
+    return *mixing;
+}
+
+/// Whether our rules can serve a request.
+bool Averager::Machine::knows(const Open& open) const {
+    const Rule own = bench.config.mix.rule;
+    const std::uint32_t parts = bench.config.parts;
+    if (open.part >= open.parts || (open.parts != 1 && open.parts != parts)) return false;
+    if (open.rule == Rule::Pull) return true;
+    // A weight belongs to one part of one cut.
+    if (own == Rule::PushSum) return open.rule == own && open.parts == parts;
+    return open.rule == own || (open.rule == Rule::Pairwise && pairwise != nullptr);
 }
 
 std::optional<RefuseReason> Averager::Machine::misfit(const Open& open) const {
     if (open.layout != layout_ || open.chunk_count != bench.chunk_count()) {
         return RefuseReason::Layout;
     }
+    if (!knows(open)) return RefuseReason::Rule;
     if (!agree(open.encoding, bench.wish)) return RefuseReason::Encoding;
     const double own = bench.config.coefficient;
     // Negated, so that a NaN is refused too.
@@ -277,6 +341,12 @@ bool Averager::Machine::responding(const PeerId& partner, ExchangeId id) const {
 // Time, partners, commands.
 
 void Averager::Machine::handle_timeout(Instant now) {
+    if (retry_at_ && now >= *retry_at_) {
+        mixing->retry();
+        retry_at_.reset();
+        if (mixing->waiting()) retry_at_ = now + bench.config.retry_locked;
+    }
+    if (expected && now >= expected->until) fall_back(now);
     if (initiator) {
         const auto end = initiator->on_timeout(now);
         if (end) settle_initiator(now, *end, Stream::Alive);
@@ -288,12 +358,11 @@ void Averager::Machine::handle_timeout(Instant now) {
 }
 
 std::optional<Instant> Averager::Machine::next_timeout() const {
-    std::optional<Instant> next;
-    if (initiator) next = initiator->clock().next_timeout();
-    if (responder) {
-        const Instant theirs = responder->clock().next_timeout();
-        next = next ? std::min(*next, theirs) : theirs;
-    }
+    std::optional<Instant> next = retry_at_;
+    const auto also = [&](Instant other) { next = next ? std::min(*next, other) : other; };
+    if (initiator) also(initiator->clock().next_timeout());
+    if (responder) also(responder->clock().next_timeout());
+    if (expected) also(expected->until);
     return next;
 }
 
@@ -306,17 +375,85 @@ void Averager::Machine::peer_down(Instant now, const PeerId& peer) {
     // The stream may live on when membership was wrong: then the Abort spares the partner a wait.
     end_all_with(now, peer, Outcome::Disconnected, Stream::Alive);
     partners.remove(peer);
+    if (expected && expected->partner == peer) fall_back(now);
 }
 
 bool Averager::Machine::begin_exchange(Instant now) {
     if (initiator || bench.chunk_count() == 0) return false;
     std::optional<PeerId> serving;
     if (responder) serving = responder->clock().partner;
+    if (bench.config.mix.rule == Rule::None) return false;
+    if (!ghost && !mixing->ready({next_part_, bench.config.parts})) return false;
     const auto partner = partners.choose(now, rng_, serving);
     if (!partner) return false;
-    ++bench.counters.started;
-    initiator.emplace(bench, ExchangeId{rng_.next()}, *partner, layout_, now);
+    scheduled_ = false;
+    open_with(now, *partner);
     return true;
+}
+
+bool Averager::Machine::begin_round(Instant now, std::uint64_t round) {
+    expected.reset();
+    if (bench.config.mix.rule == Rule::None) return false;
+    const auto partner = partners.scheduled(self_, bench.config.sync_seed, round);
+    const bool can = partner && !ghost && mixing->ready({next_part_, bench.config.parts});
+    if (!can) return begin_exchange(now);
+    if (*partner < self_) {
+        // They may have asked already: the first of two clocks that agree is always early.
+        if (!responder || responder->clock().partner != *partner) {
+            expected = Expected{*partner, now + bench.config.sync_wait};
+        }
+        return true;
+    }
+    if (initiator || (responder && responder->clock().partner == *partner)) return false;
+    scheduled_ = true;
+    open_with(now, *partner);
+    return true;
+}
+
+void Averager::Machine::fall_back(Instant now) {
+    expected.reset();
+    ++bench.counters.fallbacks;
+    (void)begin_exchange(now);
+}
+
+void Averager::Machine::open_with(Instant now, const PeerId& partner) {
+    ++bench.counters.started;
+    Initiator::Request request;
+    request.id = ExchangeId{rng_.next()};
+    request.partner = partner;
+    request.layout = layout_;
+    request.rule = bench.config.mix.rule;
+    const bool settles = settling_ && pairwise != nullptr;
+    if (settles) request.rule = Rule::Pairwise;
+    if (ghost) request.rule = Rule::Pull;
+    // A weight belongs to one part; all other rules settle, and catch up, as a whole.
+    const bool whole = ghost || (settling_ && bench.config.mix.rule != Rule::PushSum);
+    if (!whole && bench.config.parts > 1) {
+        request.part = {next_part_, bench.config.parts};
+        next_part_ = (next_part_ + 1) % bench.config.parts;
+    }
+    initiator.emplace(bench, rule_of(request.rule), request, now);
+}
+
+void Averager::Machine::set_ghost(bool wanted) {
+    if (ghost == wanted) return;
+    ghost = wanted;
+    ghost_exchanges_ = 0;
+    if (ghost) return;
+    ++bench.counters.promotions;
+    mixing->adopt();
+}
+
+void Averager::Machine::set_settling(bool wanted) {
+    // What settling has moved is no progress that an outer step should follow.
+    if (settling_ && !wanted) mixing->adopt();
+    settling_ = wanted;
+}
+
+void Averager::Machine::note_pull(const ExchangeEvent& event) {
+    if (event.outcome != Outcome::Committed || !ghost) return;
+    const bool near = event.relative_distance <= kCaughtUp * initiator->their_spread();
+    if (near || ++ghost_exchanges_ >= kGhostExchanges) set_ghost(false);
 }
 
 // Endings.
@@ -335,6 +472,7 @@ void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream st
     event.id = clock.id;
     event.partner = clock.partner;
     event.initiator = true;
+    event.rule = initiator->rule();
     event.outcome = outcome;
     event.chunks_applied = tally.chunks_applied;
     event.relative_distance = tally.relative_distance();
@@ -348,7 +486,14 @@ void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream st
     note_partner(now, clock.partner, outcome);
     count(event);
     events.push_back(event);
+    initiator->withdraw();
+    if (mixing->waiting() && !retry_at_) retry_at_ = now + bench.config.retry_locked;
+    if (event.rule == Rule::Pull) note_pull(event);
+    const bool missed =
+        scheduled_ && outcome != Outcome::Committed && outcome != Outcome::Collapsed;
+    scheduled_ = false;
     initiator.reset();
+    if (missed) fall_back(now);
 }
 
 void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream stream) {
@@ -358,6 +503,7 @@ void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream st
     event.id = clock.id;
     event.partner = clock.partner;
     event.initiator = false;
+    event.rule = responder->rule();
     event.outcome = outcome;
     event.chunks_applied = tally.chunks_applied;
     event.chunks_half_applied = responder->half_applied();
@@ -367,7 +513,8 @@ void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream st
     if (is_failure(outcome) && stream == Stream::Alive) {
         bench.send(clock.partner, encode(Abort{clock.id, reason_of(outcome), 0}));
     }
-    measure(now, clock, tally, outcome);
+    // Whoever was pulled from has measured nothing of its own.
+    if (event.rule != Rule::Pull) measure(now, clock, tally, outcome);
     note_partner(now, clock.partner, outcome);
     count(event);
     events.push_back(event);
@@ -418,12 +565,14 @@ void Averager::Machine::count(const ExchangeEvent& event) {
 void Averager::Machine::measure(
     Instant now, const ExchangeClock& clock, const Tally& tally, Outcome outcome
 ) {
-    if (outcome == Outcome::TimedOut) bench.pace.timed_out();
+    auto& pace = bench.paces.of(clock.partner);
+    if (outcome == Outcome::TimedOut) pace.timed_out();
     if (outcome != Outcome::Committed) return;
-    bench.pace.committed(tally.payload_bytes, now - clock.traded_since);
+    pace.committed(tally.payload_bytes, now - clock.traded_since);
+    bench.paces.measured(pace.rate());
     const double distance = tally.relative_distance();
     // Squares of huge but finite floats may overflow; one such exchange must not spoil the mean.
-    if (std::isfinite(distance)) spread += kSpreadDecay * (distance - spread);
+    if (std::isfinite(distance)) bench.spread += kSpreadDecay * (distance - bench.spread);
 }
 
 // The front door.
@@ -464,6 +613,22 @@ void Averager::peer_down(Instant now, const PeerId& peer) {
 
 bool Averager::begin_exchange(Instant now) {
     return machine_->begin_exchange(now);
+}
+
+bool Averager::begin_round(Instant now, std::uint64_t round) {
+    return machine_->begin_round(now, round);
+}
+
+void Averager::set_ghost(bool ghost) {
+    machine_->set_ghost(ghost);
+}
+
+void Averager::set_settling(bool settling) {
+    machine_->set_settling(settling);
+}
+
+void Averager::adopt_parameters() {
+    machine_->mixing->adopt();
 }
 
 void Averager::set_accepting(bool accepting) {
@@ -507,12 +672,28 @@ bool Averager::responding() const {
     return machine_->responder.has_value();
 }
 
+bool Averager::expecting() const {
+    return machine_->expected.has_value();
+}
+
+bool Averager::ghost() const {
+    return machine_->ghost;
+}
+
+double Averager::weight(std::size_t chunk, std::uint32_t part) const {
+    return machine_->mixing->weight(static_cast<std::uint32_t>(chunk), part);
+}
+
+bool Averager::returning() const {
+    return machine_->mixing->waiting();
+}
+
 std::size_t Averager::partner_count() const {
     return machine_->partners.size();
 }
 
 double Averager::spread() const {
-    return machine_->spread;
+    return machine_->bench.spread;
 }
 
 const AveragerCounters& Averager::counters() const {

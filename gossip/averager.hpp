@@ -1,14 +1,15 @@
 #pragma once
 
-// The front door of averaging: pairwise exchanges as a machine without I/O.
+// The front door of averaging: exchanges between two peers as a machine without I/O.
 //
-// An exchange: A picks a random live partner B and sends Open; B answers Accept or Busy. Chunk by
-// chunk, in a bounded window, A sends the encoding of its chunk x, B answers with the encoding of
-// its own y, and both add a * (decoded other - decoded own) to whatever their chunk holds by then.
-// So local steps in between are kept, and the sum over both peers is kept exactly. A closes with
-// Commit. At most one exchange is in flight as initiator and one as responder; requests of a pair
-// that cross collapse into one (the lower id initiates). Every exchange ends by Commit, Busy, abort
-// or deadline.
+// An exchange: A picks a live partner B and sends Open; B answers Accept or Busy. Chunk by chunk,
+// in a bounded window, A sends its offer, B answers, and each adds what the swarm's mixing rule
+// says (mixing/). In the default, pairwise, A sends the encoding of its chunk x, B answers with the
+// encoding of its own y, and both add a * (decoded other - decoded own) to whatever their chunk
+// holds by then. So local steps in between are kept, and the sum over both peers is kept exactly. A
+// closes with Commit. At most one exchange is in flight as initiator and one as responder; requests
+// of a pair that cross collapse into one (the lower id initiates). Every exchange ends by Commit,
+// Busy, abort or deadline.
 //
 // Use: call one handle_*, peer_* or command, then drain poll_transmit, poll_event, then arm one
 // timer at poll_timeout. `now` never decreases.
@@ -52,6 +53,7 @@ struct ExchangeEvent {
     ExchangeId id;
     PeerId partner;
     bool initiator = false;
+    Rule rule = Rule::Pairwise;
     Outcome outcome = Outcome::Committed;
     std::size_t chunks_applied = 0;
     /// Chunks that we applied and of which we do not know that the partner did. Only a responder
@@ -77,6 +79,9 @@ struct AveragerCounters {
     std::uint64_t payload_bytes = 0;
     std::uint64_t refused_values = 0;  ///< payloads with a NaN or an infinity: never applied
     std::uint64_t asked_again = 0;     ///< offers that we could not decode: they come again
+    /// The ledger's other entry: times that we began to count in the sum after standing outside.
+    std::uint64_t promotions = 0;
+    std::uint64_t fallbacks = 0;  ///< rounds whose partner did not come, or could not
 };
 
 class Averager {
@@ -112,6 +117,17 @@ public:
     /// is there; then nothing happened.
     bool begin_exchange(Instant now);
 
+    /// The same in a round that all peers count alike: partners follow from the shared seed and the
+    /// sorted live view, so that after log2(n) rounds of n = 2^k peers all are equal (one-peer
+    /// exponential graph: Ying et al. 2021, in its symmetric form). One of a pair asks, the other
+    /// waits for sync_wait; who misses its partner takes a random one.
+    bool begin_round(Instant now, std::uint64_t round);
+
+    /// A newcomer or a restarted peer stands outside the sum: its exchanges only bring it nearer to
+    /// its partners, and it gives them nothing. It is promoted when it is no further from a partner
+    /// than twice what the partner is from others, or after eight exchanges. Initially false.
+    void set_ghost(bool ghost);
+
     /// Whether we answer Open from others with Accept. A peer whose parameters are not yet loaded
     /// answers Busy. Initially true.
     void set_accepting(bool accepting);
@@ -120,6 +136,13 @@ public:
     /// configuration's. One that settles wishes for f32, whose floor is none.
     /// Requires  the same elements as the configuration's encoding
     void set_encoding(Encoding encoding);
+
+    /// While peers settle there is no training, and momentum would only keep them apart: noloco
+    /// mixes pairwise then, and whatever the share, all of the parameters.
+    void set_settling(bool settling);
+
+    /// The parameters were replaced from outside: what a rule keeps beside them starts anew.
+    void adopt_parameters();
 
     // To outside: drain after every call above.
 
@@ -134,6 +157,16 @@ public:
 
     [[nodiscard]] bool initiating() const;
     [[nodiscard]] bool responding() const;
+
+    /// True while the partner of this round is expected to ask.
+    [[nodiscard]] bool expecting() const;
+    [[nodiscard]] bool ghost() const;
+
+    /// Weight of a part of a chunk in the sum that the rule keeps: 1 but for push-sum.
+    [[nodiscard]] double weight(std::size_t chunk, std::uint32_t part = 0) const;
+
+    /// Whether a lock still holds back what a broken exchange must undo.
+    [[nodiscard]] bool returning() const;
     [[nodiscard]] std::size_t partner_count() const;
     /// Running mean of relative_distance over the last partners (decay 1/4 an exchange); 0 at
     /// first.

@@ -28,9 +28,9 @@ constexpr std::size_t kPrefix = 4;
 constexpr std::size_t header_bytes(Kind kind) {
     switch (kind) {
         case Kind::Open:
-            return 8 + 32 + 4 + 8 + 1;
+            return 8 + 32 + 4 + 8 + 1 + 1 + 4 + 4;
         case Kind::Accept:
-            return 8 + 1;
+            return 8 + 1 + 8;
         case Kind::Busy:
             return 8 + 1;
         case Kind::Refuse:
@@ -57,11 +57,12 @@ void fields(Archive& archive, Open& open) {
     archive(open.id.value);
     archive(cereal::binary_data(open.layout.bytes.data(), open.layout.bytes.size()));
     archive(open.chunk_count, open.coefficient, open.encoding);
+    archive(open.rule, open.parts, open.part);
 }
 
 template <class Archive>
 void fields(Archive& archive, Accept& accept) {
-    archive(accept.id.value, accept.encoding);
+    archive(accept.id.value, accept.encoding, accept.spread);
 }
 
 template <class Archive>

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/instant.hpp"
@@ -12,6 +13,8 @@
 
 namespace starling::gossip {
 
+/// Smallest window that measuring may choose.
+inline constexpr std::size_t kWindowMin = std::size_t{1} << 20U;
 /// Largest window of an initiator, and so the most that a responder parks for one.
 inline constexpr std::size_t kWindowMax = std::size_t{16} << 20U;
 /// Most chunks in flight as initiator, however small they are.
@@ -36,7 +39,41 @@ enum class Encoding : std::uint8_t {
 /// or they encode different elements.
 [[nodiscard]] std::optional<Encoding> agree(Encoding one, Encoding other);
 
+/// What an exchange does with the parameters of the two peers; docs/protocol/averaging.md says what
+/// each keeps. Pull is what a newcomer does, whatever the swarm's rule is.
+enum class Rule : std::uint8_t { Pairwise = 0, PushSum = 1, Noloco = 2, None = 3, Pull = 4 };
+
+[[nodiscard]] std::string_view to_string(Rule rule);
+
+/// A rule with its options.
+struct Mix {
+    Rule rule = Rule::Pairwise;
+    /// Noloco: local steps between two outer steps; 0 leaves the choice to --mix-every.
+    std::uint32_t steps = 0;
+    /// Noloco's outer momentum, its weights of the pair's progress and of the distance between the
+    /// slow weights. Range: 0 <= alpha < 1, 0 < beta <= 2, and gamma below the bound at which the
+    /// slow weights drift apart (NoLoCo, Eq. 74, for groups of two).
+    double alpha = 0.5;
+    double beta = 0.7;
+    double gamma = 0.7;
+
+    /// Reads `pairwise`, `push-sum`, `none` or `noloco?h=50&alpha=0.5&beta=0.7&gamma=0.7`.
+    /// Errors    Usage
+    [[nodiscard]] static Result<Mix> parse(std::string_view text);
+    [[nodiscard]] std::string to_string() const;
+};
+
+/// Most parts that --share may cut the parameters into: 0.1 % an exchange.
+inline constexpr std::uint32_t kPartsMax = 1000;
+
+/// Reads the share of the parameters that one exchange averages, `5%` or `0.05`, as the number of
+/// parts that they are cut into. Errors Usage
+[[nodiscard]] Result<std::uint32_t> parse_share(std::string_view text);
+
 struct AveragerConfig {
+    Mix mix;
+    /// Each exchange averages one of so many parts of the elements. Range 1 to 1000.
+    std::uint32_t parts = 1;
     Encoding encoding = Encoding::F32;
     /// Share of the difference that each side adds, in (0, 1/2]; both sides use the initiator's
     /// offer if it is no larger than their own, else they refuse. Exact64 knows 1/2 only.
@@ -44,6 +81,13 @@ struct AveragerConfig {
     /// Unacknowledged payload bytes in flight as initiator. Range 1 B to 16 MiB; one chunk is
     /// always allowed.
     std::size_t window_bytes = std::size_t{4} << 20U;
+    /// Whether the window follows each partner's measured rate times round trip, 1 to 16 MiB, from
+    /// its second exchange on.
+    bool adapt_window = false;
+    /// Whether begin_round pairs peers by the shared seed and the sorted live view, and for how
+    /// long one waits for the partner whose turn it is to ask. Range 1 ms to 10 min.
+    std::uint64_t sync_seed = 0;
+    Duration sync_wait = std::chrono::seconds(1);
     /// Deadline = base + bytes of both directions / measured rate * slack. An Open without an
     /// answer, and an exchange without progress, end after this base. Range 1 ms to 10 min.
     Duration deadline_base = std::chrono::seconds(2);

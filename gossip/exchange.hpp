@@ -17,6 +17,7 @@
 #include "base/instant.hpp"
 #include "gossip/averager.hpp"
 #include "gossip/messages.hpp"
+#include "gossip/mixing/rule.hpp"
 #include "gossip/workbench.hpp"
 
 namespace starling::gossip {
@@ -42,14 +43,16 @@ struct ExchangeClock {
 /// States: Opening (Open sent, no answer), Trading (accepted), then it is destroyed.
 class Initiator {
 public:
+    struct Request {
+        ExchangeId id;
+        PeerId partner;
+        LayoutHash layout;
+        Rule rule = Rule::Pairwise;
+        Part part;
+    };
+
     /// Sends Open.
-    Initiator(
-        Workbench& bench,
-        ExchangeId id,
-        const PeerId& partner,
-        const LayoutHash& layout,
-        Instant now
-    );
+    Initiator(Workbench& bench, MixingRule& mixing, const Request& request, Instant now);
 
     [[nodiscard]] Ending on_accept(Instant now, const Accept& accept);
     [[nodiscard]] Ending on_reply(Instant now, const ChunkReply& reply);
@@ -61,50 +64,55 @@ public:
 
     [[nodiscard]] bool opening() const { return opening_; }
 
+    [[nodiscard]] Rule rule() const { return rule_; }
+
+    /// What the responder said of its distance to others.
+    [[nodiscard]] double their_spread() const { return their_spread_; }
+
     /// Replies applied: what Chunk and Abort acknowledge.
     [[nodiscard]] std::uint32_t acked() const;
 
-private:
-    /// A chunk that was sent and whose reply is not applied yet.
-    struct InFlight {
-        std::uint32_t index = 0;
-        Bytes bytes;  ///< the offer that was sent; then the delta, in its place
-        Offer offer;
-        bool replied = false;  ///< `bytes` is the delta, and waits for the chunk's lock
-    };
+    /// Takes back what is on its way: the exchange has ended.
+    void withdraw();
 
+private:
     /// Sends chunks while the window has room, then looks whether all is done.
     Ending advance(Instant now);
     /// False when the window is full, or nothing unlocked is left to send.
     bool send_next(Instant now);
     [[nodiscard]] bool window_takes(std::size_t bytes) const;
     bool send_chunk(std::uint32_t index);
-    /// Turns what was offered into the delta. False when a value was not finite.
-    bool settle(InFlight& flight, ByteView reply);
     /// Puts a chunk back that the partner could not decode.
     void send_again_later(std::size_t at);
-    [[nodiscard]] std::size_t wire_bytes(std::uint32_t index) const;
-    bool try_apply(InFlight& flight);
+    bool try_apply(Flight& flight);
+    void skip_empty();
     void remove_flight(std::size_t at);
     void retry_soon(Instant now);
 
     Workbench& bench_;
+    MixingRule& mixing_;
     ExchangeClock clock_;
     Tally tally_;
+    Terms terms_;
+    Rule rule_;
+    double their_spread_ = 0.0;
+    std::uint32_t chunks_ = 0;  ///< that have elements in this part
+    std::size_t window_bytes_ = 0;
     bool opening_ = true;
     std::uint32_t cursor_ = 0;            ///< chunks below were sent, or are in skipped_
     std::vector<std::uint32_t> skipped_;  ///< locked when their turn came; bounded
-    std::vector<InFlight> in_flight_;
+    std::vector<Flight> in_flight_;
     std::size_t in_flight_bytes_ = 0;
     std::vector<bool> applied_;
     std::vector<bool> again_;  ///< the partner could not decode it: offered without gaps now
-    Encoding encoding_;        ///< our wish; once accepted, what both use
 };
 
 class Responder {
 public:
     /// Sends Accept. Requires  the request was checked
-    Responder(Workbench& bench, const Open& open, const PeerId& partner, Instant now);
+    Responder(
+        Workbench& bench, MixingRule& mixing, const Open& open, const PeerId& partner, Instant now
+    );
 
     [[nodiscard]] Ending on_chunk(Instant now, const Chunk& chunk);
     [[nodiscard]] Ending on_commit();
@@ -116,8 +124,13 @@ public:
 
     [[nodiscard]] const Tally& tally() const { return tally_; }
 
-    /// Chunks that we applied and of which we do not know that the initiator did.
-    [[nodiscard]] std::size_t half_applied() const { return tally_.chunks_applied - acked_; }
+    [[nodiscard]] Rule rule() const { return rule_; }
+
+    /// Chunks that we applied and of which we do not know that the initiator did. Whoever is pulled
+    /// from applies none.
+    [[nodiscard]] std::size_t half_applied() const {
+        return rule_ == Rule::Pull ? 0 : unacknowledged();
+    }
 
 private:
     /// A payload whose chunk was locked when it came.
@@ -126,7 +139,7 @@ private:
         Bytes payload;
     };
 
-    enum class Served : std::uint8_t { Done, Locked, Refused };
+    [[nodiscard]] std::size_t unacknowledged() const { return tally_.chunks_applied - acked_; }
 
     /// Applies first and replies then: a reply without its application would move the mean.
     Served serve(std::uint32_t index, ByteView payload);
@@ -136,10 +149,12 @@ private:
     bool acknowledge(std::uint32_t acked);
 
     Workbench& bench_;
+    MixingRule& mixing_;
     ExchangeClock clock_;
     Tally tally_;
-    double coefficient_;
-    Encoding encoding_;
+    Terms terms_;
+    Rule rule_;
+    std::uint32_t chunks_ = 0;  ///< that have elements in this part
     std::uint32_t acked_ = 0;
     std::vector<bool> seen_;
     std::vector<bool> again_;  ///< asked for once more, in a form that always decodes

@@ -19,20 +19,24 @@ Instant ExchangeClock::next_timeout() const {
     return retry_at ? std::min(end, *retry_at) : end;
 }
 
-Initiator::Initiator(
-    Workbench& bench, ExchangeId id, const PeerId& partner, const LayoutHash& layout, Instant now
-)
+Initiator::Initiator(Workbench& bench, MixingRule& mixing, const Request& request, Instant now)
     : bench_(bench),
-      encoding_(bench.wish) {
+      mixing_(mixing),
+      terms_{request.partner, bench.wish, bench.config.coefficient, request.part},
+      rule_(request.rule),
+      chunks_(bench.chunks_in(request.part)) {
     const Instant patience = now + bench.config.deadline_base;
-    clock_ = ExchangeClock{id, partner, now, now, patience, patience, std::nullopt};
+    clock_ = ExchangeClock{request.id, request.partner, now, now, patience, patience, std::nullopt};
     Open open;
-    open.id = id;
-    open.layout = layout;
+    open.id = request.id;
+    open.layout = request.layout;
     open.chunk_count = bench.chunk_count();
-    open.coefficient = bench.config.coefficient;
-    open.encoding = encoding_;
-    bench_.send(partner, encode(open));
+    open.coefficient = terms_.coefficient;
+    open.encoding = terms_.encoding;
+    open.rule = rule_;
+    open.parts = terms_.part.count;
+    open.part = terms_.part.index;
+    bench_.send(request.partner, encode(open));
 }
 
 std::uint32_t Initiator::acked() const {
@@ -43,20 +47,27 @@ Ending Initiator::on_accept(Instant now, const Accept& accept) {
     STARLING_CHECK(opening_);
     opening_ = false;
     // Never a coarser one than the one we offered.
-    if (agree(accept.encoding, encoding_) != accept.encoding) return Outcome::Violated;
-    encoding_ = accept.encoding;
+    if (agree(accept.encoding, terms_.encoding) != accept.encoding) return Outcome::Violated;
+    terms_.encoding = accept.encoding;
+    their_spread_ = accept.spread;
+    auto& pace = bench_.paces.of(clock_.partner);
+    pace.answered(now - clock_.started);
+    window_bytes_ = bench_.config.adapt_window ? pace.window(bench_.config.window_bytes)
+                                               : bench_.config.window_bytes;
     applied_.assign(bench_.chunk_count(), false);
     again_.assign(bench_.chunk_count(), false);
     clock_.traded_since = now;
-    clock_.deadline = now + bench_.whole_allowance();
-    clock_.stalled = now + bench_.stall_allowance();
+    clock_.deadline = now + bench_.whole_allowance(clock_.partner);
+    clock_.stalled = now + bench_.stall_allowance(clock_.partner);
     return advance(now);
 }
 
 Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
-    if (opening_ || !bench_.has(reply.index, reply.elements)) return Outcome::Violated;
+    if (opening_ || !bench_.has(reply.index, reply.elements, terms_.part)) {
+        return Outcome::Violated;
+    }
     const auto flight =
-        std::find_if(in_flight_.begin(), in_flight_.end(), [&](const InFlight& candidate) {
+        std::find_if(in_flight_.begin(), in_flight_.end(), [&](const Flight& candidate) {
             return candidate.index == reply.index;
         });
     if (flight == in_flight_.end() || flight->replied) {
@@ -66,20 +77,20 @@ Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
         ++bench_.counters.stale;
         return std::nullopt;
     }
-    const auto& encoding = bench_.encoding_for(reply.index, encoding_);
-    if (!encoding.fits_reply(reply.payload, flight->bytes)) return Outcome::Violated;
-    if (encoding.asks_again(reply.payload)) {
+    if (!mixing_.fits_reply(terms_, *flight, reply.payload)) return Outcome::Violated;
+    if (mixing_.asks_again(terms_, reply.index, reply.payload)) {
         if (again_[reply.index]) {
             ++bench_.counters.stale;
             return std::nullopt;
         }
-        clock_.stalled = now + bench_.stall_allowance();
+        clock_.stalled = now + bench_.stall_allowance(clock_.partner);
         send_again_later(static_cast<std::size_t>(flight - in_flight_.begin()));
         return advance(now);
     }
     bench_.count_payload(tally_, reply.payload.size());
-    if (!settle(*flight, reply.payload)) return Outcome::Violated;
-    clock_.stalled = now + bench_.stall_allowance();
+    if (!mixing_.settle(terms_, *flight, reply.payload, tally_)) return Outcome::Violated;
+    flight->replied = true;
+    clock_.stalled = now + bench_.stall_allowance(clock_.partner);
     if (try_apply(*flight)) {
         remove_flight(static_cast<std::size_t>(flight - in_flight_.begin()));
     } else {
@@ -108,38 +119,14 @@ Ending Initiator::on_timeout(Instant now) {
     return ending;
 }
 
-bool Initiator::settle(InFlight& flight, ByteView reply) {
-    const auto& encoding = bench_.encoding_for(flight.index, encoding_);
-    const double coefficient = bench_.config.coefficient;
-    const auto gaps = bench_.gaps_scratch(flight.index, bench_.config.encoding);
-    Difference difference;
-    if (encoding.wire_is_raw()) {
-        difference = encoding.settle(reply, flight.bytes, coefficient, flight.bytes, gaps);
-    } else {
-        Bytes delta = bench_.pool.take(bench_.raw_bytes(flight.index));
-        difference = encoding.settle(reply, flight.bytes, coefficient, delta, gaps);
-        bench_.pool.give(std::exchange(flight.bytes, std::move(delta)));
-    }
-    difference.squared_norm += flight.offer.squared_norm;
-    if (!bench_.enter(flight.index, difference, tally_)) return false;
-    if (!gaps.empty()) bench_.gaps.note(clock_.partner, flight.index, gaps);
-    flight.replied = true;
-    return true;
-}
-
 void Initiator::send_again_later(std::size_t at) {
     auto& flight = in_flight_[at];
     again_[flight.index] = true;
-    bench_.gaps.forget(clock_.partner, flight.index);
+    mixing_.forget(terms_, flight.index);
     skipped_.push_back(flight.index);
     in_flight_bytes_ -= flight.offer.bytes;
     bench_.pool.give(std::move(flight.bytes));
     remove_flight(at);
-}
-
-std::size_t Initiator::wire_bytes(std::uint32_t index) const {
-    return bench_.encoding_for(index, encoding_)
-        .wire_bytes(bench_.parameters.chunk_elements(index));
 }
 
 void Initiator::remove_flight(std::size_t at) {
@@ -150,7 +137,7 @@ void Initiator::remove_flight(std::size_t at) {
 Ending Initiator::advance(Instant now) {
     while (send_next(now)) {
     }
-    if (tally_.chunks_applied < bench_.chunk_count()) return std::nullopt;
+    if (tally_.chunks_applied < chunks_) return std::nullopt;
     STARLING_CHECK(in_flight_.empty() && skipped_.empty());
     bench_.send(clock_.partner, encode(Commit{clock_.id}));
     return Outcome::Committed;
@@ -161,7 +148,7 @@ bool Initiator::send_next(Instant now) {
     // with every reply.
     if (!clock_.retry_at) {
         for (auto& index : skipped_) {
-            if (!window_takes(wire_bytes(index))) return false;
+            if (!window_takes(mixing_.offer_bytes_max(terms_, index))) return false;
             if (!send_chunk(index)) continue;
             std::swap(index, skipped_.back());
             skipped_.pop_back();
@@ -169,8 +156,9 @@ bool Initiator::send_next(Instant now) {
         }
         if (!skipped_.empty()) retry_soon(now);
     }
+    skip_empty();
     if (cursor_ == bench_.chunk_count() || skipped_.size() >= kSkippedMax) return false;
-    if (!window_takes(wire_bytes(cursor_))) return false;
+    if (!window_takes(mixing_.offer_bytes_max(terms_, cursor_))) return false;
     if (!send_chunk(cursor_)) {
         skipped_.push_back(cursor_);
         retry_soon(now);
@@ -179,41 +167,46 @@ bool Initiator::send_next(Instant now) {
     return true;
 }
 
+/// Chunks without an element in this part have nothing to exchange.
+void Initiator::skip_empty() {
+    while (cursor_ < bench_.chunk_count() && bench_.elements(cursor_, terms_.part) == 0) ++cursor_;
+}
+
 bool Initiator::window_takes(std::size_t bytes) const {
     if (in_flight_.empty()) return true;
-    return in_flight_.size() < kInFlightMax &&
-           in_flight_bytes_ + bytes <= bench_.config.window_bytes;
+    return in_flight_.size() < kInFlightMax && in_flight_bytes_ + bytes <= window_bytes_;
 }
 
 bool Initiator::send_chunk(std::uint32_t index) {
     Bytes frame;
-    Offer offer;
-    std::span<const float> gaps;
-    if (!again_[index] && !bench_.parameters.is_buffer(index)) {
-        gaps = bench_.gaps.of(clock_.partner, index);
-    }
-    const auto& encoding = bench_.encoding_for(index, encoding_);
-    if (!bench_.read_offer(index, encoding, gaps, frame, offer)) return false;
+    Flight flight;
+    flight.index = index;
+    if (!mixing_.offer(terms_, again_[index], frame, flight)) return false;
     const auto payload = std::span(frame).subspan(kPayloadOffset);
     Chunk header;
     header.id = clock_.id;
     header.index = index;
-    header.elements = static_cast<std::uint32_t>(bench_.parameters.chunk_elements(index));
+    header.elements = static_cast<std::uint32_t>(bench_.elements(index, terms_.part));
     header.acked = acked();
     write_payload_header(header, std::span(frame).first<kPayloadOffset>());
     // The frame leaves with the driver, and the delta needs exactly what was sent: the chunk itself
     // may have moved on by then. Hence a copy.
-    InFlight flight{index, bench_.pool.take(payload.size()), offer, false};
+    flight.bytes = bench_.pool.take(payload.size());
     std::copy(payload.begin(), payload.end(), flight.bytes.begin());
-    in_flight_bytes_ += payload.size();
-    in_flight_.push_back(std::move(flight));
+    in_flight_bytes_ += flight.offer.bytes;
     bench_.count_payload(tally_, payload.size());
+    in_flight_.push_back(std::move(flight));
     bench_.send(clock_.partner, std::move(frame));
     return true;
 }
 
-bool Initiator::try_apply(InFlight& flight) {
-    if (!bench_.parameters.try_add(flight.index, flight.bytes)) return false;
+void Initiator::withdraw() {
+    for (auto& flight : in_flight_) mixing_.withdraw(terms_, flight);
+    in_flight_.clear();
+}
+
+bool Initiator::try_apply(Flight& flight) {
+    if (!mixing_.apply(terms_, flight, tally_)) return false;
     in_flight_bytes_ -= flight.offer.bytes;
     applied_[flight.index] = true;
     ++tally_.chunks_applied;

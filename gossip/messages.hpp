@@ -19,12 +19,16 @@ struct Open {
     std::uint32_t chunk_count = 0;
     double coefficient = 0.5;
     Encoding encoding = Encoding::F32;  ///< our wish; one that they do not know is refused
+    Rule rule = Rule::Pairwise;
+    std::uint32_t parts = 1;  ///< the parameters are cut into so many
+    std::uint32_t part = 0;   ///< the one that is averaged now
 };
 
 /// Responder: send your chunks.
 struct Accept {
     ExchangeId id;
     Encoding encoding = Encoding::F32;  ///< the finer of both sides' wishes: both use it
+    double spread = 0.0;                ///< how far the responder is from its partners, relatively
 };
 
 /// Responder: not now.
@@ -33,7 +37,7 @@ struct Busy {
     bool collapsed = false;  ///< our own request crossed yours, and it goes on instead
 };
 
-enum class RefuseReason : std::uint8_t { Layout = 0, Encoding = 1, Coefficient = 2 };
+enum class RefuseReason : std::uint8_t { Layout = 0, Encoding = 1, Coefficient = 2, Rule = 3 };
 
 /// Responder: never, as we are.
 struct Refuse {

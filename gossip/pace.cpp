@@ -6,31 +6,74 @@ namespace starling::gossip {
 namespace {
 
 constexpr double kDecay = 0.25;
+constexpr double kRoundTripDecay = 0.125;
 constexpr double kRateMin = 1e3;
 constexpr double kRateMax = 1e12;
 /// Longer allowances mean nothing, and would overflow a Duration at the lowest rates.
 constexpr double kAllowanceMax = 30.0 * 24.0 * 3600.0;
 
-}  // namespace
+double clamped(double rate) {
+    return std::clamp(rate, kRateMin, kRateMax);
+}
 
-Pace::Pace(const AveragerConfig& config)
-    : base_(config.deadline_base),
-      slack_(config.deadline_slack),
-      rate_(config.initial_rate) {}
+}  // namespace
 
 void Pace::committed(std::size_t bytes, Duration elapsed) {
     // Virtual links may take no time at all; that measures nothing.
     if (elapsed <= Duration::zero() || bytes == 0) return;
     const double measured = static_cast<double>(bytes) / to_seconds(elapsed);
-    rate_ = std::clamp(rate_ + kDecay * (measured - rate_), kRateMin, kRateMax);
+    rate_ = clamped(rate_ + kDecay * (measured - rate_));
+    measured_ = true;
 }
 
 void Pace::timed_out() {
-    rate_ = std::max(kRateMin, rate_ / 2.0);
+    rate_ = clamped(rate_ / 2.0);
 }
 
-Duration Pace::allowance(std::size_t bytes) const {
-    const double seconds = static_cast<double>(bytes) / rate_ * slack_;
+void Pace::answered(Duration elapsed) {
+    if (elapsed <= Duration::zero()) return;
+    if (round_trip_ == Duration::zero() || elapsed < round_trip_) {
+        round_trip_ = elapsed;
+    } else {
+        round_trip_ += from_seconds(kRoundTripDecay * to_seconds(elapsed - round_trip_));
+    }
+}
+
+std::size_t Pace::window(std::size_t fallback) const {
+    if (!measured_ || round_trip_ == Duration::zero()) return fallback;
+    const double bytes = rate_ * to_seconds(round_trip_);
+    return static_cast<std::size_t>(
+        std::clamp(bytes, static_cast<double>(kWindowMin), static_cast<double>(kWindowMax))
+    );
+}
+
+PaceBook::PaceBook(const AveragerConfig& config)
+    : base_(config.deadline_base),
+      slack_(config.deadline_slack),
+      usual_rate_(config.initial_rate) {}
+
+Pace& PaceBook::of(const PeerId& partner) {
+    ++clock_;
+    for (auto& known : known_) {
+        if (known.id != partner) continue;
+        known.used = clock_;
+        return known.pace;
+    }
+    Known fresh{partner, clock_, Pace(usual_rate_)};
+    if (known_.size() < kPartnersMax) return known_.emplace_back(fresh).pace;
+    auto& oldest = *std::min_element(
+        known_.begin(), known_.end(), [](const auto& a, const auto& b) { return a.used < b.used; }
+    );
+    oldest = fresh;
+    return oldest.pace;
+}
+
+void PaceBook::measured(double rate) {
+    usual_rate_ = clamped(usual_rate_ + kDecay * (rate - usual_rate_));
+}
+
+Duration PaceBook::allowance(const PeerId& partner, std::size_t bytes) {
+    const double seconds = static_cast<double>(bytes) / of(partner).rate() * slack_;
     return base_ + from_seconds(std::min(seconds, kAllowanceMax));
 }
 

@@ -1,6 +1,7 @@
 #include "gossip/partner_choice.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace starling::gossip {
 namespace {
@@ -43,6 +44,22 @@ std::optional<PeerId> PartnerChoice::choose(
     }
     if (candidates_.empty()) return std::nullopt;
     return rng.pick(std::span<const PeerId>(candidates_));
+}
+
+std::optional<PeerId> PartnerChoice::scheduled(
+    const PeerId& self, std::uint64_t seed, std::uint64_t round
+) const {
+    std::vector<PeerId> order{self};
+    for (const auto& partner : partners_) order.push_back(partner.id);
+    if (order.size() < 2) return std::nullopt;
+    std::sort(order.begin(), order.end());
+    const auto bits = static_cast<std::uint64_t>(std::bit_width(order.size() - 1));
+    Rng(mix64(seed) ^ mix64(round / bits)).shuffle(std::span(order));
+    const auto place =
+        static_cast<std::size_t>(std::find(order.begin(), order.end(), self) - order.begin());
+    const std::size_t other = place ^ (std::size_t{1} << (round % bits));
+    if (other >= order.size()) return std::nullopt;
+    return order[other];
 }
 
 void PartnerChoice::succeeded(const PeerId& peer) {

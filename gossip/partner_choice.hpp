@@ -35,6 +35,13 @@ public:
         Instant now, Rng& rng, const std::optional<PeerId>& except
     );
 
+    /// Returns the partner of a round that everybody with the same view counts alike: in an order
+    /// of all live peers drawn from the seed every log2(n) rounds, the one whose place differs from
+    /// ours in one bit. Nothing for the places that n, no power of two, leaves out.
+    [[nodiscard]] std::optional<PeerId> scheduled(
+        const PeerId& self, std::uint64_t seed, std::uint64_t round
+    ) const;
+
     // Reports about an attempt; about unknown peers they do nothing.
 
     void succeeded(const PeerId& peer);

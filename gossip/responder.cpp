@@ -7,10 +7,14 @@
 
 namespace starling::gossip {
 
-Responder::Responder(Workbench& bench, const Open& open, const PeerId& partner, Instant now)
+Responder::Responder(
+    Workbench& bench, MixingRule& mixing, const Open& open, const PeerId& partner, Instant now
+)
     : bench_(bench),
-      coefficient_(open.coefficient),
-      encoding_(*agree(open.encoding, bench.wish)),
+      mixing_(mixing),
+      terms_{partner, *agree(open.encoding, bench.wish), open.coefficient, {open.part, open.parts}},
+      rule_(open.rule),
+      chunks_(bench.chunks_in(terms_.part)),
       seen_(bench.chunk_count(), false),
       again_(bench.chunk_count(), false) {
     clock_ = ExchangeClock{
@@ -18,32 +22,33 @@ Responder::Responder(Workbench& bench, const Open& open, const PeerId& partner, 
         partner,
         now,
         now,
-        now + bench.whole_allowance(),
-        now + bench.stall_allowance(),
+        now + bench.whole_allowance(partner),
+        now + bench.stall_allowance(partner),
         std::nullopt};
-    bench_.send(partner, encode(Accept{open.id, encoding_}));
+    bench_.send(partner, encode(Accept{open.id, terms_.encoding, bench.spread}));
 }
 
 Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
-    if (!bench_.has(chunk.index, chunk.elements)) return Outcome::Violated;
-    const auto& encoding = bench_.encoding_for(chunk.index, encoding_);
-    if (!encoding.fits_offer(chunk.payload, chunk.elements)) return Outcome::Violated;
+    if (!bench_.has(chunk.index, chunk.elements, terms_.part)) return Outcome::Violated;
+    if (!mixing_.fits_offer(terms_, chunk.index, chunk.payload)) return Outcome::Violated;
     if (!acknowledge(chunk.acked)) return Outcome::Violated;
     // An offer that we could not decode may come twice, and by then look as if we could.
-    const bool refused = again_[chunk.index] && !encoding.always_decodes(chunk.payload);
+    const bool refused =
+        again_[chunk.index] && !mixing_.always_decodes(terms_, chunk.index, chunk.payload);
     if (seen_[chunk.index] || refused) {
         ++bench_.counters.stale;
         return std::nullopt;
     }
     // An honest initiator has at most this many chunks without an applied reply. One that sends on
     // and on without reading would otherwise grow our outbox to the size of the model.
-    const std::size_t unacked = half_applied() + parked_.size();
+    const std::size_t unacked = unacknowledged() + parked_.size();
     if (unacked >= kInFlightMax) return Outcome::Violated;
     seen_[chunk.index] = true;
     bench_.count_payload(tally_, chunk.payload.size());
-    clock_.stalled = now + bench_.stall_allowance();
+    clock_.stalled = now + bench_.stall_allowance(clock_.partner);
     switch (serve(chunk.index, chunk.payload)) {
         case Served::Done:
+        case Served::Again:
             return std::nullopt;
         case Served::Locked:
             return park(now, chunk);
@@ -53,30 +58,12 @@ Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
     STARLING_UNREACHABLE("all results are handled");
 }
 
-Responder::Served Responder::serve(std::uint32_t index, ByteView payload) {
+Served Responder::serve(std::uint32_t index, ByteView payload) {
     Bytes frame;
-    Difference difference;
-    const auto& encoding = bench_.encoding_for(index, encoding_);
-    if (!bench_.read_answer(index, encoding, payload, coefficient_, frame, difference)) {
-        return Served::Locked;
-    }
-    if (difference.wrapped) {
-        ask_again(index, std::move(frame));
-        return Served::Done;
-    }
-    Tally tally = tally_;
-    if (!bench_.enter(index, difference, tally)) {
-        bench_.pool.give(std::move(frame));
-        return Served::Refused;
-    }
-    if (!bench_.parameters.try_add(index, bench_.delta)) {
-        bench_.pool.give(std::move(frame));
-        return Served::Locked;
-    }
-    tally_ = tally;
+    const Served served = mixing_.answer(terms_, index, payload, frame, tally_);
+    if (served == Served::Again) ask_again(index, std::move(frame));
+    if (served != Served::Done) return served;
     ++tally_.chunks_applied;
-    const auto gaps = bench_.gaps_scratch(index, bench_.config.encoding);
-    if (!gaps.empty()) bench_.gaps.note(clock_.partner, index, gaps);
     bench_.count_payload(tally_, frame.size() - kPayloadOffset);
     send_reply(index, std::move(frame));
     return Served::Done;
@@ -85,7 +72,7 @@ Responder::Served Responder::serve(std::uint32_t index, ByteView payload) {
 /// Nothing was applied, so the chunk is as if it had never come.
 void Responder::ask_again(std::uint32_t index, Bytes frame) {
     ++bench_.counters.asked_again;
-    bench_.gaps.forget(clock_.partner, index);
+    mixing_.forget(terms_, index);
     seen_[index] = false;
     again_[index] = true;
     send_reply(index, std::move(frame));
@@ -95,7 +82,7 @@ void Responder::send_reply(std::uint32_t index, Bytes frame) {
     ChunkReply header;
     header.id = clock_.id;
     header.index = index;
-    header.elements = static_cast<std::uint32_t>(bench_.parameters.chunk_elements(index));
+    header.elements = static_cast<std::uint32_t>(bench_.elements(index, terms_.part));
     write_payload_header(header, std::span(frame).first<kPayloadOffset>());
     bench_.send(clock_.partner, std::move(frame));
 }
@@ -133,8 +120,8 @@ Ending Responder::on_timeout(Instant now) {
 }
 
 Ending Responder::on_commit() {
-    if (tally_.chunks_applied < bench_.chunk_count()) return Outcome::Violated;
-    acked_ = bench_.chunk_count();
+    if (tally_.chunks_applied < chunks_) return Outcome::Violated;
+    acked_ = chunks_;
     return Outcome::Committed;
 }
 

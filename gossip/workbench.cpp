@@ -47,83 +47,106 @@ double Tally::relative_distance() const {
 Workbench::Workbench(const AveragerConfig& config_in, ParameterVector& parameters_in)
     : config(config_in),
       parameters(parameters_in),
-      pace(config_in),
+      paces(config_in),
       // A window of frames on their way, one of snapshots, and some for the other role.
-      pool(2 * config_in.window_bytes + (std::size_t{4} << 20U)),
+      pool(
+          2 * (config_in.adapt_window ? kWindowMax : config_in.window_bytes) +
+          (std::size_t{4} << 20U)
+      ),
       wish(config_in.encoding),
       buffer_encoding_(encoding_of_buffers(*find_encoding(config_in.encoding))) {
     STARLING_CHECK(config.validate());
     STARLING_CHECK(find_encoding(config.encoding)->element() == parameters.element());
     STARLING_CHECK(parameters.chunk_count() <= std::numeric_limits<std::uint32_t>::max());
     chunk_count_ = static_cast<std::uint32_t>(parameters.chunk_count());
-    std::vector<std::size_t> sizes;
+    // Noloco sends its slow weights too.
+    if (config.mix.rule == Rule::Noloco) payloads_ = 4;
     for (std::uint32_t chunk = 0; chunk < chunk_count_; ++chunk) {
-        const std::size_t elements = parameters.chunk_elements(chunk);
-        STARLING_CHECK(elements >= 1 && elements <= kChunkElementsMax);
-        // Deadlines allow for the largest form: a partner may wish for f32.
-        model_bytes_ += raw_bytes(chunk);
-        chunk_bytes_max_ = std::max(chunk_bytes_max_, raw_bytes(chunk));
-        sizes.push_back(elements);
+        const std::size_t count = parameters.chunk_elements(chunk);
+        STARLING_CHECK(count >= 1 && count <= kChunkElementsMax);
+        // Deadlines allow for the largest form: a partner may wish for f32, and for the whole.
+        model_bytes_ += raw_bytes(chunk, {});
+        chunk_bytes_max_ = std::max(chunk_bytes_max_, raw_bytes(chunk, {}));
     }
-    gaps.lay_out(sizes);
 }
 
 const ChunkEncoding& Workbench::encoding_for(std::uint32_t chunk, Encoding encoding) const {
     return parameters.is_buffer(chunk) ? buffer_encoding_ : *find_encoding(encoding);
 }
 
-std::size_t Workbench::raw_bytes(std::uint32_t chunk) const {
-    return parameters.chunk_elements(chunk) * element_size(parameters.element());
+std::uint32_t Workbench::chunks_in(const Part& part) const {
+    if (part.whole()) return chunk_count_;
+    std::uint32_t count = 0;
+    for (std::uint32_t chunk = 0; chunk < chunk_count_; ++chunk) {
+        if (elements(chunk, part) > 0) ++count;
+    }
+    return count;
 }
 
-bool Workbench::read_offer(
-    std::uint32_t chunk,
-    const ChunkEncoding& encoding,
-    std::span<const float> known_gaps,
-    Bytes& frame,
-    Offer& offer
-) {
-    frame = pool.take(kPayloadOffset + encoding.wire_bytes(parameters.chunk_elements(chunk)));
-    auto wire = std::span(frame).subspan(kPayloadOffset);
-    if (!encoding.wire_is_raw()) raw_.resize(raw_bytes(chunk));
-    const auto raw = encoding.wire_is_raw() ? wire : std::span(raw_);
-    if (!parameters.try_read(chunk, raw)) {
-        pool.give(std::exchange(frame, {}));
-        return false;
-    }
-    offer = encoding.offer(raw, known_gaps, wire);
-    frame.resize(kPayloadOffset + offer.bytes);
+bool Workbench::try_read(std::uint32_t chunk, const Part& wanted, std::span<std::byte> out) {
+    const Part part = part_of(chunk, wanted);
+    if (part.whole()) return parameters.try_read(chunk, out);
+    whole_.resize(raw_bytes(chunk, {}));
+    if (!parameters.try_read(chunk, whole_)) return false;
+    part.gather(chunk, element_size(parameters.element()), whole_, out);
     return true;
 }
 
-bool Workbench::read_answer(
-    std::uint32_t chunk,
-    const ChunkEncoding& encoding,
-    ByteView offer,
-    double coefficient,
-    Bytes& frame,
-    Difference& difference
-) {
-    frame = pool.take(kPayloadOffset + encoding.wire_bytes(parameters.chunk_elements(chunk)));
-    auto wire = std::span(frame).subspan(kPayloadOffset);
-    delta.resize(raw_bytes(chunk));
-    if (!encoding.wire_is_raw()) raw_.resize(raw_bytes(chunk));
-    const auto raw = encoding.wire_is_raw() ? wire : std::span(raw_);
-    if (!parameters.try_read(chunk, raw)) {
-        pool.give(std::exchange(frame, {}));
-        return false;
-    }
-    std::size_t reply_bytes = 0;
-    const auto room = gaps_scratch(chunk, config.encoding);
-    difference = encoding.answer(offer, raw, coefficient, wire, reply_bytes, delta, room);
-    frame.resize(kPayloadOffset + reply_bytes);
-    return true;
+bool Workbench::try_add(std::uint32_t chunk, const Part& wanted, ByteView delta) {
+    const Part part = part_of(chunk, wanted);
+    if (part.whole()) return parameters.try_add(chunk, delta);
+    whole_.assign(raw_bytes(chunk, {}), std::byte{0});
+    part.scatter(chunk, element_size(parameters.element()), delta, whole_);
+    return parameters.try_add(chunk, whole_);
 }
 
-std::span<float> Workbench::gaps_scratch(std::uint32_t chunk, Encoding encoding) {
-    const bool lattice = encoding == Encoding::Lattice8 || encoding == Encoding::Lattice4;
+std::span<float> Workbench::gaps_room(std::uint32_t chunk, const Part& part) {
+    const bool lattice =
+        config.encoding == Encoding::Lattice8 || config.encoding == Encoding::Lattice4;
     if (!lattice || parameters.is_buffer(chunk)) return {};
-    return std::span(gaps_).first(block_count(parameters.chunk_elements(chunk)));
+    return std::span(gaps_).first(block_count(elements(chunk, part)));
+}
+
+std::span<const float> Workbench::known_gaps(
+    const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
+) {
+    if (parameters.is_buffer(chunk)) return {};
+    const auto all = memory.of(partner, chunk);
+    if (all.empty() || part.whole()) return all;
+    const auto known = std::span(known_gaps_).first(block_count(elements(chunk, part)));
+    for (std::size_t block = 0; block < known.size(); ++block) {
+        const std::size_t first = std::min(block * part.count, all.size() - 1);
+        const std::size_t last = std::min(first + part.count, all.size());
+        known[block] = *std::max_element(
+            all.begin() + static_cast<std::ptrdiff_t>(first),
+            all.begin() + static_cast<std::ptrdiff_t>(last)
+        );
+    }
+    return known;
+}
+
+void Workbench::note_gaps(
+    GapMemory& memory,
+    const PeerId& partner,
+    std::uint32_t chunk,
+    const Part& part,
+    std::span<const float> gaps
+) {
+    if (gaps.empty()) return;
+    if (part.whole()) return memory.note(partner, chunk, gaps);
+    const std::size_t blocks = block_count(parameters.chunk_elements(chunk));
+    for (std::size_t block = 0; block < blocks; ++block) {
+        known_gaps_[block] = gaps[std::min(block / part.count, gaps.size() - 1)];
+    }
+    memory.note(partner, chunk, std::span(known_gaps_).first(blocks));
+}
+
+void Workbench::lay_out(GapMemory& memory) const {
+    std::vector<std::size_t> sizes;
+    for (std::uint32_t chunk = 0; chunk < chunk_count_; ++chunk) {
+        sizes.push_back(parameters.chunk_elements(chunk));
+    }
+    memory.lay_out(sizes);
 }
 
 bool Workbench::enter(std::uint32_t chunk, const Difference& difference, Tally& tally) {

@@ -17,6 +17,7 @@
 #include "gossip/messages.hpp"
 #include "gossip/pace.hpp"
 #include "gossip/parameter_vector.hpp"
+#include "gossip/part.hpp"
 
 namespace starling::gossip {
 
@@ -58,35 +59,51 @@ public:
     /// Returns how a chunk travels in an exchange that uses `encoding`: buffers have their own.
     [[nodiscard]] const ChunkEncoding& encoding_for(std::uint32_t chunk, Encoding encoding) const;
 
-    [[nodiscard]] std::size_t raw_bytes(std::uint32_t chunk) const;
-
-    /// True when the chunk exists and has so many elements.
-    [[nodiscard]] bool has(std::uint32_t chunk, std::uint32_t elements) const {
-        return chunk < chunk_count_ && elements == parameters.chunk_elements(chunk);
+    /// Returns the part of a chunk that an exchange of `part` averages: all of it for buffers,
+    /// which are small and mean something only together.
+    [[nodiscard]] Part part_of(std::uint32_t chunk, const Part& part) const {
+        return parameters.is_buffer(chunk) ? Part{} : part;
     }
 
-    /// Writes our offer of a chunk to the end of a frame whose front is left for the header. False
-    /// when the chunk is locked; then `frame` is empty. `gaps` as for ChunkEncoding::offer.
-    [[nodiscard]] bool read_offer(
+    [[nodiscard]] std::size_t elements(std::uint32_t chunk, const Part& part) const {
+        return part_of(chunk, part).elements_of(chunk, parameters.chunk_elements(chunk));
+    }
+
+    [[nodiscard]] std::size_t raw_bytes(std::uint32_t chunk, const Part& part) const {
+        return elements(chunk, part) * element_size(parameters.element());
+    }
+
+    /// Returns how many chunks have elements in this part.
+    [[nodiscard]] std::uint32_t chunks_in(const Part& part) const;
+
+    /// True when the chunk exists and has so many elements in this part, at least one.
+    [[nodiscard]] bool has(std::uint32_t chunk, std::uint32_t count, const Part& part) const {
+        return count > 0 && chunk < chunk_count_ && count == elements(chunk, part);
+    }
+
+    /// Reads a part of a chunk, or adds to it; false when the chunk is locked now.
+    [[nodiscard]] bool try_read(std::uint32_t chunk, const Part& part, std::span<std::byte> out);
+    [[nodiscard]] bool try_add(std::uint32_t chunk, const Part& part, ByteView delta);
+
+    /// Returns room for the gaps of a part of a chunk; empty when they are of no use to the swarm's
+    /// encoding.
+    [[nodiscard]] std::span<float> gaps_room(std::uint32_t chunk, const Part& part);
+
+    /// Gaps are remembered for whole chunks. A part's block is spread over as many of the chunk's
+    /// blocks as there are parts: it takes the largest of them, and leaves its own to all.
+    [[nodiscard]] std::span<const float> known_gaps(
+        const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
+    );
+    void note_gaps(
+        GapMemory& memory,
+        const PeerId& partner,
         std::uint32_t chunk,
-        const ChunkEncoding& encoding,
-        std::span<const float> gaps,
-        Bytes& frame,
-        Offer& offer
+        const Part& part,
+        std::span<const float> gaps
     );
 
-    /// Answers an offer into a frame as above, with the delta in `delta`.
-    [[nodiscard]] bool read_answer(
-        std::uint32_t chunk,
-        const ChunkEncoding& encoding,
-        ByteView offer,
-        double coefficient,
-        Bytes& frame,
-        Difference& difference
-    );
-
-    /// Returns room for the gaps of one chunk; empty when they are of no use to the encoding.
-    [[nodiscard]] std::span<float> gaps_scratch(std::uint32_t chunk, Encoding encoding);
+    /// Lays out a memory for our chunks.
+    void lay_out(GapMemory& memory) const;
 
     /// Enters the distances of a chunk in the tally. False when a value was not finite: counted,
     /// and the delta must not be used.
@@ -96,27 +113,32 @@ public:
     void count_payload(Tally& tally, std::size_t bytes);
 
     /// Returns how long a trading exchange may take in all, and without any progress.
-    [[nodiscard]] Duration whole_allowance() const { return pace.allowance(2 * model_bytes_); }
+    [[nodiscard]] Duration whole_allowance(const PeerId& partner) {
+        return paces.allowance(partner, payloads_ * model_bytes_);
+    }
 
-    [[nodiscard]] Duration stall_allowance() const { return pace.allowance(2 * chunk_bytes_max_); }
+    [[nodiscard]] Duration stall_allowance(const PeerId& partner) {
+        return paces.allowance(partner, payloads_ * chunk_bytes_max_);
+    }
 
     const AveragerConfig config;
     ParameterVector& parameters;
-    Pace pace;
+    PaceBook paces;
     BufferPool pool;
     std::deque<Outgoing> outbox;
     AveragerCounters counters;
-    GapMemory gaps;
     Encoding wish;  ///< of the exchanges to come
-    Bytes delta;    ///< scratch of the responder
+    double spread = 0.0;
 
 private:
     const ChunkEncoding& buffer_encoding_;
     std::uint32_t chunk_count_ = 0;
     std::size_t model_bytes_ = 0;
     std::size_t chunk_bytes_max_ = 0;
-    Bytes raw_;  ///< scratch for encodings whose wire is not raw
+    std::size_t payloads_ = 2;  ///< of a chunk in one exchange, both directions
+    Bytes whole_;               ///< scratch for parts
     std::array<float, kBlocksMax> gaps_{};
+    std::array<float, kBlocksMax> known_gaps_{};
 };
 
 }  // namespace starling::gossip

@@ -46,6 +46,9 @@ bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& m
     if (!load_bytes(archive, source, d.mix, kTextMax)) return false;
     archive(d.mix_every);
     if (!load_bytes(archive, source, d.encoding, kTextMax)) return false;
+    std::uint8_t sync = 0;
+    archive(d.parts, sync);
+    d.sync = sync != 0;
     std::uint8_t kind = 0;
     archive(kind, d.until.value, d.settle, d.seed, d.replicas);
     if (kind > static_cast<std::uint8_t>(UntilKind::Loss)) return false;
@@ -112,6 +115,7 @@ Bytes encode_descriptor(const Descriptor& d) {
     save_text(archive, d.mix);
     archive(d.mix_every);
     save_text(archive, d.encoding);
+    archive(d.parts, static_cast<std::uint8_t>(d.sync ? 1 : 0));
     archive(static_cast<std::uint8_t>(d.until.kind), d.until.value, d.settle, d.seed, d.replicas);
     archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
     archive(static_cast<std::uint8_t>(d.keyed ? 1 : 0));

@@ -16,14 +16,28 @@ Fault usage(std::string message) {
     return fail(FaultCode::Usage, std::move(message));
 }
 
+Result<void> validate_averaging(const PeerConfig& config) {
+    const auto mix = gossip::Mix::parse(config.mix);
+    if (mix.has_error()) return usage("--mix: " + mix.error().message);
+    const auto encoding = gossip::parse_encoding(config.encoding);
+    if (encoding.has_error()) return usage("--encoding: " + encoding.error().message);
+    const auto parts = gossip::parse_share(config.share);
+    if (parts.has_error()) return usage("--share: " + parts.error().message);
+    if (!config.upload_limit.empty()) {
+        const auto rate = parse_rate(config.upload_limit);
+        if (rate.has_error()) return usage("--upload-limit: " + rate.error().message);
+    }
+    gossip::AveragerConfig averager;
+    averager.mix = *mix;
+    averager.encoding = *encoding;
+    averager.parts = *parts;
+    return averager.validate();
+}
+
 Result<void> validate_training(const PeerConfig& config) {
     if (config.batch < 1 || config.batch > 65536) return usage("--batch: give 1 to 65536");
     if (config.mix_every < 1) return usage("--mix-every: give at least 1 step");
-    if (config.mix != "pairwise" && config.mix != "none") {
-        return usage("--mix " + config.mix + ": this release has pairwise and none");
-    }
-    const auto encoding = gossip::parse_encoding(config.encoding);
-    if (encoding.has_error()) return usage("--encoding: " + encoding.error().message);
+    if (auto ok = validate_averaging(config); ok.has_error()) return ok;
     if (config.precision != "f32" && config.precision != "auto") {
         return usage("--precision " + config.precision + ": this release has f32");
     }
@@ -68,8 +82,36 @@ Result<void> check_exposure(const Endpoint& listen, bool insecure) {
     return fail(
         FaultCode::Refused,
         "refusing to listen on " + listen.to_string() +
-            ": this release does not encrypt; listen on 127.0.0.1, use a network namespace, or add "
+            ": this release does not encrypt streams; listen on 127.0.0.1, use a network namespace, or add "
             "--insecure on a network that you trust"
+    );
+}
+
+Result<double> parse_rate(std::string_view text) {
+    struct Unit {
+        std::string_view name;
+        double bytes;
+    };
+
+    constexpr Unit kUnits[] = {
+        {"kbit", 125.0},
+        {"Mbit", 125e3},
+        {"Gbit", 125e6},
+        {"B", 1.0},
+        {"kB", 1e3},
+        {"MB", 1e6},
+        {"GB", 1e9},
+    };
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+    for (const auto& known : kUnits) {
+        const double rate = number * known.bytes;
+        if (error == std::errc{} && unit == known.name && rate >= 1e3 && rate <= 1e12) return rate;
+    }
+    return usage(
+        "'" + std::string(text) + "' is not a rate; write 10Mbit, 1Gbit, 500kB or 1.5MB (a second)"
     );
 }
 

@@ -30,6 +30,9 @@ struct PeerConfig {
     std::string mix = "pairwise";
     std::uint32_t mix_every = 8;
     std::string encoding = "f32";
+    std::string share = "100%";  ///< of the parameters, in one exchange
+    bool sync = false;           ///< pair peers round by round and wait for the exchange
+    std::string upload_limit;    ///< of averaging, such as 10Mbit or 1.5MB a second; empty: none
     std::string until;
     std::string precision = "f32";
     std::string device = "cpu";
@@ -49,10 +52,14 @@ struct PeerConfig {
 /// Errors    Usage, one line: what, where, what to do
 [[nodiscard]] Result<void> validate(const PeerConfig& config);
 
-/// Streams and datagrams are not encrypted yet, so strangers must not be able to reach them.
+/// Streams are not encrypted yet, so strangers must not be able to reach them.
 /// Errors    Refused, unless the address is loopback, lies in a network namespace of its own, or
 ///           --insecure was given
 [[nodiscard]] Result<void> check_exposure(const Endpoint& listen, bool insecure);
+
+/// Parses a rate: 100Mbit, 1Gbit, 500kbit (bits a second), 1.5MB, 200kB (bytes a second).
+/// Returns bytes per second. Errors Usage
+[[nodiscard]] Result<double> parse_rate(std::string_view text);
 
 /// Parses 90s, 5m, 2h, 500ms. Errors Usage
 [[nodiscard]] Result<Duration> parse_duration(std::string_view text);

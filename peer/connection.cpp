@@ -36,6 +36,16 @@ constexpr Duration kGoodbyeTime = std::chrono::seconds(1);
 constexpr std::size_t kStrangersMax = 64;
 constexpr std::size_t kStrangersPerSource = 8;
 
+/// Lets one system call move all that the socket takes: by default Asio stops at 64 KiB, a quarter
+/// of a chunk.
+struct WholeTransfer {
+    std::size_t operator()(const error_code& error, std::size_t /*moved*/) const {
+        return error ? 0 : kTransferMax;
+    }
+
+    static constexpr std::size_t kTransferMax = std::size_t{16} << 20U;
+};
+
 Fault network_fault(const error_code& error, const std::string& what) {
     if (error == asio::error::eof || error == asio::error::connection_reset ||
         error == asio::error::broken_pipe) {
@@ -181,8 +191,9 @@ private:
                 co_return;
             }
             self->body_.resize(header->length);
-            auto [body_error, m] =
-                co_await asio::async_read(self->socket_, asio::buffer(self->body_), kTuple);
+            auto [body_error, m] = co_await asio::async_read(
+                self->socket_, asio::buffer(self->body_), WholeTransfer{}, kTuple
+            );
             if (body_error) {
                 self->finish(network_fault(body_error, self->remote_.to_string()));
                 co_return;
@@ -233,7 +244,8 @@ private:
                 continue;
             }
             self->take_batch(batch, buffers);
-            auto [error, written] = co_await asio::async_write(self->socket_, buffers, kTuple);
+            auto [error, written] =
+                co_await asio::async_write(self->socket_, buffers, WholeTransfer{}, kTuple);
             self->sent_ += written;
             if (error) break;
             self->give_back(batch);

@@ -41,6 +41,8 @@ struct Descriptor {
     std::string mix = "pairwise";
     std::uint32_t mix_every = 8;
     std::string encoding = "f32";
+    std::uint32_t parts = 1;  ///< an exchange averages one of so many parts of the parameters
+    bool sync = false;        ///< peers pair up round by round and wait for each other
     Until until;
     double settle = 1e-3;        ///< relative spread at which a settling peer is content
     std::uint64_t seed = 0;      ///< of the initial parameters

@@ -1,5 +1,6 @@
 #include "peer/gossip_driver.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "peer/clock.hpp"
@@ -26,6 +27,14 @@ bool StoreVector::try_add(std::size_t chunk, ByteView delta) {
     return store_.try_add(chunk, delta);
 }
 
+Duration TokenBucket::wait(Instant now) {
+    if (rate_ <= 0.0) return Duration::zero();
+    if (filled_ == Instant{}) filled_ = now;
+    level_ = std::min(burst(), level_ + rate_ * to_seconds(now - filled_));
+    filled_ = now;
+    return level_ > 0.0 ? Duration::zero() : from_seconds(-level_ / rate_) + Duration(1);
+}
+
 GossipDriver::GossipDriver(
     Loop& loop,
     const gossip::AveragerConfig& config,
@@ -38,10 +47,15 @@ GossipDriver::GossipDriver(
     : vector_(store),
       averager_(config, self, layout, vector_, rng, real_now()),
       callbacks_(std::move(callbacks)),
-      timer_(loop, [this] {
-          averager_.handle_timeout(real_now());
-          pump();
-      }) {}
+      timer_(
+          loop,
+          [this] {
+              averager_.handle_timeout(real_now());
+              pump();
+          }
+      ),
+      upload_timer_(loop, [this] { pump(); }),
+      upload_(callbacks_.upload_limit) {}
 
 void GossipDriver::handle_frame(const PeerId& from, ByteView frame) {
     // A malformed frame has ended its exchange and is counted there; the stream itself may carry
@@ -73,8 +87,26 @@ void GossipDriver::set_encoding(gossip::Encoding encoding) {
     averager_.set_encoding(encoding);
 }
 
-void GossipDriver::begin_exchange() {
-    averager_.begin_exchange(real_now());
+void GossipDriver::set_settling(bool settling) {
+    averager_.set_settling(settling);
+}
+
+void GossipDriver::set_ghost(bool ghost) {
+    averager_.set_ghost(ghost);
+}
+
+void GossipDriver::adopt_parameters() {
+    averager_.adopt_parameters();
+}
+
+bool GossipDriver::begin_exchange() {
+    const bool begun = averager_.begin_exchange(real_now());
+    pump();
+    return begun;
+}
+
+void GossipDriver::begin_round(std::uint64_t round) {
+    (void)averager_.begin_round(real_now(), round);
     pump();
 }
 
@@ -90,13 +122,26 @@ void GossipDriver::pump() {
     pumping_ = true;
     while (again_) {
         again_ = false;
-        while (auto outgoing = averager_.poll_transmit()) {
-            callbacks_.send(outgoing->to, FrameType::Exchange, std::move(outgoing->frame));
-        }
+        transmit();
         while (auto event = averager_.poll_event()) callbacks_.exchanged(*event);
     }
     pumping_ = false;
     if (const auto next = averager_.poll_timeout()) timer_.arm(*next);
+}
+
+/// What the limit holds back stays with the averager: at most a window.
+void GossipDriver::transmit() {
+    while (true) {
+        const Duration wait = upload_.wait(real_now());
+        if (wait > Duration::zero()) {
+            upload_timer_.arm_after(wait);
+            return;
+        }
+        auto outgoing = averager_.poll_transmit();
+        if (!outgoing) return;
+        upload_.take(outgoing->frame.size());
+        callbacks_.send(outgoing->to, FrameType::Exchange, std::move(outgoing->frame));
+    }
 }
 
 }  // namespace starling::peer

@@ -32,11 +32,34 @@ private:
     compute::ParameterStore& store_;
 };
 
+/// What may be sent: `rate` bytes a second in the mean, at once what a tenth of a second brings.
+/// A frame is never cut, so the level may fall below zero; then everything waits until it is back.
+class TokenBucket {
+public:
+    /// Requires  rate >= 0; 0 has no limit
+    explicit TokenBucket(double rate) : rate_(rate), level_(burst()) {}
+
+    /// Returns how long to wait before the next frame; zero: none.
+    [[nodiscard]] Duration wait(Instant now);
+
+    void take(std::size_t bytes) { level_ -= static_cast<double>(bytes); }
+
+private:
+    [[nodiscard]] double burst() const { return rate_ / 10.0; }
+
+    double rate_;
+    double level_;
+    Instant filled_{};
+};
+
 class GossipDriver {
 public:
     struct Callbacks {
         SendFrame send;
         std::function<void(const gossip::ExchangeEvent&)> exchanged;
+        /// Bytes per second that exchanges may send, 0 without limit. Membership does not pass
+        /// here, so its answers never wait behind it.
+        double upload_limit = 0.0;
     };
 
     GossipDriver(
@@ -55,22 +78,33 @@ public:
     void peer_down(const PeerId& peer);
     void set_accepting(bool accepting);
     void set_encoding(gossip::Encoding encoding);
-    void begin_exchange();
+    void set_settling(bool settling);
+    void set_ghost(bool ghost);
+    void adopt_parameters();
+    /// False when nothing could begin.
+    bool begin_exchange();
+    void begin_round(std::uint64_t round);
 
     /// Takes back the memory of a frame that was sent.
     void recycle(Bytes frame);
 
     [[nodiscard]] const gossip::Averager& averager() const { return averager_; }
 
-    void stop() { timer_.cancel(); }
+    void stop() {
+        timer_.cancel();
+        upload_timer_.cancel();
+    }
 
 private:
     void pump();
+    void transmit();
 
     StoreVector vector_;
     gossip::Averager averager_;
     Callbacks callbacks_;
     Timer timer_;
+    Timer upload_timer_;
+    TokenBucket upload_;
     bool pumping_ = false;
     bool again_ = false;
 };

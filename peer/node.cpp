@@ -315,9 +315,11 @@ Result<Node::Plan> Node::plan_founding() {
     d.model = config_.membership_only ? "none" : config_.model;
     d.optimizer = compute::OptimizerSpec::parse(config_.optimizer)->to_string();
     d.batch = config_.batch;
-    d.mix = config_.mix;
+    d.mix = gossip::Mix::parse(config_.mix)->to_string();
     d.mix_every = config_.mix_every;
     d.encoding = config_.encoding;
+    d.parts = *gossip::parse_share(config_.share);
+    d.sync = config_.sync;
     d.until = *Until::parse(config_.until);
     d.settle = config_.settle;
     d.seed = config_.seed_given ? config_.seed : Rng(std::random_device{}()).next();
@@ -398,9 +400,7 @@ Result<void> Node::complete(Plan& plan) const {
     if (auto optimizer = compute::OptimizerSpec::parse(d.optimizer); optimizer.has_error()) {
         return optimizer.error();
     }
-    if (auto encoding = gossip::parse_encoding(d.encoding); encoding.has_error()) {
-        return encoding.error();
-    }
+    if (auto known = averager_config(d); known.has_error()) return known.error();
     if (plan.checkpoint && plan.checkpoint->parameters.size() != layout->elements()) {
         return fail(FaultCode::Corrupt, "the checkpoint's parameters do not fit its model");
     }

@@ -24,14 +24,25 @@ constexpr std::size_t kAgreeingPartners = 8;
 constexpr std::uint64_t kInitPurpose = 1;
 constexpr std::uint64_t kPartnerPurpose = 2;
 
-/// Requires  the descriptor's encoding is known: Node checks it before a session begins
-gossip::AveragerConfig averager_config(const Descriptor& descriptor) {
-    gossip::AveragerConfig config;
-    config.encoding = *gossip::parse_encoding(descriptor.encoding);
-    return config;
-}
+/// A trainer that waits for its exchange goes on after so long, whatever has become of it.
+constexpr Duration kSyncTrainerWait = std::chrono::seconds(10);
 
 }  // namespace
+
+Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor) {
+    gossip::AveragerConfig config;
+    const auto mix = gossip::Mix::parse(descriptor.mix);
+    if (mix.has_error()) return mix.error();
+    const auto encoding = gossip::parse_encoding(descriptor.encoding);
+    if (encoding.has_error()) return encoding.error();
+    config.mix = *mix;
+    config.encoding = *encoding;
+    config.parts = descriptor.parts;
+    config.adapt_window = true;
+    config.sync_seed = descriptor.seed;
+    if (auto ok = config.validate(); ok.has_error()) return ok.error();
+    return config;
+}
 
 Session::Session(
     Loop& loop,
@@ -55,13 +66,15 @@ Session::Session(
       ending_(descriptor.until),
       gossip_(
           loop,
-          averager_config(descriptor),
+          *averager_config(descriptor),  // Node has checked it
           self,
           descriptor.layout,
           parameters_,
           Rng(config.seed ^ self.prefix64()).fork(kPartnerPurpose),
           GossipDriver::Callbacks{
-              wiring_.send, [this](const gossip::ExchangeEvent& event) { on_exchange(event); }}
+              wiring_.send,
+              [this](const gossip::ExchangeEvent& event) { on_exchange(event); },
+              config.upload_limit.empty() ? 0.0 : *parse_rate(config.upload_limit)}
       ),
       shard_transfer_(shards_, wiring_.send),
       donor_(parameters_, descriptor.layout, wiring_.send),
@@ -75,7 +88,9 @@ Session::Session(
           }
       ),
       settle_timer_(loop, [this] {
-          if (state_ == PeerState::Settling) gossip_.begin_exchange();
+          if (state_ != PeerState::Settling) return;
+          // Where nothing can begin now, no event will bring us back here.
+          if (!gossip_.begin_exchange()) settle_timer_.arm_after(kSettleRetry);
       }) {}
 
 Session::~Session() {
@@ -91,7 +106,9 @@ TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpo
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor_.optimizer);
     if (shards_.held() == 0) options.local_source = config_.dataset;
     options.seed = config_.seed ^ self_.prefix64();
-    options.mix_every = descriptor_.mix_every;
+    const auto mix = *gossip::Mix::parse(descriptor_.mix);
+    options.mix_every = mix.steps > 0 ? mix.steps : descriptor_.mix_every;
+    if (descriptor_.sync && mix.rule != gossip::Rule::None) options.sync_wait = kSyncTrainerWait;
     if (!config_.state.empty()) options.shard_directory = config_.state / "shards";
     if (descriptor_.until.kind == UntilKind::Steps) {
         options.steps_limit = static_cast<std::uint64_t>(descriptor_.until.value);
@@ -110,6 +127,8 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
     begun_ = true;
     started_ = joining_since_ = alone_since_ = real_now();
     gossip_.set_accepting(false);
+    // Whoever comes later, or comes back, has nothing that the sum should count yet.
+    gossip_.set_ghost(start != Start::Found);
     if (start == Start::Join) {
         fetch_ = std::make_unique<StateFetch>(parameters_, descriptor_.layout, wiring_.send);
     } else {
@@ -121,14 +140,10 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
         report_.samples = checkpoint->samples;
         report_.schedule_step = checkpoint->schedule_step;
     }
+    gossip_.adopt_parameters();
     Trainer::Callbacks callbacks;
     callbacks.report_ready = [this] { loop_.post([this] { on_report(); }); };
-    callbacks.mix_due = [this] {
-        loop_.post([this] {
-            if (state_ == PeerState::Training && descriptor_.mix != "none")
-                gossip_.begin_exchange();
-        });
-    };
+    callbacks.mix_due = [this](std::uint64_t round) { loop_.post([this, round] { mix(round); }); };
     if (!config_.state.empty()) {
         callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
             write_checkpoint_now(report, state);
@@ -219,6 +234,7 @@ void Session::update_joining(const SwarmView& view) {
             reporter_.note("nobody has parameters to give; starting from the swarm's seed");
             parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
             fetch_.reset();
+            gossip_.set_ghost(false);
         }
     }
     if (!can_train()) {
@@ -227,6 +243,7 @@ void Session::update_joining(const SwarmView& view) {
     }
     if (fetch_) schedule_step_ = fetch_->schedule_step();
     fetch_.reset();
+    gossip_.adopt_parameters();
     gossip_.set_accepting(true);
     become(PeerState::Training);
     give_order();
@@ -290,12 +307,14 @@ void Session::enter(EndingPhase phase) {
     switch (phase) {
         case EndingPhase::Train:
             gossip_.set_encoding(*gossip::parse_encoding(descriptor_.encoding));
+            gossip_.set_settling(false);
             become(PeerState::Training);
             break;
         case EndingPhase::Settle:
             agreeing_.clear();
             // Rounding leaves a distance above the tolerance; f32 leaves none.
             gossip_.set_encoding(gossip::Encoding::F32);
+            gossip_.set_settling(true);
             become(PeerState::Settling);
             settle_timer_.arm_after(Duration::zero());
             break;
@@ -351,8 +370,10 @@ void Session::on_report() {
 }
 
 void Session::on_exchange(const gossip::ExchangeEvent& event) {
+    release_trainer();
     const bool committed = event.outcome == gossip::Outcome::Committed;
-    if (committed) {
+    // A ghost's exchange is one-sided: it shows no agreement.
+    if (committed && event.rule != gossip::Rule::Pull) {
         last_distance_ = event.relative_distance;
         // A larger distance has just moved us, so what the others agreed to is stale.
         if (event.relative_distance < descriptor_.settle) {
@@ -364,6 +385,25 @@ void Session::on_exchange(const gossip::ExchangeEvent& event) {
     if (state_ != PeerState::Settling || !event.initiator) return;
     settle_timer_.arm_after(committed ? Duration::zero() : kSettleRetry);
     if (settled()) tick_.arm_after(Duration::zero());
+}
+
+void Session::mix(std::uint64_t round) {
+    if (state_ == PeerState::Training) {
+        if (descriptor_.sync) {
+            gossip_.begin_round(round);
+        } else {
+            (void)gossip_.begin_exchange();
+        }
+    }
+    release_trainer();
+}
+
+/// Lets a trainer that waits for its round go on, once nothing is under way any more.
+void Session::release_trainer() {
+    if (!descriptor_.sync || !trainer_) return;
+    const auto& averager = gossip_.averager();
+    if (averager.initiating() || averager.responding() || averager.expecting()) return;
+    trainer_->mixed();
 }
 
 void Session::handle_frame(const PeerId& from, FrameType type, ByteView payload) {

@@ -48,6 +48,10 @@ struct SessionStatus {
     std::uint64_t shard_bytes = 0;
 };
 
+/// Returns what the descriptor says of averaging.
+/// Errors    Usage: a rule, an encoding or a share that this release does not know
+[[nodiscard]] Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor);
+
 class Session {
 public:
     struct Wiring {
@@ -101,6 +105,8 @@ private:
     void tick();
     void on_report();
     void on_exchange(const gossip::ExchangeEvent& event);
+    void mix(std::uint64_t round);
+    void release_trainer();
     void update_partners(const SwarmView& view);
     void update_duties(const SwarmView& view);
     void update_holders(const SwarmView& view);

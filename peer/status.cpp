@@ -178,6 +178,9 @@ void session_metrics(std::string& out, const SessionStatus& s) {
         a.half_applied_chunks
     );
     counter(
+        out, "promotions_total", "Times that this peer began to count in the sum", a.promotions
+    );
+    counter(
         out, "exchange_frames_malformed_total", "Exchange frames that did not parse", a.malformed
     );
     counter(

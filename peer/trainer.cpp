@@ -68,6 +68,7 @@ std::optional<TrainerReport> Trainer::take_report() {
 
 void Trainer::stop() {
     stop_ = true;
+    mixed();
     if (auto* engine = running_.load()) engine->interrupt();
     orders_.put(TrainerOrder{TrainerPhase::Stop, {}, 0, 0, {}});
     if (thread_.joinable()) thread_.join();
@@ -204,9 +205,22 @@ void Trainer::train_once() {
         report_.steps <= options_.steps + 1
             ? static_cast<double>(result.loss)
             : report_.loss + kLossDecay * (static_cast<double>(result.loss) - report_.loss);
-    if (report_.steps % options_.mix_every == 0) callbacks_.mix_due();
+    if (report_.steps % options_.mix_every == 0) mix();
     if (real_now() >= eval_due_) evaluate_part();
     publish(false);
+}
+
+/// Rounds are counted by the place in the schedule, which a newcomer takes from its donor: so peers
+/// of one speed count alike.
+void Trainer::mix() {
+    const bool waits = options_.sync_wait > Duration::zero();
+    if (waits) (void)mixed_.take();
+    callbacks_.mix_due(report_.schedule_step / options_.mix_every);
+    if (waits) (void)mixed_.wait(options_.sync_wait);
+}
+
+void Trainer::mixed() {
+    (void)mixed_.put(true);
 }
 
 compute::EvalResult Trainer::evaluate_range(std::size_t first, std::size_t count) {

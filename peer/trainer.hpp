@@ -60,6 +60,8 @@ struct TrainerOptions {
     std::string local_source;  ///< dataset SPEC whose shards we need not fetch; may be empty
     std::uint64_t seed = 0;
     std::uint64_t mix_every = 8;
+    /// Wait for each exchange at most so long; zero never waits.
+    Duration sync_wait{};
     double evaluation_share = 0.05;  ///< of the time, at most
     std::size_t evaluation_samples = 1000;
     std::uint64_t steps = 0;  ///< counters to go on from
@@ -76,8 +78,8 @@ class Trainer {
 public:
     struct Callbacks {
         std::function<void()>
-            report_ready;               ///< called on the compute thread: post, then take_report
-        std::function<void()> mix_due;  ///< likewise
+            report_ready;  ///< called on the compute thread: post, then take_report
+        std::function<void(std::uint64_t round)> mix_due;  ///< likewise
         /// Writes a checkpoint, on the compute thread; may be empty.
         std::function<void(const TrainerReport&, std::span<const float> optimizer_state)>
             checkpoint;
@@ -103,6 +105,9 @@ public:
     /// Takes the newest report, if there is one. Thread network.
     [[nodiscard]] std::optional<TrainerReport> take_report();
 
+    /// The exchange that was due is over. Thread network.
+    void mixed();
+
     /// Ends the thread at the next operator and joins it.
     void stop();
 
@@ -112,6 +117,7 @@ private:
     [[nodiscard]] Result<void> prepare();
     void obey(const TrainerOrder& order);
     void train_once();
+    void mix();
     void evaluate_part();
     void evaluate_all();
     void checkpoint();
@@ -126,6 +132,7 @@ private:
     Callbacks callbacks_;
     Mailbox<TrainerOrder> orders_;
     Mailbox<TrainerReport> reports_;
+    Mailbox<bool> mixed_;
     std::atomic<bool> stop_{false};
     std::atomic<compute::Engine*> running_{nullptr};  ///< for interrupt()
 

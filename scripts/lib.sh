@@ -11,7 +11,7 @@ BUILD_PACKAGES=(
     libdnnl-dev libopenblas-dev libssl-dev zlib1g-dev
 )
 DATA_PACKAGES=(dataset-fashion-mnist)
-TEST_PACKAGES=(libgtest-dev python3)
+TEST_PACKAGES=(libgtest-dev python3 libonnx-testdata)
 
 say() { printf '== %s\n' "$*"; }
 

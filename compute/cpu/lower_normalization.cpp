@@ -77,6 +77,7 @@ void lower_layer_norm_gradient(Lowering& lowering) {
     if (weighted) {
         operands.push_back(define_plain(lowering, 1));
         operands.push_back(define_plain(lowering, 2));
+        operands.push_back(lowering.temporary(shape.scratch_elements() * sizeof(float)));
     }
     lowering.add_loop(
         lowering.node().name,
@@ -93,7 +94,8 @@ void lower_layer_norm_gradient(Lowering& lowering) {
                 in,
                 floats(o[5]).data(),
                 weighted ? floats(o[6]).data() : nullptr,
-                weighted ? floats(o[7]).data() : nullptr
+                weighted ? floats(o[7]).data() : nullptr,
+                weighted ? floats(o[8]).data() : nullptr
             );
         }
     );
@@ -123,19 +125,18 @@ void lower_batch_norm_gradient(Lowering& lowering) {
     const auto x = lowering.input(1);
     const auto layout = lowering.layout_of(x);
     auto compiled = batch_norm_backward(batch_norm_of(lowering, x, layout, false));
-    std::vector<PrimitiveKernel::Operand> operands{
-        {DNNL_ARG_DIFF_DST, lowering.use(dy, layout)},
-        {DNNL_ARG_SRC, lowering.use(x, layout)},
-        {DNNL_ARG_SCALE, lowering.use_plain(lowering.input(2))},
+    std::vector<PrimitiveKernel::Operand> operands {
+        {DNNL_ARG_DIFF_DST, lowering.use(dy, layout)}, {DNNL_ARG_SRC, lowering.use(x, layout)},
+            {DNNL_ARG_SCALE, lowering.use_plain(lowering.input(2))},
 #if DNNL_VERSION_MAJOR < 3
-        // Never read, but version 2 counts its operands.
-        {DNNL_ARG_SHIFT, lowering.use_plain(lowering.input(2))},
+            // Never read, but version 2 counts its operands.
+            {DNNL_ARG_SHIFT, lowering.use_plain(lowering.input(2))},
 #endif
-        {DNNL_ARG_MEAN, lowering.use_plain(lowering.input(3))},
-        {DNNL_ARG_VARIANCE, lowering.use_plain(lowering.input(4))},
-        {DNNL_ARG_DIFF_SRC, lowering.define(lowering.output(0), layout)},
-        {DNNL_ARG_DIFF_SCALE, define_plain(lowering, 1)},
-        {DNNL_ARG_DIFF_SHIFT, define_plain(lowering, 2)},
+            {DNNL_ARG_MEAN, lowering.use_plain(lowering.input(3))},
+            {DNNL_ARG_VARIANCE, lowering.use_plain(lowering.input(4))},
+            {DNNL_ARG_DIFF_SRC, lowering.define(lowering.output(0), layout)},
+            {DNNL_ARG_DIFF_SCALE, define_plain(lowering, 1)},
+            {DNNL_ARG_DIFF_SHIFT, define_plain(lowering, 2)},
     };
     lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
 }

@@ -64,6 +64,17 @@ public:
 
     [[nodiscard]] int threads() const { return request_.threads; }
 
+    /// True when products take their factors in bf16.
+    [[nodiscard]] bool bf16() const { return request_.precision == Precision::Bf16; }
+
+    /// True when the plan may choose by measuring.
+    [[nodiscard]] bool measures() const { return request_.stopwatch != nullptr; }
+
+    /// Returns the fastest of several primitives for the current node; the first when the plan must
+    /// not measure. `work` names what they compute.
+    [[nodiscard]] Compiled fastest_of(std::string_view work, std::vector<Compiled> candidates)
+        const;
+
     /// True when the value is read by some node or is an output.
     [[nodiscard]] bool is_read(ValueId id) const;
 
@@ -124,6 +135,7 @@ private:
     };
 
     BufferId add_buffer(std::size_t bytes, bool temporary);
+    void add_kernel(std::unique_ptr<Kernel> kernel, std::span<const BufferId> operands);
     BufferId use_regrouped(ValueId id, const Desc& layout);
     void touch(BufferId buffer);
     void lower_current();

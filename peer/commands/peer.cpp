@@ -101,6 +101,8 @@ void add_peer(CLI::App& app, Command& chosen) {
               "--mix",
               "--mix-every",
               "--encoding",
+              "--share",
+              "--sync",
               "--until",
               "--settle"}) {
             if (command->get_option(flag)->count() == 0) continue;

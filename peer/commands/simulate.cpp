@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -20,6 +21,16 @@ struct Flags {
     std::string partition = "0s";
     std::string latency = "1ms";
     std::string profile = "lan";
+    std::string mix;
+    std::string encoding = "f32";
+    std::string share = "100%";
+    std::size_t parameters = 4096;
+    std::string step_time = "50ms";
+    double step_sigma = 0.2;
+    std::uint32_t mix_every = 8;
+    double step_size = 0.0;
+    std::string bandwidth;
+    bool sync = false;
     bool json = false;
 };
 
@@ -76,6 +87,52 @@ double parse_per_minute(const std::string& flag, const std::string& text) {
     return wrong(flag, text, "a rate such as 10/min, 1/s or 30/h");
 }
 
+/// Chunks are cut as the parameter store cuts them.
+peer_virtual::FloatVector::Shape shape_of(std::size_t parameters) {
+    const std::size_t chunks =
+        (parameters + gossip::kChunkElementsMax - 1) / gossip::kChunkElementsMax;
+    return {chunks, parameters / chunks, 0.0};
+}
+
+double parse_bandwidth(const std::string& flag, const std::string& text) {
+    Quantity q;
+    if (split(text, q)) {
+        if (q.unit == "kbit") return q.value * 125.0;
+        if (q.unit == "Mbit") return q.value * 125e3;
+        if (q.unit == "Gbit") return q.value * 125e6;
+    }
+    return wrong(flag, text, "a rate such as 100Mbit or 1Gbit");
+}
+
+peer_virtual::AveragingOptions interpret_averaging(const Flags& flags) {
+    peer_virtual::AveragingOptions averaging;
+    const auto mix = gossip::Mix::parse(flags.mix);
+    if (mix.has_error()) throw CLI::ValidationError("--mix", mix.error().message);
+    const auto encoding = gossip::parse_encoding(flags.encoding);
+    if (encoding.has_error()) throw CLI::ValidationError("--encoding", encoding.error().message);
+    const auto parts = gossip::parse_share(flags.share);
+    if (parts.has_error()) throw CLI::ValidationError("--share", parts.error().message);
+    averaging.config.mix = *mix;
+    averaging.config.encoding = *encoding;
+    averaging.config.parts = *parts;
+    averaging.config.adapt_window = true;
+    averaging.config.sync_seed = flags.seed;
+    if (const auto ok = averaging.config.validate(); ok.has_error()) {
+        throw CLI::ValidationError("--mix", ok.error().message);
+    }
+    averaging.floats = shape_of(flags.parameters);
+    averaging.sync = flags.sync;
+    averaging.step_deviation = flags.step_size;
+    const std::uint32_t steps = mix->steps > 0 ? mix->steps : flags.mix_every;
+    averaging.mix_every = parse_duration("--step-time", flags.step_time) * std::int64_t{steps};
+    if (averaging.mix_every <= Duration::zero()) {
+        wrong("--step-time", flags.step_time, "longer than nothing");
+    }
+    // A sum of many steps' times spreads less than one of them.
+    averaging.pace_sigma = flags.step_sigma / std::sqrt(static_cast<double>(steps));
+    return averaging;
+}
+
 peer_virtual::CampaignOptions interpret(const Flags& flags) {
     peer_virtual::CampaignOptions options;
     options.peers = flags.peers;
@@ -89,6 +146,10 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
     const auto swim = membership::SwimConfig::profile(flags.profile);
     if (swim.has_error()) throw CLI::ValidationError("--profile", swim.error().message);
     options.swim = *swim;
+    if (!flags.bandwidth.empty()) {
+        options.network.uplink = parse_bandwidth("--bandwidth", flags.bandwidth);
+    }
+    if (!flags.mix.empty()) options.averaging = interpret_averaging(flags);
     if (options.partition > options.duration / 3) {
         wrong("--partition", flags.partition, "at most a third of --duration");
     }
@@ -124,10 +185,38 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
         ->capture_default_str();
     command->add_option("--profile", flags->profile, "Membership's timing: lan, wan or local")
         ->capture_default_str();
+    command->add_option("--mix", flags->mix, "Average, by this rule, as in `starling peer`");
+    command->add_option("--encoding", flags->encoding, "How parameters travel")
+        ->capture_default_str();
+    command->add_option("--share", flags->share, "Share of the parameters in one exchange")
+        ->capture_default_str();
+    command->add_option("--params", flags->parameters, "Parameters of each peer")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{100'000'000}))
+        ->capture_default_str();
+    command->add_option("--step-time", flags->step_time, "Median time of a local step")
+        ->capture_default_str();
+    command->add_option("--step-sigma", flags->step_sigma, "Log-normal spread of the step time")
+        ->check(CLI::Range(0.0, 3.0))
+        ->capture_default_str();
+    command->add_option("--mix-every", flags->mix_every, "Steps between exchanges")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--step-size", flags->step_size, "Random walk between exchanges, per parameter"
+        )
+        ->check(CLI::Range(0.0, 1e6))
+        ->capture_default_str();
+    command->add_option(
+        "--bandwidth", flags->bandwidth, "What a peer can send: 100Mbit (no limit)"
+    );
+    command->add_flag("--sync", flags->sync, "Rounds with a partner for each; training waits");
     command->add_flag("--json", flags->json, "Print one JSON object");
     command->footer(
         "Example:\n  starling simulate --peers 200 --duration 10m --seed 7 --loss 1% "
-        "--crash 10/min --partition 60s"
+        "--crash 10/min --partition 60s\n"
+        "  starling simulate --peers 64 --duration 60s --mix pairwise --params 100000 "
+        "--bandwidth 100Mbit"
     );
     command->callback([flags, &chosen] {
         // Wrong values are usage errors and must surface while CLI11 still parses.

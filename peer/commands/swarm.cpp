@@ -30,9 +30,11 @@ constexpr std::array kFounderFlags = {
     FounderFlag{"--model", "SPEC", "what to train, as in `starling peer`"},
     FounderFlag{"--optimizer", "SPEC", "how to train, as in `starling peer`"},
     FounderFlag{"--batch", "N", "samples a step"},
-    FounderFlag{"--mix", "pairwise|none", "how peers average their parameters"},
+    FounderFlag{"--mix", "RULE", "how peers average: pairwise, push-sum, noloco?h=50 or none"},
     FounderFlag{"--mix-every", "STEPS", "steps between two exchanges of a peer"},
     FounderFlag{"--encoding", "NAME", "how parameters travel: f32, bf16, lattice8 or lattice4"},
+    FounderFlag{"--share", "SHARE", "share of the parameters in one exchange, such as 5%"},
+    FounderFlag{"--settle", "X", "relative spread at which peers agree at the end (0.001)"},
 };
 
 struct SwarmFlags {
@@ -146,6 +148,9 @@ void add_swarm(CLI::App& app, Command& chosen) {
         const auto& flag = kFounderFlags[i];
         command->add_option(flag.name, flags->founder[i], flag.help)->type_name(flag.value);
     }
+    command->add_flag("--sync", options.sync, "pair peers round by round and wait for exchanges");
+    command->add_option("--upload-limit", options.upload_limit, "of each peer's exchanges (none)")
+        ->type_name("RATE");
     command->add_option("--until", options.until, "when to stop; for ever without it")
         ->type_name("samples=N|steps=N|epochs=N|accuracy=X|loss=X");
     command->add_option("--seed", options.seed, "peer i gets this plus i - 1 (1)")->type_name("N");

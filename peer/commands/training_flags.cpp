@@ -26,7 +26,12 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         )
         ->capture_default_str();
     command.add_option("--batch", config.batch, "Samples per step")->capture_default_str();
-    command.add_option("--mix", config.mix, "Averaging rule: pairwise or none")
+    command
+        .add_option(
+            "--mix",
+            config.mix,
+            "Averaging rule: pairwise, push-sum, noloco?h=50&alpha=0.5&beta=0.7&gamma=0.7 or none"
+        )
         ->capture_default_str();
     command.add_option("--mix-every", config.mix_every, "Steps between exchanges")
         ->capture_default_str();
@@ -35,6 +40,17 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
             "--encoding", config.encoding, "How parameters travel: f32, bf16, lattice8 or lattice4"
         )
         ->capture_default_str();
+    command
+        .add_option("--share", config.share, "Share of the parameters in one exchange, in turn: 5%")
+        ->capture_default_str();
+    command.add_flag(
+        "--sync", config.sync, "Pair peers round by round and wait for each exchange, in bounds"
+    );
+    command.add_option(
+        "--upload-limit",
+        config.upload_limit,
+        "What exchanges of this peer may send: 10Mbit or 1.5MB a second"
+    );
     command.add_option(
         "--until", config.until, "samples=N, steps=N (per peer), epochs=N, accuracy=X or loss=X"
     );

@@ -21,9 +21,11 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     if (!options.dataset.empty() && entry.with_dataset) add("--dataset", options.dataset);
     if (!options.key.empty()) add("--key", options.key);
     if (!options.profile.empty()) add("--profile", options.profile);
+    if (!options.upload_limit.empty()) add("--upload-limit", options.upload_limit);
     if (!entry.join.empty()) {
         add("--join", entry.join);
     } else {
+        if (options.sync) arguments.emplace_back("--sync");
         for (const auto& [flag, value] : options.founder_flags) add(flag, value);
         if (!options.until.empty()) add("--until", options.until);
     }

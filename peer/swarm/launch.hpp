@@ -31,6 +31,8 @@ struct SwarmOptions {
     std::string until;
     /// Flags with their values that only the founder gets; joiners learn them from the swarm.
     std::vector<std::pair<std::string, std::string>> founder_flags;
+    bool sync = false;         ///< for the founder alone, too
+    std::string upload_limit;  ///< of each peer; empty: none
     ChaosOptions chaos;
     OutputMode output = OutputMode::Lines;
 };

@@ -25,6 +25,8 @@ constexpr Duration kLook = std::chrono::milliseconds(100);
 constexpr Duration kRestartAfter = std::chrono::minutes(1);
 /// Crashes pause so long before a partition, so that healing is measured alone.
 constexpr Duration kCalmBefore = std::chrono::seconds(30);
+/// Points of the curve of the consensus error.
+constexpr std::int64_t kSamples = 20;
 
 Quantiles quantiles(std::vector<double> values) {
     if (values.empty()) return {};
@@ -36,14 +38,38 @@ Quantiles quantiles(std::vector<double> values) {
     return {values.size(), at(0.5), at(0.99), values.back()};
 }
 
+/// Adds up what exchanges cost.
+class Exchanges final : public Observer {
+public:
+    void on_exchange(Instant, NodeIndex, const gossip::ExchangeEvent& event) override {
+        using gossip::Outcome;
+        if (event.outcome == Outcome::Busy) ++busy;
+        const bool failed = event.outcome == Outcome::TimedOut ||
+                            event.outcome == Outcome::Disconnected ||
+                            event.outcome == Outcome::Violated;
+        if (failed) ++aborted;
+        if (!event.initiator || event.outcome != Outcome::Committed) return;
+        bytes += event.bytes;
+        seconds.push_back(to_seconds(event.duration));
+    }
+
+    std::uint64_t busy = 0;
+    std::uint64_t aborted = 0;
+    std::uint64_t bytes = 0;
+    std::vector<double> seconds;
+};
+
 class Campaign {
 public:
     explicit Campaign(const CampaignOptions& options)
         : options_(options),
-          swarm_({options.peers, options.seed, options.swim, options.network, std::nullopt}),
+          swarm_({options.peers, options.seed, options.swim, options.network, options.averaging}),
           detection_(swarm_),
           luck_(Rng(options.seed).fork(kCampaignPurpose)) {
         swarm_.observe(detection_);
+        swarm_.observe(exchanges_);
+        // Forming is no part of what is measured.
+        swarm_.quiesce();
     }
 
     CampaignSummary run();
@@ -55,11 +81,16 @@ private:
     void restart_due();
     void partition();
     void summarize(Instant begin, const std::vector<Traffic>& before);
+    void sample_due();
+    void summarize_averaging(Instant begin);
 
     CampaignOptions options_;
     Swarm swarm_;
     Detection detection_;
+    Exchanges exchanges_;
     Rng luck_;
+    Instant begin_;
+    Instant next_sample_ = Instant::max();
     std::multimap<Instant, NodeIndex> restarts_;
     CampaignSummary summary_;
 };
@@ -72,6 +103,13 @@ CampaignSummary Campaign::run() {
     }
     const auto begin = swarm_.now();
     const auto end = begin + options_.duration;
+    begin_ = begin;
+    if (options_.averaging) {
+        summary_.averaging.emplace();
+        next_sample_ = begin;
+        sample_due();
+        swarm_.resume_mixing();
+    }
     std::vector<Traffic> before;
     for (NodeIndex i = 0; i < swarm_.size(); ++i) before.push_back(swarm_.network().traffic(i));
     if (options_.partition > Duration::zero()) {
@@ -80,6 +118,7 @@ CampaignSummary Campaign::run() {
         partition();
     }
     run_with_crashes(end, end);
+    if (options_.averaging) summarize_averaging(begin);
     summarize(begin, before);
     return summary_;
 }
@@ -102,14 +141,45 @@ void Campaign::run_with_crashes(Instant until, Instant last_crash) {
     };
     draw();
     while (swarm_.now() < until) {
-        auto next = std::min(until, next_crash);
+        auto next = std::min({until, next_crash, next_sample_});
         if (!restarts_.empty()) next = std::min(next, restarts_.begin()->first);
         swarm_.run_until(next);
         restart_due();
+        sample_due();
         if (swarm_.now() < next_crash) continue;
         if (swarm_.now() < last_crash) crash_one();
         draw();
     }
+}
+
+void Campaign::sample_due() {
+    if (swarm_.now() < next_sample_) return;
+    summary_.averaging->error.emplace_back(
+        to_seconds(swarm_.now() - begin_), swarm_.consensus_error()
+    );
+    next_sample_ += options_.duration / kSamples;
+}
+
+void Campaign::summarize_averaging(Instant begin) {
+    auto& out = *summary_.averaging;
+    const auto& averaging = *options_.averaging;
+    out.rule = averaging.config.mix.to_string();
+    out.encoding = gossip::to_string(averaging.config.encoding);
+    out.parameters = averaging.floats->chunks * averaging.floats->elements;
+    out.exchanges = exchanges_.seconds.size();
+    out.aborted = exchanges_.aborted;
+    out.busy = exchanges_.busy;
+    for (const auto node : swarm_.running()) {
+        out.promotions += swarm_.averager(node).counters().promotions;
+    }
+    if (out.exchanges > 0) {
+        out.bytes_per_exchange =
+            static_cast<double>(exchanges_.bytes) / static_cast<double>(out.exchanges);
+    }
+    out.exchange_time = quantiles(std::move(exchanges_.seconds));
+    const double peer_seconds =
+        to_seconds(swarm_.now() - begin) * static_cast<double>(options_.peers);
+    out.waiting_share = to_seconds(swarm_.waited()) / peer_seconds;
 }
 
 void Campaign::crash_one() {
@@ -219,6 +289,45 @@ CampaignSummary run_campaign(const CampaignOptions& options) {
     return Campaign(options).run();
 }
 
+namespace {
+
+std::string averaging_json(const AveragingSummary& a) {
+    std::string out;
+    append(out, ",\"averaging\":{\"rule\":\"%s\"", a.rule.c_str());
+    append(out, ",\"encoding\":\"%s\",\"params\":%zu", a.encoding.c_str(), a.parameters);
+    append(out, ",\"exchanges\":%" PRIu64 ",\"aborted\":%" PRIu64, a.exchanges, a.aborted);
+    append(out, ",\"busy\":%" PRIu64 ",\"promotions\":%" PRIu64, a.busy, a.promotions);
+    append_quantiles(out, "exchange_seconds", a.exchange_time);
+    append(out, ",\"bytes_per_exchange\":%.0f", a.bytes_per_exchange);
+    append(out, ",\"waiting_share\":%.4f,\"error\":[", a.waiting_share);
+    for (std::size_t i = 0; i < a.error.size(); ++i) {
+        append(out, "%s[%.1f,%.4g]", i == 0 ? "" : ",", a.error[i].first, a.error[i].second);
+    }
+    return out + "]}";
+}
+
+std::string averaging_text(const AveragingSummary& a) {
+    std::string out;
+    append(out, "averaging        %s, %s, ", a.rule.c_str(), a.encoding.c_str());
+    append(out, "%zu parameters\n", a.parameters);
+    append(out, "exchanges        %" PRIu64 ", %" PRIu64 " aborted, ", a.exchanges, a.aborted);
+    append(out, "%" PRIu64 " times busy, %.0f bytes each\n", a.busy, a.bytes_per_exchange);
+    append(
+        out,
+        "exchange takes   p50 %.3f s, p99 %.3f s, max %.3f s\n",
+        a.exchange_time.p50,
+        a.exchange_time.p99,
+        a.exchange_time.max
+    );
+    append(out, "training waits   %.1f %% of the time\n", 100.0 * a.waiting_share);
+    for (const auto& [at, error] : a.error) {
+        append(out, "from the mean    %.3g after %.0f s\n", error, at);
+    }
+    return out;
+}
+
+}  // namespace
+
 std::string to_json(const CampaignSummary& s) {
     std::string out;
     append(out, "{\"event\":\"summary\",\"peers\":%zu,\"seed\":%" PRIu64, s.peers, s.seed);
@@ -235,6 +344,7 @@ std::string to_json(const CampaignSummary& s) {
     append(out, ",\"datagrams_per_second\":%.2f", s.datagrams_per_second);
     append(out, ",\"partitioned\":%s", s.partitioned ? "true" : "false");
     append_optional(out, "heal_seconds", s.heal_seconds);
+    if (s.averaging) out += averaging_json(*s.averaging);
     append(out, ",\"whole\":%s}", s.whole_at_end ? "true" : "false");
     return out;
 }
@@ -259,6 +369,7 @@ std::string to_text(const CampaignSummary& s) {
     append(out, "%.2f datagrams/s, ", s.datagrams_per_second);
     append(out, "%.0f B/s on streams\n", s.stream_bytes_per_second);
     if (s.partitioned) append(out, "healed after     %s\n", seconds(s.heal_seconds).c_str());
+    if (s.averaging) out += averaging_text(*s.averaging);
     append(out, "whole at the end %s\n", s.whole_at_end ? "yes" : "no");
     return out;
 }

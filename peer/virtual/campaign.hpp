@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/instant.hpp"
 #include "membership/config.hpp"
 #include "peer/virtual/network.hpp"
+#include "peer/virtual/swarm.hpp"
 
 namespace starling::peer_virtual {
 
@@ -23,6 +26,8 @@ struct CampaignOptions {
     Duration partition{};
     NetworkOptions network;
     membership::SwimConfig swim;
+    /// With it the peers average floats, from different starts unless they are near each other.
+    std::optional<AveragingOptions> averaging;
 };
 
 /// Order statistics of durations, in seconds.
@@ -31,6 +36,22 @@ struct Quantiles {
     double p50 = 0.0;
     double p99 = 0.0;
     double max = 0.0;
+};
+
+/// What averaging did while the campaign ran.
+struct AveragingSummary {
+    std::string rule;
+    std::string encoding;
+    std::size_t parameters = 0;
+    /// Seconds after the swarm has formed, and the relative distance from the mean then.
+    std::vector<std::pair<double, double>> error;
+    std::uint64_t exchanges = 0;
+    std::uint64_t aborted = 0;
+    std::uint64_t busy = 0;
+    std::uint64_t promotions = 0;
+    Quantiles exchange_time;
+    double bytes_per_exchange = 0.0;  ///< payload of both directions
+    double waiting_share = 0.0;       ///< of the time, in which training waits for exchanges
 };
 
 struct CampaignSummary {
@@ -53,6 +74,7 @@ struct CampaignSummary {
     bool partitioned = false;
     /// From the heal until all list all; empty when that did not happen within five minutes.
     std::optional<double> heal_seconds;
+    std::optional<AveragingSummary> averaging;
     /// All list all within a minute after the last crash.
     bool whole_at_end = false;
 };

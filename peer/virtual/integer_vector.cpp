@@ -75,7 +75,7 @@ bool IntegerVector::try_add(std::size_t chunk, ByteView delta) {
     for (std::size_t i = 0; i < shape_.elements; ++i) {
         values_[chunk * shape_.elements + i] += added[i];
     }
-    book_.add(node_, added);
+    if (!outside_ || !outside_()) book_.add(node_, added);
     return true;
 }
 

@@ -4,7 +4,9 @@
 // equality and not a tolerance; and the book that explains every unit of it.
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -64,6 +66,10 @@ public:
     /// Requires  `book` outlives the vector
     IntegerVector(const Shape& shape, NodeIndex node, MassBook& book, Rng rng);
 
+    /// While `outside` holds, additions are not entered in the book: a ghost's vector counts in no
+    /// sum, and what it receives has no opposite.
+    void stand_outside(std::function<bool()> outside) { outside_ = std::move(outside); }
+
     /// Fills the vector with uniform integers in [-range, range).
     void randomize(std::int64_t range);
 
@@ -91,6 +97,7 @@ private:
     MassBook& book_;
     Rng rng_;
     std::vector<std::int64_t> values_;
+    std::function<bool()> outside_;
 };
 
 }  // namespace starling::peer_virtual

@@ -1,6 +1,7 @@
 #include "peer/virtual/swarm.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -118,11 +119,24 @@ void Swarm::create(NodeIndex index) {
     );
     if (!options_.averaging) return;
     const auto& averaging = *options_.averaging;
-    node.vector = std::make_unique<IntegerVector>(averaging.shape, index, book_, rng(index, 3));
-    node.vector->randomize(averaging.range);
+    gossip::ParameterVector* parameters = nullptr;
+    if (averaging.floats) {
+        node.floats =
+            std::make_unique<FloatVector>(*averaging.floats, averaging.deviation, rng(index, 3));
+        parameters = node.floats.get();
+    } else {
+        node.vector = std::make_unique<IntegerVector>(averaging.shape, index, book_, rng(index, 3));
+        node.vector->randomize(averaging.range);
+        node.vector->stand_outside([&node] { return node.averager && node.averager->ghost(); });
+        parameters = node.vector.get();
+    }
     node.averager.emplace(
-        averaging.config, node.id, LayoutHash{}, *node.vector, rng(index, 4), local(index)
+        averaging.config, node.id, LayoutHash{}, *parameters, rng(index, 4), local(index)
     );
+    node.averager->adopt_parameters();
+    // Its first life is part of the beginning; a later one comes to a swarm that has moved on.
+    if (averaging.ghosts && node.epoch > 1) node.averager->set_ghost(true);
+    node.waits_since.reset();
     schedule(index, Kind::Mix, averaging.mix_every);
     if (averaging.train_every > Duration::zero()) {
         schedule(index, Kind::Train, averaging.train_every);
@@ -145,6 +159,7 @@ void Swarm::stop(NodeIndex index, Power power) {
     network_.set_power(now_, index, power);
     node.averager.reset();
     node.vector.reset();
+    node.floats.reset();
     node.swim.reset();
     node.swim_armed.reset();
     node.averager_armed.reset();
@@ -301,7 +316,10 @@ void Swarm::schedule(NodeIndex index, Kind kind, Duration after) {
     if (options_.averaging && options_.averaging->lockstep && kind == Kind::Mix) {
         at = Instant((now_.time_since_epoch() / after + 1) * after);
     } else {
-        at = now_ + from_seconds(to_seconds(after) * (0.9 + 0.2 * node.luck.uniform()));
+        double factor = 0.9 + 0.2 * node.luck.uniform();
+        const double sigma = options_.averaging ? options_.averaging->pace_sigma : 0.0;
+        if (sigma > 0.0 && kind == Kind::Mix) factor = std::exp(sigma * node.luck.normal());
+        at = now_ + from_seconds(to_seconds(after) * factor);
     }
     heap_.push(at, {kind, index, 0, 0, node.epoch, {}});
 }
@@ -325,16 +343,39 @@ void Swarm::on_timer(NodeIndex index, bool averaging) {
 
 void Swarm::on_mix(NodeIndex index) {
     auto& node = *nodes_[index];
-    schedule(index, Kind::Mix, options_.averaging->mix_every);
-    if (!mixing_ || node.state != NodeState::Running) return;
-    (void)node.averager->begin_exchange(local(index));
+    const auto& averaging = *options_.averaging;
+    const bool mixes = mixing_ && node.state == NodeState::Running;
+    if (!averaging.sync || !mixes) schedule(index, Kind::Mix, averaging.mix_every);
+    if (!mixes) return;
+    if (averaging.step_deviation > 0.0 && training_) node.floats->train(averaging.step_deviation);
+    if (!averaging.sync) {
+        (void)node.averager->begin_exchange(local(index));
+        pump(index);
+        return;
+    }
+    node.waits_since = now_;
+    (void)node.averager->begin_round(local(index), node.round++);
     pump(index);
+    mixed(index);
+}
+
+/// Training goes on once nothing is under way any more.
+void Swarm::mixed(NodeIndex index) {
+    auto& node = *nodes_[index];
+    if (!node.averager || !node.waits_since) return;
+    const auto& averager = *node.averager;
+    if (averager.initiating() || averager.responding() || averager.expecting()) return;
+    node.waited += now_ - *node.waits_since;
+    node.waits_since.reset();
+    schedule(index, Kind::Mix, options_.averaging->mix_every);
 }
 
 void Swarm::on_train(NodeIndex index) {
     auto& node = *nodes_[index];
     schedule(index, Kind::Train, options_.averaging->train_every);
-    if (mixing_ && training_) node.vector->train(options_.averaging->range);
+    if (!mixing_ || !training_) return;
+    if (node.vector) node.vector->train(options_.averaging->range);
+    if (node.floats) node.floats->train(options_.averaging->deviation);
 }
 
 void Swarm::on_join(NodeIndex index) {
@@ -364,6 +405,7 @@ void Swarm::pump(NodeIndex index) {
     }
     arm(index, Kind::SwimTimer);
     if (node.averager) arm(index, Kind::AveragerTimer);
+    mixed(index);
 }
 
 std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
@@ -494,20 +536,62 @@ std::uint64_t Swarm::epoch(NodeIndex node) const {
     return nodes_[node]->epoch;
 }
 
+const FloatVector& Swarm::floats(NodeIndex node) const {
+    STARLING_CHECK(nodes_[node]->floats != nullptr);
+    return *nodes_[node]->floats;
+}
+
+Duration Swarm::waited() const {
+    Duration sum{};
+    for (const auto& node : nodes_) sum += node->waited;
+    return sum;
+}
+
+double Swarm::consensus_error() const {
+    const auto nodes = running();
+    if (nodes.empty()) return 0.0;
+    double off = 0.0;
+    double size = 0.0;
+    const auto n = static_cast<double>(nodes.size());
+    for (std::size_t i = 0; i < floats(nodes.front()).values().size(); ++i) {
+        double mean = 0.0;
+        double squares = 0.0;
+        for (const auto node : nodes) {
+            const double value = double{floats(node).values()[i]};
+            mean += value / n;
+            squares += value * value / n;
+        }
+        off += std::max(0.0, squares - mean * mean);
+        size += squares;
+    }
+    return size > 0.0 ? std::sqrt(off / size) : 0.0;
+}
+
 std::uint64_t Swarm::spread() const {
     const auto nodes = running();
-    std::uint64_t widest = 0;
-    if (nodes.empty()) return widest;
-    for (std::size_t i = 0; i < vector(nodes.front()).values().size(); ++i) {
-        auto low = vector(nodes.front()).values()[i];
-        auto high = low;
-        for (const auto node : nodes) {
-            low = std::min(low, vector(node).values()[i]);
-            high = std::max(high, vector(node).values()[i]);
+    if (nodes.empty()) return 0;
+    const auto widest = [&](auto values_of) {
+        double most = 0.0;
+        for (std::size_t i = 0; i < values_of(nodes.front()).size(); ++i) {
+            auto low = values_of(nodes.front())[i];
+            auto high = low;
+            for (const auto node : nodes) {
+                low = std::min(low, values_of(node)[i]);
+                high = std::max(high, values_of(node)[i]);
+            }
+            most = std::max(most, static_cast<double>(high - low));
         }
-        widest = std::max(widest, static_cast<std::uint64_t>(high - low));
+        return most;
+    };
+    if (options_.averaging->floats) {
+        const double most = widest([&](NodeIndex node) -> const std::vector<float>& {
+            return floats(node).values();
+        });
+        return static_cast<std::uint64_t>(std::min(1e3 * most, 1e18));
     }
-    return widest;
+    return static_cast<std::uint64_t>(widest(
+        [&](NodeIndex node) -> const std::vector<std::int64_t>& { return vector(node).values(); }
+    ));
 }
 
 bool Swarm::whole() const {

@@ -17,6 +17,7 @@
 #include "membership/claim_pool.hpp"
 #include "membership/swim.hpp"
 #include "peer/virtual/event_heap.hpp"
+#include "peer/virtual/float_vector.hpp"
 #include "peer/virtual/integer_vector.hpp"
 #include "peer/virtual/network.hpp"
 
@@ -25,6 +26,17 @@ namespace starling::peer_virtual {
 struct AveragingOptions {
     gossip::AveragerConfig config;
     IntegerVector::Shape shape;
+    /// Float parameters of this shape instead of integers, drawn normal with this deviation; a
+    /// local step then adds normal draws with that of training.
+    std::optional<FloatVector::Shape> floats;
+    double deviation = 1.0;
+    double step_deviation = 0.0;
+    /// Rounds with a partner for each, and training waits for the exchange.
+    bool sync = false;
+    /// Spread of the time between exchanges: sigma of a log-normal factor; 0 keeps the jitter.
+    double pace_sigma = 0.0;
+    /// A node that starts again stands outside the sum until it has caught up.
+    bool ghosts = true;
     /// Initial values are uniform in [-range, range).
     std::int64_t range = std::int64_t{1} << 20U;
     /// A node opens an exchange this often, jittered by a tenth; in lockstep all do at one instant.
@@ -149,7 +161,20 @@ public:
     [[nodiscard]] const gossip::Averager& averager(NodeIndex node) const;
     [[nodiscard]] const IntegerVector& vector(NodeIndex node) const;
 
+    [[nodiscard]] const FloatVector& floats(NodeIndex node) const;
+
+    /// How long training has waited for exchanges, summed over all nodes and lives.
+    [[nodiscard]] Duration waited() const;
+
+    /// Distance of the running nodes from their mean over the size of their values, both as root
+    /// mean squares. Floats only.
+    [[nodiscard]] double consensus_error() const;
+
     [[nodiscard]] bool averages() const { return options_.averaging.has_value(); }
+
+    [[nodiscard]] bool averages_floats() const {
+        return averages() && options_.averaging->floats.has_value();
+    }
 
     [[nodiscard]] const MassBook& book() const { return book_; }
 
@@ -159,7 +184,7 @@ public:
     [[nodiscard]] NodeIndex index(const PeerId& id) const;
     [[nodiscard]] std::uint64_t epoch(NodeIndex node) const;
 
-    /// Largest difference of any parameter between two running nodes.
+    /// Largest difference of any parameter between two running nodes; of floats, in thousandths.
     [[nodiscard]] std::uint64_t spread() const;
 
     /// True when every running node lists exactly the running nodes as alive.
@@ -187,6 +212,7 @@ private:
     void dispatch(Event event);
     void on_timer(NodeIndex node, bool averaging);
     void on_mix(NodeIndex node);
+    void mixed(NodeIndex node);
     void on_train(NodeIndex node);
     void on_join(NodeIndex node);
     void on_delivery(Delivery delivery);

@@ -24,6 +24,7 @@ struct Swarm::Node {
     Rng luck{0};
     std::optional<membership::Swim> swim;
     std::unique_ptr<IntegerVector> vector;  // before the averager that refers to it
+    std::unique_ptr<FloatVector> floats;    // instead, when the swarm averages floats
     std::optional<gossip::Averager> averager;
     std::optional<Instant> swim_armed;
     std::optional<Instant> averager_armed;
@@ -40,6 +41,9 @@ struct Swarm::Node {
     /// Push/pulls and pings that this node started.
     std::set<std::uint64_t> asked;
     std::map<NodeIndex, std::deque<Bytes>> history;  // of frames, for replays
+    std::uint64_t round = 0;
+    std::optional<Instant> waits_since;  ///< training stands still until the exchange is over
+    Duration waited{};
 };
 
 }  // namespace starling::peer_virtual

@@ -21,7 +21,8 @@ FaultSchedule::FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped)
     : seed_(seed),
       skipped_(std::move(skipped)),
       luck_(Rng(seed).fork(0x6661756c74)),
-      strike_luck_(luck_) {
+      strike_luck_(luck_),
+      rule_luck_(Rng(seed).fork(0x72756c65)) {
     for (const auto family :
          {Family::Crash,
           Family::PowerCut,
@@ -59,6 +60,36 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options() {
     if (luck_.chance(0.2)) options.network.uplink = log_uniform(luck_, 5e4, 1e6);
     options.averaging = averaging;
     return options;
+}
+
+peer_virtual::SwarmOptions FaultSchedule::draw_options_on_floats() {
+    auto options = draw_options();
+    auto& averaging = *options.averaging;
+    averaging.floats = peer_virtual::FloatVector::Shape{
+        averaging.shape.chunks, 16 * averaging.shape.elements, averaging.shape.locked};
+    averaging.config.window_bytes *= 16;
+    averaging.config.encoding = gossip::Encoding::F32;
+    averaging.sync = rule_luck_.chance(0.2);
+    if (averaging.sync) averaging.lockstep = false;
+    if (rule_luck_.chance(0.3))
+        averaging.config.parts = 2 + static_cast<std::uint32_t>(rule_luck_.below(4));
+    if (rule_luck_.chance(0.3)) averaging.replay = log_uniform(rule_luck_, 0.001, 0.1);
+    const bool lattice = rule_luck_.chance(0.4);
+    const auto rule = rule_luck_.below(3);
+    if (rule == 0) averaging.config.mix.rule = gossip::Rule::PushSum;
+    if (rule == 1)
+        averaging.config.mix = *gossip::Mix::parse("noloco?alpha=0.3&beta=0.7&gamma=0.7");
+    if (rule != 0 && lattice) averaging.config.encoding = gossip::Encoding::Lattice8;
+    tell(
+        averaging.config.mix.to_string() + " in " +
+        std::string(to_string(averaging.config.encoding)) + ", " +
+        std::to_string(averaging.config.parts) + " parts"
+    );
+    return options;
+}
+
+void FaultSchedule::tell(const std::string& what) {
+    story_ += what + "\n";
 }
 
 void FaultSchedule::tell(const Swarm& swarm, const std::string& what) {

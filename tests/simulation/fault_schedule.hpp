@@ -20,11 +20,14 @@ public:
     /// others stay what they are.
     explicit FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped = {});
 
-    /// Draws the swarm: its size, its links, its averaging.
+    /// Draws the swarm: its size, its links, its averaging. By default pairwise on exact integers.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options();
 
     /// Gives some nodes clocks that are off by up to a hundredth. Before any starts.
     void prepare(Swarm& swarm);
+
+    /// The same with a rule, an encoding and a share on floats.
+    [[nodiscard]] peer_virtual::SwarmOptions draw_options_on_floats();
 
     /// Runs `simulation` for `duration` under faults. False after a violation.
     bool torment(Simulation& simulation, Duration duration);
@@ -53,6 +56,7 @@ private:
     void strike(Simulation& simulation, Family family);
     void partition(Swarm& swarm);
     void undo_due(Swarm& swarm);
+    void tell(const std::string& what);
     void tell(const Swarm& swarm, const std::string& what);
     [[nodiscard]] std::vector<NodeIndex> draw_seeds(const Swarm& swarm);
     [[nodiscard]] Duration draw_length();
@@ -68,6 +72,7 @@ private:
     std::size_t strikes_ = 0;
     Rng luck_;         ///< plans the strikes
     Rng strike_luck_;  ///< of the one strike at hand, so that a skipped one changes no other
+    Rng rule_luck_;    ///< draws rules, so that they change nothing else
     std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between strikes
     std::multimap<Instant, End> ends_;
     std::string story_;

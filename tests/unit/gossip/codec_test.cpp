@@ -28,8 +28,8 @@ std::vector<Bytes> samples() {
     LayoutHash layout;
     layout.bytes.fill(7);
     return {
-        encode(Open{kId, layout, 12, 0.25, Encoding::Exact64}),
-        encode(Accept{kId, Encoding::Lattice4}),
+        encode(Open{kId, layout, 12, 0.25, Encoding::Exact64, Rule::Noloco, 20, 7}),
+        encode(Accept{kId, Encoding::Lattice4, 0.125}),
         encode(Busy{kId, true}),
         encode(Refuse{kId, RefuseReason::Encoding}),
         chunk_frame(),
@@ -55,6 +55,10 @@ TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
     EXPECT_EQ(open.chunk_count, 12U);
     EXPECT_EQ(open.coefficient, 0.25);
     EXPECT_EQ(open.encoding, Encoding::Exact64);
+    EXPECT_EQ(open.rule, Rule::Noloco);
+    EXPECT_EQ(open.parts, 20U);
+    EXPECT_EQ(open.part, 7U);
+    EXPECT_EQ(decoded<Accept>(frames[1]).spread, 0.125);
     EXPECT_EQ(decoded<Accept>(frames[1]).id, kId);
     EXPECT_EQ(decoded<Accept>(frames[1]).encoding, Encoding::Lattice4);
     EXPECT_TRUE(decoded<Busy>(frames[2]).collapsed);
@@ -106,7 +110,7 @@ TEST(AveragingCodec, BytesBehindAHeaderAreRefused) {
 TEST(AveragingCodec, LaterMinorVersionsAreReadAsFarAsKnown) {
     auto longer = samples()[1];
     longer[1] = std::byte{0x11};
-    longer[2] = std::byte{11};  // two bytes of header that we do not know
+    longer[2] = std::byte{19};  // two bytes of header that we do not know
     longer.insert(longer.end(), 2, std::byte{0xff});
     EXPECT_EQ(decoded<Accept>(longer).id, kId);
     longer[0] = std::byte{99};

@@ -1,0 +1,335 @@
+// NoLoCo: outer momentum over slow weights. After some local steps the pair exchanges its fast
+// weights theta and its slow weights phi; with D = theta - phi each side takes the outer step
+//
+//   delta <- alpha delta + beta mean(D) - gamma (phi - mean(phi));  phi <- phi + delta;  theta <-
+//   phi
+//
+// The store holds theta; phi and delta are kept here, in arenas of their own. What travels is theta
+// and phi, each in the exchange's encoding, so the same lattice serves both; D follows from them.
+//
+// In the delta form, with u = a (theta' - theta) and v = a (phi' - phi) of the decoded values and
+// a = 1/2, the outer step adds to theta
+//
+//   alpha delta + (beta - 1) D + beta u + (gamma - beta) v
+//
+// and brings phi to where theta is then. D is taken when the step is applied, so local steps and
+// another exchange in between count once. With alpha = 0, beta = gamma = 1 it is u, bit for bit:
+// pairwise averaging.
+//
+// Invariant: u and v are exact opposites on the two sides, so the sum over a pair moves only by
+// each side's own alpha delta + (beta - 1) D. Averaged buffers are averaged pairwise.
+//
+// Source    NoLoCo (arXiv 2506.10911, section 3), with the plus sign of its released code at
+//           beta: Eq. 2 prints a minus together with D = theta - phi. Theirs is synchronous with
+//           groups of two; ours takes an outer step with each exchange, in either role.
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/check.hpp"
+#include "gossip/mixing/rule.hpp"
+
+namespace starling::gossip {
+namespace {
+
+/// Length of the first piece and four zeros; the slow weights' piece follows the first.
+constexpr std::size_t kHead = 8;
+
+struct Pieces {
+    ByteView fast;
+    ByteView slow;
+};
+
+std::optional<Pieces> split(ByteView payload) {
+    if (payload.size() < kHead) return std::nullopt;
+    std::uint32_t head[2] = {0, 0};
+    std::memcpy(head, payload.data(), kHead);
+    const auto body = payload.subspan(kHead);
+    if (head[1] != 0 || head[0] > body.size()) return std::nullopt;
+    return Pieces{body.first(head[0]), body.subspan(head[0])};
+}
+
+void write_head(std::span<std::byte> payload, std::size_t fast) {
+    const std::uint32_t head[2] = {static_cast<std::uint32_t>(fast), 0};
+    std::memcpy(payload.data(), head, kHead);
+}
+
+std::span<const float> floats(const Bytes& raw) {
+    return {reinterpret_cast<const float*>(raw.data()), raw.size() / sizeof(float)};
+}
+
+std::span<float> floats(Bytes& raw) {
+    return {reinterpret_cast<float*>(raw.data()), raw.size() / sizeof(float)};
+}
+
+class Noloco final : public MixingRule {
+public:
+    explicit Noloco(Workbench& bench)
+        : MixingRule(bench),
+          alpha_(static_cast<float>(bench.config.mix.alpha)),
+          beta_(static_cast<float>(bench.config.mix.beta)),
+          gamma_(static_cast<float>(bench.config.mix.gamma)) {
+        bench.lay_out(fast_gaps_);
+        bench.lay_out(slow_gaps_);
+        for (std::uint32_t chunk = 0; chunk < bench.chunk_count(); ++chunk) {
+            arenas_.emplace_back();
+        }
+    }
+
+    [[nodiscard]] std::size_t offer_bytes_max(const Terms& terms, std::uint32_t chunk)
+        const override {
+        return kHead + pieces(chunk) *
+                           encoding(terms, chunk).wire_bytes(bench_.elements(chunk, terms.part));
+    }
+
+    [[nodiscard]] bool fits_offer(const Terms& terms, std::uint32_t chunk, ByteView offer)
+        const override {
+        const auto got = split(offer);
+        if (!got) return false;
+        const auto& encoding = this->encoding(terms, chunk);
+        const auto elements = bench_.elements(chunk, terms.part);
+        if (!encoding.fits_offer(got->fast, elements)) return false;
+        return has_slow(chunk) ? encoding.fits_offer(got->slow, elements) : got->slow.empty();
+    }
+
+    [[nodiscard]] bool fits_reply(const Terms& terms, const Flight& flight, ByteView reply)
+        const override {
+        if (asks_again(terms, flight.index, reply)) return true;
+        const auto got = split(reply);
+        const auto sent = split(flight.bytes);
+        const auto& encoding = this->encoding(terms, flight.index);
+        if (!got || !encoding.fits_reply(got->fast, sent->fast)) return false;
+        if (encoding.asks_again(got->fast)) return false;
+        if (!has_slow(flight.index)) return got->slow.empty();
+        return encoding.fits_reply(got->slow, sent->slow) && !encoding.asks_again(got->slow);
+    }
+
+    [[nodiscard]] bool always_decodes(const Terms& terms, std::uint32_t chunk, ByteView offer)
+        const override {
+        const auto got = *split(offer);
+        const auto& encoding = this->encoding(terms, chunk);
+        return encoding.always_decodes(got.fast) &&
+               (!has_slow(chunk) || encoding.always_decodes(got.slow));
+    }
+
+    [[nodiscard]] bool asks_again(const Terms&, std::uint32_t, ByteView reply) const override {
+        const auto got = split(reply);
+        return got && reply.size() == kHead;
+    }
+
+    [[nodiscard]] bool offer(const Terms& terms, bool again, Bytes& frame, Flight& flight)
+        override {
+        const auto chunk = flight.index;
+        if (!read(terms, chunk)) return false;
+        const auto& encoding = this->encoding(terms, chunk);
+        const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
+        frame = take_frame(offer_bytes_max(terms, chunk));
+        const auto payload = std::span(frame).subspan(kFrameFront);
+        std::span<const float> gaps;
+        if (!again) gaps = bench_.known_gaps(fast_gaps_, terms.partner, chunk, terms.part);
+        flight.offer = encoding.offer(theta_, gaps, payload.subspan(kHead, room));
+        write_head(payload, flight.offer.bytes);
+        flight.offer.bytes += kHead;
+        if (has_slow(chunk)) {
+            gaps = {};
+            if (!again) gaps = bench_.known_gaps(slow_gaps_, terms.partner, chunk, terms.part);
+            const auto slow = payload.subspan(flight.offer.bytes, room);
+            flight.offer.bytes += encoding.offer(phi_, gaps, slow).bytes;
+        }
+        frame.resize(kFrameFront + flight.offer.bytes);
+        return true;
+    }
+
+    [[nodiscard]] Served answer(
+        const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
+    ) override {
+        if (!read(terms, chunk)) return Served::Locked;
+        const auto got = *split(offer);
+        const auto& encoding = this->encoding(terms, chunk);
+        const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
+        frame = take_frame(offer_bytes_max(terms, chunk));
+        const auto payload = std::span(frame).subspan(kFrameFront);
+        std::size_t fast_bytes = 0;
+        std::size_t slow_bytes = 0;
+        u_.resize(theta_.size());
+        v_.assign(theta_.size(), std::byte{0});
+        const auto fast_gaps = bench_.gaps_room(chunk, terms.part);
+        auto difference = encoding.answer(
+            got.fast,
+            theta_,
+            terms.coefficient,
+            payload.subspan(kHead, room),
+            fast_bytes,
+            u_,
+            fast_gaps
+        );
+        const auto slow_gaps = slow_room(chunk, terms.part);
+        if (has_slow(chunk) && !difference.wrapped) {
+            const auto wire = payload.subspan(kHead + fast_bytes, room);
+            const auto slow =
+                encoding.answer(got.slow, phi_, terms.coefficient, wire, slow_bytes, v_, slow_gaps);
+            difference.wrapped = slow.wrapped;
+            difference.finite = difference.finite && slow.finite;
+        }
+        if (difference.wrapped) {
+            write_head(payload, 0);
+            frame.resize(kFrameFront + kHead);
+            return Served::Again;
+        }
+        write_head(payload, fast_bytes);
+        frame.resize(kFrameFront + kHead + fast_bytes + slow_bytes);
+        Tally entered = tally;
+        const bool sound = bench_.enter(chunk, difference, entered);
+        if (!sound || !step(terms, chunk)) {
+            bench_.pool.give(std::exchange(frame, {}));
+            return sound ? Served::Locked : Served::Refused;
+        }
+        tally = entered;
+        note(terms, chunk, fast_gaps, slow_gaps);
+        return Served::Done;
+    }
+
+    [[nodiscard]] bool settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
+        override {
+        const auto chunk = flight.index;
+        const auto got = *split(reply);
+        const auto sent = *split(flight.bytes);
+        const auto& encoding = this->encoding(terms, chunk);
+        const auto raw = bench_.raw_bytes(chunk, terms.part);
+        Bytes fast = bench_.pool.take(raw);
+        flight.more.assign(raw, std::byte{0});
+        const auto fast_gaps = bench_.gaps_room(chunk, terms.part);
+        auto difference = encoding.settle(got.fast, sent.fast, terms.coefficient, fast, fast_gaps);
+        difference.squared_norm += flight.offer.squared_norm;
+        const auto slow_gaps = slow_room(chunk, terms.part);
+        if (has_slow(chunk)) {
+            const auto slow =
+                encoding.settle(got.slow, sent.slow, terms.coefficient, flight.more, slow_gaps);
+            difference.finite = difference.finite && slow.finite;
+        }
+        bench_.pool.give(std::exchange(flight.bytes, std::move(fast)));
+        if (!bench_.enter(chunk, difference, tally)) return false;
+        note(terms, chunk, fast_gaps, slow_gaps);
+        return true;
+    }
+
+    [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {
+        if (!read(terms, flight.index)) return false;
+        u_ = flight.bytes;
+        v_ = flight.more;
+        return step(terms, flight.index);
+    }
+
+    void forget(const Terms& terms, std::uint32_t chunk) override {
+        fast_gaps_.forget(terms.partner, chunk);
+        slow_gaps_.forget(terms.partner, chunk);
+    }
+
+    void adopt() override {
+        for (auto& arena : arenas_) arena = {};
+        for (std::uint32_t chunk = 0; chunk < bench_.chunk_count(); ++chunk) {
+            // A locked chunk is adopted when it is first used.
+            if (has_slow(chunk)) (void)know(chunk);
+        }
+    }
+
+private:
+    /// Both empty until the chunk could be read once.
+    struct Arena {
+        Bytes phi;
+        Bytes delta;
+    };
+
+    [[nodiscard]] const ChunkEncoding& encoding(const Terms& terms, std::uint32_t chunk) const {
+        return bench_.encoding_for(chunk, terms.encoding);
+    }
+
+    [[nodiscard]] bool has_slow(std::uint32_t chunk) const {
+        return !bench_.parameters.is_buffer(chunk);
+    }
+
+    [[nodiscard]] std::size_t pieces(std::uint32_t chunk) const { return has_slow(chunk) ? 2 : 1; }
+
+    std::span<float> slow_room(std::uint32_t chunk, const Part& part) {
+        return std::span(slow_scratch_).first(bench_.gaps_room(chunk, part).size());
+    }
+
+    void note(
+        const Terms& terms,
+        std::uint32_t chunk,
+        std::span<const float> fast_gaps,
+        std::span<const float> slow_gaps
+    ) {
+        bench_.note_gaps(fast_gaps_, terms.partner, chunk, terms.part, fast_gaps);
+        bench_.note_gaps(slow_gaps_, terms.partner, chunk, terms.part, slow_gaps);
+    }
+
+    bool know(std::uint32_t chunk) {
+        auto& arena = arenas_[chunk];
+        if (!arena.phi.empty()) return true;
+        Bytes phi(bench_.raw_bytes(chunk, {}));
+        if (!bench_.try_read(chunk, {}, phi)) return false;
+        arena.delta.assign(phi.size(), std::byte{0});
+        arena.phi = std::move(phi);
+        return true;
+    }
+
+    /// Reads theta, phi and delta of the part. False when the chunk is locked.
+    bool read(const Terms& terms, std::uint32_t chunk) {
+        if (has_slow(chunk) && !know(chunk)) return false;
+        theta_.resize(bench_.raw_bytes(chunk, terms.part));
+        if (!bench_.try_read(chunk, terms.part, theta_)) return false;
+        if (!has_slow(chunk)) return true;
+        phi_.resize(theta_.size());
+        momentum_.resize(theta_.size());
+        terms.part.gather(chunk, sizeof(float), arenas_[chunk].phi, phi_);
+        terms.part.gather(chunk, sizeof(float), arenas_[chunk].delta, momentum_);
+        return true;
+    }
+
+    /// Takes the outer step with u_ and v_ on what read() has brought. False when the chunk is
+    /// locked; then nothing has changed.
+    bool step(const Terms& terms, std::uint32_t chunk) {
+        if (!has_slow(chunk)) return bench_.try_add(chunk, terms.part, u_);
+        const auto theta = floats(std::as_const(theta_));
+        const auto v = floats(std::as_const(v_));
+        const auto u = floats(u_);
+        const auto phi = floats(phi_);
+        const auto momentum = floats(momentum_);
+        for (std::size_t i = 0; i < theta.size(); ++i) {
+            const float progress = theta[i] - phi[i];
+            const float moved = alpha_ * momentum[i] + (beta_ - 1.0F) * progress + beta_ * u[i] +
+                                (gamma_ - beta_) * v[i];
+            u[i] = moved;
+            momentum[i] = progress + moved;
+            phi[i] += progress + moved;
+        }
+        if (!bench_.try_add(chunk, terms.part, u_)) return false;
+        terms.part.scatter(chunk, sizeof(float), phi_, arenas_[chunk].phi);
+        terms.part.scatter(chunk, sizeof(float), momentum_, arenas_[chunk].delta);
+        return true;
+    }
+
+    float alpha_;
+    float beta_;
+    float gamma_;
+    GapMemory fast_gaps_;
+    GapMemory slow_gaps_;
+    std::vector<Arena> arenas_;
+    std::array<float, kBlocksMax> slow_scratch_{};
+    Bytes theta_;
+    Bytes phi_;
+    Bytes momentum_;
+    Bytes u_;
+    Bytes v_;
+};
+
+}  // namespace
+
+std::unique_ptr<MixingRule> make_noloco(Workbench& bench) {
+    return std::make_unique<Noloco>(bench);
+}
+
+}  // namespace starling::gossip

@@ -1,0 +1,146 @@
+// Pairwise averaging in the delta form: both sides add a * (decoded other - decoded own) to what
+// their chunk holds by then.
+//
+// The store holds the parameters themselves. Invariant: the sum over both peers is kept exactly,
+// up to the rounding of the additions.
+//
+// Source    AD-PSGD (Lian et al. 2018, Alg. 1), SwarmSGD (Nadiradze et al. 2021), non-blocking.
+
+#include <algorithm>
+#include <utility>
+
+#include "gossip/mixing/rule.hpp"
+
+namespace starling::gossip {
+namespace {
+
+class Pairwise final : public MixingRule {
+public:
+    explicit Pairwise(Workbench& bench) : MixingRule(bench) { bench.lay_out(gaps_); }
+
+    [[nodiscard]] std::size_t offer_bytes_max(const Terms& terms, std::uint32_t chunk)
+        const override {
+        return encoding(terms, chunk).wire_bytes(bench_.elements(chunk, terms.part));
+    }
+
+    [[nodiscard]] bool fits_offer(const Terms& terms, std::uint32_t chunk, ByteView offer)
+        const override {
+        return encoding(terms, chunk).fits_offer(offer, bench_.elements(chunk, terms.part));
+    }
+
+    [[nodiscard]] bool fits_reply(const Terms& terms, const Flight& flight, ByteView reply)
+        const override {
+        return encoding(terms, flight.index).fits_reply(reply, flight.bytes);
+    }
+
+    [[nodiscard]] bool always_decodes(const Terms& terms, std::uint32_t chunk, ByteView offer)
+        const override {
+        return encoding(terms, chunk).always_decodes(offer);
+    }
+
+    [[nodiscard]] bool asks_again(const Terms& terms, std::uint32_t chunk, ByteView reply)
+        const override {
+        return encoding(terms, chunk).asks_again(reply);
+    }
+
+    [[nodiscard]] bool offer(const Terms& terms, bool again, Bytes& frame, Flight& flight)
+        override {
+        const auto& encoding = this->encoding(terms, flight.index);
+        frame = take_frame(offer_bytes_max(terms, flight.index));
+        const auto wire = std::span(frame).subspan(kFrameFront);
+        const auto raw = raw_room(encoding, flight.index, terms.part, wire);
+        if (!bench_.try_read(flight.index, terms.part, raw)) {
+            bench_.pool.give(std::exchange(frame, {}));
+            return false;
+        }
+        std::span<const float> gaps;
+        if (!again) gaps = bench_.known_gaps(gaps_, terms.partner, flight.index, terms.part);
+        flight.offer = encoding.offer(raw, gaps, wire);
+        frame.resize(kFrameFront + flight.offer.bytes);
+        return true;
+    }
+
+    [[nodiscard]] Served answer(
+        const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
+    ) override {
+        const auto& encoding = this->encoding(terms, chunk);
+        frame = take_frame(offer_bytes_max(terms, chunk));
+        const auto wire = std::span(frame).subspan(kFrameFront);
+        const auto raw = raw_room(encoding, chunk, terms.part, wire);
+        if (!bench_.try_read(chunk, terms.part, raw)) return give_up(frame, Served::Locked);
+        delta_.resize(bench_.raw_bytes(chunk, terms.part));
+        std::size_t reply_bytes = 0;
+        const auto gaps = bench_.gaps_room(chunk, terms.part);
+        const auto difference =
+            encoding.answer(offer, raw, terms.coefficient, wire, reply_bytes, delta_, gaps);
+        frame.resize(kFrameFront + reply_bytes);
+        if (difference.wrapped) return Served::Again;
+        Tally entered = tally;
+        if (!bench_.enter(chunk, difference, entered)) return give_up(frame, Served::Refused);
+        if (!bench_.try_add(chunk, terms.part, delta_)) return give_up(frame, Served::Locked);
+        tally = entered;
+        bench_.note_gaps(gaps_, terms.partner, chunk, terms.part, gaps);
+        return Served::Done;
+    }
+
+    [[nodiscard]] bool settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
+        override {
+        const auto& encoding = this->encoding(terms, flight.index);
+        const auto gaps = bench_.gaps_room(flight.index, terms.part);
+        Difference difference;
+        if (encoding.wire_is_raw()) {
+            difference =
+                encoding.settle(reply, flight.bytes, terms.coefficient, flight.bytes, gaps);
+        } else {
+            Bytes delta = bench_.pool.take(bench_.raw_bytes(flight.index, terms.part));
+            difference = encoding.settle(reply, flight.bytes, terms.coefficient, delta, gaps);
+            bench_.pool.give(std::exchange(flight.bytes, std::move(delta)));
+        }
+        difference.squared_norm += flight.offer.squared_norm;
+        if (!bench_.enter(flight.index, difference, tally)) return false;
+        bench_.note_gaps(gaps_, terms.partner, flight.index, terms.part, gaps);
+        return true;
+    }
+
+    [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {
+        return bench_.try_add(flight.index, terms.part, flight.bytes);
+    }
+
+    void forget(const Terms& terms, std::uint32_t chunk) override {
+        gaps_.forget(terms.partner, chunk);
+    }
+
+private:
+    [[nodiscard]] const ChunkEncoding& encoding(const Terms& terms, std::uint32_t chunk) const {
+        return bench_.encoding_for(chunk, terms.encoding);
+    }
+
+    /// Where a chunk is read to: straight into the frame when that is how it travels.
+    std::span<std::byte> raw_room(
+        const ChunkEncoding& encoding,
+        std::uint32_t chunk,
+        const Part& part,
+        std::span<std::byte> wire
+    ) {
+        if (encoding.wire_is_raw()) return wire;
+        raw_.resize(bench_.raw_bytes(chunk, part));
+        return raw_;
+    }
+
+    Served give_up(Bytes& frame, Served why) {
+        bench_.pool.give(std::exchange(frame, {}));
+        return why;
+    }
+
+    GapMemory gaps_;
+    Bytes raw_;    ///< scratch for encodings whose wire is not raw
+    Bytes delta_;  ///< scratch of the responder
+};
+
+}  // namespace
+
+std::unique_ptr<MixingRule> make_pairwise(Workbench& bench) {
+    return std::make_unique<Pairwise>(bench);
+}
+
+}  // namespace starling::gossip

@@ -1,0 +1,49 @@
+#pragma once
+
+// Float parameters for simulations: what the rules and encodings of the real swarm work on. Exact
+// integers prove the machine; these show what rounding, momentum and weights do to it.
+
+#include <cstddef>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/rng.hpp"
+#include "gossip/parameter_vector.hpp"
+
+namespace starling::peer_virtual {
+
+class FloatVector final : public gossip::ParameterVector {
+public:
+    struct Shape {
+        std::size_t chunks = 3;
+        std::size_t elements = 4;
+        /// Chance that a chunk is locked when it is tried.
+        double locked = 0.0;
+    };
+
+    /// Every value is drawn normal with this deviation.
+    FloatVector(const Shape& shape, double deviation, Rng rng);
+
+    /// A local training step: adds normal draws.
+    void train(double deviation);
+
+    [[nodiscard]] const std::vector<float>& values() const { return values_; }
+
+    [[nodiscard]] gossip::Element element() const override { return gossip::Element::F32; }
+
+    [[nodiscard]] std::size_t chunk_count() const override { return shape_.chunks; }
+
+    [[nodiscard]] std::size_t chunk_elements(std::size_t) const override { return shape_.elements; }
+
+    [[nodiscard]] bool is_buffer(std::size_t) const override { return false; }
+
+    [[nodiscard]] bool try_read(std::size_t chunk, std::span<std::byte> out) override;
+    [[nodiscard]] bool try_add(std::size_t chunk, ByteView delta) override;
+
+private:
+    Shape shape_;
+    Rng rng_;
+    std::vector<float> values_;
+};
+
+}  // namespace starling::peer_virtual

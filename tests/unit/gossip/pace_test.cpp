@@ -1,0 +1,66 @@
+// Goal: deadlines and windows follow what each partner has shown. Method: feed measurements.
+
+#include "gossip/pace.hpp"
+
+#include <gtest/gtest.h>
+
+namespace starling::gossip {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Pace, WindowGrowsUntilTheLinkIsTheLimit) {
+    // 100 MB/s each way with a round trip of 100 ms holds 10 MB; what a window of W brings is
+    // W / 100 ms until then.
+    Pace pace(4e6);
+    std::size_t window = pace.window(kWindowMin);
+    EXPECT_EQ(window, kWindowMin) << "nothing is known yet";
+    pace.answered(100ms);
+    for (int i = 0; i < 40; ++i) {
+        const double one_way = std::min(1e8, static_cast<double>(window) / 0.1);
+        pace.committed(static_cast<std::size_t>(2 * one_way), 1s);
+        window = pace.window(kWindowMin);
+    }
+    EXPECT_EQ(window, kWindowMax) << "2 x 10 MB, clamped";
+}
+
+TEST(Pace, ShortRoundTripsKeepTheWindowSmall) {
+    Pace pace(4e6);
+    pace.answered(100us);
+    for (int i = 0; i < 40; ++i) pace.committed(std::size_t{2} << 30U, 1s);
+    EXPECT_EQ(pace.window(kWindowMax), kWindowMin);
+}
+
+TEST(Pace, PartnersAreMeasuredApart) {
+    AveragerConfig config;
+    PaceBook book(config);
+    PeerId fast;
+    PeerId slow;
+    fast.bytes[0] = 1;
+    slow.bytes[0] = 2;
+    for (int i = 0; i < 40; ++i) {
+        book.of(fast).committed(std::size_t{1} << 30U, 1s);
+        book.of(slow).committed(std::size_t{1} << 20U, 1s);
+    }
+    const std::size_t model = std::size_t{100} << 20U;
+    EXPECT_LT(book.allowance(fast, model), 3s);
+    EXPECT_GT(book.allowance(slow, model), 300s);
+}
+
+TEST(Pace, BookForgetsThePartnerMetLongestAgo) {
+    AveragerConfig config;
+    PaceBook book(config);
+    PeerId first;
+    book.of(first).committed(std::size_t{1} << 30U, 1s);
+    const double known = book.of(first).rate();
+    for (std::size_t i = 1; i <= PaceBook::kPartnersMax; ++i) {
+        PeerId id;
+        id.bytes[0] = static_cast<std::uint8_t>(i & 255U);
+        id.bytes[1] = static_cast<std::uint8_t>(1 + i / 256);
+        (void)book.of(id);
+    }
+    EXPECT_NE(book.of(first).rate(), known);
+}
+
+}  // namespace
+}  // namespace starling::gossip

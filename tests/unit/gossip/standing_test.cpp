@@ -1,0 +1,182 @@
+// Goal: a ghost receives, gives nothing and is promoted once; rounds pair peers as everybody
+// expects, and whoever is stood up falls back. Method: averagers over wires in memory.
+
+#include <bit>
+#include <set>
+
+#include "gossip/partner_choice.hpp"
+#include "tests/unit/gossip/rule_swarm.hpp"
+
+namespace starling::gossip {
+namespace {
+
+TEST(Ghost, ReceivesAndGivesNothingWhateverTheRule) {
+    for (const char* mix : {"pairwise", "push-sum", "noloco"}) {
+        SCOPED_TRACE(mix);
+        FloatSwarm swarm(3, {500, 7}, 1, config_of(mix));
+        Rng rng(1);
+        scatter(swarm, rng);
+        swarm.at(0).set_ghost(true);
+        isolate(swarm);
+        const auto before = swarm.nodes[1].vector->chunks;
+        const double apart = double{swarm.nodes[0].vector->chunks[0][3] - before[0][3]};
+        meet(swarm, 0, 1);
+        EXPECT_EQ(swarm.nodes[1].vector->chunks, before);
+        EXPECT_EQ(swarm.at(1).weight(0), 1.0);
+        EXPECT_NEAR(double{swarm.nodes[0].vector->chunks[0][3] - before[0][3]}, apart / 2.0, 1e-5);
+        EXPECT_EQ(swarm.nodes[0].events.back().rule, Rule::Pull);
+        EXPECT_EQ(swarm.at(1).counters().half_applied_chunks, 0U);
+        // Nobody mixes with a ghost either.
+        ASSERT_TRUE(ask(swarm, 2, 0));
+        swarm.settle();
+        EXPECT_EQ(swarm.nodes[2].events.back().outcome, Outcome::Busy);
+    }
+}
+
+TEST(Ghost, IsPromotedOnceItIsAsNearAsItsPartnersAre) {
+    FloatSwarm swarm(3, {500}, 1, config_of("pairwise"));
+    Rng rng(1);
+    scatter(swarm, rng, 0.1);
+    for (auto& node : swarm.nodes) {
+        for (auto& value : node.vector->chunks[0]) value += 1.0F;
+    }
+    for (auto& value : swarm.nodes[0].vector->chunks[0]) value += 3.0F;
+    swarm.at(0).set_ghost(true);
+    isolate(swarm);
+    // Partners know their spread.
+    for (int i = 0; i < 8; ++i) {
+        scatter(swarm, rng, 0.0);
+        meet(swarm, 1, 2);
+    }
+    int pulls = 0;
+    for (auto& value : swarm.nodes[1].vector->chunks[0]) value = 1.0F;
+    for (auto& value : swarm.nodes[0].vector->chunks[0]) value = 4.0F;
+    while (swarm.at(0).ghost()) {
+        meet(swarm, 0, 1);
+        ASSERT_LE(++pulls, 8);
+    }
+    EXPECT_EQ(pulls, 8) << "its partners agree to the bit, so only the count ends it";
+    EXPECT_EQ(swarm.at(0).counters().promotions, 1U);
+    EXPECT_LT(std::fabs(swarm.nodes[0].vector->chunks[0][0] - 1.0F), 0.02F);
+    meet(swarm, 0, 1);
+    EXPECT_EQ(swarm.nodes[0].events.back().rule, Rule::Pairwise);
+}
+
+TEST(Ghost, OneThatIsNearFromTheStartIsPromotedByItsFirstExchange) {
+    FloatSwarm swarm(2, {500}, 1, config_of("pairwise"));
+    swarm.at(0).set_ghost(true);
+    isolate(swarm);
+    meet(swarm, 0, 1);
+    EXPECT_FALSE(swarm.at(0).ghost());
+}
+
+TEST(Ghost, TwoGhostsInLockstepPromoteEachOther) {
+    IntegerSwarm swarm(2, {5, 9}, 3);
+    Rng rng(3);
+    randomize(swarm, rng);
+    swarm.at(0).set_ghost(true);
+    swarm.at(1).set_ghost(true);
+    for (int i = 0; i < 8; ++i) {
+        ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
+        ASSERT_TRUE(swarm.at(1).begin_exchange(swarm.now));
+        swarm.settle();
+    }
+    EXPECT_FALSE(swarm.at(0).ghost());
+    EXPECT_FALSE(swarm.at(1).ghost());
+}
+
+TEST(Ghost, AndAFullPeerInLockstepDoNotDeclineEachOtherForEver) {
+    for (const std::size_t who : {0U, 1U}) {
+        IntegerSwarm swarm(2, {5, 9}, 3);
+        Rng rng(3);
+        randomize(swarm, rng);
+        swarm.at(who).set_ghost(true);
+        for (int i = 0; i < 20 && swarm.at(who).ghost(); ++i) {
+            swarm.now += std::chrono::seconds(1);
+            (void)swarm.at(0).begin_exchange(swarm.now);
+            (void)swarm.at(1).begin_exchange(swarm.now);
+            swarm.settle();
+        }
+        EXPECT_FALSE(swarm.at(who).ghost());
+    }
+}
+
+AveragerConfig synchronous() {
+    AveragerConfig config;
+    config.sync_seed = 42;
+    return config;
+}
+
+void run_round(IntegerSwarm& swarm, std::uint64_t round) {
+    swarm.now += std::chrono::seconds(5);
+    for (auto& node : swarm.nodes) (void)node.averager->begin_round(swarm.now, round);
+    while (swarm.deliver()) {
+    }
+}
+
+TEST(Rounds, SixteenPeersAreEqualAfterFour) {
+    IntegerSwarm swarm(16, {5, 9}, 3, synchronous());
+    Rng rng(3);
+    randomize(swarm, rng);
+    // Multiples of 16 stay whole through four halvings.
+    for (auto& node : swarm.nodes) {
+        for (auto& chunk : node.vector->chunks) {
+            for (auto& value : chunk) value *= 16;
+        }
+    }
+    const auto before = sums_of(swarm);
+    for (std::uint64_t round = 8; round < 12; ++round) run_round(swarm, round);
+    EXPECT_EQ(sums_of(swarm), before);
+    for (auto& node : swarm.nodes) {
+        EXPECT_EQ(node.vector->chunks, swarm.nodes[0].vector->chunks);
+        EXPECT_EQ(node.averager->counters().fallbacks, 0U);
+    }
+}
+
+TEST(Rounds, PairsAreSymmetricAndChangeWithTheRound) {
+    std::vector<PartnerChoice> views(12);
+    for (std::uint8_t a = 0; a < 12; ++a) {
+        for (std::uint8_t b = 0; b < 12; ++b) {
+            if (a != b) views[a].add(peer_id(static_cast<std::uint8_t>(b + 1)));
+        }
+    }
+    std::set<std::pair<int, int>> pairs;
+    for (std::uint64_t round = 0; round < 200; ++round) {
+        for (std::uint8_t a = 0; a < 12; ++a) {
+            const auto self = peer_id(static_cast<std::uint8_t>(a + 1));
+            const auto other = views[a].scheduled(self, 7, round);
+            if (!other) continue;
+            EXPECT_EQ(views[std::size_t{other->bytes[0]} - 1].scheduled(*other, 7, round), self);
+            pairs.insert({a, other->bytes[0]});
+        }
+    }
+    EXPECT_EQ(pairs.size(), 132U) << "everybody meets everybody";
+}
+
+TEST(Rounds, WhoeverIsStoodUpTakesARandomPartner) {
+    IntegerSwarm swarm(4, {5}, 3, synchronous());
+    // Peer 4 has the highest id, so its partners are to ask it; it asks nobody this round.
+    std::size_t waited = 0;
+    for (std::uint64_t round = 0; round < 6; ++round) {
+        swarm.now += std::chrono::seconds(20);
+        ASSERT_TRUE(swarm.at(3).begin_round(swarm.now, round));
+        waited += swarm.at(3).expecting() ? 1U : 0U;
+        while (swarm.at(3).expecting() && swarm.advance()) {
+        }
+        swarm.settle();
+        EXPECT_EQ(swarm.nodes[3].events.back().outcome, Outcome::Committed);
+    }
+    EXPECT_EQ(waited, 6U);
+    EXPECT_EQ(swarm.at(3).counters().fallbacks, 6U);
+}
+
+TEST(Rounds, DeathOfTheExpectedPartnerEndsTheWait) {
+    IntegerSwarm swarm(2, {5}, 3, synchronous());
+    ASSERT_TRUE(swarm.at(1).begin_round(swarm.now, 0));
+    ASSERT_TRUE(swarm.at(1).expecting());
+    swarm.at(1).peer_down(swarm.now, peer_id(1));
+    EXPECT_FALSE(swarm.at(1).expecting());
+}
+
+}  // namespace
+}  // namespace starling::gossip
