@@ -3,8 +3,8 @@
 // Bytes of membership, both ways, little-endian. A packet is a version byte, the swarm tag, the
 // sender's short id, and messages until its end. Each message has a kind and a length, so that a
 // peer of a newer minor version can say more than we understand. Written by hand and not by cereal:
-// this is the hot path of a big swarm and of the simulator, where the archive's streams took most
-// of the time. Layout: docs/protocol/membership.md.
+// this is the hot path of a big swarm and of the simulator, where each datagram paid for two
+// streams and their locales. Layout: docs/protocol/membership.md.
 
 #include <cstddef>
 #include <cstdint>

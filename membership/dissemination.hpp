@@ -43,6 +43,9 @@ public:
 
     [[nodiscard]] std::size_t size() const { return queue_.size(); }
 
+    /// True when claims wait that do not fit one datagram: a swarm forms, or a disaster happens.
+    [[nodiscard]] bool crowded() const { return claim_bytes_ > kPacketMax; }
+
 private:
     enum class Lane : std::uint8_t { Claim, Record };
 
@@ -69,9 +72,12 @@ private:
     };
 
     void push(const Key& key, bool bad_news, Message message);
+    void insert(const Rank& rank, Rumour rumour);
+    Rumour take(std::map<Rank, Rumour>::iterator place);
 
     std::map<Rank, Rumour> queue_;
     std::map<Key, Rank> places_;
+    std::size_t claim_bytes_ = 0;
     std::uint64_t next_age_ = ~std::uint64_t{0};
 };
 

@@ -24,6 +24,8 @@ constexpr std::size_t kTableByStreamMax = 64;
 constexpr int kSweepsPerLife = 10;
 /// While all digests agree, one of so many full exchanges takes place.
 constexpr int kCalmPushPulls = 8;
+/// Gossip ticks come so much more often while there is more to tell than fits one datagram.
+constexpr int kHurry = 4;
 /// Datagrams whose memory is kept.
 constexpr std::size_t kSpareMax = 16;
 
@@ -210,7 +212,8 @@ void Swim::Machine::on_gossip(Instant now) {
         send(member.address, member.id, {});
     }
     if (!rumours_.empty() && listeners() > 0) {
-        arm(Timer::Gossip, now + jittered(config_.gossip_interval));
+        const auto wait = config_.gossip_interval / (rumours_.crowded() ? kHurry : 1);
+        arm(Timer::Gossip, now + jittered(wait));
     }
 }
 

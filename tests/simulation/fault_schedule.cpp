@@ -22,7 +22,6 @@ FaultSchedule::FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped)
       skipped_(std::move(skipped)),
       luck_(Rng(seed).fork(0x6661756c74)),
       strike_luck_(luck_),
-      shape_luck_(Rng(seed).fork(0x7368617065)),
       rule_luck_(Rng(seed).fork(0x72756c65)) {
     for (const auto family :
          {Family::Crash,

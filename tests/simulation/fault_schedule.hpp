@@ -23,11 +23,11 @@ public:
     /// Draws the swarm: its size, its links, its averaging. By default pairwise on exact integers.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options();
 
-    /// The same with a rule, an encoding and a share on floats.
-    [[nodiscard]] peer_virtual::SwarmOptions draw_options_on_floats();
-
     /// Gives some nodes clocks that are off by up to a hundredth. Before any starts.
     void prepare(Swarm& swarm);
+
+    /// The same with a rule, an encoding and a share on floats.
+    [[nodiscard]] peer_virtual::SwarmOptions draw_options_on_floats();
 
     /// Runs `simulation` for `duration` under faults. False after a violation.
     bool torment(Simulation& simulation, Duration duration);
@@ -72,8 +72,7 @@ private:
     std::size_t strikes_ = 0;
     Rng luck_;         ///< plans the strikes
     Rng strike_luck_;  ///< of the one strike at hand, so that a skipped one changes no other
-    Rng shape_luck_;   ///< drawn from later than luck_ was, so that old seeds stay what they are
-    Rng rule_luck_;    ///< likewise
+    Rng rule_luck_;    ///< draws rules, so that they change nothing else
     std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between strikes
     std::multimap<Instant, End> ends_;
     std::string story_;
