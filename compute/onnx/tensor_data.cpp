@@ -1,35 +1,16 @@
 // From a tensor's bytes to its elements, whatever their type.
 
 #include <bit>
-#include <cmath>
-#include <limits>
 
 #include "compute/onnx/model_file.hpp"
 #include "compute/ops/view.hpp"
+#include "compute/small_floats.hpp"
 
 namespace starling::compute::onnx {
 
 using compute::to_string;
 
 namespace {
-
-float from_half(std::uint16_t half) {
-    const int exponent = (half >> 10U) & 0x1F;
-    const auto fraction = static_cast<float>(half & 0x3FFU);
-    float value = 0.0F;
-    if (exponent == 0) {
-        value = std::ldexp(fraction, -24);
-    } else if (exponent == 31) {
-        value = fraction == 0.0F ? HUGE_VALF : std::numeric_limits<float>::quiet_NaN();
-    } else {
-        value = std::ldexp(fraction + 1024.0F, exponent - 25);
-    }
-    return (half & 0x8000U) != 0 ? -value : value;
-}
-
-float from_bfloat(std::uint16_t bfloat) {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(bfloat) << 16U);
-}
 
 std::size_t element_bytes(DataType type) {
     switch (type) {
