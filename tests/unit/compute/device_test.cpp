@@ -9,6 +9,7 @@
 
 #include "compute/engine.hpp"
 #include "tests/unit/compute/synthetic.hpp"
+#include "tests/unit/compute/contents.hpp"
 #include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {
@@ -69,11 +70,7 @@ Run train(const Case& given, const EngineOptions& options, int steps) {
         const double rate = options.optimizer.learning_rate;
         run.losses.push_back((*engine)->step(batch.values, batch.labels, rate).loss);
     }
-    for (std::size_t c = 0; c < store.layout().chunks().size(); ++c) {
-        std::vector<float> chunk(store.layout().chunks()[c].elements);
-        store.read(c, chunk);
-        run.parameters.insert(run.parameters.end(), chunk.begin(), chunk.end());
-    }
+    run.parameters = contents(store);
     return run;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 
+#include "tests/unit/compute/contents.hpp"
 #include "tests/unit/compute/synthetic.hpp"
 #include "tests/unit/compute/threads.hpp"
 
@@ -33,16 +34,6 @@ Setup make(const char* model, int threads = 1) {
     EXPECT_TRUE(engine.has_value());
     setup.engine = std::move(*engine);
     return setup;
-}
-
-std::vector<float> parameters(ParameterStore& store) {
-    std::vector<float> all;
-    for (std::size_t c = 0; c < store.layout().chunks().size(); ++c) {
-        std::vector<float> chunk(store.layout().chunks()[c].elements);
-        store.read(c, chunk);
-        all.insert(all.end(), chunk.begin(), chunk.end());
-    }
-    return all;
 }
 
 void expect_learns(const char* model, int threads) {
@@ -80,7 +71,7 @@ TEST(Engine, OneSeedOneThreadGivesOneModel) {
         (void)a.engine->step(batch.values, batch.labels, 0.1);
         (void)b.engine->step(batch.values, batch.labels, 0.1);
     }
-    EXPECT_EQ(parameters(*a.store), parameters(*b.store));
+    EXPECT_EQ(contents(*a.store), contents(*b.store));
 }
 
 TEST(Engine, PartialEvaluationsAddUpToTheWhole) {
@@ -114,15 +105,15 @@ TEST(Engine, InterruptedStepUpdatesNothingAndTheNextOneRuns) {
     auto setup = make("mlp?hidden=16");
     const auto batch = synthetic_samples(setup.options.task, 32, 3);
     (void)setup.engine->step(batch.values, batch.labels, 0.1);
-    const auto before = parameters(*setup.store);
+    const auto before = contents(*setup.store);
     const auto state = setup.engine->optimizer_state();
     const std::vector<float> momentum(state.begin(), state.end());
     setup.engine->interrupt();
     EXPECT_TRUE(setup.engine->step(batch.values, batch.labels, 0.1).interrupted);
-    EXPECT_EQ(parameters(*setup.store), before);
+    EXPECT_EQ(contents(*setup.store), before);
     EXPECT_TRUE(std::equal(momentum.begin(), momentum.end(), state.begin()));
     EXPECT_FALSE(setup.engine->step(batch.values, batch.labels, 0.1).interrupted);
-    EXPECT_NE(parameters(*setup.store), before);
+    EXPECT_NE(contents(*setup.store), before);
 }
 
 TEST(Engine, OptimizerStateRestores) {
@@ -137,7 +128,7 @@ TEST(Engine, OptimizerStateRestores) {
     b.engine->restore_optimizer_state(state);
     (void)a.engine->step(batch.values, batch.labels, 0.1);
     (void)b.engine->step(batch.values, batch.labels, 0.1);
-    EXPECT_EQ(parameters(*a.store), parameters(*b.store));
+    EXPECT_EQ(contents(*a.store), contents(*b.store));
 }
 
 TEST(Engine, FadingMomentumEndsAtZeroRatherThanAmongDenormals) {
@@ -173,11 +164,11 @@ TEST(Engine, BadOptionsAreRefusedWithOneLine) {
 TEST(Engine, ProfileNamesEveryKernelAndUpdatesNothing) {
     auto setup = make("mlp?hidden=16");
     const auto batch = synthetic_samples(setup.options.task, 32, 3);
-    const auto before = parameters(*setup.store);
+    const auto before = contents(*setup.store);
     const auto times =
         setup.engine->profile(batch.values, batch.labels, []() -> double { return 0.0; });
     EXPECT_GT(times.size(), 6U);
-    EXPECT_EQ(parameters(*setup.store), before);
+    EXPECT_EQ(contents(*setup.store), before);
 }
 
 TEST(Engine, RuntimeDescriptionNamesTheLibraries) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.hpp"
+#include "tests/unit/compute/contents.hpp"
 #include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {
@@ -25,16 +26,6 @@ struct Twin {
         }
     }
 };
-
-std::vector<float> contents(ParameterStore& store) {
-    std::vector<float> all;
-    for (std::size_t c = 0; c < store.layout().chunks().size(); ++c) {
-        std::vector<float> chunk(store.layout().chunks()[c].elements);
-        store.read(c, chunk);
-        all.insert(all.end(), chunk.begin(), chunk.end());
-    }
-    return all;
-}
 
 void expect_equal_to_twin(const OptimizerSpec& spec, int threads) {
     const ParameterLayout layout({{"w", {70000}, false, Init::UniformFanIn, 4}});

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <gtest/gtest.h>
 
+#include "tests/unit/compute/contents.hpp"
+
 namespace starling::compute {
 namespace {
 
@@ -16,16 +18,6 @@ ParameterLayout small_layout() {
          {"bn.mean", {5}, true, Init::UniformFanIn, 4},
          {"conv.bias", {70000}, false, Init::UniformFanIn, 4}}
     );
-}
-
-std::vector<float> contents(ParameterStore& store) {
-    std::vector<float> all;
-    for (std::size_t c = 0; c < store.layout().chunks().size(); ++c) {
-        std::vector<float> chunk(store.layout().chunks()[c].elements);
-        store.read(c, chunk);
-        all.insert(all.end(), chunk.begin(), chunk.end());
-    }
-    return all;
 }
 
 Bytes file(const std::string& header, const std::vector<std::uint8_t>& data) {
