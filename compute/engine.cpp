@@ -4,6 +4,9 @@
 #include <cblas.h>
 #include <cstdlib>
 #include <limits>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <omp.h>
 
 #include "base/check.hpp"
@@ -278,6 +281,8 @@ Result<Compiled> compile_training(Device& device, EngineOptions& options, Parame
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, ParameterStore& store) {
+    // Choosing by measurement starts OpenMP's threads, which keep the mode they start with.
+    const cpu::FlushDenormals flush;
     auto options = given;
     if (options.threads < 1 || options.threads > kThreadsMax) {
         return fail(
@@ -296,6 +301,10 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, Param
     if (training.has_error()) return training.error();
     auto evaluation = compile(**device, options, store.layout(), options.eval_batch, false);
     if (evaluation.has_error()) return evaluation.error();
+#if defined(__GLIBC__)
+    // What measuring and compiling have freed goes back to the system now, not some day.
+    (void)malloc_trim(0);
+#endif
     return std::make_unique<PlanEngine>(
         **device, options, store, std::move(*training), std::move(*evaluation)
     );

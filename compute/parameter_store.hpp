@@ -36,8 +36,8 @@ struct ParameterInfo {
     bool buffer = false;  ///< an averaged buffer (batch-norm statistics), kept in chunks of its own
     Init init = Init::Zero;
     std::int64_t fan_in = 1;
-    double deviation = 1.0;    ///< for Init::Normal
-    std::shared_ptr<const std::vector<float>> given;  ///< for Init::Given
+    double deviation = 1.0;                                ///< for Init::Normal
+    std::shared_ptr<const std::vector<float>> given = {};  ///< for Init::Given
     std::size_t offset = 0;    ///< in floats, filled in by ParameterLayout
     std::size_t elements = 0;  ///< product of shape, filled in by ParameterLayout
 };

@@ -7,6 +7,11 @@ namespace {
 
 constexpr double kDecay = 0.25;
 constexpr double kRoundTripDecay = 0.125;
+/// What two processes hold between their sockets and their arithmetic so that neither waits for the
+/// other: on loopback 4 MiB in all bring a quarter more than 1 MiB, and 16 less. On a slow link it
+/// would only be a queue.
+constexpr double kPipelineBytes = 3.0 * 1024 * 1024;
+constexpr double kPipelineSeconds = 5e-3;
 constexpr double kRateMin = 1e3;
 constexpr double kRateMax = 1e12;
 /// Longer allowances mean nothing, and would overflow a Duration at the lowest rates.
@@ -41,7 +46,8 @@ void Pace::answered(Duration elapsed) {
 
 std::size_t Pace::window(std::size_t fallback) const {
     if (!measured_ || round_trip_ == Duration::zero()) return fallback;
-    const double bytes = rate_ * to_seconds(round_trip_);
+    const double busy = std::min(kPipelineBytes, rate_ * kPipelineSeconds);
+    const double bytes = rate_ * to_seconds(round_trip_) + busy;
     return static_cast<std::size_t>(
         std::clamp(bytes, static_cast<double>(kWindowMin), static_cast<double>(kWindowMax))
     );

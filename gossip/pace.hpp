@@ -37,7 +37,8 @@ public:
     /// Returns what keeps the link full, within kWindowMin to kWindowMax, or `fallback` before
     /// anything was measured. The rate counts both directions, so its product with the round trip
     /// is twice what one direction holds; where the window itself was the limit, the next one is
-    /// therefore twice as large, and it stops growing where the link is.
+    /// therefore twice as large, and it stops growing where the link is. A little more keeps both
+    /// processes at work.
     [[nodiscard]] std::size_t window(std::size_t fallback) const;
 
 private:

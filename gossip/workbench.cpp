@@ -109,20 +109,9 @@ std::span<float> Workbench::gaps_room(std::uint32_t chunk, const Part& part) {
 
 std::span<const float> Workbench::known_gaps(
     const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
-) {
-    if (parameters.is_buffer(chunk)) return {};
-    const auto all = memory.of(partner, chunk);
-    if (all.empty() || part.whole()) return all;
-    const auto known = std::span(known_gaps_).first(block_count(elements(chunk, part)));
-    for (std::size_t block = 0; block < known.size(); ++block) {
-        const std::size_t first = std::min(block * part.count, all.size() - 1);
-        const std::size_t last = std::min(first + part.count, all.size());
-        known[block] = *std::max_element(
-            all.begin() + static_cast<std::ptrdiff_t>(first),
-            all.begin() + static_cast<std::ptrdiff_t>(last)
-        );
-    }
-    return known;
+) const {
+    if (parameters.is_buffer(chunk) || part.count != config.parts) return {};
+    return memory.of(partner, gap_slot(chunk, part));
 }
 
 void Workbench::note_gaps(
@@ -131,20 +120,23 @@ void Workbench::note_gaps(
     std::uint32_t chunk,
     const Part& part,
     std::span<const float> gaps
-) {
-    if (gaps.empty()) return;
-    if (part.whole()) return memory.note(partner, chunk, gaps);
-    const std::size_t blocks = block_count(parameters.chunk_elements(chunk));
-    for (std::size_t block = 0; block < blocks; ++block) {
-        known_gaps_[block] = gaps[std::min(block / part.count, gaps.size() - 1)];
-    }
-    memory.note(partner, chunk, std::span(known_gaps_).first(blocks));
+) const {
+    if (gaps.empty() || part.count != config.parts) return;
+    memory.note(partner, gap_slot(chunk, part), gaps);
+}
+
+void Workbench::forget_gaps(
+    GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
+) const {
+    if (part.count == config.parts) memory.forget(partner, gap_slot(chunk, part));
 }
 
 void Workbench::lay_out(GapMemory& memory) const {
     std::vector<std::size_t> sizes;
     for (std::uint32_t chunk = 0; chunk < chunk_count_; ++chunk) {
-        sizes.push_back(parameters.chunk_elements(chunk));
+        for (std::uint32_t part = 0; part < config.parts; ++part) {
+            sizes.push_back(elements(chunk, {part, config.parts}));
+        }
     }
     memory.lay_out(sizes);
 }

@@ -89,18 +89,21 @@ public:
     /// encoding.
     [[nodiscard]] std::span<float> gaps_room(std::uint32_t chunk, const Part& part);
 
-    /// Gaps are remembered for whole chunks. A part's block is spread over as many of the chunk's
-    /// blocks as there are parts: it takes the largest of them, and leaves its own to all.
+    /// Gaps are remembered for each part of each chunk: parts that shared an entry would spoil each
+    /// other's scale. Exchanges of all elements where others are of parts have none.
     [[nodiscard]] std::span<const float> known_gaps(
         const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
-    );
+    ) const;
     void note_gaps(
         GapMemory& memory,
         const PeerId& partner,
         std::uint32_t chunk,
         const Part& part,
         std::span<const float> gaps
-    );
+    ) const;
+    void forget_gaps(
+        GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
+    ) const;
 
     /// Lays out a memory for our chunks.
     void lay_out(GapMemory& memory) const;
@@ -131,6 +134,10 @@ public:
     double spread = 0.0;
 
 private:
+    [[nodiscard]] std::uint32_t gap_slot(std::uint32_t chunk, const Part& part) const {
+        return chunk * config.parts + part.index;
+    }
+
     const ChunkEncoding& buffer_encoding_;
     std::uint32_t chunk_count_ = 0;
     std::size_t model_bytes_ = 0;
@@ -138,7 +145,6 @@ private:
     std::size_t payloads_ = 2;  ///< of a chunk in one exchange, both directions
     Bytes whole_;               ///< scratch for parts
     std::array<float, kBlocksMax> gaps_{};
-    std::array<float, kBlocksMax> known_gaps_{};
 };
 
 }  // namespace starling::gossip

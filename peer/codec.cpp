@@ -1,5 +1,6 @@
 // cereal's home in peer/: the swarm descriptor's bytes.
 
+#include <algorithm>
 #include <cereal/archives/portable_binary.hpp>
 #include <cmath>
 #include <istream>
@@ -60,7 +61,9 @@ bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& m
         if (keyed > 1) return false;
         d.keyed = keyed == 1;
     }
-    return load_bytes(archive, source, manifest, kDescriptorMax);
+    if (!load_bytes(archive, source, manifest, kDescriptorMax)) return false;
+    if (d.minor < kDescriptorMinorModelFile) return true;
+    return load_bytes(archive, source, d.model_file, kDescriptorMax);
 }
 
 bool in_range(const Descriptor& d) {
@@ -107,7 +110,9 @@ Bytes encode_descriptor(const Descriptor& d) {
     BytesSink sink(bytes);
     std::ostream stream(&sink);
     Output archive(stream, little_out());
-    archive(kMagic, d.major, d.minor);
+    const auto minor =
+        d.model_file.empty() ? d.minor : std::max(d.minor, kDescriptorMinorModelFile);
+    archive(kMagic, d.major, minor);
     archive(cereal::binary_data(d.nonce.data(), d.nonce.size()));
     save_text(archive, d.model);
     save_text(archive, d.optimizer);
@@ -122,6 +127,9 @@ Bytes encode_descriptor(const Descriptor& d) {
     const Bytes manifest = d.manifest.shards.empty() ? Bytes{} : data::encode_manifest(d.manifest);
     archive(static_cast<std::uint32_t>(manifest.size()));
     archive(cereal::binary_data(manifest.data(), manifest.size()));
+    if (minor < kDescriptorMinorModelFile) return bytes;
+    archive(static_cast<std::uint32_t>(d.model_file.size()));
+    archive(cereal::binary_data(d.model_file.data(), d.model_file.size()));
     return bytes;
 }
 

@@ -30,6 +30,8 @@ struct Until {
 
 inline constexpr std::uint16_t kDescriptorMajor = 1;
 inline constexpr std::uint16_t kDescriptorMinor = 1;
+/// The minor version of a descriptor that carries a model file.
+inline constexpr std::uint16_t kDescriptorMinorModelFile = 2;
 
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
@@ -50,6 +52,7 @@ struct Descriptor {
     LayoutHash layout;
     bool keyed = false;  ///< members need the swarm key; since minor version 1
     data::Manifest manifest;
+    Bytes model_file;  ///< of a model that is a file; else empty
 };
 
 /// Encodes a descriptor (cereal, portable binary). Deterministic: equal descriptors, equal bytes.

@@ -26,8 +26,10 @@ std::size_t frame_limit(FrameType type) {
             return 1024;
         case FrameType::PushPull:
             return kControlFrameMax + 16;
-        case FrameType::DescriptorPiece:
         case FrameType::Exchange:
+            // The rule noloco sends a chunk of the parameters and one of the slow weights.
+            return 2 * kPayloadMax + 1024;
+        case FrameType::DescriptorPiece:
         case FrameType::StateChunk:
         case FrameType::ShardPiece:
             return kPayloadMax + 1024;

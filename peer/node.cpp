@@ -239,8 +239,17 @@ Result<void> Node::load_founder_data() {
     const auto dataset = data::load_dataset(config_.dataset);
     if (dataset.has_error()) return dataset.error();
     founder_data_ = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
-    const auto layout = compute::model_layout(config_.model, task_of(founder_data_->manifest));
-    if (layout.has_error()) return layout.error();
+    auto model = choose_model(config_.model);
+    if (model.has_error()) return model.error();
+    founder_model_ = std::move(*model);
+    const auto layout = compute::model_layout(
+        founder_model_.spec, task_of(founder_data_->manifest), founder_model_.bytes()
+    );
+    if (layout.has_error()) {
+        // A file that cannot be trained is a wrong flag, whatever is wrong with it.
+        const bool file = founder_model_.file != nullptr;
+        return file ? fail(FaultCode::Usage, layout.error().message) : layout.error();
+    }
     return {};
 }
 
@@ -325,11 +334,20 @@ Result<Node::Plan> Node::plan_founding() {
     d.seed = config_.seed_given ? config_.seed : Rng(std::random_device{}()).next();
     if (founder_data_) {
         d.manifest = founder_data_->manifest;
-        const auto layout = compute::model_layout(d.model, task_of(d.manifest));
+        d.model = founder_model_.spec;
+        if (founder_model_.file != nullptr) d.model_file = *founder_model_.file;
+        const auto layout = compute::model_layout(d.model, task_of(d.manifest), d.model_file);
         if (layout.has_error()) return layout.error();
         d.layout = LayoutHash{sha256(layout->canonical_bytes())};
     }
     plan.blob = encode_descriptor(d);
+    if (plan.blob.size() > kDescriptorMax) {
+        return fail(
+            FaultCode::Oversized,
+            "the swarm's descriptor has " + std::to_string(plan.blob.size()) +
+                " bytes with its model file and manifest, 16 MiB at most: give a smaller model file"
+        );
+    }
     return plan;
 }
 
@@ -387,7 +405,7 @@ Result<void> Node::complete(Plan& plan) const {
             FaultCode::Unsupported, "this swarm trains nothing; join it with --membership-only"
         );
     }
-    auto layout = compute::model_layout(d.model, task_of(d.manifest));
+    auto layout = compute::model_layout(d.model, task_of(d.manifest), d.model_file);
     if (layout.has_error()) return layout.error();
     const LayoutHash hash{sha256(layout->canonical_bytes())};
     if (hash != d.layout) {

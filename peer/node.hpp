@@ -27,6 +27,7 @@
 #include "peer/links.hpp"
 #include "peer/loop.hpp"
 #include "peer/membership_driver.hpp"
+#include "peer/model_file.hpp"
 #include "peer/reporter.hpp"
 #include "peer/session.hpp"
 #include "peer/status.hpp"
@@ -92,6 +93,7 @@ private:
     std::optional<StateLock> lock_;
     std::optional<Checkpoint> checkpoint_;
     std::optional<data::Sharded> founder_data_;
+    ModelChoice founder_model_;
     Links links_;
     MembershipDriver membership_;
     HttpServer http_;

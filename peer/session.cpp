@@ -100,9 +100,12 @@ Session::~Session() {
 TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpoint) const {
     TrainerOptions options;
     options.engine.model = descriptor_.model;
+    options.engine.model_file = std::make_shared<const Bytes>(descriptor_.model_file);
     options.engine.task = task_of(descriptor_.manifest);
     options.engine.batch = descriptor_.batch;
     options.engine.threads = config_.threads;
+    options.engine.precision = *compute::parse_precision(config_.precision);
+    options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor_.optimizer);
     if (shards_.held() == 0) options.local_source = config_.dataset;
     options.seed = config_.seed ^ self_.prefix64();
@@ -166,6 +169,8 @@ void Session::tick() {
     update_duties(view);
     if (state_ == PeerState::Joining) update_joining(view);
     if (state_ != PeerState::Joining) update_ending(view);
+    // A round that ended without an exchange told nobody.
+    release_trainer();
     publish(false);
     if (!stopped_) tick_.arm_after(kTick);
 }

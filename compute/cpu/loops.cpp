@@ -33,6 +33,16 @@ STARLING_INLINE void relu_gradient_range(
     }
 }
 
+STARLING_INLINE void relu_gradient_of_sum_range(
+    const float* a, const float* b, const float* y, float* dx, std::size_t count
+) {
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) {
+        const float slope = a[i] + b[i];
+        dx[i] = y[i] > 0.0F ? slope : 0.0F;
+    }
+}
+
 STARLING_INLINE void scaled_exp(float scale, const float* x, float* y, std::size_t count) {
 #pragma omp simd
     for (std::size_t i = 0; i < count; ++i) y[i] = scale * fast_exp(x[i]);
@@ -52,6 +62,20 @@ void relu_gradient(
     parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
         vectorized<relu_gradient_range>(
             dy.data() + begin, y.data() + begin, dx.data() + begin, end - begin
+        );
+    });
+}
+
+void relu_gradient_of_sum(
+    int threads,
+    std::span<const float> a,
+    std::span<const float> b,
+    std::span<const float> y,
+    std::span<float> dx
+) {
+    parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
+        vectorized<relu_gradient_of_sum_range>(
+            a.data() + begin, b.data() + begin, y.data() + begin, dx.data() + begin, end - begin
         );
     });
 }

@@ -117,6 +117,13 @@ struct Add {
     STARLING_INLINE static float of(float a, float b) { return a + b; }
 };
 
+struct AddRelu {
+    STARLING_INLINE static float of(float a, float b) {
+        const float sum = a + b;
+        return sum > 0.0F ? sum : 0.0F;
+    }
+};
+
 struct Sub {
     STARLING_INLINE static float of(float a, float b) { return a - b; }
 };
@@ -158,6 +165,7 @@ struct NamedPair {
 
 constexpr NamedPair kPairs[] = {
     {"Add", pair_loop<Add>},
+    {kAddRelu, pair_loop<AddRelu>},
     {"Sub", pair_loop<Sub>},
     {"Mul", pair_loop<Mul>},
     {"Div", pair_loop<Div>},

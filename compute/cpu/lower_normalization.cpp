@@ -32,6 +32,7 @@ BatchNorm batch_norm_of(const Lowering& lowering, ValueId x, Desc layout, bool f
     b.layout = std::move(layout);
     b.epsilon = static_cast<float>(lowering.node().attributes.real("epsilon", 1e-5));
     b.fixed = fixed;
+    b.relu = lowering.node().attributes.integer("fused_relu", 0) != 0;
     return b;
 }
 
@@ -117,6 +118,11 @@ void lower_batch_norm(Lowering& lowering) {
         {DNNL_ARG_VARIANCE, statistics(4, 2)},
         {DNNL_ARG_DST, lowering.define(lowering.output(0), layout)},
     };
+    if (compiled.has(DNNL_ARG_WORKSPACE)) {
+        const auto mask = lowering.temporary(byte_count(compiled.desc(DNNL_ARG_WORKSPACE)));
+        lowering.remember_mask(lowering.output(1), mask);
+        operands.push_back({DNNL_ARG_WORKSPACE, mask});
+    }
     lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
 }
 
@@ -138,6 +144,9 @@ void lower_batch_norm_gradient(Lowering& lowering) {
             {DNNL_ARG_DIFF_SCALE, define_plain(lowering, 1)},
             {DNNL_ARG_DIFF_SHIFT, define_plain(lowering, 2)},
     };
+    if (compiled.has(DNNL_ARG_WORKSPACE)) {
+        operands.push_back({DNNL_ARG_WORKSPACE, lowering.recall_mask(lowering.input(3))});
+    }
     lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
 }
 

@@ -367,6 +367,13 @@ void Lowering::remember_pool(ValueId indices, Desc input, Desc output) {
     pools_.emplace_back(indices, std::pair(std::move(input), std::move(output)));
 }
 
+BufferId Lowering::recall_mask(ValueId mean) const {
+    for (const auto& [id, mask] : masks_) {
+        if (id == mean) return mask;
+    }
+    STARLING_UNREACHABLE("gradient of a fused Relu without its batch norm");
+}
+
 const std::pair<Desc, Desc>& Lowering::recall_pool(ValueId indices) const {
     for (const auto& [id, layouts] : pools_) {
         if (id == indices) return layouts;

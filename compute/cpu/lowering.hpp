@@ -128,6 +128,11 @@ public:
     void remember_pool(ValueId indices, Desc input, Desc output);
     [[nodiscard]] const std::pair<Desc, Desc>& recall_pool(ValueId indices) const;
 
+    /// Remembers where a batch norm with a Relu cut, under its mean, for the gradient.
+    void remember_mask(ValueId mean, BufferId mask) { masks_.emplace_back(mean, mask); }
+
+    [[nodiscard]] BufferId recall_mask(ValueId mean) const;
+
 private:
     struct Form {
         Desc layout;
@@ -153,6 +158,7 @@ private:
     std::vector<std::size_t> last_reader_;  ///< by value, index of a node
     std::vector<bool> wanted_;              ///< by value
     std::vector<std::pair<ValueId, std::pair<Desc, Desc>>> pools_;
+    std::vector<std::pair<ValueId, BufferId>> masks_;
 };
 
 /// The families; each function lives in the file of its family and throws as Lowering::run.

@@ -163,6 +163,7 @@ auto inner_product_description(const InnerProduct& p, bool training, bool hint =
 auto batch_norm_description(const BatchNorm& b) {
     auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
     if (b.fixed) flags |= dnnl::normalization_flags::use_global_stats;
+    if (b.relu) flags |= dnnl::normalization_flags::fuse_norm_relu;
     const auto kind = b.fixed ? prop_kind::forward_inference : prop_kind::forward_training;
     return describe<dnnl::batch_normalization_forward>(
         attributes_of(false),
@@ -385,12 +386,14 @@ Compiled batch_norm_forward(const BatchNorm& b) {
          {DNNL_ARG_SHIFT, channels},
          {DNNL_ARG_MEAN, channels},
          {DNNL_ARG_VARIANCE, channels},
+         {DNNL_ARG_WORKSPACE, pd.workspace_desc()},
          {DNNL_ARG_DST, pd.dst_desc()}}
     );
 }
 
 Compiled batch_norm_backward(const BatchNorm& b) {
-    const auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+    auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+    if (b.relu) flags |= dnnl::normalization_flags::fuse_norm_relu;
     const auto pd = describe_backward<dnnl::batch_normalization_backward>(
         attributes_of(false),
         batch_norm_description(b),
@@ -412,6 +415,7 @@ Compiled batch_norm_backward(const BatchNorm& b) {
          {DNNL_ARG_SHIFT, channels},
          {DNNL_ARG_MEAN, channels},
          {DNNL_ARG_VARIANCE, channels},
+         {DNNL_ARG_WORKSPACE, pd.workspace_desc()},
          {DNNL_ARG_DIFF_SRC, pd.diff_src_desc()},
          {DNNL_ARG_DIFF_SCALE, channels},
          {DNNL_ARG_DIFF_SHIFT, channels}}

@@ -112,6 +112,7 @@ struct BatchNorm {
     Desc layout;
     float epsilon = 0.0F;
     bool fixed = false;  ///< the statistics are given
+    bool relu = false;   ///< cuts below zero; keeps where in a workspace for the gradient
 };
 
 [[nodiscard]] Compiled batch_norm_forward(const BatchNorm& norm);

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "compute/cpu/isa.hpp"
 
@@ -37,27 +38,41 @@ inline constexpr std::int64_t kLaneCount = 16;
 
 namespace detail {
 
-/// Sixteen floats at any address; on narrower processors the compiler splits them.
-using Lanes [[gnu::vector_size(64), gnu::aligned(4), gnu::may_alias]] = float;
+/// On narrower processors the compiler splits them.
+using Lanes [[gnu::vector_size(64)]] = float;
 
 template <int Rows, int Vectors>
 STARLING_INLINE void tile(const Left& a, const Right& b, std::int64_t depth, const Target& c) {
     Lanes sums[std::size_t{Rows}][std::size_t{Vectors}] = {};
     for (std::int64_t k = 0; k < depth; ++k) {
-        const auto* right = reinterpret_cast<const Lanes*>(b.data + k * b.stride);
+        const float* right = b.data + k * b.stride;
         const float* left = a.data + k * a.column;
+        // Copies, because rows of operands begin anywhere; each becomes one load.
+        Lanes lanes[std::size_t{Vectors}];
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) {
+            std::memcpy(&lanes[v], right + v * kLaneCount, sizeof(Lanes));
+        }
 #pragma GCC unroll 8
         for (int r = 0; r < Rows; ++r) {
             const float factor = left[r * a.row];
 #pragma GCC unroll 8
-            for (int v = 0; v < Vectors; ++v) sums[r][v] += factor * right[v];
+            for (int v = 0; v < Vectors; ++v) sums[r][v] += factor * lanes[v];
         }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-        auto* to = reinterpret_cast<Lanes*>(c.data + r * c.stride);
+        float* to = c.data + r * c.stride;
 #pragma GCC unroll 8
-        for (int v = 0; v < Vectors; ++v) to[v] = c.add ? to[v] + sums[r][v] : sums[r][v];
+        for (int v = 0; v < Vectors; ++v) {
+            Lanes sum = sums[r][v];
+            if (c.add) {
+                Lanes held;
+                std::memcpy(&held, to + v * kLaneCount, sizeof(Lanes));
+                sum += held;
+            }
+            std::memcpy(to + v * kLaneCount, &sum, sizeof(Lanes));
+        }
     }
 }
 

@@ -1,13 +1,9 @@
 #include "compute/onnx/import.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <limits>
 
-#include "base/check.hpp"
 #include "compute/onnx/importer.hpp"
-#include "compute/ops/operator.hpp"
 #include "compute/ops/view.hpp"
 
 namespace starling::compute::onnx {
@@ -218,8 +214,7 @@ void Importer::mark_special_initializers() {
         auto* scale = entry(1);
         auto* bias = entry(2);
         if (scale == nullptr || bias == nullptr) continue;
-        if (all_equal(know(node.inputs[1], *scale), 1.0) &&
-            all_equal(know(node.inputs[2], *bias), 0.0)) {
+        if (all_equal(know(*scale), 1.0) && all_equal(know(*bias), 0.0)) {
             scale->fixed_scale = true;
             bias->fixed_scale = true;
         }
@@ -356,12 +351,12 @@ ValueId Importer::materialize(const std::string& name, Entry& entry) {
         entry.id = make_parameter(name, entry);
         return entry.id;
     }
-    const auto* known = know(name, entry);
+    const auto* known = know(entry);
     if (known != nullptr) entry.id = constant(*known);
     return entry.id;
 }
 
-const Known* Importer::know(const std::string&, Entry& entry) {
+const Known* Importer::know(Entry& entry) {
     if (entry.known == nullptr && entry.initializer != nullptr && ok()) {
         auto known = to_known(*entry.initializer);
         if (known.has_error()) {
@@ -392,7 +387,7 @@ std::vector<ValueId> Importer::operands() {
 }
 
 const Known* Importer::known(std::size_t i) {
-    return has(i) && ok() ? know(node_->inputs[i], *find(node_->inputs[i])) : nullptr;
+    return has(i) && ok() ? know(*find(node_->inputs[i])) : nullptr;
 }
 
 /// Float initializers count as parameters here: folding one would hide it from training.

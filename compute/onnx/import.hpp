@@ -3,9 +3,9 @@
 // From an ONNX file to a graph that can be trained: the file's float initializers become
 // parameters, whatever else is fixed becomes attributes and constants, and shapes are static.
 //
-// What is read: opset 1 to 22 of the default domain (7 and above in full), float tensors (whole numbers as indices and
-// shapes), one graph without control flow. Everything else is refused with one line that names the
-// node and its operator.
+// What is read: opset 1 to 22 of the default domain (7 and above in full), float tensors (whole
+// numbers as indices and shapes), one graph without control flow. Everything else is refused with
+// one line that names the node and its operator.
 
 #include <map>
 #include <optional>

@@ -4,7 +4,6 @@
 // so far. The first failure sticks and later calls do nothing, so a translation reads like the
 // operator's text and looks once.
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -112,7 +111,7 @@ private:
         std::shared_ptr<const Known> known;
         const TensorMessage* initializer = nullptr;
         bool buffer = false;
-        bool fixed_scale = false;  ///< an initializer that is no parameter
+        bool fixed_scale = false;  ///< an initializer that is a constant all the same
     };
 
     void read_opset();
@@ -127,7 +126,7 @@ private:
     void collect_outputs();
     ValueId materialize(const std::string& name, Entry& entry);
     ValueId make_parameter(const std::string& name, const Entry& entry);
-    const Known* know(const std::string& name, Entry& entry);
+    const Known* know(Entry& entry);
     [[nodiscard]] Entry* find(const std::string& name);
     /// The node's name, or else that of its first output.
     [[nodiscard]] std::string node_name() const;

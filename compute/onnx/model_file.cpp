@@ -1,444 +1,386 @@
+// From the library's messages to ours. What is decided here is what a file may make us allocate.
+
 #include "compute/onnx/model_file.hpp"
 
-#include <algorithm>
+#include <array>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+#include <map>
+#include <onnx/onnx_pb.h>
 
-#include "compute/onnx/wire.hpp"
 #include "compute/ops/view.hpp"
 
 namespace starling::compute::onnx {
 
 namespace {
 
-/// Decodes messages; the first mistake sticks.
-class Decoder {
+namespace pb = google::protobuf;
+
+const std::uint8_t* data_of(ByteView bytes) {
+    return reinterpret_cast<const std::uint8_t*>(bytes.data());
+}
+
+/// The kinds of messages, as far as counting needs to tell them apart. A leaf holds no further
+/// message, or only strings.
+enum class Part : std::uint8_t {
+    Leaf,
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Tensor,
+    Sparse,
+    Value,
+    Type,
+    Shaped,
+    Shape,
+    Wrapped,
+    Map,
+    Training,
+    Function,
+    Annotation
+};
+
+/// Which field of a message holds which kind of message.
+struct Child {
+    Part parent;
+    int field;
+    Part part;
+};
+
+constexpr auto kChildren = std::to_array<Child>({
+    {Part::Model, 7, Part::Graph},       {Part::Model, 20, Part::Training},
+    {Part::Model, 25, Part::Function},   {Part::Graph, 1, Part::Node},
+    {Part::Graph, 5, Part::Tensor},      {Part::Graph, 11, Part::Value},
+    {Part::Graph, 12, Part::Value},      {Part::Graph, 13, Part::Value},
+    {Part::Graph, 14, Part::Annotation}, {Part::Graph, 15, Part::Sparse},
+    {Part::Node, 5, Part::Attribute},    {Part::Attribute, 5, Part::Tensor},
+    {Part::Attribute, 6, Part::Graph},   {Part::Attribute, 9, Part::Tensor},
+    {Part::Attribute, 10, Part::Graph},  {Part::Attribute, 14, Part::Type},
+    {Part::Attribute, 15, Part::Type},   {Part::Attribute, 22, Part::Sparse},
+    {Part::Attribute, 23, Part::Sparse}, {Part::Sparse, 1, Part::Tensor},
+    {Part::Sparse, 2, Part::Tensor},     {Part::Value, 2, Part::Type},
+    {Part::Type, 1, Part::Shaped},       {Part::Type, 4, Part::Wrapped},
+    {Part::Type, 5, Part::Map},          {Part::Type, 8, Part::Shaped},
+    {Part::Type, 9, Part::Wrapped},      {Part::Shaped, 2, Part::Shape},
+    {Part::Wrapped, 1, Part::Type},      {Part::Map, 2, Part::Type},
+    {Part::Training, 1, Part::Graph},    {Part::Training, 2, Part::Graph},
+    {Part::Function, 7, Part::Node},
+});
+
+/// Counts a file's messages and strings, wherever they nest, before the library reads it. The
+/// library makes an object of some hundred bytes for an empty message, which is two bytes in the
+/// file: a hostile 16 MiB would cost GiBs.
+class Census {
 public:
-    [[nodiscard]] bool ok() const { return !fault_.has_value(); }
-
-    [[nodiscard]] const Fault& fault() const { return *fault_; }
-
-    void refuse(FaultCode code, std::string message) {
-        if (ok()) fault_ = fail(code, "onnx: " + std::move(message));
-    }
-
-    /// Walks the fields of a message.
-    template <class Visit>
-    void fields(ByteView message, std::string_view what, Visit&& visit) {
-        WireReader reader(message);
-        WireField field;
-        while (ok() && reader.next(field)) visit(field);
-        if (!reader.ok()) {
-            refuse(FaultCode::BadFormat, std::string(what) + " is no protobuf message, or cut off");
+    [[nodiscard]] Result<void> model(ByteView file) {
+        walk(Part::Model, file, 0);
+        if (!fault_ && graphs_ == 0) {
+            refuse(FaultCode::BadFormat, "the file has no graph; is it an ONNX model?");
         }
+        if (fault_) return *fault_;
+        return {};
     }
-
-    std::string name(const WireField& field) {
-        if (field.bytes.size() > kNameBytesMax) {
-            refuse(FaultCode::Oversized, "a name of more than 1 KiB");
-            return {};
-        }
-        return std::string(field.text());
-    }
-
-    /// Appends the numbers of a repeated field, packed or not.
-    template <class T>
-    void integers(const WireField& field, std::vector<T>& out, std::size_t most) {
-        if (field.type == WireType::Varint) {
-            if (out.size() < most) {
-                out.push_back(static_cast<T>(field.integer()));
-            } else {
-                refuse(FaultCode::Oversized, "a list that is too long");
-            }
-            return;
-        }
-        WireReader reader(field.bytes);
-        while (ok() && !reader.at_end()) {
-            const auto value = reader.take_varint();
-            if (!reader.ok()) return refuse(FaultCode::BadFormat, "a packed list is cut off");
-            if (out.size() >= most) return refuse(FaultCode::Oversized, "a list that is too long");
-            out.push_back(static_cast<T>(std::bit_cast<std::int64_t>(value)));
-        }
-    }
-
-    template <class T, class Raw>
-    void reals(const WireField& field, std::vector<T>& out, std::size_t most) {
-        const auto take = [&](Raw raw) {
-            if (out.size() >= most) return refuse(FaultCode::Oversized, "a list that is too long");
-            if constexpr (sizeof(Raw) == 4) {
-                out.push_back(static_cast<T>(std::bit_cast<float>(raw)));
-            } else {
-                out.push_back(static_cast<T>(std::bit_cast<double>(raw)));
-            }
-        };
-        if (field.type != WireType::Bytes) return take(static_cast<Raw>(field.value));
-        if (field.bytes.size() % sizeof(Raw) != 0) {
-            return refuse(FaultCode::BadFormat, "a packed list is cut off");
-        }
-        ByteReader reader(field.bytes);
-        while (ok() && reader.remaining() > 0) take(reader.take<Raw>());
-    }
-
-    TensorMessage tensor(ByteView message);
-    AttributeMessage attribute(ByteView message);
-    NodeMessage node(ByteView message);
-    ValueMessage value(ByteView message);
-    void tensor_type(ByteView message, ValueMessage& value);
-    void graph(ByteView message, ModelFile& model);
-    void model(ByteView message, ModelFile& model);
 
 private:
+    /// Nets of ten thousand nodes have a quarter of this.
+    static constexpr std::size_t kPartsMax = std::size_t{1} << 20U;
+    /// Below protobuf's own limit of a hundred.
+    static constexpr int kDepthMax = 64;
+
+    static Part child_of(Part parent, int field) {
+        for (const auto& child : kChildren) {
+            if (child.parent == parent && child.field == field) return child.part;
+        }
+        return Part::Leaf;
+    }
+
+    void walk(Part kind, ByteView message, int depth) {
+        using Wire = pb::internal::WireFormatLite;
+        if (depth > kDepthMax) return refuse(FaultCode::Oversized, "messages that nest too deep");
+        std::map<int, std::size_t> counts;
+        pb::io::CodedInputStream in(data_of(message), static_cast<int>(message.size()));
+        while (const auto tag = in.ReadTag()) {
+            if (Wire::GetTagWireType(tag) != Wire::WIRETYPE_LENGTH_DELIMITED) {
+                if (!Wire::SkipField(&in, tag)) break;
+                continue;
+            }
+            std::uint32_t length = 0;
+            if (!in.ReadVarint32(&length) || length > message.size()) break;
+            const auto at = static_cast<std::size_t>(in.CurrentPosition());
+            if (!in.Skip(static_cast<int>(length))) break;
+            const int field = Wire::GetTagFieldNumber(tag);
+            limit(kind, field, ++counts[field]);
+            const auto part = child_of(kind, field);
+            if (!fault_ && part != Part::Leaf) {
+                walk(part, message.subspan(at, length), depth + 1);
+            }
+            if (fault_) return;
+        }
+        if (in.ConsumedEntireMessage()) return;
+        refuse(FaultCode::BadFormat, "the file is no protobuf message, or cut off");
+    }
+
+    void limit(Part kind, int field, std::size_t count) {
+        if (kind == Part::Model && field == 7) ++graphs_;
+        if (graphs_ > 1) return refuse(FaultCode::BadFormat, "the file has two graphs");
+        if (kind == Part::Graph && count > kNodesMax) {
+            return refuse(FaultCode::Oversized, "a graph with more than 65,536 nodes or tensors");
+        }
+        if (kind == Part::Node && count > kOperandsMax) {
+            return refuse(FaultCode::Oversized, "a node with more than 256 operands or attributes");
+        }
+        if (++parts_ > kPartsMax) {
+            refuse(FaultCode::Oversized, "a file of more than a million messages and names");
+        }
+    }
+
+    void refuse(FaultCode code, const std::string& message) {
+        if (!fault_) fault_ = fail(code, "onnx: " + message);
+    }
+
+    std::size_t parts_ = 0;
+    int graphs_ = 0;
     std::optional<Fault> fault_;
 };
 
-TensorMessage Decoder::tensor(ByteView message) {
-    TensorMessage tensor;
-    fields(message, "a tensor", [&](const WireField& field) {
-        switch (field.number) {
-            case 1:
-                integers(field, tensor.shape, kRankMax);
-                break;
-            case 2:
-                tensor.type = static_cast<DataType>(field.integer());
-                break;
-            case 4:
-                reals<float, std::uint32_t>(field, tensor.floats, kFileBytesMax);
-                break;
-            case 5:
-            case 7:
-            case 11:
-                integers(field, tensor.integers, kFileBytesMax);
-                break;
-            case 8:
-                tensor.name = name(field);
-                break;
-            case 9:
-                tensor.raw = field.bytes;
-                break;
-            case 10:
-                reals<double, std::uint64_t>(field, tensor.doubles, kFileBytesMax);
-                break;
-            case 13:
-                tensor.external = true;
-                break;
-            case 14:
-                tensor.external = tensor.external || field.value == 1;
-                break;
-            default:
-                break;
+/// Copies messages; the first mistake sticks.
+class Reader {
+public:
+    TensorMessage tensor(const ::onnx::TensorProto& from) {
+        TensorMessage tensor;
+        tensor.name = name(from.name());
+        if (static_cast<std::size_t>(from.dims_size()) > kRankMax) {
+            refuse("a shape of more than 16 dimensions");
+            return tensor;
         }
-    });
-    return tensor;
-}
+        tensor.shape.assign(from.dims().begin(), from.dims().end());
+        tensor.type = static_cast<DataType>(from.data_type());
+        tensor.raw = from.raw_data();
+        tensor.floats.assign(from.float_data().begin(), from.float_data().end());
+        tensor.doubles.assign(from.double_data().begin(), from.double_data().end());
+        auto& integers = tensor.integers;
+        integers.assign(from.int32_data().begin(), from.int32_data().end());
+        integers.insert(integers.end(), from.int64_data().begin(), from.int64_data().end());
+        integers.insert(integers.end(), from.uint64_data().begin(), from.uint64_data().end());
+        tensor.external =
+            from.data_location() == ::onnx::TensorProto::EXTERNAL || from.external_data_size() > 0;
+        return tensor;
+    }
 
-AttributeMessage Decoder::attribute(ByteView message) {
-    AttributeMessage attribute;
-    std::vector<std::int64_t> ints;
-    std::vector<double> floats;
-    std::int64_t type = 0;
-    fields(message, "an attribute", [&](const WireField& field) {
-        switch (field.number) {
-            case 1:
-                attribute.name = name(field);
-                break;
-            case 2:
-                attribute.value = static_cast<double>(field.real());
-                break;
-            case 3:
-                attribute.value = field.integer();
-                break;
-            case 4:
-                attribute.value = name(field);
-                break;
-            case 5:
-                attribute.tensor = tensor(field.bytes);
-                break;
-            case 6:
-            case 10:
-                attribute.foreign = Foreign::Graph;
-                break;
-            case 7:
-                reals<double, std::uint32_t>(field, floats, kListMax);
-                break;
-            case 8:
-                integers(field, ints, kListMax);
-                break;
-            case 20:
-                type = field.integer();
-                break;
-            case 13:
-                break;
-            default:
-                attribute.foreign = Foreign::Other;
-                break;
+    NodeMessage node(const ::onnx::NodeProto& from) {
+        NodeMessage node;
+        node.name = name(from.name());
+        node.op = name(from.op_type());
+        node.domain = name(from.domain());
+        for (const auto& input : from.input()) node.inputs.push_back(name(input));
+        for (const auto& output : from.output()) node.outputs.push_back(name(output));
+        for (const auto& given : from.attribute()) node.attributes.push_back(attribute(given));
+        return node;
+    }
+
+    ValueMessage value(const ::onnx::ValueInfoProto& from) {
+        ValueMessage value;
+        value.name = name(from.name());
+        value.tensor = from.type().has_tensor_type();
+        if (!value.tensor) return value;
+        const auto& type = from.type().tensor_type();
+        value.type = static_cast<DataType>(type.elem_type());
+        value.has_shape = type.has_shape();
+        if (static_cast<std::size_t>(type.shape().dim_size()) > kRankMax) {
+            refuse("a shape of more than 16 dimensions");
+            return value;
         }
-    });
-    // An empty list leaves no field behind, only the type says that it is one.
-    if (!ints.empty() || type == 7) attribute.value = std::move(ints);
-    if (!floats.empty() || type == 6) attribute.value = std::move(floats);
-    return attribute;
-}
-
-NodeMessage Decoder::node(ByteView message) {
-    NodeMessage node;
-    const auto append = [&](std::vector<std::string>& list, const WireField& field) {
-        if (list.size() >= kOperandsMax) {
-            return refuse(FaultCode::Oversized, "a node with more than 256 operands");
+        for (const auto& dimension : type.shape().dim()) {
+            value.shape.push_back(dimension.has_dim_value() ? dimension.dim_value() : -1);
         }
-        list.push_back(name(field));
-    };
-    fields(message, "a node", [&](const WireField& field) {
-        switch (field.number) {
-            case 1:
-                append(node.inputs, field);
-                break;
-            case 2:
-                append(node.outputs, field);
-                break;
-            case 3:
-                node.name = name(field);
-                break;
-            case 4:
-                node.op = name(field);
-                break;
-            case 5:
-                if (node.attributes.size() >= kOperandsMax) {
-                    refuse(FaultCode::Oversized, "a node with more than 256 attributes");
-                } else {
-                    node.attributes.push_back(attribute(field.bytes));
-                }
-                break;
-            case 7:
-                node.domain = name(field);
-                break;
-            default:
-                break;
+        return value;
+    }
+
+    std::string name(const std::string& text) {
+        if (text.size() <= kNameBytesMax) return text;
+        refuse("a name of more than 1 KiB");
+        return {};
+    }
+
+    [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }
+
+private:
+    AttributeMessage attribute(const ::onnx::AttributeProto& from) {
+        using Kind = ::onnx::AttributeProto;
+        AttributeMessage attribute;
+        attribute.name = name(from.name());
+        if (from.has_f()) attribute.value = static_cast<double>(from.f());
+        if (from.has_i()) attribute.value = from.i();
+        if (from.has_s()) attribute.value = name(from.s());
+        if (from.has_t()) attribute.tensor = tensor(from.t());
+        // An empty list leaves no field behind, only the type says that it is one.
+        if (from.ints_size() > 0 || from.type() == Kind::INTS) {
+            attribute.value = std::vector<std::int64_t>(from.ints().begin(), from.ints().end());
         }
-    });
-    return node;
-}
-
-/// TypeProto.Tensor: the element type and a TensorShapeProto.
-void Decoder::tensor_type(ByteView message, ValueMessage& value) {
-    fields(message, "a tensor type", [&](const WireField& field) {
-        if (field.number == 1) value.type = static_cast<DataType>(field.integer());
-        if (!field.is(2, WireType::Bytes)) return;
-        value.has_shape = true;
-        fields(field.bytes, "a shape", [&](const WireField& dimension) {
-            if (!dimension.is(1, WireType::Bytes)) return;
-            std::int64_t size = -1;
-            fields(dimension.bytes, "a dimension", [&](const WireField& given) {
-                if (given.is(1, WireType::Varint)) size = given.integer();
-            });
-            if (value.shape.size() >= kRankMax) {
-                return refuse(FaultCode::Oversized, "a shape of more than 16 dimensions");
-            }
-            value.shape.push_back(size);
-        });
-    });
-}
-
-ValueMessage Decoder::value(ByteView message) {
-    ValueMessage value;
-    fields(message, "a value", [&](const WireField& field) {
-        if (field.number == 1) value.name = name(field);
-        if (!field.is(2, WireType::Bytes)) return;
-        fields(field.bytes, "a type", [&](const WireField& type) {
-            if (!type.is(1, WireType::Bytes)) return;
-            value.tensor = true;
-            tensor_type(type.bytes, value);
-        });
-    });
-    return value;
-}
-
-void Decoder::graph(ByteView message, ModelFile& model) {
-    const auto room = [&](std::size_t used, std::size_t most) {
-        if (used < most) return true;
-        refuse(FaultCode::Oversized, "a graph with more than 65,536 nodes or tensors");
-        return false;
-    };
-    fields(message, "the graph", [&](const WireField& field) {
-        switch (field.number) {
-            case 1:
-                if (room(model.nodes.size(), kNodesMax)) model.nodes.push_back(node(field.bytes));
-                break;
-            case 5:
-                if (room(model.initializers.size(), kTensorsMax)) {
-                    model.initializers.push_back(tensor(field.bytes));
-                }
-                break;
-            case 11:
-                if (room(model.inputs.size(), kTensorsMax)) {
-                    model.inputs.push_back(value(field.bytes));
-                }
-                break;
-            case 12:
-                if (room(model.outputs.size(), kTensorsMax)) {
-                    model.outputs.push_back(value(field.bytes));
-                }
-                break;
-            case 15:
-                refuse(FaultCode::Unsupported, "sparse initializers are not supported");
-                break;
-            default:
-                break;
+        if (from.floats_size() > 0 || from.type() == Kind::FLOATS) {
+            attribute.value = std::vector<double>(from.floats().begin(), from.floats().end());
         }
-    });
-}
-
-void Decoder::model(ByteView message, ModelFile& model) {
-    bool found = false;
-    fields(message, "the file", [&](const WireField& field) {
-        if (field.is(1, WireType::Varint)) model.ir_version = field.integer();
-        if (field.is(7, WireType::Bytes)) {
-            if (found) return refuse(FaultCode::BadFormat, "the file has two graphs");
-            found = true;
-            graph(field.bytes, model);
+        if (static_cast<std::size_t>(from.ints_size()) > kListMax ||
+            static_cast<std::size_t>(from.floats_size()) > kListMax) {
+            refuse("a list that is too long");
         }
-        if (field.is(25, WireType::Bytes)) ++model.functions;
-        if (!field.is(8, WireType::Bytes)) return;
-        std::string domain;
-        std::int64_t version = 0;
-        fields(field.bytes, "an opset", [&](const WireField& given) {
-            if (given.number == 1) domain = name(given);
-            if (given.number == 2) version = given.integer();
-        });
-        if (domain.empty() || domain == "ai.onnx") {
-            model.opset = version;
-        } else {
-            model.foreign_domain = domain;
-        }
-    });
-    if (ok() && !found) refuse(FaultCode::BadFormat, "the file has no graph; is it an ONNX model?");
-}
+        const bool other = from.strings_size() > 0 || from.tensors_size() > 0 ||
+                           from.sparse_tensors_size() > 0 || from.has_sparse_tensor() ||
+                           from.has_tp() || from.type_protos_size() > 0 || from.has_ref_attr_name();
+        if (other) attribute.foreign = Foreign::Other;
+        if (from.has_g() || from.graphs_size() > 0) attribute.foreign = Foreign::Graph;
+        return attribute;
+    }
 
-void put_tensor(WireWriter& out, const TensorMessage& tensor) {
-    for (const auto dimension : tensor.shape) out.put(1, dimension);
-    out.put(2, static_cast<std::int64_t>(tensor.type));
-    if (!tensor.name.empty()) out.put(8, tensor.name);
+    void refuse(const char* why) {
+        if (!fault_) fault_ = fail(FaultCode::Oversized, std::string("onnx: ") + why);
+    }
+
+    std::optional<Fault> fault_;
+};
+
+void write_tensor(const TensorMessage& tensor, ::onnx::TensorProto& to) {
+    for (const auto dimension : tensor.shape) to.add_dims(dimension);
+    to.set_data_type(static_cast<std::int32_t>(tensor.type));
+    if (!tensor.name.empty()) to.set_name(tensor.name);
     // Raw bytes, for they are what every reader takes and are never larger than a packed list.
     if (!tensor.floats.empty()) {
-        out.put(9, std::as_bytes(std::span(tensor.floats)));
-    } else if (!tensor.integers.empty()) {
-        Bytes raw;
-        ByteWriter writer(raw);
-        for (const auto value : tensor.integers) {
-            if (tensor.type == DataType::Int64) {
-                writer.put(value);
-            } else if (tensor.type == DataType::Bool) {
-                writer.put(static_cast<std::uint8_t>(value != 0));
-            } else {
-                writer.put(static_cast<std::int32_t>(value));
-            }
-        }
-        out.put(9, raw);
-    } else {
-        out.put(9, tensor.raw);
+        to.set_raw_data(tensor.floats.data(), tensor.floats.size() * sizeof(float));
+        return;
     }
-}
-
-void put_attribute(WireWriter& out, const AttributeMessage& attribute) {
-    out.put(1, attribute.name);
-    const auto type = [&](std::int64_t kind) { out.put(20, kind); };
-    if (attribute.tensor.has_value()) {
-        WireWriter tensor;
-        put_tensor(tensor, *attribute.tensor);
-        out.put(5, tensor);
-        return type(4);
+    if (tensor.integers.empty()) {
+        to.set_raw_data(tensor.raw);
+        return;
     }
-    if (const auto* real = std::get_if<double>(&attribute.value)) {
-        out.put(2, static_cast<float>(*real));
-        return type(1);
-    }
-    if (const auto* integer = std::get_if<std::int64_t>(&attribute.value)) {
-        out.put(3, *integer);
-        return type(2);
-    }
-    if (const auto* text = std::get_if<std::string>(&attribute.value)) {
-        out.put(4, *text);
-        return type(3);
-    }
-    if (const auto* list = std::get_if<std::vector<double>>(&attribute.value)) {
-        for (const auto value : *list) out.put(7, static_cast<float>(value));
-        return type(6);
-    }
-    for (const auto value : std::get<std::vector<std::int64_t>>(attribute.value)) out.put(8, value);
-    type(7);
-}
-
-void put_node(WireWriter& out, const NodeMessage& node) {
-    for (const auto& name : node.inputs) out.put(1, name);
-    for (const auto& name : node.outputs) out.put(2, name);
-    if (!node.name.empty()) out.put(3, node.name);
-    out.put(4, node.op);
-    for (const auto& attribute : node.attributes) {
-        WireWriter message;
-        put_attribute(message, attribute);
-        out.put(5, message);
-    }
-}
-
-void put_value(WireWriter& out, const ValueMessage& value) {
-    out.put(1, value.name);
-    WireWriter shape;
-    for (const auto size : value.shape) {
-        WireWriter dimension;
-        if (size < 0) {
-            dimension.put(2, std::string_view("N"));
+    Bytes raw;
+    ByteWriter writer(raw);
+    for (const auto value : tensor.integers) {
+        if (tensor.type == DataType::Int64) {
+            writer.put(value);
+        } else if (tensor.type == DataType::Bool) {
+            writer.put(static_cast<std::uint8_t>(value != 0));
         } else {
-            dimension.put(1, size);
+            writer.put(static_cast<std::int32_t>(value));
         }
-        shape.put(1, dimension);
     }
-    WireWriter tensor;
-    tensor.put(1, static_cast<std::int64_t>(value.type));
-    tensor.put(2, shape);
-    WireWriter type;
-    type.put(1, tensor);
-    out.put(2, type);
+    to.set_raw_data(raw.data(), raw.size());
+}
+
+void write_attribute(const AttributeMessage& attribute, ::onnx::AttributeProto& to) {
+    using Kind = ::onnx::AttributeProto;
+    to.set_name(attribute.name);
+    if (attribute.tensor.has_value()) {
+        write_tensor(*attribute.tensor, *to.mutable_t());
+        to.set_type(Kind::TENSOR);
+    } else if (const auto* real = std::get_if<double>(&attribute.value)) {
+        to.set_f(static_cast<float>(*real));
+        to.set_type(Kind::FLOAT);
+    } else if (const auto* integer = std::get_if<std::int64_t>(&attribute.value)) {
+        to.set_i(*integer);
+        to.set_type(Kind::INT);
+    } else if (const auto* text = std::get_if<std::string>(&attribute.value)) {
+        to.set_s(*text);
+        to.set_type(Kind::STRING);
+    } else if (const auto* list = std::get_if<std::vector<double>>(&attribute.value)) {
+        for (const auto value : *list) to.add_floats(static_cast<float>(value));
+        to.set_type(Kind::FLOATS);
+    } else {
+        for (const auto value : std::get<std::vector<std::int64_t>>(attribute.value)) {
+            to.add_ints(value);
+        }
+        to.set_type(Kind::INTS);
+    }
+}
+
+void write_node(const NodeMessage& node, ::onnx::NodeProto& to) {
+    for (const auto& name : node.inputs) to.add_input(name);
+    for (const auto& name : node.outputs) to.add_output(name);
+    if (!node.name.empty()) to.set_name(node.name);
+    if (!node.domain.empty()) to.set_domain(node.domain);
+    to.set_op_type(node.op);
+    for (const auto& attribute : node.attributes) write_attribute(attribute, *to.add_attribute());
+}
+
+void write_value(const ValueMessage& value, ::onnx::ValueInfoProto& to) {
+    to.set_name(value.name);
+    auto* type = to.mutable_type()->mutable_tensor_type();
+    type->set_elem_type(static_cast<std::int32_t>(value.type));
+    auto* shape = type->mutable_shape();
+    for (const auto size : value.shape) {
+        auto* dimension = shape->add_dim();
+        if (size < 0) {
+            dimension->set_dim_param("N");
+        } else {
+            dimension->set_dim_value(size);
+        }
+    }
+}
+
+void read_model(const ::onnx::ModelProto& from, Reader& reader, ModelFile& model) {
+    model.ir_version = from.ir_version();
+    for (const auto& import : from.opset_import()) {
+        const auto domain = reader.name(import.domain());
+        // Other domains are told by their nodes.
+        if (domain.empty() || domain == "ai.onnx") model.opset = import.version();
+    }
+    const auto& graph = from.graph();
+    for (const auto& node : graph.node()) model.nodes.push_back(reader.node(node));
+    for (const auto& tensor : graph.initializer()) {
+        model.initializers.push_back(reader.tensor(tensor));
+    }
+    for (const auto& value : graph.input()) model.inputs.push_back(reader.value(value));
+    for (const auto& value : graph.output()) model.outputs.push_back(reader.value(value));
 }
 
 }  // namespace
 
 Result<ModelFile> decode_model(ByteView bytes) {
     if (bytes.size() > kFileBytesMax) {
-        return fail(FaultCode::Oversized, "onnx: a file of more than 4 GiB");
+        return fail(FaultCode::Oversized, "onnx: a file of more than 2 GiB");
     }
-    Decoder decoder;
+    if (const auto counted = Census().model(bytes); counted.has_error()) return counted.error();
+    ::onnx::ModelProto message;
+    if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+        return fail(FaultCode::BadFormat, "onnx: the file is no ONNX model, or cut off");
+    }
+    if (message.graph().sparse_initializer_size() > 0) {
+        return fail(FaultCode::Unsupported, "onnx: sparse initializers are not supported");
+    }
     ModelFile model;
     model.bytes = bytes.size();
-    decoder.model(bytes, model);
-    if (!decoder.ok()) return decoder.fault();
+    Reader reader;
+    read_model(message, reader, model);
+    if (reader.fault()) return *reader.fault();
     return model;
 }
 
 Result<TensorMessage> decode_tensor(ByteView bytes) {
-    Decoder decoder;
-    auto tensor = decoder.tensor(bytes);
-    if (!decoder.ok()) return decoder.fault();
+    ::onnx::TensorProto message;
+    if (bytes.size() > kFileBytesMax ||
+        !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+        return fail(FaultCode::BadFormat, "onnx: a tensor is no protobuf message, or cut off");
+    }
+    Reader reader;
+    auto tensor = reader.tensor(message);
+    if (reader.fault()) return *reader.fault();
     return tensor;
 }
 
 Bytes encode_model(const ModelFile& model) {
-    WireWriter graph;
-    const auto append = [&](std::uint32_t number, const auto& message, auto put) {
-        WireWriter inner;
-        put(inner, message);
-        graph.put(number, inner);
-    };
-    for (const auto& node : model.nodes) append(1, node, put_node);
-    graph.put(2, std::string_view("starling"));
-    for (const auto& tensor : model.initializers) append(5, tensor, put_tensor);
-    for (const auto& value : model.inputs) append(11, value, put_value);
-    for (const auto& value : model.outputs) append(12, value, put_value);
-    WireWriter opset;
-    opset.put(1, std::string_view());
-    opset.put(2, model.opset);
-    WireWriter out;
-    out.put(1, model.ir_version);
-    out.put(2, std::string_view("starling"));
-    out.put(7, graph);
-    out.put(8, opset);
-    return out.take();
+    ::onnx::ModelProto message;
+    message.set_ir_version(model.ir_version);
+    message.set_producer_name("starling");
+    message.add_opset_import()->set_version(model.opset);
+    auto* graph = message.mutable_graph();
+    graph->set_name("starling");
+    for (const auto& node : model.nodes) write_node(node, *graph->add_node());
+    for (const auto& tensor : model.initializers) write_tensor(tensor, *graph->add_initializer());
+    for (const auto& value : model.inputs) write_value(value, *graph->add_input());
+    for (const auto& value : model.outputs) write_value(value, *graph->add_output());
+    const auto text = message.SerializeAsString();
+    const auto bytes = as_byte_view(text);
+    return Bytes(bytes.begin(), bytes.end());
 }
 
 std::string printable(std::string_view name) {

@@ -1,10 +1,10 @@
 #pragma once
 
 // The messages of an ONNX file as plain structs, both ways. Only what a static graph needs is kept:
-// subgraphs, sequences, maps and sparse tensors are noticed and named, never entered, so nothing
-// here recurses. Tensor bytes stay where they are in the file.
+// subgraphs, sequences, maps and sparse tensors are noticed and named, never entered.
 //
-// Source    onnx.proto, IR version 8
+// Source    onnx.proto, IR version 8, read and written by protobuf with the classes that ONNX's
+//           package brings
 
 #include <cstdint>
 #include <optional>
@@ -19,7 +19,7 @@
 namespace starling::compute::onnx {
 
 /// Limits on what a file may hold, checked before anything is allocated for it.
-inline constexpr std::size_t kFileBytesMax = std::size_t{1} << 32U;
+inline constexpr std::size_t kFileBytesMax = (std::size_t{1} << 31U) - 1;
 inline constexpr std::size_t kNodesMax = std::size_t{1} << 16U;
 inline constexpr std::size_t kTensorsMax = std::size_t{1} << 16U;
 inline constexpr std::size_t kOperandsMax = 256;
@@ -57,12 +57,11 @@ struct TensorMessage {
     std::string name;
     Shape shape;
     DataType type = DataType::Undefined;
-    ByteView raw;                        ///< raw_data, little-endian
+    std::string raw;                     ///< raw_data, little-endian
     std::vector<float> floats;           ///< float_data
     std::vector<double> doubles;         ///< double_data
     std::vector<std::int64_t> integers;  ///< int32_data, int64_data and uint64_data
     bool external = false;
-    bool sparse = false;
 
     /// Returns the elements, bools as 0 and 1, 64-bit integers rounded to a double's 53 bits.
     /// Errors    Unsupported (element type, external data), BadFormat (bytes that do not fit the
@@ -103,16 +102,14 @@ struct ValueMessage {
 struct ModelFile {
     std::size_t bytes = 0;  ///< size of the file
     std::int64_t ir_version = 8;
-    std::int64_t opset = 0;      ///< of the default domain; 0 when the file names none
-    std::int64_t functions = 0;  ///< model-local functions, which are not read
-    std::string foreign_domain;  ///< another domain that the file imports, if any
+    std::int64_t opset = 0;  ///< of the default domain; 0 when the file names none
     std::vector<NodeMessage> nodes;
     std::vector<TensorMessage> initializers;
     std::vector<ValueMessage> inputs;
     std::vector<ValueMessage> outputs;
 };
 
-/// Reads a whole file. The views in the result point into `bytes`.
+/// Reads a whole file.
 /// Errors    BadFormat, Oversized, Truncated; one line
 /// Thread    any
 [[nodiscard]] Result<ModelFile> decode_model(ByteView bytes);

@@ -28,6 +28,9 @@ struct Rewrite {
 
 using Match = std::optional<Rewrite>;
 
+/// Nobody writes longer rows of reshapes, and a rule looks at each of its nodes in constant time.
+constexpr int kReshapesMax = 8;
+
 /// Looks through a graph from results to operands.
 class Finder {
 public:
@@ -63,16 +66,24 @@ public:
         return fits ? node : nullptr;
     }
 
-    /// The one number that all elements of a constant have.
+    /// The one number that all elements of a constant have. Looked at once: a file may read a long
+    /// constant in many places.
     [[nodiscard]] std::optional<double> number(ValueId id) const {
-        while (const Node* before = made_by(id, "Reshape")) id = input(*before, 0);
+        for (int i = 0; i < kReshapesMax; ++i) {
+            const Node* before = made_by(id, "Reshape");
+            if (before == nullptr) break;
+            id = input(*before, 0);
+        }
         const Node* node = made_by(id, "Constant");
         if (node == nullptr) return std::nullopt;
+        const auto [entry, fresh] = numbers_.try_emplace(resolve(id));
+        if (!fresh) return entry->second;
         const auto values = node->attributes.reals("value");
-        if (values.empty()) return std::nullopt;
         const bool same =
+            !values.empty() &&
             std::all_of(values.begin(), values.end(), [&](double v) { return v == values[0]; });
-        return same ? std::optional(values[0]) : std::nullopt;
+        if (same) entry->second = values[0];
+        return entry->second;
     }
 
     [[nodiscard]] bool is_number(ValueId id, double wanted) const {
@@ -86,6 +97,7 @@ private:
     const Graph& graph_;
     std::vector<const Node*> producer_;
     std::vector<ValueId> alias_;
+    mutable std::map<ValueId, std::optional<double>> numbers_;
 };
 
 bool is(const Node& node, std::string_view op) {
@@ -115,7 +127,9 @@ Match match_reshape(const Finder& find, const Node& node) {
     if (!is(node, "Reshape")) return std::nullopt;
     auto source = find.input(node, 0);
     bool merged = false;
-    while (const Node* before = find.made_by(source, "Reshape")) {
+    for (int i = 0; i < kReshapesMax; ++i) {
+        const Node* before = find.made_by(source, "Reshape");
+        if (before == nullptr) break;
         source = find.input(*before, 0);
         merged = true;
     }

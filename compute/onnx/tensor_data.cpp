@@ -140,7 +140,7 @@ Result<std::vector<T>> read(const TensorMessage& tensor) {
     std::vector<T> out;
     out.reserve(count);
     if (raw) {
-        ByteReader reader(tensor.raw);
+        ByteReader reader(as_byte_view(tensor.raw));
         for (std::size_t i = 0; i < count; ++i) {
             out.push_back(static_cast<T>(take_raw(reader, tensor.type)));
         }

@@ -1,6 +1,7 @@
 #include "gossip/encoding/lattice.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -56,6 +57,29 @@ std::size_t elements_of(ByteView raw) {
 
 std::size_t block_size(std::size_t elements, std::size_t block) {
     return std::min(kBlockElements, elements - block * kBlockElements);
+}
+
+/// Two values that bf16 rounds to one may be 2^-7 of their size apart. Without this a block that
+/// looks equal would get a scale that its true gap exceeds, wrap, travel as bf16 again, and so on
+/// for ever.
+void allow_for_rounding(ByteView one, ByteView other, std::span<float> gaps) {
+    const std::size_t elements = one.size() / sizeof(std::uint16_t);
+    for (std::size_t block = 0; block < gaps.size(); ++block) {
+        const std::size_t end = std::min(elements, (block + 1) * kBlockElements);
+        std::uint16_t largest = 0;
+        for (std::size_t i = block * kBlockElements; i < end; ++i) {
+            std::uint16_t a = 0;
+            std::uint16_t b = 0;
+            std::memcpy(&a, one.data() + i * sizeof(a), sizeof(a));
+            std::memcpy(&b, other.data() + i * sizeof(b), sizeof(b));
+            // Without the sign, the order of the bits is that of the sizes.
+            const auto size = static_cast<std::uint16_t>(std::max(a & 0x7fff, b & 0x7fff));
+            largest = std::max(largest, size);
+        }
+        // No sum: the margin covers a gap that is twice the measured one.
+        const float bound = std::bit_cast<float>(std::uint32_t{largest} << 16U) / 128.0F;
+        gaps[block] = std::max(gaps[block], bound);
+    }
 }
 
 constexpr std::size_t kBlockRaw = kBlockElements * sizeof(float);
@@ -169,7 +193,10 @@ Difference LatticeEncoding::answer(
         reply_bytes = kHead + bf16_.wire_bytes(elements_of(raw));
         std::size_t body_bytes = 0;
         const auto body = reply.first(reply_bytes).subspan(kHead);
-        return bf16_.answer(offer.subspan(kHead), raw, coefficient, body, body_bytes, delta, gaps);
+        const auto theirs = offer.subspan(kHead);
+        const auto result = bf16_.answer(theirs, raw, coefficient, body, body_bytes, delta, gaps);
+        if (result.finite) allow_for_rounding(theirs, body, gaps);
+        return result;
     }
     write_head(reply, Form::Codes);
     reply_bytes = kHead + code_bytes(elements_of(raw));
@@ -233,7 +260,11 @@ Difference LatticeEncoding::settle(
     std::span<float> gaps
 ) const {
     if (is_form(offered, Form::Bf16)) {
-        return bf16_.settle(reply.subspan(kHead), offered.subspan(kHead), coefficient, delta, gaps);
+        const auto theirs = reply.subspan(kHead);
+        const auto mine = offered.subspan(kHead);
+        const auto result = bf16_.settle(theirs, mine, coefficient, delta, gaps);
+        if (result.finite) allow_for_rounding(theirs, mine, gaps);
+        return result;
     }
     const std::size_t elements = elements_of(delta);
     const std::size_t blocks = block_count(elements);

@@ -223,8 +223,8 @@ public:
     }
 
     void forget(const Terms& terms, std::uint32_t chunk) override {
-        fast_gaps_.forget(terms.partner, chunk);
-        slow_gaps_.forget(terms.partner, chunk);
+        bench_.forget_gaps(fast_gaps_, terms.partner, chunk, terms.part);
+        bench_.forget_gaps(slow_gaps_, terms.partner, chunk, terms.part);
     }
 
     void adopt() override {

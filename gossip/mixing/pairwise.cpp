@@ -107,7 +107,7 @@ public:
     }
 
     void forget(const Terms& terms, std::uint32_t chunk) override {
-        gaps_.forget(terms.partner, chunk);
+        bench_.forget_gaps(gaps_, terms.partner, chunk, terms.part);
     }
 
 private:

@@ -22,6 +22,7 @@ struct Flags {
     std::size_t parameters = 100'000'000;
     std::string encoding = "f32";
     double seconds = 5.0;
+    std::size_t window = 0;  ///< MiB; 0 follows the link
     bool plain_tcp = false;
 };
 
@@ -97,6 +98,8 @@ private:
     static gossip::AveragerConfig config_of(const Flags& flags) {
         gossip::AveragerConfig config;
         config.encoding = *gossip::parse_encoding(flags.encoding);
+        config.adapt_window = flags.window == 0;
+        if (flags.window > 0) config.window_bytes = flags.window << 20U;
         return config;
     }
 
@@ -223,6 +226,9 @@ void add_bench_exchange(CLI::App& bench, Command& chosen) {
         ->capture_default_str();
     command->add_option("--seconds", flags->seconds, "Measure for so long")
         ->check(CLI::Range(0.01, 3600.0))
+        ->capture_default_str();
+    command->add_option("--window", flags->window, "MiB on their way (0: as the link asks for)")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{16}))
         ->capture_default_str();
     command->add_flag("--plain-tcp", flags->plain_tcp, "Without encryption");
     command->footer("Example:\n  starling bench exchange --params 100000000 --encoding lattice8");

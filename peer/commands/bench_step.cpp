@@ -113,7 +113,14 @@ struct Timing {
     double best = 0.0;
     float loss = 0.0F;
     std::size_t steps = 0;
+    std::size_t peak_bytes = 0;  ///< resident, before any profile
 };
+
+std::size_t peak_resident() {
+    rusage usage{};
+    (void)::getrusage(RUSAGE_SELF, &usage);
+    return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+}
 
 Timing time_steps(compute::Engine& engine, const Batch& batch, double rate, double seconds) {
     constexpr int kWarm = 3;
@@ -130,6 +137,7 @@ Timing time_steps(compute::Engine& engine, const Batch& batch, double rate, doub
     timing.median = times[times.size() / 2];
     timing.best = times.front();
     timing.steps = times.size();
+    timing.peak_bytes = peak_resident();
     return timing;
 }
 
@@ -217,12 +225,6 @@ void print_summary(const Totals& totals, const Timing& timing) {
     );
 }
 
-std::size_t peak_resident() {
-    rusage usage{};
-    (void)::getrusage(RUSAGE_SELF, &usage);
-    return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
-}
-
 void print_result(
     const compute::EngineOptions& options,
     const compute::Engine& engine,
@@ -248,7 +250,7 @@ void print_result(
         units / timing.median,
         1e-9 * totals.flops / timing.median,
         totals.arithmetic / timing.median,
-        peak_resident(),
+        timing.peak_bytes,
         planned,
         static_cast<double>(timing.loss)
     );

@@ -16,6 +16,7 @@
 #include "peer/checkpoint.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/descriptor.hpp"
+#include "peer/model_file.hpp"
 #include "peer/sha256.hpp"
 #include "peer/task.hpp"
 #include "peer/trainer.hpp"
@@ -72,7 +73,14 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
         if (const auto put = shards.put(std::move(bytes)); put.has_error()) return put.error();
     }
     compute::EngineOptions options;
-    options.model = flags.model.empty() ? descriptor->model : flags.model;
+    ModelChoice model{descriptor->model, std::make_shared<const Bytes>(descriptor->model_file)};
+    if (!flags.model.empty()) {
+        auto chosen = choose_model(flags.model);
+        if (chosen.has_error()) return chosen.error();
+        model = std::move(*chosen);
+    }
+    options.model = model.spec;
+    options.model_file = model.file;
     options.task = task_of(descriptor->manifest);
     options.threads = flags.threads > 0
                           ? flags.threads
@@ -82,7 +90,7 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
             FaultCode::Usage, flags.dataset + ": samples have another shape than the model's"
         );
     }
-    auto layout = compute::model_layout(options.model, options.task);
+    auto layout = compute::model_layout(options.model, options.task, model.bytes());
     if (layout.has_error()) return layout.error();
     if (layout->elements() != checkpoint->parameters.size()) {
         return fail(

@@ -47,10 +47,30 @@ TEST(Simulate, WrongValuesAreUsageErrorsThatNameTheFlag) {
           "--duration 5parsecs",
           "--duration -1s",
           "--partition 9m",
+          "--mix median",
+          "--mix push-sum --encoding lattice8",
+          "--mix pairwise --share 7",
+          "--bandwidth wide",
           "--peers 0"}) {
         std::string out;
         EXPECT_EQ(simulate(flag, out), 2) << flag;
-        EXPECT_NE(out.find(flag.substr(0, flag.find(' '))), std::string::npos) << out;
+        const bool shares = flag.find("--share") != std::string::npos;
+        const auto named = shares ? "--share" : flag.substr(0, flag.find(' '));
+        EXPECT_NE(out.find(named), std::string::npos) << out;
+    }
+}
+
+TEST(Simulate, AveragesByEachRuleAndTellsHowFarThePeersAreFromTheirMean) {
+    for (const std::string mix : {"pairwise", "push-sum", "noloco?alpha=0.3", "pairwise --sync"}) {
+        std::string out;
+        const auto flags = "--peers 8 --duration 20s --seed 3 --params 500 --json --mix " + mix;
+        ASSERT_EQ(simulate(flags, out), 0) << mix;
+        EXPECT_NE(out.find("\"averaging\":{\"rule\":"), std::string::npos);
+        const auto last = out.rfind("[20.0,");
+        ASSERT_NE(last, std::string::npos) << out;
+        EXPECT_LT(std::stod(out.substr(last + 6)), 1e-3) << mix;
+        const bool waits = out.find("\"waiting_share\":0.0000") == std::string::npos;
+        EXPECT_EQ(waits, mix == "pairwise --sync");
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "compute/engine.hpp"
 #include "tests/unit/compute/synthetic.hpp"
+#include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {
 namespace {
@@ -31,7 +32,7 @@ EngineOptions options_of(const Case& given) {
     options.task = given.task;
     options.batch = given.batch;
     options.eval_batch = 1;
-    options.threads = 2;
+    options.threads = threads_here(2);
     options.optimizer = *OptimizerSpec::parse(given.optimizer);
     return options;
 }

@@ -389,6 +389,39 @@ TEST(OnnxFaults, ManyLargeConstantsTogetherAreRefused) {
     expect_refused(b, FaultCode::Oversized, "together");
 }
 
+/// One field of a message: its number, a length, the content.
+std::string part(int field, const std::string& content) {
+    std::string bytes(1, static_cast<char>(field << 3 | 2));
+    auto length = content.size();
+    for (; length >= 0x80; length >>= 7U) bytes += static_cast<char>(length | 0x80U);
+    return bytes + static_cast<char>(length) + content;
+}
+
+/// A model whose one node has one attribute that holds `content` in this field.
+std::string model_around(int field, const std::string& content) {
+    return part(7, part(1, part(5, part(field, content))));
+}
+
+TEST(OnnxFaults, EmptyMessagesByTheMillionAreRefusedWhereverTheyNest) {
+    // Two bytes in the file, some hundred in memory: an empty node, tensor or shape.
+    std::string empty;
+    for (int i = 0; i < (1 << 20) + 1; ++i) empty += std::string("\x0a\x00", 2);
+    const std::string graph = model_around(6, empty);
+    const std::string type = model_around(14, part(1, part(2, empty)));
+    for (const auto& bytes : {graph, type}) {
+        const auto model = import_onnx(as_byte_view(bytes), {});
+        ASSERT_TRUE(model.has_error());
+        EXPECT_EQ(model.error().code, FaultCode::Oversized) << model.error().message;
+    }
+}
+
+TEST(OnnxFaults, GraphsInGraphsWithoutEndAreRefused) {
+    std::string graph;
+    for (int i = 0; i < 2000; ++i) graph = part(1, part(5, part(6, graph)));
+    const auto bytes = part(7, graph);
+    EXPECT_TRUE(import_onnx(as_byte_view(bytes), {}).has_error());
+}
+
 TEST(OnnxFaults, NameDefinedTwiceIsRefused) {
     FileBuilder b;
     b.input("x", {2}).node("Relu", {"x"}, {"y"}).node("Neg", {"x"}, {"y"}).output("y");

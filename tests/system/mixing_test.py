@@ -1,0 +1,38 @@
+"""Goal: each averaging rule trains a real swarm that ends in agreement. Method: `starling swarm` with
+each rule, a share, rounds and an upload limit; its summary's distances."""
+
+from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main
+
+
+class MixingRules(SwarmTestCase):
+    def run_rule(self, *arguments):
+        swarm = self.start(
+            "swarm", "--dataset", SAMPLES_SPEC, "--model", "mlp", "--json", "--peers", 3,
+            "--until", "samples=30000", *arguments,
+            name="swarm",
+        )
+        self.wait_for_exit([swarm], 60)
+        summary = swarm.events[-1]
+        self.assertEqual(summary["event"], "summary")
+        self.assertEqual(len(summary["peers"]), 3)
+        self.assert_agreed(summary["peers"])
+        return summary
+
+    def test_push_sum(self):
+        self.run_rule("--mix", "push-sum")
+
+    def test_noloco(self):
+        self.run_rule("--mix", "noloco?h=20", "--encoding", "lattice8")
+
+    def test_share_of_pairwise(self):
+        self.run_rule("--share", "10%")
+
+    def test_rounds(self):
+        self.run_rule("--sync")
+
+    def test_upload_limit(self):
+        self.run_rule("--upload-limit", "20MB")
+
+
+if __name__ == "__main__":
+    main()
