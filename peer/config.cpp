@@ -82,7 +82,8 @@ Result<void> check_exposure(const Endpoint& listen, bool insecure) {
     return fail(
         FaultCode::Refused,
         "refusing to listen on " + listen.to_string() +
-            ": this release does not encrypt streams; listen on 127.0.0.1, use a network namespace, or add "
+            ": this release does not encrypt streams; listen on 127.0.0.1, use a network "
+            "namespace, or add "
             "--insecure on a network that you trust"
     );
 }

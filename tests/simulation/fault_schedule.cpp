@@ -21,6 +21,7 @@ FaultSchedule::FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped)
     : seed_(seed),
       skipped_(std::move(skipped)),
       luck_(Rng(seed).fork(0x6661756c74)),
+      shape_luck_(Rng(seed).fork(0x7368617065)),
       strike_luck_(luck_),
       rule_luck_(Rng(seed).fork(0x72756c65)) {
     for (const auto family :
@@ -29,11 +30,13 @@ FaultSchedule::FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped)
           Family::Pause,
           Family::Leave,
           Family::Partition,
-          Family::OneWayCut,
-          Family::Clog,
-          Family::SlowCpu}) {
+          Family::OneWayCut}) {
         const double period = log_uniform(luck_, 5.0, 200.0);
         if (luck_.chance(0.5)) rates_.emplace_back(family, period);
+    }
+    for (const auto family : {Family::Clog, Family::SlowCpu}) {
+        const double period = log_uniform(shape_luck_, 5.0, 200.0);
+        if (shape_luck_.chance(0.5)) rates_.emplace_back(family, period);
     }
 }
 
@@ -57,7 +60,7 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options() {
     averaging.mix_every = from_seconds(log_uniform(luck_, 0.2, 1.0));
     averaging.lockstep = luck_.chance(0.2);
     if (luck_.chance(0.5)) averaging.train_every = from_seconds(log_uniform(luck_, 0.1, 5.0));
-    if (luck_.chance(0.2)) options.network.uplink = log_uniform(luck_, 5e4, 1e6);
+    if (shape_luck_.chance(0.2)) options.network.uplink = log_uniform(shape_luck_, 5e4, 1e6);
     options.averaging = averaging;
     return options;
 }
@@ -239,9 +242,9 @@ void FaultSchedule::undo_due(Swarm& swarm) {
 }
 
 void FaultSchedule::prepare(Swarm& swarm) {
-    if (luck_.chance(0.5)) return;
+    if (shape_luck_.chance(0.5)) return;
     for (NodeIndex i = 0; i < swarm.size(); ++i) {
-        swarm.set_clock_error(i, static_cast<std::int32_t>(luck_.below(20'001)) - 10'000);
+        swarm.set_clock_error(i, static_cast<std::int32_t>(shape_luck_.below(20'001)) - 10'000);
     }
 }
 

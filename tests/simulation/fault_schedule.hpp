@@ -71,6 +71,7 @@ private:
     std::set<std::size_t> skipped_;
     std::size_t strikes_ = 0;
     Rng luck_;         ///< plans the strikes
+    Rng shape_luck_;   ///< drawn from later than luck_ was, so that old seeds stay what they are
     Rng strike_luck_;  ///< of the one strike at hand, so that a skipped one changes no other
     Rng rule_luck_;    ///< draws rules, so that they change nothing else
     std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between strikes

@@ -126,7 +126,8 @@ std::uint64_t met_on_floats(
 /// machines send (A7), values stay finite, weights stay weights; and afterwards the swarm meets
 /// (A3).
 bool run_on_floats(std::uint64_t seed) {
-    FaultSchedule faults(seed);
+    const auto skipped = skipped_strikes();
+    FaultSchedule faults(seed, skipped);
     const auto options = faults.draw_options_on_floats();
     Simulation simulation(options, {.allow_rejected = options.averaging->replay > 0.0});
     auto& swarm = simulation.swarm();
@@ -165,7 +166,7 @@ bool run_on_floats(std::uint64_t seed) {
     }
     // Each crash takes mass along and each promotion brings some; it never runs out.
     if (total < 0.1) simulation.checkers().report("A1 mass is left", 0, std::to_string(total));
-    return simulation.passed(faults.story());
+    return simulation.passed(faults.story(), skipped);
 }
 
 TEST(RandomFaults, EveryRuleStaysSafeUnderThemAndConvergesAfterwards) {
