@@ -27,7 +27,15 @@ void add_guarded(std::span<float> chunk, const float* delta) {
 
 /// chunk += delta. When both sums of absolute values are finite and their total is too, no element
 /// of either, and none of the sums, can be a NaN or an infinity: then one plain axpy does it.
-void add_to(std::span<float> chunk, const float* delta, bool buffer) {
+/// Of the statistics only variances have a bound. Means start at zero, or as a file says, and may
+/// turn negative; a file's variances are above zero.
+bool is_variance(const ParameterInfo& info) {
+    if (!info.buffer || info.init == Init::Zero) return false;
+    if (info.init != Init::Given) return true;
+    return std::all_of(info.given->begin(), info.given->end(), [](float v) { return v > 0.0F; });
+}
+
+void add_to(std::span<float> chunk, const float* delta) {
     const auto n = static_cast<blasint>(chunk.size());
     const float bound = cblas_sasum(n, chunk.data(), 1) + cblas_sasum(n, delta, 1);
     if (std::isfinite(bound)) {
@@ -35,8 +43,6 @@ void add_to(std::span<float> chunk, const float* delta, bool buffer) {
     } else {
         add_guarded(chunk, delta);
     }
-    if (!buffer) return;
-    for (auto& value : chunk) value = std::max(value, 0.0F);
 }
 
 void draw(std::span<float> tensor, const ParameterInfo& info, Rng rng) {
@@ -140,13 +146,22 @@ bool ParameterStore::try_add(std::size_t chunk, ByteView delta) {
     if (!lock.owns_lock()) return false;
     const auto floats = chunk_span(chunk);
     STARLING_CHECK(delta.size() == floats.size_bytes());
-    const bool buffer = layout_.chunks()[chunk].buffer;
     // Payloads may lie at any address; aligned pieces keep the addition vectorised.
     std::array<float, 1024> piece{};
     for (std::size_t done = 0; done < floats.size(); done += piece.size()) {
         const auto count = std::min(piece.size(), floats.size() - done);
         std::memcpy(piece.data(), delta.data() + done * sizeof(float), count * sizeof(float));
-        add_to(floats.subspan(done, count), piece.data(), buffer);
+        add_to(floats.subspan(done, count), piece.data());
+    }
+    const auto& place = layout_.chunks()[chunk];
+    for (const auto& info : layout_.parameters()) {
+        if (!place.buffer || !is_variance(info)) continue;
+        const auto begin = std::max(info.offset, place.offset);
+        const auto end = std::min(info.offset + info.elements, place.offset + place.elements);
+        for (auto i = begin; i < end; ++i) {
+            auto& value = floats[i - place.offset];
+            value = std::max(value, 0.0F);
+        }
     }
     versions_[chunk].fetch_add(1, std::memory_order_relaxed);
     return true;

@@ -85,7 +85,7 @@ public:
     /// elements of the chunk, as for all four calls.
     [[nodiscard]] bool try_read(std::size_t chunk, std::span<std::byte> out);
     /// chunk += delta (raw floats); an element whose sum would not be finite stays as it was;
-    /// buffers are clamped to zero and above; raises the version.
+    /// variances are clamped to zero and above; raises the version.
     [[nodiscard]] bool try_add(std::size_t chunk, ByteView delta);
 
     /// Blocking twins for checkpoints and state transfer.

@@ -33,6 +33,14 @@ void pair(Importer& in) {
     in.bind(0, in.emit(in.node().op, {a, in.reshape(b, shape)}));
 }
 
+/// The exponent may be whole numbers where the base is not.
+void power(Importer& in) {
+    const auto exponent = in.operand(1);
+    if (!in.is_integer_value(exponent) || in.kind(0) != Kind::Real) return pair(in);
+    const auto real = in.emit("Cast", {exponent}, {{"to", std::string("float")}});
+    in.bind(0, in.emit("Pow", {in.operand(0), real}));
+}
+
 void concat(Importer& in) {
     if (!in.attributes().has("axis")) {
         return in.refuse(FaultCode::BadFormat, "its attribute 'axis' is missing");
@@ -57,7 +65,7 @@ constexpr auto kTranslations = std::to_array<NamedTranslation>({
     {"Tanh", plain},    {"HardSigmoid", plain}, {"HardSwish", plain}, {"Softplus", plain},
     {"Exp", plain},     {"Log", plain},         {"Sqrt", plain},      {"Reciprocal", plain},
     {"Erf", plain},     {"Abs", plain},         {"Neg", plain},       {"Add", pair},
-    {"Sub", pair},      {"Mul", pair},          {"Div", pair},        {"Pow", pair},
+    {"Sub", pair},      {"Mul", pair},          {"Div", pair},        {"Pow", power},
     {"Gemm", plain},    {"Identity", keep},     {"Flatten", keep},    {"Transpose", keep},
     {"Concat", concat}, {"Where", where},
 });

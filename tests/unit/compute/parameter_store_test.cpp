@@ -119,6 +119,22 @@ TEST(ParameterStore, BuffersStayNonNegativeAndNothingTurnsNotANumber) {
     EXPECT_EQ(values, (std::vector<float>{0, 1, 1}));
 }
 
+TEST(ParameterStore, MeansMayTurnNegativeAndVariancesMayNot) {
+    auto mean = tensor("bn.running_mean", {2}, true);
+    mean.init = Init::Zero;
+    auto variance = tensor("bn.running_var", {2}, true);
+    variance.init = Init::One;
+    auto file_mean = tensor("file_mean", {2}, true);
+    file_mean.init = Init::Given;
+    file_mean.given = std::make_shared<const std::vector<float>>(std::vector<float>{0.5F, -1.0F});
+    ParameterStore store(ParameterLayout({mean, variance, file_mean}));
+    const std::vector<float> delta(6, -2.0F);
+    ASSERT_TRUE(store.try_add(0, std::as_bytes(std::span(delta))));
+    std::vector<float> values(6);
+    store.read(0, values);
+    EXPECT_EQ(values, (std::vector<float>{-2, -2, 0, 0, -2, -2}));
+}
+
 TEST(ParameterStore, ATensorAcrossChunksIsReadWhole) {
     const ParameterLayout layout({tensor("a", {65530}), tensor("b", {100}), tensor("c", {9})});
     ParameterStore store(layout);
