@@ -8,8 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "compute/engine.hpp"
-#include "tests/unit/compute/synthetic.hpp"
 #include "tests/unit/compute/contents.hpp"
+#include "tests/unit/compute/synthetic.hpp"
 #include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {
