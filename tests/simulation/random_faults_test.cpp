@@ -114,6 +114,7 @@ TEST(RandomFaults, EverySeedThatEverFailedPasses) {
     ASSERT_FALSE(list.empty()) << FAILED_SEEDS;
     for (const auto seed : list) {
         EXPECT_TRUE(run(seed).passed);
+        EXPECT_TRUE(run_on_floats(seed));
     }
 }
 
