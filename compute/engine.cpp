@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <cblas.h>
 #include <cstdlib>
+#include <limits>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <omp.h>
 
 #include "base/check.hpp"
 #include "compute/autodiff.hpp"
 #include "compute/cpu/denormals.hpp"
 #include "compute/cpu/onednn.hpp"
+#include "compute/device.hpp"
 #include "compute/models/models.hpp"
 #include "compute/optimizer.hpp"
 #include "compute/plan.hpp"
@@ -29,11 +34,23 @@ struct Compiled {
     std::vector<RunningStatistic> statistics;
 };
 
+ByteView file_of(const EngineOptions& options) {
+    return options.model_file == nullptr ? ByteView() : ByteView(*options.model_file);
+}
+
 Result<Compiled> compile(
-    const EngineOptions& options, const ParameterLayout& layout, std::int64_t batch, bool training
+    Device& device,
+    const EngineOptions& options,
+    const ParameterLayout& layout,
+    std::int64_t batch,
+    bool training
 ) {
     auto model = build_model(
-        options.model, options.task, batch, training ? Purpose::Training : Purpose::Inference
+        options.model,
+        options.task,
+        batch,
+        training ? Purpose::Training : Purpose::Inference,
+        file_of(options)
     );
     if (model.has_error()) return model.error();
     Compiled compiled;
@@ -43,6 +60,8 @@ Result<Compiled> compile(
     compiled.log_probabilities = model->log_probabilities;
     PlanRequest request;
     request.threads = options.threads;
+    request.precision = options.precision;
+    request.stopwatch = options.stopwatch;
     request.outputs = {model->loss, model->log_probabilities};
     compiled.statistics = model->statistics;
     for (const auto& statistic : model->statistics) request.outputs.push_back(statistic.batch);
@@ -52,7 +71,7 @@ Result<Compiled> compile(
         request.gradients = std::move(*gradients);
     }
     request.graph = std::move(model->graph);
-    auto plan = compile_cpu_plan(std::move(request), layout);
+    auto plan = device.compile(std::move(request), layout);
     if (plan.has_error()) return plan.error();
     compiled.plan = std::move(*plan);
     return compiled;
@@ -72,15 +91,20 @@ std::uint32_t count_correct(
     return correct;
 }
 
-class CpuEngine final : public Engine {
+class PlanEngine final : public Engine {
 public:
-    CpuEngine(
-        const EngineOptions& options, ParameterStore& store, Compiled training, Compiled evaluation
+    PlanEngine(
+        Device& device,
+        const EngineOptions& options,
+        ParameterStore& store,
+        Compiled training,
+        Compiled evaluation
     )
         : store_(store),
           training_(std::move(training)),
           evaluation_(std::move(evaluation)),
-          optimizer_(options.optimizer, store.layout(), options.threads),
+          optimizer_(options.optimizer, store.layout(), options.threads, device),
+          precision_(options.precision),
           classes_(static_cast<std::size_t>(options.task.classes)) {}
 
     StepResult step(
@@ -134,20 +158,46 @@ public:
         optimizer_.restore(state);
     }
 
+    MemoryUse memory() const override {
+        auto use = training_.plan->memory();
+        const auto evaluation = evaluation_.plan->memory();
+        use.activations += evaluation.activations;
+        use.lasting += evaluation.lasting;
+        use.optimizer = optimizer_.bytes();
+        return use;
+    }
+
+    Precision precision() const override { return precision_; }
+
+    std::string describe() const override { return training_.plan->describe(); }
+
     std::vector<KernelTime> profile(
         std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
     ) override {
         owner_.check();
+        const cpu::FlushDenormals flush;
         std::vector<KernelTime> times;
         const double start = stopwatch();
         load(training_, values, labels, labels.size());
         training_.plan->pack(store_);
-        times.push_back({"pack", stopwatch() - start});
+        times.push_back({"pack", "Pack", stopwatch() - start});
         training_.plan->profile(stopwatch, times);
+        profile_update(stopwatch, times);
         return times;
     }
 
 private:
+    void profile_update(Stopwatch stopwatch, std::vector<KernelTime>& times) {
+        const auto state = optimizer_.state();
+        const std::vector<float> before(state.begin(), state.end());
+        const double start = stopwatch();
+        optimizer_.step(store_, training_.plan->gradients(), 0.0);
+        const double seconds = stopwatch() - start;
+        optimizer_.restore(before);
+        const auto bytes = static_cast<double>(4 * (store_.layout().elements() + before.size()));
+        times.push_back({"optimizer", "Update", seconds, 0.0, 2.0 * bytes});
+    }
+
     void move_buffer(const RunningStatistic& statistic) {
         const auto batch = training_.plan->output(statistic.batch);
         const auto share = static_cast<float>(statistic.momentum);
@@ -189,16 +239,51 @@ private:
     Compiled training_;
     Compiled evaluation_;
     Optimizer optimizer_;
+    Precision precision_;
     std::size_t classes_;
     std::atomic<bool> interrupt_{false};
     ThreadOwner owner_;
 };
 
+/// Seconds of a step's forward and backward pass; the parameters are what they are, the batch is
+/// empty.
+double step_time(Compiled& compiled, ParameterStore& store, Stopwatch stopwatch) {
+    constexpr int kRepetitions = 4;
+    const cpu::FlushDenormals flush;
+    double best = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < kRepetitions; ++i) {
+        std::atomic<bool> never{false};
+        const double start = stopwatch();
+        compiled.plan->pack(store);
+        STARLING_CHECK(compiled.plan->run(never));
+        best = std::min(best, stopwatch() - start);
+    }
+    return best;
+}
+
+/// Compiles the training step, and for `auto` in both precisions: bf16 must save a tenth, because
+/// it costs digits. Sets the precision that was taken.
+Result<Compiled> compile_training(Device& device, EngineOptions& options, ParameterStore& store) {
+    const bool choose = options.precision == Precision::Auto;
+    if (choose) options.precision = Precision::F32;
+    auto exact = compile(device, options, store.layout(), options.batch, true);
+    if (exact.has_error() || !choose || options.stopwatch == nullptr) return exact;
+    options.precision = Precision::Bf16;
+    auto rounded = compile(device, options, store.layout(), options.batch, true);
+    // A processor or library that has no bf16 says so here.
+    const bool wins = rounded.has_value() && step_time(*rounded, store, options.stopwatch) <
+                                                 0.9 * step_time(*exact, store, options.stopwatch);
+    if (wins) return rounded;
+    options.precision = Precision::F32;
+    return exact;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::create(
-    const EngineOptions& options, ParameterStore& store
-) {
+Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, ParameterStore& store) {
+    // Choosing by measurement starts OpenMP's threads, which keep the mode they start with.
+    const cpu::FlushDenormals flush;
+    auto options = given;
     if (options.threads < 1 || options.threads > kThreadsMax) {
         return fail(
             FaultCode::BadValue,
@@ -206,17 +291,37 @@ Result<std::unique_ptr<Engine>> Engine::create(
                 std::to_string(kThreadsMax)
         );
     }
-    const auto layout = model_layout(options.model, options.task);
+    const auto device = find_device(options.device);
+    if (device.has_error()) return device.error();
+    const auto layout = model_layout(options.model, options.task, file_of(options));
     if (layout.has_error()) return layout.error();
     STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
     openblas_set_num_threads(1);
-    auto training = compile(options, store.layout(), options.batch, true);
+    auto training = compile_training(**device, options, store);
     if (training.has_error()) return training.error();
-    auto evaluation = compile(options, store.layout(), options.eval_batch, false);
+    auto evaluation = compile(**device, options, store.layout(), options.eval_batch, false);
     if (evaluation.has_error()) return evaluation.error();
-    return std::make_unique<CpuEngine>(
-        options, store, std::move(*training), std::move(*evaluation)
+#if defined(__GLIBC__)
+    // What measuring and compiling have freed goes back to the system now, not some day.
+    (void)malloc_trim(0);
+#endif
+    return std::make_unique<PlanEngine>(
+        **device, options, store, std::move(*training), std::move(*evaluation)
     );
+}
+
+Result<Precision> parse_precision(std::string_view text) {
+    if (text == "f32") return Precision::F32;
+    if (text == "bf16") return Precision::Bf16;
+    if (text == "auto") return Precision::Auto;
+    return fail(
+        FaultCode::Usage, "'" + std::string(text) + "' is no precision; give f32, bf16 or auto"
+    );
+}
+
+std::string_view to_string(Precision precision) {
+    if (precision == Precision::Bf16) return "bf16";
+    return precision == Precision::Auto ? "auto" : "f32";
 }
 
 std::string runtime_description() {

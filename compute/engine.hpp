@@ -26,17 +26,37 @@ struct Task {
 /// Lists the models with one line each: spec syntax and what it builds. For --help and errors.
 [[nodiscard]] std::string model_catalogue();
 
-/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task.
-/// Errors    Usage (unknown model or option, listing what exists), BadValue
-[[nodiscard]] Result<ParameterLayout> model_layout(std::string_view spec, const Task& task);
+/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task. A spec
+/// that names a file (`onnx:net.onnx`) wants the file's bytes.
+/// Errors    Usage (unknown model or option, listing what exists), BadValue, those of import_onnx
+[[nodiscard]] Result<ParameterLayout> model_layout(
+    std::string_view spec, const Task& task, ByteView file = {}
+);
+
+/// In which type weights and activations flow. Masters, statistics, losses and the optimizer stay
+/// f32 in any case, and products of bf16 are summed in f32.
+enum class Precision : std::uint8_t { F32, Bf16, Auto };
+
+/// Parses f32, bf16, auto. Errors Usage
+[[nodiscard]] Result<Precision> parse_precision(std::string_view text);
+[[nodiscard]] std::string_view to_string(Precision precision);
+
+/// Reads seconds from some clock: compute owns none.
+using Stopwatch = double (*)();
 
 struct EngineOptions {
     std::string model;
+    std::shared_ptr<const Bytes> model_file;  ///< of a model that is a file; else null
     Task task;
     std::int64_t batch = 64;
     std::int64_t eval_batch = 256;
     int threads = 1;
     OptimizerSpec optimizer;
+    Precision precision = Precision::F32;
+    std::string device = "cpu";  ///< or reference
+    /// For choices that are made by measuring: which library multiplies a shape faster, whether
+    /// bf16 pays. Without one the engine takes fixed choices, equal on every machine.
+    Stopwatch stopwatch = nullptr;
 };
 
 struct StepResult {
@@ -62,11 +82,23 @@ struct EvalResult {
 /// One kernel of a profiled step.
 struct KernelTime {
     std::string name;
+    std::string op;  ///< the operator, or Reorder, Pack, Update
     double seconds = 0.0;
+    double flops = 0.0;  ///< of convolutions and matrix products; zero for others
+    double bytes = 0.0;  ///< of all operands
 };
 
-/// Reads seconds from some clock: compute owns none.
-using Stopwatch = double (*)();
+/// Bytes that an engine holds for as long as it lives; the store's own are not part of it.
+struct MemoryUse {
+    std::size_t activations = 0;  ///< the planned arenas of temporaries
+    std::size_t lasting = 0;      ///< packed weights, inputs and outputs
+    std::size_t gradients = 0;
+    std::size_t optimizer = 0;
+
+    [[nodiscard]] std::size_t total() const {
+        return activations + lasting + gradients + optimizer;
+    }
+};
 
 /// Thread    compute
 class Engine {
@@ -97,7 +129,16 @@ public:
     [[nodiscard]] virtual std::span<const float> optimizer_state() const = 0;
     virtual void restore_optimizer_state(std::span<const float> state) = 0;
 
-    /// Runs a step's forward and backward pass, updating nothing, and times each kernel.
+    [[nodiscard]] virtual MemoryUse memory() const = 0;
+
+    /// Returns what `auto` chose, or what was asked for.
+    [[nodiscard]] virtual Precision precision() const = 0;
+
+    /// Describes the training step, a line for each kernel, and counts its reorders.
+    [[nodiscard]] virtual std::string describe() const = 0;
+
+    /// Runs a step whose update has rate zero, and times each kernel. Parameters and optimizer
+    /// state stay.
     [[nodiscard]] virtual std::vector<KernelTime> profile(
         std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
     ) = 0;

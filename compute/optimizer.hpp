@@ -4,13 +4,19 @@
 // each chunk's lock.
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "compute/parameter_store.hpp"
 #include "compute/schedule.hpp"
 
 namespace starling::compute {
+
+class Device;
+class DeviceMemory;
+[[nodiscard]] Device& cpu_device();
 
 struct SgdSettings {
     float learning_rate = 0.0F;
@@ -67,15 +73,26 @@ void adamw_update(
 /// Thread    compute
 class Optimizer {
 public:
-    Optimizer(const OptimizerSpec& spec, const ParameterLayout& layout, int threads);
+    /// Throws std::bad_alloc. Requires  the device outlives the optimizer
+    Optimizer(
+        const OptimizerSpec& spec,
+        const ParameterLayout& layout,
+        int threads,
+        Device& device = cpu_device()
+    );
+    ~Optimizer();
+    Optimizer(const Optimizer&) = delete;
+    Optimizer& operator=(const Optimizer&) = delete;
 
-    /// Applies the gradient, flat in the store's order, to every weight chunk. Buffers stay. With
-    /// accumulation only every so many calls change the weights.
+    /// Applies the gradient, flat in the store's order and in the device's memory, to every weight
+    /// chunk. Buffers stay. With accumulation only every so many calls change the weights.
     void step(ParameterStore& store, std::span<const float> gradient, double learning_rate);
 
     /// In the store's order: momentum for SGD; means, squares, and then the number of updates for
     /// AdamW. A gradient that is not yet applied is not part of it: after a restart it is lost.
-    [[nodiscard]] std::span<const float> state() const { return state_; }
+    [[nodiscard]] std::span<const float> state() const;
+
+    [[nodiscard]] std::size_t bytes() const;
 
     /// Requires  state.size() == state().size()
     void restore(std::span<const float> state);
@@ -84,13 +101,19 @@ private:
     /// Returns the gradient to apply now, empty while it still accumulates.
     [[nodiscard]] std::span<const float> gathered(std::span<const float> gradient);
 
+    /// The settings of one update; counts it.
+    [[nodiscard]] std::variant<SgdSettings, AdamSettings> settings(float rate, float scale);
+
     [[nodiscard]] bool adam() const { return spec_.name == "adamw"; }
 
     OptimizerSpec spec_;
     int threads_;
     std::size_t elements_;
-    std::vector<float> state_;
-    std::vector<float> sum_;      ///< of gradients, when accumulating
+    Device& device_;
+    std::unique_ptr<DeviceMemory> state_;
+    std::unique_ptr<DeviceMemory> sum_;  ///< of gradients, when accumulating
+    mutable std::vector<float> copy_;    ///< of the state, for the host, where it cannot be read
+    float updates_ = 0.0F;
     std::uint64_t gathered_ = 0;  ///< gradients in it
 };
 

@@ -50,6 +50,10 @@ void draw(std::span<float> tensor, const ParameterInfo& info, Rng rng) {
         case Init::Normal:
             for (auto& value : tensor) value = static_cast<float>(rng.normal() * info.deviation);
             return;
+        case Init::Given:
+            STARLING_CHECK(info.given != nullptr && info.given->size() == tensor.size());
+            std::copy(info.given->begin(), info.given->end(), tensor.begin());
+            return;
         case Init::UniformFanIn:
             break;
     }
@@ -161,6 +165,20 @@ void ParameterStore::write(std::size_t chunk, std::span<const float> values) {
     STARLING_CHECK(values.size() == floats.size());
     std::copy(values.begin(), values.end(), floats.begin());
     versions_[chunk].fetch_add(1, std::memory_order_relaxed);
+}
+
+void ParameterStore::read_all(std::span<float> out) {
+    STARLING_CHECK(out.size() == layout_.elements());
+    for (std::size_t c = 0; c < layout_.chunks().size(); ++c) {
+        read(c, out.subspan(layout_.chunks()[c].offset, layout_.chunks()[c].elements));
+    }
+}
+
+void ParameterStore::write_all(std::span<const float> values) {
+    STARLING_CHECK(values.size() == layout_.elements());
+    for (std::size_t c = 0; c < layout_.chunks().size(); ++c) {
+        write(c, values.subspan(layout_.chunks()[c].offset, layout_.chunks()[c].elements));
+    }
 }
 
 std::size_t ParameterStore::chunk_of(std::size_t offset) const {

@@ -26,8 +26,8 @@ inline constexpr std::size_t kChunkElements = std::size_t{64} * 1024;
 
 /// How a parameter starts. Bounds follow PyTorch's defaults: Kaiming uniform with a = sqrt(5) is
 /// uniform in +-1/sqrt(fan_in) for weights and biases alike. Normal has mean zero and the given
-/// deviation.
-enum class Init : std::uint8_t { Zero, One, UniformFanIn, Normal };
+/// deviation. Given copies the values that a model file brought.
+enum class Init : std::uint8_t { Zero, One, UniformFanIn, Normal, Given };
 
 /// One named tensor of the arena.
 struct ParameterInfo {
@@ -36,7 +36,8 @@ struct ParameterInfo {
     bool buffer = false;  ///< an averaged buffer (batch-norm statistics), kept in chunks of its own
     Init init = Init::Zero;
     std::int64_t fan_in = 1;
-    double deviation = 1.0;    ///< for Init::Normal
+    double deviation = 1.0;                                ///< for Init::Normal
+    std::shared_ptr<const std::vector<float>> given = {};  ///< for Init::Given
     std::size_t offset = 0;    ///< in floats, filled in by ParameterLayout
     std::size_t elements = 0;  ///< product of shape, filled in by ParameterLayout
 };
@@ -90,6 +91,11 @@ public:
     /// Blocking twins for checkpoints and state transfer.
     void read(std::size_t chunk, std::span<float> out);
     void write(std::size_t chunk, std::span<const float> values);
+
+    /// The same for all chunks, one after the other: others may change a chunk between two.
+    /// Requires as many floats as the layout has elements
+    void read_all(std::span<float> out);
+    void write_all(std::span<const float> values);
 
     /// Calls update(span of the chunk's floats) under its lock and raises its version.
     template <class Update>

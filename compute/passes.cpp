@@ -37,6 +37,11 @@ bool is(const Node* node, std::string_view op) {
     return node != nullptr && node->op->name == op;
 }
 
+bool takes_relu(const Graph& graph, const Node& node) {
+    if (is(&node, "Add")) return graph.shape(node.inputs[0]) == graph.shape(node.inputs[1]);
+    return is(&node, "Conv") || is(&node, "Gemm") || is(&node, "BatchNormalization");
+}
+
 const Node* pool_of(const Graph& graph, ValueId indices, const Uses& uses) {
     const Node* pool = uses.maker(graph, indices);
     return is(pool, "MaxPool") && pool->outputs[1] == indices ? pool : nullptr;
@@ -101,10 +106,47 @@ void fuse_relu(Graph& graph, std::span<const ValueId> wanted) {
             std::find(wanted.begin(), wanted.end(), x) != wanted.end()) {
             continue;
         }
-        if (!is(&nodes[source], "Conv") && !is(&nodes[source], "Gemm")) continue;
+        if (!takes_relu(graph, nodes[source])) continue;
         nodes[source].attributes.set("fused_relu", std::int64_t{1});
-        nodes[source].outputs = nodes[i].outputs;
+        nodes[source].outputs[0] = nodes[i].outputs[0];
         dropped[i] = true;
+    }
+    std::vector<Node> kept;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if (!dropped[i]) kept.push_back(std::move(nodes[i]));
+    }
+    graph.replace_nodes(std::move(kept));
+}
+
+void fuse_relu_gradient(Graph& graph, std::span<const ValueId> wanted) {
+    const Uses uses(graph);
+    auto nodes = graph.nodes();
+    std::vector<bool> dropped(nodes.size(), false);
+    const auto only_reader = [&](ValueId id) {
+        return uses.readers[to_index(id)] == 1 &&
+               std::find(wanted.begin(), wanted.end(), id) == wanted.end();
+    };
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        auto& node = nodes[i];
+        const bool normal = is(&node, "BatchNormalizationGrad");
+        if (!normal && !is(&node, "ReluGrad")) continue;
+        const auto source = uses.producer[to_index(node.inputs[0])];
+        if (source == kNoNode || dropped[source] || !only_reader(node.inputs[0])) continue;
+        const auto& slope = nodes[source];
+        if (normal && is(&slope, "ReluGrad") && slope.inputs.size() == 2) {
+            // The statistics say whose gradient this is.
+            const auto* norm = uses.maker(graph, slope.inputs[1]);
+            const bool own = is(norm, "BatchNormalization") && norm->outputs.size() > 1 &&
+                             norm->outputs[1] == node.inputs[3] &&
+                             norm->attributes.integer("fused_relu", 0) != 0;
+            if (!own) continue;
+            node.attributes.set("fused_relu", std::int64_t{1});
+            node.inputs[0] = slope.inputs[0];
+            dropped[source] = true;
+        } else if (!normal && is(&slope, "Add") && takes_relu(graph, slope)) {
+            node.inputs = {slope.inputs[0], node.inputs[1], slope.inputs[1]};
+            dropped[source] = true;
+        }
     }
     std::vector<Node> kept;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
@@ -117,6 +159,7 @@ void optimize(Graph& graph, std::span<const ValueId> wanted) {
     remove_dead_nodes(graph, wanted);
     move_relu_gradient_before_pool(graph);
     fuse_relu(graph, wanted);
+    fuse_relu_gradient(graph, wanted);
     remove_dead_nodes(graph, wanted);
 }
 

@@ -18,9 +18,15 @@ void remove_dead_nodes(Graph& graph, std::span<const ValueId> wanted);
 /// pass.
 void move_relu_gradient_before_pool(Graph& graph);
 
-/// Lets Conv and Gemm apply a Relu that is their only reader: sets the attribute `fused_relu` and
-/// drops the Relu. ReluGrad reads the output, so the gradient needs nothing else.
+/// Lets Conv, Gemm, BatchNormalization and Add of equal shapes apply a Relu that is their only
+/// reader: sets the attribute `fused_relu` and drops the Relu. ReluGrad reads the output, so the
+/// gradient needs nothing else.
 void fuse_relu(Graph& graph, std::span<const ValueId> wanted);
+
+/// Lets BatchNormalizationGrad cut its slope itself where the normalisation applied the Relu
+/// (attribute `fused_relu`), and ReluGrad add up the two slopes of a value that is read twice (a
+/// third input): each saves a pass over an activation. After fuse_relu.
+void fuse_relu_gradient(Graph& graph, std::span<const ValueId> wanted);
 
 /// Runs all passes.
 void optimize(Graph& graph, std::span<const ValueId> wanted);

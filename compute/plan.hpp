@@ -24,6 +24,8 @@ struct PlanRequest {
     std::vector<ValueId> gradients;  ///< per parameter of the graph, None for no gradient; may be
                                      ///< empty
     int threads = 1;
+    Precision precision = Precision::F32;  ///< F32 or Bf16
+    Stopwatch stopwatch = nullptr;         ///< as in EngineOptions
 };
 
 class Plan {
@@ -49,11 +51,10 @@ public:
     /// Returns all gradients, flat in the store's order; zero where there is none.
     [[nodiscard]] virtual std::span<const float> gradients() const = 0;
 
-    /// Bytes of the shared arena of temporaries, and of all buffers together.
-    [[nodiscard]] virtual std::size_t arena_bytes() const = 0;
-    [[nodiscard]] virtual std::size_t total_bytes() const = 0;
+    /// Bytes of the shared arena of temporaries, of what lasts from step to step, of the gradient.
+    [[nodiscard]] virtual MemoryUse memory() const = 0;
 
-    /// Describes the kernels, one line each: name, implementation.
+    /// Describes the kernels, one line each: name, implementation; then how many are reorders.
     [[nodiscard]] virtual std::string describe() const = 0;
 };
 

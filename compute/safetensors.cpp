@@ -1,12 +1,11 @@
 #include "compute/safetensors.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "compute/ops/view.hpp"
+#include "compute/small_floats.hpp"
 
 namespace starling::compute {
 
@@ -18,24 +17,6 @@ constexpr std::size_t kLengthBytes = 8;
 
 Fault bad(const std::string& name, const std::string& what) {
     return fail(FaultCode::BadFormat, "safetensors: tensor '" + name + "': " + what);
-}
-
-float from_half(std::uint16_t half) {
-    const int exponent = (half >> 10U) & 0x1F;
-    const auto fraction = static_cast<float>(half & 0x3FFU);
-    float value = 0.0F;
-    if (exponent == 0) {
-        value = std::ldexp(fraction, -24);
-    } else if (exponent == 31) {
-        value = fraction == 0.0F ? HUGE_VALF : NAN;
-    } else {
-        value = std::ldexp(fraction + 1024.0F, exponent - 25);
-    }
-    return (half & 0x8000U) != 0 ? -value : value;
-}
-
-float from_bfloat(std::uint16_t bfloat) {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(bfloat) << 16U);
 }
 
 /// Reads a whole number that JSON must hold as one: 2.0 and -1 are refused.

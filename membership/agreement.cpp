@@ -19,7 +19,8 @@ constexpr int kFruitlessMax = 5;
 }  // namespace
 
 void Agreement::hear(const PeerId& peer, std::uint64_t theirs, std::uint64_t ours) {
-    if (theirs == ours) {
+    calm_ = theirs == ours;
+    if (calm_) {
         fruitless_ = 0;
         if (difference_ && difference_->peer == peer) difference_.reset();
         return;

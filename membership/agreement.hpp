@@ -28,6 +28,9 @@ public:
     /// it doubles each time that one did not change our own digest `ours`.
     [[nodiscard]] std::optional<PeerId> take_due(Instant now, std::uint64_t ours, Duration gap);
 
+    /// True when the last member that told its digest had ours.
+    [[nodiscard]] bool calm() const { return calm_ && !difference_; }
+
 private:
     /// The difference that is being watched, one at a time.
     struct Difference {
@@ -44,6 +47,7 @@ private:
     std::optional<Difference> difference_;
     std::uint64_t last_ours_ = 0;
     int fruitless_ = 0;
+    bool calm_ = false;
     Instant not_before_{};
 };
 

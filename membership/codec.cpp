@@ -1,18 +1,14 @@
 #include "membership/codec.hpp"
 
-#include <cereal/archives/portable_binary.hpp>
-#include <istream>
-#include <ostream>
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include "base/check.hpp"
 
 namespace starling::membership {
 
 namespace {
-
-using Output = cereal::PortableBinaryOutputArchive;
-using Input = cereal::PortableBinaryInputArchive;
 
 enum class Kind : std::uint8_t {
     Ping = 1,
@@ -26,23 +22,21 @@ enum class Kind : std::uint8_t {
     Forgotten = 9,
     Nack = 10,
     TableDigest = 11,
+    Stranger = 12,
 };
 
 constexpr std::size_t kFrame = 1 + 2;  // kind, length
 constexpr std::size_t kProbeBody = 8 + 32;
 constexpr std::size_t kAckBody = 8;
 constexpr std::size_t kDigestBody = 8;
-constexpr std::size_t kStatementBody = 32 + 16 + 18;
-constexpr std::size_t kAccusationBody = kStatementBody + 32;
+constexpr std::size_t kClaimBody = 32 + 16 + 18 + 64;
+constexpr std::size_t kAccusationBody = 32 + 16 + 32;
 constexpr std::size_t kForgottenBody = 32 + 16;
+constexpr std::size_t kStrangerBody = 8;
 constexpr std::size_t kRecordBody = 32 + 16;  // and the record itself
-constexpr std::size_t kSmallestMessage = kFrame;
 
 constexpr unsigned kMajorShift = 4;
-
-bool is_accusation(MemberState state) {
-    return state == MemberState::Suspect || state == MemberState::Failed;
-}
+constexpr char kClaimContext[] = "starling membership claim";
 
 struct BodySize {
     std::size_t operator()(const Ping&) const { return kProbeBody; }
@@ -57,8 +51,10 @@ struct BodySize {
 
     std::size_t operator()(const Forgotten&) const { return kForgottenBody; }
 
+    std::size_t operator()(const Stranger&) const { return kStrangerBody; }
+
     std::size_t operator()(const Statement& statement) const {
-        return is_accusation(statement.state) ? kAccusationBody : kStatementBody;
+        return is_accusation(statement.state) ? kAccusationBody : kClaimBody;
     }
 
     std::size_t operator()(const ProgressRecord& record) const {
@@ -79,6 +75,8 @@ struct KindOf {
 
     Kind operator()(const Forgotten&) const { return Kind::Forgotten; }
 
+    Kind operator()(const Stranger&) const { return Kind::Stranger; }
+
     Kind operator()(const ProgressRecord&) const { return Kind::Record; }
 
     Kind operator()(const Statement& statement) const {
@@ -88,212 +86,201 @@ struct KindOf {
     }
 };
 
-void write(Output& out, const PeerId& id) {
-    out(cereal::binary_data(id.bytes.data(), id.bytes.size()));
+void write(ByteWriter& out, const Incarnation& incarnation) {
+    out.put(incarnation.epoch);
+    out.put(incarnation.counter);
 }
 
-void write(Output& out, const Incarnation& incarnation) {
-    out(incarnation.epoch, incarnation.counter);
+void write(ByteWriter& out, const Endpoint& address) {
+    out.put_array(address.address);
+    out.put(address.port);
+}
+
+/// The leading bytes of the id themselves, whatever the byte order of the machine.
+void write(ByteWriter& out, const ShortId& id) {
+    for (unsigned shift = 64; shift > 0; shift -= 8) {
+        out.put(static_cast<std::uint8_t>(id.value >> (shift - 8)));
+    }
 }
 
 struct WriteBody {
-    Output& out;
+    ByteWriter& out;
 
     void operator()(const Ping& ping) const {
-        out(ping.probe);
-        write(out, ping.target);
+        out.put(ping.probe);
+        out.put_array(ping.target.bytes);
     }
 
     void operator()(const PingRequest& request) const {
-        out(request.probe);
-        write(out, request.target);
+        out.put(request.probe);
+        out.put_array(request.target.bytes);
     }
 
-    void operator()(const Ack& ack) const { out(ack.probe); }
+    void operator()(const Ack& ack) const { out.put(ack.probe); }
 
-    void operator()(const Nack& nack) const { out(nack.probe); }
+    void operator()(const Nack& nack) const { out.put(nack.probe); }
 
-    void operator()(const TableDigest& digest) const { out(digest.value); }
+    void operator()(const TableDigest& digest) const { out.put(digest.value); }
 
     void operator()(const Statement& statement) const {
-        write(out, statement.subject);
+        if (is_accusation(statement.state)) {
+            out.put_array(statement.subject.bytes);
+            write(out, statement.incarnation);
+            out.put_array(statement.accuser.bytes);
+            return;
+        }
+        out.put_array(statement.key);
         write(out, statement.incarnation);
-        const auto& address = statement.address;
-        out(cereal::binary_data(address.address.data(), address.address.size()), address.port);
-        if (is_accusation(statement.state)) write(out, statement.accuser);
+        write(out, statement.address);
+        out.put_array(statement.signature);
     }
 
     void operator()(const Forgotten& forgotten) const {
-        write(out, forgotten.subject);
+        out.put_array(forgotten.subject.bytes);
         write(out, forgotten.incarnation);
     }
 
+    void operator()(const Stranger& stranger) const { write(out, stranger.subject); }
+
     void operator()(const ProgressRecord& record) const {
-        write(out, record.owner);
-        out(record.epoch, record.version);
-        out(cereal::binary_data(record.bytes.data(), record.bytes.size()));
+        out.put_array(record.owner.bytes);
+        out.put(record.epoch);
+        out.put(record.version);
+        out.put_bytes(record.bytes);
     }
 };
 
-/// Thrown inside this file only, caught in decode(): a cereal load has no other way out.
-struct Malformed : cereal::Exception {
-    using cereal::Exception::Exception;
-};
-
-void read(Input& in, PeerId& id) {
-    in(cereal::binary_data(id.bytes.data(), id.bytes.size()));
+PeerId read_id(ByteReader& in) {
+    return PeerId{in.take_array<32>()};
 }
 
-void read_counters(Input& in, std::uint64_t& epoch, std::uint64_t& counter) {
-    in(epoch, counter);
-    if (epoch >= kCounterMax || counter >= kCounterMax) throw Malformed("counter out of range");
+ShortId read_short_id(ByteReader& in) {
+    std::uint64_t value = 0;
+    for (const auto byte : in.take_array<8>()) value = (value << 8U) | byte;
+    return ShortId(value);
 }
 
-std::uint64_t read_number(Input& in) {
-    std::uint64_t number = 0;
-    in(number);
-    return number;
+/// A counter out of range spoils the input.
+std::uint64_t read_counter(ByteReader& in) {
+    const auto counter = in.take<std::uint64_t>();
+    if (counter >= kCounterMax) in.spoil();
+    return counter;
+}
+
+Incarnation read_incarnation(ByteReader& in) {
+    const auto epoch = read_counter(in);
+    return {epoch, read_counter(in)};
 }
 
 template <class Probe>
-Probe read_probe(Input& in) {
-    Probe probe;
-    in(probe.probe);
-    read(in, probe.target);
-    return probe;
+Probe read_probe(ByteReader& in) {
+    const auto id = in.take<std::uint64_t>();
+    return {id, read_id(in)};
 }
 
-Statement read_statement(Input& in, Kind kind) {
+Statement read_statement(ByteReader& in, Kind kind, const Notary& notary) {
     Statement statement;
     statement.state = static_cast<MemberState>(
         static_cast<std::uint8_t>(kind) - static_cast<std::uint8_t>(Kind::Alive)
     );
-    read(in, statement.subject);
-    read_counters(in, statement.incarnation.epoch, statement.incarnation.counter);
-    auto& address = statement.address;
-    in(cereal::binary_data(address.address.data(), address.address.size()), address.port);
-    if (is_accusation(statement.state)) read(in, statement.accuser);
+    if (is_accusation(statement.state)) {
+        statement.subject = read_id(in);
+        statement.incarnation = read_incarnation(in);
+        statement.accuser = read_id(in);
+        return statement;
+    }
+    statement.key = in.take_array<32>();
+    statement.incarnation = read_incarnation(in);
+    statement.address.address = in.take_array<16>();
+    statement.address.port = in.take<std::uint16_t>();
+    statement.signature = in.take_array<64>();
+    if (in.ok()) statement.subject = notary.id_of(statement.key);
     return statement;
 }
 
-Forgotten read_forgotten(Input& in) {
-    Forgotten forgotten;
-    read(in, forgotten.subject);
-    read_counters(in, forgotten.incarnation.epoch, forgotten.incarnation.counter);
-    return forgotten;
-}
-
-ProgressRecord read_record(Input& in, std::size_t length) {
-    if (length < kRecordBody) throw Malformed("record shorter than its header");
-    if (length - kRecordBody > kRecordMax) throw Malformed("record above its limit");
+ProgressRecord read_record(ByteReader& in) {
     ProgressRecord record;
-    read(in, record.owner);
-    read_counters(in, record.epoch, record.version);
-    record.bytes.resize(length - kRecordBody);
-    in(cereal::binary_data(record.bytes.data(), record.bytes.size()));
+    record.owner = read_id(in);
+    record.epoch = read_counter(in);
+    record.version = read_counter(in);
+    if (in.remaining() > kRecordMax) in.spoil();
+    const auto bytes = in.take_bytes(in.remaining());
+    record.bytes.assign(bytes.begin(), bytes.end());
     return record;
 }
 
-Message read_body(Input& in, Kind kind, std::size_t length) {
+/// Requires  a known kind
+Message read_body(ByteReader& in, Kind kind, const Notary& notary) {
     switch (kind) {
         case Kind::Ping:
             return read_probe<Ping>(in);
         case Kind::PingRequest:
             return read_probe<PingRequest>(in);
         case Kind::Ack:
-            return Ack{read_number(in)};
+            return Ack{in.take<std::uint64_t>()};
         case Kind::Nack:
-            return Nack{read_number(in)};
+            return Nack{in.take<std::uint64_t>()};
         case Kind::TableDigest:
-            return TableDigest{read_number(in)};
+            return TableDigest{in.take<std::uint64_t>()};
         case Kind::Alive:
         case Kind::Suspect:
         case Kind::Failed:
         case Kind::Left:
-            return read_statement(in, kind);
+            return read_statement(in, kind, notary);
         case Kind::Record:
-            return read_record(in, length);
-        case Kind::Forgotten:
-            return read_forgotten(in);
+            return read_record(in);
+        case Kind::Forgotten: {
+            const auto subject = read_id(in);
+            return Forgotten{subject, read_incarnation(in)};
+        }
+        case Kind::Stranger:
+            return Stranger{read_short_id(in)};
     }
-    throw Malformed("unknown kind");
+    STARLING_UNREACHABLE("kind of message");
 }
 
 bool is_known(Kind kind) {
-    return kind >= Kind::Ping && kind <= Kind::TableDigest;
+    return kind >= Kind::Ping && kind <= Kind::Stranger;
 }
 
+/// What makes sense only between the two ends of a datagram.
 bool is_probe(Kind kind) {
     return kind == Kind::Ping || kind == Kind::PingRequest || kind == Kind::Ack ||
-           kind == Kind::Nack || kind == Kind::TableDigest;
+           kind == Kind::Nack || kind == Kind::TableDigest || kind == Kind::Stranger;
 }
 
 /// What the caller of decode() expects.
 struct Frame {
-    std::uint64_t swarm_tag = 0;
+    std::uint32_t swarm_tag = 0;
     std::size_t size_max = 0;
     bool probes_allowed = false;
+    const Notary& notary;
 };
 
-void skip(std::istream& stream, std::size_t count) {
-    stream.ignore(static_cast<std::streamsize>(count));
-}
-
 /// Reads one message; a newer minor version may add kinds and lengthen the ones we know.
-void read_message(
-    Input& in,
-    std::istream& stream,
-    const SpanSource& source,
-    const Frame& frame,
-    bool newer,
-    std::vector<Message>& out
-) {
-    std::uint8_t raw_kind = 0;
-    std::uint16_t length = 0;
-    in(raw_kind, length);
-    const auto before = source.remaining();
-    if (length > before) throw Malformed("message longer than its packet");
-    const auto kind = static_cast<Kind>(raw_kind);
+Result<void> read_message(ByteReader& in, const Frame& frame, bool newer, Packet& out) {
+    const auto kind = in.take<Kind>();
+    const auto length = in.take<std::uint16_t>();
+    if (!in.ok() || length > in.remaining()) {
+        return fail(FaultCode::Truncated, "packet ends inside a message");
+    }
+    ByteReader body(in.take_bytes(length));
     if (!is_known(kind)) {
-        if (!newer) throw Malformed("unknown kind of message");
-        skip(stream, length);
-        return;
+        if (newer) return {};
+        return fail(FaultCode::BadFormat, "unknown kind of message");
     }
-    if (is_probe(kind) && !frame.probes_allowed) throw Malformed("a probe in a page");
-    Message message = read_body(in, kind, length);
-    const auto used = before - source.remaining();
-    if (used > length || (used < length && !newer)) throw Malformed("message of a wrong length");
-    skip(stream, length - used);
-    out.push_back(std::move(message));
+    if (is_probe(kind) && !frame.probes_allowed) {
+        return fail(FaultCode::BadFormat, "a probe in a page");
+    }
+    Message message = read_body(body, kind, frame.notary);
+    if (!body.ok() || (body.remaining() > 0 && !newer)) {
+        return fail(FaultCode::BadFormat, "message of a wrong length or with a wild counter");
+    }
+    out.messages.push_back(std::move(message));
+    return {};
 }
 
-Result<Packet> read_packet(ByteView bytes, const Frame& frame) {
-    const auto version = std::to_integer<unsigned>(bytes[0]);
-    const bool newer = (version & 15U) > (kWireVersion & 15U);
-    // The byte order mark is checked here because cereal would take any value.
-    if (bytes[1] != std::byte{1}) return fail(FaultCode::BadFormat, "packet is not little-endian");
-    SpanSource source(bytes.subspan(1));
-    std::istream stream(&source);
-    Input in(stream);
-    std::uint64_t tag = 0;
-    in(tag);
-    if (tag != frame.swarm_tag) return fail(FaultCode::SwarmMismatch, "packet of another swarm");
-    Packet packet;
-    read(in, packet.sender);
-    std::uint16_t count = 0;
-    in(count);
-    if (count > source.remaining() / kSmallestMessage) {
-        return fail(FaultCode::Truncated, "packet announces more messages than it can hold");
-    }
-    packet.messages.reserve(count);
-    for (std::uint16_t i = 0; i < count; ++i) {
-        read_message(in, stream, source, frame, newer, packet.messages);
-    }
-    if (source.remaining() != 0) return fail(FaultCode::BadFormat, "bytes after the last message");
-    return packet;
-}
-
-Result<Packet> decode(ByteView bytes, const Frame& frame) {
+Result<void> decode(ByteView bytes, const Frame& frame, Packet& out) {
     if (bytes.size() > frame.size_max) {
         return fail(
             FaultCode::Oversized,
@@ -302,7 +289,8 @@ Result<Packet> decode(ByteView bytes, const Frame& frame) {
         );
     }
     if (bytes.size() < kPacketOverhead) return fail(FaultCode::Truncated, "packet ends too early");
-    const auto version = std::to_integer<unsigned>(bytes[0]);
+    ByteReader in(bytes);
+    const unsigned version = in.take<std::uint8_t>();
     if (version >> kMajorShift != kWireVersion >> kMajorShift) {
         return fail(
             FaultCode::BadVersion,
@@ -311,49 +299,78 @@ Result<Packet> decode(ByteView bytes, const Frame& frame) {
                 ", so run the same release everywhere"
         );
     }
-    try {
-        return read_packet(bytes, frame);
-    } catch (const Malformed& error) {
-        return fail(FaultCode::BadFormat, error.what());
-    } catch (const cereal::Exception&) {
-        return fail(FaultCode::Truncated, "packet ends inside a message");
+    const bool newer = (version & 15U) > (kWireVersion & 15U);
+    if (in.take<std::uint32_t>() != frame.swarm_tag) {
+        return fail(FaultCode::SwarmMismatch, "packet of another swarm");
     }
+    out.sender = read_short_id(in);
+    out.messages.clear();
+    while (in.remaining() > 0) {
+        if (auto read = read_message(in, frame, newer, out); read.has_error()) return read;
+    }
+    return {};
 }
 
 }  // namespace
+
+Bytes signed_text(const Statement& statement, const SwarmId& swarm) {
+    Bytes text;
+    ByteWriter out(text);
+    out.put_bytes(as_byte_view(kClaimContext));
+    out.put_array(swarm.bytes);
+    out.put_array(statement.key);
+    out.put(statement.state);
+    write(out, statement.incarnation);
+    write(out, statement.address);
+    return text;
+}
+
+std::uint32_t swarm_tag(const SwarmId& swarm) {
+    std::uint32_t tag = 0;
+    std::memcpy(&tag, swarm.bytes.data(), sizeof tag);
+    return tag;
+}
 
 std::size_t wire_size(const Message& message) {
     return kFrame + std::visit(BodySize{}, message);
 }
 
-Bytes encode(const Packet& packet, std::uint64_t swarm_tag, std::size_t size_max) {
-    STARLING_CHECK(packet.messages.size() <= 65535);
-    Bytes bytes;
-    bytes.reserve(size_max < kPageMax ? size_max : std::size_t{0});
-    bytes.push_back(std::byte{kWireVersion});
-    {
-        BytesSink sink(bytes);
-        std::ostream stream(&sink);
-        Output out(stream, Output::Options::LittleEndian());
-        out(swarm_tag);
-        write(out, packet.sender);
-        out(static_cast<std::uint16_t>(packet.messages.size()));
-        for (const auto& message : packet.messages) {
-            out(static_cast<std::uint8_t>(std::visit(KindOf{}, message)));
-            out(static_cast<std::uint16_t>(std::visit(BodySize{}, message)));
-            std::visit(WriteBody{out}, message);
-        }
+void encode_into(
+    Bytes& out,
+    const ShortId& sender,
+    std::span<const Message> messages,
+    std::uint32_t swarm_tag,
+    std::size_t size_max
+) {
+    out.clear();
+    ByteWriter writer(out);
+    writer.put(kWireVersion);
+    writer.put(swarm_tag);
+    write(writer, sender);
+    for (const auto& message : messages) {
+        writer.put(std::visit(KindOf{}, message));
+        writer.put(static_cast<std::uint16_t>(std::visit(BodySize{}, message)));
+        std::visit(WriteBody{writer}, message);
     }
-    STARLING_CHECK(bytes.size() <= size_max);
+    STARLING_CHECK(out.size() <= size_max);
+}
+
+Bytes encode(const Packet& packet, std::uint32_t swarm_tag, std::size_t size_max) {
+    Bytes bytes;
+    encode_into(bytes, packet.sender, packet.messages, swarm_tag, size_max);
     return bytes;
 }
 
-Result<Packet> decode_datagram(ByteView bytes, std::uint64_t swarm_tag) {
-    return decode(bytes, {swarm_tag, kDatagramMax, true});
+Result<void> decode_datagram(
+    ByteView bytes, std::uint32_t swarm_tag, const Notary& notary, Packet& out
+) {
+    return decode(bytes, {swarm_tag, kPacketMax, true, notary}, out);
 }
 
-Result<Packet> decode_page(ByteView bytes, std::uint64_t swarm_tag) {
-    return decode(bytes, {swarm_tag, kPageMax, false});
+Result<void> decode_page(
+    ByteView bytes, std::uint32_t swarm_tag, const Notary& notary, Packet& out
+) {
+    return decode(bytes, {swarm_tag, kPageMax, false, notary}, out);
 }
 
 }  // namespace starling::membership

@@ -7,13 +7,18 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
 
 namespace starling::membership {
 
-/// Largest datagram we send, all framing included: below the IPv6 minimum MTU of 1,280 B.
+/// Largest datagram on the wire, all framing included: below the IPv6 minimum MTU of 1,280 B.
 inline constexpr std::size_t kDatagramMax = 1200;
+/// What sealing adds to a packet: a counter (8) and a tag (16).
+inline constexpr std::size_t kSealOverhead = 8 + 16;
+/// Largest packet that the machine sends in one datagram.
+inline constexpr std::size_t kPacketMax = kDatagramMax - kSealOverhead;
 /// Largest progress record of one peer.
 inline constexpr std::size_t kRecordMax = 512;
 /// Largest page of a push/pull.
@@ -25,9 +30,10 @@ inline constexpr std::size_t kMembersMax = std::size_t{1} << 20U;
 /// same profile: a suspicion is judged by the clock of its observer. Every time is on the project
 /// clock.
 struct SwimConfig {
-    /// First eight bytes of the swarm id. Datagrams and pages with another tag are dropped and
-    /// counted, so that two swarms that reuse each other's addresses never merge.
-    std::uint64_t swarm_tag = 0;
+    /// The swarm. Datagrams and pages that bear another one's tag are dropped and counted, and its
+    /// id is part of what members sign, so two swarms that reuse each other's addresses never
+    /// merge.
+    SwarmId swarm;
 
     /// One member is probed per interval. Range 10 ms to 1 min; at least twice the probe timeout.
     /// Load and detection time follow from it: a crash is first noticed after 1.6 intervals.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <utility>
 
 #include "membership/codec.hpp"
 
@@ -21,24 +22,36 @@ std::size_t transmit_limit(std::size_t n) {
 }
 
 void Dissemination::push(const Statement& statement) {
-    const bool bad_news =
-        statement.state == MemberState::Suspect || statement.state == MemberState::Failed;
-    push(Key{statement.subject, Lane::Claim}, bad_news, statement);
+    push(Key{statement.subject, Lane::Claim}, is_accusation(statement.state), statement);
 }
 
 void Dissemination::push(const ProgressRecord& record) {
     push(Key{record.owner, Lane::Record}, false, record);
 }
 
+void Dissemination::insert(const Rank& rank, Rumour rumour) {
+    if (rank.lane == Lane::Claim) claim_bytes_ += rumour.size;
+    queue_.emplace(rank, std::move(rumour));
+}
+
+Dissemination::Rumour Dissemination::take(std::map<Rank, Rumour>::iterator place) {
+    if (place->first.lane == Lane::Claim) claim_bytes_ -= place->second.size;
+    Rumour rumour = std::move(place->second);
+    queue_.erase(place);
+    return rumour;
+}
+
 void Dissemination::push(const Key& key, bool bad_news, Message message) {
     const Rank rank{key.lane, 0, bad_news, next_age_--};
     const auto [place, added] = places_.try_emplace(key, rank);
     if (!added) {
-        queue_.erase(place->second);
+        take(queue_.find(place->second));
         place->second = rank;
     }
     const auto size = wire_size(message);
-    queue_.emplace(rank, Rumour{key, std::move(message), size});
+    insert(rank, Rumour{key, std::move(message), size});
+    if (queue_.size() <= kRumoursMax) return;
+    places_.erase(take(std::prev(queue_.end())).key);
 }
 
 void Dissemination::fill(std::vector<Message>& out, std::size_t budget, std::size_t limit) {
@@ -57,6 +70,7 @@ void Dissemination::fill(std::vector<Message>& out, std::size_t budget, std::siz
     for (auto& node : sent) {
         if (++node.key().sent >= limit) {
             places_.erase(node.mapped().key);
+            if (node.key().lane == Lane::Claim) claim_bytes_ -= node.mapped().size;
             continue;
         }
         places_[node.mapped().key] = node.key();

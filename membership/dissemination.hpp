@@ -24,6 +24,11 @@ namespace starling::membership {
 /// it below one per cent at every n. memberlist's 4 * ceil(log10(n + 1)) does not for n below 100.
 [[nodiscard]] std::size_t transmit_limit(std::size_t n);
 
+/// Most rumours at a time; above it the last in order are dropped: records, then what has been sent
+/// most often. That is a few seconds of gossip; whoever misses something by it hears of it through
+/// digests.
+inline constexpr std::size_t kRumoursMax = 512;
+
 class Dissemination {
 public:
     /// Queues a claim or a record in place of older news about the same peer.
@@ -37,6 +42,9 @@ public:
     [[nodiscard]] bool empty() const { return queue_.empty(); }
 
     [[nodiscard]] std::size_t size() const { return queue_.size(); }
+
+    /// True when claims wait that do not fit one datagram: a swarm forms, or a disaster happens.
+    [[nodiscard]] bool crowded() const { return claim_bytes_ > kPacketMax; }
 
 private:
     enum class Lane : std::uint8_t { Claim, Record };
@@ -64,9 +72,12 @@ private:
     };
 
     void push(const Key& key, bool bad_news, Message message);
+    void insert(const Rank& rank, Rumour rumour);
+    Rumour take(std::map<Rank, Rumour>::iterator place);
 
     std::map<Rank, Rumour> queue_;
     std::map<Key, Rank> places_;
+    std::size_t claim_bytes_ = 0;
     std::uint64_t next_age_ = ~std::uint64_t{0};
 };
 

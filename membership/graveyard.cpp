@@ -38,6 +38,16 @@ const Ghosts::Ghost* Ghosts::find(const PeerId& id) const {
     return found == ghosts_.end() ? nullptr : &found->second;
 }
 
+std::optional<PeerId> Ghosts::resolve(const ShortId& id) const {
+    PeerId first;
+    for (std::size_t i = 0; i < 8; ++i) {
+        first.bytes[i] = static_cast<std::uint8_t>(id.value >> (56 - 8 * i));
+    }
+    const auto found = ghosts_.lower_bound(first);
+    if (found == ghosts_.end() || ShortId(found->first) != id) return std::nullopt;
+    return found->first;
+}
+
 void Lost::add(Instant now, const Member& member) {
     lost_.insert_or_assign(member.id, Entry{member.address, now});
     if (lost_.size() > kLostMax) drop_oldest(lost_);

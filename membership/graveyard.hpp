@@ -40,6 +40,9 @@ public:
 
     [[nodiscard]] const Ghost* find(const PeerId& id) const;
 
+    /// Returns whose leading bytes these are, if anybody's here.
+    [[nodiscard]] std::optional<PeerId> resolve(const ShortId& id) const;
+
     [[nodiscard]] const std::map<PeerId, Ghost>& all() const { return ghosts_; }
 
 private:

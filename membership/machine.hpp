@@ -10,6 +10,8 @@
 //   phase for ever.
 // - Any datagram to a member that we hold suspect or failed says so, and a refutation goes back to
 //   the accuser at once: nobody stays accused because a rumour got lost.
+// - What a member says of itself is signed; a verdict of others counts only where the accused has
+//   had its time to refute, and nobody can raise more than so many suspicions.
 // - A ping from a stranger is acked with "I do not know you", and the stranger introduces itself:
 //   peers that joined at the same time and missed each other's rumour meet within a probe round
 //   instead of at the next push/pull.
@@ -22,7 +24,9 @@
 #include <array>
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "membership/agreement.hpp"
@@ -36,6 +40,7 @@
 #include "membership/records.hpp"
 #include "membership/suspicion.hpp"
 #include "membership/swim.hpp"
+#include "membership/throttle.hpp"
 
 namespace starling::membership {
 
@@ -55,6 +60,8 @@ public:
     std::optional<StreamRequest> poll_stream();
     std::optional<Event> poll_event();
     [[nodiscard]] std::optional<Instant> poll_timeout() const;
+
+    void recycle(Bytes bytes);
 
     [[nodiscard]] std::vector<Bytes> push_pull_pages() const;
 
@@ -87,7 +94,8 @@ private:
 
     /// What the packet in hand has made us want to say to its sender.
     struct Conversation {
-        PeerId sender;
+        ShortId from;
+        std::optional<PeerId> sender;  ///< if it is in the table
         std::vector<Message> replies;
         bool introduce = false;  ///< it must hear our own claim: we refuted, or it knows us not
     };
@@ -104,14 +112,22 @@ private:
     void on_ping_request(
         Instant now, const Endpoint& from, const PingRequest& request, const Conversation& talk
     );
-    void on_statement(Instant now, Statement statement, Source source, Conversation& talk);
-    void on_claim_about_self(Instant now, const Statement& statement, Conversation& talk);
+    void on_statement(Instant now, const Statement& statement, Source source, Conversation& talk);
+    void on_claim(Instant now, const Statement& claim, Source source);
+    void on_accusation(Instant now, Statement accusation, Source source, Conversation& talk);
+    void raise_suspicion(
+        Instant now, const Statement& accusation, Source source, const Conversation& talk
+    );
+    void on_statement_about_self(Instant now, const Statement& statement, Conversation& talk);
+    void on_stranger(const Stranger& stranger, Conversation& talk);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
     void on_record(const ProgressRecord& record);
     void on_record_of_self(const ProgressRecord& record);
-    void answer_page(const Packet& page, const Conversation& talk);
+    void answer_page(const Conversation& talk);
     void count_fault(const Fault& fault);
 
+    [[nodiscard]] std::optional<PeerId> id_of(const ShortId& id) const;
+    [[nodiscard]] bool genuine(const Statement& claim);
     bool apply(Instant now, const Statement& statement, Source source);
     void accuse(Instant now, const Statement& claim);
     [[nodiscard]] bool confirms(const Statement& statement) const;
@@ -139,10 +155,17 @@ private:
     std::vector<Member> sample(std::size_t count, bool (*wanted)(MemberState));
 
     /// Sends `messages` to `to`, adding what we hold against `peer` and as many rumours as fit.
-    void send(const Endpoint& to, const PeerId* peer, std::vector<Message> messages);
-    [[nodiscard]] std::optional<Message> accusation_of(const PeerId& peer) const;
-    [[nodiscard]] Statement statement_of(const Member& member) const;
-    [[nodiscard]] Statement own_statement() const;
+    void send(const Endpoint& to, std::optional<ShortId> peer, std::span<const Message> messages);
+    [[nodiscard]] std::optional<Message> accusation_of(const ShortId& peer) const;
+
+    /// What we repeat of a member that is suspect or failed.
+    [[nodiscard]] Statement accusation_of(const Member& member) const;
+    [[nodiscard]] static Statement accusation(
+        const Member& member, MemberState state, const PeerId& accuser
+    );
+
+    /// Signs who and where we are.
+    void make_own_claim();
 
     void arm(Timer timer, Instant at) { timers_[static_cast<std::size_t>(timer)] = at; }
 
@@ -162,10 +185,15 @@ private:
 
     SwimConfig config_;
     PeerId self_;
+    std::shared_ptr<const Notary> notary_;
     Endpoint address_;
     Incarnation incarnation_;
+    Statement own_claim_;
     bool left_ = false;
+    int calm_push_pulls_ = 0;  ///< full exchanges left out in a row
     Instant now_;
+    std::optional<PeerId> urgent_;  ///< suspected by others; to be probed next
+    Instant last_blame_;            ///< when an accusation last made us doubt ourselves
 
     Rng timing_rng_;
     Rng target_rng_;
@@ -179,6 +207,7 @@ private:
     Agreement agreement_;
     Reach reach_;
     Relays relays_;
+    Throttle throttle_;
     Suspicions suspicions_;
     Dissemination rumours_;
     Ghosts ghosts_;
@@ -186,6 +215,9 @@ private:
     Records records_;
 
     std::array<Instant, kTimers> timers_{};
+    Packet incoming_;                ///< memory of the datagram in hand
+    std::vector<Message> outgoing_;  ///< and of the one that is being written
+    std::vector<Bytes> spare_;
     std::deque<Datagram> transmits_;
     std::deque<StreamRequest> streams_;
     std::deque<Event> events_;

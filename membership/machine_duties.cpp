@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "base/check.hpp"
@@ -21,6 +22,12 @@ constexpr std::size_t kStreamsMax = 8;
 constexpr std::size_t kTableByStreamMax = 64;
 /// Tombstones and ghosts are swept this many times in a tombstone's life.
 constexpr int kSweepsPerLife = 10;
+/// While all digests agree, one of so many full exchanges takes place.
+constexpr int kCalmPushPulls = 8;
+/// Gossip ticks come so much more often while there is more to tell than fits one datagram.
+constexpr int kHurry = 4;
+/// Datagrams whose memory is kept.
+constexpr std::size_t kSpareMax = 16;
 
 bool is_alive(MemberState state) {
     return state == MemberState::Alive;
@@ -108,38 +115,44 @@ void Swim::Machine::on_period(Instant now) {
 void Swim::Machine::compare_tables() {
     const auto peer = agreement_.ask_again();
     if (!peer) return;
-    const Member* member = table_.find(*peer);
-    if (member == nullptr || !is_up(member->state)) return;
-    const Member asked = *member;
+    const auto member = table_.find(*peer);
+    if (!member || !is_up(member->state)) return;
     // An extra ping outside the probe cycle: its ack brings the digest.
-    send(asked.address, &asked.id, {Ping{probe_id_rng_.next(), asked.id}});
+    const Message ping[] = {Ping{probe_id_rng_.next(), member->id}};
+    send(member->address, member->id, ping);
 }
 
 void Swim::Machine::begin_probe(Instant now) {
-    const auto target = order_.next([this](const PeerId& id) {
-        const Member* member = table_.find(id);
-        return member != nullptr && is_up(member->state);
-    });
-    if (!target) return;
-    const Member member = *table_.find(*target);
+    std::optional<Member> target;
+    const auto probeable = [&](const ShortId& id) {
+        target = table_.resolve(id);
+        return target && is_up(target->state);
+    };
+    const auto dropped = [&](const ShortId& id) { (void)table_.set_in_round(id, false); };
+    std::optional<ShortId> next;
+    if (const auto urgent = std::exchange(urgent_, std::nullopt)) {
+        const auto suspect = table_.find(*urgent);
+        if (suspect && suspect->state == MemberState::Suspect) next = *urgent;
+    }
+    if (!next) next = order_.next(probeable, dropped);
+    if (!next) return;
+    const Member member = *table_.resolve(*next);
     const auto id = probe_id_rng_.next();
     ++counters_.probes;
     cycle_.begin({id, member.id, member.incarnation, false, now, 0, 0});
     const auto wait = round_trip_.timeout(config_.probe_timeout_min, config_.probe_timeout);
     arm(Timer::AckWait, now + awareness_.scale(wait));
-    send(member.address, &member.id, {Ping{id, member.id}});
+    const Message ping[] = {Ping{id, member.id}};
+    send(member.address, member.id, ping);
 }
 
 void Swim::Machine::suspect(Instant now, const ProbeCycle::Probe& missed) {
     ++counters_.probes_failed;
     awareness_.add(blame_for_missed_probe(missed.helpers, missed.nacks));
-    const Member* member = table_.find(missed.target);
+    const auto member = table_.find(missed.target);
     // What it said while the probe was open is newer than our verdict.
-    if (member == nullptr || member->incarnation != missed.incarnation) return;
-    Statement claim = statement_of(*member);
-    claim.state = MemberState::Suspect;
-    claim.accuser = self_;
-    accuse(now, claim);
+    if (!member || member->incarnation != missed.incarnation) return;
+    accuse(now, accusation(*member, MemberState::Suspect, self_));
 }
 
 void Swim::Machine::on_ack_wait(Instant /*now*/) {
@@ -157,13 +170,14 @@ void Swim::Machine::ask_helpers() {
     cycle_.set_helpers(helpers.size());
     ask_over_stream(probe->target);
     for (const auto& helper : helpers) {
-        send(helper.address, &helper.id, {PingRequest{probe->id, probe->target}});
+        const Message request[] = {PingRequest{probe->id, probe->target}};
+        send(helper.address, helper.id, request);
     }
 }
 
 void Swim::Machine::ask_over_stream(const PeerId& peer) {
-    const Member* member = table_.find(peer);
-    if (member == nullptr) return;
+    const auto member = table_.find(peer);
+    if (!member) return;
     // Rumours do not reach a member whose UDP is blocked, so in a swarm where that is cheap it gets
     // the table instead of a bare question.
     const bool blocked = !member->udp_out || !member->udp_in;
@@ -174,7 +188,8 @@ void Swim::Machine::ask_over_stream(const PeerId& peer) {
 
 void Swim::Machine::on_nack(Instant now) {
     while (const auto relay = relays_.take_nack(now)) {
-        send(relay->asker, nullptr, {Nack{relay->probe}});
+        const Message nack[] = {Nack{relay->probe}};
+        send(relay->asker, std::nullopt, nack);
     }
 }
 
@@ -184,8 +199,8 @@ void Swim::Machine::handle_send_error(Instant now, const Endpoint& to) {
     // the detector. The direct probe is lost; helpers get all the time that is left.
     const auto& probe = cycle_.open();
     if (!probe) return;
-    const Member* target = table_.find(probe->target);
-    if (target != nullptr && target->address == to) ask_helpers();
+    const auto target = table_.find(probe->target);
+    if (target && target->address == to) ask_helpers();
     arm_on_demand(now);
 }
 
@@ -194,14 +209,22 @@ void Swim::Machine::on_gossip(Instant now) {
     for (const auto& member : sample(config_.gossip_fanout, hears_gossip)) {
         // An earlier target of this tick may have taken the last rumour to its limit.
         if (rumours_.empty()) break;
-        send(member.address, &member.id, {});
+        send(member.address, member.id, {});
     }
     if (!rumours_.empty() && listeners() > 0) {
-        arm(Timer::Gossip, now + jittered(config_.gossip_interval));
+        const auto wait = config_.gossip_interval / (rumours_.crowded() ? kHurry : 1);
+        arm(Timer::Gossip, now + jittered(wait));
     }
 }
 
 void Swim::Machine::on_push_pull(Instant now) {
+    // Digests in every ack tell of a table that differs. While none does, only records could, whose
+    // rumours hardly ever miss anybody.
+    if (agreement_.calm() && ++calm_push_pulls_ < kCalmPushPulls) {
+        arm(Timer::PushPull, now + jittered(scaled_for_size(config_.push_pull_interval)));
+        return;
+    }
+    calm_push_pulls_ = 0;
     for (const auto& member : sample(1, is_alive)) request_stream({member.id, member.address});
     arm(Timer::PushPull, now + jittered(scaled_for_size(config_.push_pull_interval)));
 }
@@ -216,11 +239,8 @@ void Swim::Machine::on_rejoin(Instant now) {
 
 void Swim::Machine::on_suspicion(Instant now) {
     while (const auto id = suspicions_.take_expired(now)) {
-        const Member* member = table_.find(*id);
-        if (member == nullptr) continue;
-        Statement claim = statement_of(*member);
-        claim.state = MemberState::Failed;
-        apply(now, claim, Source::Rumour);
+        const auto member = table_.find(*id);
+        if (member) apply(now, accusation(*member, MemberState::Failed, self_), Source::Rumour);
     }
 }
 
@@ -238,53 +258,68 @@ void Swim::Machine::request_stream(const StreamRequest& request) {
 }
 
 std::vector<Member> Swim::Machine::sample(std::size_t count, bool (*wanted)(MemberState)) {
-    const auto& members = table_.members();
     std::vector<Member> chosen;
-    std::unordered_set<std::size_t> seen;
     const auto consider = [&](std::size_t index) {
-        const Member& member = members[index];
-        if (chosen.size() >= count || member.id == self_ || !wanted(member.state)) return;
-        if (seen.insert(index).second) chosen.push_back(member);
+        if (chosen.size() >= count || !wanted(table_.state_at(index))) return;
+        const Member member = table_.at(index);
+        const bool again = std::any_of(chosen.begin(), chosen.end(), [&](const Member& other) {
+            return other.id == member.id;
+        });
+        if (member.id != self_ && !again) chosen.push_back(member);
     };
+    const auto size = table_.size();
     // A few draws nearly always suffice; a table full of tombstones needs the full scan below.
     for (std::size_t i = 0; i < 4 * count + 4 && chosen.size() < count; ++i) {
-        consider(static_cast<std::size_t>(target_rng_.below(members.size())));
+        consider(static_cast<std::size_t>(target_rng_.below(size)));
     }
     if (chosen.size() == count) return chosen;
-    const auto start = static_cast<std::size_t>(target_rng_.below(members.size()));
-    for (std::size_t i = 0; i < members.size(); ++i) consider((start + i) % members.size());
+    const auto start = static_cast<std::size_t>(target_rng_.below(size));
+    for (std::size_t i = 0; i < size && chosen.size() < count; ++i) consider((start + i) % size);
     return chosen;
 }
 
-void Swim::Machine::send(const Endpoint& to, const PeerId* peer, std::vector<Message> messages) {
-    if (peer != nullptr) {
-        if (auto accusation = accusation_of(*peer)) messages.push_back(std::move(*accusation));
+void Swim::Machine::send(
+    const Endpoint& to, std::optional<ShortId> peer, std::span<const Message> messages
+) {
+    auto& out = outgoing_;
+    out.assign(messages.begin(), messages.end());
+    if (peer) {
+        if (auto accusation = accusation_of(*peer)) out.push_back(std::move(*accusation));
     }
-    const bool probing = std::any_of(messages.begin(), messages.end(), [](const Message& m) {
+    const bool probing = std::any_of(out.begin(), out.end(), [](const Message& m) {
         return std::holds_alternative<Ping>(m) || std::holds_alternative<Ack>(m) ||
                std::holds_alternative<Nack>(m);
     });
-    if (probing && !left_) messages.emplace_back(TableDigest{table_.digest()});
+    if (probing && !left_) out.emplace_back(TableDigest{table_.digest()});
     std::size_t used = kPacketOverhead;
-    for (const auto& message : messages) used += wire_size(message);
-    rumours_.fill(messages, kDatagramMax - used, transmit_limit(table_.up_count()));
-    if (messages.empty()) return;
-    Datagram datagram{to, encode({self_, std::move(messages)}, config_.swarm_tag, kDatagramMax)};
+    for (const auto& message : out) used += wire_size(message);
+    rumours_.fill(out, kPacketMax - used, transmit_limit(table_.up_count()));
+    if (out.empty()) return;
+    Datagram datagram{to, {}};
+    if (!spare_.empty()) {
+        datagram.bytes = std::move(spare_.back());
+        spare_.pop_back();
+    }
+    encode_into(datagram.bytes, self_, out, swarm_tag(config_.swarm), kPacketMax);
     ++counters_.datagrams_sent;
     counters_.bytes_sent += datagram.bytes.size();
     transmits_.push_back(std::move(datagram));
 }
 
-std::optional<Message> Swim::Machine::accusation_of(const PeerId& peer) const {
-    if (const Member* member = table_.find(peer)) {
-        const bool accused =
-            member->state == MemberState::Suspect || member->state == MemberState::Failed;
-        return accused ? std::optional<Message>(statement_of(*member)) : std::nullopt;
+void Swim::Machine::recycle(Bytes bytes) {
+    if (spare_.size() < kSpareMax) spare_.push_back(std::move(bytes));
+}
+
+std::optional<Message> Swim::Machine::accusation_of(const ShortId& peer) const {
+    if (const auto member = table_.resolve(peer)) {
+        if (!is_accusation(member->state)) return std::nullopt;
+        return accusation_of(*member);
     }
-    const auto* ghost = ghosts_.find(peer);
-    if (ghost == nullptr) return Forgotten{peer, {}};
-    if (ghost->verdict.state != MemberState::Failed) return std::nullopt;
-    return Forgotten{peer, ghost->verdict.incarnation};
+    const auto ghost = ghosts_.resolve(peer);
+    if (!ghost) return Stranger{peer};
+    const auto& verdict = ghosts_.find(*ghost)->verdict;
+    if (verdict.state != MemberState::Failed) return std::nullopt;
+    return Forgotten{*ghost, verdict.incarnation};
 }
 
 Duration Swim::Machine::jittered(Duration period, double spread) {

@@ -1,5 +1,6 @@
 // What others say: packets in, claims merged, replies out.
 
+#include <optional>
 #include <variant>
 
 #include "membership/codec.hpp"
@@ -9,7 +10,7 @@ namespace starling::membership {
 
 namespace {
 
-/// Most corrections, and most messages in all, that one datagram can draw from us: at 101 B each
+/// Most corrections, and most messages in all, that one datagram can draw from us: at 133 B each
 /// they fit one datagram beside our refutation, whatever the sender got wrong.
 constexpr std::size_t kCorrectionsMax = 4;
 constexpr std::size_t kRepliesMax = 8;
@@ -22,6 +23,8 @@ constexpr std::size_t kRepeatedMax = 64;
 constexpr int kNackShare = 75;
 /// Probe intervals between two full exchanges that digests ask for, in a small swarm.
 constexpr int kExchangeGap = 2;
+/// Members, on average, that probe a suspect as soon as they hear of the suspicion.
+constexpr double kLookers = 5.0;
 
 template <class... Cases>
 struct Overloaded : Cases... {
@@ -37,38 +40,49 @@ void Swim::Machine::handle_datagram(Instant now, const Endpoint& from, ByteView 
     advance(now);
     ++counters_.datagrams_received;
     counters_.bytes_received += bytes.size();
-    const auto packet = decode_datagram(bytes, config_.swarm_tag);
-    if (!packet) {
-        count_fault(packet.error());
+    const auto decoded = decode_datagram(bytes, swarm_tag(config_.swarm), *notary_, incoming_);
+    if (!decoded) {
+        count_fault(decoded.error());
         return;
     }
-    if (packet->sender == self_) {
+    if (incoming_.sender == ShortId(self_)) {
         // Our own datagram came back, or somebody runs with our key: neither may change anything.
         ++counters_.reflected;
         return;
     }
-    on_packet(now, from, *packet);
+    on_packet(now, from, incoming_);
     arm_on_demand(now);
 }
 
 Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
     advance(now);
-    const auto page = decode_page(bytes, config_.swarm_tag);
-    if (!page) {
-        count_fault(page.error());
-        return page.error();
+    Packet page;
+    const auto decoded = decode_page(bytes, swarm_tag(config_.swarm), *notary_, page);
+    if (!decoded) {
+        count_fault(decoded.error());
+        return decoded.error();
     }
-    if (page->sender == self_) {
+    if (page.sender == ShortId(self_)) {
         ++counters_.reflected;
         return {};
     }
-    on_stream_answer(page->sender);
-    Conversation talk{page->sender, {}, false};
     const auto source = table_.size() == 1 ? Source::FirstPage : Source::Page;
-    for (const auto& message : page->messages) on_news(now, message, source, talk);
-    answer_page(*page, talk);
+    Conversation talk{page.sender, id_of(page.sender), {}, false};
+    for (const auto& message : page.messages) {
+        on_news(now, message, source, talk);
+        // A page begins with its sender's own claim.
+        if (!talk.sender) talk.sender = id_of(page.sender);
+    }
+    if (talk.sender) on_stream_answer(*talk.sender);
+    answer_page(talk);
     arm_on_demand(now);
     return {};
+}
+
+std::optional<PeerId> Swim::Machine::id_of(const ShortId& id) const {
+    const auto member = table_.resolve(id);
+    if (!member) return std::nullopt;
+    return member->id;
 }
 
 void Swim::Machine::count_fault(const Fault& fault) {
@@ -80,13 +94,14 @@ void Swim::Machine::count_fault(const Fault& fault) {
 }
 
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
-    reach_.heard(packet.sender);
-    Conversation talk{packet.sender, {}, false};
-    // News first: the ack then carries our answer to it.
+    Conversation talk{packet.sender, id_of(packet.sender), {}, false};
+    if (talk.sender) reach_.heard(*talk.sender);
+    // News first: the ack then carries our answer to it, and a stranger may have named itself.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
+    if (!talk.sender) talk.sender = id_of(packet.sender);
     for (const auto& message : packet.messages) on_probe(now, from, message, talk);
-    if (talk.introduce) talk.replies.emplace_back(own_statement());
-    if (!talk.replies.empty()) send(from, &packet.sender, std::move(talk.replies));
+    if (talk.introduce) talk.replies.emplace_back(own_claim_);
+    if (!talk.replies.empty()) send(from, packet.sender, talk.replies);
 }
 
 void Swim::Machine::on_news(
@@ -95,6 +110,7 @@ void Swim::Machine::on_news(
     std::visit(
         Overloaded{
             [&](const Statement& statement) { on_statement(now, statement, source, talk); },
+            [&](const Stranger& stranger) { on_stranger(stranger, talk); },
             [&](const Forgotten& forgotten) { on_forgotten(now, forgotten, talk); },
             [&](const ProgressRecord& record) { on_record(record); },
             [](const auto& /*probe*/) {},
@@ -131,7 +147,7 @@ void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
         disarm(Timer::AckWait);
         awareness_.add(-1);
         if (talk.sender == probe->target) {
-            reach_.answered(talk.sender);
+            reach_.answered(probe->target);
             round_trip_.sample(now_ - probe->sent);
         } else {
             reach_.missed(probe->target, probe->id);
@@ -139,9 +155,10 @@ void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
         note_reach(probe->target);
         return;
     }
-    reach_.answered_late(talk.sender, ack.probe);
+    if (talk.sender) reach_.answered_late(*talk.sender, ack.probe);
     if (const auto relay = relays_.take(ack.probe)) {
-        send(relay->asker, nullptr, {Ack{relay->probe}});
+        const Message ack_on[] = {Ack{relay->probe}};
+        send(relay->asker, std::nullopt, ack_on);
     }
 }
 
@@ -162,87 +179,149 @@ void Swim::Machine::on_stream_answer(const PeerId& peer) {
 }
 
 void Swim::Machine::note_reach(const PeerId& peer) {
-    const Member* member = table_.find(peer);
+    const auto member = table_.find(peer);
     const auto now = reach_.directions(peer);
-    if (member == nullptr || (member->udp_out == now.out && member->udp_in == now.in)) return;
+    if (!member || (member->udp_out == now.out && member->udp_in == now.in)) return;
     table_.set_reach(peer, now.out, now.in);
 }
 
 void Swim::Machine::on_digest(Instant now, const TableDigest& digest, const Conversation& talk) {
-    const Member* sender = table_.find(talk.sender);
     // What a stranger misses is ourselves, and it is told so anyway.
-    if (left_ || sender == nullptr || !is_up(sender->state)) return;
-    agreement_.hear(talk.sender, digest.value, table_.digest());
+    const auto sender = table_.resolve(talk.from);
+    if (left_ || !sender || !is_up(sender->state)) return;
+    agreement_.hear(sender->id, digest.value, table_.digest());
     const auto gap = scaled_for_size(kExchangeGap * config_.probe_interval);
     const auto peer = agreement_.take_due(now, table_.digest(), gap);
     if (!peer) return;
-    if (const Member* member = table_.find(*peer)) request_stream({*peer, member->address});
+    if (const auto member = table_.find(*peer)) request_stream({*peer, member->address});
 }
 
 void Swim::Machine::on_ping_request(
     Instant now, const Endpoint& from, const PingRequest& request, const Conversation& talk
 ) {
-    const Member* target = table_.find(request.target);
-    if (target == nullptr || request.target == self_ || request.target == talk.sender) return;
+    const auto target = table_.find(request.target);
+    if (!target || request.target == self_ || request.target == talk.sender) return;
     const auto id = probe_id_rng_.next();
     const auto nack_at = now + config_.probe_timeout * kNackShare / 100;
     if (!relays_.add(id, {from, request.probe, nack_at, now + 2 * config_.probe_interval})) return;
-    send(target->address, &request.target, {Ping{id, request.target}});
+    const Message ping[] = {Ping{id, request.target}};
+    send(target->address, request.target, ping);
 }
 
 void Swim::Machine::on_statement(
-    Instant now, Statement statement, Source source, Conversation& talk
+    Instant now, const Statement& statement, Source source, Conversation& talk
 ) {
     if (statement.subject == self_) {
-        on_claim_about_self(now, statement, talk);
-        return;
+        on_statement_about_self(now, statement, talk);
+    } else if (is_accusation(statement.state)) {
+        on_accusation(now, statement, source, talk);
+    } else {
+        on_claim(now, statement, source);
     }
-    const Member* known = table_.find(statement.subject);
-    const bool hearsay = source != Source::Rumour && statement.state == MemberState::Failed;
-    if (hearsay && known != nullptr && is_up(known->state)) {
-        // Of unknown age: give the member a chance to refute it, as memberlist does.
-        statement.state = MemberState::Suspect;
-        statement.accuser = talk.sender;
-    }
-    if (apply(now, statement, source) || known == nullptr) return;
-    if (confirms(statement)) {
-        if (suspicions_.confirm(statement.subject, statement.accuser)) rumours_.push(statement);
-        return;
-    }
-    const bool mourned =
-        statement.state == MemberState::Suspect || statement.state == MemberState::Failed;
+}
+
+bool Swim::Machine::genuine(const Statement& claim) {
+    if (notary_->verify(claim.key, signed_text(claim, config_.swarm), claim.signature)) return true;
+    ++counters_.forged;
+    return false;
+}
+
+void Swim::Machine::on_claim(Instant now, const Statement& claim, Source source) {
+    // A signature costs a hundred times what the rest does: look only at news.
+    const auto* ghost = ghosts_.find(claim.subject);
+    if (ghost != nullptr && verdict_of(claim) <= ghost->verdict) return;
+    if (!table_.would_change(claim) || !genuine(claim)) return;
+    if (ghost != nullptr) ghosts_.remove(claim.subject);
+    apply(now, claim, source);
+}
+
+void Swim::Machine::on_accusation(
+    Instant now, Statement accusation, Source source, Conversation& talk
+) {
+    const auto known = table_.find(accusation.subject);
+    if (!known) return;
     const bool left = known->state == MemberState::Left;
     const bool refuted =
-        known->state == MemberState::Alive && known->incarnation > statement.incarnation;
-    if (mourned && (left || refuted) && talk.replies.size() < kCorrectionsMax) {
+        known->state == MemberState::Alive && known->incarnation > accusation.incarnation;
+    if (left || refuted) {
         // It said goodbye, or it has refuted this; without our word its departure would end as a
         // failure, or its refutation as a death, wherever that news got lost. Each suspecting
         // member spreads its accusation, so it meets somebody who knows better in time.
-        talk.replies.emplace_back(statement_of(*known));
+        if (talk.replies.size() < kCorrectionsMax) {
+            talk.replies.emplace_back(table_.claim_of(accusation.subject));
+        }
+        return;
+    }
+    // One that we have not heard the claim of will come again with it.
+    if (known->incarnation != accusation.incarnation || !is_up(known->state)) return;
+    if (accusation.state == MemberState::Failed) {
+        // A verdict is hearsay, as in memberlist's pages: else a single liar could kill whom it
+        // likes. It counts when the accused has had its time to refute here as well.
+        const bool heard_in_time = source == Source::Rumour;
+        if (heard_in_time && suspicions_.ripe(accusation.subject, now)) {
+            apply(now, accusation, source);
+            return;
+        }
+        accusation.state = MemberState::Suspect;
+        if (!heard_in_time) {
+            if (!talk.sender) return;
+            accusation.accuser = *talk.sender;
+        }
+    }
+    raise_suspicion(now, accusation, source, talk);
+}
+
+void Swim::Machine::raise_suspicion(
+    Instant now, const Statement& accusation, Source source, const Conversation& talk
+) {
+    if (!table_.would_change(accusation)) {
+        if (confirms(accusation) && suspicions_.confirm(accusation.subject, accusation.accuser)) {
+            rumours_.push(accusation);
+        }
+        return;
+    }
+    if (throttle_.admit(now, talk.from, table_.up_count())) {
+        apply(now, accusation, source);
+    } else {
+        ++counters_.throttled;
     }
 }
 
-void Swim::Machine::on_claim_about_self(
+void Swim::Machine::on_statement_about_self(
     Instant now, const Statement& statement, Conversation& talk
 ) {
-    const auto own = verdict_of(own_statement());
-    if (verdict_of(statement) <= own) return;
-    // Alive of ours at a higher incarnation means that an earlier life was forgotten here (a lost
+    if (verdict_of(statement) <= verdict_of(own_claim_)) return;
+    if (is_accusation(statement.state)) {
+        // Nobody can have heard a claim of ours that we have not made; of an earlier life whose
+        // state we lost we shall hear our own words.
+        if (statement.incarnation != incarnation_) return;
+        // Whoever is accused all the time, by a liar, must not go deaf by its own modesty.
+        if (now - last_blame_ >= config_.probe_interval) {
+            last_blame_ = now;
+            awareness_.add(1);
+        }
+    } else if (!genuine(statement)) {
+        return;
+    }
+    // Our own words at a higher incarnation mean that an earlier life was forgotten here (a lost
     // state directory): go above it, or nothing we say will ever be believed.
     rise_above(now, statement.incarnation);
-    if (statement.state != MemberState::Alive) awareness_.add(1);
     talk.introduce = true;
 }
 
+void Swim::Machine::on_stranger(const Stranger& stranger, Conversation& talk) {
+    if (stranger.subject == ShortId(self_)) talk.introduce = true;
+}
+
 bool Swim::Machine::confirms(const Statement& statement) const {
-    const Member* known = table_.find(statement.subject);
-    if (known == nullptr || statement.state != MemberState::Suspect ||
+    const auto known = table_.find(statement.subject);
+    if (!known || statement.state != MemberState::Suspect ||
         verdict_of(*known) != verdict_of(statement)) {
         return false;
     }
     // Only members count, so that nobody confirms with identities that it has made up.
-    const Member* accuser = table_.find(statement.accuser);
-    return accuser != nullptr && accuser->state == MemberState::Alive &&
+    const auto accuser = table_.find(statement.accuser);
+    return accuser && accuser->state == MemberState::Alive &&
            statement.accuser != statement.subject;
 }
 
@@ -254,31 +333,28 @@ void Swim::Machine::accuse(Instant now, const Statement& claim) {
 void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
     ++counters_.refutations;
     incarnation_ = {accused.epoch, accused.counter + 1};
-    if (incarnation_.counter >= kCounterMax) {
-        // Only a liar gets here. One more epoch keeps us above it and inside the wire's range.
-        incarnation_ = {accused.epoch + 1, 0};
-    }
-    table_.apply(now, own_statement());
-    rumours_.push(own_statement());
+    if (incarnation_.counter >= kCounterMax) incarnation_ = {accused.epoch + 1, 0};
+    make_own_claim();
+    table_.apply(now, own_claim_);
+    rumours_.push(own_claim_);
 }
 
 void Swim::Machine::on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk) {
-    const Member* known = table_.find(forgotten.subject);
-    if (known == nullptr || !is_up(known->state)) return;
+    const auto known = table_.find(forgotten.subject);
+    if (!known || !is_up(known->state)) return;
     if (known->incarnation > forgotten.incarnation) {
-        // We are merely unknown there, or known from an earlier life: introduce ourselves.
+        // It is known from an earlier life there: introduce ourselves.
         if (forgotten.subject == self_) talk.introduce = true;
         return;
     }
-    Statement claim = statement_of(*known);
-    claim.incarnation = forgotten.incarnation;
-    claim.state = MemberState::Suspect;
-    claim.accuser = talk.sender;
+    if (known->incarnation != forgotten.incarnation) return;
     if (forgotten.subject == self_) {
-        on_claim_about_self(now, claim, talk);
-    } else {
-        apply(now, claim, Source::Rumour);
+        on_statement_about_self(now, accusation(*known, MemberState::Failed, self_), talk);
+        return;
     }
+    if (!talk.sender) return;
+    const auto suspicion = accusation(*known, MemberState::Suspect, *talk.sender);
+    raise_suspicion(now, suspicion, Source::Rumour, talk);
 }
 
 void Swim::Machine::on_record(const ProgressRecord& record) {
@@ -286,7 +362,7 @@ void Swim::Machine::on_record(const ProgressRecord& record) {
         on_record_of_self(record);
         return;
     }
-    if (!records_.merge(record, table_.find(record.owner) != nullptr)) return;
+    if (!records_.merge(record, table_.find(record.owner).has_value())) return;
     rumours_.push(record);
     events_.push_back({EventKind::Record, record.owner});
 }
@@ -309,22 +385,22 @@ void Swim::Machine::on_record_of_self(const ProgressRecord& record) {
     rumours_.push(again);
 }
 
-void Swim::Machine::answer_page(const Packet& page, const Conversation& talk) {
-    const auto accusation = accusation_of(page.sender);
-    if (!talk.introduce && !accusation) return;
+void Swim::Machine::answer_page(const Conversation& talk) {
+    if (!talk.introduce && !accusation_of(talk.from)) return;
     // Both sides of a stream may have made their pages before they read any, so what this page made
     // us say goes by datagram, to the address that we hold for its sender.
     std::optional<Endpoint> to;
-    if (const auto* member = table_.find(page.sender)) to = member->address;
-    if (const auto* ghost = ghosts_.find(page.sender); ghost && !to) to = ghost->address;
-    if (to) send(*to, &page.sender, {own_statement()});
+    if (const auto member = table_.resolve(talk.from)) {
+        to = member->address;
+    } else if (const auto ghost = ghosts_.resolve(talk.from)) {
+        to = ghosts_.find(*ghost)->address;
+    }
+    if (!to) return;
+    const Message own[] = {own_claim_};
+    send(*to, talk.from, own);
 }
 
 bool Swim::Machine::apply(Instant now, const Statement& statement, Source source) {
-    if (const auto* ghost = ghosts_.find(statement.subject)) {
-        if (verdict_of(statement) <= ghost->verdict) return false;
-        ghosts_.remove(statement.subject);
-    }
     const auto change = table_.apply(now, statement);
     if (!change) return false;
     settle(now, *change, statement.accuser);
@@ -340,12 +416,16 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
     if (after.state == MemberState::Suspect) {
         const auto bounds = suspicion_bounds(config_, table_.size(), table_.up_count());
         suspicions_.start(id, now, bounds, accuser);
+        // A few of those who hear of it look for themselves at once: the dead are confirmed within
+        // two periods, and the living hear what is said of them.
+        const auto up = static_cast<double>(table_.up_count());
+        if (accuser != self_ && target_rng_.chance(kLookers / up)) urgent_ = id;
     } else {
         suspicions_.cancel(id);
     }
     if (!is_up(after.state)) reach_.forget(id);
     if (is_up(after.state)) {
-        order_.insert(id);
+        if (id != self_ && !table_.set_in_round(id, true)) order_.insert(id);
         records_.owner_present(id);
     }
     if (after.state != MemberState::Failed) {

@@ -1,12 +1,16 @@
 #include "membership/member_table.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/check.hpp"
 #include "base/rng.hpp"
 
 namespace starling::membership {
 
 namespace {
+
+constexpr std::size_t kIndexMin = 16;
 
 /// Returns what one member adds to the digest.
 std::uint64_t digest_of(const Member& member) {
@@ -29,79 +33,149 @@ MergeAction merge_action(const Verdict* known, const Verdict& incoming) {
     return *known < incoming ? MergeAction::Replace : MergeAction::Ignore;
 }
 
+bool MemberTable::would_change(const Statement& statement) const {
+    const auto place = place_of(statement.subject);
+    const bool accuses = is_accusation(statement.state);
+    if (place == kNowhere) return !accuses && entries_.size() < kMembersMax;
+    const auto& entry = entries_[place];
+    if (accuses && entry.claim->incarnation != statement.incarnation) return false;
+    const Verdict known{entry.claim->incarnation, entry.state};
+    return merge_action(&known, verdict_of(statement)) == MergeAction::Replace;
+}
+
 std::optional<MemberTable::Change> MemberTable::apply(Instant now, const Statement& statement) {
-    const auto index = place_of(statement.subject);
-    const auto place = members_.begin() + static_cast<std::ptrdiff_t>(index);
-    const bool known = place != members_.end() && place->id == statement.subject;
-    const Verdict verdict = known ? verdict_of(*place) : Verdict{};
-    const auto action = merge_action(known ? &verdict : nullptr, verdict_of(statement));
-    if (action == MergeAction::Ignore) return std::nullopt;
-    if (action == MergeAction::Insert) {
-        if (members_.size() >= kMembersMax) return std::nullopt;
-        Member member;
-        member.id = statement.subject;
-        member.address = statement.address;
-        member.incarnation = statement.incarnation;
-        member.state = statement.state;
-        member.since = now;
-        keys_.insert(
-            keys_.begin() + static_cast<std::ptrdiff_t>(index), statement.subject.prefix64()
-        );
-        members_.insert(place, member);
-        ++count_of(member.state);
-        digest_ ^= digest_of(member);
-        return Change{std::nullopt, member};
+    if (!would_change(statement)) return std::nullopt;
+    const auto place = place_of(statement.subject);
+    if (place == kNowhere) return insert(now, statement);
+    auto& entry = entries_[place];
+    Change change{member_of(entry), {}};
+    if (!is_accusation(statement.state)) entry.claim = pool_->intern(statement);
+    if (entry.state != statement.state) entry.since = now;
+    --count_of(entry.state);
+    entry.state = statement.state;
+    ++count_of(entry.state);
+    change.after = member_of(entry);
+    digest_ ^= digest_of(*change.before) ^ digest_of(change.after);
+    return change;
+}
+
+MemberTable::Change MemberTable::insert(Instant now, const Statement& claim) {
+    Entry entry;
+    entry.claim = pool_->intern(claim);
+    entry.since = now;
+    entry.state = claim.state;
+    entries_.push_back(std::move(entry));
+    if (2 * entries_.size() > index_.size()) {
+        rebuild_index(std::max(kIndexMin, 2 * index_.size()));
+    } else {
+        add_to_index(entries_.size() - 1);
     }
-    Change change{*place, *place};
-    auto& after = change.after;
-    // Only a new incarnation moves a member: within one, a third party cannot.
-    if (after.incarnation != statement.incarnation) after.address = statement.address;
-    after.incarnation = statement.incarnation;
-    if (after.state != statement.state) after.since = now;
-    after.state = statement.state;
-    --count_of(place->state);
-    ++count_of(after.state);
-    digest_ ^= digest_of(*place) ^ digest_of(after);
-    *place = after;
+    const Change change{std::nullopt, member_of(entries_.back())};
+    ++count_of(claim.state);
+    digest_ ^= digest_of(change.after);
     return change;
 }
 
 std::vector<Member> MemberTable::forget(Instant now, Duration life, const PeerId& self) {
     std::vector<Member> gone;
-    const auto expired = [&](const Member& member) {
-        return !is_up(member.state) && member.id != self && now - member.since >= life;
+    const auto expired = [&](const Entry& entry) {
+        return !is_up(entry.state) && now - entry.since >= life && entry.claim->subject != self;
     };
-    for (const auto& member : members_) {
-        if (!expired(member)) continue;
-        gone.push_back(member);
-        --count_of(member.state);
+    for (const auto& entry : entries_) {
+        if (!expired(entry)) continue;
+        gone.push_back(member_of(entry));
+        --count_of(entry.state);
     }
     if (gone.empty()) return gone;
-    std::erase_if(members_, expired);
-    keys_.clear();
-    for (const auto& member : members_) keys_.push_back(member.id.prefix64());
+    std::erase_if(entries_, expired);
+    rebuild_index(index_.size());
     return gone;
 }
 
 void MemberTable::set_reach(const PeerId& id, bool udp_out, bool udp_in) {
     const auto place = place_of(id);
-    if (place == members_.size() || members_[place].id != id) return;
-    members_[place].udp_out = udp_out;
-    members_[place].udp_in = udp_in;
+    if (place == kNowhere) return;
+    entries_[place].udp_out = udp_out;
+    entries_[place].udp_in = udp_in;
 }
 
-const Member* MemberTable::find(const PeerId& id) const {
+bool MemberTable::set_in_round(const ShortId& id, bool in_round) {
     const auto place = place_of(id);
-    return place < members_.size() && members_[place].id == id ? &members_[place] : nullptr;
+    return place != kNowhere && std::exchange(entries_[place].in_round, in_round);
+}
+
+std::optional<Member> MemberTable::find(const PeerId& id) const {
+    const auto place = place_of(id);
+    if (place == kNowhere) return std::nullopt;
+    return member_of(entries_[place]);
+}
+
+std::optional<Member> MemberTable::resolve(const ShortId& id) const {
+    const auto place = place_of(id);
+    if (place == kNowhere) return std::nullopt;
+    return member_of(entries_[place]);
+}
+
+const Statement& MemberTable::claim_of(const PeerId& id) const {
+    const auto place = place_of(id);
+    STARLING_CHECK(place != kNowhere);
+    return *entries_[place].claim;
+}
+
+Member MemberTable::at(std::size_t index) const {
+    return member_of(entries_[index]);
+}
+
+Member MemberTable::member_of(const Entry& entry) {
+    const auto& claim = *entry.claim;
+    return {
+        claim.subject,
+        claim.address,
+        claim.incarnation,
+        entry.state,
+        entry.udp_out,
+        entry.udp_in,
+        entry.since};
+}
+
+std::size_t MemberTable::place_of(const ShortId& id) const {
+    if (index_.empty()) return kNowhere;
+    const auto mask = index_.size() - 1;
+    for (auto slot = mix64(id.value) & mask;; slot = (slot + 1) & mask) {
+        if (index_[slot] == 0) return kNowhere;
+        const std::size_t place = index_[slot] - 1;
+        if (ShortId(entries_[place].claim->subject) == id) return place;
+    }
 }
 
 std::size_t MemberTable::place_of(const PeerId& id) const {
-    const auto key = id.prefix64();
-    const auto first = std::lower_bound(keys_.begin(), keys_.end(), key);
-    auto place = static_cast<std::size_t>(first - keys_.begin());
-    // Ids are hashes, so equal keys are next to impossible unless somebody made them on purpose.
-    while (place < keys_.size() && keys_[place] == key && members_[place].id < id) ++place;
-    return place;
+    if (index_.empty()) return kNowhere;
+    const auto mask = index_.size() - 1;
+    for (auto slot = mix64(id.prefix64()) & mask;; slot = (slot + 1) & mask) {
+        if (index_[slot] == 0) return kNowhere;
+        const std::size_t place = index_[slot] - 1;
+        if (entries_[place].claim->subject == id) return place;
+    }
+}
+
+void MemberTable::add_to_index(std::size_t place) {
+    const auto mask = index_.size() - 1;
+    auto slot = mix64(entries_[place].claim->subject.prefix64()) & mask;
+    while (index_[slot] != 0) slot = (slot + 1) & mask;
+    index_[slot] = static_cast<std::uint32_t>(place + 1);
+}
+
+void MemberTable::rebuild_index(std::size_t slots) {
+    index_.assign(slots, 0);
+    for (std::size_t place = 0; place < entries_.size(); ++place) add_to_index(place);
+}
+
+Member MemberList::operator[](std::size_t index) const {
+    return table_->at(index);
+}
+
+std::size_t MemberList::size() const {
+    return table_->size();
 }
 
 }  // namespace starling::membership

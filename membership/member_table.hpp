@@ -1,24 +1,28 @@
 #pragma once
 
-// The table of members and the rule by which claims about them merge.
+// The table of members and the rule by which statements about them merge.
 //
-// Invariant: members() is sorted by id and holds each id once; the counts by state match it.
+// Layout: 24 bytes an entry; what a member says of itself is shared through a ClaimPool. Entries
+// stand in the order of their arrival, a hash index over the leading bytes of the ids finds them.
+// Invariant: the counts by state and the digest match the entries.
 // Thread: none of its own; used by Swim only.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
+#include "membership/claim_pool.hpp"
 #include "membership/messages.hpp"
 #include "membership/swim.hpp"
 
 namespace starling::membership {
 
-/// The part of a claim that decides which of two claims wins.
+/// The part of a statement that decides which of two wins.
 struct Verdict {
     Incarnation incarnation;
     MemberState state = MemberState::Alive;
@@ -28,15 +32,16 @@ struct Verdict {
 
 enum class MergeAction {
     Insert,   ///< nothing was known
-    Replace,  ///< the claim is newer than what is known
+    Replace,  ///< the statement is newer than what is known
     Ignore,   ///< known already, or older
 };
 
-/// Decides what a claim does to what is known (`known` is null when nothing is).
+/// Decides what a statement does to what is known (`known` is null when nothing is).
 ///
 /// The larger (incarnation, state) wins, with Alive < Suspect < Failed < Left. That is a maximum in
-/// a total order, hence commutative, associative and idempotent: members that heard the same claims
-/// agree, whatever the order and however often they heard them.
+/// a total order, hence commutative, associative and idempotent: members that heard the same
+/// statements agree, whatever the order and however often they heard them. Only an accusation that
+/// overtakes the claim which it is about gets lost: without the claim there is nobody to accuse.
 ///
 /// Source    SWIM section 4.2. We differ: a confirmed failure does not beat every incarnation, so a
 ///           member comes back under its own identity, by refutation or with a higher boot epoch.
@@ -63,7 +68,13 @@ public:
         Member after;
     };
 
-    /// Merges one claim. Returns nothing when the claim changed nothing, or when the table is full.
+    explicit MemberTable(std::shared_ptr<ClaimPool> pool) : pool_(std::move(pool)) {}
+
+    /// True when apply() would change something: worth a look at the signature.
+    [[nodiscard]] bool would_change(const Statement& statement) const;
+
+    /// Merges one statement. Returns nothing when it changed nothing, when it accuses nobody whom
+    /// we know at that incarnation, or when the table is full.
     std::optional<Change> apply(Instant now, const Statement& statement);
 
     /// Removes failed and left members whose state is `life` old, except `self`, and returns them.
@@ -72,11 +83,25 @@ public:
     /// Notes which directions of UDP work between us and a member.
     void set_reach(const PeerId& id, bool udp_out, bool udp_in);
 
-    [[nodiscard]] const Member* find(const PeerId& id) const;
+    /// Notes whether the member is in the round of probes; returns what was noted before.
+    bool set_in_round(const ShortId& id, bool in_round);
 
-    [[nodiscard]] const std::vector<Member>& members() const { return members_; }
+    [[nodiscard]] std::optional<Member> find(const PeerId& id) const;
 
-    [[nodiscard]] std::size_t size() const { return members_.size(); }
+    /// Finds a member by the leading bytes of its id.
+    [[nodiscard]] std::optional<Member> resolve(const ShortId& id) const;
+
+    /// Returns what the member last said of itself. Requires that it is known.
+    [[nodiscard]] const Statement& claim_of(const PeerId& id) const;
+
+    /// Requires  index < size()
+    [[nodiscard]] Member at(std::size_t index) const;
+
+    [[nodiscard]] MemberState state_at(std::size_t index) const { return entries_[index].state; }
+
+    [[nodiscard]] MemberList members() const { return MemberList(*this); }
+
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
     [[nodiscard]] std::size_t count(MemberState state) const {
         return counts_[static_cast<std::size_t>(state)];
@@ -92,15 +117,32 @@ public:
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
 private:
+    struct Entry {
+        ClaimPool::Ref claim;
+        Instant since;
+        MemberState state = MemberState::Alive;
+        bool udp_out = true;
+        bool udp_in = true;
+        bool in_round = false;
+    };
+
+    static constexpr std::size_t kNowhere = ~std::size_t{0};
+
+    static Member member_of(const Entry& entry);
+
     std::size_t& count_of(MemberState state) { return counts_[static_cast<std::size_t>(state)]; }
 
-    /// Returns the place of `id`, or where it would be inserted.
+    /// Returns the place of `id`, or kNowhere.
     [[nodiscard]] std::size_t place_of(const PeerId& id) const;
+    [[nodiscard]] std::size_t place_of(const ShortId& id) const;
 
-    std::vector<Member> members_;
-    /// The leading bytes of each member's id, in the same order: a search reads a few cache lines
-    /// of them instead of one line for each id that it compares.
-    std::vector<std::uint64_t> keys_;
+    Change insert(Instant now, const Statement& claim);
+    void add_to_index(std::size_t place);
+    void rebuild_index(std::size_t slots);
+
+    std::shared_ptr<ClaimPool> pool_;  // before the entries that refer to it
+    std::vector<Entry> entries_;
+    std::vector<std::uint32_t> index_;  ///< open addressing: place + 1, or 0; at most half full
     std::array<std::size_t, 4> counts_{};
     std::uint64_t digest_ = 0;  ///< exclusive or over the members that are up
 };

@@ -9,9 +9,25 @@
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
+#include "membership/notary.hpp"
 #include "membership/swim.hpp"
 
 namespace starling::membership {
+
+/// The first eight bytes of a PeerId: enough to find a member in a table, and to derive the key of
+/// its datagrams.
+struct ShortId {
+    std::uint64_t value = 0;
+
+    constexpr ShortId() = default;
+
+    explicit constexpr ShortId(std::uint64_t prefix) : value(prefix) {}
+
+    // Implicit on purpose: wherever a short id will do, the whole one does.
+    ShortId(const PeerId& id) : value(id.prefix64()) {}  // NOLINT(google-explicit-constructor)
+
+    auto operator<=>(const ShortId&) const = default;
+};
 
 /// Asks `target`, and nobody else who may listen at its address by now, to answer.
 struct Ping {
@@ -49,26 +65,44 @@ struct TableDigest {
     bool operator==(const TableDigest&) const = default;
 };
 
-/// One claim about one member. Unlike in memberlist every claim carries the address, which is a
-/// function of the incarnation: so claims merge to the same table in any order of arrival.
+/// One statement about one member. Alive and Left are its owner's own words: they carry its address
+/// and are signed, over the swarm's id as well, so nobody can move or raise a member but itself.
+/// Suspect and Failed are accusations: they name an incarnation that the owner has claimed, and the
+/// accuser.
 struct Statement {
     PeerId subject;
     Incarnation incarnation;
     MemberState state = MemberState::Alive;
-    Endpoint address;
-    PeerId accuser;  ///< who says so; on the wire only for Suspect and Failed
+    Endpoint address;       ///< of Alive and Left
+    PeerId accuser;         ///< of Suspect and Failed
+    PublicKey key{};        ///< of Alive and Left: the subject's; on the wire in place of its id
+    Signature signature{};  ///< of Alive and Left
 
     bool operator==(const Statement&) const = default;
 };
 
-/// "I had declared it failed at this incarnation and have forgotten it since", or, at incarnation
-/// (0, 0), "I do not know you". Only its subject and those who hold the subject alive act on it;
-/// nobody learns of a member from it.
+/// True for what others say about a member; false for what it says itself.
+[[nodiscard]] constexpr bool is_accusation(MemberState state) {
+    return state == MemberState::Suspect || state == MemberState::Failed;
+}
+
+/// Returns what the owner of an Alive or Left statement signs.
+[[nodiscard]] Bytes signed_text(const Statement& statement, const SwarmId& swarm);
+
+/// "I had declared it failed at this incarnation and have forgotten it since". Only its subject and
+/// those who hold the subject alive act on it; nobody learns of a member from it.
 struct Forgotten {
     PeerId subject;
     Incarnation incarnation;
 
     bool operator==(const Forgotten&) const = default;
+};
+
+/// "I do not know you", to whoever is meant.
+struct Stranger {
+    ShortId subject;
+
+    bool operator==(const Stranger&) const = default;
 };
 
 /// What a peer publishes about itself. The larger (epoch, version) wins.
@@ -81,12 +115,20 @@ struct ProgressRecord {
     bool operator==(const ProgressRecord&) const = default;
 };
 
-using Message =
-    std::variant<Ping, PingRequest, Ack, Nack, TableDigest, Statement, Forgotten, ProgressRecord>;
+using Message = std::variant<
+    Ping,
+    PingRequest,
+    Ack,
+    Nack,
+    TableDigest,
+    Statement,
+    Forgotten,
+    Stranger,
+    ProgressRecord>;
 
 /// One datagram or one page of a push/pull.
 struct Packet {
-    PeerId sender;
+    ShortId sender;
     std::vector<Message> messages;
 
     bool operator==(const Packet&) const = default;

@@ -1,32 +1,21 @@
 #include "membership/probe.hpp"
 
 #include <algorithm>
-#include <span>
+#include <utility>
 
 namespace starling::membership {
 
-void ProbeOrder::insert(const PeerId& id) {
-    if (!known_.insert(id).second) return;
+void ProbeOrder::insert(const ShortId& id) {
     const auto position = static_cast<std::size_t>(rng_.below(order_.size() + 1));
-    order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(position), id);
-    // Insertion before the cursor must not repeat the member that was probed last.
-    if (position < next_) ++next_;
-}
-
-std::optional<PeerId> ProbeOrder::next(const std::function<bool(const PeerId&)>& probeable) {
-    while (next_ < order_.size()) {
-        const PeerId& id = order_[next_++];
-        if (probeable(id)) return id;
+    order_.push_back(id);
+    // Whoever stood there goes to the end, which is a random place as well in a shuffled round.
+    if (position >= next_) {
+        std::swap(order_[position], order_.back());
+    } else {
+        // Before the cursor, which must not repeat or skip anybody.
+        std::swap(order_[next_], order_.back());
+        ++next_;
     }
-    std::erase_if(order_, [&](const PeerId& id) {
-        if (probeable(id)) return false;
-        known_.erase(id);
-        return true;
-    });
-    next_ = 0;
-    if (order_.empty()) return std::nullopt;
-    rng_.shuffle(std::span<PeerId>(order_));
-    return order_[next_++];
 }
 
 void RoundTrip::sample(Duration rtt) {

@@ -5,11 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
-#include <unordered_set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "base/rng.hpp"
+#include "membership/messages.hpp"
 
 namespace starling::membership {
 
@@ -26,20 +26,34 @@ class ProbeOrder {
 public:
     explicit ProbeOrder(Rng rng) : rng_(rng) {}
 
-    /// Adds a member at a random position (appending would find a newcomer's crash systematically
-    /// late); nothing happens when it is in the round already.
-    void insert(const PeerId& id);
+    /// Adds a member at a random position: appending would find a newcomer's crash systematically
+    /// late. Requires that it is not in the round.
+    void insert(const ShortId& id);
 
     /// Returns the next member that `probeable` allows. At the end of a round the others are
-    /// dropped and the rest is shuffled anew.
-    std::optional<PeerId> next(const std::function<bool(const PeerId&)>& probeable);
+    /// dropped, which `dropped` hears of, and the rest is shuffled anew.
+    template <class Probeable, class Dropped>
+    std::optional<ShortId> next(const Probeable& probeable, const Dropped& dropped) {
+        while (next_ < order_.size()) {
+            const ShortId id = order_[next_++];
+            if (probeable(id)) return id;
+        }
+        std::erase_if(order_, [&](const ShortId& id) {
+            if (probeable(id)) return false;
+            dropped(id);
+            return true;
+        });
+        next_ = 0;
+        if (order_.empty()) return std::nullopt;
+        rng_.shuffle(std::span<ShortId>(order_));
+        return order_[next_++];
+    }
 
     [[nodiscard]] std::size_t size() const { return order_.size(); }
 
 private:
     Rng rng_;
-    std::vector<PeerId> order_;
-    std::unordered_set<PeerId> known_;
+    std::vector<ShortId> order_;
     std::size_t next_ = 0;
 };
 

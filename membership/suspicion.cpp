@@ -10,6 +10,10 @@ namespace {
 /// Confirmations wanted: two fewer than the multiplier, as memberlist has it, because the two
 /// probe periods that the first accuser needed are part of the multiplier.
 constexpr double kMultiplierAboveConfirmations = 2.0;
+/// What is left of the shortest time when one more than all of them accuse.
+constexpr double kSureShare = 0.7;
+/// With fewer confirmations wanted one more of them proves too little.
+constexpr std::uint32_t kSureFrom = 2;
 
 }  // namespace
 
@@ -31,6 +35,9 @@ SuspicionBounds suspicion_bounds(const SwimConfig& config, std::size_t n, std::s
 }
 
 Duration confirmed_timeout(const SuspicionBounds& bounds, std::uint32_t confirmations) {
+    if (bounds.confirmations >= kSureFrom && confirmations > bounds.confirmations) {
+        return from_seconds(kSureShare * to_seconds(bounds.min));
+    }
     if (bounds.confirmations == 0 || confirmations >= bounds.confirmations) return bounds.min;
     const double share = std::log(confirmations + 1.0) / std::log(bounds.confirmations + 1.0);
     const double range = to_seconds(bounds.max - bounds.min);
@@ -70,7 +77,8 @@ bool Suspicions::confirm(const PeerId& id, const PeerId& accuser) {
     if (found == open_.end()) return false;
     auto& suspicion = found->second;
     auto& accusers = suspicion.accusers;
-    if (accusers.size() > suspicion.bounds.confirmations) return false;
+    const auto wanted = suspicion.bounds.confirmations;
+    if (accusers.size() > wanted + (wanted >= kSureFrom ? 1 : 0)) return false;
     if (std::find(accusers.begin(), accusers.end(), accuser) != accusers.end()) return false;
     accusers.push_back(accuser);
     move(id, suspicion);
@@ -80,6 +88,11 @@ bool Suspicions::confirm(const PeerId& id, const PeerId& accuser) {
 const PeerId* Suspicions::accuser(const PeerId& id) const {
     const auto found = open_.find(id);
     return found == open_.end() ? nullptr : &found->second.accusers.front();
+}
+
+bool Suspicions::ripe(const PeerId& id, Instant now) const {
+    const auto found = open_.find(id);
+    return found != open_.end() && now - found->second.since >= found->second.bounds.min / 2;
 }
 
 void Suspicions::postpone(Instant earliest) {

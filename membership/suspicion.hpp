@@ -43,8 +43,11 @@ struct SuspicionBounds {
 );
 
 /// Returns the timeout after `confirmations` of others than the first accuser, from the start of
-/// the suspicion: max - (max - min) * ln(C + 1) / ln(K + 1), never below min.
-/// Source    Lifeguard, section IV-B
+/// the suspicion: max - (max - min) * ln(C + 1) / ln(K + 1), never below min; but where at least
+/// two confirmations are wanted, one more than that brings it to 0.7 min. Lifeguard stops at min.
+/// We go on because here the members that hear of a suspicion look for themselves at once
+/// (Swim::Machine), so by then as many have tried the accused directly, through helpers and over a
+/// stream. Source    Lifeguard, section IV-B
 [[nodiscard]] Duration confirmed_timeout(
     const SuspicionBounds& bounds, std::uint32_t confirmations
 );
@@ -64,6 +67,10 @@ public:
     /// The first accuser, or null when `id` is not suspected.
     [[nodiscard]] const PeerId* accuser(const PeerId& id) const;
 
+    /// True when the suspicion has lasted at least half of its shortest time: whoever lives and is
+    /// reachable has refuted it by then.
+    [[nodiscard]] bool ripe(const PeerId& id, Instant now) const;
+
     /// Moves every earlier deadline to `earliest`, and lets no confirmation bring it back.
     void postpone(Instant earliest);
 
@@ -80,7 +87,7 @@ private:
         Instant floor;
         Instant deadline;
         SuspicionBounds bounds;
-        std::vector<PeerId> accusers;  ///< at most 1 + bounds.confirmations
+        std::vector<PeerId> accusers;  ///< at most 2 + bounds.confirmations
     };
 
     void move(const PeerId& id, Suspicion& suspicion);

@@ -29,7 +29,7 @@ std::optional<T> take_front(std::deque<T>& queue) {
 /// Packs messages into pages of at most kPageMax.
 class Pager {
 public:
-    Pager(const PeerId& sender, std::uint64_t swarm_tag) : swarm_tag_(swarm_tag) {
+    Pager(const PeerId& sender, std::uint32_t swarm_tag) : swarm_tag_(swarm_tag) {
         page_.sender = sender;
     }
 
@@ -52,7 +52,7 @@ private:
         size_ = kPacketOverhead;
     }
 
-    std::uint64_t swarm_tag_;
+    std::uint32_t swarm_tag_;
     Packet page_;
     std::size_t size_ = kPacketOverhead;
     std::vector<Bytes> pages_;
@@ -63,19 +63,23 @@ private:
 Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Instant now)
     : config_(config),
       self_(self.id),
+      notary_(self.notary),
       address_(self.address),
       incarnation_{self.epoch, 0},
       now_(now),
       timing_rng_(fork(rng, Purpose::Timing)),
       target_rng_(fork(rng, Purpose::Target)),
       probe_id_rng_(fork(rng, Purpose::ProbeId)),
+      table_(self.pool ? self.pool : std::make_shared<ClaimPool>()),
       order_(fork(rng, Purpose::Order)),
       awareness_(config.awareness_levels) {
     STARLING_CHECK(config.validate().has_value());
     STARLING_CHECK(self.epoch < kCounterMax);
+    STARLING_CHECK(notary_ != nullptr && notary_->id_of(notary_->key()) == self_);
     timers_.fill(Instant::max());
-    table_.apply(now, own_statement());
-    rumours_.push(own_statement());
+    make_own_claim();
+    table_.apply(now, own_claim_);
+    rumours_.push(own_claim_);
     const auto phase = [&](Duration period) {
         return now + from_seconds(timing_rng_.uniform() * to_seconds(period));
     };
@@ -94,8 +98,9 @@ void Swim::Machine::leave(Instant now) {
         disarm(timer);
     }
     ++incarnation_.counter;
-    table_.apply(now, own_statement());
-    rumours_.push(own_statement());
+    make_own_claim();
+    table_.apply(now, own_claim_);
+    rumours_.push(own_claim_);
     on_gossip(now);
 }
 
@@ -133,11 +138,13 @@ std::optional<Instant> Swim::Machine::poll_timeout() const {
 }
 
 std::vector<Bytes> Swim::Machine::push_pull_pages() const {
-    Pager pager(self_, config_.swarm_tag);
+    Pager pager(self_, swarm_tag(config_.swarm));
     // Our own claim comes first: it tells where the page comes from.
-    pager.add(own_statement());
+    pager.add(own_claim_);
     for (const auto& member : table_.members()) {
-        if (member.id != self_) pager.add(statement_of(member));
+        if (member.id == self_) continue;
+        pager.add(table_.claim_of(member.id));
+        if (is_accusation(member.state)) pager.add(accusation_of(member));
     }
     for (const auto& [id, ghost] : ghosts_.all()) {
         if (ghost.verdict.state == MemberState::Failed) {
@@ -148,18 +155,33 @@ std::vector<Bytes> Swim::Machine::push_pull_pages() const {
     return pager.finish();
 }
 
-Statement Swim::Machine::statement_of(const Member& member) const {
+Statement Swim::Machine::accusation(
+    const Member& member, MemberState state, const PeerId& accuser
+) {
+    Statement statement;
+    statement.subject = member.id;
+    statement.incarnation = member.incarnation;
+    statement.state = state;
+    statement.accuser = accuser;
+    return statement;
+}
+
+Statement Swim::Machine::accusation_of(const Member& member) const {
     // A suspicion is repeated in the name of its first accuser: hearsay must not pass for an
     // accusation of our own, or a single accuser would confirm itself through others.
     const PeerId* accuser = suspicions_.accuser(member.id);
     const bool suspect = member.state == MemberState::Suspect && accuser != nullptr;
-    return {
-        member.id, member.incarnation, member.state, member.address, suspect ? *accuser : self_};
+    return accusation(member, member.state, suspect ? *accuser : self_);
 }
 
-Statement Swim::Machine::own_statement() const {
-    const auto state = left_ ? MemberState::Left : MemberState::Alive;
-    return {self_, incarnation_, state, address_, self_};
+void Swim::Machine::make_own_claim() {
+    auto& claim = own_claim_;
+    claim.subject = self_;
+    claim.incarnation = incarnation_;
+    claim.state = left_ ? MemberState::Left : MemberState::Alive;
+    claim.address = address_;
+    claim.key = notary_->key();
+    claim.signature = notary_->sign(signed_text(claim, config_.swarm));
 }
 
 void Swim::Machine::advance(Instant now) {
@@ -222,11 +244,15 @@ std::vector<Bytes> Swim::push_pull_pages(Instant /*now*/) const {
     return machine_->push_pull_pages();
 }
 
-const std::vector<Member>& Swim::members() const {
+void Swim::recycle(Bytes bytes) {
+    machine_->recycle(std::move(bytes));
+}
+
+MemberList Swim::members() const {
     return machine_->table().members();
 }
 
-const Member* Swim::find(const PeerId& id) const {
+std::optional<Member> Swim::find(const PeerId& id) const {
     return machine_->table().find(id);
 }
 

@@ -10,7 +10,9 @@
 // Source: Das, Gupta, Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group
 // Membership Protocol", DSN 2002; and memberlist's practice where the paper is silent.
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -22,6 +24,7 @@
 #include "base/result.hpp"
 #include "base/rng.hpp"
 #include "membership/config.hpp"
+#include "membership/notary.hpp"
 
 namespace starling::membership {
 
@@ -41,7 +44,51 @@ struct Member {
     Instant since;  ///< when `state` last changed, by our clock
 };
 
-/// One datagram to send. `bytes` never exceeds kDatagramMax.
+class ClaimPool;
+class MemberTable;
+
+/// A table of members to look through; each is put together as it is looked at. Holds until the
+/// next call that takes `now`.
+class MemberList {
+public:
+    class Iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = Member;
+        using difference_type = std::ptrdiff_t;
+        using pointer = void;
+        using reference = Member;
+
+        Iterator(const MemberTable& table, std::size_t index) : table_(&table), index_(index) {}
+
+        Member operator*() const { return MemberList(*table_)[index_]; }
+
+        Iterator& operator++() {
+            ++index_;
+            return *this;
+        }
+
+        bool operator==(const Iterator& other) const { return index_ == other.index_; }
+
+    private:
+        const MemberTable* table_;
+        std::size_t index_;
+    };
+
+    explicit MemberList(const MemberTable& table) : table_(&table) {}
+
+    [[nodiscard]] Iterator begin() const { return {*table_, 0}; }
+
+    [[nodiscard]] Iterator end() const { return {*table_, size()}; }
+
+    [[nodiscard]] std::size_t size() const;
+    [[nodiscard]] Member operator[](std::size_t index) const;
+
+private:
+    const MemberTable* table_;
+};
+
+/// One datagram to send, before it is sealed. `bytes` never exceeds kPacketMax.
 struct Datagram {
     Endpoint to;
     Bytes bytes;
@@ -84,6 +131,8 @@ struct SwimCounters {
     std::uint64_t malformed = 0;  ///< did not parse; never answered
     std::uint64_t foreign = 0;    ///< another swarm's tag
     std::uint64_t reflected = 0;  ///< named us as their sender; dropped
+    std::uint64_t forged = 0;     ///< statements whose signature does not fit; dropped
+    std::uint64_t throttled = 0;  ///< accusations above what one sender may make; dropped
     std::uint64_t probes = 0;
     std::uint64_t probes_failed = 0;     ///< neither direct nor indirect answer
     std::uint64_t probes_by_stream = 0;  ///< answered by no datagram, but over a stream
@@ -96,6 +145,8 @@ public:
         PeerId id;
         Endpoint address;         ///< what others should dial
         std::uint64_t epoch = 1;  ///< boot epoch: larger than at any earlier start of this identity
+        std::shared_ptr<const Notary> notary;  ///< signs for `id`
+        std::shared_ptr<ClaimPool> pool;       ///< shared by many machines, or null
     };
 
     /// Requires  a config that validates; `now` is the first of the non-decreasing instants
@@ -134,6 +185,10 @@ public:
     // To outside: drain after every call above.
 
     [[nodiscard]] std::optional<Datagram> poll_transmit();
+
+    /// Takes a datagram's memory back for later ones.
+    void recycle(Bytes bytes);
+
     [[nodiscard]] std::optional<StreamRequest> poll_stream();
     [[nodiscard]] std::optional<Event> poll_event();
     [[nodiscard]] std::optional<Instant> poll_timeout() const;
@@ -143,10 +198,10 @@ public:
     /// Our whole table (ourselves included) and all records as pages of at most kPageMax.
     [[nodiscard]] std::vector<Bytes> push_pull_pages(Instant now) const;
 
-    /// All members that are not forgotten, ourselves included, in order of id.
-    [[nodiscard]] const std::vector<Member>& members() const;
+    /// All members that are not forgotten, ourselves included, in the order in which we met them.
+    [[nodiscard]] MemberList members() const;
 
-    [[nodiscard]] const Member* find(const PeerId& id) const;
+    [[nodiscard]] std::optional<Member> find(const PeerId& id) const;
 
     /// The newest record of a peer, empty when none is known. Records outlive their peer's
     /// tombstone (bounded: the oldest of gone peers are dropped above 4,096).

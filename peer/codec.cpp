@@ -1,5 +1,6 @@
 // cereal's home in peer/: the swarm descriptor's bytes.
 
+#include <algorithm>
 #include <cereal/archives/portable_binary.hpp>
 #include <cmath>
 #include <istream>
@@ -54,7 +55,15 @@ bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& m
     if (kind > static_cast<std::uint8_t>(UntilKind::Loss)) return false;
     d.until.kind = static_cast<UntilKind>(kind);
     archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
-    return load_bytes(archive, source, manifest, kDescriptorMax);
+    if (d.minor >= 1) {
+        std::uint8_t keyed = 0;
+        archive(keyed);
+        if (keyed > 1) return false;
+        d.keyed = keyed == 1;
+    }
+    if (!load_bytes(archive, source, manifest, kDescriptorMax)) return false;
+    if (d.minor < kDescriptorMinorModelFile) return true;
+    return load_bytes(archive, source, d.model_file, kDescriptorMax);
 }
 
 bool in_range(const Descriptor& d) {
@@ -101,7 +110,9 @@ Bytes encode_descriptor(const Descriptor& d) {
     BytesSink sink(bytes);
     std::ostream stream(&sink);
     Output archive(stream, little_out());
-    archive(kMagic, d.major, d.minor);
+    const auto minor =
+        d.model_file.empty() ? d.minor : std::max(d.minor, kDescriptorMinorModelFile);
+    archive(kMagic, d.major, minor);
     archive(cereal::binary_data(d.nonce.data(), d.nonce.size()));
     save_text(archive, d.model);
     save_text(archive, d.optimizer);
@@ -112,9 +123,13 @@ Bytes encode_descriptor(const Descriptor& d) {
     archive(d.parts, static_cast<std::uint8_t>(d.sync ? 1 : 0));
     archive(static_cast<std::uint8_t>(d.until.kind), d.until.value, d.settle, d.seed, d.replicas);
     archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
+    archive(static_cast<std::uint8_t>(d.keyed ? 1 : 0));
     const Bytes manifest = d.manifest.shards.empty() ? Bytes{} : data::encode_manifest(d.manifest);
     archive(static_cast<std::uint32_t>(manifest.size()));
     archive(cereal::binary_data(manifest.data(), manifest.size()));
+    if (minor < kDescriptorMinorModelFile) return bytes;
+    archive(static_cast<std::uint32_t>(d.model_file.size()));
+    archive(cereal::binary_data(d.model_file.data(), d.model_file.size()));
     return bytes;
 }
 

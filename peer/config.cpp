@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/spec.hpp"
+#include "compute/engine.hpp"
 #include "compute/schedule.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"
@@ -38,9 +39,8 @@ Result<void> validate_training(const PeerConfig& config) {
     if (config.batch < 1 || config.batch > 65536) return usage("--batch: give 1 to 65536");
     if (config.mix_every < 1) return usage("--mix-every: give at least 1 step");
     if (auto ok = validate_averaging(config); ok.has_error()) return ok;
-    if (config.precision != "f32" && config.precision != "auto") {
-        return usage("--precision " + config.precision + ": this release has f32");
-    }
+    const auto precision = compute::parse_precision(config.precision);
+    if (precision.has_error()) return usage("--precision: " + precision.error().message);
     if (config.device != "cpu")
         return usage("--device " + config.device + ": this release has cpu");
     if (config.settle <= 0 || config.settle >= 1)
@@ -82,7 +82,7 @@ Result<void> check_exposure(const Endpoint& listen, bool insecure) {
     return fail(
         FaultCode::Refused,
         "refusing to listen on " + listen.to_string() +
-            ": this release does not encrypt; listen on 127.0.0.1, use a network namespace, or add "
+            ": this release does not encrypt streams; listen on 127.0.0.1, use a network namespace, or add "
             "--insecure on a network that you trust"
     );
 }

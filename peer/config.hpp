@@ -22,6 +22,7 @@ struct PeerConfig {
     std::string advertise;  ///< empty: the listening address
     std::string http = "127.0.0.1:0";
     std::vector<std::string> join;
+    std::filesystem::path key;  ///< file of the swarm key, `-` for standard input, empty: none
     std::string dataset;
     std::string model = "cnn";
     std::string optimizer = "sgd";
@@ -51,7 +52,7 @@ struct PeerConfig {
 /// Errors    Usage, one line: what, where, what to do
 [[nodiscard]] Result<void> validate(const PeerConfig& config);
 
-/// Streams and datagrams are not encrypted yet, so strangers must not be able to reach them.
+/// Streams are not encrypted yet, so strangers must not be able to reach them.
 /// Errors    Refused, unless the address is loopback, lies in a network namespace of its own, or
 ///           --insecure was given
 [[nodiscard]] Result<void> check_exposure(const Endpoint& listen, bool insecure);

@@ -14,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <netinet/tcp.h>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -88,13 +89,13 @@ public:
         tune(socket_);
     }
 
-    void start(const Hello& ours, Duration timeout) override {
+    void start(const Hello& ours, const ProveKey& prove, Duration timeout) override {
+        ours_ = ours;
+        prove_ = prove;
+        std::random_device device;
+        for (auto& byte : ours_.nonce) byte = static_cast<std::uint8_t>(device());
         // Whoever dials greets first: a stranger that does not greet never gets a byte from us.
-        if (dialled_) {
-            send(FrameType::Hello, encode_hello(ours));
-        } else {
-            reply_ = encode_hello(ours);
-        }
+        if (dialled_) send(FrameType::Hello, encode_hello(ours_));
         arm_deadline(timeout, fail(FaultCode::Timeout, "no greeting from " + remote_.to_string()));
         asio::co_spawn(socket_.get_executor(), read_frames(shared_from_this()), asio::detached);
         asio::co_spawn(socket_.get_executor(), write_frames(shared_from_this()), asio::detached);
@@ -121,6 +122,8 @@ public:
     }
 
     [[nodiscard]] const Hello* hello() const override { return hello_ ? &*hello_ : nullptr; }
+
+    [[nodiscard]] const Hello& ours() const override { return ours_; }
 
     [[nodiscard]] Endpoint remote() const override { return remote_; }
 
@@ -220,7 +223,11 @@ private:
             refuse(hello.error());
             return;
         }
-        if (!dialled_) send(FrameType::Hello, std::move(reply_));
+        if (!dialled_) {
+            const auto text = proof_text(StreamRole::Acceptor, ours_.swarm, *hello, ours_);
+            if (prove_) ours_.proof = prove_(text);
+            send(FrameType::Hello, encode_hello(ours_));
+        }
         hello_ = *hello;
         deadline_.cancel();
         handler_.on_hello(*this, *hello_);
@@ -284,7 +291,8 @@ private:
     Endpoint remote_;
     bool dialled_;
     ConnectionHandler& handler_;
-    Bytes reply_;  ///< our greeting, until the dialler's has come
+    Hello ours_;
+    ProveKey prove_;
     std::optional<Hello> hello_;
     std::deque<Outgoing> queue_;
     std::size_t queued_ = 0;

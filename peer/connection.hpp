@@ -46,8 +46,9 @@ public:
     virtual ~Connection() = default;
 
     /// Sends our greeting and starts reading. Without a greeting from the partner within `timeout`
-    /// the connection closes.
-    virtual void start(const Hello& ours, Duration timeout) = 0;
+    /// the connection closes. A stream that was accepted proves our swarm key by `prove`, if there
+    /// is one.
+    virtual void start(const Hello& ours, const ProveKey& prove, Duration timeout) = 0;
 
     /// Queues one frame. Frames leave in order.
     virtual void send(FrameType type, Bytes payload) = 0;
@@ -56,6 +57,7 @@ public:
     virtual void close(const Fault& why) = 0;
 
     [[nodiscard]] virtual const Hello* hello() const = 0;  ///< the partner's, null before it came
+    [[nodiscard]] virtual const Hello& ours() const = 0;   ///< ours, once started
     [[nodiscard]] virtual Endpoint remote() const = 0;
     [[nodiscard]] virtual bool dialled() const = 0;  ///< we opened it
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;

@@ -29,7 +29,9 @@ struct Until {
 };
 
 inline constexpr std::uint16_t kDescriptorMajor = 1;
-inline constexpr std::uint16_t kDescriptorMinor = 0;
+inline constexpr std::uint16_t kDescriptorMinor = 1;
+/// The minor version of a descriptor that carries a model file.
+inline constexpr std::uint16_t kDescriptorMinorModelFile = 2;
 
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
@@ -48,7 +50,9 @@ struct Descriptor {
     std::uint64_t seed = 0;      ///< of the initial parameters
     std::uint32_t replicas = 2;  ///< peers besides the owner that hold each training shard
     LayoutHash layout;
+    bool keyed = false;  ///< members need the swarm key; since minor version 1
     data::Manifest manifest;
+    Bytes model_file;  ///< of a model that is a file; else empty
 };
 
 /// Encodes a descriptor (cereal, portable binary). Deterministic: equal descriptors, equal bytes.

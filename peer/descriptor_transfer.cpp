@@ -35,7 +35,7 @@ public:
                 return;
             }
             connection_ = *connection;
-            connection_->start(ours_, kAttemptTimeout);
+            connection_->start(ours_, {}, kAttemptTimeout);
         });
         // The attempt must outlive its connection, whose coroutines call back here.
         loop_.run_until([this] { return outcome_.has_value() && closed_; });
@@ -49,6 +49,8 @@ public:
             return;
         }
         swarm_ = hello.swarm;
+        proof_ = hello.proof;
+        proof_text_ = proof_text(StreamRole::Acceptor, hello.swarm, connection.ours(), hello);
         connection.send(FrameType::DescriptorRequest, {});
     }
 
@@ -85,7 +87,7 @@ private:
             ));
             return;
         }
-        end(FetchedDescriptor{std::move(blob_), id, seed_});
+        end(FetchedDescriptor{std::move(blob_), id, seed_, std::move(proof_text_), proof_});
     }
 
     void end(Result<FetchedDescriptor> outcome) {
@@ -101,6 +103,8 @@ private:
     Timer timer_;
     ConnectionPtr connection_;
     SwarmId swarm_;
+    Bytes proof_text_;
+    std::array<std::uint8_t, 32> proof_{};
     Bytes blob_;
     bool closed_ = false;
     std::optional<Result<FetchedDescriptor>> outcome_;

@@ -23,6 +23,9 @@ struct FetchedDescriptor {
     Bytes blob;
     SwarmId swarm;  ///< as the seed names it; equals the blob's hash
     Endpoint seed;  ///< who gave it
+    /// What a seed that holds the swarm key made a MAC over, and that MAC.
+    Bytes proof_text;
+    std::array<std::uint8_t, 32> proof{};
 };
 
 /// Asks the addresses one after the other, again and again until one gives the descriptor or

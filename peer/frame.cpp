@@ -18,6 +18,7 @@ std::size_t frame_limit(FrameType type) {
         case FrameType::StateInfoRequest:
         case FrameType::Ping:
         case FrameType::Pong:
+        case FrameType::Proof:
             return 64;
         case FrameType::StateInfo:
         case FrameType::StateRequest:
@@ -25,8 +26,10 @@ std::size_t frame_limit(FrameType type) {
             return 1024;
         case FrameType::PushPull:
             return kControlFrameMax + 16;
-        case FrameType::DescriptorPiece:
         case FrameType::Exchange:
+            // The rule noloco sends a chunk of the parameters and one of the slow weights.
+            return 2 * kPayloadMax + 1024;
+        case FrameType::DescriptorPiece:
         case FrameType::StateChunk:
         case FrameType::ShardPiece:
             return kPayloadMax + 1024;
@@ -84,6 +87,8 @@ Bytes encode_hello(const Hello& hello) {
     writer.put_array(hello.swarm.bytes);
     writer.put_array(hello.address.address);
     writer.put(hello.address.port);
+    writer.put_array(hello.nonce);
+    writer.put_array(hello.proof);
     return bytes;
 }
 
@@ -107,9 +112,28 @@ Result<Hello> decode_hello(ByteView bytes) {
     hello.swarm.bytes = reader.take_array<32>();
     hello.address.address = reader.take_array<16>();
     hello.address.port = reader.take<std::uint16_t>();
+    if (hello.minor >= 1) {
+        hello.nonce = reader.take_array<16>();
+        hello.proof = reader.take_array<32>();
+    }
     // Bytes after these belong to later minor versions and are ignored.
     if (!reader.ok()) return fail(FaultCode::Truncated, "greeting is cut short");
     return hello;
+}
+
+Bytes proof_text(
+    StreamRole role, const SwarmId& swarm, const Hello& dialler, const Hello& acceptor
+) {
+    Bytes text;
+    ByteWriter writer(text);
+    writer.put_bytes(as_byte_view("starling stream"));
+    writer.put(role);
+    writer.put_array(swarm.bytes);
+    writer.put_array(dialler.id.bytes);
+    writer.put_array(dialler.nonce);
+    writer.put_array(acceptor.id.bytes);
+    writer.put_array(acceptor.nonce);
+    return text;
 }
 
 }  // namespace starling::peer

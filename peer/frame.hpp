@@ -39,6 +39,7 @@ enum class FrameType : std::uint8_t {
     ShardPiece = 12,        ///< one piece of a shard, or a refusal
     Ping = 13,              ///< empty; membership asks whether the other side lives
     Pong = 14,              ///< empty; it does
+    Proof = 15,             ///< of the swarm key; what the dialler says after the greetings
 };
 
 inline constexpr std::size_t kFrameHeaderSize = 8;
@@ -66,7 +67,7 @@ struct FrameHeader {
 [[nodiscard]] Result<FrameHeader> decode_frame_header(ByteView bytes);
 
 inline constexpr std::uint16_t kProtocolMajor = 1;
-inline constexpr std::uint16_t kProtocolMinor = 0;
+inline constexpr std::uint16_t kProtocolMinor = 1;
 
 /// Who we are, the first thing both sides say. A peer that does not know its swarm yet says zero
 /// and may only ask for the descriptor.
@@ -76,7 +77,22 @@ struct Hello {
     PeerId id;
     SwarmId swarm;
     Endpoint address;  ///< where this peer can be dialled
+    /// Drawn anew for each stream, so that no proof serves twice; since minor version 1.
+    std::array<std::uint8_t, 16> nonce{};
+    /// That an accepting peer holds the swarm key: its MAC over proof_text(). Zero in the dialler's
+    /// greeting, who knows only one nonce then and sends its own as a frame.
+    std::array<std::uint8_t, 32> proof{};
 };
+
+/// Makes a MAC with the swarm key.
+using ProveKey = std::function<std::array<std::uint8_t, 32>(ByteView text)>;
+
+enum class StreamRole : std::uint8_t { Dialler = 1, Acceptor = 2 };
+
+/// Returns what a peer that holds the swarm key makes a MAC over, in its role on one stream.
+[[nodiscard]] Bytes proof_text(
+    StreamRole role, const SwarmId& swarm, const Hello& dialler, const Hello& acceptor
+);
 
 [[nodiscard]] Bytes encode_hello(const Hello& hello);
 

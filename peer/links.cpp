@@ -13,6 +13,18 @@ constexpr Duration kDialTimeout = std::chrono::seconds(3);
 constexpr Duration kHelloTimeout = std::chrono::seconds(10);
 /// Frames that may wait for one dial: an Open and a few requests. More means that a dial hangs.
 constexpr std::size_t kWaitingMax = 64;
+constexpr const char* kWrongKey =
+    "the two peers hold different swarm keys: give --key with the founder's swarm.key";
+
+/// Takes the same time whatever the difference, so that nobody can feel its way to a proof.
+bool equal(const std::array<std::uint8_t, 32>& expected, ByteView got) {
+    if (got.size() != expected.size()) return false;
+    unsigned difference = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        difference |= expected[i] ^ std::to_integer<unsigned>(got[i]);
+    }
+    return difference == 0;
+}
 
 }  // namespace
 
@@ -27,11 +39,12 @@ Result<Endpoint> Links::bind(const Endpoint& at) {
     return listener_.bind(at);
 }
 
-void Links::open(const Hello& ours) {
+void Links::open(const Hello& ours, ProveKey prove) {
     ours_ = ours;
+    prove_ = std::move(prove);
     listener_.accept([this](ConnectionPtr connection) {
         ++counters_.accepted;
-        adopt(Entry{std::move(connection), {}, false});
+        adopt(Entry{std::move(connection), {}, false, false});
     });
 }
 
@@ -39,7 +52,7 @@ void Links::adopt(Entry entry) {
     auto connection = entry.connection;
     if (connection->dialled()) entry.settled = true;
     connections_.emplace(connection.get(), std::move(entry));
-    connection->start(ours_, kHelloTimeout);
+    connection->start(ours_, prove_, kHelloTimeout);
 }
 
 void Links::send(const PeerId& to, FrameType type, Bytes payload) {
@@ -82,7 +95,7 @@ void Links::dial_partner(const PeerId& partner, const Endpoint& to) {
                 drop_waiting(partner, fail(FaultCode::Unreachable, "another peer lives there now"));
             }
         };
-        adopt(Entry{*connection, std::move(check), true});
+        adopt(Entry{*connection, std::move(check), true, false});
     });
 }
 
@@ -95,7 +108,7 @@ void Links::introduce(const Endpoint& to, std::function<void(Result<PeerId>)> do
             done(connection.error());
             return;
         }
-        adopt(Entry{*connection, done, true});
+        adopt(Entry{*connection, done, true, false});
     });
 }
 
@@ -129,11 +142,48 @@ void Links::on_hello(Connection& connection, const Hello& hello) {
         return;
     }
     // A stranger that does not know its swarm yet only asks for the descriptor: never send on it.
-    if (!hello.swarm.is_zero()) {
-        preferred_.try_emplace(hello.id, &connection);
-        flush_waiting(hello.id, connection);
+    if (hello.swarm.is_zero()) return;
+    // Whoever dialled us has yet to prove that it holds the key.
+    if (!connection.dialled() && prove_) return;
+    if (prove(connection)) {
+        welcome(connection, entry);
+    } else {
+        ++counters_.refused;
+        connection.close(fail(FaultCode::Refused, kWrongKey));
     }
-    if (auto introduced = std::exchange(entry.introduced, {})) introduced(hello.id);
+}
+
+/// Checks that the peer which we dialled holds the key, and shows it that we do.
+bool Links::prove(Connection& connection) {
+    if (!prove_) return true;
+    const auto& theirs = *connection.hello();
+    const auto text = proof_text(StreamRole::Acceptor, theirs.swarm, connection.ours(), theirs);
+    if (!equal(prove_(text), std::as_bytes(std::span(theirs.proof)))) return false;
+    const auto ours =
+        prove_(proof_text(StreamRole::Dialler, theirs.swarm, connection.ours(), theirs));
+    const auto bytes = std::as_bytes(std::span(ours));
+    connection.send(FrameType::Proof, Bytes(bytes.begin(), bytes.end()));
+    return true;
+}
+
+void Links::on_proof(Connection& connection, Entry& entry, ByteView proof) {
+    const auto& theirs = *connection.hello();
+    const auto text = proof_text(StreamRole::Dialler, ours_.swarm, theirs, connection.ours());
+    if (entry.proven || connection.dialled() || (prove_ && !equal(prove_(text), proof))) {
+        ++counters_.refused;
+        connection.close(fail(FaultCode::Refused, kWrongKey));
+        return;
+    }
+    welcome(connection, entry);
+}
+
+void Links::welcome(Connection& connection, Entry& entry) {
+    const PeerId partner = connection.hello()->id;
+    entry.proven = true;
+    preferred_.try_emplace(partner, &connection);
+    auto introduced = std::exchange(entry.introduced, {});
+    flush_waiting(partner, connection);
+    if (introduced) introduced(partner);
 }
 
 void Links::flush_waiting(const PeerId& partner, Connection& connection) {
@@ -160,6 +210,16 @@ void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
     }
     if (type == FrameType::DescriptorRequest) {
         callbacks_.descriptor_wanted(connection);
+        return;
+    }
+    auto& entry = connections_.at(&connection);
+    if (type == FrameType::Proof) {
+        on_proof(connection, entry, payload);
+        return;
+    }
+    if (prove_ && !entry.proven) {
+        ++counters_.refused;
+        connection.close(fail(FaultCode::Refused, "prove first that you hold the swarm's key"));
         return;
     }
     callbacks_.frame(hello.id, type, payload);
@@ -195,7 +255,7 @@ void Links::on_closed(Connection& connection, const Fault& why) {
             }
         }
     }
-    if (!connection.hello()->swarm.is_zero() && !closing_) callbacks_.broken(partner, why);
+    if (entry.proven && !closing_) callbacks_.broken(partner, why);
 }
 
 std::size_t Links::queued_bytes(const PeerId& to) const {

@@ -59,8 +59,9 @@ public:
     /// Gives the socket back, to bind another. Before open() only.
     void unbind() { listener_.stop(); }
 
-    /// Sets what we say of ourselves and starts accepting.
-    void open(const Hello& ours);
+    /// Sets what we say of ourselves, and by what key all of the swarm is known, and starts
+    /// accepting.
+    void open(const Hello& ours, ProveKey prove);
 
     /// Sends a frame, over a new connection when there is none. Frames to a partner that cannot be
     /// dialled are dropped and reported by `broken`.
@@ -95,6 +96,7 @@ private:
         ConnectionPtr connection;
         std::function<void(Result<PeerId>)> introduced;  ///< of an introduce() that still waits
         bool settled = false;                            ///< no longer counted as a stranger
+        bool proven = false;                             ///< showed that it holds the swarm key
     };
 
     void dial_partner(const PeerId& partner, const Endpoint& to);
@@ -102,12 +104,16 @@ private:
     void flush_waiting(const PeerId& partner, Connection& connection);
     void drop_waiting(const PeerId& partner, const Fault& why);
     [[nodiscard]] std::optional<Fault> objection(const Hello& hello) const;
+    [[nodiscard]] bool prove(Connection& connection);
+    void on_proof(Connection& connection, Entry& entry, ByteView proof);
+    void welcome(Connection& connection, Entry& entry);
     void settle(Entry& entry);
 
     Loop& loop_;
     Callbacks callbacks_;
     Listener listener_;
     Hello ours_;
+    ProveKey prove_;
     bool closing_ = false;
     std::unordered_map<Connection*, Entry> connections_;
     std::unordered_map<PeerId, Connection*> preferred_;         ///< the one we send on

@@ -44,6 +44,9 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
     udp::socket socket;
     Timer timer;
     std::optional<membership::Swim> swim;
+    std::optional<Sealer> sealer;
+    std::optional<Opener> opener;
+    Bytes sealed;
     bool stopped = false;
     bool pumping = false;
     bool again = false;
@@ -60,7 +63,9 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
             // An ICMP error of an earlier send surfaces here; the probe that it belongs to times
             // out.
             if (error) continue;
-            self->swim->handle_datagram(real_now(), from_asio(from), ByteView(buffer).first(size));
+            const auto packet = self->opener->open(ByteView(buffer).first(size));
+            if (!packet) continue;
+            self->swim->handle_datagram(real_now(), from_asio(from), *packet);
             self->pump();
         }
     }
@@ -88,11 +93,14 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
     /// Sends what is due; true when the turn ended before the queue did.
     bool transmit() {
         for (int i = 0; i < kTransmitsPerTurn; ++i) {
-            const auto datagram = swim->poll_transmit();
+            auto datagram = swim->poll_transmit();
             if (!datagram) return false;
-            error_code error;
-            socket.send_to(asio::buffer(datagram->bytes), to_asio<udp>(datagram->to), 0, error);
+            error_code error = asio::error::no_buffer_space;
+            if (sealer->seal(datagram->bytes, sealed)) {
+                socket.send_to(asio::buffer(sealed), to_asio<udp>(datagram->to), 0, error);
+            }
             if (error) swim->handle_send_error(real_now(), datagram->to);
+            swim->recycle(std::move(datagram->bytes));
         }
         return true;
     }
@@ -127,8 +135,10 @@ Result<void> MembershipDriver::bind(const Endpoint& at) {
     return {};
 }
 
-void MembershipDriver::start(membership::Swim swim) {
+void MembershipDriver::start(membership::Swim swim, Sealer sealer, Opener opener) {
     state_->swim.emplace(std::move(swim));
+    state_->sealer.emplace(std::move(sealer));
+    state_->opener.emplace(std::move(opener));
     asio::co_spawn(state_->socket.get_executor(), State::receive_all(state_), asio::detached);
     pump();
 }
@@ -141,6 +151,11 @@ membership::Swim& MembershipDriver::swim() {
 const membership::Swim& MembershipDriver::swim() const {
     STARLING_CHECK(state_->swim.has_value());
     return *state_->swim;
+}
+
+const SealCounters& MembershipDriver::seal_counters() const {
+    STARLING_CHECK(state_->opener.has_value());
+    return state_->opener->counters();
 }
 
 void MembershipDriver::pump() {

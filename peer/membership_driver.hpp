@@ -1,7 +1,7 @@
 #pragma once
 
-// Drives the membership machine with a real UDP socket and one real timer. Sealing of datagrams
-// will slot in at the two places where bytes meet the socket.
+// Drives the membership machine with a real UDP socket and one real timer, and seals its datagrams
+// where they meet the socket.
 //
 // Thread    network
 
@@ -12,6 +12,7 @@
 #include "base/endpoint.hpp"
 #include "base/result.hpp"
 #include "membership/swim.hpp"
+#include "peer/seal.hpp"
 
 namespace starling::peer {
 
@@ -32,8 +33,11 @@ public:
     /// Binds the UDP socket. Errors AddressInUse, Io
     [[nodiscard]] Result<void> bind(const Endpoint& at);
 
-    /// Takes the machine and starts receiving.
-    void start(membership::Swim swim);
+    /// Takes the machine and what seals its datagrams, and starts receiving.
+    void start(membership::Swim swim, Sealer sealer, Opener opener);
+
+    /// Datagrams that did not reach the machine. Requires that it was started.
+    [[nodiscard]] const SealCounters& seal_counters() const;
 
     [[nodiscard]] membership::Swim& swim();
     [[nodiscard]] const membership::Swim& swim() const;

@@ -9,9 +9,11 @@
 #include "peer/clock.hpp"
 #include "peer/descriptor_transfer.hpp"
 #include "peer/files.hpp"
+#include "peer/notary.hpp"
 #include "peer/page.hpp"
 #include "peer/sha256.hpp"
 #include "peer/status.hpp"
+#include "peer/task.hpp"
 
 namespace starling::peer {
 
@@ -26,6 +28,7 @@ constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr std::size_t kHintsMax = 1024;
 constexpr int kBindAttempts = 16;
 constexpr std::byte kWantsReply{1};
+constexpr const char* kKeyFile = "swarm.key";
 
 std::string_view event_name(membership::EventKind kind) {
     switch (kind) {
@@ -54,13 +57,6 @@ std::array<std::uint8_t, 16> random_nonce() {
     return nonce;
 }
 
-compute::Task task_of(const data::Manifest& manifest) {
-    compute::Task task;
-    task.sample_shape.assign(manifest.shape.begin(), manifest.shape.end());
-    task.classes = manifest.classes;
-    return task;
-}
-
 }  // namespace
 
 Node::Node(PeerConfig config)
@@ -79,7 +75,7 @@ Node::Node(PeerConfig config)
                   if (session_) session_->handle_broken(partner);
               },
               [this](const PeerId& partner) -> std::optional<Endpoint> {
-                  if (const auto* member = membership_.swim().find(partner)) return member->address;
+                  if (const auto member = membership_.swim().find(partner)) return member->address;
                   const auto hint = hints_.find(partner);
                   if (hint != hints_.end()) return hint->second;
                   return std::nullopt;
@@ -110,12 +106,18 @@ Node::~Node() {
     if (session_) session_->stop();
 }
 
+/// Founds a swarm of mere members.
+bool Node::founds_members_only() const {
+    return config_.join.empty() && !checkpoint_ && config_.membership_only;
+}
+
 bool Node::founds() const {
     return config_.join.empty() && !checkpoint_ && !config_.membership_only;
 }
 
 Result<void> Node::run() {
     if (auto ok = load_state(); ok.has_error()) return ok;
+    if (auto ok = load_key(); ok.has_error()) return ok;
     if (founds()) {
         if (auto ok = load_founder_data(); ok.has_error()) return ok;
     }
@@ -136,6 +138,7 @@ Result<void> Node::run() {
         );
     }
     swarm_ = swarm_id_of(plan->blob);
+    if (auto ok = settle_key(plan->descriptor, swarm_); ok.has_error()) return ok;
     blob_ = plan->blob;
     for (const auto& address : plan->introductions) introductions_.add(real_now(), address);
     started_ = true;
@@ -167,6 +170,14 @@ Result<void> Node::load_state() {
         auto identity = load_identity(config_.state);
         if (identity.has_error()) return identity.error();
         identity_ = std::move(*identity);
+        if (identity_.epoch >= kLivesMax) {
+            return fail(
+                FaultCode::Usage,
+                (config_.state / "epoch").string() +
+                    ": this identity has started too often; "
+                    "remove identity.key and epoch there to become a new peer"
+            );
+        }
     }
     reporter_.set_self(identity_.id);
     if (founds() && config_.dataset.empty()) {
@@ -179,12 +190,66 @@ Result<void> Node::load_state() {
     return {};
 }
 
+Result<void> Node::load_key() {
+    auto path = config_.key;
+    if (path.empty()) {
+        if (config_.state.empty()) return {};
+        path = config_.state / kKeyFile;
+        std::error_code ignored;  // what cannot be looked at cannot be read either, and that tells
+        if (!std::filesystem::exists(path, ignored)) {
+            // A founder that keeps a state means to run a swarm; others learn whether it has a key.
+            if (!founds() && !founds_members_only()) return {};
+            given_key_ = random_swarm_key();
+            return write_swarm_key(path, *given_key_);
+        }
+    }
+    auto key = read_swarm_key(path);
+    if (key.has_error()) return fail(FaultCode::Usage, key.error().message);
+    given_key_ = *key;
+    return {};
+}
+
+/// Decides by which key our swarm is sealed, and keeps it for the next life.
+Result<void> Node::settle_key(const Descriptor& descriptor, const SwarmId& swarm) {
+    if (!descriptor.keyed) {
+        if (!config_.key.empty()) {
+            return fail(
+                FaultCode::Usage,
+                "--key: swarm " + swarm.short_string() +
+                    " is open, nothing in it is secret; leave --key out to join it all the same"
+            );
+        }
+        key_ = open_swarm_key(swarm);
+        return {};
+    }
+    if (!given_key_) {
+        return fail(
+            FaultCode::Usage,
+            "swarm " + swarm.short_string() +
+                " needs a key: copy swarm.key from the founder's state directory and give --key "
+                "FILE"
+        );
+    }
+    key_ = *given_key_;
+    if (config_.state.empty()) return {};
+    return write_swarm_key(config_.state / kKeyFile, key_);
+}
+
 Result<void> Node::load_founder_data() {
     const auto dataset = data::load_dataset(config_.dataset);
     if (dataset.has_error()) return dataset.error();
     founder_data_ = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
-    const auto layout = compute::model_layout(config_.model, task_of(founder_data_->manifest));
-    if (layout.has_error()) return layout.error();
+    auto model = choose_model(config_.model);
+    if (model.has_error()) return model.error();
+    founder_model_ = std::move(*model);
+    const auto layout = compute::model_layout(
+        founder_model_.spec, task_of(founder_data_->manifest), founder_model_.bytes()
+    );
+    if (layout.has_error()) {
+        // A file that cannot be trained is a wrong flag, whatever is wrong with it.
+        const bool file = founder_model_.file != nullptr;
+        return file ? fail(FaultCode::Usage, layout.error().message) : layout.error();
+    }
     return {};
 }
 
@@ -255,6 +320,7 @@ Result<Node::Plan> Node::plan_founding() {
     plan.start = Start::Found;
     auto& d = plan.descriptor;
     d.nonce = random_nonce();
+    d.keyed = given_key_.has_value();
     d.model = config_.membership_only ? "none" : config_.model;
     d.optimizer = compute::OptimizerSpec::parse(config_.optimizer)->to_string();
     d.batch = config_.batch;
@@ -268,11 +334,20 @@ Result<Node::Plan> Node::plan_founding() {
     d.seed = config_.seed_given ? config_.seed : Rng(std::random_device{}()).next();
     if (founder_data_) {
         d.manifest = founder_data_->manifest;
-        const auto layout = compute::model_layout(d.model, task_of(d.manifest));
+        d.model = founder_model_.spec;
+        if (founder_model_.file != nullptr) d.model_file = *founder_model_.file;
+        const auto layout = compute::model_layout(d.model, task_of(d.manifest), d.model_file);
         if (layout.has_error()) return layout.error();
         d.layout = LayoutHash{sha256(layout->canonical_bytes())};
     }
     plan.blob = encode_descriptor(d);
+    if (plan.blob.size() > kDescriptorMax) {
+        return fail(
+            FaultCode::Oversized,
+            "the swarm's descriptor has " + std::to_string(plan.blob.size()) +
+                " bytes with its model file and manifest, 16 MiB at most: give a smaller model file"
+        );
+    }
     return plan;
 }
 
@@ -291,6 +366,17 @@ Result<Node::Plan> Node::plan_joining(const std::vector<Endpoint>& seeds) {
     auto descriptor = decode_descriptor(plan.blob);
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);
+    const auto holds_ours = [&] {
+        return mac_of(*given_key_, fetched->proof_text) == fetched->proof;
+    };
+    if (plan.descriptor.keyed && given_key_ && !holds_ours()) {
+        return fail(
+            FaultCode::Refused,
+            plan.via + " holds another key than " +
+                (config_.key.empty() ? config_.state / kKeyFile : config_.key).string() +
+                ": give --key with the swarm.key of this swarm's founder"
+        );
+    }
     return plan;
 }
 
@@ -319,7 +405,7 @@ Result<void> Node::complete(Plan& plan) const {
             FaultCode::Unsupported, "this swarm trains nothing; join it with --membership-only"
         );
     }
-    auto layout = compute::model_layout(d.model, task_of(d.manifest));
+    auto layout = compute::model_layout(d.model, task_of(d.manifest), d.model_file);
     if (layout.has_error()) return layout.error();
     const LayoutHash hash{sha256(layout->canonical_bytes())};
     if (hash != d.layout) {
@@ -381,16 +467,21 @@ void Node::start_session(Plan plan) {
 
 void Node::start_membership(const SwarmId& swarm) {
     auto swim = *membership::SwimConfig::profile(config_.profile);
-    swim.swarm_tag = swarm.prefix64();
-    membership::Swim::Self self{identity_.id, advertised_, identity_.epoch};
-    membership_.start(membership::Swim(
-        swim, self, Rng(std::random_device{}() ^ identity_.id.prefix64()), real_now()
-    ));
+    swim.swarm = swarm;
+    const membership::Swim::Self self{
+        identity_.id, advertised_, identity_.epoch, make_notary(identity_), nullptr};
+    membership_.start(
+        membership::Swim(
+            swim, self, Rng(std::random_device{}() ^ identity_.id.prefix64()), real_now()
+        ),
+        Sealer(key_, swarm, identity_.id, identity_.epoch),
+        Opener(key_, swarm)
+    );
     Hello ours;
     ours.id = identity_.id;
     ours.swarm = swarm;
     ours.address = advertised_;
-    links_.open(ours);
+    links_.open(ours, [this](ByteView text) { return mac_of(key_, text); });
     if (config_.membership_only) {
         Record record;
         record.state = PeerState::Watching;
@@ -433,10 +524,10 @@ bool Node::lives_at(const Endpoint& address) const {
     const auto& swim = membership_.swim();
     const auto greeter = greeters_.find(address);
     if (greeter != greeters_.end()) {
-        const auto* member = swim.find(greeter->second);
-        if (member != nullptr && up(*member)) return true;
+        const auto member = swim.find(greeter->second);
+        if (member && up(*member)) return true;
     }
-    const auto& members = swim.members();
+    const auto members = swim.members();
     return std::any_of(members.begin(), members.end(), [&](const auto& member) {
         return member.address == address && up(member);
     });
@@ -560,6 +651,7 @@ StatusInputs Node::status_inputs() const {
     inputs.incarnation = membership_.swim().incarnation();
     inputs.view = look(membership_.swim());
     inputs.membership = membership_.swim().counters();
+    inputs.seal = membership_.seal_counters();
     inputs.links = links_.counters();
     inputs.connections = links_.connection_count();
     inputs.bad_frames = bad_frames_;

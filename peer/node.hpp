@@ -27,9 +27,11 @@
 #include "peer/links.hpp"
 #include "peer/loop.hpp"
 #include "peer/membership_driver.hpp"
+#include "peer/model_file.hpp"
 #include "peer/reporter.hpp"
 #include "peer/session.hpp"
 #include "peer/status.hpp"
+#include "peer/swarm_key.hpp"
 
 namespace starling::peer {
 
@@ -56,6 +58,8 @@ private:
     };
 
     [[nodiscard]] Result<void> load_state();
+    [[nodiscard]] Result<void> load_key();
+    [[nodiscard]] Result<void> settle_key(const Descriptor& descriptor, const SwarmId& swarm);
     [[nodiscard]] Result<void> load_founder_data();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<Plan> make_plan();
@@ -75,6 +79,7 @@ private:
     void leave(const std::string& why);
     void end(std::optional<Fault> fault);
     [[nodiscard]] bool founds() const;
+    [[nodiscard]] bool founds_members_only() const;
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
     [[nodiscard]] StatusInputs status_inputs() const;
     [[nodiscard]] std::vector<std::string> known_addresses() const;
@@ -83,9 +88,12 @@ private:
     Reporter reporter_;
     Loop loop_;
     Identity identity_;
+    std::optional<SwarmKey> given_key_;  ///< by the user, or kept from the last life
+    SwarmKey key_;                       ///< of our swarm
     std::optional<StateLock> lock_;
     std::optional<Checkpoint> checkpoint_;
     std::optional<data::Sharded> founder_data_;
+    ModelChoice founder_model_;
     Links links_;
     MembershipDriver membership_;
     HttpServer http_;

@@ -6,6 +6,7 @@
 
 #include "peer/clock.hpp"
 #include "peer/sha256.hpp"
+#include "peer/task.hpp"
 
 namespace starling::peer {
 
@@ -99,12 +100,12 @@ Session::~Session() {
 TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpoint) const {
     TrainerOptions options;
     options.engine.model = descriptor_.model;
-    options.engine.task.sample_shape.assign(
-        descriptor_.manifest.shape.begin(), descriptor_.manifest.shape.end()
-    );
-    options.engine.task.classes = descriptor_.manifest.classes;
+    options.engine.model_file = std::make_shared<const Bytes>(descriptor_.model_file);
+    options.engine.task = task_of(descriptor_.manifest);
     options.engine.batch = descriptor_.batch;
     options.engine.threads = config_.threads;
+    options.engine.precision = *compute::parse_precision(config_.precision);
+    options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor_.optimizer);
     if (shards_.held() == 0) options.local_source = config_.dataset;
     options.seed = config_.seed ^ self_.prefix64();
@@ -137,12 +138,7 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
         parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
     }
     if (checkpoint) {
-        const auto& chunks = parameters_.layout().chunks();
-        for (std::size_t c = 0; c < chunks.size(); ++c) {
-            parameters_.write(
-                c, std::span(checkpoint->parameters).subspan(chunks[c].offset, chunks[c].elements)
-            );
-        }
+        parameters_.write_all(checkpoint->parameters);
         report_.steps = checkpoint->steps;
         report_.samples = checkpoint->samples;
         report_.schedule_step = checkpoint->schedule_step;
@@ -548,12 +544,7 @@ void Session::write_checkpoint_now(
     Checkpoint checkpoint;
     checkpoint.descriptor = blob_;
     checkpoint.parameters.resize(parameters_.layout().elements());
-    const auto& chunks = parameters_.layout().chunks();
-    for (std::size_t c = 0; c < chunks.size(); ++c) {
-        parameters_.read(
-            c, std::span(checkpoint.parameters).subspan(chunks[c].offset, chunks[c].elements)
-        );
-    }
+    parameters_.read_all(checkpoint.parameters);
     checkpoint.optimizer_state.assign(optimizer_state.begin(), optimizer_state.end());
     checkpoint.position = report.position;
     checkpoint.steps = report.steps;

@@ -24,6 +24,12 @@ std::string_view state_name(membership::MemberState state) {
     return "unknown";
 }
 
+/// Names the direction in which datagrams vanish: most flapping in the field is a firewall.
+std::string_view udp_name(const SeenPeer& peer) {
+    if (!peer.udp_in) return "in blocked";
+    return peer.udp_out ? "ok" : "out blocked";
+}
+
 json finite_or_null(double value) {
     return std::isfinite(value) ? json(value) : json(nullptr);
 }
@@ -67,6 +73,10 @@ void gauge(std::string& out, std::string_view name, std::string_view help, doubl
     metric(out, name, "gauge", help, value);
 }
 
+std::uint64_t sealed_bytes(std::uint64_t bytes, std::uint64_t datagrams) {
+    return bytes + membership::kSealOverhead * datagrams;
+}
+
 void membership_metrics(std::string& out, const StatusInputs& in) {
     const auto& c = in.membership;
     gauge(
@@ -77,20 +87,37 @@ void membership_metrics(std::string& out, const StatusInputs& in) {
     );
     counter(out, "datagrams_sent_total", "Membership datagrams sent", c.datagrams_sent);
     counter(out, "datagrams_received_total", "Membership datagrams received", c.datagrams_received);
-    counter(out, "datagram_bytes_sent_total", "Bytes of membership datagrams sent", c.bytes_sent);
+    counter(
+        out,
+        "datagram_bytes_sent_total",
+        "Bytes of membership datagrams sent",
+        sealed_bytes(c.bytes_sent, c.datagrams_sent)
+    );
     counter(
         out,
         "datagram_bytes_received_total",
         "Bytes of membership datagrams received",
-        c.bytes_received
+        sealed_bytes(c.bytes_received, c.datagrams_received)
     );
     counter(
         out,
         "datagrams_malformed_total",
-        "Datagrams that did not parse; never answered",
-        c.malformed
+        "Datagrams that were not sealed by this swarm's key or did not parse; never answered",
+        c.malformed + in.seal.rejected
     );
-    counter(out, "datagrams_foreign_total", "Datagrams of another swarm", c.foreign);
+    counter(
+        out, "datagrams_foreign_total", "Datagrams of another swarm", c.foreign + in.seal.foreign
+    );
+    counter(
+        out, "datagrams_replayed_total", "Datagrams heard before or too late", in.seal.replayed
+    );
+    counter(out, "statements_forged_total", "Statements with a wrong signature", c.forged);
+    counter(
+        out,
+        "accusations_throttled_total",
+        "Accusations above what one sender may make",
+        c.throttled
+    );
     counter(out, "probes_total", "Members probed", c.probes);
     counter(
         out, "probes_failed_total", "Probes without direct or indirect answer", c.probes_failed
@@ -182,6 +209,7 @@ std::string render_status(const StatusInputs& in) {
     self["address"] = in.listen.to_string();
     self["state"] = "alive";
     self["self"] = true;
+    self["udp"] = nullptr;
     self["epoch"] = in.incarnation.epoch;
     if (in.session) {
         put_record(self, in.session->record);
@@ -195,6 +223,7 @@ std::string render_status(const StatusInputs& in) {
         member["address"] = peer.address.to_string();
         member["state"] = state_name(peer.state);
         member["self"] = false;
+        member["udp"] = udp_name(peer);
         if (peer.record) put_record(member, *peer.record);
         out["members"].push_back(std::move(member));
     }

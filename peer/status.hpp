@@ -10,6 +10,7 @@
 #include "base/ids.hpp"
 #include "membership/swim.hpp"
 #include "peer/links.hpp"
+#include "peer/seal.hpp"
 #include "peer/session.hpp"
 #include "peer/swarm_view.hpp"
 
@@ -23,6 +24,7 @@ struct StatusInputs {
     Incarnation incarnation;
     SwarmView view;
     membership::SwimCounters membership;
+    SealCounters seal;
     LinkCounters links;
     std::size_t connections = 0;
     std::uint64_t bad_frames = 0;

@@ -1,5 +1,7 @@
 #include "peer/swarm_view.hpp"
 
+#include <algorithm>
+
 namespace starling::peer {
 
 bool SeenPeer::trains() const {
@@ -37,7 +39,8 @@ SwarmView look(const membership::Swim& swim) {
     SwarmView view;
     for (const auto& member : swim.members()) {
         if (member.id == swim.self()) continue;
-        SeenPeer seen{member.id, member.address, member.state, std::nullopt};
+        SeenPeer seen{
+            member.id, member.address, member.state, std::nullopt, member.udp_out, member.udp_in};
         if (const auto bytes = swim.record(member.id); !bytes.empty()) {
             // A record that we cannot read belongs to another release: a member, but no trainer.
             if (auto record = decode_record(bytes)) seen.record = *record;
@@ -45,8 +48,12 @@ SwarmView look(const membership::Swim& swim) {
         if (seen.live()) ++view.live;
         view.others.push_back(std::move(seen));
     }
+    // The table's order is that of arrival; people and programs compare by id.
+    std::sort(view.others.begin(), view.others.end(), [](const SeenPeer& a, const SeenPeer& b) {
+        return a.id < b.id;
+    });
     for (const auto& id : swim.recorded_peers()) {
-        if (id == swim.self() || swim.find(id) != nullptr) continue;
+        if (id == swim.self() || swim.find(id).has_value()) continue;
         if (auto record = decode_record(swim.record(id))) view.gone_samples += record->samples;
     }
     return view;

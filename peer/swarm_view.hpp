@@ -22,6 +22,8 @@ struct SeenPeer {
     Endpoint address;
     membership::MemberState state = membership::MemberState::Alive;
     std::optional<Record> record;
+    bool udp_out = true;  ///< as in membership::Member
+    bool udp_in = true;
 
     [[nodiscard]] bool live() const {
         return state == membership::MemberState::Alive || state == membership::MemberState::Suspect;

@@ -8,10 +8,12 @@
 #include <cmath>
 #include <cstdint>
 
+#include "compute/cpu/isa.hpp"
+
 namespace starling::compute::cpu {
 
 /// Source    Cody and Waite's range reduction with the polynomial of the Cephes library's expf
-[[nodiscard]] inline float fast_exp(float x) {
+[[nodiscard]] STARLING_INLINE float fast_exp(float x) {
     // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
     constexpr float kRound = 12582912.0F;
     const float limited = std::max(std::min(x, 88.0F), -87.0F);
@@ -30,7 +32,7 @@ namespace starling::compute::cpu {
 }
 
 /// Source    the rational approximation of XLA and Eigen on [-4, 4]
-[[nodiscard]] inline float fast_erf(float given) {
+[[nodiscard]] STARLING_INLINE float fast_erf(float given) {
     const float x = std::max(std::min(given, 4.0F), -4.0F);
     const float s = x * x;
     float p = -2.72614225801306e-10F;

@@ -18,6 +18,13 @@ enum class BufferId : std::int32_t { None = -1 };
 /// Addresses by buffer.
 using Addresses = std::span<std::byte* const>;
 
+/// What a kernel does in one run.
+struct Account {
+    std::string op;
+    double flops = 0.0;
+    double bytes = 0.0;
+};
+
 class Kernel {
 public:
     explicit Kernel(std::string name) : name_(std::move(name)) {}
@@ -30,11 +37,17 @@ public:
 
     [[nodiscard]] virtual std::string detail() const { return {}; }
 
+    /// For profiles.
+    [[nodiscard]] const Account& account() const { return account_; }
+
+    void set_account(Account account) { account_ = std::move(account); }
+
     virtual void bind(Addresses addresses) = 0;
     virtual void run() = 0;
 
 private:
     std::string name_;
+    Account account_;
 };
 
 /// A oneDNN primitive with one buffer per argument.

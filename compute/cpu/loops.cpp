@@ -4,20 +4,55 @@
 #include <cmath>
 
 #include "compute/cpu/fast_math.hpp"
+#include "compute/cpu/isa.hpp"
 #include "compute/cpu/loops_norm.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {
 
+namespace {
+
 // The loops read both operands before they choose: a conditional load would keep the compiler from
 // using vectors. `omp simd` says that equal indices are the only aliasing.
 
+STARLING_INLINE void relu_range(const float* x, float* y, std::size_t count) {
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) {
+        const float value = x[i];
+        y[i] = value > 0.0F ? value : 0.0F;
+    }
+}
+
+STARLING_INLINE void relu_gradient_range(
+    const float* dy, const float* y, float* dx, std::size_t count
+) {
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) {
+        const float slope = dy[i];
+        dx[i] = y[i] > 0.0F ? slope : 0.0F;
+    }
+}
+
+STARLING_INLINE void relu_gradient_of_sum_range(
+    const float* a, const float* b, const float* y, float* dx, std::size_t count
+) {
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) {
+        const float slope = a[i] + b[i];
+        dx[i] = y[i] > 0.0F ? slope : 0.0F;
+    }
+}
+
+STARLING_INLINE void scaled_exp(float scale, const float* x, float* y, std::size_t count) {
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) y[i] = scale * fast_exp(x[i]);
+}
+
+}  // namespace
+
 void relu(int threads, std::span<const float> x, std::span<float> y) {
     parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
-        const float* from = x.data();
-        float* to = y.data();
-#pragma omp simd
-        for (std::size_t i = begin; i < end; ++i) to[i] = std::max(from[i], 0.0F);
+        vectorized<relu_range>(x.data() + begin, y.data() + begin, end - begin);
     });
 }
 
@@ -25,14 +60,23 @@ void relu_gradient(
     int threads, std::span<const float> dy, std::span<const float> y, std::span<float> dx
 ) {
     parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
-        const float* from = dy.data();
-        const float* sign = y.data();
-        float* to = dx.data();
-#pragma omp simd
-        for (std::size_t i = begin; i < end; ++i) {
-            const float slope = from[i];
-            to[i] = sign[i] > 0.0F ? slope : 0.0F;
-        }
+        vectorized<relu_gradient_range>(
+            dy.data() + begin, y.data() + begin, dx.data() + begin, end - begin
+        );
+    });
+}
+
+void relu_gradient_of_sum(
+    int threads,
+    std::span<const float> a,
+    std::span<const float> b,
+    std::span<const float> y,
+    std::span<float> dx
+) {
+    parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
+        vectorized<relu_gradient_of_sum_range>(
+            a.data() + begin, b.data() + begin, y.data() + begin, dx.data() + begin, end - begin
+        );
     });
 }
 
@@ -120,8 +164,7 @@ void softmax_cross_entropy_gradient(
         const float pull = counted ? share * (keep * weight + spread * all) : 0.0F;
         const float* from = log_probabilities.data() + n * classes;
         float* to = dscores.data() + n * classes;
-#pragma omp simd
-        for (std::size_t c = 0; c < classes; ++c) to[c] = pull * fast_exp(from[c]);
+        vectorized<scaled_exp>(pull, from, to, classes);
         if (!counted) continue;
         to[static_cast<std::size_t>(labels[n])] -= share * keep * weight;
         if (spread == 0.0F) continue;

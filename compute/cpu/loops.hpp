@@ -15,6 +15,15 @@ void relu_gradient(
     int threads, std::span<const float> dy, std::span<const float> y, std::span<float> dx
 );
 
+/// dx = the slope a + b where y > 0; `dx` may be `a`.
+void relu_gradient_of_sum(
+    int threads,
+    std::span<const float> a,
+    std::span<const float> b,
+    std::span<const float> y,
+    std::span<float> dx
+);
+
 struct LossSettings {
     int threads = 1;
     float smoothing = 0.0F;

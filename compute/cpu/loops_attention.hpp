@@ -1,7 +1,8 @@
 #pragma once
 
-// Causal attention, one head at a time, in blocks of query rows: a block needs only the keys up to
-// its last row, which saves nearly half of the products.
+// Causal attention, one head at a time, in bands of a few query rows: a band needs only the keys up
+// to its last row, which saves nearly half of the products. All of a head's work stays in the
+// cache.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,13 +16,15 @@ struct AttentionShape {
     std::int64_t heads = 0;
     std::int64_t width = 0;  ///< of one head
 
-    /// Returns the floats that attention_gradient needs besides.
+    /// Returns the floats that both functions need besides.
     [[nodiscard]] std::size_t scratch_elements() const;
 };
 
 /// Shapes    qkv [N,T,3 heads width], y [N,T,heads width], weights [N,heads,T,T], of which only the
 ///           triangle and a few zeros beside it are written
-void attention(const AttentionShape& shape, const float* qkv, float* y, float* weights);
+void attention(
+    const AttentionShape& shape, const float* qkv, float* y, float* weights, float* scratch
+);
 
 void attention_gradient(
     const AttentionShape& shape,

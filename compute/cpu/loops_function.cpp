@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "compute/cpu/fast_math.hpp"
+#include "compute/cpu/isa.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {
@@ -14,126 +15,149 @@ using S = FunctionSettings;
 
 constexpr float kRootHalf = 0.70710678F;
 
-float sigmoid(float x) {
+STARLING_INLINE float sigmoid(float x) {
     return 1.0F / (1.0F + fast_exp(-x));
 }
 
 // Each function as two static members that the compiler can inline into the loops below.
 
 struct LeakyRelu {
-    static float value(float x, S s) { return x < 0.0F ? s.a * x : x; }
+    STARLING_INLINE static float value(float x, S s) { return x < 0.0F ? s.a * x : x; }
 
-    static float slope(float x, S s) { return x < 0.0F ? s.a : 1.0F; }
+    STARLING_INLINE static float slope(float x, S s) { return x < 0.0F ? s.a : 1.0F; }
 };
 
 struct Elu {
-    static float value(float x, S s) { return x < 0.0F ? s.a * (fast_exp(x) - 1.0F) : x; }
+    STARLING_INLINE static float value(float x, S s) {
+        return x < 0.0F ? s.a * (fast_exp(x) - 1.0F) : x;
+    }
 
-    static float slope(float x, S s) { return x < 0.0F ? s.a * fast_exp(x) : 1.0F; }
+    STARLING_INLINE static float slope(float x, S s) { return x < 0.0F ? s.a * fast_exp(x) : 1.0F; }
 };
 
 struct Sigmoid {
-    static float value(float x, S) { return sigmoid(x); }
+    STARLING_INLINE static float value(float x, S) { return sigmoid(x); }
 
-    static float slope(float y, S) { return y * (1.0F - y); }
+    STARLING_INLINE static float slope(float y, S) { return y * (1.0F - y); }
 };
 
 struct Tanh {
-    static float value(float x, S) { return 1.0F - 2.0F / (fast_exp(2.0F * x) + 1.0F); }
+    STARLING_INLINE static float value(float x, S) {
+        return 1.0F - 2.0F / (fast_exp(2.0F * x) + 1.0F);
+    }
 
-    static float slope(float y, S) { return 1.0F - y * y; }
+    STARLING_INLINE static float slope(float y, S) { return 1.0F - y * y; }
 };
 
 struct Gelu {
-    static float value(float x, S) { return 0.5F * x * (1.0F + fast_erf(x * kRootHalf)); }
+    STARLING_INLINE static float value(float x, S) {
+        return 0.5F * x * (1.0F + fast_erf(x * kRootHalf));
+    }
 
-    static float slope(float x, S) {
+    STARLING_INLINE static float slope(float x, S) {
         const float below = 0.5F * (1.0F + fast_erf(x * kRootHalf));
         return below + 0.39894228F * x * fast_exp(-0.5F * x * x);
     }
 };
 
 struct HardSigmoid {
-    static float value(float x, S s) { return std::clamp(s.a * x + s.b, 0.0F, 1.0F); }
+    STARLING_INLINE static float value(float x, S s) {
+        return std::clamp(s.a * x + s.b, 0.0F, 1.0F);
+    }
 
-    static float slope(float x, S s) {
+    STARLING_INLINE static float slope(float x, S s) {
         const float y = s.a * x + s.b;
         return y > 0.0F && y < 1.0F ? s.a : 0.0F;
     }
 };
 
 struct HardSwish {
-    static float value(float x, S) { return x * std::clamp(x + 3.0F, 0.0F, 6.0F) * (1.0F / 6.0F); }
+    STARLING_INLINE static float value(float x, S) {
+        return x * std::clamp(x + 3.0F, 0.0F, 6.0F) * (1.0F / 6.0F);
+    }
 
-    static float slope(float x, S) {
+    STARLING_INLINE static float slope(float x, S) {
         const float inside = (2.0F * x + 3.0F) * (1.0F / 6.0F);
         return x <= -3.0F ? 0.0F : x >= 3.0F ? 1.0F : inside;
     }
 };
 
 struct Softplus {
-    static float value(float x, S) {
+    STARLING_INLINE static float value(float x, S) {
         return std::max(x, 0.0F) + std::log1p(fast_exp(-std::abs(x)));
     }
 
-    static float slope(float x, S) { return sigmoid(x); }
+    STARLING_INLINE static float slope(float x, S) { return sigmoid(x); }
 };
 
 struct Exp {
-    static float value(float x, S) { return fast_exp(x); }
+    STARLING_INLINE static float value(float x, S) { return fast_exp(x); }
 
-    static float slope(float y, S) { return y; }
+    STARLING_INLINE static float slope(float y, S) { return y; }
 };
 
 struct Log {
-    static float value(float x, S) { return std::log(x); }
+    STARLING_INLINE static float value(float x, S) { return std::log(x); }
 
-    static float slope(float x, S) { return 1.0F / x; }
+    STARLING_INLINE static float slope(float x, S) { return 1.0F / x; }
 };
 
 struct Sqrt {
-    static float value(float x, S) { return std::sqrt(x); }
+    STARLING_INLINE static float value(float x, S) { return std::sqrt(x); }
 
-    static float slope(float y, S) { return 0.5F / y; }
+    STARLING_INLINE static float slope(float y, S) { return 0.5F / y; }
 };
 
 struct Reciprocal {
-    static float value(float x, S) { return 1.0F / x; }
+    STARLING_INLINE static float value(float x, S) { return 1.0F / x; }
 
-    static float slope(float y, S) { return -y * y; }
+    STARLING_INLINE static float slope(float y, S) { return -y * y; }
 };
 
 struct Erf {
-    static float value(float x, S) { return fast_erf(x); }
+    STARLING_INLINE static float value(float x, S) { return fast_erf(x); }
 
-    static float slope(float x, S) { return 1.12837917F * fast_exp(-x * x); }
+    STARLING_INLINE static float slope(float x, S) { return 1.12837917F * fast_exp(-x * x); }
 };
 
 struct Abs {
-    static float value(float x, S) { return std::abs(x); }
+    STARLING_INLINE static float value(float x, S) { return std::abs(x); }
 
-    static float slope(float x, S) { return x > 0.0F ? 1.0F : x < 0.0F ? -1.0F : 0.0F; }
+    STARLING_INLINE static float slope(float x, S) {
+        return x > 0.0F ? 1.0F : x < 0.0F ? -1.0F : 0.0F;
+    }
 };
 
 struct Clip {
-    static float value(float x, S s) { return std::min(std::max(x, s.a), s.b); }
+    STARLING_INLINE static float value(float x, S s) { return std::min(std::max(x, s.a), s.b); }
 
-    static float slope(float x, S s) { return x >= s.a && x <= s.b ? 1.0F : 0.0F; }
+    STARLING_INLINE static float slope(float x, S s) { return x >= s.a && x <= s.b ? 1.0F : 0.0F; }
 };
 
 struct Neg {
-    static float value(float x, S) { return -x; }
+    STARLING_INLINE static float value(float x, S) { return -x; }
 
-    static float slope(float, S) { return -1.0F; }
+    STARLING_INLINE static float slope(float, S) { return -1.0F; }
 };
+
+template <class F>
+STARLING_INLINE void forward_range(S s, const float* x, float* y, std::size_t count) {
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) y[i] = F::value(x[i], s);
+}
+
+template <class F>
+STARLING_INLINE void backward_range(
+    S s, const float* dy, const float* known, float* dx, std::size_t count
+) {
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) dx[i] = dy[i] * F::slope(known[i], s);
+}
 
 template <class F>
 void forward(int threads, S s, std::span<const float> x, std::span<float> y) {
     parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
-        const float* from = x.data();
-        float* to = y.data();
-#pragma omp simd
-        for (std::size_t i = begin; i < end; ++i) to[i] = F::value(from[i], s);
+        vectorized<forward_range<F>>(s, x.data() + begin, y.data() + begin, end - begin);
     });
 }
 
@@ -142,11 +166,9 @@ void backward(
     int threads, S s, std::span<const float> dy, std::span<const float> known, std::span<float> dx
 ) {
     parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
-        const float* slope = dy.data();
-        const float* at = known.data();
-        float* to = dx.data();
-#pragma omp simd
-        for (std::size_t i = begin; i < end; ++i) to[i] = slope[i] * F::slope(at[i], s);
+        vectorized<backward_range<F>>(
+            s, dy.data() + begin, known.data() + begin, dx.data() + begin, end - begin
+        );
     });
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "compute/cpu/fast_math.hpp"
+#include "compute/cpu/isa.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {
@@ -26,8 +27,10 @@ std::int64_t start_of(const Cut& cut, std::int64_t row) {
     return row / cut.inner * cut.length * cut.inner + row % cut.inner;
 }
 
-void dense_softmax(bool logarithm, std::int64_t n, const float* x, float* y) {
-    const float top = *std::max_element(x, x + n);
+STARLING_INLINE void dense_softmax(bool logarithm, std::int64_t n, const float* x, float* y) {
+    float top = x[0];
+#pragma omp simd reduction(max : top)
+    for (std::int64_t i = 0; i < n; ++i) top = x[i] > top ? x[i] : top;
     float sum = 0.0F;
     if (logarithm) {
 #pragma omp simd reduction(+ : sum)
@@ -60,13 +63,111 @@ void spaced_softmax(bool logarithm, const Cut& cut, const float* x, float* y) {
     }
 }
 
+STARLING_INLINE void layer_norm_row(
+    const LayerNorm& shape,
+    const float* x,
+    const float* scale,
+    const float* bias,
+    float* y,
+    float* mean,
+    float* inverse
+) {
+    const auto n = shape.width;
+    const float share = 1.0F / static_cast<float>(n);
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i) sum += x[i];
+    const float centre = sum * share;
+    float squares = 0.0F;
+#pragma omp simd reduction(+ : squares)
+    for (std::int64_t i = 0; i < n; ++i) squares += (x[i] - centre) * (x[i] - centre);
+    const float factor = 1.0F / std::sqrt(squares * share + shape.epsilon);
+    *mean = centre;
+    *inverse = factor;
+    if (scale != nullptr && bias != nullptr) {
+#pragma omp simd
+        for (std::int64_t i = 0; i < n; ++i) y[i] = (x[i] - centre) * factor * scale[i] + bias[i];
+        return;
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+        const float z = (x[i] - centre) * factor;
+        y[i] = (scale == nullptr ? z : z * scale[i]) + (bias == nullptr ? 0.0F : bias[i]);
+    }
+}
+
+/// The slope of one row; adds to the weights' slopes unless these are nullptr.
+STARLING_INLINE void layer_norm_gradient_row(
+    const LayerNormOperands& in,
+    std::int64_t n,
+    std::int64_t row,
+    float* dx,
+    float* __restrict dscale,
+    float* __restrict dbias
+) {
+    const float* dy = in.dy + row * n;
+    const float* __restrict x = in.x + row * n;
+    const float* __restrict scale = in.scale;
+    const float centre = in.mean[row];
+    const float factor = in.inverse[row];
+    float plain = 0.0F;
+    float slanted = 0.0F;
+    if (scale != nullptr) {
+#pragma omp simd reduction(+ : plain, slanted)
+        for (std::int64_t i = 0; i < n; ++i) {
+            plain += dy[i] * scale[i];
+            slanted += dy[i] * scale[i] * (x[i] - centre);
+        }
+    } else {
+#pragma omp simd reduction(+ : plain, slanted)
+        for (std::int64_t i = 0; i < n; ++i) {
+            plain += dy[i];
+            slanted += dy[i] * (x[i] - centre);
+        }
+    }
+    const float share = 1.0F / static_cast<float>(n);
+    const float level = plain * share;
+    const float slope = slanted * share * factor * factor;
+    if (dscale != nullptr) {
+#pragma omp simd
+        for (std::int64_t i = 0; i < n; ++i) {
+            dscale[i] += dy[i] * (x[i] - centre) * factor;
+            dbias[i] += dy[i];
+        }
+    }
+    if (scale != nullptr) {
+#pragma omp simd
+        for (std::int64_t i = 0; i < n; ++i) {
+            dx[i] = (dy[i] * scale[i] - level - (x[i] - centre) * slope) * factor;
+        }
+    } else {
+#pragma omp simd
+        for (std::int64_t i = 0; i < n; ++i) {
+            dx[i] = (dy[i] - level - (x[i] - centre) * slope) * factor;
+        }
+    }
+}
+
+STARLING_INLINE void layer_norm_gradient_rows(
+    const LayerNormOperands& in,
+    std::int64_t n,
+    std::int64_t begin,
+    std::int64_t end,
+    float* dx,
+    float* dscale,
+    float* dbias
+) {
+    for (auto row = begin; row < end; ++row) {
+        layer_norm_gradient_row(in, n, row, dx + row * n, dscale, dbias);
+    }
+}
+
 }  // namespace
 
 void softmax(int threads, bool logarithm, const Cut& cut, const float* x, float* y) {
     for_rows(threads, cut.outer * cut.inner, cut.length, [&](std::int64_t row) {
         const auto at = start_of(cut, row);
         if (cut.inner == 1) {
-            dense_softmax(logarithm, cut.length, x + at, y + at);
+            vectorized<dense_softmax>(logarithm, cut.length, x + at, y + at);
         } else {
             spaced_softmax(logarithm, cut, x + at, y + at);
         }
@@ -100,92 +201,43 @@ void layer_norm(
     float* inverse
 ) {
     const auto n = shape.width;
-    const float share = 1.0F / static_cast<float>(n);
     for_rows(shape.threads, shape.rows, n, [&](std::int64_t row) {
-        const float* from = x + row * n;
-        float* to = y + row * n;
-        float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-        for (std::int64_t i = 0; i < n; ++i) sum += from[i];
-        const float centre = sum * share;
-        float squares = 0.0F;
-#pragma omp simd reduction(+ : squares)
-        for (std::int64_t i = 0; i < n; ++i) {
-            squares += (from[i] - centre) * (from[i] - centre);
-        }
-        const float factor = 1.0F / std::sqrt(squares * share + shape.epsilon);
-        mean[row] = centre;
-        inverse[row] = factor;
-        for (std::int64_t i = 0; i < n; ++i) {
-            const float z = (from[i] - centre) * factor;
-            to[i] = (scale == nullptr ? z : z * scale[i]) + (bias == nullptr ? 0.0F : bias[i]);
-        }
+        vectorized<layer_norm_row>(
+            shape, x + row * n, scale, bias, y + row * n, mean + row, inverse + row
+        );
     });
 }
-
-namespace {
-
-void weight_gradients(
-    const LayerNorm& shape, const LayerNormOperands& in, float* dscale, float* dbias
-) {
-    const auto n = shape.width;
-    // Threads share the columns, so that no two add to one sum.
-    const auto width = static_cast<std::size_t>(n);
-    const int threads =
-        static_cast<std::size_t>(shape.rows * n) < kParallelElementsMin ? 1 : shape.threads;
-    const auto block = (width / static_cast<std::size_t>(threads) + 15) / 16 * 16 + 16;
-    const auto blocks = (width + block - 1) / block;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (std::size_t b = 0; b < blocks; ++b) {
-        const auto begin = b * block;
-        const auto end = std::min(width, begin + block);
-        std::fill(dscale + begin, dscale + end, 0.0F);
-        std::fill(dbias + begin, dbias + end, 0.0F);
-        for (std::int64_t row = 0; row < shape.rows; ++row) {
-            const float* dy = in.dy + row * n;
-            const float* x = in.x + row * n;
-            const float centre = in.mean[row];
-            const float factor = in.inverse[row];
-#pragma omp simd
-            for (std::size_t i = begin; i < end; ++i) {
-                dscale[i] += dy[i] * (x[i] - centre) * factor;
-                dbias[i] += dy[i];
-            }
-        }
-    }
-}
-
-}  // namespace
 
 void layer_norm_gradient(
-    const LayerNorm& shape, const LayerNormOperands& in, float* dx, float* dscale, float* dbias
+    const LayerNorm& shape,
+    const LayerNormOperands& in,
+    float* dx,
+    float* dscale,
+    float* dbias,
+    float* scratch
 ) {
-    if (dscale != nullptr) weight_gradients(shape, in, dscale, dbias);
     const auto n = shape.width;
-    const float share = 1.0F / static_cast<float>(n);
-    for_rows(shape.threads, shape.rows, n, [&](std::int64_t row) {
-        const float* dy = in.dy + row * n;
-        const float* x = in.x + row * n;
-        const float centre = in.mean[row];
-        const float factor = in.inverse[row];
-        const float* scale = in.scale;
-        float plain = 0.0F;
-        float slanted = 0.0F;
-#pragma omp simd reduction(+ : plain, slanted)
-        for (std::int64_t i = 0; i < n; ++i) {
-            const float g = scale == nullptr ? dy[i] : dy[i] * scale[i];
-            plain += g;
-            slanted += g * (x[i] - centre);
-        }
-        const float level = plain * share;
-        const float slope = slanted * share * factor * factor;
-        float* to = dx + row * n;
-#pragma omp simd
-        for (std::int64_t i = 0; i < n; ++i) {
-            const float g = scale == nullptr ? dy[i] : dy[i] * scale[i];
-            to[i] = (g - level - (x[i] - centre) * slope) * factor;
-        }
-    });
+    const bool small = static_cast<std::size_t>(shape.rows * n) < kParallelElementsMin;
+    const int threads = small ? 1 : shape.threads;
+    const auto share = (shape.rows + threads - 1) / threads;
+    // Each thread sums the weights' slopes of its own rows; then the sums are added up.
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int part = 0; part < threads; ++part) {
+        const auto begin = std::min(shape.rows, part * share);
+        const auto end = std::min(shape.rows, begin + share);
+        float* own = dscale == nullptr ? nullptr : scratch + part * 2 * n;
+        if (own != nullptr) std::fill(own, own + 2 * n, 0.0F);
+        float* own_bias = own == nullptr ? nullptr : own + n;
+        vectorized<layer_norm_gradient_rows>(in, n, begin, end, dx, own, own_bias);
+    }
+    if (dscale == nullptr) return;
+    std::copy(scratch, scratch + n, dscale);
+    std::copy(scratch + n, scratch + 2 * n, dbias);
+    for (int part = 1; part < threads; ++part) {
+        const float* own = scratch + part * 2 * n;
+        for (std::int64_t i = 0; i < n; ++i) dscale[i] += own[i];
+        for (std::int64_t i = 0; i < n; ++i) dbias[i] += own[n + i];
+    }
 }
 
 }  // namespace starling::compute::cpu

@@ -2,6 +2,7 @@
 
 // Loops over rows: softmax, layer normalisation.
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -22,6 +23,11 @@ struct LayerNorm {
     std::int64_t rows = 0;
     std::int64_t width = 0;
     float epsilon = 0.0F;
+
+    /// Returns the floats that layer_norm_gradient needs besides.
+    [[nodiscard]] std::size_t scratch_elements() const {
+        return static_cast<std::size_t>(2 * threads * width);
+    }
 };
 
 void layer_norm(
@@ -42,9 +48,14 @@ struct LayerNormOperands {
     const float* scale = nullptr;
 };
 
-/// dscale and dbias may be nullptr when nobody reads them.
+/// dscale and dbias may be nullptr when nobody reads them; dx may be dy.
 void layer_norm_gradient(
-    const LayerNorm& shape, const LayerNormOperands& in, float* dx, float* dscale, float* dbias
+    const LayerNorm& shape,
+    const LayerNormOperands& in,
+    float* dx,
+    float* dscale,
+    float* dbias,
+    float* scratch
 );
 
 }  // namespace starling::compute::cpu

@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "compute/cpu/isa.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {
@@ -67,7 +68,7 @@ std::int64_t row_count(const Walk& walk) {
 }
 
 template <class F>
-void pair_row(
+STARLING_INLINE void pair_row(
     const float* a, std::int64_t sa, const float* b, std::int64_t sb, float* y, std::int64_t n
 ) {
     if (sa == 1 && sb == 1) {
@@ -100,52 +101,61 @@ void pair_loop(int threads, const Walk& walk, const float* a, const float* b, fl
             [&](std::size_t from, std::size_t to) {
                 const auto begin = static_cast<std::int64_t>(from);
                 const auto count = static_cast<std::int64_t>(to - from);
-                pair_row<F>(a + begin * sa, sa, b + begin * sb, sb, y + begin, count);
+                vectorized<pair_row<F>>(a + begin * sa, sa, b + begin * sb, sb, y + begin, count);
             }
         );
         return;
     }
     parallel_tasks(threads, rows, n, [&](std::int64_t begin, std::int64_t end) {
         walk_rows(walk, begin, end, [&](std::int64_t row, const Offsets& at) {
-            pair_row<F>(a + at[0], sa, b + at[1], sb, y + row * n, n);
+            vectorized<pair_row<F>>(a + at[0], sa, b + at[1], sb, y + row * n, n);
         });
     });
 }
 
 struct Add {
-    static float of(float a, float b) { return a + b; }
+    STARLING_INLINE static float of(float a, float b) { return a + b; }
+};
+
+struct AddRelu {
+    STARLING_INLINE static float of(float a, float b) {
+        const float sum = a + b;
+        return sum > 0.0F ? sum : 0.0F;
+    }
 };
 
 struct Sub {
-    static float of(float a, float b) { return a - b; }
+    STARLING_INLINE static float of(float a, float b) { return a - b; }
 };
 
 struct Mul {
-    static float of(float a, float b) { return a * b; }
+    STARLING_INLINE static float of(float a, float b) { return a * b; }
 };
 
 struct Div {
-    static float of(float a, float b) { return a / b; }
+    STARLING_INLINE static float of(float a, float b) { return a / b; }
 };
 
 struct Pow {
-    static float of(float a, float b) { return std::pow(a, b); }
+    STARLING_INLINE static float of(float a, float b) { return std::pow(a, b); }
 };
 
 struct Max {
-    static float of(float a, float b) { return std::max(a, b); }
+    STARLING_INLINE static float of(float a, float b) { return a < b ? b : a; }
 };
 
 struct Min {
-    static float of(float a, float b) { return std::min(a, b); }
+    STARLING_INLINE static float of(float a, float b) { return b < a ? b : a; }
 };
 
 struct Ahead {
-    static float of(float a, float b) { return a > b ? 1.0F : a == b ? 0.5F : 0.0F; }
+    STARLING_INLINE static float of(float a, float b) {
+        return a > b ? 1.0F : a == b ? 0.5F : 0.0F;
+    }
 };
 
 struct Equal {
-    static float of(float a, float b) { return a == b ? 1.0F : 0.0F; }
+    STARLING_INLINE static float of(float a, float b) { return a == b ? 1.0F : 0.0F; }
 };
 
 struct NamedPair {
@@ -155,6 +165,7 @@ struct NamedPair {
 
 constexpr NamedPair kPairs[] = {
     {"Add", pair_loop<Add>},
+    {kAddRelu, pair_loop<AddRelu>},
     {"Sub", pair_loop<Sub>},
     {"Mul", pair_loop<Mul>},
     {"Div", pair_loop<Div>},
@@ -182,8 +193,13 @@ void for_each_folded(const Reduction& r, std::int64_t at, const Body& body) {
     }
 }
 
-float fold_row(Fold fold, const float* x, std::int64_t n) {
-    if (fold == Fold::Max) return *std::max_element(x, x + n);
+STARLING_INLINE float fold_row(Fold fold, const float* x, std::int64_t n) {
+    if (fold == Fold::Max) {
+        float top = x[0];
+#pragma omp simd reduction(max : top)
+        for (std::int64_t i = 0; i < n; ++i) top = x[i] > top ? x[i] : top;
+        return top;
+    }
     float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = 0; i < n; ++i) sum += x[i];
@@ -196,13 +212,24 @@ void fold_to_one(const Reduction& r, std::int64_t at, const float* x, float* y) 
     float top = -std::numeric_limits<float>::infinity();
     std::int64_t rows = 0;
     for_each_folded(r, at, [&](std::int64_t from) {
-        const float part = fold_row(r.fold, x + from, r.inner);
+        const float part = vectorized<fold_row>(r.fold, x + from, r.inner);
         sum += static_cast<double>(part);
         top = std::max(top, part);
         ++rows;
     });
     if (r.fold == Fold::Mean) sum /= static_cast<double>(rows * r.inner);
     *y = r.fold == Fold::Max ? top : static_cast<float>(sum);
+}
+
+STARLING_INLINE void fold_in(
+    bool largest, std::int64_t count, const float* __restrict x, float* __restrict y
+) {
+    if (largest) {
+        for (std::int64_t i = 0; i < count; ++i) y[i] = std::max(y[i], x[i]);
+    } else {
+#pragma omp simd
+        for (std::int64_t i = 0; i < count; ++i) y[i] += x[i];
+    }
 }
 
 void fold_columns(
@@ -212,12 +239,7 @@ void fold_columns(
     std::fill(y, y + count, largest ? -std::numeric_limits<float>::infinity() : 0.0F);
     std::int64_t rows = 0;
     for_each_folded(r, at, [&](std::int64_t from) {
-        const float* __restrict row = x + from;
-        if (largest) {
-            for (std::int64_t i = 0; i < count; ++i) y[i] = std::max(y[i], row[i]);
-        } else {
-            for (std::int64_t i = 0; i < count; ++i) y[i] += row[i];
-        }
+        vectorized<fold_in>(largest, count, x + from, y);
         ++rows;
     });
     if (r.fold != Fold::Mean) return;

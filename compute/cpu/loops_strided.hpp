@@ -27,6 +27,9 @@ inline constexpr std::size_t kWalkRankMax = 16;
 /// y = op(a, b) with y row-major. Operands of the walk: a, b.
 using PairLoop = void (*)(int threads, const Walk& walk, const float* a, const float* b, float* y);
 
+/// Names the loop of an Add that applies a Relu.
+inline constexpr std::string_view kAddRelu = "Add, Relu";
+
 /// Returns nullptr for a name that is no operator of two operands.
 [[nodiscard]] PairLoop find_pair_loop(std::string_view name);
 

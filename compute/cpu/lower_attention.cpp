@@ -1,4 +1,4 @@
-// Attention: small matrix products per head and loops of ours between them.
+// Attention: a loop of ours, head by head.
 
 #include "compute/cpu/loops_attention.hpp"
 #include "compute/cpu/lowering.hpp"
@@ -21,8 +21,15 @@ void lower_attention(Lowering& lowering) {
     const auto qkv = lowering.use_plain(lowering.input(0));
     const auto y = lowering.define(lowering.output(0), plain(graph.shape(lowering.output(0))));
     const auto w = lowering.define(lowering.output(1), plain(graph.shape(lowering.output(1))));
-    lowering.add_loop(lowering.node().name, {qkv, y, w}, [shape](LoopKernel::Operands o) {
-        attention(shape, floats(o[0]).data(), floats(o[1]).data(), floats(o[2]).data());
+    const auto scratch = lowering.temporary(shape.scratch_elements() * sizeof(float));
+    lowering.add_loop(lowering.node().name, {qkv, y, w, scratch}, [shape](LoopKernel::Operands o) {
+        attention(
+            shape,
+            floats(o[0]).data(),
+            floats(o[1]).data(),
+            floats(o[2]).data(),
+            floats(o[3]).data()
+        );
     });
 }
 

@@ -79,7 +79,8 @@ void lower_pair(Lowering& lowering) {
     const auto b = lowering.input(1);
     const auto& graph = lowering.graph();
     const auto& shape = graph.shape(lowering.output());
-    const auto loop = find_pair_loop(lowering.node().op->name);
+    const bool cut = lowering.node().attributes.integer("fused_relu", 0) != 0;
+    const auto loop = find_pair_loop(cut ? kAddRelu : lowering.node().op->name);
     BufferId left = BufferId::None;
     BufferId right = BufferId::None;
     BufferId to = BufferId::None;

@@ -21,6 +21,11 @@ Desc view_of(const Shape& shape, bool swapped) {
                    : strided(shape[0], shape[1], shape[1], 1);
 }
 
+/// The layout of a factor in the plan's precision.
+Desc factor(const Lowering& lowering, const Desc& desc) {
+    return lowering.bf16() ? in_bf16(desc) : desc;
+}
+
 /// Y [N,O] = A [N,K] op(B) [K,O] + C.
 void lower_forward(Lowering& lowering, bool swap_b) {
     const auto a = lowering.input(0);
@@ -39,12 +44,24 @@ void lower_forward(Lowering& lowering, bool swap_b) {
     p.bias = c != ValueId::None;
     p.relu = lowering.node().attributes.integer("fused_relu", 0) != 0;
     p.training = lowering.training();
-    auto compiled = inner_product_forward(p);
+    p.bf16 = lowering.bf16();
+    std::vector<Compiled> candidates;
+    candidates.push_back(inner_product_forward(p));
+    if (lowering.measures()) {
+        // op(B) as the product sees it: K rows of O.
+        const auto right = factor(lowering, view_of(weight, swap_b));
+        const auto left = factor(lowering, plain({p.batch, p.inputs}));
+        candidates.push_back(
+            matrix_product(left, right, plain({p.batch, p.outputs}), {p.bias, p.relu})
+        );
+    }
+    auto compiled =
+        lowering.fastest_of(p.relu ? "product, relu" : "product", std::move(candidates));
     std::vector<PrimitiveKernel::Operand> operands{
         {DNNL_ARG_SRC, lowering.use(a, compiled.desc(DNNL_ARG_SRC))},
-        {DNNL_ARG_WEIGHTS, lowering.use(b, plain(weight))},
+        {DNNL_ARG_WEIGHTS, lowering.use(b, factor(lowering, plain(weight)))},
     };
-    if (p.bias) operands.push_back({DNNL_ARG_BIAS, lowering.use(c, compiled.desc(DNNL_ARG_BIAS))});
+    if (p.bias) operands.push_back({DNNL_ARG_BIAS, lowering.use_plain(c)});
     operands.push_back({DNNL_ARG_DST, lowering.define(y, compiled.desc(DNNL_ARG_DST))});
     lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
 }
@@ -59,11 +76,22 @@ void lower_weight_gradient(Lowering& lowering) {
     p.inputs = lowering.graph().shape(x)[1];
     p.outputs = lowering.graph().shape(dy)[1];
     p.weight = plain({p.outputs, p.inputs});
-    auto compiled = inner_product_backward_weight(p);
+    p.bf16 = lowering.bf16();
+    std::vector<Compiled> candidates;
+    candidates.push_back(inner_product_backward_weight(p));
+    if (lowering.measures()) {
+        const auto left = factor(lowering, view_of({p.batch, p.outputs}, true));
+        const auto right = factor(lowering, plain({p.batch, p.inputs}));
+        candidates.push_back(matrix_product(left, right, p.weight));
+    }
+    auto compiled = lowering.fastest_of("weight product", std::move(candidates));
+    const bool inner = compiled.has(DNNL_ARG_DIFF_WEIGHTS);
+    const auto from = lowering.use(x, factor(lowering, plain({p.batch, p.inputs})));
+    const auto slope = lowering.use(dy, factor(lowering, plain({p.batch, p.outputs})));
     std::vector<PrimitiveKernel::Operand> operands{
-        {DNNL_ARG_SRC, lowering.use(x, compiled.desc(DNNL_ARG_SRC))},
-        {DNNL_ARG_DIFF_DST, lowering.use(dy, compiled.desc(DNNL_ARG_DIFF_DST))},
-        {DNNL_ARG_DIFF_WEIGHTS, lowering.define(dw, compiled.desc(DNNL_ARG_DIFF_WEIGHTS))},
+        {inner ? DNNL_ARG_SRC : DNNL_ARG_WEIGHTS, from},
+        {inner ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, slope},
+        {inner ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_DST, lowering.define(dw, p.weight)},
     };
     lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
 }
@@ -116,14 +144,18 @@ void lower_matmul(Lowering& lowering) {
             std::swap(shape[last], shape[last - 1]);
             std::swap(strides[last], strides[last - 1]);
         }
-        return strided(shape, strides);
+        return factor(lowering, strided(shape, strides));
+    };
+    const auto operand = [&](std::size_t i) {
+        const auto id = lowering.input(i);
+        return lowering.use(id, factor(lowering, plain(lowering.graph().shape(id))));
     };
     auto compiled = matrix_product(
         view(lowering.input(0), "transA"), view(lowering.input(1), "transB"), plain(y)
     );
     std::vector<PrimitiveKernel::Operand> operands{
-        {DNNL_ARG_SRC, lowering.use_plain(lowering.input(0))},
-        {DNNL_ARG_WEIGHTS, lowering.use_plain(lowering.input(1))},
+        {DNNL_ARG_SRC, operand(0)},
+        {DNNL_ARG_WEIGHTS, operand(1)},
         {DNNL_ARG_DST, lowering.define(lowering.output(), plain(y))},
     };
     lowering.add_primitive(node.name, std::move(compiled), std::move(operands));

@@ -32,6 +32,7 @@ BatchNorm batch_norm_of(const Lowering& lowering, ValueId x, Desc layout, bool f
     b.layout = std::move(layout);
     b.epsilon = static_cast<float>(lowering.node().attributes.real("epsilon", 1e-5));
     b.fixed = fixed;
+    b.relu = lowering.node().attributes.integer("fused_relu", 0) != 0;
     return b;
 }
 
@@ -77,6 +78,7 @@ void lower_layer_norm_gradient(Lowering& lowering) {
     if (weighted) {
         operands.push_back(define_plain(lowering, 1));
         operands.push_back(define_plain(lowering, 2));
+        operands.push_back(lowering.temporary(shape.scratch_elements() * sizeof(float)));
     }
     lowering.add_loop(
         lowering.node().name,
@@ -93,7 +95,8 @@ void lower_layer_norm_gradient(Lowering& lowering) {
                 in,
                 floats(o[5]).data(),
                 weighted ? floats(o[6]).data() : nullptr,
-                weighted ? floats(o[7]).data() : nullptr
+                weighted ? floats(o[7]).data() : nullptr,
+                weighted ? floats(o[8]).data() : nullptr
             );
         }
     );
@@ -115,6 +118,11 @@ void lower_batch_norm(Lowering& lowering) {
         {DNNL_ARG_VARIANCE, statistics(4, 2)},
         {DNNL_ARG_DST, lowering.define(lowering.output(0), layout)},
     };
+    if (compiled.has(DNNL_ARG_WORKSPACE)) {
+        const auto mask = lowering.temporary(byte_count(compiled.desc(DNNL_ARG_WORKSPACE)));
+        lowering.remember_mask(lowering.output(1), mask);
+        operands.push_back({DNNL_ARG_WORKSPACE, mask});
+    }
     lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
 }
 
@@ -123,20 +131,22 @@ void lower_batch_norm_gradient(Lowering& lowering) {
     const auto x = lowering.input(1);
     const auto layout = lowering.layout_of(x);
     auto compiled = batch_norm_backward(batch_norm_of(lowering, x, layout, false));
-    std::vector<PrimitiveKernel::Operand> operands{
-        {DNNL_ARG_DIFF_DST, lowering.use(dy, layout)},
-        {DNNL_ARG_SRC, lowering.use(x, layout)},
-        {DNNL_ARG_SCALE, lowering.use_plain(lowering.input(2))},
+    std::vector<PrimitiveKernel::Operand> operands {
+        {DNNL_ARG_DIFF_DST, lowering.use(dy, layout)}, {DNNL_ARG_SRC, lowering.use(x, layout)},
+            {DNNL_ARG_SCALE, lowering.use_plain(lowering.input(2))},
 #if DNNL_VERSION_MAJOR < 3
-        // Never read, but version 2 counts its operands.
-        {DNNL_ARG_SHIFT, lowering.use_plain(lowering.input(2))},
+            // Never read, but version 2 counts its operands.
+            {DNNL_ARG_SHIFT, lowering.use_plain(lowering.input(2))},
 #endif
-        {DNNL_ARG_MEAN, lowering.use_plain(lowering.input(3))},
-        {DNNL_ARG_VARIANCE, lowering.use_plain(lowering.input(4))},
-        {DNNL_ARG_DIFF_SRC, lowering.define(lowering.output(0), layout)},
-        {DNNL_ARG_DIFF_SCALE, define_plain(lowering, 1)},
-        {DNNL_ARG_DIFF_SHIFT, define_plain(lowering, 2)},
+            {DNNL_ARG_MEAN, lowering.use_plain(lowering.input(3))},
+            {DNNL_ARG_VARIANCE, lowering.use_plain(lowering.input(4))},
+            {DNNL_ARG_DIFF_SRC, lowering.define(lowering.output(0), layout)},
+            {DNNL_ARG_DIFF_SCALE, define_plain(lowering, 1)},
+            {DNNL_ARG_DIFF_SHIFT, define_plain(lowering, 2)},
     };
+    if (compiled.has(DNNL_ARG_WORKSPACE)) {
+        operands.push_back({DNNL_ARG_WORKSPACE, lowering.recall_mask(lowering.input(3))});
+    }
     lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
 }
 

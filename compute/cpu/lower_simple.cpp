@@ -25,6 +25,20 @@ void lower_relu_gradient(Lowering& lowering) {
     const auto layout = lowering.layout_of(y);
     const auto slope = lowering.use(dy, layout);
     const auto sign = lowering.use(y, layout);
+    if (lowering.input(2) != ValueId::None) {
+        const auto other = lowering.use(lowering.input(2), layout);
+        const auto to = lowering.overwrite_or_define(dy, layout);
+        lowering.add_loop(
+            lowering.node().name,
+            {slope, sign, other, to},
+            [threads = lowering.threads()](LoopKernel::Operands o) {
+                relu_gradient_of_sum(
+                    threads, floats(o[0]), floats(o[2]), floats(o[1]), floats(o[3])
+                );
+            }
+        );
+        return;
+    }
     const auto to = lowering.overwrite_or_define(dy, layout);
     lowering.add_loop(
         lowering.node().name,

@@ -5,6 +5,8 @@
 #include <stdexcept>
 
 #include "base/check.hpp"
+#include "compute/cost.hpp"
+#include "compute/cpu/choice.hpp"
 #include "compute/cpu/loops_function.hpp"
 #include "compute/cpu/loops_strided.hpp"
 #include "compute/ops/operator.hpp"
@@ -134,7 +136,9 @@ void Lowering::finish(ValueId id, std::optional<std::size_t> offset) {
         const auto copy = add_buffer(byte_count(row_major), false);
         lowered_.buffers[index_of(copy)].gradient_offset = offset;
         add_primitive(
-            "Copy", reorder(row_major, row_major), {{DNNL_ARG_FROM, buffer}, {DNNL_ARG_TO, copy}}
+            "Copy " + graph().value(id).name,
+            reorder(row_major, row_major),
+            {{DNNL_ARG_FROM, buffer}, {DNNL_ARG_TO, copy}}
         );
         buffer = copy;
     }
@@ -316,9 +320,10 @@ void Lowering::add_primitive(
         const auto bytes = byte_count(compiled.desc(DNNL_ARG_SCRATCHPAD));
         operands.push_back({DNNL_ARG_SCRATCHPAD, add_buffer(bytes, true)});
     }
-    for (const auto& operand : operands) touch(operand.buffer);
-    lowered_.kernels.push_back(
-        std::make_unique<PrimitiveKernel>(name, std::move(compiled), std::move(operands))
+    std::vector<BufferId> touched;
+    for (const auto& operand : operands) touched.push_back(operand.buffer);
+    add_kernel(
+        std::make_unique<PrimitiveKernel>(name, std::move(compiled), std::move(operands)), touched
     );
 }
 
@@ -326,16 +331,47 @@ void Lowering::add_loop(
     const std::string& name, std::vector<BufferId> operands, LoopKernel::Body body
 ) {
     std::vector<LoopKernel::Operand> sized;
+    for (const auto id : operands) sized.push_back({id, lowered_.buffers[index_of(id)].bytes});
+    add_kernel(std::make_unique<LoopKernel>(name, std::move(sized), std::move(body)), operands);
+}
+
+void Lowering::add_kernel(std::unique_ptr<Kernel> kernel, std::span<const BufferId> operands) {
+    Account account;
     for (const auto id : operands) {
         touch(id);
-        sized.push_back({id, lowered_.buffers[index_of(id)].bytes});
+        account.bytes += static_cast<double>(lowered_.buffers[index_of(id)].bytes);
     }
-    lowered_.kernels.push_back(std::make_unique<LoopKernel>(name, std::move(sized), std::move(body))
-    );
+    // A name of two words is a movement that no node asked for, like `Reorder Conv_3`.
+    const auto& name = kernel->name();
+    const auto space = name.find(' ');
+    account.op = space == std::string::npos ? std::string(node().op->name) : name.substr(0, space);
+    if (space == std::string::npos) account.flops = flops_of(graph(), node());
+    kernel->set_account(std::move(account));
+    lowered_.kernels.push_back(std::move(kernel));
+}
+
+Compiled Lowering::fastest_of(std::string_view work, std::vector<Compiled> candidates) const {
+    std::string key(work);
+    for (const auto id : node().inputs) {
+        if (id != ValueId::None) key += to_string(graph().shape(id));
+    }
+    for (const auto id : node().outputs) key += to_string(graph().shape(id));
+    for (const auto* swap : {"transA", "transB"}) {
+        key += node().attributes.integer(swap, 0) != 0 ? "t" : "n";
+    }
+    key += (bf16() ? " bf16 on " : " on ") + std::to_string(threads());
+    return std::move(candidates[fastest(key, candidates, request_.stopwatch)]);
 }
 
 void Lowering::remember_pool(ValueId indices, Desc input, Desc output) {
     pools_.emplace_back(indices, std::pair(std::move(input), std::move(output)));
+}
+
+BufferId Lowering::recall_mask(ValueId mean) const {
+    for (const auto& [id, mask] : masks_) {
+        if (id == mean) return mask;
+    }
+    STARLING_UNREACHABLE("gradient of a fused Relu without its batch norm");
 }
 
 const std::pair<Desc, Desc>& Lowering::recall_pool(ValueId indices) const {

@@ -64,6 +64,17 @@ public:
 
     [[nodiscard]] int threads() const { return request_.threads; }
 
+    /// True when products take their factors in bf16.
+    [[nodiscard]] bool bf16() const { return request_.precision == Precision::Bf16; }
+
+    /// True when the plan may choose by measuring.
+    [[nodiscard]] bool measures() const { return request_.stopwatch != nullptr; }
+
+    /// Returns the fastest of several primitives for the current node; the first when the plan must
+    /// not measure. `work` names what they compute.
+    [[nodiscard]] Compiled fastest_of(std::string_view work, std::vector<Compiled> candidates)
+        const;
+
     /// True when the value is read by some node or is an output.
     [[nodiscard]] bool is_read(ValueId id) const;
 
@@ -117,6 +128,11 @@ public:
     void remember_pool(ValueId indices, Desc input, Desc output);
     [[nodiscard]] const std::pair<Desc, Desc>& recall_pool(ValueId indices) const;
 
+    /// Remembers where a batch norm with a Relu cut, under its mean, for the gradient.
+    void remember_mask(ValueId mean, BufferId mask) { masks_.emplace_back(mean, mask); }
+
+    [[nodiscard]] BufferId recall_mask(ValueId mean) const;
+
 private:
     struct Form {
         Desc layout;
@@ -124,6 +140,7 @@ private:
     };
 
     BufferId add_buffer(std::size_t bytes, bool temporary);
+    void add_kernel(std::unique_ptr<Kernel> kernel, std::span<const BufferId> operands);
     BufferId use_regrouped(ValueId id, const Desc& layout);
     void touch(BufferId buffer);
     void lower_current();
@@ -141,6 +158,7 @@ private:
     std::vector<std::size_t> last_reader_;  ///< by value, index of a node
     std::vector<bool> wanted_;              ///< by value
     std::vector<std::pair<ValueId, std::pair<Desc, Desc>>> pools_;
+    std::vector<std::pair<ValueId, BufferId>> masks_;
 };
 
 /// The families; each function lives in the file of its family and throws as Lowering::run.

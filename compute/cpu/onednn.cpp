@@ -87,15 +87,26 @@ Desc bias_desc(bool bias, std::int64_t outputs) {
     return bias ? plain({outputs}) : Desc();
 }
 
-auto convolution_description(const Convolution& c, bool training) {
+algorithm algorithm_of(const Convolution& c) {
+    return c.winograd ? algorithm::convolution_winograd : algorithm::convolution_direct;
+}
+
+/// The layout of a factor of products.
+Desc factor(const Desc& desc, bool bf16) {
+    return bf16 ? in_bf16(desc) : desc;
+}
+
+/// What a backward primitive calls its forward twin: it wants that one's operands in the types of
+/// its own, where the result of the forward pass is a factor too.
+auto convolution_description(const Convolution& c, bool training, bool hint = false) {
     return describe<dnnl::convolution_forward>(
         attributes_of(c.relu),
         forward_kind(training),
-        algorithm::convolution_direct,
-        any_layout(c.input),
-        any_layout(c.weight),
+        algorithm_of(c),
+        factor(any_layout(c.input), c.bf16),
+        factor(any_layout(c.weight), c.bf16),
         bias_desc(c.bias, c.output[1]),
-        any_layout(c.output),
+        factor(any_layout(c.output), c.bf16 && hint),
         pair(c.window.strides),
         gaps(c.window.dilations),
         pair(c.window.pad_begin),
@@ -138,20 +149,21 @@ auto pooling_description(const Pooling& p, const Desc& output) {
     );
 }
 
-auto inner_product_description(const InnerProduct& p, bool training) {
+auto inner_product_description(const InnerProduct& p, bool training, bool hint = false) {
     return describe<dnnl::inner_product_forward>(
         attributes_of(p.relu),
         forward_kind(training),
-        plain({p.batch, p.inputs}),
-        p.weight,
+        factor(plain({p.batch, p.inputs}), p.bf16),
+        factor(p.weight, p.bf16),
         bias_desc(p.bias, p.outputs),
-        plain({p.batch, p.outputs})
+        factor(plain({p.batch, p.outputs}), p.bf16 && hint)
     );
 }
 
 auto batch_norm_description(const BatchNorm& b) {
     auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
     if (b.fixed) flags |= dnnl::normalization_flags::use_global_stats;
+    if (b.relu) flags |= dnnl::normalization_flags::fuse_norm_relu;
     const auto kind = b.fixed ? prop_kind::forward_inference : prop_kind::forward_training;
     return describe<dnnl::batch_normalization_forward>(
         attributes_of(false),
@@ -195,6 +207,19 @@ Desc plain(const Shape& shape, ElementType element) {
 
 Desc any_layout(const Shape& shape) {
     return {Dims(shape.begin(), shape.end()), Type::f32, Tag::any};
+}
+
+Desc in_bf16(const Desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+    if (desc.get_format_kind() == dnnl::memory::format_kind::any) {
+        return {desc.get_dims(), Type::bf16, Tag::any};
+    }
+    return {desc.get_dims(), Type::bf16, desc.get_strides()};
+#else
+    auto changed = desc;
+    changed.data.data_type = dnnl_bf16;
+    return changed;
+#endif
 }
 
 Desc strided(std::int64_t rows, std::int64_t columns, std::int64_t row, std::int64_t column) {
@@ -250,11 +275,11 @@ Compiled convolution_forward(const Convolution& c) {
 Compiled convolution_backward_input(const Convolution& c) {
     const auto pd = describe_backward<dnnl::convolution_backward_data>(
         attributes_of(false),
-        convolution_description(c, true),
-        algorithm::convolution_direct,
+        convolution_description(c, true, true),
+        algorithm_of(c),
         any_layout(c.input),
-        any_layout(c.weight),
-        any_layout(c.output),
+        factor(any_layout(c.weight), c.bf16),
+        factor(any_layout(c.output), c.bf16),
         pair(c.window.strides),
         gaps(c.window.dilations),
         pair(c.window.pad_begin),
@@ -271,12 +296,12 @@ Compiled convolution_backward_input(const Convolution& c) {
 Compiled convolution_backward_weight(const Convolution& c) {
     const auto pd = describe_backward<dnnl::convolution_backward_weights>(
         attributes_of(false),
-        convolution_description(c, true),
-        algorithm::convolution_direct,
-        any_layout(c.input),
+        convolution_description(c, true, true),
+        algorithm_of(c),
+        factor(any_layout(c.input), c.bf16),
         any_layout(c.weight),
         bias_desc(c.bias, c.output[1]),
-        any_layout(c.output),
+        factor(any_layout(c.output), c.bf16),
         pair(c.window.strides),
         gaps(c.window.dilations),
         pair(c.window.pad_begin),
@@ -336,11 +361,11 @@ Compiled inner_product_forward(const InnerProduct& p) {
 Compiled inner_product_backward_weight(const InnerProduct& p) {
     const auto pd = describe_backward<dnnl::inner_product_backward_weights>(
         attributes_of(false),
-        inner_product_description(p, true),
-        plain({p.batch, p.inputs}),
+        inner_product_description(p, true, true),
+        factor(plain({p.batch, p.inputs}), p.bf16),
         p.weight,
         bias_desc(p.bias, p.outputs),
-        plain({p.batch, p.outputs})
+        factor(plain({p.batch, p.outputs}), p.bf16)
     );
     return compiled<dnnl::inner_product_backward_weights>(
         pd,
@@ -361,12 +386,14 @@ Compiled batch_norm_forward(const BatchNorm& b) {
          {DNNL_ARG_SHIFT, channels},
          {DNNL_ARG_MEAN, channels},
          {DNNL_ARG_VARIANCE, channels},
+         {DNNL_ARG_WORKSPACE, pd.workspace_desc()},
          {DNNL_ARG_DST, pd.dst_desc()}}
     );
 }
 
 Compiled batch_norm_backward(const BatchNorm& b) {
-    const auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+    auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+    if (b.relu) flags |= dnnl::normalization_flags::fuse_norm_relu;
     const auto pd = describe_backward<dnnl::batch_normalization_backward>(
         attributes_of(false),
         batch_norm_description(b),
@@ -388,18 +415,23 @@ Compiled batch_norm_backward(const BatchNorm& b) {
          {DNNL_ARG_SHIFT, channels},
          {DNNL_ARG_MEAN, channels},
          {DNNL_ARG_VARIANCE, channels},
+         {DNNL_ARG_WORKSPACE, pd.workspace_desc()},
          {DNNL_ARG_DIFF_SRC, pd.diff_src_desc()},
          {DNNL_ARG_DIFF_SCALE, channels},
          {DNNL_ARG_DIFF_SHIFT, channels}}
     );
 }
 
-Compiled matrix_product(const Desc& a, const Desc& b, const Desc& y) {
-    const auto pd = describe<dnnl::matmul>(attributes_of(false), a, b, y);
+Compiled matrix_product(const Desc& a, const Desc& b, const Desc& y, Finish finish) {
+    const auto attributes = attributes_of(finish.relu);
+    const auto bias = finish.bias ? plain({1, dims_of(y).back()}) : Desc();
+    const auto pd = finish.bias ? describe<dnnl::matmul>(attributes, a, b, bias, y)
+                                : describe<dnnl::matmul>(attributes, a, b, y);
     return compiled<dnnl::matmul>(
         pd,
         {{DNNL_ARG_SRC, pd.src_desc()},
          {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+         {DNNL_ARG_BIAS, bias},
          {DNNL_ARG_DST, pd.dst_desc()}}
     );
 }

@@ -42,6 +42,8 @@ struct Compiled {
 /// Returns the row-major layout of a shape; a scalar becomes one element.
 [[nodiscard]] Desc plain(const Shape& shape, ElementType element = ElementType::F32);
 [[nodiscard]] Desc any_layout(const Shape& shape);
+/// Returns the layout with elements of two bytes. Requires any layout, or a strided one.
+[[nodiscard]] Desc in_bf16(const Desc& desc);
 /// Returns a matrix of rows x columns whose element (r, c) lies at r * row + c * column.
 [[nodiscard]] Desc strided(
     std::int64_t rows, std::int64_t columns, std::int64_t row, std::int64_t column
@@ -64,6 +66,11 @@ struct Convolution {
     bool bias = false;
     bool relu = false;
     bool training = false;
+    /// Winograd's algorithm, for 3 x 3 taps without strides: fewer multiplications, a little more
+    /// rounding. The library refuses it for most other shapes.
+    bool winograd = false;
+    /// The operands of the products in bf16; sums, bias and results stay f32.
+    bool bf16 = false;
 };
 
 [[nodiscard]] Compiled convolution_forward(const Convolution& convolution);
@@ -86,6 +93,7 @@ struct Pooling {
 
 /// Y [N,O] = X [N,K] W^T, with W as [O,K].
 struct InnerProduct {
+    bool bf16 = false;  ///< as for Convolution
     std::int64_t batch = 0;
     std::int64_t inputs = 0;
     std::int64_t outputs = 0;
@@ -104,12 +112,21 @@ struct BatchNorm {
     Desc layout;
     float epsilon = 0.0F;
     bool fixed = false;  ///< the statistics are given
+    bool relu = false;   ///< cuts below zero; keeps where in a workspace for the gradient
 };
 
 [[nodiscard]] Compiled batch_norm_forward(const BatchNorm& norm);
 [[nodiscard]] Compiled batch_norm_backward(const BatchNorm& norm);
 
-[[nodiscard]] Compiled matrix_product(const Desc& a, const Desc& b, const Desc& y);
+/// What a product does besides multiplying: adds a bias per column, then cuts below zero.
+struct Finish {
+    bool bias = false;
+    bool relu = false;
+};
+
+[[nodiscard]] Compiled matrix_product(
+    const Desc& a, const Desc& b, const Desc& y, Finish finish = {}
+);
 [[nodiscard]] Compiled reorder(const Desc& from, const Desc& to);
 
 /// Returns `oneDNN 2.6.3 avx512_core`.

@@ -139,7 +139,15 @@ public:
         for (const auto& kernel : lowered_.kernels) {
             const double start = stopwatch();
             kernel->run();
-            times.push_back({kernel->name() + " " + kernel->detail(), stopwatch() - start});
+            const double seconds = stopwatch() - start;
+            const auto& account = kernel->account();
+            times.push_back(
+                {kernel->name() + " " + kernel->detail(),
+                 account.op,
+                 seconds,
+                 account.flops,
+                 account.bytes}
+            );
         }
     }
 
@@ -152,18 +160,23 @@ public:
         return {reinterpret_cast<const float*>(gradients_.get()), gradient_elements_};
     }
 
-    std::size_t arena_bytes() const override { return arena_bytes_; }
-
-    std::size_t total_bytes() const override {
-        return arena_bytes_ + lasting_bytes_ + gradient_elements_ * sizeof(float);
+    MemoryUse memory() const override {
+        MemoryUse use;
+        use.activations = arena_bytes_;
+        use.lasting = lasting_bytes_;
+        use.gradients = gradient_elements_ * sizeof(float);
+        return use;
     }
 
     std::string describe() const override {
         std::string text;
+        int reorders = 0;
         for (const auto& kernel : lowered_.kernels) {
             text += kernel->name() + " " + kernel->detail() + "\n";
+            reorders += kernel->account().op == "Reorder" || kernel->account().op == "Copy" ? 1 : 0;
         }
-        return text;
+        return text + std::to_string(reorders) + " of " + std::to_string(lowered_.kernels.size()) +
+               " kernels only reorder\n";
     }
 
 private:

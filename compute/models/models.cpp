@@ -79,6 +79,13 @@ ModelBuilder::ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose
     model_.labels = model_.graph.add_input("labels", {std::move(labels), ElementType::I32});
 }
 
+ModelBuilder::ModelBuilder(Graph graph, ValueId values, Purpose purpose, Shape labels)
+    : purpose_(purpose) {
+    model_.graph = std::move(graph);
+    model_.values = values;
+    model_.labels = model_.graph.add_input("labels", {std::move(labels), ElementType::I32});
+}
+
 void ModelBuilder::expect_rank(ValueId x, std::size_t rank, std::string_view hint) {
     if (status_.has_value() && shape(x).size() != rank) {
         status_ = fail(FaultCode::BadValue, std::string(hint));
@@ -255,10 +262,15 @@ std::span<const NamedModel> named_models() {
 }
 
 Result<Model> build_model(
-    std::string_view spec, const Task& task, std::int64_t batch, Purpose purpose
+    std::string_view spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 ) {
     const auto parsed = Spec::parse(spec);
     if (parsed.has_error()) return parsed.error();
+    if (parsed->name == "onnx") {
+        const auto sound = check_task(task, batch);
+        if (sound.has_error()) return sound.error();
+        return build_onnx(*parsed, task, batch, purpose, file);
+    }
     std::string names;
     for (const auto& model : kModels) {
         names += (names.empty() ? "" : ", ") + std::string(model.name);
@@ -267,7 +279,10 @@ Result<Model> build_model(
         if (sound.has_error()) return sound.error();
         return model.build(*parsed, task, batch, purpose);
     }
-    return fail(FaultCode::Usage, "'" + std::string(spec) + "': no such model; there are " + names);
+    return fail(
+        FaultCode::Usage,
+        "'" + std::string(spec) + "': no such model; there are " + names + ", onnx:FILE"
+    );
 }
 
 Result<std::vector<std::int64_t>> integer_list(
@@ -297,11 +312,11 @@ Result<std::vector<std::int64_t>> integer_list(
 std::string model_catalogue() {
     std::string text;
     for (const auto& model : kModels) text += std::string(model.usage) + "\n";
-    return text;
+    return text + "onnx:net.onnx?loss=cross-entropy   a model from an ONNX file\n";
 }
 
-Result<ParameterLayout> model_layout(std::string_view spec, const Task& task) {
-    const auto model = build_model(spec, task, 1);
+Result<ParameterLayout> model_layout(std::string_view spec, const Task& task, ByteView file) {
+    const auto model = build_model(spec, task, 1, Purpose::Training, file);
     if (model.has_error()) return model.error();
     return ParameterLayout(model->graph.parameters());
 }

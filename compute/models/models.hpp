@@ -42,6 +42,8 @@ public:
     ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose);
     /// For one label per token rather than per sample: `labels` is their shape.
     ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose, Shape labels);
+    /// Goes on from a graph that is there already, with `values` among its inputs.
+    ModelBuilder(Graph graph, ValueId values, Purpose purpose, Shape labels);
 
     [[nodiscard]] ValueId input() const { return model_.values; }
 
@@ -100,6 +102,10 @@ public:
     /// Any operator; its first output.
     ValueId node(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {});
 
+    void add_statistics(std::vector<RunningStatistic> statistics) {
+        model_.statistics = std::move(statistics);
+    }
+
     /// Adds the loss over `scores` and hands out the model.
     [[nodiscard]] Result<Model> finish(ValueId scores);
 
@@ -126,15 +132,26 @@ struct NamedModel {
 [[nodiscard]] std::span<const NamedModel> named_models();
 
 /// Builds the model of a spec.
-/// Errors    Usage (unknown model or option), BadValue (a task that the model cannot take)
+/// `file` holds the bytes of a model that is a file.
+/// Errors    Usage (unknown model or option), BadValue (a task that the model cannot take), those
+///           of import_onnx
 [[nodiscard]] Result<Model> build_model(
-    std::string_view spec, const Task& task, std::int64_t batch, Purpose purpose = Purpose::Training
+    std::string_view spec,
+    const Task& task,
+    std::int64_t batch,
+    Purpose purpose = Purpose::Training,
+    ByteView file = {}
 );
 
 /// Reads an option that is a list of whole numbers: `512,256`.
 /// Errors    Usage
 [[nodiscard]] Result<std::vector<std::int64_t>> integer_list(
     const Spec& spec, std::string_view key, std::string_view fallback
+);
+
+/// A model from an ONNX file: `onnx:net.onnx?loss=cross-entropy`.
+[[nodiscard]] Result<Model> build_onnx(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 );
 
 /// The nets; each family lives in its own file.

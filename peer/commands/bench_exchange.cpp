@@ -68,7 +68,7 @@ public:
 
     Result<Endpoint> listen() {
         auto bound = links_.bind(Endpoint::v4(0x7f000001, 0));
-        if (bound) links_.open(hello_);
+        if (bound) links_.open(hello_, {});
         return bound;
     }
 

@@ -16,7 +16,9 @@
 #include "peer/checkpoint.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/descriptor.hpp"
+#include "peer/model_file.hpp"
 #include "peer/sha256.hpp"
+#include "peer/task.hpp"
 #include "peer/trainer.hpp"
 
 namespace starling::peer {
@@ -71,11 +73,15 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
         if (const auto put = shards.put(std::move(bytes)); put.has_error()) return put.error();
     }
     compute::EngineOptions options;
-    options.model = flags.model.empty() ? descriptor->model : flags.model;
-    options.task.sample_shape.assign(
-        descriptor->manifest.shape.begin(), descriptor->manifest.shape.end()
-    );
-    options.task.classes = descriptor->manifest.classes;
+    ModelChoice model{descriptor->model, std::make_shared<const Bytes>(descriptor->model_file)};
+    if (!flags.model.empty()) {
+        auto chosen = choose_model(flags.model);
+        if (chosen.has_error()) return chosen.error();
+        model = std::move(*chosen);
+    }
+    options.model = model.spec;
+    options.model_file = model.file;
+    options.task = task_of(descriptor->manifest);
     options.threads = flags.threads > 0
                           ? flags.threads
                           : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -84,7 +90,7 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
             FaultCode::Usage, flags.dataset + ": samples have another shape than the model's"
         );
     }
-    auto layout = compute::model_layout(options.model, options.task);
+    auto layout = compute::model_layout(options.model, options.task, model.bytes());
     if (layout.has_error()) return layout.error();
     if (layout->elements() != checkpoint->parameters.size()) {
         return fail(
@@ -95,12 +101,7 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
         );
     }
     compute::ParameterStore store(std::move(*layout));
-    const auto& chunks = store.layout().chunks();
-    for (std::size_t c = 0; c < chunks.size(); ++c) {
-        store.write(
-            c, std::span(checkpoint->parameters).subspan(chunks[c].offset, chunks[c].elements)
-        );
-    }
+    store.write_all(checkpoint->parameters);
     auto engine = compute::Engine::create(options, store);
     if (engine.has_error()) return engine.error();
     return evaluate_all(**engine, shards, static_cast<std::size_t>(options.eval_batch));

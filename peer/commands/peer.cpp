@@ -65,6 +65,12 @@ void add_peer(CLI::App& app, Command& chosen) {
             "Addresses of members, HOST:PORT[,...]; nothing else is needed to join"
         )
         ->delimiter(',');
+    command->add_option(
+        "--key",
+        config->key,
+        "File with the swarm's key, or - for standard input; a founder with --state makes "
+        "swarm.key there"
+    );
     command
         ->add_option(
             "--profile",

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "peer/commands/commands.hpp"
 #include "peer/swarm/swarm_run.hpp"
+#include "peer/swarm_key.hpp"
 
 namespace starling::peer {
 namespace {
@@ -54,6 +56,46 @@ std::string own_binary() {
     return error ? "/proc/self/exe" : path.string();
 }
 
+/// The file with the key of one run's swarm: kept in the state directory if there is one, else
+/// private to the run and gone after it.
+class KeyFile {
+public:
+    KeyFile() = default;
+    KeyFile(const KeyFile&) = delete;
+    KeyFile& operator=(const KeyFile&) = delete;
+
+    ~KeyFile() {
+        std::error_code ignored;  // what is left in the temporary directory opens nothing any more
+        if (!private_.empty()) std::filesystem::remove_all(private_, ignored);
+    }
+
+    /// Returns the file's name; empty for a state that an open swarm has left.
+    /// Errors    Io
+    Result<std::string> make(const std::string& state) {
+        namespace fs = std::filesystem;
+        fs::path path;
+        if (state.empty()) {
+            std::error_code error;
+            std::string pattern = (fs::temp_directory_path(error) / "starling-XXXXXX").string();
+            if (error || ::mkdtemp(pattern.data()) == nullptr) {
+                return fail(FaultCode::Io, "cannot make a directory for the swarm's key");
+            }
+            private_ = pattern;
+            path = private_ / "swarm.key";
+        } else {
+            std::error_code ignored;  // what cannot be looked at fails below, with a sentence
+            path = fs::path(state) / "swarm.key";
+            if (fs::exists(path, ignored)) return path.string();
+            if (fs::exists(fs::path(state) / "peer-1", ignored)) return std::string();
+        }
+        if (auto ok = write_swarm_key(path, random_swarm_key()); !ok) return ok.error();
+        return path.string();
+    }
+
+private:
+    std::filesystem::path private_;
+};
+
 int run(SwarmFlags flags) {
     auto& options = flags.options;
     const auto chaos = ChaosOptions::parse(flags.chaos);
@@ -79,6 +121,10 @@ int run(SwarmFlags flags) {
             return usage_error("--state: cannot make " + options.state + ": " + error.message());
         }
     }
+    KeyFile key_file;
+    const auto key = key_file.make(options.state);
+    if (!key) return usage_error(key.error().message);
+    options.key = *key;
     const bool terminal = ::isatty(STDOUT_FILENO) == 1;
     options.output =
         flags.json ? OutputMode::Json : (terminal ? OutputMode::Table : OutputMode::Lines);

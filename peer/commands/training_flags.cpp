@@ -15,7 +15,8 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         .add_option(
             "--model",
             config.model,
-            "Model: cnn, mlp?hidden=512,256, resnet20, resnet18; a wrong name lists all"
+            "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, onnx:net.onnx; a wrong name lists "
+            "all"
         )
         ->capture_default_str();
     command
@@ -57,7 +58,11 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
     command
         .add_option("--settle", config.settle, "Relative spread at which peers agree at the end")
         ->capture_default_str();
-    command.add_option("--precision", config.precision, "f32 or auto")->capture_default_str();
+    command
+        .add_option(
+            "--precision", config.precision, "f32, bf16, or auto, which takes what is faster here"
+        )
+        ->capture_default_str();
     command.add_option("--device", config.device, "cpu")->capture_default_str();
     command.add_option("--threads", config.threads, "Compute threads (0: all cores)")
         ->capture_default_str();

@@ -19,6 +19,7 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     add("--seed", std::to_string(options.seed + index - 1));
     if (!options.state.empty()) add("--state", options.state + "/peer-" + std::to_string(index));
     if (!options.dataset.empty() && entry.with_dataset) add("--dataset", options.dataset);
+    if (!options.key.empty()) add("--key", options.key);
     if (!options.profile.empty()) add("--profile", options.profile);
     if (!options.upload_limit.empty()) add("--upload-limit", options.upload_limit);
     if (!entry.join.empty()) {

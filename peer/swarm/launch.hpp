@@ -24,6 +24,7 @@ struct SwarmOptions {
     std::size_t peers = 4;
     std::size_t threads = 1;  ///< of all peers together
     std::uint64_t seed = 1;
+    std::string key;      ///< file of the swarm key, made for this run
     std::string profile;  ///< of membership; empty: the peers' default
     std::string state;    ///< a directory for the peers' own ones, or empty
     std::string dataset;  ///< founder's part of the descriptor, joiners' local source of shards

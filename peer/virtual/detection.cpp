@@ -42,8 +42,8 @@ void Detection::open(Instant now, NodeIndex node) {
     crashes_.push_back({node, now, std::nullopt, std::nullopt, false});
     for (NodeIndex i = 0; i < swarm_.size(); ++i) {
         if (i == node || states_[i] != NodeState::Running) continue;
-        const auto* member = swarm_.swim(i).find(swarm_.id(node));
-        if (member == nullptr || member->state >= membership::MemberState::Failed) continue;
+        const auto member = swarm_.swim(i).find(swarm_.id(node));
+        if (!member || member->state >= membership::MemberState::Failed) continue;
         open.waits_for[i] = true;
         ++open.remaining;
     }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "membership/config.hpp"
 
 namespace starling::peer_virtual {
 
@@ -11,6 +12,8 @@ namespace {
 
 /// Losses in a row of one packet of a stream; later ones would outlast the stream's timeout.
 constexpr int kTriesMax = 6;
+/// IPv6 and UDP.
+constexpr std::size_t kHeaders = 40 + 8;
 constexpr std::uint64_t kNetworkPurpose = 0x6e6574;
 
 /// Maps a hash to [1/2, 3/2): how far a link lies from the swarm's mean.
@@ -80,16 +83,25 @@ void Network::heal() {
     groups_.clear();
     cuts_.clear();
     blocks_.clear();
+    clogs_.clear();
+}
+
+Duration Network::clogged(Instant now, NodeIndex from, NodeIndex to) const {
+    if (clogs_.empty()) return {};
+    const auto clog = clogs_.find({from, to});
+    return clog == clogs_.end() ? Duration{} : std::max(Duration{}, clog->second - now);
 }
 
 void Network::send_datagram(Instant now, NodeIndex from, NodeIndex to, Bytes bytes) {
     auto& traffic = traffic_[from];
     ++traffic.datagrams;
-    traffic.datagram_bytes += bytes.size();
+    traffic.datagram_bytes += bytes.size() + membership::kSealOverhead;
     const auto queued = to_seconds(uplink_free_[from] - now) * options_.uplink;
     if (options_.uplink > 0.0 && queued > options_.uplink_queue) return;
-    now += uplink_wait(now, from, bytes.size());
+    now += uplink_wait(now, from, bytes.size() + membership::kSealOverhead);
+    if (bytes.size() + membership::kSealOverhead + kHeaders > options_.mtu) return;
     if (!connected(from, to) || blocks_.contains({from, to}) || lost(from, to)) return;
+    now += clogged(now, from, to);
     Event event{EventKind::Datagram, to, from, 0, 0, std::move(bytes)};
     if (options_.duplicate > 0.0 && rngs_[from].chance(options_.duplicate)) {
         heap_.push(now + delay(from, to), event);
@@ -135,7 +147,7 @@ void Network::enqueue(
 ) {
     const auto from = stream.ends[side];
     const auto to = stream.ends[1 - side];
-    const auto due = now + uplink_wait(now, from, message.bytes.size()) +
+    const auto due = now + uplink_wait(now, from, message.bytes.size()) + clogged(now, from, to) +
                      reliable_delay(from, to, options_.retransmit);
     auto& direction = stream.directions[side];
     direction.last_due = std::max(direction.last_due, due);

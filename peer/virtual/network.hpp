@@ -37,6 +37,8 @@ struct NetworkOptions {
     /// stream each loss costs a retransmission timeout instead, which doubles from try to try.
     double loss = 0.0;
     double duplicate = 0.0;
+    /// Largest IP packet that passes; larger datagrams vanish. IPv6 promises 1,280.
+    std::size_t mtu = 1280;
     /// What each machine can send, in bytes per second; 0 has no limit. Datagrams that find more
     /// than the queue before them are lost, streams wait.
     double uplink = 0.0;
@@ -105,7 +107,10 @@ public:
     /// Lets no datagram from the one to the other through, but streams: a firewall.
     void block_datagrams(NodeIndex from, NodeIndex to) { blocks_.insert({from, to}); }
 
-    /// Ends partitions, cuts and blocks; loss, duplication and resets stay.
+    /// Holds back whatever the one sends to the other until `until`, then lets all of it go.
+    void clog(NodeIndex from, NodeIndex to, Instant until) { clogs_[{from, to}] = until; }
+
+    /// Ends partitions, cuts, blocks and clogs; loss, duplication and resets stay.
     void heal();
 
     /// Replaces the fault rates from now on.
@@ -115,8 +120,8 @@ public:
 
     [[nodiscard]] bool connected(NodeIndex from, NodeIndex to) const;
 
-    /// No partition and no cut.
-    [[nodiscard]] bool whole() const { return groups_.empty() && cuts_.empty(); }
+    /// No partition, no cut and no clog since the last heal.
+    [[nodiscard]] bool whole() const { return groups_.empty() && cuts_.empty() && clogs_.empty(); }
 
     [[nodiscard]] const Traffic& traffic(NodeIndex node) const { return traffic_[node]; }
 
@@ -151,6 +156,9 @@ private:
     [[nodiscard]] bool lost(NodeIndex from, NodeIndex to);
     [[nodiscard]] Duration delay(NodeIndex from, NodeIndex to);
 
+    /// Returns how long a clog still holds what the one sends to the other.
+    [[nodiscard]] Duration clogged(Instant now, NodeIndex from, NodeIndex to) const;
+
     /// Takes the uplink of `from` for `bytes` and returns the wait until they have left it.
     [[nodiscard]] Duration uplink_wait(Instant now, NodeIndex from, std::size_t bytes);
 
@@ -181,6 +189,7 @@ private:
     std::vector<std::uint8_t> groups_;
     std::set<std::pair<NodeIndex, NodeIndex>> cuts_;
     std::set<std::pair<NodeIndex, NodeIndex>> blocks_;
+    std::map<std::pair<NodeIndex, NodeIndex>, Instant> clogs_;
     std::vector<Traffic> traffic_;
     Streams streams_;  // ordered, so that a stopping machine resets its streams in a fixed order
     std::uint64_t next_stream_ = 1;

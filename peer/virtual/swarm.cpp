@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "peer/virtual/swarm_node.hpp"
+#include "peer/virtual/virtual_notary.hpp"
 
 namespace starling::peer_virtual {
 
@@ -26,6 +27,9 @@ constexpr Duration kJoinRetry = std::chrono::seconds(2);
 constexpr Duration kSeedRetry = std::chrono::seconds(10);
 /// Addresses that a state directory keeps for the next start.
 constexpr std::size_t kRememberedMax = 16;
+constexpr std::int64_t kMillion = 1'000'000;
+/// Ten per cent: far worse than any crystal.
+constexpr std::int32_t kClockErrorMax = 100'000;
 constexpr Duration kLeaveLinger = std::chrono::seconds(2);
 
 std::uint64_t hash_bytes(ByteView bytes) {
@@ -108,9 +112,10 @@ void Swarm::create(NodeIndex index) {
     node.luck = rng(index, 1);
     node.swim.emplace(
         options_.swim,
-        membership::Swim::Self{node.id, endpoint(index), node.epoch},
+        membership::Swim::Self{
+            node.id, endpoint(index), node.epoch, std::make_shared<VirtualNotary>(node.id), pool_},
         rng(index, 2),
-        now_
+        local(index)
     );
     if (!options_.averaging) return;
     const auto& averaging = *options_.averaging;
@@ -126,7 +131,7 @@ void Swarm::create(NodeIndex index) {
         parameters = node.vector.get();
     }
     node.averager.emplace(
-        averaging.config, node.id, LayoutHash{}, *parameters, rng(index, 4), now_
+        averaging.config, node.id, LayoutHash{}, *parameters, rng(index, 4), local(index)
     );
     node.averager->adopt_parameters();
     // Its first life is part of the beginning; a later one comes to a swarm that has moved on.
@@ -203,9 +208,34 @@ void Swarm::leave(NodeIndex index) {
     auto& node = *nodes_[index];
     tell_state(index, NodeState::Leaving);
     if (node.averager) node.averager->set_accepting(false);
-    node.swim->leave(now_);
+    node.swim->leave(local(index));
     heap_.push(now_ + kLeaveLinger, {Kind::Exit, index, 0, 0, node.epoch, {}});
     pump(index);
+}
+
+void Swarm::set_clock_error(NodeIndex index, std::int32_t ppm) {
+    STARLING_CHECK(state(index) == NodeState::Absent && std::abs(ppm) <= kClockErrorMax);
+    nodes_[index]->clock_ppm = ppm;
+}
+
+void Swarm::set_cost(NodeIndex index, Duration cost) {
+    nodes_[index]->cost = cost;
+}
+
+Instant Swarm::local(NodeIndex index) const {
+    const auto ppm = nodes_[index]->clock_ppm;
+    const auto elapsed = now_.time_since_epoch().count();
+    // In two parts, so that nothing overflows and no step goes backwards.
+    return now_ + Duration(elapsed / kMillion * ppm + elapsed % kMillion * ppm / kMillion);
+}
+
+Instant Swarm::global(NodeIndex index, Instant at) const {
+    const auto ppm = nodes_[index]->clock_ppm;
+    if (ppm == 0) return at;
+    const auto shown = at.time_since_epoch().count();
+    const auto rate = kMillion + ppm;
+    // The divisions of both ways round by less than 2 ns.
+    return Instant(Duration(shown / rate * kMillion + shown % rate * kMillion / rate + 2));
 }
 
 void Swarm::tell_state(NodeIndex node, NodeState state) {
@@ -251,6 +281,13 @@ void Swarm::dispatch(Event event) {
         node.waiting.push_back(std::move(event));
         return;
     }
+    if (node.cost > Duration::zero()) {
+        if (now_ < node.busy_until) {
+            heap_.push(node.busy_until, std::move(event));
+            return;
+        }
+        node.busy_until = now_ + node.cost;
+    }
     switch (event.kind) {
         case Kind::SwimTimer:
             return on_timer(event.node, false);
@@ -293,11 +330,12 @@ void Swarm::on_timer(NodeIndex index, bool averaging) {
     if (!armed || *armed > now_) return;
     armed.reset();
     const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
-    if (due && *due <= now_) {
+    const auto clock = local(index);
+    if (due && *due <= clock) {
         if (averaging) {
-            node.averager->handle_timeout(now_);
+            node.averager->handle_timeout(clock);
         } else {
-            node.swim->handle_timeout(now_);
+            node.swim->handle_timeout(clock);
         }
     }
     pump(index);
@@ -311,12 +349,12 @@ void Swarm::on_mix(NodeIndex index) {
     if (!mixes) return;
     if (averaging.step_deviation > 0.0 && training_) node.floats->train(averaging.step_deviation);
     if (!averaging.sync) {
-        (void)node.averager->begin_exchange(now_);
+        (void)node.averager->begin_exchange(local(index));
         pump(index);
         return;
     }
     node.waits_since = now_;
-    (void)node.averager->begin_round(now_, node.round++);
+    (void)node.averager->begin_round(local(index), node.round++);
     pump(index);
     mixed(index);
 }
@@ -347,8 +385,8 @@ void Swarm::on_join(NodeIndex index) {
     // that meet behind a cut know nobody else, and nobody else looks for them.
     for (std::size_t tried = 0; tried < node.seeds.size(); ++tried) {
         const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
-        const auto* member = node.swim->find(id(seed));
-        if (member != nullptr && member->state <= membership::MemberState::Suspect) continue;
+        const auto member = node.swim->find(id(seed));
+        if (member && member->state <= membership::MemberState::Suspect) continue;
         open_stream(index, endpoint(seed), StreamPurpose::PushPull);
         break;
     }
@@ -380,9 +418,11 @@ std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
             if (!datagram) break;
             --budget;
             for (auto* observer : observers_) {
-                observer->on_datagram(now_, index, datagram->bytes.size());
+                const auto sealed = datagram->bytes.size() + membership::kSealOverhead;
+                observer->on_datagram(now_, index, sealed);
             }
             if (const auto to = this->index(datagram->to)) {
+                for (auto* observer : observers_) observer->on_packet(index, *to, datagram->bytes);
                 network_.send_datagram(now_, index, *to, std::move(datagram->bytes));
             }
         }
@@ -434,7 +474,7 @@ void Swarm::arm(NodeIndex index, Kind kind) {
     if (!due) return;
     // An earlier timer that is already set will look again when it fires; that costs one event
     // instead of one for each time that a deadline moves.
-    const auto at = std::max(*due, now_);
+    const auto at = std::max(global(index, *due), now_);
     if (armed && *armed <= at) return;
     armed = at;
     heap_.push(at, {kind, index, 0, 0, node.epoch, {}});
@@ -447,11 +487,11 @@ void Swarm::on_member_event(NodeIndex index, const membership::Event& event) {
     if (!node.averager || about == index) return;
     switch (event.kind) {
         case Happening::Up:
-            node.averager->peer_up(now_, event.id);
+            node.averager->peer_up(local(index), event.id);
             break;
         case Happening::Failed:
         case Happening::Left:
-            node.averager->peer_down(now_, event.id);
+            node.averager->peer_down(local(index), event.id);
             drop_links(index, about);
             break;
         default:

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "gossip/averager.hpp"
+#include "membership/claim_pool.hpp"
 #include "membership/swim.hpp"
 #include "peer/virtual/event_heap.hpp"
 #include "peer/virtual/float_vector.hpp"
@@ -68,6 +69,9 @@ public:
 
     virtual void on_datagram(Instant /*now*/, NodeIndex /*from*/, std::size_t /*bytes*/) {}
 
+    /// The same, before it is sealed, for eavesdroppers.
+    virtual void on_packet(NodeIndex /*from*/, NodeIndex /*to*/, ByteView /*packet*/) {}
+
     virtual void on_exchange(
         Instant /*now*/, NodeIndex /*at*/, const gossip::ExchangeEvent& /*event*/
     ) {}
@@ -109,8 +113,20 @@ public:
     void pause(NodeIndex node);
     void resume(NodeIndex node);
 
+    /// Lets a node's clock run `ppm` millionths fast (or slow, if negative). Before its start only:
+    /// a clock that changes its rate could run backwards here.
+    void set_clock_error(NodeIndex node, std::int32_t ppm);
+
+    /// Makes every event of a node take so long, during which all others wait; zero ends that.
+    void set_cost(NodeIndex node, Duration cost);
+
     /// Says goodbye; the process ends a few gossip ticks later.
     void leave(NodeIndex node);
+
+    /// Sends a packet that the node's machine has not made: what a liar with the swarm key can do.
+    void inject(NodeIndex from, NodeIndex to, Bytes packet) {
+        network_.send_datagram(now_, from, to, std::move(packet));
+    }
 
     /// Stops training and the opening of exchanges everywhere, so that what is in flight ends.
     void quiesce() { mixing_ = false; }
@@ -218,6 +234,10 @@ private:
     void send_pages(NodeIndex node, std::uint64_t stream);
     void drop_links(NodeIndex node, NodeIndex peer);
     void arm(NodeIndex node, EventKind kind);
+
+    /// The node's own clock, and the first instant at which that shows `at`.
+    [[nodiscard]] Instant local(NodeIndex node) const;
+    [[nodiscard]] Instant global(NodeIndex node, Instant at) const;
     void schedule(NodeIndex node, EventKind kind, Duration after);
 
     SwarmOptions options_;
@@ -226,6 +246,8 @@ private:
     EventHeap heap_;
     Network network_;
     MassBook book_;
+    /// What members say of themselves, once for all tables.
+    std::shared_ptr<membership::ClaimPool> pool_ = std::make_shared<membership::ClaimPool>();
     std::vector<std::unique_ptr<Node>> nodes_;
     std::unordered_map<PeerId, NodeIndex> indices_;  // looked up, never walked
     std::vector<Observer*> observers_;

@@ -29,6 +29,9 @@ struct Swarm::Node {
     std::optional<Instant> swim_armed;
     std::optional<Instant> averager_armed;
     bool pumping_later = false;
+    std::int64_t clock_ppm = 0;  ///< how much faster than true time its clock runs
+    Duration cost{};             ///< virtual time that each event takes
+    Instant busy_until;
     std::vector<Event> waiting;  // while paused
     std::size_t waiting_datagrams = 0;
     /// Streams of averaging to each partner, the preferred one first; frames arrive on any.

@@ -26,7 +26,8 @@ void Swarm::on_delivery(Delivery delivery) {
     const auto index = delivery.node;
     switch (delivery.kind) {
         case Delivery::Kind::Datagram:
-            node.swim->handle_datagram(now_, endpoint(delivery.peer), delivery.bytes);
+            node.swim->handle_datagram(local(index), endpoint(delivery.peer), delivery.bytes);
+            node.swim->recycle(std::move(delivery.bytes));
             break;
         case Delivery::Kind::Accepted:
             on_accepted(delivery);
@@ -58,7 +59,7 @@ void Swarm::open_stream(NodeIndex index, const Endpoint& to, StreamPurpose purpo
 }
 
 void Swarm::send_pages(NodeIndex index, std::uint64_t stream) {
-    const auto pages = nodes_[index]->swim->push_pull_pages(now_);
+    const auto pages = nodes_[index]->swim->push_pull_pages(local(index));
     for (std::size_t i = 0; i < pages.size(); ++i) {
         Bytes message{i + 1 == pages.size() ? kLast : kMore};
         message.insert(message.end(), pages[i].begin(), pages[i].end());
@@ -97,14 +98,14 @@ void Swarm::on_broken(const Delivery& delivery) {
     const auto found = node.links.find(delivery.peer);
     if (found == node.links.end() || std::erase(found->second, delivery.stream) == 0) return;
     if (found->second.empty()) node.links.erase(found);
-    node.averager->handle_disconnect(now_, id(delivery.peer));
+    node.averager->handle_disconnect(local(delivery.node), id(delivery.peer));
 }
 
 void Swarm::on_page(Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     STARLING_CHECK(!delivery.bytes.empty());
     const auto page = ByteView(delivery.bytes).subspan(1);
-    const auto merged = node.swim->handle_push_pull(now_, page);
+    const auto merged = node.swim->handle_push_pull(local(delivery.node), page);
     if (!merged) tell_rejected(delivery.node, merged.error());
     if (delivery.bytes.front() != kLast) return;
     // The one who asked has sent its pages before; both know both tables now.
@@ -115,7 +116,7 @@ void Swarm::on_page(Delivery& delivery) {
 void Swarm::on_stream_ping(const Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     if (node.asked.erase(delivery.stream) != 0) {
-        node.swim->handle_stream_pong(now_, id(delivery.peer));
+        node.swim->handle_stream_pong(local(delivery.node), id(delivery.peer));
     } else {
         network_.send_message(now_, delivery.stream, delivery.node, Bytes{kPing});
     }
@@ -159,11 +160,11 @@ void Swarm::on_frame(Delivery& delivery) {
 void Swarm::handle_frame(const Delivery& delivery, ByteView frame) {
     auto& node = *nodes_[delivery.node];
     const auto& peer = id(delivery.peer);
-    const auto handled = node.averager->handle_frame(now_, peer, frame);
+    const auto handled = node.averager->handle_frame(local(delivery.node), peer, frame);
     if (handled) return;
     tell_rejected(delivery.node, handled.error());
     drop_links(delivery.node, delivery.peer);
-    node.averager->handle_disconnect(now_, peer);
+    node.averager->handle_disconnect(local(delivery.node), peer);
 }
 
 void Swarm::tell_rejected(NodeIndex index, const Fault& fault) {

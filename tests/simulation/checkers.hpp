@@ -36,8 +36,8 @@ struct Expectations {
     bool no_suspicion = false;
     /// Replayed frames may be refused; nothing else of ours may.
     bool allow_rejected = false;
-    /// No exchange lasts longer; see gossip::AveragerConfig.
-    Duration exchange_max = std::chrono::seconds(30);
+    /// No exchange lasts longer; see gossip::AveragerConfig. A clock may be off by a hundredth.
+    Duration exchange_max = std::chrono::milliseconds(30'500);
     /// Ceiling of S7, far above the quiet state's 2 to 3 a second.
     std::uint64_t datagrams_per_second_max = 400;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace starling::simulation {
 
@@ -16,10 +17,11 @@ double log_uniform(Rng& luck, double low, double high) {
 
 }  // namespace
 
-FaultSchedule::FaultSchedule(std::uint64_t seed)
+FaultSchedule::FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped)
     : seed_(seed),
+      skipped_(std::move(skipped)),
       luck_(Rng(seed).fork(0x6661756c74)),
-      shape_luck_(Rng(seed).fork(0x7368617065)),
+      strike_luck_(luck_),
       rule_luck_(Rng(seed).fork(0x72756c65)) {
     for (const auto family :
          {Family::Crash,
@@ -27,7 +29,9 @@ FaultSchedule::FaultSchedule(std::uint64_t seed)
           Family::Pause,
           Family::Leave,
           Family::Partition,
-          Family::OneWayCut}) {
+          Family::OneWayCut,
+          Family::Clog,
+          Family::SlowCpu}) {
         const double period = log_uniform(luck_, 5.0, 200.0);
         if (luck_.chance(0.5)) rates_.emplace_back(family, period);
     }
@@ -53,7 +57,7 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options() {
     averaging.mix_every = from_seconds(log_uniform(luck_, 0.2, 1.0));
     averaging.lockstep = luck_.chance(0.2);
     if (luck_.chance(0.5)) averaging.train_every = from_seconds(log_uniform(luck_, 0.1, 5.0));
-    if (shape_luck_.chance(0.2)) options.network.uplink = log_uniform(shape_luck_, 5e4, 1e6);
+    if (luck_.chance(0.2)) options.network.uplink = log_uniform(luck_, 5e4, 1e6);
     options.averaging = averaging;
     return options;
 }
@@ -96,13 +100,13 @@ void FaultSchedule::tell(const Swarm& swarm, const std::string& what) {
 
 std::vector<NodeIndex> FaultSchedule::draw_seeds(const Swarm& swarm) {
     auto running = swarm.running();
-    luck_.shuffle(std::span(running));
+    strike_luck_.shuffle(std::span(running));
     running.resize(std::min<std::size_t>(running.size(), 3));
     return running;
 }
 
 Duration FaultSchedule::draw_length() {
-    return from_seconds(log_uniform(luck_, 0.2, 40.0));
+    return from_seconds(log_uniform(strike_luck_, 0.2, 40.0));
 }
 
 bool FaultSchedule::torment(Simulation& simulation, Duration duration) {
@@ -123,7 +127,8 @@ bool FaultSchedule::torment(Simulation& simulation, Duration duration) {
         while (!strikes.empty() && strikes.begin()->first <= swarm.now()) {
             const auto which = strikes.begin()->second;
             strikes.erase(strikes.begin());
-            strike(simulation, rates_[which].first);
+            strike_luck_ = Rng(seed_).fork(mix64(strikes_));
+            if (!skipped_.contains(strikes_++)) strike(simulation, rates_[which].first);
             plan(which);
         }
     }
@@ -139,17 +144,26 @@ void FaultSchedule::strike(Simulation& simulation, Family family) {
     const auto running = swarm.running();
     // Two survivors keep the swarm's news; without them nothing could be whole again.
     const bool enough = running.size() > 2;
-    const auto victim = luck_.pick(std::span<const NodeIndex>(running));
+    const auto victim = strike_luck_.pick(std::span<const NodeIndex>(running));
     const auto name = " node " + std::to_string(victim);
     if (family == Family::Partition) {
         partition(swarm);
         simulation.checkers().excuse_leaves();
     } else if (family == Family::OneWayCut) {
-        const auto other = luck_.pick(std::span<const NodeIndex>(running));
+        const auto other = strike_luck_.pick(std::span<const NodeIndex>(running));
         if (other == victim) return;
         swarm.network().cut_one_way(victim, other);
         simulation.checkers().excuse_leaves();
         tell(swarm, "one-way cut" + name + " to " + std::to_string(other));
+    } else if (family == Family::Clog) {
+        const auto other = strike_luck_.pick(std::span<const NodeIndex>(running));
+        swarm.network().clog(victim, other, swarm.now() + draw_length());
+        simulation.checkers().excuse_leaves();
+        tell(swarm, "clog" + name + " to " + std::to_string(other));
+        return;
+    } else if (family == Family::SlowCpu) {
+        swarm.set_cost(victim, from_seconds(log_uniform(strike_luck_, 1e-4, 5e-3)));
+        tell(swarm, "slow CPU" + name);
     } else if (!enough) {
         return;
     } else if (family == Family::Pause) {
@@ -170,9 +184,9 @@ void FaultSchedule::strike(Simulation& simulation, Family family) {
 void FaultSchedule::partition(Swarm& swarm) {
     const auto n = static_cast<NodeIndex>(swarm.size());
     std::vector<std::uint8_t> groups(n);
-    for (auto& group : groups) group = static_cast<std::uint8_t>(luck_.below(2));
-    const auto shape = shape_luck_.below(6);
-    const auto special = static_cast<NodeIndex>(shape_luck_.below(n));
+    for (auto& group : groups) group = static_cast<std::uint8_t>(strike_luck_.below(2));
+    const auto shape = strike_luck_.below(6);
+    const auto special = static_cast<NodeIndex>(strike_luck_.below(n));
     const auto cut_unless = [&](auto connected) {
         for (NodeIndex a = 0; a < n; ++a) {
             for (NodeIndex b = 0; b < n; ++b) {
@@ -208,6 +222,9 @@ void FaultSchedule::undo_due(Swarm& swarm) {
         if (family == Family::Partition || family == Family::OneWayCut) {
             swarm.network().heal();
             tell(swarm, "heal links");
+        } else if (family == Family::SlowCpu) {
+            swarm.set_cost(node, {});
+            tell(swarm, "fast CPU again" + name);
         } else if (family == Family::Pause) {
             if (swarm.state(node) != NodeState::Paused) continue;
             swarm.resume(node);
@@ -221,6 +238,13 @@ void FaultSchedule::undo_due(Swarm& swarm) {
     }
 }
 
+void FaultSchedule::prepare(Swarm& swarm) {
+    if (luck_.chance(0.5)) return;
+    for (NodeIndex i = 0; i < swarm.size(); ++i) {
+        swarm.set_clock_error(i, static_cast<std::int32_t>(luck_.below(20'001)) - 10'000);
+    }
+}
+
 void FaultSchedule::heal(Simulation& simulation) {
     auto& swarm = simulation.swarm();
     tell(swarm, "heal everything");
@@ -231,6 +255,7 @@ void FaultSchedule::heal(Simulation& simulation) {
     calm.stream_reset = 0.0;
     swarm.network().set_options(calm);
     ends_.clear();
+    for (NodeIndex i = 0; i < swarm.size(); ++i) swarm.set_cost(i, {});
     for (NodeIndex i = 0; i < swarm.size(); ++i) {
         if (swarm.state(i) == NodeState::Paused) swarm.resume(i);
     }

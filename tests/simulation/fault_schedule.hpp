@@ -5,6 +5,7 @@
 // testing: Groce et al., ISSTA 2012).
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,15 @@ namespace starling::simulation {
 
 class FaultSchedule {
 public:
-    explicit FaultSchedule(std::uint64_t seed);
+    /// Strikes are numbered in the order of their times; those in `skipped` do not happen, and the
+    /// others stay what they are.
+    explicit FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped = {});
 
     /// Draws the swarm: its size, its links, its averaging. By default pairwise on exact integers.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options();
+
+    /// Gives some nodes clocks that are off by up to a hundredth. Before any starts.
+    void prepare(Swarm& swarm);
 
     /// The same with a rule, an encoding and a share on floats.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options_on_floats();
@@ -28,6 +34,9 @@ public:
 
     /// Ends every fault: links whole and lossless, sleepers awake, the dead restarted.
     void heal(Simulation& simulation);
+
+    /// Strikes so far, the skipped ones included.
+    [[nodiscard]] std::size_t strikes() const { return strikes_; }
 
     /// What was done and when, for the report of a failing run.
     [[nodiscard]] const std::string& story() const { return story_; }
@@ -40,6 +49,8 @@ private:
         Leave,
         Partition,
         OneWayCut,
+        Clog,
+        SlowCpu,
     };
 
     void strike(Simulation& simulation, Family family);
@@ -57,9 +68,11 @@ private:
     };
 
     std::uint64_t seed_;
-    Rng luck_;
-    Rng shape_luck_;  ///< drawn from later than luck_ was, so that old seeds stay what they are
-    Rng rule_luck_;   ///< likewise
+    std::set<std::size_t> skipped_;
+    std::size_t strikes_ = 0;
+    Rng luck_;         ///< plans the strikes
+    Rng strike_luck_;  ///< of the one strike at hand, so that a skipped one changes no other
+    Rng rule_luck_;    ///< draws rules, so that they change nothing else
     std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between strikes
     std::multimap<Instant, End> ends_;
     std::string story_;

@@ -117,9 +117,9 @@ TEST(Swarm, PeerWithBlockedUdpStaysAMember) {
         }
         ASSERT_TRUE(simulation.passed());
         EXPECT_TRUE(swarm.whole()) << repeat_command(seed);
-        const auto* seen = swarm.swim(0).find(swarm.id(4));
+        const auto seen = swarm.swim(0).find(swarm.id(4));
         EXPECT_FALSE(seen->udp_in && seen->udp_out) << repeat_command(seed);
-        const auto* other = swarm.swim(0).find(swarm.id(5));
+        const auto other = swarm.swim(0).find(swarm.id(5));
         EXPECT_TRUE(other->udp_in && other->udp_out) << repeat_command(seed);
     }
 }
@@ -170,8 +170,8 @@ TEST(Swarm, RestartedPeerIsBackEverywhereWithAHigherEpoch) {
             swarm.start(5, {1, 2});
             simulation.require_within(15s, "S3 a restarted peer is alive to all", [&] {
                 for (const auto at : swarm.running()) {
-                    const auto* member = swarm.swim(at).find(swarm.id(5));
-                    if (member == nullptr || member->state != membership::MemberState::Alive ||
+                    const auto member = swarm.swim(at).find(swarm.id(5));
+                    if (!member || member->state != membership::MemberState::Alive ||
                         member->incarnation.epoch != swarm.epoch(5)) {
                         return false;
                     }
@@ -211,8 +211,8 @@ TEST(Swarm, LeaveIsNowhereAFailureEvenUnderLoss) {
             simulation.run_for(40s);
             ASSERT_TRUE(simulation.passed());
             for (const auto at : swarm.running()) {
-                const auto* member = swarm.swim(at).find(swarm.id(leaver));
-                EXPECT_TRUE(member == nullptr || member->state == membership::MemberState::Left)
+                const auto member = swarm.swim(at).find(swarm.id(leaver));
+                EXPECT_TRUE(!member || member->state == membership::MemberState::Left)
                     << repeat_command(seed);
             }
         }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "membership/config.hpp"
+
 namespace starling::peer_virtual {
 namespace {
 
@@ -99,7 +101,8 @@ TEST(Network, UplinkDelaysWhatWaitsAndDropsWhatFindsAFullQueue) {
     options.uplink_queue = 5'000;
     EventHeap heap;
     Network network(options, 2, 1, heap);
-    for (int i = 0; i < 10; ++i) network.send_datagram(Instant{}, 0, 1, Bytes(1000));
+    const Bytes sealed_to_1000(1000 - membership::kSealOverhead);
+    for (int i = 0; i < 10; ++i) network.send_datagram(Instant{}, 0, 1, sealed_to_1000);
     std::vector<Instant> arrivals;
     while (const auto next = heap.next_time()) {
         arrivals.push_back(*next);

@@ -4,6 +4,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "base/rng.hpp"
 
@@ -26,7 +27,8 @@ std::vector<std::uint64_t> seeds(std::size_t count) {
     if (const auto one = environment_number("STARLING_SIM_SEED")) return {*one};
     const auto wanted = environment_number("STARLING_SIM_SEEDS").value_or(count);
     std::vector<std::uint64_t> list;
-    for (std::uint64_t i = 0; i < wanted; ++i) list.push_back(mix64(i) >> 16U);
+    const auto first = environment_number("STARLING_SIM_FIRST").value_or(0);
+    for (std::uint64_t i = first; i < first + wanted; ++i) list.push_back(mix64(i) >> 16U);
     return list;
 }
 
@@ -36,10 +38,23 @@ std::string hex(std::uint64_t value) {
     return text;
 }
 
-std::string repeat_command(std::uint64_t seed) {
+std::string repeat_command(std::uint64_t seed, const std::set<std::size_t>& skipped) {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    return "scripts/dev simulate --seed " + hex(seed) + " --test " + test->test_suite_name() + "." +
-           test->name();
+    std::string command = "scripts/dev simulate --seed " + hex(seed) + " --test " +
+                          test->test_suite_name() + "." + test->name();
+    std::string list;
+    for (const auto strike : skipped) list += (list.empty() ? "" : ",") + std::to_string(strike);
+    if (!list.empty()) command += " --skip " + list;
+    return command;
+}
+
+std::set<std::size_t> skipped_strikes() {
+    std::set<std::size_t> strikes;
+    const char* text = std::getenv("STARLING_SIM_SKIP");  // NOLINT(concurrency-mt-unsafe): as above
+    std::istringstream list(text == nullptr ? "" : text);
+    std::string number;
+    while (std::getline(list, number, ',')) strikes.insert(std::stoul(number));
+    return strikes;
 }
 
 Simulation::Simulation(const peer_virtual::SwarmOptions& options, const Expectations& expectations)
@@ -89,13 +104,14 @@ bool Simulation::settle() {
     return !checkers_.violation();
 }
 
-bool Simulation::passed(const std::string& story) {
+bool Simulation::passed(const std::string& story, const std::set<std::size_t>& skipped) {
     const auto& violation = checkers_.violation();
     if (!violation) return true;
     ADD_FAILURE() << "seed " << hex(seed_) << ", virtual time "
                   << to_seconds(violation->at.time_since_epoch()) << " s, node " << violation->node
                   << ": " << violation->invariant << ": " << violation->detail
-                  << (story.empty() ? "" : "\n") << story << "\nrepeat: " << repeat_command(seed_);
+                  << (story.empty() ? "" : "\n") << story
+                  << "\nrepeat: " << repeat_command(seed_, skipped);
     return false;
 }
 

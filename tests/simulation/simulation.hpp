@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <gtest/gtest.h>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,14 +15,20 @@
 namespace starling::simulation {
 
 /// Returns the seeds of a test: STARLING_SIM_SEED alone when it is set, else STARLING_SIM_SEEDS or
-/// `count` of them, the same ones in every run.
+/// `count` of them, the same ones in every run, or those after the first STARLING_SIM_FIRST ones.
 [[nodiscard]] std::vector<std::uint64_t> seeds(std::size_t count);
 
 /// Returns `0x5eed`.
 [[nodiscard]] std::string hex(std::uint64_t value);
 
-/// Returns the command that repeats the current test with one seed.
-[[nodiscard]] std::string repeat_command(std::uint64_t seed);
+/// Returns the command that repeats the current test with one seed, without some of its strikes.
+[[nodiscard]] std::string repeat_command(
+    std::uint64_t seed, const std::set<std::size_t>& skipped = {}
+);
+
+/// Returns the strikes that STARLING_SIM_SKIP names, separated by commas: how a shrunk failure is
+/// repeated.
+[[nodiscard]] std::set<std::size_t> skipped_strikes();
 
 class Simulation {
 public:
@@ -52,7 +59,7 @@ public:
     bool settle();
 
     /// Fails the current test when an invariant was violated. `story` says what was done.
-    bool passed(const std::string& story = "");
+    bool passed(const std::string& story = "", const std::set<std::size_t>& skipped = {});
 
 private:
     std::uint64_t seed_;

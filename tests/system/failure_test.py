@@ -1,9 +1,9 @@
 """Goal: no peer matters, not even the founder. Method: kill -9 in the middle of training; survivors
 must notice, divide the shards of the dead among themselves, take newcomers and finish."""
 
-from swarm_fixture import SwarmTestCase, main
+from swarm_fixture import SwarmTestCase, main, samples
 
-UNTIL = "samples=500000"
+UNTIL = samples(500000)
 
 
 class Failure(SwarmTestCase):

@@ -38,17 +38,22 @@ class Leaving(SwarmTestCase):
         self.first.send(signal.SIGINT)
         self.expect_left(self.first, [])
 
+    def status_of(self, peer):
+        result = run("status", "--http", peer.http, "--json")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        return json.loads(result.stdout)
+
     def test_status_shows_all_members_as_a_table_and_as_json(self):
+        everybody = {peer.id: "alive" for peer in self.everybody}
         for peer in self.everybody:
-            result = run("status", "--http", peer.http, "--json")
-            self.assertEqual((result.returncode, result.stderr), (0, ""))
-            status = json.loads(result.stdout)
-            self.assertEqual(status["id"], peer.id)
-            self.assertEqual(
-                {member["id"] for member in status["members"]}, {p.id for p in self.everybody}
+            self.assertEqual(self.status_of(peer)["id"], peer.id)
+            # A suspicion on a busy machine is no fault, one that nobody refutes is.
+            self.poll(
+                lambda peer=peer: {m["id"]: m["state"] for m in self.status_of(peer)["members"]}
+                == everybody,
+                10,
+                f"{peer.name} lists every peer as alive",
             )
-            states = {member["state"] for member in status["members"]}
-            self.assertLessEqual(states, {"alive", "suspect"})
         result = run("status", "--http", self.founder.http)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         for peer in self.everybody:

@@ -1,7 +1,7 @@
 """Goal: `starling swarm` runs real peers, survives its own chaos and says how it went. Method: its
 JSON lines, the summary last."""
 
-from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main
+from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, samples
 
 
 class SwarmCommandTestCase(SwarmTestCase):
@@ -31,7 +31,7 @@ class SwarmCommand(SwarmCommandTestCase):
 class SwarmChaos(SwarmCommandTestCase):
     def test_a_founder_crash_and_a_late_join_end_well(self):
         swarm = self.run_swarm(
-            "--peers", 3, "--until", "samples=600000", "--chaos", "founder-crash,late-join",
+            "--peers", 3, "--until", samples(600000), "--chaos", "founder-crash,late-join",
             seconds=100,
         )
         self.assertEqual([event["action"] for event in swarm.all("chaos")], ["kill", "join"])

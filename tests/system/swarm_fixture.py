@@ -5,8 +5,8 @@ Goal: a test says what it starts and what it waits for, nothing else. Method: ev
 deadline and never for time to pass. At the end of a test only processes that it started are ended,
 by their id; if the test failed, each peer's output is printed.
 
-Environment: STARLING is the binary; STARLING_TEST_SLOWDOWN multiplies every deadline, for builds
-with sanitizers.
+Environment: STARLING is the binary; for builds with sanitizers, STARLING_TEST_SLOWDOWN multiplies
+every deadline and STARLING_TEST_WORK the samples of a long training.
 """
 
 import json
@@ -26,6 +26,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("STARLING", str(ROOT / "build/dev/peer/starling"))
 SLOWDOWN = float(os.environ.get("STARLING_TEST_SLOWDOWN", "1"))
+WORK = float(os.environ.get("STARLING_TEST_WORK", "1"))
 SAMPLES = ROOT / "data/samples"
 SAMPLES_SPEC = f"idx:{SAMPLES}"
 SANITIZER_MARKS = ("Sanitizer", "runtime error:")
@@ -35,6 +36,11 @@ LOG_LINES_MAX = 60
 
 def scaled(seconds):
     return seconds * SLOWDOWN
+
+
+def samples(count):
+    """How long to train: so many samples where steps take their usual time."""
+    return f"samples={int(count * WORK)}"
 
 
 def environment():
@@ -244,7 +250,12 @@ class SwarmTestCase(unittest.TestCase):
         )
 
     def join(self, seed_peer, *arguments, name=None):
-        """Starts a peer that is told nothing but an address."""
+        """Starts a peer that is told nothing but an address, and the key if there is one."""
+        given = list(seed_peer.arguments)
+        if "--state" in given and "--key" not in arguments:
+            key = pathlib.Path(given[given.index("--state") + 1]) / "swarm.key"
+            if key.exists():
+                arguments = ("--key", key, *arguments)
         return self.start_peer(
             "--join", seed_peer.address, *arguments, name=name or f"joiner {len(self.peers)}"
         )

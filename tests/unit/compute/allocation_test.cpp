@@ -11,6 +11,7 @@
 #include <new>
 
 #include "tests/unit/compute/synthetic.hpp"
+#include "tests/unit/compute/threads.hpp"
 
 namespace {
 
@@ -111,7 +112,7 @@ void expect_no_allocation(const char* model, int threads) {
     options.task = {{1, 28, 28}, 10};
     options.batch = 16;
     options.eval_batch = 16;
-    options.threads = threads;
+    options.threads = threads_here(threads);
     ParameterStore store(*model_layout(options.model, options.task));
     store.initialize(Rng(1));
     auto engine = Engine::create(options, store);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/compute/synthetic.hpp"
+#include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {
 namespace {
@@ -23,7 +24,7 @@ Setup make(const char* model, int threads = 1) {
     setup.options.task = {{1, 12, 12}, 6};
     setup.options.batch = 32;
     setup.options.eval_batch = 50;
-    setup.options.threads = threads;
+    setup.options.threads = threads_here(threads);
     const auto layout = model_layout(model, setup.options.task);
     EXPECT_TRUE(layout.has_value());
     setup.store = std::make_unique<ParameterStore>(*layout);

@@ -14,6 +14,7 @@
 #include "compute/parameter_store.hpp"
 #include "compute/plan.hpp"
 #include "compute/reference/reference.hpp"
+#include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {
 
@@ -122,7 +123,7 @@ inline void expect_close(
 ) {
     ASSERT_EQ(actual.size(), expected.size()) << what;
     // A gradient that cancels to nothing is compared with the size of what cancelled.
-    double largest = 1e-2;
+    double largest = 5e-3;
     for (const double value : expected) largest = std::max(largest, std::abs(value));
     double worst = 0.0;
     for (std::size_t i = 0; i < actual.size(); ++i) {
@@ -135,11 +136,17 @@ inline void expect_close(
 
 /// Runs the plan and compares loss, log-probabilities and every gradient with the reference.
 inline void expect_plan_matches(
-    const TestGraph& test, std::uint64_t seed, int threads, double tolerance = 2e-5
+    const TestGraph& test,
+    std::uint64_t seed,
+    int threads,
+    double tolerance = 2e-5,
+    Stopwatch stopwatch = nullptr
 ) {
     TestRun run(test, seed);
     const double loss = run.reference_loss(test);
-    PlanRequest request{test.graph, {test.loss, test.log_probabilities}, test.gradients, threads};
+    PlanRequest request{
+        test.graph, {test.loss, test.log_probabilities}, test.gradients, threads_here(threads)};
+    request.stopwatch = stopwatch;
     auto plan = compile_cpu_plan(std::move(request), run.layout);
     ASSERT_TRUE(plan.has_value()) << plan.error().message;
     for (const auto& [id, tensor] : run.tensors) {

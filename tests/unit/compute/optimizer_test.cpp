@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.hpp"
+#include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {
 namespace {
@@ -41,7 +42,7 @@ void expect_equal_to_twin(const OptimizerSpec& spec, int threads) {
     store.initialize(Rng(3));
     const auto start = contents(store);
     Twin twin{{start.begin(), start.end()}, std::vector<double>(start.size(), 0.0)};
-    Optimizer optimizer(spec, layout, threads);
+    Optimizer optimizer(spec, layout, threads_here(threads));
     Rng rng(4);
     std::vector<float> gradient(start.size());
     for (int step = 0; step < 5; ++step) {
@@ -124,7 +125,7 @@ TEST(Optimizer, AdamWithClippingAndAccumulationEqualsTheNaiveTwin) {
             const auto start = contents(store);
             const std::vector<double> zero(start.size(), 0.0);
             AdamTwin twin{{start.begin(), start.end()}, zero, zero};
-            Optimizer optimizer(spec, layout, accumulate == 1 ? 2 : 1);
+            Optimizer optimizer(spec, layout, threads_here(accumulate == 1 ? 2 : 1));
             Rng rng(4);
             for (int step = 0; step < 4; ++step) {
                 std::vector<double> mean(start.size(), 0.0);

@@ -9,8 +9,8 @@
 namespace starling::data {
 namespace {
 
+using starling::testing::TemporaryDirectory;
 using testing::idx_bytes;
-using testing::TemporaryDirectory;
 using testing::write_file;
 
 class DatasetFiles : public ::testing::Test {

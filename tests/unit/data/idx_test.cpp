@@ -10,8 +10,8 @@
 namespace starling::data {
 namespace {
 
+using starling::testing::TemporaryDirectory;
 using testing::idx_bytes;
-using testing::TemporaryDirectory;
 using testing::write_file;
 
 std::string gzip(const std::string& plain) {

@@ -1,7 +1,6 @@
 #pragma once
 
-// What the data tests share: a hash that needs no library, small made-up data sets, IDX bytes and a
-// directory that cleans up after itself.
+// What the data tests share: a hash that needs no library, small made-up data sets and IDX bytes.
 
 #include <array>
 #include <cstdlib>
@@ -13,6 +12,7 @@
 #include "base/check.hpp"
 #include "base/rng.hpp"
 #include "data/dataset.hpp"
+#include "tests/unit/temporary_directory.hpp"
 
 namespace starling::data::testing {
 
@@ -55,29 +55,6 @@ inline Dataset numbered_dataset(std::uint32_t train, std::uint32_t test) {
     dataset.test = numbered_samples(test, 1000000, dataset.classes);
     return dataset;
 }
-
-/// A fresh directory, removed with everything in it at the end of the scope.
-class TemporaryDirectory {
-public:
-    TemporaryDirectory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "starling-XXXXXX").string();
-        STARLING_CHECK(mkdtemp(pattern.data()) != nullptr);
-        path_ = pattern;
-    }
-
-    ~TemporaryDirectory() {
-        std::error_code ignored;  // a leftover in the temporary directory fails no test
-        std::filesystem::remove_all(path_, ignored);
-    }
-
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-private:
-    std::filesystem::path path_;
-};
 
 inline void write_file(const std::filesystem::path& path, std::string_view bytes) {
     std::ofstream file(path, std::ios::binary | std::ios::trunc);

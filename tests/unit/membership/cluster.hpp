@@ -43,7 +43,9 @@ public:
 
     using Link = std::function<bool(std::size_t from, std::size_t to)>;
 
-    explicit Cluster(std::uint64_t seed, SwimConfig config = {}) : rng_(seed), config_(config) {}
+    explicit Cluster(std::uint64_t seed, SwimConfig config = {}) : rng_(seed), config_(config) {
+        config_.swarm = sample_swarm();
+    }
 
     /// Adds `count` nodes that all join through node 0.
     void grow(std::size_t count) {
@@ -63,10 +65,7 @@ public:
         node.up = true;
         node.events.clear();
         node.swim = std::make_unique<Swim>(
-            config_,
-            Swim::Self{id(index), node.address, epoch},
-            rng_.fork(index * 100 + epoch),
-            now_
+            config_, self_of(id(index), node.address, epoch), rng_.fork(index * 100 + epoch), now_
         );
         pump();
     }
@@ -135,8 +134,8 @@ public:
     [[nodiscard]] std::uint64_t steps() const { return steps_; }
 
     [[nodiscard]] std::optional<MemberState> view(std::size_t observer, std::size_t subject) const {
-        const Member* member = nodes_[observer].swim->find(id(subject));
-        if (member == nullptr) return std::nullopt;
+        const auto member = nodes_[observer].swim->find(id(subject));
+        if (!member) return std::nullopt;
         return member->state;
     }
 
@@ -176,7 +175,7 @@ private:
         while (auto datagram = swim.poll_transmit()) {
             busy = true;
             ++datagrams_;
-            if (datagram->bytes.size() > kDatagramMax) oversized_ = true;
+            if (datagram->bytes.size() > kPacketMax) oversized_ = true;
             deliver(index, *datagram);
         }
         while (const auto request = swim.poll_stream()) {

@@ -4,6 +4,7 @@
 #include "membership/codec.hpp"
 
 #include <gtest/gtest.h>
+#include <set>
 #include <string>
 
 #include "samples.hpp"
@@ -11,7 +12,7 @@
 namespace starling::membership {
 namespace {
 
-constexpr std::uint64_t kTag = 0x1122334455667788;
+constexpr std::uint32_t kTag = 0x11223344;
 
 Packet sample_packet(bool with_probes) {
     Packet packet{peer(1), {}};
@@ -21,6 +22,7 @@ Packet sample_packet(bool with_probes) {
         packet.messages.emplace_back(Ack{7});
         packet.messages.emplace_back(Nack{8});
         packet.messages.emplace_back(TableDigest{0x1112131415161718});
+        packet.messages.emplace_back(Stranger{peer(9)});
     }
     for (const auto state :
          {MemberState::Alive, MemberState::Suspect, MemberState::Failed, MemberState::Left}) {
@@ -44,11 +46,11 @@ std::string hex(ByteView bytes) {
 
 TEST(Codec, EveryMessageSurvivesTheWireAtItsAnnouncedSize) {
     const Packet packet = sample_packet(true);
-    const Bytes bytes = encode(packet, kTag, kDatagramMax);
+    const Bytes bytes = encode(packet, kTag, kPacketMax);
     std::size_t size = kPacketOverhead;
     for (const auto& message : packet.messages) size += wire_size(message);
     EXPECT_EQ(bytes.size(), size);
-    const auto back = decode_datagram(bytes, kTag);
+    const auto back = parse_datagram(bytes, kTag);
     ASSERT_TRUE(back.has_value()) << back.error().message;
     EXPECT_EQ(*back, packet);
 }
@@ -56,94 +58,109 @@ TEST(Codec, EveryMessageSurvivesTheWireAtItsAnnouncedSize) {
 TEST(Codec, GoldenBytesOfOneDatagramDoNotDrift) {
     PeerId sender;
     sender.bytes.fill(0xaa);
+    sender.bytes[0] = 0x01;
     PeerId target;
     target.bytes.fill(0xbb);
-    const Packet packet{sender, {Ping{0x0102030405060708, target}, Ack{5}}};
-    const std::string aa(64, 'a');
+    const Packet packet{sender, {Ping{0x0102030405060708, target}, Ack{5}, Stranger{sender}}};
     const std::string bb(64, 'b');
     EXPECT_EQ(
-        hex(encode(packet, kTag, kDatagramMax)),
-        "10"                // version 1.0
-        "01"                // little-endian
-        "8877665544332211"  // swarm tag
-            + aa +
-            "0200"  // two messages
-            "012800"
-            "0807060504030201" +  // ping, 40 bytes, probe id
+        hex(encode(packet, kTag, kPacketMax)),
+        "20"                // version 2.0
+        "44332211"          // swarm tag
+        "01aaaaaaaaaaaaaa"  // sender
+        "012800"
+        "0807060504030201" +  // ping, 40 bytes, probe id
             bb +
             "030800"
             "0500000000000000"  // ack, 8 bytes
+            "0c0800"
+            "01aaaaaaaaaaaaaa"  // stranger, 8 bytes
     );
 }
 
-TEST(Codec, GoldenBytesOfAClaimDoNotDrift) {
-    Statement statement = claim(1, {2, 3}, MemberState::Suspect);
-    statement.subject.bytes.fill(0xaa);
-    statement.accuser.bytes.fill(0xbb);
-    PeerId sender;
-    const Bytes bytes = encode({sender, {statement}}, kTag, kDatagramMax);
+TEST(Codec, GoldenBytesOfStatementsDoNotDrift) {
+    Statement suspect = claim(1, {2, 3}, MemberState::Suspect);
+    suspect.subject.bytes.fill(0xaa);
+    suspect.accuser.bytes.fill(0xbb);
+    Statement alive = claim(1, {2, 3}, MemberState::Alive);
+    alive.key.fill(0xcc);
+    alive.signature.fill(0xdd);
+    const std::string incarnation = "02000000000000000300000000000000";
+    const Bytes bytes = encode({peer(1), {suspect, alive}}, kTag, kPacketMax);
     EXPECT_EQ(
         hex(ByteView(bytes).subspan(kPacketOverhead)),
-        "056200" + std::string(64, 'a') + "0200000000000000" + "0300000000000000" +
-            "00000000000000000000ffff0a000001" + "581b" + std::string(64, 'b')
+        "055000" + std::string(64, 'a') + incarnation + std::string(64, 'b') +  //
+            "048200" + std::string(64, 'c') + incarnation + "00000000000000000000ffff0a000001" +
+            "581b" + std::string(128, 'd')
     );
 }
 
-TEST(Codec, EveryTruncationIsRefused) {
-    const Bytes bytes = encode(sample_packet(true), kTag, kDatagramMax);
+TEST(Codec, WhatIsSignedNamesItsPurposeTheSwarmAndEverythingSaid) {
+    const Statement alive = claim(1, {2, 3}, MemberState::Alive);
+    const std::string swarm(64, '7');
+    EXPECT_EQ(
+        hex(signed_text(alive, sample_swarm())),
+        hex(as_byte_view("starling membership claim")) + swarm +
+            "01000000000000000000000000000000" + "00000000000000000000000000000001" + "00" +
+            "02000000000000000300000000000000" + "00000000000000000000ffff0a000001" + "581b"
+    );
+}
+
+TEST(Codec, EveryTruncationInsideAMessageIsRefused) {
+    const Packet packet = sample_packet(true);
+    const Bytes bytes = encode(packet, kTag, kPacketMax);
+    std::set<std::size_t> ends{kPacketOverhead};
+    for (const auto& message : packet.messages) ends.insert(*ends.rbegin() + wire_size(message));
     for (std::size_t length = 0; length < bytes.size(); ++length) {
-        const auto result = decode_datagram(ByteView(bytes).first(length), kTag);
-        ASSERT_FALSE(result.has_value()) << "cut at " << length;
+        const auto result = parse_datagram(ByteView(bytes).first(length), kTag);
+        ASSERT_EQ(result.has_value(), ends.contains(length)) << "cut at " << length;
     }
 }
 
-TEST(Codec, WrongTagVersionByteOrderSizeAndTailAreTold) {
-    const Bytes good = encode(sample_packet(true), kTag, kDatagramMax);
-    EXPECT_EQ(decode_datagram(good, kTag + 1).error().code, FaultCode::SwarmMismatch);
+TEST(Codec, WrongTagVersionSizeAndTailAreTold) {
+    const Bytes good = encode(sample_packet(true), kTag, kPacketMax);
+    EXPECT_EQ(parse_datagram(good, kTag + 1).error().code, FaultCode::SwarmMismatch);
     Bytes bytes = good;
-    bytes[0] = std::byte{0x20};
-    EXPECT_EQ(decode_datagram(bytes, kTag).error().code, FaultCode::BadVersion);
-    bytes = good;
-    bytes[1] = std::byte{0};
-    EXPECT_EQ(decode_datagram(bytes, kTag).error().code, FaultCode::BadFormat);
+    bytes[0] = std::byte{0x30};
+    EXPECT_EQ(parse_datagram(bytes, kTag).error().code, FaultCode::BadVersion);
     bytes = good;
     bytes.push_back(std::byte{0});
-    EXPECT_EQ(decode_datagram(bytes, kTag).error().code, FaultCode::BadFormat);
-    EXPECT_EQ(decode_datagram(Bytes(kDatagramMax + 1), kTag).error().code, FaultCode::Oversized);
-    EXPECT_EQ(decode_page(Bytes(kPageMax + 1), kTag).error().code, FaultCode::Oversized);
+    EXPECT_EQ(parse_datagram(bytes, kTag).error().code, FaultCode::Truncated);
+    EXPECT_EQ(parse_datagram(Bytes(kPacketMax + 1), kTag).error().code, FaultCode::Oversized);
+    EXPECT_EQ(parse_page(Bytes(kPageMax + 1), kTag).error().code, FaultCode::Oversized);
 }
 
-TEST(Codec, ACountAboveTheBytesLeftIsRefusedBeforeAnyMessage) {
-    Bytes bytes = encode({peer(1), {Ack{1}}}, kTag, kDatagramMax);
-    bytes[kPacketOverhead - 2] = std::byte{0xff};
-    bytes[kPacketOverhead - 1] = std::byte{0xff};
-    EXPECT_EQ(decode_datagram(bytes, kTag).error().code, FaultCode::Truncated);
+TEST(Codec, ALengthAboveTheBytesLeftIsRefusedBeforeItsMessage) {
+    Bytes bytes = encode({peer(1), {ProgressRecord{peer(2), 1, 1, {}}}}, kTag, kPacketMax);
+    bytes[kPacketOverhead + 1] = std::byte{0xff};
+    bytes[kPacketOverhead + 2] = std::byte{0xff};
+    EXPECT_EQ(parse_datagram(bytes, kTag).error().code, FaultCode::Truncated);
 }
 
 TEST(Codec, PagesCarryNewsButNoProbes) {
     const Packet news = sample_packet(false);
-    const auto page = decode_page(encode(news, kTag, kPageMax), kTag);
+    const auto page = parse_page(encode(news, kTag, kPageMax), kTag);
     ASSERT_TRUE(page.has_value());
     EXPECT_EQ(*page, news);
     const Bytes probes = encode(sample_packet(true), kTag, kPageMax);
-    EXPECT_EQ(decode_page(probes, kTag).error().code, FaultCode::BadFormat);
+    EXPECT_EQ(parse_page(probes, kTag).error().code, FaultCode::BadFormat);
 }
 
 TEST(Codec, RecordsAboveTheirLimitAndCountersOutOfRangeAreRefused) {
     const ProgressRecord large{peer(1), 1, 1, Bytes(kRecordMax + 1)};
-    const Bytes bytes = encode({peer(1), {large}}, kTag, kDatagramMax);
-    EXPECT_EQ(decode_datagram(bytes, kTag).error().code, FaultCode::BadFormat);
+    const Bytes bytes = encode({peer(1), {large}}, kTag, kPacketMax);
+    EXPECT_EQ(parse_datagram(bytes, kTag).error().code, FaultCode::BadFormat);
     const Statement wild = claim(1, {1, kCounterMax}, MemberState::Alive);
-    const Bytes wilder = encode({peer(1), {wild}}, kTag, kDatagramMax);
-    EXPECT_EQ(decode_datagram(wilder, kTag).error().code, FaultCode::BadFormat);
+    const Bytes wilder = encode({peer(1), {wild}}, kTag, kPacketMax);
+    EXPECT_EQ(parse_datagram(wilder, kTag).error().code, FaultCode::BadFormat);
 }
 
 TEST(Codec, AnUnknownKindIsSkippedFromANewerMinorVersionOnly) {
-    Bytes bytes = encode({peer(1), {Ack{1}, Ack{2}}}, kTag, kDatagramMax);
+    Bytes bytes = encode({peer(1), {Ack{1}, Ack{2}}}, kTag, kPacketMax);
     bytes[kPacketOverhead] = std::byte{99};
-    EXPECT_EQ(decode_datagram(bytes, kTag).error().code, FaultCode::BadFormat);
-    bytes[0] = std::byte{0x11};
-    const auto packet = decode_datagram(bytes, kTag);
+    EXPECT_EQ(parse_datagram(bytes, kTag).error().code, FaultCode::BadFormat);
+    bytes[0] = std::byte{0x21};
+    const auto packet = parse_datagram(bytes, kTag);
     ASSERT_TRUE(packet.has_value());
     EXPECT_EQ(packet->messages, std::vector<Message>{Ack{2}});
 }
@@ -152,7 +169,7 @@ TEST(Codec, RandomMutationsNeverCrashAndWhatParsesEncodesAgain) {
     constexpr std::uint64_t kSeed = 0x5EED;
     SCOPED_TRACE("seed " + std::to_string(kSeed));
     Rng rng(kSeed);
-    const Bytes good = encode(sample_packet(true), kTag, kDatagramMax);
+    const Bytes good = encode(sample_packet(true), kTag, kPacketMax);
     std::size_t parsed = 0;
     for (int round = 0; round < 100'000; ++round) {
         Bytes bytes = good;
@@ -161,17 +178,17 @@ TEST(Codec, RandomMutationsNeverCrashAndWhatParsesEncodesAgain) {
             bytes[rng.below(bytes.size())] = static_cast<std::byte>(rng.below(256));
         }
         if (rng.chance(0.2)) bytes.resize(rng.below(bytes.size() + 1));
-        const auto packet = decode_datagram(bytes, kTag);
+        const auto packet = parse_datagram(bytes, kTag);
         if (!packet) continue;
         ++parsed;
-        ASSERT_TRUE(decode_datagram(encode(*packet, kTag, kDatagramMax), kTag).has_value());
+        ASSERT_TRUE(parse_datagram(encode(*packet, kTag, kPacketMax), kTag).has_value());
     }
     EXPECT_GT(parsed, 0U);
     for (int round = 0; round < 10'000; ++round) {
-        Bytes noise(rng.below(kDatagramMax + 1));
+        Bytes noise(rng.below(kPacketMax + 1));
         for (auto& byte : noise) byte = static_cast<std::byte>(rng.below(256));
-        ASSERT_FALSE(decode_datagram(noise, kTag).has_value());
-        ASSERT_FALSE(decode_page(noise, kTag).has_value());
+        ASSERT_FALSE(parse_datagram(noise, kTag).has_value());
+        ASSERT_FALSE(parse_page(noise, kTag).has_value());
     }
 }
 

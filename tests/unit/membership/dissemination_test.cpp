@@ -64,9 +64,34 @@ TEST(Dissemination, StaysWithinTheBudgetAndTakesASmallerOneInstead) {
     const auto suspect = claim(2, {1, 0}, MemberState::Suspect);
     queue.push(suspect);
     queue.push(alive);
-    EXPECT_TRUE(take(queue, wire_size(alive) - 1, 9).empty());
-    EXPECT_EQ(take(queue, wire_size(suspect), 9), std::vector<Message>{alive});
-    EXPECT_EQ(take(queue, wire_size(suspect), 9), std::vector<Message>{suspect});
+    EXPECT_TRUE(take(queue, wire_size(suspect) - 1, 9).empty());
+    EXPECT_EQ(take(queue, wire_size(alive) - 1, 9), std::vector<Message>{suspect});
+    EXPECT_EQ(take(queue, wire_size(alive), 9), std::vector<Message>{alive});
+}
+
+TEST(Dissemination, HoldsAtMostItsBoundAndDropsRecordsFirstThenTheMostSent) {
+    Dissemination queue;
+    const auto number = [](std::size_t i) {
+        PeerId id;
+        id.bytes[0] = static_cast<std::uint8_t>(i >> 8U);
+        id.bytes[1] = static_cast<std::uint8_t>(i);
+        return id;
+    };
+    const auto about = [&](std::size_t i) {
+        auto statement = claim(1, {1, 0}, MemberState::Alive);
+        statement.subject = number(i);
+        return statement;
+    };
+    queue.push(ProgressRecord{number(1), 1, 1, {}});
+    queue.push(about(0));
+    EXPECT_EQ(take(queue, wire_size(about(0)), 9).size(), 1U);
+    for (std::size_t i = 1; i < kRumoursMax; ++i) queue.push(about(i));
+    EXPECT_EQ(queue.size(), kRumoursMax) << "the record went";
+    queue.push(about(kRumoursMax));
+    EXPECT_EQ(queue.size(), kRumoursMax);
+    for (const auto& message : take(queue, std::size_t{1} << 20U, 9)) {
+        EXPECT_NE(std::get<Statement>(message).subject, number(0)) << "it had been sent once";
+    }
 }
 
 TEST(Dissemination, SendsEachRumourExactlyItsLimit) {

@@ -47,7 +47,10 @@ TEST(ConfirmedTimeout, FallsWithTheLogarithmOfTheConfirmations) {
     EXPECT_EQ(confirmed_timeout(bounds, 0), bounds.max);
     EXPECT_NEAR(to_seconds(confirmed_timeout(bounds, 1)), 24.0 - 20.0 * 0.63093, 1e-3);
     EXPECT_EQ(confirmed_timeout(bounds, 2), bounds.min);
-    EXPECT_EQ(confirmed_timeout(bounds, 200), bounds.min);
+    EXPECT_NEAR(to_seconds(confirmed_timeout(bounds, 3)), 0.7 * 4.0, 1e-6) << "one to be sure";
+    EXPECT_EQ(confirmed_timeout(bounds, 200), confirmed_timeout(bounds, 3));
+    const SuspicionBounds single{bounds.min, bounds.max, 1};
+    EXPECT_EQ(confirmed_timeout(single, 200), bounds.min) << "too few to be sure";
 }
 
 Instant at(int seconds) {
@@ -86,7 +89,9 @@ TEST(Suspicions, EndEarlierWithEachNewAccuserUpToTheLastThatCounts) {
     EXPECT_EQ(suspicions.next_deadline(), at(0) + confirmed_timeout(bounds, 1));
     EXPECT_TRUE(suspicions.confirm(peer(1), peer(7)));
     EXPECT_EQ(suspicions.next_deadline(), at(4));
-    EXPECT_FALSE(suspicions.confirm(peer(1), peer(6))) << "nobody asked for more";
+    EXPECT_TRUE(suspicions.confirm(peer(1), peer(6)));
+    EXPECT_EQ(suspicions.next_deadline(), at(0) + confirmed_timeout(bounds, 3));
+    EXPECT_FALSE(suspicions.confirm(peer(1), peer(5))) << "nobody asked for more";
     EXPECT_FALSE(suspicions.confirm(peer(2), peer(6))) << "not even suspected";
     EXPECT_EQ(suspicions.accuser(peer(2)), nullptr);
 }

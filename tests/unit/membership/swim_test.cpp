@@ -15,27 +15,27 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::uint64_t kTag = 77;
+const std::uint32_t kTag = swarm_tag(sample_swarm());
 
 /// One machine with id 1 that a test talks to by hand.
 struct Alone {
     SwimConfig config = [] {
         SwimConfig c;
-        c.swarm_tag = kTag;
+        c.swarm = sample_swarm();
         return c;
     }();
     Instant now{};
-    Swim swim{config, {peer(1), address_of(1), 3}, Rng(1), now};
+    Swim swim{config, self_of(peer(1), address_of(1), 3), Rng(1), now};
 
     void hear(std::uint8_t sender, std::vector<Message> messages) {
-        const Bytes bytes = encode({peer(sender), std::move(messages)}, kTag, kDatagramMax);
+        const Bytes bytes = encode({peer(sender), std::move(messages)}, kTag, kPacketMax);
         swim.handle_datagram(now, address_of(sender), bytes);
     }
 
     std::vector<Packet> said(const Endpoint& to) {
         std::vector<Packet> packets;
         while (const auto datagram = swim.poll_transmit()) {
-            if (datagram->to == to) packets.push_back(*decode_datagram(datagram->bytes, kTag));
+            if (datagram->to == to) packets.push_back(*parse_datagram(datagram->bytes, kTag));
         }
         return packets;
     }
@@ -96,8 +96,8 @@ TEST(Swim, APingIsAnsweredWhereItCameFromIfItNamesUs) {
 TEST(Swim, ForeignMalformedAndReflectedDatagramsAreCountedAndNeverAnswered) {
     Alone alone;
     const Packet ping{peer(2), {Ping{5, peer(1)}}};
-    alone.swim.handle_datagram(alone.now, address_of(2), encode(ping, kTag + 1, kDatagramMax));
-    Bytes cut = encode(ping, kTag, kDatagramMax);
+    alone.swim.handle_datagram(alone.now, address_of(2), encode(ping, kTag + 1, kPacketMax));
+    Bytes cut = encode(ping, kTag, kPacketMax);
     cut.pop_back();
     alone.swim.handle_datagram(alone.now, address_of(2), cut);
     alone.swim.handle_datagram(alone.now, address_of(2), {});
@@ -113,11 +113,14 @@ TEST(Swim, ForeignMalformedAndReflectedDatagramsAreCountedAndNeverAnswered) {
 TEST(Swim, AccusationsAreRefutedAtOnceAboveTheirIncarnation) {
     for (const auto state : {MemberState::Suspect, MemberState::Failed, MemberState::Left}) {
         Alone alone;
-        alone.hear(2, {claim(1, {3, 4}, state)});
-        EXPECT_EQ(alone.swim.incarnation(), (Incarnation{3, 5}));
+        const bool accused = is_accusation(state);
+        // Only our own signed words can be above what we say now: those of a forgotten life.
+        const std::uint64_t counter = accused ? 0 : 4;
+        alone.hear(2, {claim(1, {3, counter}, state)});
+        EXPECT_EQ(alone.swim.incarnation(), (Incarnation{3, counter + 1}));
         EXPECT_EQ(alone.swim.counters().refutations, 1U);
         EXPECT_EQ(alone.swim.find(peer(1))->state, MemberState::Alive);
-        auto alive = claim(1, {3, 5}, MemberState::Alive);
+        const auto alive = claim(1, {3, counter + 1}, MemberState::Alive);
         EXPECT_TRUE(contains(alone.said(address_of(2)), alive));
     }
 }
@@ -128,13 +131,15 @@ TEST(Swim, OldAccusationsAreNotWorthARefutation) {
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{3, 0}));
     alone.hear(2, {claim(1, {4, 0}, MemberState::Alive)});
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{4, 1})) << "a forgotten earlier life";
-    alone.hear(2, {claim(1, {4, kCounterMax - 1}, MemberState::Suspect)});
+    alone.hear(2, {claim(1, {4, 900}, MemberState::Suspect)});
+    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{4, 1})) << "nobody heard us claim that";
+    alone.hear(2, {claim(1, {4, kCounterMax - 1}, MemberState::Alive)});
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "must stay inside the wire's range";
 }
 
 TEST(Swim, ASuspectIsToldWhenItPingsUs) {
     Alone alone;
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Suspect)});
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive), claim(3, {1, 0}, MemberState::Suspect)});
     alone.said({});
     alone.hear(3, {Ping{5, peer(1)}});
     const auto told = claim(3, {1, 0}, MemberState::Suspect);
@@ -146,8 +151,8 @@ TEST(Swim, ASuspectIsToldWhenItPingsUs) {
 TEST(Swim, AStrangerThatPingsIntroducesItself) {
     Alone alone;
     alone.hear(2, {Ping{5, peer(1)}});
-    EXPECT_TRUE(contains(alone.said(address_of(2)), Forgotten{peer(2), {}}));
-    alone.hear(3, {Forgotten{peer(1), {}}});
+    EXPECT_TRUE(contains(alone.said(address_of(2)), Stranger{peer(2)}));
+    alone.hear(3, {Stranger{peer(1)}});
     EXPECT_TRUE(contains(alone.said(address_of(3)), claim(1, {3, 0}, MemberState::Alive)))
         << "a stranger must hear our claim";
     EXPECT_EQ(alone.swim.counters().refutations, 0U) << "being unknown is no accusation";
@@ -199,7 +204,7 @@ TEST(Swim, OnlyAccusersThatAreMembersShortenASuspicion) {
             alone.now += milliseconds(10);
             alone.swim.handle_timeout(alone.now);
             while (const auto datagram = alone.swim.poll_transmit()) {
-                const auto packet = *decode_datagram(datagram->bytes, kTag);
+                const auto packet = *parse_datagram(datagram->bytes, kTag);
                 const auto* ping = std::get_if<Ping>(&packet.messages.front());
                 if (ping != nullptr) alone.hear(ping->target.bytes[0], {Ack{ping->probe}});
             }
@@ -216,7 +221,8 @@ TEST(Swim, OnlyAccusersThatAreMembersShortenASuspicion) {
 TEST(Swim, AFailureHeardInAPageIsOnlyASuspicion) {
     Alone alone;
     alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
-    const Packet page{peer(2), {claim(3, {1, 0}, MemberState::Failed)}};
+    const Packet page{
+        peer(2), {claim(2, {1, 0}, MemberState::Alive), claim(3, {1, 0}, MemberState::Failed)}};
     ASSERT_TRUE(alone.swim.handle_push_pull(alone.now, encode(page, kTag, kPageMax)));
     EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Suspect);
     const Packet gone{peer(2), {claim(3, {1, 0}, MemberState::Left)}};
@@ -285,7 +291,7 @@ TEST(Swim, ManyMembersAndRecordsNeedSeveralPagesThatAllMerge) {
     }
     const auto pages = alone.swim.push_pull_pages(alone.now);
     EXPECT_GT(pages.size(), 1U);
-    Swim other(alone.config, {peer(201), address_of(201), 1}, Rng(2), alone.now);
+    Swim other(alone.config, self_of(peer(201), address_of(201), 1), Rng(2), alone.now);
     for (const auto& page : pages) {
         EXPECT_LE(page.size(), kPageMax);
         ASSERT_TRUE(other.handle_push_pull(alone.now, page));
@@ -308,7 +314,7 @@ TEST(Swim, RandomNewsNeverBreaksTheMachineNorItsOwnIncarnation) {
                 alone.swim.handle_timeout(alone.now);
             }
             while (const auto datagram = alone.swim.poll_transmit()) {
-                ASSERT_LE(datagram->bytes.size(), kDatagramMax);
+                ASSERT_LE(datagram->bytes.size(), kPacketMax);
             }
             ASSERT_GE(alone.swim.incarnation(), last);
             last = alone.swim.incarnation();
@@ -316,6 +322,87 @@ TEST(Swim, RandomNewsNeverBreaksTheMachineNorItsOwnIncarnation) {
             ASSERT_EQ(alone.swim.find(peer(1))->incarnation, last);
         }
     }
+}
+
+TEST(Swim, AForgedStatementChangesNothingAndIsCounted) {
+    Alone alone;
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
+    const auto before = alone.swim.find(peer(3));
+    ASSERT_TRUE(before.has_value());
+    auto moved = claim(3, {1, 5}, MemberState::Alive);
+    moved.address = address_of(9);
+    auto raised = claim(3, {1, 5}, MemberState::Alive);
+    raised.incarnation.counter = 6;
+    auto elsewhere = claim(3, {1, 5}, MemberState::Alive);
+    SwarmId other;
+    other.bytes.fill(0x78);
+    sign(elsewhere, other);
+    auto goodbye = claim(3, {1, 5}, MemberState::Alive);
+    goodbye.state = MemberState::Left;
+    auto stranger = claim(4, {1, 0}, MemberState::Alive);
+    stranger.signature[63] ^= 1U;
+    std::uint64_t forged = 0;
+    for (const auto& lie : {moved, raised, elsewhere, goodbye, stranger}) {
+        alone.hear(2, {lie});
+        EXPECT_EQ(alone.swim.counters().forged, ++forged);
+    }
+    EXPECT_EQ(alone.swim.find(peer(3))->incarnation, before->incarnation);
+    EXPECT_EQ(alone.swim.find(peer(3))->address, before->address);
+    EXPECT_FALSE(alone.swim.find(peer(4)).has_value());
+}
+
+TEST(Swim, SignaturesAreLookedAtOnlyWhenTheyWouldChangeTheTable) {
+    const auto notary = std::make_shared<SampleNotary>(peer(1));
+    SwimConfig config;
+    config.swarm = sample_swarm();
+    Swim swim(config, {peer(1), address_of(1), 1, notary, nullptr}, Rng(1), {});
+    const auto alive = claim(3, {1, 1}, MemberState::Alive);
+    const auto older = claim(3, {1, 0}, MemberState::Alive);
+    const Packet packet{peer(2), {alive, alive, older, claim(3, {0, 9}, MemberState::Left)}};
+    for (int i = 0; i < 10; ++i) {
+        swim.handle_datagram({}, address_of(2), encode(packet, kTag, kPacketMax));
+    }
+    EXPECT_EQ(notary->verified, 1U);
+}
+
+TEST(Swim, AVerdictOfOthersCountsOnlyAfterTheAccusedHadItsTime) {
+    Alone alone;
+    for (std::uint8_t i = 2; i < 6; ++i) alone.hear(i, {claim(i, {1, 0}, MemberState::Alive)});
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Failed)});
+    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Suspect);
+    alone.now += milliseconds(100);
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Failed)});
+    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Suspect);
+    alone.now += seconds(3);
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Failed)});
+    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Failed);
+}
+
+TEST(Swim, AccusationsOfTheUnknownMakeNoMembers) {
+    Alone alone;
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Suspect), claim(4, {1, 0}, MemberState::Failed)});
+    EXPECT_EQ(alone.swim.members().size(), 1U);
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive), claim(3, {1, 1}, MemberState::Suspect)});
+    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Alive) << "not its incarnation";
+}
+
+TEST(Swim, OneSenderRaisesOnlySoManySuspicions) {
+    Alone alone;
+    for (std::uint8_t i = 3; i < 200; ++i) alone.hear(2, {claim(i, {1, 0}, MemberState::Alive)});
+    const auto suspects = [&] {
+        std::size_t count = 0;
+        for (const auto& member : alone.swim.members()) {
+            if (member.state == MemberState::Suspect) ++count;
+        }
+        return count;
+    };
+    for (std::uint8_t i = 3; i < 200; ++i) alone.hear(2, {claim(i, {1, 0}, MemberState::Suspect)});
+    EXPECT_GT(suspects(), 16U);
+    EXPECT_LT(suspects(), 80U);
+    EXPECT_EQ(suspects() + alone.swim.counters().throttled, 197U);
+    const auto before = suspects();
+    for (std::uint8_t i = 3; i < 200; ++i) alone.hear(9, {claim(i, {1, 0}, MemberState::Suspect)});
+    EXPECT_GT(suspects(), before) << "another sender has its own measure";
 }
 
 }  // namespace

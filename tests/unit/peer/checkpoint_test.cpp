@@ -9,7 +9,7 @@
 #include "base/rng.hpp"
 #include "peer/files.hpp"
 #include "peer/sha256.hpp"
-#include "tests/unit/peer/temporary_directory.hpp"
+#include "tests/unit/temporary_directory.hpp"
 
 namespace starling::peer {
 namespace {
@@ -53,7 +53,9 @@ protected:
 
     [[nodiscard]] Bytes newest() const { return *read_file(path() / "checkpoint", 1U << 20U); }
 
-    void replace_newest(ByteView bytes) { testing::write_quickly(path() / "checkpoint", bytes); }
+    void replace_newest(ByteView bytes) {
+        starling::testing::write_quickly(path() / "checkpoint", bytes);
+    }
 
     /// Writes contents with a right checksum, so that only the contents can be at fault.
     void forge_newest(Bytes contents) {
@@ -69,7 +71,7 @@ protected:
         EXPECT_EQ(read.error().message.find('\n'), std::string::npos);
     }
 
-    testing::TemporaryDirectory directory_;
+    starling::testing::TemporaryDirectory directory_;
 };
 
 TEST_F(Checkpoints, WhatIsWrittenComesBack) {

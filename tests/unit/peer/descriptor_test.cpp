@@ -45,6 +45,29 @@ TEST(Descriptor, EqualDescriptorsHaveEqualBytesAndId) {
     EXPECT_NE(swarm_id_of(bytes), swarm_id_of(encode_descriptor(other)));
 }
 
+TEST(Descriptor, ModelFileTravelsAndRaisesTheMinorVersion) {
+    Descriptor d = decodable();
+    d.model = "onnx:net.onnx";
+    const Bytes without = encode_descriptor(d);
+    d.model_file = {std::byte{1}, std::byte{2}, std::byte{3}};
+    const auto with = decode_descriptor(encode_descriptor(d));
+    ASSERT_TRUE(with.has_value()) << with.error().message;
+    EXPECT_EQ(with->model_file, d.model_file);
+    EXPECT_EQ(with->minor, kDescriptorMinorModelFile);
+    const auto plain = decode_descriptor(without);
+    ASSERT_TRUE(plain.has_value());
+    EXPECT_EQ(plain->minor, kDescriptorMinor);
+    EXPECT_TRUE(plain->model_file.empty());
+}
+
+TEST(Descriptor, ModelFileLongerThanTheBlobIsRefused) {
+    Descriptor d = decodable();
+    d.model_file = {std::byte{1}, std::byte{2}, std::byte{3}};
+    Bytes bytes = encode_descriptor(d);
+    bytes[bytes.size() - 4] = std::byte{0x7F};  // the highest byte of its length
+    EXPECT_TRUE(decode_descriptor(bytes).has_error());
+}
+
 TEST(Descriptor, AnotherMajorVersionIsRefusedWithASentence) {
     Descriptor d = decodable();
     d.major = 2;

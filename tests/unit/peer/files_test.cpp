@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "peer/sha256.hpp"
-#include "tests/unit/peer/temporary_directory.hpp"
+#include "tests/unit/temporary_directory.hpp"
 
 namespace starling::peer {
 namespace {
@@ -27,7 +27,7 @@ protected:
         );
     }
 
-    testing::TemporaryDirectory directory_;
+    starling::testing::TemporaryDirectory directory_;
     fs::path path_ = directory_.path() / "file";
 };
 

@@ -10,7 +10,7 @@
 
 #include "peer/files.hpp"
 #include "peer/sha256.hpp"
-#include "tests/unit/peer/temporary_directory.hpp"
+#include "tests/unit/temporary_directory.hpp"
 
 namespace starling::peer {
 namespace {
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 class IdentityFiles : public ::testing::Test {
 protected:
     void write(const std::string& name, std::string_view text) {
-        testing::write_quickly(path() / name, as_byte_view(text));
+        starling::testing::write_quickly(path() / name, as_byte_view(text));
         ASSERT_EQ(::chmod((path() / name).c_str(), 0600), 0);
     }
 
@@ -35,7 +35,7 @@ protected:
 
     [[nodiscard]] const fs::path& path() const { return directory_.path(); }
 
-    testing::TemporaryDirectory directory_;
+    starling::testing::TemporaryDirectory directory_;
 };
 
 TEST_F(IdentityFiles, TheSameDirectoryIsTheSamePeerWithAHigherEpoch) {

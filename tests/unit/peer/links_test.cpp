@@ -62,7 +62,7 @@ public:
         hello.id = id;
         hello.swarm = swarm_id(swarm);
         hello.address = address;
-        links->open(hello);
+        links->open(hello, {});
     }
 
     PeerId id;

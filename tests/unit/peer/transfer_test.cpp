@@ -64,10 +64,7 @@ compute::ParameterLayout three_chunks() {
 
 std::vector<float> all_values(compute::ParameterStore& store) {
     std::vector<float> values(store.layout().elements());
-    const auto& chunks = store.layout().chunks();
-    for (std::size_t c = 0; c < chunks.size(); ++c) {
-        store.read(c, std::span(values).subspan(chunks[c].offset, chunks[c].elements));
-    }
+    store.read_all(values);
     return values;
 }
 

@@ -11,7 +11,7 @@
 #include "base/bytes.hpp"
 #include "base/check.hpp"
 
-namespace starling::peer::testing {
+namespace starling::testing {
 
 class TemporaryDirectory {
 public:
@@ -43,4 +43,4 @@ inline void write_quickly(const std::filesystem::path& path, ByteView bytes) {
     STARLING_CHECK(file.good());
 }
 
-}  // namespace starling::peer::testing
+}  // namespace starling::testing

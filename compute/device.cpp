@@ -1,0 +1,16 @@
+#include "compute/device.hpp"
+
+#include <string>
+
+namespace starling::compute {
+
+Result<Device*> find_device(std::string_view name) {
+    for (auto* device : {&cpu_device(), &reference_device()}) {
+        if (device->name() == name) return device;
+    }
+    return fail(
+        FaultCode::Usage, "'" + std::string(name) + "' is no device here; there are cpu, reference"
+    );
+}
+
+}  // namespace starling::compute

@@ -1,0 +1,533 @@
+#include "compute/onnx/import.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "compute/onnx/importer.hpp"
+#include "compute/ops/view.hpp"
+
+namespace starling::compute::onnx {
+
+namespace {
+
+Kind kind_of(DataType type) {
+    if (type == DataType::Bool) return Kind::Bool;
+    return is_integer(type) ? Kind::Integer : Kind::Real;
+}
+
+std::int64_t to_integer(double value) {
+    // The ends of a slice are often the largest integer, which a double rounds up.
+    constexpr double kLimit = 9.2e18;
+    if (!(value < kLimit)) return std::numeric_limits<std::int64_t>::max();
+    if (value < -kLimit) return std::numeric_limits<std::int64_t>::min() + 1;
+    return static_cast<std::int64_t>(value);
+}
+
+const Translation* find_translation(std::string_view op) {
+    for (const auto family :
+         {plain_translations(),
+          arithmetic_translations(),
+          window_translations(),
+          shape_translations(),
+          normalization_translations()}) {
+        for (const auto& entry : family) {
+            if (entry.op == op) return &entry.translate;
+        }
+    }
+    return nullptr;
+}
+
+Result<Known> to_known(const TensorMessage& tensor) {
+    auto values = tensor.values();
+    if (values.has_error()) return values.error();
+    return Known{kind_of(tensor.type), tensor.shape, std::move(*values)};
+}
+
+bool all_equal(const Known* known, double value) {
+    return known != nullptr &&
+           std::all_of(known->values.begin(), known->values.end(), [&](double v) {
+               return v == value;
+           });
+}
+
+}  // namespace
+
+Result<Known> read_tensor(ByteView bytes) {
+    const auto tensor = decode_tensor(bytes);
+    if (tensor.has_error()) return tensor.error();
+    return to_known(*tensor);
+}
+
+Result<ImportedModel> import_onnx(ByteView bytes, const ImportOptions& options) {
+    const auto file = decode_model(bytes);
+    if (file.has_error()) return file.error();
+    return Importer(*file, options).run();
+}
+
+Result<ImportedModel> Importer::run() {
+    read_opset();
+    declare_initializers();
+    add_inputs();
+    note_uses();
+    mark_special_initializers();
+    for (const auto& node : file_.nodes) {
+        if (!ok()) break;
+        translate(node);
+    }
+    node_ = nullptr;
+    if (ok()) collect_outputs();
+    if (!ok()) return *fault_;
+    std::vector<ValueId*> wanted;
+    for (auto& output : model_.outputs) wanted.push_back(&output.id);
+    for (auto& input : model_.inputs) wanted.push_back(&input.id);
+    for (auto& statistic : model_.statistics) wanted.push_back(&statistic.batch);
+    if (options_.recognise) {
+        recognise_patterns(model_.graph, wanted);
+    } else {
+        drop_unused(model_.graph, wanted);
+    }
+    return std::move(model_);
+}
+
+void Importer::refuse_file(FaultCode code, std::string message) {
+    if (ok()) fault_ = fail(code, "onnx: " + std::move(message));
+}
+
+void Importer::refuse(FaultCode code, std::string message) {
+    if (node_ == nullptr) return refuse_file(code, std::move(message));
+    refuse_file(
+        code, "node '" + node_name() + "' (" + printable(node_->op) + "): " + std::move(message)
+    );
+}
+
+std::string Importer::node_name() const {
+    const bool named = !node_->name.empty() || node_->outputs.empty();
+    return printable(named ? node_->name : node_->outputs[0]);
+}
+
+void Importer::read_opset() {
+    if (file_.opset < kOpsetMin || file_.opset > kOpsetMax) {
+        refuse_file(
+            FaultCode::BadVersion,
+            "opset " + std::to_string(file_.opset) + " is not supported; export the model with " +
+                "opset 13 to 17 (1 to 22 are read)"
+        );
+    }
+}
+
+void Importer::declare_initializers() {
+    for (const auto& tensor : file_.initializers) {
+        Entry entry;
+        entry.initializer = &tensor;
+        entry.kind = kind_of(tensor.type);
+        if (tensor.name.empty() || !entries_.emplace(tensor.name, std::move(entry)).second) {
+            refuse_file(
+                FaultCode::BadFormat,
+                "initializer '" + printable(tensor.name) + "' has no name or is there twice"
+            );
+        }
+    }
+}
+
+void Importer::add_inputs() {
+    for (const auto& input : file_.inputs) {
+        // Before IR version 4 every initializer was an input as well.
+        if (const auto* entry = find(input.name); entry != nullptr) {
+            if (entry->initializer == nullptr) {
+                refuse_file(
+                    FaultCode::BadFormat, "input '" + printable(input.name) + "' is there twice"
+                );
+            }
+            continue;
+        }
+        add_input(input);
+    }
+}
+
+void Importer::add_input(const ValueMessage& input) {
+    const auto where = "input '" + printable(input.name) + "': ";
+    if (const auto given = options_.known_inputs.find(input.name);
+        given != options_.known_inputs.end()) {
+        Entry entry;
+        entry.kind = given->second.kind;
+        entry.known = std::make_shared<Known>(given->second);
+        entries_.emplace(input.name, std::move(entry));
+        return;
+    }
+    const auto kind = kind_of(input.type);
+    const bool number = is_real(input.type) || is_integer(input.type) || kind == Kind::Bool;
+    if (!input.tensor || !number) {
+        return refuse_file(FaultCode::Unsupported, where + "is no tensor of numbers");
+    }
+    if (!input.has_shape) {
+        return refuse_file(FaultCode::Unsupported, where + "has no shape; export it with one");
+    }
+    auto shape = input.shape;
+    if (options_.batch.has_value() && !shape.empty()) {
+        file_batch_ = std::max<std::int64_t>(shape[0], 0);
+        batch_ = *options_.batch;
+        shape[0] = batch_;
+    }
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+        if (shape[i] >= 0) continue;
+        return refuse_file(
+            FaultCode::Unsupported,
+            where + "dimension " + std::to_string(i) + " has no fixed size; export it with one"
+        );
+    }
+    if (const auto sound = check_shape(shape); sound.has_error()) {
+        return refuse_file(sound.error().code, where + sound.error().message);
+    }
+    const bool whole = kind == Kind::Integer && !options_.float_inputs;
+    const auto element = whole ? ElementType::I32 : ElementType::F32;
+    Entry entry;
+    entry.kind = kind;
+    entry.id = model_.graph.add_input(input.name, {shape, element});
+    model_.inputs.push_back({input.name, entry.id, whole ? kind : Kind::Real});
+    if (kind == Kind::Integer && !whole) {
+        entry.id = emit("Cast", {entry.id}, {{"to", std::string("int32")}});
+    }
+    entries_.emplace(input.name, std::move(entry));
+}
+
+void Importer::note_uses() {
+    for (const auto& node : file_.nodes) {
+        for (const auto& name : node.inputs) ++uses_[name];
+    }
+    for (const auto& output : file_.outputs) ++uses_[output.name];
+}
+
+/// Two kinds of initializers are no trained parameters: running statistics, which are averaged
+/// buffers, and the ones and zeros that a group normalisation, written as an instance
+/// normalisation of groups, hands to it.
+void Importer::mark_special_initializers() {
+    for (const auto& node : file_.nodes) {
+        const auto entry = [&](std::size_t i) -> Entry* {
+            return i < node.inputs.size() ? find(node.inputs[i]) : nullptr;
+        };
+        if (node.op == "BatchNormalization") {
+            for (const std::size_t i : {3U, 4U}) {
+                if (auto* found = entry(i); found != nullptr) found->buffer = true;
+            }
+        }
+        if (node.op != "InstanceNormalization" || node.inputs.size() != 3) continue;
+        auto* scale = entry(1);
+        auto* bias = entry(2);
+        if (scale == nullptr || bias == nullptr) continue;
+        if (all_equal(know(*scale), 1.0) && all_equal(know(*bias), 0.0)) {
+            scale->fixed_scale = true;
+            bias->fixed_scale = true;
+        }
+    }
+}
+
+Importer::Entry* Importer::find(const std::string& name) {
+    const auto found = entries_.find(name);
+    return found == entries_.end() ? nullptr : &found->second;
+}
+
+void Importer::translate(const NodeMessage& node) {
+    node_ = &node;
+    attributes_ = {};
+    if (!node.domain.empty() && node.domain != "ai.onnx") {
+        return refuse(
+            FaultCode::Unsupported,
+            "operators of the domain '" + printable(node.domain) + "' are not supported"
+        );
+    }
+    for (const auto& attribute : node.attributes) {
+        if (attribute.foreign == Foreign::Graph) {
+            return refuse(FaultCode::Unsupported, "operators with subgraphs are not supported");
+        }
+        if (attribute.foreign == Foreign::Other) {
+            return refuse(
+                FaultCode::Unsupported,
+                "attribute '" + printable(attribute.name) + "' has a kind that is not supported"
+            );
+        }
+        if (!attribute.tensor.has_value()) attributes_.set(attribute.name, attribute.value);
+    }
+    for (const auto& name : node.inputs) {
+        if (name.empty() || find(name) != nullptr) continue;
+        const bool later =
+            std::any_of(file_.nodes.begin(), file_.nodes.end(), [&](const NodeMessage& other) {
+                return std::find(other.outputs.begin(), other.outputs.end(), name) !=
+                       other.outputs.end();
+            });
+        return refuse(
+            FaultCode::BadFormat,
+            "its operand '" + printable(name) + "' " +
+                (later ? "is made by a later node: the graph is cyclic or out of order"
+                       : "is defined nowhere; is an initializer missing?")
+        );
+    }
+    for (const auto& name : node.outputs) {
+        if (!name.empty() && find(name) != nullptr) {
+            return refuse(FaultCode::BadFormat, "'" + printable(name) + "' is defined twice");
+        }
+    }
+    dispatch();
+}
+
+void Importer::dispatch() {
+    if (all_known() && fold_known(*this)) return;
+    if (!ok()) return;
+    const auto* translation = find_translation(node_->op);
+    if (translation == nullptr) {
+        const bool fixed = node_->op == "Range" || node_->op == "NonZero";
+        return refuse(
+            FaultCode::Unsupported,
+            fixed ? "its operands must be fixed in the file" : "this operator is not supported"
+        );
+    }
+    (*translation)(*this);
+    if (!ok()) return;
+    for (std::size_t i = 0; i < node_->outputs.size(); ++i) {
+        if (node_->outputs[i].empty() || find(node_->outputs[i]) != nullptr) continue;
+        // Somebody may read it: then that node has no operand, which is said there.
+        if (wants(i)) {
+            return refuse(
+                FaultCode::Unsupported, "its output " + std::to_string(i) + " is not supported"
+            );
+        }
+    }
+}
+
+void Importer::collect_outputs() {
+    for (const auto& output : file_.outputs) {
+        auto* entry = find(output.name);
+        if (entry == nullptr) {
+            return refuse_file(
+                FaultCode::BadFormat, "output '" + printable(output.name) + "' is made nowhere"
+            );
+        }
+        const auto id = materialize(output.name, *entry);
+        if (!ok()) return;
+        model_.outputs.push_back({output.name, id, entry->kind});
+    }
+    if (file_.outputs.empty()) refuse_file(FaultCode::BadFormat, "the graph has no output");
+}
+
+const AttributeMessage* Importer::attribute(std::string_view name) const {
+    for (const auto& attribute : node_->attributes) {
+        if (attribute.name == name) return &attribute;
+    }
+    return nullptr;
+}
+
+bool Importer::wants(std::size_t i) const {
+    return i < node_->outputs.size() && !node_->outputs[i].empty() &&
+           uses_.contains(node_->outputs[i]);
+}
+
+ValueId Importer::make_parameter(const std::string& name, const Entry& entry) {
+    auto values = entry.initializer->reals();
+    if (values.has_error()) {
+        refuse_file(values.error().code, values.error().message.substr(6));
+        return ValueId::None;
+    }
+    ParameterInfo info;
+    info.name = name;
+    info.shape = entry.initializer->shape;
+    info.buffer = entry.buffer;
+    info.init = Init::Given;
+    info.given = std::make_shared<const std::vector<float>>(std::move(*values));
+    return model_.graph.add_parameter(std::move(info));
+}
+
+/// A float initializer with axes is a parameter. One without is a setting (an epsilon, a factor)
+/// that tools have turned into an initializer, and stays as it is.
+ValueId Importer::materialize(const std::string& name, Entry& entry) {
+    if (entry.id != ValueId::None || !ok()) return entry.id;
+    if (entry.initializer != nullptr && !entry.fixed_scale && is_real(entry.initializer->type) &&
+        !entry.initializer->shape.empty()) {
+        if (const auto sound = check_shape(entry.initializer->shape); sound.has_error()) {
+            refuse_file(
+                sound.error().code,
+                "initializer '" + printable(name) + "': " + sound.error().message
+            );
+            return ValueId::None;
+        }
+        entry.id = make_parameter(name, entry);
+        return entry.id;
+    }
+    const auto* known = know(entry);
+    if (known != nullptr) entry.id = constant(*known);
+    return entry.id;
+}
+
+const Known* Importer::know(Entry& entry) {
+    if (entry.known == nullptr && entry.initializer != nullptr && ok()) {
+        auto known = to_known(*entry.initializer);
+        if (known.has_error()) {
+            refuse_file(known.error().code, known.error().message.substr(6));
+            return nullptr;
+        }
+        entry.known = std::make_shared<Known>(std::move(*known));
+    }
+    return entry.known.get();
+}
+
+ValueId Importer::operand(std::size_t i) {
+    if (!ok()) return ValueId::None;
+    if (!has(i)) {
+        refuse(FaultCode::BadFormat, "operand " + std::to_string(i) + " is missing");
+        return ValueId::None;
+    }
+    return materialize(node_->inputs[i], *find(node_->inputs[i]));
+}
+
+std::vector<ValueId> Importer::operands() {
+    std::vector<ValueId> ids;
+    for (std::size_t i = 0; i < operand_count(); ++i) {
+        ids.push_back(has(i) ? operand(i) : ValueId::None);
+    }
+    while (!ids.empty() && ids.back() == ValueId::None) ids.pop_back();
+    return ids;
+}
+
+const Known* Importer::known(std::size_t i) {
+    return has(i) && ok() ? know(*find(node_->inputs[i])) : nullptr;
+}
+
+/// Float initializers count as parameters here: folding one would hide it from training.
+bool Importer::all_known() {
+    for (const auto& name : node_->inputs) {
+        if (name.empty()) continue;
+        const auto& entry = *find(name);
+        const bool setting = entry.known != nullptr && entry.initializer == nullptr;
+        const bool fixed = entry.initializer != nullptr &&
+                           (!is_real(entry.initializer->type) || entry.initializer->shape.empty());
+        if (!setting && !fixed) return false;
+    }
+    return true;
+}
+
+Ints Importer::integers(std::size_t i) {
+    const auto* found = known(i);
+    if (found == nullptr) {
+        refuse(
+            FaultCode::Unsupported,
+            "operand " + std::to_string(i) + " must be fixed in the file: shapes are static here"
+        );
+        return {};
+    }
+    Ints values;
+    for (const auto value : found->values) values.push_back(to_integer(value));
+    return values;
+}
+
+double Importer::real(std::size_t i) {
+    const auto* found = known(i);
+    if (found != nullptr && found->values.size() == 1) return found->values[0];
+    refuse(
+        FaultCode::Unsupported,
+        "operand " + std::to_string(i) + " must be one number that is fixed in the file"
+    );
+    return 0.0;
+}
+
+Ints Importer::integers_or(std::size_t i, std::string_view key, Ints fallback) {
+    if (has(i)) return integers(i);
+    return attributes_.integers(key, std::move(fallback));
+}
+
+Kind Importer::kind(std::size_t i) const {
+    if (!has(i)) return Kind::Real;
+    const auto found = entries_.find(node_->inputs[i]);
+    return found == entries_.end() ? Kind::Real : found->second.kind;
+}
+
+Shape Importer::shape_of(std::size_t i) {
+    if (!has(i) || !ok()) return {};
+    const auto& entry = *find(node_->inputs[i]);
+    if (entry.id != ValueId::None) return model_.graph.shape(entry.id);
+    if (entry.known != nullptr) return entry.known->shape;
+    return entry.initializer->shape;
+}
+
+std::string Importer::parameter_name(std::size_t i) const {
+    if (!has(i)) return {};
+    const auto found = entries_.find(node_->inputs[i]);
+    const bool parameter = found != entries_.end() && found->second.initializer != nullptr;
+    return parameter ? node_->inputs[i] : std::string();
+}
+
+void Importer::bind(std::size_t output, ValueId id, Kind kind) {
+    if (!ok() || id == ValueId::None || output >= node_->outputs.size()) return;
+    if (node_->outputs[output].empty()) return;
+    Entry entry;
+    entry.id = id;
+    entry.kind = kind;
+    entries_.insert_or_assign(node_->outputs[output], std::move(entry));
+}
+
+void Importer::bind(std::size_t output, Known known) {
+    if (!ok() || output >= node_->outputs.size() || node_->outputs[output].empty()) return;
+    if (node_->op != "Constant" && !charge(known.values.size())) return;
+    Entry entry;
+    entry.kind = known.kind;
+    entry.known = std::make_shared<Known>(std::move(known));
+    entries_.insert_or_assign(node_->outputs[output], std::move(entry));
+}
+
+bool Importer::charge(std::size_t elements) {
+    charged_ += elements;
+    if (charged_ <= kChargedElementsMax + file_.bytes) return true;
+    refuse(FaultCode::Oversized, "the computed constants have too many elements together");
+    return false;
+}
+
+std::vector<ValueId> Importer::emit_all(
+    std::string_view op, std::vector<ValueId> inputs, Attributes attributes
+) {
+    if (!ok()) return {};
+    const auto name = node_ == nullptr ? std::string("output") : node_name();
+    auto added = model_.graph.add(op, std::move(inputs), std::move(attributes), name);
+    if (added.has_value()) return *added;
+    auto message = added.error().message;
+    if (message.starts_with(name + ": ")) message.erase(0, name.size() + 2);
+    refuse(added.error().code, std::move(message));
+    return {};
+}
+
+ValueId Importer::emit(std::string_view op, std::vector<ValueId> inputs, Attributes attributes) {
+    const auto made = emit_all(op, std::move(inputs), std::move(attributes));
+    return made.empty() ? ValueId::None : made.front();
+}
+
+ValueId Importer::constant(double value) {
+    return emit("Constant", {}, {{"value", std::vector<double>{value}}});
+}
+
+ValueId Importer::constant(const Known& known) {
+    if (known.values.empty()) {
+        refuse(FaultCode::Unsupported, "a tensor without elements is not supported");
+        return ValueId::None;
+    }
+    if (!charge(known.values.size())) return ValueId::None;
+    Attributes attributes{{"shape", known.shape}};
+    if (known.kind == Kind::Integer) {
+        auto values = known.values;
+        for (auto& value : values) value = std::clamp(value, -2147483648.0, 2147483647.0);
+        attributes.set("value", std::move(values));
+        attributes.set("to", std::string("int32"));
+    } else {
+        attributes.set("value", known.values);
+    }
+    return emit("Constant", {}, std::move(attributes));
+}
+
+ValueId Importer::reshape(ValueId x, const Shape& shape) {
+    return ok() && this->shape(x) == shape ? x : emit("Reshape", {x}, {{"shape", shape}});
+}
+
+Shape Importer::shape(ValueId x) const {
+    return ok() && x != ValueId::None ? model_.graph.shape(x) : Shape{};
+}
+
+bool Importer::is_integer_value(ValueId x) const {
+    return ok() && x != ValueId::None && model_.graph.value(x).type.element == ElementType::I32;
+}
+
+}  // namespace starling::compute::onnx

@@ -1,0 +1,69 @@
+#pragma once
+
+// From an ONNX file to a graph that can be trained: the file's float initializers become
+// parameters, whatever else is fixed becomes attributes and constants, and shapes are static.
+//
+// What is read: opset 1 to 22 of the default domain (7 and above in full), float tensors (whole
+// numbers as indices and shapes), one graph without control flow. Everything else is refused with
+// one line that names the node and its operator.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "compute/graph.hpp"
+#include "compute/models/models.hpp"
+
+namespace starling::compute::onnx {
+
+inline constexpr std::int64_t kOpsetMin = 1;
+inline constexpr std::int64_t kOpsetMax = 22;
+
+enum class Kind : std::uint8_t { Real, Integer, Bool };
+
+/// A tensor whose elements are known while the graph is made.
+struct Known {
+    Kind kind = Kind::Real;
+    Shape shape;
+    std::vector<double> values;
+};
+
+struct ImportOptions {
+    /// Replaces the first dimension of every input; without it the file must say all dimensions.
+    std::optional<std::int64_t> batch;
+    /// Training turns BatchNormalization and Dropout into their training forms.
+    Purpose purpose = Purpose::Inference;
+    /// Inputs of whole numbers take floats and cut them off: samples are floats, tokens among them.
+    bool float_inputs = false;
+    /// Inputs of the file that are not inputs of the graph, by name.
+    std::map<std::string, Known, std::less<>> known_inputs;
+    /// Whether to look for decompositions of the operators that we have whole.
+    bool recognise = true;
+};
+
+struct NamedValue {
+    std::string name;
+    ValueId id = ValueId::None;
+    Kind kind = Kind::Real;
+};
+
+struct ImportedModel {
+    Graph graph;  ///< its parameters carry the file's values
+    std::vector<NamedValue> inputs;
+    std::vector<NamedValue> outputs;
+    std::vector<RunningStatistic> statistics;  ///< for training
+};
+
+/// Reads a model. Training and inference give the same parameters in the same order.
+/// Errors    BadFormat, Truncated, Oversized, BadVersion (opset), BadValue (operands that do not
+///           fit), Unsupported (operator, type, dynamic shape, external data); one line
+/// Thread    any
+[[nodiscard]] Result<ImportedModel> import_onnx(ByteView bytes, const ImportOptions& options);
+
+/// Reads a lone tensor, as test vectors hold them.
+[[nodiscard]] Result<Known> read_tensor(ByteView bytes);
+
+}  // namespace starling::compute::onnx

@@ -1,0 +1,394 @@
+// From the library's messages to ours. What is decided here is what a file may make us allocate.
+
+#include "compute/onnx/model_file.hpp"
+
+#include <array>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+#include <map>
+#include <onnx/onnx_pb.h>
+
+#include "compute/ops/view.hpp"
+
+namespace starling::compute::onnx {
+
+namespace {
+
+namespace pb = google::protobuf;
+
+const std::uint8_t* data_of(ByteView bytes) {
+    return reinterpret_cast<const std::uint8_t*>(bytes.data());
+}
+
+/// The kinds of messages, as far as counting needs to tell them apart. A leaf holds no further
+/// message, or only strings.
+enum class Part : std::uint8_t {
+    Leaf,
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Tensor,
+    Sparse,
+    Value,
+    Type,
+    Shaped,
+    Shape,
+    Wrapped,
+    Map,
+    Training,
+    Function,
+    Annotation
+};
+
+/// Which field of a message holds which kind of message.
+struct Child {
+    Part parent;
+    int field;
+    Part part;
+};
+
+constexpr auto kChildren = std::to_array<Child>({
+    {Part::Model, 7, Part::Graph},       {Part::Model, 20, Part::Training},
+    {Part::Model, 25, Part::Function},   {Part::Graph, 1, Part::Node},
+    {Part::Graph, 5, Part::Tensor},      {Part::Graph, 11, Part::Value},
+    {Part::Graph, 12, Part::Value},      {Part::Graph, 13, Part::Value},
+    {Part::Graph, 14, Part::Annotation}, {Part::Graph, 15, Part::Sparse},
+    {Part::Node, 5, Part::Attribute},    {Part::Attribute, 5, Part::Tensor},
+    {Part::Attribute, 6, Part::Graph},   {Part::Attribute, 9, Part::Tensor},
+    {Part::Attribute, 10, Part::Graph},  {Part::Attribute, 14, Part::Type},
+    {Part::Attribute, 15, Part::Type},   {Part::Attribute, 22, Part::Sparse},
+    {Part::Attribute, 23, Part::Sparse}, {Part::Sparse, 1, Part::Tensor},
+    {Part::Sparse, 2, Part::Tensor},     {Part::Value, 2, Part::Type},
+    {Part::Type, 1, Part::Shaped},       {Part::Type, 4, Part::Wrapped},
+    {Part::Type, 5, Part::Map},          {Part::Type, 8, Part::Shaped},
+    {Part::Type, 9, Part::Wrapped},      {Part::Shaped, 2, Part::Shape},
+    {Part::Wrapped, 1, Part::Type},      {Part::Map, 2, Part::Type},
+    {Part::Training, 1, Part::Graph},    {Part::Training, 2, Part::Graph},
+    {Part::Function, 7, Part::Node},
+});
+
+/// Counts a file's messages and strings, wherever they nest, before the library reads it. The
+/// library makes an object of some hundred bytes for an empty message, which is two bytes in the
+/// file: a hostile 16 MiB would cost GiBs.
+class Census {
+public:
+    [[nodiscard]] Result<void> model(ByteView file) {
+        walk(Part::Model, file, 0);
+        if (!fault_ && graphs_ == 0) {
+            refuse(FaultCode::BadFormat, "the file has no graph; is it an ONNX model?");
+        }
+        if (fault_) return *fault_;
+        return {};
+    }
+
+private:
+    /// Nets of ten thousand nodes have a quarter of this.
+    static constexpr std::size_t kPartsMax = std::size_t{1} << 20U;
+    /// Below protobuf's own limit of a hundred.
+    static constexpr int kDepthMax = 64;
+
+    static Part child_of(Part parent, int field) {
+        for (const auto& child : kChildren) {
+            if (child.parent == parent && child.field == field) return child.part;
+        }
+        return Part::Leaf;
+    }
+
+    void walk(Part kind, ByteView message, int depth) {
+        using Wire = pb::internal::WireFormatLite;
+        if (depth > kDepthMax) return refuse(FaultCode::Oversized, "messages that nest too deep");
+        std::map<int, std::size_t> counts;
+        pb::io::CodedInputStream in(data_of(message), static_cast<int>(message.size()));
+        while (const auto tag = in.ReadTag()) {
+            if (Wire::GetTagWireType(tag) != Wire::WIRETYPE_LENGTH_DELIMITED) {
+                if (!Wire::SkipField(&in, tag)) break;
+                continue;
+            }
+            std::uint32_t length = 0;
+            if (!in.ReadVarint32(&length) || length > message.size()) break;
+            const auto at = static_cast<std::size_t>(in.CurrentPosition());
+            if (!in.Skip(static_cast<int>(length))) break;
+            const int field = Wire::GetTagFieldNumber(tag);
+            limit(kind, field, ++counts[field]);
+            const auto part = child_of(kind, field);
+            if (!fault_ && part != Part::Leaf) {
+                walk(part, message.subspan(at, length), depth + 1);
+            }
+            if (fault_) return;
+        }
+        if (in.ConsumedEntireMessage()) return;
+        refuse(FaultCode::BadFormat, "the file is no protobuf message, or cut off");
+    }
+
+    void limit(Part kind, int field, std::size_t count) {
+        if (kind == Part::Model && field == 7) ++graphs_;
+        if (graphs_ > 1) return refuse(FaultCode::BadFormat, "the file has two graphs");
+        if (kind == Part::Graph && count > kNodesMax) {
+            return refuse(FaultCode::Oversized, "a graph with more than 65,536 nodes or tensors");
+        }
+        if (kind == Part::Node && count > kOperandsMax) {
+            return refuse(FaultCode::Oversized, "a node with more than 256 operands or attributes");
+        }
+        if (++parts_ > kPartsMax) {
+            refuse(FaultCode::Oversized, "a file of more than a million messages and names");
+        }
+    }
+
+    void refuse(FaultCode code, const std::string& message) {
+        if (!fault_) fault_ = fail(code, "onnx: " + message);
+    }
+
+    std::size_t parts_ = 0;
+    int graphs_ = 0;
+    std::optional<Fault> fault_;
+};
+
+/// Copies messages; the first mistake sticks.
+class Reader {
+public:
+    TensorMessage tensor(const ::onnx::TensorProto& from) {
+        TensorMessage tensor;
+        tensor.name = name(from.name());
+        if (static_cast<std::size_t>(from.dims_size()) > kRankMax) {
+            refuse("a shape of more than 16 dimensions");
+            return tensor;
+        }
+        tensor.shape.assign(from.dims().begin(), from.dims().end());
+        tensor.type = static_cast<DataType>(from.data_type());
+        tensor.raw = from.raw_data();
+        tensor.floats.assign(from.float_data().begin(), from.float_data().end());
+        tensor.doubles.assign(from.double_data().begin(), from.double_data().end());
+        auto& integers = tensor.integers;
+        integers.assign(from.int32_data().begin(), from.int32_data().end());
+        integers.insert(integers.end(), from.int64_data().begin(), from.int64_data().end());
+        integers.insert(integers.end(), from.uint64_data().begin(), from.uint64_data().end());
+        tensor.external =
+            from.data_location() == ::onnx::TensorProto::EXTERNAL || from.external_data_size() > 0;
+        return tensor;
+    }
+
+    NodeMessage node(const ::onnx::NodeProto& from) {
+        NodeMessage node;
+        node.name = name(from.name());
+        node.op = name(from.op_type());
+        node.domain = name(from.domain());
+        for (const auto& input : from.input()) node.inputs.push_back(name(input));
+        for (const auto& output : from.output()) node.outputs.push_back(name(output));
+        for (const auto& given : from.attribute()) node.attributes.push_back(attribute(given));
+        return node;
+    }
+
+    ValueMessage value(const ::onnx::ValueInfoProto& from) {
+        ValueMessage value;
+        value.name = name(from.name());
+        value.tensor = from.type().has_tensor_type();
+        if (!value.tensor) return value;
+        const auto& type = from.type().tensor_type();
+        value.type = static_cast<DataType>(type.elem_type());
+        value.has_shape = type.has_shape();
+        if (static_cast<std::size_t>(type.shape().dim_size()) > kRankMax) {
+            refuse("a shape of more than 16 dimensions");
+            return value;
+        }
+        for (const auto& dimension : type.shape().dim()) {
+            value.shape.push_back(dimension.has_dim_value() ? dimension.dim_value() : -1);
+        }
+        return value;
+    }
+
+    std::string name(const std::string& text) {
+        if (text.size() <= kNameBytesMax) return text;
+        refuse("a name of more than 1 KiB");
+        return {};
+    }
+
+    [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }
+
+private:
+    AttributeMessage attribute(const ::onnx::AttributeProto& from) {
+        using Kind = ::onnx::AttributeProto;
+        AttributeMessage attribute;
+        attribute.name = name(from.name());
+        if (from.has_f()) attribute.value = static_cast<double>(from.f());
+        if (from.has_i()) attribute.value = from.i();
+        if (from.has_s()) attribute.value = name(from.s());
+        if (from.has_t()) attribute.tensor = tensor(from.t());
+        // An empty list leaves no field behind, only the type says that it is one.
+        if (from.ints_size() > 0 || from.type() == Kind::INTS) {
+            attribute.value = std::vector<std::int64_t>(from.ints().begin(), from.ints().end());
+        }
+        if (from.floats_size() > 0 || from.type() == Kind::FLOATS) {
+            attribute.value = std::vector<double>(from.floats().begin(), from.floats().end());
+        }
+        if (static_cast<std::size_t>(from.ints_size()) > kListMax ||
+            static_cast<std::size_t>(from.floats_size()) > kListMax) {
+            refuse("a list that is too long");
+        }
+        const bool other = from.strings_size() > 0 || from.tensors_size() > 0 ||
+                           from.sparse_tensors_size() > 0 || from.has_sparse_tensor() ||
+                           from.has_tp() || from.type_protos_size() > 0 || from.has_ref_attr_name();
+        if (other) attribute.foreign = Foreign::Other;
+        if (from.has_g() || from.graphs_size() > 0) attribute.foreign = Foreign::Graph;
+        return attribute;
+    }
+
+    void refuse(const char* why) {
+        if (!fault_) fault_ = fail(FaultCode::Oversized, std::string("onnx: ") + why);
+    }
+
+    std::optional<Fault> fault_;
+};
+
+void write_tensor(const TensorMessage& tensor, ::onnx::TensorProto& to) {
+    for (const auto dimension : tensor.shape) to.add_dims(dimension);
+    to.set_data_type(static_cast<std::int32_t>(tensor.type));
+    if (!tensor.name.empty()) to.set_name(tensor.name);
+    // Raw bytes, for they are what every reader takes and are never larger than a packed list.
+    if (!tensor.floats.empty()) {
+        to.set_raw_data(tensor.floats.data(), tensor.floats.size() * sizeof(float));
+        return;
+    }
+    if (tensor.integers.empty()) {
+        to.set_raw_data(tensor.raw);
+        return;
+    }
+    Bytes raw;
+    ByteWriter writer(raw);
+    for (const auto value : tensor.integers) {
+        if (tensor.type == DataType::Int64) {
+            writer.put(value);
+        } else if (tensor.type == DataType::Bool) {
+            writer.put(static_cast<std::uint8_t>(value != 0));
+        } else {
+            writer.put(static_cast<std::int32_t>(value));
+        }
+    }
+    to.set_raw_data(raw.data(), raw.size());
+}
+
+void write_attribute(const AttributeMessage& attribute, ::onnx::AttributeProto& to) {
+    using Kind = ::onnx::AttributeProto;
+    to.set_name(attribute.name);
+    if (attribute.tensor.has_value()) {
+        write_tensor(*attribute.tensor, *to.mutable_t());
+        to.set_type(Kind::TENSOR);
+    } else if (const auto* real = std::get_if<double>(&attribute.value)) {
+        to.set_f(static_cast<float>(*real));
+        to.set_type(Kind::FLOAT);
+    } else if (const auto* integer = std::get_if<std::int64_t>(&attribute.value)) {
+        to.set_i(*integer);
+        to.set_type(Kind::INT);
+    } else if (const auto* text = std::get_if<std::string>(&attribute.value)) {
+        to.set_s(*text);
+        to.set_type(Kind::STRING);
+    } else if (const auto* list = std::get_if<std::vector<double>>(&attribute.value)) {
+        for (const auto value : *list) to.add_floats(static_cast<float>(value));
+        to.set_type(Kind::FLOATS);
+    } else {
+        for (const auto value : std::get<std::vector<std::int64_t>>(attribute.value)) {
+            to.add_ints(value);
+        }
+        to.set_type(Kind::INTS);
+    }
+}
+
+void write_node(const NodeMessage& node, ::onnx::NodeProto& to) {
+    for (const auto& name : node.inputs) to.add_input(name);
+    for (const auto& name : node.outputs) to.add_output(name);
+    if (!node.name.empty()) to.set_name(node.name);
+    if (!node.domain.empty()) to.set_domain(node.domain);
+    to.set_op_type(node.op);
+    for (const auto& attribute : node.attributes) write_attribute(attribute, *to.add_attribute());
+}
+
+void write_value(const ValueMessage& value, ::onnx::ValueInfoProto& to) {
+    to.set_name(value.name);
+    auto* type = to.mutable_type()->mutable_tensor_type();
+    type->set_elem_type(static_cast<std::int32_t>(value.type));
+    auto* shape = type->mutable_shape();
+    for (const auto size : value.shape) {
+        auto* dimension = shape->add_dim();
+        if (size < 0) {
+            dimension->set_dim_param("N");
+        } else {
+            dimension->set_dim_value(size);
+        }
+    }
+}
+
+void read_model(const ::onnx::ModelProto& from, Reader& reader, ModelFile& model) {
+    model.ir_version = from.ir_version();
+    for (const auto& import : from.opset_import()) {
+        const auto domain = reader.name(import.domain());
+        // Other domains are told by their nodes.
+        if (domain.empty() || domain == "ai.onnx") model.opset = import.version();
+    }
+    const auto& graph = from.graph();
+    for (const auto& node : graph.node()) model.nodes.push_back(reader.node(node));
+    for (const auto& tensor : graph.initializer()) {
+        model.initializers.push_back(reader.tensor(tensor));
+    }
+    for (const auto& value : graph.input()) model.inputs.push_back(reader.value(value));
+    for (const auto& value : graph.output()) model.outputs.push_back(reader.value(value));
+}
+
+}  // namespace
+
+Result<ModelFile> decode_model(ByteView bytes) {
+    if (bytes.size() > kFileBytesMax) {
+        return fail(FaultCode::Oversized, "onnx: a file of more than 2 GiB");
+    }
+    if (const auto counted = Census().model(bytes); counted.has_error()) return counted.error();
+    ::onnx::ModelProto message;
+    if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+        return fail(FaultCode::BadFormat, "onnx: the file is no ONNX model, or cut off");
+    }
+    if (message.graph().sparse_initializer_size() > 0) {
+        return fail(FaultCode::Unsupported, "onnx: sparse initializers are not supported");
+    }
+    ModelFile model;
+    model.bytes = bytes.size();
+    Reader reader;
+    read_model(message, reader, model);
+    if (reader.fault()) return *reader.fault();
+    return model;
+}
+
+Result<TensorMessage> decode_tensor(ByteView bytes) {
+    ::onnx::TensorProto message;
+    if (bytes.size() > kFileBytesMax ||
+        !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+        return fail(FaultCode::BadFormat, "onnx: a tensor is no protobuf message, or cut off");
+    }
+    Reader reader;
+    auto tensor = reader.tensor(message);
+    if (reader.fault()) return *reader.fault();
+    return tensor;
+}
+
+Bytes encode_model(const ModelFile& model) {
+    ::onnx::ModelProto message;
+    message.set_ir_version(model.ir_version);
+    message.set_producer_name("starling");
+    message.add_opset_import()->set_version(model.opset);
+    auto* graph = message.mutable_graph();
+    graph->set_name("starling");
+    for (const auto& node : model.nodes) write_node(node, *graph->add_node());
+    for (const auto& tensor : model.initializers) write_tensor(tensor, *graph->add_initializer());
+    for (const auto& value : model.inputs) write_value(value, *graph->add_input());
+    for (const auto& value : model.outputs) write_value(value, *graph->add_output());
+    const auto text = message.SerializeAsString();
+    const auto bytes = as_byte_view(text);
+    return Bytes(bytes.begin(), bytes.end());
+}
+
+std::string printable(std::string_view name) {
+    std::string text(name.substr(0, 80));
+    for (auto& c : text) {
+        if (c < ' ' || c > '~') c = '?';
+    }
+    return text;
+}
+
+}  // namespace starling::compute::onnx

@@ -1,0 +1,187 @@
+// The reference as a device: the graph as it was written, node by node in double precision, and
+// updates by the textbook. For tests; nothing here is meant to be fast.
+
+#include "compute/device.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "compute/host_memory.hpp"
+#include "compute/reference/reference.hpp"
+
+namespace starling::compute {
+
+namespace {
+
+class ReferencePlan final : public Plan {
+public:
+    ReferencePlan(PlanRequest request, const ParameterLayout& layout)
+        : request_(std::move(request)),
+          gradients_(request_.gradients.empty() ? 0 : layout.elements(), 0.0F) {
+        for (std::size_t i = 0; i < request_.graph.value_count(); ++i) {
+            const auto id = static_cast<ValueId>(i);
+            const auto& value = request_.graph.value(id);
+            if (value.kind != ValueKind::Input) continue;
+            const auto count = static_cast<std::size_t>(element_count(value.type.shape));
+            if (value.type.element == ElementType::I32) {
+                labels_[id].resize(count);
+            } else {
+                floats_[id].resize(count);
+            }
+        }
+    }
+
+    std::span<float> input_values(ValueId input) override { return floats_.at(input); }
+
+    std::span<std::int32_t> input_labels(ValueId input) override { return labels_.at(input); }
+
+    void pack(ParameterStore& store) override {
+        for (std::size_t i = 0; i < request_.graph.parameters().size(); ++i) {
+            const auto& name = request_.graph.parameters()[i].name;
+            for (const auto& info : store.layout().parameters()) {
+                if (info.name != name) continue;
+                offsets_[i] = info.offset;
+                store.read_tensor(info, [&](std::span<const float> values) {
+                    tensors_[request_.graph.parameter_value(i)] = {
+                        info.shape, {values.begin(), values.end()}};
+                });
+            }
+        }
+    }
+
+    bool run(std::atomic<bool>& interrupt) override {
+        if (interrupt.exchange(false, std::memory_order_relaxed)) return false;
+        for (const auto& [id, values] : floats_) {
+            tensors_[id] = {request_.graph.shape(id), {values.begin(), values.end()}};
+        }
+        for (const auto& [id, values] : labels_) {
+            tensors_[id] = {request_.graph.shape(id), {values.begin(), values.end()}};
+        }
+        // Every operator has a reference, or its tests could not be.
+        STARLING_CHECK(reference::evaluate(request_.graph, tensors_).has_value());
+        for (const auto id : request_.outputs) {
+            const auto& values = tensors_.at(id).values;
+            outputs_[id].assign(values.begin(), values.end());
+        }
+        for (std::size_t i = 0; i < request_.gradients.size(); ++i) {
+            if (request_.gradients[i] == ValueId::None) continue;
+            const auto& values = tensors_.at(request_.gradients[i]).values;
+            std::transform(
+                values.begin(),
+                values.end(),
+                gradients_.begin() + static_cast<std::ptrdiff_t>(offsets_.at(i)),
+                [](double value) { return static_cast<float>(value); }
+            );
+        }
+        return true;
+    }
+
+    void profile(Stopwatch stopwatch, std::vector<KernelTime>& times) override {
+        std::atomic<bool> never{false};
+        const double start = stopwatch();
+        STARLING_CHECK(run(never));
+        times.push_back({"the whole graph", "Reference", stopwatch() - start});
+    }
+
+    std::span<const float> output(ValueId output) const override { return outputs_.at(output); }
+
+    std::span<const float> gradients() const override { return gradients_; }
+
+    MemoryUse memory() const override {
+        MemoryUse use;
+        use.gradients = gradients_.size() * sizeof(float);
+        for (const auto& [id, tensor] : tensors_) {
+            use.activations += tensor.values.size() * sizeof(double);
+        }
+        return use;
+    }
+
+    std::string describe() const override {
+        std::string text;
+        for (const auto& node : request_.graph.nodes()) text += node.name + " reference\n";
+        return text;
+    }
+
+private:
+    PlanRequest request_;
+    std::vector<float> gradients_;
+    std::map<std::size_t, std::size_t> offsets_;  ///< in the store, by the graph's parameter
+    std::map<ValueId, std::vector<float>> floats_;
+    std::map<ValueId, std::vector<std::int32_t>> labels_;
+    std::map<ValueId, std::vector<float>> outputs_;
+    reference::Tensors tensors_;
+};
+
+void plain_sgd(const SgdSettings& s, const ChunkUpdate& update, std::span<float> weights) {
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        const double w = weights[i];
+        const double g = s.gradient_scale * update.gradient[i] + s.weight_decay * w;
+        const double m = s.momentum * static_cast<double>(update.mean[i]) + g;
+        update.mean[i] = static_cast<float>(m);
+        const double direction = s.nesterov ? g + s.momentum * m : m;
+        weights[i] = static_cast<float>(w - s.learning_rate * direction);
+    }
+}
+
+void plain_adamw(const AdamSettings& s, const ChunkUpdate& update, std::span<float> weights) {
+    const double beta1 = s.beta1;
+    const double beta2 = s.beta2;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        const double g = s.gradient_scale * update.gradient[i];
+        const double m = beta1 * update.mean[i] + (1.0 - beta1) * g;
+        const double v = beta2 * update.square[i] + (1.0 - beta2) * g * g;
+        update.mean[i] = static_cast<float>(m);
+        update.square[i] = static_cast<float>(v);
+        const double mean = m / (1.0 - std::pow(beta1, s.step));
+        const double root = std::sqrt(v / (1.0 - std::pow(beta2, s.step)));
+        const double kept = weights[i] * (1.0 - s.learning_rate * s.weight_decay);
+        weights[i] = static_cast<float>(kept - s.learning_rate * mean / (root + s.epsilon));
+    }
+}
+
+class ReferenceDevice final : public HostDevice {
+public:
+    [[nodiscard]] std::string_view name() const override { return "reference"; }
+
+    [[nodiscard]] Result<std::unique_ptr<Plan>> compile(
+        PlanRequest request, const ParameterLayout& layout
+    ) override {
+        return std::unique_ptr<Plan>(std::make_unique<ReferencePlan>(std::move(request), layout));
+    }
+
+    [[nodiscard]] double norm(std::span<const float> gradient, int /*threads*/) override {
+        double sum = 0.0;
+        for (const double value : gradient) sum += value * value;
+        return std::sqrt(sum);
+    }
+
+    void accumulate(
+        float held,
+        float share,
+        std::span<const float> gradient,
+        std::span<float> sum,
+        int /*threads*/
+    ) override {
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = held * sum[i] + share * gradient[i];
+    }
+
+    void update(ParameterStore& store, const ChunkUpdate& update) override {
+        store.update(update.chunk, [&](std::span<float> weights) {
+            if (const auto* adam = std::get_if<AdamSettings>(&update.settings)) {
+                plain_adamw(*adam, update, weights);
+            } else {
+                plain_sgd(std::get<SgdSettings>(update.settings), update, weights);
+            }
+        });
+    }
+};
+
+}  // namespace
+
+Device& reference_device() {
+    static ReferenceDevice device;
+    return device;
+}
+
+}  // namespace starling::compute

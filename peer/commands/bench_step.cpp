@@ -1,0 +1,314 @@
+#include "peer/commands/bench_step.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <sys/resource.h>
+#include <thread>
+#include <vector>
+
+#include "base/spec.hpp"
+#include "compute/engine.hpp"
+#include "peer/clock.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+struct Flags {
+    std::string model = "cnn";
+    std::int64_t batch = 0;
+    int threads = 0;
+    std::string precision = "f32";
+    std::string device = "cpu";
+    std::string optimizer;
+    std::vector<std::int64_t> shape;
+    std::int64_t classes = 0;
+    double seconds = 5.0;
+    bool profile = false;
+    bool describe = false;
+};
+
+double now() {
+    return to_seconds(real_now().time_since_epoch());
+}
+
+/// What a model is measured on unless flags say otherwise: Fashion-MNIST, CIFAR-10, or 256
+/// characters of 65 kinds.
+struct Standard {
+    std::string_view model;
+    compute::Task task;
+    std::int64_t batch;
+    std::string_view optimizer;
+};
+
+Standard standard_of(std::string_view model) {
+    if (model == "gpt") return {model, {{256}, 65}, 8, "adamw?lr=0.0003"};
+    if (model == "resnet20") return {model, {{3, 32, 32}, 10}, 128, "sgd?lr=0.05"};
+    if (model == "resnet18") return {model, {{3, 224, 224}, 1000}, 16, "sgd?lr=0.05"};
+    if (model == "tabular") return {model, {{32}, 2}, 1024, "adamw?lr=0.001"};
+    return {model, {{1, 28, 28}, 10}, 64, "sgd?lr=0.05"};
+}
+
+Result<compute::EngineOptions> options_of(const Flags& flags) {
+    const auto spec = Spec::parse(flags.model);
+    if (spec.has_error()) return spec.error();
+    const auto standard = standard_of(spec->name);
+    const auto precision = compute::parse_precision(flags.precision);
+    if (precision.has_error()) return precision.error();
+    const auto optimizer = compute::OptimizerSpec::parse(
+        flags.optimizer.empty() ? standard.optimizer : std::string_view(flags.optimizer)
+    );
+    if (optimizer.has_error()) return optimizer.error();
+    compute::EngineOptions options;
+    options.model = flags.model;
+    options.task = standard.task;
+    if (!flags.shape.empty()) options.task.sample_shape = flags.shape;
+    if (flags.classes > 0) options.task.classes = flags.classes;
+    options.batch = flags.batch > 0 ? flags.batch : standard.batch;
+    options.eval_batch = 1;
+    const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    options.threads = flags.threads > 0 ? flags.threads : cores;
+    options.optimizer = *optimizer;
+    options.precision = *precision;
+    options.device = flags.device;
+    options.stopwatch = now;
+    return options;
+}
+
+/// Made-up samples; for gpt each value is a token and has a label.
+struct Batch {
+    std::vector<float> values;
+    std::vector<std::int32_t> labels;
+    double units = 0.0;  ///< samples, or tokens
+};
+
+Batch make_batch(const compute::EngineOptions& options) {
+    const bool tokens = options.model.starts_with("gpt");
+    const auto& shape = options.task.sample_shape;
+    const auto elements =
+        std::accumulate(shape.begin(), shape.end(), options.batch, std::multiplies<>());
+    const auto labels = tokens ? elements : options.batch;
+    const auto classes = static_cast<std::uint64_t>(options.task.classes);
+    Rng rng(1);
+    Batch batch;
+    for (std::int64_t i = 0; i < elements; ++i) {
+        batch.values.push_back(
+            static_cast<float>(tokens ? static_cast<double>(rng.below(classes)) : rng.uniform())
+        );
+    }
+    for (std::int64_t i = 0; i < labels; ++i) {
+        batch.labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
+    }
+    batch.units = static_cast<double>(labels);
+    return batch;
+}
+
+struct Timing {
+    double median = 0.0;
+    double best = 0.0;
+    float loss = 0.0F;
+    std::size_t steps = 0;
+    std::size_t peak_bytes = 0;  ///< resident, before any profile
+};
+
+std::size_t peak_resident() {
+    rusage usage{};
+    (void)::getrusage(RUSAGE_SELF, &usage);
+    return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+}
+
+Timing time_steps(compute::Engine& engine, const Batch& batch, double rate, double seconds) {
+    constexpr int kWarm = 3;
+    for (int i = 0; i < kWarm; ++i) (void)engine.step(batch.values, batch.labels, rate);
+    std::vector<double> times;
+    Timing timing;
+    const double end = now() + seconds;
+    do {
+        const double start = now();
+        timing.loss = engine.step(batch.values, batch.labels, rate).loss;
+        times.push_back(now() - start);
+    } while (now() < end);
+    std::sort(times.begin(), times.end());
+    timing.median = times[times.size() / 2];
+    timing.best = times.front();
+    timing.steps = times.size();
+    timing.peak_bytes = peak_resident();
+    return timing;
+}
+
+/// Each kernel's best time over some repetitions: what the machine can do, with nobody else on it.
+std::vector<compute::KernelTime> best_kernels(
+    compute::Engine& engine, const Batch& batch, double seconds
+) {
+    auto best = engine.profile(batch.values, batch.labels, now);
+    const double end = now() + seconds;
+    while (now() < end) {
+        const auto times = engine.profile(batch.values, batch.labels, now);
+        for (std::size_t i = 0; i < best.size(); ++i) {
+            best[i].seconds = std::min(best[i].seconds, times[i].seconds);
+        }
+    }
+    return best;
+}
+
+struct Totals {
+    double seconds = 0.0;
+    double flops = 0.0;
+    double arithmetic = 0.0;  ///< seconds of kernels that count operations
+};
+
+Totals total_of(const std::vector<compute::KernelTime>& kernels) {
+    Totals totals;
+    for (const auto& kernel : kernels) {
+        totals.seconds += kernel.seconds;
+        totals.flops += kernel.flops;
+        if (kernel.flops > 0.0) totals.arithmetic += kernel.seconds;
+    }
+    return totals;
+}
+
+void print_row(const std::string& name, int count, const compute::KernelTime& sum, double step) {
+    std::fprintf(
+        stderr,
+        "%-34s %5d %10.3f %9.1f %9.1f %7.1f\n",
+        name.c_str(),
+        count,
+        1e3 * sum.seconds,
+        1e-9 * sum.flops / sum.seconds,
+        1e-9 * sum.bytes / sum.seconds,
+        100.0 * sum.seconds / step
+    );
+}
+
+void print_profile(const std::vector<compute::KernelTime>& kernels, double step, bool each) {
+    std::map<std::string, std::pair<int, compute::KernelTime>> by_op;
+    for (const auto& kernel : kernels) {
+        auto& [count, sum] = by_op[kernel.op];
+        ++count;
+        sum.seconds += kernel.seconds;
+        sum.flops += kernel.flops;
+        sum.bytes += kernel.bytes;
+    }
+    std::vector<std::pair<std::string, std::pair<int, compute::KernelTime>>> rows(
+        by_op.begin(), by_op.end()
+    );
+    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+        return a.second.second.seconds > b.second.second.seconds;
+    });
+    std::fprintf(
+        stderr,
+        "%-34s %5s %10s %9s %9s %7s\n",
+        "operator",
+        "count",
+        "best ms",
+        "GFLOP/s",
+        "GB/s",
+        "share %"
+    );
+    for (const auto& [name, row] : rows) print_row(name, row.first, row.second, step);
+    if (!each) return;
+    for (const auto& kernel : kernels) print_row(kernel.name, 1, kernel, step);
+}
+
+void print_summary(const Totals& totals, const Timing& timing) {
+    std::fprintf(
+        stderr,
+        "kernels alone %.3f ms of a step's %.3f ms; convolutions, products and attention %.3f ms\n",
+        1e3 * totals.seconds,
+        1e3 * timing.median,
+        1e3 * totals.arithmetic
+    );
+}
+
+void print_result(
+    const compute::EngineOptions& options,
+    const compute::Engine& engine,
+    std::size_t parameters,
+    const Timing& timing,
+    const Totals& totals,
+    double units
+) {
+    const auto planned = engine.memory().total() + parameters * sizeof(float);
+    std::printf(
+        "{\"bench\":\"step\",\"model\":\"%s\",\"batch\":%lld,\"threads\":%d,\"precision\":\"%s\","
+        "\"params\":%zu,\"steps\":%zu,\"step_ms\":%.3f,\"best_ms\":%.3f,\"per_s\":%.1f,"
+        "\"gflops\":%.1f,\"roofline\":%.3f,\"peak_bytes\":%zu,\"planned_bytes\":%zu,"
+        "\"loss\":%.5f}\n",
+        options.model.c_str(),
+        static_cast<long long>(options.batch),
+        options.threads,
+        std::string(to_string(engine.precision())).c_str(),
+        parameters,
+        timing.steps,
+        1e3 * timing.median,
+        1e3 * timing.best,
+        units / timing.median,
+        1e-9 * totals.flops / timing.median,
+        totals.arithmetic / timing.median,
+        timing.peak_bytes,
+        planned,
+        static_cast<double>(timing.loss)
+    );
+}
+
+int complain(const Fault& fault) {
+    std::fprintf(stderr, "starling bench: %s\n", fault.message.c_str());
+    return fault.code == FaultCode::Io ? kExitFailed : kExitUsage;
+}
+
+int run(const Flags& flags) {
+    const auto options = options_of(flags);
+    if (options.has_error()) return complain(options.error());
+    auto layout = compute::model_layout(options->model, options->task);
+    if (layout.has_error()) return complain(layout.error());
+    const auto parameters = layout->elements();
+    compute::ParameterStore store(std::move(*layout));
+    store.initialize(Rng(7));
+    const auto engine = compute::Engine::create(*options, store);
+    if (engine.has_error()) return complain(engine.error());
+    const auto batch = make_batch(*options);
+    const double rate = options->optimizer.learning_rate;
+    const auto timing = time_steps(**engine, batch, rate, flags.seconds);
+    const auto kernels = best_kernels(**engine, batch, 0.3 * flags.seconds);
+    const auto totals = total_of(kernels);
+    if (flags.describe) std::fputs((*engine)->describe().c_str(), stderr);
+    if (flags.profile) {
+        print_profile(kernels, timing.median, flags.describe);
+        print_summary(totals, timing);
+    }
+    print_result(*options, **engine, parameters, timing, totals, batch.units);
+    return kExitDone;
+}
+
+}  // namespace
+
+void add_bench_step(CLI::App& bench, Command& chosen) {
+    auto flags = std::make_shared<Flags>();
+    auto* command = bench.add_subcommand("step", "One training step on made-up data");
+    command->add_option("--model", flags->model, "mlp, cnn, resnet20, gpt, ... with options")
+        ->capture_default_str();
+    command->add_option("--batch", flags->batch, "Samples a step (0: the model's usual number)")
+        ->check(CLI::Range(0, 65536));
+    command->add_option("--threads", flags->threads, "Compute threads (0: all cores)")
+        ->check(CLI::Range(0, 1024));
+    command->add_option("--precision", flags->precision, "f32, bf16 or auto")
+        ->capture_default_str();
+    command->add_option("--device", flags->device, "cpu, or reference")->capture_default_str();
+    command->add_option("--optimizer", flags->optimizer, "As for peer");
+    command->add_option("--shape", flags->shape, "Shape of a sample: 3,32,32")->delimiter(',');
+    command->add_option("--classes", flags->classes, "Classes of the labels");
+    command->add_option("--seconds", flags->seconds, "Measure for so long")
+        ->check(CLI::Range(0.01, 3600.0))
+        ->capture_default_str();
+    command->add_flag("--profile", flags->profile, "A table by operator on standard error");
+    command->add_flag("--describe", flags->describe, "Each kernel, and the number of reorders");
+    command->footer("Example:\n  starling bench step --model gpt --threads 2 --profile");
+    command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,120 @@
+// starling export: the model of a checkpoint as a file for other programs.
+
+#include "compute/onnx/export.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "compute/models/models.hpp"
+#include "compute/safetensors.hpp"
+#include "peer/checkpoint.hpp"
+#include "peer/commands/commands.hpp"
+#include "peer/descriptor.hpp"
+#include "peer/files.hpp"
+#include "peer/task.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+struct ExportFlags {
+    std::string state;
+    std::string output;
+    std::string format;
+};
+
+int complain(const Fault& fault) {
+    std::fprintf(stderr, "starling export: %s\n", fault.message.c_str());
+    return fault.code == FaultCode::Usage ? kExitUsage : kExitFailed;
+}
+
+/// The format that the flag says, or else the file's ending.
+Result<std::string> format_of(const ExportFlags& flags) {
+    auto format = flags.format;
+    if (format.empty()) {
+        const auto ending = std::filesystem::path(flags.output).extension().string();
+        format = ending.empty() ? ending : ending.substr(1);
+    }
+    if (format == "onnx" || format == "safetensors") return format;
+    return fail(
+        FaultCode::Usage,
+        flags.output + ": in which format? End the name in .onnx or .safetensors, or give --format"
+    );
+}
+
+/// Returns the line to print.
+Result<std::string> export_checkpoint(const ExportFlags& flags) {
+    const auto format = format_of(flags);
+    if (format.has_error()) return format.error();
+    const auto checkpoint = read_checkpoint(flags.state);
+    if (checkpoint.has_error()) return checkpoint.error();
+    const auto descriptor = decode_descriptor(checkpoint->descriptor);
+    if (descriptor.has_error()) return descriptor.error();
+    const auto& d = *descriptor;
+    const auto task = task_of(d.manifest);
+    auto layout = compute::model_layout(d.model, task, d.model_file);
+    if (layout.has_error()) return layout.error();
+    if (layout->elements() != checkpoint->parameters.size()) {
+        return fail(
+            FaultCode::LayoutMismatch,
+            flags.state + ": the checkpoint's parameters do not fit its model " + d.model
+        );
+    }
+    compute::ParameterStore store(std::move(*layout));
+    store.write_all(checkpoint->parameters);
+    Result<Bytes> bytes = Bytes{};
+    if (*format == "onnx") {
+        const auto build = [&](std::int64_t batch) {
+            return compute::build_model(
+                d.model, task, batch, compute::Purpose::Inference, d.model_file
+            );
+        };
+        bytes = compute::onnx::export_onnx(build, store);
+        if (bytes.has_error()) return bytes.error();
+    } else {
+        bytes = compute::export_safetensors(store);
+    }
+    const auto written = write_file_atomically(flags.output, *bytes, 0644);
+    if (written.has_error()) return written.error();
+    const nlohmann::json line{
+        {"file", flags.output},
+        {"format", *format},
+        {"model", d.model},
+        {"parameters", store.layout().elements()},
+        {"bytes", bytes->size()}};
+    return line.dump();
+}
+
+int run_export(const ExportFlags& flags) {
+    const auto result = export_checkpoint(flags);
+    if (result.has_error()) return complain(result.error());
+    std::puts(result->c_str());
+    return kExitDone;
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Command& chosen) {
+    auto* command =
+        app.add_subcommand("export", "Write a checkpoint's model as an ONNX or safetensors file");
+    auto flags = std::make_shared<ExportFlags>();
+    command->add_option("--state", flags->state, "State directory with the checkpoint")->required();
+    command->add_option("--output", flags->output, "File to write: NAME.onnx or NAME.safetensors")
+        ->required();
+    command->add_option(
+        "--format", flags->format, "onnx or safetensors, when the name says neither"
+    );
+    command->footer(
+        "An ONNX file takes samples as the model sees them: scaled by the swarm's mean and "
+        "standard\n"
+        "deviation (see `starling data inspect`).\n"
+        "Example:\n  starling export --state ~/.starling --output net.onnx"
+    );
+    command->callback([flags, &chosen] { chosen = [flags] { return run_export(*flags); }; });
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,48 @@
+#pragma once
+
+// The secret of a swarm: 32 random bytes that its founder makes. Whoever has it can read and write
+// the swarm's datagrams and is let in over streams. A swarm whose founder has no secret is open:
+// its key follows from its id, so datagrams are sealed all the same, against accidents and not
+// against people.
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+namespace starling::peer {
+
+struct SwarmKey {
+    std::array<std::uint8_t, 32> bytes{};
+
+    bool operator==(const SwarmKey&) const = default;
+};
+
+using Mac = std::array<std::uint8_t, 32>;
+
+/// Returns 32 bytes of the system's randomness.
+[[nodiscard]] SwarmKey random_swarm_key();
+
+/// Returns the key of an open swarm, which anybody can compute.
+[[nodiscard]] SwarmKey open_swarm_key(const SwarmId& swarm);
+
+/// Reads a key: one line of 64 hexadecimal digits, from a file that others cannot read, or from
+/// standard input when `path` is `-`.
+/// Errors    NotFound, Io, Usage (others may read it), BadFormat
+[[nodiscard]] Result<SwarmKey> read_swarm_key(const std::filesystem::path& path);
+
+/// Writes a key where only its owner can read it.
+/// Errors    Io
+[[nodiscard]] Result<void> write_swarm_key(const std::filesystem::path& path, const SwarmKey& key);
+
+/// HMAC-SHA256.
+[[nodiscard]] Mac mac_of(const SwarmKey& key, ByteView text);
+
+/// HKDF-SHA256 (RFC 5869) with one block of output.
+[[nodiscard]] SwarmKey derive_key(const SwarmKey& key, const SwarmId& swarm, ByteView purpose);
+
+}  // namespace starling::peer

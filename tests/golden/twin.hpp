@@ -1,0 +1,113 @@
+#pragma once
+
+// Trainings that PyTorch repeats step by step: net, optimizer, initial parameters and batches.
+// twin_inputs writes them to files, torch_twin.py trains on those and writes torch_losses.json, and
+// tests/unit/compute/twin_test.cpp holds our losses against it.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/rng.hpp"
+#include "compute/engine.hpp"
+
+namespace starling::compute {
+
+inline constexpr int kTwinSteps = 20;
+
+struct Twin {
+    std::string_view name;
+    std::string_view model;
+    std::vector<std::int64_t> sample_shape;
+    std::int64_t classes = 0;
+    std::int64_t batch = 0;
+    std::string_view optimizer;
+
+    [[nodiscard]] Task task() const { return {sample_shape, classes}; }
+};
+
+/// A net with batch norm amplifies rounding: at a rate of 0.01 PyTorch in float is 1e-3 from
+/// PyTorch in double after six steps of resnet20, and so are we. The smaller rate keeps all of them
+/// within 1e-4, while the loss still moves by a tenth: a gradient wrong by 1 % would show.
+inline const std::vector<Twin>& twins() {
+    static const std::vector<Twin> all{
+        {"cnn", "cnn", {1, 28, 28}, 10, 64, "sgd?lr=0.02&momentum=0.9"},
+        {"resnet20",
+         "resnet20",
+         {3, 32, 32},
+         10,
+         32,
+         "sgd?lr=0.0001&momentum=0.9&weight_decay=1e-4"},
+        {"gpt",
+         "gpt?layers=4&heads=4&dim=128",
+         {64},
+         65,
+         12,
+         "adamw?lr=0.001&beta2=0.99&weight_decay=0.1"},
+    };
+    return all;
+}
+
+struct Samples {
+    std::vector<float> values;
+    std::vector<std::int32_t> labels;
+};
+
+/// A token follows from the one before in four cases of five.
+inline Samples token_samples(const Twin& twin, std::uint64_t seed) {
+    Rng rng(seed);
+    const auto vocabulary = static_cast<std::uint64_t>(twin.classes);
+    Samples samples;
+    for (std::int64_t n = 0; n < twin.batch; ++n) {
+        auto token = rng.below(vocabulary);
+        for (std::int64_t t = 0; t < twin.sample_shape[0]; ++t) {
+            samples.values.push_back(static_cast<float>(token));
+            token = rng.below(5) == 0 ? rng.below(vocabulary) : (7 * token + 3) % vocabulary;
+            samples.labels.push_back(static_cast<std::int32_t>(token));
+        }
+    }
+    return samples;
+}
+
+/// Coarse patterns, one a class, under a little noise.
+inline Samples image_samples(const Twin& twin, std::uint64_t seed) {
+    const auto channels = twin.sample_shape[0];
+    const auto side = twin.sample_shape[1];
+    constexpr std::int64_t kCoarse = 4;
+    Rng patterns(1);
+    std::vector<float> coarse(static_cast<std::size_t>(twin.classes * channels * kCoarse * kCoarse)
+    );
+    for (auto& value : coarse) value = static_cast<float>(patterns.normal());
+    Rng rng(seed);
+    Samples samples;
+    for (std::int64_t n = 0; n < twin.batch; ++n) {
+        const auto label =
+            static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(twin.classes)));
+        samples.labels.push_back(static_cast<std::int32_t>(label));
+        for (std::int64_t i = 0; i < channels * side * side; ++i) {
+            const auto channel = label * channels + i / (side * side);
+            const auto row = i / side % side * kCoarse / side;
+            const auto column = i % side * kCoarse / side;
+            const auto cell = (channel * kCoarse + row) * kCoarse + column;
+            samples.values.push_back(
+                coarse[static_cast<std::size_t>(cell)] + 0.3F * static_cast<float>(rng.normal())
+            );
+        }
+    }
+    return samples;
+}
+
+/// Returns the batch of a step.
+inline Samples twin_batch(const Twin& twin, int step) {
+    const auto seed = static_cast<std::uint64_t>(100 + step);
+    if (twin.sample_shape.size() == 1) return token_samples(twin, seed);
+    return image_samples(twin, seed);
+}
+
+/// Every peer of a swarm starts so, too: from one seed.
+inline void twin_start(ParameterStore& store) {
+    store.initialize(Rng(7));
+}
+
+}  // namespace starling::compute

@@ -1,0 +1,99 @@
+"""Goal: a trained model leaves the swarm in files that others read, and a model from a file trains a
+swarm. Method: a peer trains on the shipped samples; its checkpoint goes out in both formats; the
+safetensors file is read with the standard library (and numpy where it is there); the ONNX file founds
+another swarm, whose second peer knows nothing but an address. Broken files get one line."""
+
+import json
+import math
+import struct
+
+from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run
+
+
+def read_safetensors(path):
+    """The reader that anybody would write: eight bytes of length, JSON, raw floats."""
+    content = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    header = json.loads(content[8 : 8 + length])
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        count = math.prod(entry["shape"])
+        assert entry["dtype"] == "F32" and end - begin == 4 * count, name
+        values = struct.unpack(f"<{count}f", content[begin:end])
+        try:
+            import numpy
+
+            array = numpy.frombuffer(content[begin:end], dtype="<f4").reshape(entry["shape"])
+            assert array.ravel().tolist() == list(values), name
+        except ImportError:
+            pass
+        tensors[name] = (entry["shape"], values)
+    return tensors
+
+
+class Export(SwarmTestCase):
+    def train(self, model):
+        state = self.directory / "state"
+        founder = self.found("--state", state, "--until", "steps=60", model=model)
+        self.wait_for_exit([founder], 60)
+        return state
+
+    def export(self, state, name):
+        result = run("export", "--state", state, "--output", self.directory / name)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        summary = json.loads(result.stdout)
+        self.assertEqual((self.directory / name).stat().st_size, summary["bytes"])
+        return summary
+
+    def test_a_checkpoint_leaves_in_both_formats_and_comes_back(self):
+        state = self.train("mlp?hidden=16")
+        summary = self.export(state, "net.safetensors")
+        tensors = read_safetensors(self.directory / "net.safetensors")
+        self.assertEqual(tensors["fc1.weight"][0], [16, 784])
+        self.assertEqual(sum(len(values) for _, values in tensors.values()), summary["parameters"])
+        self.assertTrue(all(math.isfinite(v) for _, values in tensors.values() for v in values))
+        exported = self.export(state, "net.onnx")
+        self.assertEqual(exported["parameters"], summary["parameters"])
+
+        trained = json.loads(run("eval", "--state", state, "--dataset", SAMPLES_SPEC).stdout)
+        model = f"onnx:{self.directory}/net.onnx?loss=cross-entropy"
+        again = self.directory / "again"
+        founder = self.found("--state", again, "--until", "samples=6000", model=model)
+        # The file is gone before anybody joins: its bytes travel in the descriptor.
+        (self.directory / "net.onnx").unlink()
+        joiner = self.join(founder)
+        self.wait_for_exit([founder, joiner], 90)
+        finals = [peer.last("final") for peer in (founder, joiner)]
+        self.assert_agreed(finals)
+        # It goes on where the first swarm ended.
+        first = next(line for line in founder.all("progress") if line["steps"] > 0)
+        self.assertLess(first["loss"], trained["loss"] + 0.5)
+        self.assertGreater(finals[0]["accuracy"], trained["accuracy"] - 0.1)
+        found = json.loads(run("eval", "--state", again, "--dataset", SAMPLES_SPEC).stdout)
+        self.assertGreater(found["accuracy"], trained["accuracy"] - 0.1)
+        self.export(again, "twice.onnx")
+
+    def test_broken_files_get_one_line(self):
+        broken = self.directory / "broken.onnx"
+        broken.write_bytes(b"\x08\x08:\xff\xff\xff\xff\x0f")
+        empty = self.directory / "empty.onnx"
+        empty.write_bytes(b"")
+        cases = [
+            (("peer", "--dataset", SAMPLES_SPEC, "--model", f"onnx:{broken}"), 2, "onnx"),
+            (("peer", "--dataset", SAMPLES_SPEC, "--model", f"onnx:{empty}"), 2, "onnx"),
+            (("peer", "--dataset", SAMPLES_SPEC, "--model", "onnx:/nowhere.onnx"), 2, "/nowhere.onnx"),
+            (("peer", "--dataset", SAMPLES_SPEC, "--model", "onnx"), 2, "onnx:net.onnx"),
+            (("export", "--state", self.directory, "--output", "x.bin"), 2, "--format"),
+            (("export", "--state", self.directory, "--output", "x.onnx"), 1, str(self.directory)),
+        ]
+        for arguments, code, words in cases:
+            with self.subTest(" ".join(map(str, arguments))):
+                result = run(*arguments)
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+                self.assertIn(words, result.stderr)
+
+
+if __name__ == "__main__":
+    main()
