@@ -18,6 +18,7 @@ void GapMemory::lay_out(std::span<const std::size_t> chunk_elements) {
     for (const auto elements : chunk_elements) {
         first_block_.push_back(first_block_.back() + block_count(elements));
     }
+    latest_.clear();
 }
 
 const GapMemory::Partner* GapMemory::find(const PeerId& id) const {
@@ -55,8 +56,20 @@ std::span<const float> GapMemory::of(const PeerId& partner, std::uint32_t chunk)
     return gaps;
 }
 
+std::span<const float> GapMemory::latest(std::uint32_t chunk) const {
+    STARLING_CHECK(std::size_t{chunk} + 1 < first_block_.size());
+    const std::size_t begin = first_block_[chunk];
+    const std::size_t count = first_block_[chunk + 1] - begin;
+    if (count == 0 || latest_.empty() || latest_[begin] < 0.0F) return {};
+    return std::span(latest_).subspan(begin, count);
+}
+
 void GapMemory::note(const PeerId& partner, std::uint32_t chunk, std::span<const float> gaps) {
     STARLING_CHECK(std::size_t{chunk} + 1 < first_block_.size());
+    if (latest_.empty()) latest_.assign(first_block_.back(), kUnknown);
+    std::copy(
+        gaps.begin(), gaps.end(), latest_.begin() + static_cast<std::ptrdiff_t>(first_block_[chunk])
+    );
     auto* found = find_or_make(partner);
     if (found == nullptr) return;
     found->used = ++clock_;

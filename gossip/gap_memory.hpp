@@ -21,6 +21,11 @@ public:
     /// Returns the gaps of one chunk at the last exchange with the partner; empty if unknown.
     [[nodiscard]] std::span<const float> of(const PeerId& partner, std::uint32_t chunk) const;
 
+    /// Returns the gaps of one chunk at the last exchange with anybody; empty if there was none. A
+    /// pair that has not met for long knows its own gap from a time when all were nearer or
+    /// further.
+    [[nodiscard]] std::span<const float> latest(std::uint32_t chunk) const;
+
     /// Remembers the gaps of one chunk.
     void note(const PeerId& partner, std::uint32_t chunk, std::span<const float> gaps);
 
@@ -42,6 +47,7 @@ private:
 
     std::vector<std::size_t> first_block_{0};  ///< of each chunk, and one past the last
     std::vector<Partner> partners_;
+    std::vector<float> latest_;  ///< of all blocks; negative: unknown
     std::uint64_t clock_ = 0;
 };
 

@@ -109,9 +109,16 @@ std::span<float> Workbench::gaps_room(std::uint32_t chunk, const Part& part) {
 
 std::span<const float> Workbench::known_gaps(
     const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
-) const {
+) {
     if (parameters.is_buffer(chunk) || part.count != config.parts) return {};
-    return memory.of(partner, gap_slot(chunk, part));
+    const auto own = memory.of(partner, gap_slot(chunk, part));
+    const auto latest = memory.latest(gap_slot(chunk, part));
+    if (own.empty() || latest.empty()) return own;
+    // Each wrap costs a bf16 exchange, whose rounding moves the two apart; where that made other
+    // pairs wrap, a quiet swarm would stay that far apart for ever.
+    const auto known = std::span(known_gaps_).first(own.size());
+    for (std::size_t i = 0; i < own.size(); ++i) known[i] = std::max(own[i], latest[i]);
+    return known;
 }
 
 void Workbench::note_gaps(

@@ -89,11 +89,12 @@ public:
     /// encoding.
     [[nodiscard]] std::span<float> gaps_room(std::uint32_t chunk, const Part& part);
 
-    /// Gaps are remembered for each part of each chunk: parts that shared an entry would spoil each
-    /// other's scale. Exchanges of all elements where others are of parts have none.
+    /// Gaps are remembered for each part of each chunk, and the latest with anybody counts as well:
+    /// parts that shared an entry would spoil each other's scale. Exchanges of all elements where
+    /// others are of parts have none.
     [[nodiscard]] std::span<const float> known_gaps(
         const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
-    ) const;
+    );
     void note_gaps(
         GapMemory& memory,
         const PeerId& partner,
@@ -145,6 +146,7 @@ private:
     std::size_t payloads_ = 2;  ///< of a chunk in one exchange, both directions
     Bytes whole_;               ///< scratch for parts
     std::array<float, kBlocksMax> gaps_{};
+    std::array<float, kBlocksMax> known_gaps_{};
 };
 
 }  // namespace starling::gossip

@@ -180,6 +180,7 @@ TEST(RandomFaults, EverySeedThatEverFailedPasses) {
     ASSERT_FALSE(list.empty()) << FAILED_SEEDS;
     for (const auto seed : list) {
         EXPECT_TRUE(passes(seed));
+        EXPECT_TRUE(run_on_floats(seed));
     }
 }
 
