@@ -151,7 +151,7 @@ TEST(Optimizer, NormIsEuclidean) {
     std::vector<float> gradient(10000, 0.0F);
     gradient[3] = 3.0F;
     gradient[9999] = -4.0F;
-    EXPECT_NEAR(gradient_norm(gradient, 2), 5.0, 1e-9);
+    EXPECT_NEAR(gradient_norm(gradient, threads_here(2)), 5.0, 1e-9);
 }
 
 TEST(Optimizer, BuffersAreLeftAlone) {
