@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "gossip/encoding/block_sums.hpp"
 #include "gossip/encoding/kernel.hpp"
 
 namespace starling::gossip {
@@ -14,12 +15,6 @@ constexpr std::uint32_t kSign = 0x80000000U;
 constexpr std::uint32_t kInfinity = 0x7f800000U;
 constexpr std::uint32_t kLargest = 0x7f7fU;
 constexpr std::uint32_t kNan = 0x7fc0U;
-
-struct BlockSums {
-    float distance = 0.0F;
-    float norm = 0.0F;
-    float poison = 0.0F;  ///< 0 while every delta is finite, else NaN
-};
 
 /// Without branches, so that it vectorises: both special cases are selections.
 [[gnu::always_inline]] inline std::uint16_t round_to_bf16(std::uint32_t bits) {
@@ -69,8 +64,6 @@ struct BlockSums {
 }
 
 using EncodeKernel = void (*)(const std::byte*, std::byte*, std::size_t);
-using DifferenceKernel =
-    BlockSums (*)(const std::byte*, const std::byte*, std::byte*, std::size_t, float);
 
 void encode_baseline(const std::byte* raw, std::byte* wire, std::size_t n) {
     encode_body(raw, wire, n);
@@ -126,25 +119,8 @@ Difference Bf16Encoding::difference(
     ByteView theirs, ByteView mine, double coefficient, std::span<std::byte> delta
 ) const {
     STARLING_CHECK(theirs.size() == mine.size() && delta.size() == 2 * mine.size());
-    // Blocks are summed in float lanes and the sums of blocks in double, as for f32.
-    constexpr std::size_t kBlock = 1024;
-    const std::size_t elements = mine.size() / sizeof(std::uint16_t);
     static const DifferenceKernel kernel = kDifference.best();
-    Difference sum;
-    for (std::size_t start = 0; start < elements; start += kBlock) {
-        const std::size_t at = start * sizeof(std::uint16_t);
-        const auto block = kernel(
-            theirs.data() + at,
-            mine.data() + at,
-            delta.data() + 2 * at,
-            std::min(kBlock, elements - start),
-            static_cast<float>(coefficient)
-        );
-        sum.squared_distance += static_cast<double>(block.distance);
-        sum.squared_norm += static_cast<double>(block.norm);
-        sum.finite = sum.finite && block.poison == 0.0F;
-    }
-    return sum;
+    return sum_blocks(kernel, theirs, mine, sizeof(std::uint16_t), coefficient, delta);
 }
 
 }  // namespace starling::gossip

@@ -1,19 +1,13 @@
 #include "gossip/encoding/f32.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "base/check.hpp"
+#include "gossip/encoding/block_sums.hpp"
 #include "gossip/encoding/kernel.hpp"
 
 namespace starling::gossip {
 namespace {
-
-struct BlockSums {
-    float distance = 0.0F;
-    float norm = 0.0F;
-    float poison = 0.0F;  ///< 0 while every delta is finite, else NaN
-};
 
 /// One pass over a block. Loads go through memcpy because payloads are views at any alignment;
 /// compilers turn it into unaligned vector loads. 0 * d is 0 for a finite d and NaN otherwise, and
@@ -43,9 +37,6 @@ struct BlockSums {
     }
     return {distance, norm, poison};
 }
-
-using DifferenceKernel =
-    BlockSums (*)(const std::byte*, const std::byte*, std::byte*, std::size_t, float);
 
 BlockSums difference_baseline(
     const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
@@ -84,26 +75,8 @@ Difference F32Encoding::difference(
     ByteView theirs, ByteView mine, double coefficient, std::span<std::byte> delta
 ) const {
     STARLING_CHECK(theirs.size() == mine.size() && delta.size() == mine.size());
-    // Blocks of 1 Ki are summed in float lanes and the blocks in double: the sums only feed a
-    // statistic, and a conversion of every element would halve the lanes.
-    constexpr std::size_t kBlock = 1024;
-    const std::size_t elements = mine.size() / sizeof(float);
-    static const DifferenceKernel difference_block = kDifference.best();
-    Difference sum;
-    for (std::size_t start = 0; start < elements; start += kBlock) {
-        const std::size_t at = start * sizeof(float);
-        const auto block = difference_block(
-            theirs.data() + at,
-            mine.data() + at,
-            delta.data() + at,
-            std::min(kBlock, elements - start),
-            static_cast<float>(coefficient)
-        );
-        sum.squared_distance += static_cast<double>(block.distance);
-        sum.squared_norm += static_cast<double>(block.norm);
-        sum.finite = sum.finite && block.poison == 0.0F;
-    }
-    return sum;
+    static const DifferenceKernel kernel = kDifference.best();
+    return sum_blocks(kernel, theirs, mine, sizeof(float), coefficient, delta);
 }
 
 }  // namespace starling::gossip
