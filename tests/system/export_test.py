@@ -7,7 +7,7 @@ import json
 import math
 import struct
 
-from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run
+from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run, samples_for
 
 
 def read_safetensors(path):
@@ -59,7 +59,7 @@ class Export(SwarmTestCase):
         trained = json.loads(run("eval", "--state", state, "--dataset", SAMPLES_SPEC).stdout)
         model = f"onnx:{self.directory}/net.onnx?loss=cross-entropy"
         again = self.directory / "again"
-        founder = self.found("--state", again, "--until", "samples=6000", model=model)
+        founder = self.found("--state", again, "--until", samples_for(4), model=model)
         # The file is gone before anybody joins: its bytes travel in the descriptor.
         (self.directory / "net.onnx").unlink()
         joiner = self.join(founder)

@@ -1,14 +1,12 @@
 """Goal: no peer matters, not even the founder. Method: kill -9 in the middle of training; survivors
 must notice, divide the shards of the dead among themselves, take newcomers and finish."""
 
-from swarm_fixture import SwarmTestCase, main, samples
-
-UNTIL = samples(500000)
+from swarm_fixture import SwarmTestCase, main, samples_for
 
 
 class Failure(SwarmTestCase):
     def test_survivors_finish_without_the_founder_and_take_a_newcomer(self):
-        founder = self.found("--until", UNTIL)
+        founder = self.found("--until", samples_for(20))
         survivors = [self.join(founder, name=f"survivor {i}") for i in (1, 2)]
         self.wait_for_training([founder, *survivors])
         # Alone, the founder owned every training shard.

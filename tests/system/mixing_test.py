@@ -1,14 +1,14 @@
 """Goal: each averaging rule trains a real swarm that ends in agreement. Method: `starling swarm` with
 each rule, a share, rounds and an upload limit; its summary's distances."""
 
-from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main
+from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, samples_for
 
 
 class MixingRules(SwarmTestCase):
     def run_rule(self, *arguments):
         swarm = self.start(
             "swarm", "--dataset", SAMPLES_SPEC, "--model", "mlp", "--json", "--peers", 3,
-            "--until", "samples=30000", *arguments,
+            "--until", samples_for(2), *arguments,
             name="swarm",
         )
         self.wait_for_exit([swarm], 60)

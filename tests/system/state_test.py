@@ -4,7 +4,7 @@ and compare what they say with what they said before."""
 import json
 import signal
 
-from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run
+from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run, samples_for
 
 
 class State(SwarmTestCase):
@@ -72,7 +72,7 @@ class State(SwarmTestCase):
 
     def test_eval_of_a_checkpoint_gives_the_accuracy_that_the_peer_reported(self):
         states = [self.directory / "one", self.directory / "two"]
-        founder = self.found("--until", "samples=20000", "--state", states[0])
+        founder = self.found("--until", samples_for(3), "--state", states[0])
         peers = [founder, self.join(founder, "--state", states[1])]
         self.wait_for_exit(peers, 60)
         for peer, state in zip(peers, states):

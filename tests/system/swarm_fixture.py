@@ -6,9 +6,10 @@ deadline and never for time to pass. At the end of a test only processes that it
 by their id; if the test failed, each peer's output is printed.
 
 Environment: STARLING is the binary; for builds with sanitizers, STARLING_TEST_SLOWDOWN multiplies
-every deadline and STARLING_TEST_WORK the samples of a long training.
+every deadline.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -26,7 +27,6 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("STARLING", str(ROOT / "build/dev/peer/starling"))
 SLOWDOWN = float(os.environ.get("STARLING_TEST_SLOWDOWN", "1"))
-WORK = float(os.environ.get("STARLING_TEST_WORK", "1"))
 SAMPLES = ROOT / "data/samples"
 SAMPLES_SPEC = f"idx:{SAMPLES}"
 SANITIZER_MARKS = ("Sanitizer", "runtime error:")
@@ -36,11 +36,6 @@ LOG_LINES_MAX = 60
 
 def scaled(seconds):
     return seconds * SLOWDOWN
-
-
-def samples(count):
-    """How long to train: so many samples where steps take their usual time."""
-    return f"samples={int(count * WORK)}"
 
 
 def environment():
@@ -59,6 +54,24 @@ def run(*arguments, seconds=30):
         env=environment(),
         check=False,
     )
+
+
+@functools.cache
+def samples_per_s_of_a_core():
+    """What one core of this machine trains with this build, doing nothing else."""
+    result = run(
+        "bench", "step", "--model", "mlp", "--threads", 1, "--seconds", 0.5, seconds=60
+    )
+    if result.returncode != 0:
+        raise AssertionError(f"bench step failed: {result.stderr}")
+    return json.loads(result.stdout.splitlines()[-1])["per_s"]
+
+
+def samples_for(seconds):
+    """A target of `--until` that all cores together need at least so long to reach, however fast
+    they and the build are: what a test does while a swarm trains needs its time."""
+    rate = samples_per_s_of_a_core() * len(os.sched_getaffinity(0))
+    return f"samples={int(seconds * rate)}"
 
 
 def http_get(address, path):
@@ -293,10 +306,11 @@ class SwarmTestCase(unittest.TestCase):
                 self.news.wait(min(left, POLL_SECONDS))
 
     def wait_for_training(self, peers, seconds=20):
-        """Few shards may leave a peer without one; it averages all the same."""
+        """Few shards may leave a peer without one; it averages all the same. Lines come once a
+        second, so a peer may have gone on to another state when its first step shows."""
         self.wait_for(
             lambda: all(
-                peer.progress("state") == "training"
+                peer.all("progress", state="training")
                 and (peer.progress("steps") > 0 or peer.progress("shards") == 0)
                 for peer in peers
             ),

@@ -1,18 +1,20 @@
 """Goal: a swarm of real peers learns, agrees and ends, with nobody in charge. Method: three peers on
 loopback on the shipped samples, two of which know nothing but an address."""
 
-from swarm_fixture import SwarmTestCase, main
+from swarm_fixture import SwarmTestCase, main, samples_for
 
 
 class Training(SwarmTestCase):
     def test_three_peers_learn_the_same_model_and_end(self):
-        founder = self.found("--until", "samples=60000")
+        until = samples_for(4)
+        founder = self.found("--until", until)
         joiners = [self.join(founder), self.join(founder)]
         peers = [founder, *joiners]
         self.wait_for_exit(peers, 90)
         finals = [peer.last("final") for peer in peers]
         self.assert_agreed(finals)
-        self.assertGreaterEqual(sum(final["samples"] for final in finals), 60000)
+        wanted = int(until.removeprefix("samples="))
+        self.assertGreaterEqual(sum(final["samples"] for final in finals), wanted)
         self.assertGreater(finals[0]["accuracy"], 0.7)
         for peer in peers:
             self.assertGreater(peer.last("final")["exchanges"], 0)

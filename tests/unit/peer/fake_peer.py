@@ -4,7 +4,8 @@
 Peers hold one TCP connection to the peer they joined by, so that they notice its crash like real
 members do. The founder tells joiners how many steps to make, as the swarm's descriptor would.
 STARLING_FAKE holds `key=value` pairs with a comma: what goes wrong, and for which seed. `wait` is
-the number of joiners that the founder awaits, `linger` the seed of a peer that awaits one newcomer.
+the number of joiners that the founder awaits, `linger` the seed of a peer that awaits one newcomer,
+`victim` that of a peer that does not end by itself, while those who joined by it await its end.
 """
 
 import hashlib
@@ -26,14 +27,23 @@ def parse_flags(words):
 def connect(address):
     host, port = address.rsplit(":", 1)
     link = socket.create_connection((host, int(port)))
-    hello = json.loads(link.makefile("r").readline())
-    return link, hello
+    hello = b""
+    while not hello.endswith(b"\n"):  # and not a byte more: a goodbye may follow at once
+        byte = link.recv(1)
+        if not byte:
+            sys.exit(f"{address} hung up")
+        hello += byte
+    return link, json.loads(hello)
+
+
+def id_of(seed):
+    return hashlib.sha256(seed.encode()).hexdigest()
 
 
 flags = parse_flags(sys.argv[2:])
 fake = dict(pair.split("=") for pair in os.environ.get("STARLING_FAKE", "").split(",") if pair)
 seed = flags["--seed"]
-own_id = hashlib.sha256(seed.encode()).hexdigest()
+own_id = id_of(seed)
 if fake.get("refuse") == seed:
     sys.exit(print("--model: there is no 'nonsense'", file=sys.stderr) or 2)
 server = socket.create_server(("127.0.0.1", 0))
@@ -79,6 +89,8 @@ while steps < until["steps"]:
         say("progress", state="training", steps=steps, samples=32 * steps, samples_per_s=100.0,
             loss=1.0 / steps, accuracy=None if steps < 100 else 0.9, spread=0.01, exchanges=steps,
             shards=4, held=4, members=1, swarm_samples=32 * steps, target=steps >= 100)
+while fake.get("victim") == seed or (seed_link and seed_id == id_of(fake.get("victim", ""))):
+    serve(1)
 while fake.get("linger") == seed and not links:
     serve(1)
 if fake.get("silent") != seed:

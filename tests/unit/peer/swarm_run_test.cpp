@@ -100,7 +100,7 @@ TEST(SwarmRun, ChaosKillsTheFounderAndANewcomerJoinsByASurvivorWithNothingElse) 
     auto options = sample_options();
     options.until = "steps=600";
     options.chaos = {true, true};
-    const auto run = run_fake(options, "wait=2,linger=3");
+    const auto run = run_fake(options, "wait=2,victim=1,linger=3");
     EXPECT_EQ(run.exit_code, 0) << run.errors;
     const auto chaos = run.of("chaos");
     ASSERT_EQ(chaos.size(), 2U);
