@@ -145,11 +145,13 @@ private:
     void on_rejoin(Instant now);
     void on_suspicion(Instant now);
     void on_sweep(Instant now);
-    void begin_probe(Instant now);
+    void begin_probes(Instant now);
+    void begin_probe(Instant now, const ShortId& target);
     void compare_tables();
+    std::optional<ShortId> take_urgent();
     void suspect(Instant now, const ProbeCycle::Probe& missed);
     void wake_up(Instant now);
-    void ask_helpers();
+    void ask_helpers(const ProbeCycle::Probe& probe);
     void ask_over_stream(const PeerId& peer);
     void request_stream(const StreamRequest& request);
     std::vector<Member> sample(std::size_t count, bool (*wanted)(MemberState));
@@ -192,8 +194,8 @@ private:
     bool left_ = false;
     int calm_push_pulls_ = 0;  ///< full exchanges left out in a row
     Instant now_;
-    std::optional<PeerId> urgent_;  ///< suspected by others; to be probed next
-    Instant last_blame_;            ///< when an accusation last made us doubt ourselves
+    std::vector<PeerId> urgent_;  ///< suspected by others; to be probed besides
+    Instant last_blame_;          ///< when an accusation last made us doubt ourselves
 
     Rng timing_rng_;
     Rng target_rng_;

@@ -25,6 +25,8 @@ constexpr int kNackShare = 75;
 constexpr int kExchangeGap = 2;
 /// Members, on average, that probe a suspect as soon as they hear of the suspicion.
 constexpr double kLookers = 5.0;
+/// Suspects that wait for such a probe here; more would keep the regular round from going on.
+constexpr std::size_t kUrgentMax = 16;
 
 template <class... Cases>
 struct Overloaded : Cases... {
@@ -142,9 +144,8 @@ void Swim::Machine::on_ping(const Ping& ping, Conversation& talk) {
 }
 
 void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
-    const auto probe = cycle_.open();
-    if (cycle_.answer(ack.probe)) {
-        disarm(Timer::AckWait);
+    if (const auto probe = cycle_.answer(ack.probe)) {
+        if (!cycle_.waits()) disarm(Timer::AckWait);
         awareness_.add(-1);
         if (talk.sender == probe->target) {
             reach_.answered(probe->target);
@@ -168,10 +169,9 @@ void Swim::Machine::handle_stream_pong(Instant now, const PeerId& peer) {
 }
 
 void Swim::Machine::on_stream_answer(const PeerId& peer) {
-    const auto probe = cycle_.open();
     // Before its helpers are asked a probe has asked for no stream, and the ack may yet come.
-    if (!probe || probe->target != peer || !probe->indirect) return;
-    cycle_.answer(probe->id);
+    const auto probe = cycle_.answer_by_stream(peer);
+    if (!probe) return;
     awareness_.add(-1);
     ++counters_.probes_by_stream;
     reach_.missed(peer, probe->id);
@@ -419,7 +419,9 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
         // A few of those who hear of it look for themselves at once: the dead are confirmed within
         // two periods, and the living hear what is said of them.
         const auto up = static_cast<double>(table_.up_count());
-        if (accuser != self_ && target_rng_.chance(kLookers / up)) urgent_ = id;
+        if (accuser != self_ && target_rng_.chance(kLookers / up) && urgent_.size() < kUrgentMax) {
+            urgent_.push_back(id);
+        }
     } else {
         suspicions_.cancel(id);
     }

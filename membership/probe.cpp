@@ -16,6 +16,13 @@ void ProbeOrder::insert(const ShortId& id) {
         std::swap(order_[next_], order_.back());
         ++next_;
     }
+    if (order_.size() > 2 * size_at_begin_) begin_round();
+}
+
+void ProbeOrder::begin_round() {
+    rng_.shuffle(std::span<ShortId>(order_));
+    next_ = 0;
+    size_at_begin_ = order_.size();
 }
 
 void RoundTrip::sample(Duration rtt) {
@@ -35,30 +42,57 @@ Duration RoundTrip::timeout(Duration min, Duration max) const {
     return std::clamp(2 * (mean_ + 4 * deviation_), min, max);
 }
 
-bool ProbeCycle::answer(std::uint64_t id) {
-    if (!open_ || open_->id != id) return false;
-    open_.reset();
-    return true;
+std::optional<ProbeCycle::Probe> ProbeCycle::answer(std::uint64_t id) {
+    const auto found = std::find_if(open_.begin(), open_.end(), [&](const Probe& probe) {
+        return probe.id == id;
+    });
+    if (found == open_.end()) return std::nullopt;
+    const Probe probe = *found;
+    open_.erase(found);
+    return probe;
 }
 
-std::optional<ProbeCycle::Probe> ProbeCycle::ask_helpers() {
-    if (!open_ || open_->indirect) return std::nullopt;
-    open_->indirect = true;
-    return open_;
+std::optional<ProbeCycle::Probe> ProbeCycle::answer_by_stream(const PeerId& target) {
+    const auto found = std::find_if(open_.begin(), open_.end(), [&](const Probe& probe) {
+        return probe.indirect && probe.target == target;
+    });
+    if (found == open_.end()) return std::nullopt;
+    return answer(found->id);
 }
 
-void ProbeCycle::set_helpers(std::size_t count) {
-    if (open_) open_->helpers = static_cast<std::uint32_t>(count);
+std::optional<ProbeCycle::Probe> ProbeCycle::ask_helpers(const PeerId* target) {
+    const auto found = std::find_if(open_.begin(), open_.end(), [&](const Probe& probe) {
+        return !probe.indirect && (target == nullptr || probe.target == *target);
+    });
+    if (found == open_.end()) return std::nullopt;
+    found->indirect = true;
+    return *found;
+}
+
+void ProbeCycle::set_helpers(std::uint64_t id, std::size_t count) {
+    for (auto& probe : open_) {
+        if (probe.id == id) probe.helpers = static_cast<std::uint32_t>(count);
+    }
 }
 
 void ProbeCycle::nack(std::uint64_t id) {
-    if (open_ && open_->id == id) ++open_->nacks;
+    for (auto& probe : open_) {
+        if (probe.id == id) ++probe.nacks;
+    }
 }
 
-std::optional<ProbeCycle::Probe> ProbeCycle::finish() {
-    const auto missed = open_;
-    open_.reset();
-    return missed;
+std::vector<ProbeCycle::Probe> ProbeCycle::finish() {
+    return std::exchange(open_, {});
+}
+
+bool ProbeCycle::waits() const {
+    return std::any_of(open_.begin(), open_.end(), [](const Probe& p) { return !p.indirect; });
+}
+
+bool ProbeCycle::probes(const ShortId& target) const {
+    return std::any_of(open_.begin(), open_.end(), [&](const Probe& probe) {
+        return ShortId(probe.target) == target;
+    });
 }
 
 bool Relays::add(std::uint64_t id, const Relay& relay) {

@@ -27,7 +27,9 @@ public:
     explicit ProbeOrder(Rng rng) : rng_(rng) {}
 
     /// Adds a member at a random position: appending would find a newcomer's crash systematically
-    /// late. Requires that it is not in the round.
+    /// late. A round that has more than doubled since it began is drawn anew: members that join by
+    /// one seed have all probed it first, and would all come back to it only at the end of a round
+    /// that has grown behind it. Requires that it is not in the round.
     void insert(const ShortId& id);
 
     /// Returns the next member that `probeable` allows. At the end of a round the others are
@@ -43,18 +45,20 @@ public:
             dropped(id);
             return true;
         });
-        next_ = 0;
+        begin_round();
         if (order_.empty()) return std::nullopt;
-        rng_.shuffle(std::span<ShortId>(order_));
         return order_[next_++];
     }
 
     [[nodiscard]] std::size_t size() const { return order_.size(); }
 
 private:
+    void begin_round();
+
     Rng rng_;
     std::vector<ShortId> order_;
     std::size_t next_ = 0;
+    std::size_t size_at_begin_ = 0;
 };
 
 /// How long direct answers take, over all members, and how long to wait for one therefore.
@@ -75,7 +79,7 @@ private:
     Duration deviation_{};
 };
 
-/// The one probe of a period.
+/// The probes of one period: the next of the round, and looks at members that others suspect.
 class ProbeCycle {
 public:
     struct Probe {
@@ -88,30 +92,40 @@ public:
         std::uint32_t nacks = 0;
     };
 
-    void begin(const Probe& probe) { open_ = probe; }
+    void begin(const Probe& probe) { open_.push_back(probe); }
 
-    /// Closes the probe if `id` is its; returns whether it was.
-    bool answer(std::uint64_t id);
+    /// Closes and returns the probe with this id.
+    std::optional<Probe> answer(std::uint64_t id);
 
-    /// Returns the open probe on the first call of its cycle: helpers are asked once.
-    std::optional<Probe> ask_helpers();
+    /// Closes and returns the probe of `target` that has asked for helpers and a stream.
+    std::optional<Probe> answer_by_stream(const PeerId& target);
 
-    /// Notes how many helpers were asked.
-    void set_helpers(std::size_t count);
+    /// Returns one probe that has not asked for helpers yet, of `target` if that is given: each is
+    /// returned once.
+    std::optional<Probe> ask_helpers(const PeerId* target = nullptr);
 
-    /// Counts a nack of a helper if `id` is the open probe's.
+    /// Notes how many helpers probe `id` has asked.
+    void set_helpers(std::uint64_t id, std::size_t count);
+
+    /// Counts a nack of a helper if `id` is open.
     void nack(std::uint64_t id);
 
-    /// Ends the cycle and returns its probe if nobody answered.
-    std::optional<Probe> finish();
+    /// Ends the period and returns the probes that nobody answered.
+    std::vector<Probe> finish();
 
-    /// Ends the cycle without a verdict.
-    void drop() { open_.reset(); }
+    /// Ends the period without a verdict.
+    void drop() { open_.clear(); }
 
-    [[nodiscard]] const std::optional<Probe>& open() const { return open_; }
+    /// Whether a probe waits for its direct answer.
+    [[nodiscard]] bool waits() const;
+
+    /// Whether a probe of `target` is open.
+    [[nodiscard]] bool probes(const ShortId& target) const;
+
+    [[nodiscard]] const std::vector<Probe>& open() const { return open_; }
 
 private:
-    std::optional<Probe> open_;
+    std::vector<Probe> open_;
 };
 
 /// Most probes relayed at a time; above it requests are dropped, which costs the asker one helper.

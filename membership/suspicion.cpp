@@ -76,18 +76,34 @@ bool Suspicions::confirm(const PeerId& id, const PeerId& accuser) {
     const auto found = open_.find(id);
     if (found == open_.end()) return false;
     auto& suspicion = found->second;
-    auto& accusers = suspicion.accusers;
-    const auto wanted = suspicion.bounds.confirmations;
-    if (accusers.size() > wanted + (wanted >= kSureFrom ? 1 : 0)) return false;
-    if (std::find(accusers.begin(), accusers.end(), accuser) != accusers.end()) return false;
-    accusers.push_back(accuser);
+    if (!wants(suspicion, accuser)) return false;
+    suspicion.accusers.push_back(accuser);
     move(id, suspicion);
     return true;
+}
+
+bool Suspicions::wants(const Suspicion& suspicion, const PeerId& accuser) {
+    const auto& accusers = suspicion.accusers;
+    const auto wanted = suspicion.bounds.confirmations;
+    if (accusers.size() > wanted + (wanted >= kSureFrom ? 1 : 0)) return false;
+    return std::find(accusers.begin(), accusers.end(), accuser) == accusers.end();
+}
+
+std::optional<std::size_t> Suspicions::wants(const PeerId& id, const PeerId& accuser) const {
+    const auto found = open_.find(id);
+    if (found == open_.end() || !wants(found->second, accuser)) return std::nullopt;
+    return found->second.accusers.size();
 }
 
 const PeerId* Suspicions::accuser(const PeerId& id) const {
     const auto found = open_.find(id);
     return found == open_.end() ? nullptr : &found->second.accusers.front();
+}
+
+bool Suspicions::any_confirmed() const {
+    return std::any_of(open_.begin(), open_.end(), [](const auto& entry) {
+        return entry.second.accusers.size() > 1;
+    });
 }
 
 bool Suspicions::ripe(const PeerId& id, Instant now) const {

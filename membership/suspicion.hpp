@@ -64,8 +64,16 @@ public:
     /// worth spreading then.
     bool confirm(const PeerId& id, const PeerId& accuser);
 
+    /// Whether a further accuser would count: how many it has, or nothing when it has enough, knows
+    /// this one already, or is not suspected.
+    [[nodiscard]] std::optional<std::size_t> wants(const PeerId& id, const PeerId& accuser) const;
+
     /// The first accuser, or null when `id` is not suspected.
     [[nodiscard]] const PeerId* accuser(const PeerId& id) const;
+
+    /// True while somebody besides its first accuser confirms one of the suspicions: a crash, then,
+    /// and hardly a lost datagram.
+    [[nodiscard]] bool any_confirmed() const;
 
     /// True when the suspicion has lasted at least half of its shortest time: whoever lives and is
     /// reachable has refuted it by then.
@@ -91,6 +99,7 @@ private:
     };
 
     void move(const PeerId& id, Suspicion& suspicion);
+    [[nodiscard]] static bool wants(const Suspicion& suspicion, const PeerId& accuser);
 
     std::map<PeerId, Suspicion> open_;
     std::set<std::pair<Instant, PeerId>> by_deadline_;
