@@ -27,14 +27,6 @@ void add_guarded(std::span<float> chunk, const float* delta) {
 
 /// chunk += delta. When both sums of absolute values are finite and their total is too, no element
 /// of either, and none of the sums, can be a NaN or an infinity: then one plain axpy does it.
-/// Of the statistics only variances have a bound. Means start at zero, or as a file says, and may
-/// turn negative; a file's variances are above zero.
-bool is_variance(const ParameterInfo& info) {
-    if (!info.buffer || info.init == Init::Zero) return false;
-    if (info.init != Init::Given) return true;
-    return std::all_of(info.given->begin(), info.given->end(), [](float v) { return v > 0.0F; });
-}
-
 void add_to(std::span<float> chunk, const float* delta) {
     const auto n = static_cast<blasint>(chunk.size());
     const float bound = cblas_sasum(n, chunk.data(), 1) + cblas_sasum(n, delta, 1);
@@ -155,7 +147,7 @@ bool ParameterStore::try_add(std::size_t chunk, ByteView delta) {
     }
     const auto& place = layout_.chunks()[chunk];
     for (const auto& info : layout_.parameters()) {
-        if (!place.buffer || !is_variance(info)) continue;
+        if (!place.buffer || !info.variance) continue;
         const auto begin = std::max(info.offset, place.offset);
         const auto end = std::min(info.offset + info.elements, place.offset + place.elements);
         for (auto i = begin; i < end; ++i) {

@@ -38,7 +38,8 @@ struct ParameterInfo {
     std::int64_t fan_in = 1;
     double deviation = 1.0;                                ///< for Init::Normal
     std::shared_ptr<const std::vector<float>> given = {};  ///< for Init::Given
-    std::size_t offset = 0;    ///< in floats, filled in by ParameterLayout
+    bool variance = false;   ///< a buffer that is never below zero; the layout's hash leaves it out
+    std::size_t offset = 0;  ///< in floats, filled in by ParameterLayout
     std::size_t elements = 0;  ///< product of shape, filled in by ParameterLayout
 };
 

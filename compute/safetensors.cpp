@@ -4,6 +4,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "compute/onnx/model_file.hpp"
 #include "compute/ops/view.hpp"
 #include "compute/small_floats.hpp"
 
@@ -12,11 +13,12 @@ namespace starling::compute {
 namespace {
 
 using Json = nlohmann::json;
+using onnx::printable;
 
 constexpr std::size_t kLengthBytes = 8;
 
 Fault bad(const std::string& name, const std::string& what) {
-    return fail(FaultCode::BadFormat, "safetensors: tensor '" + name + "': " + what);
+    return fail(FaultCode::BadFormat, "safetensors: tensor '" + printable(name) + "': " + what);
 }
 
 /// Reads a whole number that JSON must hold as one: 2.0 and -1 are refused.
@@ -33,8 +35,8 @@ Result<StoredType> read_type(const std::string& name, const Json& json) {
     if (text == "BF16") return StoredType::BF16;
     return fail(
         FaultCode::Unsupported,
-        "safetensors: tensor '" + name + "': element type " + text.substr(0, 16) +
-            " is not supported; give F32, F16 or BF16"
+        "safetensors: tensor '" + printable(name) + "': element type " +
+            printable(text.substr(0, 16)) + " is not supported; give F32, F16 or BF16"
     );
 }
 
@@ -189,8 +191,8 @@ Result<void> import_safetensors(ByteView bytes, ParameterStore& store) {
             const auto found = tensor == nullptr ? "nothing" : to_string(tensor->shape);
             return fail(
                 FaultCode::LayoutMismatch,
-                "safetensors: the model wants '" + info.name + "' " + to_string(info.shape) +
-                    ", the file has " + found
+                "safetensors: the model wants '" + printable(info.name) + "' " +
+                    to_string(info.shape) + ", the file has " + found
             );
         }
     }

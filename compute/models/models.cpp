@@ -120,12 +120,13 @@ ValueId ModelBuilder::parameter(std::string name, Shape shape, std::int64_t fan_
     return model_.graph.add_parameter(std::move(info));
 }
 
-ValueId ModelBuilder::constant_parameter(std::string name, Shape shape, Init init, bool buffer) {
+ValueId ModelBuilder::constant_parameter(std::string name, Shape shape, Init init, Role role) {
     ParameterInfo info;
     info.name = std::move(name);
     info.shape = std::move(shape);
     info.init = init;
-    info.buffer = buffer;
+    info.buffer = role != Role::Weight;
+    info.variance = role == Role::Variance;
     return model_.graph.add_parameter(std::move(info));
 }
 
@@ -163,10 +164,11 @@ ValueId ModelBuilder::conv2d(
 ValueId ModelBuilder::batch_norm(const std::string& name, ValueId x) {
     if (status_.has_error()) return ValueId::None;
     const Shape channels{shape(x)[1]};
-    const auto scale = constant_parameter(name + ".weight", channels, Init::One, false);
-    const auto bias = constant_parameter(name + ".bias", channels, Init::Zero, false);
-    const auto mean = constant_parameter(name + ".running_mean", channels, Init::Zero, true);
-    const auto variance = constant_parameter(name + ".running_var", channels, Init::One, true);
+    const auto scale = constant_parameter(name + ".weight", channels, Init::One);
+    const auto bias = constant_parameter(name + ".bias", channels, Init::Zero);
+    const auto mean = constant_parameter(name + ".running_mean", channels, Init::Zero, Role::Mean);
+    const auto variance =
+        constant_parameter(name + ".running_var", channels, Init::One, Role::Variance);
     const bool training = purpose_ == Purpose::Training;
     const Attributes attributes{{"epsilon", 1e-5}, {"training_mode", std::int64_t{training}}};
     const auto made = nodes("BatchNormalization", {x, scale, bias, mean, variance}, attributes);
@@ -189,7 +191,7 @@ ValueId ModelBuilder::linear(
     const bool normal = deviation > 0.0;
     const auto weight = normal ? normal_parameter(name + ".weight", matrix, deviation)
                                : parameter(name + ".weight", matrix, inputs);
-    const auto bias = normal ? constant_parameter(name + ".bias", {features}, Init::Zero, false)
+    const auto bias = normal ? constant_parameter(name + ".bias", {features}, Init::Zero)
                              : parameter(name + ".bias", {features}, inputs);
     return node("Gemm", {x, weight, bias}, {{"transB", std::int64_t{1}}});
 }
@@ -222,8 +224,8 @@ ValueId ModelBuilder::tied_linear(const std::string& embedding, ValueId x) {
 ValueId ModelBuilder::layer_norm(const std::string& name, ValueId x) {
     if (status_.has_error()) return ValueId::None;
     const Shape width{shape(x).back()};
-    const auto scale = constant_parameter(name + ".weight", width, Init::One, false);
-    const auto bias = constant_parameter(name + ".bias", width, Init::Zero, false);
+    const auto scale = constant_parameter(name + ".weight", width, Init::One);
+    const auto bias = constant_parameter(name + ".bias", width, Init::Zero);
     return node("LayerNormalization", {x, scale, bias}, {{"epsilon", 1e-5}});
 }
 

@@ -114,7 +114,9 @@ private:
         std::string_view op, std::vector<ValueId> inputs, Attributes attributes
     );
     ValueId parameter(std::string name, Shape shape, std::int64_t fan_in);
-    ValueId constant_parameter(std::string name, Shape shape, Init init, bool buffer);
+    enum class Role : std::uint8_t { Weight, Mean, Variance };
+
+    ValueId constant_parameter(std::string name, Shape shape, Init init, Role role = Role::Weight);
     ValueId normal_parameter(std::string name, Shape shape, double deviation);
 
     Model model_;

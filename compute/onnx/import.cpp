@@ -1,8 +1,10 @@
 #include "compute/onnx/import.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
+#include "compute/onnx/finder.hpp"
 #include "compute/onnx/importer.hpp"
 #include "compute/ops/view.hpp"
 
@@ -41,6 +43,23 @@ Result<Known> to_known(const TensorMessage& tensor) {
     auto values = tensor.values();
     if (values.has_error()) return values.error();
     return Known{kind_of(tensor.type), tensor.shape, std::move(*values)};
+}
+
+/// A mask of causal attention: ones and zeros, or what hides and what does not. No weight looks so.
+bool is_causal_mask(const TensorMessage& tensor) {
+    const auto& shape = tensor.shape;
+    const auto rank = shape.size();
+    if (!is_real(tensor.type) || rank < 2 || shape[rank - 1] != shape[rank - 2]) return false;
+    if (!std::all_of(shape.begin(), shape.end() - 2, [](auto size) { return size == 1; })) {
+        return false;
+    }
+    const auto values = tensor.reals();
+    if (values.has_error()) return false;
+    const auto mask = find_triangle(shape, *values);
+    if (!mask.has_value()) return false;
+    const bool numbers =
+        (mask->seen == 1.0 && mask->hidden == 0.0) || (mask->seen == 0.0 && mask->hidden == 1.0);
+    return numbers || (mask->seen == 0.0 && is_low(-std::abs(mask->hidden)));
 }
 
 bool all_equal(const Known* known, double value) {
@@ -197,17 +216,23 @@ void Importer::note_uses() {
     for (const auto& output : file_.outputs) ++uses_[output.name];
 }
 
-/// Two kinds of initializers are no trained parameters: running statistics, which are averaged
-/// buffers, and the ones and zeros that a group normalisation, written as an instance
-/// normalisation of groups, hands to it.
+/// Three kinds of initializers are no trained parameters: running statistics, which are averaged
+/// buffers, the ones and zeros that a group normalisation, written as an instance normalisation of
+/// groups, hands to it, and masks.
 void Importer::mark_special_initializers() {
+    for (auto& [name, entry] : entries_) {
+        if (entry.initializer != nullptr) entry.fixed = is_causal_mask(*entry.initializer);
+    }
     for (const auto& node : file_.nodes) {
         const auto entry = [&](std::size_t i) -> Entry* {
             return i < node.inputs.size() ? find(node.inputs[i]) : nullptr;
         };
         if (node.op == "BatchNormalization") {
             for (const std::size_t i : {3U, 4U}) {
-                if (auto* found = entry(i); found != nullptr) found->buffer = true;
+                if (auto* found = entry(i); found != nullptr) {
+                    found->buffer = true;
+                    found->variance = found->variance || i == 4;
+                }
             }
         }
         if (node.op != "InstanceNormalization" || node.inputs.size() != 3) continue;
@@ -215,8 +240,8 @@ void Importer::mark_special_initializers() {
         auto* bias = entry(2);
         if (scale == nullptr || bias == nullptr) continue;
         if (all_equal(know(*scale), 1.0) && all_equal(know(*bias), 0.0)) {
-            scale->fixed_scale = true;
-            bias->fixed_scale = true;
+            scale->fixed = true;
+            bias->fixed = true;
         }
     }
 }
@@ -330,6 +355,7 @@ ValueId Importer::make_parameter(const std::string& name, const Entry& entry) {
     info.name = name;
     info.shape = entry.initializer->shape;
     info.buffer = entry.buffer;
+    info.variance = entry.variance;
     info.init = Init::Given;
     info.given = std::make_shared<const std::vector<float>>(std::move(*values));
     return model_.graph.add_parameter(std::move(info));
@@ -339,7 +365,7 @@ ValueId Importer::make_parameter(const std::string& name, const Entry& entry) {
 /// that tools have turned into an initializer, and stays as it is.
 ValueId Importer::materialize(const std::string& name, Entry& entry) {
     if (entry.id != ValueId::None || !ok()) return entry.id;
-    if (entry.initializer != nullptr && !entry.fixed_scale && is_real(entry.initializer->type) &&
+    if (entry.initializer != nullptr && !entry.fixed && is_real(entry.initializer->type) &&
         !entry.initializer->shape.empty()) {
         if (const auto sound = check_shape(entry.initializer->shape); sound.has_error()) {
             refuse_file(
@@ -396,8 +422,9 @@ bool Importer::all_known() {
         if (name.empty()) continue;
         const auto& entry = *find(name);
         const bool setting = entry.known != nullptr && entry.initializer == nullptr;
-        const bool fixed = entry.initializer != nullptr &&
-                           (!is_real(entry.initializer->type) || entry.initializer->shape.empty());
+        const bool fixed =
+            entry.initializer != nullptr &&
+            (entry.fixed || !is_real(entry.initializer->type) || entry.initializer->shape.empty());
         if (!setting && !fixed) return false;
     }
     return true;

@@ -111,7 +111,8 @@ private:
         std::shared_ptr<const Known> known;
         const TensorMessage* initializer = nullptr;
         bool buffer = false;
-        bool fixed_scale = false;  ///< an initializer that is a constant all the same
+        bool variance = false;
+        bool fixed = false;  ///< a float initializer that is a constant all the same
     };
 
     void read_opset();

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/check.hpp"
+#include "compute/onnx/finder.hpp"
 #include "compute/onnx/importer.hpp"
 #include "compute/ops/operator.hpp"
 #include "compute/ops/view.hpp"
@@ -17,92 +18,6 @@
 namespace starling::compute::onnx {
 
 namespace {
-
-/// What stands in the place of a node: another node, or, without an operator, a value that is
-/// there already. Where the new node's shape differs in its cut only, a Reshape follows.
-struct Rewrite {
-    std::string_view op;
-    std::vector<ValueId> inputs;
-    Attributes attributes;
-};
-
-using Match = std::optional<Rewrite>;
-
-/// Nobody writes longer rows of reshapes, and a rule looks at each of its nodes in constant time.
-constexpr int kReshapesMax = 8;
-
-/// Looks through a graph from results to operands.
-class Finder {
-public:
-    explicit Finder(const Graph& graph)
-        : graph_(graph),
-          producer_(graph.value_count(), nullptr),
-          alias_(graph.value_count()) {
-        for (const auto& node : graph.nodes()) {
-            for (const auto id : node.outputs) producer_[to_index(id)] = &node;
-        }
-        for (std::size_t i = 0; i < alias_.size(); ++i) alias_[i] = static_cast<ValueId>(i);
-    }
-
-    [[nodiscard]] const Graph& graph() const { return graph_; }
-
-    /// Requires  from is made after to
-    void set_alias(ValueId from, ValueId to) { alias_[to_index(from)] = resolve(to); }
-
-    [[nodiscard]] ValueId resolve(ValueId id) const {
-        return id == ValueId::None ? id : alias_[to_index(id)];
-    }
-
-    [[nodiscard]] ValueId input(const Node& node, std::size_t i) const {
-        return i < node.inputs.size() ? resolve(node.inputs[i]) : ValueId::None;
-    }
-
-    /// The node whose first result the value is, when it has this operator.
-    [[nodiscard]] const Node* made_by(ValueId id, std::string_view op) const {
-        if (id == ValueId::None) return nullptr;
-        const Node* node = producer_[to_index(resolve(id))];
-        const bool fits =
-            node != nullptr && node->op->name == op && node->outputs[0] == resolve(id);
-        return fits ? node : nullptr;
-    }
-
-    /// The one number that all elements of a constant have. Looked at once: a file may read a long
-    /// constant in many places.
-    [[nodiscard]] std::optional<double> number(ValueId id) const {
-        for (int i = 0; i < kReshapesMax; ++i) {
-            const Node* before = made_by(id, "Reshape");
-            if (before == nullptr) break;
-            id = input(*before, 0);
-        }
-        const Node* node = made_by(id, "Constant");
-        if (node == nullptr) return std::nullopt;
-        const auto [entry, fresh] = numbers_.try_emplace(resolve(id));
-        if (!fresh) return entry->second;
-        const auto values = node->attributes.reals("value");
-        const bool same =
-            !values.empty() &&
-            std::all_of(values.begin(), values.end(), [&](double v) { return v == values[0]; });
-        if (same) entry->second = values[0];
-        return entry->second;
-    }
-
-    [[nodiscard]] bool is_number(ValueId id, double wanted) const {
-        const auto found = number(id);
-        return found.has_value() && std::abs(*found - wanted) <= 1e-4 * std::abs(wanted);
-    }
-
-    [[nodiscard]] const Shape& shape(ValueId id) const { return graph_.shape(resolve(id)); }
-
-private:
-    const Graph& graph_;
-    std::vector<const Node*> producer_;
-    std::vector<ValueId> alias_;
-    mutable std::map<ValueId, std::optional<double>> numbers_;
-};
-
-bool is(const Node& node, std::string_view op) {
-    return node.op->name == op;
-}
 
 /// X * 1, X + 0 and the like: exporters fill in scales that are not there.
 Match match_nothing(const Finder& find, const Node& node) {
@@ -299,144 +214,26 @@ Match match_layer_norm(const Finder& find, const Node& node) {
     return std::nullopt;
 }
 
-/// A third of a value [N,T,3D] as heads [N,H,T,d]: a slice, a reshape and a transpose.
-struct Heads {
-    ValueId source = ValueId::None;
-    std::int64_t begin = 0;
-    std::int64_t heads = 0;
-};
-
-std::optional<Heads> match_heads(const Finder& find, ValueId id, bool transposed) {
-    const Node* turn = find.made_by(id, "Transpose");
-    if (turn == nullptr) return std::nullopt;
-    auto order = turn->attributes.integers("perm", {});
-    if (transposed && order == Ints{0, 1, 3, 2}) return match_heads(find, turn->inputs[0], false);
-    if (order != (transposed ? Ints{0, 2, 3, 1} : Ints{0, 2, 1, 3})) return std::nullopt;
-    const auto apart = find.input(*turn, 0);
-    const Node* cut = find.made_by(apart, "Reshape");
-    const Node* part = cut == nullptr ? nullptr : find.made_by(find.input(*cut, 0), "Slice");
-    if (part == nullptr || find.shape(apart).size() != 4) return std::nullopt;
-    const auto source = find.input(*part, 0);
-    const auto& whole = find.shape(source);
-    const auto& split = find.shape(apart);
-    const auto view = slice_view(whole, part->attributes);
-    // The source may be a matrix of tokens; its rows are the same.
-    if (view.has_error() || whole.empty() || view->strides != row_major_strides(whole) ||
-        split[2] * split[3] * 3 != whole.back() || view->shape.back() != split[2] * split[3] ||
-        element_count(view->shape) * 3 != element_count(whole)) {
-        return std::nullopt;
-    }
-    return Heads{source, view->offset, split[2]};
-}
-
-/// Whether a constant over the last two axes says: see yourself and those before you.
-bool is_causal(const Finder& find, ValueId id, bool (*seen)(double), bool (*hidden)(double)) {
-    const Node* mask = find.made_by(id, "Constant");
-    if (mask == nullptr) return false;
-    const auto& shape = find.shape(id);
-    const auto values = mask->attributes.reals("value");
-    if (shape.size() < 2 || shape.back() != shape[shape.size() - 2]) return false;
-    const auto length = shape.back();
-    const auto count = element_count(shape);
-    if (count != length * length || static_cast<std::int64_t>(values.size()) != count) return false;
-    for (std::int64_t i = 0; i < count; ++i) {
-        const bool ahead = i % length > i / length;
-        const double value = values[static_cast<std::size_t>(i)];
-        if (!(ahead ? hidden(value) : seen(value))) return false;
-    }
-    return true;
-}
-
-bool is_one(double v) {
-    return v == 1.0;
-}
-
-bool is_zero(double v) {
-    return v == 0.0;
-}
-
-/// Low enough that its exponential is nothing beside the others'.
-bool is_low(double v) {
-    return v <= -1e4;
-}
-
-/// The scores below a causal mask, in any of its spellings.
-ValueId match_mask(const Finder& find, ValueId id) {
-    if (const Node* choice = find.made_by(id, "Where"); choice != nullptr) {
-        const auto c = find.input(*choice, 0);
-        const auto a = find.number(find.input(*choice, 1));
-        const auto b = find.number(find.input(*choice, 2));
-        if (b.has_value() && is_low(*b) && is_causal(find, c, is_one, is_zero)) {
-            return find.input(*choice, 1);
-        }
-        if (a.has_value() && is_low(*a) && is_causal(find, c, is_zero, is_one)) {
-            return find.input(*choice, 2);
-        }
-    }
-    if (const Node* sum = find.made_by(id, "Add"); sum != nullptr) {
-        for (const std::size_t i : {0U, 1U}) {
-            if (is_causal(find, find.input(*sum, 1 - i), is_zero, is_low)) {
-                return find.input(*sum, i);
-            }
-        }
-    }
-    return ValueId::None;
-}
-
-/// x * factor or x / (1 / factor); the x.
-ValueId match_scaled(const Finder& find, ValueId id, double factor) {
-    if (const Node* share = find.made_by(id, "Div"); share != nullptr) {
-        return find.is_number(find.input(*share, 1), 1.0 / factor) ? find.input(*share, 0)
-                                                                   : ValueId::None;
-    }
-    const Node* product = find.made_by(id, "Mul");
-    for (const std::size_t i : {0U, 1U}) {
-        if (product != nullptr && find.is_number(find.input(*product, 1 - i), factor)) {
-            return find.input(*product, i);
-        }
-    }
-    return ValueId::None;
-}
-
-/// softmax(mask(Q K^T / sqrt d)) V with Q, K and V side by side in one value, up to the transpose
-/// that brings the heads back beside each other.
-/// Source    Vaswani et al., "Attention Is All You Need" (arXiv 1706.03762), section 3.2
-Match match_attention(const Finder& find, const Node& node) {
-    if (!is(node, "Transpose") || node.attributes.integers("perm", {}) != Ints{0, 2, 1, 3}) {
-        return std::nullopt;
-    }
-    const Node* sum = find.made_by(find.input(node, 0), "MatMul");
-    const Node* weights = sum == nullptr ? nullptr : find.made_by(find.input(*sum, 0), "Softmax");
-    if (weights == nullptr) return std::nullopt;
-    const auto axis = weights->attributes.integer("axis", -1);
-    const auto v = match_heads(find, find.input(*sum, 1), false);
-    if (normal_axis(axis, 4) != 3 || !v.has_value()) return std::nullopt;
-    const auto width = find.shape(v->source).back() / 3;
-    const double factor = 1.0 / std::sqrt(static_cast<double>(width / v->heads));
-    const auto masked = match_mask(find, find.input(*weights, 0));
-    if (masked == ValueId::None) return std::nullopt;
-    const auto scaled = match_scaled(find, masked, factor);
-    const Node* scores = find.made_by(scaled == ValueId::None ? masked : scaled, "MatMul");
-    if (scores == nullptr) return std::nullopt;
-    auto queries = find.input(*scores, 0);
-    if (scaled == ValueId::None) queries = match_scaled(find, queries, factor);
-    const auto q = match_heads(find, queries, false);
-    const auto k = match_heads(find, find.input(*scores, 1), true);
-    const bool together = q.has_value() && k.has_value() && q->source == v->source &&
-                          k->source == v->source && q->heads == v->heads && k->heads == v->heads &&
-                          q->begin == 0 && k->begin == width && v->begin == 2 * width;
-    if (!together || find.shape(v->source).size() != 3) return std::nullopt;
-    return Rewrite{"CausalAttention", {v->source}, {{"heads", v->heads}}};
-}
-
 constexpr std::array<Match (*)(const Finder&, const Node&), 5> kRules{
     match_nothing, match_reshape, match_gelu, match_layer_norm, match_attention};
 
 /// True when the new node computes a value of the old one's type, up to its cut.
 bool fits(const Finder& find, const Rewrite& rewrite, ValueId old) {
-    std::vector<const TensorType*> types;
-    for (const auto id : rewrite.inputs) types.push_back(&find.graph().value(id).type);
-    const auto made = infer_types(*find_operator(rewrite.op), types, rewrite.attributes);
+    std::vector<TensorType> prepared;
+    const auto infer = [&](std::string_view op, const auto& inputs, const Attributes& attributes) {
+        std::vector<const TensorType*> types;
+        for (const auto id : inputs) {
+            const auto step = step_behind(id);
+            types.push_back(step.has_value() ? &prepared[*step] : &find.graph().value(id).type);
+        }
+        return infer_types(*find_operator(op), types, attributes);
+    };
+    for (const auto& step : rewrite.before) {
+        auto made = infer(step.op, step.inputs, step.attributes);
+        if (made.has_error()) return false;
+        prepared.push_back(std::move(made->front()));
+    }
+    const auto made = infer(rewrite.op, rewrite.inputs, rewrite.attributes);
     return made.has_value() && made->front().element == find.graph().value(old).type.element &&
            element_count(made->front().shape) == element_count(find.shape(old));
 }
@@ -471,17 +268,23 @@ private:
         });
     }
 
-    [[nodiscard]] const std::vector<ValueId>& operands(std::size_t i) const {
-        const auto found = rewrites_.find(i);
-        return found == rewrites_.end() ? graph_.nodes()[i].inputs : found->second.inputs;
+    void mark(const std::vector<ValueId>& operands) {
+        for (const auto id : operands) {
+            if (id == ValueId::None || step_behind(id).has_value()) continue;
+            alive_[to_index(find_.resolve(id))] = true;
+        }
     }
 
     void mark() {
         for (std::size_t i = graph_.nodes().size(); i > 0; --i) {
             if (!lives(graph_.nodes()[i - 1])) continue;
-            for (const auto id : operands(i - 1)) {
-                if (id != ValueId::None) alive_[to_index(find_.resolve(id))] = true;
+            const auto found = rewrites_.find(i - 1);
+            if (found == rewrites_.end()) {
+                mark(graph_.nodes()[i - 1].inputs);
+                continue;
             }
+            mark(found->second.inputs);
+            for (const auto& step : found->second.before) mark(step.inputs);
         }
     }
 
@@ -501,29 +304,46 @@ private:
         return id == ValueId::None ? id : renamed_[to_index(find_.resolve(id))];
     }
 
+    std::vector<ValueId> add(
+        std::string_view op,
+        const std::vector<ValueId>& operands,
+        const Attributes& attributes,
+        const std::string& name,
+        const std::vector<ValueId>& steps = {}
+    ) {
+        std::vector<ValueId> inputs;
+        for (const auto id : operands) {
+            const auto step = step_behind(id);
+            inputs.push_back(step.has_value() ? steps[*step] : renamed(id));
+        }
+        auto added = made_.add(op, std::move(inputs), attributes, name);
+        // The nodes fitted before, and fits() has tried the new ones.
+        STARLING_CHECK(added.has_value());
+        return std::move(*added);
+    }
+
     void copy(std::size_t i) {
         const auto& node = graph_.nodes()[i];
         if (!lives(node)) return;
-        std::vector<ValueId> inputs;
-        for (const auto id : operands(i)) inputs.push_back(renamed(id));
         const auto found = rewrites_.find(i);
-        const bool same = found == rewrites_.end();
-        const auto added = made_.add(
-            same ? node.op->name : found->second.op,
-            std::move(inputs),
-            same ? node.attributes : found->second.attributes,
-            node.name
-        );
-        // The nodes fitted before, and fits() has tried the new ones.
-        STARLING_CHECK(added.has_value());
-        const auto count = std::min(added->size(), same ? node.outputs.size() : 1);
-        for (std::size_t k = 0; k < count; ++k) {
-            renamed_[to_index(node.outputs[k])] = (*added)[k];
+        if (found != rewrites_.end()) return replace(node, found->second);
+        const auto added = add(node.op->name, node.inputs, node.attributes, node.name);
+        for (std::size_t k = 0; k < node.outputs.size(); ++k) {
+            renamed_[to_index(node.outputs[k])] = added[k];
         }
+    }
+
+    void replace(const Node& node, const Rewrite& rewrite) {
+        std::vector<ValueId> steps;
+        for (const auto& step : rewrite.before) {
+            steps.push_back(add(step.op, step.inputs, step.attributes, node.name, steps)[0]);
+        }
+        auto made = add(rewrite.op, rewrite.inputs, rewrite.attributes, node.name, steps)[0];
         const auto& wanted = graph_.shape(node.outputs[0]);
-        if (made_.shape((*added)[0]) == wanted) return;
-        renamed_[to_index(node.outputs[0])] =
-            made_.emit("Reshape", {(*added)[0]}, {{"shape", wanted}})[0];
+        if (made_.shape(made) != wanted) {
+            made = made_.emit("Reshape", {made}, {{"shape", wanted}})[0];
+        }
+        renamed_[to_index(node.outputs[0])] = made;
     }
 
     const Graph& graph_;

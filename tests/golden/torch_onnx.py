@@ -57,6 +57,69 @@ class Gpt(nn.Module):
         return self.head(self.norm(self.block(self.words(numbers) + self.places(places))))
 
 
+class Separate(nn.Module):
+    """Three products, and a mask of floats that is longer than needed."""
+
+    def __init__(self, dim=8, heads=2, longest=16):
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v = (nn.Linear(dim, dim) for _ in range(3))
+        self.register_buffer("bias", torch.tril(torch.ones(longest, longest)).view(1, 1, longest, longest))
+
+    def forward(self, x):
+        n, t, d = x.shape
+        q, k, v = (f(x).view(n, t, self.heads, d // self.heads).transpose(1, 2) for f in (self.q, self.k, self.v))
+        scores = self.hide(q @ k.transpose(-2, -1) / math.sqrt(d // self.heads), self.bias[:, :, :t, :t])
+        y = torch.softmax(scores, dim=-1) @ v
+        return x + y.transpose(1, 2).contiguous().view(n, t, d)
+
+    def hide(self, scores, seen):
+        return scores.masked_fill(seen == 0, float("-inf"))
+
+
+class Multiplied(Separate):
+    """The mask as the first GPT-2 codes had it."""
+
+    def hide(self, scores, seen):
+        return scores * seen - 1e4 * (1 - seen)
+
+
+class Multihead(nn.Module):
+    """PyTorch's own module under a mask."""
+
+    def __init__(self, dim=8, heads=2, tokens=6):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.register_buffer("mask", torch.triu(torch.full((tokens, tokens), float("-inf")), 1))
+
+    def forward(self, x):
+        return x + self.attention(x, x, x, attn_mask=self.mask, need_weights=False)[0]
+
+
+class Head(nn.Module):
+    """One head alone, its scores divided by the root of the whole width."""
+
+    def __init__(self, dim=8, size=4, tokens=6):
+        super().__init__()
+        self.key, self.query, self.value = (nn.Linear(dim, size, bias=False) for _ in range(3))
+        self.register_buffer("tril", torch.tril(torch.ones(tokens, tokens)))
+
+    def forward(self, x):
+        t, d = x.shape[1:]
+        scores = self.query(x) @ self.key(x).transpose(-2, -1) * d**-0.5
+        scores = scores.masked_fill(self.tril[:t, :t] == 0, float("-inf"))
+        return torch.softmax(scores, dim=-1) @ self.value(x)
+
+
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.ModuleList([Head(), Head()])
+
+    def forward(self, x):
+        return x + torch.cat([head(x) for head in self.heads], dim=-1)
+
+
 def grouped():
     return nn.Sequential(
         nn.Conv2d(2, 8, 3, padding=1), nn.GroupNorm(4, 8), nn.SiLU(),
@@ -101,6 +164,9 @@ def main():
             write(f"gpt{opset}free", Gpt(), tokens, opset, True)
             write(f"grouped{opset}", grouped(), torch.randn(2, 2, 6, 6), opset, True)
             write(f"mobile{opset}", mobile(), torch.randn(2, 3, 8, 8), max(opset, 14), False)
+        for opset in (13, 17):
+            attentions = nn.Sequential(Separate(), Multiplied(), Multihead(), Heads())
+            write(f"attention{opset}", attentions, torch.randn(3, 6, 8), opset, opset == 17)
 
 
 main()

@@ -65,6 +65,7 @@ TEST(OnnxImport, InitializersBecomeParametersWithTheirValues) {
     );
     for (const auto& info : model->graph.parameters()) {
         EXPECT_EQ(info.buffer, info.name == "mean" || info.name == "variance") << info.name;
+        EXPECT_EQ(info.variance, info.name == "variance") << info.name;
     }
     const auto store = store_of(model->graph);
     for (const auto& info : store->layout().parameters()) {

@@ -50,7 +50,9 @@ int count(const Graph& graph, std::string_view op) {
 
 TEST(OnnxTorch, ExportedNetsGiveTheScoresOfPyTorch) {
     for (const auto* name :
-         {"gpt13",
+         {"attention13",
+          "attention17",
+          "gpt13",
           "gpt13free",
           "gpt17",
           "gpt17free",
@@ -85,6 +87,20 @@ TEST(OnnxTorch, TransformerIsWholeAgain) {
         EXPECT_EQ(count(model->graph, "Erf") + count(model->graph, "Softmax"), 0);
         // Embeddings, the block's four products with biases, three norms, the head.
         EXPECT_EQ(model->graph.parameters().size(), 2U + 8U + 6U + 1U);
+    }
+}
+
+TEST(OnnxTorch, AttentionIsRecognisedAsItsAuthorsWriteIt) {
+    for (const auto* name : {"attention13", "attention17"}) {
+        SCOPED_TRACE(name);
+        const auto model = import_golden(name, batch_of(name));
+        ASSERT_TRUE(model.has_value()) << model.error().message;
+        // Three projections, the same with the mask as a factor, PyTorch's module, two lone heads.
+        EXPECT_EQ(count(model->graph, "CausalAttention"), 5);
+        EXPECT_EQ(count(model->graph, "Softmax"), 0);
+        // Weights and biases of three products twice, two products of the module, three each of
+        // the lone heads; masks are none.
+        EXPECT_EQ(model->graph.parameters().size(), 6U + 6U + 4U + 6U);
     }
 }
 

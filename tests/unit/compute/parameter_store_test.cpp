@@ -103,8 +103,10 @@ TEST(ParameterStore, TryCallsDeclineWhileTheChunkIsLocked) {
     EXPECT_TRUE(store.try_read(0, raw));
 }
 
-TEST(ParameterStore, BuffersStayNonNegativeAndNothingTurnsNotANumber) {
-    ParameterStore store(ParameterLayout({tensor("w", {3}), tensor("var", {3}, true)}));
+TEST(ParameterStore, VariancesStayNonNegativeAndNothingTurnsNotANumber) {
+    auto variance = tensor("var", {3}, true);
+    variance.variance = true;
+    ParameterStore store(ParameterLayout({tensor("w", {3}), variance}));
     store.write(0, std::vector<float>{1, 1, 1});
     store.write(1, std::vector<float>{1, 1, 1});
     const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -124,15 +126,24 @@ TEST(ParameterStore, MeansMayTurnNegativeAndVariancesMayNot) {
     mean.init = Init::Zero;
     auto variance = tensor("bn.running_var", {2}, true);
     variance.init = Init::One;
+    variance.variance = true;
+    // Above zero as a variance is: what a statistic is does not follow from its values.
     auto file_mean = tensor("file_mean", {2}, true);
     file_mean.init = Init::Given;
-    file_mean.given = std::make_shared<const std::vector<float>>(std::vector<float>{0.5F, -1.0F});
+    file_mean.given = std::make_shared<const std::vector<float>>(std::vector<float>{0.5F, 1.0F});
     ParameterStore store(ParameterLayout({mean, variance, file_mean}));
     const std::vector<float> delta(6, -2.0F);
     ASSERT_TRUE(store.try_add(0, std::as_bytes(std::span(delta))));
     std::vector<float> values(6);
     store.read(0, values);
     EXPECT_EQ(values, (std::vector<float>{-2, -2, 0, 0, -2, -2}));
+}
+
+TEST(ParameterLayout, HashDoesNotCoverWhatAStatisticIs) {
+    auto variance = tensor("bn.running_var", {2}, true);
+    const auto before = ParameterLayout({variance}).canonical_bytes();
+    variance.variance = true;
+    EXPECT_EQ(ParameterLayout({variance}).canonical_bytes(), before);
 }
 
 TEST(ParameterStore, ATensorAcrossChunksIsReadWhole) {

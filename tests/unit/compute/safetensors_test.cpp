@@ -80,6 +80,11 @@ TEST(Safetensors, LiesAreRefused) {
     for (const auto* header : headers) {
         EXPECT_TRUE(parse_safetensors(file(header, eight)).has_error()) << header;
     }
+    const auto* evil = R"({"a\nb\u001b[2J":{"dtype":"F32\n","shape":[2],"data_offsets":[0,8]}})";
+    const auto refused = parse_safetensors(file(evil, eight));
+    ASSERT_TRUE(refused.has_error());
+    EXPECT_NE(refused.error().message.find("'a?b?[2J': element type F32? is"), std::string::npos)
+        << refused.error().message;
     Bytes huge(16, std::byte{0xFF});
     EXPECT_EQ(parse_safetensors(huge).error().code, FaultCode::Oversized);
 }

@@ -1,0 +1,287 @@
+// Causal attention as exporters spell it. The middle of all spellings is the same: a product of
+// queries and keys, a softmax behind a mask, a product with values. How the operands get there
+// differs: one product of the tokens or three, cut, shaped and turned in some order. The rule
+// undoes what is undone easily and adds the opposite of the rest.
+
+#include <array>
+#include <cmath>
+
+#include "compute/onnx/finder.hpp"
+#include "compute/ops/view.hpp"
+
+namespace starling::compute::onnx {
+
+namespace {
+
+using Ints = std::vector<std::int64_t>;
+
+/// Takes factors off a value: x * c, c * x or x / c. Returns the x of all of them.
+ValueId without_factors(const Finder& find, ValueId id, double& factor) {
+    for (int i = 0; i < kReshapesMax; ++i) {
+        const Node* share = find.made_by(id, "Div");
+        const Node* node = share != nullptr ? share : find.made_by(id, "Mul");
+        if (node == nullptr) return id;
+        auto x = find.input(*node, 0);
+        auto number = find.number(find.input(*node, 1));
+        if (!number.has_value() && share == nullptr) {
+            x = find.input(*node, 1);
+            number = find.number(find.input(*node, 0));
+        }
+        const bool sound = number.has_value() && std::isfinite(*number) && *number != 0.0;
+        if (!sound || find.shape(x) != find.shape(id)) return id;
+        factor *= share != nullptr ? 1.0 / *number : *number;
+        id = x;
+    }
+    return id;
+}
+
+/// The scores below a causal mask, in any of its spellings. What hides is multiplied by `factor`
+/// later and must still be low then.
+ValueId match_mask(const Finder& find, ValueId id, double factor) {
+    const auto hides = [&](double value) { return is_low(value * factor); };
+    if (const Node* choice = find.made_by(id, "Where"); choice != nullptr) {
+        const auto which = find.triangle(find.input(*choice, 0));
+        if (!which.has_value()) return ValueId::None;
+        const auto a = find.number(find.input(*choice, 1));
+        const auto b = find.number(find.input(*choice, 2));
+        const bool chosen = which->seen == 1.0 && which->hidden == 0.0;
+        const bool left_out = which->seen == 0.0 && which->hidden == 1.0;
+        if (chosen && b.has_value() && hides(*b)) return find.input(*choice, 1);
+        if (left_out && a.has_value() && hides(*a)) return find.input(*choice, 2);
+    }
+    if (const Node* sum = find.made_by(id, "Add"); sum != nullptr) {
+        for (const std::size_t i : {0U, 1U}) {
+            const auto mask = find.triangle(find.input(*sum, 1 - i));
+            if (mask.has_value() && mask->seen == 0.0 && hides(mask->hidden)) {
+                return find.input(*sum, i);
+            }
+        }
+    }
+    const Node* difference = find.made_by(id, "Sub");
+    if (difference == nullptr) return ValueId::None;
+    const auto mask = find.triangle(find.input(*difference, 1));
+    if (!mask.has_value() || mask->seen != 0.0 || !hides(-mask->hidden)) return ValueId::None;
+    return find.input(*difference, 0);
+}
+
+/// GPT-2 of old multiplied hidden scores by nothing before it made them low.
+/// Requires  hidden scores are low afterwards
+ValueId without_zeros(const Finder& find, ValueId id) {
+    const Node* product = find.made_by(id, "Mul");
+    if (product == nullptr) return id;
+    for (const std::size_t i : {0U, 1U}) {
+        const auto mask = find.triangle(find.input(*product, 1 - i));
+        if (mask.has_value() && mask->seen == 1.0 && mask->hidden == 0.0) {
+            return find.input(*product, i);
+        }
+    }
+    return id;
+}
+
+/// A value, the order in which its axes are wanted, and the number that it is multiplied by.
+struct Turned {
+    ValueId value = ValueId::None;
+    Ints order;
+    double factor = 1.0;
+};
+
+/// Follows transposes and factors, in any order, to what they are made of.
+Turned untwist(const Finder& find, ValueId id, Ints order) {
+    Turned turned{id, std::move(order), 1.0};
+    for (int i = 0; i < kReshapesMax; ++i) {
+        turned.value = without_factors(find, turned.value, turned.factor);
+        const Node* turn = find.made_by(turned.value, "Transpose");
+        if (turn == nullptr) break;
+        const auto before = turn->attributes.integers("perm", {});
+        if (before.size() != turned.order.size()) break;
+        for (auto& axis : turned.order) axis = before[static_cast<std::size_t>(axis)];
+        turned.value = find.input(*turn, 0);
+    }
+    return turned;
+}
+
+bool in_order(const Ints& order) {
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        if (order[i] != static_cast<std::int64_t>(i)) return false;
+    }
+    return true;
+}
+
+/// One operand of attention as rows of tokens. Where nothing but shapes lies between, `source` is
+/// what the rows are in the file: [N,T,D], or a matrix with the same rows.
+struct Rows {
+    Turned turned;
+    ValueId source = ValueId::None;
+};
+
+Rows find_rows(const Finder& find, ValueId id, Ints order) {
+    Rows rows{untwist(find, id, std::move(order)), ValueId::None};
+    if (!in_order(rows.turned.order)) return rows;
+    const Node* apart = find.made_by(rows.turned.value, "Reshape");
+    const auto flat = apart == nullptr ? rows.turned.value : find.input(*apart, 0);
+    rows.source = without_factors(find, flat, rows.turned.factor);
+    return rows;
+}
+
+/// Where in each row of a value three times as wide the source begins; the value itself in `whole`.
+std::optional<std::int64_t> match_third(
+    const Finder& find, ValueId source, std::int64_t width, ValueId& whole
+) {
+    const Node* part = find.made_by(source, "Slice");
+    if (part == nullptr) return std::nullopt;
+    whole = find.input(*part, 0);
+    const auto& shape = find.shape(whole);
+    const auto view = slice_view(shape, part->attributes);
+    if (view.has_error() || shape.empty() || view->strides != row_major_strides(shape) ||
+        shape.back() != 3 * width || view->shape.back() != width ||
+        element_count(view->shape) * 3 != element_count(shape)) {
+        return std::nullopt;
+    }
+    return view->offset;
+}
+
+/// The attention at hand: N samples of T tokens, and H heads of d numbers each. Without an axis for
+/// heads there is one.
+struct Sizes {
+    std::int64_t samples = 0;
+    std::int64_t heads = 1;
+    std::int64_t tokens = 0;
+    std::int64_t head = 0;
+
+    [[nodiscard]] std::int64_t width() const { return heads * head; }
+
+    [[nodiscard]] Shape rows(std::int64_t parts) const {
+        return {samples, tokens, parts * width()};
+    }
+
+    static std::optional<Sizes> of(const Shape& q) {
+        if (q.size() == 3) return Sizes{q[0], 1, q[1], q[2]};
+        if (q.size() == 4) return Sizes{q[0], q[1], q[2], q[3]};
+        return std::nullopt;
+    }
+};
+
+/// Adds what turns an operand into [N,T,D].
+ValueId prepare_rows(const Finder& find, const Rows& rows, const Sizes& sizes, Rewrite& made) {
+    auto value = rows.source;
+    auto shape = value == ValueId::None ? Shape{} : find.shape(value);
+    if (value == ValueId::None) {
+        value = made.prepare({"Transpose", {rows.turned.value}, {{"perm", rows.turned.order}}});
+    }
+    if (shape == sizes.rows(1)) return value;
+    return made.prepare({"Reshape", {value}, {{"shape", sizes.rows(1)}}});
+}
+
+/// The operator divides by sqrt d itself: whatever else the file multiplies by goes to the queries.
+ValueId scaled(ValueId queries, double rest, Rewrite& made) {
+    if (std::abs(rest - 1.0) <= 1e-4) return queries;
+    const auto number = made.prepare({"Constant", {}, {{"value", std::vector<double>{rest}}}});
+    return made.prepare({"Mul", {queries, number}, {}});
+}
+
+/// Queries, keys and values.
+using Parts = std::array<Rows, 3>;
+
+/// Queries, keys and values side by side, [N,T,3D]: as the file has them where it does, else put
+/// together.
+ValueId prepare_all(
+    const Finder& find, const Parts& parts, const Sizes& sizes, double rest, Rewrite& made
+) {
+    ValueId whole = ValueId::None;
+    bool together = std::abs(rest - 1.0) <= 1e-4;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        ValueId here = ValueId::None;
+        const auto begin = match_third(find, parts[i].source, sizes.width(), here);
+        together = together && begin.has_value() &&
+                   *begin == static_cast<std::int64_t>(i) * sizes.width() &&
+                   (i == 0 || here == whole);
+        whole = here;
+    }
+    if (together) {
+        if (find.shape(whole) == sizes.rows(3)) return whole;
+        return made.prepare({"Reshape", {whole}, {{"shape", sizes.rows(3)}}});
+    }
+    std::vector<ValueId> rows;
+    for (const auto& part : parts) rows.push_back(prepare_rows(find, part, sizes, made));
+    rows[0] = scaled(rows[0], rest, made);
+    return made.prepare({"Concat", std::move(rows), {{"axis", std::int64_t{2}}}});
+}
+
+/// softmax(mask(Q K^T c)) V with Q and V as [N,H,T,d] and K^T as [N,H,d,T], or all without H.
+struct Spelled {
+    ValueId q = ValueId::None;
+    ValueId k = ValueId::None;
+    ValueId v = ValueId::None;
+    double factor = 1.0;
+    Sizes sizes;
+};
+
+std::optional<Spelled> match_spelled(const Finder& find, const Node& sum) {
+    const Node* weights = find.made_by(find.input(sum, 0), "Softmax");
+    if (!is(sum, "MatMul") || weights == nullptr) return std::nullopt;
+    const auto rank = find.shape(weights->outputs[0]).size();
+    const auto last = static_cast<std::int64_t>(rank) - 1;
+    if (normal_axis(weights->attributes.integer("axis", -1), rank) != last) return std::nullopt;
+    Spelled found;
+    const auto hidden = without_factors(find, find.input(*weights, 0), found.factor);
+    auto scores = match_mask(find, hidden, found.factor);
+    if (scores == ValueId::None) return std::nullopt;
+    scores = without_factors(find, without_zeros(find, scores), found.factor);
+    const Node* product = find.made_by(scores, "MatMul");
+    if (product == nullptr) return std::nullopt;
+    found.q = find.input(*product, 0);
+    found.k = find.input(*product, 1);
+    found.v = find.input(sum, 1);
+    const auto sizes = Sizes::of(find.shape(found.q));
+    if (!sizes.has_value()) return std::nullopt;
+    found.sizes = *sizes;
+    auto turned = find.shape(found.q);
+    std::swap(turned[turned.size() - 1], turned[turned.size() - 2]);
+    const bool fits = find.shape(found.k) == turned && find.shape(found.v) == find.shape(found.q) &&
+                      find.shape(scores) == find.shape(weights->outputs[0]);
+    if (!fits) return std::nullopt;
+    return found;
+}
+
+}  // namespace
+
+/// Matches the product with the values, and, so that nothing is turned back and forth, the
+/// transpose that brings the heads beside each other behind it.
+/// Source    Vaswani et al., "Attention Is All You Need" (arXiv 1706.03762), section 3.2
+Match match_attention(const Finder& find, const Node& node) {
+    const bool behind =
+        is(node, "Transpose") && node.attributes.integers("perm", {}) == Ints{0, 2, 1, 3};
+    const Node* sum = behind ? find.made_by(find.input(node, 0), "MatMul") : &node;
+    if (sum == nullptr) return std::nullopt;
+    const auto found = match_spelled(find, *sum);
+    if (!found.has_value()) return std::nullopt;
+    const auto& sizes = found->sizes;
+    const bool apart = find.shape(found->q).size() == 4;
+    const Ints beside = apart ? Ints{0, 2, 1, 3} : Ints{0, 1, 2};
+    const Ints turned = apart ? Ints{0, 3, 1, 2} : Ints{0, 2, 1};
+    const Parts parts{
+        find_rows(find, found->q, beside),
+        find_rows(find, found->k, turned),
+        find_rows(find, found->v, beside)};
+    // What multiplies the values is not the operator's.
+    if (parts[2].turned.factor != 1.0) return std::nullopt;
+    const double factor = found->factor * parts[0].turned.factor * parts[1].turned.factor;
+    const double rest = factor * std::sqrt(static_cast<double>(sizes.head));
+    if (!std::isfinite(rest) || rest == 0.0) return std::nullopt;
+    Rewrite made;
+    const auto all = prepare_all(find, parts, sizes, rest, made);
+    const Attributes heads{{"heads", sizes.heads}};
+    made.op = "CausalAttention";
+    made.inputs = {all};
+    made.attributes = heads;
+    if (behind || !apart) return made;
+    const Shape split{sizes.samples, sizes.tokens, sizes.heads, sizes.head};
+    const auto mixed = made.prepare({"CausalAttention", {all}, heads});
+    const auto cut = made.prepare({"Reshape", {mixed}, {{"shape", split}}});
+    made.op = "Transpose";
+    made.inputs = {cut};
+    made.attributes = {{"perm", beside}};
+    return made;
+}
+
+}  // namespace starling::compute::onnx

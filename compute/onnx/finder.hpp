@@ -1,0 +1,183 @@
+#pragma once
+
+// What the rules that recognise spellings share: a view of the imported graph from results to
+// operands, and what a rule hands back.
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "compute/graph.hpp"
+#include "compute/ops/operator.hpp"
+
+namespace starling::compute::onnx {
+
+/// A node that a rewrite adds.
+struct Step {
+    std::string_view op;
+    std::vector<ValueId> inputs;
+    Attributes attributes;
+};
+
+/// Names what an earlier step of the same rewrite makes, as an operand of a later one.
+[[nodiscard]] constexpr ValueId result_of(std::size_t step) {
+    return static_cast<ValueId>(-2 - static_cast<std::int32_t>(step));
+}
+
+/// The step whose result the operand is; nothing when it is a value of the graph.
+[[nodiscard]] constexpr std::optional<std::size_t> step_behind(ValueId id) {
+    const auto number = static_cast<std::int32_t>(id);
+    if (number > -2) return std::nullopt;
+    return static_cast<std::size_t>(-2 - number);
+}
+
+/// What stands in the place of a node: another node, or, without an operator, a value that is
+/// there already. Where the new node's shape differs in its cut only, a Reshape follows.
+struct Rewrite {
+    std::string_view op;
+    std::vector<ValueId> inputs;
+    Attributes attributes;
+    std::vector<Step> before = {};  ///< what prepares the operands
+
+    ValueId prepare(Step step) {
+        before.push_back(std::move(step));
+        return result_of(before.size() - 1);
+    }
+};
+
+using Match = std::optional<Rewrite>;
+
+/// A constant whose last two axes are a square with one number on and below the diagonal and
+/// another above it: who sees whom.
+struct Triangle {
+    double seen = 0.0;
+    double hidden = 0.0;
+};
+
+/// The triangle that a tensor is, the same one in all of its squares.
+template <class Number>
+[[nodiscard]] std::optional<Triangle> find_triangle(
+    const Shape& shape, const std::vector<Number>& values
+) {
+    if (shape.size() < 2 || shape.back() != shape[shape.size() - 2] || shape.back() < 2) {
+        return std::nullopt;
+    }
+    const auto length = static_cast<std::size_t>(shape.back());
+    const auto square = length * length;
+    if (values.size() < 4 || values.size() % square != 0) return std::nullopt;
+    const auto seen = values[0];
+    const auto hidden = values[1];
+    if (seen == hidden) return std::nullopt;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto at = i % square;
+        const bool ahead = at % length > at / length;
+        // Written so that a NaN fails.
+        if (!(values[i] == (ahead ? hidden : seen))) return std::nullopt;
+    }
+    return Triangle{static_cast<double>(seen), static_cast<double>(hidden)};
+}
+
+/// Low enough that its exponential is nothing beside the others'.
+[[nodiscard]] inline bool is_low(double value) {
+    return value <= -1e4;
+}
+
+/// Nobody writes longer rows of reshapes, and a rule looks at each of its nodes in constant time.
+inline constexpr int kReshapesMax = 8;
+
+/// Looks through a graph from results to operands.
+class Finder {
+public:
+    explicit Finder(const Graph& graph)
+        : graph_(graph),
+          producer_(graph.value_count(), nullptr),
+          alias_(graph.value_count()) {
+        for (const auto& node : graph.nodes()) {
+            for (const auto id : node.outputs) producer_[to_index(id)] = &node;
+        }
+        for (std::size_t i = 0; i < alias_.size(); ++i) alias_[i] = static_cast<ValueId>(i);
+    }
+
+    [[nodiscard]] const Graph& graph() const { return graph_; }
+
+    /// Requires  from is made after to
+    void set_alias(ValueId from, ValueId to) { alias_[to_index(from)] = resolve(to); }
+
+    [[nodiscard]] ValueId resolve(ValueId id) const {
+        return id == ValueId::None ? id : alias_[to_index(id)];
+    }
+
+    [[nodiscard]] ValueId input(const Node& node, std::size_t i) const {
+        return i < node.inputs.size() ? resolve(node.inputs[i]) : ValueId::None;
+    }
+
+    /// The node whose first result the value is, when it has this operator.
+    [[nodiscard]] const Node* made_by(ValueId id, std::string_view op) const {
+        if (id == ValueId::None) return nullptr;
+        const Node* node = producer_[to_index(resolve(id))];
+        const bool fits =
+            node != nullptr && node->op->name == op && node->outputs[0] == resolve(id);
+        return fits ? node : nullptr;
+    }
+
+    /// The one number that all elements of a constant have. Looked at once: a file may read a long
+    /// constant in many places.
+    [[nodiscard]] std::optional<double> number(ValueId id) const {
+        const Node* node = constant_behind(id);
+        if (node == nullptr) return std::nullopt;
+        const auto [entry, fresh] = numbers_.try_emplace(node->outputs[0]);
+        if (!fresh) return entry->second;
+        const auto values = node->attributes.reals("value");
+        const bool same =
+            !values.empty() &&
+            std::all_of(values.begin(), values.end(), [&](double v) { return v == values[0]; });
+        if (same) entry->second = values[0];
+        return entry->second;
+    }
+
+    [[nodiscard]] bool is_number(ValueId id, double wanted) const {
+        const auto found = number(id);
+        return found.has_value() && std::abs(*found - wanted) <= 1e-4 * std::abs(wanted);
+    }
+
+    /// The triangle that a constant is. Looked at once for each length, too.
+    [[nodiscard]] std::optional<Triangle> triangle(ValueId id) const {
+        const Node* node = constant_behind(id);
+        if (node == nullptr) return std::nullopt;
+        const auto [entry, fresh] =
+            triangles_.try_emplace({node->outputs[0], shape(id).empty() ? 0 : shape(id).back()});
+        if (fresh) entry->second = find_triangle(shape(id), node->attributes.reals("value"));
+        return entry->second;
+    }
+
+    [[nodiscard]] const Shape& shape(ValueId id) const { return graph_.shape(resolve(id)); }
+
+private:
+    [[nodiscard]] const Node* constant_behind(ValueId id) const {
+        for (int i = 0; i < kReshapesMax; ++i) {
+            const Node* before = made_by(id, "Reshape");
+            if (before == nullptr) break;
+            id = input(*before, 0);
+        }
+        return made_by(id, "Constant");
+    }
+
+    const Graph& graph_;
+    std::vector<const Node*> producer_;
+    std::vector<ValueId> alias_;
+    mutable std::map<ValueId, std::optional<double>> numbers_;
+    mutable std::map<std::pair<ValueId, std::int64_t>, std::optional<Triangle>> triangles_;
+};
+
+[[nodiscard]] inline bool is(const Node& node, std::string_view op) {
+    return node.op->name == op;
+}
+
+/// Causal attention, whose spellings are the longest.
+[[nodiscard]] Match match_attention(const Finder& find, const Node& node);
+
+}  // namespace starling::compute::onnx
