@@ -172,7 +172,8 @@ std::span<const float> Optimizer::gathered(std::span<const float> gradient) {
 }
 
 std::variant<SgdSettings, AdamSettings> Optimizer::settings(float rate, float scale) {
-    const auto decay = static_cast<float>(spec_.weight_decay);
+    // Matrices by themselves have shrunk already.
+    const auto decay = spec_.decay_matrices ? 0.0F : static_cast<float>(spec_.weight_decay);
     if (!adam()) {
         const auto momentum = static_cast<float>(spec_.momentum);
         return SgdSettings{rate, momentum, decay, spec_.nesterov, scale};
@@ -190,6 +191,19 @@ std::variant<SgdSettings, AdamSettings> Optimizer::settings(float rate, float sc
         static_cast<double>(updates_)};
 }
 
+/// A pass of its own over the matrices, because a chunk holds both kinds. AdamW shrinks a weight
+/// before it moves it, and independently of that, so the result is that of the fused pass.
+void Optimizer::shrink_matrices(ParameterStore& store, double learning_rate) const {
+    const auto factor =
+        1.0F - static_cast<float>(learning_rate) * static_cast<float>(spec_.weight_decay);
+    for (const auto& info : store.layout().parameters()) {
+        if (info.buffer || info.shape.size() < 2) continue;
+        store.update_tensor(info, [factor](std::span<float> piece, std::size_t) {
+            for (auto& weight : piece) weight *= factor;
+        });
+    }
+}
+
 void Optimizer::step(ParameterStore& store, std::span<const float> gradient, double learning_rate) {
     STARLING_CHECK(gradient.size() == elements_);
     const auto slope = gathered(gradient);
@@ -200,6 +214,7 @@ void Optimizer::step(ParameterStore& store, std::span<const float> gradient, dou
         if (norm > spec_.clip) scale = static_cast<float>(spec_.clip / (norm + 1e-6));
     }
     const auto chosen = settings(static_cast<float>(learning_rate), scale);
+    if (spec_.decay_matrices) shrink_matrices(store, learning_rate);
     const auto& chunks = store.layout().chunks();
     const auto state = state_->floats();
     const auto apply = [&](std::size_t c) {

@@ -17,7 +17,8 @@ constexpr std::string_view kSgdKeys =
     "lr,momentum,nesterov,weight_decay,clip,accumulate,schedule,warmup,total,step_every,gamma,"
     "floor";
 constexpr std::string_view kAdamKeys =
-    "lr,beta1,beta2,eps,weight_decay,clip,accumulate,schedule,warmup,total,step_every,gamma,floor";
+    "lr,beta1,beta2,eps,weight_decay,decay,clip,accumulate,schedule,warmup,total,step_every,gamma,"
+    "floor";
 constexpr std::int64_t kStepsMax = std::int64_t{1} << 53;
 
 std::string_view name_of(ScheduleKind kind) {
@@ -76,6 +77,14 @@ public:
             }
         }
         status_ = not_allowed("schedule", given, "give constant, step or cosine");
+    }
+
+    void decay(bool& matrices) {
+        const auto given = spec_.text("decay", "all");
+        matrices = given == "matrices";
+        if (!matrices && given != "all") {
+            status_ = not_allowed("decay", given, "give all or matrices");
+        }
     }
 
     [[nodiscard]] const Result<void>& status() const { return status_; }
@@ -139,6 +148,7 @@ Result<OptimizerSpec> OptimizerSpec::parse(std::string_view text) {
     reader.real("beta2", spec.beta2, 0.0, 0.999999);
     reader.real("eps", spec.epsilon, 1e-12, 1.0);
     reader.real("weight_decay", spec.weight_decay, 0.0, 10.0);
+    reader.decay(spec.decay_matrices);
     reader.real("clip", spec.clip, 0.0, 1e9);
     reader.steps("accumulate", spec.accumulate);
     reader.schedule(spec.schedule);
@@ -174,6 +184,7 @@ std::string OptimizerSpec::to_string() const {
         spec.options["momentum"] = shortest(momentum);
         spec.options["nesterov"] = nesterov ? "1" : "0";
     }
+    if (decay_matrices) spec.options["decay"] = "matrices";
     if (clip != 0.0) spec.options["clip"] = shortest(clip);
     if (accumulate != 1) spec.options["accumulate"] = std::to_string(accumulate);
     return spec.to_string();

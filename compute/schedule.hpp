@@ -21,6 +21,7 @@ struct OptimizerSpec {
     double beta2 = 0.999;          ///< adamw
     double epsilon = 1e-8;         ///< adamw
     double weight_decay = 0.0;     ///< in the gradient for sgd, beside it for adamw
+    bool decay_matrices = false;   ///< adamw: vectors (biases, norms) do not shrink
     double clip = 0.0;             ///< largest global norm of a gradient; 0 for any
     std::uint64_t accumulate = 1;  ///< batches whose mean gradient makes one update
     ScheduleKind schedule = ScheduleKind::Constant;
@@ -35,8 +36,8 @@ struct OptimizerSpec {
     /// the key and what is allowed
     [[nodiscard]] static Result<OptimizerSpec> parse(std::string_view text);
 
-    /// Returns the spec in the syntax that parse() takes, with every value; clip and accumulate
-    /// only where they do something.
+    /// Returns the spec in the syntax that parse() takes, with every value; decay, clip and
+    /// accumulate only where they do something.
     [[nodiscard]] std::string to_string() const;
 };
 

@@ -10,6 +10,13 @@
 
 namespace starling::data {
 
+namespace {
+
+/// Keeps the draw of a shift apart from those of the keys.
+constexpr std::uint64_t kShiftPurpose = 0x5348494654;
+
+}  // namespace
+
 Normalizer::Normalizer(const Manifest& manifest)
     : scale_(static_cast<float>(1.0 / (255.0 * manifest.stddev))),
       offset_(static_cast<float>(-static_cast<double>(manifest.mean) / manifest.stddev)) {}
@@ -24,11 +31,36 @@ void Normalizer::apply(std::span<const std::uint8_t> values, std::span<float> ou
     }
 }
 
+SampleReader::SampleReader(const Manifest& manifest)
+    : text_(manifest.is_text()),
+      elements_(manifest.sample_elements()),
+      labels_(manifest.labels_per_sample()),
+      normalizer_(manifest) {}
+
+void SampleReader::read(
+    const ShardView& view,
+    std::size_t sample,
+    std::size_t shift,
+    std::span<float> values,
+    std::span<std::int32_t> labels
+) const {
+    if (!text_) {
+        normalizer_.apply(view.values.subspan(sample * elements_, elements_), values);
+        labels[0] = view.label(sample);
+        return;
+    }
+    std::size_t start = sample * elements_ + shift;
+    if (start + elements_ >= view.tokens()) start = 0;
+    for (std::size_t i = 0; i < elements_; ++i) {
+        values[i] = static_cast<float>(view.token(start + i));
+        labels[i] = view.token(start + i + 1);
+    }
+}
+
 Batcher::Batcher(const ShardStore& store, std::uint64_t seed)
     : store_(store),
       seed_(seed),
-      elements_(store.manifest().sample_elements()),
-      normalizer_(store.manifest()) {}
+      reader_(store.manifest()) {}
 
 void Batcher::set_shards(std::span<const ShardId> shards) {
     std::unordered_map<ShardId, Slot> old;
@@ -71,6 +103,7 @@ void Batcher::order_rest_of_epoch() {
     for (std::size_t s = 0; s < slots_.size(); ++s) {
         if (!slots_[s].bytes) continue;
         const std::uint64_t shard_seed = mix64(epoch_seed ^ slots_[s].id.prefix64());
+        slots_[s].shift = mix64(shard_seed ^ kShiftPurpose) % reader_.elements();
         for (std::uint32_t i = 0; i < slots_[s].view.samples; ++i) {
             // 63 bits: the key after the last one still fits.
             const std::uint64_t key = mix64(shard_seed ^ mix64(i)) >> 1U;
@@ -95,10 +128,13 @@ void Batcher::pass(const Entry& given) {
 }
 
 bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
-    STARLING_CHECK(!labels.empty() && values.size() == labels.size() * elements_);
+    const std::size_t elements = reader_.elements();
+    const std::size_t count = values.size() / elements;
+    STARLING_CHECK(count > 0 && values.size() == count * elements);
+    STARLING_CHECK(labels.size() == count * reader_.labels());
     take_arrivals();
     if (missing_ == slots_.size()) return false;
-    for (std::size_t i = 0; i < labels.size(); ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
         if (stale_) order_rest_of_epoch();
         if (order_.empty()) {
             // The set lost all that was left of this epoch.
@@ -106,12 +142,14 @@ bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
             order_rest_of_epoch();
         }
         const Entry entry = order_[cursor_];
-        const ShardView& view = slots_[entry.slot].view;
-        normalizer_.apply(
-            view.values.subspan(entry.sample * elements_, elements_),
-            values.subspan(i * elements_, elements_)
+        const Slot& slot = slots_[entry.slot];
+        reader_.read(
+            slot.view,
+            entry.sample,
+            slot.shift,
+            values.subspan(i * elements, elements),
+            labels.subspan(i * reader_.labels(), reader_.labels())
         );
-        labels[i] = view.label(entry.sample);
         pass(entry);
     }
     return true;
@@ -137,10 +175,10 @@ std::size_t read_test_samples(
     std::span<float> values,
     std::span<std::int32_t> labels
 ) {
-    const std::size_t elements = store.manifest().sample_elements();
-    STARLING_CHECK(values.size() % elements == 0 && labels.size() >= values.size() / elements);
+    const SampleReader reader(store.manifest());
+    const std::size_t elements = reader.elements();
     const std::size_t room = values.size() / elements;
-    const Normalizer normalizer(store.manifest());
+    STARLING_CHECK(values.size() % elements == 0 && labels.size() >= room * reader.labels());
     std::size_t written = 0;
     std::size_t start = 0;  // index of the shard's first sample among the held ones
     for (const auto& info : store.manifest().shards) {
@@ -151,12 +189,13 @@ std::size_t read_test_samples(
         const ShardView view = store.view(*bytes);
         const std::size_t end = start + view.samples;
         for (std::size_t at = first + written; at < end && written < room; ++at, ++written) {
-            const std::size_t sample = at - start;
-            normalizer.apply(
-                view.values.subspan(sample * elements, elements),
-                values.subspan(written * elements, elements)
+            reader.read(
+                view,
+                at - start,
+                0,
+                values.subspan(written * elements, elements),
+                labels.subspan(written * reader.labels(), reader.labels())
             );
-            labels[written] = view.label(sample);
         }
         start = end;
     }

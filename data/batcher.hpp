@@ -8,6 +8,10 @@
 // and became meanwhile: everything below it. A shard that stays never repeats a sample; a shard
 // that comes in the middle of an epoch contributes its keys above the number, a fair sample of it,
 // and all of itself from the next epoch on; and a resumed batcher goes on exactly where it was.
+//
+// A text's samples are windows. Each epoch lays its windows over a shard from another first
+// character on, drawn from the same seeds: so every character comes once an epoch, as samples do,
+// but over the epochs in each place of a window.
 
 #include <array>
 #include <cstdint>
@@ -40,6 +44,33 @@ private:
     float offset_;
 };
 
+/// Reads one sample as a model is fed it.
+class SampleReader {
+public:
+    explicit SampleReader(const Manifest& manifest);
+
+    [[nodiscard]] std::size_t elements() const { return elements_; }
+
+    [[nodiscard]] std::size_t labels() const { return labels_; }  ///< of one sample
+
+    /// Reads a sample, normalised; or a text's window, that many characters further on than without
+    /// a shift. One that the shift pushes over the shard's end starts at its beginning instead.
+    /// Requires  sample < view.samples, shift < elements(); as many floats and labels as one has
+    void read(
+        const ShardView& view,
+        std::size_t sample,
+        std::size_t shift,
+        std::span<float> values,
+        std::span<std::int32_t> labels
+    ) const;
+
+private:
+    bool text_;
+    std::size_t elements_;
+    std::size_t labels_;
+    Normalizer normalizer_;
+};
+
 /// Thread    compute
 class Batcher {
 public:
@@ -51,8 +82,8 @@ public:
     /// the shard stays in the set. Requires ids of the manifest; an id given twice counts once.
     void set_shards(std::span<const ShardId> shards);
 
-    /// Fills one batch: `values` N * sample_elements floats, normalised; `labels` N. Wraps into the
-    /// next epoch as needed.
+    /// Fills one batch: `values` N * sample_elements floats, normalised; `labels` N *
+    /// labels_per_sample. Wraps into the next epoch as needed.
     /// Returns false, leaving the spans untouched, while no sample is held.
     [[nodiscard]] bool next(std::span<float> values, std::span<std::int32_t> labels);
 
@@ -67,6 +98,7 @@ private:
         ShardId id;
         std::shared_ptr<const Bytes> bytes;  ///< null until the store holds it
         ShardView view;
+        std::size_t shift = 0;  ///< of a text's windows in this epoch
     };
 
     struct Entry {
@@ -81,8 +113,7 @@ private:
 
     const ShardStore& store_;
     std::uint64_t seed_;
-    std::size_t elements_;
-    Normalizer normalizer_;
+    SampleReader reader_;
     std::vector<Slot> slots_;
     std::size_t missing_ = 0;  ///< slots without bytes
     BatcherPosition position_;
@@ -94,7 +125,8 @@ private:
 };
 
 /// Copies held test samples in manifest order, for evaluation: up to `values.size() / elements`
-/// samples from index `first` on. Returns how many it wrote; 0 at the end.
+/// samples from index `first` on. Of a text these are the consecutive windows of each shard; what
+/// is left at its end, less than a window, is not judged. Returns how many it wrote; 0 at the end.
 [[nodiscard]] std::size_t read_test_samples(
     const ShardStore& store,
     std::size_t first,

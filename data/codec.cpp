@@ -13,9 +13,13 @@ namespace starling::data {
 namespace {
 
 constexpr std::uint32_t kManifestMagic = 0x4e414d53;  // "SMAN" in little-endian order
-constexpr std::uint16_t kManifestVersion = 1;
+/// Version 2 adds texts and partitions, and is written only for these.
+constexpr std::uint16_t kVersionPlain = 1;
+constexpr std::uint16_t kVersionExtended = 2;
 constexpr std::byte kLittleEndian{1};  // what cereal's portable archive writes first here
 constexpr std::size_t kShardInfoBytes = 32 + 1 + 4 + 4;
+constexpr std::size_t kPartitionBytes = 4;
+constexpr std::size_t kVocabularyBytesMax = 4 * std::size_t{kClassesMax};
 
 using Writer = cereal::PortableBinaryOutputArchive;
 
@@ -32,6 +36,14 @@ public:
     }
 
     void take_raw(void* to, std::size_t bytes) { archive_(cereal::binary_data(to, bytes)); }
+
+    Result<std::string> take_text(std::size_t limit) {
+        const auto bytes = take_count(1, limit);
+        if (!bytes) return bytes.error();
+        std::string text(*bytes, '\0');
+        take_raw(text.data(), text.size());
+        return text;
+    }
 
     /// Reads a count of items and refuses it when that many cannot follow.
     Result<std::size_t> take_count(std::size_t item_bytes, std::size_t limit) {
@@ -59,26 +71,28 @@ private:
     cereal::PortableBinaryInputArchive archive_;
 };
 
-Result<void> read_head(Reader& reader) {
+std::uint16_t version_of(const Manifest& manifest) {
+    return manifest.is_text() || manifest.partitions > 0 ? kVersionExtended : kVersionPlain;
+}
+
+Result<std::uint16_t> read_version(Reader& reader) {
     if (reader.take<std::uint32_t>() != kManifestMagic) {
         return fail(FaultCode::BadFormat, "manifest: it does not start like one");
     }
     const auto version = reader.take<std::uint16_t>();
-    if (version != kManifestVersion) {
+    if (version != kVersionPlain && version != kVersionExtended) {
         return fail(
             FaultCode::BadVersion,
-            "manifest: version " + std::to_string(version) + "; this program reads version " +
-                std::to_string(kManifestVersion)
+            "manifest: version " + std::to_string(version) + "; this program reads versions 1 and 2"
         );
     }
-    return {};
+    return version;
 }
 
 Result<void> read_sample(Reader& reader, Manifest& manifest) {
-    const auto name = reader.take_count(1, kManifestNameMax);
+    auto name = reader.take_text(kManifestNameMax);
     if (!name) return name.error();
-    manifest.name.resize(*name);
-    reader.take_raw(manifest.name.data(), *name);
+    manifest.name = std::move(*name);
     const auto rank = reader.take_count(sizeof(std::uint32_t), kShapeRankMax);
     if (!rank) return rank.error();
     for (std::size_t i = 0; i < *rank; ++i) manifest.shape.push_back(reader.take<std::uint32_t>());
@@ -88,8 +102,20 @@ Result<void> read_sample(Reader& reader, Manifest& manifest) {
     return {};
 }
 
-Result<void> read_shards(Reader& reader, Manifest& manifest) {
-    const auto count = reader.take_count(kShardInfoBytes, kShardsMax);
+Result<void> read_extension(Reader& reader, Manifest& manifest) {
+    auto vocabulary = reader.take_text(kVocabularyBytesMax);
+    if (!vocabulary) return vocabulary.error();
+    manifest.vocabulary = std::move(*vocabulary);
+    auto partition = reader.take_text(kPartitionTextMax);
+    if (!partition) return partition.error();
+    manifest.partition = std::move(*partition);
+    manifest.partitions = reader.take<std::uint32_t>();
+    return {};
+}
+
+Result<void> read_shards(Reader& reader, Manifest& manifest, bool extended) {
+    const std::size_t each = kShardInfoBytes + (extended ? kPartitionBytes : 0);
+    const auto count = reader.take_count(each, kShardsMax);
     if (!count) return count.error();
     manifest.shards.resize(*count);
     for (auto& shard : manifest.shards) {
@@ -97,6 +123,7 @@ Result<void> read_shards(Reader& reader, Manifest& manifest) {
         shard.split = static_cast<Split>(reader.take<std::uint8_t>());
         shard.samples = reader.take<std::uint32_t>();
         shard.bytes = reader.take<std::uint32_t>();
+        if (extended) shard.partition = reader.take<std::uint32_t>();
     }
     if (reader.remaining() != 0) {
         return fail(FaultCode::BadFormat, "manifest: bytes follow its end");
@@ -107,10 +134,18 @@ Result<void> read_shards(Reader& reader, Manifest& manifest) {
 Result<Manifest> read_manifest(ByteView bytes) {
     Reader reader(bytes);
     Manifest manifest;
-    if (auto head = read_head(reader); !head) return head.error();
+    const auto version = read_version(reader);
+    if (!version) return version.error();
+    const bool extended = *version == kVersionExtended;
     if (auto sample = read_sample(reader, manifest); !sample) return sample.error();
-    if (auto shards = read_shards(reader, manifest); !shards) return shards.error();
+    if (extended) {
+        if (auto extension = read_extension(reader, manifest); !extension) return extension.error();
+    }
+    if (auto shards = read_shards(reader, manifest, extended); !shards) return shards.error();
     if (auto valid = check_manifest(manifest); !valid) return valid.error();
+    if (*version != version_of(manifest)) {
+        return fail(FaultCode::BadFormat, "manifest: version 2 without anything that is new in it");
+    }
     return manifest;
 }
 
@@ -122,15 +157,26 @@ Bytes encode_manifest(const Manifest& manifest) {
     BytesSink sink(out);
     std::ostream stream(&sink);
     Writer writer(stream, Writer::Options::LittleEndian());
-    writer(kManifestMagic, kManifestVersion, static_cast<std::uint32_t>(manifest.name.size()));
-    writer(cereal::binary_data(manifest.name.data(), manifest.name.size()));
+    const auto put_text = [&writer](const std::string& text) {
+        writer(static_cast<std::uint32_t>(text.size()));
+        writer(cereal::binary_data(text.data(), text.size()));
+    };
+    const bool extended = version_of(manifest) == kVersionExtended;
+    writer(kManifestMagic, version_of(manifest));
+    put_text(manifest.name);
     writer(static_cast<std::uint32_t>(manifest.shape.size()));
     for (const auto side : manifest.shape) writer(side);
     writer(manifest.classes, manifest.mean, manifest.stddev);
+    if (extended) {
+        put_text(manifest.vocabulary);
+        put_text(manifest.partition);
+        writer(manifest.partitions);
+    }
     writer(static_cast<std::uint32_t>(manifest.shards.size()));
     for (const auto& shard : manifest.shards) {
         writer(cereal::binary_data(shard.id.bytes.data(), shard.id.bytes.size()));
         writer(static_cast<std::uint8_t>(shard.split), shard.samples, shard.bytes);
+        if (extended) writer(shard.partition);
     }
     return out;
 }

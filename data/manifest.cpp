@@ -1,9 +1,12 @@
 #include "data/manifest.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <unordered_set>
 
 #include "data/shard_format.hpp"
+#include "data/utf8.hpp"
 
 namespace starling::data {
 
@@ -13,13 +16,64 @@ Fault bad(const std::string& what) {
     return fail(FaultCode::BadValue, "manifest: " + what);
 }
 
+bool printable(const std::string& text) {
+    return std::none_of(text.begin(), text.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    });
+}
+
+Result<void> check_text(const Manifest& manifest) {
+    if (!manifest.is_text()) return {};
+    if (manifest.shape.size() != 1 || manifest.shape[0] > kContextMax) {
+        return bad("windows of a text have 1 to 8192 characters");
+    }
+    if (manifest.vocabulary.size() > 4 * std::size_t{kClassesMax}) {
+        return fail(FaultCode::Oversized, "manifest: the vocabulary is over 256 KiB");
+    }
+    const auto points = utf8_points(manifest.vocabulary);
+    if (!points || points->size() != manifest.classes) {
+        return bad("its vocabulary does not fit the number of classes");
+    }
+    const auto unsorted = std::adjacent_find(points->begin(), points->end(), std::greater_equal());
+    if (unsorted != points->end()) return bad("its vocabulary is not in ascending order");
+    return {};
+}
+
+Result<void> check_partition(const Manifest& manifest) {
+    if (manifest.partitions > kPartitionsMax) {
+        return fail(FaultCode::Oversized, "manifest: more than 1024 partitions");
+    }
+    if (manifest.partition.size() > kPartitionTextMax || !printable(manifest.partition)) {
+        return bad("the description of its partitions is too long or not printable");
+    }
+    if (manifest.partition.empty() != (manifest.partitions == 0)) {
+        return bad("partitions without a description, or the other way round");
+    }
+    return {};
+}
+
+/// A shard's counts must fit its bytes: a sample has a fixed size, a text as many windows as fit.
+Result<void> check_counts(const Manifest& manifest, const ShardInfo& shard, std::size_t elements) {
+    if (shard.samples == 0) return bad("a shard without samples");
+    if (shard.bytes > kShardBytesMax) {
+        return fail(FaultCode::Oversized, "manifest: a shard is larger than 16 MiB");
+    }
+    const bool fits = manifest.is_text()
+                          ? shard.bytes > kShardHeaderBytes && shard.bytes % kTokenBytes == 0 &&
+                                shard.samples == windows_in(shard_tokens(shard.bytes), elements)
+                          : shard.bytes == shard_bytes(shard.samples, elements);
+    if (!fits) return bad("a shard's bytes do not fit its samples and their shape");
+    const auto partitions = shard.split == Split::Train ? manifest.partitions : 0;
+    if (shard.partition >= std::max(1U, partitions)) {
+        return bad("a shard of a partition that does not exist");
+    }
+    return {};
+}
+
 Result<void> check_sample(const Manifest& manifest) {
     if (manifest.name.size() > kManifestNameMax) return bad("name is longer than 4096 bytes");
     // The name is shown on terminals: escape sequences from a stranger stay out.
-    for (const char c : manifest.name) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-            return bad("its name is not printable");
-    }
+    if (!printable(manifest.name)) return bad("its name is not printable");
     if (manifest.shape.empty() || manifest.shape.size() > kShapeRankMax) {
         return bad(
             "shape has " + std::to_string(manifest.shape.size()) + " dimensions, not 1 to 8"
@@ -60,6 +114,8 @@ std::size_t Manifest::sample_elements() const {
 
 Result<void> check_manifest(const Manifest& manifest) {
     if (auto sample = check_sample(manifest); !sample) return sample.error();
+    if (auto text = check_text(manifest); !text) return text.error();
+    if (auto partition = check_partition(manifest); !partition) return partition.error();
     if (manifest.shards.size() > kShardsMax) {
         return fail(FaultCode::Oversized, "manifest: more than 65536 shards");
     }
@@ -69,13 +125,7 @@ Result<void> check_manifest(const Manifest& manifest) {
         if (shard.split != Split::Train && shard.split != Split::Test) {
             return bad("a shard is neither for training nor for testing");
         }
-        if (shard.samples == 0) return bad("a shard without samples");
-        if (shard.bytes > kShardBytesMax) {
-            return fail(FaultCode::Oversized, "manifest: a shard is larger than 16 MiB");
-        }
-        if (shard.bytes != shard_bytes(shard.samples, elements)) {
-            return bad("a shard's bytes do not fit its samples and their shape");
-        }
+        if (auto counts = check_counts(manifest, shard, elements); !counts) return counts.error();
         if (!seen.insert(shard.id).second) return bad("a shard is listed twice");
     }
     if (manifest.samples(Split::Train) == 0) return bad("no samples to train on");

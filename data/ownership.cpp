@@ -13,6 +13,7 @@ namespace {
 
 __extension__ using Wide = unsigned __int128;
 
+constexpr std::uint64_t kPartitionPurpose = 0x504152544954;
 constexpr unsigned kTableBits = 12;
 constexpr std::size_t kTableSize = std::size_t{1} << kTableBits;
 constexpr unsigned kFractionBits = 48;
@@ -92,9 +93,13 @@ std::vector<Candidate> candidates_of(std::span<const WeightedPeer> peers) {
     return candidates;
 }
 
+/// Partitions have no bytes to be named after.
+std::uint64_t salt_of_partition(std::uint32_t partition) {
+    return mix64(kPartitionPurpose ^ partition);
+}
+
 /// Moves the first `count` in rank to the front, in order.
-void rank(const ShardId& shard, std::vector<Candidate>& candidates, std::size_t count) {
-    const std::uint64_t salt = mix64(fold(shard));
+void rank(std::uint64_t salt, std::vector<Candidate>& candidates, std::size_t count) {
     for (auto& candidate : candidates) {
         candidate.cost = minus_log2(mix64(salt ^ candidate.folded));
     }
@@ -113,12 +118,106 @@ std::vector<PeerId> rank_owners(
 ) {
     auto candidates = candidates_of(peers);
     count = std::min(count, candidates.size());
-    rank(shard, candidates, count);
+    rank(mix64(fold(shard)), candidates, count);
     std::vector<PeerId> owners;
     owners.reserve(count);
     for (std::size_t i = 0; i < count; ++i) owners.push_back(candidates[i].peer->id);
     return owners;
 }
+
+std::vector<std::size_t> assign_partitions(
+    std::uint32_t partitions, std::span<const WeightedPeer> peers
+) {
+    STARLING_CHECK(!peers.empty());
+
+    struct Pair {
+        Candidate candidate;
+        std::uint32_t partition = 0;
+    };
+
+    const auto candidates = candidates_of(peers);
+    std::vector<Pair> pairs;
+    pairs.reserve(candidates.size() * partitions);
+    for (std::uint32_t partition = 0; partition < partitions; ++partition) {
+        const auto salt = salt_of_partition(partition);
+        for (auto candidate : candidates) {
+            candidate.cost = minus_log2(mix64(salt ^ candidate.folded));
+            pairs.push_back({candidate, partition});
+        }
+    }
+    std::sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) {
+        if (ranks_before(a.candidate, b.candidate)) return true;
+        if (ranks_before(b.candidate, a.candidate)) return false;
+        return a.partition < b.partition;
+    });
+    std::uint64_t total = 0;
+    for (const auto& peer : peers) total += peer.weight;
+    const auto share = [&](const WeightedPeer& peer) -> std::uint64_t {
+        return total == 0 ? partitions / peers.size()
+                          : std::uint64_t{partitions} * peer.weight / total;
+    };
+    std::vector<std::size_t> owners(partitions, peers.size());
+    std::vector<std::uint64_t> held(peers.size());
+    for (const std::uint64_t more : {0U, 1U}) {
+        for (const auto& [candidate, partition] : pairs) {
+            const auto index = static_cast<std::size_t>(candidate.peer - peers.data());
+            if (owners[partition] != peers.size()) continue;
+            if (held[index] >= share(*candidate.peer) + more) continue;
+            owners[partition] = index;
+            ++held[index];
+        }
+    }
+    return owners;
+}
+
+namespace {
+
+/// Who trains and who holds one partition or shard.
+struct Part {
+    bool train = false;
+    bool hold = false;
+};
+
+/// What `self` has to do with each partition.
+std::vector<Part> parts_of(
+    const PeerId& self,
+    std::span<const WeightedPeer> peers,
+    std::uint32_t partitions,
+    std::size_t replicas
+) {
+    const auto owners = assign_partitions(partitions, peers);
+    auto candidates = candidates_of(peers);
+    std::vector<Part> parts(partitions);
+    for (std::uint32_t p = 0; p < partitions; ++p) {
+        parts[p].train = peers[owners[p]].id == self;
+        rank(salt_of_partition(p), candidates, candidates.size());
+        std::size_t heirs = 0;
+        for (const auto& candidate : candidates) {
+            if (candidate.peer->id == peers[owners[p]].id) continue;
+            if (++heirs > replicas) break;
+            parts[p].hold = parts[p].hold || candidate.peer->id == self;
+        }
+        parts[p].hold = parts[p].hold || parts[p].train;
+    }
+    return parts;
+}
+
+Part part_of_shard(
+    const PeerId& self,
+    const ShardId& shard,
+    std::vector<Candidate>& candidates,
+    std::size_t holders
+) {
+    rank(mix64(fold(shard)), candidates, holders);
+    Part part;
+    part.train = candidates.front().peer->id == self;
+    for (std::size_t i = 0; i < holders; ++i) {
+        part.hold = part.hold || candidates[i].peer->id == self;
+    }
+    return part;
+}
+
+}  // namespace
 
 Duties duties_of(
     const PeerId& self,
@@ -131,17 +230,18 @@ Duties duties_of(
         return c.peer->id == self;
     }));
     const std::size_t holders = replicas < candidates.size() ? replicas + 1 : candidates.size();
+    std::vector<Part> parts;
+    if (manifest.partitions > 0) parts = parts_of(self, peers, manifest.partitions, replicas);
     Duties duties;
     for (const auto& shard : manifest.shards) {
         if (shard.split == Split::Test) {
             duties.hold.push_back(shard.id);
             continue;
         }
-        rank(shard.id, candidates, holders);
-        if (candidates.front().peer->id == self) duties.train.push_back(shard.id);
-        for (std::size_t i = 0; i < holders; ++i) {
-            if (candidates[i].peer->id == self) duties.hold.push_back(shard.id);
-        }
+        const auto part = parts.empty() ? part_of_shard(self, shard.id, candidates, holders)
+                                        : parts[shard.partition];
+        if (part.train) duties.train.push_back(shard.id);
+        if (part.hold) duties.hold.push_back(shard.id);
     }
     return duties;
 }

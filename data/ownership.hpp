@@ -10,6 +10,10 @@
 // another.
 //
 // Few shards spread unevenly: 60 shards over 4 equal peers give 15 each with a deviation of 3.4.
+// Partitions, of which there are as many as peers, must not: they are dealt out so that no peer has
+// two more than another. The pairs of partition and peer are gone through in ascending order of
+// the same cost, and a peer takes what it still has room for: first for the whole part of its even
+// share, then for one more. When a peer goes, its partitions move, and few others.
 //
 // Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998; weights
 // by Schindelhauer and Schomaker's logarithmic method ("Weighted distributed hash tables", 2005).
@@ -40,8 +44,15 @@ struct Duties {
     std::vector<ShardId> hold;   ///< all that it should hold: owned, replicas, and every test shard
 };
 
+/// Returns the owner of each partition, as an index into `peers`. Shares follow the weights.
+/// Requires  peers, nobody twice; the order decides nothing
+[[nodiscard]] std::vector<std::size_t> assign_partitions(
+    std::uint32_t partitions, std::span<const WeightedPeer> peers
+);
+
 /// Returns what `self` should train on and hold. Each training shard has `replicas` holders besides
-/// its owner: the next in rank. `peers` must contain `self`, and nobody twice; order is irrelevant.
+/// its owner: the next in rank, for the partition where there are partitions. `peers` must contain
+/// `self`, and nobody twice; order is irrelevant.
 [[nodiscard]] Duties duties_of(
     const PeerId& self,
     std::span<const WeightedPeer> peers,

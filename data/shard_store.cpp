@@ -14,15 +14,20 @@ Fault bad(const ShardInfo& info, const std::string& what) {
 }
 
 /// A shard whose hash matches can still lie: its founder hashed whatever it liked.
-Result<void> check_header(ByteView bytes, const ShardInfo& info, std::size_t elements) {
+Result<void> check_header(ByteView bytes, const ShardInfo& info, const Manifest& manifest) {
+    const bool text = manifest.is_text();
+    const auto items = text ? shard_tokens(bytes.size()) : info.samples;
+    const auto item_bytes = text ? kTokenBytes : manifest.sample_elements();
     ByteReader reader(bytes);
     if (reader.take<std::uint32_t>() != kShardMagic) return bad(info, "it does not start like one");
-    if (reader.take<std::uint16_t>() != kShardVersion) return bad(info, "unknown version");
+    if (reader.take<std::uint16_t>() != (text ? kShardVersionText : kShardVersion)) {
+        return bad(info, "unknown version");
+    }
     if (reader.take<std::uint16_t>() != static_cast<std::uint16_t>(info.split)) {
         return bad(info, "it belongs to the other split");
     }
     reader.take<std::uint32_t>();  // the ordinal only tells equal samples apart
-    if (reader.take<std::uint32_t>() != info.samples || reader.take<std::uint32_t>() != elements) {
+    if (reader.take<std::uint32_t>() != items || reader.take<std::uint32_t>() != item_bytes) {
         return bad(info, "its header contradicts the manifest");
     }
     return {};
@@ -62,10 +67,12 @@ Result<void> ShardStore::put(Bytes bytes) {
             FaultCode::Corrupt, "shard " + id.short_string() + ": the manifest gives another size"
         );
     }
-    if (auto header = check_header(bytes, *known, elements_); !header) return header.error();
+    if (auto header = check_header(bytes, *known, manifest_); !header) return header.error();
     const auto samples = view(bytes);
-    for (std::size_t i = 0; i < samples.samples; ++i) {
-        if (samples.label(i) >= manifest_.classes) return bad(*known, "a label is out of range");
+    const bool text = manifest_.is_text();
+    for (std::size_t i = 0; i < (text ? samples.tokens() : samples.samples); ++i) {
+        const auto label = text ? samples.token(i) : samples.label(i);
+        if (label >= manifest_.classes) return bad(*known, "a label is out of range");
     }
     auto shared = std::make_shared<const Bytes>(std::move(bytes));
     const std::unique_lock lock(mutex_);
@@ -97,10 +104,15 @@ const ShardInfo* ShardStore::info(const ShardId& id) const {
 ShardView ShardStore::view(ByteView bytes) const {
     const std::size_t per_sample = elements_ + kLabelBytes;
     STARLING_CHECK(bytes.size() > kShardHeaderBytes);
-    STARLING_CHECK((bytes.size() - kShardHeaderBytes) % per_sample == 0);
-    const std::size_t samples = (bytes.size() - kShardHeaderBytes) / per_sample;
     const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data()) + kShardHeaderBytes;
     ShardView view;
+    if (manifest_.is_text()) {
+        view.values = {begin, shard_tokens(bytes.size()) * kTokenBytes};
+        view.samples = static_cast<std::uint32_t>(windows_in(view.tokens(), elements_));
+        return view;
+    }
+    STARLING_CHECK((bytes.size() - kShardHeaderBytes) % per_sample == 0);
+    const std::size_t samples = (bytes.size() - kShardHeaderBytes) / per_sample;
     view.values = {begin, samples * elements_};
     view.labels = {begin + samples * elements_, samples * kLabelBytes};
     view.samples = static_cast<std::uint32_t>(samples);

@@ -15,9 +15,16 @@ namespace starling::data {
 
 /// One shard's samples, in place over its bytes.
 struct ShardView {
-    std::span<const std::uint8_t> values;  ///< samples * sample_elements
-    std::span<const std::uint8_t> labels;  ///< samples * 2 bytes, little-endian 16-bit
+    std::span<const std::uint8_t> values;  ///< samples * sample_elements; a text's tokens, 16-bit
+    std::span<const std::uint8_t>
+        labels;  ///< samples * 2 bytes, little-endian 16-bit; a text: none
     std::uint32_t samples = 0;
+
+    [[nodiscard]] std::size_t tokens() const { return values.size() / 2; }
+
+    [[nodiscard]] std::uint16_t token(std::size_t at) const {
+        return static_cast<std::uint16_t>(values[2 * at] | (values[2 * at + 1] << 8U));
+    }
 
     [[nodiscard]] std::uint16_t label(std::size_t sample) const {
         return static_cast<std::uint16_t>(labels[2 * sample] | (labels[2 * sample + 1] << 8U));

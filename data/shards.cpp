@@ -65,35 +65,50 @@ Bytes write_shard(
     return bytes;
 }
 
-/// Deals one split out and appends its shards.
+/// What the shards of one deal have in common.
+struct Deal {
+    Split split = Split::Train;
+    std::uint32_t partition = 0;
+    std::size_t per_shard = 1;
+    HashFunction sha256 = nullptr;
+};
+
+/// Cuts samples, in the order given, into shards and appends these.
 void deal(
-    Sharded& out, const Samples& samples, Split split, std::size_t per_shard, HashFunction sha256
+    Sharded& out, const Samples& samples, std::span<const std::uint32_t> order, const Deal& common
 ) {
     const std::size_t elements = out.manifest.sample_elements();
-    std::vector<std::uint32_t> order(samples.count());
-    std::iota(order.begin(), order.end(), 0U);
-    Rng(kDealSeed).fork(static_cast<std::uint64_t>(split)).shuffle(std::span(order));
-    const std::size_t shards = (order.size() + per_shard - 1) / per_shard;
+    const std::size_t shards = (order.size() + common.per_shard - 1) / common.per_shard;
     for (std::size_t i = 0; i < shards; ++i) {
         // Sizes differ by one at most: a tiny last shard would be a poor share of the data.
         const std::size_t begin = i * order.size() / shards;
         const std::size_t end = (i + 1) * order.size() / shards;
-        const auto chosen = std::span<const std::uint32_t>(order).subspan(begin, end - begin);
+        const auto chosen = order.subspan(begin, end - begin);
         auto bytes = write_shard(
-            samples, chosen, elements, split, static_cast<std::uint32_t>(out.shards.size())
+            samples, chosen, elements, common.split, static_cast<std::uint32_t>(out.shards.size())
         );
         ShardInfo info;
-        info.id.bytes = sha256(bytes);
-        info.split = split;
+        info.id.bytes = common.sha256(bytes);
+        info.split = common.split;
         info.samples = static_cast<std::uint32_t>(chosen.size());
         info.bytes = static_cast<std::uint32_t>(bytes.size());
+        info.partition = common.partition;
         out.manifest.shards.push_back(info);
         out.shards.push_back(std::move(bytes));
     }
 }
 
-/// A name for people must not carry terminal escapes to other peers' screens.
-std::string printable(std::string_view name) {
+/// All samples of a split in a seeded order.
+std::vector<std::uint32_t> shuffled(const Samples& samples, Split split) {
+    std::vector<std::uint32_t> order(samples.count());
+    std::iota(order.begin(), order.end(), 0U);
+    Rng(kDealSeed).fork(static_cast<std::uint64_t>(split)).shuffle(std::span(order));
+    return order;
+}
+
+}  // namespace
+
+std::string printable_name(std::string_view name) {
     std::string text(name.substr(0, kManifestNameMax));
     for (auto& c : text) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
@@ -101,14 +116,23 @@ std::string printable(std::string_view name) {
     return text;
 }
 
-}  // namespace
-
 Sharded shard_dataset(const Dataset& dataset, std::size_t samples_per_shard, HashFunction sha256) {
-    STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0);
+    return *shard_dataset(dataset, samples_per_shard, Partition{}, sha256);
+}
+
+Result<Sharded> shard_dataset(
+    const Dataset& dataset,
+    std::size_t samples_per_shard,
+    const Partition& partition,
+    HashFunction sha256
+) {
+    STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0 && !dataset.is_text());
     Sharded out;
-    out.manifest.name = printable(dataset.name);
+    out.manifest.name = printable_name(dataset.name);
     out.manifest.shape = dataset.shape;
     out.manifest.classes = dataset.classes;
+    out.manifest.partition = partition.to_string();
+    out.manifest.partitions = partition.owners;
     const auto moments = moments_of(dataset.train.values);
     out.manifest.mean = moments.mean;
     out.manifest.stddev = moments.stddev;
@@ -121,9 +145,29 @@ Sharded shard_dataset(const Dataset& dataset, std::size_t samples_per_shard, Has
     const std::size_t total = dataset.train.count() + dataset.test.count();
     const std::size_t at_least = total / (kShardsMax / 2) + 1;
     const std::size_t at_most = (kShardBytesMax - kShardHeaderBytes) / (elements + kLabelBytes);
-    const std::size_t per_shard = std::min(std::max(samples_per_shard, at_least), at_most);
-    deal(out, dataset.train, Split::Train, per_shard, sha256);
-    deal(out, dataset.test, Split::Test, per_shard, sha256);
+    Deal common;
+    common.per_shard = std::min(std::max(samples_per_shard, at_least), at_most);
+    common.sha256 = sha256;
+    const auto order = shuffled(dataset.train, Split::Train);
+    if (partition.owners == 0) {
+        deal(out, dataset.train, order, common);
+    } else {
+        const auto chosen = draw_partitions(partition, dataset.train.labels, dataset.classes);
+        if (!chosen) return chosen.error();
+        std::vector<std::vector<std::uint32_t>> parts(partition.owners);
+        for (const auto sample : order) parts[(*chosen)[sample]].push_back(sample);
+        for (const auto& part : parts) {
+            deal(out, dataset.train, part, common);
+            ++common.partition;
+        }
+    }
+    common.split = Split::Test;
+    common.partition = 0;
+    deal(out, dataset.test, shuffled(dataset.test, Split::Test), common);
+    // Each partition may end in a shard of its own, so many small ones can be too many shards.
+    if (out.manifest.shards.size() > kShardsMax) {
+        return fail(FaultCode::Usage, "--partition: more than 65536 shards; give fewer owners");
+    }
     STARLING_CHECK(check_manifest(out.manifest).has_value());
     return out;
 }

@@ -63,7 +63,9 @@ bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& m
     }
     if (!load_bytes(archive, source, manifest, kDescriptorMax)) return false;
     if (d.minor < kDescriptorMinorModelFile) return true;
-    return load_bytes(archive, source, d.model_file, kDescriptorMax);
+    if (!load_bytes(archive, source, d.model_file, kDescriptorMax)) return false;
+    if (d.minor >= kDescriptorMinorWait) archive(d.wait_for);
+    return true;
 }
 
 bool in_range(const Descriptor& d) {
@@ -110,8 +112,11 @@ Bytes encode_descriptor(const Descriptor& d) {
     BytesSink sink(bytes);
     std::ostream stream(&sink);
     Output archive(stream, little_out());
-    const auto minor =
-        d.model_file.empty() ? d.minor : std::max(d.minor, kDescriptorMinorModelFile);
+    // As low as its contents allow: older releases understand that much, and equal settings make
+    // the bytes that they always made.
+    auto minor = d.minor;
+    if (!d.model_file.empty()) minor = std::max(minor, kDescriptorMinorModelFile);
+    if (d.wait_for > 1) minor = std::max(minor, kDescriptorMinorWait);
     archive(kMagic, d.major, minor);
     archive(cereal::binary_data(d.nonce.data(), d.nonce.size()));
     save_text(archive, d.model);
@@ -130,6 +135,7 @@ Bytes encode_descriptor(const Descriptor& d) {
     if (minor < kDescriptorMinorModelFile) return bytes;
     archive(static_cast<std::uint32_t>(d.model_file.size()));
     archive(cereal::binary_data(d.model_file.data(), d.model_file.size()));
+    if (minor >= kDescriptorMinorWait) archive(d.wait_for);
     return bytes;
 }
 

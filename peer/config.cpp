@@ -6,12 +6,15 @@
 #include "base/spec.hpp"
 #include "compute/engine.hpp"
 #include "compute/schedule.hpp"
+#include "data/partition.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"
 
 namespace starling::peer {
 
 namespace {
+
+constexpr std::uint32_t kWaitForMax = 65536;
 
 Fault usage(std::string message) {
     return fail(FaultCode::Usage, std::move(message));
@@ -48,6 +51,11 @@ Result<void> validate_training(const PeerConfig& config) {
     if (config.threads < 0 || config.threads > 4096) return usage("--threads: give 1 to 4096");
     const auto optimizer = compute::OptimizerSpec::parse(config.optimizer);
     if (optimizer.has_error()) return optimizer.error();
+    const auto partition = data::Partition::parse(config.partition);
+    if (partition.has_error()) return partition.error();
+    if (config.wait_for < 1 || config.wait_for > kWaitForMax) {
+        return usage("--wait-for: give 1 to " + std::to_string(kWaitForMax) + " peers");
+    }
     const auto until = Until::parse(config.until);
     if (until.has_error()) return until.error();
     return {};

@@ -30,9 +30,11 @@ struct PeerConfig {
     std::string mix = "pairwise";
     std::uint32_t mix_every = 8;
     std::string encoding = "f32";
-    std::string share = "100%";  ///< of the parameters, in one exchange
-    bool sync = false;           ///< pair peers round by round and wait for the exchange
-    std::string upload_limit;    ///< of averaging, such as 10Mbit or 1.5MB a second; empty: none
+    std::string share = "100%";     ///< of the parameters, in one exchange
+    bool sync = false;              ///< pair peers round by round and wait for the exchange
+    std::string upload_limit;       ///< of averaging, such as 10Mbit or 1.5MB a second; empty: none
+    std::string partition = "iid";  ///< how training samples are dealt out
+    std::uint32_t wait_for = 1;     ///< peers that must be ready before training begins
     std::string until;
     std::string precision = "f32";
     std::string device = "cpu";

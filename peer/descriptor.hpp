@@ -33,6 +33,9 @@ inline constexpr std::uint16_t kDescriptorMinor = 1;
 /// The minor version of a descriptor that carries a model file.
 inline constexpr std::uint16_t kDescriptorMinorModelFile = 2;
 
+/// The minor version of a descriptor whose peers wait for each other before they train.
+inline constexpr std::uint16_t kDescriptorMinorWait = 3;
+
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
     std::uint16_t minor = kDescriptorMinor;
@@ -52,7 +55,8 @@ struct Descriptor {
     LayoutHash layout;
     bool keyed = false;  ///< members need the swarm key; since minor version 1
     data::Manifest manifest;
-    Bytes model_file;  ///< of a model that is a file; else empty
+    Bytes model_file;            ///< of a model that is a file; else empty
+    std::uint32_t wait_for = 1;  ///< peers that must be ready before any of them trains
 };
 
 /// Encodes a descriptor (cereal, portable binary). Deterministic: equal descriptors, equal bytes.

@@ -236,9 +236,11 @@ Result<void> Node::settle_key(const Descriptor& descriptor, const SwarmId& swarm
 }
 
 Result<void> Node::load_founder_data() {
-    const auto dataset = data::load_dataset(config_.dataset);
+    const auto dataset = load_for_model(config_.dataset, config_.model);
     if (dataset.has_error()) return dataset.error();
-    founder_data_ = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
+    auto sharded = cut_dataset(*dataset, *data::Partition::parse(config_.partition));
+    if (sharded.has_error()) return sharded.error();
+    founder_data_ = std::move(*sharded);
     auto model = choose_model(config_.model);
     if (model.has_error()) return model.error();
     founder_model_ = std::move(*model);
@@ -330,6 +332,7 @@ Result<Node::Plan> Node::plan_founding() {
     d.parts = *gossip::parse_share(config_.share);
     d.sync = config_.sync;
     d.until = *Until::parse(config_.until);
+    d.wait_for = config_.wait_for;
     d.settle = config_.settle;
     d.seed = config_.seed_given ? config_.seed : Rng(std::random_device{}()).next();
     if (founder_data_) {

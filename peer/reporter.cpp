@@ -89,6 +89,7 @@ void Reporter::progress(const ProgressLine& line) {
             {"samples_per_s", number_or_null(r.samples_per_s, true)},
             {"loss", number_or_null(r.loss, r.steps > 0)},
             {"accuracy", number_or_null(r.accuracy, measured)},
+            {"test_loss", number_or_null(line.test_loss.value_or(0.0), line.test_loss.has_value())},
             {"spread", number_or_null(r.spread, true)},
             {"exchanges", r.exchanges},
             {"shards", r.shards},

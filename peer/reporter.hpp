@@ -6,6 +6,7 @@
 // Thread    network
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,7 +20,8 @@ struct ProgressLine {
     Record record;
     std::size_t members = 0;
     std::uint64_t swarm_samples = 0;
-    bool target = false;  ///< the sticky flag is up
+    bool target = false;              ///< the sticky flag is up
+    std::optional<double> test_loss;  ///< an estimate, as the record's accuracy is
 };
 
 struct FinalLine {

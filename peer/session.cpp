@@ -103,6 +103,8 @@ TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpo
     options.engine.model_file = std::make_shared<const Bytes>(descriptor_.model_file);
     options.engine.task = task_of(descriptor_.manifest);
     options.engine.batch = descriptor_.batch;
+    options.engine.eval_batch = evaluation_batch(descriptor_.manifest);
+    options.evaluation_samples = estimate_samples(descriptor_.manifest);
     options.engine.threads = config_.threads;
     options.engine.precision = *compute::parse_precision(config_.precision);
     options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
@@ -167,6 +169,7 @@ void Session::tick() {
     live_ = view.live;
     update_partners(view);
     update_duties(view);
+    update_company(view);
     if (state_ == PeerState::Joining) update_joining(view);
     if (state_ != PeerState::Joining) update_ending(view);
     // A round that ended without an exchange told nobody.
@@ -207,6 +210,20 @@ void Session::update_duties(const SwarmView& view) {
     ++shards_version_;
     shard_transfer_.want(real_now(), duties_.hold);
     if (shard_transfer_.missing() > 0) update_holders(view);
+    give_order();
+}
+
+/// Training begins when as many peers are ready as the founder asked for. Who comes while others
+/// train already, or has trained before, waits for nobody.
+void Session::update_company(const SwarmView& view) {
+    if (company_) return;
+    const auto others = view.training_records();
+    const bool begun = std::any_of(others.begin(), others.end(), [](const Record& other) {
+        return other.steps > 0;
+    });
+    const std::size_t ready = others.size() + (state_ == PeerState::Training ? 1 : 0);
+    if (ready < descriptor_.wait_for && !begun && report_.steps == 0) return;
+    company_ = true;
     give_order();
 }
 
@@ -355,7 +372,7 @@ void Session::give_order() {
         descriptor_.manifest.shards.end(),
         [this](const auto& s) { return s.split != data::Split::Test || shards_.has(s.id); }
     );
-    if (state_ == PeerState::Training) order.phase = TrainerPhase::Train;
+    if (state_ == PeerState::Training && company_) order.phase = TrainerPhase::Train;
     if (state_ == PeerState::Evaluating && all_tests) order.phase = TrainerPhase::Evaluate;
     trainer_->order(std::move(order));
 }
@@ -505,7 +522,7 @@ void Session::publish(bool now) {
     published_ = present;
     const Record r = record();
     wiring_.publish(r);
-    reporter_.progress(ProgressLine{r, live_, swarm_samples_, ending_.ending()});
+    reporter_.progress(ProgressLine{r, live_, swarm_samples_, ending_.ending(), report_.test_loss});
     const std::scoped_lock lock(addresses_mutex_);
     addresses_ = wiring_.addresses();
 }

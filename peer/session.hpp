@@ -116,6 +116,7 @@ private:
     void enter(EndingPhase phase);
     void become(PeerState state);
     void give_order();
+    void update_company(const SwarmView& view);
     void publish(bool now);
     void finish();
     void write_checkpoint_now(const TrainerReport& report, std::span<const float> optimizer_state);
@@ -163,6 +164,7 @@ private:
     Instant joining_since_;
     Instant alone_since_;
     bool stopped_ = false;
+    bool company_ = false;  ///< as many peers are, or were, ready as the founder asked for
     bool begun_ = false;
 
     std::mutex addresses_mutex_;  ///< the compute thread writes checkpoints and needs them

@@ -1,17 +1,44 @@
 #pragma once
 
-// The problem that a data set poses to a model.
+// The problem that a data set poses to a model, and how a swarm cuts a data set.
 
+#include <cstdint>
+#include <string>
+
+#include "base/result.hpp"
 #include "compute/engine.hpp"
+#include "data/dataset.hpp"
 #include "data/manifest.hpp"
 
 namespace starling::peer {
 
-[[nodiscard]] inline compute::Task task_of(const data::Manifest& manifest) {
-    compute::Task task;
-    task.sample_shape.assign(manifest.shape.begin(), manifest.shape.end());
-    task.classes = manifest.classes;
-    return task;
-}
+[[nodiscard]] compute::Task task_of(const data::Manifest& manifest);
+
+/// Samples in one evaluation batch: fewer of a text, whose windows have many labels each.
+[[nodiscard]] std::int64_t evaluation_batch(const data::Manifest& manifest);
+
+/// Samples in one estimate while training, chosen likewise.
+[[nodiscard]] std::size_t estimate_samples(const data::Manifest& manifest);
+
+/// Loads the data that a model is to be trained on: `gpt?context=64` decides a text's windows where
+/// the text's own spec does not.
+/// Errors    those of data::load_dataset
+[[nodiscard]] Result<data::Dataset> load_for_model(
+    const std::string& dataset, const std::string& model
+);
+
+/// Cuts a data set as every peer does: a joiner with the same files must get the same shards. A
+/// small data set is cut finer, so that each of a few peers owns some of it.
+/// Errors    Usage (a partition that the data do not allow)
+[[nodiscard]] Result<data::Sharded> cut_dataset(
+    const data::Dataset& dataset, const data::Partition& partition = {}
+);
+
+/// Loads and cuts a data set to serve a swarm with this manifest: with its windows and partitions.
+/// Shards of other data than the swarm's have ids that it does not know.
+/// Errors    those of data::load_dataset, Usage
+[[nodiscard]] Result<data::Sharded> cut_like(
+    const std::string& dataset, const data::Manifest& manifest
+);
 
 }  // namespace starling::peer

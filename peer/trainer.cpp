@@ -10,7 +10,7 @@
 #include "base/check.hpp"
 #include "peer/clock.hpp"
 #include "peer/files.hpp"
-#include "peer/sha256.hpp"
+#include "peer/task.hpp"
 
 namespace starling::peer {
 
@@ -22,16 +22,8 @@ constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
 constexpr Duration kFirstEvaluation = std::chrono::seconds(2);
 constexpr int kComputeNice = 5;
 constexpr double kLossDecay = 0.02;
-constexpr std::size_t kSamplesPerShardMin = 50;
-constexpr std::size_t kSamplesPerShardMax = 1000;
-constexpr std::size_t kShardsWanted = 32;
 
 }  // namespace
-
-std::size_t samples_per_shard(const data::Dataset& dataset) {
-    const std::size_t share = dataset.train.count() / kShardsWanted;
-    return std::clamp(share, kSamplesPerShardMin, kSamplesPerShardMax);
-}
 
 Trainer::Trainer(
     TrainerOptions options,
@@ -132,10 +124,9 @@ void Trainer::keep_shards() {
 Result<void> Trainer::prepare() {
     if (!options_.shard_directory.empty()) read_kept_shards();
     if (!options_.local_source.empty()) {
-        const auto dataset = data::load_dataset(options_.local_source);
-        if (dataset.has_error()) return dataset.error();
-        auto sharded = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
-        for (auto& bytes : sharded.shards) {
+        auto sharded = cut_like(options_.local_source, shards_.manifest());
+        if (sharded.has_error()) return sharded.error();
+        for (auto& bytes : sharded->shards) {
             // A source that differs from the swarm's data yields shards that the manifest does not
             // know; those are simply not ours to use, and what is missing is fetched from holders.
             (void)shards_.put(std::move(bytes));
@@ -150,12 +141,13 @@ Result<void> Trainer::prepare() {
         engine_->restore_optimizer_state(options_.optimizer_state);
     }
     const std::size_t elements = shards_.manifest().sample_elements();
+    const std::size_t labels = shards_.manifest().labels_per_sample();
     const auto batch = static_cast<std::size_t>(options_.engine.batch);
     const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
     values_.resize(batch * elements);
-    labels_.resize(batch);
+    labels_.resize(batch * labels);
     eval_values_.resize(eval_batch * elements);
-    eval_labels_.resize(eval_batch);
+    eval_labels_.resize(eval_batch * labels);
     report_.prepared = true;
     publish(true);
     return {};
@@ -200,7 +192,7 @@ void Trainer::train_once() {
     if (result.interrupted) return;
     ++report_.steps;
     ++report_.schedule_step;
-    report_.samples += labels_.size();
+    report_.samples += static_cast<std::uint64_t>(options_.engine.batch);
     report_.loss =
         report_.steps <= options_.steps + 1
             ? static_cast<double>(result.loss)
@@ -223,36 +215,41 @@ void Trainer::mixed() {
     (void)mixed_.put(true);
 }
 
-compute::EvalResult Trainer::evaluate_range(std::size_t first, std::size_t count) {
+/// Evaluates up to `count` test samples from `first` on and says how many it has `done`; of a text,
+/// whose windows have many labels each, the result counts these.
+compute::EvalResult Trainer::evaluate_range(
+    std::size_t first, std::size_t count, std::size_t& done
+) {
     compute::EvalResult total;
     const std::size_t elements = shards_.manifest().sample_elements();
-    while (total.samples < count && !stop_) {
-        const std::size_t wanted = std::min<std::size_t>(
-            eval_labels_.size(), count - static_cast<std::size_t>(total.samples)
-        );
+    const std::size_t per_sample = shards_.manifest().labels_per_sample();
+    done = 0;
+    while (done < count && !stop_) {
+        const std::size_t wanted = std::min(eval_labels_.size() / per_sample, count - done);
         const std::span values(eval_values_.data(), wanted * elements);
-        const std::span labels(eval_labels_.data(), wanted);
-        const std::size_t got = data::read_test_samples(
-            shards_, first + static_cast<std::size_t>(total.samples), values, labels
-        );
+        const std::span labels(eval_labels_.data(), wanted * per_sample);
+        const std::size_t got = data::read_test_samples(shards_, first + done, values, labels);
         if (got == 0) break;
-        const auto part = engine_->evaluate(values.first(got * elements), labels.first(got));
+        const auto part =
+            engine_->evaluate(values.first(got * elements), labels.first(got * per_sample));
         total.loss_sum += part.loss_sum;
         total.correct += part.correct;
         total.samples += part.samples;
         if (part.samples == 0) break;  // interrupted
+        done += got;
     }
     return total;
 }
 
 void Trainer::evaluate_part() {
     const Instant begin = real_now();
-    auto result = evaluate_range(eval_next_, options_.evaluation_samples);
+    std::size_t done = 0;
+    auto result = evaluate_range(eval_next_, options_.evaluation_samples, done);
     if (result.samples == 0 && eval_next_ > 0) {
         eval_next_ = 0;
-        result = evaluate_range(0, options_.evaluation_samples);
+        result = evaluate_range(0, options_.evaluation_samples, done);
     }
-    eval_next_ += static_cast<std::size_t>(result.samples);
+    eval_next_ += done;
     const Instant end = real_now();
     const Duration cost = end - begin;
     eval_due_ = end + std::max<Duration>(
@@ -270,7 +267,8 @@ void Trainer::evaluate_part() {
 }
 
 void Trainer::evaluate_all() {
-    const auto result = evaluate_range(0, shards_.manifest().samples(data::Split::Test));
+    std::size_t done = 0;
+    const auto result = evaluate_range(0, shards_.manifest().samples(data::Split::Test), done);
     if (stop_) return;
     report_.evaluated = result;
     report_.evaluation = current_.evaluation;

@@ -18,7 +18,6 @@
 #include "base/result.hpp"
 #include "compute/engine.hpp"
 #include "data/batcher.hpp"
-#include "data/dataset.hpp"
 #include "data/shard_store.hpp"
 #include "peer/handoff.hpp"
 
@@ -41,7 +40,7 @@ struct TrainerReport {
     std::uint64_t samples = 0;
     std::uint64_t schedule_step = 0;
     double samples_per_s = 0;
-    double loss = 0;                 ///< running mean over recent steps
+    double loss = 0;                 ///< running mean over recent steps; of a text per character
     std::optional<double> accuracy;  ///< running estimate on rotating parts of the test set
     std::optional<double> test_loss;
     bool prepared = false;          ///< the local source was read
@@ -50,10 +49,6 @@ struct TrainerReport {
     data::BatcherPosition position;
     std::optional<Fault> fault;  ///< the thread has ended with this
 };
-
-/// Returns how many samples go into one shard. A small data set is cut finer, so that each of a few
-/// peers owns some of it. Equal everywhere: a joiner with the same files must cut the same shards.
-[[nodiscard]] std::size_t samples_per_shard(const data::Dataset& dataset);
 
 struct TrainerOptions {
     compute::EngineOptions engine;
@@ -124,7 +119,9 @@ private:
     void read_kept_shards();
     void keep_shards();
     void publish(bool always);
-    [[nodiscard]] compute::EvalResult evaluate_range(std::size_t first, std::size_t count);
+    [[nodiscard]] compute::EvalResult evaluate_range(
+        std::size_t first, std::size_t count, std::size_t& done
+    );
 
     TrainerOptions options_;
     compute::ParameterStore& parameters_;

@@ -19,9 +19,11 @@ struct GptSettings {
     std::int64_t dim = 384;
     double dropout = 0.0;
     bool tied = true;
+    bool bias = true;
+    std::int64_t context = 0;  ///< 0: as many tokens as a sample has
 
     static Result<GptSettings> from(const Spec& spec) {
-        const auto known = spec.only("layers,heads,dim,dropout,tied");
+        const auto known = spec.only("layers,heads,dim,dropout,tied,bias,context");
         if (known.has_error()) return known.error();
         const auto layers = spec.integer("layers", 6, 1, 256);
         if (layers.has_error()) return layers.error();
@@ -33,6 +35,10 @@ struct GptSettings {
         if (dropout.has_error()) return dropout.error();
         const auto tied = spec.integer("tied", 1, 0, 1);
         if (tied.has_error()) return tied.error();
+        const auto bias = spec.integer("bias", 1, 0, 1);
+        if (bias.has_error()) return bias.error();
+        const auto context = spec.integer("context", 0, 1, 65536);
+        if (context.has_error()) return context.error();
         if (*dim % *heads != 0) {
             return fail(
                 FaultCode::Usage,
@@ -40,7 +46,7 @@ struct GptSettings {
                     " is not allowed; give a multiple of heads=" + std::to_string(*heads)
             );
         }
-        return GptSettings{*layers, *heads, *dim, *dropout, *tied == 1};
+        return GptSettings{*layers, *heads, *dim, *dropout, *tied == 1, *bias == 1, *context};
     }
 };
 
@@ -50,16 +56,16 @@ ValueId block(
 ) {
     constexpr double kDeviation = 0.02;
     const double last = kDeviation / std::sqrt(2.0 * static_cast<double>(s.layers));
-    auto y = net.layer_norm(name + ".ln_1", x);
-    y = net.linear(name + ".attn.c_attn", y, 3 * s.dim, kDeviation);
+    auto y = net.layer_norm(name + ".ln_1", x, s.bias);
+    y = net.linear(name + ".attn.c_attn", y, 3 * s.dim, kDeviation, s.bias);
     y = net.reshape(y, {tokens[0], tokens[1], 3 * s.dim});
     y = net.node("CausalAttention", {y}, {{"heads", s.heads}});
     y = net.reshape(y, {-1, s.dim});
-    y = net.dropout(net.linear(name + ".attn.c_proj", y, s.dim, last), s.dropout);
+    y = net.dropout(net.linear(name + ".attn.c_proj", y, s.dim, last, s.bias), s.dropout);
     x = net.add(x, y);
-    y = net.layer_norm(name + ".ln_2", x);
-    y = net.node("Gelu", {net.linear(name + ".mlp.c_fc", y, 4 * s.dim, kDeviation)});
-    y = net.dropout(net.linear(name + ".mlp.c_proj", y, s.dim, last), s.dropout);
+    y = net.layer_norm(name + ".ln_2", x, s.bias);
+    y = net.node("Gelu", {net.linear(name + ".mlp.c_fc", y, 4 * s.dim, kDeviation, s.bias)});
+    y = net.dropout(net.linear(name + ".mlp.c_proj", y, s.dim, last, s.bias), s.dropout);
     return net.add(x, y);
 }
 
@@ -71,6 +77,13 @@ Result<Model> build_gpt(const Spec& spec, const Task& task, std::int64_t batch, 
     if (task.sample_shape.size() != 1) {
         return fail(FaultCode::BadValue, "gpt wants samples of shape T: token numbers");
     }
+    if (s->context != 0 && s->context != task.sample_shape[0]) {
+        return fail(
+            FaultCode::Usage,
+            "'gpt': context=" + std::to_string(s->context) + ", but the data come in windows of " +
+                std::to_string(task.sample_shape[0])
+        );
+    }
     const Shape tokens{batch, task.sample_shape[0]};
     ModelBuilder net(task, batch, purpose, {tokens[0] * tokens[1]});
     const auto numbers = net.node("Cast", {net.input()}, {{"to", std::string("int32")}});
@@ -81,9 +94,9 @@ Result<Model> build_gpt(const Spec& spec, const Task& task, std::int64_t batch, 
     for (std::int64_t i = 0; i < s->layers; ++i) {
         x = block(net, "transformer.h." + std::to_string(i), x, *s, tokens);
     }
-    x = net.layer_norm("transformer.ln_f", x);
+    x = net.layer_norm("transformer.ln_f", x, s->bias);
     if (s->tied) return net.finish(net.tied_linear("transformer.wte", x));
-    return net.finish(net.linear("lm_head", x, task.classes, 0.02));
+    return net.finish(net.linear("lm_head", x, task.classes, 0.02, s->bias));
 }
 
 }  // namespace starling::compute

@@ -10,8 +10,8 @@ namespace {
 constexpr std::array<NamedModel, 6> kModels{{
     {"mlp", "mlp?hidden=512,256       fully connected layers with ReLU between them", build_mlp},
     {"cnn",
-     "cnn?channels=32,64&hidden=128&kernel=5   convolutions with ReLU and max-pool, then one "
-     "hidden layer",
+     "cnn?channels=32,64&hidden=128&kernel=5&pad=1   convolutions with ReLU and max-pool, then "
+     "hidden layers; channels=6,16&hidden=120,84&pad=0 is LeNet-5's shape",
      build_cnn},
     {"resnet20",
      "resnet20?width=16      residual net of 20 layers for small images",
@@ -20,8 +20,8 @@ constexpr std::array<NamedModel, 6> kModels{{
      "resnet18?stem=imagenet   residual net of 18 layers; stem=cifar for small images",
      build_resnet18},
     {"gpt",
-     "gpt?layers=6&heads=6&dim=384&dropout=0&tied=1   transformer over tokens; samples of shape T, "
-     "a label per token",
+     "gpt?layers=6&heads=6&dim=384&dropout=0&tied=1&bias=1   transformer over tokens; samples of "
+     "shape T, a label per token; context=T asks a text for such windows",
      build_gpt},
     {"tabular",
      "tabular?categories=&embed=8&hidden=128,64   the first columns are categories of the given "
@@ -150,8 +150,8 @@ ValueId ModelBuilder::conv2d(
     std::vector<ValueId> operands{
         x, parameter(name + ".weight", {channels, inputs, size, size}, fan_in)};
     if (kernel.bias) operands.push_back(parameter(name + ".bias", {channels}, fan_in));
-    const auto before = (size - 1) / 2;
-    const auto after = size / 2;
+    const auto before = kernel.padded ? (size - 1) / 2 : 0;
+    const auto after = kernel.padded ? size / 2 : 0;
     return node(
         "Conv",
         std::move(operands),
@@ -183,7 +183,7 @@ ValueId ModelBuilder::batch_norm(const std::string& name, ValueId x) {
 }
 
 ValueId ModelBuilder::linear(
-    const std::string& name, ValueId x, std::int64_t features, double deviation
+    const std::string& name, ValueId x, std::int64_t features, double deviation, bool bias
 ) {
     if (status_.has_error()) return ValueId::None;
     const auto inputs = shape(x)[1];
@@ -191,9 +191,14 @@ ValueId ModelBuilder::linear(
     const bool normal = deviation > 0.0;
     const auto weight = normal ? normal_parameter(name + ".weight", matrix, deviation)
                                : parameter(name + ".weight", matrix, inputs);
-    const auto bias = normal ? constant_parameter(name + ".bias", {features}, Init::Zero)
-                             : parameter(name + ".bias", {features}, inputs);
-    return node("Gemm", {x, weight, bias}, {{"transB", std::int64_t{1}}});
+    std::vector<ValueId> operands{x, weight};
+    if (bias) {
+        operands.push_back(
+            normal ? constant_parameter(name + ".bias", {features}, Init::Zero)
+                   : parameter(name + ".bias", {features}, inputs)
+        );
+    }
+    return node("Gemm", std::move(operands), {{"transB", std::int64_t{1}}});
 }
 
 ValueId ModelBuilder::embedding(
@@ -221,12 +226,13 @@ ValueId ModelBuilder::tied_linear(const std::string& embedding, ValueId x) {
     return ValueId::None;
 }
 
-ValueId ModelBuilder::layer_norm(const std::string& name, ValueId x) {
+ValueId ModelBuilder::layer_norm(const std::string& name, ValueId x, bool bias) {
     if (status_.has_error()) return ValueId::None;
     const Shape width{shape(x).back()};
     const auto scale = constant_parameter(name + ".weight", width, Init::One);
-    const auto bias = constant_parameter(name + ".bias", width, Init::Zero);
-    return node("LayerNormalization", {x, scale, bias}, {{"epsilon", 1e-5}});
+    std::vector<ValueId> operands{x, scale};
+    if (bias) operands.push_back(constant_parameter(name + ".bias", width, Init::Zero));
+    return node("LayerNormalization", std::move(operands), {{"epsilon", 1e-5}});
 }
 
 ValueId ModelBuilder::dropout(ValueId x, double ratio) {

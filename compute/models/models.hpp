@@ -56,12 +56,12 @@ public:
         std::int64_t size = 1;
         std::int64_t stride = 1;
         bool bias = true;
+        bool padded = true;  ///< so that stride one keeps the size
     };
 
-    /// Parameters `name.weight` [O,C,k,k] and `name.bias` [O]; padded so that stride one keeps the
-    /// size.
+    /// Parameters `name.weight` [O,C,k,k] and `name.bias` [O].
     ValueId conv2d(const std::string& name, ValueId x, std::int64_t channels, std::int64_t kernel) {
-        return conv2d(name, x, channels, Kernel{kernel, 1, true});
+        return conv2d(name, x, channels, Kernel{kernel, 1, true, true});
     }
 
     ValueId conv2d(const std::string& name, ValueId x, std::int64_t channels, Kernel kernel);
@@ -69,10 +69,14 @@ public:
     /// Parameters `name.weight`, `name.bias`, buffers `name.running_mean` and `name.running_var`.
     ValueId batch_norm(const std::string& name, ValueId x);
 
-    /// Parameters `name.weight` [O,K] and `name.bias` [O]. With a deviation the weight starts
-    /// normal and the bias at zero.
+    /// Parameters `name.weight` [O,K] and `name.bias` [O], unless there is none. With a deviation
+    /// the weight starts normal and the bias at zero.
     ValueId linear(
-        const std::string& name, ValueId x, std::int64_t features, double deviation = 0.0
+        const std::string& name,
+        ValueId x,
+        std::int64_t features,
+        double deviation = 0.0,
+        bool bias = true
     );
 
     /// Parameter `name.weight` [count, width]; indices are int32.
@@ -84,8 +88,8 @@ public:
     /// Y = X W^T with the weight of an embedding.
     ValueId tied_linear(const std::string& embedding, ValueId x);
 
-    /// Parameters `name.weight` and `name.bias` of the last axis.
-    ValueId layer_norm(const std::string& name, ValueId x);
+    /// Parameters `name.weight` and, unless there is none, `name.bias` of the last axis.
+    ValueId layer_norm(const std::string& name, ValueId x, bool bias = true);
 
     ValueId dropout(ValueId x, double ratio);
 

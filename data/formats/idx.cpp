@@ -2,14 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <memory>
 #include <span>
-#include <system_error>
-#include <zlib.h>
 
 #include "base/check.hpp"
+#include "data/formats/gz_source.hpp"
 
 namespace starling::data {
 
@@ -18,69 +14,6 @@ namespace {
 constexpr std::uint8_t kUnsignedByte = 0x08;
 constexpr std::size_t kRankMax = 4;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20U;
-
-struct CloseGz {
-    void operator()(gzFile file) const { gzclose_r(file); }
-};
-
-/// A file that unpacks itself if it is gzipped. zlib tells the two apart by the first bytes.
-class GzSource {
-public:
-    static Result<GzSource> open(const std::filesystem::path& path) {
-        errno = 0;
-        gzFile file = gzopen(path.c_str(), "rb");
-        if (file == nullptr) {
-            const int error = errno;
-            return fail(
-                error == ENOENT ? FaultCode::NotFound : FaultCode::Io,
-                path.string() + ": cannot be opened: " + std::generic_category().message(error)
-            );
-        }
-        gzbuffer(file, 1U << 17U);
-        return GzSource(file, path.string());
-    }
-
-    /// Reads until `out` is full or the content ends; returns how many bytes it read.
-    Result<std::size_t> read(std::span<std::uint8_t> out) {
-        std::size_t done = 0;
-        while (done < out.size()) {
-            const auto want = static_cast<unsigned>(std::min(out.size() - done, kPieceBytes));
-            const int got = gzread(file_.get(), out.data() + done, want);
-            if (got < 0) return fault();
-            if (got == 0) break;
-            done += static_cast<std::size_t>(got);
-        }
-        // A short read of a gzip stream that was cut off sets this code without returning -1.
-        int error = Z_OK;
-        gzerror(file_.get(), &error);
-        if (error != Z_OK && error != Z_STREAM_END) return fault();
-        return done;
-    }
-
-    [[nodiscard]] Fault bad(FaultCode code, const std::string& what) const {
-        return fail(code, name_ + ": " + what);
-    }
-
-private:
-    GzSource(gzFile file, std::string name) : file_(file), name_(std::move(name)) {}
-
-    [[nodiscard]] Fault fault() const {
-        int error = Z_OK;
-        gzerror(file_.get(), &error);
-        if (error == Z_BUF_ERROR) {
-            return bad(
-                FaultCode::Truncated, "the gzip stream ends too early; fetch the file again"
-            );
-        }
-        if (error == Z_ERRNO) {
-            return bad(FaultCode::Io, "cannot be read: " + std::generic_category().message(errno));
-        }
-        return bad(FaultCode::Corrupt, "the gzip stream is damaged; fetch the file again");
-    }
-
-    std::unique_ptr<gzFile_s, CloseGz> file_;
-    std::string name_;
-};
 
 Result<void> check_magic(
     const GzSource& source, std::span<const std::uint8_t> magic, std::size_t rank

@@ -8,8 +8,7 @@
 
 #include "data/dataset.hpp"
 #include "peer/commands/commands.hpp"
-#include "peer/sha256.hpp"
-#include "peer/trainer.hpp"
+#include "peer/task.hpp"
 
 namespace starling::peer {
 
@@ -21,20 +20,32 @@ int inspect(const std::string& spec) {
         std::fprintf(stderr, "starling data: %s\n", dataset.error().message.c_str());
         return dataset.error().code == FaultCode::Usage ? kExitUsage : kExitFailed;
     }
-    const auto sharded = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
+    const auto sharded = cut_dataset(*dataset);
+    if (sharded.has_error()) {
+        std::fprintf(stderr, "starling data: %s\n", sharded.error().message.c_str());
+        return kExitUsage;
+    }
+    const auto& manifest = sharded->manifest;
     std::size_t bytes = 0;
-    for (const auto& shard : sharded.shards) bytes += shard.size();
-    const nlohmann::json out{
+    for (const auto& shard : sharded->shards) bytes += shard.size();
+    nlohmann::json out{
         {"dataset", dataset->name},
-        {"train", dataset->train.count()},
-        {"test", dataset->test.count()},
+        {"train", manifest.samples(data::Split::Train)},
+        {"test", manifest.samples(data::Split::Test)},
         {"shape", dataset->shape},
         {"classes", dataset->classes},
-        {"mean", sharded.manifest.mean},
-        {"stddev", sharded.manifest.stddev},
-        {"shards", sharded.shards.size()},
+        {"shards", sharded->shards.size()},
         {"bytes", bytes}};
-    std::puts(out.dump().c_str());
+    if (manifest.is_text()) {
+        out["train_characters"] = dataset->count(data::Split::Train);
+        out["test_characters"] = dataset->count(data::Split::Test);
+        out["vocabulary"] = manifest.vocabulary;
+    } else {
+        out["mean"] = manifest.mean;
+        out["stddev"] = manifest.stddev;
+    }
+    // A text may hold what a terminal would obey: beyond ASCII everything is escaped.
+    std::puts(out.dump(-1, ' ', true).c_str());
     return kExitDone;
 }
 

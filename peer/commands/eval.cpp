@@ -19,7 +19,6 @@
 #include "peer/model_file.hpp"
 #include "peer/sha256.hpp"
 #include "peer/task.hpp"
-#include "peer/trainer.hpp"
 
 namespace starling::peer {
 
@@ -37,39 +36,71 @@ int complain(const Fault& fault) {
     return fault.code == FaultCode::Usage ? kExitUsage : kExitFailed;
 }
 
-Result<compute::EvalResult> evaluate_all(
-    compute::Engine& engine, const data::ShardStore& shards, std::size_t batch
-) {
+/// What was found, and of how many samples: a text's windows have many labels each.
+struct Evaluated {
+    compute::EvalResult result;
+    std::size_t samples = 0;
+};
+
+Evaluated evaluate_all(compute::Engine& engine, const data::ShardStore& shards, std::size_t batch) {
     const std::size_t elements = shards.manifest().sample_elements();
+    const std::size_t per_sample = shards.manifest().labels_per_sample();
     std::vector<float> values(batch * elements);
-    std::vector<std::int32_t> labels(batch);
-    compute::EvalResult total;
+    std::vector<std::int32_t> labels(batch * per_sample);
+    Evaluated total;
     while (true) {
-        const std::size_t got = data::read_test_samples(
-            shards, static_cast<std::size_t>(total.samples), values, labels
-        );
+        const auto got = data::read_test_samples(shards, total.samples, values, labels);
         if (got == 0) return total;
-        const auto part =
-            engine.evaluate(std::span(values).first(got * elements), std::span(labels).first(got));
-        total.loss_sum += part.loss_sum;
-        total.correct += part.correct;
-        total.samples += part.samples;
+        const auto part = engine.evaluate(
+            std::span(values).first(got * elements), std::span(labels).first(got * per_sample)
+        );
+        total.samples += got;
+        total.result.loss_sum += part.loss_sum;
+        total.result.correct += part.correct;
+        total.result.samples += part.samples;
     }
 }
 
-Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
+/// Cuts the data to judge a model of this swarm: scaled, or numbered, as those it was trained on.
+Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swarm) {
+    auto dataset = data::load_dataset(spec);
+    if (dataset.has_error()) return dataset.error();
+    if (dataset->is_text() != swarm.is_text()) {
+        return fail(
+            FaultCode::Usage,
+            spec + (swarm.is_text() ? ": the model wants a text" : ": the model wants no text")
+        );
+    }
+    if (swarm.is_text()) {
+        dataset->shape = swarm.shape;
+        if (auto ok = data::adopt_vocabulary(*dataset, swarm.vocabulary); !ok) return ok.error();
+        if (dataset->count(data::Split::Test) <= swarm.shape[0]) {
+            return fail(
+                FaultCode::Usage,
+                spec + ": its test part is shorter than the model's context, " +
+                    std::to_string(swarm.shape[0])
+            );
+        }
+    }
+    auto sharded = cut_dataset(*dataset);
+    if (sharded.has_error()) return sharded.error();
+    sharded->manifest.mean = swarm.mean;
+    sharded->manifest.stddev = swarm.stddev;
+    if (sharded->manifest.shape != swarm.shape) {
+        return fail(FaultCode::Usage, spec + ": samples have another shape than the model's");
+    }
+    return sharded;
+}
+
+Result<Evaluated> evaluate(const EvalFlags& flags) {
     const auto checkpoint = read_checkpoint(flags.state);
     if (checkpoint.has_error()) return checkpoint.error();
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();
-    const auto dataset = data::load_dataset(flags.dataset);
-    if (dataset.has_error()) return dataset.error();
-    auto sharded = data::shard_dataset(*dataset, samples_per_shard(*dataset), &sha256);
-    // The model was trained on values scaled by the swarm's statistics, not by this data set's.
-    sharded.manifest.mean = descriptor->manifest.mean;
-    sharded.manifest.stddev = descriptor->manifest.stddev;
-    data::ShardStore shards(sharded.manifest, &sha256);
-    for (auto& bytes : sharded.shards) {
+    auto sharded = cut_for(flags.dataset, descriptor->manifest);
+    if (sharded.has_error()) return sharded.error();
+    data::ShardStore shards(sharded->manifest, &sha256);
+    for (auto& bytes : sharded->shards) {
         if (const auto put = shards.put(std::move(bytes)); put.has_error()) return put.error();
     }
     compute::EngineOptions options;
@@ -82,14 +113,10 @@ Result<compute::EvalResult> evaluate(const EvalFlags& flags) {
     options.model = model.spec;
     options.model_file = model.file;
     options.task = task_of(descriptor->manifest);
+    options.eval_batch = evaluation_batch(descriptor->manifest);
     options.threads = flags.threads > 0
                           ? flags.threads
                           : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    if (sharded.manifest.shape != descriptor->manifest.shape) {
-        return fail(
-            FaultCode::Usage, flags.dataset + ": samples have another shape than the model's"
-        );
-    }
     auto layout = compute::model_layout(options.model, options.task, model.bytes());
     if (layout.has_error()) return layout.error();
     if (layout->elements() != checkpoint->parameters.size()) {
@@ -111,7 +138,9 @@ int run_eval(const EvalFlags& flags) {
     const auto result = evaluate(flags);
     if (result.has_error()) return complain(result.error());
     const nlohmann::json out{
-        {"accuracy", result->accuracy()}, {"loss", result->loss()}, {"samples", result->samples}};
+        {"accuracy", result->result.accuracy()},
+        {"loss", result->result.loss()},
+        {"samples", result->samples}};
     std::puts(out.dump().c_str());
     return kExitDone;
 }

@@ -103,6 +103,8 @@ void add_peer(CLI::App& app, Command& chosen) {
               "--encoding",
               "--share",
               "--sync",
+              "--partition",
+              "--wait-for",
               "--until",
               "--settle"}) {
             if (command->get_option(flag)->count() == 0) continue;

@@ -6,10 +6,12 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unistd.h>
 #include <vector>
 
+#include "base/spec.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/swarm/swarm_run.hpp"
 #include "peer/swarm_key.hpp"
@@ -18,6 +20,7 @@ namespace starling::peer {
 namespace {
 
 constexpr std::size_t kPeersMax = 256;
+constexpr const char* kPartitionFlag = "--partition";
 
 /// A flag that goes to the founder as it is; which values exist is the peer's business.
 struct FounderFlag {
@@ -34,6 +37,8 @@ constexpr std::array kFounderFlags = {
     FounderFlag{"--mix-every", "STEPS", "steps between two exchanges of a peer"},
     FounderFlag{"--encoding", "NAME", "how parameters travel: f32, bf16, lattice8 or lattice4"},
     FounderFlag{"--share", "SHARE", "share of the parameters in one exchange, such as 5%"},
+    FounderFlag{kPartitionFlag, "SPEC", "who gets which data, for as many owners as --peers"},
+    FounderFlag{"--wait-for", "N", "train when so many peers are ready, not before (1)"},
     FounderFlag{"--settle", "X", "relative spread at which peers agree at the end (0.001)"},
 };
 
@@ -54,6 +59,15 @@ std::string own_binary() {
     std::error_code error;
     const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
     return error ? "/proc/self/exe" : path.string();
+}
+
+/// Divides data among all peers where the user has not said among how many. What is wrong with the
+/// text the founder says.
+std::string for_all_peers(const std::string& partition, std::size_t peers) {
+    auto spec = Spec::parse(partition);
+    if (spec.has_error()) return partition;
+    spec->options.try_emplace("owners", std::to_string(peers));
+    return spec->to_string();
 }
 
 /// The file with the key of one run's swarm: kept in the state directory if there is one, else
@@ -108,7 +122,10 @@ int run(SwarmFlags flags) {
     options.chaos = *chaos;
     for (std::size_t i = 0; i < kFounderFlags.size(); ++i) {
         if (flags.founder[i].empty()) continue;
-        options.founder_flags.emplace_back(kFounderFlags[i].name, flags.founder[i]);
+        auto value = flags.founder[i];
+        if (std::string_view(kFounderFlags[i].name) == kPartitionFlag)
+            value = for_all_peers(value, options.peers);
+        options.founder_flags.emplace_back(kFounderFlags[i].name, std::move(value));
     }
     if (options.threads == 0) {
         options.threads = std::max(1U, std::thread::hardware_concurrency());

@@ -8,15 +8,27 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
     command.add_option(
         "--dataset",
         config.dataset,
-        "Data: idx:DIR[?train=N&test=N]. A joiner reads its shards from there instead of fetching "
-        "them"
+        "Data: idx:DIR[?train=N&test=N] or text:FILE[?context=64&split=0.9]. A joiner reads its "
+        "shards from there instead of fetching them"
     );
+    command
+        .add_option(
+            "--partition",
+            config.partition,
+            "Who gets which data: iid, iid?owners=N (equal shares), dirichlet?alpha=0.5&owners=N "
+            "or "
+            "labels?per-peer=2&owners=N (labels unevenly)"
+        )
+        ->capture_default_str();
+    command
+        .add_option("--wait-for", config.wait_for, "Train when so many peers are ready, not before")
+        ->capture_default_str();
     command
         .add_option(
             "--model",
             config.model,
-            "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, onnx:net.onnx; a wrong name lists "
-            "all"
+            "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, gpt for a text, onnx:net.onnx; a "
+            "wrong name lists all"
         )
         ->capture_default_str();
     command
@@ -26,7 +38,8 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
             "sgd?lr=0.05&momentum=0.9 or adamw?lr=0.001, with schedule=constant|step|cosine&..."
         )
         ->capture_default_str();
-    command.add_option("--batch", config.batch, "Samples per step")->capture_default_str();
+    command.add_option("--batch", config.batch, "Samples per step (of a text: windows)")
+        ->capture_default_str();
     command
         .add_option(
             "--mix",

@@ -34,6 +34,12 @@ class BadInputTestCase(SwarmTestCase):
 class WrongUsage(BadInputTestCase):
     def test_flags_are_checked_before_anything_starts(self):
         config = self.directory / "bad.toml"
+        short = self.directory / "short.txt"
+        short.write_text("to be or not to be")
+        empty = self.directory / "empty.txt"
+        empty.write_bytes(b"")
+        latin = self.directory / "latin.txt"
+        latin.write_bytes(b"caf\xe9 " * 500)
         config.write_text("[peer]\nbatch = many\n")
         self.check(
             [
@@ -70,6 +76,14 @@ class WrongUsage(BadInputTestCase):
                 (("status", "--http", "x"), USAGE, ["--http", "127.0.0.1:7000"]),
                 (("leave", "--state", self.directory / "none"), FAILED, ["no peer runs"]),
                 (("data", "inspect", "jpeg:x"), USAGE, ["jpeg", "idx:"]),
+                (("data", "inspect", f"text:{empty}"), USAGE, ["empty.txt", "empty"]),
+                (("data", "inspect", f"text:{short}"), USAGE, ["short.txt", "context=64"]),
+                (("peer", "--dataset", f"text:{latin}", "--model", "gpt"), USAGE, ["latin.txt", "UTF-8"]),
+                (("peer", "--dataset", f"text:{short}?context=1", "--model", "gpt?context=2"), USAGE,
+                 ["context=2", "windows of 1"]),
+                ((*PEER, "--partition", "sorted"), USAGE, ["--partition", "sorted", "dirichlet"]),
+                ((*PEER, "--partition", "labels?owners=2&per-peer=2"), USAGE, ["--partition", "labels"]),
+                ((*PEER, "--wait-for", 0), USAGE, ["--wait-for"]),
                 (("simulate", "--loss", "2"), USAGE, ["--loss", "1%"]),
                 (("eval", "--state", self.directory / "none", "--dataset", SAMPLES_SPEC), FAILED,
                  ["none"]),

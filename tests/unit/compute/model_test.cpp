@@ -33,6 +33,11 @@ TEST(Model, OddCnnStepMatchesTheReference) {
     expect_plan_matches(model_graph("cnn?channels=5,17&hidden=9&kernel=4", task, 5), 6, 1);
 }
 
+TEST(Model, UnpaddedCnnStepMatchesTheReference) {
+    const auto* spec = "cnn?channels=3,4&hidden=9,6&kernel=3&pad=0";
+    expect_plan_matches(model_graph(spec, {{2, 12, 11}, 5}, 4), 5, 1);
+}
+
 TEST(Model, MlpStepMatchesTheReference) {
     expect_plan_matches(model_graph("mlp", kFashion, 7), 7, 2);
 }
@@ -89,6 +94,16 @@ TEST(Model, ParametersAreNamedAndCountedAsInPyTorch) {
     EXPECT_EQ(model_layout("mlp?hidden=512,256", kFashion)->elements(), 535818U);
 }
 
+TEST(Model, LeNetsShapeHasLeNetsParameters) {
+    // Counts of torch.nn.Conv2d(c, 6, 5), Conv2d(6, 16, 5), Linear(., 120), (., 84), (., 10).
+    const auto* spec = "cnn?channels=6,16&hidden=120,84&pad=0";
+    const auto grey = model_layout(spec, kFashion);
+    ASSERT_TRUE(grey.has_value()) << grey.error().message;
+    EXPECT_EQ(grey->elements(), 44426U);
+    EXPECT_EQ(grey->parameters()[4].shape, (Shape{120, 256}));
+    EXPECT_EQ(model_layout(spec, {{3, 32, 32}, 10})->elements(), 62006U);
+}
+
 TEST(Model, ResidualNetStepMatchesTheReference) {
     expect_plan_matches(model_graph("resnet20?width=2", {{2, 8, 8}, 5}, 3), 5, 2, 1e-3);
 }
@@ -98,7 +113,10 @@ TEST(Model, Resnet18StepMatchesTheReference) {
 }
 
 TEST(Model, GptStepMatchesTheReference) {
-    for (const auto* spec : {"gpt?layers=2&heads=2&dim=8", "gpt?layers=1&heads=1&dim=4&tied=0"}) {
+    for (const auto* spec :
+         {"gpt?layers=2&heads=2&dim=8",
+          "gpt?layers=1&heads=1&dim=4&tied=0",
+          "gpt?layers=2&heads=2&dim=8&bias=0&context=5"}) {
         SCOPED_TRACE(spec);
         expect_plan_matches(model_graph(spec, {{5}, 11}, 3), 5, 2, 1e-4);
     }
@@ -124,6 +142,9 @@ TEST(Model, LargeNetsAreCountedAsInPyTorch) {
     // nanoGPT's count for this size: 12 D^2 + 13 D per layer, embeddings and the last norm.
     const auto gpt = model_layout("gpt", {{256}, 65});
     EXPECT_EQ(gpt->elements(), 6U * (12 * 384 * 384 + 13 * 384) + (65 + 256) * 384 + 2 * 384);
+    // Without biases: 12 D^2 + 2 D, as nanoGPT counts its configuration for a CPU.
+    const auto plain = model_layout("gpt?layers=4&heads=4&dim=128&bias=0", {{64}, 65});
+    EXPECT_EQ(plain->elements(), 4U * (12 * 128 * 128 + 2 * 128) + (65 + 64) * 128 + 128);
 }
 
 TEST(Model, BatchNormNetsLearnAndKeepRunningStatistics) {
@@ -202,6 +223,7 @@ TEST(Model, BadSpecsGetOneLineOfUsage) {
     }
     EXPECT_EQ(model_layout("mlp?hidden=0", kFashion).error().code, FaultCode::Usage);
     EXPECT_NE(message("gpt?dim=10&heads=3", {{8}, 9}).find("dim=10"), std::string::npos);
+    EXPECT_NE(message("gpt?context=9", {{8}, 9}).find("windows of 8"), std::string::npos);
     EXPECT_NE(message("gpt", kFashion).find("samples of shape T"), std::string::npos);
     EXPECT_NE(message("resnet18?stem=x", kFashion).find("stem=x"), std::string::npos);
     EXPECT_NE(message("tabular?categories=2,2,2", {{2}, 2}).find("columns"), std::string::npos);

@@ -31,6 +31,7 @@ std::vector<Case> cases() {
         {"resnet20", "resnet20?width=4", {{3, 16, 16}, 5}},
         {"resnet18", "resnet18?width=4", {{3, 64, 64}, 5}},
         {"gpt", "gpt?layers=2&heads=2&dim=16", {{12}, 20}, true},
+        {"gpt_plain", "gpt?layers=2&heads=2&dim=16&bias=0", {{12}, 20}, true},
         {"tabular", "tabular?categories=3,4&embed=3&hidden=8", {{6}, 3}, true}};
 }
 

@@ -147,6 +147,40 @@ TEST(Optimizer, AdamWithClippingAndAccumulationEqualsTheNaiveTwin) {
     }
 }
 
+TEST(Optimizer, DecayOfMatricesLeavesVectorsAndEqualsTheTwin) {
+    // The matrix spans two chunks and shares the second with the vector.
+    const ParameterLayout layout(
+        {{"w", {700, 100}, false, Init::UniformFanIn, 4}, {"b", {50}, false, Init::One}}
+    );
+    const auto spec = *OptimizerSpec::parse("adamw?weight_decay=0.3&decay=matrices");
+    auto without = spec;
+    without.weight_decay = 0.0;
+    ParameterStore store(layout);
+    store.initialize(Rng(3));
+    const auto start = contents(store);
+    const std::vector<double> zero(start.size(), 0.0);
+    AdamTwin shrinking{{start.begin(), start.end()}, zero, zero};
+    AdamTwin staying{{start.begin(), start.end()}, zero, zero};
+    Optimizer optimizer(spec, layout, threads_here(2));
+    Rng rng(4);
+    for (int step = 0; step < 4; ++step) {
+        std::vector<float> gradient(start.size());
+        for (auto& g : gradient) g = static_cast<float>(rng.uniform() - 0.5);
+        optimizer.step(store, gradient, 0.1);
+        const std::vector<double> exact(gradient.begin(), gradient.end());
+        shrinking.step(spec, exact, 0.1);
+        staying.step(without, exact, 0.1);
+    }
+    const auto end = contents(store);
+    for (const auto& info : layout.parameters()) {
+        const auto& twin = info.name == "w" ? shrinking : staying;
+        for (std::size_t i = 0; i < info.elements; i += 7) {
+            const auto at = info.offset + i;
+            EXPECT_NEAR(static_cast<double>(end[at]), twin.weights[at], 1e-4) << info.name;
+        }
+    }
+}
+
 TEST(Optimizer, NormIsEuclidean) {
     std::vector<float> gradient(10000, 0.0F);
     gradient[3] = 3.0F;

@@ -62,6 +62,13 @@ TEST(Schedule, AdamPrintsWhatItParses) {
     EXPECT_EQ(parsed(spec.to_string()).to_string(), spec.to_string());
 }
 
+TEST(Schedule, DecayOfMatricesIsPrintedAndThatOfAllIsNot) {
+    const auto spec = parsed("adamw?decay=matrices");
+    EXPECT_TRUE(spec.decay_matrices);
+    EXPECT_TRUE(parsed(spec.to_string()).decay_matrices);
+    EXPECT_EQ(parsed("adamw?decay=all").to_string(), parsed("adamw").to_string());
+}
+
 TEST(Schedule, MistakesAreUsageFaultsThatNameTheKey) {
     const std::pair<const char*, const char*> table[] = {
         {"adam", "there is sgd"},
@@ -72,6 +79,8 @@ TEST(Schedule, MistakesAreUsageFaultsThatNameTheKey) {
         {"sgd?momentum=1", "momentum=1"},
         {"adamw?momentum=0.5", "has no option 'momentum'"},
         {"adamw?beta1=1", "beta1=1"},
+        {"adamw?decay=some", "give all or matrices"},
+        {"sgd?decay=all", "has no option 'decay'"},
         {"sgd?accumulate=0", "accumulate=0"},
         {"sgd?clip=-1", "clip=-1"},
         {"sgd?nesterov=yes", "nesterov=yes"},

@@ -60,6 +60,19 @@ TEST(Descriptor, ModelFileTravelsAndRaisesTheMinorVersion) {
     EXPECT_TRUE(plain->model_file.empty());
 }
 
+TEST(Descriptor, PeersToWaitForTravelAndRaiseTheMinorVersion) {
+    Descriptor d = decodable();
+    d.wait_for = 5;
+    const Bytes bytes = encode_descriptor(d);
+    const auto decoded = decode_descriptor(bytes);
+    ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+    EXPECT_EQ(decoded->wait_for, 5U);
+    EXPECT_EQ(decoded->minor, kDescriptorMinorWait);
+    EXPECT_TRUE(decode_descriptor(ByteView(bytes).first(bytes.size() - 1)).has_error());
+    d.wait_for = 1;
+    EXPECT_EQ(decode_descriptor(encode_descriptor(d))->minor, kDescriptorMinor);
+}
+
 TEST(Descriptor, ModelFileLongerThanTheBlobIsRefused) {
     Descriptor d = decodable();
     d.model_file = {std::byte{1}, std::byte{2}, std::byte{3}};

@@ -1,0 +1,42 @@
+#pragma once
+
+// A file that unpacks itself if it is gzipped; zlib tells the two apart by the first bytes.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.hpp"
+
+namespace starling::data {
+
+class GzSource {
+public:
+    /// Errors    NotFound, Io; as everywhere here, the message names the file
+    [[nodiscard]] static Result<GzSource> open(const std::filesystem::path& path);
+
+    /// Reads until `out` is full or the content ends; returns how many bytes it read.
+    /// Errors    Truncated, Corrupt, Io
+    [[nodiscard]] Result<std::size_t> read(std::span<std::uint8_t> out);
+
+    /// A fault about this file.
+    [[nodiscard]] Fault bad(FaultCode code, const std::string& what) const {
+        return fail(code, name_ + ": " + what);
+    }
+
+private:
+    struct Close {
+        void operator()(void* file) const;
+    };
+
+    GzSource(void* file, std::string name) : file_(file), name_(std::move(name)) {}
+
+    [[nodiscard]] Fault fault() const;
+
+    std::unique_ptr<void, Close> file_;  ///< zlib's gzFile
+    std::string name_;
+};
+
+}  // namespace starling::data

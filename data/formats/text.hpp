@@ -1,0 +1,28 @@
+#pragma once
+
+// A text as characters: a UTF-8 file, plain or gzipped, becomes numbers of characters in its own
+// sorted vocabulary, as nanoGPT's character-level data sets do it.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace starling::data {
+
+/// Largest content of one file, unpacked.
+inline constexpr std::size_t kTextBytesMax = std::size_t{1} << 30U;
+
+struct Text {
+    std::string vocabulary;  ///< the distinct characters in UTF-8, in ascending order
+    std::uint32_t symbols = 0;
+    std::vector<std::uint16_t> tokens;  ///< each character's place in the vocabulary
+};
+
+/// Errors    NotFound, Io, Truncated, Corrupt (of the file); Usage (empty, not UTF-8, more than
+///           65,536 distinct characters), Oversized; each names the file
+[[nodiscard]] Result<Text> read_text(const std::filesystem::path& file);
+
+}  // namespace starling::data

@@ -1,0 +1,96 @@
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "data/dataset.hpp"
+#include "data/shard_format.hpp"
+
+namespace starling::data {
+
+namespace {
+
+/// A text's test part is one shard in almost any case; a run is shorter than two of these.
+constexpr std::size_t kTokensMax = std::size_t{2} << 20U;
+constexpr std::size_t kWindowsMin = 4;
+
+Bytes write_run(std::span<const std::uint16_t> tokens, Split split, std::uint32_t ordinal) {
+    Bytes bytes;
+    bytes.reserve(kShardHeaderBytes + tokens.size_bytes());
+    ByteWriter writer(bytes);
+    writer.put(kShardMagic);
+    writer.put(kShardVersionText);
+    writer.put(static_cast<std::uint16_t>(split));
+    writer.put(ordinal);
+    writer.put(static_cast<std::uint32_t>(tokens.size()));
+    writer.put(static_cast<std::uint32_t>(kTokenBytes));
+    writer.put_bytes(std::as_bytes(tokens));
+    return bytes;
+}
+
+/// Cuts one split into as many runs, equal but for one character, and appends them.
+void cut(
+    Sharded& out,
+    std::span<const std::uint16_t> tokens,
+    Split split,
+    std::size_t runs,
+    HashFunction sha256
+) {
+    const auto partitions = split == Split::Train ? out.manifest.partitions : 0;
+    for (std::size_t i = 0; i < runs; ++i) {
+        const std::size_t begin = i * tokens.size() / runs;
+        const std::size_t end = (i + 1) * tokens.size() / runs;
+        auto bytes = write_run(
+            tokens.subspan(begin, end - begin), split, static_cast<std::uint32_t>(out.shards.size())
+        );
+        ShardInfo info;
+        info.id.bytes = sha256(bytes);
+        info.split = split;
+        info.samples = static_cast<std::uint32_t>(windows_in(end - begin, out.manifest.shape[0]));
+        info.bytes = static_cast<std::uint32_t>(bytes.size());
+        info.partition = partitions == 0 ? 0 : static_cast<std::uint32_t>(i % partitions);
+        out.manifest.shards.push_back(info);
+        out.shards.push_back(std::move(bytes));
+    }
+}
+
+}  // namespace
+
+Result<Sharded> shard_text(
+    const Dataset& dataset,
+    std::size_t tokens_per_shard,
+    const Partition& partition,
+    HashFunction sha256
+) {
+    STARLING_CHECK(dataset.is_text() && tokens_per_shard > 0);
+    if (partition.kind != PartitionKind::Iid) {
+        return fail(
+            FaultCode::Usage, "--partition: a text has no labels to divide by; give iid?owners=N"
+        );
+    }
+    Sharded out;
+    out.manifest.name = printable_name(dataset.name);
+    out.manifest.shape = dataset.shape;
+    out.manifest.classes = dataset.classes;
+    out.manifest.vocabulary = dataset.vocabulary;
+    out.manifest.partition = partition.to_string();
+    out.manifest.partitions = partition.owners;
+    const std::size_t context = dataset.shape[0];
+    const std::size_t least = kWindowsMin * context + 1;
+    const auto runs = [](std::size_t tokens, std::size_t each) {
+        return std::max<std::size_t>(1, tokens / std::min(each, kTokensMax));
+    };
+    const auto train = runs(dataset.train_tokens.size(), std::max(tokens_per_shard, least));
+    if (partition.owners > train) {
+        return fail(
+            FaultCode::Usage,
+            "--partition: the text makes " + std::to_string(train) +
+                " shards, fewer than owners=" + std::to_string(partition.owners)
+        );
+    }
+    cut(out, dataset.train_tokens, Split::Train, train, sha256);
+    cut(out, dataset.test_tokens, Split::Test, runs(dataset.test_tokens.size(), kTokensMax), sha256
+    );
+    STARLING_CHECK(check_manifest(out.manifest).has_value());
+    return out;
+}
+
+}  // namespace starling::data
