@@ -127,17 +127,18 @@ public:
         return Served::Done;
     }
 
-    [[nodiscard]] bool settle(const Terms&, Flight& flight, ByteView reply, Tally& tally) override {
+    [[nodiscard]] Settled settle(const Terms&, Flight& flight, ByteView reply, Tally& tally)
+        override {
         const double distance = number_at(reply, 0);
         const double norm = number_at(reply, 8);
         if (!sound_square(distance) || !sound_square(norm)) {
             ++bench_.counters.refused_values;
-            return false;
+            return Settled::Refused;
         }
         tally.squared_distance += distance;
         tally.squared_norm += norm;
         flight.weight = 0.0;
-        return true;
+        return Settled::Applied;
     }
 
     [[nodiscard]] bool apply(const Terms&, Flight&, Tally&) override { return true; }
