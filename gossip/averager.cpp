@@ -27,6 +27,13 @@ std::string_view to_string(Outcome outcome) {
     return "unknown";
 }
 
+std::string_view to_string(Misdeed misdeed) {
+    constexpr std::array<std::string_view, kMisdeeds> names{
+        "none", "malformed", "size", "values", "norm", "order", "lie", "flood", "stall", "own"};
+    const auto index = static_cast<std::size_t>(misdeed);
+    return index < names.size() ? names[index] : "unknown";
+}
+
 Averager::Averager(
     const AveragerConfig& config,
     const PeerId& self,

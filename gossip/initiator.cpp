@@ -47,7 +47,9 @@ Ending Initiator::on_accept(Instant now, const Accept& accept) {
     STARLING_CHECK(opening_);
     opening_ = false;
     // Never a coarser one than the one we offered.
-    if (agree(accept.encoding, terms_.encoding) != accept.encoding) return Outcome::Violated;
+    if (agree(accept.encoding, terms_.encoding) != accept.encoding) {
+        return bench_.violated(Misdeed::Lie);
+    }
     terms_.encoding = accept.encoding;
     their_spread_ = accept.spread;
     auto& pace = bench_.paces.of(clock_.partner);
@@ -64,7 +66,7 @@ Ending Initiator::on_accept(Instant now, const Accept& accept) {
 
 Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
     if (opening_ || !bench_.has(reply.index, reply.elements, terms_.part)) {
-        return Outcome::Violated;
+        return bench_.violated(opening_ ? Misdeed::Order : Misdeed::Size);
     }
     const auto flight =
         std::find_if(in_flight_.begin(), in_flight_.end(), [&](const Flight& candidate) {
@@ -73,11 +75,13 @@ Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
     if (flight == in_flight_.end() || flight->replied) {
         // A repeated reply changes nothing; a reply to a chunk that was never sent is a lie.
         const bool known = applied_[reply.index] || again_[reply.index];
-        if (flight == in_flight_.end() && !known) return Outcome::Violated;
+        if (flight == in_flight_.end() && !known) return bench_.violated(Misdeed::Order);
         ++bench_.counters.stale;
         return std::nullopt;
     }
-    if (!mixing_.fits_reply(terms_, *flight, reply.payload)) return Outcome::Violated;
+    if (!mixing_.fits_reply(terms_, *flight, reply.payload)) {
+        return bench_.violated(Misdeed::Size);
+    }
     if (mixing_.asks_again(terms_, reply.index, reply.payload)) {
         if (again_[reply.index]) {
             ++bench_.counters.stale;

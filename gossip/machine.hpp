@@ -96,6 +96,7 @@ private:
     void open_with(Instant now, const PeerId& partner);
     void fall_back(Instant now);
     void note_pull(const ExchangeEvent& event);
+    [[nodiscard]] bool engaged_with(const PeerId& partner) const;
     [[nodiscard]] bool initiating(const PeerId& partner, ExchangeId id) const;
     [[nodiscard]] bool responding(const PeerId& partner, ExchangeId id) const;
 
@@ -103,7 +104,8 @@ private:
     void end_all_with(Instant now, const PeerId& peer, Outcome outcome, Stream stream);
     void settle_initiator(Instant now, Outcome outcome, Stream stream);
     void settle_responder(Instant now, Outcome outcome, Stream stream);
-    void note_partner(Instant now, const PeerId& partner, Outcome outcome);
+    /// Names what ended an exchange, and lets the partner rest accordingly.
+    void note_partner(Instant now, ExchangeEvent& event);
     void count(const ExchangeEvent& event);
     void measure(Instant now, const ExchangeClock& clock, const Tally& tally, Outcome outcome);
 

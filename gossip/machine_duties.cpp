@@ -31,6 +31,7 @@ Averager::Machine::Machine(
     : bench(config, parameters),
       mixing(make_rule(config.mix.rule, bench)),
       pull(make_pull(bench)),
+      partners(config.strikes),
       self_(self),
       layout_(layout),
       rng_(rng),

@@ -1,6 +1,7 @@
 // How an exchange is settled: its event, the counters, the partner's rest, the paces.
 
 #include <cmath>
+#include <utility>
 
 #include "gossip/codec.hpp"
 #include "gossip/machine.hpp"
@@ -18,6 +19,10 @@ bool is_failure(Outcome outcome) {
 AbortReason reason_of(Outcome outcome) {
     if (outcome == Outcome::TimedOut) return AbortReason::TimedOut;
     return outcome == Outcome::Violated ? AbortReason::Violated : AbortReason::Gone;
+}
+
+bool is_strike(Misdeed misdeed) {
+    return misdeed != Misdeed::None && misdeed != Misdeed::Own && misdeed != Misdeed::Stall;
 }
 
 }  // namespace
@@ -47,7 +52,7 @@ void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream st
         bench.send(clock.partner, encode(abort));
     }
     if (!initiator->opening()) measure(now, clock, tally, outcome);
-    note_partner(now, clock.partner, outcome);
+    note_partner(now, event);
     count(event);
     events.push_back(event);
     initiator->withdraw();
@@ -79,14 +84,15 @@ void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream st
     }
     // Whoever was pulled from has measured nothing of its own.
     if (event.rule != Rule::Pull) measure(now, clock, tally, outcome);
-    note_partner(now, clock.partner, outcome);
+    note_partner(now, event);
     count(event);
     events.push_back(event);
     responder.reset();
 }
 
-void Averager::Machine::note_partner(Instant now, const PeerId& partner, Outcome outcome) {
-    switch (outcome) {
+void Averager::Machine::note_partner(Instant now, ExchangeEvent& event) {
+    const PeerId& partner = event.partner;
+    switch (event.outcome) {
         case Outcome::Committed:
             return partners.succeeded(partner);
         case Outcome::Busy:
@@ -96,9 +102,17 @@ void Averager::Machine::note_partner(Instant now, const PeerId& partner, Outcome
         case Outcome::Refused:
             return partners.refused(now, partner);
         case Outcome::TimedOut:
-        case Outcome::Disconnected:
-        case Outcome::Violated:
+            event.misdeed = Misdeed::Stall;
+            ++bench.counters.misdeeds[static_cast<std::size_t>(Misdeed::Stall)];
             return partners.failed(now, partner);
+        case Outcome::Disconnected:
+            return partners.failed(now, partner);
+        case Outcome::Violated:
+            // None: the partner says that we did something wrong.
+            event.misdeed = std::exchange(bench.misdeed, Misdeed::None);
+            partners.failed(now, partner);
+            if (is_strike(event.misdeed)) partners.struck(now, partner);
+            return;
     }
 }
 

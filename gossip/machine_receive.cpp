@@ -24,7 +24,11 @@ Result<void> Averager::Machine::handle_frame(Instant now, const PeerId& from, By
     const auto message = decode(frame);
     if (!message) {
         ++bench.counters.malformed;
+        (void)bench.violated(Misdeed::Malformed);
+        // Outside an exchange nothing else would notice.
+        if (!engaged_with(from)) partners.struck(now, from);
         end_all_with(now, from, Outcome::Violated, Stream::Alive);
+        bench.misdeed = Misdeed::None;
         return message.error();
     }
     std::visit([&](const auto& m) { on(now, from, m); }, *message);
@@ -36,7 +40,10 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Open& open) {
         ++bench.counters.stale;
         return;
     }
-    if (const auto reason = misfit(open)) {
+    auto reason = misfit(open);
+    if (partners.barred(now, from)) reason = RefuseReason::Strikes;
+    if (reason) {
+        ++bench.counters.refusals;
         bench.send(from, encode(Refuse{open.id, *reason}));
         return;
     }
@@ -152,6 +159,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Commit& commit
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Abort& abort) {
+    bench.misdeed = Misdeed::None;
     if (initiating(from, abort.id)) {
         settle_initiator(now, outcome_of(abort.reason), Stream::Gone);
     } else if (responding(from, abort.id)) {
@@ -164,6 +172,11 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Abort& abort) 
 
 void Averager::Machine::on(Instant /*now*/, const PeerId& /*from*/, const Unknown& /*unknown*/) {
     ++bench.counters.stale;
+}
+
+bool Averager::Machine::engaged_with(const PeerId& partner) const {
+    return (initiator && initiator->clock().partner == partner) ||
+           (responder && responder->clock().partner == partner);
 }
 
 bool Averager::Machine::initiating(const PeerId& partner, ExchangeId id) const {

@@ -161,12 +161,14 @@ public:
         auto difference =
             encoding.answer(got.fast, theta_, fast, {terms.coefficient, u_, fast_gaps});
         const auto slow_gaps = slow_room(chunk, terms.part);
+        Difference apart;
         if (has_slow(chunk) && !difference.wrapped) {
             slow.wire = payload.subspan(kHead + fast.bytes, room);
             const auto other =
                 encoding.answer(got.slow, phi_, slow, {terms.coefficient, v_, slow_gaps});
             difference.wrapped = other.wrapped;
             difference.finite = difference.finite && other.finite;
+            apart = other;
         }
         if (difference.wrapped) {
             write_head(payload, 0);
@@ -176,7 +178,9 @@ public:
         write_head(payload, fast.bytes);
         frame.resize(kFrameFront + kHead + fast.bytes + slow.bytes);
         Tally entered = tally;
-        const bool sound = bench_.enter(chunk, difference, entered);
+        const bool sound = bench_.enter(chunk, difference, entered) &&
+                           bench_.within_clip(chunk, terms.part, difference) &&
+                           bench_.within_clip(chunk, terms.part, apart);
         if (!sound || !step(terms, chunk)) {
             bench_.pool.give(std::exchange(frame, {}));
             return sound ? Served::Locked : Served::Refused;
@@ -200,13 +204,20 @@ public:
             encoding.settle(got.fast, sent.fast, {terms.coefficient, fast, fast_gaps});
         difference.squared_norm += flight.offer.squared_norm;
         const auto slow_gaps = slow_room(chunk, terms.part);
+        Difference apart;
         if (has_slow(chunk)) {
             const auto slow =
                 encoding.settle(got.slow, sent.slow, {terms.coefficient, flight.more, slow_gaps});
             difference.finite = difference.finite && slow.finite;
+            apart = slow;
+            // The slow weights are near the fast ones, whose norm is known.
+            apart.squared_norm = std::max(apart.squared_norm, difference.squared_norm);
         }
         bench_.pool.give(std::exchange(flight.bytes, std::move(fast)));
-        if (!bench_.enter(chunk, difference, tally)) return Settled::Refused;
+        const bool sound = bench_.enter(chunk, difference, tally) &&
+                           bench_.within_clip(chunk, terms.part, difference) &&
+                           bench_.within_clip(chunk, terms.part, apart);
+        if (!sound) return Settled::Refused;
         note(terms, chunk, fast_gaps, slow_gaps);
         return apply(terms, flight, tally) ? Settled::Applied : Settled::Locked;
     }

@@ -81,7 +81,9 @@ public:
         frame.resize(kFrameFront + reply.bytes);
         if (difference.wrapped) return Served::Again;
         Tally entered = tally;
-        if (!bench_.enter(chunk, difference, entered)) return give_up(frame, Served::Refused);
+        const bool sound = bench_.enter(chunk, difference, entered) &&
+                           bench_.within_clip(chunk, terms.part, difference);
+        if (!sound) return give_up(frame, Served::Refused);
         if (!bench_.try_add(chunk, terms.part, delta_)) return give_up(frame, Served::Locked);
         tally = entered;
         bench_.note_gaps(gaps_, terms.partner, chunk, terms.part, gaps);
@@ -101,7 +103,9 @@ public:
         }
         auto difference = encoding.settle(reply, flight.bytes, share);
         difference.squared_norm += flight.offer.squared_norm;
-        if (!bench_.enter(flight.index, difference, tally)) return Settled::Refused;
+        const bool sound = bench_.enter(flight.index, difference, tally) &&
+                           bench_.within_clip(flight.index, terms.part, difference);
+        if (!sound) return Settled::Refused;
         bench_.note_gaps(gaps_, terms.partner, flight.index, terms.part, gaps);
         if (bench_.try_add(flight.index, terms.part, delta)) return Settled::Applied;
         bench_.pool.give(std::exchange(flight.bytes, bench_.pool.take(delta.size())));

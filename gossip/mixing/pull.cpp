@@ -89,6 +89,7 @@ private:
         delta_.resize(bench_.raw_bytes(chunk, terms.part));
         if (encoding(terms, chunk).difference(reply, zeros_, 1.0, delta_).finite) return true;
         ++bench_.counters.refused_values;
+        (void)bench_.violated(Misdeed::Values);
         return false;
     }
 

@@ -116,7 +116,9 @@ public:
             return Served::Locked;
         }
         Tally entered = tally;
-        if (!bench_.enter(chunk, difference, entered)) return Served::Refused;
+        const bool sound = bench_.enter(chunk, difference, entered) &&
+                           bench_.within_clip(chunk, terms.part, difference);
+        if (!sound) return Served::Refused;
         if (!bench_.try_add(chunk, terms.part, delta_)) return Served::Locked;
         weight += mass;
         frame = take_frame(kReplyBytes);
@@ -133,6 +135,7 @@ public:
         const double norm = number_at(reply, 8);
         if (!sound_square(distance) || !sound_square(norm)) {
             ++bench_.counters.refused_values;
+            (void)bench_.violated(Misdeed::Values);
             return Settled::Refused;
         }
         tally.squared_distance += distance;
