@@ -54,7 +54,7 @@ struct AtLeast {
 class FrameRoom {
 public:
     std::span<std::byte> take(std::size_t size) {
-        if (size > capacity_) {
+        if (!memory_ || size > capacity_) {
             memory_.reset(static_cast<std::byte*>(::operator new(kFront + size, kLine)));
             capacity_ = size;
         }
@@ -217,6 +217,11 @@ private:
             const auto header = decode_frame_header(head);
             if (header.has_error()) {
                 self->finish(header.error());
+                co_return;
+            }
+            // A stranger gets no more memory than a greeting needs.
+            if (!self->hello_ && header->length > frame_limit(FrameType::Hello)) {
+                self->finish(fail(FaultCode::BadFormat, "the greeting comes first, and once"));
                 co_return;
             }
             const auto body = self->body_.take(header->length);
