@@ -1,13 +1,13 @@
 #include "compute/parameter_store.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cblas.h>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <new>
 
 #include "base/check.hpp"
+#include "compute/cpu/isa.hpp"
 #include "compute/shape.hpp"
 
 namespace starling::compute {
@@ -17,23 +17,18 @@ namespace {
 constexpr std::align_val_t kArenaAlignment{64};
 
 /// A peer may send anything that decodes: a delta that is not a number is dropped here, or one bad
-/// exchange would poison the model and then the swarm.
-void add_guarded(std::span<float> chunk, const float* delta) {
-    for (std::size_t i = 0; i < chunk.size(); ++i) {
-        const float sum = chunk[i] + delta[i];
-        chunk[i] = std::isfinite(sum) ? sum : chunk[i];
-    }
-}
-
-/// chunk += delta. When both sums of absolute values are finite and their total is too, no element
-/// of either, and none of the sums, can be a NaN or an infinity: then one plain axpy does it.
-void add_to(std::span<float> chunk, const float* delta) {
-    const auto n = static_cast<blasint>(chunk.size());
-    const float bound = cblas_sasum(n, chunk.data(), 1) + cblas_sasum(n, delta, 1);
-    if (std::isfinite(bound)) {
-        cblas_saxpy(n, 1.0F, delta, 1, chunk.data(), 1);
-    } else {
-        add_guarded(chunk, delta);
+/// exchange would poison the model and then the swarm. Deltas may lie at any address.
+STARLING_INLINE void add_body(float* chunk, const std::byte* delta, std::size_t count) {
+    constexpr std::uint32_t kExponent = 0x7f800000U;
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) {
+        float d = 0.0F;
+        std::memcpy(&d, delta + i * sizeof(float), sizeof(float));
+        const float old = chunk[i];
+        const float sum = old + d;
+        // A comparison of bits, not of floats: it vectorises without a promise about NaN.
+        const bool finite = (std::bit_cast<std::uint32_t>(sum) & kExponent) != kExponent;
+        chunk[i] = finite ? sum : old;
     }
 }
 
@@ -138,13 +133,7 @@ bool ParameterStore::try_add(std::size_t chunk, ByteView delta) {
     if (!lock.owns_lock()) return false;
     const auto floats = chunk_span(chunk);
     STARLING_CHECK(delta.size() == floats.size_bytes());
-    // Payloads may lie at any address; aligned pieces keep the addition vectorised.
-    std::array<float, 1024> piece{};
-    for (std::size_t done = 0; done < floats.size(); done += piece.size()) {
-        const auto count = std::min(piece.size(), floats.size() - done);
-        std::memcpy(piece.data(), delta.data() + done * sizeof(float), count * sizeof(float));
-        add_to(floats.subspan(done, count), piece.data());
-    }
+    cpu::vectorized<add_body>(floats.data(), delta.data(), floats.size());
     const auto& place = layout_.chunks()[chunk];
     for (const auto& info : layout_.parameters()) {
         if (!place.buffer || !info.variance) continue;

@@ -17,6 +17,7 @@
 // Source: AD-PSGD (Lian et al. 2018, Alg. 1) in the delta form; docs/protocol/averaging.md has the
 // bytes.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -49,12 +50,32 @@ enum class Outcome : std::uint8_t {
 
 [[nodiscard]] std::string_view to_string(Outcome outcome);
 
+/// What was wrong where an exchange ended as Violated or TimedOut by what the partner did.
+enum class Misdeed : std::uint8_t {
+    None,
+    Malformed,  ///< a frame that does not parse, or of another version
+    Size,       ///< a chunk that does not exist, or a payload that does not fit it
+    Values,     ///< a NaN or an infinity
+    Norm,       ///< further from our chunk than the clip allows
+    Order,      ///< an answer to nothing, or a commit before the end
+    Lie,        ///< acknowledges what we never sent, or answers coarser than we asked
+    Flood,      ///< more than a window, without reading what we answer
+    Stall,      ///< no progress until the deadline; slow is not hostile, so it is no strike
+    Own,        ///< our own chunk holds a NaN or an infinity; no strike either
+};
+
+inline constexpr std::size_t kMisdeeds = 10;
+
+/// Returns one word, as metrics name it.
+[[nodiscard]] std::string_view to_string(Misdeed misdeed);
+
 struct ExchangeEvent {
     ExchangeId id;
     PeerId partner;
     bool initiator = false;
     Rule rule = Rule::Pairwise;
     Outcome outcome = Outcome::Committed;
+    Misdeed misdeed = Misdeed::None;
     std::size_t chunks_applied = 0;
     /// Chunks that we applied and of which we do not know that the partner did. Only a responder
     /// can have any: it applies before it replies, and an initiator applies replies only.
@@ -78,7 +99,9 @@ struct AveragerCounters {
     std::uint64_t stale = 0;
     std::uint64_t payload_bytes = 0;
     std::uint64_t refused_values = 0;  ///< payloads with a NaN or an infinity: never applied
-    std::uint64_t asked_again = 0;     ///< offers that we could not decode: they come again
+    std::array<std::uint64_t, kMisdeeds> misdeeds{};  ///< by Misdeed
+    std::uint64_t refusals = 0;                       ///< requests of partners that we refused
+    std::uint64_t asked_again = 0;  ///< offers that we could not decode: they come again
     /// The ledger's other entry: times that we began to count in the sum after standing outside.
     std::uint64_t promotions = 0;
     std::uint64_t fallbacks = 0;  ///< rounds whose partner did not come, or could not

@@ -220,6 +220,10 @@ Result<void> AveragerConfig::validate() const {
     if (!within(initial_rate, 1e3, 1e12)) {
         return out_of_range("initial_rate", std::to_string(initial_rate), "1e3 to 1e12 B/s");
     }
+    if (strikes > 1000) return out_of_range("strikes", std::to_string(strikes), "0 to 1000");
+    if (clip != 0.0 && !within(clip, 1.0, 1e6)) {
+        return out_of_range("clip", std::to_string(clip), "0 or 1 to 1e6");
+    }
     if (retry_locked < microseconds(1) || retry_locked > seconds(1)) {
         return out_of_range("retry_locked", text(retry_locked), "1 us to 1 s");
     }

@@ -95,6 +95,13 @@ struct AveragerConfig {
     double deadline_slack = 4.0;
     /// Assumed rate before anything was measured, bytes per second. Range 1e3 to 1e12.
     double initial_rate = 4e6;
+    /// Largest distance of a partner's chunk from ours that is averaged, in units of our chunk's
+    /// norm plus that of as many ones; 0 takes any. Ten is far beyond what training drives apart,
+    /// and far below what a hostile partner needs to spoil a model at once. Range 0 or 1 to 1e6.
+    double clip = 10.0;
+    /// After so many breaches of the protocol without a committed exchange in between, a partner is
+    /// barred for a while; 0 bars nobody. Range 0 to 1000.
+    std::uint32_t strikes = 3;
     /// A chunk that the trainer has locked is tried again after this long. Range 1 us to 1 s.
     Duration retry_locked = std::chrono::microseconds(500);
 

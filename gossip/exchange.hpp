@@ -84,7 +84,7 @@ private:
     bool send_chunk(std::uint32_t index);
     /// Puts a chunk back that the partner could not decode.
     void send_again_later(std::size_t at);
-    bool try_apply(Flight& flight);
+    void note_applied(Flight& flight);
     void skip_empty();
     void remove_flight(std::size_t at);
     void retry_soon(Instant now);

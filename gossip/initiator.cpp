@@ -47,7 +47,9 @@ Ending Initiator::on_accept(Instant now, const Accept& accept) {
     STARLING_CHECK(opening_);
     opening_ = false;
     // Never a coarser one than the one we offered.
-    if (agree(accept.encoding, terms_.encoding) != accept.encoding) return Outcome::Violated;
+    if (agree(accept.encoding, terms_.encoding) != accept.encoding) {
+        return bench_.violated(Misdeed::Lie);
+    }
     terms_.encoding = accept.encoding;
     their_spread_ = accept.spread;
     auto& pace = bench_.paces.of(clock_.partner);
@@ -64,7 +66,7 @@ Ending Initiator::on_accept(Instant now, const Accept& accept) {
 
 Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
     if (opening_ || !bench_.has(reply.index, reply.elements, terms_.part)) {
-        return Outcome::Violated;
+        return bench_.violated(opening_ ? Misdeed::Order : Misdeed::Size);
     }
     const auto flight =
         std::find_if(in_flight_.begin(), in_flight_.end(), [&](const Flight& candidate) {
@@ -73,11 +75,13 @@ Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
     if (flight == in_flight_.end() || flight->replied) {
         // A repeated reply changes nothing; a reply to a chunk that was never sent is a lie.
         const bool known = applied_[reply.index] || again_[reply.index];
-        if (flight == in_flight_.end() && !known) return Outcome::Violated;
+        if (flight == in_flight_.end() && !known) return bench_.violated(Misdeed::Order);
         ++bench_.counters.stale;
         return std::nullopt;
     }
-    if (!mixing_.fits_reply(terms_, *flight, reply.payload)) return Outcome::Violated;
+    if (!mixing_.fits_reply(terms_, *flight, reply.payload)) {
+        return bench_.violated(Misdeed::Size);
+    }
     if (mixing_.asks_again(terms_, reply.index, reply.payload)) {
         if (again_[reply.index]) {
             ++bench_.counters.stale;
@@ -88,10 +92,12 @@ Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
         return advance(now);
     }
     bench_.count_payload(tally_, reply.payload.size());
-    if (!mixing_.settle(terms_, *flight, reply.payload, tally_)) return Outcome::Violated;
+    const Settled settled = mixing_.settle(terms_, *flight, reply.payload, tally_);
+    if (settled == Settled::Refused) return Outcome::Violated;
     flight->replied = true;
     clock_.stalled = now + bench_.stall_allowance(clock_.partner);
-    if (try_apply(*flight)) {
+    if (settled == Settled::Applied) {
+        note_applied(*flight);
         remove_flight(static_cast<std::size_t>(flight - in_flight_.begin()));
     } else {
         retry_soon(now);
@@ -104,7 +110,8 @@ Ending Initiator::on_timeout(Instant now) {
     if (!clock_.retry_at || now < *clock_.retry_at) return std::nullopt;
     clock_.retry_at.reset();
     for (std::size_t i = 0; i < in_flight_.size();) {
-        if (in_flight_[i].replied && try_apply(in_flight_[i])) {
+        if (in_flight_[i].replied && mixing_.apply(terms_, in_flight_[i], tally_)) {
+            note_applied(in_flight_[i]);
             remove_flight(i);
         } else {
             ++i;
@@ -189,10 +196,12 @@ bool Initiator::send_chunk(std::uint32_t index) {
     header.elements = static_cast<std::uint32_t>(bench_.elements(index, terms_.part));
     header.acked = acked();
     write_payload_header(header, std::span(frame).first<kPayloadOffset>());
-    // The frame leaves with the driver, and the delta needs exactly what was sent: the chunk itself
-    // may have moved on by then. Hence a copy.
-    flight.bytes = bench_.pool.take(payload.size());
-    std::copy(payload.begin(), payload.end(), flight.bytes.begin());
+    // The frame leaves with the driver, and where settling needs exactly what was sent the chunk
+    // itself may have moved on by then. Hence a copy.
+    if (mixing_.keeps_offer(terms_, index)) {
+        flight.bytes = bench_.pool.take(payload.size());
+        std::copy(payload.begin(), payload.end(), flight.bytes.begin());
+    }
     in_flight_bytes_ += flight.offer.bytes;
     bench_.count_payload(tally_, payload.size());
     in_flight_.push_back(std::move(flight));
@@ -205,13 +214,11 @@ void Initiator::withdraw() {
     in_flight_.clear();
 }
 
-bool Initiator::try_apply(Flight& flight) {
-    if (!mixing_.apply(terms_, flight, tally_)) return false;
+void Initiator::note_applied(Flight& flight) {
     in_flight_bytes_ -= flight.offer.bytes;
     applied_[flight.index] = true;
     ++tally_.chunks_applied;
     bench_.pool.give(std::move(flight.bytes));
-    return true;
 }
 
 void Initiator::retry_soon(Instant now) {

@@ -37,7 +37,13 @@ struct Busy {
     bool collapsed = false;  ///< our own request crossed yours, and it goes on instead
 };
 
-enum class RefuseReason : std::uint8_t { Layout = 0, Encoding = 1, Coefficient = 2, Rule = 3 };
+enum class RefuseReason : std::uint8_t {
+    Layout = 0,
+    Encoding = 1,
+    Coefficient = 2,
+    Rule = 3,
+    Strikes = 4,  ///< you have broken the protocol too often
+};
 
 /// Responder: never, as we are.
 struct Refuse {

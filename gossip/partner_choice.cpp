@@ -23,7 +23,11 @@ PartnerChoice::Partner* PartnerChoice::find(const PeerId& peer) {
 }
 
 void PartnerChoice::add(const PeerId& peer) {
-    if (find(peer) != nullptr) return succeeded(peer);
+    if (auto* known = find(peer)) {
+        known->not_before.reset();
+        known->backoff = {};
+        return;
+    }
     const auto at = std::find_if(partners_.begin(), partners_.end(), [&](const Partner& partner) {
         return peer < partner.id;
     });
@@ -40,7 +44,8 @@ std::optional<PeerId> PartnerChoice::choose(
     candidates_.clear();
     for (const auto& partner : partners_) {
         const bool resting = partner.not_before && now < *partner.not_before;
-        if (!resting && except != partner.id) candidates_.push_back(partner.id);
+        if (!resting && except != partner.id && !barred(now, partner.id))
+            candidates_.push_back(partner.id);
     }
     if (candidates_.empty()) return std::nullopt;
     return rng.pick(std::span<const PeerId>(candidates_));
@@ -62,7 +67,36 @@ std::optional<PeerId> PartnerChoice::scheduled(
     return order[other];
 }
 
+void PartnerChoice::struck(Instant now, const PeerId& peer) {
+    if (strikes_ == 0) return;
+    auto found = std::find_if(struck_.begin(), struck_.end(), [&](const Struck& struck) {
+        return struck.id == peer;
+    });
+    if (found == struck_.end()) {
+        if (struck_.size() == kStruckMax) {
+            struck_.erase(std::min_element(
+                struck_.begin(),
+                struck_.end(),
+                [](const Struck& a, const Struck& b) { return a.until < b.until; }
+            ));
+        }
+        found = struck_.insert(struck_.end(), Struck{peer, 0, now});
+    }
+    ++found->strikes;
+    if (found->strikes < strikes_) return;
+    // Six doublings reach the bound; more would overflow in the end.
+    const auto doublings = std::min<std::size_t>(found->strikes - strikes_, 6);
+    found->until = now + std::min(kBarredMax, (1 << doublings) * kBarred);
+}
+
+bool PartnerChoice::barred(Instant now, const PeerId& peer) const {
+    return std::any_of(struck_.begin(), struck_.end(), [&](const Struck& struck) {
+        return struck.id == peer && struck.strikes >= strikes_ && now < struck.until;
+    });
+}
+
 void PartnerChoice::succeeded(const PeerId& peer) {
+    std::erase_if(struck_, [&](const Struck& struck) { return struck.id == peer; });
     if (auto* partner = find(peer)) {
         partner->not_before.reset();
         partner->backoff = {};

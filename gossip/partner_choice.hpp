@@ -21,9 +21,19 @@ inline constexpr Duration kFailureBackoff = std::chrono::milliseconds(500);
 inline constexpr Duration kFailureBackoffMax = std::chrono::seconds(8);
 /// A partner whose layout or settings do not fit will not fit soon.
 inline constexpr Duration kRefusalBackoff = std::chrono::seconds(60);
+/// How long a partner is neither asked nor answered that has broken the protocol too often; each
+/// further time doubles it.
+inline constexpr Duration kBarred = std::chrono::seconds(60);
+inline constexpr Duration kBarredMax = std::chrono::hours(1);
+/// Strikes of so many peers are remembered, also of those that are gone; the one that may come back
+/// first is forgotten.
+inline constexpr std::size_t kStruckMax = 64;
 
 class PartnerChoice {
 public:
+    /// A partner is barred at so many strikes without a success in between; 0: never.
+    explicit PartnerChoice(std::size_t strikes = 0) : strikes_(strikes) {}
+
     /// A partner that comes up, also again, starts without back-off.
     void add(const PeerId& peer);
     void remove(const PeerId& peer);
@@ -49,6 +59,12 @@ public:
     void failed(Instant now, const PeerId& peer);
     void refused(Instant now, const PeerId& peer);
 
+    /// The peer broke the protocol; it need not be a partner.
+    void struck(Instant now, const PeerId& peer);
+
+    /// Whether a peer has broken it too often to be dealt with now.
+    [[nodiscard]] bool barred(Instant now, const PeerId& peer) const;
+
 private:
     struct Partner {
         PeerId id;
@@ -58,6 +74,15 @@ private:
 
     Partner* find(const PeerId& peer);
 
+    /// Apart from the partners: who leaves and comes back begins with what it has done.
+    struct Struck {
+        PeerId id;
+        std::size_t strikes = 0;
+        Instant until{};  ///< barred until then
+    };
+
+    std::size_t strikes_;
+    std::vector<Struck> struck_;
     std::vector<Partner> partners_;   ///< ordered by id, so that a seed repeats its draws
     std::vector<PeerId> candidates_;  ///< kept for its memory
 };

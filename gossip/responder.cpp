@@ -29,9 +29,10 @@ Responder::Responder(
 }
 
 Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
-    if (!bench_.has(chunk.index, chunk.elements, terms_.part)) return Outcome::Violated;
-    if (!mixing_.fits_offer(terms_, chunk.index, chunk.payload)) return Outcome::Violated;
-    if (!acknowledge(chunk.acked)) return Outcome::Violated;
+    const bool fits = bench_.has(chunk.index, chunk.elements, terms_.part) &&
+                      mixing_.fits_offer(terms_, chunk.index, chunk.payload);
+    if (!fits) return bench_.violated(Misdeed::Size);
+    if (!acknowledge(chunk.acked)) return bench_.violated(Misdeed::Lie);
     // An offer that we could not decode may come twice, and by then look as if we could.
     const bool refused =
         again_[chunk.index] && !mixing_.always_decodes(terms_, chunk.index, chunk.payload);
@@ -42,7 +43,7 @@ Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
     // An honest initiator has at most this many chunks without an applied reply. One that sends on
     // and on without reading would otherwise grow our outbox to the size of the model.
     const std::size_t unacked = unacknowledged() + parked_.size();
-    if (unacked >= kInFlightMax) return Outcome::Violated;
+    if (unacked >= kInFlightMax) return bench_.violated(Misdeed::Flood);
     seen_[chunk.index] = true;
     bench_.count_payload(tally_, chunk.payload.size());
     clock_.stalled = now + bench_.stall_allowance(clock_.partner);
@@ -89,7 +90,9 @@ void Responder::send_reply(std::uint32_t index, Bytes frame) {
 
 Ending Responder::park(Instant now, const Chunk& chunk) {
     const std::size_t size = chunk.payload.size();
-    if (!parked_.empty() && parked_bytes_ + size > kWindowMax) return Outcome::Violated;
+    if (!parked_.empty() && parked_bytes_ + size > kWindowMax) {
+        return bench_.violated(Misdeed::Flood);
+    }
     // The payload is a view into the driver's buffer, gone when we return.
     Bytes copy = bench_.pool.take(size);
     std::copy(chunk.payload.begin(), chunk.payload.end(), copy.begin());
@@ -120,7 +123,7 @@ Ending Responder::on_timeout(Instant now) {
 }
 
 Ending Responder::on_commit() {
-    if (tally_.chunks_applied < chunks_) return Outcome::Violated;
+    if (tally_.chunks_applied < chunks_) return bench_.violated(Misdeed::Order);
     acked_ = chunks_;
     return Outcome::Committed;
 }

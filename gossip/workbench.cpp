@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -151,11 +152,42 @@ void Workbench::lay_out(GapMemory& memory) const {
 bool Workbench::enter(std::uint32_t chunk, const Difference& difference, Tally& tally) {
     if (!difference.finite) {
         ++counters.refused_values;
+        (void)violated(sound(chunk) ? Misdeed::Values : Misdeed::Own);
         return false;
     }
     if (!parameters.is_buffer(chunk)) {
         tally.squared_distance += difference.squared_distance;
         tally.squared_norm += difference.squared_norm;
+    }
+    return true;
+}
+
+bool Workbench::within_clip(std::uint32_t chunk, const Part& part, const Difference& difference) {
+    if (config.clip <= 0.0 || parameters.is_buffer(chunk)) return true;
+    if (parameters.element() != Element::F32) return true;
+    const auto ones = static_cast<double>(elements(chunk, part));
+    const double reach = config.clip * (std::sqrt(difference.squared_norm) + std::sqrt(ones));
+    // Negated: a sum of squares that overflowed is beyond, too.
+    if (std::sqrt(difference.squared_distance) <= reach) return true;
+    (void)violated(Misdeed::Norm);
+    return false;
+}
+
+Outcome Workbench::violated(Misdeed what) {
+    misdeed = what;
+    ++counters.misdeeds[static_cast<std::size_t>(what)];
+    return Outcome::Violated;
+}
+
+/// Whether our own chunk is free of NaN and infinity. One that is locked now counts as sound.
+bool Workbench::sound(std::uint32_t chunk) {
+    if (parameters.element() != Element::F32) return true;
+    whole_.resize(raw_bytes(chunk, {}));
+    if (!parameters.try_read(chunk, whole_)) return true;
+    for (std::size_t at = 0; at < whole_.size(); at += sizeof(float)) {
+        float value = 0.0F;
+        std::memcpy(&value, whole_.data() + at, sizeof(value));
+        if (!std::isfinite(value)) return false;
     }
     return true;
 }

@@ -113,6 +113,15 @@ public:
     /// and the delta must not be used.
     [[nodiscard]] bool enter(std::uint32_t chunk, const Difference& difference, Tally& tally);
 
+    /// False when the partner's chunk is further from ours than the clip allows: counted, and the
+    /// delta must not be used. Averaged buffers follow the data and have no such bound.
+    [[nodiscard]] bool within_clip(
+        std::uint32_t chunk, const Part& part, const Difference& difference
+    );
+
+    /// Notes what a partner did wrong, for the exchange that this ends.
+    Outcome violated(Misdeed misdeed);
+
     void send(const PeerId& to, Bytes frame);
     void count_payload(Tally& tally, std::size_t bytes);
 
@@ -133,8 +142,11 @@ public:
     AveragerCounters counters;
     Encoding wish;  ///< of the exchanges to come
     double spread = 0.0;
+    Misdeed misdeed = Misdeed::None;  ///< of the exchange that is being settled
 
 private:
+    [[nodiscard]] bool sound(std::uint32_t chunk);
+
     [[nodiscard]] std::uint32_t gap_slot(std::uint32_t chunk, const Part& part) const {
         return chunk * config.parts + part.index;
     }

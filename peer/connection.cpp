@@ -9,11 +9,11 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <charconv>
 #include <deque>
 #include <map>
 #include <netinet/tcp.h>
+#include <new>
 #include <random>
 #include <utility>
 #include <vector>
@@ -36,14 +36,41 @@ constexpr Duration kGoodbyeTime = std::chrono::seconds(1);
 constexpr std::size_t kStrangersMax = 64;
 constexpr std::size_t kStrangersPerSource = 8;
 
-/// Lets one system call move all that the socket takes: by default Asio stops at 64 KiB, a quarter
-/// of a chunk.
-struct WholeTransfer {
-    std::size_t operator()(const error_code& error, std::size_t /*moved*/) const {
-        return error ? 0 : kTransferMax;
+/// Reads on until so many bytes have come, in calls that take all that is there: by default Asio
+/// stops at 64 KiB, a quarter of a chunk.
+struct AtLeast {
+    std::size_t bytes;
+
+    std::size_t operator()(const error_code& error, std::size_t moved) const {
+        return error || moved >= bytes ? 0 : kTransferMax;
     }
 
     static constexpr std::size_t kTransferMax = std::size_t{16} << 20U;
+};
+
+/// Room for one frame's payload. A chunk's elements stand 24 bytes behind its start
+/// (docs/protocol/averaging.md); they are the ones that lie on a cache line, because loops over
+/// 64-byte vectors that each cross a line run at half speed.
+class FrameRoom {
+public:
+    std::span<std::byte> take(std::size_t size) {
+        if (!memory_ || size > capacity_) {
+            memory_.reset(static_cast<std::byte*>(::operator new(kFront + size, kLine)));
+            capacity_ = size;
+        }
+        return {memory_.get() + kFront, size};
+    }
+
+private:
+    static constexpr std::align_val_t kLine{64};
+    static constexpr std::size_t kFront = 64 - 24;
+
+    struct Free {
+        void operator()(std::byte* memory) const { ::operator delete(memory, kLine); }
+    };
+
+    std::unique_ptr<std::byte, Free> memory_;
+    std::size_t capacity_ = 0;
 };
 
 Fault network_fault(const error_code& error, const std::string& what) {
@@ -179,8 +206,10 @@ private:
 
     static asio::awaitable<void> read_frames(std::shared_ptr<TcpConnection> self) {
         std::array<std::byte, kFrameHeaderSize> head{};
+        std::size_t ahead = 0;  // bytes of the next header that came with the last payload
         while (true) {
-            auto [error, n] = co_await asio::async_read(self->socket_, asio::buffer(head), kTuple);
+            auto [error, n] =
+                co_await asio::async_read(self->socket_, asio::buffer(head) + ahead, kTuple);
             if (error) {
                 self->finish(network_fault(error, self->remote_.to_string()));
                 co_return;
@@ -190,23 +219,30 @@ private:
                 self->finish(header.error());
                 co_return;
             }
-            self->body_.resize(header->length);
-            auto [body_error, m] = co_await asio::async_read(
-                self->socket_, asio::buffer(self->body_), WholeTransfer{}, kTuple
-            );
+            // A stranger gets no more memory than a greeting needs.
+            if (!self->hello_ && header->length > frame_limit(FrameType::Hello)) {
+                self->finish(fail(FaultCode::BadFormat, "the greeting comes first, and once"));
+                co_return;
+            }
+            const auto body = self->body_.take(header->length);
+            const std::array<asio::mutable_buffer, 2> buffers{
+                asio::buffer(body.data(), body.size()), asio::buffer(head)};
+            auto [body_error, m] =
+                co_await asio::async_read(self->socket_, buffers, AtLeast{body.size()}, kTuple);
             if (body_error) {
                 self->finish(network_fault(body_error, self->remote_.to_string()));
                 co_return;
             }
-            self->received_ += kFrameHeaderSize + header->length;
-            self->dispatch(header->type);
+            ahead = m - body.size();
+            self->received_ += kFrameHeaderSize + body.size();
+            self->dispatch(header->type, body);
         }
     }
 
-    void dispatch(FrameType type) {
+    void dispatch(FrameType type, ByteView body) {
         if (closing_) return;
         if (type == FrameType::Goodbye) {
-            const std::string reason(as_text(ByteView(body_)));
+            const std::string reason(as_text(body));
             abandon(fail(FaultCode::Closed, remote_.to_string() + " says: " + reason));
             return;
         }
@@ -215,10 +251,10 @@ private:
             return;
         }
         if (type != FrameType::Hello) {
-            handler_.on_frame(*this, type, body_);
+            handler_.on_frame(*this, type, body);
             return;
         }
-        auto hello = decode_hello(body_);
+        auto hello = decode_hello(body);
         if (hello.has_error()) {
             refuse(hello.error());
             return;
@@ -234,21 +270,23 @@ private:
     }
 
     static asio::awaitable<void> write_frames(std::shared_ptr<TcpConnection> self) {
-        std::vector<Outgoing> batch;
+        std::deque<Outgoing> batch;  // apart from the queue, which may be dropped during a write
         std::vector<asio::const_buffer> buffers;
+        std::size_t done = 0;  // bytes of the first frame that are out
         while (self->socket_.is_open()) {
-            if (self->queue_.empty()) {
+            self->fill_batch(batch);
+            if (batch.empty()) {
                 if (self->closing_) break;
                 self->wake_.expires_at(std::chrono::steady_clock::time_point::max());
                 co_await self->wake_.async_wait(kTuple);
                 continue;
             }
-            self->take_batch(batch, buffers);
-            auto [error, written] =
-                co_await asio::async_write(self->socket_, buffers, WholeTransfer{}, kTuple);
+            gather(batch, done, buffers);
+            auto [error, written] = co_await self->socket_.async_write_some(buffers, kTuple);
             self->sent_ += written;
             if (error) break;
-            self->give_back(batch);
+            done += written;
+            self->give_back(batch, done);
         }
         // Either the goodbye is out or the socket is dead. Shutting down our side lets the partner
         // read what we sent; the reader ends when the partner closes, or by the deadline.
@@ -257,22 +295,38 @@ private:
         if (!self->closing_) self->abandon(fail(FaultCode::Closed, "write failed"));
     }
 
-    void take_batch(std::vector<Outgoing>& batch, std::vector<asio::const_buffer>& buffers) {
-        batch.clear();
-        buffers.clear();
+    void fill_batch(std::deque<Outgoing>& batch) {
         while (!queue_.empty() && batch.size() < kFramesPerWrite) {
             batch.push_back(std::move(queue_.front()));
             queue_.pop_front();
         }
+    }
+
+    /// Lists what is left of a batch whose first `done` bytes are out.
+    static void gather(
+        const std::deque<Outgoing>& batch,
+        std::size_t done,
+        std::vector<asio::const_buffer>& buffers
+    ) {
+        buffers.clear();
         for (const auto& frame : batch) {
-            buffers.emplace_back(asio::buffer(frame.header));
-            if (!frame.payload.empty()) buffers.emplace_back(asio::buffer(frame.payload));
+            for (const auto& part : {asio::buffer(frame.header), asio::buffer(frame.payload)}) {
+                if (done < part.size()) buffers.push_back(part + done);
+                done -= std::min(done, part.size());
+            }
         }
     }
 
-    void give_back(std::vector<Outgoing>& batch) {
-        for (auto& frame : batch) {
-            queued_ -= std::min(queued_, frame.payload.size() + kFrameHeaderSize);
+    /// Takes whole frames out of the batch as soon as they are written: their memory is used again
+    /// while it is still in the cache.
+    void give_back(std::deque<Outgoing>& batch, std::size_t& done) {
+        while (!batch.empty()) {
+            const std::size_t size = batch.front().payload.size() + kFrameHeaderSize;
+            if (done < size) return;
+            done -= size;
+            queued_ -= std::min(queued_, size);
+            Outgoing frame = std::move(batch.front());
+            batch.pop_front();
             if (!closing_) handler_.on_sent(*this, frame.type, std::move(frame.payload));
         }
     }
@@ -296,7 +350,7 @@ private:
     std::optional<Hello> hello_;
     std::deque<Outgoing> queue_;
     std::size_t queued_ = 0;
-    Bytes body_;
+    FrameRoom body_;
     bool closing_ = false;
     Fault why_;
     std::uint64_t sent_ = 0;

@@ -148,6 +148,19 @@ void link_metrics(std::string& out, const StatusInputs& in) {
     counter(out, "pages_malformed_total", "Push/pull pages that did not parse", in.bad_frames);
 }
 
+void violation_metrics(std::string& out, const gossip::AveragerCounters& counters) {
+    out +=
+        "# HELP starling_exchange_violations_total What ended exchanges that went wrong\n"
+        "# TYPE starling_exchange_violations_total counter\n";
+    for (std::size_t i = 1; i < counters.misdeeds.size(); ++i) {
+        out += fmt::format(
+            "starling_exchange_violations_total{{reason=\"{}\"}} {}\n",
+            gossip::to_string(static_cast<gossip::Misdeed>(i)),
+            counters.misdeeds[i]
+        );
+    }
+}
+
 void session_metrics(std::string& out, const SessionStatus& s) {
     const auto& r = s.record;
     const auto& a = s.averaging;
@@ -188,6 +201,10 @@ void session_metrics(std::string& out, const SessionStatus& s) {
         "exchange_payload_bytes_total",
         "Payload bytes exchanged, both directions",
         a.payload_bytes
+    );
+    violation_metrics(out, a);
+    counter(
+        out, "exchange_requests_refused_total", "Requests of others that we refused", a.refusals
     );
     counter(
         out, "refused_values_total", "Payloads refused for a NaN or an infinity", a.refused_values

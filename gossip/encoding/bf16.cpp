@@ -63,55 +63,14 @@ constexpr std::uint32_t kNan = 0x7fc0U;
     return {distance, norm, poison};
 }
 
-using EncodeKernel = void (*)(const std::byte*, std::byte*, std::size_t);
-
-void encode_baseline(const std::byte* raw, std::byte* wire, std::size_t n) {
-    encode_body(raw, wire, n);
-}
-
-BlockSums difference_baseline(
-    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
-) {
-    return difference_body(theirs, mine, delta, n, a);
-}
-
-#if STARLING_X86_KERNELS
-[[gnu::target("avx2")]] void encode_avx2(const std::byte* raw, std::byte* wire, std::size_t n) {
-    encode_body(raw, wire, n);
-}
-
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] void encode_avx512(
-    const std::byte* raw, std::byte* wire, std::size_t n
-) {
-    encode_body(raw, wire, n);
-}
-
-[[gnu::target("avx2")]] BlockSums difference_avx2(
-    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
-) {
-    return difference_body(theirs, mine, delta, n, a);
-}
-
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] BlockSums difference_avx512(
-    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
-) {
-    return difference_body(theirs, mine, delta, n, a);
-}
-
-constexpr Kernels<EncodeKernel> kEncode{encode_baseline, encode_avx2, encode_avx512};
-constexpr Kernels<DifferenceKernel> kDifference{
-    difference_baseline, difference_avx2, difference_avx512};
-#else
-constexpr Kernels<EncodeKernel> kEncode{encode_baseline, encode_baseline, encode_baseline};
-constexpr Kernels<DifferenceKernel> kDifference{
-    difference_baseline, difference_baseline, difference_baseline};
-#endif
+constexpr auto kEncode = kKernelsOf<encode_body>;
+constexpr auto kDifference = kKernelsOf<difference_body>;
 
 }  // namespace
 
 void Bf16Encoding::encode(ByteView raw, std::span<std::byte> wire) const {
     STARLING_CHECK(raw.size() == 2 * wire.size());
-    static const EncodeKernel kernel = kEncode.best();
+    static const auto kernel = kEncode.best();
     kernel(raw.data(), wire.data(), wire.size() / sizeof(std::uint16_t));
 }
 
@@ -119,8 +78,8 @@ Difference Bf16Encoding::difference(
     ByteView theirs, ByteView mine, double coefficient, std::span<std::byte> delta
 ) const {
     STARLING_CHECK(theirs.size() == mine.size() && delta.size() == 2 * mine.size());
-    static const DifferenceKernel kernel = kDifference.best();
-    return sum_blocks(kernel, theirs, mine, sizeof(std::uint16_t), coefficient, delta);
+    static const auto kernel = kDifference.best();
+    return sum_differences(kernel, theirs, mine, sizeof(std::uint16_t), coefficient, delta);
 }
 
 }  // namespace starling::gossip

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the plain encodings' loops over a chunk have in common: the difference of two wires, block
-// by block.
+// What the plain encodings' loops over a chunk have in common: sums in float lanes over a block,
+// in double over the blocks.
 
 #include <algorithm>
 #include <cstddef>
@@ -17,13 +17,26 @@ struct BlockSums {
     float poison = 0.0F;  ///< 0 while every delta is finite, else NaN
 };
 
+/// Runs `block(start, count)` over all blocks of 1 Ki elements. The sums of blocks are added in
+/// double: they only feed a statistic, and a conversion of every element would halve the lanes.
+template <class Block>
+[[nodiscard]] Difference sum_blocks(std::size_t elements, Block&& block) {
+    constexpr std::size_t kBlock = 1024;
+    Difference sum;
+    for (std::size_t start = 0; start < elements; start += kBlock) {
+        const BlockSums sums = block(start, std::min(kBlock, elements - start));
+        sum.squared_distance += static_cast<double>(sums.distance);
+        sum.squared_norm += static_cast<double>(sums.norm);
+        sum.finite = sum.finite && sums.poison == 0.0F;
+    }
+    return sum;
+}
+
 using DifferenceKernel =
     BlockSums (*)(const std::byte*, const std::byte*, std::byte*, std::size_t, float);
 
-/// Runs a kernel over all blocks of 1 Ki elements, each `width` bytes on the wire. The sums of
-/// blocks are added in double: they only feed a statistic, and a conversion of every element would
-/// halve the lanes.
-[[nodiscard]] inline Difference sum_blocks(
+/// The same for the difference of two wires of `width` bytes an element.
+[[nodiscard]] inline Difference sum_differences(
     DifferenceKernel kernel,
     ByteView theirs,
     ByteView mine,
@@ -31,22 +44,15 @@ using DifferenceKernel =
     double coefficient,
     std::span<std::byte> delta
 ) {
-    constexpr std::size_t kBlock = 1024;
-    const std::size_t elements = mine.size() / width;
-    Difference sum;
-    for (std::size_t start = 0; start < elements; start += kBlock) {
-        const auto block = kernel(
+    return sum_blocks(mine.size() / width, [&](std::size_t start, std::size_t count) {
+        return kernel(
             theirs.data() + start * width,
             mine.data() + start * width,
             delta.data() + start * sizeof(float),
-            std::min(kBlock, elements - start),
+            count,
             static_cast<float>(coefficient)
         );
-        sum.squared_distance += static_cast<double>(block.distance);
-        sum.squared_norm += static_cast<double>(block.norm);
-        sum.finite = sum.finite && block.poison == 0.0F;
-    }
-    return sum;
+    });
 }
 
 }  // namespace starling::gossip

@@ -11,9 +11,7 @@
 #include "gossip/encoding/lattice.hpp"
 
 namespace starling::gossip {
-namespace {
 
-/// The largest difference of each block, from deltas that are the coefficient times it.
 void measure_gaps(ByteView delta, double coefficient, std::span<float> gaps) {
     const std::size_t elements = delta.size() / sizeof(float);
     STARLING_CHECK(gaps.size() == block_count(elements));
@@ -32,37 +30,24 @@ void measure_gaps(ByteView delta, double coefficient, std::span<float> gaps) {
     }
 }
 
-}  // namespace
-
 Offer PlainEncoding::offer(ByteView raw, std::span<const float> /*gaps*/, std::span<std::byte> wire)
     const {
     if (raw.data() != wire.data()) encode(raw, wire);
     return {wire.size(), 0.0};
 }
 
-Difference PlainEncoding::answer(
-    ByteView offer,
-    ByteView raw,
-    double coefficient,
-    std::span<std::byte> reply,
-    std::size_t& reply_bytes,
-    std::span<std::byte> delta,
-    std::span<float> gaps
-) const {
-    if (raw.data() != reply.data()) encode(raw, reply);
-    reply_bytes = reply.size();
-    return settle(offer, reply, coefficient, delta, gaps);
+Difference PlainEncoding::answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
+    const {
+    if (raw.data() != reply.wire.data()) encode(raw, reply.wire);
+    reply.bytes = reply.wire.size();
+    return PlainEncoding::settle(offer, reply.wire, share);
 }
 
-Difference PlainEncoding::settle(
-    ByteView reply,
-    ByteView offered,
-    double coefficient,
-    std::span<std::byte> delta,
-    std::span<float> gaps
-) const {
-    const auto result = difference(reply, offered, coefficient, delta);
-    if (result.finite && !gaps.empty()) measure_gaps(delta, coefficient, gaps);
+Difference PlainEncoding::settle(ByteView reply, ByteView offered, const Share& share) const {
+    const auto result = difference(reply, offered, share.coefficient, share.delta);
+    if (result.finite && !share.gaps.empty()) {
+        measure_gaps(share.delta, share.coefficient, share.gaps);
+    }
     return result;
 }
 

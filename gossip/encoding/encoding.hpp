@@ -43,6 +43,20 @@ struct Offer {
     double squared_norm = 0.0;  ///< ||mine||^2, where settling cannot tell any more
 };
 
+/// Room for a reply: wire_bytes, of which `bytes` are used.
+struct Reply {
+    std::span<std::byte> wire;
+    std::size_t bytes = 0;
+};
+
+/// What a side makes of the difference that both have decoded.
+struct Share {
+    double coefficient = 0.5;
+    std::span<std::byte> delta;  ///< gets what we add: the raw size
+    std::span<float> gaps =
+        {};  ///< gets the largest difference of each block; empty, or block_count
+};
+
 /// Thread    any: encodings have no state
 class ChunkEncoding {
 public:
@@ -59,7 +73,12 @@ public:
     /// Whether a payload from outside has the size and the form that offer() or answer() would give
     /// it. Nothing else may be called on one that does not fit.
     [[nodiscard]] virtual bool fits_offer(ByteView offer, std::size_t elements) const = 0;
-    [[nodiscard]] virtual bool fits_reply(ByteView reply, ByteView offered) const = 0;
+    [[nodiscard]] virtual bool fits_reply(ByteView reply, ByteView offered, std::size_t elements)
+        const = 0;
+
+    /// True when a reply is the very delta that the initiator adds: then nothing of what it offered
+    /// has to be kept, and `offered` may be empty everywhere.
+    [[nodiscard]] virtual bool reply_is_delta() const { return false; }
 
     /// True when an offer can be decoded whatever our own values are.
     [[nodiscard]] virtual bool always_decodes(ByteView offer) const = 0;
@@ -77,64 +96,43 @@ public:
 
     /// Decodes an offer beside our own values, and writes the reply and our delta.
     ///
-    /// Shapes    raw, delta: the raw size; reply: wire_bytes, cut to `reply_bytes`; gaps: empty or
-    ///           block_count
+    /// Shapes    raw: the raw size, may be the very bytes of reply.wire when wire_is_raw
     /// Requires  fits_offer
-    virtual Difference answer(
-        ByteView offer,
-        ByteView raw,
-        double coefficient,
-        std::span<std::byte> reply,
-        std::size_t& reply_bytes,
-        std::span<std::byte> delta,
-        std::span<float> gaps
-    ) const = 0;
+    virtual Difference answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
+        const = 0;
 
     /// Decodes a reply beside what we offered, and writes our delta.
     ///
-    /// Shapes    delta: the raw size; may be the very bytes of `offered` when wire_is_raw()
-    /// Requires  fits_reply, and not asks_again
-    virtual Difference settle(
-        ByteView reply,
-        ByteView offered,
-        double coefficient,
-        std::span<std::byte> delta,
-        std::span<float> gaps
-    ) const = 0;
+    /// Shapes    share.delta may be empty when reply_is_delta(): then it is only checked and
+    /// measured Requires  fits_reply, and not asks_again
+    virtual Difference settle(ByteView reply, ByteView offered, const Share& share) const = 0;
 };
 
-/// An encoding whose offers and replies are alike, all of one size, and never out of reach.
+/// Writes the largest difference of each block, from deltas that are the coefficient times it.
+void measure_gaps(ByteView delta, double coefficient, std::span<float> gaps);
+
+/// An encoding whose offers and replies are alike, all of one size, and never out of reach. Where
+/// nothing else is said a reply is the encoding of the responder's chunk.
 class PlainEncoding : public ChunkEncoding {
 public:
     [[nodiscard]] bool fits_offer(ByteView offer, std::size_t elements) const final {
         return offer.size() == wire_bytes(elements);
     }
 
-    [[nodiscard]] bool fits_reply(ByteView reply, ByteView offered) const final {
-        return reply.size() == offered.size();
+    [[nodiscard]] bool fits_reply(ByteView reply, ByteView /*offered*/, std::size_t elements)
+        const final {
+        return reply.size() == wire_bytes(elements);
     }
 
     [[nodiscard]] bool always_decodes(ByteView /*offer*/) const final { return true; }
 
     [[nodiscard]] bool asks_again(ByteView /*reply*/) const final { return false; }
 
-    Offer offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire) const final;
-    Difference answer(
-        ByteView offer,
-        ByteView raw,
-        double coefficient,
-        std::span<std::byte> reply,
-        std::size_t& reply_bytes,
-        std::span<std::byte> delta,
-        std::span<float> gaps
-    ) const final;
-    Difference settle(
-        ByteView reply,
-        ByteView offered,
-        double coefficient,
-        std::span<std::byte> delta,
-        std::span<float> gaps
-    ) const final;
+    Offer offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
+        const override;
+    Difference answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
+        const override;
+    Difference settle(ByteView reply, ByteView offered, const Share& share) const override;
 
     /// Requires  wire.size() == wire_bytes of raw's elements
     virtual void encode(ByteView raw, std::span<std::byte> wire) const = 0;

@@ -9,28 +9,32 @@
 namespace starling::gossip {
 namespace {
 
-/// One pass over a block. Loads go through memcpy because payloads are views at any alignment;
-/// compilers turn it into unaligned vector loads. 0 * d is 0 for a finite d and NaN otherwise, and
-/// d is not finite if theirs or mine is not: one multiplication checks all three.
+// Loads go through memcpy because payloads are views at any alignment; compilers turn it into
+// unaligned vector loads. 0 * d is 0 for a finite d and NaN otherwise, and d is not finite if
+// theirs or mine is not: one multiplication checks all three.
+
+[[gnu::always_inline]] inline float load(const std::byte* from, std::size_t i) {
+    float value = 0.0F;
+    std::memcpy(&value, from + i * sizeof(float), sizeof(float));
+    return value;
+}
+
+[[gnu::always_inline]] inline void store(std::byte* to, std::size_t i, float value) {
+    std::memcpy(to + i * sizeof(float), &value, sizeof(float));
+}
+
 [[gnu::always_inline]] inline BlockSums difference_body(
-    const std::byte* theirs,
-    const std::byte* mine,
-    std::byte* delta,
-    std::size_t elements,
-    float coefficient
+    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
 ) {
     float distance = 0.0F;
     float norm = 0.0F;
     float poison = 0.0F;
 #pragma omp simd reduction(+ : distance, norm, poison)
-    for (std::size_t i = 0; i < elements; ++i) {
-        float t = 0.0F;
-        float m = 0.0F;
-        std::memcpy(&t, theirs + i * sizeof(float), sizeof(float));
-        std::memcpy(&m, mine + i * sizeof(float), sizeof(float));
-        const float gap = t - m;
-        const float d = coefficient * gap;
-        std::memcpy(delta + i * sizeof(float), &d, sizeof(float));
+    for (std::size_t i = 0; i < n; ++i) {
+        const float m = load(mine, i);
+        const float gap = load(theirs, i) - m;
+        const float d = a * gap;
+        store(delta, i, d);
         distance += gap * gap;
         norm += m * m;
         poison += 0.0F * d;
@@ -38,33 +42,102 @@ namespace {
     return {distance, norm, poison};
 }
 
-BlockSums difference_baseline(
-    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
+/// Mine becomes what the partner adds, in place or not; delta what we add.
+[[gnu::always_inline]] inline BlockSums answer_body(
+    const std::byte* theirs,
+    const std::byte* mine,
+    std::byte* reply,
+    std::byte* delta,
+    std::size_t n,
+    float a
 ) {
-    return difference_body(theirs, mine, delta, n, a);
+    float distance = 0.0F;
+    float norm = 0.0F;
+    float poison = 0.0F;
+#pragma omp simd reduction(+ : distance, norm, poison)
+    for (std::size_t i = 0; i < n; ++i) {
+        const float m = load(mine, i);
+        const float gap = load(theirs, i) - m;
+        const float d = a * gap;
+        store(reply, i, -d);
+        store(delta, i, d);
+        distance += gap * gap;
+        norm += m * m;
+        poison += 0.0F * d;
+    }
+    return {distance, norm, poison};
 }
 
-#if STARLING_X86_KERNELS
-[[gnu::target("avx2")]] BlockSums difference_avx2(
-    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
-) {
-    return difference_body(theirs, mine, delta, n, a);
+/// The square of what stands there, as `norm`.
+[[gnu::always_inline]] inline BlockSums measure_body(const std::byte* values, std::size_t n) {
+    float norm = 0.0F;
+    float poison = 0.0F;
+#pragma omp simd reduction(+ : norm, poison)
+    for (std::size_t i = 0; i < n; ++i) {
+        const float value = load(values, i);
+        norm += value * value;
+        poison += 0.0F * value;
+    }
+    return {0.0F, norm, poison};
 }
 
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] BlockSums difference_avx512(
-    const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
-) {
-    return difference_body(theirs, mine, delta, n, a);
-}
+using MeasureKernel = BlockSums (*)(const std::byte*, std::size_t);
 
-constexpr Kernels<DifferenceKernel> kDifference{
-    difference_baseline, difference_avx2, difference_avx512};
-#else
-constexpr Kernels<DifferenceKernel> kDifference{
-    difference_baseline, difference_baseline, difference_baseline};
-#endif
+constexpr auto kDifference = kKernelsOf<difference_body>;
+constexpr auto kAnswer = kKernelsOf<answer_body>;
+constexpr auto kMeasure = kKernelsOf<measure_body>;
+
+constexpr std::size_t kWidth = sizeof(float);
+
+Difference measure(MeasureKernel kernel, ByteView values) {
+    return sum_blocks(values.size() / kWidth, [&](std::size_t start, std::size_t count) {
+        return kernel(values.data() + start * kWidth, count);
+    });
+}
 
 }  // namespace
+
+Offer F32Encoding::offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
+    const {
+    Offer made = PlainEncoding::offer(raw, gaps, wire);
+    // Settling sees the difference only.
+    made.squared_norm = measure(kMeasure.for_isa(isa_), wire).squared_norm;
+    return made;
+}
+
+Difference F32Encoding::answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
+    const {
+    STARLING_CHECK(offer.size() == raw.size() && reply.wire.size() == raw.size());
+    STARLING_CHECK(share.delta.size() == raw.size());
+    reply.bytes = raw.size();
+    const auto kernel = kAnswer.for_isa(isa_);
+    const auto result = sum_blocks(raw.size() / kWidth, [&](std::size_t start, std::size_t count) {
+        const std::size_t at = start * kWidth;
+        return kernel(
+            offer.data() + at,
+            raw.data() + at,
+            reply.wire.data() + at,
+            share.delta.data() + at,
+            count,
+            static_cast<float>(share.coefficient)
+        );
+    });
+    if (result.finite && !share.gaps.empty()) {
+        measure_gaps(share.delta, share.coefficient, share.gaps);
+    }
+    return result;
+}
+
+Difference F32Encoding::settle(ByteView reply, ByteView /*offered*/, const Share& share) const {
+    STARLING_CHECK(share.delta.empty() || share.delta.size() == reply.size());
+    if (!share.delta.empty()) std::memcpy(share.delta.data(), reply.data(), reply.size());
+    const auto sums = measure(kMeasure.for_isa(isa_), reply);
+    Difference result;
+    result.finite = sums.finite;
+    result.squared_distance = sums.squared_norm / (share.coefficient * share.coefficient);
+    if (result.finite && !share.gaps.empty()) measure_gaps(reply, share.coefficient, share.gaps);
+    return result;
+}
 
 void F32Encoding::encode(ByteView raw, std::span<std::byte> wire) const {
     STARLING_CHECK(raw.size() == wire.size());
@@ -75,8 +148,7 @@ Difference F32Encoding::difference(
     ByteView theirs, ByteView mine, double coefficient, std::span<std::byte> delta
 ) const {
     STARLING_CHECK(theirs.size() == mine.size() && delta.size() == mine.size());
-    static const DifferenceKernel kernel = kDifference.best();
-    return sum_blocks(kernel, theirs, mine, sizeof(float), coefficient, delta);
+    return sum_differences(kDifference.for_isa(isa_), theirs, mine, kWidth, coefficient, delta);
 }
 
 }  // namespace starling::gossip

@@ -6,8 +6,12 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define STARLING_X86_KERNELS 1
+#define STARLING_KERNEL_AVX2 [[gnu::target("avx2")]]
+#define STARLING_KERNEL_AVX512 [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]]
 #else
 #define STARLING_X86_KERNELS 0
+#define STARLING_KERNEL_AVX2
+#define STARLING_KERNEL_AVX512
 #endif
 
 namespace starling::gossip {
@@ -41,5 +45,28 @@ struct Kernels {
 
     [[nodiscard]] Function best() const { return for_isa(best_isa()); }
 };
+
+namespace detail {
+
+template <auto Body>
+struct Builds;
+
+template <class R, class... A, R (*Body)(A...)>
+struct Builds<Body> {
+    using Function = R (*)(A...);
+
+    static R baseline(A... arguments) { return Body(arguments...); }
+
+    STARLING_KERNEL_AVX2 static R avx2(A... arguments) { return Body(arguments...); }
+
+    STARLING_KERNEL_AVX512 static R avx512(A... arguments) { return Body(arguments...); }
+};
+
+}  // namespace detail
+
+/// A body, inline and always_inline as all that it calls, compiled for each instruction set.
+template <auto Body>
+inline constexpr Kernels<typename detail::Builds<Body>::Function> kKernelsOf{
+    &detail::Builds<Body>::baseline, &detail::Builds<Body>::avx2, &detail::Builds<Body>::avx512};
 
 }  // namespace starling::gossip

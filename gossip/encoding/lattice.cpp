@@ -114,16 +114,12 @@ bool LatticeEncoding::fits_offer(ByteView offer, std::size_t elements) const {
     return true;
 }
 
-bool LatticeEncoding::fits_reply(ByteView reply, ByteView offered) const {
+bool LatticeEncoding::fits_reply(ByteView reply, ByteView offered, std::size_t elements) const {
     if (is_form(reply, Form::Again)) return reply.size() == kHead;
     if (is_form(offered, Form::Bf16)) {
         return is_form(reply, Form::Bf16) && reply.size() == offered.size();
     }
-    if (!is_form(reply, Form::Codes)) return false;
-    // The offer's heads are what the reply does not have; their number follows from the sizes.
-    const std::size_t codes = reply.size() - kHead;
-    const std::size_t blocks = block_count(bits_ == 8 ? codes : 2 * codes);
-    return offered.size() == reply.size() + blocks * sizeof(BlockHead);
+    return is_form(reply, Form::Codes) && reply.size() == kHead + code_bytes(elements);
 }
 
 bool LatticeEncoding::always_decodes(ByteView offer) const {
@@ -179,42 +175,29 @@ bool LatticeEncoding::offer_codes(
     return true;
 }
 
-Difference LatticeEncoding::answer(
-    ByteView offer,
-    ByteView raw,
-    double coefficient,
-    std::span<std::byte> reply,
-    std::size_t& reply_bytes,
-    std::span<std::byte> delta,
-    std::span<float> gaps
-) const {
+Difference LatticeEncoding::answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
+    const {
     if (is_form(offer, Form::Bf16)) {
-        write_head(reply, Form::Bf16);
-        reply_bytes = kHead + bf16_.wire_bytes(elements_of(raw));
-        std::size_t body_bytes = 0;
-        const auto body = reply.first(reply_bytes).subspan(kHead);
+        write_head(reply.wire, Form::Bf16);
+        reply.bytes = kHead + bf16_.wire_bytes(elements_of(raw));
+        Reply body{reply.wire.first(reply.bytes).subspan(kHead)};
         const auto theirs = offer.subspan(kHead);
-        const auto result = bf16_.answer(theirs, raw, coefficient, body, body_bytes, delta, gaps);
-        if (result.finite) allow_for_rounding(theirs, body, gaps);
+        const auto result = bf16_.answer(theirs, raw, body, share);
+        if (result.finite) allow_for_rounding(theirs, body.wire, share.gaps);
         return result;
     }
-    write_head(reply, Form::Codes);
-    reply_bytes = kHead + code_bytes(elements_of(raw));
-    const auto difference = answer_codes(offer, raw, coefficient, reply, delta, gaps);
+    write_head(reply.wire, Form::Codes);
+    reply.bytes = kHead + code_bytes(elements_of(raw));
+    const auto difference = answer_codes(offer, raw, reply.wire, share);
     if (difference.wrapped) {
-        write_head(reply, Form::Again);
-        reply_bytes = kHead;
+        write_head(reply.wire, Form::Again);
+        reply.bytes = kHead;
     }
     return difference;
 }
 
 Difference LatticeEncoding::answer_codes(
-    ByteView offer,
-    ByteView raw,
-    double coefficient,
-    std::span<std::byte> reply,
-    std::span<std::byte> delta,
-    std::span<float> gaps
+    ByteView offer, ByteView raw, std::span<std::byte> reply, const Share& share
 ) const {
     const std::size_t elements = elements_of(raw);
     const std::size_t blocks = block_count(elements);
@@ -235,8 +218,8 @@ Difference LatticeEncoding::answer_codes(
         if (sum.wrapped || !sum.finite) return sum;
         block.theirs = theirs;
         block.codes = codes;
-        block.delta = delta.data() + i * kBlockRaw;
-        block.step = static_cast<float>(coefficient * static_cast<double>(head.scale));
+        block.delta = share.delta.data() + i * kBlockRaw;
+        block.step = static_cast<float>(share.coefficient * static_cast<double>(head.scale));
         const auto distance = lattice::answer(block, isa_);
         if (distance.hash != head.hash || distance.gap > gap_max()) {
             sum.wrapped = true;
@@ -245,28 +228,24 @@ Difference LatticeEncoding::answer_codes(
         const double scale = static_cast<double>(head.scale);
         sum.squared_distance += scale * scale * static_cast<double>(distance.squares);
         sum.squared_norm += static_cast<double>(measured.squares);
-        if (!gaps.empty()) gaps[i] = static_cast<float>(distance.gap + 1) * head.scale;
+        if (!share.gaps.empty()) {
+            share.gaps[i] = static_cast<float>(distance.gap + 1) * head.scale;
+        }
         theirs += code_bytes(block.elements);
         codes += code_bytes(block.elements);
     }
     return sum;
 }
 
-Difference LatticeEncoding::settle(
-    ByteView reply,
-    ByteView offered,
-    double coefficient,
-    std::span<std::byte> delta,
-    std::span<float> gaps
-) const {
+Difference LatticeEncoding::settle(ByteView reply, ByteView offered, const Share& share) const {
     if (is_form(offered, Form::Bf16)) {
         const auto theirs = reply.subspan(kHead);
         const auto mine = offered.subspan(kHead);
-        const auto result = bf16_.settle(theirs, mine, coefficient, delta, gaps);
-        if (result.finite) allow_for_rounding(theirs, mine, gaps);
+        const auto result = bf16_.settle(theirs, mine, share);
+        if (result.finite) allow_for_rounding(theirs, mine, share.gaps);
         return result;
     }
-    const std::size_t elements = elements_of(delta);
+    const std::size_t elements = elements_of(share.delta);
     const std::size_t blocks = block_count(elements);
     const std::byte* theirs = reply.data() + kHead;
     const std::byte* mine = offered.data() + kHead + blocks * sizeof(BlockHead);
@@ -278,14 +257,14 @@ Difference LatticeEncoding::settle(
         block.elements = block_size(elements, i);
         block.theirs = theirs;
         block.mine = mine;
-        block.delta = delta.data() + i * kBlockRaw;
-        block.step = static_cast<float>(coefficient * static_cast<double>(scale));
+        block.delta = share.delta.data() + i * kBlockRaw;
+        block.step = static_cast<float>(share.coefficient * static_cast<double>(scale));
         const auto distance = lattice::settle(block, isa_);
         // An honest responder answers gaps within the range only.
         if (distance.gap > gap_max()) sum.finite = false;
         const double wide = static_cast<double>(scale);
         sum.squared_distance += wide * wide * static_cast<double>(distance.squares);
-        if (!gaps.empty()) gaps[i] = static_cast<float>(distance.gap + 1) * scale;
+        if (!share.gaps.empty()) share.gaps[i] = static_cast<float>(distance.gap + 1) * scale;
         theirs += code_bytes(block.elements);
         mine += code_bytes(block.elements);
     }

@@ -32,28 +32,16 @@ public:
     [[nodiscard]] bool wire_is_raw() const override { return false; }
 
     [[nodiscard]] bool fits_offer(ByteView offer, std::size_t elements) const override;
-    [[nodiscard]] bool fits_reply(ByteView reply, ByteView offered) const override;
+    [[nodiscard]] bool fits_reply(ByteView reply, ByteView offered, std::size_t elements)
+        const override;
     [[nodiscard]] bool always_decodes(ByteView offer) const override;
     [[nodiscard]] bool asks_again(ByteView reply) const override;
 
     Offer offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
         const override;
-    Difference answer(
-        ByteView offer,
-        ByteView raw,
-        double coefficient,
-        std::span<std::byte> reply,
-        std::size_t& reply_bytes,
-        std::span<std::byte> delta,
-        std::span<float> gaps
-    ) const override;
-    Difference settle(
-        ByteView reply,
-        ByteView offered,
-        double coefficient,
-        std::span<std::byte> delta,
-        std::span<float> gaps
-    ) const override;
+    Difference answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
+        const override;
+    Difference settle(ByteView reply, ByteView offered, const Share& share) const override;
 
     /// Largest |k_theirs - k_mine| that both sides decode alike.
     [[nodiscard]] int gap_max() const { return (1 << (bits_ - 1)) - 1; }
@@ -65,12 +53,7 @@ private:
         ByteView raw, std::span<const float> gaps, std::span<std::byte> wire, double& squared_norm
     ) const;
     [[nodiscard]] Difference answer_codes(
-        ByteView offer,
-        ByteView raw,
-        double coefficient,
-        std::span<std::byte> reply,
-        std::span<std::byte> delta,
-        std::span<float> gaps
+        ByteView offer, ByteView raw, std::span<std::byte> reply, const Share& share
     ) const;
 
     int bits_;

@@ -172,87 +172,22 @@ struct Integers {
     return decode(block, theirs, mine);
 }
 
-Measure measure_baseline(const Block& block) {
-    return measure_body(block);
-}
-
-std::uint64_t quantize_baseline(const Block& block) {
-    return quantize_body(block);
-}
-
-Distance answer_baseline(const Block& block) {
-    return answer_body(block);
-}
-
-Distance settle_baseline(const Block& block) {
-    return settle_body(block);
-}
-
-template <class Result>
-using Kernel = Kernels<Result (*)(const Block&)>;
-
-#if STARLING_X86_KERNELS
-[[gnu::target("avx2")]] Measure measure_avx2(const Block& block) {
-    return measure_body(block);
-}
-
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] Measure measure_avx512(const Block& block) {
-    return measure_body(block);
-}
-
-[[gnu::target("avx2")]] std::uint64_t quantize_avx2(const Block& block) {
-    return quantize_body(block);
-}
-
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] std::uint64_t quantize_avx512(
-    const Block& block
-) {
-    return quantize_body(block);
-}
-
-[[gnu::target("avx2")]] Distance answer_avx2(const Block& block) {
-    return answer_body(block);
-}
-
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] Distance answer_avx512(const Block& block) {
-    return answer_body(block);
-}
-
-[[gnu::target("avx2")]] Distance settle_avx2(const Block& block) {
-    return settle_body(block);
-}
-
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] Distance settle_avx512(const Block& block) {
-    return settle_body(block);
-}
-
-constexpr Kernel<Measure> kMeasure{measure_baseline, measure_avx2, measure_avx512};
-constexpr Kernel<std::uint64_t> kQuantize{quantize_baseline, quantize_avx2, quantize_avx512};
-constexpr Kernel<Distance> kAnswer{answer_baseline, answer_avx2, answer_avx512};
-constexpr Kernel<Distance> kSettle{settle_baseline, settle_avx2, settle_avx512};
-#else
-constexpr Kernel<Measure> kMeasure{measure_baseline, measure_baseline, measure_baseline};
-constexpr Kernel<std::uint64_t> kQuantize{quantize_baseline, quantize_baseline, quantize_baseline};
-constexpr Kernel<Distance> kAnswer{answer_baseline, answer_baseline, answer_baseline};
-constexpr Kernel<Distance> kSettle{settle_baseline, settle_baseline, settle_baseline};
-#endif
-
 }  // namespace
 
 Measure measure(const Block& block, Isa isa) {
-    return kMeasure.for_isa(isa)(block);
+    return kKernelsOf<measure_body>.for_isa(isa)(block);
 }
 
 std::uint64_t quantize(const Block& block, Isa isa) {
-    return kQuantize.for_isa(isa)(block);
+    return kKernelsOf<quantize_body>.for_isa(isa)(block);
 }
 
 Distance answer(const Block& block, Isa isa) {
-    return kAnswer.for_isa(isa)(block);
+    return kKernelsOf<answer_body>.for_isa(isa)(block);
 }
 
 Distance settle(const Block& block, Isa isa) {
-    return kSettle.for_isa(isa)(block);
+    return kKernelsOf<settle_body>.for_isa(isa)(block);
 }
 
 }  // namespace starling::gossip::lattice

@@ -100,10 +100,12 @@ public:
         const auto got = split(reply);
         const auto sent = split(flight.bytes);
         const auto& encoding = this->encoding(terms, flight.index);
-        if (!got || !encoding.fits_reply(got->fast, sent->fast)) return false;
+        const auto elements = bench_.elements(flight.index, terms.part);
+        if (!got || !encoding.fits_reply(got->fast, sent->fast, elements)) return false;
         if (encoding.asks_again(got->fast)) return false;
         if (!has_slow(flight.index)) return got->slow.empty();
-        return encoding.fits_reply(got->slow, sent->slow) && !encoding.asks_again(got->slow);
+        return encoding.fits_reply(got->slow, sent->slow, elements) &&
+               !encoding.asks_again(got->slow);
     }
 
     [[nodiscard]] bool always_decodes(const Terms& terms, std::uint32_t chunk, ByteView offer)
@@ -151,37 +153,34 @@ public:
         const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
         frame = take_frame(offer_bytes_max(terms, chunk));
         const auto payload = std::span(frame).subspan(kFrameFront);
-        std::size_t fast_bytes = 0;
-        std::size_t slow_bytes = 0;
+        Reply fast{payload.subspan(kHead, room)};
+        Reply slow;
         u_.resize(theta_.size());
         v_.assign(theta_.size(), std::byte{0});
         const auto fast_gaps = bench_.gaps_room(chunk, terms.part);
-        auto difference = encoding.answer(
-            got.fast,
-            theta_,
-            terms.coefficient,
-            payload.subspan(kHead, room),
-            fast_bytes,
-            u_,
-            fast_gaps
-        );
+        auto difference =
+            encoding.answer(got.fast, theta_, fast, {terms.coefficient, u_, fast_gaps});
         const auto slow_gaps = slow_room(chunk, terms.part);
+        Difference apart;
         if (has_slow(chunk) && !difference.wrapped) {
-            const auto wire = payload.subspan(kHead + fast_bytes, room);
-            const auto slow =
-                encoding.answer(got.slow, phi_, terms.coefficient, wire, slow_bytes, v_, slow_gaps);
-            difference.wrapped = slow.wrapped;
-            difference.finite = difference.finite && slow.finite;
+            slow.wire = payload.subspan(kHead + fast.bytes, room);
+            const auto other =
+                encoding.answer(got.slow, phi_, slow, {terms.coefficient, v_, slow_gaps});
+            difference.wrapped = other.wrapped;
+            difference.finite = difference.finite && other.finite;
+            apart = other;
         }
         if (difference.wrapped) {
             write_head(payload, 0);
             frame.resize(kFrameFront + kHead);
             return Served::Again;
         }
-        write_head(payload, fast_bytes);
-        frame.resize(kFrameFront + kHead + fast_bytes + slow_bytes);
+        write_head(payload, fast.bytes);
+        frame.resize(kFrameFront + kHead + fast.bytes + slow.bytes);
         Tally entered = tally;
-        const bool sound = bench_.enter(chunk, difference, entered);
+        const bool sound = bench_.enter(chunk, difference, entered) &&
+                           bench_.within_clip(chunk, terms.part, difference) &&
+                           bench_.within_clip(chunk, terms.part, apart);
         if (!sound || !step(terms, chunk)) {
             bench_.pool.give(std::exchange(frame, {}));
             return sound ? Served::Locked : Served::Refused;
@@ -191,7 +190,7 @@ public:
         return Served::Done;
     }
 
-    [[nodiscard]] bool settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
+    [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
         override {
         const auto chunk = flight.index;
         const auto got = *split(reply);
@@ -201,18 +200,26 @@ public:
         Bytes fast = bench_.pool.take(raw);
         flight.more.assign(raw, std::byte{0});
         const auto fast_gaps = bench_.gaps_room(chunk, terms.part);
-        auto difference = encoding.settle(got.fast, sent.fast, terms.coefficient, fast, fast_gaps);
+        auto difference =
+            encoding.settle(got.fast, sent.fast, {terms.coefficient, fast, fast_gaps});
         difference.squared_norm += flight.offer.squared_norm;
         const auto slow_gaps = slow_room(chunk, terms.part);
+        Difference apart;
         if (has_slow(chunk)) {
             const auto slow =
-                encoding.settle(got.slow, sent.slow, terms.coefficient, flight.more, slow_gaps);
+                encoding.settle(got.slow, sent.slow, {terms.coefficient, flight.more, slow_gaps});
             difference.finite = difference.finite && slow.finite;
+            apart = slow;
+            // The slow weights are near the fast ones, whose norm is known.
+            apart.squared_norm = std::max(apart.squared_norm, difference.squared_norm);
         }
         bench_.pool.give(std::exchange(flight.bytes, std::move(fast)));
-        if (!bench_.enter(chunk, difference, tally)) return false;
+        const bool sound = bench_.enter(chunk, difference, tally) &&
+                           bench_.within_clip(chunk, terms.part, difference) &&
+                           bench_.within_clip(chunk, terms.part, apart);
+        if (!sound) return Settled::Refused;
         note(terms, chunk, fast_gaps, slow_gaps);
-        return true;
+        return apply(terms, flight, tally) ? Settled::Applied : Settled::Locked;
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {

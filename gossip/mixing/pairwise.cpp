@@ -30,7 +30,8 @@ public:
 
     [[nodiscard]] bool fits_reply(const Terms& terms, const Flight& flight, ByteView reply)
         const override {
-        return encoding(terms, flight.index).fits_reply(reply, flight.bytes);
+        const auto elements = bench_.elements(flight.index, terms.part);
+        return encoding(terms, flight.index).fits_reply(reply, flight.bytes, elements);
     }
 
     [[nodiscard]] bool always_decodes(const Terms& terms, std::uint32_t chunk, ByteView offer)
@@ -41,6 +42,10 @@ public:
     [[nodiscard]] bool asks_again(const Terms& terms, std::uint32_t chunk, ByteView reply)
         const override {
         return encoding(terms, chunk).asks_again(reply);
+    }
+
+    [[nodiscard]] bool keeps_offer(const Terms& terms, std::uint32_t chunk) const override {
+        return !encoding(terms, chunk).reply_is_delta();
     }
 
     [[nodiscard]] bool offer(const Terms& terms, bool again, Bytes& frame, Flight& flight)
@@ -69,37 +74,43 @@ public:
         const auto raw = raw_room(encoding, chunk, terms.part, wire);
         if (!bench_.try_read(chunk, terms.part, raw)) return give_up(frame, Served::Locked);
         delta_.resize(bench_.raw_bytes(chunk, terms.part));
-        std::size_t reply_bytes = 0;
+        Reply reply{wire};
         const auto gaps = bench_.gaps_room(chunk, terms.part);
         const auto difference =
-            encoding.answer(offer, raw, terms.coefficient, wire, reply_bytes, delta_, gaps);
-        frame.resize(kFrameFront + reply_bytes);
+            encoding.answer(offer, raw, reply, {terms.coefficient, delta_, gaps});
+        frame.resize(kFrameFront + reply.bytes);
         if (difference.wrapped) return Served::Again;
         Tally entered = tally;
-        if (!bench_.enter(chunk, difference, entered)) return give_up(frame, Served::Refused);
+        const bool sound = bench_.enter(chunk, difference, entered) &&
+                           bench_.within_clip(chunk, terms.part, difference);
+        if (!sound) return give_up(frame, Served::Refused);
         if (!bench_.try_add(chunk, terms.part, delta_)) return give_up(frame, Served::Locked);
         tally = entered;
         bench_.note_gaps(gaps_, terms.partner, chunk, terms.part, gaps);
         return Served::Done;
     }
 
-    [[nodiscard]] bool settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
+    [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
         override {
         const auto& encoding = this->encoding(terms, flight.index);
         const auto gaps = bench_.gaps_room(flight.index, terms.part);
-        Difference difference;
-        if (encoding.wire_is_raw()) {
-            difference =
-                encoding.settle(reply, flight.bytes, terms.coefficient, flight.bytes, gaps);
-        } else {
-            Bytes delta = bench_.pool.take(bench_.raw_bytes(flight.index, terms.part));
-            difference = encoding.settle(reply, flight.bytes, terms.coefficient, delta, gaps);
-            bench_.pool.give(std::exchange(flight.bytes, std::move(delta)));
+        ByteView delta = reply;
+        Share share{terms.coefficient, {}, gaps};
+        if (!encoding.reply_is_delta()) {
+            delta_.resize(bench_.raw_bytes(flight.index, terms.part));
+            share.delta = delta_;
+            delta = delta_;
         }
+        auto difference = encoding.settle(reply, flight.bytes, share);
         difference.squared_norm += flight.offer.squared_norm;
-        if (!bench_.enter(flight.index, difference, tally)) return false;
+        const bool sound = bench_.enter(flight.index, difference, tally) &&
+                           bench_.within_clip(flight.index, terms.part, difference);
+        if (!sound) return Settled::Refused;
         bench_.note_gaps(gaps_, terms.partner, flight.index, terms.part, gaps);
-        return true;
+        if (bench_.try_add(flight.index, terms.part, delta)) return Settled::Applied;
+        bench_.pool.give(std::exchange(flight.bytes, bench_.pool.take(delta.size())));
+        std::copy(delta.begin(), delta.end(), flight.bytes.begin());
+        return Settled::Locked;
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {
@@ -134,7 +145,7 @@ private:
 
     GapMemory gaps_;
     Bytes raw_;    ///< scratch for encodings whose wire is not raw
-    Bytes delta_;  ///< scratch of the responder
+    Bytes delta_;  ///< scratch, and always the same: it stays in the cache
 };
 
 }  // namespace

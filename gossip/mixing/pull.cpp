@@ -59,19 +59,11 @@ public:
         return Served::Done;
     }
 
-    [[nodiscard]] bool settle(const Terms& terms, Flight& flight, ByteView reply, Tally& /*tally*/)
+    [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
         override {
         flight.bytes.assign(reply.begin(), reply.end());
-        if (bench_.parameters.element() == Element::I64) return true;
-        // Beside zeros, so that nothing but their own values can be at fault.
-        zeros_.assign(reply.size(), std::byte{0});
-        delta_.resize(bench_.raw_bytes(flight.index, terms.part));
-        const auto alone = encoding(terms, flight.index).difference(reply, zeros_, 1.0, delta_);
-        if (!alone.finite) {
-            ++bench_.counters.refused_values;
-            return false;
-        }
-        return true;
+        if (!sound(terms, flight.index, reply)) return Settled::Refused;
+        return apply(terms, flight, tally) ? Settled::Applied : Settled::Locked;
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& tally) override {
@@ -89,6 +81,18 @@ public:
     }
 
 private:
+    /// Whether a reply's own values may be used.
+    bool sound(const Terms& terms, std::uint32_t chunk, ByteView reply) {
+        if (bench_.parameters.element() == Element::I64) return true;
+        // Beside zeros, so that nothing but their own values can be at fault.
+        zeros_.assign(reply.size(), std::byte{0});
+        delta_.resize(bench_.raw_bytes(chunk, terms.part));
+        if (encoding(terms, chunk).difference(reply, zeros_, 1.0, delta_).finite) return true;
+        ++bench_.counters.refused_values;
+        (void)bench_.violated(Misdeed::Values);
+        return false;
+    }
+
     /// A copy cannot be decoded beside anything, so no lattice.
     [[nodiscard]] const PlainEncoding& encoding(const Terms& terms, std::uint32_t chunk) const {
         if (bench_.parameters.element() == Element::I64) {

@@ -116,7 +116,9 @@ public:
             return Served::Locked;
         }
         Tally entered = tally;
-        if (!bench_.enter(chunk, difference, entered)) return Served::Refused;
+        const bool sound = bench_.enter(chunk, difference, entered) &&
+                           bench_.within_clip(chunk, terms.part, difference);
+        if (!sound) return Served::Refused;
         if (!bench_.try_add(chunk, terms.part, delta_)) return Served::Locked;
         weight += mass;
         frame = take_frame(kReplyBytes);
@@ -127,17 +129,19 @@ public:
         return Served::Done;
     }
 
-    [[nodiscard]] bool settle(const Terms&, Flight& flight, ByteView reply, Tally& tally) override {
+    [[nodiscard]] Settled settle(const Terms&, Flight& flight, ByteView reply, Tally& tally)
+        override {
         const double distance = number_at(reply, 0);
         const double norm = number_at(reply, 8);
         if (!sound_square(distance) || !sound_square(norm)) {
             ++bench_.counters.refused_values;
-            return false;
+            (void)bench_.violated(Misdeed::Values);
+            return Settled::Refused;
         }
         tally.squared_distance += distance;
         tally.squared_norm += norm;
         flight.weight = 0.0;
-        return true;
+        return Settled::Applied;
     }
 
     [[nodiscard]] bool apply(const Terms&, Flight&, Tally&) override { return true; }

@@ -5,8 +5,9 @@
 // to be kept or taken back so that its own invariant holds.
 //
 // The order of one chunk: offer (initiator reads), answer (responder checks, applies and replies),
-// settle (initiator checks the reply), apply (initiator applies), or withdraw when no reply came.
-// A call that finds the chunk locked has changed nothing and comes again.
+// settle (initiator checks the reply and applies it, later by apply if the chunk is locked then),
+// or withdraw when no reply came. A call that finds the chunk locked has changed nothing and comes
+// again.
 //
 // Thread    network
 
@@ -29,7 +30,7 @@ struct Terms {
 /// A chunk that the initiator has offered and not yet applied.
 struct Flight {
     std::uint32_t index = 0;
-    Bytes bytes;  ///< the offer that was sent; then the delta, in its place
+    Bytes bytes;  ///< the offer that was sent, if the rule keeps it; then the delta
     Bytes more;   ///< a second delta, where a rule has one
     Offer offer;
     double weight = 0.0;   ///< push-sum: the mass on its way
@@ -40,6 +41,12 @@ enum class Served : std::uint8_t {
     Done,    ///< applied; the frame is the reply
     Again,   ///< could not be decoded, nothing applied; the frame asks for it once more
     Locked,  ///< nothing happened, and there is no frame
+    Refused  ///< a value that must not be used; nothing applied
+};
+
+enum class Settled : std::uint8_t {
+    Applied,
+    Locked,  ///< the reply is sound and noted; apply() comes later
     Refused  ///< a value that must not be used; nothing applied
 };
 
@@ -70,6 +77,11 @@ public:
     [[nodiscard]] virtual bool asks_again(const Terms& terms, std::uint32_t chunk, ByteView reply)
         const = 0;
 
+    /// Whether settle() or withdraw() need what was offered. Otherwise Flight::bytes stays empty.
+    [[nodiscard]] virtual bool keeps_offer(const Terms& /*terms*/, std::uint32_t /*chunk*/) const {
+        return true;
+    }
+
     /// Writes our offer behind the room for the header. `again`: in a form that always decodes.
     /// False when the chunk is locked; then `frame` is empty.
     [[nodiscard]] virtual bool offer(
@@ -80,10 +92,10 @@ public:
         const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
     ) = 0;
 
-    /// False when the reply holds a value that must not be used.
-    [[nodiscard]] virtual bool settle(
+    [[nodiscard]] virtual Settled settle(
         const Terms& terms, Flight& flight, ByteView reply, Tally& tally
     ) = 0;
+    /// Applies what settle() found locked; false when it still is.
     [[nodiscard]] virtual bool apply(const Terms& terms, Flight& flight, Tally& tally) = 0;
 
     /// The exchange ended before a reply to this flight was applied.

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@ struct Flags {
     double seconds = 5.0;
     std::size_t window = 0;  ///< MiB; 0 follows the link
     bool plain_tcp = false;
+    std::string listen;   ///< this process is the half that answers
+    std::string connect;  ///< this process is the half that asks
 };
 
 PeerId bench_id(std::uint8_t number) {
@@ -66,8 +69,8 @@ public:
         gossip_.peer_up(partner_);
     }
 
-    Result<Endpoint> listen() {
-        auto bound = links_.bind(Endpoint::v4(0x7f000001, 0));
+    Result<Endpoint> listen(const Endpoint& at = Endpoint::v4(0x7f000001, 0)) {
+        auto bound = links_.bind(at);
         if (bound) links_.open(hello_, {});
         return bound;
     }
@@ -166,13 +169,11 @@ private:
     std::_Exit(kExitDone);
 }
 
-int drive(const Flags& flags, int in) {
+/// Requires  `at` is where a partner listens, if it does
+int drive(const Flags& flags, const std::optional<Endpoint>& at) {
     BenchPeer peer(flags, 1, 2);
-    std::uint16_t port = 0;
-    const bool told = ::read(in, &port, sizeof(port)) == sizeof(port) && port != 0;
-    ::close(in);
     // Listening tells the streams who we are; nobody dials us.
-    if (!told || !peer.listen() || !peer.drive(Endpoint::v4(0x7f000001, port), flags.seconds)) {
+    if (!at || !peer.listen() || !peer.drive(*at, flags.seconds)) {
         std::fputs("starling bench: the exchange broke off\n", stderr);
         return kExitFailed;
     }
@@ -192,11 +193,25 @@ int drive(const Flags& flags, int in) {
     return kExitDone;
 }
 
-int run(const Flags& flags) {
-    if (const auto encoding = gossip::parse_encoding(flags.encoding); encoding.has_error()) {
-        std::fprintf(stderr, "starling bench: %s\n", encoding.error().message.c_str());
-        return kExitUsage;
-    }
+int complain(const Fault& fault, int code) {
+    std::fprintf(stderr, "starling bench: %s\n", fault.message.c_str());
+    return code;
+}
+
+/// One half alone, for two machines or two namespaces.
+int serve(const Flags& flags) {
+    const auto at = Endpoint::parse(flags.listen);
+    if (at.has_error()) return complain(at.error(), kExitUsage);
+    BenchPeer peer(flags, 2, 1);
+    const auto bound = peer.listen(*at);
+    if (bound.has_error()) return complain(bound.error(), kExitFailed);
+    std::printf("{\"bench\":\"exchange\",\"listen\":\"%s\"}\n", bound->to_string().c_str());
+    std::fflush(stdout);
+    peer.serve();
+    return kExitDone;
+}
+
+int run_both(const Flags& flags) {
     int ends[2] = {-1, -1};
     if (::pipe(ends) != 0) return kExitFailed;
     std::fflush(nullptr);
@@ -208,10 +223,25 @@ int run(const Flags& flags) {
         run_partner(flags, ends[1]);
     }
     ::close(ends[1]);
-    const int code = drive(flags, ends[0]);
+    std::uint16_t port = 0;
+    const bool told = ::read(ends[0], &port, sizeof(port)) == sizeof(port) && port != 0;
+    ::close(ends[0]);
+    std::optional<Endpoint> at;
+    if (told) at = Endpoint::v4(0x7f000001, port);
+    const int code = drive(flags, at);
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     return code;
+}
+
+int run(const Flags& flags) {
+    if (const auto encoding = gossip::parse_encoding(flags.encoding); encoding.has_error()) {
+        return complain(encoding.error(), kExitUsage);
+    }
+    if (!flags.listen.empty()) return serve(flags);
+    if (flags.connect.empty()) return run_both(flags);
+    const auto at = Endpoint::parse(flags.connect);
+    return at ? drive(flags, *at) : complain(at.error(), kExitUsage);
 }
 
 }  // namespace
@@ -231,7 +261,19 @@ void add_bench_exchange(CLI::App& bench, Command& chosen) {
         ->check(CLI::Range(std::size_t{0}, std::size_t{16}))
         ->capture_default_str();
     command->add_flag("--plain-tcp", flags->plain_tcp, "Without encryption");
-    command->footer("Example:\n  starling bench exchange --params 100000000 --encoding lattice8");
+    auto* listen = command->add_option(
+        "--listen", flags->listen, "HOST:PORT: run only the half that answers, until the other ends"
+    );
+    command
+        ->add_option(
+            "--connect", flags->connect, "HOST:PORT of a --listen: run only the other half"
+        )
+        ->excludes(listen);
+    command->footer(
+        "Examples:\n  starling bench exchange --params 100000000 --encoding lattice8\n"
+        "  starling bench exchange --listen 10.0.0.1:7000     # and on another machine:\n"
+        "  starling bench exchange --connect 10.0.0.1:7000"
+    );
     command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }
 

@@ -74,7 +74,8 @@ int main(int argc, char** argv) {
         std::vector<float> measured(lattice ? kBlocksMax : 0);
         Bytes offer(encoding.wire_bytes(kElements));
         Bytes reply(encoding.wire_bytes(kElements));
-        std::size_t reply_bytes = 0;
+        Reply written{reply};
+        const Share share{0.5, out, measured};
         const std::string name(to_string(which));
         report(name + " offer", chunks, budget, [&](std::size_t i) {
             (void)encoding.offer(chunk_of(theirs, i), gaps, offer);
@@ -84,14 +85,13 @@ int main(int argc, char** argv) {
             offers[i].resize(encoding.offer(chunk_of(theirs, i), gaps, offers[i]).bytes);
         }
         report(name + " answer", chunks, budget, [&](std::size_t i) {
-            (void
-            )encoding.answer(offers[i], chunk_of(mine, i), 0.5, reply, reply_bytes, out, measured);
+            (void)encoding.answer(offers[i], chunk_of(mine, i), written, share);
         });
         (void)encoding.offer(chunk_of(theirs, 0), gaps, offer);
-        (void)encoding.answer(offers[0], chunk_of(mine, 0), 0.5, reply, reply_bytes, out, measured);
-        reply.resize(reply_bytes);
+        (void)encoding.answer(offers[0], chunk_of(mine, 0), written, share);
+        reply.resize(written.bytes);
         report(name + " settle", chunks, budget, [&](std::size_t /*i*/) {
-            (void)encoding.settle(reply, offers[0], 0.5, out, measured);
+            (void)encoding.settle(reply, offers[0], share);
         });
     }
     return 0;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/rng.hpp"
+#include "gossip/encoding/f32.hpp"
 #include "tests/unit/gossip/meeting.hpp"
 
 namespace starling::gossip {
@@ -77,6 +78,51 @@ TEST(F32Encoding, NoticesEveryValueThatIsNotFinite) {
     std::vector<float> delta(4);
     EXPECT_FALSE(encoding.difference(view(huge), view(low), 0.5, room(delta)).finite);
     EXPECT_TRUE(encoding.difference(view(huge), view(huge), 0.5, room(delta)).finite);
+}
+
+TEST(F32Encoding, ReplyIsWhatTheInitiatorAddsOnEveryInstructionSetAndAlignment) {
+    Rng rng(8);
+    for (const std::size_t count : {1U, 17U, 1024U, 5000U}) {
+        SCOPED_TRACE(testing::Message() << count << " elements, seed 8");
+        const auto theirs = random_floats(count, rng);
+        const auto mine = random_floats(count, rng);
+        std::vector<std::byte> shifted(count * 4 + 1);
+        std::memcpy(shifted.data() + 1, theirs.data(), count * 4);
+        for (const Isa isa : {Isa::Baseline, best_isa()}) {
+            const F32Encoding encoding(isa);
+            // In place, as an exchange does it: the reply takes the place of what was read.
+            auto frame = mine;
+            std::vector<float> delta(count);
+            Reply reply{room(frame)};
+            const auto answered = encoding.answer(
+                ByteView(shifted).subspan(1), view(frame), reply, {0.25, room(delta)}
+            );
+            ASSERT_EQ(reply.bytes, count * 4);
+            for (std::size_t i = 0; i < count; ++i) {
+                ASSERT_EQ(delta[i], 0.25F * (theirs[i] - mine[i]));
+                ASSERT_EQ(frame[i], -delta[i]);
+            }
+            const auto settled = encoding.settle(view(frame), {}, {0.25, {}});
+            EXPECT_TRUE(answered.finite && settled.finite);
+            EXPECT_NEAR(
+                settled.squared_distance,
+                answered.squared_distance,
+                1e-4 * answered.squared_distance
+            );
+        }
+    }
+}
+
+TEST(F32Encoding, SettlingNoticesEveryValueThatIsNotFinite) {
+    const auto& encoding = *find_encoding(Encoding::F32);
+    using Limits = std::numeric_limits<float>;
+    for (const std::size_t at : {0U, 1023U, 1024U, 2999U}) {
+        for (const float bad : {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity()}) {
+            std::vector<float> reply(3000, 1.0F);
+            reply[at] = bad;
+            EXPECT_FALSE(encoding.settle(view(reply), {}, {0.5, {}}).finite) << at;
+        }
+    }
 }
 
 float through_bf16(float value) {

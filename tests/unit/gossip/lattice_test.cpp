@@ -75,10 +75,9 @@ TEST(Lattice, EveryInstructionSetGivesTheSameBytesAndDeltas) {
         Bytes offer(best.wire_bytes(a.size()));
         Bytes reply(best.wire_bytes(a.size()));
         std::vector<float> delta(a.size());
-        std::size_t reply_bytes = 0;
         offer.resize(best.offer(view(a), gaps, offer).bytes);
-        const auto crossed =
-            baseline.answer(offer, view(b), 0.5, reply, reply_bytes, room(delta), {});
+        Reply written{reply};
+        const auto crossed = baseline.answer(offer, view(b), written, {0.5, room(delta)});
         EXPECT_FALSE(crossed.wrapped) << "a peer without AVX decodes what one with it sent";
         EXPECT_EQ(delta, one.for_responder);
     }
@@ -223,10 +222,9 @@ TEST(Lattice, ValuesThatAreNotFiniteAreNoticedOnEitherSide) {
         Bytes offer(encoding.wire_bytes(5000));
         Bytes reply(encoding.wire_bytes(5000));
         std::vector<float> delta(5000);
-        std::size_t bytes = 0;
         offer.resize(encoding.offer(view(good), gaps, offer).bytes);
-        const auto answered =
-            encoding.answer(offer, view(sick), 0.5, reply, bytes, room(delta), {});
+        Reply written{reply};
+        const auto answered = encoding.answer(offer, view(sick), written, {0.5, room(delta)});
         EXPECT_FALSE(answered.finite);
     }
 }
@@ -240,7 +238,7 @@ TEST(Lattice, LyingScalesAndSizesDoNotFit) {
     EXPECT_FALSE(encoding.fits_offer(ByteView(offer).first(offer.size() - 1), 5000));
     EXPECT_FALSE(encoding.fits_offer(offer, 4999));
     EXPECT_FALSE(encoding.fits_offer(ByteView(offer).first(7), 5000));
-    EXPECT_FALSE(encoding.fits_reply(ByteView(offer).first(8), offer));
+    EXPECT_FALSE(encoding.fits_reply(ByteView(offer).first(8), offer, 5000));
     using Limits = std::numeric_limits<float>;
     for (const float scale : {0.0F, -1.0F, Limits::infinity(), Limits::quiet_NaN(), 1e-38F}) {
         auto lie = offer;

@@ -49,23 +49,20 @@ inline Meeting meet(
     meeting.for_initiator.resize(a.size());
     meeting.for_responder.resize(b.size());
     meeting.gaps.resize(block_count(a.size()));
+    Reply written{reply};
     meeting.responder = encoding.answer(
-        offer,
-        view(b),
-        coefficient,
-        reply,
-        meeting.reply_bytes,
-        room(meeting.for_responder),
-        meeting.gaps
+        offer, view(b), written, {coefficient, room(meeting.for_responder), meeting.gaps}
     );
+    meeting.reply_bytes = written.bytes;
     reply.resize(meeting.reply_bytes);
-    EXPECT_TRUE(encoding.fits_reply(reply, offer));
+    if (encoding.reply_is_delta()) offer.clear();
+    EXPECT_TRUE(encoding.fits_reply(reply, offer, a.size()));
     meeting.wrapped = encoding.asks_again(reply);
     EXPECT_EQ(meeting.wrapped, meeting.responder.wrapped);
     if (meeting.wrapped) return meeting;
     std::vector<float> gaps(meeting.gaps.size());
     meeting.initiator =
-        encoding.settle(reply, offer, coefficient, room(meeting.for_initiator), gaps);
+        encoding.settle(reply, offer, {coefficient, room(meeting.for_initiator), gaps});
     meeting.initiator.squared_norm += made.squared_norm;
     EXPECT_EQ(gaps, meeting.gaps) << "both sides remember the same";
     return meeting;

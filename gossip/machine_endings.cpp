@@ -1,0 +1,156 @@
+// How an exchange is settled: its event, the counters, the partner's rest, the paces.
+
+#include <cmath>
+#include <utility>
+
+#include "gossip/codec.hpp"
+#include "gossip/machine.hpp"
+
+namespace starling::gossip {
+namespace {
+
+constexpr double kSpreadDecay = 0.25;
+
+bool is_failure(Outcome outcome) {
+    return outcome == Outcome::TimedOut || outcome == Outcome::Disconnected ||
+           outcome == Outcome::Violated;
+}
+
+AbortReason reason_of(Outcome outcome) {
+    if (outcome == Outcome::TimedOut) return AbortReason::TimedOut;
+    return outcome == Outcome::Violated ? AbortReason::Violated : AbortReason::Gone;
+}
+
+bool is_strike(Misdeed misdeed) {
+    return misdeed != Misdeed::None && misdeed != Misdeed::Own && misdeed != Misdeed::Stall;
+}
+
+}  // namespace
+
+void Averager::Machine::end_all_with(
+    Instant now, const PeerId& peer, Outcome outcome, Stream stream
+) {
+    if (initiator && initiator->clock().partner == peer) settle_initiator(now, outcome, stream);
+    if (responder && responder->clock().partner == peer) settle_responder(now, outcome, stream);
+}
+
+void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream stream) {
+    const auto& clock = initiator->clock();
+    const auto& tally = initiator->tally();
+    ExchangeEvent event;
+    event.id = clock.id;
+    event.partner = clock.partner;
+    event.initiator = true;
+    event.rule = initiator->rule();
+    event.outcome = outcome;
+    event.chunks_applied = tally.chunks_applied;
+    event.relative_distance = tally.relative_distance();
+    event.bytes = tally.payload_bytes;
+    event.duration = now - clock.started;
+    if (is_failure(outcome) && stream == Stream::Alive) {
+        const Abort abort{clock.id, reason_of(outcome), initiator->acked()};
+        bench.send(clock.partner, encode(abort));
+    }
+    if (!initiator->opening()) measure(now, clock, tally, outcome);
+    note_partner(now, event);
+    count(event);
+    events.push_back(event);
+    initiator->withdraw();
+    if (mixing->waiting() && !retry_at_) retry_at_ = now + bench.config.retry_locked;
+    if (event.rule == Rule::Pull) note_pull(event);
+    const bool missed =
+        scheduled_ && outcome != Outcome::Committed && outcome != Outcome::Collapsed;
+    scheduled_ = false;
+    initiator.reset();
+    if (missed) fall_back(now);
+}
+
+void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream stream) {
+    const auto& clock = responder->clock();
+    const auto& tally = responder->tally();
+    ExchangeEvent event;
+    event.id = clock.id;
+    event.partner = clock.partner;
+    event.initiator = false;
+    event.rule = responder->rule();
+    event.outcome = outcome;
+    event.chunks_applied = tally.chunks_applied;
+    event.chunks_half_applied = responder->half_applied();
+    event.relative_distance = tally.relative_distance();
+    event.bytes = tally.payload_bytes;
+    event.duration = now - clock.started;
+    if (is_failure(outcome) && stream == Stream::Alive) {
+        bench.send(clock.partner, encode(Abort{clock.id, reason_of(outcome), 0}));
+    }
+    // Whoever was pulled from has measured nothing of its own.
+    if (event.rule != Rule::Pull) measure(now, clock, tally, outcome);
+    note_partner(now, event);
+    count(event);
+    events.push_back(event);
+    responder.reset();
+}
+
+void Averager::Machine::note_partner(Instant now, ExchangeEvent& event) {
+    const PeerId& partner = event.partner;
+    switch (event.outcome) {
+        case Outcome::Committed:
+            return partners.succeeded(partner);
+        case Outcome::Busy:
+            return partners.was_busy(now, partner);
+        case Outcome::Collapsed:
+            return;
+        case Outcome::Refused:
+            return partners.refused(now, partner);
+        case Outcome::TimedOut:
+            event.misdeed = Misdeed::Stall;
+            ++bench.counters.misdeeds[static_cast<std::size_t>(Misdeed::Stall)];
+            return partners.failed(now, partner);
+        case Outcome::Disconnected:
+            return partners.failed(now, partner);
+        case Outcome::Violated:
+            // None: the partner says that we did something wrong.
+            event.misdeed = std::exchange(bench.misdeed, Misdeed::None);
+            partners.failed(now, partner);
+            if (is_strike(event.misdeed)) partners.struck(now, partner);
+            return;
+    }
+}
+
+void Averager::Machine::count(const ExchangeEvent& event) {
+    auto& counters = bench.counters;
+    counters.half_applied_chunks += event.chunks_half_applied;
+    switch (event.outcome) {
+        case Outcome::Committed:
+            ++counters.committed;
+            return;
+        case Outcome::Busy:
+            ++counters.busy;
+            return;
+        case Outcome::Collapsed:
+            ++counters.collapsed;
+            return;
+        case Outcome::Refused:
+            ++counters.refused;
+            return;
+        case Outcome::TimedOut:
+        case Outcome::Disconnected:
+        case Outcome::Violated:
+            ++counters.aborted;
+            return;
+    }
+}
+
+void Averager::Machine::measure(
+    Instant now, const ExchangeClock& clock, const Tally& tally, Outcome outcome
+) {
+    auto& pace = bench.paces.of(clock.partner);
+    if (outcome == Outcome::TimedOut) pace.timed_out();
+    if (outcome != Outcome::Committed) return;
+    pace.committed(tally.payload_bytes, now - clock.traded_since);
+    bench.paces.measured(pace.rate());
+    const double distance = tally.relative_distance();
+    // Squares of huge but finite floats may overflow; one such exchange must not spoil the mean.
+    if (std::isfinite(distance)) bench.spread += kSpreadDecay * (distance - bench.spread);
+}
+
+}  // namespace starling::gossip

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""How much slower two peers train while they exchange without a pause over a slow link.
+
+Two namespaces joined by a veth pair with a token bucket; a peer with one thread in each. The same
+pair trains with `--mix none` and with `--mix-every 1`, in turns; steps per second are read from
+/metrics. Needs root, iproute2 and dataset-fashion-mnist.
+
+    tests/bench/train_shaped.py --rate 100 --model cnn --seconds 20 --rounds 2
+
+Prints one JSON object: {"model", "mbit", "steps_per_s_none", "steps_per_s_mixing", "ratio",
+"exchange_mbit_per_s"}; exits 1 below --goal.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+import links
+
+FETCH = "import sys, urllib.request as u; sys.stdout.write(u.urlopen(sys.argv[1]).read().decode())"
+PORT = 7500
+
+
+def metrics(space):
+    out = subprocess.run(
+        ["ip", "netns", "exec", space.name, sys.executable, "-c", FETCH,
+         "http://127.0.0.1:7501/metrics"],
+        check=True, capture_output=True, timeout=30,
+    ).stdout.decode()  # fmt: skip
+    return {m[1]: float(m[2]) for m in re.finditer(r"^starling_(\S+) (\S+)$", out, re.M)}
+
+
+def start(arguments, space, mixing, seed_address=None):
+    command = [arguments.binary, "peer", "--json", "--insecure", "--threads", "1",
+               "--listen", f"{space.address}:{PORT}", "--http", "127.0.0.1:7501",
+               "--dataset", arguments.dataset]  # fmt: skip
+    if seed_address:
+        command += ["--join", seed_address]
+    else:
+        command += ["--model", arguments.model, "--batch", str(arguments.batch),
+                    "--mix-every", "1", "--encoding", arguments.encoding,
+                    "--mix", "pairwise" if mixing else "none"]  # fmt: skip
+    return space.popen(command, stdout=subprocess.DEVNULL)
+
+
+def wait_for_training(spaces, peers):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any(peer.poll() is not None for peer in peers):
+            raise RuntimeError("a peer ended")
+        try:
+            if all(metrics(space).get("steps_total", 0) > 20 for space in spaces):
+                return
+        except subprocess.CalledProcessError:
+            pass
+        time.sleep(0.5)
+    raise RuntimeError("the peers do not train")
+
+
+def speed(arguments, one, other, mixing):
+    """Steps per second of both peers together, and exchanged bits per second of one."""
+    peers = [start(arguments, one, mixing)]
+    try:
+        links.wait_until_listening(one, peers[0], PORT)
+        peers.append(start(arguments, other, mixing, f"{one.address}:{PORT}"))
+        wait_for_training((one, other), peers)
+        begin = time.monotonic()
+        before = [metrics(space) for space in (one, other)]
+        time.sleep(arguments.seconds)
+        elapsed = time.monotonic() - begin
+        after = [metrics(space) for space in (one, other)]
+
+        def grown(name):
+            return sum(b[name] - a[name] for a, b in zip(before, after)) / elapsed
+
+        return grown("steps_total"), 4 * grown("exchange_payload_bytes_total")
+    finally:
+        for peer in peers:
+            peer.terminate()
+        for peer in peers:
+            peer.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--binary", default="build/release/peer/starling")
+    parser.add_argument("--dataset", default="idx:/usr/share/datasets/fashion-mnist")
+    parser.add_argument("--model", default="cnn")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--encoding", default="f32")
+    parser.add_argument("--rate", type=int, default=100, help="Mbit/s each way")
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--goal", type=float, default=0.95)
+    arguments = parser.parse_args()
+    none, mixing, bits = [], [], []
+    with links.shaped(arguments.rate) as (one, other):
+        for _ in range(arguments.rounds):
+            none.append(speed(arguments, one, other, False)[0])
+            steps, exchanged = speed(arguments, one, other, True)
+            mixing.append(steps)
+            bits.append(exchanged)
+    ratio = statistics.median(mixing) / statistics.median(none)
+    print(
+        json.dumps(
+            {
+                "model": arguments.model,
+                "mbit": arguments.rate,
+                "steps_per_s_none": round(statistics.median(none), 2),
+                "steps_per_s_mixing": round(statistics.median(mixing), 2),
+                "ratio": round(ratio, 3),
+                "exchange_mbit_per_s": round(statistics.median(bits) / 1e6, 1),
+            }
+        )
+    )
+    return 0 if ratio >= arguments.goal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
