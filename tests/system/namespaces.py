@@ -18,7 +18,7 @@ import unittest
 
 INSIDE = "STARLING_TEST_INSIDE"
 SKIPPED = 77  # what ctest takes for it
-SUBNET = "10.77.0"
+NET = "10.77"
 PORT = 7300
 # All that the tests ask of the kernel, tried once before them.
 TRIAL = """
@@ -71,7 +71,6 @@ def system(*command):
 
 
 def make_bridge():
-    """To be called once, inside, before there are machines."""
     system("mount", "-t", "tmpfs", "none", "/run")
     tempfile.tempdir = "/run"  # so that the states of the peers vanish as well
     system("ip", "link", "add", "bridge", "type", "bridge")
@@ -81,19 +80,18 @@ def make_bridge():
 class Machine:
     """One namespace on the bridge. `enter` goes before a command that shall run in it."""
 
-    numbers = itertools.count(11)
+    numbers = itertools.count(1)
 
     def __init__(self):
         number = next(Machine.numbers)
         self.name = f"machine{number}"
         self.device = f"to-{number}"
         self.enter = ("nsenter", f"--net=/run/netns/{self.name}")
-        self.host = f"{SUBNET}.{number}"
         system("ip", "netns", "add", self.name)
         end = ("peer", "name", "eth0", "netns", self.name)
         system("ip", "link", "add", self.device, "type", "veth", *end)
         system("ip", "link", "set", self.device, "master", "bridge", "up")
-        system("ip", "-n", self.name, "address", "add", f"{self.host}/24", "dev", "eth0")
+        self.host = self.add_address()
         for device in ("lo", "eth0"):
             system("ip", "-n", self.name, "link", "set", device, "up")
 
@@ -104,8 +102,17 @@ class Machine:
     def take_new_address(self):
         """Gives up its address for one that nobody ever had."""
         system("ip", "-n", self.name, "address", "flush", "dev", "eth0", "scope", "global")
-        self.host = f"{SUBNET}.{next(Machine.numbers)}"
-        system("ip", "-n", self.name, "address", "add", f"{self.host}/24", "dev", "eth0")
+        self.host = self.add_address()
+
+    def add_address(self):
+        """Returns a further address of this machine, one that nobody ever had."""
+        number = next(Machine.numbers)
+        host = f"{NET}.{number // 256}.{number % 256}"
+        system("ip", "-n", self.name, "address", "add", f"{host}/16", "dev", "eth0")
+        return host
+
+    def remove(self):
+        system("ip", "netns", "delete", self.name)
 
     def filter(self, chain, *rule):
         system(*self.enter, "iptables", "-w", "-A", chain, *rule)
@@ -128,8 +135,8 @@ class Machine:
         system("tc", "-n", self.name, "qdisc", "add", "dev", "eth0", "root", *queue)
 
 
-def main():
-    """Runs the tests of the calling file inside, or says why not."""
+def enter():
+    """Goes inside and makes the bridge, or leaves with a sentence that says why it cannot."""
     if not os.environ.get(INSIDE):
         missing = what_is_missing()
         if missing:
@@ -140,4 +147,9 @@ def main():
         command = enter_command(sys.executable, "-B", *sys.argv)
         os.execvp(command[0], command)
     make_bridge()
+
+
+def main():
+    """Runs the tests of the calling file inside."""
+    enter()
     unittest.main(verbosity=2)
