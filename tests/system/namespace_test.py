@@ -34,12 +34,14 @@ class Member:
     def key(self):
         return self.state / "swarm.key"
 
-    def start(self, seed=None):
+    def start(self, seed=None, *, join=None, listen=None, advertise=None):
         """Starts the peer; it tells when it listens, which is not waited for."""
         self.lives += 1
-        arguments = ["--state", self.state, "--listen", self.machine.address]
+        arguments = ["--state", self.state, "--listen", listen or self.machine.address]
+        if advertise is not None:
+            arguments += ["--advertise", advertise]
         if seed is not None:
-            arguments += ["--join", seed.machine.address, "--key", seed.key]
+            arguments += ["--join", join or seed.machine.address, "--key", seed.key]
         self.peer = self.test.start(
             "peer", "--json", "--membership-only", "--threads", 1, *arguments,
             name=f"peer {self.number}, life {self.lives}", prefix=self.machine.enter,
@@ -249,6 +251,76 @@ class NamespaceMove(NamespaceTestCase):
             lasting = [event["what"] for event in news if event["what"] in ("up", "moved", "failed", "left")]
             self.assertEqual(lasting, ["moved"], member.peer.name)
         self.assert_no_ghosts([*others, mover])
+
+
+class NamespaceNames(NamespaceTestCase):
+    def start_one(self, *arguments, **options):
+        member = Member(self, len(self.peers) + 1)
+        member.start(*arguments, **options)
+        self.wait_for_start([member])
+        return member
+
+    def test_a_name_of_several_addresses_and_several_seeds_lead_in(self):
+        founder = Member(self, 1)
+        place = founder.machine.address
+        founder.start(listen=f"0.0.0.0:{namespaces.PORT}", advertise=place)
+        self.wait_for_start([founder])
+        nobody = founder.machine.host.rsplit(".", 1)[0] + ".250"
+        namespaces.call({"seeds": [nobody, founder.machine.host]})
+        by_name = self.start_one(founder, join=f"seeds:{namespaces.PORT}")
+        by_second = self.start_one(founder, join=f"{nobody}:{namespaces.PORT},{place}")
+        members = [founder, by_name, by_second]
+        self.wait_until_whole(members, 30)
+        self.assert_no_ghosts(members)
+
+    def test_a_swarm_lives_on_ipv6_alone(self):
+        members = [Member(self, number) for number in range(1, 4)]
+        try:
+            places = [f"[{m.machine.add_ipv6_address()}]:{namespaces.PORT}" for m in members]
+        except RuntimeError as error:
+            self.skipTest(f"no IPv6 here ({error})")
+        founder = members[0]
+        founder.start(listen=places[0])
+        self.wait_for_start([founder])
+        for member, place in zip(members[1:], places[1:]):
+            member.start(founder, join=places[0], listen=place)
+        self.wait_for_start(members)
+        self.wait_until_whole(members, 20)
+        for member in members:
+            self.assertEqual(
+                sorted(seen["address"] for seen in member.status()["members"]), sorted(places)
+            )
+
+
+@slow
+class NamespaceNamesForMinutes(NamespaceTestCase):
+    size = 2
+
+    def test_a_seed_that_moved_is_found_under_its_name(self):
+        """Neither side knows where the other is, and nobody can call the one that was cut off."""
+        seed, other = self.form()
+        namespaces.call({"seed": [seed.machine.host]})
+        lonely = Member(self, 3)
+        try:
+            lonely.machine.filter("INPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
+        except RuntimeError as error:
+            self.skipTest(f"iptables tracks no connections here ({error})")
+        lonely.start(seed, join=f"seed:{namespaces.PORT}")
+        self.wait_for_start([lonely])
+        self.wait_until_whole([seed, other, lonely], 20)
+        lonely.machine.cut_from([seed.machine, other.machine])
+        self.wait_until_whole([seed, other], 45)
+        for mover, stays in ((seed, other), (other, seed)):
+            mover.peer.kill()
+            mover.peer.process.wait()
+            mover.machine.take_new_address()
+            mover.start(stays)
+            self.wait_for_start([mover])
+            self.wait_until_whole([seed, other], 45)
+        self.wait_for(lambda: not lonely.living(), 45, "it is alone", peers=[lonely.peer])
+        # The cut is by their old addresses, and over.
+        namespaces.call({"seed": [seed.machine.host]})
+        self.wait_until_whole([seed, other, lonely], 100)
 
 
 class NamespaceRestarts(NamespaceTestCase):

@@ -10,6 +10,7 @@ namespaces; ip and iptables; else the test says what is missing and is skipped.
 
 import itertools
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import unittest
 INSIDE = "STARLING_TEST_INSIDE"
 SKIPPED = 77  # what ctest takes for it
 NET = "10.77"
+HOSTS = "/run/hosts"
 PORT = 7300
 # All that the tests ask of the kernel, tried once before them.
 TRIAL = """
@@ -75,6 +77,14 @@ def make_bridge():
     tempfile.tempdir = "/run"  # so that the states of the peers vanish as well
     system("ip", "link", "add", "bridge", "type", "bridge")
     system("ip", "link", "set", "bridge", "up")
+    call({})
+    system("mount", "--bind", HOSTS, "/etc/hosts")
+
+
+def call(names):
+    """Lets each name stand for these addresses from now on, in this order."""
+    lines = [f"{host} {name}" for name, hosts in names.items() for host in hosts]
+    pathlib.Path(HOSTS).write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
 
 
 class Machine:
@@ -109,6 +119,11 @@ class Machine:
         number = next(Machine.numbers)
         host = f"{NET}.{number // 256}.{number % 256}"
         system("ip", "-n", self.name, "address", "add", f"{host}/16", "dev", "eth0")
+        return host
+
+    def add_ipv6_address(self):
+        host = f"fd77::{next(Machine.numbers):x}"
+        system("ip", "-n", self.name, "address", "add", f"{host}/64", "dev", "eth0", "nodad")
         return host
 
     def remove(self):
