@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "samples.hpp"
 
@@ -93,6 +95,37 @@ TEST(Codec, GoldenBytesOfStatementsDoNotDrift) {
             "048200" + std::string(64, 'c') + incarnation + "00000000000000000000ffff0a000001" +
             "581b" + std::string(128, 'd')
     );
+}
+
+TEST(Codec, GoldenBytesOfTheOtherKindsDoNotDrift) {
+    PeerId id;
+    id.bytes.fill(0xaa);
+    Statement failed = claim(1, {2, 3}, MemberState::Failed);
+    failed.subject.bytes.fill(0xaa);
+    failed.accuser.bytes.fill(0xbb);
+    Statement left = claim(1, {2, 3}, MemberState::Left);
+    left.key.fill(0xcc);
+    left.signature.fill(0xdd);
+    const Bytes record{std::byte{0xee}, std::byte{0xef}};
+    const std::vector<std::pair<Message, std::string>> golden = {
+        {PingRequest{5, id}, "0228000500000000000000" + std::string(64, 'a')},
+        {Nack{5}, "0a08000500000000000000"},
+        {TableDigest{0x0102030405060708}, "0b08000807060504030201"},
+        {failed,
+         "065000" + std::string(64, 'a') + "02000000000000000300000000000000" +
+             std::string(64, 'b')},
+        {left,
+         "078200" + std::string(64, 'c') + "02000000000000000300000000000000" +
+             "00000000000000000000ffff0a000001581b" + std::string(128, 'd')},
+        {Forgotten{id, {2, 3}},
+         "093000" + std::string(64, 'a') + "02000000000000000300000000000000"},
+        {ProgressRecord{id, 2, 3, record},
+         "083200" + std::string(64, 'a') + "02000000000000000300000000000000eeef"},
+    };
+    for (const auto& [message, bytes] : golden) {
+        const Bytes packet = encode({peer(1), {message}}, kTag, kPacketMax);
+        EXPECT_EQ(hex(ByteView(packet).subspan(kPacketOverhead)), bytes);
+    }
 }
 
 SliceDigests sample_slices() {
