@@ -23,6 +23,7 @@ enum class Kind : std::uint8_t {
     Nack = 10,
     TableDigest = 11,
     Stranger = 12,
+    SliceDigests = 13,
 };
 
 constexpr std::size_t kFrame = 1 + 2;  // kind, length
@@ -33,6 +34,7 @@ constexpr std::size_t kClaimBody = 32 + 16 + 18 + 64;
 constexpr std::size_t kAccusationBody = 32 + 16 + 32;
 constexpr std::size_t kForgottenBody = 32 + 16;
 constexpr std::size_t kStrangerBody = 8;
+constexpr std::size_t kSlicesBody = 1 + 8 * kSlices;
 constexpr std::size_t kRecordBody = 32 + 16;  // and the record itself
 
 constexpr unsigned kMajorShift = 4;
@@ -52,6 +54,8 @@ struct BodySize {
     std::size_t operator()(const Forgotten&) const { return kForgottenBody; }
 
     std::size_t operator()(const Stranger&) const { return kStrangerBody; }
+
+    std::size_t operator()(const SliceDigests&) const { return kSlicesBody; }
 
     std::size_t operator()(const Statement& statement) const {
         return is_accusation(statement.state) ? kAccusationBody : kClaimBody;
@@ -76,6 +80,8 @@ struct KindOf {
     Kind operator()(const Forgotten&) const { return Kind::Forgotten; }
 
     Kind operator()(const Stranger&) const { return Kind::Stranger; }
+
+    Kind operator()(const SliceDigests&) const { return Kind::SliceDigests; }
 
     Kind operator()(const ProgressRecord&) const { return Kind::Record; }
 
@@ -141,6 +147,12 @@ struct WriteBody {
     }
 
     void operator()(const Stranger& stranger) const { write(out, stranger.subject); }
+
+    void operator()(const SliceDigests& digests) const {
+        STARLING_CHECK(digests.values.size() == kSlices);
+        out.put(std::uint8_t{digests.answer});
+        for (const auto value : digests.values) out.put(value);
+    }
 
     void operator()(const ProgressRecord& record) const {
         out.put_array(record.owner.bytes);
@@ -209,6 +221,19 @@ ProgressRecord read_record(ByteReader& in) {
     return record;
 }
 
+SliceDigests read_slices(ByteReader& in) {
+    SliceDigests digests;
+    const auto answer = in.take<std::uint8_t>();
+    if (answer > 1 || in.remaining() < 8 * kSlices) {
+        in.spoil();
+        return digests;
+    }
+    digests.answer = answer == 1;
+    digests.values.resize(kSlices);
+    for (auto& value : digests.values) value = in.take<std::uint64_t>();
+    return digests;
+}
+
 /// Requires  a known kind
 Message read_body(ByteReader& in, Kind kind, const Notary& notary) {
     switch (kind) {
@@ -235,12 +260,14 @@ Message read_body(ByteReader& in, Kind kind, const Notary& notary) {
         }
         case Kind::Stranger:
             return Stranger{read_short_id(in)};
+        case Kind::SliceDigests:
+            return read_slices(in);
     }
     STARLING_UNREACHABLE("kind of message");
 }
 
 bool is_known(Kind kind) {
-    return kind >= Kind::Ping && kind <= Kind::Stranger;
+    return kind >= Kind::Ping && kind <= Kind::SliceDigests;
 }
 
 /// What makes sense only between the two ends of a datagram.
@@ -271,6 +298,9 @@ Result<void> read_message(ByteReader& in, const Frame& frame, bool newer, Packet
     }
     if (is_probe(kind) && !frame.probes_allowed) {
         return fail(FaultCode::BadFormat, "a probe in a page");
+    }
+    if (kind == Kind::SliceDigests && frame.probes_allowed) {
+        return fail(FaultCode::BadFormat, "digests of slices in a datagram");
     }
     Message message = read_body(body, kind, frame.notary);
     if (!body.ok() || (body.remaining() > 0 && !newer)) {

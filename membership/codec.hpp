@@ -17,7 +17,7 @@
 namespace starling::membership {
 
 /// Major version in the high four bits, minor in the low four.
-inline constexpr std::uint8_t kWireVersion = 0x20;
+inline constexpr std::uint8_t kWireVersion = 0x21;
 
 /// Version, swarm tag, sender. Sealing leaves these bytes as they are (peer/seal).
 inline constexpr std::size_t kPacketOverhead = 1 + 4 + 8;

@@ -18,7 +18,7 @@
 // - Lifeguard (Dadgar, Phillips, Currey, 2017): local health scales interval and timeout, helpers
 //   nack, suspicions shorten with independent accusers.
 // - Digests beside pings and acks show a table that stays different; memberlist leaves that to its
-//   next push/pull.
+//   next push/pull. Large tables then compare digests of their slices and tell only what differs.
 // - Replies go only to where the datagram came from, relayed probes only to table addresses.
 
 #include <array>
@@ -64,6 +64,8 @@ public:
     void recycle(Bytes bytes);
 
     [[nodiscard]] std::vector<Bytes> push_pull_pages() const;
+    [[nodiscard]] std::vector<Bytes> pages_for(const StreamRequest& request) const;
+    [[nodiscard]] std::vector<Bytes> answer_pages() const;
 
     [[nodiscard]] const MemberTable& table() const { return table_; }
 
@@ -121,6 +123,7 @@ private:
     void on_statement_about_self(Instant now, const Statement& statement, Conversation& talk);
     void on_stranger(const Stranger& stranger, Conversation& talk);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
+    void on_slices(const SliceDigests& digests, const Conversation& talk);
     void on_record(const ProgressRecord& record);
     void on_record_of_self(const ProgressRecord& record);
     void answer_page(const Conversation& talk);
@@ -154,6 +157,7 @@ private:
     void ask_helpers(const ProbeCycle::Probe& probe);
     void ask_over_stream(const PeerId& peer);
     void request_stream(const StreamRequest& request);
+    void request_exchange(const PeerId& peer, const Endpoint& to);
     std::vector<Member> sample(std::size_t count, bool (*wanted)(MemberState));
 
     /// Sends `messages` to `to`, adding what we hold against `peer` and as many rumours as fit.
@@ -181,6 +185,9 @@ private:
     void arm_on_demand(Instant now);
 
     Duration jittered(Duration period, double spread = 0.1);
+    class Pager;
+    void add_slices(Pager& pager, Slices slices) const;
+    [[nodiscard]] SliceDigests slice_digests(bool answer) const;
     [[nodiscard]] Duration scaled_for_size(Duration period) const;
     [[nodiscard]] std::size_t listeners() const;
     void advance(Instant now);
@@ -192,7 +199,9 @@ private:
     Incarnation incarnation_;
     Statement own_claim_;
     bool left_ = false;
-    int calm_push_pulls_ = 0;  ///< full exchanges left out in a row
+    int calm_push_pulls_ = 0;                   ///< full exchanges left out in a row
+    std::optional<PeerId> compared_;            ///< with whom we compare tables just now
+    std::optional<SliceDigests> asked_slices_;  ///< what the page that was merged last asks for
     Instant now_;
     std::vector<PeerId> urgent_;  ///< suspected by others; to be probed besides
     Instant last_blame_;          ///< when an accusation last made us doubt ourselves
@@ -219,8 +228,10 @@ private:
     std::array<Instant, kTimers> timers_{};
     Packet incoming_;                ///< memory of the datagram in hand
     std::vector<Message> outgoing_;  ///< and of the one that is being written
+    std::vector<Message> replies_;   ///< and of what we say to its sender
     std::vector<Bytes> spare_;
-    std::deque<Datagram> transmits_;
+    std::vector<Datagram> transmits_;  ///< emptied in full before it grows again
+    std::size_t transmitted_ = 0;
     std::deque<StreamRequest> streams_;
     std::deque<Event> events_;
     SwimCounters counters_;

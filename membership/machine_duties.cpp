@@ -20,6 +20,9 @@ constexpr double kPushPullScaleFrom = 32.0;
 constexpr std::size_t kStreamsMax = 8;
 /// Largest table that probes carry to a member whose UDP is blocked: 64 members make some 6 KB.
 constexpr std::size_t kTableByStreamMax = 64;
+/// Tables above this size are compared before anything is told: then 64 digests weigh less than the
+/// members of a slice or two.
+constexpr std::size_t kCompareAbove = 64;
 /// Tombstones and ghosts are swept this many times in a tombstone's life.
 constexpr int kSweepsPerLife = 10;
 /// While all digests agree, one of so many full exchanges takes place.
@@ -252,14 +255,20 @@ void Swim::Machine::on_push_pull(Instant now) {
         return;
     }
     calm_push_pulls_ = 0;
-    for (const auto& member : sample(1, is_alive)) request_stream({member.id, member.address});
+    for (const auto& member : sample(1, is_alive)) {
+        if (agreement_.calm()) {
+            request_stream({member.id, member.address});
+        } else {
+            request_exchange(member.id, member.address);
+        }
+    }
     arm(Timer::PushPull, now + jittered(scaled_for_size(config_.push_pull_interval)));
 }
 
 void Swim::Machine::on_rejoin(Instant now) {
     if (lost_.empty() || left_) return;
     const auto [peer, address] = lost_.pick(target_rng_);
-    request_stream({peer, address});
+    request_exchange(peer, address);
     const auto wait = scaled_for_size(lost_.retry_after(now, config_.probe_interval));
     arm(Timer::Rejoin, now + jittered(wait, 0.25));
 }
@@ -282,6 +291,15 @@ void Swim::Machine::on_sweep(Instant now) {
 void Swim::Machine::request_stream(const StreamRequest& request) {
     streams_.push_back(request);
     if (streams_.size() > kStreamsMax) streams_.pop_front();
+}
+
+void Swim::Machine::request_exchange(const PeerId& peer, const Endpoint& to) {
+    if (table_.size() <= kCompareAbove) {
+        request_stream({peer, to});
+        return;
+    }
+    compared_ = peer;
+    request_stream({peer, to, StreamRequest::Kind::Compare});
 }
 
 std::vector<Member> Swim::Machine::sample(std::size_t count, bool (*wanted)(MemberState)) {

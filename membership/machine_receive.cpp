@@ -59,6 +59,7 @@ void Swim::Machine::handle_datagram(Instant now, const Endpoint& from, ByteView 
 Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
     advance(now);
     Packet page;
+    asked_slices_.reset();
     const auto decoded = decode_page(bytes, swarm_tag(config_.swarm), *notary_, page);
     if (!decoded) {
         count_fault(decoded.error());
@@ -96,7 +97,7 @@ void Swim::Machine::count_fault(const Fault& fault) {
 }
 
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
-    Conversation talk{packet.sender, id_of(packet.sender), {}, false};
+    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies_), false};
     if (talk.sender) reach_.heard(*talk.sender);
     // News first: the ack then carries our answer to it, and a stranger may have named itself.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
@@ -104,6 +105,8 @@ void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& p
     for (const auto& message : packet.messages) on_probe(now, from, message, talk);
     if (talk.introduce) talk.replies.emplace_back(own_claim_);
     if (!talk.replies.empty()) send(from, packet.sender, talk.replies);
+    replies_ = std::move(talk.replies);
+    replies_.clear();
 }
 
 void Swim::Machine::on_news(
@@ -114,6 +117,7 @@ void Swim::Machine::on_news(
             [&](const Statement& statement) { on_statement(now, statement, source, talk); },
             [&](const Stranger& stranger) { on_stranger(stranger, talk); },
             [&](const Forgotten& forgotten) { on_forgotten(now, forgotten, talk); },
+            [&](const SliceDigests& digests) { on_slices(digests, talk); },
             [&](const ProgressRecord& record) { on_record(record); },
             [](const auto& /*probe*/) {},
         },
@@ -193,7 +197,7 @@ void Swim::Machine::on_digest(Instant now, const TableDigest& digest, const Conv
     const auto gap = scaled_for_size(kExchangeGap * config_.probe_interval);
     const auto peer = agreement_.take_due(now, table_.digest(), gap);
     if (!peer) return;
-    if (const auto member = table_.find(*peer)) request_stream({*peer, member->address});
+    if (const auto member = table_.find(*peer)) request_exchange(*peer, member->address);
 }
 
 void Swim::Machine::on_ping_request(
@@ -355,6 +359,20 @@ void Swim::Machine::on_forgotten(Instant now, const Forgotten& forgotten, Conver
     if (!talk.sender) return;
     const auto suspicion = accusation(*known, MemberState::Suspect, *talk.sender);
     raise_suspicion(now, suspicion, Source::Rumour, talk);
+}
+
+void Swim::Machine::on_slices(const SliceDigests& digests, const Conversation& talk) {
+    if (!digests.answer) {
+        asked_slices_ = digests;
+        return;
+    }
+    // Only who was asked may make us tell, once: our table is larger than its answer.
+    if (!talk.sender || compared_ != talk.sender) return;
+    compared_.reset();
+    const auto differing = table_.differing(digests.values);
+    const auto member = table_.find(*talk.sender);
+    if (differing == 0 || !member) return;
+    request_stream({member->id, member->address, StreamRequest::Kind::Tell, differing});
 }
 
 void Swim::Machine::on_record(const ProgressRecord& record) {

@@ -55,7 +55,7 @@ std::optional<MemberTable::Change> MemberTable::apply(Instant now, const Stateme
     entry.state = statement.state;
     ++count_of(entry.state);
     change.after = member_of(entry);
-    digest_ ^= digest_of(*change.before) ^ digest_of(change.after);
+    note_digest(change.after.id, digest_of(*change.before) ^ digest_of(change.after));
     return change;
 }
 
@@ -72,7 +72,7 @@ MemberTable::Change MemberTable::insert(Instant now, const Statement& claim) {
     }
     const Change change{std::nullopt, member_of(entries_.back())};
     ++count_of(claim.state);
-    digest_ ^= digest_of(change.after);
+    note_digest(change.after.id, digest_of(change.after));
     return change;
 }
 
@@ -90,6 +90,20 @@ std::vector<Member> MemberTable::forget(Instant now, Duration life, const PeerId
     std::erase_if(entries_, expired);
     rebuild_index(index_.size());
     return gone;
+}
+
+void MemberTable::note_digest(const PeerId& id, std::uint64_t change) {
+    digest_ ^= change;
+    slices_[slice_of(id)] ^= change;
+}
+
+Slices MemberTable::differing(std::span<const std::uint64_t> digests) const {
+    STARLING_CHECK(digests.size() == kSlices);
+    Slices differing = 0;
+    for (std::size_t i = 0; i < kSlices; ++i) {
+        if (digests[i] != slices_[i]) differing |= Slices{1} << i;
+    }
+    return differing;
 }
 
 void MemberTable::set_reach(const PeerId& id, bool udp_out, bool udp_in) {

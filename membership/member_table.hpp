@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -116,6 +117,15 @@ public:
     /// gone, whom each member forgets in its own time.
     [[nodiscard]] std::uint64_t digest() const { return digest_; }
 
+    /// The slice of the id space in which a member stands.
+    [[nodiscard]] static std::size_t slice_of(const ShortId& id) { return id.value >> 58U; }
+
+    /// The same number over each slice.
+    [[nodiscard]] std::span<const std::uint64_t, kSlices> slice_digests() const { return slices_; }
+
+    /// Where the digests of another table differ. Requires kSlices of them.
+    [[nodiscard]] Slices differing(std::span<const std::uint64_t> digests) const;
+
 private:
     struct Entry {
         ClaimPool::Ref claim;
@@ -137,6 +147,7 @@ private:
     [[nodiscard]] std::size_t place_of(const ShortId& id) const;
 
     Change insert(Instant now, const Statement& claim);
+    void note_digest(const PeerId& id, std::uint64_t change);
     void add_to_index(std::size_t place);
     void rebuild_index(std::size_t slots);
 
@@ -145,6 +156,7 @@ private:
     std::vector<std::uint32_t> index_;  ///< open addressing: place + 1, or 0; at most half full
     std::array<std::size_t, 4> counts_{};
     std::uint64_t digest_ = 0;  ///< exclusive or over the members that are up
+    std::array<std::uint64_t, kSlices> slices_{};
 };
 
 }  // namespace starling::membership

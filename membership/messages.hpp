@@ -105,6 +105,17 @@ struct Stranger {
     bool operator==(const Stranger&) const = default;
 };
 
+/// Digests of the kSlices slices of the sender's table; their exclusive or is its TableDigest. A
+/// page of these and its sender's claim asks for what differs; an answer ends with them, so that
+/// the one who asked sees what it has to tell in return.
+struct SliceDigests {
+    bool answer = false;
+    std::vector<std::uint64_t>
+        values;  ///< kSlices of them; elsewhere than inside, messages are small
+
+    bool operator==(const SliceDigests&) const = default;
+};
+
 /// What a peer publishes about itself. The larger (epoch, version) wins.
 struct ProgressRecord {
     PeerId owner;
@@ -124,6 +135,7 @@ using Message = std::variant<
     Statement,
     Forgotten,
     Stranger,
+    SliceDigests,
     ProgressRecord>;
 
 /// One datagram or one page of a push/pull.

@@ -26,8 +26,10 @@ std::optional<T> take_front(std::deque<T>& queue) {
     return front;
 }
 
+}  // namespace
+
 /// Packs messages into pages of at most kPageMax.
-class Pager {
+class Swim::Machine::Pager {
 public:
     Pager(const PeerId& sender, std::uint32_t swarm_tag) : swarm_tag_(swarm_tag) {
         page_.sender = sender;
@@ -57,8 +59,6 @@ private:
     std::size_t size_ = kPacketOverhead;
     std::vector<Bytes> pages_;
 };
-
-}  // namespace
 
 Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Instant now)
     : config_(config),
@@ -120,7 +120,12 @@ void Swim::Machine::set_record(Instant now, ByteView bytes) {
 }
 
 std::optional<Datagram> Swim::Machine::poll_transmit() {
-    return take_front(transmits_);
+    if (transmitted_ == transmits_.size()) {
+        transmits_.clear();
+        transmitted_ = 0;
+        return std::nullopt;
+    }
+    return std::move(transmits_[transmitted_++]);
 }
 
 std::optional<StreamRequest> Swim::Machine::poll_stream() {
@@ -138,21 +143,56 @@ std::optional<Instant> Swim::Machine::poll_timeout() const {
 }
 
 std::vector<Bytes> Swim::Machine::push_pull_pages() const {
+    return pages_for(StreamRequest{});
+}
+
+std::vector<Bytes> Swim::Machine::pages_for(const StreamRequest& request) const {
     Pager pager(self_, swarm_tag(config_.swarm));
     // Our own claim comes first: it tells where the page comes from.
     pager.add(own_claim_);
+    if (request.kind == StreamRequest::Kind::Compare) {
+        pager.add(slice_digests(false));
+    } else {
+        add_slices(pager, request.slices);
+    }
+    return pager.finish();
+}
+
+std::vector<Bytes> Swim::Machine::answer_pages() const {
+    Pager pager(self_, swarm_tag(config_.swarm));
+    pager.add(own_claim_);
+    if (!asked_slices_) {
+        add_slices(pager, kAllSlices);
+        return pager.finish();
+    }
+    add_slices(pager, table_.differing(asked_slices_->values));
+    // Last, so that whoever asked compares when it has merged the rest.
+    pager.add(slice_digests(true));
+    return pager.finish();
+}
+
+void Swim::Machine::add_slices(Pager& pager, Slices slices) const {
+    const auto wanted = [slices](const PeerId& id) {
+        return (slices >> MemberTable::slice_of(id) & 1U) != 0;
+    };
     for (const auto& member : table_.members()) {
-        if (member.id == self_) continue;
+        if (member.id == self_ || !wanted(member.id)) continue;
         pager.add(table_.claim_of(member.id));
         if (is_accusation(member.state)) pager.add(accusation_of(member));
     }
     for (const auto& [id, ghost] : ghosts_.all()) {
-        if (ghost.verdict.state == MemberState::Failed) {
+        if (ghost.verdict.state == MemberState::Failed && wanted(id)) {
             pager.add(Forgotten{id, ghost.verdict.incarnation});
         }
     }
-    records_.for_each([&](const ProgressRecord& record) { pager.add(record); });
-    return pager.finish();
+    records_.for_each([&](const ProgressRecord& record) {
+        if (wanted(record.owner)) pager.add(record);
+    });
+}
+
+SliceDigests Swim::Machine::slice_digests(bool answer) const {
+    const auto digests = table_.slice_digests();
+    return {answer, {digests.begin(), digests.end()}};
 }
 
 Statement Swim::Machine::accusation(
@@ -242,6 +282,14 @@ std::optional<Instant> Swim::poll_timeout() const {
 
 std::vector<Bytes> Swim::push_pull_pages(Instant /*now*/) const {
     return machine_->push_pull_pages();
+}
+
+std::vector<Bytes> Swim::pages_for(const StreamRequest& request) const {
+    return machine_->pages_for(request);
+}
+
+std::vector<Bytes> Swim::answer_pages() const {
+    return machine_->answer_pages();
 }
 
 void Swim::recycle(Bytes bytes) {

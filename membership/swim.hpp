@@ -94,17 +94,28 @@ struct Datagram {
     Bytes bytes;
 };
 
+/// Tables are compared in slices of the id space, one bit of this each.
+using Slices = std::uint64_t;
+inline constexpr std::size_t kSlices = 64;
+inline constexpr Slices kAllSlices = ~Slices{0};
+
 /// Asks the driver for one conversation over a stream. The driver need not report failures: the
-/// next interval tries again.
+/// next interval tries again. Unless it is a Ping, send `pages_for` it and pass what comes back to
+/// `handle_push_pull`.
 struct StreamRequest {
     enum class Kind : std::uint8_t {
-        PushPull,  ///< send `push_pull_pages()`, pass what comes back to `handle_push_pull`
+        PushPull,  ///< both sides tell all they know
+        Compare,   ///< they tell what they know where their tables differ: this asks, the answer
+        Tell,      ///< tells, and this, which wants no answer, tells the rest
         Ping,      ///< ask whether it lives, pass the answer to `handle_stream_pong`
     };
 
     PeerId peer;
     Endpoint to;
     Kind kind = Kind::PushPull;
+    Slices slices = kAllSlices;  ///< of Tell
+
+    [[nodiscard]] bool wants_answer() const { return kind != Kind::Tell; }
 };
 
 enum class EventKind : std::uint8_t {
@@ -197,6 +208,12 @@ public:
 
     /// Our whole table (ourselves included) and all records as pages of at most kPageMax.
     [[nodiscard]] std::vector<Bytes> push_pull_pages(Instant now) const;
+
+    /// What to send for a request that is no Ping, likewise.
+    [[nodiscard]] std::vector<Bytes> pages_for(const StreamRequest& request) const;
+
+    /// What to answer, likewise, to whoever sent the page that was merged last and wants an answer.
+    [[nodiscard]] std::vector<Bytes> answer_pages() const;
 
     /// All members that are not forgotten, ourselves included, in the order in which we met them.
     [[nodiscard]] MemberList members() const;

@@ -91,7 +91,8 @@ Node::Node(PeerConfig config)
                   if (request.kind == membership::StreamRequest::Kind::Ping) {
                       links_.send(request.peer, FrameType::Ping, {});
                   } else {
-                      push_pull(request.peer, true);
+                      const auto pages = membership_.swim().pages_for(request);
+                      send_pages(request.peer, pages, request.wants_answer());
                   }
               }}
       ),
@@ -515,7 +516,7 @@ void Node::introduce(const Endpoint& address) {
         }
         greeters_[address] = *greeted;
         if (hints_.size() < kHintsMax) hints_[*greeted] = address;
-        push_pull(*greeted, true);
+        send_pages(*greeted, membership_.swim().push_pull_pages(real_now()), true);
     });
 }
 
@@ -551,16 +552,24 @@ void Node::resolve_seeds() {
     resolve_timer_.arm_after(kResolveEvery);
 }
 
-void Node::push_pull(const PeerId& to, bool wants_reply) {
-    const auto pages = membership_.swim().push_pull_pages(real_now());
+void Node::send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wants_answer) {
     for (std::size_t i = 0; i < pages.size(); ++i) {
         Bytes payload;
         payload.reserve(pages[i].size() + 1);
-        const bool asks = wants_reply && i + 1 == pages.size();
+        const bool asks = wants_answer && i + 1 == pages.size();
         payload.push_back(asks ? kWantsReply : std::byte{0});
         payload.insert(payload.end(), pages[i].begin(), pages[i].end());
         links_.send(to, FrameType::PushPull, std::move(payload));
     }
+}
+
+void Node::answer_page(const PeerId& from) {
+    const auto waits = [this](const PeerId& peer) { return links_.queued_bytes(peer) > 0; };
+    if (!answers_.admit(real_now(), from, waits)) {
+        ++unanswered_pages_;
+        return;
+    }
+    send_pages(from, membership_.swim().answer_pages(), false);
 }
 
 void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
@@ -570,7 +579,7 @@ void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
             ++bad_frames_;
             return;
         }
-        if (payload.front() == kWantsReply) push_pull(from, false);
+        if (payload.front() == kWantsReply) answer_page(from);
         membership_.pump();
         return;
     }
@@ -658,6 +667,7 @@ StatusInputs Node::status_inputs() const {
     inputs.links = links_.counters();
     inputs.connections = links_.connection_count();
     inputs.bad_frames = bad_frames_;
+    inputs.unanswered_pages = unanswered_pages_;
     if (session_) inputs.session = session_->status();
     return inputs;
 }

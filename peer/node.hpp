@@ -19,6 +19,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "data/dataset.hpp"
+#include "peer/answers.hpp"
 #include "peer/config.hpp"
 #include "peer/files.hpp"
 #include "peer/http.hpp"
@@ -75,7 +76,8 @@ private:
     [[nodiscard]] bool lives_at(const Endpoint& address) const;
     void on_frame(const PeerId& from, FrameType type, ByteView payload);
     void on_member_event(const membership::Event& event);
-    void push_pull(const PeerId& to, bool wants_reply);
+    void send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wants_answer);
+    void answer_page(const PeerId& from);
     void leave(const std::string& why);
     void end(std::optional<Fault> fault);
     [[nodiscard]] bool founds() const;
@@ -108,10 +110,12 @@ private:
     SwarmId swarm_;
     Bytes blob_;
     Introductions introductions_;
+    Answers answers_;
     std::unordered_set<Endpoint> unreachable_;       ///< seeds whose silence was told
     std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
     std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table
     std::uint64_t bad_frames_ = 0;
+    std::uint64_t unanswered_pages_ = 0;
     bool started_ = false;
     bool ending_ = false;
     std::optional<Fault> fault_;

@@ -146,6 +146,12 @@ void link_metrics(std::string& out, const StatusInputs& in) {
     counter(out, "stream_bytes_sent_total", "Bytes sent on streams", c.bytes_sent);
     counter(out, "stream_bytes_received_total", "Bytes received on streams", c.bytes_received);
     counter(out, "pages_malformed_total", "Push/pull pages that did not parse", in.bad_frames);
+    counter(
+        out,
+        "push_pulls_refused_total",
+        "Push/pulls not answered because too many answers were on their way",
+        in.unanswered_pages
+    );
 }
 
 void violation_metrics(std::string& out, const gossip::AveragerCounters& counters) {

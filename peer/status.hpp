@@ -28,6 +28,7 @@ struct StatusInputs {
     LinkCounters links;
     std::size_t connections = 0;
     std::uint64_t bad_frames = 0;
+    std::uint64_t unanswered_pages = 0;
     std::optional<SessionStatus> session;  ///< none with --membership-only
 };
 

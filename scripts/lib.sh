@@ -11,7 +11,7 @@ BUILD_PACKAGES=(
     libdnnl-dev libopenblas-dev libonnx-dev libprotobuf-dev libssl-dev zlib1g-dev
 )
 DATA_PACKAGES=(dataset-fashion-mnist)
-TEST_PACKAGES=(libgtest-dev python3 libonnx-testdata)
+TEST_PACKAGES=(libgtest-dev python3 libonnx-testdata iproute2 iptables)
 
 say() { printf '== %s\n' "$*"; }
 

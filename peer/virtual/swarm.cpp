@@ -387,7 +387,7 @@ void Swarm::on_join(NodeIndex index) {
         const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
         const auto member = node.swim->find(id(seed));
         if (member && member->state <= membership::MemberState::Suspect) continue;
-        open_stream(index, endpoint(seed), StreamPurpose::PushPull);
+        open_stream(index, endpoint(seed), StreamPurpose::PushPull, {});
         break;
     }
     schedule(index, Kind::Join, node.swim->alive_count() > 1 ? kSeedRetry : kJoinRetry);
@@ -431,7 +431,8 @@ std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
             if (!request) break;
             --budget;
             const bool ping = request->kind == membership::StreamRequest::Kind::Ping;
-            open_stream(index, request->to, ping ? StreamPurpose::Ping : StreamPurpose::PushPull);
+            const auto purpose = ping ? StreamPurpose::Ping : StreamPurpose::PushPull;
+            open_stream(index, request->to, purpose, *request);
         }
         while (budget > 0) {
             const auto event = swim.poll_event();

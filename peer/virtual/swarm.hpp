@@ -230,8 +230,15 @@ private:
     [[nodiscard]] std::size_t pump_averager(NodeIndex node, std::size_t budget);
     void on_member_event(NodeIndex node, const membership::Event& event);
     void transmit_frame(NodeIndex node, gossip::Outgoing outgoing);
-    void open_stream(NodeIndex node, const Endpoint& to, StreamPurpose purpose);
-    void send_pages(NodeIndex node, std::uint64_t stream);
+    void open_stream(
+        NodeIndex node,
+        const Endpoint& to,
+        StreamPurpose purpose,
+        const membership::StreamRequest& request
+    );
+    void send_pages(
+        NodeIndex node, std::uint64_t stream, const std::vector<Bytes>& pages, bool wants_answer
+    );
     void drop_links(NodeIndex node, NodeIndex peer);
     void arm(NodeIndex node, EventKind kind);
 

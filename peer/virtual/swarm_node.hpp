@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "peer/virtual/swarm.hpp"
@@ -39,7 +38,7 @@ struct Swarm::Node {
     /// Frames that wait for the handshake of the stream which this node opened.
     std::map<std::uint64_t, std::vector<Bytes>> unopened;
     /// Push/pulls and pings that this node started.
-    std::set<std::uint64_t> asked;
+    std::map<std::uint64_t, membership::StreamRequest> asked;
     std::map<NodeIndex, std::deque<Bytes>> history;  // of frames, for replays
     std::uint64_t round = 0;
     std::optional<Instant> waits_since;  ///< training stands still until the exchange is over

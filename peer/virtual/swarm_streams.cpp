@@ -11,9 +11,11 @@ namespace starling::peer_virtual {
 
 namespace {
 
-/// A push/pull message is one page with a byte in front: is it the last one?
+/// A push/pull message is one page with a byte in front: is it the last one, and wants it an
+/// answer?
 constexpr std::byte kMore{0};
 constexpr std::byte kLast{1};
+constexpr std::byte kEnd{3};
 /// A ping over a stream, and its answer, is one byte.
 constexpr std::byte kPing{2};
 constexpr std::size_t kReplayWindow = 16;
@@ -51,17 +53,23 @@ void Swarm::on_delivery(Delivery delivery) {
     pump(index);
 }
 
-void Swarm::open_stream(NodeIndex index, const Endpoint& to, StreamPurpose purpose) {
+void Swarm::open_stream(
+    NodeIndex index,
+    const Endpoint& to,
+    StreamPurpose purpose,
+    const membership::StreamRequest& request
+) {
     const auto peer = this->index(to);
     if (!peer || *peer == index) return;
     const auto stream = network_.open_stream(now_, index, *peer, purpose);
-    nodes_[index]->asked.insert(stream);
+    nodes_[index]->asked.emplace(stream, request);
 }
 
-void Swarm::send_pages(NodeIndex index, std::uint64_t stream) {
-    const auto pages = nodes_[index]->swim->push_pull_pages(local(index));
+void Swarm::send_pages(
+    NodeIndex index, std::uint64_t stream, const std::vector<Bytes>& pages, bool wants_answer
+) {
     for (std::size_t i = 0; i < pages.size(); ++i) {
-        Bytes message{i + 1 == pages.size() ? kLast : kMore};
+        Bytes message{i + 1 < pages.size() ? kMore : wants_answer ? kLast : kEnd};
         message.insert(message.end(), pages[i].begin(), pages[i].end());
         network_.send_message(now_, stream, index, std::move(message));
     }
@@ -76,7 +84,16 @@ void Swarm::on_accepted(const Delivery& delivery) {
 void Swarm::on_opened(const Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     if (delivery.purpose == StreamPurpose::PushPull) {
-        send_pages(delivery.node, delivery.stream);
+        const auto asked = node.asked.find(delivery.stream);
+        if (asked == node.asked.end()) return;
+        const auto request = asked->second;
+        send_pages(
+            delivery.node, delivery.stream, node.swim->pages_for(request), request.wants_answer()
+        );
+        if (!request.wants_answer()) {
+            node.asked.erase(asked);
+            network_.close_stream(now_, delivery.stream, delivery.node);
+        }
         return;
     }
     if (delivery.purpose == StreamPurpose::Ping) {
@@ -107,9 +124,10 @@ void Swarm::on_page(Delivery& delivery) {
     const auto page = ByteView(delivery.bytes).subspan(1);
     const auto merged = node.swim->handle_push_pull(local(delivery.node), page);
     if (!merged) tell_rejected(delivery.node, merged.error());
-    if (delivery.bytes.front() != kLast) return;
-    // The one who asked has sent its pages before; both know both tables now.
-    if (node.asked.erase(delivery.stream) == 0) send_pages(delivery.node, delivery.stream);
+    if (delivery.bytes.front() == kMore) return;
+    if (node.asked.erase(delivery.stream) == 0 && delivery.bytes.front() == kLast) {
+        send_pages(delivery.node, delivery.stream, node.swim->answer_pages(), false);
+    }
     network_.close_stream(now_, delivery.stream, delivery.node);
 }
 

@@ -57,7 +57,10 @@ void drain(Swim& swim) {
         require(datagram->bytes.size() <= kPacketMax);
         swim.recycle(std::move(datagram->bytes));
     }
-    while (swim.poll_stream()) continue;
+    while (const auto request = swim.poll_stream()) {
+        if (request->kind == StreamRequest::Kind::Ping) continue;
+        for (const auto& page : swim.pages_for(*request)) require(page.size() <= kPageMax);
+    }
     while (swim.poll_event()) continue;
 }
 
@@ -81,7 +84,9 @@ void drive(ByteView bytes) {
             swim.handle_timeout(now);
         } else {
             const auto piece = in.take_bytes(std::min<std::size_t>(amount, in.remaining()));
-            if (what % 4 == 1) (void)swim.handle_push_pull(now, piece);
+            if (what % 4 == 1 && swim.handle_push_pull(now, piece).has_value()) {
+                for (const auto& page : swim.answer_pages()) require(page.size() <= kPageMax);
+            }
             if (what % 4 != 1) swim.handle_datagram(now, Endpoint::v4(what, 1), piece);
         }
         drain(swim);

@@ -82,7 +82,7 @@ def http_get(address, path):
 class Peer:
     """One child process and everything it has said."""
 
-    def __init__(self, news, name, arguments):
+    def __init__(self, news, name, arguments, prefix=()):
         self.name = name
         self.news = news  # the condition of the whole test: any line or exit wakes all waiters
         self.events = []
@@ -90,7 +90,7 @@ class Peer:
         self.errors = []
         self.arguments = [BINARY, *map(str, arguments)]
         self.process = subprocess.Popen(
-            self.arguments,
+            [*prefix, *self.arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -243,9 +243,9 @@ class SwarmTestCase(unittest.TestCase):
 
     # Starting.
 
-    def start(self, *arguments, name=None):
-        """Starts any command of the program whose lines are JSON."""
-        peer = Peer(self.news, name or f"process {len(self.peers) + 1}", arguments)
+    def start(self, *arguments, name=None, prefix=()):
+        """Starts any command of the program whose lines are JSON; `prefix` may take it elsewhere."""
+        peer = Peer(self.news, name or f"process {len(self.peers) + 1}", arguments, prefix)
         self.peers.append(peer)
         return peer
 

@@ -4,6 +4,7 @@
 // deadline to deadline; streams are a swap of pages.
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -182,14 +183,22 @@ private:
             busy = true;
             const auto to = index_of(request->to);
             if (to == nodes_.size() || nodes_[to].paused) continue;
-            if (request->kind == StreamRequest::Kind::PushPull) {
-                push_pull(index, to);
-            } else if (streams(index, to)) {
+            ++requests_[static_cast<std::size_t>(request->kind)];
+            if (!streams(index, to)) continue;
+            if (request->kind == StreamRequest::Kind::Ping) {
                 swim.handle_stream_pong(now_, id(to));
+            } else {
+                exchange(*request, swim, *nodes_[to].swim);
             }
         }
         while (const auto event = swim.poll_event()) nodes_[index].events.push_back(*event);
         return busy;
+    }
+
+    void exchange(const StreamRequest& request, Swim& asker, Swim& other) {
+        for (const auto& page : asker.pages_for(request)) (void)other.handle_push_pull(now_, page);
+        if (!request.wants_answer()) return;
+        for (const auto& page : other.answer_pages()) (void)asker.handle_push_pull(now_, page);
     }
 
     void deliver(std::size_t from, const Datagram& datagram) {
@@ -214,6 +223,10 @@ public:
 
     [[nodiscard]] std::uint64_t datagrams() const { return datagrams_; }
 
+    [[nodiscard]] std::uint64_t requests(StreamRequest::Kind kind) const {
+        return requests_[static_cast<std::size_t>(kind)];
+    }
+
 private:
     Rng rng_;
     SwimConfig config_;
@@ -221,6 +234,7 @@ private:
     std::deque<Node> nodes_;
     std::uint64_t steps_ = 0;
     std::uint64_t datagrams_ = 0;
+    std::array<std::uint64_t, 4> requests_{};
     bool oversized_ = false;
 };
 

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "samples.hpp"
 
@@ -65,7 +67,7 @@ TEST(Codec, GoldenBytesOfOneDatagramDoNotDrift) {
     const std::string bb(64, 'b');
     EXPECT_EQ(
         hex(encode(packet, kTag, kPacketMax)),
-        "20"                // version 2.0
+        "21"                // version 2.1
         "44332211"          // swarm tag
         "01aaaaaaaaaaaaaa"  // sender
         "012800"
@@ -93,6 +95,69 @@ TEST(Codec, GoldenBytesOfStatementsDoNotDrift) {
             "048200" + std::string(64, 'c') + incarnation + "00000000000000000000ffff0a000001" +
             "581b" + std::string(128, 'd')
     );
+}
+
+TEST(Codec, GoldenBytesOfTheOtherKindsDoNotDrift) {
+    PeerId id;
+    id.bytes.fill(0xaa);
+    Statement failed = claim(1, {2, 3}, MemberState::Failed);
+    failed.subject.bytes.fill(0xaa);
+    failed.accuser.bytes.fill(0xbb);
+    Statement left = claim(1, {2, 3}, MemberState::Left);
+    left.key.fill(0xcc);
+    left.signature.fill(0xdd);
+    const Bytes record{std::byte{0xee}, std::byte{0xef}};
+    const std::vector<std::pair<Message, std::string>> golden = {
+        {PingRequest{5, id}, "0228000500000000000000" + std::string(64, 'a')},
+        {Nack{5}, "0a08000500000000000000"},
+        {TableDigest{0x0102030405060708}, "0b08000807060504030201"},
+        {failed,
+         "065000" + std::string(64, 'a') + "02000000000000000300000000000000" +
+             std::string(64, 'b')},
+        {left,
+         "078200" + std::string(64, 'c') + "02000000000000000300000000000000" +
+             "00000000000000000000ffff0a000001581b" + std::string(128, 'd')},
+        {Forgotten{id, {2, 3}},
+         "093000" + std::string(64, 'a') + "02000000000000000300000000000000"},
+        {ProgressRecord{id, 2, 3, record},
+         "083200" + std::string(64, 'a') + "02000000000000000300000000000000eeef"},
+    };
+    for (const auto& [message, bytes] : golden) {
+        const Bytes packet = encode({peer(1), {message}}, kTag, kPacketMax);
+        EXPECT_EQ(hex(ByteView(packet).subspan(kPacketOverhead)), bytes);
+    }
+}
+
+SliceDigests sample_slices() {
+    SliceDigests digests{true, std::vector<std::uint64_t>(kSlices)};
+    for (std::size_t i = 0; i < kSlices; ++i) digests.values[i] = i;
+    return digests;
+}
+
+TEST(Codec, GoldenBytesOfSlicesDoNotDrift) {
+    std::string values;
+    for (unsigned i = 0; i < kSlices; ++i) {
+        const auto byte = static_cast<std::byte>(i);
+        values += hex({&byte, 1}) + std::string(14, '0');
+    }
+    const Bytes page = encode({peer(1), {sample_slices()}}, kTag, kPageMax);
+    EXPECT_EQ(hex(ByteView(page).subspan(kPacketOverhead)), "0d010201" + values);
+}
+
+TEST(Codec, SlicesAreWholeAndInPagesOnly) {
+    const Packet packet{peer(1), {sample_slices()}};
+    const Bytes bytes = encode(packet, kTag, kPageMax);
+    const auto page = parse_page(bytes, kTag);
+    ASSERT_TRUE(page.has_value()) << page.error().message;
+    EXPECT_EQ(*page, packet);
+    EXPECT_EQ(parse_datagram(bytes, kTag).error().code, FaultCode::BadFormat);
+    Bytes strange = bytes;
+    strange[kPacketOverhead + 3] = std::byte{2};
+    EXPECT_EQ(parse_page(strange, kTag).error().code, FaultCode::BadFormat);
+    Bytes cut(bytes.begin(), bytes.end() - 8);
+    cut[kPacketOverhead + 1] = std::byte{0xf9};
+    cut[kPacketOverhead + 2] = std::byte{0x01};
+    EXPECT_EQ(parse_page(cut, kTag).error().code, FaultCode::BadFormat);
 }
 
 TEST(Codec, WhatIsSignedNamesItsPurposeTheSwarmAndEverythingSaid) {
@@ -159,7 +224,7 @@ TEST(Codec, AnUnknownKindIsSkippedFromANewerMinorVersionOnly) {
     Bytes bytes = encode({peer(1), {Ack{1}, Ack{2}}}, kTag, kPacketMax);
     bytes[kPacketOverhead] = std::byte{99};
     EXPECT_EQ(parse_datagram(bytes, kTag).error().code, FaultCode::BadFormat);
-    bytes[0] = std::byte{0x21};
+    bytes[0] = std::byte{kWireVersion + 1};
     const auto packet = parse_datagram(bytes, kTag);
     ASSERT_TRUE(packet.has_value());
     EXPECT_EQ(packet->messages, std::vector<Message>{Ack{2}});

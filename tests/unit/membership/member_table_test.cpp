@@ -185,6 +185,23 @@ TEST(TableDigest, IsKeptUpWithEveryChange) {
     }
 }
 
+TEST(TableDigest, OfItsSlicesShowsWhereTwoTablesDiffer) {
+    MemberTable a(std::make_shared<ClaimPool>());
+    MemberTable b(std::make_shared<ClaimPool>());
+    for (std::uint8_t i = 0; i < 250; ++i) {
+        a.apply({}, claim(i, {1, 0}, MemberState::Alive));
+        if (i != 77) b.apply({}, claim(i, {1, 0}, MemberState::Alive));
+    }
+    std::uint64_t all = 0;
+    for (const auto digest : a.slice_digests()) all ^= digest;
+    EXPECT_EQ(all, a.digest());
+    EXPECT_EQ(a.differing(b.slice_digests()), Slices{1} << MemberTable::slice_of(peer(77)));
+    b.apply({}, claim(77, {1, 0}, MemberState::Alive));
+    EXPECT_EQ(a.differing(b.slice_digests()), 0U);
+    b.apply({}, claim(3, {1, 0}, MemberState::Failed));
+    EXPECT_EQ(a.differing(b.slice_digests()), Slices{1} << MemberTable::slice_of(peer(3)));
+}
+
 TEST(TableDigest, ShowsWhoIsUpAndAtWhichIncarnationButNoSuspicion) {
     const auto digest = [](const std::vector<Statement>& claims) {
         Table table;

@@ -4,6 +4,8 @@
 #include "membership/swim.hpp"
 
 #include <gtest/gtest.h>
+#include <set>
+#include <variant>
 
 #include "cluster.hpp"
 #include "membership/codec.hpp"
@@ -135,6 +137,58 @@ TEST(Swim, OldAccusationsAreNotWorthARefutation) {
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{4, 1})) << "nobody heard us claim that";
     alone.hear(2, {claim(1, {4, kCounterMax - 1}, MemberState::Alive)});
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "must stay inside the wire's range";
+}
+
+/// Runs a machine that knows peer 2 alone; `answer` tells whether peer 2 acks.
+struct Probes {
+    std::vector<Instant> sent;          ///< pings to peer 2
+    std::vector<Duration> until_asked;  ///< from a ping until a stream is tried as well
+
+    Probes(Duration span, bool answer) {
+        Alone alone;
+        alone.hear(2, {claim(2, {1, 0}, MemberState::Alive)});
+        const Instant end = alone.now + span;
+        while (alone.swim.poll_timeout() && *alone.swim.poll_timeout() < end) {
+            alone.now = *alone.swim.poll_timeout();
+            alone.swim.handle_timeout(alone.now);
+            for (const auto& packet : alone.said(address_of(2))) {
+                for (const auto& message : packet.messages) {
+                    const auto* ping = std::get_if<Ping>(&message);
+                    if (ping == nullptr) continue;
+                    sent.push_back(alone.now);
+                    if (answer) alone.hear(2, {Ack{ping->probe}});
+                }
+            }
+            while (const auto request = alone.swim.poll_stream()) {
+                if (request->kind == StreamRequest::Kind::Ping) {
+                    until_asked.push_back(alone.now - sent.back());
+                }
+            }
+        }
+    }
+};
+
+TEST(Swim, EveryPeriodIsDrawnAnewSoThatPeersLeaveStep) {
+    const auto sent = Probes(seconds(60), true).sent;
+    ASSERT_GT(sent.size(), 50U);
+    std::set<Duration> periods;
+    for (std::size_t i = 1; i < sent.size(); ++i) {
+        periods.insert(sent[i] - sent[i - 1]);
+        EXPECT_GE(sent[i] - sent[i - 1], milliseconds(900));
+        EXPECT_LE(sent[i] - sent[i - 1], milliseconds(1100));
+    }
+    EXPECT_GT(periods.size(), sent.size() / 2);
+}
+
+TEST(Swim, PoorHealthStretchesIntervalAndTimeoutAlike) {
+    // Nobody else could say whether it is peer 2 or us: each miss is blamed on us.
+    const Probes probes(seconds(5), false);
+    ASSERT_GE(probes.sent.size(), 3U);
+    ASSERT_GE(probes.until_asked.size(), 2U);
+    EXPECT_EQ(probes.until_asked[0], milliseconds(500));
+    EXPECT_EQ(probes.until_asked[1], milliseconds(1000));
+    EXPECT_LE(probes.sent[1] - probes.sent[0], milliseconds(1100));
+    EXPECT_GE(probes.sent[2] - probes.sent[1], milliseconds(1800));
 }
 
 TEST(Swim, ASuspectIsToldWhenItPingsUs) {
@@ -298,6 +352,63 @@ TEST(Swim, ManyMembersAndRecordsNeedSeveralPagesThatAllMerge) {
     }
     EXPECT_EQ(other.members().size(), 200U);
     EXPECT_EQ(other.recorded_peers().size(), 198U);
+}
+
+/// Spread over the slices as the ids of real peers are.
+Statement spread_claim(std::uint8_t number) {
+    Statement statement = claim(number, {1, 0}, MemberState::Alive);
+    statement.subject.bytes[0] = static_cast<std::uint8_t>(37 * number);
+    statement.subject.bytes[1] = number;
+    sign(statement);
+    return statement;
+}
+
+std::size_t total(const std::vector<Bytes>& pages) {
+    std::size_t bytes = 0;
+    for (const auto& page : pages) bytes += page.size();
+    return bytes;
+}
+
+TEST(Swim, LargeTablesTellEachOtherOnlyWhereTheyDiffer) {
+    Alone alone;
+    Swim other(alone.config, self_of(peer(201), address_of(201), 1), Rng(2), alone.now);
+    const auto learn = [&](Swim& swim, std::uint8_t number) {
+        const Packet page{peer(number), {spread_claim(number)}};
+        ASSERT_TRUE(swim.handle_push_pull(alone.now, encode(page, kTag, kPageMax)));
+    };
+    for (std::uint8_t i = 2; i < 150; ++i) {
+        if (i != 7) learn(alone.swim, i);
+        if (i != 8) learn(other, i);
+    }
+    const auto merge = [&](Swim& swim, const std::vector<Bytes>& pages) {
+        for (const auto& page : pages) ASSERT_TRUE(swim.handle_push_pull(alone.now, page));
+    };
+    const StreamRequest compare{peer(201), address_of(201), StreamRequest::Kind::Compare};
+    const auto question = alone.swim.pages_for(compare);
+    merge(other, question);
+    const auto answer = other.answer_pages();
+    merge(alone.swim, answer);
+    EXPECT_TRUE(alone.swim.find(spread_claim(7).subject).has_value());
+    EXPECT_LT(total(question) + total(answer), total(other.push_pull_pages(alone.now)) / 4);
+    EXPECT_FALSE(alone.swim.poll_stream().has_value()) << "nobody is told who did not ask";
+}
+
+TEST(Swim, AComparisonEndsWithBothTablesTheSame) {
+    Cluster cluster(7);
+    cluster.grow(70);
+    cluster.run(seconds(10));
+    ASSERT_TRUE(cluster.whole());
+    // Long enough to fail, too short to be forgotten: the tables stay large.
+    cluster.link = [](std::size_t a, std::size_t b) { return a % 2 == b % 2; };
+    cluster.run(seconds(30));
+    ASSERT_FALSE(cluster.whole());
+    const auto compared = cluster.requests(StreamRequest::Kind::Compare);
+    const auto told = cluster.requests(StreamRequest::Kind::Tell);
+    cluster.link = [](std::size_t, std::size_t) { return true; };
+    cluster.run(seconds(30));
+    EXPECT_TRUE(cluster.whole());
+    EXPECT_GT(cluster.requests(StreamRequest::Kind::Compare), compared);
+    EXPECT_GT(cluster.requests(StreamRequest::Kind::Tell), told);
 }
 
 TEST(Swim, RandomNewsNeverBreaksTheMachineNorItsOwnIncarnation) {

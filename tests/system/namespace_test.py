@@ -1,0 +1,348 @@
+"""Goal: membership keeps its promises on networks that lose, cut, block and rename. Method: real
+peers, each in a network namespace of its own on one bridge; faults by iptables and tc; what every
+peer says, and what `starling status` says of it.
+
+The classes that end in ForMinutes are the same with more peers or more time, and are slow.
+"""
+
+import json
+import os
+import subprocess
+import time
+import unittest
+
+import namespaces
+from swarm_fixture import BINARY, SwarmTestCase, environment, scaled
+
+slow = unittest.skipUnless(
+    os.environ.get("STARLING_TEST_SLOW"), "slow: set STARLING_TEST_SLOW"
+)
+
+
+class Member:
+    """A machine, the state directory on it, and the peer that runs there just now."""
+
+    def __init__(self, test, number):
+        self.test = test
+        self.number = number
+        self.machine = namespaces.Machine()
+        self.state = test.directory / f"state-{number}"
+        self.peer = None
+        self.lives = 0
+
+    @property
+    def key(self):
+        return self.state / "swarm.key"
+
+    def start(self, seed=None, *, join=None, listen=None, advertise=None):
+        """Starts the peer; it tells when it listens, which is not waited for."""
+        self.lives += 1
+        arguments = ["--state", self.state, "--listen", listen or self.machine.address]
+        if advertise is not None:
+            arguments += ["--advertise", advertise]
+        if seed is not None:
+            arguments += ["--join", join or seed.machine.address, "--key", seed.key]
+        self.peer = self.test.start(
+            "peer", "--json", "--membership-only", "--threads", 1, *arguments,
+            name=f"peer {self.number}, life {self.lives}", prefix=self.machine.enter,
+        )
+
+    @property
+    def id(self):
+        return self.peer.id
+
+    def living(self):
+        """Whom it holds alive, itself left out, by its own words."""
+        ids = set()
+        for event in self.peer.all("member"):
+            if event["what"] == "up":
+                ids.add(event["id"])
+            elif event["what"] in ("failed", "left"):
+                ids.discard(event["id"])
+        return ids
+
+    def status(self):
+        done = subprocess.run(
+            [*self.machine.enter, BINARY, "status", "--json", "--state", self.state],
+            capture_output=True,
+            text=True,
+            timeout=scaled(10),
+            env=environment(),
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+    def status_of(self, other):
+        return {member["id"]: member for member in self.status()["members"]}.get(other.id)
+
+
+class NamespaceTestCase(SwarmTestCase):
+    size = 12
+
+    def form(self):
+        """A swarm of `size` in which all see all."""
+        self.members = [Member(self, number) for number in range(1, self.size + 1)]
+        founder, *joiners = self.members
+        founder.start()
+        self.wait_for_start([founder])
+        for member in joiners:
+            member.start(founder)
+        self.wait_for_start(joiners)
+        self.wait_until_whole(self.members, 20)
+        return self.members
+
+    def wait_for_start(self, members):
+        peers = [member.peer for member in members]
+        self.wait_for(lambda: all(p.last("listening") for p in peers), 20, "all listen", peers=peers)
+
+    def wait_until_whole(self, members, seconds):
+        """All of these, and only these, hold each other alive."""
+        ids = {member.id for member in members}
+        self.wait_for(
+            lambda: all(member.living() == ids - {member.id} for member in members),
+            seconds,
+            "all see all and nobody else",
+            peers=[member.peer for member in members],
+        )
+
+    def keep(self, members, seconds):
+        """Lets time pass, in which all of these must go on running."""
+        end = time.monotonic() + seconds
+        self.wait_for(
+            lambda: time.monotonic() >= end,
+            seconds + 5,
+            "time passes",
+            peers=[member.peer for member in members],
+        )
+
+    def assert_no_failure(self, members, dead=frozenset()):
+        self.assert_only_failed([member.peer for member in members], dead)
+
+    def assert_no_ghosts(self, members):
+        """Status names these alive, each once and under its address, and nobody else."""
+        places = sorted((member.id, member.machine.address) for member in members)
+        for member in members:
+            seen = member.status()["members"]
+            self.assertEqual(sorted((m["id"], m["address"]) for m in seen), places)
+            self.assertEqual({m["state"] for m in seen}, {"alive"})
+
+
+class NamespaceLoss(NamespaceTestCase):
+    seconds = 30
+
+    def test_one_packet_in_five_lost_kills_nobody(self):
+        members = self.form()
+        for member in members:
+            member.machine.lose(0.2)
+        self.keep(members, self.seconds)
+        self.assert_no_failure(members)
+        for member in members:
+            self.assertEqual(member.status()["live"], self.size)
+
+
+@slow
+class NamespaceLossForMinutes(NamespaceLoss):
+    seconds = 300
+
+
+class NamespaceHalves(NamespaceTestCase):
+    # A half loses its last member of the other one after the longest suspicion, 26 s at twelve.
+    apart_seconds = 0
+    merged_seconds = 60
+
+    def test_two_clean_halves_merge_by_themselves(self):
+        members = self.form()
+        halves = members[: self.size // 2], members[self.size // 2 :]
+        cut_at = time.monotonic()
+        for half, other in (halves, halves[::-1]):
+            for member in half:
+                member.machine.cut_from([far.machine for far in other])
+        for half in halves:
+            self.wait_until_whole(half, 45)
+        self.keep(members, max(0, cut_at + self.apart_seconds - time.monotonic()))
+        for half, other in (halves, halves[::-1]):
+            self.assert_no_failure(half, {member.id for member in other})
+            self.assertEqual({member.status()["live"] for member in half}, {len(half)})
+        healed_at = time.monotonic()
+        for member in members:
+            member.machine.heal()
+        self.wait_until_whole(members, self.merged_seconds)
+        print(f"\nwhole again {time.monotonic() - healed_at:.1f} s after healing", flush=True)
+
+
+@slow
+class NamespaceHalvesForMinutes(NamespaceHalves):
+    apart_seconds = 120
+
+
+class NamespaceBlockedUdp(NamespaceTestCase):
+    # A direction is told after three probes of one member: three rounds of size - 1 probes.
+    size = 8
+    told_seconds = 45
+    seconds = 10
+
+    def test_a_peer_without_udp_stays_a_member_and_status_names_the_direction(self):
+        members = self.form()
+        *open_members, deaf, mute = members
+        deaf.machine.filter("INPUT", "-p", "udp", "-j", "DROP")
+        mute.machine.filter("OUTPUT", "-p", "udp", "-j", "DROP")
+        self.poll(
+            lambda: all(
+                member.status_of(deaf)["udp"] == "out blocked"
+                and member.status_of(mute)["udp"] == "in blocked"
+                for member in open_members
+            ),
+            self.told_seconds,
+            "all others name both directions",
+        )
+        self.poll(
+            lambda: any(deaf.status_of(member)["udp"] == "in blocked" for member in open_members)
+            and any(mute.status_of(member)["udp"] == "out blocked" for member in open_members),
+            self.told_seconds,
+            "the blocked name their side of it",
+        )
+        self.keep(members, self.seconds)
+        self.assert_no_failure(members)
+        for member in members:
+            self.assertEqual(member.status()["live"], self.size)
+            self.assertEqual(member.status_of(open_members[0])["state"], "alive")
+
+
+@slow
+class NamespaceBlockedUdpForMinutes(NamespaceBlockedUdp):
+    size = 12
+    told_seconds = 90
+    seconds = 120
+
+
+class NamespaceSeeds(NamespaceTestCase):
+    def test_any_member_lets_a_newcomer_in_when_all_seeds_are_dead(self):
+        founder, *survivors = self.form()
+        founder.peer.kill()
+        self.wait_until_whole(survivors, 45)
+        self.assert_no_failure(survivors, {founder.id})
+        newcomer = Member(self, self.size + 1)
+        newcomer.machine.limit_uplink("128kbit")
+        newcomer.start(survivors[-1])
+        self.wait_for_start([newcomer])
+        self.wait_until_whole([*survivors, newcomer], 20)
+
+
+class NamespaceMove(NamespaceTestCase):
+    def test_a_restart_at_another_address_is_one_update(self):
+        *others, mover = self.form()
+        id_before = mover.id
+        told_before = {member: len(member.peer.all("member")) for member in others}
+        mover.peer.kill()
+        mover.peer.process.wait()
+        mover.machine.take_new_address()
+        mover.start(others[0])
+        self.wait_for_start([mover])
+        self.wait_until_whole([*others, mover], 20)
+        self.assertEqual(mover.id, id_before)
+        self.wait_for(
+            lambda: all(member.peer.all("member", what="moved") for member in others),
+            20,
+            "all others tell of the move",
+        )
+        self.keep(others, 5)
+        for member in others:
+            news = member.peer.all("member")[told_before[member] :]
+            lasting = [event["what"] for event in news if event["what"] in ("up", "moved", "failed", "left")]
+            self.assertEqual(lasting, ["moved"], member.peer.name)
+        self.assert_no_ghosts([*others, mover])
+
+
+class NamespaceNames(NamespaceTestCase):
+    def start_one(self, *arguments, **options):
+        member = Member(self, len(self.peers) + 1)
+        member.start(*arguments, **options)
+        self.wait_for_start([member])
+        return member
+
+    def test_a_name_of_several_addresses_and_several_seeds_lead_in(self):
+        founder = Member(self, 1)
+        place = founder.machine.address
+        founder.start(listen=f"0.0.0.0:{namespaces.PORT}", advertise=place)
+        self.wait_for_start([founder])
+        nobody = founder.machine.host.rsplit(".", 1)[0] + ".250"
+        namespaces.call({"seeds": [nobody, founder.machine.host]})
+        by_name = self.start_one(founder, join=f"seeds:{namespaces.PORT}")
+        by_second = self.start_one(founder, join=f"{nobody}:{namespaces.PORT},{place}")
+        members = [founder, by_name, by_second]
+        self.wait_until_whole(members, 30)
+        self.assert_no_ghosts(members)
+
+    def test_a_swarm_lives_on_ipv6_alone(self):
+        members = [Member(self, number) for number in range(1, 4)]
+        try:
+            places = [f"[{m.machine.add_ipv6_address()}]:{namespaces.PORT}" for m in members]
+        except RuntimeError as error:
+            self.skipTest(f"no IPv6 here ({error})")
+        founder = members[0]
+        founder.start(listen=places[0])
+        self.wait_for_start([founder])
+        for member, place in zip(members[1:], places[1:]):
+            member.start(founder, join=places[0], listen=place)
+        self.wait_for_start(members)
+        self.wait_until_whole(members, 20)
+        for member in members:
+            self.assertEqual(
+                sorted(seen["address"] for seen in member.status()["members"]), sorted(places)
+            )
+
+
+@slow
+class NamespaceNamesForMinutes(NamespaceTestCase):
+    size = 2
+
+    def test_a_seed_that_moved_is_found_under_its_name(self):
+        """Neither side knows where the other is, and nobody can call the one that was cut off."""
+        seed, other = self.form()
+        namespaces.call({"seed": [seed.machine.host]})
+        lonely = Member(self, 3)
+        try:
+            lonely.machine.filter("INPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
+        except RuntimeError as error:
+            self.skipTest(f"iptables tracks no connections here ({error})")
+        lonely.start(seed, join=f"seed:{namespaces.PORT}")
+        self.wait_for_start([lonely])
+        self.wait_until_whole([seed, other, lonely], 20)
+        lonely.machine.cut_from([seed.machine, other.machine])
+        self.wait_until_whole([seed, other], 45)
+        for mover, stays in ((seed, other), (other, seed)):
+            mover.peer.kill()
+            mover.peer.process.wait()
+            mover.machine.take_new_address()
+            mover.start(stays)
+            self.wait_for_start([mover])
+            self.wait_until_whole([seed, other], 45)
+        self.wait_for(lambda: not lonely.living(), 45, "it is alone", peers=[lonely.peer])
+        # The cut is by their old addresses, and over.
+        namespaces.call({"seed": [seed.machine.host]})
+        self.wait_until_whole([seed, other, lonely], 100)
+
+
+class NamespaceRestarts(NamespaceTestCase):
+    def test_half_of_them_restarted_at_once_are_back_and_nobody_else(self):
+        members = self.form()
+        stay, restart = members[: self.size // 2], members[self.size // 2 :]
+        began = time.monotonic()
+        for member in restart:
+            member.peer.kill()
+        for member in restart:
+            member.peer.process.wait()
+            member.start(stay[0])
+        started = time.monotonic() - began
+        self.wait_for_start(restart)
+        self.wait_until_whole(members, 30)
+        whole = time.monotonic() - began
+        print(f"\nall started {started:.1f} s after the first death, whole {whole:.1f} s", flush=True)
+        self.assert_no_failure(members)
+        self.keep(members, 10)
+        self.assert_no_failure(members)
+        self.assert_no_ghosts(members)
+
+
+if __name__ == "__main__":
+    namespaces.main()
