@@ -92,7 +92,7 @@ def gpt(p, x, layers=4, heads=4):
 
 
 TWINS = {
-    "cnn": (cnn, (64, 1, 28, 28), lambda w: torch.optim.SGD(w, lr=0.02, momentum=0.9)),
+    "cnn": (cnn, (64, 1, 28, 28), lambda w: torch.optim.SGD(w, lr=0.005, momentum=0.9)),
     "resnet20": (
         resnet20, (32, 3, 32, 32),
         lambda w: torch.optim.SGD(w, lr=0.0001, momentum=0.9, weight_decay=1e-4),
