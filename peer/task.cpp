@@ -22,7 +22,9 @@ constexpr std::size_t kEvaluationTokens = 4096;
 constexpr std::size_t kEstimateSamples = 1000;
 constexpr std::size_t kEstimateTokens = 16384;
 
-std::size_t samples_within(const data::Manifest& manifest, std::size_t samples, std::size_t tokens) {
+std::size_t samples_within(
+    const data::Manifest& manifest, std::size_t samples, std::size_t tokens
+) {
     return manifest.is_text() ? std::max<std::size_t>(1, tokens / manifest.shape[0]) : samples;
 }
 
@@ -36,8 +38,7 @@ compute::Task task_of(const data::Manifest& manifest) {
 }
 
 std::int64_t evaluation_batch(const data::Manifest& manifest) {
-    return static_cast<std::int64_t>(
-        samples_within(manifest, kEvaluationSamples, kEvaluationTokens)
+    return static_cast<std::int64_t>(samples_within(manifest, kEvaluationSamples, kEvaluationTokens)
     );
 }
 
@@ -61,7 +62,8 @@ Result<data::Sharded> cut_dataset(const data::Dataset& dataset, const data::Part
         const auto tokens = std::max(count / kTextShardsWanted, kTokensPerShardMin);
         return data::shard_text(dataset, tokens, partition, &sha256);
     }
-    const auto samples = std::clamp(count / kShardsWanted, kSamplesPerShardMin, kSamplesPerShardMax);
+    const auto samples =
+        std::clamp(count / kShardsWanted, kSamplesPerShardMin, kSamplesPerShardMax);
     return data::shard_dataset(dataset, samples, partition, &sha256);
 }
 

@@ -1,6 +1,6 @@
-// Goal: founder and joiners cut the same shards from the same files, whatever the joiner's spec says
-// about windows, and the model may say what windows it wants. Method: a text and images written
-// here.
+// Goal: founder and joiners cut the same shards from the same files, whatever the joiner's spec
+// says about windows, and the model may say what windows it wants. Method: a text and images
+// written here.
 
 #include "peer/task.hpp"
 
@@ -41,8 +41,10 @@ TEST_F(Tasks, AJoinersShardsAreTheFoundersWhateverItsSpecSaysAboutWindows) {
     EXPECT_GT(founder->manifest.shards.size(), 20U);
     const auto joiner = cut_like(text(), founder->manifest);
     ASSERT_TRUE(joiner.has_value()) << joiner.error().message;
-    EXPECT_EQ(data::encode_manifest(joiner->manifest).size(),
-              data::encode_manifest(founder->manifest).size() - std::string("?context=16").size());
+    EXPECT_EQ(
+        data::encode_manifest(joiner->manifest).size(),
+        data::encode_manifest(founder->manifest).size() - std::string("?context=16").size()
+    );
     EXPECT_EQ(joiner->shards, founder->shards);
 }
 
