@@ -16,8 +16,7 @@ namespace {
 
 class TorchTwin : public ::testing::TestWithParam<Twin> {};
 
-TEST_P(TorchTwin, EachLossIsPyTorchsToOnePartInTenThousand) {
-    const auto& twin = GetParam();
+void expect_losses(const Twin& twin, Precision precision, double tolerance) {
     std::ifstream file(STARLING_GOLDEN "/torch_losses.json");
     const auto golden = nlohmann::json::parse(file).at(std::string(twin.name));
     ASSERT_EQ(golden.size(), static_cast<std::size_t>(kTwinSteps));
@@ -28,6 +27,7 @@ TEST_P(TorchTwin, EachLossIsPyTorchsToOnePartInTenThousand) {
     options.eval_batch = twin.batch;
     options.threads = threads_here(2);
     options.optimizer = *OptimizerSpec::parse(twin.optimizer);
+    options.precision = precision;
     const auto layout = model_layout(options.model, options.task);
     ASSERT_TRUE(layout.has_value());
     ParameterStore store(*layout);
@@ -40,9 +40,17 @@ TEST_P(TorchTwin, EachLossIsPyTorchsToOnePartInTenThousand) {
         const auto loss =
             static_cast<double>((*engine)->step(batch.values, batch.labels, rate).loss);
         const auto expected = golden.at(static_cast<std::size_t>(step)).get<double>();
-        EXPECT_LT(std::abs(loss - expected) / expected, 1e-4)
+        EXPECT_LT(std::abs(loss - expected) / expected, tolerance)
             << "step " << step << ": " << loss << " here, " << expected << " in PyTorch";
     }
+}
+
+TEST_P(TorchTwin, EachLossIsPyTorchsToOnePartInTenThousand) {
+    expect_losses(GetParam(), Precision::F32, 1e-4);
+}
+
+TEST_P(TorchTwin, InBf16EachLossIsPyTorchsToTwoPartsInAHundred) {
+    expect_losses(GetParam(), Precision::Bf16, 2e-2);
 }
 
 std::string name_of(const ::testing::TestParamInfo<Twin>& twin) {
