@@ -7,8 +7,8 @@
 #include <new>
 
 #include "base/check.hpp"
+#include "compute/block.hpp"
 #include "compute/device.hpp"
-#include "compute/memory_plan.hpp"
 
 namespace starling::compute {
 
@@ -17,23 +17,13 @@ public:
     /// Throws std::bad_alloc.
     explicit HostMemory(std::size_t floats)
         : size_(floats),
-          data_(static_cast<float*>(::operator new[](
-              std::max<std::size_t>(floats, 1) * sizeof(float), std::align_val_t{kBlockAlignment}
-          ))) {
-        std::fill_n(data_.get(), size_, 0.0F);
-    }
+          block_(allocate_block(floats * sizeof(float))) {}
 
-    std::span<float> floats() override { return {data_.get(), size_}; }
+    std::span<float> floats() override { return {reinterpret_cast<float*>(block_.get()), size_}; }
 
 private:
-    struct Free {
-        void operator()(float* p) const {
-            ::operator delete[](p, std::align_val_t{kBlockAlignment});
-        }
-    };
-
     std::size_t size_;
-    std::unique_ptr<float[], Free> data_;
+    Block block_;
 };
 
 /// What such devices have in common: nothing to copy, nothing to wait for.

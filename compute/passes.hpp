@@ -23,10 +23,18 @@ void move_relu_gradient_before_pool(Graph& graph);
 /// gradient needs nothing else.
 void fuse_relu(Graph& graph, std::span<const ValueId> wanted);
 
-/// Lets BatchNormalizationGrad cut its slope itself where the normalisation applied the Relu
-/// (attribute `fused_relu`), and ReluGrad add up the two slopes of a value that is read twice (a
-/// third input): each saves a pass over an activation. After fuse_relu.
+/// Lets ReluGrad add up the two slopes of a value that is read twice (a third input), which saves a
+/// pass over an activation. After fuse_relu.
 void fuse_relu_gradient(Graph& graph, std::span<const ValueId> wanted);
+
+/// Lets BatchNormalization add the shortcut of a residual net before its Relu (a sixth input).
+/// After fuse_relu.
+void fuse_shortcut(Graph& graph, std::span<const ValueId> wanted);
+
+/// Lets BatchNormalizationGrad do the work of the ReluGrad before it, whose result becomes a fourth
+/// output where others read it. Further inputs: bias or Y, by which it finds where the Relu cut,
+/// and the second slope of a ReluGrad that had one. After fuse_relu_gradient.
+void fuse_norm_gradient(Graph& graph, std::span<const ValueId> wanted);
 
 /// Runs all passes.
 void optimize(Graph& graph, std::span<const ValueId> wanted);

@@ -99,9 +99,13 @@ private:
     std::vector<std::span<std::byte>> spans_;
 };
 
-/// Reads an operand of a LoopKernel as floats or labels.
+/// Reads an operand of a LoopKernel as floats, doubles or labels.
 [[nodiscard]] inline std::span<float> floats(std::span<std::byte> bytes) {
     return {reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float)};
+}
+
+[[nodiscard]] inline double* doubles(std::span<std::byte> bytes) {
+    return reinterpret_cast<double*>(bytes.data());
 }
 
 [[nodiscard]] inline std::span<std::int32_t> integers(std::span<std::byte> bytes) {

@@ -43,6 +43,56 @@ STARLING_INLINE void relu_gradient_of_sum_range(
     }
 }
 
+STARLING_INLINE void add_range(
+    float floor, const float* a, const float* b, float* y, std::size_t count
+) {
+#pragma omp simd
+    for (std::size_t i = 0; i < count; ++i) {
+        const float sum = a[i] + b[i];
+        // Written so that a NaN passes.
+        y[i] = sum < floor ? floor : sum;
+    }
+}
+
+STARLING_INLINE void dropout_range(
+    const DropoutMask& mask,
+    std::size_t begin,
+    std::size_t end,
+    const float* x,
+    float* __restrict factors,
+    float* y
+) {
+    // A copy, which no store can change.
+    const DropoutMask draw = mask;
+#pragma omp simd
+    for (std::size_t i = begin; i < end; ++i) {
+        const float factor = draw.factor(i);
+        factors[i] = factor;
+        y[i] = x[i] * factor;
+    }
+}
+
+/// Columns whose sums stay in the nearest cache; a row's part of them is a few cache lines.
+constexpr std::int64_t kSumStrip = 256;
+
+STARLING_INLINE void sum_strip(
+    std::int64_t rows,
+    std::int64_t stride,
+    std::int64_t width,
+    const Source& x,
+    std::int64_t column,
+    float* sums
+) {
+    float buffer[kSumStrip];
+    for (std::int64_t i = 0; i < width; ++i) sums[i] = 0.0F;
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const auto at = static_cast<std::size_t>(row * stride + column);
+        const float* values = read_strip(x, at, static_cast<std::size_t>(width), buffer);
+#pragma omp simd
+        for (std::int64_t i = 0; i < width; ++i) sums[i] += values[i];
+    }
+}
+
 STARLING_INLINE void scaled_exp(float scale, const float* x, float* y, std::size_t count) {
 #pragma omp simd
     for (std::size_t i = 0; i < count; ++i) y[i] = scale * fast_exp(x[i]);
@@ -50,34 +100,68 @@ STARLING_INLINE void scaled_exp(float scale, const float* x, float* y, std::size
 
 }  // namespace
 
-void relu(int threads, std::span<const float> x, std::span<float> y) {
-    parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
-        vectorized<relu_range>(x.data() + begin, y.data() + begin, end - begin);
+void relu(int threads, std::size_t count, const Source& x, const Sink& y) {
+    over_strips<1>(threads, count, {x}, y, [](const auto& in, float* out, std::size_t length) {
+        vectorized<relu_range>(in[0], out, length);
     });
 }
 
 void relu_gradient(
-    int threads, std::span<const float> dy, std::span<const float> y, std::span<float> dx
+    int threads, std::size_t count, const Source& dy, const Source& y, const Sink& dx
 ) {
-    parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
-        vectorized<relu_gradient_range>(
-            dy.data() + begin, y.data() + begin, dx.data() + begin, end - begin
-        );
+    over_strips<2>(threads, count, {dy, y}, dx, [](const auto& in, float* out, std::size_t length) {
+        vectorized<relu_gradient_range>(in[0], in[1], out, length);
     });
 }
 
 void relu_gradient_of_sum(
     int threads,
-    std::span<const float> a,
-    std::span<const float> b,
-    std::span<const float> y,
-    std::span<float> dx
+    std::size_t count,
+    const Source& a,
+    const Source& b,
+    const Source& y,
+    const Sink& dx
 ) {
-    parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
-        vectorized<relu_gradient_of_sum_range>(
-            a.data() + begin, b.data() + begin, y.data() + begin, dx.data() + begin, end - begin
-        );
+    over_strips<3>(
+        threads,
+        count,
+        {a, b, y},
+        dx,
+        [](const auto& in, float* out, std::size_t length) {
+            vectorized<relu_gradient_of_sum_range>(in[0], in[1], in[2], out, length);
+        }
+    );
+}
+
+void add(
+    int threads, std::size_t count, bool cut, const Source& a, const Source& b, const Sink& y
+) {
+    const float floor = cut ? 0.0F : -HUGE_VALF;
+    over_strips<2>(threads, count, {a, b}, y, [&](const auto& in, float* out, std::size_t length) {
+        vectorized<add_range>(floor, in[0], in[1], out, length);
     });
+}
+
+void dropout(
+    int threads,
+    const DropoutMask& mask,
+    std::span<const float> x,
+    std::span<float> factors,
+    std::span<float> y
+) {
+    parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
+        vectorized<dropout_range>(mask, begin, end, x.data(), factors.data(), y.data());
+    });
+}
+
+void sum_rows(int threads, std::int64_t rows, std::int64_t width, const Source& x, float* sums) {
+    const auto strips = (width + kSumStrip - 1) / kSumStrip;
+    const int team = static_cast<std::size_t>(rows * width) < kParallelElementsMin ? 1 : threads;
+#pragma omp parallel for schedule(static) num_threads(team)
+    for (std::int64_t strip = 0; strip < strips; ++strip) {
+        const auto at = strip * kSumStrip;
+        vectorized<sum_strip>(rows, width, std::min(kSumStrip, width - at), x, at, sums + at);
+    }
 }
 
 namespace {

@@ -57,14 +57,19 @@ struct Scratch {
     }
 };
 
-/// to [width, stride] = from [tokens, width] transposed, with zeros for the padding.
+/// to [width, stride] = from [tokens, width] transposed, with zeros for the padding. A block of
+/// tokens stays in the nearest cache while all its columns are read.
 STARLING_INLINE void turn(
     const AttentionShape& s, const float* from, std::int64_t row, float* to, std::int64_t stride
 ) {
-    for (std::int64_t w = 0; w < s.width; ++w) {
-        float* line = to + w * stride;
-        for (std::int64_t t = 0; t < s.tokens; ++t) line[t] = from[t * row + w];
-        for (auto t = s.tokens; t < stride; ++t) line[t] = 0.0F;
+    for (std::int64_t begin = 0; begin < stride; begin += kLaneCount) {
+        const auto count = std::min(kLaneCount, s.tokens - begin);
+        const float* block = from + begin * row;
+        for (std::int64_t w = 0; w < s.width; ++w) {
+            float* line = to + w * stride + begin;
+            for (std::int64_t t = 0; t < count; ++t) line[t] = block[t * row + w];
+            for (auto t = count; t < kLaneCount; ++t) line[t] = 0.0F;
+        }
     }
 }
 

@@ -5,7 +5,6 @@
 
 #include "compute/cpu/fast_math.hpp"
 #include "compute/cpu/isa.hpp"
-#include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {
 
@@ -155,21 +154,25 @@ STARLING_INLINE void backward_range(
 }
 
 template <class F>
-void forward(int threads, S s, std::span<const float> x, std::span<float> y) {
-    parallel_ranges(threads, y.size(), [&](std::size_t begin, std::size_t end) {
-        vectorized<forward_range<F>>(s, x.data() + begin, y.data() + begin, end - begin);
+void forward(int threads, S s, std::size_t count, const Source& x, const Sink& y) {
+    over_strips<1>(threads, count, {x}, y, [&](const auto& in, float* out, std::size_t length) {
+        vectorized<forward_range<F>>(s, in[0], out, length);
     });
 }
 
 template <class F>
 void backward(
-    int threads, S s, std::span<const float> dy, std::span<const float> known, std::span<float> dx
+    int threads, S s, std::size_t count, const Source& dy, const Source& known, const Sink& dx
 ) {
-    parallel_ranges(threads, dx.size(), [&](std::size_t begin, std::size_t end) {
-        vectorized<backward_range<F>>(
-            s, dy.data() + begin, known.data() + begin, dx.data() + begin, end - begin
-        );
-    });
+    over_strips<2>(
+        threads,
+        count,
+        {dy, known},
+        dx,
+        [&](const auto& in, float* out, std::size_t length) {
+            vectorized<backward_range<F>>(s, in[0], in[1], out, length);
+        }
+    );
 }
 
 template <class F>

@@ -1,10 +1,11 @@
 #pragma once
 
-// Functions of one operand and their slopes, on flat spans of any layout.
+// Functions of one operand and their slopes, on flat operands of any layout.
 
-#include <span>
+#include <cstddef>
 #include <string_view>
 
+#include "compute/cpu/strips.hpp"
 #include "compute/graph.hpp"
 
 namespace starling::compute::cpu {
@@ -19,16 +20,17 @@ struct FunctionLoop {
     std::string_view name;
     /// y = f(x); y may be x.
     void (*forward
-    )(int threads, FunctionSettings settings, std::span<const float> x, std::span<float> y
+    )(int threads, FunctionSettings settings, std::size_t count, const Source& x, const Sink& y
     ) = nullptr;
     /// dx = dy * f'; `known` is x or y, whichever the operator's gradient rule hands over. dx may
     /// be dy.
     void (*backward
     )(int threads,
       FunctionSettings settings,
-      std::span<const float> dy,
-      std::span<const float> known,
-      std::span<float> dx) = nullptr;
+      std::size_t count,
+      const Source& dy,
+      const Source& known,
+      const Sink& dx) = nullptr;
 };
 
 /// Returns nullptr for a name that is no function of one operand.

@@ -63,15 +63,19 @@ void spaced_softmax(bool logarithm, const Cut& cut, const float* x, float* y) {
     }
 }
 
+/// One row, whose first element is the operands' element `at`.
 STARLING_INLINE void layer_norm_row(
     const LayerNorm& shape,
-    const float* x,
+    std::int64_t at,
+    const float* all,
     const float* scale,
     const float* bias,
-    float* y,
+    const Sink& y,
     float* mean,
     float* inverse
 ) {
+    constexpr auto kStrip = static_cast<std::int64_t>(kStripElements);
+    const float* x = all + at;
     const auto n = shape.width;
     const float share = 1.0F / static_cast<float>(n);
     float sum = 0.0F;
@@ -84,14 +88,29 @@ STARLING_INLINE void layer_norm_row(
     const float factor = 1.0F / std::sqrt(squares * share + shape.epsilon);
     *mean = centre;
     *inverse = factor;
-    if (scale != nullptr && bias != nullptr) {
+    const auto row = static_cast<std::size_t>(at);
+    for (std::int64_t begin = 0; begin < n; begin += kStrip) {
+        const auto count = std::min(kStrip, n - begin);
+        float buffer[kStripElements];
+        float* to = begin_strip(y, row + static_cast<std::size_t>(begin), buffer);
+        const float* from = x + begin;
+        if (scale != nullptr && bias != nullptr) {
+            const float* by = scale + begin;
+            const float* plus = bias + begin;
 #pragma omp simd
-        for (std::int64_t i = 0; i < n; ++i) y[i] = (x[i] - centre) * factor * scale[i] + bias[i];
-        return;
-    }
-    for (std::int64_t i = 0; i < n; ++i) {
-        const float z = (x[i] - centre) * factor;
-        y[i] = (scale == nullptr ? z : z * scale[i]) + (bias == nullptr ? 0.0F : bias[i]);
+            for (std::int64_t i = 0; i < count; ++i) {
+                to[i] = (from[i] - centre) * factor * by[i] + plus[i];
+            }
+        } else {
+            for (std::int64_t i = 0; i < count; ++i) {
+                const float z = (from[i] - centre) * factor;
+                to[i] = (scale == nullptr ? z : z * scale[begin + i]) +
+                        (bias == nullptr ? 0.0F : bias[begin + i]);
+            }
+        }
+        finish_strip(
+            y, row + static_cast<std::size_t>(begin), static_cast<std::size_t>(count), buffer
+        );
     }
 }
 
@@ -196,15 +215,13 @@ void layer_norm(
     const float* x,
     const float* scale,
     const float* bias,
-    float* y,
+    const Sink& y,
     float* mean,
     float* inverse
 ) {
     const auto n = shape.width;
     for_rows(shape.threads, shape.rows, n, [&](std::int64_t row) {
-        vectorized<layer_norm_row>(
-            shape, x + row * n, scale, bias, y + row * n, mean + row, inverse + row
-        );
+        vectorized<layer_norm_row>(shape, row * n, x, scale, bias, y, mean + row, inverse + row);
     });
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "compute/cpu/strips.hpp"
 #include "compute/ops/view.hpp"
 
 namespace starling::compute::cpu {
@@ -35,7 +36,7 @@ void layer_norm(
     const float* x,
     const float* scale,
     const float* bias,
-    float* y,
+    const Sink& y,
     float* mean,
     float* inverse
 );

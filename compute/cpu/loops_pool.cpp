@@ -1,6 +1,8 @@
 #include "compute/cpu/loops_pool.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <type_traits>
 
 #include "compute/cpu/isa.hpp"
 
@@ -8,12 +10,33 @@ namespace starling::compute::cpu {
 
 namespace {
 
+STARLING_INLINE float value_of(float x) {
+    return x;
+}
+
+STARLING_INLINE float value_of(std::uint16_t x) {
+    return widened(x);
+}
+
+/// Of a value that is one of T's already.
+template <class T>
+STARLING_INLINE T as(float x) {
+    if constexpr (std::is_same_v<T, float>) {
+        return x;
+    } else {
+        return static_cast<T>(std::bit_cast<std::uint32_t>(x) >> 16U);
+    }
+}
+
+template <class T>
+STARLING_INLINE bool above(T a, T b) {
+    return value_of(a) > value_of(b);
+}
+
 /// The taps of one window, `inner` channels at a time.
+template <class T>
 STARLING_INLINE void pool_place(
-    const MaxPoolShape& s,
-    const float* __restrict x,
-    float* __restrict y,
-    std::int32_t* __restrict winners
+    const MaxPoolShape& s, const T* __restrict x, T* __restrict y, std::int32_t* __restrict winners
 ) {
     for (std::int64_t i = 0; i < s.inner; ++i) {
         y[i] = x[i];
@@ -22,69 +45,73 @@ STARLING_INLINE void pool_place(
     std::int32_t tap = 0;
     for (std::int64_t r = 0; r < s.kernel_height; ++r) {
         for (std::int64_t c = 0; c < s.kernel_width; ++c, ++tap) {
-            const float* __restrict from = x + (r * s.width + c) * s.inner;
+            const T* __restrict from = x + (r * s.width + c) * s.inner;
 #pragma omp simd
             for (std::int64_t i = 0; i < s.inner; ++i) {
-                const float value = from[i];
-                const float best = y[i];
+                const T value = from[i];
+                const T best = y[i];
                 const std::int32_t held = winners[i];
-                y[i] = value > best ? value : best;
-                winners[i] = value > best ? tap : held;
+                const bool wins = above(value, best);
+                y[i] = wins ? value : best;
+                winners[i] = wins ? tap : held;
             }
         }
     }
 }
 
 /// The window of nearly every net, its four taps in one pass.
+template <class T>
 STARLING_INLINE void pool_place_two(
     std::int64_t inner,
-    const float* __restrict top,
-    const float* __restrict bottom,
-    float* __restrict y,
+    const T* __restrict top,
+    const T* __restrict bottom,
+    T* __restrict y,
     std::int32_t* __restrict winners
 ) {
 #pragma omp simd
     for (std::int64_t i = 0; i < inner; ++i) {
-        const float a = top[i];
-        const float b = top[inner + i];
-        const float c = bottom[i];
-        const float d = bottom[inner + i];
+        const float a = value_of(top[i]);
+        const float b = value_of(top[inner + i]);
+        const float c = value_of(bottom[i]);
+        const float d = value_of(bottom[inner + i]);
         const float upper = b > a ? b : a;
         const float lower = d > c ? d : c;
         const std::int32_t upper_tap = b > a ? 1 : 0;
         const std::int32_t lower_tap = d > c ? 3 : 2;
-        y[i] = lower > upper ? lower : upper;
+        y[i] = as<T>(lower > upper ? lower : upper);
         winners[i] = lower > upper ? lower_tap : upper_tap;
     }
 }
 
 /// Writes all taps of one window.
+template <class T>
 STARLING_INLINE void spread_place(
     const MaxPoolShape& s,
-    const float* __restrict dy,
+    const T* __restrict dy,
     const std::int32_t* __restrict winners,
-    float* __restrict dx
+    T* __restrict dx
 ) {
     std::int32_t tap = 0;
     for (std::int64_t r = 0; r < s.kernel_height; ++r) {
         for (std::int64_t c = 0; c < s.kernel_width; ++c, ++tap) {
-            float* __restrict to = dx + (r * s.width + c) * s.inner;
+            T* __restrict to = dx + (r * s.width + c) * s.inner;
 #pragma omp simd
             for (std::int64_t i = 0; i < s.inner; ++i) {
-                const float slope = dy[i];
-                to[i] = winners[i] == tap ? slope : 0.0F;
+                const T slope = dy[i];
+                to[i] = winners[i] == tap ? slope : T{0};
             }
         }
     }
 }
 
 /// One row of windows of 2 x 2.
+template <class T>
 STARLING_INLINE void pool_row_two(
     std::int64_t inner,
     std::int64_t columns,
-    const float* top,
-    const float* bottom,
-    float* y,
+    const T* top,
+    const T* bottom,
+    T* y,
     std::int32_t* winners
 ) {
     for (std::int64_t column = 0; column < columns; ++column) {
@@ -94,9 +121,8 @@ STARLING_INLINE void pool_row_two(
     }
 }
 
-STARLING_INLINE void pool_row(
-    const MaxPoolShape& s, const float* source, float* y, std::int32_t* winners
-) {
+template <class T>
+STARLING_INLINE void pool_row(const MaxPoolShape& s, const T* source, T* y, std::int32_t* winners) {
     const auto columns = s.output_width();
     if (s.kernel_height != 2 || s.kernel_width != 2) {
         for (std::int64_t column = 0; column < columns; ++column) {
@@ -105,7 +131,7 @@ STARLING_INLINE void pool_row(
         }
         return;
     }
-    const float* below = source + s.width * s.inner;
+    const T* below = source + s.width * s.inner;
     // A constant width makes each tap one vector.
     if (s.inner == 16) {
         pool_row_two(16, columns, source, below, y, winners);
@@ -116,33 +142,35 @@ STARLING_INLINE void pool_row(
     }
 }
 
+template <class T>
 STARLING_INLINE void spread_row_two(
     std::int64_t inner,
     std::int64_t columns,
-    const float* __restrict dy,
+    const T* __restrict dy,
     const std::int32_t* __restrict winners,
-    float* __restrict top,
-    float* __restrict bottom
+    T* __restrict top,
+    T* __restrict bottom
 ) {
     for (std::int64_t column = 0; column < columns; ++column) {
         const auto to = 2 * column * inner;
 #pragma omp simd
         for (std::int64_t i = 0; i < inner; ++i) {
-            const float slope = dy[column * inner + i];
+            const T slope = dy[column * inner + i];
             const std::int32_t tap = winners[column * inner + i];
-            top[to + i] = tap == 0 ? slope : 0.0F;
-            top[to + inner + i] = tap == 1 ? slope : 0.0F;
-            bottom[to + i] = tap == 2 ? slope : 0.0F;
-            bottom[to + inner + i] = tap == 3 ? slope : 0.0F;
+            top[to + i] = tap == 0 ? slope : T{0};
+            top[to + inner + i] = tap == 1 ? slope : T{0};
+            bottom[to + i] = tap == 2 ? slope : T{0};
+            bottom[to + inner + i] = tap == 3 ? slope : T{0};
         }
     }
 }
 
+template <class T>
 STARLING_INLINE void spread_row(
-    const MaxPoolShape& s, const float* dy, const std::int32_t* winners, float* band
+    const MaxPoolShape& s, const T* dy, const std::int32_t* winners, T* band
 ) {
     if (s.kernel_height == 2 && s.kernel_width == 2) {
-        float* below = band + s.width * s.inner;
+        T* below = band + s.width * s.inner;
         if (s.inner == 16) {
             spread_row_two(16, s.output_width(), dy, winners, band, below);
         } else {
@@ -152,14 +180,13 @@ STARLING_INLINE void spread_row(
     }
     for (std::int64_t column = 0; column < s.output_width(); ++column) {
         const auto from = column * s.inner;
-        float* window = band + column * s.kernel_width * s.inner;
+        T* window = band + column * s.kernel_width * s.inner;
         spread_place(s, dy + from, winners + from, window);
     }
 }
 
-}  // namespace
-
-void max_pool(const MaxPoolShape& s, const float* x, float* y, std::int32_t* winners) {
+template <class T>
+void pool_planes(const MaxPoolShape& s, const T* x, T* y, std::int32_t* winners) {
     const auto rows = s.planes * s.output_height();
     const auto columns = s.output_width();
 #pragma omp parallel for schedule(static) num_threads(s.threads)
@@ -167,30 +194,49 @@ void max_pool(const MaxPoolShape& s, const float* x, float* y, std::int32_t* win
         const auto plane = row / s.output_height();
         const auto from = (plane * s.height + row % s.output_height() * s.kernel_height) * s.width;
         const auto to = row * columns * s.inner;
-        vectorized<pool_row>(s, x + from * s.inner, y + to, winners + to);
+        vectorized<pool_row<T>>(s, x + from * s.inner, y + to, winners + to);
     }
 }
 
-void max_pool_gradient(
-    const MaxPoolShape& s, const float* dy, const std::int32_t* winners, float* dx
-) {
+template <class T>
+void spread_planes(const MaxPoolShape& s, const T* dy, const std::int32_t* winners, T* dx) {
     const auto out_rows = s.output_height();
     const auto columns = s.output_width();
     const auto line = s.width * s.inner;
     const auto covered = columns * s.kernel_width * s.inner;
 #pragma omp parallel for schedule(static) num_threads(s.threads)
     for (std::int64_t plane = 0; plane < s.planes; ++plane) {
-        float* target = dx + plane * s.height * line;
+        T* target = dx + plane * s.height * line;
         for (std::int64_t row = 0; row < out_rows; ++row) {
-            float* band = target + row * s.kernel_height * line;
+            T* band = target + row * s.kernel_height * line;
             const auto from = (plane * out_rows + row) * columns * s.inner;
-            vectorized<spread_row>(s, dy + from, winners + from, band);
+            vectorized<spread_row<T>>(s, dy + from, winners + from, band);
             // What no window covers on the right and below has no slope.
             for (std::int64_t r = 0; covered < line && r < s.kernel_height; ++r) {
-                std::fill(band + r * line + covered, band + (r + 1) * line, 0.0F);
+                std::fill(band + r * line + covered, band + (r + 1) * line, T{0});
             }
         }
-        std::fill(target + out_rows * s.kernel_height * line, target + s.height * line, 0.0F);
+        std::fill(target + out_rows * s.kernel_height * line, target + s.height * line, T{0});
+    }
+}
+
+}  // namespace
+
+void max_pool(const MaxPoolShape& s, const Source& x, const Sink& y, std::int32_t* winners) {
+    if (x.bf16) {
+        pool_planes(s, x.halves(), y.halves(), winners);
+    } else {
+        pool_planes(s, x.floats(), y.floats(), winners);
+    }
+}
+
+void max_pool_gradient(
+    const MaxPoolShape& s, const Source& dy, const std::int32_t* winners, const Sink& dx
+) {
+    if (dy.bf16) {
+        spread_planes(s, dy.halves(), winners, dx.halves());
+    } else {
+        spread_planes(s, dy.floats(), winners, dx.floats());
     }
 }
 

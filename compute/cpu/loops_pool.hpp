@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "compute/cpu/strips.hpp"
+
 namespace starling::compute::cpu {
 
 /// Planes of height x width places with `inner` channels side by side: 1 for row-major images, the
@@ -25,9 +27,10 @@ struct MaxPoolShape {
     [[nodiscard]] std::int64_t output_width() const { return width / kernel_width; }
 };
 
-void max_pool(const MaxPoolShape& shape, const float* x, float* y, std::int32_t* winners);
+/// x and y, dy and dx are of one type.
+void max_pool(const MaxPoolShape& shape, const Source& x, const Sink& y, std::int32_t* winners);
 void max_pool_gradient(
-    const MaxPoolShape& shape, const float* dy, const std::int32_t* winners, float* dx
+    const MaxPoolShape& shape, const Source& dy, const std::int32_t* winners, const Sink& dx
 );
 
 }  // namespace starling::compute::cpu

@@ -64,6 +64,7 @@ void lower_convolution(Lowering& lowering) {
         node.attributes.integer("fused_relu", 0) != 0,
         lowering.training()};
     c.bf16 = lowering.bf16();
+    c.bf16_result = lowering.rounds(y);
     auto compiled = fastest_convolution(lowering, "convolution", c, convolution_forward);
     std::vector<PrimitiveKernel::Operand> operands{
         {DNNL_ARG_SRC, lowering.use(x, compiled.desc(DNNL_ARG_SRC))},
@@ -84,6 +85,7 @@ void lower_convolution_gradient_input(Lowering& lowering) {
     c.output = lowering.graph().shape(dy);
     c.window = window_of(lowering.node());
     c.bf16 = lowering.bf16();
+    c.bf16_result = lowering.rounds(dx);
     auto compiled = fastest_convolution(lowering, "input gradient", c, convolution_backward_input);
     std::vector<PrimitiveKernel::Operand> operands{
         {DNNL_ARG_DIFF_DST, lowering.use(dy, compiled.desc(DNNL_ARG_DIFF_DST))},

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "compute/cpu/loops.hpp"
 #include "compute/cpu/loops_function.hpp"
 #include "compute/cpu/loops_norm.hpp"
 #include "compute/cpu/loops_strided.hpp"
@@ -39,7 +40,9 @@ Desc common_layout(Lowering& lowering, std::size_t first, std::size_t second) {
 
 void lower_function(Lowering& lowering) {
     const auto x = lowering.input(0);
-    const auto layout = without_padding(lowering.layout_of(x), lowering.graph().shape(x));
+    const auto layout = lowering.typed(
+        lowering.output(), without_padding(lowering.layout_of(x), lowering.graph().shape(x))
+    );
     const auto& loop = loop_of(lowering.node().op->name);
     const auto from = lowering.use(x, layout);
     const auto to = lowering.overwrite_or_define(x, layout);
@@ -48,16 +51,22 @@ void lower_function(Lowering& lowering) {
         {from, to},
         [threads = lowering.threads(),
          run = loop.forward,
-         settings = function_settings(loop.name, lowering.node().attributes)](LoopKernel::Operands o
-        ) { run(threads, settings, floats(o[0]), floats(o[1])); }
+         rounds = is_bf16(layout),
+         count = padded_count(layout),
+         settings =
+             function_settings(loop.name, lowering.node().attributes)](LoopKernel::Operands o) {
+            run(threads, settings, count, {o[0].data(), rounds}, {o[1].data(), rounds});
+        }
     );
 }
 
 void lower_function_gradient(Lowering& lowering) {
     const auto dy = lowering.input(0);
     const auto known = lowering.input(1);
-    const auto layout =
-        without_padding(common_layout(lowering, 1, 0), lowering.graph().shape(known));
+    const auto layout = lowering.typed(
+        lowering.output(),
+        without_padding(common_layout(lowering, 1, 0), lowering.graph().shape(known))
+    );
     const auto& attributes = lowering.node().attributes;
     const auto& loop = loop_of(attributes.text("function", ""));
     const auto slope = lowering.use(dy, layout);
@@ -68,11 +77,32 @@ void lower_function_gradient(Lowering& lowering) {
         {slope, at, to},
         [threads = lowering.threads(),
          run = loop.backward,
+         rounds = is_bf16(layout),
+         count = padded_count(layout),
          settings = function_settings(loop.name, attributes)](LoopKernel::Operands o) {
-            run(threads, settings, floats(o[0]), floats(o[1]), floats(o[2]));
+            const Sink dx{o[2].data(), rounds};
+            run(threads, settings, count, {o[0].data(), rounds}, {o[1].data(), rounds}, dx);
         }
     );
 }
+
+namespace {
+
+/// A sum in bf16, the one pair that such plans have much of.
+void lower_rounded_sum(Lowering& lowering, const Desc& layout, bool cut) {
+    const auto left = lowering.use(lowering.input(0), layout);
+    const auto right = lowering.use(lowering.input(1), layout);
+    const auto to = lowering.overwrite_or_define(lowering.input(0), layout);
+    lowering.add_loop(
+        lowering.node().name,
+        {left, right, to},
+        [threads = lowering.threads(), count = padded_count(layout), cut](LoopKernel::Operands o) {
+            add(threads, count, cut, {o[0].data(), true}, {o[1].data(), true}, {o[2].data(), true});
+        }
+    );
+}
+
+}  // namespace
 
 void lower_pair(Lowering& lowering) {
     const auto a = lowering.input(0);
@@ -90,6 +120,10 @@ void lower_pair(Lowering& lowering) {
         const auto common = common_layout(lowering, 0, 1);
         const bool sum = lowering.node().op->name == "Add";
         const auto layout = sum ? common : without_padding(common, shape);
+        if (sum && lowering.rounds(lowering.output())) {
+            lower_rounded_sum(lowering, in_bf16(layout), cut);
+            return;
+        }
         left = lowering.use(a, layout);
         right = lowering.use(b, layout);
         to = lowering.overwrite_or_define(a, layout);
@@ -165,9 +199,22 @@ void lower_reduce(Lowering& lowering) {
     const auto op = lowering.node().op->name;
     const auto fold = op == "ReduceSum" ? Fold::Sum : op == "ReduceMean" ? Fold::Mean : Fold::Max;
     const auto reduced = *reduced_axes(shape, lowering.node().attributes);
-    const auto from = lowering.use_plain(x);
+    const bool rounded = is_bf16(lowering.form_of(x)) && lowering.sums_rows(lowering.node());
+    const auto from = rounded ? lowering.use(x, in_bf16(plain(shape))) : lowering.use_plain(x);
     const auto to =
         lowering.define(lowering.output(), plain(lowering.graph().shape(lowering.output())));
+    if (rounded) {
+        lowering.add_loop(
+            lowering.node().name,
+            {from, to},
+            [threads = lowering.threads(),
+             width = shape.back(),
+             rows = element_count(shape) / shape.back()](LoopKernel::Operands o) {
+                sum_rows(threads, rows, width, {o[0].data(), true}, floats(o[1]).data());
+            }
+        );
+        return;
+    }
     lowering.add_loop(
         lowering.node().name,
         {from, to},
@@ -224,15 +271,10 @@ void lower_dropout(Lowering& lowering) {
     lowering.add_loop(
         lowering.node().name,
         {from, mask, to},
-        [attributes, run = std::uint64_t{0}](LoopKernel::Operands o) mutable {
+        [attributes, threads = lowering.threads(), run = std::uint64_t{0}](LoopKernel::Operands o
+        ) mutable {
             const DropoutMask draw(attributes, run++);
-            const auto x_values = floats(o[0]);
-            const auto factors = floats(o[1]);
-            const auto y = floats(o[2]);
-            for (std::size_t i = 0; i < y.size(); ++i) {
-                factors[i] = draw.factor(i);
-                y[i] = x_values[i] * factors[i];
-            }
+            dropout(threads, draw, floats(o[0]), floats(o[1]), floats(o[2]));
         }
     );
 }

@@ -26,6 +26,32 @@ Desc factor(const Lowering& lowering, const Desc& desc) {
     return lowering.bf16() ? in_bf16(desc) : desc;
 }
 
+/// A product by OpenBLAS, where a measurement said that it is the faster one.
+void lower_blas(
+    Lowering& lowering, const BlasProduct& product, ValueId a, ValueId b, ValueId bias
+) {
+    const auto y = lowering.output();
+    std::vector<BufferId> operands{
+        lowering.use_plain(a),
+        lowering.use_plain(b),
+        lowering.define(y, plain(lowering.graph().shape(y)))};
+    const bool biased = bias != ValueId::None;
+    if (biased) operands.push_back(lowering.use_plain(bias));
+    lowering.add_loop(
+        lowering.node().name,
+        std::move(operands),
+        [product, biased](LoopKernel::Operands o) {
+            multiply(
+                product,
+                floats(o[0]).data(),
+                floats(o[1]).data(),
+                biased ? floats(o[3]).data() : nullptr,
+                floats(o[2]).data()
+            );
+        }
+    );
+}
+
 /// Y [N,O] = A [N,K] op(B) [K,O] + C.
 void lower_forward(Lowering& lowering, bool swap_b) {
     const auto a = lowering.input(0);
@@ -45,18 +71,23 @@ void lower_forward(Lowering& lowering, bool swap_b) {
     p.relu = lowering.node().attributes.integer("fused_relu", 0) != 0;
     p.training = lowering.training();
     p.bf16 = lowering.bf16();
+    p.bf16_result = lowering.rounds(y);
     std::vector<Compiled> candidates;
     candidates.push_back(inner_product_forward(p));
     if (lowering.measures()) {
         // op(B) as the product sees it: K rows of O.
         const auto right = factor(lowering, view_of(weight, swap_b));
         const auto left = factor(lowering, plain({p.batch, p.inputs}));
-        candidates.push_back(
-            matrix_product(left, right, plain({p.batch, p.outputs}), {p.bias, p.relu})
-        );
+        candidates.push_back(matrix_product(
+            left, right, lowering.typed(y, plain({p.batch, p.outputs})), {p.bias, p.relu}
+        ));
     }
-    auto compiled =
-        lowering.fastest_of(p.relu ? "product, relu" : "product", std::move(candidates));
+    const BlasProduct blas{lowering.threads(), p.batch, p.outputs, p.inputs, false, swap_b, p.relu};
+    const auto choice = lowering.fastest_index(
+        p.relu ? "product, relu" : "product", candidates, p.bf16 ? nullptr : &blas
+    );
+    if (choice == candidates.size()) return lower_blas(lowering, blas, a, b, c);
+    auto compiled = std::move(candidates[choice]);
     std::vector<PrimitiveKernel::Operand> operands{
         {DNNL_ARG_SRC, lowering.use(a, compiled.desc(DNNL_ARG_SRC))},
         {DNNL_ARG_WEIGHTS, lowering.use(b, factor(lowering, plain(weight)))},
@@ -84,7 +115,11 @@ void lower_weight_gradient(Lowering& lowering) {
         const auto right = factor(lowering, plain({p.batch, p.inputs}));
         candidates.push_back(matrix_product(left, right, p.weight));
     }
-    auto compiled = lowering.fastest_of("weight product", std::move(candidates));
+    const BlasProduct blas{lowering.threads(), p.outputs, p.inputs, p.batch, true, false, false};
+    const auto choice =
+        lowering.fastest_index("weight product", candidates, p.bf16 ? nullptr : &blas);
+    if (choice == candidates.size()) return lower_blas(lowering, blas, dy, x, ValueId::None);
+    auto compiled = std::move(candidates[choice]);
     const bool inner = compiled.has(DNNL_ARG_DIFF_WEIGHTS);
     const auto from = lowering.use(x, factor(lowering, plain({p.batch, p.inputs})));
     const auto slope = lowering.use(dy, factor(lowering, plain({p.batch, p.outputs})));
@@ -150,13 +185,14 @@ void lower_matmul(Lowering& lowering) {
         const auto id = lowering.input(i);
         return lowering.use(id, factor(lowering, plain(lowering.graph().shape(id))));
     };
+    const auto layout = lowering.typed(lowering.output(), plain(y));
     auto compiled = matrix_product(
-        view(lowering.input(0), "transA"), view(lowering.input(1), "transB"), plain(y)
+        view(lowering.input(0), "transA"), view(lowering.input(1), "transB"), layout
     );
     std::vector<PrimitiveKernel::Operand> operands{
         {DNNL_ARG_SRC, operand(0)},
         {DNNL_ARG_WEIGHTS, operand(1)},
-        {DNNL_ARG_DST, lowering.define(lowering.output(), plain(y))},
+        {DNNL_ARG_DST, lowering.define(lowering.output(), layout)},
     };
     lowering.add_primitive(node.name, std::move(compiled), std::move(operands));
 }

@@ -60,28 +60,37 @@ std::optional<MaxPoolShape> simple_pool(
 void lower_simple_pool(Lowering& lowering, const MaxPoolShape& shape, const Desc& layout) {
     const auto y = lowering.output(0);
     const auto output = image_layout(lowering.graph().shape(y), shape.inner);
-    const auto from = lowering.use(lowering.input(0), layout);
-    const auto to = lowering.define(y, output);
+    const auto from = lowering.use(lowering.input(0), lowering.typed(y, layout));
+    const auto to = lowering.define(y, lowering.typed(y, output));
     // Channels that only fill up a block have winners too, so the count is that of the layout.
-    const auto places = static_cast<std::int64_t>(byte_count(output) / sizeof(float));
+    const auto places = static_cast<std::int64_t>(padded_count(output));
     const auto winners = lowering.define(lowering.output(1), plain({places}, ElementType::I32));
     lowering.remember_pool(lowering.output(1), layout, output);
-    lowering.add_loop(lowering.node().name, {from, to, winners}, [shape](LoopKernel::Operands o) {
-        max_pool(shape, floats(o[0]).data(), floats(o[1]).data(), integers(o[2]).data());
-    });
+    lowering.add_loop(
+        lowering.node().name,
+        {from, to, winners},
+        [shape, rounds = lowering.rounds(y)](LoopKernel::Operands o) {
+            max_pool(shape, {o[0].data(), rounds}, {o[1].data(), rounds}, integers(o[2]).data());
+        }
+    );
 }
 
 void lower_simple_pool_gradient(
     Lowering& lowering, const MaxPoolShape& shape, const Desc& input, const Desc& output
 ) {
-    const auto places = static_cast<std::int64_t>(byte_count(output) / sizeof(float));
-    const auto from = lowering.use(lowering.input(0), output);
+    const auto dx = lowering.output();
+    const auto places = static_cast<std::int64_t>(padded_count(output));
+    const auto from = lowering.use(lowering.input(0), lowering.typed(dx, output));
     const auto winners = lowering.use(lowering.input(1), plain({places}, ElementType::I32));
-    const auto to = lowering.define(lowering.output(), input);
-    lowering.add_loop(lowering.node().name, {from, winners, to}, [shape](LoopKernel::Operands o) {
-        const auto* taps = integers(o[1]).data();
-        max_pool_gradient(shape, floats(o[0]).data(), taps, floats(o[2]).data());
-    });
+    const auto to = lowering.define(dx, lowering.typed(dx, input));
+    lowering.add_loop(
+        lowering.node().name,
+        {from, winners, to},
+        [shape, rounds = lowering.rounds(dx)](LoopKernel::Operands o) {
+            const auto* taps = integers(o[1]).data();
+            max_pool_gradient(shape, {o[0].data(), rounds}, taps, {o[2].data(), rounds});
+        }
+    );
 }
 
 }  // namespace

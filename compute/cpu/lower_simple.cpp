@@ -7,14 +7,16 @@ namespace starling::compute::cpu {
 
 void lower_relu(Lowering& lowering) {
     const auto x = lowering.input(0);
-    const auto layout = lowering.layout_of(x);
+    const auto layout = lowering.typed(lowering.output(), lowering.layout_of(x));
     const auto from = lowering.use(x, layout);
     const auto to = lowering.overwrite_or_define(x, layout);
     lowering.add_loop(
         lowering.node().name,
         {from, to},
-        [threads = lowering.threads()](LoopKernel::Operands o) {
-            relu(threads, floats(o[0]), floats(o[1]));
+        [threads = lowering.threads(),
+         rounds = is_bf16(layout),
+         count = padded_count(layout)](LoopKernel::Operands o) {
+            relu(threads, count, {o[0].data(), rounds}, {o[1].data(), rounds});
         }
     );
 }
@@ -22,39 +24,38 @@ void lower_relu(Lowering& lowering) {
 void lower_relu_gradient(Lowering& lowering) {
     const auto dy = lowering.input(0);
     const auto y = lowering.input(1);
-    const auto layout = lowering.layout_of(y);
-    const auto slope = lowering.use(dy, layout);
-    const auto sign = lowering.use(y, layout);
-    if (lowering.input(2) != ValueId::None) {
-        const auto other = lowering.use(lowering.input(2), layout);
-        const auto to = lowering.overwrite_or_define(dy, layout);
-        lowering.add_loop(
-            lowering.node().name,
-            {slope, sign, other, to},
-            [threads = lowering.threads()](LoopKernel::Operands o) {
-                relu_gradient_of_sum(
-                    threads, floats(o[0]), floats(o[2]), floats(o[1]), floats(o[3])
-                );
-            }
-        );
-        return;
-    }
-    const auto to = lowering.overwrite_or_define(dy, layout);
+    const bool sum = lowering.input(2) != ValueId::None;
+    const auto layout = lowering.typed(lowering.output(), lowering.layout_of(y));
+    std::vector<BufferId> operands{lowering.use(dy, layout), lowering.use(y, layout)};
+    if (sum) operands.push_back(lowering.use(lowering.input(2), layout));
+    operands.push_back(lowering.overwrite_or_define(dy, layout));
     lowering.add_loop(
         lowering.node().name,
-        {slope, sign, to},
-        [threads = lowering.threads()](LoopKernel::Operands o) {
-            relu_gradient(threads, floats(o[0]), floats(o[1]), floats(o[2]));
+        operands,
+        [threads = lowering.threads(), rounds = is_bf16(layout), count = padded_count(layout), sum](
+            LoopKernel::Operands o
+        ) {
+            const Source slope{o[0].data(), rounds};
+            const Source known{o[1].data(), rounds};
+            const Sink to{o.back().data(), rounds};
+            if (sum) {
+                relu_gradient_of_sum(threads, count, slope, {o[2].data(), rounds}, known, to);
+            } else {
+                relu_gradient(threads, count, slope, known, to);
+            }
         }
     );
 }
 
+/// The bytes stay where they are; only their description changes.
 void lower_reshape(Lowering& lowering) {
     const auto x = lowering.input(0);
     const auto& from = lowering.graph().value(x).type;
     const auto& to = lowering.graph().value(lowering.output()).type;
-    const auto buffer = lowering.use(x, plain(from.shape, from.element));
-    lowering.define_alias(lowering.output(), plain(to.shape, to.element), buffer);
+    const auto layout = lowering.typed(lowering.output(), plain(from.shape, from.element));
+    const auto buffer = lowering.use(x, layout);
+    const auto target = lowering.typed(lowering.output(), plain(to.shape, to.element));
+    lowering.define_alias(lowering.output(), target, buffer);
 }
 
 namespace {

@@ -10,6 +10,7 @@
 #include "compute/cpu/loops_function.hpp"
 #include "compute/cpu/loops_strided.hpp"
 #include "compute/ops/operator.hpp"
+#include "compute/ops/view.hpp"
 
 namespace starling::compute::cpu {
 
@@ -79,7 +80,8 @@ Lowering::Lowering(const PlanRequest& request, const ParameterLayout& layout)
       layout_(layout),
       forms_(request.graph.value_count()),
       last_reader_(request.graph.value_count(), 0),
-      wanted_(request.graph.value_count(), false) {
+      wanted_(request.graph.value_count(), false),
+      rounded_(request.graph.value_count(), false) {
     const auto mark = [&](ValueId id) {
         if (id != ValueId::None) wanted_[to_index(id)] = true;
     };
@@ -90,6 +92,41 @@ Lowering::Lowering(const PlanRequest& request, const ParameterLayout& layout)
             if (id != ValueId::None) last_reader_[to_index(id)] = i + 1;
         }
     }
+    if (bf16()) find_rounded();
+}
+
+void Lowering::find_rounded() {
+    for (std::size_t i = 0; i < graph().value_count(); ++i) {
+        const auto id = static_cast<ValueId>(i);
+        const auto& value = graph().value(id);
+        rounded_[i] = value.kind == ValueKind::Computed && value.type.element == ElementType::F32 &&
+                      last_reader_[i] > 0 && !wanted_[i];
+    }
+    // From the last reader to the first, because some read as they write.
+    const auto& nodes = graph().nodes();
+    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+        for (std::size_t i = 0; i < node->inputs.size(); ++i) {
+            const auto id = node->inputs[i];
+            if (id != ValueId::None && !takes_bf16(*node, i)) rounded_[to_index(id)] = false;
+        }
+    }
+}
+
+bool Lowering::takes_bf16(const Node& node, std::size_t operand) const {
+    const auto op = node.op->name;
+    const auto any_of = [&](std::initializer_list<std::string_view> names) {
+        return std::find(names.begin(), names.end(), op) != names.end();
+    };
+    if (any_of({"Conv", "ConvGradInput", "ConvGradWeight", "Gemm", "MatMul"})) return operand < 2;
+    if (op == "BatchNormalization") return operand == 0 || operand == 5;
+    if (op == "BatchNormalizationGrad") return operand < 2 || operand > 5;
+    if (op == "ReduceSum") return sums_rows(node);
+    if (op == "Add" && graph().shape(node.inputs[0]) != graph().shape(node.inputs[1])) return false;
+    const bool follows =
+        find_function_loop(op) != nullptr ||
+        any_of({"Add", "FunctionGrad", "Relu", "ReluGrad", "MaxPool", "MaxPoolGrad"}) ||
+        any_of({"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze"});
+    return follows && rounded_[to_index(node.outputs[0])];
 }
 
 Lowered Lowering::run() {
@@ -164,7 +201,23 @@ bool Lowering::is_read(ValueId id) const {
     return wanted_[to_index(id)] || last_reader_[to_index(id)] > 0;
 }
 
+bool Lowering::sums_rows(const Node& node) const {
+    if (node.op->name != "ReduceSum") return false;
+    const auto reduced = *reduced_axes(graph().shape(node.inputs[0]), node.attributes);
+    if (reduced.size() < 2 || reduced.back()) return false;
+    return std::find(reduced.begin(), reduced.end() - 1, false) == reduced.end() - 1;
+}
+
+Desc Lowering::typed(ValueId id, const Desc& layout) const {
+    return rounds(id) ? in_bf16(layout) : layout;
+}
+
 Desc Lowering::layout_of(ValueId id) const {
+    const auto form = form_of(id);
+    return is_bf16(form) ? in_f32(form) : form;
+}
+
+Desc Lowering::form_of(ValueId id) const {
     const auto& forms = forms_[to_index(id)];
     if (!forms.empty()) return forms.front().layout;
     const auto& value = graph().value(id);
@@ -351,6 +404,12 @@ void Lowering::add_kernel(std::unique_ptr<Kernel> kernel, std::span<const Buffer
 }
 
 Compiled Lowering::fastest_of(std::string_view work, std::vector<Compiled> candidates) const {
+    return std::move(candidates[fastest_index(work, candidates, nullptr)]);
+}
+
+std::size_t Lowering::fastest_index(
+    std::string_view work, std::span<const Compiled> candidates, const BlasProduct* blas
+) const {
     std::string key(work);
     for (const auto id : node().inputs) {
         if (id != ValueId::None) key += to_string(graph().shape(id));
@@ -359,19 +418,13 @@ Compiled Lowering::fastest_of(std::string_view work, std::vector<Compiled> candi
     for (const auto* swap : {"transA", "transB"}) {
         key += node().attributes.integer(swap, 0) != 0 ? "t" : "n";
     }
+    key += rounds(node().outputs[0]) ? " to bf16" : "";
     key += (bf16() ? " bf16 on " : " on ") + std::to_string(threads());
-    return std::move(candidates[fastest(key, candidates, request_.stopwatch)]);
+    return fastest(key, candidates, blas, request_.stopwatch);
 }
 
 void Lowering::remember_pool(ValueId indices, Desc input, Desc output) {
     pools_.emplace_back(indices, std::pair(std::move(input), std::move(output)));
-}
-
-BufferId Lowering::recall_mask(ValueId mean) const {
-    for (const auto& [id, mask] : masks_) {
-        if (id == mean) return mask;
-    }
-    STARLING_UNREACHABLE("gradient of a fused Relu without its batch norm");
 }
 
 const std::pair<Desc, Desc>& Lowering::recall_pool(ValueId indices) const {

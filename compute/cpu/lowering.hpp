@@ -4,6 +4,10 @@
 // buffer; a consumer that wants another layout causes one reorder, shared by all who want the same.
 // Layouts therefore flow: conv -> pool -> conv stays blocked, and only a Flatten asks for row-major
 // again.
+//
+// In a bf16 plan the type of elements is part of a layout. A value flows in bf16 when all that read
+// it take it so (`rounds`); whoever reads it otherwise would get it through a reorder like any
+// other.
 
 #include <memory>
 #include <optional>
@@ -12,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "compute/cpu/blas.hpp"
 #include "compute/cpu/kernel.hpp"
 #include "compute/graph.hpp"
 #include "compute/parameter_store.hpp"
@@ -75,6 +80,21 @@ public:
     [[nodiscard]] Compiled fastest_of(std::string_view work, std::vector<Compiled> candidates)
         const;
 
+    /// Returns the fastest of several primitives and a product by OpenBLAS, as an index; the latter
+    /// stands behind the primitives.
+    [[nodiscard]] std::size_t fastest_index(
+        std::string_view work, std::span<const Compiled> candidates, const BlasProduct* blas
+    ) const;
+
+    /// True when the value should be written in bf16, by a producer that can.
+    [[nodiscard]] bool rounds(ValueId id) const { return rounded_[to_index(id)]; }
+
+    /// True for a sum over all axes but the last: a bias's gradient.
+    [[nodiscard]] bool sums_rows(const Node& node) const;
+
+    /// Returns the layout with elements of the type in which the value flows.
+    [[nodiscard]] Desc typed(ValueId id, const Desc& layout) const;
+
     /// True when the value is read by some node or is an output.
     [[nodiscard]] bool is_read(ValueId id) const;
 
@@ -82,6 +102,9 @@ public:
     [[nodiscard]] bool training() const { return !request_.gradients.empty(); }
 
     /// Returns the layout in which the value was produced; row-major for inputs and parameters.
+    [[nodiscard]] Desc form_of(ValueId id) const;
+
+    /// The same with elements of four bytes.
     [[nodiscard]] Desc layout_of(ValueId id) const;
 
     /// Returns a buffer with the value in `layout`, adding a reorder kernel when there is none yet.
@@ -128,11 +151,6 @@ public:
     void remember_pool(ValueId indices, Desc input, Desc output);
     [[nodiscard]] const std::pair<Desc, Desc>& recall_pool(ValueId indices) const;
 
-    /// Remembers where a batch norm with a Relu cut, under its mean, for the gradient.
-    void remember_mask(ValueId mean, BufferId mask) { masks_.emplace_back(mean, mask); }
-
-    [[nodiscard]] BufferId recall_mask(ValueId mean) const;
-
 private:
     struct Form {
         Desc layout;
@@ -146,6 +164,8 @@ private:
     void lower_current();
     void finish_outputs();
     void finish(ValueId id, std::optional<std::size_t> offset);
+    void find_rounded();
+    [[nodiscard]] bool takes_bf16(const Node& node, std::size_t operand) const;
     [[nodiscard]] std::size_t store_offset(std::size_t parameter) const;
     [[nodiscard]] PackedParameter& packed(ValueId id);
     [[nodiscard]] std::optional<std::size_t> gradient_offset(ValueId id) const;
@@ -158,7 +178,7 @@ private:
     std::vector<std::size_t> last_reader_;  ///< by value, index of a node
     std::vector<bool> wanted_;              ///< by value
     std::vector<std::pair<ValueId, std::pair<Desc, Desc>>> pools_;
-    std::vector<std::pair<ValueId, BufferId>> masks_;
+    std::vector<bool> rounded_;  ///< by value
 };
 
 /// The families; each function lives in the file of its family and throws as Lowering::run.

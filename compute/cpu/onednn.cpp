@@ -106,7 +106,7 @@ auto convolution_description(const Convolution& c, bool training, bool hint = fa
         factor(any_layout(c.input), c.bf16),
         factor(any_layout(c.weight), c.bf16),
         bias_desc(c.bias, c.output[1]),
-        factor(any_layout(c.output), c.bf16 && hint),
+        factor(any_layout(c.output), c.bf16 && (hint || c.bf16_result)),
         pair(c.window.strides),
         gaps(c.window.dilations),
         pair(c.window.pad_begin),
@@ -156,25 +156,23 @@ auto inner_product_description(const InnerProduct& p, bool training, bool hint =
         factor(plain({p.batch, p.inputs}), p.bf16),
         factor(p.weight, p.bf16),
         bias_desc(p.bias, p.outputs),
-        factor(plain({p.batch, p.outputs}), p.bf16 && hint)
+        factor(plain({p.batch, p.outputs}), p.bf16 && (hint || p.bf16_result))
     );
 }
 
-auto batch_norm_description(const BatchNorm& b) {
-    auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
-    if (b.fixed) flags |= dnnl::normalization_flags::use_global_stats;
-    if (b.relu) flags |= dnnl::normalization_flags::fuse_norm_relu;
-    const auto kind = b.fixed ? prop_kind::forward_inference : prop_kind::forward_training;
-    return describe<dnnl::batch_normalization_forward>(
-        attributes_of(false),
-        kind,
-        b.layout,
+/// The layout with elements of another type.
+Desc retyped(const Desc& desc, Type type) {
 #if DNNL_VERSION_MAJOR >= 3
-        b.layout,
+    if (desc.get_format_kind() == dnnl::memory::format_kind::any) {
+        return {desc.get_dims(), type, Tag::any};
+    }
+    if (desc.get_inner_nblks() == 0) return {desc.get_dims(), type, desc.get_strides()};
+    return {desc.get_dims(), type, desc.get_inner_blks()[0] == 8 ? Tag::nChw8c : Tag::nChw16c};
+#else
+    auto changed = desc;
+    changed.data.data_type = dnnl::memory::convert_to_c(type);
+    return changed;
 #endif
-        b.epsilon,
-        flags
-    );
 }
 
 }  // namespace
@@ -210,15 +208,18 @@ Desc any_layout(const Shape& shape) {
 }
 
 Desc in_bf16(const Desc& desc) {
+    return retyped(desc, Type::bf16);
+}
+
+Desc in_f32(const Desc& desc) {
+    return retyped(desc, Type::f32);
+}
+
+bool is_bf16(const Desc& desc) {
 #if DNNL_VERSION_MAJOR >= 3
-    if (desc.get_format_kind() == dnnl::memory::format_kind::any) {
-        return {desc.get_dims(), Type::bf16, Tag::any};
-    }
-    return {desc.get_dims(), Type::bf16, desc.get_strides()};
+    return desc.get_data_type() == Type::bf16;
 #else
-    auto changed = desc;
-    changed.data.data_type = dnnl_bf16;
-    return changed;
+    return desc.data.data_type == dnnl_bf16;
 #endif
 }
 
@@ -234,9 +235,10 @@ std::int64_t channel_block(const Desc& desc) {
     const auto dims = dims_of(desc);
     if (dims.size() != 4) return 0;
     const Shape shape(dims.begin(), dims.end());
+    const auto layout = in_f32(desc);
     for (const std::int64_t block :
          {std::int64_t{1}, std::int64_t{8}, std::int64_t{16}, shape[1]}) {
-        if (desc == image_layout(shape, block)) return block;
+        if (layout == image_layout(shape, block)) return block;
     }
     return 0;
 }
@@ -261,6 +263,10 @@ std::size_t byte_count(const Desc& desc) {
     return desc.get_size();
 }
 
+std::size_t padded_count(const Desc& desc) {
+    return byte_count(desc) / (is_bf16(desc) ? sizeof(std::uint16_t) : sizeof(float));
+}
+
 Compiled convolution_forward(const Convolution& c) {
     const auto pd = convolution_description(c, c.training);
     return compiled<dnnl::convolution_forward>(
@@ -277,7 +283,7 @@ Compiled convolution_backward_input(const Convolution& c) {
         attributes_of(false),
         convolution_description(c, true, true),
         algorithm_of(c),
-        any_layout(c.input),
+        factor(any_layout(c.input), c.bf16 && c.bf16_result),
         factor(any_layout(c.weight), c.bf16),
         factor(any_layout(c.output), c.bf16),
         pair(c.window.strides),
@@ -373,52 +379,6 @@ Compiled inner_product_backward_weight(const InnerProduct& p) {
          {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()},
          {DNNL_ARG_DIFF_BIAS, pd.diff_bias_desc()},
          {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()}}
-    );
-}
-
-Compiled batch_norm_forward(const BatchNorm& b) {
-    const auto pd = batch_norm_description(b);
-    const auto channels = plain({b.shape[1]});
-    return compiled<dnnl::batch_normalization_forward>(
-        pd,
-        {{DNNL_ARG_SRC, pd.src_desc()},
-         {DNNL_ARG_SCALE, channels},
-         {DNNL_ARG_SHIFT, channels},
-         {DNNL_ARG_MEAN, channels},
-         {DNNL_ARG_VARIANCE, channels},
-         {DNNL_ARG_WORKSPACE, pd.workspace_desc()},
-         {DNNL_ARG_DST, pd.dst_desc()}}
-    );
-}
-
-Compiled batch_norm_backward(const BatchNorm& b) {
-    auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
-    if (b.relu) flags |= dnnl::normalization_flags::fuse_norm_relu;
-    const auto pd = describe_backward<dnnl::batch_normalization_backward>(
-        attributes_of(false),
-        batch_norm_description(b),
-        prop_kind::backward,
-        b.layout,
-        b.layout,
-#if DNNL_VERSION_MAJOR >= 3
-        b.layout,
-#endif
-        b.epsilon,
-        flags
-    );
-    const auto channels = plain({b.shape[1]});
-    return compiled<dnnl::batch_normalization_backward>(
-        pd,
-        {{DNNL_ARG_SRC, pd.src_desc()},
-         {DNNL_ARG_DIFF_DST, b.layout},
-         {DNNL_ARG_SCALE, channels},
-         {DNNL_ARG_SHIFT, channels},
-         {DNNL_ARG_MEAN, channels},
-         {DNNL_ARG_VARIANCE, channels},
-         {DNNL_ARG_WORKSPACE, pd.workspace_desc()},
-         {DNNL_ARG_DIFF_SRC, pd.diff_src_desc()},
-         {DNNL_ARG_DIFF_SCALE, channels},
-         {DNNL_ARG_DIFF_SHIFT, channels}}
     );
 }
 

@@ -42,21 +42,25 @@ struct Compiled {
 /// Returns the row-major layout of a shape; a scalar becomes one element.
 [[nodiscard]] Desc plain(const Shape& shape, ElementType element = ElementType::F32);
 [[nodiscard]] Desc any_layout(const Shape& shape);
-/// Returns the layout with elements of two bytes. Requires any layout, or a strided one.
+/// Return the layout with elements of two bytes, or of four. Requires any layout, a strided one, or
+/// one with a block of channels.
 [[nodiscard]] Desc in_bf16(const Desc& desc);
+[[nodiscard]] Desc in_f32(const Desc& desc);
+[[nodiscard]] bool is_bf16(const Desc& desc);
 /// Returns a matrix of rows x columns whose element (r, c) lies at r * row + c * column.
 [[nodiscard]] Desc strided(
     std::int64_t rows, std::int64_t columns, std::int64_t row, std::int64_t column
 );
 [[nodiscard]] Desc strided(const Shape& shape, const std::vector<std::int64_t>& strides);
 /// Returns how many channels of an image lie side by side: 1 for row-major, 8 or 16 for blocked
-/// layouts, all of them where channels come last; 0 for any other layout.
+/// layouts, all of them where channels come last; 0 for any other layout. The type does not matter.
 [[nodiscard]] std::int64_t channel_block(const Desc& desc);
 /// Returns the layout of an image with such a block. Requires block 1, 8, 16, or the channels.
 [[nodiscard]] Desc image_layout(const Shape& shape, std::int64_t block);
 [[nodiscard]] Dims dims_of(const Desc& desc);
-/// Returns the bytes of a layout with its padding.
+/// Returns the bytes, and the elements, of a layout with its padding.
 [[nodiscard]] std::size_t byte_count(const Desc& desc);
+[[nodiscard]] std::size_t padded_count(const Desc& desc);
 
 struct Convolution {
     Shape input;
@@ -69,8 +73,9 @@ struct Convolution {
     /// Winograd's algorithm, for 3 x 3 taps without strides: fewer multiplications, a little more
     /// rounding. The library refuses it for most other shapes.
     bool winograd = false;
-    /// The operands of the products in bf16; sums, bias and results stay f32.
+    /// The operands of the products in bf16; sums, bias and the weights' gradient stay f32.
     bool bf16 = false;
+    bool bf16_result = false;  ///< of the forward pass and of the input's gradient
 };
 
 [[nodiscard]] Compiled convolution_forward(const Convolution& convolution);
@@ -93,7 +98,8 @@ struct Pooling {
 
 /// Y [N,O] = X [N,K] W^T, with W as [O,K].
 struct InnerProduct {
-    bool bf16 = false;  ///< as for Convolution
+    bool bf16 = false;         ///< as for Convolution
+    bool bf16_result = false;  ///< of the forward pass
     std::int64_t batch = 0;
     std::int64_t inputs = 0;
     std::int64_t outputs = 0;
@@ -105,18 +111,6 @@ struct InnerProduct {
 
 [[nodiscard]] Compiled inner_product_forward(const InnerProduct& product);
 [[nodiscard]] Compiled inner_product_backward_weight(const InnerProduct& product);
-
-/// Over N, H and W of an image, or over N of a matrix; scale and shift are always there.
-struct BatchNorm {
-    Shape shape;
-    Desc layout;
-    float epsilon = 0.0F;
-    bool fixed = false;  ///< the statistics are given
-    bool relu = false;   ///< cuts below zero; keeps where in a workspace for the gradient
-};
-
-[[nodiscard]] Compiled batch_norm_forward(const BatchNorm& norm);
-[[nodiscard]] Compiled batch_norm_backward(const BatchNorm& norm);
 
 /// What a product does besides multiplying: adds a bias per column, then cuts below zero.
 struct Finish {

@@ -5,10 +5,14 @@
 
 #include <algorithm>
 #include <cstring>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <new>
 #include <omp.h>
 
 #include "base/check.hpp"
+#include "compute/block.hpp"
 #include "compute/cpu/lowering.hpp"
 #include "compute/memory_plan.hpp"
 #include "compute/passes.hpp"
@@ -18,23 +22,6 @@ namespace starling::compute {
 namespace {
 
 using cpu::BufferId;
-
-struct FreeAligned {
-    void operator()(std::byte* p) const {
-        ::operator delete[](p, std::align_val_t{kBlockAlignment});
-    }
-};
-
-using AlignedBytes = std::unique_ptr<std::byte[], FreeAligned>;
-
-AlignedBytes allocate(std::size_t bytes) {
-    const auto rounded = std::max(bytes, kBlockAlignment);
-    AlignedBytes memory(
-        static_cast<std::byte*>(::operator new[](rounded, std::align_val_t{kBlockAlignment}))
-    );
-    std::memset(memory.get(), 0, rounded);
-    return memory;
-}
 
 /// Copies one parameter into one packed form.
 class Packer {
@@ -50,7 +37,7 @@ public:
         arguments_ = {{DNNL_ARG_FROM, from_.get()}, {DNNL_ARG_TO, to_.get()}};
         if (!reorder_.has(DNNL_ARG_SCRATCHPAD)) return;
         const auto& desc = reorder_.desc(DNNL_ARG_SCRATCHPAD);
-        scratch_bytes_ = allocate(cpu::byte_count(desc));
+        scratch_bytes_ = allocate_block(cpu::byte_count(desc));
         scratch_ = dnnl::memory(desc, cpu::cpu_engine(), scratch_bytes_.get());
         arguments_.push_back({DNNL_ARG_SCRATCHPAD, scratch_.get()});
     }
@@ -79,7 +66,7 @@ private:
     dnnl::memory from_;
     dnnl::memory to_;
     dnnl::memory scratch_;
-    AlignedBytes scratch_bytes_;
+    Block scratch_bytes_;
     std::vector<dnnl_exec_arg_t> arguments_;
 };
 
@@ -94,6 +81,11 @@ public:
         wanted.insert(wanted.end(), request_.gradients.begin(), request_.gradients.end());
         optimize(request_.graph, wanted);
         lowered_ = cpu::Lowering(request_, layout_).run();
+#if defined(__GLIBC__)
+        // What candidates were measured on goes back before the arena comes: else both are
+        // resident.
+        (void)malloc_trim(0);
+#endif
         place_buffers();
         for (auto& kernel : lowered_.kernels) kernel->bind(addresses_);
         for (const auto& entry : lowered_.packed) {
@@ -210,10 +202,10 @@ private:
         const auto rest = place(lasting);
         arena_bytes_ = arena.bytes;
         lasting_bytes_ = rest.bytes;
-        arena_ = allocate(arena.bytes);
-        lasting_ = allocate(rest.bytes);
+        arena_ = allocate_block(arena.bytes);
+        lasting_ = allocate_block(rest.bytes);
         if (!request_.gradients.empty()) gradient_elements_ = layout_.elements();
-        gradients_ = allocate(gradient_elements_ * sizeof(float));
+        gradients_ = allocate_block(gradient_elements_ * sizeof(float));
         std::size_t next_temporary = 0;
         std::size_t next_lasting = 0;
         for (const auto& buffer : lowered_.buffers) {
@@ -230,9 +222,9 @@ private:
     PlanRequest request_;
     const ParameterLayout& layout_;
     cpu::Lowered lowered_;
-    AlignedBytes arena_;
-    AlignedBytes lasting_;
-    AlignedBytes gradients_;
+    Block arena_;
+    Block lasting_;
+    Block gradients_;
     std::size_t arena_bytes_ = 0;
     std::size_t lasting_bytes_ = 0;
     std::size_t gradient_elements_ = 0;

@@ -119,7 +119,7 @@ TEST(Device, TwentyStepsInBf16FollowThoseInF32) {
     expect_bf16_follows(cnn);
     // Larger images and smaller steps than above: a batch norm over few values, and weights that
     // move far, would amplify any rounding until the two runs part.
-    Case residual{"resnet20?width=8", {{3, 16, 16}, 5}, "sgd?lr=0.005&momentum=0.9"};
+    Case residual{"resnet20?width=8", {{3, 16, 16}, 5}, "sgd?lr=0.002&momentum=0.9"};
     residual.batch = 32;
     expect_bf16_follows(residual);
     auto gpt = kGpt;

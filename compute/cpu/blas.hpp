@@ -1,0 +1,26 @@
+#pragma once
+
+// Matrix products by OpenBLAS, which stays single-threaded: each of our threads multiplies its
+// part.
+
+#include <cstdint>
+
+namespace starling::compute::cpu {
+
+/// Y [rows, columns] = op(A) [rows, depth] op(B) [depth, columns] + bias [columns], all row-major.
+struct BlasProduct {
+    int threads = 1;
+    std::int64_t rows = 0;
+    std::int64_t columns = 0;
+    std::int64_t depth = 0;
+    bool swap_a = false;  ///< A lies as [depth, rows]
+    bool swap_b = false;  ///< B lies as [columns, depth]
+    bool relu = false;    ///< cuts Y below zero
+};
+
+/// `bias` may be nullptr.
+void multiply(
+    const BlasProduct& product, const float* a, const float* b, const float* bias, float* y
+);
+
+}  // namespace starling::compute::cpu
