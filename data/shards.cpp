@@ -106,6 +106,32 @@ std::vector<std::uint32_t> shuffled(const Samples& samples, Split split) {
     return order;
 }
 
+/// A manifest that says all but its shards.
+Manifest describe(const Dataset& dataset, const Partition& partition) {
+    Manifest manifest;
+    manifest.name = printable_name(dataset.name);
+    manifest.shape = dataset.shape;
+    manifest.classes = dataset.classes;
+    manifest.partition = partition.to_string();
+    manifest.partitions = partition.owners;
+    const auto moments = moments_of(dataset.train.values);
+    manifest.mean = moments.mean;
+    manifest.stddev = moments.stddev;
+    const std::size_t elements = manifest.sample_elements();
+    STARLING_CHECK(dataset.train.values.size() == dataset.train.count() * elements);
+    STARLING_CHECK(dataset.test.values.size() == dataset.test.count() * elements);
+    return manifest;
+}
+
+/// Few enough shards for the manifest, each small enough for the wire; with at most 2 GiB a split
+/// both always hold, because the first bound asks for 64 KiB a shard and the second for 16 MiB.
+std::size_t allowed_per_shard(const Dataset& dataset, std::size_t elements, std::size_t wanted) {
+    const std::size_t total = dataset.train.count() + dataset.test.count();
+    const std::size_t at_least = total / (kShardsMax / 2) + 1;
+    const std::size_t at_most = (kShardBytesMax - kShardHeaderBytes) / (elements + kLabelBytes);
+    return std::min(std::max(wanted, at_least), at_most);
+}
+
 }  // namespace
 
 std::string printable_name(std::string_view name) {
@@ -128,25 +154,10 @@ Result<Sharded> shard_dataset(
 ) {
     STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0 && !dataset.is_text());
     Sharded out;
-    out.manifest.name = printable_name(dataset.name);
-    out.manifest.shape = dataset.shape;
-    out.manifest.classes = dataset.classes;
-    out.manifest.partition = partition.to_string();
-    out.manifest.partitions = partition.owners;
-    const auto moments = moments_of(dataset.train.values);
-    out.manifest.mean = moments.mean;
-    out.manifest.stddev = moments.stddev;
-    const std::size_t elements = out.manifest.sample_elements();
-    STARLING_CHECK(dataset.train.values.size() == dataset.train.count() * elements);
-    STARLING_CHECK(dataset.test.values.size() == dataset.test.count() * elements);
-    // Few enough shards for the manifest, each small enough for the wire; with at most 2 GiB a
-    // split both always hold, because the first bound asks for 64 KiB a shard and the second for
-    // 16 MiB.
-    const std::size_t total = dataset.train.count() + dataset.test.count();
-    const std::size_t at_least = total / (kShardsMax / 2) + 1;
-    const std::size_t at_most = (kShardBytesMax - kShardHeaderBytes) / (elements + kLabelBytes);
+    out.manifest = describe(dataset, partition);
     Deal common;
-    common.per_shard = std::min(std::max(samples_per_shard, at_least), at_most);
+    common.per_shard =
+        allowed_per_shard(dataset, out.manifest.sample_elements(), samples_per_shard);
     common.sha256 = sha256;
     const auto order = shuffled(dataset.train, Split::Train);
     if (partition.owners == 0) {

@@ -222,7 +222,15 @@ void Session::update_company(const SwarmView& view) {
         return other.steps > 0;
     });
     const std::size_t ready = others.size() + (state_ == PeerState::Training ? 1 : 0);
-    if (ready < descriptor_.wait_for && !begun && report_.steps == 0) return;
+    if (ready < descriptor_.wait_for && !begun && report_.steps == 0) {
+        if (ready == waiting_with_ || state_ != PeerState::Training) return;
+        waiting_with_ = ready;
+        reporter_.note(
+            "training begins when " + std::to_string(descriptor_.wait_for) +
+            " peers are ready; there are " + std::to_string(ready)
+        );
+        return;
+    }
     company_ = true;
     give_order();
 }

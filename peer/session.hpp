@@ -164,7 +164,8 @@ private:
     Instant joining_since_;
     Instant alone_since_;
     bool stopped_ = false;
-    bool company_ = false;  ///< as many peers are, or were, ready as the founder asked for
+    std::size_t waiting_with_ = 0;  ///< ready peers, when people were last told
+    bool company_ = false;          ///< as many peers are, or were, ready as the founder asked for
     bool begun_ = false;
 
     std::mutex addresses_mutex_;  ///< the compute thread writes checkpoints and needs them
