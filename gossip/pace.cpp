@@ -12,6 +12,9 @@ constexpr double kRoundTripDecay = 0.125;
 /// would only be a queue.
 constexpr double kPipelineBytes = 3.0 * 1024 * 1024;
 constexpr double kPipelineSeconds = 5e-3;
+/// What a first exchange fills of a long link, bytes per second one way: on a slower one it is a
+/// queue at the sender, once.
+constexpr double kHopedRate = 125e6;
 constexpr double kRateMin = 1e3;
 constexpr double kRateMax = 1e12;
 /// Longer allowances mean nothing, and would overflow a Duration at the lowest rates.
@@ -27,7 +30,9 @@ void Pace::committed(std::size_t bytes, Duration elapsed) {
     // Virtual links may take no time at all; that measures nothing.
     if (elapsed <= Duration::zero() || bytes == 0) return;
     const double measured = static_cast<double>(bytes) / to_seconds(elapsed);
-    rate_ = clamped(rate_ + kDecay * (measured - rate_));
+    // Before the first one the rate is a guess, and a mean with it would keep the window of a long
+    // and fast link small for many exchanges.
+    rate_ = clamped(measured_ ? rate_ + kDecay * (measured - rate_) : measured);
     measured_ = true;
 }
 
@@ -45,7 +50,11 @@ void Pace::answered(Duration elapsed) {
 }
 
 std::size_t Pace::window(std::size_t fallback) const {
-    if (!measured_ || round_trip_ == Duration::zero()) return fallback;
+    if (round_trip_ == Duration::zero()) return fallback;
+    if (!measured_) {
+        const double hoped = kHopedRate * to_seconds(round_trip_);
+        return std::clamp(static_cast<std::size_t>(hoped), fallback, kWindowMax);
+    }
     const double busy = std::min(kPipelineBytes, rate_ * kPipelineSeconds);
     const double bytes = rate_ * to_seconds(round_trip_) + busy;
     return static_cast<std::size_t>(

@@ -36,17 +36,9 @@ constexpr Duration kGoodbyeTime = std::chrono::seconds(1);
 constexpr std::size_t kStrangersMax = 64;
 constexpr std::size_t kStrangersPerSource = 8;
 
-/// Reads on until so many bytes have come, in calls that take all that is there: by default Asio
-/// stops at 64 KiB, a quarter of a chunk.
-struct AtLeast {
-    std::size_t bytes;
-
-    std::size_t operator()(const error_code& error, std::size_t moved) const {
-        return error || moved >= bytes ? 0 : kTransferMax;
-    }
-
-    static constexpr std::size_t kTransferMax = std::size_t{16} << 20U;
-};
+/// While a payload comes in, so many bytes wake us. On a slow link each packet would otherwise,
+/// 8,000 times a second at 100 Mbit/s, and take the core from the trainer each time.
+constexpr std::size_t kWakeBytes = std::size_t{64} * 1024;
 
 /// Room for one frame's payload. A chunk's elements stand 24 bytes behind its start
 /// (docs/protocol/averaging.md); they are the ones that lie on a cache line, because loops over
@@ -225,18 +217,33 @@ private:
                 co_return;
             }
             const auto body = self->body_.take(header->length);
-            const std::array<asio::mutable_buffer, 2> buffers{
-                asio::buffer(body.data(), body.size()), asio::buffer(head)};
-            auto [body_error, m] =
-                co_await asio::async_read(self->socket_, buffers, AtLeast{body.size()}, kTuple);
-            if (body_error) {
-                self->finish(network_fault(body_error, self->remote_.to_string()));
-                co_return;
+            std::size_t have = 0;  // of the payload, then of the next header
+            while (have < body.size()) {
+                self->wake_at(std::min(body.size() - have, kWakeBytes));
+                const std::array<asio::mutable_buffer, 2> buffers{
+                    asio::buffer(body.data(), body.size()) + have, asio::buffer(head)};
+                auto [body_error, m] = co_await self->socket_.async_read_some(buffers, kTuple);
+                if (body_error) {
+                    self->finish(network_fault(body_error, self->remote_.to_string()));
+                    co_return;
+                }
+                have += m;
             }
-            ahead = m - body.size();
+            ahead = have - body.size();
+            if (ahead < head.size()) self->wake_at(1);
             self->received_ += kFrameHeaderSize + body.size();
             self->dispatch(header->type, body);
         }
+    }
+
+    /// Asks to be woken by no fewer bytes; those that are there are read all the same.
+    void wake_at(std::size_t bytes) {
+        const auto wanted = static_cast<int>(bytes);
+        if (wanted == wake_bytes_) return;
+        const auto set =
+            ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted));
+        // Where it is not to be had, each packet wakes us.
+        if (set == 0) wake_bytes_ = wanted;
     }
 
     void dispatch(FrameType type, ByteView body) {
@@ -351,6 +358,7 @@ private:
     std::deque<Outgoing> queue_;
     std::size_t queued_ = 0;
     FrameRoom body_;
+    int wake_bytes_ = 1;
     bool closing_ = false;
     Fault why_;
     std::uint64_t sent_ = 0;

@@ -40,8 +40,9 @@ def exchange(arguments, encoding, params, one, other):
 
 
 def measure(arguments, rate, delay, encoding):
-    # An exchange takes about two seconds of the link, so that its two ends weigh little.
-    params = arguments.params or int(rate * 1e6 / 8 * 2 / 4)
+    # An exchange takes two seconds of the link, or sixty round trips, so that its two ends weigh little;
+    # 100 M parameters, as on loopback, take longer still on all of these links but the first.
+    params = arguments.params or int(rate * 1e6 / 8 * max(2, 0.06 * delay) / 4)
     link = links.routed(arguments.router, rate, delay) if delay else links.shaped(rate)
     ours, rates, theirs = [], [], []
     with link as (one, other):
@@ -78,7 +79,7 @@ def main():
     parser.add_argument("--rates", default="1000,100", help="Mbit/s each way")
     parser.add_argument("--delays", default="0,100", help="round trip in ms")
     parser.add_argument("--encodings", default="f32")
-    parser.add_argument("--params", type=int, default=0, help="0: two seconds of the link")
+    parser.add_argument("--params", type=int, default=0, help="0: two seconds of the link or more")
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()

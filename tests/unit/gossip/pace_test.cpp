@@ -24,6 +24,17 @@ TEST(Pace, WindowGrowsUntilTheLinkIsTheLimit) {
     EXPECT_EQ(window, kWindowMax) << "2 x 10 MB, clamped";
 }
 
+TEST(Pace, FirstExchangeOverALongLinkFillsItAndIsBelieved) {
+    Pace pace(4e6);
+    pace.answered(100ms);
+    EXPECT_EQ(pace.window(kWindowMin), 12'500'000U) << "a gigabit is hoped for";
+    EXPECT_EQ(pace.window(kWindowMax), kWindowMax) << "never less than what is configured";
+    pace.committed(std::size_t{50} << 20U, 1s);
+    EXPECT_EQ(pace.rate(), static_cast<double>(std::size_t{50} << 20U));
+    pace.committed(std::size_t{100} << 20U, 1s);
+    EXPECT_EQ(pace.rate(), 1.25 * static_cast<double>(std::size_t{50} << 20U));
+}
+
 TEST(Pace, ShortRoundTripsKeepTheWindowSmall) {
     Pace loopback(4e6);
     loopback.answered(100us);

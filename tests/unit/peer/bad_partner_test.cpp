@@ -248,29 +248,31 @@ TEST_F(BadPartnerTest, ResetAtAnyByteOfAChunkLeavesTheStoreAsItWas) {
     EXPECT_EQ(honest.gossip.averager().counters().aborted, cuts.size());
 }
 
-TEST_F(BadPartnerTest, PartnerThatStopsReadingOrReadsByteByByteEndsByTheDeadline) {
-    for (const std::size_t bytes : {0U, 1U}) {
-        SCOPED_TRACE(bytes);
-        Honest honest(loop_, 32);
-        Hostile hostile(honest.address);
-        std::optional<gossip::Message> asked;
-        // The stream is known once the greeting was answered; before that there is nobody to ask.
-        hostile.say(gossip::Commit{ExchangeId{1}});
-        const auto greeted = [&] { return honest.gossip.averager().counters().stale == 1; };
-        ASSERT_TRUE(run(hostile, kAll, greeted));
-        honest.gossip.peer_up(id_of(1));
-        ASSERT_TRUE(honest.gossip.begin_exchange());
-        ASSERT_TRUE(run(hostile, kAll, [&] { return (asked = hostile.next()).has_value(); }));
-        ASSERT_TRUE(std::holds_alternative<gossip::Open>(*asked));
-        const auto id = std::get<gossip::Open>(*asked).id;
-        hostile.say(gossip::Accept{id, gossip::Encoding::F32, 0.0});
-        ASSERT_TRUE(run(hostile, bytes, [&] { return !honest.events.empty(); }));
-        EXPECT_EQ(honest.events.back().outcome, gossip::Outcome::TimedOut);
-        EXPECT_EQ(honest.events.back().misdeed, gossip::Misdeed::Stall);
-        EXPECT_LE(honest.queued, Honest::config().window_bytes + 4096);
-        EXPECT_TRUE(honest.untouched());
-    }
+class StallingPartnerTest : public BadPartnerTest,
+                            public testing::WithParamInterface<std::size_t> {};
+
+TEST_P(StallingPartnerTest, EndsByTheDeadline) {
+    Honest honest(loop_, 32);
+    Hostile hostile(honest.address);
+    std::optional<gossip::Message> asked;
+    // The stream is known once the greeting was answered; before that there is nobody to ask.
+    hostile.say(gossip::Commit{ExchangeId{1}});
+    const auto greeted = [&] { return honest.gossip.averager().counters().stale == 1; };
+    ASSERT_TRUE(run(hostile, kAll, greeted));
+    honest.gossip.peer_up(id_of(1));
+    ASSERT_TRUE(honest.gossip.begin_exchange());
+    ASSERT_TRUE(run(hostile, kAll, [&] { return (asked = hostile.next()).has_value(); }));
+    ASSERT_TRUE(std::holds_alternative<gossip::Open>(*asked));
+    const auto id = std::get<gossip::Open>(*asked).id;
+    hostile.say(gossip::Accept{id, gossip::Encoding::F32, 0.0});
+    ASSERT_TRUE(run(hostile, GetParam(), [&] { return !honest.events.empty(); }));
+    EXPECT_EQ(honest.events.back().outcome, gossip::Outcome::TimedOut);
+    EXPECT_EQ(honest.events.back().misdeed, gossip::Misdeed::Stall);
+    EXPECT_LE(honest.queued, Honest::config().window_bytes + 4096);
+    EXPECT_TRUE(honest.untouched());
 }
+
+INSTANTIATE_TEST_SUITE_P(BytesRead, StallingPartnerTest, testing::Values(0U, 1U));
 
 TEST_F(BadPartnerTest, PartnerThatSendsOnWithoutReadingIsCutOffAtABound) {
     constexpr std::size_t kChunks = 160;  // 40 MiB: more than we queue and the kernel takes
