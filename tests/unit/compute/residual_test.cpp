@@ -84,7 +84,7 @@ TEST(Residual, BlocksMatchTheReference) {
 TEST(Residual, BlocksInBf16AreNearTheReference) {
     for (std::uint64_t seed = 1; seed <= 8; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
-        expect_bf16_matches(residual_net(seed), seed, 0.3);
+        expect_bf16_matches(residual_net(seed), seed, 0.7);
     }
 }
 
