@@ -81,8 +81,10 @@ void ProbeCycle::nack(std::uint64_t id) {
     }
 }
 
-std::vector<ProbeCycle::Probe> ProbeCycle::finish() {
-    return std::exchange(open_, {});
+const std::vector<ProbeCycle::Probe>& ProbeCycle::finish() {
+    missed_.clear();
+    std::swap(open_, missed_);
+    return missed_;
 }
 
 bool ProbeCycle::waits() const {

@@ -110,8 +110,8 @@ public:
     /// Counts a nack of a helper if `id` is open.
     void nack(std::uint64_t id);
 
-    /// Ends the period and returns the probes that nobody answered.
-    std::vector<Probe> finish();
+    /// Ends the period and returns the probes that nobody answered, until the next call.
+    const std::vector<Probe>& finish();
 
     /// Ends the period without a verdict.
     void drop() { open_.clear(); }
@@ -126,6 +126,7 @@ public:
 
 private:
     std::vector<Probe> open_;
+    std::vector<Probe> missed_;  ///< memory of the last period's
 };
 
 /// Most probes relayed at a time; above it requests are dropped, which costs the asker one helper.

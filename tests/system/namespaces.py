@@ -133,10 +133,10 @@ class Machine:
         system(*self.enter, "iptables", "-w", "-A", chain, *rule)
 
     def lose(self, share):
-        """Loses so much of what comes in, datagrams and segments alike."""
-        self.filter(
-            "INPUT", "-m", "statistic", "--mode", "random", "--probability", share, "-j", "DROP"
-        )
+        """Loses so much of what comes in from others, datagrams and segments alike; what a test asks
+        a peer on its own machine must arrive."""
+        chance = ("-m", "statistic", "--mode", "random", "--probability", share)
+        self.filter("INPUT", "!", "-i", "lo", *chance, "-j", "DROP")
 
     def cut_from(self, others):
         """Takes no packet of these machines any more; they vanish, and nobody is told."""

@@ -120,7 +120,7 @@ TEST(ProbeCycle, KeepsTheProbesOfOnePeriodApart) {
     cycle.nack(3);
     EXPECT_EQ(cycle.ask_helpers()->id, 3U);
     EXPECT_EQ(cycle.answer_by_stream(peer(3))->nacks, 1U);
-    const auto missed = cycle.finish();
+    const auto& missed = cycle.finish();
     ASSERT_EQ(missed.size(), 1U);
     EXPECT_EQ(missed[0].id, 2U);
     EXPECT_EQ(missed[0].helpers, 3U);
