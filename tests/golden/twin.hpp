@@ -30,7 +30,8 @@ struct Twin {
 /// A net with batch norm amplifies rounding: at a rate of 0.01 PyTorch in float is 1e-3 from
 /// PyTorch in double after six steps of resnet20, and so are we. The smaller rate keeps all of them
 /// within 1e-4, while the loss still moves by a tenth: a gradient wrong by 1 % would show. At 0.02
-/// the loss of cnn is a thousandth after fifteen steps, and a share of that is rounding and no more.
+/// the loss of cnn is a thousandth after fifteen steps, and a share of that is rounding and no
+/// more.
 inline const std::vector<Twin>& twins() {
     static const std::vector<Twin> all{
         {"cnn", "cnn", {1, 28, 28}, 10, 64, "sgd?lr=0.005&momentum=0.9"},
