@@ -144,7 +144,8 @@ void Swim::Machine::begin_probes(Instant now) {
         return target && is_up(target->state);
     };
     const auto dropped = [&](const ShortId& id) { (void)table_.set_in_round(id, false); };
-    for (std::size_t i = 0; i < (suspicions_.any_confirmed() ? kAlertProbes : 1); ++i) {
+    const std::size_t probes = suspicions_.any_confirmed() ? kAlertProbes : 1;
+    for (std::size_t i = 0; i < probes; ++i) {
         const auto next = order_.next(probeable, dropped);
         if (next && !cycle_.probes(*next)) begin_probe(now, *next);
     }
