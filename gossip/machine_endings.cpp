@@ -21,6 +21,21 @@ AbortReason reason_of(Outcome outcome) {
     return outcome == Outcome::Violated ? AbortReason::Violated : AbortReason::Gone;
 }
 
+/// What both sides tell of an exchange that ends.
+template <class Side>
+ExchangeEvent event_of(Instant now, const Side& side, Outcome outcome) {
+    ExchangeEvent event;
+    event.id = side.clock().id;
+    event.partner = side.clock().partner;
+    event.rule = side.rule();
+    event.outcome = outcome;
+    event.chunks_applied = side.tally().chunks_applied;
+    event.relative_distance = side.tally().relative_distance();
+    event.bytes = side.tally().payload_bytes;
+    event.duration = now - side.clock().started;
+    return event;
+}
+
 bool is_strike(Misdeed misdeed) {
     return misdeed != Misdeed::None && misdeed != Misdeed::Own && misdeed != Misdeed::Stall;
 }
@@ -37,16 +52,8 @@ void Averager::Machine::end_all_with(
 void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream stream) {
     const auto& clock = initiator->clock();
     const auto& tally = initiator->tally();
-    ExchangeEvent event;
-    event.id = clock.id;
-    event.partner = clock.partner;
+    auto event = event_of(now, *initiator, outcome);
     event.initiator = true;
-    event.rule = initiator->rule();
-    event.outcome = outcome;
-    event.chunks_applied = tally.chunks_applied;
-    event.relative_distance = tally.relative_distance();
-    event.bytes = tally.payload_bytes;
-    event.duration = now - clock.started;
     if (is_failure(outcome) && stream == Stream::Alive) {
         const Abort abort{clock.id, reason_of(outcome), initiator->acked()};
         bench.send(clock.partner, encode(abort));
@@ -68,17 +75,8 @@ void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream st
 void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream stream) {
     const auto& clock = responder->clock();
     const auto& tally = responder->tally();
-    ExchangeEvent event;
-    event.id = clock.id;
-    event.partner = clock.partner;
-    event.initiator = false;
-    event.rule = responder->rule();
-    event.outcome = outcome;
-    event.chunks_applied = tally.chunks_applied;
+    auto event = event_of(now, *responder, outcome);
     event.chunks_half_applied = responder->half_applied();
-    event.relative_distance = tally.relative_distance();
-    event.bytes = tally.payload_bytes;
-    event.duration = now - clock.started;
     if (is_failure(outcome) && stream == Stream::Alive) {
         bench.send(clock.partner, encode(Abort{clock.id, reason_of(outcome), 0}));
     }
