@@ -80,7 +80,10 @@ Node::Node(PeerConfig config)
                   if (hint != hints_.end()) return hint->second;
                   return std::nullopt;
               },
-              [this](Connection& asker) { send_descriptor(asker, blob_); }}
+              [this](Connection& asker) { send_descriptor(asker, blob_); },
+              [this](const PeerId& partner, Lanes lanes, const Fault&) {
+                  if (session_) session_->handle_lane_broken(partner, lanes);
+              }}
       ),
       membership_(
           loop_,
@@ -434,6 +437,9 @@ void Node::start_session(Plan plan) {
     Session::Wiring wiring;
     wiring.send = [this](const PeerId& to, FrameType type, Bytes payload) {
         links_.send(to, type, std::move(payload));
+    };
+    wiring.exchange = [this](gossip::Outgoing outgoing) {
+        send_exchange(links_, std::move(outgoing));
     };
     wiring.queued_bytes = [this](const PeerId& to) { return links_.queued_bytes(to); };
     wiring.view = [this] { return look(membership_.swim()); };
