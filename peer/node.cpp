@@ -74,6 +74,7 @@ Links::Callbacks Node::link_callbacks() {
         if (session_) session_->recycle(type, std::move(payload));
     };
     callbacks.broken = [this](const PeerId& partner, const Fault&) {
+        if (started_) membership_.swim().handle_stream_lost(real_now(), partner);
         if (session_) session_->handle_broken(partner);
     };
     callbacks.address = [this](const PeerId& partner) -> std::optional<Endpoint> {
