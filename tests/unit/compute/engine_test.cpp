@@ -4,7 +4,9 @@
 #include "compute/engine.hpp"
 
 #include <cmath>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <string>
 
 #include "tests/unit/compute/contents.hpp"
 #include "tests/unit/compute/synthetic.hpp"
@@ -144,6 +146,39 @@ TEST(Engine, FadingMomentumEndsAtZeroRatherThanAmongDenormals) {
     // The mode ends with the step.
     volatile float tiny = 1e-39F;
     EXPECT_GT(tiny * 1.0F, 0.0F);
+}
+
+/// Returns a field of what the system says of us, in bytes.
+double resident(const char* field) {
+    std::ifstream status("/proc/self/status");
+    for (std::string word; status >> word;) {
+        double kilobytes = 0;
+        if (word == field && status >> kilobytes) return 1024.0 * kilobytes;
+    }
+    return 0.0;
+}
+
+bool reset_peak() {
+    return static_cast<bool>(std::ofstream("/proc/self/clear_refs") << "5" << std::flush);
+}
+
+TEST(Engine, ChoosingAPrecisionNeverHoldsTwoPlans) {
+    EngineOptions options;
+    options.model = "mlp?hidden=2048,2048,2048";
+    options.task = {{1, 28, 28}, 10};
+    options.eval_batch = 1;
+    options.precision = Precision::Auto;
+    // Both take equally long by this clock, so f32 stays: compiled, given up, and compiled again.
+    options.stopwatch = [] { return 0.0; };
+    ParameterStore store(*model_layout(options.model, options.task));
+    if (!reset_peak()) GTEST_SKIP() << "this system does not forget a peak";
+    const auto before = resident("VmRSS:");
+    const auto engine = Engine::create(options, store);
+    ASSERT_TRUE(engine.has_value());
+    EXPECT_EQ((*engine)->precision(), Precision::F32);
+    constexpr double kSlack = 16 << 20;
+    const double grown = resident("VmHWM:") - before;
+    EXPECT_LT(grown, 1.15 * static_cast<double>((*engine)->memory().total()) + kSlack);
 }
 
 TEST(Engine, BadOptionsAreRefusedWithOneLine) {
