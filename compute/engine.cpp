@@ -122,7 +122,7 @@ public:
         result.loss = training_.plan->output(training_.loss)[0];
         result.correct =
             count_correct(training_.plan->output(training_.log_probabilities), labels, classes_);
-        optimizer_.step(store_, training_.plan->gradients(), learning_rate);
+        update(learning_rate);
         for (const auto& statistic : training_.statistics) move_buffer(statistic);
         return result;
     }
@@ -187,11 +187,16 @@ public:
     }
 
 private:
+    void update(double learning_rate) {
+        auto& plan = *training_.plan;
+        optimizer_.step(store_, plan.gradients(), learning_rate, plan.copies());
+    }
+
     void profile_update(Stopwatch stopwatch, std::vector<KernelTime>& times) {
         const auto state = optimizer_.state();
         const std::vector<float> before(state.begin(), state.end());
         const double start = stopwatch();
-        optimizer_.step(store_, training_.plan->gradients(), 0.0);
+        update(0.0);
         const double seconds = stopwatch() - start;
         optimizer_.restore(before);
         const auto bytes = static_cast<double>(4 * (store_.layout().elements() + before.size()));

@@ -103,6 +103,28 @@ TEST(Engine, EvaluationSeesTheParametersAsTheyAreNow) {
     EXPECT_NEAR(after.loss(), std::log(6.0), 1e-5);
 }
 
+TEST(Engine, AStepAndAnEvaluationSeeWhatWasMixedInSinceTheLastUpdate) {
+    // Plain copies of weights in the first, blocked ones in the second.
+    for (const char* model : {"mlp?hidden=300", "cnn?channels=4&hidden=8"}) {
+        auto used = make(model);
+        const auto batch = synthetic_samples(used.options.task, 32, 3);
+        (void)used.engine->step(batch.values, batch.labels, 0.1);
+        (void)used.engine->evaluate(batch.values, batch.labels);
+        const std::vector<float> delta(used.store->layout().chunks()[0].elements, 0.03F);
+        ASSERT_TRUE(used.store->try_add(0, std::as_bytes(std::span(delta))));
+        auto fresh = make(model);
+        fresh.store->write_all(contents(*used.store));
+        fresh.engine->restore_optimizer_state(used.engine->optimizer_state());
+        EXPECT_EQ(
+            used.engine->evaluate(batch.values, batch.labels).loss_sum,
+            fresh.engine->evaluate(batch.values, batch.labels).loss_sum
+        );
+        const auto after = used.engine->step(batch.values, batch.labels, 0.1);
+        EXPECT_EQ(after.loss, fresh.engine->step(batch.values, batch.labels, 0.1).loss);
+        EXPECT_EQ(contents(*used.store), contents(*fresh.store)) << model;
+    }
+}
+
 TEST(Engine, InterruptedStepUpdatesNothingAndTheNextOneRuns) {
     auto setup = make("mlp?hidden=16");
     const auto batch = synthetic_samples(setup.options.task, 32, 3);
