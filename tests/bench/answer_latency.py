@@ -44,7 +44,9 @@ def fetch(address, path):
 
 
 def metric(address, name):
-    return float(re.search(rf"^starling_{name} (\S+)$", fetch(address, "/metrics"), re.M)[1])
+    """A newcomer that has no session yet says nothing of some."""
+    found = re.search(rf"^starling_{name} (\S+)$", fetch(address, "/metrics"), re.M)
+    return float(found[1]) if found else 0.0
 
 
 def lag(address):
