@@ -414,6 +414,7 @@ StatusInputs Node::status_inputs() const {
     inputs.membership = membership_.swim().counters();
     inputs.seal = membership_.seal_counters();
     inputs.links = links_.counters();
+    inputs.lag = loop_.lag();
     inputs.connections = links_.connection_count();
     inputs.bad_frames = bad_frames_;
     inputs.unanswered_pages = unanswered_pages_;
