@@ -60,6 +60,10 @@ void Averager::handle_disconnect(Instant now, const PeerId& peer) {
     machine_->handle_disconnect(now, peer);
 }
 
+void Averager::handle_loss(Instant now, const PeerId& peer, Passage passage) {
+    machine_->handle_loss(now, peer, passage);
+}
+
 void Averager::peer_up(Instant /*now*/, const PeerId& peer) {
     machine_->partners.add(peer);
 }

@@ -32,10 +32,20 @@
 
 namespace starling::gossip {
 
-/// One frame for a partner, in order per partner. At most 256 KiB plus a small header.
+/// How a frame stands to others for the same partner. Chunks and their replies may overtake any
+/// other frame and be overtaken: they name their exchange and their chunk, what they acknowledge
+/// only grows, and an exchange commits when it has all of them.
+enum class Passage : std::uint8_t {
+    InOrder,
+    Offer,  ///< a chunk of the exchange that we initiate
+    Reply,  ///< an answer in the exchange that the partner initiates
+};
+
+/// One frame for a partner. At most 256 KiB plus a small header.
 struct Outgoing {
     PeerId to;
     Bytes frame;
+    Passage passage = Passage::InOrder;
 };
 
 enum class Outcome : std::uint8_t {
@@ -131,6 +141,9 @@ public:
     void handle_timeout(Instant now);
     /// The stream to `peer` broke: frames in flight are lost. Not a judgement about the peer.
     void handle_disconnect(Instant now, const PeerId& peer);
+    /// One of several streams to `peer` broke, which carried frames of this passage: some may be
+    /// lost, so the exchange that they belong to ends; the partner is told over the others.
+    void handle_loss(Instant now, const PeerId& peer, Passage passage);
     void peer_up(Instant now, const PeerId& peer);
     void peer_down(Instant now, const PeerId& peer);
 

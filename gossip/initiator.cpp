@@ -205,7 +205,7 @@ bool Initiator::send_chunk(std::uint32_t index) {
     in_flight_bytes_ += flight.offer.bytes;
     bench_.count_payload(tally_, payload.size());
     in_flight_.push_back(std::move(flight));
-    bench_.send(clock_.partner, std::move(frame));
+    bench_.send(clock_.partner, std::move(frame), Passage::Offer);
     return true;
 }
 

@@ -50,6 +50,7 @@ public:
     Result<void> handle_frame(Instant now, const PeerId& from, ByteView frame);
     void handle_timeout(Instant now);
     void handle_disconnect(Instant now, const PeerId& peer);
+    void handle_loss(Instant now, const PeerId& peer, Passage passage);
     void peer_down(Instant now, const PeerId& peer);
     bool begin_exchange(Instant now);
     bool begin_round(Instant now, std::uint64_t round);

@@ -71,6 +71,14 @@ void Averager::Machine::handle_disconnect(Instant now, const PeerId& peer) {
     std::erase_if(bench.outbox, [&](const Outgoing& outgoing) { return outgoing.to == peer; });
 }
 
+void Averager::Machine::handle_loss(Instant now, const PeerId& peer, Passage passage) {
+    const bool ours = passage == Passage::Offer && initiator && initiator->clock().partner == peer;
+    const bool theirs =
+        passage == Passage::Reply && responder && responder->clock().partner == peer;
+    if (ours) settle_initiator(now, Outcome::Disconnected, Stream::Alive);
+    if (theirs) settle_responder(now, Outcome::Disconnected, Stream::Alive);
+}
+
 void Averager::Machine::peer_down(Instant now, const PeerId& peer) {
     // The stream may live on when membership was wrong: then the Abort spares the partner a wait.
     end_all_with(now, peer, Outcome::Disconnected, Stream::Alive);

@@ -85,7 +85,7 @@ void Responder::send_reply(std::uint32_t index, Bytes frame) {
     header.index = index;
     header.elements = static_cast<std::uint32_t>(bench_.elements(index, terms_.part));
     write_payload_header(header, std::span(frame).first<kPayloadOffset>());
-    bench_.send(clock_.partner, std::move(frame));
+    bench_.send(clock_.partner, std::move(frame), Passage::Reply);
 }
 
 Ending Responder::park(Instant now, const Chunk& chunk) {

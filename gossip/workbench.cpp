@@ -192,8 +192,8 @@ bool Workbench::sound(std::uint32_t chunk) {
     return true;
 }
 
-void Workbench::send(const PeerId& to, Bytes frame) {
-    outbox.push_back(Outgoing{to, std::move(frame)});
+void Workbench::send(const PeerId& to, Bytes frame, Passage passage) {
+    outbox.push_back(Outgoing{to, std::move(frame), passage});
 }
 
 void Workbench::count_payload(Tally& tally, std::size_t bytes) {

@@ -122,7 +122,7 @@ public:
     /// Notes what a partner did wrong, for the exchange that this ends.
     Outcome violated(Misdeed misdeed);
 
-    void send(const PeerId& to, Bytes frame);
+    void send(const PeerId& to, Bytes frame, Passage passage = Passage::InOrder);
     void count_payload(Tally& tally, std::size_t bytes);
 
     /// Returns how long a trading exchange may take in all, and without any progress.

@@ -61,6 +61,10 @@ public:
     [[nodiscard]] virtual Endpoint remote() const = 0;
     [[nodiscard]] virtual bool dialled() const = 0;  ///< we opened it
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
+    /// What the partner's kernel has not yet said to have: queued here, or in our kernel.
+    [[nodiscard]] virtual std::size_t backlog() = 0;
+    /// The least that the kernel has measured, so without queues; zero where it does not say.
+    [[nodiscard]] virtual Duration round_trip() = 0;
     [[nodiscard]] virtual std::uint64_t bytes_sent() const = 0;
     [[nodiscard]] virtual std::uint64_t bytes_received() const = 0;
 };

@@ -89,6 +89,7 @@ Bytes encode_hello(const Hello& hello) {
     writer.put(hello.address.port);
     writer.put_array(hello.nonce);
     writer.put_array(hello.proof);
+    writer.put(hello.kind);
     return bytes;
 }
 
@@ -116,8 +117,12 @@ Result<Hello> decode_hello(ByteView bytes) {
         hello.nonce = reader.take_array<16>();
         hello.proof = reader.take_array<32>();
     }
+    if (hello.minor >= 2) hello.kind = reader.take<StreamKind>();
     // Bytes after these belong to later minor versions and are ignored.
     if (!reader.ok()) return fail(FaultCode::Truncated, "greeting is cut short");
+    if (hello.kind != StreamKind::Main && hello.kind != StreamKind::Lane) {
+        return fail(FaultCode::BadFormat, "a greeting for a stream of an unknown kind");
+    }
     return hello;
 }
 

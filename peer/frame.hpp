@@ -67,7 +67,13 @@ struct FrameHeader {
 [[nodiscard]] Result<FrameHeader> decode_frame_header(ByteView bytes);
 
 inline constexpr std::uint16_t kProtocolMajor = 1;
-inline constexpr std::uint16_t kProtocolMinor = 1;
+inline constexpr std::uint16_t kProtocolMinor = 2;
+
+/// What a stream is for, as its dialler says.
+enum class StreamKind : std::uint8_t {
+    Main = 0,  ///< everything, in order
+    Lane = 1,  ///< chunks beside the main stream of a pair, in any order
+};
 
 /// Who we are, the first thing both sides say. A peer that does not know its swarm yet says zero
 /// and may only ask for the descriptor.
@@ -82,6 +88,7 @@ struct Hello {
     /// That an accepting peer holds the swarm key: its MAC over proof_text(). Zero in the dialler's
     /// greeting, who knows only one nonce then and sends its own as a frame.
     std::array<std::uint8_t, 32> proof{};
+    StreamKind kind = StreamKind::Main;  ///< since minor version 2
 };
 
 /// Makes a MAC with the swarm key.
@@ -96,7 +103,8 @@ enum class StreamRole : std::uint8_t { Dialler = 1, Acceptor = 2 };
 
 [[nodiscard]] Bytes encode_hello(const Hello& hello);
 
-/// Errors    Truncated, BadFormat (magic), BadVersion (another major version, with a sentence)
+/// Errors    Truncated, BadFormat (magic, an unknown kind), BadVersion (another major version, with
+/// a sentence)
 [[nodiscard]] Result<Hello> decode_hello(ByteView bytes);
 
 }  // namespace starling::peer

@@ -35,6 +35,17 @@ Duration TokenBucket::wait(Instant now) {
     return level_ > 0.0 ? Duration::zero() : from_seconds(-level_ / rate_) + Duration(1);
 }
 
+void send_exchange(Links& links, gossip::Outgoing outgoing) {
+    const auto& to = outgoing.to;
+    if (outgoing.passage == gossip::Passage::InOrder) {
+        links.send(to, FrameType::Exchange, std::move(outgoing.frame));
+    } else {
+        const bool ours = outgoing.passage == gossip::Passage::Offer;
+        const auto lanes = ours ? Lanes::Ours : Lanes::Theirs;
+        links.send_on_lanes(to, FrameType::Exchange, std::move(outgoing.frame), lanes);
+    }
+}
+
 GossipDriver::GossipDriver(
     Loop& loop,
     const gossip::AveragerConfig& config,
@@ -66,6 +77,12 @@ void GossipDriver::handle_frame(const PeerId& from, ByteView frame) {
 
 void GossipDriver::handle_broken(const PeerId& partner) {
     averager_.handle_disconnect(real_now(), partner);
+    pump();
+}
+
+void GossipDriver::handle_lane_broken(const PeerId& partner, Lanes lanes) {
+    const auto passage = lanes == Lanes::Ours ? gossip::Passage::Offer : gossip::Passage::Reply;
+    averager_.handle_loss(real_now(), partner, passage);
     pump();
 }
 
@@ -140,7 +157,7 @@ void GossipDriver::transmit() {
         auto outgoing = averager_.poll_transmit();
         if (!outgoing) return;
         upload_.take(outgoing->frame.size());
-        callbacks_.send(outgoing->to, FrameType::Exchange, std::move(outgoing->frame));
+        callbacks_.send(std::move(*outgoing));
     }
 }
 

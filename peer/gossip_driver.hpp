@@ -10,7 +10,7 @@
 #include "base/ids.hpp"
 #include "compute/parameter_store.hpp"
 #include "gossip/averager.hpp"
-#include "peer/frame.hpp"
+#include "peer/links.hpp"
 #include "peer/loop.hpp"
 
 namespace starling::peer {
@@ -52,10 +52,13 @@ private:
     Instant filled_{};
 };
 
+/// Sends a frame of the averaging machine on the stream that it may take.
+void send_exchange(Links& links, gossip::Outgoing outgoing);
+
 class GossipDriver {
 public:
     struct Callbacks {
-        SendFrame send;
+        std::function<void(gossip::Outgoing outgoing)> send;
         std::function<void(const gossip::ExchangeEvent&)> exchanged;
         /// Bytes per second that exchanges may send, 0 without limit. Membership does not pass
         /// here, so its answers never wait behind it.
@@ -74,6 +77,8 @@ public:
 
     void handle_frame(const PeerId& from, ByteView frame);
     void handle_broken(const PeerId& partner);
+    /// One of several streams broke.
+    void handle_lane_broken(const PeerId& partner, Lanes lanes);
     void peer_up(const PeerId& peer);
     void peer_down(const PeerId& peer);
     void set_accepting(bool accepting);

@@ -1,8 +1,11 @@
 #include "peer/links.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/check.hpp"
+#include "peer/clock.hpp"
 #include "peer/loop.hpp"
 
 namespace starling::peer {
@@ -13,6 +16,13 @@ constexpr Duration kDialTimeout = std::chrono::seconds(3);
 constexpr Duration kHelloTimeout = std::chrono::seconds(10);
 /// Frames that may wait for one dial: an Open and a few requests. More means that a dial hangs.
 constexpr std::size_t kWaitingMax = 64;
+/// The link that lanes are made for, bytes per second one way, and what one connection holds of it
+/// with the usual buffers of the kernel: of the 4 MiB that tcp_wmem allows about half is payload.
+constexpr double kHopedRate = 125e6;
+constexpr double kHeldBytes = 2.0 * 1024 * 1024;
+constexpr Duration kLookEvery = std::chrono::seconds(1);
+constexpr Duration kLaneIdle = std::chrono::minutes(2);
+constexpr Duration kLaneRest = std::chrono::minutes(10);
 constexpr const char* kWrongKey =
     "the two peers hold different swarm keys: give --key with the founder's swarm.key";
 
@@ -28,10 +38,16 @@ bool equal(const std::array<std::uint8_t, 32>& expected, ByteView got) {
 
 }  // namespace
 
+std::size_t lanes_for(Duration round_trip) {
+    const double streams = std::ceil(kHopedRate * to_seconds(round_trip) / kHeldBytes);
+    return static_cast<std::size_t>(std::clamp(streams - 1.0, 0.0, static_cast<double>(kLanesMax)));
+}
+
 Links::Links(Loop& loop, Callbacks callbacks)
     : loop_(loop),
       callbacks_(std::move(callbacks)),
-      listener_(loop, *this) {}
+      listener_(loop, *this),
+      idle_timer_(loop, [this] { close_idle_lanes(); }) {}
 
 Links::~Links() = default;
 
@@ -44,15 +60,17 @@ void Links::open(const Hello& ours, ProveKey prove) {
     prove_ = std::move(prove);
     listener_.accept([this](ConnectionPtr connection) {
         ++counters_.accepted;
-        adopt(Entry{std::move(connection), {}, false, false});
+        adopt(Entry{std::move(connection), {}});
     });
 }
 
 void Links::adopt(Entry entry) {
     auto connection = entry.connection;
     if (connection->dialled()) entry.settled = true;
+    Hello ours = ours_;
+    if (entry.lane) ours.kind = StreamKind::Lane;
     connections_.emplace(connection.get(), std::move(entry));
-    connection->start(ours_, prove_, kHelloTimeout);
+    connection->start(ours, prove_, kHelloTimeout);
 }
 
 void Links::send(const PeerId& to, FrameType type, Bytes payload) {
@@ -95,7 +113,7 @@ void Links::dial_partner(const PeerId& partner, const Endpoint& to) {
                 drop_waiting(partner, fail(FaultCode::Unreachable, "another peer lives there now"));
             }
         };
-        adopt(Entry{*connection, std::move(check), true, false});
+        adopt(Entry{*connection, std::move(check)});
     });
 }
 
@@ -108,8 +126,130 @@ void Links::introduce(const Endpoint& to, std::function<void(Result<PeerId>)> do
             done(connection.error());
             return;
         }
-        adopt(Entry{*connection, done, true, false});
+        adopt(Entry{*connection, done});
     });
+}
+
+void Links::send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes lanes) {
+    const auto found = preferred_.find(to);
+    if (closing_ || found == preferred_.end()) {
+        send(to, type, std::move(payload));
+        return;
+    }
+    Connection* chosen = found->second;
+    auto& bundle = bundles_[to];
+    if (lanes == Lanes::Ours) bundle.used = real_now();
+    std::size_t least = chosen->backlog();
+    if (least >= kLaneBytes) {
+        if (lanes == Lanes::Ours) widen(to, *chosen, bundle);
+        for (auto* lane : lanes == Lanes::Ours ? bundle.ours : bundle.theirs) {
+            const std::size_t backlog = lane->backlog();
+            if (backlog < least) {
+                least = backlog;
+                chosen = lane;
+            }
+            if (least < kLaneBytes) break;
+        }
+    }
+    chosen->send(type, std::move(payload));
+}
+
+/// Dials what is missing. Meanwhile chunks leave on what there is.
+void Links::widen(const PeerId& partner, Connection& main, Bundle& bundle) {
+    const Instant now = real_now();
+    if (now < bundle.look_at) return;
+    bundle.look_at = now + kLookEvery;
+    if (main.hello()->minor < 2) return;
+    const std::size_t wanted = std::min(lanes_for_(main.round_trip()), kLanesMax);
+    auto at = callbacks_.address(partner);
+    if (!at && main.dialled()) at = main.remote();
+    if (!at) return;
+    for (auto have = bundle.ours.size() + bundle.dialling; have < wanted; ++have) {
+        ++bundle.dialling;
+        dial_lane(partner, *at);
+    }
+}
+
+void Links::dial_lane(const PeerId& partner, const Endpoint& to) {
+    ++counters_.dialled;
+    dial(loop_, to, kDialTimeout, *this, [this, partner](Result<ConnectionPtr> connection) {
+        if (closing_) return;
+        if (connection.has_error()) {
+            ++counters_.dial_failures;
+            lane_dialled(partner, false);
+            return;
+        }
+        Entry entry{*connection, [this, partner](const Result<PeerId>& greeted) {
+                        lane_dialled(partner, greeted.has_value());
+                    }};
+        entry.lane = true;
+        entry.wanted = partner;
+        adopt(std::move(entry));
+    });
+}
+
+/// A partner that cannot be dialled, behind a translation of addresses say, is left alone for long.
+void Links::lane_dialled(const PeerId& partner, bool well) {
+    const auto found = bundles_.find(partner);
+    if (found == bundles_.end()) return;
+    auto& bundle = found->second;
+    if (bundle.dialling > 0) --bundle.dialling;
+    if (!well) bundle.look_at = real_now() + kLaneRest;
+    idle_timer_.arm_after(kLaneIdle);
+}
+
+void Links::welcome_lane(const PeerId& partner, Connection& connection, Entry& entry) {
+    auto introduced = std::exchange(entry.introduced, {});
+    if (!preferred_.contains(partner)) {
+        entry.dismissed = true;
+        connection.close(fail(FaultCode::Refused, "a lane without its main stream"));
+        return;
+    }
+    auto& bundle = bundles_[partner];
+    auto& held = connection.dialled() ? bundle.ours : bundle.theirs;
+    if (held.size() >= kLanesMax) {
+        entry.dismissed = true;
+        ++counters_.refused;
+        connection.close(fail(FaultCode::Refused, "a pair has no more lanes than that"));
+    } else {
+        held.push_back(&connection);
+    }
+    if (introduced) introduced(partner);
+}
+
+void Links::on_lane_closed(
+    const PeerId& partner, Connection& connection, Entry& entry, const Fault& why
+) {
+    if (const auto found = bundles_.find(partner); found != bundles_.end()) {
+        std::erase(found->second.ours, &connection);
+        std::erase(found->second.theirs, &connection);
+    }
+    if (!entry.proven || entry.dismissed || closing_) return;
+    callbacks_.lane_broken(partner, connection.dialled() ? Lanes::Ours : Lanes::Theirs, why);
+}
+
+void Links::dismiss(const std::vector<Connection*>& lanes, const Fault& why) {
+    for (auto* lane : lanes) {
+        connections_.at(lane).dismissed = true;
+        lane->close(why);
+    }
+}
+
+/// Only we offer on the lanes that we dialled, so nothing is on its way on them when we have not
+/// offered anything for so long. Should an exchange be that slow, the partner aborts it.
+void Links::close_idle_lanes() {
+    const Instant now = real_now();
+    bool more = false;
+    for (auto& [partner, bundle] : bundles_) {
+        if (bundle.ours.empty()) continue;
+        if (now - bundle.used < kLaneIdle) {
+            more = true;
+            continue;
+        }
+        dismiss(std::exchange(bundle.ours, {}), fail(FaultCode::Closed, "idle"));
+        bundle.look_at = now;
+    }
+    if (more) idle_timer_.arm_after(kLaneIdle);
 }
 
 std::optional<Fault> Links::objection(const Hello& hello) const {
@@ -136,6 +276,11 @@ void Links::settle(Entry& entry) {
 void Links::on_hello(Connection& connection, const Hello& hello) {
     auto& entry = connections_.at(&connection);
     settle(entry);
+    if (!connection.dialled()) entry.lane = hello.kind == StreamKind::Lane;
+    if (entry.wanted && *entry.wanted != hello.id) {
+        connection.close(fail(FaultCode::Unreachable, "another peer lives there now"));
+        return;
+    }
     if (const auto why = objection(hello)) {
         ++counters_.refused;
         connection.close(*why);
@@ -180,6 +325,10 @@ void Links::on_proof(Connection& connection, Entry& entry, ByteView proof) {
 void Links::welcome(Connection& connection, Entry& entry) {
     const PeerId partner = connection.hello()->id;
     entry.proven = true;
+    if (entry.lane) {
+        welcome_lane(partner, connection, entry);
+        return;
+    }
     preferred_.try_emplace(partner, &connection);
     auto introduced = std::exchange(entry.introduced, {});
     flush_waiting(partner, connection);
@@ -222,6 +371,11 @@ void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
         connection.close(fail(FaultCode::Refused, "prove first that you hold the swarm's key"));
         return;
     }
+    if (entry.lane && type != FrameType::Exchange) {
+        ++counters_.garbage;
+        connection.close(fail(FaultCode::BadFormat, "a lane carries exchanges only"));
+        return;
+    }
     callbacks_.frame(hello.id, type, payload);
 }
 
@@ -245,22 +399,44 @@ void Links::on_closed(Connection& connection, const Fault& why) {
     if (entry.introduced) entry.introduced(why);
     if (connection.hello() == nullptr) return;
     const PeerId partner = connection.hello()->id;
+    if (entry.lane) {
+        on_lane_closed(partner, connection, entry, why);
+        return;
+    }
     const auto preferred = preferred_.find(partner);
     if (preferred != preferred_.end() && preferred->second == &connection) {
         preferred_.erase(preferred);
         for (const auto& [other, candidate] : connections_) {
-            if (other->hello() != nullptr && other->hello()->id == partner) {
+            const bool sound = candidate.proven && !candidate.lane;
+            if (sound && other->hello() != nullptr && other->hello()->id == partner) {
                 preferred_.emplace(partner, other);
                 break;
             }
         }
     }
+    if (!preferred_.contains(partner)) close_lanes(partner);
     if (entry.proven && !closing_) callbacks_.broken(partner, why);
+}
+
+void Links::close_lanes(const PeerId& partner) {
+    const auto found = bundles_.find(partner);
+    if (found == bundles_.end()) return;
+    const Bundle bundle = std::move(found->second);
+    bundles_.erase(found);
+    const Fault why = fail(FaultCode::Closed, "the main stream has ended");
+    dismiss(bundle.ours, why);
+    dismiss(bundle.theirs, why);
 }
 
 std::size_t Links::queued_bytes(const PeerId& to) const {
     const auto found = preferred_.find(to);
     return found == preferred_.end() ? 0 : found->second->queued_bytes();
+}
+
+std::size_t Links::lane_count(const PeerId& partner, Lanes lanes) const {
+    const auto found = bundles_.find(partner);
+    if (found == bundles_.end()) return 0;
+    return lanes == Lanes::Ours ? found->second.ours.size() : found->second.theirs.size();
 }
 
 const LinkCounters& Links::counters() const {

@@ -5,6 +5,10 @@
 // each side then sends on one of them for as long as it lives and reads from both, so frames stay
 // in order per direction and nobody has to agree on which one to close.
 //
+// Beside it a pair that is far apart has lanes: more streams, on which chunks travel that may
+// arrive in any order (docs/decisions/0017). Whoever initiates an exchange dials them and sends its
+// offers there, the partner answers on the same. They live no longer than the main stream.
+//
 // Thread    network
 
 #include <cstdint>
@@ -21,6 +25,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "peer/connection.hpp"
+#include "peer/loop.hpp"
 
 namespace starling::peer {
 
@@ -35,6 +40,20 @@ struct LinkCounters {
     std::uint64_t bytes_received = 0;
 };
 
+/// More streams than the main one, from each side at most.
+inline constexpr std::size_t kLanesMax = 7;
+
+/// A stream takes so much before the next lane has its turn: what one connection holds, and some
+/// more. Fewer streams are better where they suffice: a chunk on one of six takes six times as
+/// long.
+inline constexpr std::size_t kLaneBytes = std::size_t{3} << 20U;
+
+/// Who dialled a lane: it is used in that peer's exchanges only.
+enum class Lanes : std::uint8_t { Ours, Theirs };
+
+/// Returns how many lanes a pair with this round trip needs beside its main stream.
+[[nodiscard]] std::size_t lanes_for(Duration round_trip);
+
 class Links final : public ConnectionHandler {
 public:
     struct Callbacks {
@@ -48,6 +67,8 @@ public:
         std::function<std::optional<Endpoint>(const PeerId& partner)> address;
         /// Somebody, perhaps not yet of our swarm, asks for the descriptor.
         std::function<void(Connection& asker)> descriptor_wanted;
+        /// A lane broke while the main stream lives: chunks on it may have been lost.
+        std::function<void(const PeerId& partner, Lanes lanes, const Fault& why)> lane_broken;
     };
 
     Links(Loop& loop, Callbacks callbacks);
@@ -67,6 +88,13 @@ public:
     /// dialled are dropped and reported by `broken`.
     void send(const PeerId& to, FrameType type, Bytes payload);
 
+    /// Sends a frame that may overtake others and be overtaken: on the main stream, or on a lane
+    /// when that is full.
+    void send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes lanes);
+
+    /// Replaces lanes_for, for measurements and tests.
+    void widen_by(std::function<std::size_t(Duration)> rule) { lanes_for_ = std::move(rule); }
+
     /// Opens a stream to an address whose peer we may not know; `done` gets the peer that greeted.
     /// Errors    Unreachable, Timeout, SwarmMismatch, BadVersion, Closed
     void introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done);
@@ -77,6 +105,9 @@ public:
     [[nodiscard]] const LinkCounters& counters() const;
 
     [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+
+    /// Lanes that are in use with this partner.
+    [[nodiscard]] std::size_t lane_count(const PeerId& partner, Lanes lanes) const;
 
     /// Closes everything with a reason; the loop must run on for a moment to send it.
     void close_all(const std::string& why);
@@ -97,10 +128,32 @@ private:
         std::function<void(Result<PeerId>)> introduced;  ///< of an introduce() that still waits
         bool settled = false;                            ///< no longer counted as a stranger
         bool proven = false;                             ///< showed that it holds the swarm key
+        bool lane = false;
+        bool dismissed = false;        ///< a lane that we close: its end is no news
+        std::optional<PeerId> wanted;  ///< whose lane it must be, of one that we dial
+    };
+
+    /// The lanes of one partner.
+    struct Bundle {
+        std::vector<Connection*> ours;
+        std::vector<Connection*> theirs;
+        std::size_t dialling = 0;
+        Instant look_at;  ///< when it is worth looking whether there are enough
+        Instant used;     ///< when we last offered something
     };
 
     void dial_partner(const PeerId& partner, const Endpoint& to);
     void adopt(Entry entry);
+    void widen(const PeerId& partner, Connection& main, Bundle& bundle);
+    void dial_lane(const PeerId& partner, const Endpoint& to);
+    void lane_dialled(const PeerId& partner, bool well);
+    void welcome_lane(const PeerId& partner, Connection& connection, Entry& entry);
+    void on_lane_closed(
+        const PeerId& partner, Connection& connection, Entry& entry, const Fault& why
+    );
+    void dismiss(const std::vector<Connection*>& lanes, const Fault& why);
+    void close_idle_lanes();
+    void close_lanes(const PeerId& partner);
     void flush_waiting(const PeerId& partner, Connection& connection);
     void drop_waiting(const PeerId& partner, const Fault& why);
     [[nodiscard]] std::optional<Fault> objection(const Hello& hello) const;
@@ -118,6 +171,9 @@ private:
     std::unordered_map<Connection*, Entry> connections_;
     std::unordered_map<PeerId, Connection*> preferred_;         ///< the one we send on
     std::unordered_map<PeerId, std::vector<Waiting>> waiting_;  ///< for a dial in progress
+    std::unordered_map<PeerId, Bundle> bundles_;                ///< of those with a main stream
+    std::function<std::size_t(Duration)> lanes_for_ = lanes_for;
+    Timer idle_timer_;
     mutable LinkCounters counters_;
     std::uint64_t closed_bytes_sent_ = 0;
     std::uint64_t closed_bytes_received_ = 0;

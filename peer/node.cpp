@@ -82,6 +82,9 @@ Links::Callbacks Node::link_callbacks() {
         return acquaintances_.hint_of(partner);
     };
     callbacks.descriptor_wanted = [this](Connection& asker) { send_descriptor(asker, blob_); };
+    callbacks.lane_broken = [this](const PeerId& partner, Lanes lanes, const Fault&) {
+        if (session_) session_->handle_lane_broken(partner, lanes);
+    };
     return callbacks;
 }
 
@@ -233,6 +236,9 @@ Session::Wiring Node::session_wiring() {
     Session::Wiring wiring;
     wiring.send = [this](const PeerId& to, FrameType type, Bytes payload) {
         links_.send(to, type, std::move(payload));
+    };
+    wiring.exchange = [this](gossip::Outgoing outgoing) {
+        send_exchange(links_, std::move(outgoing));
     };
     wiring.queued_bytes = [this](const PeerId& to) { return links_.queued_bytes(to); };
     wiring.view = [this] { return look(membership_.swim()); };

@@ -72,7 +72,7 @@ Session::Session(
           parameters_,
           Rng(config.seed ^ self.prefix64()).fork(kPartnerPurpose),
           GossipDriver::Callbacks{
-              wiring_.send,
+              wiring_.exchange,
               [this](const gossip::ExchangeEvent& event) { on_exchange(event); },
               config.upload_limit.empty() ? 0.0 : *parse_rate(config.upload_limit)}
       ),
@@ -486,6 +486,10 @@ void Session::handle_broken(const PeerId& partner) {
     shard_transfer_.handle_broken(real_now(), partner);
     if (fetch_) fetch_->handle_broken(real_now(), partner);
     arm_transfers();
+}
+
+void Session::handle_lane_broken(const PeerId& partner, Lanes lanes) {
+    if (!stopped_) gossip_.handle_lane_broken(partner, lanes);
 }
 
 void Session::recycle(FrameType type, Bytes payload) {

@@ -54,6 +54,7 @@ class Session {
 public:
     struct Wiring {
         SendFrame send;
+        std::function<void(gossip::Outgoing outgoing)> exchange;
         std::function<std::size_t(const PeerId&)> queued_bytes;
         std::function<SwarmView()> view;
         std::function<void(const Record&)> publish;  ///< our record to membership
@@ -86,6 +87,7 @@ public:
 
     void handle_frame(const PeerId& from, FrameType type, ByteView payload);
     void handle_broken(const PeerId& partner);
+    void handle_lane_broken(const PeerId& partner, Lanes lanes);
     void recycle(FrameType type, Bytes payload);
 
     /// Membership news: who is up or down.

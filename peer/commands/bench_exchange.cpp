@@ -23,7 +23,8 @@ struct Flags {
     std::size_t parameters = 100'000'000;
     std::string encoding = "f32";
     double seconds = 5.0;
-    std::size_t window = 0;  ///< MiB; 0 follows the link
+    std::size_t window = 0;   ///< MiB; 0 follows the link
+    std::size_t streams = 0;  ///< TCP connections; 0 follows the round trip
     bool plain_tcp = false;
     std::string listen;   ///< this process is the half that answers
     std::string connect;  ///< this process is the half that asks
@@ -58,12 +59,13 @@ public:
               LayoutHash{},
               store_,
               Rng(number),
-              {[this](const PeerId& to, FrameType type, Bytes payload) {
-                   links_.send(to, type, std::move(payload));
-               },
+              {[this](gossip::Outgoing outgoing) { send_exchange(links_, std::move(outgoing)); },
                [this](const gossip::ExchangeEvent& event) { on_exchange(event); }}
           ) {
         store_.initialize(Rng(number));
+        if (flags.streams > 0) {
+            links_.widen_by([lanes = flags.streams - 1](Duration) { return lanes; });
+        }
         hello_.id = bench_id(number);
         hello_.swarm.bytes.fill(1);
         gossip_.peer_up(partner_);
@@ -120,6 +122,9 @@ private:
         };
         callbacks.address = [](const PeerId& /*partner*/) { return std::nullopt; };
         callbacks.descriptor_wanted = [](Connection& /*asker*/) {};
+        callbacks.lane_broken = [this](const PeerId& partner, Lanes lanes, const Fault& /*why*/) {
+            gossip_.handle_lane_broken(partner, lanes);
+        };
         return callbacks;
     }
 
@@ -259,6 +264,10 @@ void add_bench_exchange(CLI::App& bench, Command& chosen) {
         ->capture_default_str();
     command->add_option("--window", flags->window, "MiB on their way (0: as the link asks for)")
         ->check(CLI::Range(std::size_t{0}, std::size_t{16}))
+        ->capture_default_str();
+    command
+        ->add_option("--streams", flags->streams, "TCP connections (0: as the round trip asks for)")
+        ->check(CLI::Range(std::size_t{0}, kLanesMax + 1))
         ->capture_default_str();
     command->add_flag("--plain-tcp", flags->plain_tcp, "Without encryption");
     auto* listen = command->add_option(

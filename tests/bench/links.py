@@ -32,8 +32,8 @@ def name(suffix):
 
 
 @contextlib.contextmanager
-def namespaces(count, network="10.77.0"):
-    made = [Namespace(name(i), f"{network}.{i + 1}") for i in range(count)]
+def namespaces(count, network="10.77.0", suffix=""):
+    made = [Namespace(name(f"{i}{suffix}"), f"{network}.{i + 1}") for i in range(count)]
     try:
         for one in made:
             subprocess.run(["ip", "netns", "add", one.name], check=True)
@@ -44,22 +44,23 @@ def namespaces(count, network="10.77.0"):
             subprocess.run(["ip", "netns", "del", one.name], stderr=subprocess.DEVNULL)
 
 
-def shape(space, device, rate_mbit):
-    """A bucket of 2 ms at the rate, and a queue of 50 ms behind it."""
-    burst = max(20_000, int(rate_mbit * 1e6 / 8 * 0.002))
+def shape(space, device, rate_mbit, burst=0):
+    """A bucket of 2 ms at the rate, or of so many bytes, and a queue of 50 ms behind it. Packets
+    that the kernel has put together (up to 64 KiB) are cut up in front of a smaller bucket."""
+    burst = burst or max(20_000, int(rate_mbit * 1e6 / 8 * 0.002))
     space.tc("qdisc", "add", "dev", device, "root", "tbf", "rate", f"{rate_mbit}mbit",
              "burst", str(burst), "latency", "50ms")  # fmt: skip
 
 
 @contextlib.contextmanager
-def shaped(rate_mbit):
+def shaped(rate_mbit, burst=0):
     """Two namespaces and a veth pair, each end of which sends at most at the rate."""
     with namespaces(2) as (one, other):
         one.ip("link", "add", "eth", "type", "veth", "peer", "name", "eth", "netns", other.name)
         for space in (one, other):
             space.ip("addr", "add", f"{space.address}/24", "dev", "eth")
             space.ip("link", "set", "eth", "up")
-            shape(space, "eth", rate_mbit)
+            shape(space, "eth", rate_mbit, burst)
         yield one, other
 
 
@@ -89,7 +90,7 @@ def routed(router, rate_mbit, delay_ms, loss=0.0, jitter_ms=0.0, seed=1):
 @contextlib.contextmanager
 def star(count, rate_mbit):
     """So many namespaces, each behind a link of its own to one bridge, shaped both ways."""
-    with namespaces(count) as spaces, namespaces(1, "10.77.1") as (hub,):
+    with namespaces(count) as spaces, namespaces(1, "10.77.1", "-hub") as (hub,):
         hub.ip("link", "add", "bridge", "type", "bridge")
         hub.ip("link", "set", "bridge", "up")
         for i, space in enumerate(spaces):

@@ -132,6 +132,65 @@ TEST(Exchange, CrossingRequestsCollapseIntoOneInEveryDeliveryOrder) {
     }
 }
 
+TEST(Exchange, ChunksAndRepliesMayComeInAnyOrder) {
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        // More chunks than may be in flight at once, so that acknowledgements are put out of order.
+        IntegerSwarm swarm(2, std::vector<std::size_t>(300, 3), seed);
+        Rng rng(seed);
+        randomize(swarm, rng);
+        const auto before = sums_of(swarm);
+        swarm.at(0).begin_exchange(swarm.now);
+        swarm.at(1).begin_exchange(swarm.now);
+        while (swarm.deliver_loose(rng)) {
+        }
+        EXPECT_EQ(sums_of(swarm), before);
+        EXPECT_EQ(swarm.at(0).counters().committed, 1U);
+        EXPECT_EQ(swarm.at(1).counters().committed, 1U);
+        EXPECT_EQ(swarm.at(1).counters().half_applied_chunks, 0U);
+        EXPECT_FALSE(swarm.at(0).poll_timeout().has_value());
+    }
+}
+
+/// A lane that breaks takes what is on it; the other side learns of the end by an Abort.
+TEST(Exchange, ALostLaneEndsTheExchangeOnBothSides) {
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        IntegerSwarm swarm(2, std::vector<std::size_t>(40, 3), seed);
+        Rng rng(seed);
+        const std::size_t who = seed % 2;  // notices first
+        swarm.at(0).begin_exchange(swarm.now);
+        for (std::uint64_t i = 0; i < 4 + rng.below(40); ++i) swarm.deliver_loose(rng);
+        if (!swarm.at(0).initiating() || !swarm.at(1).responding()) continue;
+        std::erase_if(swarm.wire, [&](const Letter& letter) {
+            return letter.passage != Passage::InOrder && rng.chance(0.5);
+        });
+        swarm.at(who).handle_loss(
+            swarm.now, swarm.nodes[1 - who].id, who == 0 ? Passage::Offer : Passage::Reply
+        );
+        while (swarm.deliver_loose(rng)) {
+        }
+        EXPECT_FALSE(swarm.at(0).initiating());
+        EXPECT_FALSE(swarm.at(1).responding());
+        ASSERT_EQ(swarm.nodes[0].events.size(), 1U);
+        ASSERT_EQ(swarm.nodes[1].events.size(), 1U);
+        EXPECT_EQ(swarm.nodes[0].events[0].outcome, Outcome::Disconnected);
+        EXPECT_EQ(swarm.nodes[1].events[0].outcome, Outcome::Disconnected);
+        EXPECT_EQ(swarm.at(0).counters().misdeeds, swarm.at(1).counters().misdeeds);
+    }
+}
+
+TEST(Exchange, ALostLaneOfTheOtherRoleChangesNothing) {
+    IntegerSwarm swarm(2, kSizes, 1);
+    swarm.at(0).begin_exchange(swarm.now);
+    swarm.deliver();
+    swarm.deliver();
+    swarm.at(0).handle_loss(swarm.now, swarm.nodes[1].id, Passage::Reply);
+    swarm.at(1).handle_loss(swarm.now, swarm.nodes[0].id, Passage::Offer);
+    swarm.settle();
+    EXPECT_EQ(swarm.at(1).counters().committed, 1U);
+}
+
 TEST(Exchange, BusyPeerSaysSo) {
     IntegerSwarm swarm(3, kSizes, 1);
     for (auto* averager : {&swarm.at(0), &swarm.at(2)}) averager->peer_down(swarm.now, peer_id(1));

@@ -38,7 +38,7 @@ TEST_P(NolocoIn, WithoutMomentumAndWithUnitWeightsIsPairwiseAveragingBitForBit) 
                 const auto a = static_cast<std::size_t>(rng.below(4));
                 const auto b = (a + 1) % 4;
                 EXPECT_TRUE(ask(swarm, a, b) && ask(swarm, b, (a + 2) % 4));
-                while (swarm.deliver_any(rng)) {
+                while (swarm.deliver_loose(rng)) {
                 }
                 swarm.settle();
                 isolate(swarm);
@@ -144,7 +144,7 @@ TEST_P(PushSumIn, MassIsKeptAndAllMeetAtTheMean) {
             }
             if (rng.chance(0.3)) swarm.nodes[0].vector->decline_adds = 3;
             if (rng.chance(0.3)) swarm.nodes[1].vector->decline_reads = 3;
-            while (swarm.deliver_any(rng)) {
+            while (swarm.deliver_loose(rng)) {
             }
             swarm.settle();
         }

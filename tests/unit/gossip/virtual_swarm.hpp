@@ -76,6 +76,7 @@ struct Letter {
     PeerId from;
     PeerId to;
     Bytes frame;
+    Passage passage = Passage::InOrder;
 };
 
 /// N peers whose ids are 1 to N.
@@ -122,7 +123,7 @@ public:
     void drain() {
         for (auto& node : nodes) {
             while (auto out = node.averager->poll_transmit()) {
-                wire.push_back(Letter{node.id, out->to, std::move(out->frame)});
+                wire.push_back(Letter{node.id, out->to, std::move(out->frame), out->passage});
             }
             while (auto event = node.averager->poll_event()) node.events.push_back(*event);
         }
@@ -148,6 +149,22 @@ public:
             }
         }
         return false;
+    }
+
+    /// Delivers a letter as a pair with many streams may: one that may overtake at any time, of the
+    /// others the oldest of its pair.
+    bool deliver_loose(Rng& rng) {
+        drain();
+        if (wire.empty()) return false;
+        const auto picked = static_cast<std::size_t>(rng.below(wire.size()));
+        const auto like = [&](std::size_t i) {
+            return wire[i].passage == Passage::InOrder && wire[i].from == wire[picked].from &&
+                   wire[i].to == wire[picked].to;
+        };
+        std::size_t first = 0;
+        while (first < picked && !like(first)) ++first;
+        hand_over(take(wire[picked].passage == Passage::InOrder ? first : picked));
+        return true;
     }
 
     void hand_over(Letter letter) {

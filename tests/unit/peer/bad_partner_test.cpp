@@ -61,8 +61,9 @@ public:
               LayoutHash{},
               store,
               Rng(1),
-              {[this](const PeerId& to, FrameType type, Bytes payload) {
-                   links.send(to, type, std::move(payload));
+              {[this](gossip::Outgoing outgoing) {
+                   const PeerId to = outgoing.to;
+                   send_exchange(links, std::move(outgoing));
                    queued = std::max(queued, links.queued_bytes(to));
                },
                [this](const gossip::ExchangeEvent& event) { events.push_back(event); }}
@@ -94,6 +95,9 @@ public:
         };
         callbacks.address = [](const PeerId&) { return std::nullopt; };
         callbacks.descriptor_wanted = [](Connection&) {};
+        callbacks.lane_broken = [this](const PeerId& partner, Lanes lanes, const Fault&) {
+            gossip.handle_lane_broken(partner, lanes);
+        };
         return callbacks;
     }
 

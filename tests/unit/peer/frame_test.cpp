@@ -64,6 +64,28 @@ TEST(Hello, SurvivesARoundTripAndIgnoresLaterFields) {
     EXPECT_EQ(decoded->address, sample_hello().address);
 }
 
+TEST(Hello, SaysWhatItsStreamIsForInItsLastByte) {
+    Hello hello = sample_hello();
+    EXPECT_EQ(encode_hello(hello).size(), 139U);
+    EXPECT_EQ(encode_hello(hello).back(), std::byte{0});
+    hello.kind = StreamKind::Lane;
+    Bytes bytes = encode_hello(hello);
+    EXPECT_EQ(bytes.back(), std::byte{1});
+    EXPECT_EQ(decode_hello(bytes)->kind, StreamKind::Lane);
+    bytes.back() = std::byte{2};
+    EXPECT_EQ(decode_hello(bytes).error().code, FaultCode::BadFormat);
+}
+
+TEST(Hello, OfMinorVersionOneHasNoKind) {
+    Hello hello = sample_hello();
+    hello.minor = 1;
+    Bytes bytes = encode_hello(hello);
+    bytes.pop_back();
+    const auto decoded = decode_hello(bytes);
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(decoded->kind, StreamKind::Main);
+}
+
 TEST(Hello, EveryTruncationIsAnError) {
     const Bytes bytes = encode_hello(sample_hello());
     for (std::size_t length = 0; length < bytes.size(); ++length) {

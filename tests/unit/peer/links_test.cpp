@@ -54,6 +54,9 @@ public:
             return found->second;
         };
         callbacks.descriptor_wanted = [this](Connection&) { ++descriptor_requests; };
+        callbacks.lane_broken = [this](const PeerId&, Lanes lanes, const Fault&) {
+            broken_lanes.push_back(lanes);
+        };
         links = std::make_unique<Links>(loop, std::move(callbacks));
         const auto bound = links->bind(Endpoint::v4(0x7f000001, 0));
         EXPECT_TRUE(bound.has_value());
@@ -70,6 +73,7 @@ public:
     std::map<PeerId, Endpoint> book;
     std::vector<Received> received;
     std::vector<PeerId> broken;
+    std::vector<Lanes> broken_lanes;
     int descriptor_requests = 0;
     std::unique_ptr<Links> links;
 };
@@ -209,6 +213,121 @@ TEST_F(LinksTest, ABrokenStreamIsReportedToTheOtherSide) {
     ASSERT_TRUE(run_until([&] { return a.broken.size() == 1; }));
     EXPECT_EQ(a.broken.front(), b->id);
     ASSERT_TRUE(run_until([&] { return b->links->connection_count() == 0; }));
+}
+
+/// `a` has dialled three lanes to `b`.
+class LanesTest : public LinksTest {
+protected:
+    static constexpr std::size_t kPayload = 100'000;
+
+    void SetUp() override {
+        a_.book[b_.id] = b_.address;
+        a_.links->widen_by([](Duration) { return std::size_t{3}; });
+        offer();
+        ASSERT_TRUE(run_until([&] { return !b_.received.empty(); }));
+        // The first frame has opened the main stream; too many for it dial lanes.
+        for (std::size_t i = 0; i < kLaneBytes / kPayload + 10; ++i) offer();
+        ASSERT_TRUE(run_until([&] {
+            return a_.links->lane_count(b_.id, Lanes::Ours) == 3 &&
+                   b_.links->lane_count(a_.id, Lanes::Theirs) == 3;
+        }));
+    }
+
+    void offer() {
+        a_.links->send_on_lanes(b_.id, FrameType::Exchange, Bytes(kPayload), Lanes::Ours);
+        ++offered_;
+    }
+
+    /// A raw socket that greets `to` as `id` and holds no key, for a swarm without one.
+    int greet(const Endpoint& to, const PeerId& id, StreamKind kind) {
+        const int fd = raw_socket(to);
+        Hello hello;
+        hello.id = id;
+        hello.swarm = swarm_id(9);
+        hello.kind = kind;
+        const Bytes body = encode_hello(hello);
+        put(fd, FrameType::Hello, body);
+        return fd;
+    }
+
+    static void put(int fd, FrameType type, const Bytes& body) {
+        const auto header =
+            encode_frame_header({static_cast<std::uint32_t>(body.size()), type, kFrameVersion});
+        EXPECT_EQ(::send(fd, header.data(), header.size(), 0), ssize_t{kFrameHeaderSize});
+        EXPECT_EQ(::send(fd, body.data(), body.size(), 0), static_cast<ssize_t>(body.size()));
+    }
+
+    End a_{loop_, 1, 9};
+    End b_{loop_, 2, 9};
+    std::size_t offered_ = 0;
+};
+
+TEST_F(LanesTest, OffersSpreadAndAllArrive) {
+    for (int i = 0; i < 100; ++i) offer();
+    ASSERT_TRUE(run_until([&] { return b_.received.size() == offered_; }));
+    EXPECT_EQ(a_.links->counters().dialled, 4U);
+    EXPECT_EQ(b_.links->counters().dialled, 0U);
+    for (const auto& frame : b_.received) EXPECT_EQ(frame.payload.size(), kPayload);
+}
+
+TEST_F(LanesTest, TheMainStreamTakesWhatItHoldsAndTheLanesTheRest) {
+    ASSERT_TRUE(run_until([&] { return b_.received.size() == offered_; }));
+    for (int i = 0; i < 80; ++i) offer();
+    EXPECT_LT(a_.links->queued_bytes(b_.id), kLaneBytes + 2 * kPayload);
+    ASSERT_TRUE(run_until([&] { return b_.received.size() == offered_; }));
+}
+
+TEST_F(LanesTest, AnswersUseTheLanesThatTheAskerDialled) {
+    for (int i = 0; i < 80; ++i) {
+        b_.links->send_on_lanes(a_.id, FrameType::Exchange, Bytes(kPayload), Lanes::Theirs);
+    }
+    EXPECT_LT(b_.links->queued_bytes(a_.id), kLaneBytes + 2 * kPayload);
+    ASSERT_TRUE(run_until([&] { return a_.received.size() == 80; }));
+    EXPECT_EQ(b_.links->counters().dialled, 0U);
+}
+
+TEST_F(LanesTest, TheyEndWithTheMainStream) {
+    b_.links->close_all("leaving");
+    ASSERT_TRUE(run_until([&] { return a_.links->connection_count() == 0; }));
+    EXPECT_EQ(a_.broken, std::vector<PeerId>{b_.id});
+}
+
+TEST_F(LanesTest, MoreThanSevenFromOnePeerAreRefused) {
+    std::vector<int> raw;
+    for (std::size_t i = 0; i < 12; ++i) raw.push_back(greet(b_.address, a_.id, StreamKind::Lane));
+    ASSERT_TRUE(run_until([&] { return b_.links->counters().refused == 12 - (kLanesMax - 3); }));
+    for (const int fd : raw) ::close(fd);
+    ASSERT_TRUE(run_until([&] { return b_.links->connection_count() == 4; }));
+    // Those that were taken broke without a goodbye: that is news.
+    EXPECT_EQ(b_.broken_lanes, std::vector<Lanes>(kLanesMax - 3, Lanes::Theirs));
+    EXPECT_TRUE(b_.broken.empty());
+}
+
+TEST_F(LanesTest, AStrangersLaneWithoutAMainStreamIsClosed) {
+    const int fd = greet(b_.address, peer_id(77), StreamKind::Lane);
+    ASSERT_TRUE(run_until([&] { return b_.links->connection_count() == 5; }));
+    ASSERT_TRUE(run_until([&] { return b_.links->connection_count() == 4; }));
+    EXPECT_TRUE(b_.broken_lanes.empty());
+    ::close(fd);
+}
+
+TEST_F(LanesTest, AnythingButAnExchangeClosesALane) {
+    const int fd = greet(b_.address, a_.id, StreamKind::Lane);
+    ASSERT_TRUE(run_until([&] { return b_.links->lane_count(a_.id, Lanes::Theirs) == 4; }));
+    put(fd, FrameType::StateInfoRequest, {});
+    ASSERT_TRUE(run_until([&] { return b_.links->connection_count() == 4; }));
+    EXPECT_EQ(b_.broken_lanes, std::vector<Lanes>{Lanes::Theirs});
+    ASSERT_TRUE(run_until([&] { return b_.received.size() == offered_; }));
+    ::close(fd);
+}
+
+TEST(LanesFor, FollowTheRoundTrip) {
+    EXPECT_EQ(lanes_for(Duration::zero()), 0U);
+    EXPECT_EQ(lanes_for(std::chrono::milliseconds(1)), 0U);
+    EXPECT_EQ(lanes_for(std::chrono::milliseconds(16)), 0U);
+    EXPECT_EQ(lanes_for(std::chrono::milliseconds(30)), 1U);
+    EXPECT_EQ(lanes_for(std::chrono::milliseconds(100)), 5U);
+    EXPECT_EQ(lanes_for(std::chrono::seconds(10)), kLanesMax);
 }
 
 TEST_F(LinksTest, APortInUseIsAClearError) {

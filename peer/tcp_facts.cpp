@@ -1,0 +1,21 @@
+#include "peer/tcp_facts.hpp"
+
+#include <cstddef>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace starling::peer {
+
+Duration least_round_trip(int socket) {
+    tcp_info info{};
+    socklen_t size = sizeof(info);
+    if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
+    // Kernels before 4.6 say less. Without a sample the field holds its largest value.
+    constexpr std::uint32_t kUnknown = ~std::uint32_t{0};
+    const bool told = size >= offsetof(tcp_info, tcpi_min_rtt) + sizeof(info.tcpi_min_rtt);
+    if (!told || info.tcpi_min_rtt == kUnknown) return {};
+    return std::chrono::microseconds(info.tcpi_min_rtt);
+}
+
+}  // namespace starling::peer
