@@ -21,6 +21,7 @@
 #include "compute/optimizer.hpp"
 #include "compute/parameter_store.hpp"
 #include "compute/plan.hpp"
+#include "compute/weight_copies.hpp"
 
 namespace starling::compute {
 
@@ -44,6 +45,8 @@ struct ChunkUpdate {
     std::span<const float> gradient;
     std::span<float> mean;    ///< momentum for SGD
     std::span<float> square;  ///< AdamW only
+    /// Copies to write on the way, where the device can; else their plan's next pack() does it.
+    WeightCopies* copies = nullptr;
 };
 
 class Device {

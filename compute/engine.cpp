@@ -122,7 +122,7 @@ public:
         result.loss = training_.plan->output(training_.loss)[0];
         result.correct =
             count_correct(training_.plan->output(training_.log_probabilities), labels, classes_);
-        optimizer_.step(store_, training_.plan->gradients(), learning_rate);
+        update(learning_rate);
         for (const auto& statistic : training_.statistics) move_buffer(statistic);
         return result;
     }
@@ -187,11 +187,16 @@ public:
     }
 
 private:
+    void update(double learning_rate) {
+        auto& plan = *training_.plan;
+        optimizer_.step(store_, plan.gradients(), learning_rate, plan.copies());
+    }
+
     void profile_update(Stopwatch stopwatch, std::vector<KernelTime>& times) {
         const auto state = optimizer_.state();
         const std::vector<float> before(state.begin(), state.end());
         const double start = stopwatch();
-        optimizer_.step(store_, training_.plan->gradients(), 0.0);
+        update(0.0);
         const double seconds = stopwatch() - start;
         optimizer_.restore(before);
         const auto bytes = static_cast<double>(4 * (store_.layout().elements() + before.size()));
@@ -261,21 +266,34 @@ double step_time(Compiled& compiled, ParameterStore& store, Stopwatch stopwatch)
     return best;
 }
 
-/// Compiles the training step, and for `auto` in both precisions: bf16 must save a tenth, because
-/// it costs digits. Sets the precision that was taken.
+/// Gives what has been freed back to the system now, not some day.
+void give_back_memory() {
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
+}
+
+/// Compiles the training step. Sets the precision that `auto` took: bf16 must save a tenth, because
+/// it costs digits. Only one plan is held at a time, or choosing would need twice the memory of
+/// what is chosen.
 Result<Compiled> compile_training(Device& device, EngineOptions& options, ParameterStore& store) {
     const bool choose = options.precision == Precision::Auto;
     if (choose) options.precision = Precision::F32;
     auto exact = compile(device, options, store.layout(), options.batch, true);
     if (exact.has_error() || !choose || options.stopwatch == nullptr) return exact;
+    const double exact_seconds = step_time(*exact, store, options.stopwatch);
+    exact->plan.reset();
+    give_back_memory();
     options.precision = Precision::Bf16;
     auto rounded = compile(device, options, store.layout(), options.batch, true);
     // A processor or library that has no bf16 says so here.
-    const bool wins = rounded.has_value() && step_time(*rounded, store, options.stopwatch) <
-                                                 0.9 * step_time(*exact, store, options.stopwatch);
-    if (wins) return rounded;
+    if (rounded.has_value()) {
+        if (step_time(*rounded, store, options.stopwatch) < 0.9 * exact_seconds) return rounded;
+        rounded->plan.reset();
+        give_back_memory();
+    }
     options.precision = Precision::F32;
-    return exact;
+    return compile(device, options, store.layout(), options.batch, true);
 }
 
 }  // namespace
@@ -301,10 +319,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, Param
     if (training.has_error()) return training.error();
     auto evaluation = compile(**device, options, store.layout(), options.eval_batch, false);
     if (evaluation.has_error()) return evaluation.error();
-#if defined(__GLIBC__)
-    // What measuring and compiling have freed goes back to the system now, not some day.
-    (void)malloc_trim(0);
-#endif
+    give_back_memory();
     return std::make_unique<PlanEngine>(
         **device, options, store, std::move(*training), std::move(*evaluation)
     );

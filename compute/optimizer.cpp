@@ -204,7 +204,12 @@ void Optimizer::shrink_matrices(ParameterStore& store, double learning_rate) con
     }
 }
 
-void Optimizer::step(ParameterStore& store, std::span<const float> gradient, double learning_rate) {
+void Optimizer::step(
+    ParameterStore& store,
+    std::span<const float> gradient,
+    double learning_rate,
+    WeightCopies* copies
+) {
     STARLING_CHECK(gradient.size() == elements_);
     const auto slope = gathered(gradient);
     if (slope.empty()) return;
@@ -220,7 +225,7 @@ void Optimizer::step(ParameterStore& store, std::span<const float> gradient, dou
     const auto apply = [&](std::size_t c) {
         const auto& chunk = chunks[c];
         if (chunk.buffer) return;
-        ChunkUpdate update{c, chosen, slope.subspan(chunk.offset, chunk.elements), {}, {}};
+        ChunkUpdate update{c, chosen, slope.subspan(chunk.offset, chunk.elements), {}, {}, copies};
         update.mean = state.subspan(chunk.offset, chunk.elements);
         if (adam()) update.square = state.subspan(elements_ + chunk.offset, chunk.elements);
         device_.update(store, update);
@@ -229,7 +234,8 @@ void Optimizer::step(ParameterStore& store, std::span<const float> gradient, dou
         for (std::size_t c = 0; c < chunks.size(); ++c) apply(c);
         return;
     }
-#pragma omp parallel for schedule(static) num_threads(threads_)
+    // The last chunk is short, and a lock may be held for a moment.
+#pragma omp parallel for schedule(dynamic) num_threads(threads_)
     for (std::size_t c = 0; c < chunks.size(); ++c) apply(c);
 }
 

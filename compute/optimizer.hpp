@@ -16,6 +16,7 @@ namespace starling::compute {
 
 class Device;
 class DeviceMemory;
+class WeightCopies;
 [[nodiscard]] Device& cpu_device();
 
 struct SgdSettings {
@@ -85,8 +86,14 @@ public:
     Optimizer& operator=(const Optimizer&) = delete;
 
     /// Applies the gradient, flat in the store's order and in the device's memory, to every weight
-    /// chunk. Buffers stay. With accumulation only every so many calls change the weights.
-    void step(ParameterStore& store, std::span<const float> gradient, double learning_rate);
+    /// chunk, and writes `copies`, if any, on the way. Buffers stay. With accumulation only every
+    /// so many calls change the weights.
+    void step(
+        ParameterStore& store,
+        std::span<const float> gradient,
+        double learning_rate,
+        WeightCopies* copies = nullptr
+    );
 
     /// In the store's order: momentum for SGD; means, squares, and then the number of updates for
     /// AdamW. A gradient that is not yet applied is not part of it: after a restart it is lost.

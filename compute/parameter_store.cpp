@@ -177,6 +177,14 @@ void ParameterStore::write_all(std::span<const float> values) {
     }
 }
 
+std::uint64_t ParameterStore::version_of(const ParameterInfo& parameter) const {
+    // Versions only rise, and so does their sum.
+    std::uint64_t sum = 0;
+    const auto last = chunk_of(parameter.offset + parameter.elements - 1);
+    for (auto c = chunk_of(parameter.offset); c <= last; ++c) sum += version(c);
+    return sum;
+}
+
 std::size_t ParameterStore::chunk_of(std::size_t offset) const {
     STARLING_CHECK(offset < layout_.elements());
     const auto& chunks = layout_.chunks();

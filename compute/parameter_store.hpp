@@ -98,12 +98,21 @@ public:
     void read_all(std::span<float> out);
     void write_all(std::span<const float> values);
 
-    /// Calls update(span of the chunk's floats) under its lock and raises its version.
+    /// Calls update(span of the chunk's floats, the version that they have afterwards) under its
+    /// lock, and raises its version.
     template <class Update>
     void update(std::size_t chunk, Update&& update) {
         const std::scoped_lock lock(locks_[chunk]);
-        update(chunk_span(chunk));
-        versions_[chunk].fetch_add(1, std::memory_order_relaxed);
+        const auto next = version(chunk) + 1;
+        update(chunk_span(chunk), next);
+        versions_[chunk].store(next, std::memory_order_relaxed);
+    }
+
+    /// Calls visit(span of the chunk's floats, their version) under its lock.
+    template <class Visit>
+    void visit(std::size_t chunk, Visit&& visit) {
+        const std::scoped_lock lock(locks_[chunk]);
+        visit(std::span<const float>(chunk_span(chunk)), version(chunk));
     }
 
     /// Calls visit(span of the tensor's floats) while holding the locks of all its chunks, taken in
@@ -126,7 +135,7 @@ public:
             const auto c = chunk_of(at);
             const auto& info = layout_.chunks()[c];
             const auto stop = std::min(end, info.offset + info.elements);
-            update(c, [&](std::span<float> chunk) {
+            update(c, [&](std::span<float> chunk, std::uint64_t) {
                 change(chunk.subspan(at - info.offset, stop - at), at - parameter.offset);
             });
             at = stop;
@@ -136,6 +145,9 @@ public:
     [[nodiscard]] std::uint64_t version(std::size_t chunk) const {
         return versions_[chunk].load(std::memory_order_relaxed);
     }
+
+    /// Returns a number that changes whenever one of the tensor's chunks does.
+    [[nodiscard]] std::uint64_t version_of(const ParameterInfo& parameter) const;
 
     /// Returns the chunk that holds the float at `offset`.
     [[nodiscard]] std::size_t chunk_of(std::size_t offset) const;

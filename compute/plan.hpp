@@ -18,6 +18,8 @@
 
 namespace starling::compute {
 
+class WeightCopies;
+
 struct PlanRequest {
     Graph graph;
     std::vector<ValueId> outputs;    ///< values to read after a run
@@ -36,8 +38,12 @@ public:
     [[nodiscard]] virtual std::span<float> input_values(ValueId input) = 0;
     [[nodiscard]] virtual std::span<std::int32_t> input_labels(ValueId input) = 0;
 
-    /// Copies the parameters into the plan's own layouts, each under its chunks' locks.
+    /// Copies the parameters that have changed since into the plan's own layouts, each under its
+    /// chunks' locks.
     virtual void pack(ParameterStore& store) = 0;
+
+    /// Returns the copies that an update of weights may write instead; nullptr for none.
+    [[nodiscard]] virtual WeightCopies* copies() { return nullptr; }
 
     /// Runs all kernels. Returns false when `interrupt` was set; the flag is cleared then.
     [[nodiscard]] virtual bool run(std::atomic<bool>& interrupt) = 0;

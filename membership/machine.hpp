@@ -52,6 +52,7 @@ public:
     void handle_timeout(Instant now);
     Result<void> handle_push_pull(Instant now, ByteView page);
     void handle_stream_pong(Instant now, const PeerId& peer);
+    void handle_stream_lost(Instant now, const PeerId& peer);
     void handle_send_error(Instant now, const Endpoint& to);
     void leave(Instant now);
     void set_record(Instant now, ByteView record);
@@ -149,6 +150,7 @@ private:
     void on_suspicion(Instant now);
     void on_sweep(Instant now);
     void begin_probes(Instant now);
+    void follow_hunches(Instant now);
     void begin_probe(Instant now, const ShortId& target);
     void compare_tables();
     std::optional<ShortId> take_urgent();
@@ -203,8 +205,9 @@ private:
     std::optional<PeerId> compared_;            ///< with whom we compare tables just now
     std::optional<SliceDigests> asked_slices_;  ///< what the page that was merged last asks for
     Instant now_;
-    std::vector<PeerId> urgent_;  ///< suspected by others; to be probed besides
-    Instant last_blame_;          ///< when an accusation last made us doubt ourselves
+    std::vector<PeerId> urgent_;   ///< suspected by others; to be probed besides
+    std::vector<PeerId> hunches_;  ///< their streams ended; to be probed besides
+    Instant last_blame_;           ///< when an accusation last made us doubt ourselves
 
     Rng timing_rng_;
     Rng target_rng_;

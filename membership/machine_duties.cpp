@@ -31,6 +31,9 @@ constexpr int kCalmPushPulls = 8;
 constexpr int kHurry = 4;
 /// Looks at suspects in one period, beside the probe of the round.
 constexpr std::size_t kLooksMax = 3;
+/// Members whose streams have ended that wait for a look; who loses more at once has lost its own
+/// link, and the round finds the rest.
+constexpr std::size_t kHunchesMax = 16;
 /// Probes of the round in one period while a crash is being confirmed.
 constexpr std::size_t kAlertProbes = 3;
 /// Datagrams whose memory is kept.
@@ -138,6 +141,7 @@ void Swim::Machine::begin_probes(Instant now) {
         if (!urgent) break;
         begin_probe(now, *urgent);
     }
+    follow_hunches(now);
     std::optional<Member> target;
     const auto probeable = [&](const ShortId& id) {
         target = table_.resolve(id);
@@ -152,6 +156,27 @@ void Swim::Machine::begin_probes(Instant now) {
     if (!cycle_.waits()) return;
     const auto wait = round_trip_.timeout(config_.probe_timeout_min, config_.probe_timeout);
     arm(Timer::AckWait, now + awareness_.scale(wait));
+}
+
+/// A process that dies loses its streams at that moment, which those at their other ends see long
+/// before the round comes to it.
+void Swim::Machine::follow_hunches(Instant now) {
+    for (std::size_t looks = 0; looks < kLooksMax && !hunches_.empty(); ++looks) {
+        const auto member = table_.find(hunches_.front());
+        hunches_.erase(hunches_.begin());
+        if (!member || !is_up(member->state)) continue;
+        const ShortId target(member->id);
+        if (!cycle_.probes(target)) begin_probe(now, target);
+    }
+}
+
+void Swim::Machine::handle_stream_lost(Instant now, const PeerId& peer) {
+    advance(now);
+    const auto member = table_.find(peer);
+    if (left_ || !member || !is_up(member->state) || hunches_.size() >= kHunchesMax) return;
+    if (std::find(hunches_.begin(), hunches_.end(), peer) == hunches_.end()) {
+        hunches_.push_back(peer);
+    }
 }
 
 void Swim::Machine::begin_probe(Instant now, const ShortId& target) {

@@ -252,6 +252,10 @@ void Swim::handle_stream_pong(Instant now, const PeerId& peer) {
     machine_->handle_stream_pong(now, peer);
 }
 
+void Swim::handle_stream_lost(Instant now, const PeerId& peer) {
+    machine_->handle_stream_lost(now, peer);
+}
+
 void Swim::handle_send_error(Instant now, const Endpoint& to) {
     machine_->handle_send_error(now, to);
 }

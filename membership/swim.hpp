@@ -181,6 +181,10 @@ public:
     /// A member answered a Ping over a stream. Those who are asked need not tell their machine.
     void handle_stream_pong(Instant now, const PeerId& peer);
 
+    /// A stream with a member ended without a goodbye. That is a reason to look at it in the next
+    /// period and no verdict: streams also end where a peer restarts or a link changes.
+    void handle_stream_lost(Instant now, const PeerId& peer);
+
     /// Counts a refused local send as a missed probe, as if the datagram had vanished.
     void handle_send_error(Instant now, const Endpoint& to);
 

@@ -6,7 +6,7 @@
 // in order per direction and nobody has to agree on which one to close.
 //
 // Beside it a pair that is far apart has lanes: more streams, on which chunks travel that may
-// arrive in any order (docs/decisions/0016). Whoever initiates an exchange dials them and sends its
+// arrive in any order (docs/decisions/0017). Whoever initiates an exchange dials them and sends its
 // offers there, the partner answers on the same. They live no longer than the main stream.
 //
 // Thread    network

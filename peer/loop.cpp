@@ -1,5 +1,6 @@
 #include "peer/loop.hpp"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -19,6 +20,7 @@ struct Loop::State {
         asio::make_work_guard(context);
     std::optional<asio::signal_set> signals;
     std::function<void(int)> on_signal;
+    LagHistogram lag;
 
     void wait_for_signal() {
         signals->async_wait([this](const boost::system::error_code& error, int signal) {
@@ -62,20 +64,32 @@ asio::io_context& Loop::context() {
     return state_->context;
 }
 
+const LagHistogram& Loop::lag() const {
+    return state_->lag;
+}
+
 struct Timer::State {
     asio::steady_timer timer;
+    LagHistogram& lag;  ///< the loop outlives its handlers
     std::function<void()> fire;
+    Instant due;
     // A handler that was already queued when its deadline was replaced must not fire: expiry
     // cancels waits, but not completions that are on their way.
     std::uint64_t generation = 0;
 
-    State(asio::io_context& context, std::function<void()> on_fire)
+    State(asio::io_context& context, LagHistogram& loop_lag, std::function<void()> on_fire)
         : timer(context),
+          lag(loop_lag),
           fire(std::move(on_fire)) {}
+
+    void on_time() {
+        lag.add(real_now() - due);
+        fire();
+    }
 };
 
 Timer::Timer(Loop& loop, std::function<void()> fire)
-    : state_(std::make_shared<State>(loop.context(), std::move(fire))) {}
+    : state_(std::make_shared<State>(loop.context(), loop.state_->lag, std::move(fire))) {}
 
 Timer::~Timer() {
     cancel();
@@ -83,11 +97,13 @@ Timer::~Timer() {
 
 void Timer::arm(Instant when) {
     const auto generation = ++state_->generation;
+    // What is due already has not been late before it was asked for.
+    state_->due = std::max(when, real_now());
     state_->timer.expires_at(std::chrono::steady_clock::time_point(
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(when.time_since_epoch())
     ));
     state_->timer.async_wait([state = state_, generation](const boost::system::error_code& error) {
-        if (!error && generation == state->generation) state->fire();
+        if (!error && generation == state->generation) state->on_time();
     });
 }
 

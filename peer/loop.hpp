@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/instant.hpp"
+#include "peer/lag.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -38,7 +39,11 @@ public:
 
     [[nodiscard]] boost::asio::io_context& context();
 
+    /// Returns how late the timers on this loop have fired. Thread network.
+    [[nodiscard]] const LagHistogram& lag() const;
+
 private:
+    friend class Timer;
     struct State;
     std::unique_ptr<State> state_;
 };

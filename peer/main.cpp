@@ -13,11 +13,18 @@
 
 namespace {
 
+/// How often an idle OpenMP thread looks for work before it sleeps: some ten microseconds. That is
+/// enough from one kernel of a small step to the next, where waking a thread would take as long as
+/// the kernel, and too little to matter to whoever else wants the core.
+constexpr const char* kSpinCount = "1000";
+
 /// OpenMP reads its environment when it is loaded, before main: idle threads must sleep instead of
-/// spin, because many peers share few cores. So the first start only sets that and starts again.
+/// spinning for milliseconds, because many peers share few cores. So the first start only sets that
+/// and starts again.
 void let_idle_threads_sleep(char** argv) {
     if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
     if (::setenv("OMP_WAIT_POLICY", "PASSIVE", 1) != 0) return;
+    (void)::setenv("GOMP_SPINCOUNT", kSpinCount, 0);
     ::execv("/proc/self/exe", argv);
     // Without /proc the program still works, only less politely.
 }

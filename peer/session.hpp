@@ -29,13 +29,11 @@
 #include "peer/reporter.hpp"
 #include "peer/shard_transfer.hpp"
 #include "peer/state_transfer.hpp"
+#include "peer/swarm_plan.hpp"
 #include "peer/swarm_view.hpp"
 #include "peer/trainer.hpp"
 
 namespace starling::peer {
-
-/// How this peer comes to its parameters.
-enum class Start : std::uint8_t { Found, Join, Resume };
 
 /// The whole picture for /status and /metrics.
 struct SessionStatus {

@@ -154,6 +154,31 @@ void link_metrics(std::string& out, const StatusInputs& in) {
     );
 }
 
+void lag_metrics(std::string& out, const LagHistogram& lag) {
+    out +=
+        "# HELP starling_loop_lag_seconds How late the network thread came to what was due\n"
+        "# TYPE starling_loop_lag_seconds histogram\n";
+    const auto bucket = [&](std::string_view bound, std::uint64_t count) {
+        fmt::format_to(
+            std::back_inserter(out),
+            "starling_loop_lag_seconds_bucket{{le=\"{}\"}} {}\n",
+            bound,
+            count
+        );
+    };
+    for (std::size_t i = 0; i < LagHistogram::kBounds.size(); ++i) {
+        bucket(fmt::format("{}", to_seconds(LagHistogram::kBounds[i])), lag.up_to(i));
+    }
+    bucket("+Inf", lag.count());
+    fmt::format_to(
+        std::back_inserter(out),
+        "starling_loop_lag_seconds_sum {}\nstarling_loop_lag_seconds_count {}\n",
+        to_seconds(lag.sum()),
+        lag.count()
+    );
+    gauge(out, "loop_lag_max_seconds", "The longest lag since the start", to_seconds(lag.max()));
+}
+
 void violation_metrics(std::string& out, const gossip::AveragerCounters& counters) {
     out +=
         "# HELP starling_exchange_violations_total What ended exchanges that went wrong\n"
@@ -257,6 +282,7 @@ std::string render_metrics(const StatusInputs& in) {
     std::string out;
     membership_metrics(out, in);
     link_metrics(out, in);
+    lag_metrics(out, in.lag);
     if (in.session) session_metrics(out, *in.session);
     return out;
 }

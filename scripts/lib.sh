@@ -20,6 +20,12 @@ die() {
     exit 1
 }
 
+# Prints the comment that the running script begins with.
+usage() { sed -n '2,/^\. /p' "scripts/$(basename "$0")" | sed '$d; s/^# \{0,1\}//'; }
+
+# Whether the first argument asks for help.
+asks_for_help() { [ "${1:-}" = --help ] || [ "${1:-}" = -h ]; }
+
 # Installs those of the given packages that are missing. Needs root or sudo only when some are.
 need_packages() {
     local missing=() name

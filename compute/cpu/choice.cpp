@@ -1,6 +1,7 @@
 #include "compute/cpu/choice.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -13,20 +14,19 @@ namespace {
 /// A later candidate must win by this much: two that are equal but for noise should give the same
 /// plan each time.
 constexpr double kMargin = 0.95;
-constexpr int kRepetitions = 4;
+/// Each candidate runs so often, and short ones more often: until all have run for so long
+/// together.
+constexpr int kRoundsMin = 4;
+constexpr int kRoundsMax = 40;
+constexpr double kSeconds = 0.02;
 
-template <class Run>
-double best_time(Stopwatch stopwatch, const Run& run) {
+/// One candidate with operands of its own.
+struct Trial {
+    std::function<bool()> run;  ///< false when the library refuses
     double best = std::numeric_limits<double>::infinity();
-    for (int i = 0; i < kRepetitions; ++i) {
-        const double start = stopwatch();
-        run();
-        best = std::min(best, stopwatch() - start);
-    }
-    return best;
-}
+};
 
-double time_of(const Compiled& compiled, Stopwatch stopwatch) {
+Trial trial_of(const Compiled& compiled) {
     std::vector<dnnl::memory> memories;
     std::vector<dnnl_exec_arg_t> arguments;
     for (const auto& argument : compiled.arguments) {
@@ -35,31 +35,40 @@ double time_of(const Compiled& compiled, Stopwatch stopwatch) {
         std::fill(bytes, bytes + byte_count(argument.desc), static_cast<unsigned char>(0));
         arguments.push_back({argument.argument, memories.back().get()});
     }
-    const dnnl::stream stream(cpu_engine());
-    auto status = dnnl_success;
-    const double best = best_time(stopwatch, [&] {
-        const auto done = dnnl_primitive_execute(
-            compiled.primitive.get(),
-            stream.get(),
-            static_cast<int>(arguments.size()),
-            arguments.data()
-        );
-        if (done != dnnl_success) status = done;
-    });
-    return status == dnnl_success ? best : std::numeric_limits<double>::infinity();
+    return {[&compiled, memories, arguments, stream = dnnl::stream(cpu_engine())] {
+        return dnnl_primitive_execute(
+                   compiled.primitive.get(),
+                   stream.get(),
+                   static_cast<int>(arguments.size()),
+                   arguments.data()
+               ) == dnnl_success;
+    }};
 }
 
-double time_of(const BlasProduct& product, Stopwatch stopwatch) {
+Trial trial_of(const BlasProduct& product) {
     const auto zeros = [](std::int64_t count) {
         return std::vector<float>(static_cast<std::size_t>(count), 0.0F);
     };
-    const auto a = zeros(product.rows * product.depth);
-    const auto b = zeros(product.depth * product.columns);
-    const auto bias = zeros(product.columns);
-    auto y = zeros(product.rows * product.columns);
-    return best_time(stopwatch, [&] {
+    return {[&product,
+             a = zeros(product.rows * product.depth),
+             b = zeros(product.depth * product.columns),
+             bias = zeros(product.columns),
+             y = zeros(product.rows * product.columns)]() mutable {
         multiply(product, a.data(), b.data(), bias.data(), y.data());
-    });
+        return true;
+    }};
+}
+
+/// Candidates take turns, so that a moment in which the machine is busy slows all of them.
+void measure(std::vector<Trial>& trials, Stopwatch stopwatch) {
+    const double begin = stopwatch();
+    for (int round = 0; round < kRoundsMax; ++round) {
+        if (round >= kRoundsMin && stopwatch() - begin > kSeconds) return;
+        for (auto& trial : trials) {
+            const double start = stopwatch();
+            if (trial.run()) trial.best = std::min(trial.best, stopwatch() - start);
+        }
+    }
 }
 
 }  // namespace
@@ -78,14 +87,13 @@ std::size_t fastest(
     const std::scoped_lock guard(lock);
     const auto found = known.find(key);
     if (found != known.end()) return std::min(found->second, count - 1);
+    std::vector<Trial> trials;
+    for (const auto& candidate : candidates) trials.push_back(trial_of(candidate));
+    if (blas != nullptr) trials.push_back(trial_of(*blas));
+    measure(trials, stopwatch);
     std::size_t choice = 0;
-    double best = std::numeric_limits<double>::infinity();
-    for (std::size_t i = 0; i < count; ++i) {
-        const double time =
-            i < candidates.size() ? time_of(candidates[i], stopwatch) : time_of(*blas, stopwatch);
-        if (i > 0 && time >= kMargin * best) continue;
-        best = time;
-        choice = i;
+    for (std::size_t i = 1; i < count; ++i) {
+        if (trials[i].best < kMargin * trials[choice].best) choice = i;
     }
     known.emplace(key, choice);
     return choice;

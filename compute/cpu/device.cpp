@@ -2,6 +2,8 @@
 
 #include "compute/device.hpp"
 
+#include <algorithm>
+
 #include "compute/cpu/isa.hpp"
 #include "compute/cpu/parallel.hpp"
 #include "compute/host_memory.hpp"
@@ -41,14 +43,31 @@ public:
     }
 
     void update(ParameterStore& store, const ChunkUpdate& update) override {
-        store.update(update.chunk, [&](std::span<float> weights) {
-            if (const auto* adam = std::get_if<AdamSettings>(&update.settings)) {
-                adamw_update(*adam, update.gradient, update.mean, update.square, weights);
-            } else {
-                const auto& sgd = std::get<SgdSettings>(update.settings);
-                sgd_update(sgd, update.gradient, update.mean, weights);
+        const auto offset = store.layout().chunks()[update.chunk].offset;
+        store.update(update.chunk, [&](std::span<float> weights, std::uint64_t version) {
+            for (std::size_t at = 0; at < weights.size(); at += kPieceElements) {
+                const auto count = std::min(kPieceElements, weights.size() - at);
+                update_piece(update, at, weights.subspan(at, count));
+                if (update.copies == nullptr) continue;
+                update.copies->write(offset + at, weights.subspan(at, count));
             }
+            if (update.copies != nullptr) update.copies->wrote(update.chunk, version);
         });
+    }
+
+private:
+    /// So many weights are still in the nearest cache when they are copied.
+    static constexpr std::size_t kPieceElements = 2048;
+
+    static void update_piece(const ChunkUpdate& update, std::size_t at, std::span<float> weights) {
+        const auto count = weights.size();
+        const auto gradient = update.gradient.subspan(at, count);
+        const auto mean = update.mean.subspan(at, count);
+        if (const auto* adam = std::get_if<AdamSettings>(&update.settings)) {
+            adamw_update(*adam, gradient, mean, update.square.subspan(at, count), weights);
+        } else {
+            sgd_update(std::get<SgdSettings>(update.settings), gradient, mean, weights);
+        }
     }
 };
 

@@ -4,18 +4,19 @@
 #include "compute/plan.hpp"
 
 #include <algorithm>
-#include <cstring>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
 #include <new>
 #include <omp.h>
+#include <optional>
 
 #include "base/check.hpp"
 #include "compute/block.hpp"
 #include "compute/cpu/lowering.hpp"
 #include "compute/memory_plan.hpp"
 #include "compute/passes.hpp"
+#include "compute/weight_copies.hpp"
 
 namespace starling::compute {
 
@@ -23,18 +24,15 @@ namespace {
 
 using cpu::BufferId;
 
-/// Copies one parameter into one packed form.
+/// Copies one parameter into one form that is not the store's.
 class Packer {
 public:
     Packer(const cpu::Desc& row_major, const cpu::Desc& layout, std::byte* target)
-        : target_(target),
-          plain_(row_major == layout),
-          stream_(cpu::cpu_engine()) {
-        if (plain_) return;
-        reorder_ = cpu::reorder(row_major, layout);
-        from_ = dnnl::memory(row_major, cpu::cpu_engine(), nullptr);
-        to_ = dnnl::memory(layout, cpu::cpu_engine(), target);
-        arguments_ = {{DNNL_ARG_FROM, from_.get()}, {DNNL_ARG_TO, to_.get()}};
+        : stream_(cpu::cpu_engine()),
+          reorder_(cpu::reorder(row_major, layout)),
+          from_(row_major, cpu::cpu_engine(), nullptr),
+          to_(layout, cpu::cpu_engine(), target),
+          arguments_{{DNNL_ARG_FROM, from_.get()}, {DNNL_ARG_TO, to_.get()}} {
         if (!reorder_.has(DNNL_ARG_SCRATCHPAD)) return;
         const auto& desc = reorder_.desc(DNNL_ARG_SCRATCHPAD);
         scratch_bytes_ = allocate_block(cpu::byte_count(desc));
@@ -43,10 +41,6 @@ public:
     }
 
     void pack(std::span<const float> source) {
-        if (plain_) {
-            std::memcpy(target_, source.data(), source.size_bytes());
-            return;
-        }
         // The reorder only reads it; the library's handles have no const.
         from_.set_data_handle(const_cast<float*>(source.data()));
         const auto status = dnnl_primitive_execute(
@@ -59,10 +53,8 @@ public:
     }
 
 private:
-    std::byte* target_;
-    bool plain_;
-    cpu::Compiled reorder_;
     dnnl::stream stream_;
+    cpu::Compiled reorder_;
     dnnl::memory from_;
     dnnl::memory to_;
     dnnl::memory scratch_;
@@ -70,11 +62,19 @@ private:
     std::vector<dnnl_exec_arg_t> arguments_;
 };
 
+/// A parameter that the plan has in forms of its own.
+struct PackedTensor {
+    const ParameterInfo* info = nullptr;
+    std::vector<Packer> packers;
+    std::optional<std::uint64_t> version;  ///< of what was packed last
+};
+
 class CpuPlan final : public Plan {
 public:
     CpuPlan(PlanRequest request, const ParameterLayout& layout)
         : request_(std::move(request)),
-          layout_(layout) {
+          layout_(layout),
+          copies_(layout) {
         // Primitives divide their work by the thread count at their creation.
         omp_set_num_threads(request_.threads);
         auto wanted = request_.outputs;
@@ -88,13 +88,7 @@ public:
 #endif
         place_buffers();
         for (auto& kernel : lowered_.kernels) kernel->bind(addresses_);
-        for (const auto& entry : lowered_.packed) {
-            std::vector<Packer> packers;
-            for (const auto& copy : entry.copies) {
-                packers.emplace_back(copy.source, copy.layout, address(copy.buffer));
-            }
-            packers_.push_back(std::move(packers));
-        }
+        for (const auto& entry : lowered_.packed) keep(entry);
     }
 
     std::span<float> input_values(ValueId input) override {
@@ -109,12 +103,20 @@ public:
 
     void pack(ParameterStore& store) override {
         omp_set_num_threads(request_.threads);
-        for (std::size_t i = 0; i < packers_.size(); ++i) {
-            const auto& info = store.layout().parameters()[lowered_.packed[i].parameter];
-            store.read_tensor(info, [&](std::span<const float> tensor) {
-                for (auto& packer : packers_[i]) packer.pack(tensor);
+        copies_.refresh(store, request_.threads);
+        for (auto& tensor : tensors_) {
+            // Read before the locks are taken: a mix that lands in between is packed twice.
+            const auto version = store.version_of(*tensor.info);
+            if (tensor.version == version) continue;
+            tensor.version = version;
+            store.read_tensor(*tensor.info, [&](std::span<const float> values) {
+                for (auto& packer : tensor.packers) packer.pack(values);
             });
         }
+    }
+
+    WeightCopies* copies() override {
+        return &copies_;
     }
 
     bool run(std::atomic<bool>& interrupt) override {
@@ -187,6 +189,20 @@ private:
         STARLING_UNREACHABLE("value that is neither input nor output of the plan");
     }
 
+    void keep(const cpu::PackedParameter& packed) {
+        PackedTensor tensor;
+        tensor.info = &layout_.parameters()[packed.parameter];
+        for (const auto& copy : packed.copies) {
+            const bool exact = copy.layout == copy.source;
+            if (exact || copy.layout == cpu::in_bf16(copy.source)) {
+                copies_.add(*tensor.info, address(copy.buffer), !exact);
+            } else {
+                tensor.packers.emplace_back(copy.source, copy.layout, address(copy.buffer));
+            }
+        }
+        if (!tensor.packers.empty()) tensors_.push_back(std::move(tensor));
+    }
+
     void place_buffers() {
         std::vector<Lifetime> temporaries;
         std::vector<Lifetime> lasting;
@@ -229,7 +245,8 @@ private:
     std::size_t lasting_bytes_ = 0;
     std::size_t gradient_elements_ = 0;
     std::vector<std::byte*> addresses_;
-    std::vector<std::vector<Packer>> packers_;
+    WeightCopies copies_;
+    std::vector<PackedTensor> tensors_;
 };
 
 }  // namespace

@@ -167,7 +167,7 @@ public:
     }
 
     void update(ParameterStore& store, const ChunkUpdate& update) override {
-        store.update(update.chunk, [&](std::span<float> weights) {
+        store.update(update.chunk, [&](std::span<float> weights, std::uint64_t) {
             if (const auto* adam = std::get_if<AdamSettings>(&update.settings)) {
                 plain_adamw(*adam, update, weights);
             } else {

@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -127,9 +126,6 @@ int run(SwarmFlags flags) {
             value = for_all_peers(value, options.peers);
         options.founder_flags.emplace_back(kFounderFlags[i].name, std::move(value));
     }
-    if (options.threads == 0) {
-        options.threads = std::max(1U, std::thread::hardware_concurrency());
-    }
     if (options.program.empty()) options.program = own_binary();
     if (!options.state.empty()) {
         std::error_code error;
@@ -168,6 +164,12 @@ void add_swarm(CLI::App& app, Command& chosen) {
     command->add_flag("--sync", options.sync, "pair peers round by round and wait for exchanges");
     command->add_option("--upload-limit", options.upload_limit, "of each peer's exchanges (none)")
         ->type_name("RATE");
+    command
+        ->add_option(
+            "--precision", options.precision, "of each peer's products, as in `starling peer` (f32)"
+        )
+        ->type_name("f32|bf16|auto")
+        ->check(CLI::IsMember({"f32", "bf16", "auto"}));
     command->add_option("--until", options.until, "when to stop; for ever without it")
         ->type_name("samples=N|steps=N|epochs=N|accuracy=X|loss=X");
     command->add_option("--seed", options.seed, "peer i gets this plus i - 1 (1)")->type_name("N");

@@ -1,12 +1,18 @@
 #include "peer/swarm/launch.hpp"
 
 #include <algorithm>
+#include <thread>
 
 namespace starling::peer {
 
+std::size_t threads_of_each(const SwarmOptions& options) {
+    const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+    const std::size_t all = options.threads == 0 ? cores : options.threads;
+    return std::max<std::size_t>(1, all / options.peers);
+}
+
 ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, const Entry& entry) {
-    const std::size_t share = std::max<std::size_t>(1, options.threads / options.peers);
-    const std::string threads = std::to_string(share);
+    const std::string threads = std::to_string(threads_of_each(options));
     ProcessOptions process;
     process.program = options.program;
     auto& arguments = process.arguments;
@@ -22,6 +28,7 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     if (!options.key.empty()) add("--key", options.key);
     if (!options.profile.empty()) add("--profile", options.profile);
     if (!options.upload_limit.empty()) add("--upload-limit", options.upload_limit);
+    if (!options.precision.empty()) add("--precision", options.precision);
     if (!entry.join.empty()) {
         add("--join", entry.join);
     } else {

@@ -22,7 +22,7 @@ enum class OutputMode {
 struct SwarmOptions {
     std::string program;  ///< the starling binary
     std::size_t peers = 4;
-    std::size_t threads = 1;  ///< of all peers together
+    std::size_t threads = 0;  ///< of all peers together; 0: all cores
     std::uint64_t seed = 1;
     std::string key;      ///< file of the swarm key, made for this run
     std::string profile;  ///< of membership; empty: the peers' default
@@ -33,6 +33,7 @@ struct SwarmOptions {
     std::vector<std::pair<std::string, std::string>> founder_flags;
     bool sync = false;         ///< for the founder alone, too
     std::string upload_limit;  ///< of each peer; empty: none
+    std::string precision;     ///< of each peer; empty: the peers' default
     ChaosOptions chaos;
     OutputMode output = OutputMode::Lines;
 };
@@ -42,6 +43,9 @@ struct Entry {
     std::string join;          ///< address to join by; empty for the founder
     bool with_dataset = true;  ///< a late newcomer gets nothing but the address
 };
+
+/// Returns how many threads each peer gets: an equal part of all, one at least.
+[[nodiscard]] std::size_t threads_of_each(const SwarmOptions& options);
 
 /// Returns the program, arguments and environment of one peer; `index` counts from 1.
 [[nodiscard]] ProcessOptions peer_process(

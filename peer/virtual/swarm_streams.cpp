@@ -114,6 +114,7 @@ void Swarm::on_broken(const Delivery& delivery) {
     node.unopened.erase(delivery.stream);
     const auto found = node.links.find(delivery.peer);
     if (found == node.links.end() || std::erase(found->second, delivery.stream) == 0) return;
+    node.swim->handle_stream_lost(local(delivery.node), id(delivery.peer));
     if (found->second.empty()) node.links.erase(found);
     node.averager->handle_disconnect(local(delivery.node), id(delivery.peer));
 }

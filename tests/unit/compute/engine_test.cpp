@@ -4,7 +4,9 @@
 #include "compute/engine.hpp"
 
 #include <cmath>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <string>
 
 #include "tests/unit/compute/contents.hpp"
 #include "tests/unit/compute/synthetic.hpp"
@@ -101,6 +103,28 @@ TEST(Engine, EvaluationSeesTheParametersAsTheyAreNow) {
     EXPECT_NEAR(after.loss(), std::log(6.0), 1e-5);
 }
 
+TEST(Engine, AStepAndAnEvaluationSeeWhatWasMixedInSinceTheLastUpdate) {
+    // Plain copies of weights in the first, blocked ones in the second.
+    for (const char* model : {"mlp?hidden=300", "cnn?channels=4&hidden=8"}) {
+        auto used = make(model);
+        const auto batch = synthetic_samples(used.options.task, 32, 3);
+        (void)used.engine->step(batch.values, batch.labels, 0.1);
+        (void)used.engine->evaluate(batch.values, batch.labels);
+        const std::vector<float> delta(used.store->layout().chunks()[0].elements, 0.03F);
+        ASSERT_TRUE(used.store->try_add(0, std::as_bytes(std::span(delta))));
+        auto fresh = make(model);
+        fresh.store->write_all(contents(*used.store));
+        fresh.engine->restore_optimizer_state(used.engine->optimizer_state());
+        EXPECT_EQ(
+            used.engine->evaluate(batch.values, batch.labels).loss_sum,
+            fresh.engine->evaluate(batch.values, batch.labels).loss_sum
+        );
+        const auto after = used.engine->step(batch.values, batch.labels, 0.1);
+        EXPECT_EQ(after.loss, fresh.engine->step(batch.values, batch.labels, 0.1).loss);
+        EXPECT_EQ(contents(*used.store), contents(*fresh.store)) << model;
+    }
+}
+
 TEST(Engine, InterruptedStepUpdatesNothingAndTheNextOneRuns) {
     auto setup = make("mlp?hidden=16");
     const auto batch = synthetic_samples(setup.options.task, 32, 3);
@@ -144,6 +168,39 @@ TEST(Engine, FadingMomentumEndsAtZeroRatherThanAmongDenormals) {
     // The mode ends with the step.
     volatile float tiny = 1e-39F;
     EXPECT_GT(tiny * 1.0F, 0.0F);
+}
+
+/// Returns a field of what the system says of us, in bytes.
+double resident(const char* field) {
+    std::ifstream status("/proc/self/status");
+    for (std::string word; status >> word;) {
+        double kilobytes = 0;
+        if (word == field && status >> kilobytes) return 1024.0 * kilobytes;
+    }
+    return 0.0;
+}
+
+bool reset_peak() {
+    return static_cast<bool>(std::ofstream("/proc/self/clear_refs") << "5" << std::flush);
+}
+
+TEST(Engine, ChoosingAPrecisionNeverHoldsTwoPlans) {
+    EngineOptions options;
+    options.model = "mlp?hidden=2048,2048,2048";
+    options.task = {{1, 28, 28}, 10};
+    options.eval_batch = 1;
+    options.precision = Precision::Auto;
+    // Both take equally long by this clock, so f32 stays: compiled, given up, and compiled again.
+    options.stopwatch = [] { return 0.0; };
+    ParameterStore store(*model_layout(options.model, options.task));
+    if (!reset_peak()) GTEST_SKIP() << "this system does not forget a peak";
+    const auto before = resident("VmRSS:");
+    const auto engine = Engine::create(options, store);
+    ASSERT_TRUE(engine.has_value());
+    EXPECT_EQ((*engine)->precision(), Precision::F32);
+    constexpr double kSlack = 16 << 20;
+    const double grown = resident("VmHWM:") - before;
+    EXPECT_LT(grown, 1.15 * static_cast<double>((*engine)->memory().total()) + kSlack);
 }
 
 TEST(Engine, BadOptionsAreRefusedWithOneLine) {

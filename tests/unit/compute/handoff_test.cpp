@@ -32,7 +32,7 @@ TEST(Handoff, UpdatesAndDeltasBothArriveInFull) {
     });
     for (int i = 0; i < kUpdates; ++i) {
         for (std::size_t c = 0; c < layout.chunks().size(); ++c) {
-            store.update(c, [](std::span<float> values) {
+            store.update(c, [](std::span<float> values, std::uint64_t) {
                 for (auto& value : values) value += 2.0F;
             });
         }

@@ -94,7 +94,7 @@ TEST(ParameterStore, AddReadsRawFloatsFromAnyAddress) {
 TEST(ParameterStore, TryCallsDeclineWhileTheChunkIsLocked) {
     ParameterStore store(ParameterLayout({tensor("w", {16})}));
     Bytes raw(64);
-    store.update(0, [&](std::span<float> values) {
+    store.update(0, [&](std::span<float> values, std::uint64_t) {
         values[0] = 1.0F;
         EXPECT_FALSE(store.try_read(0, raw));
         EXPECT_FALSE(store.try_add(0, raw));

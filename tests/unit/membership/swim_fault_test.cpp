@@ -45,6 +45,35 @@ TEST(SwimFaults, ARefusedSendCountsAsAMissedProbe) {
     EXPECT_TRUE(cluster[0].saw(EventKind::Failed, Cluster::id(1)));
 }
 
+TEST(SwimFaults, ALostStreamMakesItsOtherEndLookInTheNextPeriod) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        Cluster cluster(seed);
+        cluster.grow(32);
+        cluster.run(seconds(10));
+        cluster.crash(5);
+        cluster.swim(3).handle_stream_lost(cluster.now(), Cluster::id(5));
+        // One period until it looks and one until that has failed, jitter included.
+        cluster.run(milliseconds(2300));
+        EXPECT_TRUE(cluster[3].saw(EventKind::Suspected, Cluster::id(5))) << "seed " << seed;
+    }
+}
+
+TEST(SwimFaults, StreamsThatLiveMembersLoseCostOneProbeAPeriodAndNoSuspicion) {
+    Cluster cluster(3);
+    cluster.grow(8);
+    cluster.run(seconds(10));
+    const auto before = cluster.swim(0).counters().probes;
+    for (int i = 0; i < 6000; ++i) {
+        cluster.swim(0).handle_stream_lost(cluster.now(), Cluster::id(4));
+        cluster.swim(0).handle_stream_lost(cluster.now(), Cluster::id(40));
+        cluster.run(milliseconds(10));
+    }
+    const auto probes = cluster.swim(0).counters().probes - before;
+    EXPECT_GT(probes, 90U);
+    EXPECT_LT(probes, 140U);
+    for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(cluster[i].count(EventKind::Suspected), 0U);
+}
+
 TEST(SwimFaults, HelpersSaveAMemberThatOneOfUsCannotReach) {
     Cluster cluster(2);
     cluster.grow(6);

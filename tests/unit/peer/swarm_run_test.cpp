@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace starling::peer {
@@ -94,6 +95,29 @@ TEST(SwarmRun, OnlyTheFounderIsConfiguredAndThreadsAreShared) {
         EXPECT_FALSE(holds(joiner["arguments"], "--model"));
         EXPECT_FALSE(holds(joiner["arguments"], "--until"));
     }
+}
+
+TEST(SwarmRun, WithoutAWordOnThreadsThePeersShareAllCores) {
+    auto options = sample_options();
+    options.threads = 0;
+    options.peers = 1;
+    EXPECT_EQ(threads_of_each(options), std::max(1U, std::thread::hardware_concurrency()));
+    EXPECT_EQ(SwarmOptions().threads, 0U);
+    options.peers = 1 << 16;
+    EXPECT_EQ(threads_of_each(options), 1U);
+}
+
+TEST(SwarmRun, PrecisionIsEachPeersOwn) {
+    auto options = sample_options();
+    options.precision = "bf16";
+    const auto run = run_fake(options);
+    for (const auto* event : {"founded", "joined"}) {
+        for (const auto& peer : run.of(event)) {
+            EXPECT_TRUE(holds(peer["arguments"], "--precision")) << event;
+            EXPECT_TRUE(holds(peer["arguments"], "bf16")) << event;
+        }
+    }
+    EXPECT_EQ(run.of("joined").size(), 2U);
 }
 
 TEST(SwarmRun, ChaosKillsTheFounderAndANewcomerJoinsByASurvivorWithNothingElse) {

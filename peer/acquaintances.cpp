@@ -1,0 +1,115 @@
+#include "peer/acquaintances.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "peer/clock.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kResolveEvery = std::chrono::seconds(60);
+/// Answers taken of one look-up of a name: a name may stand for thousands.
+constexpr std::size_t kAnswersMax = 8;
+constexpr std::size_t kHintsMax = 1024;
+
+}  // namespace
+
+Acquaintances::Acquaintances(Loop& loop, Links& links, Wiring wiring)
+    : loop_(loop),
+      links_(links),
+      wiring_(std::move(wiring)),
+      introductions_(Rng(std::random_device{}())),
+      introduce_timer_(loop_, [this] { introduce_all(); }),
+      resolve_timer_(loop_, [this] { resolve_names(); }) {}
+
+void Acquaintances::begin(
+    const Endpoint& self,
+    const std::vector<std::string>& names,
+    const std::vector<Endpoint>& addresses
+) {
+    self_ = self;
+    names_ = names;
+    for (const auto& address : addresses) introductions_.add(real_now(), address);
+    introduce_all();
+    resolve_timer_.arm_after(kResolveEvery);
+}
+
+void Acquaintances::stop() {
+    stopped_ = true;
+}
+
+void Acquaintances::hint(const PeerId& peer, const Endpoint& at) {
+    if (hints_.size() < kHintsMax || hints_.contains(peer)) hints_[peer] = at;
+}
+
+std::optional<Endpoint> Acquaintances::hint_of(const PeerId& peer) const {
+    const auto found = hints_.find(peer);
+    if (found == hints_.end()) return std::nullopt;
+    return found->second;
+}
+
+/// Dials the addresses that we were given, for ever, unless their peers are known to be alive.
+void Acquaintances::introduce_all() {
+    if (stopped_ || introductions_.empty()) return;
+    const auto due = introductions_.take_due(real_now(), [this](const Endpoint& address) {
+        return address == self_ || lives_at(address);
+    });
+    for (const auto& address : due) introduce(address);
+    introduce_timer_.arm(introductions_.next());
+}
+
+void Acquaintances::introduce(const Endpoint& address) {
+    links_.introduce(address, [this, address](const Result<PeerId>& greeted) {
+        if (!stopped_) on_greeted(address, greeted);
+    });
+}
+
+void Acquaintances::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
+    if (greeted.has_error()) {
+        // Once is enough for people to read; the dialling goes on.
+        if (wiring_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
+            wiring_.note(greeted.error().message);
+        }
+        return;
+    }
+    greeters_[address] = *greeted;
+    hint(*greeted, address);
+    wiring_.greeted(*greeted);
+}
+
+/// A seed may be known by another address than the one that it advertises.
+bool Acquaintances::lives_at(const Endpoint& address) const {
+    const auto up = [](const membership::Member& member) {
+        return member.state <= membership::MemberState::Suspect;
+    };
+    const auto& swim = wiring_.swim();
+    const auto greeter = greeters_.find(address);
+    if (greeter != greeters_.end()) {
+        const auto member = swim.find(greeter->second);
+        if (member && up(*member)) return true;
+    }
+    const auto members = swim.members();
+    return std::any_of(members.begin(), members.end(), [&](const auto& member) {
+        return member.address == address && up(member);
+    });
+}
+
+/// Names are looked up again now and then: the machine behind one may have been replaced.
+void Acquaintances::resolve_names() {
+    if (stopped_) return;
+    for (const auto& text : names_) {
+        if (Endpoint::parse(text)) continue;
+        resolve_later(loop_, text, [this](Result<std::vector<Endpoint>> found) {
+            if (found.has_error() || stopped_) return;
+            found->resize(std::min(found->size(), kAnswersMax));
+            for (const auto& address : *found) introductions_.add(real_now(), address);
+            introduce_all();
+        });
+    }
+    resolve_timer_.arm_after(kResolveEvery);
+}
+
+}  // namespace starling::peer

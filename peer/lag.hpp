@@ -1,0 +1,64 @@
+#pragma once
+
+// How late the network thread comes to what was due: the difference between the time for which a
+// timer was armed and the time at which it fired. Training competes with that thread for the cores,
+// and an answer to a probe waits as long.
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/instant.hpp"
+
+namespace starling::peer {
+
+/// Thread    one
+class LagHistogram {
+public:
+    /// Upper bounds of the buckets; what is later than all counts in one more.
+    static constexpr std::array kBounds = std::to_array<std::chrono::microseconds>(
+        {std::chrono::microseconds(200),
+         std::chrono::microseconds(500),
+         std::chrono::milliseconds(1),
+         std::chrono::milliseconds(2),
+         std::chrono::milliseconds(5),
+         std::chrono::milliseconds(10),
+         std::chrono::milliseconds(20),
+         std::chrono::milliseconds(50),
+         std::chrono::milliseconds(100),
+         std::chrono::milliseconds(500)}
+    );
+
+    void add(Duration lag) {
+        const auto bucket = std::find_if(kBounds.begin(), kBounds.end(), [lag](Duration bound) {
+            return lag <= bound;
+        });
+        ++counts_[static_cast<std::size_t>(bucket - kBounds.begin())];
+        ++count_;
+        sum_ += lag;
+        max_ = std::max(max_, lag);
+    }
+
+    /// Returns how many were at most as late as the bucket's bound; all of them for the last.
+    [[nodiscard]] std::uint64_t up_to(std::size_t bucket) const {
+        std::uint64_t total = 0;
+        for (std::size_t i = 0; i <= bucket; ++i) total += counts_[i];
+        return total;
+    }
+
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+
+    [[nodiscard]] Duration sum() const { return sum_; }
+
+    [[nodiscard]] Duration max() const { return max_; }
+
+private:
+    std::array<std::uint64_t, kBounds.size() + 1> counts_{};
+    std::uint64_t count_ = 0;
+    Duration sum_{};
+    Duration max_{};
+};
+
+}  // namespace starling::peer

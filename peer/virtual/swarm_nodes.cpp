@@ -1,0 +1,200 @@
+// The part of Swarm that drives the machines of one node: its timers, its turns of mixing, training
+// and joining, and the pump that drains what they have to say, as the real drivers do.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+#include "peer/virtual/swarm_node.hpp"
+
+namespace starling::peer_virtual {
+
+namespace {
+
+using Kind = EventKind;
+using Happening = membership::EventKind;
+
+/// Calls to poll_* in one turn; the rest of the work comes after what else is due.
+constexpr std::size_t kTurnMax = 256;
+constexpr Duration kJoinRetry = std::chrono::seconds(2);
+constexpr Duration kSeedRetry = std::chrono::seconds(10);
+
+}  // namespace
+
+void Swarm::on_timer(NodeIndex index, bool averaging) {
+    auto& node = *nodes_[index];
+    auto& armed = averaging ? node.averager_armed : node.swim_armed;
+    if (!armed || *armed > now_) return;
+    armed.reset();
+    const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
+    const auto clock = local(index);
+    if (due && *due <= clock) {
+        if (averaging) {
+            node.averager->handle_timeout(clock);
+        } else {
+            node.swim->handle_timeout(clock);
+        }
+    }
+    pump(index);
+}
+
+void Swarm::on_mix(NodeIndex index) {
+    auto& node = *nodes_[index];
+    const auto& averaging = *options_.averaging;
+    const bool mixes = mixing_ && node.state == NodeState::Running;
+    if (!averaging.sync || !mixes) schedule(index, Kind::Mix, averaging.mix_every);
+    if (!mixes) return;
+    if (averaging.step_deviation > 0.0 && training_) node.floats->train(averaging.step_deviation);
+    if (!averaging.sync) {
+        (void)node.averager->begin_exchange(local(index));
+        pump(index);
+        return;
+    }
+    node.waits_since = now_;
+    (void)node.averager->begin_round(local(index), node.round++);
+    pump(index);
+    mixed(index);
+}
+
+/// Training goes on once nothing is under way any more.
+void Swarm::mixed(NodeIndex index) {
+    auto& node = *nodes_[index];
+    if (!node.averager || !node.waits_since) return;
+    const auto& averager = *node.averager;
+    if (averager.initiating() || averager.responding() || averager.expecting()) return;
+    node.waited += now_ - *node.waits_since;
+    node.waits_since.reset();
+    schedule(index, Kind::Mix, options_.averaging->mix_every);
+}
+
+void Swarm::on_train(NodeIndex index) {
+    auto& node = *nodes_[index];
+    schedule(index, Kind::Train, options_.averaging->train_every);
+    if (!mixing_ || !training_) return;
+    if (node.vector) node.vector->train(options_.averaging->range);
+    if (node.floats) node.floats->train(options_.averaging->deviation);
+}
+
+void Swarm::on_join(NodeIndex index) {
+    auto& node = *nodes_[index];
+    if (node.state != NodeState::Running) return;
+    // Whoever stops dialling its seeds once it knows anybody can be lost for good: two newcomers
+    // that meet behind a cut know nobody else, and nobody else looks for them.
+    for (std::size_t tried = 0; tried < node.seeds.size(); ++tried) {
+        const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
+        const auto member = node.swim->find(id(seed));
+        if (member && member->state <= membership::MemberState::Suspect) continue;
+        open_stream(index, endpoint(seed), StreamPurpose::PushPull, {});
+        break;
+    }
+    schedule(index, Kind::Join, node.swim->alive_count() > 1 ? kSeedRetry : kJoinRetry);
+}
+
+// Draining: after every call into a machine, as the real drivers do.
+
+void Swarm::pump(NodeIndex index) {
+    auto& node = *nodes_[index];
+    auto budget = pump_swim(index, kTurnMax);
+    if (node.averager) budget = pump_averager(index, budget);
+    if (budget == 0 && !node.pumping_later) {
+        node.pumping_later = true;
+        heap_.push(now_, {Kind::Pump, index, 0, 0, node.epoch, {}});
+    }
+    arm(index, Kind::SwimTimer);
+    if (node.averager) arm(index, Kind::AveragerTimer);
+    mixed(index);
+}
+
+std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
+    auto& swim = *nodes_[index]->swim;
+    bool more = true;
+    while (more && budget > 0) {
+        more = false;
+        while (budget > 0) {
+            auto datagram = swim.poll_transmit();
+            if (!datagram) break;
+            --budget;
+            for (auto* observer : observers_) {
+                const auto sealed = datagram->bytes.size() + membership::kSealOverhead;
+                observer->on_datagram(now_, index, sealed);
+            }
+            if (const auto to = this->index(datagram->to)) {
+                for (auto* observer : observers_) observer->on_packet(index, *to, datagram->bytes);
+                network_.send_datagram(now_, index, *to, std::move(datagram->bytes));
+            }
+        }
+        while (budget > 0) {
+            const auto request = swim.poll_stream();
+            if (!request) break;
+            --budget;
+            const bool ping = request->kind == membership::StreamRequest::Kind::Ping;
+            const auto purpose = ping ? StreamPurpose::Ping : StreamPurpose::PushPull;
+            open_stream(index, request->to, purpose, *request);
+        }
+        while (budget > 0) {
+            const auto event = swim.poll_event();
+            if (!event) break;
+            --budget;
+            on_member_event(index, *event);
+            more = true;
+        }
+    }
+    return budget;
+}
+
+std::size_t Swarm::pump_averager(NodeIndex index, std::size_t budget) {
+    auto& averager = *nodes_[index]->averager;
+    bool more = true;
+    while (more && budget > 0) {
+        more = false;
+        while (budget > 0) {
+            auto outgoing = averager.poll_transmit();
+            if (!outgoing) break;
+            --budget;
+            transmit_frame(index, std::move(*outgoing));
+        }
+        while (budget > 0) {
+            const auto event = averager.poll_event();
+            if (!event) break;
+            --budget;
+            for (auto* observer : observers_) observer->on_exchange(now_, index, *event);
+            more = true;
+        }
+    }
+    return budget;
+}
+
+void Swarm::arm(NodeIndex index, Kind kind) {
+    auto& node = *nodes_[index];
+    const bool averaging = kind == Kind::AveragerTimer;
+    auto& armed = averaging ? node.averager_armed : node.swim_armed;
+    const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
+    if (!due) return;
+    // An earlier timer that is already set will look again when it fires; that costs one event
+    // instead of one for each time that a deadline moves.
+    const auto at = std::max(global(index, *due), now_);
+    if (armed && *armed <= at) return;
+    armed = at;
+    heap_.push(at, {kind, index, 0, 0, node.epoch, {}});
+}
+
+void Swarm::on_member_event(NodeIndex index, const membership::Event& event) {
+    auto& node = *nodes_[index];
+    const auto about = this->index(event.id);
+    for (auto* observer : observers_) observer->on_member_event(now_, index, event.kind, about);
+    if (!node.averager || about == index) return;
+    switch (event.kind) {
+        case Happening::Up:
+            node.averager->peer_up(local(index), event.id);
+            break;
+        case Happening::Failed:
+        case Happening::Left:
+            node.averager->peer_down(local(index), event.id);
+            drop_links(index, about);
+            break;
+        default:
+            break;
+    }
+}
+
+}  // namespace starling::peer_virtual
