@@ -24,7 +24,6 @@
 #include "peer/asio_endpoint.hpp"
 #include "peer/clock.hpp"
 #include "peer/loop.hpp"
-#include "peer/tcp_facts.hpp"
 
 namespace starling::peer {
 
@@ -197,9 +196,7 @@ public:
         return queued_ + static_cast<std::size_t>(unanswered);
     }
 
-    [[nodiscard]] Duration round_trip() override {
-        return least_round_trip(socket_.native_handle());
-    }
+    [[nodiscard]] TcpFacts facts() override { return tcp_facts(socket_.native_handle()); }
 
     [[nodiscard]] std::uint64_t bytes_sent() const override { return sent_; }
 

@@ -15,6 +15,7 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "peer/frame.hpp"
+#include "peer/tcp_facts.hpp"
 
 namespace starling::peer {
 
@@ -63,8 +64,8 @@ public:
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
     /// What the partner's kernel has not yet said to have: queued here, or in our kernel.
     [[nodiscard]] virtual std::size_t backlog() = 0;
-    /// The least that the kernel has measured, so without queues; zero where it does not say.
-    [[nodiscard]] virtual Duration round_trip() = 0;
+    /// What the kernel has measured.
+    [[nodiscard]] virtual TcpFacts facts() = 0;
     [[nodiscard]] virtual std::uint64_t bytes_sent() const = 0;
     [[nodiscard]] virtual std::uint64_t bytes_received() const = 0;
 };

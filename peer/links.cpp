@@ -38,8 +38,12 @@ bool equal(const std::array<std::uint8_t, 32>& expected, ByteView got) {
 
 }  // namespace
 
-std::size_t lanes_for(Duration round_trip) {
-    const double streams = std::ceil(kHopedRate * to_seconds(round_trip) / kHeldBytes);
+std::size_t lanes_for(const TcpFacts& main) {
+    const double seconds = to_seconds(main.round_trip);
+    // A stream that has less on its way is held back by the link, not by its buffers, and more
+    // streams would only share the link.
+    if (main.rate * seconds < kHeldBytes) return 0;
+    const double streams = std::ceil(kHopedRate * seconds / kHeldBytes);
     return static_cast<std::size_t>(std::clamp(streams - 1.0, 0.0, static_cast<double>(kLanesMax)));
 }
 
@@ -160,7 +164,7 @@ void Links::widen(const PeerId& partner, Connection& main, Bundle& bundle) {
     if (now < bundle.look_at) return;
     bundle.look_at = now + kLookEvery;
     if (main.hello()->minor < 2) return;
-    const std::size_t wanted = std::min(lanes_for_(main.round_trip()), kLanesMax);
+    const std::size_t wanted = std::min(lanes_for_(main.facts()), kLanesMax);
     auto at = callbacks_.address(partner);
     if (!at && main.dialled()) at = main.remote();
     if (!at) return;

@@ -51,8 +51,8 @@ inline constexpr std::size_t kLaneBytes = std::size_t{3} << 20U;
 /// Who dialled a lane: it is used in that peer's exchanges only.
 enum class Lanes : std::uint8_t { Ours, Theirs };
 
-/// Returns how many lanes a pair with this round trip needs beside its main stream.
-[[nodiscard]] std::size_t lanes_for(Duration round_trip);
+/// Returns how many lanes a pair needs beside a main stream of which the kernel says this.
+[[nodiscard]] std::size_t lanes_for(const TcpFacts& main);
 
 class Links final : public ConnectionHandler {
 public:
@@ -93,7 +93,9 @@ public:
     void send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes lanes);
 
     /// Replaces lanes_for, for measurements and tests.
-    void widen_by(std::function<std::size_t(Duration)> rule) { lanes_for_ = std::move(rule); }
+    void widen_by(std::function<std::size_t(const TcpFacts&)> rule) {
+        lanes_for_ = std::move(rule);
+    }
 
     /// Opens a stream to an address whose peer we may not know; `done` gets the peer that greeted.
     /// Errors    Unreachable, Timeout, SwarmMismatch, BadVersion, Closed
@@ -172,7 +174,7 @@ private:
     std::unordered_map<PeerId, Connection*> preferred_;         ///< the one we send on
     std::unordered_map<PeerId, std::vector<Waiting>> waiting_;  ///< for a dial in progress
     std::unordered_map<PeerId, Bundle> bundles_;                ///< of those with a main stream
-    std::function<std::size_t(Duration)> lanes_for_ = lanes_for;
+    std::function<std::size_t(const TcpFacts&)> lanes_for_ = lanes_for;
     Timer idle_timer_;
     mutable LinkCounters counters_;
     std::uint64_t closed_bytes_sent_ = 0;

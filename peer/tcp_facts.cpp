@@ -7,15 +7,17 @@
 
 namespace starling::peer {
 
-Duration least_round_trip(int socket) {
+TcpFacts tcp_facts(int socket) {
     tcp_info info{};
     socklen_t size = sizeof(info);
     if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-    // Kernels before 4.6 say less. Without a sample the field holds its largest value.
+    // Kernels before 4.9 say less. Without a sample the round trip holds its largest value.
     constexpr std::uint32_t kUnknown = ~std::uint32_t{0};
-    const bool told = size >= offsetof(tcp_info, tcpi_min_rtt) + sizeof(info.tcpi_min_rtt);
+    const bool told =
+        size >= offsetof(tcp_info, tcpi_delivery_rate) + sizeof(info.tcpi_delivery_rate);
     if (!told || info.tcpi_min_rtt == kUnknown) return {};
-    return std::chrono::microseconds(info.tcpi_min_rtt);
+    return {
+        std::chrono::microseconds(info.tcpi_min_rtt), static_cast<double>(info.tcpi_delivery_rate)};
 }
 
 }  // namespace starling::peer

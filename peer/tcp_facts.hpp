@@ -7,8 +7,13 @@
 
 namespace starling::peer {
 
-/// Returns the least round trip that the kernel has measured on a connected TCP socket lately; zero
-/// where it does not say.
-[[nodiscard]] Duration least_round_trip(int socket);
+/// Zeros where the kernel does not say.
+struct TcpFacts {
+    Duration round_trip{};  ///< the least that was measured lately, so without queues
+    double rate = 0.0;      ///< bytes per second that the other end had of late
+};
+
+/// Requires  a connected TCP socket
+[[nodiscard]] TcpFacts tcp_facts(int socket);
 
 }  // namespace starling::peer

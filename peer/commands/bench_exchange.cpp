@@ -64,7 +64,7 @@ public:
           ) {
         store_.initialize(Rng(number));
         if (flags.streams > 0) {
-            links_.widen_by([lanes = flags.streams - 1](Duration) { return lanes; });
+            links_.widen_by([lanes = flags.streams - 1](const TcpFacts&) { return lanes; });
         }
         hello_.id = bench_id(number);
         hello_.swarm.bytes.fill(1);

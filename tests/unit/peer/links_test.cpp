@@ -222,7 +222,7 @@ protected:
 
     void SetUp() override {
         a_.book[b_.id] = b_.address;
-        a_.links->widen_by([](Duration) { return std::size_t{3}; });
+        a_.links->widen_by([](const TcpFacts&) { return std::size_t{3}; });
         offer();
         ASSERT_TRUE(run_until([&] { return !b_.received.empty(); }));
         // The first frame has opened the main stream; too many for it dial lanes.
@@ -321,13 +321,22 @@ TEST_F(LanesTest, AnythingButAnExchangeClosesALane) {
     ::close(fd);
 }
 
-TEST(LanesFor, FollowTheRoundTrip) {
-    EXPECT_EQ(lanes_for(Duration::zero()), 0U);
-    EXPECT_EQ(lanes_for(std::chrono::milliseconds(1)), 0U);
-    EXPECT_EQ(lanes_for(std::chrono::milliseconds(16)), 0U);
-    EXPECT_EQ(lanes_for(std::chrono::milliseconds(30)), 1U);
-    EXPECT_EQ(lanes_for(std::chrono::milliseconds(100)), 5U);
-    EXPECT_EQ(lanes_for(std::chrono::seconds(10)), kLanesMax);
+TEST(LanesFor, FollowTheRoundTripOfAStreamThatIsFull) {
+    // One that fills its buffers.
+    const auto full = [](Duration round_trip) {
+        return lanes_for({round_trip, 2.5 * 1024 * 1024 / to_seconds(round_trip)});
+    };
+    EXPECT_EQ(full(std::chrono::milliseconds(1)), 0U);
+    EXPECT_EQ(full(std::chrono::milliseconds(16)), 0U);
+    EXPECT_EQ(full(std::chrono::milliseconds(30)), 1U);
+    EXPECT_EQ(full(std::chrono::milliseconds(100)), 5U);
+    EXPECT_EQ(full(std::chrono::seconds(10)), kLanesMax);
+}
+
+TEST(LanesFor, AreNoneWhereTheLinkAndNotTheStreamIsFull) {
+    EXPECT_EQ(lanes_for({}), 0U);
+    EXPECT_EQ(lanes_for({std::chrono::milliseconds(100), 12.5e6}), 0U) << "100 Mbit/s";
+    EXPECT_EQ(lanes_for({std::chrono::milliseconds(100), 0.0}), 0U) << "a kernel that does not say";
 }
 
 TEST_F(LinksTest, APortInUseIsAClearError) {
