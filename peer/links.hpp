@@ -131,8 +131,8 @@ private:
         bool settled = false;                            ///< no longer counted as a stranger
         bool proven = false;                             ///< showed that it holds the swarm key
         bool lane = false;
-        bool dismissed = false;        ///< a lane that we close: its end is no news
-        std::optional<PeerId> wanted;  ///< whose lane it must be, of one that we dial
+        bool dismissed = false;          ///< a lane that we close: its end is no news
+        std::optional<PeerId> wanted{};  ///< whose lane it must be, of one that we dial
     };
 
     /// The lanes of one partner.
