@@ -32,9 +32,10 @@ class SwarmCommand(SwarmCommandTestCase):
 
 class SwarmChaos(SwarmCommandTestCase):
     def test_a_founder_crash_and_a_late_join_end_well(self):
+        # Chaos waits for 200 steps of 64 by each of the three; noticing the crash takes seconds.
+        until = samples_for(20, after=3 * 200 * 64)
         swarm = self.run_swarm(
-            "--peers", 3, "--until", samples_for(20), "--chaos", "founder-crash,late-join",
-            seconds=100,
+            "--peers", 3, "--until", until, "--chaos", "founder-crash,late-join", seconds=100
         )
         self.assertEqual([event["action"] for event in swarm.all("chaos")], ["kill", "join"])
         founder = swarm.all("chaos", action="kill")[0]["id"]

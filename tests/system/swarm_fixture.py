@@ -67,11 +67,12 @@ def samples_per_s_of_a_core():
     return json.loads(result.stdout.splitlines()[-1])["per_s"]
 
 
-def samples_for(seconds):
+def samples_for(seconds, after=0):
     """A target of `--until` that all cores together need at least so long to reach, however fast
-    they and the build are: what a test does while a swarm trains needs its time."""
+    they and the build are: what a test does while a swarm trains needs its time. That time begins
+    when the swarm has trained `after` samples."""
     rate = samples_per_s_of_a_core() * len(os.sched_getaffinity(0))
-    return f"samples={int(seconds * rate)}"
+    return f"samples={after + int(seconds * rate)}"
 
 
 def http_get(address, path):
