@@ -154,6 +154,7 @@ void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
         if (talk.sender == probe->target) {
             reach_.answered(probe->target);
             round_trip_.sample(now_ - probe->sent);
+            counters_.round_trips.add(now_ - probe->sent);
         } else {
             reach_.missed(probe->target, probe->id);
         }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/duration_histogram.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
@@ -148,6 +149,7 @@ struct SwimCounters {
     std::uint64_t probes_failed = 0;     ///< neither direct nor indirect answer
     std::uint64_t probes_by_stream = 0;  ///< answered by no datagram, but over a stream
     std::uint64_t refutations = 0;       ///< we had to contradict news of our own failure
+    DurationHistogram round_trips;       ///< of probes that were answered directly
 };
 
 class Swim {

@@ -20,7 +20,7 @@ struct Loop::State {
         asio::make_work_guard(context);
     std::optional<asio::signal_set> signals;
     std::function<void(int)> on_signal;
-    LagHistogram lag;
+    DurationHistogram lag;
 
     void wait_for_signal() {
         signals->async_wait([this](const boost::system::error_code& error, int signal) {
@@ -64,20 +64,20 @@ asio::io_context& Loop::context() {
     return state_->context;
 }
 
-const LagHistogram& Loop::lag() const {
+const DurationHistogram& Loop::lag() const {
     return state_->lag;
 }
 
 struct Timer::State {
     asio::steady_timer timer;
-    LagHistogram& lag;  ///< the loop outlives its handlers
+    DurationHistogram& lag;  ///< the loop outlives its handlers
     std::function<void()> fire;
     Instant due;
     // A handler that was already queued when its deadline was replaced must not fire: expiry
     // cancels waits, but not completions that are on their way.
     std::uint64_t generation = 0;
 
-    State(asio::io_context& context, LagHistogram& loop_lag, std::function<void()> on_fire)
+    State(asio::io_context& context, DurationHistogram& loop_lag, std::function<void()> on_fire)
         : timer(context),
           lag(loop_lag),
           fire(std::move(on_fire)) {}

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "base/instant.hpp"
-#include "peer/lag.hpp"
+#include "base/duration_histogram.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -40,7 +40,7 @@ public:
     [[nodiscard]] boost::asio::io_context& context();
 
     /// Returns how late the timers on this loop have fired. Thread network.
-    [[nodiscard]] const LagHistogram& lag() const;
+    [[nodiscard]] const DurationHistogram& lag() const;
 
 private:
     friend class Timer;

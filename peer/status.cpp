@@ -154,29 +154,36 @@ void link_metrics(std::string& out, const StatusInputs& in) {
     );
 }
 
-void lag_metrics(std::string& out, const LagHistogram& lag) {
-    out +=
-        "# HELP starling_loop_lag_seconds How late the network thread came to what was due\n"
-        "# TYPE starling_loop_lag_seconds histogram\n";
+void histogram(
+    std::string& out, std::string_view name, std::string_view help, const DurationHistogram& times
+) {
+    out += fmt::format("# HELP starling_{0} {1}\n# TYPE starling_{0} histogram\n", name, help);
     const auto bucket = [&](std::string_view bound, std::uint64_t count) {
-        fmt::format_to(
-            std::back_inserter(out),
-            "starling_loop_lag_seconds_bucket{{le=\"{}\"}} {}\n",
-            bound,
-            count
-        );
+        out += fmt::format("starling_{}_bucket{{le=\"{}\"}} {}\n", name, bound, count);
     };
-    for (std::size_t i = 0; i < LagHistogram::kBounds.size(); ++i) {
-        bucket(fmt::format("{}", to_seconds(LagHistogram::kBounds[i])), lag.up_to(i));
+    for (std::size_t i = 0; i < DurationHistogram::kBounds.size(); ++i) {
+        bucket(fmt::format("{}", to_seconds(DurationHistogram::kBounds[i])), times.up_to(i));
     }
-    bucket("+Inf", lag.count());
-    fmt::format_to(
-        std::back_inserter(out),
-        "starling_loop_lag_seconds_sum {}\nstarling_loop_lag_seconds_count {}\n",
-        to_seconds(lag.sum()),
-        lag.count()
+    bucket("+Inf", times.count());
+    out += fmt::format("starling_{}_sum {}\n", name, to_seconds(times.sum()));
+    out += fmt::format("starling_{}_count {}\n", name, times.count());
+}
+
+void duration_metrics(std::string& out, const StatusInputs& in) {
+    histogram(
+        out,
+        "probe_rtt_seconds",
+        "From a probe's datagram to its direct answer",
+        in.membership.round_trips
     );
-    gauge(out, "loop_lag_max_seconds", "The longest lag since the start", to_seconds(lag.max()));
+    gauge(
+        out,
+        "probe_rtt_max_seconds",
+        "The longest of them since the start",
+        to_seconds(in.membership.round_trips.max())
+    );
+    histogram(out, "loop_lag_seconds", "How late the network thread came to what was due", in.lag);
+    gauge(out, "loop_lag_max_seconds", "The longest lag since the start", to_seconds(in.lag.max()));
 }
 
 void violation_metrics(std::string& out, const gossip::AveragerCounters& counters) {
@@ -282,7 +289,7 @@ std::string render_metrics(const StatusInputs& in) {
     std::string out;
     membership_metrics(out, in);
     link_metrics(out, in);
-    lag_metrics(out, in.lag);
+    duration_metrics(out, in);
     if (in.session) session_metrics(out, *in.session);
     return out;
 }

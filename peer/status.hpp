@@ -9,7 +9,7 @@
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
 #include "membership/swim.hpp"
-#include "peer/lag.hpp"
+#include "base/duration_histogram.hpp"
 #include "peer/links.hpp"
 #include "peer/seal.hpp"
 #include "peer/session.hpp"
@@ -27,7 +27,7 @@ struct StatusInputs {
     membership::SwimCounters membership;
     SealCounters seal;
     LinkCounters links;
-    LagHistogram lag;
+    DurationHistogram lag;
     std::size_t connections = 0;
     std::uint64_t bad_frames = 0;
     std::uint64_t unanswered_pages = 0;

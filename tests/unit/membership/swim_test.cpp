@@ -139,6 +139,29 @@ TEST(Swim, OldAccusationsAreNotWorthARefutation) {
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "must stay inside the wire's range";
 }
 
+TEST(Swim, AProbesTimeIsCountedOnceAndOnlyForAnAnswerOfItsTarget) {
+    Alone alone;
+    alone.hear(2, {claim(2, {1, 0}, MemberState::Alive)});
+    std::optional<std::uint64_t> probe;
+    while (!probe && alone.swim.poll_timeout()) {
+        alone.now = *alone.swim.poll_timeout();
+        alone.swim.handle_timeout(alone.now);
+        for (const auto& packet : alone.said(address_of(2))) {
+            for (const auto& message : packet.messages) {
+                if (const auto* ping = std::get_if<Ping>(&message)) probe = ping->probe;
+            }
+        }
+    }
+    ASSERT_TRUE(probe.has_value());
+    alone.now += milliseconds(7);
+    alone.hear(2, {Ack{*probe + 1}});
+    EXPECT_EQ(alone.swim.counters().round_trips.count(), 0U);
+    alone.hear(2, {Ack{*probe}});
+    alone.hear(2, {Ack{*probe}});
+    EXPECT_EQ(alone.swim.counters().round_trips.count(), 1U);
+    EXPECT_EQ(alone.swim.counters().round_trips.max(), milliseconds(7));
+}
+
 /// Runs a machine that knows peer 2 alone; `answer` tells whether peer 2 acks.
 struct Probes {
     std::vector<Instant> sent;          ///< pings to peer 2

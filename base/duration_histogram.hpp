@@ -1,8 +1,6 @@
 #pragma once
 
-// How late the network thread comes to what was due: the difference between the time for which a
-// timer was armed and the time at which it fired. Training competes with that thread for the cores,
-// and an answer to a probe waits as long.
+// How long something took, counted in buckets: what /metrics shows as a histogram.
 
 #include <algorithm>
 #include <array>
@@ -12,12 +10,12 @@
 
 #include "base/instant.hpp"
 
-namespace starling::peer {
+namespace starling {
 
 /// Thread    one
-class LagHistogram {
+class DurationHistogram {
 public:
-    /// Upper bounds of the buckets; what is later than all counts in one more.
+    /// Upper bounds of the buckets; what is longer than all counts in one more.
     static constexpr std::array kBounds = std::to_array<std::chrono::microseconds>(
         {std::chrono::microseconds(200),
          std::chrono::microseconds(500),
@@ -31,17 +29,17 @@ public:
          std::chrono::milliseconds(500)}
     );
 
-    void add(Duration lag) {
-        const auto bucket = std::find_if(kBounds.begin(), kBounds.end(), [lag](Duration bound) {
-            return lag <= bound;
+    void add(Duration time) {
+        const auto bucket = std::find_if(kBounds.begin(), kBounds.end(), [time](Duration bound) {
+            return time <= bound;
         });
         ++counts_[static_cast<std::size_t>(bucket - kBounds.begin())];
         ++count_;
-        sum_ += lag;
-        max_ = std::max(max_, lag);
+        sum_ += time;
+        max_ = std::max(max_, time);
     }
 
-    /// Returns how many were at most as late as the bucket's bound; all of them for the last.
+    /// Returns how many took at most the bucket's bound; all of them for the last.
     [[nodiscard]] std::uint64_t up_to(std::size_t bucket) const {
         std::uint64_t total = 0;
         for (std::size_t i = 0; i <= bucket; ++i) total += counts_[i];
@@ -61,4 +59,4 @@ private:
     Duration max_{};
 };
 
-}  // namespace starling::peer
+}  // namespace starling
