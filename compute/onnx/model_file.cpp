@@ -155,6 +155,10 @@ public:
             return tensor;
         }
         tensor.shape.assign(from.dims().begin(), from.dims().end());
+        // Shapes are reckoned with before anybody reads the values.
+        if (const auto count = tensor.count(); count.has_error() && !fault_) {
+            fault_ = count.error();
+        }
         tensor.type = static_cast<DataType>(from.data_type());
         tensor.raw = from.raw_data();
         tensor.floats.assign(from.float_data().begin(), from.float_data().end());

@@ -63,6 +63,9 @@ struct TensorMessage {
     std::vector<std::int64_t> integers;  ///< int32_data, int64_data and uint64_data
     bool external = false;
 
+    /// Returns the product of the dimensions.
+    /// Errors    BadFormat (a negative one), Oversized (above 2^32)
+    [[nodiscard]] Result<std::size_t> count() const;
     /// Returns the elements, bools as 0 and 1, 64-bit integers rounded to a double's 53 bits.
     /// Errors    Unsupported (element type, external data), BadFormat (bytes that do not fit the
     ///           shape), Oversized

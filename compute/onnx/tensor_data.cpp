@@ -81,11 +81,15 @@ double from_listed(std::int64_t value, DataType type) {
     return static_cast<double>(value);
 }
 
+std::string place_of(const TensorMessage& tensor) {
+    return "onnx: tensor '" + printable(tensor.name) + "': ";
+}
+
 /// Checks everything and then calls put(i, value) for each element, so that a hostile shape
 /// allocates nothing: the shape's size is compared with the bytes that are there.
 template <class T>
 Result<std::vector<T>> read(const TensorMessage& tensor) {
-    const auto where = "onnx: tensor '" + printable(tensor.name) + "': ";
+    const auto where = place_of(tensor);
     if (tensor.external) {
         return fail(
             FaultCode::Unsupported,
@@ -99,15 +103,9 @@ Result<std::vector<T>> read(const TensorMessage& tensor) {
             where + "element type " + to_string(tensor.type) + " is not supported"
         );
     }
-    std::size_t count = 1;
-    for (const auto dimension : tensor.shape) {
-        if (dimension < 0) return fail(FaultCode::BadFormat, where + "a dimension is negative");
-        const auto size = static_cast<std::size_t>(dimension);
-        if (size != 0 && count > static_cast<std::size_t>(kElementsMax) / size) {
-            return fail(FaultCode::Oversized, where + "a shape of more than 2^32 elements");
-        }
-        count *= size;
-    }
+    const auto counted = tensor.count();
+    if (counted.has_error()) return counted.error();
+    const auto count = *counted;
     const bool raw = !tensor.raw.empty();
     const bool right =
         raw ? tensor.raw.size() == count * width
@@ -180,6 +178,23 @@ bool is_integer(DataType type) {
 bool is_real(DataType type) {
     return type == DataType::Float || type == DataType::Double || type == DataType::Float16 ||
            type == DataType::Bfloat16;
+}
+
+Result<std::size_t> TensorMessage::count() const {
+    std::size_t count = 1;
+    for (const auto dimension : shape) {
+        if (dimension < 0) {
+            return fail(FaultCode::BadFormat, place_of(*this) + "a dimension is negative");
+        }
+        const auto size = static_cast<std::size_t>(dimension);
+        if (size != 0 && count > static_cast<std::size_t>(kElementsMax) / size) {
+            return fail(
+                FaultCode::Oversized, place_of(*this) + "a shape of more than 2^32 elements"
+            );
+        }
+        count *= size;
+    }
+    return count;
 }
 
 Result<std::vector<double>> TensorMessage::values() const {

@@ -49,6 +49,10 @@ FileBuilder hostile(int kind) {
     if (kind == 2) b.file.initializers.clear();
     if (kind == 3) b.file.initializers[0].type = DataType::Int64;
     if (kind == 4) b.ints("s", {1 << 30, 1 << 30}).node("Expand", {"y", "s"}, {"z"});
+    if (kind == 5) {
+        b.ints("s", {1}).node("Size", {"s"}, {"n"});
+        b.file.initializers[1].shape = {std::int64_t{1} << 32, std::int64_t{1} << 31};
+    }
     return b;
 }
 
@@ -91,7 +95,7 @@ void write_corpus(const fs::path& directory) {
         {"tabular", "tabular?categories=2&embed=2&hidden=3", {{3}, 2}}};
     for (const auto& c : models) write(fs::path("onnx") / c.name, exported(c));
     write("onnx/shapes", shapes().bytes());
-    for (int kind = 0; kind < 5; ++kind) {
+    for (int kind = 0; kind < 6; ++kind) {
         write(fs::path("onnx") / ("hostile" + std::to_string(kind)), hostile(kind).bytes());
     }
     ParameterStore store(*model_layout("mlp?hidden=3", {{1, 2, 2}, 2}));
@@ -129,7 +133,7 @@ TEST(FuzzCorpus, ModelsAreReadOrRefused) {
             << path << (model.has_error() ? ": " + model.error().message : "");
     }
     EXPECT_GE(read, 6);
-    EXPECT_GE(refused, 5);
+    EXPECT_GE(refused, 6);
 }
 
 TEST(FuzzCorpus, SafetensorsAreReadOrRefused) {
