@@ -282,22 +282,27 @@ def scaled(steps, options):
 
 def gpt_cells():
     """R7: nanoGPT's recipe for a CPU. A peer of K has batch 12; one peer with batch 12 K is what a perfect all-reduce
-    would give."""
+    would give. AdamW divides each peer's gradient by the size of its own noise, which is sqrt(K) times that of the
+    batch of all, so K peers step as far as one with their common batch at sqrt(K) times its rate (Malladi et al., "On
+    the SDEs and Scaling Rules for Adaptive Gradient Algorithms", 2022, the square root rule)."""
 
-    def cell(peers, batch, steps=2000):
+    def cell(peers, batch, steps=2000, rate=None):
+        rate = rate or round(0.001 * math.sqrt(peers), 6)
         return {
             "run": train, "peers": peers, "steps": steps,
             "flags": {
                 "dataset": "text:{shakespeare}", "model": "gpt?layers=4&heads=4&dim=128&context=64&bias=0",
-                "optimizer": "adamw?lr=0.001&beta2=0.99&weight_decay=0.1&decay=matrices&clip=1&schedule=cosine"
+                "optimizer": f"adamw?lr={rate}&beta2=0.99&weight_decay=0.1&decay=matrices&clip=1&schedule=cosine"
                              "&total={steps}&warmup={warmup}&floor=0.1",
-                "batch": batch, "mix-every": 8, "partition": f"iid?owners={peers}",
+                "batch": batch, "mix-every": 1, "partition": f"iid?owners={peers}",
             },
         }
 
     cells = {"K1": cell(1, 12), "K2": cell(2, 12), "K4": cell(4, 12), "K8": cell(8, 12)}
     cells["K4 1200"] = cell(4, 12, 1200)
     cells.update({"batch 24": cell(1, 24), "batch 48": cell(1, 48), "batch 96": cell(1, 96)})
+    # What the rate does by itself.
+    cells.update({"K4 lr 0.001": cell(4, 12, rate=0.001), "batch 48 lr 0.002": cell(1, 48, rate=0.002)})
     return cells
 
 
@@ -365,7 +370,8 @@ TABLES = {
         "notes": "Validation loss is the mean over all characters of the validation part, in consecutive windows; the last "
                  "51 of 111,540 fill none. PyTorch with this recipe and evaluator: 1.909 with batch 12, 1.650 with batch 48. To reach: one "
                  "peer within 0.01 of PyTorch; K peers within 0.03 of one peer with batch 12 K; 4 peers in 1,200 "
-                 "steps no worse than one in 2,000.",
+                 "steps no worse than one in 2,000. K peers average after every step; their learning rate is sqrt(K) "
+                 "times the recipe's unless the row says otherwise, that of a single peer is the recipe's.",
     },
     "niid": {
         "title": "Flower's niid_bench on Fashion-MNIST, without a server",
