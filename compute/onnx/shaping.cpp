@@ -154,7 +154,9 @@ void pad(Importer& in) {
     const double value = in.has(2) ? in.real(2) : in.attributes().real("value", 0.0);
     if (!in.ok()) return;
     bool sound = pads.size() == 2 * shape.size();
-    for (const auto width : pads) sound = sound && std::abs(width) <= kFoldedElementsMax;
+    for (const auto width : pads) {
+        sound = sound && width >= -kFoldedElementsMax && width <= kFoldedElementsMax;
+    }
     if (!sound) return in.refuse(FaultCode::BadValue, "pads do not fit " + to_string(shape));
     // Negative pads cut.
     Ints around(pads.size(), 0);
@@ -180,6 +182,9 @@ void pad(Importer& in) {
         const auto last = i + shape.size();
         if (around[i] == 0 && around[last] == 0) continue;
         const auto size = in.shape(x)[i];
+        if (size + around[i] + around[last] > kFoldedElementsMax) {
+            return in.refuse(FaultCode::Oversized, "an axis of more than 2^20 elements to repeat");
+        }
         x = pick(in, x, i, mirrored(size, around[i], around[last], mode == "edge"));
     }
     in.bind(0, in.emit("Identity", {x}));
@@ -198,7 +203,7 @@ void tile(Importer& in) {
     Shape wide;
     Shape y;
     for (std::size_t i = 0; i < shape.size(); ++i) {
-        if (repeats[i] < 1 || repeats[i] > kElementsMax) {
+        if (repeats[i] < 1 || repeats[i] > kElementsMax / shape[i]) {
             return in.refuse(FaultCode::Unsupported, "it repeats an axis no times, or too often");
         }
         apart.insert(apart.end(), {1, shape[i]});
@@ -312,7 +317,7 @@ void resize(Importer& in) {
     bool sound = sizes.size() == shape.size() && scales.size() == shape.size();
     for (const auto size : sizes) sound = sound && size >= 1 && size <= kFoldedElementsMax;
     if (!in.ok()) return;
-    if (!sound) {
+    if (!sound || check_shape(sizes).has_error()) {
         return in.refuse(
             FaultCode::Unsupported, "its scales or sizes must be fixed in the file and fit"
         );

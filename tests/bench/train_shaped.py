@@ -41,10 +41,10 @@ def metrics(space):
     return {m[1]: float(m[2]) for m in re.finditer(r"^starling_(\S+) (\S+)$", out, re.M)}
 
 
-def start(arguments, space, mixing, seed_address=None):
+def start(arguments, space, mixing, seed_address=None, extra=()):
     command = [arguments.binary, "peer", "--json", "--insecure", "--threads", "1",
                "--listen", f"{space.address}:{PORT}", "--http", "127.0.0.1:7501",
-               "--dataset", arguments.dataset]  # fmt: skip
+               "--dataset", arguments.dataset, *extra]  # fmt: skip
     if seed_address:
         command += ["--join", seed_address]
     else:

@@ -53,6 +53,18 @@ FileBuilder hostile(int kind) {
         b.ints("s", {1}).node("Size", {"s"}, {"n"});
         b.file.initializers[1].shape = {std::int64_t{1} << 32, std::int64_t{1} << 31};
     }
+    if (kind == 6) {
+        b.input("long", {2, 1 << 30}).ints("pads", {0, 1, 0, 0});
+        b.node("Pad", {"long", "pads"}, {"z"}, {{"mode", std::string("edge")}});
+    }
+    if (kind == 7) {
+        b.ints("pads", {std::numeric_limits<std::int64_t>::min(), 0, 0, 0});
+        b.node("Pad", {"y", "pads"}, {"z"});
+    }
+    if (kind == 8) {
+        b.ints("times", {std::int64_t{1} << 32, std::int64_t{1} << 32});
+        b.node("Tile", {"y", "times"}, {"z"});
+    }
     return b;
 }
 
@@ -95,7 +107,7 @@ void write_corpus(const fs::path& directory) {
         {"tabular", "tabular?categories=2&embed=2&hidden=3", {{3}, 2}}};
     for (const auto& c : models) write(fs::path("onnx") / c.name, exported(c));
     write("onnx/shapes", shapes().bytes());
-    for (int kind = 0; kind < 6; ++kind) {
+    for (int kind = 0; kind < 9; ++kind) {
         write(fs::path("onnx") / ("hostile" + std::to_string(kind)), hostile(kind).bytes());
     }
     ParameterStore store(*model_layout("mlp?hidden=3", {{1, 2, 2}, 2}));
@@ -133,7 +145,7 @@ TEST(FuzzCorpus, ModelsAreReadOrRefused) {
             << path << (model.has_error() ? ": " + model.error().message : "");
     }
     EXPECT_GE(read, 6);
-    EXPECT_GE(refused, 6);
+    EXPECT_GE(refused, 9);
 }
 
 TEST(FuzzCorpus, SafetensorsAreReadOrRefused) {
