@@ -187,7 +187,7 @@ InferredTypes infer_resize(OperandTypes inputs, const Attributes& attributes) {
     bool good = scales.size() == y.size() && attributes.text("mode", "nearest") == "nearest";
     for (std::size_t i = 0; good && i < y.size(); ++i) {
         good = scales[i] >= 1 && scales[i] <= 4096 && y[i] <= kElementsMax;
-        y[i] *= scales[i];
+        if (good) y[i] *= scales[i];
     }
     if (!good) {
         return fail(

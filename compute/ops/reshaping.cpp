@@ -27,6 +27,7 @@ InferredTypes infer_flatten(OperandTypes inputs, const Attributes& attributes) {
 InferredTypes infer_reshape(OperandTypes inputs, const Attributes& attributes) {
     const auto& x = inputs[0]->shape;
     Shape y = attributes.integers("shape", {});
+    const auto count = element_count(x);
     std::int64_t known = 1;
     std::int64_t* open = nullptr;
     bool good = true;
@@ -34,16 +35,15 @@ InferredTypes infer_reshape(OperandTypes inputs, const Attributes& attributes) {
         if (y[i] == 0 && i < x.size()) y[i] = x[i];
         if (y[i] == -1 && open == nullptr) {
             open = &y[i];
-        } else if (y[i] < 1 || y[i] > element_count(x)) {
+        } else if (y[i] < 1 || y[i] > count / known) {
             good = false;
+            break;
         } else {
             known *= y[i];
         }
-        good = good && known <= element_count(x);
-        if (!good) break;
     }
-    if (good && open != nullptr) *open = element_count(x) / known;
-    if (!good || element_count(y) != element_count(x)) {
+    if (good && open != nullptr) *open = count / known;
+    if (!good || element_count(y) != count) {
         return fail(FaultCode::BadValue, to_string(x) + " has no reshape to " + to_string(y));
     }
     return std::vector<TensorType>{{y, inputs[0]->element}};

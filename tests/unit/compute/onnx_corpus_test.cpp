@@ -65,6 +65,10 @@ FileBuilder hostile(int kind) {
         b.ints("times", {std::int64_t{1} << 32, std::int64_t{1} << 32});
         b.node("Tile", {"y", "times"}, {"z"});
     }
+    if (kind == 9) {
+        b.input("wide", {2, 2'000'000'000}).ints("to", {4'000'000'000, 4'000'000'000});
+        b.node("Reshape", {"wide", "to"}, {"z"});
+    }
     return b;
 }
 
@@ -107,7 +111,7 @@ void write_corpus(const fs::path& directory) {
         {"tabular", "tabular?categories=2&embed=2&hidden=3", {{3}, 2}}};
     for (const auto& c : models) write(fs::path("onnx") / c.name, exported(c));
     write("onnx/shapes", shapes().bytes());
-    for (int kind = 0; kind < 9; ++kind) {
+    for (int kind = 0; kind < 10; ++kind) {
         write(fs::path("onnx") / ("hostile" + std::to_string(kind)), hostile(kind).bytes());
     }
     ParameterStore store(*model_layout("mlp?hidden=3", {{1, 2, 2}, 2}));
@@ -145,7 +149,7 @@ TEST(FuzzCorpus, ModelsAreReadOrRefused) {
             << path << (model.has_error() ? ": " + model.error().message : "");
     }
     EXPECT_GE(read, 6);
-    EXPECT_GE(refused, 9);
+    EXPECT_GE(refused, 10);
 }
 
 TEST(FuzzCorpus, SafetensorsAreReadOrRefused) {
