@@ -10,7 +10,9 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -62,7 +64,14 @@ private:
         PeerId peer;
         Lane lane = Lane::Claim;
 
-        auto operator<=>(const Key&) const = default;
+        bool operator==(const Key&) const = default;
+    };
+
+    /// An id is a hash already; its bytes vary enough.
+    struct KeyHash {
+        std::size_t operator()(const Key& key) const noexcept {
+            return std::hash<PeerId>()(key.peer) ^ static_cast<std::size_t>(key.lane);
+        }
     };
 
     struct Rumour {
@@ -76,7 +85,7 @@ private:
     Rumour take(std::map<Rank, Rumour>::iterator place);
 
     std::map<Rank, Rumour> queue_;
-    std::map<Key, Rank> places_;
+    std::unordered_map<Key, Rank, KeyHash> places_;
     std::size_t claim_bytes_ = 0;
     std::uint64_t next_age_ = ~std::uint64_t{0};
 };

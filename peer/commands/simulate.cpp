@@ -1,9 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
+#include <fmt/format.h>
 #include <memory>
 #include <string>
 
+#include "peer/clock.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/virtual/campaign.hpp"
 
@@ -156,7 +158,34 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
     return options;
 }
 
-int run(const peer_virtual::CampaignOptions& options, bool json) {
+/// Says on stderr how far a campaign is, when it takes long.
+class Teller {
+public:
+    explicit Teller(std::size_t peers) : peers_(peers) {}
+
+    void operator()(const peer_virtual::CampaignProgress& progress) {
+        const auto now = real_now();
+        if (now < next_) return;
+        next_ = now + kTellEvery;
+        fmt::print(
+            stderr,
+            "{:.0f} s of virtual time, {} events, {}\n",
+            progress.seconds,
+            progress.events,
+            progress.formed              ? "running"
+            : progress.started == peers_ ? "forming"
+                                         : fmt::format("{} peers started", progress.started)
+        );
+    }
+
+private:
+    static constexpr Duration kTellEvery = std::chrono::seconds(5);
+    std::size_t peers_;
+    Instant next_ = real_now() + kTellEvery;
+};
+
+int run(peer_virtual::CampaignOptions options, bool json) {
+    options.progress = Teller(options.peers);
     const auto summary = peer_virtual::run_campaign(options);
     const auto text = json ? to_json(summary) + "\n" : to_text(summary);
     std::fputs(text.c_str(), stdout);

@@ -27,6 +27,7 @@ constexpr Duration kRestartAfter = std::chrono::minutes(1);
 constexpr Duration kCalmBefore = std::chrono::seconds(30);
 /// Points of the curve of the consensus error.
 constexpr std::int64_t kSamples = 20;
+constexpr Duration kReportEvery = std::chrono::seconds(1);
 
 Quantiles quantiles(std::vector<double> values) {
     if (values.empty()) return {};
@@ -76,6 +77,7 @@ public:
 
 private:
     [[nodiscard]] std::optional<double> wait_until_whole(Duration longest);
+    void report();
     void run_with_crashes(Instant until, Instant last_crash);
     void crash_one();
     void restart_due();
@@ -90,13 +92,22 @@ private:
     Exchanges exchanges_;
     Rng luck_;
     Instant begin_;
+    Instant next_report_;
+    std::size_t started_ = 0;
+    bool formed_ = false;
     Instant next_sample_ = Instant::max();
     std::multimap<Instant, NodeIndex> restarts_;
     CampaignSummary summary_;
 };
 
 CampaignSummary Campaign::run() {
-    swarm_.start_all(kJoinEvery * static_cast<std::int64_t>(options_.peers));
+    swarm_.start_all(
+        kJoinEvery * static_cast<std::int64_t>(options_.peers),
+        [this](std::size_t started) {
+            started_ = started;
+            report();
+        }
+    );
     summary_.formation_seconds = wait_until_whole(kFormationMax);
     if (summary_.formation_seconds) {
         *summary_.formation_seconds = to_seconds(swarm_.now().time_since_epoch());
@@ -104,6 +115,7 @@ CampaignSummary Campaign::run() {
     const auto begin = swarm_.now();
     const auto end = begin + options_.duration;
     begin_ = begin;
+    formed_ = true;
     if (options_.averaging) {
         summary_.averaging.emplace();
         next_sample_ = begin;
@@ -123,11 +135,19 @@ CampaignSummary Campaign::run() {
     return summary_;
 }
 
+void Campaign::report() {
+    if (!options_.progress || swarm_.now() < next_report_) return;
+    next_report_ = swarm_.now() + kReportEvery;
+    const double seconds = to_seconds(swarm_.now().time_since_epoch());
+    options_.progress({formed_, started_, seconds, swarm_.event_count()});
+}
+
 std::optional<double> Campaign::wait_until_whole(Duration longest) {
     const auto begin = swarm_.now();
     while (!swarm_.whole()) {
         if (swarm_.now() - begin >= longest) return std::nullopt;
         swarm_.run_for(kLook);
+        report();
     }
     return to_seconds(swarm_.now() - begin);
 }
@@ -141,7 +161,10 @@ void Campaign::run_with_crashes(Instant until, Instant last_crash) {
     };
     draw();
     while (swarm_.now() < until) {
-        auto next = std::min({until, next_crash, next_sample_});
+        report();
+        // Stopping on the way changes nothing.
+        const auto soon = swarm_.now() + kReportEvery;
+        auto next = std::min({until, next_crash, next_sample_, soon});
         if (!restarts_.empty()) next = std::min(next, restarts_.begin()->first);
         swarm_.run_until(next);
         restart_due();

@@ -4,6 +4,7 @@
 // the numbers that come out of it.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,14 @@
 #include "peer/virtual/swarm.hpp"
 
 namespace starling::peer_virtual {
+
+/// How far a campaign is.
+struct CampaignProgress {
+    bool formed = false;      ///< all peers have started and list each other, or the wait is over
+    std::size_t started = 0;  ///< peers
+    double seconds = 0.0;     ///< of virtual time
+    std::uint64_t events = 0;
+};
 
 struct CampaignOptions {
     std::size_t peers = 64;
@@ -28,6 +37,8 @@ struct CampaignOptions {
     membership::SwimConfig swim;
     /// With it the peers average floats, from different starts unless they are near each other.
     std::optional<AveragingOptions> averaging;
+    /// Called about once a virtual second; changes nothing.
+    std::function<void(const CampaignProgress&)> progress;
 };
 
 /// Order statistics of durations, in seconds.

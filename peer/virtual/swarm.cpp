@@ -138,12 +138,13 @@ void Swarm::create(NodeIndex index) {
     }
 }
 
-void Swarm::start_all(Duration spread) {
+void Swarm::start_all(Duration spread, const std::function<void(std::size_t)>& started) {
     const auto begin = now_;
     const auto count = static_cast<std::int64_t>(size());
     for (NodeIndex i = 0; i < size(); ++i) {
         run_until(begin + spread * std::int64_t{i} / count);
         start(i, i == 0 ? std::vector<NodeIndex>{} : std::vector<NodeIndex>{0});
+        if (started) started(i + 1);
     }
     run_until(begin + spread);
 }

@@ -8,6 +8,7 @@
 // and runs on.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -103,8 +104,8 @@ public:
     void start(NodeIndex node, std::vector<NodeIndex> seeds);
 
     /// Starts all nodes; node 0 founds the swarm and is the seed of the others, which come one
-    /// after the other within `spread`.
-    void start_all(Duration spread);
+    /// after the other within `spread`. `started` is told how many there are, after each.
+    void start_all(Duration spread, const std::function<void(std::size_t)>& started = {});
 
     /// Ends a node without a word; its state is lost. `power` says whether its machine lives on.
     void crash(NodeIndex node, Power power = Power::Stopped);
