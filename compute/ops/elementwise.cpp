@@ -13,13 +13,6 @@ InferredTypes infer_same(OperandTypes inputs, const Attributes&) {
     return std::vector<TensorType>{*inputs[0]};
 }
 
-InferredTypes infer_function(OperandTypes inputs, const Attributes&) {
-    if (inputs[0]->element != ElementType::F32) {
-        return fail(FaultCode::Unsupported, "the operand must be f32");
-    }
-    return std::vector<TensorType>{*inputs[0]};
-}
-
 InferredTypes infer_pair(OperandTypes inputs, const Attributes&) {
     if (*inputs[0] != *inputs[1]) {
         return fail(
@@ -34,9 +27,6 @@ InferredTypes infer_pair(OperandTypes inputs, const Attributes&) {
 InferredTypes infer_broadcast(OperandTypes inputs, const Attributes&) {
     Shape shape = inputs[0]->shape;
     for (const auto* type : inputs) {
-        if (type->element != ElementType::F32) {
-            return fail(FaultCode::Unsupported, "the operands must be f32");
-        }
         auto wider = broadcast_shapes(shape, type->shape);
         if (wider.has_error()) return wider.error();
         shape = std::move(*wider);
@@ -160,24 +150,24 @@ void where_gradient(GradientContext& context) {
 }
 
 constexpr auto kOperators = std::to_array<Operator>({
-    {"Relu", "X -> max(X, 0)", 1, 1, infer_function, relu_gradient},
+    {"Relu", "X -> max(X, 0)", 1, 1, infer_same, relu_gradient},
     {"ReluGrad", "dY, Y -> dY where Y > 0, else 0", 2, 2, infer_pair, nullptr},
-    {"LeakyRelu", "X -> X or alpha X", 1, 1, infer_function, gradient_by_input},
-    {"Elu", "X -> X or alpha (exp X - 1)", 1, 1, infer_function, gradient_by_input},
-    {"Sigmoid", "X -> 1 / (1 + exp -X)", 1, 1, infer_function, gradient_by_output},
-    {"Tanh", "X -> tanh X", 1, 1, infer_function, gradient_by_output},
-    {"Gelu", "X -> X Phi(X), Phi exact through erf", 1, 1, infer_function, gradient_by_input},
-    {"HardSigmoid", "X -> alpha X + beta in [0, 1]", 1, 1, infer_function, gradient_by_input},
-    {"HardSwish", "X -> X relu6(X + 3) / 6", 1, 1, infer_function, gradient_by_input},
-    {"Softplus", "X -> log(1 + exp X)", 1, 1, infer_function, gradient_by_input},
-    {"Exp", "X -> exp X", 1, 1, infer_function, gradient_by_output},
-    {"Log", "X -> log X", 1, 1, infer_function, gradient_by_input},
-    {"Sqrt", "X -> square root", 1, 1, infer_function, gradient_by_output},
-    {"Reciprocal", "X -> 1 / X", 1, 1, infer_function, gradient_by_output},
-    {"Erf", "X -> error function", 1, 1, infer_function, gradient_by_input},
-    {"Abs", "X -> |X|", 1, 1, infer_function, gradient_by_input},
-    {"Clip", "X -> X in [min, max], both attributes", 1, 1, infer_function, gradient_by_input},
-    {"Neg", "X -> -X", 1, 1, infer_function, neg_gradient},
+    {"LeakyRelu", "X -> X or alpha X", 1, 1, infer_same, gradient_by_input},
+    {"Elu", "X -> X or alpha (exp X - 1)", 1, 1, infer_same, gradient_by_input},
+    {"Sigmoid", "X -> 1 / (1 + exp -X)", 1, 1, infer_same, gradient_by_output},
+    {"Tanh", "X -> tanh X", 1, 1, infer_same, gradient_by_output},
+    {"Gelu", "X -> X Phi(X), Phi exact through erf", 1, 1, infer_same, gradient_by_input},
+    {"HardSigmoid", "X -> alpha X + beta in [0, 1]", 1, 1, infer_same, gradient_by_input},
+    {"HardSwish", "X -> X relu6(X + 3) / 6", 1, 1, infer_same, gradient_by_input},
+    {"Softplus", "X -> log(1 + exp X)", 1, 1, infer_same, gradient_by_input},
+    {"Exp", "X -> exp X", 1, 1, infer_same, gradient_by_output},
+    {"Log", "X -> log X", 1, 1, infer_same, gradient_by_input},
+    {"Sqrt", "X -> square root", 1, 1, infer_same, gradient_by_output},
+    {"Reciprocal", "X -> 1 / X", 1, 1, infer_same, gradient_by_output},
+    {"Erf", "X -> error function", 1, 1, infer_same, gradient_by_input},
+    {"Abs", "X -> |X|", 1, 1, infer_same, gradient_by_input},
+    {"Clip", "X -> X in [min, max], both attributes", 1, 1, infer_same, gradient_by_input},
+    {"Neg", "X -> -X", 1, 1, infer_same, neg_gradient},
     {"FunctionGrad",
      "dY, X or Y -> dX of attribute `function`, from whichever of X and Y its slope needs",
      2,

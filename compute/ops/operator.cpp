@@ -1,5 +1,6 @@
 #include "compute/ops/operator.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace starling::compute {
@@ -20,6 +21,33 @@ constexpr std::array<Family, 10> kFamilies{
     attention_operators,
     loss_operators,
 };
+
+/// What only moves elements takes whole numbers as well.
+constexpr auto kMovers = std::to_array<std::string_view>(
+    {"Cast",
+     "Concat",
+     "Expand",
+     "Flatten",
+     "Gather",
+     "Identity",
+     "Reshape",
+     "Slice",
+     "Split",
+     "Squeeze",
+     "Transpose",
+     "Unsqueeze"}
+);
+/// These take whole numbers as their second operand: labels, or places.
+constexpr auto kPointers = std::to_array<std::string_view>(
+    {"GatherGrad", "MaxPoolGrad", "SoftmaxCrossEntropyGrad", "SoftmaxCrossEntropyLoss"}
+);
+
+bool takes_whole_numbers(const Operator& op, std::size_t operand) {
+    const auto lists = [&](auto& names) {
+        return std::find(names.begin(), names.end(), op.name) != names.end();
+    };
+    return lists(kMovers) || (operand == 1 && lists(kPointers));
+}
 
 }  // namespace
 
@@ -82,6 +110,16 @@ InferredTypes infer_types(const Operator& op, OperandTypes inputs, const Attribu
             return fail(
                 FaultCode::BadValue,
                 std::string(op.name) + ": operand " + std::to_string(i) + " is missing"
+            );
+        }
+    }
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const bool whole = inputs[i] != nullptr && inputs[i]->element != ElementType::F32;
+        if (whole && !takes_whole_numbers(op, i)) {
+            return fail(
+                FaultCode::Unsupported,
+                std::string(op.name) + ": operand " + std::to_string(i) +
+                    " holds whole numbers; cast it to float"
             );
         }
     }

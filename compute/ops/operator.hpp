@@ -99,7 +99,7 @@ struct Operator {
 /// Returns all operators, family by family.
 [[nodiscard]] std::vector<const Operator*> all_operators();
 
-/// Checks the number of operands and applies the operator's shape rule.
+/// Checks the number of operands and their element types, and applies the operator's shape rule.
 [[nodiscard]] InferredTypes infer_types(
     const Operator& op, OperandTypes inputs, const Attributes& attributes
 );

@@ -69,6 +69,10 @@ FileBuilder hostile(int kind) {
         b.input("wide", {2, 2'000'000'000}).ints("to", {4'000'000'000, 4'000'000'000});
         b.node("Reshape", {"wide", "to"}, {"z"});
     }
+    if (kind == 10) {
+        b.floats("image", {1, 2, 1}).ints("s", {1, 1});
+        b.node("InstanceNormalization", {"image", "s", "s"}, {"z"});
+    }
     return b;
 }
 
@@ -111,7 +115,7 @@ void write_corpus(const fs::path& directory) {
         {"tabular", "tabular?categories=2&embed=2&hidden=3", {{3}, 2}}};
     for (const auto& c : models) write(fs::path("onnx") / c.name, exported(c));
     write("onnx/shapes", shapes().bytes());
-    for (int kind = 0; kind < 10; ++kind) {
+    for (int kind = 0; kind < 11; ++kind) {
         write(fs::path("onnx") / ("hostile" + std::to_string(kind)), hostile(kind).bytes());
     }
     ParameterStore store(*model_layout("mlp?hidden=3", {{1, 2, 2}, 2}));
@@ -149,7 +153,7 @@ TEST(FuzzCorpus, ModelsAreReadOrRefused) {
             << path << (model.has_error() ? ": " + model.error().message : "");
     }
     EXPECT_GE(read, 6);
-    EXPECT_GE(refused, 10);
+    EXPECT_GE(refused, 11);
 }
 
 TEST(FuzzCorpus, SafetensorsAreReadOrRefused) {
