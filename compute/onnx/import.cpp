@@ -260,6 +260,7 @@ void Importer::translate(const NodeMessage& node) {
             "operators of the domain '" + printable(node.domain) + "' are not supported"
         );
     }
+    if (node.outputs.empty()) return refuse(FaultCode::BadFormat, "it has no results");
     for (const auto& attribute : node.attributes) {
         if (attribute.foreign == Foreign::Graph) {
             return refuse(FaultCode::Unsupported, "operators with subgraphs are not supported");

@@ -73,6 +73,7 @@ FileBuilder hostile(int kind) {
         b.floats("image", {1, 2, 1}).ints("s", {1, 1});
         b.node("InstanceNormalization", {"image", "s", "s"}, {"z"});
     }
+    if (kind == 11) b.node("Dropout", {"y"}, {});
     return b;
 }
 
@@ -115,7 +116,7 @@ void write_corpus(const fs::path& directory) {
         {"tabular", "tabular?categories=2&embed=2&hidden=3", {{3}, 2}}};
     for (const auto& c : models) write(fs::path("onnx") / c.name, exported(c));
     write("onnx/shapes", shapes().bytes());
-    for (int kind = 0; kind < 11; ++kind) {
+    for (int kind = 0; kind < 12; ++kind) {
         write(fs::path("onnx") / ("hostile" + std::to_string(kind)), hostile(kind).bytes());
     }
     ParameterStore store(*model_layout("mlp?hidden=3", {{1, 2, 2}, 2}));
@@ -153,7 +154,7 @@ TEST(FuzzCorpus, ModelsAreReadOrRefused) {
             << path << (model.has_error() ? ": " + model.error().message : "");
     }
     EXPECT_GE(read, 6);
-    EXPECT_GE(refused, 11);
+    EXPECT_GE(refused, 12);
 }
 
 TEST(FuzzCorpus, SafetensorsAreReadOrRefused) {
