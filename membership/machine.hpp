@@ -145,6 +145,7 @@ private:
     void on_ack_wait(Instant now);
     void on_nack(Instant now);
     void on_gossip(Instant now);
+    void announce();
     void on_push_pull(Instant now);
     void on_rejoin(Instant now);
     void on_suspicion(Instant now);

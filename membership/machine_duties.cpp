@@ -18,6 +18,8 @@ namespace {
 constexpr double kPushPullScaleFrom = 32.0;
 /// Requests that the driver has not taken yet; more would only repeat them.
 constexpr std::size_t kStreamsMax = 8;
+/// So many members hear of a newcomer from itself: 64 datagrams, once.
+constexpr std::size_t kAnnouncedMax = 64;
 /// Largest table that probes carry to a member whose UDP is blocked: 64 members make some 6 KB.
 constexpr std::size_t kTableByStreamMax = 64;
 /// Tables above this size are compared before anything is told: then 64 digests weigh less than the
@@ -270,6 +272,15 @@ void Swim::Machine::on_gossip(Instant now) {
     if (!rumours_.empty() && listeners() > 0) {
         const auto wait = config_.gossip_interval / (rumours_.crowded() ? kHurry : 1);
         arm(Timer::Gossip, now + jittered(wait));
+    }
+}
+
+/// A rumour takes some rounds and now and then misses a member until a digest tells. Whoever is in
+/// the first page hears it from the newcomer itself; of a large swarm a part, which spreads it.
+void Swim::Machine::announce() {
+    const Message own[] = {own_claim_};
+    for (const auto& member : sample(kAnnouncedMax, hears_gossip)) {
+        send(member.address, member.id, own);
     }
 }
 

@@ -77,6 +77,7 @@ Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
         if (!talk.sender) talk.sender = id_of(page.sender);
     }
     if (talk.sender) on_stream_answer(*talk.sender);
+    if (source == Source::FirstPage) announce();
     answer_page(talk);
     arm_on_demand(now);
     return {};

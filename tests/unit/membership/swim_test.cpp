@@ -139,6 +139,40 @@ TEST(Swim, OldAccusationsAreNotWorthARefutation) {
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "must stay inside the wire's range";
 }
 
+/// To whom a machine has sent that claim.
+std::multiset<std::uint16_t> heard(Alone& alone, const Statement& wanted) {
+    std::multiset<std::uint16_t> who;
+    while (const auto datagram = alone.swim.poll_transmit()) {
+        const auto packet = *parse_datagram(datagram->bytes, kTag);
+        const bool told = std::any_of(
+            packet.messages.begin(),
+            packet.messages.end(),
+            [&](const Message& message) { return message == Message(wanted); }
+        );
+        if (told) who.insert(datagram->to.address[15]);
+    }
+    return who;
+}
+
+TEST(Swim, ANewcomerTellsThoseOfItsFirstPageAtOnceAndOfManyAPart) {
+    for (const int others : {1, 20, 150}) {
+        Alone alone;
+        Packet page{peer(2), {}};
+        for (int i = 0; i < others; ++i) {
+            const auto number = static_cast<std::uint8_t>(2 + i);
+            page.messages.emplace_back(claim(number, {1, 0}, MemberState::Alive));
+        }
+        ASSERT_TRUE(alone.swim.handle_push_pull(alone.now, encode(page, kTag, kPageMax)));
+        const auto own = claim(1, {3, 0}, MemberState::Alive);
+        const auto told = heard(alone, own);
+        EXPECT_EQ(told.size(), static_cast<std::size_t>(std::min(others, 64)));
+        EXPECT_EQ(std::set(told.begin(), told.end()).size(), told.size()) << "nobody twice";
+        // A later page is no reason to say it again.
+        ASSERT_TRUE(alone.swim.handle_push_pull(alone.now, encode(page, kTag, kPageMax)));
+        EXPECT_TRUE(heard(alone, own).empty());
+    }
+}
+
 TEST(Swim, AProbesTimeIsCountedOnceAndOnlyForAnAnswerOfItsTarget) {
     Alone alone;
     alone.hear(2, {claim(2, {1, 0}, MemberState::Alive)});
