@@ -7,22 +7,25 @@ Needs root, iproute2, python3-torch and dataset-fashion-mnist.
 
     tests/bench/time_to_loss.py --rate 50 --target 0.88
 
-Ours is the wall time from the first peer's start until all four have joined, trained, agreed that the
-target is met, settled, measured the whole test set and left. PyTorch's is that of its training steps
-alone: the steps to the target (an evaluation every 50 steps says when; the better of --lr and four
-times that) times the seconds of one step on the shaped link. The first is counted on links without a
-limit, the second over --timed-steps on the links in question, because a whole run there takes many
-minutes; --whole does it all the same. Bytes are what the four put on their links in all.
+Ours is the wall time from the first peer's start until all four have joined, trained, agreed that
+the target is met, settled, measured the whole test set and left. PyTorch's is that of its training
+steps alone, without loading and evaluations: the steps to the target (an evaluation every 50 steps
+says when; the better of --lr and four times that) times the seconds of one step on the shaped link.
+The first is counted on links without a limit, the second over --timed-steps on the links in
+question, because a whole run there takes many minutes; --whole does it all the same. Bytes are what
+the four put on their links in all.
 
 Prints one JSON object a line for each, and one with the ratios; exits 1 below five times the speed
 or a fiftieth of the bytes.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 
 import links
@@ -31,45 +34,49 @@ PORT = 7600
 FREE_RATE = 10_000  # Mbit/s: no limit to these four
 
 
-def events_until(peer, wanted):
-    """Reads a peer's lines until one of a kind comes."""
-    for line in peer.stdout:
-        event = json.loads(line)
-        if event["event"] == wanted:
-            return event
-    raise RuntimeError(f"the peer ended before '{wanted}'")
+def final_of(output):
+    """What a peer says at its end."""
+    output.seek(0)
+    events = [json.loads(line) for line in output]
+    return next(event for event in events if event["event"] == "final")
+
+
+def start(arguments, spaces, i, output):
+    command = [arguments.binary, "peer", "--json", "--insecure", "--threads", "1",
+               "--http", "127.0.0.1:0", "--dataset", f"idx:{arguments.dataset}",
+               "--listen", f"{spaces[i].address}:{PORT}", "--seed", str(i + 1)]  # fmt: skip
+    if i == 0:
+        command += ["--model", "cnn", "--batch", str(arguments.batch),
+                    "--optimizer", arguments.optimizer,
+                    "--mix-every", str(arguments.mix_every), "--encoding", arguments.encoding,
+                    "--until", f"accuracy={arguments.target}"]  # fmt: skip
+    else:
+        command += ["--join", f"{spaces[0].address}:{PORT}"]
+    return spaces[i].popen(command, stdout=output, text=True)
 
 
 def ours(arguments, spaces):
-    common = [arguments.binary, "peer", "--json", "--insecure", "--threads", "1",
-              "--http", "127.0.0.1:0", "--dataset", f"idx:{arguments.dataset}"]  # fmt: skip
+    """One swarm from its first process to its last: seconds, bytes, what the founder says."""
     before = sum(links.bytes_sent(space) for space in spaces)
     peers = []
-    try:
-        for i, space in enumerate(spaces):
-            command = [*common, "--listen", f"{space.address}:{PORT}", "--seed", str(i + 1)]
-            if i == 0:
-                command += ["--model", "cnn", "--batch", str(arguments.batch),
-                            "--optimizer", arguments.optimizer,
-                            "--mix-every", str(arguments.mix_every),
-                            "--encoding", arguments.encoding,
-                            "--until", f"accuracy={arguments.target}"]  # fmt: skip
-            else:
-                command += ["--join", f"{spaces[0].address}:{PORT}"]
-            peers.append(space.popen(command, stdout=subprocess.PIPE, text=True))
-            events_until(peers[-1], "listening")
-            if i == 0:
-                began = time.monotonic()
-        outputs = [peer.communicate(timeout=900)[0] for peer in peers]
-        seconds = time.monotonic() - began
-    finally:
-        for peer in peers:
-            peer.kill()
-            peer.wait()
-    sent = sum(links.bytes_sent(space) for space in spaces) - before
-    events = [json.loads(line) for line in outputs[0].splitlines()]
-    final = next(event for event in events if event["event"] == "final")
-    return {"seconds": round(seconds, 1), "bytes": sent, "final": final}
+    with contextlib.ExitStack() as files:
+        outputs = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in spaces]
+        try:
+            began = time.monotonic()
+            for i, output in enumerate(outputs):
+                peers.append(start(arguments, spaces, i, output))
+                if i == 0:
+                    links.wait_until_listening(spaces[0], peers[0], PORT)
+            for peer in peers:
+                if peer.wait(timeout=900) != 0:
+                    raise RuntimeError(f"a peer ended with {peer.returncode}")
+            seconds = time.monotonic() - began
+        finally:
+            for peer in peers:
+                peer.kill()
+                peer.wait()
+        sent = sum(links.bytes_sent(space) for space in spaces) - before
+        return {"seconds": round(seconds, 1), "bytes": sent, "final": final_of(outputs[0])}
 
 
 def ddp(arguments, rate, lr, steps):
