@@ -6,8 +6,8 @@
 #include <functional>
 #include <memory>
 
-#include "base/instant.hpp"
 #include "base/duration_histogram.hpp"
+#include "base/instant.hpp"
 
 namespace boost::asio {
 class io_context;

@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "base/duration_histogram.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
 #include "membership/swim.hpp"
-#include "base/duration_histogram.hpp"
 #include "peer/links.hpp"
 #include "peer/seal.hpp"
 #include "peer/session.hpp"
