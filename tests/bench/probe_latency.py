@@ -8,8 +8,8 @@ how many were answered directly, and in which time. Needs root and iproute2.
     tests/bench/probe_latency.py --rate 100 --seconds 120
 
 Prints one JSON object: {"mbit", "probes", "answered", "p99_at_most_ms", "mean_ms",
-"max_since_start_ms", "exchange_mbit_per_s"}, of both peers together; p99 is the bound of the bucket that holds it. Exits
-1 when it is above --goal or fewer than 99 % of the probes were answered.
+"max_since_start_ms", "exchange_mbit_per_s"}, of both peers together; p99 is the bound of the bucket
+that holds it. Exits 1 when it is above --goal or fewer than 99 % of the probes were answered.
 """
 
 import argparse
@@ -40,22 +40,10 @@ def p99(grown):
 
 
 def measure(arguments, spaces):
-    one, other = spaces
-    extra = ["--profile", arguments.profile]
-    peers = [train_shaped.start(arguments, one, True, extra=extra)]
-    try:
-        links.wait_until_listening(one, peers[0], train_shaped.PORT)
-        seed = f"{one.address}:{train_shaped.PORT}"
-        peers.append(train_shaped.start(arguments, other, True, seed, extra=extra))
-        train_shaped.wait_for_training(spaces, peers)
+    with train_shaped.pair(arguments, *spaces, True, ["--profile", arguments.profile]):
         begin, (before, _) = time.monotonic(), look(spaces)
         time.sleep(arguments.seconds)
         (after, longest), elapsed = look(spaces), time.monotonic() - begin
-    finally:
-        for peer in peers:
-            peer.terminate()
-        for peer in peers:
-            peer.wait()
     return {name: after[name] - before[name] for name in after}, longest, elapsed
 
 
@@ -66,7 +54,7 @@ def main():
     parser.add_argument("--model", default="mlp?hidden=2048,2048")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--encoding", default="f32")
-    parser.add_argument("--profile", default="local", help="probes five times a second; or lan, wan")
+    parser.add_argument("--profile", default="local", help="membership's timing: local, lan, wan")
     parser.add_argument("--rate", type=int, default=100, help="Mbit/s each way; 0: no limit")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--goal", type=float, default=20, help="p99 in ms")

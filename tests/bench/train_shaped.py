@@ -89,30 +89,36 @@ def traffic(one, other, bits, seconds):
             process.wait()
 
 
-def speed(arguments, one, other, mixing, bits=0):
-    """Steps per second of both peers together, and exchanged bits per second of one."""
-    peers = [start(arguments, one, mixing)]
+@contextlib.contextmanager
+def pair(arguments, one, other, mixing, extra=()):
+    """A peer in each namespace; both train while it lasts."""
+    peers = [start(arguments, one, mixing, extra=extra)]
     try:
         links.wait_until_listening(one, peers[0], PORT)
-        peers.append(start(arguments, other, mixing, f"{one.address}:{PORT}"))
+        peers.append(start(arguments, other, mixing, f"{one.address}:{PORT}", extra))
         wait_for_training((one, other), peers)
-        with traffic(one, other, bits, arguments.seconds + 5):
-            begin = time.monotonic()
-            before = [metrics(space) for space in (one, other)]
-            time.sleep(arguments.seconds)
-            elapsed = time.monotonic() - begin
-            after = [metrics(space) for space in (one, other)]
-
-        def grown(name):
-            return sum(b[name] - a[name] for a, b in zip(before, after)) / elapsed
-
-        # Each peer counts what it sends and what it receives.
-        return grown("steps_total"), 4 * grown("exchange_payload_bytes_total")
+        yield
     finally:
         for peer in peers:
             peer.terminate()
         for peer in peers:
             peer.wait()
+
+
+def speed(arguments, one, other, mixing, bits=0):
+    """Steps per second of both peers together, and exchanged bits per second of one."""
+    with pair(arguments, one, other, mixing), traffic(one, other, bits, arguments.seconds + 5):
+        begin = time.monotonic()
+        before = [metrics(space) for space in (one, other)]
+        time.sleep(arguments.seconds)
+        elapsed = time.monotonic() - begin
+        after = [metrics(space) for space in (one, other)]
+
+    def grown(name):
+        return sum(b[name] - a[name] for a, b in zip(before, after)) / elapsed
+
+    # Each peer counts what it sends and what it receives.
+    return grown("steps_total"), 4 * grown("exchange_payload_bytes_total")
 
 
 def main():
