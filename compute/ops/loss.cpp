@@ -48,7 +48,7 @@ InferredTypes infer_gradient(OperandTypes inputs, const Attributes&) {
 }
 
 InferredTypes infer_difference(OperandTypes inputs, const Attributes&) {
-    if (*inputs[0] != *inputs[1] || inputs[0]->element != ElementType::F32) {
+    if (*inputs[0] != *inputs[1]) {
         return fail(
             FaultCode::BadValue,
             "the loss wants scores and targets of one shape, not " + to_string(inputs[0]->shape) +
