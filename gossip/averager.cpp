@@ -72,8 +72,8 @@ void Averager::peer_down(Instant now, const PeerId& peer) {
     machine_->peer_down(now, peer);
 }
 
-bool Averager::begin_exchange(Instant now) {
-    return machine_->begin_exchange(now);
+bool Averager::begin_exchange(Instant now, std::span<const PeerId> except) {
+    return machine_->begin_exchange(now, except);
 }
 
 bool Averager::begin_round(Instant now, std::uint64_t round) {

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
@@ -149,9 +150,9 @@ public:
 
     // Commands.
 
-    /// Opens an exchange with a random live partner. False when one is in flight already or nobody
-    /// is there; then nothing happened.
-    bool begin_exchange(Instant now);
+    /// Opens an exchange with a random live partner that is not among `except`. False when one is
+    /// in flight already or nobody is there; then nothing happened.
+    bool begin_exchange(Instant now, std::span<const PeerId> except = {});
 
     /// The same in a round that all peers count alike: partners follow from the shared seed and the
     /// sorted live view, so that after log2(n) rounds of n = 2^k peers all are equal (one-peer

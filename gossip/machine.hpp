@@ -52,7 +52,7 @@ public:
     void handle_disconnect(Instant now, const PeerId& peer);
     void handle_loss(Instant now, const PeerId& peer, Passage passage);
     void peer_down(Instant now, const PeerId& peer);
-    bool begin_exchange(Instant now);
+    bool begin_exchange(Instant now, std::span<const PeerId> except = {});
     bool begin_round(Instant now, std::uint64_t round);
     void set_ghost(bool wanted);
     void set_settling(bool wanted);
@@ -113,6 +113,7 @@ private:
     PeerId self_;
     LayoutHash layout_;
     Rng rng_;
+    std::vector<PeerId> except_;  ///< kept for its memory
     RecentIds recent_;
     std::uint32_t next_part_;
     std::size_t ghost_exchanges_ = 0;

@@ -86,13 +86,13 @@ void Averager::Machine::peer_down(Instant now, const PeerId& peer) {
     if (expected && expected->partner == peer) fall_back(now);
 }
 
-bool Averager::Machine::begin_exchange(Instant now) {
+bool Averager::Machine::begin_exchange(Instant now, std::span<const PeerId> except) {
     if (initiator || bench.chunk_count() == 0) return false;
-    std::optional<PeerId> serving;
-    if (responder) serving = responder->clock().partner;
+    except_.assign(except.begin(), except.end());
+    if (responder) except_.push_back(responder->clock().partner);
     if (bench.config.mix.rule == Rule::None) return false;
     if (!ghost && !mixing->ready({next_part_, bench.config.parts})) return false;
-    const auto partner = partners.choose(now, rng_, serving);
+    const auto partner = partners.choose(now, rng_, except_);
     if (!partner) return false;
     scheduled_ = false;
     open_with(now, *partner);

@@ -92,7 +92,7 @@ void Averager::Machine::note_partner(Instant now, ExchangeEvent& event) {
     const PeerId& partner = event.partner;
     switch (event.outcome) {
         case Outcome::Committed:
-            return partners.succeeded(partner);
+            return partners.succeeded(now, partner);
         case Outcome::Busy:
             return partners.was_busy(now, partner);
         case Outcome::Collapsed:

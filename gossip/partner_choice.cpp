@@ -24,28 +24,34 @@ PartnerChoice::Partner* PartnerChoice::find(const PeerId& peer) {
 
 void PartnerChoice::add(const PeerId& peer) {
     if (auto* known = find(peer)) {
-        known->not_before.reset();
-        known->backoff = {};
+        *known = Partner{peer, std::nullopt, {}, false, known->met};
         return;
     }
     const auto at = std::find_if(partners_.begin(), partners_.end(), [&](const Partner& partner) {
         return peer < partner.id;
     });
-    partners_.insert(at, Partner{peer, std::nullopt, {}});
+    partners_.insert(at, Partner{peer, std::nullopt, {}, false, std::nullopt});
 }
 
 void PartnerChoice::remove(const PeerId& peer) {
     std::erase_if(partners_, [&](const Partner& partner) { return partner.id == peer; });
 }
 
-std::optional<PeerId> PartnerChoice::choose(
-    Instant now, Rng& rng, const std::optional<PeerId>& except
-) {
+std::optional<PeerId> PartnerChoice::choose(Instant now, Rng& rng, std::span<const PeerId> except) {
+    const bool owed = std::any_of(partners_.begin(), partners_.end(), [&](const Partner& partner) {
+        return partner.owed && !barred(now, partner.id);
+    });
     candidates_.clear();
+    bool owed_found = false;
     for (const auto& partner : partners_) {
         const bool resting = partner.not_before && now < *partner.not_before;
-        if (!resting && except != partner.id && !barred(now, partner.id))
-            candidates_.push_back(partner.id);
+        const bool excepted = std::find(except.begin(), except.end(), partner.id) != except.end();
+        const bool again = owed && partner.met && now < *partner.met + kRepeatPause;
+        if (resting || excepted || again || barred(now, partner.id)) continue;
+        if (owed_found && !partner.owed) continue;
+        if (partner.owed && !owed_found) candidates_.clear();
+        owed_found = partner.owed;
+        candidates_.push_back(partner.id);
     }
     if (candidates_.empty()) return std::nullopt;
     return rng.pick(std::span<const PeerId>(candidates_));
@@ -95,18 +101,16 @@ bool PartnerChoice::barred(Instant now, const PeerId& peer) const {
     });
 }
 
-void PartnerChoice::succeeded(const PeerId& peer) {
+void PartnerChoice::succeeded(Instant now, const PeerId& peer) {
     std::erase_if(struck_, [&](const Struck& struck) { return struck.id == peer; });
-    if (auto* partner = find(peer)) {
-        partner->not_before.reset();
-        partner->backoff = {};
-    }
+    if (auto* partner = find(peer)) *partner = Partner{peer, std::nullopt, {}, false, now};
 }
 
 void PartnerChoice::was_busy(Instant now, const PeerId& peer) {
     if (auto* partner = find(peer)) {
         partner->backoff = next_backoff(partner->backoff, kBusyBackoff, kBusyBackoffMax);
         partner->not_before = now + partner->backoff;
+        partner->owed = true;
     }
 }
 
@@ -114,6 +118,7 @@ void PartnerChoice::failed(Instant now, const PeerId& peer) {
     if (auto* partner = find(peer)) {
         partner->backoff = next_backoff(partner->backoff, kFailureBackoff, kFailureBackoffMax);
         partner->not_before = now + partner->backoff;
+        partner->owed = false;
     }
 }
 

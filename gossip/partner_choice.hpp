@@ -1,11 +1,14 @@
 #pragma once
 
 // Whom to ask next: uniform over the live partners, without those that declined or failed a moment
-// ago. A back-off is short against the time between exchanges and ends by itself, so nobody
-// starves.
+// ago. A back-off is short against the time between exchanges and ends by itself; then whoever was
+// busy comes before others, and meanwhile nobody is met twice in a row without a pause. Otherwise
+// peers that exchange without one close into a ring, in which each is served by one neighbour and
+// serves the other, and some pairs never meet.
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -17,6 +20,8 @@ namespace starling::gossip {
 /// Back-offs double with each repetition and are forgotten after a success.
 inline constexpr Duration kBusyBackoff = std::chrono::milliseconds(10);
 inline constexpr Duration kBusyBackoffMax = std::chrono::milliseconds(160);
+/// While somebody was busy when last asked, whoever was met last comes again only after so long.
+inline constexpr Duration kRepeatPause = kBusyBackoffMax;
 inline constexpr Duration kFailureBackoff = std::chrono::milliseconds(500);
 inline constexpr Duration kFailureBackoffMax = std::chrono::seconds(8);
 /// A partner whose layout or settings do not fit will not fit soon.
@@ -40,9 +45,10 @@ public:
 
     [[nodiscard]] std::size_t size() const { return partners_.size(); }
 
-    /// Returns a uniformly chosen partner that may be asked now and is not `except`.
+    /// Returns a uniformly chosen partner that may be asked now and is not among `except`; one that
+    /// was busy when it was last asked before all others.
     [[nodiscard]] std::optional<PeerId> choose(
-        Instant now, Rng& rng, const std::optional<PeerId>& except
+        Instant now, Rng& rng, std::span<const PeerId> except = {}
     );
 
     /// Returns the partner of a round that everybody with the same view counts alike: in an order
@@ -54,7 +60,7 @@ public:
 
     // Reports about an attempt; about unknown peers they do nothing.
 
-    void succeeded(const PeerId& peer);
+    void succeeded(Instant now, const PeerId& peer);
     void was_busy(Instant now, const PeerId& peer);
     void failed(Instant now, const PeerId& peer);
     void refused(Instant now, const PeerId& peer);
@@ -70,6 +76,8 @@ private:
         PeerId id;
         std::optional<Instant> not_before;
         Duration backoff{};
+        bool owed = false;  ///< was busy when last asked
+        std::optional<Instant> met;
     };
 
     Partner* find(const PeerId& peer);

@@ -116,8 +116,8 @@ void GossipDriver::adopt_parameters() {
     averager_.adopt_parameters();
 }
 
-bool GossipDriver::begin_exchange() {
-    const bool begun = averager_.begin_exchange(real_now());
+bool GossipDriver::begin_exchange(std::span<const PeerId> except) {
+    const bool begun = averager_.begin_exchange(real_now(), except);
     pump();
     return begun;
 }

@@ -5,6 +5,7 @@
 // Thread    network
 
 #include <functional>
+#include <span>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
@@ -87,7 +88,7 @@ public:
     void set_ghost(bool ghost);
     void adopt_parameters();
     /// False when nothing could begin.
-    bool begin_exchange();
+    bool begin_exchange(std::span<const PeerId> except = {});
     void begin_round(std::uint64_t round);
 
     /// Takes back the memory of a frame that was sent.

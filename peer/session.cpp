@@ -14,13 +14,10 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
 constexpr Duration kPublishEvery = std::chrono::seconds(1);
-constexpr Duration kSettleRetry = std::chrono::milliseconds(10);
 /// With nobody who could give parameters, the swarm has not begun: all start from the seed.
 constexpr Duration kLonelyJoin = std::chrono::seconds(10);
 /// Bytes queued for one peer above which its requests are declined: four pieces, as limits say.
 constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
-/// Different partners that must agree with us before we are settled, where there are as many.
-constexpr std::size_t kAgreeingPartners = 8;
 constexpr std::uint64_t kInitPurpose = 1;
 constexpr std::uint64_t kPartnerPurpose = 2;
 
@@ -87,11 +84,7 @@ Session::Session(
               arm_transfers();
           }
       ),
-      settle_timer_(loop, [this] {
-          if (state_ != PeerState::Settling) return;
-          // Where nothing can begin now, no event will bring us back here.
-          if (!gossip_.begin_exchange()) settle_timer_.arm_after(kSettleRetry);
-      }) {}
+      settling_(loop, gossip_, descriptor.settle) {}
 
 Session::~Session() {
     stop();
@@ -104,7 +97,6 @@ TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpo
     options.engine.task = task_of(descriptor_.manifest);
     options.engine.batch = descriptor_.batch;
     options.engine.eval_batch = evaluation_batch(descriptor_.manifest);
-    options.evaluation_samples = estimate_samples(descriptor_.manifest);
     options.engine.threads = config_.threads;
     options.engine.precision = *compute::parse_precision(config_.precision);
     options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
@@ -292,15 +284,15 @@ void Session::end_if_deserted(const SwarmView& view) {
 
 bool Session::settled() const {
     if (descriptor_.mix == "none" || partners_.empty()) return true;
-    return !others_train_ && agreeing_.size() >= std::min(partners_.size(), kAgreeingPartners);
+    return settling_.agreed(partners_.size());
 }
 
 void Session::update_ending(const SwarmView& view) {
     const auto others = view.training_records();
     // A peer that still trains moves away from whatever it agreed to.
-    others_train_ = std::any_of(others.begin(), others.end(), [](const Record& other) {
+    settling_.set_others_train(std::any_of(others.begin(), others.end(), [](const Record& other) {
         return other.state == PeerState::Training;
-    });
+    }));
     EndingInputs inputs;
     inputs.others = others;
     inputs.joining = static_cast<std::size_t>(std::count_if(
@@ -334,21 +326,18 @@ void Session::update_ending(const SwarmView& view) {
 }
 
 void Session::enter(EndingPhase phase) {
+    const auto encoding = *gossip::parse_encoding(descriptor_.encoding);
     switch (phase) {
         case EndingPhase::Train:
-            gossip_.set_encoding(*gossip::parse_encoding(descriptor_.encoding));
-            gossip_.set_settling(false);
+            settling_.end(encoding);
             become(PeerState::Training);
             break;
         case EndingPhase::Settle:
-            agreeing_.clear();
-            // Rounding leaves a distance above the tolerance; f32 leaves none.
-            gossip_.set_encoding(gossip::Encoding::F32);
-            gossip_.set_settling(true);
             become(PeerState::Settling);
-            settle_timer_.arm_after(Duration::zero());
+            settling_.begin(encoding);
             break;
         case EndingPhase::Evaluate:
+            settling_.stop();
             ++evaluation_;
             become(PeerState::Evaluating);
             break;
@@ -402,19 +391,10 @@ void Session::on_report() {
 void Session::on_exchange(const gossip::ExchangeEvent& event) {
     release_trainer();
     const bool committed = event.outcome == gossip::Outcome::Committed;
-    // A ghost's exchange is one-sided: it shows no agreement.
-    if (committed && event.rule != gossip::Rule::Pull) {
-        last_distance_ = event.relative_distance;
-        // A larger distance has just moved us, so what the others agreed to is stale.
-        if (event.relative_distance < descriptor_.settle) {
-            agreeing_.insert(event.partner);
-        } else {
-            agreeing_.clear();
-        }
-    }
-    if (state_ != PeerState::Settling || !event.initiator) return;
-    settle_timer_.arm_after(committed ? Duration::zero() : kSettleRetry);
-    if (settled()) tick_.arm_after(Duration::zero());
+    if (committed && event.rule != gossip::Rule::Pull) last_distance_ = event.relative_distance;
+    if (committed && trainer_) trainer_->averaged();
+    settling_.on_exchange(event);
+    if (state_ == PeerState::Settling && settled()) tick_.arm_after(Duration::zero());
 }
 
 void Session::mix(std::uint64_t round) {
@@ -504,7 +484,7 @@ void Session::member_down(const PeerId& peer) {
     if (!begun_ || stopped_) return;
     gossip_.peer_down(peer);
     std::erase(partners_, peer);
-    agreeing_.erase(peer);
+    settling_.member_down(peer);
     handle_broken(peer);
     tick_.arm_after(Duration::zero());
 }
@@ -562,7 +542,7 @@ void Session::stop() {
     stopped_ = true;
     tick_.cancel();
     transfer_timer_.cancel();
-    settle_timer_.cancel();
+    settling_.stop();
     gossip_.stop();
     if (trainer_) trainer_->stop();
 }

@@ -10,7 +10,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +26,7 @@
 #include "peer/loop.hpp"
 #include "peer/record.hpp"
 #include "peer/reporter.hpp"
+#include "peer/settling.hpp"
 #include "peer/shard_transfer.hpp"
 #include "peer/state_transfer.hpp"
 #include "peer/swarm_plan.hpp"
@@ -143,7 +143,7 @@ private:
     std::unique_ptr<Trainer> trainer_;
     Timer tick_;
     Timer transfer_timer_;
-    Timer settle_timer_;
+    Settling settling_;
 
     PeerState state_ = PeerState::Joining;
     TrainerReport report_;
@@ -153,9 +153,6 @@ private:
     std::vector<PeerId> partners_;
     std::uint64_t evaluation_ = 0;
     std::optional<std::uint64_t> schedule_step_;
-    /// Partners whose last distance was below the tolerance, since the last larger one.
-    std::set<PeerId> agreeing_;
-    bool others_train_ = false;  ///< somebody has not heard yet that this round is over
     double last_distance_ = 0;
     std::uint64_t swarm_samples_ = 0;
     std::size_t live_ = 1;

@@ -19,8 +19,6 @@ constexpr std::size_t kTokensPerShardMin = 1024;
 
 constexpr std::size_t kEvaluationSamples = 256;
 constexpr std::size_t kEvaluationTokens = 4096;
-constexpr std::size_t kEstimateSamples = 1000;
-constexpr std::size_t kEstimateTokens = 16384;
 
 std::size_t samples_within(
     const data::Manifest& manifest, std::size_t samples, std::size_t tokens
@@ -40,10 +38,6 @@ compute::Task task_of(const data::Manifest& manifest) {
 std::int64_t evaluation_batch(const data::Manifest& manifest) {
     return static_cast<std::int64_t>(samples_within(manifest, kEvaluationSamples, kEvaluationTokens)
     );
-}
-
-std::size_t estimate_samples(const data::Manifest& manifest) {
-    return samples_within(manifest, kEstimateSamples, kEstimateTokens);
 }
 
 Result<data::Dataset> load_for_model(const std::string& dataset, const std::string& model) {

@@ -14,11 +14,9 @@ namespace starling::peer {
 
 [[nodiscard]] compute::Task task_of(const data::Manifest& manifest);
 
-/// Samples in one evaluation batch: fewer of a text, whose windows have many labels each.
+/// Samples in one evaluation batch, which is also one estimate while training: fewer of a text,
+/// whose windows have many labels each.
 [[nodiscard]] std::int64_t evaluation_batch(const data::Manifest& manifest);
-
-/// Samples in one estimate while training, chosen likewise.
-[[nodiscard]] std::size_t estimate_samples(const data::Manifest& manifest);
 
 /// Loads the data that a model is to be trained on: `gpt?context=64` decides a text's windows where
 /// the text's own spec does not.

@@ -22,6 +22,12 @@ constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
 constexpr Duration kFirstEvaluation = std::chrono::seconds(2);
 constexpr int kComputeNice = 5;
 constexpr double kLossDecay = 0.02;
+/// Weight of the newest part in the running estimate: about its last three parts count.
+constexpr double kEstimateDecay = 0.5;
+constexpr std::uint64_t kEvaluationPurpose = 3;
+/// An evaluation that is due waits so long for an exchange, where the last is not much longer ago.
+constexpr Duration kEvaluationWait = std::chrono::seconds(5);
+constexpr Duration kEvaluationPauseMin = std::chrono::milliseconds(500);
 
 }  // namespace
 
@@ -40,6 +46,10 @@ Trainer::Trainer(
     report_.samples = options_.samples;
     report_.schedule_step = options_.schedule_step;
     batcher_.resume(options_.position);
+    // Each peer begins elsewhere, so that a majority has seen more of the test set than one has.
+    const auto part = static_cast<std::size_t>(options_.engine.eval_batch);
+    const auto parts = shards_.manifest().samples(data::Split::Test) / part;
+    if (parts > 1) eval_next_ = part * Rng(options_.seed).fork(kEvaluationPurpose).below(parts);
 }
 
 Trainer::~Trainer() {
@@ -182,7 +192,7 @@ void Trainer::train_once() {
     const bool enough = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
     if (enough || !batcher_.next(values_, labels_)) {
         // Without samples to train on we still average, and our judgement counts like any other.
-        if (real_now() >= eval_due_) evaluate_part();
+        if (evaluation_due()) evaluate_part();
         publish(false);
         if (const auto order = orders_.wait(kIdleWait)) obey(*order);
         return;
@@ -198,7 +208,7 @@ void Trainer::train_once() {
             ? static_cast<double>(result.loss)
             : report_.loss + kLossDecay * (static_cast<double>(result.loss) - report_.loss);
     if (report_.steps % options_.mix_every == 0) mix();
-    if (real_now() >= eval_due_) evaluate_part();
+    if (evaluation_due()) evaluate_part();
     publish(false);
 }
 
@@ -213,6 +223,10 @@ void Trainer::mix() {
 
 void Trainer::mixed() {
     (void)mixed_.put(true);
+}
+
+void Trainer::averaged() {
+    averaged_at_ = real_now();
 }
 
 /// Evaluates up to `count` test samples from `first` on and says how many it has `done`; of a text,
@@ -241,25 +255,38 @@ compute::EvalResult Trainer::evaluate_range(
     return total;
 }
 
+/// What the swarm will hold in the end is the mean over its peers, and just after an exchange our
+/// own model is nearest to it: between exchanges the noise of our own steps costs it some points.
+bool Trainer::evaluation_due() const {
+    const Instant now = real_now();
+    const Instant averaged = averaged_at_;
+    if (now < eval_due_) return false;
+    if (averaged >= eval_due_) return true;
+    const bool mixes = averaged != Instant{} && eval_due_ - averaged < kEvaluationWait;
+    return !mixes || now - eval_due_ > kEvaluationWait;
+}
+
 void Trainer::evaluate_part() {
     const Instant begin = real_now();
+    const auto part = static_cast<std::size_t>(options_.engine.eval_batch);
     std::size_t done = 0;
-    auto result = evaluate_range(eval_next_, options_.evaluation_samples, done);
+    auto result = evaluate_range(eval_next_, part, done);
     if (result.samples == 0 && eval_next_ > 0) {
         eval_next_ = 0;
-        result = evaluate_range(0, options_.evaluation_samples, done);
+        result = evaluate_range(0, part, done);
     }
     eval_next_ += done;
     const Instant end = real_now();
     const Duration cost = end - begin;
-    eval_due_ = end + std::max<Duration>(
-                          from_seconds(to_seconds(cost) * (1.0 / options_.evaluation_share - 1.0)),
-                          std::chrono::milliseconds(500)
-                      );
+    // Counted from when this one was due, or waiting for exchanges would make them rarer still.
+    const Duration pause = from_seconds(to_seconds(cost) * (1.0 / options_.evaluation_share - 1.0));
+    const Duration waited = std::min(begin - eval_due_, pause / 2);
+    eval_due_ = end + std::max<Duration>(pause - waited, kEvaluationPauseMin);
     if (result.samples == 0) return;
     // Parts differ by chance; the running mean of the last few is what a target is held against.
-    const auto blend = [](const std::optional<double>& old, double fresh) {
-        return old ? 0.5 * *old + 0.5 * fresh : fresh;
+    const double weight = kEstimateDecay * static_cast<double>(done) / static_cast<double>(part);
+    const auto blend = [weight](const std::optional<double>& old, double fresh) {
+        return old ? *old + weight * (fresh - *old) : fresh;
     };
     report_.accuracy = blend(report_.accuracy, result.accuracy());
     report_.test_loss = blend(report_.test_loss, result.loss());

@@ -58,8 +58,7 @@ struct TrainerOptions {
     /// Wait for each exchange at most so long; zero never waits.
     Duration sync_wait{};
     double evaluation_share = 0.05;  ///< of the time, at most
-    std::size_t evaluation_samples = 1000;
-    std::uint64_t steps = 0;  ///< counters to go on from
+    std::uint64_t steps = 0;         ///< counters to go on from
     std::uint64_t samples = 0;
     std::uint64_t schedule_step = 0;
     data::BatcherPosition position;
@@ -103,6 +102,9 @@ public:
     /// The exchange that was due is over. Thread network.
     void mixed();
 
+    /// An exchange has just averaged the parameters with a partner's. Thread network.
+    void averaged();
+
     /// Ends the thread at the next operator and joins it.
     void stop();
 
@@ -114,6 +116,7 @@ private:
     void train_once();
     void mix();
     void evaluate_part();
+    [[nodiscard]] bool evaluation_due() const;
     void evaluate_all();
     void checkpoint();
     void read_kept_shards();
@@ -132,6 +135,7 @@ private:
     Mailbox<bool> mixed_;
     std::atomic<bool> stop_{false};
     std::atomic<compute::Engine*> running_{nullptr};  ///< for interrupt()
+    std::atomic<Instant> averaged_at_{Instant{}};
 
     // Owned by the compute thread.
     std::unique_ptr<compute::Engine> engine_;

@@ -16,9 +16,6 @@ enum class Form : std::uint8_t { Bf16 = 0, Codes = 1, Again = 2 };
 
 constexpr std::size_t kHead = 8;
 
-/// Gaps grow between two meetings of a pair; twice the last one is seldom exceeded, and a larger
-/// margin would cost floor: the distance that is left is about 0.25 * scale.
-constexpr float kMargin = 2.0F;
 /// Outside, products with a coefficient or an inverse could leave the normal floats.
 constexpr float kScaleMin = 1e-30F;
 constexpr float kScaleMax = 1e30F;
@@ -162,7 +159,7 @@ bool LatticeEncoding::offer_codes(
         block.elements = block_size(elements, i);
         block.raw = raw.data() + i * kBlockRaw;
         const auto measured = lattice::measure(block, isa_);
-        const float wanted = kMargin * gaps[i] / static_cast<float>(gap_max());
+        const float wanted = margin() * gaps[i] / static_cast<float>(gap_max());
         block.scale = std::max({wanted, measured.largest / lattice::kReach, kScaleMin});
         // Negated, so that a NaN is no sound gap either.
         if (!measured.finite || !(gaps[i] >= 0.0F) || !sound(block.scale)) return false;

@@ -46,6 +46,13 @@ public:
     /// Largest |k_theirs - k_mine| that both sides decode alike.
     [[nodiscard]] int gap_max() const { return (1 << (bits_ - 1)) - 1; }
 
+    /// How many times the last gap the range covers. Gaps grow between two meetings of a pair,
+    /// fastest when training begins: of `cnn` one chunk in four exceeds twice the last gap and
+    /// travels once more, as bf16; one in sixteen exceeds four times. The distance that is left is
+    /// about 0.25 * scale: with 8 bits a few hundredths of the gap's root mean square, so that a
+    /// wide margin costs nothing; with 4 bits it would.
+    [[nodiscard]] float margin() const { return bits_ == 8 ? 4.0F : 2.0F; }
+
 private:
     [[nodiscard]] std::size_t offer_bytes(std::size_t elements) const;
     [[nodiscard]] std::size_t code_bytes(std::size_t elements) const;

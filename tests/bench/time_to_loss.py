@@ -34,6 +34,14 @@ PORT = 7600
 FREE_RATE = 10_000  # Mbit/s: no limit to these four
 
 
+def output_of(arguments, i):
+    """Where peer i writes its lines: kept with --keep."""
+    if not arguments.keep:
+        return tempfile.TemporaryFile("w+")
+    os.makedirs(arguments.keep, exist_ok=True)
+    return open(os.path.join(arguments.keep, f"peer-{i}.jsonl"), "w+")
+
+
 def final_of(output):
     """What a peer says at its end."""
     output.seek(0)
@@ -60,7 +68,7 @@ def ours(arguments, spaces):
     before = sum(links.bytes_sent(space) for space in spaces)
     peers = []
     with contextlib.ExitStack() as files:
-        outputs = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in spaces]
+        outputs = [files.enter_context(output_of(arguments, i)) for i in range(len(spaces))]
         try:
             began = time.monotonic()
             for i, output in enumerate(outputs):
@@ -136,6 +144,7 @@ def main():
     parser.add_argument("--optimizer", default="sgd?lr=0.05&momentum=0.9", help="of ours")
     parser.add_argument("--mix-every", type=int, default=64)
     parser.add_argument("--encoding", default="lattice8")
+    parser.add_argument("--keep", metavar="DIR", help="keep what our peers say there")
     parser.add_argument("--only", choices=("ours", "theirs"))
     arguments = parser.parse_args()
     us = them = None

@@ -287,6 +287,35 @@ TEST(Exchange, OverlappingExchangesOfEightKeepTheSum) {
     }
 }
 
+TEST(Exchange, NoPairIsStarvedByExchangesWithoutAPause) {
+    // Four that ask again as soon as they may: each can be served by one neighbour and serve the
+    // other for ever, and then two pairs never meet.
+    for (std::uint64_t seed = 0; seed < 5; ++seed) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        AveragerConfig config;
+        config.window_bytes = 100;
+        const std::vector<std::size_t> sizes(40, 10);
+        IntegerSwarm swarm(4, sizes, seed, config);
+        for (int step = 0; step < 40000; ++step) {
+            swarm.now += std::chrono::milliseconds(2);
+            for (std::size_t i = 0; i < 4; ++i) (void)swarm.at(i).begin_exchange(swarm.now);
+            for (int i = 0; i < 2; ++i) (void)swarm.deliver();
+        }
+        std::map<PeerId, std::size_t> met;
+        for (const auto& event : swarm.nodes[0].events) {
+            if (event.outcome == Outcome::Committed) ++met[event.partner];
+        }
+        ASSERT_EQ(met.size(), 3U);
+        std::size_t least = 1000000;
+        std::size_t all = 0;
+        for (const auto& [partner, times] : met) {
+            least = std::min(least, times);
+            all += times;
+        }
+        EXPECT_GT(10 * least, all) << "of " << all << " exchanges with three partners";
+    }
+}
+
 TEST(Exchange, FloatsMeetInTheMiddleAndBuffersStayOutOfTheSpread) {
     VirtualSwarm<Floats> swarm(2, {3, 2}, 1);
     swarm.nodes[0].vector->chunks = {{1.0F, 2.0F, 2.0F}, {1e6F, 5.0F}};

@@ -26,9 +26,9 @@ std::vector<float> near(const std::vector<float>& values, double gap, Rng& rng) 
 }
 
 /// The gap of each block that makes `scale` the scale of an offer.
-std::vector<float> gaps_for(std::size_t count, int bits, float scale) {
-    const float half = static_cast<float>((1 << (bits - 1)) - 1) / 2.0F;
-    return std::vector<float>(block_count(count), half * scale);
+std::vector<float> gaps_for(std::size_t count, const LatticeEncoding& encoding, float scale) {
+    const float covered = scale * static_cast<float>(encoding.gap_max());
+    return std::vector<float>(block_count(count), covered / encoding.margin());
 }
 
 TEST(Lattice, DeltasAreExactNegativesAndNearTheDifference) {
@@ -44,7 +44,7 @@ TEST(Lattice, DeltasAreExactNegativesAndNearTheDifference) {
             ASSERT_FALSE(met.wrapped);
             EXPECT_LE(met.offer_bytes, 8 + 16 * block_count(count) + (count * 8 + 7) / 8);
             EXPECT_LE(met.reply_bytes, met.offer_bytes);
-            const float scale = 0.02F / static_cast<float>(encoding.gap_max());
+            const float scale = 0.01F * encoding.margin() / static_cast<float>(encoding.gap_max());
             double distance = 0.0;
             double norm = 0.0;
             for (std::size_t i = 0; i < count; ++i) {
@@ -105,7 +105,7 @@ TEST(Lattice, AdversarialWrapsAreNoticed) {
         const LatticeEncoding encoding(bits);
         const float scale = 1.0F / 128.0F;
         const float range = scale * static_cast<float>(1 << bits);
-        const auto gaps = gaps_for(64, bits, scale);
+        const auto gaps = gaps_for(64, encoding, scale);
         for (int round = 0; round < 50000; ++round) {
             const auto a = uniform(64, 1.0, rng);
             auto b = near(a, 0.4 * double{range}, rng);
@@ -137,7 +137,7 @@ TEST(Lattice, WhatIsAnsweredIsDecodedRightOnBothSides) {
     for (const int bits : {8, 4}) {
         const LatticeEncoding encoding(bits);
         const float scale = 1.0F / 64.0F;
-        const auto gaps = gaps_for(40, bits, scale);
+        const auto gaps = gaps_for(40, encoding, scale);
         std::size_t wrapped = 0;
         for (int round = 0; round < 20000; ++round) {
             const auto a = uniform(40, 3.0, rng);
@@ -169,7 +169,7 @@ TEST(Lattice, LeavesTheFloorThatItsScaleAllows) {
     constexpr std::size_t kCount = 256;
     std::vector<std::vector<float>> peers;
     for (int i = 0; i < 16; ++i) peers.push_back(uniform(kCount, 0.2, rng));
-    const auto gaps = gaps_for(kCount, 8, scale);
+    const auto gaps = gaps_for(kCount, encoding, scale);
     double measured = 0.0;
     for (int step = 0; step < 1600; ++step) {
         const auto p = static_cast<std::size_t>(rng.below(16));

@@ -3,9 +3,11 @@
 
 #include "gossip/partner_choice.hpp"
 
+#include <array>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <map>
+#include <set>
 
 namespace starling::gossip {
 namespace {
@@ -27,7 +29,7 @@ TEST(PartnerChoice, DrawsUniformly) {
         for (std::uint8_t i = 0; i < kPeers; ++i) choice.add(peer(i));
         Rng rng(seed);
         std::map<PeerId, int> drawn;
-        for (int i = 0; i < kDraws; ++i) ++drawn[*choice.choose({}, rng, std::nullopt)];
+        for (int i = 0; i < kDraws; ++i) ++drawn[*choice.choose({}, rng)];
         const double mean = double{kDraws} / kPeers;
         const double sigma = std::sqrt(mean * (1.0 - 1.0 / kPeers));
         for (std::uint8_t i = 0; i < kPeers; ++i) {
@@ -44,16 +46,36 @@ TEST(PartnerChoice, BusyPartnersAreNotStarved) {
     std::map<PeerId, int> drawn;
     for (int i = 0; i < 4000; ++i) {
         now += milliseconds(50);
-        const auto chosen = choice.choose(now, rng, std::nullopt);
+        const auto chosen = choice.choose(now, rng);
         ASSERT_TRUE(chosen);
         ++drawn[*chosen];
         if (rng.chance(0.7)) {
             choice.was_busy(now, *chosen);
         } else {
-            choice.succeeded(*chosen);
+            choice.succeeded(now, *chosen);
         }
     }
     for (std::uint8_t i = 0; i < 8; ++i) EXPECT_GT(drawn[peer(i)], 400);
+}
+
+TEST(PartnerChoice, BusyPartnersComeFirstOnceTheyHaveRested) {
+    PartnerChoice choice;
+    for (std::uint8_t i = 0; i < 8; ++i) choice.add(peer(i));
+    Rng rng(5);
+    Instant now{};
+    choice.was_busy(now, peer(3));
+    choice.was_busy(now, peer(6));
+    EXPECT_NE(choice.choose(now, rng), peer(3)) << "it rests";
+    now += kBusyBackoff;
+    std::set<PeerId> first;
+    for (int i = 0; i < 50; ++i) first.insert(*choice.choose(now, rng));
+    EXPECT_EQ(first, (std::set{peer(3), peer(6)}));
+    choice.succeeded(now, peer(3));
+    choice.failed(now, peer(6));
+    now += kFailureBackoff;
+    first.clear();
+    for (int i = 0; i < 200; ++i) first.insert(*choice.choose(now, rng));
+    EXPECT_EQ(first.size(), 8U) << "nobody is owed anything";
 }
 
 TEST(PartnerChoice, BackoffGrowsEndsAndIsForgottenAfterSuccess) {
@@ -62,7 +84,7 @@ TEST(PartnerChoice, BackoffGrowsEndsAndIsForgottenAfterSuccess) {
     Rng rng(1);
     Instant now{};
     const auto available = [&](Duration later) {
-        return choice.choose(now + later, rng, std::nullopt).has_value();
+        return choice.choose(now + later, rng).has_value();
     };
     choice.was_busy(now, peer(1));
     EXPECT_FALSE(available(kBusyBackoff - milliseconds(1)));
@@ -70,7 +92,7 @@ TEST(PartnerChoice, BackoffGrowsEndsAndIsForgottenAfterSuccess) {
     choice.was_busy(now, peer(1));
     EXPECT_FALSE(available(kBusyBackoff));
     EXPECT_TRUE(available(2 * kBusyBackoff));
-    choice.succeeded(peer(1));
+    choice.succeeded(now, peer(1));
     EXPECT_TRUE(available(Duration::zero()));
     for (int i = 0; i < 100; ++i) choice.failed(now, peer(1));
     EXPECT_FALSE(available(kFailureBackoffMax - milliseconds(1)));
@@ -87,12 +109,13 @@ TEST(PartnerChoice, GoneAndExcludedPartnersAreNeverChosen) {
     choice.add(peer(2));
     EXPECT_EQ(choice.size(), 2U);
     Rng rng(1);
-    for (int i = 0; i < 50; ++i) EXPECT_EQ(choice.choose({}, rng, peer(1)), peer(2));
+    const std::array first{peer(1)};
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(choice.choose({}, rng, first), peer(2));
     choice.remove(peer(2));
-    EXPECT_FALSE(choice.choose({}, rng, peer(1)));
+    EXPECT_FALSE(choice.choose({}, rng, first));
     choice.failed({}, peer(2));  // unknown by now
     choice.remove(peer(1));
-    EXPECT_FALSE(choice.choose({}, rng, std::nullopt));
+    EXPECT_FALSE(choice.choose({}, rng));
 }
 
 }  // namespace
