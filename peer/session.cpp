@@ -283,16 +283,15 @@ void Session::end_if_deserted(const SwarmView& view) {
 }
 
 bool Session::settled() const {
-    if (descriptor_.mix == "none" || partners_.empty()) return true;
-    return settling_.agreed(partners_.size());
+    return descriptor_.mix == "none" || partners_.empty() || settling_.agreed();
 }
 
 void Session::update_ending(const SwarmView& view) {
     const auto others = view.training_records();
-    // A peer that still trains moves away from whatever it agreed to.
-    settling_.set_others_train(std::any_of(others.begin(), others.end(), [](const Record& other) {
+    const bool others_train = std::any_of(others.begin(), others.end(), [](const Record& other) {
         return other.state == PeerState::Training;
-    }));
+    });
+    settling_.update(partners_, others_train);
     EndingInputs inputs;
     inputs.others = others;
     inputs.joining = static_cast<std::size_t>(std::count_if(
@@ -334,7 +333,9 @@ void Session::enter(EndingPhase phase) {
             break;
         case EndingPhase::Settle:
             become(PeerState::Settling);
-            settling_.begin(encoding);
+            // A lattice knows how far partners are in each part, not in the whole, and without that
+            // it would offer bf16 each time.
+            settling_.begin(descriptor_.parts > 1 ? gossip::Encoding::F32 : encoding);
             break;
         case EndingPhase::Evaluate:
             settling_.stop();
@@ -484,7 +485,6 @@ void Session::member_down(const PeerId& peer) {
     if (!begun_ || stopped_) return;
     gossip_.peer_down(peer);
     std::erase(partners_, peer);
-    settling_.member_down(peer);
     handle_broken(peer);
     tick_.arm_after(Duration::zero());
 }

@@ -11,6 +11,8 @@ namespace {
 constexpr Duration kRetry = std::chrono::milliseconds(10);
 /// News of the end takes a second or so to reach everybody; a record may also be stale for longer.
 constexpr Duration kWaitForOthers = std::chrono::seconds(3);
+/// For the partner whose turn it is, while it is busy; then anybody will do.
+constexpr Duration kWaitForOne = std::chrono::milliseconds(200);
 /// Different partners that must agree with us before we are settled, where there are as many.
 constexpr std::size_t kAgreeingPartners = 8;
 
@@ -32,9 +34,8 @@ Settling::Settling(Loop& loop, GossipDriver& gossip, double tolerance)
 
 void Settling::begin(gossip::Encoding encoding) {
     active_ = true;
-    begun_ = real_now();
-    agreeing_.clear();
-    last_.reset();
+    begun_ = engaged_at_ = real_now();
+    met_.clear();
     gossip_.set_encoding(settling_encoding(encoding));
     gossip_.set_settling(true);
     timer_.arm_after(Duration::zero());
@@ -54,41 +55,70 @@ void Settling::stop() {
 void Settling::on_exchange(const gossip::ExchangeEvent& event) {
     const bool committed = event.outcome == gossip::Outcome::Committed;
     // A ghost's exchange is one-sided: it shows no agreement.
-    if (committed && event.rule != gossip::Rule::Pull) {
-        last_ = event.partner;
-        const auto known = std::find(agreeing_.begin(), agreeing_.end(), event.partner);
-        if (event.relative_distance >= tolerance_) {
-            // A larger distance has just moved us, so what the others agreed to is stale.
-            agreeing_.clear();
-        } else if (known == agreeing_.end()) {
-            agreeing_.push_back(event.partner);
+    if (active_ && committed && event.rule != gossip::Rule::Pull) {
+        const bool near = event.relative_distance < tolerance_;
+        // A larger distance has just moved us, so what the others agreed to is stale.
+        if (!near) {
+            for (auto& met : met_) met.agrees = false;
         }
+        std::erase_if(met_, [&](const Met& met) { return met.partner == event.partner; });
+        met_.push_back(Met{event.partner, ++exchanges_, near});
     }
-    if (active_) timer_.arm_after(committed ? Duration::zero() : kRetry);
+    if (!active_) return;
+    if (committed) engaged_at_ = real_now();
+    timer_.arm_after(committed ? Duration::zero() : kRetry);
 }
 
-void Settling::member_down(const PeerId& peer) {
-    std::erase(agreeing_, peer);
-}
-
-void Settling::set_others_train(bool others_train) {
+void Settling::update(std::span<const PeerId> partners, bool others_train) {
+    partners_.assign(partners.begin(), partners.end());
     others_train_ = others_train;
 }
 
-bool Settling::agreed(std::size_t partners) const {
-    return !others_train_ && agreeing_.size() >= std::min(partners, kAgreeingPartners);
+bool Settling::agreed() const {
+    const auto agreeing = static_cast<std::size_t>(std::count_if(
+        partners_.begin(),
+        partners_.end(),
+        [this](const PeerId& partner) { return agrees(partner); }
+    ));
+    return !others_train_ && agreeing >= std::min(partners_.size(), kAgreeingPartners);
+}
+
+bool Settling::agrees(const PeerId& peer) const {
+    return std::any_of(met_.begin(), met_.end(), [&](const Met& met) {
+        return met.partner == peer && met.agrees;
+    });
+}
+
+std::uint64_t Settling::last_met(const PeerId& peer) const {
+    const auto found =
+        std::find_if(met_.begin(), met_.end(), [&](const Met& met) { return met.partner == peer; });
+    return found == met_.end() ? 0 : found->at;
+}
+
+/// Chooses whom not to ask: those who agree, and of the others all but those not met for longest,
+/// for what two have just given each other they need not give again.
+void Settling::leave_out(bool all_but_the_longest_unmet) {
+    except_.clear();
+    std::uint64_t longest = exchanges_;
+    for (const auto& partner : partners_) {
+        if (!agrees(partner)) longest = std::min(longest, last_met(partner));
+    }
+    for (const auto& partner : partners_) {
+        const bool later = all_but_the_longest_unmet && last_met(partner) > longest;
+        if (later || agrees(partner)) except_.push_back(partner);
+    }
 }
 
 void Settling::next() {
     if (!active_) return;
+    const Instant now = real_now();
     // One exchange at a time in either role: pairs then form and part. Peers that ask while they
     // answer would close into a ring in which nobody meets but its two neighbours.
     const auto& averager = gossip_.averager();
     const bool engaged = averager.initiating() || averager.responding();
-    const bool early = others_train_ && real_now() - begun_ < kWaitForOthers;
-    except_ = agreeing_;
-    // Equals have nothing to give each other, so the one met last comes again after another.
-    if (last_ && averager.partner_count() > 1) except_.push_back(*last_);
+    const bool early = others_train_ && now - begun_ < kWaitForOthers;
+    if (engaged || early) engaged_at_ = now;
+    leave_out(now - engaged_at_ < kWaitForOne);
     // Where nothing can begin now, no event may bring us back here.
     if (engaged || early || !gossip_.begin_exchange(except_)) timer_.arm_after(kRetry);
 }

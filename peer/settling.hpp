@@ -5,8 +5,8 @@
 //
 // Thread    network
 
-#include <cstddef>
-#include <optional>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -33,27 +33,35 @@ public:
 
     void on_exchange(const gossip::ExchangeEvent& event);
 
-    void member_down(const PeerId& peer);
+    /// Sets whom there is to agree with, and whether one of them has not heard yet that training is
+    /// over: such a peer moves away from whatever it agrees to, so we wait for it a while.
+    void update(std::span<const PeerId> partners, bool others_train);
 
-    /// Whether somebody has not heard yet that training is over: such a peer moves away from
-    /// whatever it agrees to, so we wait for it a while.
-    void set_others_train(bool others_train);
-
-    /// Whether nobody trains and all of `partners` partners agree with us, or as many as we ask.
-    [[nodiscard]] bool agreed(std::size_t partners) const;
+    /// Whether nobody trains and all partners agree with us, or as many as we ask.
+    [[nodiscard]] bool agreed() const;
 
 private:
+    struct Met {
+        PeerId partner;
+        std::uint64_t at = 0;  ///< exchanges since we began
+        bool agrees = false;   ///< the distance was below the tolerance; no larger one since
+    };
+
     void next();
+    [[nodiscard]] bool agrees(const PeerId& peer) const;
+    [[nodiscard]] std::uint64_t last_met(const PeerId& peer) const;
+    void leave_out(bool all_but_the_longest_unmet);
 
     GossipDriver& gossip_;
     double tolerance_;
     Timer timer_;
     bool active_ = false;
     bool others_train_ = false;
+    std::vector<PeerId> partners_;
+    std::vector<Met> met_;  ///< since we began
+    std::uint64_t exchanges_ = 0;
     Instant begun_;
-    /// Partners whose last distance was below the tolerance, since the last larger one.
-    std::vector<PeerId> agreeing_;
-    std::optional<PeerId> last_;  ///< met last
+    Instant engaged_at_;          ///< the last time that we were in an exchange
     std::vector<PeerId> except_;  ///< kept for its memory
 };
 

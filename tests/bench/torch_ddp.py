@@ -2,7 +2,7 @@
 """One rank of PyTorch's DistributedDataParallel over gloo: `cnn` on Fashion-MNIST to a test accuracy.
 Run by time_to_loss.py.
 
-    torch_ddp.py RANK WORLD MASTER_ADDRESS INTERFACE BATCH LR TARGET STEPS DATASET
+    torch_ddp.py RANK WORLD MASTER_ADDRESS INTERFACE BATCH LR NESTEROV TARGET STEPS DATASET
 
 Rank 0 prints one JSON line with the seconds and steps from the first step to the target, or to so
 many steps, whichever comes first.
@@ -43,7 +43,7 @@ def accuracy(model, images, labels):
 
 
 def main():
-    rank, world, master, interface, batch, lr, target, steps, folder = sys.argv[1:]
+    rank, world, master, interface, batch, lr, nesterov, target, steps, folder = sys.argv[1:]
     rank, world, batch, steps = int(rank), int(world), int(batch), int(steps)
     os.environ.update(MASTER_ADDR=master, MASTER_PORT="29500", GLOO_SOCKET_IFNAME=interface)
     torch.set_num_threads(1)
@@ -58,7 +58,9 @@ def main():
     test_images = (test_images - mean) / deviation
     model = torch_step.cnn()
     parallel = DistributedDataParallel(model)
-    optimizer = torch.optim.SGD(parallel.parameters(), lr=float(lr), momentum=0.9)
+    optimizer = torch.optim.SGD(
+        parallel.parameters(), lr=float(lr), momentum=0.9, nesterov=nesterov == "1"
+    )
     luck = torch.Generator().manual_seed(rank)
     dist.barrier()
     began, step, reached, spent = time.monotonic(), 0, torch.zeros(1), 0.0
