@@ -334,7 +334,7 @@ def rule_cells():
             if rule == "push-sum" and encoding.startswith("lattice"):
                 continue
             cells[f"{rule} {encoding}"] = {
-                "run": train, "peers": 8, "steps": 2000,
+                "run": train, "peers": 8, "steps": 1000,
                 "flags": {
                     "dataset": FASHION, "model": "cnn", "optimizer": "sgd?lr=0.05&momentum=0.9", "batch": 64,
                     "mix": spec, "mix-every": 8, "encoding": encoding, "partition": "iid?owners=8",

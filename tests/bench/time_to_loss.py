@@ -144,7 +144,7 @@ def main():
     parser.add_argument("--timed-steps", type=int, default=100)
     parser.add_argument("--whole", action="store_true", help="PyTorch's whole run on the links")
     parser.add_argument("--optimizer", default="sgd?lr=0.05&momentum=0.9", help="of ours")
-    parser.add_argument("--mix-every", type=int, default=16)
+    parser.add_argument("--mix-every", type=int, default=20)
     parser.add_argument("--encoding", default="lattice4")
     parser.add_argument("--keep", metavar="DIR", help="keep what our peers say there")
     parser.add_argument("--nesterov", action="store_true", help="Nesterov's momentum for both")
