@@ -117,7 +117,6 @@ private:
     RecentIds recent_;
     std::uint32_t next_part_;
     std::size_t ghost_exchanges_ = 0;
-    bool settling_ = false;
     bool scheduled_ = false;           ///< what we initiate is this round's, so a miss falls back
     std::optional<Instant> retry_at_;  ///< when withdrawn chunks are tried again
 };

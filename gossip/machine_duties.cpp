@@ -131,11 +131,11 @@ void Averager::Machine::open_with(Instant now, const PeerId& partner) {
     request.partner = partner;
     request.layout = layout_;
     request.rule = bench.config.mix.rule;
-    const bool settles = settling_ && pairwise != nullptr;
+    const bool settles = bench.settling && pairwise != nullptr;
     if (settles) request.rule = Rule::Pairwise;
     if (ghost) request.rule = Rule::Pull;
     // A weight belongs to one part; all other rules settle, and catch up, as a whole.
-    const bool whole = ghost || (settling_ && bench.config.mix.rule != Rule::PushSum);
+    const bool whole = ghost || (bench.settling && bench.config.mix.rule != Rule::PushSum);
     if (!whole && bench.config.parts > 1) {
         request.part = {next_part_, bench.config.parts};
         next_part_ = (next_part_ + 1) % bench.config.parts;
@@ -154,8 +154,8 @@ void Averager::Machine::set_ghost(bool wanted) {
 
 void Averager::Machine::set_settling(bool wanted) {
     // What settling has moved is no progress that an outer step should follow.
-    if (settling_ && !wanted) mixing->adopt();
-    settling_ = wanted;
+    if (bench.settling && !wanted) mixing->adopt();
+    bench.settling = wanted;
 }
 
 void Averager::Machine::note_pull(const ExchangeEvent& event) {

@@ -38,16 +38,19 @@ void PartnerChoice::remove(const PeerId& peer) {
 }
 
 std::optional<PeerId> PartnerChoice::choose(Instant now, Rng& rng, std::span<const PeerId> except) {
+    const auto excepted = [&](const Partner& partner) {
+        const bool named = std::find(except.begin(), except.end(), partner.id) != except.end();
+        return named || barred(now, partner.id);
+    };
     const bool owed = std::any_of(partners_.begin(), partners_.end(), [&](const Partner& partner) {
-        return partner.owed && !barred(now, partner.id);
+        return partner.owed && !excepted(partner);
     });
     candidates_.clear();
     bool owed_found = false;
     for (const auto& partner : partners_) {
         const bool resting = partner.not_before && now < *partner.not_before;
-        const bool excepted = std::find(except.begin(), except.end(), partner.id) != except.end();
         const bool again = owed && partner.met && now < *partner.met + kRepeatPause;
-        if (resting || excepted || again || barred(now, partner.id)) continue;
+        if (resting || again || excepted(partner)) continue;
         if (owed_found && !partner.owed) continue;
         if (partner.owed && !owed_found) candidates_.clear();
         owed_found = partner.owed;

@@ -12,6 +12,9 @@
 namespace starling::gossip {
 namespace {
 
+/// While peers settle, distances shrink from one exchange to the next: a pair that has not met for
+/// long knows a gap many times too large, and its lattice would be as coarse.
+constexpr float kSettlingGaps = 4.0F;
 /// Smaller buffers cost more to keep than to make.
 constexpr std::size_t kPooledMin = 1024;
 
@@ -118,7 +121,10 @@ std::span<const float> Workbench::known_gaps(
     // Each wrap costs a bf16 exchange, whose rounding moves the two apart; where that made other
     // pairs wrap, a quiet swarm would stay that far apart for ever.
     const auto known = std::span(known_gaps_).first(own.size());
-    for (std::size_t i = 0; i < own.size(); ++i) known[i] = std::max(own[i], latest[i]);
+    for (std::size_t i = 0; i < own.size(); ++i) {
+        const float own_gap = settling ? std::min(own[i], kSettlingGaps * latest[i]) : own[i];
+        known[i] = std::max(own_gap, latest[i]);
+    }
     return known;
 }
 

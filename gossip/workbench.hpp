@@ -141,6 +141,7 @@ public:
     std::deque<Outgoing> outbox;
     AveragerCounters counters;
     Encoding wish;  ///< of the exchanges to come
+    bool settling = false;
     double spread = 0.0;
     Misdeed misdeed = Misdeed::None;  ///< of the exchange that is being settled
 
