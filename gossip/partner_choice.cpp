@@ -42,14 +42,16 @@ std::optional<PeerId> PartnerChoice::choose(Instant now, Rng& rng, std::span<con
         const bool named = std::find(except.begin(), except.end(), partner.id) != except.end();
         return named || barred(now, partner.id);
     };
-    const bool owed = std::any_of(partners_.begin(), partners_.end(), [&](const Partner& partner) {
-        return partner.owed && !excepted(partner);
-    });
+    // As long as those rest that were busy: nothing, where nobody was.
+    Duration pause{};
+    for (const auto& partner : partners_) {
+        if (partner.owed && !excepted(partner)) pause = std::max(pause, partner.backoff);
+    }
     candidates_.clear();
     bool owed_found = false;
     for (const auto& partner : partners_) {
         const bool resting = partner.not_before && now < *partner.not_before;
-        const bool again = owed && partner.met && now < *partner.met + kRepeatPause;
+        const bool again = partner.met && now < *partner.met + pause;
         if (resting || again || excepted(partner)) continue;
         if (owed_found && !partner.owed) continue;
         if (partner.owed && !owed_found) candidates_.clear();

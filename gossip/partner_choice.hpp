@@ -20,8 +20,6 @@ namespace starling::gossip {
 /// Back-offs double with each repetition and are forgotten after a success.
 inline constexpr Duration kBusyBackoff = std::chrono::milliseconds(10);
 inline constexpr Duration kBusyBackoffMax = std::chrono::milliseconds(160);
-/// While somebody was busy when last asked, whoever was met last comes again only after so long.
-inline constexpr Duration kRepeatPause = kBusyBackoffMax;
 inline constexpr Duration kFailureBackoff = std::chrono::milliseconds(500);
 inline constexpr Duration kFailureBackoffMax = std::chrono::seconds(8);
 /// A partner whose layout or settings do not fit will not fit soon.

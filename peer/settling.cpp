@@ -13,6 +13,8 @@ constexpr Duration kRetry = std::chrono::milliseconds(10);
 constexpr Duration kWaitForOthers = std::chrono::seconds(3);
 /// For the partner whose turn it is, while it is busy; then anybody will do.
 constexpr Duration kWaitForOne = std::chrono::milliseconds(200);
+/// Among more partners than this a random one is hardly ever one met lately.
+constexpr std::size_t kTurnsMax = 64;
 /// Different partners that must agree with us before we are settled, where there are as many.
 constexpr std::size_t kAgreeingPartners = 8;
 
@@ -118,7 +120,7 @@ void Settling::next() {
     const bool engaged = averager.initiating() || averager.responding();
     const bool early = others_train_ && now - begun_ < kWaitForOthers;
     if (engaged || early) engaged_at_ = now;
-    leave_out(now - engaged_at_ < kWaitForOne);
+    leave_out(partners_.size() <= kTurnsMax && now - engaged_at_ < kWaitForOne);
     // Where nothing can begin now, no event may bring us back here.
     if (engaged || early || !gossip_.begin_exchange(except_)) timer_.arm_after(kRetry);
 }

@@ -155,9 +155,9 @@ TEST_P(SettlingOf, AllAgreeWithAllAfterFewExchanges) {
     ASSERT_TRUE(swarm.agreed());
     // A peer has asked at most eight others, and these have moved a little since.
     EXPECT_LT(swarm.spread(), 2.0 * kTolerance);
-    // What a pair has at the least is one exchange; random pairs need some twelve for each peer to
-    // come near enough.
-    EXPECT_LE(swarm.committed(), 16 * size);
+    // Random pairs that all exchange at once need some fourteen each to come near enough, and eight
+    // to see it.
+    EXPECT_LE(swarm.committed(), 20 * size);
 }
 
 INSTANTIATE_TEST_SUITE_P(
