@@ -8,8 +8,9 @@ EndingPhase Ending::advance(Instant now, const EndingInputs& inputs) {
     follow(now, inputs.others);
     switch (phase_) {
         case EndingPhase::Train:
-            // For this round: estimates of the peers waver apart, and a majority at one moment would
-            // come long after most have seen the target. The whole test set judges in the end.
+            // For this round: estimates of the peers waver apart, and a majority at one moment
+            // would come long after most have seen the target. The whole test set judges in the
+            // end.
             reached_ = reached_ || estimate_reached(inputs);
             if (enough_reached(inputs.others)) enter(now, EndingPhase::Settle);
             break;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/rng.hpp"
 #include "peer/clock.hpp"
 #include "peer/files.hpp"
 #include "peer/task.hpp"
@@ -22,8 +23,6 @@ constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
 constexpr Duration kFirstEvaluation = std::chrono::seconds(2);
 constexpr int kComputeNice = 5;
 constexpr double kLossDecay = 0.02;
-/// Weight of the newest part in the running estimate: about its last three parts count.
-constexpr double kEstimateDecay = 0.5;
 constexpr std::uint64_t kEvaluationPurpose = 3;
 /// An evaluation that is due waits so long for an exchange, where the last is not much longer ago.
 constexpr Duration kEvaluationWait = std::chrono::seconds(5);
@@ -284,12 +283,11 @@ void Trainer::evaluate_part() {
     eval_due_ = end + std::max<Duration>(pause - waited, kEvaluationPauseMin);
     if (result.samples == 0) return;
     // Parts differ by chance; the running mean of the last few is what a target is held against.
-    const double weight = kEstimateDecay * static_cast<double>(done) / static_cast<double>(part);
-    const auto blend = [weight](const std::optional<double>& old, double fresh) {
-        return old ? *old + weight * (fresh - *old) : fresh;
-    };
-    report_.accuracy = blend(report_.accuracy, result.accuracy());
-    report_.test_loss = blend(report_.test_loss, result.loss());
+    const double weight = static_cast<double>(done) / static_cast<double>(part);
+    accuracy_.add(result.accuracy(), weight);
+    test_loss_.add(result.loss(), weight);
+    report_.accuracy = accuracy_.mean();
+    report_.test_loss = test_loss_.mean();
     publish(true);
 }
 
@@ -300,8 +298,12 @@ void Trainer::evaluate_all() {
     report_.evaluated = result;
     report_.evaluation = current_.evaluation;
     if (result.samples > 0) {
-        report_.accuracy = result.accuracy();
-        report_.test_loss = result.loss();
+        // After a miss a lucky part would otherwise call for the whole set again.
+        const auto part = static_cast<double>(options_.engine.eval_batch);
+        accuracy_.restart(result.accuracy(), static_cast<double>(done) / part);
+        test_loss_.restart(result.loss(), static_cast<double>(done) / part);
+        report_.accuracy = accuracy_.mean();
+        report_.test_loss = test_loss_.mean();
     }
 }
 

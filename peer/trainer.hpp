@@ -16,6 +16,7 @@
 #include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
+#include "base/running_mean.hpp"
 #include "compute/engine.hpp"
 #include "data/batcher.hpp"
 #include "data/shard_store.hpp"
@@ -148,6 +149,8 @@ private:
     std::vector<std::int32_t> eval_labels_;
     std::size_t eval_next_ = 0;
     Instant eval_due_;
+    RunningMean accuracy_;
+    RunningMean test_loss_;
     Instant published_;
     Instant checkpointed_;
     Instant rate_since_;

@@ -102,6 +102,26 @@ TEST(Ending, TheFlagSticksWhenTheEstimateFallsAgain) {
     EXPECT_EQ(swarm.peer(2).phase(), EndingPhase::Settle);
 }
 
+TEST(Ending, WhoeverHasSeenTheTargetCountsForTheRoundAndNotForTheNext) {
+    Swarm swarm(3, {UntilKind::Accuracy, 0.9});
+    swarm.inputs(0).accuracy = 0.91;
+    swarm.steps(2);
+    swarm.inputs(0).accuracy = 0.89;
+    swarm.inputs(1).accuracy = 0.91;
+    for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).settled = true;
+    swarm.steps(2);
+    EXPECT_NE(swarm.peer(2).phase(), EndingPhase::Train) << "two of three, one after the other";
+    swarm.inputs(1).accuracy = 0.89;
+    swarm.evaluate_all(0.89);
+    swarm.steps(4);
+    swarm.forget_evaluations();
+    swarm.steps(10);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Train) << i;
+        EXPECT_FALSE(swarm.peer(i).reached()) << i;
+    }
+}
+
 TEST(Ending, SettledPeersEvaluateLingerForTheLastAndLeave) {
     Swarm swarm(3, {UntilKind::Samples, 100});
     for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).swarm_samples = 100;
