@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 
 namespace starling::gossip {
 namespace {
@@ -24,13 +25,13 @@ PartnerChoice::Partner* PartnerChoice::find(const PeerId& peer) {
 
 void PartnerChoice::add(const PeerId& peer) {
     if (auto* known = find(peer)) {
-        *known = Partner{peer, std::nullopt, {}, false, known->met};
+        *known = Partner{peer, known->met};
         return;
     }
     const auto at = std::find_if(partners_.begin(), partners_.end(), [&](const Partner& partner) {
         return peer < partner.id;
     });
-    partners_.insert(at, Partner{peer, std::nullopt, {}, false, std::nullopt});
+    partners_.insert(at, Partner{peer});
 }
 
 void PartnerChoice::remove(const PeerId& peer) {
@@ -42,24 +43,24 @@ std::optional<PeerId> PartnerChoice::choose(Instant now, Rng& rng, std::span<con
         const bool named = std::find(except.begin(), except.end(), partner.id) != except.end();
         return named || barred(now, partner.id);
     };
+    candidates_.clear();
     // As long as those rest that were busy: nothing, where nobody was.
     Duration pause{};
     for (const auto& partner : partners_) {
-        if (partner.owed && !excepted(partner)) pause = std::max(pause, partner.backoff);
+        if (excepted(partner)) continue;
+        if (partner.owed) pause = std::max(pause, partner.backoff);
+        candidates_.push_back(&partner);
     }
-    candidates_.clear();
-    bool owed_found = false;
-    for (const auto& partner : partners_) {
-        const bool resting = partner.not_before && now < *partner.not_before;
-        const bool again = partner.met && now < *partner.met + pause;
-        if (resting || again || excepted(partner)) continue;
-        if (owed_found && !partner.owed) continue;
-        if (partner.owed && !owed_found) candidates_.clear();
-        owed_found = partner.owed;
-        candidates_.push_back(partner.id);
+    std::erase_if(candidates_, [&](const Partner* partner) {
+        const bool resting = partner->not_before && now < *partner->not_before;
+        return resting || (partner->met && now < *partner->met + pause);
+    });
+    const auto owed = [](const Partner* partner) { return partner->owed; };
+    if (std::any_of(candidates_.begin(), candidates_.end(), owed)) {
+        std::erase_if(candidates_, std::not_fn(owed));
     }
     if (candidates_.empty()) return std::nullopt;
-    return rng.pick(std::span<const PeerId>(candidates_));
+    return rng.pick(std::span<const Partner* const>(candidates_))->id;
 }
 
 std::optional<PeerId> PartnerChoice::scheduled(
@@ -108,7 +109,7 @@ bool PartnerChoice::barred(Instant now, const PeerId& peer) const {
 
 void PartnerChoice::succeeded(Instant now, const PeerId& peer) {
     std::erase_if(struck_, [&](const Struck& struck) { return struck.id == peer; });
-    if (auto* partner = find(peer)) *partner = Partner{peer, std::nullopt, {}, false, now};
+    if (auto* partner = find(peer)) *partner = Partner{peer, now};
 }
 
 void PartnerChoice::was_busy(Instant now, const PeerId& peer) {

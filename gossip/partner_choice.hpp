@@ -72,10 +72,10 @@ public:
 private:
     struct Partner {
         PeerId id;
-        std::optional<Instant> not_before;
+        std::optional<Instant> met = std::nullopt;  ///< last
+        std::optional<Instant> not_before = std::nullopt;
         Duration backoff{};
         bool owed = false;  ///< was busy when last asked
-        std::optional<Instant> met;
     };
 
     Partner* find(const PeerId& peer);
@@ -89,8 +89,8 @@ private:
 
     std::size_t strikes_;
     std::vector<Struck> struck_;
-    std::vector<Partner> partners_;   ///< ordered by id, so that a seed repeats its draws
-    std::vector<PeerId> candidates_;  ///< kept for its memory
+    std::vector<Partner> partners_;           ///< ordered by id, so that a seed repeats its draws
+    std::vector<const Partner*> candidates_;  ///< kept for its memory
 };
 
 }  // namespace starling::gossip

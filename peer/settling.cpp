@@ -55,9 +55,11 @@ void Settling::stop() {
 }
 
 void Settling::on_exchange(const gossip::ExchangeEvent& event) {
+    if (!active_) return;
     const bool committed = event.outcome == gossip::Outcome::Committed;
+    if (committed) engaged_at_ = real_now();
     // A ghost's exchange is one-sided: it shows no agreement.
-    if (active_ && committed && event.rule != gossip::Rule::Pull) {
+    if (committed && event.rule != gossip::Rule::Pull) {
         const bool near = event.relative_distance < tolerance_;
         // A larger distance has just moved us, so what the others agreed to is stale.
         if (!near) {
@@ -66,8 +68,6 @@ void Settling::on_exchange(const gossip::ExchangeEvent& event) {
         std::erase_if(met_, [&](const Met& met) { return met.partner == event.partner; });
         met_.push_back(Met{event.partner, ++exchanges_, near});
     }
-    if (!active_) return;
-    if (committed) engaged_at_ = real_now();
     timer_.arm_after(committed ? Duration::zero() : kRetry);
 }
 
@@ -80,21 +80,16 @@ bool Settling::agreed() const {
     const auto agreeing = static_cast<std::size_t>(std::count_if(
         partners_.begin(),
         partners_.end(),
-        [this](const PeerId& partner) { return agrees(partner); }
+        [this](const PeerId& partner) { return last_meeting(partner).agrees; }
     ));
     return !others_train_ && agreeing >= std::min(partners_.size(), kAgreeingPartners);
 }
 
-bool Settling::agrees(const PeerId& peer) const {
-    return std::any_of(met_.begin(), met_.end(), [&](const Met& met) {
-        return met.partner == peer && met.agrees;
-    });
-}
-
-std::uint64_t Settling::last_met(const PeerId& peer) const {
+/// Returns what we remember of a partner; of one not met since we began, that.
+Settling::Met Settling::last_meeting(const PeerId& peer) const {
     const auto found =
         std::find_if(met_.begin(), met_.end(), [&](const Met& met) { return met.partner == peer; });
-    return found == met_.end() ? 0 : found->at;
+    return found == met_.end() ? Met{peer, 0, false} : *found;
 }
 
 /// Chooses whom not to ask: those who agree, and of the others all but those not met for longest,
@@ -103,11 +98,13 @@ void Settling::leave_out(bool all_but_the_longest_unmet) {
     except_.clear();
     std::uint64_t longest = exchanges_;
     for (const auto& partner : partners_) {
-        if (!agrees(partner)) longest = std::min(longest, last_met(partner));
+        const Met met = last_meeting(partner);
+        if (!met.agrees) longest = std::min(longest, met.at);
     }
     for (const auto& partner : partners_) {
-        const bool later = all_but_the_longest_unmet && last_met(partner) > longest;
-        if (later || agrees(partner)) except_.push_back(partner);
+        const Met met = last_meeting(partner);
+        const bool later = all_but_the_longest_unmet && met.at > longest;
+        if (later || met.agrees) except_.push_back(partner);
     }
 }
 
@@ -119,10 +116,14 @@ void Settling::next() {
     const auto& averager = gossip_.averager();
     const bool engaged = averager.initiating() || averager.responding();
     const bool early = others_train_ && now - begun_ < kWaitForOthers;
-    if (engaged || early) engaged_at_ = now;
+    if (engaged || early) {
+        engaged_at_ = now;
+        timer_.arm_after(kRetry);
+        return;
+    }
     leave_out(partners_.size() <= kTurnsMax && now - engaged_at_ < kWaitForOne);
     // Where nothing can begin now, no event may bring us back here.
-    if (engaged || early || !gossip_.begin_exchange(except_)) timer_.arm_after(kRetry);
+    if (!gossip_.begin_exchange(except_)) timer_.arm_after(kRetry);
 }
 
 }  // namespace starling::peer

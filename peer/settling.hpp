@@ -48,8 +48,7 @@ private:
     };
 
     void next();
-    [[nodiscard]] bool agrees(const PeerId& peer) const;
-    [[nodiscard]] std::uint64_t last_met(const PeerId& peer) const;
+    [[nodiscard]] Met last_meeting(const PeerId& peer) const;
     void leave_out(bool all_but_the_longest_unmet);
 
     GossipDriver& gossip_;
@@ -61,7 +60,7 @@ private:
     std::vector<Met> met_;  ///< since we began
     std::uint64_t exchanges_ = 0;
     Instant begun_;
-    Instant engaged_at_;          ///< the last time that we were in an exchange
+    Instant engaged_at_;  ///< the last time that we were in an exchange, or waited for others
     std::vector<PeerId> except_;  ///< kept for its memory
 };
 

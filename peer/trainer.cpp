@@ -283,9 +283,9 @@ void Trainer::evaluate_part() {
     eval_due_ = end + std::max<Duration>(pause - waited, kEvaluationPauseMin);
     if (result.samples == 0) return;
     // Parts differ by chance; the running mean of the last few is what a target is held against.
-    const double weight = static_cast<double>(done) / static_cast<double>(part);
-    accuracy_.add(result.accuracy(), weight);
-    test_loss_.add(result.loss(), weight);
+    const double parts = static_cast<double>(done) / static_cast<double>(part);
+    accuracy_.add(result.accuracy(), parts);
+    test_loss_.add(result.loss(), parts);
     report_.accuracy = accuracy_.mean();
     report_.test_loss = test_loss_.mean();
     publish(true);
@@ -299,11 +299,12 @@ void Trainer::evaluate_all() {
     report_.evaluation = current_.evaluation;
     if (result.samples > 0) {
         // After a miss a lucky part would otherwise call for the whole set again.
-        const auto part = static_cast<double>(options_.engine.eval_batch);
-        accuracy_.restart(result.accuracy(), static_cast<double>(done) / part);
-        test_loss_.restart(result.loss(), static_cast<double>(done) / part);
-        report_.accuracy = accuracy_.mean();
-        report_.test_loss = test_loss_.mean();
+        const double parts =
+            static_cast<double>(done) / static_cast<double>(options_.engine.eval_batch);
+        accuracy_.restart(result.accuracy(), parts);
+        test_loss_.restart(result.loss(), parts);
+        report_.accuracy = result.accuracy();
+        report_.test_loss = result.loss();
     }
 }
 

@@ -95,8 +95,8 @@ def ddp(arguments, rate, lr, steps):
         ranks = [
             space.popen(
                 [arguments.torch_python, script, str(rank), str(len(spaces)), spaces[0].address,
-                 "eth", str(arguments.batch), str(lr), str(int(arguments.nesterov)), str(arguments.target),
-                 str(steps), arguments.dataset],
+                 "eth", str(arguments.batch), str(lr), str(int(arguments.nesterov)),
+                 str(arguments.target), str(steps), arguments.dataset],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             )
             for rank, space in enumerate(spaces)

@@ -2,7 +2,9 @@
 // that meet in the middle never block each other. Method: averagers over wires in memory with exact
 // integers, every delivery order of crossing requests, chunks that decline.
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "tests/unit/gossip/virtual_swarm.hpp"
 
