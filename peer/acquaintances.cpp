@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "peer/clock.hpp"
+#include "peer/resolve.hpp"
 
 namespace starling::peer {
 

@@ -9,12 +9,9 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <charconv>
 #include <deque>
 #include <linux/sockios.h>
-#include <map>
 #include <netinet/tcp.h>
-#include <new>
 #include <random>
 #include <sys/ioctl.h>
 #include <utility>
@@ -23,7 +20,11 @@
 #include "base/check.hpp"
 #include "peer/asio_endpoint.hpp"
 #include "peer/clock.hpp"
+#include "peer/frame_room.hpp"
+#include "peer/gathering.hpp"
 #include "peer/loop.hpp"
+#include "peer/pace.hpp"
+#include "peer/tcp_connection.hpp"
 
 namespace starling::peer {
 
@@ -35,74 +36,10 @@ namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kFramesPerWrite = 16;
+constexpr std::size_t kWriteMax = kSendQueueMax;  ///< bytes; the frames of one write hold fewer
 constexpr Duration kGoodbyeTime = std::chrono::seconds(1);
-constexpr std::size_t kStrangersMax = 64;
-constexpr std::size_t kStrangersPerSource = 8;
-
-/// While a payload comes in, we read again when about so many bytes must be there. On a slow link
-/// each packet would otherwise wake us, 8,000 times a second at 100 Mbit/s, and take the core from
-/// the trainer each time.
-constexpr std::size_t kGatherBytes = std::size_t{128} * 1024;
 /// What a stream faster than any timer waits for in the kernel.
 constexpr std::size_t kWakeBytes = std::size_t{64} * 1024;
-constexpr double kGatherSecondsMin = 400e-6;
-constexpr double kGatherSecondsMax = 10e-3;
-
-/// How fast payloads come in on one stream, and hence how to wait for the rest of one. Not by
-/// SO_RCVLOWAT on slow streams: as long as it alone holds the reader back the receive window does
-/// not grow, and a window below it is one wake-up a round trip. On a link of 1 Gbit/s and 100 ms
-/// that left 28 Mbit/s.
-class Gathering {
-public:
-    /// A payload of `bytes` took so long. The mean is one of times, so that a payload which waited
-    /// for us in the kernel does not pass for a fast stream.
-    void measured(std::size_t bytes, Duration elapsed) {
-        if (bytes < kGatherBytes || elapsed <= Duration::zero()) return;
-        const double each = to_seconds(elapsed) / static_cast<double>(bytes);
-        seconds_ += seconds_ > 0.0 ? kDecay * (each - seconds_) : each;
-    }
-
-    /// Returns for how long to leave the stream alone while `missing` bytes of a payload are; zero:
-    /// read on.
-    [[nodiscard]] Duration wait(std::size_t missing) const {
-        if (seconds_ <= 0.0 || fast()) return Duration::zero();
-        const double seconds = static_cast<double>(std::min(missing, kGatherBytes)) * seconds_;
-        return from_seconds(std::clamp(seconds, kGatherSecondsMin, kGatherSecondsMax));
-    }
-
-    [[nodiscard]] bool fast() const {
-        return seconds_ > 0.0 && seconds_ * static_cast<double>(kGatherBytes) < kGatherSecondsMin;
-    }
-
-private:
-    static constexpr double kDecay = 0.25;
-    double seconds_ = 0.0;  ///< of one byte; 0: not known yet
-};
-
-/// Room for one frame's payload. A chunk's elements stand 24 bytes behind its start
-/// (docs/protocol/averaging.md); they are the ones that lie on a cache line, because loops over
-/// 64-byte vectors that each cross a line run at half speed.
-class FrameRoom {
-public:
-    std::span<std::byte> take(std::size_t size) {
-        if (!memory_ || size > capacity_) {
-            memory_.reset(static_cast<std::byte*>(::operator new(kFront + size, kLine)));
-            capacity_ = size;
-        }
-        return {memory_.get() + kFront, size};
-    }
-
-private:
-    static constexpr std::align_val_t kLine{64};
-    static constexpr std::size_t kFront = 64 - 24;
-
-    struct Free {
-        void operator()(std::byte* memory) const { ::operator delete(memory, kLine); }
-    };
-
-    std::unique_ptr<std::byte, Free> memory_;
-    std::size_t capacity_ = 0;
-};
 
 Fault network_fault(const error_code& error, const std::string& what) {
     if (error == asio::error::eof || error == asio::error::connection_reset ||
@@ -292,7 +229,7 @@ private:
     static asio::awaitable<void> gather(std::shared_ptr<TcpConnection> self, std::size_t missing) {
         const auto wait = self->gathering_.wait(missing);
         if (wait == Duration::zero()) co_return;
-        self->wake_at(kGatherBytes);
+        self->wake_at(Gathering::kBytes);
         self->gather_.expires_after(
             std::chrono::duration_cast<std::chrono::steady_clock::duration>(wait)
         );
@@ -351,12 +288,15 @@ private:
                 co_await self->wake_.async_wait(kTuple);
                 continue;
             }
-            gather(batch, done, buffers);
-            auto [error, written] = co_await self->socket_.async_write_some(buffers, kTuple);
+            const bool paced = self->pace_.limit() > 0.0;
+            gather(batch, done, paced ? Pace::kPacket : kWriteMax, buffers);
+            auto [error, written] =
+                co_await self->socket_.async_send(buffers, paced ? MSG_EOR : 0, kTuple);
             self->sent_ += written;
             if (error) break;
             done += written;
             self->give_back(batch, done);
+            self->keep_pace();
         }
         // Either the goodbye is out or the socket is dead. Shutting down our side lets the partner
         // read what we sent; the reader ends when the partner closes, or by the deadline.
@@ -372,19 +312,37 @@ private:
         }
     }
 
-    /// Lists what is left of a batch whose first `done` bytes are out.
+    /// Lists at most `most` bytes of what is left of a batch whose first `done` bytes are out.
     static void gather(
         const std::deque<Outgoing>& batch,
         std::size_t done,
+        std::size_t most,
         std::vector<asio::const_buffer>& buffers
     ) {
         buffers.clear();
         for (const auto& frame : batch) {
             for (const auto& part : {asio::buffer(frame.header), asio::buffer(frame.payload)}) {
-                if (done < part.size()) buffers.push_back(part + done);
+                const auto rest = asio::buffer(part + done, most);
+                if (rest.size() > 0) buffers.push_back(rest);
+                most -= rest.size();
                 done -= std::min(done, part.size());
             }
         }
+    }
+
+    /// A slow stream leaves little faster than it arrives (peer/pace.hpp).
+    void keep_pace() {
+        const Instant now = real_now();
+        if (!pace_.due(now)) return;
+        const double before = pace_.limit();
+        pace_.heard(now, facts());
+        const double limit = pace_.limit();
+        if (limit == before) return;
+        const std::uint64_t rate =
+            limit > 0.0 ? static_cast<std::uint64_t>(limit) : ~std::uint64_t{0};
+        // A kernel that cannot leaves it to its congestion control.
+        (void
+        )::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
     }
 
     /// Takes whole frames out of the batch as soon as they are written: their memory is used again
@@ -423,6 +381,7 @@ private:
     std::size_t queued_ = 0;
     FrameRoom body_;
     Gathering gathering_;
+    Pace pace_;
     int wake_bytes_ = 1;
     bool closing_ = false;
     Fault why_;
@@ -447,13 +406,17 @@ void finish_dial(const std::shared_ptr<Dial>& dial, const error_code& error) {
     } else if (error) {
         dial->done(fail(FaultCode::Unreachable, name + ": " + error.message()));
     } else {
-        dial->done(ConnectionPtr(
-            std::make_shared<TcpConnection>(std::move(dial->socket), dial->to, true, dial->handler)
-        ));
+        dial->done(tcp_connection(std::move(dial->socket), dial->to, true, dial->handler));
     }
 }
 
 }  // namespace
+
+ConnectionPtr tcp_connection(
+    tcp::socket socket, const Endpoint& remote, bool dialled, ConnectionHandler& handler
+) {
+    return std::make_shared<TcpConnection>(std::move(socket), remote, dialled, handler);
+}
 
 void dial(
     Loop& loop,
@@ -477,170 +440,6 @@ void dial(
     state->socket.async_connect(to_asio<tcp>(to), [state](const error_code& error) {
         finish_dial(state, error);
     });
-}
-
-struct Listener::State : std::enable_shared_from_this<Listener::State> {
-    State(asio::io_context& context, ConnectionHandler& owner)
-        : acceptor(context),
-          pause(context),
-          handler(owner) {}
-
-    tcp::acceptor acceptor;
-    asio::steady_timer pause;
-    ConnectionHandler& handler;
-    std::function<void(ConnectionPtr)> accepted;
-    std::map<std::array<std::uint8_t, 16>, std::size_t> strangers;
-    std::size_t stranger_count = 0;
-    bool stopped = false;
-
-    static asio::awaitable<void> accept_all(std::shared_ptr<State> self) {
-        auto back_off = std::chrono::milliseconds(5);
-        while (!self->stopped) {
-            if (self->stranger_count >= kStrangersMax) {
-                self->pause.expires_at(std::chrono::steady_clock::time_point::max());
-                co_await self->pause.async_wait(kTuple);
-                continue;
-            }
-            auto [error, socket] = co_await self->acceptor.async_accept(kTuple);
-            if (self->stopped) co_return;
-            if (error) {
-                // Out of descriptors, most likely: wait for some to come free instead of spinning.
-                self->pause.expires_after(back_off);
-                co_await self->pause.async_wait(kTuple);
-                back_off = std::min(2 * back_off, std::chrono::milliseconds(1000));
-                continue;
-            }
-            back_off = std::chrono::milliseconds(5);
-            self->admit(std::move(socket));
-        }
-    }
-
-    void admit(tcp::socket socket) {
-        error_code error;
-        const auto remote = socket.remote_endpoint(error);
-        if (error) return;
-        const Endpoint source = from_asio(remote);
-        auto& count = strangers[source.address];
-        if (count >= kStrangersPerSource && !source.is_loopback()) return;
-        ++count;
-        ++stranger_count;
-        accepted(std::make_shared<TcpConnection>(std::move(socket), source, false, handler));
-    }
-};
-
-Listener::Listener(Loop& loop, ConnectionHandler& handler)
-    : state_(std::make_shared<State>(loop.context(), handler)) {}
-
-Listener::~Listener() {
-    stop();
-}
-
-Result<Endpoint> Listener::bind(const Endpoint& at) {
-    const auto where = to_asio<tcp>(at);
-    error_code error;
-    auto& acceptor = state_->acceptor;
-    state_->stopped = false;
-    acceptor.open(where.protocol(), error);
-    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor.bind(where, error);
-    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (error) {
-        const bool used = error == asio::error::address_in_use;
-        error_code ignored;
-        acceptor.close(ignored);
-        return fail(
-            used ? FaultCode::AddressInUse : FaultCode::Io,
-            "cannot listen on " + at.to_string() + ": " + error.message() +
-                (used ? "; choose another port with --listen, or port 0 for any" : "")
-        );
-    }
-    return from_asio(acceptor.local_endpoint());
-}
-
-void Listener::accept(std::function<void(ConnectionPtr)> accepted) {
-    state_->accepted = std::move(accepted);
-    asio::co_spawn(state_->acceptor.get_executor(), State::accept_all(state_), asio::detached);
-}
-
-void Listener::settled(const Endpoint& source) {
-    const auto found = state_->strangers.find(source.address);
-    if (found == state_->strangers.end()) return;
-    if (--found->second == 0) state_->strangers.erase(found);
-    --state_->stranger_count;
-    state_->pause.cancel();
-}
-
-void Listener::stop() {
-    state_->stopped = true;
-    error_code ignored;
-    state_->acceptor.close(ignored);
-    state_->pause.cancel();
-}
-
-namespace {
-
-struct HostPort {
-    std::string host;
-    std::string port;
-};
-
-Result<HostPort> split_host_port(const std::string& text) {
-    const auto colon = text.rfind(':');
-    std::uint16_t port = 0;
-    if (colon != std::string::npos) {
-        const char* begin = text.data() + colon + 1;
-        const char* end = text.data() + text.size();
-        const auto [rest, error] = std::from_chars(begin, end, port);
-        if (error != std::errc{} || rest != end) port = 0;
-    }
-    if (colon == std::string::npos || colon == 0 || port == 0) {
-        return fail(FaultCode::BadFormat, "'" + text + "' is not an address; write HOST:PORT");
-    }
-    return HostPort{text.substr(0, colon), text.substr(colon + 1)};
-}
-
-Result<std::vector<Endpoint>> resolved(
-    const std::string& text, const error_code& error, const tcp::resolver::results_type& found
-) {
-    if (error) {
-        return fail(FaultCode::Unreachable, "cannot resolve '" + text + "': " + error.message());
-    }
-    std::vector<Endpoint> endpoints;
-    for (const auto& entry : found) endpoints.push_back(from_asio(entry.endpoint()));
-    return endpoints;
-}
-
-}  // namespace
-
-Result<std::vector<Endpoint>> resolve(const std::string& host_port) {
-    if (auto numeric = Endpoint::parse(host_port)) return std::vector<Endpoint>{*numeric};
-    const auto parts = split_host_port(host_port);
-    if (parts.has_error()) return parts.error();
-    asio::io_context context;
-    tcp::resolver resolver(context);
-    error_code error;
-    const auto found = resolver.resolve(parts->host, parts->port, error);
-    return resolved(host_port, error, found);
-}
-
-void resolve_later(
-    Loop& loop,
-    const std::string& host_port,
-    std::function<void(Result<std::vector<Endpoint>>)> done
-) {
-    const auto parts = split_host_port(host_port);
-    if (parts.has_error()) {
-        loop.post([done, fault = parts.error()] { done(fault); });
-        return;
-    }
-    auto resolver = std::make_shared<tcp::resolver>(loop.context());
-    resolver->async_resolve(
-        parts->host,
-        parts->port,
-        [resolver, host_port, done](const error_code& error, const auto& found) {
-            done(resolved(host_port, error, found));
-        }
-    );
 }
 
 }  // namespace starling::peer

@@ -25,6 +25,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "peer/connection.hpp"
+#include "peer/listener.hpp"
 #include "peer/loop.hpp"
 
 namespace starling::peer {

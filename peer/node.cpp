@@ -9,6 +9,7 @@
 #include "peer/files.hpp"
 #include "peer/notary.hpp"
 #include "peer/page.hpp"
+#include "peer/resolve.hpp"
 #include "peer/status.hpp"
 
 namespace starling::peer {

@@ -1,0 +1,53 @@
+#pragma once
+
+// How fast a stream may leave this machine when its link is slow: little faster than it arrives.
+//
+// Congestion control finds out what a link takes by filling the queue in front of it, and the
+// datagrams of membership stand in the same queue. BBR keeps that queue short but for the moments
+// when acknowledgements that arrive together make it believe in a rate ten times the link's
+// (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016, section on aggregation); a
+// control that waits for losses fills it altogether. We know better after a second of sending
+// without a pause: what was acknowledged in it is what the link takes.
+//
+// Thread    network
+
+#include <array>
+#include <cstddef>
+
+#include "base/instant.hpp"
+#include "peer/tcp_facts.hpp"
+
+namespace starling::peer {
+
+class Pace {
+public:
+    /// A stream above this rate, bytes per second, is not held back: no queue matters there.
+    static constexpr double kFast = 125e6;
+    /// Largest packet of a paced stream, bytes. The kernel hands packets of up to 64 KiB to the
+    /// device; what is larger than the bucket of a shaper on the way is cut into 1,500 bytes there,
+    /// each of which costs this machine a soft interrupt and another one for its answer.
+    static constexpr std::size_t kPacket = 16'000;
+
+    /// Returns whether it is time to tell what the kernel knows.
+    [[nodiscard]] bool due(Instant now) const { return now >= due_; }
+
+    /// Takes in what the kernel knows of the stream now.
+    void heard(Instant now, const TcpFacts& facts);
+
+    /// Returns the most bytes per second that should leave; 0: no limit.
+    [[nodiscard]] double limit() const { return limit_; }
+
+private:
+    static constexpr std::size_t kSamples = 10;
+
+    void sampled(double rate);
+
+    Instant due_{};
+    Instant since_{};
+    TcpFacts last_;
+    std::array<double, kSamples> rates_{};  ///< bytes per second acknowledged, oldest first
+    std::size_t count_ = 0;
+    double limit_ = 0.0;
+};
+
+}  // namespace starling::peer
