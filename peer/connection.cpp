@@ -23,7 +23,7 @@
 #include "peer/frame_room.hpp"
 #include "peer/gathering.hpp"
 #include "peer/loop.hpp"
-#include "peer/pace.hpp"
+#include "peer/stream_pace.hpp"
 #include "peer/tcp_connection.hpp"
 
 namespace starling::peer {
@@ -289,7 +289,7 @@ private:
                 continue;
             }
             const bool paced = self->pace_.limit() > 0.0;
-            gather(batch, done, paced ? Pace::kPacket : kWriteMax, buffers);
+            gather(batch, done, paced ? StreamPace::kPacket : kWriteMax, buffers);
             auto [error, written] =
                 co_await self->socket_.async_send(buffers, paced ? MSG_EOR : 0, kTuple);
             self->sent_ += written;
@@ -330,7 +330,7 @@ private:
         }
     }
 
-    /// A slow stream leaves little faster than it arrives (peer/pace.hpp).
+    /// A slow stream leaves little faster than it arrives (peer/stream_pace.hpp).
     void keep_pace() {
         const Instant now = real_now();
         if (!pace_.due(now)) return;
@@ -381,7 +381,7 @@ private:
     std::size_t queued_ = 0;
     FrameRoom body_;
     Gathering gathering_;
-    Pace pace_;
+    StreamPace pace_;
     int wake_bytes_ = 1;
     bool closing_ = false;
     Fault why_;

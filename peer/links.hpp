@@ -121,6 +121,8 @@ public:
     void on_closed(Connection& connection, const Fault& why) override;
 
 private:
+    static constexpr Duration kDialTimeout = std::chrono::seconds(3);
+
     struct Waiting {
         FrameType type;
         Bytes payload;

@@ -7,6 +7,7 @@
 #include "peer/clock.hpp"
 #include "peer/descriptor_transfer.hpp"
 #include "peer/files.hpp"
+#include "peer/metrics.hpp"
 #include "peer/notary.hpp"
 #include "peer/page.hpp"
 #include "peer/resolve.hpp"

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "peer/clock.hpp"
+#include "peer/session_options.hpp"
 #include "peer/sha256.hpp"
-#include "peer/task.hpp"
 
 namespace starling::peer {
 
@@ -21,25 +21,7 @@ constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
 constexpr std::uint64_t kInitPurpose = 1;
 constexpr std::uint64_t kPartnerPurpose = 2;
 
-/// A trainer that waits for its exchange goes on after so long, whatever has become of it.
-constexpr Duration kSyncTrainerWait = std::chrono::seconds(10);
-
 }  // namespace
-
-Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor) {
-    gossip::AveragerConfig config;
-    const auto mix = gossip::Mix::parse(descriptor.mix);
-    if (mix.has_error()) return mix.error();
-    const auto encoding = gossip::parse_encoding(descriptor.encoding);
-    if (encoding.has_error()) return encoding.error();
-    config.mix = *mix;
-    config.encoding = *encoding;
-    config.parts = descriptor.parts;
-    config.adapt_window = true;
-    config.sync_seed = descriptor.seed;
-    if (auto ok = config.validate(); ok.has_error()) return ok.error();
-    return config;
-}
 
 Session::Session(
     Loop& loop,
@@ -90,36 +72,6 @@ Session::~Session() {
     stop();
 }
 
-TrainerOptions Session::trainer_options(const std::optional<Checkpoint>& checkpoint) const {
-    TrainerOptions options;
-    options.engine.model = descriptor_.model;
-    options.engine.model_file = std::make_shared<const Bytes>(descriptor_.model_file);
-    options.engine.task = task_of(descriptor_.manifest);
-    options.engine.batch = descriptor_.batch;
-    options.engine.eval_batch = evaluation_batch(descriptor_.manifest);
-    options.engine.threads = config_.threads;
-    options.engine.precision = *compute::parse_precision(config_.precision);
-    options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
-    options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor_.optimizer);
-    if (shards_.held() == 0) options.local_source = config_.dataset;
-    options.seed = config_.seed ^ self_.prefix64();
-    const auto mix = *gossip::Mix::parse(descriptor_.mix);
-    options.mix_every = mix.steps > 0 ? mix.steps : descriptor_.mix_every;
-    if (descriptor_.sync && mix.rule != gossip::Rule::None) options.sync_wait = kSyncTrainerWait;
-    if (!config_.state.empty()) options.shard_directory = config_.state / "shards";
-    if (descriptor_.until.kind == UntilKind::Steps) {
-        options.steps_limit = static_cast<std::uint64_t>(descriptor_.until.value);
-    }
-    if (checkpoint) {
-        options.steps = checkpoint->steps;
-        options.samples = checkpoint->samples;
-        options.schedule_step = checkpoint->schedule_step;
-        options.position = checkpoint->position;
-        options.optimizer_state = checkpoint->optimizer_state;
-    }
-    return options;
-}
-
 void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
     begun_ = true;
     started_ = joining_since_ = alone_since_ = real_now();
@@ -146,9 +98,11 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
             write_checkpoint_now(report, state);
         };
     }
-    trainer_ = std::make_unique<Trainer>(
-        trainer_options(checkpoint), parameters_, shards_, std::move(callbacks)
-    );
+    auto options =
+        trainer_options(config_, self_, descriptor_, checkpoint ? &*checkpoint : nullptr);
+    if (shards_.held() == 0) options.local_source = config_.dataset;
+    trainer_ =
+        std::make_unique<Trainer>(std::move(options), parameters_, shards_, std::move(callbacks));
     trainer_->start();
     publish(true);
     tick();

@@ -46,10 +46,6 @@ struct SessionStatus {
     std::uint64_t shard_bytes = 0;
 };
 
-/// Returns what the descriptor says of averaging.
-/// Errors    Usage: a rule, an encoding or a share that this release does not know
-[[nodiscard]] Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor);
-
 class Session {
 public:
     struct Wiring {
@@ -124,7 +120,6 @@ private:
     [[nodiscard]] Record record() const;
     [[nodiscard]] bool settled() const;
     [[nodiscard]] bool can_train() const;
-    [[nodiscard]] TrainerOptions trainer_options(const std::optional<Checkpoint>& checkpoint) const;
 
     Loop& loop_;
     PeerConfig config_;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What /status and /metrics say, from plain values.
+// What /status says, from plain values.
 
 #include <cstdint>
 #include <optional>
@@ -36,8 +36,5 @@ struct StatusInputs {
 
 /// One JSON object.
 [[nodiscard]] std::string render_status(const StatusInputs& inputs);
-
-/// Prometheus text format 0.0.4.
-[[nodiscard]] std::string render_metrics(const StatusInputs& inputs);
 
 }  // namespace starling::peer

@@ -7,6 +7,7 @@
 #include "peer/belongings.hpp"
 #include "peer/descriptor_transfer.hpp"
 #include "peer/session.hpp"
+#include "peer/session_options.hpp"
 #include "peer/sha256.hpp"
 #include "peer/task.hpp"
 

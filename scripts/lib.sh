@@ -8,7 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BUILD_PACKAGES=(
     g++ cmake ninja-build pkg-config
     libboost1.81-dev libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev
-    libdnnl-dev libopenblas-dev libonnx-dev libprotobuf-dev libssl-dev zlib1g-dev
+    libdnnl-dev libopenblas-dev libonnx-dev libprotobuf-dev libssl-dev
+    prometheus-cpp-dev zlib1g-dev
 )
 DATA_PACKAGES=(dataset-fashion-mnist)
 TEST_PACKAGES=(libgtest-dev python3 libonnx-testdata iproute2 iptables)

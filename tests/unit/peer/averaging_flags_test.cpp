@@ -5,7 +5,7 @@
 
 #include "peer/config.hpp"
 #include "peer/gossip_driver.hpp"
-#include "peer/session.hpp"
+#include "peer/session_options.hpp"
 
 namespace starling::peer {
 namespace {

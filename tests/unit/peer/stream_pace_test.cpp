@@ -1,4 +1,4 @@
-#include "peer/pace.hpp"
+#include "peer/stream_pace.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ public:
 
     [[nodiscard]] double limit() const { return pace.limit(); }
 
-    Pace pace;
+    StreamPace pace;
 
 private:
     void pass(Duration time, double rate, double share) {
@@ -38,20 +38,20 @@ private:
     TcpFacts facts_;
 };
 
-TEST(Pace, HoldsASlowStreamToALittleMoreThanArrives) {
+TEST(StreamPace, HoldsASlowStreamToALittleMoreThanArrives) {
     Stream stream;
     EXPECT_EQ(stream.limit(), 0.0);
     stream.send(12e6, seconds(2));
     EXPECT_NEAR(stream.limit(), 15e6, 1e5);
 }
 
-TEST(Pace, LeavesAFastStreamAlone) {
+TEST(StreamPace, LeavesAFastStreamAlone) {
     Stream stream;
-    stream.send(1.2 * Pace::kFast, seconds(3));
+    stream.send(1.2 * StreamPace::kFast, seconds(3));
     EXPECT_EQ(stream.limit(), 0.0);
 }
 
-TEST(Pace, LeavesSlowStartAlone) {
+TEST(StreamPace, LeavesSlowStartAlone) {
     Stream stream(milliseconds(100));
     // Doubled with each round trip, up to what a link of 1 Gbit/s takes.
     for (double rate = 140e3; rate < 110e6; rate *= 2.0) {
@@ -60,7 +60,7 @@ TEST(Pace, LeavesSlowStartAlone) {
     }
 }
 
-TEST(Pace, LetsGoWhenTheLinkTakesMore) {
+TEST(StreamPace, LetsGoWhenTheLinkTakesMore) {
     Stream stream;
     stream.send(1e6, seconds(2));
     ASSERT_GT(stream.limit(), 0.0);
@@ -71,14 +71,14 @@ TEST(Pace, LetsGoWhenTheLinkTakesMore) {
     EXPECT_NEAR(stream.limit(), 50e6, 1e6);
 }
 
-TEST(Pace, FollowsALinkThatBecomesSlower) {
+TEST(StreamPace, FollowsALinkThatBecomesSlower) {
     Stream stream;
     stream.send(12e6, seconds(2));
     stream.send(3e6, seconds(2));
     EXPECT_NEAR(stream.limit(), 3.75e6, 1e5);
 }
 
-TEST(Pace, LearnsNothingFromAStreamThatPauses) {
+TEST(StreamPace, LearnsNothingFromAStreamThatPauses) {
     Stream stream;
     stream.send_now_and_then(12e6, seconds(20), 0.5);
     EXPECT_EQ(stream.limit(), 0.0);
@@ -88,7 +88,7 @@ TEST(Pace, LearnsNothingFromAStreamThatPauses) {
     EXPECT_EQ(stream.limit(), limit);
 }
 
-TEST(Pace, ForgetsAfterALongPause) {
+TEST(StreamPace, ForgetsAfterALongPause) {
     Stream stream;
     stream.send(12e6, seconds(2));
     ASSERT_GT(stream.limit(), 0.0);
@@ -99,7 +99,7 @@ TEST(Pace, ForgetsAfterALongPause) {
     EXPECT_EQ(other.limit(), 0.0);
 }
 
-TEST(Pace, AStreamThatStoodStillGetsGoingAgain) {
+TEST(StreamPace, AStreamThatStoodStillGetsGoingAgain) {
     Stream stream;
     stream.send(12e6, seconds(2));
     stream.send(0.0, seconds(5));
@@ -109,8 +109,8 @@ TEST(Pace, AStreamThatStoodStillGetsGoingAgain) {
     EXPECT_EQ(stream.limit(), 0.0);
 }
 
-TEST(Pace, AKernelThatDoesNotSayLeavesItWithoutALimit) {
-    Pace pace;
+TEST(StreamPace, AKernelThatDoesNotSayLeavesItWithoutALimit) {
+    StreamPace pace;
     for (int i = 0; i < 100; ++i) pace.heard(Instant(milliseconds(100 * i)), TcpFacts{});
     EXPECT_EQ(pace.limit(), 0.0);
 }

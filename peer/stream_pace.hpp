@@ -19,7 +19,7 @@
 
 namespace starling::peer {
 
-class Pace {
+class StreamPace {
 public:
     /// A stream above this rate, bytes per second, is not held back: no queue matters there.
     static constexpr double kFast = 125e6;

@@ -1,4 +1,4 @@
-#include "peer/pace.hpp"
+#include "peer/stream_pace.hpp"
 
 #include <algorithm>
 
@@ -22,7 +22,7 @@ constexpr double kLimitMin = 64e3;
 
 }  // namespace
 
-void Pace::heard(Instant now, const TcpFacts& facts) {
+void StreamPace::heard(Instant now, const TcpFacts& facts) {
     due_ = now + std::max(kSample, kRoundTrips * facts.round_trip);
     const Duration elapsed = now - since_;
     const bool full = to_seconds(facts.busy - last_.busy) >= kBusy * to_seconds(elapsed);
@@ -39,7 +39,7 @@ void Pace::heard(Instant now, const TcpFacts& facts) {
     }
 }
 
-void Pace::sampled(double rate) {
+void StreamPace::sampled(double rate) {
     if (count_ == kSamples) {
         std::rotate(rates_.begin(), rates_.begin() + 1, rates_.end());
     } else {

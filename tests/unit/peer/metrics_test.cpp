@@ -1,9 +1,13 @@
 // Goal: /metrics speaks Prometheus' text format where it is more than a name and a number. Method:
 // plain values in, lines out.
 
-#include "peer/status.hpp"
+#include "peer/metrics.hpp"
 
 #include <gtest/gtest.h>
+#include <iterator>
+#include <regex>
+#include <set>
+#include <string>
 
 namespace starling::peer {
 namespace {
@@ -33,6 +37,34 @@ TEST(Metrics, TimesAreHistogramsWhoseBucketsHoldAllBelowThem) {
           "\nstarling_probe_rtt_max_seconds 0.003\n"}) {
         EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
     }
+}
+
+TEST(Metrics, WhatWentWrongIsCountedByItsReason) {
+    StatusInputs inputs;
+    inputs.session.emplace();
+    inputs.session->averaging.misdeeds[static_cast<std::size_t>(gossip::Misdeed::Lie)] = 3;
+    const auto text = render_metrics(inputs);
+    for (const auto* line :
+         {"# TYPE starling_exchange_violations_total counter\n",
+          "starling_exchange_violations_total{reason=\"lie\"} 3\n",
+          "starling_exchange_violations_total{reason=\"size\"} 0\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
+    }
+}
+
+TEST(Metrics, EveryFamilyHasOneHelpAndOneType) {
+    StatusInputs inputs;
+    inputs.session.emplace();
+    const auto text = render_metrics(inputs);
+    const std::regex head("# HELP (starling_[a-z_]+) [^\n]+\n# TYPE (starling_[a-z_]+) [a-z]+\n\\1"
+    );
+    const auto begin = std::sregex_iterator(text.begin(), text.end(), head);
+    std::set<std::string> names;
+    for (auto it = begin; it != std::sregex_iterator(); ++it) {
+        EXPECT_EQ((*it)[1], (*it)[2]);
+        EXPECT_TRUE(names.insert((*it)[1]).second) << (*it)[1];
+    }
+    EXPECT_GT(names.size(), 50U);
 }
 
 }  // namespace
