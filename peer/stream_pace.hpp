@@ -3,16 +3,19 @@
 // How fast a stream may leave this machine when its link is slow: little faster than it arrives.
 //
 // Congestion control finds out what a link takes by filling the queue in front of it, and the
-// datagrams of membership stand in the same queue. BBR keeps that queue short but for the moments
-// when acknowledgements that arrive together make it believe in a rate ten times the link's
-// (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016, section on aggregation); a
-// control that waits for losses fills it altogether. We know better after a second of sending
-// without a pause: what was acknowledged in it is what the link takes.
+// datagrams of membership stand in the same queue, as does whatever else the household sends. BBR
+// keeps that queue short but for the moments when acknowledgements that arrive together make it
+// believe in a rate ten times the link's; a control that waits for losses (CUBIC) fills it
+// altogether. We know better after a second of sending without a pause: what was acknowledged in it
+// is what the link takes. A queue that stands all the same is emptied by sending a little less; one
+// that does not become shorter is somebody else's and left alone for a minute, because who gives
+// way to everybody gets nothing (LEDBAT, RFC 6817, has that choice too).
 //
 // Thread    network
 
 #include <array>
 #include <cstddef>
+#include <optional>
 
 #include "base/instant.hpp"
 #include "peer/tcp_facts.hpp"
@@ -40,7 +43,9 @@ public:
 private:
     static constexpr std::size_t kSamples = 10;
 
-    void sampled(double rate);
+    void sampled(Instant now, double rate);
+    void forget();
+    [[nodiscard]] double room(Instant now, double takes);
 
     Instant due_{};
     Instant since_{};
@@ -48,6 +53,11 @@ private:
     std::array<double, kSamples> rates_{};  ///< bytes per second acknowledged, oldest first
     std::size_t count_ = 0;
     double limit_ = 0.0;
+    Duration queue_{};  ///< that stands in front of the link: the shorter of the last two
+    bool draining_ = false;
+    double drained_from_ = 0;          ///< what the link took when we began to empty its queue
+    std::optional<Instant> drained_;   ///< when we last did
+    std::optional<Instant> given_up_;  ///< when that last made it no shorter
 };
 
 }  // namespace starling::peer

@@ -19,7 +19,8 @@ TcpFacts tcp_facts(int socket) {
         std::chrono::microseconds(info.tcpi_min_rtt),
         static_cast<double>(info.tcpi_delivery_rate),
         info.tcpi_bytes_acked,
-        std::chrono::microseconds(info.tcpi_busy_time)};
+        std::chrono::microseconds(info.tcpi_busy_time),
+        std::chrono::microseconds(info.tcpi_rtt)};
 }
 
 }  // namespace starling::peer

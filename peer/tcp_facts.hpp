@@ -15,6 +15,7 @@ struct TcpFacts {
     double rate = 0.0;               ///< bytes per second that the other end had of late
     std::uint64_t acknowledged = 0;  ///< bytes
     Duration busy{};                 ///< for how long something was on its way
+    Duration smoothed{};             ///< round trip of late, queues included
 };
 
 /// Requires  a connected TCP socket

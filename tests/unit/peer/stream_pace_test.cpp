@@ -115,5 +115,84 @@ TEST(StreamPace, AKernelThatDoesNotSayLeavesItWithoutALimit) {
     EXPECT_EQ(pace.limit(), 0.0);
 }
 
+/// A link with a queue before it, and a sender that fills the queue as far as it may, as congestion
+/// control does that waits for losses.
+class Link {
+public:
+    explicit Link(double rate) : rate_(rate) {}
+
+    /// Passes a time; returns the share of the link that was used.
+    double pass(Duration time) {
+        double moved = 0.0;
+        longest_ = Duration::zero();
+        for (const Instant end = now_ + time; now_ < end; now_ += kStep) moved += step();
+        return moved / (rate_ * to_seconds(time));
+    }
+
+    void become(double rate) { rate_ = rate; }
+
+    /// Others keep so much in the queue, whatever we do.
+    void occupy(Duration others) { others_ = others; }
+
+    [[nodiscard]] Duration longest_queue() const { return longest_; }
+
+private:
+    static constexpr Duration kStep = milliseconds(1);
+    static constexpr double kQueueSeconds = 0.05;
+
+    double step() {
+        const double limit = pace_.limit();
+        const double wanted = (limit > 0.0 ? limit : 1e9) * to_seconds(kStep);
+        queue_ = std::min(queue_ + wanted, kQueueSeconds * rate_);
+        const double moved = std::min(queue_, rate_ * to_seconds(kStep));
+        queue_ -= moved;
+        const Duration waits = from_seconds(queue_ / rate_);
+        longest_ = std::max(longest_, waits);
+        facts_.acknowledged += static_cast<std::uint64_t>(moved);
+        facts_.busy += kStep;
+        facts_.round_trip = kRoundTrip;
+        facts_.smoothed = kRoundTrip + others_ + waits;
+        if (pace_.due(now_)) pace_.heard(now_, facts_);
+        return moved;
+    }
+
+    static constexpr Duration kRoundTrip = milliseconds(2);
+
+    StreamPace pace_;
+    double rate_;
+    double queue_ = 0.0;
+    Duration others_{};
+    Duration longest_{};
+    Instant now_ = Instant(seconds(1000));
+    TcpFacts facts_;
+};
+
+TEST(StreamPace, EmptiesAQueueThatStands) {
+    Link link(12.5e6);
+    link.pass(seconds(1));
+    EXPECT_GT(link.longest_queue(), milliseconds(40));
+    link.pass(seconds(5));
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_GT(link.pass(seconds(10)), 0.97);
+        EXPECT_LT(link.longest_queue(), milliseconds(10));
+    }
+}
+
+TEST(StreamPace, FindsOutThatTheLinkOfAStreamThatFillsItsQueueTakesMore) {
+    Link link(2e6);
+    link.pass(seconds(10));
+    link.become(12.5e6);
+    link.pass(seconds(20));
+    EXPECT_GT(link.pass(seconds(10)), 0.95);
+    EXPECT_LT(link.longest_queue(), milliseconds(10));
+}
+
+TEST(StreamPace, DoesNotGiveWayForEverToAQueueOfOthers) {
+    Link link(12.5e6);
+    link.occupy(milliseconds(30));
+    link.pass(seconds(10));
+    EXPECT_GT(link.pass(std::chrono::minutes(5)), 0.97);
+}
+
 }  // namespace
 }  // namespace starling::peer
