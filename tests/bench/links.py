@@ -23,6 +23,10 @@ class Namespace:
     def ip(self, *words):
         subprocess.run(["ip", "-n", self.name, *words], check=True)
 
+    def sysctl(self, key, value):
+        command = ["ip", "netns", "exec", self.name, "sysctl", "-qw", f"{key}={value}"]
+        subprocess.run(command, check=True)
+
     def tc(self, *words):
         subprocess.run(["tc", "-n", self.name, *words], check=True)
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """How long membership's probes wait for their answers while two peers exchange without a pause.
 
-Two peers in namespaces, on a pair of links with a token bucket or without a limit, average after
-every step. What they say in /metrics of their probes is read before and after: how many were sent,
-how many were answered directly, and in which time. Needs root and iproute2.
+Two peers in namespaces, on a pair of links with a token bucket or without a limit, or with --delay
+behind a router with a queue of 50 ms, average after every step. What they say in /metrics of their
+probes is read before and after: how many were sent, how many were answered directly, and in which
+time. Needs root and iproute2.
 
     tests/bench/probe_latency.py --rate 100 --seconds 120
+    tests/bench/probe_latency.py --rate 100 --delay 10 --congestion cubic --goal 50
 
 Prints one JSON object: {"mbit", "probes", "answered", "p99_at_most_ms", "mean_ms",
 "max_since_start_ms", "exchange_mbit_per_s"}, of both peers together; p99 is the bound of the bucket
@@ -47,6 +49,13 @@ def measure(arguments, spaces):
     return {name: after[name] - before[name] for name in after}, longest, elapsed
 
 
+def network(arguments):
+    rate = arguments.rate or UNLIMITED
+    if arguments.delay > 0:
+        return links.routed(arguments.router, rate, arguments.delay)
+    return links.shaped(rate)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--binary", default="build/release/peer/starling")
@@ -56,10 +65,15 @@ def main():
     parser.add_argument("--encoding", default="f32")
     parser.add_argument("--profile", default="local", help="membership's timing: local, lan, wan")
     parser.add_argument("--rate", type=int, default=100, help="Mbit/s each way; 0: no limit")
+    parser.add_argument("--delay", type=float, default=0, help="round trip in ms, by a router")
+    parser.add_argument("--router", default="build/release/tests/bench/tun_router")
+    parser.add_argument("--congestion", help="the kernel's congestion control, such as cubic")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--goal", type=float, default=20, help="p99 in ms")
     arguments = parser.parse_args()
-    with links.shaped(arguments.rate or UNLIMITED) as spaces:
+    with network(arguments) as spaces:
+        for space in spaces if arguments.congestion else ():
+            space.sysctl("net.ipv4.tcp_congestion_control", arguments.congestion)
         grown, longest, elapsed = measure(arguments, spaces)
     answered = grown["probe_rtt_seconds_count"]
     bound = 1e3 * p99(grown)
