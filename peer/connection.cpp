@@ -341,8 +341,8 @@ private:
         const std::uint64_t rate =
             limit > 0.0 ? static_cast<std::uint64_t>(limit) : ~std::uint64_t{0};
         // A kernel that cannot leaves it to its congestion control.
-        (void
-        )::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
+        const int socket = socket_.native_handle();
+        ::setsockopt(socket, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
     }
 
     /// Takes whole frames out of the batch as soon as they are written: their memory is used again
