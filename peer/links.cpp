@@ -10,6 +10,7 @@ namespace starling::peer {
 
 namespace {
 
+constexpr Duration kDialTimeout = std::chrono::seconds(3);
 constexpr Duration kHelloTimeout = std::chrono::seconds(10);
 /// Frames that may wait for one dial: an Open and a few requests. More means that a dial hangs.
 constexpr std::size_t kWaitingMax = 64;
@@ -83,36 +84,37 @@ void Links::send(const PeerId& to, FrameType type, Bytes payload) {
 }
 
 void Links::dial_partner(const PeerId& partner, const Endpoint& to) {
-    ++counters_.dialled;
-    dial(loop_, to, kDialTimeout, *this, [this, partner](Result<ConnectionPtr> connection) {
-        if (closing_) return;
-        if (connection.has_error()) {
-            ++counters_.dial_failures;
-            drop_waiting(partner, connection.error());
-            return;
+    Entry entry;
+    entry.introduced = [this, partner](Result<PeerId> greeted) {
+        if (greeted.has_error()) {
+            drop_waiting(partner, greeted.error());
+        } else if (*greeted != partner) {
+            drop_waiting(partner, fail(FaultCode::Unreachable, "another peer lives there now"));
         }
-        auto check = [this, partner](Result<PeerId> greeted) {
-            if (greeted.has_error()) {
-                drop_waiting(partner, greeted.error());
-            } else if (*greeted != partner) {
-                drop_waiting(partner, fail(FaultCode::Unreachable, "another peer lives there now"));
-            }
-        };
-        adopt(Entry{*connection, std::move(check)});
-    });
+    };
+    dial_stream(to, std::move(entry));
 }
 
 void Links::introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done) {
+    Entry entry;
+    entry.introduced = std::move(done);
+    dial_stream(to, std::move(entry));
+}
+
+/// Opens a stream for an entry that has none yet; `introduced` hears of a dial that fails, too.
+void Links::dial_stream(const Endpoint& to, Entry entry) {
     ++counters_.dialled;
-    dial(loop_, to, kDialTimeout, *this, [this, done](Result<ConnectionPtr> connection) {
+    auto dialled = [this, entry = std::move(entry)](Result<ConnectionPtr> connection) mutable {
         if (closing_) return;
         if (connection.has_error()) {
             ++counters_.dial_failures;
-            done(connection.error());
+            entry.introduced(connection.error());
             return;
         }
-        adopt(Entry{*connection, done});
-    });
+        entry.connection = *connection;
+        adopt(std::move(entry));
+    };
+    dial(loop_, to, kDialTimeout, *this, std::move(dialled));
 }
 
 std::optional<Fault> Links::objection(const Hello& hello) const {

@@ -121,8 +121,6 @@ public:
     void on_closed(Connection& connection, const Fault& why) override;
 
 private:
-    static constexpr Duration kDialTimeout = std::chrono::seconds(3);
-
     struct Waiting {
         FrameType type;
         Bytes payload;
@@ -148,6 +146,7 @@ private:
     };
 
     void dial_partner(const PeerId& partner, const Endpoint& to);
+    void dial_stream(const Endpoint& to, Entry entry);
     void adopt(Entry entry);
     void widen(const PeerId& partner, Connection& main, Bundle& bundle);
     void dial_lane(const PeerId& partner, const Endpoint& to);

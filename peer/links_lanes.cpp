@@ -73,21 +73,13 @@ void Links::widen(const PeerId& partner, Connection& main, Bundle& bundle) {
 }
 
 void Links::dial_lane(const PeerId& partner, const Endpoint& to) {
-    ++counters_.dialled;
-    dial(loop_, to, kDialTimeout, *this, [this, partner](Result<ConnectionPtr> connection) {
-        if (closing_) return;
-        if (connection.has_error()) {
-            ++counters_.dial_failures;
-            lane_dialled(partner, false);
-            return;
-        }
-        Entry entry{*connection, [this, partner](const Result<PeerId>& greeted) {
-                        lane_dialled(partner, greeted.has_value());
-                    }};
-        entry.lane = true;
-        entry.wanted = partner;
-        adopt(std::move(entry));
-    });
+    Entry entry;
+    entry.introduced = [this, partner](const Result<PeerId>& greeted) {
+        lane_dialled(partner, greeted.has_value());
+    };
+    entry.lane = true;
+    entry.wanted = partner;
+    dial_stream(to, std::move(entry));
 }
 
 /// A partner that cannot be dialled, behind a translation of addresses say, is left alone for long.

@@ -21,7 +21,7 @@ constexpr double kLevel = 1.1;
 constexpr double kRoom = 1.25;
 constexpr double kLittleRoom = 1.015;
 constexpr double kDrain = 0.95;
-/// A queue shorter than this, and than a quarter of the round trip, is no burden.
+/// A queue no longer than this and a quarter of the round trip is no burden.
 constexpr Duration kQueue = std::chrono::milliseconds(5);
 /// Sending so much less has to make the queue shorter, or it is not ours.
 constexpr double kEnough = 0.8;
@@ -36,7 +36,7 @@ void StreamPace::heard(Instant now, const TcpFacts& facts) {
     const bool full = to_seconds(facts.busy - last_.busy) >= kBusy * to_seconds(elapsed);
     const auto acknowledged = static_cast<double>(facts.acknowledged - last_.acknowledged);
     // A moment's queue is none.
-    queue_ = std::min(facts.smoothed, last_.smoothed) - facts.round_trip;
+    const Duration queue = std::min(facts.smoothed, last_.smoothed) - facts.round_trip;
     last_ = facts;
     since_ = now;
     // A sample that no write ended in time is one of a stream that had nothing to say, or stood
@@ -44,7 +44,7 @@ void StreamPace::heard(Instant now, const TcpFacts& facts) {
     if (elapsed >= kForget) {
         forget();
     } else if (full) {
-        sampled(now, acknowledged / to_seconds(elapsed));
+        sampled(now, acknowledged / to_seconds(elapsed), queue);
     }
 }
 
@@ -56,28 +56,25 @@ void StreamPace::forget() {
     given_up_.reset();
 }
 
-void StreamPace::sampled(Instant now, double rate) {
-    if (count_ == kSamples) {
-        std::rotate(rates_.begin(), rates_.begin() + 1, rates_.end());
-    } else {
-        ++count_;
-    }
-    rates_[count_ - 1] = rate;
+void StreamPace::sampled(Instant now, double rate, Duration queue) {
+    std::rotate(rates_.begin(), rates_.begin() + 1, rates_.end());
+    rates_.back() = rate;
+    count_ = std::min(count_ + 1, kSamples);
     if (count_ < kSamples) return;
     const auto middle = rates_.begin() + kSamples / 2;
     const double older = *std::max_element(rates_.begin(), middle);
     const double newer = *std::max_element(middle, rates_.end());
     const double takes = std::max(older, newer);
     const bool level = newer <= kLevel * older;
-    limit_ = level && takes < kFast ? std::max(kLimitMin, room(now, takes) * takes) : 0.0;
+    limit_ = level && takes < kFast ? std::max(kLimitMin, room(now, takes, queue) * takes) : 0.0;
 }
 
 /// Returns how much of what the link takes may leave.
-double StreamPace::room(Instant now, double takes) {
+double StreamPace::room(Instant now, double takes, Duration queue) {
     const bool fills = drained_ && now - *drained_ < kRemember;
     const bool gave_up = given_up_ && now - *given_up_ < kRemember;
     if (gave_up) return kRoom;
-    if (queue_ <= kQueue + last_.round_trip / 4) {
+    if (queue <= kQueue + last_.round_trip / 4) {
         draining_ = false;
         return fills ? kLittleRoom : kRoom;
     }

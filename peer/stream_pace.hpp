@@ -9,7 +9,7 @@
 // altogether. We know better after a second of sending without a pause: what was acknowledged in it
 // is what the link takes. A queue that stands all the same is emptied by sending a little less; one
 // that does not become shorter is somebody else's and left alone for a minute, because who gives
-// way to everybody gets nothing (LEDBAT, RFC 6817, has that choice too).
+// way to everybody gets nothing, which LEDBAT (RFC 6817) means to accept and we do not.
 //
 // Thread    network
 
@@ -43,9 +43,9 @@ public:
 private:
     static constexpr std::size_t kSamples = 10;
 
-    void sampled(Instant now, double rate);
+    void sampled(Instant now, double rate, Duration queue);
     void forget();
-    [[nodiscard]] double room(Instant now, double takes);
+    [[nodiscard]] double room(Instant now, double takes, Duration queue);
 
     Instant due_{};
     Instant since_{};
@@ -53,7 +53,6 @@ private:
     std::array<double, kSamples> rates_{};  ///< bytes per second acknowledged, oldest first
     std::size_t count_ = 0;
     double limit_ = 0.0;
-    Duration queue_{};  ///< that stands in front of the link: the shorter of the last two
     bool draining_ = false;
     double drained_from_ = 0;          ///< what the link took when we began to empty its queue
     std::optional<Instant> drained_;   ///< when we last did
