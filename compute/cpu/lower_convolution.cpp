@@ -1,6 +1,10 @@
 // Convolutions: every operand in the layout that oneDNN likes best.
 
+#include <algorithm>
 #include <array>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "compute/cpu/lowering.hpp"
 
@@ -22,29 +26,82 @@ Shape grouped(const Lowering& lowering, ValueId weight) {
     return shape;
 }
 
-/// Winograd's algorithm for 3 x 3 taps, where it is faster here. It rounds more, by some units in
-/// the sixth digit, which training does not notice.
+/// True when both want the bytes of their images in the same order.
+bool same_images(const Compiled& a, const Compiled& b) {
+    const std::array arguments{DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_DST};
+    return std::all_of(arguments.begin(), arguments.end(), [&](int argument) {
+        return !a.has(argument) || canonical(a.desc(argument)) == canonical(b.desc(argument));
+    });
+}
+
+/// Winograd's algorithm for 3 x 3 taps rounds more, by some units in the sixth digit, which
+/// training does not notice.
+bool winograd_fits(const Convolution& c) {
+    const std::array<std::int64_t, 2> one{1, 1};
+    return !c.bf16 && c.weight.size() == 4 && c.weight[2] == 3 && c.weight[3] == 3 &&
+           c.window.strides == one && c.window.dilations == one;
+}
+
+/// The layouts that the library likes best, with Winograd's algorithm or without, or its kernels
+/// for channels last where those are the same bytes.
 Compiled fastest_convolution(
     Lowering& lowering,
     std::string_view work,
-    Convolution c,
+    const Convolution& direct,
     Compiled (*compile)(const Convolution& convolution)
 ) {
     std::vector<Compiled> candidates;
-    candidates.push_back(compile(c));
-    const std::array<std::int64_t, 2> one{1, 1};
-    const bool fits = c.weight.size() == 4 && c.weight[2] == 3 && c.weight[3] == 3 &&
-                      c.window.strides == one && c.window.dilations == one && lowering.measures() &&
-                      !c.bf16;
-    if (fits) {
-        c.winograd = true;
+    candidates.push_back(compile(direct));
+    if (!lowering.measures()) return std::move(candidates.front());
+    std::vector<Convolution> others;
+    if (winograd_fits(direct)) {
+        others.push_back(direct);
+        others.back().winograd = true;
+    }
+    others.push_back(direct);
+    others.back().channels_last = true;
+    for (const auto& other : others) {
         try {
-            candidates.push_back(compile(c));
+            auto compiled = compile(other);
+            if (same_images(compiled, candidates.front())) {
+                candidates.push_back(std::move(compiled));
+            }
         } catch (const dnnl::error&) {
             // No such kernel for this shape or processor: the direct one stays.
         }
     }
     return lowering.fastest_of(work, std::move(candidates));
+}
+
+/// Slices win in bf16, where the library's own division makes its threads wait for each other. With
+/// strides it is never taken: a measurement on a machine that is idle does not show its worst.
+std::optional<SlicedGradient> faster_in_slices(Lowering& lowering, const Convolution& c) {
+    if (!c.bf16 || lowering.threads() == 1) return std::nullopt;
+    auto gradient = slice_gradient(c, lowering.threads());
+    const std::array<std::int64_t, 2> one{1, 1};
+    if (!gradient || c.window.strides != one || !lowering.measures()) return gradient;
+    const auto whole = convolution_backward_weight(c);
+    const std::array candidates{candidate_of(*gradient), candidate_of(whole)};
+    if (lowering.fastest_index("weight gradient, in slices", candidates) != 0) return std::nullopt;
+    return gradient;
+}
+
+void lower_slices(Lowering& lowering, SlicedGradient gradient) {
+    const auto& slice = gradient.slice;
+    SlicedGradientKernel::Operands operands;
+    operands.dy = lowering.use(lowering.input(0), gradient.dy);
+    operands.x = lowering.use(lowering.input(1), gradient.x);
+    operands.dw = lowering.define(lowering.output(0), slice.desc(DNNL_ARG_DIFF_WEIGHTS));
+    operands.workspace = lowering.temporary(gradient.workspace_bytes());
+    std::vector<BufferId> touched{operands.dy, operands.x, operands.dw, operands.workspace};
+    if (slice.has(DNNL_ARG_DIFF_BIAS)) {
+        operands.db = lowering.define(lowering.output(1), slice.desc(DNNL_ARG_DIFF_BIAS));
+        touched.push_back(operands.db);
+    }
+    const auto& name = lowering.node().name;
+    lowering.add_kernel(
+        std::make_unique<SlicedGradientKernel>(name, std::move(gradient), operands), touched
+    );
 }
 
 }  // namespace
@@ -107,6 +164,9 @@ void lower_convolution_gradient_weight(Lowering& lowering) {
     c.window = window_of(lowering.node());
     c.bf16 = lowering.bf16();
     c.bias = lowering.is_read(db);
+    if (auto gradient = faster_in_slices(lowering, c)) {
+        return lower_slices(lowering, std::move(*gradient));
+    }
     auto compiled =
         fastest_convolution(lowering, "weight gradient", c, convolution_backward_weight);
     std::vector<PrimitiveKernel::Operand> operands{

@@ -26,6 +26,19 @@ Desc factor(const Lowering& lowering, const Desc& desc) {
     return lowering.bf16() ? in_bf16(desc) : desc;
 }
 
+/// Returns the index of the fastest primitive, or their number where OpenBLAS is faster.
+std::size_t fastest_product(
+    const Lowering& lowering,
+    std::string_view work,
+    const std::vector<Compiled>& primitives,
+    const BlasProduct& blas
+) {
+    std::vector<Candidate> candidates;
+    for (const auto& primitive : primitives) candidates.push_back(candidate_of(primitive));
+    if (!lowering.bf16()) candidates.push_back(candidate_of(blas));
+    return lowering.fastest_index(work, candidates);
+}
+
 /// A product by OpenBLAS, where a measurement said that it is the faster one.
 void lower_blas(
     Lowering& lowering, const BlasProduct& product, ValueId a, ValueId b, ValueId bias
@@ -83,9 +96,8 @@ void lower_forward(Lowering& lowering, bool swap_b) {
         ));
     }
     const BlasProduct blas{lowering.threads(), p.batch, p.outputs, p.inputs, false, swap_b, p.relu};
-    const auto choice = lowering.fastest_index(
-        p.relu ? "product, relu" : "product", candidates, p.bf16 ? nullptr : &blas
-    );
+    const auto choice =
+        fastest_product(lowering, p.relu ? "product, relu" : "product", candidates, blas);
     if (choice == candidates.size()) return lower_blas(lowering, blas, a, b, c);
     auto compiled = std::move(candidates[choice]);
     std::vector<PrimitiveKernel::Operand> operands{
@@ -116,8 +128,7 @@ void lower_weight_gradient(Lowering& lowering) {
         candidates.push_back(matrix_product(left, right, p.weight));
     }
     const BlasProduct blas{lowering.threads(), p.outputs, p.inputs, p.batch, true, false, false};
-    const auto choice =
-        lowering.fastest_index("weight product", candidates, p.bf16 ? nullptr : &blas);
+    const auto choice = fastest_product(lowering, "weight product", candidates, blas);
     if (choice == candidates.size()) return lower_blas(lowering, blas, dy, x, ValueId::None);
     auto compiled = std::move(candidates[choice]);
     const bool inner = compiled.has(DNNL_ARG_DIFF_WEIGHTS);

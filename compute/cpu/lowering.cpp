@@ -240,7 +240,8 @@ PackedParameter& Lowering::packed(ValueId id) {
     return lowered_.packed.back();
 }
 
-BufferId Lowering::use(ValueId id, const Desc& layout) {
+BufferId Lowering::use(ValueId id, const Desc& wanted) {
+    const auto layout = canonical(wanted);
     const auto& value = graph().value(id);
     const auto row_major = plain(value.type.shape, value.type.element);
     if (value.kind == ValueKind::Parameter) {
@@ -331,7 +332,7 @@ BufferId Lowering::define(ValueId id, const Desc& layout) {
 
 void Lowering::define_alias(ValueId id, const Desc& layout, BufferId buffer) {
     STARLING_CHECK(forms_[to_index(id)].empty());
-    forms_[to_index(id)].push_back({layout, buffer});
+    forms_[to_index(id)].push_back({canonical(layout), buffer});
     lowered_.buffers[index_of(buffer)].values.push_back(id);
 }
 
@@ -404,12 +405,13 @@ void Lowering::add_kernel(std::unique_ptr<Kernel> kernel, std::span<const Buffer
 }
 
 Compiled Lowering::fastest_of(std::string_view work, std::vector<Compiled> candidates) const {
-    return std::move(candidates[fastest_index(work, candidates, nullptr)]);
+    std::vector<Candidate> ways;
+    for (const auto& candidate : candidates) ways.push_back(candidate_of(candidate));
+    return std::move(candidates[fastest_index(work, ways)]);
 }
 
-std::size_t Lowering::fastest_index(
-    std::string_view work, std::span<const Compiled> candidates, const BlasProduct* blas
-) const {
+std::size_t Lowering::fastest_index(std::string_view work, std::span<const Candidate> candidates)
+    const {
     std::string key(work);
     for (const auto id : node().inputs) {
         if (id != ValueId::None) key += to_string(graph().shape(id));
@@ -420,7 +422,7 @@ std::size_t Lowering::fastest_index(
     }
     key += rounds(node().outputs[0]) ? " to bf16" : "";
     key += (bf16() ? " bf16 on " : " on ") + std::to_string(threads());
-    return fastest(key, candidates, blas, request_.stopwatch);
+    return fastest(key, candidates, request_.stopwatch);
 }
 
 void Lowering::remember_pool(ValueId indices, Desc input, Desc output) {

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "compute/cpu/blas.hpp"
+#include "compute/cpu/choice.hpp"
 #include "compute/cpu/kernel.hpp"
 #include "compute/graph.hpp"
 #include "compute/parameter_store.hpp"
@@ -80,10 +80,9 @@ public:
     [[nodiscard]] Compiled fastest_of(std::string_view work, std::vector<Compiled> candidates)
         const;
 
-    /// Returns the fastest of several primitives and a product by OpenBLAS, as an index; the latter
-    /// stands behind the primitives.
+    /// Returns the index of the fastest candidate for the current node.
     [[nodiscard]] std::size_t fastest_index(
-        std::string_view work, std::span<const Compiled> candidates, const BlasProduct* blas
+        std::string_view work, std::span<const Candidate> candidates
     ) const;
 
     /// True when the value should be written in bf16, by a producer that can.
@@ -108,7 +107,7 @@ public:
     [[nodiscard]] Desc layout_of(ValueId id) const;
 
     /// Returns a buffer with the value in `layout`, adding a reorder kernel when there is none yet.
-    BufferId use(ValueId id, const Desc& layout);
+    BufferId use(ValueId id, const Desc& wanted);
 
     /// Makes the buffer that holds a value from now on.
     BufferId define(ValueId id, const Desc& layout);
@@ -137,6 +136,7 @@ public:
         const std::string& name, Compiled compiled, std::vector<PrimitiveKernel::Operand> operands
     );
     void add_loop(const std::string& name, std::vector<BufferId> operands, LoopKernel::Body body);
+    void add_kernel(std::unique_ptr<Kernel> kernel, std::span<const BufferId> operands);
 
     /// The node that is lowered now.
     [[nodiscard]] const Node& node() const { return graph().nodes()[current_]; }
@@ -158,7 +158,6 @@ private:
     };
 
     BufferId add_buffer(std::size_t bytes, bool temporary);
-    void add_kernel(std::unique_ptr<Kernel> kernel, std::span<const BufferId> operands);
     BufferId use_regrouped(ValueId id, const Desc& layout);
     void touch(BufferId buffer);
     void lower_current();

@@ -91,6 +91,11 @@ algorithm algorithm_of(const Convolution& c) {
     return c.winograd ? algorithm::convolution_winograd : algorithm::convolution_direct;
 }
 
+Desc image(const Convolution& c, const Shape& shape) {
+    if (!c.channels_last) return any_layout(shape);
+    return {Dims(shape.begin(), shape.end()), Type::f32, Tag::nhwc};
+}
+
 /// The layout of a factor of products.
 Desc factor(const Desc& desc, bool bf16) {
     return bf16 ? in_bf16(desc) : desc;
@@ -103,10 +108,10 @@ auto convolution_description(const Convolution& c, bool training, bool hint = fa
         attributes_of(c.relu),
         forward_kind(training),
         algorithm_of(c),
-        factor(any_layout(c.input), c.bf16),
+        factor(image(c, c.input), c.bf16),
         factor(any_layout(c.weight), c.bf16),
         bias_desc(c.bias, c.output[1]),
-        factor(any_layout(c.output), c.bf16 && (hint || c.bf16_result)),
+        factor(image(c, c.output), c.bf16 && (hint || c.bf16_result)),
         pair(c.window.strides),
         gaps(c.window.dilations),
         pair(c.window.pad_begin),
@@ -251,6 +256,15 @@ Desc image_layout(const Shape& shape, std::int64_t block) {
     return {dims, Type::f32, Tag::nhwc};
 }
 
+Desc canonical(const Desc& desc) {
+    const auto dims = dims_of(desc);
+    if (dims.size() != 4 || (dims[1] != 8 && dims[1] != 16)) return desc;
+    const auto blocked = image_layout(Shape(dims.begin(), dims.end()), dims[1]);
+    const Desc last(dims, Type::f32, Tag::nhwc);
+    if (desc == last) return blocked;
+    return desc == in_bf16(last) ? in_bf16(blocked) : desc;
+}
+
 Dims dims_of(const Desc& desc) {
 #if DNNL_VERSION_MAJOR >= 3
     return desc.get_dims();
@@ -283,9 +297,9 @@ Compiled convolution_backward_input(const Convolution& c) {
         attributes_of(false),
         convolution_description(c, true, true),
         algorithm_of(c),
-        factor(any_layout(c.input), c.bf16 && c.bf16_result),
+        factor(image(c, c.input), c.bf16 && c.bf16_result),
         factor(any_layout(c.weight), c.bf16),
-        factor(any_layout(c.output), c.bf16),
+        factor(image(c, c.output), c.bf16),
         pair(c.window.strides),
         gaps(c.window.dilations),
         pair(c.window.pad_begin),
@@ -304,10 +318,10 @@ Compiled convolution_backward_weight(const Convolution& c) {
         attributes_of(false),
         convolution_description(c, true, true),
         algorithm_of(c),
-        factor(any_layout(c.input), c.bf16),
+        factor(image(c, c.input), c.bf16),
         any_layout(c.weight),
         bias_desc(c.bias, c.output[1]),
-        factor(any_layout(c.output), c.bf16),
+        factor(image(c, c.output), c.bf16),
         pair(c.window.strides),
         gaps(c.window.dilations),
         pair(c.window.pad_begin),

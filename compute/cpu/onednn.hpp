@@ -57,6 +57,9 @@ struct Compiled {
 [[nodiscard]] std::int64_t channel_block(const Desc& desc);
 /// Returns the layout of an image with such a block. Requires block 1, 8, 16, or the channels.
 [[nodiscard]] Desc image_layout(const Shape& shape, std::int64_t block);
+/// Returns one description for layouts of the same bytes: with as many channels as a block holds,
+/// channels last and blocked are two names of one layout, and the blocked one is returned.
+[[nodiscard]] Desc canonical(const Desc& desc);
 [[nodiscard]] Dims dims_of(const Desc& desc);
 /// Returns the bytes, and the elements, of a layout with its padding.
 [[nodiscard]] std::size_t byte_count(const Desc& desc);
@@ -73,6 +76,8 @@ struct Convolution {
     /// Winograd's algorithm, for 3 x 3 taps without strides: fewer multiplications, a little more
     /// rounding. The library refuses it for most other shapes.
     bool winograd = false;
+    /// Images with all channels of a pixel side by side: the library has kernels for these alone.
+    bool channels_last = false;
     /// The operands of the products in bf16; sums, bias and the weights' gradient stay f32.
     bool bf16 = false;
     bool bf16_result = false;  ///< of the forward pass and of the input's gradient
