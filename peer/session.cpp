@@ -55,17 +55,8 @@ Session::Session(
               [this](const gossip::ExchangeEvent& event) { on_exchange(event); },
               config.upload_limit.empty() ? 0.0 : *parse_rate(config.upload_limit)}
       ),
-      shard_transfer_(shards_, wiring_.send),
-      donor_(parameters_, descriptor.layout, wiring_.send),
+      transfers_(loop, shards_, parameters_, descriptor.layout, wiring_.send),
       tick_(loop, [this] { tick(); }),
-      transfer_timer_(
-          loop,
-          [this] {
-              shard_transfer_.handle_timeout(real_now());
-              if (fetch_) fetch_->handle_timeout(real_now());
-              arm_transfers();
-          }
-      ),
       settling_(loop, gossip_, descriptor.settle) {}
 
 Session::~Session() {
@@ -79,7 +70,7 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
     // Whoever comes later, or comes back, has nothing that the sum should count yet.
     gossip_.set_ghost(start != Start::Found);
     if (start == Start::Join) {
-        fetch_ = std::make_unique<StateFetch>(parameters_, descriptor_.layout, wiring_.send);
+        transfers_.fetch_state();
     } else {
         parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
     }
@@ -138,7 +129,7 @@ void Session::update_partners(const SwarmView& view) {
 
 void Session::update_duties(const SwarmView& view) {
     if (!report_.prepared) return;
-    if (shard_transfer_.missing() > 0) update_holders(view);
+    if (transfers_.shards_missing() > 0) update_holders(view);
     auto peers = view.training_peers();
     // Nobody else counts us before we train; we count ourselves at once, so that our shards are
     // here by then, and their present owners go on with them until then.
@@ -154,8 +145,8 @@ void Session::update_duties(const SwarmView& view) {
     duty_peers_ = std::move(peers);
     duties_ = data::duties_of(self_, duty_peers_, descriptor_.manifest, descriptor_.replicas);
     ++shards_version_;
-    shard_transfer_.want(real_now(), duties_.hold);
-    if (shard_transfer_.missing() > 0) update_holders(view);
+    transfers_.want_shards(duties_.hold);
+    if (transfers_.shards_missing() > 0) update_holders(view);
     give_order();
 }
 
@@ -186,12 +177,11 @@ void Session::update_holders(const SwarmView& view) {
     for (const auto& peer : view.others) {
         if (peer.live() && peer.record && peer.record->held > 0) holders.push_back({peer.id, 1});
     }
-    shard_transfer_.set_holders(real_now(), std::move(holders));
-    arm_transfers();
+    transfers_.set_holders(std::move(holders));
 }
 
 bool Session::can_train() const {
-    if (!report_.prepared || (fetch_ && !fetch_->complete())) return false;
+    if (!report_.prepared || transfers_.fetching_state()) return false;
     if (duties_.train.empty()) return true;
     return std::any_of(duties_.train.begin(), duties_.train.end(), [this](const ShardId& shard) {
         return shards_.has(shard);
@@ -200,16 +190,15 @@ bool Session::can_train() const {
 
 void Session::update_joining(const SwarmView& view) {
     const Instant now = real_now();
-    if (fetch_ && !fetch_->complete()) {
+    if (transfers_.fetching_state()) {
         std::vector<PeerId> donors;
         for (const auto& peer : view.training_peers()) donors.push_back(peer.id);
         if (!donors.empty()) joining_since_ = now;
-        fetch_->set_candidates(now, std::move(donors));
-        arm_transfers();
+        transfers_.set_donors(std::move(donors));
         if (now - joining_since_ > kLonelyJoin) {
             reporter_.note("nobody has parameters to give; starting from the swarm's seed");
             parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
-            fetch_.reset();
+            transfers_.end_state();
             gossip_.set_ghost(false);
         }
     }
@@ -217,8 +206,8 @@ void Session::update_joining(const SwarmView& view) {
         end_if_deserted(view);
         return;
     }
-    if (fetch_) schedule_step_ = fetch_->schedule_step();
-    fetch_.reset();
+    if (const auto step = transfers_.donors_schedule_step()) schedule_step_ = step;
+    transfers_.end_state();
     gossip_.adopt_parameters();
     gossip_.set_accepting(true);
     become(PeerState::Training);
@@ -372,55 +361,22 @@ void Session::release_trainer() {
 }
 
 void Session::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
-    const Instant now = real_now();
-    const bool overloaded = wiring_.queued_bytes(from) > kServeQueueMax;
-    switch (type) {
-        case FrameType::Exchange:
-            gossip_.handle_frame(from, payload);
-            return;
-        case FrameType::StateInfoRequest:
-            donor_.handle_info_request(from, state_ != PeerState::Joining, report_.schedule_step);
-            return;
-        case FrameType::StateRequest:
-            donor_.handle_request(from, payload, overloaded);
-            return;
-        case FrameType::StateInfo:
-            if (fetch_) fetch_->handle_info(now, from, payload);
-            break;
-        case FrameType::StateChunk:
-            if (fetch_) fetch_->handle_chunk(now, from, payload);
-            break;
-        case FrameType::ShardRequest:
-            shard_transfer_.handle_request(from, payload, overloaded);
-            return;
-        case FrameType::ShardPiece:
-            if (shard_transfer_.handle_piece(now, from, payload)) {
-                ++shards_version_;
-                give_order();
-            }
-            break;
-        default:
-            return;  // the rest is Node's
+    if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
+    Transfers::Serving serving;
+    serving.overloaded = wiring_.queued_bytes(from) > kServeQueueMax;
+    serving.ready = state_ != PeerState::Joining;
+    serving.schedule_step = report_.schedule_step;
+    if (transfers_.handle_frame(from, type, payload, serving)) {
+        ++shards_version_;
+        give_order();
     }
-    arm_transfers();
     if (state_ == PeerState::Joining && can_train()) tick_.arm_after(Duration::zero());
-}
-
-void Session::arm_transfers() {
-    auto next = shard_transfer_.timeout();
-    if (fetch_) {
-        const auto other = fetch_->timeout();
-        if (other && (!next || *other < *next)) next = other;
-    }
-    if (next) transfer_timer_.arm(*next);
 }
 
 void Session::handle_broken(const PeerId& partner) {
     if (stopped_) return;
     gossip_.handle_broken(partner);
-    shard_transfer_.handle_broken(real_now(), partner);
-    if (fetch_) fetch_->handle_broken(real_now(), partner);
-    arm_transfers();
+    transfers_.handle_broken(partner);
 }
 
 void Session::handle_lane_broken(const PeerId& partner, Lanes lanes) {
@@ -495,7 +451,7 @@ void Session::stop() {
     if (stopped_) return;
     stopped_ = true;
     tick_.cancel();
-    transfer_timer_.cancel();
+    transfers_.stop();
     settling_.stop();
     gossip_.stop();
     if (trainer_) trainer_->stop();
@@ -526,11 +482,11 @@ void Session::write_checkpoint_now(
 SessionStatus Session::status() const {
     SessionStatus status;
     status.record = record();
-    status.shards_missing = shard_transfer_.missing();
+    status.shards_missing = transfers_.shards_missing();
     status.shards_total = descriptor_.manifest.shards.size();
     status.swarm_samples = swarm_samples_;
     status.averaging = gossip_.averager().counters();
-    status.shard_bytes = shard_transfer_.bytes_fetched();
+    status.shard_bytes = transfers_.shard_bytes();
     return status;
 }
 

@@ -27,11 +27,10 @@
 #include "peer/record.hpp"
 #include "peer/reporter.hpp"
 #include "peer/settling.hpp"
-#include "peer/shard_transfer.hpp"
-#include "peer/state_transfer.hpp"
 #include "peer/swarm_plan.hpp"
 #include "peer/swarm_view.hpp"
 #include "peer/trainer.hpp"
+#include "peer/transfers.hpp"
 
 namespace starling::peer {
 
@@ -116,7 +115,6 @@ private:
     void publish(bool now);
     void finish();
     void write_checkpoint_now(const TrainerReport& report, std::span<const float> optimizer_state);
-    void arm_transfers();
     [[nodiscard]] Record record() const;
     [[nodiscard]] bool settled() const;
     [[nodiscard]] bool can_train() const;
@@ -132,12 +130,9 @@ private:
     data::ShardStore shards_;
     Ending ending_;
     GossipDriver gossip_;
-    ShardTransfer shard_transfer_;
-    StateDonor donor_;
-    std::unique_ptr<StateFetch> fetch_;  ///< while joining
+    Transfers transfers_;
     std::unique_ptr<Trainer> trainer_;
     Timer tick_;
-    Timer transfer_timer_;
     Settling settling_;
 
     PeerState state_ = PeerState::Joining;

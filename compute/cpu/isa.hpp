@@ -21,6 +21,10 @@
 
 namespace starling::compute::cpu {
 
+/// The widest register's floats. On narrower processors the compiler splits them.
+inline constexpr std::int64_t kLaneCount = 16;
+using Lanes [[gnu::vector_size(64)]] = float;
+
 enum class Isa : std::uint8_t { Baseline, Avx2, Avx512 };
 
 /// Returns the widest instruction set that this processor has and our loops use.

@@ -34,12 +34,8 @@ struct Target {
 };
 
 inline constexpr std::int64_t kTileRows = 6;
-inline constexpr std::int64_t kLaneCount = 16;
 
 namespace detail {
-
-/// On narrower processors the compiler splits them.
-using Lanes [[gnu::vector_size(64)]] = float;
 
 template <int Rows, int Vectors>
 STARLING_INLINE void tile(const Left& a, const Right& b, std::int64_t depth, const Target& c) {
