@@ -133,6 +133,12 @@ bool Averager::responding() const {
     return machine_->responder.has_value();
 }
 
+std::size_t Averager::bytes_held() const {
+    const auto& machine = *machine_;
+    return (machine.initiator ? machine.initiator->bytes_in_flight() : 0) +
+           (machine.responder ? machine.responder->bytes_parked() : 0);
+}
+
 bool Averager::expecting() const {
     return machine_->expected.has_value();
 }

@@ -195,6 +195,10 @@ public:
     [[nodiscard]] bool initiating() const;
     [[nodiscard]] bool responding() const;
 
+    /// Bytes of payloads that are held for exchanges: offered and not answered yet, or waiting for
+    /// a lock. At most a window and a chunk of each, whatever partners do.
+    [[nodiscard]] std::size_t bytes_held() const;
+
     /// True while the partner of this round is expected to ask.
     [[nodiscard]] bool expecting() const;
     [[nodiscard]] bool ghost() const;

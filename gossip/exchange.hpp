@@ -72,6 +72,9 @@ public:
     /// Replies applied: what Chunk and Abort acknowledge.
     [[nodiscard]] std::uint32_t acked() const;
 
+    /// Of payloads that were offered and not answered yet.
+    [[nodiscard]] std::size_t bytes_in_flight() const { return in_flight_bytes_; }
+
     /// Takes back what is on its way: the exchange has ended.
     void withdraw();
 
@@ -125,6 +128,9 @@ public:
     [[nodiscard]] const Tally& tally() const { return tally_; }
 
     [[nodiscard]] Rule rule() const { return rule_; }
+
+    /// Of payloads that wait for a lock.
+    [[nodiscard]] std::size_t bytes_parked() const { return parked_bytes_; }
 
     /// Chunks that we applied and of which we do not know that the initiator did. Whoever is pulled
     /// from applies none.

@@ -40,8 +40,16 @@ public:
     }
 
     [[nodiscard]] bool offer(const Terms& terms, bool, Bytes& frame, Flight& flight) override {
-        frame = take_frame(0);
         flight.offer = {reply_bytes(terms, flight.index), 0.0};
+        if (bench_.parameters.element() == Element::F32) {
+            // What the reply will be held to: a ghost's model is no more a stranger's to spoil
+            // than any.
+            raw_.resize(bench_.raw_bytes(flight.index, terms.part));
+            if (!bench_.try_read(flight.index, terms.part, raw_)) return false;
+            const auto& f32 = *find_plain_encoding(Encoding::F32);
+            flight.offer.squared_norm = beside_zeros(f32, raw_).squared_distance;
+        }
+        frame = take_frame(0);
         return true;
     }
 
@@ -62,7 +70,7 @@ public:
     [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
         override {
         flight.bytes.assign(reply.begin(), reply.end());
-        if (!sound(terms, flight.index, reply)) return Settled::Refused;
+        if (!sound(terms, flight, reply)) return Settled::Refused;
         return apply(terms, flight, tally) ? Settled::Applied : Settled::Locked;
     }
 
@@ -82,15 +90,25 @@ public:
 
 private:
     /// Whether a reply's own values may be used.
-    bool sound(const Terms& terms, std::uint32_t chunk, ByteView reply) {
+    bool sound(const Terms& terms, const Flight& flight, ByteView reply) {
         if (bench_.parameters.element() == Element::I64) return true;
-        // Beside zeros, so that nothing but their own values can be at fault.
-        zeros_.assign(reply.size(), std::byte{0});
-        delta_.resize(bench_.raw_bytes(chunk, terms.part));
-        if (encoding(terms, chunk).difference(reply, zeros_, 1.0, delta_).finite) return true;
-        ++bench_.counters.refused_values;
-        (void)bench_.violated(Misdeed::Values);
-        return false;
+        // Nothing but their own values can be at fault.
+        auto difference = beside_zeros(encoding(terms, flight.index), reply);
+        if (!difference.finite) {
+            ++bench_.counters.refused_values;
+            (void)bench_.violated(Misdeed::Values);
+            return false;
+        }
+        // Their norm, not the distance, which would need our chunk's lock: they differ by our norm
+        // at most, and the clip grants several of those.
+        difference.squared_norm = flight.offer.squared_norm;
+        return bench_.within_clip(flight.index, terms.part, difference);
+    }
+
+    Difference beside_zeros(const PlainEncoding& encoding, ByteView wire) {
+        zeros_.assign(wire.size(), std::byte{0});
+        delta_.resize(wire.size() / encoding.wire_bytes(1) * sizeof(float));
+        return encoding.difference(wire, zeros_, 1.0, delta_);
     }
 
     /// A copy cannot be decoded beside anything, so no lattice.

@@ -125,8 +125,10 @@ void Swarm::create(NodeIndex index) {
         node.vector->stand_outside([&node] { return node.averager && node.averager->ghost(); });
         parameters = node.vector.get();
     }
+    LayoutHash layout{};
+    if (stranger(index)) layout.bytes.fill(1);
     node.averager.emplace(
-        averaging.config, node.id, LayoutHash{}, *parameters, rng(index, 4), local(index)
+        averaging.config, node.id, layout, *parameters, rng(index, 4), local(index)
     );
     node.averager->adopt_parameters();
     // Its first life is part of the beginning; a later one comes to a swarm that has moved on.

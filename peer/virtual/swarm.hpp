@@ -47,6 +47,11 @@ struct AveragingOptions {
     Duration train_every{};
     /// Chance that a delivered frame is followed by a replay of an earlier one of the same link.
     double replay = 0.0;
+    /// The last nodes but the strangers lie: a frame of theirs is spoiled with this chance.
+    std::size_t liars = 0;
+    double lie = 0.0;
+    /// The last nodes have parameters of another layout: members, but nobody's partners.
+    std::size_t strangers = 0;
 };
 
 struct SwarmOptions {
@@ -134,6 +139,8 @@ public:
 
     void stop_training() { training_ = false; }
 
+    void stop_lying() { lying_ = false; }
+
     void resume_mixing() { mixing_ = true; }
 
     // Time.
@@ -171,6 +178,12 @@ public:
     /// mean squares. Floats only.
     [[nodiscard]] double consensus_error() const;
 
+    /// Whether a node's frames may be spoiled, or its layout is not the others'.
+    [[nodiscard]] bool lies(NodeIndex node) const;
+    [[nodiscard]] bool stranger(NodeIndex node) const;
+
+    [[nodiscard]] bool has_liars() const { return averages() && options_.averaging->liars > 0; }
+
     [[nodiscard]] bool averages() const { return options_.averaging.has_value(); }
 
     [[nodiscard]] bool averages_floats() const {
@@ -185,7 +198,8 @@ public:
     [[nodiscard]] NodeIndex index(const PeerId& id) const;
     [[nodiscard]] std::uint64_t epoch(NodeIndex node) const;
 
-    /// Largest difference of any parameter between two running nodes; of floats, in thousandths.
+    /// Largest difference of any parameter between two running nodes that are no strangers; of
+    /// floats, in thousandths.
     [[nodiscard]] std::uint64_t spread() const;
 
     /// True when every running node lists exactly the running nodes as alive.
@@ -231,6 +245,7 @@ private:
     [[nodiscard]] std::size_t pump_averager(NodeIndex node, std::size_t budget);
     void on_member_event(NodeIndex node, const membership::Event& event);
     void transmit_frame(NodeIndex node, gossip::Outgoing outgoing);
+    void spoil(NodeIndex node, Bytes& frame);
     void open_stream(
         NodeIndex node,
         const Endpoint& to,
@@ -261,6 +276,7 @@ private:
     std::vector<Observer*> observers_;
     bool mixing_ = true;
     bool training_ = true;
+    bool lying_ = true;
     std::uint64_t events_ = 0;
     std::uint64_t trace_ = 0;
     std::uint64_t at_this_instant_ = 0;

@@ -2,6 +2,8 @@
 // from swarm.cpp because it mirrors peer/connection rather than a driver's pump.
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 #include <utility>
 
 #include "base/check.hpp"
@@ -142,8 +144,31 @@ void Swarm::on_stream_ping(const Delivery& delivery) {
     network_.close_stream(now_, delivery.stream, delivery.node);
 }
 
+/// What a hostile partner may do to a frame: values that are none, or far too large, at its end,
+/// where payloads are; any byte changed; another length.
+void Swarm::spoil(NodeIndex index, Bytes& frame) {
+    auto& luck = nodes_[index]->luck;
+    if (frame.empty() || !luck.chance(options_.averaging->lie)) return;
+    const auto any = static_cast<std::size_t>(luck.below(frame.size()));
+    const auto way = luck.below(5);
+    if (way < 2) {
+        const float value = way == 0 ? std::numeric_limits<float>::quiet_NaN() : 1e30F;
+        const auto count = 1 + luck.below(8);
+        for (std::size_t i = 1; i <= count && i * sizeof value <= frame.size(); ++i) {
+            std::memcpy(frame.data() + frame.size() - i * sizeof value, &value, sizeof value);
+        }
+    } else if (way == 2) {
+        frame[any] ^= static_cast<std::byte>(1 + luck.below(255));
+    } else if (way == 3) {
+        frame.resize(any);
+    } else {
+        frame.resize(frame.size() + 1 + any);
+    }
+}
+
 void Swarm::transmit_frame(NodeIndex index, gossip::Outgoing outgoing) {
     auto& node = *nodes_[index];
+    if (lying_ && lies(index)) spoil(index, outgoing.frame);
     const auto peer = this->index(outgoing.to);
     auto& streams = node.links[peer];
     if (streams.empty()) {

@@ -75,8 +75,18 @@ double Swarm::consensus_error() const {
     return size > 0.0 ? std::sqrt(off / size) : 0.0;
 }
 
+bool Swarm::stranger(NodeIndex node) const {
+    return averages() && node + options_.averaging->strangers >= size();
+}
+
+bool Swarm::lies(NodeIndex node) const {
+    if (!averages() || stranger(node)) return false;
+    return node + options_.averaging->strangers + options_.averaging->liars >= size();
+}
+
 std::uint64_t Swarm::spread() const {
-    const auto nodes = running();
+    auto nodes = running();
+    std::erase_if(nodes, [this](NodeIndex node) { return stranger(node); });
     if (nodes.empty()) return 0;
     const auto widest = [&](auto values_of) {
         double most = 0.0;

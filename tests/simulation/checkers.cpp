@@ -1,6 +1,7 @@
 #include "tests/simulation/checkers.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "membership/config.hpp"
@@ -24,7 +25,8 @@ Checkers::Checkers(Swarm& swarm, const Expectations& expectations)
       changed_(swarm.size()),
       initiating_since_(swarm.size()),
       responding_since_(swarm.size()),
-      rates_(swarm.size()) {
+      rates_(swarm.size()),
+      gone_(swarm.size(), std::vector<std::optional<Instant>>(swarm.size())) {
     swarm.observe(*this);
 }
 
@@ -45,10 +47,16 @@ void Checkers::on_node_state(Instant now, NodeIndex at, NodeState state) {
     responding_since_[at].reset();
     rates_[at] = {now, 0};
     changed_[at] = now;
+    if (state == NodeState::Absent) gone_[at].assign(gone_[at].size(), std::nullopt);
 }
 
-void Checkers::on_member_event(Instant, NodeIndex at, membership::EventKind kind, NodeIndex about) {
+void Checkers::on_member_event(
+    Instant now, NodeIndex at, membership::EventKind kind, NodeIndex about
+) {
     const auto who = "node " + std::to_string(about);
+    const bool left = kind == membership::EventKind::Left;
+    if (kind == membership::EventKind::Up) gone_[at][about].reset();
+    if (kind == membership::EventKind::Failed || left) gone_[at][about] = now;
     if (kind == membership::EventKind::Suspected) {
         ++suspicions_;
         if (expectations_.no_suspicion) report("S12 no fault, no suspicion", at, who);
@@ -78,6 +86,43 @@ void Checkers::on_exchange(Instant now, NodeIndex at, const gossip::ExchangeEven
     if (awake && event.duration > expectations_.exchange_max) {
         report("A4 every exchange ends", at, std::to_string(to_seconds(event.duration)) + " s");
     }
+    check_accusation(at, event);
+    check_choice(now, at, event);
+}
+
+void Checkers::check_accusation(NodeIndex at, const gossip::ExchangeEvent& event) {
+    const auto misdeed = event.misdeed;
+    const bool strike = misdeed != gossip::Misdeed::None && misdeed != gossip::Misdeed::Stall &&
+                        misdeed != gossip::Misdeed::Own;
+    if (!strike) return;
+    ++misdeeds_;
+    // A liar sees answers to what it has not sent, and accuses whom it likes.
+    if (swarm_.lies(swarm_.index(event.partner)) || swarm_.lies(at)) return;
+    if (expectations_.allow_rejected && !swarm_.has_liars()) return;  // replays
+    report(
+        "A7 the honest are not accused",
+        at,
+        "node " + std::to_string(swarm_.index(event.partner)) + ": " +
+            std::string(to_string(misdeed))
+    );
+}
+
+void Checkers::check_choice(Instant now, NodeIndex at, const gossip::ExchangeEvent& event) {
+    const auto partner = swarm_.index(event.partner);
+    const auto who = "node " + std::to_string(partner);
+    if (swarm_.stranger(at) != swarm_.stranger(partner)) {
+        if (event.outcome == gossip::Outcome::Refused) ++refusals_;
+        const bool traded = event.chunks_applied > 0 || event.bytes > 0;
+        if (traded || event.outcome == gossip::Outcome::Committed) {
+            report("A10 another layout is refused", at, who);
+        }
+    }
+    const auto& gone = gone_[at][partner];
+    // Durations are told by the node's own clock, which may be off by a hundredth.
+    const auto begun = now - event.duration + event.duration / 50;
+    if (event.initiator && gone && begun > *gone && event.duration > Duration::zero()) {
+        report("A9 who is gone is not chosen", at, who);
+    }
 }
 
 void Checkers::on_rejected(Instant, NodeIndex at, const Fault& fault) {
@@ -95,6 +140,25 @@ void Checkers::look() {
         if (!swarm_.exists(i)) continue;
         look_at_incarnations(i);
         look_at_exchange(i);
+        look_at_memory(i);
+        look_at_values(i);
+    }
+}
+
+void Checkers::look_at_memory(NodeIndex at) {
+    if (!swarm_.averages()) return;
+    const auto held = swarm_.averager(at).bytes_held();
+    if (held > expectations_.held_max) {
+        report("A5 memory is bounded", at, std::to_string(held) + " bytes for exchanges");
+    }
+}
+
+void Checkers::look_at_values(NodeIndex at) {
+    if (!swarm_.averages_floats()) return;
+    for (const float value : swarm_.floats(at).values()) {
+        if (std::abs(value) <= expectations_.value_max) continue;  // false for a NaN
+        report("A7 no such value reaches a model", at, std::to_string(value));
+        return;
     }
 }
 

@@ -11,8 +11,14 @@
 //   A1   the two sides of an exchanged chunk add exact opposites
 //   A2   a chunk applied by one side only is counted by that side's ledger (at quiescence)
 //   A4   every exchange ends by its deadline
-//   A7   our machines never reject what our machines sent
+//   A5   what a node holds for exchanges stays within its windows
+//   A6   a replayed frame changes nothing: A1 and A2 hold with replays
+//   A7   a NaN, an infinity or a value beyond the clip reaches no model, and whoever sent it is
+//        named, nobody else; our machines never reject what our machines sent
+//   A9   nobody opens an exchange with a partner of whom it knows that it is gone
+//   A10  no chunk is exchanged with a partner of another layout
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,10 +40,14 @@ struct Violation {
 
 struct Expectations {
     bool no_suspicion = false;
-    /// Replayed frames may be refused; nothing else of ours may.
+    /// Replayed and spoiled frames may be refused; nothing else of ours may.
     bool allow_rejected = false;
     /// No exchange lasts longer; see gossip::AveragerConfig. A clock may be off by a hundredth.
     Duration exchange_max = std::chrono::milliseconds(30'500);
+    /// Bytes that a node may hold for exchanges: its window and that of its partner, and a chunk.
+    std::size_t held_max = std::numeric_limits<std::size_t>::max();
+    /// No honest value is larger.
+    float value_max = std::numeric_limits<float>::max();
     /// Ceiling of S7, far above the quiet state's 2 to 3 a second.
     std::uint64_t datagrams_per_second_max = 400;
 };
@@ -69,6 +79,12 @@ public:
 
     [[nodiscard]] std::uint64_t committed() const { return committed_; }
 
+    /// Exchanges that ended by what a liar did.
+    [[nodiscard]] std::uint64_t misdeeds() const { return misdeeds_; }
+
+    /// Exchanges that a stranger was refused.
+    [[nodiscard]] std::uint64_t refusals() const { return refusals_; }
+
     void on_member_event(Instant now, NodeIndex at, membership::EventKind kind, NodeIndex about)
         override;
     void on_datagram(Instant now, NodeIndex from, std::size_t bytes) override;
@@ -84,6 +100,10 @@ private:
 
     void look_at_incarnations(NodeIndex at);
     void look_at_exchange(NodeIndex at);
+    void look_at_memory(NodeIndex at);
+    void look_at_values(NodeIndex at);
+    void check_accusation(NodeIndex at, const gossip::ExchangeEvent& event);
+    void check_choice(Instant now, NodeIndex at, const gossip::ExchangeEvent& event);
 
     Swarm& swarm_;
     Expectations expectations_;
@@ -95,9 +115,13 @@ private:
     std::vector<std::optional<Instant>> initiating_since_;
     std::vector<std::optional<Instant>> responding_since_;
     std::vector<Rate> rates_;
+    /// By node and partner: when it learned that the partner is gone.
+    std::vector<std::vector<std::optional<Instant>>> gone_;
     std::uint64_t suspicions_ = 0;
     std::uint64_t failures_of_running_ = 0;
     std::uint64_t committed_ = 0;
+    std::uint64_t misdeeds_ = 0;
+    std::uint64_t refusals_ = 0;
 };
 
 }  // namespace starling::simulation

@@ -61,6 +61,8 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options() {
     averaging.lockstep = luck_.chance(0.2);
     if (luck_.chance(0.5)) averaging.train_every = from_seconds(log_uniform(luck_, 0.1, 5.0));
     if (shape_luck_.chance(0.2)) options.network.uplink = log_uniform(shape_luck_, 5e4, 1e6);
+    auto replay_luck = Rng(seed_).fork(0x7265706c6179);
+    if (replay_luck.chance(0.3)) averaging.replay = log_uniform(replay_luck, 0.001, 0.1);
     options.averaging = averaging;
     return options;
 }
@@ -76,7 +78,7 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options_on_floats() {
     if (averaging.sync) averaging.lockstep = false;
     if (rule_luck_.chance(0.3))
         averaging.config.parts = 2 + static_cast<std::uint32_t>(rule_luck_.below(4));
-    if (rule_luck_.chance(0.3)) averaging.replay = log_uniform(rule_luck_, 0.001, 0.1);
+    averaging.replay = rule_luck_.chance(0.3) ? log_uniform(rule_luck_, 0.001, 0.1) : 0.0;
     const bool lattice = rule_luck_.chance(0.4);
     const auto rule = rule_luck_.below(3);
     if (rule == 0) averaging.config.mix.rule = gossip::Rule::PushSum;
@@ -87,6 +89,21 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options_on_floats() {
         averaging.config.mix.to_string() + " in " +
         std::string(to_string(averaging.config.encoding)) + ", " +
         std::to_string(averaging.config.parts) + " parts"
+    );
+    return options;
+}
+
+peer_virtual::SwarmOptions FaultSchedule::draw_options_with_liars() {
+    auto options = draw_options_on_floats();
+    auto luck = Rng(seed_).fork(0x6c696172);
+    auto& averaging = *options.averaging;
+    options.peers = std::max<std::size_t>(options.peers, 6);
+    averaging.liars = 1 + static_cast<std::size_t>(luck.below(2));
+    averaging.lie = log_uniform(luck, 0.01, 0.5);
+    averaging.strangers = luck.chance(0.5) ? 1 : 0;
+    tell(
+        std::to_string(averaging.liars) + " liars, " + std::to_string(averaging.strangers) +
+        " strangers"
     );
     return options;
 }

@@ -29,6 +29,9 @@ public:
     /// The same with a rule, an encoding and a share on floats.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options_on_floats();
 
+    /// The same with liars among the nodes, and sometimes a stranger.
+    [[nodiscard]] peer_virtual::SwarmOptions draw_options_with_liars();
+
     /// Runs `simulation` for `duration` under faults. False after a violation.
     bool torment(Simulation& simulation, Duration duration);
 

@@ -57,6 +57,21 @@ std::set<std::size_t> skipped_strikes() {
     return strikes;
 }
 
+Expectations expectations_of(const peer_virtual::SwarmOptions& options) {
+    Expectations expectations;
+    if (!options.averaging) return expectations;
+    const auto& averaging = *options.averaging;
+    expectations.allow_rejected = averaging.replay > 0.0 || averaging.liars > 0;
+    // Noloco sends two payloads a chunk; a weight and a scale are small.
+    const auto payloads = averaging.config.mix.rule == gossip::Rule::Noloco ? 2U : 1U;
+    const auto chunk = averaging.floats ? payloads * averaging.floats->elements * sizeof(float) + 16
+                                        : (averaging.shape.elements + 1) * sizeof(std::int64_t);
+    expectations.held_max = 2 * std::max(averaging.config.window_bytes, chunk);
+    // What a liar sends is parked up to the largest window that there is.
+    if (averaging.liars > 0) expectations.held_max += gossip::kWindowMax;
+    return expectations;
+}
+
 Simulation::Simulation(const peer_virtual::SwarmOptions& options, const Expectations& expectations)
     : seed_(options.seed),
       swarm_(options),

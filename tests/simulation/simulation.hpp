@@ -30,11 +30,15 @@ namespace starling::simulation {
 /// repeated.
 [[nodiscard]] std::set<std::size_t> skipped_strikes();
 
+/// Returns what a swarm with these options promises.
+[[nodiscard]] Expectations expectations_of(const peer_virtual::SwarmOptions& options);
+
 class Simulation {
 public:
-    explicit Simulation(
-        const peer_virtual::SwarmOptions& options, const Expectations& expectations = {}
-    );
+    explicit Simulation(const peer_virtual::SwarmOptions& options)
+        : Simulation(options, expectations_of(options)) {}
+
+    Simulation(const peer_virtual::SwarmOptions& options, const Expectations& expectations);
 
     Swarm& swarm() { return swarm_; }
 

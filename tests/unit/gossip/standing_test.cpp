@@ -33,6 +33,28 @@ TEST(Ghost, ReceivesAndGivesNothingWhateverTheRule) {
     }
 }
 
+TEST(Ghost, IsMovedByNoPartnerBeyondTheClip) {
+    for (const char* mix : {"pairwise", "push-sum", "noloco"}) {
+        SCOPED_TRACE(mix);
+        FloatSwarm swarm(2, {500}, 1, config_of(mix));
+        for (auto& value : swarm.nodes[0].vector->chunks[0]) value = 0.5F;
+        for (auto& value : swarm.nodes[1].vector->chunks[0]) value = 14.0F;
+        swarm.at(0).set_ghost(true);
+        isolate(swarm);
+        // Ten times its norm and that of as many ones is fifteen a value.
+        meet(swarm, 0, 1);
+        EXPECT_EQ(swarm.nodes[0].events.back().outcome, Outcome::Committed);
+        for (auto& value : swarm.nodes[0].vector->chunks[0]) value = 0.5F;
+        swarm.nodes[1].vector->chunks[0][3] = 1e30F;
+        const auto before = swarm.nodes[0].vector->chunks;
+        ASSERT_TRUE(ask(swarm, 0, 1));
+        swarm.settle();
+        EXPECT_EQ(swarm.nodes[0].events.back().outcome, Outcome::Violated);
+        EXPECT_EQ(swarm.nodes[0].events.back().misdeed, Misdeed::Norm);
+        EXPECT_EQ(swarm.nodes[0].vector->chunks, before);
+    }
+}
+
 TEST(Ghost, IsPromotedOnceItIsAsNearAsItsPartnersAre) {
     FloatSwarm swarm(3, {500}, 1, config_of("pairwise"));
     Rng rng(1);
