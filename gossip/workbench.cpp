@@ -168,13 +168,21 @@ bool Workbench::enter(std::uint32_t chunk, const Difference& difference, Tally& 
     return true;
 }
 
-bool Workbench::within_clip(std::uint32_t chunk, const Part& part, const Difference& difference) {
-    if (config.clip <= 0.0 || parameters.is_buffer(chunk)) return true;
-    if (parameters.element() != Element::F32) return true;
+double Workbench::share_within_clip(
+    std::uint32_t chunk, const Part& part, const Difference& difference
+) const {
+    if (config.clip <= 0.0 || parameters.is_buffer(chunk)) return 1.0;
+    if (parameters.element() != Element::F32) return 1.0;
     const auto ones = static_cast<double>(elements(chunk, part));
     const double reach = config.clip * (std::sqrt(difference.squared_norm) + std::sqrt(ones));
-    // Negated: a sum of squares that overflowed is beyond, too.
-    if (std::sqrt(difference.squared_distance) <= reach) return true;
+    const double distance = std::sqrt(difference.squared_distance);
+    if (distance <= reach) return 1.0;
+    // A sum of squares that overflowed is beyond, too.
+    return std::isfinite(distance) ? reach / distance : 0.0;
+}
+
+bool Workbench::within_clip(std::uint32_t chunk, const Part& part, const Difference& difference) {
+    if (share_within_clip(chunk, part, difference) == 1.0) return true;
     (void)violated(Misdeed::Norm);
     return false;
 }

@@ -113,8 +113,14 @@ public:
     /// and the delta must not be used.
     [[nodiscard]] bool enter(std::uint32_t chunk, const Difference& difference, Tally& tally);
 
+    /// Returns the share of the way to the partner's chunk that the clip allows: 1 within it, else
+    /// less. Averaged buffers follow the data and have no such bound.
+    [[nodiscard]] double share_within_clip(
+        std::uint32_t chunk, const Part& part, const Difference& difference
+    ) const;
+
     /// False when the partner's chunk is further from ours than the clip allows: counted, and the
-    /// delta must not be used. Averaged buffers follow the data and have no such bound.
+    /// delta must not be used.
     [[nodiscard]] bool within_clip(
         std::uint32_t chunk, const Part& part, const Difference& difference
     );

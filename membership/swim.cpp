@@ -101,6 +101,9 @@ void Swim::Machine::leave(Instant now) {
     make_own_claim();
     table_.apply(now, own_claim_);
     rumours_.push(own_claim_);
+    // To all at once, or a large part: a rumour alone may spend its few rounds on members that are
+    // gone, and then nobody is left to tell it.
+    announce();
     on_gossip(now);
 }
 

@@ -40,16 +40,8 @@ public:
     }
 
     [[nodiscard]] bool offer(const Terms& terms, bool, Bytes& frame, Flight& flight) override {
-        flight.offer = {reply_bytes(terms, flight.index), 0.0};
-        if (bench_.parameters.element() == Element::F32) {
-            // What the reply will be held to: a ghost's model is no more a stranger's to spoil
-            // than any.
-            raw_.resize(bench_.raw_bytes(flight.index, terms.part));
-            if (!bench_.try_read(flight.index, terms.part, raw_)) return false;
-            const auto& f32 = *find_plain_encoding(Encoding::F32);
-            flight.offer.squared_norm = beside_zeros(f32, raw_).squared_distance;
-        }
         frame = take_frame(0);
+        flight.offer = {reply_bytes(terms, flight.index), 0.0};
         return true;
     }
 
@@ -70,7 +62,7 @@ public:
     [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
         override {
         flight.bytes.assign(reply.begin(), reply.end());
-        if (!sound(terms, flight, reply)) return Settled::Refused;
+        if (!sound(terms, flight.index, reply)) return Settled::Refused;
         return apply(terms, flight, tally) ? Settled::Applied : Settled::Locked;
     }
 
@@ -81,7 +73,13 @@ public:
         own_.resize(flight.bytes.size());
         encoding.encode(raw_, own_);
         delta_.resize(raw_.size());
-        const auto difference = encoding.difference(flight.bytes, own_, terms.coefficient, delta_);
+        auto difference = encoding.difference(flight.bytes, own_, terms.coefficient, delta_);
+        // Whoever comes late may be far behind, so that no distance accuses its partner; but it
+        // goes no further at a time than others would, whatever it is given.
+        const double share = bench_.share_within_clip(flight.index, terms.part, difference);
+        if (share < 1.0) {
+            (void)encoding.difference(flight.bytes, own_, share * terms.coefficient, delta_);
+        }
         if (difference.finite && !bench_.try_add(flight.index, terms.part, delta_)) return false;
         // Our own value can be at fault now; nobody else learns of it.
         (void)bench_.enter(flight.index, difference, tally);
@@ -90,25 +88,15 @@ public:
 
 private:
     /// Whether a reply's own values may be used.
-    bool sound(const Terms& terms, const Flight& flight, ByteView reply) {
+    bool sound(const Terms& terms, std::uint32_t chunk, ByteView reply) {
         if (bench_.parameters.element() == Element::I64) return true;
-        // Nothing but their own values can be at fault.
-        auto difference = beside_zeros(encoding(terms, flight.index), reply);
-        if (!difference.finite) {
-            ++bench_.counters.refused_values;
-            (void)bench_.violated(Misdeed::Values);
-            return false;
-        }
-        // Their norm, not the distance, which would need our chunk's lock: they differ by our norm
-        // at most, and the clip grants several of those.
-        difference.squared_norm = flight.offer.squared_norm;
-        return bench_.within_clip(flight.index, terms.part, difference);
-    }
-
-    Difference beside_zeros(const PlainEncoding& encoding, ByteView wire) {
-        zeros_.assign(wire.size(), std::byte{0});
-        delta_.resize(wire.size() / encoding.wire_bytes(1) * sizeof(float));
-        return encoding.difference(wire, zeros_, 1.0, delta_);
+        // Beside zeros, so that nothing but their own values can be at fault.
+        zeros_.assign(reply.size(), std::byte{0});
+        delta_.resize(bench_.raw_bytes(chunk, terms.part));
+        if (encoding(terms, chunk).difference(reply, zeros_, 1.0, delta_).finite) return true;
+        ++bench_.counters.refused_values;
+        (void)bench_.violated(Misdeed::Values);
+        return false;
     }
 
     /// A copy cannot be decoded beside anything, so no lattice.

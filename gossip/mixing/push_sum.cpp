@@ -30,8 +30,12 @@ namespace {
 
 /// Whoever has less gives nothing until it has received: its z would be all rounding.
 constexpr double kWeightMin = 1.0 / 1024;
-/// More than all peers of the largest swarm together have; above, somebody lies.
-constexpr double kMassMax = 1e6;
+/// Acknowledgements that are lost double what was given, and so weights grow by and by, while only
+/// their ratios matter. Whoever would have more than this keeps this, far above what halving leads
+/// to by itself; its z is as near to the mean as others', so the mean hardly moves.
+constexpr double kWeightMax = 1024;
+/// Nobody gives more than half; above, somebody lies.
+constexpr double kMassMax = kWeightMax / 2;
 constexpr std::size_t kMassBytes = 8;
 /// Squared distance and norm: what a sender could not measure otherwise.
 constexpr std::size_t kReplyBytes = 16;
@@ -48,6 +52,10 @@ void put_number(std::span<std::byte> bytes, std::size_t offset, double value) {
 
 bool sound_mass(double mass) {
     return mass > 0.0 && mass <= kMassMax;
+}
+
+void gain(double& weight, double mass) {
+    weight = std::min(weight + mass, kWeightMax);
 }
 
 bool sound_square(double value) {
@@ -120,7 +128,7 @@ public:
                            bench_.within_clip(chunk, terms.part, difference);
         if (!sound) return Served::Refused;
         if (!bench_.try_add(chunk, terms.part, delta_)) return Served::Locked;
-        weight += mass;
+        gain(weight, mass);
         frame = take_frame(kReplyBytes);
         const auto reply = std::span(frame).subspan(kFrameFront);
         put_number(reply, 0, entered.squared_distance - tally.squared_distance);
@@ -243,7 +251,7 @@ private:
         if (!compare(back.terms, back.chunk, wire, share, difference)) return false;
         // What we sent was not finite: then there is nothing to come back but the weight.
         if (difference.finite && !bench_.try_add(back.chunk, back.terms.part, delta_)) return false;
-        weight += mass;
+        gain(weight, mass);
         return true;
     }
 

@@ -198,8 +198,8 @@ public:
     [[nodiscard]] NodeIndex index(const PeerId& id) const;
     [[nodiscard]] std::uint64_t epoch(NodeIndex node) const;
 
-    /// Largest difference of any parameter between two running nodes that are no strangers; of
-    /// floats, in thousandths.
+    /// Largest difference of any parameter between two running nodes that neither lie nor are
+    /// strangers: these may stay outside for good. Of floats, in thousandths.
     [[nodiscard]] std::uint64_t spread() const;
 
     /// True when every running node lists exactly the running nodes as alive.

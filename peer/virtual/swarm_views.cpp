@@ -86,7 +86,7 @@ bool Swarm::lies(NodeIndex node) const {
 
 std::uint64_t Swarm::spread() const {
     auto nodes = running();
-    std::erase_if(nodes, [this](NodeIndex node) { return stranger(node); });
+    std::erase_if(nodes, [this](NodeIndex node) { return stranger(node) || lies(node); });
     if (nodes.empty()) return 0;
     const auto widest = [&](auto values_of) {
         double most = 0.0;

@@ -220,8 +220,30 @@ TEST(PushSum, WhoeverHasGivenAlmostAllWaitsUntilItReceives) {
     EXPECT_TRUE(ask(swarm, 0, 1));
 }
 
+TEST(PushSum, WeightsThatLostAcknowledgementsDoubleStayBounded) {
+    FloatSwarm swarm(2, {8}, 1, config_of("push-sum"));
+    isolate(swarm);
+    double largest = 0.0;
+    for (int i = 0; i < 100; ++i) {
+        ASSERT_TRUE(ask(swarm, 0, 1));
+        // Open, Accept, the chunk; its acknowledgement is lost with the stream.
+        for (int frame = 0; frame < 3; ++frame) swarm.deliver();
+        swarm.drain();
+        swarm.wire.clear();
+        swarm.at(0).handle_disconnect(swarm.now, swarm.nodes[1].id);
+        swarm.at(1).handle_disconnect(swarm.now, swarm.nodes[0].id);
+        swarm.settle();
+        meet(swarm, 1, 0);
+        largest = std::max({largest, swarm.at(0).weight(0), swarm.at(1).weight(0)});
+    }
+    EXPECT_EQ(largest, 1024.0);
+    // Nobody is accused for what it has.
+    meet(swarm, 0, 1);
+    meet(swarm, 1, 0);
+}
+
 TEST(PushSum, MassThatNobodyCanHaveIsRefused) {
-    for (const double lie : {0.0, -1.0, 1e7, std::nan(""), HUGE_VAL}) {
+    for (const double lie : {0.0, -1.0, 513.0, 1e7, std::nan(""), HUGE_VAL}) {
         FloatSwarm swarm(2, {4}, 1, config_of("push-sum"));
         ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
         swarm.deliver();  // Open
