@@ -3,6 +3,7 @@
 // validated. Method: a real peer's streams, driver and store on loopback against a raw socket that
 // misbehaves; the test waits for outcomes, never for times.
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -43,8 +44,8 @@ compute::ParameterLayout layout_of(std::size_t chunks) {
 
 Bytes framed(FrameType type, const Bytes& payload) {
     const auto head = encode_frame_header({static_cast<std::uint32_t>(payload.size()), type});
-    Bytes frame(head.begin(), head.end());
-    frame.insert(frame.end(), payload.begin(), payload.end());
+    Bytes frame(head.size() + payload.size());
+    std::copy(payload.begin(), payload.end(), std::copy(head.begin(), head.end(), frame.begin()));
     return frame;
 }
 
