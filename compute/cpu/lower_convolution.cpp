@@ -42,6 +42,11 @@ bool winograd_fits(const Convolution& c) {
            c.window.strides == one && c.window.dilations == one;
 }
 
+/// Whether channels last can be a blocked layout by another name.
+bool fills_block(const Shape& image) {
+    return image[1] == 8 || image[1] == 16;
+}
+
 /// The layouts that the library likes best, with Winograd's algorithm or without, or its kernels
 /// for channels last where those are the same bytes.
 Compiled fastest_convolution(
@@ -58,8 +63,10 @@ Compiled fastest_convolution(
         others.push_back(direct);
         others.back().winograd = true;
     }
-    others.push_back(direct);
-    others.back().channels_last = true;
+    if (fills_block(direct.input) && fills_block(direct.output)) {
+        others.push_back(direct);
+        others.back().channels_last = true;
+    }
     for (const auto& other : others) {
         try {
             auto compiled = compile(other);

@@ -363,6 +363,22 @@ TEST(Swim, ALeaveIsNowhereAFailure) {
     }
 }
 
+TEST(Swim, AGoodbyeReachesTheLivingAmongManyDead) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        Cluster cluster(seed);
+        cluster.grow(12);
+        cluster.run(seconds(5));
+        for (std::size_t dead = 4; dead < 12; ++dead) cluster.crash(dead);
+        cluster.swim(3).leave(cluster.now());
+        cluster.pump();
+        cluster.run(milliseconds(50));
+        cluster.crash(3);
+        for (const std::size_t i : {0U, 1U, 2U}) {
+            EXPECT_TRUE(cluster[i].saw(EventKind::Left, Cluster::id(3))) << "seed " << seed;
+        }
+    }
+}
+
 TEST(Swim, RecordsSpreadNewestWinsAndOutliveTheirPeer) {
     Cluster cluster(5);
     cluster.grow(8);
