@@ -42,6 +42,7 @@ Session::Session(
       wiring_(std::move(wiring)),
       parameters_(std::move(layout)),
       shards_(descriptor.manifest, &sha256),
+      checkpoints_(config.state, blob_, parameters_),
       ending_(descriptor.until),
       gossip_(
           loop,
@@ -425,8 +426,7 @@ void Session::publish(bool now) {
     const Record r = record();
     wiring_.publish(r);
     reporter_.progress(ProgressLine{r, live_, swarm_samples_, ending_.ending(), report_.test_loss});
-    const std::scoped_lock lock(addresses_mutex_);
-    addresses_ = wiring_.addresses();
+    checkpoints_.set_addresses(wiring_.addresses());
 }
 
 void Session::finish() {
@@ -460,23 +460,9 @@ void Session::stop() {
 void Session::write_checkpoint_now(
     const TrainerReport& report, std::span<const float> optimizer_state
 ) {
-    Checkpoint checkpoint;
-    checkpoint.descriptor = blob_;
-    checkpoint.parameters.resize(parameters_.layout().elements());
-    parameters_.read_all(checkpoint.parameters);
-    checkpoint.optimizer_state.assign(optimizer_state.begin(), optimizer_state.end());
-    checkpoint.position = report.position;
-    checkpoint.steps = report.steps;
-    checkpoint.samples = report.samples;
-    checkpoint.schedule_step = report.schedule_step;
-    {
-        const std::scoped_lock lock(addresses_mutex_);
-        checkpoint.addresses = addresses_;
-    }
-    const auto written = write_checkpoint(config_.state, checkpoint);
-    if (written.has_error()) {
-        loop_.post([this, message = written.error().message] { reporter_.note(message); });
-    }
+    const auto written = checkpoints_.write(report, optimizer_state);
+    if (written.has_value()) return;
+    loop_.post([this, message = written.error().message] { reporter_.note(message); });
 }
 
 SessionStatus Session::status() const {

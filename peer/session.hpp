@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +18,7 @@
 #include "compute/parameter_store.hpp"
 #include "data/shard_store.hpp"
 #include "peer/checkpoint.hpp"
+#include "peer/checkpoint_writer.hpp"
 #include "peer/config.hpp"
 #include "peer/descriptor.hpp"
 #include "peer/ending.hpp"
@@ -114,6 +114,7 @@ private:
     void update_company(const SwarmView& view);
     void publish(bool now);
     void finish();
+    /// Thread    compute
     void write_checkpoint_now(const TrainerReport& report, std::span<const float> optimizer_state);
     [[nodiscard]] Record record() const;
     [[nodiscard]] bool settled() const;
@@ -128,6 +129,7 @@ private:
     Wiring wiring_;
     compute::ParameterStore parameters_;
     data::ShardStore shards_;
+    CheckpointWriter checkpoints_;
     Ending ending_;
     GossipDriver gossip_;
     Transfers transfers_;
@@ -154,9 +156,6 @@ private:
     std::size_t waiting_with_ = 0;  ///< ready peers, when people were last told
     bool company_ = false;          ///< as many peers are, or were, ready as the founder asked for
     bool begun_ = false;
-
-    std::mutex addresses_mutex_;  ///< the compute thread writes checkpoints and needs them
-    std::vector<std::string> addresses_;
 };
 
 }  // namespace starling::peer
