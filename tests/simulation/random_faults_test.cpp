@@ -29,6 +29,17 @@ constexpr int kShrinkMax = 200;
 
 using Strikes = std::set<std::size_t>;
 
+/// A swarm forms, suffers, and is whole again once everything is healed.
+void endure(Simulation& simulation, FaultSchedule& faults) {
+    simulation.swarm().start_all(1s);
+    simulation.run_for(5s);
+    faults.torment(simulation, kTorment);
+    faults.heal(simulation);
+    simulation.require_within(kWholeWithin, "S3 whole after the heal", [&] {
+        return simulation.swarm().whole();
+    });
+}
+
 /// One run under the faults of a seed, without the strikes to skip.
 struct Torment {
     Torment(std::uint64_t seed, const Strikes& skipped)
@@ -36,13 +47,7 @@ struct Torment {
           simulation(faults.draw_options()) {
         auto& swarm = simulation.swarm();
         faults.prepare(swarm);
-        swarm.start_all(1s);
-        simulation.run_for(5s);
-        faults.torment(simulation, kTorment);
-        faults.heal(simulation);
-        simulation.require_within(kWholeWithin, "S3 whole after the heal", [&] {
-            return swarm.whole();
-        });
+        endure(simulation, faults);
         // Local steps end, mixing goes on: what differs now must vanish.
         swarm.stop_training();
         simulation.require_within(kMeetWithin, "A4 all meet after the heal", [&] {
@@ -131,13 +136,7 @@ bool run_on_floats(std::uint64_t seed) {
     const auto options = faults.draw_options_on_floats();
     Simulation simulation(options);
     auto& swarm = simulation.swarm();
-    swarm.start_all(1s);
-    simulation.run_for(5s);
-    faults.torment(simulation, kTorment);
-    faults.heal(simulation);
-    simulation.require_within(kWholeWithin, "S3 whole after the heal", [&] {
-        return swarm.whole();
-    });
+    endure(simulation, faults);
     swarm.stop_training();
     const auto near = met_on_floats(options, swarm);
     simulation.require_within(kMeetWithin, "A3 all meet after the heal", [&] {
@@ -209,12 +208,7 @@ TEST(RandomFaults, NobodyIsStarvedAfterwards) {
         const auto options = faults.draw_options();
         Simulation simulation(options);
         auto& swarm = simulation.swarm();
-        swarm.start_all(1s);
-        faults.torment(simulation, kTorment / 3);
-        faults.heal(simulation);
-        simulation.require_within(kWholeWithin, "S3 whole after the heal", [&] {
-            return swarm.whole();
-        });
+        endure(simulation, faults);
         const Choices choices(swarm);
         simulation.run_for(100 * options.averaging->mix_every);
         const auto [least, mean] = choices.least_and_mean();
@@ -246,14 +240,8 @@ bool run_with_liars(std::uint64_t seed, Named& named) {
     expectations.value_max = 1e6F;
     Simulation simulation(options, expectations);
     auto& swarm = simulation.swarm();
-    swarm.start_all(1s);
-    simulation.run_for(5s);
-    faults.torment(simulation, kTorment);
-    faults.heal(simulation);
+    endure(simulation, faults);
     swarm.stop_lying();
-    simulation.require_within(kWholeWithin, "S3 whole after the heal", [&] {
-        return swarm.whole();
-    });
     swarm.stop_training();
     const auto near = met_on_floats(options, swarm);
     simulation.require_within(kMeetWithin, "A4 the honest meet after the lies", [&] {
