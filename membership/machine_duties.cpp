@@ -275,8 +275,9 @@ void Swim::Machine::on_gossip(Instant now) {
     }
 }
 
-/// A rumour takes some rounds and now and then misses a member until a digest tells. So members hear
-/// of a newcomer, and of one that leaves, from itself; of a large swarm a part, which spreads it.
+/// A rumour takes some rounds and now and then misses a member until a digest tells. So members
+/// hear of a newcomer, and of one that leaves, from itself; of a large swarm a part, which spreads
+/// it.
 void Swim::Machine::announce() {
     const Message own[] = {own_claim_};
     for (const auto& member : sample(kAnnouncedMax, hears_gossip)) {
