@@ -80,6 +80,9 @@ inline constexpr std::size_t kMisdeeds = 10;
 /// Returns one word, as metrics name it.
 [[nodiscard]] std::string_view to_string(Misdeed misdeed);
 
+/// Whether it counts against the partner.
+[[nodiscard]] bool is_strike(Misdeed misdeed);
+
 struct ExchangeEvent {
     ExchangeId id;
     PeerId partner;

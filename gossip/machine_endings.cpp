@@ -36,11 +36,11 @@ ExchangeEvent event_of(Instant now, const Side& side, Outcome outcome) {
     return event;
 }
 
+}  // namespace
+
 bool is_strike(Misdeed misdeed) {
     return misdeed != Misdeed::None && misdeed != Misdeed::Own && misdeed != Misdeed::Stall;
 }
-
-}  // namespace
 
 void Averager::Machine::end_all_with(
     Instant now, const PeerId& peer, Outcome outcome, Stream stream

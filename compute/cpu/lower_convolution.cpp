@@ -12,6 +12,8 @@ namespace starling::compute::cpu {
 
 namespace {
 
+constexpr std::array<std::int64_t, 2> kOnes{1, 1};
+
 Window window_of(const Node& node) {
     return *Window::from(node.attributes);
 }
@@ -37,14 +39,8 @@ bool same_images(const Compiled& a, const Compiled& b) {
 /// Winograd's algorithm for 3 x 3 taps rounds more, by some units in the sixth digit, which
 /// training does not notice.
 bool winograd_fits(const Convolution& c) {
-    const std::array<std::int64_t, 2> one{1, 1};
     return !c.bf16 && c.weight.size() == 4 && c.weight[2] == 3 && c.weight[3] == 3 &&
-           c.window.strides == one && c.window.dilations == one;
-}
-
-/// Whether channels last can be a blocked layout by another name.
-bool fills_block(const Shape& image) {
-    return image[1] == 8 || image[1] == 16;
+           c.window.strides == kOnes && c.window.dilations == kOnes;
 }
 
 /// The layouts that the library likes best, with Winograd's algorithm or without, or its kernels
@@ -63,7 +59,7 @@ Compiled fastest_convolution(
         others.push_back(direct);
         others.back().winograd = true;
     }
-    if (fills_block(direct.input) && fills_block(direct.output)) {
+    if (fills_block(direct.input[1]) && fills_block(direct.output[1])) {
         others.push_back(direct);
         others.back().channels_last = true;
     }
@@ -85,8 +81,7 @@ Compiled fastest_convolution(
 std::optional<SlicedGradient> faster_in_slices(Lowering& lowering, const Convolution& c) {
     if (!c.bf16 || lowering.threads() == 1) return std::nullopt;
     auto gradient = slice_gradient(c, lowering.threads());
-    const std::array<std::int64_t, 2> one{1, 1};
-    if (!gradient || c.window.strides != one || !lowering.measures()) return gradient;
+    if (!gradient || c.window.strides != kOnes || !lowering.measures()) return gradient;
     const auto whole = convolution_backward_weight(c);
     const std::array candidates{candidate_of(*gradient), candidate_of(whole)};
     if (lowering.fastest_index("weight gradient, in slices", candidates) != 0) return std::nullopt;

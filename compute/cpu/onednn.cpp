@@ -256,9 +256,13 @@ Desc image_layout(const Shape& shape, std::int64_t block) {
     return {dims, Type::f32, Tag::nhwc};
 }
 
+bool fills_block(std::int64_t channels) {
+    return channels == 8 || channels == 16;
+}
+
 Desc canonical(const Desc& desc) {
     const auto dims = dims_of(desc);
-    if (dims.size() != 4 || (dims[1] != 8 && dims[1] != 16)) return desc;
+    if (dims.size() != 4 || !fills_block(dims[1])) return desc;
     const auto blocked = image_layout(Shape(dims.begin(), dims.end()), dims[1]);
     const Desc last(dims, Type::f32, Tag::nhwc);
     if (desc == last) return blocked;

@@ -57,6 +57,8 @@ struct Compiled {
 [[nodiscard]] std::int64_t channel_block(const Desc& desc);
 /// Returns the layout of an image with such a block. Requires block 1, 8, 16, or the channels.
 [[nodiscard]] Desc image_layout(const Shape& shape, std::int64_t block);
+/// Whether so many channels are one block of a blocked layout, without padding.
+[[nodiscard]] bool fills_block(std::int64_t channels);
 /// Returns one description for layouts of the same bytes: with as many channels as a block holds,
 /// channels last and blocked are two names of one layout, and the blocked one is returned.
 [[nodiscard]] Desc canonical(const Desc& desc);

@@ -91,10 +91,7 @@ void Checkers::on_exchange(Instant now, NodeIndex at, const gossip::ExchangeEven
 }
 
 void Checkers::check_accusation(NodeIndex at, const gossip::ExchangeEvent& event) {
-    const auto misdeed = event.misdeed;
-    const bool strike = misdeed != gossip::Misdeed::None && misdeed != gossip::Misdeed::Stall &&
-                        misdeed != gossip::Misdeed::Own;
-    if (!strike) return;
+    if (!is_strike(event.misdeed)) return;
     ++misdeeds_;
     // A liar sees answers to what it has not sent, and accuses whom it likes.
     if (swarm_.lies(swarm_.index(event.partner)) || swarm_.lies(at)) return;
@@ -103,7 +100,7 @@ void Checkers::check_accusation(NodeIndex at, const gossip::ExchangeEvent& event
         "A7 the honest are not accused",
         at,
         "node " + std::to_string(swarm_.index(event.partner)) + ": " +
-            std::string(to_string(misdeed))
+            std::string(to_string(event.misdeed))
     );
 }
 

@@ -44,7 +44,7 @@ struct Expectations {
     bool allow_rejected = false;
     /// No exchange lasts longer; see gossip::AveragerConfig. A clock may be off by a hundredth.
     Duration exchange_max = std::chrono::milliseconds(30'500);
-    /// Bytes that a node may hold for exchanges: its window and that of its partner, and a chunk.
+    /// Bytes that a node may hold for exchanges: in either role a window, or one chunk if larger.
     std::size_t held_max = std::numeric_limits<std::size_t>::max();
     /// No honest value is larger.
     float value_max = std::numeric_limits<float>::max();
@@ -79,7 +79,7 @@ public:
 
     [[nodiscard]] std::uint64_t committed() const { return committed_; }
 
-    /// Exchanges that ended by what a liar did.
+    /// Exchanges that ended with a strike against the partner.
     [[nodiscard]] std::uint64_t misdeeds() const { return misdeeds_; }
 
     /// Exchanges that a stranger was refused.
