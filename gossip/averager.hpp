@@ -123,7 +123,9 @@ struct AveragerCounters {
 
 class Averager {
 public:
-    /// Requires  config validates; `parameters` outlives the averager
+    /// Requires  config validates; `parameters` outlives the averager; `rng` is another one in each
+    ///           life of a peer: it draws the ids of exchanges, and partners ignore those that they
+    ///           have answered lately
     Averager(
         const AveragerConfig& config,
         const PeerId& self,

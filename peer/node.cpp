@@ -261,6 +261,7 @@ void Node::start_session(SwarmPlan plan) {
         loop_,
         config_,
         self_,
+        belongings_.identity.epoch,
         plan.descriptor,
         plan.blob,
         std::move(plan.layout),

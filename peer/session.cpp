@@ -19,7 +19,6 @@ constexpr Duration kLonelyJoin = std::chrono::seconds(10);
 /// Bytes queued for one peer above which its requests are declined: four pieces, as limits say.
 constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
 constexpr std::uint64_t kInitPurpose = 1;
-constexpr std::uint64_t kPartnerPurpose = 2;
 
 }  // namespace
 
@@ -27,6 +26,7 @@ Session::Session(
     Loop& loop,
     const PeerConfig& config,
     const PeerId& self,
+    std::uint64_t epoch,
     const Descriptor& descriptor,
     Bytes descriptor_blob,
     compute::ParameterLayout layout,
@@ -50,7 +50,7 @@ Session::Session(
           self,
           descriptor.layout,
           parameters_,
-          Rng(config.seed ^ self.prefix64()).fork(kPartnerPurpose),
+          averaging_luck(config, self, epoch),
           GossipDriver::Callbacks{
               wiring_.exchange,
               [this](const gossip::ExchangeEvent& event) { on_exchange(event); },

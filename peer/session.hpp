@@ -58,10 +58,12 @@ public:
         std::function<void(std::optional<Fault>)> ended;      ///< all is done, or this went wrong
     };
 
+    /// `epoch` is that of this life.
     Session(
         Loop& loop,
         const PeerConfig& config,
         const PeerId& self,
+        std::uint64_t epoch,
         const Descriptor& descriptor,
         Bytes descriptor_blob,
         compute::ParameterLayout layout,

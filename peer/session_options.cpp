@@ -11,6 +11,7 @@ namespace {
 
 /// A trainer that waits for its exchange goes on after so long, whatever has become of it.
 constexpr Duration kSyncTrainerWait = std::chrono::seconds(10);
+constexpr std::uint64_t kPartnerPurpose = 2;
 
 }  // namespace
 
@@ -27,6 +28,10 @@ Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor) {
     config.sync_seed = descriptor.seed;
     if (auto ok = config.validate(); ok.has_error()) return ok.error();
     return config;
+}
+
+Rng averaging_luck(const PeerConfig& config, const PeerId& self, std::uint64_t epoch) {
+    return Rng(config.seed ^ self.prefix64()).fork(kPartnerPurpose).fork(epoch);
 }
 
 TrainerOptions trainer_options(

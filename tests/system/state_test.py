@@ -57,6 +57,9 @@ class State(SwarmTestCase):
         joiner = self.join(founder, "--state", state)
         self.wait_for_training([founder, joiner])
         self.wait_for_members([founder, joiner], 2)
+        self.wait_for(
+            lambda: joiner.progress("exchanges") >= 30, 60, "they average", peers=[founder, joiner]
+        )
         # Addresses reach the checkpoint with the next progress line after the member came up.
         seen = len(joiner.all("progress"))
         self.wait_for(
@@ -69,6 +72,11 @@ class State(SwarmTestCase):
         self.wait_for_training([again])
         self.wait_for_members([founder, again], 2)
         self.assert_only_failed([founder])
+        # What it asks for is new to a partner that remembers what it asked for before.
+        self.wait_for(
+            lambda: again.progress("exchanges") >= 8, 30, "they average", peers=[founder, again]
+        )
+        self.assertEqual(again.metric('exchange_violations_total{reason="stall"}'), 0)
 
     def test_eval_of_a_checkpoint_gives_the_accuracy_that_the_peer_reported(self):
         states = [self.directory / "one", self.directory / "two"]

@@ -2,6 +2,7 @@
 // values get a sentence, and the upload limit holds in the mean. Method: values in, values out.
 
 #include <gtest/gtest.h>
+#include <set>
 
 #include "peer/config.hpp"
 #include "peer/gossip_driver.hpp"
@@ -16,6 +17,21 @@ PeerConfig training() {
     PeerConfig config;
     config.dataset = "idx:somewhere";
     return config;
+}
+
+TEST(AveragingLuck, NoLifeOfAPeerDrawsWhatAnotherDrew) {
+    PeerId self;
+    self.bytes[3] = 77;
+    std::set<std::uint64_t> drawn;
+    constexpr std::size_t kDraws = 200;
+    constexpr std::uint64_t kLives = 20;
+    for (std::uint64_t epoch = 1; epoch <= kLives; ++epoch) {
+        Rng luck = averaging_luck(training(), self, epoch);
+        for (std::size_t i = 0; i < kDraws; ++i) drawn.insert(luck.next());
+    }
+    EXPECT_EQ(drawn.size(), kDraws * kLives);
+    Rng again = averaging_luck(training(), self, 1);
+    EXPECT_TRUE(drawn.contains(again.next()));
 }
 
 TEST(AveragingFlags, EachWrongValueIsNamed) {
