@@ -9,6 +9,7 @@
 #include <string>
 #include <unistd.h>
 
+#include "commit.hpp"
 #include "peer/commands/commands.hpp"
 
 namespace {
@@ -44,13 +45,20 @@ std::string explain(const CLI::ParseError& error, int argc, char** argv) {
     return what + "; see starling" + command + " --help";
 }
 
+/// `starling 0.1.0 (ef3676f)`: the commit in brackets, where it is known.
+std::string version() {
+    const std::string commit = STARLING_COMMIT;
+    return std::string("starling ") + STARLING_VERSION +
+           (commit.empty() ? "" : " (" + commit + ")");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     let_idle_threads_sleep(argv);
     CLI::App app{
         "Decentralized gossip training: peers train together without a coordinator", "starling"};
-    app.set_version_flag("--version", "starling " STARLING_VERSION);
+    app.set_version_flag("--version", version());
     // Before the subcommands, which inherit it: a misspelt key must not be ignored in silence.
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.set_config("--config", "", "TOML file with a [section] per command; flags win over it");

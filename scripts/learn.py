@@ -17,6 +17,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -439,7 +440,10 @@ def render(table, results, scale):
 
 
 def figure(runs, column):
-    values = [run["result"][column] for run in runs]
+    # A row of an earlier release may lack what later ones measure.
+    values = [run["result"][column] for run in runs if column in run["result"]]
+    if not values:
+        return ""
     middle = mean(values)
     counted = column in ("steps", "samples", "exchanges", "bytes", "kills", "peers_at_the_end")
     digits = 0 if counted else 1 if column in ("seconds", "verified_s") else 4
@@ -479,9 +483,11 @@ def machine():
     return f"{os.cpu_count()} cores"
 
 
-def commit():
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+def commit_of(binary):
+    """What the binary was built from, by its own word: `starling 0.1.0 (ef3676f)`."""
+    done = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"\((.+)\)", done.stdout)
+    return found.group(1) if found else done.stdout.split()[-1]
 
 
 def run_cell(options, table, name, cell, seed, path):
@@ -492,7 +498,7 @@ def run_cell(options, table, name, cell, seed, path):
     result = cell["run"](options, cell, seed)
     line = {
         "table": table, "cell": name, "seed": seed, "scale": options.scale, "result": result,
-        "commit": commit(), "machine": machine(), "wall_s": round(time.monotonic() - begun, 1),
+        "commit": commit_of(options.binary), "machine": machine(), "wall_s": round(time.monotonic() - begun, 1),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

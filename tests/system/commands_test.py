@@ -35,6 +35,8 @@ class Commands(SwarmTestCase):
             result = run(*arguments)
             self.assertEqual((result.returncode, result.stderr), (0, ""), arguments)
             self.assertIn("starling", result.stdout.lower())
+        version = run("--version").stdout
+        self.assertRegex(version, r"\Astarling \d+\.\d+\.\d+( \([0-9a-f]{7,}(-dirty)?\))?\n\Z")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class Learn(SwarmTestCase):
         self.assertEqual(run["result"]["samples"], 2 * 20 * 12)
         self.assertGreater(run["result"]["exchanges"], 0)
         self.assertLess(run["result"]["spread"], 1e-3)
+        version = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True)
+        self.assertIn(run["commit"], version.stdout)
         self.assertIn(f"| K2 | 1 | {run['result']['loss']:.4f} |", first.stdout)
         second = self.learn("--cells", "K2", "--seeds", "1")
         self.assertEqual(second.returncode, 0, second.stderr)
