@@ -40,6 +40,8 @@ std::string_view to_string(FaultCode code) {
             return "Timeout";
         case FaultCode::AddressInUse:
             return "AddressInUse";
+        case FaultCode::Diverged:
+            return "Diverged";
         case FaultCode::Io:
             return "Io";
         case FaultCode::Cancelled:

@@ -29,6 +29,7 @@ enum class FaultCode {
     Closed,          ///< the connection ended; an exchange in flight is settled by its ledger
     Timeout,         ///< a deadline passed; treated like Closed
     AddressInUse,    ///< the port belongs to another process; nothing was started
+    Diverged,        ///< training gives no finite loss any more; what was on disk is intact
     Io,              ///< the operating system refused a read or write; old contents are intact
     Cancelled,       ///< we are shutting down; nothing more will happen
 };

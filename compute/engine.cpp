@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cblas.h>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 #if defined(__GLIBC__)
@@ -122,7 +123,8 @@ public:
         result.loss = training_.plan->output(training_.loss)[0];
         result.correct =
             count_correct(training_.plan->output(training_.log_probabilities), labels, classes_);
-        update(learning_rate);
+        result.unsound = !std::isfinite(result.loss) || !update(learning_rate);
+        if (result.unsound) return result;
         for (const auto& statistic : training_.statistics) move_buffer(statistic);
         return result;
     }
@@ -158,6 +160,8 @@ public:
         optimizer_.restore(state);
     }
 
+    void reset_optimizer() override { optimizer_.reset(); }
+
     MemoryUse memory() const override {
         auto use = training_.plan->memory();
         const auto evaluation = evaluation_.plan->memory();
@@ -187,16 +191,16 @@ public:
     }
 
 private:
-    void update(double learning_rate) {
+    bool update(double learning_rate) {
         auto& plan = *training_.plan;
-        optimizer_.step(store_, plan.gradients(), learning_rate, plan.copies());
+        return optimizer_.step(store_, plan.gradients(), learning_rate, plan.copies());
     }
 
     void profile_update(Stopwatch stopwatch, std::vector<KernelTime>& times) {
         const auto state = optimizer_.state();
         const std::vector<float> before(state.begin(), state.end());
         const double start = stopwatch();
-        update(0.0);
+        (void)update(0.0);
         const double seconds = stopwatch() - start;
         optimizer_.restore(before);
         const auto bytes = static_cast<double>(4 * (store_.layout().elements() + before.size()));

@@ -63,6 +63,8 @@ struct StepResult {
     float loss = 0.0F;  ///< mean over the batch
     std::uint32_t correct = 0;
     bool interrupted = false;  ///< stopped between operators; nothing was updated
+    /// The loss, or the norm of a gradient that is clipped, is not finite; nothing was updated.
+    bool unsound = false;
 };
 
 struct EvalResult {
@@ -111,8 +113,9 @@ public:
 
     virtual ~Engine() = default;
 
-    /// Runs forward, loss, backward and the optimizer with this learning rate.
-    /// Shapes    values N * sample elements f32 (N = batch), labels N in [0, classes)
+    /// Runs forward, loss, backward and the optimizer with this learning rate. A batch that gives
+    /// no finite loss changes nothing: one such update would spoil every parameter. Shapes values N
+    /// * sample elements f32 (N = batch), labels N in [0, classes)
     virtual StepResult step(
         std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
     ) = 0;
@@ -128,6 +131,9 @@ public:
 
     [[nodiscard]] virtual std::span<const float> optimizer_state() const = 0;
     virtual void restore_optimizer_state(std::span<const float> state) = 0;
+
+    /// Makes the optimizer's state what it was before the first step.
+    virtual void reset_optimizer() = 0;
 
     [[nodiscard]] virtual MemoryUse memory() const = 0;
 

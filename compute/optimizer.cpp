@@ -204,7 +204,7 @@ void Optimizer::shrink_matrices(ParameterStore& store, double learning_rate) con
     }
 }
 
-void Optimizer::step(
+bool Optimizer::step(
     ParameterStore& store,
     std::span<const float> gradient,
     double learning_rate,
@@ -212,10 +212,14 @@ void Optimizer::step(
 ) {
     STARLING_CHECK(gradient.size() == elements_);
     const auto slope = gathered(gradient);
-    if (slope.empty()) return;
+    if (slope.empty()) return true;
     float scale = 1.0F;
     if (spec_.clip > 0.0) {
         const double norm = device_.norm(slope, threads_);
+        if (!std::isfinite(norm)) {
+            forget_gathered();
+            return false;
+        }
         if (norm > spec_.clip) scale = static_cast<float>(spec_.clip / (norm + 1e-6));
     }
     const auto chosen = settings(static_cast<float>(learning_rate), scale);
@@ -232,11 +236,25 @@ void Optimizer::step(
     };
     if (threads_ == 1 || chunks.size() == 1) {
         for (std::size_t c = 0; c < chunks.size(); ++c) apply(c);
-        return;
+        return true;
     }
     // The last chunk is short, and a lock may be held for a moment.
 #pragma omp parallel for schedule(dynamic) num_threads(threads_)
     for (std::size_t c = 0; c < chunks.size(); ++c) apply(c);
+    return true;
+}
+
+void Optimizer::reset() {
+    restore(std::vector<float>(state_->floats().size()));
+    forget_gathered();
+}
+
+/// Zeros, because the next round begins with zero times what is there, and a NaN would survive
+/// that.
+void Optimizer::forget_gathered() {
+    gathered_ = 0;
+    const auto sum = sum_->floats();
+    if (!sum.empty()) device_.copy_in(std::vector<float>(sum.size()), sum);
 }
 
 void Optimizer::restore(std::span<const float> state) {

@@ -87,8 +87,9 @@ public:
 
     /// Applies the gradient, flat in the store's order and in the device's memory, to every weight
     /// chunk, and writes `copies`, if any, on the way. Buffers stay. With accumulation only every
-    /// so many calls change the weights.
-    void step(
+    /// so many calls change the weights. Returns false where the norm to clip is not finite: what
+    /// was gathered is dropped then, weights and state stay.
+    bool step(
         ParameterStore& store,
         std::span<const float> gradient,
         double learning_rate,
@@ -104,10 +105,14 @@ public:
     /// Requires  state.size() == state().size()
     void restore(std::span<const float> state);
 
+    /// Forgets all gradients so far: momentum and moments, and what was gathered.
+    void reset();
+
 private:
     /// Returns the gradient to apply now, empty while it still accumulates.
     [[nodiscard]] std::span<const float> gathered(std::span<const float> gradient);
 
+    void forget_gathered();
     void shrink_matrices(ParameterStore& store, double learning_rate) const;
 
     /// The settings of one update; counts it.

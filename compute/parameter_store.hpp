@@ -98,6 +98,9 @@ public:
     void read_all(std::span<float> out);
     void write_all(std::span<const float> values);
 
+    /// Returns whether no element is a NaN or an infinity, chunk by chunk.
+    [[nodiscard]] bool finite();
+
     /// Calls update(span of the chunk's floats, the version that they have afterwards) under its
     /// lock, and raises its version.
     template <class Update>

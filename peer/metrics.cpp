@@ -167,6 +167,15 @@ void session_metrics(Families& out, const SessionStatus& s) {
     counter(out, "steps_total", "Training steps", r.steps);
     counter(out, "samples_total", "Training samples of this peer", r.samples);
     counter(out, "swarm_samples_total", "Training samples of the whole swarm", s.swarm_samples);
+    counter(
+        out,
+        "unsound_steps_total",
+        "Batches without a finite loss: they changed nothing",
+        s.unsound_steps
+    );
+    counter(
+        out, "recoveries_total", "Times that diverged parameters gave way to others'", s.recoveries
+    );
     gauge(out, "samples_per_second", "Training speed", r.samples_per_s);
     gauge(out, "loss", "Running mean of the training loss", r.loss);
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);

@@ -14,11 +14,8 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
 constexpr Duration kPublishEvery = std::chrono::seconds(1);
-/// With nobody who could give parameters, the swarm has not begun: all start from the seed.
-constexpr Duration kLonelyJoin = std::chrono::seconds(10);
 /// Bytes queued for one peer above which its requests are declined: four pieces, as limits say.
 constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
-constexpr std::uint64_t kInitPurpose = 1;
 
 }  // namespace
 
@@ -73,7 +70,7 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
     if (start == Start::Join) {
         transfers_.fetch_state();
     } else {
-        parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
+        initialize_parameters();
     }
     if (checkpoint) {
         parameters_.write_all(checkpoint->parameters);
@@ -109,7 +106,8 @@ void Session::tick() {
     update_duties(view);
     update_company(view);
     if (state_ == PeerState::Joining) update_joining(view);
-    if (state_ != PeerState::Joining) update_ending(view);
+    if (recovery_.running()) update_recovery(view);
+    if (state_ != PeerState::Joining && !recovery_.running()) update_ending(view);
     // A round that ended without an exchange told nobody.
     release_trainer();
     publish(false);
@@ -149,81 +147,6 @@ void Session::update_duties(const SwarmView& view) {
     transfers_.want_shards(duties_.hold);
     if (transfers_.shards_missing() > 0) update_holders(view);
     give_order();
-}
-
-/// Training begins when as many peers are ready as the founder asked for. Who comes while others
-/// train already, or has trained before, waits for nobody.
-void Session::update_company(const SwarmView& view) {
-    if (company_) return;
-    const auto others = view.training_records();
-    const bool begun = std::any_of(others.begin(), others.end(), [](const Record& other) {
-        return other.steps > 0;
-    });
-    const std::size_t ready = others.size() + (state_ == PeerState::Training ? 1 : 0);
-    if (ready < descriptor_.wait_for && !begun && report_.steps == 0) {
-        if (ready == waiting_with_ || state_ != PeerState::Training) return;
-        waiting_with_ = ready;
-        reporter_.note(
-            "training begins when " + std::to_string(descriptor_.wait_for) +
-            " peers are ready; there are " + std::to_string(ready)
-        );
-        return;
-    }
-    company_ = true;
-    give_order();
-}
-
-void Session::update_holders(const SwarmView& view) {
-    std::vector<data::WeightedPeer> holders;
-    for (const auto& peer : view.others) {
-        if (peer.live() && peer.record && peer.record->held > 0) holders.push_back({peer.id, 1});
-    }
-    transfers_.set_holders(std::move(holders));
-}
-
-bool Session::can_train() const {
-    if (!report_.prepared || transfers_.fetching_state()) return false;
-    if (duties_.train.empty()) return true;
-    return std::any_of(duties_.train.begin(), duties_.train.end(), [this](const ShardId& shard) {
-        return shards_.has(shard);
-    });
-}
-
-void Session::update_joining(const SwarmView& view) {
-    const Instant now = real_now();
-    if (transfers_.fetching_state()) {
-        std::vector<PeerId> donors;
-        for (const auto& peer : view.training_peers()) donors.push_back(peer.id);
-        if (!donors.empty()) joining_since_ = now;
-        transfers_.set_donors(std::move(donors));
-        if (now - joining_since_ > kLonelyJoin) {
-            reporter_.note("nobody has parameters to give; starting from the swarm's seed");
-            parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
-            transfers_.end_state();
-            gossip_.set_ghost(false);
-        }
-    }
-    if (!can_train()) {
-        end_if_deserted(view);
-        return;
-    }
-    if (const auto step = transfers_.donors_schedule_step()) schedule_step_ = step;
-    transfers_.end_state();
-    gossip_.adopt_parameters();
-    gossip_.set_accepting(true);
-    become(PeerState::Training);
-    give_order();
-}
-
-/// A newcomer that meets the swarm's last moment finds nobody who could give it anything.
-void Session::end_if_deserted(const SwarmView& view) {
-    const Instant now = real_now();
-    if (view.live > 1 || !report_.prepared) alone_since_ = now;
-    if (now - alone_since_ < kLonelyJoin + kLonelyJoin) return;
-    wiring_.ended(fail(
-        FaultCode::Unreachable,
-        "everybody else has left, and this peer holds no data to train on: the swarm has ended"
-    ));
 }
 
 bool Session::settled() const {
@@ -308,12 +231,14 @@ void Session::give_order() {
     order.shards_version = shards_version_;
     order.evaluation = evaluation_;
     order.schedule_step = schedule_step_;
+    order.restarts = recovery_.done();
     // The whole test set must be here before it can be judged on; it is on its way.
     const bool all_tests = std::all_of(
         descriptor_.manifest.shards.begin(),
         descriptor_.manifest.shards.end(),
         [this](const auto& s) { return s.split != data::Split::Test || shards_.has(s.id); }
     );
+    if (recovery_.running()) return trainer_->order(std::move(order));
     if (state_ == PeerState::Training && company_) order.phase = TrainerPhase::Train;
     if (state_ == PeerState::Evaluating && all_tests) order.phase = TrainerPhase::Evaluate;
     trainer_->order(std::move(order));
@@ -330,6 +255,7 @@ void Session::on_report() {
     const bool news = report->evaluation != report_.evaluation ||
                       report->accuracy != report_.accuracy || report->prepared != report_.prepared;
     report_ = std::move(*report);
+    note_unsound();
     if (news) tick_.arm_after(Duration::zero());
 }
 
@@ -339,6 +265,7 @@ void Session::on_exchange(const gossip::ExchangeEvent& event) {
     if (committed && event.rule != gossip::Rule::Pull) last_distance_ = event.relative_distance;
     if (committed && trainer_) trainer_->averaged();
     settling_.on_exchange(event);
+    judge_exchange(event);
     if (state_ == PeerState::Settling && settled()) tick_.arm_after(Duration::zero());
 }
 
@@ -365,13 +292,14 @@ void Session::handle_frame(const PeerId& from, FrameType type, ByteView payload)
     if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
     Transfers::Serving serving;
     serving.overloaded = wiring_.queued_bytes(from) > kServeQueueMax;
-    serving.ready = state_ != PeerState::Joining;
+    serving.ready = state_ != PeerState::Joining && !recovery_.running();
     serving.schedule_step = report_.schedule_step;
     if (transfers_.handle_frame(from, type, payload, serving)) {
         ++shards_version_;
         give_order();
     }
-    if (state_ == PeerState::Joining && can_train()) tick_.arm_after(Duration::zero());
+    const bool waiting = state_ == PeerState::Joining || recovery_.running();
+    if (waiting && can_train()) tick_.arm_after(Duration::zero());
 }
 
 void Session::handle_broken(const PeerId& partner) {
@@ -473,6 +401,8 @@ SessionStatus Session::status() const {
     status.swarm_samples = swarm_samples_;
     status.averaging = gossip_.averager().counters();
     status.shard_bytes = transfers_.shard_bytes();
+    status.unsound_steps = report_.unsound_steps;
+    status.recoveries = recovery_.done();
     return status;
 }
 

@@ -25,6 +25,7 @@
 #include "peer/gossip_driver.hpp"
 #include "peer/loop.hpp"
 #include "peer/record.hpp"
+#include "peer/recovery.hpp"
 #include "peer/reporter.hpp"
 #include "peer/settling.hpp"
 #include "peer/swarm_plan.hpp"
@@ -43,6 +44,8 @@ struct SessionStatus {
     double target_accuracy = 0;
     gossip::AveragerCounters averaging;
     std::uint64_t shard_bytes = 0;
+    std::uint64_t unsound_steps = 0;
+    std::uint64_t recoveries = 0;
 };
 
 class Session {
@@ -108,6 +111,14 @@ private:
     void update_duties(const SwarmView& view);
     void update_holders(const SwarmView& view);
     void update_joining(const SwarmView& view);
+    void update_recovery(const SwarmView& view);
+    void initialize_parameters();
+    bool offer_donors(const SwarmView& view);
+    void note_unsound();
+    void judge_exchange(const gossip::ExchangeEvent& event);
+    void begin_recovery(RecoveryCause cause);
+    [[nodiscard]] bool mixes() const;
+    void end_diverged();
     void end_if_deserted(const SwarmView& view);
     void update_ending(const SwarmView& view);
     void enter(EndingPhase phase);
@@ -138,6 +149,7 @@ private:
     std::unique_ptr<Trainer> trainer_;
     Timer tick_;
     Settling settling_;
+    Recovery recovery_;
 
     PeerState state_ = PeerState::Joining;
     TrainerReport report_;
@@ -158,6 +170,7 @@ private:
     std::size_t waiting_with_ = 0;  ///< ready peers, when people were last told
     bool company_ = false;          ///< as many peers are, or were, ready as the founder asked for
     bool begun_ = false;
+    bool unsound_noted_ = false;
 };
 
 }  // namespace starling::peer

@@ -27,6 +27,8 @@ constexpr std::uint64_t kEvaluationPurpose = 3;
 /// An evaluation that is due waits so long for an exchange, where the last is not much longer ago.
 constexpr Duration kEvaluationWait = std::chrono::seconds(5);
 constexpr Duration kEvaluationPauseMin = std::chrono::milliseconds(500);
+/// One batch without a finite loss can be the batch's fault; so many in a row are the model's.
+constexpr std::size_t kUnsoundMax = 5;
 
 }  // namespace
 
@@ -168,6 +170,7 @@ void Trainer::obey(const TrainerOrder& order) {
         current_.phase = TrainerPhase::Stop;
         return;
     }
+    if (order.restarts != report_.restarts) start_over(order.restarts);
     if (order.shards_version != current_.shards_version) batcher_.set_shards(order.shards);
     if (order.schedule_step && order.schedule_step != current_.schedule_step) {
         report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
@@ -188,27 +191,56 @@ void Trainer::obey(const TrainerOrder& order) {
 }
 
 void Trainer::train_once() {
+    if (report_.diverged) return rest();
     const bool enough = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
     if (enough || !batcher_.next(values_, labels_)) {
         // Without samples to train on we still average, and our judgement counts like any other.
         if (evaluation_due()) evaluate_part();
-        publish(false);
-        if (const auto order = orders_.wait(kIdleWait)) obey(*order);
-        return;
+        return rest();
     }
     const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
     const auto result = engine_->step(values_, labels_, rate);
     if (result.interrupted) return;
+    if (result.unsound) return note_unsound();
+    unsound_in_a_row_ = 0;
     ++report_.steps;
     ++report_.schedule_step;
     report_.samples += static_cast<std::uint64_t>(options_.engine.batch);
-    report_.loss =
-        report_.steps <= options_.steps + 1
-            ? static_cast<double>(result.loss)
-            : report_.loss + kLossDecay * (static_cast<double>(result.loss) - report_.loss);
+    const auto loss = static_cast<double>(result.loss);
+    report_.loss = loss_known_ ? report_.loss + kLossDecay * (loss - report_.loss) : loss;
+    loss_known_ = true;
     if (report_.steps % options_.mix_every == 0) mix();
     if (evaluation_due()) evaluate_part();
     publish(false);
+}
+
+void Trainer::rest() {
+    publish(false);
+    if (const auto order = orders_.wait(kIdleWait)) obey(*order);
+}
+
+/// Counts neither as a step nor as samples: nothing was learned.
+void Trainer::note_unsound() {
+    ++report_.unsound_steps;
+    if (++unsound_in_a_row_ >= kUnsoundMax) return note_divergence();
+    publish(false);
+}
+
+void Trainer::note_divergence() {
+    report_.diverged = true;
+    publish(true);
+}
+
+void Trainer::start_over(std::uint64_t number) {
+    engine_->reset_optimizer();
+    unsound_in_a_row_ = 0;
+    loss_known_ = false;
+    accuracy_ = {};
+    test_loss_ = {};
+    report_.accuracy.reset();
+    report_.test_loss.reset();
+    report_.diverged = false;
+    report_.restarts = number;
 }
 
 /// Rounds are counted by the place in the schedule, which a newcomer takes from its donor: so peers
@@ -267,6 +299,8 @@ bool Trainer::evaluation_due() const {
 
 void Trainer::evaluate_part() {
     const Instant begin = real_now();
+    // Losses alone do not show it: a rectifier makes zero of a NaN.
+    if (!parameters_.finite()) return note_divergence();
     const auto part = static_cast<std::size_t>(options_.engine.eval_batch);
     std::size_t done = 0;
     auto result = evaluate_range(eval_next_, part, done);
@@ -312,6 +346,8 @@ void Trainer::checkpoint() {
     checkpointed_ = real_now();
     // Before the first order there is nothing that a restart could not fetch better from others.
     if (!callbacks_.checkpoint || current_.shards_version == 0) return;
+    // The file may be the last that holds a sound model.
+    if (unsound_in_a_row_ > 0 || !parameters_.finite()) return;
     report_.position = batcher_.position();
     callbacks_.checkpoint(report_, engine_->optimizer_state());
     if (!options_.shard_directory.empty()) keep_shards();

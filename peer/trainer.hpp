@@ -33,6 +33,9 @@ struct TrainerOrder {
     std::uint64_t shards_version = 0;  ///< raised when `shards` changes or more of them are held
     std::uint64_t evaluation = 0;  ///< a new number asks for one evaluation of the whole test set
     std::optional<std::uint64_t> schedule_step;  ///< a newcomer's place in the schedule
+    /// A new number says that the parameters were replaced after training had diverged: what the
+    /// optimizer remembers of the old ones is forgotten.
+    std::uint64_t restarts = 0;
 };
 
 /// What the compute thread tells. The newest report counts.
@@ -44,6 +47,11 @@ struct TrainerReport {
     double loss = 0;                 ///< running mean over recent steps; of a text per character
     std::optional<double> accuracy;  ///< running estimate on rotating parts of the test set
     std::optional<double> test_loss;
+    std::uint64_t unsound_steps = 0;  ///< batches without a finite loss: they changed nothing
+    /// So many of them came in a row that it is the model's fault, or a parameter is not finite.
+    /// Training rests until the next restart.
+    bool diverged = false;
+    std::uint64_t restarts = 0;     ///< of the last order that was obeyed
     bool prepared = false;          ///< the local source was read
     std::uint64_t evaluation = 0;   ///< number of the last whole evaluation that is done
     compute::EvalResult evaluated;  ///< its result
@@ -115,6 +123,10 @@ private:
     [[nodiscard]] Result<void> prepare();
     void obey(const TrainerOrder& order);
     void train_once();
+    void note_unsound();
+    void note_divergence();
+    void start_over(std::uint64_t number);
+    void rest();
     void mix();
     void evaluate_part();
     [[nodiscard]] bool evaluation_due() const;
@@ -147,6 +159,8 @@ private:
     std::vector<std::int32_t> labels_;
     std::vector<float> eval_values_;
     std::vector<std::int32_t> eval_labels_;
+    std::size_t unsound_in_a_row_ = 0;
+    bool loss_known_ = false;  ///< report_.loss is of these parameters
     std::size_t eval_next_ = 0;
     Instant eval_due_;
     RunningMean accuracy_;

@@ -5,6 +5,7 @@
 //
 // Thread    network
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -47,6 +48,9 @@ public:
     void end_state();
 
     [[nodiscard]] bool fetching_state() const { return fetch_ && !fetch_->complete(); }
+
+    /// Returns how many of their chunks have come since fetch_state.
+    [[nodiscard]] std::size_t state_chunks() const { return fetch_ ? fetch_->chunks_done() : 0; }
 
     /// Returns the furthest place in the schedule that a donor named, while we fetch or have just
     /// fetched.

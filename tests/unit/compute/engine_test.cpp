@@ -3,9 +3,11 @@
 
 #include "compute/engine.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <limits>
 #include <string>
 
 #include "tests/unit/compute/contents.hpp"
@@ -138,6 +140,33 @@ TEST(Engine, InterruptedStepUpdatesNothingAndTheNextOneRuns) {
     EXPECT_TRUE(std::equal(momentum.begin(), momentum.end(), state.begin()));
     EXPECT_FALSE(setup.engine->step(batch.values, batch.labels, 0.1).interrupted);
     EXPECT_NE(contents(*setup.store), before);
+}
+
+TEST(Engine, AStepWithoutAFiniteLossChangesNothing) {
+    // The second has statistics that follow the batches.
+    for (const char* model : {"mlp?hidden=16", "resnet20"}) {
+        auto setup = make(model);
+        const auto batch = synthetic_samples(setup.options.task, 32, 3);
+        (void)setup.engine->step(batch.values, batch.labels, 0.1);
+        const auto sound = contents(*setup.store);
+        const auto& parameters = setup.store->layout().parameters();
+        const auto bias = std::find_if(
+            parameters.rbegin(), parameters.rend(), [](const auto& info) { return !info.buffer; }
+        );
+        auto spoilt = sound;
+        spoilt[bias->offset] = std::numeric_limits<float>::infinity();
+        setup.store->write_all(spoilt);
+        EXPECT_FALSE(setup.store->finite());
+        const auto state = setup.engine->optimizer_state();
+        const std::vector<float> momentum(state.begin(), state.end());
+        EXPECT_TRUE(setup.engine->step(batch.values, batch.labels, 0.1).unsound) << model;
+        EXPECT_EQ(contents(*setup.store), spoilt) << model;
+        EXPECT_TRUE(std::equal(momentum.begin(), momentum.end(), state.begin())) << model;
+        setup.store->write_all(sound);
+        EXPECT_FALSE(setup.engine->step(batch.values, batch.labels, 0.1).unsound) << model;
+        EXPECT_TRUE(setup.store->finite());
+        EXPECT_NE(contents(*setup.store), sound) << model;
+    }
 }
 
 TEST(Engine, OptimizerStateRestores) {

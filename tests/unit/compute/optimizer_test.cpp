@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <gtest/gtest.h>
+#include <limits>
 
 #include "base/rng.hpp"
 #include "tests/unit/compute/contents.hpp"
@@ -78,6 +79,59 @@ TEST(Optimizer, RestoredStateContinuesAsIfNeverStopped) {
     after.restore(before.state());
     after.step(copy, gradient, 0.1);
     EXPECT_EQ(contents(store), contents(copy));
+}
+
+TEST(Optimizer, AGradientWithoutAFiniteNormIsDroppedWhereNormsAreClipped) {
+    const ParameterLayout layout({{"w", {100}, false, Init::One}});
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), HUGE_VALF}) {
+        auto spec = *OptimizerSpec::parse("adamw?weight_decay=0.1&decay=matrices&clip=1");
+        spec.accumulate = 2;
+        ParameterStore store(layout);
+        ParameterStore twin(layout);
+        store.initialize(Rng(1));
+        twin.initialize(Rng(1));
+        Optimizer optimizer(spec, layout, 1);
+        Optimizer without(spec, layout, 1);
+        const std::vector<float> gradient(100, 0.25F);
+        auto spoilt = gradient;
+        spoilt[17] = bad;
+        const auto both = [&] {
+            for (int part = 0; part < 2; ++part) {
+                EXPECT_TRUE(optimizer.step(store, gradient, 0.1));
+                EXPECT_TRUE(without.step(twin, gradient, 0.1));
+            }
+        };
+        both();
+        EXPECT_TRUE(optimizer.step(store, spoilt, 0.1));  // gathered only
+        EXPECT_FALSE(optimizer.step(store, gradient, 0.1));
+        EXPECT_EQ(contents(store), contents(twin));
+        both();
+        EXPECT_EQ(contents(store), contents(twin));
+        const auto state = optimizer.state();
+        EXPECT_TRUE(std::equal(state.begin(), state.end(), without.state().begin()));
+    }
+}
+
+TEST(Optimizer, AResetOneGoesOnLikeANewOne) {
+    const ParameterLayout layout({{"w", {100}, false, Init::One}});
+    for (const char* text : {"sgd?momentum=0.9", "adamw"}) {
+        auto spec = *OptimizerSpec::parse(text);
+        spec.accumulate = 2;
+        ParameterStore store(layout);
+        store.initialize(Rng(1));
+        Optimizer used(spec, layout, 1);
+        const std::vector<float> gradient(100, 0.25F);
+        for (int i = 0; i < 5; ++i) used.step(store, gradient, 0.1);
+        used.reset();
+        ParameterStore copy(layout);
+        copy.write_all(contents(store));
+        Optimizer fresh(spec, layout, 1);
+        for (int i = 0; i < 4; ++i) {
+            used.step(store, gradient, 0.1);
+            fresh.step(copy, gradient, 0.1);
+            EXPECT_EQ(contents(store), contents(copy)) << text;
+        }
+    }
 }
 
 /// AdamW as the paper writes it, in double precision.

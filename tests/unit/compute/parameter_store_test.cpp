@@ -54,6 +54,22 @@ TEST(ParameterLayout, CanonicalBytesTellDifferentModelsApart) {
     EXPECT_NE(bytes, ParameterLayout({tensor("w", {2, 3}), tensor("x", {1})}).canonical_bytes());
 }
 
+TEST(ParameterStore, FindsTheOneElementThatIsNotFinite) {
+    ParameterStore store(ParameterLayout({tensor("a", {300, 300}), tensor("mean", {8}, true)}));
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    std::vector<float> values(store.layout().elements(), -std::numeric_limits<float>::max());
+    store.write_all(values);
+    EXPECT_TRUE(store.finite());
+    for (const std::size_t at : {std::size_t{0}, kChunkElements + 5, values.size() - 1}) {
+        for (const float bad : {kInfinity, -kInfinity, std::nanf("1"), -std::nanf("1")}) {
+            auto spoilt = values;
+            spoilt[at] = bad;
+            store.write_all(spoilt);
+            EXPECT_FALSE(store.finite()) << at << " " << bad;
+        }
+    }
+}
+
 TEST(ParameterStore, OneSeedGivesOneModelWithinItsBounds) {
     const ParameterLayout layout({tensor("w", {1000}), tensor("v", {1000})});
     ParameterStore a(layout);
