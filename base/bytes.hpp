@@ -3,6 +3,7 @@
 // Bounded little-endian reading and writing over byte spans, and a stream buffer over a span for
 // libraries that want an istream. A reader never reads past its span: it turns bad and stays bad.
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -41,12 +42,14 @@ public:
     template <class T>
     requires std::is_arithmetic_v<T> || std::is_enum_v<T>
 
-    void put(T value) {
-        const auto raw = std::bit_cast<std::array<std::byte, sizeof(T)>>(value);
-        out_.insert(out_.end(), raw.begin(), raw.end());
-    }
+    void put(T value) { put_bytes(std::bit_cast<std::array<std::byte, sizeof(T)>>(value)); }
 
-    void put_bytes(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
+    /// Not by insert(), of which g++ 12 warns falsely when it optimises.
+    void put_bytes(ByteView bytes) {
+        const std::size_t at = out_.size();
+        out_.resize(at + bytes.size());
+        std::copy(bytes.begin(), bytes.end(), out_.begin() + static_cast<std::ptrdiff_t>(at));
+    }
 
     template <std::size_t N>
     void put_array(const std::array<std::uint8_t, N>& bytes) {
