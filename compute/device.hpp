@@ -78,9 +78,9 @@ public:
     /// Returns the Euclidean norm, summed in double.
     [[nodiscard]] virtual double norm(std::span<const float> gradient, int threads) = 0;
 
-    /// sum = held * sum + share * gradient, with held 0 or 1.
+    /// sum += share * gradient; a fresh sum is zero at first, whatever its memory holds.
     virtual void accumulate(
-        float held, float share, std::span<const float> gradient, std::span<float> sum, int threads
+        bool fresh, float share, std::span<const float> gradient, std::span<float> sum, int threads
     ) = 0;
 
     /// Applies the update to the store's chunk, under its lock. Called for several chunks at once,

@@ -114,8 +114,9 @@ public:
     virtual ~Engine() = default;
 
     /// Runs forward, loss, backward and the optimizer with this learning rate. A batch that gives
-    /// no finite loss changes nothing: one such update would spoil every parameter. Shapes values N
-    /// * sample elements f32 (N = batch), labels N in [0, classes)
+    /// no finite loss changes nothing: one such update would spoil every parameter.
+    ///
+    /// Shapes    values N * sample elements f32 (N = batch), labels N in [0, classes)
     virtual StepResult step(
         std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
     ) = 0;

@@ -163,9 +163,8 @@ std::size_t Optimizer::bytes() const {
 std::span<const float> Optimizer::gathered(std::span<const float> gradient) {
     if (spec_.accumulate <= 1) return gradient;
     const auto sum = sum_->floats();
-    // The first gradient of a round replaces what the last round left.
-    const float held = gathered_ == 0 ? 0.0F : 1.0F;
-    device_.accumulate(held, 1.0F / static_cast<float>(spec_.accumulate), gradient, sum, threads_);
+    const float share = 1.0F / static_cast<float>(spec_.accumulate);
+    device_.accumulate(gathered_ == 0, share, gradient, sum, threads_);
     if (++gathered_ < spec_.accumulate) return {};
     gathered_ = 0;
     return sum;
@@ -216,10 +215,7 @@ bool Optimizer::step(
     float scale = 1.0F;
     if (spec_.clip > 0.0) {
         const double norm = device_.norm(slope, threads_);
-        if (!std::isfinite(norm)) {
-            forget_gathered();
-            return false;
-        }
+        if (!std::isfinite(norm)) return false;
         if (norm > spec_.clip) scale = static_cast<float>(spec_.clip / (norm + 1e-6));
     }
     const auto chosen = settings(static_cast<float>(learning_rate), scale);
@@ -246,15 +242,7 @@ bool Optimizer::step(
 
 void Optimizer::reset() {
     restore(std::vector<float>(state_->floats().size()));
-    forget_gathered();
-}
-
-/// Zeros, because the next round begins with zero times what is there, and a NaN would survive
-/// that.
-void Optimizer::forget_gathered() {
     gathered_ = 0;
-    const auto sum = sum_->floats();
-    if (!sum.empty()) device_.copy_in(std::vector<float>(sum.size()), sum);
 }
 
 void Optimizer::restore(std::span<const float> state) {

@@ -112,7 +112,6 @@ private:
     /// Returns the gradient to apply now, empty while it still accumulates.
     [[nodiscard]] std::span<const float> gathered(std::span<const float> gradient);
 
-    void forget_gathered();
     void shrink_matrices(ParameterStore& store, double learning_rate) const;
 
     /// The settings of one update; counts it.

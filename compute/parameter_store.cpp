@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/check.hpp"
+#include "base/finite.hpp"
 #include "compute/cpu/isa.hpp"
 #include "compute/shape.hpp"
 
@@ -178,17 +179,10 @@ void ParameterStore::write_all(std::span<const float> values) {
 }
 
 bool ParameterStore::finite() {
-    // A float whose exponent is all ones; compared as integers, so that the loop has no branch.
-    constexpr std::uint32_t kMagnitude = 0x7fffffff;
-    constexpr std::uint32_t kInfinity = 0x7f800000;
     for (std::size_t c = 0; c < layout_.chunks().size(); ++c) {
-        std::uint32_t largest = 0;
-        visit(c, [&](std::span<const float> chunk, std::uint64_t) {
-            for (const float value : chunk) {
-                largest = std::max(largest, std::bit_cast<std::uint32_t>(value) & kMagnitude);
-            }
-        });
-        if (largest >= kInfinity) return false;
+        bool finite = false;
+        visit(c, [&](std::span<const float> chunk, std::uint64_t) { finite = all_finite(chunk); });
+        if (!finite) return false;
     }
     return true;
 }

@@ -107,7 +107,7 @@ void Session::tick() {
     update_company(view);
     if (state_ == PeerState::Joining) update_joining(view);
     if (recovery_.running()) update_recovery(view);
-    if (state_ != PeerState::Joining && !recovery_.running()) update_ending(view);
+    if (has_parameters()) update_ending(view);
     // A round that ended without an exchange told nobody.
     release_trainer();
     publish(false);
@@ -238,8 +238,8 @@ void Session::give_order() {
         descriptor_.manifest.shards.end(),
         [this](const auto& s) { return s.split != data::Split::Test || shards_.has(s.id); }
     );
-    if (recovery_.running()) return trainer_->order(std::move(order));
-    if (state_ == PeerState::Training && company_) order.phase = TrainerPhase::Train;
+    const bool trains = state_ == PeerState::Training && company_ && has_parameters();
+    if (trains) order.phase = TrainerPhase::Train;
     if (state_ == PeerState::Evaluating && all_tests) order.phase = TrainerPhase::Evaluate;
     trainer_->order(std::move(order));
 }
@@ -292,14 +292,13 @@ void Session::handle_frame(const PeerId& from, FrameType type, ByteView payload)
     if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
     Transfers::Serving serving;
     serving.overloaded = wiring_.queued_bytes(from) > kServeQueueMax;
-    serving.ready = state_ != PeerState::Joining && !recovery_.running();
+    serving.ready = has_parameters();
     serving.schedule_step = report_.schedule_step;
     if (transfers_.handle_frame(from, type, payload, serving)) {
         ++shards_version_;
         give_order();
     }
-    const bool waiting = state_ == PeerState::Joining || recovery_.running();
-    if (waiting && can_train()) tick_.arm_after(Duration::zero());
+    if (!has_parameters() && can_train()) tick_.arm_after(Duration::zero());
 }
 
 void Session::handle_broken(const PeerId& partner) {

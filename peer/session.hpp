@@ -117,7 +117,6 @@ private:
     void note_unsound();
     void judge_exchange(const gossip::ExchangeEvent& event);
     void begin_recovery(RecoveryCause cause);
-    [[nodiscard]] bool mixes() const;
     void end_diverged();
     void end_if_deserted(const SwarmView& view);
     void update_ending(const SwarmView& view);
@@ -132,6 +131,7 @@ private:
     [[nodiscard]] Record record() const;
     [[nodiscard]] bool settled() const;
     [[nodiscard]] bool can_train() const;
+    [[nodiscard]] bool has_parameters() const;
 
     Loop& loop_;
     PeerConfig config_;

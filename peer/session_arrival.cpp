@@ -60,6 +60,11 @@ bool Session::can_train() const {
     });
 }
 
+/// Whether there are parameters of ours that are worth something.
+bool Session::has_parameters() const {
+    return state_ != PeerState::Joining && !recovery_.running();
+}
+
 /// Names whoever may give parameters. Returns whether there is anybody.
 bool Session::offer_donors(const SwarmView& view) {
     std::vector<PeerId> donors;
@@ -114,22 +119,19 @@ void Session::note_unsound() {
     }
     // A report may be older than the order that follows the last recovery.
     const bool news = report_.diverged && report_.restarts == recovery_.done();
-    if (!news || !mixes() || recovery_.running()) return;
-    begin_recovery(RecoveryCause::Diverged);
+    if (news) begin_recovery(RecoveryCause::Diverged);
 }
 
 void Session::judge_exchange(const gossip::ExchangeEvent& event) {
     const auto cause = recovery_.judge(event, partners_.size());
-    if (cause && mixes()) begin_recovery(*cause);
-}
-
-bool Session::mixes() const {
-    return state_ == PeerState::Training || state_ == PeerState::Settling;
+    if (cause) begin_recovery(*cause);
 }
 
 /// Our parameters are bad; those of others are not. Where that is of no use we end, unless it is
 /// partners alone that say so: they may lie.
 void Session::begin_recovery(RecoveryCause cause) {
+    const bool mixes = state_ == PeerState::Training || state_ == PeerState::Settling;
+    if (!mixes || recovery_.running()) return;
     const bool diverged = cause == RecoveryCause::Diverged;
     const bool others = descriptor_.mix != "none" && !partners_.empty();
     if (!others || !recovery_.begin(real_now(), report_.steps, cause)) {

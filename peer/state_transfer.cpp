@@ -1,9 +1,10 @@
 #include "peer/state_transfer.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
+
+#include "base/finite.hpp"
 
 namespace starling::peer {
 
@@ -111,9 +112,7 @@ void StateFetch::handle_chunk(Instant now, const PeerId& from, ByteView payload)
         return;
     }
     std::memcpy(values.data(), bytes.data(), bytes.size());
-    const bool finite =
-        std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
-    if (!finite) {
+    if (!all_finite(values)) {
         lose_donor(now, from);
         return;
     }

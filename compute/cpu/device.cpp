@@ -13,10 +13,10 @@ namespace starling::compute {
 namespace {
 
 STARLING_INLINE void add_scaled(
-    float held, float share, const float* x, float* sum, std::size_t count
+    bool fresh, float share, const float* x, float* sum, std::size_t count
 ) {
 #pragma omp simd
-    for (std::size_t i = 0; i < count; ++i) sum[i] = held * sum[i] + share * x[i];
+    for (std::size_t i = 0; i < count; ++i) sum[i] = (fresh ? 0.0F : sum[i]) + share * x[i];
 }
 
 class CpuDevice final : public HostDevice {
@@ -34,11 +34,11 @@ public:
     }
 
     void accumulate(
-        float held, float share, std::span<const float> gradient, std::span<float> sum, int threads
+        bool fresh, float share, std::span<const float> gradient, std::span<float> sum, int threads
     ) override {
         cpu::parallel_ranges(threads, sum.size(), [&](std::size_t begin, std::size_t end) {
             const float* from = gradient.data() + begin;
-            cpu::vectorized<add_scaled>(held, share, from, sum.data() + begin, end - begin);
+            cpu::vectorized<add_scaled>(fresh, share, from, sum.data() + begin, end - begin);
         });
     }
 

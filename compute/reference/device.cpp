@@ -157,13 +157,14 @@ public:
     }
 
     void accumulate(
-        float held,
+        bool fresh,
         float share,
         std::span<const float> gradient,
         std::span<float> sum,
         int /*threads*/
     ) override {
-        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = held * sum[i] + share * gradient[i];
+        if (fresh) std::fill(sum.begin(), sum.end(), 0.0F);
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += share * gradient[i];
     }
 
     void update(ParameterStore& store, const ChunkUpdate& update) override {
