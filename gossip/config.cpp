@@ -111,13 +111,6 @@ Result<Mix> parse_noloco(const Spec& spec) {
     return mix;
 }
 
-/// Shortest text that reads back as the same number.
-std::string number(double value) {
-    std::array<char, 32> text{};
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-    return {text.data(), end};
-}
-
 }  // namespace
 
 Result<Mix> Mix::parse(std::string_view text) {
@@ -142,7 +135,8 @@ Result<Mix> Mix::parse(std::string_view text) {
 std::string Mix::to_string() const {
     std::string text(gossip::to_string(rule));
     if (rule != Rule::Noloco) return text;
-    text += "?alpha=" + number(alpha) + "&beta=" + number(beta) + "&gamma=" + number(gamma);
+    text += "?alpha=" + shortest_text(alpha) + "&beta=" + shortest_text(beta) +
+            "&gamma=" + shortest_text(gamma);
     if (steps > 0) text += "&h=" + std::to_string(steps);
     return text;
 }
