@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/check.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "peer/acquaintances.hpp"
@@ -67,6 +68,7 @@ private:
     [[nodiscard]] StatusInputs status_inputs() const;
     [[nodiscard]] std::vector<std::string> known_addresses() const;
 
+    ThreadOwner owner_;
     PeerConfig config_;
     Reporter reporter_;
     Loop loop_;
