@@ -7,33 +7,6 @@
 
 namespace starling::gossip {
 
-std::string_view to_string(Outcome outcome) {
-    switch (outcome) {
-        case Outcome::Committed:
-            return "committed";
-        case Outcome::Busy:
-            return "busy";
-        case Outcome::Collapsed:
-            return "collapsed";
-        case Outcome::Refused:
-            return "refused";
-        case Outcome::TimedOut:
-            return "timed out";
-        case Outcome::Disconnected:
-            return "disconnected";
-        case Outcome::Violated:
-            return "violated";
-    }
-    return "unknown";
-}
-
-std::string_view to_string(Misdeed misdeed) {
-    constexpr std::array<std::string_view, kMisdeeds> names{
-        "none", "malformed", "size", "values", "norm", "order", "lie", "flood", "stall", "own"};
-    const auto index = static_cast<std::size_t>(misdeed);
-    return index < names.size() ? names[index] : "unknown";
-}
-
 Averager::Averager(
     const AveragerConfig& config,
     const PeerId& self,

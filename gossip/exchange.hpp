@@ -15,9 +15,9 @@
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
-#include "gossip/averager.hpp"
 #include "gossip/messages.hpp"
 #include "gossip/mixing/rule.hpp"
+#include "gossip/outcome.hpp"
 #include "gossip/workbench.hpp"
 
 namespace starling::gossip {

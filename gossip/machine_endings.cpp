@@ -38,10 +38,6 @@ ExchangeEvent event_of(Instant now, const Side& side, Outcome outcome) {
 
 }  // namespace
 
-bool is_strike(Misdeed misdeed) {
-    return misdeed != Misdeed::None && misdeed != Misdeed::Own && misdeed != Misdeed::Stall;
-}
-
 void Averager::Machine::end_all_with(
     Instant now, const PeerId& peer, Outcome outcome, Stream stream
 ) {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "gossip/codec.hpp"
+#include "gossip/encoding/registry.hpp"
 
 namespace starling::gossip {
 namespace {

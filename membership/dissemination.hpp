@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "membership/config.hpp"
 #include "membership/messages.hpp"
 
 namespace starling::membership {

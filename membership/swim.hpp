@@ -12,7 +12,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,114 +24,13 @@
 #include "base/result.hpp"
 #include "base/rng.hpp"
 #include "membership/config.hpp"
+#include "membership/member.hpp"
+#include "membership/member_table.hpp"
 #include "membership/notary.hpp"
 
 namespace starling::membership {
 
-enum class MemberState : std::uint8_t { Alive = 0, Suspect = 1, Failed = 2, Left = 3 };
-
-/// What the table knows about one member.
-struct Member {
-    PeerId id;
-    Endpoint address;  ///< where it says that it listens, UDP and TCP alike
-    Incarnation incarnation;
-    MemberState state = MemberState::Alive;
-    /// Datagrams between us and it, told after three direct probes in a row that only a helper or a
-    /// stream could answer. A member that is silent by UDP has udp_in false; whether ours arrive
-    /// there shows at its end.
-    bool udp_out = true;
-    bool udp_in = true;
-    Instant since;  ///< when `state` last changed, by our clock
-};
-
 class ClaimPool;
-class MemberTable;
-
-/// A table of members to look through; each is put together as it is looked at. Holds until the
-/// next call that takes `now`.
-class MemberList {
-public:
-    class Iterator {
-    public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = Member;
-        using difference_type = std::ptrdiff_t;
-        using pointer = void;
-        using reference = Member;
-
-        Iterator(const MemberTable& table, std::size_t index) : table_(&table), index_(index) {}
-
-        Member operator*() const { return MemberList(*table_)[index_]; }
-
-        Iterator& operator++() {
-            ++index_;
-            return *this;
-        }
-
-        bool operator==(const Iterator& other) const { return index_ == other.index_; }
-
-    private:
-        const MemberTable* table_;
-        std::size_t index_;
-    };
-
-    explicit MemberList(const MemberTable& table) : table_(&table) {}
-
-    [[nodiscard]] Iterator begin() const { return {*table_, 0}; }
-
-    [[nodiscard]] Iterator end() const { return {*table_, size()}; }
-
-    [[nodiscard]] std::size_t size() const;
-    [[nodiscard]] Member operator[](std::size_t index) const;
-
-private:
-    const MemberTable* table_;
-};
-
-/// One datagram to send, before it is sealed. `bytes` never exceeds kPacketMax.
-struct Datagram {
-    Endpoint to;
-    Bytes bytes;
-};
-
-/// Tables are compared in slices of the id space, one bit of this each.
-using Slices = std::uint64_t;
-inline constexpr std::size_t kSlices = 64;
-inline constexpr Slices kAllSlices = ~Slices{0};
-
-/// Asks the driver for one conversation over a stream. The driver need not report failures: the
-/// next interval tries again. Unless it is a Ping, send `pages_for` it and pass what comes back to
-/// `handle_push_pull`.
-struct StreamRequest {
-    enum class Kind : std::uint8_t {
-        PushPull,  ///< both sides tell all they know
-        Compare,   ///< they tell what they know where their tables differ: this asks, the answer
-        Tell,      ///< tells, and this, which wants no answer, tells the rest
-        Ping,      ///< ask whether it lives, pass the answer to `handle_stream_pong`
-    };
-
-    PeerId peer;
-    Endpoint to;
-    Kind kind = Kind::PushPull;
-    Slices slices = kAllSlices;  ///< of Tell
-
-    [[nodiscard]] bool wants_answer() const { return kind != Kind::Tell; }
-};
-
-enum class EventKind : std::uint8_t {
-    Up,         ///< a member is new, or is back after it had failed or left
-    Suspected,  ///< it did not answer; it may still refute
-    Refuted,    ///< a suspect showed that it lives
-    Failed,     ///< declared failed
-    Left,       ///< said goodbye
-    Moved,      ///< alive at another address
-    Record,     ///< its progress record is newer
-};
-
-struct Event {
-    EventKind kind = EventKind::Up;
-    PeerId id;
-};
 
 /// Things that must never be silent; all are exposed as metrics.
 struct SwimCounters {

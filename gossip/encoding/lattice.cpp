@@ -83,10 +83,7 @@ constexpr std::size_t kBlockRaw = kBlockElements * sizeof(float);
 
 }  // namespace
 
-LatticeEncoding::LatticeEncoding(int bits, Isa isa)
-    : bits_(bits),
-      isa_(isa),
-      bf16_(*find_plain_encoding(Encoding::Bf16)) {
+LatticeEncoding::LatticeEncoding(int bits, Isa isa) : bits_(bits), isa_(isa) {
     STARLING_CHECK(bits == 4 || bits == 8);
 }
 

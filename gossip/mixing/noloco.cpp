@@ -128,7 +128,7 @@ public:
         const auto& encoding = this->encoding(terms, chunk);
         const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
         frame = take_frame(offer_bytes_max(terms, chunk));
-        const auto payload = std::span(frame).subspan(kFrameFront);
+        const auto payload = std::span(frame).subspan(kPayloadOffset);
         std::span<const float> gaps;
         if (!again) gaps = bench_.known_gaps(fast_gaps_, terms.partner, chunk, terms.part);
         flight.offer = encoding.offer(theta_, gaps, payload.subspan(kHead, room));
@@ -140,7 +140,7 @@ public:
             const auto slow = payload.subspan(flight.offer.bytes, room);
             flight.offer.bytes += encoding.offer(phi_, gaps, slow).bytes;
         }
-        frame.resize(kFrameFront + flight.offer.bytes);
+        frame.resize(kPayloadOffset + flight.offer.bytes);
         return true;
     }
 
@@ -152,7 +152,7 @@ public:
         const auto& encoding = this->encoding(terms, chunk);
         const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
         frame = take_frame(offer_bytes_max(terms, chunk));
-        const auto payload = std::span(frame).subspan(kFrameFront);
+        const auto payload = std::span(frame).subspan(kPayloadOffset);
         Reply fast{payload.subspan(kHead, room)};
         Reply slow;
         u_.resize(theta_.size());
@@ -172,11 +172,11 @@ public:
         }
         if (difference.wrapped) {
             write_head(payload, 0);
-            frame.resize(kFrameFront + kHead);
+            frame.resize(kPayloadOffset + kHead);
             return Served::Again;
         }
         write_head(payload, fast.bytes);
-        frame.resize(kFrameFront + kHead + fast.bytes + slow.bytes);
+        frame.resize(kPayloadOffset + kHead + fast.bytes + slow.bytes);
         Tally entered = tally;
         const bool sound = bench_.enter(chunk, difference, entered) &&
                            bench_.within_clip(chunk, terms.part, difference) &&

@@ -52,7 +52,7 @@ public:
         override {
         const auto& encoding = this->encoding(terms, flight.index);
         frame = take_frame(offer_bytes_max(terms, flight.index));
-        const auto wire = std::span(frame).subspan(kFrameFront);
+        const auto wire = std::span(frame).subspan(kPayloadOffset);
         const auto raw = raw_room(encoding, flight.index, terms.part, wire);
         if (!bench_.try_read(flight.index, terms.part, raw)) {
             bench_.pool.give(std::exchange(frame, {}));
@@ -61,7 +61,7 @@ public:
         std::span<const float> gaps;
         if (!again) gaps = bench_.known_gaps(gaps_, terms.partner, flight.index, terms.part);
         flight.offer = encoding.offer(raw, gaps, wire);
-        frame.resize(kFrameFront + flight.offer.bytes);
+        frame.resize(kPayloadOffset + flight.offer.bytes);
         return true;
     }
 
@@ -70,7 +70,7 @@ public:
     ) override {
         const auto& encoding = this->encoding(terms, chunk);
         frame = take_frame(offer_bytes_max(terms, chunk));
-        const auto wire = std::span(frame).subspan(kFrameFront);
+        const auto wire = std::span(frame).subspan(kPayloadOffset);
         const auto raw = raw_room(encoding, chunk, terms.part, wire);
         if (!bench_.try_read(chunk, terms.part, raw)) return give_up(frame, Served::Locked);
         delta_.resize(bench_.raw_bytes(chunk, terms.part));
@@ -78,7 +78,7 @@ public:
         const auto gaps = bench_.gaps_room(chunk, terms.part);
         const auto difference =
             encoding.answer(offer, raw, reply, {terms.coefficient, delta_, gaps});
-        frame.resize(kFrameFront + reply.bytes);
+        frame.resize(kPayloadOffset + reply.bytes);
         if (difference.wrapped) return Served::Again;
         Tally entered = tally;
         const bool sound = bench_.enter(chunk, difference, entered) &&

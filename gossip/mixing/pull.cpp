@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gossip/encoding/registry.hpp"
 #include "gossip/mixing/rule.hpp"
 
 namespace starling::gossip {
@@ -49,7 +50,7 @@ public:
         const Terms& terms, std::uint32_t chunk, ByteView /*offer*/, Bytes& frame, Tally& /*tally*/
     ) override {
         frame = take_frame(reply_bytes(terms, chunk));
-        const auto wire = std::span(frame).subspan(kFrameFront);
+        const auto wire = std::span(frame).subspan(kPayloadOffset);
         raw_.resize(bench_.raw_bytes(chunk, terms.part));
         if (!bench_.try_read(chunk, terms.part, raw_)) {
             bench_.pool.give(std::exchange(frame, {}));

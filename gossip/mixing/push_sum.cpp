@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "gossip/encoding/registry.hpp"
 #include "gossip/mixing/rule.hpp"
 
 namespace starling::gossip {
@@ -95,7 +96,7 @@ public:
     [[nodiscard]] bool offer(const Terms& terms, bool /*again*/, Bytes& frame, Flight& flight)
         override {
         frame = take_frame(offer_bytes_max(terms, flight.index));
-        const auto payload = std::span(frame).subspan(kFrameFront);
+        const auto payload = std::span(frame).subspan(kPayloadOffset);
         const auto wire = payload.subspan(kMassBytes);
         own_.resize(bench_.raw_bytes(flight.index, terms.part));
         const bool read = bench_.try_read(flight.index, terms.part, own_);
@@ -130,7 +131,7 @@ public:
         if (!bench_.try_add(chunk, terms.part, delta_)) return Served::Locked;
         gain(weight, mass);
         frame = take_frame(kReplyBytes);
-        const auto reply = std::span(frame).subspan(kFrameFront);
+        const auto reply = std::span(frame).subspan(kPayloadOffset);
         put_number(reply, 0, entered.squared_distance - tally.squared_distance);
         put_number(reply, 8, entered.squared_norm - tally.squared_norm);
         tally = entered;

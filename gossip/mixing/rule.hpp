@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 
+#include "gossip/codec.hpp"
 #include "gossip/workbench.hpp"
 
 namespace starling::gossip {
@@ -123,10 +124,8 @@ public:
 
 protected:
     [[nodiscard]] Bytes take_frame(std::size_t payload) {
-        return bench_.pool.take(kFrameFront + payload);
+        return bench_.pool.take(kPayloadOffset + payload);
     }
-
-    static constexpr std::size_t kFrameFront = 24;  ///< of codec.hpp's kPayloadOffset
 
     Workbench& bench_;
 };
