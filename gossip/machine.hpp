@@ -101,12 +101,12 @@ private:
     [[nodiscard]] bool initiating(const PeerId& partner, ExchangeId id) const;
     [[nodiscard]] bool responding(const PeerId& partner, ExchangeId id) const;
 
-    /// Ends what is in flight with a partner.
-    void end_all_with(Instant now, const PeerId& peer, Outcome outcome, Stream stream);
-    void settle_initiator(Instant now, Outcome outcome, Stream stream);
-    void settle_responder(Instant now, Outcome outcome, Stream stream);
-    /// Names what ended an exchange, and lets the partner rest accordingly.
-    void note_partner(Instant now, ExchangeEvent& event);
+    /// Ends what is in flight with a partner. One misdeed is one strike, though it ends two exchanges.
+    void end_all_with(Instant now, const PeerId& peer, Ending ending, Stream stream);
+    void settle_initiator(Instant now, const Ending& ending, Stream stream);
+    void settle_responder(Instant now, const Ending& ending, Stream stream);
+    /// Lets the partner rest as the end of the exchange asks for.
+    void note_partner(Instant now, const ExchangeEvent& event);
     void count(const ExchangeEvent& event);
     void measure(Instant now, const ExchangeClock& clock, const Tally& tally, Outcome outcome);
 

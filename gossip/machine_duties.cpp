@@ -67,7 +67,7 @@ std::optional<Instant> Averager::Machine::next_timeout() const {
 }
 
 void Averager::Machine::handle_disconnect(Instant now, const PeerId& peer) {
-    end_all_with(now, peer, Outcome::Disconnected, Stream::Gone);
+    end_all_with(now, peer, {Outcome::Disconnected}, Stream::Gone);
     std::erase_if(bench.outbox, [&](const Outgoing& outgoing) { return outgoing.to == peer; });
 }
 
@@ -75,13 +75,13 @@ void Averager::Machine::handle_loss(Instant now, const PeerId& peer, Passage pas
     const bool ours = passage == Passage::Offer && initiator && initiator->clock().partner == peer;
     const bool theirs =
         passage == Passage::Reply && responder && responder->clock().partner == peer;
-    if (ours) settle_initiator(now, Outcome::Disconnected, Stream::Alive);
-    if (theirs) settle_responder(now, Outcome::Disconnected, Stream::Alive);
+    if (ours) settle_initiator(now, {Outcome::Disconnected}, Stream::Alive);
+    if (theirs) settle_responder(now, {Outcome::Disconnected}, Stream::Alive);
 }
 
 void Averager::Machine::peer_down(Instant now, const PeerId& peer) {
     // The stream may live on when membership was wrong: then the Abort spares the partner a wait.
-    end_all_with(now, peer, Outcome::Disconnected, Stream::Alive);
+    end_all_with(now, peer, {Outcome::Disconnected}, Stream::Alive);
     partners.remove(peer);
     if (expected && expected->partner == peer) fall_back(now);
 }

@@ -23,12 +23,13 @@ AbortReason reason_of(Outcome outcome) {
 
 /// What both sides tell of an exchange that ends.
 template <class Side>
-ExchangeEvent event_of(Instant now, const Side& side, Outcome outcome) {
+ExchangeEvent event_of(Instant now, const Side& side, const Ending& ending) {
     ExchangeEvent event;
     event.id = side.clock().id;
     event.partner = side.clock().partner;
     event.rule = side.rule();
-    event.outcome = outcome;
+    event.outcome = ending.outcome;
+    event.misdeed = ending.misdeed;
     event.chunks_applied = side.tally().chunks_applied;
     event.relative_distance = side.tally().relative_distance();
     event.bytes = side.tally().payload_bytes;
@@ -39,16 +40,20 @@ ExchangeEvent event_of(Instant now, const Side& side, Outcome outcome) {
 }  // namespace
 
 void Averager::Machine::end_all_with(
-    Instant now, const PeerId& peer, Outcome outcome, Stream stream
+    Instant now, const PeerId& peer, Ending ending, Stream stream
 ) {
-    if (initiator && initiator->clock().partner == peer) settle_initiator(now, outcome, stream);
-    if (responder && responder->clock().partner == peer) settle_responder(now, outcome, stream);
+    if (initiator && initiator->clock().partner == peer) {
+        settle_initiator(now, ending, stream);
+        ending.misdeed = Misdeed::None;
+    }
+    if (responder && responder->clock().partner == peer) settle_responder(now, ending, stream);
 }
 
-void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream stream) {
+void Averager::Machine::settle_initiator(Instant now, const Ending& ending, Stream stream) {
+    const Outcome outcome = ending.outcome;
     const auto& clock = initiator->clock();
     const auto& tally = initiator->tally();
-    auto event = event_of(now, *initiator, outcome);
+    auto event = event_of(now, *initiator, ending);
     event.initiator = true;
     if (is_failure(outcome) && stream == Stream::Alive) {
         const Abort abort{clock.id, reason_of(outcome), initiator->acked()};
@@ -68,10 +73,11 @@ void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream st
     if (missed) fall_back(now);
 }
 
-void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream stream) {
+void Averager::Machine::settle_responder(Instant now, const Ending& ending, Stream stream) {
+    const Outcome outcome = ending.outcome;
     const auto& clock = responder->clock();
     const auto& tally = responder->tally();
-    auto event = event_of(now, *responder, outcome);
+    auto event = event_of(now, *responder, ending);
     event.chunks_half_applied = responder->half_applied();
     if (is_failure(outcome) && stream == Stream::Alive) {
         bench.send(clock.partner, encode(Abort{clock.id, reason_of(outcome), 0}));
@@ -84,7 +90,7 @@ void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream st
     responder.reset();
 }
 
-void Averager::Machine::note_partner(Instant now, ExchangeEvent& event) {
+void Averager::Machine::note_partner(Instant now, const ExchangeEvent& event) {
     const PeerId& partner = event.partner;
     switch (event.outcome) {
         case Outcome::Committed:
@@ -96,14 +102,11 @@ void Averager::Machine::note_partner(Instant now, ExchangeEvent& event) {
         case Outcome::Refused:
             return partners.refused(now, partner);
         case Outcome::TimedOut:
-            event.misdeed = Misdeed::Stall;
-            ++bench.counters.misdeeds[static_cast<std::size_t>(Misdeed::Stall)];
+            bench.count(Misdeed::Stall);
             return partners.failed(now, partner);
         case Outcome::Disconnected:
             return partners.failed(now, partner);
         case Outcome::Violated:
-            // None: the partner says that we did something wrong.
-            event.misdeed = std::exchange(bench.misdeed, Misdeed::None);
             partners.failed(now, partner);
             if (is_strike(event.misdeed)) partners.struck(now, partner);
             return;

@@ -6,16 +6,18 @@
 namespace starling::gossip {
 namespace {
 
-Outcome outcome_of(AbortReason reason) {
+/// How an exchange ends that the partner aborts. If it says that we did something wrong, that is no
+/// misdeed of its own.
+Ending ending_of(AbortReason reason) {
     switch (reason) {
         case AbortReason::TimedOut:
-            return Outcome::TimedOut;
+            return {Outcome::TimedOut, Misdeed::Stall};
         case AbortReason::Violated:
-            return Outcome::Violated;
+            return {Outcome::Violated};
         case AbortReason::Gone:
-            return Outcome::Disconnected;
+            return {Outcome::Disconnected};
     }
-    return Outcome::Violated;
+    return {Outcome::Violated};
 }
 
 }  // namespace
@@ -24,11 +26,10 @@ Result<void> Averager::Machine::handle_frame(Instant now, const PeerId& from, By
     const auto message = decode(frame);
     if (!message) {
         ++bench.counters.malformed;
-        (void)bench.violated(Misdeed::Malformed);
+        const Ending ending = bench.violated(Misdeed::Malformed);
         // Outside an exchange nothing else would notice.
         if (!engaged_with(from)) partners.struck(now, from);
-        end_all_with(now, from, Outcome::Violated, Stream::Alive);
-        bench.misdeed = Misdeed::None;
+        end_all_with(now, from, ending, Stream::Alive);
         return message.error();
     }
     std::visit([&](const auto& m) { on(now, from, m); }, *message);
@@ -62,7 +63,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Open& open) {
         bench.send(from, encode(Busy{open.id, false}));
         return;
     }
-    if (with_them) settle_initiator(now, Outcome::Collapsed, Stream::Alive);
+    if (with_them) settle_initiator(now, {Outcome::Collapsed}, Stream::Alive);
     if (expected && expected->partner == from && !pulls) expected.reset();
     recent_.add(open.id);
     responder.emplace(bench, rule_of(open.rule), open, from, now);
@@ -120,7 +121,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Busy& busy) {
         ++bench.counters.stale;
         return;
     }
-    settle_initiator(now, busy.collapsed ? Outcome::Collapsed : Outcome::Busy, Stream::Alive);
+    settle_initiator(now, {busy.collapsed ? Outcome::Collapsed : Outcome::Busy}, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Refuse& refuse) {
@@ -128,7 +129,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Refuse& refuse
         ++bench.counters.stale;
         return;
     }
-    settle_initiator(now, Outcome::Refused, Stream::Alive);
+    settle_initiator(now, {Outcome::Refused}, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Chunk& chunk) {
@@ -159,12 +160,11 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Commit& commit
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Abort& abort) {
-    bench.misdeed = Misdeed::None;
     if (initiating(from, abort.id)) {
-        settle_initiator(now, outcome_of(abort.reason), Stream::Gone);
+        settle_initiator(now, ending_of(abort.reason), Stream::Gone);
     } else if (responding(from, abort.id)) {
         responder->on_abort(abort);
-        settle_responder(now, outcome_of(abort.reason), Stream::Gone);
+        settle_responder(now, ending_of(abort.reason), Stream::Gone);
     } else {
         ++bench.counters.stale;
     }

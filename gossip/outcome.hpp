@@ -65,6 +65,12 @@ inline constexpr std::size_t kMisdeeds = 10;
 /// Whether it counts against the partner.
 [[nodiscard]] bool is_strike(Misdeed misdeed);
 
+/// How an exchange ended, and by what where somebody is to blame for it.
+struct Ending {
+    Outcome outcome = Outcome::Committed;
+    Misdeed misdeed = Misdeed::None;
+};
+
 struct ExchangeEvent {
     ExchangeId id;
     PeerId partner;

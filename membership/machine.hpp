@@ -50,7 +50,7 @@ public:
 
     void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
     void handle_timeout(Instant now);
-    Result<void> handle_push_pull(Instant now, ByteView page);
+    Result<StreamAnswer> handle_push_pull(Instant now, ByteView page);
     void handle_stream_pong(Instant now, const PeerId& peer);
     void handle_stream_lost(Instant now, const PeerId& peer);
     void handle_send_error(Instant now, const Endpoint& to);
@@ -64,9 +64,8 @@ public:
 
     void recycle(Bytes bytes);
 
-    [[nodiscard]] std::vector<Bytes> push_pull_pages() const;
     [[nodiscard]] std::vector<Bytes> pages_for(const StreamRequest& request) const;
-    [[nodiscard]] std::vector<Bytes> answer_pages() const;
+    [[nodiscard]] std::vector<Bytes> pages_for(const StreamAnswer& answer) const;
 
     [[nodiscard]] const MemberTable& table() const { return table_; }
 
@@ -101,6 +100,7 @@ private:
         std::optional<PeerId> sender;  ///< if it is in the table
         std::vector<Message> replies;
         bool introduce = false;  ///< it must hear our own claim: we refuted, or it knows us not
+        std::optional<SliceDigests> asked;  ///< of its table, to be compared with ours
     };
 
     // machine_receive.cpp
@@ -124,7 +124,7 @@ private:
     void on_statement_about_self(Instant now, const Statement& statement, Conversation& talk);
     void on_stranger(const Stranger& stranger, Conversation& talk);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
-    void on_slices(const SliceDigests& digests, const Conversation& talk);
+    void on_slices(const SliceDigests& digests, Conversation& talk);
     void on_record(const ProgressRecord& record);
     void on_record_of_self(const ProgressRecord& record);
     void answer_page(const Conversation& talk);
@@ -204,7 +204,6 @@ private:
     bool left_ = false;
     int calm_push_pulls_ = 0;                   ///< full exchanges left out in a row
     std::optional<PeerId> compared_;            ///< with whom we compare tables just now
-    std::optional<SliceDigests> asked_slices_;  ///< what the page that was merged last asks for
     Instant now_;
     std::vector<PeerId> urgent_;   ///< suspected by others; to be probed besides
     std::vector<PeerId> hunches_;  ///< their streams ended; to be probed besides

@@ -40,23 +40,30 @@ using Slices = std::uint64_t;
 inline constexpr std::size_t kSlices = 64;
 inline constexpr Slices kAllSlices = ~Slices{0};
 
-/// Asks the driver for one conversation over a stream. The driver need not report failures: the
-/// next interval tries again. Unless it is a Ping, send `pages_for` it and pass what comes back to
-/// `handle_push_pull`.
+/// Asks the driver for one conversation over a stream. Unless it is a Ping, the driver sends the
+/// pages that `pages_for` makes of it and passes each page that comes back to `handle_push_pull`. It
+/// need not report failures: the next interval tries again.
 struct StreamRequest {
     enum class Kind : std::uint8_t {
-        PushPull,  ///< both sides tell all they know
-        Compare,   ///< they tell what they know where their tables differ: this asks, the answer
-        Tell,      ///< tells, and this, which wants no answer, tells the rest
-        Ping,      ///< ask whether it lives, pass the answer to `handle_stream_pong`
+        PushPull,  ///< both sides send their whole tables
+        Compare,   ///< we send the digests of our slices; the peer answers with the slices that differ
+        Tell,      ///< after such an answer we send ours of those slices, and want no answer
+        Ping,      ///< we ask whether the peer lives; its answer goes to `handle_stream_pong`
     };
 
     PeerId peer;
     Endpoint to;
     Kind kind = Kind::PushPull;
-    Slices slices = kAllSlices;  ///< of Tell
+    Slices slices = kAllSlices;  ///< of Tell: those to send
 
     [[nodiscard]] bool wants_answer() const { return kind != Kind::Tell; }
+};
+
+/// What the sender of a page gets if it wants an answer: the driver sends the pages that `pages_for`
+/// makes of this. A page that wants none costs nothing more.
+struct StreamAnswer {
+    Slices slices = kAllSlices;  ///< those to send
+    bool compares = false;       ///< ends with the digests of our slices, because the page had its own
 };
 
 enum class EventKind : std::uint8_t {

@@ -73,10 +73,12 @@ public:
     void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
     void handle_timeout(Instant now);
 
-    /// Merges one page of another member's table.
+    /// Merges one page of another member's table. Returns what to answer if its sender wants an
+    /// answer; the frame around the page tells, not the page.
+    ///
     /// Errors    Truncated, BadFormat, Oversized, BadVersion, SwarmMismatch; the page was dropped
-    /// whole
-    [[nodiscard]] Result<void> handle_push_pull(Instant now, ByteView page);
+    ///           whole
+    [[nodiscard]] Result<StreamAnswer> handle_push_pull(Instant now, ByteView page);
 
     /// A member answered a Ping over a stream. Those who are asked need not tell their machine.
     void handle_stream_pong(Instant now, const PeerId& peer);
@@ -111,13 +113,13 @@ public:
     // What we know. References hold until the next call that takes `now`.
 
     /// Our whole table (ourselves included) and all records as pages of at most kPageMax.
-    [[nodiscard]] std::vector<Bytes> push_pull_pages(Instant now) const;
+    [[nodiscard]] std::vector<Bytes> push_pull_pages() const;
 
-    /// What to send for a request that is no Ping, likewise.
+    /// What to send for a request that is no Ping, as pages of at most kPageMax.
     [[nodiscard]] std::vector<Bytes> pages_for(const StreamRequest& request) const;
 
-    /// What to answer, likewise, to whoever sent the page that was merged last and wants an answer.
-    [[nodiscard]] std::vector<Bytes> answer_pages() const;
+    /// What to send as an answer, as pages of at most kPageMax.
+    [[nodiscard]] std::vector<Bytes> pages_for(const StreamAnswer& answer) const;
 
     /// All members that are not forgotten, ourselves included, in the order in which we met them.
     [[nodiscard]] MemberList members() const;

@@ -65,7 +65,7 @@ public:
         return true;
     }
 
-    [[nodiscard]] Served answer(
+    [[nodiscard]] Answered answer(
         const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
     ) override {
         const auto& encoding = this->encoding(terms, chunk);
@@ -79,18 +79,17 @@ public:
         const auto difference =
             encoding.answer(offer, raw, reply, {terms.coefficient, delta_, gaps});
         frame.resize(kPayloadOffset + reply.bytes);
-        if (difference.wrapped) return Served::Again;
+        if (difference.wrapped) return {Served::Again};
         Tally entered = tally;
-        const bool sound = bench_.enter(chunk, difference, entered) &&
-                           bench_.within_clip(chunk, terms.part, difference);
-        if (!sound) return give_up(frame, Served::Refused);
+        const Misdeed misdeed = bench_.check(chunk, terms.part, difference, entered);
+        if (misdeed != Misdeed::None) return give_up(frame, Served::Refused, misdeed);
         if (!bench_.try_add(chunk, terms.part, delta_)) return give_up(frame, Served::Locked);
         tally = entered;
         bench_.note_gaps(gaps_, terms.partner, chunk, terms.part, gaps);
-        return Served::Done;
+        return {Served::Done};
     }
 
-    [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
+    [[nodiscard]] Settlement settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
         override {
         const auto& encoding = this->encoding(terms, flight.index);
         const auto gaps = bench_.gaps_room(flight.index, terms.part);
@@ -103,14 +102,13 @@ public:
         }
         auto difference = encoding.settle(reply, flight.bytes, share);
         difference.squared_norm += flight.offer.squared_norm;
-        const bool sound = bench_.enter(flight.index, difference, tally) &&
-                           bench_.within_clip(flight.index, terms.part, difference);
-        if (!sound) return Settled::Refused;
+        const Misdeed misdeed = bench_.check(flight.index, terms.part, difference, tally);
+        if (misdeed != Misdeed::None) return {Settled::Refused, misdeed};
         bench_.note_gaps(gaps_, terms.partner, flight.index, terms.part, gaps);
-        if (bench_.try_add(flight.index, terms.part, delta)) return Settled::Applied;
+        if (bench_.try_add(flight.index, terms.part, delta)) return {Settled::Applied};
         bench_.pool.give(std::exchange(flight.bytes, bench_.pool.take(delta.size())));
         std::copy(delta.begin(), delta.end(), flight.bytes.begin());
-        return Settled::Locked;
+        return {Settled::Locked};
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {
@@ -138,9 +136,9 @@ private:
         return raw_;
     }
 
-    Served give_up(Bytes& frame, Served why) {
+    Answered give_up(Bytes& frame, Served why, Misdeed misdeed = Misdeed::None) {
         bench_.pool.give(std::exchange(frame, {}));
-        return why;
+        return {why, misdeed};
     }
 
     GapMemory gaps_;
