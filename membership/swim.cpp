@@ -279,6 +279,10 @@ std::optional<Instant> Swim::poll_timeout() const {
     return machine_->poll_timeout();
 }
 
+void Swim::recycle(Bytes bytes) {
+    machine_->recycle(std::move(bytes));
+}
+
 std::vector<Bytes> Swim::push_pull_pages() const {
     return machine_->pages_for(StreamRequest{});
 }
@@ -289,10 +293,6 @@ std::vector<Bytes> Swim::pages_for(const StreamRequest& request) const {
 
 std::vector<Bytes> Swim::pages_for(const StreamAnswer& answer) const {
     return machine_->pages_for(answer);
-}
-
-void Swim::recycle(Bytes bytes) {
-    machine_->recycle(std::move(bytes));
 }
 
 MemberList Swim::members() const {

@@ -1,11 +1,13 @@
 #pragma once
 
-// The front door of membership: SWIM as a machine without I/O. No socket, clock, thread, file or
-// global; time and randomness come in as arguments, so the Asio driver (peer/membership_driver) and
-// the virtual network (peer/virtual) run the very same code.
+// The front door of membership: SWIM as a machine without I/O. It has no socket, clock, thread,
+// file or global; time and randomness come in as arguments, so the Asio driver
+// (peer/membership_driver) and the virtual network (peer/virtual) run the very same code.
 //
-// Use: call one handle_* or command, then drain poll_transmit, poll_stream, poll_event until empty,
-// then arm one timer at poll_timeout. `now` never decreases.
+// Use: call one handle_* or command, then drain poll_transmit, poll_stream and poll_event until all
+// are empty, then arm one timer at poll_timeout. `now` never decreases. Every call returns at once;
+// the machine calls nothing back but its notary, whose signatures cost a hundred times what the
+// rest of a message does.
 //
 // Source: Das, Gupta, Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group
 // Membership Protocol", DSN 2002; and memberlist's practice where the paper is silent.
@@ -102,13 +104,12 @@ public:
     // To outside: drain after every call above.
 
     [[nodiscard]] std::optional<Datagram> poll_transmit();
-
-    /// Takes a datagram's memory back for later ones.
-    void recycle(Bytes bytes);
-
     [[nodiscard]] std::optional<StreamRequest> poll_stream();
     [[nodiscard]] std::optional<Event> poll_event();
     [[nodiscard]] std::optional<Instant> poll_timeout() const;
+
+    /// Takes back the memory of a datagram that was sent, for later ones.
+    void recycle(Bytes bytes);
 
     // What we know. References hold until the next call that takes `now`.
 
