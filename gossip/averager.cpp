@@ -181,10 +181,6 @@ std::size_t Averager::bytes_held() const {
            (responder ? responder->bytes_parked() : 0);
 }
 
-std::size_t Averager::partner_count() const {
-    return machine_->partner_count();
-}
-
 double Averager::spread() const {
     return machine_->spread();
 }

@@ -143,8 +143,6 @@ public:
     /// a lock. At most a window and a chunk of each, whatever partners do.
     [[nodiscard]] std::size_t bytes_held() const;
 
-    [[nodiscard]] std::size_t partner_count() const;
-
     /// Running mean of relative_distance over the last exchanges (decay 1/4 an exchange); 0 at
     /// first.
     [[nodiscard]] double spread() const;

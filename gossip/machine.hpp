@@ -88,8 +88,6 @@ public:
 
     [[nodiscard]] bool ghost() const { return ghost_; }
 
-    [[nodiscard]] std::size_t partner_count() const { return partners_.size(); }
-
     [[nodiscard]] double spread() const { return bench_.spread; }
 
     [[nodiscard]] const AveragerCounters& counters() const { return bench_.counters; }

@@ -1,7 +1,5 @@
 // What time, partners and commands do to the machine.
 
-#include <utility>
-
 #include "gossip/machine.hpp"
 
 namespace starling::gossip {

@@ -1,7 +1,6 @@
 // How an exchange is settled: its event, the counters, the partner's rest, the paces.
 
 #include <cmath>
-#include <utility>
 
 #include "gossip/codec.hpp"
 #include "gossip/machine.hpp"

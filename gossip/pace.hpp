@@ -32,8 +32,6 @@ public:
     /// Units    payload bytes per second, both directions together
     [[nodiscard]] double rate() const { return rate_; }
 
-    [[nodiscard]] Duration round_trip() const { return round_trip_; }
-
     /// Returns what keeps the link full, within kWindowMin to kWindowMax, or `fallback` before
     /// anything was measured. The rate counts both directions, so its product with the round trip
     /// is twice what one direction holds; where the window itself was the limit, the next one is

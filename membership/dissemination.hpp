@@ -13,7 +13,6 @@
 #include <functional>
 #include <map>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"

@@ -8,7 +8,6 @@
 #include <map>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"

@@ -142,7 +142,7 @@ private:
     // machine_duties.cpp
     void fire(Timer timer, Instant now);
     void on_period(Instant now);
-    void on_ack_wait(Instant now);
+    void on_ack_wait();
     void on_nack(Instant now);
     void on_gossip(Instant now);
     void announce();
@@ -202,8 +202,8 @@ private:
     Incarnation incarnation_;
     Statement own_claim_;
     bool left_ = false;
-    int calm_push_pulls_ = 0;                   ///< full exchanges left out in a row
-    std::optional<PeerId> compared_;            ///< with whom we compare tables just now
+    int calm_push_pulls_ = 0;         ///< full exchanges left out in a row
+    std::optional<PeerId> compared_;  ///< with whom we compare tables just now
     Instant now_;
     std::vector<PeerId> urgent_;   ///< suspected by others; to be probed besides
     std::vector<PeerId> hunches_;  ///< their streams ended; to be probed besides

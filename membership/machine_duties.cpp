@@ -81,7 +81,7 @@ void Swim::Machine::fire(Timer timer, Instant now) {
         case Timer::Period:
             return on_period(now);
         case Timer::AckWait:
-            return on_ack_wait(now);
+            return on_ack_wait();
         case Timer::Nack:
             return on_nack(now);
         case Timer::Gossip:
@@ -213,7 +213,7 @@ void Swim::Machine::suspect(Instant now, const ProbeCycle::Probe& missed) {
     accuse(now, accusation(*member, MemberState::Suspect, self_));
 }
 
-void Swim::Machine::on_ack_wait(Instant /*now*/) {
+void Swim::Machine::on_ack_wait() {
     while (const auto probe = cycle_.ask_helpers()) ask_helpers(*probe);
 }
 

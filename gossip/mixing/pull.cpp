@@ -4,7 +4,6 @@
 //
 // The store holds the parameters themselves. Invariant: the partner's store is untouched.
 
-#include <algorithm>
 #include <utility>
 
 #include "gossip/encoding/registry.hpp"
@@ -60,8 +59,9 @@ public:
         return {Served::Done};
     }
 
-    [[nodiscard]] Settlement settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
-        override {
+    [[nodiscard]] Settlement settle(
+        const Terms& terms, Flight& flight, ByteView reply, Tally& tally
+    ) override {
         flight.bytes.assign(reply.begin(), reply.end());
         if (!sound(terms, flight.index, reply)) {
             ++bench_.counters.refused_values;

@@ -13,7 +13,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "gossip/codec.hpp"
 #include "gossip/workbench.hpp"

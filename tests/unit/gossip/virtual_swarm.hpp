@@ -6,7 +6,6 @@
 #include <cstring>
 #include <deque>
 #include <gtest/gtest.h>
-#include <map>
 #include <memory>
 #include <vector>
 
