@@ -31,8 +31,8 @@
 
 #include "membership/agreement.hpp"
 #include "membership/awareness.hpp"
+#include "membership/departed.hpp"
 #include "membership/dissemination.hpp"
-#include "membership/graveyard.hpp"
 #include "membership/member_table.hpp"
 #include "membership/messages.hpp"
 #include "membership/probe.hpp"

@@ -1,4 +1,4 @@
-#include "membership/graveyard.hpp"
+#include "membership/departed.hpp"
 
 #include <algorithm>
 #include <iterator>

@@ -1,6 +1,6 @@
 // Goal: memory of the gone is bounded and drops the oldest first. Method: more gone than it holds.
 
-#include "membership/graveyard.hpp"
+#include "membership/departed.hpp"
 
 #include <gtest/gtest.h>
 
