@@ -46,11 +46,11 @@ private:
 };
 
 /// The paces of the partners met last; one that was forgotten starts with the mean of all.
-class PaceBook {
+class Paces {
 public:
     static constexpr std::size_t kPartnersMax = 256;
 
-    explicit PaceBook(const AveragerConfig& config);
+    explicit Paces(const AveragerConfig& config);
 
     /// The reference holds until the next call.
     [[nodiscard]] Pace& of(const PeerId& partner);

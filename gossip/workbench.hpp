@@ -119,8 +119,8 @@ public:
         std::uint32_t chunk, const Part& part, const Difference& difference
     ) const;
 
-    /// Returns Norm when the partner's chunk is further from ours than the clip allows: then that is
-    /// counted, and the delta must not be used.
+    /// Returns Norm when the partner's chunk is further from ours than the clip allows: then that
+    /// is counted, and the delta must not be used.
     [[nodiscard]] Misdeed check_clip(
         std::uint32_t chunk, const Part& part, const Difference& difference
     );
@@ -152,7 +152,7 @@ public:
 
     const AveragerConfig config;
     ParameterVector& parameters;
-    PaceBook paces;
+    Paces paces;
     BufferPool pool;
     std::deque<Outgoing> outbox;
     AveragerCounters counters;

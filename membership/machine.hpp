@@ -86,7 +86,7 @@ private:
         PushPull,   ///< full exchange with a live member
         Rejoin,     ///< full exchange with a failed one; armed only while there are any
         Suspicion,  ///< mirrors the earliest deadline in suspicions_
-        Sweep,      ///< forgets tombstones and ghosts; armed only while there are any
+        Sweep,      ///< forgets tombstones and the departed; armed only while there are any
     };
     static constexpr std::size_t kTimers = 8;
 
@@ -151,7 +151,7 @@ private:
     void on_suspicion(Instant now);
     void on_sweep(Instant now);
     void begin_probes(Instant now);
-    void follow_hunches(Instant now);
+    void probe_lost_streams(Instant now);
     void begin_probe(Instant now, const ShortId& target);
     void compare_tables();
     std::optional<ShortId> take_urgent();
@@ -205,9 +205,9 @@ private:
     int calm_push_pulls_ = 0;         ///< full exchanges left out in a row
     std::optional<PeerId> compared_;  ///< with whom we compare tables just now
     Instant now_;
-    std::vector<PeerId> urgent_;   ///< suspected by others; to be probed besides
-    std::vector<PeerId> hunches_;  ///< their streams ended; to be probed besides
-    Instant last_blame_;           ///< when an accusation last made us doubt ourselves
+    std::vector<PeerId> urgent_;        ///< suspected by others; to be probed besides
+    std::vector<PeerId> lost_streams_;  ///< their streams ended; to be probed besides
+    Instant last_blame_;                ///< when an accusation last made us doubt ourselves
 
     Rng timing_rng_;
     Rng target_rng_;
@@ -224,7 +224,7 @@ private:
     Throttle throttle_;
     Suspicions suspicions_;
     Dissemination rumours_;
-    Ghosts ghosts_;
+    Departed departed_;
     Lost lost_;
     Records records_;
 

@@ -234,10 +234,10 @@ bool Swim::Machine::genuine(const Statement& claim) {
 
 void Swim::Machine::on_claim(Instant now, const Statement& claim, Source source) {
     // A signature costs a hundred times what the rest does: look only at news.
-    const auto* ghost = ghosts_.find(claim.subject);
-    if (ghost != nullptr && verdict_of(claim) <= ghost->verdict) return;
+    const auto* departed = departed_.find(claim.subject);
+    if (departed != nullptr && verdict_of(claim) <= departed->verdict) return;
     if (!table_.would_change(claim) || !genuine(claim)) return;
-    if (ghost != nullptr) ghosts_.remove(claim.subject);
+    if (departed != nullptr) departed_.remove(claim.subject);
     apply(now, claim, source);
 }
 
@@ -412,8 +412,8 @@ void Swim::Machine::answer_page(const Conversation& talk) {
     std::optional<Endpoint> to;
     if (const auto member = table_.resolve(talk.from)) {
         to = member->address;
-    } else if (const auto ghost = ghosts_.resolve(talk.from)) {
-        to = ghosts_.find(*ghost)->address;
+    } else if (const auto id = departed_.resolve(talk.from)) {
+        to = departed_.find(*id)->address;
     }
     if (!to) return;
     const Message own[] = {own_claim_};

@@ -175,9 +175,9 @@ void Swim::Machine::add_slices(Pager& pager, Slices slices) const {
         pager.add(table_.claim_of(member.id));
         if (is_accusation(member.state)) pager.add(accusation_of(member));
     }
-    for (const auto& [id, ghost] : ghosts_.all()) {
-        if (ghost.verdict.state == MemberState::Failed && wanted(id)) {
-            pager.add(Forgotten{id, ghost.verdict.incarnation});
+    for (const auto& [id, entry] : departed_.all()) {
+        if (entry.verdict.state == MemberState::Failed && wanted(id)) {
+            pager.add(Forgotten{id, entry.verdict.incarnation});
         }
     }
     records_.for_each([&](const ProgressRecord& record) {
