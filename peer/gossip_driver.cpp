@@ -56,7 +56,7 @@ GossipDriver::GossipDriver(
     Callbacks callbacks
 )
     : vector_(store),
-      averager_(config, self, layout, vector_, rng, real_now()),
+      averager_(config, self, layout, vector_, rng),
       callbacks_(std::move(callbacks)),
       timer_(
           loop,

@@ -56,7 +56,7 @@ Node::Node(PeerConfig config)
           Acquaintances::Wiring{
               [this]() -> const membership::Swim& { return membership_.swim(); },
               [this](const PeerId& peer) {
-                  send_pages(peer, membership_.swim().push_pull_pages(real_now()), true);
+                  send_pages(peer, membership_.swim().push_pull_pages(), true);
               },
               [this](const std::string& line) { reporter_.note(line); }}
       ),
@@ -322,25 +322,33 @@ void Node::send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wa
     }
 }
 
-void Node::answer_page(const PeerId& from) {
+void Node::answer_page(const PeerId& from, const membership::StreamAnswer& answer) {
     const auto waits = [this](const PeerId& peer) { return links_.queued_bytes(peer) > 0; };
     if (!answers_.admit(real_now(), from, waits)) {
         ++unanswered_pages_;
         return;
     }
-    send_pages(from, membership_.swim().answer_pages(), false);
+    send_pages(from, membership_.swim().pages_for(answer), false);
+}
+
+void Node::on_page(const PeerId& from, ByteView payload) {
+    if (payload.empty()) {
+        ++bad_frames_;
+        return;
+    }
+    const auto answer = membership_.swim().handle_push_pull(real_now(), payload.subspan(1));
+    if (answer.has_error()) {
+        ++bad_frames_;
+        return;
+    }
+    if (payload.front() == kWantsReply) answer_page(from, *answer);
+    membership_.pump();
 }
 
 void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
     owner_.check();
     if (type == FrameType::PushPull) {
-        if (payload.empty() ||
-            membership_.swim().handle_push_pull(real_now(), payload.subspan(1)).has_error()) {
-            ++bad_frames_;
-            return;
-        }
-        if (payload.front() == kWantsReply) answer_page(from);
-        membership_.pump();
+        on_page(from, payload);
         return;
     }
     if (type == FrameType::Ping) {

@@ -61,7 +61,8 @@ private:
     void on_frame(const PeerId& from, FrameType type, ByteView payload);
     void on_member_event(const membership::Event& event);
     void send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wants_answer);
-    void answer_page(const PeerId& from);
+    void on_page(const PeerId& from, ByteView payload);
+    void answer_page(const PeerId& from, const membership::StreamAnswer& answer);
     void leave(const std::string& why);
     void end(std::optional<Fault> fault);
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
