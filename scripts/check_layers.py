@@ -19,7 +19,7 @@ HOMES = [
     (r"boost/(asio|beast)", lambda p: p.startswith("peer/")),
     (r"openssl/", lambda p: p.startswith("peer/")),
     (r"CLI/", lambda p: p.startswith("peer/")),
-    (r"cereal/", lambda p: p.endswith("/codec.cpp")),
+    (r"cereal/", lambda p: p.endswith("codec.cpp")),
     (r"(oneapi/dnnl|dnnl|cblas|cuda)", lambda p: p.startswith("compute/")),
     (r"(zlib\.h|jpeglib|png\.h|sndfile)", lambda p: p.startswith("data/")),
     (r"(thread|mutex|condition_variable)$", lambda p: p.split("/")[0] not in ("membership", "gossip")),

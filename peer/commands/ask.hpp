@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/result.hpp"
-#include "peer/http.hpp"
+#include "peer/http/http.hpp"
 
 namespace starling::peer {
 

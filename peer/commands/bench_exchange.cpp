@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "compute/parameter_store.hpp"
-#include "peer/clock.hpp"
-#include "peer/gossip_driver.hpp"
-#include "peer/links.hpp"
-#include "peer/loop.hpp"
+#include "peer/averaging/gossip_driver.hpp"
+#include "peer/machine/clock.hpp"
+#include "peer/machine/loop.hpp"
+#include "peer/streams/links.hpp"
 
 namespace starling::peer {
 

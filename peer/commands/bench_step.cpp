@@ -12,9 +12,9 @@
 
 #include "base/spec.hpp"
 #include "compute/engine.hpp"
-#include "peer/clock.hpp"
 #include "peer/commands/commands.hpp"
-#include "peer/cores.hpp"
+#include "peer/machine/clock.hpp"
+#include "peer/machine/cores.hpp"
 
 namespace starling::peer {
 

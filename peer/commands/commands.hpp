@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
-#include "peer/exit_codes.hpp"
+#include "peer/machine/exit_codes.hpp"
 
 namespace CLI {
 class App;

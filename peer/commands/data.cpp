@@ -8,7 +8,7 @@
 
 #include "data/dataset.hpp"
 #include "peer/commands/commands.hpp"
-#include "peer/task.hpp"
+#include "peer/terms/task.hpp"
 
 namespace starling::peer {
 

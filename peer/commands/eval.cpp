@@ -11,15 +11,15 @@
 #include "compute/engine.hpp"
 #include "data/dataset.hpp"
 #include "data/shard_store.hpp"
-#include "peer/checkpoint.hpp"
 #include "peer/commands/commands.hpp"
-#include "peer/cores.hpp"
-#include "peer/descriptor.hpp"
-#include "peer/engine_options.hpp"
-#include "peer/evaluation.hpp"
-#include "peer/model_file.hpp"
-#include "peer/sha256.hpp"
-#include "peer/task.hpp"
+#include "peer/crypto/sha256.hpp"
+#include "peer/machine/cores.hpp"
+#include "peer/terms/descriptor.hpp"
+#include "peer/terms/model_file.hpp"
+#include "peer/terms/task.hpp"
+#include "peer/training/checkpoint.hpp"
+#include "peer/training/engine_options.hpp"
+#include "peer/training/evaluation.hpp"
 
 namespace starling::peer {
 

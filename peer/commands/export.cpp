@@ -11,11 +11,11 @@
 
 #include "compute/models/models.hpp"
 #include "compute/safetensors.hpp"
-#include "peer/checkpoint.hpp"
 #include "peer/commands/commands.hpp"
-#include "peer/descriptor.hpp"
-#include "peer/files.hpp"
-#include "peer/task.hpp"
+#include "peer/machine/files.hpp"
+#include "peer/terms/descriptor.hpp"
+#include "peer/terms/task.hpp"
+#include "peer/training/checkpoint.hpp"
 
 namespace starling::peer {
 

@@ -6,9 +6,9 @@
 #include "peer/commands/commands.hpp"
 #include "peer/commands/founder_flags.hpp"
 #include "peer/commands/training_flags.hpp"
-#include "peer/config.hpp"
-#include "peer/cores.hpp"
-#include "peer/node.hpp"
+#include "peer/machine/cores.hpp"
+#include "peer/node/node.hpp"
+#include "peer/terms/config.hpp"
 
 namespace starling::peer {
 

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "peer/clock.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/machine/clock.hpp"
 #include "peer/virtual/campaign.hpp"
 
 namespace starling::peer {

@@ -13,8 +13,8 @@
 #include "peer/commands/commands.hpp"
 #include "peer/commands/founder_flags.hpp"
 #include "peer/commands/training_flags.hpp"
-#include "peer/swarm/swarm_run.hpp"
-#include "peer/swarm_key.hpp"
+#include "peer/crypto/swarm_key.hpp"
+#include "peer/fleet/swarm_run.hpp"
 
 namespace starling::peer {
 namespace {

@@ -2,7 +2,7 @@
 
 // The flags that `peer` and others share, in one place so that they never drift apart.
 
-#include "peer/config.hpp"
+#include "peer/terms/config.hpp"
 
 namespace CLI {
 class App;

@@ -6,9 +6,9 @@
 #include <cstdlib>
 
 #include "data/manifest.hpp"
-#include "peer/descriptor.hpp"
-#include "peer/frame.hpp"
-#include "peer/record.hpp"
+#include "peer/streams/frame.hpp"
+#include "peer/terms/descriptor.hpp"
+#include "peer/terms/record.hpp"
 
 namespace {
 

@@ -2,7 +2,8 @@
 find_package(cereal REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 set(sources)
-foreach(name peer/frame peer/record peer/codec peer/descriptor peer/sha256 data/codec
+foreach(name peer/streams/frame peer/streams/greeting peer/terms/record peer/terms/descriptor_codec peer/terms/descriptor peer/terms/until
+             peer/crypto/sha256 data/codec
              data/manifest data/utf8)
     list(APPEND sources ${PROJECT_SOURCE_DIR}/${name}.cpp)
 endforeach()

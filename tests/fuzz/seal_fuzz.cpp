@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "peer/seal.hpp"
+#include "peer/crypto/seal.hpp"
 
 namespace {
 

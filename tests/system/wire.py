@@ -1,4 +1,4 @@
-"""The framing of streams in a few lines of Python: a second, independent reading of peer/frame.hpp,
+"""The framing of streams in a few lines of Python: a second, independent reading of peer/streams/frame.hpp,
 for tests that play a peer of another release or no peer at all."""
 
 import hashlib

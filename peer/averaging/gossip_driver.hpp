@@ -1,0 +1,124 @@
+#pragma once
+
+// Drives the averaging machine over the streams, on the compute arena. One real timer.
+//
+// Thread    network
+
+#include <functional>
+#include <span>
+
+#include "base/bytes.hpp"
+#include "base/check.hpp"
+#include "base/ids.hpp"
+#include "compute/parameter_store.hpp"
+#include "gossip/averager.hpp"
+#include "peer/machine/loop.hpp"
+#include "peer/streams/links.hpp"
+
+namespace starling::peer {
+
+/// The compute arena as averaging sees it.
+class StoreVector final : public gossip::ParameterVector {
+public:
+    explicit StoreVector(compute::ParameterStore& store) : store_(store) {}
+
+    [[nodiscard]] gossip::Element element() const override { return gossip::Element::F32; }
+
+    [[nodiscard]] std::size_t chunk_count() const override;
+    [[nodiscard]] std::size_t chunk_elements(std::size_t chunk) const override;
+    [[nodiscard]] bool is_buffer(std::size_t chunk) const override;
+    [[nodiscard]] bool try_read(std::size_t chunk, std::span<std::byte> out) override;
+    [[nodiscard]] bool try_add(std::size_t chunk, ByteView delta) override;
+
+private:
+    compute::ParameterStore& store_;
+};
+
+/// What may be sent: `rate` bytes a second in the mean, at once what a tenth of a second brings.
+/// A frame is never cut, so the level may fall below zero; then everything waits until it is back.
+class TokenBucket {
+public:
+    /// Requires  rate >= 0; 0 has no limit
+    explicit TokenBucket(double rate) : rate_(rate), level_(burst()) {}
+
+    /// Returns how long to wait before the next frame; zero: none.
+    [[nodiscard]] Duration wait(Instant now);
+
+    void take(std::size_t bytes) { level_ -= static_cast<double>(bytes); }
+
+private:
+    [[nodiscard]] double burst() const { return rate_ / 10.0; }
+
+    double rate_;
+    double level_;
+    Instant filled_{};
+};
+
+/// Sends a frame of the averaging machine on the stream that it may take.
+void send_exchange(Links& links, gossip::Outgoing outgoing);
+
+class GossipDriver {
+public:
+    struct Callbacks {
+        std::function<void(gossip::Outgoing outgoing)> send;
+        std::function<void(const gossip::ExchangeEvent&)> exchanged;
+        /// Bytes per second that exchanges may send, 0 without limit. Membership does not pass
+        /// here, so its answers never wait behind it.
+        double upload_limit = 0.0;
+    };
+
+    GossipDriver(
+        Loop& loop,
+        const gossip::AveragerConfig& config,
+        const PeerId& self,
+        const LayoutHash& layout,
+        compute::ParameterStore& store,
+        Rng rng,
+        Callbacks callbacks
+    );
+
+    void handle_frame(const PeerId& from, ByteView frame);
+    void handle_broken(const PeerId& partner);
+    /// One of several streams broke.
+    void handle_lane_broken(const PeerId& partner, Lanes lanes);
+    void peer_up(const PeerId& peer);
+    void peer_down(const PeerId& peer);
+    void set_accepting(bool accepting);
+    void set_encoding(gossip::Encoding encoding);
+    void set_settling(bool settling);
+    void set_ghost(bool ghost);
+    void adopt_parameters();
+    /// False when nothing could begin.
+    bool begin_exchange(std::span<const PeerId> except = {});
+    void begin_round(std::uint64_t round);
+
+    /// Takes back the memory of a frame that was sent.
+    void recycle(Bytes frame);
+
+    [[nodiscard]] const gossip::Averager& averager() const {
+        owner_.check();
+        return averager_;
+    }
+
+    void stop() {
+        owner_.check();
+        timer_.cancel();
+        upload_timer_.cancel();
+    }
+
+private:
+    void pump();
+    void transmit();
+
+    ThreadOwner owner_;
+    StoreVector vector_;
+    gossip::Averager averager_;
+    Callbacks callbacks_;
+    Timer timer_;
+    Timer upload_timer_;
+    TokenBucket upload_;
+    bool pumping_ = false;
+    bool again_ = false;
+};
+
+}  // namespace starling::peer

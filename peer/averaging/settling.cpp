@@ -1,0 +1,129 @@
+#include "peer/averaging/settling.hpp"
+
+#include <algorithm>
+
+#include "peer/machine/clock.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kRetry = std::chrono::milliseconds(10);
+/// News of the end takes a second or so to reach everybody; a record may also be stale for longer.
+constexpr Duration kWaitForOthers = std::chrono::seconds(3);
+/// For the partner whose turn it is, while it is busy; then anybody will do.
+constexpr Duration kWaitForOne = std::chrono::milliseconds(200);
+/// Among more partners than this a random one is hardly ever one met lately.
+constexpr std::size_t kTurnsMax = 64;
+/// Different partners that must agree with us before we are settled, where there are as many.
+constexpr std::size_t kAgreeingPartners = 8;
+
+/// What peers that settle exchange in. The lattice's step follows the distance down, so its
+/// rounding vanishes with it, at a quarter of the bytes; that of bf16 stays, above the usual
+/// tolerance.
+gossip::Encoding settling_encoding(gossip::Encoding training) {
+    const bool lattice =
+        training == gossip::Encoding::Lattice8 || training == gossip::Encoding::Lattice4;
+    return lattice ? gossip::Encoding::Lattice8 : gossip::Encoding::F32;
+}
+
+}  // namespace
+
+Settling::Settling(Loop& loop, GossipDriver& gossip, double tolerance)
+    : gossip_(gossip),
+      tolerance_(tolerance),
+      timer_(loop, [this] { next(); }) {}
+
+void Settling::begin(gossip::Encoding encoding) {
+    active_ = true;
+    begun_ = engaged_at_ = real_now();
+    met_.clear();
+    gossip_.set_encoding(settling_encoding(encoding));
+    gossip_.set_settling(true);
+    timer_.arm_after(Duration::zero());
+}
+
+void Settling::end(gossip::Encoding encoding) {
+    stop();
+    gossip_.set_encoding(encoding);
+    gossip_.set_settling(false);
+}
+
+void Settling::stop() {
+    active_ = false;
+    timer_.cancel();
+}
+
+void Settling::on_exchange(const gossip::ExchangeEvent& event) {
+    if (!active_) return;
+    const bool committed = event.outcome == gossip::Outcome::Committed;
+    if (committed) engaged_at_ = real_now();
+    // A ghost's exchange is one-sided: it shows no agreement.
+    if (committed && event.rule != gossip::Rule::Pull) {
+        const bool near = event.relative_distance < tolerance_;
+        // A larger distance has just moved us, so what the others agreed to is stale.
+        if (!near) {
+            for (auto& met : met_) met.agrees = false;
+        }
+        std::erase_if(met_, [&](const Met& met) { return met.partner == event.partner; });
+        met_.push_back(Met{event.partner, ++exchanges_, near});
+    }
+    timer_.arm_after(committed ? Duration::zero() : kRetry);
+}
+
+void Settling::update(std::span<const PeerId> partners, bool others_train) {
+    partners_.assign(partners.begin(), partners.end());
+    others_train_ = others_train;
+}
+
+bool Settling::agreed() const {
+    const auto agreeing = static_cast<std::size_t>(std::count_if(
+        partners_.begin(),
+        partners_.end(),
+        [this](const PeerId& partner) { return last_meeting(partner).agrees; }
+    ));
+    return !others_train_ && agreeing >= std::min(partners_.size(), kAgreeingPartners);
+}
+
+/// Returns what we remember of a partner; of one not met since we began, that.
+Settling::Met Settling::last_meeting(const PeerId& peer) const {
+    const auto found =
+        std::find_if(met_.begin(), met_.end(), [&](const Met& met) { return met.partner == peer; });
+    return found == met_.end() ? Met{peer, 0, false} : *found;
+}
+
+/// Chooses whom not to ask: those who agree, and of the others all but those not met for longest,
+/// for what two have just given each other they need not give again.
+void Settling::leave_out(bool all_but_the_longest_unmet) {
+    except_.clear();
+    std::uint64_t longest = exchanges_;
+    for (const auto& partner : partners_) {
+        const Met met = last_meeting(partner);
+        if (!met.agrees) longest = std::min(longest, met.at);
+    }
+    for (const auto& partner : partners_) {
+        const Met met = last_meeting(partner);
+        const bool later = all_but_the_longest_unmet && met.at > longest;
+        if (later || met.agrees) except_.push_back(partner);
+    }
+}
+
+void Settling::next() {
+    if (!active_) return;
+    const Instant now = real_now();
+    // One exchange at a time in either role: pairs then form and part. Peers that ask while they
+    // answer would close into a ring in which nobody meets but its two neighbours.
+    const auto& averager = gossip_.averager();
+    const bool engaged = averager.initiating() || averager.responding();
+    const bool early = others_train_ && now - begun_ < kWaitForOthers;
+    if (engaged || early) {
+        engaged_at_ = now;
+        timer_.arm_after(kRetry);
+        return;
+    }
+    leave_out(partners_.size() <= kTurnsMax && now - engaged_at_ < kWaitForOne);
+    // Where nothing can begin now, no event may bring us back here.
+    if (!gossip_.begin_exchange(except_)) timer_.arm_after(kRetry);
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,100 @@
+#pragma once
+
+// Sealing of membership's datagrams with AES-256-GCM.
+//
+//   offset  bytes  field
+//   0       13     version, swarm tag, short id of the sender: as the machine wrote them
+//   13      8      counter, big-endian: the life of the sender (28 bits), then a sequence (36)
+//   21      ...    the packet's messages, encrypted
+//   end     16     tag over all of it
+//
+// Each life of each sender has a key of its own, HKDF-SHA256(swarm key, swarm id, short id, life),
+// and counters never repeat within a life, so no nonce ever comes twice. A life is a boot epoch,
+// which the state directory keeps from falling. docs/decisions/0010 has the sketch.
+//
+// Thread    one
+
+#include <array>
+#include <bitset>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+#include "membership/config.hpp"
+#include "peer/crypto/swarm_key.hpp"
+
+struct evp_cipher_ctx_st;
+
+namespace starling::peer {
+
+/// Datagrams of one sender that may overtake each other.
+inline constexpr std::size_t kReplayWindow = 1024;
+/// Senders remembered; above it an arbitrary one is forgotten, and with it what it has said.
+inline constexpr std::size_t kSendersMax = 65536;
+/// Boot epochs end here: 268 million restarts.
+inline constexpr std::uint64_t kLivesMax = std::uint64_t{1} << 28U;
+
+/// Frees what OpenSSL made.
+struct FreeCipher {
+    void operator()(evp_cipher_ctx_st* context) const;
+};
+
+using Cipher = std::unique_ptr<evp_cipher_ctx_st, FreeCipher>;
+
+class Sealer {
+public:
+    /// Requires  epoch < kLivesMax
+    Sealer(const SwarmKey& key, const SwarmId& swarm, const PeerId& self, std::uint64_t epoch);
+
+    /// Writes the sealed packet over `out`. Requires a packet of the machine.
+    /// Returns false when this life has no counters left; nothing may be sent then.
+    [[nodiscard]] bool seal(ByteView packet, Bytes& out);
+
+private:
+    Cipher cipher_;
+    std::uint64_t counter_;
+    std::uint64_t counter_end_;
+};
+
+/// Datagrams that were not opened. None of them is answered.
+struct SealCounters {
+    std::uint64_t rejected = 0;  ///< not sealed with this swarm's key, or altered
+    std::uint64_t foreign = 0;   ///< another swarm's tag
+    std::uint64_t replayed = 0;  ///< seen before, too old to tell, or of an earlier life
+};
+
+class Opener {
+public:
+    Opener(const SwarmKey& key, const SwarmId& swarm);
+
+    /// Returns the packet inside; the view holds until the next call.
+    [[nodiscard]] std::optional<ByteView> open(ByteView datagram);
+
+    [[nodiscard]] const SealCounters& counters() const { return counters_; }
+
+private:
+    /// One life of one sender.
+    struct Sender {
+        std::uint64_t life = 0;
+        std::uint64_t newest = 0;
+        std::bitset<kReplayWindow> seen;  ///< by sequence modulo its size
+        SwarmKey key;
+    };
+
+    [[nodiscard]] static bool is_news(const Sender& sender, std::uint64_t sequence);
+    static void note(Sender& sender, std::uint64_t sequence);
+    [[nodiscard]] bool decrypt(const SwarmKey& key, ByteView datagram);
+    [[nodiscard]] std::optional<ByteView> reject(std::uint64_t& counter);
+
+    SwarmKey key_;
+    SwarmId swarm_;
+    Cipher cipher_;
+    std::unordered_map<std::uint64_t, Sender> senders_;
+    std::array<std::byte, membership::kDatagramMax> packet_{};
+    SealCounters counters_;
+};
+
+}  // namespace starling::peer

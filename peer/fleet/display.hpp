@@ -1,0 +1,39 @@
+#pragma once
+
+// Where the swarm command writes: a table on a terminal, lines elsewhere, JSON for programs.
+// Thread    one
+
+#include <optional>
+#include <string>
+
+#include "base/instant.hpp"
+#include "peer/fleet/launch.hpp"
+#include "peer/fleet/live_table.hpp"
+
+namespace starling::peer {
+
+class Display {
+public:
+    explicit Display(OutputMode mode) : mode_(mode) {}
+
+    /// Writes one happening: above the table on a terminal, on stderr beside JSON.
+    void note(const std::string& text);
+
+    /// Writes one JSON object; nothing in the other modes.
+    void json(const std::string& line);
+
+    /// Redraws the table or writes a line, when it is time to.
+    void update(const SwarmView& swarm, Instant now);
+
+    /// Writes the summary.
+    void finish(const SwarmView& swarm);
+
+private:
+    void erase_table();
+
+    OutputMode mode_;
+    std::size_t drawn_lines_ = 0;
+    std::optional<Instant> updated_at_;
+};
+
+}  // namespace starling::peer

@@ -1,0 +1,45 @@
+#include "peer/fleet/launch.hpp"
+
+#include <algorithm>
+
+#include "peer/machine/cores.hpp"
+
+namespace starling::peer {
+
+std::size_t threads_of_each(const SwarmOptions& options) {
+    const std::size_t cores = core_count();
+    const std::size_t all = options.threads == 0 ? cores : options.threads;
+    return std::max<std::size_t>(1, all / options.peers);
+}
+
+ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, const Entry& entry) {
+    const std::string threads = std::to_string(threads_of_each(options));
+    ProcessOptions process;
+    process.program = options.program;
+    auto& arguments = process.arguments;
+    arguments = {"peer", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"};
+    const auto add = [&arguments](const std::string& flag, const std::string& value) {
+        arguments.push_back(flag);
+        arguments.push_back(value);
+    };
+    add("--threads", threads);
+    add("--seed", std::to_string(options.seed + index - 1));
+    if (!options.state.empty()) add("--state", options.state + "/peer-" + std::to_string(index));
+    if (!options.dataset.empty() && entry.with_dataset) add("--dataset", options.dataset);
+    if (!options.key.empty()) add("--key", options.key);
+    if (!options.profile.empty()) add("--profile", options.profile);
+    if (!options.upload_limit.empty()) add("--upload-limit", options.upload_limit);
+    if (!options.precision.empty()) add("--precision", options.precision);
+    if (!entry.join.empty()) {
+        add("--join", entry.join);
+    } else {
+        if (options.sync) arguments.emplace_back("--sync");
+        for (const auto& [flag, value] : options.founder_flags) add(flag, value);
+        if (!options.until.empty()) add("--until", options.until);
+    }
+    // Many peers share few cores: a thread that spins while it waits takes them from the others.
+    process.environment = {{"OMP_NUM_THREADS", threads}, {"OMP_WAIT_POLICY", "PASSIVE"}};
+    return process;
+}
+
+}  // namespace starling::peer

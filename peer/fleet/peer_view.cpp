@@ -1,0 +1,104 @@
+#include "peer/fleet/peer_view.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace starling::peer {
+namespace {
+
+using nlohmann::json;
+
+json parse_object(std::string_view line) {
+    auto object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    return object.is_object() ? object : json();
+}
+
+void read(const json& object, const char* key, std::uint64_t& value) {
+    const auto found = object.find(key);
+    if (found != object.end() && found->is_number_unsigned()) value = found->get<std::uint64_t>();
+}
+
+void read(const json& object, const char* key, double& value) {
+    const auto found = object.find(key);
+    if (found != object.end() && found->is_number()) value = found->get<double>();
+}
+
+void read(const json& object, const char* key, std::optional<double>& value) {
+    const auto found = object.find(key);
+    if (found != object.end() && found->is_number()) value = found->get<double>();
+}
+
+void read(const json& object, const char* key, std::string& value) {
+    const auto found = object.find(key);
+    if (found != object.end() && found->is_string()) value = found->get<std::string>();
+}
+
+void read(const json& object, const char* key, bool& value) {
+    const auto found = object.find(key);
+    if (found != object.end() && found->is_boolean()) value = found->get<bool>();
+}
+
+void apply_progress(PeerView& view, const json& object) {
+    read(object, "state", view.state);
+    read(object, "steps", view.steps);
+    read(object, "samples", view.samples);
+    read(object, "samples_per_s", view.samples_per_s);
+    read(object, "loss", view.loss);
+    read(object, "accuracy", view.accuracy);
+    read(object, "spread", view.spread);
+    read(object, "exchanges", view.exchanges);
+    read(object, "shards", view.shards);
+    read(object, "held", view.held);
+    read(object, "swarm_samples", view.swarm_samples);
+    read(object, "target", view.target);
+}
+
+void apply_final(PeerView& view, const json& object) {
+    FinalReport report;
+    read(object, "accuracy", report.accuracy);
+    read(object, "loss", report.loss);
+    read(object, "spread", report.spread);
+    read(object, "seconds", report.seconds);
+    read(object, "samples", report.samples);
+    read(object, "steps", report.steps);
+    read(object, "exchanges", report.exchanges);
+    read(object, "bytes", report.bytes);
+    view.state = "done";
+    view.samples = report.samples;
+    view.final_report = report;
+}
+
+}  // namespace
+
+PeerEvent apply_line(PeerView& view, std::string_view line) {
+    const json object = parse_object(line);
+    if (!object.is_object()) return {};
+    std::string event;
+    read(object, "event", event);
+    PeerEvent result{PeerEventKind::Other, {}, {}};
+    if (event == "listening") {
+        result.kind = PeerEventKind::Listening;
+        read(object, "id", view.id);
+        read(object, "listen", view.listen);
+        read(object, "http", view.http);
+    } else if (event == "progress") {
+        result.kind = PeerEventKind::Progress;
+        apply_progress(view, object);
+    } else if (event == "member") {
+        result.kind = PeerEventKind::Member;
+        read(object, "what", result.what);
+        read(object, "id", result.member);
+    } else if (event == "final") {
+        result.kind = PeerEventKind::Final;
+        apply_final(view, object);
+    }
+    return result;
+}
+
+std::optional<std::string> with_peer_index(std::string_view line, std::size_t index) {
+    json object = parse_object(line);
+    if (!object.is_object()) return {};
+    object["peer"] = index;
+    return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace starling::peer

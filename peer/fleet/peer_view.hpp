@@ -1,0 +1,78 @@
+#pragma once
+
+// What the swarm command knows of each of its peers, learnt from the JSON lines that they print.
+// Plain values: the table, the chaos plan and the verdict are functions of them.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "peer/machine/process.hpp"
+
+namespace starling::peer {
+
+/// A peer's last words.
+struct FinalReport {
+    std::optional<double> accuracy;
+    std::optional<double> loss;
+    double spread = 0;
+    double seconds = 0;
+    std::uint64_t samples = 0;
+    std::uint64_t steps = 0;
+    std::uint64_t exchanges = 0;
+    std::uint64_t bytes = 0;
+};
+
+struct PeerView {
+    std::size_t index = 0;  ///< from 1, as people see it
+    std::string id;         ///< 64 hexadecimal digits, empty before `listening`
+    std::string listen;
+    std::string http;
+    std::string state = "starting";
+    std::uint64_t steps = 0;
+    std::uint64_t samples = 0;
+    std::uint64_t exchanges = 0;
+    std::uint64_t shards = 0;
+    std::uint64_t held = 0;
+    std::uint64_t swarm_samples = 0;
+    double samples_per_s = 0;
+    double spread = 0;
+    std::optional<double> loss;
+    std::optional<double> accuracy;
+    bool target = false;
+    std::optional<FinalReport> final_report;
+    std::optional<ProcessExit> exit;
+    bool killed_by_chaos = false;
+    std::string last_error_line;
+
+    [[nodiscard]] bool living() const { return !exit && !killed_by_chaos; }
+
+    /// Returns enough of the id to tell peers apart.
+    [[nodiscard]] std::string short_id() const { return id.substr(0, 8); }
+};
+
+enum class PeerEventKind {
+    Listening,
+    Progress,
+    Member,
+    Final,
+    Other,    ///< an object of a kind that we only pass on
+    NotJson,  ///< not an object: free text on the wrong stream
+};
+
+struct PeerEvent {
+    PeerEventKind kind = PeerEventKind::NotJson;
+    std::string what;    ///< of a member event: up, failed, left ...
+    std::string member;  ///< of a member event: whom it is about
+};
+
+/// Reads one line of a peer's output into its view. Fields that are missing or of another type
+/// leave the view as it was: a newer peer may say more, or less.
+PeerEvent apply_line(PeerView& view, std::string_view line);
+
+/// Returns the object with `"peer":index` added, or nothing when the line is no object.
+[[nodiscard]] std::optional<std::string> with_peer_index(std::string_view line, std::size_t index);
+
+}  // namespace starling::peer

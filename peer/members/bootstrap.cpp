@@ -1,0 +1,116 @@
+#include "peer/members/bootstrap.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "peer/machine/clock.hpp"
+#include "peer/machine/resolve.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kResolveEvery = std::chrono::seconds(60);
+/// Answers taken of one look-up of a name: a name may stand for thousands.
+constexpr std::size_t kAnswersMax = 8;
+constexpr std::size_t kHintsMax = 1024;
+
+}  // namespace
+
+Bootstrap::Bootstrap(Loop& loop, Links& links, Wiring wiring)
+    : loop_(loop),
+      links_(links),
+      wiring_(std::move(wiring)),
+      schedule_(Rng(std::random_device{}())),
+      dial_timer_(loop_, [this] { dial_due(); }),
+      resolve_timer_(loop_, [this] { resolve_names(); }) {}
+
+void Bootstrap::begin(
+    const Endpoint& self,
+    const std::vector<std::string>& names,
+    const std::vector<Endpoint>& addresses
+) {
+    self_ = self;
+    names_ = names;
+    for (const auto& address : addresses) schedule_.add(real_now(), address);
+    dial_due();
+    resolve_timer_.arm_after(kResolveEvery);
+}
+
+void Bootstrap::stop() {
+    stopped_ = true;
+}
+
+void Bootstrap::hint(const PeerId& peer, const Endpoint& at) {
+    if (hints_.size() < kHintsMax || hints_.contains(peer)) hints_[peer] = at;
+}
+
+std::optional<Endpoint> Bootstrap::hint_of(const PeerId& peer) const {
+    const auto found = hints_.find(peer);
+    if (found == hints_.end()) return std::nullopt;
+    return found->second;
+}
+
+/// Dials the addresses that we were given, for ever, unless their peers are known to be alive.
+void Bootstrap::dial_due() {
+    if (stopped_ || schedule_.empty()) return;
+    const auto due = schedule_.take_due(real_now(), [this](const Endpoint& address) {
+        return address == self_ || lives_at(address);
+    });
+    for (const auto& address : due) introduce(address);
+    dial_timer_.arm(schedule_.next());
+}
+
+void Bootstrap::introduce(const Endpoint& address) {
+    links_.introduce(address, [this, address](const Result<PeerId>& greeted) {
+        if (!stopped_) on_greeted(address, greeted);
+    });
+}
+
+void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
+    if (greeted.has_error()) {
+        // Once is enough for people to read; the dialling goes on.
+        if (wiring_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
+            wiring_.note(greeted.error().message);
+        }
+        return;
+    }
+    greeters_[address] = *greeted;
+    hint(*greeted, address);
+    wiring_.greeted(*greeted);
+}
+
+/// A seed may be known by another address than the one that it advertises.
+bool Bootstrap::lives_at(const Endpoint& address) const {
+    const auto up = [](const membership::Member& member) {
+        return member.state <= membership::MemberState::Suspect;
+    };
+    const auto& swim = wiring_.swim();
+    const auto greeter = greeters_.find(address);
+    if (greeter != greeters_.end()) {
+        const auto member = swim.find(greeter->second);
+        if (member && up(*member)) return true;
+    }
+    const auto members = swim.members();
+    return std::any_of(members.begin(), members.end(), [&](const auto& member) {
+        return member.address == address && up(member);
+    });
+}
+
+/// Names are looked up again now and then: the machine behind one may have been replaced.
+void Bootstrap::resolve_names() {
+    if (stopped_) return;
+    for (const auto& text : names_) {
+        if (Endpoint::parse(text)) continue;
+        resolve_later(loop_, text, [this](Result<std::vector<Endpoint>> found) {
+            if (found.has_error() || stopped_) return;
+            found->resize(std::min(found->size(), kAnswersMax));
+            for (const auto& address : *found) schedule_.add(real_now(), address);
+            dial_due();
+        });
+    }
+    resolve_timer_.arm_after(kResolveEvery);
+}
+
+}  // namespace starling::peer

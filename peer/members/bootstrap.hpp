@@ -1,0 +1,70 @@
+#pragma once
+
+// How a peer gets to know others: it dials the addresses that it was given (seeds and the members
+// of its last life), looks their names up again, and remembers who answered where.
+//
+// Thread    network
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/endpoint.hpp"
+#include "base/ids.hpp"
+#include "membership/swim.hpp"
+#include "peer/machine/loop.hpp"
+#include "peer/members/seed_schedule.hpp"
+#include "peer/streams/links.hpp"
+
+namespace starling::peer {
+
+class Bootstrap {
+public:
+    struct Wiring {
+        std::function<const membership::Swim&()> swim;
+        std::function<void(const PeerId&)> greeted;  ///< somebody answered: exchange tables
+        std::function<void(const std::string&)> note;
+    };
+
+    Bootstrap(Loop& loop, Links& links, Wiring wiring);
+
+    /// Starts dialling. `names` are the seeds as the user wrote them.
+    void begin(
+        const Endpoint& self,
+        const std::vector<std::string>& names,
+        const std::vector<Endpoint>& addresses
+    );
+
+    void stop();
+
+    /// Remembers where a peer outside the table can be dialled.
+    void hint(const PeerId& peer, const Endpoint& at);
+
+    /// Returns where a peer outside the table can be dialled, if we heard of it.
+    [[nodiscard]] std::optional<Endpoint> hint_of(const PeerId& peer) const;
+
+private:
+    void dial_due();
+    void introduce(const Endpoint& address);
+    void on_greeted(const Endpoint& address, const Result<PeerId>& greeted);
+    void resolve_names();
+    [[nodiscard]] bool lives_at(const Endpoint& address) const;
+
+    Loop& loop_;
+    Links& links_;
+    Wiring wiring_;
+    Endpoint self_;
+    std::vector<std::string> names_;
+    SeedSchedule schedule_;
+    std::unordered_set<Endpoint> unreachable_;       ///< seeds whose silence was told
+    std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
+    std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table
+    Timer dial_timer_;
+    Timer resolve_timer_;
+    bool stopped_ = false;
+};
+
+}  // namespace starling::peer

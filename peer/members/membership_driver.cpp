@@ -1,0 +1,177 @@
+#include "peer/members/membership_driver.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <optional>
+#include <utility>
+
+#include "base/check.hpp"
+#include "peer/machine/asio_endpoint.hpp"
+#include "peer/machine/clock.hpp"
+#include "peer/machine/loop.hpp"
+
+namespace starling::peer {
+
+namespace asio = boost::asio;
+using asio::ip::udp;
+using boost::system::error_code;
+
+namespace {
+
+/// Datagrams sent before other work gets its turn again.
+constexpr int kTransmitsPerTurn = 256;
+constexpr int kReceiveBuffer = 2 << 20;
+
+}  // namespace
+
+struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::State> {
+    State(Loop& owner_loop, Callbacks owner_callbacks)
+        : loop(owner_loop),
+          callbacks(std::move(owner_callbacks)),
+          socket(loop.context()),
+          timer(loop, [this] {
+              swim->handle_timeout(real_now());
+              pump();
+          }) {}
+
+    ThreadOwner owner;
+    Loop& loop;
+    Callbacks callbacks;
+    udp::socket socket;
+    Timer timer;
+    std::optional<membership::Swim> swim;
+    std::optional<Sealer> sealer;
+    std::optional<Opener> opener;
+    Bytes sealed;
+    bool stopped = false;
+    bool pumping = false;
+    bool again = false;
+
+    static asio::awaitable<void> receive_all(std::shared_ptr<State> self) {
+        // One byte more than we accept, so that an oversized datagram shows as such.
+        std::array<std::byte, membership::kDatagramMax + 1> buffer{};
+        udp::endpoint from;
+        while (!self->stopped) {
+            auto [error, size] = co_await self->socket.async_receive_from(
+                asio::buffer(buffer), from, asio::as_tuple(asio::use_awaitable)
+            );
+            if (self->stopped) co_return;
+            // An ICMP error of an earlier send surfaces here; the probe that it belongs to times
+            // out.
+            if (error) continue;
+            const auto packet = self->opener->open(ByteView(buffer).first(size));
+            if (!packet) continue;
+            self->swim->handle_datagram(real_now(), from_asio(from), *packet);
+            self->pump();
+        }
+    }
+
+    void pump() {
+        owner.check();
+        // Callbacks may call back into the machine and pump again; the outer turn drains for all.
+        again = true;
+        if (pumping || stopped) return;
+        pumping = true;
+        bool more = false;
+        while (again && !more) {
+            again = false;
+            more = transmit();
+            while (auto request = swim->poll_stream()) callbacks.stream(*request);
+            while (auto event = swim->poll_event()) callbacks.event(*event);
+        }
+        pumping = false;
+        if (more) {
+            loop.post([self = shared_from_this()] { self->pump(); });
+        } else if (const auto next = swim->poll_timeout(); next && !stopped) {
+            timer.arm(*next);
+        }
+    }
+
+    /// Sends what is due; true when the turn ended before the queue did.
+    bool transmit() {
+        for (int i = 0; i < kTransmitsPerTurn; ++i) {
+            auto datagram = swim->poll_transmit();
+            if (!datagram) return false;
+            error_code error = asio::error::no_buffer_space;
+            if (sealer->seal(datagram->bytes, sealed)) {
+                socket.send_to(asio::buffer(sealed), to_asio<udp>(datagram->to), 0, error);
+            }
+            if (error) swim->handle_send_error(real_now(), datagram->to);
+            swim->recycle(std::move(datagram->bytes));
+        }
+        return true;
+    }
+};
+
+MembershipDriver::MembershipDriver(Loop& loop, Callbacks callbacks)
+    : state_(std::make_shared<State>(loop, std::move(callbacks))) {}
+
+MembershipDriver::~MembershipDriver() {
+    stop();
+}
+
+Result<void> MembershipDriver::bind(const Endpoint& at) {
+    const auto where = to_asio<udp>(at);
+    error_code error;
+    auto& socket = state_->socket;
+    socket.open(where.protocol(), error);
+    if (!error) socket.bind(where, error);
+    if (!error) socket.non_blocking(true, error);
+    if (error) {
+        error_code ignored;
+        socket.close(ignored);
+        const bool used = error == asio::error::address_in_use;
+        return fail(
+            used ? FaultCode::AddressInUse : FaultCode::Io,
+            "cannot receive datagrams on " + at.to_string() + ": " + error.message() +
+                (used ? "; choose another port with --listen, or port 0 for any" : "")
+        );
+    }
+    error_code ignored;  // a smaller buffer than asked for works, with more loss under bursts
+    socket.set_option(asio::socket_base::receive_buffer_size(kReceiveBuffer), ignored);
+    return {};
+}
+
+void MembershipDriver::start(membership::Swim swim, Sealer sealer, Opener opener) {
+    state_->swim.emplace(std::move(swim));
+    state_->sealer.emplace(std::move(sealer));
+    state_->opener.emplace(std::move(opener));
+    asio::co_spawn(state_->socket.get_executor(), State::receive_all(state_), asio::detached);
+    pump();
+}
+
+membership::Swim& MembershipDriver::swim() {
+    state_->owner.check();
+    STARLING_CHECK(state_->swim.has_value());
+    return *state_->swim;
+}
+
+const membership::Swim& MembershipDriver::swim() const {
+    state_->owner.check();
+    STARLING_CHECK(state_->swim.has_value());
+    return *state_->swim;
+}
+
+const SealCounters& MembershipDriver::seal_counters() const {
+    state_->owner.check();
+    STARLING_CHECK(state_->opener.has_value());
+    return state_->opener->counters();
+}
+
+void MembershipDriver::pump() {
+    state_->pump();
+}
+
+void MembershipDriver::stop() {
+    state_->stopped = true;
+    state_->timer.cancel();
+    error_code ignored;
+    state_->socket.close(ignored);
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,394 @@
+#include "peer/node/node.hpp"
+
+#include <random>
+#include <utility>
+
+#include "base/check.hpp"
+#include "peer/crypto/notary.hpp"
+#include "peer/http/page.hpp"
+#include "peer/machine/clock.hpp"
+#include "peer/machine/files.hpp"
+#include "peer/machine/resolve.hpp"
+#include "peer/observe/metrics.hpp"
+#include "peer/observe/status.hpp"
+#include "peer/transfer/descriptor_transfer.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+/// Time for the goodbye to spread: a few gossip ticks.
+constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
+constexpr int kBindAttempts = 16;
+
+std::string_view event_name(membership::EventKind kind) {
+    switch (kind) {
+        case membership::EventKind::Up:
+            return "up";
+        case membership::EventKind::Suspected:
+            return "suspected";
+        case membership::EventKind::Refuted:
+            return "refuted";
+        case membership::EventKind::Failed:
+            return "failed";
+        case membership::EventKind::Left:
+            return "left";
+        case membership::EventKind::Moved:
+            return "moved";
+        case membership::EventKind::Record:
+            return "record";
+    }
+    return "unknown";
+}
+
+}  // namespace
+
+Node::Node(PeerConfig config)
+    : config_(std::move(config)),
+      reporter_(config_.json),
+      links_(loop_, link_callbacks()),
+      membership_(loop_, membership_callbacks()),
+      membership_streams_(links_, membership_),
+      http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
+      bootstrap_(
+          loop_,
+          links_,
+          Bootstrap::Wiring{
+              [this]() -> const membership::Swim& { return membership_.swim(); },
+              [this](const PeerId& peer) { membership_streams_.send_table(peer); },
+              [this](const std::string& line) { reporter_.note(line); }}
+      ),
+      stop_timer_(loop_, [this] { loop_.stop(); }),
+      run_timer_(loop_, [this] { leave("time is up"); }) {}
+
+Node::~Node() {
+    if (session_) session_->stop();
+}
+
+Links::Callbacks Node::link_callbacks() {
+    Links::Callbacks callbacks;
+    callbacks.frame = [this](const PeerId& from, FrameType type, ByteView payload) {
+        on_frame(from, type, payload);
+    };
+    callbacks.sent = [this](FrameType type, Bytes payload) {
+        if (session_) session_->recycle(type, std::move(payload));
+    };
+    callbacks.broken = [this](const PeerId& partner, const Fault&) {
+        if (started_) membership_.swim().handle_stream_lost(real_now(), partner);
+        if (session_) session_->handle_broken(partner);
+    };
+    callbacks.address = [this](const PeerId& partner) -> std::optional<Endpoint> {
+        if (const auto member = membership_.swim().find(partner)) return member->address;
+        return bootstrap_.hint_of(partner);
+    };
+    callbacks.descriptor_wanted = [this](Connection& asker) { send_descriptor(asker, blob_); };
+    callbacks.lane_broken = [this](const PeerId& partner, Lanes lanes, const Fault&) {
+        if (session_) session_->handle_lane_broken(partner, lanes);
+    };
+    return callbacks;
+}
+
+MembershipDriver::Callbacks Node::membership_callbacks() {
+    MembershipDriver::Callbacks callbacks;
+    callbacks.event = [this](const membership::Event& event) { on_member_event(event); };
+    callbacks.stream = [this](const membership::StreamRequest& request) {
+        bootstrap_.hint(request.peer, request.to);
+        membership_streams_.send(request);
+    };
+    return callbacks;
+}
+
+Result<void> Node::run() {
+    owner_.check();
+    if (auto ok = open_state(); ok.has_error()) return ok;
+    if (auto ok = bind_sockets(); ok.has_error()) return ok;
+    loop_.on_signal([this](int) { on_signal(); });
+    std::vector<Endpoint> seeds;
+    for (const auto& text : config_.join) {
+        const auto found = resolve(text);
+        if (found.has_error()) return found.error();
+        seeds.insert(seeds.end(), found->begin(), found->end());
+    }
+    auto plan = make_plan(seeds);
+    if (plan.has_error()) return plan.error();
+    if (auto ok = belong_to(std::move(*plan), std::move(seeds)); ok.has_error()) return ok;
+    if (config_.run_for > Duration::zero()) run_timer_.arm_after(config_.run_for);
+    loop_.run();
+    if (fault_) return *fault_;
+    return {};
+}
+
+void Node::on_signal() {
+    owner_.check();
+    if (started_ && !ending_) return leave("asked to stop");
+    loop_.stop();
+    if (!fault_ && !ending_) fault_ = fail(FaultCode::Cancelled, "interrupted");
+}
+
+Result<void> Node::open_state() {
+    auto ours = open_local_state(config_);
+    if (ours.has_error()) return ours.error();
+    local_ = std::move(*ours);
+    self_ = local_.identity.id;
+    reporter_.set_self(self_);
+    if (founds(config_, local_.checkpoint)) {
+        auto founding = load_founding(config_);
+        if (founding.has_error()) return founding.error();
+        founding_ = std::move(*founding);
+    }
+    return {};
+}
+
+Result<SwarmPlan> Node::make_plan(const std::vector<Endpoint>& seeds) {
+    const auto note = [this](const std::string& line) { reporter_.note(line); };
+    auto& checkpoint = local_.checkpoint;
+    auto plan =
+        checkpoint ? plan_resuming(std::move(*checkpoint), note)
+        : !seeds.empty()
+            ? plan_joining(loop_, config_, seeds, hello(), local_.key, note)
+            : plan_founding(config_, local_.key.has_value(), founding_ ? &*founding_ : nullptr);
+    if (plan.has_error() || config_.membership_only) return plan;
+    if (auto ok = lay_out(*plan); ok.has_error()) return ok.error();
+    return plan;
+}
+
+/// Begins everything: from here on we are a member.
+Result<void> Node::belong_to(SwarmPlan plan, std::vector<Endpoint> seeds) {
+    if (plan.start != Start::Found && !config_.founder_flags.empty()) {
+        reporter_.note(
+            config_.founder_flags + " ignored: the swarm that this peer belongs to has decided that"
+        );
+    }
+    swarm_ = swarm_id_of(plan.blob);
+    auto key = settle_key(config_, local_.key, plan.descriptor, swarm_);
+    if (key.has_error()) return key.error();
+    key_ = *key;
+    blob_ = plan.blob;
+    auto addresses = std::move(plan.known_addresses);
+    addresses.insert(addresses.end(), seeds.begin(), seeds.end());
+    started_ = true;
+    start_membership();
+    if (!config_.membership_only) start_session(std::move(plan));
+    bootstrap_.begin(advertised_, config_.join, addresses);
+    return {};
+}
+
+Result<void> Node::bind_sockets() {
+    if (auto ok = bind_streams_and_datagrams(); ok.has_error()) return ok;
+    if (auto ok = settle_advertised(); ok.has_error()) return ok;
+    if (auto ok = bind_http(); ok.has_error()) return ok;
+    reporter_.listening(advertised_.to_string(), http_address_.to_string());
+    return {};
+}
+
+Result<void> Node::bind_streams_and_datagrams() {
+    const auto listen = resolve(config_.listen);
+    if (listen.has_error()) return fail(FaultCode::Usage, "--listen: " + listen.error().message);
+    const Endpoint wanted = listen->front();
+    if (auto ok = check_exposure(wanted, config_.insecure); ok.has_error()) return ok;
+    for (int attempt = 1;; ++attempt) {
+        const auto bound = links_.bind(wanted);
+        if (bound.has_error()) return bound.error();
+        listen_ = *bound;
+        // TCP and UDP share one port number; with a free choice, another one may suit both.
+        const auto datagrams = membership_.bind(listen_);
+        if (datagrams.has_value()) return {};
+        if (wanted.port != 0 || attempt == kBindAttempts) return datagrams.error();
+        links_.unbind();
+    }
+}
+
+Result<void> Node::settle_advertised() {
+    advertised_ = listen_;
+    if (!config_.advertise.empty()) {
+        const auto advertised = resolve(config_.advertise);
+        if (advertised.has_error()) {
+            return fail(FaultCode::Usage, "--advertise: " + advertised.error().message);
+        }
+        advertised_ = advertised->front();
+    } else if (listen_.is_unspecified()) {
+        return fail(
+            FaultCode::Usage,
+            "--listen " + config_.listen +
+                " says not how others reach us: add --advertise HOST:PORT"
+        );
+    }
+    return {};
+}
+
+Result<void> Node::bind_http() {
+    const auto http = resolve(config_.http);
+    if (http.has_error()) return fail(FaultCode::Usage, "--http: " + http.error().message);
+    if (auto ok = check_exposure(http->front(), config_.insecure); ok.has_error()) return ok;
+    const auto served = http_.listen(http->front());
+    if (served.has_error()) return served.error();
+    http_address_ = *served;
+    if (config_.state.empty()) return {};
+    const std::string text = http_address_.to_string() + "\n";
+    return write_file_atomically(config_.state / "http", as_byte_view(text), 0644);
+}
+
+Session::Wiring Node::session_wiring() {
+    Session::Wiring wiring;
+    wiring.send = [this](const PeerId& to, FrameType type, Bytes payload) {
+        links_.send(to, type, std::move(payload));
+    };
+    wiring.exchange = [this](gossip::Outgoing outgoing) {
+        send_exchange(links_, std::move(outgoing));
+    };
+    wiring.queued_bytes = [this](const PeerId& to) { return links_.queued_bytes(to); };
+    wiring.view = [this] { return look(membership_.swim()); };
+    wiring.publish = [this](const Record& record) {
+        membership_.swim().set_record(real_now(), encode_record(record));
+        membership_.pump();
+    };
+    wiring.bytes_sent = [this] { return links_.counters().bytes_sent; };
+    wiring.addresses = [this] { return known_addresses(); };
+    wiring.ended = [this](std::optional<Fault> fault) { end(std::move(fault)); };
+    return wiring;
+}
+
+void Node::start_session(SwarmPlan plan) {
+    const std::string model = plan.descriptor.model;
+    const auto parameters = plan.layout.elements();
+    session_ = std::make_unique<Session>(
+        loop_,
+        config_,
+        self_,
+        local_.identity.epoch,
+        plan.descriptor,
+        plan.blob,
+        std::move(plan.layout),
+        reporter_,
+        session_wiring()
+    );
+    if (founding_) {
+        for (auto& shard : founding_->data.shards) {
+            const auto put = session_->shards().put(std::move(shard));
+            STARLING_CHECK(put.has_value());
+        }
+        founding_.reset();
+    }
+    if (plan.start == Start::Found) reporter_.founded(swarm_, model, parameters);
+    if (plan.start == Start::Join) reporter_.joined(swarm_, model, plan.via);
+    if (plan.start == Start::Resume) reporter_.resumed(swarm_, plan.checkpoint->steps);
+    session_->begin(plan.start, std::move(plan.checkpoint));
+}
+
+Hello Node::hello() const {
+    Hello ours;
+    ours.id = self_;
+    ours.swarm = swarm_;
+    ours.address = advertised_;
+    return ours;
+}
+
+void Node::start_membership() {
+    const auto& identity = local_.identity;
+    auto swim = *membership::SwimConfig::profile(config_.profile);
+    swim.swarm = swarm_;
+    const membership::Swim::Self self{
+        self_, advertised_, identity.epoch, make_notary(identity), nullptr};
+    membership_.start(
+        membership::Swim(swim, self, Rng(std::random_device{}() ^ self_.prefix64()), real_now()),
+        Sealer(key_, swarm_, self_, identity.epoch),
+        Opener(key_, swarm_)
+    );
+    links_.open(hello(), [this](ByteView text) { return mac_of(key_, text); });
+    if (config_.membership_only) {
+        Record record;
+        record.state = PeerState::Watching;
+        membership_.swim().set_record(real_now(), encode_record(record));
+        membership_.pump();
+    }
+}
+
+void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
+    owner_.check();
+    if (membership_streams_.handle_frame(from, type, payload)) return;
+    if (session_ && !ending_) session_->handle_frame(from, type, payload);
+}
+
+void Node::on_member_event(const membership::Event& event) {
+    owner_.check();
+    using membership::EventKind;
+    if (event.kind == EventKind::Record || event.id == self_) return;
+    reporter_.member(event_name(event.kind), event.id);
+    if (!session_) return;
+    if (event.kind == EventKind::Failed || event.kind == EventKind::Left) {
+        session_->member_down(event.id);
+    } else if (event.kind == EventKind::Up) {
+        session_->member_up(event.id);
+    }
+}
+
+void Node::leave(const std::string& why) {
+    owner_.check();
+    if (ending_) return;
+    reporter_.note(why + ": leaving the swarm");
+    if (session_) session_->stop();
+    reporter_.left();
+    end(std::nullopt);
+}
+
+void Node::end(std::optional<Fault> fault) {
+    owner_.check();
+    if (ending_) return;
+    ending_ = true;
+    bootstrap_.stop();
+    fault_ = std::move(fault);
+    if (session_) session_->stop();
+    membership_.swim().leave(real_now());
+    membership_.pump();
+    stop_timer_.arm_after(kGoodbyeTime);
+    loop_.post([this] { links_.close_all("leaving"); });
+}
+
+std::vector<std::string> Node::known_addresses() const {
+    std::vector<std::string> addresses;
+    for (const auto& member : membership_.swim().members()) {
+        if (member.id != self_ && addresses.size() < 64) {
+            addresses.push_back(member.address.to_string());
+        }
+    }
+    return addresses;
+}
+
+HttpReply Node::serve(const HttpRequest& request) {
+    owner_.check();
+    if (request.target == "/leave") {
+        if (request.method != "POST") return {405, "text/plain", "POST, please\n"};
+        loop_.post([this] { leave("asked by a command"); });
+        return {200, "application/json", "{\"leaving\":true}\n"};
+    }
+    if (request.method != "GET") return {405, "text/plain", "GET, please\n"};
+    if (!started_) return {503, "text/plain", "still starting\n"};
+    if (request.target == "/") return {200, "text/html; charset=utf-8", kLivePage};
+    if (request.target == "/healthz") return {200, "text/plain", "ok\n"};
+    if (request.target == "/status")
+        return {200, "application/json", render_status(status_inputs()) + "\n"};
+    if (request.target == "/metrics") {
+        return {200, "text/plain; version=0.0.4", render_metrics(status_inputs())};
+    }
+    return {404, "text/plain", "try /, /status, /metrics or /healthz\n"};
+}
+
+StatusInputs Node::status_inputs() const {
+    StatusInputs inputs;
+    inputs.id = self_;
+    inputs.swarm = swarm_;
+    inputs.listen = advertised_;
+    inputs.http = http_address_;
+    inputs.incarnation = membership_.swim().incarnation();
+    inputs.view = look(membership_.swim());
+    inputs.membership = membership_.swim().counters();
+    inputs.seal = membership_.seal_counters();
+    inputs.links = links_.counters();
+    inputs.lag = loop_.lag();
+    inputs.connections = links_.connection_count();
+    inputs.membership_streams = membership_streams_.counters();
+    if (session_) inputs.session = session_->status();
+    return inputs;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,95 @@
+#pragma once
+
+// One peer: builds, wires, starts and stops everything, in this order.
+//
+//   start   state directory and identity; the founder's data; sockets, then the "listening" line;
+//           the descriptor (made, fetched or read back); session; membership; seeds
+//   stop    session (the compute thread ends, the last checkpoint is written); goodbye through
+//           membership; streams; loop
+//
+// Thread    network
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/check.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "peer/http/http.hpp"
+#include "peer/machine/loop.hpp"
+#include "peer/members/bootstrap.hpp"
+#include "peer/members/membership_driver.hpp"
+#include "peer/members/membership_streams.hpp"
+#include "peer/observe/reporter.hpp"
+#include "peer/observe/status.hpp"
+#include "peer/session/session.hpp"
+#include "peer/start/local_state.hpp"
+#include "peer/start/swarm_plan.hpp"
+#include "peer/streams/links.hpp"
+#include "peer/terms/config.hpp"
+
+namespace starling::peer {
+
+class Node {
+public:
+    explicit Node(PeerConfig config);
+    ~Node();
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    /// Runs the peer until it has finished, left, or failed.
+    /// Errors    of starting (nothing half-written), or of running
+    [[nodiscard]] Result<void> run();
+
+private:
+    [[nodiscard]] Links::Callbacks link_callbacks();
+    [[nodiscard]] MembershipDriver::Callbacks membership_callbacks();
+    [[nodiscard]] Session::Wiring session_wiring();
+    [[nodiscard]] Result<void> open_state();
+    [[nodiscard]] Result<void> bind_sockets();
+    [[nodiscard]] Result<void> bind_streams_and_datagrams();
+    [[nodiscard]] Result<void> settle_advertised();
+    [[nodiscard]] Result<void> bind_http();
+    [[nodiscard]] Result<SwarmPlan> make_plan(const std::vector<Endpoint>& seeds);
+    [[nodiscard]] Result<void> belong_to(SwarmPlan plan, std::vector<Endpoint> seeds);
+    void on_signal();
+    [[nodiscard]] Hello hello() const;
+    void start_session(SwarmPlan plan);
+    void start_membership();
+    void on_frame(const PeerId& from, FrameType type, ByteView payload);
+    void on_member_event(const membership::Event& event);
+    void leave(const std::string& why);
+    void end(std::optional<Fault> fault);
+    [[nodiscard]] HttpReply serve(const HttpRequest& request);
+    [[nodiscard]] StatusInputs status_inputs() const;
+    [[nodiscard]] std::vector<std::string> known_addresses() const;
+
+    ThreadOwner owner_;
+    PeerConfig config_;
+    Reporter reporter_;
+    Loop loop_;
+    LocalState local_;
+    PeerId self_;
+    SwarmKey key_;  ///< of our swarm
+    std::optional<Founding> founding_;
+    Links links_;
+    MembershipDriver membership_;
+    MembershipStreams membership_streams_;
+    HttpServer http_;
+    std::unique_ptr<Session> session_;
+    Bootstrap bootstrap_;
+    Timer stop_timer_;
+    Timer run_timer_;
+    Endpoint listen_;
+    Endpoint advertised_;
+    Endpoint http_address_;
+    SwarmId swarm_;
+    Bytes blob_;
+    bool started_ = false;
+    bool ending_ = false;
+    std::optional<Fault> fault_;
+};
+
+}  // namespace starling::peer

@@ -1,0 +1,171 @@
+#include "peer/observe/reporter.hpp"
+
+#include <cmath>
+#include <cstdio>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace starling::peer {
+
+namespace {
+
+/// People need a line every few seconds, programs every second.
+constexpr int kPlainEvery = 5;
+
+void print_line(const std::string& line) {
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fputc('\n', stdout);
+    std::fflush(stdout);
+}
+
+nlohmann::json number_or_null(double value, bool known) {
+    if (!known || !std::isfinite(value)) return nullptr;
+    return value;
+}
+
+}  // namespace
+
+void Reporter::listening(const std::string& listen, const std::string& http) {
+    if (json_) {
+        print_line(nlohmann::json{
+            {"event", "listening"}, {"id", self_.hex()}, {"listen", listen}, {"http", http}}
+                       .dump());
+        return;
+    }
+    print_line(fmt::format(
+        "peer {} listens on {}; status and metrics on http://{}/",
+        self_.short_string(),
+        listen,
+        http
+    ));
+}
+
+void Reporter::founded(const SwarmId& swarm, const std::string& model, std::uint64_t parameters) {
+    if (json_) {
+        print_line(nlohmann::json{
+            {"event", "founded"},
+            {"swarm", swarm.hex()},
+            {"model", model},
+            {"parameters", parameters}}
+                       .dump());
+        return;
+    }
+    print_line(fmt::format(
+        "founded swarm {}: {} with {} parameters", swarm.short_string(), model, parameters
+    ));
+}
+
+void Reporter::joined(const SwarmId& swarm, const std::string& model, const std::string& via) {
+    if (json_) {
+        print_line(nlohmann::json{
+            {"event", "joined"}, {"swarm", swarm.hex()}, {"model", model}, {"via", via}}
+                       .dump());
+        return;
+    }
+    print_line(fmt::format("joined swarm {} ({}) by {}", swarm.short_string(), model, via));
+}
+
+void Reporter::resumed(const SwarmId& swarm, std::uint64_t steps) {
+    if (json_) {
+        print_line(
+            nlohmann::json{{"event", "resumed"}, {"swarm", swarm.hex()}, {"steps", steps}}.dump()
+        );
+        return;
+    }
+    print_line(fmt::format("resumed swarm {} after {} steps", swarm.short_string(), steps));
+}
+
+void Reporter::progress(const ProgressLine& line) {
+    const Record& r = line.record;
+    const bool measured = r.accuracy >= 0;
+    const std::string state(to_string(r.state));
+    if (json_) {
+        print_line(nlohmann::json{
+            {"event", "progress"},
+            {"id", self_.hex()},
+            {"state", state},
+            {"steps", r.steps},
+            {"samples", r.samples},
+            {"samples_per_s", number_or_null(r.samples_per_s, true)},
+            {"loss", number_or_null(r.loss, r.steps > 0)},
+            {"accuracy", number_or_null(r.accuracy, measured)},
+            {"test_loss", number_or_null(line.test_loss.value_or(0.0), line.test_loss.has_value())},
+            {"spread", number_or_null(r.spread, true)},
+            {"exchanges", r.exchanges},
+            {"shards", r.shards},
+            {"held", r.held},
+            {"members", line.members},
+            {"swarm_samples", line.swarm_samples},
+            {"round", r.round},
+            {"target", line.target}}
+                       .dump());
+        return;
+    }
+    const bool changed = state != last_state_;
+    last_state_ = state;
+    if (!changed && --plain_countdown_ > 0) return;
+    plain_countdown_ = kPlainEvery;
+    print_line(fmt::format(
+        "{}: step {}, {:.0f} samples/s, loss {:.4f}, accuracy {}, spread {:.2e}, {} exchanges, {} "
+        "members",
+        state,
+        r.steps,
+        r.samples_per_s,
+        r.loss,
+        measured ? fmt::format("{:.4f}", r.accuracy) : "-",
+        r.spread,
+        r.exchanges,
+        line.members
+    ));
+}
+
+void Reporter::member(std::string_view what, const PeerId& id) {
+    if (json_) {
+        print_line(nlohmann::json{{"event", "member"}, {"what", what}, {"id", id.hex()}}.dump());
+        return;
+    }
+    print_line(fmt::format("member {}: {}", id.short_string(), what));
+}
+
+void Reporter::finished(const FinalLine& line) {
+    if (json_) {
+        print_line(nlohmann::json{
+            {"event", "final"},
+            {"id", self_.hex()},
+            {"accuracy", line.accuracy},
+            {"loss", number_or_null(line.loss, true)},
+            {"samples", line.samples},
+            {"steps", line.steps},
+            {"spread", number_or_null(line.spread, true)},
+            {"seconds", line.seconds},
+            {"bytes", line.bytes},
+            {"exchanges", line.exchanges},
+            {"model", line.model}}
+                       .dump());
+        return;
+    }
+    print_line(fmt::format(
+        "finished after {:.1f} s: accuracy {:.4f}, loss {:.4f}, {} samples in {} steps, {} "
+        "exchanges, "
+        "distance to the last partner {:.2e}{}{}",
+        line.seconds,
+        line.accuracy,
+        line.loss,
+        line.samples,
+        line.steps,
+        line.exchanges,
+        line.spread,
+        line.model.empty() ? "" : "; model in ",
+        line.model
+    ));
+}
+
+void Reporter::left() {
+    print_line(json_ ? std::string(R"({"event":"left"})") : std::string("left the swarm"));
+}
+
+void Reporter::note(const std::string& line) {
+    std::fprintf(stderr, "starling: %s\n", line.c_str());
+}
+
+}  // namespace starling::peer

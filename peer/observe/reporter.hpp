@@ -1,0 +1,63 @@
+#pragma once
+
+// What a peer tells on stdout: one JSON object a line for programs, sentences for people. Notes for
+// people alone go to stderr.
+//
+// Thread    network
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "peer/terms/record.hpp"
+
+namespace starling::peer {
+
+struct ProgressLine {
+    Record record;
+    std::size_t members = 0;
+    std::uint64_t swarm_samples = 0;
+    bool target = false;              ///< the sticky flag is up
+    std::optional<double> test_loss;  ///< an estimate, as the record's accuracy is
+};
+
+struct FinalLine {
+    double accuracy = 0;
+    double loss = 0;
+    std::uint64_t samples = 0;
+    std::uint64_t steps = 0;
+    double spread = 0;
+    double seconds = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t exchanges = 0;
+    std::string model;  ///< where it was written, empty without a state directory
+};
+
+class Reporter {
+public:
+    explicit Reporter(bool json) : json_(json) {}
+
+    void set_self(const PeerId& id) { self_ = id; }
+
+    void listening(const std::string& listen, const std::string& http);
+    void founded(const SwarmId& swarm, const std::string& model, std::uint64_t parameters);
+    void joined(const SwarmId& swarm, const std::string& model, const std::string& via);
+    void resumed(const SwarmId& swarm, std::uint64_t steps);
+    void progress(const ProgressLine& line);
+    void member(std::string_view what, const PeerId& id);
+    void finished(const FinalLine& line);
+    void left();
+    /// For people, on stderr, in either mode.
+    void note(const std::string& line);
+
+private:
+    bool json_;
+    PeerId self_;
+    std::string last_state_;
+    int plain_countdown_ = 0;
+};
+
+}  // namespace starling::peer

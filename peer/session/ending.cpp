@@ -1,0 +1,125 @@
+#include "peer/session/ending.hpp"
+
+#include <algorithm>
+
+namespace starling::peer {
+
+EndingPhase Ending::advance(Instant now, const EndingInputs& inputs) {
+    follow(now, inputs.others);
+    switch (phase_) {
+        case EndingPhase::Train:
+            // For this round: estimates of the peers waver apart, and a majority at one moment
+            // would come long after most have seen the target. The whole test set judges in the
+            // end.
+            reached_ = reached_ || estimate_reached(inputs);
+            if (enough_reached(inputs.others)) enter(now, EndingPhase::Settle);
+            break;
+        case EndingPhase::Settle:
+            if (inputs.settled || now - since_ > kSettleMax) enter(now, EndingPhase::Evaluate);
+            break;
+        case EndingPhase::Evaluate:
+            judge(now, inputs);
+            break;
+        case EndingPhase::Linger:
+            if ((inputs.joining == 0 && all_finished(inputs.others)) || now - since_ > kLingerMax) {
+                enter(now, EndingPhase::Leave);
+            }
+            break;
+        case EndingPhase::Leave:
+            break;
+    }
+    return phase_;
+}
+
+void Ending::enter(Instant now, EndingPhase phase) {
+    phase_ = phase;
+    since_ = now;
+}
+
+/// Joins the newest round that anybody opened: a round is only opened by a peer that missed.
+void Ending::follow(Instant now, std::span<const Record> others) {
+    if (phase_ == EndingPhase::Leave) return;
+    for (const auto& other : others) {
+        if (other.round <= round_) continue;
+        round_ = other.round;
+        reached_ = false;
+        enter(now, EndingPhase::Train);
+    }
+}
+
+bool Ending::estimate_reached(const EndingInputs& inputs) const {
+    const double margin = kMissMargin * round_;
+    switch (until_.kind) {
+        case UntilKind::Forever:
+            return false;
+        case UntilKind::Steps:
+            return static_cast<double>(inputs.own_steps) >= until_.value;
+        case UntilKind::Samples:
+            return static_cast<double>(inputs.swarm_samples) >= until_.value;
+        case UntilKind::Epochs:
+            return inputs.train_samples > 0 &&
+                   static_cast<double>(inputs.swarm_samples) >=
+                       until_.value * static_cast<double>(inputs.train_samples);
+        case UntilKind::Accuracy:
+            return inputs.accuracy && *inputs.accuracy >= std::min(1.0, until_.value + margin);
+        case UntilKind::Loss:
+            return inputs.loss && *inputs.loss <= until_.value * (1.0 - margin);
+    }
+    return false;
+}
+
+/// A majority decides about quality; a count of samples is everybody's count, so one peer that sees
+/// it is enough; steps are counted per peer, so all must have made them.
+bool Ending::enough_reached(std::span<const Record> others) const {
+    std::size_t reached = reached_ ? 1 : 0;
+    for (const auto& other : others) {
+        if (other.round == round_ && other.ending) return true;
+        if (other.round == round_ && other.reached) ++reached;
+    }
+    const std::size_t live = others.size() + 1;
+    switch (until_.kind) {
+        case UntilKind::Forever:
+            return reached > 0;
+        case UntilKind::Samples:
+        case UntilKind::Epochs:
+            return reached > 0;
+        case UntilKind::Steps:
+            return reached == live;
+        case UntilKind::Accuracy:
+        case UntilKind::Loss:
+            return 2 * reached > live;
+    }
+    return false;
+}
+
+bool Ending::quality_met(const EndingInputs& inputs) const {
+    switch (until_.kind) {
+        case UntilKind::Accuracy:
+            return *inputs.full_accuracy >= until_.value;
+        case UntilKind::Loss:
+            return *inputs.full_loss <= until_.value;
+        default:
+            return true;
+    }
+}
+
+void Ending::judge(Instant now, const EndingInputs& inputs) {
+    if (!inputs.full_accuracy || !inputs.full_loss) return;
+    met_ = quality_met(inputs);
+    if (met_) {
+        enter(now, EndingPhase::Linger);
+        return;
+    }
+    ++round_;
+    reached_ = false;
+    enter(now, EndingPhase::Train);
+}
+
+bool Ending::all_finished(std::span<const Record> others) const {
+    return std::all_of(others.begin(), others.end(), [this](const Record& other) {
+        return other.round == round_ &&
+               (other.state == PeerState::Lingering || other.state == PeerState::Done);
+    });
+}
+
+}  // namespace starling::peer

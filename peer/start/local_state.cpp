@@ -1,0 +1,126 @@
+#include "peer/start/local_state.hpp"
+
+#include <string>
+#include <utility>
+
+#include "peer/crypto/seal.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr const char* kKeyFile = "swarm.key";
+
+/// Founds a swarm of mere members.
+bool founds_members_only(const PeerConfig& config, const std::optional<Checkpoint>& checkpoint) {
+    return config.join.empty() && !checkpoint && config.membership_only;
+}
+
+Result<void> load_checkpoint(const PeerConfig& config, LocalState& ours) {
+    if (config.state.empty()) return {};
+    auto lock = lock_state_directory(config.state);
+    if (lock.has_error()) return lock.error();
+    ours.lock.emplace(std::move(*lock));
+    auto checkpoint = read_checkpoint(config.state);
+    if (checkpoint.has_value()) {
+        ours.checkpoint = std::move(*checkpoint);
+    } else if (checkpoint.error().code != FaultCode::NotFound) {
+        return checkpoint.error();
+    }
+    return {};
+}
+
+Result<Identity> identity_for(const PeerConfig& config) {
+    if (config.state.empty()) return ephemeral_identity();
+    auto identity = load_identity(config.state);
+    if (identity.has_error()) return identity;
+    if (identity->epoch >= kLivesMax) {
+        return fail(
+            FaultCode::Usage,
+            (config.state / "epoch").string() +
+                ": this identity has started too often; "
+                "remove identity.key and epoch there to become a new peer"
+        );
+    }
+    return identity;
+}
+
+Result<void> load_key(const PeerConfig& config, LocalState& ours) {
+    const auto path = key_path(config);
+    if (path.empty()) return {};
+    std::error_code ignored;  // what cannot be looked at cannot be read either, and that tells
+    if (config.key.empty() && !std::filesystem::exists(path, ignored)) {
+        // A founder that keeps a state means to run a swarm; others learn whether it has a key.
+        if (!founds(config, ours.checkpoint) && !founds_members_only(config, ours.checkpoint)) {
+            return {};
+        }
+        ours.key = random_swarm_key();
+        return write_swarm_key(path, *ours.key);
+    }
+    auto key = read_swarm_key(path);
+    if (key.has_error()) return fail(FaultCode::Usage, key.error().message);
+    ours.key = *key;
+    return {};
+}
+
+}  // namespace
+
+bool founds(const PeerConfig& config, const std::optional<Checkpoint>& checkpoint) {
+    return config.join.empty() && !checkpoint && !config.membership_only;
+}
+
+std::filesystem::path key_path(const PeerConfig& config) {
+    if (!config.key.empty() || config.state.empty()) return config.key;
+    return config.state / kKeyFile;
+}
+
+Result<LocalState> open_local_state(const PeerConfig& config) {
+    LocalState ours;
+    if (auto ok = load_checkpoint(config, ours); ok.has_error()) return ok.error();
+    auto identity = identity_for(config);
+    if (identity.has_error()) return identity.error();
+    ours.identity = std::move(*identity);
+    if (founds(config, ours.checkpoint) && config.dataset.empty()) {
+        return fail(
+            FaultCode::Usage,
+            "nothing to train on: " + config.state.string() +
+                " holds no checkpoint; give --dataset SPEC to found a swarm, or --join HOST:PORT"
+        );
+    }
+    if (auto ok = load_key(config, ours); ok.has_error()) return ok.error();
+    return ours;
+}
+
+Result<SwarmKey> settle_key(
+    const PeerConfig& config,
+    const std::optional<SwarmKey>& own,
+    const Descriptor& descriptor,
+    const SwarmId& swarm
+) {
+    if (!descriptor.keyed) {
+        if (!config.key.empty()) {
+            return fail(
+                FaultCode::Usage,
+                "--key: swarm " + swarm.short_string() +
+                    " is open, nothing in it is secret; leave --key out to join it all the same"
+            );
+        }
+        return open_swarm_key(swarm);
+    }
+    if (!own) {
+        return fail(
+            FaultCode::Usage,
+            "swarm " + swarm.short_string() +
+                " needs a key: copy swarm.key from the founder's state directory and give --key "
+                "FILE"
+        );
+    }
+    if (!config.state.empty()) {
+        if (auto ok = write_swarm_key(config.state / kKeyFile, *own); ok.has_error()) {
+            return ok.error();
+        }
+    }
+    return *own;
+}
+
+}  // namespace starling::peer

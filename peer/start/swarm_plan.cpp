@@ -1,0 +1,169 @@
+#include "peer/start/swarm_plan.hpp"
+
+#include <random>
+#include <utility>
+
+#include "compute/engine.hpp"
+#include "peer/averaging/averaging_options.hpp"
+#include "peer/crypto/sha256.hpp"
+#include "peer/start/local_state.hpp"
+#include "peer/terms/task.hpp"
+#include "peer/transfer/descriptor_transfer.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kJoinPatience = std::chrono::seconds(10);
+
+std::array<std::uint8_t, 16> random_nonce() {
+    std::random_device device;
+    std::array<std::uint8_t, 16> nonce{};
+    for (auto& byte : nonce) byte = static_cast<std::uint8_t>(device());
+    return nonce;
+}
+
+Result<compute::ParameterLayout> layout_of(const Descriptor& d) {
+    return compute::model_layout(d.model, task_of(d.manifest), d.model_file);
+}
+
+LayoutHash hash_of(const compute::ParameterLayout& layout) {
+    return LayoutHash{sha256(layout.canonical_bytes())};
+}
+
+/// Returns what the flags decide for the whole swarm. Requires a validated configuration.
+Descriptor describe(const PeerConfig& config, bool keyed) {
+    Descriptor d;
+    d.nonce = random_nonce();
+    d.keyed = keyed;
+    d.model = config.membership_only ? "none" : config.model;
+    d.optimizer = compute::OptimizerSpec::parse(config.optimizer)->to_string();
+    d.batch = config.batch;
+    d.mix = gossip::Mix::parse(config.mix)->to_string();
+    d.mix_every = config.mix_every;
+    d.encoding = config.encoding;
+    d.parts = *gossip::parse_share(config.share);
+    d.sync = config.sync;
+    d.until = *Until::parse(config.until);
+    d.wait_for = config.wait_for;
+    d.settle = config.settle;
+    d.seed = config.seed_given ? config.seed : Rng(std::random_device{}()).next();
+    return d;
+}
+
+}  // namespace
+
+Result<Founding> load_founding(const PeerConfig& config) {
+    const auto dataset = load_for_model(config.dataset, config.model);
+    if (dataset.has_error()) return dataset.error();
+    auto sharded = cut_dataset(*dataset, *data::Partition::parse(config.partition));
+    if (sharded.has_error()) return sharded.error();
+    auto model = choose_model(config.model);
+    if (model.has_error()) return model.error();
+    const auto layout =
+        compute::model_layout(model->spec, task_of(sharded->manifest), model->bytes());
+    if (layout.has_error()) {
+        // A file that cannot be trained is a wrong flag, whatever is wrong with it.
+        const bool file = model->file != nullptr;
+        return file ? fail(FaultCode::Usage, layout.error().message) : layout.error();
+    }
+    return Founding{std::move(*sharded), std::move(*model)};
+}
+
+Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Founding* founding) {
+    SwarmPlan plan;
+    plan.start = Start::Found;
+    auto& d = plan.descriptor;
+    d = describe(config, keyed);
+    if (founding != nullptr) {
+        d.manifest = founding->data.manifest;
+        d.model = founding->model.spec;
+        if (founding->model.file != nullptr) d.model_file = *founding->model.file;
+        const auto layout = layout_of(d);
+        if (layout.has_error()) return layout.error();
+        d.layout = hash_of(*layout);
+    }
+    plan.blob = encode_descriptor(d);
+    if (plan.blob.size() > kDescriptorMax) {
+        return fail(
+            FaultCode::Oversized,
+            "the swarm's descriptor has " + std::to_string(plan.blob.size()) +
+                " bytes with its model file and manifest, 16 MiB at most: give a smaller model file"
+        );
+    }
+    return plan;
+}
+
+Result<SwarmPlan> plan_joining(
+    Loop& loop,
+    const PeerConfig& config,
+    const std::vector<Endpoint>& seeds,
+    const Hello& ours,
+    const std::optional<SwarmKey>& key,
+    const Note& note
+) {
+    auto fetched = fetch_descriptor(loop, seeds, ours, kJoinPatience, note);
+    if (fetched.has_error()) return fetched.error();
+    SwarmPlan plan;
+    plan.start = Start::Join;
+    plan.blob = std::move(fetched->blob);
+    plan.via = fetched->seed.to_string();
+    auto descriptor = decode_descriptor(plan.blob);
+    if (descriptor.has_error()) return descriptor.error();
+    plan.descriptor = std::move(*descriptor);
+    if (plan.descriptor.keyed && key && mac_of(*key, fetched->proof_text) != fetched->proof) {
+        return fail(
+            FaultCode::Refused,
+            plan.via + " holds another key than " + key_path(config).string() +
+                ": give --key with the swarm.key of this swarm's founder"
+        );
+    }
+    return plan;
+}
+
+Result<SwarmPlan> plan_resuming(Checkpoint checkpoint, const Note& note) {
+    SwarmPlan plan;
+    plan.start = Start::Resume;
+    plan.blob = checkpoint.descriptor;
+    auto descriptor = decode_descriptor(plan.blob);
+    if (descriptor.has_error()) return descriptor.error();
+    plan.descriptor = std::move(*descriptor);
+    for (const auto& text : checkpoint.addresses) {
+        if (const auto address = Endpoint::parse(text)) plan.known_addresses.push_back(*address);
+    }
+    if (checkpoint.from_previous) {
+        note("the newest checkpoint is damaged; going on from the one before it");
+    }
+    plan.checkpoint = std::move(checkpoint);
+    return plan;
+}
+
+Result<void> lay_out(SwarmPlan& plan) {
+    const auto& d = plan.descriptor;
+    if (d.manifest.shards.empty()) {
+        return fail(
+            FaultCode::Unsupported, "this swarm trains nothing; join it with --membership-only"
+        );
+    }
+    auto layout = layout_of(d);
+    if (layout.has_error()) return layout.error();
+    const auto hash = hash_of(*layout);
+    if (hash != d.layout) {
+        return fail(
+            FaultCode::LayoutMismatch,
+            "this release builds " + d.model + " with layout " + hash.short_string() +
+                ", the swarm has " + d.layout.short_string() + ": run the same release as the swarm"
+        );
+    }
+    if (auto optimizer = compute::OptimizerSpec::parse(d.optimizer); optimizer.has_error()) {
+        return optimizer.error();
+    }
+    if (auto known = averager_config(d); known.has_error()) return known.error();
+    if (plan.checkpoint && plan.checkpoint->parameters.size() != layout->elements()) {
+        return fail(FaultCode::Corrupt, "the checkpoint's parameters do not fit its model");
+    }
+    plan.layout = std::move(*layout);
+    return {};
+}
+
+}  // namespace starling::peer

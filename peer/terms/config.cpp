@@ -1,0 +1,144 @@
+#include "peer/terms/config.hpp"
+
+#include <charconv>
+#include <thread>
+
+#include "base/spec.hpp"
+#include "compute/engine.hpp"
+#include "compute/schedule.hpp"
+#include "data/partition.hpp"
+#include "gossip/config.hpp"
+#include "membership/config.hpp"
+#include "peer/terms/until.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr std::uint32_t kWaitForMax = 65536;
+
+Fault usage(std::string message) {
+    return fail(FaultCode::Usage, std::move(message));
+}
+
+Result<void> validate_averaging(const PeerConfig& config) {
+    const auto mix = gossip::Mix::parse(config.mix);
+    if (mix.has_error()) return usage("--mix: " + mix.error().message);
+    const auto encoding = gossip::parse_encoding(config.encoding);
+    if (encoding.has_error()) return usage("--encoding: " + encoding.error().message);
+    const auto parts = gossip::parse_share(config.share);
+    if (parts.has_error()) return usage("--share: " + parts.error().message);
+    if (!config.upload_limit.empty()) {
+        const auto rate = parse_rate(config.upload_limit);
+        if (rate.has_error()) return usage("--upload-limit: " + rate.error().message);
+    }
+    gossip::AveragerConfig averager;
+    averager.mix = *mix;
+    averager.encoding = *encoding;
+    averager.parts = *parts;
+    return averager.validate();
+}
+
+Result<void> validate_training(const PeerConfig& config) {
+    if (config.batch < 1 || config.batch > 65536) return usage("--batch: give 1 to 65536");
+    if (config.mix_every < 1) return usage("--mix-every: give at least 1 step");
+    if (auto ok = validate_averaging(config); ok.has_error()) return ok;
+    const auto precision = compute::parse_precision(config.precision);
+    if (precision.has_error()) return usage("--precision: " + precision.error().message);
+    if (config.device != "cpu")
+        return usage("--device " + config.device + ": this release has cpu");
+    if (config.settle <= 0 || config.settle >= 1)
+        return usage("--settle: give a number between 0 and 1");
+    if (config.threads < 0 || config.threads > 4096) return usage("--threads: give 1 to 4096");
+    const auto optimizer = compute::OptimizerSpec::parse(config.optimizer);
+    if (optimizer.has_error()) return optimizer.error();
+    const auto partition = data::Partition::parse(config.partition);
+    if (partition.has_error()) return partition.error();
+    if (config.wait_for < 1 || config.wait_for > kWaitForMax) {
+        return usage("--wait-for: give 1 to " + std::to_string(kWaitForMax) + " peers");
+    }
+    const auto until = Until::parse(config.until);
+    if (until.has_error()) return until.error();
+    return {};
+}
+
+}  // namespace
+
+Result<void> validate(const PeerConfig& config) {
+    const bool founds = config.join.empty();
+    if (config.membership_only && !config.dataset.empty()) {
+        return usage("--membership-only trains nothing: leave --dataset out");
+    }
+    if (founds && !config.membership_only && config.dataset.empty() && config.state.empty()) {
+        return usage(
+            "nothing to train on: give --dataset SPEC to found a swarm, or --join HOST:PORT to "
+            "join one"
+        );
+    }
+    if (const auto profile = membership::SwimConfig::profile(config.profile); profile.has_error()) {
+        return profile.error();
+    }
+    return validate_training(config);
+}
+
+Result<void> check_exposure(const Endpoint& listen, bool insecure) {
+    if (insecure || listen.is_loopback()) return {};
+    std::error_code mine_error;
+    std::error_code init_error;
+    const auto mine = std::filesystem::read_symlink("/proc/self/ns/net", mine_error);
+    const auto init = std::filesystem::read_symlink("/proc/1/ns/net", init_error);
+    if (!mine_error && !init_error && mine != init) return {};
+    return fail(
+        FaultCode::Refused,
+        "refusing to listen on " + listen.to_string() +
+            ": this release does not encrypt streams; listen on 127.0.0.1, use a network "
+            "namespace, or add "
+            "--insecure on a network that you trust"
+    );
+}
+
+Result<double> parse_rate(std::string_view text) {
+    struct Unit {
+        std::string_view name;
+        double bytes;
+    };
+
+    constexpr Unit kUnits[] = {
+        {"kbit", 125.0},
+        {"Mbit", 125e3},
+        {"Gbit", 125e6},
+        {"B", 1.0},
+        {"kB", 1e3},
+        {"MB", 1e6},
+        {"GB", 1e9},
+    };
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+    for (const auto& known : kUnits) {
+        const double rate = number * known.bytes;
+        if (error == std::errc{} && unit == known.name && rate >= 1e3 && rate <= 1e12) return rate;
+    }
+    return usage(
+        "'" + std::string(text) + "' is not a rate; write 10Mbit, 1Gbit, 500kB or 1.5MB (a second)"
+    );
+}
+
+Result<Duration> parse_duration(std::string_view text) {
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+    double seconds = -1;
+    if (unit == "ms") seconds = number / 1000;
+    if (unit == "s") seconds = number;
+    if (unit == "m") seconds = number * 60;
+    if (unit == "h") seconds = number * 3600;
+    if (error != std::errc{} || seconds <= 0 || seconds > 1e8) {
+        return usage("'" + std::string(text) + "' is not a duration; write 500ms, 90s, 5m or 2h");
+    }
+    return from_seconds(seconds);
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,11 @@
+#include "peer/terms/descriptor.hpp"
+
+#include "peer/crypto/sha256.hpp"
+
+namespace starling::peer {
+
+SwarmId swarm_id_of(ByteView descriptor_bytes) {
+    return SwarmId{sha256(descriptor_bytes)};
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,152 @@
+// cereal's home in peer/: the swarm descriptor's bytes.
+
+#include <algorithm>
+#include <cereal/archives/portable_binary.hpp>
+#include <cmath>
+#include <istream>
+#include <ostream>
+
+#include "peer/terms/descriptor.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr std::uint32_t kMagic = 0x44525453;  // "STRD"
+constexpr std::size_t kTextMax = 4096;
+
+using Output = cereal::PortableBinaryOutputArchive;
+using Input = cereal::PortableBinaryInputArchive;
+
+cereal::PortableBinaryOutputArchive::Options little_out() {
+    return Output::Options::LittleEndian();
+}
+
+void save_text(Output& archive, const std::string& text) {
+    archive(static_cast<std::uint32_t>(text.size()));
+    archive(cereal::binary_data(text.data(), text.size()));
+}
+
+/// Reads a length, checks it against what is left, and only then allocates.
+template <class Container>
+bool load_bytes(Input& archive, const SpanSource& source, Container& out, std::size_t limit) {
+    std::uint32_t size = 0;
+    archive(size);
+    if (size > limit || size > source.remaining()) return false;
+    out.resize(size);
+    archive(cereal::binary_data(out.data(), size));
+    return true;
+}
+
+bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& manifest) {
+    archive(cereal::binary_data(d.nonce.data(), d.nonce.size()));
+    if (!load_bytes(archive, source, d.model, kTextMax)) return false;
+    if (!load_bytes(archive, source, d.optimizer, kTextMax)) return false;
+    archive(d.batch);
+    if (!load_bytes(archive, source, d.mix, kTextMax)) return false;
+    archive(d.mix_every);
+    if (!load_bytes(archive, source, d.encoding, kTextMax)) return false;
+    std::uint8_t sync = 0;
+    archive(d.parts, sync);
+    d.sync = sync != 0;
+    std::uint8_t kind = 0;
+    archive(kind, d.until.value, d.settle, d.seed, d.replicas);
+    if (kind > static_cast<std::uint8_t>(UntilKind::Loss)) return false;
+    d.until.kind = static_cast<UntilKind>(kind);
+    archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
+    if (d.minor >= 1) {
+        std::uint8_t keyed = 0;
+        archive(keyed);
+        if (keyed > 1) return false;
+        d.keyed = keyed == 1;
+    }
+    if (!load_bytes(archive, source, manifest, kDescriptorMax)) return false;
+    if (d.minor < kDescriptorMinorModelFile) return true;
+    if (!load_bytes(archive, source, d.model_file, kDescriptorMax)) return false;
+    if (d.minor >= kDescriptorMinorWait) archive(d.wait_for);
+    return true;
+}
+
+bool in_range(const Descriptor& d) {
+    return d.batch >= 1 && d.batch <= 65536 && d.mix_every >= 1 && d.replicas >= 1 &&
+           std::isfinite(d.until.value) && d.until.value >= 0 && std::isfinite(d.settle) &&
+           d.settle > 0;
+}
+
+Result<Descriptor> decode(ByteView bytes) {
+    SpanSource source(bytes);
+    std::istream stream(&source);
+    Input archive(stream);
+    std::uint32_t magic = 0;
+    Descriptor descriptor;
+    archive(magic, descriptor.major, descriptor.minor);
+    if (magic != kMagic) return fail(FaultCode::BadFormat, "this is no swarm descriptor");
+    if (descriptor.major != kDescriptorMajor) {
+        return fail(
+            FaultCode::BadVersion,
+            "the swarm's descriptor has version " + std::to_string(descriptor.major) +
+                "; this release understands " + std::to_string(kDescriptorMajor) +
+                ": run the same release as the swarm"
+        );
+    }
+    Bytes manifest;
+    if (!load_body(archive, source, descriptor, manifest)) {
+        return fail(FaultCode::BadFormat, "the swarm descriptor is malformed");
+    }
+    if (!in_range(descriptor)) {
+        return fail(FaultCode::BadValue, "the swarm descriptor holds a value out of range");
+    }
+    // A swarm of mere members trains on nothing and has no manifest.
+    if (manifest.empty()) return descriptor;
+    auto decoded = data::decode_manifest(manifest);
+    if (decoded.has_error()) return decoded.error();
+    descriptor.manifest = std::move(*decoded);
+    return descriptor;
+}
+
+}  // namespace
+
+Bytes encode_descriptor(const Descriptor& d) {
+    Bytes bytes;
+    BytesSink sink(bytes);
+    std::ostream stream(&sink);
+    Output archive(stream, little_out());
+    // As low as its contents allow: older releases understand that much, and equal settings make
+    // the bytes that they always made.
+    auto minor = d.minor;
+    if (!d.model_file.empty()) minor = std::max(minor, kDescriptorMinorModelFile);
+    if (d.wait_for > 1) minor = std::max(minor, kDescriptorMinorWait);
+    archive(kMagic, d.major, minor);
+    archive(cereal::binary_data(d.nonce.data(), d.nonce.size()));
+    save_text(archive, d.model);
+    save_text(archive, d.optimizer);
+    archive(d.batch);
+    save_text(archive, d.mix);
+    archive(d.mix_every);
+    save_text(archive, d.encoding);
+    archive(d.parts, static_cast<std::uint8_t>(d.sync ? 1 : 0));
+    archive(static_cast<std::uint8_t>(d.until.kind), d.until.value, d.settle, d.seed, d.replicas);
+    archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
+    archive(static_cast<std::uint8_t>(d.keyed ? 1 : 0));
+    const Bytes manifest = d.manifest.shards.empty() ? Bytes{} : data::encode_manifest(d.manifest);
+    archive(static_cast<std::uint32_t>(manifest.size()));
+    archive(cereal::binary_data(manifest.data(), manifest.size()));
+    if (minor < kDescriptorMinorModelFile) return bytes;
+    archive(static_cast<std::uint32_t>(d.model_file.size()));
+    archive(cereal::binary_data(d.model_file.data(), d.model_file.size()));
+    if (minor >= kDescriptorMinorWait) archive(d.wait_for);
+    return bytes;
+}
+
+Result<Descriptor> decode_descriptor(ByteView bytes) {
+    if (bytes.size() > kDescriptorMax) {
+        return fail(FaultCode::Oversized, "the swarm descriptor exceeds 16 MiB");
+    }
+    try {
+        return decode(bytes);
+    } catch (const cereal::Exception&) {
+        return fail(FaultCode::Truncated, "the swarm descriptor is cut short");
+    }
+}
+
+}  // namespace starling::peer

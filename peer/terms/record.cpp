@@ -1,0 +1,84 @@
+#include "peer/terms/record.hpp"
+
+#include <cmath>
+
+namespace starling::peer {
+
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+
+}  // namespace
+
+std::string_view to_string(PeerState state) {
+    switch (state) {
+        case PeerState::Joining:
+            return "joining";
+        case PeerState::Training:
+            return "training";
+        case PeerState::Settling:
+            return "settling";
+        case PeerState::Evaluating:
+            return "evaluating";
+        case PeerState::Lingering:
+            return "lingering";
+        case PeerState::Done:
+            return "done";
+        case PeerState::Watching:
+            return "watching";
+    }
+    return "unknown";
+}
+
+Bytes encode_record(const Record& record) {
+    Bytes bytes;
+    ByteWriter writer(bytes);
+    writer.put(kVersion);
+    writer.put(record.state);
+    writer.put(record.weight_log2);
+    writer.put(static_cast<std::uint8_t>((record.reached ? 1 : 0) | (record.ending ? 2 : 0)));
+    writer.put(record.round);
+    writer.put(record.steps);
+    writer.put(record.samples);
+    writer.put(record.exchanges);
+    writer.put(record.bytes);
+    writer.put(record.samples_per_s);
+    writer.put(record.loss);
+    writer.put(record.accuracy);
+    writer.put(record.spread);
+    writer.put(record.shards);
+    writer.put(record.held);
+    return bytes;
+}
+
+Result<Record> decode_record(ByteView bytes) {
+    ByteReader reader(bytes);
+    if (reader.take<std::uint8_t>() != kVersion) {
+        return fail(FaultCode::BadVersion, "progress record of an unknown version");
+    }
+    Record record;
+    record.state = reader.take<PeerState>();
+    record.weight_log2 = reader.take<std::uint8_t>();
+    const auto flags = reader.take<std::uint8_t>();
+    record.reached = (flags & 1U) != 0;
+    record.ending = (flags & 2U) != 0;
+    record.round = reader.take<std::uint32_t>();
+    record.steps = reader.take<std::uint64_t>();
+    record.samples = reader.take<std::uint64_t>();
+    record.exchanges = reader.take<std::uint64_t>();
+    record.bytes = reader.take<std::uint64_t>();
+    record.samples_per_s = reader.take<float>();
+    record.loss = reader.take<float>();
+    record.accuracy = reader.take<float>();
+    record.spread = reader.take<float>();
+    record.shards = reader.take<std::uint16_t>();
+    record.held = reader.take<std::uint16_t>();
+    if (!reader.ok()) return fail(FaultCode::Truncated, "progress record is cut short");
+    const bool finite = std::isfinite(record.samples_per_s) && std::isfinite(record.accuracy);
+    if (record.state > PeerState::Watching || record.weight_log2 > 16 || !finite) {
+        return fail(FaultCode::BadValue, "progress record holds a value out of range");
+    }
+    return record;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,62 @@
+#include "peer/terms/swarm_view.hpp"
+
+#include <algorithm>
+
+namespace starling::peer {
+
+bool SeenPeer::trains() const {
+    return live() && record && record->state != PeerState::Joining &&
+           record->state != PeerState::Watching;
+}
+
+std::vector<Record> SwarmView::training_records() const {
+    std::vector<Record> records;
+    for (const auto& peer : others) {
+        if (peer.trains()) records.push_back(*peer.record);
+    }
+    return records;
+}
+
+std::vector<data::WeightedPeer> SwarmView::training_peers() const {
+    std::vector<data::WeightedPeer> peers;
+    for (const auto& peer : others) {
+        if (peer.trains()) {
+            peers.push_back({peer.id, std::uint32_t{1} << peer.record->weight_log2});
+        }
+    }
+    return peers;
+}
+
+std::uint64_t SwarmView::samples(std::uint64_t own) const {
+    std::uint64_t total = own + gone_samples;
+    for (const auto& peer : others) {
+        if (peer.record) total += peer.record->samples;
+    }
+    return total;
+}
+
+SwarmView look(const membership::Swim& swim) {
+    SwarmView view;
+    for (const auto& member : swim.members()) {
+        if (member.id == swim.self()) continue;
+        SeenPeer seen{
+            member.id, member.address, member.state, std::nullopt, member.udp_out, member.udp_in};
+        if (const auto bytes = swim.record(member.id); !bytes.empty()) {
+            // A record that we cannot read belongs to another release: a member, but no trainer.
+            if (auto record = decode_record(bytes)) seen.record = *record;
+        }
+        if (seen.live()) ++view.live;
+        view.others.push_back(std::move(seen));
+    }
+    // The table's order is that of arrival; people and programs compare by id.
+    std::sort(view.others.begin(), view.others.end(), [](const SeenPeer& a, const SeenPeer& b) {
+        return a.id < b.id;
+    });
+    for (const auto& id : swim.recorded_peers()) {
+        if (id == swim.self() || swim.find(id).has_value()) continue;
+        if (auto record = decode_record(swim.record(id))) view.gone_samples += record->samples;
+    }
+    return view;
+}
+
+}  // namespace starling::peer

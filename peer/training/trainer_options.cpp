@@ -1,0 +1,45 @@
+#include "peer/training/trainer_options.hpp"
+
+#include "gossip/config.hpp"
+#include "peer/machine/clock.hpp"
+#include "peer/training/engine_options.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+/// A trainer that waits for its exchange goes on after so long, whatever has become of it.
+constexpr Duration kSyncTrainerWait = std::chrono::seconds(10);
+
+}  // namespace
+
+TrainerOptions trainer_options(
+    const PeerConfig& config,
+    const PeerId& self,
+    const Descriptor& descriptor,
+    const Checkpoint* checkpoint
+) {
+    TrainerOptions options;
+    options.engine = engine_options(descriptor, config.threads);
+    options.engine.precision = *compute::parse_precision(config.precision);
+    options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
+    options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor.optimizer);
+    options.seed = config.seed ^ self.prefix64();
+    const auto mix = *gossip::Mix::parse(descriptor.mix);
+    options.mix_every = mix.steps > 0 ? mix.steps : descriptor.mix_every;
+    if (descriptor.sync && mix.rule != gossip::Rule::None) options.sync_wait = kSyncTrainerWait;
+    if (!config.state.empty()) options.shard_directory = config.state / "shards";
+    if (descriptor.until.kind == UntilKind::Steps) {
+        options.steps_limit = static_cast<std::uint64_t>(descriptor.until.value);
+    }
+    if (checkpoint) {
+        options.steps = checkpoint->steps;
+        options.samples = checkpoint->samples;
+        options.schedule_step = checkpoint->schedule_step;
+        options.position = checkpoint->position;
+        options.optimizer_state = checkpoint->optimizer_state;
+    }
+    return options;
+}
+
+}  // namespace starling::peer

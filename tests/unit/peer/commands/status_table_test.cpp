@@ -1,0 +1,33 @@
+// Goal: what a peer says of itself becomes a table, and what is no status becomes an error. Method:
+// texts in, tables out.
+
+#include "peer/commands/status_table.hpp"
+
+#include <gtest/gtest.h>
+
+namespace starling::peer {
+namespace {
+
+TEST(StatusTable, ShowsValuesThenArraysAndDisarmsControlCharacters) {
+    const auto text = status_table(
+        R"({"id":"abc","state":"training","loss":0.5,
+            "members":[{"id":"0123456789abcdef","state":"al\u001bive"},{"id":"x"}]})"
+    );
+    ASSERT_TRUE(text.has_value());
+    EXPECT_EQ(
+        *text,
+        "id       abc\n"
+        "state    training\n"
+        "loss     0.5\n"
+        "\n"
+        "members (2)\n"
+        "  id        state\n"
+        "  01234567  al?ive\n"
+        "  x         -\n"
+    );
+    EXPECT_FALSE(status_table("<html>").has_value());
+    EXPECT_FALSE(status_line("[]").has_value());
+}
+
+}  // namespace
+}  // namespace starling::peer

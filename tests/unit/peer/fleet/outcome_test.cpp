@@ -1,0 +1,122 @@
+// Goal: the exit code is 0 exactly when every survivor did what the user asked for. Method: one
+// good run, and each way to spoil it.
+
+#include "peer/fleet/outcome.hpp"
+
+#include <csignal>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "peer/fleet/launch.hpp"
+
+namespace starling::peer {
+namespace {
+
+std::vector<PeerView> good_run() {
+    std::vector<PeerView> peers(3);
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+        peers[i].index = i + 1;
+        peers[i].id = std::string(64, static_cast<char>('a' + i));
+        peers[i].samples = 1000;
+        peers[i].exit = ProcessExit{0, 0};
+        peers[i].final_report = FinalReport{0.86, 0.40, 0.001, 9.0, 1000, 100, 10, 5000};
+    }
+    return peers;
+}
+
+TEST(Verdict, GoodRunIsZero) {
+    const auto verdict = judge(good_run(), *Until::parse("accuracy=0.85"));
+    EXPECT_EQ(verdict.exit_code, 0);
+    EXPECT_EQ(verdict.reason, "");
+}
+
+TEST(Verdict, PeerKilledByChaosIsNoFailure) {
+    auto peers = good_run();
+    peers[0].killed_by_chaos = true;
+    peers[0].exit = ProcessExit{0, SIGKILL};
+    peers[0].final_report.reset();
+    EXPECT_EQ(judge(peers, {}).exit_code, 0);
+}
+
+TEST(Verdict, PeerKilledBySomebodyElseIsOne) {
+    auto peers = good_run();
+    peers[1].exit = ProcessExit{0, SIGSEGV};
+    peers[1].last_error_line = "CHECK failed";
+    const auto verdict = judge(peers, {});
+    EXPECT_EQ(verdict.exit_code, 1);
+    EXPECT_EQ(verdict.reason, "peer 2 ended with SIGSEGV; it last said: CHECK failed");
+}
+
+TEST(Verdict, FinalReportDoesNotExcuseABadExit) {
+    auto peers = good_run();
+    peers[2].exit = ProcessExit{1, 0};
+    EXPECT_EQ(judge(peers, {}).reason, "peer 3 ended with exit code 1");
+    peers[2].exit = ProcessExit{0, 0};
+    peers[2].final_report.reset();
+    EXPECT_EQ(judge(peers, {}).reason, "peer 3 ended without a final report");
+}
+
+TEST(Verdict, EachSurvivorMustReachTheTarget) {
+    auto peers = good_run();
+    peers[1].final_report->accuracy = 0.8499;
+    EXPECT_EQ(
+        judge(peers, *Until::parse("accuracy=0.85")).reason,
+        "peer 2 reached accuracy 0.8499, the target was 0.85"
+    );
+    EXPECT_EQ(judge(peers, *Until::parse("samples=3000")).exit_code, 0);
+    peers[1].final_report->loss.reset();
+    EXPECT_EQ(
+        judge(peers, *Until::parse("loss=0.5")).reason,
+        "peer 2 reported no loss, the target was 0.5"
+    );
+}
+
+TEST(Verdict, NobodyLeftIsAFailure) {
+    auto peers = good_run();
+    for (auto& peer : peers) peer.killed_by_chaos = true;
+    EXPECT_EQ(judge(peers, {}).reason, "no peer survived");
+    EXPECT_EQ(judge({}, {}).exit_code, 1);
+}
+
+TEST(Summary, CountsTheSamplesOfTheDeadButListsTheLiving) {
+    auto peers = good_run();
+    peers[0].killed_by_chaos = true;
+    peers[0].final_report.reset();
+    const auto summary = nlohmann::json::parse(summary_json(peers, 10.0));
+    EXPECT_EQ(summary["event"], "summary");
+    ASSERT_EQ(summary["peers"].size(), 2U);
+    EXPECT_EQ(summary["peers"][0]["id"], std::string(64, 'b'));
+    EXPECT_EQ(summary["samples"], 3000);
+    EXPECT_EQ(summary["samples_per_s"], 300.0);
+    EXPECT_EQ(summary["bytes"], 10000);
+}
+
+TEST(Launch, EachPeerGetsItsShareOfThreadsAndItsOwnSeedAndState) {
+    SwarmOptions options;
+    options.program = "/bin/starling";
+    options.peers = 4;
+    options.threads = 2;
+    options.seed = 10;
+    options.state = "/tmp/swarm";
+    const auto process = peer_process(options, 3, {"127.0.0.1:7000", true});
+    const std::vector<std::string> expected = {
+        "peer",
+        "--listen",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+        "--json",
+        "--threads",
+        "1",
+        "--seed",
+        "12",
+        "--state",
+        "/tmp/swarm/peer-3",
+        "--join",
+        "127.0.0.1:7000"};
+    EXPECT_EQ(process.arguments, expected);
+}
+
+}  // namespace
+}  // namespace starling::peer

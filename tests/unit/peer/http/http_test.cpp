@@ -1,0 +1,273 @@
+// Goal: the HTTP server answers well-formed requests and bounds every other one in bytes, time and
+// places. Method: a server on an ephemeral port of its own thread; a raw socket sends it what a
+// broken, greedy, slow or hostile client would send. Limits are shrunk so that deadlines pass in
+// milliseconds; every test waits for an event, never for a time.
+
+#include "peer/http/http.hpp"
+
+#include <array>
+#include <atomic>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <gtest/gtest.h>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "peer/machine/asio_endpoint.hpp"
+
+namespace starling::peer {
+namespace {
+
+using boost::asio::ip::tcp;
+using namespace std::chrono_literals;
+
+const Endpoint kAnyPort = Endpoint::v4(0x7f000001, 0);
+
+/// A server that echoes what its handler saw, on a thread of its own.
+class RunningServer {
+public:
+    explicit RunningServer(HttpLimits limits = {})
+        : server_(
+              io_, [this](const HttpRequest& request) { return answer(request); }, limits
+          ) {
+        const auto bound = server_.listen(kAnyPort);
+        EXPECT_TRUE(bound.has_value());
+        if (bound) endpoint_ = *bound;
+        thread_ = std::thread([this] { io_.run(); });
+    }
+
+    ~RunningServer() {
+        boost::asio::post(io_, [this] { server_.stop(); });
+        thread_.join();
+    }
+
+    RunningServer(const RunningServer&) = delete;
+    RunningServer& operator=(const RunningServer&) = delete;
+
+    [[nodiscard]] Endpoint endpoint() const { return endpoint_; }
+
+    [[nodiscard]] int calls() const { return calls_; }
+
+private:
+    HttpReply answer(const HttpRequest& request) {
+        ++calls_;
+        if (request.target == "/throw") throw std::runtime_error("the handler failed");
+        if (request.target == "/stop") server_.stop();
+        return {200, "text/plain", request.method + " " + request.target + " " + request.body};
+    }
+
+    boost::asio::io_context io_{1};
+    HttpServer server_;
+    Endpoint endpoint_;
+    std::atomic<int> calls_ = 0;
+    std::thread thread_;
+};
+
+/// A client without manners.
+class RawClient {
+public:
+    explicit RawClient(const Endpoint& server) : socket_(io_) {
+        socket_.connect(to_asio<tcp>(server));
+    }
+
+    void send(std::string_view text) {
+        boost::system::error_code ignored;  // the server may have closed already
+        boost::asio::write(socket_, boost::asio::buffer(text), ignored);
+    }
+
+    void finish_sending() {
+        boost::system::error_code ignored;
+        socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    }
+
+    /// Returns everything until the server closes.
+    std::string read_all() {
+        std::string reply;
+        boost::system::error_code error;
+        boost::asio::read(socket_, boost::asio::dynamic_buffer(reply), error);
+        return reply;
+    }
+
+private:
+    boost::asio::io_context io_;
+    tcp::socket socket_;
+};
+
+std::string ask(const RunningServer& server, std::string_view text) {
+    RawClient client(server.endpoint());
+    client.send(text);
+    client.finish_sending();
+    return client.read_all();
+}
+
+bool has_status(const std::string& reply, int status) {
+    return reply.starts_with("HTTP/1.1 " + std::to_string(status) + " ");
+}
+
+TEST(HttpServer, HandlerSeesMethodTargetAndBody) {
+    const RunningServer server;
+    const auto reply = http_request(server.endpoint(), {"POST", "/leave?now=1", "please"}, 10s);
+    ASSERT_TRUE(reply.has_value()) << reply.error().message;
+    EXPECT_EQ(reply->status, 200U);
+    EXPECT_EQ(reply->content_type, "text/plain");
+    EXPECT_EQ(reply->body, "POST /leave?now=1 please");
+}
+
+TEST(HttpServer, HeadGetsTheHeaderOfGetWithoutItsBody) {
+    const RunningServer server;
+    const auto reply = ask(server, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_TRUE(has_status(reply, 200)) << reply;
+    EXPECT_NE(reply.find("Content-Length: 6\r\n"), std::string::npos) << reply;
+    EXPECT_TRUE(reply.ends_with("\r\n\r\n")) << reply;
+}
+
+TEST(HttpServer, MalformedRequestsGet400WithoutReachingTheHandler) {
+    const RunningServer server;
+    for (const char* text :
+         {"hello\r\n\r\n",
+          "GET / HTTP/9.9\r\n\r\n",
+          "GET  HTTP/1.1\r\n\r\n",
+          "\x16\x03\x01\x02\x01\x01\r\n\r\n",
+          "POST / HTTP/1.1\r\nContent-Length: minus one\r\n\r\n",
+          "GET / HTTP/1.1\r\nbroken header\r\n\r\n"}) {
+        EXPECT_TRUE(has_status(ask(server, text), 400)) << text;
+    }
+    EXPECT_EQ(server.calls(), 0);
+}
+
+TEST(HttpServer, RequestCutShortIsClosedWithoutReachingTheHandler) {
+    const RunningServer server;
+    ask(server, "");
+    ask(server, "GET / HT");
+    ask(server, "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nfive!");
+    EXPECT_EQ(server.calls(), 0);
+}
+
+TEST(HttpServer, OversizedHeaderGets431) {
+    const RunningServer server;
+    const std::string header = "GET / HTTP/1.1\r\nX-Long: " + std::string(9000, 'x') + "\r\n\r\n";
+    EXPECT_TRUE(has_status(ask(server, header), 431));
+    const std::string target = "GET /" + std::string(9000, 'x') + " HTTP/1.1\r\n\r\n";
+    EXPECT_TRUE(has_status(ask(server, target), 431));
+    EXPECT_EQ(server.calls(), 0);
+}
+
+TEST(HttpServer, OversizedBodyIsRefusedByItsLengthAndByItsBytes) {
+    HttpLimits limits;
+    limits.body_bytes = 1000;
+    const RunningServer server(limits);
+    EXPECT_TRUE(has_status(ask(server, "POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n"), 413));
+    const std::string chunk = "1f4\r\n" + std::string(500, 'x') + "\r\n";
+    const std::string chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk +
+                                chunk + chunk + "0\r\n\r\n";
+    EXPECT_TRUE(has_status(ask(server, chunked), 413));
+    EXPECT_EQ(server.calls(), 0);
+    const auto fits = http_request(server.endpoint(), {"POST", "/", std::string(1000, 'x')}, 10s);
+    ASSERT_TRUE(fits.has_value());
+    EXPECT_EQ(fits->status, 200U);
+}
+
+TEST(HttpServer, SlowClientIsClosedAtTheDeadline) {
+    HttpLimits limits;
+    limits.timeout = 50ms;
+    const RunningServer server(limits);
+    RawClient client(server.endpoint());
+    client.send("GET / HTTP/1.1\r\nX-Slow: ");
+    EXPECT_EQ(client.read_all(), "");  // returns because the server closed
+    EXPECT_EQ(server.calls(), 0);
+}
+
+TEST(HttpServer, ConnectionsAboveTheLimitAreClosedAndPlacesComeBack) {
+    HttpLimits limits;
+    limits.connections = 2;
+    const RunningServer server(limits);
+    {
+        RawClient first(server.endpoint());
+        RawClient second(server.endpoint());
+        RawClient third(server.endpoint());
+        EXPECT_EQ(third.read_all(), "");
+        first.finish_sending();
+        EXPECT_EQ(first.read_all(), "");  // its place is free once it is closed
+        second.finish_sending();
+        EXPECT_EQ(second.read_all(), "");
+    }
+    EXPECT_TRUE(http_request(server.endpoint(), {"GET", "/", ""}, 10s).has_value());
+}
+
+TEST(HttpServer, WriteFromAnotherSiteIsRefused) {
+    const RunningServer server;
+    const auto foreign =
+        ask(server,
+            "POST /leave HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: http://evil.example\r\n\r\n");
+    EXPECT_TRUE(has_status(foreign, 403)) << foreign;
+    EXPECT_EQ(server.calls(), 0);
+    const auto own =
+        ask(server,
+            "POST /leave HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: http://127.0.0.1:1\r\n\r\n");
+    EXPECT_TRUE(has_status(own, 200)) << own;
+}
+
+TEST(HttpServer, ThrowingHandlerGivesA500) {
+    const RunningServer server;
+    const auto reply = http_request(server.endpoint(), {"GET", "/throw", ""}, 10s);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->status, 500U);
+}
+
+TEST(HttpServer, HandlerThatStopsTheServerStillAnswers) {
+    const RunningServer server;
+    const auto reply = http_request(server.endpoint(), {"POST", "/stop", ""}, 10s);
+    ASSERT_TRUE(reply.has_value()) << reply.error().message;
+    EXPECT_EQ(reply->status, 200U);
+}
+
+TEST(HttpServer, PortInUseIsNamedAsSuch) {
+    const RunningServer server;
+    boost::asio::io_context io;
+    HttpServer second(io, [](const HttpRequest&) { return HttpReply{}; });
+    const auto bound = second.listen(server.endpoint());
+    ASSERT_FALSE(bound.has_value());
+    EXPECT_EQ(bound.error().code, FaultCode::AddressInUse);
+    EXPECT_NE(bound.error().message.find(server.endpoint().to_string()), std::string::npos);
+}
+
+TEST(HttpServer, MayDieWithItsContextInTheMiddleOfARequest) {
+    boost::asio::io_context io;
+    HttpServer server(io, [](const HttpRequest&) { return HttpReply{}; });
+    const auto bound = server.listen(kAnyPort);
+    ASSERT_TRUE(bound.has_value());
+    RawClient client(*bound);
+    client.send("GET / HTT");
+    io.run_one();
+    io.run_one();
+}
+
+TEST(HttpRequest, NobodyListeningIsUnreachable) {
+    Endpoint gone;
+    {
+        boost::asio::io_context io;
+        HttpServer server(io, [](const HttpRequest&) { return HttpReply{}; });
+        gone = *server.listen(kAnyPort);
+    }
+    const auto reply = http_request(gone, {"GET", "/status", ""}, 10s);
+    ASSERT_FALSE(reply.has_value());
+    EXPECT_EQ(reply.error().code, FaultCode::Unreachable);
+}
+
+TEST(HttpRequest, SilentServerIsATimeout) {
+    boost::asio::io_context io;
+    tcp::acceptor silent(io, to_asio<tcp>(kAnyPort));
+    const auto reply = http_request(from_asio(silent.local_endpoint()), {"GET", "/", ""}, 30ms);
+    ASSERT_FALSE(reply.has_value());
+    EXPECT_EQ(reply.error().code, FaultCode::Timeout);
+}
+
+}  // namespace
+}  // namespace starling::peer

@@ -1,0 +1,112 @@
+// Goal: /metrics speaks Prometheus' text format where it is more than a name and a number. Method:
+// plain values in, lines out.
+
+#include "peer/observe/metrics.hpp"
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <regex>
+#include <set>
+#include <string>
+
+namespace starling::peer {
+namespace {
+
+TEST(Metrics, TimesAreHistogramsWhoseBucketsHoldAllBelowThem) {
+    StatusInputs inputs;
+    inputs.lag.add(std::chrono::microseconds(300));
+    inputs.lag.add(std::chrono::milliseconds(7));
+    inputs.lag.add(std::chrono::seconds(2));
+    inputs.membership.round_trips.add(std::chrono::milliseconds(3));
+    const auto text = render_metrics(inputs);
+    for (const auto* line :
+         {"# TYPE starling_loop_lag_seconds histogram\n",
+          "starling_loop_lag_seconds_bucket{le=\"0.0002\"} 0\n",
+          "starling_loop_lag_seconds_bucket{le=\"0.0005\"} 1\n",
+          "starling_loop_lag_seconds_bucket{le=\"0.005\"} 1\n",
+          "starling_loop_lag_seconds_bucket{le=\"0.01\"} 2\n",
+          "starling_loop_lag_seconds_bucket{le=\"0.5\"} 2\n",
+          "starling_loop_lag_seconds_bucket{le=\"+Inf\"} 3\n",
+          "starling_loop_lag_seconds_sum 2.0073\n",
+          "starling_loop_lag_seconds_count 3\n",
+          "\nstarling_loop_lag_max_seconds 2\n",
+          "# TYPE starling_probe_rtt_seconds histogram\n",
+          "starling_probe_rtt_seconds_bucket{le=\"0.002\"} 0\n",
+          "starling_probe_rtt_seconds_bucket{le=\"0.005\"} 1\n",
+          "starling_probe_rtt_seconds_count 1\n",
+          "\nstarling_probe_rtt_max_seconds 0.003\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
+    }
+}
+
+TEST(Metrics, WhatWentWrongIsCountedByItsReason) {
+    StatusInputs inputs;
+    inputs.session.emplace();
+    inputs.session->averaging.misdeeds[static_cast<std::size_t>(gossip::Misdeed::Lie)] = 3;
+    const auto text = render_metrics(inputs);
+    for (const auto* line :
+         {"# TYPE starling_exchange_violations_total counter\n",
+          "starling_exchange_violations_total{reason=\"lie\"} 3\n",
+          "starling_exchange_violations_total{reason=\"size\"} 0\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
+    }
+}
+
+/// Gives each 64-bit word of a struct of counters another value, from `first` upwards.
+template <class Counters>
+void number_all(Counters& counters, std::uint64_t first) {
+    std::array<std::uint64_t, sizeof(Counters) / sizeof(std::uint64_t)> words{};
+    for (auto& word : words) word = first++;
+    std::memcpy(static_cast<void*>(&counters), words.data(), sizeof(words));
+}
+
+TEST(Metrics, EveryCounterIsShownUnderItsOwnName) {
+    StatusInputs inputs;
+    inputs.session.emplace();
+    number_all(inputs.links, 70'001);
+    number_all(inputs.session->averaging, 80'001);
+    const auto text = render_metrics(inputs);
+    const auto shown = [&text](std::uint64_t value) {
+        return text.find(" " + std::to_string(value) + "\n") != std::string::npos;
+    };
+    constexpr std::size_t kLinks = sizeof(LinkCounters) / sizeof(std::uint64_t);
+    for (std::size_t i = 0; i < kLinks; ++i) EXPECT_TRUE(shown(70'001 + i)) << i;
+    // Of the misdeeds the first, None, is no reason.
+    const auto none = inputs.session->averaging.misdeeds[0];
+    constexpr std::size_t kAveraging = sizeof(gossip::AveragerCounters) / sizeof(std::uint64_t);
+    for (std::size_t i = 0; i < kAveraging; ++i) {
+        EXPECT_EQ(shown(80'001 + i), 80'001 + i != none) << i;
+    }
+    inputs.membership = {};
+    inputs.membership.probes_by_stream = 90'001;
+    inputs.membership.reflected = 90'002;
+    inputs.seal.replayed = 90'003;
+    const auto membership = render_metrics(inputs);
+    for (const auto* line :
+         {"\nstarling_probes_by_stream_total 90001\n",
+          "\nstarling_datagrams_reflected_total 90002\n",
+          "\nstarling_datagrams_replayed_total 90003\n"}) {
+        EXPECT_NE(membership.find(line), std::string::npos) << line;
+    }
+}
+
+TEST(Metrics, EveryFamilyHasOneHelpAndOneType) {
+    StatusInputs inputs;
+    inputs.session.emplace();
+    const auto text = render_metrics(inputs);
+    const std::regex head("# HELP (starling_[a-z_]+) [^\n]+\n# TYPE (starling_[a-z_]+) [a-z]+\n\\1"
+    );
+    const auto begin = std::sregex_iterator(text.begin(), text.end(), head);
+    std::set<std::string> names;
+    for (auto it = begin; it != std::sregex_iterator(); ++it) {
+        EXPECT_EQ((*it)[1], (*it)[2]);
+        EXPECT_TRUE(names.insert((*it)[1]).second) << (*it)[1];
+    }
+    EXPECT_GT(names.size(), 50U);
+}
+
+}  // namespace
+}  // namespace starling::peer

@@ -1,0 +1,231 @@
+// Goal: a swarm without a coordinator ends together, once, and honestly. Method: several Ending
+// machines that read each other's records, advanced by hand.
+
+#include "peer/session/ending.hpp"
+
+#include <gtest/gtest.h>
+#include <vector>
+
+namespace starling::peer {
+namespace {
+
+using std::chrono::seconds;
+
+/// A little swarm in which records travel at once.
+class Swarm {
+public:
+    Swarm(std::size_t n, const Until& until) : peers_(n, Ending(until)), inputs_(n) {}
+
+    Ending& peer(std::size_t i) { return peers_[i]; }
+
+    EndingInputs& inputs(std::size_t i) { return inputs_[i]; }
+
+    Record record(std::size_t i) const {
+        Record r;
+        r.round = peers_[i].round();
+        r.reached = peers_[i].reached();
+        r.ending = peers_[i].ending();
+        switch (peers_[i].phase()) {
+            case EndingPhase::Train:
+                r.state = PeerState::Training;
+                break;
+            case EndingPhase::Settle:
+                r.state = PeerState::Settling;
+                break;
+            case EndingPhase::Evaluate:
+                r.state = PeerState::Evaluating;
+                break;
+            case EndingPhase::Linger:
+                r.state = PeerState::Lingering;
+                break;
+            case EndingPhase::Leave:
+                r.state = PeerState::Done;
+                break;
+        }
+        return r;
+    }
+
+    void step() {
+        for (std::size_t i = 0; i < peers_.size(); ++i) {
+            std::vector<Record> others;
+            for (std::size_t j = 0; j < peers_.size(); ++j) {
+                if (j != i) others.push_back(record(j));
+            }
+            inputs_[i].others = others;
+            peers_[i].advance(now_, inputs_[i]);
+            inputs_[i].others = {};
+        }
+        now_ += std::chrono::milliseconds(100);
+    }
+
+    void steps(int count) {
+        for (int i = 0; i < count; ++i) step();
+    }
+
+    void wait(Duration d) { now_ += d; }
+
+    void evaluate_all(double accuracy) {
+        for (auto& in : inputs_) {
+            in.full_accuracy = accuracy;
+            in.full_loss = 1.0 - accuracy;
+        }
+    }
+
+    void forget_evaluations() {
+        for (auto& in : inputs_) in.full_accuracy = in.full_loss = std::nullopt;
+    }
+
+private:
+    std::vector<Ending> peers_;
+    std::vector<EndingInputs> inputs_;
+    Instant now_{};
+};
+
+TEST(Ending, AMajorityEndsTrainingAndAMinorityDoesNot) {
+    Swarm swarm(4, {UntilKind::Accuracy, 0.9});
+    swarm.inputs(0).accuracy = 0.91;
+    swarm.inputs(1).accuracy = 0.92;
+    swarm.inputs(2).accuracy = 0.80;
+    swarm.steps(3);
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Train);
+    swarm.inputs(2).accuracy = 0.90;
+    swarm.steps(3);
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Settle);
+}
+
+TEST(Ending, TheFlagSticksWhenTheEstimateFallsAgain) {
+    Swarm swarm(3, {UntilKind::Accuracy, 0.9});
+    swarm.inputs(0).accuracy = swarm.inputs(1).accuracy = 0.95;
+    swarm.steps(2);
+    swarm.inputs(0).accuracy = swarm.inputs(1).accuracy = 0.5;
+    swarm.steps(5);
+    EXPECT_EQ(swarm.peer(2).phase(), EndingPhase::Settle);
+}
+
+TEST(Ending, WhoeverHasSeenTheTargetCountsForTheRoundAndNotForTheNext) {
+    Swarm swarm(3, {UntilKind::Accuracy, 0.9});
+    swarm.inputs(0).accuracy = 0.91;
+    swarm.steps(2);
+    swarm.inputs(0).accuracy = 0.89;
+    swarm.inputs(1).accuracy = 0.91;
+    for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).settled = true;
+    swarm.steps(2);
+    EXPECT_NE(swarm.peer(2).phase(), EndingPhase::Train) << "two of three, one after the other";
+    swarm.inputs(1).accuracy = 0.89;
+    swarm.evaluate_all(0.89);
+    swarm.steps(4);
+    swarm.forget_evaluations();
+    swarm.steps(10);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Train) << i;
+        EXPECT_FALSE(swarm.peer(i).reached()) << i;
+    }
+}
+
+TEST(Ending, SettledPeersEvaluateLingerForTheLastAndLeave) {
+    Swarm swarm(3, {UntilKind::Samples, 100});
+    for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).swarm_samples = 100;
+    swarm.evaluate_all(0.5);
+    for (std::size_t i = 0; i < 2; ++i) swarm.inputs(i).settled = true;
+    swarm.steps(6);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Linger);
+    EXPECT_EQ(swarm.peer(2).phase(), EndingPhase::Settle);
+    swarm.inputs(2).settled = true;
+    swarm.steps(6);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Leave);
+        EXPECT_TRUE(swarm.peer(i).met());
+    }
+}
+
+TEST(Ending, AMissOpensANewRoundForEverybodyWithAStricterEstimate) {
+    Swarm swarm(3, {UntilKind::Accuracy, 0.9});
+    for (std::size_t i = 0; i < 3; ++i) {
+        swarm.inputs(i).accuracy = 0.9005;
+        swarm.inputs(i).settled = true;
+    }
+    swarm.evaluate_all(0.89);
+    swarm.steps(4);
+    swarm.forget_evaluations();
+    swarm.steps(4);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Train) << i;
+        EXPECT_GE(swarm.peer(i).round(), 1U);
+        EXPECT_EQ(swarm.peer(i).round(), swarm.peer(0).round());
+    }
+    for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).accuracy = 0.95;
+    swarm.evaluate_all(0.93);
+    swarm.steps(8);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Leave);
+}
+
+TEST(Ending, ALingererFollowsAPeerThatMissed) {
+    Swarm swarm(2, {UntilKind::Accuracy, 0.9});
+    swarm.inputs(0).accuracy = swarm.inputs(1).accuracy = 0.9;
+    swarm.inputs(0).settled = swarm.inputs(1).settled = true;
+    swarm.inputs(0).full_accuracy = 0.901;
+    swarm.inputs(0).full_loss = 0.1;
+    swarm.steps(4);
+    ASSERT_EQ(swarm.peer(0).phase(), EndingPhase::Linger);
+    swarm.inputs(1).full_accuracy = 0.899;
+    swarm.inputs(1).full_loss = 0.1;
+    swarm.steps(2);
+    EXPECT_EQ(swarm.peer(0).round(), 1U);
+    EXPECT_EQ(swarm.peer(1).round(), 1U);
+}
+
+TEST(Ending, StepsCountPerPeerSoAllMustHaveMadeThem) {
+    Swarm swarm(2, {UntilKind::Steps, 10});
+    swarm.inputs(0).own_steps = 10;
+    swarm.inputs(1).own_steps = 9;
+    swarm.steps(3);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Train);
+    swarm.inputs(1).own_steps = 10;
+    swarm.steps(3);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Settle);
+    EXPECT_EQ(swarm.peer(1).phase(), EndingPhase::Settle);
+}
+
+TEST(Ending, WaitingIsBoundedWhenOthersNeverSettleOrFinish) {
+    Swarm swarm(2, {UntilKind::Samples, 1});
+    swarm.inputs(0).swarm_samples = 1;
+    swarm.evaluate_all(0.5);
+    swarm.steps(2);
+    ASSERT_EQ(swarm.peer(0).phase(), EndingPhase::Settle);
+    swarm.inputs(1).full_accuracy = std::nullopt;
+    swarm.wait(Ending::kSettleMax);
+    swarm.steps(3);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Linger);
+    swarm.wait(Ending::kLingerMax);
+    swarm.steps(2);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Leave);
+}
+
+TEST(Ending, WhoHasFinishedServesANewcomerFirst) {
+    Swarm swarm(2, {UntilKind::Samples, 1});
+    for (std::size_t i = 0; i < 2; ++i) {
+        swarm.inputs(i).swarm_samples = 1;
+        swarm.inputs(i).settled = true;
+        swarm.inputs(i).joining = 1;
+    }
+    swarm.evaluate_all(0.5);
+    swarm.steps(6);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Linger);
+    EXPECT_EQ(swarm.peer(1).phase(), EndingPhase::Linger);
+    for (std::size_t i = 0; i < 2; ++i) swarm.inputs(i).joining = 0;
+    swarm.steps(2);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Leave);
+    EXPECT_EQ(swarm.peer(1).phase(), EndingPhase::Leave);
+}
+
+TEST(Ending, APeerAloneEndsByItself) {
+    Swarm swarm(1, {UntilKind::Loss, 0.3});
+    swarm.inputs(0).loss = 0.25;
+    swarm.inputs(0).settled = true;
+    swarm.evaluate_all(0.8);
+    swarm.steps(5);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Leave);
+}
+
+}  // namespace
+}  // namespace starling::peer

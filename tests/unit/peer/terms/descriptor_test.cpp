@@ -1,0 +1,122 @@
+// Goal: the descriptor that strangers send is read or refused, never half-believed. Method: round
+// trip, every truncation, seeded mutations, versions; and the --until grammar by table.
+
+#include "peer/terms/descriptor.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/rng.hpp"
+
+namespace starling::peer {
+namespace {
+
+Descriptor sample() {
+    Descriptor d;
+    d.nonce.fill(3);
+    d.model = "cnn";
+    d.optimizer = "sgd?lr=0.05";
+    d.until = {UntilKind::Accuracy, 0.9};
+    d.manifest.name = "idx:somewhere";
+    d.manifest.shape = {1, 2, 2};
+    d.manifest.classes = 2;
+    for (std::uint8_t i = 0; i < 3; ++i) {
+        data::ShardInfo shard;
+        shard.id.bytes.fill(i);
+        shard.split = i == 2 ? data::Split::Test : data::Split::Train;
+        shard.samples = 10;
+        shard.bytes = 20 + 10 * (4 + 2);  // header, then values and label of each sample
+        d.manifest.shards.push_back(shard);
+    }
+    return d;
+}
+
+/// A manifest whose sizes the data module itself produced, so that it decodes.
+Descriptor decodable() {
+    Descriptor d = sample();
+    d.manifest.shards.clear();
+    return d;
+}
+
+TEST(Descriptor, EqualDescriptorsHaveEqualBytesAndId) {
+    const Bytes bytes = encode_descriptor(sample());
+    EXPECT_EQ(bytes, encode_descriptor(sample()));
+    Descriptor other = sample();
+    other.nonce[0] = 4;
+    EXPECT_NE(swarm_id_of(bytes), swarm_id_of(encode_descriptor(other)));
+}
+
+TEST(Descriptor, ModelFileTravelsAndRaisesTheMinorVersion) {
+    Descriptor d = decodable();
+    d.model = "onnx:net.onnx";
+    const Bytes without = encode_descriptor(d);
+    d.model_file = {std::byte{1}, std::byte{2}, std::byte{3}};
+    const auto with = decode_descriptor(encode_descriptor(d));
+    ASSERT_TRUE(with.has_value()) << with.error().message;
+    EXPECT_EQ(with->model_file, d.model_file);
+    EXPECT_EQ(with->minor, kDescriptorMinorModelFile);
+    const auto plain = decode_descriptor(without);
+    ASSERT_TRUE(plain.has_value());
+    EXPECT_EQ(plain->minor, kDescriptorMinor);
+    EXPECT_TRUE(plain->model_file.empty());
+}
+
+TEST(Descriptor, PeersToWaitForTravelAndRaiseTheMinorVersion) {
+    Descriptor d = decodable();
+    d.wait_for = 5;
+    const Bytes bytes = encode_descriptor(d);
+    const auto decoded = decode_descriptor(bytes);
+    ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+    EXPECT_EQ(decoded->wait_for, 5U);
+    EXPECT_EQ(decoded->minor, kDescriptorMinorWait);
+    EXPECT_TRUE(decode_descriptor(ByteView(bytes).first(bytes.size() - 1)).has_error());
+    d.wait_for = 1;
+    EXPECT_EQ(decode_descriptor(encode_descriptor(d))->minor, kDescriptorMinor);
+}
+
+TEST(Descriptor, ModelFileLongerThanTheBlobIsRefused) {
+    Descriptor d = decodable();
+    d.model_file = {std::byte{1}, std::byte{2}, std::byte{3}};
+    Bytes bytes = encode_descriptor(d);
+    bytes[bytes.size() - 4] = std::byte{0x7F};  // the highest byte of its length
+    EXPECT_TRUE(decode_descriptor(bytes).has_error());
+}
+
+TEST(Descriptor, AnotherMajorVersionIsRefusedWithASentence) {
+    Descriptor d = decodable();
+    d.major = 2;
+    const auto decoded = decode_descriptor(encode_descriptor(d));
+    ASSERT_TRUE(decoded.has_error());
+    EXPECT_EQ(decoded.error().code, FaultCode::BadVersion);
+    EXPECT_NE(decoded.error().message.find("run the same release"), std::string::npos);
+}
+
+TEST(Descriptor, EveryTruncationIsAnError) {
+    const Bytes bytes = encode_descriptor(sample());
+    for (std::size_t length = 0; length < bytes.size(); ++length) {
+        EXPECT_TRUE(decode_descriptor(ByteView(bytes).first(length)).has_error()) << length;
+    }
+}
+
+TEST(Descriptor, MutationsNeverDoMoreThanFail) {
+    const Bytes good = encode_descriptor(sample());
+    for (std::uint64_t seed = 0; seed < 20000; ++seed) {
+        SCOPED_TRACE(seed);
+        Rng rng(seed);
+        Bytes bad = good;
+        const auto changes = 1 + rng.below(4);
+        for (std::uint64_t i = 0; i < changes; ++i) {
+            bad[static_cast<std::size_t>(rng.below(bad.size()))] =
+                static_cast<std::byte>(rng.next());
+        }
+        const auto decoded = decode_descriptor(bad);
+        if (decoded.has_error()) {
+            EXPECT_FALSE(decoded.error().message.empty());
+        } else {
+            EXPECT_GE(decoded->batch, 1U);
+            EXPECT_LE(decoded->manifest.shards.size(), data::kShardsMax);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace starling::peer

@@ -1,0 +1,62 @@
+// Goal: founder and joiners cut the same shards from the same files, whatever the joiner's spec
+// says about windows, and the model may say what windows it wants. Method: a text and images
+// written here.
+
+#include "peer/terms/task.hpp"
+
+#include <fstream>
+#include <gtest/gtest.h>
+
+#include "tests/unit/temporary_directory.hpp"
+
+namespace starling::peer {
+namespace {
+
+class Tasks : public ::testing::Test {
+protected:
+    Tasks() {
+        std::ofstream file(directory_.path() / "text.txt");
+        for (int i = 0; i < 10000; ++i) file << i << ' ';
+    }
+
+    [[nodiscard]] std::string text(const std::string& options = "") const {
+        return "text:" + (directory_.path() / "text.txt").string() + options;
+    }
+
+    starling::testing::TemporaryDirectory directory_;
+};
+
+TEST_F(Tasks, TheModelDecidesATextsWindowsWhereTheTextDoesNot) {
+    const std::string gpt = "gpt?layers=1&context=32";
+    EXPECT_EQ(load_for_model(text(), gpt)->shape, (std::vector<std::uint32_t>{32}));
+    EXPECT_EQ(load_for_model(text("?context=16"), gpt)->shape, (std::vector<std::uint32_t>{16}));
+    EXPECT_EQ(load_for_model(text(), "gpt")->shape, (std::vector<std::uint32_t>{64}));
+    EXPECT_TRUE(load_for_model(text(), "gpt?context=none").has_error());
+}
+
+TEST_F(Tasks, AJoinersShardsAreTheFoundersWhateverItsSpecSaysAboutWindows) {
+    const auto partition = *data::Partition::parse("iid?owners=3");
+    const auto founder = cut_dataset(*data::load_dataset(text("?context=16")), partition);
+    ASSERT_TRUE(founder.has_value()) << founder.error().message;
+    EXPECT_GT(founder->manifest.shards.size(), 20U);
+    const auto joiner = cut_like(text(), founder->manifest);
+    ASSERT_TRUE(joiner.has_value()) << joiner.error().message;
+    EXPECT_EQ(
+        data::encode_manifest(joiner->manifest).size(),
+        data::encode_manifest(founder->manifest).size() - std::string("?context=16").size()
+    );
+    EXPECT_EQ(joiner->shards, founder->shards);
+}
+
+TEST_F(Tasks, ATextIsEvaluatedInBatchesOfSoManyCharacters) {
+    const auto founder = cut_dataset(*data::load_dataset(text("?context=16")));
+    EXPECT_EQ(evaluation_batch(founder->manifest), 256);
+    auto wide = founder->manifest;
+    wide.shape = {8192};
+    EXPECT_EQ(evaluation_batch(wide), 1);
+    EXPECT_EQ(task_of(founder->manifest).classes, 11);
+    EXPECT_EQ(task_of(founder->manifest).sample_shape, (std::vector<std::int64_t>{16}));
+}
+
+}  // namespace
+}  // namespace starling::peer
