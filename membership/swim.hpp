@@ -32,8 +32,6 @@
 
 namespace starling::membership {
 
-class ClaimPool;
-
 /// Things that must never be silent; all are exposed as metrics.
 struct SwimCounters {
     std::uint64_t datagrams_sent = 0;
@@ -52,6 +50,7 @@ struct SwimCounters {
     DurationHistogram round_trips;       ///< of probes that were answered directly
 };
 
+/// Thread    network
 class Swim {
 public:
     struct Self {
