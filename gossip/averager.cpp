@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/queue.hpp"
 #include "gossip/machine.hpp"
 
 namespace starling::gossip {
@@ -16,14 +17,6 @@ std::unique_ptr<MixingRule> make_rule(Rule rule, Workbench& bench) {
     if (rule == Rule::PushSum) return make_push_sum(bench);
     if (rule == Rule::Noloco) return make_noloco(bench);
     return make_pairwise(bench);
-}
-
-template <class T>
-std::optional<T> take_front(std::deque<T>& queue) {
-    if (queue.empty()) return std::nullopt;
-    T front = std::move(queue.front());
-    queue.pop_front();
-    return front;
 }
 
 }  // namespace

@@ -39,10 +39,9 @@ namespace starling::gossip {
 /// Thread    network
 class Averager {
 public:
-    /// Requires  a config that validates; `parameters` outlives the averager; `rng` is another one
-    /// in
-    ///           each life of a peer: it draws the ids of exchanges, and partners ignore those that
-    ///           they have answered lately
+    /// Requires  a config that validates; `parameters` outlives the averager; another `rng` in each
+    ///           life of a peer, because it draws the ids of exchanges, and partners ignore the ids
+    ///           that they have answered lately
     Averager(
         const AveragerConfig& config,
         const PeerId& self,
@@ -65,8 +64,8 @@ public:
     [[nodiscard]] Result<void> handle_frame(Instant now, const PeerId& from, ByteView frame);
     void handle_timeout(Instant now);
 
-    /// The last stream to `peer` broke, and the frames in flight are lost. That is no judgement
-    /// about the peer.
+    /// The stream to `peer` broke, and the frames in flight are lost. That is no judgement about
+    /// the peer.
     void handle_disconnect(Instant now, const PeerId& peer);
 
     /// One of several streams to `peer` broke, which carried the frames of this passage. Some of
@@ -107,7 +106,8 @@ public:
     void set_encoding(Encoding encoding);
 
     /// While peers settle there is no training, and momentum would only keep them apart. So noloco
-    /// mixes pairwise then, and an exchange averages all of the parameters, whatever the share.
+    /// mixes pairwise then. All rules but push-sum average all of the parameters then, whatever the
+    /// share.
     void set_settling(bool settling);
 
     /// The parameters were replaced from outside: what a rule keeps beside them starts anew.

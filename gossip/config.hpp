@@ -31,12 +31,14 @@ enum class Encoding : std::uint8_t {
 /// Returns the encoding's name as users write it.
 [[nodiscard]] std::string_view to_string(Encoding encoding);
 
-/// Reads f32, bf16, lattice8 or lattice4. Errors Usage
+/// Reads f32, bf16, lattice8 or lattice4.
+///
+/// Errors    Usage
 [[nodiscard]] Result<Encoding> parse_encoding(std::string_view text);
 
-/// Returns what two partners use that wish for one encoding each: the finer one, so that a peer
-/// which settles, or which was told so, gets what it asks for. Nothing when one of them is unknown,
-/// or they encode different elements.
+/// Returns the encoding that two partners use who wish for these: the finer one, so that a peer
+/// that settles, or whose user asks for more, gets what it asks for. Returns nothing when one of
+/// them is unknown, or they encode different elements.
 [[nodiscard]] std::optional<Encoding> agree(Encoding one, Encoding other);
 
 /// What an exchange does with the parameters of the two peers; docs/protocol/averaging.md says what
@@ -50,14 +52,16 @@ struct Mix {
     Rule rule = Rule::Pairwise;
     /// Noloco: local steps between two outer steps; 0 leaves the choice to --mix-every.
     std::uint32_t steps = 0;
-    /// Noloco's outer momentum, its weights of the pair's progress and of the distance between the
-    /// slow weights. Range: 0 <= alpha < 1, 0 < beta <= 2, and gamma below the bound at which the
-    /// slow weights drift apart (NoLoCo, Eq. 74, for groups of two).
+    /// Noloco: alpha is the outer momentum, beta the weight of the pair's progress, gamma the
+    /// weight of the distance between the slow weights. Range: 0 <= alpha < 1, 0 < beta <= 2, and
+    /// gamma below the bound from which on the slow weights drift apart (NoLoCo, Eq. 74, for groups
+    /// of two).
     double alpha = 0.5;
     double beta = 0.7;
     double gamma = 0.7;
 
     /// Reads `pairwise`, `push-sum`, `none` or `noloco?h=50&alpha=0.5&beta=0.7&gamma=0.7`.
+    ///
     /// Errors    Usage
     [[nodiscard]] static Result<Mix> parse(std::string_view text);
     [[nodiscard]] std::string to_string() const;
@@ -66,30 +70,34 @@ struct Mix {
 /// Most parts that --share may cut the parameters into: 0.1 % an exchange.
 inline constexpr std::uint32_t kPartsMax = 1000;
 
-/// Reads the share of the parameters that one exchange averages, `5%` or `0.05`, as the number of
-/// parts that they are cut into. Errors Usage
+/// Reads the share of the parameters that one exchange averages, such as `5%` or `0.05`. Returns
+/// the number of parts that they are cut into.
+///
+/// Errors    Usage
 [[nodiscard]] Result<std::uint32_t> parse_share(std::string_view text);
 
 struct AveragerConfig {
     Mix mix;
-    /// Each exchange averages one of so many parts of the elements. Range 1 to 1000.
+    /// The elements are cut into so many parts, and each exchange averages one of them. Range 1 to
+    /// 1000.
     std::uint32_t parts = 1;
     Encoding encoding = Encoding::F32;
     /// Share of the difference that each side adds, in (0, 1/2]; both sides use the initiator's
     /// offer if it is no larger than their own, else they refuse. Exact64 knows 1/2 only.
     double coefficient = 0.5;
-    /// Unacknowledged payload bytes in flight as initiator. Range 1 B to 16 MiB; one chunk is
+    /// Most unacknowledged payload bytes in flight as initiator. Range 1 B to 16 MiB; one chunk is
     /// always allowed.
     std::size_t window_bytes = std::size_t{4} << 20U;
     /// Whether the window follows each partner's measured rate times round trip, 1 to 16 MiB, from
     /// its second exchange on.
     bool adapt_window = false;
-    /// Whether begin_round pairs peers by the shared seed and the sorted live view, and for how
-    /// long one waits for the partner whose turn it is to ask. Range 1 ms to 10 min.
+    /// The seed that all peers of a swarm share, from which begin_round pairs them, and how long a
+    /// peer waits for the partner whose turn it is to ask. Range of the wait 1 ms to 10 min.
     std::uint64_t sync_seed = 0;
     Duration sync_wait = std::chrono::seconds(1);
-    /// Deadline = base + bytes of both directions / measured rate * slack. An Open without an
-    /// answer, and an exchange without progress, end after this base. Range 1 ms to 10 min.
+    /// Deadline = base + bytes of both directions / measured rate * slack, for the whole exchange
+    /// and, with the bytes of one chunk, without any progress. An Open without an answer ends after
+    /// the base alone. Range 1 ms to 10 min.
     Duration deadline_base = std::chrono::seconds(2);
     /// Range 1 to 100.
     double deadline_slack = 4.0;

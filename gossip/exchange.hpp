@@ -3,11 +3,12 @@
 // The two roles of ONE exchange. Each handler returns how the exchange ended, or nothing while it
 // goes on. When it has ended, the averager settles it: event, counters, back-off, Abort.
 //
-// The ledger rule (two generals: it cannot be avoided, so it is counted). The responder applies a
-// chunk first and replies then; the initiator applies replies only. So whatever the initiator has
-// applied, the responder has applied too, and the only chunks that one side alone has applied are
-// replies that never arrived. The responder counts them: replied minus acknowledged. It may count
-// chunks whose acknowledgement was lost, and never misses one.
+// The ledger rule: a chunk that one side alone has applied cannot be avoided (two generals), so it
+// is counted. The responder applies a chunk first and replies then; the initiator applies replies
+// only. So whatever the initiator has applied, the responder has applied too, and one side alone
+// has applied a chunk only when its reply never arrived. The responder counts those chunks: replied
+// minus acknowledged. It may also count a chunk whose acknowledgement was lost, and it never misses
+// one.
 
 #include <cstdint>
 #include <optional>
@@ -69,10 +70,10 @@ public:
     /// Replies applied: what Chunk and Abort acknowledge.
     [[nodiscard]] std::uint32_t acked() const;
 
-    /// Of payloads that were offered and not answered yet.
+    /// Bytes of payloads that were offered and not answered yet.
     [[nodiscard]] std::size_t bytes_in_flight() const { return in_flight_bytes_; }
 
-    /// Takes back what is on its way: the exchange has ended.
+    /// Takes back what is on its way, because the exchange has ended.
     void withdraw();
 
 private:
@@ -109,7 +110,9 @@ private:
 
 class Responder {
 public:
-    /// Sends Accept. Requires  the request was checked
+    /// Sends Accept.
+    ///
+    /// Requires  a request that was checked
     Responder(
         Workbench& bench, MixingRule& mixing, const Open& open, const PeerId& partner, Instant now
     );
@@ -117,7 +120,7 @@ public:
     [[nodiscard]] std::optional<Ending> on_chunk(Instant now, const Chunk& chunk);
     [[nodiscard]] std::optional<Ending> on_commit();
     [[nodiscard]] std::optional<Ending> on_timeout(Instant now);
-    /// The initiator gave up, and says how many replies it has applied.
+    /// The initiator gave up; its Abort says how many replies it has applied.
     void on_abort(const Abort& abort);
 
     [[nodiscard]] const ExchangeClock& clock() const { return clock_; }
@@ -126,11 +129,11 @@ public:
 
     [[nodiscard]] Rule rule() const { return rule_; }
 
-    /// Of payloads that wait for a lock.
+    /// Bytes of payloads that wait for a lock.
     [[nodiscard]] std::size_t bytes_parked() const { return parked_bytes_; }
 
-    /// Chunks that we applied and of which we do not know that the initiator did. Whoever is pulled
-    /// from applies none.
+    /// Chunks that we applied without knowing that the initiator did too. A responder that is
+    /// pulled from applies none.
     [[nodiscard]] std::size_t half_applied() const {
         return rule_ == Rule::Pull ? 0 : unacknowledged();
     }

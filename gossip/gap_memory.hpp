@@ -1,7 +1,8 @@
 #pragma once
 
-// How far each partner was at the last exchange, block by block: what the lattice chooses its scale
-// from. Bounded: the partners met longest ago are forgotten, and then met for the first time again.
+// How far each partner was from us at the last exchange, block by block; the lattice chooses its
+// scale from that. The memory is bounded: it forgets the partners met longest ago, and treats them
+// as new when they come again.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,18 +22,18 @@ public:
     /// Returns the gaps of one chunk at the last exchange with the partner; empty if unknown.
     [[nodiscard]] std::span<const float> of(const PeerId& partner, std::uint32_t chunk) const;
 
-    /// Returns the gaps of one chunk at the last exchange with anybody; empty if there was none. A
-    /// pair that has not met for long knows its own gap from a time when all were nearer or
+    /// Returns the gaps of one chunk at the last exchange with anybody; empty if there was none.
+    /// The gaps of a pair that has not met for long are from a time when all peers were nearer or
     /// further.
     [[nodiscard]] std::span<const float> latest(std::uint32_t chunk) const;
 
     /// Remembers the gaps of one chunk.
     void note(const PeerId& partner, std::uint32_t chunk, std::span<const float> gaps);
 
-    /// Forgets one chunk: its gaps were no guide.
+    /// Forgets the gaps of one chunk, which were no guide.
     void forget(const PeerId& partner, std::uint32_t chunk);
 
-    /// Sets where each chunk's gaps lie. Before the first note; forgets everything.
+    /// Sets where each chunk's gaps lie, and forgets all of them. To be called before note().
     void lay_out(std::span<const std::size_t> chunk_elements);
 
 private:

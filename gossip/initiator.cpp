@@ -8,8 +8,8 @@
 namespace starling::gossip {
 namespace {
 
-/// Locked chunks remembered for later; with more, sending pauses until the next retry. A packing
-/// trainer holds a tensor's chunks together, so looking further mostly finds more locks.
+/// Most locked chunks remembered for later; with more, sending pauses until the next retry. A
+/// trainer that packs a tensor holds all its chunks, so looking further mostly finds more locks.
 constexpr std::size_t kSkippedMax = 16;
 
 }  // namespace
@@ -46,7 +46,7 @@ std::uint32_t Initiator::acked() const {
 std::optional<Ending> Initiator::on_accept(Instant now, const Accept& accept) {
     STARLING_CHECK(opening_);
     opening_ = false;
-    // Never a coarser one than the one we offered.
+    // The partner must not choose a coarser encoding than the one we wished for.
     if (agree(accept.encoding, terms_.encoding) != accept.encoding) {
         return bench_.violated(Misdeed::Lie);
     }
@@ -117,7 +117,7 @@ std::optional<Ending> Initiator::on_timeout(Instant now) {
             ++i;
         }
     }
-    // After the skipped chunks had their turn: they are tried only while no retry is armed.
+    // Arm the next retry only after this: skipped chunks are tried only while none is armed.
     const auto ending = advance(now);
     const bool waiting = std::any_of(in_flight_.begin(), in_flight_.end(), [](const auto& flight) {
         return flight.replied;
@@ -151,8 +151,7 @@ std::optional<Ending> Initiator::advance(Instant now) {
 }
 
 bool Initiator::send_next(Instant now) {
-    // Skipped chunks first: only a retry clears retry_at, so one locked chunk is not asked again
-    // with every reply.
+    // Skipped chunks first, unless a retry is armed: a locked chunk is not tried with every reply.
     if (!clock_.retry_at) {
         for (auto& index : skipped_) {
             if (!window_takes(mixing_.offer_bytes_max(terms_, index))) return false;
@@ -196,8 +195,8 @@ bool Initiator::send_chunk(std::uint32_t index) {
     header.elements = static_cast<std::uint32_t>(bench_.elements(index, terms_.part));
     header.acked = acked();
     write_payload_header(header, std::span(frame).first<kPayloadOffset>());
-    // The frame leaves with the driver, and where settling needs exactly what was sent the chunk
-    // itself may have moved on by then. Hence a copy.
+    // The frame leaves with the driver. Where settling needs exactly what was sent it needs a copy,
+    // because by then the chunk itself may have moved on.
     if (mixing_.keeps_offer(terms_, index)) {
         flight.bytes = bench_.pool.take(payload.size());
         std::copy(payload.begin(), payload.end(), flight.bytes.begin());

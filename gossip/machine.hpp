@@ -24,8 +24,8 @@
 
 namespace starling::gossip {
 
-/// The exchanges that we answered last, so that a repeated Open does not open them again. Streams
-/// are ordered and authenticated, so the memory needs no more than a moment's depth.
+/// The exchanges that we answered last, so that a repeated Open does not open one again. Streams
+/// are ordered and authenticated, so a repetition comes soon or never, and a few ids suffice.
 class RecentIds {
 public:
     void add(ExchangeId id) {

@@ -5,9 +5,10 @@
 namespace starling::gossip {
 namespace {
 
-/// A ghost this much further from a partner than the partner is from others has caught up.
+/// A ghost has caught up when it is at most so many times as far from a partner as the partner is
+/// from others.
 constexpr double kCaughtUp = 2.0;
-/// With each exchange the distance halves: after so many, nothing of what was stale is left.
+/// Each exchange halves the distance: after so many, next to nothing of what was stale is left.
 constexpr std::size_t kGhostExchanges = 8;
 
 }  // namespace

@@ -48,11 +48,11 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Open& open) {
         bench_.send(from, encode(Refuse{open.id, *reason}));
         return;
     }
-    // To be pulled from changes nothing here, so it crosses with nothing.
+    // A pull changes nothing here, so it cannot cross with another exchange.
     const bool pulls = open.rule == Rule::Pull;
-    // Requests of a pair that cross collapse into that of the lower id, whichever arrives first.
-    // The lower id says so; the higher one withdraws. Without this rule two peers in lockstep
-    // decline each other, or swap their models, for ever.
+    // When the requests of a pair cross, that of the lower id goes on, whichever arrives first. The
+    // peer with the lower id says so, and the other withdraws its own. Without this rule two peers
+    // in lockstep decline each other, or swap their models, for ever.
     const bool with_them = !pulls && initiator_ && initiator_->clock().partner == from &&
                            initiator_->rule() != Rule::Pull;
     if (with_them && (!initiator_->opening() || self_ < from)) {

@@ -15,9 +15,9 @@
 
 namespace starling::gossip {
 
-/// How a frame stands to others for the same partner. Chunks and their replies may overtake any
-/// other frame and be overtaken: they name their exchange and their chunk, what they acknowledge
-/// only grows, and an exchange commits when it has all of them.
+/// Whether a frame may overtake others for the same partner, over another stream. Chunks and their
+/// replies may, and may be overtaken: each names its exchange and its chunk, acknowledgements only
+/// grow, and an exchange commits only when it has all of them.
 enum class Passage : std::uint8_t {
     InOrder,
     Offer,  ///< a chunk of the exchange that we initiate
@@ -43,7 +43,7 @@ enum class Outcome : std::uint8_t {
 
 [[nodiscard]] std::string_view to_string(Outcome outcome);
 
-/// What was wrong where an exchange ended as Violated or TimedOut by what the partner did.
+/// What was wrong when an exchange ended as Violated or TimedOut.
 enum class Misdeed : std::uint8_t {
     None,
     Malformed,  ///< a frame that does not parse, or of another version
@@ -53,7 +53,7 @@ enum class Misdeed : std::uint8_t {
     Order,      ///< an answer to nothing, or a commit before the end
     Lie,        ///< acknowledges what we never sent, or answers coarser than we asked
     Flood,      ///< more than a window, without reading what we answer
-    Stall,      ///< no progress until the deadline; slow is not hostile, so it is no strike
+    Stall,      ///< no progress until the deadline; slow is not hostile, so this is no strike
     Own,        ///< our own chunk holds a NaN or an infinity; no strike either
 };
 
@@ -62,7 +62,7 @@ inline constexpr std::size_t kMisdeeds = 10;
 /// Returns one word, as metrics name it.
 [[nodiscard]] std::string_view to_string(Misdeed misdeed);
 
-/// Whether it counts against the partner.
+/// Whether a misdeed counts against the partner.
 [[nodiscard]] bool is_strike(Misdeed misdeed);
 
 /// How an exchange ended, and by what where somebody is to blame for it.
@@ -79,8 +79,8 @@ struct ExchangeEvent {
     Outcome outcome = Outcome::Committed;
     Misdeed misdeed = Misdeed::None;
     std::size_t chunks_applied = 0;
-    /// Chunks that we applied and of which we do not know that the partner did. Only a responder
-    /// can have any: it applies before it replies, and an initiator applies replies only.
+    /// Chunks that we applied without knowing that the partner did too. Only a responder can have
+    /// any: it applies before it replies, and an initiator applies replies only.
     std::size_t chunks_half_applied = 0;
     /// ||x - y|| / ||x|| over all parameter chunks before mixing; valid for Committed.
     double relative_distance = 0.0;
@@ -104,7 +104,7 @@ struct AveragerCounters {
     std::array<std::uint64_t, kMisdeeds> misdeeds{};  ///< by Misdeed
     std::uint64_t refusals = 0;                       ///< requests of partners that we refused
     std::uint64_t asked_again = 0;  ///< offers that we could not decode: they come again
-    /// The ledger's other entry: times that we began to count in the sum after standing outside.
+    /// Times that we began to count in the sum after standing outside, as a ghost.
     std::uint64_t promotions = 0;
     std::uint64_t fallbacks = 0;  ///< rounds whose partner did not come, or could not
 };

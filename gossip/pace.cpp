@@ -8,12 +8,12 @@ namespace {
 constexpr double kDecay = 0.25;
 constexpr double kRoundTripDecay = 0.125;
 /// What two processes hold between their sockets and their arithmetic so that neither waits for the
-/// other: on loopback 4 MiB in all bring a quarter more than 1 MiB, and 16 less. On a slow link it
-/// would only be a queue.
+/// other: on loopback a window of 4 MiB in all brings a quarter more than 1 MiB, and 16 MiB bring
+/// less. On a slow link so much would only be a queue.
 constexpr double kPipelineBytes = 3.0 * 1024 * 1024;
 constexpr double kPipelineSeconds = 5e-3;
-/// What a first exchange fills of a long link, bytes per second one way: on a slower one it is a
-/// queue at the sender, once.
+/// The rate up to which a first exchange fills a long link, bytes per second one way. On a slower
+/// link the surplus queues at the sender, once.
 constexpr double kHopedRate = 125e6;
 constexpr double kRateMin = 1e3;
 constexpr double kRateMax = 1e12;

@@ -1,7 +1,7 @@
 #pragma once
 
-// How fast each partner is, as the exchanges before have shown: the deadlines and the window of the
-// next one follow from it.
+// How fast each partner is, as earlier exchanges have shown. The deadlines and the window of the
+// next exchange follow from that.
 
 #include <cstddef>
 #include <cstdint>
@@ -32,11 +32,11 @@ public:
     /// Units    payload bytes per second, both directions together
     [[nodiscard]] double rate() const { return rate_; }
 
-    /// Returns what keeps the link full, within kWindowMin to kWindowMax, or `fallback` before
-    /// anything was measured. The rate counts both directions, so its product with the round trip
-    /// is twice what one direction holds; where the window itself was the limit, the next one is
-    /// therefore twice as large, and it stops growing where the link is. A little more keeps both
-    /// processes at work.
+    /// Returns the window that keeps the link full, within kWindowMin to kWindowMax, or `fallback`
+    /// before anything was measured. The rate counts both directions, so its product with the round
+    /// trip is twice what one direction holds. Hence, where the window itself was the limit, the
+    /// next one is twice as large, and windows stop growing where the link is the limit. A little
+    /// is added to keep both processes at work.
     [[nodiscard]] std::size_t window(std::size_t fallback) const;
 
 private:
@@ -45,7 +45,8 @@ private:
     bool measured_ = false;
 };
 
-/// The paces of the partners met last; one that was forgotten starts with the mean of all.
+/// The paces of the kPartnersMax partners met last. A new partner, and one that was forgotten,
+/// starts with the mean rate of all.
 class Paces {
 public:
     static constexpr std::size_t kPartnersMax = 256;
@@ -55,7 +56,7 @@ public:
     /// The reference holds until the next call.
     [[nodiscard]] Pace& of(const PeerId& partner);
 
-    /// Notes a rate for those who were not met yet.
+    /// Adds a measured rate to the mean with which new partners start.
     void measured(double rate);
 
     /// Returns how long an exchange of `bytes` with this partner may take: base + bytes / rate *

@@ -1,7 +1,8 @@
 #pragma once
 
-// Which elements of a chunk an exchange averages: one of `count` parts, cut once by a seed that all
-// peers have, so that two numbers in Open say it and no index is ever sent.
+// Which elements of a chunk an exchange averages: those of one of `count` parts. A seed that all
+// peers have says to which part an element belongs, so two numbers in Open name a part and no index
+// of an element is ever sent.
 //
 // A chunk is a row of groups of `count` elements; each part takes one element of each group, at a
 // place that depends on the group and moves with the part. So the elements of a part are spread
@@ -29,12 +30,13 @@ struct Part {
     /// Returns how many of a chunk's elements belong to this part.
     [[nodiscard]] std::size_t elements_of(std::size_t chunk, std::size_t elements) const;
 
-    /// Copies this part's elements out of a chunk's.
+    /// Copies the elements of this part out of a whole chunk.
     ///
     /// Requires  both are whole elements of `size` bytes, 4 or 8; out has elements_of
     void gather(std::size_t chunk, std::size_t size, ByteView from, std::span<std::byte> out) const;
 
-    /// Writes them back to their places; the other elements of `to` stay as they are.
+    /// Writes the elements of this part back to their places in a whole chunk; its other elements
+    /// stay as they are.
     void scatter(std::size_t chunk, std::size_t size, ByteView from, std::span<std::byte> to) const;
 
 private:

@@ -44,7 +44,7 @@ std::optional<PeerId> PartnerChoice::choose(Instant now, Rng& rng, std::span<con
         return named || barred(now, partner.id);
     };
     candidates_.clear();
-    // As long as those rest that were busy: nothing, where nobody was.
+    // The longest back-off of the partners that were busy; zero when none was.
     Duration pause{};
     for (const auto& partner : partners_) {
         if (excepted(partner)) continue;

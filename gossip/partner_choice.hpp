@@ -1,10 +1,10 @@
 #pragma once
 
-// Whom to ask next: uniform over the live partners, without those that declined or failed a moment
-// ago. A back-off is short against the time between exchanges and ends by itself; then whoever was
-// busy comes before others, and meanwhile nobody is met twice in a row without a pause. Otherwise
-// peers that exchange without one close into a ring, in which each is served by one neighbour and
-// serves the other, and some pairs never meet.
+// Whom to ask next: a partner drawn uniformly from the live ones, without those that declined or
+// failed a moment ago. A back-off is short against the time between exchanges and ends by itself.
+// Then a partner that was busy comes before all others, and until then nobody is met twice in a row
+// without a pause. Otherwise peers that exchange without a pause close into a ring, in which each
+// is served by one neighbour and serves the other, and some pairs never meet.
 
 #include <cstddef>
 #include <optional>
@@ -24,12 +24,12 @@ inline constexpr Duration kFailureBackoff = std::chrono::milliseconds(500);
 inline constexpr Duration kFailureBackoffMax = std::chrono::seconds(8);
 /// A partner whose layout or settings do not fit will not fit soon.
 inline constexpr Duration kRefusalBackoff = std::chrono::seconds(60);
-/// How long a partner is neither asked nor answered that has broken the protocol too often; each
-/// further time doubles it.
+/// A partner that has broken the protocol too often is neither asked nor answered for so long; each
+/// further breach doubles the time.
 inline constexpr Duration kBarred = std::chrono::seconds(60);
 inline constexpr Duration kBarredMax = std::chrono::hours(1);
-/// Strikes of so many peers are remembered, also of those that are gone; the one that may come back
-/// first is forgotten.
+/// The strikes of so many peers are remembered, also of peers that are gone; above it the one whose
+/// bar ends first is forgotten.
 inline constexpr std::size_t kStruckMax = 64;
 
 class PartnerChoice {
@@ -43,15 +43,16 @@ public:
 
     [[nodiscard]] std::size_t size() const { return partners_.size(); }
 
-    /// Returns a uniformly chosen partner that may be asked now and is not among `except`; one that
-    /// was busy when it was last asked before all others.
+    /// Returns a uniformly chosen partner that may be asked now and is not among `except`. Partners
+    /// that were busy when they were last asked come before all others.
     [[nodiscard]] std::optional<PeerId> choose(
         Instant now, Rng& rng, std::span<const PeerId> except = {}
     );
 
-    /// Returns the partner of a round that everybody with the same view counts alike: in an order
-    /// of all live peers drawn from the seed every log2(n) rounds, the one whose place differs from
-    /// ours in one bit. Nothing for the places that n, no power of two, leaves out.
+    /// Returns the partner of a round that everybody with the same view counts alike. Every log2(n)
+    /// rounds the seed draws a new order of the n live peers; the partner is the one whose place in
+    /// the order differs from ours in one bit, another bit in each round. Returns nothing when n is
+    /// no power of two and that place is beyond it.
     [[nodiscard]] std::optional<PeerId> scheduled(
         const PeerId& self, std::uint64_t seed, std::uint64_t round
     ) const;
@@ -80,7 +81,7 @@ private:
 
     Partner* find(const PeerId& peer);
 
-    /// Apart from the partners: who leaves and comes back begins with what it has done.
+    /// Kept apart from the partners: a peer that leaves and comes back still has its strikes.
     struct Struck {
         PeerId id;
         std::size_t strikes = 0;

@@ -33,15 +33,15 @@ std::optional<Ending> Responder::on_chunk(Instant now, const Chunk& chunk) {
                       mixing_.fits_offer(terms_, chunk.index, chunk.payload);
     if (!fits) return bench_.violated(Misdeed::Size);
     if (!acknowledge(chunk.acked)) return bench_.violated(Misdeed::Lie);
-    // An offer that we could not decode may come twice, and by then look as if we could.
+    // An offer that we could not decode may come twice, and the second may look as if we could.
     const bool refused =
         again_[chunk.index] && !mixing_.always_decodes(terms_, chunk.index, chunk.payload);
     if (seen_[chunk.index] || refused) {
         ++bench_.counters.stale;
         return std::nullopt;
     }
-    // An honest initiator has at most this many chunks without an applied reply. One that sends on
-    // and on without reading would otherwise grow our outbox to the size of the model.
+    // An honest initiator has at most this many chunks without an applied reply. Without this bound
+    // one that sends on and on, and reads nothing, would grow our outbox to the size of the model.
     const std::size_t unacked = unacknowledged() + parked_.size();
     if (unacked >= kInFlightMax) return bench_.violated(Misdeed::Flood);
     seen_[chunk.index] = true;

@@ -12,8 +12,9 @@
 namespace starling::gossip {
 namespace {
 
-/// While peers settle, distances shrink from one exchange to the next: a pair that has not met for
-/// long knows a gap many times too large, and its lattice would be as coarse.
+/// While peers settle, distances shrink from one exchange to the next. A pair that has not met for
+/// long knows a gap many times too large, and its lattice would be as many times too coarse, so we
+/// use at most so many times the latest gap with anybody.
 constexpr float kSettlingGaps = 4.0F;
 /// Smaller buffers cost more to keep than to make.
 constexpr std::size_t kPooledMin = 1024;
@@ -180,9 +181,7 @@ double Workbench::share_within_clip(
     return std::isfinite(distance) ? reach / distance : 0.0;
 }
 
-Misdeed Workbench::check_clip(
-    std::uint32_t chunk, const Part& part, const Difference& difference
-) {
+Misdeed Workbench::check_clip(std::uint32_t chunk, const Part& part, const Difference& difference) {
     if (share_within_clip(chunk, part, difference) == 1.0) return Misdeed::None;
     return count(Misdeed::Norm);
 }

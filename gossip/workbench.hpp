@@ -1,6 +1,7 @@
 #pragma once
 
-// What both roles of an exchange work with: the parameters, how they travel, buffers, the outbox.
+// The workbench of an averager: what its two exchanges and its mixing rules share. That is the
+// configuration, the parameters and how they travel, scratch memory, the outbox and the counters.
 
 #include <array>
 #include <cstddef>
@@ -59,8 +60,8 @@ public:
     /// Returns how a chunk travels in an exchange that uses `encoding`: buffers have their own.
     [[nodiscard]] const ChunkEncoding& encoding_for(std::uint32_t chunk, Encoding encoding) const;
 
-    /// Returns the part of a chunk that an exchange of `part` averages: all of it for buffers,
-    /// which are small and mean something only together.
+    /// Returns the part of a chunk that an exchange of `part` averages. Of buffers that is all,
+    /// because they are small and mean something only together.
     [[nodiscard]] Part part_of(std::uint32_t chunk, const Part& part) const {
         return parameters.is_buffer(chunk) ? Part{} : part;
     }
@@ -89,9 +90,10 @@ public:
     /// encoding.
     [[nodiscard]] std::span<float> gaps_room(std::uint32_t chunk, const Part& part);
 
-    /// Gaps are remembered for each part of each chunk, and the latest with anybody counts as well:
-    /// parts that shared an entry would spoil each other's scale. Exchanges of all elements where
-    /// others are of parts have none.
+    /// Returns the gaps to expect: those of this partner, and at least the latest with anybody.
+    /// They are remembered for each part of each chunk by itself, because parts that shared an
+    /// entry would spoil each other's scale. Where exchanges are of parts, one of all elements has
+    /// no gaps.
     [[nodiscard]] std::span<const float> known_gaps(
         const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
     );
@@ -106,7 +108,7 @@ public:
         GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
     ) const;
 
-    /// Lays out a memory for our chunks.
+    /// Gives a memory room for the gaps of our chunks.
     void lay_out(GapMemory& memory) const;
 
     /// Enters the distances of a chunk in the tally. Returns Values or Own when a value was not

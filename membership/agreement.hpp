@@ -1,12 +1,12 @@
 #pragma once
 
-// Notices that the table of another member stays different from ours. Rumours miss a few members of
-// a large swarm whenever many of them are about; digests in pings and acks show it, and one full
+// Notices when the table of another member stays different from ours. While many rumours are about
+// in a large swarm, they miss a few members. Digests in pings and acks show that, and one full
 // exchange mends it, seconds before the next regular one would.
 //
-// A difference alone means nothing: news is always on its way somewhere. So one member that
-// differed is asked again each period, and only when neither digest moves any more, or when they
-// have moved apart for long, do we spend a full exchange on it.
+// A difference alone means nothing: news is always on its way somewhere. So in each
+// period we ask one member that differed for its digest once more. We spend a full exchange on it
+// only when neither digest moves any more, or when both have moved for long and still differ.
 
 #include <cstdint>
 #include <optional>
@@ -21,14 +21,14 @@ public:
     /// A member told its digest while ours was `ours`.
     void hear(const PeerId& peer, std::uint64_t theirs, std::uint64_t ours);
 
-    /// Returns whom to ask for its digest once more in this period, if anybody.
+    /// Returns the member to ask for its digest once more in this period, if there is one.
     [[nodiscard]] std::optional<PeerId> ask_again();
 
-    /// Returns with whom a full exchange is due. `gap` is the shortest time between two of them;
-    /// it doubles each time that one did not change our own digest `ours`.
+    /// Returns the member with which a full exchange is due. `gap` is the shortest time between two
+    /// exchanges; it doubles each time that one did not change our own digest `ours`.
     [[nodiscard]] std::optional<PeerId> take_due(Instant now, std::uint64_t ours, Duration gap);
 
-    /// True when the last member that told its digest had ours.
+    /// True when the last digest that we heard was ours.
     [[nodiscard]] bool calm() const { return calm_ && !difference_; }
 
 private:

@@ -1,8 +1,8 @@
 #pragma once
 
 // Local health: how far we trust our own ears. A member that is slow itself (starved of CPU, behind
-// a bad link) misses acks of healthy members; it notices that by the nacks which it misses as well,
-// and by having to refute accusations. The worse its score, the slower and the more patiently it
+// a bad link) misses acks of healthy members. It notices that because it misses nacks as well, and
+// because it has to refute accusations. The worse its score, the slower and the more patiently it
 // probes.
 //
 // Source: Dadgar, Phillips, Currey, "Lifeguard: Local Health Awareness for More Accurate Failure
@@ -33,8 +33,9 @@ private:
     int score_ = 0;
 };
 
-/// Returns what a probe that nobody answered says about ourselves: every helper that sent neither
-/// ack nor nack makes us the more likely culprit; with no helper to ask we take some blame.
+/// Returns what a probe that nobody answered adds to our score. Each helper that sent neither ack
+/// nor nack adds one, because it makes us the likelier culprit; with no helper to ask we take one.
+///
 /// Source    Lifeguard, table I
 [[nodiscard]] int blame_for_missed_probe(std::uint32_t helpers, std::uint32_t nacks);
 

@@ -2,9 +2,9 @@
 
 // Bytes of membership, both ways, little-endian. A packet is a version byte, the swarm tag, the
 // sender's short id, and messages until its end. Each message has a kind and a length, so that a
-// peer of a newer minor version can say more than we understand. Written by hand and not by cereal:
-// this is the hot path of a big swarm and of the simulator, where each datagram paid for two
-// streams and their locales. Layout: docs/protocol/membership.md.
+// peer of a newer minor version can say more than we understand. Written by hand and not by cereal,
+// with which each datagram paid for two streams and their locales: this is the hot path of a big
+// swarm and of the simulator. Layout: docs/protocol/membership.md.
 
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +31,9 @@ inline constexpr std::uint64_t kCounterMax = std::uint64_t{1} << 62U;
 /// Returns the bytes that one message takes in a packet, kind and length included.
 [[nodiscard]] std::size_t wire_size(const Message& message);
 
-/// Writes the packet over `out`. Requires a packet that fits `size_max` (kPacketMax or kPageMax).
+/// Writes the packet over `out`.
+///
+/// Requires  a packet that fits `size_max` (kPacketMax or kPageMax)
 void encode_into(
     Bytes& out,
     const ShortId& sender,
@@ -43,14 +45,16 @@ void encode_into(
 /// As encode_into, into new memory.
 [[nodiscard]] Bytes encode(const Packet& packet, std::uint32_t swarm_tag, std::size_t size_max);
 
-/// Parses one datagram over `out`, whose memory is reused; all kinds of messages are allowed.
-/// `notary` tells the owners of the keys; nothing is verified yet.
+/// Parses one datagram over `out`, whose memory is reused; all messages but SliceDigests are
+/// allowed. `notary` tells the owners of the keys; no signature is verified yet.
+///
 /// Errors    Truncated, BadFormat, Oversized, BadVersion, SwarmMismatch; `out` is unspecified then
 [[nodiscard]] Result<void> decode_datagram(
     ByteView bytes, std::uint32_t swarm_tag, const Notary& notary, Packet& out
 );
 
-/// Parses one page of a push/pull; probes and acks are BadFormat there.
+/// Parses one page of a push/pull; probes and their answers are BadFormat there.
+///
 /// Errors    as decode_datagram
 [[nodiscard]] Result<void> decode_page(
     ByteView bytes, std::uint32_t swarm_tag, const Notary& notary, Packet& out

@@ -38,19 +38,19 @@ struct SwimConfig {
     /// One member is probed per interval. Range 10 ms to 1 min; at least twice the probe timeout.
     /// Load and detection time follow from it: a crash is first noticed after 1.6 intervals.
     Duration probe_interval = std::chrono::seconds(1);
-    /// Longest wait for the direct ack before helpers are asked. Range 1 ms to half an interval;
-    /// choose well above the 99th percentile of the RTT. Also how patient helpers are.
+    /// Longest wait for the direct ack before helpers are asked; a helper waits as long. Range 1 ms
+    /// to half an interval; choose well above the 99th percentile of the RTT.
     Duration probe_timeout = std::chrono::milliseconds(500);
-    /// Shortest such wait: measured RTTs bring it down to here, which leaves helpers and the stream
-    /// more of the period. Range 1 ms to probe_timeout; above the scheduling delays of a busy
-    /// machine.
+    /// Shortest wait for the direct ack: measured RTTs bring the wait down to here, which leaves
+    /// more of the period to helpers and the stream. Range 1 ms to probe_timeout; choose above the
+    /// scheduling delays of a busy machine.
     Duration probe_timeout_min = std::chrono::milliseconds(200);
     /// Helpers asked for an indirect probe. Range 0 to 16. At 5 % loss three let one probe in 1,500
     /// fail.
     std::uint32_t indirect_probes = 3;
-    /// Suspicion lasts suspicion_mult * max(1, log10 n) * probe_interval. Range 1 to 20. Lower
-    /// finds crashes sooner and gives the slow less time to refute; two fewer than this many
-    /// further accusers, rounded down, are wanted for it.
+    /// A suspicion that enough members share lasts suspicion_mult * max(1, log10 n) *
+    /// probe_interval. Range 1 to 20. A lower value finds crashes sooner and gives slow members
+    /// less time to refute. Enough means floor(suspicion_mult - 2) accusers besides the first.
     double suspicion_mult = 4.0;
     /// Without further accusers a suspicion lasts this many times as long. Range 1 to 20; 1
     /// switches Lifeguard's patience off.
@@ -61,7 +61,7 @@ struct SwimConfig {
     /// Dedicated gossip tick: news travels faster than probes alone would carry it. Range 1 ms to
     /// 1 min; a rumour needs about ln n ticks to all.
     Duration gossip_interval = std::chrono::milliseconds(200);
-    /// Members that hear each tick. Range 1 to 16.
+    /// Members that hear our rumours at each tick. Range 1 to 16.
     std::uint32_t gossip_fanout = 3;
     /// Failed and left members stay in the table and keep hearing gossip this long. Range 10 ms to
     /// 24 h; longer than news takes to reach all.
@@ -72,10 +72,12 @@ struct SwimConfig {
 
     /// Returns the parameters of a profile: `lan` for one site, `wan` for peers far apart, `local`
     /// for many peers on one machine.
+    ///
     /// Errors    Usage, naming the profiles there are
     [[nodiscard]] static Result<SwimConfig> profile(std::string_view name);
 
     /// Checks ranges and relations.
+    ///
     /// Errors    Usage, naming the parameter, its value and its range
     [[nodiscard]] Result<void> validate() const;
 };

@@ -21,14 +21,14 @@
 
 namespace starling::membership {
 
-/// Returns how often one rumour is sent by each member that heard it, among `n`: ceil(ln n + 5).
+/// Returns how often each member that heard a rumour sends it, among `n` members: ceil(ln n + 5).
 /// About n * e^-m members miss a rumour sent m times, so this keeps the chance that anybody misses
 /// it below one per cent at every n. memberlist's 4 * ceil(log10(n + 1)) does not for n below 100.
 [[nodiscard]] std::size_t transmit_limit(std::size_t n);
 
 /// Most rumours at a time; above it the last in order are dropped: records, then what has been sent
-/// most often. That is a few seconds of gossip; whoever misses something by it hears of it through
-/// digests.
+/// most often. So many are a few seconds of gossip; a member that misses one of those dropped
+/// learns of it through digests.
 inline constexpr std::size_t kRumoursMax = 512;
 
 class Dissemination {

@@ -8,17 +8,18 @@
 // - Incarnation = (boot epoch, counter): a restarted peer beats every rumour of its earlier life.
 // - Every period is drawn anew with jitter; a fixed ticker keeps peers that started together in
 //   phase for ever.
-// - Any datagram to a member that we hold suspect or failed says so, and a refutation goes back to
-//   the accuser at once: nobody stays accused because a rumour got lost.
-// - What a member says of itself is signed; a verdict of others counts only where the accused has
-//   had its time to refute, and nobody can raise more than so many suspicions.
-// - A ping from a stranger is acked with "I do not know you", and the stranger introduces itself:
-//   peers that joined at the same time and missed each other's rumour meet within a probe round
+// - Any datagram to a member that we hold suspect or failed says so, and the member's refutation
+//   goes back to us at once: nobody stays accused because a rumour got lost.
+// - What a member says of itself is signed. A verdict of others counts only after the accused has
+//   had its time to refute, and one sender can raise only so many suspicions.
+// - A ping from a stranger is acked with "I do not know you", and the stranger introduces itself.
+//   So peers that joined at the same time and missed each other's rumour meet within a probe round
 //   instead of at the next push/pull.
 // - Lifeguard (Dadgar, Phillips, Currey, 2017): local health scales interval and timeout, helpers
 //   nack, suspicions shorten with independent accusers.
-// - Digests beside pings and acks show a table that stays different; memberlist leaves that to its
-//   next push/pull. Large tables then compare digests of their slices and tell only what differs.
+// - Digests beside pings and acks show when a table stays different; memberlist leaves that to its
+//   next push/pull. Peers with large tables then compare digests of slices and send only the slices
+//   that differ.
 // - Replies go only to where the datagram came from, relayed probes only to table addresses.
 
 #include <array>
@@ -90,11 +91,11 @@ private:
     };
     static constexpr std::size_t kTimers = 8;
 
-    /// How a claim reached us. In a page a failure is hearsay of unknown age; a newcomer's first
-    /// page is news to few others.
+    /// How a claim reached us. A failure in a page is hearsay of unknown age; what a newcomer
+    /// learns from its first page is news to few others.
     enum class Source { Rumour, Page, FirstPage };
 
-    /// What the packet in hand has made us want to say to its sender.
+    /// What we want to say to the sender of the packet in hand.
     struct Conversation {
         ShortId from;
         std::optional<PeerId> sender;  ///< if it is in the table

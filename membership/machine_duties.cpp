@@ -29,12 +29,12 @@ constexpr std::size_t kCompareAbove = 64;
 constexpr int kSweepsPerLife = 10;
 /// While all digests agree, one of so many full exchanges takes place.
 constexpr int kCalmPushPulls = 8;
-/// Gossip ticks come so much more often while there is more to tell than fits one datagram.
+/// Gossip ticks come so many times as often while there is more to tell than fits one datagram.
 constexpr int kCrowdedTicks = 4;
-/// Looks at suspects in one period, beside the probe of the round.
+/// Extra probes of each kind in one period, besides that of the round.
 constexpr std::size_t kLooksMax = 3;
-/// Members whose streams have ended that wait for a look; who loses more at once has lost its own
-/// link, and the round finds the rest.
+/// Most members whose streams have ended that wait for an extra probe. A member that loses more
+/// streams at once has lost its own link, and the round finds the others.
 constexpr std::size_t kLostStreamsMax = 16;
 /// Probes of the round in one period while a crash is being confirmed.
 constexpr std::size_t kAlertProbes = 3;
@@ -134,9 +134,9 @@ void Swim::Machine::compare_tables() {
     send(member->address, member->id, ping);
 }
 
-/// The round goes on whatever else there is to look at, and faster while a crash is being
-/// confirmed: crashes rarely come alone, and at one probe a period the last of three that nobody
-/// has noticed yet is first probed after some four periods in one of ten such disasters.
+/// The round goes on whatever else there is to probe, and goes faster while a crash is being
+/// confirmed, because crashes rarely come alone. At one probe a period, in one disaster of ten the
+/// last of three crashed members would be probed first after some four periods.
 void Swim::Machine::begin_probes(Instant now) {
     for (std::size_t looks = 0; looks < kLooksMax; ++looks) {
         const auto urgent = take_urgent();
@@ -160,8 +160,8 @@ void Swim::Machine::begin_probes(Instant now) {
     arm(Timer::AckWait, now + awareness_.scale(wait));
 }
 
-/// A process that dies loses its streams at that moment, which those at their other ends see long
-/// before the round comes to it.
+/// A process that dies loses its streams at that moment, and the members at their other ends see
+/// that long before the round comes to the dead one.
 void Swim::Machine::probe_lost_streams(Instant now) {
     for (std::size_t looks = 0; looks < kLooksMax && !lost_streams_.empty(); ++looks) {
         const auto member = table_.find(lost_streams_.front());
@@ -191,8 +191,8 @@ void Swim::Machine::begin_probe(Instant now, const ShortId& target) {
     send(member.address, member.id, ping);
 }
 
-/// Of several that fell silent at once the one with the fewest accusers comes first: a suspicion
-/// that lacks confirmations lasts six times as long.
+/// Of several members that fell silent at once, the one with the fewest accusers comes first: a
+/// suspicion without confirmations lasts suspicion_max_mult times as long.
 std::optional<ShortId> Swim::Machine::take_urgent() {
     std::erase_if(urgent_, [&](const PeerId& id) { return !suspicions_.wants(id, self_); });
     if (urgent_.empty()) return std::nullopt;
@@ -209,7 +209,7 @@ void Swim::Machine::suspect(Instant now, const ProbeCycle::Probe& missed) {
     ++counters_.probes_failed;
     awareness_.add(blame_for_missed_probe(missed.helpers, missed.nacks));
     const auto member = table_.find(missed.target);
-    // What it said while the probe was open is newer than our verdict.
+    // What the member said while the probe was open is newer than our verdict.
     if (!member || member->incarnation != missed.incarnation) return;
     accuse(now, accusation(*member, MemberState::Suspect, self_));
 }
@@ -276,9 +276,9 @@ void Swim::Machine::on_gossip(Instant now) {
     }
 }
 
-/// A rumour takes some rounds and now and then misses a member until a digest tells. So members
-/// hear of a newcomer, and of one that leaves, from itself; of a large swarm a part, which spreads
-/// it.
+/// A rumour takes some rounds, and now and then it misses a member until a digest shows that. So a
+/// newcomer, and a member that leaves, tells all members itself; in a large swarm it tells some of
+/// them, which spread the news.
 void Swim::Machine::announce() {
     const Message own[] = {own_claim_};
     for (const auto& member : sample(kAnnouncedMax, hears_gossip)) {
@@ -287,8 +287,8 @@ void Swim::Machine::announce() {
 }
 
 void Swim::Machine::on_push_pull(Instant now) {
-    // Digests in every ack tell of a table that differs. While none does, only records could, whose
-    // rumours hardly ever miss anybody.
+    // The digest in every ack shows a table that differs. While none does, only records can differ,
+    // and their rumours hardly ever miss anybody.
     if (agreement_.calm() && ++calm_push_pulls_ < kCalmPushPulls) {
         arm(Timer::PushPull, now + jittered(scaled_for_size(config_.push_pull_interval)));
         return;

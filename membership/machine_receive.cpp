@@ -23,7 +23,7 @@ constexpr std::size_t kRepeatedMax = 64;
 constexpr int kNackShare = 75;
 /// Probe intervals between two full exchanges that digests ask for, in a small swarm.
 constexpr int kExchangeGap = 2;
-/// Members, on average, that probe a suspect as soon as they hear of the suspicion.
+/// So many members, on average, probe a suspect as soon as they hear of the suspicion.
 constexpr double kLookers = 5.0;
 /// Suspects that wait for such a probe here; more would keep the regular round from going on.
 constexpr std::size_t kUrgentMax = 16;
@@ -175,7 +175,7 @@ void Swim::Machine::handle_stream_pong(Instant now, const PeerId& peer) {
 }
 
 void Swim::Machine::on_stream_answer(const PeerId& peer) {
-    // Before its helpers are asked a probe has asked for no stream, and the ack may yet come.
+    // A probe asks for a stream when it asks its helpers; before that, its ack may still come.
     const auto probe = cycle_.answer_by_stream(peer);
     if (!probe) return;
     awareness_.add(-1);
@@ -258,7 +258,8 @@ void Swim::Machine::on_accusation(
         }
         return;
     }
-    // One that we have not heard the claim of will come again with it.
+    // If it is about a claim that we have not heard yet, it will come again together with the
+    // claim.
     if (known->incarnation != accusation.incarnation || !is_up(known->state)) return;
     if (accusation.state == MemberState::Failed) {
         // A verdict is hearsay, as in memberlist's pages: else a single liar could kill whom it
@@ -298,10 +299,10 @@ void Swim::Machine::on_statement_about_self(
 ) {
     if (verdict_of(statement) <= verdict_of(own_claim_)) return;
     if (is_accusation(statement.state)) {
-        // Nobody can have heard a claim of ours that we have not made; of an earlier life whose
-        // state we lost we shall hear our own words.
+        // Nobody can have heard a claim of ours that we have not made. If an earlier life made it
+        // and its state is lost, we shall hear our own signed claim as well.
         if (statement.incarnation != incarnation_) return;
-        // Whoever is accused all the time, by a liar, must not go deaf by its own modesty.
+        // A liar that accuses us all the time must not drive our health to its worst.
         if (now - last_blame_ >= config_.probe_interval) {
             last_blame_ = now;
             awareness_.add(1);
@@ -368,7 +369,8 @@ void Swim::Machine::on_slices(const SliceDigests& digests, Conversation& talk) {
         talk.asked = digests;
         return;
     }
-    // Only who was asked may make us tell, once: our table is larger than its answer.
+    // Only the member that we asked may make us tell, and only once: our table is larger than its
+    // answer.
     if (!talk.sender || compared_ != talk.sender) return;
     compared_.reset();
     const auto differing = table_.differing(digests.values);
@@ -424,8 +426,8 @@ bool Swim::Machine::apply(Instant now, const Statement& statement, Source source
     const auto change = table_.apply(now, statement);
     if (!change) return false;
     settle(now, *change, statement.accuser);
-    // Whoever gave a newcomer its first page knows all that, and so do most others. In a small
-    // swarm it is repeated all the same: peers that start together have met only the seed.
+    // The member that gave a newcomer its first page knows what is in it, and so do most others. A
+    // small swarm hears it all the same: peers that start together have met only the seed.
     if (source != Source::FirstPage || table_.size() <= kRepeatedMax) rumours_.push(statement);
     return true;
 }
@@ -436,8 +438,8 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
     if (after.state == MemberState::Suspect) {
         const auto bounds = suspicion_bounds(config_, table_.size(), table_.up_count());
         suspicions_.start(id, now, bounds, accuser);
-        // A few of those who hear of it look for themselves at once: the dead are confirmed within
-        // two periods, and the living hear what is said of them.
+        // A few of the members that hear of a suspicion probe the suspect at once. So a crash is
+        // confirmed within two periods, and a member that lives hears what is said of it.
         const auto up = static_cast<double>(table_.up_count());
         if (accuser != self_ && target_rng_.chance(kLookers / up) && urgent_.size() < kUrgentMax) {
             urgent_.push_back(id);

@@ -21,9 +21,9 @@ struct Member {
     Endpoint address;  ///< where it says that it listens, UDP and TCP alike
     Incarnation incarnation;
     MemberState state = MemberState::Alive;
-    /// Datagrams between us and it, told after three direct probes in a row that only a helper or a
-    /// stream could answer. A member that is silent by UDP has udp_in false; whether ours arrive
-    /// there shows at its end.
+    /// Whether datagrams from us to the member arrive, and from the member to us. One becomes false
+    /// after three direct probes in a row that only a helper or a stream answered. A member that is
+    /// silent by UDP has udp_in false; whether ours reach it shows at its end.
     bool udp_out = true;
     bool udp_in = true;
     Instant since;  ///< when `state` last changed, by our clock
@@ -35,20 +35,20 @@ struct Datagram {
     Bytes bytes;
 };
 
-/// Tables are compared in slices of the id space, one bit of this each.
+/// Tables are compared in slices of the id space; a set of slices has one bit for each.
 using Slices = std::uint64_t;
 inline constexpr std::size_t kSlices = 64;
 inline constexpr Slices kAllSlices = ~Slices{0};
 
 /// Asks the driver for one conversation over a stream. Unless it is a Ping, the driver sends the
-/// pages that `pages_for` makes of it and passes each page that comes back to `handle_push_pull`. It
-/// need not report failures: the next interval tries again.
+/// pages that `pages_for` makes of it and passes each page that comes back to `handle_push_pull`.
+/// It need not report failures: the next interval tries again.
 struct StreamRequest {
     enum class Kind : std::uint8_t {
         PushPull,  ///< both sides send their whole tables
-        Compare,   ///< we send the digests of our slices; the peer answers with the slices that differ
-        Tell,      ///< after such an answer we send ours of those slices, and want no answer
-        Ping,      ///< we ask whether the peer lives; its answer goes to `handle_stream_pong`
+        Compare,   ///< we send digests of our slices; the answer has the slices that differ
+        Tell,      ///< we send our slices that still differ then, and want no answer
+        Ping,      ///< we ask whether the peer lives; the answer goes to `handle_stream_pong`
     };
 
     PeerId peer;
@@ -59,11 +59,11 @@ struct StreamRequest {
     [[nodiscard]] bool wants_answer() const { return kind != Kind::Tell; }
 };
 
-/// What the sender of a page gets if it wants an answer: the driver sends the pages that `pages_for`
-/// makes of this. A page that wants none costs nothing more.
+/// What the sender of a page gets if it wants an answer: the driver sends the pages that
+/// `pages_for` makes of this. A page that wants none costs nothing more.
 struct StreamAnswer {
     Slices slices = kAllSlices;  ///< those to send
-    bool compares = false;       ///< ends with the digests of our slices, because the page had its own
+    bool compares = false;       ///< ends with the digests of our slices, as the page asked for
 };
 
 enum class EventKind : std::uint8_t {

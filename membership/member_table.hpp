@@ -64,8 +64,8 @@ enum class MergeAction {
 
 class MemberTable;
 
-/// A table of members to look through; each is put together as it is looked at. Holds until the
-/// next call that takes `now`.
+/// The members of a table, to look through. A Member is put together when it is read. The list is
+/// valid until the next call that takes `now`.
 class MemberList {
 public:
     class Iterator {
@@ -118,8 +118,8 @@ public:
     /// True when apply() would change something: worth a look at the signature.
     [[nodiscard]] bool would_change(const Statement& statement) const;
 
-    /// Merges one statement. Returns nothing when it changed nothing, when it accuses nobody whom
-    /// we know at that incarnation, or when the table is full.
+    /// Merges one statement. Returns nothing when it changed nothing: it is old, or accuses nobody
+    /// whom we know at that incarnation, or the table is full.
     std::optional<Change> apply(Instant now, const Statement& statement);
 
     /// Removes failed and left members whose state is `life` old, except `self`, and returns them.
@@ -136,7 +136,9 @@ public:
     /// Finds a member by the leading bytes of its id.
     [[nodiscard]] std::optional<Member> resolve(const ShortId& id) const;
 
-    /// Returns what the member last said of itself. Requires that it is known.
+    /// Returns what the member last said of itself.
+    ///
+    /// Requires  a member of the table
     [[nodiscard]] const Statement& claim_of(const PeerId& id) const;
 
     /// Requires  index < size()
@@ -164,10 +166,12 @@ public:
     /// The slice of the id space in which a member stands.
     [[nodiscard]] static std::size_t slice_of(const ShortId& id) { return id.value >> 58U; }
 
-    /// The same number over each slice.
+    /// The digest of each slice; that of the table is their exclusive or.
     [[nodiscard]] std::span<const std::uint64_t, kSlices> slice_digests() const { return slices_; }
 
-    /// Where the digests of another table differ. Requires kSlices of them.
+    /// Returns the slices whose digests in another table differ from ours.
+    ///
+    /// Requires  kSlices digests
     [[nodiscard]] Slices differing(std::span<const std::uint64_t> digests) const;
 
 private:

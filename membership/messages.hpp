@@ -51,7 +51,7 @@ struct Ack {
     bool operator==(const Ack&) const = default;
 };
 
-/// A helper's word that it is alive and that the target has not answered it so far.
+/// A helper says that it is alive itself, and that the target has not answered it so far.
 struct Nack {
     std::uint64_t probe = 0;
 
@@ -106,12 +106,11 @@ struct Stranger {
 };
 
 /// Digests of the kSlices slices of the sender's table; their exclusive or is its TableDigest. A
-/// page of these and its sender's claim asks for what differs; an answer ends with them, so that
-/// the one who asked sees what it has to tell in return.
+/// page with these and its sender's claim asks for the slices that differ. An answer ends with the
+/// digests of the responder, so that the peer that asked sees what it has to tell in return.
 struct SliceDigests {
     bool answer = false;
-    std::vector<std::uint64_t>
-        values;  ///< kSlices of them; elsewhere than inside, messages are small
+    std::vector<std::uint64_t> values;  ///< kSlices; a vector keeps other messages small
 
     bool operator==(const SliceDigests&) const = default;
 };

@@ -9,11 +9,11 @@ namespace starling::membership {
 void ProbeOrder::insert(const ShortId& id) {
     const auto position = static_cast<std::size_t>(rng_.below(order_.size() + 1));
     order_.push_back(id);
-    // Whoever stood there goes to the end, which is a random place as well in a shuffled round.
+    // The member that stood there goes to the end, which in a shuffled round is as random a place.
     if (position >= next_) {
         std::swap(order_[position], order_.back());
     } else {
-        // Before the cursor, which must not repeat or skip anybody.
+        // The newcomer is placed before the cursor, which must not repeat or skip anybody.
         std::swap(order_[next_], order_.back());
         ++next_;
     }

@@ -25,14 +25,17 @@ class ProbeOrder {
 public:
     explicit ProbeOrder(Rng rng) : rng_(rng) {}
 
-    /// Adds a member at a random position: appending would find a newcomer's crash systematically
-    /// late. A round that has more than doubled since it began is drawn anew: members that join by
-    /// one seed have all probed it first, and would all come back to it only at the end of a round
-    /// that has grown behind it. Requires that it is not in the round.
+    /// Adds a member at a random position; at the end of the round a newcomer's crash would always
+    /// be found late. A round that has more than doubled since it began is shuffled anew: members
+    /// that joined through one seed have all probed that seed first, and would all come back to it
+    /// only at the end of a round that has grown since.
+    ///
+    /// Requires  a member that is not in the round
     void insert(const ShortId& id);
 
-    /// Returns the next member that `probeable` allows. At the end of a round the others are
-    /// dropped, which `dropped` hears of, and the rest is shuffled anew.
+    /// Returns the next member that `probeable` allows. At the end of a round it drops the members
+    /// that `probeable` does not allow, calls `dropped` for each of them, and shuffles the rest. It
+    /// calls both before it returns, and keeps neither.
     template <class Probeable, class Dropped>
     std::optional<ShortId> next(const Probeable& probeable, const Dropped& dropped) {
         while (next_ < order_.size()) {
@@ -60,11 +63,11 @@ private:
     std::size_t size_at_begin_ = 0;
 };
 
-/// How long direct answers take, over all members, and how long to wait for one therefore.
+/// Measures how long direct answers take, over all members, and says how long to wait for one.
+///
 /// Source    Jacobson and Karels, "Congestion Avoidance and Control", 1988 (gains 1/8 and 1/4),
-/// with
-///           twice the margin: a timeout here costs messages, not throughput. Every probe has an id
-///           of its own, so each answer is a sound sample.
+///           with twice the margin: a timeout here costs messages, not throughput. Every probe has
+///           an id of its own, so each answer is a sound sample.
 class RoundTrip {
 public:
     void sample(Duration rtt);
@@ -78,7 +81,8 @@ private:
     Duration deviation_{};
 };
 
-/// The probes of one period: the next of the round, and looks at members that others suspect.
+/// The open probes of one period: of the next member in the round, and of others that there is a
+/// reason to probe at once.
 class ProbeCycle {
 public:
     struct Probe {
@@ -96,11 +100,11 @@ public:
     /// Closes and returns the probe with this id.
     std::optional<Probe> answer(std::uint64_t id);
 
-    /// Closes and returns the probe of `target` that has asked for helpers and a stream.
+    /// Closes and returns the probe of `target` if it has asked helpers and a stream.
     std::optional<Probe> answer_by_stream(const PeerId& target);
 
-    /// Returns one probe that has not asked for helpers yet, of `target` if that is given: each is
-    /// returned once.
+    /// Returns one probe that has not asked helpers yet, of `target` if that is given, and marks it
+    /// as having asked.
     std::optional<Probe> ask_helpers(const PeerId* target = nullptr);
 
     /// Notes how many helpers probe `id` has asked.
@@ -137,7 +141,7 @@ public:
     struct Relay {
         Endpoint asker;  ///< where the request came from
         std::uint64_t probe = 0;
-        Instant nack_at;  ///< without an ack until then, the asker hears that we at least live
+        Instant nack_at;  ///< without an ack by then, we tell the asker that we live ourselves
         Instant deadline;
     };
 
@@ -146,7 +150,7 @@ public:
 
     std::optional<Relay> take(std::uint64_t id);
 
-    /// Returns one relay whose nack is due; each comes once.
+    /// Returns one relay whose nack is due, each relay once.
     std::optional<Relay> take_nack(Instant now);
 
     [[nodiscard]] std::optional<Instant> next_nack() const;

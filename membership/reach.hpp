@@ -1,8 +1,8 @@
 #pragma once
 
 // Which members answer our probes, but never directly by UDP, and in which direction the datagrams
-// vanish. Most flapping in the field is UDP blocked in one direction (serf issue 216), so it is
-// told instead of leaving people to guess. Only members with missed direct probes cost memory.
+// vanish. Most flapping in the field is UDP blocked in one direction (serf issue 216), so we report
+// the block and leave nobody to guess. Only members with missed direct probes cost memory.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,22 +20,23 @@ public:
         bool in = true;   ///< its datagrams arrive here
     };
 
-    /// It answered a probe directly.
+    /// The member answered a probe directly.
     void answered(const PeerId& peer) { doubtful_.erase(peer); }
 
-    /// It answered `probe`, which is not open any more: if that was the last one that it missed, it
-    /// is slow and not blocked.
+    /// The member answered `probe` after that was closed. If it was the last probe that the member
+    /// missed, the member is slow and not blocked.
     void answered_late(const PeerId& peer, std::uint64_t probe);
 
-    /// It lives, by a helper's or a stream's word, but has not answered our datagram.
+    /// A helper or a stream says that the member lives, but it has not answered our datagram.
     void missed(const PeerId& peer, std::uint64_t probe);
 
-    /// A datagram of its own arrived.
+    /// A datagram of the member arrived.
     void heard(const PeerId& peer);
 
     void forget(const PeerId& peer) { doubtful_.erase(peer); }
 
-    /// Of a member that is silent, whether ours arrive there is unknown: `out` stays true.
+    /// Returns the directions that work. Whether ours reach a member that is silent is unknown:
+    /// then `out` stays true.
     [[nodiscard]] Directions directions(const PeerId& peer) const;
 
     [[nodiscard]] std::size_t size() const { return doubtful_.size(); }

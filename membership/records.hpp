@@ -26,10 +26,10 @@ public:
     /// did. `present` says whether its owner is in the table.
     bool merge(const ProgressRecord& record, bool present);
 
-    /// The owner has entered the table: its record is no longer subject to the bound.
+    /// The owner has entered the table: its record no longer counts against kGoneRecordsMax.
     void owner_present(const PeerId& owner);
 
-    /// The owner has been forgotten: its record is now.
+    /// The table has forgotten the owner: its record counts against kGoneRecordsMax from now on.
     void owner_gone(const PeerId& owner);
 
     [[nodiscard]] const ProgressRecord* find(const PeerId& owner) const;

@@ -10,9 +10,9 @@ namespace {
 /// Confirmations wanted: two fewer than the multiplier, as memberlist has it, because the two
 /// probe periods that the first accuser needed are part of the multiplier.
 constexpr double kMultiplierAboveConfirmations = 2.0;
-/// What is left of the shortest time when one more than all of them accuse.
+/// What is left of the shortest timeout after one confirmation more than wanted.
 constexpr double kSureShare = 0.7;
-/// With fewer confirmations wanted one more of them proves too little.
+/// Where fewer confirmations are wanted, one more than wanted proves too little.
 constexpr std::uint32_t kSureFrom = 2;
 
 }  // namespace

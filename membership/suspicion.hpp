@@ -1,10 +1,10 @@
 #pragma once
 
-// How long a suspect may refute, and who is suspected now, by whom.
+// How long a suspect has to refute, and who is suspected now, by whom.
 //
-// A suspicion begins with a long timeout that shrinks as further members accuse the same one
-// independently. A sick accuser hears no confirmations (it is the one that hears badly), so its
-// victim has long to refute; a crashed member is soon confirmed by others.
+// A suspicion begins with a long timeout that shrinks when further members accuse the same one
+// independently. A sick accuser hears no confirmations (it is the one that hears badly), so the
+// member that it accuses has long to refute; a crash is soon confirmed by others.
 //
 // Source: Lifeguard, section IV-B; the formula is memberlist's.
 
@@ -22,10 +22,11 @@
 
 namespace starling::membership {
 
-/// Returns how long a suspect that enough others accuse may still refute before it is declared
-/// failed, in a table of `n` members: suspicion_mult * max(1, log10 n) * probe_interval.
-/// Dissemination takes O(log n) rounds, and so must the time that the accused has to hear of it and
+/// Returns how long a suspect that enough others accuse has to refute before it is declared failed,
+/// in a table of `n` members: suspicion_mult * max(1, log10 n) * probe_interval. Dissemination
+/// takes O(log n) rounds, so the accused must have a time of O(log n) to hear of the suspicion and
 /// answer.
+///
 /// Source    SWIM section 4.2; the formula is memberlist's
 [[nodiscard]] Duration suspicion_timeout(const SwimConfig& config, std::size_t n);
 
@@ -42,12 +43,17 @@ struct SuspicionBounds {
     const SwimConfig& config, std::size_t n, std::size_t up
 );
 
-/// Returns the timeout after `confirmations` of others than the first accuser, from the start of
-/// the suspicion: max - (max - min) * ln(C + 1) / ln(K + 1), never below min; but where at least
-/// two confirmations are wanted, one more than that brings it to 0.7 min. Lifeguard stops at min.
-/// We go on because here the members that hear of a suspicion look for themselves at once
-/// (Swim::Machine), so by then as many have tried the accused directly, through helpers and over a
-/// stream. Source    Lifeguard, section IV-B
+/// Returns the timeout, from the start of the suspicion, after C = `confirmations` by others than
+/// the first accuser, where K = `bounds.confirmations` are wanted. It is never below `min`:
+///
+///   max - (max - min) * ln(C + 1) / ln(K + 1)
+///
+/// Lifeguard stops at `min`. We go on: where K is at least two, one confirmation more than K
+/// shortens the timeout to 0.7 * min. For here the members that hear of a suspicion probe the
+/// accused themselves at once (Swim::Machine), so by then K + 2 of them have tried it directly,
+/// through helpers and over a stream.
+///
+/// Source    Lifeguard, section IV-B
 [[nodiscard]] Duration confirmed_timeout(
     const SuspicionBounds& bounds, std::uint32_t confirmations
 );
@@ -60,26 +66,27 @@ public:
 
     void cancel(const PeerId& id);
 
-    /// Counts a further accuser. Returns whether it was new and still wanted: its accusation is
-    /// worth spreading then.
+    /// Counts a further accuser. Returns whether it was new and still wanted: then its accusation
+    /// is worth spreading.
     bool confirm(const PeerId& id, const PeerId& accuser);
 
-    /// Whether a further accuser would count: how many it has, or nothing when it has enough, knows
-    /// this one already, or is not suspected.
+    /// Returns how many accusers the suspicion of `id` has, if `accuser` would count as a further
+    /// one. Returns nothing when it has enough accusers or has this one already, and when there is
+    /// no such suspicion.
     [[nodiscard]] std::optional<std::size_t> wants(const PeerId& id, const PeerId& accuser) const;
 
     /// The first accuser, or null when `id` is not suspected.
     [[nodiscard]] const PeerId* accuser(const PeerId& id) const;
 
-    /// True while somebody besides its first accuser confirms one of the suspicions: a crash, then,
-    /// and hardly a lost datagram.
+    /// True while one of the suspicions has a second accuser: then it is about a crash, and hardly
+    /// about a lost datagram.
     [[nodiscard]] bool any_confirmed() const;
 
-    /// True when the suspicion has lasted at least half of its shortest time: whoever lives and is
-    /// reachable has refuted it by then.
+    /// True when the suspicion has lasted at least half of its shortest time: by then a member that
+    /// lives and can be reached has refuted it.
     [[nodiscard]] bool ripe(const PeerId& id, Instant now) const;
 
-    /// Moves every earlier deadline to `earliest`, and lets no confirmation bring it back.
+    /// Moves every earlier deadline to `earliest`; no confirmation moves one before that again.
     void postpone(Instant earliest);
 
     /// Removes and returns one suspect whose deadline has passed.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/queue.hpp"
 #include "membership/codec.hpp"
 #include "membership/machine.hpp"
 
@@ -16,14 +17,6 @@ enum class Purpose : std::uint64_t { Timing = 1, Target = 2, ProbeId = 3, Order 
 
 Rng fork(const Rng& rng, Purpose purpose) {
     return rng.fork(static_cast<std::uint64_t>(purpose));
-}
-
-template <class T>
-std::optional<T> take_front(std::deque<T>& queue) {
-    if (queue.empty()) return std::nullopt;
-    T front = std::move(queue.front());
-    queue.pop_front();
-    return front;
 }
 
 }  // namespace

@@ -32,8 +32,6 @@
 
 namespace starling::membership {
 
-class ClaimPool;
-
 /// Things that must never be silent; all are exposed as metrics.
 struct SwimCounters {
     std::uint64_t datagrams_sent = 0;
@@ -52,6 +50,7 @@ struct SwimCounters {
     DurationHistogram round_trips;       ///< of probes that were answered directly
 };
 
+/// Thread    network
 class Swim {
 public:
     struct Self {
@@ -62,7 +61,8 @@ public:
         std::shared_ptr<ClaimPool> pool;       ///< shared by many machines, or null
     };
 
-    /// Requires  a config that validates; `now` is the first of the non-decreasing instants
+    /// Requires  a config that validates; a notary that signs for `self.id`; `now` is the first of
+    ///           the non-decreasing instants
     Swim(const SwimConfig& config, const Self& self, Rng rng, Instant now);
     ~Swim();
     Swim(Swim&&) noexcept;
@@ -82,11 +82,12 @@ public:
     ///           whole
     [[nodiscard]] Result<StreamAnswer> handle_push_pull(Instant now, ByteView page);
 
-    /// A member answered a Ping over a stream. Those who are asked need not tell their machine.
+    /// A member answered a Ping over a stream. The driver of a member that is asked answers by
+    /// itself, without its machine.
     void handle_stream_pong(Instant now, const PeerId& peer);
 
-    /// A stream with a member ended without a goodbye. That is a reason to look at it in the next
-    /// period and no verdict: streams also end where a peer restarts or a link changes.
+    /// A stream with a member ended without a goodbye. That is a reason to probe the member in the
+    /// next period and no verdict: streams also end when a peer restarts or a link changes.
     void handle_stream_lost(Instant now, const PeerId& peer);
 
     /// Counts a refused local send as a missed probe, as if the datagram had vanished.
@@ -94,11 +95,14 @@ public:
 
     // Commands.
 
-    /// Announces our departure; keep polling and sending for a few gossip ticks afterwards.
+    /// Announces our departure and returns at once. The driver keeps polling and sending for a few
+    /// gossip ticks afterwards, in which the news spreads.
     void leave(Instant now);
 
-    /// Replaces our progress record (at most kRecordMax bytes, CHECKed) and spreads it. Records are
-    /// last-writer-wins by their owner's (epoch, version) and never touch incarnations.
+    /// Replaces our progress record and spreads it. Of two records of one owner the larger (epoch,
+    /// version) wins; records never touch incarnations.
+    ///
+    /// Requires  at most kRecordMax bytes
     void set_record(Instant now, ByteView record);
 
     // To outside: drain after every call above.

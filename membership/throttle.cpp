@@ -6,7 +6,8 @@ namespace starling::membership {
 
 namespace {
 
-/// Suspicions at once: a handful, and a quarter of the swarm for the day when a site goes dark.
+/// Most suspicions at once: a handful, and a quarter of the swarm for the day when a site goes
+/// dark.
 constexpr double kBurstMin = 16.0;
 constexpr double kBurstShare = 0.25;
 /// Time in which a whole burst is refilled.

@@ -1,8 +1,8 @@
 #pragma once
 
 // How many members one sender may make us suspect. Each false suspicion costs the whole swarm a
-// refutation, so a liar that accuses everybody, again and again, must not get its way; whoever
-// relays the news of a real disaster does, together with all the others who relay it.
+// refutation, so a liar must not be able to accuse everybody again and again. The news of a real
+// disaster comes through all the same: many members relay it, and each has its own allowance.
 //
 // Source    a token bucket for each sender
 

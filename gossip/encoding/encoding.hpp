@@ -4,8 +4,8 @@
 // chunk; the responder answers it with a reply and its own delta; the initiator settles the reply
 // against what it offered, which gives the other delta.
 //
-// What keeps the sum of both partners: each side adds coefficient * (other - own) of the two
-// *decoded* values, which both sides know, and the two deltas are exact negatives of each other
+// The sum of both partners is kept because each side adds coefficient * (other - own) of the two
+// *decoded* values, which both sides know: the two deltas are exact negatives of each other,
 // whatever the encoding has lost (Moniqua subtracts its own quantized value for the same reason; Lu
 // and De Sa, ICML 2020).
 
@@ -48,12 +48,12 @@ struct Reply {
     std::size_t bytes = 0;
 };
 
-/// What a side makes of the difference that both have decoded.
+/// What a side adds of the difference that both have decoded, and where the results go.
 struct Share {
     double coefficient = 0.5;
     std::span<std::byte> delta;  ///< gets what we add: the raw size
-    std::span<float> gaps =
-        {};  ///< gets the largest difference of each block; empty, or block_count
+    /// Gets the largest difference of each block: block_count of them, or empty.
+    std::span<float> gaps = {};
 };
 
 /// Thread    any: encodings have no state
@@ -102,16 +102,17 @@ public:
 
     /// Decodes a reply beside what we offered, and writes our delta.
     ///
-    /// Shapes    share.delta may be empty when reply_is_delta(): then it is only checked and
-    /// measured Requires  fits_reply, and not asks_again
+    /// Shapes    share.delta may be empty when reply_is_delta(): then the reply is only checked and
+    ///           measured
+    /// Requires  fits_reply, and not asks_again
     virtual Difference settle(ByteView reply, ByteView offered, const Share& share) const = 0;
 };
 
 /// Writes the largest difference of each block, from deltas that are the coefficient times it.
 void measure_gaps(ByteView delta, double coefficient, std::span<float> gaps);
 
-/// An encoding whose offers and replies are alike, all of one size, and never out of reach. Where
-/// nothing else is said a reply is the encoding of the responder's chunk.
+/// An encoding whose offers and replies have one form and one size and can always be decoded.
+/// Unless a subclass says otherwise, a reply is the encoding of the responder's chunk.
 class PlainEncoding : public ChunkEncoding {
 public:
     [[nodiscard]] bool fits_offer(ByteView offer, std::size_t elements) const final {

@@ -42,7 +42,7 @@ namespace {
     return {distance, norm, poison};
 }
 
-/// Mine becomes what the partner adds, in place or not; delta what we add.
+/// Writes what the partner adds to `reply`, which may be `mine` itself, and what we add to `delta`.
 [[gnu::always_inline]] inline BlockSums answer_body(
     const std::byte* theirs,
     const std::byte* mine,
@@ -68,7 +68,7 @@ namespace {
     return {distance, norm, poison};
 }
 
-/// The square of what stands there, as `norm`.
+/// Returns the sum of the squares as `norm`.
 [[gnu::always_inline]] inline BlockSums measure_body(const std::byte* values, std::size_t n) {
     float norm = 0.0F;
     float poison = 0.0F;
@@ -100,7 +100,7 @@ Difference measure(MeasureKernel kernel, ByteView values) {
 Offer F32Encoding::offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
     const {
     Offer made = PlainEncoding::offer(raw, gaps, wire);
-    // Settling sees the difference only.
+    // Measured here, because settling sees the difference only.
     made.squared_norm = measure(kMeasure.for_isa(isa_), wire).squared_norm;
     return made;
 }

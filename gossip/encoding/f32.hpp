@@ -1,9 +1,9 @@
 #pragma once
 
-// The floats themselves. A reply is the share of the difference that the initiator adds: the
-// responder has both values before it, so the initiator needs to keep nothing of what it offered,
-// and adds what came as it is. The responder adds the same floats with the opposite sign, so the
-// sum over both is kept as exactly as by sending the values.
+// The floats themselves. A reply is what the initiator adds, its share of the difference: the
+// responder has both values, so the initiator need not keep what it offered, and adds the reply as
+// it is. The responder adds the same floats with the opposite sign, so the sum over both is kept as
+// exactly as by sending the values.
 
 #include "gossip/encoding/encoding.hpp"
 #include "gossip/encoding/kernel.hpp"

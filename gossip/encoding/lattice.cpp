@@ -68,11 +68,11 @@ void allow_for_rounding(ByteView one, ByteView other, std::span<float> gaps) {
             std::uint16_t b = 0;
             std::memcpy(&a, one.data() + i * sizeof(a), sizeof(a));
             std::memcpy(&b, other.data() + i * sizeof(b), sizeof(b));
-            // Without the sign, the order of the bits is that of the sizes.
+            // Without their sign bits, floats are ordered as the integers of their bits.
             const auto size = static_cast<std::uint16_t>(std::max(a & 0x7fff, b & 0x7fff));
             largest = std::max(largest, size);
         }
-        // No sum: the margin covers a gap that is twice the measured one.
+        // The larger of the two, not their sum: the margin covers twice the measured gap.
         const float bound = std::bit_cast<float>(std::uint32_t{largest} << 16U) / 128.0F;
         gaps[block] = std::max(gaps[block], bound);
     }
@@ -140,7 +140,7 @@ Offer LatticeEncoding::offer(ByteView raw, std::span<const float> gaps, std::spa
     return offer;
 }
 
-/// False when a block has no sound scale; then bf16 says what is wrong with it.
+/// Returns false when a block has no sound scale; sending it as bf16 then shows what is wrong.
 bool LatticeEncoding::offer_codes(
     ByteView raw, std::span<const float> gaps, std::span<std::byte> wire, double& squared_norm
 ) const {
@@ -206,7 +206,7 @@ Difference LatticeEncoding::answer_codes(
         block.scale = head.scale;
         const auto measured = lattice::measure(block, isa_);
         sum.finite = sum.finite && measured.finite;
-        // Twice their reach: within, our own rounding is exact; beyond, they are far away.
+        // Within twice the reach our own rounding is exact; beyond it the partner is far away.
         if (!(measured.largest <= 2.0F * lattice::kReach * head.scale)) sum.wrapped = true;
         if (sum.wrapped || !sum.finite) return sum;
         block.theirs = theirs;

@@ -189,8 +189,9 @@ public:
         return {Served::Done};
     }
 
-    [[nodiscard]] Settlement settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
-        override {
+    [[nodiscard]] Settlement settle(
+        const Terms& terms, Flight& flight, ByteView reply, Tally& tally
+    ) override {
         const auto chunk = flight.index;
         const auto got = *split(reply);
         const auto sent = *split(flight.bytes);

@@ -89,8 +89,9 @@ public:
         return {Served::Done};
     }
 
-    [[nodiscard]] Settlement settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
-        override {
+    [[nodiscard]] Settlement settle(
+        const Terms& terms, Flight& flight, ByteView reply, Tally& tally
+    ) override {
         const auto& encoding = this->encoding(terms, flight.index);
         const auto gaps = bench_.gaps_room(flight.index, terms.part);
         ByteView delta = reply;

@@ -1,6 +1,6 @@
-// What a newcomer and a restarted peer do: they ask for chunks and move towards them; the one who
-// is asked gives a copy and keeps what it has. So nothing that is fresh or stale enters the sum
-// before the newcomer is promoted.
+// What a newcomer and a restarted peer do: they ask for chunks and move towards them. The peer that
+// is asked gives a copy and keeps what it has. So no fresh and no stale values enter the sum before
+// the newcomer is promoted.
 //
 // The store holds the parameters themselves. Invariant: the partner's store is untouched.
 
@@ -78,8 +78,8 @@ public:
         encoding.encode(raw_, own_);
         delta_.resize(raw_.size());
         auto difference = encoding.difference(flight.bytes, own_, terms.coefficient, delta_);
-        // Whoever comes late may be far behind, so that no distance accuses its partner; but it
-        // goes no further at a time than others would, whatever it is given.
+        // A peer that comes late may be far behind, so no distance accuses its partner. But it goes
+        // no further at a time than others would, whatever it is given.
         const double share = bench_.share_within_clip(flight.index, terms.part, difference);
         if (share < 1.0) {
             (void)encoding.difference(flight.bytes, own_, share * terms.coefficient, delta_);

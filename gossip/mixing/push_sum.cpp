@@ -29,16 +29,17 @@
 namespace starling::gossip {
 namespace {
 
-/// Whoever has less gives nothing until it has received: its z would be all rounding.
+/// A peer with less weight gives nothing until it has received some: its z would be all rounding.
 constexpr double kWeightMin = 1.0 / 1024;
-/// Acknowledgements that are lost double what was given, and so weights grow by and by, while only
-/// their ratios matter. Whoever would have more than this keeps this, far above what halving leads
-/// to by itself; its z is as near to the mean as others', so the mean hardly moves.
+/// A lost acknowledgement doubles what was given, so weights grow by and by, while only their
+/// ratios matter. A weight that would be larger is cut to this, which is far above what halving
+/// leads to by itself. The z of such a peer is as near to the mean as that of others, so the mean
+/// hardly moves.
 constexpr double kWeightMax = 1024;
-/// Nobody gives more than half; above, somebody lies.
+/// Nobody gives more than half of its weight, so a partner that sends more than this lies.
 constexpr double kMassMax = kWeightMax / 2;
 constexpr std::size_t kMassBytes = 8;
-/// Squared distance and norm: what a sender could not measure otherwise.
+/// The reply holds the squared distance and norm, which the sender cannot measure itself.
 constexpr std::size_t kReplyBytes = 16;
 
 double number_at(ByteView bytes, std::size_t offset) {

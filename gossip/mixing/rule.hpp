@@ -4,10 +4,10 @@
 // windows, acknowledgements and deadlines; a rule knows what is sent, what is added, and what has
 // to be kept or taken back so that its own invariant holds.
 //
-// The order of one chunk: offer (initiator reads), answer (responder checks, applies and replies),
-// settle (initiator checks the reply and applies it, later by apply if the chunk is locked then),
-// or withdraw when no reply came. A call that finds the chunk locked has changed nothing and comes
-// again.
+// The order of one chunk: offer (the initiator reads), answer (the responder checks, applies and
+// replies), settle (the initiator checks the reply and applies it), or withdraw when no reply came.
+// If the chunk is locked at settle, apply() follows later. A call that finds the chunk locked has
+// changed nothing, and the role repeats it.
 //
 // Thread    network
 
@@ -116,8 +116,8 @@ public:
     /// Forgets what was known of the distance to a partner in this chunk.
     virtual void forget(const Terms& /*terms*/, std::uint32_t /*chunk*/) {}
 
-    /// The parameters were replaced as a whole, or enter the sum now: what the rule keeps beside
-    /// them starts anew.
+    /// The parameters were replaced as a whole, or begin to count in the sum: what the rule keeps
+    /// beside them starts anew.
     virtual void adopt() {}
 
     /// Whether an exchange of this part may begin now.

@@ -131,7 +131,7 @@ public:
     explicit Pair(const AveragerConfig& config) {
         for (std::size_t i = 0; i < 2; ++i) {
             vectors_.push_back(std::make_unique<Floats>(Rng(i + 1)));
-            machines_.emplace_back(config, id_of(i), LayoutHash{}, *vectors_[i], Rng(i + 3), now_);
+            machines_.emplace_back(config, id_of(i), LayoutHash{}, *vectors_[i], Rng(i + 3));
         }
         for (std::size_t i = 0; i < 2; ++i) machines_[i].peer_up(now_, id_of(1 - i));
     }

@@ -63,7 +63,7 @@ TEST(ExchangeFault, CutAtEveryFrameIsAccountedInTheLedger) {
 }
 
 TEST(ExchangeFault, AbortSettlesTheLedgerExactly) {
-    // The initiator falls silent towards nobody: it gives up at each point and says what it has.
+    // The initiator does not fall silent: it gives up at each point and says what it has applied.
     for (int frames = 2; frames < 12; ++frames) {
         SCOPED_TRACE(testing::Message() << "given up after frame " << frames);
         IntegerSwarm swarm(2, kSizes, 1, narrow());

@@ -1,6 +1,7 @@
-// Goal: the mixers contract as fast as theory and simulation say: the table of mixing factors that
-// the design starts from. Method: real averagers in rounds, means over seeds; where the table holds
-// expectations, three standard errors; where it holds one run, the expectation behind it.
+// Goal: the mixing rules contract as fast as theory and simulation say, in the table of mixing
+// factors that the design starts from. Method: real averagers in rounds, means over seeds. An
+// expectation of the table must be met within three standard errors; for a value from one run, the
+// expectation behind it is used.
 
 #include <functional>
 #include <numeric>

@@ -237,7 +237,7 @@ TEST(PushSum, WeightsThatLostAcknowledgementsDoubleStayBounded) {
         largest = std::max({largest, swarm.at(0).weight(0), swarm.at(1).weight(0)});
     }
     EXPECT_EQ(largest, 1024.0);
-    // Nobody is accused for what it has.
+    // A peer with the largest weight is not accused of having it.
     meet(swarm, 0, 1);
     meet(swarm, 1, 0);
 }

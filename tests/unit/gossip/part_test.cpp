@@ -1,5 +1,5 @@
-// Goal: the parts of a chunk are disjoint, cover it, and look drawn. Method: gather and scatter
-// index numbers, over many sizes.
+// Goal: the parts of a chunk are disjoint, cover it, and look as if drawn at random. Method: gather
+// and scatter the elements' indices, over many sizes.
 
 #include "gossip/part.hpp"
 

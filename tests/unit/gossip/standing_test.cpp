@@ -1,5 +1,6 @@
 // Goal: a ghost receives, gives nothing and is promoted once; rounds pair peers as everybody
-// expects, and whoever is stood up falls back. Method: averagers over wires in memory.
+// expects, and a peer whose partner does not come takes another. Method: averagers over wires in
+// memory.
 
 #include <algorithm>
 #include <cmath>
@@ -50,7 +51,7 @@ TEST(Ghost, GoesNoFurtherAtATimeThanTheClipAllows) {
         // Half of ten times its norm and that of as many ones.
         EXPECT_NEAR(double{own[3]}, 0.5 + 5.0 * 1.5 * std::sqrt(500.0), 0.1);
         EXPECT_EQ(own[4], 0.5F);
-        // Squares that overflow: no way at all.
+        // When the squares overflow, it moves nowhere.
         std::fill(own.begin(), own.end(), 0.5F);
         theirs[3] = 3e38F;
         meet(swarm, 0, 1);

@@ -150,8 +150,8 @@ public:
         return false;
     }
 
-    /// Delivers a letter as a pair with many streams may: one that may overtake at any time, of the
-    /// others the oldest of its pair.
+    /// Delivers a letter as a pair with many streams may: any letter that may overtake, or the
+    /// oldest of its pair among the others.
     bool deliver_loose(Rng& rng) {
         drain();
         if (wire.empty()) return false;

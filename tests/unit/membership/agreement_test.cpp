@@ -1,5 +1,5 @@
-// Goal: a difference of tables leads to one full exchange when it lasts, to none when it passes,
-// and never to a storm. Method: digests heard by hand.
+// Goal: a difference of tables that lasts leads to one full exchange, one that passes leads to
+// none, and exchanges that change nothing become rarer. Method: digests by hand.
 
 #include "membership/agreement.hpp"
 

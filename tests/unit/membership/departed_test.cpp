@@ -1,4 +1,5 @@
-// Goal: memory of the gone is bounded and drops the oldest first. Method: more gone than it holds.
+// Goal: what is remembered of gone members is bounded, and the oldest goes first. Method: let more
+// members go than the memory holds.
 
 #include "membership/departed.hpp"
 

@@ -36,8 +36,8 @@ void merge(MemberTable& table, const std::vector<Statement>& claims) {
     for (const auto& statement : claims) table.apply(Instant{}, statement);
 }
 
-/// The owners' words in random order, then the accusations in random order: one that overtakes the
-/// words that it is about would be lost.
+/// The owners' claims in random order, then the accusations in random order: an accusation that
+/// overtakes the claim that it is about would be lost.
 std::vector<Statement> shuffled(std::vector<Statement> claims, Rng& rng) {
     rng.shuffle(std::span<Statement>(claims));
     std::stable_partition(claims.begin(), claims.end(), [](const Statement& claim) {
@@ -93,7 +93,7 @@ TEST(MemberTable, MergingIsCommutativeAssociativeAndIdempotent) {
         Table left;
         Table right;
         for (const auto& claim : claims) {
-            // Whoever hears an accusation has heard what it is about.
+            // A member that hears an accusation has heard the claim that it is about.
             const bool to_left = claim.subject.bytes[0] % 2 == 0 || rng.chance(0.5);
             const bool words = !is_accusation(claim.state);
             if (to_left || words) left.apply(Instant{}, claim);

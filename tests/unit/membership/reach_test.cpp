@@ -1,4 +1,5 @@
-// Goal: a blocked direction of UDP is told, loss and slowness are not. Method: probes by hand.
+// Goal: a blocked direction of UDP is reported, and loss and slowness are not taken for one.
+// Method: probes by hand.
 
 #include "membership/reach.hpp"
 

@@ -52,7 +52,7 @@ TEST(SwimFaults, ALostStreamMakesItsOtherEndLookInTheNextPeriod) {
         cluster.run(seconds(10));
         cluster.crash(5);
         cluster.swim(3).handle_stream_lost(cluster.now(), Cluster::id(5));
-        // One period until it looks and one until that has failed, jitter included.
+        // One period until the probe begins and one until it has failed, jitter included.
         cluster.run(milliseconds(2300));
         EXPECT_TRUE(cluster[3].saw(EventKind::Suspected, Cluster::id(5))) << "seed " << seed;
     }

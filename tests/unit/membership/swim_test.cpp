@@ -139,7 +139,7 @@ TEST(Swim, OldAccusationsAreNotWorthARefutation) {
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "must stay inside the wire's range";
 }
 
-/// To whom a machine has sent that claim.
+/// Returns the addresses to which a machine has sent that claim.
 std::multiset<std::uint16_t> heard(Alone& alone, const Statement& wanted) {
     std::multiset<std::uint16_t> who;
     while (const auto datagram = alone.swim.poll_transmit()) {
