@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/check.hpp"
+
 namespace starling {
 
 namespace {
@@ -22,12 +24,6 @@ Fault bad_value(
         "'" + spec.name + "': " + std::string(key) + "=" + std::string(value) +
             " is not allowed; give " + allowed
     );
-}
-
-std::string shortest(double value) {
-    char buffer[32];
-    const auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value);
-    return error == std::errc{} ? std::string(buffer, end) : std::string("?");
 }
 
 }  // namespace
@@ -106,7 +102,10 @@ Result<double> Spec::real(std::string_view key, double fallback, double low, dou
     if (!parse_number(found->second, value) || !std::isfinite(value) || value < low ||
         value > high) {
         return bad_value(
-            *this, key, found->second, "a number from " + shortest(low) + " to " + shortest(high)
+            *this,
+            key,
+            found->second,
+            "a number from " + shortest_text(low) + " to " + shortest_text(high)
         );
     }
     return value;
@@ -129,6 +128,13 @@ Result<void> Spec::only(std::string_view known) const {
         }
     }
     return {};
+}
+
+std::string shortest_text(double value) {
+    char buffer[32];
+    const auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value);
+    STARLING_CHECK(error == std::errc{});
+    return {buffer, end};
 }
 
 }  // namespace starling

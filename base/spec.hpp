@@ -35,4 +35,7 @@ struct Spec {
     [[nodiscard]] Result<void> only(std::string_view known) const;
 };
 
+/// Returns the shortest decimal text that reads back as the same number.
+[[nodiscard]] std::string shortest_text(double value);
+
 }  // namespace starling

@@ -1,7 +1,6 @@
 #include "compute/schedule.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -31,13 +30,6 @@ std::string_view name_of(ScheduleKind kind) {
             return "cosine";
     }
     STARLING_UNREACHABLE("schedule kind");
-}
-
-std::string shortest(double value) {
-    char buffer[32];
-    const auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value);
-    STARLING_CHECK(error == std::errc{});
-    return {buffer, end};
 }
 
 Fault not_allowed(std::string_view key, const std::string& value, const std::string& allowed) {
@@ -167,25 +159,25 @@ std::string OptimizerSpec::to_string() const {
     Spec spec;
     spec.name = name;
     spec.options = {
-        {"lr", shortest(learning_rate)},
-        {"weight_decay", shortest(weight_decay)},
+        {"lr", shortest_text(learning_rate)},
+        {"weight_decay", shortest_text(weight_decay)},
         {"schedule", std::string(name_of(schedule))},
         {"warmup", std::to_string(warmup)},
         {"total", std::to_string(total)},
         {"step_every", std::to_string(step_every)},
-        {"gamma", shortest(gamma)},
-        {"floor", shortest(floor)},
+        {"gamma", shortest_text(gamma)},
+        {"floor", shortest_text(floor)},
     };
     if (name == "adamw") {
-        spec.options["beta1"] = shortest(beta1);
-        spec.options["beta2"] = shortest(beta2);
-        spec.options["eps"] = shortest(epsilon);
+        spec.options["beta1"] = shortest_text(beta1);
+        spec.options["beta2"] = shortest_text(beta2);
+        spec.options["eps"] = shortest_text(epsilon);
     } else {
-        spec.options["momentum"] = shortest(momentum);
+        spec.options["momentum"] = shortest_text(momentum);
         spec.options["nesterov"] = nesterov ? "1" : "0";
     }
     if (decay_matrices) spec.options["decay"] = "matrices";
-    if (clip != 0.0) spec.options["clip"] = shortest(clip);
+    if (clip != 0.0) spec.options["clip"] = shortest_text(clip);
     if (accumulate != 1) spec.options["accumulate"] = std::to_string(accumulate);
     return spec.to_string();
 }

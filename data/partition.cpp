@@ -1,7 +1,6 @@
 #include "data/partition.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 
@@ -150,13 +149,6 @@ Members draw(Rng& rng, const Members& labels, const Partition& partition, std::s
     STARLING_UNREACHABLE("partition kind");
 }
 
-std::string shortest(double value) {
-    char buffer[32];
-    const auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value);
-    STARLING_CHECK(error == std::errc{});
-    return {buffer, end};
-}
-
 Fault usage(const std::string& what) {
     return fail(FaultCode::Usage, "--partition: " + what);
 }
@@ -232,7 +224,7 @@ std::string Partition::to_string() const {
             break;
         case PartitionKind::Dirichlet:
             spec.name = "dirichlet";
-            spec.options["alpha"] = shortest(alpha);
+            spec.options["alpha"] = shortest_text(alpha);
             break;
         case PartitionKind::Labels:
             spec.name = "labels";

@@ -1,37 +1,72 @@
 #include "gossip/averager.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.hpp"
 #include "gossip/machine.hpp"
 
 namespace starling::gossip {
+namespace {
 
-std::string_view to_string(Outcome outcome) {
-    switch (outcome) {
-        case Outcome::Committed:
-            return "committed";
-        case Outcome::Busy:
-            return "busy";
-        case Outcome::Collapsed:
-            return "collapsed";
-        case Outcome::Refused:
-            return "refused";
-        case Outcome::TimedOut:
-            return "timed out";
-        case Outcome::Disconnected:
-            return "disconnected";
-        case Outcome::Violated:
-            return "violated";
-    }
-    return "unknown";
+/// The fork of the generator that is passed in which draws the first part.
+constexpr std::uint64_t kPartPurpose = 0x70617274;
+
+std::unique_ptr<MixingRule> make_rule(Rule rule, Workbench& bench) {
+    if (rule == Rule::PushSum) return make_push_sum(bench);
+    if (rule == Rule::Noloco) return make_noloco(bench);
+    return make_pairwise(bench);
 }
 
-std::string_view to_string(Misdeed misdeed) {
-    constexpr std::array<std::string_view, kMisdeeds> names{
-        "none", "malformed", "size", "values", "norm", "order", "lie", "flood", "stall", "own"};
-    const auto index = static_cast<std::size_t>(misdeed);
-    return index < names.size() ? names[index] : "unknown";
+template <class T>
+std::optional<T> take_front(std::deque<T>& queue) {
+    if (queue.empty()) return std::nullopt;
+    T front = std::move(queue.front());
+    queue.pop_front();
+    return front;
+}
+
+}  // namespace
+
+Averager::Machine::Machine(
+    const AveragerConfig& config,
+    const PeerId& self,
+    const LayoutHash& layout,
+    ParameterVector& parameters,
+    Rng rng
+)
+    : self_(self),
+      layout_(layout),
+      rng_(rng),
+      bench_(config, parameters),
+      mixing_(make_rule(config.mix.rule, bench_)),
+      pull_(make_pull(bench_)),
+      partners_(config.strikes),
+      next_part_(static_cast<std::uint32_t>(rng.fork(kPartPurpose).below(config.parts))) {
+    // While settling, and for those who settle while we do not yet.
+    if (config.mix.rule == Rule::Noloco) pairwise_ = make_pairwise(bench_);
+}
+
+void Averager::Machine::set_encoding(Encoding encoding) {
+    STARLING_CHECK(agree(encoding, bench_.config.encoding).has_value());
+    bench_.wish = encoding;
+}
+
+std::optional<Outgoing> Averager::Machine::poll_transmit() {
+    return take_front(bench_.outbox);
+}
+
+std::optional<ExchangeEvent> Averager::Machine::poll_event() {
+    return take_front(events_);
+}
+
+std::optional<Instant> Averager::Machine::poll_timeout() const {
+    std::optional<Instant> next = retry_at_;
+    const auto also = [&](Instant other) { next = next ? std::min(*next, other) : other; };
+    if (initiator_) also(initiator_->clock().next_timeout());
+    if (responder_) also(responder_->clock().next_timeout());
+    if (expected_) also(expected_->until);
+    return next;
 }
 
 Averager::Averager(
@@ -39,8 +74,7 @@ Averager::Averager(
     const PeerId& self,
     const LayoutHash& layout,
     ParameterVector& parameters,
-    Rng rng,
-    Instant /*now*/
+    Rng rng
 )
     : machine_(std::make_unique<Machine>(config, self, layout, parameters, rng)) {}
 
@@ -65,7 +99,7 @@ void Averager::handle_loss(Instant now, const PeerId& peer, Passage passage) {
 }
 
 void Averager::peer_up(Instant /*now*/, const PeerId& peer) {
-    machine_->partners.add(peer);
+    machine_->peer_up(peer);
 }
 
 void Averager::peer_down(Instant now, const PeerId& peer) {
@@ -84,87 +118,75 @@ void Averager::set_ghost(bool ghost) {
     machine_->set_ghost(ghost);
 }
 
+void Averager::set_accepting(bool accepting) {
+    machine_->set_accepting(accepting);
+}
+
+void Averager::set_encoding(Encoding encoding) {
+    machine_->set_encoding(encoding);
+}
+
 void Averager::set_settling(bool settling) {
     machine_->set_settling(settling);
 }
 
 void Averager::adopt_parameters() {
-    machine_->mixing->adopt();
-}
-
-void Averager::set_accepting(bool accepting) {
-    machine_->accepting = accepting;
-}
-
-void Averager::set_encoding(Encoding encoding) {
-    STARLING_CHECK(agree(encoding, machine_->bench.config.encoding).has_value());
-    machine_->bench.wish = encoding;
+    machine_->adopt_parameters();
 }
 
 std::optional<Outgoing> Averager::poll_transmit() {
-    auto& outbox = machine_->bench.outbox;
-    if (outbox.empty()) return std::nullopt;
-    Outgoing next = std::move(outbox.front());
-    outbox.pop_front();
-    return next;
+    return machine_->poll_transmit();
 }
 
 std::optional<ExchangeEvent> Averager::poll_event() {
-    auto& events = machine_->events;
-    if (events.empty()) return std::nullopt;
-    const ExchangeEvent next = events.front();
-    events.pop_front();
-    return next;
+    return machine_->poll_event();
 }
 
 std::optional<Instant> Averager::poll_timeout() const {
-    return machine_->next_timeout();
+    return machine_->poll_timeout();
 }
 
 void Averager::recycle(Bytes frame) {
-    machine_->bench.pool.give(std::move(frame));
+    machine_->recycle(std::move(frame));
 }
 
 bool Averager::initiating() const {
-    return machine_->initiator.has_value();
+    return machine_->initiator().has_value();
 }
 
 bool Averager::responding() const {
-    return machine_->responder.has_value();
-}
-
-std::size_t Averager::bytes_held() const {
-    const auto& machine = *machine_;
-    return (machine.initiator ? machine.initiator->bytes_in_flight() : 0) +
-           (machine.responder ? machine.responder->bytes_parked() : 0);
+    return machine_->responder().has_value();
 }
 
 bool Averager::expecting() const {
-    return machine_->expected.has_value();
+    return machine_->expecting();
 }
 
 bool Averager::ghost() const {
-    return machine_->ghost;
+    return machine_->ghost();
 }
 
 double Averager::weight(std::size_t chunk, std::uint32_t part) const {
-    return machine_->mixing->weight(static_cast<std::uint32_t>(chunk), part);
+    return machine_->mixing().weight(static_cast<std::uint32_t>(chunk), part);
 }
 
 bool Averager::returning() const {
-    return machine_->mixing->waiting();
+    return machine_->mixing().waiting();
 }
 
-std::size_t Averager::partner_count() const {
-    return machine_->partners.size();
+std::size_t Averager::bytes_held() const {
+    const auto& initiator = machine_->initiator();
+    const auto& responder = machine_->responder();
+    return (initiator ? initiator->bytes_in_flight() : 0) +
+           (responder ? responder->bytes_parked() : 0);
 }
 
 double Averager::spread() const {
-    return machine_->bench.spread;
+    return machine_->spread();
 }
 
 const AveragerCounters& Averager::counters() const {
-    return machine_->bench.counters;
+    return machine_->counters();
 }
 
 }  // namespace starling::gossip

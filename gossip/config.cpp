@@ -6,24 +6,19 @@
 #include <cmath>
 #include <string>
 
+#include "base/range.hpp"
 #include "base/spec.hpp"
 
 namespace starling::gossip {
 namespace {
 
-Fault out_of_range(const char* name, const std::string& value, const char* range) {
-    return fail(
-        FaultCode::Usage, std::string("averaging: ") + name + " is " + value + "; use " + range
-    );
+/// As base/range.hpp has it, and in the words of averaging.
+Fault out_of_range(std::string_view name, const std::string& value, const std::string& range) {
+    return starling::out_of_range("averaging: " + std::string(name), value, "use " + range);
 }
 
 std::string text(Duration value) {
     return std::to_string(to_seconds(value)) + " s";
-}
-
-/// Written so that a NaN is outside every range.
-bool within(double value, double low, double high) {
-    return value >= low && value <= high;
 }
 
 struct Known {
@@ -111,13 +106,6 @@ Result<Mix> parse_noloco(const Spec& spec) {
     return mix;
 }
 
-/// Shortest text that reads back as the same number.
-std::string number(double value) {
-    std::array<char, 32> text{};
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-    return {text.data(), end};
-}
-
 }  // namespace
 
 Result<Mix> Mix::parse(std::string_view text) {
@@ -142,7 +130,8 @@ Result<Mix> Mix::parse(std::string_view text) {
 std::string Mix::to_string() const {
     std::string text(gossip::to_string(rule));
     if (rule != Rule::Noloco) return text;
-    text += "?alpha=" + number(alpha) + "&beta=" + number(beta) + "&gamma=" + number(gamma);
+    text += "?alpha=" + shortest_text(alpha) + "&beta=" + shortest_text(beta) +
+            "&gamma=" + shortest_text(gamma);
     if (steps > 0) text += "&h=" + std::to_string(steps);
     return text;
 }
@@ -202,16 +191,16 @@ Result<void> AveragerConfig::validate() const {
             return out_of_range("mix", mix.to_string(), "alpha and gamma within NoLoCo's bounds");
         }
     }
-    if (parts < 1 || parts > kPartsMax) {
+    if (!within(parts, 1, kPartsMax)) {
         return out_of_range("parts", std::to_string(parts), "1 to 1000");
     }
-    if (sync_wait < milliseconds(1) || sync_wait > minutes(10)) {
+    if (!within(sync_wait, milliseconds(1), minutes(10))) {
         return out_of_range("sync_wait", text(sync_wait), "1 ms to 10 min");
     }
-    if (window_bytes < 1 || window_bytes > kWindowMax) {
+    if (!within(window_bytes, 1, kWindowMax)) {
         return out_of_range("window_bytes", std::to_string(window_bytes), "1 B to 16 MiB");
     }
-    if (deadline_base < milliseconds(1) || deadline_base > minutes(10)) {
+    if (!within(deadline_base, milliseconds(1), minutes(10))) {
         return out_of_range("deadline_base", text(deadline_base), "1 ms to 10 min");
     }
     if (!within(deadline_slack, 1.0, 100.0)) {
@@ -224,7 +213,7 @@ Result<void> AveragerConfig::validate() const {
     if (clip != 0.0 && !within(clip, 1.0, 1e6)) {
         return out_of_range("clip", std::to_string(clip), "0 or 1 to 1e6");
     }
-    if (retry_locked < microseconds(1) || retry_locked > seconds(1)) {
+    if (!within(retry_locked, microseconds(1), seconds(1))) {
         return out_of_range("retry_locked", text(retry_locked), "1 us to 1 s");
     }
     return {};

@@ -1,7 +1,7 @@
 #pragma once
 
-// The two roles of ONE exchange. Each handler says whether the exchange goes on (nothing) or how it
-// ended; the averager then settles it: event, counters, back-off, Abort.
+// The two roles of ONE exchange. Each handler returns how the exchange ended, or nothing while it
+// goes on. When it has ended, the averager settles it: event, counters, back-off, Abort.
 //
 // The ledger rule (two generals: it cannot be avoided, so it is counted). The responder applies a
 // chunk first and replies then; the initiator applies replies only. So whatever the initiator has
@@ -15,15 +15,12 @@
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
-#include "gossip/averager.hpp"
 #include "gossip/messages.hpp"
 #include "gossip/mixing/rule.hpp"
+#include "gossip/outcome.hpp"
 #include "gossip/workbench.hpp"
 
 namespace starling::gossip {
-
-/// Nothing: the exchange goes on.
-using Ending = std::optional<Outcome>;
 
 /// What the roles share: identity and clocks.
 struct ExchangeClock {
@@ -54,9 +51,9 @@ public:
     /// Sends Open.
     Initiator(Workbench& bench, MixingRule& mixing, const Request& request, Instant now);
 
-    [[nodiscard]] Ending on_accept(Instant now, const Accept& accept);
-    [[nodiscard]] Ending on_reply(Instant now, const ChunkReply& reply);
-    [[nodiscard]] Ending on_timeout(Instant now);
+    [[nodiscard]] std::optional<Ending> on_accept(Instant now, const Accept& accept);
+    [[nodiscard]] std::optional<Ending> on_reply(Instant now, const ChunkReply& reply);
+    [[nodiscard]] std::optional<Ending> on_timeout(Instant now);
 
     [[nodiscard]] const ExchangeClock& clock() const { return clock_; }
 
@@ -80,7 +77,7 @@ public:
 
 private:
     /// Sends chunks while the window has room, then looks whether all is done.
-    Ending advance(Instant now);
+    std::optional<Ending> advance(Instant now);
     /// False when the window is full, or nothing unlocked is left to send.
     bool send_next(Instant now);
     [[nodiscard]] bool window_takes(std::size_t bytes) const;
@@ -117,9 +114,9 @@ public:
         Workbench& bench, MixingRule& mixing, const Open& open, const PeerId& partner, Instant now
     );
 
-    [[nodiscard]] Ending on_chunk(Instant now, const Chunk& chunk);
-    [[nodiscard]] Ending on_commit();
-    [[nodiscard]] Ending on_timeout(Instant now);
+    [[nodiscard]] std::optional<Ending> on_chunk(Instant now, const Chunk& chunk);
+    [[nodiscard]] std::optional<Ending> on_commit();
+    [[nodiscard]] std::optional<Ending> on_timeout(Instant now);
     /// The initiator gave up, and says how many replies it has applied.
     void on_abort(const Abort& abort);
 
@@ -148,8 +145,8 @@ private:
     [[nodiscard]] std::size_t unacknowledged() const { return tally_.chunks_applied - acked_; }
 
     /// Applies first and replies then: a reply without its application would move the mean.
-    Served serve(std::uint32_t index, ByteView payload);
-    Ending park(Instant now, const Chunk& chunk);
+    Answered serve(std::uint32_t index, ByteView payload);
+    std::optional<Ending> park(Instant now, const Chunk& chunk);
     void ask_again(std::uint32_t index, Bytes frame);
     void send_reply(std::uint32_t index, Bytes frame);
     bool acknowledge(std::uint32_t acked);

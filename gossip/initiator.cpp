@@ -43,7 +43,7 @@ std::uint32_t Initiator::acked() const {
     return static_cast<std::uint32_t>(tally_.chunks_applied);
 }
 
-Ending Initiator::on_accept(Instant now, const Accept& accept) {
+std::optional<Ending> Initiator::on_accept(Instant now, const Accept& accept) {
     STARLING_CHECK(opening_);
     opening_ = false;
     // Never a coarser one than the one we offered.
@@ -64,7 +64,7 @@ Ending Initiator::on_accept(Instant now, const Accept& accept) {
     return advance(now);
 }
 
-Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
+std::optional<Ending> Initiator::on_reply(Instant now, const ChunkReply& reply) {
     if (opening_ || !bench_.has(reply.index, reply.elements, terms_.part)) {
         return bench_.violated(opening_ ? Misdeed::Order : Misdeed::Size);
     }
@@ -92,8 +92,8 @@ Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
         return advance(now);
     }
     bench_.count_payload(tally_, reply.payload.size());
-    const Settled settled = mixing_.settle(terms_, *flight, reply.payload, tally_);
-    if (settled == Settled::Refused) return Outcome::Violated;
+    const auto [settled, misdeed] = mixing_.settle(terms_, *flight, reply.payload, tally_);
+    if (settled == Settled::Refused) return Ending{Outcome::Violated, misdeed};
     flight->replied = true;
     clock_.stalled = now + bench_.stall_allowance(clock_.partner);
     if (settled == Settled::Applied) {
@@ -105,8 +105,8 @@ Ending Initiator::on_reply(Instant now, const ChunkReply& reply) {
     return advance(now);
 }
 
-Ending Initiator::on_timeout(Instant now) {
-    if (clock_.expired(now)) return Outcome::TimedOut;
+std::optional<Ending> Initiator::on_timeout(Instant now) {
+    if (clock_.expired(now)) return Ending{Outcome::TimedOut, Misdeed::Stall};
     if (!clock_.retry_at || now < *clock_.retry_at) return std::nullopt;
     clock_.retry_at.reset();
     for (std::size_t i = 0; i < in_flight_.size();) {
@@ -118,7 +118,7 @@ Ending Initiator::on_timeout(Instant now) {
         }
     }
     // After the skipped chunks had their turn: they are tried only while no retry is armed.
-    const Ending ending = advance(now);
+    const auto ending = advance(now);
     const bool waiting = std::any_of(in_flight_.begin(), in_flight_.end(), [](const auto& flight) {
         return flight.replied;
     });
@@ -141,13 +141,13 @@ void Initiator::remove_flight(std::size_t at) {
     in_flight_.pop_back();
 }
 
-Ending Initiator::advance(Instant now) {
+std::optional<Ending> Initiator::advance(Instant now) {
     while (send_next(now)) {
     }
     if (tally_.chunks_applied < chunks_) return std::nullopt;
     STARLING_CHECK(in_flight_.empty() && skipped_.empty());
     bench_.send(clock_.partner, encode(Commit{clock_.id}));
-    return Outcome::Committed;
+    return Ending{Outcome::Committed};
 }
 
 bool Initiator::send_next(Instant now) {

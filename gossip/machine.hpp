@@ -1,7 +1,9 @@
 #pragma once
 
-// The machine behind averager.hpp's front door. machine_receive.cpp has what frames do,
-// machine_duties.cpp time, partners and commands, machine_endings.cpp how an exchange is settled.
+// The inside of Averager: the two exchanges in flight, the partners, and one function per message
+// kind. Split over averager.cpp (front door), machine_receive.cpp (what frames do),
+// machine_duties.cpp (what time, partners and commands do) and machine_endings.cpp (how an exchange
+// is settled).
 
 #include <algorithm>
 #include <array>
@@ -9,6 +11,9 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "gossip/averager.hpp"
 #include "gossip/exchange.hpp"
@@ -51,36 +56,53 @@ public:
     void handle_timeout(Instant now);
     void handle_disconnect(Instant now, const PeerId& peer);
     void handle_loss(Instant now, const PeerId& peer, Passage passage);
+
+    void peer_up(const PeerId& peer) { partners_.add(peer); }
+
     void peer_down(Instant now, const PeerId& peer);
+
     bool begin_exchange(Instant now, std::span<const PeerId> except = {});
     bool begin_round(Instant now, std::uint64_t round);
     void set_ghost(bool wanted);
+
+    void set_accepting(bool wanted) { accepting_ = wanted; }
+
+    void set_encoding(Encoding encoding);
     void set_settling(bool wanted);
-    [[nodiscard]] std::optional<Instant> next_timeout() const;
 
-    Workbench bench;
-    std::unique_ptr<MixingRule> mixing;    ///< the swarm's
-    std::unique_ptr<MixingRule> pairwise;  ///< beside noloco
-    std::unique_ptr<MixingRule> pull;
-    PartnerChoice partners;
-    std::deque<ExchangeEvent> events;
-    std::optional<Initiator> initiator;
-    std::optional<Responder> responder;
-    bool accepting = true;
-    bool ghost = false;
+    void adopt_parameters() { mixing_->adopt(); }
 
+    std::optional<Outgoing> poll_transmit();
+    std::optional<ExchangeEvent> poll_event();
+    [[nodiscard]] std::optional<Instant> poll_timeout() const;
+
+    void recycle(Bytes frame) { bench_.pool.give(std::move(frame)); }
+
+    [[nodiscard]] const std::optional<Initiator>& initiator() const { return initiator_; }
+
+    [[nodiscard]] const std::optional<Responder>& responder() const { return responder_; }
+
+    [[nodiscard]] const MixingRule& mixing() const { return *mixing_; }
+
+    [[nodiscard]] bool expecting() const { return expected_.has_value(); }
+
+    [[nodiscard]] bool ghost() const { return ghost_; }
+
+    [[nodiscard]] double spread() const { return bench_.spread; }
+
+    [[nodiscard]] const AveragerCounters& counters() const { return bench_.counters; }
+
+private:
     /// The partner of this round, who is to ask us, and until when we wait.
     struct Expected {
         PeerId partner;
         Instant until;
     };
 
-    std::optional<Expected> expected;
-
-private:
     /// Whether we still may talk to the partner when an exchange ends.
     enum class Stream : std::uint8_t { Alive, Gone };
 
+    // machine_receive.cpp
     void on(Instant now, const PeerId& from, const Open& open);
     void on(Instant now, const PeerId& from, const Accept& accept);
     void on(Instant now, const PeerId& from, const Busy& busy);
@@ -91,34 +113,51 @@ private:
     void on(Instant now, const PeerId& from, const Abort& abort);
     void on(Instant now, const PeerId& from, const Unknown& unknown);
 
+    /// Returns why a request of a partner cannot be served, or nothing when it can.
     [[nodiscard]] std::optional<RefuseReason> misfit(const Open& open) const;
     [[nodiscard]] bool knows(const Open& open) const;
     [[nodiscard]] MixingRule& rule_of(Rule rule);
-    void open_with(Instant now, const PeerId& partner);
-    void fall_back(Instant now);
-    void note_pull(const ExchangeEvent& event);
     [[nodiscard]] bool engaged_with(const PeerId& partner) const;
     [[nodiscard]] bool initiating(const PeerId& partner, ExchangeId id) const;
     [[nodiscard]] bool responding(const PeerId& partner, ExchangeId id) const;
 
-    /// Ends what is in flight with a partner.
-    void end_all_with(Instant now, const PeerId& peer, Outcome outcome, Stream stream);
-    void settle_initiator(Instant now, Outcome outcome, Stream stream);
-    void settle_responder(Instant now, Outcome outcome, Stream stream);
-    /// Names what ended an exchange, and lets the partner rest accordingly.
-    void note_partner(Instant now, ExchangeEvent& event);
+    // machine_duties.cpp
+    void open_with(Instant now, const PeerId& partner);
+    /// The partner of this round did not come: takes a random one.
+    void fall_back(Instant now);
+    void note_pull(const ExchangeEvent& event);
+
+    // machine_endings.cpp
+    /// Ends what is in flight with a partner. One misdeed is one strike, though it ends two
+    /// exchanges.
+    void end_all_with(Instant now, const PeerId& peer, Ending ending, Stream stream);
+    void settle_initiator(Instant now, const Ending& ending, Stream stream);
+    void settle_responder(Instant now, const Ending& ending, Stream stream);
+    /// Lets the partner rest as the end of the exchange asks for.
+    void note_partner(Instant now, const ExchangeEvent& event);
     void count(const ExchangeEvent& event);
     void measure(Instant now, const ExchangeClock& clock, const Tally& tally, Outcome outcome);
 
     PeerId self_;
     LayoutHash layout_;
     Rng rng_;
-    std::vector<PeerId> except_;  ///< kept for its memory
+    Workbench bench_;
+    std::unique_ptr<MixingRule> mixing_;    ///< the swarm's
+    std::unique_ptr<MixingRule> pairwise_;  ///< beside noloco
+    std::unique_ptr<MixingRule> pull_;
+    PartnerChoice partners_;
+    std::optional<Initiator> initiator_;
+    std::optional<Responder> responder_;
+    std::optional<Expected> expected_;
     RecentIds recent_;
-    std::uint32_t next_part_;
+    bool accepting_ = true;
+    bool ghost_ = false;
     std::size_t ghost_exchanges_ = 0;
+    std::uint32_t next_part_;
     bool scheduled_ = false;           ///< what we initiate is this round's, so a miss falls back
     std::optional<Instant> retry_at_;  ///< when withdrawn chunks are tried again
+    std::vector<PeerId> except_;       ///< kept for its memory
+    std::deque<ExchangeEvent> events_;
 };
 
 }  // namespace starling::gossip

@@ -1,7 +1,6 @@
 // How an exchange is settled: its event, the counters, the partner's rest, the paces.
 
 #include <cmath>
-#include <utility>
 
 #include "gossip/codec.hpp"
 #include "gossip/machine.hpp"
@@ -23,12 +22,13 @@ AbortReason reason_of(Outcome outcome) {
 
 /// What both sides tell of an exchange that ends.
 template <class Side>
-ExchangeEvent event_of(Instant now, const Side& side, Outcome outcome) {
+ExchangeEvent event_of(Instant now, const Side& side, const Ending& ending) {
     ExchangeEvent event;
     event.id = side.clock().id;
     event.partner = side.clock().partner;
     event.rule = side.rule();
-    event.outcome = outcome;
+    event.outcome = ending.outcome;
+    event.misdeed = ending.misdeed;
     event.chunks_applied = side.tally().chunks_applied;
     event.relative_distance = side.tally().relative_distance();
     event.bytes = side.tally().payload_bytes;
@@ -38,84 +38,82 @@ ExchangeEvent event_of(Instant now, const Side& side, Outcome outcome) {
 
 }  // namespace
 
-bool is_strike(Misdeed misdeed) {
-    return misdeed != Misdeed::None && misdeed != Misdeed::Own && misdeed != Misdeed::Stall;
-}
-
 void Averager::Machine::end_all_with(
-    Instant now, const PeerId& peer, Outcome outcome, Stream stream
+    Instant now, const PeerId& peer, Ending ending, Stream stream
 ) {
-    if (initiator && initiator->clock().partner == peer) settle_initiator(now, outcome, stream);
-    if (responder && responder->clock().partner == peer) settle_responder(now, outcome, stream);
+    if (initiator_ && initiator_->clock().partner == peer) {
+        settle_initiator(now, ending, stream);
+        ending.misdeed = Misdeed::None;
+    }
+    if (responder_ && responder_->clock().partner == peer) settle_responder(now, ending, stream);
 }
 
-void Averager::Machine::settle_initiator(Instant now, Outcome outcome, Stream stream) {
-    const auto& clock = initiator->clock();
-    const auto& tally = initiator->tally();
-    auto event = event_of(now, *initiator, outcome);
+void Averager::Machine::settle_initiator(Instant now, const Ending& ending, Stream stream) {
+    const Outcome outcome = ending.outcome;
+    const auto& clock = initiator_->clock();
+    const auto& tally = initiator_->tally();
+    auto event = event_of(now, *initiator_, ending);
     event.initiator = true;
     if (is_failure(outcome) && stream == Stream::Alive) {
-        const Abort abort{clock.id, reason_of(outcome), initiator->acked()};
-        bench.send(clock.partner, encode(abort));
+        const Abort abort{clock.id, reason_of(outcome), initiator_->acked()};
+        bench_.send(clock.partner, encode(abort));
     }
-    if (!initiator->opening()) measure(now, clock, tally, outcome);
+    if (!initiator_->opening()) measure(now, clock, tally, outcome);
     note_partner(now, event);
     count(event);
-    events.push_back(event);
-    initiator->withdraw();
-    if (mixing->waiting() && !retry_at_) retry_at_ = now + bench.config.retry_locked;
+    events_.push_back(event);
+    initiator_->withdraw();
+    if (mixing_->waiting() && !retry_at_) retry_at_ = now + bench_.config.retry_locked;
     if (event.rule == Rule::Pull) note_pull(event);
     const bool missed =
         scheduled_ && outcome != Outcome::Committed && outcome != Outcome::Collapsed;
     scheduled_ = false;
-    initiator.reset();
+    initiator_.reset();
     if (missed) fall_back(now);
 }
 
-void Averager::Machine::settle_responder(Instant now, Outcome outcome, Stream stream) {
-    const auto& clock = responder->clock();
-    const auto& tally = responder->tally();
-    auto event = event_of(now, *responder, outcome);
-    event.chunks_half_applied = responder->half_applied();
+void Averager::Machine::settle_responder(Instant now, const Ending& ending, Stream stream) {
+    const Outcome outcome = ending.outcome;
+    const auto& clock = responder_->clock();
+    const auto& tally = responder_->tally();
+    auto event = event_of(now, *responder_, ending);
+    event.chunks_half_applied = responder_->half_applied();
     if (is_failure(outcome) && stream == Stream::Alive) {
-        bench.send(clock.partner, encode(Abort{clock.id, reason_of(outcome), 0}));
+        bench_.send(clock.partner, encode(Abort{clock.id, reason_of(outcome), 0}));
     }
     // Whoever was pulled from has measured nothing of its own.
     if (event.rule != Rule::Pull) measure(now, clock, tally, outcome);
     note_partner(now, event);
     count(event);
-    events.push_back(event);
-    responder.reset();
+    events_.push_back(event);
+    responder_.reset();
 }
 
-void Averager::Machine::note_partner(Instant now, ExchangeEvent& event) {
+void Averager::Machine::note_partner(Instant now, const ExchangeEvent& event) {
     const PeerId& partner = event.partner;
     switch (event.outcome) {
         case Outcome::Committed:
-            return partners.succeeded(now, partner);
+            return partners_.succeeded(now, partner);
         case Outcome::Busy:
-            return partners.was_busy(now, partner);
+            return partners_.was_busy(now, partner);
         case Outcome::Collapsed:
             return;
         case Outcome::Refused:
-            return partners.refused(now, partner);
+            return partners_.refused(now, partner);
         case Outcome::TimedOut:
-            event.misdeed = Misdeed::Stall;
-            ++bench.counters.misdeeds[static_cast<std::size_t>(Misdeed::Stall)];
-            return partners.failed(now, partner);
+            bench_.count(Misdeed::Stall);
+            return partners_.failed(now, partner);
         case Outcome::Disconnected:
-            return partners.failed(now, partner);
+            return partners_.failed(now, partner);
         case Outcome::Violated:
-            // None: the partner says that we did something wrong.
-            event.misdeed = std::exchange(bench.misdeed, Misdeed::None);
-            partners.failed(now, partner);
-            if (is_strike(event.misdeed)) partners.struck(now, partner);
+            partners_.failed(now, partner);
+            if (is_strike(event.misdeed)) partners_.struck(now, partner);
             return;
     }
 }
 
 void Averager::Machine::count(const ExchangeEvent& event) {
-    auto& counters = bench.counters;
+    auto& counters = bench_.counters;
     counters.half_applied_chunks += event.chunks_half_applied;
     switch (event.outcome) {
         case Outcome::Committed:
@@ -141,14 +139,14 @@ void Averager::Machine::count(const ExchangeEvent& event) {
 void Averager::Machine::measure(
     Instant now, const ExchangeClock& clock, const Tally& tally, Outcome outcome
 ) {
-    auto& pace = bench.paces.of(clock.partner);
+    auto& pace = bench_.paces.of(clock.partner);
     if (outcome == Outcome::TimedOut) pace.timed_out();
     if (outcome != Outcome::Committed) return;
     pace.committed(tally.payload_bytes, now - clock.traded_since);
-    bench.paces.measured(pace.rate());
+    bench_.paces.measured(pace.rate());
     const double distance = tally.relative_distance();
     // Squares of huge but finite floats may overflow; one such exchange must not spoil the mean.
-    if (std::isfinite(distance)) bench.spread += kSpreadDecay * (distance - bench.spread);
+    if (std::isfinite(distance)) bench_.spread += kSpreadDecay * (distance - bench_.spread);
 }
 
 }  // namespace starling::gossip

@@ -62,12 +62,12 @@ std::size_t Pace::window(std::size_t fallback) const {
     );
 }
 
-PaceBook::PaceBook(const AveragerConfig& config)
+Paces::Paces(const AveragerConfig& config)
     : base_(config.deadline_base),
       slack_(config.deadline_slack),
       usual_rate_(config.initial_rate) {}
 
-Pace& PaceBook::of(const PeerId& partner) {
+Pace& Paces::of(const PeerId& partner) {
     ++clock_;
     for (auto& known : known_) {
         if (known.id != partner) continue;
@@ -83,11 +83,11 @@ Pace& PaceBook::of(const PeerId& partner) {
     return oldest.pace;
 }
 
-void PaceBook::measured(double rate) {
+void Paces::measured(double rate) {
     usual_rate_ = clamped(usual_rate_ + kDecay * (rate - usual_rate_));
 }
 
-Duration PaceBook::allowance(const PeerId& partner, std::size_t bytes) {
+Duration Paces::allowance(const PeerId& partner, std::size_t bytes) {
     const double seconds = static_cast<double>(bytes) / of(partner).rate() * slack_;
     return base_ + from_seconds(std::min(seconds, kAllowanceMax));
 }

@@ -32,8 +32,6 @@ public:
     /// Units    payload bytes per second, both directions together
     [[nodiscard]] double rate() const { return rate_; }
 
-    [[nodiscard]] Duration round_trip() const { return round_trip_; }
-
     /// Returns what keeps the link full, within kWindowMin to kWindowMax, or `fallback` before
     /// anything was measured. The rate counts both directions, so its product with the round trip
     /// is twice what one direction holds; where the window itself was the limit, the next one is
@@ -48,11 +46,11 @@ private:
 };
 
 /// The paces of the partners met last; one that was forgotten starts with the mean of all.
-class PaceBook {
+class Paces {
 public:
     static constexpr std::size_t kPartnersMax = 256;
 
-    explicit PaceBook(const AveragerConfig& config);
+    explicit Paces(const AveragerConfig& config);
 
     /// The reference holds until the next call.
     [[nodiscard]] Pace& of(const PeerId& partner);

@@ -28,7 +28,7 @@ Responder::Responder(
     bench_.send(partner, encode(Accept{open.id, terms_.encoding, bench.spread}));
 }
 
-Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
+std::optional<Ending> Responder::on_chunk(Instant now, const Chunk& chunk) {
     const bool fits = bench_.has(chunk.index, chunk.elements, terms_.part) &&
                       mixing_.fits_offer(terms_, chunk.index, chunk.payload);
     if (!fits) return bench_.violated(Misdeed::Size);
@@ -47,27 +47,28 @@ Ending Responder::on_chunk(Instant now, const Chunk& chunk) {
     seen_[chunk.index] = true;
     bench_.count_payload(tally_, chunk.payload.size());
     clock_.stalled = now + bench_.stall_allowance(clock_.partner);
-    switch (serve(chunk.index, chunk.payload)) {
+    const auto [served, misdeed] = serve(chunk.index, chunk.payload);
+    switch (served) {
         case Served::Done:
         case Served::Again:
             return std::nullopt;
         case Served::Locked:
             return park(now, chunk);
         case Served::Refused:
-            return Outcome::Violated;
+            return Ending{Outcome::Violated, misdeed};
     }
     STARLING_UNREACHABLE("all results are handled");
 }
 
-Served Responder::serve(std::uint32_t index, ByteView payload) {
+Answered Responder::serve(std::uint32_t index, ByteView payload) {
     Bytes frame;
-    const Served served = mixing_.answer(terms_, index, payload, frame, tally_);
-    if (served == Served::Again) ask_again(index, std::move(frame));
-    if (served != Served::Done) return served;
+    const auto answered = mixing_.answer(terms_, index, payload, frame, tally_);
+    if (answered.served == Served::Again) ask_again(index, std::move(frame));
+    if (answered.served != Served::Done) return answered;
     ++tally_.chunks_applied;
     bench_.count_payload(tally_, frame.size() - kPayloadOffset);
     send_reply(index, std::move(frame));
-    return Served::Done;
+    return answered;
 }
 
 /// Nothing was applied, so the chunk is as if it had never come.
@@ -88,7 +89,7 @@ void Responder::send_reply(std::uint32_t index, Bytes frame) {
     bench_.send(clock_.partner, std::move(frame), Passage::Reply);
 }
 
-Ending Responder::park(Instant now, const Chunk& chunk) {
+std::optional<Ending> Responder::park(Instant now, const Chunk& chunk) {
     const std::size_t size = chunk.payload.size();
     if (!parked_.empty() && parked_bytes_ + size > kWindowMax) {
         return bench_.violated(Misdeed::Flood);
@@ -102,13 +103,13 @@ Ending Responder::park(Instant now, const Chunk& chunk) {
     return std::nullopt;
 }
 
-Ending Responder::on_timeout(Instant now) {
-    if (clock_.expired(now)) return Outcome::TimedOut;
+std::optional<Ending> Responder::on_timeout(Instant now) {
+    if (clock_.expired(now)) return Ending{Outcome::TimedOut, Misdeed::Stall};
     if (!clock_.retry_at || now < *clock_.retry_at) return std::nullopt;
     clock_.retry_at.reset();
     for (std::size_t i = 0; i < parked_.size();) {
-        const Served served = serve(parked_[i].index, parked_[i].payload);
-        if (served == Served::Refused) return Outcome::Violated;
+        const auto [served, misdeed] = serve(parked_[i].index, parked_[i].payload);
+        if (served == Served::Refused) return Ending{Outcome::Violated, misdeed};
         if (served == Served::Locked) {
             ++i;
             continue;
@@ -122,10 +123,10 @@ Ending Responder::on_timeout(Instant now) {
     return std::nullopt;
 }
 
-Ending Responder::on_commit() {
+std::optional<Ending> Responder::on_commit() {
     if (tally_.chunks_applied < chunks_) return bench_.violated(Misdeed::Order);
     acked_ = chunks_;
-    return Outcome::Committed;
+    return Ending{Outcome::Committed};
 }
 
 void Responder::on_abort(const Abort& abort) {

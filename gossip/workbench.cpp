@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "gossip/codec.hpp"
+#include "gossip/encoding/registry.hpp"
 
 namespace starling::gossip {
 namespace {
@@ -155,17 +155,16 @@ void Workbench::lay_out(GapMemory& memory) const {
     memory.lay_out(sizes);
 }
 
-bool Workbench::enter(std::uint32_t chunk, const Difference& difference, Tally& tally) {
+Misdeed Workbench::enter(std::uint32_t chunk, const Difference& difference, Tally& tally) {
     if (!difference.finite) {
         ++counters.refused_values;
-        (void)violated(sound(chunk) ? Misdeed::Values : Misdeed::Own);
-        return false;
+        return count(sound(chunk) ? Misdeed::Values : Misdeed::Own);
     }
     if (!parameters.is_buffer(chunk)) {
         tally.squared_distance += difference.squared_distance;
         tally.squared_norm += difference.squared_norm;
     }
-    return true;
+    return Misdeed::None;
 }
 
 double Workbench::share_within_clip(
@@ -181,16 +180,23 @@ double Workbench::share_within_clip(
     return std::isfinite(distance) ? reach / distance : 0.0;
 }
 
-bool Workbench::within_clip(std::uint32_t chunk, const Part& part, const Difference& difference) {
-    if (share_within_clip(chunk, part, difference) == 1.0) return true;
-    (void)violated(Misdeed::Norm);
-    return false;
+Misdeed Workbench::check_clip(
+    std::uint32_t chunk, const Part& part, const Difference& difference
+) {
+    if (share_within_clip(chunk, part, difference) == 1.0) return Misdeed::None;
+    return count(Misdeed::Norm);
 }
 
-Outcome Workbench::violated(Misdeed what) {
-    misdeed = what;
-    ++counters.misdeeds[static_cast<std::size_t>(what)];
-    return Outcome::Violated;
+Misdeed Workbench::check(
+    std::uint32_t chunk, const Part& part, const Difference& difference, Tally& tally
+) {
+    const Misdeed misdeed = enter(chunk, difference, tally);
+    return misdeed == Misdeed::None ? check_clip(chunk, part, difference) : misdeed;
+}
+
+Misdeed Workbench::count(Misdeed misdeed) {
+    ++counters.misdeeds[static_cast<std::size_t>(misdeed)];
+    return misdeed;
 }
 
 /// Whether our own chunk is free of NaN and infinity. One that is locked now counts as sound.

@@ -11,10 +11,10 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
-#include "gossip/averager.hpp"
+#include "gossip/config.hpp"
 #include "gossip/encoding/encoding.hpp"
 #include "gossip/gap_memory.hpp"
-#include "gossip/messages.hpp"
+#include "gossip/outcome.hpp"
 #include "gossip/pace.hpp"
 #include "gossip/parameter_vector.hpp"
 #include "gossip/part.hpp"
@@ -109,9 +109,9 @@ public:
     /// Lays out a memory for our chunks.
     void lay_out(GapMemory& memory) const;
 
-    /// Enters the distances of a chunk in the tally. False when a value was not finite: counted,
-    /// and the delta must not be used.
-    [[nodiscard]] bool enter(std::uint32_t chunk, const Difference& difference, Tally& tally);
+    /// Enters the distances of a chunk in the tally. Returns Values or Own when a value was not
+    /// finite: then that is counted, and the delta must not be used.
+    [[nodiscard]] Misdeed enter(std::uint32_t chunk, const Difference& difference, Tally& tally);
 
     /// Returns the share of the way to the partner's chunk that the clip allows: 1 within it, else
     /// less. Averaged buffers follow the data and have no such bound.
@@ -119,14 +119,24 @@ public:
         std::uint32_t chunk, const Part& part, const Difference& difference
     ) const;
 
-    /// False when the partner's chunk is further from ours than the clip allows: counted, and the
-    /// delta must not be used.
-    [[nodiscard]] bool within_clip(
+    /// Returns Norm when the partner's chunk is further from ours than the clip allows: then that
+    /// is counted, and the delta must not be used.
+    [[nodiscard]] Misdeed check_clip(
         std::uint32_t chunk, const Part& part, const Difference& difference
     );
 
-    /// Notes what a partner did wrong, for the exchange that this ends.
-    Outcome violated(Misdeed misdeed);
+    /// Both: enters the distances, then checks the clip. Returns what is wrong first.
+    [[nodiscard]] Misdeed check(
+        std::uint32_t chunk, const Part& part, const Difference& difference, Tally& tally
+    );
+
+    /// Counts a misdeed and returns it.
+    Misdeed count(Misdeed misdeed);
+
+    /// Counts what a partner did wrong. Returns the ending of the exchange.
+    [[nodiscard]] Ending violated(Misdeed misdeed) {
+        return Ending{Outcome::Violated, count(misdeed)};
+    }
 
     void send(const PeerId& to, Bytes frame, Passage passage = Passage::InOrder);
     void count_payload(Tally& tally, std::size_t bytes);
@@ -142,14 +152,13 @@ public:
 
     const AveragerConfig config;
     ParameterVector& parameters;
-    PaceBook paces;
+    Paces paces;
     BufferPool pool;
     std::deque<Outgoing> outbox;
     AveragerCounters counters;
     Encoding wish;  ///< of the exchanges to come
     bool settling = false;
     double spread = 0.0;
-    Misdeed misdeed = Misdeed::None;  ///< of the exchange that is being settled
 
 private:
     [[nodiscard]] bool sound(std::uint32_t chunk);

@@ -67,8 +67,6 @@ public:
     /// Returns the pool's copy of an Alive or Left statement. The pool must outlive it.
     [[nodiscard]] Ref intern(const Statement& claim);
 
-    [[nodiscard]] std::size_t size() const { return slots_.size(); }
-
 private:
     struct Hash {
         std::size_t operator()(const Ref::Slot& slot) const noexcept;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "membership/config.hpp"
 
 namespace starling::membership {
 

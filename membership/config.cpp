@@ -1,9 +1,10 @@
 #include "membership/config.hpp"
 
 #include <chrono>
-#include <cmath>
 #include <string>
 #include <string_view>
+
+#include "base/range.hpp"
 
 namespace starling::membership {
 
@@ -14,8 +15,16 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-std::string in_ms(Duration d) {
-    return std::to_string(std::chrono::duration_cast<milliseconds>(d).count()) + " ms";
+std::string text(Duration value) {
+    return std::to_string(std::chrono::duration_cast<milliseconds>(value).count()) + " ms";
+}
+
+std::string text(std::uint32_t value) {
+    return std::to_string(value);
+}
+
+std::string text(double value) {
+    return std::to_string(value);
 }
 
 /// Bounds of one parameter, both inclusive.
@@ -25,48 +34,26 @@ struct Range {
     T high;
 };
 
-Result<void> check(std::string_view name, Duration value, Range<Duration> range) {
-    if (value >= range.low && value <= range.high) return {};
-    return fail(
-        FaultCode::Usage,
-        std::string(name) + " is " + in_ms(value) + "; give " + in_ms(range.low) + " to " +
-            in_ms(range.high)
-    );
-}
-
-Result<void> check(std::string_view name, std::uint32_t value, Range<std::uint32_t> range) {
-    if (value >= range.low && value <= range.high) return {};
-    return fail(
-        FaultCode::Usage,
-        std::string(name) + " is " + std::to_string(value) + "; give " + std::to_string(range.low) +
-            " to " + std::to_string(range.high)
-    );
-}
-
-Result<void> check(std::string_view name, double value, Range<double> range) {
-    // The comparison is written so that NaN fails it.
-    if (value >= range.low && value <= range.high) return {};
-    return fail(
-        FaultCode::Usage,
-        std::string(name) + " is " + std::to_string(value) + "; give " + std::to_string(range.low) +
-            " to " + std::to_string(range.high)
-    );
+template <class T>
+Result<void> check(std::string_view name, T value, const Range<T>& range) {
+    if (within(value, range.low, range.high)) return {};
+    return out_of_range(name, text(value), "give " + text(range.low) + " to " + text(range.high));
 }
 
 Result<void> check_relations(const SwimConfig& config) {
     if (config.probe_interval < 2 * config.probe_timeout) {
-        return fail(
-            FaultCode::Usage,
-            "probe_timeout is " + in_ms(config.probe_timeout) +
-                "; give at most half of probe_interval (" + in_ms(config.probe_interval) +
+        return out_of_range(
+            "probe_timeout",
+            text(config.probe_timeout),
+            "give at most half of probe_interval (" + text(config.probe_interval) +
                 "), so that helpers have as long as the direct probe"
         );
     }
     if (config.probe_timeout_min > config.probe_timeout) {
-        return fail(
-            FaultCode::Usage,
-            "probe_timeout_min is " + in_ms(config.probe_timeout_min) +
-                "; give at most probe_timeout (" + in_ms(config.probe_timeout) + ")"
+        return out_of_range(
+            "probe_timeout_min",
+            text(config.probe_timeout_min),
+            "give at most probe_timeout (" + text(config.probe_timeout) + ")"
         );
     }
     return {};

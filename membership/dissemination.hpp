@@ -13,10 +13,10 @@
 #include <functional>
 #include <map>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "membership/config.hpp"
 #include "membership/messages.hpp"
 
 namespace starling::membership {

@@ -31,8 +31,8 @@
 
 #include "membership/agreement.hpp"
 #include "membership/awareness.hpp"
+#include "membership/departed.hpp"
 #include "membership/dissemination.hpp"
-#include "membership/graveyard.hpp"
 #include "membership/member_table.hpp"
 #include "membership/messages.hpp"
 #include "membership/probe.hpp"
@@ -50,7 +50,7 @@ public:
 
     void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
     void handle_timeout(Instant now);
-    Result<void> handle_push_pull(Instant now, ByteView page);
+    Result<StreamAnswer> handle_push_pull(Instant now, ByteView page);
     void handle_stream_pong(Instant now, const PeerId& peer);
     void handle_stream_lost(Instant now, const PeerId& peer);
     void handle_send_error(Instant now, const Endpoint& to);
@@ -64,9 +64,8 @@ public:
 
     void recycle(Bytes bytes);
 
-    [[nodiscard]] std::vector<Bytes> push_pull_pages() const;
     [[nodiscard]] std::vector<Bytes> pages_for(const StreamRequest& request) const;
-    [[nodiscard]] std::vector<Bytes> answer_pages() const;
+    [[nodiscard]] std::vector<Bytes> pages_for(const StreamAnswer& answer) const;
 
     [[nodiscard]] const MemberTable& table() const { return table_; }
 
@@ -87,7 +86,7 @@ private:
         PushPull,   ///< full exchange with a live member
         Rejoin,     ///< full exchange with a failed one; armed only while there are any
         Suspicion,  ///< mirrors the earliest deadline in suspicions_
-        Sweep,      ///< forgets tombstones and ghosts; armed only while there are any
+        Sweep,      ///< forgets tombstones and the departed; armed only while there are any
     };
     static constexpr std::size_t kTimers = 8;
 
@@ -101,6 +100,7 @@ private:
         std::optional<PeerId> sender;  ///< if it is in the table
         std::vector<Message> replies;
         bool introduce = false;  ///< it must hear our own claim: we refuted, or it knows us not
+        std::optional<SliceDigests> asked;  ///< of its table, to be compared with ours
     };
 
     // machine_receive.cpp
@@ -124,7 +124,7 @@ private:
     void on_statement_about_self(Instant now, const Statement& statement, Conversation& talk);
     void on_stranger(const Stranger& stranger, Conversation& talk);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
-    void on_slices(const SliceDigests& digests, const Conversation& talk);
+    void on_slices(const SliceDigests& digests, Conversation& talk);
     void on_record(const ProgressRecord& record);
     void on_record_of_self(const ProgressRecord& record);
     void answer_page(const Conversation& talk);
@@ -142,7 +142,7 @@ private:
     // machine_duties.cpp
     void fire(Timer timer, Instant now);
     void on_period(Instant now);
-    void on_ack_wait(Instant now);
+    void on_ack_wait();
     void on_nack(Instant now);
     void on_gossip(Instant now);
     void announce();
@@ -151,7 +151,7 @@ private:
     void on_suspicion(Instant now);
     void on_sweep(Instant now);
     void begin_probes(Instant now);
-    void follow_hunches(Instant now);
+    void probe_lost_streams(Instant now);
     void begin_probe(Instant now, const ShortId& target);
     void compare_tables();
     std::optional<ShortId> take_urgent();
@@ -202,13 +202,12 @@ private:
     Incarnation incarnation_;
     Statement own_claim_;
     bool left_ = false;
-    int calm_push_pulls_ = 0;                   ///< full exchanges left out in a row
-    std::optional<PeerId> compared_;            ///< with whom we compare tables just now
-    std::optional<SliceDigests> asked_slices_;  ///< what the page that was merged last asks for
+    int calm_push_pulls_ = 0;         ///< full exchanges left out in a row
+    std::optional<PeerId> compared_;  ///< with whom we compare tables just now
     Instant now_;
-    std::vector<PeerId> urgent_;   ///< suspected by others; to be probed besides
-    std::vector<PeerId> hunches_;  ///< their streams ended; to be probed besides
-    Instant last_blame_;           ///< when an accusation last made us doubt ourselves
+    std::vector<PeerId> urgent_;        ///< suspected by others; to be probed besides
+    std::vector<PeerId> lost_streams_;  ///< their streams ended; to be probed besides
+    Instant last_blame_;                ///< when an accusation last made us doubt ourselves
 
     Rng timing_rng_;
     Rng target_rng_;
@@ -225,7 +224,7 @@ private:
     Throttle throttle_;
     Suspicions suspicions_;
     Dissemination rumours_;
-    Ghosts ghosts_;
+    Departed departed_;
     Lost lost_;
     Records records_;
 

@@ -25,17 +25,17 @@ constexpr std::size_t kTableByStreamMax = 64;
 /// Tables above this size are compared before anything is told: then 64 digests weigh less than the
 /// members of a slice or two.
 constexpr std::size_t kCompareAbove = 64;
-/// Tombstones and ghosts are swept this many times in a tombstone's life.
+/// Tombstones and the departed are swept this many times in a tombstone's life.
 constexpr int kSweepsPerLife = 10;
 /// While all digests agree, one of so many full exchanges takes place.
 constexpr int kCalmPushPulls = 8;
 /// Gossip ticks come so much more often while there is more to tell than fits one datagram.
-constexpr int kHurry = 4;
+constexpr int kCrowdedTicks = 4;
 /// Looks at suspects in one period, beside the probe of the round.
 constexpr std::size_t kLooksMax = 3;
 /// Members whose streams have ended that wait for a look; who loses more at once has lost its own
 /// link, and the round finds the rest.
-constexpr std::size_t kHunchesMax = 16;
+constexpr std::size_t kLostStreamsMax = 16;
 /// Probes of the round in one period while a crash is being confirmed.
 constexpr std::size_t kAlertProbes = 3;
 /// Datagrams whose memory is kept.
@@ -81,7 +81,7 @@ void Swim::Machine::fire(Timer timer, Instant now) {
         case Timer::Period:
             return on_period(now);
         case Timer::AckWait:
-            return on_ack_wait(now);
+            return on_ack_wait();
         case Timer::Nack:
             return on_nack(now);
         case Timer::Gossip:
@@ -110,7 +110,7 @@ void Swim::Machine::arm_on_demand(Instant now) {
         const double wait = timing_rng_.uniform() * to_seconds(config_.gossip_interval);
         arm(Timer::Gossip, now + from_seconds(wait));
     }
-    const bool gone = table_.up_count() < table_.size() || !ghosts_.all().empty();
+    const bool gone = table_.up_count() < table_.size() || !departed_.all().empty();
     if (gone && !armed(Timer::Sweep))
         arm(Timer::Sweep, now + config_.tombstone_life / kSweepsPerLife);
 }
@@ -143,7 +143,7 @@ void Swim::Machine::begin_probes(Instant now) {
         if (!urgent) break;
         begin_probe(now, *urgent);
     }
-    follow_hunches(now);
+    probe_lost_streams(now);
     std::optional<Member> target;
     const auto probeable = [&](const ShortId& id) {
         target = table_.resolve(id);
@@ -162,10 +162,10 @@ void Swim::Machine::begin_probes(Instant now) {
 
 /// A process that dies loses its streams at that moment, which those at their other ends see long
 /// before the round comes to it.
-void Swim::Machine::follow_hunches(Instant now) {
-    for (std::size_t looks = 0; looks < kLooksMax && !hunches_.empty(); ++looks) {
-        const auto member = table_.find(hunches_.front());
-        hunches_.erase(hunches_.begin());
+void Swim::Machine::probe_lost_streams(Instant now) {
+    for (std::size_t looks = 0; looks < kLooksMax && !lost_streams_.empty(); ++looks) {
+        const auto member = table_.find(lost_streams_.front());
+        lost_streams_.erase(lost_streams_.begin());
         if (!member || !is_up(member->state)) continue;
         const ShortId target(member->id);
         if (!cycle_.probes(target)) begin_probe(now, target);
@@ -175,9 +175,10 @@ void Swim::Machine::follow_hunches(Instant now) {
 void Swim::Machine::handle_stream_lost(Instant now, const PeerId& peer) {
     advance(now);
     const auto member = table_.find(peer);
-    if (left_ || !member || !is_up(member->state) || hunches_.size() >= kHunchesMax) return;
-    if (std::find(hunches_.begin(), hunches_.end(), peer) == hunches_.end()) {
-        hunches_.push_back(peer);
+    if (left_ || !member || !is_up(member->state) || lost_streams_.size() >= kLostStreamsMax)
+        return;
+    if (std::find(lost_streams_.begin(), lost_streams_.end(), peer) == lost_streams_.end()) {
+        lost_streams_.push_back(peer);
     }
 }
 
@@ -213,7 +214,7 @@ void Swim::Machine::suspect(Instant now, const ProbeCycle::Probe& missed) {
     accuse(now, accusation(*member, MemberState::Suspect, self_));
 }
 
-void Swim::Machine::on_ack_wait(Instant /*now*/) {
+void Swim::Machine::on_ack_wait() {
     while (const auto probe = cycle_.ask_helpers()) ask_helpers(*probe);
 }
 
@@ -270,7 +271,7 @@ void Swim::Machine::on_gossip(Instant now) {
         send(member.address, member.id, {});
     }
     if (!rumours_.empty() && listeners() > 0) {
-        const auto wait = config_.gossip_interval / (rumours_.crowded() ? kHurry : 1);
+        const auto wait = config_.gossip_interval / (rumours_.crowded() ? kCrowdedTicks : 1);
         arm(Timer::Gossip, now + jittered(wait));
     }
 }
@@ -320,10 +321,10 @@ void Swim::Machine::on_suspicion(Instant now) {
 
 void Swim::Machine::on_sweep(Instant now) {
     for (const auto& member : table_.forget(now, config_.tombstone_life, self_)) {
-        ghosts_.add(now, member);
+        departed_.add(now, member);
         records_.owner_gone(member.id);
     }
-    ghosts_.expire(now, kGhostLifeFactor * config_.tombstone_life);
+    departed_.expire(now, kDepartedLifeFactor * config_.tombstone_life);
 }
 
 void Swim::Machine::request_stream(const StreamRequest& request) {
@@ -398,11 +399,11 @@ std::optional<Message> Swim::Machine::accusation_of(const ShortId& peer) const {
         if (!is_accusation(member->state)) return std::nullopt;
         return accusation_of(*member);
     }
-    const auto ghost = ghosts_.resolve(peer);
-    if (!ghost) return Stranger{peer};
-    const auto& verdict = ghosts_.find(*ghost)->verdict;
+    const auto id = departed_.resolve(peer);
+    if (!id) return Stranger{peer};
+    const auto& verdict = departed_.find(*id)->verdict;
     if (verdict.state != MemberState::Failed) return std::nullopt;
-    return Forgotten{*ghost, verdict.incarnation};
+    return Forgotten{*id, verdict.incarnation};
 }
 
 Duration Swim::Machine::jittered(Duration period, double spread) {

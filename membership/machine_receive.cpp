@@ -56,10 +56,9 @@ void Swim::Machine::handle_datagram(Instant now, const Endpoint& from, ByteView 
     arm_on_demand(now);
 }
 
-Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
+Result<StreamAnswer> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
     advance(now);
     Packet page;
-    asked_slices_.reset();
     const auto decoded = decode_page(bytes, swarm_tag(config_.swarm), *notary_, page);
     if (!decoded) {
         count_fault(decoded.error());
@@ -67,10 +66,10 @@ Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
     }
     if (page.sender == ShortId(self_)) {
         ++counters_.reflected;
-        return {};
+        return StreamAnswer{};
     }
     const auto source = table_.size() == 1 ? Source::FirstPage : Source::Page;
-    Conversation talk{page.sender, id_of(page.sender), {}, false};
+    Conversation talk{page.sender, id_of(page.sender), {}, false, {}};
     for (const auto& message : page.messages) {
         on_news(now, message, source, talk);
         // A page begins with its sender's own claim.
@@ -80,7 +79,8 @@ Result<void> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
     if (source == Source::FirstPage) announce();
     answer_page(talk);
     arm_on_demand(now);
-    return {};
+    if (!talk.asked) return StreamAnswer{};
+    return StreamAnswer{table_.differing(talk.asked->values), true};
 }
 
 std::optional<PeerId> Swim::Machine::id_of(const ShortId& id) const {
@@ -98,7 +98,7 @@ void Swim::Machine::count_fault(const Fault& fault) {
 }
 
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
-    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies_), false};
+    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies_), false, {}};
     if (talk.sender) reach_.heard(*talk.sender);
     // News first: the ack then carries our answer to it, and a stranger may have named itself.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
@@ -234,10 +234,10 @@ bool Swim::Machine::genuine(const Statement& claim) {
 
 void Swim::Machine::on_claim(Instant now, const Statement& claim, Source source) {
     // A signature costs a hundred times what the rest does: look only at news.
-    const auto* ghost = ghosts_.find(claim.subject);
-    if (ghost != nullptr && verdict_of(claim) <= ghost->verdict) return;
+    const auto* departed = departed_.find(claim.subject);
+    if (departed != nullptr && verdict_of(claim) <= departed->verdict) return;
     if (!table_.would_change(claim) || !genuine(claim)) return;
-    if (ghost != nullptr) ghosts_.remove(claim.subject);
+    if (departed != nullptr) departed_.remove(claim.subject);
     apply(now, claim, source);
 }
 
@@ -363,9 +363,9 @@ void Swim::Machine::on_forgotten(Instant now, const Forgotten& forgotten, Conver
     raise_suspicion(now, suspicion, Source::Rumour, talk);
 }
 
-void Swim::Machine::on_slices(const SliceDigests& digests, const Conversation& talk) {
+void Swim::Machine::on_slices(const SliceDigests& digests, Conversation& talk) {
     if (!digests.answer) {
-        asked_slices_ = digests;
+        talk.asked = digests;
         return;
     }
     // Only who was asked may make us tell, once: our table is larger than its answer.
@@ -412,8 +412,8 @@ void Swim::Machine::answer_page(const Conversation& talk) {
     std::optional<Endpoint> to;
     if (const auto member = table_.resolve(talk.from)) {
         to = member->address;
-    } else if (const auto ghost = ghosts_.resolve(talk.from)) {
-        to = ghosts_.find(*ghost)->address;
+    } else if (const auto id = departed_.resolve(talk.from)) {
+        to = departed_.find(*id)->address;
     }
     if (!to) return;
     const Message own[] = {own_claim_};

@@ -5,6 +5,7 @@
 
 #include "base/check.hpp"
 #include "base/rng.hpp"
+#include "membership/config.hpp"
 
 namespace starling::membership {
 

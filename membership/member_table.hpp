@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,8 +19,8 @@
 #include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "membership/claim_pool.hpp"
+#include "membership/member.hpp"
 #include "membership/messages.hpp"
-#include "membership/swim.hpp"
 
 namespace starling::membership {
 
@@ -60,6 +61,49 @@ enum class MergeAction {
 [[nodiscard]] inline Verdict verdict_of(const Statement& statement) {
     return {statement.incarnation, statement.state};
 }
+
+class MemberTable;
+
+/// A table of members to look through; each is put together as it is looked at. Holds until the
+/// next call that takes `now`.
+class MemberList {
+public:
+    class Iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = Member;
+        using difference_type = std::ptrdiff_t;
+        using pointer = void;
+        using reference = Member;
+
+        Iterator(const MemberTable& table, std::size_t index) : table_(&table), index_(index) {}
+
+        Member operator*() const { return MemberList(*table_)[index_]; }
+
+        Iterator& operator++() {
+            ++index_;
+            return *this;
+        }
+
+        bool operator==(const Iterator& other) const { return index_ == other.index_; }
+
+    private:
+        const MemberTable* table_;
+        std::size_t index_;
+    };
+
+    explicit MemberList(const MemberTable& table) : table_(&table) {}
+
+    [[nodiscard]] Iterator begin() const { return {*table_, 0}; }
+
+    [[nodiscard]] Iterator end() const { return {*table_, size()}; }
+
+    [[nodiscard]] std::size_t size() const;
+    [[nodiscard]] Member operator[](std::size_t index) const;
+
+private:
+    const MemberTable* table_;
+};
 
 class MemberTable {
 public:

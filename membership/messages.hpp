@@ -9,8 +9,8 @@
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
+#include "membership/member.hpp"
 #include "membership/notary.hpp"
-#include "membership/swim.hpp"
 
 namespace starling::membership {
 

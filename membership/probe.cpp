@@ -1,6 +1,7 @@
 #include "membership/probe.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace starling::membership {

@@ -87,8 +87,6 @@ public:
 
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
-    [[nodiscard]] std::size_t size() const { return open_.size(); }
-
 private:
     struct Suspicion {
         Instant since;

@@ -145,10 +145,6 @@ std::optional<Instant> Swim::Machine::poll_timeout() const {
     return next;
 }
 
-std::vector<Bytes> Swim::Machine::push_pull_pages() const {
-    return pages_for(StreamRequest{});
-}
-
 std::vector<Bytes> Swim::Machine::pages_for(const StreamRequest& request) const {
     Pager pager(self_, swarm_tag(config_.swarm));
     // Our own claim comes first: it tells where the page comes from.
@@ -161,16 +157,12 @@ std::vector<Bytes> Swim::Machine::pages_for(const StreamRequest& request) const 
     return pager.finish();
 }
 
-std::vector<Bytes> Swim::Machine::answer_pages() const {
+std::vector<Bytes> Swim::Machine::pages_for(const StreamAnswer& answer) const {
     Pager pager(self_, swarm_tag(config_.swarm));
     pager.add(own_claim_);
-    if (!asked_slices_) {
-        add_slices(pager, kAllSlices);
-        return pager.finish();
-    }
-    add_slices(pager, table_.differing(asked_slices_->values));
-    // Last, so that whoever asked compares when it has merged the rest.
-    pager.add(slice_digests(true));
+    add_slices(pager, answer.slices);
+    // Last, so that the peer that asked compares when it has merged the rest.
+    if (answer.compares) pager.add(slice_digests(true));
     return pager.finish();
 }
 
@@ -183,9 +175,9 @@ void Swim::Machine::add_slices(Pager& pager, Slices slices) const {
         pager.add(table_.claim_of(member.id));
         if (is_accusation(member.state)) pager.add(accusation_of(member));
     }
-    for (const auto& [id, ghost] : ghosts_.all()) {
-        if (ghost.verdict.state == MemberState::Failed && wanted(id)) {
-            pager.add(Forgotten{id, ghost.verdict.incarnation});
+    for (const auto& [id, entry] : departed_.all()) {
+        if (entry.verdict.state == MemberState::Failed && wanted(id)) {
+            pager.add(Forgotten{id, entry.verdict.incarnation});
         }
     }
     records_.for_each([&](const ProgressRecord& record) {
@@ -247,7 +239,7 @@ void Swim::handle_timeout(Instant now) {
     machine_->handle_timeout(now);
 }
 
-Result<void> Swim::handle_push_pull(Instant now, ByteView page) {
+Result<StreamAnswer> Swim::handle_push_pull(Instant now, ByteView page) {
     return machine_->handle_push_pull(now, page);
 }
 
@@ -287,20 +279,20 @@ std::optional<Instant> Swim::poll_timeout() const {
     return machine_->poll_timeout();
 }
 
-std::vector<Bytes> Swim::push_pull_pages(Instant /*now*/) const {
-    return machine_->push_pull_pages();
+void Swim::recycle(Bytes bytes) {
+    machine_->recycle(std::move(bytes));
+}
+
+std::vector<Bytes> Swim::push_pull_pages() const {
+    return machine_->pages_for(StreamRequest{});
 }
 
 std::vector<Bytes> Swim::pages_for(const StreamRequest& request) const {
     return machine_->pages_for(request);
 }
 
-std::vector<Bytes> Swim::answer_pages() const {
-    return machine_->answer_pages();
-}
-
-void Swim::recycle(Bytes bytes) {
-    machine_->recycle(std::move(bytes));
+std::vector<Bytes> Swim::pages_for(const StreamAnswer& answer) const {
+    return machine_->pages_for(answer);
 }
 
 MemberList Swim::members() const {

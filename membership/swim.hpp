@@ -1,18 +1,19 @@
 #pragma once
 
-// The front door of membership: SWIM as a machine without I/O. No socket, clock, thread, file or
-// global; time and randomness come in as arguments, so the Asio driver (peer/membership_driver) and
-// the virtual network (peer/virtual) run the very same code.
+// The front door of membership: SWIM as a machine without I/O. It has no socket, clock, thread,
+// file or global; time and randomness come in as arguments, so the Asio driver
+// (peer/membership_driver) and the virtual network (peer/virtual) run the very same code.
 //
-// Use: call one handle_* or command, then drain poll_transmit, poll_stream, poll_event until empty,
-// then arm one timer at poll_timeout. `now` never decreases.
+// Use: call one handle_* or command, then drain poll_transmit, poll_stream and poll_event until all
+// are empty, then arm one timer at poll_timeout. `now` never decreases. Every call returns at once;
+// the machine calls nothing back but its notary, whose signatures cost a hundred times what the
+// rest of a message does.
 //
 // Source: Das, Gupta, Motivala, "SWIM: Scalable Weakly-consistent Infection-style Process Group
 // Membership Protocol", DSN 2002; and memberlist's practice where the paper is silent.
 
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,114 +26,13 @@
 #include "base/result.hpp"
 #include "base/rng.hpp"
 #include "membership/config.hpp"
+#include "membership/member.hpp"
+#include "membership/member_table.hpp"
 #include "membership/notary.hpp"
 
 namespace starling::membership {
 
-enum class MemberState : std::uint8_t { Alive = 0, Suspect = 1, Failed = 2, Left = 3 };
-
-/// What the table knows about one member.
-struct Member {
-    PeerId id;
-    Endpoint address;  ///< where it says that it listens, UDP and TCP alike
-    Incarnation incarnation;
-    MemberState state = MemberState::Alive;
-    /// Datagrams between us and it, told after three direct probes in a row that only a helper or a
-    /// stream could answer. A member that is silent by UDP has udp_in false; whether ours arrive
-    /// there shows at its end.
-    bool udp_out = true;
-    bool udp_in = true;
-    Instant since;  ///< when `state` last changed, by our clock
-};
-
 class ClaimPool;
-class MemberTable;
-
-/// A table of members to look through; each is put together as it is looked at. Holds until the
-/// next call that takes `now`.
-class MemberList {
-public:
-    class Iterator {
-    public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = Member;
-        using difference_type = std::ptrdiff_t;
-        using pointer = void;
-        using reference = Member;
-
-        Iterator(const MemberTable& table, std::size_t index) : table_(&table), index_(index) {}
-
-        Member operator*() const { return MemberList(*table_)[index_]; }
-
-        Iterator& operator++() {
-            ++index_;
-            return *this;
-        }
-
-        bool operator==(const Iterator& other) const { return index_ == other.index_; }
-
-    private:
-        const MemberTable* table_;
-        std::size_t index_;
-    };
-
-    explicit MemberList(const MemberTable& table) : table_(&table) {}
-
-    [[nodiscard]] Iterator begin() const { return {*table_, 0}; }
-
-    [[nodiscard]] Iterator end() const { return {*table_, size()}; }
-
-    [[nodiscard]] std::size_t size() const;
-    [[nodiscard]] Member operator[](std::size_t index) const;
-
-private:
-    const MemberTable* table_;
-};
-
-/// One datagram to send, before it is sealed. `bytes` never exceeds kPacketMax.
-struct Datagram {
-    Endpoint to;
-    Bytes bytes;
-};
-
-/// Tables are compared in slices of the id space, one bit of this each.
-using Slices = std::uint64_t;
-inline constexpr std::size_t kSlices = 64;
-inline constexpr Slices kAllSlices = ~Slices{0};
-
-/// Asks the driver for one conversation over a stream. The driver need not report failures: the
-/// next interval tries again. Unless it is a Ping, send `pages_for` it and pass what comes back to
-/// `handle_push_pull`.
-struct StreamRequest {
-    enum class Kind : std::uint8_t {
-        PushPull,  ///< both sides tell all they know
-        Compare,   ///< they tell what they know where their tables differ: this asks, the answer
-        Tell,      ///< tells, and this, which wants no answer, tells the rest
-        Ping,      ///< ask whether it lives, pass the answer to `handle_stream_pong`
-    };
-
-    PeerId peer;
-    Endpoint to;
-    Kind kind = Kind::PushPull;
-    Slices slices = kAllSlices;  ///< of Tell
-
-    [[nodiscard]] bool wants_answer() const { return kind != Kind::Tell; }
-};
-
-enum class EventKind : std::uint8_t {
-    Up,         ///< a member is new, or is back after it had failed or left
-    Suspected,  ///< it did not answer; it may still refute
-    Refuted,    ///< a suspect showed that it lives
-    Failed,     ///< declared failed
-    Left,       ///< said goodbye
-    Moved,      ///< alive at another address
-    Record,     ///< its progress record is newer
-};
-
-struct Event {
-    EventKind kind = EventKind::Up;
-    PeerId id;
-};
 
 /// Things that must never be silent; all are exposed as metrics.
 struct SwimCounters {
@@ -175,10 +75,12 @@ public:
     void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
     void handle_timeout(Instant now);
 
-    /// Merges one page of another member's table.
+    /// Merges one page of another member's table. Returns what to answer if its sender wants an
+    /// answer; the frame around the page tells, not the page.
+    ///
     /// Errors    Truncated, BadFormat, Oversized, BadVersion, SwarmMismatch; the page was dropped
-    /// whole
-    [[nodiscard]] Result<void> handle_push_pull(Instant now, ByteView page);
+    ///           whole
+    [[nodiscard]] Result<StreamAnswer> handle_push_pull(Instant now, ByteView page);
 
     /// A member answered a Ping over a stream. Those who are asked need not tell their machine.
     void handle_stream_pong(Instant now, const PeerId& peer);
@@ -202,24 +104,23 @@ public:
     // To outside: drain after every call above.
 
     [[nodiscard]] std::optional<Datagram> poll_transmit();
-
-    /// Takes a datagram's memory back for later ones.
-    void recycle(Bytes bytes);
-
     [[nodiscard]] std::optional<StreamRequest> poll_stream();
     [[nodiscard]] std::optional<Event> poll_event();
     [[nodiscard]] std::optional<Instant> poll_timeout() const;
 
+    /// Takes back the memory of a datagram that was sent, for later ones.
+    void recycle(Bytes bytes);
+
     // What we know. References hold until the next call that takes `now`.
 
     /// Our whole table (ourselves included) and all records as pages of at most kPageMax.
-    [[nodiscard]] std::vector<Bytes> push_pull_pages(Instant now) const;
+    [[nodiscard]] std::vector<Bytes> push_pull_pages() const;
 
-    /// What to send for a request that is no Ping, likewise.
+    /// What to send for a request that is no Ping, as pages of at most kPageMax.
     [[nodiscard]] std::vector<Bytes> pages_for(const StreamRequest& request) const;
 
-    /// What to answer, likewise, to whoever sent the page that was merged last and wants an answer.
-    [[nodiscard]] std::vector<Bytes> answer_pages() const;
+    /// What to send as an answer, as pages of at most kPageMax.
+    [[nodiscard]] std::vector<Bytes> pages_for(const StreamAnswer& answer) const;
 
     /// All members that are not forgotten, ourselves included, in the order in which we met them.
     [[nodiscard]] MemberList members() const;

@@ -20,8 +20,6 @@ public:
     /// Returns whether `sender` may raise one more suspicion in a swarm of `members`.
     bool admit(Instant now, const ShortId& sender, std::size_t members);
 
-    [[nodiscard]] std::size_t size() const { return used_.size(); }
-
 private:
     struct Use {
         double tokens = 0.0;  ///< used and not yet refilled

@@ -7,7 +7,6 @@
 #include <ostream>
 
 #include "peer/descriptor.hpp"
-#include "peer/frame.hpp"
 
 namespace starling::peer {
 

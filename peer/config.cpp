@@ -9,6 +9,7 @@
 #include "data/partition.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"
+#include "peer/until.hpp"
 
 namespace starling::peer {
 

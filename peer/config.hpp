@@ -12,7 +12,6 @@
 #include "base/endpoint.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
-#include "peer/descriptor.hpp"
 
 namespace starling::peer {
 

@@ -15,6 +15,7 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "peer/frame.hpp"
+#include "peer/greeting.hpp"
 #include "peer/tcp_facts.hpp"
 
 namespace starling::peer {

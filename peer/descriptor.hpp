@@ -6,27 +6,17 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "data/manifest.hpp"
+#include "peer/until.hpp"
 
 namespace starling::peer {
 
-/// When training is over.
-enum class UntilKind : std::uint8_t { Forever = 0, Samples, Steps, Epochs, Accuracy, Loss };
-
-struct Until {
-    UntilKind kind = UntilKind::Forever;
-    double value = 0.0;
-
-    /// Parses `samples=N|steps=N|epochs=N|accuracy=X|loss=X`, or nothing for Forever.
-    /// Errors    Usage, with what is allowed
-    [[nodiscard]] static Result<Until> parse(std::string_view text);
-    [[nodiscard]] std::string to_string() const;
-};
+/// The most bytes of a descriptor as it travels, its model file and manifest included.
+inline constexpr std::size_t kDescriptorMax = std::size_t{16} << 20U;
 
 inline constexpr std::uint16_t kDescriptorMajor = 1;
 inline constexpr std::uint16_t kDescriptorMinor = 1;

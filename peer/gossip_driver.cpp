@@ -56,7 +56,7 @@ GossipDriver::GossipDriver(
     Callbacks callbacks
 )
     : vector_(store),
-      averager_(config, self, layout, vector_, rng, real_now()),
+      averager_(config, self, layout, vector_, rng),
       callbacks_(std::move(callbacks)),
       timer_(
           loop,
@@ -97,22 +97,27 @@ void GossipDriver::peer_down(const PeerId& peer) {
 }
 
 void GossipDriver::set_accepting(bool accepting) {
+    owner_.check();
     averager_.set_accepting(accepting);
 }
 
 void GossipDriver::set_encoding(gossip::Encoding encoding) {
+    owner_.check();
     averager_.set_encoding(encoding);
 }
 
 void GossipDriver::set_settling(bool settling) {
+    owner_.check();
     averager_.set_settling(settling);
 }
 
 void GossipDriver::set_ghost(bool ghost) {
+    owner_.check();
     averager_.set_ghost(ghost);
 }
 
 void GossipDriver::adopt_parameters() {
+    owner_.check();
     averager_.adopt_parameters();
 }
 
@@ -128,10 +133,12 @@ void GossipDriver::begin_round(std::uint64_t round) {
 }
 
 void GossipDriver::recycle(Bytes frame) {
+    owner_.check();
     averager_.recycle(std::move(frame));
 }
 
 void GossipDriver::pump() {
+    owner_.check();
     // Callbacks come back here: a broken stream while sending, a new exchange after the last. The
     // outer turn then drains once more instead of recursing.
     again_ = true;

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/bytes.hpp"
+#include "base/check.hpp"
 #include "base/ids.hpp"
 #include "compute/parameter_store.hpp"
 #include "gossip/averager.hpp"
@@ -94,9 +95,13 @@ public:
     /// Takes back the memory of a frame that was sent.
     void recycle(Bytes frame);
 
-    [[nodiscard]] const gossip::Averager& averager() const { return averager_; }
+    [[nodiscard]] const gossip::Averager& averager() const {
+        owner_.check();
+        return averager_;
+    }
 
     void stop() {
+        owner_.check();
         timer_.cancel();
         upload_timer_.cancel();
     }
@@ -105,6 +110,7 @@ private:
     void pump();
     void transmit();
 
+    ThreadOwner owner_;
     StoreVector vector_;
     gossip::Averager averager_;
     Callbacks callbacks_;

@@ -38,10 +38,12 @@ Links::Links(Loop& loop, Callbacks callbacks)
 Links::~Links() = default;
 
 Result<Endpoint> Links::bind(const Endpoint& at) {
+    owner_.check();
     return listener_.bind(at);
 }
 
 void Links::open(const Hello& ours, ProveKey prove) {
+    owner_.check();
     ours_ = ours;
     prove_ = std::move(prove);
     listener_.accept([this](ConnectionPtr connection) {
@@ -60,6 +62,7 @@ void Links::adopt(Entry entry) {
 }
 
 void Links::send(const PeerId& to, FrameType type, Bytes payload) {
+    owner_.check();
     if (closing_) return;
     if (const auto found = preferred_.find(to); found != preferred_.end()) {
         found->second->send(type, std::move(payload));
@@ -96,6 +99,7 @@ void Links::dial_partner(const PeerId& partner, const Endpoint& to) {
 }
 
 void Links::introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done) {
+    owner_.check();
     Entry entry;
     entry.introduced = std::move(done);
     dial_stream(to, std::move(entry));
@@ -139,6 +143,7 @@ void Links::settle(Entry& entry) {
 }
 
 void Links::on_hello(Connection& connection, const Hello& hello) {
+    owner_.check();
     auto& entry = connections_.at(&connection);
     settle(entry);
     if (!connection.dialled()) entry.lane = hello.kind == StreamKind::Lane;
@@ -217,6 +222,7 @@ void Links::drop_waiting(const PeerId& partner, const Fault& why) {
 }
 
 void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
+    owner_.check();
     const Hello& hello = *connection.hello();
     if (hello.swarm.is_zero() && type != FrameType::DescriptorRequest) {
         connection.close(fail(FaultCode::Refused, "ask for the descriptor first"));
@@ -245,10 +251,12 @@ void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
 }
 
 void Links::on_sent(Connection& /*connection*/, FrameType type, Bytes payload) {
+    owner_.check();
     callbacks_.sent(type, std::move(payload));
 }
 
 void Links::on_closed(Connection& connection, const Fault& why) {
+    owner_.check();
     const auto found = connections_.find(&connection);
     STARLING_CHECK(found != connections_.end());
     settle(found->second);
@@ -284,6 +292,7 @@ void Links::on_closed(Connection& connection, const Fault& why) {
 }
 
 std::size_t Links::queued_bytes(const PeerId& to) const {
+    owner_.check();
     const auto found = preferred_.find(to);
     return found == preferred_.end() ? 0 : found->second->queued_bytes();
 }
@@ -299,6 +308,7 @@ const LinkCounters& Links::counters() const {
 }
 
 void Links::close_all(const std::string& why) {
+    owner_.check();
     closing_ = true;
     listener_.stop();
     for (const auto& [connection, entry] : connections_) {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/check.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
@@ -166,6 +167,7 @@ private:
     void welcome(Connection& connection, Entry& entry);
     void settle(Entry& entry);
 
+    ThreadOwner owner_;
     Loop& loop_;
     Callbacks callbacks_;
     Listener listener_;

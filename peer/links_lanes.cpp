@@ -33,6 +33,7 @@ std::size_t lanes_for(const TcpFacts& main) {
 }
 
 void Links::send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes lanes) {
+    owner_.check();
     const auto found = preferred_.find(to);
     if (closing_ || found == preferred_.end()) {
         send(to, type, std::move(payload));

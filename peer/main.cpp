@@ -11,6 +11,7 @@
 
 #include "commit.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/exit_codes.hpp"
 
 namespace {
 

@@ -39,6 +39,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
               pump();
           }) {}
 
+    ThreadOwner owner;
     Loop& loop;
     Callbacks callbacks;
     udp::socket socket;
@@ -71,6 +72,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
     }
 
     void pump() {
+        owner.check();
         // Callbacks may call back into the machine and pump again; the outer turn drains for all.
         again = true;
         if (pumping || stopped) return;
@@ -144,16 +146,19 @@ void MembershipDriver::start(membership::Swim swim, Sealer sealer, Opener opener
 }
 
 membership::Swim& MembershipDriver::swim() {
+    state_->owner.check();
     STARLING_CHECK(state_->swim.has_value());
     return *state_->swim;
 }
 
 const membership::Swim& MembershipDriver::swim() const {
+    state_->owner.check();
     STARLING_CHECK(state_->swim.has_value());
     return *state_->swim;
 }
 
 const SealCounters& MembershipDriver::seal_counters() const {
+    state_->owner.check();
     STARLING_CHECK(state_->opener.has_value());
     return state_->opener->counters();
 }

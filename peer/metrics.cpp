@@ -48,78 +48,128 @@ void histogram(
     add(out, name, help, MetricType::Histogram).metric.push_back(std::move(metric));
 }
 
-std::uint64_t sealed_bytes(std::uint64_t bytes, std::uint64_t datagrams) {
-    return bytes + membership::kSealOverhead * datagrams;
+/// One counter of a struct of counters: its name in /metrics, its help, and where it stands.
+template <class Counters>
+struct CounterRow {
+    std::string_view name;
+    std::string_view help;
+    std::uint64_t Counters::*member;
+};
+
+/// Whether a table has a row for each 64-bit counter of its struct, of which `others` bytes are
+/// something else. A counter that is added to the struct and not to the table fails to compile.
+template <class Counters, std::size_t rows>
+constexpr bool covers(const CounterRow<Counters> (&)[rows], std::size_t others = 0) {
+    return sizeof(Counters) == rows * sizeof(std::uint64_t) + others;
+}
+
+template <class Counters, std::size_t rows>
+void counters(Families& out, const CounterRow<Counters> (&table)[rows], const Counters& values) {
+    for (const auto& row : table) counter(out, row.name, row.help, values.*row.member);
+}
+
+using Swim = membership::SwimCounters;
+
+constexpr CounterRow<Swim> kSwimRows[] = {
+    {"datagrams_sent_total", "Membership datagrams sent", &Swim::datagrams_sent},
+    {"datagrams_received_total", "Membership datagrams received", &Swim::datagrams_received},
+    {"datagram_bytes_sent_total", "Bytes of membership datagrams sent", &Swim::bytes_sent},
+    {"datagram_bytes_received_total",
+     "Bytes of membership datagrams received",
+     &Swim::bytes_received},
+    {"datagrams_malformed_total",
+     "Datagrams that were not sealed by this swarm's key or did not parse; never answered",
+     &Swim::malformed},
+    {"datagrams_foreign_total", "Datagrams of another swarm", &Swim::foreign},
+    {"datagrams_reflected_total", "Datagrams that named us as their sender", &Swim::reflected},
+    {"statements_forged_total", "Statements with a wrong signature", &Swim::forged},
+    {"accusations_throttled_total", "Accusations above what one sender may make", &Swim::throttled},
+    {"probes_total", "Members probed", &Swim::probes},
+    {"probes_failed_total", "Probes without direct or indirect answer", &Swim::probes_failed},
+    {"probes_by_stream_total",
+     "Probes that no datagram answered, but a stream",
+     &Swim::probes_by_stream},
+    {"refutations_total", "News of our own failure that we contradicted", &Swim::refutations},
+};
+static_assert(covers(kSwimRows, sizeof(DurationHistogram)));
+
+constexpr CounterRow<LinkCounters> kLinkRows[] = {
+    {"streams_accepted_total", "Streams accepted", &LinkCounters::accepted},
+    {"streams_dialled_total", "Streams dialled", &LinkCounters::dialled},
+    {"dial_failures_total", "Dials that failed", &LinkCounters::dial_failures},
+    {"streams_garbage_total",
+     "Streams that were not ours or broke the framing",
+     &LinkCounters::garbage},
+    {"streams_refused_total", "Peers of another swarm refused", &LinkCounters::refused},
+    {"frames_dropped_total",
+     "Frames to partners that could not be reached",
+     &LinkCounters::dropped_frames},
+    {"stream_bytes_sent_total", "Bytes sent on streams", &LinkCounters::bytes_sent},
+    {"stream_bytes_received_total", "Bytes received on streams", &LinkCounters::bytes_received},
+};
+static_assert(covers(kLinkRows));
+
+using Averaging = gossip::AveragerCounters;
+
+constexpr CounterRow<Averaging> kAveragingRows[] = {
+    {"exchanges_started_total", "Exchanges opened", &Averaging::started},
+    {"exchanges_committed_total", "Exchanges committed, in either role", &Averaging::committed},
+    {"exchanges_busy_total", "Exchanges that found the partner busy", &Averaging::busy},
+    {"exchanges_collapsed_total", "Requests that crossed the partner's", &Averaging::collapsed},
+    {"exchanges_aborted_total", "Exchanges that ended early", &Averaging::aborted},
+    {"exchanges_refused_total", "Requests of ours that a partner refused", &Averaging::refused},
+    {"half_applied_chunks_total",
+     "Chunks that one side applied and the other may not have",
+     &Averaging::half_applied_chunks},
+    {"exchange_frames_malformed_total",
+     "Exchange frames that did not parse",
+     &Averaging::malformed},
+    {"exchange_frames_stale_total",
+     "Exchange frames of unknown or finished exchanges, and repeated ones",
+     &Averaging::stale},
+    {"exchange_payload_bytes_total",
+     "Payload bytes exchanged, both directions",
+     &Averaging::payload_bytes},
+    {"refused_values_total",
+     "Payloads refused for a NaN or an infinity",
+     &Averaging::refused_values},
+    {"exchange_requests_refused_total", "Requests of others that we refused", &Averaging::refusals},
+    {"chunks_asked_again_total",
+     "Offers that could not be decoded and were asked for once more",
+     &Averaging::asked_again},
+    {"promotions_total", "Times that this peer began to count in the sum", &Averaging::promotions},
+    {"round_fallbacks_total",
+     "Rounds whose partner did not come, or could not",
+     &Averaging::fallbacks},
+};
+static_assert(covers(kAveragingRows, sizeof(Averaging::misdeeds)));
+
+/// Adds what the sealing layer knows to what the membership machine has counted: the machine sees
+/// datagrams without their seal, and only those that were sealed for it.
+Swim with_seal(Swim counters, const SealCounters& seal) {
+    counters.bytes_sent += membership::kSealOverhead * counters.datagrams_sent;
+    counters.bytes_received += membership::kSealOverhead * counters.datagrams_received;
+    counters.malformed += seal.rejected;
+    counters.foreign += seal.foreign;
+    return counters;
 }
 
 void membership_metrics(Families& out, const StatusInputs& in) {
-    const auto& c = in.membership;
     gauge(
         out,
         "members_live",
         "Members alive or suspect, this one included",
         static_cast<double>(in.view.live)
     );
-    counter(out, "datagrams_sent_total", "Membership datagrams sent", c.datagrams_sent);
-    counter(out, "datagrams_received_total", "Membership datagrams received", c.datagrams_received);
-    counter(
-        out,
-        "datagram_bytes_sent_total",
-        "Bytes of membership datagrams sent",
-        sealed_bytes(c.bytes_sent, c.datagrams_sent)
-    );
-    counter(
-        out,
-        "datagram_bytes_received_total",
-        "Bytes of membership datagrams received",
-        sealed_bytes(c.bytes_received, c.datagrams_received)
-    );
-    counter(
-        out,
-        "datagrams_malformed_total",
-        "Datagrams that were not sealed by this swarm's key or did not parse; never answered",
-        c.malformed + in.seal.rejected
-    );
-    counter(
-        out, "datagrams_foreign_total", "Datagrams of another swarm", c.foreign + in.seal.foreign
-    );
+    counters(out, kSwimRows, with_seal(in.membership, in.seal));
     counter(
         out, "datagrams_replayed_total", "Datagrams heard before or too late", in.seal.replayed
-    );
-    counter(out, "statements_forged_total", "Statements with a wrong signature", c.forged);
-    counter(
-        out,
-        "accusations_throttled_total",
-        "Accusations above what one sender may make",
-        c.throttled
-    );
-    counter(out, "probes_total", "Members probed", c.probes);
-    counter(
-        out, "probes_failed_total", "Probes without direct or indirect answer", c.probes_failed
-    );
-    counter(
-        out, "refutations_total", "News of our own failure that we contradicted", c.refutations
     );
 }
 
 void link_metrics(Families& out, const StatusInputs& in) {
-    const auto& c = in.links;
     gauge(out, "connections", "Open streams", static_cast<double>(in.connections));
-    counter(out, "streams_accepted_total", "Streams accepted", c.accepted);
-    counter(out, "streams_dialled_total", "Streams dialled", c.dialled);
-    counter(out, "dial_failures_total", "Dials that failed", c.dial_failures);
-    counter(
-        out, "streams_garbage_total", "Streams that were not ours or broke the framing", c.garbage
-    );
-    counter(out, "streams_refused_total", "Peers of another swarm refused", c.refused);
-    counter(
-        out,
-        "frames_dropped_total",
-        "Frames to partners that could not be reached",
-        c.dropped_frames
-    );
-    counter(out, "stream_bytes_sent_total", "Bytes sent on streams", c.bytes_sent);
-    counter(out, "stream_bytes_received_total", "Bytes received on streams", c.bytes_received);
+    counters(out, kLinkRows, in.links);
     counter(out, "pages_malformed_total", "Push/pull pages that did not parse", in.bad_frames);
     counter(
         out,
@@ -163,7 +213,6 @@ void violation_metrics(Families& out, const gossip::AveragerCounters& counters) 
 
 void session_metrics(Families& out, const SessionStatus& s) {
     const auto& r = s.record;
-    const auto& a = s.averaging;
     counter(out, "steps_total", "Training steps", r.steps);
     counter(out, "samples_total", "Training samples of this peer", r.samples);
     counter(out, "swarm_samples_total", "Training samples of the whole swarm", s.swarm_samples);
@@ -188,37 +237,15 @@ void session_metrics(Families& out, const SessionStatus& s) {
         "Shards that should be held and are not yet",
         static_cast<double>(s.shards_missing)
     );
-    counter(out, "exchanges_started_total", "Exchanges opened", a.started);
-    counter(out, "exchanges_committed_total", "Exchanges committed, in either role", a.committed);
-    counter(out, "exchanges_busy_total", "Exchanges that found the partner busy", a.busy);
-    counter(out, "exchanges_collapsed_total", "Requests that crossed the partner's", a.collapsed);
-    counter(out, "exchanges_aborted_total", "Exchanges that ended early", a.aborted);
-    counter(
-        out,
-        "half_applied_chunks_total",
-        "Chunks that one side applied and the other may not have",
-        a.half_applied_chunks
-    );
-    counter(
-        out, "promotions_total", "Times that this peer began to count in the sum", a.promotions
-    );
-    counter(
-        out, "exchange_frames_malformed_total", "Exchange frames that did not parse", a.malformed
-    );
-    counter(
-        out,
-        "exchange_payload_bytes_total",
-        "Payload bytes exchanged, both directions",
-        a.payload_bytes
-    );
-    violation_metrics(out, a);
-    counter(
-        out, "exchange_requests_refused_total", "Requests of others that we refused", a.refusals
-    );
-    counter(
-        out, "refused_values_total", "Payloads refused for a NaN or an infinity", a.refused_values
-    );
+    counters(out, kAveragingRows, s.averaging);
+    violation_metrics(out, s.averaging);
     counter(out, "shard_bytes_fetched_total", "Bytes of shards fetched from others", s.shard_bytes);
+    counter(
+        out,
+        "shard_frames_rejected_total",
+        "Requests and pieces of shards that were malformed or did not fit",
+        s.shard_frames_rejected
+    );
 }
 
 }  // namespace

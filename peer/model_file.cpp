@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "base/spec.hpp"
+#include "peer/descriptor.hpp"
 #include "peer/files.hpp"
-#include "peer/frame.hpp"
 
 namespace starling::peer {
 

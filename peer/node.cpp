@@ -56,7 +56,7 @@ Node::Node(PeerConfig config)
           Acquaintances::Wiring{
               [this]() -> const membership::Swim& { return membership_.swim(); },
               [this](const PeerId& peer) {
-                  send_pages(peer, membership_.swim().push_pull_pages(real_now()), true);
+                  send_pages(peer, membership_.swim().push_pull_pages(), true);
               },
               [this](const std::string& line) { reporter_.note(line); }}
       ),
@@ -106,6 +106,7 @@ MembershipDriver::Callbacks Node::membership_callbacks() {
 }
 
 Result<void> Node::run() {
+    owner_.check();
     if (auto ok = bring_belongings(); ok.has_error()) return ok;
     if (auto ok = bind_sockets(); ok.has_error()) return ok;
     loop_.on_signal([this](int) { on_signal(); });
@@ -125,6 +126,7 @@ Result<void> Node::run() {
 }
 
 void Node::on_signal() {
+    owner_.check();
     if (started_ && !ending_) return leave("asked to stop");
     loop_.stop();
     if (!fault_ && !ending_) fault_ = fail(FaultCode::Cancelled, "interrupted");
@@ -320,24 +322,33 @@ void Node::send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wa
     }
 }
 
-void Node::answer_page(const PeerId& from) {
+void Node::answer_page(const PeerId& from, const membership::StreamAnswer& answer) {
     const auto waits = [this](const PeerId& peer) { return links_.queued_bytes(peer) > 0; };
     if (!answers_.admit(real_now(), from, waits)) {
         ++unanswered_pages_;
         return;
     }
-    send_pages(from, membership_.swim().answer_pages(), false);
+    send_pages(from, membership_.swim().pages_for(answer), false);
+}
+
+void Node::on_page(const PeerId& from, ByteView payload) {
+    if (payload.empty()) {
+        ++bad_frames_;
+        return;
+    }
+    const auto answer = membership_.swim().handle_push_pull(real_now(), payload.subspan(1));
+    if (answer.has_error()) {
+        ++bad_frames_;
+        return;
+    }
+    if (payload.front() == kWantsReply) answer_page(from, *answer);
+    membership_.pump();
 }
 
 void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
+    owner_.check();
     if (type == FrameType::PushPull) {
-        if (payload.empty() ||
-            membership_.swim().handle_push_pull(real_now(), payload.subspan(1)).has_error()) {
-            ++bad_frames_;
-            return;
-        }
-        if (payload.front() == kWantsReply) answer_page(from);
-        membership_.pump();
+        on_page(from, payload);
         return;
     }
     if (type == FrameType::Ping) {
@@ -353,6 +364,7 @@ void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
 }
 
 void Node::on_member_event(const membership::Event& event) {
+    owner_.check();
     using membership::EventKind;
     if (event.kind == EventKind::Record || event.id == self_) return;
     reporter_.member(event_name(event.kind), event.id);
@@ -365,6 +377,7 @@ void Node::on_member_event(const membership::Event& event) {
 }
 
 void Node::leave(const std::string& why) {
+    owner_.check();
     if (ending_) return;
     reporter_.note(why + ": leaving the swarm");
     if (session_) session_->stop();
@@ -373,6 +386,7 @@ void Node::leave(const std::string& why) {
 }
 
 void Node::end(std::optional<Fault> fault) {
+    owner_.check();
     if (ending_) return;
     ending_ = true;
     acquaintances_.stop();
@@ -395,6 +409,7 @@ std::vector<std::string> Node::known_addresses() const {
 }
 
 HttpReply Node::serve(const HttpRequest& request) {
+    owner_.check();
     if (request.target == "/leave") {
         if (request.method != "POST") return {405, "text/plain", "POST, please\n"};
         loop_.post([this] { leave("asked by a command"); });

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/check.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "peer/acquaintances.hpp"
@@ -60,13 +61,15 @@ private:
     void on_frame(const PeerId& from, FrameType type, ByteView payload);
     void on_member_event(const membership::Event& event);
     void send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wants_answer);
-    void answer_page(const PeerId& from);
+    void on_page(const PeerId& from, ByteView payload);
+    void answer_page(const PeerId& from, const membership::StreamAnswer& answer);
     void leave(const std::string& why);
     void end(std::optional<Fault> fault);
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
     [[nodiscard]] StatusInputs status_inputs() const;
     [[nodiscard]] std::vector<std::string> known_addresses() const;
 
+    ThreadOwner owner_;
     PeerConfig config_;
     Reporter reporter_;
     Loop loop_;

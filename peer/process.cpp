@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/check.hpp"
+#include "peer/files.hpp"
 
 namespace starling::peer {
 
@@ -55,33 +56,9 @@ namespace {
 namespace asio = boost::asio;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
-/// A descriptor that closes itself.
-class Descriptor {
-public:
-    explicit Descriptor(int fd = -1) : fd_(fd) {}
-
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-
-    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-
-    [[nodiscard]] int get() const { return fd_; }
-
-    [[nodiscard]] int release() { return std::exchange(fd_, -1); }
-
-private:
-    int fd_;
-};
-
 struct Pipe {
-    Descriptor read;
-    Descriptor write;
+    FileHandle read;
+    FileHandle write;
 };
 
 Fault os_fault(const std::string& what, int error) {
@@ -92,7 +69,7 @@ Fault os_fault(const std::string& what, int error) {
 Result<Pipe> make_pipe() {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os_fault("cannot make a pipe", errno);
-    return Pipe{Descriptor(ends[0]), Descriptor(ends[1])};
+    return Pipe{FileHandle(ends[0]), FileHandle(ends[1])};
 }
 
 /// Argument and environment vectors in the shape that exec wants. Made before fork: a child of
@@ -270,7 +247,7 @@ Result<std::unique_ptr<Process>> Process::spawn(
     for (const auto* pipe : {&output, &errors, &report}) {
         if (!*pipe) return pipe->error();
     }
-    const Descriptor input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const FileHandle input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (input.get() < 0) return os_fault("cannot open /dev/null", errno);
     auto impl = std::make_shared<Impl>(io, std::move(events));
     const ExecVectors vectors(options);
@@ -279,7 +256,7 @@ Result<std::unique_ptr<Process>> Process::spawn(
     impl->pid = ::fork();
     if (impl->pid < 0) return os_fault("cannot start " + options.program, errno);
     if (impl->pid == 0) become(vectors, ends);
-    report->write = Descriptor();
+    report->write = FileHandle();
     if (const int error = read_report(report->read.get()); error != 0) {
         impl->reap(0);
         return os_fault("cannot start " + options.program, error);

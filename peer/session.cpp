@@ -4,9 +4,10 @@
 #include <limits>
 #include <utility>
 
+#include "peer/averaging_options.hpp"
 #include "peer/clock.hpp"
-#include "peer/session_options.hpp"
 #include "peer/sha256.hpp"
+#include "peer/trainer_options.hpp"
 
 namespace starling::peer {
 
@@ -47,7 +48,7 @@ Session::Session(
           self,
           descriptor.layout,
           parameters_,
-          averaging_luck(config, self, epoch),
+          averaging_rng(config.seed, self, epoch),
           GossipDriver::Callbacks{
               wiring_.exchange,
               [this](const gossip::ExchangeEvent& event) { on_exchange(event); },
@@ -62,6 +63,7 @@ Session::~Session() {
 }
 
 void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
+    owner_.check();
     begun_ = true;
     started_ = joining_since_ = alone_since_ = real_now();
     gossip_.set_accepting(false);
@@ -98,6 +100,7 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
 }
 
 void Session::tick() {
+    owner_.check();
     if (stopped_) return;
     const SwarmView view = wiring_.view();
     swarm_samples_ = view.samples(report_.samples);
@@ -245,6 +248,7 @@ void Session::give_order() {
 }
 
 void Session::on_report() {
+    owner_.check();
     if (stopped_ || !trainer_) return;
     auto report = trainer_->take_report();
     if (!report) return;
@@ -260,6 +264,7 @@ void Session::on_report() {
 }
 
 void Session::on_exchange(const gossip::ExchangeEvent& event) {
+    owner_.check();
     release_trainer();
     const bool committed = event.outcome == gossip::Outcome::Committed;
     if (committed && event.rule != gossip::Rule::Pull) last_distance_ = event.relative_distance;
@@ -270,6 +275,7 @@ void Session::on_exchange(const gossip::ExchangeEvent& event) {
 }
 
 void Session::mix(std::uint64_t round) {
+    owner_.check();
     if (state_ == PeerState::Training) {
         if (descriptor_.sync) {
             gossip_.begin_round(round);
@@ -289,6 +295,7 @@ void Session::release_trainer() {
 }
 
 void Session::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
+    owner_.check();
     if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
     Transfers::Serving serving;
     serving.overloaded = wiring_.queued_bytes(from) > kServeQueueMax;
@@ -302,24 +309,29 @@ void Session::handle_frame(const PeerId& from, FrameType type, ByteView payload)
 }
 
 void Session::handle_broken(const PeerId& partner) {
+    owner_.check();
     if (stopped_) return;
     gossip_.handle_broken(partner);
     transfers_.handle_broken(partner);
 }
 
 void Session::handle_lane_broken(const PeerId& partner, Lanes lanes) {
+    owner_.check();
     if (!stopped_) gossip_.handle_lane_broken(partner, lanes);
 }
 
 void Session::recycle(FrameType type, Bytes payload) {
+    owner_.check();
     if (type == FrameType::Exchange && !stopped_) gossip_.recycle(std::move(payload));
 }
 
 void Session::member_up(const PeerId& /*peer*/) {
+    owner_.check();
     if (begun_ && !stopped_) tick_.arm_after(Duration::zero());
 }
 
 void Session::member_down(const PeerId& peer) {
+    owner_.check();
     if (!begun_ || stopped_) return;
     gossip_.peer_down(peer);
     std::erase(partners_, peer);
@@ -375,6 +387,7 @@ void Session::finish() {
 }
 
 void Session::stop() {
+    owner_.check();
     if (stopped_) return;
     stopped_ = true;
     tick_.cancel();
@@ -393,6 +406,7 @@ void Session::write_checkpoint_now(
 }
 
 SessionStatus Session::status() const {
+    owner_.check();
     SessionStatus status;
     status.record = record();
     status.shards_missing = transfers_.shards_missing();
@@ -400,6 +414,7 @@ SessionStatus Session::status() const {
     status.swarm_samples = swarm_samples_;
     status.averaging = gossip_.averager().counters();
     status.shard_bytes = transfers_.shard_bytes();
+    status.shard_frames_rejected = transfers_.shard_frames_rejected();
     status.unsound_steps = report_.unsound_steps;
     status.recoveries = recovery_.done();
     return status;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/check.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
@@ -27,6 +28,7 @@
 #include "peer/record.hpp"
 #include "peer/recovery.hpp"
 #include "peer/reporter.hpp"
+#include "peer/session_status.hpp"
 #include "peer/settling.hpp"
 #include "peer/swarm_plan.hpp"
 #include "peer/swarm_view.hpp"
@@ -34,19 +36,6 @@
 #include "peer/transfers.hpp"
 
 namespace starling::peer {
-
-/// The whole picture for /status and /metrics.
-struct SessionStatus {
-    Record record;
-    std::size_t shards_missing = 0;
-    std::size_t shards_total = 0;
-    std::uint64_t swarm_samples = 0;
-    double target_accuracy = 0;
-    gossip::AveragerCounters averaging;
-    std::uint64_t shard_bytes = 0;
-    std::uint64_t unsound_steps = 0;
-    std::uint64_t recoveries = 0;
-};
 
 class Session {
 public:
@@ -133,6 +122,7 @@ private:
     [[nodiscard]] bool can_train() const;
     [[nodiscard]] bool has_parameters() const;
 
+    ThreadOwner owner_;
     Loop& loop_;
     PeerConfig config_;
     PeerId self_;

@@ -12,7 +12,7 @@
 #include "membership/swim.hpp"
 #include "peer/links.hpp"
 #include "peer/seal.hpp"
-#include "peer/session.hpp"
+#include "peer/session_status.hpp"
 #include "peer/swarm_view.hpp"
 
 namespace starling::peer {

@@ -4,10 +4,9 @@
 #include <utility>
 
 #include "compute/engine.hpp"
+#include "peer/averaging_options.hpp"
 #include "peer/belongings.hpp"
 #include "peer/descriptor_transfer.hpp"
-#include "peer/session.hpp"
-#include "peer/session_options.hpp"
 #include "peer/sha256.hpp"
 #include "peer/task.hpp"
 

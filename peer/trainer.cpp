@@ -154,11 +154,9 @@ Result<void> Trainer::prepare() {
     const std::size_t elements = shards_.manifest().sample_elements();
     const std::size_t labels = shards_.manifest().labels_per_sample();
     const auto batch = static_cast<std::size_t>(options_.engine.batch);
-    const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
     values_.resize(batch * elements);
     labels_.resize(batch * labels);
-    eval_values_.resize(eval_batch * elements);
-    eval_labels_.resize(eval_batch * labels);
+    evaluation_.emplace(shards_, static_cast<std::size_t>(options_.engine.eval_batch));
     report_.prepared = true;
     publish(true);
     return {};
@@ -260,32 +258,6 @@ void Trainer::averaged() {
     averaged_at_ = real_now();
 }
 
-/// Evaluates up to `count` test samples from `first` on and says how many it has `done`; of a text,
-/// whose windows have many labels each, the result counts these.
-compute::EvalResult Trainer::evaluate_range(
-    std::size_t first, std::size_t count, std::size_t& done
-) {
-    compute::EvalResult total;
-    const std::size_t elements = shards_.manifest().sample_elements();
-    const std::size_t per_sample = shards_.manifest().labels_per_sample();
-    done = 0;
-    while (done < count && !stop_) {
-        const std::size_t wanted = std::min(eval_labels_.size() / per_sample, count - done);
-        const std::span values(eval_values_.data(), wanted * elements);
-        const std::span labels(eval_labels_.data(), wanted * per_sample);
-        const std::size_t got = data::read_test_samples(shards_, first + done, values, labels);
-        if (got == 0) break;
-        const auto part =
-            engine_->evaluate(values.first(got * elements), labels.first(got * per_sample));
-        total.loss_sum += part.loss_sum;
-        total.correct += part.correct;
-        total.samples += part.samples;
-        if (part.samples == 0) break;  // interrupted
-        done += got;
-    }
-    return total;
-}
-
 /// What the swarm will hold in the end is the mean over its peers, and just after an exchange our
 /// own model is nearest to it: between exchanges the noise of our own steps costs it some points.
 bool Trainer::evaluation_due() const {
@@ -302,13 +274,13 @@ void Trainer::evaluate_part() {
     // Losses alone do not show it: a rectifier makes zero of a NaN.
     if (!parameters_.finite()) return note_divergence();
     const auto part = static_cast<std::size_t>(options_.engine.eval_batch);
-    std::size_t done = 0;
-    auto result = evaluate_range(eval_next_, part, done);
-    if (result.samples == 0 && eval_next_ > 0) {
+    auto found = evaluation_->run(*engine_, eval_next_, part, stop_);
+    if (found.samples == 0 && eval_next_ > 0) {
         eval_next_ = 0;
-        result = evaluate_range(0, part, done);
+        found = evaluation_->run(*engine_, 0, part, stop_);
     }
-    eval_next_ += done;
+    const auto& result = found.result;
+    eval_next_ += found.samples;
     const Instant end = real_now();
     const Duration cost = end - begin;
     // Counted from when this one was due, or waiting for exchanges would make them rarer still.
@@ -317,7 +289,7 @@ void Trainer::evaluate_part() {
     eval_due_ = end + std::max<Duration>(pause - waited, kEvaluationPauseMin);
     if (result.samples == 0) return;
     // Parts differ by chance; the running mean of the last few is what a target is held against.
-    const double parts = static_cast<double>(done) / static_cast<double>(part);
+    const double parts = static_cast<double>(found.samples) / static_cast<double>(part);
     accuracy_.add(result.accuracy(), parts);
     test_loss_.add(result.loss(), parts);
     report_.accuracy = accuracy_.mean();
@@ -326,15 +298,16 @@ void Trainer::evaluate_part() {
 }
 
 void Trainer::evaluate_all() {
-    std::size_t done = 0;
-    const auto result = evaluate_range(0, shards_.manifest().samples(data::Split::Test), done);
+    const auto all = shards_.manifest().samples(data::Split::Test);
+    const auto found = evaluation_->run(*engine_, 0, all, stop_);
+    const auto& result = found.result;
     if (stop_) return;
     report_.evaluated = result;
     report_.evaluation = current_.evaluation;
     if (result.samples > 0) {
         // After a miss a lucky part would otherwise call for the whole set again.
         const double parts =
-            static_cast<double>(done) / static_cast<double>(options_.engine.eval_batch);
+            static_cast<double>(found.samples) / static_cast<double>(options_.engine.eval_batch);
         accuracy_.restart(result.accuracy(), parts);
         test_loss_.restart(result.loss(), parts);
         report_.accuracy = result.accuracy();

@@ -20,6 +20,7 @@
 #include "compute/engine.hpp"
 #include "data/batcher.hpp"
 #include "data/shard_store.hpp"
+#include "peer/evaluation.hpp"
 #include "peer/handoff.hpp"
 
 namespace starling::peer {
@@ -135,9 +136,6 @@ private:
     void read_kept_shards();
     void keep_shards();
     void publish(bool always);
-    [[nodiscard]] compute::EvalResult evaluate_range(
-        std::size_t first, std::size_t count, std::size_t& done
-    );
 
     TrainerOptions options_;
     compute::ParameterStore& parameters_;
@@ -157,8 +155,7 @@ private:
     TrainerReport report_;
     std::vector<float> values_;
     std::vector<std::int32_t> labels_;
-    std::vector<float> eval_values_;
-    std::vector<std::int32_t> eval_labels_;
+    std::optional<Evaluation> evaluation_;
     std::size_t unsound_in_a_row_ = 0;
     bool loss_known_ = false;  ///< report_.loss is of these parameters
     std::size_t eval_next_ = 0;

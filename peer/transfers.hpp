@@ -66,6 +66,8 @@ public:
 
     [[nodiscard]] std::uint64_t shard_bytes() const { return shards_.bytes_fetched(); }
 
+    [[nodiscard]] std::uint64_t shard_frames_rejected() const { return shards_.rejected(); }
+
     /// Returns true when a whole shard came by this frame. Frames of other types are not ours.
     bool handle_frame(const PeerId& from, FrameType type, ByteView payload, const Serving& serving);
     void handle_broken(const PeerId& partner);

@@ -13,7 +13,6 @@
 #include <span>
 
 #include "base/bytes.hpp"
-#include "gossip/config.hpp"
 #include "gossip/parameter_vector.hpp"
 
 namespace starling::gossip {
@@ -145,11 +144,5 @@ public:
         ByteView theirs, ByteView mine, double coefficient, std::span<std::byte> delta
     ) const = 0;
 };
-
-/// Returns the encoding, or null for a value that we do not know.
-[[nodiscard]] const ChunkEncoding* find_encoding(Encoding encoding);
-
-/// Returns the encoding if it is a plain one, else null.
-[[nodiscard]] const PlainEncoding* find_plain_encoding(Encoding encoding);
 
 }  // namespace starling::gossip

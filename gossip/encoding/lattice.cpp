@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -83,10 +82,7 @@ constexpr std::size_t kBlockRaw = kBlockElements * sizeof(float);
 
 }  // namespace
 
-LatticeEncoding::LatticeEncoding(int bits, Isa isa)
-    : bits_(bits),
-      isa_(isa),
-      bf16_(*find_plain_encoding(Encoding::Bf16)) {
+LatticeEncoding::LatticeEncoding(int bits, Isa isa) : bits_(bits), isa_(isa) {
     STARLING_CHECK(bits == 4 || bits == 8);
 }
 

@@ -15,6 +15,7 @@
 //           Estimation and Variance Reduction", ICLR 2021. They bound the gap by theory; we take
 //           it from the last exchange of the pair, with a margin, and check.
 
+#include "gossip/encoding/bf16.hpp"
 #include "gossip/encoding/encoding.hpp"
 #include "gossip/encoding/kernel.hpp"
 
@@ -65,7 +66,7 @@ private:
 
     int bits_;
     Isa isa_;
-    const PlainEncoding& bf16_;
+    Bf16Encoding bf16_;  ///< for what cannot be decoded on the lattice
 };
 
 }  // namespace starling::gossip

@@ -128,7 +128,7 @@ public:
         const auto& encoding = this->encoding(terms, chunk);
         const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
         frame = take_frame(offer_bytes_max(terms, chunk));
-        const auto payload = std::span(frame).subspan(kFrameFront);
+        const auto payload = std::span(frame).subspan(kPayloadOffset);
         std::span<const float> gaps;
         if (!again) gaps = bench_.known_gaps(fast_gaps_, terms.partner, chunk, terms.part);
         flight.offer = encoding.offer(theta_, gaps, payload.subspan(kHead, room));
@@ -140,19 +140,19 @@ public:
             const auto slow = payload.subspan(flight.offer.bytes, room);
             flight.offer.bytes += encoding.offer(phi_, gaps, slow).bytes;
         }
-        frame.resize(kFrameFront + flight.offer.bytes);
+        frame.resize(kPayloadOffset + flight.offer.bytes);
         return true;
     }
 
-    [[nodiscard]] Served answer(
+    [[nodiscard]] Answered answer(
         const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
     ) override {
-        if (!read(terms, chunk)) return Served::Locked;
+        if (!read(terms, chunk)) return {Served::Locked};
         const auto got = *split(offer);
         const auto& encoding = this->encoding(terms, chunk);
         const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
         frame = take_frame(offer_bytes_max(terms, chunk));
-        const auto payload = std::span(frame).subspan(kFrameFront);
+        const auto payload = std::span(frame).subspan(kPayloadOffset);
         Reply fast{payload.subspan(kHead, room)};
         Reply slow;
         u_.resize(theta_.size());
@@ -172,25 +172,24 @@ public:
         }
         if (difference.wrapped) {
             write_head(payload, 0);
-            frame.resize(kFrameFront + kHead);
-            return Served::Again;
+            frame.resize(kPayloadOffset + kHead);
+            return {Served::Again};
         }
         write_head(payload, fast.bytes);
-        frame.resize(kFrameFront + kHead + fast.bytes + slow.bytes);
+        frame.resize(kPayloadOffset + kHead + fast.bytes + slow.bytes);
         Tally entered = tally;
-        const bool sound = bench_.enter(chunk, difference, entered) &&
-                           bench_.within_clip(chunk, terms.part, difference) &&
-                           bench_.within_clip(chunk, terms.part, apart);
+        const Misdeed misdeed = check(terms, chunk, difference, apart, entered);
+        const bool sound = misdeed == Misdeed::None;
         if (!sound || !step(terms, chunk)) {
             bench_.pool.give(std::exchange(frame, {}));
-            return sound ? Served::Locked : Served::Refused;
+            return {sound ? Served::Locked : Served::Refused, misdeed};
         }
         tally = entered;
         note(terms, chunk, fast_gaps, slow_gaps);
-        return Served::Done;
+        return {Served::Done};
     }
 
-    [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
+    [[nodiscard]] Settlement settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
         override {
         const auto chunk = flight.index;
         const auto got = *split(reply);
@@ -214,12 +213,10 @@ public:
             apart.squared_norm = std::max(apart.squared_norm, difference.squared_norm);
         }
         bench_.pool.give(std::exchange(flight.bytes, std::move(fast)));
-        const bool sound = bench_.enter(chunk, difference, tally) &&
-                           bench_.within_clip(chunk, terms.part, difference) &&
-                           bench_.within_clip(chunk, terms.part, apart);
-        if (!sound) return Settled::Refused;
+        const Misdeed misdeed = check(terms, chunk, difference, apart, tally);
+        if (misdeed != Misdeed::None) return {Settled::Refused, misdeed};
         note(terms, chunk, fast_gaps, slow_gaps);
-        return apply(terms, flight, tally) ? Settled::Applied : Settled::Locked;
+        return {apply(terms, flight, tally) ? Settled::Applied : Settled::Locked};
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {
@@ -271,6 +268,19 @@ private:
     ) {
         bench_.note_gaps(fast_gaps_, terms.partner, chunk, terms.part, fast_gaps);
         bench_.note_gaps(slow_gaps_, terms.partner, chunk, terms.part, slow_gaps);
+    }
+
+    /// Checks the fast weights, then the distance `apart` of the slow ones.
+    [[nodiscard]] Misdeed check(
+        const Terms& terms,
+        std::uint32_t chunk,
+        const Difference& fast,
+        const Difference& apart,
+        Tally& tally
+    ) {
+        const Misdeed misdeed = bench_.check(chunk, terms.part, fast, tally);
+        if (misdeed != Misdeed::None) return misdeed;
+        return bench_.check_clip(chunk, terms.part, apart);
     }
 
     bool know(std::uint32_t chunk) {

@@ -52,7 +52,7 @@ public:
         override {
         const auto& encoding = this->encoding(terms, flight.index);
         frame = take_frame(offer_bytes_max(terms, flight.index));
-        const auto wire = std::span(frame).subspan(kFrameFront);
+        const auto wire = std::span(frame).subspan(kPayloadOffset);
         const auto raw = raw_room(encoding, flight.index, terms.part, wire);
         if (!bench_.try_read(flight.index, terms.part, raw)) {
             bench_.pool.give(std::exchange(frame, {}));
@@ -61,16 +61,16 @@ public:
         std::span<const float> gaps;
         if (!again) gaps = bench_.known_gaps(gaps_, terms.partner, flight.index, terms.part);
         flight.offer = encoding.offer(raw, gaps, wire);
-        frame.resize(kFrameFront + flight.offer.bytes);
+        frame.resize(kPayloadOffset + flight.offer.bytes);
         return true;
     }
 
-    [[nodiscard]] Served answer(
+    [[nodiscard]] Answered answer(
         const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
     ) override {
         const auto& encoding = this->encoding(terms, chunk);
         frame = take_frame(offer_bytes_max(terms, chunk));
-        const auto wire = std::span(frame).subspan(kFrameFront);
+        const auto wire = std::span(frame).subspan(kPayloadOffset);
         const auto raw = raw_room(encoding, chunk, terms.part, wire);
         if (!bench_.try_read(chunk, terms.part, raw)) return give_up(frame, Served::Locked);
         delta_.resize(bench_.raw_bytes(chunk, terms.part));
@@ -78,19 +78,18 @@ public:
         const auto gaps = bench_.gaps_room(chunk, terms.part);
         const auto difference =
             encoding.answer(offer, raw, reply, {terms.coefficient, delta_, gaps});
-        frame.resize(kFrameFront + reply.bytes);
-        if (difference.wrapped) return Served::Again;
+        frame.resize(kPayloadOffset + reply.bytes);
+        if (difference.wrapped) return {Served::Again};
         Tally entered = tally;
-        const bool sound = bench_.enter(chunk, difference, entered) &&
-                           bench_.within_clip(chunk, terms.part, difference);
-        if (!sound) return give_up(frame, Served::Refused);
+        const Misdeed misdeed = bench_.check(chunk, terms.part, difference, entered);
+        if (misdeed != Misdeed::None) return give_up(frame, Served::Refused, misdeed);
         if (!bench_.try_add(chunk, terms.part, delta_)) return give_up(frame, Served::Locked);
         tally = entered;
         bench_.note_gaps(gaps_, terms.partner, chunk, terms.part, gaps);
-        return Served::Done;
+        return {Served::Done};
     }
 
-    [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
+    [[nodiscard]] Settlement settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
         override {
         const auto& encoding = this->encoding(terms, flight.index);
         const auto gaps = bench_.gaps_room(flight.index, terms.part);
@@ -103,14 +102,13 @@ public:
         }
         auto difference = encoding.settle(reply, flight.bytes, share);
         difference.squared_norm += flight.offer.squared_norm;
-        const bool sound = bench_.enter(flight.index, difference, tally) &&
-                           bench_.within_clip(flight.index, terms.part, difference);
-        if (!sound) return Settled::Refused;
+        const Misdeed misdeed = bench_.check(flight.index, terms.part, difference, tally);
+        if (misdeed != Misdeed::None) return {Settled::Refused, misdeed};
         bench_.note_gaps(gaps_, terms.partner, flight.index, terms.part, gaps);
-        if (bench_.try_add(flight.index, terms.part, delta)) return Settled::Applied;
+        if (bench_.try_add(flight.index, terms.part, delta)) return {Settled::Applied};
         bench_.pool.give(std::exchange(flight.bytes, bench_.pool.take(delta.size())));
         std::copy(delta.begin(), delta.end(), flight.bytes.begin());
-        return Settled::Locked;
+        return {Settled::Locked};
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {
@@ -138,9 +136,9 @@ private:
         return raw_;
     }
 
-    Served give_up(Bytes& frame, Served why) {
+    Answered give_up(Bytes& frame, Served why, Misdeed misdeed = Misdeed::None) {
         bench_.pool.give(std::exchange(frame, {}));
-        return why;
+        return {why, misdeed};
     }
 
     GapMemory gaps_;

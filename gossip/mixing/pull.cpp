@@ -4,9 +4,9 @@
 //
 // The store holds the parameters themselves. Invariant: the partner's store is untouched.
 
-#include <algorithm>
 #include <utility>
 
+#include "gossip/encoding/registry.hpp"
 #include "gossip/mixing/rule.hpp"
 
 namespace starling::gossip {
@@ -45,25 +45,29 @@ public:
         return true;
     }
 
-    [[nodiscard]] Served answer(
+    [[nodiscard]] Answered answer(
         const Terms& terms, std::uint32_t chunk, ByteView /*offer*/, Bytes& frame, Tally& /*tally*/
     ) override {
         frame = take_frame(reply_bytes(terms, chunk));
-        const auto wire = std::span(frame).subspan(kFrameFront);
+        const auto wire = std::span(frame).subspan(kPayloadOffset);
         raw_.resize(bench_.raw_bytes(chunk, terms.part));
         if (!bench_.try_read(chunk, terms.part, raw_)) {
             bench_.pool.give(std::exchange(frame, {}));
-            return Served::Locked;
+            return {Served::Locked};
         }
         encoding(terms, chunk).encode(raw_, wire);
-        return Served::Done;
+        return {Served::Done};
     }
 
-    [[nodiscard]] Settled settle(const Terms& terms, Flight& flight, ByteView reply, Tally& tally)
-        override {
+    [[nodiscard]] Settlement settle(
+        const Terms& terms, Flight& flight, ByteView reply, Tally& tally
+    ) override {
         flight.bytes.assign(reply.begin(), reply.end());
-        if (!sound(terms, flight.index, reply)) return Settled::Refused;
-        return apply(terms, flight, tally) ? Settled::Applied : Settled::Locked;
+        if (!sound(terms, flight.index, reply)) {
+            ++bench_.counters.refused_values;
+            return {Settled::Refused, bench_.count(Misdeed::Values)};
+        }
+        return {apply(terms, flight, tally) ? Settled::Applied : Settled::Locked};
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& tally) override {
@@ -93,10 +97,7 @@ private:
         // Beside zeros, so that nothing but their own values can be at fault.
         zeros_.assign(reply.size(), std::byte{0});
         delta_.resize(bench_.raw_bytes(chunk, terms.part));
-        if (encoding(terms, chunk).difference(reply, zeros_, 1.0, delta_).finite) return true;
-        ++bench_.counters.refused_values;
-        (void)bench_.violated(Misdeed::Values);
-        return false;
+        return encoding(terms, chunk).difference(reply, zeros_, 1.0, delta_).finite;
     }
 
     /// A copy cannot be decoded beside anything, so no lattice.

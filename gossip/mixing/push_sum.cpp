@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "gossip/encoding/registry.hpp"
 #include "gossip/mixing/rule.hpp"
 
 namespace starling::gossip {
@@ -95,7 +96,7 @@ public:
     [[nodiscard]] bool offer(const Terms& terms, bool /*again*/, Bytes& frame, Flight& flight)
         override {
         frame = take_frame(offer_bytes_max(terms, flight.index));
-        const auto payload = std::span(frame).subspan(kFrameFront);
+        const auto payload = std::span(frame).subspan(kPayloadOffset);
         const auto wire = payload.subspan(kMassBytes);
         own_.resize(bench_.raw_bytes(flight.index, terms.part));
         const bool read = bench_.try_read(flight.index, terms.part, own_);
@@ -113,7 +114,7 @@ public:
         return true;
     }
 
-    [[nodiscard]] Served answer(
+    [[nodiscard]] Answered answer(
         const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
     ) override {
         Difference difference;
@@ -121,35 +122,33 @@ public:
         const double mass = number_at(offer, 0);
         const double share = mass / (weight + mass);
         if (!compare(terms, chunk, offer.subspan(kMassBytes), share, difference)) {
-            return Served::Locked;
+            return {Served::Locked};
         }
         Tally entered = tally;
-        const bool sound = bench_.enter(chunk, difference, entered) &&
-                           bench_.within_clip(chunk, terms.part, difference);
-        if (!sound) return Served::Refused;
-        if (!bench_.try_add(chunk, terms.part, delta_)) return Served::Locked;
+        const Misdeed misdeed = bench_.check(chunk, terms.part, difference, entered);
+        if (misdeed != Misdeed::None) return {Served::Refused, misdeed};
+        if (!bench_.try_add(chunk, terms.part, delta_)) return {Served::Locked};
         gain(weight, mass);
         frame = take_frame(kReplyBytes);
-        const auto reply = std::span(frame).subspan(kFrameFront);
+        const auto reply = std::span(frame).subspan(kPayloadOffset);
         put_number(reply, 0, entered.squared_distance - tally.squared_distance);
         put_number(reply, 8, entered.squared_norm - tally.squared_norm);
         tally = entered;
-        return Served::Done;
+        return {Served::Done};
     }
 
-    [[nodiscard]] Settled settle(const Terms&, Flight& flight, ByteView reply, Tally& tally)
+    [[nodiscard]] Settlement settle(const Terms&, Flight& flight, ByteView reply, Tally& tally)
         override {
         const double distance = number_at(reply, 0);
         const double norm = number_at(reply, 8);
         if (!sound_square(distance) || !sound_square(norm)) {
             ++bench_.counters.refused_values;
-            (void)bench_.violated(Misdeed::Values);
-            return Settled::Refused;
+            return {Settled::Refused, bench_.count(Misdeed::Values)};
         }
         tally.squared_distance += distance;
         tally.squared_norm += norm;
         flight.weight = 0.0;
-        return Settled::Applied;
+        return {Settled::Applied};
     }
 
     [[nodiscard]] bool apply(const Terms&, Flight&, Tally&) override { return true; }

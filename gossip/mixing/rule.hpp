@@ -13,8 +13,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
+#include "gossip/codec.hpp"
 #include "gossip/workbench.hpp"
 
 namespace starling::gossip {
@@ -44,10 +44,22 @@ enum class Served : std::uint8_t {
     Refused  ///< a value that must not be used; nothing applied
 };
 
+/// What became of an offer, and why if it was refused.
+struct Answered {
+    Served served = Served::Done;
+    Misdeed misdeed = Misdeed::None;
+};
+
 enum class Settled : std::uint8_t {
     Applied,
     Locked,  ///< the reply is sound and noted; apply() comes later
     Refused  ///< a value that must not be used; nothing applied
+};
+
+/// What became of a reply, and why if it was refused.
+struct Settlement {
+    Settled settled = Settled::Applied;
+    Misdeed misdeed = Misdeed::None;
 };
 
 class MixingRule {
@@ -88,11 +100,11 @@ public:
         const Terms& terms, bool again, Bytes& frame, Flight& flight
     ) = 0;
 
-    [[nodiscard]] virtual Served answer(
+    [[nodiscard]] virtual Answered answer(
         const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
     ) = 0;
 
-    [[nodiscard]] virtual Settled settle(
+    [[nodiscard]] virtual Settlement settle(
         const Terms& terms, Flight& flight, ByteView reply, Tally& tally
     ) = 0;
     /// Applies what settle() found locked; false when it still is.
@@ -123,10 +135,8 @@ public:
 
 protected:
     [[nodiscard]] Bytes take_frame(std::size_t payload) {
-        return bench_.pool.take(kFrameFront + payload);
+        return bench_.pool.take(kPayloadOffset + payload);
     }
-
-    static constexpr std::size_t kFrameFront = 24;  ///< of codec.hpp's kPayloadOffset
 
     Workbench& bench_;
 };

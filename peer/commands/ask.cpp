@@ -1,9 +1,6 @@
 #include "peer/commands/ask.hpp"
 
-#include <cstdio>
 #include <fstream>
-
-#include "peer/commands/commands.hpp"
 
 namespace starling::peer {
 namespace {
@@ -39,17 +36,12 @@ Result<std::string> ask_peer(const Endpoint& peer, const HttpRequest& request) {
     if (!reply) return reply.error();
     if (reply->status != 200) {
         return fail(
-            FaultCode::Refused,
+            FaultCode::BadFormat,
             peer.to_string() + " answered " + request.method + " " + request.target +
                 " with status " + std::to_string(reply->status) + "; is it a starling peer?"
         );
     }
     return std::move(reply->body);
-}
-
-int report_fault(const std::string& command, const Fault& fault) {
-    std::fputs(("starling " + command + ": " + fault.message + "\n").c_str(), stderr);
-    return fault.code == FaultCode::Usage ? kExitUsage : kExitFailed;
 }
 
 }  // namespace starling::peer

@@ -19,10 +19,7 @@ struct PeerAddress {
 [[nodiscard]] Result<Endpoint> find_peer(const PeerAddress& address);
 
 /// Sends one request and returns the body of a good reply.
-/// Errors    those of http_request; Refused (a status other than 200)
+/// Errors    those of http_request; BadFormat (a status other than 200)
 [[nodiscard]] Result<std::string> ask_peer(const Endpoint& peer, const HttpRequest& request);
-
-/// Prints a fault as one line and returns the exit code that belongs to it.
-int report_fault(const std::string& command, const Fault& fault);
 
 }  // namespace starling::peer

@@ -198,18 +198,13 @@ int drive(const Flags& flags, const std::optional<Endpoint>& at) {
     return kExitDone;
 }
 
-int complain(const Fault& fault, int code) {
-    std::fprintf(stderr, "starling bench: %s\n", fault.message.c_str());
-    return code;
-}
-
 /// One half alone, for two machines or two namespaces.
 int serve(const Flags& flags) {
     const auto at = Endpoint::parse(flags.listen);
-    if (at.has_error()) return complain(at.error(), kExitUsage);
+    if (at.has_error()) return report_fault("bench", as_usage(at.error()));
     BenchPeer peer(flags, 2, 1);
     const auto bound = peer.listen(*at);
-    if (bound.has_error()) return complain(bound.error(), kExitFailed);
+    if (bound.has_error()) return report_fault("bench", bound.error());
     std::printf("{\"bench\":\"exchange\",\"listen\":\"%s\"}\n", bound->to_string().c_str());
     std::fflush(stdout);
     peer.serve();
@@ -241,12 +236,12 @@ int run_both(const Flags& flags) {
 
 int run(const Flags& flags) {
     if (const auto encoding = gossip::parse_encoding(flags.encoding); encoding.has_error()) {
-        return complain(encoding.error(), kExitUsage);
+        return report_fault("bench", as_usage(encoding.error()));
     }
     if (!flags.listen.empty()) return serve(flags);
     if (flags.connect.empty()) return run_both(flags);
     const auto at = Endpoint::parse(flags.connect);
-    return at ? drive(flags, *at) : complain(at.error(), kExitUsage);
+    return at ? drive(flags, *at) : report_fault("bench", as_usage(at.error()));
 }
 
 }  // namespace

@@ -8,12 +8,13 @@
 #include <numeric>
 #include <string>
 #include <sys/resource.h>
-#include <thread>
 #include <vector>
 
 #include "base/spec.hpp"
 #include "compute/engine.hpp"
 #include "peer/clock.hpp"
+#include "peer/commands/commands.hpp"
+#include "peer/cores.hpp"
 
 namespace starling::peer {
 
@@ -71,7 +72,7 @@ Result<compute::EngineOptions> options_of(const Flags& flags) {
     if (flags.classes > 0) options.task.classes = flags.classes;
     options.batch = flags.batch > 0 ? flags.batch : standard.batch;
     options.eval_batch = 1;
-    const auto cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    const auto cores = static_cast<int>(core_count());
     options.threads = flags.threads > 0 ? flags.threads : cores;
     options.optimizer = *optimizer;
     options.precision = *precision;
@@ -257,8 +258,8 @@ void print_result(
 }
 
 int complain(const Fault& fault) {
-    std::fprintf(stderr, "starling bench: %s\n", fault.message.c_str());
-    return fault.code == FaultCode::Io ? kExitFailed : kExitUsage;
+    // Everything else that can be wrong here follows from a flag.
+    return report_fault("bench", fault.code == FaultCode::Io ? fault : as_usage(fault));
 }
 
 int run(const Flags& flags) {

@@ -5,6 +5,10 @@
 // stays free of side effects, and main maps what happened to an exit code in one place.
 
 #include <functional>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "peer/exit_codes.hpp"
 
 namespace CLI {
 class App;
@@ -15,10 +19,8 @@ namespace starling::peer {
 /// Runs a subcommand and returns the exit code of the program.
 using Command = std::function<int()>;
 
-/// Exit codes that scripts rely on.
-inline constexpr int kExitDone = 0;
-inline constexpr int kExitFailed = 1;
-inline constexpr int kExitUsage = 2;
+/// Prints a fault of a subcommand as one line on standard error and returns its exit code.
+int report_fault(std::string_view command, const Fault& fault);
 
 void add_peer(CLI::App& app, Command& chosen);
 void add_swarm(CLI::App& app, Command& chosen);

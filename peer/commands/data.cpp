@@ -16,15 +16,9 @@ namespace {
 
 int inspect(const std::string& spec) {
     const auto dataset = data::load_dataset(spec);
-    if (dataset.has_error()) {
-        std::fprintf(stderr, "starling data: %s\n", dataset.error().message.c_str());
-        return dataset.error().code == FaultCode::Usage ? kExitUsage : kExitFailed;
-    }
+    if (dataset.has_error()) return report_fault("data", dataset.error());
     const auto sharded = cut_dataset(*dataset);
-    if (sharded.has_error()) {
-        std::fprintf(stderr, "starling data: %s\n", sharded.error().message.c_str());
-        return kExitUsage;
-    }
+    if (sharded.has_error()) return report_fault("data", as_usage(sharded.error()));
     const auto& manifest = sharded->manifest;
     std::size_t bytes = 0;
     for (const auto& shard : sharded->shards) bytes += shard.size();

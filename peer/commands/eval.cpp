@@ -1,21 +1,22 @@
 // starling eval: loss and accuracy of a checkpoint on a data set.
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "compute/engine.hpp"
-#include "data/batcher.hpp"
 #include "data/dataset.hpp"
 #include "data/shard_store.hpp"
 #include "peer/checkpoint.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/cores.hpp"
 #include "peer/descriptor.hpp"
+#include "peer/engine_options.hpp"
+#include "peer/evaluation.hpp"
 #include "peer/model_file.hpp"
 #include "peer/sha256.hpp"
 #include "peer/task.hpp"
@@ -30,36 +31,6 @@ struct EvalFlags {
     std::string model;
     int threads = 0;
 };
-
-int complain(const Fault& fault) {
-    std::fprintf(stderr, "starling eval: %s\n", fault.message.c_str());
-    return fault.code == FaultCode::Usage ? kExitUsage : kExitFailed;
-}
-
-/// What was found, and of how many samples: a text's windows have many labels each.
-struct Evaluated {
-    compute::EvalResult result;
-    std::size_t samples = 0;
-};
-
-Evaluated evaluate_all(compute::Engine& engine, const data::ShardStore& shards, std::size_t batch) {
-    const std::size_t elements = shards.manifest().sample_elements();
-    const std::size_t per_sample = shards.manifest().labels_per_sample();
-    std::vector<float> values(batch * elements);
-    std::vector<std::int32_t> labels(batch * per_sample);
-    Evaluated total;
-    while (true) {
-        const auto got = data::read_test_samples(shards, total.samples, values, labels);
-        if (got == 0) return total;
-        const auto part = engine.evaluate(
-            std::span(values).first(got * elements), std::span(labels).first(got * per_sample)
-        );
-        total.samples += got;
-        total.result.loss_sum += part.loss_sum;
-        total.result.correct += part.correct;
-        total.result.samples += part.samples;
-    }
-}
 
 /// Cuts the data to judge a model of this swarm: scaled, or numbered, as those it was trained on.
 Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swarm) {
@@ -103,21 +74,15 @@ Result<Evaluated> evaluate(const EvalFlags& flags) {
     for (auto& bytes : sharded->shards) {
         if (const auto put = shards.put(std::move(bytes)); put.has_error()) return put.error();
     }
-    compute::EngineOptions options;
-    ModelChoice model{descriptor->model, std::make_shared<const Bytes>(descriptor->model_file)};
+    const int threads = flags.threads > 0 ? flags.threads : static_cast<int>(core_count());
+    auto options = engine_options(*descriptor, threads);
     if (!flags.model.empty()) {
-        auto chosen = choose_model(flags.model);
+        const auto chosen = choose_model(flags.model);
         if (chosen.has_error()) return chosen.error();
-        model = std::move(*chosen);
+        options.model = chosen->spec;
+        options.model_file = chosen->file ? chosen->file : std::make_shared<const Bytes>();
     }
-    options.model = model.spec;
-    options.model_file = model.file;
-    options.task = task_of(descriptor->manifest);
-    options.eval_batch = evaluation_batch(descriptor->manifest);
-    options.threads = flags.threads > 0
-                          ? flags.threads
-                          : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    auto layout = compute::model_layout(options.model, options.task, model.bytes());
+    auto layout = compute::model_layout(options.model, options.task, *options.model_file);
     if (layout.has_error()) return layout.error();
     if (layout->elements() != checkpoint->parameters.size()) {
         return fail(
@@ -131,12 +96,14 @@ Result<Evaluated> evaluate(const EvalFlags& flags) {
     store.write_all(checkpoint->parameters);
     auto engine = compute::Engine::create(options, store);
     if (engine.has_error()) return engine.error();
-    return evaluate_all(**engine, shards, static_cast<std::size_t>(options.eval_batch));
+    const std::atomic<bool> never_stop{false};
+    Evaluation evaluation(shards, static_cast<std::size_t>(options.eval_batch));
+    return evaluation.run(**engine, 0, std::numeric_limits<std::size_t>::max(), never_stop);
 }
 
 int run_eval(const EvalFlags& flags) {
     const auto result = evaluate(flags);
-    if (result.has_error()) return complain(result.error());
+    if (result.has_error()) return report_fault("eval", result.error());
     const nlohmann::json out{
         {"accuracy", result->result.accuracy()},
         {"loss", result->result.loss()},

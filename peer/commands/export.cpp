@@ -27,11 +27,6 @@ struct ExportFlags {
     std::string format;
 };
 
-int complain(const Fault& fault) {
-    std::fprintf(stderr, "starling export: %s\n", fault.message.c_str());
-    return fault.code == FaultCode::Usage ? kExitUsage : kExitFailed;
-}
-
 /// The format that the flag says, or else the file's ending.
 Result<std::string> format_of(const ExportFlags& flags) {
     auto format = flags.format;
@@ -91,7 +86,7 @@ Result<std::string> export_checkpoint(const ExportFlags& flags) {
 
 int run_export(const ExportFlags& flags) {
     const auto result = export_checkpoint(flags);
-    if (result.has_error()) return complain(result.error());
+    if (result.has_error()) return report_fault("export", result.error());
     std::puts(result->c_str());
     return kExitDone;
 }

@@ -1,26 +1,21 @@
 // starling peer: one peer, founding or joining a swarm.
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <memory>
-#include <thread>
 
 #include "peer/commands/commands.hpp"
+#include "peer/commands/founder_flags.hpp"
 #include "peer/commands/training_flags.hpp"
 #include "peer/config.hpp"
+#include "peer/cores.hpp"
 #include "peer/node.hpp"
 
 namespace starling::peer {
 
 namespace {
 
-int exit_code_of(FaultCode code) {
-    return code == FaultCode::Usage || code == FaultCode::Refused ? kExitUsage : kExitFailed;
-}
-
 int complain(const Fault& fault) {
-    std::fprintf(stderr, "starling peer: %s\n", fault.message.c_str());
-    return exit_code_of(fault.code);
+    return report_fault("peer", fault);
 }
 
 int run_peer(PeerConfig config, const std::string& run_for) {
@@ -31,7 +26,7 @@ int run_peer(PeerConfig config, const std::string& run_for) {
         config.run_for = *duration;
     }
     if (config.threads == 0) {
-        config.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+        config.threads = static_cast<int>(core_count());
     }
     if (const auto ok = validate(config); ok.has_error()) return complain(ok.error());
     Node node(std::move(config));
@@ -94,22 +89,10 @@ void add_peer(CLI::App& app, Command& chosen) {
         "  starling peer --state ~/.starling        resume where it stopped"
     );
     command->callback([command, config, run_for, &chosen] {
-        for (const char* flag :
-             {"--model",
-              "--optimizer",
-              "--batch",
-              "--mix",
-              "--mix-every",
-              "--encoding",
-              "--share",
-              "--sync",
-              "--partition",
-              "--wait-for",
-              "--until",
-              "--settle"}) {
-            if (command->get_option(flag)->count() == 0) continue;
-            config->founder_flags +=
-                (config->founder_flags.empty() ? "" : ", ") + std::string(flag);
+        for (const auto& flag : founder_flags()) {
+            if (command->get_option(flag.name)->count() == 0) continue;
+            config->founder_flags += (config->founder_flags.empty() ? "" : ", ");
+            config->founder_flags += flag.name;
         }
         config->seed_given = command->get_option("--seed")->count() > 0;
         chosen = [config, run_for] { return run_peer(*config, *run_for); };

@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -12,6 +11,8 @@
 
 #include "base/spec.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/commands/founder_flags.hpp"
+#include "peer/commands/training_flags.hpp"
 #include "peer/swarm/swarm_run.hpp"
 #include "peer/swarm_key.hpp"
 
@@ -19,38 +20,16 @@ namespace starling::peer {
 namespace {
 
 constexpr std::size_t kPeersMax = 256;
-constexpr const char* kPartitionFlag = "--partition";
-
-/// A flag that goes to the founder as it is; which values exist is the peer's business.
-struct FounderFlag {
-    const char* name;
-    const char* value;
-    const char* help;
-};
-
-constexpr std::array kFounderFlags = {
-    FounderFlag{"--model", "SPEC", "what to train, as in `starling peer`"},
-    FounderFlag{"--optimizer", "SPEC", "how to train, as in `starling peer`"},
-    FounderFlag{"--batch", "N", "samples a step"},
-    FounderFlag{"--mix", "RULE", "how peers average: pairwise, push-sum, noloco?h=50 or none"},
-    FounderFlag{"--mix-every", "STEPS", "steps between two exchanges of a peer"},
-    FounderFlag{"--encoding", "NAME", "how parameters travel: f32, bf16, lattice8 or lattice4"},
-    FounderFlag{"--share", "SHARE", "share of the parameters in one exchange, such as 5%"},
-    FounderFlag{kPartitionFlag, "SPEC", "who gets which data, for as many owners as --peers"},
-    FounderFlag{"--wait-for", "N", "train when so many peers are ready, not before (1)"},
-    FounderFlag{"--settle", "X", "relative spread at which peers agree at the end (0.001)"},
-};
 
 struct SwarmFlags {
     SwarmOptions options;
-    std::array<std::string, kFounderFlags.size()> founder;
+    std::vector<std::string> founder;  ///< values in the order of founder_flags()
     std::string chaos;
     bool json = false;
 };
 
 int usage_error(const std::string& message) {
-    std::fputs(("starling swarm: " + message + "\n").c_str(), stderr);
-    return kExitUsage;
+    return report_fault("swarm", fail(FaultCode::Usage, message));
 }
 
 /// Returns our own binary, by its real path so that `ps` shows something readable.
@@ -113,18 +92,20 @@ int run(SwarmFlags flags) {
     auto& options = flags.options;
     const auto chaos = ChaosOptions::parse(flags.chaos);
     if (!chaos) return usage_error(chaos.error().message);
-    const auto target = Target::parse(options.until);
-    if (!target) return usage_error(target.error().message);
+    const auto target = Until::parse(options.until);
+    if (!target) return report_fault("swarm", target.error());
     if (chaos->founder_crash && options.peers < 2) {
         return usage_error("--chaos founder-crash needs --peers 2 at least: somebody must survive");
     }
     options.chaos = *chaos;
-    for (std::size_t i = 0; i < kFounderFlags.size(); ++i) {
-        if (flags.founder[i].empty()) continue;
+    const auto known = founder_flags();
+    for (std::size_t i = 0; i < known.size(); ++i) {
         auto value = flags.founder[i];
-        if (std::string_view(kFounderFlags[i].name) == kPartitionFlag)
+        if (value.empty()) continue;
+        if (known[i].name == std::string_view("--partition")) {
             value = for_all_peers(value, options.peers);
-        options.founder_flags.emplace_back(kFounderFlags[i].name, std::move(value));
+        }
+        options.founder_flags.emplace_back(known[i].name, std::move(value));
     }
     if (options.program.empty()) options.program = own_binary();
     if (!options.state.empty()) {
@@ -157,11 +138,24 @@ void add_swarm(CLI::App& app, Command& chosen) {
         ->check(CLI::Range(std::size_t{1}, kPeersMax));
     command->add_option("--dataset", options.dataset, "what to learn from, as in `starling peer`")
         ->type_name("SPEC");
-    for (std::size_t i = 0; i < kFounderFlags.size(); ++i) {
-        const auto& flag = kFounderFlags[i];
-        command->add_option(flag.name, flags->founder[i], flag.help)->type_name(flag.value);
+    // What `peer` does without a flag, for --help here.
+    CLI::App peer;
+    PeerConfig defaults;
+    add_training_flags(peer, defaults);
+    const auto known = founder_flags();
+    flags->founder.resize(known.size());
+    for (std::size_t i = 0; i < known.size(); ++i) {
+        const auto& flag = known[i];
+        if (flag.name == std::string_view("--until")) {
+            command->add_option(flag.name, options.until, flag.help)->type_name(flag.value);
+        } else if (flag.is_switch()) {
+            command->add_flag(flag.name, options.sync, flag.help);
+        } else {
+            command->add_option(flag.name, flags->founder[i], flag.help)
+                ->type_name(flag.value)
+                ->default_str(peer.get_option(flag.name)->get_default_str());
+        }
     }
-    command->add_flag("--sync", options.sync, "pair peers round by round and wait for exchanges");
     command->add_option("--upload-limit", options.upload_limit, "of each peer's exchanges (none)")
         ->type_name("RATE");
     command
@@ -170,8 +164,6 @@ void add_swarm(CLI::App& app, Command& chosen) {
         )
         ->type_name("f32|bf16|auto")
         ->check(CLI::IsMember({"f32", "bf16", "auto"}));
-    command->add_option("--until", options.until, "when to stop; for ever without it")
-        ->type_name("samples=N|steps=N|epochs=N|accuracy=X|loss=X");
     command->add_option("--seed", options.seed, "peer i gets this plus i - 1 (1)")->type_name("N");
     command->add_option("--threads", options.threads, "of all peers together (all cores)")
         ->type_name("N")
@@ -187,7 +179,8 @@ void add_swarm(CLI::App& app, Command& chosen) {
     command->add_option("--peer-binary", options.program, "what to run as peers")->group("");
     command->footer(
         "Example:\n"
-        "  starling swarm --peers 4 --dataset fashion-mnist --model mlp \\\n"
+        "  starling swarm --peers 4 --dataset idx:/usr/share/datasets/fashion-mnist --model mlp "
+        "\\\n"
         "      --until accuracy=0.85 --chaos founder-crash,late-join"
     );
     command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });

@@ -1,12 +1,13 @@
 #include "peer/swarm/launch.hpp"
 
 #include <algorithm>
-#include <thread>
+
+#include "peer/cores.hpp"
 
 namespace starling::peer {
 
 std::size_t threads_of_each(const SwarmOptions& options) {
-    const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+    const std::size_t cores = core_count();
     const std::size_t all = options.threads == 0 ? cores : options.threads;
     return std::max<std::size_t>(1, all / options.peers);
 }

@@ -1,18 +1,16 @@
 #include "peer/swarm/outcome.hpp"
 
-#include <algorithm>
-#include <array>
-#include <charconv>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <optional>
 
-#include "peer/commands/commands.hpp"
+#include "peer/exit_codes.hpp"
 
 namespace starling::peer {
 namespace {
 
 /// Returns why a peer that should have survived did not end well, or an empty text.
-std::string explain(const PeerView& peer, const Target& target) {
+std::string explain(const PeerView& peer, const Until& target) {
     const std::string who = fmt::format("peer {} ", peer.index);
     const std::string said =
         peer.last_error_line.empty() ? "" : "; it last said: " + peer.last_error_line;
@@ -20,17 +18,19 @@ std::string explain(const PeerView& peer, const Target& target) {
     if (!peer.exit->ok()) return who + "ended with " + peer.exit->to_string() + said;
     if (!peer.final_report) return who + "ended without a final report" + said;
     const auto& report = *peer.final_report;
-    if (target.accuracy_min && report.accuracy.value_or(-1) < *target.accuracy_min) {
+    const bool wants_accuracy = target.kind == UntilKind::Accuracy;
+    if (wants_accuracy && report.accuracy.value_or(-1) < target.value) {
         return who +
                (report.accuracy ? fmt::format("reached accuracy {:.4f}", *report.accuracy)
                                 : std::string("reported no accuracy")) +
-               fmt::format(", the target was {}", *target.accuracy_min);
+               fmt::format(", the target was {}", target.value);
     }
-    if (target.loss_max && (!report.loss || !(*report.loss <= *target.loss_max))) {
+    const bool wants_loss = target.kind == UntilKind::Loss;
+    if (wants_loss && (!report.loss || !(*report.loss <= target.value))) {
         return who +
                (report.loss ? fmt::format("reached loss {:.4f}", *report.loss)
                             : std::string("reported no loss")) +
-               fmt::format(", the target was {}", *target.loss_max);
+               fmt::format(", the target was {}", target.value);
     }
     return {};
 }
@@ -41,30 +41,7 @@ nlohmann::json or_null(const std::optional<double>& value) {
 
 }  // namespace
 
-Result<Target> Target::parse(std::string_view until) {
-    static constexpr std::array kNames = {"samples", "steps", "epochs", "accuracy", "loss"};
-    Target target;
-    if (until.empty()) return target;
-    const auto equals = until.find('=');
-    const auto name = until.substr(0, equals);
-    const auto text = equals == std::string_view::npos ? "" : until.substr(equals + 1);
-    double value = 0;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool known = std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-    const bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
-    if (!known || !whole || !(value > 0)) {
-        return fail(
-            FaultCode::Usage,
-            "--until: '" + std::string(until) +
-                "' is not allowed; use samples=N, steps=N, epochs=N, accuracy=X or loss=X"
-        );
-    }
-    if (name == "accuracy") target.accuracy_min = value;
-    if (name == "loss") target.loss_max = value;
-    return target;
-}
-
-Verdict judge(const std::vector<PeerView>& peers, const Target& target) {
+Verdict judge(const std::vector<PeerView>& peers, const Until& target) {
     bool any = false;
     for (const auto& peer : peers) {
         if (peer.killed_by_chaos) continue;

@@ -3,26 +3,13 @@
 // How a swarm's run ended: the verdict that becomes the exit code, and the summary for programs.
 // Pure functions of what the peers reported.
 
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "base/result.hpp"
 #include "peer/swarm/peer_view.hpp"
+#include "peer/until.hpp"
 
 namespace starling::peer {
-
-/// What training should reach. Counts (samples, steps, epochs) end training by themselves; accuracy
-/// and loss are checked again on each peer's final report.
-struct Target {
-    std::optional<double> accuracy_min;
-    std::optional<double> loss_max;
-
-    /// Parses the value of --until.
-    /// Errors    Usage
-    [[nodiscard]] static Result<Target> parse(std::string_view until);
-};
 
 struct Verdict {
     int exit_code = 0;
@@ -30,8 +17,9 @@ struct Verdict {
 };
 
 /// Judges a run by its survivors. A peer that chaos killed is no survivor; one that died by itself
-/// is a failure, even if the others went on.
-[[nodiscard]] Verdict judge(const std::vector<PeerView>& peers, const Target& target);
+/// is a failure, even if the others went on. A target of accuracy or loss is checked again on each
+/// peer's final report; counts (samples, steps, epochs) end training by themselves.
+[[nodiscard]] Verdict judge(const std::vector<PeerView>& peers, const Until& target);
 
 struct Totals {
     std::uint64_t samples = 0;  ///< by all peers, those that were killed included

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "peer/clock.hpp"
-#include "peer/commands/commands.hpp"
+#include "peer/exit_codes.hpp"
 #include "peer/swarm/display.hpp"
 
 namespace starling::peer {
@@ -26,7 +26,7 @@ constexpr Duration kLingerMax = std::chrono::seconds(60);
 
 class SwarmRun {
 public:
-    SwarmRun(const SwarmOptions& options, const Target& target)
+    SwarmRun(const SwarmOptions& options, const Until& target)
         : options_(options),
           target_(target),
           chaos_(options.chaos, options.peers),
@@ -57,7 +57,7 @@ private:
     [[nodiscard]] std::string name_of(const std::string& id) const;
 
     const SwarmOptions& options_;
-    const Target& target_;
+    const Until& target_;
     ChaosPlan chaos_;
     Display display_;
     boost::asio::io_context io_{1};
@@ -278,7 +278,7 @@ std::string SwarmRun::name_of(const std::string& id) const {
 
 }  // namespace
 
-int run_swarm(const SwarmOptions& options, const Target& target) {
+int run_swarm(const SwarmOptions& options, const Until& target) {
     return SwarmRun(options, target).run();
 }
 

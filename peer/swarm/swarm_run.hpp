@@ -9,6 +9,6 @@ namespace starling::peer {
 
 /// Runs the swarm and returns the exit code; one line on stderr says why it is not 0.
 /// Thread    blocks; must be the main thread (children end when the thread that spawned them does)
-[[nodiscard]] int run_swarm(const SwarmOptions& options, const Target& target);
+[[nodiscard]] int run_swarm(const SwarmOptions& options, const Until& target);
 
 }  // namespace starling::peer

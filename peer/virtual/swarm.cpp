@@ -127,9 +127,7 @@ void Swarm::create(NodeIndex index) {
     }
     LayoutHash layout{};
     if (stranger(index)) layout.bytes.fill(1);
-    node.averager.emplace(
-        averaging.config, node.id, layout, *parameters, rng(index, 4), local(index)
-    );
+    node.averager.emplace(averaging.config, node.id, layout, *parameters, rng(index, 4));
     node.averager->adopt_parameters();
     // Its first life is part of the beginning; a later one comes to a swarm that has moved on.
     if (averaging.ghosts && node.epoch > 1) node.averager->set_ghost(true);

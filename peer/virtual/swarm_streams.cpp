@@ -129,7 +129,8 @@ void Swarm::on_page(Delivery& delivery) {
     if (!merged) tell_rejected(delivery.node, merged.error());
     if (delivery.bytes.front() == kMore) return;
     if (node.asked.erase(delivery.stream) == 0 && delivery.bytes.front() == kLast) {
-        send_pages(delivery.node, delivery.stream, node.swim->answer_pages(), false);
+        const auto answer = merged ? *merged : membership::StreamAnswer{};
+        send_pages(delivery.node, delivery.stream, node.swim->pages_for(answer), false);
     }
     network_.close_stream(now_, delivery.stream, delivery.node);
 }

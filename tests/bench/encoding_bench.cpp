@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/rng.hpp"
-#include "gossip/encoding/encoding.hpp"
+#include "gossip/encoding/registry.hpp"
 
 namespace {
 

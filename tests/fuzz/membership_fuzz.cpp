@@ -64,6 +64,12 @@ void drain(Swim& swim) {
     while (swim.poll_event()) continue;
 }
 
+void merge(Swim& swim, Instant now, ByteView bytes) {
+    const auto answer = swim.handle_push_pull(now, bytes);
+    if (!answer) return;
+    for (const auto& page : swim.pages_for(*answer)) require(page.size() <= kPageMax);
+}
+
 /// Each step: what to do (1 byte), its length or its milliseconds (2 bytes), its bytes.
 void drive(ByteView bytes) {
     PublicKey key{};
@@ -84,14 +90,12 @@ void drive(ByteView bytes) {
             swim.handle_timeout(now);
         } else {
             const auto piece = in.take_bytes(std::min<std::size_t>(amount, in.remaining()));
-            if (what % 4 == 1 && swim.handle_push_pull(now, piece).has_value()) {
-                for (const auto& page : swim.answer_pages()) require(page.size() <= kPageMax);
-            }
+            if (what % 4 == 1) merge(swim, now, piece);
             if (what % 4 != 1) swim.handle_datagram(now, Endpoint::v4(what, 1), piece);
         }
         drain(swim);
     }
-    for (const auto& page : swim.push_pull_pages(now)) require(page.size() <= kPageMax);
+    for (const auto& page : swim.push_pull_pages()) require(page.size() <= kPageMax);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "base/rng.hpp"
 #include "gossip/encoding/f32.hpp"
+#include "gossip/encoding/registry.hpp"
 #include "tests/unit/gossip/meeting.hpp"
 
 namespace starling::gossip {

@@ -131,7 +131,7 @@ TEST(ExchangeFault, OtherLayoutIsRefusedBeforeAnyPayload) {
     AveragerConfig config;
     config.encoding = Encoding::Exact64;
     swarm.nodes[1].averager = std::make_unique<Averager>(
-        config, peer_id(2), layout_hash(9), *swarm.nodes[1].vector, Rng(1), swarm.now
+        config, peer_id(2), layout_hash(9), *swarm.nodes[1].vector, Rng(1)
     );
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
     swarm.settle();

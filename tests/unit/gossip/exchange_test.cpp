@@ -338,7 +338,7 @@ TEST(Exchange, SmallerCoefficientOfTheInitiatorHoldsForBoth) {
     config.coefficient = 0.25;
     VirtualSwarm<Floats> swarm(2, {1}, 1, config);
     swarm.nodes[1].averager = std::make_unique<Averager>(
-        AveragerConfig{}, peer_id(2), layout_hash(1), *swarm.nodes[1].vector, Rng(1), swarm.now
+        AveragerConfig{}, peer_id(2), layout_hash(1), *swarm.nodes[1].vector, Rng(1)
     );
     swarm.nodes[0].vector->chunks[0][0] = 8.0F;
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));

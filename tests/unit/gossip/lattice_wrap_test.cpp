@@ -3,7 +3,6 @@
 
 #include <array>
 #include <gtest/gtest.h>
-#include <vector>
 
 #include "base/rng.hpp"
 #include "gossip/encoding/lattice_kernel.hpp"

@@ -2,7 +2,6 @@
 
 // Two vectors of floats that meet once through an encoding, as the two sides of an exchange would.
 
-#include <cstring>
 #include <gtest/gtest.h>
 #include <vector>
 

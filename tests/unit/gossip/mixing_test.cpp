@@ -314,7 +314,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Rules, OneThatThePartnerDoesNotFollowIsRefusedBeforeAnyPayload) {
     FloatSwarm swarm(2, {8}, 1, config_of("pairwise"));
     swarm.nodes[1].averager = std::make_unique<Averager>(
-        config_of("push-sum"), peer_id(2), layout_hash(1), *swarm.nodes[1].vector, Rng(1), swarm.now
+        config_of("push-sum"), peer_id(2), layout_hash(1), *swarm.nodes[1].vector, Rng(1)
     );
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
     swarm.settle();

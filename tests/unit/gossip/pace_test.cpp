@@ -49,33 +49,33 @@ TEST(Pace, ShortRoundTripsKeepTheWindowSmall) {
 
 TEST(Pace, PartnersAreMeasuredApart) {
     AveragerConfig config;
-    PaceBook book(config);
+    Paces paces(config);
     PeerId fast;
     PeerId slow;
     fast.bytes[0] = 1;
     slow.bytes[0] = 2;
     for (int i = 0; i < 40; ++i) {
-        book.of(fast).committed(std::size_t{1} << 30U, 1s);
-        book.of(slow).committed(std::size_t{1} << 20U, 1s);
+        paces.of(fast).committed(std::size_t{1} << 30U, 1s);
+        paces.of(slow).committed(std::size_t{1} << 20U, 1s);
     }
     const std::size_t model = std::size_t{100} << 20U;
-    EXPECT_LT(book.allowance(fast, model), 3s);
-    EXPECT_GT(book.allowance(slow, model), 300s);
+    EXPECT_LT(paces.allowance(fast, model), 3s);
+    EXPECT_GT(paces.allowance(slow, model), 300s);
 }
 
-TEST(Pace, BookForgetsThePartnerMetLongestAgo) {
+TEST(Pace, OfThePartnerMetLongestAgoIsForgotten) {
     AveragerConfig config;
-    PaceBook book(config);
+    Paces paces(config);
     PeerId first;
-    book.of(first).committed(std::size_t{1} << 30U, 1s);
-    const double known = book.of(first).rate();
-    for (std::size_t i = 1; i <= PaceBook::kPartnersMax; ++i) {
+    paces.of(first).committed(std::size_t{1} << 30U, 1s);
+    const double known = paces.of(first).rate();
+    for (std::size_t i = 1; i <= Paces::kPartnersMax; ++i) {
         PeerId id;
         id.bytes[0] = static_cast<std::uint8_t>(i & 255U);
         id.bytes[1] = static_cast<std::uint8_t>(1 + i / 256);
-        (void)book.of(id);
+        (void)paces.of(id);
     }
-    EXPECT_NE(book.of(first).rate(), known);
+    EXPECT_NE(paces.of(first).rate(), known);
 }
 
 }  // namespace

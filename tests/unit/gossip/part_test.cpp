@@ -3,7 +3,6 @@
 
 #include "gossip/part.hpp"
 
-#include <cstring>
 #include <gtest/gtest.h>
 #include <vector>
 

@@ -2,7 +2,6 @@
 // expects, and whoever is stood up falls back. Method: averagers over wires in memory.
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <set>
 

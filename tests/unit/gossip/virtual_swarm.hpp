@@ -6,7 +6,6 @@
 #include <cstring>
 #include <deque>
 #include <gtest/gtest.h>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -104,7 +103,7 @@ public:
             node.id = peer_id(static_cast<std::uint8_t>(i + 1));
             node.vector = std::make_unique<Vector>(sizes);
             node.averager = std::make_unique<Averager>(
-                config, node.id, layout_hash(1), *node.vector, Rng(seed).fork(i), now
+                config, node.id, layout_hash(1), *node.vector, Rng(seed).fork(i)
             );
             nodes.push_back(std::move(node));
         }

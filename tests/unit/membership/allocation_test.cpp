@@ -70,7 +70,7 @@ struct Pair {
 
 TEST(Allocation, ProbesAndAcksNeedNone) {
     Pair pair;
-    for (const auto& page : pair.a.push_pull_pages(pair.now)) {
+    for (const auto& page : pair.a.push_pull_pages()) {
         ASSERT_TRUE(pair.b.handle_push_pull(pair.now, page));
     }
     pair.run(minutes(2));

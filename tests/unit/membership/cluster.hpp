@@ -5,11 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -87,8 +85,8 @@ public:
 
     void push_pull(std::size_t a, std::size_t b) {
         if (!streams(a, b)) return;
-        const auto ours = nodes_[a].swim->push_pull_pages(now_);
-        const auto theirs = nodes_[b].swim->push_pull_pages(now_);
+        const auto ours = nodes_[a].swim->push_pull_pages();
+        const auto theirs = nodes_[b].swim->push_pull_pages();
         for (const auto& page : ours) (void)nodes_[b].swim->handle_push_pull(now_, page);
         for (const auto& page : theirs) (void)nodes_[a].swim->handle_push_pull(now_, page);
         pump();
@@ -196,9 +194,12 @@ private:
     }
 
     void exchange(const StreamRequest& request, Swim& asker, Swim& other) {
-        for (const auto& page : asker.pages_for(request)) (void)other.handle_push_pull(now_, page);
+        StreamAnswer answer;
+        for (const auto& page : asker.pages_for(request)) {
+            answer = *other.handle_push_pull(now_, page);
+        }
         if (!request.wants_answer()) return;
-        for (const auto& page : other.answer_pages()) (void)asker.handle_push_pull(now_, page);
+        for (const auto& page : other.pages_for(answer)) (void)asker.handle_push_pull(now_, page);
     }
 
     void deliver(std::size_t from, const Datagram& datagram) {

@@ -9,6 +9,7 @@
 #include "base/rng.hpp"
 #include "membership/codec.hpp"
 #include "membership/messages.hpp"
+#include "membership/swim.hpp"
 
 namespace starling::membership {
 

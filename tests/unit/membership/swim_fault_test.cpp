@@ -234,9 +234,9 @@ void expect_heals(std::uint64_t seed, std::size_t n, Duration cut, Duration pati
 TEST(SwimFaults, APartitionHealsByItself) {
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
         expect_heals(seed, 16, seconds(25), seconds(8));  // tombstones still known
-        expect_heals(seed, 16, seconds(60), seconds(8));  // forgotten, ghosts remembered
+        expect_heals(seed, 16, seconds(60), seconds(8));  // forgotten, but still among the departed
         expect_heals(seed, 2, seconds(60), seconds(20));  // one against one
-        expect_heals(seed, 8, minutes(12), seconds(60));  // even the ghosts are gone
+        expect_heals(seed, 8, minutes(12), seconds(60));  // not even among the departed
     }
 }
 

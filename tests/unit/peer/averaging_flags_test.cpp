@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 #include <set>
 
+#include "peer/averaging_options.hpp"
 #include "peer/config.hpp"
 #include "peer/gossip_driver.hpp"
-#include "peer/session_options.hpp"
 
 namespace starling::peer {
 namespace {
@@ -19,18 +19,18 @@ PeerConfig training() {
     return config;
 }
 
-TEST(AveragingLuck, NoLifeOfAPeerDrawsWhatAnotherDrew) {
+TEST(AveragingRng, NoLifeOfAPeerDrawsWhatAnotherDrew) {
     PeerId self;
     self.bytes[3] = 77;
     std::set<std::uint64_t> drawn;
     constexpr std::size_t kDraws = 200;
     constexpr std::uint64_t kLives = 20;
     for (std::uint64_t epoch = 1; epoch <= kLives; ++epoch) {
-        Rng luck = averaging_luck(training(), self, epoch);
-        for (std::size_t i = 0; i < kDraws; ++i) drawn.insert(luck.next());
+        Rng rng = averaging_rng(training().seed, self, epoch);
+        for (std::size_t i = 0; i < kDraws; ++i) drawn.insert(rng.next());
     }
     EXPECT_EQ(drawn.size(), kDraws * kLives);
-    Rng again = averaging_luck(training(), self, 1);
+    Rng again = averaging_rng(training().seed, self, 1);
     EXPECT_TRUE(drawn.contains(again.next()));
 }
 

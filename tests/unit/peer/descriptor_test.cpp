@@ -118,25 +118,5 @@ TEST(Descriptor, MutationsNeverDoMoreThanFail) {
     }
 }
 
-TEST(Until, ParsesEveryKindAndPrintsItBack) {
-    for (const char* text :
-         {"samples=240000", "steps=100", "epochs=3", "accuracy=0.9", "loss=0.25", "epochs=0.5"}) {
-        const auto until = Until::parse(text);
-        ASSERT_TRUE(until.has_value()) << text;
-        EXPECT_EQ(until->to_string(), text);
-    }
-    EXPECT_EQ(Until::parse("")->kind, UntilKind::Forever);
-}
-
-TEST(Until, MistakesSayWhatIsAllowed) {
-    for (const char* text :
-         {"accuracy", "accuracy=", "accuracy=2", "speed=1", "samples=0", "accuracy=0.9&loss=1"}) {
-        const auto until = Until::parse(text);
-        ASSERT_TRUE(until.has_error()) << text;
-        EXPECT_EQ(until.error().code, FaultCode::Usage);
-        EXPECT_NE(until.error().message.find("samples=N"), std::string::npos);
-    }
-}
-
 }  // namespace
 }  // namespace starling::peer

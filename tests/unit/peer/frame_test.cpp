@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.hpp"
+#include "peer/greeting.hpp"
 
 namespace starling::peer {
 namespace {

@@ -3,6 +3,9 @@
 
 #include "peer/metrics.hpp"
 
+#include <array>
+#include <cstdint>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <iterator>
 #include <regex>
@@ -49,6 +52,44 @@ TEST(Metrics, WhatWentWrongIsCountedByItsReason) {
           "starling_exchange_violations_total{reason=\"lie\"} 3\n",
           "starling_exchange_violations_total{reason=\"size\"} 0\n"}) {
         EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
+    }
+}
+
+/// Gives each 64-bit word of a struct of counters another value, from `first` upwards.
+template <class Counters>
+void number_all(Counters& counters, std::uint64_t first) {
+    std::array<std::uint64_t, sizeof(Counters) / sizeof(std::uint64_t)> words{};
+    for (auto& word : words) word = first++;
+    std::memcpy(static_cast<void*>(&counters), words.data(), sizeof(words));
+}
+
+TEST(Metrics, EveryCounterIsShownUnderItsOwnName) {
+    StatusInputs inputs;
+    inputs.session.emplace();
+    number_all(inputs.links, 70'001);
+    number_all(inputs.session->averaging, 80'001);
+    const auto text = render_metrics(inputs);
+    const auto shown = [&text](std::uint64_t value) {
+        return text.find(" " + std::to_string(value) + "\n") != std::string::npos;
+    };
+    constexpr std::size_t kLinks = sizeof(LinkCounters) / sizeof(std::uint64_t);
+    for (std::size_t i = 0; i < kLinks; ++i) EXPECT_TRUE(shown(70'001 + i)) << i;
+    // Of the misdeeds the first, None, is no reason.
+    const auto none = inputs.session->averaging.misdeeds[0];
+    constexpr std::size_t kAveraging = sizeof(gossip::AveragerCounters) / sizeof(std::uint64_t);
+    for (std::size_t i = 0; i < kAveraging; ++i) {
+        EXPECT_EQ(shown(80'001 + i), 80'001 + i != none) << i;
+    }
+    inputs.membership = {};
+    inputs.membership.probes_by_stream = 90'001;
+    inputs.membership.reflected = 90'002;
+    inputs.seal.replayed = 90'003;
+    const auto membership = render_metrics(inputs);
+    for (const auto* line :
+         {"\nstarling_probes_by_stream_total 90001\n",
+          "\nstarling_datagrams_reflected_total 90002\n",
+          "\nstarling_datagrams_replayed_total 90003\n"}) {
+        EXPECT_NE(membership.find(line), std::string::npos) << line;
     }
 }
 

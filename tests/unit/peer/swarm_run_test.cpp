@@ -50,7 +50,7 @@ Run run_fake(const SwarmOptions& options, const char* fake = "wait=2") {
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
     Run run;
-    run.exit_code = run_swarm(options, *Target::parse(options.until));
+    run.exit_code = run_swarm(options, *Until::parse(options.until));
     run.errors = testing::internal::GetCapturedStderr();
     std::istringstream lines(testing::internal::GetCapturedStdout());
     for (std::string line; std::getline(lines, line);) {

@@ -1,9 +1,8 @@
-#include "peer/session_options.hpp"
+#include "peer/trainer_options.hpp"
 
-#include <memory>
-
+#include "gossip/config.hpp"
 #include "peer/clock.hpp"
-#include "peer/task.hpp"
+#include "peer/engine_options.hpp"
 
 namespace starling::peer {
 
@@ -11,28 +10,8 @@ namespace {
 
 /// A trainer that waits for its exchange goes on after so long, whatever has become of it.
 constexpr Duration kSyncTrainerWait = std::chrono::seconds(10);
-constexpr std::uint64_t kPartnerPurpose = 2;
 
 }  // namespace
-
-Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor) {
-    gossip::AveragerConfig config;
-    const auto mix = gossip::Mix::parse(descriptor.mix);
-    if (mix.has_error()) return mix.error();
-    const auto encoding = gossip::parse_encoding(descriptor.encoding);
-    if (encoding.has_error()) return encoding.error();
-    config.mix = *mix;
-    config.encoding = *encoding;
-    config.parts = descriptor.parts;
-    config.adapt_window = true;
-    config.sync_seed = descriptor.seed;
-    if (auto ok = config.validate(); ok.has_error()) return ok.error();
-    return config;
-}
-
-Rng averaging_luck(const PeerConfig& config, const PeerId& self, std::uint64_t epoch) {
-    return Rng(config.seed ^ self.prefix64()).fork(kPartnerPurpose).fork(epoch);
-}
 
 TrainerOptions trainer_options(
     const PeerConfig& config,
@@ -41,12 +20,7 @@ TrainerOptions trainer_options(
     const Checkpoint* checkpoint
 ) {
     TrainerOptions options;
-    options.engine.model = descriptor.model;
-    options.engine.model_file = std::make_shared<const Bytes>(descriptor.model_file);
-    options.engine.task = task_of(descriptor.manifest);
-    options.engine.batch = descriptor.batch;
-    options.engine.eval_batch = evaluation_batch(descriptor.manifest);
-    options.engine.threads = config.threads;
+    options.engine = engine_options(descriptor, config.threads);
     options.engine.precision = *compute::parse_precision(config.precision);
     options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor.optimizer);

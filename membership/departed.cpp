@@ -1,4 +1,4 @@
-#include "membership/graveyard.hpp"
+#include "membership/departed.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -20,31 +20,31 @@ void drop_oldest(Map& map) {
 
 }  // namespace
 
-void Ghosts::add(Instant now, const Member& member) {
-    ghosts_.insert_or_assign(member.id, Ghost{verdict_of(member), member.address, now});
-    if (ghosts_.size() > kGhostsMax) drop_oldest(ghosts_);
+void Departed::add(Instant now, const Member& member) {
+    departed_.insert_or_assign(member.id, Entry{verdict_of(member), member.address, now});
+    if (departed_.size() > kDepartedMax) drop_oldest(departed_);
 }
 
-void Ghosts::remove(const PeerId& id) {
-    ghosts_.erase(id);
+void Departed::remove(const PeerId& id) {
+    departed_.erase(id);
 }
 
-void Ghosts::expire(Instant now, Duration life) {
-    std::erase_if(ghosts_, [&](const auto& entry) { return now - entry.second.since >= life; });
+void Departed::expire(Instant now, Duration life) {
+    std::erase_if(departed_, [&](const auto& entry) { return now - entry.second.since >= life; });
 }
 
-const Ghosts::Ghost* Ghosts::find(const PeerId& id) const {
-    const auto found = ghosts_.find(id);
-    return found == ghosts_.end() ? nullptr : &found->second;
+const Departed::Entry* Departed::find(const PeerId& id) const {
+    const auto found = departed_.find(id);
+    return found == departed_.end() ? nullptr : &found->second;
 }
 
-std::optional<PeerId> Ghosts::resolve(const ShortId& id) const {
+std::optional<PeerId> Departed::resolve(const ShortId& id) const {
     PeerId first;
     for (std::size_t i = 0; i < 8; ++i) {
         first.bytes[i] = static_cast<std::uint8_t>(id.value >> (56 - 8 * i));
     }
-    const auto found = ghosts_.lower_bound(first);
-    if (found == ghosts_.end() || ShortId(found->first) != id) return std::nullopt;
+    const auto found = departed_.lower_bound(first);
+    if (found == departed_.end() || ShortId(found->first) != id) return std::nullopt;
     return found->first;
 }
 

@@ -1,14 +1,14 @@
 #pragma once
 
-// What is remembered about members that are gone: verdicts of the forgotten, so that stale news
-// cannot raise a ghost, and addresses of the failed, so that a healed partition merges by itself
-// (memberlist issue 222: without the second, each side forgets the other and never retries).
+// What is remembered about members that are gone. The verdicts of those that the table has
+// forgotten keep stale news from bringing one back; the addresses of failed members let a healed
+// partition merge by itself (memberlist issue 222: without them each side forgets the other and
+// never retries).
 
 #include <cstddef>
 #include <map>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
@@ -17,18 +17,19 @@
 
 namespace starling::membership {
 
-/// Most ghosts remembered; above it the oldest are dropped.
-inline constexpr std::size_t kGhostsMax = 4096;
-/// Ghosts are remembered this many times as long as tombstones. Any rumour is long dead by then: it
-/// is sent a bounded number of times, and every other tombstone has been forgotten as well.
-inline constexpr int kGhostLifeFactor = 10;
+/// Most departed members remembered; above it the oldest are dropped.
+inline constexpr std::size_t kDepartedMax = 4096;
+/// The departed are remembered this many times as long as tombstones. No rumour is left by then:
+/// each is sent a bounded number of times, and every other table has forgotten its tombstone as
+/// well.
+inline constexpr int kDepartedLifeFactor = 10;
 /// Most failed members whose addresses are retried; above it the longest failed are dropped.
 inline constexpr std::size_t kLostMax = 256;
 
-/// The verdicts of forgotten members.
-class Ghosts {
+/// The verdicts of the members that the table has forgotten.
+class Departed {
 public:
-    struct Ghost {
+    struct Entry {
         Verdict verdict;
         Endpoint address;
         Instant since;
@@ -38,19 +39,18 @@ public:
     void remove(const PeerId& id);
     void expire(Instant now, Duration life);
 
-    [[nodiscard]] const Ghost* find(const PeerId& id) const;
+    [[nodiscard]] const Entry* find(const PeerId& id) const;
 
-    /// Returns whose leading bytes these are, if anybody's here.
+    /// Returns the departed member whose id begins with these bytes, if there is one.
     [[nodiscard]] std::optional<PeerId> resolve(const ShortId& id) const;
 
-    [[nodiscard]] const std::map<PeerId, Ghost>& all() const { return ghosts_; }
+    [[nodiscard]] const std::map<PeerId, Entry>& all() const { return departed_; }
 
 private:
-    std::map<PeerId, Ghost> ghosts_;
+    std::map<PeerId, Entry> departed_;
 };
 
-/// The failed members that are dialled again now and then, for as long as they are among the
-/// kLostMax that failed last.
+/// The failed members that are dialled again now and then: the kLostMax that failed last.
 class Lost {
 public:
     struct Entry {

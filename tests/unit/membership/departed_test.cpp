@@ -1,6 +1,6 @@
 // Goal: memory of the gone is bounded and drops the oldest first. Method: more gone than it holds.
 
-#include "membership/graveyard.hpp"
+#include "membership/departed.hpp"
 
 #include <gtest/gtest.h>
 
@@ -25,15 +25,15 @@ Member failed(std::uint64_t number) {
         numbered(number), address_of(1), {1, number}, MemberState::Failed, true, true, at(number)};
 }
 
-TEST(Ghosts, AreBoundedDropTheOldestAndExpire) {
-    Ghosts ghosts;
-    for (std::uint64_t i = 0; i < kGhostsMax + 10; ++i) ghosts.add(at(i), failed(i));
-    EXPECT_EQ(ghosts.all().size(), kGhostsMax);
-    EXPECT_EQ(ghosts.find(numbered(9)), nullptr);
-    ASSERT_NE(ghosts.find(numbered(10)), nullptr);
-    ghosts.expire(at(20), std::chrono::seconds(5));
-    EXPECT_EQ(ghosts.find(numbered(15)), nullptr);
-    EXPECT_NE(ghosts.find(numbered(16)), nullptr);
+TEST(Departed, AreBoundedDropTheOldestAndExpire) {
+    Departed departed;
+    for (std::uint64_t i = 0; i < kDepartedMax + 10; ++i) departed.add(at(i), failed(i));
+    EXPECT_EQ(departed.all().size(), kDepartedMax);
+    EXPECT_EQ(departed.find(numbered(9)), nullptr);
+    ASSERT_NE(departed.find(numbered(10)), nullptr);
+    departed.expire(at(20), std::chrono::seconds(5));
+    EXPECT_EQ(departed.find(numbered(15)), nullptr);
+    EXPECT_NE(departed.find(numbered(16)), nullptr);
 }
 
 TEST(Lost, AreBoundedAndRetriedLessOftenTheLongerTheyAreGone) {

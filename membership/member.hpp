@@ -1,0 +1,84 @@
+#pragma once
+
+// The plain values of membership that its parts and its driver share: what is known about a member,
+// what the driver shall send, and what it is told.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.hpp"
+#include "base/endpoint.hpp"
+#include "base/ids.hpp"
+#include "base/instant.hpp"
+
+namespace starling::membership {
+
+enum class MemberState : std::uint8_t { Alive = 0, Suspect = 1, Failed = 2, Left = 3 };
+
+/// What the table knows about one member.
+struct Member {
+    PeerId id;
+    Endpoint address;  ///< where it says that it listens, UDP and TCP alike
+    Incarnation incarnation;
+    MemberState state = MemberState::Alive;
+    /// Datagrams between us and it, told after three direct probes in a row that only a helper or a
+    /// stream could answer. A member that is silent by UDP has udp_in false; whether ours arrive
+    /// there shows at its end.
+    bool udp_out = true;
+    bool udp_in = true;
+    Instant since;  ///< when `state` last changed, by our clock
+};
+
+/// One datagram to send, before it is sealed. `bytes` never exceeds kPacketMax.
+struct Datagram {
+    Endpoint to;
+    Bytes bytes;
+};
+
+/// Tables are compared in slices of the id space, one bit of this each.
+using Slices = std::uint64_t;
+inline constexpr std::size_t kSlices = 64;
+inline constexpr Slices kAllSlices = ~Slices{0};
+
+/// Asks the driver for one conversation over a stream. Unless it is a Ping, the driver sends the
+/// pages that `pages_for` makes of it and passes each page that comes back to `handle_push_pull`. It
+/// need not report failures: the next interval tries again.
+struct StreamRequest {
+    enum class Kind : std::uint8_t {
+        PushPull,  ///< both sides send their whole tables
+        Compare,   ///< we send the digests of our slices; the peer answers with the slices that differ
+        Tell,      ///< after such an answer we send ours of those slices, and want no answer
+        Ping,      ///< we ask whether the peer lives; its answer goes to `handle_stream_pong`
+    };
+
+    PeerId peer;
+    Endpoint to;
+    Kind kind = Kind::PushPull;
+    Slices slices = kAllSlices;  ///< of Tell: those to send
+
+    [[nodiscard]] bool wants_answer() const { return kind != Kind::Tell; }
+};
+
+/// What the sender of a page gets if it wants an answer: the driver sends the pages that `pages_for`
+/// makes of this. A page that wants none costs nothing more.
+struct StreamAnswer {
+    Slices slices = kAllSlices;  ///< those to send
+    bool compares = false;       ///< ends with the digests of our slices, because the page had its own
+};
+
+enum class EventKind : std::uint8_t {
+    Up,         ///< a member is new, or is back after it had failed or left
+    Suspected,  ///< it did not answer; it may still refute
+    Refuted,    ///< a suspect showed that it lives
+    Failed,     ///< declared failed
+    Left,       ///< said goodbye
+    Moved,      ///< alive at another address
+    Record,     ///< its progress record is newer
+};
+
+struct Event {
+    EventKind kind = EventKind::Up;
+    PeerId id;
+};
+
+}  // namespace starling::membership

@@ -1,0 +1,13 @@
+#include "peer/commands/commands.hpp"
+
+#include <cstdio>
+#include <string>
+
+namespace starling::peer {
+
+int report_fault(std::string_view command, const Fault& fault) {
+    std::fputs(("starling " + std::string(command) + ": " + fault.message + "\n").c_str(), stderr);
+    return exit_code_of(fault.code);
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,60 @@
+#include "peer/commands/founder_flags.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "base/check.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr std::array kFounderFlags = {
+    FounderFlag{
+        "--partition",
+        "SPEC",
+        "Who gets which data: iid, iid?owners=N (equal shares), dirichlet?alpha=0.5&owners=N or "
+        "labels?per-peer=2&owners=N (labels unevenly)"},
+    FounderFlag{"--wait-for", "N", "Train when so many peers are ready, not before"},
+    FounderFlag{
+        "--model",
+        "SPEC",
+        "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, gpt for a text, onnx:net.onnx; a "
+        "wrong name lists all"},
+    FounderFlag{
+        "--optimizer",
+        "SPEC",
+        "sgd?lr=0.05&momentum=0.9 or adamw?lr=0.001, with schedule=constant|step|cosine&..."},
+    FounderFlag{"--batch", "N", "Samples per step (of a text: windows)"},
+    FounderFlag{
+        "--mix",
+        "RULE",
+        "Averaging rule: pairwise, push-sum, noloco?h=50&alpha=0.5&beta=0.7&gamma=0.7 or none"},
+    FounderFlag{"--mix-every", "STEPS", "Steps between exchanges"},
+    FounderFlag{"--encoding", "NAME", "How parameters travel: f32, bf16, lattice8 or lattice4"},
+    FounderFlag{"--share", "SHARE", "Share of the parameters in one exchange, in turn: 5%"},
+    FounderFlag{"--sync", "", "Pair peers round by round and wait for each exchange, in bounds"},
+    FounderFlag{
+        "--until",
+        "TARGET",
+        "samples=N, steps=N (per peer), epochs=N, accuracy=X or loss=X; for ever without it"},
+    FounderFlag{"--settle", "X", "Relative spread at which peers agree at the end"},
+};
+
+}  // namespace
+
+std::span<const FounderFlag> founder_flags() {
+    return kFounderFlags;
+}
+
+const FounderFlag& founder_flag(const char* name) {
+    const auto* const found =
+        std::find_if(kFounderFlags.begin(), kFounderFlags.end(), [name](const FounderFlag& flag) {
+            return std::string_view(flag.name) == name;
+        });
+    STARLING_CHECK(found != kFounderFlags.end());
+    return *found;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,16 @@
+#pragma once
+
+// How a swarm's model is computed on this machine: the part of an engine's options that follows
+// from the descriptor, the same whether a peer trains or a checkpoint is evaluated.
+
+#include "compute/engine.hpp"
+#include "peer/descriptor.hpp"
+
+namespace starling::peer {
+
+/// Returns the options of the descriptor's model, task and batches. Precision, optimizer and
+/// stopwatch are left as they are by default. The model's file is never null, but empty for a named
+/// model.
+[[nodiscard]] compute::EngineOptions engine_options(const Descriptor& descriptor, int threads);
+
+}  // namespace starling::peer

@@ -1,0 +1,25 @@
+#pragma once
+
+// The exit codes that scripts rely on, and which of them a fault means.
+
+#include "base/result.hpp"
+
+namespace starling::peer {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+
+/// Returns kExitUsage where the user can mend the fault by giving other flags: a wrong flag, or an
+/// address that this release refuses to serve. Returns kExitFailed for all else.
+[[nodiscard]] constexpr int exit_code_of(FaultCode code) {
+    return code == FaultCode::Usage || code == FaultCode::Refused ? kExitUsage : kExitFailed;
+}
+
+/// Returns the fault as one of the user's flags: whoever reads what a flag names (a file, a model,
+/// an address) calls this where the reader itself cannot know that a flag named it.
+[[nodiscard]] inline Fault as_usage(const Fault& fault) {
+    return fail(FaultCode::Usage, fault.message);
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,26 @@
+#pragma once
+
+// What a session tells of itself, as plain values.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gossip/averager.hpp"
+#include "peer/record.hpp"
+
+namespace starling::peer {
+
+/// The whole picture for /status and /metrics.
+struct SessionStatus {
+    Record record;
+    std::size_t shards_missing = 0;
+    std::size_t shards_total = 0;
+    std::uint64_t swarm_samples = 0;
+    gossip::AveragerCounters averaging;
+    std::uint64_t shard_bytes = 0;
+    std::uint64_t shard_frames_rejected = 0;
+    std::uint64_t unsound_steps = 0;
+    std::uint64_t recoveries = 0;
+};
+
+}  // namespace starling::peer
