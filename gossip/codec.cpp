@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cereal/archives/binary.hpp>
+#include <cstring>
 #include <istream>
 #include <ostream>
 #include <string>
@@ -23,6 +24,7 @@ enum class Kind : std::uint8_t {
 };
 
 constexpr std::size_t kPrefix = 4;
+constexpr auto kVersionByte = static_cast<std::uint8_t>((kVersionMajor << 4U) | kVersionMinor);
 
 /// Header bytes of this minor version; a later one may append fields, which we skip.
 constexpr std::size_t header_bytes(Kind kind) {
@@ -79,17 +81,6 @@ void fields(Archive& archive, Refuse& refuse) {
 }
 
 template <class Archive>
-void fields(Archive& archive, Chunk& chunk) {
-    archive(chunk.id.value, chunk.index, chunk.elements, chunk.acked);
-}
-
-template <class Archive>
-void fields(Archive& archive, ChunkReply& reply) {
-    std::uint32_t reserved = 0;
-    archive(reply.id.value, reply.index, reply.elements, reserved);
-}
-
-template <class Archive>
 void fields(Archive& archive, Commit& commit) {
     archive(commit.id.value);
 }
@@ -105,7 +96,7 @@ Bytes encode_as(Kind kind, T message) {
     frame.reserve(kPrefix + header_bytes(kind));
     ByteWriter writer(frame);
     writer.put(kind);
-    writer.put(static_cast<std::uint8_t>((kVersionMajor << 4U) | kVersionMinor));
+    writer.put(kVersionByte);
     writer.put(static_cast<std::uint16_t>(header_bytes(kind)));
     BytesSink sink(frame);
     std::ostream stream(&sink);
@@ -160,17 +151,59 @@ Result<Message> decode_as(ByteView header) {
     return Message(message);
 }
 
-template <class T>
-Result<Message> decode_with_payload(ByteView header, ByteView payload) {
-    auto message = decode_as<T>(header);
-    if (!message) return message;
-    auto& chunk = std::get<T>(*message);
-    if (chunk.elements == 0) return fail(FaultCode::BadFormat, "averaging chunk without elements");
-    if (chunk.elements > kChunkElementsMax) {
+/// The header of Chunk and ChunkReply. There is one for each chunk of 256 KiB, in both directions,
+/// so it is read and written in place: an archive and its stream would cost an allocation each.
+struct PayloadHeader {
+    ExchangeId id;
+    std::uint32_t index = 0;
+    std::uint32_t elements = 0;
+    std::uint32_t acked = 0;  ///< of Chunk; zero in ChunkReply
+};
+
+void write_payload_header(
+    Kind kind, const PayloadHeader& header, std::span<std::byte, kPayloadOffset> out
+) {
+    std::size_t at = 0;
+    const auto put = [&out, &at](auto value) {
+        std::memcpy(out.data() + at, &value, sizeof(value));
+        at += sizeof(value);
+    };
+    put(kind);
+    put(kVersionByte);
+    put(static_cast<std::uint16_t>(header_bytes(kind)));
+    put(header.id.value);
+    put(header.index);
+    put(header.elements);
+    put(header.acked);
+    STARLING_DCHECK(at == kPayloadOffset);
+}
+
+/// Requires  `bytes` holds at least the header of a Chunk
+Result<PayloadHeader> read_payload_header(ByteView bytes) {
+    ByteReader reader(bytes);
+    PayloadHeader header;
+    header.id.value = reader.take<std::uint64_t>();
+    header.index = reader.take<std::uint32_t>();
+    header.elements = reader.take<std::uint32_t>();
+    header.acked = reader.take<std::uint32_t>();
+    STARLING_CHECK(reader.ok());
+    if (header.elements == 0) return fail(FaultCode::BadFormat, "averaging chunk without elements");
+    if (header.elements > kChunkElementsMax) {
         return fail(FaultCode::Oversized, "averaging chunk of more than 65536 elements");
     }
-    chunk.payload = payload;
-    return message;
+    return header;
+}
+
+Result<Message> decode_chunk(ByteView bytes, ByteView payload) {
+    const auto header = read_payload_header(bytes);
+    if (!header) return header.error();
+    return Message(Chunk{header->id, header->index, header->elements, header->acked, payload});
+}
+
+Result<Message> decode_chunk_reply(ByteView bytes, ByteView payload) {
+    const auto header = read_payload_header(bytes);
+    if (!header) return header.error();
+    return Message(ChunkReply{header->id, header->index, header->elements, payload});
 }
 
 Result<Message> decode_body(Kind kind, ByteView header, ByteView payload) {
@@ -188,9 +221,9 @@ Result<Message> decode_body(Kind kind, ByteView header, ByteView payload) {
         case Kind::Refuse:
             return decode_as<Refuse>(header);
         case Kind::Chunk:
-            return decode_with_payload<Chunk>(header, payload);
+            return decode_chunk(header, payload);
         case Kind::ChunkReply:
-            return decode_with_payload<ChunkReply>(header, payload);
+            return decode_chunk_reply(header, payload);
         case Kind::Commit:
             return decode_as<Commit>(header);
         case Kind::Abort:
@@ -206,13 +239,11 @@ Bytes encode(const Message& message) {
 }
 
 void write_payload_header(const Chunk& chunk, std::span<std::byte, kPayloadOffset> out) {
-    const Bytes header = encode_as(Kind::Chunk, chunk);
-    std::copy(header.begin(), header.end(), out.begin());
+    write_payload_header(Kind::Chunk, {chunk.id, chunk.index, chunk.elements, chunk.acked}, out);
 }
 
 void write_payload_header(const ChunkReply& reply, std::span<std::byte, kPayloadOffset> out) {
-    const Bytes header = encode_as(Kind::ChunkReply, reply);
-    std::copy(header.begin(), header.end(), out.begin());
+    write_payload_header(Kind::ChunkReply, {reply.id, reply.index, reply.elements, 0}, out);
 }
 
 Result<Message> decode(ByteView frame) {

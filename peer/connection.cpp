@@ -21,8 +21,8 @@
 #include "peer/asio_endpoint.hpp"
 #include "peer/clock.hpp"
 #include "peer/frame_room.hpp"
-#include "peer/gathering.hpp"
 #include "peer/loop.hpp"
+#include "peer/read_batching.hpp"
 #include "peer/stream_pace.hpp"
 #include "peer/tcp_connection.hpp"
 
@@ -208,7 +208,7 @@ private:
                 const std::array<asio::mutable_buffer, 2> buffers{
                     asio::buffer(body.data(), body.size()) + have, asio::buffer(head)};
                 const auto missing = body.size() - have;
-                self->wake_at(self->gathering_.fast() ? std::min(missing, kWakeBytes) : 1);
+                self->wake_at(self->batching_.fast() ? std::min(missing, kWakeBytes) : 1);
                 auto [body_error, m] = co_await self->socket_.async_read_some(buffers, kTuple);
                 if (body_error) {
                     self->finish(network_fault(body_error, self->remote_.to_string()));
@@ -219,7 +219,7 @@ private:
             }
             ahead = have - body.size();
             if (ahead < head.size()) self->wake_at(1);
-            self->gathering_.measured(body.size(), real_now() - began);
+            self->batching_.measured(body.size(), real_now() - began);
             self->received_ += kFrameHeaderSize + body.size();
             self->dispatch(header->type, body);
         }
@@ -227,9 +227,9 @@ private:
 
     /// Leaves the stream alone until more of a payload must be there. Meanwhile no packet wakes us.
     static asio::awaitable<void> gather(std::shared_ptr<TcpConnection> self, std::size_t missing) {
-        const auto wait = self->gathering_.wait(missing);
+        const auto wait = self->batching_.wait(missing);
         if (wait == Duration::zero()) co_return;
-        self->wake_at(Gathering::kBytes);
+        self->wake_at(ReadBatching::kBytes);
         self->gather_.expires_after(
             std::chrono::duration_cast<std::chrono::steady_clock::duration>(wait)
         );
@@ -380,7 +380,7 @@ private:
     std::deque<Outgoing> queue_;
     std::size_t queued_ = 0;
     FrameRoom body_;
-    Gathering gathering_;
+    ReadBatching batching_;
     StreamPace pace_;
     int wake_bytes_ = 1;
     bool closing_ = false;

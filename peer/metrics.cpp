@@ -109,6 +109,16 @@ constexpr CounterRow<LinkCounters> kLinkRows[] = {
 };
 static_assert(covers(kLinkRows));
 
+constexpr CounterRow<MembershipStreamCounters> kMembershipStreamRows[] = {
+    {"pages_malformed_total",
+     "Push/pull pages that did not parse",
+     &MembershipStreamCounters::malformed_pages},
+    {"push_pulls_refused_total",
+     "Push/pulls not answered because too many answers were on their way",
+     &MembershipStreamCounters::refused_answers},
+};
+static_assert(covers(kMembershipStreamRows));
+
 using Averaging = gossip::AveragerCounters;
 
 constexpr CounterRow<Averaging> kAveragingRows[] = {
@@ -170,13 +180,7 @@ void membership_metrics(Families& out, const StatusInputs& in) {
 void link_metrics(Families& out, const StatusInputs& in) {
     gauge(out, "connections", "Open streams", static_cast<double>(in.connections));
     counters(out, kLinkRows, in.links);
-    counter(out, "pages_malformed_total", "Push/pull pages that did not parse", in.bad_frames);
-    counter(
-        out,
-        "push_pulls_refused_total",
-        "Push/pulls not answered because too many answers were on their way",
-        in.unanswered_pages
-    );
+    counters(out, kMembershipStreamRows, in.membership_streams);
 }
 
 void duration_metrics(Families& out, const StatusInputs& in) {

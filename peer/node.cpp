@@ -20,7 +20,6 @@ namespace {
 /// Time for the goodbye to spread: a few gossip ticks.
 constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr int kBindAttempts = 16;
-constexpr std::byte kWantsReply{1};
 
 std::string_view event_name(membership::EventKind kind) {
     switch (kind) {
@@ -49,15 +48,14 @@ Node::Node(PeerConfig config)
       reporter_(config_.json),
       links_(loop_, link_callbacks()),
       membership_(loop_, membership_callbacks()),
+      membership_streams_(links_, membership_),
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
-      acquaintances_(
+      bootstrap_(
           loop_,
           links_,
-          Acquaintances::Wiring{
+          Bootstrap::Wiring{
               [this]() -> const membership::Swim& { return membership_.swim(); },
-              [this](const PeerId& peer) {
-                  send_pages(peer, membership_.swim().push_pull_pages(), true);
-              },
+              [this](const PeerId& peer) { membership_streams_.send_table(peer); },
               [this](const std::string& line) { reporter_.note(line); }}
       ),
       stop_timer_(loop_, [this] { loop_.stop(); }),
@@ -81,7 +79,7 @@ Links::Callbacks Node::link_callbacks() {
     };
     callbacks.address = [this](const PeerId& partner) -> std::optional<Endpoint> {
         if (const auto member = membership_.swim().find(partner)) return member->address;
-        return acquaintances_.hint_of(partner);
+        return bootstrap_.hint_of(partner);
     };
     callbacks.descriptor_wanted = [this](Connection& asker) { send_descriptor(asker, blob_); };
     callbacks.lane_broken = [this](const PeerId& partner, Lanes lanes, const Fault&) {
@@ -94,20 +92,15 @@ MembershipDriver::Callbacks Node::membership_callbacks() {
     MembershipDriver::Callbacks callbacks;
     callbacks.event = [this](const membership::Event& event) { on_member_event(event); };
     callbacks.stream = [this](const membership::StreamRequest& request) {
-        acquaintances_.hint(request.peer, request.to);
-        if (request.kind == membership::StreamRequest::Kind::Ping) {
-            links_.send(request.peer, FrameType::Ping, {});
-        } else {
-            const auto pages = membership_.swim().pages_for(request);
-            send_pages(request.peer, pages, request.wants_answer());
-        }
+        bootstrap_.hint(request.peer, request.to);
+        membership_streams_.send(request);
     };
     return callbacks;
 }
 
 Result<void> Node::run() {
     owner_.check();
-    if (auto ok = bring_belongings(); ok.has_error()) return ok;
+    if (auto ok = open_state(); ok.has_error()) return ok;
     if (auto ok = bind_sockets(); ok.has_error()) return ok;
     loop_.on_signal([this](int) { on_signal(); });
     std::vector<Endpoint> seeds;
@@ -132,13 +125,13 @@ void Node::on_signal() {
     if (!fault_ && !ending_) fault_ = fail(FaultCode::Cancelled, "interrupted");
 }
 
-Result<void> Node::bring_belongings() {
-    auto ours = gather_belongings(config_);
+Result<void> Node::open_state() {
+    auto ours = open_local_state(config_);
     if (ours.has_error()) return ours.error();
-    belongings_ = std::move(*ours);
-    self_ = belongings_.identity.id;
+    local_ = std::move(*ours);
+    self_ = local_.identity.id;
     reporter_.set_self(self_);
-    if (founds(config_, belongings_.checkpoint)) {
+    if (founds(config_, local_.checkpoint)) {
         auto founding = load_founding(config_);
         if (founding.has_error()) return founding.error();
         founding_ = std::move(*founding);
@@ -148,13 +141,12 @@ Result<void> Node::bring_belongings() {
 
 Result<SwarmPlan> Node::make_plan(const std::vector<Endpoint>& seeds) {
     const auto note = [this](const std::string& line) { reporter_.note(line); };
-    auto& checkpoint = belongings_.checkpoint;
-    auto plan = checkpoint ? plan_resuming(std::move(*checkpoint), note)
-                : !seeds.empty()
-                    ? plan_joining(loop_, config_, seeds, hello(), belongings_.key, note)
-                    : plan_founding(
-                          config_, belongings_.key.has_value(), founding_ ? &*founding_ : nullptr
-                      );
+    auto& checkpoint = local_.checkpoint;
+    auto plan =
+        checkpoint ? plan_resuming(std::move(*checkpoint), note)
+        : !seeds.empty()
+            ? plan_joining(loop_, config_, seeds, hello(), local_.key, note)
+            : plan_founding(config_, local_.key.has_value(), founding_ ? &*founding_ : nullptr);
     if (plan.has_error() || config_.membership_only) return plan;
     if (auto ok = lay_out(*plan); ok.has_error()) return ok.error();
     return plan;
@@ -168,16 +160,16 @@ Result<void> Node::belong_to(SwarmPlan plan, std::vector<Endpoint> seeds) {
         );
     }
     swarm_ = swarm_id_of(plan.blob);
-    auto key = settle_key(config_, belongings_.key, plan.descriptor, swarm_);
+    auto key = settle_key(config_, local_.key, plan.descriptor, swarm_);
     if (key.has_error()) return key.error();
     key_ = *key;
     blob_ = plan.blob;
-    auto addresses = std::move(plan.introductions);
+    auto addresses = std::move(plan.known_addresses);
     addresses.insert(addresses.end(), seeds.begin(), seeds.end());
     started_ = true;
     start_membership();
     if (!config_.membership_only) start_session(std::move(plan));
-    acquaintances_.begin(advertised_, config_.join, addresses);
+    bootstrap_.begin(advertised_, config_.join, addresses);
     return {};
 }
 
@@ -263,7 +255,7 @@ void Node::start_session(SwarmPlan plan) {
         loop_,
         config_,
         self_,
-        belongings_.identity.epoch,
+        local_.identity.epoch,
         plan.descriptor,
         plan.blob,
         std::move(plan.layout),
@@ -292,7 +284,7 @@ Hello Node::hello() const {
 }
 
 void Node::start_membership() {
-    const auto& identity = belongings_.identity;
+    const auto& identity = local_.identity;
     auto swim = *membership::SwimConfig::profile(config_.profile);
     swim.swarm = swarm_;
     const membership::Swim::Self self{
@@ -311,55 +303,9 @@ void Node::start_membership() {
     }
 }
 
-void Node::send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wants_answer) {
-    for (std::size_t i = 0; i < pages.size(); ++i) {
-        Bytes payload;
-        payload.reserve(pages[i].size() + 1);
-        const bool asks = wants_answer && i + 1 == pages.size();
-        payload.push_back(asks ? kWantsReply : std::byte{0});
-        payload.insert(payload.end(), pages[i].begin(), pages[i].end());
-        links_.send(to, FrameType::PushPull, std::move(payload));
-    }
-}
-
-void Node::answer_page(const PeerId& from, const membership::StreamAnswer& answer) {
-    const auto waits = [this](const PeerId& peer) { return links_.queued_bytes(peer) > 0; };
-    if (!answers_.admit(real_now(), from, waits)) {
-        ++unanswered_pages_;
-        return;
-    }
-    send_pages(from, membership_.swim().pages_for(answer), false);
-}
-
-void Node::on_page(const PeerId& from, ByteView payload) {
-    if (payload.empty()) {
-        ++bad_frames_;
-        return;
-    }
-    const auto answer = membership_.swim().handle_push_pull(real_now(), payload.subspan(1));
-    if (answer.has_error()) {
-        ++bad_frames_;
-        return;
-    }
-    if (payload.front() == kWantsReply) answer_page(from, *answer);
-    membership_.pump();
-}
-
 void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
     owner_.check();
-    if (type == FrameType::PushPull) {
-        on_page(from, payload);
-        return;
-    }
-    if (type == FrameType::Ping) {
-        links_.send(from, FrameType::Pong, {});
-        return;
-    }
-    if (type == FrameType::Pong) {
-        membership_.swim().handle_stream_pong(real_now(), from);
-        membership_.pump();
-        return;
-    }
+    if (membership_streams_.handle_frame(from, type, payload)) return;
     if (session_ && !ending_) session_->handle_frame(from, type, payload);
 }
 
@@ -389,7 +335,7 @@ void Node::end(std::optional<Fault> fault) {
     owner_.check();
     if (ending_) return;
     ending_ = true;
-    acquaintances_.stop();
+    bootstrap_.stop();
     fault_ = std::move(fault);
     if (session_) session_->stop();
     membership_.swim().leave(real_now());
@@ -440,8 +386,7 @@ StatusInputs Node::status_inputs() const {
     inputs.links = links_.counters();
     inputs.lag = loop_.lag();
     inputs.connections = links_.connection_count();
-    inputs.bad_frames = bad_frames_;
-    inputs.unanswered_pages = unanswered_pages_;
+    inputs.membership_streams = membership_streams_.counters();
     if (session_) inputs.session = session_->status();
     return inputs;
 }

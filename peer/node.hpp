@@ -3,7 +3,7 @@
 // One peer: builds, wires, starts and stops everything, in this order.
 //
 //   start   state directory and identity; the founder's data; sockets, then the "listening" line;
-//           the descriptor (made, fetched or read back); session; membership; introductions
+//           the descriptor (made, fetched or read back); session; membership; seeds
 //   stop    session (the compute thread ends, the last checkpoint is written); goodbye through
 //           membership; streams; loop
 //
@@ -17,14 +17,14 @@
 #include "base/check.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "peer/acquaintances.hpp"
-#include "peer/answers.hpp"
-#include "peer/belongings.hpp"
+#include "peer/bootstrap.hpp"
 #include "peer/config.hpp"
 #include "peer/http.hpp"
 #include "peer/links.hpp"
+#include "peer/local_state.hpp"
 #include "peer/loop.hpp"
 #include "peer/membership_driver.hpp"
+#include "peer/membership_streams.hpp"
 #include "peer/reporter.hpp"
 #include "peer/session.hpp"
 #include "peer/status.hpp"
@@ -47,7 +47,7 @@ private:
     [[nodiscard]] Links::Callbacks link_callbacks();
     [[nodiscard]] MembershipDriver::Callbacks membership_callbacks();
     [[nodiscard]] Session::Wiring session_wiring();
-    [[nodiscard]] Result<void> bring_belongings();
+    [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams();
     [[nodiscard]] Result<void> settle_advertised();
@@ -60,9 +60,6 @@ private:
     void start_membership();
     void on_frame(const PeerId& from, FrameType type, ByteView payload);
     void on_member_event(const membership::Event& event);
-    void send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wants_answer);
-    void on_page(const PeerId& from, ByteView payload);
-    void answer_page(const PeerId& from, const membership::StreamAnswer& answer);
     void leave(const std::string& why);
     void end(std::optional<Fault> fault);
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
@@ -73,15 +70,16 @@ private:
     PeerConfig config_;
     Reporter reporter_;
     Loop loop_;
-    Belongings belongings_;
+    LocalState local_;
     PeerId self_;
     SwarmKey key_;  ///< of our swarm
     std::optional<Founding> founding_;
     Links links_;
     MembershipDriver membership_;
+    MembershipStreams membership_streams_;
     HttpServer http_;
     std::unique_ptr<Session> session_;
-    Acquaintances acquaintances_;
+    Bootstrap bootstrap_;
     Timer stop_timer_;
     Timer run_timer_;
     Endpoint listen_;
@@ -89,9 +87,6 @@ private:
     Endpoint http_address_;
     SwarmId swarm_;
     Bytes blob_;
-    Answers answers_;
-    std::uint64_t bad_frames_ = 0;
-    std::uint64_t unanswered_pages_ = 0;
     bool started_ = false;
     bool ending_ = false;
     std::optional<Fault> fault_;

@@ -107,7 +107,7 @@ void Session::tick() {
     live_ = view.live;
     update_partners(view);
     update_duties(view);
-    update_company(view);
+    update_readiness(view);
     if (state_ == PeerState::Joining) update_joining(view);
     if (recovery_.running()) update_recovery(view);
     if (has_parameters()) update_ending(view);
@@ -241,7 +241,7 @@ void Session::give_order() {
         descriptor_.manifest.shards.end(),
         [this](const auto& s) { return s.split != data::Split::Test || shards_.has(s.id); }
     );
-    const bool trains = state_ == PeerState::Training && company_ && has_parameters();
+    const bool trains = state_ == PeerState::Training && enough_ready_ && has_parameters();
     if (trains) order.phase = TrainerPhase::Train;
     if (state_ == PeerState::Evaluating && all_tests) order.phase = TrainerPhase::Evaluate;
     trainer_->order(std::move(order));

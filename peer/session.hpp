@@ -112,7 +112,7 @@ private:
     void enter(EndingPhase phase);
     void become(PeerState state);
     void give_order();
-    void update_company(const SwarmView& view);
+    void update_readiness(const SwarmView& view);
     void publish(bool now);
     void finish();
     /// Thread    compute
@@ -158,7 +158,7 @@ private:
     Instant alone_since_;
     bool stopped_ = false;
     std::size_t waiting_with_ = 0;  ///< ready peers, when people were last told
-    bool company_ = false;          ///< as many peers are, or were, ready as the founder asked for
+    bool enough_ready_ = false;     ///< as many peers are, or were, ready as the founder asked for
     bool begun_ = false;
     bool unsound_noted_ = false;
 };

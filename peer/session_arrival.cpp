@@ -24,8 +24,8 @@ void Session::initialize_parameters() {
 
 /// Training begins when as many peers are ready as the founder asked for. Who comes while others
 /// train already, or has trained before, waits for nobody.
-void Session::update_company(const SwarmView& view) {
-    if (company_) return;
+void Session::update_readiness(const SwarmView& view) {
+    if (enough_ready_) return;
     const auto others = view.training_records();
     const bool begun = std::any_of(others.begin(), others.end(), [](const Record& other) {
         return other.steps > 0;
@@ -40,7 +40,7 @@ void Session::update_company(const SwarmView& view) {
         );
         return;
     }
-    company_ = true;
+    enough_ready_ = true;
     give_order();
 }
 

@@ -11,6 +11,7 @@
 #include "base/ids.hpp"
 #include "membership/swim.hpp"
 #include "peer/links.hpp"
+#include "peer/membership_streams.hpp"
 #include "peer/seal.hpp"
 #include "peer/session_status.hpp"
 #include "peer/swarm_view.hpp"
@@ -29,8 +30,7 @@ struct StatusInputs {
     LinkCounters links;
     DurationHistogram lag;
     std::size_t connections = 0;
-    std::uint64_t bad_frames = 0;
-    std::uint64_t unanswered_pages = 0;
+    MembershipStreamCounters membership_streams;
     std::optional<SessionStatus> session;  ///< none with --membership-only
 };
 

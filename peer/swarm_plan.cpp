@@ -5,8 +5,8 @@
 
 #include "compute/engine.hpp"
 #include "peer/averaging_options.hpp"
-#include "peer/belongings.hpp"
 #include "peer/descriptor_transfer.hpp"
+#include "peer/local_state.hpp"
 #include "peer/sha256.hpp"
 #include "peer/task.hpp"
 
@@ -129,7 +129,7 @@ Result<SwarmPlan> plan_resuming(Checkpoint checkpoint, const Note& note) {
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);
     for (const auto& text : checkpoint.addresses) {
-        if (const auto address = Endpoint::parse(text)) plan.introductions.push_back(*address);
+        if (const auto address = Endpoint::parse(text)) plan.known_addresses.push_back(*address);
     }
     if (checkpoint.from_previous) {
         note("the newest checkpoint is damaged; going on from the one before it");

@@ -32,9 +32,9 @@ struct SwarmPlan {
     Bytes blob;  ///< the descriptor as it travels; its hash is the swarm's id
     compute::ParameterLayout layout;
     Start start = Start::Found;
-    std::optional<Checkpoint> checkpoint;  ///< to go on from
-    std::vector<Endpoint> introductions;   ///< members of the last life
-    std::string via;                       ///< the seed that described the swarm
+    std::optional<Checkpoint> checkpoint;   ///< to go on from
+    std::vector<Endpoint> known_addresses;  ///< members of the last life
+    std::string via;                        ///< the seed that described the swarm
 };
 
 /// What a founder brings along.

@@ -15,13 +15,13 @@
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
 #include "membership/swim.hpp"
-#include "peer/introductions.hpp"
 #include "peer/links.hpp"
 #include "peer/loop.hpp"
+#include "peer/seed_schedule.hpp"
 
 namespace starling::peer {
 
-class Acquaintances {
+class Bootstrap {
 public:
     struct Wiring {
         std::function<const membership::Swim&()> swim;
@@ -29,7 +29,7 @@ public:
         std::function<void(const std::string&)> note;
     };
 
-    Acquaintances(Loop& loop, Links& links, Wiring wiring);
+    Bootstrap(Loop& loop, Links& links, Wiring wiring);
 
     /// Starts dialling. `names` are the seeds as the user wrote them.
     void begin(
@@ -47,7 +47,7 @@ public:
     [[nodiscard]] std::optional<Endpoint> hint_of(const PeerId& peer) const;
 
 private:
-    void introduce_all();
+    void dial_due();
     void introduce(const Endpoint& address);
     void on_greeted(const Endpoint& address, const Result<PeerId>& greeted);
     void resolve_names();
@@ -58,11 +58,11 @@ private:
     Wiring wiring_;
     Endpoint self_;
     std::vector<std::string> names_;
-    Introductions introductions_;
+    SeedSchedule schedule_;
     std::unordered_set<Endpoint> unreachable_;       ///< seeds whose silence was told
     std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
     std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table
-    Timer introduce_timer_;
+    Timer dial_timer_;
     Timer resolve_timer_;
     bool stopped_ = false;
 };

@@ -1,4 +1,4 @@
-#include "peer/belongings.hpp"
+#include "peer/local_state.hpp"
 
 #include <string>
 #include <utility>
@@ -16,7 +16,7 @@ bool founds_members_only(const PeerConfig& config, const std::optional<Checkpoin
     return config.join.empty() && !checkpoint && config.membership_only;
 }
 
-Result<void> load_checkpoint(const PeerConfig& config, Belongings& ours) {
+Result<void> load_checkpoint(const PeerConfig& config, LocalState& ours) {
     if (config.state.empty()) return {};
     auto lock = lock_state_directory(config.state);
     if (lock.has_error()) return lock.error();
@@ -45,7 +45,7 @@ Result<Identity> identity_for(const PeerConfig& config) {
     return identity;
 }
 
-Result<void> load_key(const PeerConfig& config, Belongings& ours) {
+Result<void> load_key(const PeerConfig& config, LocalState& ours) {
     const auto path = key_path(config);
     if (path.empty()) return {};
     std::error_code ignored;  // what cannot be looked at cannot be read either, and that tells
@@ -74,8 +74,8 @@ std::filesystem::path key_path(const PeerConfig& config) {
     return config.state / kKeyFile;
 }
 
-Result<Belongings> gather_belongings(const PeerConfig& config) {
-    Belongings ours;
+Result<LocalState> open_local_state(const PeerConfig& config) {
+    LocalState ours;
     if (auto ok = load_checkpoint(config, ours); ok.has_error()) return ok.error();
     auto identity = identity_for(config);
     if (identity.has_error()) return identity.error();

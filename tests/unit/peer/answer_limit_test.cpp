@@ -1,7 +1,7 @@
 // Goal: answers to push/pulls that nobody reads are bounded, and those that are read cost nobody
 // else's. Method: a clock and queues by hand.
 
-#include "peer/answers.hpp"
+#include "peer/answer_limit.hpp"
 
 #include <gtest/gtest.h>
 #include <set>
@@ -17,14 +17,14 @@ PeerId peer(std::size_t number) {
 
 struct Queues {
     std::set<PeerId> full;
-    Answers answers;
+    AnswerLimit answers;
 
     bool ask(Instant now, const PeerId& id) {
         return answers.admit(now, id, [this](const PeerId& of) { return full.contains(of); });
     }
 };
 
-TEST(Answers, OneOnItsWayToAPeerIsEnough) {
+TEST(AnswerLimit, OneOnItsWayToAPeerIsEnough) {
     Queues queues;
     queues.full.insert(peer(1));
     EXPECT_TRUE(queues.ask(Instant{}, peer(1)));
@@ -33,7 +33,7 @@ TEST(Answers, OneOnItsWayToAPeerIsEnough) {
     EXPECT_TRUE(queues.ask(Instant{}, peer(1)));
 }
 
-TEST(Answers, AreBoundedInNumberUntilTheyAreReadOrOld) {
+TEST(AnswerLimit, AnswersAreBoundedInNumberUntilTheyAreReadOrOld) {
     Queues queues;
     for (std::size_t i = 0; i < kAnswersAtOnce; ++i) {
         queues.full.insert(peer(i));

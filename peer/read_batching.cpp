@@ -1,4 +1,4 @@
-#include "peer/gathering.hpp"
+#include "peer/read_batching.hpp"
 
 #include <algorithm>
 
@@ -14,19 +14,19 @@ constexpr double kDecay = 0.25;
 
 }  // namespace
 
-void Gathering::measured(std::size_t bytes, Duration elapsed) {
+void ReadBatching::measured(std::size_t bytes, Duration elapsed) {
     if (bytes < kMeasuredMin || elapsed <= Duration::zero()) return;
     const double each = to_seconds(elapsed) / static_cast<double>(bytes);
     seconds_ += seconds_ > 0.0 ? kDecay * (each - seconds_) : each;
 }
 
-Duration Gathering::wait(std::size_t missing) const {
+Duration ReadBatching::wait(std::size_t missing) const {
     if (seconds_ <= 0.0 || fast()) return Duration::zero();
     const double seconds = static_cast<double>(std::min(missing, kBytes)) * seconds_;
     return from_seconds(std::clamp(seconds, kSecondsMin, kSecondsMax));
 }
 
-bool Gathering::fast() const {
+bool ReadBatching::fast() const {
     return seconds_ > 0.0 && seconds_ * static_cast<double>(kBytes) < kSecondsMin;
 }
 

@@ -15,7 +15,7 @@
 
 namespace starling::peer {
 
-class Gathering {
+class ReadBatching {
 public:
     /// As many bytes are worth waking up for.
     static constexpr std::size_t kBytes = std::size_t{256} * 1024;

@@ -1,4 +1,4 @@
-#include "peer/acquaintances.hpp"
+#include "peer/bootstrap.hpp"
 
 #include <algorithm>
 #include <random>
@@ -18,57 +18,57 @@ constexpr std::size_t kHintsMax = 1024;
 
 }  // namespace
 
-Acquaintances::Acquaintances(Loop& loop, Links& links, Wiring wiring)
+Bootstrap::Bootstrap(Loop& loop, Links& links, Wiring wiring)
     : loop_(loop),
       links_(links),
       wiring_(std::move(wiring)),
-      introductions_(Rng(std::random_device{}())),
-      introduce_timer_(loop_, [this] { introduce_all(); }),
+      schedule_(Rng(std::random_device{}())),
+      dial_timer_(loop_, [this] { dial_due(); }),
       resolve_timer_(loop_, [this] { resolve_names(); }) {}
 
-void Acquaintances::begin(
+void Bootstrap::begin(
     const Endpoint& self,
     const std::vector<std::string>& names,
     const std::vector<Endpoint>& addresses
 ) {
     self_ = self;
     names_ = names;
-    for (const auto& address : addresses) introductions_.add(real_now(), address);
-    introduce_all();
+    for (const auto& address : addresses) schedule_.add(real_now(), address);
+    dial_due();
     resolve_timer_.arm_after(kResolveEvery);
 }
 
-void Acquaintances::stop() {
+void Bootstrap::stop() {
     stopped_ = true;
 }
 
-void Acquaintances::hint(const PeerId& peer, const Endpoint& at) {
+void Bootstrap::hint(const PeerId& peer, const Endpoint& at) {
     if (hints_.size() < kHintsMax || hints_.contains(peer)) hints_[peer] = at;
 }
 
-std::optional<Endpoint> Acquaintances::hint_of(const PeerId& peer) const {
+std::optional<Endpoint> Bootstrap::hint_of(const PeerId& peer) const {
     const auto found = hints_.find(peer);
     if (found == hints_.end()) return std::nullopt;
     return found->second;
 }
 
 /// Dials the addresses that we were given, for ever, unless their peers are known to be alive.
-void Acquaintances::introduce_all() {
-    if (stopped_ || introductions_.empty()) return;
-    const auto due = introductions_.take_due(real_now(), [this](const Endpoint& address) {
+void Bootstrap::dial_due() {
+    if (stopped_ || schedule_.empty()) return;
+    const auto due = schedule_.take_due(real_now(), [this](const Endpoint& address) {
         return address == self_ || lives_at(address);
     });
     for (const auto& address : due) introduce(address);
-    introduce_timer_.arm(introductions_.next());
+    dial_timer_.arm(schedule_.next());
 }
 
-void Acquaintances::introduce(const Endpoint& address) {
+void Bootstrap::introduce(const Endpoint& address) {
     links_.introduce(address, [this, address](const Result<PeerId>& greeted) {
         if (!stopped_) on_greeted(address, greeted);
     });
 }
 
-void Acquaintances::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
+void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
     if (greeted.has_error()) {
         // Once is enough for people to read; the dialling goes on.
         if (wiring_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
@@ -82,7 +82,7 @@ void Acquaintances::on_greeted(const Endpoint& address, const Result<PeerId>& gr
 }
 
 /// A seed may be known by another address than the one that it advertises.
-bool Acquaintances::lives_at(const Endpoint& address) const {
+bool Bootstrap::lives_at(const Endpoint& address) const {
     const auto up = [](const membership::Member& member) {
         return member.state <= membership::MemberState::Suspect;
     };
@@ -99,15 +99,15 @@ bool Acquaintances::lives_at(const Endpoint& address) const {
 }
 
 /// Names are looked up again now and then: the machine behind one may have been replaced.
-void Acquaintances::resolve_names() {
+void Bootstrap::resolve_names() {
     if (stopped_) return;
     for (const auto& text : names_) {
         if (Endpoint::parse(text)) continue;
         resolve_later(loop_, text, [this](Result<std::vector<Endpoint>> found) {
             if (found.has_error() || stopped_) return;
             found->resize(std::min(found->size(), kAnswersMax));
-            for (const auto& address : *found) introductions_.add(real_now(), address);
-            introduce_all();
+            for (const auto& address : *found) schedule_.add(real_now(), address);
+            dial_due();
         });
     }
     resolve_timer_.arm_after(kResolveEvery);

@@ -17,11 +17,11 @@
 namespace starling::peer {
 
 /// Most addresses kept; more seeds than that help nobody.
-inline constexpr std::size_t kIntroductionsMax = 256;
+inline constexpr std::size_t kSeedsMax = 256;
 
-class Introductions {
+class SeedSchedule {
 public:
-    explicit Introductions(Rng rng) : rng_(rng) {}
+    explicit SeedSchedule(Rng rng) : rng_(rng) {}
 
     /// Adds an address, due at once; nothing happens when it is known.
     void add(Instant now, const Endpoint& address);

@@ -1,4 +1,4 @@
-#include "peer/introductions.hpp"
+#include "peer/seed_schedule.hpp"
 
 #include <algorithm>
 
@@ -17,15 +17,15 @@ constexpr std::size_t kDialsAtOnce = 8;
 
 }  // namespace
 
-void Introductions::add(Instant now, const Endpoint& address) {
-    if (plans_.size() < kIntroductionsMax) plans_.try_emplace(address, Plan{now, kFirstWait});
+void SeedSchedule::add(Instant now, const Endpoint& address) {
+    if (plans_.size() < kSeedsMax) plans_.try_emplace(address, Plan{now, kFirstWait});
 }
 
-Duration Introductions::jittered(Duration wait) {
+Duration SeedSchedule::jittered(Duration wait) {
     return from_seconds(to_seconds(wait) * (0.75 + 0.5 * rng_.uniform()));
 }
 
-std::vector<Endpoint> Introductions::take_due(
+std::vector<Endpoint> SeedSchedule::take_due(
     Instant now, const std::function<bool(const Endpoint&)>& alive
 ) {
     std::vector<Endpoint> dial;
@@ -42,7 +42,7 @@ std::vector<Endpoint> Introductions::take_due(
     return dial;
 }
 
-Instant Introductions::next() const {
+Instant SeedSchedule::next() const {
     STARLING_CHECK(!plans_.empty());
     const auto first = std::min_element(plans_.begin(), plans_.end(), [](auto& a, auto& b) {
         return a.second.due < b.second.due;

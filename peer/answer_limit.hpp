@@ -20,7 +20,7 @@ inline constexpr std::size_t kAnswersAtOnce = 32;
 /// An answer counts no longer than this: other traffic to the same peer may keep its queue filled.
 inline constexpr Duration kAnswerLife = std::chrono::seconds(10);
 
-class Answers {
+class AnswerLimit {
 public:
     /// Takes up the answer to a peer unless one to it is still on its way, or too many others are.
     /// `waits` tells whether bytes to a peer wait to leave.

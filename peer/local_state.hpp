@@ -17,7 +17,7 @@
 
 namespace starling::peer {
 
-struct Belongings {
+struct LocalState {
     std::optional<StateLock> lock;
     Identity identity;
     std::optional<Checkpoint> checkpoint;
@@ -31,7 +31,7 @@ struct Belongings {
 /// keeps a state a key.
 /// Errors    Usage (nothing to train on, a key file that is missing, damaged or readable by others,
 ///           an identity worn out), Io, BadFormat, AddressInUse (another peer runs there)
-[[nodiscard]] Result<Belongings> gather_belongings(const PeerConfig& config);
+[[nodiscard]] Result<LocalState> open_local_state(const PeerConfig& config);
 
 /// Decides by which key our swarm is sealed, and keeps it for the next life.
 /// Errors    Usage (a key given to an open swarm, none given to one with a key), Io

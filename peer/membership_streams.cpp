@@ -1,0 +1,85 @@
+#include "peer/membership_streams.hpp"
+
+#include <utility>
+
+#include "peer/clock.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+/// The byte before a page: whether whoever gets it is to answer.
+constexpr std::byte kTells{0};
+constexpr std::byte kWantsAnswer{1};
+
+}  // namespace
+
+void MembershipStreams::send(const membership::StreamRequest& request) {
+    owner_.check();
+    if (request.kind == membership::StreamRequest::Kind::Ping) {
+        links_.send(request.peer, FrameType::Ping, {});
+        return;
+    }
+    send_pages(request.peer, membership_.swim().pages_for(request), request.wants_answer());
+}
+
+void MembershipStreams::send_table(const PeerId& to) {
+    owner_.check();
+    send_pages(to, membership_.swim().push_pull_pages(), true);
+}
+
+bool MembershipStreams::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
+    owner_.check();
+    switch (type) {
+        case FrameType::PushPull:
+            on_page(from, payload);
+            return true;
+        case FrameType::Ping:
+            links_.send(from, FrameType::Pong, {});
+            return true;
+        case FrameType::Pong:
+            membership_.swim().handle_stream_pong(real_now(), from);
+            membership_.pump();
+            return true;
+        default:
+            return false;
+    }
+}
+
+void MembershipStreams::send_pages(
+    const PeerId& to, const std::vector<Bytes>& pages, bool wants_answer
+) {
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        Bytes payload;
+        payload.reserve(pages[i].size() + 1);
+        const bool asks = wants_answer && i + 1 == pages.size();
+        payload.push_back(asks ? kWantsAnswer : kTells);
+        payload.insert(payload.end(), pages[i].begin(), pages[i].end());
+        links_.send(to, FrameType::PushPull, std::move(payload));
+    }
+}
+
+void MembershipStreams::on_page(const PeerId& from, ByteView payload) {
+    if (payload.empty()) {
+        ++counters_.malformed_pages;
+        return;
+    }
+    const auto merged = membership_.swim().handle_push_pull(real_now(), payload.subspan(1));
+    if (merged.has_error()) {
+        ++counters_.malformed_pages;
+        return;
+    }
+    if (payload.front() == kWantsAnswer) answer(from, *merged);
+    membership_.pump();
+}
+
+void MembershipStreams::answer(const PeerId& to, const membership::StreamAnswer& answer) {
+    const auto waits = [this](const PeerId& peer) { return links_.queued_bytes(peer) > 0; };
+    if (!answer_limit_.admit(real_now(), to, waits)) {
+        ++counters_.refused_answers;
+        return;
+    }
+    send_pages(to, membership_.swim().pages_for(answer), false);
+}
+
+}  // namespace starling::peer

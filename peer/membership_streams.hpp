@@ -1,0 +1,56 @@
+#pragma once
+
+// Membership over streams: tables that two members compare, and pings where no datagram gets
+// through. docs/protocol/membership.md has the bytes.
+//
+// Thread    network
+
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/check.hpp"
+#include "base/ids.hpp"
+#include "membership/swim.hpp"
+#include "peer/answer_limit.hpp"
+#include "peer/links.hpp"
+#include "peer/membership_driver.hpp"
+
+namespace starling::peer {
+
+struct MembershipStreamCounters {
+    std::uint64_t malformed_pages = 0;
+    std::uint64_t refused_answers = 0;  ///< too many others were on their way
+};
+
+class MembershipStreams {
+public:
+    /// Requires  both outlive it
+    MembershipStreams(Links& links, MembershipDriver& membership)
+        : links_(links),
+          membership_(membership) {}
+
+    /// Sends what the machine asks to send to one member.
+    void send(const membership::StreamRequest& request);
+
+    /// Sends our whole table to a peer and asks for its own.
+    void send_table(const PeerId& to);
+
+    /// Returns whether the frame was one of membership's; then it has been dealt with.
+    [[nodiscard]] bool handle_frame(const PeerId& from, FrameType type, ByteView payload);
+
+    [[nodiscard]] const MembershipStreamCounters& counters() const { return counters_; }
+
+private:
+    void send_pages(const PeerId& to, const std::vector<Bytes>& pages, bool wants_answer);
+    void on_page(const PeerId& from, ByteView payload);
+    void answer(const PeerId& to, const membership::StreamAnswer& answer);
+
+    ThreadOwner owner_;
+    Links& links_;
+    MembershipDriver& membership_;
+    AnswerLimit answer_limit_;
+    MembershipStreamCounters counters_;
+};
+
+}  // namespace starling::peer
