@@ -37,7 +37,7 @@ void Display::json(const std::string& line) {
     if (mode_ == OutputMode::Json) put_line(stdout, line);
 }
 
-void Display::update(const SwarmView& swarm, Instant now) {
+void Display::update(const FleetView& swarm, Instant now) {
     if (mode_ == OutputMode::Json) return;
     const auto period = mode_ == OutputMode::Table ? kTablePeriod : kLinePeriod;
     if (updated_at_ && now - *updated_at_ < period) return;
@@ -55,7 +55,7 @@ void Display::update(const SwarmView& swarm, Instant now) {
     drawn_lines_ = lines.size();
 }
 
-void Display::finish(const SwarmView& swarm) {
+void Display::finish(const FleetView& swarm) {
     if (mode_ == OutputMode::Json) {
         put_line(stdout, summary_json(swarm.peers, swarm.seconds));
         return;

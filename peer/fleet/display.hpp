@@ -23,10 +23,10 @@ public:
     void json(const std::string& line);
 
     /// Redraws the table or writes a line, when it is time to.
-    void update(const SwarmView& swarm, Instant now);
+    void update(const FleetView& swarm, Instant now);
 
     /// Writes the summary.
-    void finish(const SwarmView& swarm);
+    void finish(const FleetView& swarm);
 
 private:
     void erase_table();

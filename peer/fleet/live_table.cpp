@@ -106,13 +106,13 @@ std::string row(const std::vector<Column>& columns, const Text& text) {
     return line;
 }
 
-std::uint64_t swarm_samples(const SwarmView& swarm) {
+std::uint64_t swarm_samples(const FleetView& swarm) {
     std::uint64_t most = 0;  // counters only grow, so the largest view is the freshest
     for (const auto& peer : swarm.peers) most = std::max(most, peer.swarm_samples);
     return most;
 }
 
-double swarm_rate(const SwarmView& swarm) {
+double swarm_rate(const FleetView& swarm) {
     double sum = 0;
     for (const auto& peer : swarm.peers) {
         if (peer.living() && peer.state == "training") sum += peer.samples_per_s;
@@ -120,7 +120,7 @@ double swarm_rate(const SwarmView& swarm) {
     return sum;
 }
 
-std::string header(const SwarmView& swarm) {
+std::string header(const FleetView& swarm) {
     const auto living = [](const PeerView& peer) { return peer.living(); };
     const auto there = [](const PeerView& peer) { return peer.living() && peer.target; };
     const auto& peers = swarm.peers;
@@ -143,7 +143,7 @@ std::string header(const SwarmView& swarm) {
 
 /// Returns `name 0.1..0.2` over the living peers, or an empty text when none has the value.
 std::string range_text(
-    const SwarmView& swarm, const char* name, std::optional<double> PeerView::*member
+    const FleetView& swarm, const char* name, std::optional<double> PeerView::*member
 ) {
     std::optional<double> low;
     std::optional<double> high;
@@ -166,7 +166,7 @@ std::string ending_text(const PeerView& peer) {
 
 }  // namespace
 
-std::vector<std::string> render_table(const SwarmView& swarm, const Screen& screen) {
+std::vector<std::string> render_table(const FleetView& swarm, const Screen& screen) {
     const auto columns = fitting_columns(screen.columns);
     std::vector<std::string> lines;
     lines.push_back(cut(header(swarm), screen.columns));
@@ -190,7 +190,7 @@ std::vector<std::string> render_table(const SwarmView& swarm, const Screen& scre
     return lines;
 }
 
-std::string render_line(const SwarmView& swarm) {
+std::string render_line(const FleetView& swarm) {
     const auto training = [](const PeerView& peer) {
         return peer.living() && peer.state == "training";
     };
@@ -210,7 +210,7 @@ std::string render_line(const SwarmView& swarm) {
            fmt::format("  spread {:.2g}  {} training", spread, count);
 }
 
-std::vector<std::string> render_summary(const SwarmView& swarm) {
+std::vector<std::string> render_summary(const FleetView& swarm) {
     static constexpr auto kFormat = "{:>4} {:<8}  {:>8}  {:>7}  {:>9}  {:>8}  {:>8}  {:>9}";
     std::vector<std::string> lines;
     lines.push_back(fmt::format(

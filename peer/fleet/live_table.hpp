@@ -13,7 +13,7 @@
 
 namespace starling::peer {
 
-struct SwarmView {
+struct FleetView {
     double seconds = 0;
     std::string until;  ///< as the user gave it, may be empty
     std::vector<PeerView> peers;
@@ -26,12 +26,12 @@ struct Screen {
 
 /// Returns lines without line ends, each at most `columns` wide, at most `rows - 1` of them: the
 /// cursor's own line must stay on the screen for the redraw to find its way back up.
-[[nodiscard]] std::vector<std::string> render_table(const SwarmView& swarm, const Screen& screen);
+[[nodiscard]] std::vector<std::string> render_table(const FleetView& swarm, const Screen& screen);
 
 /// Returns one line for logs.
-[[nodiscard]] std::string render_line(const SwarmView& swarm);
+[[nodiscard]] std::string render_line(const FleetView& swarm);
 
 /// Returns the lines of the table at the end.
-[[nodiscard]] std::vector<std::string> render_summary(const SwarmView& swarm);
+[[nodiscard]] std::vector<std::string> render_summary(const FleetView& swarm);
 
 }  // namespace starling::peer

@@ -64,7 +64,7 @@ private:
     boost::asio::signal_set signals_;
     boost::asio::steady_timer ticker_;
     Instant started_;
-    SwarmView view_;
+    FleetView view_;
     std::vector<std::unique_ptr<Process>> processes_;  ///< slot i runs peer i + 1
     std::optional<Instant> all_final_since_;
     std::optional<Instant> kill_at_;  ///< set once everybody was asked to leave

@@ -10,8 +10,8 @@
 namespace starling::peer {
 namespace {
 
-SwarmView sample_swarm() {
-    SwarmView swarm;
+FleetView sample_swarm() {
+    FleetView swarm;
     swarm.seconds = 72.4;
     swarm.until = "accuracy=0.85";
     swarm.peers.resize(2);
