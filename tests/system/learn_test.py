@@ -14,7 +14,7 @@ class Learn(SwarmTestCase):
         text.write_text("".join(f"{i} bottles of beer on the wall. " for i in range(1000)))
         return subprocess.run(
             [
-                sys.executable, "-B", ROOT / "scripts/learn.py", "gpt", "--binary", BINARY, "--scale", "0.01",
+                sys.executable, "-B", ROOT / "measure/learn.py", "gpt", "--binary", BINARY, "--scale", "0.01",
                 "--shakespeare", text, "--results", self.directory / "results.jsonl", *arguments,
             ],
             capture_output=True, text=True, timeout=scaled(100), check=False,

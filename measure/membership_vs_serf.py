@@ -7,7 +7,7 @@ swarm: kind, size, profile, part, round. Cells are measured in turn, serf's and 
 appended to a file as one line of JSON; what stands there is not measured again, so an interrupted
 run goes on where it stopped, and the table is made of the file.
 
-    tests/bench/membership_vs_serf.py --starling build/release/peer/starling --agents 16 48
+    measure/membership_vs_serf.py --starling build/release/peer/starling --agents 16 48
 
 Parts:
     idle    time until all see all; after a while bytes, CPU and memory, headers of IP included
@@ -35,7 +35,7 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "system"))
 import namespaces  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -7,8 +7,8 @@ connection every few milliseconds. That takes three turns of the same loop that 
 probes in one, so it is an upper bound of the time that a probe's answer takes. The peers' own
 histogram says besides how late their timers fired.
 
-    tests/bench/answer_latency.py --seconds 20
-    tests/bench/answer_latency.py --alone --threads 2 --model gpt --batch 8 --dataset text:FILE
+    measure/answer_latency.py --seconds 20
+    measure/answer_latency.py --alone --threads 2 --model gpt --batch 8 --dataset text:FILE
 
 Prints one JSON object: {"p50_ms", "p99_ms", "max_ms", "lag_p99_ms", "lag_max_ms", "timers",
 "exchange_gbit_per_s", "asked"}; lag_p99_ms is the bound of a bucket. Exits 1 when p99 is not below

@@ -6,8 +6,8 @@ behind a router with a queue of 50 ms, average after every step. What they say i
 probes is read before and after: how many were sent, how many were answered directly, and in which
 time. Needs root and iproute2.
 
-    tests/bench/probe_latency.py --rate 100 --seconds 120
-    tests/bench/probe_latency.py --rate 100 --delay 10 --congestion cubic --goal 50
+    measure/probe_latency.py --rate 100 --seconds 120
+    measure/probe_latency.py --rate 100 --delay 10 --congestion cubic --goal 50
 
 Prints one JSON object: {"mbit", "probes", "answered", "p99_at_most_ms", "mean_ms",
 "max_since_start_ms", "exchange_mbit_per_s"}, of both peers together; p99 is the bound of the bucket

@@ -5,7 +5,7 @@ behind a link of its own, with one compute thread each.
 
 Needs root, iproute2, python3-torch and dataset-fashion-mnist.
 
-    tests/bench/time_to_loss.py --rate 50 --target 0.88
+    measure/time_to_loss.py --rate 50 --target 0.88
 
 Ours is the wall time from the first peer's start until all four have joined, trained, agreed that
 the target is met, settled, measured the whole test set and left. PyTorch's is that of its training

@@ -5,7 +5,7 @@ Two network namespaces; the link between them is a veth pair with a token bucket
 userspace router that holds each packet back (--delay MS, round trip). Rounds of both alternate;
 each line holds the medians. Needs root, iproute2, iperf3, and for delay the program tun_router.
 
-    tests/bench/exchange_shaped.py --rates 1000,100 --delays 0,100
+    measure/exchange_shaped.py --rates 1000,100 --delays 0,100
 
 Prints one JSON object a line: {"mbit", "delay_ms", "encoding", "mbit_per_s", "iperf_mbit_per_s",
 "ratio", "goal", "params_per_s"}; mbit_per_s counts payload of both directions, as iperf3's sum does.

@@ -4,7 +4,7 @@
 Both push payload in both directions at once between two processes over loopback. They alternate, so
 that whatever else the machine does strikes both; each line holds the medians.
 
-    tests/bench/exchange_vs_iperf.py --binary build/release/peer/starling --seconds 3 --rounds 3
+    measure/exchange_vs_iperf.py --binary build/release/peer/starling --seconds 3 --rounds 3
 
 Prints one JSON object a line: {"encoding", "gbit_per_s", "iperf_gbit_per_s", "ratio",
 "params_per_s"}; gbit_per_s counts payload of both directions, as iperf3's sum does.

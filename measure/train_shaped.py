@@ -8,8 +8,8 @@ the kernel alone takes from training. The kernel cuts packets of up to 64 KiB, w
 would cut, in front of a small bucket; with --offload the bucket is large enough to let them through
 whole. Needs root, iproute2 and dataset-fashion-mnist, for --iperf also iperf3.
 
-    tests/bench/train_shaped.py --rate 100 --model cnn --seconds 20 --rounds 2
-    tests/bench/train_shaped.py --model gpt --batch 4 --seconds 45 \\
+    measure/train_shaped.py --rate 100 --model cnn --seconds 20 --rounds 2
+    measure/train_shaped.py --model gpt --batch 4 --seconds 45 \\
         --dataset 'text:data/samples/moby-dick.txt.gz?context=256' --offload
 
 Prints one JSON object: {"model", "mbit", "offload", "steps_per_s_none", "steps_per_s_mixing",
