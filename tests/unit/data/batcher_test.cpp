@@ -10,7 +10,7 @@
 #include <set>
 #include <thread>
 
-#include "tests/unit/data/support.hpp"
+#include "tests/unit/data/support/datasets.hpp"
 
 namespace starling::data {
 namespace {

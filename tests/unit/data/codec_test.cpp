@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "data/manifest.hpp"
-#include "tests/unit/data/support.hpp"
+#include "tests/unit/data/support/datasets.hpp"
 
 namespace starling::data {
 namespace {

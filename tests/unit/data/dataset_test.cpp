@@ -4,7 +4,7 @@
 
 #include "data/dataset.hpp"
 
-#include "tests/unit/data/support.hpp"
+#include "tests/unit/data/support/datasets.hpp"
 
 namespace starling::data {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <zlib.h>
 
-#include "tests/unit/data/support.hpp"
+#include "tests/unit/data/support/datasets.hpp"
 
 namespace starling::data {
 namespace {

@@ -9,7 +9,7 @@
 #include <map>
 #include <set>
 
-#include "tests/unit/data/support.hpp"
+#include "tests/unit/data/support/datasets.hpp"
 
 namespace starling::data {
 namespace {

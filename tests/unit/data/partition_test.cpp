@@ -11,7 +11,7 @@
 
 #include "data/ownership.hpp"
 #include "data/shard_store.hpp"
-#include "tests/unit/data/support.hpp"
+#include "tests/unit/data/support/datasets.hpp"
 
 namespace starling::data {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "data/shard_format.hpp"
 #include "data/shard_store.hpp"
-#include "tests/unit/data/support.hpp"
+#include "tests/unit/data/support/datasets.hpp"
 
 namespace starling::data {
 namespace {

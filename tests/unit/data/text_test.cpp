@@ -11,7 +11,7 @@
 #include "data/batcher.hpp"
 #include "data/shard_format.hpp"
 #include "data/utf8.hpp"
-#include "tests/unit/data/support.hpp"
+#include "tests/unit/data/support/datasets.hpp"
 
 namespace starling::data {
 namespace {

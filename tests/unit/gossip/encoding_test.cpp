@@ -13,7 +13,7 @@
 #include "base/rng.hpp"
 #include "gossip/encoding/f32.hpp"
 #include "gossip/encoding/registry.hpp"
-#include "tests/unit/gossip/meeting.hpp"
+#include "tests/unit/gossip/support/meeting.hpp"
 
 namespace starling::gossip {
 namespace {

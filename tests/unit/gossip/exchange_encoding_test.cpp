@@ -5,12 +5,12 @@
 
 #include "base/rng.hpp"
 #include "gossip/codec.hpp"
-#include "tests/unit/gossip/virtual_swarm.hpp"
+#include "tests/unit/gossip/support/gossip_swarm.hpp"
 
 namespace starling::gossip {
 namespace {
 
-using FloatSwarm = VirtualSwarm<Floats>;
+using FloatSwarm = GossipSwarm<Floats>;
 
 const std::vector<std::size_t> kSizes{5000, 64, 1, 4096};
 

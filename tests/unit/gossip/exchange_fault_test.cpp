@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "gossip/codec.hpp"
-#include "tests/unit/gossip/virtual_swarm.hpp"
+#include "tests/unit/gossip/support/gossip_swarm.hpp"
 
 namespace starling::gossip {
 namespace {
@@ -147,7 +147,7 @@ TEST(ExchangeFault, ValuesThatAreNotFiniteAreNeverApplied) {
     for (const float poison : {nan, inf, -inf}) {
         for (const std::size_t sick : {0U, 1U}) {
             SCOPED_TRACE(testing::Message() << poison << " at peer " << sick);
-            VirtualSwarm<Floats> swarm(2, {70000 / 2, 3}, 1);
+            GossipSwarm<Floats> swarm(2, {70000 / 2, 3}, 1);
             swarm.nodes[sick].vector->chunks[0][30001] = poison;
             ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
             swarm.settle();
@@ -270,7 +270,7 @@ TEST(ExchangeFault, SlowLinkIsGivenMoreTimeUntilOneExchangeIsThrough) {
     // A link of 60 kB/s each way, assumed to be a hundred times as fast.
     AveragerConfig config;
     config.window_bytes = 1;
-    VirtualSwarm<Floats> swarm(2, {65536, 65536}, 1, config);
+    GossipSwarm<Floats> swarm(2, {65536, 65536}, 1, config);
     int attempts = 0;
     for (; swarm.at(0).counters().committed == 0 && attempts < 20; ++attempts) {
         swarm.now += std::chrono::seconds(10);

@@ -4,7 +4,7 @@
 // real frames of a real partner; and the list of ways in which a partner can be bad, one by one.
 
 #include "gossip/codec.hpp"
-#include "tests/unit/gossip/rule_swarm.hpp"
+#include "tests/unit/gossip/support/rule_swarm.hpp"
 
 namespace starling::gossip {
 namespace {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "tests/unit/gossip/virtual_swarm.hpp"
+#include "tests/unit/gossip/support/gossip_swarm.hpp"
 
 namespace starling::gossip {
 namespace {
@@ -319,7 +319,7 @@ TEST(Exchange, NoPairIsStarvedByExchangesWithoutAPause) {
 }
 
 TEST(Exchange, FloatsMeetInTheMiddleAndBuffersStayOutOfTheSpread) {
-    VirtualSwarm<Floats> swarm(2, {3, 2}, 1);
+    GossipSwarm<Floats> swarm(2, {3, 2}, 1);
     swarm.nodes[0].vector->chunks = {{1.0F, 2.0F, 2.0F}, {1e6F, 5.0F}};
     swarm.nodes[1].vector->chunks = {{1.0F, 2.0F, 5.0F}, {0.0F, 5.0F}};
     for (auto& node : swarm.nodes) node.vector->buffer = 1;
@@ -336,7 +336,7 @@ TEST(Exchange, FloatsMeetInTheMiddleAndBuffersStayOutOfTheSpread) {
 TEST(Exchange, SmallerCoefficientOfTheInitiatorHoldsForBoth) {
     AveragerConfig config;
     config.coefficient = 0.25;
-    VirtualSwarm<Floats> swarm(2, {1}, 1, config);
+    GossipSwarm<Floats> swarm(2, {1}, 1, config);
     swarm.nodes[1].averager = std::make_unique<Averager>(
         AveragerConfig{}, peer_id(2), layout_hash(1), *swarm.nodes[1].vector, Rng(1)
     );

@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "base/rng.hpp"
-#include "tests/unit/gossip/meeting.hpp"
+#include "tests/unit/gossip/support/meeting.hpp"
 
 namespace starling::gossip {
 namespace {

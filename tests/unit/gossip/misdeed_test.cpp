@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "gossip/codec.hpp"
-#include "tests/unit/gossip/rule_swarm.hpp"
+#include "tests/unit/gossip/support/rule_swarm.hpp"
 
 namespace starling::gossip {
 namespace {

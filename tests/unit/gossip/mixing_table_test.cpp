@@ -6,7 +6,7 @@
 #include <functional>
 #include <numeric>
 
-#include "tests/unit/gossip/rule_swarm.hpp"
+#include "tests/unit/gossip/support/rule_swarm.hpp"
 
 namespace starling::gossip {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "gossip/codec.hpp"
-#include "tests/unit/gossip/rule_swarm.hpp"
+#include "tests/unit/gossip/support/rule_swarm.hpp"
 
 namespace starling::gossip {
 namespace {

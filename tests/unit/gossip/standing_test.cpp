@@ -7,7 +7,7 @@
 #include <set>
 
 #include "gossip/partner_choice.hpp"
-#include "tests/unit/gossip/rule_swarm.hpp"
+#include "tests/unit/gossip/support/rule_swarm.hpp"
 
 namespace starling::gossip {
 namespace {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <new>
 
-#include "samples.hpp"
+#include "tests/unit/membership/support/samples.hpp"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "samples.hpp"
+#include "tests/unit/membership/support/samples.hpp"
 
 namespace starling::membership {
 namespace {

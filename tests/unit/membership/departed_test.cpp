@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "membership/records.hpp"
-#include "samples.hpp"
+#include "tests/unit/membership/support/samples.hpp"
 
 namespace starling::membership {
 namespace {

@@ -11,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "samples.hpp"
+#include "tests/unit/membership/support/samples.hpp"
 
 namespace starling::membership {
 namespace {

@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "samples.hpp"
+#include "tests/unit/membership/support/samples.hpp"
 
 namespace starling::membership {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "samples.hpp"
+#include "tests/unit/membership/support/samples.hpp"
 
 namespace starling::membership {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "cluster.hpp"
+#include "tests/unit/membership/support/cluster.hpp"
 
 namespace starling::membership {
 namespace {

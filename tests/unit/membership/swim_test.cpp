@@ -7,8 +7,8 @@
 #include <set>
 #include <variant>
 
-#include "cluster.hpp"
 #include "membership/codec.hpp"
+#include "tests/unit/membership/support/cluster.hpp"
 
 namespace starling::membership {
 namespace {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "tests/unit/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace starling::peer {
 namespace {

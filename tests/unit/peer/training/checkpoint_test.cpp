@@ -9,7 +9,7 @@
 #include "base/rng.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
-#include "tests/unit/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace starling::peer {
 namespace {

@@ -5,11 +5,11 @@
 #include <cmath>
 
 #include "base/rng.hpp"
-#include "tests/unit/gossip/virtual_swarm.hpp"
+#include "tests/unit/gossip/support/gossip_swarm.hpp"
 
 namespace starling::gossip {
 
-using FloatSwarm = VirtualSwarm<Floats>;
+using FloatSwarm = GossipSwarm<Floats>;
 
 inline AveragerConfig config_of(std::string_view mix, Encoding encoding = Encoding::F32) {
     AveragerConfig config;

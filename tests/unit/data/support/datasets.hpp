@@ -12,7 +12,7 @@
 #include "base/check.hpp"
 #include "base/rng.hpp"
 #include "data/dataset.hpp"
-#include "tests/unit/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace starling::data::testing {
 

@@ -80,7 +80,7 @@ struct Letter {
 
 /// N peers whose ids are 1 to N.
 template <class Vector>
-class VirtualSwarm {
+class GossipSwarm {
 public:
     struct Node {
         PeerId id;
@@ -89,7 +89,7 @@ public:
         std::vector<ExchangeEvent> events;
     };
 
-    VirtualSwarm(
+    GossipSwarm(
         std::size_t peers,
         const std::vector<std::size_t>& sizes,
         std::uint64_t seed,
@@ -218,7 +218,7 @@ private:
     }
 };
 
-using IntegerSwarm = VirtualSwarm<Integers>;
+using IntegerSwarm = GossipSwarm<Integers>;
 
 /// Fills every vector with draws up to a billion in size.
 inline void randomize(IntegerSwarm& swarm, Rng& rng) {

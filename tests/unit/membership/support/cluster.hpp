@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "membership/swim.hpp"
-#include "samples.hpp"
+#include "tests/unit/membership/support/samples.hpp"
 
 namespace starling::membership {
 
