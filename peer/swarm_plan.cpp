@@ -3,7 +3,7 @@
 #include <random>
 #include <utility>
 
-#include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "peer/belongings.hpp"
 #include "peer/descriptor_transfer.hpp"
 #include "peer/session.hpp"

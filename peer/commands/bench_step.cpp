@@ -13,6 +13,7 @@
 
 #include "base/spec.hpp"
 #include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "peer/clock.hpp"
 
 namespace starling::peer {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "data/batcher.hpp"
 #include "data/dataset.hpp"
 #include "data/shard_store.hpp"
