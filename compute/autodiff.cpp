@@ -1,6 +1,7 @@
 #include "compute/autodiff.hpp"
 
 #include "base/check.hpp"
+#include "compute/ops/gradient_context.hpp"
 #include "compute/ops/operator.hpp"
 
 namespace starling::compute {

@@ -15,12 +15,13 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
-#include <variant>
 
-#include "compute/optimizer.hpp"
+#include "compute/cpu/denormals.hpp"
 #include "compute/parameter_store.hpp"
 #include "compute/plan.hpp"
+#include "compute/update.hpp"
 #include "compute/weight_copies.hpp"
 
 namespace starling::compute {
@@ -41,7 +42,7 @@ public:
 /// One chunk's update by one optimizer. Spans are the device's, as long as the chunk.
 struct ChunkUpdate {
     std::size_t chunk = 0;
-    std::variant<SgdSettings, AdamSettings> settings;
+    UpdateSettings settings;
     std::span<const float> gradient;
     std::span<float> mean;    ///< momentum for SGD
     std::span<float> square;  ///< AdamW only
@@ -54,6 +55,14 @@ public:
     virtual ~Device() = default;
 
     [[nodiscard]] virtual std::string_view name() const = 0;
+
+    /// Returns one line for logs: the libraries behind the device, their versions and threads.
+    [[nodiscard]] virtual std::string describe() const = 0;
+
+    /// Prepares the calling thread for compiling and running plans: sets its floating-point mode
+    /// until what is returned is destroyed, and the libraries' threads for good. Costs nothing
+    /// beside a step.
+    [[nodiscard]] virtual FlushDenormals enter() = 0;
 
     /// True when device addresses are host addresses, and copies need not be.
     [[nodiscard]] virtual bool on_host() const = 0;
@@ -87,13 +96,5 @@ public:
     /// from the OpenMP threads of the compute thread.
     virtual void update(ParameterStore& store, const ChunkUpdate& update) = 0;
 };
-
-/// Returns the device of a name. They live as long as the process.
-/// Errors    Usage, naming those that exist
-[[nodiscard]] Result<Device*> find_device(std::string_view name);
-
-/// The devices; each lives in its folder.
-[[nodiscard]] Device& cpu_device();
-[[nodiscard]] Device& reference_device();
 
 }  // namespace starling::compute

@@ -1,20 +1,16 @@
 #include "compute/engine.hpp"
 
 #include <algorithm>
-#include <cblas.h>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
-#include <omp.h>
 
 #include "base/check.hpp"
 #include "compute/autodiff.hpp"
-#include "compute/cpu/denormals.hpp"
-#include "compute/cpu/onednn.hpp"
 #include "compute/device.hpp"
+#include "compute/devices.hpp"
 #include "compute/models/models.hpp"
 #include "compute/optimizer.hpp"
 #include "compute/plan.hpp"
@@ -101,7 +97,8 @@ public:
         Compiled training,
         Compiled evaluation
     )
-        : store_(store),
+        : device_(device),
+          store_(store),
           training_(std::move(training)),
           evaluation_(std::move(evaluation)),
           optimizer_(options.optimizer, store.layout(), options.threads, device),
@@ -112,7 +109,7 @@ public:
         std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
     ) override {
         owner_.check();
-        const cpu::FlushDenormals flush;
+        const auto entered = device_.enter();
         load(training_, values, labels, labels.size());
         training_.plan->pack(store_);
         StepResult result;
@@ -134,7 +131,7 @@ public:
         owner_.check();
         EvalResult result;
         if (labels.empty()) return result;
-        const cpu::FlushDenormals flush;
+        const auto entered = device_.enter();
         const auto capacity = evaluation_.plan->input_labels(evaluation_.labels).size();
         load(evaluation_, values, labels, capacity);
         evaluation_.plan->pack(store_);
@@ -179,7 +176,7 @@ public:
         std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
     ) override {
         owner_.check();
-        const cpu::FlushDenormals flush;
+        const auto entered = device_.enter();
         std::vector<KernelTime> times;
         const double start = stopwatch();
         load(training_, values, labels, labels.size());
@@ -244,6 +241,7 @@ private:
         );
     }
 
+    Device& device_;
     ParameterStore& store_;
     Compiled training_;
     Compiled evaluation_;
@@ -258,7 +256,6 @@ private:
 /// empty.
 double step_time(Compiled& compiled, ParameterStore& store, Stopwatch stopwatch) {
     constexpr int kRepetitions = 4;
-    const cpu::FlushDenormals flush;
     double best = std::numeric_limits<double>::infinity();
     for (int i = 0; i < kRepetitions; ++i) {
         std::atomic<bool> never{false};
@@ -303,8 +300,6 @@ Result<Compiled> compile_training(Device& device, EngineOptions& options, Parame
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, ParameterStore& store) {
-    // Choosing by measurement starts OpenMP's threads, which keep the mode they start with.
-    const cpu::FlushDenormals flush;
     auto options = given;
     if (options.threads < 1 || options.threads > kThreadsMax) {
         return fail(
@@ -315,10 +310,11 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, Param
     }
     const auto device = find_device(options.device);
     if (device.has_error()) return device.error();
+    // Choosing by measurement starts OpenMP's threads, which keep the mode they start with.
+    const auto entered = (*device)->enter();
     const auto layout = model_layout(options.model, options.task, file_of(options));
     if (layout.has_error()) return layout.error();
     STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
-    openblas_set_num_threads(1);
     auto training = compile_training(**device, options, store);
     if (training.has_error()) return training.error();
     auto evaluation = compile(**device, options, store.layout(), options.eval_batch, false);
@@ -327,28 +323,6 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, Param
     return std::make_unique<PlanEngine>(
         **device, options, store, std::move(*training), std::move(*evaluation)
     );
-}
-
-Result<Precision> parse_precision(std::string_view text) {
-    if (text == "f32") return Precision::F32;
-    if (text == "bf16") return Precision::Bf16;
-    if (text == "auto") return Precision::Auto;
-    return fail(
-        FaultCode::Usage, "'" + std::string(text) + "' is no precision; give f32, bf16 or auto"
-    );
-}
-
-std::string_view to_string(Precision precision) {
-    if (precision == Precision::Bf16) return "bf16";
-    return precision == Precision::Auto ? "auto" : "f32";
-}
-
-std::string runtime_description() {
-    const char* policy = std::getenv("OMP_WAIT_POLICY");  // NOLINT(concurrency-mt-unsafe) start-up
-    return cpu::library_description() + ", OpenMP threads " +
-           std::to_string(omp_get_max_threads()) + " waiting " +
-           (policy == nullptr ? "by default" : policy) + ", " + openblas_get_config() +
-           " threads " + std::to_string(openblas_get_num_threads());
 }
 
 }  // namespace starling::compute

@@ -8,41 +8,14 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
 #include "compute/parameter_store.hpp"
 #include "compute/schedule.hpp"
+#include "compute/task.hpp"
 
 namespace starling::compute {
-
-/// The problem that a model is built for.
-struct Task {
-    std::vector<std::int64_t> sample_shape;  ///< C, H, W
-    std::int64_t classes = 0;
-};
-
-/// Lists the models with one line each: spec syntax and what it builds. For --help and errors.
-[[nodiscard]] std::string model_catalogue();
-
-/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task. A spec
-/// that names a file (`onnx:net.onnx`) wants the file's bytes.
-/// Errors    Usage (unknown model or option, listing what exists), BadValue, those of import_onnx
-[[nodiscard]] Result<ParameterLayout> model_layout(
-    std::string_view spec, const Task& task, ByteView file = {}
-);
-
-/// In which type weights and activations flow. Masters, statistics, losses and the optimizer stay
-/// f32 in any case, and products of bf16 are summed in f32.
-enum class Precision : std::uint8_t { F32, Bf16, Auto };
-
-/// Parses f32, bf16, auto. Errors Usage
-[[nodiscard]] Result<Precision> parse_precision(std::string_view text);
-[[nodiscard]] std::string_view to_string(Precision precision);
-
-/// Reads seconds from some clock: compute owns none.
-using Stopwatch = double (*)();
 
 struct EngineOptions {
     std::string model;
@@ -78,27 +51,6 @@ struct EvalResult {
 
     [[nodiscard]] double loss() const {
         return samples == 0 ? 0.0 : loss_sum / static_cast<double>(samples);
-    }
-};
-
-/// One kernel of a profiled step.
-struct KernelTime {
-    std::string name;
-    std::string op;  ///< the operator, or Reorder, Pack, Update
-    double seconds = 0.0;
-    double flops = 0.0;  ///< of convolutions and matrix products; zero for others
-    double bytes = 0.0;  ///< of all operands
-};
-
-/// Bytes that an engine holds for as long as it lives; the store's own are not part of it.
-struct MemoryUse {
-    std::size_t activations = 0;  ///< the planned arenas of temporaries
-    std::size_t lasting = 0;      ///< packed weights, inputs and outputs
-    std::size_t gradients = 0;
-    std::size_t optimizer = 0;
-
-    [[nodiscard]] std::size_t total() const {
-        return activations + lasting + gradients + optimizer;
     }
 };
 
@@ -150,8 +102,5 @@ public:
         std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
     ) = 0;
 };
-
-/// One line for logs: oneDNN's version and instruction set, OpenMP and OpenBLAS threads.
-[[nodiscard]] std::string runtime_description();
 
 }  // namespace starling::compute

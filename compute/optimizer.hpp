@@ -6,80 +6,24 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <variant>
 #include <vector>
 
 #include "compute/parameter_store.hpp"
 #include "compute/schedule.hpp"
+#include "compute/update.hpp"
 
 namespace starling::compute {
 
 class Device;
 class DeviceMemory;
 class WeightCopies;
-[[nodiscard]] Device& cpu_device();
-
-struct SgdSettings {
-    float learning_rate = 0.0F;
-    float momentum = 0.0F;
-    float weight_decay = 0.0F;
-    bool nesterov = false;
-    float gradient_scale = 1.0F;
-};
-
-/// With g the scaled gradient plus weight_decay * w:  m = momentum * m + g;  w -= lr * m, or
-/// w -= lr * (g + momentum * m) for Nesterov's form.
-///
-/// Shapes    three spans of one length
-/// Errors    none
-/// Thread    any (pure)
-/// Source    PyTorch's torch.optim.SGD without dampening: the learning rate stays outside the
-///           momentum
-void sgd_update(
-    const SgdSettings& settings,
-    std::span<const float> gradient,
-    std::span<float> momentum,
-    std::span<float> weights
-);
-
-struct AdamSettings {
-    float learning_rate = 0.0F;
-    float beta1 = 0.9F;
-    float beta2 = 0.999F;
-    float epsilon = 1e-8F;
-    float weight_decay = 0.0F;
-    float gradient_scale = 1.0F;
-    double step = 1.0;  ///< of this update; the first is 1
-};
-
-/// m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  w shrinks by lr * weight_decay and
-/// moves by -lr * m' / (sqrt(v') + epsilon), with m' and v' free of their start at zero.
-///
-/// Shapes    four spans of one length
-/// Errors    none
-/// Thread    any (pure)
-/// Source    Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (arXiv 1711.05101),
-///           algorithm 2; the rate multiplies the decay, as in PyTorch's AdamW
-void adamw_update(
-    const AdamSettings& settings,
-    std::span<const float> gradient,
-    std::span<float> mean,
-    std::span<float> square,
-    std::span<float> weights
-);
-
-/// Returns the Euclidean norm, summed in double.
-[[nodiscard]] double gradient_norm(std::span<const float> gradient, int threads);
 
 /// Thread    compute
 class Optimizer {
 public:
     /// Throws std::bad_alloc. Requires  the device outlives the optimizer
     Optimizer(
-        const OptimizerSpec& spec,
-        const ParameterLayout& layout,
-        int threads,
-        Device& device = cpu_device()
+        const OptimizerSpec& spec, const ParameterLayout& layout, int threads, Device& device
     );
     ~Optimizer();
     Optimizer(const Optimizer&) = delete;
@@ -115,7 +59,7 @@ private:
     void shrink_matrices(ParameterStore& store, double learning_rate) const;
 
     /// The settings of one update; counts it.
-    [[nodiscard]] std::variant<SgdSettings, AdamSettings> settings(float rate, float scale);
+    [[nodiscard]] UpdateSettings settings(float rate, float scale);
 
     [[nodiscard]] bool adam() const { return spec_.name == "adamw"; }
 

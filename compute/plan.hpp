@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "compute/engine.hpp"
 #include "compute/graph.hpp"
 #include "compute/parameter_store.hpp"
+#include "compute/task.hpp"
 
 namespace starling::compute {
 
@@ -63,11 +63,5 @@ public:
     /// Describes the kernels, one line each: name, implementation; then how many are reorders.
     [[nodiscard]] virtual std::string describe() const = 0;
 };
-
-/// Compiles for the CPU. The graph's parameters are found in `layout` by name.
-/// Errors    Unsupported (no kernel), Io (the library refused), Oversized (memory)
-[[nodiscard]] Result<std::unique_ptr<Plan>> compile_cpu_plan(
-    PlanRequest request, const ParameterLayout& layout
-);
 
 }  // namespace starling::compute

@@ -44,7 +44,7 @@ void WeightCopies::write(std::size_t at, std::span<const float> values) {
         const float* from = values.data() + (begin - at);
         if (piece->bf16) {
             auto* to = reinterpret_cast<std::uint16_t*>(piece->to) + (begin - piece->begin);
-            cpu::vectorized<cpu::narrow>(from, to, count);
+            cpu::vectorized<narrow>(from, to, count);
         } else {
             auto* to = reinterpret_cast<float*>(piece->to) + (begin - piece->begin);
             std::memcpy(to, from, count * sizeof(float));

@@ -69,6 +69,15 @@ void multiply_part(
 
 }  // namespace
 
+void use_one_blas_thread() {
+    openblas_set_num_threads(1);
+}
+
+std::string blas_description() {
+    return openblas_get_config() + std::string(" threads ") +
+           std::to_string(openblas_get_num_threads());
+}
+
 void multiply(
     const BlasProduct& product, const float* a, const float* b, const float* bias, float* y
 ) {

@@ -4,8 +4,15 @@
 // part.
 
 #include <cstdint>
+#include <string>
 
 namespace starling::compute::cpu {
+
+/// Keeps OpenBLAS to the calling thread, in the whole process.
+void use_one_blas_thread();
+
+/// Returns OpenBLAS's version, how it was built, and its threads.
+[[nodiscard]] std::string blas_description();
 
 /// Y [rows, columns] = op(A) [rows, depth] op(B) [depth, columns] + bias [columns], all row-major.
 struct BlasProduct {

@@ -11,7 +11,7 @@
 #include "compute/cpu/blas.hpp"
 #include "compute/cpu/onednn.hpp"
 #include "compute/cpu/sliced_gradient.hpp"
-#include "compute/engine.hpp"
+#include "compute/task.hpp"
 
 namespace starling::compute::cpu {
 

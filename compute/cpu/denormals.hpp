@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #endif
 
-namespace starling::compute::cpu {
+namespace starling::compute {
 
 /// Sets flush-to-zero for this thread until destroyed. Threads that OpenMP starts meanwhile inherit
 /// it for good, which suits: they do nothing else.
@@ -37,4 +37,4 @@ private:
 #endif
 };
 
-}  // namespace starling::compute::cpu
+}  // namespace starling::compute

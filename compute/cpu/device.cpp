@@ -1,27 +1,35 @@
-// The CPU as a device: oneDNN's primitives and loops of ours.
-
-#include "compute/device.hpp"
+#include "compute/cpu/device.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <omp.h>
 
-#include "compute/cpu/isa.hpp"
-#include "compute/cpu/parallel.hpp"
+#include "compute/cpu/blas.hpp"
+#include "compute/cpu/loops_update.hpp"
+#include "compute/cpu/onednn.hpp"
+#include "compute/cpu/plan.hpp"
 #include "compute/host_memory.hpp"
 
 namespace starling::compute {
 
 namespace {
 
-STARLING_INLINE void add_scaled(
-    bool fresh, float share, const float* x, float* sum, std::size_t count
-) {
-#pragma omp simd
-    for (std::size_t i = 0; i < count; ++i) sum[i] = (fresh ? 0.0F : sum[i]) + share * x[i];
-}
-
 class CpuDevice final : public HostDevice {
 public:
     [[nodiscard]] std::string_view name() const override { return "cpu"; }
+
+    [[nodiscard]] std::string describe() const override {
+        const char* policy =
+            std::getenv("OMP_WAIT_POLICY");  // NOLINT(concurrency-mt-unsafe) start-up
+        return cpu::library_description() + ", OpenMP threads " +
+               std::to_string(omp_get_max_threads()) + " waiting " +
+               (policy == nullptr ? "by default" : policy) + ", " + cpu::blas_description();
+    }
+
+    [[nodiscard]] FlushDenormals enter() override {
+        cpu::use_one_blas_thread();
+        return HostDevice::enter();
+    }
 
     [[nodiscard]] Result<std::unique_ptr<Plan>> compile(
         PlanRequest request, const ParameterLayout& layout
@@ -30,16 +38,13 @@ public:
     }
 
     [[nodiscard]] double norm(std::span<const float> gradient, int threads) override {
-        return gradient_norm(gradient, threads);
+        return cpu::gradient_norm(gradient, threads);
     }
 
     void accumulate(
         bool fresh, float share, std::span<const float> gradient, std::span<float> sum, int threads
     ) override {
-        cpu::parallel_ranges(threads, sum.size(), [&](std::size_t begin, std::size_t end) {
-            const float* from = gradient.data() + begin;
-            cpu::vectorized<add_scaled>(fresh, share, from, sum.data() + begin, end - begin);
-        });
+        cpu::accumulate(fresh, share, gradient, sum, threads);
     }
 
     void update(ParameterStore& store, const ChunkUpdate& update) override {
@@ -64,9 +69,9 @@ private:
         const auto gradient = update.gradient.subspan(at, count);
         const auto mean = update.mean.subspan(at, count);
         if (const auto* adam = std::get_if<AdamSettings>(&update.settings)) {
-            adamw_update(*adam, gradient, mean, update.square.subspan(at, count), weights);
+            cpu::adamw_update(*adam, gradient, mean, update.square.subspan(at, count), weights);
         } else {
-            sgd_update(std::get<SgdSettings>(update.settings), gradient, mean, weights);
+            cpu::sgd_update(std::get<SgdSettings>(update.settings), gradient, mean, weights);
         }
     }
 };

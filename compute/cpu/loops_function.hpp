@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "compute/cpu/strips.hpp"
-#include "compute/graph.hpp"
+#include "compute/node.hpp"
 
 namespace starling::compute::cpu {
 

@@ -267,13 +267,15 @@ void lower_dropout(Lowering& lowering) {
     const auto from = lowering.use_plain(x);
     const auto mask = lowering.define(lowering.output(1), plain(shape));
     const auto to = lowering.overwrite_or_define(x, plain(shape));
-    const auto attributes = lowering.node().attributes;
+    const auto& attributes = lowering.node().attributes;
     lowering.add_loop(
         lowering.node().name,
         {from, mask, to},
-        [attributes, threads = lowering.threads(), run = std::uint64_t{0}](LoopKernel::Operands o
-        ) mutable {
-            const DropoutMask draw(attributes, run++);
+        [seed = attributes.integer("seed", 0),
+         ratio = attributes.real("ratio", 0.5),
+         threads = lowering.threads(),
+         run = std::uint64_t{0}](LoopKernel::Operands o) mutable {
+            const DropoutMask draw(seed, ratio, run++);
             dropout(threads, draw, floats(o[0]), floats(o[1]), floats(o[2]));
         }
     );

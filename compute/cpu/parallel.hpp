@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 
-namespace starling::compute::cpu {
+namespace starling::compute {
 
 /// Below this many elements a loop is cheaper than waking a thread.
 inline constexpr std::size_t kParallelElementsMin = std::size_t{16} * 1024;
@@ -27,4 +27,4 @@ void parallel_ranges(int threads, std::size_t count, const Body& body) {
     }
 }
 
-}  // namespace starling::compute::cpu
+}  // namespace starling::compute

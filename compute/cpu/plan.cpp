@@ -1,7 +1,7 @@
 // The compiled plan of the CPU: memory for what the lowering left behind, and the loop that runs
 // it.
 
-#include "compute/plan.hpp"
+#include "compute/cpu/plan.hpp"
 
 #include <algorithm>
 #if defined(__GLIBC__)

@@ -6,13 +6,13 @@
 #include <immintrin.h>
 #endif
 
-namespace starling::compute::cpu::detail {
+namespace starling::compute::detail {
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
 bool can_narrow() {
     static const bool has = __builtin_cpu_supports("avx512bf16") != 0;
-    return has && used_isa == Isa::Avx512;
+    return has && cpu::detail::used_isa == cpu::Isa::Avx512;
 }
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512bf16")]] void narrow_native(
@@ -38,4 +38,4 @@ void narrow_native(const float*, std::uint16_t*, std::size_t) {}
 
 #endif
 
-}  // namespace starling::compute::cpu::detail
+}  // namespace starling::compute::detail

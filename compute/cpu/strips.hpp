@@ -14,7 +14,7 @@
 #include "compute/cpu/isa.hpp"
 #include "compute/cpu/parallel.hpp"
 
-namespace starling::compute::cpu {
+namespace starling::compute {
 
 /// A few strips of floats fit into a first-level cache of 32 KiB.
 inline constexpr std::size_t kStripElements = 1024;
@@ -115,13 +115,13 @@ void over_strips(
             const auto length = std::min(longest, end - at);
             std::array<const float*, N> inputs{};
             for (std::size_t i = 0; i < N; ++i) {
-                inputs[i] = vectorized<read_strip>(from[i], at, length, buffers[i]);
+                inputs[i] = cpu::vectorized<read_strip>(from[i], at, length, buffers[i]);
             }
             float* output = begin_strip(to, at, buffers[N]);
             body(inputs, output, length);
-            vectorized<finish_strip>(to, at, length, buffers[N]);
+            cpu::vectorized<finish_strip>(to, at, length, buffers[N]);
         }
     });
 }
 
-}  // namespace starling::compute::cpu
+}  // namespace starling::compute

@@ -4,36 +4,15 @@
 // like PyTorch's, so that exported weights load there.
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/spec.hpp"
-#include "compute/engine.hpp"
-#include "compute/graph.hpp"
+#include "compute/model.hpp"
+#include "compute/task.hpp"
 
 namespace starling::compute {
-
-/// What the graph is for: batch norm and dropout differ.
-enum class Purpose : std::uint8_t { Training, Inference };
-
-/// A statistic of the batch that moves an averaged buffer: buffer += momentum * (factor * batch -
-/// buffer), after each training step.
-struct RunningStatistic {
-    std::string buffer;
-    ValueId batch = ValueId::None;
-    double momentum = 0.1;
-    double factor = 1.0;  ///< n / (n - 1) for a variance, as in PyTorch
-};
-
-/// A forward graph: values [N, sample shape] and labels [N] in, scores, loss and log-probabilities
-/// out.
-struct Model {
-    Graph graph;
-    ValueId values = ValueId::None;
-    ValueId labels = ValueId::None;
-    ValueId loss = ValueId::None;
-    ValueId log_probabilities = ValueId::None;
-    std::vector<RunningStatistic> statistics;  ///< empty for inference
-};
 
 /// Writes layers into a graph. The first failure sticks and later calls do nothing, so a builder
 /// reads like the net and looks once.
@@ -148,6 +127,16 @@ struct NamedModel {
     Purpose purpose = Purpose::Training,
     ByteView file = {}
 );
+
+/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task. A spec
+/// that names a file (`onnx:net.onnx`) wants the file's bytes.
+/// Errors    Usage (unknown model or option, listing what exists), BadValue, those of import_onnx
+[[nodiscard]] Result<ParameterLayout> model_layout(
+    std::string_view spec, const Task& task, ByteView file = {}
+);
+
+/// Lists the models with one line each: spec syntax and what it builds. For --help and errors.
+[[nodiscard]] std::string model_catalogue();
 
 /// Reads an option that is a list of whole numbers: `512,256`.
 /// Errors    Usage

@@ -8,7 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
-#include "compute/models/models.hpp"
+#include "compute/model.hpp"
 #include "compute/parameter_store.hpp"
 
 namespace starling::compute::onnx {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "compute/models/models.hpp"
+#include "compute/model.hpp"
 #include "compute/onnx/model_file.hpp"
 #include "compute/parameter_store.hpp"
 

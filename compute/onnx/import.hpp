@@ -15,7 +15,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "compute/graph.hpp"
-#include "compute/models/models.hpp"
+#include "compute/model.hpp"
 
 namespace starling::compute::onnx {
 

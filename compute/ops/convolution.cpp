@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "compute/ops/gradient_context.hpp"
 #include "compute/ops/operator.hpp"
 #include "compute/ops/view.hpp"
 #include "compute/ops/window.hpp"

@@ -7,19 +7,17 @@
 #include <cstdint>
 
 #include "base/rng.hpp"
-#include "compute/graph.hpp"
 
 namespace starling::compute {
 
 class DropoutMask {
 public:
-    /// The mask of a node for its `run`-th run.
-    DropoutMask(const Attributes& attributes, std::uint64_t run)
-        : key_(mix64(mix64(static_cast<std::uint64_t>(attributes.integer("seed", 0))) + run)) {
-        const double ratio = attributes.real("ratio", 0.5);
-        scale_ = static_cast<float>(1.0 / (1.0 - ratio));
-        threshold_ = static_cast<std::uint32_t>(ratio * 4294967295.0);
-    }
+    /// The mask of a node with this seed for its `run`-th run.
+    /// Requires  0 <= ratio < 1, the share of elements that are dropped
+    DropoutMask(std::int64_t seed, double ratio, std::uint64_t run)
+        : key_(mix64(mix64(static_cast<std::uint64_t>(seed)) + run)),
+          scale_(static_cast<float>(1.0 / (1.0 - ratio))),
+          threshold_(static_cast<std::uint32_t>(ratio * 4294967295.0)) {}
 
     /// Returns 0 or 1 / (1 - ratio).
     [[nodiscard]] float factor(std::size_t i) const {

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/check.hpp"
+#include "compute/ops/gradient_context.hpp"
 #include "compute/ops/operator.hpp"
 
 namespace starling::compute {

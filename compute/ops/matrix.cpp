@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "compute/ops/gradient_context.hpp"
 #include "compute/ops/operator.hpp"
 #include "compute/ops/view.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "compute/ops/gradient_context.hpp"
 #include "compute/ops/operator.hpp"
 #include "compute/ops/window.hpp"
 

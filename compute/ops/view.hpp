@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "compute/graph.hpp"
+#include "compute/node.hpp"
 
 namespace starling::compute {
 

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "base/result.hpp"
-#include "compute/graph.hpp"
+#include "compute/node.hpp"
 
 namespace starling::compute {
 

@@ -1,12 +1,13 @@
 // The reference as a device: the graph as it was written, node by node in double precision, and
 // updates by the textbook. For tests; nothing here is meant to be fast.
 
-#include "compute/device.hpp"
+#include "compute/reference/device.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
+#include "base/check.hpp"
 #include "compute/host_memory.hpp"
 #include "compute/reference/reference.hpp"
 
@@ -143,6 +144,8 @@ void plain_adamw(const AdamSettings& s, const ChunkUpdate& update, std::span<flo
 class ReferenceDevice final : public HostDevice {
 public:
     [[nodiscard]] std::string_view name() const override { return "reference"; }
+
+    [[nodiscard]] std::string describe() const override { return "plain loops in double"; }
 
     [[nodiscard]] Result<std::unique_ptr<Plan>> compile(
         PlanRequest request, const ParameterLayout& layout

@@ -146,7 +146,7 @@ bool evaluate_normalization(const Call& call) {
         for (auto& value : inverse) value = 1.0 / std::sqrt(value + epsilon);
         norm_gradient(call, places, call.inputs[3]->values, inverse, call.inputs[2]);
     } else if (op == "Dropout") {
-        const DropoutMask mask(attributes, 0);
+        const DropoutMask mask(attributes.integer("seed", 0), attributes.real("ratio", 0.5), 0);
         for (std::size_t i = 0; i < call.outputs[0].values.size(); ++i) {
             const auto factor = static_cast<double>(mask.factor(i));
             call.outputs[1].values[i] = factor;

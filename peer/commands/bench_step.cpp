@@ -12,6 +12,7 @@
 
 #include "base/spec.hpp"
 #include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/cores.hpp"

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "data/dataset.hpp"
 #include "data/shard_store.hpp"
 #include "peer/commands/commands.hpp"

@@ -3,7 +3,7 @@
 #include <random>
 #include <utility>
 
-#include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/start/local_state.hpp"

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "compute/models/models.hpp"
 #include "compute/safetensors.hpp"
 #include "tests/golden/twin.hpp"
 

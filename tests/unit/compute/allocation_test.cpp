@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <new>
 
+#include "compute/models/models.hpp"
 #include "tests/unit/compute/synthetic.hpp"
 #include "tests/unit/compute/threads.hpp"
 

@@ -2,12 +2,12 @@
 // parameters, for each kind of net and both optimizers, and in bf16 near enough.
 // Method: engines over equal stores on synthetic batches, through the public interface.
 
-#include "compute/device.hpp"
-
 #include <cmath>
 #include <gtest/gtest.h>
 
+#include "compute/devices.hpp"
 #include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "tests/unit/compute/contents.hpp"
 #include "tests/unit/compute/synthetic.hpp"
 #include "tests/unit/compute/threads.hpp"

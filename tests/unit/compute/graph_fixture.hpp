@@ -11,9 +11,9 @@
 
 #include "base/rng.hpp"
 #include "compute/autodiff.hpp"
+#include "compute/cpu/plan.hpp"
 #include "compute/graph.hpp"
 #include "compute/parameter_store.hpp"
-#include "compute/plan.hpp"
 #include "compute/reference/reference.hpp"
 #include "tests/unit/compute/threads.hpp"
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "tests/unit/compute/synthetic.hpp"
 
 namespace starling::compute {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "compute/models/models.hpp"
 #include "compute/onnx/export.hpp"
 #include "compute/safetensors.hpp"
 #include "tests/unit/compute/onnx_file.hpp"

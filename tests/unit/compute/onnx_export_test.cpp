@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compute/models/models.hpp"
 #include "compute/onnx/export.hpp"
 #include "compute/ops/operator.hpp"
 #include "tests/unit/compute/onnx_file.hpp"

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "compute/cpu/plan.hpp"
 #include "compute/onnx/import.hpp"
-#include "compute/plan.hpp"
 #include "compute/reference/reference.hpp"
 
 namespace starling::compute::onnx {

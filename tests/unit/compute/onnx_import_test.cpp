@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "compute/ops/operator.hpp"
 #include "tests/unit/compute/onnx_file.hpp"
 #include "tests/unit/compute/onnx_fixture.hpp"

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "compute/engine.hpp"
+#include "compute/models/models.hpp"
 #include "compute/ops/operator.hpp"
 #include "tests/unit/compute/onnx_fixture.hpp"
 

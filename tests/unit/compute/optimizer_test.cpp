@@ -8,6 +8,8 @@
 #include <limits>
 
 #include "base/rng.hpp"
+#include "compute/cpu/device.hpp"
+#include "compute/cpu/loops_update.hpp"
 #include "tests/unit/compute/contents.hpp"
 #include "tests/unit/compute/threads.hpp"
 
@@ -34,7 +36,7 @@ void expect_equal_to_twin(const OptimizerSpec& spec, int threads) {
     store.initialize(Rng(3));
     const auto start = contents(store);
     Twin twin{{start.begin(), start.end()}, std::vector<double>(start.size(), 0.0)};
-    Optimizer optimizer(spec, layout, threads_here(threads));
+    Optimizer optimizer(spec, layout, threads_here(threads), cpu_device());
     Rng rng(4);
     std::vector<float> gradient(start.size());
     for (int step = 0; step < 5; ++step) {
@@ -70,12 +72,12 @@ TEST(Optimizer, RestoredStateContinuesAsIfNeverStopped) {
     store.initialize(Rng(1));
     copy.initialize(Rng(1));
     const std::vector<float> gradient(100, 0.25F);
-    Optimizer first({}, layout, 1);
+    Optimizer first({}, layout, 1, cpu_device());
     first.step(store, gradient, 0.1);
     first.step(store, gradient, 0.1);
-    Optimizer before({}, layout, 1);
+    Optimizer before({}, layout, 1, cpu_device());
     before.step(copy, gradient, 0.1);
-    Optimizer after({}, layout, 1);
+    Optimizer after({}, layout, 1, cpu_device());
     after.restore(before.state());
     after.step(copy, gradient, 0.1);
     EXPECT_EQ(contents(store), contents(copy));
@@ -90,8 +92,8 @@ TEST(Optimizer, AGradientWithoutAFiniteNormIsDroppedWhereNormsAreClipped) {
         ParameterStore twin(layout);
         store.initialize(Rng(1));
         twin.initialize(Rng(1));
-        Optimizer optimizer(spec, layout, 1);
-        Optimizer without(spec, layout, 1);
+        Optimizer optimizer(spec, layout, 1, cpu_device());
+        Optimizer without(spec, layout, 1, cpu_device());
         const std::vector<float> gradient(100, 0.25F);
         auto spoilt = gradient;
         spoilt[17] = bad;
@@ -119,13 +121,13 @@ TEST(Optimizer, AResetOneGoesOnLikeANewOne) {
         spec.accumulate = 2;
         ParameterStore store(layout);
         store.initialize(Rng(1));
-        Optimizer used(spec, layout, 1);
+        Optimizer used(spec, layout, 1, cpu_device());
         const std::vector<float> gradient(100, 0.25F);
         for (int i = 0; i < 5; ++i) used.step(store, gradient, 0.1);
         used.reset();
         ParameterStore copy(layout);
         copy.write_all(contents(store));
-        Optimizer fresh(spec, layout, 1);
+        Optimizer fresh(spec, layout, 1, cpu_device());
         for (int i = 0; i < 4; ++i) {
             used.step(store, gradient, 0.1);
             fresh.step(copy, gradient, 0.1);
@@ -170,7 +172,7 @@ TEST(Optimizer, AdamWithClippingAndAccumulationEqualsTheNaiveTwin) {
             const auto start = contents(store);
             const std::vector<double> zero(start.size(), 0.0);
             AdamTwin twin{{start.begin(), start.end()}, zero, zero};
-            Optimizer optimizer(spec, layout, threads_here(accumulate == 1 ? 2 : 1));
+            Optimizer optimizer(spec, layout, threads_here(accumulate == 1 ? 2 : 1), cpu_device());
             Rng rng(4);
             for (int step = 0; step < 4; ++step) {
                 std::vector<double> mean(start.size(), 0.0);
@@ -215,7 +217,7 @@ TEST(Optimizer, DecayOfMatricesLeavesVectorsAndEqualsTheTwin) {
     const std::vector<double> zero(start.size(), 0.0);
     AdamTwin shrinking{{start.begin(), start.end()}, zero, zero};
     AdamTwin staying{{start.begin(), start.end()}, zero, zero};
-    Optimizer optimizer(spec, layout, threads_here(2));
+    Optimizer optimizer(spec, layout, threads_here(2), cpu_device());
     Rng rng(4);
     for (int step = 0; step < 4; ++step) {
         std::vector<float> gradient(start.size());
@@ -239,14 +241,14 @@ TEST(Optimizer, NormIsEuclidean) {
     std::vector<float> gradient(10000, 0.0F);
     gradient[3] = 3.0F;
     gradient[9999] = -4.0F;
-    EXPECT_NEAR(gradient_norm(gradient, threads_here(2)), 5.0, 1e-9);
+    EXPECT_NEAR(cpu::gradient_norm(gradient, threads_here(2)), 5.0, 1e-9);
 }
 
 TEST(Optimizer, BuffersAreLeftAlone) {
     const ParameterLayout layout({{"mean", {4}, true, Init::One}, {"w", {4}, false, Init::One}});
     ParameterStore store(layout);
     store.initialize(Rng(1));
-    Optimizer optimizer({}, layout, 1);
+    Optimizer optimizer({}, layout, 1, cpu_device());
     optimizer.step(store, std::vector<float>(8, 1.0F), 0.5);
     EXPECT_EQ(contents(store), (std::vector<float>{0.5F, 0.5F, 0.5F, 0.5F, 1, 1, 1, 1}));
 }

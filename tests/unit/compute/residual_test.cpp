@@ -132,7 +132,7 @@ TEST(Residual, NoActivationOfABf16PlanIsReorderedBetweenBlocks) {
 }
 
 TEST(Strips, FloatsRoundToTheNearestBfloatTiesToEven) {
-    const auto round_trip = [](float x) { return cpu::widened(cpu::narrowed(x)); };
+    const auto round_trip = [](float x) { return widened(narrowed(x)); };
     EXPECT_EQ(round_trip(1.0F), 1.0F);
     // One has neighbours 1 + 2^-7 and 1 + 2^-6 above it.
     EXPECT_EQ(round_trip(1.0F + 0x1p-8F), 1.0F);
@@ -155,8 +155,8 @@ TEST(Strips, TheProcessorsOwnRoundingIsOurs) {
         if (std::fpclassify(value) == FP_SUBNORMAL || std::isnan(value)) value = 0.5F;
     }
     std::vector<std::uint16_t> y(x.size());
-    cpu::narrow(x.data(), y.data(), x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) EXPECT_EQ(y[i], cpu::narrowed(x[i])) << x[i];
+    narrow(x.data(), y.data(), x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) EXPECT_EQ(y[i], narrowed(x[i])) << x[i];
 }
 
 TEST(Strips, ALoopSeesAllElementsOnceWhateverTheTypes) {
@@ -167,20 +167,20 @@ TEST(Strips, ALoopSeesAllElementsOnceWhateverTheTypes) {
     std::vector<std::uint16_t> sums(kCount + 1, 7);
     for (std::size_t i = 0; i < kCount; ++i) {
         a[i] = static_cast<float>(i % 64);
-        b[i] = cpu::narrowed(static_cast<float>(i % 3));
+        b[i] = narrowed(static_cast<float>(i % 3));
     }
     const auto bytes = [](auto& all) { return reinterpret_cast<std::byte*>(all.data()); };
-    cpu::over_strips<2>(
+    over_strips<2>(
         threads_here(2),
         kCount,
-        {cpu::Source{bytes(a), false}, cpu::Source{bytes(b), true}},
-        cpu::Sink{bytes(sums), true},
+        {Source{bytes(a), false}, Source{bytes(b), true}},
+        Sink{bytes(sums), true},
         [](const auto& in, float* out, std::size_t count) {
             for (std::size_t i = 0; i < count; ++i) out[i] = in[0][i] + in[1][i];
         }
     );
     for (std::size_t i = 0; i < kCount; ++i) {
-        ASSERT_EQ(cpu::widened(sums[i]), static_cast<float>(i % 64 + i % 3)) << i;
+        ASSERT_EQ(widened(sums[i]), static_cast<float>(i % 64 + i % 3)) << i;
     }
     EXPECT_EQ(sums[kCount], 7);
 }

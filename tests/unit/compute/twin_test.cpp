@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "compute/models/models.hpp"
 #include "tests/unit/compute/threads.hpp"
 
 namespace starling::compute {

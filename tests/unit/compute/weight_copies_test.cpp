@@ -7,6 +7,7 @@
 #include <bit>
 #include <gtest/gtest.h>
 
+#include "compute/cpu/device.hpp"
 #include "compute/optimizer.hpp"
 #include "tests/unit/compute/contents.hpp"
 #include "tests/unit/compute/threads.hpp"
@@ -78,7 +79,7 @@ TEST(WeightCopies, RefreshCopiesAllAtFirstAndThenWhatHasChanged) {
 TEST(WeightCopies, AnUpdateWritesThemAndAMixBeforeOrAfterItIsNotMissed) {
     Copied c;
     const auto& layout = c.store.layout();
-    Optimizer optimizer({}, layout, threads_here(2));
+    Optimizer optimizer({}, layout, threads_here(2), cpu_device());
     const std::vector<float> gradient(layout.elements(), 0.5F);
     c.copies.refresh(c.store, 1);
     c.add_one_to(1);

@@ -1,6 +1,9 @@
-#include "compute/device.hpp"
+#include "compute/devices.hpp"
 
 #include <string>
+
+#include "compute/cpu/device.hpp"
+#include "compute/reference/device.hpp"
 
 namespace starling::compute {
 
