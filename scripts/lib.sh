@@ -46,6 +46,16 @@ need_packages() {
         "${missing[@]}" >/dev/null || die "apt-get could not install: ${missing[*]}"
 }
 
+# The rules that python3 alone can check; all of them are run, so that one look shows what is wrong.
+check_rules() {
+    local failed=0 name
+    say "checking the rules of includes and lengths"
+    for name in check_layers check_include_order check_lengths; do
+        python3 -B "scripts/$name.py" || failed=1
+    done
+    [ "$failed" -eq 0 ] || die "the sources break a rule, see above"
+}
+
 # Configures (once) and builds one preset; further arguments go to the configuration.
 build_preset() {
     local preset=$1
