@@ -23,7 +23,9 @@ DATABASE = "build/dev/compile_commands.json"
 # Flags of g++ that clang does not know, and what costs time and finds nothing that g++ would not:
 # warnings are the compiler's business.
 NOT_FOR_CLANG = re.compile(r"-W.*|-fanalyzer|-g\d?|-fno-canonical-system-headers")
-FINDING = re.compile(r"^(?P<path>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+): (warning|error): (?P<what>.*)$")
+FINDING = re.compile(
+    r"^(?P<path>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+): (warning|error): (?P<what>.*)$"
+)
 # Where the base is unknown, this many commits count as the change.
 COMMITS_WITHOUT_BASE = 10
 
@@ -112,18 +114,22 @@ def tidy(program, database, path):
 
 
 def findings_of(output):
-    """(path:line:column, what) -> all lines of the finding, its notes included."""
-    found = {}
-    lines = None
+    """(path:line:column, what) -> all lines of the finding, its notes included. What lies outside the
+    tree, as in a library's template that the analyzer has followed, is not ours to mend."""
+    found, outside, lines = {}, False, None
     for line in output.splitlines():
         match = FINDING.match(line)
         if match:
-            path = os.path.relpath(match["path"], ROOT)
+            path = os.path.relpath(os.path.join(ROOT, match["path"]), ROOT)
             where = f"{path}:{match['line']}:{match['column']}"
-            lines = found.setdefault((where, match["what"]), [f"{where}: {match['what']}"])
+            lines = [f"{where}: {match['what']}"]
+            if path.startswith("../"):
+                outside = True
+            else:
+                lines = found.setdefault((where, match["what"]), lines)
         elif lines is not None:
             lines.append(line)
-    return found
+    return found, outside
 
 
 def run_all(program, database, paths, jobs, verbose):
@@ -135,8 +141,8 @@ def run_all(program, database, paths, jobs, verbose):
             path, seconds, result = future.result()
             if verbose:
                 print(f"-- {path}: {seconds:.1f} s", flush=True)
-            found = findings_of(result.stdout)
-            if result.returncode != 0 and not found:
+            found, outside = findings_of(result.stdout)
+            if result.returncode != 0 and not found and not outside:
                 broken.append(path)
                 print(f"{path}: clang-tidy failed\n{result.stdout}{result.stderr}", flush=True)
             for key, lines in found.items():
@@ -170,15 +176,12 @@ def parse(arguments):
 
 def newest_first(paths):
     """By the time of the last commit; what is not committed comes first."""
-    order = {}
+    order, never = {}, 1 << 30
     log = git("log", "-n", "300", "--format=", "--name-only") or ""
     for path in log.splitlines():
         order.setdefault(os.path.splitext(path)[0], len(order) + 1)
-    dirty = {os.path.splitext(p)[0] for p in changed_paths("HEAD")}
-    return sorted(
-        paths,
-        key=lambda p: (0 if os.path.splitext(p)[0] in dirty else order.get(os.path.splitext(p)[0], 1 << 30), p),
-    )
+    order |= {os.path.splitext(path)[0]: 0 for path in changed_paths("HEAD")}
+    return sorted(paths, key=lambda path: (order.get(os.path.splitext(path)[0], never), path))
 
 
 def main(arguments):
