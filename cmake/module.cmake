@@ -27,3 +27,29 @@ function(starling_test)
         ${ARG_NAME} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300
     )
 endfunction()
+
+# One fuzz target, NAME_fuzz.cpp, linked against the modules' own libraries. The preset `fuzz` makes
+# NAME_fuzz of it, with libFuzzer. Every other build makes NAME_replay, which reads the corpus in
+# corpus/NAME once, as a ctest that needs neither clang nor libFuzzer.
+#
+#   starling_fuzz(NAME onnx MODULES compute)
+function(starling_fuzz)
+    cmake_parse_arguments(ARG "" "NAME" "MODULES" ${ARGN})
+    list(TRANSFORM ARG_MODULES PREPEND starling_)
+    if(STARLING_FUZZ)
+        set(target ${ARG_NAME}_fuzz)
+        add_executable(${target} ${ARG_NAME}_fuzz.cpp)
+        target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    else()
+        set(target ${ARG_NAME}_replay)
+        add_executable(${target} ${ARG_NAME}_fuzz.cpp replay_main.cpp)
+        add_test(
+            NAME Corpus.${ARG_NAME}
+            COMMAND ${target} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${ARG_NAME}
+        )
+        set_tests_properties(Corpus.${ARG_NAME} PROPERTIES LABELS unit TIMEOUT 120)
+    endif()
+    target_link_libraries(
+        ${target} PRIVATE ${ARG_MODULES} starling_warnings starling_sanitizers
+    )
+endfunction()

@@ -13,6 +13,9 @@ BUILD_PACKAGES=(
 )
 DATA_PACKAGES=(dataset-fashion-mnist)
 TEST_PACKAGES=(libgtest-dev python3 libonnx-testdata iproute2 iptables)
+# What only developers and CI need. clang does without g++'s OpenMP headers, so it brings its own.
+CHECK_PACKAGES=(clang-format clang-tidy libomp-dev)
+FUZZ_PACKAGES=(clang libomp-dev)
 
 say() { printf '== %s\n' "$*"; }
 
@@ -46,15 +49,31 @@ need_packages() {
         "${missing[@]}" >/dev/null || die "apt-get could not install: ${missing[*]}"
 }
 
+# The rules that python3 alone can check; all of them are run, so that one look shows what is wrong.
+check_rules() {
+    local failed=0 name
+    say "checking the rules of includes and lengths"
+    for name in check_layers check_include_order check_lengths; do
+        python3 -B "scripts/$name.py" || failed=1
+    done
+    [ "$failed" -eq 0 ] || die "the sources break a rule, see above"
+}
+
+# Configures one preset; further arguments go to the configuration.
+configure_preset() {
+    local preset=$1
+    shift
+    cmake --preset "$preset" "$@" >"build-$preset.log" 2>&1 ||
+        { cat "build-$preset.log" >&2; die "cmake could not configure the preset '$preset'"; }
+    rm -f "build-$preset.log"
+}
+
 # Configures (once) and builds one preset; further arguments go to the configuration.
 build_preset() {
     local preset=$1
     shift
     say "building ($preset)"
-    [ -f "build/$preset/build.ninja" ] && [ $# -eq 0 ] ||
-        cmake --preset "$preset" "$@" >"build-$preset.log" 2>&1 ||
-        { cat "build-$preset.log" >&2; die "cmake could not configure the preset '$preset'"; }
-    rm -f "build-$preset.log"
+    [ -f "build/$preset/build.ninja" ] && [ $# -eq 0 ] || configure_preset "$preset" "$@"
     cmake --build "build/$preset" -- -j"$(jobs_for_memory)" || die "the build failed"
 }
 

@@ -7,8 +7,7 @@
 #include <set>
 #include <variant>
 
-#include "membership/codec.hpp"
-#include "tests/unit/membership/support/cluster.hpp"
+#include "tests/unit/membership/support/alone.hpp"
 
 namespace starling::membership {
 namespace {
@@ -16,42 +15,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-const std::uint32_t kTag = swarm_tag(sample_swarm());
-
-/// One machine with id 1 that a test talks to by hand.
-struct Alone {
-    SwimConfig config = [] {
-        SwimConfig c;
-        c.swarm = sample_swarm();
-        return c;
-    }();
-    Instant now{};
-    Swim swim{config, self_of(peer(1), address_of(1), 3), Rng(1), now};
-
-    void hear(std::uint8_t sender, std::vector<Message> messages) {
-        const Bytes bytes = encode({peer(sender), std::move(messages)}, kTag, kPacketMax);
-        swim.handle_datagram(now, address_of(sender), bytes);
-    }
-
-    std::vector<Packet> said(const Endpoint& to) {
-        std::vector<Packet> packets;
-        while (const auto datagram = swim.poll_transmit()) {
-            if (datagram->to == to) packets.push_back(*parse_datagram(datagram->bytes, kTag));
-        }
-        return packets;
-    }
-};
-
-template <class T>
-bool contains(const std::vector<Packet>& packets, const T& wanted) {
-    for (const auto& packet : packets) {
-        for (const auto& message : packet.messages) {
-            if (message == Message(wanted)) return true;
-        }
-    }
-    return false;
-}
 
 TEST(Swim, OnePushPullIntroducesANewcomerToEverybody) {
     Cluster cluster(1);
@@ -406,85 +369,6 @@ TEST(Swim, RecordsSpreadNewestWinsAndOutliveTheirPeer) {
     EXPECT_EQ(as_text(cluster.swim(8).record(Cluster::id(2))), "three");
 }
 
-TEST(Swim, ManyMembersAndRecordsNeedSeveralPagesThatAllMerge) {
-    Alone alone;
-    std::vector<Bytes> first = alone.swim.push_pull_pages();
-    EXPECT_EQ(first.size(), 1U);
-    for (std::uint8_t i = 2; i < 200; ++i) {
-        alone.hear(
-            i,
-            {claim(i, {1, 0}, MemberState::Alive), ProgressRecord{peer(i), 1, 1, Bytes(kRecordMax)}}
-        );
-    }
-    const auto pages = alone.swim.push_pull_pages();
-    EXPECT_GT(pages.size(), 1U);
-    Swim other(alone.config, self_of(peer(201), address_of(201), 1), Rng(2), alone.now);
-    for (const auto& page : pages) {
-        EXPECT_LE(page.size(), kPageMax);
-        ASSERT_TRUE(other.handle_push_pull(alone.now, page));
-    }
-    EXPECT_EQ(other.members().size(), 200U);
-    EXPECT_EQ(other.recorded_peers().size(), 198U);
-}
-
-/// Spread over the slices as the ids of real peers are.
-Statement spread_claim(std::uint8_t number) {
-    Statement statement = claim(number, {1, 0}, MemberState::Alive);
-    statement.subject.bytes[0] = static_cast<std::uint8_t>(37 * number);
-    statement.subject.bytes[1] = number;
-    sign(statement);
-    return statement;
-}
-
-std::size_t total(const std::vector<Bytes>& pages) {
-    std::size_t bytes = 0;
-    for (const auto& page : pages) bytes += page.size();
-    return bytes;
-}
-
-TEST(Swim, LargeTablesTellEachOtherOnlyWhereTheyDiffer) {
-    Alone alone;
-    Swim other(alone.config, self_of(peer(201), address_of(201), 1), Rng(2), alone.now);
-    const auto learn = [&](Swim& swim, std::uint8_t number) {
-        const Packet page{peer(number), {spread_claim(number)}};
-        ASSERT_TRUE(swim.handle_push_pull(alone.now, encode(page, kTag, kPageMax)));
-    };
-    for (std::uint8_t i = 2; i < 150; ++i) {
-        if (i != 7) learn(alone.swim, i);
-        if (i != 8) learn(other, i);
-    }
-    const auto merge = [&](Swim& swim, const std::vector<Bytes>& pages) {
-        StreamAnswer answer;
-        for (const auto& page : pages) answer = swim.handle_push_pull(alone.now, page).value();
-        return answer;
-    };
-    const StreamRequest compare{peer(201), address_of(201), StreamRequest::Kind::Compare};
-    const auto question = alone.swim.pages_for(compare);
-    const auto answer = other.pages_for(merge(other, question));
-    merge(alone.swim, answer);
-    EXPECT_TRUE(alone.swim.find(spread_claim(7).subject).has_value());
-    EXPECT_LT(total(question) + total(answer), total(other.push_pull_pages()) / 4);
-    EXPECT_FALSE(alone.swim.poll_stream().has_value()) << "nobody is told who did not ask";
-}
-
-TEST(Swim, AComparisonEndsWithBothTablesTheSame) {
-    Cluster cluster(7);
-    cluster.grow(70);
-    cluster.run(seconds(10));
-    ASSERT_TRUE(cluster.whole());
-    // Long enough to fail, too short to be forgotten: the tables stay large.
-    cluster.link = [](std::size_t a, std::size_t b) { return a % 2 == b % 2; };
-    cluster.run(seconds(30));
-    ASSERT_FALSE(cluster.whole());
-    const auto compared = cluster.requests(StreamRequest::Kind::Compare);
-    const auto told = cluster.requests(StreamRequest::Kind::Tell);
-    cluster.link = [](std::size_t, std::size_t) { return true; };
-    cluster.run(seconds(30));
-    EXPECT_TRUE(cluster.whole());
-    EXPECT_GT(cluster.requests(StreamRequest::Kind::Compare), compared);
-    EXPECT_GT(cluster.requests(StreamRequest::Kind::Tell), told);
-}
-
 TEST(Swim, RandomNewsNeverBreaksTheMachineNorItsOwnIncarnation) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
@@ -507,87 +391,6 @@ TEST(Swim, RandomNewsNeverBreaksTheMachineNorItsOwnIncarnation) {
             ASSERT_EQ(alone.swim.find(peer(1))->incarnation, last);
         }
     }
-}
-
-TEST(Swim, AForgedStatementChangesNothingAndIsCounted) {
-    Alone alone;
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
-    const auto before = alone.swim.find(peer(3));
-    ASSERT_TRUE(before.has_value());
-    auto moved = claim(3, {1, 5}, MemberState::Alive);
-    moved.address = address_of(9);
-    auto raised = claim(3, {1, 5}, MemberState::Alive);
-    raised.incarnation.counter = 6;
-    auto elsewhere = claim(3, {1, 5}, MemberState::Alive);
-    SwarmId other;
-    other.bytes.fill(0x78);
-    sign(elsewhere, other);
-    auto goodbye = claim(3, {1, 5}, MemberState::Alive);
-    goodbye.state = MemberState::Left;
-    auto stranger = claim(4, {1, 0}, MemberState::Alive);
-    stranger.signature[63] ^= 1U;
-    std::uint64_t forged = 0;
-    for (const auto& lie : {moved, raised, elsewhere, goodbye, stranger}) {
-        alone.hear(2, {lie});
-        EXPECT_EQ(alone.swim.counters().forged, ++forged);
-    }
-    EXPECT_EQ(alone.swim.find(peer(3))->incarnation, before->incarnation);
-    EXPECT_EQ(alone.swim.find(peer(3))->address, before->address);
-    EXPECT_FALSE(alone.swim.find(peer(4)).has_value());
-}
-
-TEST(Swim, SignaturesAreLookedAtOnlyWhenTheyWouldChangeTheTable) {
-    const auto notary = std::make_shared<SampleNotary>(peer(1));
-    SwimConfig config;
-    config.swarm = sample_swarm();
-    Swim swim(config, {peer(1), address_of(1), 1, notary, nullptr}, Rng(1), {});
-    const auto alive = claim(3, {1, 1}, MemberState::Alive);
-    const auto older = claim(3, {1, 0}, MemberState::Alive);
-    const Packet packet{peer(2), {alive, alive, older, claim(3, {0, 9}, MemberState::Left)}};
-    for (int i = 0; i < 10; ++i) {
-        swim.handle_datagram({}, address_of(2), encode(packet, kTag, kPacketMax));
-    }
-    EXPECT_EQ(notary->verified, 1U);
-}
-
-TEST(Swim, AVerdictOfOthersCountsOnlyAfterTheAccusedHadItsTime) {
-    Alone alone;
-    for (std::uint8_t i = 2; i < 6; ++i) alone.hear(i, {claim(i, {1, 0}, MemberState::Alive)});
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Failed)});
-    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Suspect);
-    alone.now += milliseconds(100);
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Failed)});
-    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Suspect);
-    alone.now += seconds(3);
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Failed)});
-    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Failed);
-}
-
-TEST(Swim, AccusationsOfTheUnknownMakeNoMembers) {
-    Alone alone;
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Suspect), claim(4, {1, 0}, MemberState::Failed)});
-    EXPECT_EQ(alone.swim.members().size(), 1U);
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive), claim(3, {1, 1}, MemberState::Suspect)});
-    EXPECT_EQ(alone.swim.find(peer(3))->state, MemberState::Alive) << "not its incarnation";
-}
-
-TEST(Swim, OneSenderRaisesOnlySoManySuspicions) {
-    Alone alone;
-    for (std::uint8_t i = 3; i < 200; ++i) alone.hear(2, {claim(i, {1, 0}, MemberState::Alive)});
-    const auto suspects = [&] {
-        std::size_t count = 0;
-        for (const auto& member : alone.swim.members()) {
-            if (member.state == MemberState::Suspect) ++count;
-        }
-        return count;
-    };
-    for (std::uint8_t i = 3; i < 200; ++i) alone.hear(2, {claim(i, {1, 0}, MemberState::Suspect)});
-    EXPECT_GT(suspects(), 16U);
-    EXPECT_LT(suspects(), 80U);
-    EXPECT_EQ(suspects() + alone.swim.counters().throttled, 197U);
-    const auto before = suspects();
-    for (std::uint8_t i = 3; i < 200; ++i) alone.hear(9, {claim(i, {1, 0}, MemberState::Suspect)});
-    EXPECT_GT(suspects(), before) << "another sender has its own measure";
 }
 
 }  // namespace
