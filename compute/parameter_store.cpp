@@ -8,7 +8,7 @@
 
 #include "base/check.hpp"
 #include "base/finite.hpp"
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
 #include "compute/shape.hpp"
 
 namespace starling::compute {
@@ -134,7 +134,7 @@ bool ParameterStore::try_add(std::size_t chunk, ByteView delta) {
     if (!lock.owns_lock()) return false;
     const auto floats = chunk_span(chunk);
     STARLING_CHECK(delta.size() == floats.size_bytes());
-    cpu::vectorized<add_body>(floats.data(), delta.data(), floats.size());
+    vectorized<add_body>(floats.data(), delta.data(), floats.size());
     const auto& place = layout_.chunks()[chunk];
     for (const auto& info : layout_.parameters()) {
         if (!place.buffer || !info.variance) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/simd.hpp"
 #include "compute/cpu/strips.hpp"
 
 namespace starling::compute {
@@ -44,7 +45,7 @@ void WeightCopies::write(std::size_t at, std::span<const float> values) {
         const float* from = values.data() + (begin - at);
         if (piece->bf16) {
             auto* to = reinterpret_cast<std::uint16_t*>(piece->to) + (begin - piece->begin);
-            cpu::vectorized<narrow>(from, to, count);
+            vectorized<narrow>(from, to, count);
         } else {
             auto* to = reinterpret_cast<float*>(piece->to) + (begin - piece->begin);
             std::memcpy(to, from, count * sizeof(float));

@@ -1,15 +1,17 @@
 #pragma once
 
-// What both passes of a batch norm share: planes among threads, rows of coefficients and sums, and
-// the norm itself. A plane is one block of channels of one image.
+// What both passes of a batch norm share: planes among threads, strips of a plane, rows of
+// coefficients, sums over rows, and the norm itself. A plane is one block of channels of one image.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
-#include "compute/cpu/isa.hpp"
-#include "compute/cpu/loops_batch_norm.hpp"
+#include "base/simd.hpp"
+#include "compute/cpu/channel_shape.hpp"
+#include "compute/cpu/lanes.hpp"
+#include "compute/cpu/strips.hpp"
 
 namespace starling::compute::cpu {
 
@@ -73,19 +75,38 @@ inline int parts_of(const ChannelShape& s) {
     return elements < kParallelElementsMin ? 1 : s.threads;
 }
 
-/// Calls body(plane, part) for all planes, each thread's own from its last to its first: that of a
-/// pass before, in the other direction, ended where this one begins, and left it in the cache.
+/// Calls body(plane, its block, the thread's scratch) for all planes. Each thread walks through its
+/// own planes in one direction. A second pass walks in the other: it begins where the pass before
+/// ended, and what was read last is still in the cache.
 template <class Body>
-inline void for_planes(const ChannelShape& s, bool backwards, const Body& body) {
+inline void for_planes(const ChannelShape& s, double* scratch, bool backwards, const Body& body) {
     const auto planes = s.images * s.blocks;
     const int parts = parts_of(s);
     const auto share = (planes + parts - 1) / parts;
 #pragma omp parallel for schedule(static) num_threads(parts)
     for (int part = 0; part < parts; ++part) {
+        const PartScratch own(s, scratch, part);
         const auto begin = std::min(planes, part * share);
         const auto end = std::min(planes, begin + share);
-        for (auto i = begin; i < end; ++i) body(backwards ? begin + end - 1 - i : i, part);
+        for (auto i = begin; i < end; ++i) {
+            const auto plane = backwards ? begin + end - 1 - i : i;
+            body(plane, plane % s.blocks, own);
+        }
     }
+}
+
+/// Calls body(first element, count) for the strips of a plane.
+template <class Body>
+STARLING_INLINE void for_strips(const ChannelShape& s, std::int64_t plane, const Body& body) {
+    const auto length = s.places * s.inner;
+    for (std::int64_t at = 0; at < length; at += strip_of(s)) {
+        body(static_cast<std::size_t>(plane * length + at), std::min(strip_of(s), length - at));
+    }
+}
+
+/// Returns the channel of a row's i-th coefficient; one beyond the last only fills up a block.
+inline std::int64_t channel_of(const ChannelShape& s, std::int64_t block, std::int64_t i) {
+    return s.inner == 1 ? block : block * s.inner + i;
 }
 
 /// Copies a block's coefficients into a row, repeating that of a single channel.
@@ -124,6 +145,50 @@ STARLING_INLINE void for_rows(std::int64_t row, std::int64_t count, const Body& 
     for (; at < count; at += row) body(at, std::min(row, count - at));
 }
 
+/// With d = x - centre: first += g and second += g d, column by column. Without g (nullptr) d takes
+/// its place: first += d and second += d^2.
+STARLING_INLINE void add_sums(
+    std::int64_t row,
+    std::int64_t count,
+    const float* g,
+    const float* x,
+    const float* centre,
+    float* first,
+    float* second
+) {
+    std::int64_t at = 0;
+    if (row == kLaneCount) {
+        Lanes middle;
+        load_lanes(centre, middle);
+        Lanes sum[kUnroll] = {};
+        Lanes product[kUnroll] = {};
+        for (; at + kUnroll * kLaneCount <= count; at += kUnroll * kLaneCount) {
+#pragma GCC unroll 4
+            for (int u = 0; u < kUnroll; ++u) {
+                Lanes d;
+                load_lanes(x + at + u * kLaneCount, d);
+                d -= middle;
+                Lanes slope = d;
+                if (g != nullptr) load_lanes(g + at + u * kLaneCount, slope);
+                sum[u] += slope;
+                product[u] += slope * d;
+            }
+        }
+        add_lanes(first, sum);
+        add_lanes(second, product);
+    }
+    for (; at < count; at += row) {
+        const auto width = std::min(row, count - at);
+#pragma omp simd
+        for (std::int64_t i = 0; i < width; ++i) {
+            const float d = x[at + i] - centre[i];
+            const float slope = g == nullptr ? d : g[at + i];
+            first[i] += slope;
+            second[i] += slope * d;
+        }
+    }
+}
+
 /// y = (x - mean) * factor + bias [+ shortcut], cut below `floor`. A NaN passes.
 STARLING_INLINE void apply_norm(
     std::int64_t row,
@@ -158,7 +223,7 @@ STARLING_INLINE void apply_norm(
     );
 }
 
-/// Brings the parts' sums together in the first part's.
+/// Adds the sums of all parts to those of the first part.
 inline void add_parts(const ChannelShape& s, double* scratch) {
     const PartScratch all(s, scratch, 0);
     for (int part = 1; part < parts_of(s); ++part) {
@@ -172,6 +237,24 @@ inline void clear_sums(const ChannelShape& s, double* scratch) {
         const PartScratch own(s, scratch, part);
         std::fill(own.first, own.first + 2 * s.blocks * s.inner, 0.0);
     }
+}
+
+/// Calls body as for_planes() does and adds up the two rows of sums, tables 1 and 2, that it
+/// leaves: the totals of each channel are then in the first part's scratch.
+template <class Body>
+inline void sum_planes(const ChannelShape& s, double* scratch, const Body& body) {
+    clear_sums(s, scratch);
+    for_planes(
+        s,
+        scratch,
+        false,
+        [&](std::int64_t plane, std::int64_t block, const PartScratch& own) {
+            body(plane, block, own);
+            add_row(s, block, own.table(s, 1), own.first);
+            add_row(s, block, own.table(s, 2), own.second);
+        }
+    );
+    add_parts(s, scratch);
 }
 
 inline float inverse_deviation(float variance, float epsilon) {
@@ -189,7 +272,7 @@ inline void fill_factors(
 ) {
     fill_row(s, block, scale, row);
     for (std::int64_t i = 0; i < row_of(s); ++i) {
-        const auto c = s.inner == 1 ? block : block * s.inner + i;
+        const auto c = channel_of(s, block, i);
         if (c < s.channels) row[i] *= inverse_deviation(variance[c], epsilon);
     }
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cblas.h>
 
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
 
 namespace starling::compute::cpu {
 

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
 
 namespace starling::compute::cpu {
 

@@ -13,26 +13,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compute/cpu/channel_shape.hpp"
 #include "compute/cpu/strips.hpp"
 
 namespace starling::compute::cpu {
 
-/// Planes of `places` rows of `inner` channels, `blocks` planes an image: inner is 1 for row-major
-/// images, the block of a blocked layout, or all channels where these come last. Channels beyond
-/// the last one only fill up a block; they are zero and stay it.
-struct ChannelShape {
-    int threads = 1;
-    std::int64_t images = 0;
-    std::int64_t blocks = 0;
-    std::int64_t places = 0;
-    std::int64_t inner = 1;
-    std::int64_t channels = 0;
-
-    [[nodiscard]] std::int64_t values() const { return images * places; }  ///< per channel
-
-    /// Returns the doubles that either pass needs besides.
-    [[nodiscard]] std::size_t scratch_elements() const;
-};
+/// Returns the doubles that either pass needs besides its operands.
+[[nodiscard]] std::size_t batch_norm_scratch(const ChannelShape& shape);
 
 struct BatchNormForward {
     Source x;

@@ -4,50 +4,11 @@
 #include <cmath>
 
 #include "compute/cpu/batch_norm_rows.hpp"
+#include "compute/cpu/loops_batch_norm.hpp"
 
 namespace starling::compute::cpu {
 
 namespace {
-
-/// sums += g and slanted += g (x - mean).
-STARLING_INLINE void add_slopes(
-    std::int64_t row,
-    std::int64_t count,
-    const float* g,
-    const float* x,
-    const float* mean,
-    float* sums,
-    float* slanted
-) {
-    std::int64_t at = 0;
-    if (row == kLaneCount) {
-        Lanes centre;
-        load_lanes(mean, centre);
-        Lanes sum[kUnroll] = {};
-        Lanes slant[kUnroll] = {};
-        for (; at + kUnroll * kLaneCount <= count; at += kUnroll * kLaneCount) {
-#pragma GCC unroll 4
-            for (int u = 0; u < kUnroll; ++u) {
-                Lanes slope;
-                Lanes value;
-                load_lanes(g + at + u * kLaneCount, slope);
-                load_lanes(x + at + u * kLaneCount, value);
-                sum[u] += slope;
-                slant[u] += slope * (value - centre);
-            }
-        }
-        add_lanes(sums, sum);
-        add_lanes(slanted, slant);
-    }
-    for (; at < count; at += row) {
-        const auto width = std::min(row, count - at);
-#pragma omp simd
-        for (std::int64_t i = 0; i < width; ++i) {
-            sums[i] += g[at + i];
-            slanted[i] += g[at + i] * (x[at + i] - mean[i]);
-        }
-    }
-}
 
 /// g = dy [+ other], zero where the Relu cut. `y` is the output, or what the Relu saw.
 STARLING_INLINE void cut_slopes(
@@ -122,56 +83,53 @@ STARLING_INLINE const float* slopes_of(
     return g;
 }
 
+/// Fills tables 1 and 2 with the sums over a plane of g and of g (x - mean), and writes g where it
+/// is wanted.
 STARLING_INLINE void slopes_of_plane(
     const ChannelShape& s, const BatchNormBackward& norm, std::int64_t plane, const PartScratch& own
 ) {
-    const auto row = row_of(s);
-    const auto length = s.places * s.inner;
     float* sums = own.table(s, 1);
     float* slanted = own.table(s, 2);
-    std::fill(sums, sums + 2 * row, 0.0F);
-    for (std::int64_t at = 0; at < length; at += strip_of(s)) {
-        const auto count = std::min(strip_of(s), length - at);
-        const auto from = static_cast<std::size_t>(plane * length + at);
-        const auto size = static_cast<std::size_t>(count);
-        const float* x = read_strip(norm.x, from, size, own.buffer(s, 0));
-        const float* g = slopes_of(s, norm, from, count, x, own);
-        if (norm.slope.data != nullptr && norm.slope.bf16) {
-            narrow(g, norm.slope.halves() + from, size);
-            // The second pass sees them rounded, so the sums do too.
-            widen(norm.slope.halves() + from, own.buffer(s, 1), size);
-            g = own.buffer(s, 1);
-        } else if (norm.slope.data != nullptr) {
-            std::copy_n(g, count, norm.slope.floats() + from);
+    std::fill(sums, sums + 2 * row_of(s), 0.0F);
+    for_strips(
+        s,
+        plane,
+        [&](std::size_t from, std::int64_t count) __attribute__((always_inline)) {
+            const auto size = static_cast<std::size_t>(count);
+            const float* x = read_strip(norm.x, from, size, own.buffer(s, 0));
+            const float* g = slopes_of(s, norm, from, count, x, own);
+            if (norm.slope.data != nullptr && norm.slope.bf16) {
+                narrow(g, norm.slope.halves() + from, size);
+                // The second pass sees them rounded, so the sums do too.
+                widen(norm.slope.halves() + from, own.buffer(s, 1), size);
+                g = own.buffer(s, 1);
+            } else if (norm.slope.data != nullptr) {
+                std::copy_n(g, count, norm.slope.floats() + from);
+            }
+            add_sums(row_of(s), count, g, x, own.table(s, 0), sums, slanted);
         }
-        add_slopes(row, count, g, x, own.table(s, 0), sums, slanted);
-    }
+    );
 }
 
 STARLING_INLINE void backward_plane(
     const ChannelShape& s, const BatchNormBackward& norm, std::int64_t plane, const PartScratch& own
 ) {
-    const auto length = s.places * s.inner;
-    for (std::int64_t at = 0; at < length; at += strip_of(s)) {
-        const auto count = std::min(strip_of(s), length - at);
-        const auto from = static_cast<std::size_t>(plane * length + at);
-        const auto size = static_cast<std::size_t>(count);
-        const float* x = read_strip(norm.x, from, size, own.buffer(s, 0));
-        const float* g = slopes_of(s, norm, from, count, x, own);
-        float* dx = begin_strip(norm.dx, from, own.buffer(s, 2));
-        apply_gradient(
-            row_of(s),
-            count,
-            g,
-            x,
-            own.table(s, 0),
-            own.table(s, 1),
-            own.table(s, 2),
-            own.table(s, 3),
-            dx
-        );
-        finish_strip(norm.dx, from, size, own.buffer(s, 2));
-    }
+    for_strips(
+        s,
+        plane,
+        [&](std::size_t from, std::int64_t count) __attribute__((always_inline)) {
+            const auto size = static_cast<std::size_t>(count);
+            const float* x = read_strip(norm.x, from, size, own.buffer(s, 0));
+            const float* g = slopes_of(s, norm, from, count, x, own);
+            float* dx = begin_strip(norm.dx, from, own.buffer(s, 2));
+            const float* mean = own.table(s, 0);
+            const float* factor = own.table(s, 1);
+            const float* level = own.table(s, 2);
+            const float* slant = own.table(s, 3);
+            apply_gradient(row_of(s), count, g, x, mean, factor, level, slant, dx);
+            finish_strip(norm.dx, from, size, own.buffer(s, 2));
+        }
+    );
 }
 
 /// Fills the rows that give dX from slopes g: factor g - level - slant (x - mean).
@@ -188,7 +146,7 @@ void fill_gradient_rows(
     fill_factors(s, block, norm.scale, norm.variance, norm.epsilon, own.table(s, 1));
     const double share = 1.0 / static_cast<double>(s.values());
     for (std::int64_t i = 0; i < row_of(s); ++i) {
-        const auto c = s.inner == 1 ? block : block * s.inner + i;
+        const auto c = channel_of(s, block, i);
         level[i] = 0.0F;
         slant[i] = 0.0F;
         if (c >= s.channels) continue;
@@ -211,17 +169,11 @@ void fill_mask_rows(
 }  // namespace
 
 void batch_norm_gradient(const ChannelShape& s, const BatchNormBackward& norm, double* scratch) {
-    clear_sums(s, scratch);
-    for_planes(s, false, [&](std::int64_t plane, int part) {
-        const PartScratch own(s, scratch, part);
-        const auto block = plane % s.blocks;
+    sum_planes(s, scratch, [&](std::int64_t plane, std::int64_t block, const PartScratch& own) {
         fill_row(s, block, norm.mean, own.table(s, 0));
         fill_mask_rows(s, norm, block, own);
         vectorized<slopes_of_plane>(s, norm, plane, own);
-        add_row(s, block, own.table(s, 1), own.first);
-        add_row(s, block, own.table(s, 2), own.second);
     });
-    add_parts(s, scratch);
     const PartScratch sums(s, scratch, 0);
     for (std::int64_t c = 0; c < s.channels; ++c) {
         const auto inverse = static_cast<double>(inverse_deviation(norm.variance[c], norm.epsilon));
@@ -235,13 +187,16 @@ void batch_norm_gradient(const ChannelShape& s, const BatchNormBackward& norm, d
         rest.other = {};
         rest.mask = Mask::None;
     }
-    for_planes(s, true, [&](std::int64_t plane, int part) {
-        const PartScratch own(s, scratch, part);
-        const auto block = plane % s.blocks;
-        fill_gradient_rows(s, rest, block, sums, own);
-        fill_mask_rows(s, rest, block, own);
-        vectorized<backward_plane>(s, rest, plane, own);
-    });
+    for_planes(
+        s,
+        scratch,
+        true,
+        [&](std::int64_t plane, std::int64_t block, const PartScratch& own) {
+            fill_gradient_rows(s, rest, block, sums, own);
+            fill_mask_rows(s, rest, block, own);
+            vectorized<backward_plane>(s, rest, plane, own);
+        }
+    );
 }
 
 }  // namespace starling::compute::cpu

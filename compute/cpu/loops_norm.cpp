@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/simd.hpp"
 #include "compute/cpu/fast_math.hpp"
-#include "compute/cpu/isa.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {

@@ -4,7 +4,7 @@
 #include <bit>
 #include <type_traits>
 
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
 
 namespace starling::compute::cpu {
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {

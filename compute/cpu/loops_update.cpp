@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/check.hpp"
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute::cpu {

@@ -195,7 +195,7 @@ void lower_batch_norm(Lowering& lowering) {
     const auto variance = list.add(statistics(4, 2)).operand;
     const auto y = list.write(lowering.output(0), x);
     const auto scratch =
-        list.add(lowering.temporary(shape.scratch_elements() * sizeof(double))).operand;
+        list.add(lowering.temporary(batch_norm_scratch(shape) * sizeof(double))).operand;
     BatchNormForward norm;
     norm.epsilon = epsilon_of(lowering);
     norm.fixed = fixed;
@@ -238,7 +238,7 @@ void lower_batch_norm_gradient(Lowering& lowering) {
     const bool shared = lowering.node().outputs.size() > 3;
     const auto slope = shared ? list.write(lowering.output(3), lowering.input(7)) : Optional{};
     const auto scratch =
-        list.add(lowering.temporary(shape.scratch_elements() * sizeof(double))).operand;
+        list.add(lowering.temporary(batch_norm_scratch(shape) * sizeof(double))).operand;
     BatchNormBackward norm;
     norm.epsilon = epsilon_of(lowering);
     if (bias.present) norm.mask = Mask::Self;

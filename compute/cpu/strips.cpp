@@ -12,7 +12,7 @@ namespace starling::compute::detail {
 
 bool can_narrow() {
     static const bool has = __builtin_cpu_supports("avx512bf16") != 0;
-    return has && cpu::detail::used_isa == cpu::Isa::Avx512;
+    return has && used_isa() == Isa::Avx512;
 }
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512bf16")]] void narrow_native(

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
 #include "compute/cpu/parallel.hpp"
 
 namespace starling::compute {
@@ -115,11 +115,11 @@ void over_strips(
             const auto length = std::min(longest, end - at);
             std::array<const float*, N> inputs{};
             for (std::size_t i = 0; i < N; ++i) {
-                inputs[i] = cpu::vectorized<read_strip>(from[i], at, length, buffers[i]);
+                inputs[i] = vectorized<read_strip>(from[i], at, length, buffers[i]);
             }
             float* output = begin_strip(to, at, buffers[N]);
             body(inputs, output, length);
-            cpu::vectorized<finish_strip>(to, at, length, buffers[N]);
+            vectorized<finish_strip>(to, at, length, buffers[N]);
         }
     });
 }

@@ -8,7 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
+#include "compute/cpu/lanes.hpp"
 
 namespace starling::compute::cpu {
 

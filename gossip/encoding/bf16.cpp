@@ -5,8 +5,8 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "base/simd.hpp"
 #include "gossip/encoding/block_sums.hpp"
-#include "gossip/encoding/kernel.hpp"
 
 namespace starling::gossip {
 namespace {

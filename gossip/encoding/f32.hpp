@@ -5,8 +5,8 @@
 // it is. The responder adds the same floats with the opposite sign, so the sum over both is kept as
 // exactly as by sending the values.
 
+#include "base/simd.hpp"
 #include "gossip/encoding/encoding.hpp"
-#include "gossip/encoding/kernel.hpp"
 
 namespace starling::gossip {
 

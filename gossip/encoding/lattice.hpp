@@ -15,9 +15,9 @@
 //           Estimation and Variance Reduction", ICLR 2021. They bound the gap by theory; we take
 //           it from the last exchange of the pair, with a margin, and check.
 
+#include "base/simd.hpp"
 #include "gossip/encoding/bf16.hpp"
 #include "gossip/encoding/encoding.hpp"
-#include "gossip/encoding/kernel.hpp"
 
 namespace starling::gossip {
 

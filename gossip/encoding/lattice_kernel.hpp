@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "gossip/encoding/kernel.hpp"
+#include "base/simd.hpp"
 
 namespace starling::gossip::lattice {
 

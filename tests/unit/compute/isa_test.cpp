@@ -4,10 +4,9 @@
 // Method: the same operator graphs against the reference, with the wider builds switched off, and
 // under a clock that lets the last candidate win.
 
-#include "compute/cpu/isa.hpp"
-
 #include <gtest/gtest.h>
 
+#include "base/simd.hpp"
 #include "tests/unit/compute/graph_fixture.hpp"
 
 namespace starling::compute {
@@ -16,12 +15,12 @@ namespace {
 /// Limits what vectorized() uses until destroyed.
 class Limit {
 public:
-    explicit Limit(cpu::Isa widest) { cpu::limit_isa(widest); }
+    explicit Limit(Isa widest) { limit_isa(widest); }
 
     Limit(const Limit&) = delete;
     Limit& operator=(const Limit&) = delete;
 
-    ~Limit() { cpu::limit_isa(cpu::best_isa()); }
+    ~Limit() { limit_isa(best_isa()); }
 };
 
 TestGraph attention_graph(std::int64_t tokens, std::int64_t heads, std::int64_t width) {
@@ -45,7 +44,7 @@ TestGraph pooled_graph() {
 }
 
 TEST(Isa, EveryBuildOfTheLoopsMatchesTheReference) {
-    for (const auto isa : {cpu::Isa::Baseline, cpu::Isa::Avx2, cpu::Isa::Avx512}) {
+    for (const auto isa : {Isa::Baseline, Isa::Avx2, Isa::Avx512}) {
         SCOPED_TRACE("instruction set " + std::to_string(static_cast<int>(isa)));
         const Limit limit(isa);
         expect_plan_matches(attention_graph(20, 2, 24), 1, 2);
@@ -64,8 +63,8 @@ TEST(Isa, AttentionMeetsEveryRestOfItsTiles) {
 }
 
 TEST(Isa, ALimitNeverWidensWhatTheProcessorHas) {
-    const Limit limit(cpu::Isa::Avx512);
-    EXPECT_LE(cpu::detail::used_isa, cpu::best_isa());
+    const Limit limit(Isa::Avx512);
+    EXPECT_LE(used_isa(), best_isa());
 }
 
 /// Each interval is shorter than the one before, so whatever is measured last seems fastest.

@@ -1,8 +1,8 @@
-#include "compute/cpu/isa.hpp"
+#include "base/simd.hpp"
 
 #include <algorithm>
 
-namespace starling::compute::cpu {
+namespace starling {
 
 Isa best_isa() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -26,4 +26,4 @@ void limit_isa(Isa widest) {
     detail::used_isa = std::min(widest, best_isa());
 }
 
-}  // namespace starling::compute::cpu
+}  // namespace starling
