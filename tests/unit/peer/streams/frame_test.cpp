@@ -1,4 +1,5 @@
-// Goal: framing and greetings survive strangers. Method: tables, every truncation, mutations.
+// Goal: bytes from strangers never break the parsing of frames and greetings. Method: tables, every
+// truncation, and mutations.
 
 #include "peer/streams/frame.hpp"
 
