@@ -1,6 +1,5 @@
 #include "peer/machine/files.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>

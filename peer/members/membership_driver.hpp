@@ -8,7 +8,6 @@
 #include <functional>
 #include <memory>
 
-#include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/result.hpp"
 #include "membership/swim.hpp"

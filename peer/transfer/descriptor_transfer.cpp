@@ -119,8 +119,7 @@ void pause(Loop& loop) {
 
 /// Trying again helps while a seed is still starting, but not when it has another version.
 bool is_final(FaultCode code) {
-    return code == FaultCode::BadVersion || code == FaultCode::SwarmMismatch ||
-           code == FaultCode::Cancelled;
+    return code == FaultCode::BadVersion || code == FaultCode::Cancelled;
 }
 
 }  // namespace

@@ -10,7 +10,6 @@
 // Thread    network
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -73,7 +72,6 @@ private:
     void request_piece(const ShardId& shard, const Fetch& fetch);
     void drop_holder(Instant now, const PeerId& holder);
     void give_up(Instant now, const ShardId& shard, const PeerId& holder);
-    [[nodiscard]] std::uint32_t size_of(const ShardId& shard) const;
 
     data::ShardStore& store_;
     SendFrame send_;

@@ -11,7 +11,6 @@
 // Thread    network
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,7 +19,6 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
-#include "base/result.hpp"
 #include "compute/parameter_store.hpp"
 #include "peer/streams/frame.hpp"
 
@@ -71,8 +69,6 @@ public:
     [[nodiscard]] bool complete() const { return done_ == have_.size(); }
 
     [[nodiscard]] std::size_t chunks_done() const { return done_; }
-
-    [[nodiscard]] std::size_t chunks_total() const { return have_.size(); }
 
     /// Returns the furthest place in the schedule that a donor named.
     [[nodiscard]] std::uint64_t schedule_step() const { return schedule_step_; }

@@ -7,14 +7,12 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <map>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "gossip/codec.hpp"
 #include "peer/averaging/gossip_driver.hpp"
-#include "peer/machine/clock.hpp"
 #include "peer/streams/links.hpp"
 
 namespace starling::peer {

@@ -5,7 +5,6 @@
 
 #include "peer/http/http.hpp"
 
-#include <array>
 #include <atomic>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -18,7 +17,6 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "peer/machine/asio_endpoint.hpp"
 

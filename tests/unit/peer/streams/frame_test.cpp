@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include "base/rng.hpp"
 #include "peer/streams/greeting.hpp"
 
 namespace starling::peer {

@@ -12,7 +12,6 @@
 #include <unistd.h>
 #include <vector>
 
-#include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"
 
 namespace starling::peer {
