@@ -9,8 +9,7 @@ namespace starling::peer {
 namespace {
 
 constexpr Duration kRetry = std::chrono::milliseconds(10);
-/// The news of the end takes about a second to reach everybody, but a record may be out of date for
-/// longer.
+/// The news of the end takes about a second to reach everybody; a record may be outdated longer.
 constexpr Duration kWaitForOthers = std::chrono::seconds(3);
 /// We wait for the partner whose turn it is for this long while it is busy; then anybody will do.
 constexpr Duration kWaitForOne = std::chrono::milliseconds(200);
@@ -19,9 +18,8 @@ constexpr std::size_t kTurnsMax = 64;
 /// Different partners that must agree with us before we are settled, if there are as many.
 constexpr std::size_t kAgreeingPartners = 8;
 
-/// Returns the encoding in which peers settle. The lattice's step shrinks with the distance, so its
-/// rounding vanishes too, at a quarter of the bytes. The rounding of bf16 stays, above the usual
-/// tolerance.
+/// Returns the encoding for settling. The lattice's step shrinks with the distance, so its rounding
+/// vanishes too, at a quarter of the bytes. The rounding of bf16 stays, above the usual tolerance.
 gossip::Encoding settling_encoding(gossip::Encoding training) {
     const bool lattice =
         training == gossip::Encoding::Lattice8 || training == gossip::Encoding::Lattice4;

@@ -47,8 +47,7 @@ PeerId id_of_own(const KeyPointer& key) {
     return *id;
 }
 
-/// Gives no passphrase. Without this callback OpenSSL asks for one on the terminal when a key is
-/// encrypted.
+/// Gives no passphrase. Without this, OpenSSL asks for that of an encrypted key on the terminal.
 int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*context*/) {
     return -1;
 }

@@ -21,8 +21,7 @@ struct Identity {
     std::uint64_t epoch = 1;           ///< boot epoch: the first part of our Incarnation
 };
 
-/// Returns the id of the peer with this public key: the SHA-256 of the key's SubjectPublicKeyInfo
-/// (DER).
+/// Returns the id of the peer with this public key: the SHA-256 of its SubjectPublicKeyInfo (DER).
 /// Errors    BadFormat (not an Ed25519 key)
 [[nodiscard]] Result<PeerId> peer_id_of(const evp_pkey_st* key);
 

@@ -2,8 +2,7 @@
 
 // A small HTTP/1.1 server for status, metrics and the live page, and a blocking client for the
 // commands that ask a running peer. Each connection carries one request: a page that polls once a
-// second does not need keep-alive, and an idle client can never hold one of the few places for
-// long.
+// second does not need keep-alive, and so no idle client holds one of the few places for long.
 //
 // Thread    server: the thread that runs the io_context; client: any
 

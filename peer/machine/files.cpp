@@ -162,8 +162,7 @@ Result<StateLock> lock_state_directory(const fs::path& directory) {
     const fs::path path = directory / "lock";
     FileHandle file = open_file(path, O_RDWR | O_CREAT, 0600);
     if (!file.is_open()) return io_fault(path, "cannot be opened", errno);
-    // The kernel drops the lock when the process ends in any way, so no stale lock needs cleaning
-    // up.
+    // The kernel drops the lock when the process ends in any way, so no stale lock stays behind.
     if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return StateLock(std::move(file));
     if (errno != EWOULDBLOCK) return io_fault(path, "cannot be locked", errno);
     return fail(

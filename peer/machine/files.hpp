@@ -57,8 +57,7 @@ private:
 };
 
 /// A file that is written under a temporary name (`NAME.tmp`, beside the final one) until commit()
-/// gives it the final name. Without a commit it is deleted. Only one writer at a time may use a
-/// name.
+/// gives it the final name. Without a commit it is deleted. A name has one writer at a time.
 class AtomicFile {
 public:
     /// Errors    Io

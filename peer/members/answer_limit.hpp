@@ -1,9 +1,9 @@
 #pragma once
 
 // The peers whose push/pulls we are answering at present. The table of a large swarm takes
-// megabytes, so the number of answers that wait in sockets is bounded, as memberlist learned at 7
-// GB. A peer that is refused asks again within its next interval, and meanwhile hears the same news
-// as gossip.
+// megabytes, so the number of answers that wait in sockets is bounded, as memberlist learned when
+// it used 7 GB. A peer that is refused asks again within its next interval, and meanwhile gossip
+// brings it the same news.
 //
 // Thread    network; no I/O, time is an argument
 

@@ -52,8 +52,7 @@ std::optional<Endpoint> Bootstrap::hint_of(const PeerId& peer) const {
     return found->second;
 }
 
-/// Dials the addresses that are due, again and again, except those whose peers are known to be
-/// alive.
+/// Dials the addresses that are due, again and again, unless their peers are known to be alive.
 void Bootstrap::dial_due() {
     if (stopped_ || schedule_.empty()) return;
     const auto due = schedule_.take_due(real_now(), [this](const Endpoint& address) {

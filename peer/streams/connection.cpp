@@ -315,7 +315,7 @@ private:
         }
     }
 
-    /// Lists the next bytes to write, at most `most`, of a batch whose first `done` bytes are
+    /// Lists at most `most` of the bytes to write next; `done` bytes of the batch are already
     /// written.
     static void list_buffers(
         const std::deque<Outgoing>& batch,

@@ -1,7 +1,6 @@
 #pragma once
 
-// The frames that travel on a stream between two peers. Each has a type, a version and a bounded
-// length.
+// Frames travel on a stream between two peers. Each has a type, a version and a bounded length.
 //
 //   offset  bytes  field
 //   0       4      payload length, little-endian

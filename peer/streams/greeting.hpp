@@ -23,7 +23,7 @@ enum class StreamKind : std::uint8_t {
     Lane = 1,  ///< chunks only, in any order, beside the main stream of a pair
 };
 
-/// The greeting. A peer that does not know its swarm yet sends zero for it and may only ask for the
+/// The greeting. A peer that does not know its swarm sends zero and may only ask for the
 /// descriptor.
 struct Hello {
     std::uint16_t major = kProtocolMajor;
@@ -34,8 +34,7 @@ struct Hello {
     /// Drawn anew for each stream, so that no proof can be used twice; since minor version 1.
     std::array<std::uint8_t, 16> nonce{};
     /// The acceptor's proof that it holds the swarm key: a MAC over proof_text(). It is zero in the
-    /// dialler's greeting, because the dialler knows only one nonce then; it sends its proof as a
-    /// frame.
+    /// dialler's greeting, because the dialler knows only one nonce then; its proof is a frame.
     std::array<std::uint8_t, 32> proof{};
     StreamKind kind = StreamKind::Main;  ///< since minor version 2
 };

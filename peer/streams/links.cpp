@@ -156,8 +156,7 @@ void Links::on_hello(Connection& connection, const Hello& hello) {
         connection.close(*why);
         return;
     }
-    // A peer that does not know its swarm yet only asks for the descriptor: never send on its
-    // stream.
+    // A peer that does not know its swarm yet only asks for the descriptor: never send to it.
     if (hello.swarm.is_zero()) return;
     // A peer that dialled us still has to prove that it holds the key.
     if (!connection.dialled() && prove_) return;

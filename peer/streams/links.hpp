@@ -103,8 +103,8 @@ public:
     }
 
     /// Opens a stream to an address whose peer we may not know. Returns at once and later calls
-    /// `done` once with the peer that greeted; a dial in progress at close_all() ends without a
-    /// call.
+    /// `done` once with the peer that greeted; a dial in progress at close_all() is dropped
+    /// silently.
     /// Errors    Unreachable, Timeout, SwarmMismatch, BadVersion, BadFormat, Refused, Closed
     void introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done);
 
@@ -118,8 +118,7 @@ public:
     /// Returns how many lanes with this partner are in use.
     [[nodiscard]] std::size_t lane_count(const PeerId& partner, Lanes lanes) const;
 
-    /// Closes all streams with a reason. Returns at once; the loop must run on for a moment to send
-    /// it.
+    /// Closes all streams with a reason. Returns at once; the loop must run on to send the reason.
     void close_all(const std::string& why);
 
     void on_hello(Connection& connection, const Hello& hello) override;

@@ -28,8 +28,7 @@ public:
     static constexpr double kFast = 125e6;
     /// Largest packet of a paced stream, in bytes. The kernel hands packets of up to 64 KiB to the
     /// device. A shaper on the way cuts a packet that is larger than its bucket into pieces of
-    /// 1,500 bytes, and each piece costs this machine a soft interrupt and another one for its
-    /// answer.
+    /// 1,500 bytes; each costs this machine a soft interrupt, and its answer costs another one.
     static constexpr std::size_t kPacket = 16'000;
 
     /// Returns whether it is time to call heard().

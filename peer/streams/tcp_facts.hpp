@@ -11,11 +11,11 @@ namespace starling::peer {
 
 /// All zero if the kernel does not say.
 struct TcpFacts {
-    Duration round_trip{};           ///< the shortest of late, so without queues
-    double rate = 0.0;               ///< bytes per second that arrived of late
+    Duration round_trip{};           ///< the shortest one lately, so without queues
+    double rate = 0.0;               ///< bytes per second that arrived lately
     std::uint64_t acknowledged = 0;  ///< bytes
     Duration busy{};                 ///< for how long data was on its way, in all
-    Duration smoothed{};             ///< mean round trip of late, with queues
+    Duration smoothed{};             ///< mean round trip lately, with queues
 };
 
 /// Requires  a connected TCP socket

@@ -42,7 +42,7 @@ struct SwarmView {
     [[nodiscard]] std::vector<Record> training_records() const;
     [[nodiscard]] std::vector<data::WeightedPeer> training_peers() const;
 
-    /// Returns the samples of all peers, with our own. No counter falls, and those of dead peers
+    /// Returns the samples of all peers, with our own. No counter falls, and those of the dead
     /// stay.
     [[nodiscard]] std::uint64_t samples(std::uint64_t own) const;
 };

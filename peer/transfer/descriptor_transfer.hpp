@@ -1,7 +1,6 @@
 #pragma once
 
-// How a newcomer gets the descriptor of the swarm that it joins: one blob, in pieces, from any
-// peer.
+// How a newcomer gets the descriptor of its swarm: as one blob, in pieces, from any peer.
 //
 // DescriptorRequest: empty     DescriptorPiece: u32 total, u32 offset, bytes
 

@@ -24,8 +24,8 @@
 
 namespace starling::peer {
 
-/// The donor's side. A chunk that the trainer has locked is answered "busy", and the newcomer asks
-/// again.
+/// The donor's side. It answers "busy" for a chunk that the trainer has locked; the newcomer asks
+/// anew.
 class StateDonor {
 public:
     StateDonor(compute::ParameterStore& store, const LayoutHash& layout, SendFrame send)
