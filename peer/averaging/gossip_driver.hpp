@@ -57,7 +57,7 @@ private:
     Instant filled_{};
 };
 
-/// Sends a frame of the averaging machine on the main stream, or on any stream if order is free.
+/// Sends a frame of the averaging machine. A frame whose order does not matter may take a lane.
 void send_exchange(Links& links, gossip::Outgoing outgoing);
 
 /// Hands each call to the averager. All but the setters, adopt_parameters() and recycle() then
