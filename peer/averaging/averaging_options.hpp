@@ -1,6 +1,6 @@
 #pragma once
 
-// How a peer averages, from the descriptor and its own flags.
+// How a peer averages, according to the descriptor and its own flags.
 
 #include <cstdint>
 
@@ -12,13 +12,13 @@
 
 namespace starling::peer {
 
-/// Returns what the descriptor says of averaging.
+/// Returns the settings of averaging that the descriptor gives.
 /// Errors    Usage: a rule, an encoding or a share that this release does not know
 [[nodiscard]] Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor);
 
-/// Returns the generator of this life's averaging: whom it asks, and the ids of its exchanges. It
-/// differs from life to life (`epoch`), because partners ignore ids that they remember from the
-/// life before. `seed` is the peer's own.
+/// Returns the random generator for averaging in this life: for partners and for the ids of
+/// exchanges. It differs from life to life (`epoch`), because partners ignore ids that they
+/// remember from the life before. `seed` is the peer's own.
 [[nodiscard]] Rng averaging_rng(std::uint64_t seed, const PeerId& self, std::uint64_t epoch);
 
 }  // namespace starling::peer

@@ -69,8 +69,8 @@ GossipDriver::GossipDriver(
       upload_(callbacks_.upload_limit) {}
 
 void GossipDriver::handle_frame(const PeerId& from, ByteView frame) {
-    // A malformed frame has ended its exchange and is counted there; the stream itself may carry
-    // other things that are sound, and its framing held.
+    // A malformed frame ends its exchange, and the averager counts it. The stream stays: its
+    // framing is intact, and it may carry other frames that are sound.
     (void)averager_.handle_frame(real_now(), from, frame);
     pump();
 }
@@ -139,8 +139,8 @@ void GossipDriver::recycle(Bytes frame) {
 
 void GossipDriver::pump() {
     owner_.check();
-    // Callbacks come back here: a broken stream while sending, a new exchange after the last. The
-    // outer turn then drains once more instead of recursing.
+    // Callbacks may pump again: a stream breaks during a send, or an exchange begins after the
+    // last. The outer call then drains once more instead of recursing.
     again_ = true;
     if (pumping_) return;
     pumping_ = true;
@@ -153,7 +153,7 @@ void GossipDriver::pump() {
     if (const auto next = averager_.poll_timeout()) timer_.arm(*next);
 }
 
-/// What the limit holds back stays with the averager: at most a window.
+/// Sends what is due. Frames that the limit holds back stay with the averager: at most a window.
 void GossipDriver::transmit() {
     while (true) {
         const Duration wait = upload_.wait(real_now());

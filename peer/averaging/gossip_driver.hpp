@@ -1,6 +1,7 @@
 #pragma once
 
-// Drives the averaging machine over the streams, on the compute arena. One real timer.
+// Drives the averaging machine: its frames travel on the streams, its parameters lie in the compute
+// arena, and it has two real timers, for its deadlines and for the upload limit.
 //
 // Thread    network
 
@@ -34,16 +35,18 @@ private:
     compute::ParameterStore& store_;
 };
 
-/// What may be sent: `rate` bytes a second in the mean, at once what a tenth of a second brings.
-/// A frame is never cut, so the level may fall below zero; then everything waits until it is back.
+/// Limits what is sent to `rate` bytes a second in the mean, and to what a tenth of a second brings
+/// at once. A frame is never cut, so the level may fall below zero; then everything waits until it
+/// is above zero again.
 class TokenBucket {
 public:
-    /// Requires  rate >= 0; 0 has no limit
+    /// Requires  rate >= 0; 0 means no limit
     explicit TokenBucket(double rate) : rate_(rate), level_(burst()) {}
 
-    /// Returns how long to wait before the next frame; zero: none.
+    /// Returns how long to wait before the next frame; zero: send it now.
     [[nodiscard]] Duration wait(Instant now);
 
+    /// Counts bytes that are sent now.
     void take(std::size_t bytes) { level_ -= static_cast<double>(bytes); }
 
 private:
@@ -54,16 +57,19 @@ private:
     Instant filled_{};
 };
 
-/// Sends a frame of the averaging machine on the stream that it may take.
+/// Sends a frame of the averaging machine. A frame whose order does not matter may take a lane.
 void send_exchange(Links& links, gossip::Outgoing outgoing);
 
+/// Hands each call to the averager. All but the setters, adopt_parameters() and recycle() then
+/// drain it, so they call `send` and `exchanged` before they return; inside a callback the outer
+/// call does so.
 class GossipDriver {
 public:
     struct Callbacks {
         std::function<void(gossip::Outgoing outgoing)> send;
         std::function<void(const gossip::ExchangeEvent&)> exchanged;
-        /// Bytes per second that exchanges may send, 0 without limit. Membership does not pass
-        /// here, so its answers never wait behind it.
+        /// Bytes per second that exchanges may send; 0: no limit. Membership's frames do not pass
+        /// here, so they never wait for this limit.
         double upload_limit = 0.0;
     };
 
@@ -79,7 +85,7 @@ public:
 
     void handle_frame(const PeerId& from, ByteView frame);
     void handle_broken(const PeerId& partner);
-    /// One of several streams broke.
+    /// A lane broke, and the main stream still lives.
     void handle_lane_broken(const PeerId& partner, Lanes lanes);
     void peer_up(const PeerId& peer);
     void peer_down(const PeerId& peer);
@@ -88,7 +94,7 @@ public:
     void set_settling(bool settling);
     void set_ghost(bool ghost);
     void adopt_parameters();
-    /// False when nothing could begin.
+    /// Returns false when no exchange could begin.
     bool begin_exchange(std::span<const PeerId> except = {});
     void begin_round(std::uint64_t round);
 

@@ -9,18 +9,17 @@ namespace starling::peer {
 namespace {
 
 constexpr Duration kRetry = std::chrono::milliseconds(10);
-/// News of the end takes a second or so to reach everybody; a record may also be stale for longer.
+/// The news of the end takes about a second to reach everybody; a record may be outdated longer.
 constexpr Duration kWaitForOthers = std::chrono::seconds(3);
-/// For the partner whose turn it is, while it is busy; then anybody will do.
+/// We wait for the partner whose turn it is for this long while it is busy; then anybody will do.
 constexpr Duration kWaitForOne = std::chrono::milliseconds(200);
-/// Among more partners than this a random one is hardly ever one met lately.
+/// With more partners than this, a random one was hardly ever met lately, so nobody has a turn.
 constexpr std::size_t kTurnsMax = 64;
-/// Different partners that must agree with us before we are settled, where there are as many.
+/// Different partners that must agree with us before we are settled, if there are as many.
 constexpr std::size_t kAgreeingPartners = 8;
 
-/// What peers that settle exchange in. The lattice's step follows the distance down, so its
-/// rounding vanishes with it, at a quarter of the bytes; that of bf16 stays, above the usual
-/// tolerance.
+/// Returns the encoding for settling. The lattice's step shrinks with the distance, so its rounding
+/// vanishes too, at a quarter of the bytes. The rounding of bf16 stays, above the usual tolerance.
 gossip::Encoding settling_encoding(gossip::Encoding training) {
     const bool lattice =
         training == gossip::Encoding::Lattice8 || training == gossip::Encoding::Lattice4;
@@ -58,10 +57,10 @@ void Settling::on_exchange(const gossip::ExchangeEvent& event) {
     if (!active_) return;
     const bool committed = event.outcome == gossip::Outcome::Committed;
     if (committed) engaged_at_ = real_now();
-    // A ghost's exchange is one-sided: it shows no agreement.
+    // A ghost's exchange is one-sided, so it shows no agreement.
     if (committed && event.rule != gossip::Rule::Pull) {
         const bool near = event.relative_distance < tolerance_;
-        // A larger distance has just moved us, so what the others agreed to is stale.
+        // A larger distance has just moved us, so what others agreed to is out of date.
         if (!near) {
             for (auto& met : met_) met.agrees = false;
         }
@@ -85,15 +84,16 @@ bool Settling::agreed() const {
     return !others_train_ && agreeing >= std::min(partners_.size(), kAgreeingPartners);
 }
 
-/// Returns what we remember of a partner; of one not met since we began, that.
+/// Returns what we remember of a partner. One that we have not met since we began has exchange 0
+/// and does not agree.
 Settling::Met Settling::last_meeting(const PeerId& peer) const {
     const auto found =
         std::find_if(met_.begin(), met_.end(), [&](const Met& met) { return met.partner == peer; });
     return found == met_.end() ? Met{peer, 0, false} : *found;
 }
 
-/// Chooses whom not to ask: those who agree, and of the others all but those not met for longest,
-/// for what two have just given each other they need not give again.
+/// Chooses the partners not to ask: those that agree and, if asked for, all others but those that
+/// we met longest ago, because two peers that have just exchanged gain little by another exchange.
 void Settling::leave_out(bool all_but_the_longest_unmet) {
     except_.clear();
     std::uint64_t longest = exchanges_;
@@ -111,8 +111,8 @@ void Settling::leave_out(bool all_but_the_longest_unmet) {
 void Settling::next() {
     if (!active_) return;
     const Instant now = real_now();
-    // One exchange at a time in either role: pairs then form and part. Peers that ask while they
-    // answer would close into a ring in which nobody meets but its two neighbours.
+    // Take part in one exchange at a time in either role, so that pairs form and part. Peers that
+    // ask while they answer would close into a ring in which each meets only its two neighbours.
     const auto& averager = gossip_.averager();
     const bool engaged = averager.initiating() || averager.responding();
     const bool early = others_train_ && now - begun_ < kWaitForOthers;
@@ -122,7 +122,7 @@ void Settling::next() {
         return;
     }
     leave_out(partners_.size() <= kTurnsMax && now - engaged_at_ < kWaitForOne);
-    // Where nothing can begin now, no event may bring us back here.
+    // If nothing can begin now, perhaps no event brings us back here, so look again soon.
     if (!gossip_.begin_exchange(except_)) timer_.arm_after(kRetry);
 }
 

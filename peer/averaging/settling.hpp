@@ -1,7 +1,7 @@
 #pragma once
 
-// How peers agree at the end: they average without training until each has seen that its partners
-// are as near as the tolerance asks, and ask only those of whom they have not seen it yet.
+// How peers agree at the end. They average without training until each has seen that its partners
+// are nearer than the tolerance. A peer asks only partners of which it has not seen this yet.
 //
 // Thread    network
 
@@ -22,29 +22,31 @@ public:
     /// Requires  `gossip` outlives it; 0 < tolerance
     Settling(Loop& loop, GossipDriver& gossip, double tolerance);
 
-    /// Begins to average without a pause; nobody agrees yet. `encoding` is that of the training.
+    /// Begins to average without a pause; no partner counts as agreeing yet. `encoding` is the one
+    /// of training.
     void begin(gossip::Encoding encoding);
 
-    /// Goes back to training.
+    /// Ends settling because training goes on, with `encoding`.
     void end(gossip::Encoding encoding);
 
-    /// The peer trains no more and asks nobody any more; it still answers.
+    /// Stops asking partners. The peer does not train and still answers.
     void stop();
 
+    /// Takes in how an exchange ended, and plans the next one.
     void on_exchange(const gossip::ExchangeEvent& event);
 
-    /// Sets whom there is to agree with, and whether one of them has not heard yet that training is
-    /// over: such a peer moves away from whatever it agrees to, so we wait for it a while.
+    /// Sets the partners to agree with, and whether one of them has not heard yet that training is
+    /// over. Such a peer moves away from what it agrees to, so we wait for it for a while.
     void update(std::span<const PeerId> partners, bool others_train);
 
-    /// Whether nobody trains and all partners agree with us, or as many as we ask.
+    /// Returns whether nobody trains and all partners, or eight of them, agree with us.
     [[nodiscard]] bool agreed() const;
 
 private:
     struct Met {
         PeerId partner;
-        std::uint64_t at = 0;  ///< exchanges since we began
-        bool agrees = false;   ///< the distance was below the tolerance; no larger one since
+        std::uint64_t at = 0;  ///< number of the exchange since we began
+        bool agrees = false;   ///< its distance and all later ones were below the tolerance
     };
 
     void next();
@@ -60,8 +62,8 @@ private:
     std::vector<Met> met_;  ///< since we began
     std::uint64_t exchanges_ = 0;
     Instant begun_;
-    Instant engaged_at_;  ///< the last time that we were in an exchange, or waited for others
-    std::vector<PeerId> except_;  ///< kept for its memory
+    Instant engaged_at_;          ///< when we were last in an exchange or waited for others
+    std::vector<PeerId> except_;  ///< whom not to ask; a member to reuse its memory
 };
 
 }  // namespace starling::peer

@@ -35,7 +35,7 @@ KeyPointer own(EVP_PKEY* key) {
 }
 
 KeyPointer make_key() {
-    // Fails only without memory or entropy: no identity, no peer.
+    // This fails only without memory or entropy, and no peer can run without an identity.
     auto key = own(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
     STARLING_CHECK(key != nullptr);
     return key;
@@ -47,7 +47,7 @@ PeerId id_of_own(const KeyPointer& key) {
     return *id;
 }
 
-/// Without it OpenSSL asks for the passphrase of an encrypted key on the terminal.
+/// Gives no passphrase. Without this, OpenSSL asks for that of an encrypted key on the terminal.
 int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*context*/) {
     return -1;
 }
@@ -98,7 +98,7 @@ Result<KeyPointer> create_key(const fs::path& path) {
     return key;
 }
 
-/// Returns the last life's epoch, 0 before the first.
+/// Returns the epoch of the last life, or 0 before the first.
 Result<std::uint64_t> read_epoch(const fs::path& path) {
     const auto bytes = read_file(path, kEpochFileMax);
     if (!bytes && bytes.error().code == FaultCode::NotFound) return std::uint64_t{0};

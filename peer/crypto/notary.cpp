@@ -14,8 +14,8 @@ namespace {
 using membership::PublicKey;
 using membership::Signature;
 
-/// SubjectPublicKeyInfo of an Ed25519 key up to the key itself (RFC 8410, section 4): the bytes
-/// that peer_id_of() hashes, without making an OpenSSL key for it.
+/// The bytes before the key in the SubjectPublicKeyInfo of an Ed25519 key (RFC 8410, section 4).
+/// With them id_of() hashes the same bytes as peer_id_of(), without making an OpenSSL key.
 constexpr std::array<std::uint8_t, 12> kKeyInfo = {
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
 
@@ -48,7 +48,7 @@ public:
         const Context context(EVP_MD_CTX_new());
         Signature signature{};
         std::size_t size = signature.size();
-        // Fails only without memory: then we cannot speak for ourselves any more.
+        // This fails only without memory, and a peer that cannot sign cannot go on.
         const bool signed_it =
             context != nullptr &&
             EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, private_key_.get()) == 1 &&

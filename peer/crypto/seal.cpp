@@ -78,7 +78,7 @@ Sealer::Sealer(const SwarmKey& key, const SwarmId& swarm, const PeerId& self, st
 
 bool Sealer::seal(ByteView packet, Bytes& out) {
     STARLING_CHECK(packet.size() >= kHead && packet.size() <= membership::kPacketMax);
-    // The last counter is never used: running into it must not wrap into the next life's.
+    // The last counter is never used, so that counting never runs into the next life's counters.
     if (counter_ == counter_end_) return false;
     const auto messages = packet.subspan(kHead);
     out.resize(packet.size() + membership::kSealOverhead);
@@ -132,7 +132,7 @@ std::optional<ByteView> Opener::open(ByteView datagram) {
         if (!decrypt(sender.key, datagram)) return reject(counters_.rejected);
         note(sender, sequence);
     } else {
-        // Nobody takes up memory here who has not proved that it holds the key.
+        // A sender gets memory here only after it has proved that it holds the key.
         const auto key = sender_key(key_, swarm_, who, life);
         if (!decrypt(key, datagram)) return reject(counters_.rejected);
         if (senders_.size() >= kSendersMax && found == senders_.end()) {

@@ -3,14 +3,14 @@
 // Sealing of membership's datagrams with AES-256-GCM.
 //
 //   offset  bytes  field
-//   0       13     version, swarm tag, short id of the sender: as the machine wrote them
+//   0       13     version, swarm tag, short id of the sender, as membership wrote them
 //   13      8      counter, big-endian: the life of the sender (28 bits), then a sequence (36)
 //   21      ...    the packet's messages, encrypted
 //   end     16     tag over all of it
 //
 // Each life of each sender has a key of its own, HKDF-SHA256(swarm key, swarm id, short id, life),
-// and counters never repeat within a life, so no nonce ever comes twice. A life is a boot epoch,
-// which the state directory keeps from falling. docs/decisions/0010 has the sketch.
+// and counters never repeat within a life, so no key sees a nonce twice. A life is one boot epoch;
+// the state directory makes sure that epochs only rise. docs/decisions/0010 has the sketch.
 //
 // Thread    one
 
@@ -30,11 +30,11 @@ struct evp_cipher_ctx_st;
 
 namespace starling::peer {
 
-/// Datagrams of one sender that may overtake each other.
+/// A datagram is accepted while its sequence number is less than this below its sender's newest.
 inline constexpr std::size_t kReplayWindow = 1024;
-/// Senders remembered; above it an arbitrary one is forgotten, and with it what it has said.
+/// Senders that are remembered. Above this an arbitrary one is forgotten, with all its numbers.
 inline constexpr std::size_t kSendersMax = 65536;
-/// Boot epochs end here: 268 million restarts.
+/// Boot epochs stay below this, which allows 268 million restarts.
 inline constexpr std::uint64_t kLivesMax = std::uint64_t{1} << 28U;
 
 /// Frees what OpenSSL made.
@@ -49,8 +49,9 @@ public:
     /// Requires  epoch < kLivesMax
     Sealer(const SwarmKey& key, const SwarmId& swarm, const PeerId& self, std::uint64_t epoch);
 
-    /// Writes the sealed packet over `out`. Requires a packet of the machine.
-    /// Returns false when this life has no counters left; nothing may be sent then.
+    /// Replaces `out` by the sealed packet. Returns false when this life has no counters left;
+    /// nothing may be sent then.
+    /// Requires  a packet that membership made
     [[nodiscard]] bool seal(ByteView packet, Bytes& out);
 
 private:
@@ -70,7 +71,8 @@ class Opener {
 public:
     Opener(const SwarmKey& key, const SwarmId& swarm);
 
-    /// Returns the packet inside; the view holds until the next call.
+    /// Returns the packet inside, or nothing when the datagram is rejected. The view is valid until
+    /// the next call.
     [[nodiscard]] std::optional<ByteView> open(ByteView datagram);
 
     [[nodiscard]] const SealCounters& counters() const { return counters_; }
@@ -80,7 +82,7 @@ private:
     struct Sender {
         std::uint64_t life = 0;
         std::uint64_t newest = 0;
-        std::bitset<kReplayWindow> seen;  ///< by sequence modulo its size
+        std::bitset<kReplayWindow> seen;  ///< indexed by sequence modulo its size
         SwarmKey key;
     };
 

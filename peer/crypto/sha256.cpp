@@ -12,7 +12,7 @@ Digest sha256(ByteView bytes) {
     return hash.finish();
 }
 
-// OpenSSL fails here only without memory or without SHA-256: nothing could go on.
+// OpenSSL fails here only without memory or without SHA-256, and then nothing could go on.
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
     STARLING_CHECK(context_ != nullptr);
     STARLING_CHECK(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);

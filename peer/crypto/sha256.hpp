@@ -1,6 +1,6 @@
 #pragma once
 
-// SHA-256, by OpenSSL: names of peers, swarms and shards, and the seal on a checkpoint.
+// SHA-256 from OpenSSL. It names peers, swarms and shards, and shows damage to a checkpoint.
 
 #include <array>
 #include <cstdint>
@@ -14,18 +14,18 @@ namespace starling::peer {
 
 using Digest = std::array<std::uint8_t, 32>;
 
-/// Returns the hash of some bytes. Fits data::HashFunction.
+/// Returns the hash of some bytes. It can be used as a data::HashFunction.
 /// Thread    any
 [[nodiscard]] Digest sha256(ByteView bytes);
 
-/// The same piece by piece.
+/// Computes the same hash of bytes that come piece by piece.
 class Sha256 {
 public:
     Sha256();
 
     void update(ByteView bytes);
 
-    /// Returns the hash of all that was given; afterwards the object is spent.
+    /// Returns the hash of all bytes given. The object must not be used afterwards.
     [[nodiscard]] Digest finish();
 
 private:

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/check.hpp"
-#include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
 
 namespace starling::peer {

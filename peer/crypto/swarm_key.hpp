@@ -1,9 +1,9 @@
 #pragma once
 
-// The secret of a swarm: 32 random bytes that its founder makes. Whoever has it can read and write
-// the swarm's datagrams and is let in over streams. A swarm whose founder has no secret is open:
-// its key follows from its id, so datagrams are sealed all the same, against accidents and not
-// against people.
+// The secret of a swarm: 32 random bytes that its founder makes. A peer that has them can read and
+// write the swarm's datagrams and is admitted on streams. A swarm whose founder has no secret is
+// open: its key follows from its id. Its datagrams are sealed, too, which protects against
+// accidents but not against people.
 
 #include <array>
 #include <cstdint>
@@ -31,18 +31,19 @@ using Mac = std::array<std::uint8_t, 32>;
 [[nodiscard]] SwarmKey open_swarm_key(const SwarmId& swarm);
 
 /// Reads a key: one line of 64 hexadecimal digits, from a file that others cannot read, or from
-/// standard input when `path` is `-`.
+/// standard input when `path` is `-`. Blocks until standard input ends.
 /// Errors    NotFound, Io, Usage (others may read it), BadFormat
 [[nodiscard]] Result<SwarmKey> read_swarm_key(const std::filesystem::path& path);
 
-/// Writes a key where only its owner can read it.
+/// Writes a key to a file that only its owner can read. Blocks until it is on the disk.
 /// Errors    Io
 [[nodiscard]] Result<void> write_swarm_key(const std::filesystem::path& path, const SwarmKey& key);
 
-/// HMAC-SHA256.
+/// Returns the HMAC-SHA256 of a text.
 [[nodiscard]] Mac mac_of(const SwarmKey& key, ByteView text);
 
-/// HKDF-SHA256 (RFC 5869) with one block of output.
+/// Returns a key derived with HKDF-SHA256 (RFC 5869): the swarm id is the salt, `purpose` is the
+/// info, and the output has one block.
 [[nodiscard]] SwarmKey derive_key(const SwarmKey& key, const SwarmId& swarm, ByteView purpose);
 
 }  // namespace starling::peer

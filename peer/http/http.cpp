@@ -44,7 +44,7 @@ HttpReply plain_reply(http::status status, std::string_view text) {
     return {static_cast<unsigned>(status), "text/plain", std::string(text) + "\n"};
 }
 
-/// Returns the reply for a request that could not be read, or nothing when nobody listens for one.
+/// Returns the reply for a request that could not be read, or nothing when no client waits for it.
 std::optional<HttpReply> reply_to_bad_request(const error_code& error) {
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
         return plain_reply(
@@ -110,7 +110,7 @@ asio::awaitable<void> write_reply(
     session->stream.socket().shutdown(tcp::socket::shutdown_send, error);
 }
 
-/// Reads what the client may still be sending: closing a socket with unread bytes resets the
+/// Reads what the client may still send, because closing a socket with unread bytes resets the
 /// connection, and the reset can overtake the reply.
 asio::awaitable<void> drain(std::shared_ptr<Session> session, Duration timeout) {
     session->stream.expires_after(timeout);
@@ -164,7 +164,7 @@ asio::awaitable<void> HttpServer::Impl::converse(
     parser.header_limit(static_cast<std::uint32_t>(limits.header_bytes));
     parser.body_limit(limits.body_bytes);
     beast::flat_buffer buffer(limits.header_bytes + limits.body_bytes);
-    // One deadline over all reads of the request: a byte now and then does not extend it.
+    // One deadline covers all reads of the request: a byte now and then does not extend it.
     session->stream.expires_after(limits.timeout);
     const auto [error, count] = co_await http::async_read(session->stream, buffer, parser, kTuple);
     if (server->stopped) co_return;
@@ -182,7 +182,7 @@ asio::awaitable<void> HttpServer::Impl::converse(
     if (!reply) co_return;
     auto wire = wire_reply(std::move(*reply), head);
     co_await write_reply(session, std::move(wire), limits.timeout);
-    // Once stopped, there is nobody left to end a drain early.
+    // After stop() nothing would end a drain early.
     if (!server->stopped) co_await drain(session, std::min(limits.timeout, kDrainTimeMax));
 }
 
@@ -199,7 +199,7 @@ asio::awaitable<void> HttpServer::Impl::accept(std::shared_ptr<Impl> server) {
         auto [error, socket] = co_await server->acceptor.async_accept(kTuple);
         if (server->stopped) co_return;
         if (error) {
-            // Out of descriptors, most likely; without a pause this loop would spin on it.
+            // Most likely we are out of descriptors; without a pause this loop would spin.
             asio::steady_timer pause(server->io, std::chrono::milliseconds(100));
             co_await pause.async_wait(kTuple);
             continue;
@@ -313,7 +313,7 @@ Result<HttpReply> http_request(
     Result<HttpReply> result = fail(FaultCode::Io, "the request to a server did not run");
     asio::io_context io(1);
     beast::tcp_stream stream(io);
-    // One deadline for all: connecting, sending and reading do not extend it.
+    // One deadline covers connecting, sending and reading.
     stream.expires_after(positive(timeout));
     asio::co_spawn(io, fetch(stream, server, request, result), asio::detached);
     io.run();

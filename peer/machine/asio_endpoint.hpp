@@ -1,6 +1,6 @@
 #pragma once
 
-// Between our plain Endpoint and Asio's. For files that include Asio anyway.
+// Converts between our plain Endpoint and Asio's. Only for files that include Asio anyway.
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>

@@ -1,6 +1,6 @@
 #pragma once
 
-// The exit codes that scripts rely on, and which of them a fault means.
+// The exit codes that scripts rely on, and the one that each fault leads to.
 
 #include "base/result.hpp"
 
@@ -16,8 +16,8 @@ inline constexpr int kExitUsage = 2;
     return code == FaultCode::Usage || code == FaultCode::Refused ? kExitUsage : kExitFailed;
 }
 
-/// Returns the fault as one of the user's flags: whoever reads what a flag names (a file, a model,
-/// an address) calls this where the reader itself cannot know that a flag named it.
+/// Returns the same fault as a Usage fault. A caller uses this after it has read something that a
+/// flag names (a file, a model, an address), where the reader cannot know that a flag named it.
 [[nodiscard]] inline Fault as_usage(const Fault& fault) {
     return fail(FaultCode::Usage, fault.message);
 }

@@ -1,6 +1,5 @@
 #include "peer/machine/files.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -31,7 +30,7 @@ FileHandle open_file(const fs::path& path, int flags, unsigned mode = 0) {
     return FileHandle(descriptor);
 }
 
-/// A rename is on the disk only when its directory is.
+/// Flushes the directory of a file: a rename is on the disk only when the directory is.
 Result<void> sync_directory_of(const fs::path& path) {
     const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
     const FileHandle directory = open_file(parent, O_RDONLY | O_DIRECTORY);
@@ -49,7 +48,7 @@ FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
 }
 
 FileHandle::~FileHandle() {
-    // What had to reach the disk was flushed before; an error of close() has nobody to go to.
+    // Callers flush what must reach the disk before this, so an error of close() loses nothing.
     if (descriptor_ >= 0) ::close(descriptor_);
 }
 
@@ -58,7 +57,7 @@ int FileHandle::release() {
 }
 
 Result<FileReader> FileReader::open(const fs::path& path, std::uint64_t limit) {
-    // Non-blocking: opening a named pipe would otherwise wait for a writer for ever.
+    // O_NONBLOCK, because opening a named pipe would otherwise wait for a writer for ever.
     FileHandle file = open_file(path, O_RDONLY | O_NONBLOCK);
     if (!file.is_open()) return io_fault(path, "cannot be opened", errno);
 
@@ -93,8 +92,8 @@ Result<void> FileReader::read(std::span<std::byte> out) {
 Result<AtomicFile> AtomicFile::create(const fs::path& path, unsigned mode) {
     fs::path temporary = path;
     temporary += ".tmp";
-    // A leftover of a crash may have other permissions; O_EXCL also refuses to follow a planted
-    // link.
+    // A file left by a crash may have other permissions. O_EXCL also refuses to follow a link that
+    // somebody planted.
     ::unlink(temporary.c_str());
     FileHandle file = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (!file.is_open()) {
@@ -163,7 +162,7 @@ Result<StateLock> lock_state_directory(const fs::path& directory) {
     const fs::path path = directory / "lock";
     FileHandle file = open_file(path, O_RDWR | O_CREAT, 0600);
     if (!file.is_open()) return io_fault(path, "cannot be opened", errno);
-    // The kernel drops the lock with the process, however it dies: no stale lock to clean up.
+    // The kernel drops the lock when the process ends in any way, so no stale lock stays behind.
     if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return StateLock(std::move(file));
     if (errno != EWOULDBLOCK) return io_fault(path, "cannot be locked", errno);
     return fail(

@@ -1,7 +1,7 @@
 #pragma once
 
-// Files of the state directory: read with a limit, written so that a crash at any moment leaves
-// either the old or the new contents, and guarded against a second peer.
+// Files of the state directory. They are read with a size limit and written so that a crash at any
+// moment leaves either the old or the new contents. A lock keeps a second peer out.
 
 #include <filesystem>
 #include <string>
@@ -31,7 +31,7 @@ private:
     int descriptor_;
 };
 
-/// A regular file that is read from front to back; its size was checked before.
+/// A regular file that is read from front to back. open() has checked its size.
 class FileReader {
 public:
     /// Errors    NotFound, Oversized (longer than `limit`), Io (also: not a regular file)
@@ -41,7 +41,8 @@ public:
 
     [[nodiscard]] std::uint64_t size() const { return size_; }
 
-    /// Fills `out`. Errors Truncated (the file ends first), Io
+    /// Fills `out` with the next bytes.
+    /// Errors    Truncated (the file ends first), Io
     [[nodiscard]] Result<void> read(std::span<std::byte> out);
 
 private:
@@ -55,8 +56,8 @@ private:
     std::filesystem::path path_;
 };
 
-/// A file under a temporary name beside its final one (`NAME.tmp`, one writer at a time) until
-/// commit() puts it there; without a commit it vanishes.
+/// A file that is written under a temporary name (`NAME.tmp`, beside the final one) until commit()
+/// gives it the final name. Without a commit it is deleted. A name has one writer at a time.
 class AtomicFile {
 public:
     /// Errors    Io
@@ -71,9 +72,11 @@ public:
     /// Errors    Io
     [[nodiscard]] Result<void> append(ByteView bytes);
 
-    /// Flushes to the disk, then replaces the final name. With `previous` the old file, if there is
-    /// one, gets that name first: a crash in between leaves only `previous`.
-    /// Errors    Io; the old contents are intact under one of the two names
+    /// Flushes the file to the disk, then gives it the final name. With `previous` the old file, if
+    /// there is one, gets that name first; a crash in between leaves only `previous`. Blocks until
+    /// the contents and the name are on the disk.
+    /// Errors    Io; the old contents are intact under one of the two names, unless only the last
+    ///           step failed (flushing the directory): then the new contents have the final name
     [[nodiscard]] Result<void> commit(const std::filesystem::path& previous = {});
 
 private:
@@ -91,12 +94,14 @@ private:
 /// Errors    as FileReader::open and read
 [[nodiscard]] Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
-/// Errors    Io; the old contents are intact
+/// Replaces a file so that a crash leaves either the old or the new contents. Blocks until the new
+/// ones are on the disk.
+/// Errors    as AtomicFile::create and commit
 [[nodiscard]] Result<void> write_file_atomically(
     const std::filesystem::path& path, ByteView bytes, unsigned mode
 );
 
-/// Holds a state directory until it is destroyed or the process ends, however it ends.
+/// Keeps a state directory locked until this object is destroyed or the process ends in any way.
 class StateLock {
 public:
     explicit StateLock(FileHandle file) : file_(std::move(file)) {}
@@ -105,7 +110,8 @@ private:
     FileHandle file_;
 };
 
-/// Makes the state directory if needed (0700) and locks it against other peers.
+/// Makes the state directory if needed (mode 0700) and locks it against other peers. Does not wait
+/// for the lock.
 /// Errors    AddressInUse (another peer runs there), Io
 [[nodiscard]] Result<StateLock> lock_state_directory(const std::filesystem::path& directory);
 

@@ -70,11 +70,11 @@ const DurationHistogram& Loop::lag() const {
 
 struct Timer::State {
     asio::steady_timer timer;
-    DurationHistogram& lag;  ///< the loop outlives its handlers
+    DurationHistogram& lag;  ///< of the loop, which outlives its handlers
     std::function<void()> fire;
     Instant due;
-    // A handler that was already queued when its deadline was replaced must not fire: expiry
-    // cancels waits, but not completions that are on their way.
+    // A new deadline cancels waits, but not completions that Asio has already queued. The
+    // generation tells such a completion that it must not fire.
     std::uint64_t generation = 0;
 
     State(asio::io_context& context, DurationHistogram& loop_lag, std::function<void()> on_fire)
@@ -97,7 +97,7 @@ Timer::~Timer() {
 
 void Timer::arm(Instant when) {
     const auto generation = ++state_->generation;
-    // What is due already has not been late before it was asked for.
+    // A deadline in the past counts from now: the timer cannot be late before it is armed.
     state_->due = std::max(when, real_now());
     state_->timer.expires_at(std::chrono::steady_clock::time_point(
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(when.time_since_epoch())

@@ -1,7 +1,7 @@
 #pragma once
 
-// The network thread's event loop and its timers, without Asio in the header: most of peer/ needs
-// only "call me at that time" and "call this on the network thread", and compiles quickly for it.
+// The network thread's event loop and its timers. This header does not include Asio: most of peer/
+// only needs to be called at some time or on the network thread, and compiles faster without it.
 
 #include <functional>
 #include <memory>
@@ -22,24 +22,29 @@ public:
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
 
-    /// Runs handlers until stop(). Thread: the one that becomes the network thread.
+    /// Runs handlers. Blocks until stop().
+    /// Thread    the one that becomes the network thread
     void run();
 
-    /// Runs handlers until `done()` holds after one of them, or stop().
+    /// Runs handlers. Blocks until `done()`, asked before each handler, is true, or until stop().
+    /// Thread    network
     void run_until(const std::function<bool()>& done);
 
-    /// Makes run() return soon. Thread any.
+    /// Makes run() and run_until() return soon.
+    /// Thread    any
     void stop();
 
-    /// Calls `work` on the network thread. Thread any.
+    /// Calls `work` once on the network thread, never from inside post().
+    /// Thread    any
     void post(std::function<void()> work);
 
-    /// Calls `handler` on SIGINT and SIGTERM.
+    /// Calls `handler` on the network thread at SIGINT and SIGTERM. It replaces an earlier handler.
     void on_signal(std::function<void(int)> handler);
 
     [[nodiscard]] boost::asio::io_context& context();
 
-    /// Returns how late the timers on this loop have fired. Thread network.
+    /// Returns how late the timers on this loop have fired.
+    /// Thread    network
     [[nodiscard]] const DurationHistogram& lag() const;
 
 private:
@@ -48,7 +53,8 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// One real timer. Arming again replaces the earlier deadline; a replaced deadline never fires.
+/// Calls `fire` on the network thread when its deadline has passed. Arming again replaces the
+/// earlier deadline, which then never fires.
 /// Thread    network
 class Timer {
 public:

@@ -72,8 +72,8 @@ Result<Pipe> make_pipe() {
     return Pipe{FileHandle(ends[0]), FileHandle(ends[1])};
 }
 
-/// Argument and environment vectors in the shape that exec wants. Made before fork: a child of
-/// fork may only make system calls, not allocate.
+/// Arguments and environment in the form that exec needs. They are made before fork, because the
+/// child of a fork may only make system calls and must not allocate.
 class ExecVectors {
 public:
     explicit ExecVectors(const ProcessOptions& options) {
@@ -120,14 +120,14 @@ struct ChildEnds {
     pid_t parent;
 };
 
-/// Turns the forked child into the program. Only async-signal-safe calls from here on.
+/// Turns the forked child into the program. It makes only async-signal-safe calls.
 [[noreturn]] void become(const ExecVectors& vectors, const ChildEnds& ends) {
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    // The parent may have died before prctl; then nobody would tell us any more.
+    // The parent may have died before prctl; then the signal would never come.
     if (::getppid() != ends.parent) ::_exit(127);
     ::dup2(ends.input, STDIN_FILENO);
     ::dup2(ends.output, STDOUT_FILENO);

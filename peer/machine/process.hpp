@@ -1,9 +1,9 @@
 #pragma once
 
-// Child processes: started without a shell, their output read line by line on an io_context, ended
-// by signals, never left behind. A child gets its own process group, so that Ctrl-C on a terminal
-// reaches only us and we decide what it means for the children; and it gets SIGTERM from the kernel
-// when the thread that started it ends in any way, kill -9 included.
+// Child processes. They start without a shell, an io_context reads their output line by line,
+// signals end them, and none is left behind. A child gets its own process group: Ctrl-C on a
+// terminal then reaches only us, and we decide what it means for the children. The kernel sends a
+// child SIGTERM when the thread that started it ends in any way, kill -9 included.
 //
 // Thread    the thread that runs the io_context, which must also be the one that spawns
 
@@ -23,8 +23,8 @@ class io_context;
 
 namespace starling::peer {
 
-/// Cuts a stream of bytes into lines. A line above the limit is delivered cut, its rest dropped:
-/// what a child prints must not fill our memory.
+/// Cuts a stream of bytes into lines and calls `on_line` for each, from feed() and finish(). A line
+/// above the limit loses its rest, so that a child's output cannot fill our memory.
 class LineSplitter {
 public:
     using OnLine = std::function<void(std::string_view line)>;
@@ -35,7 +35,7 @@ public:
 
     void feed(std::string_view bytes);
 
-    /// Delivers a last line that has no end.
+    /// Delivers the last line if it has no line break.
     void finish();
 
 private:
@@ -62,7 +62,7 @@ struct ProcessExit {
     [[nodiscard]] std::string to_string() const;
 };
 
-/// What a process tells; `on_exit` comes once, after the last line.
+/// The events of a process. `on_exit` is called once, after the last line.
 struct ProcessEvents {
     LineSplitter::OnLine on_stdout;
     LineSplitter::OnLine on_stderr;
@@ -71,13 +71,15 @@ struct ProcessEvents {
 
 class Process {
 public:
-    /// Starts a program with stdin from /dev/null.
-    /// Errors    NotFound (no such program), Io (no descriptors, no memory); nothing runs then
+    /// Starts a program with stdin from /dev/null. Blocks until the child runs the program or has
+    /// failed to.
+    /// Errors    NotFound (no such program, or it may not be run), Io (no descriptors, no memory);
+    ///           nothing runs then
     [[nodiscard]] static Result<std::unique_ptr<Process>> spawn(
         boost::asio::io_context& io, const ProcessOptions& options, ProcessEvents events
     );
 
-    /// Kills and reaps the process if it still runs. No event comes any more.
+    /// Kills the process if it still runs and blocks until it is reaped. Calls no event afterwards.
     ~Process();
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
@@ -85,7 +87,8 @@ public:
     [[nodiscard]] int pid() const;
     [[nodiscard]] bool running() const;
 
-    /// Sends a signal; does nothing once the process was reaped, so a recycled pid is never hit.
+    /// Sends a signal. Does nothing after the process was reaped, so it never hits a new process
+    /// that got the same pid.
     void send_signal(int signal);
 
 private:

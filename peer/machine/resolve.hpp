@@ -1,6 +1,6 @@
 #pragma once
 
-// Names of hosts to addresses.
+// Turns host names into addresses.
 
 #include <functional>
 #include <string>
@@ -13,11 +13,11 @@ namespace starling::peer {
 
 class Loop;
 
-/// Resolves HOST:PORT to all its addresses (blocking; for start-up).
+/// Resolves HOST:PORT to all its addresses. Blocks during the look-up; only for start-up.
 /// Errors    BadFormat, Unreachable
 [[nodiscard]] Result<std::vector<Endpoint>> resolve(const std::string& host_port);
 
-/// Like resolve, without blocking; `done` is called once, on the network thread.
+/// Like resolve(), but returns at once. Calls `done` once, later, on the network thread.
 void resolve_later(
     Loop& loop,
     const std::string& host_port,

@@ -1,8 +1,9 @@
 #pragma once
 
-// Whose push/pulls we are answering just now. A table of a large swarm weighs megabytes, so the
-// answers that wait in sockets are bounded in number, as memberlist learned at 7 GB; who is refused
-// asks again within its next interval, and in between hears the same as gossip.
+// The peers whose push/pulls we are answering at present. The table of a large swarm takes
+// megabytes, so the number of answers that wait in sockets is bounded, as memberlist learned when
+// it used 7 GB. A peer that is refused asks again within its next interval, and meanwhile gossip
+// brings it the same news.
 //
 // Thread    network; no I/O, time is an argument
 
@@ -17,13 +18,15 @@ namespace starling::peer {
 
 /// Most peers that are answered at once.
 inline constexpr std::size_t kAnswersAtOnce = 32;
-/// An answer counts no longer than this: other traffic to the same peer may keep its queue filled.
+/// An answer counts for this long at most, because other traffic to the same peer may keep its
+/// queue filled.
 inline constexpr Duration kAnswerLife = std::chrono::seconds(10);
 
 class AnswerLimit {
 public:
-    /// Takes up the answer to a peer unless one to it is still on its way, or too many others are.
-    /// `waits` tells whether bytes to a peer wait to leave.
+    /// Returns whether to answer a peer, and counts the answer if so. It refuses while an answer to
+    /// this peer is still on its way, or while too many others are. `waits`, called for each
+    /// counted peer, says whether bytes to it wait to leave.
     [[nodiscard]] bool admit(
         Instant now, const PeerId& to, const std::function<bool(const PeerId&)>& waits
     ) {

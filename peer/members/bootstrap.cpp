@@ -12,7 +12,7 @@ namespace starling::peer {
 namespace {
 
 constexpr Duration kResolveEvery = std::chrono::seconds(60);
-/// Answers taken of one look-up of a name: a name may stand for thousands.
+/// Addresses taken from one look-up of a name, which may stand for thousands.
 constexpr std::size_t kAnswersMax = 8;
 constexpr std::size_t kHintsMax = 1024;
 
@@ -52,7 +52,7 @@ std::optional<Endpoint> Bootstrap::hint_of(const PeerId& peer) const {
     return found->second;
 }
 
-/// Dials the addresses that we were given, for ever, unless their peers are known to be alive.
+/// Dials the addresses that are due, again and again, unless their peers are known to be alive.
 void Bootstrap::dial_due() {
     if (stopped_ || schedule_.empty()) return;
     const auto due = schedule_.take_due(real_now(), [this](const Endpoint& address) {
@@ -70,7 +70,7 @@ void Bootstrap::introduce(const Endpoint& address) {
 
 void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
     if (greeted.has_error()) {
-        // Once is enough for people to read; the dialling goes on.
+        // People read this only once per address; the dialling goes on.
         if (wiring_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
             wiring_.note(greeted.error().message);
         }
@@ -81,7 +81,8 @@ void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greete
     wiring_.greeted(*greeted);
 }
 
-/// A seed may be known by another address than the one that it advertises.
+/// Returns whether the peer at this address is a live member: the one that answered there, or one
+/// that advertises the address. A seed may advertise another address than the one that we dial.
 bool Bootstrap::lives_at(const Endpoint& address) const {
     const auto up = [](const membership::Member& member) {
         return member.state <= membership::MemberState::Suspect;
@@ -98,7 +99,7 @@ bool Bootstrap::lives_at(const Endpoint& address) const {
     });
 }
 
-/// Names are looked up again now and then: the machine behind one may have been replaced.
+/// Looks names up again now and then, because the machine behind a name may have been replaced.
 void Bootstrap::resolve_names() {
     if (stopped_) return;
     for (const auto& text : names_) {

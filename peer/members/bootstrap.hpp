@@ -1,7 +1,7 @@
 #pragma once
 
-// How a peer gets to know others: it dials the addresses that it was given (seeds and the members
-// of its last life), looks their names up again, and remembers who answered where.
+// How a peer gets to know others. It dials the addresses that it was given (seeds and the members
+// of its last life), looks their names up again, and remembers which peer answered where.
 //
 // Thread    network
 
@@ -25,13 +25,14 @@ class Bootstrap {
 public:
     struct Wiring {
         std::function<const membership::Swim&()> swim;
-        std::function<void(const PeerId&)> greeted;  ///< somebody answered: exchange tables
+        std::function<void(const PeerId&)> greeted;  ///< a peer answered: exchange tables
         std::function<void(const std::string&)> note;
     };
 
     Bootstrap(Loop& loop, Links& links, Wiring wiring);
 
-    /// Starts dialling. `names` are the seeds as the user wrote them.
+    /// Starts to dial `addresses` and goes on until stop(). `names` are the seeds as the user wrote
+    /// them. Returns at once; `greeted` and `note` are called later.
     void begin(
         const Endpoint& self,
         const std::vector<std::string>& names,
@@ -43,7 +44,7 @@ public:
     /// Remembers where a peer outside the table can be dialled.
     void hint(const PeerId& peer, const Endpoint& at);
 
-    /// Returns where a peer outside the table can be dialled, if we heard of it.
+    /// Returns where a peer outside the table can be dialled, if hint() or an answer has told us.
     [[nodiscard]] std::optional<Endpoint> hint_of(const PeerId& peer) const;
 
 private:
@@ -59,7 +60,7 @@ private:
     Endpoint self_;
     std::vector<std::string> names_;
     SeedSchedule schedule_;
-    std::unordered_set<Endpoint> unreachable_;       ///< seeds whose silence was told
+    std::unordered_set<Endpoint> unreachable_;       ///< seeds reported as unreachable
     std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
     std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table
     Timer dial_timer_;

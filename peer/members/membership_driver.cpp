@@ -23,7 +23,7 @@ using boost::system::error_code;
 
 namespace {
 
-/// Datagrams sent before other work gets its turn again.
+/// Datagrams that one turn may send before other work gets its turn.
 constexpr int kTransmitsPerTurn = 256;
 constexpr int kReceiveBuffer = 2 << 20;
 
@@ -53,7 +53,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
     bool again = false;
 
     static asio::awaitable<void> receive_all(std::shared_ptr<State> self) {
-        // One byte more than we accept, so that an oversized datagram shows as such.
+        // One byte more than we accept, so that an oversized datagram can be told from the largest.
         std::array<std::byte, membership::kDatagramMax + 1> buffer{};
         udp::endpoint from;
         while (!self->stopped) {
@@ -61,8 +61,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
                 asio::buffer(buffer), from, asio::as_tuple(asio::use_awaitable)
             );
             if (self->stopped) co_return;
-            // An ICMP error of an earlier send surfaces here; the probe that it belongs to times
-            // out.
+            // An ICMP error of an earlier send is reported here. The probe that was sent times out.
             if (error) continue;
             const auto packet = self->opener->open(ByteView(buffer).first(size));
             if (!packet) continue;
@@ -73,7 +72,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
 
     void pump() {
         owner.check();
-        // Callbacks may call back into the machine and pump again; the outer turn drains for all.
+        // Callbacks may call into the machine and pump again; the outer call then drains once more.
         again = true;
         if (pumping || stopped) return;
         pumping = true;
@@ -92,7 +91,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
         }
     }
 
-    /// Sends what is due; true when the turn ended before the queue did.
+    /// Sends datagrams until none is due or the turn is over. Returns whether some may be left.
     bool transmit() {
         for (int i = 0; i < kTransmitsPerTurn; ++i) {
             auto datagram = swim->poll_transmit();
@@ -132,7 +131,7 @@ Result<void> MembershipDriver::bind(const Endpoint& at) {
                 (used ? "; choose another port with --listen, or port 0 for any" : "")
         );
     }
-    error_code ignored;  // a smaller buffer than asked for works, with more loss under bursts
+    error_code ignored;  // a smaller buffer works, too, with more loss under bursts
     socket.set_option(asio::socket_base::receive_buffer_size(kReceiveBuffer), ignored);
     return {};
 }

@@ -8,7 +8,7 @@ namespace starling::peer {
 
 namespace {
 
-/// The byte before a page: whether whoever gets it is to answer.
+/// The byte before a page says whether the receiver shall answer.
 constexpr std::byte kTells{0};
 constexpr std::byte kWantsAnswer{1};
 

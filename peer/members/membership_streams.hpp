@@ -1,7 +1,7 @@
 #pragma once
 
-// Membership over streams: tables that two members compare, and pings where no datagram gets
-// through. docs/protocol/membership.md has the bytes.
+// Membership over streams: two members compare their tables, or ping each other when no datagram
+// gets through. docs/protocol/membership.md has the bytes.
 //
 // Thread    network
 
@@ -20,12 +20,12 @@ namespace starling::peer {
 
 struct MembershipStreamCounters {
     std::uint64_t malformed_pages = 0;
-    std::uint64_t refused_answers = 0;  ///< too many others were on their way
+    std::uint64_t refused_answers = 0;  ///< too many were on their way
 };
 
 class MembershipStreams {
 public:
-    /// Requires  both outlive it
+    /// Requires  `links` and `membership` outlive this
     MembershipStreams(Links& links, MembershipDriver& membership)
         : links_(links),
           membership_(membership) {}
@@ -36,7 +36,7 @@ public:
     /// Sends our whole table to a peer and asks for its own.
     void send_table(const PeerId& to);
 
-    /// Returns whether the frame was one of membership's; then it has been dealt with.
+    /// Handles a frame that belongs to membership. Returns whether it did.
     [[nodiscard]] bool handle_frame(const PeerId& from, FrameType type, ByteView payload);
 
     [[nodiscard]] const MembershipStreamCounters& counters() const { return counters_; }

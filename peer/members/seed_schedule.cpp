@@ -9,9 +9,9 @@ namespace starling::peer {
 namespace {
 
 constexpr Duration kFirstWait = std::chrono::milliseconds(500);
-/// With a hundred peers that all lost the same seed it sees two or three dials a second.
+/// If a hundred peers lose the same seed, it sees some three dials a second.
 constexpr Duration kLastWait = std::chrono::seconds(30);
-/// How soon a seed that was alive is looked at again.
+/// After this time we check again whether a seed that was alive still is.
 constexpr Duration kAliveWait = std::chrono::seconds(5);
 constexpr std::size_t kDialsAtOnce = 8;
 

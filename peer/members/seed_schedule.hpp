@@ -1,10 +1,11 @@
 #pragma once
 
-// Whom to dial because somebody named them: the seeds of --join and the members of the last life.
-// They are dialled for ever, ever less often, unless they are known to be alive: two newcomers that
-// meet behind a cut know nobody else, and nobody else looks for them.
+// The addresses to dial because somebody named them: the seeds of --join and the members of the
+// last life. They are dialled for ever, at growing intervals, unless their peers are known to be
+// alive. Without this, two newcomers that meet while they are cut off would know nobody else, and
+// nobody else would look for them.
 //
-// Thread    network; no I/O, time and luck are arguments
+// Thread    network; no I/O, time and random numbers are arguments
 
 #include <functional>
 #include <map>
@@ -23,14 +24,16 @@ class SeedSchedule {
 public:
     explicit SeedSchedule(Rng rng) : rng_(rng) {}
 
-    /// Adds an address, due at once; nothing happens when it is known.
+    /// Adds an address that is due at once. Does nothing when it is known, or above kSeedsMax.
     void add(Instant now, const Endpoint& address);
 
-    /// Returns the addresses to dial now, at most a few at a time, and plans each one's next turn.
-    /// Those that `alive` says live are looked at again later, at the pace of a fresh address.
+    /// Returns the addresses to dial now, at most eight, and plans the next dial of each. An
+    /// address whose peer `alive` reports is not dialled but checked again later; from then on its
+    /// intervals are those of a new address.
     std::vector<Endpoint> take_due(Instant now, const std::function<bool(const Endpoint&)>& alive);
 
-    /// Returns when to call take_due again. Requires at least one address.
+    /// Returns when to call take_due again.
+    /// Requires  at least one address
     [[nodiscard]] Instant next() const;
 
     [[nodiscard]] bool empty() const { return plans_.empty(); }

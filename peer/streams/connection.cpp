@@ -38,7 +38,7 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kFramesPerWrite = 16;
 constexpr std::size_t kWriteMax = kSendQueueMax;  ///< bytes; the frames of one write hold fewer
 constexpr Duration kGoodbyeTime = std::chrono::seconds(1);
-/// What a stream faster than any timer waits for in the kernel.
+/// A reader whose stream is faster than any timer wakes up when the kernel has this many bytes.
 constexpr std::size_t kWakeBytes = std::size_t{64} * 1024;
 
 Fault network_fault(const error_code& error, const std::string& what) {
@@ -52,8 +52,8 @@ Fault network_fault(const error_code& error, const std::string& what) {
     return fail(FaultCode::Unreachable, what + ": " + error.message());
 }
 
-/// Small frames leave at once; a vanished partner is noticed within 20 s even when nothing is asked
-/// of it and the kernel alone is talking.
+/// Sets socket options so that small frames leave at once and a vanished partner is noticed within
+/// 20 s, even when nothing is asked of it and only the kernel sends keep-alives.
 void tune(tcp::socket& socket) {
     error_code ignored;  // a socket without these options works too, only less promptly
     socket.set_option(tcp::no_delay(true), ignored);
@@ -78,7 +78,7 @@ public:
         : socket_(std::move(socket)),
           wake_(socket_.get_executor()),
           deadline_(socket_.get_executor()),
-          gather_(socket_.get_executor()),
+          more_(socket_.get_executor()),
           remote_(remote),
           dialled_(dialled),
           handler_(handler) {
@@ -90,7 +90,7 @@ public:
         prove_ = prove;
         std::random_device device;
         for (auto& byte : ours_.nonce) byte = static_cast<std::uint8_t>(device());
-        // Whoever dials greets first: a stranger that does not greet never gets a byte from us.
+        // The dialler greets first: a stranger that does not greet never gets a byte from us.
         if (dialled_) send(FrameType::Hello, encode_hello(ours_));
         arm_deadline(timeout, fail(FaultCode::Timeout, "no greeting from " + remote_.to_string()));
         asio::co_spawn(socket_.get_executor(), read_frames(shared_from_this()), asio::detached);
@@ -128,7 +128,7 @@ public:
     [[nodiscard]] std::size_t queued_bytes() const override { return queued_; }
 
     [[nodiscard]] std::size_t backlog() override {
-        int unanswered = 0;  // in the kernel, sent or not
+        int unanswered = 0;  // bytes in the kernel, sent or not
         if (::ioctl(socket_.native_handle(), SIOCOUTQ, &unanswered) != 0) unanswered = 0;
         return queued_ + static_cast<std::size_t>(unanswered);
     }
@@ -152,7 +152,7 @@ private:
         wake_.cancel();
     }
 
-    /// A peer of another release deserves a sentence; whatever is no peer at all gets silence.
+    /// Tells a peer of another release why we close. Anything that is not a peer gets no answer.
     void refuse(const Fault& why) {
         if (why.code == FaultCode::BadVersion) {
             close(why);
@@ -161,7 +161,7 @@ private:
         }
     }
 
-    /// Drops everything at once; the reader notices and reports `why`.
+    /// Drops all frames and closes the socket at once. The reader notices this and reports `why`.
     void abandon(const Fault& why) {
         if (!closing_) why_ = why;
         closing_ = true;
@@ -203,7 +203,7 @@ private:
             }
             const auto body = self->body_.take(header->length);
             const Instant began = real_now();
-            std::size_t have = 0;  // of the payload, then of the next header
+            std::size_t have = 0;  // bytes of the payload, then of the next header
             while (have < body.size()) {
                 const std::array<asio::mutable_buffer, 2> buffers{
                     asio::buffer(body.data(), body.size()) + have, asio::buffer(head)};
@@ -215,7 +215,7 @@ private:
                     co_return;
                 }
                 have += m;
-                if (have < body.size()) co_await gather(self, body.size() - have);
+                if (have < body.size()) co_await wait_for_more(self, body.size() - have);
             }
             ahead = have - body.size();
             if (ahead < head.size()) self->wake_at(1);
@@ -225,24 +225,27 @@ private:
         }
     }
 
-    /// Leaves the stream alone until more of a payload must be there. Meanwhile no packet wakes us.
-    static asio::awaitable<void> gather(std::shared_ptr<TcpConnection> self, std::size_t missing) {
+    /// Sleeps until more of a payload must have come. Meanwhile no packet wakes us.
+    static asio::awaitable<void> wait_for_more(
+        std::shared_ptr<TcpConnection> self, std::size_t missing
+    ) {
         const auto wait = self->batching_.wait(missing);
         if (wait == Duration::zero()) co_return;
         self->wake_at(ReadBatching::kBytes);
-        self->gather_.expires_after(
+        self->more_.expires_after(
             std::chrono::duration_cast<std::chrono::steady_clock::duration>(wait)
         );
-        co_await self->gather_.async_wait(kTuple);
+        co_await self->more_.async_wait(kTuple);
     }
 
-    /// Asks to be woken by no fewer bytes; lowered, it wakes us at once if so many are there.
+    /// Asks the kernel to wake us only for at least this many bytes. When the number is lowered, we
+    /// wake up at once if that many are there.
     void wake_at(std::size_t bytes) {
         const auto wanted = static_cast<int>(bytes);
         if (wanted == wake_bytes_) return;
         const auto set =
             ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted));
-        // Where it is not to be had, each packet wakes us.
+        // If the kernel refuses, each packet wakes us.
         if (set == 0) wake_bytes_ = wanted;
     }
 
@@ -277,9 +280,9 @@ private:
     }
 
     static asio::awaitable<void> write_frames(std::shared_ptr<TcpConnection> self) {
-        std::deque<Outgoing> batch;  // apart from the queue, which may be dropped during a write
+        std::deque<Outgoing> batch;  // not in the queue, which may be cleared during a write
         std::vector<asio::const_buffer> buffers;
-        std::size_t done = 0;  // bytes of the first frame that are out
+        std::size_t done = 0;  // bytes of the first frame that are written
         while (self->socket_.is_open()) {
             self->fill_batch(batch);
             if (batch.empty()) {
@@ -289,17 +292,17 @@ private:
                 continue;
             }
             const bool paced = self->pace_.limit() > 0.0;
-            gather(batch, done, paced ? StreamPace::kPacket : kWriteMax, buffers);
+            list_buffers(batch, done, paced ? StreamPace::kPacket : kWriteMax, buffers);
             auto [error, written] =
                 co_await self->socket_.async_send(buffers, paced ? MSG_EOR : 0, kTuple);
             self->sent_ += written;
             if (error) break;
             done += written;
-            self->give_back(batch, done);
+            self->release_written(batch, done);
             self->keep_pace();
         }
-        // Either the goodbye is out or the socket is dead. Shutting down our side lets the partner
-        // read what we sent; the reader ends when the partner closes, or by the deadline.
+        // Either the goodbye is written or the socket is dead. Shutting down our side lets the
+        // partner read what we sent; the reader ends when the partner closes, or at the deadline.
         error_code ignored;
         self->socket_.shutdown(tcp::socket::shutdown_send, ignored);
         if (!self->closing_) self->abandon(fail(FaultCode::Closed, "write failed"));
@@ -312,8 +315,9 @@ private:
         }
     }
 
-    /// Lists at most `most` bytes of what is left of a batch whose first `done` bytes are out.
-    static void gather(
+    /// Lists at most `most` of the bytes to write next; `done` bytes of the batch are already
+    /// written.
+    static void list_buffers(
         const std::deque<Outgoing>& batch,
         std::size_t done,
         std::size_t most,
@@ -330,7 +334,7 @@ private:
         }
     }
 
-    /// A slow stream leaves little faster than it arrives (peer/stream_pace.hpp).
+    /// Holds a slow stream to little more than what arrives (peer/streams/stream_pace.hpp).
     void keep_pace() {
         const Instant now = real_now();
         if (!pace_.due(now)) return;
@@ -340,14 +344,14 @@ private:
         if (limit == before) return;
         const std::uint64_t rate =
             limit > 0.0 ? static_cast<std::uint64_t>(limit) : ~std::uint64_t{0};
-        // A kernel that cannot leaves it to its congestion control.
+        // A kernel without this option leaves the rate to its congestion control.
         const int socket = socket_.native_handle();
         ::setsockopt(socket, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
     }
 
-    /// Takes whole frames out of the batch as soon as they are written: their memory is used again
-    /// while it is still in the cache.
-    void give_back(std::deque<Outgoing>& batch, std::size_t& done) {
+    /// Takes whole frames out of the batch as soon as they are written, so that their memory is
+    /// used again while it is still in the cache.
+    void release_written(std::deque<Outgoing>& batch, std::size_t& done) {
         while (!batch.empty()) {
             const std::size_t size = batch.front().payload.size() + kFrameHeaderSize;
             if (done < size) return;
@@ -359,7 +363,7 @@ private:
         }
     }
 
-    /// The reader's end: nothing is delivered afterwards.
+    /// Ends the reader and reports why. Nothing is delivered afterwards.
     void finish(const Fault& cause) {
         deadline_.cancel();
         const Fault why = closing_ ? why_ : cause;
@@ -368,9 +372,9 @@ private:
     }
 
     tcp::socket socket_;
-    asio::steady_timer wake_;      ///< the writer sleeps on it; cancelled when there is work
-    asio::steady_timer deadline_;  ///< greeting, then goodbye
-    asio::steady_timer gather_;    ///< the reader sleeps on it while more comes in
+    asio::steady_timer wake_;      ///< the writer sleeps on it until there is work
+    asio::steady_timer deadline_;  ///< for the greeting, later for the goodbye
+    asio::steady_timer more_;      ///< the reader sleeps on it while more of a payload comes
     Endpoint remote_;
     bool dialled_;
     ConnectionHandler& handler_;

@@ -1,7 +1,7 @@
 #pragma once
 
-// One framed TCP stream to one peer: a reader and a writer coroutine, both started by start() and
-// both ended by close(). TLS will slot in where the socket is, in connection.cpp alone.
+// One framed TCP stream to one peer. start() starts a coroutine that reads and one that writes;
+// close() ends both. Only connection.cpp knows the socket, so TLS will be added there alone.
 //
 // Thread    network, for everything
 
@@ -23,23 +23,23 @@ namespace starling::peer {
 class Loop;
 class Connection;
 
-/// A connection whose partner reads too slowly for what it asks is closed at this many queued
-/// bytes.
+/// Most bytes that a connection queues. When more are waiting, the partner reads too slowly for
+/// what it asks, and the connection is closed.
 inline constexpr std::size_t kSendQueueMax = std::size_t{24} << 20U;
 
-/// What the owner of a connection wants to know. Called on the network thread; the connection may
-/// be closed from inside any of these.
+/// Receives the events of a connection, on the network thread. Each of these functions may close
+/// the connection.
 class ConnectionHandler {
 public:
     virtual ~ConnectionHandler() = default;
 
-    /// The partner's greeting was read and parsed; frames follow.
+    /// The partner's greeting has come and is valid; frames may follow.
     virtual void on_hello(Connection& connection, const Hello& hello) = 0;
-    /// One frame. The view holds until return.
+    /// A frame has come. `payload` is valid until the function returns.
     virtual void on_frame(Connection& connection, FrameType type, ByteView payload) = 0;
-    /// A payload was handed to the kernel; its memory may be reused.
+    /// The kernel has taken a payload, and its memory may be used again.
     virtual void on_sent(Connection& connection, FrameType type, Bytes payload) = 0;
-    /// The stream ended, for whatever reason; called exactly once, nothing comes after it.
+    /// The stream has ended for any reason. This is called exactly once, and nothing after it.
     virtual void on_closed(Connection& connection, const Fault& why) = 0;
 };
 
@@ -47,25 +47,27 @@ class Connection {
 public:
     virtual ~Connection() = default;
 
-    /// Sends our greeting and starts reading. Without a greeting from the partner within `timeout`
-    /// the connection closes. A stream that was accepted proves our swarm key by `prove`, if there
-    /// is one.
+    /// Starts to read and write. The dialler greets first and the acceptor answers, with a proof of
+    /// our swarm key by `prove`, if there is one. The connection closes if the partner does not
+    /// greet within `timeout`.
     virtual void start(const Hello& ours, const ProveKey& prove, Duration timeout) = 0;
 
-    /// Queues one frame. Frames leave in order.
+    /// Queues one frame; frames leave in order. Above kSendQueueMax the connection closes instead.
     virtual void send(FrameType type, Bytes payload) = 0;
 
-    /// Says goodbye with a reason as far as the socket takes it, then closes. Idempotent.
+    /// Sends a goodbye with a reason if the socket takes it within a second, then closes. Returns
+    /// at once; on_closed() comes later. A second call does nothing.
     virtual void close(const Fault& why) = 0;
 
-    [[nodiscard]] virtual const Hello* hello() const = 0;  ///< the partner's, null before it came
-    [[nodiscard]] virtual const Hello& ours() const = 0;   ///< ours, once started
+    [[nodiscard]] virtual const Hello* hello() const = 0;  ///< the partner's; null before it comes
+    [[nodiscard]] virtual const Hello& ours() const = 0;   ///< ours, after start()
     [[nodiscard]] virtual Endpoint remote() const = 0;
-    [[nodiscard]] virtual bool dialled() const = 0;  ///< we opened it
+    [[nodiscard]] virtual bool dialled() const = 0;  ///< whether we opened it
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
-    /// What the partner's kernel has not yet said to have: queued here, or in our kernel.
+    /// Returns how many bytes the partner's kernel has not acknowledged yet: those queued here and
+    /// those in our kernel.
     [[nodiscard]] virtual std::size_t backlog() = 0;
-    /// What the kernel has measured.
+    /// Returns what the kernel has measured.
     [[nodiscard]] virtual TcpFacts facts() = 0;
     [[nodiscard]] virtual std::uint64_t bytes_sent() const = 0;
     [[nodiscard]] virtual std::uint64_t bytes_received() const = 0;
@@ -73,7 +75,7 @@ public:
 
 using ConnectionPtr = std::shared_ptr<Connection>;
 
-/// Opens a TCP connection; `done` is called once, on the network thread.
+/// Opens a TCP connection. Returns at once; calls `done` once, later, on the network thread.
 /// Errors    Unreachable, Timeout
 void dial(
     Loop& loop,

@@ -1,6 +1,6 @@
 #pragma once
 
-// What travels on a stream between two peers: frames of a type, a version and a bounded length.
+// Frames travel on a stream between two peers. Each has a type, a version and a bounded length.
 //
 //   offset  bytes  field
 //   0       4      payload length, little-endian
@@ -24,20 +24,20 @@ namespace starling::peer {
 
 enum class FrameType : std::uint8_t {
     Hello = 1,              ///< first frame of both sides
-    Goodbye = 2,            ///< last frame: why the stream ends, for people
+    Goodbye = 2,            ///< last frame: says to people why the stream ends
     DescriptorRequest = 3,  ///< empty
     DescriptorPiece = 4,    ///< total length, offset, bytes
     PushPull = 5,           ///< one page of the membership table
     Exchange = 6,           ///< a frame of the averaging machine
     StateInfoRequest = 7,   ///< empty
     StateInfo = 8,          ///< what a donor offers
-    StateRequest = 9,       ///< one chunk, please
+    StateRequest = 9,       ///< asks for one chunk
     StateChunk = 10,        ///< one chunk of parameters, or a refusal
-    ShardRequest = 11,      ///< one piece of a shard, please
+    ShardRequest = 11,      ///< asks for one piece of a shard
     ShardPiece = 12,        ///< one piece of a shard, or a refusal
     Ping = 13,              ///< empty; membership asks whether the other side lives
-    Pong = 14,              ///< empty; it does
-    Proof = 15,             ///< of the swarm key; what the dialler says after the greetings
+    Pong = 14,              ///< empty; the answer to a Ping
+    Proof = 15,             ///< that the dialler holds the swarm key; it follows the greetings
 };
 
 inline constexpr std::size_t kFrameHeaderSize = 8;
@@ -45,7 +45,7 @@ inline constexpr std::uint8_t kFrameVersion = 1;
 inline constexpr std::size_t kControlFrameMax = std::size_t{64} * 1024;
 inline constexpr std::size_t kPayloadMax = std::size_t{256} * 1024;  ///< one chunk of fp32
 
-/// How transfers and machines hand frames to the streams.
+/// Sends a frame to a peer. Transfers and machines use such a function to reach the streams.
 using SendFrame = std::function<void(const PeerId& to, FrameType type, Bytes payload)>;
 
 struct FrameHeader {

@@ -7,11 +7,12 @@
 
 namespace starling::peer {
 
-/// Room for one frame's payload. A chunk's elements stand 24 bytes behind its start
-/// (docs/protocol/averaging.md); they are the ones that lie on a cache line, because loops over
-/// 64-byte vectors that each cross a line run at half speed.
+/// Memory for one frame's payload. A chunk's elements begin 24 bytes after the payload's start
+/// (docs/protocol/averaging.md). The elements, not the payload, are aligned to a cache line,
+/// because loops over 64-byte vectors run at half speed when each vector crosses a line.
 class FrameRoom {
 public:
+    /// Returns `size` bytes. They are valid until the next call.
     std::span<std::byte> take(std::size_t size) {
         if (!memory_ || size > capacity_) {
             memory_.reset(static_cast<std::byte*>(::operator new(kFront + size, kLine)));

@@ -1,7 +1,7 @@
 #pragma once
 
-// What both sides of a stream say first: who they are, of which swarm, and that they hold its key.
-// docs/protocol/streams.md has the bytes.
+// The greeting that both sides of a stream send first. It says who they are and which swarm they
+// belong to, and it proves that they hold the swarm's key. docs/protocol/streams.md has the bytes.
 
 #include <array>
 #include <cstdint>
@@ -17,24 +17,24 @@ namespace starling::peer {
 inline constexpr std::uint16_t kProtocolMajor = 1;
 inline constexpr std::uint16_t kProtocolMinor = 2;
 
-/// What a stream is for, as its dialler says.
+/// What a stream carries. Its dialler decides.
 enum class StreamKind : std::uint8_t {
     Main = 0,  ///< everything, in order
-    Lane = 1,  ///< chunks beside the main stream of a pair, in any order
+    Lane = 1,  ///< chunks only, in any order, beside the main stream of a pair
 };
 
-/// Who we are, the first thing both sides say. A peer that does not know its swarm yet says zero
-/// and may only ask for the descriptor.
+/// The greeting. A peer that does not know its swarm sends zero and may only ask for the
+/// descriptor.
 struct Hello {
     std::uint16_t major = kProtocolMajor;
     std::uint16_t minor = kProtocolMinor;
     PeerId id;
     SwarmId swarm;
     Endpoint address;  ///< where this peer can be dialled
-    /// Drawn anew for each stream, so that no proof serves twice; since minor version 1.
+    /// Drawn anew for each stream, so that no proof can be used twice; since minor version 1.
     std::array<std::uint8_t, 16> nonce{};
-    /// That an accepting peer holds the swarm key: its MAC over proof_text(). Zero in the dialler's
-    /// greeting, who knows only one nonce then and sends its own as a frame.
+    /// The acceptor's proof that it holds the swarm key: a MAC over proof_text(). It is zero in the
+    /// dialler's greeting, because the dialler knows only one nonce then; its proof is a frame.
     std::array<std::uint8_t, 32> proof{};
     StreamKind kind = StreamKind::Main;  ///< since minor version 2
 };
@@ -44,7 +44,8 @@ using ProveKey = std::function<std::array<std::uint8_t, 32>(ByteView text)>;
 
 enum class StreamRole : std::uint8_t { Dialler = 1, Acceptor = 2 };
 
-/// Returns what a peer that holds the swarm key makes a MAC over, in its role on one stream.
+/// Returns the text of one stream over which a peer in this role makes its MAC, to prove that it
+/// holds the swarm key.
 [[nodiscard]] Bytes proof_text(
     StreamRole role, const SwarmId& swarm, const Hello& dialler, const Hello& acceptor
 );

@@ -17,7 +17,7 @@ constexpr std::size_t kWaitingMax = 64;
 constexpr const char* kWrongKey =
     "the two peers hold different swarm keys: give --key with the founder's swarm.key";
 
-/// Takes the same time whatever the difference, so that nobody can feel its way to a proof.
+/// Takes the same time wherever the two differ, so that nobody can find a proof bit by bit.
 bool equal(const std::array<std::uint8_t, 32>& expected, ByteView got) {
     if (got.size() != expected.size()) return false;
     unsigned difference = 0;
@@ -54,7 +54,7 @@ void Links::open(const Hello& ours, ProveKey prove) {
 
 void Links::adopt(Entry entry) {
     auto connection = entry.connection;
-    if (connection->dialled()) entry.settled = true;
+    entry.stranger = !connection->dialled();
     Hello ours = ours_;
     if (entry.lane) ours.kind = StreamKind::Lane;
     connections_.emplace(connection.get(), std::move(entry));
@@ -105,7 +105,7 @@ void Links::introduce(const Endpoint& to, std::function<void(Result<PeerId>)> do
     dial_stream(to, std::move(entry));
 }
 
-/// Opens a stream for an entry that has none yet; `introduced` hears of a dial that fails, too.
+/// Opens a stream for an entry that has none yet. Calls `introduced` if the dial fails.
 void Links::dial_stream(const Endpoint& to, Entry entry) {
     ++counters_.dialled;
     auto dialled = [this, entry = std::move(entry)](Result<ConnectionPtr> connection) mutable {
@@ -136,16 +136,16 @@ std::optional<Fault> Links::objection(const Hello& hello) const {
     return std::nullopt;
 }
 
-void Links::settle(Entry& entry) {
-    if (entry.settled) return;
-    entry.settled = true;
-    listener_.settled(entry.connection->remote());
+void Links::release_stranger(Entry& entry) {
+    if (!entry.stranger) return;
+    entry.stranger = false;
+    listener_.release_stranger(entry.connection->remote());
 }
 
 void Links::on_hello(Connection& connection, const Hello& hello) {
     owner_.check();
     auto& entry = connections_.at(&connection);
-    settle(entry);
+    release_stranger(entry);
     if (!connection.dialled()) entry.lane = hello.kind == StreamKind::Lane;
     if (entry.wanted && *entry.wanted != hello.id) {
         connection.close(fail(FaultCode::Unreachable, "another peer lives there now"));
@@ -156,9 +156,9 @@ void Links::on_hello(Connection& connection, const Hello& hello) {
         connection.close(*why);
         return;
     }
-    // A stranger that does not know its swarm yet only asks for the descriptor: never send on it.
+    // A peer that does not know its swarm yet only asks for the descriptor: never send to it.
     if (hello.swarm.is_zero()) return;
-    // Whoever dialled us has yet to prove that it holds the key.
+    // A peer that dialled us still has to prove that it holds the key.
     if (!connection.dialled() && prove_) return;
     if (prove(connection)) {
         welcome(connection, entry);
@@ -168,7 +168,7 @@ void Links::on_hello(Connection& connection, const Hello& hello) {
     }
 }
 
-/// Checks that the peer which we dialled holds the key, and shows it that we do.
+/// Checks that the peer which we dialled holds the key, and proves to it that we do.
 bool Links::prove(Connection& connection) {
     if (!prove_) return true;
     const auto& theirs = *connection.hello();
@@ -259,14 +259,14 @@ void Links::on_closed(Connection& connection, const Fault& why) {
     owner_.check();
     const auto found = connections_.find(&connection);
     STARLING_CHECK(found != connections_.end());
-    settle(found->second);
+    release_stranger(found->second);
     if (connection.hello() == nullptr && !connection.dialled()) ++counters_.garbage;
     const bool broken = why.code == FaultCode::BadFormat || why.code == FaultCode::Oversized ||
                         why.code == FaultCode::BadVersion;
     if (broken && connection.hello() != nullptr) ++counters_.garbage;
     closed_bytes_sent_ += connection.bytes_sent();
     closed_bytes_received_ += connection.bytes_received();
-    // Keep it alive until we return: the caller is one of its coroutines.
+    // Keep the connection alive until we return: the caller is one of its coroutines.
     Entry entry = std::move(found->second);
     connections_.erase(found);
     if (entry.introduced) entry.introduced(why);

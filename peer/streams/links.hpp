@@ -1,19 +1,18 @@
 #pragma once
 
-// All streams of one peer, by partner: dials on demand, keeps connections, hands frames to those
-// who handle them. A pair that dials each other at the same moment ends up with two connections;
-// each side then sends on one of them for as long as it lives and reads from both, so frames stay
-// in order per direction and nobody has to agree on which one to close.
+// All streams of one peer, by partner. Links dials on demand, keeps connections and hands frames to
+// their handlers. Two peers that dial each other at the same moment end up with two connections.
+// Each side then reads from both and sends on one for as long as that one lives. So frames stay in
+// order in each direction, and the two peers need not agree which connection to close.
 //
-// Beside it a pair that is far apart has lanes: more streams, on which chunks travel that may
-// arrive in any order (docs/decisions/0017). Whoever initiates an exchange dials them and sends its
-// offers there, the partner answers on the same. They live no longer than the main stream.
+// A pair that is far apart also has lanes: more streams, for chunks that may arrive in any order
+// (docs/decisions/0017). The initiator of an exchange dials lanes and sends its offers there; the
+// partner answers on the same lanes. Lanes end with the main stream at the latest.
 //
 // Thread    network
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,56 +41,60 @@ struct LinkCounters {
     std::uint64_t bytes_received = 0;
 };
 
-/// More streams than the main one, from each side at most.
+/// Most lanes that each side of a pair dials.
 inline constexpr std::size_t kLanesMax = 7;
 
-/// A stream takes so much before the next lane has its turn: what one connection holds, and some
-/// more. Fewer streams are better where they suffice: a chunk on one of six takes six times as
-/// long.
+/// The next lane is used when this many bytes wait on a stream: a little more than one connection
+/// holds. Fewer streams are better if they suffice, because a chunk on one of six streams takes six
+/// times as long.
 inline constexpr std::size_t kLaneBytes = std::size_t{3} << 20U;
 
-/// Who dialled a lane: it is used in that peer's exchanges only.
+/// Who dialled a lane. Only exchanges that this peer initiates use it.
 enum class Lanes : std::uint8_t { Ours, Theirs };
 
-/// Returns how many lanes a pair needs beside a main stream of which the kernel says this.
+/// Returns how many lanes a pair needs beside a main stream with these facts.
 [[nodiscard]] std::size_t lanes_for(const TcpFacts& main);
 
 class Links final : public ConnectionHandler {
 public:
+    /// Called on the network thread. Only `address` may be called inside send() or send_on_lanes().
     struct Callbacks {
-        /// A frame from a partner of our swarm.
+        /// A frame has come from a partner of our swarm.
         std::function<void(const PeerId& from, FrameType type, ByteView payload)> frame;
-        /// A sent payload's memory.
+        /// A payload was sent, and its memory may be used again.
         std::function<void(FrameType type, Bytes payload)> sent;
         /// A stream with a partner broke, or could not be opened: frames may have been lost.
         std::function<void(const PeerId& partner, const Fault& why)> broken;
-        /// Where a partner can be dialled, if we know.
+        /// Returns where a partner can be dialled, if we know.
         std::function<std::optional<Endpoint>(const PeerId& partner)> address;
-        /// Somebody, perhaps not yet of our swarm, asks for the descriptor.
+        /// A peer, perhaps not yet of our swarm, asks for the descriptor.
         std::function<void(Connection& asker)> descriptor_wanted;
-        /// A lane broke while the main stream lives: chunks on it may have been lost.
+        /// A lane broke while the main stream lives: chunks on the lane may have been lost.
         std::function<void(const PeerId& partner, Lanes lanes, const Fault& why)> lane_broken;
     };
 
     Links(Loop& loop, Callbacks callbacks);
     ~Links() override;
 
-    /// Binds the listening socket; nothing is accepted yet. Errors as Listener::bind.
+    /// Binds the listening socket but accepts nothing yet.
+    /// Errors    as Listener::bind
     [[nodiscard]] Result<Endpoint> bind(const Endpoint& at);
 
-    /// Gives the socket back, to bind another. Before open() only.
+    /// Closes the listening socket, so that another can be bound.
+    /// Requires  open() was not called
     void unbind() { listener_.stop(); }
 
-    /// Sets what we say of ourselves, and by what key all of the swarm is known, and starts
-    /// accepting.
+    /// Sets our greeting and the function that proves the swarm key (none: nobody has to prove it),
+    /// and starts to accept.
     void open(const Hello& ours, ProveKey prove);
 
-    /// Sends a frame, over a new connection when there is none. Frames to a partner that cannot be
-    /// dialled are dropped and reported by `broken`.
+    /// Queues a frame for a partner and dials it if there is no stream. Up to 64 frames wait for
+    /// one dial; more are dropped and counted. If the dial fails, the waiting frames are dropped
+    /// and `broken` is called later.
     void send(const PeerId& to, FrameType type, Bytes payload);
 
-    /// Sends a frame that may overtake others and be overtaken: on the main stream, or on a lane
-    /// when that is full.
+    /// Sends a frame whose order does not matter: on the main stream, or on a lane when that is
+    /// full. Dials lanes of ours when they are missing.
     void send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes lanes);
 
     /// Replaces lanes_for, for measurements and tests.
@@ -99,21 +102,23 @@ public:
         lanes_for_ = std::move(rule);
     }
 
-    /// Opens a stream to an address whose peer we may not know; `done` gets the peer that greeted.
-    /// Errors    Unreachable, Timeout, SwarmMismatch, BadVersion, Closed
+    /// Opens a stream to an address whose peer we may not know. Returns at once and later calls
+    /// `done` once with the peer that greeted; a dial in progress at close_all() is dropped
+    /// silently.
+    /// Errors    Unreachable, Timeout, SwarmMismatch, BadVersion, BadFormat, Refused, Closed
     void introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done);
 
-    /// Bytes waiting to leave for this partner.
+    /// Returns how many bytes wait to leave for this partner on the main stream.
     [[nodiscard]] std::size_t queued_bytes(const PeerId& to) const;
 
     [[nodiscard]] const LinkCounters& counters() const;
 
     [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
 
-    /// Lanes that are in use with this partner.
+    /// Returns how many lanes with this partner are in use.
     [[nodiscard]] std::size_t lane_count(const PeerId& partner, Lanes lanes) const;
 
-    /// Closes everything with a reason; the loop must run on for a moment to send it.
+    /// Closes all streams with a reason. Returns at once; the loop must run on to send the reason.
     void close_all(const std::string& why);
 
     void on_hello(Connection& connection, const Hello& hello) override;
@@ -129,12 +134,12 @@ private:
 
     struct Entry {
         ConnectionPtr connection;
-        std::function<void(Result<PeerId>)> introduced;  ///< of an introduce() that still waits
-        bool settled = false;                            ///< no longer counted as a stranger
-        bool proven = false;                             ///< showed that it holds the swarm key
+        std::function<void(Result<PeerId>)> introduced;  ///< to call when it has greeted or failed
+        bool stranger = false;                           ///< the listener counts it as a stranger
+        bool proven = false;                             ///< has proved that it holds the swarm key
         bool lane = false;
-        bool dismissed = false;          ///< a lane that we close: its end is no news
-        std::optional<PeerId> wanted{};  ///< whose lane it must be, of one that we dial
+        bool dismissed = false;          ///< a lane that we close, so its end is not reported
+        std::optional<PeerId> wanted{};  ///< the peer that a lane of ours must reach
     };
 
     /// The lanes of one partner.
@@ -142,8 +147,8 @@ private:
         std::vector<Connection*> ours;
         std::vector<Connection*> theirs;
         std::size_t dialling = 0;
-        Instant look_at;  ///< when it is worth looking whether there are enough
-        Instant used;     ///< when we last offered something
+        Instant look_at;  ///< when to check next whether there are enough
+        Instant used;     ///< when we last sent an offer
     };
 
     void dial_partner(const PeerId& partner, const Endpoint& to);
@@ -151,7 +156,7 @@ private:
     void adopt(Entry entry);
     void widen(const PeerId& partner, Connection& main, Bundle& bundle);
     void dial_lane(const PeerId& partner, const Endpoint& to);
-    void lane_dialled(const PeerId& partner, bool well);
+    void lane_dialled(const PeerId& partner, bool greeted);
     void welcome_lane(const PeerId& partner, Connection& connection, Entry& entry);
     void on_lane_closed(
         const PeerId& partner, Connection& connection, Entry& entry, const Fault& why
@@ -165,7 +170,7 @@ private:
     [[nodiscard]] bool prove(Connection& connection);
     void on_proof(Connection& connection, Entry& entry, ByteView proof);
     void welcome(Connection& connection, Entry& entry);
-    void settle(Entry& entry);
+    void release_stranger(Entry& entry);
 
     ThreadOwner owner_;
     Loop& loop_;
@@ -176,8 +181,8 @@ private:
     bool closing_ = false;
     std::unordered_map<Connection*, Entry> connections_;
     std::unordered_map<PeerId, Connection*> preferred_;         ///< the one we send on
-    std::unordered_map<PeerId, std::vector<Waiting>> waiting_;  ///< for a dial in progress
-    std::unordered_map<PeerId, Bundle> bundles_;                ///< of those with a main stream
+    std::unordered_map<PeerId, std::vector<Waiting>> waiting_;  ///< frames for a dial in progress
+    std::unordered_map<PeerId, Bundle> bundles_;                ///< of partners with a main stream
     std::function<std::size_t(const TcpFacts&)> lanes_for_ = lanes_for;
     Timer idle_timer_;
     mutable LinkCounters counters_;

@@ -13,9 +13,10 @@ namespace starling::peer {
 
 namespace {
 
-/// The link that lanes are made for, bytes per second one way, and what one connection holds of it
-/// with the usual buffers of the kernel: of the 4 MiB that tcp_wmem allows about half is payload.
-constexpr double kHopedRate = 125e6;
+/// The link that lanes are made for, in bytes per second one way, and how much of it one connection
+/// holds with the usual buffers of the kernel: about half of the 4 MiB that tcp_wmem allows is
+/// payload.
+constexpr double kTargetRate = 125e6;
 constexpr double kHeldBytes = 2.0 * 1024 * 1024;
 constexpr Duration kLookEvery = std::chrono::seconds(1);
 constexpr Duration kLaneIdle = std::chrono::minutes(2);
@@ -28,7 +29,7 @@ std::size_t lanes_for(const TcpFacts& main) {
     // A stream that has less on its way is held back by the link, not by its buffers, and more
     // streams would only share the link.
     if (main.rate * seconds < kHeldBytes) return 0;
-    const double streams = std::ceil(kHopedRate * seconds / kHeldBytes);
+    const double streams = std::ceil(kTargetRate * seconds / kHeldBytes);
     return static_cast<std::size_t>(std::clamp(streams - 1.0, 0.0, static_cast<double>(kLanesMax)));
 }
 
@@ -57,7 +58,7 @@ void Links::send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes
     chosen->send(type, std::move(payload));
 }
 
-/// Dials what is missing. Meanwhile chunks leave on what there is.
+/// Dials the lanes that are missing. Meanwhile chunks leave on the streams that are there.
 void Links::widen(const PeerId& partner, Connection& main, Bundle& bundle) {
     const Instant now = real_now();
     if (now < bundle.look_at) return;
@@ -83,13 +84,14 @@ void Links::dial_lane(const PeerId& partner, const Endpoint& to) {
     dial_stream(to, std::move(entry));
 }
 
-/// A partner that cannot be dialled, behind a translation of addresses say, is left alone for long.
-void Links::lane_dialled(const PeerId& partner, bool well) {
+/// When a lane cannot be dialled, for instance behind address translation, no other is dialled to
+/// this partner for ten minutes.
+void Links::lane_dialled(const PeerId& partner, bool greeted) {
     const auto found = bundles_.find(partner);
     if (found == bundles_.end()) return;
     auto& bundle = found->second;
     if (bundle.dialling > 0) --bundle.dialling;
-    if (!well) bundle.look_at = real_now() + kLaneRest;
+    if (!greeted) bundle.look_at = real_now() + kLaneRest;
     idle_timer_.arm_after(kLaneIdle);
 }
 
@@ -130,8 +132,8 @@ void Links::dismiss(const std::vector<Connection*>& lanes, const Fault& why) {
     }
 }
 
-/// Only we offer on the lanes that we dialled, so nothing is on its way on them when we have not
-/// offered anything for so long. Should an exchange be that slow, the partner aborts it.
+/// Closes the lanes that we dialled when we have offered nothing for two minutes. Only we offer on
+/// them, so nothing is on its way then. If an exchange is that slow, the partner aborts it.
 void Links::close_idle_lanes() {
     const Instant now = real_now();
     bool more = false;

@@ -55,7 +55,7 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
             auto [error, socket] = co_await self->acceptor.async_accept(kTuple);
             if (self->stopped) co_return;
             if (error) {
-                // Out of descriptors, most likely: wait for some to come free instead of spinning.
+                // Most likely we are out of descriptors: wait for free ones instead of spinning.
                 self->pause.expires_after(back_off);
                 co_await self->pause.async_wait(kTuple);
                 back_off = std::min(2 * back_off, std::chrono::milliseconds(1000));
@@ -113,7 +113,7 @@ void Listener::accept(std::function<void(ConnectionPtr)> accepted) {
     asio::co_spawn(state_->acceptor.get_executor(), State::accept_all(state_), asio::detached);
 }
 
-void Listener::settled(const Endpoint& source) {
+void Listener::release_stranger(const Endpoint& source) {
     const auto found = state_->strangers.find(source.address);
     if (found == state_->strangers.end()) return;
     if (--found->second == 0) state_->strangers.erase(found);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The port that a peer listens on, and the limits for whoever knocks there.
+// The port that a peer listens on, and the limits for connections that have not greeted.
 //
 // Thread    network
 
@@ -15,9 +15,9 @@ namespace starling::peer {
 
 class Loop;
 
-/// Accepts connections under the limits for strangers: 64 that have not greeted in all, 8 from one
-/// source (loopback exempt). Above the first we stop accepting until one is settled; above the
-/// second the newcomer is closed.
+/// Accepts connections and limits strangers, which are connections that have not greeted: 64 in
+/// all, 8 from one source (loopback exempt). At the first limit it accepts nothing until one greets
+/// or closes; above the second it closes the new connection.
 class Listener {
 public:
     Listener(Loop& loop, ConnectionHandler& handler);
@@ -29,11 +29,11 @@ public:
     /// Errors    AddressInUse, Io
     [[nodiscard]] Result<Endpoint> bind(const Endpoint& at);
 
-    /// Accepts from now on; each connection is handed over unstarted.
+    /// Starts to accept. Calls `accepted` with each connection, which the callee must start.
     void accept(std::function<void(ConnectionPtr)> accepted);
 
-    /// Tells that a connection has greeted or closed: it no longer counts as a stranger.
-    void settled(const Endpoint& source);
+    /// Says that a connection has greeted or closed, so it no longer counts as a stranger.
+    void release_stranger(const Endpoint& source);
 
     void stop();
 

@@ -6,7 +6,7 @@ namespace starling::peer {
 
 namespace {
 
-/// Smaller payloads come in at one go, mostly, and say little.
+/// Smaller payloads mostly come in at one go, and their times say little.
 constexpr std::size_t kMeasuredMin = std::size_t{128} * 1024;
 constexpr double kSecondsMin = 400e-6;
 constexpr double kSecondsMax = 25e-3;

@@ -7,23 +7,23 @@ namespace starling::peer {
 namespace {
 
 constexpr Duration kSample = std::chrono::milliseconds(100);
-/// Acknowledgements come in bunches of a round trip or so.
+/// Acknowledgements come in bunches of about a round trip, so a sample takes at least this many.
 constexpr int kRoundTrips = 4;
-/// A stream that paused did not show what its link takes.
+/// A stream that had data on its way for less of a sample did not show what its link takes.
 constexpr double kBusy = 0.9;
-/// After so long without a full sample the link may have become another.
+/// After this long without any sample the link may be another one.
 constexpr Duration kForget = std::chrono::seconds(10);
-/// Less growth than this from one half of the samples to the other: the link is full. Slow start
-/// doubles the rate with each round trip, so what it shows is not taken for the link's.
+/// If the rate grows by less than this from one half of the samples to the other, the link is full.
+/// Slow start doubles the rate with each round trip, so its rates are not taken for the link's.
 constexpr double kLevel = 1.1;
-/// Room to find out that the link takes more, as much as BBR gives itself; and little of it for a
-/// stream that fills its queue whenever it may.
+/// How much more than the link takes may leave, to find out whether it takes more: as much as BBR
+/// gives itself, and little for a stream that fills its queue whenever it may.
 constexpr double kRoom = 1.25;
 constexpr double kLittleRoom = 1.015;
 constexpr double kDrain = 0.95;
-/// A queue no longer than this and a quarter of the round trip is no burden.
+/// A queue of up to this plus a quarter of the round trip does no harm.
 constexpr Duration kQueue = std::chrono::milliseconds(5);
-/// Sending so much less has to make the queue shorter, or it is not ours.
+/// If the queue is still there when the rate has fallen to this share, the queue is not ours.
 constexpr double kEnough = 0.8;
 constexpr Duration kRemember = std::chrono::minutes(1);
 constexpr double kLimitMin = 64e3;
@@ -35,12 +35,12 @@ void StreamPace::heard(Instant now, const TcpFacts& facts) {
     const Duration elapsed = now - since_;
     const bool full = to_seconds(facts.busy - last_.busy) >= kBusy * to_seconds(elapsed);
     const auto acknowledged = static_cast<double>(facts.acknowledged - last_.acknowledged);
-    // A moment's queue is none.
+    // A queue that only one of two samples shows does not count.
     const Duration queue = std::min(facts.smoothed, last_.smoothed) - facts.round_trip;
     last_ = facts;
     since_ = now;
-    // A sample that no write ended in time is one of a stream that had nothing to say, or stood
-    // still; both say nothing of the link.
+    // If no write ended a sample in time, the stream had nothing to send or stood still. Neither
+    // says anything about the link.
     if (elapsed >= kForget) {
         forget();
     } else if (full) {
@@ -69,7 +69,7 @@ void StreamPace::sampled(Instant now, double rate, Duration queue) {
     limit_ = level && takes < kFast ? std::max(kLimitMin, room(now, takes, queue) * takes) : 0.0;
 }
 
-/// Returns how much of what the link takes may leave.
+/// Returns the limit as a multiple of what the link takes.
 double StreamPace::room(Instant now, double takes, Duration queue) {
     const bool fills = drained_ && now - *drained_ < kRemember;
     const bool gave_up = given_up_ && now - *given_up_ < kRemember;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Makes a Connection of a socket. For the files that include Asio anyway.
+// Makes a Connection from a socket. Only for files that include Asio anyway.
 
 #include <boost/asio/ip/tcp.hpp>
 

@@ -11,7 +11,7 @@ TcpFacts tcp_facts(int socket) {
     tcp_info info{};
     socklen_t size = sizeof(info);
     if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-    // Kernels before 4.10 say less. Without a sample the round trip holds its largest value.
+    // Kernels before 4.10 return less. Without a sample the round trip is the largest number.
     constexpr std::uint32_t kUnknown = ~std::uint32_t{0};
     const bool told = size >= offsetof(tcp_info, tcpi_busy_time) + sizeof(info.tcpi_busy_time);
     if (!told || info.tcpi_min_rtt == kUnknown) return {};

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the kernel knows about a TCP connection. A file of its own: the header that names all of it
-// does not go together with the one that Asio includes.
+// What the kernel knows about a TCP connection. This has a file of its own, because the header that
+// defines all of it (linux/tcp.h) conflicts with the one that Asio includes.
 
 #include <cstdint>
 
@@ -9,13 +9,13 @@
 
 namespace starling::peer {
 
-/// Zeros where the kernel does not say.
+/// All zero if the kernel does not say.
 struct TcpFacts {
-    Duration round_trip{};           ///< the least that was measured lately, so without queues
-    double rate = 0.0;               ///< bytes per second that the other end had of late
+    Duration round_trip{};           ///< the shortest one lately, so without queues
+    double rate = 0.0;               ///< bytes per second that arrived lately
     std::uint64_t acknowledged = 0;  ///< bytes
-    Duration busy{};                 ///< for how long something was on its way
-    Duration smoothed{};             ///< round trip of late, queues included
+    Duration busy{};                 ///< for how long data was on its way, in all
+    Duration smoothed{};             ///< mean round trip lately, with queues
 };
 
 /// Requires  a connected TCP socket

@@ -1,7 +1,6 @@
 #include "peer/terms/config.hpp"
 
 #include <charconv>
-#include <thread>
 
 #include "base/spec.hpp"
 #include "compute/engine.hpp"

@@ -1,10 +1,9 @@
 #pragma once
 
-// One peer's configuration, after flags and file, before anything starts.
+// One peer's configuration, as flags and file give it, before anything starts.
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,9 +28,9 @@ struct PeerConfig {
     std::string mix = "pairwise";
     std::uint32_t mix_every = 8;
     std::string encoding = "f32";
-    std::string share = "100%";     ///< of the parameters, in one exchange
-    bool sync = false;              ///< pair peers round by round and wait for the exchange
-    std::string upload_limit;       ///< of averaging, such as 10Mbit or 1.5MB a second; empty: none
+    std::string share = "100%";  ///< share of the parameters that one exchange averages
+    bool sync = false;           ///< pair peers round by round and wait for the exchange
+    std::string upload_limit;    ///< for averaging, such as 10Mbit or 1.5MB a second; empty: none
     std::string partition = "iid";  ///< how training samples are dealt out
     std::uint32_t wait_for = 1;     ///< peers that must be ready before training begins
     std::string until;
@@ -46,23 +45,25 @@ struct PeerConfig {
     bool insecure = false;
     bool membership_only = false;
     bool json = false;
-    std::string founder_flags;  ///< given flags that only a founder decides, for a joiner's warning
+    std::string founder_flags;  ///< given flags of a founder; a joiner is warned about them
 };
 
-/// Checks everything that can be checked without touching the world.
+/// Checks everything that can be checked without opening files or sockets.
 /// Errors    Usage, one line: what, where, what to do
 [[nodiscard]] Result<void> validate(const PeerConfig& config);
 
-/// Streams are not encrypted yet, so strangers must not be able to reach them.
+/// Checks that strangers cannot reach our streams, which are not encrypted yet.
 /// Errors    Refused, unless the address is loopback, lies in a network namespace of its own, or
 ///           --insecure was given
 [[nodiscard]] Result<void> check_exposure(const Endpoint& listen, bool insecure);
 
-/// Parses a rate: 100Mbit, 1Gbit, 500kbit (bits a second), 1.5MB, 200kB (bytes a second).
-/// Returns bytes per second. Errors Usage
+/// Parses a rate: 100Mbit, 1Gbit, 500kbit (bits a second), 1.5MB, 200kB (bytes a second). Returns
+/// bytes per second.
+/// Errors    Usage
 [[nodiscard]] Result<double> parse_rate(std::string_view text);
 
-/// Parses 90s, 5m, 2h, 500ms. Errors Usage
+/// Parses 90s, 5m, 2h, 500ms.
+/// Errors    Usage
 [[nodiscard]] Result<Duration> parse_duration(std::string_view text);
 
 }  // namespace starling::peer

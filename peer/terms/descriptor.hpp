@@ -1,7 +1,7 @@
 #pragma once
 
-// What a swarm is: everything a newcomer must agree on, immutable, hashed into the swarm id. It
-// travels as one blob; a newcomer needs nothing else.
+// The descriptor of a swarm: everything that a newcomer must agree on. It never changes, and its
+// hash is the swarm id. It travels as one blob; a newcomer needs nothing else.
 
 #include <array>
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace starling::peer {
 
-/// The most bytes of a descriptor as it travels, its model file and manifest included.
+/// Most bytes of an encoded descriptor, its model file and manifest included.
 inline constexpr std::size_t kDescriptorMax = std::size_t{16} << 20U;
 
 inline constexpr std::uint16_t kDescriptorMajor = 1;
@@ -29,27 +29,27 @@ inline constexpr std::uint16_t kDescriptorMinorWait = 3;
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
     std::uint16_t minor = kDescriptorMinor;
-    std::array<std::uint8_t, 16> nonce{};  ///< two swarms with equal settings are still two swarms
+    std::array<std::uint8_t, 16> nonce{};  ///< makes two swarms with equal settings differ
     std::string model;
     std::string optimizer;
     std::uint32_t batch = 64;
     std::string mix = "pairwise";
     std::uint32_t mix_every = 8;
     std::string encoding = "f32";
-    std::uint32_t parts = 1;  ///< an exchange averages one of so many parts of the parameters
+    std::uint32_t parts = 1;  ///< an exchange averages one of this many parts of the parameters
     bool sync = false;        ///< peers pair up round by round and wait for each other
     Until until;
-    double settle = 1e-3;        ///< relative spread at which a settling peer is content
-    std::uint64_t seed = 0;      ///< of the initial parameters
+    double settle = 1e-3;        ///< relative spread below which settling peers agree
+    std::uint64_t seed = 0;      ///< seed of the initial parameters
     std::uint32_t replicas = 2;  ///< peers besides the owner that hold each training shard
     LayoutHash layout;
     bool keyed = false;  ///< members need the swarm key; since minor version 1
     data::Manifest manifest;
-    Bytes model_file;            ///< of a model that is a file; else empty
+    Bytes model_file;            ///< the file of a model that is one; else empty
     std::uint32_t wait_for = 1;  ///< peers that must be ready before any of them trains
 };
 
-/// Encodes a descriptor (cereal, portable binary). Deterministic: equal descriptors, equal bytes.
+/// Encodes a descriptor (cereal, portable binary). Equal descriptors give equal bytes.
 [[nodiscard]] Bytes encode_descriptor(const Descriptor& descriptor);
 
 /// Errors    BadVersion (another major version), Truncated, BadFormat, Oversized, BadValue

@@ -1,4 +1,4 @@
-// cereal's home in peer/: the swarm descriptor's bytes.
+// The bytes of the swarm descriptor. This is the only file of peer/ that uses cereal.
 
 #include <algorithm>
 #include <cereal/archives/portable_binary.hpp>
@@ -27,7 +27,7 @@ void save_text(Output& archive, const std::string& text) {
     archive(cereal::binary_data(text.data(), text.size()));
 }
 
-/// Reads a length, checks it against what is left, and only then allocates.
+/// Reads a length, checks it against the bytes that are left, and only then allocates.
 template <class Container>
 bool load_bytes(Input& archive, const SpanSource& source, Container& out, std::size_t limit) {
     std::uint32_t size = 0;
@@ -96,7 +96,7 @@ Result<Descriptor> decode(ByteView bytes) {
     if (!in_range(descriptor)) {
         return fail(FaultCode::BadValue, "the swarm descriptor holds a value out of range");
     }
-    // A swarm of mere members trains on nothing and has no manifest.
+    // A swarm that only keeps membership trains on nothing and has no manifest.
     if (manifest.empty()) return descriptor;
     auto decoded = data::decode_manifest(manifest);
     if (decoded.has_error()) return decoded.error();
@@ -111,8 +111,8 @@ Bytes encode_descriptor(const Descriptor& d) {
     BytesSink sink(bytes);
     std::ostream stream(&sink);
     Output archive(stream, little_out());
-    // As low as its contents allow: older releases understand that much, and equal settings make
-    // the bytes that they always made.
+    // The lowest minor version that the contents allow: older releases understand it, and equal
+    // settings always give the same bytes.
     auto minor = d.minor;
     if (!d.model_file.empty()) minor = std::max(minor, kDescriptorMinorModelFile);
     if (d.wait_for > 1) minor = std::max(minor, kDescriptorMinorWait);

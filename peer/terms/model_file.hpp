@@ -19,9 +19,9 @@ struct ModelChoice {
     [[nodiscard]] ByteView bytes() const { return file == nullptr ? ByteView() : ByteView(*file); }
 };
 
-/// Reads the file that a spec names. The spec keeps the file's name without its folder: where it
-/// lay on the founder's disk is nobody else's business.
-/// Errors    Usage (no spec, no file, one that cannot be read or is larger than a descriptor)
+/// Reads the file that a spec names, if it names one. The spec that is returned has the file's name
+/// without its folder: nobody else needs to know where it lay on the founder's disk.
+/// Errors    Usage (no spec, no file, or a file that cannot be read or is larger than a descriptor)
 [[nodiscard]] Result<ModelChoice> choose_model(const std::string& spec);
 
 }  // namespace starling::peer

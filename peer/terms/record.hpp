@@ -1,8 +1,8 @@
 #pragma once
 
-// A peer's progress record: what it tells the whole swarm of itself, about once a second, inside
-// the 512 bytes that membership carries for it. Everything that peers decide without a coordinator
-// (who owns a shard, whether the target is reached, whether all have settled) they read from these.
+// A peer's progress record: what it tells the whole swarm about itself, about once a second, inside
+// the 512 bytes that membership carries for each peer. From these records peers decide everything
+// without a coordinator: who owns a shard, whether the target is reached, whether all have settled.
 
 #include <cstdint>
 #include <string_view>
@@ -26,20 +26,20 @@ enum class PeerState : std::uint8_t {
 
 struct Record {
     PeerState state = PeerState::Joining;
-    std::uint8_t weight_log2 = 0;  ///< owned share of the data, announced by the owner
+    std::uint8_t weight_log2 = 0;  ///< log2 of its weight when shards are assigned
     bool reached = false;          ///< its own estimate meets the target of this round
     bool ending = false;           ///< the sticky flag: training of this round is over
     std::uint32_t round = 0;       ///< how often the swarm went back to training after a miss
     std::uint64_t steps = 0;
     std::uint64_t samples = 0;  ///< trained on by this peer, never falls
     std::uint64_t exchanges = 0;
-    std::uint64_t bytes = 0;  ///< sent on streams
+    std::uint64_t bytes = 0;  ///< bytes sent on streams
     float samples_per_s = 0;
     float loss = 0;
     float accuracy = -1;  ///< negative: not measured yet
     float spread = 0;
     std::uint16_t shards = 0;  ///< training shards that it trains on
-    std::uint16_t held = 0;
+    std::uint16_t held = 0;    ///< shards whose bytes it has
 };
 
 [[nodiscard]] Bytes encode_record(const Record& record);

@@ -42,13 +42,14 @@ SwarmView look(const membership::Swim& swim) {
         SeenPeer seen{
             member.id, member.address, member.state, std::nullopt, member.udp_out, member.udp_in};
         if (const auto bytes = swim.record(member.id); !bytes.empty()) {
-            // A record that we cannot read belongs to another release: a member, but no trainer.
+            // A record that we cannot read belongs to another release: that peer is a member but
+            // does not train.
             if (auto record = decode_record(bytes)) seen.record = *record;
         }
         if (seen.live()) ++view.live;
         view.others.push_back(std::move(seen));
     }
-    // The table's order is that of arrival; people and programs compare by id.
+    // The table is in order of arrival, but people and programs compare views by id.
     std::sort(view.others.begin(), view.others.end(), [](const SeenPeer& a, const SeenPeer& b) {
         return a.id < b.id;
     });

@@ -1,7 +1,6 @@
 #pragma once
 
-// What we know of the swarm right now: the membership table joined with everybody's progress
-// records.
+// What we know of the swarm at present: the membership table joined with all progress records.
 //
 // Thread    network
 
@@ -29,23 +28,26 @@ struct SeenPeer {
         return state == membership::MemberState::Alive || state == membership::MemberState::Suspect;
     }
 
-    /// Takes part in training: trains, settles or has finished, but is still here.
+    /// Returns whether the peer takes part in training: it trains, settles or has finished, but is
+    /// still here.
     [[nodiscard]] bool trains() const;
 };
 
 struct SwarmView {
     std::vector<SeenPeer> others;    ///< everybody but us, in order of id
-    std::uint64_t gone_samples = 0;  ///< of peers that the table has forgotten or never had
-    std::size_t live = 1;            ///< with us
+    std::uint64_t gone_samples = 0;  ///< samples of peers that the table forgot or never had
+    std::size_t live = 1;            ///< live peers, with us
 
-    /// Live peers that train.
+    /// Both return the other peers that are live and take part in training.
     [[nodiscard]] std::vector<Record> training_records() const;
     [[nodiscard]] std::vector<data::WeightedPeer> training_peers() const;
 
-    /// Everybody's samples: the counters only grow, and those of the dead stay.
+    /// Returns the samples of all peers, with our own. No counter falls, and those of the dead
+    /// stay.
     [[nodiscard]] std::uint64_t samples(std::uint64_t own) const;
 };
 
+/// Returns the present view. Reads the whole table and decodes every record.
 [[nodiscard]] SwarmView look(const membership::Swim& swim);
 
 }  // namespace starling::peer

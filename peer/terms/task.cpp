@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t kSamplesPerShardMin = 50;
 constexpr std::size_t kSamplesPerShardMax = 1000;
 constexpr std::size_t kShardsWanted = 32;
-/// More than of samples: a shard's last characters start no window, but that is little, and peers'
-/// shares differ the less the more shards there are.
+/// A text is cut into more shards: the more shards there are, the less the shares of peers differ.
+/// A shard's last characters start no window, but that costs little.
 constexpr std::size_t kTextShardsWanted = 128;
 constexpr std::size_t kTokensPerShardMin = 1024;
 
@@ -43,7 +43,7 @@ std::int64_t evaluation_batch(const data::Manifest& manifest) {
 Result<data::Dataset> load_for_model(const std::string& dataset, const std::string& model) {
     auto data = Spec::parse(dataset);
     const auto net = Spec::parse(model);
-    // What is wrong with either is said, better, by whoever reads it for good.
+    // A mistake in either spec is reported later, and better, by the function that uses the spec.
     if (!data || !net || data->name != "text") return data::load_dataset(dataset);
     const auto context = net->options.find("context");
     if (context != net->options.end()) data->options.emplace("context", context->second);
@@ -67,7 +67,7 @@ Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest&
     if (loaded->is_text() && manifest.is_text()) loaded->shape = manifest.shape;
     data::Partition partition;
     if (manifest.partitions > 0) {
-        // What we do not understand we cannot cut alike; then all shards are fetched.
+        // If we do not understand the partition, we cannot cut alike; then all shards are fetched.
         const auto parsed = data::Partition::parse(manifest.partition);
         if (parsed.has_value()) partition = *parsed;
     }

@@ -1,6 +1,6 @@
 #pragma once
 
-// The problem that a data set poses to a model, and how a swarm cuts a data set.
+// The task that a data set gives a model, and how a swarm cuts a data set into shards.
 
 #include <cstdint>
 #include <string>
@@ -12,28 +12,31 @@
 
 namespace starling::peer {
 
+/// Returns the task of this data set: the shape of its samples and its number of classes.
 [[nodiscard]] compute::Task task_of(const data::Manifest& manifest);
 
-/// Samples in one evaluation batch, which is also one estimate while training: fewer of a text,
-/// whose windows have many labels each.
+/// Returns the number of samples in one evaluation batch, which is also one estimate while
+/// training. A text gets fewer, because each of its windows has many labels.
 [[nodiscard]] std::int64_t evaluation_batch(const data::Manifest& manifest);
 
-/// Loads the data that a model is to be trained on: `gpt?context=64` decides a text's windows where
-/// the text's own spec does not.
+/// Loads the data set for a model; blocks until it is read. If the spec of a text does not set the
+/// windows, the model does: `gpt?context=64`.
 /// Errors    those of data::load_dataset
 [[nodiscard]] Result<data::Dataset> load_for_model(
     const std::string& dataset, const std::string& model
 );
 
-/// Cuts a data set as every peer does: a joiner with the same files must get the same shards. A
-/// small data set is cut finer, so that each of a few peers owns some of it.
+/// Cuts a data set in the same way on every peer: a joiner with the same files must get the same
+/// shards. A small data set is cut finer, so that each of a few peers owns some of it. Takes time,
+/// because it hashes all data.
 /// Errors    Usage (a partition that the data do not allow)
 [[nodiscard]] Result<data::Sharded> cut_dataset(
     const data::Dataset& dataset, const data::Partition& partition = {}
 );
 
-/// Loads and cuts a data set to serve a swarm with this manifest: with its windows and partitions.
-/// Shards of other data than the swarm's have ids that it does not know.
+/// Loads a data set and cuts it with the windows and partitions of a swarm's manifest, to serve
+/// that swarm. If the data differ from the swarm's, the shards have ids that the swarm does not
+/// know. Blocks until all data are read and hashed.
 /// Errors    those of data::load_dataset, Usage
 [[nodiscard]] Result<data::Sharded> cut_like(
     const std::string& dataset, const data::Manifest& manifest

@@ -32,7 +32,7 @@ Result<Until> Until::parse(std::string_view text) {
         "--until " + std::string(text) +
             ": give samples=N, steps=N, epochs=N, accuracy=X (0 to 1) or loss=X"
     );
-    // The spec parser reads `until?accuracy=0.9`, so mistakes are worded as everywhere else.
+    // The spec parser reads `until?accuracy=0.9`, so numbers are checked as everywhere else.
     const auto spec = Spec::parse("until?" + std::string(text));
     if (spec.has_error() || spec->options.size() != 1) return bad;
     for (const auto& entry : kUntilNames) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// The target of a swarm, as --until and the descriptor say it.
+// The target of a swarm, in the form of --until and of the descriptor.
 
 #include <cstdint>
 #include <string>
@@ -18,7 +18,7 @@ struct Until {
     double value = 0.0;
 
     /// Parses `samples=N|steps=N|epochs=N|accuracy=X|loss=X`, or nothing for Forever.
-    /// Errors    Usage, with what is allowed
+    /// Errors    Usage, which lists what is allowed
     [[nodiscard]] static Result<Until> parse(std::string_view text);
     [[nodiscard]] std::string to_string() const;
 };

@@ -117,10 +117,9 @@ void pause(Loop& loop) {
     loop.run_until([&over] { return over; });
 }
 
-/// Trying again helps against a seed that is still starting, not against one that said no.
+/// Trying again helps while a seed is still starting, but not when it has another version.
 bool is_final(FaultCode code) {
-    return code == FaultCode::BadVersion || code == FaultCode::SwarmMismatch ||
-           code == FaultCode::Cancelled;
+    return code == FaultCode::BadVersion || code == FaultCode::Cancelled;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
 
-// How a newcomer learns what swarm it joins: one blob, in pieces, from any peer.
+// How a newcomer gets the descriptor of its swarm: as one blob, in pieces, from any peer.
 //
 // DescriptorRequest: empty     DescriptorPiece: u32 total, u32 offset, bytes
 
@@ -16,21 +16,24 @@
 
 namespace starling::peer {
 
-/// Sends the blob to whoever asked.
+/// Queues the blob in pieces for the peer that asked.
 void send_descriptor(Connection& asker, ByteView blob);
 
 struct FetchedDescriptor {
     Bytes blob;
     SwarmId swarm;  ///< as the seed names it; equals the blob's hash
-    Endpoint seed;  ///< who gave it
-    /// What a seed that holds the swarm key made a MAC over, and that MAC.
+    Endpoint seed;  ///< the peer that gave it
+    /// The text over which a seed that holds the swarm key made its MAC, and that MAC.
     Bytes proof_text;
     std::array<std::uint8_t, 32> proof{};
 };
 
-/// Asks the addresses one after the other, again and again until one gives the descriptor or
-/// `patience` is over. Runs the loop meanwhile. `note` gets one line per address that fails first.
-/// Errors    Unreachable (none answered), BadVersion, Corrupt (hash), SwarmMismatch, Cancelled
+/// Asks the addresses one after the other, again and again, until one gives the descriptor. Runs
+/// the loop meanwhile, and blocks for `patience` and at most one more round over all addresses, of
+/// some 6 s each. Calls `note` with one line per address that fails in the first round.
+/// Errors    BadVersion or Cancelled, at once; otherwise the last failure when the time is over:
+///           Unreachable, Timeout, Closed, Refused (we are the seed), Truncated, BadFormat,
+///           Oversized, Corrupt (hash)
 [[nodiscard]] Result<FetchedDescriptor> fetch_descriptor(
     Loop& loop,
     const std::vector<Endpoint>& seeds,

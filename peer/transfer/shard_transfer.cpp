@@ -160,7 +160,7 @@ void ShardTransfer::handle_timeout(Instant now) {
     for (const auto& holder : late) drop_holder(now, holder);
     std::erase_if(shunned_, [now](const auto& entry) { return entry.second <= now; });
     if (retry_at_ <= now) {
-        // Everybody was asked: somebody may hold it by now.
+        // Everybody was asked. Somebody may hold the shard by now, so everybody is asked again.
         for (auto& [shard, refusals] : refused_) refusals.clear();
     }
     start_fetches(now);

@@ -1,8 +1,8 @@
 #pragma once
 
-// Shards between peers: fetches those we should hold from whoever holds them, piece by piece and
-// verified by hash, and serves ours. Nobody keeps a directory: holders are asked in the order of
-// rendezvous rank, which is where replicas live, and then everybody else.
+// Moves shards between peers: fetches those that we should hold from peers that hold them, piece by
+// piece and verified by hash, and serves ours. There is no directory: peers are asked in the order
+// of rendezvous rank, because the first ones hold the replicas.
 //
 // ShardRequest:  32 B shard id, u32 offset
 // ShardPiece:    32 B shard id, u32 offset, u32 total (0: not held here), bytes
@@ -10,7 +10,6 @@
 // Thread    network
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -27,30 +26,32 @@ namespace starling::peer {
 
 class ShardTransfer {
 public:
-    /// Fetches at once: enough to hide round trips, few enough to be polite to one holder.
+    /// Shards fetched at once: enough to hide round trips, few enough not to burden one holder.
     static constexpr std::size_t kFetchesMax = 8;
     static constexpr Duration kPieceTimeout = std::chrono::seconds(10);
     /// A holder that did not answer in time is asked last for this long.
     static constexpr Duration kShunFor = std::chrono::seconds(30);
     static constexpr Duration kRetryAfter = std::chrono::milliseconds(500);
 
+    /// A function that has something to send calls `send` before it returns.
     /// Requires  `store` outlives this
     ShardTransfer(data::ShardStore& store, SendFrame send);
 
-    /// Replaces what we should hold.
+    /// Replaces the list of shards that we should hold, and begins to fetch those that are missing.
     void want(Instant now, const std::vector<ShardId>& shards);
 
-    /// Replaces who may have it, ourselves excluded.
+    /// Replaces the peers that may hold them, without ourselves.
     void set_holders(Instant now, std::vector<data::WeightedPeer> holders);
 
-    /// `overloaded`: enough is queued for this peer already, so it is told to ask elsewhere.
+    /// Answers a request. With `overloaded`, enough is queued for this peer already, so it is told
+    /// to ask elsewhere.
     void handle_request(const PeerId& from, ByteView payload, bool overloaded);
-    /// Returns true when a whole shard was added.
+    /// Takes in a piece. Returns true when it completed a shard.
     bool handle_piece(Instant now, const PeerId& from, ByteView payload);
     void handle_broken(Instant now, const PeerId& partner);
     void handle_timeout(Instant now);
 
-    /// When to call handle_timeout; nothing while nothing is wanted.
+    /// Returns when to call handle_timeout, or nothing while no shard is missing.
     [[nodiscard]] std::optional<Instant> timeout() const;
 
     [[nodiscard]] std::size_t missing() const { return wanted_.size(); }
@@ -62,7 +63,7 @@ public:
 private:
     struct Fetch {
         PeerId holder;
-        Bytes bytes;  ///< what came so far; at most the size in the manifest
+        Bytes bytes;  ///< the bytes so far; at most the size in the manifest
         Instant deadline;
     };
 
@@ -71,16 +72,15 @@ private:
     void request_piece(const ShardId& shard, const Fetch& fetch);
     void drop_holder(Instant now, const PeerId& holder);
     void give_up(Instant now, const ShardId& shard, const PeerId& holder);
-    [[nodiscard]] std::uint32_t size_of(const ShardId& shard) const;
 
     data::ShardStore& store_;
     SendFrame send_;
     std::set<ShardId> wanted_;
     std::vector<data::WeightedPeer> holders_;
     std::map<ShardId, Fetch> fetches_;
-    std::map<ShardId, std::set<PeerId>> refused_;  ///< holders that did not have it, this round
+    std::map<ShardId, std::set<PeerId>> refused_;  ///< holders that could not give it, this round
     std::map<ShardId, std::uint32_t> sizes_;       ///< from the manifest
-    std::map<PeerId, Instant> shunned_;            ///< until when; holders that were silent
+    std::map<PeerId, Instant> shunned_;  ///< silent holders, and until when they come last
     Instant retry_at_;
     std::uint64_t bytes_fetched_ = 0;
     std::uint64_t rejected_ = 0;

@@ -1,9 +1,9 @@
 #pragma once
 
-// How a newcomer gets the present parameters: asks trained peers what they offer, then fetches
-// chunk by chunk from several donors at once, who keep training. A donor that vanishes costs only
-// the chunks that it had not yet answered. Chunks of different donors differ by the swarm's spread,
-// which the newcomer's first exchanges average away.
+// How a newcomer gets the present parameters. It asks trained peers what they offer, then fetches
+// chunk by chunk from several donors at once, which go on training. A donor that vanishes costs
+// only the chunks that it had not yet answered. Chunks of different donors differ by the swarm's
+// spread, and the newcomer's first exchanges average this away.
 //
 // StateInfoRequest: empty            StateInfo: 32 B layout hash, u64 schedule step, u8 ready
 // StateRequest: u32 chunk            StateChunk: u32 chunk, u8 status (0 here, 1 busy), raw f32
@@ -11,7 +11,6 @@
 // Thread    network
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,14 +19,13 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
-#include "base/result.hpp"
 #include "compute/parameter_store.hpp"
 #include "peer/streams/frame.hpp"
 
 namespace starling::peer {
 
-/// The giving side. A chunk that the trainer has locked is answered "busy"; the newcomer asks
-/// again.
+/// The donor's side. It answers "busy" for a chunk that the trainer has locked; the newcomer asks
+/// anew.
 class StateDonor {
 public:
     StateDonor(compute::ParameterStore& store, const LayoutHash& layout, SendFrame send)
@@ -36,7 +34,8 @@ public:
           send_(std::move(send)) {}
 
     void handle_info_request(const PeerId& from, bool ready, std::uint64_t schedule_step);
-    /// `overloaded`: enough is queued for this peer already.
+    /// Answers a request. With `overloaded`, enough is queued for this peer already, so the answer
+    /// is "busy".
     void handle_request(const PeerId& from, ByteView payload, bool overloaded);
 
 private:
@@ -45,7 +44,7 @@ private:
     SendFrame send_;
 };
 
-/// The taking side.
+/// The newcomer's side. A function that has something to send calls `send` before it returns.
 class StateFetch {
 public:
     static constexpr std::size_t kDonorsMax = 4;
@@ -63,15 +62,15 @@ public:
     void handle_chunk(Instant now, const PeerId& from, ByteView payload);
     void handle_broken(Instant now, const PeerId& partner);
     void handle_timeout(Instant now);
+
+    /// Returns when to call handle_timeout, or nothing when the fetch is complete.
     [[nodiscard]] std::optional<Instant> timeout() const;
 
     [[nodiscard]] bool complete() const { return done_ == have_.size(); }
 
     [[nodiscard]] std::size_t chunks_done() const { return done_; }
 
-    [[nodiscard]] std::size_t chunks_total() const { return have_.size(); }
-
-    /// The furthest place in the schedule that a donor named.
+    /// Returns the furthest place in the schedule that a donor named.
     [[nodiscard]] std::uint64_t schedule_step() const { return schedule_step_; }
 
     [[nodiscard]] std::size_t donors() const { return donors_.size(); }
@@ -91,7 +90,7 @@ private:
     SendFrame send_;
     std::vector<PeerId> candidates_;
     std::set<PeerId> asked_;
-    std::map<PeerId, std::size_t> donors_;  ///< with requests in flight
+    std::map<PeerId, std::size_t> donors_;  ///< with the number of their requests in flight
     std::map<std::uint32_t, Request> requests_;
     std::vector<bool> have_;
     std::size_t done_ = 0;

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a peer moves besides averages: its shards, from those who hold them and to those who ask,
-// and, for a newcomer, the present parameters. One timer for all of it.
+// What a peer moves besides averages: shards, which it fetches and serves, and the present
+// parameters, which it fetches as a newcomer and serves as a donor. One timer serves all of it.
 //
 // Thread    network
 
@@ -25,14 +25,14 @@ namespace starling::peer {
 
 class Transfers {
 public:
-    /// What an answer depends on.
+    /// What the answer to a request depends on.
     struct Serving {
-        bool overloaded = false;  ///< enough is queued for whoever asks already
-        bool ready = false;       ///< our parameters are worth having
+        bool overloaded = false;  ///< enough is queued for the asking peer already
+        bool ready = false;       ///< our parameters are good enough for a newcomer
         std::uint64_t schedule_step = 0;
     };
 
-    /// Requires  the stores outlive it
+    /// Requires  `shards` and `parameters` outlive this
     Transfers(
         Loop& loop,
         data::ShardStore& shards,
@@ -41,15 +41,15 @@ public:
         const SendFrame& send
     );
 
-    /// Begins to fetch the parameters, from whomever set_donors names.
+    /// Begins to fetch the parameters from the peers that set_donors() names.
     void fetch_state();
 
-    /// Forgets about fetching them, done or not.
+    /// Ends the fetch of the parameters, whether it is complete or not.
     void end_state();
 
     [[nodiscard]] bool fetching_state() const { return fetch_ && !fetch_->complete(); }
 
-    /// Returns how many of their chunks have come since fetch_state.
+    /// Returns how many chunks of the parameters have come since fetch_state().
     [[nodiscard]] std::size_t state_chunks() const { return fetch_ ? fetch_->chunks_done() : 0; }
 
     /// Returns the furthest place in the schedule that a donor named, while we fetch or have just
@@ -58,7 +58,7 @@ public:
 
     void set_donors(std::vector<PeerId> donors);
 
-    /// Replaces the shards that we should hold, and who may have them.
+    /// Replaces the shards that we should hold, and the peers that may have them.
     void want_shards(const std::vector<ShardId>& shards);
     void set_holders(std::vector<data::WeightedPeer> holders);
 
@@ -68,7 +68,8 @@ public:
 
     [[nodiscard]] std::uint64_t shard_frames_rejected() const { return shards_.rejected(); }
 
-    /// Returns true when a whole shard came by this frame. Frames of other types are not ours.
+    /// Handles a frame about shards or parameters and ignores all others. Returns true when it
+    /// completed a shard.
     bool handle_frame(const PeerId& from, FrameType type, ByteView payload, const Serving& serving);
     void handle_broken(const PeerId& partner);
 

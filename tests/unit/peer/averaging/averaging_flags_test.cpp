@@ -1,5 +1,6 @@
-// Goal: what users say of averaging arrives in the descriptor and in the machine's settings, wrong
-// values get a sentence, and the upload limit holds in the mean. Method: values in, values out.
+// Goal: a user's flags about averaging arrive in the descriptor and in the machine's settings,
+// wrong values are refused with a sentence, and the upload limit holds in the mean. Method: values
+// in, values out.
 
 #include <gtest/gtest.h>
 #include <set>
@@ -112,7 +113,7 @@ TEST(TokenBucket, LetsThroughItsRateInTheMeanAndNeverCutsAFrame) {
         bucket.take(262'000);
         sent += 262'000;
     }
-    // Ten seconds, the first burst, and the frame that the last token let through.
+    // The bytes of ten seconds, the first burst, and the frame that the last token let through.
     EXPECT_GE(sent, 10'000'000U);
     EXPECT_LE(sent, 10'400'000U);
 }

@@ -1,20 +1,18 @@
-// Goal: a partner that resets, stops reading, or reads a byte at a time costs one exchange: it ends
-// with a reason, what waits for the partner stays bounded, and the store keeps what was not
-// validated. Method: a real peer's streams, driver and store on loopback against a raw socket that
-// misbehaves; the test waits for outcomes, never for times.
+// Goal: a partner that resets, stops reading, or reads a byte at a time costs one exchange. The
+// exchange ends with a reason, the bytes that wait for the partner stay bounded, and the store
+// keeps only what was validated. Method: the streams, driver and store of a real peer on loopback,
+// against a raw socket that misbehaves; the test waits for outcomes, never for times.
 
 #include <algorithm>
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <map>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "gossip/codec.hpp"
 #include "peer/averaging/gossip_driver.hpp"
-#include "peer/machine/clock.hpp"
 #include "peer/streams/links.hpp"
 
 namespace starling::peer {
@@ -49,7 +47,7 @@ Bytes framed(FrameType type, const Bytes& payload) {
     return frame;
 }
 
-/// The peer under test: everything of an exchange but a trainer.
+/// The peer under test: all that an exchange needs, without a trainer.
 class Honest {
 public:
     Honest(Loop& loop, std::size_t chunks)
@@ -75,7 +73,7 @@ public:
         links.open(hello_of(2), {});
     }
 
-    /// Deadlines of a fifth of a second: nothing here depends on their length.
+    /// Sets deadlines of a fifth of a second; no test depends on their length.
     static gossip::AveragerConfig config() {
         gossip::AveragerConfig config;
         config.window_bytes = std::size_t{1} << 20U;
@@ -117,7 +115,7 @@ public:
     std::size_t queued = 0;
 };
 
-/// A socket that says what it is told and reads as it likes.
+/// A socket that sends what the test gives it and reads as much as the test allows.
 class Hostile {
 public:
     explicit Hostile(const Endpoint& to) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
@@ -155,7 +153,7 @@ public:
 
     [[nodiscard]] bool said_all() const { return out_.empty(); }
 
-    /// The next message of an exchange that came whole.
+    /// Returns the next message of an exchange that has come whole.
     std::optional<gossip::Message> next() {
         while (in_.size() >= kFrameHeaderSize) {
             const auto header = decode_frame_header(ByteView(in_).first(kFrameHeaderSize));
@@ -170,7 +168,7 @@ public:
         return std::nullopt;
     }
 
-    /// Closes with RST: whatever is under way is lost on both sides.
+    /// Closes with RST, so that everything on its way is lost on both sides.
     void reset() {
         if (fd_ < 0) return;
         const linger hard{1, 0};
@@ -205,8 +203,8 @@ Bytes chunk_of(std::uint64_t id, std::uint32_t index) {
 
 class BadPartnerTest : public testing::Test {
 protected:
-    /// Runs both sides until `done`; the partner reads up to `limit` bytes a millisecond. False
-    /// when twenty seconds have passed.
+    /// Runs both sides until `done`; the partner reads up to `limit` bytes a millisecond. Returns
+    /// false after twenty seconds.
     bool run(Hostile& hostile, std::size_t limit, const std::function<bool()>& done) {
         bool late = false;
         Timer deadline(loop_, [&late] { late = true; });
@@ -260,7 +258,7 @@ TEST_P(StallingPartnerTest, EndsByTheDeadline) {
     Honest honest(loop_, 32);
     Hostile hostile(honest.address);
     std::optional<gossip::Message> asked;
-    // The stream is known once the greeting was answered; before that there is nobody to ask.
+    // `honest` knows the stream when the greeting is answered; before that it has nobody to ask.
     hostile.say(gossip::Commit{ExchangeId{1}});
     const auto greeted = [&] { return honest.gossip.averager().counters().stale == 1; };
     ASSERT_TRUE(run(hostile, kAll, greeted));
@@ -289,7 +287,7 @@ TEST_F(BadPartnerTest, PartnerThatSendsOnWithoutReadingIsCutOffAtABound) {
     EXPECT_NE(honest.events.back().outcome, gossip::Outcome::Committed);
     EXPECT_FALSE(honest.gossip.averager().responding());
     EXPECT_LE(honest.queued, kSendQueueMax + kPayloadMax + 1024);
-    // Everything that it made us add is in the ledger.
+    // Everything that the partner made us add is in the ledger.
     const auto& event = honest.events.back();
     EXPECT_EQ(event.chunks_half_applied, event.chunks_applied);
 }

@@ -1,6 +1,6 @@
-// Goal: peers that settle come to agree, each with every other, after few exchanges, and wait for
-// those that still train. Method: real drivers and stores on one loop, frames handed over in
-// memory; the tests wait for outcomes, and a clock only ends one that would hang.
+// Goal: peers that settle agree, each with every other, after few exchanges, and wait for peers
+// that still train. Method: real drivers and stores on one loop, and frames handed over in memory;
+// the tests wait for outcomes, and a clock only ends a test that would hang.
 
 #include "peer/averaging/settling.hpp"
 
@@ -119,10 +119,10 @@ public:
     [[nodiscard]] std::size_t committed() const {
         std::size_t all = 0;
         for (const auto& peer : peers) all += peer->committed;
-        return all / 2;  // each counts in both
+        return all / 2;  // each exchange counts at both peers
     }
 
-    /// Largest distance of any two, relative to the first.
+    /// Returns the largest distance between two peers, relative to the first.
     [[nodiscard]] double spread() {
         double largest = 0.0;
         for (auto& one : peers) {
@@ -155,8 +155,8 @@ TEST_P(SettlingOf, AllAgreeWithAllAfterFewExchanges) {
     ASSERT_TRUE(swarm.agreed());
     // A peer has asked at most eight others, and these have moved a little since.
     EXPECT_LT(swarm.spread(), 2.0 * kTolerance);
-    // Random pairs that all exchange at once need some fourteen each to come near enough, and eight
-    // to see it.
+    // With random pairs that all exchange at once, each peer needs some fourteen exchanges to come
+    // near enough, and eight to see it.
     EXPECT_LE(swarm.committed(), 20 * size);
 }
 
@@ -187,7 +187,7 @@ TEST(Settling, APartnerThatMovesAwayMustAgreeAnew) {
     ASSERT_TRUE(swarm.agreed());
     for (auto& peer : swarm.peers) peer->settling.stop();
     swarm.peers[1]->store.write_all(std::vector<float>(20000, 7.0F));
-    // It asks; the others have stopped and only answer.
+    // This peer asks; the others have stopped and only answer.
     swarm.peers[1]->settling.begin(gossip::Encoding::F32);
     EXPECT_FALSE(swarm.peers[1]->settling.agreed());
     swarm.run_until([&] { return swarm.peers[1]->settling.agreed(); });

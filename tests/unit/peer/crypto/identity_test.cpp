@@ -1,4 +1,4 @@
-// Goal: the same directory gives the same peer with a higher epoch, and a damaged one gives a line
+// Goal: the same directory gives the same peer with a higher epoch, and damage to it gives a line
 // that says what to do. Method: real key files in a temporary directory.
 
 #include "peer/crypto/identity.hpp"

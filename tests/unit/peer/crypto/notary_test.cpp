@@ -1,5 +1,5 @@
-// Goal: a signature convinces for its key, text and nothing else, and a key's id is the peer's.
-// Method: two fresh identities, altered texts and signatures; RFC 8032's first test vector.
+// Goal: a signature is valid only for its key and text, and the id of a key is that of its peer.
+// Method: two fresh identities, altered texts and signatures, and RFC 8032's first test vector.
 
 #include "peer/crypto/notary.hpp"
 

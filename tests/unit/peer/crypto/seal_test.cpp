@@ -1,6 +1,6 @@
-// Goal: what is sealed opens once, for whoever has the key, and not at all when a bit of it
-// differs. Method: round trips, every flipped bit, replays and reordering around the window, golden
-// bytes with a fixed key (checked against an independent AES-GCM when they were made).
+// Goal: a sealed datagram opens once, for a peer that has the key, and not at all when one of its
+// bits differs. Method: round trips, every flipped bit, replays and reordering around the window,
+// and golden bytes with a fixed key (checked against an independent AES-GCM when they were made).
 
 #include "peer/crypto/seal.hpp"
 
@@ -31,7 +31,7 @@ PeerId peer_of(std::uint8_t fill) {
     return id;
 }
 
-/// A packet as the machine writes them: version, swarm tag, sender, and `length` bytes.
+/// A packet as membership writes it: version, swarm tag, sender, and `length` bytes.
 Bytes packet_of(std::size_t length, std::uint8_t swarm = 7, std::uint8_t sender = 9) {
     Bytes packet{std::byte{0x20}};
     packet.insert(packet.end(), 4, std::byte{swarm});

@@ -1,11 +1,10 @@
 // Goal: the HTTP server answers well-formed requests and bounds every other one in bytes, time and
-// places. Method: a server on an ephemeral port of its own thread; a raw socket sends it what a
-// broken, greedy, slow or hostile client would send. Limits are shrunk so that deadlines pass in
+// places. Method: a server runs on an ephemeral port in its own thread, and a raw socket sends what
+// a broken, greedy, slow or hostile client would send. Limits are small, so that deadlines pass in
 // milliseconds; every test waits for an event, never for a time.
 
 #include "peer/http/http.hpp"
 
-#include <array>
 #include <atomic>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -18,7 +17,6 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "peer/machine/asio_endpoint.hpp"
 
@@ -70,7 +68,7 @@ private:
     std::thread thread_;
 };
 
-/// A client without manners.
+/// A client that sends whatever bytes the test gives it.
 class RawClient {
 public:
     explicit RawClient(const Endpoint& server) : socket_(io_) {
@@ -87,7 +85,7 @@ public:
         socket_.shutdown(tcp::socket::shutdown_send, ignored);
     }
 
-    /// Returns everything until the server closes.
+    /// Returns all bytes until the server closes.
     std::string read_all() {
         std::string reply;
         boost::system::error_code error;
@@ -194,7 +192,7 @@ TEST(HttpServer, ConnectionsAboveTheLimitAreClosedAndPlacesComeBack) {
         RawClient third(server.endpoint());
         EXPECT_EQ(third.read_all(), "");
         first.finish_sending();
-        EXPECT_EQ(first.read_all(), "");  // its place is free once it is closed
+        EXPECT_EQ(first.read_all(), "");  // the server frees the place when it closes
         second.finish_sending();
         EXPECT_EQ(second.read_all(), "");
     }

@@ -1,5 +1,5 @@
-// Goal: state files are replaced whole or not at all, read with a limit, and one directory serves
-// one peer. Method: real files in a temporary directory.
+// Goal: state files are replaced whole or not at all and read with a limit, and one directory
+// serves one peer. Method: real files in a temporary directory.
 
 #include "peer/machine/files.hpp"
 

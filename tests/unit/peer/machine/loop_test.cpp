@@ -1,5 +1,5 @@
-// Goal: what a timer says of the loop's lag is true. Method: on a real loop a handler that keeps it
-// busy past a deadline.
+// Goal: the loop's lag is how late its timers fire. Method: on a real loop a handler keeps it busy
+// past a deadline.
 
 #include "peer/machine/loop.hpp"
 

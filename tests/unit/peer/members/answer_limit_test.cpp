@@ -1,5 +1,5 @@
-// Goal: answers to push/pulls that nobody reads are bounded, and those that are read cost nobody
-// else's. Method: a clock and queues by hand.
+// Goal: answers to push/pulls that nobody reads are bounded, and answers that are read take no
+// place from others. Method: the test moves a clock and fills queues.
 
 #include "peer/members/answer_limit.hpp"
 

@@ -1,5 +1,5 @@
-// Goal: named addresses are dialled for as long as they are not known to live, neither never again
-// nor in a storm. Method: a clock by hand.
+// Goal: named addresses are dialled again and again while they are not known to be alive, but not
+// too often. Method: the test moves a clock.
 
 #include "peer/members/seed_schedule.hpp"
 

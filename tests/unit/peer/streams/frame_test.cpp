@@ -1,10 +1,10 @@
-// Goal: framing and greetings survive strangers. Method: tables, every truncation, mutations.
+// Goal: bytes from strangers never break the parsing of frames and greetings. Method: tables, every
+// truncation, and mutations.
 
 #include "peer/streams/frame.hpp"
 
 #include <gtest/gtest.h>
 
-#include "base/rng.hpp"
 #include "peer/streams/greeting.hpp"
 
 namespace starling::peer {

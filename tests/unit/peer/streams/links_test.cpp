@@ -1,5 +1,5 @@
-// Goal: streams carry frames between real sockets, and strangers get nothing. Method: two Links on
-// loopback driven by one loop, and raw sockets that misbehave; every wait has a deadline.
+// Goal: streams carry frames between real sockets, and strangers get nothing. Method: one loop
+// drives two Links on loopback, beside raw sockets that misbehave; every wait has a deadline.
 
 #include "peer/streams/links.hpp"
 
@@ -12,7 +12,6 @@
 #include <unistd.h>
 #include <vector>
 
-#include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"
 
 namespace starling::peer {
@@ -36,7 +35,7 @@ struct Received {
     Bytes payload;
 };
 
-/// One peer's streams with a record of what came.
+/// One peer's streams, and a record of what has come.
 class End {
 public:
     End(Loop& loop, std::uint8_t n, std::uint8_t swarm) : id(peer_id(n)) {
@@ -80,7 +79,7 @@ public:
 
 class LinksTest : public ::testing::Test {
 protected:
-    /// Runs the loop until `done`, or fails the test after ten seconds.
+    /// Runs the loop until `done` is true. Returns false after ten seconds.
     bool run_until(const std::function<bool()>& done) {
         bool late = false;
         Timer deadline(loop_, [&late] { late = true; });
@@ -89,7 +88,7 @@ protected:
         return !late;
     }
 
-    /// A plain non-blocking socket connected to a peer.
+    /// Returns a plain non-blocking socket that is connected to a peer.
     static int raw_socket(const Endpoint& to) {
         const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
         sockaddr_in address{};
@@ -101,7 +100,7 @@ protected:
         return fd;
     }
 
-    /// Bytes that came, or -1 while nothing did; 0 when the other side closed.
+    /// Returns how many bytes have come, -1 while none have, or 0 when the other side has closed.
     static ssize_t poll_socket(int fd) {
         char buffer[256];
         return ::recv(fd, buffer, sizeof(buffer), 0);
@@ -215,7 +214,7 @@ TEST_F(LinksTest, ABrokenStreamIsReportedToTheOtherSide) {
     ASSERT_TRUE(run_until([&] { return b->links->connection_count() == 0; }));
 }
 
-/// `a` has dialled three lanes to `b`.
+/// Begins when `a_` has dialled three lanes to `b_`.
 class LanesTest : public LinksTest {
 protected:
     static constexpr std::size_t kPayload = 100'000;
@@ -225,7 +224,7 @@ protected:
         a_.links->widen_by([](const TcpFacts&) { return std::size_t{3}; });
         offer();
         ASSERT_TRUE(run_until([&] { return !b_.received.empty(); }));
-        // The first frame has opened the main stream; too many for it dial lanes.
+        // The first frame has opened the main stream. More than it holds makes `a_` dial lanes.
         for (std::size_t i = 0; i < kLaneBytes / kPayload + 10; ++i) offer();
         ASSERT_TRUE(run_until([&] {
             return a_.links->lane_count(b_.id, Lanes::Ours) == 3 &&
@@ -238,7 +237,8 @@ protected:
         ++offered_;
     }
 
-    /// A raw socket that greets `to` as `id` and holds no key, for a swarm without one.
+    /// Returns a raw socket that has greeted `to` as `id` without a proof, which this swarm does
+    /// not ask for.
     int greet(const Endpoint& to, const PeerId& id, StreamKind kind) {
         const int fd = raw_socket(to);
         Hello hello;
@@ -298,7 +298,7 @@ TEST_F(LanesTest, MoreThanSevenFromOnePeerAreRefused) {
     ASSERT_TRUE(run_until([&] { return b_.links->counters().refused == 12 - (kLanesMax - 3); }));
     for (const int fd : raw) ::close(fd);
     ASSERT_TRUE(run_until([&] { return b_.links->connection_count() == 4; }));
-    // Those that were taken broke without a goodbye: that is news.
+    // The lanes that were accepted broke without a goodbye, so they are reported.
     EXPECT_EQ(b_.broken_lanes, std::vector<Lanes>(kLanesMax - 3, Lanes::Theirs));
     EXPECT_TRUE(b_.broken.empty());
 }
@@ -322,7 +322,7 @@ TEST_F(LanesTest, AnythingButAnExchangeClosesALane) {
 }
 
 TEST(LanesFor, FollowTheRoundTripOfAStreamThatIsFull) {
-    // One that fills its buffers.
+    // The facts of a stream that fills its buffers.
     const auto full = [](Duration round_trip) {
         return lanes_for({round_trip, 2.5 * 1024 * 1024 / to_seconds(round_trip)});
     };

@@ -1,3 +1,6 @@
+// Goal: a reader sleeps until the rest of a payload must be there, and never long. Method: payloads
+// with given times.
+
 #include "peer/streams/read_batching.hpp"
 
 #include <gtest/gtest.h>
@@ -8,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Payloads of 256 KiB that come in at a rate, bytes per second.
+/// Returns what is known after payloads of 256 KiB came in at a rate, in bytes per second.
 ReadBatching coming_in(double rate) {
     ReadBatching batching;
     for (int i = 0; i < 50; ++i) {
@@ -22,7 +25,7 @@ ReadBatching coming_in(double rate) {
 TEST(ReadBatching, ReadsOnWhileNothingIsKnown) {
     ReadBatching batching;
     EXPECT_EQ(batching.wait(1 << 20), Duration::zero());
-    batching.measured(1000, milliseconds(20));  // a small one may have waited for its sender
+    batching.measured(1000, milliseconds(20));  // a small payload may have waited for its sender
     EXPECT_EQ(batching.wait(1 << 20), Duration::zero());
 }
 

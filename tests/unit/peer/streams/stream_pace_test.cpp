@@ -1,3 +1,6 @@
+// Goal: a slow stream is held to a little more than its link takes, and any other is left alone.
+// Method: what a kernel would say, on a clock that the test moves.
+
 #include "peer/streams/stream_pace.hpp"
 
 #include <algorithm>
@@ -9,15 +12,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// A stream whose writer tells the kernel's words whenever they are due.
+/// A stream whose writer passes on what the kernel says whenever this is due.
 class Stream {
 public:
     explicit Stream(Duration round_trip = milliseconds(1)) { facts_.round_trip = round_trip; }
 
-    /// Sends without a pause for a time; so much is acknowledged per second.
+    /// Sends without a pause for a time, while `rate` bytes per second are acknowledged.
     void send(double rate, Duration time) { pass(time, rate, 1.0); }
 
-    /// Sends for a share of a time only.
+    /// Sends only for a share of a time.
     void send_now_and_then(double rate, Duration time, double share) { pass(time, rate, share); }
 
     [[nodiscard]] double limit() const { return pace.limit(); }
@@ -53,7 +56,7 @@ TEST(StreamPace, LeavesAFastStreamAlone) {
 
 TEST(StreamPace, LeavesSlowStartAlone) {
     Stream stream(milliseconds(100));
-    // Doubled with each round trip, up to what a link of 1 Gbit/s takes.
+    // The rate doubles with each round trip, up to what a link of 1 Gbit/s takes.
     for (double rate = 140e3; rate < 110e6; rate *= 2.0) {
         stream.send(rate, milliseconds(100));
         EXPECT_EQ(stream.limit(), 0.0) << rate;
@@ -64,7 +67,7 @@ TEST(StreamPace, LetsGoWhenTheLinkTakesMore) {
     Stream stream;
     stream.send(1e6, seconds(2));
     ASSERT_GT(stream.limit(), 0.0);
-    // As fast as we let it.
+    // Send as fast as the limit allows.
     stream.send(stream.limit(), milliseconds(200));
     EXPECT_EQ(stream.limit(), 0.0);
     stream.send(40e6, seconds(2));
@@ -93,7 +96,7 @@ TEST(StreamPace, ForgetsAfterALongPause) {
     stream.send(12e6, seconds(2));
     ASSERT_GT(stream.limit(), 0.0);
     Stream other = stream;
-    // Nothing is written, so nothing is heard, for a quarter of a minute.
+    // Nothing is written for a quarter of a minute, so heard() is not called.
     const Instant later = Instant(seconds(1000)) + seconds(17);
     other.pace.heard(later, TcpFacts{});
     EXPECT_EQ(other.limit(), 0.0);
@@ -115,13 +118,13 @@ TEST(StreamPace, AKernelThatDoesNotSayLeavesItWithoutALimit) {
     EXPECT_EQ(pace.limit(), 0.0);
 }
 
-/// A link with a queue before it, and a sender that fills the queue as far as it may, as congestion
-/// control does that waits for losses.
+/// A link with a queue in front of it, and a sender that fills the queue as far as it may, like
+/// congestion control that waits for losses.
 class Link {
 public:
     explicit Link(double rate) : rate_(rate) {}
 
-    /// Passes a time; returns the share of the link that was used.
+    /// Lets a time pass. Returns the share of the link that was used.
     double pass(Duration time) {
         double moved = 0.0;
         longest_ = Duration::zero();
@@ -131,7 +134,7 @@ public:
 
     void become(double rate) { rate_ = rate; }
 
-    /// Others keep so much in the queue, whatever we do.
+    /// Others keep this much in the queue, whatever we do.
     void occupy(Duration others) { others_ = others; }
 
     [[nodiscard]] Duration longest_queue() const { return longest_; }

@@ -1,5 +1,5 @@
-// Goal: the descriptor that strangers send is read or refused, never half-believed. Method: round
-// trip, every truncation, seeded mutations, versions; and the --until grammar by table.
+// Goal: a descriptor from strangers is read whole or refused. Method: round trip, every truncation,
+// seeded mutations, versions; and the --until grammar by table.
 
 #include "peer/terms/descriptor.hpp"
 
@@ -30,7 +30,7 @@ Descriptor sample() {
     return d;
 }
 
-/// A manifest whose sizes the data module itself produced, so that it decodes.
+/// A manifest whose sizes come from the data module, so that it decodes.
 Descriptor decodable() {
     Descriptor d = sample();
     d.manifest.shards.clear();

@@ -1,5 +1,5 @@
-// Goal: progress records fit their 512 bytes and survive strangers. Method: round trip, truncation,
-// mutations.
+// Goal: progress records fit their 512 bytes, and bytes from strangers never break the decoder.
+// Method: round trip, truncation, mutations.
 
 #include "peer/terms/record.hpp"
 

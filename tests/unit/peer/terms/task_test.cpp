@@ -1,6 +1,6 @@
 // Goal: founder and joiners cut the same shards from the same files, whatever the joiner's spec
-// says about windows, and the model may say what windows it wants. Method: a text and images
-// written here.
+// says about windows, and the model may set the windows. Method: a text and images that the test
+// writes.
 
 #include "peer/terms/task.hpp"
 

@@ -1,5 +1,5 @@
-// Goal: a target has one text, and a mistake in it is answered with what is allowed. Method: every
-// kind there and back; texts that are none.
+// Goal: each target has one text, and a mistake is answered with what is allowed. Method: every
+// kind to text and back; texts that are not targets.
 
 #include "peer/terms/until.hpp"
 

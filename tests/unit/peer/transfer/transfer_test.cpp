@@ -1,6 +1,6 @@
 // Goal: state and shards reach a newcomer whatever the donors do. Method: both sides of each
-// transfer wired directly to each other, with donors that lie, refuse, or vanish, on a hand-moved
-// clock.
+// transfer are wired directly to each other, with donors that lie, refuse, or vanish, on a clock
+// that the test moves.
 
 #include <deque>
 #include <gtest/gtest.h>
@@ -79,7 +79,7 @@ protected:
         }
     }
 
-    /// Delivers everything; frames to a dead donor vanish.
+    /// Delivers all frames; those to a dead donor vanish.
     void run() {
         Sent sent{};
         while (wire_.take(sent)) {
