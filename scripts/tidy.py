@@ -46,6 +46,8 @@ def default_base():
     """The merge base with origin/main; where that is HEAD itself or unknown, ten commits ago, or
     the first commit of a history that is shorter."""
     head = git("rev-parse", "HEAD")
+    if head is None:
+        die("git knows no commit here; name sources with --files, or take --all")
     base = git("merge-base", "HEAD", "origin/main")
     if base and base != head:
         return base
