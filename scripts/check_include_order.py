@@ -23,7 +23,7 @@ class Style:
     def __init__(self, text):
         patterns = re.findall(r"^ *- Regex: *'([^']*)'\n *Priority: *(\d+)$", text, re.MULTILINE)
         if not patterns:
-            raise SystemExit(f"check_include_order: {STYLE} has no IncludeCategories that it can read")
+            raise SystemExit(f"check_include_order: found no IncludeCategories in {STYLE}")
         # clang-format 14 takes these patterns, and names of headers, without regard to case.
         self.categories = [(re.compile(p, re.IGNORECASE), int(number)) for p, number in patterns]
         main = re.search(r"^IncludeIsMainRegex: *'([^']*)'$", text, re.MULTILINE)
@@ -76,7 +76,7 @@ def violation(path, text, style):
         wanted = in_order(block, pathlib.PurePath(path), style, number == 0)
         for i, (now, then) in enumerate(zip([*block, None], [*wanted, None])):
             if now != then:
-                what = "an empty line" if then == "" else "no further line" if then is None else then
+                what = "nothing more" if then is None else then or "an empty line"
                 return f"{path}:{first + i + 1}: order of includes: here belongs {what}"
     return None
 

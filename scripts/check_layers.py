@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks who includes whom: islands do not know each other, each third-party library has one home,
-rooms include only rooms below them, and nothing is a circle. Prints one line for each violation.
+rooms include only rooms below them, and there is no circle. Prints one line for each violation.
 
-The tables at the head of this file say what is allowed. scripts/include_graph.py prints the numbers.
+The tables at the head of this file say what is allowed. scripts/include_graph.py prints numbers.
 """
 
 import argparse
@@ -138,7 +138,7 @@ def rank_table():
 
 
 def room_of(path):
-    """The declared room of a file of peer/ or compute/; None elsewhere and for what has none yet."""
+    """The room of a file of peer/ or compute/; None elsewhere and for what has none yet."""
     if top(path) not in ("peer", "compute") or without_room(path):
         return None
     if path == "peer/main.cpp":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks that no function is longer than 70 lines and no file longer than 500, in C++ and Python.
 
-What is longer today stands in scripts/length_exceptions.txt, which may only shrink: an entry that is
-no longer needed, or allows more than is there, is a violation, too. Prints one line for each.
+What is longer today stands in scripts/length_exceptions.txt, which may only shrink: an entry that
+is no longer needed, or allows more than is there, is a violation, too. Prints one line for each.
 
 C++ is read by its braces, without a compiler: a body that opens where a namespace or a class could
 hold a function is one, and is counted from the line on which its declaration begins.
@@ -130,7 +130,8 @@ def sources():
 
 
 def measure(path):
-    """PATH or PATH:FUNCTION -> lines, of what is too long; of functions with one name the longest."""
+    """PATH or PATH:FUNCTION -> lines, of what is too long. Of functions with one name the longest
+    counts."""
     text = (ROOT / path).read_text()
     functions = python_functions(text) if path.endswith(".py") else cpp_functions(text)
     lines = text.count("\n")
@@ -149,7 +150,7 @@ def read_exceptions():
         if line and not line.startswith("#"):
             entry, _, count = line.rpartition(" ")
             if not entry or not count.isdigit():
-                raise SystemExit(f"{EXCEPTIONS}:{number}: wanted PATH[:FUNCTION] LINES, not '{line}'")
+                raise SystemExit(f"{EXCEPTIONS}:{number}: '{line}' is no PATH[:FUNCTION] LINES")
             found[entry] = int(count), number
     return found
 
@@ -196,7 +197,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--write", action="store_true", help="shrink the list to what is needed; follows moved files"
+        "--write", action="store_true", help="shrink the list to what is needed; follow moves"
     )
     options = parser.parse_args()
     found, files = {}, sources()
@@ -210,7 +211,8 @@ def main():
         shrink(found, allowed)
         allowed = read_exceptions()
     bad = [*violations(found, allowed)]
-    print("\n".join(bad) if bad else f"lengths hold in {len(files)} files, {len(allowed)} exceptions")
+    good = f"lengths hold in {len(files)} files, {len(allowed)} exceptions"
+    print("\n".join(bad) if bad else good)
     return 1 if bad else 0
 
 

@@ -2,9 +2,9 @@
 """Prints how long tests took, label by label, as a Markdown table.
 
 Reads what `ctest --output-junit FILE` writes, or else the log of the last run in a build folder,
-build/dev/Testing/Temporary/LastTest.log, and asks ctest for the labels. A test with two labels counts
-in both rows and once in the sum. Minutes are those of the tests, which run beside each other on as
-many cores as ctest was given; system tests run alone.
+build/dev/Testing/Temporary/LastTest.log, and asks ctest for the labels. A test with two labels
+counts in both rows and once in the sum. Minutes are those of the tests, which run beside each other
+on as many cores as ctest was given; system tests run alone.
 """
 
 import argparse
@@ -37,9 +37,10 @@ def from_junit(path):
 
 def from_log(path):
     try:
-        return {name: float(seconds) for name, seconds in ENTRY.findall(path.read_text(errors="replace"))}
+        found = ENTRY.findall(path.read_text(errors="replace"))
     except OSError as error:
-        die(f"cannot read {path}: {error.strerror}; run the tests first, or name a file of --output-junit")
+        die(f"cannot read {path}: {error.strerror}; run the tests, or name a JUnit file")
+    return {name: float(seconds) for name, seconds in found}
 
 
 def labels_in(build):
@@ -58,18 +59,18 @@ def labels_in(build):
 
 
 def table(times, labels):
-    seconds, count = collections.Counter(), collections.Counter()
-    for name, time in times.items():
+    tests_of = collections.defaultdict(list)
+    for name in times:
         for label in labels.get(name) or [WITHOUT_LABEL]:
-            seconds[label] += time
-            count[label] += 1
+            tests_of[label].append(name)
+    rows = [(sum(times[n] for n in tests), label, tests) for label, tests in tests_of.items()]
     yield "| label | tests | minutes | longest |"
     yield "|---|---|---|---|"
-    for label, total in seconds.most_common():
-        longest = max((n for n in times if label in (labels.get(n) or [WITHOUT_LABEL])), key=times.get)
+    for total, label, tests in sorted(rows, reverse=True):
+        longest = max(tests, key=times.get)
         # gtest adds a parameter's bytes to the name where nothing prints it.
         name = longest.split("  #")[0]
-        yield f"| `{label}` | {count[label]} | {total / 60:.1f} | {name}, {times[longest]:.0f} s |"
+        yield f"| `{label}` | {len(tests)} | {total / 60:.1f} | {name}, {times[longest]:.0f} s |"
     yield f"| all | {len(times)} | {sum(times.values()) / 60:.1f} | |"
 
 
@@ -78,7 +79,9 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("junit", nargs="?", help="file written by ctest --output-junit")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/dev", help="build folder")
+    parser.add_argument(
+        "--build", type=pathlib.Path, default=ROOT / "build/dev", help="build folder (build/dev)"
+    )
     options = parser.parse_args()
     log = options.build / "Testing/Temporary/LastTest.log"
     times = from_junit(options.junit) if options.junit else from_log(log)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Counts the include graph: for the whole tree and for each folder the rooms (folders, and units that
-lie beside folders), the floors (nodes on the longest way down), the arrows (pairs of which one
+"""Counts the include graph: for the whole tree and for each folder the rooms (folders, and units
+that lie beside folders), the floors (nodes on the longest way down), the arrows (pairs of which one
 includes the other), the arrows that run up, and the circles.
 
 scripts/check_layers.py declares the order of rooms. An arrow runs up if it goes against that order;
@@ -67,7 +67,7 @@ def main():
     )
     parser.add_argument("--folder", metavar="FOLDER", help="this folder alone, such as peer")
     parser.add_argument("--at", metavar="REV", help="count a revision, which is not checked out")
-    parser.add_argument("--circles", action="store_true", help="print a way round each circle, too")
+    parser.add_argument("--circles", action="store_true", help="print a way round each circle")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     graph = includes.Graph(includes.read_tree(options.at))

@@ -2,7 +2,8 @@
 
 A *unit* is a header with its sources. A source belongs to the header with its own name beside it. A
 source without one, such as links_lanes.cpp, belongs to the header beside it whose name it continues
-(links.hpp), if it includes that header; otherwise it is a unit of its own. The longest such name wins.
+(links.hpp), the longest if there are several, if it includes that header; otherwise it is a unit of
+its own.
 
 The *view* of a folder has one node for each unit that lies directly in it and one for each folder
 below, with all that lies in there. The view of the whole tree has one node for each folder without
@@ -27,7 +28,7 @@ def wanted(path):
 
 
 def read_tree(revision=None):
-    """Path from the root -> text, of the files on disk or of a revision, which is not checked out."""
+    """Path from the root -> text, of the files on disk or of a revision that is not checked out."""
     if revision is None:
         found = (f for top in TOPS for f in (ROOT / top).rglob("*") if f.is_file())
         return {
@@ -41,7 +42,7 @@ def read_tree(revision=None):
     if done.returncode != 0:
         raise SystemExit(f"includes: git knows no revision '{revision}'")
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        members = sorted((m for m in archive if m.isfile() and wanted(m.name)), key=lambda m: m.name)
+        members = [m for m in archive if m.isfile() and wanted(m.name)]
         return {m.name: archive.extractfile(m).read().decode() for m in members}
 
 
@@ -76,7 +77,7 @@ class Graph:
         self.leaves = [folder for folder in self.folders if folder not in with_folders]
 
     def arrows(self, node_of):
-        """(node, node) -> the includes that make the arrow; node_of gives None for what is outside."""
+        """(node, node) -> the includes that make the arrow. node_of gives None for outsiders."""
         found = {}
         for path, number, target in self.includes:
             start, end = node_of(path), node_of(target)
@@ -206,7 +207,7 @@ def floors(nodes, arrows):
 
 
 def fewest_up(nodes, arrows):
-    """Arrows that run up in the best order found (Eades, Lin and Smyth 1993), where none is declared.
+    """Arrows that run up in the best order found, where none is declared (Eades, Lin, Smyth 1993).
     It is 0 exactly where there is no circle; otherwise it is an upper bound of the fewest."""
     count = 0
     for members in circles(nodes, arrows):

@@ -43,9 +43,11 @@ def git(*arguments):
 
 
 def default_base():
-    """The merge base with origin/main; where that is HEAD itself or unknown, ten commits ago, or the
-    first commit of a history that is shorter."""
+    """The merge base with origin/main; where that is HEAD itself or unknown, ten commits ago, or
+    the first commit of a history that is shorter."""
     head = git("rev-parse", "HEAD")
+    if head is None:
+        die("git knows no commit here; name sources with --files, or take --all")
     base = git("merge-base", "HEAD", "origin/main")
     if base and base != head:
         return base
@@ -66,7 +68,7 @@ def changed_paths(base):
 
 
 def commands():
-    """Path from the root -> directory and arguments of its compiler, without output and warnings."""
+    """Path from the root -> entry of the database, without the compiler's output and warnings."""
     try:
         entries = json.loads((ROOT / DATABASE).read_text())
     except FileNotFoundError:
@@ -114,8 +116,8 @@ def tidy(program, database, path):
 
 
 def findings_of(output):
-    """(path:line:column, what) -> all lines of the finding, its notes included. What lies outside the
-    tree, as in a library's template that the analyzer has followed, is not ours to mend."""
+    """(path:line:column, what) -> all lines of the finding, its notes included; and whether there
+    was one outside the tree: a library's template that the analyzer follows is not ours."""
     found, outside, lines = {}, False, None
     for line in output.splitlines():
         match = FINDING.match(line)
@@ -124,7 +126,7 @@ def findings_of(output):
             where = f"{path}:{match['line']}:{match['column']}"
             lines = [f"{where}: {match['what']}"]
             if path.startswith("../"):
-                outside = True
+                outside = outside or "[clang-diagnostic-error" not in match["what"]
             else:
                 lines = found.setdefault((where, match["what"]), lines)
         elif lines is not None:

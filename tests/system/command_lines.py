@@ -2,11 +2,11 @@
 
 In Markdown: lines of fenced blocks that begin with `$ starling ` or `starling `, continued by a
 backslash at their end, and inline code that begins with `starling `. In --help: the indented lines
-below Example or Examples that begin so. What stands behind ` #`, or behind three blanks in --help, is
-a remark. Sections whose heading begins with "Not there yet" promise nothing.
+below Example or Examples that begin so. What stands behind ` #`, or behind three blanks in --help,
+is a remark. Sections whose heading begins with "Not there yet" promise nothing.
 
-A word is a placeholder if it, or a part of it between `=`, `:`, `,`, `|`, `/` and `.`, is written in
-capitals (HOST:PORT, samples=N, LINE), or if it is `...` or begins with `[` or `<`.
+A word is a placeholder if it, or a part of it between `=`, `:`, `,`, `|`, `/` and `.`, is written
+in capitals (HOST:PORT, samples=N, LINE), or if it is `...` or begins with `[` or `<`.
 """
 
 import dataclasses

@@ -1,11 +1,12 @@
-"""Goal: every `starling ...` line of README and of --help works as it stands. Method: each line runs
-on data/samples, in a folder of its own. command_lines.py says which lines count, and what a
+"""Goal: every `starling ...` line of README and of --help works as it stands. Method: each line
+runs on data/samples, in a folder of its own. command_lines.py says which lines count, and what a
 placeholder is: a line with one is only held to flags that exist.
 
-What a line says is kept but for what depends on the machine: the Debian data set becomes data/samples;
-ports, and addresses of others, become those of peers that the test has started; long runs are cut
-short by --until, --seconds or --duration; a line that reads a state directory finds one that a peer
-has left. A peer has to train, then it is asked to leave; everything else has to end with 0.
+What a line says is kept but for what depends on the machine: the Debian data set becomes
+data/samples; ports, and addresses of others, become those of peers that the test has started; long
+runs are cut short by --until, --seconds or --duration; a line that reads a state directory finds
+one that a peer has left. A peer has to train, then it is asked to leave; everything else has to end
+with 0.
 """
 
 import functools
@@ -109,7 +110,7 @@ class DocumentedCommands(SwarmTestCase):
             # A command without flags, in the middle of a text, is its name and no line to type.
             if not line.has_placeholder and len(line.words) > 1 + len(command_of(line.words) or ()):
                 lines.setdefault(line.text, line)
-        self.assertGreater(len(lines), 8, "the documents have hardly any line; are they read rightly?")
+        self.assertGreater(len(lines), 8, "hardly any line was found; are documents read rightly?")
         failures = []
         for number, line in enumerate(lines.values(), 1):
             folder = self.directory / f"line-{number}"
@@ -247,7 +248,8 @@ class CommandLines(unittest.TestCase):
     TEXT = (
         "Say `starling status --http HOST:PORT` or\n`starling peer\n--state a`, with `--until X`.\n"
         "```\n$ starling peer --dataset idx:x \\\n      --model mlp   # why\npeer 1 listens\n"
-        "starling eval --state a\n```\n## Not there yet\n`starling invite`\n## More\n`starling leave --state b`\n"
+        "starling eval --state a\n```\n## Not there yet\n`starling invite`\n## More\n"
+        "`starling leave --state b`\n"
     )
 
     def test_blocks_and_inline_code_are_found_and_remarks_left_out(self):
