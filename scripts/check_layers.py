@@ -48,13 +48,13 @@ COMPUTE_ROOMS = (
     "device",
     "reference",
     "onnx",
+    "files",
     "models",
     "cpu/library",
     "cpu/loops",
     "cpu/lowering",
     "cpu",
     "training",
-    "files",
 )
 
 # A front door and the machine behind it include each other; to every other file they are one.
@@ -67,9 +67,9 @@ PIMPL_PAIRS = [
 ]
 
 # What has no place in the order of rooms yet; its includes are checked by module alone.
-WITHOUT_ROOM_FOR_NOW = [r"compute/"]
+WITHOUT_ROOM_FOR_NOW = []
 # Where circles are left; an entry that is no longer needed is a violation.
-CIRCLES_FOR_NOW = ["compute"]
+CIRCLES_FOR_NOW = []
 
 # Header pattern -> predicate on the including file's path from the root.
 HOMES = [

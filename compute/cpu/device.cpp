@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <omp.h>
 
-#include "compute/cpu/blas.hpp"
-#include "compute/cpu/loops_update.hpp"
-#include "compute/cpu/onednn.hpp"
+#include "compute/cpu/library/blas.hpp"
+#include "compute/cpu/library/onednn.hpp"
+#include "compute/cpu/loops/update.hpp"
 #include "compute/cpu/plan.hpp"
-#include "compute/host_memory.hpp"
+#include "compute/device/host_memory.hpp"
 
 namespace starling::compute {
 

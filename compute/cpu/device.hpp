@@ -2,7 +2,7 @@
 
 // The CPU as a device: oneDNN, OpenBLAS and loops of ours.
 
-#include "compute/device.hpp"
+#include "compute/device/device.hpp"
 
 namespace starling::compute {
 

@@ -12,11 +12,11 @@
 #include <optional>
 
 #include "base/check.hpp"
-#include "compute/block.hpp"
-#include "compute/cpu/lowering.hpp"
-#include "compute/memory_plan.hpp"
-#include "compute/passes.hpp"
-#include "compute/weight_copies.hpp"
+#include "compute/arena/weight_copies.hpp"
+#include "compute/cpu/lowering/lowering.hpp"
+#include "compute/graph/passes.hpp"
+#include "compute/values/block.hpp"
+#include "compute/values/memory_plan.hpp"
 
 namespace starling::compute {
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "base/result.hpp"
-#include "compute/plan.hpp"
+#include "compute/device/plan.hpp"
 
 namespace starling::compute {
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/spec.hpp"
-#include "compute/model.hpp"
-#include "compute/task.hpp"
+#include "compute/graph/model.hpp"
+#include "compute/values/task.hpp"
 
 namespace starling::compute {
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "compute/graph/operator.hpp"
 #include "compute/models/models.hpp"
 #include "compute/onnx/import.hpp"
-#include "compute/ops/operator.hpp"
 
 namespace starling::compute {
 

@@ -3,8 +3,8 @@
 
 #include <array>
 
+#include "compute/graph/view.hpp"
 #include "compute/onnx/importer.hpp"
-#include "compute/ops/view.hpp"
 
 namespace starling::compute::onnx {
 

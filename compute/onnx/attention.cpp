@@ -6,8 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "compute/graph/view.hpp"
 #include "compute/onnx/finder.hpp"
-#include "compute/ops/view.hpp"
 
 namespace starling::compute::onnx {
 

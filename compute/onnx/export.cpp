@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "compute/graph/operator.hpp"
 #include "compute/onnx/exporter.hpp"
-#include "compute/ops/operator.hpp"
 
 namespace starling::compute::onnx {
 

@@ -8,8 +8,8 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
-#include "compute/model.hpp"
-#include "compute/parameter_store.hpp"
+#include "compute/arena/parameter_store.hpp"
+#include "compute/graph/model.hpp"
 
 namespace starling::compute::onnx {
 

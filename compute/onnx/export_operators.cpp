@@ -3,10 +3,10 @@
 #include <cmath>
 #include <limits>
 
+#include "compute/graph/operator.hpp"
+#include "compute/graph/view.hpp"
+#include "compute/graph/window.hpp"
 #include "compute/onnx/exporter.hpp"
-#include "compute/ops/operator.hpp"
-#include "compute/ops/view.hpp"
-#include "compute/ops/window.hpp"
 
 namespace starling::compute::onnx {
 

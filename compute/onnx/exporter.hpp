@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "compute/model.hpp"
+#include "compute/arena/parameter_store.hpp"
+#include "compute/graph/model.hpp"
 #include "compute/onnx/model_file.hpp"
-#include "compute/parameter_store.hpp"
 
 namespace starling::compute::onnx {
 

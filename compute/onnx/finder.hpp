@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "compute/graph.hpp"
-#include "compute/ops/operator.hpp"
+#include "compute/graph/graph.hpp"
+#include "compute/graph/operator.hpp"
 
 namespace starling::compute::onnx {
 

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "compute/graph/operator.hpp"
+#include "compute/graph/view.hpp"
 #include "compute/onnx/importer.hpp"
-#include "compute/ops/operator.hpp"
-#include "compute/ops/view.hpp"
 #include "compute/reference/reference.hpp"
 
 namespace starling::compute::onnx {

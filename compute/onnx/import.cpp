@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compute/graph/view.hpp"
 #include "compute/onnx/finder.hpp"
 #include "compute/onnx/importer.hpp"
-#include "compute/ops/view.hpp"
 
 namespace starling::compute::onnx {
 

@@ -14,8 +14,8 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
-#include "compute/graph.hpp"
-#include "compute/model.hpp"
+#include "compute/graph/graph.hpp"
+#include "compute/graph/model.hpp"
 
 namespace starling::compute::onnx {
 

@@ -8,7 +8,7 @@
 #include <map>
 #include <onnx/onnx_pb.h>
 
-#include "compute/ops/view.hpp"
+#include "compute/graph/view.hpp"
 
 namespace starling::compute::onnx {
 

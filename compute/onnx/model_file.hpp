@@ -13,8 +13,8 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
-#include "compute/graph.hpp"
-#include "compute/shape.hpp"
+#include "compute/graph/graph.hpp"
+#include "compute/values/shape.hpp"
 
 namespace starling::compute::onnx {
 

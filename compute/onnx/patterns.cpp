@@ -10,10 +10,10 @@
 #include <optional>
 
 #include "base/check.hpp"
+#include "compute/graph/operator.hpp"
+#include "compute/graph/view.hpp"
 #include "compute/onnx/finder.hpp"
 #include "compute/onnx/importer.hpp"
-#include "compute/ops/operator.hpp"
-#include "compute/ops/view.hpp"
 
 namespace starling::compute::onnx {
 

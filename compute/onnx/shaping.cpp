@@ -5,8 +5,8 @@
 #include <array>
 #include <cmath>
 
+#include "compute/graph/view.hpp"
 #include "compute/onnx/importer.hpp"
-#include "compute/ops/view.hpp"
 
 namespace starling::compute::onnx {
 

@@ -2,9 +2,9 @@
 
 #include <bit>
 
+#include "compute/graph/view.hpp"
 #include "compute/onnx/model_file.hpp"
-#include "compute/ops/view.hpp"
-#include "compute/small_floats.hpp"
+#include "compute/values/small_floats.hpp"
 
 namespace starling::compute::onnx {
 

@@ -8,7 +8,7 @@
 #include <map>
 
 #include "base/check.hpp"
-#include "compute/host_memory.hpp"
+#include "compute/device/host_memory.hpp"
 #include "compute/reference/reference.hpp"
 
 namespace starling::compute {

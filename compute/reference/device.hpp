@@ -2,7 +2,7 @@
 
 // The reference as a device, for tests.
 
-#include "compute/device.hpp"
+#include "compute/device/device.hpp"
 
 namespace starling::compute {
 

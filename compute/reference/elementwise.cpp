@@ -2,8 +2,8 @@
 #include <cmath>
 #include <numbers>
 
-#include "compute/ops/operator.hpp"
-#include "compute/ops/view.hpp"
+#include "compute/graph/operator.hpp"
+#include "compute/graph/view.hpp"
 #include "compute/reference/reference.hpp"
 
 namespace starling::compute::reference {

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "compute/ops/operator.hpp"
+#include "compute/graph/operator.hpp"
 #include "compute/reference/reference.hpp"
 
 namespace starling::compute::reference {

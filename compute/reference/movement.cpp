@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "compute/ops/operator.hpp"
-#include "compute/ops/view.hpp"
+#include "compute/graph/operator.hpp"
+#include "compute/graph/view.hpp"
 #include "compute/reference/reference.hpp"
 
 namespace starling::compute::reference {

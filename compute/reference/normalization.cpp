@@ -1,9 +1,9 @@
 #include <cmath>
 
-#include "compute/ops/dropout.hpp"
-#include "compute/ops/operator.hpp"
-#include "compute/ops/view.hpp"
+#include "compute/graph/operator.hpp"
+#include "compute/graph/view.hpp"
 #include "compute/reference/reference.hpp"
+#include "compute/values/dropout.hpp"
 
 namespace starling::compute::reference {
 

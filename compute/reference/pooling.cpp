@@ -1,5 +1,5 @@
-#include "compute/ops/operator.hpp"
-#include "compute/ops/window.hpp"
+#include "compute/graph/operator.hpp"
+#include "compute/graph/window.hpp"
 #include "compute/reference/reference.hpp"
 
 namespace starling::compute::reference {

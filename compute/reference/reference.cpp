@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "compute/ops/operator.hpp"
+#include "compute/graph/operator.hpp"
 
 namespace starling::compute::reference {
 

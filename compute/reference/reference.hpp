@@ -7,8 +7,8 @@
 #include <map>
 #include <vector>
 
-#include "compute/graph.hpp"
-#include "compute/ops/view.hpp"
+#include "compute/graph/graph.hpp"
+#include "compute/graph/view.hpp"
 
 namespace starling::compute::reference {
 

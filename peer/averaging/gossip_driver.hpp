@@ -11,7 +11,7 @@
 #include "base/bytes.hpp"
 #include "base/check.hpp"
 #include "base/ids.hpp"
-#include "compute/parameter_store.hpp"
+#include "compute/arena/parameter_store.hpp"
 #include "gossip/averager.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/streams/links.hpp"

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "compute/parameter_store.hpp"
+#include "compute/arena/parameter_store.hpp"
 #include "peer/averaging/gossip_driver.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"

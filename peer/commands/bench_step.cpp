@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/spec.hpp"
-#include "compute/engine.hpp"
 #include "compute/models/models.hpp"
+#include "compute/training/engine.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/cores.hpp"

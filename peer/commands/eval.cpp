@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "compute/engine.hpp"
 #include "compute/models/models.hpp"
+#include "compute/training/engine.hpp"
 #include "data/dataset.hpp"
 #include "data/shard_store.hpp"
 #include "peer/commands/commands.hpp"

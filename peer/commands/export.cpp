@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "compute/files/safetensors.hpp"
 #include "compute/models/models.hpp"
-#include "compute/safetensors.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/terms/descriptor.hpp"

@@ -16,7 +16,7 @@
 #include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
-#include "compute/parameter_store.hpp"
+#include "compute/arena/parameter_store.hpp"
 #include "data/shard_store.hpp"
 #include "peer/averaging/gossip_driver.hpp"
 #include "peer/averaging/settling.hpp"

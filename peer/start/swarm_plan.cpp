@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "compute/models/models.hpp"
-#include "compute/schedule.hpp"
+#include "compute/training/schedule.hpp"
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/start/local_state.hpp"

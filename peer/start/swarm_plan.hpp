@@ -13,7 +13,7 @@
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/result.hpp"
-#include "compute/parameter_store.hpp"
+#include "compute/arena/parameter_store.hpp"
 #include "data/dataset.hpp"
 #include "peer/crypto/swarm_key.hpp"
 #include "peer/streams/connection.hpp"

@@ -3,8 +3,8 @@
 #include <charconv>
 
 #include "base/spec.hpp"
-#include "compute/engine.hpp"
-#include "compute/schedule.hpp"
+#include "compute/training/engine.hpp"
+#include "compute/training/schedule.hpp"
 #include "data/partition.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"

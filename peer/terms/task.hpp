@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/result.hpp"
-#include "compute/task.hpp"
+#include "compute/values/task.hpp"
 #include "data/dataset.hpp"
 #include "data/manifest.hpp"
 

@@ -11,7 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
-#include "compute/parameter_store.hpp"
+#include "compute/arena/parameter_store.hpp"
 #include "peer/training/trainer.hpp"
 
 namespace starling::peer {

@@ -3,7 +3,7 @@
 // How a swarm's model is computed on this machine: the part of an engine's options that follows
 // from the descriptor, the same whether a peer trains or a checkpoint is evaluated.
 
-#include "compute/engine.hpp"
+#include "compute/training/engine.hpp"
 #include "peer/terms/descriptor.hpp"
 
 namespace starling::peer {

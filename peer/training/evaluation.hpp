@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "compute/engine.hpp"
+#include "compute/training/engine.hpp"
 #include "data/shard_store.hpp"
 
 namespace starling::peer {

@@ -17,7 +17,7 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "base/running_mean.hpp"
-#include "compute/engine.hpp"
+#include "compute/training/engine.hpp"
 #include "data/batcher.hpp"
 #include "data/shard_store.hpp"
 #include "peer/training/evaluation.hpp"

@@ -19,7 +19,7 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
-#include "compute/parameter_store.hpp"
+#include "compute/arena/parameter_store.hpp"
 #include "peer/streams/frame.hpp"
 
 namespace starling::peer {

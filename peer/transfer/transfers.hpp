@@ -13,7 +13,7 @@
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
-#include "compute/parameter_store.hpp"
+#include "compute/arena/parameter_store.hpp"
 #include "data/ownership.hpp"
 #include "data/shard_store.hpp"
 #include "peer/machine/loop.hpp"

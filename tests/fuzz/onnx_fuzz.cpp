@@ -12,9 +12,9 @@
 #include <limits>
 #include <random>
 
+#include "compute/graph/operator.hpp"
 #include "compute/onnx/import.hpp"
 #include "compute/onnx/model_file.hpp"
-#include "compute/ops/operator.hpp"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "compute/safetensors.hpp"
+#include "compute/files/safetensors.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto bytes = std::as_bytes(std::span(data, size));

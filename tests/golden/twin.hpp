@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/rng.hpp"
-#include "compute/engine.hpp"
+#include "compute/training/engine.hpp"
 
 namespace starling::compute {
 

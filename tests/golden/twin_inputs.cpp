@@ -9,8 +9,8 @@
 #include <span>
 #include <string>
 
+#include "compute/files/safetensors.hpp"
 #include "compute/models/models.hpp"
-#include "compute/safetensors.hpp"
 #include "tests/golden/twin.hpp"
 
 namespace {

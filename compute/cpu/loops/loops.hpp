@@ -1,0 +1,69 @@
+#pragma once
+
+// The operators that are one loop of ours rather than a library call. Most work on flat operands,
+// so any layout will do as long as the operands share it; padding is zero in and zero out.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "compute/simd/strips.hpp"
+#include "compute/values/dropout.hpp"
+
+namespace starling::compute::cpu {
+
+void relu(int threads, std::size_t count, const Source& x, const Sink& y);
+
+/// `dx` may be `dy`.
+void relu_gradient(
+    int threads, std::size_t count, const Source& dy, const Source& y, const Sink& dx
+);
+
+/// dx = the slope a + b where y > 0; `dx` may be `a`.
+void relu_gradient_of_sum(
+    int threads,
+    std::size_t count,
+    const Source& a,
+    const Source& b,
+    const Source& y,
+    const Sink& dx
+);
+
+/// y = a + b, with `cut` zero where that is below it; `y` may be `a`.
+void add(int threads, std::size_t count, bool cut, const Source& a, const Source& b, const Sink& y);
+
+/// factors = what the mask draws, y = x * factors; `y` may be `x`.
+void dropout(
+    int threads,
+    const DropoutMask& mask,
+    std::span<const float> x,
+    std::span<float> factors,
+    std::span<float> y
+);
+
+/// Adds up the rows of x [rows, width].
+void sum_rows(int threads, std::int64_t rows, std::int64_t width, const Source& x, float* sums);
+
+struct LossSettings {
+    int threads = 1;
+    float smoothing = 0.0F;
+    std::int32_t ignore = -100;      ///< labels that are no class are ignored as well
+    std::span<const float> weights;  ///< of the classes; empty for ones
+};
+
+/// Shapes    scores and log_probabilities [N,C], labels [N]; returns the mean loss
+[[nodiscard]] float softmax_cross_entropy(
+    const LossSettings& settings,
+    std::span<const float> scores,
+    std::span<const std::int32_t> labels,
+    std::span<float> log_probabilities
+);
+
+void softmax_cross_entropy_gradient(
+    const LossSettings& settings,
+    std::span<const float> log_probabilities,
+    std::span<const std::int32_t> labels,
+    std::span<float> dscores
+);
+
+}  // namespace starling::compute::cpu

@@ -1,0 +1,13 @@
+#pragma once
+
+// What a node costs in arithmetic, for reports and for choices between kernels.
+
+#include "compute/graph/graph.hpp"
+
+namespace starling::compute {
+
+/// Returns the additions and multiplications of a convolution, a matrix product or an attention,
+/// of which only the causal half counts; zero for any other node.
+[[nodiscard]] double flops_of(const Graph& graph, const Node& node);
+
+}  // namespace starling::compute

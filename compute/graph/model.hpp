@@ -1,0 +1,36 @@
+#pragma once
+
+// A model: its graph, and which values of it go in and come out.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "compute/graph/graph.hpp"
+
+namespace starling::compute {
+
+/// What the graph is for. Batch norm and dropout have one form for each.
+enum class Purpose : std::uint8_t { Training, Inference };
+
+/// A statistic of the batch that moves an averaged buffer: buffer += momentum * (factor * batch -
+/// buffer), after each training step.
+struct RunningStatistic {
+    std::string buffer;
+    ValueId batch = ValueId::None;
+    double momentum = 0.1;
+    double factor = 1.0;  ///< n / (n - 1) for a variance, as in PyTorch
+};
+
+/// A forward graph: values [N, sample shape] and labels [N] in; scores, loss and log-probabilities
+/// out.
+struct Model {
+    Graph graph;
+    ValueId values = ValueId::None;
+    ValueId labels = ValueId::None;
+    ValueId loss = ValueId::None;
+    ValueId log_probabilities = ValueId::None;
+    std::vector<RunningStatistic> statistics;  ///< empty for inference
+};
+
+}  // namespace starling::compute

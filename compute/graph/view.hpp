@@ -1,0 +1,60 @@
+#pragma once
+
+// Strided ways to look at row-major tensors: what broadcasting, transposes and slices have in
+// common. A view is read as x[offset + sum of index * stride]; a stride of zero repeats.
+
+#include <span>
+#include <vector>
+
+#include "base/result.hpp"
+#include "compute/graph/node.hpp"
+
+namespace starling::compute {
+
+struct View {
+    Shape shape;
+    std::vector<std::int64_t> strides;
+    std::int64_t offset = 0;
+};
+
+/// Returns the strides of a row-major tensor.
+[[nodiscard]] std::vector<std::int64_t> row_major_strides(const Shape& shape);
+
+/// Returns the shape that two shapes have together, dimensions aligned at the end.
+/// Errors    BadValue (two dimensions differ and neither is one)
+/// Source    ONNX, "Broadcasting in ONNX", multidirectional
+[[nodiscard]] Result<Shape> broadcast_shapes(const Shape& a, const Shape& b);
+
+/// Looks at a tensor of shape `from` as one of shape `to`. Requires that broadcasting allows it.
+[[nodiscard]] View broadcast_view(const Shape& from, const Shape& to);
+
+/// Reads the view of a Transpose, Slice or Expand node.
+/// Errors    BadValue, Oversized
+[[nodiscard]] Result<View> transpose_view(const Shape& x, const Attributes& attributes);
+[[nodiscard]] Result<View> slice_view(const Shape& x, const Attributes& attributes);
+[[nodiscard]] Result<View> expand_view(const Shape& x, const Attributes& attributes);
+
+/// Returns the axis counted from the front, or -1 when the shape has none such.
+[[nodiscard]] std::int64_t normal_axis(std::int64_t axis, std::size_t rank);
+
+/// Returns the axes that a reduction node names, as flags; all of them when it names none.
+/// Errors    BadValue
+[[nodiscard]] Result<std::vector<bool>> reduced_axes(const Shape& x, const Attributes& attributes);
+
+/// A shape of three cut at one axis: what lies before, the axis, what lies behind.
+struct Cut {
+    std::int64_t outer = 1;
+    std::int64_t length = 1;
+    std::int64_t inner = 1;
+};
+
+[[nodiscard]] Cut cut_at(const Shape& shape, std::int64_t axis);
+
+/// More elements than this no value may have, so that products of dimensions stay far from
+/// overflow and a small file cannot ask for a huge tensor.
+inline constexpr std::int64_t kElementsMax = std::int64_t{1} << 32;
+
+/// Errors    BadValue (a dimension below one), Oversized
+[[nodiscard]] Result<void> check_shape(const Shape& shape);
+
+}  // namespace starling::compute

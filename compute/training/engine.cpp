@@ -1,0 +1,328 @@
+#include "compute/training/engine.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include "base/check.hpp"
+#include "compute/device/device.hpp"
+#include "compute/device/plan.hpp"
+#include "compute/graph/autodiff.hpp"
+#include "compute/models/models.hpp"
+#include "compute/training/devices.hpp"
+#include "compute/training/optimizer.hpp"
+
+namespace starling::compute {
+
+namespace {
+
+constexpr int kThreadsMax = 1024;
+
+/// A compiled plan with the values that the engine feeds and reads.
+struct Compiled {
+    std::unique_ptr<Plan> plan;
+    ValueId values = ValueId::None;
+    ValueId labels = ValueId::None;
+    ValueId loss = ValueId::None;
+    ValueId log_probabilities = ValueId::None;
+    std::vector<RunningStatistic> statistics;
+};
+
+ByteView file_of(const EngineOptions& options) {
+    return options.model_file == nullptr ? ByteView() : ByteView(*options.model_file);
+}
+
+Result<Compiled> compile(
+    Device& device,
+    const EngineOptions& options,
+    const ParameterLayout& layout,
+    std::int64_t batch,
+    bool training
+) {
+    auto model = build_model(
+        options.model,
+        options.task,
+        batch,
+        training ? Purpose::Training : Purpose::Inference,
+        file_of(options)
+    );
+    if (model.has_error()) return model.error();
+    Compiled compiled;
+    compiled.values = model->values;
+    compiled.labels = model->labels;
+    compiled.loss = model->loss;
+    compiled.log_probabilities = model->log_probabilities;
+    PlanRequest request;
+    request.threads = options.threads;
+    request.precision = options.precision;
+    request.stopwatch = options.stopwatch;
+    request.outputs = {model->loss, model->log_probabilities};
+    compiled.statistics = model->statistics;
+    for (const auto& statistic : model->statistics) request.outputs.push_back(statistic.batch);
+    if (training) {
+        auto gradients = differentiate(model->graph, model->loss);
+        if (gradients.has_error()) return gradients.error();
+        request.gradients = std::move(*gradients);
+    }
+    request.graph = std::move(model->graph);
+    auto plan = device.compile(std::move(request), layout);
+    if (plan.has_error()) return plan.error();
+    compiled.plan = std::move(*plan);
+    return compiled;
+}
+
+std::uint32_t count_correct(
+    std::span<const float> log_probabilities,
+    std::span<const std::int32_t> labels,
+    std::size_t classes
+) {
+    std::uint32_t correct = 0;
+    for (std::size_t n = 0; n < labels.size(); ++n) {
+        const auto row = log_probabilities.subspan(n * classes, classes);
+        const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+        correct += best == labels[n] ? 1U : 0U;
+    }
+    return correct;
+}
+
+class PlanEngine final : public Engine {
+public:
+    PlanEngine(
+        Device& device,
+        const EngineOptions& options,
+        ParameterStore& store,
+        Compiled training,
+        Compiled evaluation
+    )
+        : device_(device),
+          store_(store),
+          training_(std::move(training)),
+          evaluation_(std::move(evaluation)),
+          optimizer_(options.optimizer, store.layout(), options.threads, device),
+          precision_(options.precision),
+          classes_(static_cast<std::size_t>(options.task.classes)) {}
+
+    StepResult step(
+        std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
+    ) override {
+        owner_.check();
+        const auto entered = device_.enter();
+        load(training_, values, labels, labels.size());
+        training_.plan->pack(store_);
+        StepResult result;
+        if (!training_.plan->run(interrupt_)) {
+            result.interrupted = true;
+            return result;
+        }
+        result.loss = training_.plan->output(training_.loss)[0];
+        result.correct =
+            count_correct(training_.plan->output(training_.log_probabilities), labels, classes_);
+        result.unsound = !std::isfinite(result.loss) || !update(learning_rate);
+        if (result.unsound) return result;
+        for (const auto& statistic : training_.statistics) move_buffer(statistic);
+        return result;
+    }
+
+    EvalResult evaluate(std::span<const float> values, std::span<const std::int32_t> labels)
+        override {
+        owner_.check();
+        EvalResult result;
+        if (labels.empty()) return result;
+        const auto entered = device_.enter();
+        const auto capacity = evaluation_.plan->input_labels(evaluation_.labels).size();
+        load(evaluation_, values, labels, capacity);
+        evaluation_.plan->pack(store_);
+        std::atomic<bool> never{false};
+        STARLING_CHECK(evaluation_.plan->run(never));
+        const auto rows = evaluation_.plan->output(evaluation_.log_probabilities);
+        result.samples = labels.size();
+        result.correct = count_correct(rows, labels, classes_);
+        for (std::size_t n = 0; n < labels.size(); ++n) {
+            const auto label = static_cast<std::size_t>(labels[n]);
+            result.loss_sum -= static_cast<double>(rows[n * classes_ + label]);
+        }
+        return result;
+    }
+
+    void interrupt() override { interrupt_.store(true, std::memory_order_relaxed); }
+
+    [[nodiscard]] std::span<const float> optimizer_state() const override {
+        return optimizer_.state();
+    }
+
+    void restore_optimizer_state(std::span<const float> state) override {
+        optimizer_.restore(state);
+    }
+
+    void reset_optimizer() override { optimizer_.reset(); }
+
+    MemoryUse memory() const override {
+        auto use = training_.plan->memory();
+        const auto evaluation = evaluation_.plan->memory();
+        use.activations += evaluation.activations;
+        use.lasting += evaluation.lasting;
+        use.optimizer = optimizer_.bytes();
+        return use;
+    }
+
+    Precision precision() const override { return precision_; }
+
+    std::string describe() const override { return training_.plan->describe(); }
+
+    std::vector<KernelTime> profile(
+        std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
+    ) override {
+        owner_.check();
+        const auto entered = device_.enter();
+        std::vector<KernelTime> times;
+        const double start = stopwatch();
+        load(training_, values, labels, labels.size());
+        training_.plan->pack(store_);
+        times.push_back({"pack", "Pack", stopwatch() - start});
+        training_.plan->profile(stopwatch, times);
+        profile_update(stopwatch, times);
+        return times;
+    }
+
+private:
+    bool update(double learning_rate) {
+        auto& plan = *training_.plan;
+        return optimizer_.step(store_, plan.gradients(), learning_rate, plan.copies());
+    }
+
+    void profile_update(Stopwatch stopwatch, std::vector<KernelTime>& times) {
+        const auto state = optimizer_.state();
+        const std::vector<float> before(state.begin(), state.end());
+        const double start = stopwatch();
+        (void)update(0.0);
+        const double seconds = stopwatch() - start;
+        optimizer_.restore(before);
+        const auto bytes = static_cast<double>(4 * (store_.layout().elements() + before.size()));
+        times.push_back({"optimizer", "Update", seconds, 0.0, 2.0 * bytes});
+    }
+
+    void move_buffer(const RunningStatistic& statistic) {
+        const auto batch = training_.plan->output(statistic.batch);
+        const auto share = static_cast<float>(statistic.momentum);
+        const auto factor = static_cast<float>(statistic.factor);
+        for (const auto& info : store_.layout().parameters()) {
+            if (info.name != statistic.buffer) continue;
+            store_.update_tensor(info, [&](std::span<float> piece, std::size_t at) {
+                for (std::size_t i = 0; i < piece.size(); ++i) {
+                    piece[i] += share * (factor * batch[at + i] - piece[i]);
+                }
+            });
+        }
+    }
+
+    /// Copies a batch in. Rows beyond it are zero with label 0, and count for nothing.
+    void load(
+        Compiled& compiled,
+        std::span<const float> values,
+        std::span<const std::int32_t> labels,
+        std::size_t rows
+    ) const {
+        const auto to_values = compiled.plan->input_values(compiled.values);
+        const auto to_labels = compiled.plan->input_labels(compiled.labels);
+        STARLING_CHECK(rows == to_labels.size() && labels.size() <= rows);
+        const auto classes = static_cast<std::int32_t>(classes_);
+        for (const auto label : labels) STARLING_CHECK(label >= 0 && label < classes);
+        STARLING_CHECK(values.size() * rows == to_values.size() * labels.size());
+        std::copy(values.begin(), values.end(), to_values.begin());
+        std::copy(labels.begin(), labels.end(), to_labels.begin());
+        std::fill(
+            to_values.begin() + static_cast<std::ptrdiff_t>(values.size()), to_values.end(), 0.0F
+        );
+        std::fill(
+            to_labels.begin() + static_cast<std::ptrdiff_t>(labels.size()), to_labels.end(), 0
+        );
+    }
+
+    Device& device_;
+    ParameterStore& store_;
+    Compiled training_;
+    Compiled evaluation_;
+    Optimizer optimizer_;
+    Precision precision_;
+    std::size_t classes_;
+    std::atomic<bool> interrupt_{false};
+    ThreadOwner owner_;
+};
+
+/// Seconds of a step's forward and backward pass; the parameters are what they are, the batch is
+/// empty.
+double step_time(Compiled& compiled, ParameterStore& store, Stopwatch stopwatch) {
+    constexpr int kRepetitions = 4;
+    double best = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < kRepetitions; ++i) {
+        std::atomic<bool> never{false};
+        const double start = stopwatch();
+        compiled.plan->pack(store);
+        STARLING_CHECK(compiled.plan->run(never));
+        best = std::min(best, stopwatch() - start);
+    }
+    return best;
+}
+
+/// Gives what has been freed back to the system now, not some day.
+void give_back_memory() {
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
+}
+
+/// Compiles the training step. Sets the precision that `auto` took: bf16 must save a tenth, because
+/// it costs digits. Only one plan is held at a time, or choosing would need twice the memory of
+/// what is chosen.
+Result<Compiled> compile_training(Device& device, EngineOptions& options, ParameterStore& store) {
+    const bool choose = options.precision == Precision::Auto;
+    if (choose) options.precision = Precision::F32;
+    auto exact = compile(device, options, store.layout(), options.batch, true);
+    if (exact.has_error() || !choose || options.stopwatch == nullptr) return exact;
+    const double exact_seconds = step_time(*exact, store, options.stopwatch);
+    exact->plan.reset();
+    give_back_memory();
+    options.precision = Precision::Bf16;
+    auto rounded = compile(device, options, store.layout(), options.batch, true);
+    // A processor or library that has no bf16 says so here.
+    if (rounded.has_value()) {
+        if (step_time(*rounded, store, options.stopwatch) < 0.9 * exact_seconds) return rounded;
+        rounded->plan.reset();
+        give_back_memory();
+    }
+    options.precision = Precision::F32;
+    return compile(device, options, store.layout(), options.batch, true);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, ParameterStore& store) {
+    auto options = given;
+    if (options.threads < 1 || options.threads > kThreadsMax) {
+        return fail(
+            FaultCode::BadValue,
+            std::to_string(options.threads) + " threads are not allowed; give 1 to " +
+                std::to_string(kThreadsMax)
+        );
+    }
+    const auto device = find_device(options.device);
+    if (device.has_error()) return device.error();
+    // Choosing by measurement starts OpenMP's threads, which keep the mode they start with.
+    const auto entered = (*device)->enter();
+    const auto layout = model_layout(options.model, options.task, file_of(options));
+    if (layout.has_error()) return layout.error();
+    STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
+    auto training = compile_training(**device, options, store);
+    if (training.has_error()) return training.error();
+    auto evaluation = compile(**device, options, store.layout(), options.eval_batch, false);
+    if (evaluation.has_error()) return evaluation.error();
+    give_back_memory();
+    return std::make_unique<PlanEngine>(
+        **device, options, store, std::move(*training), std::move(*evaluation)
+    );
+}
+
+}  // namespace starling::compute

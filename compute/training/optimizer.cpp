@@ -1,0 +1,137 @@
+#include "compute/training/optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+#include "base/check.hpp"
+#include "compute/device/device.hpp"
+
+namespace starling::compute {
+
+namespace {
+
+std::unique_ptr<DeviceMemory> take(Device& device, std::size_t floats) {
+    auto memory = device.allocate(floats);
+    if (memory.has_error()) throw std::bad_alloc();
+    return std::move(*memory);
+}
+
+}  // namespace
+
+Optimizer::Optimizer(
+    const OptimizerSpec& spec, const ParameterLayout& layout, int threads, Device& device
+)
+    : spec_(spec),
+      threads_(threads),
+      elements_(layout.elements()),
+      device_(device),
+      state_(take(device, spec.name == "adamw" ? 2 * elements_ + 1 : elements_)),
+      sum_(take(device, spec.accumulate > 1 ? elements_ : 0)) {}
+
+Optimizer::~Optimizer() = default;
+
+std::span<const float> Optimizer::state() const {
+    const auto floats = state_->floats();
+    if (device_.on_host()) return floats;
+    copy_.resize(floats.size());
+    device_.copy_out(floats, copy_);
+    device_.synchronize();
+    return copy_;
+}
+
+std::size_t Optimizer::bytes() const {
+    return (state_->floats().size() + sum_->floats().size()) * sizeof(float);
+}
+
+std::span<const float> Optimizer::gathered(std::span<const float> gradient) {
+    if (spec_.accumulate <= 1) return gradient;
+    const auto sum = sum_->floats();
+    const float share = 1.0F / static_cast<float>(spec_.accumulate);
+    device_.accumulate(gathered_ == 0, share, gradient, sum, threads_);
+    if (++gathered_ < spec_.accumulate) return {};
+    gathered_ = 0;
+    return sum;
+}
+
+UpdateSettings Optimizer::settings(float rate, float scale) {
+    // Matrices by themselves have shrunk already.
+    const auto decay = spec_.decay_matrices ? 0.0F : static_cast<float>(spec_.weight_decay);
+    if (!adam()) {
+        const auto momentum = static_cast<float>(spec_.momentum);
+        return SgdSettings{rate, momentum, decay, spec_.nesterov, scale};
+    }
+    // A float counts exactly up to 2^24 updates, and by then the correction has long vanished.
+    updates_ += 1.0F;
+    device_.copy_in(std::span<const float>(&updates_, 1), state_->floats().last(1));
+    return AdamSettings{
+        rate,
+        static_cast<float>(spec_.beta1),
+        static_cast<float>(spec_.beta2),
+        static_cast<float>(spec_.epsilon),
+        decay,
+        scale,
+        static_cast<double>(updates_)};
+}
+
+/// A pass of its own over the matrices, because a chunk holds both kinds. AdamW shrinks a weight
+/// before it moves it, and independently of that, so the result is that of the fused pass.
+void Optimizer::shrink_matrices(ParameterStore& store, double learning_rate) const {
+    const auto factor =
+        1.0F - static_cast<float>(learning_rate) * static_cast<float>(spec_.weight_decay);
+    for (const auto& info : store.layout().parameters()) {
+        if (info.buffer || info.shape.size() < 2) continue;
+        store.update_tensor(info, [factor](std::span<float> piece, std::size_t) {
+            for (auto& weight : piece) weight *= factor;
+        });
+    }
+}
+
+bool Optimizer::step(
+    ParameterStore& store,
+    std::span<const float> gradient,
+    double learning_rate,
+    WeightCopies* copies
+) {
+    STARLING_CHECK(gradient.size() == elements_);
+    const auto slope = gathered(gradient);
+    if (slope.empty()) return true;
+    float scale = 1.0F;
+    if (spec_.clip > 0.0) {
+        const double norm = device_.norm(slope, threads_);
+        if (!std::isfinite(norm)) return false;
+        if (norm > spec_.clip) scale = static_cast<float>(spec_.clip / (norm + 1e-6));
+    }
+    const auto chosen = settings(static_cast<float>(learning_rate), scale);
+    if (spec_.decay_matrices) shrink_matrices(store, learning_rate);
+    const auto& chunks = store.layout().chunks();
+    const auto state = state_->floats();
+    const auto apply = [&](std::size_t c) {
+        const auto& chunk = chunks[c];
+        if (chunk.buffer) return;
+        ChunkUpdate update{c, chosen, slope.subspan(chunk.offset, chunk.elements), {}, {}, copies};
+        update.mean = state.subspan(chunk.offset, chunk.elements);
+        if (adam()) update.square = state.subspan(elements_ + chunk.offset, chunk.elements);
+        device_.update(store, update);
+    };
+    if (threads_ == 1 || chunks.size() == 1) {
+        for (std::size_t c = 0; c < chunks.size(); ++c) apply(c);
+        return true;
+    }
+    // The last chunk is short, and a lock may be held for a moment.
+#pragma omp parallel for schedule(dynamic) num_threads(threads_)
+    for (std::size_t c = 0; c < chunks.size(); ++c) apply(c);
+    return true;
+}
+
+void Optimizer::reset() {
+    restore(std::vector<float>(state_->floats().size()));
+    gathered_ = 0;
+}
+
+void Optimizer::restore(std::span<const float> state) {
+    device_.copy_in(state, state_->floats());
+    if (adam()) updates_ = state.back();
+}
+
+}  // namespace starling::compute

@@ -1,0 +1,242 @@
+// Goal: the compiled step of each named net gives the reference's loss and gradients, and the named
+// nets have the parameters that their PyTorch twins have.
+// Method: whole nets on a small batch, plan against reference; tables of names and counts.
+
+#include "compute/graph/passes.hpp"
+#include "compute/models/models.hpp"
+#include "tests/unit/compute/support/graph_fixture.hpp"
+#include "tests/unit/compute/support/synthetic.hpp"
+
+namespace starling::compute {
+namespace {
+
+const Task kFashion{{1, 28, 28}, 10};
+
+TestGraph model_graph(std::string_view spec, const Task& task, std::int64_t batch) {
+    auto model = build_model(spec, task, batch);
+    EXPECT_TRUE(model.has_value());
+    TestGraph test;
+    test.graph = std::move(model->graph);
+    test.labels = model->labels;
+    test.loss = model->loss;
+    test.log_probabilities = model->log_probabilities;
+    test.gradients = *differentiate(test.graph, test.loss);
+    return test;
+}
+
+TEST(Model, CnnStepMatchesTheReference) {
+    expect_plan_matches(model_graph("cnn", kFashion, 3), 5, 2);
+}
+
+TEST(Model, OddCnnStepMatchesTheReference) {
+    const Task task{{3, 13, 11}, 7};
+    expect_plan_matches(model_graph("cnn?channels=5,17&hidden=9&kernel=4", task, 5), 6, 1);
+}
+
+TEST(Model, UnpaddedCnnStepMatchesTheReference) {
+    const auto* spec = "cnn?channels=3,4&hidden=9,6&kernel=3&pad=0";
+    expect_plan_matches(model_graph(spec, {{2, 12, 11}, 5}, 4), 5, 1);
+}
+
+TEST(Model, MlpStepMatchesTheReference) {
+    expect_plan_matches(model_graph("mlp", kFashion, 7), 7, 2);
+}
+
+TEST(Model, ReferenceGradientsOfTheWholeNetAreTrue) {
+    const Task task{{2, 8, 8}, 4};
+    expect_reference_gradients(model_graph("cnn?channels=3&hidden=5&kernel=3", task, 2), 8);
+}
+
+TEST(Model, PassesKeepEveryGradientAndFuseEveryRelu) {
+    auto test = model_graph("cnn?channels=3,4&hidden=5&kernel=3", {{1, 8, 8}, 4}, 2);
+    TestRun before(test, 9);
+    (void)before.reference_loss(test);
+    auto optimized = test;
+    std::vector<ValueId> wanted{test.loss};
+    wanted.insert(wanted.end(), test.gradients.begin(), test.gradients.end());
+    optimize(optimized.graph, wanted);
+    for (const auto& node : optimized.graph.nodes()) {
+        EXPECT_FALSE(node.name.starts_with("Relu_")) << node.name;
+    }
+    EXPECT_LT(optimized.graph.nodes().size(), test.graph.nodes().size());
+    TestRun after(optimized, 9);
+    (void)after.reference_loss(optimized);
+    for (const auto id : wanted) {
+        EXPECT_EQ(before.tensors.at(id).values, after.tensors.at(id).values);
+    }
+}
+
+TEST(Model, InputImageGetsNoGradient) {
+    const auto test = model_graph("cnn", kFashion, 2);
+    int count = 0;
+    for (const auto& node : test.graph.nodes()) count += node.name.starts_with("ConvGradInput");
+    EXPECT_EQ(count, 1);
+}
+
+TEST(Model, ParametersAreNamedAndCountedAsInPyTorch) {
+    const auto cnn = model_layout("cnn", kFashion);
+    ASSERT_TRUE(cnn.has_value());
+    EXPECT_EQ(cnn->elements(), 454922U);
+    std::vector<std::string> names;
+    for (const auto& info : cnn->parameters()) names.push_back(info.name);
+    const std::vector<std::string> expected{
+        "conv1.weight",
+        "conv1.bias",
+        "conv2.weight",
+        "conv2.bias",
+        "fc1.weight",
+        "fc1.bias",
+        "fc2.weight",
+        "fc2.bias"};
+    EXPECT_EQ(names, expected);
+    EXPECT_EQ(cnn->parameters()[2].shape, (Shape{64, 32, 5, 5}));
+    EXPECT_EQ(cnn->parameters()[3].fan_in, 800);
+    EXPECT_EQ(model_layout("mlp?hidden=512,256", kFashion)->elements(), 535818U);
+}
+
+TEST(Model, LeNetsShapeHasLeNetsParameters) {
+    // Counts of torch.nn.Conv2d(c, 6, 5), Conv2d(6, 16, 5), Linear(., 120), (., 84), (., 10).
+    const auto* spec = "cnn?channels=6,16&hidden=120,84&pad=0";
+    const auto grey = model_layout(spec, kFashion);
+    ASSERT_TRUE(grey.has_value()) << grey.error().message;
+    EXPECT_EQ(grey->elements(), 44426U);
+    EXPECT_EQ(grey->parameters()[4].shape, (Shape{120, 256}));
+    EXPECT_EQ(model_layout(spec, {{3, 32, 32}, 10})->elements(), 62006U);
+}
+
+TEST(Model, ResidualNetStepMatchesTheReference) {
+    expect_plan_matches(model_graph("resnet20?width=2", {{2, 8, 8}, 5}, 3), 5, 2, 1e-3);
+}
+
+TEST(Model, Resnet18StepMatchesTheReference) {
+    expect_plan_matches(model_graph("resnet18?width=1", {{3, 33, 32}, 5}, 2), 5, 1, 1e-3);
+}
+
+TEST(Model, GptStepMatchesTheReference) {
+    for (const auto* spec :
+         {"gpt?layers=2&heads=2&dim=8",
+          "gpt?layers=1&heads=1&dim=4&tied=0",
+          "gpt?layers=2&heads=2&dim=8&bias=0&context=5"}) {
+        SCOPED_TRACE(spec);
+        expect_plan_matches(model_graph(spec, {{5}, 11}, 3), 5, 2, 1e-4);
+    }
+}
+
+TEST(Model, ReferenceGradientsOfGptAreTrue) {
+    expect_reference_gradients(model_graph("gpt?layers=1&heads=2&dim=4", {{3}, 5}, 2), 8);
+}
+
+TEST(Model, TabularStepMatchesTheReference) {
+    const auto test = model_graph("tabular?categories=3,4&embed=2&hidden=8", {{5}, 3}, 6);
+    expect_plan_matches(test, 5, 1, 1e-3);
+}
+
+TEST(Model, LargeNetsAreCountedAsInPyTorch) {
+    const Task small{{3, 32, 32}, 10};
+    EXPECT_EQ(model_layout("resnet20", small)->elements() - 2 * 784U, 272474U);
+    const Task large{{3, 224, 224}, 1000};
+    const auto resnet18 = model_layout("resnet18", large);
+    ASSERT_TRUE(resnet18.has_value());
+    EXPECT_EQ(resnet18->elements() - 2 * 4800U, 11689512U);
+    EXPECT_TRUE(resnet18->chunks().back().buffer);
+    // nanoGPT's count for this size: 12 D^2 + 13 D per layer, embeddings and the last norm.
+    const auto gpt = model_layout("gpt", {{256}, 65});
+    EXPECT_EQ(gpt->elements(), 6U * (12 * 384 * 384 + 13 * 384) + (65 + 256) * 384 + 2 * 384);
+    // Without biases: 12 D^2 + 2 D, as nanoGPT counts its configuration for a CPU.
+    const auto plain = model_layout("gpt?layers=4&heads=4&dim=128&bias=0", {{64}, 65});
+    EXPECT_EQ(plain->elements(), 4U * (12 * 128 * 128 + 2 * 128) + (65 + 64) * 128 + 128);
+}
+
+TEST(Model, BatchNormNetsLearnAndKeepRunningStatistics) {
+    EngineOptions options;
+    options.model = "resnet20?width=4";
+    options.task = {{1, 8, 8}, 4};
+    options.batch = 32;
+    options.eval_batch = 32;
+    ParameterStore store(*model_layout(options.model, options.task));
+    store.initialize(Rng(1));
+    auto engine = Engine::create(options, store);
+    ASSERT_TRUE(engine.has_value()) << engine.error().message;
+    for (std::uint64_t step = 0; step < 60; ++step) {
+        const auto batch = synthetic_samples(options.task, 32, step);
+        EXPECT_FALSE((*engine)->step(batch.values, batch.labels, 0.05).interrupted);
+    }
+    const auto test = synthetic_samples(options.task, 32, 999);
+    EXPECT_GT((*engine)->evaluate(test.values, test.labels).accuracy(), 0.9);
+    for (const auto& info : store.layout().parameters()) {
+        if (info.name != "bn1.running_var") continue;
+        store.read_tensor(info, [](std::span<const float> variance) {
+            for (const float v : variance) {
+                EXPECT_NE(v, 1.0F);
+                EXPECT_GT(v, 0.0F);
+            }
+        });
+    }
+}
+
+TEST(Model, GptLearnsToCopyTheTokenBefore) {
+    EngineOptions options;
+    options.model = "gpt?layers=1&heads=2&dim=16&dropout=0.1";
+    options.task = {{8}, 6};
+    options.batch = 16;
+    options.eval_batch = 16;
+    options.optimizer = *OptimizerSpec::parse("adamw?lr=0.01&clip=1");
+    ParameterStore store(*model_layout(options.model, options.task));
+    store.initialize(Rng(1));
+    auto engine = Engine::create(options, store);
+    ASSERT_TRUE(engine.has_value()) << engine.error().message;
+    EvalResult result;
+    for (std::uint64_t step = 0; step <= 200; ++step) {
+        Rng rng(step);
+        std::vector<float> tokens;
+        std::vector<std::int32_t> labels;
+        for (int i = 0; i < 16 * 8; ++i) {
+            labels.push_back(i % 8 == 0 ? 0 : static_cast<std::int32_t>(tokens.back()));
+            tokens.push_back(static_cast<float>(rng.below(6)));
+        }
+        if (step == 200) {
+            result = (*engine)->evaluate(tokens, labels);
+        } else {
+            (void)(*engine)->step(tokens, labels, 0.01);
+        }
+    }
+    EXPECT_EQ(result.samples, 128U);
+    EXPECT_GT(result.accuracy(), 0.95);
+}
+
+TEST(Model, BadSpecsGetOneLineOfUsage) {
+    const auto message = [](std::string_view spec, const Task& task) {
+        const auto layout = model_layout(spec, task);
+        EXPECT_TRUE(layout.has_error()) << spec;
+        if (layout.has_value()) return std::string();
+        EXPECT_EQ(layout.error().message.find('\n'), std::string::npos);
+        return layout.error().message;
+    };
+    EXPECT_EQ(
+        message("resnet", kFashion),
+        "'resnet': no such model; there are mlp, cnn, resnet20, resnet18, gpt, tabular, onnx:FILE"
+    );
+    EXPECT_EQ(message("mlp?width=3", kFashion), "'mlp' has no option 'width'; it takes hidden");
+    for (const auto* list : {"", "0", "5,", "5,,6", "5;6", "-1", "99999999999999999999", "1e3"}) {
+        const auto text = message(std::string("mlp?hidden=") + list, kFashion);
+        EXPECT_NE(text.find("give up to 32 whole numbers"), std::string::npos) << text;
+    }
+    EXPECT_EQ(model_layout("mlp?hidden=0", kFashion).error().code, FaultCode::Usage);
+    EXPECT_NE(message("gpt?dim=10&heads=3", {{8}, 9}).find("dim=10"), std::string::npos);
+    EXPECT_NE(message("gpt?context=9", {{8}, 9}).find("windows of 8"), std::string::npos);
+    EXPECT_NE(message("gpt", kFashion).find("samples of shape T"), std::string::npos);
+    EXPECT_NE(message("resnet18?stem=x", kFashion).find("stem=x"), std::string::npos);
+    EXPECT_NE(message("tabular?categories=2,2,2", {{2}, 2}).find("columns"), std::string::npos);
+    EXPECT_NE(message("cnn", {{784}, 10}).find("try the mlp model"), std::string::npos);
+    EXPECT_NE(message("cnn", {{1, 1, 1}, 10}).find("does not fit"), std::string::npos);
+    (void)message("mlp", {{1, 28, 28}, 1});
+    (void)message("mlp", {{}, 10});
+    (void)message("mlp", {{1 << 20, 1 << 20, 1 << 20}, 10});
+    EXPECT_EQ(
+        message("mlp?hidden=65536,65536", kFashion), "the model has more than 1e9 parameters"
+    );
+    EXPECT_NE(model_catalogue().find("cnn?channels=32,64"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace starling::compute
