@@ -1,6 +1,6 @@
 #pragma once
 
-// What a session tells of itself, as plain values.
+// The state of a session, as plain values.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace starling::peer {
 
-/// The whole picture for /status and /metrics.
+/// What /status and /metrics show of a session.
 struct SessionStatus {
     Record record;
     std::size_t shards_missing = 0;
