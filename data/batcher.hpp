@@ -15,7 +15,6 @@
 // characters that is drawn from the same seeds. So every character comes once an epoch, as other
 // samples do, and over many epochs at every place of a window.
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>

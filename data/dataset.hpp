@@ -4,8 +4,6 @@
 // in which each character is a number.
 
 #include <cstdint>
-#include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,7 +1,5 @@
 #include "data/formats/text.hpp"
 
-#include <algorithm>
-
 #include "data/formats/gz_source.hpp"
 #include "data/manifest.hpp"
 #include "data/utf8.hpp"

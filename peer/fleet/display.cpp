@@ -4,6 +4,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "peer/fleet/outcome.hpp"
+
 namespace starling::peer {
 namespace {
 

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <optional>
 
+#include "peer/fleet/outcome.hpp"
+
 namespace starling::peer {
 namespace {
 

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "peer/fleet/outcome.hpp"
 #include "peer/fleet/peer_view.hpp"
 
 namespace starling::peer {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "peer/fleet/display.hpp"
+#include "peer/fleet/outcome.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/exit_codes.hpp"
 

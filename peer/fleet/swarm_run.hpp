@@ -3,7 +3,7 @@
 // Runs a swarm of real peers as child processes, from the first spawn to the summary.
 
 #include "peer/fleet/launch.hpp"
-#include "peer/fleet/outcome.hpp"
+#include "peer/terms/until.hpp"
 
 namespace starling::peer {
 

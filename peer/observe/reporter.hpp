@@ -11,7 +11,6 @@
 #include <string_view>
 
 #include "base/ids.hpp"
-#include "base/instant.hpp"
 #include "peer/terms/record.hpp"
 
 namespace starling::peer {

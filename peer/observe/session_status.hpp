@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "gossip/averager.hpp"
+#include "gossip/outcome.hpp"
 #include "peer/terms/record.hpp"
 
 namespace starling::peer {
@@ -14,7 +14,6 @@ namespace starling::peer {
 struct SessionStatus {
     Record record;
     std::size_t shards_missing = 0;
-    std::size_t shards_total = 0;
     std::uint64_t swarm_samples = 0;
     gossip::AveragerCounters averaging;
     std::uint64_t shard_bytes = 0;

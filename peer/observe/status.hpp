@@ -2,7 +2,6 @@
 
 // The text of /status, made from plain values.
 
-#include <cstdint>
 #include <optional>
 #include <string>
 

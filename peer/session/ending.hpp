@@ -15,8 +15,8 @@
 #include <span>
 
 #include "base/instant.hpp"
-#include "peer/terms/descriptor.hpp"
 #include "peer/terms/record.hpp"
+#include "peer/terms/until.hpp"
 
 namespace starling::peer {
 

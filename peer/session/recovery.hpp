@@ -15,7 +15,7 @@
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
-#include "gossip/averager.hpp"
+#include "gossip/outcome.hpp"
 
 namespace starling::peer {
 

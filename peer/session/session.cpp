@@ -411,7 +411,6 @@ SessionStatus Session::status() const {
     SessionStatus status;
     status.record = record();
     status.shards_missing = transfers_.shards_missing();
-    status.shards_total = descriptor_.manifest.shards.size();
     status.swarm_samples = swarm_samples_;
     status.averaging = gossip_.averager().counters();
     status.shard_bytes = transfers_.shard_bytes();

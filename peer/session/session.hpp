@@ -70,8 +70,6 @@ public:
     /// Returns the store. The founder puts its shards there before begin().
     [[nodiscard]] data::ShardStore& shards() { return shards_; }
 
-    [[nodiscard]] const Bytes& descriptor_blob() const { return blob_; }
-
     /// Starts the compute thread and everything else, and returns. The session calls the functions
     /// of `Wiring` from then on.
     void begin(Start start, std::optional<Checkpoint> checkpoint);
@@ -89,8 +87,6 @@ public:
     void stop();
 
     [[nodiscard]] SessionStatus status() const;
-
-    [[nodiscard]] PeerState state() const { return state_; }
 
 private:
     void tick();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"

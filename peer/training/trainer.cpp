@@ -1,13 +1,11 @@
 #include "peer/training/trainer.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <exception>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 
-#include "base/check.hpp"
 #include "base/rng.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/files.hpp"

@@ -1,6 +1,5 @@
 #include "peer/virtual/swarm.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>

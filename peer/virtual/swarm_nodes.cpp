@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/check.hpp"
 #include "peer/virtual/swarm_node.hpp"
 
 namespace starling::peer_virtual {

@@ -1,7 +1,6 @@
 // The part of Swarm that speaks over streams: push/pull of membership, frames of averaging. Split
 // from swarm.cpp because it mirrors peer/connection rather than a driver's pump.
 
-#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>

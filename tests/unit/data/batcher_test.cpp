@@ -4,7 +4,6 @@
 
 #include "data/batcher.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>

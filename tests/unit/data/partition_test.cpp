@@ -5,7 +5,6 @@
 #include "data/partition.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 

@@ -6,7 +6,6 @@
 #include <map>
 #include <set>
 
-#include "data/shard_format.hpp"
 #include "data/shard_store.hpp"
 #include "tests/unit/data/support.hpp"
 

@@ -3,7 +3,6 @@
 // What the data tests share: a hash that needs no library, small made-up data sets and IDX bytes.
 
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>

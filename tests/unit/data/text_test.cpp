@@ -2,8 +2,6 @@
 // language model is trained on, and wrong texts get one line. Method: small files written here,
 // each window looked up in the text, the shipped novel.
 
-#include "data/formats/text.hpp"
-
 #include <algorithm>
 #include <map>
 #include <zlib.h>
