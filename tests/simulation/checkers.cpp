@@ -107,7 +107,7 @@ void Checkers::check_accusation(NodeIndex at, const gossip::ExchangeEvent& event
 void Checkers::check_choice(Instant now, NodeIndex at, const gossip::ExchangeEvent& event) {
     const auto partner = swarm_.index(event.partner);
     const auto who = "node " + std::to_string(partner);
-    if (swarm_.stranger(at) != swarm_.stranger(partner)) {
+    if (swarm_.misfit(at) != swarm_.misfit(partner)) {
         if (event.outcome == gossip::Outcome::Refused) ++refusals_;
         const bool traded = event.chunks_applied > 0 || event.bytes > 0;
         if (traded || event.outcome == gossip::Outcome::Committed) {

@@ -100,9 +100,9 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options_with_liars() {
     options.peers = std::max<std::size_t>(options.peers, 6);
     averaging.liars = 1 + static_cast<std::size_t>(luck.below(2));
     averaging.lie = log_uniform(luck, 0.01, 0.5);
-    averaging.strangers = luck.chance(0.5) ? 1 : 0;
+    averaging.misfits = luck.chance(0.5) ? 1 : 0;
     tell(
-        std::to_string(averaging.liars) + " liars, " + std::to_string(averaging.strangers) +
+        std::to_string(averaging.liars) + " liars, " + std::to_string(averaging.misfits) +
         " strangers"
     );
     return options;
