@@ -1,7 +1,7 @@
 #pragma once
 
-// Bounded little-endian reading and writing over byte spans, and a stream buffer over a span for
-// libraries that want an istream. A reader never reads past its span: it turns bad and stays bad.
+// Bounded little-endian reading and writing over byte spans, and stream buffers for libraries that
+// want an istream or an ostream. A reader never reads past its span: it turns bad and stays bad.
 
 #include <algorithm>
 #include <array>
@@ -24,12 +24,12 @@ using ByteView = std::span<const std::byte>;
 
 static_assert(std::endian::native == std::endian::little, "payloads are raw little-endian spans");
 
-/// Returns text as bytes; the view lives as long as the text.
+/// Returns a view of the text's bytes. It is valid as long as the text lives.
 [[nodiscard]] inline ByteView as_byte_view(std::string_view text) {
     return std::as_bytes(std::span<const char>(text.data(), text.size()));
 }
 
-/// Returns bytes as text; the view lives as long as the bytes.
+/// Returns a view of the bytes as text. It is valid as long as the bytes live.
 [[nodiscard]] inline std::string_view as_text(ByteView bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -44,7 +44,7 @@ public:
 
     void put(T value) { put_bytes(std::bit_cast<std::array<std::byte, sizeof(T)>>(value)); }
 
-    /// Not by insert(), of which g++ 12 warns falsely when it optimises.
+    /// Appends the bytes. It does not use insert(): g++ 12 warns falsely of that when it optimises.
     void put_bytes(ByteView bytes) {
         const std::size_t at = out_.size();
         out_.resize(at + bytes.size());
@@ -56,7 +56,8 @@ public:
         put_bytes(std::as_bytes(std::span(bytes)));
     }
 
-    /// Writes a 16-bit length and the text. Longer texts are cut: callers check before.
+    /// Writes a 16-bit length and the text. It cuts a text of over 65,535 bytes: callers check
+    /// that.
     void put_text(std::string_view text) {
         const auto cut = text.substr(0, 65535);
         put(static_cast<std::uint16_t>(cut.size()));
@@ -67,15 +68,15 @@ private:
     Bytes& out_;
 };
 
-/// Takes little-endian values from a span. After the first short read `ok()` is false for good and
-/// every value is zero, so a decoder may read on and check once.
+/// Takes little-endian values from a span. After the first short read `ok()` stays false and every
+/// value is zero, so a decoder may read to its end and check `ok()` once.
 class ByteReader {
 public:
     explicit ByteReader(ByteView bytes) : rest_(bytes) {}
 
     [[nodiscard]] bool ok() const { return ok_; }
 
-    /// True when everything was read and nothing is left.
+    /// Returns whether every read succeeded and no byte is left.
     [[nodiscard]] bool finished() const { return ok_ && rest_.empty(); }
 
     [[nodiscard]] std::size_t remaining() const { return rest_.size(); }
@@ -108,13 +109,13 @@ public:
         return out;
     }
 
-    /// Reads a 16-bit length and as many bytes of text.
+    /// Reads a 16-bit length and then so many bytes of text.
     std::string take_text() {
         const auto length = take<std::uint16_t>();
         return std::string(as_text(take_bytes(length)));
     }
 
-    /// Marks the input as bad, for a value that was read but is out of range.
+    /// Marks the input as bad. A decoder calls it for a value that is out of range.
     void spoil() { ok_ = false; }
 
 private:
@@ -126,7 +127,7 @@ private:
 class SpanSource : public std::streambuf {
 public:
     explicit SpanSource(ByteView bytes) {
-        // streambuf wants mutable pointers but an input buffer is never written through.
+        // std::streambuf wants mutable pointers, but never writes through those of an input buffer.
         auto* begin = const_cast<char*>(reinterpret_cast<const char*>(bytes.data()));
         setg(begin, begin, begin + bytes.size());
     }

@@ -9,13 +9,13 @@
 
 namespace starling {
 
-/// A line of our source. std::source_location would serve, but clang 14 cannot read libstdc++'s.
+/// A line of our source. We cannot use std::source_location: clang 14 does not read libstdc++'s.
 struct SourceLine {
     const char* file = nullptr;
     const char* function = nullptr;
     int line = 0;
 
-    /// Returns the caller's line where it stands as a default argument.
+    /// Returns the line of the caller when a function has this call as a default argument.
     static constexpr SourceLine current(
         const char* file = __builtin_FILE(),
         const char* function = __builtin_FUNCTION(),
@@ -25,11 +25,11 @@ struct SourceLine {
     }
 };
 
-/// Prints the failed condition with its place on stderr and aborts.
+/// Prints the failed condition and its place on stderr, and aborts the process.
 [[noreturn]] void check_failed(std::string_view condition, SourceLine at = SourceLine::current());
 
-/// Remembers the thread that first used an object and CHECKs that it is always the same one.
-/// Thread    the owner; `release` hands the object over while nobody uses it
+/// Remembers the thread that first called check(), and fails a CHECK when another thread calls it.
+/// Thread    the owner; `release` lets another thread become the owner while nobody uses the object
 class ThreadOwner {
 public:
     void check() const;

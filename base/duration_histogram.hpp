@@ -1,6 +1,6 @@
 #pragma once
 
-// How long something took, counted in buckets: what /metrics shows as a histogram.
+// Counts durations in buckets. /metrics shows them as a histogram.
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,7 @@ namespace starling {
 /// Thread    one
 class DurationHistogram {
 public:
-    /// Upper bounds of the buckets; what is longer than all counts in one more.
+    /// Upper bounds of the buckets. One more bucket counts the durations above the last bound.
     static constexpr std::array kBounds = std::to_array<std::chrono::microseconds>(
         {std::chrono::microseconds(200),
          std::chrono::microseconds(500),
@@ -39,7 +39,7 @@ public:
         max_ = std::max(max_, time);
     }
 
-    /// Returns how many took at most the bucket's bound; all of them for the last.
+    /// Returns how many durations were at most the bucket's bound; for the last bucket, all.
     [[nodiscard]] std::uint64_t up_to(std::size_t bucket) const {
         std::uint64_t total = 0;
         for (std::size_t i = 0; i <= bucket; ++i) total += counts_[i];

@@ -1,6 +1,6 @@
 #pragma once
 
-// An IP address with a port, as a plain value: the machines name addresses without any socket
+// An IP address with a port, as a plain value: state machines can name addresses without a socket
 // library. IPv4 is stored as an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2).
 
 #include <array>
@@ -26,13 +26,13 @@ struct Endpoint {
     [[nodiscard]] bool is_v4() const;
     [[nodiscard]] bool is_loopback() const;
 
-    /// True for 0.0.0.0 and ::, which can be listened on but not dialled.
+    /// Returns whether this is 0.0.0.0 or ::. One can listen there but not dial it.
     [[nodiscard]] bool is_unspecified() const;
 
     /// Returns `1.2.3.4:5` or `[::1]:5`.
     [[nodiscard]] std::string to_string() const;
 
-    /// Parses what to_string() prints; numeric addresses only, names are resolved in peer/.
+    /// Parses what to_string() prints: numeric addresses only. peer/machine/resolve takes names.
     /// Errors    BadFormat
     [[nodiscard]] static Result<Endpoint> parse(std::string_view text);
 };

@@ -7,9 +7,9 @@
 
 namespace starling {
 
-/// Returns whether none of them is a NaN or an infinity.
+/// Returns whether no value is a NaN or an infinity.
 [[nodiscard]] inline bool all_finite(std::span<const float> values) {
-    // A float whose exponent is all ones; compared as integers, so that the loop has no branch.
+    // Such a float has an exponent of all ones. We compare integers, so the loop has no branch.
     constexpr std::uint32_t kMagnitude = 0x7fffffff;
     constexpr std::uint32_t kInfinity = 0x7f800000;
     std::uint32_t largest = 0;

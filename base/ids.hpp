@@ -1,7 +1,7 @@
 #pragma once
 
-// Strong identifiers that cross module borders. Two hashes of different meaning never compare or
-// convert into each other; all are plain values without invariants.
+// Strong identifiers that modules share. Two hashes of different meaning cannot be compared with or
+// converted into each other. All are plain values without invariants.
 
 #include <array>
 #include <compare>
@@ -21,7 +21,7 @@ struct Hash256 {
 
     [[nodiscard]] bool is_zero() const { return *this == Hash256{}; }
 
-    /// Returns the first eight bytes as a number: for tags, seeds and hash tables.
+    /// Returns the first eight bytes as a number, for tags, seeds and hash tables.
     [[nodiscard]] std::uint64_t prefix64() const {
         std::uint64_t value = 0;
         for (std::size_t i = 0; i < 8; ++i) value = (value << 8U) | bytes[i];
@@ -31,7 +31,7 @@ struct Hash256 {
     /// Returns all 64 hexadecimal digits.
     [[nodiscard]] std::string hex() const { return hex_prefix(32); }
 
-    /// Returns eight hexadecimal digits: enough to tell peers apart in logs and tables.
+    /// Returns the first eight hexadecimal digits. They tell peers apart in logs and tables.
     [[nodiscard]] std::string short_string() const { return hex_prefix(4); }
 
 private:
@@ -56,8 +56,8 @@ using LayoutHash = Hash256<struct LayoutHashTag>;
 /// A data shard: SHA-256 of its bytes.
 using ShardId = Hash256<struct ShardIdTag>;
 
-/// Orders statements about one member. `epoch` rises with every start of the peer (boot epoch, kept
-/// in its state directory), `counter` with every refutation within one life.
+/// Orders statements about one member. `epoch` is the boot epoch: it rises with every start of the
+/// peer, which keeps it in its state directory. `counter` rises with every refutation in one life.
 struct Incarnation {
     std::uint64_t epoch = 0;
     std::uint64_t counter = 0;
@@ -65,8 +65,8 @@ struct Incarnation {
     auto operator<=>(const Incarnation&) const = default;
 };
 
-/// One averaging exchange; drawn at random by its initiator, unique per pair with overwhelming
-/// odds.
+/// Names one averaging exchange. The initiator draws it at random; it is unique per pair with
+/// overwhelming odds.
 struct ExchangeId {
     std::uint64_t value = 0;
 

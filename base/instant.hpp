@@ -1,14 +1,14 @@
 #pragma once
 
-// Time inside the machines: a steady project clock that cannot be read, only passed as an argument.
-// peer/clock.hpp reads the real one; peer/virtual/ invents it.
+// Time inside the state machines: a steady clock that nobody can read; callers pass its instants.
+// peer/machine/clock.hpp takes them from the real clock, peer/virtual/ from its simulated time.
 
 #include <chrono>
 
 namespace starling {
 
-/// The clock of `Instant`. It has no now() on purpose: a machine that could read time could not be
-/// replayed.
+/// The clock of `Instant`. It has no now() on purpose: a state machine that reads the time itself
+/// cannot be replayed.
 struct ProjectClock {
     using rep = std::int64_t;
     using period = std::nano;
@@ -20,7 +20,7 @@ struct ProjectClock {
 using Duration = ProjectClock::duration;
 using Instant = ProjectClock::time_point;
 
-/// Returns a duration as seconds, for logs and statistics.
+/// Returns a duration in seconds, for logs and statistics.
 [[nodiscard]] constexpr double to_seconds(Duration d) {
     return std::chrono::duration<double>(d).count();
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the machines' poll functions have in common.
+// Taking from a queue, as the poll functions of all state machines do it.
 
 #include <deque>
 #include <optional>

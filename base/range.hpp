@@ -1,6 +1,6 @@
 #pragma once
 
-// Ranges of settings: one look whether a value is inside, one sentence when it is not.
+// Ranges of settings: the test whether a value is inside, and the message when it is not.
 
 #include <string>
 #include <string_view>
@@ -11,7 +11,7 @@
 
 namespace starling {
 
-/// True when the value lies between the bounds, both inclusive. A NaN lies in no range.
+/// Returns whether the value lies between the bounds, both inclusive. A NaN lies in no range.
 template <class T>
 [[nodiscard]] constexpr bool within(
     T value, std::type_identity_t<T> low, std::type_identity_t<T> high

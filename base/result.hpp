@@ -1,7 +1,7 @@
 #pragma once
 
-// How failures of the outside world travel: bytes, peers, files, sockets, flags. Failures of our
-// own logic are CHECKs (check.hpp).
+// How functions report failures of the outside world: of bytes, peers, files, sockets and flags.
+// Failures of our own logic are CHECKs (check.hpp).
 
 #include <boost/system/result.hpp>
 #include <string>
@@ -17,7 +17,7 @@ enum class FaultCode {
     BadFormat,       ///< bytes that are not what they claim; the input was dropped whole
     Truncated,       ///< bytes that end too early; the input was dropped whole
     Oversized,       ///< a length or count above its limit; refused before any allocation
-    BadVersion,      ///< a major version we do not speak; the connection or file was refused
+    BadVersion,      ///< a version that we do not know; the connection or file was refused
     BadValue,        ///< a value outside its range; the input was dropped whole
     Corrupt,         ///< a checksum or hash that does not match; the input was dropped whole
     LayoutMismatch,  ///< a peer whose parameters have another layout; refused before payload
@@ -34,10 +34,10 @@ enum class FaultCode {
     Cancelled,       ///< we are shutting down; nothing more will happen
 };
 
-/// Returns the code's name in the words of its enumerator: `BadFormat` and so on.
+/// Returns the name of the code's enumerator, for instance `BadFormat`.
 [[nodiscard]] std::string_view to_string(FaultCode code);
 
-/// One failure: a code for programs, one line for people (what, where, what to do).
+/// One failure: a code for programs, and one line for people (what, where, what to do).
 struct Fault {
     FaultCode code = FaultCode::BadValue;
     std::string message;
@@ -51,7 +51,8 @@ using Result = boost::system::result<T, Fault>;
     return Fault{code, std::move(message)};
 }
 
-/// Called by Result::value() on a failure: reaching it is a bug, because callers must look first.
+/// Boost calls this when value() is called on a failed Result. That is a bug of the caller, who
+/// must look at the result first.
 [[noreturn]] void throw_exception_from_error(const Fault& fault, const boost::source_location& at);
 
 }  // namespace starling

@@ -33,8 +33,8 @@ std::uint64_t Rng::next() {
 
 std::uint64_t Rng::below(std::uint64_t bound) {
     STARLING_CHECK(bound > 0);
-    // Lemire's multiply-shift with rejection (arXiv 1805.10941): unbiased, one multiplication
-    // mostly.
+    // Lemire's multiply-shift with rejection (arXiv 1805.10941): unbiased, and mostly one
+    // multiplication.
     __extension__ using Wide = unsigned __int128;
     auto product = static_cast<Wide>(next()) * bound;
     auto low = static_cast<std::uint64_t>(product);

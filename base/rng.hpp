@@ -11,7 +11,7 @@
 
 namespace starling {
 
-/// Scrambles 64 bits (splitmix64's finalizer): for seeding and for cheap keyed hashes.
+/// Scrambles 64 bits (splitmix64's finalizer), for seeds and for cheap keyed hashes.
 [[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t x) {
     x += 0x9e3779b97f4a7c15ULL;
     x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
@@ -25,8 +25,8 @@ class Rng {
 public:
     explicit Rng(std::uint64_t seed);
 
-    /// Returns a generator for one purpose: draws there do not disturb the draws here, so a new use
-    /// of randomness in one place leaves every other sequence of a seeded run as it was.
+    /// Returns a generator for one purpose. Its draws do not change the draws of this generator, so
+    /// a new use of randomness leaves every other sequence of a seeded run as it was.
     [[nodiscard]] Rng fork(std::uint64_t purpose) const;
 
     /// Returns 64 uniform bits.

@@ -1,22 +1,22 @@
 #pragma once
 
-// A mean that follows what it measures: everything older counts half with each new part.
+// A running mean of measurements: each new measurement halves the weight of all older ones.
 
 namespace starling {
 
 class RunningMean {
 public:
-    /// Adds the mean of a part that counts for `weight` of the usual one.
+    /// Adds a measurement. `weight` is its size relative to a usual measurement.
     ///
     /// Requires  0 < weight
-    /// Ensures   after many parts of weight 1 the newest counts for half
+    /// Ensures   after many measurements of weight 1 the newest counts for half
     void add(double mean, double weight) {
         weight_ = weight_ / 2.0 + weight;
         mean_ += weight / weight_ * (mean - mean_);
     }
 
-    /// Begins anew with a mean that counts for `weight` parts: what follows moves it little at
-    /// first where that is many.
+    /// Begins anew with a mean that counts as `weight` usual measurements. If `weight` is large,
+    /// the first measurements after that move the mean little.
     void restart(double mean, double weight) {
         weight_ = weight;
         mean_ = mean;

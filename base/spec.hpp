@@ -13,16 +13,17 @@ namespace starling {
 
 struct Spec {
     std::string name;
-    std::string path;  ///< after the first colon, empty without one
+    std::string path;  ///< the text after the first colon; empty if there is none
     std::map<std::string, std::string, std::less<>> options;
 
-    /// Errors    Usage (empty name, option without '=', key given twice)
+    /// Errors    Usage (empty name, option without '=', a key that is given twice)
     [[nodiscard]] static Result<Spec> parse(std::string_view text);
 
-    /// Returns the canonical text: options in order of key.
+    /// Returns the canonical text, with the options sorted by key.
     [[nodiscard]] std::string to_string() const;
 
-    /// Typed options with a default. Errors Usage, naming spec, key, value and what is allowed.
+    /// Return the value of an option, or `fallback` where it is not given.
+    /// Errors    Usage (no such number, or out of range); it names spec, key, value and the range
     [[nodiscard]] Result<std::int64_t> integer(
         std::string_view key, std::int64_t fallback, std::int64_t low, std::int64_t high
     ) const;
@@ -31,7 +32,8 @@ struct Spec {
     ) const;
     [[nodiscard]] std::string text(std::string_view key, std::string_view fallback) const;
 
-    /// Fails when an option is not in `known` (comma-separated), naming what is allowed.
+    /// Fails if an option is not in `known`, which is a comma-separated list.
+    /// Errors    Usage; it names the option and lists the known ones
     [[nodiscard]] Result<void> only(std::string_view known) const;
 };
 

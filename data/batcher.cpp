@@ -12,7 +12,7 @@ namespace starling::data {
 
 namespace {
 
-/// Keeps the draw of a shift apart from those of the keys.
+/// Makes the draw of a shift independent of the draws of the keys.
 constexpr std::uint64_t kShiftPurpose = 0x5348494654;
 
 }  // namespace
@@ -23,7 +23,7 @@ Normalizer::Normalizer(const Manifest& manifest)
 
 void Normalizer::apply(std::span<const std::uint8_t> values, std::span<float> out) const {
     STARLING_CHECK(values.size() == out.size());
-    // One multiplication and one addition vectorise; a table of 256 floats was slower.
+    // The compiler vectorises a multiplication and an addition; a table of 256 floats was slower.
     const std::uint8_t* __restrict from = values.data();
     float* __restrict to = out.data();
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -72,7 +72,7 @@ void Batcher::set_shards(std::span<const ShardId> shards) {
         place->second.id = id;
         slots_.push_back(place->second);
     }
-    // Sorted by id, so that equal keys fall in one order whatever order the ids came in.
+    // We sort by id. Samples with equal keys then have one order, whatever the order of `shards`.
     const auto by_id = [](const Slot& a, const Slot& b) { return a.id < b.id; };
     const auto same = [](const Slot& a, const Slot& b) { return a.id == b.id; };
     std::sort(slots_.begin(), slots_.end(), by_id);
@@ -105,7 +105,7 @@ void Batcher::order_rest_of_epoch() {
         const std::uint64_t shard_seed = mix64(epoch_seed ^ slots_[s].id.prefix64());
         slots_[s].shift = mix64(shard_seed ^ kShiftPurpose) % reader_.elements();
         for (std::uint32_t i = 0; i < slots_[s].view.samples; ++i) {
-            // 63 bits: the key after the last one still fits.
+            // A key has 63 bits, so that the largest key + 1 still fits.
             const std::uint64_t key = mix64(shard_seed ^ mix64(i)) >> 1U;
             if (key < position_.next) continue;
             order_.push_back({key, static_cast<std::uint32_t>(s), i});
@@ -119,8 +119,8 @@ void Batcher::order_rest_of_epoch() {
 
 void Batcher::pass(const Entry& given) {
     ++cursor_;
-    // Two samples with one key (odds 1e-10 for 60,000 samples) pass as one if the set changes just
-    // between them.
+    // Two samples may have the same key (odds 1e-10 for 60,000 samples). If the set changes just
+    // between them, the second one is skipped.
     position_.next = given.key + 1;
     if (cursor_ < order_.size()) return;
     position_ = {position_.epoch + 1, 0};
@@ -137,7 +137,7 @@ bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
     for (std::size_t i = 0; i < count; ++i) {
         if (stale_) order_rest_of_epoch();
         if (order_.empty()) {
-            // The set lost all that was left of this epoch.
+            // The set has lost every sample that was left of this epoch.
             position_ = {position_.epoch + 1, 0};
             order_rest_of_epoch();
         }
@@ -158,7 +158,7 @@ bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
 std::uint64_t Batcher::samples() const {
     std::uint64_t sum = 0;
     for (const auto& slot : slots_) {
-        // Asked of the store: a shard may have arrived since the last batch.
+        // We ask the store, too: a shard may have arrived since the last batch.
         if (slot.bytes || store_.has(slot.id)) sum += store_.info(slot.id)->samples;
     }
     return sum;
@@ -180,7 +180,7 @@ std::size_t read_test_samples(
     const std::size_t room = values.size() / elements;
     STARLING_CHECK(values.size() % elements == 0 && labels.size() >= room * reader.labels());
     std::size_t written = 0;
-    std::size_t start = 0;  // index of the shard's first sample among the held ones
+    std::size_t start = 0;  // index of the shard's first sample among all held ones
     for (const auto& info : store.manifest().shards) {
         if (written == room) break;
         if (info.split != Split::Test) continue;

@@ -1,19 +1,20 @@
 #pragma once
 
-// Minibatches from the shards one peer trains on: each epoch visits every sample of the current set
-// once in a seeded shuffle. The set may change at any time; the position survives in a checkpoint.
+// Minibatches from the shards that one peer trains on. Each epoch visits every sample of the
+// current set once, in a seeded shuffle. The set may change at any time, and a checkpoint keeps the
+// position.
 //
-// The shuffle sorts samples by a key, a hash of seed, epoch, shard and index, and an epoch walks
-// through the keys in ascending order. So one number says what was given out, whatever the set was
-// and became meanwhile: everything below it. A shard that stays never repeats a sample; a shard
-// that comes in the middle of an epoch contributes its keys above the number, a fair sample of it,
-// and all of itself from the next epoch on; and a resumed batcher goes on exactly where it was.
+// The shuffle sorts samples by a key, which is a hash of seed, epoch, shard and index. An epoch
+// goes through the keys in ascending order. So one number says which samples were given out, even
+// if the set has changed: those with a smaller key. A shard that stays never repeats a sample. A
+// shard that comes in the middle of an epoch contributes the samples whose keys are above the
+// number, a fair subset, and all its samples from the next epoch on. A resumed batcher continues
+// exactly where it was.
 //
-// A text's samples are windows. Each epoch lays its windows over a shard from another first
-// character on, drawn from the same seeds: so every character comes once an epoch, as samples do,
-// but over the epochs in each place of a window.
+// The samples of a text are windows. Each epoch shifts the windows of a shard by a number of
+// characters that is drawn from the same seeds. So every character comes once an epoch, as other
+// samples do, and over many epochs at every place of a window.
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -23,15 +24,15 @@
 
 namespace starling::data {
 
-/// Where a batcher is: enough to resume, small enough for a checkpoint.
+/// Where a batcher is. A checkpoint keeps this to resume.
 struct BatcherPosition {
     std::uint64_t epoch = 0;
-    /// Samples of this epoch whose key is below were already given out. Keys are uniform in
-    /// [0, 2^63): next / 2^63 is about the part of the epoch that is done.
+    /// The samples of this epoch with a key below this number were given out. Keys are uniform in
+    /// [0, 2^63), so about next / 2^63 of the epoch is done.
     std::uint64_t next = 0;
 };
 
-/// Turns bytes into the floats that a model is fed: (value / 255 - mean) / stddev.
+/// Turns bytes into the floats that a model takes: (value / 255 - mean) / stddev.
 class Normalizer {
 public:
     explicit Normalizer(const Manifest& manifest);
@@ -44,7 +45,7 @@ private:
     float offset_;
 };
 
-/// Reads one sample as a model is fed it.
+/// Reads single samples in the form that a model takes.
 class SampleReader {
 public:
     explicit SampleReader(const Manifest& manifest);
@@ -53,9 +54,11 @@ public:
 
     [[nodiscard]] std::size_t labels() const { return labels_; }  ///< of one sample
 
-    /// Reads a sample, normalised; or a text's window, that many characters further on than without
-    /// a shift. One that the shift pushes over the shard's end starts at its beginning instead.
-    /// Requires  sample < view.samples, shift < elements(); as many floats and labels as one has
+    /// Reads a sample and normalises it. Of a text it reads a window, which starts `shift`
+    /// characters later than without a shift. A window that would pass the shard's end starts at
+    /// the shard's beginning instead.
+    /// Requires  sample < view.samples, shift < elements(), values.size() == elements(),
+    ///           labels.size() == labels()
     void read(
         const ShardView& view,
         std::size_t sample,
@@ -77,17 +80,18 @@ public:
     /// Requires  `store` outlives the batcher
     Batcher(const ShardStore& store, std::uint64_t seed);
 
-    /// Trains on these shards from now on; those not yet held are skipped until they are. A change
-    /// keeps the samples of the running epoch that were already given out from coming again where
-    /// the shard stays in the set. Requires ids of the manifest; an id given twice counts once.
+    /// Gives samples of these shards from now on. A shard that the store does not hold yet is
+    /// skipped until it does. Shards that stay in the set do not repeat the samples that they gave
+    /// in this epoch. An id that is given twice counts once.
+    /// Requires  ids of the manifest
     void set_shards(std::span<const ShardId> shards);
 
-    /// Fills one batch: `values` N * sample_elements floats, normalised; `labels` N *
-    /// labels_per_sample. Wraps into the next epoch as needed.
-    /// Returns false, leaving the spans untouched, while no sample is held.
+    /// Fills one batch of N samples: N * sample_elements normalised floats in `values`, and N *
+    /// labels_per_sample labels. Continues with the next epoch where one ends. Returns false and
+    /// leaves the spans untouched while no sample is held.
     [[nodiscard]] bool next(std::span<float> values, std::span<std::int32_t> labels);
 
-    [[nodiscard]] std::uint64_t samples() const;  ///< in the current set and held
+    [[nodiscard]] std::uint64_t samples() const;  ///< of the current set, those that are held
 
     [[nodiscard]] BatcherPosition position() const { return position_; }
 
@@ -98,7 +102,7 @@ private:
         ShardId id;
         std::shared_ptr<const Bytes> bytes;  ///< null until the store holds it
         ShardView view;
-        std::size_t shift = 0;  ///< of a text's windows in this epoch
+        std::size_t shift = 0;  ///< shift of a text's windows in this epoch
     };
 
     struct Entry {
@@ -118,15 +122,16 @@ private:
     std::size_t missing_ = 0;  ///< slots without bytes
     BatcherPosition position_;
 
-    // The rest of the running epoch; rebuilt from the three fields above when stale.
+    // The rest of the running epoch. It is built again from seed, slots and position when stale.
     std::vector<Entry> order_;
     std::size_t cursor_ = 0;
     bool stale_ = true;
 };
 
-/// Copies held test samples in manifest order, for evaluation: up to `values.size() / elements`
-/// samples from index `first` on. Of a text these are the consecutive windows of each shard; what
-/// is left at its end, less than a window, is not judged. Returns how many it wrote; 0 at the end.
+/// Copies held test samples in manifest order, for an evaluation. It copies up to `values.size() /
+/// elements` samples from index `first` on. Of a text these are the consecutive windows of each
+/// shard; the rest at a shard's end, which is shorter than a window, is left out. Returns how many
+/// samples it copied: 0 at the end.
 [[nodiscard]] std::size_t read_test_samples(
     const ShardStore& store,
     std::size_t first,

@@ -1,5 +1,6 @@
-// The manifest's bytes. Counts are read as plain numbers and checked against the bytes left before
-// anything is resized: cereal's own containers would allocate whatever a stranger asks for.
+// Encodes and decodes a manifest. Counts are read as plain numbers and compared with the bytes that
+// are left before any container is resized. cereal's own loading of containers would allocate as
+// much as the sender asks for.
 
 #include <cereal/archives/portable_binary.hpp>
 #include <istream>
@@ -13,10 +14,10 @@ namespace starling::data {
 namespace {
 
 constexpr std::uint32_t kManifestMagic = 0x4e414d53;  // "SMAN" in little-endian order
-/// Version 2 adds texts and partitions, and is written only for these.
+/// Version 2 adds texts and partitions. It is written only for a manifest that has one of these.
 constexpr std::uint16_t kVersionPlain = 1;
 constexpr std::uint16_t kVersionExtended = 2;
-constexpr std::byte kLittleEndian{1};  // what cereal's portable archive writes first here
+constexpr std::byte kLittleEndian{1};  // the first byte of cereal's portable archive
 constexpr std::size_t kShardInfoBytes = 32 + 1 + 4 + 4;
 constexpr std::size_t kPartitionBytes = 4;
 constexpr std::size_t kVocabularyBytesMax = 4 * std::size_t{kClassesMax};
@@ -45,7 +46,7 @@ public:
         return text;
     }
 
-    /// Reads a count of items and refuses it when that many cannot follow.
+    /// Reads a count of items. Refuses it if the bytes that are left cannot hold so many.
     Result<std::size_t> take_count(std::size_t item_bytes, std::size_t limit) {
         const auto count = take<std::uint32_t>();
         if (count > limit) {
@@ -183,7 +184,7 @@ Bytes encode_manifest(const Manifest& manifest) {
 
 Result<Manifest> decode_manifest(ByteView bytes) {
     if (bytes.empty()) return fail(FaultCode::Truncated, "manifest: it is empty");
-    // One meaning, one encoding: the swarm id is a hash of these bytes.
+    // A manifest has only one valid encoding, because the swarm id is a hash of these bytes.
     if (bytes.front() != kLittleEndian) {
         return fail(FaultCode::BadFormat, "manifest: it is not in little-endian order");
     }

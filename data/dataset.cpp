@@ -31,9 +31,9 @@ Result<std::vector<fs::path>> files_ending_with(const fs::path& folder, const st
     return found;
 }
 
-/// Finds NAME, NAME.gz, or the one file that ends so: `fashion-mini-` and the like may precede.
+/// Finds NAME or NAME.gz, or the only file with a prefix before it, for instance `fashion-mini-`.
 Result<fs::path> find_idx(const fs::path& folder, const std::string& name) {
-    std::error_code ignored;  // exists() says no on an error, and opening would say why
+    std::error_code ignored;  // on an error exists() returns false
     for (const auto& exact : {folder / name, folder / (name + ".gz")}) {
         if (fs::exists(exact, ignored)) return exact;
     }
@@ -56,7 +56,7 @@ Result<fs::path> find_idx(const fs::path& folder, const std::string& name) {
     return found->front();
 }
 
-/// One split as its two files hold it.
+/// One split, as it is in its two files.
 struct RawSplit {
     Samples samples;
     std::uint32_t height = 0;
@@ -103,7 +103,7 @@ void keep_first(Samples& samples, std::size_t count) {
     samples.labels.resize(count);
 }
 
-/// Test files must describe the same task as the training files.
+/// Checks that the test files describe the same task as the training files.
 Result<void> check_test(const RawSplit& train, const RawSplit& test, std::uint32_t classes) {
     if (test.height != train.height || test.width != train.width) {
         return fail(
@@ -132,7 +132,7 @@ Result<Dataset> load_idx(const Spec& spec) {
     const auto test_count = spec.integer("test", kSamplesMax, 1, kSamplesMax);
     if (!test_count) return test_count.error();
     const fs::path folder(spec.path);
-    std::error_code ignored;  // not a directory, whatever the reason
+    std::error_code ignored;  // any error means that it is no directory for us
     if (!fs::is_directory(folder, ignored)) {
         return fail(
             spec.path.empty() ? FaultCode::Usage : FaultCode::NotFound,
@@ -143,7 +143,7 @@ Result<Dataset> load_idx(const Spec& spec) {
     if (!train) return train.error();
     auto test = read_split(folder, "t10k");
     if (!test) return test.error();
-    // Classes come from all labels of the file: a short `train=` must not change the task.
+    // All labels of the file count for the classes: a small `train=` must not change the task.
     const auto& labels = train->samples.labels;
     const auto largest = *std::max_element(labels.begin(), labels.end());
     Dataset dataset;

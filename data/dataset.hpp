@@ -1,11 +1,9 @@
 #pragma once
 
-// A data set in memory as it comes out of its files: samples of raw bytes with a label each, or a
-// text as numbers of characters.
+// A data set in memory, as its files hold it: samples of raw bytes with one label each, or a text
+// in which each character is a number.
 
 #include <cstdint>
-#include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,12 +22,12 @@ struct Samples {
 
 struct Dataset {
     std::string name;
-    std::vector<std::uint32_t> shape;  ///< C, H, W of one sample; for a text its context
+    std::vector<std::uint32_t> shape;  ///< C, H, W of one sample; of a text its context
     std::uint32_t classes = 0;
     Samples train;
     Samples test;
 
-    // Of a text, which has no samples of its own: windows are cut from shards as they are needed.
+    // Only for a text. It has no samples here: the batcher cuts windows from its shards.
     std::string vocabulary;  ///< see Manifest
     std::vector<std::uint16_t> train_tokens;
     std::vector<std::uint16_t> test_tokens;
@@ -41,43 +39,48 @@ struct Dataset {
 
 /// Reads the dataset that a SPEC names.
 ///
-/// `idx:DIR[?train=N&test=N]`, where DIR holds train-images-idx3-ubyte, train-labels-idx1-ubyte and
-/// the t10k- twins, each plain or .gz, also behind a prefix while only one file ends so. `train`
-/// and `test` keep at most the first N samples; the classes stay those of the whole training file,
-/// at least 2.
+/// `idx:DIR[?train=N&test=N]`: DIR holds train-images-idx3-ubyte, train-labels-idx1-ubyte and the
+/// same two files for t10k. Each may end in .gz, and may have a prefix if only one file has that
+/// ending. `train` and `test` keep at most the first N samples. The classes are those of the whole
+/// training file, at least 2.
 ///
-/// `text:FILE[?context=64&split=0.9]`, UTF-8, plain or .gz: the first part, `split` of the
-/// characters, is for training, the rest for testing; a sample is a window of `context` characters
-/// and the one that follows each of them.
+/// `text:FILE[?context=64&split=0.9]`: FILE is UTF-8, plain or .gz. The share `split` of the
+/// characters, from the beginning, is for training, the rest is for testing. A sample is a window
+/// of `context` characters; the label of each is the character that follows it.
 ///
-/// Errors    Usage (unknown kind or key, two files that could be meant; a text that is empty, too
+/// Reads all files before it returns.
+///
+/// Errors    Usage (unknown kind or key; two files that could be meant; a text that is empty, too
 ///           short for its context, not UTF-8, or of too many characters), NotFound, BadFormat
 ///           (wrong magic, bytes after the end), Truncated, Corrupt (gzip checksum), BadValue
-///           (label count or label that does not fit), Oversized, Io; each names the file
+///           (a label or a number of labels that does not fit), Oversized, Io; each names the file
 [[nodiscard]] Result<Dataset> load_dataset(std::string_view spec);
 
-/// Numbers a text's characters by another vocabulary, such as that of the swarm that a model was
-/// trained in. Errors    Usage (no text, a character that is not in it)
+/// Numbers a text's characters by another vocabulary, for instance by that of the swarm in which a
+/// model was trained.
+/// Errors    Usage (the data set is no text, or has a character that is not in the vocabulary)
 [[nodiscard]] Result<void> adopt_vocabulary(Dataset& dataset, const std::string& vocabulary);
 
-/// Cuts a dataset into shards. Samples are dealt out by a fixed seeded shuffle, so every training
-/// shard is a fair sample of the whole whatever order the file had.
+/// A dataset that is cut into shards. A shuffle with a fixed seed deals out the samples, so every
+/// training shard is a fair subset of the whole, in whatever order the file had them.
 struct Sharded {
     Manifest manifest;
     std::vector<Bytes> shards;  ///< parallel to manifest.shards
 };
 
-/// Returns a name that is short enough for a manifest and without terminal escapes, which must not
-/// reach other peers' screens.
+/// Returns the name, cut to the length that a manifest allows, with `?` for control characters:
+/// terminal escapes must not reach other peers' screens.
 [[nodiscard]] std::string printable_name(std::string_view name);
 
+/// Cuts a dataset into shards of about `samples_per_shard` samples.
 /// Requires  samples, not a text
 [[nodiscard]] Sharded shard_dataset(
     const Dataset& dataset, std::size_t samples_per_shard, HashFunction sha256
 );
 
-/// Deals the training samples out to partitions first; a shard then holds samples of one partition.
-/// Errors    Usage (a draw that these labels do not allow)
+/// Divides the training samples among partitions first. Each shard then holds samples of one
+/// partition only.
+/// Errors    Usage (a partition that these labels do not allow, or too many shards)
 [[nodiscard]] Result<Sharded> shard_dataset(
     const Dataset& dataset,
     std::size_t samples_per_shard,
@@ -85,9 +88,9 @@ struct Sharded {
     HashFunction sha256
 );
 
-/// Cuts a text into runs of about so many characters, in the text's order. Windows do not cross
-/// from one run into the next. The runs do not depend on the context unless they would be shorter
-/// than four windows.
+/// Cuts a text into runs of about `tokens_per_shard` characters, in the text's order. Each run is a
+/// shard, and no window crosses from one run into the next. The runs do not depend on the context,
+/// except where they would be shorter than four windows.
 /// Errors    Usage (a partition that a text cannot have)
 [[nodiscard]] Result<Sharded> shard_text(
     const Dataset& dataset,

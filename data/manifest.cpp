@@ -52,7 +52,8 @@ Result<void> check_partition(const Manifest& manifest) {
     return {};
 }
 
-/// A shard's counts must fit its bytes: a sample has a fixed size, a text as many windows as fit.
+/// Checks that a shard's counts fit its bytes. A sample has a fixed size; of a text, `samples` is
+/// the number of windows that the bytes hold.
 Result<void> check_counts(const Manifest& manifest, const ShardInfo& shard, std::size_t elements) {
     if (shard.samples == 0) return bad("a shard without samples");
     if (shard.bytes > kShardBytesMax) {
@@ -72,14 +73,14 @@ Result<void> check_counts(const Manifest& manifest, const ShardInfo& shard, std:
 
 Result<void> check_sample(const Manifest& manifest) {
     if (manifest.name.size() > kManifestNameMax) return bad("name is longer than 4096 bytes");
-    // The name is shown on terminals: escape sequences from a stranger stay out.
+    // The name is shown on terminals, so it must not contain escape sequences.
     if (!printable(manifest.name)) return bad("its name is not printable");
     if (manifest.shape.empty() || manifest.shape.size() > kShapeRankMax) {
         return bad(
             "shape has " + std::to_string(manifest.shape.size()) + " dimensions, not 1 to 8"
         );
     }
-    // Each factor is bounded before it is multiplied in, so the product cannot wrap around.
+    // We check each factor before we multiply by it, so the product cannot wrap around.
     std::size_t elements = 1;
     for (const auto side : manifest.shape) {
         if (side == 0 || side > kSampleBytesMax) return bad("shape has a side out of range");

@@ -1,7 +1,8 @@
 #pragma once
 
-// What a swarm trains on: content-addressed shards of samples and the facts needed to use them. The
-// founder builds a manifest from files; it travels inside the swarm descriptor and never changes.
+// What a swarm trains on: the list of content-addressed shards, and all facts that a peer needs to
+// use them. The founder builds the manifest from files. It travels inside the swarm descriptor and
+// never changes.
 
 #include <array>
 #include <cstdint>
@@ -14,12 +15,12 @@
 
 namespace starling::data {
 
-/// SHA-256, handed in: OpenSSL lives in peer/ alone.
+/// The SHA-256 function. Callers pass it in, because only peer/ may use OpenSSL.
 using HashFunction = std::array<std::uint8_t, 32> (*)(ByteView);
 
 enum class Split : std::uint8_t { Train = 0, Test = 1 };
 
-/// Limits for manifests from strangers.
+/// Limits for manifests that other peers send.
 inline constexpr std::size_t kShardsMax = std::size_t{1} << 16U;
 inline constexpr std::size_t kShardBytesMax = std::size_t{16} << 20U;
 inline constexpr std::size_t kSampleBytesMax = std::size_t{4} << 20U;
@@ -27,7 +28,8 @@ inline constexpr std::size_t kManifestNameMax = 4096;
 inline constexpr std::size_t kShapeRankMax = 8;
 inline constexpr std::uint32_t kClassesMax = std::uint32_t{1} << 16U;
 inline constexpr std::uint32_t kContextMax = 8192;
-inline constexpr std::uint32_t kPartitionsMax = 1024;  ///< who owns them is n log n in pairs
+/// Assigning partitions to owners sorts all pairs of a partition and a peer.
+inline constexpr std::uint32_t kPartitionsMax = 1024;
 inline constexpr std::size_t kPartitionTextMax = 256;
 
 struct ShardInfo {
@@ -38,44 +40,45 @@ struct ShardInfo {
     std::uint32_t partition = 0;  ///< of a training shard, below Manifest::partitions
 };
 
-/// For a text a sample is a window: `shape` is the number of its characters, each of which has the
-/// next one as its label, and the classes are the vocabulary. Counts of samples, everywhere, count
-/// windows that do not overlap.
+/// Of a text a sample is a window. `shape` is the number of its characters, each character has the
+/// next one as its label, and the classes are the vocabulary. All counts of samples count windows
+/// that do not overlap.
 struct Manifest {
-    std::string name;                  ///< for people: "idx:/usr/share/datasets/fashion-mnist"
+    std::string name;                  ///< for people, as "idx:/usr/share/datasets/fashion-mnist"
     std::vector<std::uint32_t> shape;  ///< of one sample: C, H, W
     std::uint32_t classes = 0;
     float mean = 0.0F;    ///< of the training values scaled to [0, 1]
-    float stddev = 1.0F;  ///< likewise; the batcher feeds (value / 255 - mean) / stddev
-    /// Of a text: its characters in UTF-8, in ascending order; token i stands for the i-th. Empty
+    float stddev = 1.0F;  ///< likewise; the batcher gives (value / 255 - mean) / stddev
+    /// Of a text: its characters in UTF-8, in ascending order. Token i stands for the i-th. Empty
     /// for labelled samples.
     std::string vocabulary;
-    /// How training samples were dealt out to the partitions, a SPEC with all its values; for
-    /// whoever cuts the same files into the same shards. Empty without partitions.
+    /// How the training samples were divided among the partitions, as a SPEC with all its values. A
+    /// peer with the same files needs it to cut the same shards. Empty without partitions.
     std::string partition;
-    std::uint32_t partitions = 0;  ///< owned as wholes; 0: each shard is owned for itself
+    /// Each partition has one owner. If this is 0, each shard has an owner of its own.
+    std::uint32_t partitions = 0;
     std::vector<ShardInfo> shards;
 
     [[nodiscard]] bool is_text() const { return !vocabulary.empty(); }
 
-    /// Labels of one sample: a text has one for each character.
+    /// Returns the number of labels of one sample. A text has one for each character of a window.
     [[nodiscard]] std::size_t labels_per_sample() const { return is_text() ? shape[0] : 1; }
 
     [[nodiscard]] std::uint64_t samples(Split split) const;
     [[nodiscard]] std::size_t sample_elements() const;  ///< product of shape
 };
 
-/// Says whether a manifest keeps every limit; decode_manifest accepts nothing else.
+/// Checks that a manifest keeps every limit. decode_manifest accepts no other manifest.
 /// Errors    BadValue, Oversized
 [[nodiscard]] Result<void> check_manifest(const Manifest& manifest);
 
-/// Encodes a manifest (cereal, portable binary). Requires one that check_manifest accepts.
+/// Encodes a manifest (cereal, portable binary).
+/// Requires  a manifest that check_manifest accepts
 [[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
 
+/// Decodes a manifest. Checks each count before it allocates.
 /// Errors    Truncated, BadFormat, BadVersion, Oversized, BadValue (zero samples, shape or class
-/// count out of
-///           range, shard bytes that do not fit samples and shape); counts are checked before any
-///           allocation
+///           count out of range, shard bytes that do not fit samples and shape)
 [[nodiscard]] Result<Manifest> decode_manifest(ByteView bytes);
 
 }  // namespace starling::data

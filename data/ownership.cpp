@@ -18,8 +18,8 @@ constexpr unsigned kTableBits = 12;
 constexpr std::size_t kTableSize = std::size_t{1} << kTableBits;
 constexpr unsigned kFractionBits = 48;
 
-/// log2 of a number in [1, 2) with 63 bits after the point, by repeated squaring; 48 bits after the
-/// point in the result.
+/// Returns the log2 of a number in [1, 2) by repeated squaring. The number has 63 bits after the
+/// point, the result has 48.
 constexpr std::uint64_t log2_by_squaring(std::uint64_t mantissa) {
     std::uint64_t log = 0;
     for (unsigned bit = 0; bit < kFractionBits; ++bit) {
@@ -44,9 +44,9 @@ std::array<std::uint64_t, kTableSize + 1> make_log_table() {
     return table;
 }
 
-/// Returns -log2(hash / 2^64) with 48 bits after the point. Linear between 4097 exact points: wrong
-/// by at most 1e-8, nothing beside the 1/n that separates winners, and monotonic, so equal weights
-/// are ranked by the hash itself.
+/// Returns -log2(hash / 2^64) with 48 bits after the point. The function is linear between 4097
+/// exact points. Its error is at most 1e-8, far below the distance of about 1/n between the first
+/// two of n peers. It is monotonic, so peers of equal weight are ranked by the hash itself.
 std::uint64_t minus_log2(std::uint64_t hash) {
     static const auto kTable = make_log_table();
     if (hash == 0) hash = 1;
@@ -73,14 +73,14 @@ std::uint64_t fold(const Id& id) {
 struct Candidate {
     const WeightedPeer* peer = nullptr;
     std::uint64_t folded = 0;
-    std::uint64_t cost = 0;  ///< for the shard at hand, before the weight
+    std::uint64_t cost = 0;  ///< for the current shard, not yet divided by the weight
 };
 
-/// Compares cost / weight without dividing: 54 bits times 32 bits fit easily.
+/// Compares cost / weight without a division. A product of 54 bits and 32 bits fits easily.
 bool ranks_before(const Candidate& a, const Candidate& b) {
     const auto left = static_cast<Wide>(a.cost) * b.peer->weight;
     const auto right = static_cast<Wide>(b.cost) * a.peer->weight;
-    // A weight of zero makes the own product of the other side vanish: it ranks after the rest.
+    // A weight of zero makes the other side's product zero, so that peer ranks after all others.
     if (left != right) return left < right;
     if ((a.peer->weight == 0) != (b.peer->weight == 0)) return b.peer->weight == 0;
     return a.peer->id < b.peer->id;
@@ -93,12 +93,12 @@ std::vector<Candidate> candidates_of(std::span<const WeightedPeer> peers) {
     return candidates;
 }
 
-/// Partitions have no bytes to be named after.
+/// Returns a number that stands for a partition. It takes the place of a shard's id.
 std::uint64_t salt_of_partition(std::uint32_t partition) {
     return mix64(kPartitionPurpose ^ partition);
 }
 
-/// Moves the first `count` in rank to the front, in order.
+/// Ranks the candidates and moves the first `count` of them to the front, in order.
 void rank(std::uint64_t salt, std::vector<Candidate>& candidates, std::size_t count) {
     for (auto& candidate : candidates) {
         candidate.cost = minus_log2(mix64(salt ^ candidate.folded));
@@ -172,14 +172,14 @@ std::vector<std::size_t> assign_partitions(
 
 namespace {
 
-/// Who trains and who holds one partition or shard.
-struct Part {
+/// What this peer does with one partition or shard.
+struct Duty {
     bool train = false;
     bool hold = false;
 };
 
-/// What `self` has to do with each partition.
-std::vector<Part> parts_of(
+/// Returns the duty of `self` for each partition.
+std::vector<Duty> partition_duties(
     const PeerId& self,
     std::span<const WeightedPeer> peers,
     std::uint32_t partitions,
@@ -187,34 +187,34 @@ std::vector<Part> parts_of(
 ) {
     const auto owners = assign_partitions(partitions, peers);
     auto candidates = candidates_of(peers);
-    std::vector<Part> parts(partitions);
+    std::vector<Duty> duties(partitions);
     for (std::uint32_t p = 0; p < partitions; ++p) {
-        parts[p].train = peers[owners[p]].id == self;
+        duties[p].train = peers[owners[p]].id == self;
         rank(salt_of_partition(p), candidates, candidates.size());
         std::size_t heirs = 0;
         for (const auto& candidate : candidates) {
             if (candidate.peer->id == peers[owners[p]].id) continue;
             if (++heirs > replicas) break;
-            parts[p].hold = parts[p].hold || candidate.peer->id == self;
+            duties[p].hold = duties[p].hold || candidate.peer->id == self;
         }
-        parts[p].hold = parts[p].hold || parts[p].train;
+        duties[p].hold = duties[p].hold || duties[p].train;
     }
-    return parts;
+    return duties;
 }
 
-Part part_of_shard(
+Duty shard_duty(
     const PeerId& self,
     const ShardId& shard,
     std::vector<Candidate>& candidates,
     std::size_t holders
 ) {
     rank(mix64(fold(shard)), candidates, holders);
-    Part part;
-    part.train = candidates.front().peer->id == self;
+    Duty duty;
+    duty.train = candidates.front().peer->id == self;
     for (std::size_t i = 0; i < holders; ++i) {
-        part.hold = part.hold || candidates[i].peer->id == self;
+        duty.hold = duty.hold || candidates[i].peer->id == self;
     }
-    return part;
+    return duty;
 }
 
 }  // namespace
@@ -230,18 +230,20 @@ Duties duties_of(
         return c.peer->id == self;
     }));
     const std::size_t holders = replicas < candidates.size() ? replicas + 1 : candidates.size();
-    std::vector<Part> parts;
-    if (manifest.partitions > 0) parts = parts_of(self, peers, manifest.partitions, replicas);
+    std::vector<Duty> by_partition;
+    if (manifest.partitions > 0) {
+        by_partition = partition_duties(self, peers, manifest.partitions, replicas);
+    }
     Duties duties;
     for (const auto& shard : manifest.shards) {
         if (shard.split == Split::Test) {
             duties.hold.push_back(shard.id);
             continue;
         }
-        const auto part = parts.empty() ? part_of_shard(self, shard.id, candidates, holders)
-                                        : parts[shard.partition];
-        if (part.train) duties.train.push_back(shard.id);
-        if (part.hold) duties.hold.push_back(shard.id);
+        const auto duty = by_partition.empty() ? shard_duty(self, shard.id, candidates, holders)
+                                               : by_partition[shard.partition];
+        if (duty.train) duties.train.push_back(shard.id);
+        if (duty.hold) duties.hold.push_back(shard.id);
     }
     return duties;
 }

@@ -1,19 +1,19 @@
 #pragma once
 
-// Who trains on which shard, without anybody deciding: weighted rendezvous hashing over the live
-// members. When a member goes, only its shards move; every peer computes the same answer from the
-// same view.
+// Which peer trains on which shard. Nobody decides it: every peer computes the same answer from the
+// same list of live members, by weighted rendezvous hashing. When a member goes, only its shards
+// move.
 //
 // A shard's owner is the peer with the least -log2(u) / weight, where u in (0, 1) is a hash of both
-// ids; ties go to the lower id. Everything is integer arithmetic: with a library's logarithm two
-// machines could round differently, and then two peers would train on one shard and none on
+// ids. If two are equal, the lower id wins. All arithmetic is on integers: two machines could round
+// a library's logarithm differently, and then two peers would train on one shard and none on
 // another.
 //
-// Few shards spread unevenly: 60 shards over 4 equal peers give 15 each with a deviation of 3.4.
-// Partitions, of which there are as many as peers, must not: they are dealt out so that no peer has
-// two more than another. The pairs of partition and peer are gone through in ascending order of
-// the same cost, and a peer takes what it still has room for: first for the whole part of its even
-// share, then for one more. When a peer goes, its partitions move, and few others.
+// Hashing divides few shards unevenly: of 60 shards, each of 4 equal peers gets 15 with a deviation
+// of 3.4. Partitions are about as many as peers, so they need an even division: of equal peers,
+// none gets two more than another. We sort all pairs of partition and peer by the same cost and go
+// through them twice. In the first pass a peer takes up to the whole part of its even share, in the
+// second pass one more. When a peer goes, its partitions move, and few others.
 //
 // Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998; weights
 // by Schindelhauer and Schomaker's logarithmic method ("Weighted distributed hash tables", 2005).
@@ -29,11 +29,11 @@ namespace starling::data {
 
 struct WeightedPeer {
     PeerId id;
-    std::uint32_t weight = 1;  ///< a power of two, announced by its owner; 0 ranks last
+    std::uint32_t weight = 1;  ///< a power of two; a peer with 0 ranks last
 };
 
-/// Returns the first `count` peers of one shard in rank order: the first trains on it, the next
-/// hold replicas and are its heirs in that order. Fewer when there are fewer peers.
+/// Returns the first `count` peers in rank for one shard, or all peers if there are fewer. The
+/// first trains on the shard. The next ones hold replicas and are its heirs, in that order.
 [[nodiscard]] std::vector<PeerId> rank_owners(
     const ShardId& shard, std::span<const WeightedPeer> peers, std::size_t count
 );
@@ -41,18 +41,20 @@ struct WeightedPeer {
 struct Duties {
     // Both in the manifest's order.
     std::vector<ShardId> train;  ///< training shards that this peer owns
-    std::vector<ShardId> hold;   ///< all that it should hold: owned, replicas, and every test shard
+    std::vector<ShardId> hold;   ///< its own training shards, its replicas, and every test shard
 };
 
-/// Returns the owner of each partition, as an index into `peers`. Shares follow the weights.
-/// Requires  peers, nobody twice; the order decides nothing
+/// Returns the owner of each partition as an index into `peers`. A peer's share is proportional to
+/// its weight. The order of `peers` does not matter.
+/// Requires  at least one peer, and no peer twice
 [[nodiscard]] std::vector<std::size_t> assign_partitions(
     std::uint32_t partitions, std::span<const WeightedPeer> peers
 );
 
 /// Returns what `self` should train on and hold. Each training shard has `replicas` holders besides
-/// its owner: the next in rank, for the partition where there are partitions. `peers` must contain
-/// `self`, and nobody twice; order is irrelevant.
+/// its owner: the next peers in rank for the shard, or for its partition where there are
+/// partitions. The order of `peers` does not matter.
+/// Requires  `peers` contains `self`, and no peer twice
 [[nodiscard]] Duties duties_of(
     const PeerId& self,
     std::span<const WeightedPeer> peers,

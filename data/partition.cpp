@@ -19,7 +19,7 @@ constexpr std::int64_t kSeedMax = std::int64_t{1} << 53;
 
 using Members = std::vector<std::vector<std::uint32_t>>;  ///< by label or by partition
 
-/// A draw from Gamma(shape, 1).
+/// Draws from Gamma(shape, 1).
 /// Source    Marsaglia and Tsang, "A simple method for generating gamma variables" (2000), with
 ///           their boost for shapes below one
 double draw_gamma(Rng& rng, double shape) {
@@ -45,7 +45,7 @@ void give(Members& owners, std::size_t owner, std::span<const std::uint32_t> sam
     owners[owner].insert(owners[owner].end(), samples.begin(), samples.end());
 }
 
-/// Cuts `samples` in parts as large as the shares say; every sample lands in one of them.
+/// Divides `samples` among the owners in proportion to the shares. Every sample gets one owner.
 void divide(
     Members& owners, std::span<const std::uint32_t> samples, std::span<const double> shares
 ) {
@@ -54,7 +54,7 @@ void divide(
     std::size_t begin = 0;
     for (std::size_t i = 0; i < shares.size(); ++i) {
         sum += shares[i];
-        // Summed in the same order, the last share makes it exactly `total`.
+        // Both sums add in the same order, so the last one is exactly `total`.
         const auto end =
             static_cast<std::size_t>(sum / total * static_cast<double>(samples.size()));
         give(owners, i, samples.subspan(begin, end - begin));
@@ -87,15 +87,15 @@ Members draw_dirichlet(Rng& rng, Members labels, const Partition& partition, std
             shares[i] = full ? 0.0 : share;
             total += shares[i];
         }
-        // A tiny alpha may leave nothing but zeros; then any owner is as good as another.
+        // With a tiny alpha all draws may be zero. Then we pick an owner at random.
         if (total <= 0.0) shares[rng.below(shares.size())] = 1.0;
         divide(drawn, members, shares);
     }
     return drawn;
 }
 
-/// Which labels each owner has. While labels without an owner are as many as places are left, only
-/// these are drawn.
+/// Draws the labels of each owner. Once as many labels are without an owner as places are left, it
+/// takes only those.
 Members draw_label_sets(Rng& rng, const Partition& partition, std::uint32_t classes) {
     std::vector<bool> covered(classes);
     std::size_t uncovered = classes;

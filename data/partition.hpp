@@ -1,7 +1,7 @@
 #pragma once
 
-// How the founder deals the training samples out to so many owners, so that their data differ as
-// much as one wants to study: each sample belongs to one partition, and a partition is owned whole.
+// How the founder divides the training samples among a number of owners, to study owners whose data
+// differ. Each sample belongs to one partition, and a partition has one owner.
 
 #include <cstdint>
 #include <span>
@@ -17,32 +17,32 @@ enum class PartitionKind : std::uint8_t { Iid, Dirichlet, Labels };
 
 struct Partition {
     PartitionKind kind = PartitionKind::Iid;
-    std::uint32_t owners = 0;    ///< how many partitions; 0, for iid only: shards owned one by one
-    double alpha = 0.5;          ///< dirichlet: the smaller, the fewer labels an owner has
-    std::uint32_t per_peer = 2;  ///< labels: how many labels an owner has
+    std::uint32_t owners = 0;    ///< number of partitions; 0 (iid only): each shard has an owner
+    double alpha = 0.5;          ///< for dirichlet: the smaller, the fewer labels an owner has
+    std::uint32_t per_peer = 2;  ///< for labels: how many labels an owner has
     std::uint64_t seed = 1;
 
     /// Parses `iid`, `iid?owners=10`, `dirichlet?alpha=0.5&owners=10&seed=1` or
-    /// `labels?per-peer=2&owners=10`. Errors    Usage
+    /// `labels?per-peer=2&owners=10`.
+    /// Errors    Usage
     [[nodiscard]] static Result<Partition> parse(std::string_view text);
 
-    /// Returns the text that parse() takes, with every value; empty where shards are owned one by
-    /// one.
+    /// Returns the text that parse() takes, with every value. It is empty if `owners` is 0.
     [[nodiscard]] std::string to_string() const;
 };
 
 /// Draws the partition of each sample. Every partition gets at least ten samples.
 ///
-/// dirichlet: each label's samples are divided by a draw from Dirichlet(alpha, ...) over the owners
-/// that have less than an even share so far. labels: owner i has label i modulo the classes, the
-/// others are drawn, all labels have an owner, and a label's samples are divided evenly among its
-/// owners.
+/// dirichlet: the samples of each label are divided by a draw from Dirichlet(alpha, ...) over the
+/// owners that have less than an even share so far. labels: owner i has the label i modulo the
+/// number of classes, and its other labels are drawn. Every label has an owner, and the samples of
+/// a label are divided evenly among its owners.
 ///
 /// Requires  partition.owners > 0, labels below `classes`
-/// Errors    Usage (fewer than ten samples an owner; labels that the owners cannot cover)
+/// Errors    Usage (fewer than ten samples for an owner; labels that the owners cannot cover)
 /// Source    Li et al., "Federated Learning on Non-IID Data Silos" (ICDE 2022), section IV, as its
-///           experiments and Flower's niid_bench do it; that all labels have an owner is ours, so
-///           that no sample is left out
+///           experiments and Flower's niid_bench do it. We add that every label has an owner, so
+///           that no sample is left out.
 [[nodiscard]] Result<std::vector<std::uint32_t>> draw_partitions(
     const Partition& partition, std::span<const std::uint16_t> labels, std::uint32_t classes
 );

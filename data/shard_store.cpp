@@ -13,7 +13,8 @@ Fault bad(const ShardInfo& info, const std::string& what) {
     return fail(FaultCode::BadFormat, "shard " + info.id.short_string() + ": " + what);
 }
 
-/// A shard whose hash matches can still lie: its founder hashed whatever it liked.
+/// Checks the header. A shard with the right hash may still be wrong: the founder may have hashed
+/// anything.
 Result<void> check_header(ByteView bytes, const ShardInfo& info, const Manifest& manifest) {
     const bool text = manifest.is_text();
     const auto items = text ? shard_tokens(bytes.size()) : info.samples;
@@ -48,7 +49,7 @@ ShardStore::ShardStore(const Manifest& manifest, HashFunction sha256)
 }
 
 Result<void> ShardStore::put(Bytes bytes) {
-    // Refused before hashing: no shard is that large, and hashing costs time.
+    // We refuse it before we hash it: no shard is so large, and hashing takes time.
     if (bytes.size() > kShardBytesMax) {
         return fail(FaultCode::NotFound, "a shard larger than 16 MiB is in no manifest");
     }

@@ -1,23 +1,23 @@
 #pragma once
 
-// The shards that this peer holds, verified, by id.
+// The shards that this peer holds, by id. The store has verified each of them.
 
 #include <cstdint>
 #include <memory>
 #include <shared_mutex>
 #include <span>
 #include <unordered_map>
-#include <vector>
 
 #include "data/manifest.hpp"
 
 namespace starling::data {
 
-/// One shard's samples, in place over its bytes.
+/// One shard's samples. The spans point into the shard's bytes.
 struct ShardView {
-    std::span<const std::uint8_t> values;  ///< samples * sample_elements; a text's tokens, 16-bit
-    std::span<const std::uint8_t>
-        labels;  ///< samples * 2 bytes, little-endian 16-bit; a text: none
+    /// samples * sample_elements bytes; of a text its tokens, as little-endian 16-bit numbers.
+    std::span<const std::uint8_t> values;
+    /// samples * 2 bytes, little-endian 16-bit numbers; of a text none.
+    std::span<const std::uint8_t> labels;
     std::uint32_t samples = 0;
 
     [[nodiscard]] std::size_t tokens() const { return values.size() / 2; }
@@ -31,31 +31,32 @@ struct ShardView {
     }
 };
 
-/// Thread    any; shards are immutable once put and shared by pointer
+/// Thread    any; a shard does not change after put(), and callers share it by pointer
 class ShardStore {
 public:
-    /// Requires  a manifest that decode_manifest accepts; sha256 as in the manifest
+    /// Requires  a manifest that check_manifest accepts; the hash function that made its ids
     ShardStore(const Manifest& manifest, HashFunction sha256);
 
-    /// Takes one shard after checking size, hash and labels against the manifest.
+    /// Takes one shard if its size, hash, header and labels fit the manifest. Takes as long as
+    /// hashing the bytes.
     /// Errors    NotFound (its hash is not in the manifest: damaged or foreign), Corrupt (the
-    /// manifest
-    ///           gives another size), BadFormat (header or label); the bytes were dropped
+    ///           manifest gives another size), BadFormat (header or label); the bytes were dropped
     [[nodiscard]] Result<void> put(Bytes bytes);
 
     [[nodiscard]] bool has(const ShardId& id) const;
 
-    /// The shard's bytes, or null. The caller's pointer keeps them alive.
+    /// Returns the shard's bytes, or null if it is not held. The pointer keeps the bytes alive.
     [[nodiscard]] std::shared_ptr<const Bytes> get(const ShardId& id) const;
 
     [[nodiscard]] std::size_t held() const;
 
-    /// What the manifest says about a shard, or null; lives as long as the store.
+    /// Returns what the manifest says about a shard, or null. Valid as long as the store lives.
     [[nodiscard]] const ShardInfo* info(const ShardId& id) const;
 
     [[nodiscard]] const Manifest& manifest() const { return manifest_; }
 
-    /// Views a shard's samples. Requires bytes that came from get().
+    /// Returns a view of a shard's samples.
+    /// Requires  bytes that came from get()
     [[nodiscard]] ShardView view(ByteView bytes) const;
 
 private:

@@ -11,7 +11,7 @@ namespace starling::data {
 
 namespace {
 
-// Part of the format: the same files give the same shard ids on every machine.
+// This seed is part of the format: the same files give the same shard ids on every machine.
 constexpr std::uint64_t kDealSeed = 0x5741524c494e47;
 
 struct Moments {
@@ -19,8 +19,8 @@ struct Moments {
     float stddev = 1.0F;
 };
 
-/// Mean and deviation of bytes scaled to [0, 1]. Counting first makes the sums exact integers, so
-/// the result does not depend on the order of the samples.
+/// Returns mean and deviation of the bytes, scaled to [0, 1]. It counts the values first, so the
+/// sums are exact integers and the result does not depend on the order of the samples.
 Moments moments_of(std::span<const std::uint8_t> values) {
     std::array<std::uint64_t, 256> counts{};
     for (const auto value : values) ++counts[value];
@@ -35,7 +35,7 @@ Moments moments_of(std::span<const std::uint8_t> values) {
     const double variance = static_cast<double>(squares) / n - mean * mean;
     Moments moments;
     moments.mean = static_cast<float>(mean / 255.0);
-    // A constant image set has nothing to scale; 1 keeps the division harmless.
+    // If all values are equal there is nothing to scale, and we divide by 1.
     const auto stddev = static_cast<float>(std::sqrt(std::max(0.0, variance)) / 255.0);
     if (stddev > 1e-6F) moments.stddev = stddev;
     return moments;
@@ -65,7 +65,7 @@ Bytes write_shard(
     return bytes;
 }
 
-/// What the shards of one deal have in common.
+/// What all shards of one call of deal() have in common.
 struct Deal {
     Split split = Split::Train;
     std::uint32_t partition = 0;
@@ -73,14 +73,14 @@ struct Deal {
     HashFunction sha256 = nullptr;
 };
 
-/// Cuts samples, in the order given, into shards and appends these.
+/// Cuts the samples of `order`, in that order, into shards and appends these to `out`.
 void deal(
     Sharded& out, const Samples& samples, std::span<const std::uint32_t> order, const Deal& common
 ) {
     const std::size_t elements = out.manifest.sample_elements();
     const std::size_t shards = (order.size() + common.per_shard - 1) / common.per_shard;
     for (std::size_t i = 0; i < shards; ++i) {
-        // Sizes differ by one at most: a tiny last shard would be a poor share of the data.
+        // Sizes differ by at most one: the owner of a tiny last shard would have too little data.
         const std::size_t begin = i * order.size() / shards;
         const std::size_t end = (i + 1) * order.size() / shards;
         const auto chosen = order.subspan(begin, end - begin);
@@ -98,7 +98,7 @@ void deal(
     }
 }
 
-/// All samples of a split in a seeded order.
+/// Returns all samples of a split in a seeded order.
 std::vector<std::uint32_t> shuffled(const Samples& samples, Split split) {
     std::vector<std::uint32_t> order(samples.count());
     std::iota(order.begin(), order.end(), 0U);
@@ -106,7 +106,7 @@ std::vector<std::uint32_t> shuffled(const Samples& samples, Split split) {
     return order;
 }
 
-/// A manifest that says all but its shards.
+/// Returns a manifest that is complete except for its shards.
 Manifest describe(const Dataset& dataset, const Partition& partition) {
     Manifest manifest;
     manifest.name = printable_name(dataset.name);
@@ -123,8 +123,9 @@ Manifest describe(const Dataset& dataset, const Partition& partition) {
     return manifest;
 }
 
-/// Few enough shards for the manifest, each small enough for the wire; with at most 2 GiB a split
-/// both always hold, because the first bound asks for 64 KiB a shard and the second for 16 MiB.
+/// Returns how many samples a shard gets: enough that the manifest can list all shards, and so few
+/// that a shard fits the wire. Both hold for at most 2 GiB a split: the first bound asks for shards
+/// of 64 KiB, the second allows 16 MiB.
 std::size_t allowed_per_shard(const Dataset& dataset, std::size_t elements, std::size_t wanted) {
     const std::size_t total = dataset.train.count() + dataset.test.count();
     const std::size_t at_least = total / (kShardsMax / 2) + 1;
@@ -175,7 +176,7 @@ Result<Sharded> shard_dataset(
     common.split = Split::Test;
     common.partition = 0;
     deal(out, dataset.test, shuffled(dataset.test, Split::Test), common);
-    // Each partition may end in a shard of its own, so many small ones can be too many shards.
+    // Each partition has shards of its own, so many small partitions can make too many shards.
     if (out.manifest.shards.size() > kShardsMax) {
         return fail(FaultCode::Usage, "--partition: more than 65536 shards; give fewer owners");
     }

@@ -8,7 +8,7 @@ namespace starling::data {
 
 namespace {
 
-/// A text's test part is one shard in almost any case; a run is shorter than two of these.
+/// The test split of almost every text is one shard. A run has fewer than twice so many tokens.
 constexpr std::size_t kTokensMax = std::size_t{2} << 20U;
 constexpr std::size_t kWindowsMin = 4;
 
@@ -26,7 +26,7 @@ Bytes write_run(std::span<const std::uint16_t> tokens, Split split, std::uint32_
     return bytes;
 }
 
-/// Cuts one split into as many runs, equal but for one character, and appends them.
+/// Cuts one split into `runs` runs and appends them. Their lengths differ by at most one character.
 void cut(
     Sharded& out,
     std::span<const std::uint16_t> tokens,

@@ -4,9 +4,10 @@ namespace starling::data {
 
 namespace {
 
-constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  ///< by length: shorter forms are wrong
+/// The smallest code point of each length; a smaller one has a shorter form.
+constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
 
-/// Returns the length that a first byte announces; 0 for one that starts nothing.
+/// Returns the length of the sequence that starts with this byte; 0 if none starts with it.
 std::size_t length_of(unsigned char first) {
     if (first < 0x80) return 1;
     if (first >= 0xc2 && first < 0xe0) return 2;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Characters of a text: UTF-8 read strictly, one code point at a time.
+// The characters of a text. UTF-8 is read strictly, one code point at a time.
 
 #include <cstddef>
 #include <optional>
@@ -16,9 +16,9 @@ struct Utf8Character {
     std::size_t bytes = 0;
 };
 
-/// Returns the character at `at`; none where the bytes there are not UTF-8: a stray or missing
-/// continuation, a longer form than needed, a surrogate, a number beyond U+10FFFF. Requires  at <
-/// text.size()
+/// Returns the character at `at`, or none if the bytes there are not UTF-8: a stray or missing
+/// continuation, a longer form than needed, a surrogate, a number beyond U+10FFFF.
+/// Requires  at < text.size()
 /// Source    Unicode 15, table 3-7, "Well-Formed UTF-8 Byte Sequences"
 [[nodiscard]] std::optional<Utf8Character> utf8_at(std::string_view text, std::size_t at);
 

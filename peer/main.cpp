@@ -1,5 +1,5 @@
-// starling: the one program. Parses, then runs the chosen command; exit codes 0 done, 1 failed
-// while running, 2 wrong usage or configuration.
+// The program `starling`. It parses the command line and runs the chosen command. Exit codes: 0
+// done, 1 failed while running, 2 wrong usage or configuration.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -15,23 +15,23 @@
 
 namespace {
 
-/// How often an idle OpenMP thread looks for work before it sleeps: some ten microseconds. That is
-/// enough from one kernel of a small step to the next, where waking a thread would take as long as
-/// the kernel, and too little to matter to whoever else wants the core.
+/// How often an idle OpenMP thread looks for work before it sleeps: this takes about ten
+/// microseconds. In a small step the next kernel comes within that time, and to wake a thread would
+/// take as long as the kernel. It is too short to matter to others that want the core.
 constexpr const char* kSpinCount = "1000";
 
-/// OpenMP reads its environment when it is loaded, before main: idle threads must sleep instead of
-/// spinning for milliseconds, because many peers share few cores. So the first start only sets that
-/// and starts again.
+/// Makes idle OpenMP threads sleep instead of spinning for milliseconds, because many peers share
+/// few cores. OpenMP reads its environment when it is loaded, before main. So this sets the
+/// environment and executes the program once more.
 void let_idle_threads_sleep(char** argv) {
     if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
     if (::setenv("OMP_WAIT_POLICY", "PASSIVE", 1) != 0) return;
     (void)::setenv("GOMP_SPINCOUNT", kSpinCount, 0);
     ::execv("/proc/self/exe", argv);
-    // Without /proc the program still works, only less politely.
+    // Without /proc the program still works, but its idle threads spin longer.
 }
 
-/// Words a parse error in one line: what, where, what to do.
+/// Describes a parse error in one line: what, where, what to do.
 std::string explain(const CLI::ParseError& error, int argc, char** argv) {
     std::string what = error.what();
     std::replace(what.begin(), what.end(), '\n', ' ');
@@ -46,7 +46,7 @@ std::string explain(const CLI::ParseError& error, int argc, char** argv) {
     return what + "; see starling" + command + " --help";
 }
 
-/// `starling 0.1.0 (ef3676f)`: the commit in brackets, where it is known.
+/// Returns for instance `starling 0.1.0 (ef3676f)`, with the commit in brackets if it is known.
 std::string version() {
     const std::string commit = STARLING_COMMIT;
     return std::string("starling ") + STARLING_VERSION +
@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
     CLI::App app{
         "Decentralized gossip training: peers train together without a coordinator", "starling"};
     app.set_version_flag("--version", version());
-    // Before the subcommands, which inherit it: a misspelt key must not be ignored in silence.
+    // A misspelt key must be an error. This comes before the subcommands, which inherit it.
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.set_config("--config", "", "TOML file with a [section] per command; flags win over it");
     app.fallthrough();

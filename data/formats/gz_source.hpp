@@ -1,6 +1,6 @@
 #pragma once
 
-// A file that unpacks itself if it is gzipped; zlib tells the two apart by the first bytes.
+// Reads a file and unpacks it if it is gzipped. zlib recognises a gzipped file by its first bytes.
 
 #include <cstdint>
 #include <filesystem>
@@ -14,14 +14,14 @@ namespace starling::data {
 
 class GzSource {
 public:
-    /// Errors    NotFound, Io; as everywhere here, the message names the file
+    /// Errors    NotFound, Io; every message of this class names the file
     [[nodiscard]] static Result<GzSource> open(const std::filesystem::path& path);
 
-    /// Reads until `out` is full or the content ends; returns how many bytes it read.
+    /// Reads until `out` is full or the content ends. Returns the number of bytes.
     /// Errors    Truncated, Corrupt, Io
     [[nodiscard]] Result<std::size_t> read(std::span<std::uint8_t> out);
 
-    /// A fault about this file.
+    /// Returns a fault whose message names this file.
     [[nodiscard]] Fault bad(FaultCode code, const std::string& what) const {
         return fail(code, name_ + ": " + what);
     }

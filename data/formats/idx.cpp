@@ -72,7 +72,8 @@ Result<IdxArray> read_idx(const std::filesystem::path& file, std::size_t rank) {
     const auto bytes = read_header(*source, rank, array);
     if (!bytes) return bytes.error();
     while (array.values.size() < *bytes) {
-        // Growing by what has already arrived keeps a short file with a boastful header small.
+        // We grow by as much as has arrived already, so a short file with a large size in its
+        // header takes little memory.
         const std::size_t start = array.values.size();
         const std::size_t piece =
             std::min<std::uint64_t>(*bytes - start, std::max(kPieceBytes, start));

@@ -1,7 +1,8 @@
 #pragma once
 
-// IDX, the format of MNIST and its kin: two zero bytes, element type, rank, one big-endian 32-bit
-// size per dimension, elements. Read plain or gzipped, whatever the file's name says.
+// IDX, the format of MNIST and similar data sets: two zero bytes, element type, rank, one
+// big-endian 32-bit size per dimension, elements. A file may be plain or gzipped; its name does not
+// matter.
 //
 // Source: http://yann.lecun.com/exdb/mnist, section "The IDX file format"; only unsigned bytes.
 
@@ -13,16 +14,16 @@
 
 namespace starling::data {
 
-/// Largest content of one file, unpacked: a gigabyte-sized bomb is refused by its own header.
+/// Largest content of one file, unpacked. A file whose header promises more is refused at once.
 inline constexpr std::uint64_t kIdxBytesMax = std::uint64_t{2} << 30U;
 
 struct IdxArray {
-    std::vector<std::uint32_t> dimensions;  ///< as many as asked for, none of them zero
-    std::vector<std::uint8_t> values;       ///< their product
+    std::vector<std::uint32_t> dimensions;  ///< `rank` numbers, none of them zero
+    std::vector<std::uint8_t> values;       ///< as many as the product of the dimensions
 };
 
 /// Reads an array of unsigned bytes with `rank` dimensions. Unpacks at most one byte more than the
-/// header promises, and allocates as the bytes arrive, not as the header claims.
+/// header promises. Allocates memory as the bytes arrive and does not trust the header.
 /// Errors    NotFound, Io, BadFormat (magic, type, rank, bytes after the end), Truncated, Corrupt
 ///           (gzip checksum), BadValue (a dimension of zero), Oversized; each names the file
 [[nodiscard]] Result<IdxArray> read_idx(const std::filesystem::path& file, std::size_t rank);

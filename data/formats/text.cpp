@@ -1,7 +1,5 @@
 #include "data/formats/text.hpp"
 
-#include <algorithm>
-
 #include "data/formats/gz_source.hpp"
 #include "data/manifest.hpp"
 #include "data/utf8.hpp"
@@ -33,7 +31,7 @@ Result<std::string> read_content(const std::filesystem::path& file) {
     return content;
 }
 
-/// The file's code points by themselves: how often each occurs is of no interest.
+/// Returns for each code point whether the file contains it.
 Result<std::vector<bool>> points_in(const std::string& content, const std::string& name) {
     std::vector<bool> present(kPoints);
     for (std::size_t at = 0; at < content.size();) {

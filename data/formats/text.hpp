@@ -1,7 +1,7 @@
 #pragma once
 
-// A text as characters: a UTF-8 file, plain or gzipped, becomes numbers of characters in its own
-// sorted vocabulary, as nanoGPT's character-level data sets do it.
+// Reads a UTF-8 file, plain or gzipped, as a text of characters. Each character becomes its number
+// in the sorted vocabulary of the file, as in nanoGPT's character-level data sets.
 
 #include <cstdint>
 #include <filesystem>
@@ -21,6 +21,7 @@ struct Text {
     std::vector<std::uint16_t> tokens;  ///< each character's place in the vocabulary
 };
 
+/// Reads the whole file.
 /// Errors    NotFound, Io, Truncated, Corrupt (of the file); Usage (empty, not UTF-8, more than
 ///           65,536 distinct characters), Oversized; each names the file
 [[nodiscard]] Result<Text> read_text(const std::filesystem::path& file);

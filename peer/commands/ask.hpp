@@ -1,6 +1,6 @@
 #pragma once
 
-// What `status` and `leave` share: finding a running peer on this machine and asking it.
+// What `status` and `leave` share: they find a running peer on this machine and ask it.
 
 #include <string>
 
@@ -9,16 +9,20 @@
 
 namespace starling::peer {
 
-/// Where to find the peer: an HTTP address, or a state directory whose file `http` holds one.
+/// Where to find the peer: its HTTP address, or its state directory, whose file `http` contains the
+/// address.
 struct PeerAddress {
     std::string http;
     std::string state;
 };
 
-/// Errors    Usage (neither or both given, bad address), NotFound (no such file: no peer runs)
+/// Returns the HTTP address of the peer.
+/// Errors    Usage (neither or both are given, or a bad address), NotFound (there is no such file,
+///           so no peer runs), BadFormat (the file contains no address)
 [[nodiscard]] Result<Endpoint> find_peer(const PeerAddress& address);
 
-/// Sends one request and returns the body of a good reply.
+/// Sends one request and returns the body of a good reply. Blocks until the reply is here, at most
+/// five seconds.
 /// Errors    those of http_request; BadFormat (a status other than 200)
 [[nodiscard]] Result<std::string> ask_peer(const Endpoint& peer, const HttpRequest& request);
 

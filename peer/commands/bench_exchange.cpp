@@ -23,8 +23,8 @@ struct Flags {
     std::size_t parameters = 100'000'000;
     std::string encoding = "f32";
     double seconds = 5.0;
-    std::size_t window = 0;   ///< MiB; 0 follows the link
-    std::size_t streams = 0;  ///< TCP connections; 0 follows the round trip
+    std::size_t window = 0;   ///< MiB; 0: it adapts to the link
+    std::size_t streams = 0;  ///< TCP connections; 0: as many as the round trip asks for
     bool plain_tcp = false;
     std::string listen;   ///< this process is the half that answers
     std::string connect;  ///< this process is the half that asks
@@ -77,12 +77,13 @@ public:
         return bound;
     }
 
-    /// Answers until the partner is gone.
+    /// Blocks and answers until the partner is gone.
     void serve() {
         loop_.run_until([this] { return gone_; });
     }
 
-    /// Exchanges back to back for that long, after one that warms up. False when the partner broke.
+    /// Blocks and exchanges without a pause for `seconds`, after a first exchange that warms up.
+    /// Returns false if the connection to the partner breaks.
     bool drive(const Endpoint& partner, double seconds) {
         links_.introduce(partner, [this](Result<PeerId> greeted) {
             gone_ = greeted.has_error();
@@ -163,7 +164,7 @@ private:
     bool gone_ = false;
 };
 
-/// The second process: says where it listens, then answers.
+/// The second process. It writes the port on which it listens to `out`, and then answers.
 [[noreturn]] void run_partner(const Flags& flags, int out) {
     BenchPeer peer(flags, 2, 1);
     const auto at = peer.listen();
@@ -174,10 +175,11 @@ private:
     std::_Exit(kExitDone);
 }
 
-/// Requires  `at` is where a partner listens, if it does
+/// Runs the half that asks, and prints the result. `at` is the partner's address; it is empty if
+/// the partner does not listen.
 int drive(const Flags& flags, const std::optional<Endpoint>& at) {
     BenchPeer peer(flags, 1, 2);
-    // Listening tells the streams who we are; nobody dials us.
+    // listen() gives our id to the streams. Nobody dials us.
     if (!at || !peer.listen() || !peer.drive(*at, flags.seconds)) {
         std::fputs("starling bench: the exchange broke off\n", stderr);
         return kExitFailed;
@@ -198,7 +200,7 @@ int drive(const Flags& flags, const std::optional<Endpoint>& at) {
     return kExitDone;
 }
 
-/// One half alone, for two machines or two namespaces.
+/// Runs only the half that answers, for two machines or two namespaces.
 int serve(const Flags& flags) {
     const auto at = Endpoint::parse(flags.listen);
     if (at.has_error()) return report_fault("bench", as_usage(at.error()));
@@ -215,7 +217,7 @@ int run_both(const Flags& flags) {
     int ends[2] = {-1, -1};
     if (::pipe(ends) != 0) return kExitFailed;
     std::fflush(nullptr);
-    // Before any thread or loop exists, so a plain fork is sound.
+    // No thread and no loop exists yet, so a plain fork is safe.
     const pid_t child = ::fork();
     if (child < 0) return kExitFailed;
     if (child == 0) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// `starling bench exchange`: how fast two processes average over loopback, through the very
-// streams, machine and store of a peer.
+// `starling bench exchange`: how fast two processes average, over loopback or between two machines.
+// It uses the same streams, averager and store as a peer.
 
 #include "peer/commands/commands.hpp"
 

@@ -39,8 +39,9 @@ double now() {
     return to_seconds(real_now().time_since_epoch());
 }
 
-/// What a model is measured on unless flags say otherwise: Fashion-MNIST, CIFAR-10, or 256
-/// characters of 65 kinds.
+/// The task, batch and optimizer with which a model is measured unless flags say otherwise. The
+/// tasks have the shapes of Fashion-MNIST, CIFAR-10, ImageNet, a table of 32 columns, or a text of
+/// 65 characters with a context of 256.
 struct Standard {
     std::string_view model;
     compute::Task task;
@@ -82,7 +83,7 @@ Result<compute::EngineOptions> options_of(const Flags& flags) {
     return options;
 }
 
-/// Made-up samples; for gpt each value is a token and has a label.
+/// A batch of made-up samples. For gpt each value is a token and has a label.
 struct Batch {
     std::vector<float> values;
     std::vector<std::int32_t> labels;
@@ -143,7 +144,8 @@ Timing time_steps(compute::Engine& engine, const Batch& batch, double rate, doub
     return timing;
 }
 
-/// Each kernel's best time over some repetitions: what the machine can do, with nobody else on it.
+/// Returns each kernel's best time over some repetitions: what the machine can do when no other
+/// program uses it.
 std::vector<compute::KernelTime> best_kernels(
     compute::Engine& engine, const Batch& batch, double seconds
 ) {
@@ -161,7 +163,7 @@ std::vector<compute::KernelTime> best_kernels(
 struct Totals {
     double seconds = 0.0;
     double flops = 0.0;
-    double arithmetic = 0.0;  ///< seconds of kernels that count operations
+    double arithmetic = 0.0;  ///< seconds of the kernels whose operations are counted
 };
 
 Totals total_of(const std::vector<compute::KernelTime>& kernels) {
@@ -259,7 +261,7 @@ void print_result(
 }
 
 int complain(const Fault& fault) {
-    // Everything else that can be wrong here follows from a flag.
+    // Every other fault follows from a flag.
     return report_fault("bench", fault.code == FaultCode::Io ? fault : as_usage(fault));
 }
 

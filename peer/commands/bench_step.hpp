@@ -1,7 +1,7 @@
 #pragma once
 
-// `starling bench step`: one training step of a named model on made-up data, and where its time
-// goes.
+// `starling bench step`: how long one training step of a model takes on made-up data, and which
+// kernels take the time.
 
 #include "peer/commands/commands.hpp"
 

@@ -1,8 +1,8 @@
 #pragma once
 
-// The subcommands of `starling`. Each add_* declares one subcommand with its flags on the app; when
-// the user chose it, its callback stores into `chosen` what main runs after parsing. Parsing thus
-// stays free of side effects, and main maps what happened to an exit code in one place.
+// The subcommands of `starling`. Each add_* adds one subcommand with its flags to the app. If the
+// user chooses it, its callback stores in `chosen` the function that main calls after parsing. So
+// parsing has no side effects, and main turns every outcome into an exit code in one place.
 
 #include <functional>
 #include <string_view>

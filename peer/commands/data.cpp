@@ -1,4 +1,4 @@
-// starling data: what a dataset holds.
+// starling data: prints what a data set contains.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -38,7 +38,8 @@ int inspect(const std::string& spec) {
         out["mean"] = manifest.mean;
         out["stddev"] = manifest.stddev;
     }
-    // A text may hold what a terminal would obey: beyond ASCII everything is escaped.
+    // A text may contain escape sequences for a terminal. JSON escapes control characters, and we
+    // let it escape everything that is not ASCII.
     std::puts(out.dump(-1, ' ', true).c_str());
     return kExitDone;
 }

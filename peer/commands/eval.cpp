@@ -1,4 +1,4 @@
-// starling eval: loss and accuracy of a checkpoint on a data set.
+// starling eval: prints loss and accuracy of a checkpoint's model on a data set.
 
 #include <CLI/CLI.hpp>
 #include <atomic>
@@ -33,7 +33,8 @@ struct EvalFlags {
     int threads = 0;
 };
 
-/// Cuts the data to judge a model of this swarm: scaled, or numbered, as those it was trained on.
+/// Cuts the data on which a model of this swarm is evaluated. Images are scaled as the swarm's own
+/// data, and the characters of a text are numbered by the swarm's vocabulary.
 Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swarm) {
     auto dataset = data::load_dataset(spec);
     if (dataset.has_error()) return dataset.error();

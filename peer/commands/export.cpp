@@ -1,4 +1,4 @@
-// starling export: the model of a checkpoint as a file for other programs.
+// starling export: writes the model of a checkpoint to a file for other programs.
 
 #include "compute/onnx/export.hpp"
 
@@ -27,7 +27,7 @@ struct ExportFlags {
     std::string format;
 };
 
-/// The format that the flag says, or else the file's ending.
+/// Returns the format that the flag gives, or else the file's ending.
 Result<std::string> format_of(const ExportFlags& flags) {
     auto format = flags.format;
     if (format.empty()) {

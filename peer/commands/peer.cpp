@@ -1,4 +1,4 @@
-// starling peer: one peer, founding or joining a swarm.
+// starling peer: runs one peer, which founds, joins or resumes a swarm.
 
 #include <CLI/CLI.hpp>
 #include <memory>

@@ -13,7 +13,7 @@ namespace starling::peer {
 
 namespace {
 
-/// The flags, as given; numbers with units are parsed by CLI11's transformers and here.
+/// The flags as the user gave them. interpret() parses numbers with units.
 struct Flags {
     std::size_t peers = 64;
     std::string duration = "10m";
@@ -41,7 +41,8 @@ struct Quantity {
     std::string unit;
 };
 
-/// Splits `12.5ms` into a number and what follows; false when there is no number.
+/// Splits for instance `12.5ms` into a number and a unit. Returns false if there is no number, or
+/// if it is negative or too large.
 bool split(const std::string& text, Quantity& out) {
     std::size_t used = 0;
     try {
@@ -89,7 +90,7 @@ double parse_per_minute(const std::string& flag, const std::string& text) {
     return wrong(flag, text, "a rate such as 10/min, 1/s or 30/h");
 }
 
-/// Chunks are cut as the parameter store cuts them.
+/// Returns a shape with chunks of at most the size that the parameter store uses.
 peer_virtual::FloatVector::Shape shape_of(std::size_t parameters) {
     const std::size_t chunks =
         (parameters + gossip::kChunkElementsMax - 1) / gossip::kChunkElementsMax;
@@ -130,7 +131,7 @@ peer_virtual::AveragingOptions interpret_averaging(const Flags& flags) {
     if (averaging.mix_every <= Duration::zero()) {
         wrong("--step-time", flags.step_time, "longer than nothing");
     }
-    // A sum of many steps' times spreads less than one of them.
+    // The relative spread of the sum of many steps' times is smaller than that of one step.
     averaging.pace_sigma = flags.step_sigma / std::sqrt(static_cast<double>(steps));
     return averaging;
 }
@@ -158,15 +159,15 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
     return options;
 }
 
-/// Says on stderr how far a campaign is, when it takes long.
-class Teller {
+/// Prints on stderr every five seconds how far a campaign is.
+class ProgressPrinter {
 public:
-    explicit Teller(std::size_t peers) : peers_(peers) {}
+    explicit ProgressPrinter(std::size_t peers) : peers_(peers) {}
 
     void operator()(const peer_virtual::CampaignProgress& progress) {
         const auto now = real_now();
         if (now < next_) return;
-        next_ = now + kTellEvery;
+        next_ = now + kPrintEvery;
         fmt::print(
             stderr,
             "{:.0f} s of virtual time, {} events, {}\n",
@@ -179,13 +180,13 @@ public:
     }
 
 private:
-    static constexpr Duration kTellEvery = std::chrono::seconds(5);
+    static constexpr Duration kPrintEvery = std::chrono::seconds(5);
     std::size_t peers_;
-    Instant next_ = real_now() + kTellEvery;
+    Instant next_ = real_now() + kPrintEvery;
 };
 
 int run(peer_virtual::CampaignOptions options, bool json) {
-    options.progress = Teller(options.peers);
+    options.progress = ProgressPrinter(options.peers);
     const auto summary = peer_virtual::run_campaign(options);
     const auto text = json ? to_json(summary) + "\n" : to_text(summary);
     std::fputs(text.c_str(), stdout);
@@ -248,7 +249,7 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
         "--bandwidth 100Mbit"
     );
     command->callback([flags, &chosen] {
-        // Wrong values are usage errors and must surface while CLI11 still parses.
+        // Wrong values are usage errors. CLI11 must see them while it parses.
         const auto options = interpret(*flags);
         chosen = [options, json = flags->json] { return run(options, json); };
     });

@@ -12,7 +12,7 @@ using nlohmann::ordered_json;
 
 constexpr std::size_t kCellMax = 24;
 
-/// Returns the object, or null when the body is anything else.
+/// Returns the object, or null if the body is not a JSON object.
 ordered_json parse_status(std::string_view body) {
     auto object = ordered_json::parse(body, nullptr, /*allow_exceptions=*/false);
     return object.is_object() ? object : ordered_json();
@@ -26,7 +26,7 @@ std::string dump(const ordered_json& value) {
     return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-/// Returns text without control characters: what a peer says must not move our cursor.
+/// Returns the text with `?` for control characters: a peer's text must not move our cursor.
 std::string printable(std::string text) {
     std::replace_if(
         text.begin(),
@@ -42,7 +42,7 @@ std::string cell_text(const std::string& key, const ordered_json& value) {
     if (value.is_number_float()) return fmt::format("{:.5g}", value.get<double>());
     if (!value.is_string()) return dump(value);
     auto text = printable(value.get<std::string>());
-    // Ids are 64 digits; eight tell peers apart and leave room for the rest.
+    // An id has 64 digits. Eight tell peers apart and leave room for other columns.
     if (key == "id") return text.substr(0, 8);
     return text;
 }
@@ -95,7 +95,7 @@ Result<std::string> status_table(std::string_view body) {
         if (is_table(item.value())) {
             tables += rows_text(item.key(), item.value());
         } else {
-            // The peer's own id is shown whole: it is what one copies from here.
+            // We show the peer's own id in full, so that a user can copy it.
             const auto text = item.value().is_string() ? printable(item.value().get<std::string>())
                                                        : cell_text(item.key(), item.value());
             values += fmt::format("{:<{}}  {}\n", printable(item.key()), width, text);

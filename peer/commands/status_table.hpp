@@ -1,6 +1,6 @@
 #pragma once
 
-// A peer's /status for the eyes. The object is the peer's to define; this shows whatever it says.
+// Shows a peer's /status to people. The peer decides what its object contains; all of it is shown.
 
 #include <string>
 #include <string_view>
@@ -9,11 +9,13 @@
 
 namespace starling::peer {
 
-/// Returns the object on one line. Errors BadFormat (not an object).
+/// Returns the object on one line.
+/// Errors    BadFormat (the body is no object)
 [[nodiscard]] Result<std::string> status_line(std::string_view body);
 
-/// Returns plain values as `name  value` lines, then each array of objects as a table whose columns
-/// are the keys of its first row. Errors BadFormat (not an object).
+/// Returns the plain values as lines `name  value`, and then each array of objects as a table. The
+/// columns of a table are the keys of its first row.
+/// Errors    BadFormat (the body is no object)
 [[nodiscard]] Result<std::string> status_table(std::string_view body);
 
 }  // namespace starling::peer

@@ -1,6 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -32,15 +30,15 @@ int usage_error(const std::string& message) {
     return report_fault("swarm", fail(FaultCode::Usage, message));
 }
 
-/// Returns our own binary, by its real path so that `ps` shows something readable.
+/// Returns the path of our own binary. It is the real path, so that `ps` shows a readable name.
 std::string own_binary() {
     std::error_code error;
     const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
     return error ? "/proc/self/exe" : path.string();
 }
 
-/// Divides data among all peers where the user has not said among how many. What is wrong with the
-/// text the founder says.
+/// Adds the number of peers as `owners` if the user has not given it. It does not check the text:
+/// the founder does.
 std::string for_all_peers(const std::string& partition, std::size_t peers) {
     auto spec = Spec::parse(partition);
     if (spec.has_error()) return partition;
@@ -48,8 +46,8 @@ std::string for_all_peers(const std::string& partition, std::size_t peers) {
     return spec->to_string();
 }
 
-/// The file with the key of one run's swarm: kept in the state directory if there is one, else
-/// private to the run and gone after it.
+/// The file with the key of this run's swarm. It stays in the state directory if there is one.
+/// Otherwise it is in a temporary directory, which is removed after the run.
 class KeyFile {
 public:
     KeyFile() = default;
@@ -57,11 +55,12 @@ public:
     KeyFile& operator=(const KeyFile&) = delete;
 
     ~KeyFile() {
-        std::error_code ignored;  // what is left in the temporary directory opens nothing any more
+        std::error_code ignored;  // a key that is left behind opens nothing any more
         if (!private_.empty()) std::filesystem::remove_all(private_, ignored);
     }
 
-    /// Returns the file's name; empty for a state that an open swarm has left.
+    /// Makes the file if it does not exist yet. Returns its name, which is empty if the state
+    /// directory comes from an open swarm.
     /// Errors    Io
     Result<std::string> make(const std::string& state) {
         namespace fs = std::filesystem;
@@ -75,7 +74,7 @@ public:
             private_ = pattern;
             path = private_ / "swarm.key";
         } else {
-            std::error_code ignored;  // what cannot be looked at fails below, with a sentence
+            std::error_code ignored;  // if exists() fails, writing fails below with a message
             path = fs::path(state) / "swarm.key";
             if (fs::exists(path, ignored)) return path.string();
             if (fs::exists(fs::path(state) / "peer-1", ignored)) return std::string();
@@ -138,7 +137,7 @@ void add_swarm(CLI::App& app, Command& chosen) {
         ->check(CLI::Range(std::size_t{1}, kPeersMax));
     command->add_option("--dataset", options.dataset, "what to learn from, as in `starling peer`")
         ->type_name("SPEC");
-    // What `peer` does without a flag, for --help here.
+    // The defaults of `peer`, to show them in our --help.
     CLI::App peer;
     PeerConfig defaults;
     add_training_flags(peer, defaults);

@@ -8,7 +8,7 @@ namespace starling::peer {
 
 namespace {
 
-/// A flag of the founder's table, with the variable that it sets.
+/// Adds a flag of the founder's table, which sets `variable`.
 template <class T>
 CLI::Option* add_founder_flag(CLI::App& command, const char* name, T& variable) {
     const auto& flag = founder_flag(name);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The flags that `peer` and others share, in one place so that they never drift apart.
+// The flags that `peer` and `swarm` share. They are in one place, so that they stay equal.
 
 #include "peer/terms/config.hpp"
 
@@ -10,7 +10,7 @@ class App;
 
 namespace starling::peer {
 
-/// Adds --dataset, --model, --optimizer and the rest of what a founder decides.
+/// Adds --dataset, --threads and the like, and all flags by which a founder decides.
 void add_training_flags(CLI::App& command, PeerConfig& config);
 
 }  // namespace starling::peer

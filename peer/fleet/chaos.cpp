@@ -5,7 +5,8 @@
 namespace starling::peer {
 namespace {
 
-/// Returns the survivor to join by: the youngest, to show that any peer can be the seed.
+/// Returns the survivor whose address a newcomer gets: the one that started last, to show that any
+/// peer can be the seed.
 const PeerView* pick_seed(const std::vector<PeerView>& peers) {
     const auto found = std::find_if(peers.rbegin(), peers.rend(), [](const PeerView& peer) {
         return peer.living() && !peer.final_report && !peer.listen.empty();
@@ -37,7 +38,7 @@ Result<ChaosOptions> ChaosOptions::parse(std::string_view text) {
 }
 
 void ChaosPlan::handle_failed(std::size_t observer, const std::string& id) {
-    // A survivor may also leave or fail for a reason of its own; only the crash counts here.
+    // A survivor may also fail for a reason of its own. Only the peer that we killed counts here.
     if (killed_at_ && id == killed_id_) observers_.insert(observer);
 }
 
@@ -65,7 +66,7 @@ std::string ChaosPlan::missing() const {
 bool ChaosPlan::all_train(const std::vector<PeerView>& peers) const {
     if (peers.size() < expected_peers_) return false;
     return std::all_of(peers.begin(), peers.end(), [](const PeerView& peer) {
-        // A peer that owns no shard makes no steps; it averages, and that is its training.
+        // A peer that owns no shard makes no steps, but it averages: that is all its training.
         const bool busy = peer.steps >= kChaosSteps || peer.shards == 0;
         return peer.exit || (peer.state == "training" && busy);
     });

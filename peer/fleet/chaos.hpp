@@ -1,9 +1,10 @@
 #pragma once
 
-// The chaos that a user may ask of a swarm, as a machine without I/O: told what the peers say and
-// what time it is, it answers when to kill and when to add whom. The order is fixed, so that what a
-// run shows can be said beforehand: the first peer, which founded the swarm, is killed in the
-// middle of training; once all others noticed, a newcomer joins by the address of one of them.
+// The chaos that a user may ask of a swarm, as a state machine without I/O. It takes the views of
+// the peers and the time, and decides which peer to kill and when a newcomer joins. The order is
+// fixed, so that one knows before a run what it shows: the first peer, which founded the swarm, is
+// killed in the middle of training; when all others have noticed, a newcomer joins by the address
+// of one of them.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,9 +20,9 @@
 
 namespace starling::peer {
 
-/// Every peer has made so many steps before chaos starts: by then all of them train and average.
+/// Chaos starts when every peer has made so many steps. By then all of them train and average.
 inline constexpr std::uint64_t kChaosSteps = 200;
-/// A newcomer waits so long for the survivors to notice the crash, and then joins anyway.
+/// A newcomer waits at most so long until the survivors have noticed the crash.
 inline constexpr Duration kChaosNoticeMax = std::chrono::seconds(15);
 
 struct ChaosOptions {
@@ -29,7 +30,7 @@ struct ChaosOptions {
     bool late_join = false;
 
     /// Parses `founder-crash,late-join`.
-    /// Errors    Usage, listing what exists
+    /// Errors    Usage; the message lists what exists
     [[nodiscard]] static Result<ChaosOptions> parse(std::string_view text);
 };
 
@@ -37,27 +38,28 @@ struct ChaosAction {
     enum class Kind { Kill, Join };
 
     Kind kind = Kind::Kill;
-    std::size_t peer = 0;  ///< whom to kill, or by whose address to join
+    std::size_t peer = 0;  ///< the peer to kill, or the one by whose address to join
 
     bool operator==(const ChaosAction&) const = default;
 };
 
 class ChaosPlan {
 public:
-    /// Units    `expected_peers`: how many are started at first; nothing happens before all train
+    /// `expected_peers` is the number of peers that start first. No action comes before all of them
+    /// train.
     ChaosPlan(ChaosOptions options, std::size_t expected_peers)
         : options_(options),
           expected_peers_(expected_peers) {}
 
-    /// Notes that `observer` called the peer with this id failed.
+    /// Notes that peer `observer` has said that the peer with this id has failed.
     void handle_failed(std::size_t observer, const std::string& id);
 
-    /// Returns what to do now, each action once. `now` never decreases.
+    /// Returns the action that is due now, if any. Each action comes once. `now` never decreases.
     [[nodiscard]] std::optional<ChaosAction> poll_action(
         Instant now, const std::vector<PeerView>& peers
     );
 
-    /// Returns what the user asked for and did not happen, or an empty text.
+    /// Returns what the user asked for and what has not happened, or an empty text.
     [[nodiscard]] std::string missing() const;
 
 private:

@@ -4,6 +4,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "peer/fleet/outcome.hpp"
+
 namespace starling::peer {
 namespace {
 
@@ -41,7 +43,7 @@ void Display::update(const FleetView& swarm, Instant now) {
     if (mode_ == OutputMode::Json) return;
     const auto period = mode_ == OutputMode::Table ? kTablePeriod : kLinePeriod;
     if (updated_at_ && now - *updated_at_ < period) return;
-    // The first line waits for one period: at the start there is nothing to tell yet.
+    // The first line comes after one period: at the start there is nothing to show yet.
     const bool first = !updated_at_;
     updated_at_ = now;
     if (mode_ == OutputMode::Lines) {
@@ -66,7 +68,7 @@ void Display::finish(const FleetView& swarm) {
 
 void Display::erase_table() {
     if (drawn_lines_ == 0) return;
-    // Up to the table's first line, then erase to the end of the screen.
+    // Moves up to the table's first line and erases from there to the end of the screen.
     std::fputs(("\x1b[" + std::to_string(drawn_lines_) + "A\r\x1b[J").c_str(), stdout);
     drawn_lines_ = 0;
 }

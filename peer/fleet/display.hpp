@@ -1,6 +1,7 @@
 #pragma once
 
-// Where the swarm command writes: a table on a terminal, lines elsewhere, JSON for programs.
+// The output of the swarm command: a table on a terminal, lines elsewhere, JSON for programs.
+//
 // Thread    one
 
 #include <optional>
@@ -16,16 +17,16 @@ class Display {
 public:
     explicit Display(OutputMode mode) : mode_(mode) {}
 
-    /// Writes one happening: above the table on a terminal, on stderr beside JSON.
+    /// Writes one line about an event: on a terminal above the table, with JSON on stderr.
     void note(const std::string& text);
 
-    /// Writes one JSON object; nothing in the other modes.
+    /// Writes one JSON object. Does nothing in the other modes.
     void json(const std::string& line);
 
-    /// Redraws the table or writes a line, when it is time to.
+    /// Redraws the table or writes a line, if the last time was long enough ago.
     void update(const FleetView& swarm, Instant now);
 
-    /// Writes the summary.
+    /// Erases the table and writes the summary.
     void finish(const FleetView& swarm);
 
 private:

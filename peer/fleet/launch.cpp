@@ -37,7 +37,7 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
         for (const auto& [flag, value] : options.founder_flags) add(flag, value);
         if (!options.until.empty()) add("--until", options.until);
     }
-    // Many peers share few cores: a thread that spins while it waits takes them from the others.
+    // Many peers share few cores. A thread that spins while it waits would take a core from others.
     process.environment = {{"OMP_NUM_THREADS", threads}, {"OMP_WAIT_POLICY", "PASSIVE"}};
     return process;
 }

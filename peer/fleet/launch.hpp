@@ -1,6 +1,6 @@
 #pragma once
 
-// What the swarm command was asked for, and the command lines of its peers that follow from it.
+// The options of the swarm command, and the command lines of its peers that follow from them.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,29 +22,29 @@ enum class OutputMode {
 struct SwarmOptions {
     std::string program;  ///< the starling binary
     std::size_t peers = 4;
-    std::size_t threads = 0;  ///< of all peers together; 0: all cores
+    std::size_t threads = 0;  ///< compute threads of all peers together; 0: all cores
     std::uint64_t seed = 1;
-    std::string key;      ///< file of the swarm key, made for this run
-    std::string profile;  ///< of membership; empty: the peers' default
-    std::string state;    ///< a directory for the peers' own ones, or empty
-    std::string dataset;  ///< founder's part of the descriptor, joiners' local source of shards
+    std::string key;      ///< file with the swarm key of this run; empty: none
+    std::string profile;  ///< membership profile; empty: the peers' default
+    std::string state;    ///< directory in which the peers have their state directories, or empty
+    std::string dataset;  ///< the founder's data; joiners cut their own shards from it
     std::string until;
-    /// Flags with their values that only the founder gets; joiners learn them from the swarm.
+    /// Flags, with their values, that only the founder gets. Joiners learn them from the swarm.
     std::vector<std::pair<std::string, std::string>> founder_flags;
-    bool sync = false;         ///< for the founder alone, too
-    std::string upload_limit;  ///< of each peer; empty: none
-    std::string precision;     ///< of each peer; empty: the peers' default
+    bool sync = false;         ///< only the founder gets this flag, too
+    std::string upload_limit;  ///< upload limit of each peer; empty: none
+    std::string precision;     ///< precision of each peer; empty: the peers' default
     ChaosOptions chaos;
     OutputMode output = OutputMode::Lines;
 };
 
-/// How a peer comes into the swarm.
+/// How a peer enters the swarm.
 struct Entry {
     std::string join;          ///< address to join by; empty for the founder
-    bool with_dataset = true;  ///< a late newcomer gets nothing but the address
+    bool with_dataset = true;  ///< false for a late newcomer, which fetches its shards
 };
 
-/// Returns how many threads each peer gets: an equal part of all, one at least.
+/// Returns how many threads each peer gets: an equal share of all, at least one.
 [[nodiscard]] std::size_t threads_of_each(const SwarmOptions& options);
 
 /// Returns the program, arguments and environment of one peer; `index` counts from 1.

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <optional>
 
+#include "peer/fleet/outcome.hpp"
+
 namespace starling::peer {
 namespace {
 
@@ -92,7 +94,7 @@ std::string cut(std::string line, std::size_t width) {
     return line;
 }
 
-/// Returns one row: the first two columns are words and go left, numbers go right.
+/// Returns one row. The first two columns are words and are aligned left, numbers right.
 template <class Text>
 std::string row(const std::vector<Column>& columns, const Text& text) {
     std::string line;
@@ -107,7 +109,7 @@ std::string row(const std::vector<Column>& columns, const Text& text) {
 }
 
 std::uint64_t swarm_samples(const FleetView& swarm) {
-    std::uint64_t most = 0;  // counters only grow, so the largest view is the freshest
+    std::uint64_t most = 0;  // the sum only grows, so the largest one is the newest
     for (const auto& peer : swarm.peers) most = std::max(most, peer.swarm_samples);
     return most;
 }

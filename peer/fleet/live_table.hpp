@@ -1,21 +1,20 @@
 #pragma once
 
-// A swarm for the eyes: a table to redraw in place on a terminal, one compact line for logs, and
-// the table at the end. Pure functions from views to text, cut to a width; columns that matter
-// least go first when the terminal is narrow.
+// Shows a swarm to people: a table to redraw in place on a terminal, one compact line for logs, and
+// the table at the end. These are pure functions from views to text. A narrow terminal loses the
+// least important columns first.
 
 #include <cstddef>
 #include <string>
 #include <vector>
 
-#include "peer/fleet/outcome.hpp"
 #include "peer/fleet/peer_view.hpp"
 
 namespace starling::peer {
 
 struct FleetView {
     double seconds = 0;
-    std::string until;  ///< as the user gave it, may be empty
+    std::string until;  ///< the target as the user gave it; may be empty
     std::vector<PeerView> peers;
 };
 
@@ -24,8 +23,8 @@ struct Screen {
     std::size_t rows = 24;
 };
 
-/// Returns lines without line ends, each at most `columns` wide, at most `rows - 1` of them: the
-/// cursor's own line must stay on the screen for the redraw to find its way back up.
+/// Returns at most `rows - 1` lines without line ends, each at most `columns` wide. One row stays
+/// free for the cursor: the redraw moves up from there, so it must not scroll off the screen.
 [[nodiscard]] std::vector<std::string> render_table(const FleetView& swarm, const Screen& screen);
 
 /// Returns one line for logs.

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the swarm command knows of each of its peers, learnt from the JSON lines that they print.
-// Plain values: the table, the chaos plan and the verdict are functions of them.
+// What the swarm command knows about each of its peers. It learns it from the JSON lines that they
+// print. The table, the chaos plan and the verdict are functions of these plain values.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace starling::peer {
 
-/// A peer's last words.
+/// What a peer reports at its end.
 struct FinalReport {
     std::optional<double> accuracy;
     std::optional<double> loss;
@@ -26,7 +26,7 @@ struct FinalReport {
 };
 
 struct PeerView {
-    std::size_t index = 0;  ///< from 1, as people see it
+    std::size_t index = 0;  ///< counts from 1
     std::string id;         ///< 64 hexadecimal digits, empty before `listening`
     std::string listen;
     std::string http;
@@ -49,7 +49,7 @@ struct PeerView {
 
     [[nodiscard]] bool living() const { return !exit && !killed_by_chaos; }
 
-    /// Returns enough of the id to tell peers apart.
+    /// Returns the first eight digits of the id, which tell peers apart.
     [[nodiscard]] std::string short_id() const { return id.substr(0, 8); }
 };
 
@@ -58,21 +58,21 @@ enum class PeerEventKind {
     Progress,
     Member,
     Final,
-    Other,    ///< an object of a kind that we only pass on
-    NotJson,  ///< not an object: free text on the wrong stream
+    Other,    ///< an object of another kind; we only pass it on
+    NotJson,  ///< no object: free text on the wrong stream
 };
 
 struct PeerEvent {
     PeerEventKind kind = PeerEventKind::NotJson;
     std::string what;    ///< of a member event: up, failed, left ...
-    std::string member;  ///< of a member event: whom it is about
+    std::string member;  ///< of a member event: the id of the member
 };
 
-/// Reads one line of a peer's output into its view. Fields that are missing or of another type
-/// leave the view as it was: a newer peer may say more, or less.
+/// Reads one line of a peer's output into its view. A field that is missing or of another type does
+/// not change the view: a peer of another release may print more or less.
 PeerEvent apply_line(PeerView& view, std::string_view line);
 
-/// Returns the object with `"peer":index` added, or nothing when the line is no object.
+/// Returns the object with `"peer":index` added, or nothing if the line is no object.
 [[nodiscard]] std::optional<std::string> with_peer_index(std::string_view line, std::size_t index);
 
 }  // namespace starling::peer

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "peer/fleet/display.hpp"
+#include "peer/fleet/outcome.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/exit_codes.hpp"
 
@@ -19,9 +20,9 @@ namespace starling::peer {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(100);
-/// Peers that were asked to leave get so long to say goodbye.
+/// Peers that were asked to leave are killed after so long.
 constexpr Duration kLeaveMax = std::chrono::seconds(6);
-/// Peers that gave their final report, all of them, have no reason to stay longer.
+/// When all peers have given their final report, they must exit within this time.
 constexpr Duration kLingerMax = std::chrono::seconds(60);
 
 class SwarmRun {
@@ -151,13 +152,13 @@ void SwarmRun::on_listening(std::size_t slot) {
         ));
     }
     if (slot != 0 || kill_at_) return;
-    const Entry entry{peer.listen, true};  // a copy: starting peers moves the views
+    const Entry entry{peer.listen, true};  // a copy, because start_peer() moves the views
     while (view_.peers.size() < options_.peers && !kill_at_) start_peer(entry);
 }
 
 void SwarmRun::on_member(std::size_t slot, const PeerEvent& event) {
     if (event.what == "failed") chaos_.handle_failed(slot + 1, event.member);
-    // Who comes up or moves is in the table; N peers would say it N times each.
+    // The table shows peers that come up or move. Each of N peers would report it once more.
     const bool worth_a_line = event.what != "up" && event.what != "moved";
     if (worth_a_line && options_.output != OutputMode::Json) {
         display_.note(fmt::format("peer {}: {} {}", slot + 1, name_of(event.member), event.what));
@@ -174,8 +175,8 @@ void SwarmRun::on_exit(std::size_t slot, ProcessExit how) {
     auto& peer = view_.peers[slot];
     peer.exit = how;
     const bool expected = peer.killed_by_chaos || kill_at_ || (how.ok() && peer.final_report);
-    // Only the peer knows which datasets, models and options exist. It says so and exits before it
-    // listens; that is the user's mistake here as well.
+    // Only the peer knows which datasets, models and options exist. If one is wrong, it says so and
+    // exits before it listens. Then the user has made the mistake here, too.
     if (slot == 0 && peer.listen.empty() && how == ProcessExit{kExitUsage, 0}) {
         refused_configuration_ = true;
     } else if (!expected) {
@@ -190,7 +191,7 @@ void SwarmRun::on_exit(std::size_t slot, ProcessExit how) {
 void SwarmRun::await_signal() {
     signals_.async_wait([this](const boost::system::error_code& error, int) {
         if (error) return;
-        if (kill_at_) kill_at_ = real_now();  // asked twice: do not wait
+        if (kill_at_) kill_at_ = real_now();  // the second signal: do not wait any more
         stop_all("interrupted");
         await_signal();
     });

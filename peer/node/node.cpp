@@ -17,7 +17,7 @@ namespace starling::peer {
 
 namespace {
 
-/// Time for the goodbye to spread: a few gossip ticks.
+/// How long the goodbye may spread before the loop stops: a few gossip ticks.
 constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr int kBindAttempts = 16;
 
@@ -111,7 +111,7 @@ Result<void> Node::run() {
     }
     auto plan = make_plan(seeds);
     if (plan.has_error()) return plan.error();
-    if (auto ok = belong_to(std::move(*plan), std::move(seeds)); ok.has_error()) return ok;
+    if (auto ok = become_member(std::move(*plan), std::move(seeds)); ok.has_error()) return ok;
     if (config_.run_for > Duration::zero()) run_timer_.arm_after(config_.run_for);
     loop_.run();
     if (fault_) return *fault_;
@@ -152,15 +152,15 @@ Result<SwarmPlan> Node::make_plan(const std::vector<Endpoint>& seeds) {
     return plan;
 }
 
-/// Begins everything: from here on we are a member.
-Result<void> Node::belong_to(SwarmPlan plan, std::vector<Endpoint> seeds) {
+/// Starts membership and the session. From here on we are a member of the swarm.
+Result<void> Node::become_member(SwarmPlan plan, std::vector<Endpoint> seeds) {
     if (plan.start != Start::Found && !config_.founder_flags.empty()) {
         reporter_.note(
             config_.founder_flags + " ignored: the swarm that this peer belongs to has decided that"
         );
     }
     swarm_ = swarm_id_of(plan.blob);
-    auto key = settle_key(config_, local_.key, plan.descriptor, swarm_);
+    auto key = choose_key(config_, local_.key, plan.descriptor, swarm_);
     if (key.has_error()) return key.error();
     key_ = *key;
     blob_ = plan.blob;
@@ -175,7 +175,7 @@ Result<void> Node::belong_to(SwarmPlan plan, std::vector<Endpoint> seeds) {
 
 Result<void> Node::bind_sockets() {
     if (auto ok = bind_streams_and_datagrams(); ok.has_error()) return ok;
-    if (auto ok = settle_advertised(); ok.has_error()) return ok;
+    if (auto ok = choose_advertised(); ok.has_error()) return ok;
     if (auto ok = bind_http(); ok.has_error()) return ok;
     reporter_.listening(advertised_.to_string(), http_address_.to_string());
     return {};
@@ -190,7 +190,7 @@ Result<void> Node::bind_streams_and_datagrams() {
         const auto bound = links_.bind(wanted);
         if (bound.has_error()) return bound.error();
         listen_ = *bound;
-        // TCP and UDP share one port number; with a free choice, another one may suit both.
+        // TCP and UDP use the same port number. If the user gave port 0, we try another one.
         const auto datagrams = membership_.bind(listen_);
         if (datagrams.has_value()) return {};
         if (wanted.port != 0 || attempt == kBindAttempts) return datagrams.error();
@@ -198,7 +198,7 @@ Result<void> Node::bind_streams_and_datagrams() {
     }
 }
 
-Result<void> Node::settle_advertised() {
+Result<void> Node::choose_advertised() {
     advertised_ = listen_;
     if (!config_.advertise.empty()) {
         const auto advertised = resolve(config_.advertise);

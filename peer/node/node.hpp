@@ -1,10 +1,10 @@
 #pragma once
 
-// One peer: builds, wires, starts and stops everything, in this order.
+// One peer. Node builds, connects, starts and stops all its components, in this order.
 //
 //   start   state directory and identity; the founder's data; sockets, then the "listening" line;
-//           the descriptor (made, fetched or read back); session; membership; seeds
-//   stop    session (the compute thread ends, the last checkpoint is written); goodbye through
+//           the descriptor (made, fetched or read back); membership; session; seeds
+//   stop    session (the compute thread writes the last checkpoint and ends); goodbye through
 //           membership; streams; loop
 //
 // Thread    network
@@ -39,8 +39,8 @@ public:
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
-    /// Runs the peer until it has finished, left, or failed.
-    /// Errors    of starting (nothing half-written), or of running
+    /// Runs the peer. Blocks until it has finished, left, or failed. Call it once.
+    /// Errors    those of starting (no file is left half-written), or of running
     [[nodiscard]] Result<void> run();
 
 private:
@@ -50,10 +50,10 @@ private:
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams();
-    [[nodiscard]] Result<void> settle_advertised();
+    [[nodiscard]] Result<void> choose_advertised();
     [[nodiscard]] Result<void> bind_http();
     [[nodiscard]] Result<SwarmPlan> make_plan(const std::vector<Endpoint>& seeds);
-    [[nodiscard]] Result<void> belong_to(SwarmPlan plan, std::vector<Endpoint> seeds);
+    [[nodiscard]] Result<void> become_member(SwarmPlan plan, std::vector<Endpoint> seeds);
     void on_signal();
     [[nodiscard]] Hello hello() const;
     void start_session(SwarmPlan plan);
@@ -72,7 +72,7 @@ private:
     Loop loop_;
     LocalState local_;
     PeerId self_;
-    SwarmKey key_;  ///< of our swarm
+    SwarmKey key_;  ///< the key of our swarm
     std::optional<Founding> founding_;
     Links links_;
     MembershipDriver membership_;

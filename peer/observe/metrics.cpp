@@ -48,7 +48,7 @@ void histogram(
     add(out, name, help, MetricType::Histogram).metric.push_back(std::move(metric));
 }
 
-/// One counter of a struct of counters: its name in /metrics, its help, and where it stands.
+/// One counter of a struct of counters: its name in /metrics, its help, and its member.
 template <class Counters>
 struct CounterRow {
     std::string_view name;
@@ -56,8 +56,8 @@ struct CounterRow {
     std::uint64_t Counters::*member;
 };
 
-/// Whether a table has a row for each 64-bit counter of its struct, of which `others` bytes are
-/// something else. A counter that is added to the struct and not to the table fails to compile.
+/// Returns whether a table has a row for each 64-bit counter of its struct, which also has `others`
+/// bytes of other members. A counter that is only added to the struct does not compile.
 template <class Counters, std::size_t rows>
 constexpr bool covers(const CounterRow<Counters> (&)[rows], std::size_t others = 0) {
     return sizeof(Counters) == rows * sizeof(std::uint64_t) + others;
@@ -154,8 +154,8 @@ constexpr CounterRow<Averaging> kAveragingRows[] = {
 };
 static_assert(covers(kAveragingRows, sizeof(Averaging::misdeeds)));
 
-/// Adds what the sealing layer knows to what the membership machine has counted: the machine sees
-/// datagrams without their seal, and only those that were sealed for it.
+/// Adds the counters of the sealing layer to those of the membership machine. The machine sees only
+/// datagrams that were sealed for this swarm, and sees them without the bytes of their seal.
 Swim with_seal(Swim counters, const SealCounters& seal) {
     counters.bytes_sent += membership::kSealOverhead * counters.datagrams_sent;
     counters.bytes_received += membership::kSealOverhead * counters.datagrams_received;

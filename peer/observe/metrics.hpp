@@ -1,6 +1,6 @@
 #pragma once
 
-// What /metrics says.
+// The text of /metrics.
 
 #include <string>
 
@@ -8,7 +8,7 @@
 
 namespace starling::peer {
 
-/// Prometheus text format 0.0.4.
+/// Returns all metrics in the Prometheus text format 0.0.4.
 [[nodiscard]] std::string render_metrics(const StatusInputs& inputs);
 
 }  // namespace starling::peer

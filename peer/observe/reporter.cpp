@@ -9,7 +9,7 @@ namespace starling::peer {
 
 namespace {
 
-/// People need a line every few seconds, programs every second.
+/// Programs get each progress line, people one of so many: about one every five seconds.
 constexpr int kPlainEvery = 5;
 
 void print_line(const std::string& line) {

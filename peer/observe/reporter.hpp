@@ -1,7 +1,7 @@
 #pragma once
 
-// What a peer tells on stdout: one JSON object a line for programs, sentences for people. Notes for
-// people alone go to stderr.
+// What a peer prints on stdout: for programs one JSON object a line, for people sentences. Notes
+// that are only for people go to stderr.
 //
 // Thread    network
 
@@ -11,7 +11,6 @@
 #include <string_view>
 
 #include "base/ids.hpp"
-#include "base/instant.hpp"
 #include "peer/terms/record.hpp"
 
 namespace starling::peer {
@@ -20,8 +19,8 @@ struct ProgressLine {
     Record record;
     std::size_t members = 0;
     std::uint64_t swarm_samples = 0;
-    bool target = false;              ///< the sticky flag is up
-    std::optional<double> test_loss;  ///< an estimate, as the record's accuracy is
+    bool target = false;              ///< the sticky flag is set
+    std::optional<double> test_loss;  ///< an estimate, like the record's accuracy
 };
 
 struct FinalLine {
@@ -33,7 +32,7 @@ struct FinalLine {
     double seconds = 0;
     std::uint64_t bytes = 0;
     std::uint64_t exchanges = 0;
-    std::string model;  ///< where it was written, empty without a state directory
+    std::string model;  ///< the file with the model; empty without a state directory
 };
 
 class Reporter {
@@ -50,7 +49,7 @@ public:
     void member(std::string_view what, const PeerId& id);
     void finished(const FinalLine& line);
     void left();
-    /// For people, on stderr, in either mode.
+    /// Prints a line for people on stderr, with or without --json.
     void note(const std::string& line);
 
 private:

@@ -1,20 +1,19 @@
 #pragma once
 
-// What a session tells of itself, as plain values.
+// The state of a session, as plain values.
 
 #include <cstddef>
 #include <cstdint>
 
-#include "gossip/averager.hpp"
+#include "gossip/outcome.hpp"
 #include "peer/terms/record.hpp"
 
 namespace starling::peer {
 
-/// The whole picture for /status and /metrics.
+/// What /status and /metrics show of a session.
 struct SessionStatus {
     Record record;
     std::size_t shards_missing = 0;
-    std::size_t shards_total = 0;
     std::uint64_t swarm_samples = 0;
     gossip::AveragerCounters averaging;
     std::uint64_t shard_bytes = 0;

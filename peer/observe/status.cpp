@@ -23,7 +23,8 @@ std::string_view state_name(membership::MemberState state) {
     return "unknown";
 }
 
-/// Names the direction in which datagrams vanish: most flapping in the field is a firewall.
+/// Names the direction in which datagrams vanish. Where members come and go all the time, the cause
+/// is mostly a firewall.
 std::string_view udp_name(const SeenPeer& peer) {
     if (!peer.udp_in) return "in blocked";
     return peer.udp_out ? "ok" : "out blocked";

@@ -1,8 +1,7 @@
 #pragma once
 
-// What /status says, from plain values.
+// The text of /status, made from plain values.
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -31,10 +30,10 @@ struct StatusInputs {
     DurationHistogram lag;
     std::size_t connections = 0;
     MembershipStreamCounters membership_streams;
-    std::optional<SessionStatus> session;  ///< none with --membership-only
+    std::optional<SessionStatus> session;  ///< empty with --membership-only
 };
 
-/// One JSON object.
+/// Returns one JSON object.
 [[nodiscard]] std::string render_status(const StatusInputs& inputs);
 
 }  // namespace starling::peer

@@ -8,9 +8,9 @@ EndingPhase Ending::advance(Instant now, const EndingInputs& inputs) {
     follow(now, inputs.others);
     switch (phase_) {
         case EndingPhase::Train:
-            // For this round: estimates of the peers waver apart, and a majority at one moment
-            // would come long after most have seen the target. The whole test set judges in the
-            // end.
+            // `reached_` does not fall again in this round. Estimates go up and down, each peer's
+            // at another time, so a majority at one moment would come long after most peers have
+            // seen the target. In the end the evaluation on the whole test set decides.
             reached_ = reached_ || estimate_reached(inputs);
             if (enough_reached(inputs.others)) enter(now, EndingPhase::Settle);
             break;
@@ -36,7 +36,7 @@ void Ending::enter(Instant now, EndingPhase phase) {
     since_ = now;
 }
 
-/// Joins the newest round that anybody opened: a round is only opened by a peer that missed.
+/// Joins the newest round of any peer. Only a peer that missed the target opens a round.
 void Ending::follow(Instant now, std::span<const Record> others) {
     if (phase_ == EndingPhase::Leave) return;
     for (const auto& other : others) {
@@ -68,8 +68,9 @@ bool Ending::estimate_reached(const EndingInputs& inputs) const {
     return false;
 }
 
-/// A majority decides about quality; a count of samples is everybody's count, so one peer that sees
-/// it is enough; steps are counted per peer, so all must have made them.
+/// For accuracy and loss a majority decides. The count of samples is the same for all peers, so one
+/// peer that sees the target is enough. Steps are counted per peer, so all peers must have made
+/// them.
 bool Ending::enough_reached(std::span<const Record> others) const {
     std::size_t reached = reached_ ? 1 : 0;
     for (const auto& other : others) {

@@ -1,35 +1,37 @@
 #pragma once
 
-// How a swarm without a coordinator ends: a pure machine that reads everybody's records.
+// How a swarm without a coordinator ends: a state machine without I/O that reads the records of all
+// peers.
 //
 // Each peer says in its record whether its own estimate meets the target. When enough peers say so,
-// the sticky flag `ending` rises and spreads; peers stop training, average until they agree, and
-// evaluate on the whole test set. Whoever misses opens the next round, which all others follow, and
-// asks a little more of its estimate this time. Whoever meets it lingers, serving the rest, until
-// all live peers have met it too, bounded in time.
+// the sticky flag `ending` rises and spreads. The peers stop training, average until they agree,
+// and evaluate on the whole test set. A peer that misses the target opens the next round. All
+// others follow it, and all ask a little more of their estimates in that round. A peer that meets
+// the target lingers: it serves the others until all live peers have met the target, or until a
+// time limit.
 
 #include <cstdint>
 #include <optional>
 #include <span>
 
 #include "base/instant.hpp"
-#include "peer/terms/descriptor.hpp"
 #include "peer/terms/record.hpp"
+#include "peer/terms/until.hpp"
 
 namespace starling::peer {
 
 enum class EndingPhase : std::uint8_t { Train, Settle, Evaluate, Linger, Leave };
 
 struct EndingInputs {
-    std::span<const Record> others;  ///< of live peers that train, not ours
-    std::size_t joining = 0;         ///< live peers that still fetch what we serve
+    std::span<const Record> others;  ///< the records of the other live peers that train
+    std::size_t joining = 0;         ///< number of live peers that still fetch what we serve
     std::uint64_t own_steps = 0;
-    std::uint64_t swarm_samples = 0;  ///< sum of everybody's counters, the dead included
+    std::uint64_t swarm_samples = 0;  ///< sum over all peers, the dead ones included
     std::uint64_t train_samples = 0;  ///< size of the training set, for epochs
     std::optional<double> accuracy;   ///< our own running estimates
     std::optional<double> loss;
-    bool settled = false;  ///< recent exchanges were below the tolerance, or nobody is left
-    std::optional<double> full_accuracy;  ///< of the evaluation that this phase asked for
+    bool settled = false;  ///< all partners are nearer than the tolerance, or there are none
+    std::optional<double> full_accuracy;  ///< result on the whole test set, once it is there
     std::optional<double> full_loss;
 };
 
@@ -38,25 +40,30 @@ class Ending {
 public:
     explicit Ending(const Until& until) : until_(until) {}
 
-    /// Looks at the swarm and moves on. Call on every record, report and second.
+    /// Looks at the inputs and goes on to the next phase if it is time. Returns the phase. Session
+    /// calls it ten times a second, and at once when something has changed.
     EndingPhase advance(Instant now, const EndingInputs& inputs);
 
     [[nodiscard]] EndingPhase phase() const { return phase_; }
 
     [[nodiscard]] std::uint32_t round() const { return round_; }
 
-    /// What our record says: our estimate meets the target, and the sticky flag of this round.
+    /// Returns whether our estimate has met the target in this round. Our record says so.
     [[nodiscard]] bool reached() const { return reached_; }
 
+    /// Returns the sticky flag of this round. Our record contains it.
     [[nodiscard]] bool ending() const { return phase_ != EndingPhase::Train; }
 
-    /// Whether the last whole evaluation met the target; true where the target is no quality.
+    /// Returns whether the last evaluation on the whole test set met the target. If the target is
+    /// neither an accuracy nor a loss, every evaluation meets it.
     [[nodiscard]] bool met() const { return met_; }
 
-    /// A peer waits at most this long for others to settle, and then for others to finish.
+    /// A peer averages at most so long until it agrees with its partners.
     static constexpr Duration kSettleMax = std::chrono::seconds(20);
+    /// A peer lingers at most so long.
     static constexpr Duration kLingerMax = std::chrono::seconds(30);
-    /// What each missed round adds to the accuracy that an estimate must show.
+    /// Each missed round adds this much to the accuracy that an estimate must show, or takes this
+    /// share off the loss.
     static constexpr double kMissMargin = 0.002;
 
 private:

@@ -10,7 +10,8 @@ std::optional<RecoveryCause> Recovery::judge(
     if (event.outcome == gossip::Outcome::Committed) accusers_.clear();
     if (event.outcome != gossip::Outcome::Violated || running()) return std::nullopt;
     if (event.misdeed == gossip::Misdeed::Own) return RecoveryCause::Diverged;
-    // Who found fault with us does not say with what; whoever we found fault with is no witness.
+    // A partner that reports us does not say why, so its event has no misdeed. If the event has
+    // one, we reported the partner, and that says nothing about our parameters.
     if (event.misdeed != gossip::Misdeed::None) return std::nullopt;
     const bool known =
         std::find(accusers_.begin(), accusers_.end(), event.partner) != accusers_.end();
@@ -39,7 +40,7 @@ RecoveryStep Recovery::advance(Instant now, const Inputs& inputs) {
         case Stage::Idle:
             return RecoveryStep::None;
         case Stage::Drain:
-            // The other side of an exchange reckons with what we offered, and so does its end.
+            // A running exchange must end first: both sides compute with what we have offered.
             if (inputs.exchanging) return RecoveryStep::None;
             stage_ = Stage::Fetch;
             chunks_ = 0;

@@ -1,8 +1,9 @@
 #pragma once
 
-// What a peer does whose parameters have gone bad: it takes those of others anew, once no exchange
-// of the bad ones is under way; where that does not help, or nobody has any, it gives up. Decisions
-// only; Session acts on them (docs/decisions/0020-divergence.md).
+// What a peer does when its parameters have gone bad. It waits until no exchange uses the bad ones
+// any more, and then takes the parameters of other peers. If that does not help, or if nobody gives
+// any, it gives up. This machine only decides; Session acts on its decisions
+// (docs/decisions/0020-divergence.md).
 //
 // Thread    network
 
@@ -14,60 +15,63 @@
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
-#include "gossip/averager.hpp"
+#include "gossip/outcome.hpp"
 
 namespace starling::peer {
 
 enum class RecoveryCause : std::uint8_t {
-    Diverged,  ///< no finite loss, or a parameter that is not finite: these cannot be kept
-    Accused,   ///< partners say so, and may lie
+    Diverged,  ///< no finite loss, or a parameter that is not finite: we cannot keep these
+    Accused,   ///< partners say that our parameters are bad; they may lie
 };
 
 enum class RecoveryStep : std::uint8_t {
-    None,    ///< nothing to do, or not yet
-    Fetch,   ///< ask others for their parameters
-    Resume,  ///< they are here, or nobody gave any and ours may do: train on
-    GiveUp,  ///< nobody gave any for ten seconds
+    None,    ///< there is nothing to do, or not yet
+    Fetch,   ///< ask other peers for their parameters
+    Resume,  ///< train on: the parameters are here, or nobody gave any and ours may be good
+    GiveUp,  ///< nobody gave any parameters for ten seconds
 };
 
 class Recovery {
 public:
-    /// Recoveries of one cause, without a thousand steps from one to the next, that are tried.
+    /// So many recoveries of one cause are tried in a row. A thousand steps after one, the count
+    /// starts anew.
     static constexpr std::uint32_t kAttemptsMax = 3;
     static constexpr std::uint64_t kSteadySteps = 1000;
+    /// A recovery waits at most so long for the next chunk.
     static constexpr Duration kPatience = std::chrono::seconds(10);
     static constexpr std::size_t kAccusersMax = 3;
 
     struct Inputs {
-        bool exchanging = false;  ///< in either role, or still undoing a broken one
-        std::size_t chunks = 0;   ///< that have come since Fetch
-        bool complete = false;    ///< all of them
+        bool exchanging = false;  ///< an exchange runs in either role, or is still being undone
+        std::size_t chunks = 0;   ///< number of chunks that have come since Fetch
+        bool complete = false;    ///< all chunks have come
     };
 
-    /// Notes how an exchange ended, and says what it tells of our parameters. Diverged: they hold a
-    /// value that is not finite. Accused: three partners in a row, all of them where there are
-    /// fewer, say that we broke the protocol, and none has committed in between.
+    /// Looks at the end of an exchange. Returns a cause if our parameters may be bad. Diverged:
+    /// they contain a value that is not finite. Accused: three partners, or all if there are fewer,
+    /// say that we broke the protocol, and no exchange was committed in between.
     [[nodiscard]] std::optional<RecoveryCause> judge(
         const gossip::ExchangeEvent& event, std::size_t partners
     );
 
-    /// The parameters are bad after so many steps. False when further attempts are of no use; then
-    /// nothing began.
+    /// Begins a recovery. `steps` is the number of steps made so far. Returns false, and does not
+    /// begin, if further attempts are of no use.
     [[nodiscard]] bool begin(Instant now, std::uint64_t steps, RecoveryCause cause);
 
+    /// Goes on with the recovery and returns what Session must do now.
     [[nodiscard]] RecoveryStep advance(Instant now, const Inputs& inputs);
 
     [[nodiscard]] bool running() const { return stage_ != Stage::Idle; }
 
-    /// Times that training was resumed.
+    /// Returns how often training was resumed.
     [[nodiscard]] std::uint64_t done() const { return done_; }
 
 private:
     enum class Stage : std::uint8_t { Idle, Drain, Fetch };
 
     struct Attempts {
-        std::uint32_t count = 0;  ///< since training was last steady
-        std::uint64_t steps = 0;  ///< at the last one
+        std::uint32_t count = 0;  ///< attempts without kSteadySteps between them
+        std::uint64_t steps = 0;  ///< steps made at the last attempt
     };
 
     RecoveryStep resume();
@@ -78,7 +82,7 @@ private:
     std::uint64_t done_ = 0;
     std::size_t chunks_ = 0;
     std::vector<PeerId> accusers_;
-    Instant news_at_;  ///< when something last went on
+    Instant news_at_;  ///< when the recovery began, began to fetch, or got its last chunk
 };
 
 }  // namespace starling::peer

@@ -15,7 +15,8 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
 constexpr Duration kPublishEvery = std::chrono::seconds(1);
-/// Bytes queued for one peer above which its requests are declined: four pieces, as limits say.
+/// If more bytes than this are queued for a peer, we decline its requests. It is four times the
+/// largest payload of a frame.
 constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
 
 }  // namespace
@@ -44,7 +45,7 @@ Session::Session(
       ending_(descriptor.until),
       gossip_(
           loop,
-          *averager_config(descriptor),  // Node has checked it
+          *averager_config(descriptor),  // lay_out() has checked that it succeeds
           self,
           descriptor.layout,
           parameters_,
@@ -67,7 +68,7 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
     begun_ = true;
     started_ = joining_since_ = alone_since_ = real_now();
     gossip_.set_accepting(false);
-    // Whoever comes later, or comes back, has nothing that the sum should count yet.
+    // Only a founder counts in the sum at once. A peer that joins or returns is a ghost first.
     gossip_.set_ghost(start != Start::Found);
     if (start == Start::Join) {
         transfers_.fetch_state();
@@ -111,7 +112,7 @@ void Session::tick() {
     if (state_ == PeerState::Joining) update_joining(view);
     if (recovery_.running()) update_recovery(view);
     if (has_parameters()) update_ending(view);
-    // A round that ended without an exchange told nobody.
+    // No event tells us that a round has ended without an exchange.
     release_trainer();
     publish(false);
     if (!stopped_) tick_.arm_after(kTick);
@@ -133,8 +134,8 @@ void Session::update_duties(const SwarmView& view) {
     if (!report_.prepared) return;
     if (transfers_.shards_missing() > 0) update_holders(view);
     auto peers = view.training_peers();
-    // Nobody else counts us before we train; we count ourselves at once, so that our shards are
-    // here by then, and their present owners go on with them until then.
+    // The others count us only when we train. We count ourselves at once, so that our shards are
+    // here by then. Until then their present owners train on them.
     peers.push_back({self_, 1});
     const bool same = std::equal(
         peers.begin(),
@@ -172,7 +173,7 @@ void Session::update_ending(const SwarmView& view) {
             return peer.live() && !peer.trains() && !watches;
         }
     ));
-    // Whoever owns no shard makes no steps, and nobody should wait for them.
+    // A peer that owns no shard makes no steps, and nobody should wait for them.
     inputs.own_steps =
         duties_.train.empty() ? std::numeric_limits<std::uint64_t>::max() : report_.steps;
     inputs.swarm_samples = swarm_samples_;
@@ -203,8 +204,8 @@ void Session::enter(EndingPhase phase) {
             break;
         case EndingPhase::Settle:
             become(PeerState::Settling);
-            // A lattice knows how far partners are in each part, not in the whole, and without that
-            // it would offer bf16 each time.
+            // Settling exchanges all parts at once. A lattice knows the gaps of single parts only,
+            // so it would send bf16 each time.
             settling_.begin(descriptor_.parts > 1 ? gossip::Encoding::F32 : encoding);
             break;
         case EndingPhase::Evaluate:
@@ -235,7 +236,7 @@ void Session::give_order() {
     order.evaluation = evaluation_;
     order.schedule_step = schedule_step_;
     order.restarts = recovery_.done();
-    // The whole test set must be here before it can be judged on; it is on its way.
+    // We evaluate when all test shards are here. Those that are missing are being fetched.
     const bool all_tests = std::all_of(
         descriptor_.manifest.shards.begin(),
         descriptor_.manifest.shards.end(),
@@ -286,7 +287,7 @@ void Session::mix(std::uint64_t round) {
     release_trainer();
 }
 
-/// Lets a trainer that waits for its round go on, once nothing is under way any more.
+/// With --sync: lets the trainer go on, unless an exchange is under way or expected.
 void Session::release_trainer() {
     if (!descriptor_.sync || !trainer_) return;
     const auto& averager = gossip_.averager();
@@ -410,7 +411,6 @@ SessionStatus Session::status() const {
     SessionStatus status;
     status.record = record();
     status.shards_missing = transfers_.shards_missing();
-    status.shards_total = descriptor_.manifest.shards.size();
     status.swarm_samples = swarm_samples_;
     status.averaging = gossip_.averager().counters();
     status.shard_bytes = transfers_.shard_bytes();

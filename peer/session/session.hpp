@@ -1,9 +1,9 @@
 #pragma once
 
-// Everything that begins once the descriptor is known: parameters, shards, trainer, averaging, the
-// transfers, and the common end. Node owns the sockets and hands events in.
+// Everything that begins once the descriptor is known: parameters, shards, trainer, averaging,
+// transfers, and the common end of the swarm. Node owns the sockets and passes events in.
 //
-// Thread    network; the trainer inside has the compute thread
+// Thread    network; the trainer inside runs the compute thread
 
 #include <cstdint>
 #include <functional>
@@ -44,13 +44,14 @@ public:
         std::function<void(gossip::Outgoing outgoing)> exchange;
         std::function<std::size_t(const PeerId&)> queued_bytes;
         std::function<SwarmView()> view;
-        std::function<void(const Record&)> publish;  ///< our record to membership
+        std::function<void(const Record&)> publish;  ///< gives our record to membership
         std::function<std::uint64_t()> bytes_sent;
-        std::function<std::vector<std::string>()> addresses;  ///< for the checkpoint
-        std::function<void(std::optional<Fault>)> ended;      ///< all is done, or this went wrong
+        std::function<std::vector<std::string>()> addresses;  ///< other members', for checkpoints
+        /// The session has ended: without a fault, or because of this one.
+        std::function<void(std::optional<Fault>)> ended;
     };
 
-    /// `epoch` is that of this life.
+    /// `epoch` is the boot epoch of this life.
     Session(
         Loop& loop,
         const PeerConfig& config,
@@ -66,12 +67,11 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Where the founder puts its shards before begin().
+    /// Returns the store. The founder puts its shards there before begin().
     [[nodiscard]] data::ShardStore& shards() { return shards_; }
 
-    [[nodiscard]] const Bytes& descriptor_blob() const { return blob_; }
-
-    /// Starts the compute thread and everything else.
+    /// Starts the compute thread and everything else, and returns. The session calls the functions
+    /// of `Wiring` from then on.
     void begin(Start start, std::optional<Checkpoint> checkpoint);
 
     void handle_frame(const PeerId& from, FrameType type, ByteView payload);
@@ -79,16 +79,14 @@ public:
     void handle_lane_broken(const PeerId& partner, Lanes lanes);
     void recycle(FrameType type, Bytes payload);
 
-    /// Membership news: who is up or down.
+    /// Membership says that a peer is up or down.
     void member_up(const PeerId& peer);
     void member_down(const PeerId& peer);
 
-    /// Stops the compute thread and writes the last checkpoint.
+    /// Stops everything. Blocks until the compute thread has written the last checkpoint and ended.
     void stop();
 
     [[nodiscard]] SessionStatus status() const;
-
-    [[nodiscard]] PeerState state() const { return state_; }
 
 private:
     void tick();
@@ -157,8 +155,8 @@ private:
     Instant joining_since_;
     Instant alone_since_;
     bool stopped_ = false;
-    std::size_t waiting_with_ = 0;  ///< ready peers, when people were last told
-    bool enough_ready_ = false;     ///< as many peers are, or were, ready as the founder asked for
+    std::size_t waiting_with_ = 0;  ///< number of ready peers in the last note about them
+    bool enough_ready_ = false;     ///< as many peers were ready as the founder asked for
     bool begun_ = false;
     bool unsound_noted_ = false;
 };

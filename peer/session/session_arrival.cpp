@@ -1,5 +1,5 @@
-// How a session comes by what it needs to train: company, shards, parameters; and parameters anew
-// when its own have gone bad.
+// How a session gets what it needs to train: enough ready peers, shards, and parameters. Also how
+// it gets new parameters when its own have gone bad.
 
 #include <algorithm>
 #include <filesystem>
@@ -12,8 +12,11 @@ namespace starling::peer {
 
 namespace {
 
-/// With nobody who could give parameters, the swarm has not begun: all start from the seed.
-constexpr Duration kLonelyJoin = std::chrono::seconds(10);
+/// If no donor is there for so long, the swarm has not begun to train, and the newcomer starts from
+/// the swarm's seed.
+constexpr Duration kNoDonorMax = std::chrono::seconds(10);
+/// A newcomer that cannot train ends when it has been the only live member for so long.
+constexpr Duration kDesertedMax = 2 * kNoDonorMax;
 constexpr std::uint64_t kInitPurpose = 1;
 
 }  // namespace
@@ -22,8 +25,8 @@ void Session::initialize_parameters() {
     parameters_.initialize(Rng(descriptor_.seed).fork(kInitPurpose));
 }
 
-/// Training begins when as many peers are ready as the founder asked for. Who comes while others
-/// train already, or has trained before, waits for nobody.
+/// Training begins when as many peers are ready as the founder asked for. A peer that comes while
+/// others train already, or that has trained before, does not wait.
 void Session::update_readiness(const SwarmView& view) {
     if (enough_ready_) return;
     const auto others = view.training_records();
@@ -60,12 +63,12 @@ bool Session::can_train() const {
     });
 }
 
-/// Whether there are parameters of ours that are worth something.
+/// Returns whether our parameters are good to train on and to give to others.
 bool Session::has_parameters() const {
     return state_ != PeerState::Joining && !recovery_.running();
 }
 
-/// Names whoever may give parameters. Returns whether there is anybody.
+/// Tells the transfer which peers may give parameters. Returns whether there is one.
 bool Session::offer_donors(const SwarmView& view) {
     std::vector<PeerId> donors;
     for (const auto& peer : view.training_peers()) donors.push_back(peer.id);
@@ -78,7 +81,7 @@ void Session::update_joining(const SwarmView& view) {
     const Instant now = real_now();
     if (transfers_.fetching_state()) {
         if (offer_donors(view)) joining_since_ = now;
-        if (now - joining_since_ > kLonelyJoin) {
+        if (now - joining_since_ > kNoDonorMax) {
             reporter_.note("nobody has parameters to give; starting from the swarm's seed");
             initialize_parameters();
             transfers_.end_state();
@@ -97,18 +100,19 @@ void Session::update_joining(const SwarmView& view) {
     give_order();
 }
 
-/// A newcomer that meets the swarm's last moment finds nobody who could give it anything.
+/// Ends a newcomer that came at the swarm's end: nobody is left that could give it data.
 void Session::end_if_deserted(const SwarmView& view) {
     const Instant now = real_now();
     if (view.live > 1 || !report_.prepared) alone_since_ = now;
-    if (now - alone_since_ < kLonelyJoin + kLonelyJoin) return;
+    if (now - alone_since_ < kDesertedMax) return;
     wiring_.ended(fail(
         FaultCode::Unreachable,
         "everybody else has left, and this peer holds no data to train on: the swarm has ended"
     ));
 }
 
-/// One batch without a finite loss is skipped, and mentioned once.
+/// Prints one note when the first batch without a finite loss was skipped, and begins a recovery
+/// when training has diverged.
 void Session::note_unsound() {
     if (report_.unsound_steps > 0 && !unsound_noted_) {
         unsound_noted_ = true;
@@ -117,7 +121,7 @@ void Session::note_unsound() {
             "; it is skipped, like others that may follow (unsound_steps_total)"
         );
     }
-    // A report may be older than the order that follows the last recovery.
+    // The report may be older than the order that followed the last recovery.
     const bool news = report_.diverged && report_.restarts == recovery_.done();
     if (news) begin_recovery(RecoveryCause::Diverged);
 }
@@ -127,8 +131,8 @@ void Session::judge_exchange(const gossip::ExchangeEvent& event) {
     if (cause) begin_recovery(*cause);
 }
 
-/// Our parameters are bad; those of others are not. Where that is of no use we end, unless it is
-/// partners alone that say so: they may lie.
+/// Begins to replace our bad parameters by those of others. If a recovery is of no use, the session
+/// ends. It does not end if only partners say that our parameters are bad: they may lie.
 void Session::begin_recovery(RecoveryCause cause) {
     const bool mixes = state_ == PeerState::Training || state_ == PeerState::Settling;
     if (!mixes || recovery_.running()) return;
@@ -151,7 +155,7 @@ void Session::begin_recovery(RecoveryCause cause) {
 void Session::update_recovery(const SwarmView& view) {
     const auto& averager = gossip_.averager();
     Recovery::Inputs inputs;
-    // What a broken exchange has yet to take back is of the bad parameters, too.
+    // A broken exchange that is not undone yet belongs to the bad parameters, too.
     inputs.exchanging = averager.initiating() || averager.responding() || averager.returning();
     inputs.chunks = transfers_.state_chunks();
     inputs.complete = !transfers_.fetching_state();

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kKeyFile = "swarm.key";
 
-/// Founds a swarm of mere members.
+/// Returns whether this peer founds a swarm that trains nothing.
 bool founds_members_only(const PeerConfig& config, const std::optional<Checkpoint>& checkpoint) {
     return config.join.empty() && !checkpoint && config.membership_only;
 }
@@ -48,9 +48,9 @@ Result<Identity> identity_for(const PeerConfig& config) {
 Result<void> load_key(const PeerConfig& config, LocalState& ours) {
     const auto path = key_path(config);
     if (path.empty()) return {};
-    std::error_code ignored;  // what cannot be looked at cannot be read either, and that tells
+    std::error_code ignored;  // if exists() fails, reading fails below and gives the message
     if (config.key.empty() && !std::filesystem::exists(path, ignored)) {
-        // A founder that keeps a state means to run a swarm; others learn whether it has a key.
+        // Only a founder with a state directory makes a key. A joiner needs one that it was given.
         if (!founds(config, ours.checkpoint) && !founds_members_only(config, ours.checkpoint)) {
             return {};
         }
@@ -91,7 +91,7 @@ Result<LocalState> open_local_state(const PeerConfig& config) {
     return ours;
 }
 
-Result<SwarmKey> settle_key(
+Result<SwarmKey> choose_key(
     const PeerConfig& config,
     const std::optional<SwarmKey>& own,
     const Descriptor& descriptor,

@@ -1,9 +1,9 @@
 #pragma once
 
-// What a peer has before it meets anybody: a locked state directory, an identity, the checkpoint of
-// its last life, and a key.
+// What a peer has before it contacts others: a locked state directory, an identity, the checkpoint
+// of its last life, and a key.
 //
-// Thread    any; files only, no sockets
+// Thread    any; it uses files, but no sockets
 
 #include <optional>
 
@@ -21,28 +21,31 @@ struct LocalState {
     std::optional<StateLock> lock;
     Identity identity;
     std::optional<Checkpoint> checkpoint;
-    std::optional<SwarmKey> key;  ///< given by the user, or kept from the last life
+    std::optional<SwarmKey> key;  ///< from the user, or from the last life
 };
 
-/// Whether a peer with this configuration and checkpoint founds a swarm that trains.
+/// Returns whether a peer with this configuration and checkpoint founds a swarm that trains.
 [[nodiscard]] bool founds(const PeerConfig& config, const std::optional<Checkpoint>& checkpoint);
 
-/// Locks the state directory and reads what it holds; makes an identity, and for a founder that
-/// keeps a state a key.
-/// Errors    Usage (nothing to train on, a key file that is missing, damaged or readable by others,
-///           an identity worn out), Io, BadFormat, AddressInUse (another peer runs there)
+/// Locks the state directory and reads its contents. Makes an identity if there is none, and a key
+/// for a founder with a state directory.
+/// Errors    Usage (nothing to train on; a key file that is missing, damaged or readable by others;
+///           an identity that has started too often), Io, BadFormat, AddressInUse (another peer
+///           runs there), and those of read_checkpoint
 [[nodiscard]] Result<LocalState> open_local_state(const PeerConfig& config);
 
-/// Decides by which key our swarm is sealed, and keeps it for the next life.
-/// Errors    Usage (a key given to an open swarm, none given to one with a key), Io
-[[nodiscard]] Result<SwarmKey> settle_key(
+/// Chooses the key of our swarm, and writes a secret one into the state directory for the next
+/// life.
+/// Errors    Usage (a key for an open swarm, or none for a swarm with a key), Io
+[[nodiscard]] Result<SwarmKey> choose_key(
     const PeerConfig& config,
     const std::optional<SwarmKey>& own,
     const Descriptor& descriptor,
     const SwarmId& swarm
 );
 
-/// Where a peer keeps the key of its swarm, unless it was named. Empty without a state directory.
+/// Returns the file with the swarm's key: the one that the user names, else swarm.key in the state
+/// directory. Empty if there is neither.
 [[nodiscard]] std::filesystem::path key_path(const PeerConfig& config);
 
 }  // namespace starling::peer

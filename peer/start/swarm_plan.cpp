@@ -32,7 +32,8 @@ LayoutHash hash_of(const compute::ParameterLayout& layout) {
     return LayoutHash{sha256(layout.canonical_bytes())};
 }
 
-/// Returns what the flags decide for the whole swarm. Requires a validated configuration.
+/// Returns what the founder's flags decide for the whole swarm.
+/// Requires  a validated configuration
 Descriptor describe(const PeerConfig& config, bool keyed) {
     Descriptor d;
     d.nonce = random_nonce();
@@ -64,7 +65,7 @@ Result<Founding> load_founding(const PeerConfig& config) {
     const auto layout =
         compute::model_layout(model->spec, task_of(sharded->manifest), model->bytes());
     if (layout.has_error()) {
-        // A file that cannot be trained is a wrong flag, whatever is wrong with it.
+        // If the model is a file, every fault of it means that the flag was wrong.
         const bool file = model->file != nullptr;
         return file ? fail(FaultCode::Usage, layout.error().message) : layout.error();
     }

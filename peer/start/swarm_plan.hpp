@@ -1,9 +1,9 @@
 #pragma once
 
-// Which swarm a peer becomes part of, decided before anything runs: one that it founds from its
-// flags, one that a seed describes, or that of its last life.
+// The swarm that a peer will belong to. It is decided before anything else runs: the peer founds a
+// swarm from its flags, joins the one that a seed describes, or resumes that of its last life.
 //
-// Thread    network; joining runs the loop until a seed has answered
+// Thread    network; plan_joining runs the loop until a seed has answered
 
 #include <functional>
 #include <optional>
@@ -24,20 +24,20 @@
 
 namespace starling::peer {
 
-/// How a peer comes to its parameters.
+/// How a peer starts, and so where its parameters come from.
 enum class Start : std::uint8_t { Found, Join, Resume };
 
 struct SwarmPlan {
     Descriptor descriptor;
-    Bytes blob;  ///< the descriptor as it travels; its hash is the swarm's id
+    Bytes blob;  ///< the encoded descriptor; its hash is the swarm's id
     compute::ParameterLayout layout;
     Start start = Start::Found;
-    std::optional<Checkpoint> checkpoint;   ///< to go on from
+    std::optional<Checkpoint> checkpoint;   ///< the checkpoint to resume from
     std::vector<Endpoint> known_addresses;  ///< members of the last life
     std::string via;                        ///< the seed that described the swarm
 };
 
-/// What a founder brings along.
+/// What a founder reads from its files.
 struct Founding {
     data::Sharded data;
     ModelChoice model;
@@ -45,17 +45,19 @@ struct Founding {
 
 using Note = std::function<void(const std::string& line)>;
 
-/// Reads the founder's data and model, and sees that the one fits the other.
-/// Errors    Usage, NotFound, BadFormat and whatever else a data set's reader says
+/// Reads the founder's data and model, and checks that the model fits the data. Takes as long as
+/// reading and cutting the whole data set.
+/// Errors    Usage, NotFound, BadFormat and the other faults of load_dataset
 [[nodiscard]] Result<Founding> load_founding(const PeerConfig& config);
 
-/// Describes a new swarm. `founding` is null for one of mere members.
+/// Describes a new swarm. `founding` is null for a swarm that trains nothing.
 /// Errors    Oversized (a descriptor of more than 16 MiB)
 [[nodiscard]] Result<SwarmPlan> plan_founding(
     const PeerConfig& config, bool keyed, const Founding* founding
 );
 
-/// Asks the seeds what swarm they belong to.
+/// Asks the seeds for the descriptor of their swarm. Runs the loop and blocks until one has
+/// answered, at most ten seconds. Calls `note` with one line for each seed that fails first.
 /// Errors    as fetch_descriptor and decode_descriptor; Refused (the seed holds another key)
 [[nodiscard]] Result<SwarmPlan> plan_joining(
     Loop& loop,
@@ -66,13 +68,14 @@ using Note = std::function<void(const std::string& line)>;
     const Note& note
 );
 
-/// Goes on where the last life stopped.
+/// Resumes the swarm of a checkpoint. Calls `note` if the newest checkpoint was damaged.
 /// Errors    as decode_descriptor
 [[nodiscard]] Result<SwarmPlan> plan_resuming(Checkpoint checkpoint, const Note& note);
 
-/// Checks that this machine and release build the very model that the descriptor means, and lays
-/// its parameters out. Not for mere members, who need none.
-/// Errors    Unsupported (a swarm of mere members), LayoutMismatch, Usage, Corrupt (a checkpoint)
+/// Fills in the parameter layout, and checks that this release builds the same layout as the
+/// founder's. A peer with --membership-only does not need it.
+/// Errors    Unsupported (the swarm trains nothing), LayoutMismatch, Usage, Corrupt (a checkpoint
+///           that does not fit the model)
 [[nodiscard]] Result<void> lay_out(SwarmPlan& plan);
 
 }  // namespace starling::peer

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
@@ -105,8 +104,8 @@ Result<void> write_sections(SealedWriter& writer, const Checkpoint& checkpoint) 
     return writer.seal();
 }
 
-/// Reads one checkpoint file section by section, straight into its fields: a large model is never
-/// in memory twice.
+/// Reads one checkpoint file, section by section and directly into the fields of a Checkpoint, so
+/// that a large model is never in memory twice.
 class SealedReader {
 public:
     SealedReader(FileReader& file, std::string name)
@@ -138,7 +137,7 @@ private:
         return fail(code, name_ + ": " + what);
     }
 
-    /// Takes hashed bytes; the caller has checked that `left_` covers them.
+    /// Reads bytes and hashes them. Requires out.size() <= left_.
     Result<void> take(std::span<std::byte> out) {
         if (auto read = file_.read(out); !read) return read.error();
         hash_.update(out);
@@ -254,7 +253,7 @@ private:
 
     FileReader& file_;
     std::string name_;
-    std::uint64_t left_;  ///< hashed bytes still to come
+    std::uint64_t left_;  ///< bytes before the checksum that are not read yet
     Sha256 hash_;
     std::vector<std::uint32_t> seen_;
     Checkpoint checkpoint_;
@@ -287,8 +286,8 @@ Result<Checkpoint> read_checkpoint(const fs::path& directory) {
         previous->from_previous = true;
         return previous;
     }
-    // None at all is an ordinary first start; otherwise the newest file's fault matters more,
-    // unless it is missing and only the previous one can explain itself.
+    // If neither file exists, this is an ordinary first start. Otherwise we return the fault of the
+    // newest file, or of the previous one if the newest file is missing.
     const bool explains =
         newest.error().code == FaultCode::NotFound && previous.error().code != FaultCode::NotFound;
     return explains ? previous.error() : newest.error();

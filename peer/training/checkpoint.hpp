@@ -1,12 +1,13 @@
 #pragma once
 
 // What a peer must not lose: descriptor, parameters, optimizer, position in the data, counters and
-// whom it knew. `checkpoint` is the newest, `checkpoint.prev` the one before it; a torn or damaged
-// newest file costs the work since the previous one, not the peer.
+// the addresses of other members. The file `checkpoint` is the newest one, `checkpoint.prev` the
+// one before it. If the newest file is torn or damaged, the peer loses only the work since the
+// previous one.
 //
 //   magic "STARCKPT", version u32, then sections {kind u32, length u64, bytes} in any order, then
-//   the SHA-256 of everything before it. All little-endian. Unknown kinds are skipped: a newer
-//   minor version may add some.
+//   the SHA-256 of everything before it. All numbers are little-endian. A reader skips unknown
+//   kinds: a newer release may add some without a new version.
 
 #include <cstdint>
 #include <filesystem>
@@ -29,25 +30,29 @@ struct Checkpoint {
     std::vector<float> parameters;
     std::vector<float> optimizer_state;
     data::BatcherPosition position;
-    std::uint64_t samples = 0;  ///< that this peer has trained on, over all its lives
-    std::uint64_t steps = 0;    ///< likewise
+    std::uint64_t samples = 0;  ///< samples that this peer has trained on, over all its lives
+    std::uint64_t steps = 0;    ///< steps of this peer, over all its lives
     std::uint64_t schedule_step = 0;
-    /// `host:port` of other members, best first. At most 1024 of at most 300 bytes are kept.
+    /// `host:port` of other members, best first. The file keeps at most 1024 of them, and only
+    /// those of at most 300 bytes.
     std::vector<std::string> addresses;
 
-    /// Set by read_checkpoint: the newest file was unusable, this is the previous one. Not stored.
+    /// read_checkpoint() sets it if the newest file was unusable and this is the previous one. It
+    /// is not stored.
     bool from_previous = false;
 };
 
-/// Replaces the newest checkpoint of a directory and keeps the one before.
-/// Errors    Oversized (descriptor), Io; what was there is intact
+/// Replaces the newest checkpoint of a directory and keeps the one before. Returns when the new
+/// file is on the disk.
+/// Errors    Oversized (descriptor), Io; the old files are intact
 [[nodiscard]] Result<void> write_checkpoint(
     const std::filesystem::path& directory, const Checkpoint& checkpoint
 );
 
-/// Reads the newest usable checkpoint. Lengths are checked against the file before any allocation.
-/// Errors    NotFound (none), otherwise the fault of the newest: Truncated, BadFormat, BadVersion,
-///           BadValue, Oversized, Corrupt, Io
+/// Reads the newest usable checkpoint. Compares each length with the file's size before it
+/// allocates.
+/// Errors    NotFound (there is none), else the fault of the newest file: Truncated, BadFormat,
+///           BadVersion, BadValue, Oversized, Corrupt, Io
 [[nodiscard]] Result<Checkpoint> read_checkpoint(const std::filesystem::path& directory);
 
 }  // namespace starling::peer

@@ -1,7 +1,7 @@
 #pragma once
 
-// Brings together what a checkpoint holds: parameters and the trainer's position from the compute
-// thread, whom the peer knows from the network thread.
+// Collects the contents of a checkpoint from two threads. The compute thread gives the parameters
+// and the trainer's position, the network thread the addresses of other members.
 
 #include <filesystem>
 #include <mutex>
@@ -18,19 +18,20 @@ namespace starling::peer {
 
 class CheckpointWriter {
 public:
-    /// Requires  `descriptor` and `parameters` outlive it
+    /// Requires  `descriptor` and `parameters` outlive the writer
     CheckpointWriter(
         std::filesystem::path directory,
         const Bytes& descriptor,
         compute::ParameterStore& parameters
     );
 
-    /// Whom a restarted peer will ask. Thread any
+    /// Sets the addresses that a restarted peer will ask.
+    /// Thread    any
     void set_addresses(std::vector<std::string> addresses);
 
-    /// Replaces the newest checkpoint.
+    /// Replaces the newest checkpoint. Returns when the file is on the disk.
     ///
-    /// Errors    as write_checkpoint; what was there is intact
+    /// Errors    as write_checkpoint; the old files are intact
     /// Thread    compute
     [[nodiscard]] Result<void> write(
         const TrainerReport& report, std::span<const float> optimizer_state

@@ -1,7 +1,7 @@
 #pragma once
 
-// How good a model is on the test samples that are held here: the one loop that a trainer and
-// `starling eval` share.
+// Evaluates a model on the test samples that this peer holds. A trainer and `starling eval` share
+// this loop.
 //
 // Thread    compute
 
@@ -15,8 +15,8 @@
 
 namespace starling::peer {
 
-/// What was found, and of how many samples. `result` counts labels, of which a window of a text has
-/// many and other samples have one.
+/// The result of an evaluation, and the number of its samples. `result` counts labels: a window of
+/// a text has many, any other sample has one.
 struct Evaluated {
     compute::EvalResult result;
     std::size_t samples = 0;
@@ -27,9 +27,9 @@ public:
     /// Evaluates `batch` samples at a time. Requires that `shards` outlives it.
     Evaluation(const data::ShardStore& shards, std::size_t batch);
 
-    /// Evaluates up to `count` test samples, the first of them number `first`. It ends earlier
-    /// where the samples end, where the engine is interrupted, and at the next batch once `stop` is
-    /// true. Takes as long as the engine needs for them.
+    /// Evaluates up to `count` test samples from number `first` on. It ends earlier if the samples
+    /// end, if the engine is interrupted, or at the next batch after `stop` becomes true. Blocks as
+    /// long as the engine computes.
     [[nodiscard]] Evaluated run(
         compute::Engine& engine, std::size_t first, std::size_t count, const std::atomic<bool>& stop
     );
@@ -37,7 +37,7 @@ public:
 private:
     const data::ShardStore& shards_;
     std::size_t batch_;
-    std::size_t elements_;  ///< values of a sample
+    std::size_t elements_;  ///< number of values of a sample
     std::size_t labels_per_sample_;
     std::vector<float> values_;
     std::vector<std::int32_t> labels_;

@@ -1,7 +1,7 @@
 #pragma once
 
-// The crossings between the network thread and the compute thread: by value, through mailboxes that
-// keep only the newest letter. Neither side ever waits for the other while it holds anything.
+// How values go from the network thread to the compute thread and back: through mailboxes that keep
+// only the newest value. No thread waits for the other one while it holds a lock.
 
 #include <chrono>
 #include <condition_variable>
@@ -11,40 +11,41 @@
 
 namespace starling::peer {
 
-/// Keeps the newest value that was put. Bounded by construction: one letter.
+/// Keeps the newest value that was put, and no more than that.
 /// Thread    any
-template <class Letter>
+template <class Value>
 class Mailbox {
 public:
-    /// Replaces the letter. Returns true when the box was empty: only then the reader needs a call.
-    bool put(Letter letter) {
+    /// Replaces the value. Returns true if the mailbox was empty: only then the caller must tell
+    /// the reader that there is a value.
+    bool put(Value value) {
         bool was_empty = false;
         {
             const std::scoped_lock lock(mutex_);
-            was_empty = !letter_.has_value();
-            letter_ = std::move(letter);
+            was_empty = !value_.has_value();
+            value_ = std::move(value);
         }
         arrived_.notify_one();
         return was_empty;
     }
 
-    /// Takes the letter, if there is one.
-    std::optional<Letter> take() {
+    /// Takes the value, if there is one. Never waits for a value.
+    std::optional<Value> take() {
         const std::scoped_lock lock(mutex_);
-        return std::exchange(letter_, std::nullopt);
+        return std::exchange(value_, std::nullopt);
     }
 
-    /// Waits for a letter, at most this long, and takes it.
-    std::optional<Letter> wait(std::chrono::nanoseconds at_most) {
+    /// Blocks until there is a value, at most `at_most`, and takes it.
+    std::optional<Value> wait(std::chrono::nanoseconds at_most) {
         std::unique_lock lock(mutex_);
-        arrived_.wait_for(lock, at_most, [this] { return letter_.has_value(); });
-        return std::exchange(letter_, std::nullopt);
+        arrived_.wait_for(lock, at_most, [this] { return value_.has_value(); });
+        return std::exchange(value_, std::nullopt);
     }
 
 private:
     std::mutex mutex_;
     std::condition_variable arrived_;
-    std::optional<Letter> letter_;
+    std::optional<Value> value_;
 };
 
 }  // namespace starling::peer

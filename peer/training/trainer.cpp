@@ -1,13 +1,11 @@
 #include "peer/training/trainer.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <exception>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 
-#include "base/check.hpp"
 #include "base/rng.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/files.hpp"
@@ -24,10 +22,11 @@ constexpr Duration kFirstEvaluation = std::chrono::seconds(2);
 constexpr int kComputeNice = 5;
 constexpr double kLossDecay = 0.02;
 constexpr std::uint64_t kEvaluationPurpose = 3;
-/// An evaluation that is due waits so long for an exchange, where the last is not much longer ago.
+/// An evaluation that is due waits at most so long for the next exchange. It does not wait at all
+/// if the last exchange was more than so long before it became due.
 constexpr Duration kEvaluationWait = std::chrono::seconds(5);
 constexpr Duration kEvaluationPauseMin = std::chrono::milliseconds(500);
-/// One batch without a finite loss can be the batch's fault; so many in a row are the model's.
+/// One batch without a finite loss may be due to the batch; so many in a row are due to the model.
 constexpr std::size_t kUnsoundMax = 5;
 
 }  // namespace
@@ -47,10 +46,13 @@ Trainer::Trainer(
     report_.samples = options_.samples;
     report_.schedule_step = options_.schedule_step;
     batcher_.resume(options_.position);
-    // Each peer begins elsewhere, so that a majority has seen more of the test set than one has.
-    const auto part = static_cast<std::size_t>(options_.engine.eval_batch);
-    const auto parts = shards_.manifest().samples(data::Split::Test) / part;
-    if (parts > 1) eval_next_ = part * Rng(options_.seed).fork(kEvaluationPurpose).below(parts);
+    // Each peer begins at another sample, so that a majority of peers has seen more of the test set
+    // than one peer has.
+    const auto batch = static_cast<std::size_t>(options_.engine.eval_batch);
+    const auto batches = shards_.manifest().samples(data::Split::Test) / batch;
+    if (batches > 1) {
+        eval_next_ = batch * Rng(options_.seed).fork(kEvaluationPurpose).below(batches);
+    }
 }
 
 Trainer::~Trainer() {
@@ -77,16 +79,16 @@ void Trainer::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
-/// Probes must be answered within milliseconds while all cores compute, so this thread, and with it
-/// the OpenMP threads that it starts, yields to the network thread.
+/// Lowers the priority of this thread and of the OpenMP threads that it starts. The network thread
+/// must answer probes within milliseconds, even while all cores compute.
 void Trainer::yield_to_network() {
-    // Refused by no kernel; were it, training would only be less polite.
+    // No kernel refuses this. If one did, the network thread would only be slower.
     (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kComputeNice);
 }
 
 void Trainer::run() {
     yield_to_network();
-    // The libraries below may throw; a thread that throws ends the process without a word.
+    // The libraries below may throw. An exception that leaves a thread ends the process.
     try {
         const auto ready = prepare();
         if (ready.has_error()) {
@@ -110,8 +112,8 @@ void Trainer::run() {
     running_ = nullptr;
 }
 
-/// Whatever is damaged or foreign there is skipped: shards are verified by their hash, and what is
-/// missing is fetched.
+/// Reads the shards of the last life. Damaged and foreign files are skipped: the store verifies
+/// hashes, and the session fetches what is missing.
 void Trainer::read_kept_shards() {
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(options_.shard_directory, error)) {
@@ -127,7 +129,7 @@ void Trainer::keep_shards() {
         const auto path = options_.shard_directory / shard.id.hex();
         const auto bytes = shards_.get(shard.id);
         if (bytes == nullptr || std::filesystem::exists(path, error)) continue;
-        // A full disk costs the kept copy and nothing else; the next checkpoint tries again.
+        // If the disk is full, only this copy is missing. The next checkpoint tries again.
         if (write_file_atomically(path, *bytes, 0644).has_error()) return;
     }
 }
@@ -138,8 +140,8 @@ Result<void> Trainer::prepare() {
         auto sharded = cut_like(options_.local_source, shards_.manifest());
         if (sharded.has_error()) return sharded.error();
         for (auto& bytes : sharded->shards) {
-            // A source that differs from the swarm's data yields shards that the manifest does not
-            // know; those are simply not ours to use, and what is missing is fetched from holders.
+            // If the source differs from the swarm's data, the manifest does not know its shards.
+            // The store refuses those, and the session fetches the missing ones from holders.
             (void)shards_.put(std::move(bytes));
         }
     }
@@ -163,7 +165,7 @@ Result<void> Trainer::prepare() {
 }
 
 void Trainer::obey(const TrainerOrder& order) {
-    // The order to stop names no shards: the last checkpoint still needs those of the one before.
+    // The order to stop names no shards. The last checkpoint still needs those of the order before.
     if (order.phase == TrainerPhase::Stop) {
         current_.phase = TrainerPhase::Stop;
         return;
@@ -192,8 +194,8 @@ void Trainer::train_once() {
     if (report_.diverged) return rest();
     const bool enough = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
     if (enough || !batcher_.next(values_, labels_)) {
-        // Without samples to train on we still average, and our judgement counts like any other.
-        if (evaluation_due()) evaluate_part();
+        // Without samples to train on we still average, and our estimate counts as any other does.
+        if (evaluation_due()) update_estimate();
         return rest();
     }
     const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
@@ -208,7 +210,7 @@ void Trainer::train_once() {
     report_.loss = loss_known_ ? report_.loss + kLossDecay * (loss - report_.loss) : loss;
     loss_known_ = true;
     if (report_.steps % options_.mix_every == 0) mix();
-    if (evaluation_due()) evaluate_part();
+    if (evaluation_due()) update_estimate();
     publish(false);
 }
 
@@ -217,7 +219,7 @@ void Trainer::rest() {
     if (const auto order = orders_.wait(kIdleWait)) obey(*order);
 }
 
-/// Counts neither as a step nor as samples: nothing was learned.
+/// Such a batch counts neither as a step nor as samples: nothing was learned.
 void Trainer::note_unsound() {
     ++report_.unsound_steps;
     if (++unsound_in_a_row_ >= kUnsoundMax) return note_divergence();
@@ -241,8 +243,8 @@ void Trainer::start_over(std::uint64_t number) {
     report_.restarts = number;
 }
 
-/// Rounds are counted by the place in the schedule, which a newcomer takes from its donor: so peers
-/// of one speed count alike.
+/// A round's number follows from the place in the schedule, which a newcomer takes from its donor.
+/// So peers of one speed have the same numbers.
 void Trainer::mix() {
     const bool waits = options_.sync_wait > Duration::zero();
     if (waits) (void)mixed_.take();
@@ -258,8 +260,9 @@ void Trainer::averaged() {
     averaged_at_ = real_now();
 }
 
-/// What the swarm will hold in the end is the mean over its peers, and just after an exchange our
-/// own model is nearest to it: between exchanges the noise of our own steps costs it some points.
+/// At the end all peers hold the mean of their models. Just after an exchange our own model is
+/// nearest to that mean. Between exchanges the noise of our own steps costs it some points, so an
+/// evaluation waits for the next exchange.
 bool Trainer::evaluation_due() const {
     const Instant now = real_now();
     const Instant averaged = averaged_at_;
@@ -269,29 +272,31 @@ bool Trainer::evaluation_due() const {
     return !mixes || now - eval_due_ > kEvaluationWait;
 }
 
-void Trainer::evaluate_part() {
+void Trainer::update_estimate() {
     const Instant begin = real_now();
-    // Losses alone do not show it: a rectifier makes zero of a NaN.
+    // The losses alone do not show it: a rectifier turns a NaN into zero.
     if (!parameters_.finite()) return note_divergence();
-    const auto part = static_cast<std::size_t>(options_.engine.eval_batch);
-    auto found = evaluation_->run(*engine_, eval_next_, part, stop_);
+    const auto batch = static_cast<std::size_t>(options_.engine.eval_batch);
+    auto found = evaluation_->run(*engine_, eval_next_, batch, stop_);
     if (found.samples == 0 && eval_next_ > 0) {
         eval_next_ = 0;
-        found = evaluation_->run(*engine_, 0, part, stop_);
+        found = evaluation_->run(*engine_, 0, batch, stop_);
     }
     const auto& result = found.result;
     eval_next_ += found.samples;
     const Instant end = real_now();
     const Duration cost = end - begin;
-    // Counted from when this one was due, or waiting for exchanges would make them rarer still.
+    // The pause counts from the moment when this evaluation was due. Otherwise the waiting for
+    // exchanges would make evaluations rarer.
     const Duration pause = from_seconds(to_seconds(cost) * (1.0 / options_.evaluation_share - 1.0));
     const Duration waited = std::min(begin - eval_due_, pause / 2);
     eval_due_ = end + std::max<Duration>(pause - waited, kEvaluationPauseMin);
     if (result.samples == 0) return;
-    // Parts differ by chance; the running mean of the last few is what a target is held against.
-    const double parts = static_cast<double>(found.samples) / static_cast<double>(part);
-    accuracy_.add(result.accuracy(), parts);
-    test_loss_.add(result.loss(), parts);
+    // Single evaluations differ by chance. The target is compared with the running mean of the last
+    // few.
+    const double weight = static_cast<double>(found.samples) / static_cast<double>(batch);
+    accuracy_.add(result.accuracy(), weight);
+    test_loss_.add(result.loss(), weight);
     report_.accuracy = accuracy_.mean();
     report_.test_loss = test_loss_.mean();
     publish(true);
@@ -305,11 +310,12 @@ void Trainer::evaluate_all() {
     report_.evaluated = result;
     report_.evaluation = current_.evaluation;
     if (result.samples > 0) {
-        // After a miss a lucky part would otherwise call for the whole set again.
-        const double parts =
+        // The estimate starts from this result. Otherwise, after a missed target, one small
+        // evaluation that is good by chance would ask for the whole test set again.
+        const double weight =
             static_cast<double>(found.samples) / static_cast<double>(options_.engine.eval_batch);
-        accuracy_.restart(result.accuracy(), parts);
-        test_loss_.restart(result.loss(), parts);
+        accuracy_.restart(result.accuracy(), weight);
+        test_loss_.restart(result.loss(), weight);
         report_.accuracy = result.accuracy();
         report_.test_loss = result.loss();
     }
@@ -317,9 +323,9 @@ void Trainer::evaluate_all() {
 
 void Trainer::checkpoint() {
     checkpointed_ = real_now();
-    // Before the first order there is nothing that a restart could not fetch better from others.
+    // Before the first order we hold nothing that a restarted peer could not fetch from others.
     if (!callbacks_.checkpoint || current_.shards_version == 0) return;
-    // The file may be the last that holds a sound model.
+    // The file on disk may be the last sound model: we must not replace it with a bad one.
     if (unsound_in_a_row_ > 0 || !parameters_.finite()) return;
     report_.position = batcher_.position();
     callbacks_.checkpoint(report_, engine_->optimizer_state());

@@ -1,7 +1,8 @@
 #pragma once
 
-// The compute thread's loop: batch, step, now and then an evaluation on a part of the test set, and
-// a word to the network thread that an exchange is due. It never waits for the network.
+// The loop of the compute thread: it takes a batch, makes a step, and sometimes evaluates the model
+// on a few test samples. It tells the network thread when an exchange is due. Only with --sync it
+// waits for the network: for the end of each exchange, at most `sync_wait`.
 
 #include <atomic>
 #include <cstdint>
@@ -27,64 +28,66 @@ namespace starling::peer {
 
 enum class TrainerPhase : std::uint8_t { Pause, Train, Evaluate, Stop };
 
-/// What the network thread wants. The newest order counts.
+/// What the network thread wants. A newer order replaces an older one.
 struct TrainerOrder {
     TrainerPhase phase = TrainerPhase::Pause;
-    std::vector<ShardId> shards;       ///< to train on
-    std::uint64_t shards_version = 0;  ///< raised when `shards` changes or more of them are held
-    std::uint64_t evaluation = 0;  ///< a new number asks for one evaluation of the whole test set
+    std::vector<ShardId> shards;       ///< shards to train on
+    std::uint64_t shards_version = 0;  ///< rises when `shards` changes or when a shard has arrived
+    std::uint64_t evaluation = 0;      ///< a new number asks to evaluate on the whole test set
     std::optional<std::uint64_t> schedule_step;  ///< a newcomer's place in the schedule
-    /// A new number says that the parameters were replaced after training had diverged: what the
-    /// optimizer remembers of the old ones is forgotten.
+    /// A new number says that the parameters were replaced after training had diverged. The trainer
+    /// then forgets the optimizer's state.
     std::uint64_t restarts = 0;
 };
 
-/// What the compute thread tells. The newest report counts.
+/// What the compute thread reports. A newer report replaces an older one.
 struct TrainerReport {
     std::uint64_t steps = 0;
     std::uint64_t samples = 0;
     std::uint64_t schedule_step = 0;
     double samples_per_s = 0;
     double loss = 0;                 ///< running mean over recent steps; of a text per character
-    std::optional<double> accuracy;  ///< running estimate on rotating parts of the test set
+    std::optional<double> accuracy;  ///< running estimate over small evaluations
     std::optional<double> test_loss;
     std::uint64_t unsound_steps = 0;  ///< batches without a finite loss: they changed nothing
-    /// So many of them came in a row that it is the model's fault, or a parameter is not finite.
-    /// Training rests until the next restart.
+    /// Five unsound steps came in a row, or a parameter is not finite. Training rests until the
+    /// next restart.
     bool diverged = false;
-    std::uint64_t restarts = 0;     ///< of the last order that was obeyed
-    bool prepared = false;          ///< the local source was read
-    std::uint64_t evaluation = 0;   ///< number of the last whole evaluation that is done
-    compute::EvalResult evaluated;  ///< its result
+    std::uint64_t restarts = 0;     ///< number of the last restart that was done
+    bool prepared = false;          ///< local shards were read and the engine was built
+    std::uint64_t evaluation = 0;   ///< number of the last evaluation on the whole test set
+    compute::EvalResult evaluated;  ///< the result of that evaluation
     data::BatcherPosition position;
-    std::optional<Fault> fault;  ///< the thread has ended with this
+    std::optional<Fault> fault;  ///< the thread has ended because of this
 };
 
 struct TrainerOptions {
     compute::EngineOptions engine;
-    std::string local_source;  ///< dataset SPEC whose shards we need not fetch; may be empty
+    std::string local_source;  ///< dataset SPEC to cut shards from; empty: all are fetched
     std::uint64_t seed = 0;
     std::uint64_t mix_every = 8;
-    /// Wait for each exchange at most so long; zero never waits.
+    /// The trainer waits at most so long for each exchange; zero: it never waits.
     Duration sync_wait{};
-    double evaluation_share = 0.05;  ///< of the time, at most
-    std::uint64_t steps = 0;         ///< counters to go on from
+    double evaluation_share = 0.05;  ///< evaluations take at most this share of the time
+    std::uint64_t steps = 0;         ///< counters to continue from
     std::uint64_t samples = 0;
     std::uint64_t schedule_step = 0;
     data::BatcherPosition position;
     std::vector<float> optimizer_state;
-    /// Shards found here need not be fetched again, and held ones are kept here; may be empty.
+    /// The trainer reads shards from here at its start and keeps the held ones here; may be empty.
     std::filesystem::path shard_directory;
-    std::uint64_t steps_limit = 0;  ///< makes no further step from here on; 0: no limit
+    std::uint64_t steps_limit = 0;  ///< the trainer stops after so many steps; 0: no limit
 };
 
 class Trainer {
 public:
     struct Callbacks {
-        std::function<void()>
-            report_ready;  ///< called on the compute thread: post, then take_report
-        std::function<void(std::uint64_t round)> mix_due;  ///< likewise
-        /// Writes a checkpoint, on the compute thread; may be empty.
+        /// The compute thread calls it when there is a report. Post to the network thread, and call
+        /// take_report() there.
+        std::function<void()> report_ready;
+        /// The compute thread calls it when an exchange is due. Post here, too.
+        std::function<void(std::uint64_t round)> mix_due;
+        /// Writes a checkpoint. The compute thread calls it and waits for its end; may be empty.
         std::function<void(const TrainerReport&, std::span<const float> optimizer_state)>
             checkpoint;
     };
@@ -96,26 +99,33 @@ public:
         data::ShardStore& shards,
         Callbacks callbacks
     );
-    /// Stops and joins.
+    /// Calls stop().
     ~Trainer();
     Trainer(const Trainer&) = delete;
     Trainer& operator=(const Trainer&) = delete;
 
+    /// Starts the compute thread, which calls the callbacks from then on.
     void start();
 
-    /// Replaces the order. Thread network.
+    /// Replaces the order.
+    /// Thread    network
     void order(TrainerOrder order);
 
-    /// Takes the newest report, if there is one. Thread network.
+    /// Takes the newest report, if there is one.
+    /// Thread    network
     [[nodiscard]] std::optional<TrainerReport> take_report();
 
-    /// The exchange that was due is over. Thread network.
+    /// Tells the trainer that the exchange which was due is over. With `sync_wait` it waits for
+    /// this.
+    /// Thread    network
     void mixed();
 
-    /// An exchange has just averaged the parameters with a partner's. Thread network.
+    /// Tells the trainer that an exchange has just averaged the parameters with a partner's.
+    /// Thread    network
     void averaged();
 
-    /// Ends the thread at the next operator and joins it.
+    /// Stops the engine at its next operator and blocks until the thread has ended. The thread
+    /// writes a last checkpoint before it ends.
     void stop();
 
 private:
@@ -129,7 +139,7 @@ private:
     void start_over(std::uint64_t number);
     void rest();
     void mix();
-    void evaluate_part();
+    void update_estimate();
     [[nodiscard]] bool evaluation_due() const;
     void evaluate_all();
     void checkpoint();
@@ -145,7 +155,7 @@ private:
     Mailbox<TrainerReport> reports_;
     Mailbox<bool> mixed_;
     std::atomic<bool> stop_{false};
-    std::atomic<compute::Engine*> running_{nullptr};  ///< for interrupt()
+    std::atomic<compute::Engine*> running_{nullptr};  ///< the engine that stop() interrupts
     std::atomic<Instant> averaged_at_{Instant{}};
 
     // Owned by the compute thread.
@@ -157,7 +167,7 @@ private:
     std::vector<std::int32_t> labels_;
     std::optional<Evaluation> evaluation_;
     std::size_t unsound_in_a_row_ = 0;
-    bool loss_known_ = false;  ///< report_.loss is of these parameters
+    bool loss_known_ = false;  ///< report_.loss belongs to the current parameters
     std::size_t eval_next_ = 0;
     Instant eval_due_;
     RunningMean accuracy_;

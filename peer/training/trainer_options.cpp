@@ -8,7 +8,8 @@ namespace starling::peer {
 
 namespace {
 
-/// A trainer that waits for its exchange goes on after so long, whatever has become of it.
+/// A trainer that waits for its exchange continues after so long, even if the exchange has not
+/// ended.
 constexpr Duration kSyncTrainerWait = std::chrono::seconds(10);
 
 }  // namespace

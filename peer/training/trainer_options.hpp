@@ -1,6 +1,6 @@
 #pragma once
 
-// How a peer trains, from the descriptor, its flags and its last checkpoint.
+// Derives how a peer trains from the descriptor, its flags and its last checkpoint.
 
 #include "base/ids.hpp"
 #include "peer/terms/config.hpp"
@@ -10,8 +10,9 @@
 
 namespace starling::peer {
 
-/// Returns how this peer trains. It begins where `checkpoint` ends; null: at the start.
-/// Requires  a descriptor and flags that were checked
+/// Returns how this peer trains. It continues where `checkpoint` ends, or begins at the start if
+/// that is null.
+/// Requires  a descriptor and flags that were validated
 [[nodiscard]] TrainerOptions trainer_options(
     const PeerConfig& config,
     const PeerId& self,

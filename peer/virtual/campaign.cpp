@@ -19,13 +19,13 @@ namespace {
 constexpr std::uint64_t kCampaignPurpose = 0x63616d70;
 constexpr Duration kFormationMax = std::chrono::minutes(5);
 constexpr Duration kJoinEvery = std::chrono::milliseconds(20);
-constexpr Duration kSettleMax = std::chrono::minutes(1);
+constexpr Duration kWholeMax = std::chrono::minutes(1);
 constexpr Duration kHealMax = std::chrono::minutes(5);
 constexpr Duration kLook = std::chrono::milliseconds(100);
 constexpr Duration kRestartAfter = std::chrono::minutes(1);
-/// Crashes pause so long before a partition, so that healing is measured alone.
+/// No crash comes so long before a partition, so that only its healing is measured.
 constexpr Duration kCalmBefore = std::chrono::seconds(30);
-/// Points of the curve of the consensus error.
+/// Number of points of the curve of the consensus error.
 constexpr std::int64_t kSamples = 20;
 constexpr Duration kReportEvery = std::chrono::seconds(1);
 
@@ -39,7 +39,7 @@ Quantiles quantiles(std::vector<double> values) {
     return {values.size(), at(0.5), at(0.99), values.back()};
 }
 
-/// Adds up what exchanges cost.
+/// Adds up time and bytes of exchanges.
 class Exchanges final : public Observer {
 public:
     void on_exchange(Instant, NodeIndex, const gossip::ExchangeEvent& event) override {
@@ -66,10 +66,10 @@ public:
         : options_(options),
           swarm_({options.peers, options.seed, options.swim, options.network, options.averaging}),
           detection_(swarm_),
-          luck_(Rng(options.seed).fork(kCampaignPurpose)) {
+          rng_(Rng(options.seed).fork(kCampaignPurpose)) {
         swarm_.observe(detection_);
         swarm_.observe(exchanges_);
-        // Forming is no part of what is measured.
+        // We measure exchanges only after the swarm has formed.
         swarm_.quiesce();
     }
 
@@ -90,7 +90,7 @@ private:
     Swarm swarm_;
     Detection detection_;
     Exchanges exchanges_;
-    Rng luck_;
+    Rng rng_;
     Instant begin_;
     Instant next_report_;
     std::size_t started_ = 0;
@@ -157,12 +157,12 @@ void Campaign::run_with_crashes(Instant until, Instant last_crash) {
     auto next_crash = Instant::max();
     const auto draw = [&] {
         next_crash = Instant::max();
-        if (rate > 0.0) next_crash = swarm_.now() + from_seconds(luck_.exponential(1.0 / rate));
+        if (rate > 0.0) next_crash = swarm_.now() + from_seconds(rng_.exponential(1.0 / rate));
     };
     draw();
     while (swarm_.now() < until) {
         report();
-        // Stopping on the way changes nothing.
+        // The swarm stops every virtual second for a report. This does not change the run.
         const auto soon = swarm_.now() + kReportEvery;
         auto next = std::min({until, next_crash, next_sample_, soon});
         if (!restarts_.empty()) next = std::min(next, restarts_.begin()->first);
@@ -207,10 +207,10 @@ void Campaign::summarize_averaging(Instant begin) {
 
 void Campaign::crash_one() {
     const auto running = swarm_.running();
-    // A swarm without survivors measures nothing.
+    // Without survivors there is nothing to measure.
     if (running.size() <= 2) return;
-    const auto victim = luck_.pick(std::span<const NodeIndex>(running));
-    swarm_.crash(victim, luck_.chance(0.5) ? Power::Stopped : Power::Dark);
+    const auto victim = rng_.pick(std::span<const NodeIndex>(running));
+    swarm_.crash(victim, rng_.chance(0.5) ? Power::Stopped : Power::Dark);
     restarts_.emplace(swarm_.now() + kRestartAfter, victim);
 }
 
@@ -220,8 +220,7 @@ void Campaign::restart_due() {
         restarts_.erase(restarts_.begin());
         const auto running = swarm_.running();
         std::vector<NodeIndex> seeds;
-        for (int i = 0; i < 3; ++i)
-            seeds.push_back(luck_.pick(std::span<const NodeIndex>(running)));
+        for (int i = 0; i < 3; ++i) seeds.push_back(rng_.pick(std::span<const NodeIndex>(running)));
         swarm_.start(node, seeds);
     }
 }
@@ -229,7 +228,7 @@ void Campaign::restart_due() {
 void Campaign::partition() {
     std::vector<std::uint8_t> groups(swarm_.size());
     for (std::size_t i = 0; i < groups.size(); ++i) groups[i] = static_cast<std::uint8_t>(i % 2);
-    luck_.shuffle(std::span(groups));
+    rng_.shuffle(std::span(groups));
     summary_.partitioned = true;
     detection_.disturb(swarm_.now());
     swarm_.network().set_groups(std::move(groups));
@@ -254,7 +253,7 @@ void Campaign::summarize(Instant begin, const std::vector<Traffic>& before) {
         if (crash.masked) continue;
         if (crash.first) first.push_back(to_seconds(*crash.first));
         if (crash.all) all.push_back(to_seconds(*crash.all));
-        // A crash in the last half minute has not had its time.
+        // The peers had too little time to detect a crash of the last half minute.
         if (!crash.all && swarm_.now() - crash.at > kCalmBefore) ++out.undetected;
     }
     out.detected_first = quantiles(std::move(first));
@@ -272,11 +271,11 @@ void Campaign::summarize(Instant begin, const std::vector<Traffic>& before) {
         out.datagram_bytes_per_second += rate(now.datagram_bytes, before[i].datagram_bytes);
         out.stream_bytes_per_second += rate(now.stream_bytes, before[i].stream_bytes);
     }
-    // The last crash may be too young to be known; nobody is restarted any more.
-    out.whole_at_end = wait_until_whole(kSettleMax).has_value();
+    // The peers may not know the last crash yet. From here on nobody is restarted.
+    out.whole_at_end = wait_until_whole(kWholeMax).has_value();
 }
 
-/// Appends as printf does; the lines here are short.
+/// Appends one line as printf formats it, at most 255 bytes of it.
 [[gnu::format(printf, 2, 3)]] void append(std::string& out, const char* format, ...) {
     char line[256];
     va_list arguments;

@@ -1,7 +1,7 @@
 #pragma once
 
-// What `starling simulate` runs: a virtual swarm under steady crashes, loss and one partition, and
-// the numbers that come out of it.
+// What `starling simulate` runs: a virtual swarm with crashes, loss and one partition. The result
+// is a summary in numbers.
 
 #include <cstdint>
 #include <functional>
@@ -17,27 +17,27 @@
 
 namespace starling::peer_virtual {
 
-/// How far a campaign is.
+/// How far a campaign has come.
 struct CampaignProgress {
-    bool formed = false;      ///< all peers have started and list each other, or the wait is over
-    std::size_t started = 0;  ///< peers
-    double seconds = 0.0;     ///< of virtual time
+    bool formed = false;      ///< all peers know each other, or the time for that is over
+    std::size_t started = 0;  ///< number of peers that have started
+    double seconds = 0.0;     ///< virtual time
     std::uint64_t events = 0;
 };
 
 struct CampaignOptions {
     std::size_t peers = 64;
-    Duration duration = std::chrono::minutes(10);  ///< after the swarm has formed
+    Duration duration = std::chrono::minutes(10);  ///< counts after the swarm has formed
     std::uint64_t seed = 1;
-    /// Mean crashes per minute over the whole swarm; each crashed peer comes back after a minute.
+    /// Mean crashes per minute over the whole swarm. A crashed peer returns after a minute.
     double crashes_per_minute = 0.0;
-    /// Halves are cut from each other for this long, from a third of the duration on; zero never.
+    /// The network is cut into halves for this long, after a third of the duration; zero: never.
     Duration partition{};
     NetworkOptions network;
     membership::SwimConfig swim;
-    /// With it the peers average floats, from different starts unless they are near each other.
+    /// If this is given, the peers average floats. They start from different values.
     std::optional<AveragingOptions> averaging;
-    /// Called about once a virtual second; changes nothing.
+    /// Called about once per virtual second. It must not change the result.
     std::function<void(const CampaignProgress&)> progress;
 };
 
@@ -54,15 +54,15 @@ struct AveragingSummary {
     std::string rule;
     std::string encoding;
     std::size_t parameters = 0;
-    /// Seconds after the swarm has formed, and the relative distance from the mean then.
+    /// Pairs of the seconds since the swarm has formed and the relative distance from the mean.
     std::vector<std::pair<double, double>> error;
     std::uint64_t exchanges = 0;
     std::uint64_t aborted = 0;
     std::uint64_t busy = 0;
     std::uint64_t promotions = 0;
     Quantiles exchange_time;
-    double bytes_per_exchange = 0.0;  ///< payload of both directions
-    double waiting_share = 0.0;       ///< of the time, in which training waits for exchanges
+    double bytes_per_exchange = 0.0;  ///< payload bytes of both directions
+    double waiting_share = 0.0;       ///< share of the time in which training waits for exchanges
 };
 
 struct CampaignSummary {
@@ -71,27 +71,30 @@ struct CampaignSummary {
     double virtual_seconds = 0.0;
     std::uint64_t events = 0;
     std::uint64_t trace = 0;
-    /// From the first start until all list all; empty when that did not happen within five minutes.
+    /// From the first start until all peers list all; empty if that took more than five minutes.
     std::optional<double> formation_seconds;
     std::size_t crashes = 0;
-    std::size_t undetected = 0;  ///< neither known to all at the end nor masked by a restart
+    /// Crashes that some peers do not know at the end. It does not count those that a restart or a
+    /// partition has masked, and those of the last 30 seconds.
+    std::size_t undetected = 0;
     Quantiles detected_first;
     Quantiles detected_all;
     std::uint64_t false_suspicions = 0;
     std::uint64_t false_failures = 0;
-    double datagram_bytes_per_second = 0.0;  ///< sent, mean over peers; without IP and UDP headers
+    double datagram_bytes_per_second = 0.0;  ///< sent by a peer on average, without IP and UDP
     double stream_bytes_per_second = 0.0;
     double datagrams_per_second = 0.0;
     bool partitioned = false;
-    /// From the heal until all list all; empty when that did not happen within five minutes.
+    /// From the heal until all peers list all; empty if that took more than five minutes.
     std::optional<double> heal_seconds;
     std::optional<AveragingSummary> averaging;
-    /// All list all within a minute after the last crash.
+    /// All peers list all within a minute after the end, when nobody crashes or restarts any more.
     bool whole_at_end = false;
 };
 
-/// Runs one campaign. Same options, same summary, to the last bit.
-/// Requires  options.peers > 0 and options.swim that validates
+/// Runs one campaign. Blocks until it has ended, which can take minutes for many peers. The same
+/// options give the same summary to the last bit.
+/// Requires  options.peers > 0; options.swim is valid
 [[nodiscard]] CampaignSummary run_campaign(const CampaignOptions& options);
 
 /// Returns the summary as one JSON object on one line.

@@ -28,7 +28,7 @@ void Detection::on_node_state(Instant now, NodeIndex at, NodeState state) {
     }
     if (state != NodeState::Running) {
         for (auto& open : open_) {
-            if (open) strike_off(now, *open, at);
+            if (open) stop_waiting_for(now, *open, at);
         }
     }
     if (state == NodeState::Absent && before != NodeState::Leaving) open(now, at);
@@ -51,7 +51,7 @@ void Detection::open(Instant now, NodeIndex node) {
     open_[node] = std::move(open);
 }
 
-void Detection::strike_off(Instant now, Open& open, NodeIndex witness) {
+void Detection::stop_waiting_for(Instant now, Open& open, NodeIndex witness) {
     if (!open.waits_for[witness]) return;
     open.waits_for[witness] = false;
     auto& crash = crashes_[open.crash];
@@ -82,7 +82,7 @@ void Detection::learned(Instant now, NodeIndex at, NodeIndex about) {
     if (!open || !open->waits_for[at]) return;
     auto& crash = crashes_[open->crash];
     if (!crash.first) crash.first = now - crash.at;
-    strike_off(now, *open, at);
+    stop_waiting_for(now, *open, at);
     if (open->remaining == 0) open.reset();
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Watches a virtual swarm and measures its failure detector: how long until the first and until
-// every live peer lists a crashed one as failed, and how often a healthy peer is suspected or
+// Watches a virtual swarm and measures its failure detector: the time until the first live peer and
+// until all live peers list a crashed one as failed, and how often a healthy peer is suspected or
 // declared failed.
 
 #include <cstdint>
@@ -16,9 +16,10 @@ namespace starling::peer_virtual {
 struct Crash {
     NodeIndex node = 0;
     Instant at;
-    std::optional<Duration> first;  ///< somebody lists it as failed
-    std::optional<Duration> all;    ///< everybody who was alive then, and still is, does
-    /// It came back, or a partition began, before all knew: says nothing about detection.
+    std::optional<Duration> first;  ///< time until the first peer lists it as failed
+    std::optional<Duration> all;    ///< time until all peers do that were alive then and still are
+    /// It restarted, or a partition began or ended, before all knew. Such a crash says nothing
+    /// about the detector.
     bool masked = false;
 };
 
@@ -30,13 +31,14 @@ struct FalseAlarms {
 
 class Detection final : public Observer {
 public:
-    /// After a start, a pause or a partition, accusations may be echoes of it for this long.
+    /// For so long after a start, a pause or a partition, accusations may be a consequence of it.
     static constexpr Duration kGrace = std::chrono::seconds(60);
 
     /// Requires  `swarm` outlives the detection
     explicit Detection(const Swarm& swarm);
 
-    /// A partition begins or ends: what is open is masked, what follows within the grace forgiven.
+    /// Notes that a partition begins or ends. Crashes that not all peers know yet become masked,
+    /// and accusations do not count for `kGrace`.
     void disturb(Instant now);
 
     [[nodiscard]] const std::vector<Crash>& crashes() const { return crashes_; }
@@ -48,6 +50,7 @@ public:
     void on_node_state(Instant now, NodeIndex at, NodeState state) override;
 
 private:
+    /// A crash that some peers do not know yet.
     struct Open {
         std::size_t crash = 0;
         std::vector<bool> waits_for;
@@ -56,11 +59,11 @@ private:
 
     void open(Instant now, NodeIndex node);
     void learned(Instant now, NodeIndex at, NodeIndex about);
-    void strike_off(Instant now, Open& open, NodeIndex witness);
+    void stop_waiting_for(Instant now, Open& open, NodeIndex witness);
 
     const Swarm& swarm_;
     std::vector<NodeState> states_;
-    std::vector<Instant> calm_since_;  ///< a healthy node's last disturbance
+    std::vector<Instant> calm_since_;  ///< each node's last change of state, or the last partition
     std::vector<std::optional<Open>> open_;
     std::vector<Crash> crashes_;
     FalseAlarms false_alarms_;

@@ -1,7 +1,7 @@
 #pragma once
 
-// What happens next in virtual time: events ordered by (time, order of insertion), so that ties are
-// broken the same way in every run and with every standard library.
+// The future events of virtual time, ordered by time. Events of one instant keep their order of
+// insertion, so the order is the same in every run and with every standard library.
 
 #include <cstdint>
 #include <optional>
@@ -12,7 +12,7 @@
 
 namespace starling::peer_virtual {
 
-/// A machine of the virtual swarm: its place in the list of nodes, the same over all its restarts.
+/// A node of the virtual swarm, as its index in the list of nodes. A restart does not change it.
 using NodeIndex = std::uint32_t;
 
 enum class EventKind : std::uint8_t {
@@ -31,18 +31,19 @@ enum class EventKind : std::uint8_t {
     Exit,            ///< `node` has said goodbye and ends its process
 };
 
-/// One event; which fields matter depends on the kind.
+/// One event. Which fields matter depends on its kind.
 struct Event {
     EventKind kind = EventKind::Datagram;
     NodeIndex node = 0;
     NodeIndex peer = 0;
     std::uint64_t stream = 0;
-    /// The life of `node` that the event was meant for; events of earlier lives are dropped.
+    /// The life of `node` that the event is for. An event of an earlier life is dropped. 0: an
+    /// event of the network, which belongs to no life.
     std::uint64_t life = 0;
     Bytes bytes;
 };
 
-/// A binary heap of small keys over a slab of events, so that sifting never moves an event.
+/// A binary heap of small keys. The events are in a separate array and do not move in the heap.
 /// Thread    the owner
 class EventHeap {
 public:
@@ -51,7 +52,8 @@ public:
 
     [[nodiscard]] std::optional<Instant> next_time() const;
 
-    /// Takes the earliest event. Requires a non-empty heap.
+    /// Takes the earliest event.
+    /// Requires  the heap is not empty
     Event pop();
 
     [[nodiscard]] std::size_t size() const { return keys_.size(); }

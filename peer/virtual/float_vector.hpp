@@ -1,7 +1,8 @@
 #pragma once
 
-// Float parameters for simulations: what the rules and encodings of the real swarm work on. Exact
-// integers prove the machine; these show what rounding, momentum and weights do to it.
+// Float parameters for simulations, as the rules and encodings of the real swarm use them. Exact
+// integers prove that the averager keeps the mean; floats show the effects of rounding, momentum
+// and weights.
 
 #include <cstddef>
 #include <vector>
@@ -17,14 +18,14 @@ public:
     struct Shape {
         std::size_t chunks = 3;
         std::size_t elements = 4;
-        /// Chance that a chunk is locked when it is tried.
+        /// Probability that a chunk is locked when the averager tries to read it or to add to it.
         double locked = 0.0;
     };
 
-    /// Every value is drawn normal with this deviation.
+    /// Draws every value from a normal distribution with this deviation.
     FloatVector(const Shape& shape, double deviation, Rng rng);
 
-    /// A local training step: adds normal draws.
+    /// Makes a local training step: adds a normal draw to every value.
     void train(double deviation);
 
     [[nodiscard]] const std::vector<float>& values() const { return values_; }

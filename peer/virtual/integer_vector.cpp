@@ -8,7 +8,7 @@ namespace starling::peer_virtual {
 
 namespace {
 
-/// Differences of two marks stay within 63 bits.
+/// The difference of two marks fits 63 bits.
 constexpr std::int64_t kMarkRange = std::int64_t{1} << 60U;
 
 std::int64_t uniform(Rng& rng, std::int64_t range) {
@@ -20,7 +20,7 @@ std::int64_t uniform(Rng& rng, std::int64_t range) {
 void MassBook::add(NodeIndex node, const std::vector<std::int64_t>& delta) {
     const auto found = waiting_.find(-delta.back());
     if (found == waiting_.end()) {
-        // A second delta with one mark on one side would be an exchange applied twice.
+        // If this mark already waits, one side has applied the exchange twice.
         if (!waiting_.emplace(delta.back(), Waiting{node, false, delta}).second) ++unequal_;
         ++open_[node];
         return;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Parameters for simulations: exact 64-bit integers, so that conservation of the mean is an
-// equality and not a tolerance; and the book that explains every unit of it.
+// Parameters for simulations. They are exact 64-bit integers, so that a test compares the mean
+// exactly and needs no tolerance. A book explains every change of the mean.
 
 #include <cstdint>
 #include <functional>
@@ -16,13 +16,13 @@
 
 namespace starling::peer_virtual {
 
-/// Pairs up what exchanges add. The two sides of an exchanged chunk add exact opposites, so each
-/// delta waits here until its opposite comes. What still waits when nothing is in flight was
-/// applied by one side only: the true number of half-applied chunks, known to nobody in a real
-/// swarm, against which the machines' own ledgers are held.
+/// Finds the pairs among the deltas that exchanges add. The two sides of an exchanged chunk add
+/// exact opposites, so each delta waits here until its opposite comes. A delta that still waits
+/// when nothing is in flight was applied by one side only. The number of these is the true number
+/// of half-applied chunks, which nobody knows in a real swarm. Tests compare it with the ledgers.
 ///
-/// Deltas are told apart by a mark, see IntegerVector; by their contents they could not be, because
-/// near agreement most of them are 0 or 1.
+/// A mark identifies the two deltas of a pair, see IntegerVector. Their contents cannot, because
+/// near agreement most deltas are 0 or 1.
 class MassBook {
 public:
     explicit MassBook(std::size_t nodes) : open_(nodes, 0) {}
@@ -30,19 +30,20 @@ public:
     /// Notes that `node` added `delta`, whose last element is the mark.
     void add(NodeIndex node, const std::vector<std::int64_t>& delta);
 
-    /// The node's vector is gone, and what it had half-applied with it.
+    /// Notes that the node's vector is gone, and its half-applied chunks with it.
     void forget(NodeIndex node);
 
-    /// Chunks that `node` applied in this life and its partner did not.
+    /// Returns how many chunks `node` has applied in this life and its partner has not.
     [[nodiscard]] std::uint64_t open(NodeIndex node) const { return open_[node]; }
 
-    /// Pairs of deltas with opposite marks that were not opposites otherwise: the mean moved.
+    /// Returns how many pairs had opposite marks, but not opposite contents. Each has moved the
+    /// mean.
     [[nodiscard]] std::uint64_t unequal() const { return unequal_; }
 
 private:
     struct Waiting {
         NodeIndex node = 0;
-        bool gone = false;  ///< the vector that it was added to no longer exists
+        bool gone = false;  ///< the vector that the delta was added to no longer exists
         std::vector<std::int64_t> delta;
     };
 
@@ -51,29 +52,29 @@ private:
     std::uint64_t unequal_ = 0;
 };
 
-/// One node's parameters. Each chunk has one more element on the wire, drawn anew at each read and
-/// never stored: half the difference of the two sides' draws marks the two deltas of one exchange
-/// of one chunk, and no others.
+/// One node's parameters. On the wire each chunk has one more element, which is drawn anew at each
+/// read and is never stored. Half the difference of the two sides' draws is the mark of the two
+/// deltas of one chunk in one exchange. No other deltas have this mark.
 class IntegerVector final : public gossip::ParameterVector {
 public:
     struct Shape {
         std::size_t chunks = 3;
         std::size_t elements = 4;
-        /// Chance that a chunk is locked when it is tried.
+        /// Probability that a chunk is locked when the averager tries to read it or to add to it.
         double locked = 0.0;
     };
 
     /// Requires  `book` outlives the vector
     IntegerVector(const Shape& shape, NodeIndex node, MassBook& book, Rng rng);
 
-    /// While `outside` holds, additions are not entered in the book: a ghost's vector counts in no
-    /// sum, and what it receives has no opposite.
+    /// While `outside` returns true, additions are not entered in the book. A ghost's vector counts
+    /// in no sum, and the deltas that it adds have no opposite.
     void stand_outside(std::function<bool()> outside) { outside_ = std::move(outside); }
 
     /// Fills the vector with uniform integers in [-range, range).
     void randomize(std::int64_t range);
 
-    /// A local training step: adds uniform integers in [-range, range), outside the book.
+    /// Makes a local training step: adds uniform integers in [-range, range). The book ignores it.
     void train(std::int64_t range);
 
     [[nodiscard]] const std::vector<std::int64_t>& values() const { return values_; }

@@ -10,13 +10,14 @@ namespace starling::peer_virtual {
 
 namespace {
 
-/// Losses in a row of one packet of a stream; later ones would outlast the stream's timeout.
+/// A packet of a stream is lost at most so often in a row. More retransmissions would take longer
+/// than the stream's timeout.
 constexpr int kTriesMax = 6;
-/// IPv6 and UDP.
+/// Bytes of the headers of IPv6 and UDP.
 constexpr std::size_t kHeaders = 40 + 8;
 constexpr std::uint64_t kNetworkPurpose = 0x6e6574;
 
-/// Maps a hash to [1/2, 3/2): how far a link lies from the swarm's mean.
+/// Maps a hash to [1/2, 3/2): the factor of one link relative to the swarm's mean.
 double link_factor(std::uint64_t hash) {
     return 0.5 + static_cast<double>(hash >> 11U) * 0x1.0p-53;
 }
@@ -117,8 +118,8 @@ std::uint64_t Network::open_stream(
     auto& stream = streams_[id];
     stream.ends = {from, to};
     stream.purpose = purpose;
-    // TCP's and TLS 1.3's handshakes: the acceptor is sure after three flights, the initiator after
-    // the fourth.
+    // The handshakes of TCP and TLS 1.3: the acceptor has finished after three flights, the
+    // initiator after the fourth.
     const auto first = options_.handshake_retransmit;
     const auto flights = reliable_delay(from, to, first) + reliable_delay(to, from, first) +
                          reliable_delay(from, to, options_.retransmit);
@@ -220,7 +221,7 @@ std::optional<Delivery> Network::process(Instant now, Event event) {
 }
 
 std::optional<Delivery> Network::on_datagram(Event event) {
-    // A datagram that was under way when the cut came is lost with it.
+    // A datagram that was under way when a cut began is lost.
     if (power_[event.node] != Power::On || !connected(event.peer, event.node)) return std::nullopt;
     return Delivery{
         Delivery::Kind::Datagram, event.node, event.peer, 0, {}, std::move(event.bytes)};
@@ -274,7 +275,7 @@ std::optional<Delivery> Network::on_head(Instant now, Streams::iterator at, std:
     const auto from = stream.ends[side];
     const auto to = stream.ends[1 - side];
     if (stream.closed[1 - side]) {
-        // The reader is gone: its kernel answers data with a reset.
+        // The reader is gone, and its kernel answers data with a reset.
         stream.dead = true;
         if (!stream.closed[side]) schedule_break(now + delay(to, from), id, stream, side);
         return std::nullopt;
@@ -323,8 +324,9 @@ void Network::set_power(Instant now, NodeIndex node, Power power) {
             streams_.erase(here);
             continue;
         }
-        // A killed process leaves a clean end after what it had sent, or a reset, by luck of what
-        // lay unread in its buffers; a machine without power leaves nothing.
+        // The kernel of a killed process sends a clean end after the data, or a reset if the
+        // process has left data unread: here each with probability 1/2. A machine without power
+        // sends nothing.
         if (power == Power::Stopped && !stream.dead && !stream.closed[1 - side]) {
             if (rngs_[node].chance(0.5)) {
                 enqueue(now, id, stream, side, {{}, true, {}});

@@ -1,13 +1,12 @@
 #pragma once
 
-// A network in virtual time: datagrams with loss, delay, duplication and reordering; streams that
-// keep order, stall silently behind a cut as TCP does, and break after a timeout; cuts, one-way
-// cuts and partitions; machines that stop.
+// A network in virtual time. Datagrams are lost, delayed, duplicated and reordered. Streams keep
+// their order, stall silently behind a cut as TCP does, and break after a timeout. There are cuts,
+// one-way cuts and partitions, and machines that stop.
 //
-// Nothing is stored per link: latency and loss of an ordered pair are computed from
-// hash(seed, from, to), so a thousand peers cost a thousand entries, not a million. Every sender
-// has a generator of its own, so one more datagram of one machine does not change the luck of
-// another.
+// Nothing is stored per link: latency and loss of an ordered pair follow from hash(seed, from, to),
+// so a thousand peers need a thousand entries and not a million. Every sender has a random
+// generator of its own, so one more datagram of one machine changes nothing for another machine.
 //
 // Source: the fault families follow FoundationDB's and TigerBeetle's simulators; no code is shared.
 
@@ -28,39 +27,41 @@
 namespace starling::peer_virtual {
 
 struct NetworkOptions {
-    /// One way, without jitter; each ordered pair draws its own between half and 3/2 of this.
+    /// Mean latency of a link, one way and without jitter. Each ordered pair has a value of its own
+    /// between 1/2 and 3/2 of this.
     Duration latency = std::chrono::milliseconds(1);
-    /// Median of the log-normal extra delay of each datagram; reordering follows from it.
+    /// Median of the log-normal extra delay of each datagram. It reorders datagrams.
     Duration jitter = std::chrono::microseconds(200);
     double jitter_sigma = 0.7;
-    /// Share of datagrams lost; each ordered pair draws its own between half and 3/2 of this. On a
-    /// stream each loss costs a retransmission timeout instead, which doubles from try to try.
+    /// Share of the datagrams that are lost. Each ordered pair has a value of its own between 1/2
+    /// and 3/2 of this. On a stream each loss costs a retransmission timeout instead, which doubles
+    /// from try to try.
     double loss = 0.0;
     double duplicate = 0.0;
-    /// Largest IP packet that passes; larger datagrams vanish. IPv6 promises 1,280.
+    /// Largest IP packet that passes. Larger datagrams vanish. IPv6 guarantees 1,280.
     std::size_t mtu = 1280;
-    /// What each machine can send, in bytes per second; 0 has no limit. Datagrams that find more
-    /// than the queue before them are lost, streams wait.
+    /// Bytes per second that each machine can send; 0: no limit. If more than `uplink_queue` bytes
+    /// wait, further datagrams are lost. Streams wait.
     double uplink = 0.0;
     double uplink_queue = 256.0 * 1024;
-    /// Chance that a stream breaks at any one message.
+    /// Probability that a stream breaks when a message is sent.
     double stream_reset = 0.0;
     Duration retransmit = std::chrono::milliseconds(200);
     Duration handshake_retransmit = std::chrono::seconds(1);  ///< RFC 6298's first timeout
     Duration connect_timeout = std::chrono::seconds(3);
-    /// A stream whose data is not taken for so long breaks at both ends.
+    /// If the receiver does not take a stream's data for so long, the stream breaks at both ends.
     Duration stream_timeout = std::chrono::seconds(10);
 };
 
 enum class Power : std::uint8_t {
     On,
-    Stopped,  ///< the process is dead, its kernel still answers with a reset
-    Dark,     ///< the machine is gone: silence
+    Stopped,  ///< the process is dead, but its kernel still answers with a reset
+    Dark,     ///< the machine is gone and sends nothing
 };
 
 enum class StreamPurpose : std::uint8_t { PushPull, Ping, Averaging };
 
-/// What an event amounts to for the machine that it reaches.
+/// What a node sees of an event of the network.
 struct Delivery {
     enum class Kind : std::uint8_t { Datagram, Accepted, Opened, Message, Broken };
     Kind kind = Kind::Datagram;
@@ -85,32 +86,33 @@ public:
 
     void send_datagram(Instant now, NodeIndex from, NodeIndex to, Bytes bytes);
 
-    /// Starts a handshake; Opened or Broken follows.
+    /// Starts a handshake. Later `from` gets Opened or Broken.
     std::uint64_t open_stream(Instant now, NodeIndex from, NodeIndex to, StreamPurpose purpose);
 
-    /// Queues one message. A stream that is gone swallows it, as a socket buffer does.
+    /// Queues one message. If the stream is gone, the message is lost, as in a socket buffer.
     void send_message(Instant now, std::uint64_t stream, NodeIndex from, Bytes bytes);
 
-    /// Ends `by`'s side; the other side reads what was sent before and then Broken.
+    /// Closes the side of `by`. The other side gets the messages that were sent before, and then
+    /// Broken.
     void close_stream(Instant now, std::uint64_t stream, NodeIndex by);
 
-    /// Turns a datagram or stream event into what the driver of `event.node` sees, if anything.
+    /// Handles an event of the network. Returns what `event.node` sees of it, or nothing.
     [[nodiscard]] std::optional<Delivery> process(Instant now, Event event);
 
     void set_power(Instant now, NodeIndex node, Power power);
 
-    /// Machines of different groups do not hear each other. An empty list is no partition.
+    /// Cuts machines of different groups from each other. An empty list ends the partition.
     void set_groups(std::vector<std::uint8_t> groups) { groups_ = std::move(groups); }
 
     void cut_one_way(NodeIndex from, NodeIndex to) { cuts_.insert({from, to}); }
 
-    /// Lets no datagram from the one to the other through, but streams: a firewall.
+    /// Drops all datagrams from `from` to `to`, as a firewall does. Streams pass.
     void block_datagrams(NodeIndex from, NodeIndex to) { blocks_.insert({from, to}); }
 
-    /// Holds back whatever the one sends to the other until `until`, then lets all of it go.
+    /// Holds back everything that `from` sends to `to` until `until`.
     void clog(NodeIndex from, NodeIndex to, Instant until) { clogs_[{from, to}] = until; }
 
-    /// Ends partitions, cuts, blocks and clogs; loss, duplication and resets stay.
+    /// Ends partitions, cuts, blocks and clogs. Loss, duplication and resets continue.
     void heal();
 
     /// Replaces the fault rates from now on.
@@ -120,7 +122,7 @@ public:
 
     [[nodiscard]] bool connected(NodeIndex from, NodeIndex to) const;
 
-    /// No partition, no cut and no clog since the last heal.
+    /// Returns whether there was no partition, cut or clog since the last heal().
     [[nodiscard]] bool whole() const { return groups_.empty() && cuts_.empty() && clogs_.empty(); }
 
     [[nodiscard]] const Traffic& traffic(NodeIndex node) const { return traffic_[node]; }
@@ -145,7 +147,7 @@ private:
         StreamPurpose purpose = StreamPurpose::PushPull;
         bool accepted = false;
         bool opened = false;
-        bool dead = false;  ///< nothing more is delivered; breaks are on their way
+        bool dead = false;  ///< nothing more is delivered; the ends learn of the break later
         std::array<bool, 2> closed{};
         std::array<Direction, 2> directions{};  ///< [i] flows from ends[i]
     };
@@ -156,13 +158,14 @@ private:
     [[nodiscard]] bool lost(NodeIndex from, NodeIndex to);
     [[nodiscard]] Duration delay(NodeIndex from, NodeIndex to);
 
-    /// Returns how long a clog still holds what the one sends to the other.
+    /// Returns how long a clog still holds back what `from` sends to `to`.
     [[nodiscard]] Duration clogged(Instant now, NodeIndex from, NodeIndex to) const;
 
-    /// Takes the uplink of `from` for `bytes` and returns the wait until they have left it.
+    /// Reserves the uplink of `from` for `bytes`. Returns the time until they have left it.
     [[nodiscard]] Duration uplink_wait(Instant now, NodeIndex from, std::size_t bytes);
 
-    /// Delay of a packet that TCP repeats until it arrives, `first` after the first try.
+    /// Returns the delay of a packet that TCP repeats until it arrives. `first` is the time between
+    /// the first and the second try.
     [[nodiscard]] Duration reliable_delay(NodeIndex from, NodeIndex to, Duration first);
     void enqueue(Instant now, std::uint64_t id, Stream& stream, std::size_t side, Message message);
     void schedule_head(Instant at, std::uint64_t id, const Stream& stream, std::size_t side);
@@ -191,7 +194,7 @@ private:
     std::set<std::pair<NodeIndex, NodeIndex>> blocks_;
     std::map<std::pair<NodeIndex, NodeIndex>, Instant> clogs_;
     std::vector<Traffic> traffic_;
-    Streams streams_;  // ordered, so that a stopping machine resets its streams in a fixed order
+    Streams streams_;  // a map, so that a machine that stops resets its streams in a fixed order
     std::uint64_t next_stream_ = 1;
 };
 

@@ -1,6 +1,5 @@
 #include "peer/virtual/swarm.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -17,13 +16,13 @@ using Kind = EventKind;
 
 constexpr std::uint32_t kAddressBase = 0x0a000001;
 constexpr std::uint16_t kPort = 7946;
-/// Datagrams that wait for a paused process: about a default socket buffer.
+/// At most so many datagrams wait for a paused process: about a default socket buffer.
 constexpr std::size_t kPausedDatagramsMax = 256;
 constexpr std::uint64_t kEventsPerInstantMax = 1'000'000;
-/// Addresses that a state directory keeps for the next start.
+/// A state directory keeps at most so many addresses for the next start.
 constexpr std::size_t kRememberedMax = 16;
 constexpr std::int64_t kMillion = 1'000'000;
-/// Ten per cent: far worse than any crystal.
+/// The largest clock error: ten per cent, far worse than any real clock.
 constexpr std::int32_t kClockErrorMax = 100'000;
 constexpr Duration kLeaveLinger = std::chrono::seconds(2);
 
@@ -104,7 +103,7 @@ void Swarm::start(NodeIndex index, std::vector<NodeIndex> seeds) {
 
 void Swarm::create(NodeIndex index) {
     auto& node = *nodes_[index];
-    node.luck = rng(index, 1);
+    node.rng = rng(index, 1);
     node.swim.emplace(
         options_.swim,
         membership::Swim::Self{
@@ -126,10 +125,11 @@ void Swarm::create(NodeIndex index) {
         parameters = node.vector.get();
     }
     LayoutHash layout{};
-    if (stranger(index)) layout.bytes.fill(1);
+    if (misfit(index)) layout.bytes.fill(1);
     node.averager.emplace(averaging.config, node.id, layout, *parameters, rng(index, 4));
     node.averager->adopt_parameters();
-    // Its first life is part of the beginning; a later one comes to a swarm that has moved on.
+    // In its first life a node counts from the start. A later life starts in a swarm that has moved
+    // on, so the node is a ghost first.
     if (averaging.ghosts && node.epoch > 1) node.averager->set_ghost(true);
     node.waits_since.reset();
     schedule(index, Kind::Mix, averaging.mix_every);
@@ -160,7 +160,8 @@ void Swarm::stop(NodeIndex index, Power power) {
     node.swim_armed.reset();
     node.averager_armed.reset();
     node.pumping_later = false;
-    // What its partners sent meanwhile still has to find out that nobody reads it any more.
+    // Stream events that waited for the paused node go back to the network. It tells the partners
+    // that nobody reads their data any more.
     for (auto& event : std::exchange(node.waiting, {})) {
         if (event.life == 0 && event.kind != Kind::Datagram) heap_.push(now_, std::move(event));
     }
@@ -221,7 +222,7 @@ void Swarm::set_cost(NodeIndex index, Duration cost) {
 Instant Swarm::local(NodeIndex index) const {
     const auto ppm = nodes_[index]->clock_ppm;
     const auto elapsed = now_.time_since_epoch().count();
-    // In two parts, so that nothing overflows and no step goes backwards.
+    // The product is computed in two parts, so that it does not overflow and time never falls.
     return now_ + Duration(elapsed / kMillion * ppm + elapsed % kMillion * ppm / kMillion);
 }
 
@@ -230,7 +231,7 @@ Instant Swarm::global(NodeIndex index, Instant at) const {
     if (ppm == 0) return at;
     const auto shown = at.time_since_epoch().count();
     const auto rate = kMillion + ppm;
-    // The divisions of both ways round by less than 2 ns.
+    // The divisions here and in local() together round by less than 2 ns.
     return Instant(Duration(shown / rate * kMillion + shown % rate * kMillion / rate + 2));
 }
 
@@ -312,9 +313,9 @@ void Swarm::schedule(NodeIndex index, Kind kind, Duration after) {
     if (options_.averaging && options_.averaging->lockstep && kind == Kind::Mix) {
         at = Instant((now_.time_since_epoch() / after + 1) * after);
     } else {
-        double factor = 0.9 + 0.2 * node.luck.uniform();
+        double factor = 0.9 + 0.2 * node.rng.uniform();
         const double sigma = options_.averaging ? options_.averaging->pace_sigma : 0.0;
-        if (sigma > 0.0 && kind == Kind::Mix) factor = std::exp(sigma * node.luck.normal());
+        if (sigma > 0.0 && kind == Kind::Mix) factor = std::exp(sigma * node.rng.normal());
         at = now_ + from_seconds(to_seconds(after) * factor);
     }
     heap_.push(at, {kind, index, 0, 0, node.epoch, {}});

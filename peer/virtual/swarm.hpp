@@ -1,11 +1,11 @@
 #pragma once
 
-// Many peers in one process and in virtual time. Each node is what the daemon is without its
-// sockets and threads: a membership::Swim, optionally a gossip::Averager, and a pump that drains
-// them exactly as the real drivers do. The same seed gives the same run, event for event.
+// Many peers in one process and in virtual time. Each node is a daemon without sockets and threads:
+// a membership::Swim, optionally a gossip::Averager, and a pump that drains them exactly as the
+// real drivers do. The same seed gives the same run, event for event.
 //
-// Faults are commands: the caller runs to an instant, does something to a node or to the network,
-// and runs on.
+// Faults are commands: the caller runs the swarm to an instant, does something to a node or to the
+// network, and runs the swarm on.
 
 #include <cstdint>
 #include <functional>
@@ -27,31 +27,35 @@ namespace starling::peer_virtual {
 struct AveragingOptions {
     gossip::AveragerConfig config;
     IntegerVector::Shape shape;
-    /// Float parameters of this shape instead of integers, drawn normal with this deviation; a
-    /// local step then adds normal draws with that of training.
+    /// If given, the parameters are floats of this shape instead of integers. They are drawn from a
+    /// normal distribution with `deviation`. Before each exchange a local step adds normal draws
+    /// with `step_deviation`.
     std::optional<FloatVector::Shape> floats;
     double deviation = 1.0;
     double step_deviation = 0.0;
-    /// Rounds with a partner for each, and training waits for the exchange.
+    /// As --sync: in each round every node has one given partner, and training waits for it.
     bool sync = false;
-    /// Spread of the time between exchanges: sigma of a log-normal factor; 0 keeps the jitter.
+    /// Sigma of a log-normal factor of the time between exchanges; 0: it varies by a tenth.
     double pace_sigma = 0.0;
-    /// A node that starts again stands outside the sum until it has caught up.
+    /// A node that starts again is a ghost until it is near its partners.
     bool ghosts = true;
     /// Initial values are uniform in [-range, range).
     std::int64_t range = std::int64_t{1} << 20U;
-    /// A node opens an exchange this often, jittered by a tenth; in lockstep all do at one instant.
+    /// Time between two exchanges that a node opens, varied by a tenth. In lockstep all nodes open
+    /// them at the same instant.
     Duration mix_every = std::chrono::milliseconds(500);
     bool lockstep = false;
-    /// A local step this often; zero never trains.
+    /// Time between two local steps; zero: a node never trains.
     Duration train_every{};
-    /// Chance that a delivered frame is followed by a replay of an earlier one of the same link.
+    /// Probability that a delivered frame is followed by a replay of an earlier one of its link.
     double replay = 0.0;
-    /// The last nodes but the strangers lie: a frame of theirs is spoiled with this chance.
+    /// This many of the last nodes before the misfits are liars. Each frame of a liar is spoiled
+    /// with the probability `lie`.
     std::size_t liars = 0;
     double lie = 0.0;
-    /// The last nodes have parameters of another layout: members, but nobody's partners.
-    std::size_t strangers = 0;
+    /// This many of the last nodes are misfits: their parameters have another layout, so they are
+    /// members, but nobody's partners.
+    std::size_t misfits = 0;
 };
 
 struct SwarmOptions {
@@ -64,7 +68,7 @@ struct SwarmOptions {
 
 enum class NodeState : std::uint8_t { Absent, Running, Paused, Leaving };
 
-/// What a swarm tells about itself while it runs; checkers and statistics derive from it.
+/// Gets the events of a swarm while it runs. Checkers and statistics derive from it.
 class Observer {
 public:
     virtual ~Observer() = default;
@@ -75,17 +79,17 @@ public:
 
     virtual void on_datagram(Instant /*now*/, NodeIndex /*from*/, std::size_t /*bytes*/) {}
 
-    /// The same, before it is sealed, for eavesdroppers.
+    /// The same datagram before it is sealed, for tests that listen.
     virtual void on_packet(NodeIndex /*from*/, NodeIndex /*to*/, ByteView /*packet*/) {}
 
     virtual void on_exchange(
         Instant /*now*/, NodeIndex /*at*/, const gossip::ExchangeEvent& /*event*/
     ) {}
 
-    /// One of our own machines rejected what another of them sent.
+    /// One of our own nodes has rejected what another one has sent.
     virtual void on_rejected(Instant /*now*/, NodeIndex /*at*/, const Fault& /*fault*/) {}
 
-    /// A node changed its state through a command.
+    /// A command has changed a node's state.
     virtual void on_node_state(Instant /*now*/, NodeIndex /*at*/, NodeState /*state*/) {}
 };
 
@@ -104,37 +108,40 @@ public:
 
     // Commands on nodes.
 
-    /// Starts a node, or starts it again: a higher boot epoch, everything forgotten but addresses.
-    /// It dials `seeds` and those addresses in turn, for ever, unless it knows them to be alive.
+    /// Starts a node, or starts it again with a higher boot epoch. Of its last life it keeps only
+    /// addresses. It dials `seeds` and those addresses in turn, without an end; it leaves out those
+    /// that it knows to be alive.
     void start(NodeIndex node, std::vector<NodeIndex> seeds);
 
-    /// Starts all nodes; node 0 founds the swarm and is the seed of the others, which come one
-    /// after the other within `spread`. `started` is told how many there are, after each.
+    /// Starts all nodes and runs for `spread`. Node 0 founds the swarm and is the seed of the
+    /// others, which start one after the other in that time. After each start, calls `started` with
+    /// the number of nodes so far.
     void start_all(Duration spread, const std::function<void(std::size_t)>& started = {});
 
-    /// Ends a node without a word; its state is lost. `power` says whether its machine lives on.
+    /// Ends a node without a goodbye. It loses everything but addresses. `power` says whether its
+    /// machine goes on.
     void crash(NodeIndex node, Power power = Power::Stopped);
 
-    /// Stops a node as SIGSTOP does: what arrives waits in bounded socket buffers.
+    /// Stops a node as SIGSTOP does. What arrives then waits in bounded socket buffers.
     void pause(NodeIndex node);
     void resume(NodeIndex node);
 
-    /// Lets a node's clock run `ppm` millionths fast (or slow, if negative). Before its start only:
-    /// a clock that changes its rate could run backwards here.
+    /// Makes a node's clock run `ppm` millionths too fast, or too slow if negative. Call it only
+    /// before the node starts: a clock whose rate changes could run backwards here.
     void set_clock_error(NodeIndex node, std::int32_t ppm);
 
-    /// Makes every event of a node take so long, during which all others wait; zero ends that.
+    /// Makes every event of a node take so long. Its other events wait meanwhile. Zero ends it.
     void set_cost(NodeIndex node, Duration cost);
 
-    /// Says goodbye; the process ends a few gossip ticks later.
+    /// Makes a node say goodbye. Its process ends a few gossip ticks later.
     void leave(NodeIndex node);
 
-    /// Sends a packet that the node's machine has not made: what a liar with the swarm key can do.
+    /// Sends a packet that the node itself has not made, as a liar with the swarm key can do.
     void inject(NodeIndex from, NodeIndex to, Bytes packet) {
         network_.send_datagram(now_, from, to, std::move(packet));
     }
 
-    /// Stops training and the opening of exchanges everywhere, so that what is in flight ends.
+    /// Stops training and the opening of exchanges on all nodes. Exchanges that run go on.
     void quiesce() { mixing_ = false; }
 
     void stop_training() { training_ = false; }
@@ -145,21 +152,21 @@ public:
 
     // Time.
 
-    /// Runs all events up to and including `until`. False when the swarm spins: more events at one
-    /// instant than any sound swarm has; then time stands still.
+    /// Runs all events up to and including `until`. Returns false if the swarm spins, which means
+    /// that it has over a million events at one instant. Virtual time stays there.
     bool run_until(Instant until);
 
     bool run_for(Duration duration) { return run_until(now_ + duration); }
 
     [[nodiscard]] Instant now() const { return now_; }
 
-    // What is.
+    // State.
 
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
     [[nodiscard]] NodeState state(NodeIndex node) const;
 
-    /// Running or paused or leaving: the process exists.
+    /// Returns whether the process exists: it is running, paused or leaving.
     [[nodiscard]] bool exists(NodeIndex node) const { return state(node) != NodeState::Absent; }
 
     [[nodiscard]] std::vector<NodeIndex> running() const;
@@ -171,16 +178,19 @@ public:
 
     [[nodiscard]] const FloatVector& floats(NodeIndex node) const;
 
-    /// How long training has waited for exchanges, summed over all nodes and lives.
+    /// Returns how long training has waited for exchanges, summed over all nodes and lives.
     [[nodiscard]] Duration waited() const;
 
-    /// Distance of the running nodes from their mean over the size of their values, both as root
-    /// mean squares. Floats only.
+    /// Returns the distance of the running nodes from their mean, divided by the size of their
+    /// values. Both are root mean squares.
+    /// Requires  float parameters
     [[nodiscard]] double consensus_error() const;
 
-    /// Whether a node's frames may be spoiled, or its layout is not the others'.
+    /// Returns whether a node is a liar: its frames may be spoiled.
     [[nodiscard]] bool lies(NodeIndex node) const;
-    [[nodiscard]] bool stranger(NodeIndex node) const;
+
+    /// Returns whether a node's layout is not that of the others.
+    [[nodiscard]] bool misfit(NodeIndex node) const;
 
     [[nodiscard]] bool has_liars() const { return averages() && options_.averaging->liars > 0; }
 
@@ -198,17 +208,17 @@ public:
     [[nodiscard]] NodeIndex index(const PeerId& id) const;
     [[nodiscard]] std::uint64_t epoch(NodeIndex node) const;
 
-    /// Largest difference of any parameter between two running nodes that neither lie nor are
-    /// strangers: these may stay outside for good. Of floats, in thousandths.
+    /// Returns the largest difference of any parameter between two running nodes. It leaves out
+    /// liars and misfits, which may never agree with the others. Of floats, in thousandths.
     [[nodiscard]] std::uint64_t spread() const;
 
-    /// True when every running node lists exactly the running nodes as alive.
+    /// Returns whether every running node lists exactly the running nodes as alive.
     [[nodiscard]] bool whole() const;
 
     [[nodiscard]] std::uint64_t event_count() const { return events_; }
 
-    /// A hash of everything that happened, in order: equal for equal seeds, or something in the
-    /// machines depends on more than the seed.
+    /// Returns a hash of all events in their order. Two runs with the same seed have the same hash;
+    /// otherwise the run depends on more than the seed.
     [[nodiscard]] std::uint64_t trace_hash() const { return trace_; }
 
 private:
@@ -258,8 +268,10 @@ private:
     void drop_links(NodeIndex node, NodeIndex peer);
     void arm(NodeIndex node, EventKind kind);
 
-    /// The node's own clock, and the first instant at which that shows `at`.
+    /// Returns the time that the node's own clock shows now.
     [[nodiscard]] Instant local(NodeIndex node) const;
+
+    /// Returns the first instant at which the node's own clock shows `at`.
     [[nodiscard]] Instant global(NodeIndex node, Instant at) const;
     void schedule(NodeIndex node, EventKind kind, Duration after);
 
@@ -269,10 +281,10 @@ private:
     EventHeap heap_;
     Network network_;
     MassBook book_;
-    /// What members say of themselves, once for all tables.
+    /// The members' claims about themselves. All membership tables share them.
     std::shared_ptr<membership::ClaimPool> pool_ = std::make_shared<membership::ClaimPool>();
     std::vector<std::unique_ptr<Node>> nodes_;
-    std::unordered_map<PeerId, NodeIndex> indices_;  // looked up, never walked
+    std::unordered_map<PeerId, NodeIndex> indices_;  // never iterated: its order is not fixed
     std::vector<Observer*> observers_;
     bool mixing_ = true;
     bool training_ = true;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What Swarm keeps for one node; shared by its two source files and nobody else.
+// What Swarm keeps for one node. Only Swarm's own source files include this.
 
 #include <deque>
 #include <map>
@@ -17,13 +17,13 @@ struct Swarm::Node {
     NodeState state = NodeState::Absent;
     std::uint64_t epoch = 0;
     std::vector<NodeIndex> seeds;
-    /// Whom the last life knew: what the daemon keeps in its state directory.
+    /// The members that the last life knew. A daemon keeps their addresses in its state directory.
     std::vector<NodeIndex> remembered;
     std::size_t next_seed = 0;
-    Rng luck{0};
+    Rng rng{0};
     std::optional<membership::Swim> swim;
-    std::unique_ptr<IntegerVector> vector;  // before the averager that refers to it
-    std::unique_ptr<FloatVector> floats;    // instead, when the swarm averages floats
+    std::unique_ptr<IntegerVector> vector;  // stands before the averager, which refers to it
+    std::unique_ptr<FloatVector> floats;    // used instead if the swarm averages floats
     std::optional<gossip::Averager> averager;
     std::optional<Instant> swim_armed;
     std::optional<Instant> averager_armed;
@@ -31,17 +31,18 @@ struct Swarm::Node {
     std::int64_t clock_ppm = 0;  ///< how much faster than true time its clock runs
     Duration cost{};             ///< virtual time that each event takes
     Instant busy_until;
-    std::vector<Event> waiting;  // while paused
+    std::vector<Event> waiting;  ///< events that wait while the node is paused
     std::size_t waiting_datagrams = 0;
-    /// Streams of averaging to each partner, the preferred one first; frames arrive on any.
+    /// The streams of averaging with each partner. The node sends on the first one and takes frames
+    /// from any.
     std::map<NodeIndex, std::vector<std::uint64_t>> links;
-    /// Frames that wait for the handshake of the stream which this node opened.
+    /// Frames that wait for the handshake of a stream that this node has opened.
     std::map<std::uint64_t, std::vector<Bytes>> unopened;
-    /// Push/pulls and pings that this node started.
+    /// Push/pulls and pings that this node has started, by stream.
     std::map<std::uint64_t, membership::StreamRequest> asked;
-    std::map<NodeIndex, std::deque<Bytes>> history;  // of frames, for replays
+    std::map<NodeIndex, std::deque<Bytes>> history;  ///< the last frames of each partner, to replay
     std::uint64_t round = 0;
-    std::optional<Instant> waits_since;  ///< training stands still until the exchange is over
+    std::optional<Instant> waits_since;  ///< since when training waits for the end of an exchange
     Duration waited{};
 };
 

@@ -1,10 +1,9 @@
-// The part of Swarm that drives the machines of one node: its timers, its turns of mixing, training
-// and joining, and the pump that drains what they have to say, as the real drivers do.
+// The part of Swarm that drives the state machines of one node: their timers, mixing, training and
+// joining, and the pump that drains their output as the real drivers do.
 
 #include <algorithm>
 #include <utility>
 
-#include "base/check.hpp"
 #include "peer/virtual/swarm_node.hpp"
 
 namespace starling::peer_virtual {
@@ -14,7 +13,8 @@ namespace {
 using Kind = EventKind;
 using Happening = membership::EventKind;
 
-/// Calls to poll_* in one turn; the rest of the work comes after what else is due.
+/// At most so many successful calls of poll_* in one turn. The rest of the work comes after the
+/// other events that are due.
 constexpr std::size_t kTurnMax = 256;
 constexpr Duration kJoinRetry = std::chrono::seconds(2);
 constexpr Duration kSeedRetry = std::chrono::seconds(10);
@@ -56,7 +56,7 @@ void Swarm::on_mix(NodeIndex index) {
     mixed(index);
 }
 
-/// Training goes on once nothing is under way any more.
+/// With sync: lets training go on, unless an exchange is under way or expected.
 void Swarm::mixed(NodeIndex index) {
     auto& node = *nodes_[index];
     if (!node.averager || !node.waits_since) return;
@@ -78,8 +78,8 @@ void Swarm::on_train(NodeIndex index) {
 void Swarm::on_join(NodeIndex index) {
     auto& node = *nodes_[index];
     if (node.state != NodeState::Running) return;
-    // Whoever stops dialling its seeds once it knows anybody can be lost for good: two newcomers
-    // that meet behind a cut know nobody else, and nobody else looks for them.
+    // A node must not stop dialling its seeds when it knows one other node. Two newcomers that meet
+    // behind a cut know nobody else, and nobody else looks for them.
     for (std::size_t tried = 0; tried < node.seeds.size(); ++tried) {
         const auto seed = node.seeds[node.next_seed++ % node.seeds.size()];
         const auto member = node.swim->find(id(seed));
@@ -90,7 +90,7 @@ void Swarm::on_join(NodeIndex index) {
     schedule(index, Kind::Join, node.swim->alive_count() > 1 ? kSeedRetry : kJoinRetry);
 }
 
-// Draining: after every call into a machine, as the real drivers do.
+// The pump. It runs after every call into a state machine, as in the real drivers.
 
 void Swarm::pump(NodeIndex index) {
     auto& node = *nodes_[index];
@@ -170,8 +170,8 @@ void Swarm::arm(NodeIndex index, Kind kind) {
     auto& armed = averaging ? node.averager_armed : node.swim_armed;
     const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
     if (!due) return;
-    // An earlier timer that is already set will look again when it fires; that costs one event
-    // instead of one for each time that a deadline moves.
+    // If an earlier timer is set, it arms a new one when it fires. So a deadline that moves often
+    // does not cost an event each time.
     const auto at = std::max(global(index, *due), now_);
     if (armed && *armed <= at) return;
     armed = at;

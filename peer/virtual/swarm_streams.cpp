@@ -1,7 +1,6 @@
-// The part of Swarm that speaks over streams: push/pull of membership, frames of averaging. Split
-// from swarm.cpp because it mirrors peer/connection rather than a driver's pump.
+// The part of Swarm that uses streams: membership's push/pulls and pings, and frames of averaging.
+// It corresponds to peer/streams/ in the daemon.
 
-#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -13,12 +12,12 @@ namespace starling::peer_virtual {
 
 namespace {
 
-/// A push/pull message is one page with a byte in front: is it the last one, and wants it an
-/// answer?
+/// A push/pull message is one page with a byte in front. The byte says whether more pages follow,
+/// and whether the last page wants an answer.
 constexpr std::byte kMore{0};
 constexpr std::byte kLast{1};
 constexpr std::byte kEnd{3};
-/// A ping over a stream, and its answer, is one byte.
+/// A ping over a stream is one byte, and so is its answer.
 constexpr std::byte kPing{2};
 constexpr std::size_t kReplayWindow = 16;
 
@@ -145,21 +144,21 @@ void Swarm::on_stream_ping(const Delivery& delivery) {
     network_.close_stream(now_, delivery.stream, delivery.node);
 }
 
-/// What a hostile partner may do to a frame: values that are none, or far too large, at its end,
-/// where payloads are; any byte changed; another length.
+/// Spoils a frame as a hostile partner may do: it writes NaNs or far too large values at the
+/// frame's end, where payloads are, changes any byte, or changes the length.
 void Swarm::spoil(NodeIndex index, Bytes& frame) {
-    auto& luck = nodes_[index]->luck;
-    if (frame.empty() || !luck.chance(options_.averaging->lie)) return;
-    const auto any = static_cast<std::size_t>(luck.below(frame.size()));
-    const auto way = luck.below(5);
+    auto& rng = nodes_[index]->rng;
+    if (frame.empty() || !rng.chance(options_.averaging->lie)) return;
+    const auto any = static_cast<std::size_t>(rng.below(frame.size()));
+    const auto way = rng.below(5);
     if (way < 2) {
         const float value = way == 0 ? std::numeric_limits<float>::quiet_NaN() : 1e30F;
-        const auto count = 1 + luck.below(8);
+        const auto count = 1 + rng.below(8);
         for (std::size_t i = 1; i <= count && i * sizeof value <= frame.size(); ++i) {
             std::memcpy(frame.data() + frame.size() - i * sizeof value, &value, sizeof value);
         }
     } else if (way == 2) {
-        frame[any] ^= static_cast<std::byte>(1 + luck.below(255));
+        frame[any] ^= static_cast<std::byte>(1 + rng.below(255));
     } else if (way == 3) {
         frame.resize(any);
     } else {
@@ -197,8 +196,8 @@ void Swarm::on_frame(Delivery& delivery) {
     auto& history = node.history[delivery.peer];
     history.push_back(std::move(delivery.bytes));
     if (history.size() > kReplayWindow) history.pop_front();
-    if (!node.luck.chance(replay)) return;
-    const auto again = history[static_cast<std::size_t>(node.luck.below(history.size()))];
+    if (!node.rng.chance(replay)) return;
+    const auto again = history[static_cast<std::size_t>(node.rng.below(history.size()))];
     handle_frame(delivery, again);
 }
 

@@ -1,5 +1,5 @@
-// The part of Swarm that tells what is: states, machines, and how far apart the nodes' parameters
-// are.
+// The part of Swarm that describes its state: the nodes' states and state machines, and how far
+// apart their parameters are.
 
 #include <algorithm>
 #include <cmath>
@@ -75,18 +75,18 @@ double Swarm::consensus_error() const {
     return size > 0.0 ? std::sqrt(off / size) : 0.0;
 }
 
-bool Swarm::stranger(NodeIndex node) const {
-    return averages() && node + options_.averaging->strangers >= size();
+bool Swarm::misfit(NodeIndex node) const {
+    return averages() && node + options_.averaging->misfits >= size();
 }
 
 bool Swarm::lies(NodeIndex node) const {
-    if (!averages() || stranger(node)) return false;
-    return node + options_.averaging->strangers + options_.averaging->liars >= size();
+    if (!averages() || misfit(node)) return false;
+    return node + options_.averaging->misfits + options_.averaging->liars >= size();
 }
 
 std::uint64_t Swarm::spread() const {
     auto nodes = running();
-    std::erase_if(nodes, [this](NodeIndex node) { return stranger(node) || lies(node); });
+    std::erase_if(nodes, [this](NodeIndex node) { return misfit(node) || lies(node); });
     if (nodes.empty()) return 0;
     const auto widest = [&](auto values_of) {
         double most = 0.0;
@@ -114,7 +114,7 @@ std::uint64_t Swarm::spread() const {
 
 bool Swarm::whole() const {
     const auto nodes = running();
-    // Counts settle most calls; only equal ones are worth a look at n^2 entries.
+    // Most calls end with this comparison of counts. Only if all are equal, we compare n^2 entries.
     for (const auto at : nodes) {
         if (swim(at).alive_count() != nodes.size()) return false;
     }

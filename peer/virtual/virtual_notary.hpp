@@ -1,7 +1,7 @@
 #pragma once
 
-// Signatures of the simulator: a keyed hash that costs nanoseconds. Anybody could compute it, so a
-// liar in a simulation lies by leaving it alone. The peer of a key is the key itself.
+// The signatures of the simulator. A signature is a keyed hash, which costs nanoseconds. Anybody
+// could compute it, so a simulated liar must not sign for others. A peer's id is its key.
 
 #include "base/rng.hpp"
 #include "membership/notary.hpp"

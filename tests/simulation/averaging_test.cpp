@@ -1,8 +1,8 @@
-// Goal: averaging's promises about whole swarms hold in virtual time: the mean is kept exactly (A1,
-// A2), the spread contracts as theory says (A3), nothing locks up (A4), replays change nothing
-// (A6), a dead partner costs one deadline (A9). Method: exact 64-bit integers as parameters, so
-// conservation is an equality; a book that pairs every addition with its opposite tells which
-// chunks were applied by one side only.
+// Goal: averaging keeps its promises about whole swarms in virtual time: the mean does not change
+// (A1, A2), the spread contracts as theory says (A3), no exchange hangs (A4), replays change
+// nothing (A6), and a dead partner costs one deadline (A9). Method: the parameters are exact 64-bit
+// integers, so means are compared exactly. A book pairs every addition with its opposite and so
+// knows which chunks only one side has applied.
 
 #include <algorithm>
 #include <cmath>
@@ -27,7 +27,7 @@ SwarmOptions options(std::size_t peers, std::uint64_t seed) {
     return options;
 }
 
-/// The sum of each element over all running nodes.
+/// Returns the sum of each element over all running nodes.
 std::vector<std::int64_t> sums(const Swarm& swarm) {
     std::vector<std::int64_t> total;
     for (const auto node : swarm.running()) {
@@ -38,7 +38,7 @@ std::vector<std::int64_t> sums(const Swarm& swarm) {
     return total;
 }
 
-/// Sum over all elements of the squared distances from the mean.
+/// Returns the sum over all elements of the squared distances from the mean.
 double variance(const Swarm& swarm) {
     const auto nodes = swarm.running();
     const auto total = sums(swarm);
@@ -69,10 +69,11 @@ TEST(SwarmAveraging, MeanIsKeptExactlyAndAllMeet) {
         const auto spread_before = swarm.spread();
         swarm.resume_mixing();
         simulation.require_within(2min, "A3 all meet", [&] { return swarm.spread() <= 1; });
-        simulation.settle();
+        simulation.finish_exchanges();
         ASSERT_TRUE(simulation.passed());
         EXPECT_GT(spread_before, 1000U);
-        // Losses may hold a reply back beyond its deadline; settle() has held the ledger to that.
+        // Losses may delay a reply beyond its deadline. finish_exchanges() has checked the ledger
+        // for that.
         std::uint64_t half_applied = 0;
         for (const auto node : swarm.running()) half_applied += swarm.book().open(node);
         if (half_applied > 0) continue;
@@ -93,7 +94,7 @@ TEST(SwarmAveraging, BrokenStreamsMoveTheMeanOnlyByWhatTheLedgersCount) {
         Simulation simulation(o);
         simulation.form();
         simulation.run_for(2min);
-        simulation.settle();
+        simulation.finish_exchanges();
         ASSERT_TRUE(simulation.passed());
         for (const auto node : simulation.swarm().running()) {
             half_applied += simulation.swarm().book().open(node);
@@ -105,8 +106,9 @@ TEST(SwarmAveraging, BrokenStreamsMoveTheMeanOnlyByWhatTheLedgersCount) {
 TEST(SwarmAveraging, SpreadContractsAsTheoryPredicts) {
     // Each exchange of a uniformly random pair leaves V (1 - 1/(n-1)) in the mean, that is e^(-m/2)
     // after m exchanges per node (Boyd et al., "Randomized gossip algorithms", 2006). A perfect
-    // matching, n/2 exchanges, leaves V (n-2)/(2(n-1)), which is faster because nobody is idle. Our
-    // nodes open one exchange a second each and answer at random: they lie between the two.
+    // matching of n/2 exchanges leaves V (n-2)/(2(n-1)), which is faster because no node is idle.
+    // Each of our nodes opens one exchange a second and answers at random: the result must lie
+    // between these two.
     double measured = 0.0;
     double random_pairs = 0.0;
     double matchings = 0.0;
@@ -122,7 +124,7 @@ TEST(SwarmAveraging, SpreadContractsAsTheoryPredicts) {
         const double before = variance(swarm);
         swarm.resume_mixing();
         simulation.run_for(10s);
-        simulation.settle();
+        simulation.finish_exchanges();
         ASSERT_TRUE(simulation.passed());
         std::uint64_t exchanges = 0;
         for (const auto node : swarm.running()) {
@@ -131,7 +133,7 @@ TEST(SwarmAveraging, SpreadContractsAsTheoryPredicts) {
             exchanges += counters.committed;
         }
         measured += std::log(variance(swarm) / before);
-        // Both sides count a commit: half of the count is the number of exchanges.
+        // Both sides count a commit, so the number of exchanges is half of the count.
         const double pairs = static_cast<double>(exchanges) / 2;
         random_pairs += pairs * std::log(1.0 - 1.0 / (kPeers - 1));
         matchings += pairs / (kPeers / 2.0) * std::log((kPeers - 2) / (2.0 * (kPeers - 1)));
@@ -145,13 +147,13 @@ TEST(SwarmAveraging, TwoPeersInLockstepMeetInsteadOfSwapping) {
     for (const auto seed : seeds(10)) {
         auto o = options(2, seed);
         o.averaging->lockstep = true;
-        // The same constant delay both ways makes every pair of requests cross.
+        // The delay is constant and the same both ways, so every pair of requests crosses.
         o.network.jitter = Duration::zero();
         Simulation simulation(o);
         auto& swarm = simulation.swarm();
         ASSERT_TRUE(simulation.form() || simulation.passed());
         simulation.require_within(10s, "A3 two meet", [&] { return swarm.spread() <= 1; });
-        simulation.settle();
+        simulation.finish_exchanges();
         ASSERT_TRUE(simulation.passed());
         const auto collapsed =
             swarm.averager(0).counters().collapsed + swarm.averager(1).counters().collapsed;
@@ -186,7 +188,7 @@ TEST(SwarmAveraging, ReplayedFramesChangeNothing) {
         swarm.resume_mixing();
         simulation.run_for(60s);
         EXPECT_GT(simulation.checkers().committed(), 100U) << repeat_command(seed);
-        simulation.settle();
+        simulation.finish_exchanges();
         ASSERT_TRUE(simulation.passed());
         std::uint64_t half_applied = 0;
         for (const auto node : swarm.running()) half_applied += swarm.book().open(node);
@@ -195,7 +197,7 @@ TEST(SwarmAveraging, ReplayedFramesChangeNothing) {
     }
 }
 
-/// Counts what exchanges with one partner cost after it died.
+/// Counts the exchanges with one partner after it has died.
 class CostOfTheDead final : public peer_virtual::Observer {
 public:
     CostOfTheDead(const Swarm& swarm, NodeIndex dead)
@@ -213,7 +215,7 @@ public:
         if (event.outcome == gossip::Outcome::Collapsed) return;
         ++failed;
         longest = std::max(longest, event.duration);
-        // The exchange in flight at the moment of the news ends with it; no later one begins.
+        // An exchange that runs when the news comes ends then. No later one may begin.
         if (known_[at] && event.duration > Duration::zero()) ++after_the_news;
     }
 
@@ -243,7 +245,7 @@ TEST(SwarmAveraging, DeadPartnerCostsAtMostADeadlineAndIsNotChosenOnceKnown) {
         ASSERT_TRUE(simulation.passed());
         EXPECT_GT(cost.failed, 0U) << repeat_command(seed);
         EXPECT_LE(cost.longest, 2 * o.averaging->config.deadline_base) << repeat_command(seed);
-        // One event per survivor may report what the news itself ended.
+        // One event per survivor may report an exchange that the news has ended.
         EXPECT_LE(cost.after_the_news, 5U) << repeat_command(seed);
     }
 }
@@ -264,7 +266,7 @@ TEST(SwarmAveraging, SurvivorsGoOnMixingWhenPeersComeAndGo) {
         const auto committed = simulation.checkers().committed();
         simulation.run_for(30s);
         EXPECT_GT(simulation.checkers().committed(), committed + 100) << repeat_command(seed);
-        simulation.settle();
+        simulation.finish_exchanges();
         ASSERT_TRUE(simulation.passed());
     }
 }

@@ -81,7 +81,7 @@ void Checkers::on_exchange(Instant now, NodeIndex at, const gossip::ExchangeEven
     auto& since = event.initiator ? initiating_since_ : responding_since_;
     since[at].reset();
     if (event.outcome == gossip::Outcome::Committed) ++committed_;
-    // A sleeper cannot look at its deadline before it wakes.
+    // A paused node cannot look at its deadline before it runs again.
     const bool awake = now - event.duration >= changed_[at];
     if (awake && event.duration > expectations_.exchange_max) {
         report("A4 every exchange ends", at, std::to_string(to_seconds(event.duration)) + " s");
@@ -93,7 +93,7 @@ void Checkers::on_exchange(Instant now, NodeIndex at, const gossip::ExchangeEven
 void Checkers::check_accusation(NodeIndex at, const gossip::ExchangeEvent& event) {
     if (!is_strike(event.misdeed)) return;
     ++misdeeds_;
-    // A liar sees answers to what it has not sent, and accuses whom it likes.
+    // A liar gets answers that do not fit what it meant to send, so it accuses honest nodes.
     if (swarm_.lies(swarm_.index(event.partner)) || swarm_.lies(at)) return;
     if (expectations_.allow_rejected && !swarm_.has_liars()) return;  // replays
     report(
@@ -107,7 +107,7 @@ void Checkers::check_accusation(NodeIndex at, const gossip::ExchangeEvent& event
 void Checkers::check_choice(Instant now, NodeIndex at, const gossip::ExchangeEvent& event) {
     const auto partner = swarm_.index(event.partner);
     const auto who = "node " + std::to_string(partner);
-    if (swarm_.stranger(at) != swarm_.stranger(partner)) {
+    if (swarm_.misfit(at) != swarm_.misfit(partner)) {
         if (event.outcome == gossip::Outcome::Refused) ++refusals_;
         const bool traded = event.chunks_applied > 0 || event.bytes > 0;
         if (traded || event.outcome == gossip::Outcome::Committed) {
@@ -115,7 +115,7 @@ void Checkers::check_choice(Instant now, NodeIndex at, const gossip::ExchangeEve
         }
     }
     const auto& gone = gone_[at][partner];
-    // Durations are told by the node's own clock, which may be off by a hundredth.
+    // The node's own clock measures durations. It may be off by a hundredth.
     const auto begun = now - event.duration + event.duration / 50;
     if (event.initiator && gone && begun > *gone && event.duration > Duration::zero()) {
         report("A9 who is gone is not chosen", at, who);
@@ -162,7 +162,7 @@ void Checkers::look_at_values(NodeIndex at) {
 void Checkers::look_at_incarnations(NodeIndex at) {
     for (const auto& member : swarm_.swim(at).members()) {
         const auto about = swarm_.index(member.id);
-        // A node that is gone may have raised its counter after our last look, never its epoch.
+        // A node that is gone may have raised its counter after our last look, but not its epoch.
         const bool above = swarm_.exists(about) ? member.incarnation > own_[about]
                                                 : member.incarnation.epoch > swarm_.epoch(about);
         if (!above) continue;
@@ -196,7 +196,7 @@ void Checkers::check_ledger() {
         if (averager.initiating() || averager.responding()) {
             report("A4 every exchange ends", i, "in an exchange long after the last one began");
         }
-        // Without exact integers there is no book.
+        // The book works only for exact integers.
         if (swarm_.averages_floats()) continue;
         const auto counted = averager.counters().half_applied_chunks;
         const auto half_applied = swarm_.book().open(i);

@@ -1,21 +1,21 @@
 #pragma once
 
-// The invariants that hold at every instant of every run, whatever faults are on. Names as in the
-// protocol's list: S for membership, A for averaging.
+// The invariants that hold at every instant of every run, with any faults. Their names are those of
+// the protocol's list: S for membership, A for averaging.
 //
 //   S4   nobody knows an incarnation of a peer above that peer's own, which never falls
 //   S6   every datagram fits its budget
-//   S7   nobody floods: datagrams per peer and second stay under a ceiling
-//   S9   a graceful leave is nowhere reported as a failure, unless a cut or a pause hid it
-//   S12  without faults nobody is suspected (only when asked for)
+//   S7   the datagrams per peer and second stay under a ceiling
+//   S9   nobody reports a graceful leave as a failure, unless a cut or a pause has hidden it
+//   S12  without faults nobody is suspected (only checked if a test asks for it)
 //   A1   the two sides of an exchanged chunk add exact opposites
-//   A2   a chunk applied by one side only is counted by that side's ledger (at quiescence)
+//   A2   if only one side has applied a chunk, its ledger counts it (checked at quiescence)
 //   A4   every exchange ends by its deadline
-//   A5   what a node holds for exchanges stays within its windows
+//   A5   the bytes that a node holds for exchanges stay within its windows
 //   A6   a replayed frame changes nothing: A1 and A2 hold with replays
-//   A7   a NaN, an infinity or a value beyond the clip reaches no model, and whoever sent it is
-//        named, nobody else; our machines never reject what our machines sent
-//   A9   nobody opens an exchange with a partner of whom it knows that it is gone
+//   A7   a NaN, an infinity or a value beyond the clip reaches no model; its sender is accused, and
+//        nobody else; our nodes never reject what our nodes have sent
+//   A9   nobody opens an exchange with a partner if it knows that this one is gone
 //   A10  no chunk is exchanged with a partner of another layout
 
 #include <limits>
@@ -40,15 +40,15 @@ struct Violation {
 
 struct Expectations {
     bool no_suspicion = false;
-    /// Replayed and spoiled frames may be refused; nothing else of ours may.
+    /// Set for runs with replayed or spoiled frames, which nodes may reject.
     bool allow_rejected = false;
-    /// No exchange lasts longer; see gossip::AveragerConfig. A clock may be off by a hundredth.
+    /// No exchange lasts longer (see gossip::AveragerConfig). A clock may be off by a hundredth.
     Duration exchange_max = std::chrono::milliseconds(30'500);
-    /// Bytes that a node may hold for exchanges: in either role a window, or one chunk if larger.
+    /// Bytes that a node may hold for exchanges: per role a window, or one chunk if that is larger.
     std::size_t held_max = std::numeric_limits<std::size_t>::max();
     /// No honest value is larger.
     float value_max = std::numeric_limits<float>::max();
-    /// Ceiling of S7, far above the quiet state's 2 to 3 a second.
+    /// Ceiling of S7. A quiet peer sends 2 to 3 datagrams a second.
     std::uint64_t datagrams_per_second_max = 400;
 };
 
@@ -57,32 +57,34 @@ public:
     /// Requires  `swarm` outlives the checkers
     Checkers(Swarm& swarm, const Expectations& expectations);
 
-    /// Checks what is visible in the nodes' states; call it often.
+    /// Checks the states of all nodes. Call it often.
     void look();
 
-    /// Requires  averaging that has been quiet for longer than any exchange
+    /// Checks A1, A2 and A4 when all exchanges have ended.
+    /// Requires  no exchange has begun for longer than an exchange may last
     void check_ledger();
 
-    /// From now on a goodbye may go unheard by somebody: S9 does not bind for those who have left.
+    /// Stops the check of S9 for all nodes that have left: from now on some nodes may not have
+    /// heard their goodbyes.
     void excuse_leaves() { has_left_.assign(has_left_.size(), false); }
 
-    /// Notes something that a test found itself.
+    /// Notes a violation that a test has found itself.
     void report(std::string invariant, NodeIndex node, std::string detail);
 
-    /// The first violation; later ones are mostly its echoes.
+    /// Returns the first violation. Later ones are mostly its consequences.
     [[nodiscard]] const std::optional<Violation>& violation() const { return violation_; }
 
     [[nodiscard]] std::uint64_t suspicions() const { return suspicions_; }
 
-    /// Failed events about nodes that were running and not paused at that moment.
+    /// Returns the number of Failed events about nodes that were running at that moment.
     [[nodiscard]] std::uint64_t failures_of_running() const { return failures_of_running_; }
 
     [[nodiscard]] std::uint64_t committed() const { return committed_; }
 
-    /// Exchanges that ended with a strike against the partner.
+    /// Returns the number of exchanges that ended with a strike against the partner.
     [[nodiscard]] std::uint64_t misdeeds() const { return misdeeds_; }
 
-    /// Exchanges that a stranger was refused.
+    /// Returns the number of exchanges between a misfit and another node that were refused.
     [[nodiscard]] std::uint64_t refusals() const { return refusals_; }
 
     void on_member_event(Instant now, NodeIndex at, membership::EventKind kind, NodeIndex about)
@@ -111,11 +113,11 @@ private:
     std::vector<NodeState> states_;
     std::vector<bool> has_left_;
     std::vector<Incarnation> own_;
-    std::vector<Instant> changed_;  ///< each node's last change of state
+    std::vector<Instant> changed_;  ///< when each node last changed its state
     std::vector<std::optional<Instant>> initiating_since_;
     std::vector<std::optional<Instant>> responding_since_;
     std::vector<Rate> rates_;
-    /// By node and partner: when it learned that the partner is gone.
+    /// When a node has learned that a partner is gone, by node and partner.
     std::vector<std::vector<std::optional<Instant>>> gone_;
     std::uint64_t suspicions_ = 0;
     std::uint64_t failures_of_running_ = 0;

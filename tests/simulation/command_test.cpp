@@ -1,6 +1,6 @@
-// Goal: `starling simulate` understands its flags, refuses wrong ones with a sentence, and its
+// Goal: `starling simulate` understands its flags and refuses wrong ones with a message, and a
 // campaign gives the same summary for the same seed.
-// Method: the subcommand on a bare CLI11 app; short campaigns.
+// Method: a CLI11 app with this subcommand only runs short campaigns.
 
 #include <CLI/CLI.hpp>
 #include <gtest/gtest.h>
@@ -13,7 +13,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Parses and runs; returns the parser's exit code or the command's, with what it printed.
+/// Parses and runs a command line. Returns the exit code of the parser or of the command, and what
+/// it has printed.
 int simulate(const std::string& flags, std::string& out) {
     CLI::App app;
     std::function<int()> chosen;

@@ -11,8 +11,8 @@ namespace {
 using peer_virtual::Power;
 
 /// Draws uniformly on a logarithmic scale.
-double log_uniform(Rng& luck, double low, double high) {
-    return low * std::pow(high / low, luck.uniform());
+double log_uniform(Rng& rng, double low, double high) {
+    return low * std::pow(high / low, rng.uniform());
 }
 
 }  // namespace
@@ -20,10 +20,10 @@ double log_uniform(Rng& luck, double low, double high) {
 FaultSchedule::FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped)
     : seed_(seed),
       skipped_(std::move(skipped)),
-      luck_(Rng(seed).fork(0x6661756c74)),
-      shape_luck_(Rng(seed).fork(0x7368617065)),
-      strike_luck_(luck_),
-      rule_luck_(Rng(seed).fork(0x72756c65)) {
+      rng_(Rng(seed).fork(0x6661756c74)),
+      shape_rng_(Rng(seed).fork(0x7368617065)),
+      fault_rng_(rng_),
+      rule_rng_(Rng(seed).fork(0x72756c65)) {
     for (const auto family :
          {Family::Crash,
           Family::PowerCut,
@@ -31,38 +31,38 @@ FaultSchedule::FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped)
           Family::Leave,
           Family::Partition,
           Family::OneWayCut}) {
-        const double period = log_uniform(luck_, 5.0, 200.0);
-        if (luck_.chance(0.5)) rates_.emplace_back(family, period);
+        const double period = log_uniform(rng_, 5.0, 200.0);
+        if (rng_.chance(0.5)) rates_.emplace_back(family, period);
     }
     for (const auto family : {Family::Clog, Family::SlowCpu}) {
-        const double period = log_uniform(shape_luck_, 5.0, 200.0);
-        if (shape_luck_.chance(0.5)) rates_.emplace_back(family, period);
+        const double period = log_uniform(shape_rng_, 5.0, 200.0);
+        if (shape_rng_.chance(0.5)) rates_.emplace_back(family, period);
     }
 }
 
 peer_virtual::SwarmOptions FaultSchedule::draw_options() {
     peer_virtual::SwarmOptions options;
-    options.peers = 3 + static_cast<std::size_t>(luck_.below(22));
+    options.peers = 3 + static_cast<std::size_t>(rng_.below(22));
     options.seed = seed_;
-    options.network.latency = from_seconds(log_uniform(luck_, 1e-4, 0.05));
-    options.network.jitter = from_seconds(log_uniform(luck_, 1e-5, 0.03));
-    if (luck_.chance(0.5)) options.network.loss = log_uniform(luck_, 0.001, 0.2);
-    if (luck_.chance(0.3)) options.network.duplicate = log_uniform(luck_, 0.001, 0.3);
-    if (luck_.chance(0.3)) options.network.stream_reset = log_uniform(luck_, 0.0005, 0.05);
+    options.network.latency = from_seconds(log_uniform(rng_, 1e-4, 0.05));
+    options.network.jitter = from_seconds(log_uniform(rng_, 1e-5, 0.03));
+    if (rng_.chance(0.5)) options.network.loss = log_uniform(rng_, 0.001, 0.2);
+    if (rng_.chance(0.3)) options.network.duplicate = log_uniform(rng_, 0.001, 0.3);
+    if (rng_.chance(0.3)) options.network.stream_reset = log_uniform(rng_, 0.0005, 0.05);
     peer_virtual::AveragingOptions averaging;
     averaging.config.encoding = gossip::Encoding::Exact64;
-    averaging.shape.chunks = 1 + static_cast<std::size_t>(luck_.below(6));
-    averaging.shape.elements = 1 + static_cast<std::size_t>(luck_.below(8));
-    if (luck_.chance(0.3)) averaging.shape.locked = log_uniform(luck_, 0.01, 0.5);
-    // A window smaller than the model makes several rounds of an exchange.
+    averaging.shape.chunks = 1 + static_cast<std::size_t>(rng_.below(6));
+    averaging.shape.elements = 1 + static_cast<std::size_t>(rng_.below(8));
+    if (rng_.chance(0.3)) averaging.shape.locked = log_uniform(rng_, 0.01, 0.5);
+    // With a window smaller than the model, an exchange needs several round trips.
     const auto chunk_bytes = (averaging.shape.elements + 1) * 8;
-    averaging.config.window_bytes = chunk_bytes * (1 + luck_.below(3));
-    averaging.mix_every = from_seconds(log_uniform(luck_, 0.2, 1.0));
-    averaging.lockstep = luck_.chance(0.2);
-    if (luck_.chance(0.5)) averaging.train_every = from_seconds(log_uniform(luck_, 0.1, 5.0));
-    if (shape_luck_.chance(0.2)) options.network.uplink = log_uniform(shape_luck_, 5e4, 1e6);
-    auto replay_luck = Rng(seed_).fork(0x7265706c6179);
-    if (replay_luck.chance(0.3)) averaging.replay = log_uniform(replay_luck, 0.001, 0.1);
+    averaging.config.window_bytes = chunk_bytes * (1 + rng_.below(3));
+    averaging.mix_every = from_seconds(log_uniform(rng_, 0.2, 1.0));
+    averaging.lockstep = rng_.chance(0.2);
+    if (rng_.chance(0.5)) averaging.train_every = from_seconds(log_uniform(rng_, 0.1, 5.0));
+    if (shape_rng_.chance(0.2)) options.network.uplink = log_uniform(shape_rng_, 5e4, 1e6);
+    auto replay_rng = Rng(seed_).fork(0x7265706c6179);
+    if (replay_rng.chance(0.3)) averaging.replay = log_uniform(replay_rng, 0.001, 0.1);
     options.averaging = averaging;
     return options;
 }
@@ -74,13 +74,13 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options_on_floats() {
         averaging.shape.chunks, 16 * averaging.shape.elements, averaging.shape.locked};
     averaging.config.window_bytes *= 16;
     averaging.config.encoding = gossip::Encoding::F32;
-    averaging.sync = rule_luck_.chance(0.2);
+    averaging.sync = rule_rng_.chance(0.2);
     if (averaging.sync) averaging.lockstep = false;
-    if (rule_luck_.chance(0.3))
-        averaging.config.parts = 2 + static_cast<std::uint32_t>(rule_luck_.below(4));
-    averaging.replay = rule_luck_.chance(0.3) ? log_uniform(rule_luck_, 0.001, 0.1) : 0.0;
-    const bool lattice = rule_luck_.chance(0.4);
-    const auto rule = rule_luck_.below(3);
+    if (rule_rng_.chance(0.3))
+        averaging.config.parts = 2 + static_cast<std::uint32_t>(rule_rng_.below(4));
+    averaging.replay = rule_rng_.chance(0.3) ? log_uniform(rule_rng_, 0.001, 0.1) : 0.0;
+    const bool lattice = rule_rng_.chance(0.4);
+    const auto rule = rule_rng_.below(3);
     if (rule == 0) averaging.config.mix.rule = gossip::Rule::PushSum;
     if (rule == 1)
         averaging.config.mix = *gossip::Mix::parse("noloco?alpha=0.3&beta=0.7&gamma=0.7");
@@ -95,15 +95,15 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options_on_floats() {
 
 peer_virtual::SwarmOptions FaultSchedule::draw_options_with_liars() {
     auto options = draw_options_on_floats();
-    auto luck = Rng(seed_).fork(0x6c696172);
+    auto rng = Rng(seed_).fork(0x6c696172);
     auto& averaging = *options.averaging;
     options.peers = std::max<std::size_t>(options.peers, 6);
-    averaging.liars = 1 + static_cast<std::size_t>(luck.below(2));
-    averaging.lie = log_uniform(luck, 0.01, 0.5);
-    averaging.strangers = luck.chance(0.5) ? 1 : 0;
+    averaging.liars = 1 + static_cast<std::size_t>(rng.below(2));
+    averaging.lie = log_uniform(rng, 0.01, 0.5);
+    averaging.misfits = rng.chance(0.5) ? 1 : 0;
     tell(
-        std::to_string(averaging.liars) + " liars, " + std::to_string(averaging.strangers) +
-        " strangers"
+        std::to_string(averaging.liars) + " liars, " + std::to_string(averaging.misfits) +
+        " misfits"
     );
     return options;
 }
@@ -120,35 +120,35 @@ void FaultSchedule::tell(const Swarm& swarm, const std::string& what) {
 
 std::vector<NodeIndex> FaultSchedule::draw_seeds(const Swarm& swarm) {
     auto running = swarm.running();
-    strike_luck_.shuffle(std::span(running));
+    fault_rng_.shuffle(std::span(running));
     running.resize(std::min<std::size_t>(running.size(), 3));
     return running;
 }
 
 Duration FaultSchedule::draw_length() {
-    return from_seconds(log_uniform(strike_luck_, 0.2, 40.0));
+    return from_seconds(log_uniform(fault_rng_, 0.2, 40.0));
 }
 
-bool FaultSchedule::torment(Simulation& simulation, Duration duration) {
+bool FaultSchedule::run_with_faults(Simulation& simulation, Duration duration) {
     auto& swarm = simulation.swarm();
     const auto end = swarm.now() + duration;
-    std::multimap<Instant, std::size_t> strikes;
+    std::multimap<Instant, std::size_t> faults;
     const auto plan = [&](std::size_t which) {
-        const auto after = from_seconds(luck_.exponential(rates_[which].second));
-        strikes.emplace(swarm.now() + after, which);
+        const auto after = from_seconds(rng_.exponential(rates_[which].second));
+        faults.emplace(swarm.now() + after, which);
     };
     for (std::size_t i = 0; i < rates_.size(); ++i) plan(i);
     while (swarm.now() < end) {
         auto next = end;
-        if (!strikes.empty()) next = std::min(next, strikes.begin()->first);
+        if (!faults.empty()) next = std::min(next, faults.begin()->first);
         if (!ends_.empty()) next = std::min(next, ends_.begin()->first);
         if (!simulation.run_for(next - swarm.now())) return false;
         undo_due(swarm);
-        while (!strikes.empty() && strikes.begin()->first <= swarm.now()) {
-            const auto which = strikes.begin()->second;
-            strikes.erase(strikes.begin());
-            strike_luck_ = Rng(seed_).fork(mix64(strikes_));
-            if (!skipped_.contains(strikes_++)) strike(simulation, rates_[which].first);
+        while (!faults.empty() && faults.begin()->first <= swarm.now()) {
+            const auto which = faults.begin()->second;
+            faults.erase(faults.begin());
+            fault_rng_ = Rng(seed_).fork(mix64(faults_));
+            if (!skipped_.contains(faults_++)) inject_fault(simulation, rates_[which].first);
             plan(which);
         }
     }
@@ -159,30 +159,30 @@ void FaultSchedule::end_later(Swarm& swarm, Family family, NodeIndex node) {
     ends_.emplace(swarm.now() + draw_length(), End{family, node});
 }
 
-void FaultSchedule::strike(Simulation& simulation, Family family) {
+void FaultSchedule::inject_fault(Simulation& simulation, Family family) {
     auto& swarm = simulation.swarm();
     const auto running = swarm.running();
-    // Two survivors keep the swarm's news; without them nothing could be whole again.
+    // Two nodes must survive and remember the others. Otherwise the swarm can never be whole again.
     const bool enough = running.size() > 2;
-    const auto victim = strike_luck_.pick(std::span<const NodeIndex>(running));
+    const auto victim = fault_rng_.pick(std::span<const NodeIndex>(running));
     const auto name = " node " + std::to_string(victim);
     if (family == Family::Partition) {
         partition(swarm);
         simulation.checkers().excuse_leaves();
     } else if (family == Family::OneWayCut) {
-        const auto other = strike_luck_.pick(std::span<const NodeIndex>(running));
+        const auto other = fault_rng_.pick(std::span<const NodeIndex>(running));
         if (other == victim) return;
         swarm.network().cut_one_way(victim, other);
         simulation.checkers().excuse_leaves();
         tell(swarm, "one-way cut" + name + " to " + std::to_string(other));
     } else if (family == Family::Clog) {
-        const auto other = strike_luck_.pick(std::span<const NodeIndex>(running));
+        const auto other = fault_rng_.pick(std::span<const NodeIndex>(running));
         swarm.network().clog(victim, other, swarm.now() + draw_length());
         simulation.checkers().excuse_leaves();
         tell(swarm, "clog" + name + " to " + std::to_string(other));
         return;
     } else if (family == Family::SlowCpu) {
-        swarm.set_cost(victim, from_seconds(log_uniform(strike_luck_, 1e-4, 5e-3)));
+        swarm.set_cost(victim, from_seconds(log_uniform(fault_rng_, 1e-4, 5e-3)));
         tell(swarm, "slow CPU" + name);
     } else if (!enough) {
         return;
@@ -200,13 +200,13 @@ void FaultSchedule::strike(Simulation& simulation, Family family) {
     end_later(swarm, family, victim);
 }
 
-/// Half of the partitions are random halves; the others have a shape that halves never have.
+/// Half of the partitions are random halves. The others have a shape that halves never have.
 void FaultSchedule::partition(Swarm& swarm) {
     const auto n = static_cast<NodeIndex>(swarm.size());
     std::vector<std::uint8_t> groups(n);
-    for (auto& group : groups) group = static_cast<std::uint8_t>(strike_luck_.below(2));
-    const auto shape = strike_luck_.below(6);
-    const auto special = static_cast<NodeIndex>(strike_luck_.below(n));
+    for (auto& group : groups) group = static_cast<std::uint8_t>(fault_rng_.below(2));
+    const auto shape = fault_rng_.below(6);
+    const auto special = static_cast<NodeIndex>(fault_rng_.below(n));
     const auto cut_unless = [&](auto connected) {
         for (NodeIndex a = 0; a < n; ++a) {
             for (NodeIndex b = 0; b < n; ++b) {
@@ -259,9 +259,9 @@ void FaultSchedule::undo_due(Swarm& swarm) {
 }
 
 void FaultSchedule::prepare(Swarm& swarm) {
-    if (shape_luck_.chance(0.5)) return;
+    if (shape_rng_.chance(0.5)) return;
     for (NodeIndex i = 0; i < swarm.size(); ++i) {
-        swarm.set_clock_error(i, static_cast<std::int32_t>(shape_luck_.below(20'001)) - 10'000);
+        swarm.set_clock_error(i, static_cast<std::int32_t>(shape_rng_.below(20'001)) - 10'000);
     }
 }
 
@@ -280,7 +280,7 @@ void FaultSchedule::heal(Simulation& simulation) {
         if (swarm.state(i) == NodeState::Paused) swarm.resume(i);
     }
     for (NodeIndex i = 0; i < swarm.size(); ++i) {
-        // One who is saying goodbye ends first; the next life begins in the liveness phase.
+        // A node that is saying goodbye ends first. Its next life begins in the liveness phase.
         if (swarm.state(i) == NodeState::Leaving) swarm.crash(i);
         if (swarm.state(i) == NodeState::Absent) swarm.start(i, draw_seeds(swarm));
     }

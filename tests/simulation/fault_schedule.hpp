@@ -1,8 +1,8 @@
 #pragma once
 
-// Random faults for a virtual swarm. Which families are on, and how often each strikes, is drawn
-// from the seed over orders of magnitude, so that rare combinations come up by themselves (swarm
-// testing: Groce et al., ISSTA 2012).
+// Random faults for a virtual swarm. The seed decides which families of faults there are and how
+// often each one occurs. The rates differ by orders of magnitude, so that rare combinations come up
+// by themselves (swarm testing: Groce et al., ISSTA 2012).
 
 #include <map>
 #include <set>
@@ -16,32 +16,33 @@ namespace starling::simulation {
 
 class FaultSchedule {
 public:
-    /// Strikes are numbered in the order of their times; those in `skipped` do not happen, and the
-    /// others stay what they are.
+    /// The faults are numbered in the order of their times. Those in `skipped` do not happen, and
+    /// the others do not change.
     explicit FaultSchedule(std::uint64_t seed, std::set<std::size_t> skipped = {});
 
-    /// Draws the swarm: its size, its links, its averaging. By default pairwise on exact integers.
+    /// Draws the swarm: its size, links and averaging, which is pairwise on exact integers.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options();
 
-    /// Gives some nodes clocks that are off by up to a hundredth. Before any starts.
+    /// In half of the runs, gives the nodes clocks that are off by up to a hundredth. Call it
+    /// before any node starts.
     void prepare(Swarm& swarm);
 
-    /// The same with a rule, an encoding and a share on floats.
+    /// Like draw_options(), but with floats, and a rule, an encoding and a share for them.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options_on_floats();
 
-    /// The same with liars among the nodes, and sometimes a stranger.
+    /// Like draw_options_on_floats(), but with liars among the nodes, and sometimes a misfit.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options_with_liars();
 
-    /// Runs `simulation` for `duration` under faults. False after a violation.
-    bool torment(Simulation& simulation, Duration duration);
+    /// Runs `simulation` for `duration` under faults. Returns false after a violation.
+    bool run_with_faults(Simulation& simulation, Duration duration);
 
-    /// Ends every fault: links whole and lossless, sleepers awake, the dead restarted.
+    /// Ends every fault: links are whole and lose nothing, paused nodes run again, dead ones start.
     void heal(Simulation& simulation);
 
-    /// Strikes so far, the skipped ones included.
-    [[nodiscard]] std::size_t strikes() const { return strikes_; }
+    /// Returns the number of faults so far, the skipped ones included.
+    [[nodiscard]] std::size_t faults() const { return faults_; }
 
-    /// What was done and when, for the report of a failing run.
+    /// Returns what was done and when, for the report of a failing run.
     [[nodiscard]] const std::string& story() const { return story_; }
 
 private:
@@ -56,7 +57,7 @@ private:
         SlowCpu,
     };
 
-    void strike(Simulation& simulation, Family family);
+    void inject_fault(Simulation& simulation, Family family);
     void partition(Swarm& swarm);
     void undo_due(Swarm& swarm);
     void tell(const std::string& what);
@@ -72,12 +73,12 @@ private:
 
     std::uint64_t seed_;
     std::set<std::size_t> skipped_;
-    std::size_t strikes_ = 0;
-    Rng luck_;         ///< plans the strikes
-    Rng shape_luck_;   ///< drawn from later than luck_ was, so that old seeds stay what they are
-    Rng strike_luck_;  ///< of the one strike at hand, so that a skipped one changes no other
-    Rng rule_luck_;    ///< draws rules, so that they change nothing else
-    std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between strikes
+    std::size_t faults_ = 0;
+    Rng rng_;        ///< plans the faults
+    Rng shape_rng_;  ///< for what was added later, so that old seeds keep their runs
+    Rng fault_rng_;  ///< for the current fault, so that a skipped one changes no other
+    Rng rule_rng_;   ///< for the rules, so that they change nothing else
+    std::vector<std::pair<Family, double>> rates_;  ///< mean seconds between faults
     std::multimap<Instant, End> ends_;
     std::string story_;
 };

@@ -1,7 +1,8 @@
-// Goal: a member that lies about others cannot kill, move or raise anybody (invariant S13), nor
-// flood the swarm through it. Method: one member with the swarm's key, honest to all appearances,
-// says many lies a second, for a minute: accusations in its own and in others' names, verdicts,
-// forged claims and goodbyes of others, invented ids, and replays of whatever it has heard.
+// Goal: a member that lies about others can make nobody fail, move or return from the dead
+// (invariant S13), and cannot use the swarm to flood it. Method: one member has the swarm's key and
+// behaves like the others, but for a minute it also sends many lies a second: accusations in its
+// own and in others' names, verdicts, forged claims and goodbyes of others, invented ids, and
+// replays of all that it has heard.
 
 #include <gtest/gtest.h>
 #include <vector>
@@ -22,7 +23,7 @@ constexpr NodeIndex kLiar = 15;
 constexpr Duration kLieEvery = 20ms;
 constexpr std::size_t kHeardMax = 4096;
 
-/// Keeps what the liar hears and counts the deaths of the honest among the honest.
+/// Keeps what the liar hears. Counts how often an honest node declares another honest node failed.
 class Eavesdropper final : public peer_virtual::Observer {
 public:
     void on_packet(NodeIndex, NodeIndex to, ByteView packet) override {
@@ -47,19 +48,19 @@ public:
     Liar(Swarm& swarm, Eavesdropper& eavesdropper, std::uint64_t seed)
         : swarm_(swarm),
           eavesdropper_(eavesdropper),
-          luck_(Rng(seed).fork(0x6c696172)) {}
+          rng_(Rng(seed).fork(0x6c696172)) {}
 
     void lie() {
-        const auto to = static_cast<NodeIndex>(luck_.below(kLiar));
-        if (luck_.chance(0.2) && !eavesdropper_.heard.empty()) {
-            swarm_.inject(kLiar, to, luck_.pick(std::span<const Bytes>(eavesdropper_.heard)));
+        const auto to = static_cast<NodeIndex>(rng_.below(kLiar));
+        if (rng_.chance(0.2) && !eavesdropper_.heard.empty()) {
+            swarm_.inject(kLiar, to, rng_.pick(std::span<const Bytes>(eavesdropper_.heard)));
             return;
         }
         std::vector<Message> lies;
-        const auto count = 1 + luck_.below(5);
+        const auto count = 1 + rng_.below(5);
         for (std::uint64_t i = 0; i < count; ++i) lies.push_back(draw());
-        // Now and then in somebody else's name altogether.
-        const auto sender = luck_.chance(0.3) ? anybody() : swarm_.id(kLiar);
+        // Sometimes the packet's sender is another peer, too.
+        const auto sender = rng_.chance(0.3) ? anybody() : swarm_.id(kLiar);
         const membership::Packet packet{sender, std::move(lies)};
         swarm_.inject(
             kLiar, to, membership::encode(packet, membership::swarm_tag({}), membership::kPacketMax)
@@ -67,22 +68,22 @@ public:
     }
 
 private:
-    PeerId anybody() { return swarm_.id(static_cast<NodeIndex>(luck_.below(kPeers))); }
+    PeerId anybody() { return swarm_.id(static_cast<NodeIndex>(rng_.below(kPeers))); }
 
     Message draw() {
-        const auto victim = static_cast<NodeIndex>(luck_.below(kLiar));
+        const auto victim = static_cast<NodeIndex>(rng_.below(kLiar));
         Statement lie;
         lie.subject = swarm_.id(victim);
         lie.key = lie.subject.bytes;
         lie.incarnation = swarm_.swim(victim).incarnation();
         lie.address = Endpoint::v4(0x0a000001 + kLiar, 7946);
-        lie.accuser = luck_.chance(0.5) ? swarm_.id(kLiar) : anybody();
-        if (luck_.chance(0.2)) lie.incarnation.counter += luck_.below(1000);
-        if (luck_.chance(0.1)) lie.incarnation.epoch += luck_.below(1000);
-        const auto kind = luck_.below(6);
+        lie.accuser = rng_.chance(0.5) ? swarm_.id(kLiar) : anybody();
+        if (rng_.chance(0.2)) lie.incarnation.counter += rng_.below(1000);
+        if (rng_.chance(0.1)) lie.incarnation.epoch += rng_.below(1000);
+        const auto kind = rng_.below(6);
         if (kind == 4) return membership::Forgotten{lie.subject, lie.incarnation};
         if (kind == 5) {
-            for (auto& byte : lie.key) byte = static_cast<std::uint8_t>(luck_.below(256));
+            for (auto& byte : lie.key) byte = static_cast<std::uint8_t>(rng_.below(256));
             ++lie.incarnation.counter;
             return lie;
         }
@@ -93,7 +94,7 @@ private:
 
     Swarm& swarm_;
     Eavesdropper& eavesdropper_;
-    Rng luck_;
+    Rng rng_;
 };
 
 TEST(Liar, CannotKillMoveOrRaiseAnybody) {

@@ -1,9 +1,8 @@
-// Goal: membership's promises about whole swarms hold in virtual time: completeness (S1), no false
-// death, healing (S2, S3), goodbyes (S9), pauses (S10), silence without faults (S12), and the same
-// run for the same seed.
-// Method: swarms of 8 to 64 peers over a virtual network with the fault in question; the checkers
-// watch the other invariants meanwhile. Bounds are in protocol periods and sized for the seeds
-// used.
+// Goal: membership keeps its promises about whole swarms in virtual time: completeness (S1), no
+// false failures, healing (S2, S3), goodbyes (S9), pauses (S10), no suspicions without faults
+// (S12), and the same run for the same seed. Method: swarms of 8 to 64 peers run over a virtual
+// network with the fault in question, and the checkers watch the other invariants. Time limits are
+// in protocol periods and large enough for the seeds that we use.
 
 #include <algorithm>
 #include <cmath>
@@ -26,7 +25,7 @@ SwarmOptions options(std::size_t peers, std::uint64_t seed) {
     return options;
 }
 
-/// How long a suspect may refute: suspicion_mult * max(1, log10 n) * T'.
+/// Returns how long a suspect may refute: suspicion_mult * max(1, log10 n) * T'.
 Duration suspicion(const SwarmOptions& o) {
     const double log_size = std::max(1.0, std::log10(static_cast<double>(o.peers)));
     return from_seconds(o.swim.suspicion_mult * log_size * to_seconds(o.swim.probe_interval));
@@ -42,8 +41,8 @@ TEST(Swarm, CrashIsKnownToAllWithinTheDetectorsBound) {
         ASSERT_TRUE(simulation.form() || simulation.passed());
         simulation.run_for(5s);
         simulation.swarm().crash(7, Power::Dark);
-        // Nobody picks the victim for seven periods in e^-7 of the runs; then the probe's own
-        // period, the suspicion, and a few gossip ticks.
+        // In a share e^-7 of the runs nobody probes the victim for seven periods. After these come
+        // the probe's own period, the suspicion, and a few gossip ticks.
         const auto bound = 8 * o.swim.probe_interval + suspicion(o) + 5 * o.swim.gossip_interval;
         simulation.require_within(bound, "S1 a crash is known to all", [&] {
             return detection.crashes().front().all.has_value();
@@ -60,8 +59,8 @@ TEST(Swarm, CrashIsKnownToAllWithinTheDetectorsBound) {
 }
 
 TEST(Swarm, ThreeOfSixteenThatDieAtOnceAreKnownToAllWithinTenSeconds) {
-    // The founder, which all have met and probed first, is one of them. At one probe a period, and
-    // with looks at suspects in place of it, one such disaster in twenty took longer.
+    // The founder, which all peers have met and probed first, is one of the victims. With one probe
+    // a period, some of them spent on suspects, one such run in twenty took longer.
     std::vector<double> all;
     for (const auto seed : seeds(40)) {
         Simulation simulation(options(16, seed));
@@ -98,9 +97,9 @@ TEST(Swarm, WithoutFaultsNobodyIsSuspectedForTenMinutes) {
 }
 
 TEST(Swarm, LossOfOneInFiveKillsNobodyForFiveMinutes) {
-    // Plain SWIM kills here now and then: members miss a refutation, and their timers run out. The
-    // probe over a stream keeps most accusations from being made, Lifeguard the rest from ending
-    // badly.
+    // Plain SWIM sometimes declares a live member failed here: peers miss its refutation, and their
+    // timers expire. The probe over a stream prevents most accusations, and Lifeguard prevents that
+    // the others become failures.
     std::uint64_t suspicions = 0;
     for (const auto seed : seeds(10)) {
         auto o = options(16, seed);
@@ -121,8 +120,8 @@ TEST(Swarm, MassJoinIsKnownToAllWithinSeconds) {
     for (const auto seed : seeds(2)) {
         Simulation simulation(options(150, seed), {.datagrams_per_second_max = 4000});
         simulation.swarm().start_all(750ms);
-        // A straggler notices by digests, not at the next regular push/pull (minutes, at this
-        // size).
+        // A peer that missed the news notices it by digests. At this size the next regular
+        // push/pull would come only after minutes.
         simulation.require_within(10s, "S2 all know all after a mass join", [&] {
             return simulation.swarm().whole();
         });
@@ -289,8 +288,8 @@ TEST(Swarm, SleeperThatSuspectedOthersAsksAgainBeforeItsVerdict) {
         Simulation simulation(options(12, seed));
         auto& swarm = simulation.swarm();
         ASSERT_TRUE(simulation.form() || simulation.passed());
-        // Nobody hears the sleeper's probes for a moment, so it falls asleep suspecting the
-        // healthy.
+        // For a moment nobody hears the probes of the node that we pause next. So it suspects
+        // healthy peers when the pause begins.
         for (NodeIndex i = 0; i < swarm.size(); ++i) {
             if (i != 4) swarm.network().cut_one_way(4, i);
         }

@@ -1,6 +1,6 @@
-// Goal: the virtual network does what it says: order of events, loss and delay rates, streams that
-// keep order, stall silently behind a cut, and break.
-// Method: a network of two or three machines, driven event by event.
+// Goal: the virtual network keeps the order of events, loses and delays as its options say, and its
+// streams keep order, stall silently behind a cut, and break.
+// Method: a network of two or three machines is driven event by event.
 
 #include "peer/virtual/network.hpp"
 
@@ -72,7 +72,7 @@ TEST(Network, DatagramsAreLostAndDoubledAtTheChosenRates) {
     auto options = calm();
     options.loss = 0.2;
     options.duplicate = 0.1;
-    // One ordered pair has a rate of its own; the mean over seeds is the chosen one.
+    // Each ordered pair has a rate of its own. The mean over many seeds is the chosen rate.
     std::size_t arrived = 0;
     constexpr std::size_t kSeeds = 200;
     constexpr std::size_t kEach = 200;

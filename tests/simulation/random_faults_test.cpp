@@ -1,9 +1,9 @@
-// Goal: no combination of faults breaks an invariant, and once the faults end the swarm is whole
-// and meets.
-// Method: for each seed a random swarm under random faults (safety phase), then everything healed
-// (liveness phase), as TigerBeetle's simulator does. STARLING_SIM_SEEDS sets how many seeds,
-// STARLING_SIM_FIRST where they begin, STARLING_SIM_SEED repeats one, STARLING_SIM_SKIP leaves
-// strikes out of it.
+// Goal: no combination of faults breaks an invariant, and when the faults end, the swarm becomes
+// whole and its models meet.
+// Method: for each seed a random swarm runs under random faults (safety phase); then everything is
+// healed (liveness phase), as in TigerBeetle's simulator. STARLING_SIM_SEEDS sets the number of
+// seeds, STARLING_SIM_FIRST the first one, STARLING_SIM_SEED repeats one seed, and
+// STARLING_SIM_SKIP leaves faults out of that run.
 
 #include <algorithm>
 #include <cmath>
@@ -20,43 +20,43 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kTorment = 90s;
+constexpr Duration kFaultyTime = 90s;
 constexpr Duration kWholeWithin = 120s;
 constexpr Duration kMeetWithin = 240s;
 
-/// Simulations that one failure may cost while it is made smaller.
+/// Shrinking a failure runs at most so many simulations.
 constexpr int kShrinkMax = 200;
 
-using Strikes = std::set<std::size_t>;
+using Faults = std::set<std::size_t>;
 
-/// A swarm forms, suffers, and is whole again once everything is healed.
+/// Runs a swarm: it forms, has faults, and must be whole again after everything is healed.
 void endure(Simulation& simulation, FaultSchedule& faults) {
     simulation.swarm().start_all(1s);
     simulation.run_for(5s);
-    faults.torment(simulation, kTorment);
+    faults.run_with_faults(simulation, kFaultyTime);
     faults.heal(simulation);
     simulation.require_within(kWholeWithin, "S3 whole after the heal", [&] {
         return simulation.swarm().whole();
     });
 }
 
-/// One run under the faults of a seed, without the strikes to skip.
-struct Torment {
-    Torment(std::uint64_t seed, const Strikes& skipped)
+/// One run under the faults of a seed, without those to skip.
+struct FaultyRun {
+    FaultyRun(std::uint64_t seed, const Faults& skipped)
         : faults(seed, skipped),
           simulation(faults.draw_options()) {
         auto& swarm = simulation.swarm();
         faults.prepare(swarm);
         endure(simulation, faults);
-        // Local steps end, mixing goes on: what differs now must vanish.
+        // Local steps end and mixing goes on, so all differences must vanish.
         swarm.stop_training();
         simulation.require_within(kMeetWithin, "A4 all meet after the heal", [&] {
             return swarm.spread() <= 1;
         });
-        simulation.settle();
+        simulation.finish_exchanges();
     }
 
-    /// The invariant that did not hold, empty if all did.
+    /// Returns the invariant that did not hold, or an empty text.
     std::string violated() {
         const auto& violation = simulation.checkers().violation();
         return violation ? violation->invariant : "";
@@ -66,32 +66,32 @@ struct Torment {
     Simulation simulation;
 };
 
-/// Leaves out as many strikes as it can, chunks first and then one by one, such that the same
-/// invariant still fails (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing
-/// Input", 2002).
-Strikes shrink(std::uint64_t seed, Strikes skipped, std::size_t strikes, const std::string& what) {
+/// Returns as many faults to skip as possible so that the same invariant still fails. It tries
+/// groups of faults first and then single ones (Zeller and Hildebrandt, "Simplifying and Isolating
+/// Failure-Inducing Input", 2002).
+Faults shrink(std::uint64_t seed, Faults skipped, std::size_t faults, const std::string& what) {
     int runs = 0;
-    for (std::size_t chunk = std::max<std::size_t>(1, strikes / 2);; chunk = (chunk + 1) / 2) {
-        for (std::size_t begin = 0; begin < strikes && runs < kShrinkMax; begin += chunk) {
+    for (std::size_t chunk = std::max<std::size_t>(1, faults / 2);; chunk = (chunk + 1) / 2) {
+        for (std::size_t begin = 0; begin < faults && runs < kShrinkMax; begin += chunk) {
             auto more = skipped;
-            for (auto i = begin; i < std::min(begin + chunk, strikes); ++i) more.insert(i);
+            for (auto i = begin; i < std::min(begin + chunk, faults); ++i) more.insert(i);
             if (more == skipped) continue;
             ++runs;
-            if (Torment(seed, more).violated() == what) skipped = more;
+            if (FaultyRun(seed, more).violated() == what) skipped = more;
         }
         if (chunk == 1 || runs >= kShrinkMax) return skipped;
     }
 }
 
-/// Runs one seed; a failure is made smaller before it is told.
+/// Runs one seed. Shrinks a failure before it is reported.
 bool passes(std::uint64_t seed) {
-    auto skipped = skipped_strikes();
-    Torment run(seed, skipped);
+    auto skipped = skipped_faults();
+    FaultyRun run(seed, skipped);
     const auto what = run.violated();
     if (what.empty()) return true;
     if (!skipped.empty()) return run.simulation.passed(run.faults.story(), skipped);
-    skipped = shrink(seed, skipped, run.faults.strikes(), what);
-    Torment smaller(seed, skipped);
+    skipped = shrink(seed, skipped, run.faults.faults(), what);
+    FaultyRun smaller(seed, skipped);
     return smaller.simulation.passed(smaller.faults.story(), skipped);
 }
 
@@ -112,8 +112,8 @@ TEST(RandomFaults, SwarmStaysSafeUnderThemAndConvergesAfterwards) {
     }
 }
 
-/// Returns the spread, in thousandths, at which peers have met. A lattice's steps are no finer than
-/// what bf16 cannot see of the values, and the steps of two partners add up.
+/// Returns the spread, in thousandths, at which peers have met. The steps of a lattice are not
+/// finer than the rounding of bf16, and the steps of two partners add up.
 std::uint64_t met_on_floats(
     const peer_virtual::SwarmOptions& options, const peer_virtual::Swarm& swarm
 ) {
@@ -127,11 +127,10 @@ std::uint64_t met_on_floats(
     return 1 + static_cast<std::uint64_t>(2e3 * static_cast<double>(largest) / 256.0);
 }
 
-/// What every rule promises under all faults: exchanges end (A4), our machines take what our
-/// machines send (A7), values stay finite, weights stay weights; and afterwards the swarm meets
-/// (A3).
+/// Checks what every rule promises under all faults: exchanges end (A4), our nodes accept what our
+/// nodes send (A7), values stay finite, weights stay valid, and afterwards the models meet (A3).
 bool run_on_floats(std::uint64_t seed) {
-    const auto skipped = skipped_strikes();
+    const auto skipped = skipped_faults();
     FaultSchedule faults(seed, skipped);
     const auto options = faults.draw_options_on_floats();
     Simulation simulation(options);
@@ -148,7 +147,7 @@ bool run_on_floats(std::uint64_t seed) {
             return swarm.averager(node).ghost();
         });
     });
-    simulation.settle();
+    simulation.finish_exchanges();
     double total = 0.0;
     for (const auto node : swarm.running()) {
         const double weight = swarm.averager(node).weight(0);
@@ -160,7 +159,7 @@ bool run_on_floats(std::uint64_t seed) {
             simulation.checkers().report("A4 nothing is left over", node, "");
         }
     }
-    // Each crash takes mass along and each promotion brings some; it never runs out.
+    // Each crash removes some weight and each promotion adds some. It must never run out.
     if (total < 0.1) simulation.checkers().report("A1 mass is left", 0, std::to_string(total));
     return simulation.passed(faults.story(), skipped);
 }
@@ -171,7 +170,7 @@ TEST(RandomFaults, EveryRuleStaysSafeUnderThemAndConvergesAfterwards) {
     }
 }
 
-/// How often each node was chosen as a partner.
+/// Counts how often each node was chosen as a partner.
 class Choices final : public peer_virtual::Observer {
 public:
     explicit Choices(Swarm& swarm) : swarm_(swarm), chosen_(swarm.size(), 0) {
@@ -182,7 +181,7 @@ public:
         if (event.initiator) ++chosen_[swarm_.index(event.partner)];
     }
 
-    /// The running node that was chosen least, and how often on average any was.
+    /// Returns the running node that was chosen least often, and the mean count of all.
     [[nodiscard]] std::pair<NodeIndex, double> least_and_mean() const {
         const auto nodes = swarm_.running();
         std::uint64_t sum = 0;
@@ -203,7 +202,7 @@ private:
 
 TEST(RandomFaults, NobodyIsStarvedAfterwards) {
     for (const auto seed : seeds(40)) {
-        const auto skipped = skipped_strikes();
+        const auto skipped = skipped_faults();
         FaultSchedule faults(seed, skipped);
         const auto options = faults.draw_options();
         Simulation simulation(options);
@@ -230,10 +229,10 @@ struct Named {
     std::uint64_t refusals = 0;
 };
 
-/// Whatever some of its members say, the honest ones' models stay sound (A7), who lies is named, a
-/// member of another layout trades no chunk (A10), and when the lies end the honest meet.
+/// Checks a swarm with liars: the models of honest members stay sound (A7), liars are named, a
+/// member of another layout exchanges no chunk (A10), and when the lies end, the honest ones meet.
 bool run_with_liars(std::uint64_t seed, Named& named) {
-    const auto skipped = skipped_strikes();
+    const auto skipped = skipped_faults();
     FaultSchedule faults(seed, skipped);
     const auto options = faults.draw_options_with_liars();
     auto expectations = expectations_of(options);
@@ -247,18 +246,18 @@ bool run_with_liars(std::uint64_t seed, Named& named) {
     simulation.require_within(kMeetWithin, "A4 the honest meet after the lies", [&] {
         return swarm.spread() <= near;
     });
-    simulation.settle();
+    simulation.finish_exchanges();
     named.misdeeds += simulation.checkers().misdeeds();
     named.refusals += simulation.checkers().refusals();
     return simulation.passed(faults.story(), skipped);
 }
 
-TEST(RandomFaults, LiarsAreNamedStrangersRefusedAndModelsStaySound) {
+TEST(RandomFaults, LiarsAreNamedMisfitsRefusedAndModelsStaySound) {
     Named named;
     for (const auto seed : seeds(60)) {
         ASSERT_TRUE(run_with_liars(seed, named));
     }
-    if (seeds(60).size() == 1) return;  // this one may have no stranger
+    if (seeds(60).size() == 1) return;  // a single seed may have no misfit
     EXPECT_GT(named.misdeeds, 0U);
     EXPECT_GT(named.refusals, 0U);
 }
@@ -274,7 +273,7 @@ TEST(RandomFaults, EverySeedThatEverFailedPasses) {
     }
 }
 
-TEST(RandomFaults, ASkippedStrikeLeavesTheOthersWhatTheyAre) {
+TEST(RandomFaults, ASkippedFaultDoesNotChangeTheOthers) {
     for (const auto seed : seeds(2)) {
         FaultSchedule whole(seed);
         FaultSchedule none(seed, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
@@ -283,16 +282,16 @@ TEST(RandomFaults, ASkippedStrikeLeavesTheOthersWhatTheyAre) {
         for (auto* simulation : {&first, &second}) {
             simulation->swarm().start_all(1s);
             auto& faults = simulation == &first ? whole : none;
-            faults.torment(*simulation, kTorment);
+            faults.run_with_faults(*simulation, kFaultyTime);
         }
-        EXPECT_EQ(whole.strikes(), none.strikes()) << repeat_command(seed);
+        EXPECT_EQ(whole.faults(), none.faults()) << repeat_command(seed);
     }
 }
 
 TEST(RandomFaults, SameSeedGivesTheSameRunEventForEvent) {
     for (const auto seed : seeds(3)) {
-        Torment first(seed, {});
-        Torment second(seed, {});
+        FaultyRun first(seed, {});
+        FaultyRun second(seed, {});
         EXPECT_EQ(first.simulation.swarm().trace_hash(), second.simulation.swarm().trace_hash())
             << repeat_command(seed);
     }

@@ -43,18 +43,18 @@ std::string repeat_command(std::uint64_t seed, const std::set<std::size_t>& skip
     std::string command = "scripts/dev simulate --seed " + hex(seed) + " --test " +
                           test->test_suite_name() + "." + test->name();
     std::string list;
-    for (const auto strike : skipped) list += (list.empty() ? "" : ",") + std::to_string(strike);
+    for (const auto fault : skipped) list += (list.empty() ? "" : ",") + std::to_string(fault);
     if (!list.empty()) command += " --skip " + list;
     return command;
 }
 
-std::set<std::size_t> skipped_strikes() {
-    std::set<std::size_t> strikes;
+std::set<std::size_t> skipped_faults() {
+    std::set<std::size_t> faults;
     const char* text = std::getenv("STARLING_SIM_SKIP");  // NOLINT(concurrency-mt-unsafe): as above
     std::istringstream list(text == nullptr ? "" : text);
     std::string number;
-    while (std::getline(list, number, ',')) strikes.insert(std::stoul(number));
-    return strikes;
+    while (std::getline(list, number, ',')) faults.insert(std::stoul(number));
+    return faults;
 }
 
 Expectations expectations_of(const peer_virtual::SwarmOptions& options) {
@@ -62,12 +62,12 @@ Expectations expectations_of(const peer_virtual::SwarmOptions& options) {
     if (!options.averaging) return expectations;
     const auto& averaging = *options.averaging;
     expectations.allow_rejected = averaging.replay > 0.0 || averaging.liars > 0;
-    // Noloco sends two payloads a chunk; a weight and a scale are small.
+    // Noloco sends two payloads a chunk. 16 bytes are enough for a weight and a scale.
     const auto payloads = averaging.config.mix.rule == gossip::Rule::Noloco ? 2U : 1U;
     const auto chunk = averaging.floats ? payloads * averaging.floats->elements * sizeof(float) + 16
                                         : (averaging.shape.elements + 1) * sizeof(std::int64_t);
     expectations.held_max = 2 * std::max(averaging.config.window_bytes, chunk);
-    // What a liar sends is parked up to the largest window that there is.
+    // A node keeps what a liar sends, up to the largest possible window.
     if (averaging.liars > 0) expectations.held_max += gossip::kWindowMax;
     return expectations;
 }
@@ -112,7 +112,7 @@ bool Simulation::form(Duration spread) {
     });
 }
 
-bool Simulation::settle() {
+bool Simulation::finish_exchanges() {
     swarm_.quiesce();
     if (!run_for(expectations_.exchange_max + std::chrono::seconds(5))) return false;
     checkers_.check_ledger();

@@ -16,7 +16,7 @@ PEER = ("peer", "--dataset", SAMPLES_SPEC, "--model", "mlp")
 
 class BadInputTestCase(SwarmTestCase):
     def check(self, table):
-        """Each row: arguments, exit code, words that the line must hold."""
+        """Each row has arguments, an exit code, and words that the line must contain."""
         with ThreadPoolExecutor(2) as pool:
             results = list(pool.map(lambda row: run(*row[0], seconds=40), table))
         for (arguments, code, words), result in zip(table, results):

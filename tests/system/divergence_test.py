@@ -1,5 +1,5 @@
-"""Goal: a model that has gone bad costs no swarm and no checkpoint. Method: a rate that nothing survives,
-and a peer whose checkpoint is replaced by one with absurd values."""
+"""Goal: a model that has gone bad destroys neither the swarm nor a checkpoint. Method: a learning rate with
+which every model diverges, and a peer whose checkpoint is replaced by one with absurd values."""
 
 import array
 import hashlib
@@ -16,7 +16,7 @@ ENDED = r"\Astarling peer: training has diverged after step \d+; try a lower lea
 
 
 def sections(data):
-    """Kind, first and last byte of each part of a checkpoint."""
+    """Yields the kind, the first and the last byte of each section of a checkpoint."""
     at = HEAD
     while at < len(data) - DIGEST:
         kind, length = struct.unpack_from("<IQ", data, at)
@@ -33,7 +33,7 @@ def floats(data, wanted):
 
 
 def spoil(path):
-    """Makes every parameter enormous and every momentum a NaN, and seals the file anew."""
+    """Makes every parameter enormous and every momentum a NaN, and writes a right checksum."""
     data = bytearray(path.read_bytes())
     for kind, begin, end in sections(bytes(data)):
         if kind == PARAMETERS:
@@ -58,7 +58,7 @@ class Divergence(SwarmTestCase):
         peers = [founder, self.join(founder)]
 
         def over(peer):
-            """One that has seen the other go before it began goes on waiting for company."""
+            """A peer is done if it has ended, or if the other one left before training began: then it waits."""
             waits = peer.progress("steps") == 0 and peer.progress("members") == 1
             return peer.code is not None or (waits and peer.last("member", what="left") is not None)
 
@@ -96,7 +96,7 @@ class Divergence(SwarmTestCase):
         self.assertEqual(again.metric("recoveries_total"), 1)
         self.assertGreaterEqual(again.metric("unsound_steps_total"), 5)
         self.assertLess(again.progress("loss", 9), 1.2)
-        # Averaging goes on.
+        # The swarm still averages.
         before = again.progress("exchanges")
         self.wait_for(
             lambda: again.progress("exchanges") > before + 5, 30, "it averages", peers=[again]

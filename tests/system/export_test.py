@@ -1,7 +1,7 @@
-"""Goal: a trained model leaves the swarm in files that others read, and a model from a file trains a
-swarm. Method: a peer trains on the shipped samples; its checkpoint goes out in both formats; the
-safetensors file is read with the standard library (and numpy where it is there); the ONNX file founds
-another swarm, whose second peer knows nothing but an address. Broken files get one line."""
+"""Goal: a trained model can be exported to files that other programs read, and a swarm can train a model
+from a file. Broken files get one line. Method: a peer trains on the shipped samples, and its checkpoint is
+exported in both formats. The tests read the safetensors file with the standard library (and numpy if it is
+installed). The ONNX file founds another swarm, whose second peer gets only an address."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run, samples_for
 
 
 def read_safetensors(path):
-    """The reader that anybody would write: eight bytes of length, JSON, raw floats."""
+    """Reads a file as a simple program would: eight bytes of length, JSON, raw floats."""
     content = path.read_bytes()
     (length,) = struct.unpack_from("<Q", content)
     header = json.loads(content[8 : 8 + length])
@@ -60,13 +60,13 @@ class Export(SwarmTestCase):
         model = f"onnx:{self.directory}/net.onnx?loss=cross-entropy"
         again = self.directory / "again"
         founder = self.found("--state", again, "--until", samples_for(4), model=model)
-        # The file is gone before anybody joins: its bytes travel in the descriptor.
+        # The file is removed before another peer joins: its bytes travel in the descriptor.
         (self.directory / "net.onnx").unlink()
         joiner = self.join(founder)
         self.wait_for_exit([founder, joiner], 90)
         finals = [peer.last("final") for peer in (founder, joiner)]
         self.assert_agreed(finals)
-        # It goes on where the first swarm ended.
+        # The second swarm continues where the first one ended.
         first = next(line for line in founder.all("progress") if line["steps"] > 0)
         self.assertLess(first["loss"], trained["loss"] + 0.5)
         self.assertGreater(finals[0]["accuracy"], trained["accuracy"] - 0.1)

@@ -1,5 +1,6 @@
-"""Goal: no peer matters, not even the founder. Method: kill -9 in the middle of training; survivors
-must notice, divide the shards of the dead among themselves, take newcomers and finish."""
+"""Goal: a swarm survives the death of any peer, also of the founder. Method: kill -9 in the middle of
+training. The survivors must notice, divide the shards of the dead among themselves, accept newcomers and
+finish."""
 
 from swarm_fixture import SwarmTestCase, main, samples_for
 
@@ -9,7 +10,7 @@ class Failure(SwarmTestCase):
         founder = self.found("--until", samples_for(20))
         survivors = [self.join(founder, name=f"survivor {i}") for i in (1, 2)]
         self.wait_for_training([founder, *survivors])
-        # Alone, the founder owned every training shard.
+        # While the founder was alone, it owned every training shard.
         shards = max(line["shards"] for line in founder.all("progress"))
         self.wait_for(
             lambda: 0 < founder.progress("shards") < shards, 20, "the founder gives shards away"

@@ -1,6 +1,6 @@
-"""Goal: strangers learn nothing and break nothing. Method: throw random datagrams, random bytes,
-wrong frames and silent connections at a peer that trains; it must stay silent, count them, and
-finish with its swarm as if nothing had been."""
+"""Goal: strangers learn nothing and break nothing. Method: send random datagrams, random bytes and wrong
+frames to a peer that trains, and open connections that stay silent. The peer must not answer, must count
+them, and must finish with its swarm as if nothing had happened."""
 
 import os
 import random
@@ -16,7 +16,7 @@ HALF_OPEN = 40
 
 
 def wrong_streams(rng):
-    """First bytes of streams that no peer would send."""
+    """Yields first bytes of a stream that no peer sends."""
     greeting = wire.hello()
     yield rng.randbytes(4096)
     yield bytes(64)
@@ -28,7 +28,7 @@ def wrong_streams(rng):
     yield wire.frame(wire.HELLO, greeting[8:20])  # cut short
     yield wire.frame(wire.HELLO, greeting[8:], version=77)
     yield wire.frame(wire.HELLO, greeting[8:], reserved=1)
-    yield wire.frame(wire.DESCRIPTOR_REQUEST)  # asks before it greets
+    yield wire.frame(wire.DESCRIPTOR_REQUEST)  # a request before the greeting
     yield wire.frame(200, b"?")
     for _ in range(10):
         yield rng.randbytes(rng.randrange(8, 300))
@@ -60,12 +60,12 @@ class Garbage(SwarmTestCase):
         return stranger
 
     def answer_to(self, first_bytes):
-        """Returns what the peer says until it hangs up, which it may do at any moment."""
+        """Returns what the peer sends until it closes the connection, which it may do at any moment."""
         link = self.connect()
         received = b""
         try:
             link.sendall(first_bytes)
-            # Done talking: a peer that waits for the rest of a frame hears that none will come.
+            # We send nothing more, so that the peer does not wait for the rest of a frame.
             link.shutdown(socket.SHUT_WR)
             while piece := link.recv(4096):
                 received += piece
@@ -83,7 +83,7 @@ class Garbage(SwarmTestCase):
             wrong = list(wrong_streams(self.rng))
             for first_bytes in wrong:
                 self.assertEqual(self.answer_to(first_bytes), b"", first_bytes[:40])
-            # Datagrams may be lost when the machine is busy, but not most of them.
+            # A busy machine may lose some datagrams, but not most of them.
             self.poll(
                 lambda: self.founder.metric("datagrams_malformed_total")
                 >= datagrams_before + DATAGRAMS / 2,
@@ -122,7 +122,8 @@ class Garbage(SwarmTestCase):
             answer = wire.read_frame(stream)
             if answer is not None:
                 self.assertEqual(answer[0], wire.GOODBYE)
-        # The last one is of ours, only too early: refused with a sentence, and no garbage.
+        # The last one is a valid frame that comes too early. It is refused with a message and does not
+        # count as garbage.
         self.poll(
             lambda: self.founder.metric("streams_garbage_total") == garbage_before + len(lies) - 1,
             10,

@@ -1,5 +1,5 @@
-"""Goal: a swarm with a key lets in who has it, and tells the others what to do in one line. Method:
-real peers of a swarm of mere members; joiners with the right key, another one, and none."""
+"""Goal: a swarm with a key accepts peers that have it, and tells the others in one line what to do. Method:
+real peers of a swarm that trains nothing; joiners with the right key, with another one, and with none."""
 
 import os
 import stat

@@ -1,5 +1,5 @@
-"""Goal: the learning tables run real swarms, keep what is done, and print it. Method: a hundredth of a cell on a small
-text, twice."""
+"""Goal: the program for the learning tables runs real swarms, keeps finished results, and prints them. Method: a
+hundredth of a cell on a small text, twice."""
 
 import json
 import subprocess

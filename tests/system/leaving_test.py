@@ -1,5 +1,5 @@
-"""Goal: who leaves says so, and is never taken for dead. Method: signals and commands to live peers,
-and what the others say about them."""
+"""Goal: a peer that leaves says so, and the others never call it failed. Method: send signals and commands to
+live peers, and compare what the others say about them."""
 
 import json
 import signal
@@ -47,7 +47,7 @@ class Leaving(SwarmTestCase):
         everybody = {peer.id: "alive" for peer in self.everybody}
         for peer in self.everybody:
             self.assertEqual(self.status_of(peer)["id"], peer.id)
-            # A suspicion on a busy machine is no fault, one that nobody refutes is.
+            # On a busy machine a suspicion is acceptable if it is refuted.
             self.poll(
                 lambda peer=peer: {m["id"]: m["state"] for m in self.status_of(peer)["members"]}
                 == everybody,

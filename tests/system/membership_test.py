@@ -1,5 +1,5 @@
-"""Goal: sixteen peers know each other within seconds, and the dead are known everywhere, the living
-never doubted to the end. Method: real processes, kill -9 of three at once, everybody's events."""
+"""Goal: sixteen peers know each other within seconds. All learn of the dead, and no live peer is declared
+failed. Method: real processes, kill -9 of three at once, and the events of all peers."""
 
 import os
 import unittest
@@ -53,7 +53,7 @@ class MembershipOfSixteen(SwarmTestCase):
             "all survivors know all three dead",
             peers=survivors,
         )
-        # One more round of probes: whoever was falsely suspected meanwhile would show by now.
+        # We wait for one more round of probes. A false suspicion would have become a failure by then.
         probes = [peer.metric("probes_total") for peer in survivors]
         self.poll(
             lambda: all(
@@ -70,7 +70,7 @@ class MembershipOfSixteen(SwarmTestCase):
 
 @unittest.skipUnless(os.environ.get("STARLING_TEST_SLOW"), "slow: set STARLING_TEST_SLOW")
 class MembershipOfSixteenThatTrain(MembershipOfSixteen):
-    """The same with every core busy: membership must not wait for arithmetic."""
+    """The same while every core computes: membership must be in time all the same."""
 
     founder_arguments = (
         "--dataset", "idx:/usr/share/datasets/fashion-mnist", "--model", "mlp"

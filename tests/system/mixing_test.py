@@ -1,5 +1,5 @@
-"""Goal: each averaging rule trains a real swarm that ends in agreement. Method: `starling swarm` with
-each rule, a share, rounds and an upload limit; its summary's distances."""
+"""Goal: with each averaging rule a real swarm trains, and its models agree at the end. Method: run `starling
+swarm` with each rule, with a share, rounds and an upload limit, and look at the distances in its summary."""
 
 from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, samples_for
 

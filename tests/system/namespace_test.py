@@ -1,8 +1,8 @@
-"""Goal: membership keeps its promises on networks that lose, cut, block and rename. Method: real
-peers, each in a network namespace of its own on one bridge; faults by iptables and tc; what every
-peer says, and what `starling status` says of it.
+"""Goal: membership keeps its promises on networks that lose, cut and block packets, and that rename machines.
+Method: real peers run, each in a network namespace of its own on one bridge. iptables and tc make the
+faults. The tests read what every peer prints, and what `starling status` says about it.
 
-The classes that end in ForMinutes are the same with more peers or more time, and are slow.
+The classes that end in ForMinutes are the same with more peers or more time. They are slow.
 """
 
 import json
@@ -20,7 +20,7 @@ slow = unittest.skipUnless(
 
 
 class Member:
-    """A machine, the state directory on it, and the peer that runs there just now."""
+    """A machine, its state directory, and the peer that runs there now."""
 
     def __init__(self, test, number):
         self.test = test
@@ -35,7 +35,7 @@ class Member:
         return self.state / "swarm.key"
 
     def start(self, seed=None, *, join=None, listen=None, advertise=None):
-        """Starts the peer; it tells when it listens, which is not waited for."""
+        """Starts the peer and does not wait until it listens."""
         self.lives += 1
         arguments = ["--state", self.state, "--listen", listen or self.machine.address]
         if advertise is not None:
@@ -52,7 +52,7 @@ class Member:
         return self.peer.id
 
     def living(self):
-        """Whom it holds alive, itself left out, by its own words."""
+        """Returns the other members that it calls alive in its own lines."""
         ids = set()
         for event in self.peer.all("member"):
             if event["what"] == "up":
@@ -80,7 +80,7 @@ class NamespaceTestCase(SwarmTestCase):
     size = 12
 
     def form(self):
-        """A swarm of `size` in which all see all."""
+        """Starts a swarm of `size` members and waits until all know all."""
         self.members = [Member(self, number) for number in range(1, self.size + 1)]
         founder, *joiners = self.members
         founder.start()
@@ -96,7 +96,7 @@ class NamespaceTestCase(SwarmTestCase):
         self.wait_for(lambda: all(p.last("listening") for p in peers), 20, "all listen", peers=peers)
 
     def wait_until_whole(self, members, seconds):
-        """All of these, and only these, hold each other alive."""
+        """Waits until each of these lists exactly the others of these as alive."""
         ids = {member.id for member in members}
         self.wait_for(
             lambda: all(member.living() == ids - {member.id} for member in members),
@@ -106,7 +106,7 @@ class NamespaceTestCase(SwarmTestCase):
         )
 
     def keep(self, members, seconds):
-        """Lets time pass, in which all of these must go on running."""
+        """Waits for so long. All of these must go on running meanwhile."""
         end = time.monotonic() + seconds
         self.wait_for(
             lambda: time.monotonic() >= end,
@@ -119,7 +119,7 @@ class NamespaceTestCase(SwarmTestCase):
         self.assert_only_failed([member.peer for member in members], dead)
 
     def assert_no_ghosts(self, members):
-        """Status names these alive, each once and under its address, and nobody else."""
+        """Checks that status lists exactly these as alive, each once and with its address."""
         places = sorted((member.id, member.machine.address) for member in members)
         for member in members:
             seen = member.status()["members"]
@@ -146,7 +146,7 @@ class NamespaceLossForMinutes(NamespaceLoss):
 
 
 class NamespaceHalves(NamespaceTestCase):
-    # A half loses its last member of the other one after the longest suspicion, 26 s at twelve.
+    # A half declares the last member of the other half failed after the longest suspicion: 26 s for twelve.
     apart_seconds = 0
     merged_seconds = 60
 
@@ -176,7 +176,7 @@ class NamespaceHalvesForMinutes(NamespaceHalves):
 
 
 class NamespaceBlockedUdp(NamespaceTestCase):
-    # A direction is told after three probes of one member: three rounds of size - 1 probes.
+    # A peer names a blocked direction after three probes of one member: three rounds of size - 1 probes.
     size = 8
     told_seconds = 45
     seconds = 5
@@ -297,7 +297,7 @@ class NamespaceNamesForMinutes(NamespaceTestCase):
     size = 2
 
     def test_a_seed_that_moved_is_found_under_its_name(self):
-        """Neither side knows where the other is, and nobody can call the one that was cut off."""
+        """Neither side knows the other's address, and nobody can dial the peer that was cut off."""
         seed, other = self.form()
         namespaces.call({"seed": [seed.machine.host]})
         lonely = Member(self, 3)
@@ -318,7 +318,7 @@ class NamespaceNamesForMinutes(NamespaceTestCase):
             self.wait_for_start([mover])
             self.wait_until_whole([seed, other], 45)
         self.wait_for(lambda: not lonely.living(), 45, "it is alone", peers=[lonely.peer])
-        # The cut is by their old addresses, and over.
+        # The cut filters their old addresses, so it does not hold for the new ones.
         namespaces.call({"seed": [seed.machine.host]})
         self.wait_until_whole([seed, other, lonely], 100)
 
@@ -339,7 +339,7 @@ class NamespaceRestarts(NamespaceTestCase):
         whole = time.monotonic() - began
         print(f"\nall started {started:.1f} s after the first death, whole {whole:.1f} s", flush=True)
         self.assert_no_failure(members)
-        # Whoever were doubted meanwhile would be called failed by then: the shortest suspicion is 4 s.
+        # A peer that is suspected now is declared failed within this time: the shortest suspicion is 4 s.
         self.keep(members, 8)
         self.assert_no_failure(members)
         self.assert_no_ghosts(members)

@@ -1,11 +1,11 @@
-"""A network of its own for a test of real peers: a bridge, and for each machine a network namespace
-with one address on it.
+"""A private network for a test of real peers: a bridge, and for each machine a network namespace with one
+address on it.
 
-Method: the test's process moves into new network, mount and process namespaces before it does
-anything. All machines live inside, named in a /run that only this process sees, so the kernel takes
-everything away with the last process, and the last process goes with the first: nothing is left on
-the host however the test ends, kill -9 included. Needs root, or a kernel that lets users have
-namespaces; ip and iptables; else the test says what is missing and is skipped.
+Method: before anything else the test's process moves into new network, mount and process namespaces. All
+machines are inside, and their names are in a /run that only this process sees. When the first process ends,
+all others end, and the kernel removes everything with the last one. So nothing is left on the host, even
+after kill -9. This needs root, or a kernel that allows namespaces to users, and the programs ip and
+iptables. Otherwise the test says what is missing and is skipped.
 """
 
 import itertools
@@ -18,11 +18,11 @@ import tempfile
 import unittest
 
 INSIDE = "STARLING_TEST_INSIDE"
-SKIPPED = 77  # what ctest takes for it
+SKIPPED = 77  # the exit code by which ctest recognises a skipped test
 NET = "10.77"
 HOSTS = "/run/hosts"
 PORT = 7300
-# All that the tests ask of the kernel, tried once before them.
+# Everything that the tests need from the kernel. It is tried once before them.
 TRIAL = """
     mount -t tmpfs none /run
     ip link add bridge type bridge
@@ -82,13 +82,13 @@ def make_bridge():
 
 
 def call(names):
-    """Lets each name stand for these addresses from now on, in this order."""
+    """Makes each name resolve to these addresses from now on, in this order."""
     lines = [f"{host} {name}" for name, hosts in names.items() for host in hosts]
     pathlib.Path(HOSTS).write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
 
 
 class Machine:
-    """One namespace on the bridge. `enter` goes before a command that shall run in it."""
+    """One namespace on the bridge. Put `enter` before a command that should run in it."""
 
     numbers = itertools.count(1)
 
@@ -110,12 +110,12 @@ class Machine:
         return f"{self.host}:{PORT}"
 
     def take_new_address(self):
-        """Gives up its address for one that nobody ever had."""
+        """Replaces its address by one that no machine has had before."""
         system("ip", "-n", self.name, "address", "flush", "dev", "eth0", "scope", "global")
         self.host = self.add_address()
 
     def add_address(self):
-        """Returns a further address of this machine, one that nobody ever had."""
+        """Adds and returns an address that no machine has had before."""
         number = next(Machine.numbers)
         host = f"{NET}.{number // 256}.{number % 256}"
         system("ip", "-n", self.name, "address", "add", f"{host}/16", "dev", "eth0")
@@ -133,13 +133,13 @@ class Machine:
         system(*self.enter, "iptables", "-w", "-A", chain, *rule)
 
     def lose(self, share):
-        """Loses so much of what comes in from others, datagrams and segments alike; what a test asks
-        a peer on its own machine must arrive."""
+        """Loses this share of the packets from other machines, of UDP and TCP. It loses none of its own
+        machine, because a test must reach its peer."""
         chance = ("-m", "statistic", "--mode", "random", "--probability", share)
         self.filter("INPUT", "!", "-i", "lo", *chance, "-j", "DROP")
 
     def cut_from(self, others):
-        """Takes no packet of these machines any more; they vanish, and nobody is told."""
+        """Drops all packets from these machines silently."""
         self.filter("INPUT", "-s", ",".join(other.host for other in others), "-j", "DROP")
 
     def heal(self):
@@ -151,7 +151,7 @@ class Machine:
 
 
 def enter():
-    """Goes inside and makes the bridge, or leaves with a sentence that says why it cannot."""
+    """Enters the namespaces and makes the bridge. If it cannot, it exits with a message that says why."""
     if not os.environ.get(INSIDE):
         missing = what_is_missing()
         if missing:
@@ -165,6 +165,6 @@ def enter():
 
 
 def main():
-    """Runs the tests of the calling file inside."""
+    """Runs the tests of the calling file in the namespaces."""
     enter()
     unittest.main(verbosity=2)

@@ -1,5 +1,5 @@
-"""Goal: a state directory is a peer's memory. Method: stop peers, harm their files, start them again
-and compare what they say with what they said before."""
+"""Goal: a peer that starts again with its state directory continues its life. Method: stop peers, damage their
+files, start them again, and compare what they print with what they printed before."""
 
 import json
 import signal
@@ -9,7 +9,7 @@ from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run, samples_for
 
 class State(SwarmTestCase):
     def train_a_while(self, state, steps=50):
-        """Makes some steps, ends by a signal; returns the peer and its boot epoch."""
+        """Runs a peer for some steps and ends it by a signal. Returns the peer and its boot epoch."""
         peer = self.found("--state", state)
         self.wait_for(
             lambda: peer.last("founded") or peer.last("resumed"), 10, "it starts", peers=[peer]
@@ -32,7 +32,7 @@ class State(SwarmTestCase):
         self.assertGreater(second_epoch, first_epoch)
         resumed = second.last("resumed")
         self.assertGreaterEqual(resumed["steps"], first.progress("steps"))
-        # Half a checkpoint, as after a power cut: the one before it is at least the first life's.
+        # Half of the newest checkpoint, as after a power cut. The previous one is at least that of the first life.
         newest = state / "checkpoint"
         newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
         third, third_epoch = self.train_a_while(state)
@@ -60,7 +60,7 @@ class State(SwarmTestCase):
         self.wait_for(
             lambda: joiner.progress("exchanges") >= 30, 60, "they average", peers=[founder, joiner]
         )
-        # Addresses reach the checkpoint with the next progress line after the member came up.
+        # The checkpoint has an address from the next progress line on after the member came up.
         seen = len(joiner.all("progress"))
         self.wait_for(
             lambda: len(joiner.all("progress")) > seen + 1, 10, "another line", peers=[joiner]
@@ -72,7 +72,7 @@ class State(SwarmTestCase):
         self.wait_for_training([again])
         self.wait_for_members([founder, again], 2)
         self.assert_only_failed([founder])
-        # What it asks for is new to a partner that remembers what it asked for before.
+        # Its requests must be new to a partner that remembers the requests of its last life.
         self.wait_for(
             lambda: again.progress("exchanges") >= 8, 30, "they average", peers=[founder, again]
         )
@@ -90,7 +90,7 @@ class State(SwarmTestCase):
             self.assertEqual((result.returncode, result.stderr), (0, ""))
             measured = json.loads(result.stdout)
             self.assertEqual(measured["samples"], 300)
-            # One last exchange may move a settled model by less than the tolerance.
+            # A last exchange may change a settled model by less than the tolerance.
             self.assertAlmostEqual(measured["accuracy"], final["accuracy"], delta=1.5 / 300)
             self.assertAlmostEqual(measured["loss"], final["loss"], delta=0.01)
 

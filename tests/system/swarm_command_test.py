@@ -1,5 +1,5 @@
-"""Goal: `starling swarm` runs real peers, survives its own chaos and says how it went. Method: its
-JSON lines, the summary last."""
+"""Goal: `starling swarm` runs real peers, survives its own chaos, and prints the result. Method: read its JSON
+lines, of which the summary is the last."""
 
 from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, samples_for
 
@@ -32,7 +32,8 @@ class SwarmCommand(SwarmCommandTestCase):
 
 class SwarmChaos(SwarmCommandTestCase):
     def test_a_founder_crash_and_a_late_join_end_well(self):
-        # Chaos waits for 200 steps of 64 by each of the three; noticing the crash takes seconds.
+        # Chaos waits until each of the three has made 200 steps of 64 samples. Then the others need some
+        # seconds to notice the crash.
         until = samples_for(20, after=3 * 200 * 64)
         swarm = self.run_swarm(
             "--peers", 3, "--until", until, "--chaos", "founder-crash,late-join", seconds=100

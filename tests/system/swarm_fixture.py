@@ -1,9 +1,9 @@
 """Real peers as child processes for the system tests.
 
-Goal: a test says what it starts and what it waits for, nothing else. Method: every peer runs with
---json; threads read its lines and wake whoever waits, so that a test waits for a predicate with a
-deadline and never for time to pass. At the end of a test only processes that it started are ended,
-by their id; if the test failed, each peer's output is printed.
+Goal: a test only says what it starts and what it waits for. Method: every peer runs with --json. Threads read
+its lines and wake the test, which waits until a predicate holds or a deadline is over, and never for a fixed
+time. At the end of a test the fixture ends only the processes that the test has started, by their id. If the
+test has failed, it prints each peer's output.
 
 Environment: STARLING is the binary; for builds with sanitizers, STARLING_TEST_SLOWDOWN multiplies
 every deadline.
@@ -39,12 +39,13 @@ def scaled(seconds):
 
 
 def environment():
-    """Many processes share few cores, and OpenMP is not instrumented: one thread each."""
+    """Returns an environment with one OpenMP thread: many processes share few cores, and sanitizers do not
+    know OpenMP."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def run(*arguments, seconds=30):
-    """Runs one command to its end; the test that asked looks at code, stdout and stderr."""
+    """Runs one command to its end. Its caller looks at exit code, stdout and stderr."""
     return subprocess.run(
         [BINARY, *map(str, arguments)],
         capture_output=True,
@@ -58,7 +59,7 @@ def run(*arguments, seconds=30):
 
 @functools.cache
 def samples_per_s_of_a_core():
-    """What one core of this machine trains with this build, doing nothing else."""
+    """Measures how many samples a second one core of this machine trains with this build."""
     result = run(
         "bench", "step", "--model", "mlp", "--threads", 1, "--seconds", 0.5, seconds=60
     )
@@ -68,9 +69,9 @@ def samples_per_s_of_a_core():
 
 
 def samples_for(seconds, after=0):
-    """A target of `--until` that all cores together need at least so long to reach, however fast
-    they and the build are: what a test does while a swarm trains needs its time. That time begins
-    when the swarm has trained `after` samples."""
+    """Returns a target for `--until` that all cores together reach after `seconds` or later, on any machine and
+    with any build. A test uses it if it needs time while a swarm trains. The time begins when the swarm has
+    trained `after` samples."""
     rate = samples_per_s_of_a_core() * len(os.sched_getaffinity(0))
     return f"samples={after + int(seconds * rate)}"
 
@@ -81,11 +82,11 @@ def http_get(address, path):
 
 
 class Peer:
-    """One child process and everything it has said."""
+    """One child process and everything that it has printed."""
 
     def __init__(self, news, name, arguments, prefix=()):
         self.name = name
-        self.news = news  # the condition of the whole test: any line or exit wakes all waiters
+        self.news = news  # one condition variable for the whole test: each line or exit notifies it
         self.events = []
         self.strange_lines = []
         self.errors = []
@@ -138,7 +139,7 @@ class Peer:
             self.code = code
             self.news.notify_all()
 
-    # What it said. Hold no lock: lists only grow, and a late answer is asked for again.
+    # What it has printed. These need no lock: lists only grow, and a test that sees an old one asks again.
 
     def all(self, kind, **fields):
         return [
@@ -184,7 +185,7 @@ class Peer:
                 return float(line.split()[1])
         raise AssertionError(f"{self.name} has no metric starling_{name}")
 
-    # What is done to it.
+    # Actions on it.
 
     def send(self, number):
         if self.code is None:
@@ -245,7 +246,8 @@ class SwarmTestCase(unittest.TestCase):
     # Starting.
 
     def start(self, *arguments, name=None, prefix=()):
-        """Starts any command of the program whose lines are JSON; `prefix` may take it elsewhere."""
+        """Starts a command of the program that prints JSON lines. `prefix` is put before it, for instance to
+        run it in a namespace."""
         peer = Peer(self.news, name or f"process {len(self.peers) + 1}", arguments, prefix)
         self.peers.append(peer)
         return peer
@@ -264,7 +266,7 @@ class SwarmTestCase(unittest.TestCase):
         )
 
     def join(self, seed_peer, *arguments, name=None):
-        """Starts a peer that is told nothing but an address, and the key if there is one."""
+        """Starts a peer that gets only an address, and the key if there is one."""
         given = list(seed_peer.arguments)
         if "--state" in given and "--key" not in arguments:
             key = pathlib.Path(given[given.index("--state") + 1]) / "swarm.key"
@@ -277,7 +279,7 @@ class SwarmTestCase(unittest.TestCase):
     # Waiting.
 
     def wait_for(self, predicate, seconds, what, peers=()):
-        """Waits until the predicate holds; `peers` may not end before."""
+        """Waits until the predicate holds. It fails if one of `peers` ends before."""
         deadline = time.monotonic() + scaled(seconds)
         while True:
             with self.news:
@@ -292,14 +294,14 @@ class SwarmTestCase(unittest.TestCase):
                 self.news.wait(min(left, 1.0))
 
     def poll(self, predicate, seconds, what):
-        """Like wait_for, for what no line announces: asks again and again, as over HTTP."""
+        """Like wait_for, for a predicate that asks a peer, for instance over HTTP: it is tried again and again."""
         deadline = time.monotonic() + scaled(seconds)
         while True:
             try:
                 if predicate():
                     return
             except (urllib.error.URLError, OSError):
-                pass  # not serving yet, or not any more: the deadline decides
+                pass  # the peer does not serve yet, or not any more; we try again until the deadline
             left = deadline - time.monotonic()
             if left <= 0:
                 self.fail(f"not within {scaled(seconds):.0f} s: {what}")
@@ -307,8 +309,8 @@ class SwarmTestCase(unittest.TestCase):
                 self.news.wait(min(left, POLL_SECONDS))
 
     def wait_for_training(self, peers, seconds=20):
-        """Few shards may leave a peer without one; it averages all the same. Lines come once a
-        second, so a peer may have gone on to another state when its first step shows."""
+        """Waits until all train. With few shards a peer may own none; then it only averages. A line comes once a
+        second, so a peer may be in another state already when a line shows its first step."""
         self.wait_for(
             lambda: all(
                 peer.all("progress", state="training")
@@ -340,13 +342,13 @@ class SwarmTestCase(unittest.TestCase):
     # Judging.
 
     def assert_only_failed(self, peers, dead=frozenset()):
-        """Nobody doubted the living to the end. Only asked of builds of normal speed: membership's
-        times do not scale, and a peer that a sanitizer slows tenfold is late indeed."""
+        """Checks that no live peer was declared failed. It does so only for builds of normal speed: membership's
+        times are fixed, and a peer that a sanitizer makes ten times slower is really late."""
         for peer in peers if SLOWDOWN == 1 else []:
             self.assertLessEqual(peer.ids_that_are("failed"), set(dead), peer.name)
 
     def assert_agreed(self, finals, settle=1e-3):
-        """Peers that settled hold one model, up to the tolerance of the swarm."""
+        """Checks that peers that have settled have the same model, up to the tolerance of the swarm."""
         for final in finals:
             self.assertLess(final["spread"], settle)
             self.assertAlmostEqual(final["accuracy"], finals[0]["accuracy"], delta=0.02)

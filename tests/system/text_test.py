@@ -1,5 +1,5 @@
-"""Goal: a swarm learns a text, and unlike data are divided among its peers. Method: two or three peers on loopback, a
-text that is easy to predict, written here, and the shipped images."""
+"""Goal: a swarm learns a text, and a partition gives its peers different data. Method: two or three peers on
+loopback, a text that the test writes and that is easy to predict, and the shipped images."""
 
 import json
 
@@ -22,14 +22,14 @@ class Text(SwarmTestCase):
             "--state", self.directory / "founder",
             dataset=f"text:{path}", model=MODEL,
         )
-        joiner = self.join(founder)  # knows neither text nor vocabulary
+        joiner = self.join(founder)  # has neither the text nor the vocabulary
         self.wait_for_exit([founder, joiner], 90)
         finals = [peer.last("final") for peer in (founder, joiner)]
         self.assert_agreed(finals)
         for final in finals:
             self.assertLessEqual(final["loss"], 0.6)
             self.assertGreater(final["accuracy"], 0.75)
-            # Windows, not characters: a batch is 16 of them.
+            # Samples are windows, not characters. A batch has 16 windows.
             self.assertEqual(final["samples"], 16 * final["steps"])
             self.assertGreater(final["steps"], 0)
         judged = run(
@@ -53,7 +53,7 @@ class Text(SwarmTestCase):
         self.wait_for(
             lambda: all(peer.progress("state") == "training" for peer in both), 30, "two are ready", both
         )
-        # A second or two of reports in which nothing happens yet.
+        # Two more reports come, and there is no step yet.
         count = len(founder.all("progress")) + 2
         self.wait_for(lambda: len(founder.all("progress")) >= count, 20, "two more reports", both)
         self.assertEqual(founder.progress("steps"), 0)

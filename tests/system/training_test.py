@@ -1,5 +1,5 @@
-"""Goal: a swarm of real peers learns, agrees and ends, with nobody in charge. Method: three peers on
-loopback on the shipped samples, two of which know nothing but an address."""
+"""Goal: a swarm of real peers learns, agrees and ends without a coordinator. Method: three peers on loopback
+train on the shipped samples. Two of them get only an address."""
 
 from swarm_fixture import SwarmTestCase, main, samples_for
 
@@ -30,7 +30,7 @@ class Training(SwarmTestCase):
         )
         joiner = self.join(founder)
         self.wait_for_training([joiner])
-        # A model that starts from its own random parameters shows ln 10 = 2.3 at its first steps.
+        # A model that starts from random parameters has a loss of ln 10 = 2.3 at its first steps.
         first = next(line for line in joiner.all("progress") if line["steps"] > 0)
         self.assertLess(first["loss"], 1.2)
         self.assertGreater(joiner.progress("held"), 0)

@@ -1,5 +1,5 @@
-"""The framing of streams in a few lines of Python: a second, independent reading of peer/streams/frame.hpp,
-for tests that play a peer of another release or no peer at all."""
+"""The framing of streams in a few lines of Python. It is a second, independent implementation of
+peer/streams/frame.hpp, for tests that act as a peer of another release or as no peer at all."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ def hello(peer=None, swarm=bytes(32), major=PROTOCOL_MAJOR, port=0):
 
 
 def descriptor(major=1):
-    """The head of a descriptor: byte order, magic, version; nothing that a reader should reach."""
+    """Returns the head of a descriptor: byte order, magic, version. A reader must refuse it before it reads more."""
     return b"\x01" + struct.pack("<IHH", DESCRIPTOR_MAGIC, major, 0) + bytes(64)
 
 
@@ -42,7 +42,7 @@ def read_frame(stream):
 
 
 class FakeSeed:
-    """Listens like a peer, greets and answers one question: what is your swarm?"""
+    """Listens like a peer, greets, and answers requests for the swarm's descriptor."""
 
     def __init__(self, blob, major=PROTOCOL_MAJOR, swarm=None):
         self.blob = blob
@@ -57,12 +57,12 @@ class FakeSeed:
             try:
                 link, _ = self.server.accept()
             except OSError:
-                return  # closed: the test is over
+                return  # the socket is closed, because the test is over
             with link:
                 try:
                     self._answer(link)
                 except OSError:
-                    pass  # the peer may hang up whenever it likes
+                    pass  # the peer may close the connection at any moment
 
     def _answer(self, link):
         stream = link.makefile("rb")

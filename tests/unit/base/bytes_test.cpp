@@ -1,5 +1,5 @@
-// Goal: a reader over bytes from strangers never reads past its end. Method: cut a valid message at
-// every length and check that the reader notices.
+// Goal: a reader never reads past the end of bytes that others have sent. Method: cut a valid
+// message at every length, and check that the reader notices it.
 
 #include "base/bytes.hpp"
 

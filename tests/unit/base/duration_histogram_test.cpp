@@ -1,4 +1,4 @@
-// Goal: what a histogram says of durations is true. Method: a table.
+// Goal: a histogram counts durations correctly. Method: a table.
 
 #include "base/duration_histogram.hpp"
 

@@ -1,5 +1,5 @@
-// Goal: the newest parts count most, and a mean over many of them is not forgotten at once. Method:
-// known weights.
+// Goal: the newest measurements count most, and a mean over many of them does not change at once.
+// Method: known weights.
 
 #include "base/running_mean.hpp"
 

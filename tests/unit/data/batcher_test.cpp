@@ -1,10 +1,9 @@
-// Goal: each epoch visits each sample once, changes of the set repeat nothing, and a resumed
-// batcher goes on exactly where it was. Method: numbered samples, recognised again by the undone
-// normalisation.
+// Goal: each epoch visits each sample once, changes of the set repeat no sample, and a resumed
+// batcher continues exactly where it was. Method: the samples have numbers, which the tests read
+// back by undoing the normalisation.
 
 #include "data/batcher.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -145,7 +144,7 @@ TEST_F(Batches, ARemainingShardRepeatsNothingWhenTheSetChanges) {
         while (batcher.position().epoch == 0) ++times[take(batcher, 1).front()];
         for (const auto n : numbers_in(stays)) EXPECT_EQ(times[n], 1) << n;
         for (const auto n : numbers_in(comes)) EXPECT_LE(times[n], 1) << n;
-        // From the next epoch on the new set is complete.
+        // The next epoch visits every sample of the new set.
         const auto next = take(batcher, batcher.samples());
         EXPECT_EQ(std::set(next.begin(), next.end()), numbers_in(after));
     }
@@ -156,7 +155,8 @@ TEST_F(Batches, ResumeGivesTheSameFollowingBatches) {
     Batcher original(store_, 9);
     original.set_shards(train_);
     take(original, 150);
-    // A changed set is the hard case: the order has no history that a newcomer would not know.
+    // A changed set is the hard case: the order must not depend on sets that the batcher had
+    // before.
     original.set_shards(std::span(train_).first(8));
     take(original, 13);
     Batcher resumed(store_, 9);
@@ -196,7 +196,7 @@ TEST_F(Batches, ShardsMayArriveWhileBatchesAreTaken) {
     std::vector<std::int32_t> labels(8);
     while (batcher.samples() < 210) (void)batcher.next(values, labels);
     arrivals.join();
-    // Whatever the interleaving: after the running epoch the next one is complete.
+    // Whenever the shards arrived: the epoch after the running one is complete.
     const auto epoch = batcher.position().epoch;
     while (batcher.position().epoch == epoch) take(batcher, 1);
     const auto numbers = take(batcher, 210);

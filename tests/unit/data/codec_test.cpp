@@ -1,6 +1,6 @@
-// Goal: a manifest survives its encoding, and no bytes from a stranger do harm. Method: round trip,
-// every truncation, fields out of range, and 100,000 seeded mutations whose accepted results must
-// keep every limit.
+// Goal: a manifest survives encoding and decoding, and no bytes from others do harm. Method: a
+// round trip, every truncation, fields out of range, and 100,000 seeded mutations. If a mutation is
+// accepted, the manifest must keep every limit.
 
 #include <algorithm>
 #include <limits>
@@ -105,7 +105,7 @@ TEST(ManifestCodec, MutatedBytesAreRefusedOrKeepEveryLimit) {
         Bytes mutant = bytes;
         const auto flips = 1 + rng.below(3);
         for (std::uint64_t i = 0; i < flips; ++i) {
-            // Half of the mutations hit the head, where the counts are.
+            // Half of the mutations change the head, where the counts are.
             const auto range = rng.chance(0.5) ? 64 : mutant.size();
             mutant[rng.below(range)] = static_cast<std::byte>(rng.below(256));
         }
@@ -119,7 +119,8 @@ TEST(ManifestCodec, MutatedBytesAreRefusedOrKeepEveryLimit) {
         ASSERT_TRUE(check_manifest(*decoded).has_value()) << round;
         ASSERT_EQ(encode_manifest(*decoded), mutant) << round;
     }
-    // Some mutations only change an id or the name; were there none, the test would test nothing.
+    // Some mutations change only an id or the name and are accepted. Without any of these the test
+    // would check nothing.
     EXPECT_GT(accepted, 1000U);
 }
 

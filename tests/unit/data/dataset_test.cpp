@@ -1,5 +1,5 @@
-// Goal: a SPEC becomes a data set, or one line that says what to do. Method: small directories
-// written here, the samples of the repository, and the whole of Fashion-MNIST where it is
+// Goal: a SPEC gives a data set, or one line that says what to do. Method: small directories that
+// the tests write, the samples of the repository, and the whole of Fashion-MNIST if it is
 // installed.
 
 #include "data/dataset.hpp"

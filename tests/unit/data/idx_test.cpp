@@ -1,5 +1,6 @@
-// Goal: the IDX reader accepts what is right, plain and gzipped, and answers everything else with
-// one line. Method: small files written here, cut at every length, with each header field spoilt.
+// Goal: the IDX reader accepts valid files, plain and gzipped, and answers all others with one
+// line.
+// Method: small files that the tests write, cut at every length, and with each header field spoilt.
 
 #include "data/formats/idx.hpp"
 
@@ -36,7 +37,7 @@ protected:
         return read_idx(file_, rank);
     }
 
-    /// Every fault is one line that names the file.
+    /// Checks the fault's code, and that its message is one line that names the file.
     void expect_fault(std::string_view bytes, std::size_t rank, FaultCode code) {
         const auto result = read(bytes, rank);
         ASSERT_FALSE(result.has_value());
@@ -72,7 +73,7 @@ TEST_F(Idx, EveryTruncationOfAGzippedFileIsTruncated) {
     const std::string bytes = gzip(idx_bytes({4, 2, 3}, std::string(24, 'x')));
     for (std::size_t length = 0; length < bytes.size(); ++length) {
         SCOPED_TRACE(length);
-        // One lone byte cannot be told from a plain file, and is as short as one.
+        // A single byte looks like a plain file that is too short, which is the same fault.
         expect_fault(bytes.substr(0, length), 3, FaultCode::Truncated);
     }
 }
@@ -85,7 +86,7 @@ TEST_F(Idx, NoFlippedByteOfAGzippedFileGoesUnnoticed) {
         std::string spoilt = bytes;
         spoilt[at] = static_cast<char>(spoilt[at] ^ 0x15);
         const auto array = read(spoilt, 3);
-        // Time stamp and the like may change without harm; the values may not.
+        // A change of the time stamp and similar fields does no harm. The values must not change.
         if (!array) continue;
         EXPECT_EQ(std::string(array->values.begin(), array->values.end()), plain.substr(16));
     }
@@ -107,7 +108,8 @@ TEST_F(Idx, HeadersThatLieAreRefused) {
     expect_fault(good, 3, FaultCode::BadFormat);
     expect_fault(idx_bytes({0}, ""), 1, FaultCode::BadValue);
     expect_fault(idx_bytes({0xffffffff, 0xffffffff, 0xffffffff}, "abc"), 3, FaultCode::Oversized);
-    // Allowed by the limit but not there: noticed without allocating two gigabytes.
+    // The size is within the limit, but the bytes are missing. The reader must notice it without
+    // allocating two gigabytes.
     expect_fault(idx_bytes({1U << 31U}, "abc"), 1, FaultCode::Truncated);
 }
 

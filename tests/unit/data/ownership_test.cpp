@@ -1,13 +1,12 @@
-// Goal: every peer computes the same owners, only a leaver's shards move and they go to the next in
-// rank, and weights mean what they say. Method: seeded random ids; laws checked exactly, shares
-// within five deviations of a binomial.
+// Goal: every peer computes the same owners; only the shards of a peer that leaves move, and they
+// go to the next in rank; shares are proportional to weights. Method: seeded random ids. Laws are
+// checked exactly, shares within five deviations of a binomial distribution.
 
 #include "data/ownership.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include "tests/unit/data/support/datasets.hpp"
 
@@ -151,7 +150,7 @@ TEST(Ownership, SixtyShardsOverFourPeersSpreadLikeABinomial) {
             static_cast<double>(duties_of(peers[0].id, peers, manifest, 0).train.size());
         squares += (owned - 15.0) * (owned - 15.0);
     }
-    // Binomial(60, 1/4) has variance 11.25; that of 400 rounds is known to about 7 %.
+    // Binomial(60, 1/4) has variance 11.25. An estimate from 400 rounds is good to about 7 %.
     EXPECT_NEAR(squares / kRounds, 11.25, 4.0);
 }
 
@@ -169,7 +168,7 @@ TEST(Ownership, AWeightOfZeroRanksLastAndTiesGoToTheLowerId) {
     EXPECT_EQ(rank_owners(random_id<ShardId>(rng), peers, 9), sorted);
 }
 
-// The expected ranks were computed by a separate program with floating-point logarithms.
+// A separate program has computed the expected ranks with floating-point logarithms.
 TEST(Ownership, GoldenRanksAreTheSameOnEveryMachine) {
     std::vector<WeightedPeer> peers(5);
     for (std::size_t i = 0; i < peers.size(); ++i) {

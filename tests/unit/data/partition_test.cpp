@@ -1,11 +1,10 @@
-// Goal: every sample lands in exactly one partition, in the proportions that were drawn, and wrong
-// wishes get one line. Method: laws over many seeds, exact where they are exact and within five
-// deviations where they are chance; whole data sets cut into shards.
+// Goal: every sample gets exactly one partition, partitions have the proportions that were drawn,
+// and a wrong SPEC gets one line. Method: laws over many seeds, which are checked exactly, or
+// within five deviations where chance decides; whole data sets that are cut into shards.
 
 #include "data/partition.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <set>
 
@@ -26,7 +25,7 @@ std::vector<std::uint16_t> even_labels(std::size_t count, std::uint16_t classes)
     return labels;
 }
 
-/// How many samples of each label each partition has.
+/// Counts the samples of each label in each partition.
 std::vector<std::vector<int>> counts_of(
     const std::string& text, std::span<const std::uint16_t> labels, std::uint32_t classes
 ) {
@@ -83,7 +82,7 @@ TEST(Partition, EqualSharesDifferByOneAtMostAndFollowTheSeed) {
     const auto labels = even_labels(1003, 10);
     for (const auto& counts : counts_of("iid?owners=10", labels, 10)) {
         EXPECT_NEAR(sum(counts), 100, 1);
-        // Of 100 each label has 10 with a deviation of 3.
+        // Each label has 10 samples of 100, with a deviation of 3.
         for (const auto count : counts) EXPECT_NEAR(count, 10, 15);
     }
     EXPECT_EQ(counts_of("iid?owners=10", labels, 10), counts_of("iid?owners=10", labels, 10));
@@ -130,8 +129,9 @@ TEST(Partition, NoLabelIsLeftOutWhenOwnersAreFew) {
 }
 
 TEST(Partition, DirichletProportionsHaveTheVarianceOfTheirAlpha) {
-    // Two owners: a label's share p of the first is Beta(alpha, alpha), with variance 1 / (4 (2
-    // alpha + 1)). Only the first label's is free of the rule that a full owner gets nothing.
+    // With two owners the first one's share p of a label is Beta(alpha, alpha) with the variance
+    // 1 / (4 (2 alpha + 1)). We look only at the first label: for the others an owner may be full,
+    // and then it gets nothing.
     const auto labels = even_labels(2000, 2);
     for (const double alpha : {0.3, 0.5, 1.0, 5.0}) {
         SCOPED_TRACE(alpha);
@@ -149,7 +149,7 @@ TEST(Partition, DirichletProportionsHaveTheVarianceOfTheirAlpha) {
             const double share = counts[0][0] / 1000.0 - 0.5;
             squares += share * share;
         }
-        // The fourth moment is at most a sixteenth: the mean of 400 is known to 0.0125 and better.
+        // The fourth moment is at most 1/16, so the mean of 400 draws is good to 0.0125 or better.
         EXPECT_NEAR(squares / kDraws, 1.0 / (4.0 * (2.0 * alpha + 1.0)), 0.03);
     }
 }
@@ -247,7 +247,7 @@ TEST(PartitionOwners, EveryPeerComputesTheSameDutiesWhateverTheOrder) {
         for (const auto& id : duties.hold) ++held[id];
         std::set<ShardId> hold(duties.hold.begin(), duties.hold.end());
         for (const auto& id : duties.train) EXPECT_TRUE(hold.contains(id));
-        // Whole partitions: whoever trains on one shard of a partition trains on all of them.
+        // A peer that trains on one shard of a partition trains on all shards of it.
         std::set<std::uint32_t> partitions;
         std::size_t shards = 0;
         for (const auto& info : sharded->manifest.shards) {
@@ -279,7 +279,7 @@ TEST(PartitionOwners, ALeaversPartitionsMoveAndFewOthers) {
             moved += peers[before[p]].id == survivors[after[p]].id ? 0U : 1U;
         }
     }
-    // Nine of ten had no reason to move; 0.9 of them follow the one that has lost its place.
+    // Nine of ten partitions have no reason to move. On average 0.9 of them move with the tenth.
     EXPECT_LT(moved, kSeeds * 3 / 2);
 }
 

@@ -1,12 +1,11 @@
-// Goal: sharding loses and repeats no sample, and a store takes nothing that the manifest does not
-// promise. Method: numbered samples, spoilt shards, a lying manifest.
+// Goal: sharding neither loses nor repeats a sample, and a store accepts only shards that the
+// manifest lists. Method: numbered samples, spoilt shards, and a manifest that lies.
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
 
-#include "data/shard_format.hpp"
 #include "data/shard_store.hpp"
 #include "tests/unit/data/support/datasets.hpp"
 
@@ -58,7 +57,7 @@ TEST(Shards, AFileSortedByLabelStillGivesFairShards) {
         const auto view = store.view(sharded.shards[i]);
         std::map<std::uint16_t, int> counts;
         for (std::size_t s = 0; s < view.samples; ++s) ++counts[view.label(s)];
-        // 40 of each class expected; 5 deviations of the hypergeometric law are 27.
+        // We expect 40 of each class. Five deviations of the hypergeometric distribution are 27.
         for (std::uint16_t c = 0; c < 5; ++c) EXPECT_NEAR(counts[c], 40, 27);
     }
 }

@@ -1,8 +1,6 @@
-// Goal: a text becomes shards that lose no character but a shard's last few, windows are what a
-// language model is trained on, and wrong texts get one line. Method: small files written here,
-// each window looked up in the text, the shipped novel.
-
-#include "data/formats/text.hpp"
+// Goal: the shards of a text lose no characters but a few at the end of a shard, windows are as a
+// language model needs them, and wrong texts get one line. Method: small files that the tests
+// write, a search for each window in the text, and the novel of the repository.
 
 #include <algorithm>
 #include <map>
@@ -20,7 +18,7 @@ using starling::testing::TemporaryDirectory;
 using testing::test_hash;
 using testing::write_file;
 
-/// A text in which each character's place follows from three that precede it.
+/// Returns a text in which the three preceding characters determine each character's place.
 std::string counted(std::size_t length) {
     std::string text;
     for (std::size_t i = 0; text.size() < length; ++i) text += std::to_string(i) + ' ';
@@ -180,7 +178,7 @@ TEST_F(Texts, AVersionTwoWithoutAnythingNewIsRefused) {
         encode_manifest(shard_dataset(testing::numbered_dataset(100, 20), 10, test_hash).manifest);
     EXPECT_EQ(bytes[5], std::byte{1})
         << "samples without partitions make the bytes they always made";
-    // The extension's place is after name, shape, classes, mean and deviation.
+    // The extension follows name, shape, classes, mean and deviation.
     const std::size_t at = 1 + 4 + 2 + (4 + 8) + (4 + 12) + 4 + 8;
     bytes[5] = std::byte{2};
     bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(at), 12, std::byte{0});
@@ -265,7 +263,8 @@ TEST_F(Windows, AnEpochCoversAlmostEveryCharacterOnceAndTheNextFromOtherPlaces) 
         for (std::size_t i = 0; i < kContext; ++i) ++seen[place + i];
     }
     const auto once = std::count(seen.begin(), seen.end(), 1);
-    // Each of 18 shards leaves out at most a window at its end, or sees as much of its head twice.
+    // Each of 18 shards leaves out at most one window at its end, or visits at most one window at
+    // its beginning twice.
     EXPECT_GT(once, static_cast<std::ptrdiff_t>(seen.size() - 18 * 2 * kContext));
     std::map<std::size_t, int> phases;
     for (const auto place : take(batcher, samples)) ++phases[place % kContext];

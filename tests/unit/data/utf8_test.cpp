@@ -1,5 +1,5 @@
-// Goal: exactly the well-formed sequences are characters. Method: every code point there and back,
-// and the classic malformed ones by table.
+// Goal: exactly the well-formed sequences are characters. Method: encode and decode every code
+// point, and decode a table of the well-known malformed sequences.
 
 #include "data/utf8.hpp"
 

@@ -1,9 +1,8 @@
 #pragma once
 
-// What the data tests share: a hash that needs no library, small made-up data sets and IDX bytes.
+// What the data tests share: a hash that needs no library, small made-up data sets, and IDX files.
 
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -16,7 +15,7 @@
 
 namespace starling::data::testing {
 
-/// Not SHA-256, but as good at telling the shards of a test apart.
+/// Returns a hash that is not SHA-256, but is good enough to tell the shards of a test apart.
 inline std::array<std::uint8_t, 32> test_hash(ByteView bytes) {
     std::array<std::uint64_t, 4> lanes{1, 2, 3, 4};
     for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -30,8 +29,8 @@ inline std::array<std::uint8_t, 32> test_hash(ByteView bytes) {
     return hash;
 }
 
-/// Samples of 2 x 3 pixels; the first four pixels spell the sample's number, so that a test can
-/// recognise each one wherever it turns up. `from` keeps train and test numbers apart.
+/// Makes samples of 2 x 3 pixels. The first four pixels contain the sample's number, so that a test
+/// can recognise each sample. The numbers start at `from`, so that train and test samples differ.
 inline Samples numbered_samples(std::uint32_t count, std::uint32_t from, std::uint32_t classes) {
     Samples samples;
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -62,7 +61,7 @@ inline void write_file(const std::filesystem::path& path, std::string_view bytes
     STARLING_CHECK(file.good());
 }
 
-/// An IDX file's bytes: header for these dimensions, then the values as they are.
+/// Returns the bytes of an IDX file: a header for these dimensions, and then the values.
 inline std::string idx_bytes(std::initializer_list<std::uint32_t> dimensions, std::string values) {
     std::string bytes{'\0', '\0', '\x08', static_cast<char>(dimensions.size())};
     for (const auto size : dimensions) {

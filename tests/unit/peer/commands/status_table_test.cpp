@@ -1,5 +1,5 @@
-// Goal: what a peer says of itself becomes a table, and what is no status becomes an error. Method:
-// texts in, tables out.
+// Goal: a peer's status becomes a table, and any other text becomes an error. Method: give texts
+// and compare the tables.
 
 #include "peer/commands/status_table.hpp"
 

@@ -1,5 +1,5 @@
-// Goal: chaos happens in its order, each action once, and never before all peers train. Method: the
-// plan is fed invented views and an invented time.
+// Goal: the actions of chaos come in their order, each one once, and never before all peers train.
+// Method: the plan gets made-up views and a made-up time.
 
 #include "peer/fleet/chaos.hpp"
 
@@ -28,7 +28,7 @@ std::vector<PeerView> training_peers(std::size_t count) {
 TEST(ChaosPlan, NothingHappensBeforeEveryPeerMadeItsSteps) {
     ChaosPlan plan({true, true}, 3);
     auto peers = training_peers(2);
-    EXPECT_FALSE(plan.poll_action(kStart, peers));  // the third is not started yet
+    EXPECT_FALSE(plan.poll_action(kStart, peers));  // the third peer has not started yet
     peers = training_peers(3);
     peers[2].steps = kChaosSteps - 1;
     EXPECT_FALSE(plan.poll_action(kStart, peers));
@@ -53,7 +53,7 @@ TEST(ChaosPlan, NewcomerWaitsUntilAllSurvivorsNoticedTheCrash) {
     peers[0].killed_by_chaos = true;
     EXPECT_FALSE(plan.poll_action(kStart, peers));
     plan.handle_failed(2, "id1");
-    plan.handle_failed(3, "id2");  // about somebody else
+    plan.handle_failed(3, "id2");  // about another peer
     EXPECT_FALSE(plan.poll_action(kStart, peers));
     EXPECT_EQ(plan.missing(), "late-join");
     plan.handle_failed(3, "id1");

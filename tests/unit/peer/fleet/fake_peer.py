@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""A stand-in for `starling peer` that trains nothing: it prints the lines that scripts rely on.
+"""A stand-in for `starling peer` that trains nothing. It prints the lines that scripts rely on.
 
-Peers hold one TCP connection to the peer they joined by, so that they notice its crash like real
-members do. The founder tells joiners how many steps to make, as the swarm's descriptor would.
-STARLING_FAKE holds `key=value` pairs with a comma: what goes wrong, and for which seed. `wait` is
-the number of joiners that the founder awaits, `linger` the seed of a peer that awaits one newcomer,
-`victim` that of a peer that does not end by itself, while those who joined by it await its end.
+A peer holds one TCP connection to the peer by which it joined, so that it notices the crash of that
+peer as real members do. The founder tells joiners how many steps to make, as a swarm's descriptor
+does. STARLING_FAKE contains `key=value` pairs, separated by commas, that say what goes wrong, and
+for which seed. `wait` is the number of joiners for which the founder waits. `linger` is the seed of
+a peer that waits for one newcomer. `victim` is the seed of a peer that does not end by itself; the
+peers that joined by it wait for its end.
 """
 
 import hashlib

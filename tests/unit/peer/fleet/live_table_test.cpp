@@ -1,5 +1,5 @@
-// Goal: a swarm reads well at any width, and odd lines of peers change nothing. Method: golden text
-// of small views; the lines that peers print, right and wrong.
+// Goal: a swarm is readable at any width, and malformed lines of peers change nothing. Method: the
+// golden text of small views, and lines as peers print them, right and wrong.
 
 #include "peer/fleet/live_table.hpp"
 

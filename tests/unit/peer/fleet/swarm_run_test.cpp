@@ -1,6 +1,6 @@
-// Goal: the swarm command starts the peers it was asked for, passes on what they say, carries out
-// chaos in its order, and its exit code tells whether all went well. Method: real child processes
-// of a stand-in peer (fake_peer.py) that speaks the JSON lines and trains nothing.
+// Goal: the swarm command starts the peers that the user asked for, passes on what they print, and
+// carries out chaos in its order. Its exit code says whether all went well. Method: real child
+// processes of a stand-in peer (fake_peer.py), which prints the JSON lines and trains nothing.
 
 #include "peer/fleet/swarm_run.hpp"
 

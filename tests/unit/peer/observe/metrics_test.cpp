@@ -1,5 +1,5 @@
-// Goal: /metrics speaks Prometheus' text format where it is more than a name and a number. Method:
-// plain values in, lines out.
+// Goal: /metrics has Prometheus' text format, also where this is more than a name and a number, and
+// shows every counter. Method: give plain values and compare the lines.
 
 #include "peer/observe/metrics.hpp"
 
@@ -55,7 +55,7 @@ TEST(Metrics, WhatWentWrongIsCountedByItsReason) {
     }
 }
 
-/// Gives each 64-bit word of a struct of counters another value, from `first` upwards.
+/// Gives each 64-bit word of a struct of counters a value of its own, from `first` upwards.
 template <class Counters>
 void number_all(Counters& counters, std::uint64_t first) {
     std::array<std::uint64_t, sizeof(Counters) / sizeof(std::uint64_t)> words{};
@@ -74,7 +74,7 @@ TEST(Metrics, EveryCounterIsShownUnderItsOwnName) {
     };
     constexpr std::size_t kLinks = sizeof(LinkCounters) / sizeof(std::uint64_t);
     for (std::size_t i = 0; i < kLinks; ++i) EXPECT_TRUE(shown(70'001 + i)) << i;
-    // Of the misdeeds the first, None, is no reason.
+    // The first misdeed, None, is no reason and is not shown.
     const auto none = inputs.session->averaging.misdeeds[0];
     constexpr std::size_t kAveraging = sizeof(gossip::AveragerCounters) / sizeof(std::uint64_t);
     for (std::size_t i = 0; i < kAveraging; ++i) {

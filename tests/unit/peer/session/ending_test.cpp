@@ -1,5 +1,5 @@
-// Goal: a swarm without a coordinator ends together, once, and honestly. Method: several Ending
-// machines that read each other's records, advanced by hand.
+// Goal: a swarm without a coordinator ends together and once, and only if the target was met.
+// Method: several Ending machines read each other's records, and the tests advance them.
 
 #include "peer/session/ending.hpp"
 
@@ -11,7 +11,7 @@ namespace {
 
 using std::chrono::seconds;
 
-/// A little swarm in which records travel at once.
+/// A small swarm in which every record reaches the others at once.
 class Swarm {
 public:
     Swarm(std::size_t n, const Until& until) : peers_(n, Ending(until)), inputs_(n) {}

@@ -1,5 +1,5 @@
 // Goal: a peer whose training has diverged waits, asks, resumes or gives up at the right moment.
-// Method: the machine alone, on a hand-moved clock.
+// Method: the state machine alone, with a clock that the tests set.
 
 #include "peer/session/recovery.hpp"
 
@@ -12,7 +12,7 @@ using std::chrono::seconds;
 
 constexpr Instant kStart = Instant{} + seconds(1000);
 
-/// Brings a recovery to its end.
+/// Runs a recovery to its end.
 void recover(Recovery& recovery, std::uint64_t steps) {
     ASSERT_TRUE(recovery.begin(kStart, steps, RecoveryCause::Diverged));
     ASSERT_EQ(recovery.advance(kStart, {}), RecoveryStep::Fetch);
@@ -30,7 +30,7 @@ TEST(Recovery, FetchesOnceNoExchangeIsUnderWayAndResumesWithTheLastChunk) {
     Recovery recovery;
     ASSERT_TRUE(recovery.begin(kStart, 70, RecoveryCause::Diverged));
     EXPECT_TRUE(recovery.running());
-    // However long the exchange takes: it has a deadline of its own.
+    // It waits as long as the exchange takes, which has a deadline of its own.
     const Instant later = kStart + seconds(60);
     EXPECT_EQ(recovery.advance(later, {.exchanging = true}), RecoveryStep::None);
     EXPECT_EQ(recovery.advance(later, {}), RecoveryStep::Fetch);
@@ -46,7 +46,7 @@ TEST(Recovery, GivesUpWhenNoChunkHasComeForTooLong) {
     ASSERT_TRUE(recovery.begin(kStart, 70, RecoveryCause::Diverged));
     ASSERT_EQ(recovery.advance(kStart, {}), RecoveryStep::Fetch);
     Instant now = kStart;
-    // Slow is not gone.
+    // Slow donors are no reason to give up.
     for (std::size_t chunk = 1; chunk < 10; ++chunk) {
         now += Recovery::kPatience;
         EXPECT_EQ(recovery.advance(now, {.chunks = chunk}), RecoveryStep::None);
@@ -94,14 +94,14 @@ TEST(Recovery, ThreePartnersInARowThatFindFaultAreRight) {
     Recovery recovery;
     EXPECT_EQ(recovery.judge(ended(1, Outcome::Violated), 7), std::nullopt);
     EXPECT_EQ(recovery.judge(ended(2, Outcome::Violated), 7), std::nullopt);
-    // One may say it as often as it likes.
+    // A partner that accuses us twice counts once.
     EXPECT_EQ(recovery.judge(ended(2, Outcome::Violated), 7), std::nullopt);
     EXPECT_EQ(recovery.judge(ended(3, Outcome::TimedOut), 7), std::nullopt);
     EXPECT_EQ(recovery.judge(ended(3, Outcome::Committed), 7), std::nullopt);
     EXPECT_EQ(recovery.judge(ended(4, Outcome::Violated), 7), std::nullopt);
     EXPECT_EQ(recovery.judge(ended(5, Outcome::Violated), 7), std::nullopt);
     EXPECT_EQ(recovery.judge(ended(6, Outcome::Violated), 7), RecoveryCause::Accused);
-    // While it recovers, and right after, that is no news.
+    // Accusations during a recovery count for nothing.
     ASSERT_TRUE(recovery.begin(kStart, 70, RecoveryCause::Diverged));
     EXPECT_EQ(recovery.judge(ended(6, Outcome::Violated), 7), std::nullopt);
 }

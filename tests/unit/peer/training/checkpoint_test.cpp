@@ -1,6 +1,6 @@
-// Goal: a checkpoint comes back as it was, and no damage to the newest file costs more than the
-// work since the previous one. Method: round trips, every truncation, every flipped byte, forged
-// headers with a right checksum.
+// Goal: a checkpoint is read back as it was written, and no damage to the newest file costs more
+// than the work since the previous one. Method: round trips, every truncation, every flipped byte,
+// and forged headers with a right checksum.
 
 #include "peer/training/checkpoint.hpp"
 
@@ -57,7 +57,7 @@ protected:
         starling::testing::write_quickly(path() / "checkpoint", bytes);
     }
 
-    /// Writes contents with a right checksum, so that only the contents can be at fault.
+    /// Writes contents with a right checksum, so that only the contents can be wrong.
     void forge_newest(Bytes contents) {
         const Digest digest = sha256(contents);
         ByteWriter(contents).put_array(digest);
