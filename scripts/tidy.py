@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -105,7 +106,7 @@ def sources_of(changed, known):
 def tidy(program, database, path):
     began = time.monotonic()
     result = subprocess.run(
-        [program, "--quiet", "-p", str(database), path],
+        [program, "--quiet", "-p", database, path],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -144,7 +145,9 @@ def run_all(program, database, paths, jobs, verbose):
             if verbose:
                 print(f"-- {path}: {seconds:.1f} s", flush=True)
             found, outside = findings_of(result.stdout)
-            if result.returncode != 0 and not found and not outside:
+            # clang-tidy skips a source whose command it does not find, and ends with 0.
+            skipped = "Compile command not found" in result.stdout + result.stderr
+            if skipped or (result.returncode != 0 and not found and not outside):
                 broken.append(path)
                 print(f"{path}: clang-tidy failed\n{result.stdout}{result.stderr}", flush=True)
             for key, lines in found.items():
@@ -205,12 +208,11 @@ def main(arguments):
     if options.max is not None and len(paths) > options.max:
         left = len(paths) - options.max
         paths = newest_first(paths)[: options.max]
-    database = ROOT / "build/tidy"
-    database.mkdir(parents=True, exist_ok=True)
-    (database / "compile_commands.json").write_text(
-        json.dumps([dict(known[path]) for path in paths], indent=0)
-    )
-    count, broken = run_all(program, database, paths, options.jobs, options.verbose)
+    # A folder of its own, since two runs may go on at a time.
+    with tempfile.TemporaryDirectory(prefix="starling-tidy-") as database:
+        entries = json.dumps([known[path] for path in paths])
+        pathlib.Path(database, "compile_commands.json").write_text(entries)
+        count, broken = run_all(program, database, paths, options.jobs, options.verbose)
     rest = f"; {left} changed sources are left to scripts/nightly" if left else ""
     print(f"clang-tidy: {count} findings in {len(paths)} sources{rest}")
     return 1 if count or broken else 0
