@@ -214,10 +214,10 @@ def main(arguments):
             die(f"{DATABASE} does not compile {strange[0]}")
     else:
         paths = sources_of(changed_paths(options.base or default_base()), known)
-    left = 0
-    if options.max is not None and len(paths) > options.max:
-        left = len(paths) - options.max
-        paths = newest_first(paths)[: options.max]
+    # What a limit leaves out is what changed longest ago.
+    paths = newest_first(paths)
+    left = max(0, len(paths) - options.max) if options.max is not None else 0
+    paths = paths[: options.max]
     # A folder of its own, since two runs may go on at a time.
     with tempfile.TemporaryDirectory(prefix="starling-tidy-") as database:
         entries = json.dumps([known[path] for path in paths])
