@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -102,10 +103,13 @@ def sources_of(changed, known):
     return sorted(wanted)
 
 
-def tidy(program, database, path):
+def tidy(program, database, path, deadline):
+    """Path, seconds and result; the result is None if there was no time left to begin."""
     began = time.monotonic()
+    if began > deadline:
+        return path, 0, None
     result = subprocess.run(
-        [program, "--quiet", "-p", str(database), path],
+        [program, "--quiet", "-p", database, path],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -134,24 +138,30 @@ def findings_of(output):
     return found, outside
 
 
-def run_all(program, database, paths, jobs, verbose):
-    seen = {}
-    broken = []
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        pending = [pool.submit(tidy, program, database, path) for path in paths]
+def run_all(program, database, paths, options):
+    """Findings, sources that could not be read, and those for which there was no time."""
+    seen, broken, late = {}, [], []
+    deadline = time.monotonic() + 60 * options.minutes
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        pending = [pool.submit(tidy, program, database, path, deadline) for path in paths]
         for future in concurrent.futures.as_completed(pending):
             path, seconds, result = future.result()
-            if verbose:
+            if result is None:
+                late.append(path)
+                continue
+            if options.verbose:
                 print(f"-- {path}: {seconds:.1f} s", flush=True)
             found, outside = findings_of(result.stdout)
-            if result.returncode != 0 and not found and not outside:
+            # clang-tidy skips a source whose command it does not find, and ends with 0.
+            skipped = "Compile command not found" in result.stdout + result.stderr
+            if skipped or (result.returncode != 0 and not found and not outside):
                 broken.append(path)
                 print(f"{path}: clang-tidy failed\n{result.stdout}{result.stderr}", flush=True)
             for key, lines in found.items():
                 if key not in seen:
                     print("\n".join(lines), flush=True)
                 seen.setdefault(key, lines)
-    return len(seen), broken
+    return len(seen), broken, late
 
 
 def parse(arguments):
@@ -170,6 +180,9 @@ def parse(arguments):
     parser.add_argument("--files", nargs="+", metavar="FILE", help="check these sources")
     parser.add_argument(
         "--max", type=int, metavar="N", help="check at most N sources, those changed last"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="begin no source after this long"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
     parser.add_argument("--verbose", action="store_true", help="print how long each source took")
@@ -201,18 +214,18 @@ def main(arguments):
             die(f"{DATABASE} does not compile {strange[0]}")
     else:
         paths = sources_of(changed_paths(options.base or default_base()), known)
-    left = 0
-    if options.max is not None and len(paths) > options.max:
-        left = len(paths) - options.max
-        paths = newest_first(paths)[: options.max]
-    database = ROOT / "build/tidy"
-    database.mkdir(parents=True, exist_ok=True)
-    (database / "compile_commands.json").write_text(
-        json.dumps([dict(known[path]) for path in paths], indent=0)
-    )
-    count, broken = run_all(program, database, paths, options.jobs, options.verbose)
-    rest = f"; {left} changed sources are left to scripts/nightly" if left else ""
-    print(f"clang-tidy: {count} findings in {len(paths)} sources{rest}")
+    # What a limit leaves out is what changed longest ago.
+    paths = newest_first(paths)
+    left = max(0, len(paths) - options.max) if options.max is not None else 0
+    paths = paths[: options.max]
+    # A folder of its own, since two runs may go on at a time.
+    with tempfile.TemporaryDirectory(prefix="starling-tidy-") as database:
+        entries = json.dumps([known[path] for path in paths])
+        pathlib.Path(database, "compile_commands.json").write_text(entries)
+        count, broken, late = run_all(program, database, paths, options)
+    left += len(late)
+    rest = f"; {left} more are left to scripts/nightly" if left else ""
+    print(f"clang-tidy: {count} findings in {len(paths) - len(late)} sources{rest}")
     return 1 if count or broken else 0
 
 
