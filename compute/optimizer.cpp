@@ -1,6 +1,5 @@
 #include "compute/optimizer.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <new>
 

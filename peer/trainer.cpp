@@ -277,9 +277,7 @@ compute::EvalResult Trainer::evaluate_range(
         if (got == 0) break;
         const auto part =
             engine_->evaluate(values.first(got * elements), labels.first(got * per_sample));
-        total.loss_sum += part.loss_sum;
-        total.correct += part.correct;
-        total.samples += part.samples;
+        total += part;
         if (part.samples == 0) break;  // interrupted
         done += got;
     }

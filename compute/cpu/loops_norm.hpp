@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "compute/cpu/strips.hpp"
 #include "compute/ops/view.hpp"

@@ -6,6 +6,7 @@
 #include "compute/onnx/finder.hpp"
 #include "compute/onnx/importer.hpp"
 #include "compute/ops/view.hpp"
+#include "compute/printable.hpp"
 
 namespace starling::compute::onnx {
 

@@ -7,6 +7,7 @@
 
 #include "compute/onnx/importer.hpp"
 #include "compute/ops/view.hpp"
+#include "compute/printable.hpp"
 
 namespace starling::compute::onnx {
 

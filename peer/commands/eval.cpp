@@ -56,9 +56,7 @@ Evaluated evaluate_all(compute::Engine& engine, const data::ShardStore& shards, 
             std::span(values).first(got * elements), std::span(labels).first(got * per_sample)
         );
         total.samples += got;
-        total.result.loss_sum += part.loss_sum;
-        total.result.correct += part.correct;
-        total.result.samples += part.samples;
+        total.result += part;
     }
 }
 

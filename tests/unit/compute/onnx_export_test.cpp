@@ -5,7 +5,6 @@
 // tests/system/onnxruntime_test.py, which asks another runtime.
 
 #include <algorithm>
-#include <cmath>
 
 #include "compute/models/models.hpp"
 #include "compute/onnx/export.hpp"
