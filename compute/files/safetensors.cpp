@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compute/graph/view.hpp"
-#include "compute/onnx/model_file.hpp"
+#include "compute/values/printable.hpp"
 #include "compute/values/small_floats.hpp"
 
 namespace starling::compute {
@@ -13,7 +13,6 @@ namespace starling::compute {
 namespace {
 
 using Json = nlohmann::json;
-using onnx::printable;
 
 constexpr std::size_t kLengthBytes = 8;
 
@@ -119,7 +118,7 @@ std::vector<float> StoredTensor::values() const {
     for (std::size_t i = 0; i < values.size(); ++i) {
         std::uint16_t raw = 0;
         std::memcpy(&raw, bytes.data() + i * sizeof(raw), sizeof(raw));
-        values[i] = type == StoredType::F16 ? from_half(raw) : from_bfloat(raw);
+        values[i] = type == StoredType::F16 ? from_half(raw) : widened(raw);
     }
     return values;
 }

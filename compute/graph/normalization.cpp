@@ -28,6 +28,13 @@ InferredTypes infer_layer_norm(OperandTypes inputs, const Attributes& attributes
     return std::vector<TensorType>{*inputs[0], {rows}, {rows}};
 }
 
+/// Hands over the gradients of x, scale and bias, as far as anybody wants them.
+void contribute_wanted(GradientContext& context, const std::vector<ValueId>& gradients) {
+    for (std::size_t i = 0; i < 3; ++i) {
+        if (context.wants(i)) context.contribute(i, gradients[i]);
+    }
+}
+
 void layer_norm_gradient(GradientContext& context) {
     const auto found = context.emit(
         "LayerNormalizationGrad",
@@ -38,9 +45,7 @@ void layer_norm_gradient(GradientContext& context) {
          context.input(1)},
         context.attributes()
     );
-    for (std::size_t i = 0; i < 3; ++i) {
-        if (context.wants(i)) context.contribute(i, found[i]);
-    }
+    contribute_wanted(context, found);
 }
 
 InferredTypes infer_layer_norm_grad(OperandTypes inputs, const Attributes& attributes) {
@@ -114,9 +119,7 @@ void batch_norm_gradient(GradientContext& context) {
          context.output(2)},
         context.attributes()
     );
-    for (std::size_t i = 0; i < 3; ++i) {
-        if (context.wants(i)) context.contribute(i, found[i]);
-    }
+    contribute_wanted(context, found);
 }
 
 InferredTypes infer_batch_norm_grad(OperandTypes inputs, const Attributes&) {

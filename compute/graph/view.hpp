@@ -3,7 +3,6 @@
 // Strided ways to look at row-major tensors: what broadcasting, transposes and slices have in
 // common. A view is read as x[offset + sum of index * stride]; a stride of zero repeats.
 
-#include <span>
 #include <vector>
 
 #include "base/result.hpp"

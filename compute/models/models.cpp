@@ -7,6 +7,13 @@ namespace starling::compute {
 
 namespace {
 
+struct NamedModel {
+    std::string_view name;
+    std::string_view usage;  ///< spec syntax and what it builds, one line
+    Result<Model> (*build
+    )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) = nullptr;
+};
+
 constexpr std::array<NamedModel, 6> kModels{{
     {"mlp", "mlp?hidden=512,256       fully connected layers with ReLU between them", build_mlp},
     {"cnn",
@@ -263,10 +270,6 @@ Result<Model> ModelBuilder::finish(ValueId scores) {
     model_.loss = (*outputs)[0];
     model_.log_probabilities = (*outputs)[1];
     return std::move(model_);
-}
-
-std::span<const NamedModel> named_models() {
-    return kModels;
 }
 
 Result<Model> build_model(

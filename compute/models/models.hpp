@@ -3,7 +3,6 @@
 // The named nets: each builds the forward graph of a task for one batch size, with parameter names
 // like PyTorch's, so that exported weights load there.
 
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -106,15 +105,6 @@ private:
     Purpose purpose_;
     Result<void> status_;
 };
-
-struct NamedModel {
-    std::string_view name;
-    std::string_view usage;  ///< spec syntax and what it builds, one line
-    Result<Model> (*build
-    )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) = nullptr;
-};
-
-[[nodiscard]] std::span<const NamedModel> named_models();
 
 /// Builds the model of a spec.
 /// `file` holds the bytes of a model that is a file.

@@ -8,8 +8,6 @@
 #include <map>
 #include <onnx/onnx_pb.h>
 
-#include "compute/graph/view.hpp"
-
 namespace starling::compute::onnx {
 
 namespace {
@@ -385,14 +383,6 @@ Bytes encode_model(const ModelFile& model) {
     const auto text = message.SerializeAsString();
     const auto bytes = as_byte_view(text);
     return Bytes(bytes.begin(), bytes.end());
-}
-
-std::string printable(std::string_view name) {
-    std::string text(name.substr(0, 80));
-    for (auto& c : text) {
-        if (c < ' ' || c > '~') c = '?';
-    }
-    return text;
 }
 
 }  // namespace starling::compute::onnx

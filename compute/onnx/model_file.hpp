@@ -21,7 +21,6 @@ namespace starling::compute::onnx {
 /// Limits on what a file may hold, checked before anything is allocated for it.
 inline constexpr std::size_t kFileBytesMax = (std::size_t{1} << 31U) - 1;
 inline constexpr std::size_t kNodesMax = std::size_t{1} << 16U;
-inline constexpr std::size_t kTensorsMax = std::size_t{1} << 16U;
 inline constexpr std::size_t kOperandsMax = 256;
 inline constexpr std::size_t kRankMax = 16;
 inline constexpr std::size_t kNameBytesMax = 1024;
@@ -120,9 +119,5 @@ struct ModelFile {
 [[nodiscard]] Result<TensorMessage> decode_tensor(ByteView bytes);
 
 [[nodiscard]] Bytes encode_model(const ModelFile& model);
-
-/// Makes a message line of a name from a file: what is not printable becomes '?', long ones are
-/// cut.
-[[nodiscard]] std::string printable(std::string_view name);
 
 }  // namespace starling::compute::onnx

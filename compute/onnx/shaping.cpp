@@ -7,6 +7,7 @@
 
 #include "compute/graph/view.hpp"
 #include "compute/onnx/importer.hpp"
+#include "compute/values/printable.hpp"
 
 namespace starling::compute::onnx {
 

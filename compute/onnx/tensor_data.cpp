@@ -4,6 +4,7 @@
 
 #include "compute/graph/view.hpp"
 #include "compute/onnx/model_file.hpp"
+#include "compute/values/printable.hpp"
 #include "compute/values/small_floats.hpp"
 
 namespace starling::compute::onnx {
@@ -45,7 +46,7 @@ double take_raw(ByteReader& reader, DataType type) {
         case DataType::Float16:
             return static_cast<double>(from_half(reader.take<std::uint16_t>()));
         case DataType::Bfloat16:
-            return static_cast<double>(from_bfloat(reader.take<std::uint16_t>()));
+            return static_cast<double>(widened(reader.take<std::uint16_t>()));
         case DataType::Uint8:
             return reader.take<std::uint8_t>();
         case DataType::Int8:
@@ -75,7 +76,7 @@ double from_listed(std::int64_t value, DataType type) {
         return static_cast<double>(from_half(static_cast<std::uint16_t>(value)));
     }
     if (type == DataType::Bfloat16) {
-        return static_cast<double>(from_bfloat(static_cast<std::uint16_t>(value)));
+        return static_cast<double>(widened(static_cast<std::uint16_t>(value)));
     }
     if (type == DataType::Uint64) return static_cast<double>(std::bit_cast<std::uint64_t>(value));
     return static_cast<double>(value);

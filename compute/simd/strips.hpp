@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/simd.hpp"
 #include "compute/simd/parallel.hpp"
+#include "compute/values/small_floats.hpp"
 
 namespace starling::compute {
 
@@ -38,19 +38,6 @@ struct Sink {
 
     [[nodiscard]] std::uint16_t* halves() const { return reinterpret_cast<std::uint16_t*>(data); }
 };
-
-STARLING_INLINE float widened(std::uint16_t half) {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16U);
-}
-
-/// Rounds to the nearest, ties to even. A NaN stays one: rounding alone could carry its fraction
-/// into the exponent.
-STARLING_INLINE std::uint16_t narrowed(float value) {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    const std::uint32_t nearest = bits + 0x7FFFU + ((bits >> 16U) & 1U);
-    const std::uint32_t kept = (bits & 0x7FFFFFFFU) > 0x7F800000U ? bits | 0x400000U : nearest;
-    return static_cast<std::uint16_t>(kept >> 16U);
-}
 
 STARLING_INLINE void widen(const std::uint16_t* x, float* y, std::size_t count) {
 #pragma omp simd

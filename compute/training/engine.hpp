@@ -3,7 +3,6 @@
 // What a trainer needs from compute: one compiled training step and one compiled evaluation of a
 // named model over a parameter store. Behind it: graph, gradient transformation, plan.
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -44,6 +43,13 @@ struct EvalResult {
     double loss_sum = 0.0;
     std::uint64_t correct = 0;
     std::uint64_t samples = 0;
+
+    EvalResult& operator+=(const EvalResult& other) {
+        loss_sum += other.loss_sum;
+        correct += other.correct;
+        samples += other.samples;
+        return *this;
+    }
 
     [[nodiscard]] double accuracy() const {
         return samples == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(samples);

@@ -1,6 +1,5 @@
 #include "compute/training/optimizer.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <new>
 

@@ -28,9 +28,7 @@ Evaluated Evaluation::run(
         const auto part =
             engine.evaluate(values.first(got * elements_), labels.first(got * labels_per_sample_));
         if (part.samples == 0) break;  // interrupted
-        total.result.loss_sum += part.loss_sum;
-        total.result.correct += part.correct;
-        total.result.samples += part.samples;
+        total.result += part;
         total.samples += got;
     }
     return total;

@@ -1,7 +1,6 @@
 #include "compute/cpu/library/choice.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 #include <map>
 #include <memory>

@@ -70,6 +70,30 @@ Compiled compiled(const PrimitiveDesc& description, std::vector<ArgumentDesc> ar
     return result;
 }
 
+/// Compiles the forward pass of a convolution or a fully connected layer.
+template <class Primitive, class PrimitiveDesc>
+Compiled compiled_forward(const PrimitiveDesc& pd) {
+    return compiled<Primitive>(
+        pd,
+        {{DNNL_ARG_SRC, pd.src_desc()},
+         {DNNL_ARG_WEIGHTS, pd.weights_desc()},
+         {DNNL_ARG_BIAS, pd.bias_desc()},
+         {DNNL_ARG_DST, pd.dst_desc()}}
+    );
+}
+
+/// Compiles the gradient of such a layer's weight and bias.
+template <class Primitive, class PrimitiveDesc>
+Compiled compiled_weight_gradient(const PrimitiveDesc& pd) {
+    return compiled<Primitive>(
+        pd,
+        {{DNNL_ARG_SRC, pd.src_desc()},
+         {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()},
+         {DNNL_ARG_DIFF_BIAS, pd.diff_bias_desc()},
+         {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()}}
+    );
+}
+
 prop_kind forward_kind(bool training) {
     return training ? prop_kind::forward_training : prop_kind::forward_inference;
 }
@@ -287,13 +311,7 @@ std::size_t padded_count(const Desc& desc) {
 
 Compiled convolution_forward(const Convolution& c) {
     const auto pd = convolution_description(c, c.training);
-    return compiled<dnnl::convolution_forward>(
-        pd,
-        {{DNNL_ARG_SRC, pd.src_desc()},
-         {DNNL_ARG_WEIGHTS, pd.weights_desc()},
-         {DNNL_ARG_BIAS, pd.bias_desc()},
-         {DNNL_ARG_DST, pd.dst_desc()}}
-    );
+    return compiled_forward<dnnl::convolution_forward>(pd);
 }
 
 Compiled convolution_backward_input(const Convolution& c) {
@@ -331,13 +349,7 @@ Compiled convolution_backward_weight(const Convolution& c) {
         pair(c.window.pad_begin),
         pair(c.window.pad_end)
     );
-    return compiled<dnnl::convolution_backward_weights>(
-        pd,
-        {{DNNL_ARG_SRC, pd.src_desc()},
-         {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()},
-         {DNNL_ARG_DIFF_BIAS, pd.diff_bias_desc()},
-         {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()}}
-    );
+    return compiled_weight_gradient<dnnl::convolution_backward_weights>(pd);
 }
 
 Compiled pooling_forward(const Pooling& p) {
@@ -373,13 +385,7 @@ Compiled pooling_backward(const Pooling& p, const Desc& output) {
 
 Compiled inner_product_forward(const InnerProduct& p) {
     const auto pd = inner_product_description(p, p.training);
-    return compiled<dnnl::inner_product_forward>(
-        pd,
-        {{DNNL_ARG_SRC, pd.src_desc()},
-         {DNNL_ARG_WEIGHTS, pd.weights_desc()},
-         {DNNL_ARG_BIAS, pd.bias_desc()},
-         {DNNL_ARG_DST, pd.dst_desc()}}
-    );
+    return compiled_forward<dnnl::inner_product_forward>(pd);
 }
 
 Compiled inner_product_backward_weight(const InnerProduct& p) {
@@ -391,13 +397,7 @@ Compiled inner_product_backward_weight(const InnerProduct& p) {
         bias_desc(p.bias, p.outputs),
         factor(plain({p.batch, p.outputs}), p.bf16)
     );
-    return compiled<dnnl::inner_product_backward_weights>(
-        pd,
-        {{DNNL_ARG_SRC, pd.src_desc()},
-         {DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()},
-         {DNNL_ARG_DIFF_BIAS, pd.diff_bias_desc()},
-         {DNNL_ARG_DIFF_DST, pd.diff_dst_desc()}}
-    );
+    return compiled_weight_gradient<dnnl::inner_product_backward_weights>(pd);
 }
 
 Compiled matrix_product(const Desc& a, const Desc& b, const Desc& y, Finish finish) {

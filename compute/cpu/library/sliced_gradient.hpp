@@ -9,7 +9,6 @@
 // meet twice.
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "compute/graph/view.hpp"
 #include "compute/simd/strips.hpp"

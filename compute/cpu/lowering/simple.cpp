@@ -69,46 +69,45 @@ LossSettings loss_settings(const Lowering& lowering) {
     return settings;
 }
 
-}  // namespace
-
-void lower_loss(Lowering& lowering) {
-    const auto& shape = lowering.graph().shape(lowering.input(0));
+/// Adds a loop over the node's first two operands, its outputs of the given shapes, and weights of
+/// the classes where there are any, and calls body(settings, operands).
+template <class Body>
+void add_loss_loop(Lowering& lowering, const std::vector<Shape>& outputs, const Body& body) {
     std::vector<BufferId> operands{
-        lowering.use_plain(lowering.input(0)),
-        lowering.use_plain(lowering.input(1)),
-        lowering.define(lowering.output(0), plain({})),
-        lowering.define(lowering.output(1), plain(shape))};
+        lowering.use_plain(lowering.input(0)), lowering.use_plain(lowering.input(1))};
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+        operands.push_back(lowering.define(lowering.output(i), plain(outputs[i])));
+    }
     const bool weighted = lowering.input(2) != ValueId::None;
     if (weighted) operands.push_back(lowering.use_plain(lowering.input(2)));
     lowering.add_loop(
         lowering.node().name,
         std::move(operands),
-        [settings = loss_settings(lowering), weighted](LoopKernel::Operands o) {
+        [settings = loss_settings(lowering), weighted, body](LoopKernel::Operands o) {
             auto complete = settings;
-            if (weighted) complete.weights = floats(o[4]);
-            floats(o[2])[0] =
-                softmax_cross_entropy(complete, floats(o[0]), integers(o[1]), floats(o[3]));
+            if (weighted) complete.weights = floats(o.back());
+            body(complete, o);
         }
     );
 }
 
+}  // namespace
+
+void lower_loss(Lowering& lowering) {
+    const auto& shape = lowering.graph().shape(lowering.input(0));
+    const auto body = [](const LossSettings& settings, LoopKernel::Operands o) {
+        floats(o[2])[0] =
+            softmax_cross_entropy(settings, floats(o[0]), integers(o[1]), floats(o[3]));
+    };
+    add_loss_loop(lowering, {Shape{}, shape}, body);
+}
+
 void lower_loss_gradient(Lowering& lowering) {
     const auto& shape = lowering.graph().shape(lowering.input(0));
-    std::vector<BufferId> operands{
-        lowering.use_plain(lowering.input(0)),
-        lowering.use_plain(lowering.input(1)),
-        lowering.define(lowering.output(), plain(shape))};
-    const bool weighted = lowering.input(2) != ValueId::None;
-    if (weighted) operands.push_back(lowering.use_plain(lowering.input(2)));
-    lowering.add_loop(
-        lowering.node().name,
-        std::move(operands),
-        [settings = loss_settings(lowering), weighted](LoopKernel::Operands o) {
-            auto complete = settings;
-            if (weighted) complete.weights = floats(o[3]);
-            softmax_cross_entropy_gradient(complete, floats(o[0]), integers(o[1]), floats(o[2]));
-        }
-    );
+    const auto body = [](const LossSettings& settings, LoopKernel::Operands o) {
+        softmax_cross_entropy_gradient(settings, floats(o[0]), integers(o[1]), floats(o[2]));
+    };
+    add_loss_loop(lowering, {shape}, body);
 }
 
 }  // namespace starling::compute::cpu

@@ -1,7 +1,6 @@
 // Goal: nothing is lost when one thread trains while another averages into the same chunks.
 // Method: both add ones as often as they can agree on; the totals are exact in f32.
 
-#include <cstring>
 #include <gtest/gtest.h>
 #include <thread>
 

@@ -3,7 +3,6 @@
 // Method: plans that must not measure, and plans whose clock makes the last candidate win; what was
 // taken is read from the plan's description.
 
-#include <array>
 #include <string>
 
 #include "compute/cpu/library/sliced_gradient.hpp"

@@ -7,7 +7,6 @@
 #include "compute/onnx/export.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "compute/graph/operator.hpp"
 #include "compute/models/models.hpp"

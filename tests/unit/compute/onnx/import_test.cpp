@@ -4,7 +4,6 @@
 // mistake; the meaning of operators is onnx_vectors_test.cpp's.
 
 #include <algorithm>
-#include <cmath>
 
 #include "compute/graph/operator.hpp"
 #include "compute/models/models.hpp"

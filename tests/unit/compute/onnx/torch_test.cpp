@@ -4,7 +4,6 @@
 // scores.
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "compute/graph/operator.hpp"

@@ -1,0 +1,92 @@
+// Goal: Dropout and the losses compute the same in the CPU plan as in the naive reference, forward and
+// backward, and the reference's gradients are the true ones. Method: as operator_test.cpp.
+
+#include <cmath>
+#include <string>
+
+#include "compute/graph/operator.hpp"
+#include "tests/unit/compute/support/operator_check.hpp"
+
+namespace starling::compute {
+namespace {
+
+TEST(Dropout, KeepsTheMeanAndItsGradientFollowsTheMask) {
+    TestGraph test;
+    const auto x = test.parameter({4, 5000});
+    const Attributes half{
+        {"ratio", 0.25}, {"seed", std::int64_t{7}}, {"training_mode", std::int64_t{1}}};
+    const auto outputs = test.graph.emit("Dropout", {x}, half);
+    test.finish(outputs[0]);
+    TestRun run(test, 1);
+    PlanRequest request{test.graph, {outputs[0], outputs[1], test.loss}, test.gradients, 1};
+    auto plan = compile_cpu_plan(std::move(request), run.layout);
+    ASSERT_TRUE(plan.has_value()) << plan.error().message;
+    std::atomic<bool> interrupt{false};
+    std::vector<float> first;
+    for (int repetition = 0; repetition < 2; ++repetition) {
+        (*plan)->pack(run.store);
+        ASSERT_TRUE((*plan)->run(interrupt));
+        const auto mask = (*plan)->output(outputs[1]);
+        const auto dx = (*plan)->gradients();
+        double sum = 0.0;
+        for (std::size_t i = 0; i < mask.size(); ++i) {
+            sum += static_cast<double>(mask[i]);
+            EXPECT_TRUE(mask[i] == 0.0F || std::abs(mask[i] - 4.0F / 3.0F) < 1e-6F);
+            EXPECT_EQ(dx[i] == 0.0F, mask[i] == 0.0F);
+        }
+        EXPECT_NEAR(sum / static_cast<double>(mask.size()), 1.0, 0.02);
+        if (repetition == 0) {
+            first.assign(mask.begin(), mask.end());
+        } else {
+            EXPECT_FALSE(std::equal(mask.begin(), mask.end(), first.begin()));
+        }
+    }
+}
+
+TEST(Loss, SmoothingWeightsAndIgnoredLabelsMatchTheReference) {
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Rng rng(seed);
+        TestGraph test;
+        const auto classes = draw(rng, 2, 9);
+        const auto scores = test.parameter({draw(rng, 4, 9), classes});
+        test.labels =
+            test.graph.add_input("labels", {{test.graph.shape(scores)[0]}, ElementType::I32});
+        std::vector<ValueId> operands{scores, test.labels};
+        if (rng.chance(0.5)) {
+            std::vector<double> weights;
+            for (std::int64_t c = 0; c < classes; ++c) weights.push_back(0.5 + rng.uniform());
+            const Attributes given{{"value", weights}, {"shape", Shape{classes}}};
+            operands.push_back(test.graph.emit("Constant", {}, given)[0]);
+        }
+        Attributes attributes{{"label_smoothing", rng.chance(0.5) ? 0.1 : 0.0}};
+        if (classes > 3) attributes.set("ignore_index", std::int64_t{1});
+        const auto outputs = test.graph.emit("SoftmaxCrossEntropyLoss", operands, attributes);
+        test.loss = outputs[0];
+        test.log_probabilities = outputs[1];
+        test.gradients = *differentiate(test.graph, test.loss);
+        expect_reference_gradients(test, seed);
+        expect_plan_matches(test, seed, 1);
+    }
+}
+
+TEST(Loss, ThoseOfNumbersMatchTheReference) {
+    for (const auto* op : {"BinaryCrossEntropyLoss", "MeanSquaredErrorLoss", "SmoothL1Loss"}) {
+        for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+            SCOPED_TRACE(std::string(op) + " seed " + std::to_string(seed));
+            Rng rng(seed);
+            TestGraph test;
+            const Shape shape{draw(rng, 1, 4), draw(rng, 1, 5)};
+            const auto x = test.parameter(shape);
+            const auto target = test.graph.add_input("targets", {shape, ElementType::F32});
+            test.loss = test.add(op, {x, target}, {{"beta", 0.7}});
+            test.log_probabilities = test.add("Reshape", {x}, {{"shape", Ints{-1, 1}}});
+            test.gradients = *differentiate(test.graph, test.loss);
+            expect_reference_gradients(test, seed);
+            expect_plan_matches(test, seed, 1);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace starling::compute
