@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::align_val_t kArenaAlignment{64};
 
-/// A peer may send anything that decodes: a delta that is not a number is dropped here, or one bad
-/// exchange would poison the model and then the swarm. Deltas may lie at any address.
+/// A peer may send anything that decodes. This drops a sum that is not finite: otherwise one bad
+/// exchange would spoil the model, and then the swarm. Deltas may lie at any address.
 STARLING_INLINE void add_body(float* chunk, const std::byte* delta, std::size_t count) {
     constexpr std::uint32_t kExponent = 0x7f800000U;
 #pragma omp simd
@@ -27,7 +27,8 @@ STARLING_INLINE void add_body(float* chunk, const std::byte* delta, std::size_t 
         std::memcpy(&d, delta + i * sizeof(float), sizeof(float));
         const float old = chunk[i];
         const float sum = old + d;
-        // A comparison of bits, not of floats: it vectorises without a promise about NaN.
+        // This compares bits: the compiler vectorises a comparison of floats only when it may
+        // assume that there is no NaN.
         const bool finite = (std::bit_cast<std::uint32_t>(sum) & kExponent) != kExponent;
         chunk[i] = finite ? sum : old;
     }
@@ -108,7 +109,7 @@ ParameterStore::ParameterStore(ParameterLayout layout)
 }
 
 void ParameterStore::initialize(Rng rng) {
-    // Drawn aside and copied in, so that no two chunk locks are held together.
+    // All values are drawn first and then copied in, so no two chunk locks are held together.
     std::vector<float> drawn(layout_.elements());
     for (std::size_t i = 0; i < layout_.parameters().size(); ++i) {
         const auto& info = layout_.parameters()[i];
@@ -188,7 +189,7 @@ bool ParameterStore::finite() {
 }
 
 std::uint64_t ParameterStore::version_of(const ParameterInfo& parameter) const {
-    // Versions only rise, and so does their sum.
+    // Versions only rise, so their sum changes whenever one of them does.
     std::uint64_t sum = 0;
     const auto last = chunk_of(parameter.offset + parameter.elements - 1);
     for (auto c = chunk_of(parameter.offset); c <= last; ++c) sum += version(c);

@@ -1,9 +1,9 @@
 #pragma once
 
-// The one thing that training and averaging share: a flat fp32 arena, cut into chunks of 64 Ki
-// floats, each with its own lock and version. Nobody stops the world or copies the whole model:
-// the optimizer updates chunk by chunk, an exchange reads a chunk and adds a delta to a chunk, and
-// the plan packs weights at the start of a step while it holds all chunk locks of one tensor.
+// The only thing that training and averaging share: a flat f32 arena, cut into chunks of 64 Ki
+// floats, each with its own lock and version. Nobody stops the other side or copies the whole
+// model. The optimizer updates chunk by chunk; an exchange reads a chunk and adds a delta to it; at
+// the start of a step the plan packs each tensor while it holds the locks of all its chunks.
 
 #include <algorithm>
 #include <atomic>
@@ -24,16 +24,16 @@ namespace starling::compute {
 /// Floats per chunk, and so 256 KiB per payload frame.
 inline constexpr std::size_t kChunkElements = std::size_t{64} * 1024;
 
-/// How a parameter starts. Bounds follow PyTorch's defaults: Kaiming uniform with a = sqrt(5) is
-/// uniform in +-1/sqrt(fan_in) for weights and biases alike. Normal has mean zero and the given
-/// deviation. Given copies the values that a model file brought.
+/// How a parameter starts. UniformFanIn follows PyTorch's default: Kaiming uniform with a =
+/// sqrt(5), which is uniform in +-1/sqrt(fan_in) for weights and biases alike. Normal has mean zero
+/// and the parameter's deviation. Given copies the values of a model file.
 enum class Init : std::uint8_t { Zero, One, UniformFanIn, Normal, Given };
 
 /// One named tensor of the arena.
 struct ParameterInfo {
     std::string name;
     std::vector<std::int64_t> shape;
-    bool buffer = false;  ///< an averaged buffer (batch-norm statistics), kept in chunks of its own
+    bool buffer = false;  ///< an averaged buffer (batch-norm statistics); has chunks of its own
     Init init = Init::Zero;
     std::int64_t fan_in = 1;
     double deviation = 1.0;                                ///< for Init::Normal
@@ -72,7 +72,9 @@ private:
     std::size_t elements_ = 0;
 };
 
-/// Thread    any, through the chunk locks; `try_*` never blocks and is for the network thread
+/// Calls that read or change values wait for chunk locks, except those named `try_*`.
+///
+/// Thread    any; the network thread calls only `try_*` where it must not wait
 class ParameterStore {
 public:
     explicit ParameterStore(ParameterLayout layout);
@@ -82,23 +84,25 @@ public:
     /// Draws every parameter anew as its Init says; the same seed gives the same parameters.
     void initialize(Rng rng);
 
-    /// Copies one chunk out as raw floats; false when it is locked now. Requires out.size() == 4 *
-    /// elements of the chunk, as for all four calls.
+    /// Copies one chunk out as raw floats. Returns false, and copies nothing, when the chunk is
+    /// locked.
+    /// Requires  a span as long as the chunk, as for the next three calls
     [[nodiscard]] bool try_read(std::size_t chunk, std::span<std::byte> out);
-    /// chunk += delta (raw floats); an element whose sum would not be finite stays as it was;
-    /// variances are clamped to zero and above; raises the version.
+    /// chunk += delta (raw floats), and raises the chunk's version. An element whose sum would not
+    /// be finite stays as it was, and variances are clamped to zero and above. Returns false, and
+    /// changes nothing, when the chunk is locked.
     [[nodiscard]] bool try_add(std::size_t chunk, ByteView delta);
 
-    /// Blocking twins for checkpoints and state transfer.
+    /// Read and write one chunk, for checkpoints and state transfer; they wait for its lock.
     void read(std::size_t chunk, std::span<float> out);
     void write(std::size_t chunk, std::span<const float> values);
 
-    /// The same for all chunks, one after the other: others may change a chunk between two.
-    /// Requires as many floats as the layout has elements
+    /// Read and write all chunks, one after the other; meanwhile others may change the rest.
+    /// Requires  as many floats as the layout has elements
     void read_all(std::span<float> out);
     void write_all(std::span<const float> values);
 
-    /// Returns whether no element is a NaN or an infinity, chunk by chunk.
+    /// Returns whether no element is a NaN or an infinity. Reads the whole arena, chunk by chunk.
     [[nodiscard]] bool finite();
 
     /// Calls update(span of the chunk's floats, the version that they have afterwards) under its

@@ -15,7 +15,7 @@ WeightCopies::WeightCopies(const ParameterLayout& layout)
 
 void WeightCopies::add(const ParameterInfo& parameter, std::byte* to, bool bf16) {
     const Piece piece{parameter.offset, parameter.offset + parameter.elements, to, bf16};
-    // Two parameters never overlap, so what ascends by begin ascends by end as well.
+    // Parameters never overlap, so pieces in ascending order of `begin` also ascend by `end`.
     const auto after = std::upper_bound(
         pieces_.begin(),
         pieces_.end(),

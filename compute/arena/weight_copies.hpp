@@ -1,12 +1,13 @@
 #pragma once
 
 // The copies of weights that a plan keeps in the store's own order, in f32 or bf16. Forward and
-// backward pass read these and never the store, so that a mix which lands mid-step cannot tear
-// them. Because the order is the store's, whoever changes a chunk can write its copies on the way,
-// while the chunk is in the nearest cache; what remains for the start of a step is the chunks that
-// somebody else has changed since, which their versions tell.
+// backward pass read the copies and never the store, so an exchange that changes the store in the
+// middle of a step cannot tear them. Because the order is the store's, the optimizer can write the
+// copies of a chunk while it updates the chunk, which is then in the nearest cache. At the start of
+// a step only those chunks remain to be copied that somebody else has changed; their versions show
+// it.
 //
-// Thread    compute; write() and wrote() any that holds the chunk's lock
+// Thread    compute; write() and wrote() also any thread that holds the chunk's lock
 
 #include <cstddef>
 #include <cstdint>
@@ -26,14 +27,14 @@ public:
     /// Adds a copy of the parameter at `to`, rounded if `bf16`. Nothing is written yet.
     void add(const ParameterInfo& parameter, std::byte* to, bool bf16);
 
-    /// Copies the store's floats from `at` on to wherever they belong.
-    /// Requires  they lie in one chunk
+    /// Writes the store's floats from offset `at` on into all copies that hold them.
+    /// Requires  the floats lie in one chunk
     void write(std::size_t at, std::span<const float> values);
 
-    /// Says that all of the chunk has been written as it is at `version`.
+    /// Notes that the copies hold all of the chunk as it is at `version`.
     void wrote(std::size_t chunk, std::uint64_t version) { seen_[chunk] = version; }
 
-    /// Writes the chunks that have another version than the copies, each under its lock.
+    /// Copies the chunks whose version is not that of their copies, each while it holds its lock.
     void refresh(ParameterStore& store, int threads);
 
 private:

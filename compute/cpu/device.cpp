@@ -61,7 +61,8 @@ public:
     }
 
 private:
-    /// So many weights are still in the nearest cache when they are copied.
+    /// Weights are copied in pieces of this size, right after their update: a piece is then still
+    /// in the nearest cache.
     static constexpr std::size_t kPieceElements = 2048;
 
     static void update_piece(const ChunkUpdate& update, std::size_t at, std::span<float> weights) {

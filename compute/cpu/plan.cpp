@@ -1,6 +1,3 @@
-// The compiled plan of the CPU: memory for what the lowering left behind, and the loop that runs
-// it.
-
 #include "compute/cpu/plan.hpp"
 
 #include <algorithm>
@@ -24,7 +21,7 @@ namespace {
 
 using cpu::BufferId;
 
-/// Copies one parameter into one form that is not the store's.
+/// Copies one parameter into a layout that is not the store's.
 class Packer {
 public:
     Packer(const cpu::Desc& row_major, const cpu::Desc& layout, std::byte* target)
@@ -41,7 +38,7 @@ public:
     }
 
     void pack(std::span<const float> source) {
-        // The reorder only reads it; the library's handles have no const.
+        // The reorder only reads the source, but the library's handles are not const.
         from_.set_data_handle(const_cast<float*>(source.data()));
         const auto status = dnnl_primitive_execute(
             reorder_.primitive.get(),
@@ -62,7 +59,7 @@ private:
     std::vector<dnnl_exec_arg_t> arguments_;
 };
 
-/// A parameter that the plan has in forms of its own.
+/// A parameter that the plan keeps in layouts of its own.
 struct PackedTensor {
     const ParameterInfo* info = nullptr;
     std::vector<Packer> packers;
@@ -75,15 +72,15 @@ public:
         : request_(std::move(request)),
           layout_(layout),
           copies_(layout) {
-        // Primitives divide their work by the thread count at their creation.
+        // A primitive divides its work by the number of threads at the time when it is created.
         omp_set_num_threads(request_.threads);
         auto wanted = request_.outputs;
         wanted.insert(wanted.end(), request_.gradients.begin(), request_.gradients.end());
         optimize(request_.graph, wanted);
         lowered_ = cpu::Lowering(request_, layout_).run();
 #if defined(__GLIBC__)
-        // What candidates were measured on goes back before the arena comes: else both are
-        // resident.
+        // Returns the memory of measured candidates to the system before the arena is allocated;
+        // otherwise both would be resident.
         (void)malloc_trim(0);
 #endif
         place_buffers();
@@ -105,7 +102,8 @@ public:
         omp_set_num_threads(request_.threads);
         copies_.refresh(store, request_.threads);
         for (auto& tensor : tensors_) {
-            // Read before the locks are taken: a mix that lands in between is packed twice.
+            // The version is read before the locks are taken, so a change in between is packed
+            // twice rather than missed.
             const auto version = store.version_of(*tensor.info);
             if (tensor.version == version) continue;
             tensor.version = version;

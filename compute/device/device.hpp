@@ -1,14 +1,14 @@
 #pragma once
 
-// The seam to what computes. Engine and optimizer speak to a device alone: it compiles a graph into
-// a plan, holds memory, and updates chunks of parameters. `cpu` is fast, `reference` is the
-// plainest loops in double precision and the oracle of the others.
+// The seam between training and the hardware. Engine and optimizer speak only to a device, which
+// compiles a graph into a plan, holds memory, and updates chunks of parameters. `cpu` is fast;
+// `reference` has naive loops in double precision, and tests compare the others with it.
 //
-// A device with memory of its own (a GPU) fits behind it: work is queued in order, as on one
-// stream, and synchronize() waits for it; what a plan hands out as gradients is an address for the
-// same device's update() and nobody else; update() is where such a device brings a chunk in,
-// changes it and hands it back under the chunk's lock, so that mixing sees the three verbs of the
-// store (read, add, update) whatever the device.
+// The interface has room for a device with memory of its own (a GPU). Such a device queues work in
+// order, as on one stream, and synchronize() waits for it. The gradients that a plan hands out are
+// addresses for the same device's update() and for nobody else. update() copies a chunk in, changes
+// it and copies it back while it holds the chunk's lock, so averaging sees the same three calls of
+// the store (read, add, update) whatever the device.
 //
 // Thread    compute
 
@@ -26,7 +26,8 @@
 
 namespace starling::compute {
 
-/// Zeros at first; aligned to cache lines; freed with the object.
+/// Memory of a device. It holds zeros at first, is aligned to cache lines, and is freed with the
+/// object.
 class DeviceMemory {
 public:
     DeviceMemory() = default;
@@ -39,14 +40,16 @@ public:
     [[nodiscard]] virtual std::span<float> floats() = 0;
 };
 
-/// One chunk's update by one optimizer. Spans are the device's, as long as the chunk.
+/// One chunk's update by one optimizer. The spans lie in the device's memory and are as long as the
+/// chunk.
 struct ChunkUpdate {
     std::size_t chunk = 0;
     UpdateSettings settings;
     std::span<const float> gradient;
     std::span<float> mean;    ///< momentum for SGD
     std::span<float> square;  ///< AdamW only
-    /// Copies to write on the way, where the device can; else their plan's next pack() does it.
+    /// Copies of weights that update() writes on the way if the device can. If it cannot, their
+    /// plan's next pack() writes them.
     WeightCopies* copies = nullptr;
 };
 
@@ -64,36 +67,38 @@ public:
     /// beside a step.
     [[nodiscard]] virtual FlushDenormals enter() = 0;
 
-    /// True when device addresses are host addresses, and copies need not be.
+    /// Returns true when the host can use the device's addresses, so that nothing needs a copy.
     [[nodiscard]] virtual bool on_host() const = 0;
 
     /// Errors    Oversized
     [[nodiscard]] virtual Result<std::unique_ptr<DeviceMemory>> allocate(std::size_t floats) = 0;
 
-    /// Copies between the host and the device, in order with the work that is queued.
+    /// Copy between the host and the device, in order with the queued work.
     /// Requires  spans of one length
     virtual void copy_in(std::span<const float> host, std::span<float> device) = 0;
     virtual void copy_out(std::span<const float> device, std::span<float> host) = 0;
 
-    /// Waits until all that is queued has been done.
+    /// Blocks until the device has done all queued work.
     virtual void synchronize() = 0;
 
-    /// Compiles a graph whose parameters are found in `layout` by name.
+    /// Compiles a graph. The layout holds its parameters by name and outlives the plan. With a
+    /// stopwatch in the request a device may choose kernels by measuring them, which takes time:
+    /// see PlanRequest.
     /// Errors    Unsupported (no kernel), Io (the library refused), Oversized (memory)
     [[nodiscard]] virtual Result<std::unique_ptr<Plan>> compile(
         PlanRequest request, const ParameterLayout& layout
     ) = 0;
 
-    /// Returns the Euclidean norm, summed in double.
+    /// Returns the gradient's Euclidean norm, summed in double.
     [[nodiscard]] virtual double norm(std::span<const float> gradient, int threads) = 0;
 
-    /// sum += share * gradient; a fresh sum is zero at first, whatever its memory holds.
+    /// sum += share * gradient, or sum = share * gradient when `fresh`, whatever sum held before.
     virtual void accumulate(
         bool fresh, float share, std::span<const float> gradient, std::span<float> sum, int threads
     ) = 0;
 
-    /// Applies the update to the store's chunk, under its lock. Called for several chunks at once,
-    /// from the OpenMP threads of the compute thread.
+    /// Applies the update to the store's chunk while it holds the chunk's lock. The OpenMP threads
+    /// of the compute thread call this for several chunks at once.
     virtual void update(ParameterStore& store, const ChunkUpdate& update) = 0;
 };
 

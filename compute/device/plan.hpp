@@ -1,7 +1,7 @@
 #pragma once
 
-// One graph, compiled once for one batch size: kernels with their layouts chosen, temporaries
-// placed in one arena, nothing left to allocate or decide while a step runs.
+// One graph, compiled once for one batch size. The plan has chosen kernels and layouts and placed
+// all temporaries in one arena, so a step neither allocates nor decides anything.
 //
 // Thread    compute
 
@@ -23,32 +23,35 @@ class WeightCopies;
 struct PlanRequest {
     Graph graph;
     std::vector<ValueId> outputs;    ///< values to read after a run
-    std::vector<ValueId> gradients;  ///< per parameter of the graph, None for no gradient; may be
-                                     ///< empty
+    std::vector<ValueId> gradients;  ///< by parameter of the graph, None for no gradient; or empty
     int threads = 1;
     Precision precision = Precision::F32;  ///< F32 or Bf16
-    Stopwatch stopwatch = nullptr;         ///< as in EngineOptions
+    /// With a stopwatch the CPU measures ways to the same result and takes the fastest: each new
+    /// shape costs about 20 ms or four runs of each way, whichever is longer.
+    Stopwatch stopwatch = nullptr;
 };
 
 class Plan {
 public:
     virtual ~Plan() = default;
 
-    /// Where the caller writes an input before a run. Requires an input of the graph.
+    /// Return where the caller writes an input before a run.
+    /// Requires  `input` is an input of the graph
     [[nodiscard]] virtual std::span<float> input_values(ValueId input) = 0;
     [[nodiscard]] virtual std::span<std::int32_t> input_labels(ValueId input) = 0;
 
-    /// Copies the parameters that have changed since into the plan's own layouts, each under its
-    /// chunks' locks.
+    /// Copies the parameters that have changed since the last call into the plan's own layouts,
+    /// each while it holds the locks of the parameter's chunks, for which it may wait.
     virtual void pack(ParameterStore& store) = 0;
 
-    /// Returns the copies that an update of weights may write instead; nullptr for none.
+    /// Returns the copies that an update of weights may write in place of pack(); nullptr for none.
     [[nodiscard]] virtual WeightCopies* copies() { return nullptr; }
 
-    /// Runs all kernels. Returns false when `interrupt` was set; the flag is cleared then.
+    /// Runs all kernels. Looks at `interrupt` before each one; when it is set, clears it and
+    /// returns false at once.
     [[nodiscard]] virtual bool run(std::atomic<bool>& interrupt) = 0;
 
-    /// Runs once and appends the time of each kernel.
+    /// Runs all kernels once and appends the time of each. Calls `stopwatch` before and after each.
     virtual void profile(Stopwatch stopwatch, std::vector<KernelTime>& times) = 0;
 
     /// Returns an output in row-major order, valid until the next run.
@@ -57,7 +60,8 @@ public:
     /// Returns all gradients, flat in the store's order; zero where there is none.
     [[nodiscard]] virtual std::span<const float> gradients() const = 0;
 
-    /// Bytes of the shared arena of temporaries, of what lasts from step to step, of the gradient.
+    /// Returns the bytes of the arena of temporaries, of buffers that last from step to step, and
+    /// of the gradient.
     [[nodiscard]] virtual MemoryUse memory() const = 0;
 
     /// Describes the kernels, one line each: name, implementation; then how many are reorders.

@@ -72,7 +72,7 @@ Result<StoredTensor> read_entry(const std::string& name, const Json& entry, Byte
     return tensor;
 }
 
-/// Overlaps would let a small file claim a huge model, and holes hide anything.
+/// An overlap would let a small file claim a huge model, and a hole could hide anything.
 Result<void> check_cover(const std::vector<StoredTensor>& tensors, ByteView data) {
     std::vector<const StoredTensor*> order;
     for (const auto& tensor : tensors) order.push_back(&tensor);

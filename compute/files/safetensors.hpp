@@ -3,8 +3,8 @@
 // Parameters by name in the safetensors format: eight bytes of header length, a JSON header, then
 // the tensors' bytes. Files are the caller's business; this works on bytes.
 //
-// Source    the format's text in the README of the safetensors library; we hold a reader to what it
-//           asks: offsets in range, no overlap, no hole
+// Source    the format's text in the README of the safetensors library; our reader checks all that
+//           it demands: offsets in range, no overlap, no hole
 
 #include <cstddef>
 #include <string>
@@ -19,7 +19,7 @@ namespace starling::compute {
 
 enum class StoredType : std::uint8_t { F32, F16, BF16 };
 
-/// One tensor of a file; `bytes` lies in what was parsed.
+/// One tensor of a file; `bytes` points into the bytes that were parsed.
 struct StoredTensor {
     std::string name;
     Shape shape;
@@ -35,17 +35,17 @@ inline constexpr std::size_t kSafetensorsHeaderMax = std::size_t{16} << 20U;
 
 /// Reads the header and checks it against the bytes; allocates only for names and shapes.
 /// Errors    Truncated, Oversized, BadFormat, Unsupported (an element type), each with one line
-///           that names the tensor; nothing was done
+///           that names the tensor; no state has changed
 /// Thread    any
 [[nodiscard]] Result<std::vector<StoredTensor>> parse_safetensors(ByteView bytes);
 
-/// Writes all parameters and buffers, f32, in the layout's order.
+/// Returns all parameters and buffers as a file, in f32 and in the layout's order.
 [[nodiscard]] Bytes export_safetensors(ParameterStore& store);
 
-/// Replaces the parameters by those of the same name. All must be there with their shapes; tensors
-/// that the model does not have are left out.
-/// Errors    those of parse_safetensors, LayoutMismatch (missing or of another shape); the store is
-///           as it was
+/// Replaces each parameter of the store by the tensor of the same name. Ignores tensors that the
+/// model does not have.
+/// Errors    those of parse_safetensors, LayoutMismatch (a tensor is missing or has another shape);
+///           the store stays as it was
 [[nodiscard]] Result<void> import_safetensors(ByteView bytes, ParameterStore& store);
 
 }  // namespace starling::compute

@@ -9,8 +9,9 @@ namespace starling::compute {
 
 namespace {
 
-/// Queries, keys and values of all heads lie side by side in one row per token, as the one matrix
-/// product before attention leaves them: no transposes are needed, each head reads with a stride.
+/// Queries, keys and values of all heads lie side by side in one row per token, as the single
+/// matrix product before attention writes them. So no transposes are needed: each head reads with a
+/// stride.
 InferredTypes infer_attention(OperandTypes inputs, const Attributes& attributes) {
     const auto& x = inputs[0]->shape;
     const auto heads = attributes.integer("heads", 1);

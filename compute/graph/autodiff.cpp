@@ -30,8 +30,8 @@ public:
     }
 
 private:
-    /// A value is active when it depends on a trained parameter: nothing else wants a gradient, so
-    /// the first layer emits none for the input image.
+    /// A value is active when it depends on a trained parameter. Only active values get a gradient,
+    /// so the first layer emits none for the input image.
     void mark_active(const std::vector<Node>& forward) {
         for (std::size_t i = 0; i < graph_.parameters().size(); ++i) {
             active_[to_index(graph_.parameter_value(i))] = !graph_.parameters()[i].buffer;

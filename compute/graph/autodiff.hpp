@@ -1,8 +1,8 @@
 #pragma once
 
-// The gradient by graph transformation: walks the nodes backwards and appends what their gradient
-// rules emit. The result is an ordinary graph, so fusion, layouts and memory planning see forward
-// and backward alike.
+// The gradient by graph transformation: walks the nodes backwards and appends the nodes that their
+// gradient rules emit. The result is an ordinary graph, so fusion, layouts and memory planning
+// treat forward and backward pass alike.
 
 #include <vector>
 

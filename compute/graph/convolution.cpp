@@ -116,7 +116,8 @@ InferredTypes infer_transposed(OperandTypes inputs, const Attributes& attributes
     }
     const auto sound = check_shape(y);
     if (sound.has_error()) return misfit(x, w);
-    // With the extra rows the window must still have as many places as the operand is high.
+    // Even with the extra rows, the window must have exactly as many places as the operand has
+    // rows.
     if (window->places(y[2], y[3]) != std::array<std::int64_t, 2>{x.shape[2], x.shape[3]}) {
         return misfit(x, w);
     }

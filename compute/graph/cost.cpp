@@ -10,7 +10,7 @@ double elements(const Graph& graph, ValueId id) {
     return static_cast<double>(element_count(graph.shape(id)));
 }
 
-/// Each element of the output side meets one filter.
+/// Each element of the output side is multiplied with one filter.
 double convolution_flops(const Graph& graph, ValueId y, ValueId w) {
     return 2.0 * elements(graph, y) * elements(graph, w) /
            static_cast<double>(graph.shape(w).front());

@@ -6,8 +6,8 @@
 
 namespace starling::compute {
 
-/// Returns the additions and multiplications of a convolution, a matrix product or an attention,
-/// of which only the causal half counts; zero for any other node.
+/// Returns the additions and multiplications of a convolution, a matrix product, or the causal half
+/// of an attention; zero for any other node.
 [[nodiscard]] double flops_of(const Graph& graph, const Node& node);
 
 }  // namespace starling::compute

@@ -44,8 +44,8 @@ InferredTypes infer_cast(OperandTypes inputs, const Attributes& attributes) {
     return std::vector<TensorType>{{inputs[0]->shape, element}};
 }
 
-/// Takes the sign from the output rather than the input, so that the input need not outlive the
-/// forward pass: both are positive together.
+/// Reads the output rather than the input, so that the input need not outlive the forward pass:
+/// both are positive at the same places.
 void relu_gradient(GradientContext& context) {
     context.contribute(
         0, context.emit("ReluGrad", {context.output_gradient(0), context.output(0)})[0]
@@ -65,7 +65,7 @@ void gradient_by_input(GradientContext& context) {
     function_gradient(context, context.input(0));
 }
 
-/// For functions whose slope is known from the output, so that the input may die.
+/// For functions whose slope is known from the output, so that the input's memory may be reused.
 void gradient_by_output(GradientContext& context) {
     function_gradient(context, context.output(0));
 }

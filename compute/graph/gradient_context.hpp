@@ -9,7 +9,8 @@
 
 namespace starling::compute {
 
-/// What a gradient rule sees: one node, the gradients of its outputs, and which inputs want one.
+/// What a gradient rule sees: one node, the gradients of its outputs, and which of its inputs need
+/// a gradient.
 class GradientContext {
 public:
     GradientContext(Graph& graph, Node node, std::vector<ValueId> output_gradients)
@@ -37,7 +38,7 @@ public:
         return graph_.shape(node_.inputs[i]);
     }
 
-    /// Returns None for the output that is differentiated itself: its gradient is one.
+    /// Returns None for the root of the differentiation, whose gradient is one.
     [[nodiscard]] ValueId output_gradient(std::size_t i) const { return output_gradients_[i]; }
 
     /// Returns the output's gradient, or a one for the root.
@@ -54,10 +55,11 @@ public:
         return graph_.emit(op, std::move(inputs), std::move(attributes));
     }
 
-    /// Says that `gradient` is this node's share of the gradient of its i-th input.
+    /// Notes that `gradient` is this node's share of the gradient of its i-th input.
     void contribute(std::size_t i, ValueId gradient) { contributions_[i] = gradient; }
 
-    /// The same for an input that was broadcast: sums over the axes along which it was repeated.
+    /// Does the same for an input that was broadcast: sums over the axes along which it was
+    /// repeated.
     void contribute_reduced(std::size_t i, ValueId gradient);
 
 private:

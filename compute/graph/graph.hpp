@@ -24,8 +24,8 @@ public:
     ValueId add_input(std::string name, TensorType type);
     ValueId add_parameter(ParameterInfo info);
 
-    /// Appends a node and returns its outputs, whose types the operator's shape rule gives. An
-    /// operator that is written in terms of others appends those.
+    /// Appends a node and returns its outputs, whose types follow from the operator's shape rule.
+    /// An operator that is written in terms of others appends nodes of those instead.
     /// Requires  inputs are values of this graph, or None
     /// Errors    Unsupported (no such operator), BadValue (operands that do not fit)
     [[nodiscard]] Result<std::vector<ValueId>> add(
@@ -35,7 +35,8 @@ public:
         std::string name = {}
     );
 
-    /// Appends a node whose operands are known to fit (gradient rules); returns all its outputs.
+    /// Appends a node and returns all its outputs.
+    /// Requires  operands that fit, as in gradient rules
     std::vector<ValueId> emit(
         std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}
     );
@@ -55,7 +56,8 @@ public:
         return parameter_values_[parameter];
     }
 
-    /// Replaces the nodes: for passes, which keep the order invariant.
+    /// Replaces all nodes.
+    /// Requires  an order in which every value is produced before it is used
     void replace_nodes(std::vector<Node> nodes) { nodes_ = std::move(nodes); }
 
 private:

@@ -68,7 +68,7 @@ Expansion mean_of(Graph& graph, ValueId x) {
 }
 
 /// -z log s(x) - (1 - z) log (1 - s(x)) = softplus(x) - x z, which never takes the logarithm of
-/// nothing.
+/// zero.
 Expansion expand_binary(Graph& graph, const std::vector<ValueId>& inputs, const Attributes&) {
     const auto soft = graph.emit("Softplus", {inputs[0]})[0];
     const auto product = graph.emit("Mul", {inputs[0], inputs[1]})[0];

@@ -36,7 +36,8 @@ InferredTypes infer_gemm(OperandTypes inputs, const Attributes& attributes) {
     return std::vector<TensorType>{{y}};
 }
 
-/// The node itself knows a bias [O] and factors of one; everything else is written out.
+/// A Gemm's kernels take a bias [O] and factors of one; everything else is written as further
+/// nodes.
 Expansion expand_gemm(Graph& graph, const std::vector<ValueId>& inputs, const Attributes& given) {
     const double alpha = given.real("alpha", 1.0);
     const double beta = given.real("beta", 1.0);
@@ -108,7 +109,7 @@ InferredTypes infer_matmul(OperandTypes inputs, const Attributes& attributes) {
     return std::vector<TensorType>{{std::move(*y)}};
 }
 
-/// A product with one matrix for all is one tall Gemm rather than many small ones.
+/// When all products of a batch share the second matrix, they become one tall Gemm.
 Expansion expand_matmul(Graph& graph, const std::vector<ValueId>& inputs, const Attributes& given) {
     const auto a = graph.shape(inputs[0]);
     const auto b = graph.shape(inputs[1]);

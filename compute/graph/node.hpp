@@ -26,8 +26,8 @@ enum class ValueId : std::int32_t { None = -1 };
 using Attribute =
     std::variant<std::int64_t, double, std::vector<std::int64_t>, std::string, std::vector<double>>;
 
-/// A node's settings under their ONNX names; an absent one, or one of another kind, reads as the
-/// fallback.
+/// A node's settings under their ONNX names. Reading one that is absent, or of another kind, gives
+/// the fallback.
 class Attributes {
 public:
     Attributes() = default;
@@ -54,7 +54,8 @@ private:
     std::map<std::string, Attribute, std::less<>> entries_;
 };
 
-/// Returns the id as an index into per-value tables. Requires id != None.
+/// Returns the id as an index into tables by value.
+/// Requires  id is not None
 [[nodiscard]] constexpr std::size_t to_index(ValueId id) {
     return static_cast<std::size_t>(id);
 }

@@ -28,7 +28,7 @@ InferredTypes infer_layer_norm(OperandTypes inputs, const Attributes& attributes
     return std::vector<TensorType>{*inputs[0], {rows}, {rows}};
 }
 
-/// Hands over the gradients of x, scale and bias, as far as anybody wants them.
+/// Contributes the gradients of x, scale and bias, those of them that are wanted.
 void contribute_wanted(GradientContext& context, const std::vector<ValueId>& gradients) {
     for (std::size_t i = 0; i < 3; ++i) {
         if (context.wants(i)) context.contribute(i, gradients[i]);
@@ -78,7 +78,7 @@ InferredTypes infer_batch_norm(OperandTypes inputs, const Attributes& attributes
     return types;
 }
 
-/// Behind fixed statistics a channel is scaled by scale / sqrt(var + epsilon) and shifted.
+/// With fixed statistics, a norm scales a channel by scale / sqrt(var + epsilon) and shifts it.
 void fixed_norm_gradient(GradientContext& context) {
     const auto dy = context.output_gradient(0);
     const auto channels = context.input_shape(1)[0];
@@ -137,7 +137,7 @@ InferredTypes infer_group_norm(OperandTypes inputs, const Attributes& attributes
     return std::vector<TensorType>{*inputs[0]};
 }
 
-/// A group is a row: normalise rows, then scale and shift channels.
+/// Reshapes each group into a row, normalises the rows, then scales and shifts the channels.
 Expansion expand_group_norm(
     Graph& graph, const std::vector<ValueId>& inputs, const Attributes& given
 ) {

@@ -22,7 +22,7 @@ constexpr std::array<Family, 10> kFamilies{
     loss_operators,
 };
 
-/// What only moves elements takes whole numbers as well.
+/// Operators that only move elements; they take whole numbers as well.
 constexpr auto kMovers = std::to_array<std::string_view>(
     {"Cast",
      "Concat",
@@ -37,7 +37,7 @@ constexpr auto kMovers = std::to_array<std::string_view>(
      "Transpose",
      "Unsqueeze"}
 );
-/// These take whole numbers as their second operand: labels, or places.
+/// Operators whose second operand may hold whole numbers: labels or indices.
 constexpr auto kPointers = std::to_array<std::string_view>(
     {"GatherGrad", "MaxPoolGrad", "SoftmaxCrossEntropyGrad", "SoftmaxCrossEntropyLoss"}
 );

@@ -1,7 +1,8 @@
 #pragma once
 
-// What every operator owns: a doc line, a shape rule and a gradient rule. One file per family in
-// this folder lists its operators; kernels live elsewhere (reference/, cpu/), keyed by name.
+// The operators of graphs. Each has a doc line, a shape rule and a gradient rule, and each family
+// of operators has a file. The kernels are in reference/ and cpu/, where an operator's name finds
+// them.
 
 #include <span>
 #include <string_view>
@@ -29,8 +30,8 @@ struct Operator {
     std::size_t inputs_max = 1;
     InferredTypes (*infer)(OperandTypes inputs, const Attributes& attributes) = nullptr;
     void (*gradient)(GradientContext& context) = nullptr;  ///< nullptr: not differentiable
-    /// Writes the operator in terms of others, once its operands are known to fit: for those that
-    /// need no kernel of their own.
+    /// Writes the operator in terms of others, so that it needs no kernel; nullptr for an operator
+    /// that has kernels. Operands have been checked by `infer`.
     Expansion (*expand
     )(Graph& graph, const std::vector<ValueId>& inputs, const Attributes& attributes) = nullptr;
 };

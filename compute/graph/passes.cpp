@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kNoNode = static_cast<std::size_t>(-1);
 
-/// Who makes and who reads each value.
+/// The node that makes each value, and the nodes that read it.
 struct Uses {
     explicit Uses(const Graph& graph)
         : producer(graph.value_count(), kNoNode),
@@ -29,7 +29,7 @@ struct Uses {
         return index == kNoNode ? nullptr : &graph.nodes()[index];
     }
 
-    /// True when one node reads the value and the caller does not.
+    /// Returns true when exactly one node reads the value and the caller does not.
     [[nodiscard]] bool is_only_reader(ValueId id, std::span<const ValueId> wanted) const {
         return readers[to_index(id)] == 1 &&
                std::find(wanted.begin(), wanted.end(), id) == wanted.end();
@@ -57,7 +57,8 @@ bool takes_relu(const Graph& graph, const Node& node) {
     return is(&node, "Conv") || is(&node, "Gemm") || is(&node, "BatchNormalization");
 }
 
-/// True when a node between two places reads what the norm at the first says besides Y.
+/// Returns true when a node between two places reads a result, other than Y, of the norm at the
+/// first place.
 bool reads_statistics(const std::vector<Node>& nodes, std::size_t norm, std::size_t end) {
     for (std::size_t i = norm + 1; i < end; ++i) {
         for (std::size_t k = 1; k < nodes[norm].outputs.size(); ++k) {
@@ -109,7 +110,7 @@ void move_relu_gradient_before_pool(Graph& graph) {
                           uses.readers[to_index(pool_gradient)] == 1;
         if (!fits) continue;
         const auto dy = nodes[source].inputs[0];
-        // The mask is a new node at the pool gradient's place, which moves to the ReluGrad's.
+        // A new ReluGrad takes the place of the pool's gradient, which moves to the old ReluGrad's.
         const auto mask = graph.emit("ReluGrad", {dy, pool->outputs[0]})[0];
         Node moved = nodes[source];
         moved.inputs[0] = mask;
@@ -168,7 +169,7 @@ void fuse_shortcut(Graph& graph, std::span<const ValueId> wanted) {
                               nodes[source].attributes.integer("fused_relu", 0) == 0 &&
                               !reads_statistics(nodes, source, i);
             if (!fits) continue;
-            // The norm moves to the place of the sum, where the shortcut is known.
+            // The norm moves to the place of the sum, where the shortcut has been computed.
             auto norm = nodes[source];
             norm.inputs.push_back(nodes[i].inputs[1 - k]);
             norm.outputs[0] = nodes[i].outputs[0];
@@ -190,7 +191,7 @@ void fuse_norm_gradient(Graph& graph, std::span<const ValueId> wanted) {
         const auto source = uses.producer[to_index(nodes[i].inputs[0])];
         if (source == kNoNode || !is(&nodes[source], "ReluGrad")) continue;
         const auto& cut = nodes[source];
-        // The statistics say whose gradient this is.
+        // The statistics among its inputs show which norm this is the gradient of.
         const auto* norm = uses.maker(graph, cut.inputs[1]);
         const bool own = is(norm, "BatchNormalization") && norm->outputs.size() > 1 &&
                          norm->outputs[1] == nodes[i].inputs[3] &&
@@ -199,7 +200,7 @@ void fuse_norm_gradient(Graph& graph, std::span<const ValueId> wanted) {
         auto fused = nodes[i];
         fused.inputs.resize(8, ValueId::None);
         fused.inputs[0] = cut.inputs[0];
-        // Without a shortcut the norm of X says where the Relu cut, and Y need not be read.
+        // Without a shortcut, the norm of X shows where the Relu cut, and Y need not be read.
         const bool alone = norm->inputs.size() == 5;
         fused.inputs[alone ? 5 : 6] = alone ? norm->inputs[2] : cut.inputs[1];
         if (cut.inputs.size() > 2) fused.inputs[7] = cut.inputs[2];

@@ -55,7 +55,8 @@ void reshape_gradient(GradientContext& context) {
     context.contribute(0, context.emit("Reshape", {context.output_gradient(0)}, back)[0]);
 }
 
-/// The shape without the ones that `axes` names, or without any when it is absent.
+/// Returns the shape without the axes of length one that `axes` names; without `axes`, it drops all
+/// of them.
 InferredTypes infer_squeeze(OperandTypes inputs, const Attributes& attributes) {
     const auto& x = inputs[0]->shape;
     const auto named = reduced_axes(x, attributes);

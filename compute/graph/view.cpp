@@ -84,13 +84,14 @@ Result<View> slice_view(const Shape& x, const Attributes& attributes) {
         seen[k] = true;
         const auto size = x[k];
         const bool forward = steps[i] > 0;
-        // ONNX lets both ends lie anywhere and clamps them, to one before the first going back.
+        // ONNX allows any number at both ends and clamps it; a slice that goes backwards may end
+        // one before the first element.
         const auto clamp = [&](std::int64_t at) {
             if (at < 0) at = std::max(at, -size - 1) + size;
             return std::clamp<std::int64_t>(at, forward ? 0 : -1, forward ? size : size - 1);
         };
         const auto begin = clamp(starts[i]);
-        // A hugely negative end going back means "through the first".
+        // A hugely negative end of a slice that goes backwards means "through the first element".
         const auto end = !forward && ends[i] < -size ? -1 : clamp(ends[i]);
         const auto step = forward ? steps[i] : -steps[i];
         const auto room = forward ? end - begin : begin - end;

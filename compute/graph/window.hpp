@@ -24,7 +24,7 @@ struct Window {
     /// Returns the attributes that from() reads.
     [[nodiscard]] Attributes attributes() const;
 
-    /// Returns how many places the window has on an image of H x W; not positive when it does not
+    /// Returns how many places the window has on an image of H x W; zero or less when it does not
     /// fit.
     [[nodiscard]] std::array<std::int64_t, 2> places(std::int64_t height, std::int64_t width) const;
 };

@@ -41,7 +41,7 @@ constexpr std::int64_t kClassesMax = std::int64_t{1} << 20;
 constexpr std::int64_t kBatchMax = std::int64_t{1} << 16;
 constexpr std::size_t kListMax = 32;
 constexpr std::int64_t kWidthMax = 65536;
-/// 4 GiB of f32: beyond it a plan's buffers would not fit the machines that we aim at.
+/// 4 GiB of f32. The buffers of a larger model would not fit into the machines that we aim at.
 constexpr double kParametersMax = 1e9;
 
 Result<void> check_task(const Task& task, std::int64_t batch) {
@@ -244,7 +244,7 @@ ValueId ModelBuilder::layer_norm(const std::string& name, ValueId x, bool bias) 
 
 ValueId ModelBuilder::dropout(ValueId x, double ratio) {
     if (ratio == 0.0 || purpose_ == Purpose::Inference) return x;
-    // Each place draws its own mask.
+    // Each Dropout of the net draws masks of its own.
     const auto seed = static_cast<std::int64_t>(model_.graph.nodes().size());
     return node(
         "Dropout", {x}, {{"ratio", ratio}, {"seed", seed}, {"training_mode", std::int64_t{1}}}

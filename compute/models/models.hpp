@@ -13,28 +13,29 @@
 
 namespace starling::compute {
 
-/// Writes layers into a graph. The first failure sticks and later calls do nothing, so a builder
-/// reads like the net and looks once.
+/// Writes layers into a graph. After the first failure all later calls do nothing and finish()
+/// returns the failure, so code that builds a net checks only once.
 class ModelBuilder {
 public:
     ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose);
-    /// For one label per token rather than per sample: `labels` is their shape.
+    /// `labels` is the shape of the labels, for nets with one label per token rather than per
+    /// sample.
     ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose, Shape labels);
-    /// Goes on from a graph that is there already, with `values` among its inputs.
+    /// Continues an existing graph, one of whose inputs is `values`.
     ModelBuilder(Graph graph, ValueId values, Purpose purpose, Shape labels);
 
     [[nodiscard]] ValueId input() const { return model_.values; }
 
     [[nodiscard]] const Shape& shape(ValueId id) const { return model_.graph.shape(id); }
 
-    /// Fails unless the value has so many axes; `hint` says what to do instead.
+    /// Fails, with `hint` as the message, unless the value has so many axes.
     void expect_rank(ValueId x, std::size_t rank, std::string_view hint);
 
     struct Kernel {
         std::int64_t size = 1;
         std::int64_t stride = 1;
         bool bias = true;
-        bool padded = true;  ///< so that stride one keeps the size
+        bool padded = true;  ///< pads so that stride one keeps the size
     };
 
     /// Parameters `name.weight` [O,C,k,k] and `name.bias` [O].
@@ -47,8 +48,8 @@ public:
     /// Parameters `name.weight`, `name.bias`, buffers `name.running_mean` and `name.running_var`.
     ValueId batch_norm(const std::string& name, ValueId x);
 
-    /// Parameters `name.weight` [O,K] and `name.bias` [O], unless there is none. With a deviation
-    /// the weight starts normal and the bias at zero.
+    /// Parameters `name.weight` [O,K] and, if `bias`, `name.bias` [O]. With a deviation above zero
+    /// the weight starts normal with that deviation and the bias at zero.
     ValueId linear(
         const std::string& name,
         ValueId x,
@@ -66,7 +67,7 @@ public:
     /// Y = X W^T with the weight of an embedding.
     ValueId tied_linear(const std::string& embedding, ValueId x);
 
-    /// Parameters `name.weight` and, unless there is none, `name.bias` of the last axis.
+    /// Parameters `name.weight` and, if `bias`, `name.bias`, as long as the last axis.
     ValueId layer_norm(const std::string& name, ValueId x, bool bias = true);
 
     ValueId dropout(ValueId x, double ratio);
@@ -81,14 +82,14 @@ public:
 
     ValueId max_pool(ValueId x, std::int64_t kernel);
 
-    /// Any operator; its first output.
+    /// Adds any operator and returns its first output.
     ValueId node(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {});
 
     void add_statistics(std::vector<RunningStatistic> statistics) {
         model_.statistics = std::move(statistics);
     }
 
-    /// Adds the loss over `scores` and hands out the model.
+    /// Adds the loss over `scores` and returns the model, or the first failure.
     [[nodiscard]] Result<Model> finish(ValueId scores);
 
 private:
@@ -106,8 +107,7 @@ private:
     Result<void> status_;
 };
 
-/// Builds the model of a spec.
-/// `file` holds the bytes of a model that is a file.
+/// Builds the model of a spec. `file` holds the bytes of a model that is a file.
 /// Errors    Usage (unknown model or option), BadValue (a task that the model cannot take), those
 ///           of import_onnx
 [[nodiscard]] Result<Model> build_model(
@@ -118,8 +118,8 @@ private:
     ByteView file = {}
 );
 
-/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task. A spec
-/// that names a file (`onnx:net.onnx`) wants the file's bytes.
+/// Returns the parameter layout of `spec` (`mlp?hidden=512,256` or `cnn?...`) for a task. It builds
+/// the model's graph. A spec that names a file (`onnx:net.onnx`) needs the file's bytes.
 /// Errors    Usage (unknown model or option, listing what exists), BadValue, those of import_onnx
 [[nodiscard]] Result<ParameterLayout> model_layout(
     std::string_view spec, const Task& task, ByteView file = {}

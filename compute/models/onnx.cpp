@@ -10,7 +10,7 @@ namespace starling::compute {
 
 namespace {
 
-/// The file's input takes samples as the file shapes them: [N, 784] serves samples of 1 x 28 x 28.
+/// The file's input keeps the shape that it has in the file: [N, 784] takes samples of 1 x 28 x 28.
 Result<void> check_input(const onnx::ImportedModel& model, const Task& task, std::int64_t batch) {
     if (model.inputs.size() != 1) {
         return fail(
@@ -31,8 +31,9 @@ Result<void> check_input(const onnx::ImportedModel& model, const Task& task, std
     return {};
 }
 
-/// A graph that ends in probabilities is trained on what they are made of: the loss applies its
-/// own softmax, and two in a row would flatten the gradient.
+/// Returns the operand of a final softmax: a graph that ends in probabilities is trained on its
+/// scores, because the loss applies a softmax of its own, and two in a row would flatten the
+/// gradient.
 ValueId without_softmax(const Graph& graph, ValueId scores) {
     for (const auto& node : graph.nodes()) {
         const bool softmax = node.op->name == "Softmax" || node.op->name == "LogSoftmax";

@@ -1,5 +1,5 @@
-// Operators that need more than their own name here: chains of two-operand ones, functions that
-// others spell out, comparisons. A truth value is a float of 0 or 1.
+// Operators that become several nodes here: chains of operators of two operands, functions that are
+// written in terms of others, and comparisons. A truth value is a float of 0 or 1.
 
 #include <array>
 
@@ -148,7 +148,7 @@ void cast(Importer& in) {
     const auto to = static_cast<DataType>(in.attributes().integer("to", 0));
     const auto x = in.operand(0);
     const bool was_integer = in.is_integer_value(x);
-    // Narrower floats would round, and narrower integers wrap: only what is exact is taken.
+    // Only exact casts are accepted: narrower floats would round, and narrower integers would wrap.
     if (to == DataType::Float || to == DataType::Double) {
         const Attributes real{{"to", std::string("float")}};
         return in.bind(0, was_integer ? in.emit("Cast", {x}, real) : in.emit("Identity", {x}));

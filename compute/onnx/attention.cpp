@@ -1,7 +1,8 @@
 // Causal attention as exporters spell it. The middle of all spellings is the same: a product of
-// queries and keys, a softmax behind a mask, a product with values. How the operands get there
-// differs: one product of the tokens or three, cut, shaped and turned in some order. The rule
-// undoes what is undone easily and adds the opposite of the rest.
+// queries and keys, a mask, a softmax, a product with the values. The ways to the operands differ:
+// the tokens go through one product or three, and the results are cut, reshaped and transposed in
+// some order. The rule goes back through these steps as far as it can, and adds the inverse of the
+// others.
 
 #include <array>
 #include <cmath>
@@ -15,7 +16,8 @@ namespace {
 
 using Ints = std::vector<std::int64_t>;
 
-/// Takes factors off a value: x * c, c * x or x / c. Returns the x of all of them.
+/// Goes back through products with constants (x * c, c * x, x / c), multiplies their factors, and
+/// returns the x behind all of them.
 ValueId without_factors(const Finder& find, ValueId id, double& factor) {
     for (int i = 0; i < kReshapesMax; ++i) {
         const Node* share = find.made_by(id, "Div");
@@ -35,8 +37,8 @@ ValueId without_factors(const Finder& find, ValueId id, double& factor) {
     return id;
 }
 
-/// The scores below a causal mask, in any of its spellings. What hides is multiplied by `factor`
-/// later and must still be low then.
+/// Returns the scores under a causal mask in any of its spellings. The mask's low numbers are
+/// multiplied by `factor` later and must then still be low.
 ValueId match_mask(const Finder& find, ValueId id, double factor) {
     const auto hides = [&](double value) { return is_low(value * factor); };
     if (const Node* choice = find.made_by(id, "Where"); choice != nullptr) {
@@ -64,7 +66,8 @@ ValueId match_mask(const Finder& find, ValueId id, double factor) {
     return find.input(*difference, 0);
 }
 
-/// GPT-2 of old multiplied hidden scores by nothing before it made them low.
+/// Matches the mask of early GPT-2, which multiplies hidden scores by zero before it makes them
+/// low.
 /// Requires  hidden scores are low afterwards
 ValueId without_zeros(const Finder& find, ValueId id) {
     const Node* product = find.made_by(id, "Mul");
@@ -107,8 +110,8 @@ bool in_order(const Ints& order) {
     return true;
 }
 
-/// One operand of attention as rows of tokens. Where nothing but shapes lies between, `source` is
-/// what the rows are in the file: [N,T,D], or a matrix with the same rows.
+/// One operand of attention as rows of tokens. When only reshapes lie between, `source` is the
+/// value that holds these rows in the file: [N,T,D], or a matrix with the same rows.
 struct Rows {
     Turned turned;
     ValueId source = ValueId::None;
@@ -123,7 +126,8 @@ Rows find_rows(const Finder& find, ValueId id, Ints order) {
     return rows;
 }
 
-/// Where in each row of a value three times as wide the source begins; the value itself in `whole`.
+/// Returns where in each row of a value three times as wide the source begins, and that value in
+/// `whole`.
 std::optional<std::int64_t> match_third(
     const Finder& find, ValueId source, std::int64_t width, ValueId& whole
 ) {
@@ -140,8 +144,8 @@ std::optional<std::int64_t> match_third(
     return view->offset;
 }
 
-/// The attention at hand: N samples of T tokens, and H heads of d numbers each. Without an axis for
-/// heads there is one.
+/// The dimensions of the attention: N samples of T tokens, and H heads of d numbers each. Without
+/// an axis for heads, H is one.
 struct Sizes {
     std::int64_t samples = 0;
     std::int64_t heads = 1;
@@ -161,7 +165,7 @@ struct Sizes {
     }
 };
 
-/// Adds what turns an operand into [N,T,D].
+/// Adds the steps that turn an operand into [N,T,D].
 ValueId prepare_rows(const Finder& find, const Rows& rows, const Sizes& sizes, Rewrite& made) {
     auto value = rows.source;
     auto shape = value == ValueId::None ? Shape{} : find.shape(value);
@@ -172,7 +176,7 @@ ValueId prepare_rows(const Finder& find, const Rows& rows, const Sizes& sizes, R
     return made.prepare({"Reshape", {value}, {{"shape", sizes.rows(1)}}});
 }
 
-/// The operator divides by sqrt d itself: whatever else the file multiplies by goes to the queries.
+/// The operator itself divides by sqrt d. Any other factor of the file is applied to the queries.
 ValueId scaled(ValueId queries, double rest, Rewrite& made) {
     if (std::abs(rest - 1.0) <= 1e-4) return queries;
     const auto number = made.prepare({"Constant", {}, {{"value", std::vector<double>{rest}}}});
@@ -182,8 +186,8 @@ ValueId scaled(ValueId queries, double rest, Rewrite& made) {
 /// Queries, keys and values.
 using Parts = std::array<Rows, 3>;
 
-/// Queries, keys and values side by side, [N,T,3D]: as the file has them where it does, else put
-/// together.
+/// Returns queries, keys and values side by side, [N,T,3D]: the file's own value if it has one,
+/// else the three joined.
 ValueId prepare_all(
     const Finder& find, const Parts& parts, const Sizes& sizes, double rest, Rewrite& made
 ) {
@@ -245,8 +249,8 @@ std::optional<Spelled> match_spelled(const Finder& find, const Node& sum) {
 
 }  // namespace
 
-/// Matches the product with the values, and, so that nothing is turned back and forth, the
-/// transpose that brings the heads beside each other behind it.
+/// Matches the product with the values together with the transpose behind it that puts the heads
+/// side by side, so that no pair of opposite transposes is left.
 /// Source    Vaswani et al., "Attention Is All You Need" (arXiv 1706.03762), section 3.2
 Match match_attention(const Finder& find, const Node& node) {
     const bool behind =
@@ -263,7 +267,7 @@ Match match_attention(const Finder& find, const Node& node) {
         find_rows(find, found->q, beside),
         find_rows(find, found->k, turned),
         find_rows(find, found->v, beside)};
-    // What multiplies the values is not the operator's.
+    // The operator has no factor for the values.
     if (parts[2].turned.factor != 1.0) return std::nullopt;
     const double factor = found->factor * parts[0].turned.factor * parts[1].turned.factor;
     const double rest = factor * std::sqrt(static_cast<double>(sizes.head));

@@ -216,7 +216,7 @@ void Exporter::want_opset(std::int64_t opset) {
 }
 
 Result<Bytes> export_onnx(const BuildInference& build, ParameterStore& store) {
-    // Where two batch sizes give different numbers, the batch is what they follow.
+    // A dimension that differs between two batch sizes depends on the batch.
     const auto two = build(2);
     const auto three = build(3);
     if (two.has_value() && three.has_value()) {

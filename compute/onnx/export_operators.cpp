@@ -12,7 +12,7 @@ namespace starling::compute::onnx {
 
 namespace {
 
-/// Operators that are written as they are, with those of their settings that ONNX knows.
+/// Operators that are written unchanged, with those of their settings that ONNX knows.
 struct Direct {
     std::string_view op;
     std::string_view settings;  ///< comma-separated

@@ -1,7 +1,6 @@
 #pragma once
 
-// How a graph becomes an ONNX file: export.cpp has the frame, export_operators.cpp what is written
-// for each operator.
+// Turns a graph into an ONNX file. export.cpp writes the frame, export_operators.cpp the operators.
 
 #include <cstdint>
 #include <map>
@@ -39,18 +38,19 @@ private:
     void refuse(std::string message);
     void refuse_node(const Node& node, const std::string& what);
 
-    // What of the graph is written.
+    // Which parts of the graph are written.
 
     [[nodiscard]] bool same_structure() const;
     void mark(ValueId scores);
 
     [[nodiscard]] bool needed(ValueId id) const { return needed_[to_index(id)]; }
 
-    /// The shape with -1 where it follows the batch.
+    /// Returns the shape, with -1 for a dimension that depends on the batch size.
     [[nodiscard]] Shape free_shape(ValueId id) const;
     void add_ends(ValueId scores);
     void add_parameters(ParameterStore& store);
-    /// Files say the lowest opset that has all their operators: more runtimes read them.
+    /// Raises the file's opset to this one. A file names the lowest opset that has all its
+    /// operators, because more runtimes read it then.
     void want_opset(std::int64_t opset);
 
     // Names and nodes.
@@ -76,7 +76,8 @@ private:
     // Operators.
 
     void write(const Node& node);
-    /// False for an operator that ONNX has otherwise or not at all; these have a writer each.
+    /// Returns false for an operator that ONNX has in another form or not at all; each of these has
+    /// a writer of its own.
     [[nodiscard]] bool write_direct(const Node& node);
     static std::span<const std::pair<std::string_view, Writer>> writers();
     void write_reshape(const Node& node);
@@ -93,10 +94,10 @@ private:
     void write_gelu(const Node& node);
     void write_constant(const Node& node);
     void write_layer_norm(const Node& node);
-    /// A transposed convolution, which the graph holds as the gradient of one.
+    /// Writes a transposed convolution, which the graph holds as the gradient of a convolution.
     void write_transposed(const Node& node);
     void write_matmul(const Node& node);
-    /// Which tokens a token sees, [1,1,T,T]; one for all layers.
+    /// Returns the mask of which tokens a token sees, [1,1,T,T]; all layers share one.
     std::string causal_mask(std::int64_t length);
     /// Source    Vaswani et al. (arXiv 1706.03762), section 3.2
     void write_attention(const Node& node);

@@ -1,7 +1,7 @@
 #pragma once
 
 // What the rules that recognise spellings share: a view of the imported graph from results to
-// operands, and what a rule hands back.
+// operands, and the type of a rule's answer.
 
 #include <algorithm>
 #include <cmath>
@@ -23,25 +23,25 @@ struct Step {
     Attributes attributes;
 };
 
-/// Names what an earlier step of the same rewrite makes, as an operand of a later one.
+/// Returns an operand that stands for the result of an earlier step of the same rewrite.
 [[nodiscard]] constexpr ValueId result_of(std::size_t step) {
     return static_cast<ValueId>(-2 - static_cast<std::int32_t>(step));
 }
 
-/// The step whose result the operand is; nothing when it is a value of the graph.
+/// Returns the step whose result the operand is, or nothing when it is a value of the graph.
 [[nodiscard]] constexpr std::optional<std::size_t> step_behind(ValueId id) {
     const auto number = static_cast<std::int32_t>(id);
     if (number > -2) return std::nullopt;
     return static_cast<std::size_t>(-2 - number);
 }
 
-/// What stands in the place of a node: another node, or, without an operator, a value that is
-/// there already. Where the new node's shape differs in its cut only, a Reshape follows.
+/// What takes the place of a node: another node, or, without an operator, an existing value. When
+/// the new node's result has the same elements in another shape, a Reshape follows.
 struct Rewrite {
     std::string_view op;
     std::vector<ValueId> inputs;
     Attributes attributes;
-    std::vector<Step> before = {};  ///< what prepares the operands
+    std::vector<Step> before = {};  ///< the steps that prepare the operands
 
     ValueId prepare(Step step) {
         before.push_back(std::move(step));
@@ -51,14 +51,14 @@ struct Rewrite {
 
 using Match = std::optional<Rewrite>;
 
-/// A constant whose last two axes are a square with one number on and below the diagonal and
-/// another above it: who sees whom.
+/// A constant whose last two axes form a square, with one number on and below the diagonal and
+/// another above it: a causal mask.
 struct Triangle {
     double seen = 0.0;
     double hidden = 0.0;
 };
 
-/// The triangle that a tensor is, the same one in all of its squares.
+/// Returns the triangle that a tensor is, if all its squares are the same one.
 template <class Number>
 [[nodiscard]] std::optional<Triangle> find_triangle(
     const Shape& shape, const std::vector<Number>& values
@@ -75,18 +75,19 @@ template <class Number>
     for (std::size_t i = 0; i < values.size(); ++i) {
         const auto at = i % square;
         const bool ahead = at % length > at / length;
-        // Written so that a NaN fails.
+        // `!(a == b)` rather than `a != b`, so that a NaN fails, too.
         if (!(values[i] == (ahead ? hidden : seen))) return std::nullopt;
     }
     return Triangle{static_cast<double>(seen), static_cast<double>(hidden)};
 }
 
-/// Low enough that its exponential is nothing beside the others'.
+/// Returns true for a score so low that its exponential vanishes beside the others'.
 [[nodiscard]] inline bool is_low(double value) {
     return value <= -1e4;
 }
 
-/// Nobody writes longer rows of reshapes, and a rule looks at each of its nodes in constant time.
+/// The most reshapes in a row that a rule looks through. No exporter writes more, and the limit
+/// bounds the time for each node.
 inline constexpr int kReshapesMax = 8;
 
 /// Looks through a graph from results to operands.
@@ -104,7 +105,8 @@ public:
 
     [[nodiscard]] const Graph& graph() const { return graph_; }
 
-    /// Requires  from is made after to
+    /// Makes `from` stand for `to` from now on.
+    /// Requires  `from` is made after `to`
     void set_alias(ValueId from, ValueId to) { alias_[to_index(from)] = resolve(to); }
 
     [[nodiscard]] ValueId resolve(ValueId id) const {
@@ -115,7 +117,7 @@ public:
         return i < node.inputs.size() ? resolve(node.inputs[i]) : ValueId::None;
     }
 
-    /// The node whose first result the value is, when it has this operator.
+    /// Returns the node whose first result the value is, if it has this operator; else nullptr.
     [[nodiscard]] const Node* made_by(ValueId id, std::string_view op) const {
         if (id == ValueId::None) return nullptr;
         const Node* node = producer_[to_index(resolve(id))];
@@ -124,8 +126,8 @@ public:
         return fits ? node : nullptr;
     }
 
-    /// The one number that all elements of a constant have. Looked at once: a file may read a long
-    /// constant in many places.
+    /// Returns the number that all elements of a constant have, if they have one. Remembers the
+    /// answer, because a file may read a long constant in many places.
     [[nodiscard]] std::optional<double> number(ValueId id) const {
         const Node* node = constant_behind(id);
         if (node == nullptr) return std::nullopt;
@@ -144,7 +146,7 @@ public:
         return found.has_value() && std::abs(*found - wanted) <= 1e-4 * std::abs(wanted);
     }
 
-    /// The triangle that a constant is. Looked at once for each length, too.
+    /// Returns the triangle that a constant is, and remembers the answer for each length.
     [[nodiscard]] std::optional<Triangle> triangle(ValueId id) const {
         const Node* node = constant_behind(id);
         if (node == nullptr) return std::nullopt;
@@ -177,7 +179,7 @@ private:
     return node.op->name == op;
 }
 
-/// Causal attention, whose spellings are the longest.
+/// Matches causal attention, which has the longest spellings.
 [[nodiscard]] Match match_attention(const Finder& find, const Node& node);
 
 }  // namespace starling::compute::onnx

@@ -1,4 +1,4 @@
-// Nodes whose operands are all known, computed once: the little graphs that work out shapes,
+// Computes nodes whose operands are all known: the small graphs by which files compute shapes,
 // indices and masks. Whole numbers are exact up to 2^53.
 
 #include <algorithm>
@@ -116,7 +116,7 @@ void reshape(Importer& in) {
     }
     if (op == "Identity" || !in.ok()) return in.bind(0, std::move(made));
     if (count == 0) {
-        // Only lists of no numbers come by, and stay lists.
+        // Only empty lists come here, and they stay lists.
         made.shape = {0};
         return in.bind(0, std::move(made));
     }
@@ -142,7 +142,7 @@ void slice(Importer& in) {
     part.set("axes", axes);
     part.set("steps", steps);
     if (!in.ok()) return;
-    // A slice without elements is common here (no leading dimensions) and views have none such.
+    // A slice without elements is common here (no leading dimensions), but no view can be empty.
     const auto view = slice_view(x.shape, part);
     if (view.has_error() && x.shape.size() == 1 && starts.size() == 1 && ends.size() == 1) {
         return in.bind(0, Known{x.kind, {0}, {}});

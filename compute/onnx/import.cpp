@@ -37,7 +37,8 @@ Result<Known> to_known(const TensorMessage& tensor) {
     return Known{kind_of(tensor.type), tensor.shape, std::move(*values)};
 }
 
-/// A mask of causal attention: ones and zeros, or what hides and what does not. No weight looks so.
+/// Returns true for a mask of causal attention: ones and zeros, or zeros and low numbers. No
+/// trained weight looks like that.
 bool is_causal_mask(const TensorMessage& tensor) {
     const auto& shape = tensor.shape;
     const auto rank = shape.size();
@@ -208,9 +209,9 @@ void Importer::note_uses() {
     for (const auto& output : file_.outputs) ++uses_[output.name];
 }
 
-/// Three kinds of initializers are no trained parameters: running statistics, which are averaged
-/// buffers, the ones and zeros that a group normalisation, written as an instance normalisation of
-/// groups, hands to it, and masks.
+/// Three kinds of initializers are not trained. Running statistics are averaged buffers. An
+/// instance normalisation that spells out a group normalisation has ones and zeros as scale and
+/// bias. And masks are fixed.
 void Importer::mark_special_initializers() {
     for (auto& [name, entry] : entries_) {
         if (entry.initializer != nullptr) entry.fixed = is_causal_mask(*entry.initializer);
@@ -302,7 +303,7 @@ void Importer::dispatch() {
     if (!ok()) return;
     for (std::size_t i = 0; i < node_->outputs.size(); ++i) {
         if (node_->outputs[i].empty() || find(node_->outputs[i]) != nullptr) continue;
-        // Somebody may read it: then that node has no operand, which is said there.
+        // If a node reads this result, that node's missing operand is reported there.
         if (wants(i)) {
             return refuse(
                 FaultCode::Unsupported, "its output " + std::to_string(i) + " is not supported"
@@ -342,8 +343,8 @@ ValueId Importer::make_parameter(const std::string& name, const Entry& entry) {
     return model_.graph.add_parameter(std::move(info));
 }
 
-/// A float initializer with axes is a parameter. One without is a setting (an epsilon, a factor)
-/// that tools have turned into an initializer, and stays as it is.
+/// A float initializer with axes is a parameter. One without axes is a setting (an epsilon, a
+/// factor) that tools have turned into an initializer; it stays fixed.
 ValueId Importer::materialize(const std::string& name, Entry& entry) {
     if (entry.id != ValueId::None || !ok()) return entry.id;
     if (entry.initializer != nullptr && !entry.fixed && is_real(entry.initializer->type) &&

@@ -1,11 +1,11 @@
 #pragma once
 
-// From an ONNX file to a graph that can be trained: the file's float initializers become
-// parameters, whatever else is fixed becomes attributes and constants, and shapes are static.
+// Reads an ONNX file into a graph that can be trained. The file's float initializers become
+// parameters, other fixed tensors become attributes and constants, and all shapes are static.
 //
-// What is read: opset 1 to 22 of the default domain (7 and above in full), float tensors (whole
-// numbers as indices and shapes), one graph without control flow. Everything else is refused with
-// one line that names the node and its operator.
+// The importer reads opset 1 to 22 of the default domain (7 and above in full), float tensors
+// (whole numbers as indices and shapes), and one graph without control flow. It refuses everything
+// else with one line that names the node and its operator.
 
 #include <map>
 #include <optional>
@@ -32,15 +32,16 @@ struct Known {
 };
 
 struct ImportOptions {
-    /// Replaces the first dimension of every input; without it the file must say all dimensions.
+    /// Replaces the first dimension of every input. Without it, the file must state all dimensions.
     std::optional<std::int64_t> batch;
     /// Training turns BatchNormalization and Dropout into their training forms.
     Purpose purpose = Purpose::Inference;
-    /// Inputs of whole numbers take floats and cut them off: samples are floats, tokens among them.
+    /// Inputs of whole numbers take floats and cut off their fractions: samples are always floats,
+    /// even tokens.
     bool float_inputs = false;
-    /// Inputs of the file that are not inputs of the graph, by name.
+    /// The values of inputs of the file that are not to be inputs of the graph, by name.
     std::map<std::string, Known, std::less<>> known_inputs;
-    /// Whether to look for decompositions of the operators that we have whole.
+    /// Whether to replace decompositions of operators by the operators, where we have these.
     bool recognise = true;
 };
 

@@ -1,4 +1,4 @@
-// What translations see of a node, and what they add to the graph.
+// The part of Importer that translations use: reading a node and adding to the graph.
 
 #include <limits>
 

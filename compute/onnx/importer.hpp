@@ -1,8 +1,8 @@
 #pragma once
 
 // What the translations of single operators see: one node of the file, its operands, and the graph
-// so far. The first failure sticks and later calls do nothing, so a translation reads like the
-// operator's text and looks once.
+// so far. After the first failure all later calls do nothing, so a translation checks only once, at
+// its end.
 
 #include <map>
 #include <memory>
@@ -24,7 +24,7 @@ public:
 
     [[nodiscard]] Result<ImportedModel> run();
 
-    // The node at hand.
+    // The node that is being translated.
 
     [[nodiscard]] std::int64_t opset() const { return file_.opset; }
 
@@ -46,27 +46,27 @@ public:
     /// Whether some node or the graph's output reads the node's i-th result.
     [[nodiscard]] bool wants(std::size_t i) const;
 
-    /// The operand as a value of the graph; a fixed one becomes a constant or a parameter.
+    /// Returns the operand as a value of the graph; a fixed one becomes a constant or a parameter.
     [[nodiscard]] ValueId operand(std::size_t i);
-    /// All operands, absent ones as None.
+    /// Returns all operands, absent ones as None.
     [[nodiscard]] std::vector<ValueId> operands();
 
-    /// The operand's elements when they are fixed in the file, else nullptr. A parameter is fixed
-    /// too: reading it here does not make it trainable.
+    /// Returns the operand's elements when the file fixes them, else nullptr. The elements of a
+    /// parameter are fixed, too; reading them here does not make it trainable.
     [[nodiscard]] const Known* known(std::size_t i);
     [[nodiscard]] bool all_known();
 
-    /// A fixed operand as whole numbers; fails when it is not fixed.
+    /// Returns a fixed operand as whole numbers; refuses the node when it is not fixed.
     [[nodiscard]] Ints integers(std::size_t i);
     [[nodiscard]] double real(std::size_t i);
-    /// The operand when it is there, else the attribute, else the fallback.
+    /// Returns the operand if there is one, else the attribute, else the fallback.
     [[nodiscard]] Ints integers_or(std::size_t i, std::string_view key, Ints fallback);
 
     [[nodiscard]] Kind kind(std::size_t i) const;
-    /// The operand's shape, known even where its elements are not.
+    /// Returns the operand's shape, which is known even if its elements are not.
     [[nodiscard]] Shape shape_of(std::size_t i);
 
-    // What the translation leaves behind.
+    // The results of the translation.
 
     void bind(std::size_t output, ValueId id, Kind kind = Kind::Real);
     void bind(std::size_t output, Known known);
@@ -91,7 +91,8 @@ public:
 
     [[nodiscard]] bool is_integer_value(ValueId x) const;
 
-    /// A batch that the file fixed and the caller replaced: {1, 64}. Equal when nothing changed.
+    /// Returns the batch size that the file fixes and the one that the caller wants: {1, 64}. Both
+    /// are equal when the caller wants no change.
     [[nodiscard]] std::pair<std::int64_t, std::int64_t> batch_change() const {
         return {file_batch_, batch_};
     }
@@ -100,11 +101,11 @@ public:
         model_.statistics.push_back(std::move(statistic));
     }
 
-    /// The parameter's name behind an operand; empty when it is none.
+    /// Returns the name of the operand if it is a parameter, else an empty text.
     [[nodiscard]] std::string parameter_name(std::size_t i) const;
 
 private:
-    /// What a name of the file stands for.
+    /// A value of the file, found by its name.
     struct Entry {
         ValueId id = ValueId::None;
         Kind kind = Kind::Real;
@@ -112,7 +113,7 @@ private:
         const TensorMessage* initializer = nullptr;
         bool buffer = false;
         bool variance = false;
-        bool fixed = false;  ///< a float initializer that is a constant all the same
+        bool fixed = false;  ///< a float initializer that is a constant and no parameter
     };
 
     void read_opset();
@@ -131,7 +132,8 @@ private:
     [[nodiscard]] Entry* find(const std::string& name);
     /// The node's name, or else that of its first output.
     [[nodiscard]] std::string node_name() const;
-    /// Counts elements that the file does not hold itself: small nodes could ask for a lot of them.
+    /// Counts elements that are computed and do not stand in the file, because small nodes could
+    /// ask for a lot of them. Returns false when they exceed the limit.
     [[nodiscard]] bool charge(std::size_t elements);
     void refuse_file(FaultCode code, std::string message);
 
@@ -166,15 +168,15 @@ struct NamedTranslation {
 /// know, and leaves everything as it was.
 [[nodiscard]] bool fold_known(Importer& importer);
 
-/// Replaces decompositions by the operators that they spell out, and leaves out what nothing needs
-/// any more: nodes and parameters alike. The values in `wanted` are renamed in place.
+/// Replaces decompositions by the operators that they spell out, and drops the nodes and parameters
+/// that nothing needs any more. Updates the values in `wanted` in place.
 void recognise_patterns(Graph& graph, std::span<ValueId*> wanted);
-/// Only leaves out what nothing needs.
+/// Only drops the nodes and parameters that nothing needs.
 void drop_unused(Graph& graph, std::span<ValueId*> wanted);
 
-/// A known operand may have no more elements than this when it is computed rather than read.
+/// The most elements of a known operand that is computed rather than read.
 inline constexpr std::int64_t kFoldedElementsMax = std::int64_t{1} << 20;
-/// And all of them together no more than this beyond one for each byte of the file.
+/// The most elements of all such operands together, beyond one for each byte of the file.
 inline constexpr std::size_t kChargedElementsMax = std::size_t{1} << 23U;
 
 }  // namespace starling::compute::onnx

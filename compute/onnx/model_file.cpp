@@ -1,4 +1,5 @@
-// From the library's messages to ours. What is decided here is what a file may make us allocate.
+// Converts the library's messages to ours and back. This is where a file's claims on memory are
+// limited.
 
 #include "compute/onnx/model_file.hpp"
 
@@ -142,7 +143,7 @@ private:
     std::optional<Fault> fault_;
 };
 
-/// Copies messages; the first mistake sticks.
+/// Copies messages, and remembers the first mistake.
 class Reader {
 public:
     TensorMessage tensor(const ::onnx::TensorProto& from) {
@@ -153,7 +154,7 @@ public:
             return tensor;
         }
         tensor.shape.assign(from.dims().begin(), from.dims().end());
-        // Shapes are reckoned with before anybody reads the values.
+        // Shapes are used in products before anybody reads the values.
         if (const auto count = tensor.count(); count.has_error() && !fault_) {
             fault_ = count.error();
         }
@@ -216,7 +217,8 @@ private:
         if (from.has_i()) attribute.value = from.i();
         if (from.has_s()) attribute.value = name(from.s());
         if (from.has_t()) attribute.tensor = tensor(from.t());
-        // An empty list leaves no field behind, only the type says that it is one.
+        // An empty list has no field in the message; only the attribute's type shows that it is a
+        // list.
         if (from.ints_size() > 0 || from.type() == Kind::INTS) {
             attribute.value = std::vector<std::int64_t>(from.ints().begin(), from.ints().end());
         }
@@ -246,7 +248,7 @@ void write_tensor(const TensorMessage& tensor, ::onnx::TensorProto& to) {
     for (const auto dimension : tensor.shape) to.add_dims(dimension);
     to.set_data_type(static_cast<std::int32_t>(tensor.type));
     if (!tensor.name.empty()) to.set_name(tensor.name);
-    // Raw bytes, for they are what every reader takes and are never larger than a packed list.
+    // Raw bytes, because every reader takes them and they are never larger than a packed list.
     if (!tensor.floats.empty()) {
         to.set_raw_data(tensor.floats.data(), tensor.floats.size() * sizeof(float));
         return;
@@ -323,7 +325,7 @@ void read_model(const ::onnx::ModelProto& from, Reader& reader, ModelFile& model
     model.ir_version = from.ir_version();
     for (const auto& import : from.opset_import()) {
         const auto domain = reader.name(import.domain());
-        // Other domains are told by their nodes.
+        // Nodes of other domains are refused when they are translated.
         if (domain.empty() || domain == "ai.onnx") model.opset = import.version();
     }
     const auto& graph = from.graph();

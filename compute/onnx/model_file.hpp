@@ -1,7 +1,7 @@
 #pragma once
 
-// The messages of an ONNX file as plain structs, both ways. Only what a static graph needs is kept:
-// subgraphs, sequences, maps and sparse tensors are noticed and named, never entered.
+// The messages of an ONNX file as plain structs, for reading and for writing. They hold only what a
+// static graph needs. Subgraphs, sequences, maps and sparse tensors are reported, but not read.
 //
 // Source    onnx.proto, IR version 8, read and written by protobuf with the classes that ONNX's
 //           package brings
@@ -18,7 +18,7 @@
 
 namespace starling::compute::onnx {
 
-/// Limits on what a file may hold, checked before anything is allocated for it.
+/// Limits on what a file may hold. Each is checked before memory is allocated for what it limits.
 inline constexpr std::size_t kFileBytesMax = (std::size_t{1} << 31U) - 1;
 inline constexpr std::size_t kNodesMax = std::size_t{1} << 16U;
 inline constexpr std::size_t kOperandsMax = 256;
@@ -73,7 +73,7 @@ struct TensorMessage {
     [[nodiscard]] Result<std::vector<float>> reals() const;
 };
 
-/// What an attribute holds that is no plain setting.
+/// The kind of an attribute that is no plain setting.
 enum class Foreign : std::uint8_t { None, Graph, Other };
 
 struct AttributeMessage {
@@ -92,12 +92,12 @@ struct NodeMessage {
     std::vector<AttributeMessage> attributes;
 };
 
-/// A graph's input or output. A dimension that has a name or nothing instead of a number is -1.
+/// A graph's input or output. A dimension without a number, named or not, is -1.
 struct ValueMessage {
     std::string name;
     DataType type = DataType::Undefined;
     bool tensor = false;     ///< not a sequence, map or optional
-    bool has_shape = false;  ///< a scalar's shape is empty but there
+    bool has_shape = false;  ///< a scalar has a shape, an empty one
     Shape shape;
 };
 

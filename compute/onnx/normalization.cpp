@@ -1,4 +1,4 @@
-// Normalisation and Dropout, each in the form that its purpose wants.
+// Normalisation and Dropout, each in its form for training or for inference.
 
 #include <algorithm>
 #include <array>
@@ -14,8 +14,8 @@ double momentum_of(Importer& in) {
     return in.attributes().real("momentum", 0.9);
 }
 
-/// Trains on the batch's statistics and moves the running ones; their share of the batch is one
-/// minus ONNX's momentum.
+/// Training uses the batch's statistics and moves the running ones towards them, by one minus
+/// ONNX's momentum.
 void train_batch_norm(Importer& in, std::vector<ValueId> operands, Attributes attributes) {
     attributes.set("training_mode", std::int64_t{1});
     const auto made = in.emit_all("BatchNormalization", operands, std::move(attributes));
@@ -35,7 +35,7 @@ void train_batch_norm(Importer& in, std::vector<ValueId> operands, Attributes at
     in.add_statistic({variance, made[2], share, n > 1.0 ? n / (n - 1.0) : 1.0});
 }
 
-/// The file's own training form hands out running statistics: a mix of old and new.
+/// The file's own training form also outputs running statistics, a weighted mean of old and new.
 void batch_norm_with_statistics(
     Importer& in, std::vector<ValueId> operands, Attributes attributes
 ) {
@@ -76,7 +76,8 @@ void instance_norm(Importer& in) {
     in.bind(0, in.emit("InstanceNormalization", in.operands(), attributes));
 }
 
-/// Opset 18 scales groups, 21 scales channels; only where they are the same is 18 taken.
+/// Opset 18 scales groups, opset 21 scales channels. A file of opset 18 is accepted only when both
+/// mean the same.
 void group_norm(Importer& in) {
     const auto x = in.operand(0);
     const auto shape = in.shape(x);
@@ -104,7 +105,8 @@ void group_norm(Importer& in) {
     in.bind(0, in.emit("GroupNormalization", {x, scale, bias}, attributes));
 }
 
-/// Scale and bias may be wider or narrower than the normalised axes: then they are applied apart.
+/// Scale and bias may have more or fewer axes than are normalised; nodes of their own apply them
+/// then.
 void layer_norm(Importer& in) {
     const auto x = in.operand(0);
     const auto shape = in.shape(x);
@@ -135,7 +137,8 @@ void layer_norm(Importer& in) {
     in.bind(2, made[2]);
 }
 
-/// Training drops whatever the file's own mode says; otherwise only what is not random is taken.
+/// In training a Dropout drops, whatever mode the file gives it. In inference, a file whose Dropout
+/// is random is refused.
 void dropout(Importer& in) {
     const auto x = in.operand(0);
     const double ratio = in.has(1) ? in.real(1) : in.attributes().real("ratio", 0.5);
@@ -154,7 +157,7 @@ void dropout(Importer& in) {
         }
         return;
     }
-    // Each node draws its own mask: its first result's name tells it from the others.
+    // Each node draws masks of its own; its seed comes from the name of its first result.
     std::uint64_t seed = 1469598103934665603U;
     for (const char c : in.node().outputs[0]) {
         seed = (seed ^ static_cast<unsigned char>(c)) * 1099511628211U;

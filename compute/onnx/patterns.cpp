@@ -1,6 +1,6 @@
-// Rewrites of an imported graph. Exporters spell out operators that their opset does not have; each
-// rule here recognises one spelling by its last node and puts the operator that it means in that
-// node's place. The nodes before it stay only where somebody else reads them.
+// Rewrites of an imported graph. Exporters spell out operators that their opset does not have. Each
+// rule here recognises one spelling by its last node and replaces that node by the operator. The
+// nodes before it remain only if other nodes read them.
 
 #include <algorithm>
 #include <array>
@@ -18,7 +18,7 @@ namespace starling::compute::onnx {
 
 namespace {
 
-/// X * 1, X + 0 and the like: exporters fill in scales that are not there.
+/// Matches X * 1, X + 0 and the like, which exporters write for scales that do nothing.
 Match match_nothing(const Finder& find, const Node& node) {
     const bool product = is(node, "Mul") || is(node, "Div");
     if (!product && !is(node, "Add") && !is(node, "Sub")) return std::nullopt;
@@ -64,7 +64,7 @@ void collect_factors(const Finder& find, ValueId id, int depth, std::vector<Valu
     collect_factors(find, product->inputs[1], depth - 1, factors);
 }
 
-/// In 1 + erf(x / sqrt 2), the x.
+/// Returns the x of 1 + erf(x / sqrt 2).
 ValueId match_normal_integral(const Finder& find, ValueId id) {
     const Node* sum = find.made_by(id, "Add");
     if (sum == nullptr) return ValueId::None;
@@ -109,7 +109,7 @@ Match match_gelu(const Finder& find, const Node& node) {
     return Rewrite{"Gelu", {x}, {}};
 }
 
-/// What a ReduceMean over the last axes folds, and from which axis on.
+/// The operand of a ReduceMean over the last axes, and the first of these axes.
 struct MeanOf {
     ValueId x = ValueId::None;
     std::int64_t axis = 0;
@@ -128,7 +128,7 @@ std::optional<MeanOf> match_mean(const Finder& find, ValueId id) {
     return MeanOf{x, first - reduced->begin()};
 }
 
-/// In x - mean(x), the x.
+/// Returns the x of x - mean(x).
 std::optional<MeanOf> match_centred(const Finder& find, ValueId id) {
     const Node* sub = find.made_by(id, "Sub");
     if (sub == nullptr) return std::nullopt;
@@ -140,7 +140,7 @@ bool same_mean(const std::optional<MeanOf>& a, const std::optional<MeanOf>& b) {
     return a.has_value() && b.has_value() && a->x == b->x && a->axis == b->axis;
 }
 
-/// In sqrt(mean((x - mean x)^2) + epsilon), the x; fills in epsilon.
+/// Returns the x of sqrt(mean((x - mean x)^2) + epsilon), and writes epsilon.
 std::optional<MeanOf> match_deviation(const Finder& find, ValueId id, double& epsilon) {
     const Node* root = find.made_by(id, "Sqrt");
     const Node* sum = root == nullptr ? nullptr : find.made_by(find.input(*root, 0), "Add");
@@ -185,7 +185,7 @@ Match match_normalised(const Finder& find, ValueId id) {
     return Rewrite{"LayerNormalization", {found->x}, {{"axis", found->axis}, {"epsilon", epsilon}}};
 }
 
-/// The operand of a node that is a normalised value, and the other one when it fits as its factor.
+/// Which operand of a node is a normalised value, and the other operand if its shape fits a factor.
 Match match_layer_norm(const Finder& find, const Node& node) {
     if (is(node, "Div")) return match_normalised(find, node.outputs[0]);
     const bool scales = is(node, "Mul");
@@ -216,7 +216,7 @@ Match match_layer_norm(const Finder& find, const Node& node) {
 constexpr std::array<Match (*)(const Finder&, const Node&), 5> kRules{
     match_nothing, match_reshape, match_gelu, match_layer_norm, match_attention};
 
-/// True when the new node computes a value of the old one's type, up to its cut.
+/// Returns true when the new node computes as many elements, of the same type, as the old one.
 bool fits(const Finder& find, const Rewrite& rewrite, ValueId old) {
     std::vector<TensorType> prepared;
     const auto infer = [&](std::string_view op, const auto& inputs, const Attributes& attributes) {
@@ -237,7 +237,7 @@ bool fits(const Finder& find, const Rewrite& rewrite, ValueId old) {
            element_count(made->front().shape) == element_count(find.shape(old));
 }
 
-/// Copies what is alive into a new graph, with the rewrites in place.
+/// Copies the nodes that are alive into a new graph, and applies the rewrites.
 class Rebuild {
 public:
     Rebuild(const Graph& graph, const Finder& find, std::map<std::size_t, Rewrite> rewrites)
@@ -287,7 +287,7 @@ private:
         }
     }
 
-    /// Inputs all stay; parameters in their order.
+    /// Copies all inputs, and the parameters that are alive in their order.
     void copy_sources() {
         for (std::size_t i = 0; i < graph_.value_count(); ++i) {
             const auto& value = graph_.value(static_cast<ValueId>(i));

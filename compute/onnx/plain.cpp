@@ -1,4 +1,4 @@
-// Operators that mean here what they mean there: the operands and the settings go over as they are.
+// Operators that mean the same here as in ONNX: operands and settings are copied.
 
 #include <array>
 
@@ -33,7 +33,7 @@ void pair(Importer& in) {
     in.bind(0, in.emit(in.node().op, {a, in.reshape(b, shape)}));
 }
 
-/// The exponent may be whole numbers where the base is not.
+/// The exponent may hold whole numbers although the base holds floats.
 void power(Importer& in) {
     const auto exponent = in.operand(1);
     if (!in.is_integer_value(exponent) || in.kind(0) != Kind::Real) return pair(in);
@@ -48,13 +48,13 @@ void concat(Importer& in) {
     in.bind(0, in.emit("Concat", in.operands(), in.attributes()), in.kind(0));
 }
 
-/// Those that keep the operand's kind.
+/// Operators whose result has the kind of their operand.
 void keep(Importer& in) {
     const auto kind = in.kind(0);
     in.bind(0, in.emit(in.node().op, in.operands(), in.attributes()), kind);
 }
 
-/// Kind of the second operand: the first is the condition.
+/// The result has the kind of the second operand, because the first is the condition.
 void where(Importer& in) {
     const auto kind = in.kind(1);
     in.bind(0, in.emit("Where", in.operands()), kind);

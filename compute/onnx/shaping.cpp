@@ -1,5 +1,5 @@
-// Operators that move, pick and repeat elements. What newer opsets hand over as operands becomes
-// settings here, because shapes are static.
+// Operators that move, pick and repeat elements. Newer opsets pass some of their settings as
+// operands; these become settings here, because shapes are static.
 
 #include <algorithm>
 #include <array>
@@ -15,8 +15,8 @@ using compute::to_string;
 
 namespace {
 
-/// A file that was written for one batch size names it in its reshapes. Where a target fits the
-/// old size and not the new one, its first dimension is the batch.
+/// A file that was written for one batch size has that size in its reshapes. When the target of a
+/// reshape fits the old batch size and not the new one, its first dimension is the batch.
 void follow_batch(Importer& in, const Shape& x, Ints& target) {
     const auto [old, now] = in.batch_change();
     if (old < 1 || old == now || target.empty() || x.empty()) return;
@@ -94,7 +94,7 @@ void split(Importer& in) {
     if (at < 0) return in.refuse(FaultCode::BadValue, "the operand has no such axis");
     const auto length = in.shape(x)[static_cast<std::size_t>(at)];
     if (sizes.empty()) {
-        // Uneven since opset 18: the last part is the smaller one.
+        // Since opset 18 parts may be uneven: the last one is smaller.
         const auto each = (length + parts - 1) / parts;
         for (std::int64_t i = 0; i < parts; ++i) {
             sizes.push_back(std::min(each, length - each * i));
@@ -107,7 +107,8 @@ void split(Importer& in) {
     for (std::size_t i = 0; i < made.size(); ++i) in.bind(i, made[i], in.kind(0));
 }
 
-/// The pads as one number for each side of each axis, also where opset 18 names axes.
+/// Returns the pads as one number for each side of each axis, also when opset 18 names only some
+/// axes.
 Ints all_pads(Importer& in, std::size_t rank) {
     auto pads = in.integers_or(1, in.opset() < 2 ? "paddings" : "pads", {});
     if (!in.has(3)) return pads;
@@ -123,7 +124,7 @@ Ints all_pads(Importer& in, std::size_t rank) {
     return all;
 }
 
-/// Which element each place of a padded axis repeats.
+/// Returns which element each place of a padded axis repeats.
 /// Source    ONNX, Pad, modes reflect and edge
 std::vector<double> mirrored(
     std::int64_t size, std::int64_t before, std::int64_t after, bool edge
@@ -251,8 +252,8 @@ struct ResizeRule {
     }
 };
 
-/// Nearest neighbours: each axis picks its elements. Where every element is only repeated, it stays
-/// one node.
+/// Resizes by nearest neighbours: each axis picks elements. When every element is repeated equally
+/// often, one node does it.
 void resize_nearest(
     Importer& in,
     ValueId x,
@@ -354,7 +355,7 @@ void depth_to_space(Importer& in) {
     in.bind(0, in.emit("Reshape", {turned}, {{"shape", y}}));
 }
 
-/// Shapes are static, so these are known although their operand is not.
+/// Operators whose results are known although their operand is not, because shapes are static.
 void shape_of(Importer& in) {
     const auto shape = in.shape_of(0);
     if (in.node().op == "Size") {

@@ -1,5 +1,5 @@
-// Convolution and pooling: paddings that a rule gives are worked out, and a signal is an image of
-// one row.
+// Convolution and pooling. Where the file names a rule for the padding, the padding is computed
+// here. A signal becomes an image of one row.
 
 #include <algorithm>
 #include <array>
@@ -50,8 +50,8 @@ struct WindowSettings {
         return dilations[i] * (kernel[i] - 1) + 1;
     }
 
-    /// SAME makes the result as large as the operand over the stride; the odd row goes to the end
-    /// (UPPER) or to the beginning.
+    /// SAME pads until the result's size is the operand's divided by the stride; an odd row is
+    /// added at the end (UPPER) or at the beginning.
     void settle_same(std::size_t i, std::int64_t total) {
         total = std::max<std::int64_t>(total, 0);
         const bool upper = auto_pad == "SAME_UPPER";
@@ -75,8 +75,8 @@ struct WindowSettings {
         }
     }
 
-    /// As many rows more at the end as the last, partly filled place needs; a place that would
-    /// begin in the padding behind the operand does not count.
+    /// Adds as many rows at the end as the last, partly filled place of the window needs. A place
+    /// that would begin in the padding behind the operand does not count.
     /// Source    ONNX, MaxPool, ceil_mode
     void settle_ceiling(const Shape& x) {
         const auto axes = kernel.size();
@@ -148,7 +148,7 @@ void conv(Importer& in) {
     in.bind(0, as_operand(in, y, shape.size()));
 }
 
-/// With a given output_shape, or SAME, the padding is what is left over.
+/// With output_shape or SAME, the padding follows from the size of the result.
 /// Source    ONNX, ConvTranspose: total_padding = stride (H - 1) + extra + reach - H'
 void settle_transposed(Importer& in, WindowSettings& window, const Shape& x) {
     const bool same = window.auto_pad.starts_with("SAME_");
@@ -180,8 +180,8 @@ void settle_transposed(Importer& in, WindowSettings& window, const Shape& x) {
     }
 }
 
-/// Rows at the end that no window reaches hold the bias alone: they are padded on, which is why
-/// any output_padding works.
+/// Appends the rows at the end that no window reaches, which hold only the bias. So any
+/// output_padding works.
 void conv_transpose(Importer& in) {
     const auto x = in.operand(0);
     const auto w = in.operand(1);

@@ -1,5 +1,5 @@
-// The reference as a device: the graph as it was written, node by node in double precision, and
-// updates by the textbook. For tests; nothing here is meant to be fast.
+// Runs the graph as it was written, node by node in double precision, and makes updates as the
+// textbook has them. It serves tests and is not meant to be fast.
 
 #include "compute/reference/device.hpp"
 
@@ -59,7 +59,7 @@ public:
         for (const auto& [id, values] : labels_) {
             tensors_[id] = {request_.graph.shape(id), {values.begin(), values.end()}};
         }
-        // Every operator has a reference, or its tests could not be.
+        // Every operator has a reference: its tests need one.
         STARLING_CHECK(reference::evaluate(request_.graph, tensors_).has_value());
         for (const auto id : request_.outputs) {
             const auto& values = tensors_.at(id).values;

@@ -131,7 +131,7 @@ constexpr Pair kPairs[] = {
     {"EqualMask", [](double a, double b) { return a == b ? 1.0 : 0.0; }},
 };
 
-/// The operand as it looks spread over `shape`.
+/// Returns the operand's elements, broadcast to `shape`.
 std::vector<double> spread(const Tensor& x, const Shape& shape) {
     return read_view(x.values, broadcast_view(x.shape, shape));
 }

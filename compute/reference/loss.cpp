@@ -7,7 +7,7 @@ namespace starling::compute::reference {
 
 namespace {
 
-/// What each sample's label asks for.
+/// The target of each sample, by its label.
 class Targets {
 public:
     Targets(const Call& call, std::size_t classes) : call_(call), classes_(classes) {
@@ -17,7 +17,7 @@ public:
     /// The sum of the weights of all labels that count.
     [[nodiscard]] double total() const { return total_; }
 
-    /// How strongly sample n is drawn to class c: the label's share and that of smoothing.
+    /// Returns the target for class c of sample n: the label's share and that of smoothing.
     [[nodiscard]] double pull(std::size_t n, std::size_t c) const {
         if (weight(n) == 0.0 && !counts(n)) return 0.0;
         const double smoothing = call_.node.attributes.real("label_smoothing", 0.0);

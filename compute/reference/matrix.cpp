@@ -7,13 +7,13 @@ namespace starling::compute::reference {
 
 namespace {
 
-/// The operand of a batched product with its axes in order, its batch spread over `batch`.
+/// Returns the view of an operand of a batched product, with its batch broadcast to `batch`.
 View matrix_view(const Tensor& x, bool swap, const Shape& batch) {
     Shape whole = batch;
     whole.insert(whole.end(), x.shape.end() - 2, x.shape.end());
     auto view = broadcast_view(x.shape, whole);
     const auto rank = whole.size();
-    // An axis of one is no repetition here.
+    // The matrix axes are not broadcast: an axis of length one is not repeated.
     view.strides[rank - 1] = 1;
     view.strides[rank - 2] = x.shape.back();
     if (swap) {

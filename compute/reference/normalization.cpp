@@ -9,8 +9,9 @@ namespace starling::compute::reference {
 
 namespace {
 
-/// Which row and which weight an element of a normalised tensor belongs to. For layers a row is one
-/// sample and each element of it has a weight; for batches a row is one channel and so is a weight.
+/// The row and the weight to which an element of a normalised tensor belongs. In a layer norm, a
+/// row is one sample and each of its elements has a weight. In a batch norm, a row is one channel,
+/// and each channel has a weight.
 struct Place {
     std::size_t row = 0;
     std::size_t weight = 0;

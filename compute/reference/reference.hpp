@@ -1,8 +1,8 @@
 #pragma once
 
-// The oracle: every operator as the plainest loops that can be read against the ONNX text, in
-// double precision, with no thought for speed. Backends are tested against it, and it is tested
-// against central differences.
+// The oracle of the tests: every operator as naive loops in double precision, easy to compare with
+// the text of ONNX and not meant to be fast. Tests compare the devices with it, and compare its
+// gradients with central differences.
 
 #include <map>
 #include <vector>

@@ -1,8 +1,9 @@
 #pragma once
 
-// Numbers below 1e-38 count as zero while a step runs. The momentum of a weight whose gradient has
-// become exactly zero (a dead ReLU, a pixel that is always black) halves every few steps and would
-// sit among the denormals after some hundred, where each operation takes the processor's slow path.
+// While a step runs, numbers below 1e-38 count as zero. When the gradient of a weight becomes
+// exactly zero (a dead ReLU, a pixel that is always black), the weight's momentum halves every few
+// steps. After some hundred steps it would be a denormal number, and each operation on one takes
+// the processor's slow path.
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -10,8 +11,9 @@
 
 namespace starling::compute {
 
-/// Sets flush-to-zero for this thread until destroyed. Threads that OpenMP starts meanwhile inherit
-/// it for good, which suits: they do nothing else.
+/// Makes the calling thread flush denormal numbers to zero as long as this object lives. Threads
+/// that OpenMP starts meanwhile inherit the mode and keep it, which is right: they only compute
+/// steps.
 class FlushDenormals {
 public:
     FlushDenormals(const FlushDenormals&) = delete;

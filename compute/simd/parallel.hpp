@@ -1,6 +1,6 @@
 #pragma once
 
-// Splits our own loops over the threads that oneDNN uses too.
+// Divides our own loops among the OpenMP threads, which oneDNN uses, too.
 
 #include <algorithm>
 #include <cstddef>
@@ -10,7 +10,8 @@ namespace starling::compute {
 /// Below this many elements a loop is cheaper than waking a thread.
 inline constexpr std::size_t kParallelElementsMin = std::size_t{16} * 1024;
 
-/// Calls body(begin, end) on disjoint ranges that cover [0, count), cut at multiples of 64.
+/// Calls body(begin, end) for disjoint ranges that cover [0, count) and begin at multiples of 64,
+/// each on its own thread.
 template <class Body>
 void parallel_ranges(int threads, std::size_t count, const Body& body) {
     if (threads == 1 || count < kParallelElementsMin) {

@@ -1,9 +1,9 @@
 #pragma once
 
-// Operands whose elements are floats or bfloat16, the upper halves of floats. Loops of ours are
-// written over floats; an operand in bf16 is widened or narrowed strip by strip on the way, while
-// the strip is in the nearest cache. The memory then sees two bytes an element, and no loop exists
-// once for every mixture of types.
+// Operands whose elements are floats or bfloat16, the upper halves of floats. Our loops work on
+// floats. An operand in bf16 is widened or narrowed strip by strip, while the strip is in the
+// nearest cache. So memory traffic is two bytes for each element, and no loop needs a version for
+// each mixture of types.
 
 #include <algorithm>
 #include <array>
@@ -46,8 +46,8 @@ STARLING_INLINE void widen(const std::uint16_t* x, float* y, std::size_t count) 
 
 namespace detail {
 
-/// Whether this processor rounds to bf16 in one instruction, which takes a call from loops compiled
-/// for less. It takes numbers too small for a normal float as zeros.
+/// Returns true when this processor has an instruction that rounds to bf16. Loops compiled for
+/// fewer instructions reach it by a call. It reads denormal floats as zeros.
 [[nodiscard]] bool can_narrow();
 void narrow_native(const float* x, std::uint16_t* y, std::size_t count);
 
@@ -62,7 +62,7 @@ STARLING_INLINE void narrow(const float* x, std::uint16_t* y, std::size_t count)
     for (std::size_t i = 0; i < count; ++i) y[i] = narrowed(x[i]);
 }
 
-/// Returns `count` elements from `at` on as floats: in place, or widened into `buffer`.
+/// Returns `count` elements from `at` on as floats: where they lie, or widened into `buffer`.
 STARLING_INLINE const float* read_strip(
     const Source& from, std::size_t at, std::size_t count, float* buffer
 ) {
@@ -82,8 +82,8 @@ STARLING_INLINE void finish_strip(
     if (to.bf16) narrow(buffer, to.halves() + at, count);
 }
 
-/// Calls body(inputs, output, count) on floats until all `count` elements are done. The output may
-/// be one of the inputs if it has its type.
+/// Calls body(inputs, output, length) for pieces of the operands, as floats, from several threads,
+/// until all `count` elements are done. The output may be one of the inputs if both have one type.
 template <std::size_t N, class Body>
 void over_strips(
     int threads,

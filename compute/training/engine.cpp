@@ -218,7 +218,7 @@ private:
         }
     }
 
-    /// Copies a batch in. Rows beyond it are zero with label 0, and count for nothing.
+    /// Copies a batch in. The rows beyond it become zeros with label 0, and no result counts them.
     void load(
         Compiled& compiled,
         std::span<const float> values,
@@ -252,8 +252,8 @@ private:
     ThreadOwner owner_;
 };
 
-/// Seconds of a step's forward and backward pass; the parameters are what they are, the batch is
-/// empty.
+/// Returns the seconds of a step's forward and backward pass, the best of four. It runs with the
+/// parameters as they are and on a batch of zeros.
 double step_time(Compiled& compiled, ParameterStore& store, Stopwatch stopwatch) {
     constexpr int kRepetitions = 4;
     double best = std::numeric_limits<double>::infinity();
@@ -267,16 +267,16 @@ double step_time(Compiled& compiled, ParameterStore& store, Stopwatch stopwatch)
     return best;
 }
 
-/// Gives what has been freed back to the system now, not some day.
+/// Returns freed memory to the system now; the allocator would keep it.
 void give_back_memory() {
 #if defined(__GLIBC__)
     (void)malloc_trim(0);
 #endif
 }
 
-/// Compiles the training step. Sets the precision that `auto` took: bf16 must save a tenth, because
-/// it costs digits. Only one plan is held at a time, or choosing would need twice the memory of
-/// what is chosen.
+/// Compiles the training step and replaces Precision::Auto in the options by its choice. Auto takes
+/// bf16 only if it saves a tenth of the time, because it costs digits. It holds one plan at a time:
+/// two would need twice the memory of the one that it takes.
 Result<Compiled> compile_training(Device& device, EngineOptions& options, ParameterStore& store) {
     const bool choose = options.precision == Precision::Auto;
     if (choose) options.precision = Precision::F32;
@@ -310,7 +310,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, Param
     }
     const auto device = find_device(options.device);
     if (device.has_error()) return device.error();
-    // Choosing by measurement starts OpenMP's threads, which keep the mode they start with.
+    // Measurements start OpenMP's threads, which keep the floating-point mode they start with.
     const auto entered = (*device)->enter();
     const auto layout = model_layout(options.model, options.task, file_of(options));
     if (layout.has_error()) return layout.error();

@@ -1,7 +1,8 @@
 #pragma once
 
 // What a trainer needs from compute: one compiled training step and one compiled evaluation of a
-// named model over a parameter store. Behind it: graph, gradient transformation, plan.
+// named model over a parameter store. An engine builds the model's graph, adds the gradient, and
+// has a device compile both.
 
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,7 @@ namespace starling::compute {
 
 struct EngineOptions {
     std::string model;
-    std::shared_ptr<const Bytes> model_file;  ///< of a model that is a file; else null
+    std::shared_ptr<const Bytes> model_file;  ///< the bytes of a model that is a file; else null
     Task task;
     std::int64_t batch = 64;
     std::int64_t eval_batch = 256;
@@ -26,16 +27,16 @@ struct EngineOptions {
     OptimizerSpec optimizer;
     Precision precision = Precision::F32;
     std::string device = "cpu";  ///< or reference
-    /// For choices that are made by measuring: which library multiplies a shape faster, whether
-    /// bf16 pays. Without one the engine takes fixed choices, equal on every machine.
+    /// A clock for choices by measurement: which library multiplies a shape faster, whether bf16 is
+    /// faster than f32. Without one the engine makes fixed choices, the same on every machine.
     Stopwatch stopwatch = nullptr;
 };
 
 struct StepResult {
     float loss = 0.0F;  ///< mean over the batch
     std::uint32_t correct = 0;
-    bool interrupted = false;  ///< stopped between operators; nothing was updated
-    /// The loss, or the norm of a gradient that is clipped, is not finite; nothing was updated.
+    bool interrupted = false;  ///< the step stopped between operators; nothing was updated
+    /// The loss, or the norm of a gradient to clip, is not finite; nothing was updated.
     bool unsound = false;
 };
 
@@ -63,7 +64,11 @@ struct EvalResult {
 /// Thread    compute
 class Engine {
 public:
-    /// Compiles the plans. `store` outlives the engine and has the layout that model_layout gives.
+    /// Compiles the plans of training and evaluation, which takes time: with a stopwatch it
+    /// measures kernels, up to seconds for a large net, and Precision::Auto compiles the training
+    /// step two or three times and runs it.
+    ///
+    /// Requires  `store` outlives the engine and has the layout that model_layout returns
     /// Errors    Usage, BadValue, Unsupported, Io (a library refused; its message is included)
     [[nodiscard]] static Result<std::unique_ptr<Engine>> create(
         const EngineOptions& options, ParameterStore& store
@@ -71,39 +76,42 @@ public:
 
     virtual ~Engine() = default;
 
-    /// Runs forward, loss, backward and the optimizer with this learning rate. A batch that gives
-    /// no finite loss changes nothing: one such update would spoil every parameter.
+    /// Runs the forward pass, the loss, the backward pass and the optimizer with this learning
+    /// rate. A batch whose loss is not finite changes nothing, because its update would spoil every
+    /// parameter. Blocks for the whole step.
     ///
     /// Shapes    values N * sample elements f32 (N = batch), labels N in [0, classes)
     virtual StepResult step(
         std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
     ) = 0;
 
-    /// Evaluates up to eval_batch samples on the parameters as they are now.
+    /// Evaluates up to eval_batch samples on the parameters as they are now. Takes as long as a
+    /// full batch however few samples there are, and cannot be interrupted.
     virtual EvalResult evaluate(
         std::span<const float> values, std::span<const std::int32_t> labels
     ) = 0;
 
-    /// Asks a running step to stop at the next operator; without one, the next step stops at its
-    /// first. Thread any.
+    /// Asks a running step to stop at its next operator. When no step runs, the next one stops at
+    /// its first operator.
+    /// Thread    any
     virtual void interrupt() = 0;
 
     [[nodiscard]] virtual std::span<const float> optimizer_state() const = 0;
     virtual void restore_optimizer_state(std::span<const float> state) = 0;
 
-    /// Makes the optimizer's state what it was before the first step.
+    /// Sets the optimizer's state back to what it was before the first step.
     virtual void reset_optimizer() = 0;
 
     [[nodiscard]] virtual MemoryUse memory() const = 0;
 
-    /// Returns what `auto` chose, or what was asked for.
+    /// Returns the precision that Precision::Auto has chosen, or the one in the options.
     [[nodiscard]] virtual Precision precision() const = 0;
 
-    /// Describes the training step, a line for each kernel, and counts its reorders.
+    /// Returns a line for each kernel of the training step, and the number of reorders.
     [[nodiscard]] virtual std::string describe() const = 0;
 
-    /// Runs a step whose update has rate zero, and times each kernel. Parameters and optimizer
-    /// state stay.
+    /// Runs one training step with learning rate zero and times each kernel by `stopwatch`, which
+    /// it calls before and after each. Parameters and optimizer state stay as they are.
     [[nodiscard]] virtual std::vector<KernelTime> profile(
         std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
     ) = 0;

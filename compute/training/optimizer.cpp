@@ -54,13 +54,13 @@ std::span<const float> Optimizer::gathered(std::span<const float> gradient) {
 }
 
 UpdateSettings Optimizer::settings(float rate, float scale) {
-    // Matrices by themselves have shrunk already.
+    // With decay_matrices, shrink_matrices() applies the decay, and the fused pass must not.
     const auto decay = spec_.decay_matrices ? 0.0F : static_cast<float>(spec_.weight_decay);
     if (!adam()) {
         const auto momentum = static_cast<float>(spec_.momentum);
         return SgdSettings{rate, momentum, decay, spec_.nesterov, scale};
     }
-    // A float counts exactly up to 2^24 updates, and by then the correction has long vanished.
+    // A float counts updates exactly up to 2^24. By then the bias correction has long become one.
     updates_ += 1.0F;
     device_.copy_in(std::span<const float>(&updates_, 1), state_->floats().last(1));
     return AdamSettings{
@@ -73,8 +73,9 @@ UpdateSettings Optimizer::settings(float rate, float scale) {
         static_cast<double>(updates_)};
 }
 
-/// A pass of its own over the matrices, because a chunk holds both kinds. AdamW shrinks a weight
-/// before it moves it, and independently of that, so the result is that of the fused pass.
+/// Shrinks matrices in a pass of its own, because a chunk holds matrices and vectors. AdamW shrinks
+/// a weight before it moves it, and the move does not depend on that, so the result is the same as
+/// in the fused pass.
 void Optimizer::shrink_matrices(ParameterStore& store, double learning_rate) const {
     const auto factor =
         1.0F - static_cast<float>(learning_rate) * static_cast<float>(spec_.weight_decay);
@@ -117,7 +118,7 @@ bool Optimizer::step(
         for (std::size_t c = 0; c < chunks.size(); ++c) apply(c);
         return true;
     }
-    // The last chunk is short, and a lock may be held for a moment.
+    // Dynamic: the last chunk is short, and another thread may hold a chunk's lock for a moment.
 #pragma omp parallel for schedule(dynamic) num_threads(threads_)
     for (std::size_t c = 0; c < chunks.size(); ++c) apply(c);
     return true;

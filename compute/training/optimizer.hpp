@@ -1,7 +1,7 @@
 #pragma once
 
-// SGD and AdamW over the store's chunks: one fused pass over gradient, state and weights, under
-// each chunk's lock.
+// SGD and AdamW over the store's chunks. The device makes one fused pass over gradient, state and
+// weights of a chunk while it holds the chunk's lock.
 
 #include <cstdint>
 #include <memory>
@@ -21,7 +21,8 @@ class WeightCopies;
 /// Thread    compute
 class Optimizer {
 public:
-    /// Throws std::bad_alloc. Requires  the device outlives the optimizer
+    /// Requires  the device outlives the optimizer
+    /// Errors    throws std::bad_alloc
     Optimizer(
         const OptimizerSpec& spec, const ParameterLayout& layout, int threads, Device& device
     );
@@ -29,10 +30,11 @@ public:
     Optimizer(const Optimizer&) = delete;
     Optimizer& operator=(const Optimizer&) = delete;
 
-    /// Applies the gradient, flat in the store's order and in the device's memory, to every weight
-    /// chunk, and writes `copies`, if any, on the way. Buffers stay. With accumulation only every
-    /// so many calls change the weights. Returns false where the norm to clip is not finite: what
-    /// was gathered is dropped then, weights and state stay.
+    /// Applies the gradient, flat in the store's order and in the device's memory, to every chunk
+    /// of weights, and writes `copies`, if any, on the way. Buffers stay as they are. An optimizer
+    /// that accumulates changes the weights only once in `accumulate` calls. Returns false when the
+    /// norm of a gradient to clip is not finite: the accumulated gradients are then dropped, and
+    /// weights and state stay as they were.
     bool step(
         ParameterStore& store,
         std::span<const float> gradient,
@@ -40,8 +42,9 @@ public:
         WeightCopies* copies = nullptr
     );
 
-    /// In the store's order: momentum for SGD; means, squares, and then the number of updates for
-    /// AdamW. A gradient that is not yet applied is not part of it: after a restart it is lost.
+    /// Returns the state in the store's order: the momentum of SGD; the means, the squares and the
+    /// number of updates of AdamW. Accumulated gradients that are not applied yet are not part of
+    /// it, so a restart loses them.
     [[nodiscard]] std::span<const float> state() const;
 
     [[nodiscard]] std::size_t bytes() const;
@@ -49,7 +52,7 @@ public:
     /// Requires  state.size() == state().size()
     void restore(std::span<const float> state);
 
-    /// Forgets all gradients so far: momentum and moments, and what was gathered.
+    /// Forgets all gradients so far: momentum and moments, and accumulated gradients.
     void reset();
 
 private:
@@ -58,7 +61,7 @@ private:
 
     void shrink_matrices(ParameterStore& store, double learning_rate) const;
 
-    /// The settings of one update; counts it.
+    /// Returns the settings of the next update, and counts it.
     [[nodiscard]] UpdateSettings settings(float rate, float scale);
 
     [[nodiscard]] bool adam() const { return spec_.name == "adamw"; }
@@ -69,9 +72,9 @@ private:
     Device& device_;
     std::unique_ptr<DeviceMemory> state_;
     std::unique_ptr<DeviceMemory> sum_;  ///< of gradients, when accumulating
-    mutable std::vector<float> copy_;    ///< of the state, for the host, where it cannot be read
+    mutable std::vector<float> copy_;    ///< of the state, when the host cannot read the device's
     float updates_ = 0.0F;
-    std::uint64_t gathered_ = 0;  ///< gradients in it
+    std::uint64_t gathered_ = 0;  ///< gradients in sum_
 };
 
 }  // namespace starling::compute

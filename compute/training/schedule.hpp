@@ -1,6 +1,6 @@
 #pragma once
 
-// Optimizer and learning-rate settings as they stand in the swarm descriptor.
+// Settings of the optimizer and the learning rate, as the swarm's descriptor holds them.
 
 #include <cstdint>
 #include <string>
@@ -20,8 +20,8 @@ struct OptimizerSpec {
     double beta1 = 0.9;            ///< adamw
     double beta2 = 0.999;          ///< adamw
     double epsilon = 1e-8;         ///< adamw
-    double weight_decay = 0.0;     ///< in the gradient for sgd, beside it for adamw
-    bool decay_matrices = false;   ///< adamw: vectors (biases, norms) do not shrink
+    double weight_decay = 0.0;     ///< sgd adds it to the gradient, adamw applies it apart
+    bool decay_matrices = false;   ///< adamw: only matrices decay, not vectors (biases, norms)
     double clip = 0.0;             ///< largest global norm of a gradient; 0 for any
     std::uint64_t accumulate = 1;  ///< batches whose mean gradient makes one update
     ScheduleKind schedule = ScheduleKind::Constant;
@@ -32,12 +32,12 @@ struct OptimizerSpec {
     double floor = 0.0;
 
     /// Parses `adamw?lr=0.001&clip=1` or
-    /// `sgd?lr=0.05&momentum=0.9&schedule=cosine&total=4000&warmup=100`. Errors    Usage, naming
-    /// the key and what is allowed
+    /// `sgd?lr=0.05&momentum=0.9&schedule=cosine&total=4000&warmup=100`.
+    /// Errors    Usage, naming the key and what is allowed
     [[nodiscard]] static Result<OptimizerSpec> parse(std::string_view text);
 
-    /// Returns the spec in the syntax that parse() takes, with every value; decay, clip and
-    /// accumulate only where they do something.
+    /// Returns the spec with every value, in the syntax that parse() takes. It leaves out decay,
+    /// clip and accumulate when they have no effect.
     [[nodiscard]] std::string to_string() const;
 };
 

@@ -23,7 +23,7 @@ void FreeBlock::operator()(std::byte* bytes) const {
 }
 
 Block allocate_block(std::size_t bytes) {
-    // A block of a few pages would waste half of its last one.
+    // A block of only a few huge pages would waste half of the last one, on average.
     const bool large = bytes >= 4 * kHugePage;
     const auto alignment = large ? kHugePage : kBlockAlignment;
     const auto rounded = (std::max(bytes, kBlockAlignment) + alignment - 1) / alignment * alignment;
@@ -31,7 +31,7 @@ Block allocate_block(std::size_t bytes) {
     if (memory == nullptr) throw std::bad_alloc();
     Block block(memory);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    // Advice: without huge pages the block is as good, only slower.
+    // The system may ignore this advice; the block is then only slower.
     if (large) (void)::madvise(memory, rounded, MADV_HUGEPAGE);
 #endif
     std::memset(memory, 0, bytes);

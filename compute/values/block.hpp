@@ -13,8 +13,9 @@ struct FreeBlock {
 
 using Block = std::unique_ptr<std::byte[], FreeBlock>;
 
-/// Returns zeros, aligned to kBlockAlignment. A large block asks for huge pages: a step walks
-/// through all of it, and with pages of 4 KiB the address translation costs a fair share of that.
+/// Returns zeros, aligned to kBlockAlignment. A block of 8 MiB or more asks the system for huge
+/// pages: a step walks through all of the block, and with pages of 4 KiB the translation of
+/// addresses takes a noticeable share of that time.
 ///
 /// Errors    throws std::bad_alloc
 /// Thread    any

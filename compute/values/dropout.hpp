@@ -1,7 +1,7 @@
 #pragma once
 
-// Which elements a Dropout keeps: a keyed hash of the element's index, so that any number of
-// threads, and any backend, draw the same mask.
+// Which elements a Dropout keeps. A keyed hash of the element's index decides, so that every device
+// draws the same mask with any number of threads.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace starling::compute {
 
 class DropoutMask {
 public:
-    /// The mask of a node with this seed for its `run`-th run.
+    /// Makes the mask for the `run`-th run of a node with this seed.
     /// Requires  0 <= ratio < 1, the share of elements that are dropped
     DropoutMask(std::int64_t seed, double ratio, std::uint64_t run)
         : key_(mix64(mix64(static_cast<std::uint64_t>(seed)) + run)),

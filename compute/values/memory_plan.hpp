@@ -1,6 +1,6 @@
 #pragma once
 
-// Where each temporary of a step lies in the one activation arena: temporaries whose lives do not
+// The place of each temporary of a step in the activation arena. Temporaries whose lives do not
 // overlap share bytes.
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace starling::compute {
 
-/// Alignment of every block: a cache line, which is also the widest vector register.
+/// Alignment of every block in bytes: a cache line, as wide as the widest vector register.
 inline constexpr std::size_t kBlockAlignment = 64;
 
 /// One temporary, alive from kernel `first` to kernel `last`, both included.
@@ -23,7 +23,7 @@ struct Placement {
     std::size_t bytes = 0;             ///< of the whole arena
 };
 
-/// Places large blocks first, each at the lowest offset that no contemporary covers.
+/// Places large blocks first, each at the lowest offset where no block of an overlapping life lies.
 ///
 /// Ensures   two blocks with a common kernel never overlap; offsets are multiples of
 ///           kBlockAlignment

@@ -1,7 +1,7 @@
 #pragma once
 
-// Matrix products by OpenBLAS, which stays single-threaded: each of our threads multiplies its
-// part.
+// Matrix products by OpenBLAS. OpenBLAS itself stays single-threaded; each of our threads calls it
+// for its own part of the product.
 
 #include <cstdint>
 #include <string>

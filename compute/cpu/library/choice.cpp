@@ -13,11 +13,11 @@ namespace starling::compute::cpu {
 
 namespace {
 
-/// A later candidate must win by this much: two that are equal but for noise should give the same
+/// A later candidate must win by this factor: two that differ only by noise should give the same
 /// plan each time.
 constexpr double kMargin = 0.95;
-/// Each candidate runs so often, and short ones more often: until all have run for so long
-/// together.
+/// Each candidate runs at least kRoundsMin times. Short ones run more often: until all candidates
+/// together have taken kSeconds, or kRoundsMax times.
 constexpr int kRoundsMin = 4;
 constexpr int kRoundsMax = 40;
 constexpr double kSeconds = 0.02;
@@ -63,7 +63,8 @@ Trial trial_of(const BlasProduct& product) {
 Trial trial_of(const SlicedGradient& gradient) {
     const auto& slice = gradient.slice;
     const bool bias = slice.has(DNNL_ARG_DIFF_BIAS);
-    // Blocks begin as zeros. By BufferId: x, dy, dw, db, workspace.
+    // Blocks are zero at first. Their order is that of the BufferIds below: x, dy, dw, db,
+    // workspace.
     const auto blocks = std::make_shared<std::vector<Block>>();
     std::vector<std::byte*> addresses;
     for (const std::size_t bytes :
@@ -86,7 +87,7 @@ Trial trial_of(const SlicedGradient& gradient) {
     };
 }
 
-/// Candidates take turns, so that a moment in which the machine is busy slows all of them.
+/// Candidates take turns, so that a moment in which the machine is busy slows down all of them.
 void measure(std::vector<Measured>& trials, Stopwatch stopwatch) {
     const double begin = stopwatch();
     for (int round = 0; round < kRoundsMax; ++round) {

@@ -22,7 +22,7 @@ void PrimitiveKernel::bind(Addresses addresses) {
 }
 
 void PrimitiveKernel::run() {
-    // The C call, because the C++ one builds a vector of arguments each time.
+    // This is the C function, because the C++ one builds a vector of arguments each time.
     const auto status = dnnl_primitive_execute(
         compiled_.primitive.get(),
         stream_.get(),

@@ -1,7 +1,8 @@
 #pragma once
 
-// What a plan runs: library primitives and loops of ours over numbered buffers. Kernels are made
-// while buffers have no address yet; bind() gives them one, and run() then only computes.
+// What a plan runs: library primitives and loops of ours over numbered buffers. When kernels are
+// made, buffers have no address yet. bind() hands over the addresses, after which run() only
+// computes.
 
 #include <cstddef>
 #include <functional>
@@ -73,7 +74,7 @@ private:
     std::vector<dnnl_exec_arg_t> arguments_;
 };
 
-/// A loop over buffers, which it gets as spans in the order given.
+/// A loop over buffers. Its body gets them as spans, in the order of the operands.
 class LoopKernel final : public Kernel {
 public:
     struct Operand {

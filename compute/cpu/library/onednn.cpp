@@ -46,7 +46,7 @@ typename Primitive::primitive_desc describe_backward(
 
 primitive_attr attributes_of(bool relu) {
     primitive_attr attributes;
-    // The scratchpad comes from the plan's arena: the library then allocates nothing in a step.
+    // The scratchpad comes from the plan's arena, so the library allocates nothing in a step.
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     if (relu) {
         dnnl::post_ops operations;
@@ -102,7 +102,7 @@ Dims pair(const std::array<std::int64_t, 2>& values) {
     return {values[0], values[1]};
 }
 
-/// The library counts the gaps between taps, ONNX the distance.
+/// Converts dilations: the library counts the gaps between taps, ONNX the distance from tap to tap.
 Dims gaps(const std::array<std::int64_t, 2>& dilations) {
     return {dilations[0] - 1, dilations[1] - 1};
 }
@@ -125,8 +125,8 @@ Desc factor(const Desc& desc, bool bf16) {
     return bf16 ? in_bf16(desc) : desc;
 }
 
-/// What a backward primitive calls its forward twin: it wants that one's operands in the types of
-/// its own, where the result of the forward pass is a factor too.
+/// Describes the forward pass as a backward primitive needs it, with operands of the backward
+/// primitive's types: there the forward pass's result is a factor, too.
 auto convolution_description(const Convolution& c, bool training, bool hint = false) {
     return describe<dnnl::convolution_forward>(
         attributes_of(c.relu),

@@ -1,12 +1,13 @@
 #pragma once
 
-// All of oneDNN that the plan uses, behind plain functions. Versions 2 and 3 differ in how a
-// primitive is described; that difference ends in onednn.cpp.
+// All of oneDNN that the plan uses, behind plain functions. Versions 2 and 3 describe a primitive
+// in different ways; only onednn.cpp knows this difference.
 //
-// A `Compiled` says in which layouts the library wants its operands. `format_tag::any` on our side
-// lets it choose; the lowering then inserts reorders where producer and consumer disagree.
+// A `Compiled` holds the layouts that the library wants for its operands: where we give
+// `format_tag::any`, the library chooses. The lowering then inserts a reorder wherever producer and
+// consumer of a value want different layouts.
 //
-// Errors    every function throws dnnl::error when the library refuses; compile_plan catches
+// Errors    every function throws dnnl::error when the library refuses; compile_cpu_plan catches it
 // Thread    compute
 
 #include <cstdint>
@@ -42,8 +43,8 @@ struct Compiled {
 /// Returns the row-major layout of a shape; a scalar becomes one element.
 [[nodiscard]] Desc plain(const Shape& shape, ElementType element = ElementType::F32);
 [[nodiscard]] Desc any_layout(const Shape& shape);
-/// Return the layout with elements of two bytes, or of four. Requires any layout, a strided one, or
-/// one with a block of channels.
+/// Return the same layout with elements of two bytes, or of four.
+/// Requires  format_tag::any, a strided layout, or one with a block of channels
 [[nodiscard]] Desc in_bf16(const Desc& desc);
 [[nodiscard]] Desc in_f32(const Desc& desc);
 [[nodiscard]] bool is_bf16(const Desc& desc);
@@ -53,17 +54,20 @@ struct Compiled {
 );
 [[nodiscard]] Desc strided(const Shape& shape, const std::vector<std::int64_t>& strides);
 /// Returns how many channels of an image lie side by side: 1 for row-major, 8 or 16 for blocked
-/// layouts, all of them where channels come last; 0 for any other layout. The type does not matter.
+/// layouts, all of them where channels come last; 0 for any other layout. The elements may have any
+/// type.
 [[nodiscard]] std::int64_t channel_block(const Desc& desc);
-/// Returns the layout of an image with such a block. Requires block 1, 8, 16, or the channels.
+/// Returns the layout of an image of which `block` channels lie side by side.
+/// Requires  block is 1, 8, 16, or the number of channels
 [[nodiscard]] Desc image_layout(const Shape& shape, std::int64_t block);
-/// Whether so many channels are one block of a blocked layout, without padding.
+/// Returns true when so many channels are exactly one block of a blocked layout, without padding.
 [[nodiscard]] bool fills_block(std::int64_t channels);
-/// Returns one description for layouts of the same bytes: with as many channels as a block holds,
-/// channels last and blocked are two names of one layout, and the blocked one is returned.
+/// Returns one description for all layouts that mean the same bytes. With as many channels as a
+/// block holds, the blocked layout and the one with channels last are the same; this returns the
+/// blocked one.
 [[nodiscard]] Desc canonical(const Desc& desc);
 [[nodiscard]] Dims dims_of(const Desc& desc);
-/// Returns the bytes, and the elements, of a layout with its padding.
+/// Return the bytes, and the elements, of a layout with its padding.
 [[nodiscard]] std::size_t byte_count(const Desc& desc);
 [[nodiscard]] std::size_t padded_count(const Desc& desc);
 
@@ -75,12 +79,13 @@ struct Convolution {
     bool bias = false;
     bool relu = false;
     bool training = false;
-    /// Winograd's algorithm, for 3 x 3 taps without strides: fewer multiplications, a little more
-    /// rounding. The library refuses it for most other shapes.
+    /// Asks for Winograd's algorithm, for 3 x 3 taps without strides: it multiplies less and rounds
+    /// a little more. The library refuses it for most other shapes.
     bool winograd = false;
-    /// Images with all channels of a pixel side by side: the library has kernels for these alone.
+    /// Images have all channels of a pixel side by side. The library has kernels that take only
+    /// such images.
     bool channels_last = false;
-    /// The operands of the products in bf16; sums, bias and the weights' gradient stay f32.
+    /// The factors of products are bf16; sums, bias and the weights' gradient stay f32.
     bool bf16 = false;
     bool bf16_result = false;  ///< of the forward pass and of the input's gradient
 };
@@ -119,7 +124,7 @@ struct InnerProduct {
 [[nodiscard]] Compiled inner_product_forward(const InnerProduct& product);
 [[nodiscard]] Compiled inner_product_backward_weight(const InnerProduct& product);
 
-/// What a product does besides multiplying: adds a bias per column, then cuts below zero.
+/// What a product does after multiplying: it adds a bias to each column, then cuts below zero.
 struct Finish {
     bool bias = false;
     bool relu = false;

@@ -11,7 +11,7 @@ namespace starling::compute::cpu {
 
 namespace {
 
-/// Slices do not share a line of the cache, nor the one that is fetched with it.
+/// Two cache lines: slices share neither a line nor the neighbour that is fetched with it.
 constexpr std::size_t kAlignment = 128;
 
 std::size_t aligned(std::size_t bytes) {
@@ -22,14 +22,15 @@ std::size_t bytes_of(const Compiled& compiled, int argument) {
     return compiled.has(argument) ? aligned(byte_count(compiled.desc(argument))) : 0;
 }
 
-/// Returns the greatest divisor of the batch that is not above the threads.
+/// Returns the greatest divisor of the batch that does not exceed the number of threads.
 int slices_of(std::int64_t batch, int threads) {
     int slices = static_cast<int>(std::min<std::int64_t>(threads, batch));
     while (slices > 1 && batch % slices != 0) --slices;
     return slices;
 }
 
-/// A primitive divides its work by the thread count at its creation.
+/// Compiles the primitive of one slice. A primitive divides its work by the number of threads at
+/// the time of its creation, so this sets that number to one meanwhile.
 Compiled compile_for_one_thread(const Convolution& convolution, int threads) {
     omp_set_num_threads(1);
     try {

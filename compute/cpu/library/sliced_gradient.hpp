@@ -1,12 +1,12 @@
 #pragma once
 
 // The gradient of a convolution's weights in slices of the batch: each thread runs the library's
-// primitive on images of its own, and what they found is added up.
+// primitive on images of its own, and then the threads' results are added up.
 //
-// In bf16 the library's threads share images and wait for each other, spinning, up to several times
-// an image. With strides that takes three times as long as the arithmetic, and on a machine whose
-// cores have other work each meeting lasts a time slice: a second and more for one layer. Slices
-// meet twice.
+// In bf16 the library's own threads share images and spin while they wait for each other, up to
+// several times for each image. With strides, the waiting takes three times as long as the
+// arithmetic. On a machine whose cores have other work, each wait lasts a time slice, which adds up
+// to more than a second for one layer. Threads with slices wait for each other only twice.
 
 #include <cstddef>
 #include <optional>
@@ -19,7 +19,7 @@
 namespace starling::compute::cpu {
 
 struct SlicedGradient {
-    Compiled slice;  ///< for one slice, and for one thread
+    Compiled slice;  ///< the primitive for one slice on one thread
     int slices = 1;
     Desc x;  ///< the layout of all images
     Desc dy;
@@ -28,8 +28,9 @@ struct SlicedGradient {
     [[nodiscard]] std::size_t workspace_bytes() const;
 };
 
-/// Returns nothing where the batch cannot be divided among most of the threads, or the library
-/// wants a layout in which an image is not one piece.
+/// Divides the gradient of a convolution's weights into slices. Returns nothing when the batch
+/// cannot be divided among most of the threads, or when the library wants a layout in which the
+/// bytes of an image do not lie together.
 ///
 /// Errors    throws dnnl::error when the library refuses
 [[nodiscard]] std::optional<SlicedGradient> slice_gradient(Convolution convolution, int threads);
@@ -58,7 +59,7 @@ private:
         std::vector<dnnl_exec_arg_t> arguments;
     };
 
-    /// One result of all slices, the first of which is the kernel's own.
+    /// Where each slice leaves one result; the first slice leaves it in the kernel's own buffer.
     using Parts = std::vector<float*>;
 
     void add(Slice& slice, int argument, std::byte* address);

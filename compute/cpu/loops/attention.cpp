@@ -11,10 +11,10 @@ namespace starling::compute::cpu {
 
 namespace {
 
-/// Query rows whose slopes are held at once. A multiple of kTileRows.
+/// Query rows whose slopes are held at the same time; a multiple of kTileRows.
 constexpr std::int64_t kBlock = 96;
 
-/// Rounded up to whole vectors, so that the transposed operands have no rest.
+/// Rounds up to whole vectors, so that rows of transposed operands end with a full one.
 std::int64_t padded(std::int64_t tokens) {
     return (tokens + kLaneCount - 1) / kLaneCount * kLaneCount;
 }
@@ -57,8 +57,8 @@ struct Scratch {
     }
 };
 
-/// to [width, stride] = from [tokens, width] transposed, with zeros for the padding. A block of
-/// tokens stays in the nearest cache while all its columns are read.
+/// to [width, stride] = from [tokens, width] transposed, padded with zeros. It goes block by block
+/// of tokens, which stay in the nearest cache while all their columns are read.
 STARLING_INLINE void turn(
     const AttentionShape& s, const float* from, std::int64_t row, float* to, std::int64_t stride
 ) {
@@ -172,8 +172,8 @@ STARLING_INLINE void backward_block(
     }
     for (std::int64_t key = 0; key < end; key += kTileRows) {
         const auto rows = std::min(end - key, kTileRows);
-        // Queries before the key see nothing of it. Within a band of queries all rows have zeros
-        // or weights up to the band's last key.
+        // Queries before a key do not see it. Within a band of queries, every row holds weights or
+        // zeros up to the band's last key.
         const auto first = std::max(begin, key / kTileRows * kTileRows);
         const auto depth = end - first;
         const bool add = end < s.tokens;
@@ -208,8 +208,8 @@ STARLING_INLINE void backward_head(
         dq + head.part,
         dq + 2 * head.part};
     turn(s, q + 2 * head.part, head.row, scratch.turned, padded(s.tokens));
-    // From the last block to the first: it alone reaches all keys, so its products overwrite and
-    // those of the others add.
+    // From the last block to the first: only the last one reaches all keys, so its products
+    // overwrite dK and dV, and those of the other blocks add to them.
     for (auto begin = (s.tokens - 1) / kBlock * kBlock; begin >= 0; begin -= kBlock) {
         backward_block(s, head, scratch, b, begin, std::min(s.tokens, begin + kBlock));
     }

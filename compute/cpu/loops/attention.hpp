@@ -1,8 +1,7 @@
 #pragma once
 
-// Causal attention, one head at a time, in bands of a few query rows: a band needs only the keys up
-// to its last row, which saves nearly half of the products. All of a head's work stays in the
-// cache.
+// Causal attention, one head at a time, in bands of a few query rows. A band needs only the keys up
+// to its last row, which saves nearly half of the products. The data of one head stay in the cache.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +15,7 @@ struct AttentionShape {
     std::int64_t heads = 0;
     std::int64_t width = 0;  ///< of one head
 
-    /// Returns the floats that both functions need besides.
+    /// Returns the floats of scratch that each function needs.
     [[nodiscard]] std::size_t scratch_elements() const;
 };
 

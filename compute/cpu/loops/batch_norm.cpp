@@ -52,7 +52,7 @@ STARLING_INLINE void forward_plane(
     );
 }
 
-/// Writes the mean of the first image into `mean`, as a point near the mean of all.
+/// Writes the mean of the first image into `mean`: it is near the mean of all images.
 void find_shift(const ChannelShape& s, const BatchNormForward& norm, double* scratch) {
     const PartScratch own(s, scratch, 0);
     std::fill(own.first, own.first + 2 * s.blocks * s.inner, 0.0);

@@ -1,14 +1,14 @@
 #pragma once
 
-// Batch normalisation with what surrounds it in a residual net: the sum with a shortcut, the Relu,
-// and in the backward pass the sum of two slopes and the Relu's cut. All of it is memory traffic,
-// so each pass does as much as it can while a strip is in the cache:
+// Batch normalisation together with its neighbours in a residual net: the sum with a shortcut and
+// the Relu; in the backward pass, the sum of two slopes and the Relu's cut. All of these are bound
+// by memory traffic, so each pass does as much as it can while a strip is in the cache:
 //
 //   forward    x: moments; then x, shortcut -> y
 //   backward   dy, other dy, y, x: sums of slopes, slopes -> g; then g, x -> dx
 //
-// Moments are taken about the mean of the first image, so that E[x^2] - E[x]^2 does not cancel, in
-// floats within an image and in double across images.
+// Moments are taken about the mean of the first image, so that E[x^2] - E[x]^2 does not cancel.
+// They are summed in floats within an image and in double across images.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +26,7 @@ struct BatchNormForward {
     Source shortcut;  ///< absent, or added after scale and bias
     const float* scale = nullptr;
     const float* bias = nullptr;
-    float* mean = nullptr;  ///< written, or read when `fixed`
+    float* mean = nullptr;  ///< mean and variance are written, or read when `fixed`
     float* variance = nullptr;
     Sink y;
     float epsilon = 0.0F;
@@ -36,7 +36,7 @@ struct BatchNormForward {
 
 void batch_norm(const ChannelShape& shape, const BatchNormForward& norm, double* scratch);
 
-/// What a Relu behind the norm cuts.
+/// Where a Relu behind the norm has cut.
 enum class Mask : std::uint8_t {
     None,
     Output,  ///< where y is zero
@@ -52,8 +52,8 @@ struct BatchNormBackward {
     const float* bias = nullptr;  ///< for Mask::Self
     const float* mean = nullptr;
     const float* variance = nullptr;
-    Sink slope;  ///< absent, or where the cut sum of the slopes goes; may be dy or other
-    Sink dx;     ///< may be dy, but not where the slope goes
+    Sink slope;  ///< absent, or receives the cut sum of the slopes; may be dy or other
+    Sink dx;     ///< may be dy, but not the same memory as slope
     float* dscale = nullptr;
     float* dbias = nullptr;
     float epsilon = 0.0F;

@@ -10,7 +10,8 @@ namespace starling::compute::cpu {
 
 namespace {
 
-/// g = dy [+ other], zero where the Relu cut. `y` is the output, or what the Relu saw.
+/// g = dy [+ other], or zero where the Relu has cut. `y` is the Relu's output or its operand: both
+/// are positive at the same places.
 STARLING_INLINE void cut_slopes(
     std::int64_t count, const float* dy, const float* other, const float* y, float* g
 ) {
@@ -55,7 +56,7 @@ STARLING_INLINE void apply_gradient(
     );
 }
 
-/// Returns the slopes behind the Relu, of a strip of x that is read already.
+/// Returns the slopes of the Relu's operand for a strip, whose x the caller has read already.
 STARLING_INLINE const float* slopes_of(
     const ChannelShape& s,
     const BatchNormBackward& norm,
@@ -100,7 +101,7 @@ STARLING_INLINE void slopes_of_plane(
             const float* g = slopes_of(s, norm, from, count, x, own);
             if (norm.slope.data != nullptr && norm.slope.bf16) {
                 narrow(g, norm.slope.halves() + from, size);
-                // The second pass sees them rounded, so the sums do too.
+                // The second pass reads the rounded slopes, so the sums are made of these, too.
                 widen(norm.slope.halves() + from, own.buffer(s, 1), size);
                 g = own.buffer(s, 1);
             } else if (norm.slope.data != nullptr) {
@@ -157,7 +158,7 @@ void fill_gradient_rows(
     }
 }
 
-/// Fills the rows by which Mask::Self repeats the norm.
+/// Fills the tables from which Mask::Self computes the norm again.
 void fill_mask_rows(
     const ChannelShape& s, const BatchNormBackward& norm, std::int64_t block, const PartScratch& own
 ) {
@@ -180,7 +181,8 @@ void batch_norm_gradient(const ChannelShape& s, const BatchNormBackward& norm, d
         norm.dscale[c] = static_cast<float>(sums.second[c] * inverse);
         norm.dbias[c] = static_cast<float>(sums.first[c]);
     }
-    // What the first pass has written need not be made again.
+    // The second pass reads the slopes that the first has written, if it has, and does not make
+    // them again.
     auto rest = norm;
     if (norm.slope.data != nullptr) {
         rest.dy = {norm.slope.data, norm.slope.bf16};

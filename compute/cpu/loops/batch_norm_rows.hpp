@@ -29,7 +29,8 @@ STARLING_INLINE void add_lanes(float* to, const Lanes* sums) {
     std::memcpy(to, &all, sizeof(Lanes));
 }
 
-/// Coefficients of a row: one a channel, or one channel's repeated to fill a register.
+/// Returns how many coefficients a row has: one for each channel, or one channel's, repeated to
+/// fill a register.
 inline std::int64_t row_of(const ChannelShape& s) {
     return s.inner == 1 ? kLaneCount : s.inner;
 }
@@ -39,10 +40,10 @@ inline std::int64_t strip_of(const ChannelShape& s) {
     return std::max<std::int64_t>(1, static_cast<std::int64_t>(kStripElements) / row) * row;
 }
 
-inline constexpr int kBuffers = 4;  ///< strips that a pass widens at once
+inline constexpr int kBuffers = 4;  ///< strips that a pass widens at the same time
 inline constexpr int kTables = 6;   ///< rows of coefficients and sums
 
-/// One thread's scratch: per channel two sums in double, then floats.
+/// One thread's scratch: two sums in double for each channel, then tables and buffers of floats.
 struct PartScratch {
     double* first;
     double* second;
@@ -109,7 +110,7 @@ inline std::int64_t channel_of(const ChannelShape& s, std::int64_t block, std::i
     return s.inner == 1 ? block : block * s.inner + i;
 }
 
-/// Copies a block's coefficients into a row, repeating that of a single channel.
+/// Copies a block's coefficients into a row. The coefficient of a single channel is repeated.
 STARLING_INLINE void fill_row(
     const ChannelShape& s, std::int64_t block, const float* channel_values, float* row
 ) {
@@ -134,8 +135,8 @@ STARLING_INLINE void add_row(
     for (std::int64_t i = 0; i < s.inner; ++i) to[i] += static_cast<double>(row[i]);
 }
 
-/// Calls body(at, width, row offset of the elements' coefficients) in a form that makes rows of
-/// kLaneCount one register each.
+/// Calls body(first element, count) for each row of a strip. Rows of kLaneCount have a constant
+/// count, so that the compiler keeps each in one register.
 template <class Body>
 STARLING_INLINE void for_rows(std::int64_t row, std::int64_t count, const Body& body) {
     std::int64_t at = 0;
@@ -189,7 +190,8 @@ STARLING_INLINE void add_sums(
     }
 }
 
-/// y = (x - mean) * factor + bias [+ shortcut], cut below `floor`. A NaN passes.
+/// y = (x - mean) * factor + bias [+ shortcut], but `floor` where that is below it. A NaN stays
+/// one.
 STARLING_INLINE void apply_norm(
     std::int64_t row,
     std::int64_t count,

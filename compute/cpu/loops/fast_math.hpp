@@ -1,7 +1,7 @@
 #pragma once
 
-// exp and erf as straight arithmetic, so that loops over them use vectors. Within a few units of
-// the last place of std::exp and std::erf.
+// exp and erf as arithmetic without branches or calls, so that loops over them use vectors. Results
+// are within a few units in the last place of those of std::exp and std::erf.
 
 #include <algorithm>
 #include <bit>

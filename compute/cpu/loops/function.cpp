@@ -18,7 +18,7 @@ STARLING_INLINE float sigmoid(float x) {
     return 1.0F / (1.0F + fast_exp(-x));
 }
 
-// Each function as two static members that the compiler can inline into the loops below.
+// Each function is a type with two static members, which the compiler inlines into the loops below.
 
 struct LeakyRelu {
     STARLING_INLINE static float value(float x, S s) { return x < 0.0F ? s.a * x : x; }

@@ -10,7 +10,7 @@
 
 namespace starling::compute::cpu {
 
-/// A function's two settings, under whatever names ONNX gives them.
+/// A function's two settings; ONNX gives them a name for each function.
 struct FunctionSettings {
     float a = 0.0F;
     float b = 0.0F;
@@ -22,8 +22,7 @@ struct FunctionLoop {
     void (*forward
     )(int threads, FunctionSettings settings, std::size_t count, const Source& x, const Sink& y
     ) = nullptr;
-    /// dx = dy * f'; `known` is x or y, whichever the operator's gradient rule hands over. dx may
-    /// be dy.
+    /// dx = dy * f'. `known` is x or y, as the operator's gradient rule says. dx may be dy.
     void (*backward
     )(int threads,
       FunctionSettings settings,

@@ -12,8 +12,8 @@ namespace starling::compute::cpu {
 
 namespace {
 
-// The loops read both operands before they choose: a conditional load would keep the compiler from
-// using vectors. `omp simd` says that equal indices are the only aliasing.
+// The loops read both operands before they choose one: a conditional load would keep the compiler
+// from using vectors. `omp simd` promises that operands overlap only at equal indices.
 
 STARLING_INLINE void relu_range(const float* x, float* y, std::size_t count) {
 #pragma omp simd
@@ -49,7 +49,7 @@ STARLING_INLINE void add_range(
 #pragma omp simd
     for (std::size_t i = 0; i < count; ++i) {
         const float sum = a[i] + b[i];
-        // Written so that a NaN passes.
+        // A NaN is not below the floor and stays a NaN.
         y[i] = sum < floor ? floor : sum;
     }
 }
@@ -62,7 +62,7 @@ STARLING_INLINE void dropout_range(
     float* __restrict factors,
     float* y
 ) {
-    // A copy, which no store can change.
+    // A local copy: the compiler then knows that the stores below do not change it.
     const DropoutMask draw = mask;
 #pragma omp simd
     for (std::size_t i = begin; i < end; ++i) {
@@ -166,7 +166,7 @@ void sum_rows(int threads, std::int64_t rows, std::int64_t width, const Source& 
 
 namespace {
 
-/// The label's weight, or zero when it counts for nothing.
+/// Returns the label's weight, or zero for a label that is ignored.
 float label_weight(const LossSettings& settings, std::int32_t label, std::size_t classes) {
     if (label < 0 || static_cast<std::size_t>(label) >= classes || label == settings.ignore) {
         return 0.0F;
@@ -192,7 +192,7 @@ double total_weight(
     return total;
 }
 
-/// What smoothing adds to one sample's loss, summed over the classes.
+/// Returns what label smoothing adds to one sample's loss.
 double smooth_loss(const LossSettings& settings, std::span<const float> row) {
     double sum = 0.0;
     for (std::size_t c = 0; c < row.size(); ++c) {

@@ -1,7 +1,8 @@
 #pragma once
 
-// The operators that are one loop of ours rather than a library call. Most work on flat operands,
-// so any layout will do as long as the operands share it; padding is zero in and zero out.
+// Operators that are one loop of ours rather than a library call. Most work on flat operands and
+// take any layout, as long as all operands have the same one. Padding is zero in the operands and
+// becomes zero in the result.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +20,7 @@ void relu_gradient(
     int threads, std::size_t count, const Source& dy, const Source& y, const Sink& dx
 );
 
-/// dx = the slope a + b where y > 0; `dx` may be `a`.
+/// dx = a + b where y > 0, else 0, for a slope that is the sum a + b. `dx` may be `a`.
 void relu_gradient_of_sum(
     int threads,
     std::size_t count,
@@ -29,10 +30,10 @@ void relu_gradient_of_sum(
     const Sink& dx
 );
 
-/// y = a + b, with `cut` zero where that is below it; `y` may be `a`.
+/// y = a + b, or with `cut` y = max(a + b, 0). `y` may be `a`.
 void add(int threads, std::size_t count, bool cut, const Source& a, const Source& b, const Sink& y);
 
-/// factors = what the mask draws, y = x * factors; `y` may be `x`.
+/// Writes the mask's factors, and y = x * factors. `y` may be `x`.
 void dropout(
     int threads,
     const DropoutMask& mask,
@@ -47,7 +48,7 @@ void sum_rows(int threads, std::int64_t rows, std::int64_t width, const Source& 
 struct LossSettings {
     int threads = 1;
     float smoothing = 0.0F;
-    std::int32_t ignore = -100;      ///< labels that are no class are ignored as well
+    std::int32_t ignore = -100;      ///< this label is ignored, and so is any that is no class
     std::span<const float> weights;  ///< of the classes; empty for ones
 };
 

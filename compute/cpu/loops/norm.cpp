@@ -11,7 +11,7 @@ namespace starling::compute::cpu {
 
 namespace {
 
-/// Calls body(row) for each row, shared out among the threads when there is enough to do.
+/// Calls body(row) for each row, from several threads when there is enough to do.
 template <class Body>
 void for_rows(int threads, std::int64_t rows, std::int64_t width, const Body& body) {
     if (threads == 1 || static_cast<std::size_t>(rows * width) < kParallelElementsMin) {
@@ -22,7 +22,7 @@ void for_rows(int threads, std::int64_t rows, std::int64_t width, const Body& bo
     for (std::int64_t row = 0; row < rows; ++row) body(row);
 }
 
-/// Where a row of the cut begins; its elements lie `inner` apart.
+/// Returns where a row of the cut begins; its elements are `inner` apart.
 std::int64_t start_of(const Cut& cut, std::int64_t row) {
     return row / cut.inner * cut.length * cut.inner + row % cut.inner;
 }
@@ -114,7 +114,7 @@ STARLING_INLINE void layer_norm_row(
     }
 }
 
-/// The slope of one row; adds to the weights' slopes unless these are nullptr.
+/// Writes the slope of one row, and adds to the slopes of scale and bias unless these are nullptr.
 STARLING_INLINE void layer_norm_gradient_row(
     const LayerNormOperands& in,
     std::int64_t n,
@@ -237,7 +237,7 @@ void layer_norm_gradient(
     const bool small = static_cast<std::size_t>(shape.rows * n) < kParallelElementsMin;
     const int threads = small ? 1 : shape.threads;
     const auto share = (shape.rows + threads - 1) / threads;
-    // Each thread sums the weights' slopes of its own rows; then the sums are added up.
+    // Each thread sums the slopes of scale and bias over its own rows; then the sums are added up.
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int part = 0; part < threads; ++part) {
         const auto begin = std::min(shape.rows, part * share);

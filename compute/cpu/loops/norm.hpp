@@ -12,7 +12,7 @@ namespace starling::compute::cpu {
 
 /// Softmax or its logarithm along the cut's length. y may be x.
 void softmax(int threads, bool logarithm, const Cut& cut, const float* x, float* y);
-/// dx may be dy.
+/// The gradient of softmax(). dx may be dy.
 void softmax_gradient(
     int threads, bool logarithm, const Cut& cut, const float* dy, const float* y, float* dx
 );
@@ -24,7 +24,7 @@ struct LayerNorm {
     std::int64_t width = 0;
     float epsilon = 0.0F;
 
-    /// Returns the floats that layer_norm_gradient needs besides.
+    /// Returns the floats of scratch that layer_norm_gradient needs.
     [[nodiscard]] std::size_t scratch_elements() const {
         return static_cast<std::size_t>(2 * threads * width);
     }

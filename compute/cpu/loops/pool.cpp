@@ -18,7 +18,7 @@ STARLING_INLINE float value_of(std::uint16_t x) {
     return widened(x);
 }
 
-/// Of a value that is one of T's already.
+/// Returns the value as a T, which it already is: nothing is rounded.
 template <class T>
 STARLING_INLINE T as(float x) {
     if constexpr (std::is_same_v<T, float>) {
@@ -59,7 +59,7 @@ STARLING_INLINE void pool_place(
     }
 }
 
-/// The window of nearly every net, its four taps in one pass.
+/// Windows of 2 x 2, which nearly every net has: all four taps in one pass.
 template <class T>
 STARLING_INLINE void pool_place_two(
     std::int64_t inner,
@@ -211,7 +211,7 @@ void spread_planes(const MaxPoolShape& s, const T* dy, const std::int32_t* winne
             T* band = target + row * s.kernel_height * line;
             const auto from = (plane * out_rows + row) * columns * s.inner;
             vectorized<spread_row<T>>(s, dy + from, winners + from, band);
-            // What no window covers on the right and below has no slope.
+            // Elements on the right and below that no window covers have slope zero.
             for (std::int64_t r = 0; covered < line && r < s.kernel_height; ++r) {
                 std::fill(band + r * line + covered, band + (r + 1) * line, T{0});
             }

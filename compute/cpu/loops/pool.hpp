@@ -1,9 +1,9 @@
 #pragma once
 
-// Max-pooling over windows that do not overlap. Forward keeps which tap won, and backward writes
-// each element of dX once: no pass over it to set zeros, no reading of X. For the first pool of
-// `cnn` (64 x 32 x 28 x 28) that is memory traffic near the least there is, where the library's
-// kernels, which serve any window, take about twice as long.
+// Max-pooling over windows that do not overlap. The forward pass records which tap was the largest,
+// and the backward pass writes each element of dX once: it neither sets zeros first nor reads X.
+// For the first pool of `cnn` (64 x 32 x 28 x 28) this comes near the least possible memory
+// traffic. The library's kernels, which take any window, need about twice as long.
 
 #include <cstdint>
 
@@ -27,7 +27,7 @@ struct MaxPoolShape {
     [[nodiscard]] std::int64_t output_width() const { return width / kernel_width; }
 };
 
-/// x and y, dy and dx are of one type.
+/// Requires  x and y, or dy and dx, have the same type
 void max_pool(const MaxPoolShape& shape, const Source& x, const Sink& y, std::int32_t* winners);
 void max_pool_gradient(
     const MaxPoolShape& shape, const Source& dy, const std::int32_t* winners, const Sink& dx

@@ -94,7 +94,7 @@ void pair_loop(int threads, const Walk& walk, const float* a, const float* b, fl
     const auto sa = walk.strides[0].back();
     const auto sb = walk.strides[1].back();
     if (rows == 1) {
-        // Operands of one shape: one long row, cut for the threads.
+        // Operands of one shape are one long row, which the threads share.
         parallel_ranges(
             threads,
             static_cast<std::size_t>(n),
@@ -176,7 +176,7 @@ constexpr NamedPair kPairs[] = {
     {"EqualMask", pair_loop<Equal>},
 };
 
-/// Adds offsets of the folded dimensions to `at` one by one and calls body with each.
+/// Calls body(at + offset) for the offset of each combination of indices of the folded dimensions.
 template <class Body>
 void for_each_folded(const Reduction& r, std::int64_t at, const Body& body) {
     Counter counter{};
@@ -207,7 +207,7 @@ STARLING_INLINE float fold_row(Fold fold, const float* x, std::int64_t n) {
 }
 
 void fold_to_one(const Reduction& r, std::int64_t at, const float* x, float* y) {
-    // Partial sums of rows are added in double: a whole batch of images is one long row of rows.
+    // Sums of rows are added in double: a batch of images may have a great many rows.
     double sum = 0.0;
     float top = -std::numeric_limits<float>::infinity();
     std::int64_t rows = 0;
@@ -325,7 +325,7 @@ void copy_strided(int threads, const Walk& walk, const std::uint32_t* from, std:
 Reduction make_reduction(const Shape& x, const std::vector<bool>& reduced, Fold fold) {
     Reduction r;
     r.fold = fold;
-    // Neighbours of one kind merge: [N,C,H,W] over N, H and W becomes [N,C,HW].
+    // Neighbouring dimensions of one kind merge: folding N, H and W of [N,C,H,W] works on [N,C,HW].
     Shape dims;
     std::vector<bool> folded;
     for (std::size_t i = 0; i < x.size(); ++i) {
@@ -356,7 +356,7 @@ void reduce(int threads, const Reduction& r, const float* x, float* y) {
     for (const auto dimension : r.kept_dims) kept *= dimension;
     std::int64_t folded = 1;
     for (const auto dimension : r.folded_dims) folded *= dimension;
-    // A kept row is cut into columns for the threads when there are no other kept dimensions.
+    // When the innermost dimension is the only one that is kept, the threads share its columns.
     const bool cut = r.inner_kept && kept == 1 && r.inner >= 64;
     const auto width =
         cut ? std::max<std::int64_t>(64, (r.inner + threads - 1) / threads) : r.inner;

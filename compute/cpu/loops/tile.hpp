@@ -1,8 +1,8 @@
 #pragma once
 
 // Small matrix products whose operands lie in the cache: C [m,n] (+)= A [m,k] B [k,n], where A may
-// be read along either axis. A block of C stays in registers while k runs. For loops that mix
-// products with other work on the same rows; whole layers go to the libraries.
+// be read along either axis. A block of C stays in registers while k runs. These serve loops that
+// mix products with other work on the same rows; the libraries multiply whole layers.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Left {
     STARLING_INLINE Left from_row(std::int64_t i) const { return {data + i * row, row, column}; }
 };
 
-/// Row-major with this distance between rows.
+/// A row-major matrix; `stride` is the distance between its rows.
 struct Right {
     const float* data = nullptr;
     std::int64_t stride = 0;
@@ -44,7 +44,7 @@ STARLING_INLINE void tile(const Left& a, const Right& b, std::int64_t depth, con
     for (std::int64_t k = 0; k < depth; ++k) {
         const float* right = b.data + k * b.stride;
         const float* left = a.data + k * a.column;
-        // Copies, because rows of operands begin anywhere; each becomes one load.
+        // memcpy, because rows may begin at any address; each copy compiles to one load.
         Lanes lanes[std::size_t{Vectors}];
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) {
@@ -73,7 +73,7 @@ STARLING_INLINE void tile(const Left& a, const Right& b, std::int64_t depth, con
     }
 }
 
-/// The last columns, fewer than a vector.
+/// Multiplies the last columns, which are fewer than a vector has.
 STARLING_INLINE void tile_rest(
     std::int64_t rows,
     std::int64_t columns,

@@ -34,10 +34,10 @@ STARLING_INLINE void sgd_loop(
 }
 
 struct AdamFactors {
-    float rate;   ///< free of the means' start at zero
-    float root;   ///< likewise of the squares'
-    float keep;   ///< of the weight
-    float scale;  ///< of the gradient
+    float rate;   ///< the learning rate, with the means corrected for their start at zero
+    float root;   ///< corrects the root of the squares for their start at zero
+    float keep;   ///< factor of the weight: what the decay leaves
+    float scale;  ///< factor of the gradient
     float beta1;
     float beta2;
     float epsilon;

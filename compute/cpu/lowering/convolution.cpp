@@ -18,7 +18,7 @@ Window window_of(const Node& node) {
     return *Window::from(node.attributes);
 }
 
-/// The library wants the weights of groups in five dimensions.
+/// Returns the weights' shape as the library wants it: in five dimensions when there are groups.
 Shape grouped(const Lowering& lowering, ValueId weight) {
     Shape shape = lowering.graph().shape(weight);
     const auto groups = lowering.node().attributes.integer("group", 1);
@@ -28,7 +28,7 @@ Shape grouped(const Lowering& lowering, ValueId weight) {
     return shape;
 }
 
-/// True when both want the bytes of their images in the same order.
+/// Returns true when both primitives want the bytes of their images in the same order.
 bool same_images(const Compiled& a, const Compiled& b) {
     const std::array arguments{DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_DST};
     return std::all_of(arguments.begin(), arguments.end(), [&](int argument) {
@@ -43,8 +43,8 @@ bool winograd_fits(const Convolution& c) {
            c.window.strides == kOnes && c.window.dilations == kOnes;
 }
 
-/// The layouts that the library likes best, with Winograd's algorithm or without, or its kernels
-/// for channels last where those are the same bytes.
+/// Returns the fastest of up to three primitives: the library's preferred layouts with Winograd's
+/// algorithm, the same without it, and channels last where that means the same bytes.
 Compiled fastest_convolution(
     Lowering& lowering,
     std::string_view work,
@@ -70,14 +70,15 @@ Compiled fastest_convolution(
                 candidates.push_back(std::move(compiled));
             }
         } catch (const dnnl::error&) {
-            // No such kernel for this shape or processor: the direct one stays.
+            // The library has no such kernel for this shape or processor; the direct one remains.
         }
     }
     return lowering.fastest_of(work, std::move(candidates));
 }
 
-/// Slices win in bf16, where the library's own division makes its threads wait for each other. With
-/// strides it is never taken: a measurement on a machine that is idle does not show its worst.
+/// Returns the gradient in slices if that is faster, which it is in bf16: there the library's
+/// threads wait for each other. With strides the library's way is never taken, because a
+/// measurement on an idle machine does not show its worst case.
 std::optional<SlicedGradient> faster_in_slices(Lowering& lowering, const Convolution& c) {
     if (!c.bf16 || lowering.threads() == 1) return std::nullopt;
     auto gradient = slice_gradient(c, lowering.threads());

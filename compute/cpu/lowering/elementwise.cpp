@@ -28,8 +28,8 @@ Desc without_padding(const Desc& layout, const Shape& shape) {
     return byte_count(layout) == bytes ? layout : plain(shape);
 }
 
-/// The layout in which operands of one shape meet: that of the first which is not row-major, so
-/// that a blocked activation is not unpacked for the sake of a constant.
+/// Returns the common layout for operands of one shape: that of the first operand that is not
+/// row-major, so that a blocked activation is not unpacked because of a constant.
 Desc common_layout(Lowering& lowering, std::size_t first, std::size_t second) {
     const auto layout = lowering.layout_of(lowering.input(first));
     const bool packed = layout != plain(lowering.graph().shape(lowering.input(first)));
@@ -88,7 +88,7 @@ void lower_function_gradient(Lowering& lowering) {
 
 namespace {
 
-/// A sum in bf16, the one pair that such plans have much of.
+/// Lowers a sum in bf16, the only operator of two operands that is frequent in bf16 plans.
 void lower_rounded_sum(Lowering& lowering, const Desc& layout, bool cut) {
     const auto left = lowering.use(lowering.input(0), layout);
     const auto right = lowering.use(lowering.input(1), layout);
@@ -116,7 +116,8 @@ void lower_pair(Lowering& lowering) {
     BufferId to = BufferId::None;
     Walk walk;
     if (graph.shape(a) == graph.shape(b)) {
-        // A sum of zeros is zero, and sums are what residual nets are made of.
+        // A sum may keep a padded layout, because zeros add up to zero; residual nets have many
+        // sums.
         const auto common = common_layout(lowering, 0, 1);
         const bool sum = lowering.node().op->name == "Add";
         const auto layout = sum ? common : without_padding(common, shape);

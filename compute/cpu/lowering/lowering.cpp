@@ -102,7 +102,8 @@ void Lowering::find_rounded() {
         rounded_[i] = value.kind == ValueKind::Computed && value.type.element == ElementType::F32 &&
                       last_reader_[i] > 0 && !wanted_[i];
     }
-    // From the last reader to the first, because some read as they write.
+    // From the last reader to the first: whether a reader takes bf16 may depend on whether its own
+    // result is bf16.
     const auto& nodes = graph().nodes();
     for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
         for (std::size_t i = 0; i < node->inputs.size(); ++i) {
@@ -168,8 +169,8 @@ void Lowering::finish(ValueId id, std::optional<std::size_t> offset) {
     if (lowered_.buffers[index_of(buffer)].gradient_offset == offset) {
         lowered_.buffers[index_of(buffer)].temporary = false;
     } else {
-        // The row-major form lies elsewhere: one value is the gradient of two parameters, or an
-        // output as well.
+        // The row-major form lies elsewhere when one value is the gradient of two parameters, or a
+        // gradient and an output.
         const auto copy = add_buffer(byte_count(row_major), false);
         lowered_.buffers[index_of(copy)].gradient_offset = offset;
         add_primitive(
@@ -278,8 +279,9 @@ BufferId Lowering::use(ValueId id, const Desc& wanted) {
     return buffer;
 }
 
-/// A grouped convolution has its weights in five dimensions and the graph in four. The row-major
-/// bytes are the same, so the way between blocked layouts of either leads through them.
+/// The library describes a grouped convolution's weights in five dimensions, the graph in four.
+/// Their row-major bytes are the same, so a change between a blocked layout of one and of the other
+/// goes through the row-major layout.
 BufferId Lowering::use_regrouped(ValueId id, const Desc& layout) {
     const auto from = forms_[to_index(id)].front();
     const auto between = dims_of(from.layout);
@@ -395,7 +397,7 @@ void Lowering::add_kernel(std::unique_ptr<Kernel> kernel, std::span<const Buffer
         touch(id);
         account.bytes += static_cast<double>(lowered_.buffers[index_of(id)].bytes);
     }
-    // A name of two words is a movement that no node asked for, like `Reorder Conv_3`.
+    // A kernel whose name has two words, like `Reorder Conv_3`, moves data and stands for no node.
     const auto& name = kernel->name();
     const auto space = name.find(' ');
     account.op = space == std::string::npos ? std::string(node().op->name) : name.substr(0, space);

@@ -1,13 +1,13 @@
 #pragma once
 
-// From graph nodes to kernels. Each value gets the layout that its producer likes best and a
-// buffer; a consumer that wants another layout causes one reorder, shared by all who want the same.
-// Layouts therefore flow: conv -> pool -> conv stays blocked, and only a Flatten asks for row-major
-// again.
+// Turns graph nodes into kernels. Each value gets a buffer in the layout that its producer prefers.
+// A consumer that wants another layout causes a reorder, and all consumers that want the same
+// layout share it. Layouts therefore spread: conv -> pool -> conv stays blocked, and only a Flatten
+// asks for row-major again.
 //
-// In a bf16 plan the type of elements is part of a layout. A value flows in bf16 when all that read
-// it take it so (`rounds`); whoever reads it otherwise would get it through a reorder like any
-// other.
+// In a bf16 plan the type of the elements is part of the layout. A value is written in bf16 when
+// all its readers take it in bf16 (`rounds`); a reader that wants it otherwise gets it through a
+// reorder.
 
 #include <memory>
 #include <optional>
@@ -28,7 +28,7 @@ namespace starling::compute::cpu {
 struct Buffer {
     std::size_t bytes = 0;
     bool temporary = true;  ///< lives in the arena between its first and its last kernel
-    std::optional<std::size_t> gradient_offset;  ///< lies in the flat gradient, in floats
+    std::optional<std::size_t> gradient_offset;  ///< where it lies in the flat gradient, in floats
     std::size_t first = 0;
     std::size_t last = 0;
     bool used = false;
@@ -47,7 +47,7 @@ struct PackedParameter {
     std::vector<PackedCopy> copies;
 };
 
-/// What the lowering leaves behind; plan.cpp binds it to memory and runs it.
+/// The result of the lowering. The plan binds it to memory and runs it.
 struct Lowered {
     std::vector<std::unique_ptr<Kernel>> kernels;
     std::vector<Buffer> buffers;
@@ -60,65 +60,66 @@ class Lowering {
 public:
     Lowering(const PlanRequest& request, const ParameterLayout& layout);
 
-    /// Lowers every node. Throws dnnl::error, and std::runtime_error for what has no kernel.
+    /// Lowers every node. When the plan may measure, this runs candidates, which takes time.
+    /// Errors    throws dnnl::error, and std::runtime_error for a node without a kernel
     [[nodiscard]] Lowered run();
 
-    // What the families' functions use.
+    // For the functions that lower one node, below.
 
     [[nodiscard]] const Graph& graph() const { return request_.graph; }
 
     [[nodiscard]] int threads() const { return request_.threads; }
 
-    /// True when products take their factors in bf16.
+    /// Returns true when products take their factors in bf16.
     [[nodiscard]] bool bf16() const { return request_.precision == Precision::Bf16; }
 
-    /// True when the plan may choose by measuring.
+    /// Returns true when the plan may choose by measuring.
     [[nodiscard]] bool measures() const { return request_.stopwatch != nullptr; }
 
-    /// Returns the fastest of several primitives for the current node; the first when the plan must
-    /// not measure. `work` names what they compute.
+    /// Returns the fastest of several primitives for the current node, or the first when the plan
+    /// must not measure. `work` names what they compute. Measuring runs each of them.
     [[nodiscard]] Compiled fastest_of(std::string_view work, std::vector<Compiled> candidates)
         const;
 
-    /// Returns the index of the fastest candidate for the current node.
+    /// Returns the index of the fastest candidate for the current node, as fastest() does.
     [[nodiscard]] std::size_t fastest_index(
         std::string_view work, std::span<const Candidate> candidates
     ) const;
 
-    /// True when the value should be written in bf16, by a producer that can.
+    /// Returns true when a producer that can write the value in bf16 should do so.
     [[nodiscard]] bool rounds(ValueId id) const { return rounded_[to_index(id)]; }
 
-    /// True for a sum over all axes but the last: a bias's gradient.
+    /// Returns true for a sum over all axes but the last, as in the gradient of a bias.
     [[nodiscard]] bool sums_rows(const Node& node) const;
 
-    /// Returns the layout with elements of the type in which the value flows.
+    /// Returns the layout with elements of the value's type: bf16 where the value rounds.
     [[nodiscard]] Desc typed(ValueId id, const Desc& layout) const;
 
-    /// True when the value is read by some node or is an output.
+    /// Returns true when some node reads the value, or when it is an output.
     [[nodiscard]] bool is_read(ValueId id) const;
 
-    /// True when the graph holds gradients, so forward primitives keep what these need.
+    /// Returns true when the graph holds gradients: forward primitives then keep what these need.
     [[nodiscard]] bool training() const { return !request_.gradients.empty(); }
 
     /// Returns the layout in which the value was produced; row-major for inputs and parameters.
     [[nodiscard]] Desc form_of(ValueId id) const;
 
-    /// The same with elements of four bytes.
+    /// Returns the same layout with elements of four bytes.
     [[nodiscard]] Desc layout_of(ValueId id) const;
 
-    /// Returns a buffer with the value in `layout`, adding a reorder kernel when there is none yet.
+    /// Returns a buffer with the value in layout `wanted`. Adds a reorder when there is none yet.
     BufferId use(ValueId id, const Desc& wanted);
 
     /// Makes the buffer that holds a value from now on.
     BufferId define(ValueId id, const Desc& layout);
 
-    /// Says that the value is the same bytes as `buffer`, described by `layout`.
+    /// Notes that the value lies in `buffer`, in the given layout.
     void define_alias(ValueId id, const Desc& layout, BufferId buffer);
 
-    /// Returns the input's buffer for the output to overwrite when nobody reads it afterwards.
+    /// Returns the input's buffer when no later node reads it, so that the output may overwrite it.
     [[nodiscard]] std::optional<BufferId> take_over(ValueId input, const Desc& layout);
 
-    /// Row-major.
+    /// Returns a buffer with the value in row-major layout.
     BufferId use_plain(ValueId id) {
         const auto& type = graph().value(id).type;
         return use(id, plain(type.shape, type.element));
@@ -128,17 +129,17 @@ public:
     /// a new one.
     BufferId overwrite_or_define(ValueId input, const Desc& layout);
 
-    /// Makes a buffer that lives from its first kernel to its last and holds no value.
+    /// Makes a buffer that holds no value and lives from its first kernel to its last.
     BufferId temporary(std::size_t bytes) { return add_buffer(bytes, true); }
 
-    /// Adds a primitive; its scratchpad becomes a temporary.
+    /// Adds a primitive. Its scratchpad becomes a temporary buffer.
     void add_primitive(
         const std::string& name, Compiled compiled, std::vector<PrimitiveKernel::Operand> operands
     );
     void add_loop(const std::string& name, std::vector<BufferId> operands, LoopKernel::Body body);
     void add_kernel(std::unique_ptr<Kernel> kernel, std::span<const BufferId> operands);
 
-    /// The node that is lowered now.
+    /// Returns the node that is being lowered.
     [[nodiscard]] const Node& node() const { return graph().nodes()[current_]; }
 
     [[nodiscard]] ValueId input(std::size_t i) const {
@@ -180,7 +181,8 @@ private:
     std::vector<bool> rounded_;  ///< by value
 };
 
-/// The families; each function lives in the file of its family and throws as Lowering::run.
+/// One function for each kind of node; it stands in the file of its family and throws as
+/// Lowering::run does.
 void lower_convolution(Lowering& lowering);
 void lower_convolution_gradient_input(Lowering& lowering);
 void lower_convolution_gradient_weight(Lowering& lowering);

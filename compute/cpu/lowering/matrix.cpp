@@ -1,10 +1,10 @@
 // Matrix products. The two shapes of a fully connected layer go to inner-product primitives, which
 // take a bias and a Relu; everything else is a strided product.
 //
-// All operands stay row-major. Blocked weights make the product itself up to 20 % faster, but a
-// training step changes the weights each time, and packing and unpacking cost more than that: mlp
-// and cnn with batch 64 lose 10 % of their matrix time. Besides, brgemm_bwd_w of oneDNN 2.6 spins
-// at barriers between its threads, which takes ten times as long once the cores are shared.
+// All operands stay row-major. Blocked weights would make the product itself up to 20 % faster, but
+// each training step changes the weights, and packing and unpacking them would cost more: mlp and
+// cnn with batch 64 would lose 10 % of their matrix time. Besides, brgemm_bwd_w of oneDNN 2.6 spins
+// at barriers between its threads, which takes ten times as long when other work shares the cores.
 
 #include <utility>
 
@@ -39,7 +39,7 @@ std::size_t fastest_product(
     return lowering.fastest_index(work, candidates);
 }
 
-/// A product by OpenBLAS, where a measurement said that it is the faster one.
+/// Adds a product by OpenBLAS, for shapes where a measurement found it faster.
 void lower_blas(
     Lowering& lowering, const BlasProduct& product, ValueId a, ValueId b, ValueId bias
 ) {
@@ -142,7 +142,7 @@ void lower_weight_gradient(Lowering& lowering) {
     lowering.add_primitive(lowering.node().name, std::move(compiled), std::move(operands));
 }
 
-/// Y = A^T op(B) where B is transposed too: no layer of ours asks for it.
+/// Y = A^T op(B), where B may be transposed, too. No layer of ours needs it.
 void lower_general(Lowering& lowering, bool swap_b) {
     if (lowering.input(2) != ValueId::None) {
         throw std::runtime_error(lowering.node().name + ": transA with C has no CPU kernel");
@@ -168,9 +168,11 @@ void lower_gemm(Lowering& lowering) {
     const auto& attributes = lowering.node().attributes;
     const bool swap_a = attributes.integer("transA", 0) != 0;
     const bool swap_b = attributes.integer("transB", 0) != 0;
+    const bool finishes =
+        lowering.input(2) != ValueId::None || attributes.integer("fused_relu", 0) != 0;
     if (!swap_a) {
         lower_forward(lowering, swap_b);
-    } else if (!swap_b && lowering.input(2) == ValueId::None && attributes.integer("fused_relu", 0) == 0) {
+    } else if (!swap_b && !finishes) {
         lower_weight_gradient(lowering);
     } else {
         lower_general(lowering, swap_b);
@@ -181,7 +183,7 @@ void lower_matmul(Lowering& lowering) {
     const auto& node = lowering.node();
     const auto& y = lowering.graph().shape(lowering.output());
     const auto view = [&](ValueId id, const char* swap) {
-        // Batches of fewer axes get ones in front, which the library repeats.
+        // An operand with fewer batch axes gets axes of one in front, and the library repeats it.
         Shape shape = lowering.graph().shape(id);
         shape.insert(shape.begin(), y.size() - shape.size(), 1);
         auto strides = row_major_strides(shape);

@@ -35,7 +35,7 @@ struct Rows {
     Cut cut;
     std::int64_t count = 0;  ///< of indices
 
-    /// An index from outside the table takes the nearest row: data may hold anything.
+    /// An index outside the table takes the nearest row, because data may hold any number.
     [[nodiscard]] std::int64_t at(std::int32_t index) const {
         const std::int64_t row = index < 0 ? index + cut.length : index;
         return std::clamp<std::int64_t>(row, 0, cut.length - 1);

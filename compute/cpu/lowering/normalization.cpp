@@ -24,12 +24,13 @@ BufferId define_plain(Lowering& lowering, std::size_t i) {
     return lowering.define(lowering.output(i), plain(lowering.graph().shape(lowering.output(i))));
 }
 
-/// Reads an operand that may be missing, in which case nothing is read from `fallback`.
+/// Returns the buffer of an operand, or `fallback`, which nobody reads, when the operand is
+/// missing.
 BufferId use_optional(Lowering& lowering, std::size_t i, BufferId fallback) {
     return lowering.input(i) == ValueId::None ? fallback : lowering.use_plain(lowering.input(i));
 }
 
-/// How channels lie in a layout; nothing for one that the loops do not know.
+/// Returns how channels lie in a layout, or nothing for a layout that the loops cannot read.
 std::optional<ChannelShape> channels_in(const Desc& layout, int threads) {
     const auto dims = dims_of(layout);
     ChannelShape s;
@@ -46,7 +47,7 @@ std::optional<ChannelShape> channels_in(const Desc& layout, int threads) {
     return s;
 }
 
-/// The layout in which a value was made, or row-major where the loops do not know that.
+/// Returns the layout in which a value was made, or row-major when the loops cannot read that one.
 Desc known_layout(const Lowering& lowering, ValueId x) {
     const auto layout = lowering.layout_of(x);
     return channels_in(layout, 1).has_value() ? layout : plain(lowering.graph().shape(x));
@@ -71,7 +72,7 @@ struct Optional {
     }
 };
 
-/// Adds operands to a loop one by one, in the types in which they flow.
+/// Adds operands to a loop one by one, each with the type of its value.
 class OperandList {
 public:
     OperandList(Lowering& lowering, Desc layout)
@@ -85,7 +86,7 @@ public:
         return add(lowering_.use(id, layout), is_bf16(layout));
     }
 
-    /// Writes a value over one that is read here for the last time, or into a buffer of its own.
+    /// Writes a value into the buffer of one that no later node reads, or into a buffer of its own.
     Optional write(ValueId id, ValueId over = ValueId::None) {
         const auto layout = lowering_.typed(id, layout_);
         const auto taken = over == ValueId::None ? std::nullopt : lowering_.take_over(over, layout);
@@ -213,9 +214,9 @@ void lower_batch_norm(Lowering& lowering) {
     });
 }
 
-/// Operands: dY, X, scale, mean, variance, and what a pass may have added: bias for a Relu that
-/// cuts the norm itself, Y for one that cuts its sum with a shortcut, a second slope. Outputs: dX,
-/// dscale, dbias, and the cut slope where others want it.
+/// Operands: dY, X, scale, mean, variance. A pass may have added more: the bias for a Relu that
+/// cuts the norm itself, Y for a Relu that cuts its sum with a shortcut, and a second slope.
+/// Outputs: dX, dscale, dbias, and the cut slope if other nodes read it.
 void lower_batch_norm_gradient(Lowering& lowering) {
     const auto layout = known_layout(lowering, lowering.input(1));
     const auto shape = *channels_in(layout, lowering.threads());

@@ -1,4 +1,4 @@
-// Pooling: takes its input as it comes, so that the layout of a convolution flows through.
+// Pooling takes its input in any layout and keeps it, so a convolution's layout passes through.
 
 #include <array>
 #include <optional>
@@ -34,7 +34,8 @@ Pooling pooling_of(const Lowering& lowering, PoolKind kind, const Desc& input, V
     return p;
 }
 
-/// Describes a max-pool that loops of ours take: windows side by side over a layout that they know.
+/// Describes a max-pool for our loops, which take windows that do not overlap and layouts that they
+/// can read.
 std::optional<MaxPoolShape> simple_pool(
     const Lowering& lowering, const Window& window, const Desc& layout
 ) {
@@ -62,7 +63,7 @@ void lower_simple_pool(Lowering& lowering, const MaxPoolShape& shape, const Desc
     const auto output = image_layout(lowering.graph().shape(y), shape.inner);
     const auto from = lowering.use(lowering.input(0), lowering.typed(y, layout));
     const auto to = lowering.define(y, lowering.typed(y, output));
-    // Channels that only fill up a block have winners too, so the count is that of the layout.
+    // Channels that only fill up a block have winners, too, so the count includes the padding.
     const auto places = static_cast<std::int64_t>(padded_count(output));
     const auto winners = lowering.define(lowering.output(1), plain({places}, ElementType::I32));
     lowering.remember_pool(lowering.output(1), layout, output);

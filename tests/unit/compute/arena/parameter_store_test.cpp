@@ -1,4 +1,4 @@
-// Goal: the arena's layout is the same on every peer and its chunks answer as promised.
+// Goal: the arena's layout is the same on every peer, and the calls on chunks do what they promise.
 // Method: layouts by hand; chunk calls checked against plain copies.
 
 #include "compute/arena/parameter_store.hpp"

@@ -1,5 +1,5 @@
-// Goal: nothing is lost when one thread trains while another averages into the same chunks.
-// Method: both add ones as often as they can agree on; the totals are exact in f32.
+// Goal: nothing is lost when one thread updates chunks while another adds to the same chunks.
+// Method: both threads add whole numbers a fixed number of times; the totals are exact in f32.
 
 #include <gtest/gtest.h>
 #include <thread>

@@ -1,5 +1,5 @@
-// Goal: a plan's copies hold what the store held when they were last refreshed or written, whoever
-// changed it since, and no more is copied than has changed.
+// Goal: after a refresh, or an update that writes them, a plan's copies hold what the store holds,
+// whoever has changed it; and a refresh copies only what has changed.
 // Method: a store of several chunks with tensors across their borders, copies in both types.
 
 #include "compute/arena/weight_copies.hpp"

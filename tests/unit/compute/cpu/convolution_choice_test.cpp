@@ -1,7 +1,7 @@
 // Goal: every way in which a plan may compute a convolution or its gradients, above all the one in
 // slices of the batch, computes what the reference does.
-// Method: plans that must not measure, and plans whose clock makes the last candidate win; what was
-// taken is read from the plan's description.
+// Method: plans that must not measure, and plans whose clock makes the last candidate win. The
+// plan's description shows which one was taken.
 
 #include <string>
 

@@ -1,6 +1,6 @@
-// Goal: a loop gives the same numbers, but for rounding, whichever instruction set it was compiled
-// for, attention's tiles meet every rest of rows, columns and lanes, and every primitive that a
-// measurement may choose computes the same.
+// Goal: a loop gives the same numbers, up to rounding, for each instruction set; attention is right
+// for every remainder of its tiles' rows, columns and lanes; and every primitive that a measurement
+// may choose computes the same.
 // Method: the same operator graphs against the reference, with the wider builds switched off, and
 // under a clock that lets the last candidate win.
 

@@ -1,5 +1,5 @@
-// Goal: batch norms with what surrounds them in residual nets, in every layout and both precisions,
-// compute what the operators compute one by one; a bf16 plan keeps its activations in bf16.
+// Goal: batch norms fused with their neighbours in residual nets compute, in every layout and both
+// precisions, what the operators compute one by one; a bf16 plan keeps its activations in bf16.
 // Method: small nets against the reference, which runs the graph before any pass; roundings of
 // single floats against their definition.
 

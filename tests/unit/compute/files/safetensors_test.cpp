@@ -1,5 +1,5 @@
 // Goal: parameters survive the way through a safetensors file, and no file harms the reader.
-// Method: a round trip, a file spelled out by hand, each lie that a header can tell, and every
+// Method: a round trip, a file written by hand, a header for each rule that it can break, and every
 // truncation and many random changes of a good file.
 
 #include "compute/files/safetensors.hpp"

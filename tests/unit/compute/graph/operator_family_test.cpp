@@ -1,7 +1,7 @@
 // Goal: the operators that broadcast, move, fold and normalise compute the same in the CPU plan as
 // in the naive reference, forward and backward, and the reference's gradients are the true ones.
-// Method: as operator_test.cpp. A few small tables with the answer written out guard what plan and
-// reference share: the meaning of views.
+// Method: that of operator_test.cpp. A few small tables with expected results test views, whose
+// code plan and reference share.
 
 #include <cmath>
 #include <string>

@@ -1,5 +1,5 @@
-// Goal: what we export is the model: read again it gives the same scores, and other runtimes can
-// read it.
+// Goal: an exported file holds the model: when it is read again it gives the same scores, and other
+// runtimes can read it.
 // Method: every named model goes out and comes back, with random parameters and samples. With
 // STARLING_EXPORT_DIR the files and their expected scores stay there, for
 // tests/system/onnxruntime_test.py, which asks another runtime.

@@ -1,7 +1,7 @@
 // Goal: a file becomes the graph that it describes, ready to train, and a wrong one is refused with
 // a line that names the node.
-// Method: small files written here, real models where their folder is at hand, and every kind of
-// mistake; the meaning of operators is onnx_vectors_test.cpp's.
+// Method: small files written here, real models if their folder is available, and every kind of
+// mistake. onnx_vectors_test.cpp tests what the operators compute.
 
 #include <algorithm>
 

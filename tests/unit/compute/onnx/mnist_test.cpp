@@ -1,8 +1,8 @@
 // Goal: a real model from outside gives the answers that another runtime gives.
 // Method: opt-mnist.onnx of the ONNX model zoo on ten handwritten digits, one of each class, as one
-// batch where the file says one sample. The digits are 8 x 8 images of the UCI optical recognition
-// set (CC BY 4.0), drawn three times as large on 28 x 28; the scores beside them are those of
-// onnxruntime 1.30. The model is read where the folder of real models is at hand.
+// batch, although the file is for one sample. The digits are 8 x 8 images of the UCI optical
+// recognition set (CC BY 4.0), drawn three times as large on 28 x 28; the scores beside them are
+// those of onnxruntime 1.30. The test runs if the folder of real models is available.
 
 #include <algorithm>
 #include <array>

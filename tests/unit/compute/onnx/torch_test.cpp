@@ -1,5 +1,5 @@
-// Goal: nets that PyTorch exports give PyTorch's scores, and the operators that it spells out are
-// found again.
+// Goal: nets that PyTorch exports give PyTorch's scores, and the importer recognises the operators
+// that PyTorch spells out.
 // Method: the files of tests/golden/onnx, made by tests/golden/torch_onnx.py, each with samples and
 // scores.
 

@@ -1,4 +1,4 @@
-// Goal: operators mean here what ONNX says.
+// Goal: operators compute what ONNX specifies.
 // Method: the test vectors of the ONNX project, as Debian's package libonnx-testdata brings them:
 // each is a small model with operands and results. Every model whose operators and types we read
 // must give its results, in the CPU plan and in the reference; the others are counted by reason.

@@ -1,5 +1,5 @@
-// Goal: one seam, two devices: whole training steps on the reference and on the CPU end at the same
-// parameters, for each kind of net and both optimizers, and in bf16 near enough.
+// Goal: whole training steps on the reference device and on the CPU end at the same parameters, for
+// each kind of net and both optimizers, and in bf16 at nearly the same.
 // Method: engines over equal stores on synthetic batches, through the public interface.
 
 #include <cmath>

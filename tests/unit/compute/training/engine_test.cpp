@@ -1,4 +1,5 @@
-// Goal: an engine learns, evaluates partial batches truly, and stops without a trace when asked.
+// Goal: an engine learns, evaluates partial batches correctly, and changes nothing in a step that
+// it is asked to interrupt.
 // Method: a synthetic separable problem through the public interface only.
 
 #include "compute/training/engine.hpp"

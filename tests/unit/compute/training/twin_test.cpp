@@ -1,6 +1,6 @@
-// Goal: a training here is the training that PyTorch does. Method: twenty steps from the same
-// parameters, on the same batches, with the same optimizer; the losses that PyTorch had are in
-// tests/golden/torch_losses.json, with the script that made them beside it.
+// Goal: training here gives the same losses as in PyTorch.
+// Method: twenty steps from the same parameters, on the same batches, with the same optimizer. The
+// losses of PyTorch are in tests/golden/torch_losses.json, beside the script that made them.
 
 #include "tests/golden/twin.hpp"
 

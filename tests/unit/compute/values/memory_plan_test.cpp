@@ -1,4 +1,4 @@
-// Goal: temporaries that live at the same time never share bytes, and those that do not, do.
+// Goal: temporaries that live at the same time never share bytes, and others do.
 // Method: a small table by hand, and random lifetimes checked pairwise.
 
 #include "compute/values/memory_plan.hpp"
