@@ -1,7 +1,7 @@
-// Goal: another runtime computes from our exported models what we compute.
-// Method: tests/unit/compute/onnx_export_test.cpp leaves files in a folder, each with samples and
-// our scores; onnxruntime reads them. Its package is looked for where STARLING_ONNXRUNTIME says
-// (a folder with node_modules); without it the test is skipped with exit code 77.
+// Goal: another runtime computes the same results from our exported models as we do.
+// Method: tests/unit/compute/onnx_export_test.cpp writes files into a folder, each with samples and our
+// scores. onnxruntime reads them. Its package is in the folder STARLING_ONNXRUNTIME (with node_modules);
+// without it the test is skipped with exit code 77.
 //
 //   node onnxruntime_test.mjs FOLDER
 import { createRequire } from "node:module";
