@@ -53,7 +53,8 @@ std::uint64_t minus_log2(std::uint64_t hash) {
     const auto leading = static_cast<unsigned>(std::countl_zero(hash));
     const std::uint64_t mantissa = (hash << leading) << 1U;  // without the leading one
     const auto cell = static_cast<std::size_t>(mantissa >> (64U - kTableBits));
-    const auto within = static_cast<Wide>(mantissa << kTableBits);
+    const std::uint64_t below = mantissa << kTableBits;  // the bits of `cell` fall off on purpose
+    const auto within = static_cast<Wide>(below);
     const auto rise = static_cast<Wide>(kTable[cell + 1] - kTable[cell]);
     const auto log = kTable[cell] + static_cast<std::uint64_t>((within * rise) >> 64U);
     return (std::uint64_t{leading + 1U} << kFractionBits) - log;

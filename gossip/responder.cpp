@@ -63,7 +63,10 @@ std::optional<Ending> Responder::on_chunk(Instant now, const Chunk& chunk) {
 Answered Responder::serve(std::uint32_t index, ByteView payload) {
     Bytes frame;
     const auto answered = mixing_.answer(terms_, index, payload, frame, tally_);
-    if (answered.served == Served::Again) ask_again(index, std::move(frame));
+    if (answered.served == Served::Again) {
+        ask_again(index, std::move(frame));
+        return answered;
+    }
     if (answered.served != Served::Done) return answered;
     ++tally_.chunks_applied;
     bench_.count_payload(tally_, frame.size() - kPayloadOffset);

@@ -33,7 +33,8 @@ std::vector<std::int64_t> Attributes::integers(
     std::string_view key, std::vector<std::int64_t> fallback
 ) const {
     const auto* found = find_as<std::vector<std::int64_t>>(entries_, key);
-    return found == nullptr ? std::move(fallback) : *found;
+    if (found == nullptr) return fallback;
+    return *found;
 }
 
 std::vector<double> Attributes::reals(std::string_view key) const {

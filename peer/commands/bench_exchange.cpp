@@ -85,7 +85,7 @@ public:
     /// Blocks and exchanges without a pause for `seconds`, after a first exchange that warms up.
     /// Returns false if the connection to the partner breaks.
     bool drive(const Endpoint& partner, double seconds) {
-        links_.introduce(partner, [this](Result<PeerId> greeted) {
+        links_.introduce(partner, [this](const Result<PeerId>& greeted) {
             gone_ = greeted.has_error();
             if (!gone_) gossip_.begin_exchange();
         });

@@ -67,14 +67,14 @@ void resolve_later(
 ) {
     const auto parts = split_host_port(host_port);
     if (parts.has_error()) {
-        loop.post([done, fault = parts.error()] { done(fault); });
+        loop.post([done = std::move(done), fault = parts.error()] { done(fault); });
         return;
     }
     auto resolver = std::make_shared<tcp::resolver>(loop.context());
     resolver->async_resolve(
         parts->host,
         parts->port,
-        [resolver, host_port, done](const error_code& error, const auto& found) {
+        [resolver, host_port, done = std::move(done)](const error_code& error, const auto& found) {
             done(resolved(host_port, error, found));
         }
     );

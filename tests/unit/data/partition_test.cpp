@@ -110,7 +110,7 @@ TEST(Partition, TwoLabelsEachAreTwoAndALabelIsDividedEvenly) {
         for (const auto& owner : counts) {
             for (std::size_t label = 0; label < 10; ++label) {
                 if (owner[label] == 0) continue;
-                EXPECT_NEAR(owner[label], 600 / owners[label], 1);
+                EXPECT_NEAR(owner[label], 600.0 / static_cast<double>(owners[label]), 1);
             }
         }
     }

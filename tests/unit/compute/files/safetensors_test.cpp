@@ -73,8 +73,8 @@ TEST(Safetensors, LiesAreRefused) {
         R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
         R"({"a":{"dtype":"F32","shape":[1152921504606846976],"data_offsets":[0,8]}})",
         R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}})",
-        R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
-        R"("b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+        (R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+         R"("b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})"),
         R"({"a":[[[[[[]]]]]]})",
     };
     for (const auto* header : headers) {

@@ -62,7 +62,9 @@ inline void write_file(const std::filesystem::path& path, std::string_view bytes
 }
 
 /// Returns the bytes of an IDX file: a header for these dimensions, and then the values.
-inline std::string idx_bytes(std::initializer_list<std::uint32_t> dimensions, std::string values) {
+inline std::string idx_bytes(
+    std::initializer_list<std::uint32_t> dimensions, const std::string& values
+) {
     std::string bytes{'\0', '\0', '\x08', static_cast<char>(dimensions.size())};
     for (const auto size : dimensions) {
         for (int shift = 24; shift >= 0; shift -= 8) {
