@@ -172,6 +172,21 @@ def room_violations(graph):
             yield f"{path}:{number}: must not include {target}: {wrong}"
 
 
+# The page that tells people of the rooms says what this file allows.
+
+ARCHITECTURE = "docs/ARCHITECTURE.md"
+ROW = re.compile(r"^\| `(\w+)/` \| [^|]* \| ?([^|]*)\|$", re.MULTILINE)
+
+
+def page_violations(page):
+    table = page.split("| room of `peer/` |", 1)[-1].split("\n\n", 1)[0]
+    told = {room: set(names.replace(",", " ").split()) for room, names in ROW.findall(table)}
+    for room, names in PEER_ROOMS.items():
+        allowed = set(names.split())
+        if room != "main.cpp" and told.get(room) != allowed:
+            yield f"{ARCHITECTURE}: the row of peer/{room}/ should name: {', '.join(sorted(allowed))}"
+
+
 # Circles.
 
 
@@ -212,9 +227,12 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--at", metavar="REV", help="check this revision instead of the work tree")
-    tree = includes.read_tree(parser.parse_args().at)
+    revision = parser.parse_args().at
+    tree = includes.read_tree(revision)
     graph = includes.Graph(tree)
     bad = [*module_violations(tree), *room_violations(graph), *circle_violations(graph)]
+    if revision is None:
+        bad += page_violations((includes.ROOT / ARCHITECTURE).read_text())
     print("\n".join(bad) if bad else f"include rules hold in {len(tree)} files")
     return 1 if bad else 0
 

@@ -181,7 +181,8 @@ ValueId ModelBuilder::batch_norm(const std::string& name, ValueId x) {
     const auto made = nodes("BatchNormalization", {x, scale, bias, mean, variance}, attributes);
     if (made.empty()) return ValueId::None;
     if (training) {
-        const auto n = static_cast<double>(element_count(shape(x)) / channels[0]);
+        const std::int64_t samples = element_count(shape(x)) / channels[0];  // of each channel
+        const auto n = static_cast<double>(samples);
         const double factor = n > 1.0 ? n / (n - 1.0) : 1.0;
         model_.statistics.push_back({name + ".running_mean", made[1], 0.1, 1.0});
         model_.statistics.push_back({name + ".running_var", made[2], 0.1, factor});

@@ -22,7 +22,8 @@ void train_batch_norm(Importer& in, std::vector<ValueId> operands, Attributes at
     if (made.empty()) return;
     in.bind(0, made[0]);
     const auto x = in.shape(operands[0]);
-    const auto n = static_cast<double>(element_count(x) / std::max<std::int64_t>(x[1], 1));
+    const std::int64_t samples = element_count(x) / std::max<std::int64_t>(x[1], 1);
+    const auto n = static_cast<double>(samples);
     const double share = 1.0 - momentum_of(in);
     const auto mean = in.parameter_name(3);
     const auto variance = in.parameter_name(4);
