@@ -1,7 +1,7 @@
 #pragma once
 
 // The two roles of ONE exchange. Each handler returns how the exchange ended, or nothing while it
-// goes on. When it has ended, the averager settles it: event, counters, back-off, Abort.
+// goes on. When it has ended, the averager concludes it: event, counters, back-off, Abort.
 //
 // The ledger rule: a chunk that one side alone has applied cannot be avoided (two generals), so it
 // is counted. The responder applies a chunk first and replies then; the initiator applies replies

@@ -92,11 +92,11 @@ std::optional<Ending> Initiator::on_reply(Instant now, const ChunkReply& reply) 
         return advance(now);
     }
     bench_.count_payload(tally_, reply.payload.size());
-    const auto [settled, misdeed] = mixing_.settle(terms_, *flight, reply.payload, tally_);
-    if (settled == Settled::Refused) return Ending{Outcome::Violated, misdeed};
+    const auto [state, misdeed] = mixing_.take_reply(terms_, *flight, reply.payload, tally_);
+    if (state == ReplyState::Refused) return Ending{Outcome::Violated, misdeed};
     flight->replied = true;
     clock_.stalled = now + bench_.stall_allowance(clock_.partner);
-    if (settled == Settled::Applied) {
+    if (state == ReplyState::Applied) {
         note_applied(*flight);
         remove_flight(static_cast<std::size_t>(flight - in_flight_.begin()));
     } else {
@@ -195,7 +195,7 @@ bool Initiator::send_chunk(std::uint32_t index) {
     header.elements = static_cast<std::uint32_t>(bench_.elements(index, terms_.part));
     header.acked = acked();
     write_payload_header(header, std::span(frame).first<kPayloadOffset>());
-    // The frame leaves with the driver. Where settling needs exactly what was sent it needs a copy,
+    // The frame leaves with the driver. Where taking the reply needs exactly what was sent it needs a copy,
     // because by then the chunk itself may have moved on.
     if (mixing_.keeps_offer(terms_, index)) {
         flight.bytes = bench_.pool.take(payload.size());

@@ -3,7 +3,7 @@
 // The inside of Averager: the two exchanges in flight, the partners, and one function per message
 // kind. Split over averager.cpp (front door), machine_receive.cpp (what frames do),
 // machine_duties.cpp (what time, partners and commands do) and machine_endings.cpp (how an exchange
-// is settled).
+// is concluded).
 
 #include <algorithm>
 #include <array>
@@ -131,8 +131,8 @@ private:
     /// Ends what is in flight with a partner. One misdeed is one strike, though it ends two
     /// exchanges.
     void end_all_with(Instant now, const PeerId& peer, Ending ending, Stream stream);
-    void settle_initiator(Instant now, const Ending& ending, Stream stream);
-    void settle_responder(Instant now, const Ending& ending, Stream stream);
+    void conclude_initiator(Instant now, const Ending& ending, Stream stream);
+    void conclude_responder(Instant now, const Ending& ending, Stream stream);
     /// Lets the partner rest as the end of the exchange asks for.
     void note_partner(Instant now, const ExchangeEvent& event);
     void count(const ExchangeEvent& event);

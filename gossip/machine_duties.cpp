@@ -22,11 +22,11 @@ void Averager::Machine::handle_timeout(Instant now) {
     if (expected_ && now >= expected_->until) fall_back(now);
     if (initiator_) {
         const auto end = initiator_->on_timeout(now);
-        if (end) settle_initiator(now, *end, Stream::Alive);
+        if (end) conclude_initiator(now, *end, Stream::Alive);
     }
     if (responder_) {
         const auto end = responder_->on_timeout(now);
-        if (end) settle_responder(now, *end, Stream::Alive);
+        if (end) conclude_responder(now, *end, Stream::Alive);
     }
 }
 
@@ -40,8 +40,8 @@ void Averager::Machine::handle_loss(Instant now, const PeerId& peer, Passage pas
         passage == Passage::Offer && initiator_ && initiator_->clock().partner == peer;
     const bool theirs =
         passage == Passage::Reply && responder_ && responder_->clock().partner == peer;
-    if (ours) settle_initiator(now, {Outcome::Disconnected}, Stream::Alive);
-    if (theirs) settle_responder(now, {Outcome::Disconnected}, Stream::Alive);
+    if (ours) conclude_initiator(now, {Outcome::Disconnected}, Stream::Alive);
+    if (theirs) conclude_responder(now, {Outcome::Disconnected}, Stream::Alive);
 }
 
 void Averager::Machine::peer_down(Instant now, const PeerId& peer) {

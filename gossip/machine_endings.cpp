@@ -1,4 +1,4 @@
-// How an exchange is settled: its event, the counters, the partner's rest, the paces.
+// How an exchange is concluded: its event, the counters, the partner's rest, the paces.
 
 #include <cmath>
 
@@ -42,13 +42,13 @@ void Averager::Machine::end_all_with(
     Instant now, const PeerId& peer, Ending ending, Stream stream
 ) {
     if (initiator_ && initiator_->clock().partner == peer) {
-        settle_initiator(now, ending, stream);
+        conclude_initiator(now, ending, stream);
         ending.misdeed = Misdeed::None;
     }
-    if (responder_ && responder_->clock().partner == peer) settle_responder(now, ending, stream);
+    if (responder_ && responder_->clock().partner == peer) conclude_responder(now, ending, stream);
 }
 
-void Averager::Machine::settle_initiator(Instant now, const Ending& ending, Stream stream) {
+void Averager::Machine::conclude_initiator(Instant now, const Ending& ending, Stream stream) {
     const Outcome outcome = ending.outcome;
     const auto& clock = initiator_->clock();
     const auto& tally = initiator_->tally();
@@ -72,7 +72,7 @@ void Averager::Machine::settle_initiator(Instant now, const Ending& ending, Stre
     if (missed) fall_back(now);
 }
 
-void Averager::Machine::settle_responder(Instant now, const Ending& ending, Stream stream) {
+void Averager::Machine::conclude_responder(Instant now, const Ending& ending, Stream stream) {
     const Outcome outcome = ending.outcome;
     const auto& clock = responder_->clock();
     const auto& tally = responder_->tally();

@@ -63,7 +63,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Open& open) {
         bench_.send(from, encode(Busy{open.id, false}));
         return;
     }
-    if (with_them) settle_initiator(now, {Outcome::Collapsed}, Stream::Alive);
+    if (with_them) conclude_initiator(now, {Outcome::Collapsed}, Stream::Alive);
     if (expected_ && expected_->partner == from && !pulls) expected_.reset();
     recent_.add(open.id);
     responder_.emplace(bench_, rule_of(open.rule), open, from, now);
@@ -113,7 +113,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Accept& accept
         return;
     }
     if (const auto end = initiator_->on_accept(now, accept))
-        settle_initiator(now, *end, Stream::Alive);
+        conclude_initiator(now, *end, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Busy& busy) {
@@ -121,7 +121,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Busy& busy) {
         ++bench_.counters.stale;
         return;
     }
-    settle_initiator(now, {busy.collapsed ? Outcome::Collapsed : Outcome::Busy}, Stream::Alive);
+    conclude_initiator(now, {busy.collapsed ? Outcome::Collapsed : Outcome::Busy}, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Refuse& refuse) {
@@ -129,7 +129,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Refuse& refuse
         ++bench_.counters.stale;
         return;
     }
-    settle_initiator(now, {Outcome::Refused}, Stream::Alive);
+    conclude_initiator(now, {Outcome::Refused}, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Chunk& chunk) {
@@ -138,7 +138,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Chunk& chunk) 
         return;
     }
     const auto end = responder_->on_chunk(now, chunk);
-    if (end) settle_responder(now, *end, Stream::Alive);
+    if (end) conclude_responder(now, *end, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const ChunkReply& reply) {
@@ -147,7 +147,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const ChunkReply& re
         return;
     }
     const auto end = initiator_->on_reply(now, reply);
-    if (end) settle_initiator(now, *end, Stream::Alive);
+    if (end) conclude_initiator(now, *end, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Commit& commit) {
@@ -156,15 +156,15 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Commit& commit
         return;
     }
     const auto end = responder_->on_commit();
-    if (end) settle_responder(now, *end, Stream::Alive);
+    if (end) conclude_responder(now, *end, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Abort& abort) {
     if (initiating(from, abort.id)) {
-        settle_initiator(now, ending_of(abort.reason), Stream::Gone);
+        conclude_initiator(now, ending_of(abort.reason), Stream::Gone);
     } else if (responding(from, abort.id)) {
         responder_->on_abort(abort);
-        settle_responder(now, ending_of(abort.reason), Stream::Gone);
+        conclude_responder(now, ending_of(abort.reason), Stream::Gone);
     } else {
         ++bench_.counters.stale;
     }

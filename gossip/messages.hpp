@@ -76,7 +76,7 @@ struct Commit {
 
 enum class AbortReason : std::uint8_t { TimedOut = 0, Violated = 1, Gone = 2 };
 
-/// Either side: it is over. From the initiator, `acked` settles the responder's ledger exactly.
+/// Either side: it is over. From the initiator, `acked` closes the responder's ledger exactly.
 struct Abort {
     ExchangeId id;
     AbortReason reason = AbortReason::TimedOut;

@@ -22,27 +22,27 @@ std::size_t transmit_limit(std::size_t n) {
 }
 
 void Dissemination::push(const Statement& statement) {
-    push(Key{statement.subject, Lane::Claim}, is_accusation(statement.state), statement);
+    push(Key{statement.subject, Topic::Claim}, is_accusation(statement.state), statement);
 }
 
 void Dissemination::push(const ProgressRecord& record) {
-    push(Key{record.owner, Lane::Record}, false, record);
+    push(Key{record.owner, Topic::Record}, false, record);
 }
 
 void Dissemination::insert(const Rank& rank, Rumour rumour) {
-    if (rank.lane == Lane::Claim) claim_bytes_ += rumour.size;
+    if (rank.topic == Topic::Claim) claim_bytes_ += rumour.size;
     queue_.emplace(rank, std::move(rumour));
 }
 
 Dissemination::Rumour Dissemination::take(std::map<Rank, Rumour>::iterator place) {
-    if (place->first.lane == Lane::Claim) claim_bytes_ -= place->second.size;
+    if (place->first.topic == Topic::Claim) claim_bytes_ -= place->second.size;
     Rumour rumour = std::move(place->second);
     queue_.erase(place);
     return rumour;
 }
 
 void Dissemination::push(const Key& key, bool bad_news, Message message) {
-    const Rank rank{key.lane, 0, bad_news, next_age_--};
+    const Rank rank{key.topic, 0, bad_news, next_age_--};
     const auto [place, added] = places_.try_emplace(key, rank);
     if (!added) {
         take(queue_.find(place->second));
@@ -70,7 +70,7 @@ void Dissemination::fill(std::vector<Message>& out, std::size_t budget, std::siz
     for (auto& node : sent) {
         if (++node.key().sent >= limit) {
             places_.erase(node.mapped().key);
-            if (node.key().lane == Lane::Claim) claim_bytes_ -= node.mapped().size;
+            if (node.key().topic == Topic::Claim) claim_bytes_ -= node.mapped().size;
             continue;
         }
         places_[node.mapped().key] = node.key();

@@ -49,10 +49,10 @@ public:
     [[nodiscard]] bool crowded() const { return claim_bytes_ > kPacketMax; }
 
 private:
-    enum class Lane : std::uint8_t { Claim, Record };
+    enum class Topic : std::uint8_t { Claim, Record };
 
     struct Rank {
-        Lane lane = Lane::Claim;
+        Topic topic = Topic::Claim;
         std::size_t sent = 0;
         bool bad_news = false;
         std::uint64_t age = 0;  ///< falls with every push: the newest is the smallest
@@ -62,7 +62,7 @@ private:
 
     struct Key {
         PeerId peer;
-        Lane lane = Lane::Claim;
+        Topic topic = Topic::Claim;
 
         bool operator==(const Key&) const = default;
     };
@@ -70,7 +70,7 @@ private:
     /// An id is a hash already; its bytes vary enough.
     struct KeyHash {
         std::size_t operator()(const Key& key) const noexcept {
-            return std::hash<PeerId>()(key.peer) ^ static_cast<std::size_t>(key.lane);
+            return std::hash<PeerId>()(key.peer) ^ static_cast<std::size_t>(key.topic);
         }
     };
 

@@ -36,10 +36,10 @@ Difference PlainEncoding::answer(ByteView offer, ByteView raw, Reply& reply, con
     const {
     if (raw.data() != reply.wire.data()) encode(raw, reply.wire);
     reply.bytes = reply.wire.size();
-    return PlainEncoding::settle(offer, reply.wire, share);
+    return PlainEncoding::take_reply(offer, reply.wire, share);
 }
 
-Difference PlainEncoding::settle(ByteView reply, ByteView offered, const Share& share) const {
+Difference PlainEncoding::take_reply(ByteView reply, ByteView offered, const Share& share) const {
     const auto result = difference(reply, offered, share.coefficient, share.delta);
     if (result.finite && !share.gaps.empty()) {
         measure_gaps(share.delta, share.coefficient, share.gaps);

@@ -1,7 +1,7 @@
 #pragma once
 
 // How a chunk travels. `raw` is what a ParameterVector holds. The initiator makes an offer of its
-// chunk; the responder answers it with a reply and its own delta; the initiator settles the reply
+// chunk; the responder answers it with a reply and its own delta; the initiator takes the reply
 // against what it offered, which gives the other delta.
 //
 // The sum of both partners is kept because each side adds coefficient * (other - own) of the two
@@ -39,7 +39,7 @@ struct Difference {
 
 struct Offer {
     std::size_t bytes = 0;      ///< of the wire that are used
-    double squared_norm = 0.0;  ///< ||mine||^2, where settling cannot tell any more
+    double squared_norm = 0.0;  ///< ||mine||^2, where taking the reply cannot tell any more
 };
 
 /// Room for a reply: wire_bytes, of which `bytes` are used.
@@ -105,7 +105,7 @@ public:
     /// Shapes    share.delta may be empty when reply_is_delta(): then the reply is only checked and
     ///           measured
     /// Requires  fits_reply, and not asks_again
-    virtual Difference settle(ByteView reply, ByteView offered, const Share& share) const = 0;
+    virtual Difference take_reply(ByteView reply, ByteView offered, const Share& share) const = 0;
 };
 
 /// Writes the largest difference of each block, from deltas that are the coefficient times it.
@@ -132,7 +132,7 @@ public:
         const override;
     Difference answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
         const override;
-    Difference settle(ByteView reply, ByteView offered, const Share& share) const override;
+    Difference take_reply(ByteView reply, ByteView offered, const Share& share) const override;
 
     /// Requires  wire.size() == wire_bytes of raw's elements
     virtual void encode(ByteView raw, std::span<std::byte> wire) const = 0;

@@ -100,7 +100,7 @@ Difference measure(MeasureKernel kernel, ByteView values) {
 Offer F32Encoding::offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
     const {
     Offer made = PlainEncoding::offer(raw, gaps, wire);
-    // Measured here, because settling sees the difference only.
+    // Measured here, because taking the reply sees the difference only.
     made.squared_norm = measure(kMeasure.for_isa(isa_), wire).squared_norm;
     return made;
 }
@@ -128,7 +128,7 @@ Difference F32Encoding::answer(ByteView offer, ByteView raw, Reply& reply, const
     return result;
 }
 
-Difference F32Encoding::settle(ByteView reply, ByteView /*offered*/, const Share& share) const {
+Difference F32Encoding::take_reply(ByteView reply, ByteView /*offered*/, const Share& share) const {
     STARLING_CHECK(share.delta.empty() || share.delta.size() == reply.size());
     if (!share.delta.empty()) std::memcpy(share.delta.data(), reply.data(), reply.size());
     const auto sums = measure(kMeasure.for_isa(isa_), reply);

@@ -29,7 +29,7 @@ public:
         const override;
     Difference answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
         const override;
-    Difference settle(ByteView reply, ByteView offered, const Share& share) const override;
+    Difference take_reply(ByteView reply, ByteView offered, const Share& share) const override;
 
     void encode(ByteView raw, std::span<std::byte> wire) const override;
     Difference difference(

@@ -135,7 +135,7 @@ Offer LatticeEncoding::offer(ByteView raw, std::span<const float> gaps, std::spa
     write_head(wire, Form::Bf16);
     offer.bytes = kHead + bf16_.wire_bytes(elements);
     bf16_.encode(raw, wire.first(offer.bytes).subspan(kHead));
-    // Settling a bf16 reply measures the norm itself.
+    // Taking a bf16 reply measures the norm itself.
     offer.squared_norm = 0.0;
     return offer;
 }
@@ -230,11 +230,11 @@ Difference LatticeEncoding::answer_codes(
     return sum;
 }
 
-Difference LatticeEncoding::settle(ByteView reply, ByteView offered, const Share& share) const {
+Difference LatticeEncoding::take_reply(ByteView reply, ByteView offered, const Share& share) const {
     if (is_form(offered, Form::Bf16)) {
         const auto theirs = reply.subspan(kHead);
         const auto mine = offered.subspan(kHead);
-        const auto result = bf16_.settle(theirs, mine, share);
+        const auto result = bf16_.take_reply(theirs, mine, share);
         if (result.finite) allow_for_rounding(theirs, mine, share.gaps);
         return result;
     }
@@ -252,7 +252,7 @@ Difference LatticeEncoding::settle(ByteView reply, ByteView offered, const Share
         block.mine = mine;
         block.delta = share.delta.data() + i * kBlockRaw;
         block.step = static_cast<float>(share.coefficient * static_cast<double>(scale));
-        const auto distance = lattice::settle(block, isa_);
+        const auto distance = lattice::take_reply(block, isa_);
         // An honest responder answers gaps within the range only.
         if (distance.gap > gap_max()) sum.finite = false;
         const double wide = static_cast<double>(scale);

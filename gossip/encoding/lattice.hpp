@@ -42,7 +42,7 @@ public:
         const override;
     Difference answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
         const override;
-    Difference settle(ByteView reply, ByteView offered, const Share& share) const override;
+    Difference take_reply(ByteView reply, ByteView offered, const Share& share) const override;
 
     /// Largest |k_theirs - k_mine| that both sides decode alike.
     [[nodiscard]] int gap_max() const { return (1 << (bits_ - 1)) - 1; }

@@ -164,7 +164,7 @@ struct Integers {
     return distance;
 }
 
-[[gnu::always_inline]] inline Distance settle_body(const Block& block) {
+[[gnu::always_inline]] inline Distance take_reply_body(const Block& block) {
     Integers mine;
     Integers theirs;
     unpack(block.mine, block.bits, block.elements, mine);
@@ -186,8 +186,8 @@ Distance answer(const Block& block, Isa isa) {
     return kKernelsOf<answer_body>.for_isa(isa)(block);
 }
 
-Distance settle(const Block& block, Isa isa) {
-    return kKernelsOf<settle_body>.for_isa(isa)(block);
+Distance take_reply(const Block& block, Isa isa) {
+    return kKernelsOf<take_reply_body>.for_isa(isa)(block);
 }
 
 }  // namespace starling::gossip::lattice

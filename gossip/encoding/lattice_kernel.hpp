@@ -53,6 +53,6 @@ struct Block {
 [[nodiscard]] Distance answer(const Block& block, Isa isa);
 
 /// Decodes `theirs` beside the codes in `mine`, and writes the delta. The hash is not computed.
-[[nodiscard]] Distance settle(const Block& block, Isa isa);
+[[nodiscard]] Distance take_reply(const Block& block, Isa isa);
 
 }  // namespace starling::gossip::lattice

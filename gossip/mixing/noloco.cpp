@@ -189,7 +189,7 @@ public:
         return {Served::Done};
     }
 
-    [[nodiscard]] Settlement settle(
+    [[nodiscard]] TakenReply take_reply(
         const Terms& terms, Flight& flight, ByteView reply, Tally& tally
     ) override {
         const auto chunk = flight.index;
@@ -201,13 +201,14 @@ public:
         flight.more.assign(raw, std::byte{0});
         const auto fast_gaps = bench_.gaps_room(chunk, terms.part);
         auto difference =
-            encoding.settle(got.fast, sent.fast, {terms.coefficient, fast, fast_gaps});
+            encoding.take_reply(got.fast, sent.fast, {terms.coefficient, fast, fast_gaps});
         difference.squared_norm += flight.offer.squared_norm;
         const auto slow_gaps = slow_room(chunk, terms.part);
         Difference apart;
         if (has_slow(chunk)) {
-            const auto slow =
-                encoding.settle(got.slow, sent.slow, {terms.coefficient, flight.more, slow_gaps});
+            const auto slow = encoding.take_reply(
+                got.slow, sent.slow, {terms.coefficient, flight.more, slow_gaps}
+            );
             difference.finite = difference.finite && slow.finite;
             apart = slow;
             // The slow weights are near the fast ones, whose norm is known.
@@ -215,9 +216,9 @@ public:
         }
         bench_.pool.give(std::exchange(flight.bytes, std::move(fast)));
         const Misdeed misdeed = check(terms, chunk, difference, apart, tally);
-        if (misdeed != Misdeed::None) return {Settled::Refused, misdeed};
+        if (misdeed != Misdeed::None) return {ReplyState::Refused, misdeed};
         note(terms, chunk, fast_gaps, slow_gaps);
-        return {apply(terms, flight, tally) ? Settled::Applied : Settled::Locked};
+        return {apply(terms, flight, tally) ? ReplyState::Applied : ReplyState::Locked};
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {

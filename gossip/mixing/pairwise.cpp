@@ -89,7 +89,7 @@ public:
         return {Served::Done};
     }
 
-    [[nodiscard]] Settlement settle(
+    [[nodiscard]] TakenReply take_reply(
         const Terms& terms, Flight& flight, ByteView reply, Tally& tally
     ) override {
         const auto& encoding = this->encoding(terms, flight.index);
@@ -101,15 +101,15 @@ public:
             share.delta = delta_;
             delta = delta_;
         }
-        auto difference = encoding.settle(reply, flight.bytes, share);
+        auto difference = encoding.take_reply(reply, flight.bytes, share);
         difference.squared_norm += flight.offer.squared_norm;
         const Misdeed misdeed = bench_.check(flight.index, terms.part, difference, tally);
-        if (misdeed != Misdeed::None) return {Settled::Refused, misdeed};
+        if (misdeed != Misdeed::None) return {ReplyState::Refused, misdeed};
         bench_.note_gaps(gaps_, terms.partner, flight.index, terms.part, gaps);
-        if (bench_.try_add(flight.index, terms.part, delta)) return {Settled::Applied};
+        if (bench_.try_add(flight.index, terms.part, delta)) return {ReplyState::Applied};
         bench_.pool.give(std::exchange(flight.bytes, bench_.pool.take(delta.size())));
         std::copy(delta.begin(), delta.end(), flight.bytes.begin());
-        return {Settled::Locked};
+        return {ReplyState::Locked};
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& /*tally*/) override {

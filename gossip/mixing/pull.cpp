@@ -59,15 +59,15 @@ public:
         return {Served::Done};
     }
 
-    [[nodiscard]] Settlement settle(
+    [[nodiscard]] TakenReply take_reply(
         const Terms& terms, Flight& flight, ByteView reply, Tally& tally
     ) override {
         flight.bytes.assign(reply.begin(), reply.end());
         if (!sound(terms, flight.index, reply)) {
             ++bench_.counters.refused_values;
-            return {Settled::Refused, bench_.count(Misdeed::Values)};
+            return {ReplyState::Refused, bench_.count(Misdeed::Values)};
         }
-        return {apply(terms, flight, tally) ? Settled::Applied : Settled::Locked};
+        return {apply(terms, flight, tally) ? ReplyState::Applied : ReplyState::Locked};
     }
 
     [[nodiscard]] bool apply(const Terms& terms, Flight& flight, Tally& tally) override {

@@ -138,18 +138,18 @@ public:
         return {Served::Done};
     }
 
-    [[nodiscard]] Settlement settle(const Terms&, Flight& flight, ByteView reply, Tally& tally)
+    [[nodiscard]] TakenReply take_reply(const Terms&, Flight& flight, ByteView reply, Tally& tally)
         override {
         const double distance = number_at(reply, 0);
         const double norm = number_at(reply, 8);
         if (!sound_square(distance) || !sound_square(norm)) {
             ++bench_.counters.refused_values;
-            return {Settled::Refused, bench_.count(Misdeed::Values)};
+            return {ReplyState::Refused, bench_.count(Misdeed::Values)};
         }
         tally.squared_distance += distance;
         tally.squared_norm += norm;
         flight.weight = 0.0;
-        return {Settled::Applied};
+        return {ReplyState::Applied};
     }
 
     [[nodiscard]] bool apply(const Terms&, Flight&, Tally&) override { return true; }

@@ -5,8 +5,8 @@
 // to be kept or taken back so that its own invariant holds.
 //
 // The order of one chunk: offer (the initiator reads), answer (the responder checks, applies and
-// replies), settle (the initiator checks the reply and applies it), or withdraw when no reply came.
-// If the chunk is locked at settle, apply() follows later. A call that finds the chunk locked has
+// replies), take_reply (the initiator checks the reply and applies it), or withdraw when no reply came.
+// If take_reply finds the chunk locked, apply() follows later. A call that finds the chunk locked has
 // changed nothing, and the role repeats it.
 //
 // Thread    network
@@ -50,15 +50,15 @@ struct Answered {
     Misdeed misdeed = Misdeed::None;
 };
 
-enum class Settled : std::uint8_t {
+enum class ReplyState : std::uint8_t {
     Applied,
     Locked,  ///< the reply is sound and noted; apply() comes later
     Refused  ///< a value that must not be used; nothing applied
 };
 
 /// What became of a reply, and why if it was refused.
-struct Settlement {
-    Settled settled = Settled::Applied;
+struct TakenReply {
+    ReplyState state = ReplyState::Applied;
     Misdeed misdeed = Misdeed::None;
 };
 
@@ -89,7 +89,7 @@ public:
     [[nodiscard]] virtual bool asks_again(const Terms& terms, std::uint32_t chunk, ByteView reply)
         const = 0;
 
-    /// Whether settle() or withdraw() need what was offered. Otherwise Flight::bytes stays empty.
+    /// Whether take_reply() or withdraw() need what was offered. Otherwise Flight::bytes stays empty.
     [[nodiscard]] virtual bool keeps_offer(const Terms& /*terms*/, std::uint32_t /*chunk*/) const {
         return true;
     }
@@ -104,10 +104,10 @@ public:
         const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
     ) = 0;
 
-    [[nodiscard]] virtual Settlement settle(
+    [[nodiscard]] virtual TakenReply take_reply(
         const Terms& terms, Flight& flight, ByteView reply, Tally& tally
     ) = 0;
-    /// Applies what settle() found locked; false when it still is.
+    /// Applies what take_reply() found locked; false when it still is.
     [[nodiscard]] virtual bool apply(const Terms& terms, Flight& flight, Tally& tally) = 0;
 
     /// The exchange ended before a reply to this flight was applied.

@@ -91,7 +91,7 @@ int main(int argc, char** argv) {
         (void)encoding.answer(offers[0], chunk_of(mine, 0), written, share);
         reply.resize(written.bytes);
         report(name + " settle", chunks, budget, [&](std::size_t /*i*/) {
-            (void)encoding.settle(reply, offers[0], share);
+            (void)encoding.take_reply(reply, offers[0], share);
         });
     }
     return 0;

@@ -170,7 +170,7 @@ public:
     }
 
     /// All that was begun ends, if only time passes.
-    void settle() {
+    void finish_exchanges() {
         for (auto& vector : vectors_) vector->locked = 0;
         for (auto& wire : wires_) wire.clear();
         for (int turns = 0; turns < 10000; ++turns) {
@@ -274,6 +274,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Script script(std::as_bytes(std::span(data, size)));
     Pair pair(config_from(script));
     for (int turns = 0; turns < 2000 && !script.empty(); ++turns) pair.turn(script);
-    pair.settle();
+    pair.finish_exchanges();
     return 0;
 }

@@ -103,7 +103,7 @@ TEST(F32Encoding, ReplyIsWhatTheInitiatorAddsOnEveryInstructionSetAndAlignment) 
                 ASSERT_EQ(delta[i], 0.25F * (theirs[i] - mine[i]));
                 ASSERT_EQ(frame[i], -delta[i]);
             }
-            const auto settled = encoding.settle(view(frame), {}, {0.25, {}});
+            const auto settled = encoding.take_reply(view(frame), {}, {0.25, {}});
             EXPECT_TRUE(answered.finite && settled.finite);
             EXPECT_NEAR(
                 settled.squared_distance,
@@ -121,7 +121,7 @@ TEST(F32Encoding, SettlingNoticesEveryValueThatIsNotFinite) {
         for (const float bad : {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity()}) {
             std::vector<float> reply(3000, 1.0F);
             reply[at] = bad;
-            EXPECT_FALSE(encoding.settle(view(reply), {}, {0.5, {}}).finite) << at;
+            EXPECT_FALSE(encoding.take_reply(view(reply), {}, {0.5, {}}).finite) << at;
         }
     }
 }

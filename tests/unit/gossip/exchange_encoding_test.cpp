@@ -93,7 +93,7 @@ TEST_P(ExchangeIn, ContractsTheVarianceAndKeepsTheMean) {
         for (int i = 0; i < 120; ++i) {
             swarm.now += std::chrono::seconds(20);
             swarm.at(static_cast<std::size_t>(rng.below(8))).begin_exchange(swarm.now);
-            swarm.settle();
+            swarm.finish_exchanges();
         }
         const auto after = means(swarm);
         double moved = 0.0;
@@ -121,7 +121,7 @@ TEST_P(ExchangeIn, LockedChunksAreServedLater) {
             swarm.nodes[who].vector->decline_reads = 5;
             swarm.nodes[who].vector->decline_adds = 5;
             ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-            swarm.settle();
+            swarm.finish_exchanges();
         }
         EXPECT_EQ(swarm.at(0).counters().committed, 3U);
         EXPECT_EQ(swarm.at(1).counters().committed, 3U);
@@ -134,12 +134,12 @@ TEST_P(ExchangeIn, NotANumberIsNeverApplied) {
         Rng rng(1);
         scatter(swarm, 0.01, rng);
         ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-        swarm.settle();
+        swarm.finish_exchanges();
         ASSERT_EQ(swarm.at(0).counters().committed, 1U);
         swarm.nodes[sick].vector->chunks[0][4321] = std::nanf("");
         swarm.now += std::chrono::seconds(20);
         ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-        swarm.settle();
+        swarm.finish_exchanges();
         for (const float value : swarm.nodes[1 - sick].vector->chunks[0]) {
             ASSERT_TRUE(std::isfinite(value));
         }
@@ -161,10 +161,10 @@ TEST_P(LatticeExchange, SecondMeetingTravelsInCodes) {
     Rng rng(1);
     scatter(swarm, 0.01, rng);
     swarm.at(0).begin_exchange(swarm.now);
-    swarm.settle();
+    swarm.finish_exchanges();
     const auto first = swarm.nodes[0].events.back().bytes;
     swarm.at(1).begin_exchange(swarm.now);
-    swarm.settle();
+    swarm.finish_exchanges();
     const auto second = swarm.nodes[0].events.back().bytes;
     const std::uint64_t parameters = 5000 + 64 + 1 + 4096;
     EXPECT_EQ(first, 2 * (2 * parameters + 4 * 8));
@@ -179,12 +179,12 @@ TEST_P(LatticeExchange, SuddenGapIsAskedForAgainAndMixedAllTheSame) {
         Rng rng(1);
         scatter(swarm, 0.01, rng);
         swarm.at(0).begin_exchange(swarm.now);
-        swarm.settle();
+        swarm.finish_exchanges();
         swarm.nodes[who].vector->chunks[0][17] += 50.0F;
         swarm.nodes[who].vector->chunks[3][99] -= 50.0F;
         const auto before = means(swarm);
         swarm.at(0).begin_exchange(swarm.now);
-        swarm.settle();
+        swarm.finish_exchanges();
         EXPECT_EQ(swarm.at(0).counters().committed, 2U);
         EXPECT_EQ(swarm.at(1).counters().committed, 2U);
         EXPECT_EQ(swarm.at(1).counters().asked_again, 2U) << "two chunks";
@@ -202,14 +202,14 @@ TEST_P(LatticeExchange, RepeatedFramesChangeNothingAlsoAroundAChunkThatComesAgai
         Rng rng(1);
         scatter(swarm, 0.01, rng);
         swarm.at(0).begin_exchange(swarm.now);
-        swarm.settle();
+        swarm.finish_exchanges();
         swarm.nodes[1].vector->chunks[0][17] += 50.0F;
         swarm.history.clear();
         swarm.at(0).begin_exchange(swarm.now);
     };
     FloatSwarm probe(2, kSizes, 1, with(GetParam()));
     prepare(probe);
-    probe.settle();
+    probe.finish_exchanges();
     const auto frames = probe.history.size();
     ASSERT_GT(frames, 12U);
     for (std::size_t repeated = 0; repeated < frames; ++repeated) {
@@ -236,14 +236,14 @@ TEST_P(LatticeExchange, CutAtEveryFrameIsInTheLedger) {
         Rng rng(1);
         scatter(swarm, 0.01, rng);
         swarm.at(0).begin_exchange(swarm.now);
-        swarm.settle();
+        swarm.finish_exchanges();
         swarm.nodes[1].vector->chunks[0][17] += 50.0F;
         const auto before = means(swarm);
         swarm.at(0).begin_exchange(swarm.now);
         int delivered = 0;
         while (delivered < frames && swarm.deliver()) ++delivered;
         swarm.cut(0, 1);
-        swarm.settle();
+        swarm.finish_exchanges();
         std::size_t moved = 0;
         const auto after = means(swarm);
         std::size_t at = 0;
@@ -274,7 +274,7 @@ TEST(ExchangeEncoding, FinerWishOfEitherSideHolds) {
     for (const std::size_t settling : {0U, 1U}) {
         swarm.at(settling).set_encoding(Encoding::F32);
         swarm.at(0).begin_exchange(swarm.now);
-        swarm.settle();
+        swarm.finish_exchanges();
         EXPECT_EQ(swarm.nodes[0].events.back().bytes, 2U * 4U * (5000 + 64 + 1 + 4096));
         swarm.at(settling).set_encoding(Encoding::Lattice4);
     }

@@ -47,7 +47,7 @@ TEST(ExchangeFault, CutAtEveryFrameIsAccountedInTheLedger) {
         while (delivered < frames && swarm.deliver()) ++delivered;
         const bool whole = delivered < frames;
         swarm.cut(0, 1);
-        swarm.settle();
+        swarm.finish_exchanges();
         EXPECT_FALSE(swarm.at(0).initiating());
         EXPECT_FALSE(swarm.at(1).responding());
         const auto moved = moved_chunks(swarm, before);
@@ -74,7 +74,7 @@ TEST(ExchangeFault, AbortSettlesTheLedgerExactly) {
         for (int i = 0; i < frames; ++i) swarm.deliver();
         ASSERT_TRUE(swarm.at(0).initiating());
         swarm.at(0).peer_down(swarm.now, peer_id(2));
-        swarm.settle();
+        swarm.finish_exchanges();
         EXPECT_EQ(moved_chunks(swarm, before), half_applied(swarm));
         EXPECT_EQ(swarm.nodes[0].events.back().outcome, Outcome::Disconnected);
         EXPECT_EQ(swarm.nodes[1].events.back().outcome, Outcome::Disconnected);
@@ -86,7 +86,7 @@ TEST(ExchangeFault, RepeatedFramesChangeNothing) {
     Rng rng(7);
     randomize(probe, rng);
     ASSERT_TRUE(probe.at(0).begin_exchange(probe.now));
-    probe.settle();
+    probe.finish_exchanges();
     const auto frames = probe.history.size();
     ASSERT_GT(frames, 12U);
     for (std::size_t repeated = 0; repeated < frames; ++repeated) {
@@ -134,7 +134,7 @@ TEST(ExchangeFault, OtherLayoutIsRefusedBeforeAnyPayload) {
         config, peer_id(2), layout_hash(9), *swarm.nodes[1].vector, Rng(1)
     );
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-    swarm.settle();
+    swarm.finish_exchanges();
     ASSERT_EQ(swarm.nodes[0].events.size(), 1U);
     EXPECT_EQ(swarm.nodes[0].events[0].outcome, Outcome::Refused);
     EXPECT_EQ(swarm.at(0).counters().payload_bytes, 0U);
@@ -150,7 +150,7 @@ TEST(ExchangeFault, ValuesThatAreNotFiniteAreNeverApplied) {
             GossipSwarm<Floats> swarm(2, {70000 / 2, 3}, 1);
             swarm.nodes[sick].vector->chunks[0][30001] = poison;
             ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-            swarm.settle();
+            swarm.finish_exchanges();
             for (const auto& chunk : swarm.nodes[1 - sick].vector->chunks) {
                 for (const float value : chunk) ASSERT_EQ(value, 0.0F);
             }
@@ -208,7 +208,7 @@ TEST(ExchangeFault, EarlyCommitAndLyingAcknowledgementEndTheExchange) {
     const auto id = std::get<Open>(*open).id;
     swarm.hand_over({peer_id(1), peer_id(2), encode(Commit{id})});
     EXPECT_EQ(swarm.nodes[1].events.back().outcome, Outcome::Violated);
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(swarm.nodes[0].events.back().outcome, Outcome::Violated);
 }
 
@@ -259,7 +259,7 @@ TEST(ExchangeFault, MutatedFramesNeverBreakTheMachine) {
         }
         (void)receiver.handle_frame(swarm.now, letter.from, letter.frame);
     }
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_GT(swarm.at(0).counters().malformed, 1000U);
     EXPECT_GT(swarm.at(0).counters().committed + swarm.at(1).counters().committed, 100U);
     EXPECT_FALSE(swarm.at(0).initiating() || swarm.at(0).responding());

@@ -94,7 +94,7 @@ TEST_P(Fuzzed, BytesAndClockStepsNeverBreakTheMachine) {
         }
         ASSERT_LT(swarm.wire.size(), 2000U) << "turn " << turn;
     }
-    swarm.settle();
+    swarm.finish_exchanges();
     std::uint64_t committed = 0;
     for (auto& node : swarm.nodes) {
         EXPECT_FALSE(node.averager->initiating() || node.averager->responding());
@@ -141,7 +141,7 @@ TEST_P(Bad, ResetAtAnyFrameEndsBothSides) {
         while (delivered < frames && swarm.deliver()) ++delivered;
         if (delivered < frames) break;
         swarm.cut(0, 1);
-        swarm.settle();
+        swarm.finish_exchanges();
         EXPECT_FALSE(swarm.at(0).initiating());
         EXPECT_FALSE(swarm.at(1).responding());
         EXPECT_EQ(swarm.at(0).counters().half_applied_chunks, 0U);
@@ -185,12 +185,12 @@ TEST_P(Bad, RepeatedRequestOfAnEndedExchangeIsIgnored) {
     Rng rng(1);
     scatter(swarm, rng);
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-    swarm.settle();
+    swarm.finish_exchanges();
     const auto before = swarm.nodes[1].vector->chunks;
     const double weight = swarm.at(1).weight(0);
     const auto history = swarm.history;
     for (const auto& letter : history) swarm.hand_over(letter);
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(swarm.nodes[1].vector->chunks, before);
     EXPECT_EQ(swarm.at(1).weight(0), weight);
 }

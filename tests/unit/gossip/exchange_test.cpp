@@ -46,7 +46,7 @@ TEST(Exchange, CommitLeavesBothEqualAndKeepsTheSum) {
     const auto before = sums_of(swarm);
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
     EXPECT_FALSE(swarm.at(0).begin_exchange(swarm.now));
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(sums_of(swarm), before);
     expect_equal_within_one(swarm);
     for (const auto& node : swarm.nodes) {
@@ -93,7 +93,7 @@ TEST(Exchange, WindowBoundsWhatIsInFlight) {
     swarm.deliver();  // Open
     swarm.deliver();  // Accept
     EXPECT_EQ(swarm.wire.size(), 3U);
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(swarm.at(1).counters().committed, 1U);
 }
 
@@ -104,7 +104,7 @@ TEST(Exchange, PairInLockstepMeetsEveryTime) {
     for (int round = 0; round < 10; ++round) {
         swarm.at(0).begin_exchange(swarm.now);
         swarm.at(1).begin_exchange(swarm.now);
-        swarm.settle();
+        swarm.finish_exchanges();
         expect_equal_within_one(swarm);
     }
     EXPECT_EQ(swarm.at(0).counters().committed, 10U);
@@ -189,7 +189,7 @@ TEST(Exchange, ALostLaneOfTheOtherRoleChangesNothing) {
     swarm.deliver();
     swarm.at(0).handle_loss(swarm.now, swarm.nodes[1].id, Passage::Reply);
     swarm.at(1).handle_loss(swarm.now, swarm.nodes[0].id, Passage::Offer);
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(swarm.at(1).counters().committed, 1U);
 }
 
@@ -202,7 +202,7 @@ TEST(Exchange, BusyPeerSaysSo) {
     swarm.deliver();
     ASSERT_TRUE(swarm.at(1).responding());
     ASSERT_TRUE(swarm.at(2).begin_exchange(swarm.now));
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(swarm.at(0).counters().committed, 1U);
     EXPECT_EQ(swarm.at(2).counters().busy, 1U);
     ASSERT_EQ(swarm.nodes[2].events.size(), 1U);
@@ -213,7 +213,7 @@ TEST(Exchange, PeerWithoutParametersAnswersBusy) {
     IntegerSwarm swarm(2, kSizes, 1);
     swarm.at(1).set_accepting(false);
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(swarm.at(0).counters().busy, 1U);
     EXPECT_EQ(swarm.at(0).counters().payload_bytes, 0U);
 }
@@ -231,7 +231,7 @@ TEST(Exchange, LockedChunksAreServedLaterOnBothSides) {
             swarm.nodes[who].vector->decline_reads = declines;
             swarm.nodes[who].vector->decline_adds = declines;
             ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-            swarm.settle();
+            swarm.finish_exchanges();
             EXPECT_EQ(swarm.at(0).counters().committed, 1U);
             EXPECT_EQ(swarm.at(1).counters().committed, 1U);
             EXPECT_EQ(sums_of(swarm), before);
@@ -252,7 +252,7 @@ TEST(Exchange, RandomExchangesOfEightContractTheVarianceAndKeepTheSum) {
         for (int i = 0; i < 80; ++i) {
             swarm.now += std::chrono::seconds(1);
             swarm.at(static_cast<std::size_t>(rng.below(8))).begin_exchange(swarm.now);
-            swarm.settle();
+            swarm.finish_exchanges();
             // The truncation to integers can add at most 1 an element.
             EXPECT_LE(variance(swarm), last + 87.0);
             last = variance(swarm);
@@ -324,7 +324,7 @@ TEST(Exchange, FloatsMeetInTheMiddleAndBuffersStayOutOfTheSpread) {
     swarm.nodes[1].vector->chunks = {{1.0F, 2.0F, 5.0F}, {0.0F, 5.0F}};
     for (auto& node : swarm.nodes) node.vector->buffer = 1;
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-    swarm.settle();
+    swarm.finish_exchanges();
     const std::vector<std::vector<float>> middle{{1.0F, 2.0F, 3.5F}, {5e5F, 5.0F}};
     EXPECT_EQ(swarm.nodes[0].vector->chunks, middle);
     EXPECT_EQ(swarm.nodes[1].vector->chunks, middle);
@@ -342,7 +342,7 @@ TEST(Exchange, SmallerCoefficientOfTheInitiatorHoldsForBoth) {
     );
     swarm.nodes[0].vector->chunks[0][0] = 8.0F;
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(swarm.nodes[0].vector->chunks[0][0], 6.0F);
     EXPECT_EQ(swarm.nodes[1].vector->chunks[0][0], 2.0F);
 }

@@ -58,7 +58,7 @@ TEST(MixingTable, OnePeerExponentialGraphIsExactAfterFourRoundsOfSixteen) {
         for (auto& node : swarm.nodes) {
             (void)node.averager->begin_round(swarm.now, static_cast<std::uint64_t>(round));
         }
-        swarm.settle();
+        swarm.finish_exchanges();
     });
     // (2^-k - 1/n) / (1 - 1/n): the table's one run has 0.48, 0.21, 0.07 and 0.
     EXPECT_NEAR(paired[0], 0.467, 0.02);
@@ -75,7 +75,7 @@ TEST(MixingTable, TwelvePeersAreNeverExactButFast) {
             for (auto& node : swarm.nodes) {
                 (void)node.averager->begin_round(swarm.now, static_cast<std::uint64_t>(round));
             }
-            swarm.settle();
+            swarm.finish_exchanges();
         },
         12
     );
@@ -100,7 +100,7 @@ std::vector<double> push_curve(double loss, double& moved) {
             if (rng.chance(loss)) {
                 swarm.cut(from, to);
             }
-            swarm.settle();
+            swarm.finish_exchanges();
             swarm.at(from).peer_down(swarm.now, swarm.nodes[to].id);
             swarm.drain();
         }

@@ -40,7 +40,7 @@ TEST_P(NolocoIn, WithoutMomentumAndWithUnitWeightsIsPairwiseAveragingBitForBit) 
                 EXPECT_TRUE(ask(swarm, a, b) && ask(swarm, b, (a + 2) % 4));
                 while (swarm.deliver_loose(rng)) {
                 }
-                swarm.settle();
+                swarm.finish_exchanges();
                 isolate(swarm);
                 swarm.drain();
             }
@@ -146,7 +146,7 @@ TEST_P(PushSumIn, MassIsKeptAndAllMeetAtTheMean) {
             if (rng.chance(0.3)) swarm.nodes[1].vector->decline_reads = 3;
             while (swarm.deliver_loose(rng)) {
             }
-            swarm.settle();
+            swarm.finish_exchanges();
         }
         EXPECT_NEAR(weights(swarm), 8.0, 1e-12);
         EXPECT_LT(largest_difference(mass(swarm), before), 2e-5);
@@ -187,7 +187,7 @@ TEST(PushSum, WhatWasNotAcknowledgedComesBack) {
             swarm.cut(0, 1);
             returned_ever += swarm.at(0).returning() ? 1U : 0U;
             EXPECT_TRUE(!swarm.at(0).returning() || swarm.at(0).poll_timeout().has_value());
-            swarm.settle();
+            swarm.finish_exchanges();
             EXPECT_FALSE(swarm.at(0).returning());
             const auto doubled = swarm.at(1).counters().half_applied_chunks;
             std::size_t heavier = 0;
@@ -212,7 +212,7 @@ TEST(PushSum, WhoeverHasGivenAlmostAllWaitsUntilItReceives) {
     isolate(swarm);
     int given = 0;
     while (ask(swarm, 0, 1)) {
-        swarm.settle();
+        swarm.finish_exchanges();
         ASSERT_LT(++given, 20);
     }
     EXPECT_EQ(given, 11) << "until its weight is below 1/1024";
@@ -232,7 +232,7 @@ TEST(PushSum, WeightsThatLostAcknowledgementsDoubleStayBounded) {
         swarm.wire.clear();
         swarm.at(0).handle_disconnect(swarm.now, swarm.nodes[1].id);
         swarm.at(1).handle_disconnect(swarm.now, swarm.nodes[0].id);
-        swarm.settle();
+        swarm.finish_exchanges();
         meet(swarm, 1, 0);
         largest = std::max({largest, swarm.at(0).weight(0), swarm.at(1).weight(0)});
     }
@@ -251,7 +251,7 @@ TEST(PushSum, MassThatNobodyCanHaveIsRefused) {
         swarm.drain();
         ASSERT_EQ(swarm.wire.size(), 1U);
         std::memcpy(swarm.wire.front().frame.data() + kPayloadOffset, &lie, sizeof(lie));
-        swarm.settle();
+        swarm.finish_exchanges();
         EXPECT_EQ(swarm.nodes[1].events.back().outcome, Outcome::Violated) << lie;
         EXPECT_EQ(swarm.at(1).weight(0), 1.0);
         EXPECT_EQ(swarm.at(0).weight(0), 1.0) << "what was refused comes back";
@@ -317,7 +317,7 @@ TEST(Rules, OneThatThePartnerDoesNotFollowIsRefusedBeforeAnyPayload) {
         config_of("push-sum"), peer_id(2), layout_hash(1), *swarm.nodes[1].vector, Rng(1)
     );
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
-    swarm.settle();
+    swarm.finish_exchanges();
     EXPECT_EQ(swarm.nodes[0].events.back().outcome, Outcome::Refused);
     EXPECT_EQ(swarm.at(0).counters().payload_bytes, 0U);
 }

@@ -30,7 +30,7 @@ TEST(Ghost, ReceivesAndGivesNothingWhateverTheRule) {
         EXPECT_EQ(swarm.at(1).counters().half_applied_chunks, 0U);
         // Nobody mixes with a ghost either.
         ASSERT_TRUE(ask(swarm, 2, 0));
-        swarm.settle();
+        swarm.finish_exchanges();
         EXPECT_EQ(swarm.nodes[2].events.back().outcome, Outcome::Busy);
     }
 }
@@ -124,7 +124,7 @@ TEST(Ghost, TwoGhostsInLockstepPromoteEachOther) {
     for (int i = 0; i < 8; ++i) {
         ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
         ASSERT_TRUE(swarm.at(1).begin_exchange(swarm.now));
-        swarm.settle();
+        swarm.finish_exchanges();
     }
     EXPECT_FALSE(swarm.at(0).ghost());
     EXPECT_FALSE(swarm.at(1).ghost());
@@ -140,7 +140,7 @@ TEST(Ghost, AndAFullPeerInLockstepDoNotDeclineEachOtherForEver) {
             swarm.now += std::chrono::seconds(1);
             (void)swarm.at(0).begin_exchange(swarm.now);
             (void)swarm.at(1).begin_exchange(swarm.now);
-            swarm.settle();
+            swarm.finish_exchanges();
         }
         EXPECT_FALSE(swarm.at(who).ghost());
     }
@@ -208,7 +208,7 @@ TEST(Rounds, WhoeverIsStoodUpTakesARandomPartner) {
         waited += swarm.at(3).expecting() ? 1U : 0U;
         while (swarm.at(3).expecting() && swarm.advance()) {
         }
-        swarm.settle();
+        swarm.finish_exchanges();
         EXPECT_EQ(swarm.nodes[3].events.back().outcome, Outcome::Committed);
     }
     EXPECT_EQ(waited, 6U);

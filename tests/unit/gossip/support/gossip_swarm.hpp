@@ -190,7 +190,7 @@ public:
     }
 
     /// Delivers everything, then lets time pass, until nobody has anything left to do.
-    void settle() {
+    void finish_exchanges() {
         for (int turns = 0; turns < 1000000; ++turns) {
             if (!deliver() && !advance()) return;
         }

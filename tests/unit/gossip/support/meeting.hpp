@@ -61,7 +61,7 @@ inline Meeting meet(
     if (meeting.wrapped) return meeting;
     std::vector<float> gaps(meeting.gaps.size());
     meeting.initiator =
-        encoding.settle(reply, offer, {coefficient, room(meeting.for_initiator), gaps});
+        encoding.take_reply(reply, offer, {coefficient, room(meeting.for_initiator), gaps});
     meeting.initiator.squared_norm += made.squared_norm;
     EXPECT_EQ(gaps, meeting.gaps) << "both sides remember the same";
     return meeting;

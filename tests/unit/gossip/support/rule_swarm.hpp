@@ -46,7 +46,7 @@ inline bool ask(FloatSwarm& swarm, std::size_t a, std::size_t b) {
 /// One whole exchange between the two. Requires isolate() before
 inline void meet(FloatSwarm& swarm, std::size_t a, std::size_t b) {
     EXPECT_TRUE(ask(swarm, a, b));
-    swarm.settle();
+    swarm.finish_exchanges();
     swarm.at(a).peer_down(swarm.now, swarm.nodes[b].id);
     swarm.drain();
 }
