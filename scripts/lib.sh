@@ -52,11 +52,11 @@ need_packages() {
 # The rules that python3 alone can check; all of them are run, so that one look shows what is wrong.
 check_rules() {
     local failed=0 name
-    say "checking the rules of includes and lengths"
-    for name in check_layers check_include_order check_lengths; do
+    say "checking the rules of includes, lengths and pages"
+    for name in check_layers check_include_order check_lengths check_docs; do
         python3 -B "scripts/$name.py" || failed=1
     done
-    [ "$failed" -eq 0 ] || die "the sources break a rule, see above"
+    [ "$failed" -eq 0 ] || die "sources or pages break a rule, see above"
 }
 
 # Configures one preset; further arguments go to the configuration.
