@@ -85,7 +85,7 @@ def commands():
         for word in words:
             if skip:
                 skip = False
-            elif word == "-o":
+            elif word in ("-o", "-include"):  # the header is one that g++ has compiled before
                 skip = True
             elif not NOT_FOR_CLANG.fullmatch(word):
                 kept.append(word)
