@@ -25,7 +25,7 @@ std::string gzip(const std::string& plain) {
     stream.next_out = reinterpret_cast<Bytef*>(packed.data());
     stream.avail_out = static_cast<uInt>(packed.size());
     STARLING_CHECK(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-    packed.resize(packed.size() - stream.avail_out);
+    packed.erase(stream.total_out);
     deflateEnd(&stream);
     return packed;
 }
