@@ -102,7 +102,7 @@ inline Samples image_samples(const Twin& twin, std::uint64_t seed) {
 
 /// Returns the batch of a step.
 inline Samples twin_batch(const Twin& twin, int step) {
-    const auto seed = static_cast<std::uint64_t>(100 + step);
+    const auto seed = std::uint64_t{100} + static_cast<std::uint64_t>(step);
     if (twin.sample_shape.size() == 1) return token_samples(twin, seed);
     return image_samples(twin, seed);
 }

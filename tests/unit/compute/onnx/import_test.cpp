@@ -26,7 +26,7 @@ std::vector<std::string> parameter_names(const Graph& graph) {
     return names;
 }
 
-Result<ImportedModel> import(const FileBuilder& builder, ImportOptions options = {}) {
+Result<ImportedModel> import(const FileBuilder& builder, const ImportOptions& options = {}) {
     return import_onnx(builder.bytes(), options);
 }
 

@@ -28,17 +28,17 @@ public:
         std::string op,
         std::vector<std::string> inputs,
         std::vector<std::string> outputs,
-        std::vector<std::pair<std::string, Attribute>> settings = {}
+        const std::vector<std::pair<std::string, Attribute>>& settings = {}
     ) {
         NodeMessage message;
         message.name = "the_" + op;
         message.op = std::move(op);
         message.inputs = std::move(inputs);
         message.outputs = std::move(outputs);
-        for (auto& [name, value] : settings) {
+        for (const auto& [name, value] : settings) {
             AttributeMessage attribute;
             attribute.name = name;
-            attribute.value = std::move(value);
+            attribute.value = value;
             message.attributes.push_back(std::move(attribute));
         }
         file.nodes.push_back(std::move(message));

@@ -43,7 +43,7 @@ public:
         callbacks.frame = [this](const PeerId& from, FrameType type, ByteView payload) {
             received.push_back({from, type, Bytes(payload.begin(), payload.end())});
         };
-        callbacks.sent = [](FrameType, Bytes) {};
+        callbacks.sent = [](FrameType, const Bytes&) {};
         callbacks.broken = [this](const PeerId& partner, const Fault&) {
             broken.push_back(partner);
         };
