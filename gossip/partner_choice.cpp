@@ -4,6 +4,8 @@
 #include <bit>
 #include <functional>
 
+#include "base/check.hpp"
+
 namespace starling::gossip {
 namespace {
 
@@ -71,6 +73,7 @@ std::optional<PeerId> PartnerChoice::scheduled(
     if (order.size() < 2) return std::nullopt;
     std::sort(order.begin(), order.end());
     const auto bits = static_cast<std::uint64_t>(std::bit_width(order.size() - 1));
+    STARLING_CHECK(bits > 0);
     Rng(mix64(seed) ^ mix64(round / bits)).shuffle(std::span(order));
     const auto place =
         static_cast<std::size_t>(std::find(order.begin(), order.end(), self) - order.begin());
