@@ -66,17 +66,12 @@ PIMPL_PAIRS = [
     ("peer/virtual/swarm", "peer/virtual/swarm_node"),
 ]
 
-# What has no place in the order of rooms yet; its includes are checked by module alone.
-WITHOUT_ROOM_FOR_NOW = []
-# Where circles are left; an entry that is no longer needed is a violation.
-CIRCLES_FOR_NOW = []
-
 # Header pattern -> predicate on the including file's path from the root.
 HOMES = [
     (r"boost/(asio|beast)", lambda p: p.startswith("peer/")),
-    (r"openssl/", lambda p: at_home_in(p, "peer/crypto/")),
-    (r"prometheus/", lambda p: at_home_in(p, "peer/observe/")),
-    (r"CLI/", lambda p: at_home_in(p, "peer/commands/", "peer/main.cpp")),
+    (r"openssl/", lambda p: p.startswith("peer/crypto/")),
+    (r"prometheus/", lambda p: p.startswith("peer/observe/")),
+    (r"CLI/", lambda p: p.startswith(("peer/commands/", "peer/main.cpp"))),
     (r"cereal/", lambda p: p.endswith("codec.cpp")),
     (r"(oneapi/dnnl|dnnl|cblas|cuda)", lambda p: p.startswith("compute/")),
     (r"(zlib\.h|jpeglib|png\.h|sndfile)", lambda p: p.startswith("data/")),
@@ -90,14 +85,6 @@ HOMES = [
 
 def top(path):
     return path.split("/")[0]
-
-
-def without_room(path):
-    return any(re.match(pattern, path) for pattern in WITHOUT_ROOM_FOR_NOW)
-
-
-def at_home_in(path, *homes):
-    return path.startswith(homes) or (top(path) == "peer" and without_room(path))
 
 
 def allowed_modules(path):
@@ -138,8 +125,8 @@ def rank_table():
 
 
 def room_of(path):
-    """The room of a file of peer/ or compute/; None elsewhere and for what has none yet."""
-    if top(path) not in ("peer", "compute") or without_room(path):
+    """The room of a file of peer/ or compute/; None elsewhere."""
+    if top(path) not in ("peer", "compute"):
         return None
     if path == "peer/main.cpp":
         return path
@@ -200,26 +187,15 @@ def describe(members, arrows):
 
 def circle_violations(graph):
     """Circles between files of one folder or of many, then between what lies in each folder."""
-    seen, used = set(), set()
+    seen = set()
     views = [lambda path: graph.unit[path], *(graph.node_in(f) for f in ["", *graph.folders])]
     for node_of in views:
         view = includes.merged(node_of, PIMPL_PAIRS)
         arrows = graph.arrows(view)
         for members in includes.circles(graph.nodes(view), arrows):
-            if tuple(members) in seen:
-                continue
-            seen.add(tuple(members))
-            tops = {top(member) for member in members}
-            if len(tops) == 1 and tops <= set(CIRCLES_FOR_NOW):
-                used |= tops
-            else:
+            if tuple(members) not in seen:
+                seen.add(tuple(members))
                 yield describe(members, arrows)
-    for folder in CIRCLES_FOR_NOW:
-        if folder not in used:
-            yield (
-                f"scripts/check_layers.py: {folder}/ has no circle any more: "
-                "take it out of CIRCLES_FOR_NOW"
-            )
 
 
 def main():

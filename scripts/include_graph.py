@@ -22,8 +22,8 @@ COLUMNS = ("rooms", "floors", "arrows", "up", "circles")
 def declared(graph, node, ranks):
     """The place of a node in the declared order, or None."""
     if node in graph.folders:
-        return None if check_layers.without_room(f"{node}/") else ranks.get(node)
-    return None if check_layers.without_room(f"{node}.cpp") else ranks.get(f"{node}.cpp")
+        return ranks.get(node)
+    return ranks.get(f"{node}.cpp")
 
 
 def runs_up(graph, start, end, ranks):

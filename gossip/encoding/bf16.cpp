@@ -17,7 +17,7 @@ constexpr std::uint32_t kLargest = 0x7f7fU;
 constexpr std::uint32_t kNan = 0x7fc0U;
 
 /// Without branches, so that it vectorises: both special cases are selections.
-[[gnu::always_inline]] inline std::uint16_t round_to_bf16(std::uint32_t bits) {
+STARLING_INLINE std::uint16_t round_to_bf16(std::uint32_t bits) {
     const std::uint32_t magnitude = bits & ~kSign;
     std::uint32_t rounded = (magnitude + 0x7fffU + ((magnitude >> 16U) & 1U)) >> 16U;
     rounded = magnitude < kInfinity ? std::min(rounded, kLargest) : rounded;
@@ -25,9 +25,7 @@ constexpr std::uint32_t kNan = 0x7fc0U;
     return static_cast<std::uint16_t>(rounded | ((bits & kSign) >> 16U));
 }
 
-[[gnu::always_inline]] inline void encode_body(
-    const std::byte* raw, std::byte* wire, std::size_t elements
-) {
+STARLING_INLINE void encode_body(const std::byte* raw, std::byte* wire, std::size_t elements) {
 #pragma omp simd
     for (std::size_t i = 0; i < elements; ++i) {
         std::uint32_t bits = 0;
@@ -37,14 +35,14 @@ constexpr std::uint32_t kNan = 0x7fc0U;
     }
 }
 
-[[gnu::always_inline]] inline float load(const std::byte* wire, std::size_t i) {
+STARLING_INLINE float load(const std::byte* wire, std::size_t i) {
     std::uint16_t half = 0;
     std::memcpy(&half, wire + i * sizeof(half), sizeof(half));
     return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16U);
 }
 
 /// As for f32: one multiplication by zero notices every value that is not finite.
-[[gnu::always_inline]] inline BlockSums difference_body(
+STARLING_INLINE BlockSums difference_body(
     const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
 ) {
     float distance = 0.0F;

@@ -13,17 +13,17 @@ namespace {
 // unaligned vector loads. 0 * d is 0 for a finite d and NaN otherwise, and d is not finite if
 // theirs or mine is not: one multiplication checks all three.
 
-[[gnu::always_inline]] inline float load(const std::byte* from, std::size_t i) {
+STARLING_INLINE float load(const std::byte* from, std::size_t i) {
     float value = 0.0F;
     std::memcpy(&value, from + i * sizeof(float), sizeof(float));
     return value;
 }
 
-[[gnu::always_inline]] inline void store(std::byte* to, std::size_t i, float value) {
+STARLING_INLINE void store(std::byte* to, std::size_t i, float value) {
     std::memcpy(to + i * sizeof(float), &value, sizeof(float));
 }
 
-[[gnu::always_inline]] inline BlockSums difference_body(
+STARLING_INLINE BlockSums difference_body(
     const std::byte* theirs, const std::byte* mine, std::byte* delta, std::size_t n, float a
 ) {
     float distance = 0.0F;
@@ -43,7 +43,7 @@ namespace {
 }
 
 /// Writes what the partner adds to `reply`, which may be `mine` itself, and what we add to `delta`.
-[[gnu::always_inline]] inline BlockSums answer_body(
+STARLING_INLINE BlockSums answer_body(
     const std::byte* theirs,
     const std::byte* mine,
     std::byte* reply,
@@ -69,7 +69,7 @@ namespace {
 }
 
 /// Returns the sum of the squares as `norm`.
-[[gnu::always_inline]] inline BlockSums measure_body(const std::byte* values, std::size_t n) {
+STARLING_INLINE BlockSums measure_body(const std::byte* values, std::size_t n) {
     float norm = 0.0F;
     float poison = 0.0F;
 #pragma omp simd reduction(+ : norm, poison)

@@ -39,13 +39,13 @@ struct Integers {
     alignas(64) std::array<std::int32_t, kBlockElements> k;
 };
 
-[[gnu::always_inline]] inline float load(const std::byte* raw, std::size_t i) {
+STARLING_INLINE float load(const std::byte* raw, std::size_t i) {
     float x = 0.0F;
     std::memcpy(&x, raw + i * sizeof(float), sizeof(float));
     return x;
 }
 
-[[gnu::always_inline]] inline void to_lattice(const Block& block, Integers& out) {
+STARLING_INLINE void to_lattice(const Block& block, Integers& out) {
     const float inverse = 1.0F / block.scale;
     std::int32_t* const k = out.k.data();
     const std::byte* const raw = block.raw;
@@ -55,7 +55,7 @@ struct Integers {
     }
 }
 
-[[gnu::always_inline]] inline std::uint64_t hash(const Integers& in, std::size_t elements) {
+STARLING_INLINE std::uint64_t hash(const Integers& in, std::size_t elements) {
     const std::int32_t* const k = in.k.data();
     std::uint64_t low = 0;
     std::uint32_t high = 0;
@@ -68,7 +68,7 @@ struct Integers {
     return low + (std::uint64_t{high} << 32U);
 }
 
-[[gnu::always_inline]] inline void pack(const Block& block, const Integers& in) {
+STARLING_INLINE void pack(const Block& block, const Integers& in) {
     const std::int32_t* const k = in.k.data();
     std::byte* const out = block.codes;
     if (block.bits == 8) {
@@ -85,9 +85,7 @@ struct Integers {
     if (half > pairs) out[pairs] = static_cast<std::byte>(k[pairs] & 15);
 }
 
-[[gnu::always_inline]] inline void unpack(
-    const std::byte* codes, int bits, std::size_t elements, Integers& out
-) {
+STARLING_INLINE void unpack(const std::byte* codes, int bits, std::size_t elements, Integers& out) {
     std::int32_t* const k = out.k.data();
     if (bits == 8) {
 #pragma omp simd
@@ -106,9 +104,7 @@ struct Integers {
 
 /// The number congruent to theirs - mine modulo 2^bits that is nearest to zero, for each element;
 /// `theirs` becomes the integer that was meant, if it is near enough.
-[[gnu::always_inline]] inline Distance decode(
-    const Block& block, Integers& theirs, const Integers& mine
-) {
+STARLING_INLINE Distance decode(const Block& block, Integers& theirs, const Integers& mine) {
     const int shift = 32 - block.bits;
     const float step = block.step;
     std::int32_t* const t = theirs.k.data();
@@ -130,7 +126,7 @@ struct Integers {
     return {gap, squares, 0};
 }
 
-[[gnu::always_inline]] inline Measure measure_body(const Block& block) {
+STARLING_INLINE Measure measure_body(const Block& block) {
     const std::byte* const raw = block.raw;
     float largest = 0.0F;
     float squares = 0.0F;
@@ -146,14 +142,14 @@ struct Integers {
     return {largest, squares, poison == 0.0F};
 }
 
-[[gnu::always_inline]] inline std::uint64_t quantize_body(const Block& block) {
+STARLING_INLINE std::uint64_t quantize_body(const Block& block) {
     Integers mine;
     to_lattice(block, mine);
     pack(block, mine);
     return hash(mine, block.elements);
 }
 
-[[gnu::always_inline]] inline Distance answer_body(const Block& block) {
+STARLING_INLINE Distance answer_body(const Block& block) {
     Integers mine;
     Integers theirs;
     to_lattice(block, mine);
@@ -164,7 +160,7 @@ struct Integers {
     return distance;
 }
 
-[[gnu::always_inline]] inline Distance take_reply_body(const Block& block) {
+STARLING_INLINE Distance take_reply_body(const Block& block) {
     Integers mine;
     Integers theirs;
     unpack(block.mine, block.bits, block.elements, mine);
