@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
 #include "compute/training/schedule.hpp"
+#include "compute/values/eval_result.hpp"
 #include "compute/values/task.hpp"
 
 namespace starling::compute {
@@ -38,27 +39,6 @@ struct StepResult {
     bool interrupted = false;  ///< the step stopped between operators; nothing was updated
     /// The loss, or the norm of a gradient to clip, is not finite; nothing was updated.
     bool unsound = false;
-};
-
-struct EvalResult {
-    double loss_sum = 0.0;
-    std::uint64_t correct = 0;
-    std::uint64_t samples = 0;
-
-    EvalResult& operator+=(const EvalResult& other) {
-        loss_sum += other.loss_sum;
-        correct += other.correct;
-        samples += other.samples;
-        return *this;
-    }
-
-    [[nodiscard]] double accuracy() const {
-        return samples == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(samples);
-    }
-
-    [[nodiscard]] double loss() const {
-        return samples == 0 ? 0.0 : loss_sum / static_cast<double>(samples);
-    }
 };
 
 /// Thread    compute

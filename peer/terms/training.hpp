@@ -1,0 +1,52 @@
+#pragma once
+
+// What a session and its trainer tell each other, as plain values: orders go to the trainer,
+// reports come back.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "compute/values/eval_result.hpp"
+#include "data/batcher.hpp"
+
+namespace starling::peer {
+
+enum class TrainerPhase : std::uint8_t { Pause, Train, Evaluate, Stop };
+
+/// What the network thread wants. A newer order replaces an older one.
+struct TrainerOrder {
+    TrainerPhase phase = TrainerPhase::Pause;
+    std::vector<ShardId> shards;       ///< shards to train on
+    std::uint64_t shards_version = 0;  ///< rises when `shards` changes or when a shard has arrived
+    std::uint64_t evaluation = 0;      ///< a new number asks to evaluate on the whole test set
+    std::optional<std::uint64_t> schedule_step;  ///< a newcomer's place in the schedule
+    /// A new number says that the parameters were replaced after training had diverged. The trainer
+    /// then forgets the optimizer's state.
+    std::uint64_t restarts = 0;
+};
+
+/// What the compute thread reports. A newer report replaces an older one.
+struct TrainerReport {
+    std::uint64_t steps = 0;
+    std::uint64_t samples = 0;
+    std::uint64_t schedule_step = 0;
+    double samples_per_s = 0;
+    double loss = 0;                 ///< running mean over recent steps; of a text per character
+    std::optional<double> accuracy;  ///< running estimate over small evaluations
+    std::optional<double> test_loss;
+    std::uint64_t unsound_steps = 0;  ///< batches without a finite loss: they changed nothing
+    /// Five unsound steps came in a row, or a parameter is not finite. Training rests until the
+    /// next restart.
+    bool diverged = false;
+    std::uint64_t restarts = 0;     ///< number of the last restart that was done
+    bool prepared = false;          ///< local shards were read and the engine was built
+    std::uint64_t evaluation = 0;   ///< number of the last evaluation on the whole test set
+    compute::EvalResult evaluated;  ///< the result of that evaluation
+    data::BatcherPosition position;
+    std::optional<Fault> fault;  ///< the thread has ended because of this
+};
+
+}  // namespace starling::peer
