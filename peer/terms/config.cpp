@@ -70,6 +70,22 @@ Result<void> validate_training(const PeerConfig& config) {
     return {};
 }
 
+/// Checks the addresses that are literals. A name is looked up later.
+Result<void> validate_addresses(const PeerConfig& config) {
+    const auto advertised = Endpoint::parse(config.advertise);
+    if (advertised && (advertised->port == 0 || advertised->is_unspecified())) {
+        return usage(
+            "--advertise " + config.advertise + ": give the address and port that others dial"
+        );
+    }
+    for (const auto& text : config.join) {
+        if (const auto seed = Endpoint::parse(text); seed && seed->port == 0) {
+            return usage("--join " + text + ": a member listens on a port from 1 to 65535");
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<void> validate(const PeerConfig& config) {
@@ -83,6 +99,7 @@ Result<void> validate(const PeerConfig& config) {
             "join one"
         );
     }
+    if (auto ok = validate_addresses(config); ok.has_error()) return ok;
     if (const auto profile = membership::SwimConfig::profile(config.profile); profile.has_error()) {
         return wrong("--profile", profile.error());
     }

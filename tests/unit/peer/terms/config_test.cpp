@@ -65,6 +65,14 @@ constexpr Change kWrong[] = {
     {"--until", "accuracy=X", [](auto& c) { c.until = "accuracy=1.01"; }},
     {"--until", "loss=X", [](auto& c) { c.until = "loss=nan"; }},
     {"--until", "steps=N", [](auto& c) { c.until = "steps=5&samples=5"; }},
+    {"--advertise", "others", [](auto& c) { c.advertise = "10.0.0.1:0"; }},
+    {"--advertise", "others", [](auto& c) { c.advertise = "0.0.0.0:7000"; }},
+    {"--advertise", "others", [](auto& c) { c.advertise = "[::]:7000"; }},
+    {"--join",
+     "1 to 65535",
+     [](auto& c) {
+         c.join = {"a:1", "10.0.0.1:0"};
+     }},
     {"--profile", "wan", [](auto& c) { c.profile = "moon"; }},
     {"--profile", "wan", [](auto& c) { c.profile = ""; }},
     {"--membership-only", "--dataset", [](auto& c) { c.membership_only = true; }},
@@ -102,6 +110,8 @@ constexpr Change kRight[] = {
     {"a joiner without data", "", [](auto& c) { c.join = {"a:1"}, c.dataset = ""; }},
     {"a joiner with data", "", [](auto& c) { c.join = {"a:1"}; }},
     {"a peer that may resume", "", [](auto& c) { c.state = "/s", c.dataset = ""; }},
+    {"an address behind a router", "", [](auto& c) { c.advertise = "10.0.0.1:7000"; }},
+    {"a name for others", "", [](auto& c) { c.advertise = "example.org:7000"; }},
     {"other timing", "", [](auto& c) { c.profile = "wan"; }},
 };
 
