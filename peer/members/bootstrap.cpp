@@ -11,17 +11,17 @@ namespace starling::peer {
 
 namespace {
 
-constexpr Duration kResolveEvery = std::chrono::seconds(60);
 /// Addresses taken from one look-up of a name, which may stand for thousands.
 constexpr std::size_t kAnswersMax = 8;
 constexpr std::size_t kHintsMax = 1024;
 
 }  // namespace
 
-Bootstrap::Bootstrap(Loop& loop, Links& links, Wiring wiring)
+Bootstrap::Bootstrap(Loop& loop, Links& links, Wiring wiring, Duration resolve_every)
     : loop_(loop),
       links_(links),
       wiring_(std::move(wiring)),
+      resolve_every_(resolve_every),
       schedule_(Rng(std::random_device{}())),
       dial_timer_(loop_, [this] { dial_due(); }),
       resolve_timer_(loop_, [this] { resolve_names(); }) {}
@@ -35,7 +35,7 @@ void Bootstrap::begin(
     names_ = names;
     for (const auto& address : addresses) schedule_.add(real_now(), address);
     dial_due();
-    resolve_timer_.arm_after(kResolveEvery);
+    resolve_timer_.arm_after(resolve_every_);
 }
 
 void Bootstrap::stop() {
@@ -43,7 +43,11 @@ void Bootstrap::stop() {
 }
 
 void Bootstrap::hint(const PeerId& peer, const Endpoint& at) {
-    if (hints_.size() < kHintsMax || hints_.contains(peer)) hints_[peer] = at;
+    if (!hints_.insert_or_assign(peer, at).second) return;
+    hinted_.push_back(peer);
+    if (hinted_.size() <= kHintsMax) return;
+    hints_.erase(hinted_.front());
+    hinted_.pop_front();
 }
 
 std::optional<Endpoint> Bootstrap::hint_of(const PeerId& peer) const {
@@ -111,7 +115,7 @@ void Bootstrap::resolve_names() {
             dial_due();
         });
     }
-    resolve_timer_.arm_after(kResolveEvery);
+    resolve_timer_.arm_after(resolve_every_);
 }
 
 }  // namespace starling::peer

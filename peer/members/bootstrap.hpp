@@ -5,6 +5,7 @@
 //
 // Thread    network
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -29,7 +30,10 @@ public:
         std::function<void(const std::string&)> note;
     };
 
-    Bootstrap(Loop& loop, Links& links, Wiring wiring);
+    /// Looks names up again every `resolve_every`.
+    Bootstrap(
+        Loop& loop, Links& links, Wiring wiring, Duration resolve_every = std::chrono::seconds(60)
+    );
 
     /// Starts to dial `addresses` and goes on until stop(). `names` are the seeds as the user wrote
     /// them. Returns at once; `greeted` and `note` are called later.
@@ -41,7 +45,8 @@ public:
 
     void stop();
 
-    /// Remembers where a peer outside the table can be dialled.
+    /// Remembers where a peer outside the table can be dialled. Above 1,024 peers it forgets the
+    /// one that came first.
     void hint(const PeerId& peer, const Endpoint& at);
 
     /// Returns where a peer outside the table can be dialled, if hint() or an answer has told us.
@@ -57,12 +62,14 @@ private:
     Loop& loop_;
     Links& links_;
     Wiring wiring_;
+    Duration resolve_every_;
     Endpoint self_;
     std::vector<std::string> names_;
     SeedSchedule schedule_;
     std::unordered_set<Endpoint> unreachable_;       ///< seeds reported as unreachable
     std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
     std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table
+    std::deque<PeerId> hinted_;                      ///< the peers of `hints_`, oldest first
     Timer dial_timer_;
     Timer resolve_timer_;
     bool stopped_ = false;
