@@ -45,6 +45,21 @@ Result<Identity> identity_for(const PeerConfig& config) {
     return identity;
 }
 
+/// Checks that a peer that resumes keeps its key. Nothing else would notice another one: the peer
+/// would write it over that of its swarm, perhaps the only copy, and never understand a datagram.
+Result<void> check_kept_key(const PeerConfig& config, const LocalState& ours) {
+    if (!ours.checkpoint || config.key.empty()) return {};
+    const auto path = config.state / kKeyFile;
+    const auto kept = read_swarm_key(path);
+    // One that is missing or damaged may be replaced.
+    if (kept.has_error() || *kept == *ours.key) return {};
+    return fail(
+        FaultCode::Usage,
+        "--key: " + config.key.string() + " is another key than " + path.string() +
+            " of the swarm that this peer resumes; leave --key out"
+    );
+}
+
 Result<void> load_key(const PeerConfig& config, LocalState& ours) {
     const auto path = key_path(config);
     if (path.empty()) return {};
@@ -60,7 +75,7 @@ Result<void> load_key(const PeerConfig& config, LocalState& ours) {
     auto key = read_swarm_key(path);
     if (key.has_error()) return fail(FaultCode::Usage, key.error().message);
     ours.key = *key;
-    return {};
+    return check_kept_key(config, ours);
 }
 
 }  // namespace
