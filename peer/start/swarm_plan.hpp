@@ -20,12 +20,10 @@
 #include "peer/terms/config.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/model_file.hpp"
+#include "peer/terms/start.hpp"
 #include "peer/training/checkpoint.hpp"
 
 namespace starling::peer {
-
-/// How a peer starts, and so where its parameters come from.
-enum class Start : std::uint8_t { Found, Join, Resume };
 
 struct SwarmPlan {
     Descriptor descriptor;
