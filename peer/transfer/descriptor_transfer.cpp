@@ -5,6 +5,7 @@
 
 #include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"
+#include "peer/streams/dial.hpp"
 #include "peer/terms/descriptor.hpp"
 
 namespace starling::peer {
@@ -46,10 +47,11 @@ public:
         return ProvenDescriptor{**fetch_.outcome(), std::move(proof_text_), proof_};
     }
 
-    void on_hello(Connection& connection, const Hello& hello) override {
-        proof_ = hello.proof;
-        proof_text_ = proof_text(StreamRole::Acceptor, hello.swarm, connection.ours(), hello);
-        fetch_.handle_greeted(real_now(), hello.id, hello.swarm);
+    void on_greeted(Connection& connection) override {
+        const Greeting& greeting = connection.greeting();
+        proof_ = greeting.partner()->proof;
+        proof_text_ = greeting.text_of(StreamRole::Acceptor);
+        fetch_.handle_greeted(real_now(), greeting.partner()->id, greeting.partner()->swarm);
         pump();
     }
 
@@ -100,7 +102,7 @@ private:
         if (connection.has_error()) return closed(connection.error());
         if (unwanted_) return closed(fail(FaultCode::Closed, "too late"));
         connection_ = std::move(*connection);
-        connection_->start(ours_, {}, DescriptorFetch::kStreamTimeout);
+        connection_->start({ours_, {}}, DescriptorFetch::kStreamTimeout);
     }
 
     void closed(const Fault& why) {

@@ -17,6 +17,8 @@
 
 namespace starling::peer {
 
+class Loop;
+
 /// Queues the blob in pieces for the peer that asked.
 void send_descriptor(Connection& asker, ByteView blob);
 
