@@ -16,7 +16,7 @@
 #include "compute/arena/parameter_store.hpp"
 #include "data/dataset.hpp"
 #include "peer/crypto/swarm_key.hpp"
-#include "peer/streams/connection.hpp"
+#include "peer/streams/hello.hpp"
 #include "peer/terms/config.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/model_file.hpp"
@@ -24,6 +24,8 @@
 #include "peer/training/checkpoint.hpp"
 
 namespace starling::peer {
+
+class Loop;
 
 struct SwarmPlan {
     Descriptor descriptor;
