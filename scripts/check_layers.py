@@ -33,7 +33,7 @@ PEER_ROOMS = {
     "start": "machine crypto streams terms averaging transfer training",
     "session": "machine crypto streams terms averaging transfer training observe start",
     "node": "machine crypto http streams terms members averaging transfer observe start session",
-    "virtual": "",
+    "virtual": "machine",
     "fleet": "machine terms",
     "commands": "machine crypto http streams terms averaging training node virtual fleet",
     "main.cpp": "machine commands",
