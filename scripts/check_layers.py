@@ -33,7 +33,7 @@ PEER_ROOMS = {
     "start": "machine crypto streams terms averaging transfer training",
     "session": "streams terms transfer",
     "node": "machine crypto http streams terms members averaging transfer training observe start session",
-    "virtual": "",
+    "virtual": "machine crypto streams terms members transfer training session",
     "fleet": "machine terms",
     "commands": "machine crypto http streams terms averaging training node virtual fleet",
     "main.cpp": "machine commands",
