@@ -22,9 +22,9 @@
 #include "peer/members/bootstrap.hpp"
 #include "peer/members/membership_driver.hpp"
 #include "peer/members/membership_streams.hpp"
+#include "peer/node/session_driver.hpp"
 #include "peer/observe/reporter.hpp"
 #include "peer/observe/status.hpp"
-#include "peer/session/session.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/start/swarm_plan.hpp"
 #include "peer/streams/links.hpp"
@@ -46,7 +46,6 @@ public:
 private:
     [[nodiscard]] Links::Callbacks link_callbacks();
     [[nodiscard]] MembershipDriver::Callbacks membership_callbacks();
-    [[nodiscard]] Session::Wiring session_wiring();
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams();
@@ -64,7 +63,6 @@ private:
     void end(std::optional<Fault> fault);
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
     [[nodiscard]] StatusInputs status_inputs() const;
-    [[nodiscard]] std::vector<std::string> known_addresses() const;
 
     ThreadOwner owner_;
     PeerConfig config_;
@@ -78,7 +76,7 @@ private:
     MembershipDriver membership_;
     MembershipStreams membership_streams_;
     HttpServer http_;
-    std::unique_ptr<Session> session_;
+    std::unique_ptr<SessionDriver> session_;
     Bootstrap bootstrap_;
     Timer stop_timer_;
     Timer run_timer_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "peer/crypto/seal.hpp"
+#include "peer/machine/files.hpp"
 
 namespace starling::peer {
 
@@ -21,7 +22,7 @@ Result<void> load_checkpoint(const PeerConfig& config, LocalState& ours) {
     auto lock = lock_state_directory(config.state);
     if (lock.has_error()) return lock.error();
     ours.lock.emplace(std::move(*lock));
-    auto checkpoint = read_checkpoint(config.state);
+    auto checkpoint = read_checkpoint(real_disk(), config.state);
     if (checkpoint.has_value()) {
         ours.checkpoint = std::move(*checkpoint);
     } else if (checkpoint.error().code != FaultCode::NotFound) {

@@ -16,16 +16,16 @@
 #include "compute/arena/parameter_store.hpp"
 #include "data/dataset.hpp"
 #include "peer/crypto/swarm_key.hpp"
-#include "peer/streams/connection.hpp"
+#include "peer/streams/hello.hpp"
 #include "peer/terms/config.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/model_file.hpp"
+#include "peer/terms/start.hpp"
 #include "peer/training/checkpoint.hpp"
 
 namespace starling::peer {
 
-/// How a peer starts, and so where its parameters come from.
-enum class Start : std::uint8_t { Found, Join, Resume };
+class Loop;
 
 struct SwarmPlan {
     Descriptor descriptor;

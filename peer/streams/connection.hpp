@@ -1,12 +1,11 @@
 #pragma once
 
 // One framed TCP stream to one peer. start() starts a coroutine that reads and one that writes;
-// close() ends both. Only connection.cpp knows the socket, so TLS will be added there alone.
+// close() ends both. ByteStream, FrameReader, FrameWriter and Greeting do the parts.
 //
 // Thread    network, for everything
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 
 #include "base/bytes.hpp"
@@ -20,7 +19,6 @@
 
 namespace starling::peer {
 
-class Loop;
 class Connection;
 
 /// Most bytes that a connection queues. When more are waiting, the partner reads too slowly for
@@ -33,8 +31,11 @@ class ConnectionHandler {
 public:
     virtual ~ConnectionHandler() = default;
 
-    /// The partner's greeting has come and is valid; frames may follow.
-    virtual void on_hello(Connection& connection, const Hello& hello) = 0;
+    /// The partner's Hello has come, whatever it says: it is a stranger no more.
+    virtual void on_hello(Connection& /*connection*/) {}
+
+    /// The greeting is over: the partner is one of our swarm.
+    virtual void on_greeted(Connection& connection) = 0;
     /// A frame has come. `payload` is valid until the function returns.
     virtual void on_frame(Connection& connection, FrameType type, ByteView payload) = 0;
     /// The kernel has taken a payload, and its memory may be used again.
@@ -47,10 +48,9 @@ class Connection {
 public:
     virtual ~Connection() = default;
 
-    /// Starts to read and write. The dialler greets first and the acceptor answers, with a proof of
-    /// our swarm key by `prove`, if there is one. The connection closes if the partner does not
-    /// greet within `timeout`.
-    virtual void start(const Hello& ours, const ProveKey& prove, Duration timeout) = 0;
+    /// Starts to read and write. The connection closes if the partner does not greet within
+    /// `timeout`, or if the greeting refuses it.
+    virtual void start(Introduction introduction, Duration timeout) = 0;
 
     /// Queues one frame; frames leave in order. Above kSendQueueMax the connection closes instead.
     virtual void send(FrameType type, Bytes payload) = 0;
@@ -59,8 +59,8 @@ public:
     /// at once; on_closed() comes later. A second call does nothing.
     virtual void close(const Fault& why) = 0;
 
-    [[nodiscard]] virtual const Hello* hello() const = 0;  ///< the partner's; null before it comes
-    [[nodiscard]] virtual const Hello& ours() const = 0;   ///< ours, after start()
+    /// Requires  start()
+    [[nodiscard]] virtual const Greeting& greeting() const = 0;
     [[nodiscard]] virtual Endpoint remote() const = 0;
     [[nodiscard]] virtual bool dialled() const = 0;  ///< whether we opened it
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
@@ -74,15 +74,5 @@ public:
 };
 
 using ConnectionPtr = std::shared_ptr<Connection>;
-
-/// Opens a TCP connection. Returns at once; calls `done` once, later, on the network thread.
-/// Errors    Unreachable, Timeout
-void dial(
-    Loop& loop,
-    const Endpoint& to,
-    Duration timeout,
-    ConnectionHandler& handler,
-    std::function<void(Result<ConnectionPtr>)> done
-);
 
 }  // namespace starling::peer

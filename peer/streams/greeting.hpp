@@ -1,59 +1,99 @@
 #pragma once
 
-// The greeting that both sides of a stream send first. It says who they are and which swarm they
-// belong to, and it proves that they hold the swarm's key. docs/protocol/streams.md has the bytes.
+// What both sides of a stream say before anything else, as a machine without I/O: who they are, that
+// they belong to one swarm, and that they hold its key.
+//
+//   dialler   Hello ------------->            acceptor
+//                    <------------- Hello, with the acceptor's proof
+//             Proof ------------->            if the swarm has a key
+//
+// A peer that does not know its swarm yet names none. Until the greeting is over, and for such a
+// peer for ever, the only other frame that is let in is a DescriptorRequest.
 
-#include <array>
 #include <cstdint>
-#include <functional>
+#include <deque>
+#include <optional>
 
 #include "base/bytes.hpp"
-#include "base/endpoint.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "peer/streams/frame.hpp"
+#include "peer/streams/hello.hpp"
 
 namespace starling::peer {
 
-inline constexpr std::uint16_t kProtocolMajor = 1;
-inline constexpr std::uint16_t kProtocolMinor = 2;
-
-/// What a stream carries. Its dialler decides.
-enum class StreamKind : std::uint8_t {
-    Main = 0,  ///< everything, in order
-    Lane = 1,  ///< chunks only, in any order, beside the main stream of a pair
+/// What one side brings to a greeting.
+struct Introduction {
+    Hello ours;
+    ProveKey prove;                  ///< none: nobody has to prove that it holds a key
+    std::optional<PeerId> wanted{};  ///< the only peer that may be on the other side
 };
 
-/// The greeting. A peer that does not know its swarm sends zero and may only ask for the
-/// descriptor.
-struct Hello {
-    std::uint16_t major = kProtocolMajor;
-    std::uint16_t minor = kProtocolMinor;
-    PeerId id;
-    SwarmId swarm;
-    Endpoint address;  ///< where this peer can be dialled
-    /// Drawn anew for each stream, so that no proof can be used twice; since minor version 1.
-    std::array<std::uint8_t, 16> nonce{};
-    /// The acceptor's proof that it holds the swarm key: a MAC over proof_text(). It is zero in the
-    /// dialler's greeting, because the dialler knows only one nonce then; its proof is a frame.
-    std::array<std::uint8_t, 32> proof{};
-    StreamKind kind = StreamKind::Main;  ///< since minor version 2
+class Greeting {
+public:
+    /// What a frame from the partner meant.
+    enum class Step {
+        Taken,  ///< it belonged to the greeting, which is not over yet
+        Over,   ///< with it the greeting is over: the partner is one of our swarm
+        Pass,   ///< it does not belong to the greeting and may be handled
+    };
+
+    struct Outgoing {
+        FrameType type;
+        Bytes payload;
+    };
+
+    /// Requires  a nonce in `introduction.ours` that was never used before
+    Greeting(StreamRole role, Introduction introduction);
+
+    /// Takes in any frame but a Goodbye.
+    /// Errors    those of decode_hello; BadFormat (frames out of order), Refused (ourselves, a wrong
+    ///           key, a frame that needs a greeting first), SwarmMismatch, Unreachable (not the
+    ///           wanted peer)
+    [[nodiscard]] Result<Step> handle_frame(FrameType type, ByteView payload);
+
+    /// Returns the frames to send, also those before an error.
+    [[nodiscard]] std::optional<Outgoing> poll_transmit();
+
+    [[nodiscard]] const Hello& ours() const { return intro_.ours; }
+
+    /// Returns the partner's Hello; null before it comes.
+    [[nodiscard]] const Hello* partner() const { return partner_ ? &*partner_ : nullptr; }
+
+    [[nodiscard]] bool over() const { return stage_ == Stage::Over; }
+
+    /// Returns whether the partner was refused: it is of another swarm or holds another key.
+    [[nodiscard]] bool refused() const { return refused_; }
+
+    /// Returns what the stream carries, which its dialler has said.
+    [[nodiscard]] StreamKind kind() const { return (dialled() ? ours() : *partner_).kind; }
+
+    /// Returns the text over which this side makes its MAC.
+    [[nodiscard]] Bytes text_of(StreamRole role) const;
+
+private:
+    enum class Stage {
+        Silent,  ///< the partner has not said anything
+        Owing,   ///< it has greeted and owes us the proof that it holds the key
+        Guest,   ///< it belongs to no swarm
+        Over,
+    };
+
+    [[nodiscard]] bool dialled() const { return role_ == StreamRole::Dialler; }
+
+    [[nodiscard]] Result<Step> on_hello(ByteView payload);
+    [[nodiscard]] Result<Step> on_proof(ByteView payload);
+    [[nodiscard]] Result<Step> on_other(FrameType type);
+    [[nodiscard]] std::optional<Fault> objection(const Hello& partner);
+    Fault refuse(FaultCode code, std::string why);
+    void put_hello();
+
+    StreamRole role_;
+    Introduction intro_;
+    Stage stage_ = Stage::Silent;
+    std::optional<Hello> partner_;
+    bool refused_ = false;
+    std::deque<Outgoing> outgoing_;
 };
-
-/// Makes a MAC with the swarm key.
-using ProveKey = std::function<std::array<std::uint8_t, 32>(ByteView text)>;
-
-enum class StreamRole : std::uint8_t { Dialler = 1, Acceptor = 2 };
-
-/// Returns the text of one stream over which a peer in this role makes its MAC, to prove that it
-/// holds the swarm key.
-[[nodiscard]] Bytes proof_text(
-    StreamRole role, const SwarmId& swarm, const Hello& dialler, const Hello& acceptor
-);
-
-[[nodiscard]] Bytes encode_hello(const Hello& hello);
-
-/// Errors    Truncated, BadFormat (magic, an unknown kind), BadVersion (another major version, with
-/// a sentence)
-[[nodiscard]] Result<Hello> decode_hello(ByteView bytes);
 
 }  // namespace starling::peer

@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"
+#include "peer/streams/dial.hpp"
 
 namespace starling::peer {
 
@@ -14,18 +15,6 @@ constexpr Duration kDialTimeout = std::chrono::seconds(3);
 constexpr Duration kHelloTimeout = std::chrono::seconds(10);
 /// Frames that may wait for one dial: an Open and a few requests. More means that a dial hangs.
 constexpr std::size_t kWaitingMax = 64;
-constexpr const char* kWrongKey =
-    "the two peers hold different swarm keys: give --key with the founder's swarm.key";
-
-/// Takes the same time wherever the two differ, so that nobody can find a proof bit by bit.
-bool equal(const std::array<std::uint8_t, 32>& expected, ByteView got) {
-    if (got.size() != expected.size()) return false;
-    unsigned difference = 0;
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-        difference |= expected[i] ^ std::to_integer<unsigned>(got[i]);
-    }
-    return difference == 0;
-}
 
 }  // namespace
 
@@ -55,10 +44,10 @@ void Links::open(const Hello& ours, ProveKey prove) {
 void Links::adopt(Entry entry) {
     auto connection = entry.connection;
     entry.stranger = !connection->dialled();
-    Hello ours = ours_;
-    if (entry.lane) ours.kind = StreamKind::Lane;
+    Introduction introduction{ours_, prove_, entry.wanted};
+    if (entry.lane) introduction.ours.kind = StreamKind::Lane;
     connections_.emplace(connection.get(), std::move(entry));
-    connection->start(ours, prove_, kHelloTimeout);
+    connection->start(std::move(introduction), kHelloTimeout);
 }
 
 void Links::send(const PeerId& to, FrameType type, Bytes payload) {
@@ -121,80 +110,23 @@ void Links::dial_stream(const Endpoint& to, Entry entry) {
     dial(loop_, to, kDialTimeout, *this, std::move(dialled));
 }
 
-std::optional<Fault> Links::objection(const Hello& hello) const {
-    if (hello.id == ours_.id) {
-        return fail(FaultCode::Refused, "that is ourselves");
-    }
-    const bool both_know = !hello.swarm.is_zero() && !ours_.swarm.is_zero();
-    if (both_know && hello.swarm != ours_.swarm) {
-        return fail(
-            FaultCode::SwarmMismatch,
-            "peer " + hello.id.short_string() + " belongs to swarm " + hello.swarm.short_string() +
-                ", this one to " + ours_.swarm.short_string()
-        );
-    }
-    return std::nullopt;
-}
-
 void Links::release_stranger(Entry& entry) {
     if (!entry.stranger) return;
     entry.stranger = false;
     listener_.release_stranger(entry.connection->remote());
 }
 
-void Links::on_hello(Connection& connection, const Hello& hello) {
+void Links::on_hello(Connection& connection) {
     owner_.check();
     auto& entry = connections_.at(&connection);
     release_stranger(entry);
-    if (!connection.dialled()) entry.lane = hello.kind == StreamKind::Lane;
-    if (entry.wanted && *entry.wanted != hello.id) {
-        connection.close(fail(FaultCode::Unreachable, "another peer lives there now"));
-        return;
-    }
-    if (const auto why = objection(hello)) {
-        ++counters_.refused;
-        connection.close(*why);
-        return;
-    }
-    // A peer that does not know its swarm yet only asks for the descriptor: never send to it.
-    if (hello.swarm.is_zero()) return;
-    // A peer that dialled us still has to prove that it holds the key.
-    if (!connection.dialled() && prove_) return;
-    if (prove(connection)) {
-        welcome(connection, entry);
-    } else {
-        ++counters_.refused;
-        connection.close(fail(FaultCode::Refused, kWrongKey));
-    }
+    entry.lane = connection.greeting().kind() == StreamKind::Lane;
 }
 
-/// Checks that the peer which we dialled holds the key, and proves to it that we do.
-bool Links::prove(Connection& connection) {
-    if (!prove_) return true;
-    const auto& theirs = *connection.hello();
-    const auto text = proof_text(StreamRole::Acceptor, theirs.swarm, connection.ours(), theirs);
-    if (!equal(prove_(text), std::as_bytes(std::span(theirs.proof)))) return false;
-    const auto ours =
-        prove_(proof_text(StreamRole::Dialler, theirs.swarm, connection.ours(), theirs));
-    const auto bytes = std::as_bytes(std::span(ours));
-    connection.send(FrameType::Proof, Bytes(bytes.begin(), bytes.end()));
-    return true;
-}
-
-void Links::on_proof(Connection& connection, Entry& entry, ByteView proof) {
-    const auto& theirs = *connection.hello();
-    const auto text = proof_text(StreamRole::Dialler, ours_.swarm, theirs, connection.ours());
-    if (entry.proven || connection.dialled() || (prove_ && !equal(prove_(text), proof))) {
-        ++counters_.refused;
-        connection.close(fail(FaultCode::Refused, kWrongKey));
-        return;
-    }
-    welcome(connection, entry);
-}
-
-void Links::welcome(Connection& connection, Entry& entry) {
-    const PeerId partner = connection.hello()->id;
-    entry.proven = true;
+void Links::on_greeted(Connection& connection) {
+    owner_.check();
+    auto& entry = connections_.at(&connection);
+    const PeerId partner = connection.greeting().partner()->id;
     if (entry.lane) {
         welcome_lane(partner, connection, entry);
         return;
@@ -223,31 +155,17 @@ void Links::drop_waiting(const PeerId& partner, const Fault& why) {
 
 void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
     owner_.check();
-    const Hello& hello = *connection.hello();
-    if (hello.swarm.is_zero() && type != FrameType::DescriptorRequest) {
-        connection.close(fail(FaultCode::Refused, "ask for the descriptor first"));
-        return;
-    }
     if (type == FrameType::DescriptorRequest) {
         callbacks_.descriptor_wanted(connection);
         return;
     }
     auto& entry = connections_.at(&connection);
-    if (type == FrameType::Proof) {
-        on_proof(connection, entry, payload);
-        return;
-    }
-    if (prove_ && !entry.proven) {
-        ++counters_.refused;
-        connection.close(fail(FaultCode::Refused, "prove first that you hold the swarm's key"));
-        return;
-    }
     if (entry.lane && type != FrameType::Exchange) {
         ++counters_.garbage;
         connection.close(fail(FaultCode::BadFormat, "a lane carries exchanges only"));
         return;
     }
-    callbacks_.frame(hello.id, type, payload);
+    callbacks_.frame(connection.greeting().partner()->id, type, payload);
 }
 
 void Links::on_sent(Connection& /*connection*/, FrameType type, Bytes payload) {
@@ -260,18 +178,20 @@ void Links::on_closed(Connection& connection, const Fault& why) {
     const auto found = connections_.find(&connection);
     STARLING_CHECK(found != connections_.end());
     release_stranger(found->second);
-    if (connection.hello() == nullptr && !connection.dialled()) ++counters_.garbage;
+    const Greeting& greeting = connection.greeting();
     const bool broken = why.code == FaultCode::BadFormat || why.code == FaultCode::Oversized ||
                         why.code == FaultCode::BadVersion;
-    if (broken && connection.hello() != nullptr) ++counters_.garbage;
+    const bool stranger = greeting.partner() == nullptr;
+    if (stranger ? !connection.dialled() : broken) ++counters_.garbage;
+    if (greeting.refused()) ++counters_.refused;
     closed_bytes_sent_ += connection.bytes_sent();
     closed_bytes_received_ += connection.bytes_received();
     // Keep the connection alive until we return: the caller is one of its coroutines.
     Entry entry = std::move(found->second);
     connections_.erase(found);
     if (entry.introduced) entry.introduced(why);
-    if (connection.hello() == nullptr) return;
-    const PeerId partner = connection.hello()->id;
+    if (stranger) return;
+    const PeerId partner = greeting.partner()->id;
     if (entry.lane) {
         on_lane_closed(partner, connection, entry, why);
         return;
@@ -280,15 +200,15 @@ void Links::on_closed(Connection& connection, const Fault& why) {
     if (preferred != preferred_.end() && preferred->second == &connection) {
         preferred_.erase(preferred);
         for (const auto& [other, candidate] : connections_) {
-            const bool sound = candidate.proven && !candidate.lane;
-            if (sound && other->hello() != nullptr && other->hello()->id == partner) {
+            const bool sound = other->greeting().over() && !candidate.lane;
+            if (sound && other->greeting().partner()->id == partner) {
                 preferred_.emplace(partner, other);
                 break;
             }
         }
     }
     if (!preferred_.contains(partner)) close_lanes(partner);
-    if (entry.proven && !closing_) callbacks_.broken(partner, why);
+    if (greeting.over() && !closing_) callbacks_.broken(partner, why);
 }
 
 std::size_t Links::queued_bytes(const PeerId& to) const {

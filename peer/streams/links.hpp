@@ -121,7 +121,8 @@ public:
     /// Closes all streams with a reason. Returns at once; the loop must run on to send the reason.
     void close_all(const std::string& why);
 
-    void on_hello(Connection& connection, const Hello& hello) override;
+    void on_hello(Connection& connection) override;
+    void on_greeted(Connection& connection) override;
     void on_frame(Connection& connection, FrameType type, ByteView payload) override;
     void on_sent(Connection& connection, FrameType type, Bytes payload) override;
     void on_closed(Connection& connection, const Fault& why) override;
@@ -136,7 +137,6 @@ private:
         ConnectionPtr connection;
         std::function<void(Result<PeerId>)> introduced;  ///< to call when it has greeted or failed
         bool stranger = false;                           ///< the listener counts it as a stranger
-        bool proven = false;                             ///< has proved that it holds the swarm key
         bool lane = false;
         bool dismissed = false;          ///< a lane that we close, so its end is not reported
         std::optional<PeerId> wanted{};  ///< the peer that a lane of ours must reach
@@ -166,10 +166,6 @@ private:
     void close_lanes(const PeerId& partner);
     void flush_waiting(const PeerId& partner, Connection& connection);
     void drop_waiting(const PeerId& partner, const Fault& why);
-    [[nodiscard]] std::optional<Fault> objection(const Hello& hello) const;
-    [[nodiscard]] bool prove(Connection& connection);
-    void on_proof(Connection& connection, Entry& entry, ByteView proof);
-    void welcome(Connection& connection, Entry& entry);
     void release_stranger(Entry& entry);
 
     ThreadOwner owner_;

@@ -63,7 +63,7 @@ void Links::widen(const PeerId& partner, Connection& main, Bundle& bundle) {
     const Instant now = real_now();
     if (now < bundle.look_at) return;
     bundle.look_at = now + kLookEvery;
-    if (main.hello()->minor < 2) return;
+    if (main.greeting().partner()->minor < 2) return;
     const std::size_t wanted = std::min(lanes_for_(main.facts()), kLanesMax);
     auto at = callbacks_.address(partner);
     if (!at && main.dialled()) at = main.remote();
@@ -121,7 +121,7 @@ void Links::on_lane_closed(
         std::erase(found->second.ours, &connection);
         std::erase(found->second.theirs, &connection);
     }
-    if (!entry.proven || entry.dismissed || closing_) return;
+    if (!connection.greeting().over() || entry.dismissed || closing_) return;
     callbacks_.lane_broken(partner, connection.dialled() ? Lanes::Ours : Lanes::Theirs, why);
 }
 

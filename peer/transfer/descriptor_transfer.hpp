@@ -13,16 +13,16 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "peer/streams/connection.hpp"
+#include "peer/transfer/descriptor_fetch.hpp"
 
 namespace starling::peer {
+
+class Loop;
 
 /// Queues the blob in pieces for the peer that asked.
 void send_descriptor(Connection& asker, ByteView blob);
 
-struct FetchedDescriptor {
-    Bytes blob;
-    SwarmId swarm;  ///< as the seed names it; equals the blob's hash
-    Endpoint seed;  ///< the peer that gave it
+struct ProvenDescriptor : FetchedDescriptor {
     /// The text over which a seed that holds the swarm key made its MAC, and that MAC.
     Bytes proof_text;
     std::array<std::uint8_t, 32> proof{};
@@ -31,10 +31,8 @@ struct FetchedDescriptor {
 /// Asks the addresses one after the other, again and again, until one gives the descriptor. Runs
 /// the loop meanwhile, and blocks for `patience` and at most one more round over all addresses, of
 /// some 6 s each. Calls `note` with one line per address that fails in the first round.
-/// Errors    BadVersion or Cancelled, at once; otherwise the last failure when the time is over:
-///           Unreachable, Timeout, Closed, Refused (we are the seed), Truncated, BadFormat,
-///           Oversized, Corrupt (hash)
-[[nodiscard]] Result<FetchedDescriptor> fetch_descriptor(
+/// Errors    as DescriptorFetch::outcome; Cancelled, when the loop is stopped
+[[nodiscard]] Result<ProvenDescriptor> fetch_descriptor(
     Loop& loop,
     const std::vector<Endpoint>& seeds,
     const Hello& ours,

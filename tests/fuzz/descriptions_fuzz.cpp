@@ -7,7 +7,7 @@
 
 #include "data/manifest.hpp"
 #include "peer/streams/frame.hpp"
-#include "peer/streams/greeting.hpp"
+#include "peer/streams/hello.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/record.hpp"
 

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "peer/streams/greeting.hpp"
+#include "peer/streams/hello.hpp"
 
 namespace starling::peer {
 namespace {

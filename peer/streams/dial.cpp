@@ -1,0 +1,68 @@
+#include "peer/streams/dial.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <utility>
+
+#include "peer/machine/asio_endpoint.hpp"
+#include "peer/machine/loop.hpp"
+#include "peer/streams/tcp_connection.hpp"
+
+namespace starling::peer {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+struct Dial {
+    tcp::socket socket;
+    asio::steady_timer timer;
+    Endpoint to;
+    ConnectionHandler& handler;
+    std::function<void(Result<ConnectionPtr>)> done;
+    bool late = false;
+};
+
+void finish_dial(const std::shared_ptr<Dial>& dial, const error_code& error) {
+    dial->timer.cancel();
+    const auto name = "cannot reach " + dial->to.to_string();
+    if (dial->late) {
+        dial->done(fail(FaultCode::Timeout, name + ": no answer"));
+    } else if (error) {
+        dial->done(fail(FaultCode::Unreachable, name + ": " + error.message()));
+    } else {
+        dial->done(tcp_connection(std::move(dial->socket), dial->to, true, dial->handler));
+    }
+}
+
+}  // namespace
+
+void dial(
+    Loop& loop,
+    const Endpoint& to,
+    Duration timeout,
+    ConnectionHandler& handler,
+    std::function<void(Result<ConnectionPtr>)> done
+) {
+    auto& context = loop.context();
+    auto state = std::make_shared<Dial>(Dial{
+        tcp::socket(context), asio::steady_timer(context), to, handler, std::move(done)});
+    state->timer.expires_after(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(timeout)
+    );
+    state->timer.async_wait([state](const error_code& error) {
+        if (error) return;
+        state->late = true;
+        error_code ignored;
+        state->socket.close(ignored);
+    });
+    state->socket.async_connect(to_asio<tcp>(to), [state](const error_code& error) {
+        finish_dial(state, error);
+    });
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,28 @@
+#pragma once
+
+// Opens streams.
+//
+// Thread    network
+
+#include <functional>
+
+#include "base/endpoint.hpp"
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "peer/streams/connection.hpp"
+
+namespace starling::peer {
+
+class Loop;
+
+/// Opens a TCP connection. Returns at once; calls `done` once, later, on the network thread.
+/// Errors    Unreachable, Timeout
+void dial(
+    Loop& loop,
+    const Endpoint& to,
+    Duration timeout,
+    ConnectionHandler& handler,
+    std::function<void(Result<ConnectionPtr>)> done
+);
+
+}  // namespace starling::peer

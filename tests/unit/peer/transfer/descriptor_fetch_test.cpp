@@ -1,0 +1,284 @@
+// Goal: a newcomer gets the descriptor from the first seed that has it, and says of every other one
+// what is wrong with it. Method: the test plays the seeds and the clock; each seed follows a script.
+
+#include "peer/transfer/descriptor_fetch.hpp"
+
+#include <functional>
+#include <gtest/gtest.h>
+#include <map>
+#include <optional>
+
+#include "peer/terms/descriptor.hpp"
+
+namespace starling::peer {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Command = DescriptorFetch::Command;
+
+std::array<std::uint8_t, 32> hash_of(ByteView blob) {
+    return swarm_id_of(blob).bytes;
+}
+
+PeerId peer_id(std::uint8_t n) {
+    PeerId id;
+    id.bytes[0] = n;
+    return id;
+}
+
+Endpoint seed_at(std::uint16_t port) {
+    return Endpoint::v4(0x7f000001, port);
+}
+
+Bytes piece(std::size_t total, std::size_t offset, ByteView data) {
+    Bytes payload;
+    ByteWriter writer(payload);
+    writer.put(static_cast<std::uint32_t>(total));
+    writer.put(static_cast<std::uint32_t>(offset));
+    writer.put_bytes(data);
+    return payload;
+}
+
+class DescriptorFetchTest : public ::testing::Test {
+protected:
+    static constexpr Duration kPatience = seconds(10);
+    static inline const PeerId kSelf = peer_id(1);
+
+    using Seed = std::function<void(Command::Kind)>;
+
+    void begin(const std::vector<Endpoint>& seeds) {
+        fetch_.emplace(now_, seeds, kSelf, kPatience, hash_of);
+        drain();
+    }
+
+    /// Carries out the commands, with the seeds as the other side.
+    void drain() {
+        while (true) {
+            while (const auto note = fetch_->poll_note()) notes_.push_back(*note);
+            const auto command = fetch_->poll_command();
+            if (!command) return;
+            if (command->kind == Command::Kind::Dial) {
+                EXPECT_FALSE(open_) << "two streams at once";
+                open_ = true;
+                dialled_.push_back(command->to);
+            }
+            EXPECT_TRUE(open_);
+            if (command->kind == Command::Kind::Close) {
+                ++closes_;
+                close("thank you", FaultCode::Closed);
+            } else {
+                seeds_.at(command->to)(command->kind);
+            }
+        }
+    }
+
+    void close(const std::string& why, FaultCode code) {
+        open_ = false;
+        fetch_->handle_closed(now_, fail(code, why));
+    }
+
+    /// Fires one timer after the other until the fetch has an outcome or no timer is left.
+    void run() {
+        while (!fetch_->outcome() && fetch_->poll_timeout()) {
+            now_ = std::max(now_, *fetch_->poll_timeout());
+            fetch_->handle_timeout(now_);
+            drain();
+        }
+    }
+
+    [[nodiscard]] Fault fault() const { return fetch_->outcome()->error(); }
+
+    Seed refusing() {
+        return [this](Command::Kind) { close("cannot reach it", FaultCode::Unreachable); };
+    }
+
+    /// A seed that greets and gives the blob in two pieces.
+    Seed honest() {
+        return [this](Command::Kind kind) {
+            if (kind == Command::Kind::Dial) {
+                fetch_->handle_greeted(now_, peer_id(2), swarm_id_of(blob_));
+            } else {
+                const ByteView blob(blob_);
+                fetch_->handle_piece(now_, piece(blob.size(), 0, blob.first(60)));
+                fetch_->handle_piece(now_, piece(blob.size(), 60, blob.subspan(60)));
+            }
+        };
+    }
+
+    /// A seed that greets honestly and then answers with one payload.
+    Seed answering(Bytes payload) {
+        return [this, payload = std::move(payload)](Command::Kind kind) {
+            if (kind == Command::Kind::Dial) {
+                fetch_->handle_greeted(now_, peer_id(2), swarm_id_of(blob_));
+            } else {
+                fetch_->handle_piece(now_, payload);
+            }
+        };
+    }
+
+    Instant now_{seconds(100)};
+    Bytes blob_ = Bytes(100, std::byte{7});
+    std::map<Endpoint, Seed> seeds_;
+    std::optional<DescriptorFetch> fetch_;
+    std::vector<Endpoint> dialled_;
+    std::vector<std::string> notes_;
+    int closes_ = 0;
+    bool open_ = false;
+};
+
+TEST_F(DescriptorFetchTest, TheFirstSeedThatHasTheDescriptorGivesIt) {
+    seeds_[seed_at(1)] = refusing();
+    seeds_[seed_at(2)] = honest();
+    begin({seed_at(1), seed_at(2), seed_at(3)});
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    const auto& fetched = **fetch_->outcome();
+    EXPECT_EQ(fetched.blob, blob_);
+    EXPECT_EQ(fetched.swarm, swarm_id_of(blob_));
+    EXPECT_EQ(fetched.seed, seed_at(2));
+    EXPECT_EQ(notes_, std::vector<std::string>{"cannot reach it; trying again"});
+    EXPECT_EQ(closes_, 1);
+    EXPECT_FALSE(open_);
+    EXPECT_FALSE(fetch_->poll_timeout());
+}
+
+TEST_F(DescriptorFetchTest, ASilentSeedIsGivenUpAfterSixSeconds) {
+    seeds_[seed_at(1)] = [](Command::Kind) {};
+    seeds_[seed_at(2)] = honest();
+    begin({seed_at(1), seed_at(2)});
+    const Instant began = now_;
+    EXPECT_EQ(fetch_->poll_timeout(), began + seconds(6));
+    fetch_->handle_timeout(began + seconds(5));
+    drain();
+    EXPECT_FALSE(fetch_->outcome());
+    run();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    EXPECT_EQ(now_, began + seconds(6));
+    EXPECT_EQ(notes_, std::vector<std::string>{"no descriptor from 127.0.0.1:1; trying again"});
+}
+
+TEST_F(DescriptorFetchTest, ASeedThatGreetsAndThenSaysNothingCostsNoMoreThanASilentOne) {
+    seeds_[seed_at(1)] = [this](Command::Kind kind) {
+        if (kind != Command::Kind::Dial) return;
+        now_ += seconds(2);
+        fetch_->handle_greeted(now_, peer_id(2), swarm_id_of(blob_));
+    };
+    seeds_[seed_at(2)] = honest();
+    const Instant began = now_;
+    begin({seed_at(1), seed_at(2)});
+    run();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    EXPECT_EQ(now_, began + seconds(6));
+}
+
+TEST_F(DescriptorFetchTest, ABlobOfAnotherHashIsRefused) {
+    seeds_[seed_at(1)] = answering(piece(3, 0, Bytes(3)));
+    begin({seed_at(1)});
+    run();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_error());
+    EXPECT_EQ(fault().code, FaultCode::Corrupt);
+    EXPECT_EQ(
+        fault().message,
+        "127.0.0.1:1 sent a descriptor of another swarm than its own; is the seed's address "
+        "right, and does a peer run there?"
+    );
+    EXPECT_FALSE(open_);
+}
+
+TEST_F(DescriptorFetchTest, APieceThatDoesNotFitIsRefused) {
+    const Bytes data(10);
+    const std::vector<Bytes> broken = {
+        Bytes(7),                               // cut short
+        piece(10, 0, {}),                       // empty: it would come for ever
+        piece(10, 5, ByteView(data).first(5)),  // a gap before it
+        piece(9, 0, data),                      // more than the whole
+        piece(kDescriptorMax + 1, 0, data),     // more than any descriptor
+    };
+    for (std::size_t i = 0; i < broken.size(); ++i) {
+        seeds_[seed_at(1)] = answering(broken[i]);
+        notes_.clear();
+        begin({seed_at(1)});
+        EXPECT_EQ(
+            notes_, std::vector<std::string>{"127.0.0.1:1 sent a broken descriptor; trying again"}
+        ) << i;
+    }
+}
+
+TEST_F(DescriptorFetchTest, ASeedThatClosesHalfwayIsAskedFromTheStartAgain) {
+    bool first = true;
+    seeds_[seed_at(1)] = [this, &first](Command::Kind kind) {
+        if (!first || kind == Command::Kind::Dial) return honest()(kind);
+        first = false;
+        fetch_->handle_piece(now_, piece(blob_.size(), 0, ByteView(blob_).first(60)));
+        close("closed by the other side", FaultCode::Closed);
+    };
+    begin({seed_at(1)});
+    run();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    EXPECT_EQ((*fetch_->outcome())->blob, blob_);
+    EXPECT_EQ(notes_, std::vector<std::string>{"closed by the other side; trying again"});
+}
+
+TEST_F(DescriptorFetchTest, ASeedThatIsOurselvesIsRefused) {
+    seeds_[seed_at(1)] = [this](Command::Kind) { fetch_->handle_greeted(now_, kSelf, SwarmId{}); };
+    seeds_[seed_at(2)] = honest();
+    begin({seed_at(1), seed_at(2)});
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    EXPECT_EQ(notes_, std::vector<std::string>{"127.0.0.1:1 is this very peer; trying again"});
+}
+
+TEST_F(DescriptorFetchTest, ASeedThatStartsLateAnswersInTheSecondRound) {
+    seeds_[seed_at(1)] = refusing();
+    seeds_[seed_at(2)] = refusing();
+    begin({seed_at(1), seed_at(2)});
+    EXPECT_EQ(fetch_->poll_timeout(), now_ + milliseconds(300));
+    seeds_[seed_at(2)] = honest();
+    run();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    EXPECT_EQ(dialled_, (std::vector<Endpoint>{seed_at(1), seed_at(2), seed_at(1), seed_at(2)}));
+    EXPECT_EQ(notes_.size(), 2U) << "a note for each seed, in the first round only";
+}
+
+TEST_F(DescriptorFetchTest, TheLastFailureIsTheOutcomeWhenThePatienceIsOver) {
+    seeds_[seed_at(1)] = refusing();
+    begin({seed_at(1)});
+    const Instant began = now_;
+    run();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_error());
+    EXPECT_EQ(fault().code, FaultCode::Unreachable);
+    EXPECT_GE(now_, began + kPatience);
+    EXPECT_LT(now_, began + kPatience + seconds(1));
+}
+
+TEST_F(DescriptorFetchTest, AnotherVersionEndsItAtOnce) {
+    seeds_[seed_at(1)] = [this](Command::Kind) { close("run another", FaultCode::BadVersion); };
+    begin({seed_at(1), seed_at(2)});
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_error());
+    EXPECT_EQ(fault().code, FaultCode::BadVersion);
+    EXPECT_EQ(fault().message, "run another");
+    EXPECT_TRUE(notes_.empty());
+    EXPECT_EQ(dialled_.size(), 1U);
+}
+
+TEST_F(DescriptorFetchTest, WithoutASeedItFailsWhenThePatienceIsOver) {
+    begin({});
+    run();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_error());
+    EXPECT_EQ(fault().code, FaultCode::Unreachable);
+}
+
+TEST_F(DescriptorFetchTest, WhatComesAfterTheEndOfAStreamChangesNothing) {
+    seeds_[seed_at(1)] = honest();
+    begin({seed_at(1)});
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    fetch_->handle_greeted(now_, peer_id(3), SwarmId{});
+    fetch_->handle_piece(now_, piece(3, 0, Bytes(3)));
+    fetch_->handle_closed(now_, fail(FaultCode::Closed, "late"));
+    fetch_->handle_timeout(now_ + seconds(60));
+    drain();
+    EXPECT_EQ((*fetch_->outcome())->blob, blob_);
+    EXPECT_EQ(dialled_.size(), 1U);
+}
+
+}  // namespace
+}  // namespace starling::peer
