@@ -30,6 +30,7 @@ bool Recovery::begin(Instant now, std::uint64_t steps, RecoveryCause cause) {
     attempts.steps = steps;
     cause_ = cause;
     stage_ = Stage::Drain;
+    ++begun_;
     accusers_.clear();
     news_at_ = now;
     return true;

@@ -63,6 +63,9 @@ public:
 
     [[nodiscard]] bool running() const { return stage_ != Stage::Idle; }
 
+    /// Returns how many recoveries have begun.
+    [[nodiscard]] std::uint64_t begun() const { return begun_; }
+
     /// Returns how often training was resumed.
     [[nodiscard]] std::uint64_t done() const { return done_; }
 
@@ -79,6 +82,7 @@ private:
     Stage stage_ = Stage::Idle;
     RecoveryCause cause_ = RecoveryCause::Diverged;
     std::array<Attempts, 2> attempts_;  ///< by cause
+    std::uint64_t begun_ = 0;
     std::uint64_t done_ = 0;
     std::size_t chunks_ = 0;
     std::vector<PeerId> accusers_;

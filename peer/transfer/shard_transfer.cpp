@@ -82,7 +82,7 @@ void ShardTransfer::start_fetches(Instant now) {
 
 void ShardTransfer::request_piece(Instant now, const ShardId& shard, Fetch& fetch) {
     const auto known = known_.find(fetch.holder);
-    fetch.asked.insert(fetch.holder);
+    fetch.asked.insert_or_assign(fetch.holder, now);
     fetch.waiting = true;
     fetch.deadline = now + (known == known_.end() ? kPieceTimeout : known->second.patience);
     Bytes payload;
@@ -123,6 +123,10 @@ bool ShardTransfer::handle_piece(Instant now, const PeerId& from, ByteView paylo
     const auto at = fetches_.find(piece.shard);
     if (!reader.ok() || at == fetches_.end() || !at->second.asked.contains(from)) return false;
     auto& fetch = at->second;
+    const auto took = now - fetch.asked.at(from);
+    if (took > kPieceTimeout / 2) {
+        known_[from].patience = std::min(2 * took, kPieceTimeoutMax);
+    }
     const bool awaited = fetch.waiting && fetch.holder == from;
     const auto had = fetch.bytes.size();
     const bool sound = piece.total == sizes_[piece.shard] && piece.offset <= had &&
@@ -206,11 +210,7 @@ void ShardTransfer::handle_timeout(Instant now) {
     for (const auto& [shard, fetch] : fetches_) {
         if (fetch.waiting && fetch.deadline <= now) late.insert(fetch.holder);
     }
-    for (const auto& holder : late) {
-        drop_holder(now, holder);
-        auto& patience = known_[holder].patience;
-        patience = std::min(2 * patience, kPieceTimeoutMax);
-    }
+    for (const auto& holder : late) drop_holder(now, holder);
     start_fetches(now);
 }
 

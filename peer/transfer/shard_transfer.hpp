@@ -29,7 +29,7 @@ class ShardTransfer {
 public:
     /// Shards fetched at once: enough to hide round trips, few enough not to burden one holder.
     static constexpr std::size_t kFetchesMax = 8;
-    /// A holder may take so long for a piece; twice as long after each piece that came too late.
+    /// A holder may take so long for a piece, or twice as long as for its last one, if that is more.
     static constexpr Duration kPieceTimeout = std::chrono::seconds(10);
     static constexpr Duration kPieceTimeoutMax = std::chrono::seconds(160);
     /// A holder that did not answer in time is asked last for this long.
@@ -68,8 +68,8 @@ private:
     struct Fetch {
         PeerId holder;  ///< whom we ask now
         Bytes bytes;    ///< the bytes so far; at most the size in the manifest
-        /// Everybody who was asked. What they send late is as good as what comes in time.
-        std::set<PeerId> asked;
+        /// Everybody who was asked, and when. What they send late is as good as what is in time.
+        std::map<PeerId, Instant> asked;
         std::set<PeerId> gave;  ///< whose bytes these are
         bool waiting = false;   ///< `holder` has not answered the last request yet
         Instant deadline;

@@ -140,7 +140,7 @@ void StateFetch::request_more(Instant now) {
         const auto donor = idlest_donor(now);
         if (donor == candidates_.end()) return;
         ++donor->second.in_flight;
-        requests_[chunk] = Request{donor->first, now + donor->second.patience};
+        requests_[chunk] = Request{donor->first, now, now + donor->second.patience};
         Bytes payload;
         ByteWriter(payload).put(chunk);
         out_.push_back({donor->first, FrameType::StateRequest, std::move(payload)});
@@ -154,11 +154,18 @@ void StateFetch::handle_chunk(Instant now, const PeerId& from, ByteView payload)
     if (!reader.ok()) return;
     const auto found = requests_.find(chunk);
     const bool awaited = found != requests_.end() && found->second.donor == from;
-    if (!awaited && late_.erase({chunk, from}) == 0) return;
+    const auto late = late_.find({chunk, from});
+    if (!awaited && late == late_.end()) return;
+    const Instant asked_at = awaited ? found->second.asked_at : late->second;
     const auto at = candidates_.find(from);
     if (awaited) {
         requests_.erase(found);
         if (at != candidates_.end() && at->second.in_flight > 0) --at->second.in_flight;
+    } else {
+        late_.erase(late);
+    }
+    if (at != candidates_.end()) {
+        at->second.patience = std::clamp(2 * (now - asked_at), kChunkTimeout, kChunkTimeoutMax);
     }
     if (status == ChunkStatus::Busy) {
         if (at != candidates_.end()) {
@@ -187,10 +194,14 @@ void StateFetch::take(Instant now, std::uint32_t chunk, const PeerId& from, Byte
     if (const auto other = requests_.find(chunk); other != requests_.end()) {
         const auto at = candidates_.find(other->second.donor);
         if (at != candidates_.end() && at->second.in_flight > 0) --at->second.in_flight;
-        late_.insert({chunk, other->second.donor});
+        give_up(other->second, chunk);
         requests_.erase(other);
     }
     request_more(now);
+}
+
+void StateFetch::give_up(const Request& request, std::uint32_t chunk) {
+    late_.insert_or_assign({chunk, request.donor}, request.asked_at);
 }
 
 void StateFetch::lose_donor(Instant now, const PeerId& donor) {
@@ -207,7 +218,7 @@ void StateFetch::lose_donor(Instant now, const PeerId& donor) {
 
 void StateFetch::handle_broken(Instant now, const PeerId& partner) {
     // What was asked over a stream that broke is never answered.
-    std::erase_if(late_, [&](const auto& entry) { return entry.second == partner; });
+    std::erase_if(late_, [&](const auto& entry) { return entry.first.second == partner; });
     const auto found = candidates_.find(partner);
     if (found != candidates_.end() && found->second.stage != Stage::Waiting) {
         lose_donor(now, partner);
@@ -218,18 +229,12 @@ void StateFetch::handle_timeout(Instant now) {
     if (complete()) return;
     std::set<PeerId> slow;
     for (const auto& [chunk, request] : requests_) {
-        if (request.deadline > now) continue;
-        slow.insert(request.donor);
-        late_.insert({chunk, request.donor});
+        if (request.deadline <= now) slow.insert(request.donor);
     }
     for (const auto& donor : slow) {
         // The other requests to this donor are given up with the late one.
         for (const auto& [chunk, request] : requests_) {
-            if (request.donor == donor) late_.insert({chunk, donor});
-        }
-        const auto found = candidates_.find(donor);
-        if (found != candidates_.end()) {
-            found->second.patience = std::min(2 * found->second.patience, kChunkTimeoutMax);
+            if (request.donor == donor) give_up(request, chunk);
         }
         lose_donor(now, donor);
     }

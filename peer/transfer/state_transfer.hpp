@@ -61,8 +61,8 @@ public:
     /// A silent candidate is asked again after so long; twice as long after each further silence.
     static constexpr Duration kSilenceMin = std::chrono::milliseconds(500);
     static constexpr Duration kSilenceMax = std::chrono::seconds(8);
-    /// A donor may take so long for a chunk; twice as long after each chunk that came too late,
-    /// because then its link is slow and asking others as well makes it no faster.
+    /// A donor may take so long for a chunk, or twice as long as for its last one, if that is more:
+    /// then its link is slow, and asking anew makes it no faster.
     static constexpr Duration kChunkTimeout = std::chrono::seconds(5);
     static constexpr Duration kChunkTimeoutMax = std::chrono::seconds(80);
     /// A donor that is busy is not asked for so long; twice as long each time in a row.
@@ -112,6 +112,7 @@ private:
 
     struct Request {
         PeerId donor;
+        Instant asked_at;
         Instant deadline;
     };
 
@@ -123,6 +124,7 @@ private:
     void ask_around(Instant now);
     void request_more(Instant now);
     void take(Instant now, std::uint32_t chunk, const PeerId& from, ByteView bytes);
+    void give_up(const Request& request, std::uint32_t chunk);
     void lose_donor(Instant now, const PeerId& donor);
 
     ParameterChunks& parameters_;
@@ -131,8 +133,9 @@ private:
     Outbox& out_;
     Candidates candidates_;
     std::map<std::uint32_t, Request> requests_;
-    /// Requests that were given up because they took too long. Their answers are still welcome.
-    std::set<std::pair<std::uint32_t, PeerId>> late_;
+    /// Requests that were given up because they took too long, and when they were made. Their
+    /// answers are still welcome.
+    std::map<std::pair<std::uint32_t, PeerId>, Instant> late_;
     std::vector<bool> have_;
     std::size_t done_ = 0;
     std::uint64_t schedule_step_ = 0;

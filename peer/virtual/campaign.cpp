@@ -60,11 +60,22 @@ public:
     std::vector<double> seconds;
 };
 
+SwarmOptions swarm_options(const CampaignOptions& options) {
+    SwarmOptions swarm;
+    swarm.peers = options.peers;
+    swarm.seed = options.seed;
+    swarm.swim = options.swim;
+    swarm.network = options.network;
+    swarm.averaging = options.averaging;
+    swarm.training = options.training;
+    return swarm;
+}
+
 class Campaign {
 public:
     explicit Campaign(const CampaignOptions& options)
         : options_(options),
-          swarm_({options.peers, options.seed, options.swim, options.network, options.averaging}),
+          swarm_(swarm_options(options)),
           detection_(swarm_),
           rng_(Rng(options.seed).fork(kCampaignPurpose)) {
         swarm_.observe(detection_);

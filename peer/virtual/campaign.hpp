@@ -37,6 +37,8 @@ struct CampaignOptions {
     membership::SwimConfig swim;
     /// If this is given, the peers average floats. They start from different values.
     std::optional<AveragingOptions> averaging;
+    /// If this is given as well, the peers are whole: they join, train, restart and end.
+    std::optional<TrainingOptions> training;
     /// Called about once per virtual second. It must not change the result.
     std::function<void(const CampaignProgress&)> progress;
 };

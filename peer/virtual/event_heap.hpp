@@ -29,6 +29,9 @@ enum class EventKind : std::uint8_t {
     StreamBreak,     ///< `node` learns that the stream is gone
     StreamDeadline,  ///< the handshake that `node` started has taken too long
     Exit,            ///< `node` has said goodbye and ends its process
+    SessionTimer,    ///< the session of `node` may be due: a view, or a deadline
+    TrainerTimer,    ///< a step, an evaluation or a checkpoint of `node` ends
+    FetchTimer,      ///< the fetch of the descriptor by `node` may be due
 };
 
 /// One event. Which fields matter depends on its kind.

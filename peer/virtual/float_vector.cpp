@@ -1,6 +1,8 @@
 #include "peer/virtual/float_vector.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "base/check.hpp"
 
@@ -15,6 +17,32 @@ FloatVector::FloatVector(const Shape& shape, double deviation, Rng rng)
 
 void FloatVector::train(double deviation) {
     for (auto& value : values_) value += static_cast<float>(deviation * rng_.normal());
+}
+
+void FloatVector::descend(double rate, double deviation) {
+    for (auto& value : values_) {
+        value += static_cast<float>(deviation * rng_.normal() - rate * double{value});
+    }
+}
+
+void FloatVector::spoil() {
+    std::fill(values_.begin(), values_.end(), std::numeric_limits<float>::infinity());
+}
+
+void FloatVector::write(std::size_t chunk, ByteView values) {
+    STARLING_CHECK(chunk < shape_.chunks && values.size() == shape_.elements * sizeof(float));
+    std::memcpy(&values_[chunk * shape_.elements], values.data(), values.size());
+}
+
+void FloatVector::write_all(std::span<const float> values) {
+    STARLING_CHECK(values.size() == values_.size());
+    std::copy(values.begin(), values.end(), values_.begin());
+}
+
+double FloatVector::mean_square() const {
+    double sum = 0.0;
+    for (const float value : values_) sum += double{value} * double{value};
+    return sum / static_cast<double>(values_.size());
 }
 
 bool FloatVector::try_read(std::size_t chunk, std::span<std::byte> out) {

@@ -5,6 +5,7 @@
 // and weights.
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -27,6 +28,19 @@ public:
 
     /// Makes a local training step: adds a normal draw to every value.
     void train(double deviation);
+
+    /// Makes a step towards zero: goes the share `rate` of the way, and adds a normal draw.
+    void descend(double rate, double deviation);
+
+    /// Makes the values infinite, as training does that diverges.
+    void spoil();
+
+    /// Replaces the values of one chunk, or all of them.
+    /// Requires  as many values as there are
+    void write(std::size_t chunk, ByteView values);
+    void write_all(std::span<const float> values);
+
+    [[nodiscard]] double mean_square() const;
 
     [[nodiscard]] const std::vector<float>& values() const { return values_; }
 

@@ -59,7 +59,8 @@ enum class Power : std::uint8_t {
     Dark,     ///< the machine is gone and sends nothing
 };
 
-enum class StreamPurpose : std::uint8_t { PushPull, Ping, Averaging };
+/// Partners: the frames of averaging and of transfers. Descriptor: a newcomer asks for it.
+enum class StreamPurpose : std::uint8_t { PushPull, Ping, Partners, Descriptor };
 
 /// What a node sees of an event of the network.
 struct Delivery {

@@ -53,6 +53,13 @@ Swarm::Swarm(const SwarmOptions& options)
       network_(options.network, options.peers, options.seed, heap_),
       book_(options.peers) {
     STARLING_CHECK(options.peers > 0 && options.swim.validate().has_value());
+    if (has_sessions()) {
+        STARLING_CHECK(averages_floats());
+        const auto& averaging = *options.averaging;
+        terms_ = std::make_unique<const SwarmTerms>(
+            SwarmTerms::make(*options.training, averaging.config, averaging.sync, options.seed)
+        );
+    }
     for (NodeIndex i = 0; i < options.peers; ++i) {
         auto node = std::make_unique<Node>();
         node->id = make_id(options.seed, i);
@@ -97,7 +104,11 @@ void Swarm::start(NodeIndex index, std::vector<NodeIndex> seeds) {
     network_.set_power(now_, index, Power::On);
     create(index);
     tell_state(index, NodeState::Running);
-    if (!node.seeds.empty()) heap_.push(now_, {Kind::Join, index, 0, 0, node.epoch, {}});
+    if (node.session) {
+        start_session(index);
+    } else if (!node.seeds.empty()) {
+        heap_.push(now_, {Kind::Join, index, 0, 0, node.epoch, {}});
+    }
     pump(index);
 }
 
@@ -128,6 +139,7 @@ void Swarm::create(NodeIndex index) {
     if (misfit(index)) layout.bytes.fill(1);
     node.averager.emplace(averaging.config, node.id, layout, *parameters, rng(index, 4));
     node.averager->adopt_parameters();
+    if (has_sessions()) return create_session(index);
     // In its first life a node counts from the start. A later life starts in a swarm that has moved
     // on, so the node is a ghost first.
     if (averaging.ghosts && node.epoch > 1) node.averager->set_ghost(true);
@@ -151,14 +163,18 @@ void Swarm::start_all(Duration spread, const std::function<void(std::size_t)>& s
 
 void Swarm::stop(NodeIndex index, Power power) {
     auto& node = *nodes_[index];
-    remember(node);
+    if (node.session) {
+        node.session->die(power == Power::Dark, node.rng);
+    } else {
+        remember(node);
+    }
     network_.set_power(now_, index, power);
+    node.session.reset();
     node.averager.reset();
     node.vector.reset();
     node.floats.reset();
     node.swim.reset();
-    node.swim_armed.reset();
-    node.averager_armed.reset();
+    node.armed.fill(std::nullopt);
     node.pumping_later = false;
     // Stream events that waited for the paused node go back to the network. It tells the partners
     // that nobody reads their data any more.
@@ -205,6 +221,10 @@ void Swarm::leave(NodeIndex index) {
     auto& node = *nodes_[index];
     tell_state(index, NodeState::Leaving);
     if (node.averager) node.averager->set_accepting(false);
+    if (node.session) {
+        node.session->session().stop();
+        write_last_checkpoint(index);
+    }
     node.swim->leave(local(index));
     heap_.push(now_ + kLeaveLinger, {Kind::Exit, index, 0, 0, node.epoch, {}});
     pump(index);
@@ -287,9 +307,11 @@ void Swarm::dispatch(Event event) {
     }
     switch (event.kind) {
         case Kind::SwimTimer:
-            return on_timer(event.node, false);
         case Kind::AveragerTimer:
-            return on_timer(event.node, true);
+        case Kind::SessionTimer:
+        case Kind::TrainerTimer:
+        case Kind::FetchTimer:
+            return on_timer(event.node, event.kind);
         case Kind::Mix:
             return on_mix(event.node);
         case Kind::Train:

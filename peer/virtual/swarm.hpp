@@ -1,8 +1,8 @@
 #pragma once
 
 // Many peers in one process and in virtual time. Each node is a daemon without sockets and threads:
-// a membership::Swim, optionally a gossip::Averager, and a pump that drains them exactly as the
-// real drivers do. The same seed gives the same run, event for event.
+// a membership::Swim, optionally a gossip::Averager and a peer::Session, and a pump that drains them
+// exactly as the real drivers do. The same seed gives the same run, event for event.
 //
 // Faults are commands: the caller runs the swarm to an instant, does something to a node or to the
 // network, and runs the swarm on.
@@ -21,6 +21,9 @@
 #include "peer/virtual/float_vector.hpp"
 #include "peer/virtual/integer_vector.hpp"
 #include "peer/virtual/network.hpp"
+#include "peer/virtual/session_node.hpp"
+#include "peer/virtual/swarm_terms.hpp"
+#include "peer/virtual/training_options.hpp"
 
 namespace starling::peer_virtual {
 
@@ -64,9 +67,28 @@ struct SwarmOptions {
     membership::SwimConfig swim;
     NetworkOptions network;
     std::optional<AveragingOptions> averaging;
+    /// If given, each node is a whole peer: it fetches descriptor, parameters and shards, trains,
+    /// keeps its state on a disk, and ends with the others. Requires averaging on floats.
+    std::optional<TrainingOptions> training;
 };
 
 enum class NodeState : std::uint8_t { Absent, Running, Paused, Leaving };
+
+/// What happens to the session of a node.
+enum class SessionNews : std::uint8_t {
+    Begun,     ///< it has a descriptor: from its own flags, from a seed, or from its disk
+    Trains,    ///< it has all that it needs and takes part in training
+    Finished,  ///< it has ended with the others
+    Failed,    ///< it has ended with a fault
+};
+
+/// A frame of a transfer between two nodes.
+struct TransferFrame {
+    NodeIndex from = 0;
+    NodeIndex to = 0;
+    peer::FrameType type = peer::FrameType::Goodbye;
+    ByteView payload;
+};
 
 /// Gets the events of a swarm while it runs. Checkers and statistics derive from it.
 class Observer {
@@ -89,6 +111,23 @@ public:
     /// One of our own nodes has rejected what another one has sent.
     virtual void on_rejected(Instant /*now*/, NodeIndex /*at*/, const Fault& /*fault*/) {}
 
+    virtual void on_session(
+        Instant /*now*/, NodeIndex /*at*/, SessionNews /*news*/, const Fault* /*why*/
+    ) {}
+
+    /// A frame of a transfer was sent, or has arrived.
+    virtual void on_transfer_sent(Instant /*now*/, const TransferFrame& /*frame*/) {}
+
+    virtual void on_transfer_arrived(Instant /*now*/, const TransferFrame& /*frame*/) {}
+
+    /// A stream between partners broke at `at`.
+    virtual void on_partner_broken(Instant /*now*/, NodeIndex /*at*/, NodeIndex /*partner*/) {}
+
+    /// A node begins to write a checkpoint, or it is `whole` on the node's disk.
+    virtual void on_checkpoint(
+        Instant /*now*/, NodeIndex /*at*/, const peer::Checkpoint& /*checkpoint*/, bool /*whole*/
+    ) {}
+
     /// A command has changed a node's state.
     virtual void on_node_state(Instant /*now*/, NodeIndex /*at*/, NodeState /*state*/) {}
 };
@@ -109,8 +148,8 @@ public:
     // Commands on nodes.
 
     /// Starts a node, or starts it again with a higher boot epoch. Of its last life it keeps only
-    /// addresses. It dials `seeds` and those addresses in turn, without an end; it leaves out those
-    /// that it knows to be alive.
+    /// addresses, or, with sessions, what is on its disk. It dials `seeds` and those addresses in
+    /// turn, without an end; it leaves out those that it knows to be alive.
     void start(NodeIndex node, std::vector<NodeIndex> seeds);
 
     /// Starts all nodes and runs for `spread`. Node 0 founds the swarm and is the seed of the
@@ -196,6 +235,14 @@ public:
 
     [[nodiscard]] bool averages() const { return options_.averaging.has_value(); }
 
+    [[nodiscard]] bool has_sessions() const { return options_.training.has_value(); }
+
+    /// Returns a node's session, or null before it has begun.
+    /// Requires  has_sessions(), exists(node)
+    [[nodiscard]] const SessionNode* session(NodeIndex node) const;
+
+    [[nodiscard]] const SwarmTerms& terms() const { return *terms_; }
+
     [[nodiscard]] bool averages_floats() const {
         return averages() && options_.averaging->floats.has_value();
     }
@@ -235,7 +282,7 @@ private:
     void trace(Instant at, const Event& event);
 
     void dispatch(Event event);
-    void on_timer(NodeIndex node, bool averaging);
+    void on_timer(NodeIndex node, EventKind kind);
     void on_mix(NodeIndex node);
     void mixed(NodeIndex node);
     void on_train(NodeIndex node);
@@ -265,7 +312,29 @@ private:
     void send_pages(
         NodeIndex node, std::uint64_t stream, const std::vector<Bytes>& pages, bool wants_answer
     );
+    void send_to_partner(NodeIndex node, NodeIndex peer, Bytes frame);
     void drop_links(NodeIndex node, NodeIndex peer);
+    void tell_partner_broken(NodeIndex node, NodeIndex partner);
+
+    // swarm_sessions.cpp
+    void create_session(NodeIndex node);
+    void start_session(NodeIndex node);
+    void begin_session(NodeIndex node, peer::Start start);
+    void pump_fetch(NodeIndex node);
+    [[nodiscard]] bool pump_session(NodeIndex node);
+    void pump_trainer(NodeIndex node);
+    void transmit_transfer(NodeIndex node, peer::OutgoingFrame frame);
+    void on_partner_frame(Delivery& delivery);
+    void on_descriptor_message(const Delivery& delivery);
+    void on_session_timer(NodeIndex node, EventKind kind, Instant clock);
+    void collect_checkpoint(NodeIndex node, const peer::TrainerReport& report);
+    void write_checkpoint(NodeIndex node);
+    void write_last_checkpoint(NodeIndex node);
+    void end_session(NodeIndex node, const peer::SessionOutcome& outcome);
+    void tell_session(NodeIndex node, SessionNews news, const Fault* why = nullptr);
+    [[nodiscard]] std::vector<std::string> known_addresses(NodeIndex node) const;
+    [[nodiscard]] std::optional<Instant> due(const Node& node, EventKind kind) const;
+    [[nodiscard]] static std::optional<Instant>& armed(Node& node, EventKind kind);
     void arm(NodeIndex node, EventKind kind);
 
     /// Returns the time that the node's own clock shows now.
@@ -281,6 +350,7 @@ private:
     EventHeap heap_;
     Network network_;
     MassBook book_;
+    std::unique_ptr<const SwarmTerms> terms_;  ///< only with sessions
     /// The members' claims about themselves. All membership tables share them.
     std::shared_ptr<membership::ClaimPool> pool_ = std::make_shared<membership::ClaimPool>();
     std::vector<std::unique_ptr<Node>> nodes_;

@@ -2,6 +2,7 @@
 
 // What Swarm keeps for one node. Only Swarm's own source files include this.
 
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -25,8 +26,12 @@ struct Swarm::Node {
     std::unique_ptr<IntegerVector> vector;  // stands before the averager, which refers to it
     std::unique_ptr<FloatVector> floats;    // used instead if the swarm averages floats
     std::optional<gossip::Averager> averager;
-    std::optional<Instant> swim_armed;
-    std::optional<Instant> averager_armed;
+    MemoryDisk disk;
+    std::unique_ptr<SessionNode> session;                  // refers to the averager and the floats
+    peer::PeerState published = peer::PeerState::Joining;  ///< in the record of this life
+    std::uint64_t fetch_stream = 0;  ///< the stream over which the descriptor is fetched
+    /// When each timer fires, by its kind's place among the kinds of timers.
+    std::array<std::optional<Instant>, 5> armed;
     bool pumping_later = false;
     std::int64_t clock_ppm = 0;  ///< how much faster than true time its clock runs
     Duration cost{};             ///< virtual time that each event takes

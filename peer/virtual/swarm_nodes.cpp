@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.hpp"
 #include "peer/virtual/swarm_node.hpp"
 
 namespace starling::peer_virtual {
@@ -21,21 +22,22 @@ constexpr Duration kSeedRetry = std::chrono::seconds(10);
 
 }  // namespace
 
-void Swarm::on_timer(NodeIndex index, bool averaging) {
+void Swarm::on_timer(NodeIndex index, Kind kind) {
     auto& node = *nodes_[index];
-    auto& armed = averaging ? node.averager_armed : node.swim_armed;
-    if (!armed || *armed > now_) return;
-    armed.reset();
-    const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
+    auto& set = armed(node, kind);
+    if (!set || *set > now_) return;
+    set.reset();
     const auto clock = local(index);
-    if (due && *due <= clock) {
-        if (averaging) {
+    if (const auto at = due(node, kind); at && *at <= clock) {
+        if (kind == Kind::AveragerTimer) {
             node.averager->handle_timeout(clock);
-        } else {
+        } else if (kind == Kind::SwimTimer) {
             node.swim->handle_timeout(clock);
+        } else {
+            on_session_timer(index, kind, clock);
         }
     }
-    pump(index);
+    if (exists(index)) pump(index);
 }
 
 void Swarm::on_mix(NodeIndex index) {
@@ -94,14 +96,23 @@ void Swarm::on_join(NodeIndex index) {
 
 void Swarm::pump(NodeIndex index) {
     auto& node = *nodes_[index];
-    auto budget = pump_swim(index, kTurnMax);
-    if (node.averager) budget = pump_averager(index, budget);
+    std::size_t budget = kTurnMax;
+    do {
+        budget = pump_swim(index, budget);
+        if (node.averager) budget = pump_averager(index, budget);
+    } while (node.session && pump_session(index) && budget > 0);
+    if (!exists(index)) return;  // nobody gave it a descriptor
     if (budget == 0 && !node.pumping_later) {
         node.pumping_later = true;
         heap_.push(now_, {Kind::Pump, index, 0, 0, node.epoch, {}});
     }
     arm(index, Kind::SwimTimer);
     if (node.averager) arm(index, Kind::AveragerTimer);
+    if (node.session) {
+        for (const auto kind : {Kind::SessionTimer, Kind::TrainerTimer, Kind::FetchTimer}) {
+            arm(index, kind);
+        }
+    }
     mixed(index);
 }
 
@@ -158,23 +169,58 @@ std::size_t Swarm::pump_averager(NodeIndex index, std::size_t budget) {
             if (!event) break;
             --budget;
             for (auto* observer : observers_) observer->on_exchange(now_, index, *event);
+            auto* session = nodes_[index]->session.get();
+            if (session != nullptr) session->session().handle_exchange(local(index), *event);
             more = true;
         }
     }
     return budget;
 }
 
+std::optional<Instant> Swarm::due(const Node& node, Kind kind) const {
+    switch (kind) {
+        case Kind::SwimTimer:
+            return node.swim->poll_timeout();
+        case Kind::AveragerTimer:
+            return node.averager->poll_timeout();
+        case Kind::SessionTimer:
+            return node.session->session().poll_timeout();
+        case Kind::TrainerTimer:
+            return node.session->trainer().poll_timeout();
+        case Kind::FetchTimer:
+            return node.session->fetching() ? node.session->fetch()->poll_timeout() : std::nullopt;
+        default:
+            STARLING_UNREACHABLE("not a timer");
+    }
+}
+
+std::optional<Instant>& Swarm::armed(Node& node, Kind kind) {
+    switch (kind) {
+        case Kind::SwimTimer:
+            return node.armed[0];
+        case Kind::AveragerTimer:
+            return node.armed[1];
+        case Kind::SessionTimer:
+            return node.armed[2];
+        case Kind::TrainerTimer:
+            return node.armed[3];
+        case Kind::FetchTimer:
+            return node.armed[4];
+        default:
+            STARLING_UNREACHABLE("not a timer");
+    }
+}
+
 void Swarm::arm(NodeIndex index, Kind kind) {
     auto& node = *nodes_[index];
-    const bool averaging = kind == Kind::AveragerTimer;
-    auto& armed = averaging ? node.averager_armed : node.swim_armed;
-    const auto due = averaging ? node.averager->poll_timeout() : node.swim->poll_timeout();
-    if (!due) return;
+    const auto next = due(node, kind);
+    if (!next) return;
     // If an earlier timer is set, it arms a new one when it fires. So a deadline that moves often
     // does not cost an event each time.
-    const auto at = std::max(global(index, *due), now_);
-    if (armed && *armed <= at) return;
-    armed = at;
+    const auto at = std::max(global(index, *next), now_);
+    auto& set = armed(node, kind);
+    if (set && *set <= at) return;
+    set = at;
     heap_.push(at, {kind, index, 0, 0, node.epoch, {}});
 }
 
@@ -183,12 +229,19 @@ void Swarm::on_member_event(NodeIndex index, const membership::Event& event) {
     const auto about = this->index(event.id);
     for (auto* observer : observers_) observer->on_member_event(now_, index, event.kind, about);
     if (!node.averager || about == index) return;
+    auto* session = node.session ? &node.session->session() : nullptr;
     switch (event.kind) {
         case Happening::Up:
-            node.averager->peer_up(local(index), event.id);
+            // A session says itself who is a partner: only those that train.
+            if (session != nullptr) {
+                session->member_up(local(index));
+            } else {
+                node.averager->peer_up(local(index), event.id);
+            }
             break;
         case Happening::Failed:
         case Happening::Left:
+            if (session != nullptr) session->member_down(local(index), event.id);
             node.averager->peer_down(local(index), event.id);
             drop_links(index, about);
             break;

@@ -27,8 +27,11 @@ void Swarm::on_delivery(Delivery delivery) {
     auto& node = *nodes_[delivery.node];
     if (node.state == NodeState::Absent) return;
     const auto index = delivery.node;
+    // Before it has a descriptor, a newcomer is no member, and it has no key for others.
+    const bool member = !node.session || node.session->begun();
     switch (delivery.kind) {
         case Delivery::Kind::Datagram:
+            if (!member) return;
             node.swim->handle_datagram(local(index), endpoint(delivery.peer), delivery.bytes);
             node.swim->recycle(std::move(delivery.bytes));
             break;
@@ -42,16 +45,21 @@ void Swarm::on_delivery(Delivery delivery) {
             on_broken(delivery);
             break;
         case Delivery::Kind::Message:
+            if (!member && delivery.purpose != StreamPurpose::Descriptor) return;
             if (delivery.purpose == StreamPurpose::PushPull) {
                 on_page(delivery);
             } else if (delivery.purpose == StreamPurpose::Ping) {
                 on_stream_ping(delivery);
+            } else if (delivery.purpose == StreamPurpose::Descriptor) {
+                on_descriptor_message(delivery);
+            } else if (node.session) {
+                on_partner_frame(delivery);
             } else {
                 on_frame(delivery);
             }
             break;
     }
-    pump(index);
+    if (exists(index)) pump(index);
 }
 
 void Swarm::open_stream(
@@ -77,7 +85,7 @@ void Swarm::send_pages(
 }
 
 void Swarm::on_accepted(const Delivery& delivery) {
-    if (delivery.purpose == StreamPurpose::Averaging) {
+    if (delivery.purpose == StreamPurpose::Partners) {
         nodes_[delivery.node]->links[delivery.peer].push_back(delivery.stream);
     }
 }
@@ -101,6 +109,12 @@ void Swarm::on_opened(const Delivery& delivery) {
         network_.send_message(now_, delivery.stream, delivery.node, Bytes{kPing});
         return;
     }
+    if (delivery.purpose == StreamPurpose::Descriptor) {
+        const bool ours = node.session && node.session->fetching();
+        if (!ours || delivery.stream != node.fetch_stream) return;
+        node.session->fetch()->handle_greeted(local(delivery.node), id(delivery.peer), terms_->id);
+        return;
+    }
     const auto found = node.unopened.find(delivery.stream);
     if (found == node.unopened.end()) return;
     for (auto& frame : found->second) {
@@ -113,11 +127,26 @@ void Swarm::on_broken(const Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     node.asked.erase(delivery.stream);
     node.unopened.erase(delivery.stream);
+    if (node.session && node.session->fetching() && delivery.stream == node.fetch_stream) {
+        node.fetch_stream = 0;
+        node.session->fetch()->handle_closed(
+            local(delivery.node), fail(FaultCode::Closed, "the stream broke")
+        );
+        return;
+    }
     const auto found = node.links.find(delivery.peer);
     if (found == node.links.end() || std::erase(found->second, delivery.stream) == 0) return;
     node.swim->handle_stream_lost(local(delivery.node), id(delivery.peer));
     if (found->second.empty()) node.links.erase(found);
     node.averager->handle_disconnect(local(delivery.node), id(delivery.peer));
+    if (node.session) {
+        node.session->session().handle_broken(local(delivery.node), id(delivery.peer));
+    }
+    tell_partner_broken(delivery.node, delivery.peer);
+}
+
+void Swarm::tell_partner_broken(NodeIndex index, NodeIndex partner) {
+    for (auto* observer : observers_) observer->on_partner_broken(now_, index, partner);
 }
 
 void Swarm::on_page(Delivery& delivery) {
@@ -167,21 +196,29 @@ void Swarm::spoil(NodeIndex index, Bytes& frame) {
 }
 
 void Swarm::transmit_frame(NodeIndex index, gossip::Outgoing outgoing) {
-    auto& node = *nodes_[index];
     if (lying_ && lies(index)) spoil(index, outgoing.frame);
-    const auto peer = this->index(outgoing.to);
+    if (has_sessions()) {
+        outgoing.frame.insert(
+            outgoing.frame.begin(), static_cast<std::byte>(peer::FrameType::Exchange)
+        );
+    }
+    send_to_partner(index, this->index(outgoing.to), std::move(outgoing.frame));
+}
+
+void Swarm::send_to_partner(NodeIndex index, NodeIndex peer, Bytes frame) {
+    auto& node = *nodes_[index];
     auto& streams = node.links[peer];
     if (streams.empty()) {
-        const auto opened = network_.open_stream(now_, index, peer, StreamPurpose::Averaging);
+        const auto opened = network_.open_stream(now_, index, peer, StreamPurpose::Partners);
         streams.push_back(opened);
         node.unopened[opened];
     }
     const auto stream = streams.front();
     const auto waiting = node.unopened.find(stream);
     if (waiting == node.unopened.end()) {
-        network_.send_message(now_, stream, index, std::move(outgoing.frame));
+        network_.send_message(now_, stream, index, std::move(frame));
     } else {
-        waiting->second.push_back(std::move(outgoing.frame));
+        waiting->second.push_back(std::move(frame));
     }
 }
 
@@ -221,6 +258,7 @@ void Swarm::drop_links(NodeIndex index, NodeIndex peer) {
     if (found == node.links.end()) return;
     const auto streams = std::move(found->second);
     node.links.erase(found);
+    tell_partner_broken(index, peer);
     for (const auto stream : streams) {
         node.unopened.erase(stream);
         network_.close_stream(now_, stream, index);

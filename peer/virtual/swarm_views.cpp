@@ -31,6 +31,12 @@ const gossip::Averager& Swarm::averager(NodeIndex node) const {
     return *nodes_[node]->averager;
 }
 
+const SessionNode* Swarm::session(NodeIndex node) const {
+    const auto* session = nodes_[node]->session.get();
+    STARLING_CHECK(has_sessions() && session != nullptr);
+    return session->begun() ? session : nullptr;
+}
+
 const IntegerVector& Swarm::vector(NodeIndex node) const {
     STARLING_CHECK(nodes_[node]->vector != nullptr);
     return *nodes_[node]->vector;

@@ -108,6 +108,21 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options_with_liars() {
     return options;
 }
 
+peer_virtual::SwarmOptions FaultSchedule::draw_options_of_sessions() {
+    auto options = draw_options_on_floats();
+    auto rng = Rng(seed_).fork(0x73657373);
+    options.averaging->floats->chunks = 3 + static_cast<std::size_t>(rng.below(10));
+    peer_virtual::TrainingOptions training;
+    training.shards = 8 + static_cast<std::size_t>(rng.below(40));
+    training.step = from_seconds(log_uniform(rng, 0.02, 0.2));
+    training.checkpoint_every = from_seconds(log_uniform(rng, 2.0, 30.0));
+    training.checkpoint_takes = from_seconds(log_uniform(rng, 0.01, 2.0));
+    if (rng.chance(0.5)) training.lost_answers = log_uniform(rng, 0.01, 0.3);
+    if (rng.chance(0.3)) training.wait_for = 1 + static_cast<std::uint32_t>(rng.below(3));
+    options.training = training;
+    return options;
+}
+
 void FaultSchedule::tell(const std::string& what) {
     story_ += what + "\n";
 }
@@ -159,11 +174,25 @@ void FaultSchedule::end_later(Swarm& swarm, Family family, NodeIndex node) {
     ends_.emplace(swarm.now() + draw_length(), End{family, node});
 }
 
+/// Returns how many nodes can take in others: with sessions those that have what newcomers need.
+std::size_t FaultSchedule::survivors(const Swarm& swarm) {
+    const auto running = swarm.running();
+    if (!swarm.has_sessions()) return running.size();
+    return static_cast<std::size_t>(std::count_if(
+        running.begin(),
+        running.end(),
+        [&](NodeIndex node) {
+            const auto* session = swarm.session(node);
+            return session != nullptr && session->session().has_parameters();
+        }
+    ));
+}
+
 void FaultSchedule::inject_fault(Simulation& simulation, Family family) {
     auto& swarm = simulation.swarm();
     const auto running = swarm.running();
     // Two nodes must survive and remember the others. Otherwise the swarm can never be whole again.
-    const bool enough = running.size() > 2;
+    const bool enough = survivors(swarm) > 2;
     const auto victim = fault_rng_.pick(std::span<const NodeIndex>(running));
     const auto name = " node " + std::to_string(victim);
     if (family == Family::Partition) {

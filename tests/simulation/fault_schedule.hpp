@@ -33,6 +33,9 @@ public:
     /// Like draw_options_on_floats(), but with liars among the nodes, and sometimes a misfit.
     [[nodiscard]] peer_virtual::SwarmOptions draw_options_with_liars();
 
+    /// Like draw_options_on_floats(), but with whole peers, which train for ever.
+    [[nodiscard]] peer_virtual::SwarmOptions draw_options_of_sessions();
+
     /// Runs `simulation` for `duration` under faults. Returns false after a violation.
     bool run_with_faults(Simulation& simulation, Duration duration);
 
@@ -58,6 +61,7 @@ private:
     };
 
     void inject_fault(Simulation& simulation, Family family);
+    [[nodiscard]] static std::size_t survivors(const Swarm& swarm);
     void partition(Swarm& swarm);
     void undo_due(Swarm& swarm);
     void tell(const std::string& what);

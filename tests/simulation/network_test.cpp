@@ -41,7 +41,7 @@ public:
 
     /// Opens a stream from 0 to 1 and lets the handshake finish.
     std::uint64_t connect() {
-        const auto stream = network.open_stream(now, 0, 1, StreamPurpose::Averaging);
+        const auto stream = network.open_stream(now, 0, 1, StreamPurpose::Partners);
         (void)run(now + 1s);
         return stream;
     }

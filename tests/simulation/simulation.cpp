@@ -85,6 +85,7 @@ bool Simulation::run_for(Duration duration) {
             checkers_.report("time goes on", 0, "the swarm spins at one instant");
         }
         checkers_.look();
+        if (also_look_) also_look_();
     }
     return !checkers_.violation();
 }

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/simulation/checkers.hpp"
@@ -45,6 +46,9 @@ public:
 
     Checkers& checkers() { return checkers_; }
 
+    /// Calls `look` as well whenever the invariants are checked.
+    void also_look(std::function<void()> look) { also_look_ = std::move(look); }
+
     /// Runs and checks all invariants every half second of virtual time. Returns false after a
     /// violation.
     bool run_for(Duration duration);
@@ -74,6 +78,7 @@ private:
     Swarm swarm_;
     Checkers checkers_;
     Expectations expectations_;
+    std::function<void()> also_look_;
 };
 
 }  // namespace starling::simulation

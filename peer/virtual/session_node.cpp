@@ -1,0 +1,137 @@
+#include "peer/virtual/session_node.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/finite.hpp"
+#include "peer/crypto/sha256.hpp"
+#include "peer/machine/files.hpp"
+
+namespace starling::peer_virtual {
+
+namespace {
+
+constexpr const char* kState = "state";
+constexpr const char* kShards = "state/shards";
+constexpr Duration kJoinPatience = std::chrono::seconds(10);
+/// More operations than any checkpoint takes, with all shards of a small data set.
+constexpr std::uint64_t kOperationsMax = 40;
+
+}  // namespace
+
+bool FloatChunks::write(std::size_t chunk, ByteView bytes) {
+    std::vector<float> values(bytes.size() / sizeof(float));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    if (!all_finite(values)) return false;
+    values_.write(chunk, bytes);
+    return true;
+}
+
+void FloatChunks::initialize() {
+    Rng rng(seed_);
+    std::vector<float> values(values_.values().size());
+    for (auto& value : values) value = static_cast<float>(rng.normal());
+    values_.write_all(values);
+}
+
+SessionNode::SessionNode(const PeerId& self, const Parts& parts, Rng rng)
+    : parts_(parts),
+      self_(self),
+      chunks_(parts.floats, parts.terms.descriptor.seed),
+      shards_(parts.terms.descriptor.manifest, &peer::sha256),
+      trainer_(parts.training, parts.terms.descriptor.sync, shards_, parts.floats, rng),
+      session_(self, parts.terms.descriptor, {parts.averager, shards_, chunks_}) {}
+
+std::optional<std::vector<Endpoint>> SessionNode::read_disk() {
+    auto read = peer::read_checkpoint(parts_.disk, kState);
+    if (!read) return std::nullopt;
+    resumed_ = std::move(*read);
+    std::vector<Endpoint> addresses;
+    for (const auto& text : resumed_->addresses) {
+        if (const auto address = Endpoint::parse(text)) addresses.push_back(*address);
+    }
+    return addresses;
+}
+
+void SessionNode::fetch_descriptor(Instant now, std::vector<Endpoint> seeds) {
+    fetch_.emplace(now, std::move(seeds), self_, kJoinPatience, &peer::sha256);
+}
+
+void SessionNode::begin(Instant now, peer::Start start) {
+    begun_ = true;
+    start_ = start;
+    fetch_.reset();
+    peer::TrainerReport before;
+    if (start != peer::Start::Join) chunks_.initialize();
+    if (start == peer::Start::Found) {
+        for (const auto& shard : parts_.terms.shards) {
+            STARLING_CHECK(shards_.put(shard).has_value());
+        }
+    }
+    if (start == peer::Start::Resume) {
+        STARLING_CHECK(resumed_ && resumed_->descriptor == parts_.terms.blob);
+        parts_.floats.write_all(resumed_->parameters);
+        before.steps = resumed_->steps;
+        before.samples = resumed_->samples;
+        before.schedule_step = resumed_->schedule_step;
+        read_kept_shards();
+    }
+    session_.begin(now, start, {before.steps, before.samples, before.schedule_step});
+    trainer_.begin(now, before);
+}
+
+void SessionNode::collect_checkpoint(
+    const peer::TrainerReport& report, std::vector<std::string> addresses
+) {
+    collected_.emplace();
+    collected_->descriptor = parts_.terms.blob;
+    collected_->parameters = parts_.floats.values();
+    collected_->steps = report.steps;
+    collected_->samples = report.samples;
+    collected_->schedule_step = report.schedule_step;
+    collected_->addresses = std::move(addresses);
+}
+
+std::optional<peer::Checkpoint> SessionNode::write_checkpoint() {
+    const auto checkpoint = std::exchange(collected_, std::nullopt);
+    if (!checkpoint || !all_finite(checkpoint->parameters)) return std::nullopt;
+    const bool written = peer::write_checkpoint(parts_.disk, kState, *checkpoint).has_value();
+    keep_shards();
+    return written ? checkpoint : std::nullopt;
+}
+
+void SessionNode::keep_shards() {
+    const auto kept = parts_.disk.files();
+    for (const auto& info : shards_.manifest().shards) {
+        const auto path = std::filesystem::path(kShards) / info.id.hex();
+        const auto bytes = shards_.get(info.id);
+        const bool known = std::find(kept.begin(), kept.end(), path) != kept.end();
+        if (bytes == nullptr || known) continue;
+        auto file = peer::AtomicFile::create(parts_.disk, path, 0644);
+        if (!file || !file->append(*bytes) || !file->commit()) return;
+    }
+}
+
+/// Reads back what is whole. The store verifies hashes and refuses the rest.
+void SessionNode::read_kept_shards() {
+    for (const auto& path : parts_.disk.files()) {
+        if (path.parent_path() != kShards) continue;
+        auto file = parts_.disk.open(path, data::kShardBytesMax);
+        if (!file) continue;
+        Bytes bytes(static_cast<std::size_t>((*file)->size()));
+        if ((*file)->read(bytes)) (void)shards_.put(std::move(bytes));
+    }
+}
+
+void SessionNode::die(bool power_fails, Rng& rng) {
+    if (trainer_.writing() && collected_) {
+        parts_.disk.lose_power_after(rng.below(kOperationsMax));
+        (void)write_checkpoint();
+        parts_.disk.lose_power_after(~std::uint64_t{0});
+    }
+    if (power_fails) parts_.disk = parts_.disk.crash(rng);
+}
+
+}  // namespace starling::peer_virtual

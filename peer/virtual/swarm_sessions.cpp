@@ -1,0 +1,246 @@
+// The part of Swarm that runs the sessions of its nodes: how they get their descriptor, the pump of
+// session and trainer, frames of transfers, checkpoints, and the end. It corresponds to
+// peer/node/ in the daemon.
+
+#include <utility>
+
+#include "base/check.hpp"
+#include "peer/virtual/swarm_node.hpp"
+
+namespace starling::peer_virtual {
+
+namespace {
+
+using Kind = EventKind;
+
+constexpr std::size_t kAddressesMax = 64;
+/// A node asks for the descriptor with one byte.
+constexpr std::byte kAsk{1};
+
+bool is_answer(peer::FrameType type) {
+    return type == peer::FrameType::StateInfo || type == peer::FrameType::StateChunk ||
+           type == peer::FrameType::ShardPiece;
+}
+
+}  // namespace
+
+void Swarm::create_session(NodeIndex index) {
+    auto& node = *nodes_[index];
+    node.fetch_stream = 0;
+    node.published = peer::PeerState::Joining;
+    node.session = std::make_unique<SessionNode>(
+        node.id,
+        SessionNode::Parts{*terms_, *options_.training, *node.averager, *node.floats, node.disk},
+        rng(index, 5)
+    );
+}
+
+/// Decides as the daemon does: a peer with a checkpoint resumes, one with seeds joins, any other
+/// founds.
+void Swarm::start_session(NodeIndex index) {
+    auto& node = *nodes_[index];
+    if (const auto addresses = node.session->read_disk()) {
+        for (const auto& address : *addresses) {
+            if (const auto peer = this->index(address)) node.seeds.push_back(*peer);
+        }
+        std::erase(node.seeds, index);
+        return begin_session(index, peer::Start::Resume);
+    }
+    if (node.seeds.empty()) return begin_session(index, peer::Start::Found);
+    std::vector<Endpoint> seeds;
+    for (const auto seed : node.seeds) seeds.push_back(endpoint(seed));
+    node.session->fetch_descriptor(local(index), std::move(seeds));
+    pump_fetch(index);
+}
+
+void Swarm::begin_session(NodeIndex index, peer::Start start) {
+    auto& node = *nodes_[index];
+    node.session->begin(local(index), start);
+    tell_session(index, SessionNews::Begun);
+    if (!node.seeds.empty()) heap_.push(now_, {Kind::Join, index, 0, 0, node.epoch, {}});
+}
+
+/// Carries out what the fetch of the descriptor commands.
+void Swarm::pump_fetch(NodeIndex index) {
+    auto& node = *nodes_[index];
+    auto* fetch = node.session->fetch();
+    if (fetch == nullptr) return;
+    while (const auto command = fetch->poll_command()) {
+        using Command = peer::DescriptorFetch::Command;
+        if (command->kind == Command::Kind::Dial) {
+            const auto seed = this->index(command->to);
+            STARLING_CHECK(seed.has_value());
+            node.fetch_stream = network_.open_stream(now_, index, *seed, StreamPurpose::Descriptor);
+        } else if (command->kind == Command::Kind::Ask) {
+            network_.send_message(now_, node.fetch_stream, index, Bytes{kAsk});
+        } else {
+            network_.close_stream(now_, std::exchange(node.fetch_stream, 0), index);
+            fetch->handle_closed(local(index), fail(FaultCode::Closed, "closed"));
+        }
+    }
+    while (fetch->poll_note()) {
+    }
+    if (!fetch->outcome()) return;
+    if (fetch->outcome()->has_value()) return begin_session(index, peer::Start::Join);
+    const Fault why = fetch->outcome()->error();
+    tell_session(index, SessionNews::Failed, &why);
+    stop(index, Power::Stopped);
+}
+
+void Swarm::on_descriptor_message(const Delivery& delivery) {
+    auto& node = *nodes_[delivery.node];
+    if (!node.session) return;
+    if (node.session->fetching() && delivery.stream == node.fetch_stream) {
+        node.session->fetch()->handle_piece(local(delivery.node), delivery.bytes);
+        return;
+    }
+    if (!node.session->begun()) return;
+    Bytes piece;
+    ByteWriter writer(piece);
+    writer.put(static_cast<std::uint32_t>(terms_->blob.size()));
+    writer.put(std::uint32_t{0});
+    writer.put_bytes(terms_->blob);
+    network_.send_message(now_, delivery.stream, delivery.node, std::move(piece));
+}
+
+void Swarm::on_session_timer(NodeIndex index, Kind kind, Instant clock) {
+    auto& node = *nodes_[index];
+    if (kind == Kind::FetchTimer) {
+        node.session->fetch()->handle_timeout(clock);
+    } else if (kind == Kind::TrainerTimer) {
+        node.session->trainer().handle_timeout(clock);
+    } else {
+        auto& session = node.session->session();
+        session.handle_timeout(clock);
+        const auto view = session.view_due();
+        if (view && *view <= clock) session.handle_view(clock, peer::look(*node.swim));
+    }
+}
+
+/// Drains a node's session and trainer. Returns whether they may have given membership or averaging
+/// something to do.
+bool Swarm::pump_session(NodeIndex index) {
+    auto& node = *nodes_[index];
+    if (!node.session->begun()) {
+        pump_fetch(index);
+        return false;
+    }
+    if (node.state != NodeState::Running) return false;
+    auto& session = node.session->session();
+    bool more = false;
+    while (auto frame = session.poll_transmit()) {
+        transmit_transfer(index, std::move(*frame));
+        more = true;
+    }
+    if (auto order = session.poll_order()) {
+        node.session->trainer().handle_order(local(index), std::move(*order));
+    }
+    if (session.poll_release()) node.session->trainer().handle_mixed(local(index));
+    while (session.poll_note()) {
+    }
+    if (auto record = session.poll_record()) {
+        record->bytes = network_.traffic(index).stream_bytes;
+        node.swim->set_record(local(index), peer::encode_record(*record));
+        const bool arrived = node.published == peer::PeerState::Joining &&
+                             record->state == peer::PeerState::Training;
+        node.published = record->state;
+        if (arrived) tell_session(index, SessionNews::Trains);
+        more = true;
+    }
+    if (const auto outcome = session.poll_outcome()) {
+        end_session(index, *outcome);
+        return true;
+    }
+    pump_trainer(index);
+    return more;
+}
+
+void Swarm::pump_trainer(NodeIndex index) {
+    auto& node = *nodes_[index];
+    auto& trainer = node.session->trainer();
+    auto& session = node.session->session();
+    if (auto report = trainer.poll_report()) {
+        session.handle_report(local(index), std::move(*report));
+    }
+    if (const auto round = trainer.poll_mix_due()) {
+        if (mixing_) {
+            session.handle_mix_due(local(index), *round);
+        } else {
+            trainer.handle_mixed(local(index));
+        }
+    }
+    if (trainer.poll_checkpoint()) write_checkpoint(index);
+    const auto writing = trainer.writing();
+    if (writing && !node.session->collected()) collect_checkpoint(index, *writing);
+}
+
+void Swarm::collect_checkpoint(NodeIndex index, const peer::TrainerReport& report) {
+    auto& session = *nodes_[index]->session;
+    session.collect_checkpoint(report, known_addresses(index));
+    for (auto* observer : observers_) {
+        observer->on_checkpoint(now_, index, *session.collected(), false);
+    }
+}
+
+void Swarm::write_checkpoint(NodeIndex index) {
+    const auto written = nodes_[index]->session->write_checkpoint();
+    if (!written) return;
+    for (auto* observer : observers_) observer->on_checkpoint(now_, index, *written, true);
+}
+
+std::vector<std::string> Swarm::known_addresses(NodeIndex index) const {
+    const auto& node = *nodes_[index];
+    std::vector<std::string> addresses;
+    for (const auto& member : node.swim->members()) {
+        if (addresses.size() >= kAddressesMax) break;
+        if (member.id != node.id) addresses.push_back(member.address.to_string());
+    }
+    return addresses;
+}
+
+void Swarm::transmit_transfer(NodeIndex index, peer::OutgoingFrame frame) {
+    auto& node = *nodes_[index];
+    const auto to = this->index(frame.to);
+    const TransferFrame sent{index, to, frame.type, frame.payload};
+    for (auto* observer : observers_) observer->on_transfer_sent(now_, sent);
+    const double lost = options_.training->lost_answers;
+    if (lost > 0.0 && is_answer(frame.type) && node.rng.chance(lost)) return;
+    frame.payload.insert(frame.payload.begin(), static_cast<std::byte>(frame.type));
+    send_to_partner(index, to, std::move(frame.payload));
+}
+
+void Swarm::on_partner_frame(Delivery& delivery) {
+    auto& node = *nodes_[delivery.node];
+    STARLING_CHECK(!delivery.bytes.empty());
+    const auto type = static_cast<peer::FrameType>(delivery.bytes.front());
+    delivery.bytes.erase(delivery.bytes.begin());
+    if (type == peer::FrameType::Exchange) return on_frame(delivery);
+    const TransferFrame arrived{delivery.peer, delivery.node, type, delivery.bytes};
+    for (auto* observer : observers_) observer->on_transfer_arrived(now_, arrived);
+    node.session->session().handle_frame(
+        local(delivery.node), id(delivery.peer), type, delivery.bytes, false
+    );
+}
+
+void Swarm::write_last_checkpoint(NodeIndex index) {
+    auto& session = *nodes_[index]->session;
+    const auto last = session.begun() ? session.trainer().last_checkpoint() : std::nullopt;
+    if (!last) return;
+    collect_checkpoint(index, *last);
+    write_checkpoint(index);
+}
+
+void Swarm::end_session(NodeIndex index, const peer::SessionOutcome& outcome) {
+    if (outcome.fault) {
+        tell_session(index, SessionNews::Failed, &*outcome.fault);
+    } else {
+        tell_session(index, SessionNews::Finished);
+    }
+    leave(index);
+}
+
+void Swarm::tell_session(NodeIndex index, SessionNews news, const Fault* why) {
+    for (auto* observer : observers_) observer->on_session(now_, index, news, why);
+}
+
+}  // namespace starling::peer_virtual

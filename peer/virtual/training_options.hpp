@@ -1,0 +1,39 @@
+#pragma once
+
+// What the sessions of a virtual swarm train, and how long the parts of training take.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/instant.hpp"
+#include "peer/terms/until.hpp"
+
+namespace starling::peer_virtual {
+
+struct TrainingOptions {
+    peer::Until until;
+    std::uint32_t wait_for = 1;  ///< peers that must be ready before any of them trains
+    double settle = 1e-3;        ///< relative distance below which settling peers agree
+    std::size_t shards = 24;     ///< training shards
+    std::size_t samples_per_shard = 16;
+    std::uint32_t batch = 8;
+
+    Duration prepare = std::chrono::milliseconds(500);  ///< from the start until it can train
+    Duration step = std::chrono::milliseconds(50);      ///< median of a log-normal distribution
+    double step_sigma = 0.2;
+    std::uint64_t mix_every = 8;                         ///< steps
+    Duration evaluate = std::chrono::milliseconds(500);  ///< the whole test set
+    Duration checkpoint_every = std::chrono::seconds(30);
+    Duration checkpoint_takes = std::chrono::milliseconds(200);
+
+    /// Of the way to the best parameters, the share that a step goes, and its noise.
+    double rate = 0.01;
+    double noise = 0.01;
+    /// Probability that a step makes the parameters diverge.
+    double diverge = 0.0;
+    /// Probability that a node does not send an answer of a transfer: it stays silent, and its
+    /// stream lives.
+    double lost_answers = 0.0;
+};
+
+}  // namespace starling::peer_virtual

@@ -1,0 +1,192 @@
+#include "peer/virtual/virtual_trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace starling::peer_virtual {
+
+namespace {
+
+constexpr Duration kReportEvery = std::chrono::milliseconds(200);
+constexpr Duration kEstimateEvery = std::chrono::seconds(1);
+constexpr Duration kSyncWaitMax = std::chrono::seconds(10);
+constexpr std::uint64_t kTestSamples = 1000;
+/// Estimates of the loss are off by this share, as those of a small part of a test set are.
+constexpr double kEstimateSigma = 0.05;
+
+}  // namespace
+
+VirtualTrainer::VirtualTrainer(
+    const TrainingOptions& options,
+    bool sync,
+    const data::ShardStore& shards,
+    FloatVector& parameters,
+    Rng rng
+)
+    : options_(options),
+      sync_(sync),
+      shards_(shards),
+      parameters_(parameters),
+      rng_(rng) {}
+
+void VirtualTrainer::begin(Instant now, const peer::TrainerReport& before) {
+    report_ = before;
+    due_ = now + drawn(options_.prepare);
+}
+
+Duration VirtualTrainer::drawn(Duration median) {
+    return from_seconds(to_seconds(median) * std::exp(options_.step_sigma * rng_.normal()));
+}
+
+void VirtualTrainer::handle_order(Instant now, peer::TrainerOrder order) {
+    pending_ = std::move(order);
+    if (activity_ == Activity::Idle) next(now);
+}
+
+void VirtualTrainer::handle_mixed(Instant now) {
+    if (activity_ == Activity::WaitForMix) next(now);
+}
+
+void VirtualTrainer::obey(Instant now, const peer::TrainerOrder& order) {
+    if (order.restarts != report_.restarts) {
+        report_.restarts = order.restarts;
+        report_.diverged = false;
+    }
+    if (order.schedule_step && order.schedule_step != current_.schedule_step) {
+        report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
+    }
+    current_ = order;
+    if (order.phase != peer::TrainerPhase::Train) report(now, true);
+}
+
+/// Begins what comes next: a checkpoint that is due, or what the newest order says.
+void VirtualTrainer::next(Instant now) {
+    if (pending_) obey(now, *std::exchange(pending_, std::nullopt));
+    due_.reset();
+    const bool old = !checkpointed_ || now - *checkpointed_ > options_.checkpoint_every;
+    if (old && keeps()) {
+        checkpointed_ = now;
+        writing_ = report_;
+        activity_ = Activity::Checkpoint;
+        due_ = now + drawn(options_.checkpoint_takes);
+    } else if (current_.phase == peer::TrainerPhase::Train) {
+        activity_ = Activity::Step;
+        due_ = now + drawn(options_.step);
+    } else if (current_.phase == peer::TrainerPhase::Evaluate && current_.evaluation != report_.evaluation) {
+        activity_ = Activity::Evaluate;
+        due_ = now + drawn(options_.evaluate);
+    } else {
+        activity_ = Activity::Idle;
+        // Only a checkpoint can be due without an order.
+        if (keeps()) due_ = *checkpointed_ + options_.checkpoint_every + Duration(1);
+    }
+}
+
+void VirtualTrainer::handle_timeout(Instant now) {
+    if (!due_ || *due_ > now) return;
+    due_.reset();
+    switch (std::exchange(activity_, Activity::Idle)) {
+        case Activity::Prepare:
+            report_.prepared = true;
+            report(now, true);
+            break;
+        case Activity::Step:
+            step(now);
+            break;
+        case Activity::Evaluate:
+            evaluate();
+            report(now, true);
+            break;
+        case Activity::Checkpoint:
+            written_ = true;
+            break;
+        case Activity::Idle:
+        case Activity::WaitForMix:
+            break;
+    }
+    if (activity_ == Activity::Idle) next(now);
+}
+
+bool VirtualTrainer::holds_samples() const {
+    return std::any_of(current_.shards.begin(), current_.shards.end(), [this](const ShardId& id) {
+        return shards_.has(id);
+    });
+}
+
+void VirtualTrainer::step(Instant now) {
+    const bool limited = options_.until.kind == peer::UntilKind::Steps;
+    const bool enough = limited && static_cast<double>(report_.steps) >= options_.until.value;
+    if (report_.diverged || enough || !holds_samples()) {
+        report(now, false);
+        return;
+    }
+    if (options_.diverge > 0.0 && rng_.chance(options_.diverge)) {
+        parameters_.spoil();
+        report_.diverged = true;
+        report_.unsound_steps += 5;
+        report(now, true);
+        return;
+    }
+    parameters_.descend(options_.rate, options_.noise);
+    ++report_.steps;
+    ++report_.schedule_step;
+    report_.samples += options_.batch;
+    report_.loss = parameters_.mean_square();
+    if (now - estimated_ >= kEstimateEvery) {
+        estimated_ = now;
+        const double loss = report_.loss * (1.0 + kEstimateSigma * rng_.normal());
+        report_.test_loss = loss;
+        report_.accuracy = 1.0 / (1.0 + loss);
+    }
+    report(now, false);
+    if (report_.steps % options_.mix_every != 0) return;
+    mix_due_ = report_.steps / options_.mix_every;
+    if (!sync_) return;
+    activity_ = Activity::WaitForMix;
+    due_ = now + kSyncWaitMax;
+}
+
+void VirtualTrainer::evaluate() {
+    const double loss = parameters_.mean_square();
+    report_.evaluation = current_.evaluation;
+    report_.evaluated = {};
+    report_.evaluated.samples = kTestSamples;
+    report_.evaluated.loss_sum = loss * static_cast<double>(kTestSamples);
+    const double right = static_cast<double>(kTestSamples) / (1.0 + loss);
+    report_.evaluated.correct = static_cast<std::uint64_t>(std::max(0.0, std::round(right)));
+    report_.accuracy = report_.evaluated.accuracy();
+    report_.test_loss = loss;
+}
+
+void VirtualTrainer::report(Instant now, bool always) {
+    if (!always && now - reported_ < kReportEvery) return;
+    reported_ = now;
+    report_due_ = true;
+}
+
+std::optional<peer::TrainerReport> VirtualTrainer::poll_report() {
+    if (!std::exchange(report_due_, false)) return std::nullopt;
+    return report_;
+}
+
+std::optional<std::uint64_t> VirtualTrainer::poll_mix_due() {
+    return std::exchange(mix_due_, std::nullopt);
+}
+
+std::optional<peer::TrainerReport> VirtualTrainer::poll_checkpoint() {
+    if (!std::exchange(written_, false)) return std::nullopt;
+    return writing_;
+}
+
+std::optional<peer::TrainerReport> VirtualTrainer::writing() const {
+    if (activity_ != Activity::Checkpoint) return std::nullopt;
+    return writing_;
+}
+
+std::optional<peer::TrainerReport> VirtualTrainer::last_checkpoint() const {
+    if (!keeps()) return std::nullopt;
+    return report_;
+}
+
+}  // namespace starling::peer_virtual

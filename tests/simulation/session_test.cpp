@@ -1,0 +1,200 @@
+// Goal: whole peers join, train, restart and end as one swarm, whatever fails.
+// Method: for each seed a swarm of whole peers runs in virtual time with faults of its own, and the
+// checkers look at every half second. The last test draws all faults at random, as
+// random_faults_test.cpp does.
+
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/fault_schedule.hpp"
+#include "tests/simulation/session_checkers.hpp"
+
+namespace starling::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+using peer_virtual::Power;
+using peer_virtual::SwarmOptions;
+
+constexpr Duration kTrainWithin = 120s;
+
+SwarmOptions whole_peers(std::uint64_t seed, std::size_t peers) {
+    SwarmOptions options;
+    options.peers = peers;
+    options.seed = seed;
+    options.network.loss = 0.01;
+    peer_virtual::AveragingOptions averaging;
+    averaging.config.encoding = gossip::Encoding::F32;
+    averaging.floats = peer_virtual::FloatVector::Shape{4, 64, 0.05};
+    options.averaging = averaging;
+    options.training.emplace();
+    return options;
+}
+
+/// A run with the checkers of sessions.
+class WholeRun {
+public:
+    explicit WholeRun(const SwarmOptions& options)
+        : simulation(options),
+          checkers(simulation.swarm(), simulation.checkers()) {
+        simulation.also_look([this] { checkers.look(); });
+    }
+
+    Swarm& swarm() { return simulation.swarm(); }
+
+    bool run_for(Duration duration) { return simulation.run_for(duration); }
+
+    bool require_within(
+        Duration longest, const std::string& what, const std::function<bool()>& condition
+    ) {
+        if (simulation.run_until(condition, longest)) return true;
+        simulation.checkers().report(
+            what, 0, "not within " + std::to_string(to_seconds(longest)) + " s: " + describe()
+        );
+        return false;
+    }
+
+    /// Returns whether all nodes run, know all, and train.
+    [[nodiscard]] bool all_train() {
+        auto& s = swarm();
+        if (s.running().size() != s.size() || !s.whole()) return false;
+        for (const auto node : s.running()) {
+            const auto* session = s.session(node);
+            if (session == nullptr || !session->session().has_parameters()) return false;
+            if (session->session().roster().partners().size() + 1 != s.size()) return false;
+        }
+        return true;
+    }
+
+    [[nodiscard]] bool all_gone() { return swarm().running().empty(); }
+
+    /// Returns each node's state, for people.
+    [[nodiscard]] std::string describe() {
+        std::string text;
+        for (NodeIndex node = 0; node < swarm().size(); ++node) {
+            text += "\n  node " + std::to_string(node) + ": ";
+            if (swarm().state(node) != NodeState::Running) {
+                text += "not running";
+                continue;
+            }
+            const auto* session = swarm().session(node);
+            if (session == nullptr) {
+                text += "has no descriptor";
+                continue;
+            }
+            const auto record = session->session().record();
+            text += std::string(to_string(record.state)) + ", round " +
+                    std::to_string(record.round) + ", " + std::to_string(record.steps) +
+                    " steps, " + std::to_string(session->session().roster().partners().size()) +
+                    " partners, " + std::to_string(record.held) + " shards held, alive " +
+                    std::to_string(swarm().swim(node).alive_count());
+        }
+        return text;
+    }
+
+    Simulation simulation;
+    SessionCheckers checkers;
+};
+
+peer::Until until(const std::string& text) {
+    return *peer::Until::parse(text);
+}
+
+TEST(Sessions, NewcomersJoinTrainAndEndTogether) {
+    for (const auto seed : seeds(20)) {
+        auto options = whole_peers(seed, 8);
+        options.training->until = until("samples=40000");
+        WholeRun run(options);
+        run.swarm().start_all(2s);
+        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+        run.require_within(300s, "all end", [&] { return run.all_gone(); });
+        ASSERT_TRUE(run.simulation.passed());
+        EXPECT_EQ(run.checkers.joined(), 7U);
+        EXPECT_EQ(run.checkers.finished(), 8U);
+        EXPECT_EQ(run.checkers.failed(), 0U);
+    }
+}
+
+TEST(Sessions, ATargetThatIsMissedOpensARoundForAll) {
+    std::size_t more_rounds = 0;
+    for (const auto seed : seeds(20)) {
+        auto options = whole_peers(seed, 6);
+        options.training->until = until("accuracy=0.95");
+        options.training->noise = 0.02;
+        WholeRun run(options);
+        run.swarm().start_all(2s);
+        run.require_within(600s, "all end", [&] { return run.all_gone(); });
+        ASSERT_TRUE(run.simulation.passed());
+        EXPECT_EQ(run.checkers.finished(), 6U);
+        ASSERT_EQ(run.checkers.rounds().size(), 1U);
+        if (*run.checkers.rounds().begin() > 0) ++more_rounds;
+    }
+    RecordProperty("runs with more than one round", static_cast<int>(more_rounds));
+}
+
+TEST(Sessions, ANewcomerArrivesThoughAnswersAreLost) {
+    for (const auto seed : seeds(20)) {
+        auto options = whole_peers(seed, 6);
+        options.averaging->floats->chunks = 12;
+        options.training->lost_answers = 0.3;
+        WholeRun run(options);
+        run.swarm().start_all(2s);
+        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+        ASSERT_TRUE(run.simulation.passed());
+    }
+}
+
+TEST(Sessions, WhenAllHaveBeenDownThereIsOneSwarmAgain) {
+    for (const auto seed : seeds(20)) {
+        auto options = whole_peers(seed, 6);
+        options.training->checkpoint_every = 5s;
+        WholeRun run(options);
+        auto& swarm = run.swarm();
+        swarm.start_all(2s);
+        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+        run.run_for(20s);
+        Rng rng(seed);
+        for (NodeIndex node = 0; node < swarm.size(); ++node) {
+            run.run_for(from_seconds(0.5 * rng.uniform()));
+            if (!swarm.exists(node)) continue;
+            swarm.crash(node, rng.chance(0.5) ? Power::Dark : Power::Stopped);
+        }
+        run.run_for(5s);
+        // Nobody names a seed: each knows from its disk whom to ask.
+        for (NodeIndex node = 0; node < swarm.size(); ++node) swarm.start(node, {});
+        run.require_within(60s, "P6 one swarm again", [&] { return run.all_train(); });
+        ASSERT_TRUE(run.simulation.passed());
+        EXPECT_EQ(run.checkers.resumed(), swarm.size());
+    }
+}
+
+TEST(Sessions, ADivergedPeerTakesTheParametersOfOthers) {
+    for (const auto seed : seeds(20)) {
+        auto options = whole_peers(seed, 6);
+        options.training->diverge = 2e-4;
+        WholeRun run(options);
+        run.swarm().start_all(2s);
+        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+        run.run_for(120s);
+        ASSERT_TRUE(run.simulation.passed());
+    }
+}
+
+/// The swarm has faults; then everything is healed, and all must train.
+TEST(Sessions, StayWholeUnderRandomFaults) {
+    for (const auto seed : seeds(60)) {
+        FaultSchedule faults(seed, skipped_faults());
+        WholeRun run(faults.draw_options_of_sessions());
+        faults.prepare(run.swarm());
+        run.swarm().start_all(1s);
+        run.run_for(10s);
+        faults.run_with_faults(run.simulation, 120s);
+        faults.heal(run.simulation);
+        run.require_within(180s, "P1 all train after the heal", [&] { return run.all_train(); });
+        ASSERT_TRUE(run.simulation.passed(faults.story(), skipped_faults()));
+    }
+}
+
+}  // namespace
+}  // namespace starling::simulation
