@@ -36,12 +36,26 @@ std::optional<PeerId> ShardTransfer::choose_holder(Instant now, const ShardId& s
     const auto& refusals = refused_[shard];
     std::optional<PeerId> last_resort;
     for (const auto& peer : data::rank_owners(shard, holders_, holders_.size())) {
-        if (refusals.contains(peer)) continue;
+        if (refusals.contains(peer) || may_answer(now, shard, peer)) continue;
         const auto known = known_.find(peer);
         if (known == known_.end() || known->second.shunned_until <= now) return peer;
         if (!last_resort) last_resort = peer;
     }
     return last_resort;
+}
+
+Duration ShardTransfer::patience(const PeerId& holder) const {
+    const auto known = known_.find(holder);
+    return known == known_.end() ? kPieceTimeout : known->second.patience;
+}
+
+/// Returns whether a holder that we have given up may still answer. Asking it anew before would
+/// only bring the piece twice.
+bool ShardTransfer::may_answer(Instant now, const ShardId& shard, const PeerId& holder) const {
+    const auto at = fetches_.find(shard);
+    if (at == fetches_.end()) return false;
+    const auto asked = at->second.asked.find(holder);
+    return asked != at->second.asked.end() && asked->second + patience(holder) > now;
 }
 
 std::size_t ShardTransfer::running() const {
@@ -81,10 +95,9 @@ void ShardTransfer::start_fetches(Instant now) {
 }
 
 void ShardTransfer::request_piece(Instant now, const ShardId& shard, Fetch& fetch) {
-    const auto known = known_.find(fetch.holder);
     fetch.asked.insert_or_assign(fetch.holder, now);
     fetch.waiting = true;
-    fetch.deadline = now + (known == known_.end() ? kPieceTimeout : known->second.patience);
+    fetch.deadline = now + patience(fetch.holder);
     Bytes payload;
     ByteWriter writer(payload);
     writer.put_array(shard.bytes);
@@ -121,12 +134,14 @@ bool ShardTransfer::handle_piece(Instant now, const PeerId& from, ByteView paylo
     piece.total = reader.take<std::uint32_t>();
     piece.data = reader.take_bytes(reader.remaining());
     const auto at = fetches_.find(piece.shard);
-    if (!reader.ok() || at == fetches_.end() || !at->second.asked.contains(from)) return false;
+    if (!reader.ok() || at == fetches_.end()) return false;
     auto& fetch = at->second;
-    const auto took = now - fetch.asked.at(from);
-    if (took > kPieceTimeout / 2) {
-        known_[from].patience = std::min(2 * took, kPieceTimeoutMax);
-    }
+    const auto asked = fetch.asked.find(from);
+    if (asked == fetch.asked.end()) return false;
+    auto& holder = known_[from];
+    holder.heard_at = now;
+    holder.patience = std::clamp(2 * (now - asked->second), kPieceTimeout, kPieceTimeoutMax);
+    fetch.asked.erase(asked);
     const bool awaited = fetch.waiting && fetch.holder == from;
     const auto had = fetch.bytes.size();
     const bool sound = piece.total == sizes_[piece.shard] && piece.offset <= had &&
@@ -202,15 +217,27 @@ void ShardTransfer::drop_holder(Instant now, const PeerId& holder) {
 
 void ShardTransfer::handle_broken(Instant now, const PeerId& partner) {
     drop_holder(now, partner);
+    // What was asked over a stream that broke is never answered.
+    for (auto& [shard, fetch] : fetches_) fetch.asked.erase(partner);
     start_fetches(now);
 }
 
 void ShardTransfer::handle_timeout(Instant now) {
-    std::set<PeerId> late;
+    std::set<PeerId> silent;
+    std::vector<ShardId> late;
     for (const auto& [shard, fetch] : fetches_) {
-        if (fetch.waiting && fetch.deadline <= now) late.insert(fetch.holder);
+        if (!fetch.waiting || fetch.deadline > now) continue;
+        late.push_back(shard);
+        const auto known = known_.find(fetch.holder);
+        const bool heard =
+            known != known_.end() && known->second.heard_at >= fetch.asked.at(fetch.holder);
+        if (!heard) silent.insert(fetch.holder);
     }
-    for (const auto& holder : late) drop_holder(now, holder);
+    for (const auto& shard : late) refuse(shard, fetches_.at(shard).holder);
+    for (const auto& holder : silent) {
+        drop_holder(now, holder);
+        known_[holder].shunned_until = now + kShunFor;
+    }
     start_fetches(now);
 }
 

@@ -68,7 +68,7 @@ private:
     struct Fetch {
         PeerId holder;  ///< whom we ask now
         Bytes bytes;    ///< the bytes so far; at most the size in the manifest
-        /// Everybody who was asked, and when. What they send late is as good as what is in time.
+        /// Who was asked and has not answered, and when. What comes late is as good as the rest.
         std::map<PeerId, Instant> asked;
         std::set<PeerId> gave;  ///< whose bytes these are
         bool waiting = false;   ///< `holder` has not answered the last request yet
@@ -76,6 +76,7 @@ private:
     };
 
     struct Holder {
+        Instant heard_at;  ///< when its last answer came
         Instant shunned_until;
         Duration patience = kPieceTimeout;
     };
@@ -92,6 +93,8 @@ private:
     void start_fetches(Instant now);
     [[nodiscard]] std::size_t running() const;
     [[nodiscard]] std::optional<PeerId> choose_holder(Instant now, const ShardId& shard);
+    [[nodiscard]] bool may_answer(Instant now, const ShardId& shard, const PeerId& holder) const;
+    [[nodiscard]] Duration patience(const PeerId& holder) const;
     void request_piece(Instant now, const ShardId& shard, Fetch& fetch);
     bool take(Instant now, Fetches::iterator at, const PeerId& from, const Piece& piece);
     bool finish(Instant now, Fetches::iterator at);
@@ -108,7 +111,7 @@ private:
     /// shard come from one holder alone from then on, so that the liar is found.
     std::set<ShardId> mistrusted_;
     std::map<ShardId, std::uint32_t> sizes_;  ///< from the manifest
-    std::map<PeerId, Holder> known_;          ///< holders that were slow or silent
+    std::map<PeerId, Holder> known_;          ///< everybody who was asked
     std::optional<Instant> retry_at_;         ///< when everybody may be asked again
     std::uint64_t bytes_fetched_ = 0;
     std::uint64_t rejected_ = 0;

@@ -122,23 +122,36 @@ void StateFetch::handle_info(Instant now, const PeerId& from, ByteView payload) 
     ask_around(now);
 }
 
-StateFetch::Candidates::iterator StateFetch::idlest_donor(Instant now) {
+/// Returns until when a donor may still answer a request for this chunk that we have given up, if
+/// there is one. Asking it anew before would only bring the chunk twice.
+std::optional<Instant> StateFetch::may_answer_until(
+    std::uint32_t chunk, const Candidates::value_type& donor
+) const {
+    const auto late = late_.find({chunk, donor.first});
+    if (late == late_.end()) return std::nullopt;
+    return late->second + donor.second.patience;
+}
+
+StateFetch::Candidates::iterator StateFetch::idlest_donor(Instant now, std::uint32_t chunk) {
     auto idlest = candidates_.end();
     for (auto at = candidates_.begin(); at != candidates_.end(); ++at) {
         const auto& donor = at->second;
         if (donor.stage != Stage::Donor || donor.due > now || donor.in_flight >= kPerDonor) {
             continue;
         }
-        if (idlest == candidates_.end() || donor.in_flight < idlest->second.in_flight) idlest = at;
+        if (idlest != candidates_.end() && donor.in_flight >= idlest->second.in_flight) continue;
+        if (const auto until = may_answer_until(chunk, *at); until && *until > now) continue;
+        idlest = at;
     }
     return idlest;
 }
 
 void StateFetch::request_more(Instant now) {
+    requested_at_ = now;
     for (std::uint32_t chunk = 0; chunk < have_.size(); ++chunk) {
         if (have_[chunk] || requests_.contains(chunk)) continue;
-        const auto donor = idlest_donor(now);
-        if (donor == candidates_.end()) return;
+        const auto donor = idlest_donor(now, chunk);
+        if (donor == candidates_.end()) continue;
         ++donor->second.in_flight;
         requests_[chunk] = Request{donor->first, now, now + donor->second.patience};
         Bytes payload;
@@ -165,6 +178,7 @@ void StateFetch::handle_chunk(Instant now, const PeerId& from, ByteView payload)
         late_.erase(late);
     }
     if (at != candidates_.end()) {
+        at->second.heard_at = now;
         at->second.patience = std::clamp(2 * (now - asked_at), kChunkTimeout, kChunkTimeoutMax);
     }
     if (status == ChunkStatus::Busy) {
@@ -191,21 +205,25 @@ void StateFetch::take(Instant now, std::uint32_t chunk, const PeerId& from, Byte
         at->second.pause = kBusyPause;
     }
     // A late answer came first. The other donor's answer is no longer awaited.
-    if (const auto other = requests_.find(chunk); other != requests_.end()) {
-        const auto at = candidates_.find(other->second.donor);
-        if (at != candidates_.end() && at->second.in_flight > 0) --at->second.in_flight;
-        give_up(other->second, chunk);
-        requests_.erase(other);
-    }
+    if (requests_.contains(chunk)) give_up(chunk);
     request_more(now);
 }
 
-void StateFetch::give_up(const Request& request, std::uint32_t chunk) {
-    late_.insert_or_assign({chunk, request.donor}, request.asked_at);
+/// Stops waiting for a chunk. Its answer is still welcome.
+void StateFetch::give_up(std::uint32_t chunk) {
+    const auto request = requests_.find(chunk);
+    late_.insert_or_assign({chunk, request->second.donor}, request->second.asked_at);
+    const auto at = candidates_.find(request->second.donor);
+    if (at != candidates_.end() && at->second.in_flight > 0) --at->second.in_flight;
+    requests_.erase(request);
 }
 
 void StateFetch::lose_donor(Instant now, const PeerId& donor) {
-    std::erase_if(requests_, [&](const auto& entry) { return entry.second.donor == donor; });
+    std::vector<std::uint32_t> asked;
+    for (const auto& [chunk, request] : requests_) {
+        if (request.donor == donor) asked.push_back(chunk);
+    }
+    for (const auto chunk : asked) give_up(chunk);
     const auto found = candidates_.find(donor);
     if (found != candidates_.end()) {
         found->second.stage = Stage::Waiting;
@@ -217,27 +235,28 @@ void StateFetch::lose_donor(Instant now, const PeerId& donor) {
 }
 
 void StateFetch::handle_broken(Instant now, const PeerId& partner) {
+    const auto found = candidates_.find(partner);
+    const bool engaged = found != candidates_.end() && found->second.stage != Stage::Waiting;
+    if (engaged) lose_donor(now, partner);
     // What was asked over a stream that broke is never answered.
     std::erase_if(late_, [&](const auto& entry) { return entry.first.second == partner; });
-    const auto found = candidates_.find(partner);
-    if (found != candidates_.end() && found->second.stage != Stage::Waiting) {
-        lose_donor(now, partner);
-    }
+    request_more(now);
 }
 
 void StateFetch::handle_timeout(Instant now) {
     if (complete()) return;
-    std::set<PeerId> slow;
+    std::vector<std::uint32_t> late;
+    std::set<PeerId> silent;
     for (const auto& [chunk, request] : requests_) {
-        if (request.deadline <= now) slow.insert(request.donor);
-    }
-    for (const auto& donor : slow) {
-        // The other requests to this donor are given up with the late one.
-        for (const auto& [chunk, request] : requests_) {
-            if (request.donor == donor) give_up(request, chunk);
+        if (request.deadline > now) continue;
+        late.push_back(chunk);
+        const auto at = candidates_.find(request.donor);
+        if (at != candidates_.end() && at->second.heard_at < request.asked_at) {
+            silent.insert(request.donor);
         }
-        lose_donor(now, donor);
     }
+    for (const auto chunk : late) give_up(chunk);
+    for (const auto& donor : silent) lose_donor(now, donor);
     for (auto& [id, candidate] : candidates_) {
         if (candidate.stage != Stage::Asked || candidate.due > now) continue;
         candidate.stage = Stage::Waiting;
@@ -253,14 +272,24 @@ std::optional<Instant> StateFetch::timeout() const {
     std::optional<Instant> next;
     const auto consider = [&next](Instant at) { next = next ? std::min(*next, at) : at; };
     const bool full = count(Stage::Asked) + count(Stage::Donor) >= kDonorsMax;
-    const bool all_asked = done_ + requests_.size() == have_.size();
     for (const auto& [id, candidate] : candidates_) {
         if (candidate.stage == Stage::Asked) consider(candidate.due);
         if (candidate.stage == Stage::Waiting && candidate.listed && !full) consider(candidate.due);
-        const bool rests = candidate.stage == Stage::Donor && candidate.in_flight < kPerDonor;
-        if (rests && !all_asked) consider(candidate.due);
     }
     for (const auto& [chunk, request] : requests_) consider(request.deadline);
+    if (done_ + requests_.size() == have_.size()) return next;
+    // Chunks wait for a donor that rests, or whose late answer may come. What was over when we last
+    // looked for something to request has been considered then.
+    const auto consider_later = [&](Instant at) {
+        if (at > requested_at_) consider(at);
+    };
+    for (const auto& [id, candidate] : candidates_) {
+        if (candidate.stage == Stage::Donor) consider_later(candidate.due);
+    }
+    for (const auto& [late, asked_at] : late_) {
+        const auto at = candidates_.find(late.second);
+        if (at != candidates_.end()) consider_later(asked_at + at->second.patience);
+    }
     return next;
 }
 

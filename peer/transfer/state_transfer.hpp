@@ -107,6 +107,7 @@ private:
         Duration silence = kSilenceMin;
         Duration patience = kChunkTimeout;
         Duration pause = kBusyPause;
+        Instant heard_at;  ///< when its last answer came
         std::size_t in_flight = 0;
     };
 
@@ -120,11 +121,14 @@ private:
 
     [[nodiscard]] std::size_t count(Stage stage) const;
     [[nodiscard]] Candidates::iterator next_to_ask(Instant now);
-    [[nodiscard]] Candidates::iterator idlest_donor(Instant now);
+    [[nodiscard]] Candidates::iterator idlest_donor(Instant now, std::uint32_t chunk);
+    [[nodiscard]] std::optional<Instant> may_answer_until(
+        std::uint32_t chunk, const Candidates::value_type& donor
+    ) const;
     void ask_around(Instant now);
     void request_more(Instant now);
     void take(Instant now, std::uint32_t chunk, const PeerId& from, ByteView bytes);
-    void give_up(const Request& request, std::uint32_t chunk);
+    void give_up(std::uint32_t chunk);
     void lose_donor(Instant now, const PeerId& donor);
 
     ParameterChunks& parameters_;
@@ -139,6 +143,7 @@ private:
     std::vector<bool> have_;
     std::size_t done_ = 0;
     std::uint64_t schedule_step_ = 0;
+    Instant requested_at_;  ///< when we last looked for something to request
 };
 
 }  // namespace starling::peer

@@ -42,6 +42,8 @@ struct Expectations {
     bool no_suspicion = false;
     /// Set for runs with replayed or spoiled frames, which nodes may reject.
     bool allow_rejected = false;
+    /// Set for runs in which training diverges: such a peer has bad values, and is rightly accused.
+    bool allow_divergence = false;
     /// No exchange lasts longer (see gossip::AveragerConfig). A clock may be off by a hundredth.
     Duration exchange_max = std::chrono::milliseconds(30'500);
     /// Bytes that a node may hold for exchanges: per role a window, or one chunk if that is larger.

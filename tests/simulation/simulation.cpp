@@ -61,6 +61,7 @@ Expectations expectations_of(const peer_virtual::SwarmOptions& options) {
     Expectations expectations;
     if (!options.averaging) return expectations;
     const auto& averaging = *options.averaging;
+    expectations.allow_divergence = options.training && options.training->diverge > 0.0;
     expectations.allow_rejected = averaging.replay > 0.0 || averaging.liars > 0;
     // Noloco sends two payloads a chunk. 16 bytes are enough for a weight and a scale.
     const auto payloads = averaging.config.mix.rule == gossip::Rule::Noloco ? 2U : 1U;
