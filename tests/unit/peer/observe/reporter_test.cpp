@@ -182,8 +182,7 @@ const std::vector<std::string> kStrange = {
     "onnx:a\nstarling: b",        // a second line
     "onnx:\x1b[2J\x07\x7f.onnx",  // what clears a terminal
     std::string("onnx:a\0b", 8),  // what ends a C string
-    "onnx:\xc2\x9b"
-    "2J",  // a control character beyond ASCII, in UTF-8
+    "onnx:\xc2\x9b[2J",           // a control character beyond ASCII, in UTF-8
 };
 
 TEST(Reporter, NoNameBreaksALineForPrograms) {

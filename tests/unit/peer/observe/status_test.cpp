@@ -143,7 +143,7 @@ TEST(Status, EachPhaseOfTrainingHasItsWord) {
         "done",
         "watching",
         "unknown"};
-    for (std::uint8_t i = 0; i < std::size(kWords); ++i) {
+    for (std::size_t i = 0; i < std::size(kWords); ++i) {
         auto in = inputs();
         in.session.emplace().record.state = static_cast<PeerState>(i);
         EXPECT_EQ(status(in)["members"][0]["training"], kWords[i]);
