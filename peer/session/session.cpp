@@ -94,7 +94,7 @@ void Session::begin(Start start, std::optional<Checkpoint> checkpoint) {
         trainer_options(config_, self_, descriptor_, checkpoint ? &*checkpoint : nullptr);
     if (shards_.held() == 0) options.local_source = config_.dataset;
     trainer_ =
-        std::make_unique<Trainer>(std::move(options), parameters_, shards_, std::move(callbacks));
+        std::make_unique<EngineTrainer>(std::move(options), parameters_, shards_, std::move(callbacks));
     trainer_->start();
     publish(true);
     tick();
