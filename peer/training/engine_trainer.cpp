@@ -200,7 +200,8 @@ void EngineTrainer::mix() {
     const bool waits = options_.sync_wait > Duration::zero();
     if (waits) (void)mixed_.take();
     callbacks_.mix_due(report_.schedule_step / options_.mix_every);
-    if (waits) (void)mixed_.wait(options_.sync_wait);
+    // stop() may have come just before take(), which then took its call of mixed().
+    if (waits && !stop_) (void)mixed_.wait(options_.sync_wait);
 }
 
 void EngineTrainer::mixed() {
