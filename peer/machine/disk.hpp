@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
@@ -66,6 +67,17 @@ public:
 
     /// Removes a name if it is there. Nothing depends on whether this succeeds.
     virtual void remove(const std::filesystem::path& path) = 0;
+
+    [[nodiscard]] virtual bool exists(const std::filesystem::path& path) = 0;
+
+    /// Returns the paths of what lies in a directory, in any order. What cannot be read is left out.
+    [[nodiscard]] virtual std::vector<std::filesystem::path> list(
+        const std::filesystem::path& directory
+    ) = 0;
+
+    /// Makes a directory, and those above it, where they are missing. A failure shows when a file is
+    /// made there.
+    virtual void make_directories(const std::filesystem::path& directory) = 0;
 
     /// Blocks until all changes of names in this directory are on the disk.
     /// Errors    NotFound, Io

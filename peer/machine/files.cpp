@@ -128,6 +128,26 @@ public:
 
     void remove(const fs::path& path) override { ::unlink(path.c_str()); }
 
+    bool exists(const fs::path& path) override {
+        std::error_code error;
+        return fs::exists(path, error);
+    }
+
+    std::vector<fs::path> list(const fs::path& directory) override {
+        std::vector<fs::path> paths;
+        std::error_code error;
+        fs::directory_iterator entry(directory, error);
+        for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+            paths.push_back(entry->path());
+        }
+        return paths;
+    }
+
+    void make_directories(const fs::path& directory) override {
+        std::error_code error;
+        fs::create_directories(directory, error);
+    }
+
     Result<void> sync_directory(const fs::path& path) override {
         const FileHandle directory = open_file(path, O_RDONLY | O_DIRECTORY);
         if (!directory.is_open() || ::fsync(directory.get()) != 0) {
@@ -188,19 +208,29 @@ Result<void> AtomicFile::commit(const fs::path& previous) {
     return disk_->sync_directory(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
 }
 
-Result<Bytes> read_file(const fs::path& path, std::uint64_t limit) {
-    auto file = real_disk().open(path, limit);
+Result<Bytes> read_file(Disk& disk, const fs::path& path, std::uint64_t limit) {
+    auto file = disk.open(path, limit);
     if (!file) return file.error();
     Bytes bytes(static_cast<std::size_t>((*file)->size()));
     if (auto read = (*file)->read(bytes); !read) return read.error();
     return bytes;
 }
 
-Result<void> write_file_atomically(const fs::path& path, ByteView bytes, unsigned mode) {
-    auto file = AtomicFile::create(real_disk(), path, mode);
+Result<Bytes> read_file(const fs::path& path, std::uint64_t limit) {
+    return read_file(real_disk(), path, limit);
+}
+
+Result<void> write_file_atomically(
+    Disk& disk, const fs::path& path, ByteView bytes, unsigned mode
+) {
+    auto file = AtomicFile::create(disk, path, mode);
     if (!file) return file.error();
     if (auto written = file->append(bytes); !written) return written.error();
     return file->commit();
+}
+
+Result<void> write_file_atomically(const fs::path& path, ByteView bytes, unsigned mode) {
+    return write_file_atomically(real_disk(), path, bytes, mode);
 }
 
 Result<StateLock> lock_state_directory(const fs::path& directory) {

@@ -79,13 +79,19 @@ private:
     std::filesystem::path temporary_;
 };
 
-/// Reads a whole regular file.
+/// Reads a whole regular file. Without a disk it is the real one.
 /// Errors    as Disk::open and InputFile::read
+[[nodiscard]] Result<Bytes> read_file(
+    Disk& disk, const std::filesystem::path& path, std::uint64_t limit
+);
 [[nodiscard]] Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
 /// Replaces a file so that a crash leaves either the old or the new contents. Blocks until the new
 /// ones are on the disk.
 /// Errors    as AtomicFile::create and commit
+[[nodiscard]] Result<void> write_file_atomically(
+    Disk& disk, const std::filesystem::path& path, ByteView bytes, unsigned mode
+);
 [[nodiscard]] Result<void> write_file_atomically(
     const std::filesystem::path& path, ByteView bytes, unsigned mode
 );

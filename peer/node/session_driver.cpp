@@ -90,7 +90,7 @@ void SessionDriver::start_trainer() {
     );
     if (shards_.held() == 0) options.local_source = config.dataset;
     trainer_ =
-        std::make_unique<Trainer>(std::move(options), parameters_, shards_, std::move(callbacks));
+        std::make_unique<EngineTrainer>(std::move(options), parameters_, shards_, std::move(callbacks));
     trainer_->start();
 }
 

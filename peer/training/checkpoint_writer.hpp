@@ -12,7 +12,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
-#include "peer/training/trainer.hpp"
+#include "peer/terms/training.hpp"
 
 namespace starling::peer {
 

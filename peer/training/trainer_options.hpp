@@ -6,7 +6,7 @@
 #include "peer/terms/config.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/training/checkpoint.hpp"
-#include "peer/training/trainer.hpp"
+#include "peer/training/engine_trainer.hpp"
 
 namespace starling::peer {
 

@@ -108,12 +108,6 @@ MemoryDisk::File MemoryDisk::after_crash(const File& file, Rng& rng) {
     return left;
 }
 
-std::vector<fs::path> MemoryDisk::files() const {
-    std::vector<fs::path> paths;
-    for (const auto& [path, file] : names_) paths.push_back(path);
-    return paths;
-}
-
 Result<std::unique_ptr<peer::InputFile>> MemoryDisk::open(
     const fs::path& path, std::uint64_t limit
 ) {
@@ -144,6 +138,19 @@ Result<void> MemoryDisk::rename(const fs::path& from, const fs::path& to) {
 
 void MemoryDisk::remove(const fs::path& path) {
     if (names_.contains(path)) (void)change_names({{path, nullptr}});
+}
+
+bool MemoryDisk::exists(const fs::path& path) {
+    return has_power() && names_.contains(path);
+}
+
+std::vector<fs::path> MemoryDisk::list(const fs::path& directory) {
+    std::vector<fs::path> paths;
+    if (!has_power()) return paths;
+    for (const auto& [path, file] : names_) {
+        if (directory_of(path) == directory) paths.push_back(path);
+    }
+    return paths;
 }
 
 Result<void> MemoryDisk::sync_directory(const fs::path& directory) {

@@ -40,8 +40,6 @@ public:
     /// Lets all files together hold at most `bytes`. An append that does not fit writes what fits.
     void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
 
-    [[nodiscard]] std::vector<std::filesystem::path> files() const;
-
     Result<std::unique_ptr<peer::InputFile>> open(
         const std::filesystem::path& path, std::uint64_t limit
     ) override;
@@ -52,6 +50,11 @@ public:
     Result<void> rename(const std::filesystem::path& from, const std::filesystem::path& to)
         override;
     void remove(const std::filesystem::path& path) override;
+    bool exists(const std::filesystem::path& path) override;
+    std::vector<std::filesystem::path> list(const std::filesystem::path& directory) override;
+
+    void make_directories(const std::filesystem::path& /*directory*/) override {}
+
     Result<void> sync_directory(const std::filesystem::path& directory) override;
 
 private:

@@ -92,7 +92,7 @@ TEST(CheckpointCrash, OverManyLivesNothingThatWasCompletedIsLost) {
 TEST(CheckpointCrash, AFullDiskLeavesTheOldOnesIntact) {
     MemoryDisk disk;
     ASSERT_EQ(write_numbers(disk, 1, 2), 2U);
-    const auto before = disk.files();
+    const auto before = disk.list(kDirectory);
     Rng rng(1);
     // Each checkpoint has about 400 bytes, so the third one fits nowhere below 1,200.
     for (std::uint64_t capacity = 0; capacity < 1000; capacity += 7) {
@@ -100,7 +100,7 @@ TEST(CheckpointCrash, AFullDiskLeavesTheOldOnesIntact) {
         const auto written = write_checkpoint(disk, kDirectory, numbered(3));
         ASSERT_FALSE(written.has_value());
         EXPECT_EQ(written.error().code, FaultCode::Io);
-        EXPECT_EQ(disk.files(), before) << "the part that was written is removed";
+        EXPECT_EQ(disk.list(kDirectory), before) << "the part that was written is removed";
         EXPECT_EQ(read_number(disk), 2U);
         MemoryDisk next = disk.crash(rng);
         EXPECT_EQ(read_number(next), 2U);

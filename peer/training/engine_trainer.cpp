@@ -1,0 +1,266 @@
+#include "peer/training/engine_trainer.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <utility>
+
+#include "peer/machine/clock.hpp"
+#include "peer/machine/files.hpp"
+#include "peer/terms/task.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr Duration kIdleWait = std::chrono::milliseconds(50);
+constexpr Duration kPublishEvery = std::chrono::milliseconds(200);
+constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
+constexpr int kComputeNice = 5;
+
+}  // namespace
+
+EngineTrainer::EngineTrainer(
+    TrainerOptions options,
+    compute::ParameterStore& parameters,
+    data::ShardStore& shards,
+    Callbacks callbacks
+)
+    : options_(std::move(options)),
+      parameters_(parameters),
+      shards_(shards),
+      callbacks_(std::move(callbacks)),
+      batcher_(shards, options_.seed),
+      shelf_(real_disk(), options_.shard_directory, shards),
+      pace_(options_.evaluation_share) {
+    report_.steps = options_.steps;
+    report_.samples = options_.samples;
+    report_.schedule_step = options_.schedule_step;
+    batcher_.resume(options_.position);
+}
+
+EngineTrainer::~EngineTrainer() {
+    stop();
+}
+
+void EngineTrainer::start() {
+    thread_ = std::jthread([this] { run(); });
+}
+
+void EngineTrainer::order(TrainerOrder order) {
+    orders_.put(std::move(order));
+}
+
+std::optional<TrainerReport> EngineTrainer::take_report() {
+    return reports_.take();
+}
+
+void EngineTrainer::stop() {
+    stop_ = true;
+    mixed();
+    if (auto* engine = running_.load()) engine->interrupt();
+    orders_.put(TrainerOrder{TrainerPhase::Stop, {}, 0, 0, {}});
+    if (thread_.joinable()) thread_.join();
+}
+
+/// Lowers the priority of this thread and of the OpenMP threads that it starts. The network thread
+/// must answer probes within milliseconds, even while all cores compute.
+void EngineTrainer::yield_to_network() {
+    // No kernel refuses this. If one did, the network thread would only be slower.
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kComputeNice);
+}
+
+void EngineTrainer::run() {
+    yield_to_network();
+    // The libraries below may throw. An exception that leaves a thread ends the process.
+    try {
+        const auto ready = prepare();
+        if (ready.has_error()) {
+            report_.fault = ready.error();
+            publish(true);
+            return;
+        }
+        while (!stop_) {
+            const bool idle = current_.phase != TrainerPhase::Train;
+            if (const auto order = idle ? orders_.wait(kIdleWait) : orders_.take()) obey(*order);
+            if (stop_ || current_.phase == TrainerPhase::Stop) break;
+            if (current_.phase == TrainerPhase::Train) train_once();
+            if (real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
+        }
+        checkpoint();
+        publish(true);
+    } catch (const std::exception& error) {
+        report_.fault = fail(FaultCode::Io, std::string("training failed: ") + error.what());
+        publish(true);
+    }
+    running_ = nullptr;
+}
+
+Result<void> EngineTrainer::prepare() {
+    shelf_.read();
+    if (!options_.local_source.empty()) {
+        auto sharded = cut_like(options_.local_source, shards_.manifest());
+        if (sharded.has_error()) return sharded.error();
+        for (auto& bytes : sharded->shards) {
+            // If the source differs from the swarm's data, the manifest does not know its shards.
+            // The store refuses those, and the session fetches the missing ones from holders.
+            (void)shards_.put(std::move(bytes));
+        }
+    }
+    auto engine = compute::Engine::create(options_.engine, parameters_);
+    if (engine.has_error()) return engine.error();
+    engine_ = std::move(*engine);
+    running_ = engine_.get();
+    if (!options_.optimizer_state.empty() &&
+        options_.optimizer_state.size() == engine_->optimizer_state().size()) {
+        engine_->restore_optimizer_state(options_.optimizer_state);
+    }
+    const std::size_t elements = shards_.manifest().sample_elements();
+    const std::size_t labels = shards_.manifest().labels_per_sample();
+    const auto batch = static_cast<std::size_t>(options_.engine.batch);
+    values_.resize(batch * elements);
+    labels_.resize(batch * labels);
+    const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
+    estimator_.emplace(shards_, eval_batch, options_.seed);
+    report_.prepared = true;
+    publish(true);
+    return {};
+}
+
+void EngineTrainer::obey(const TrainerOrder& order) {
+    // The order to stop names no shards. The last checkpoint still needs those of the order before.
+    if (order.phase == TrainerPhase::Stop) {
+        current_.phase = TrainerPhase::Stop;
+        return;
+    }
+    if (order.restarts != report_.restarts) start_over(order.restarts);
+    if (order.shards_version != current_.shards_version) batcher_.set_shards(order.shards);
+    if (order.schedule_step && order.schedule_step != current_.schedule_step) {
+        report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
+    }
+    const bool starts = order.phase == TrainerPhase::Train && current_.phase != TrainerPhase::Train;
+    current_ = order;
+    if (starts) {
+        const Instant now = real_now();
+        meter_.start(now, report_.samples);
+        pace_.start(now);
+    }
+    if (order.phase == TrainerPhase::Evaluate && order.evaluation != report_.evaluation)
+        evaluate_all();
+    if (order.phase != TrainerPhase::Train) {
+        report_.samples_per_s = 0;
+        publish(true);
+    }
+}
+
+void EngineTrainer::train_once() {
+    if (divergence_.diverged()) return rest();
+    const bool enough = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
+    if (enough || !batcher_.next(values_, labels_)) {
+        // Without samples to train on we still average, and our estimate counts as any other does.
+        if (evaluation_due()) update_estimate();
+        return rest();
+    }
+    const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
+    const auto result = engine_->step(values_, labels_, rate);
+    if (result.interrupted) return;
+    if (result.unsound) {
+        // Such a batch counts neither as a step nor as samples: nothing was learned.
+        ++report_.unsound_steps;
+        divergence_.unsound_step();
+        return publish(divergence_.diverged());
+    }
+    divergence_.sound_step();
+    ++report_.steps;
+    ++report_.schedule_step;
+    report_.samples += static_cast<std::uint64_t>(options_.engine.batch);
+    meter_.add_loss(static_cast<double>(result.loss));
+    if (report_.steps % options_.mix_every == 0) mix();
+    if (evaluation_due()) update_estimate();
+    publish(false);
+}
+
+void EngineTrainer::rest() {
+    publish(false);
+    if (const auto order = orders_.wait(kIdleWait)) obey(*order);
+}
+
+void EngineTrainer::start_over(std::uint64_t number) {
+    engine_->reset_optimizer();
+    divergence_.restart();
+    meter_.forget_loss();
+    estimator_->forget();
+    report_.restarts = number;
+}
+
+/// A round's number follows from the place in the schedule, which a newcomer takes from its donor.
+/// So peers of one speed have the same numbers.
+void EngineTrainer::mix() {
+    const bool waits = options_.sync_wait > Duration::zero();
+    if (waits) (void)mixed_.take();
+    callbacks_.mix_due(report_.schedule_step / options_.mix_every);
+    // stop() may have come just before take(), which then took its call of mixed().
+    if (waits && !stop_) (void)mixed_.wait(options_.sync_wait);
+}
+
+void EngineTrainer::mixed() {
+    (void)mixed_.put(true);
+}
+
+void EngineTrainer::averaged() {
+    averaged_at_ = real_now();
+}
+
+bool EngineTrainer::evaluation_due() const {
+    const Instant now = real_now();
+    return pace_.due(now, averaged_at_);
+}
+
+void EngineTrainer::update_estimate() {
+    const Instant begin = real_now();
+    if (!parameters_.finite()) {
+        divergence_.bad_parameters();
+        return publish(true);
+    }
+    const bool changed = estimator_->evaluate_next(*engine_, stop_);
+    pace_.evaluated(begin, real_now());
+    if (changed) publish(true);
+}
+
+void EngineTrainer::evaluate_all() {
+    const auto result = estimator_->evaluate_all(*engine_, stop_);
+    if (stop_) return;
+    report_.evaluated = result;
+    report_.evaluation = current_.evaluation;
+}
+
+void EngineTrainer::checkpoint() {
+    checkpointed_ = real_now();
+    // Before the first order we hold nothing that a restarted peer could not fetch from others.
+    if (!callbacks_.checkpoint || current_.shards_version == 0) return;
+    // The file on disk may be the last sound model: we must not replace it with a bad one.
+    if (divergence_.in_doubt() || !parameters_.finite()) return;
+    report_.position = batcher_.position();
+    callbacks_.checkpoint(report_, engine_->optimizer_state());
+    shelf_.keep();
+}
+
+void EngineTrainer::publish(bool always) {
+    const Instant now = real_now();
+    if (!always && now - published_ < kPublishEvery) return;
+    published_ = now;
+    if (current_.phase == TrainerPhase::Train) {
+        const auto rate = meter_.samples_per_s(now, report_.samples);
+        report_.samples_per_s = rate.value_or(report_.samples_per_s);
+    }
+    report_.loss = meter_.loss();
+    report_.diverged = divergence_.diverged();
+    const auto estimate = estimator_ ? estimator_->estimate() : std::nullopt;
+    report_.accuracy = estimate ? std::optional(estimate->accuracy) : std::nullopt;
+    report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;
+    report_.position = batcher_.position();
+    if (reports_.put(report_)) callbacks_.report_ready();
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,111 @@
+#pragma once
+
+// The trainer that computes. Its loop takes a batch, makes a step, and sometimes evaluates the model
+// on a few test samples. It tells the network thread when an exchange is due. Only with --sync it
+// waits for the network: for the end of each exchange, at most `sync_wait`.
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/instant.hpp"
+#include "base/result.hpp"
+#include "compute/training/engine.hpp"
+#include "data/batcher.hpp"
+#include "data/shard_store.hpp"
+#include "peer/training/divergence_watch.hpp"
+#include "peer/training/estimator.hpp"
+#include "peer/training/evaluation_pace.hpp"
+#include "peer/training/handoff.hpp"
+#include "peer/training/shard_shelf.hpp"
+#include "peer/training/step_meter.hpp"
+#include "peer/training/trainer.hpp"
+
+namespace starling::peer {
+
+struct TrainerOptions {
+    compute::EngineOptions engine;
+    std::string local_source;  ///< dataset SPEC to cut shards from; empty: all are fetched
+    std::uint64_t seed = 0;
+    std::uint64_t mix_every = 8;
+    /// The trainer waits at most so long for each exchange; zero: it never waits.
+    Duration sync_wait{};
+    double evaluation_share = 0.05;  ///< evaluations take at most this share of the time
+    std::uint64_t steps = 0;         ///< counters to continue from
+    std::uint64_t samples = 0;
+    std::uint64_t schedule_step = 0;
+    data::BatcherPosition position;
+    std::vector<float> optimizer_state;
+    /// The trainer reads shards from here at its start and keeps the held ones here; may be empty.
+    std::filesystem::path shard_directory;
+    std::uint64_t steps_limit = 0;  ///< the trainer stops after so many steps; 0: no limit
+};
+
+class EngineTrainer final : public Trainer {
+public:
+    /// Requires  `parameters` and `shards` outlive the trainer
+    EngineTrainer(
+        TrainerOptions options,
+        compute::ParameterStore& parameters,
+        data::ShardStore& shards,
+        Callbacks callbacks
+    );
+    /// Calls stop().
+    ~EngineTrainer() override;
+
+    void start() override;
+    void order(TrainerOrder order) override;
+    [[nodiscard]] std::optional<TrainerReport> take_report() override;
+    void mixed() override;
+    void averaged() override;
+    void stop() override;
+
+private:
+    void run();
+    static void yield_to_network();
+    [[nodiscard]] Result<void> prepare();
+    void obey(const TrainerOrder& order);
+    void train_once();
+    void start_over(std::uint64_t number);
+    void rest();
+    void mix();
+    [[nodiscard]] bool evaluation_due() const;
+    void update_estimate();
+    void evaluate_all();
+    void checkpoint();
+    void publish(bool always);
+
+    TrainerOptions options_;
+    compute::ParameterStore& parameters_;
+    data::ShardStore& shards_;
+    Callbacks callbacks_;
+    Mailbox<TrainerOrder> orders_;
+    Mailbox<TrainerReport> reports_;
+    Mailbox<bool> mixed_;
+    std::atomic<bool> stop_{false};
+    std::atomic<compute::Engine*> running_{nullptr};  ///< the engine that stop() interrupts
+    std::atomic<Instant> averaged_at_{Instant{}};
+
+    // Owned by the compute thread.
+    std::unique_ptr<compute::Engine> engine_;
+    data::Batcher batcher_;
+    TrainerOrder current_;
+    TrainerReport report_;
+    std::vector<float> values_;
+    std::vector<std::int32_t> labels_;
+    ShardShelf shelf_;
+    EvaluationPace pace_;
+    std::optional<Estimator> estimator_;  ///< present once prepare() has succeeded
+    DivergenceWatch divergence_;
+    StepMeter meter_;
+    Instant published_;
+    Instant checkpointed_;
+    std::jthread thread_;
+};
+
+}  // namespace starling::peer

@@ -1,0 +1,31 @@
+#include "peer/training/step_meter.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr double kSpanMin = 0.5;  // seconds
+constexpr double kSpanMax = 3.0;
+constexpr double kLossDecay = 0.02;
+
+}  // namespace
+
+void StepMeter::start(Instant now, std::uint64_t samples) {
+    since_ = now;
+    samples_ = samples;
+}
+
+std::optional<double> StepMeter::samples_per_s(Instant now, std::uint64_t samples) {
+    const double seconds = to_seconds(now - since_);
+    if (seconds <= kSpanMin) return std::nullopt;
+    const double rate = static_cast<double>(samples - samples_) / seconds;
+    if (seconds > kSpanMax) start(now, samples);
+    return rate;
+}
+
+void StepMeter::add_loss(double loss) {
+    loss_ = loss_known_ ? loss_ + kLossDecay * (loss - loss_) : loss;
+    loss_known_ = true;
+}
+
+}  // namespace starling::peer

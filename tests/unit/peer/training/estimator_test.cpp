@@ -1,0 +1,158 @@
+// Goal: the estimate is a running mean over one batch after the other of the whole test set, and an
+// evaluation of all replaces it. Method: an engine that takes every sample for a bright one, so that
+// the labels that it was shown tell the accuracy.
+
+#include "peer/training/estimator.hpp"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <set>
+
+#include "tests/unit/peer/training/tiny_data.hpp"
+
+namespace starling::peer {
+namespace {
+
+class BrightEngine final : public compute::Engine {
+public:
+    compute::EvalResult evaluate(
+        std::span<const float> values, std::span<const std::int32_t> labels
+    ) override {
+        if (interrupted_) return {};
+        ++evaluations;
+        first_value = values.front();
+        samples = labels.size();
+        correct = static_cast<std::uint64_t>(std::count(labels.begin(), labels.end(), 1));
+        return {0.25 * static_cast<double>(samples), correct, samples};
+    }
+
+    compute::StepResult step(std::span<const float>, std::span<const std::int32_t>, double)
+        override {
+        return {};
+    }
+
+    void interrupt() override { interrupted_ = true; }
+
+    [[nodiscard]] std::span<const float> optimizer_state() const override { return {}; }
+
+    void restore_optimizer_state(std::span<const float>) override {}
+
+    void reset_optimizer() override {}
+
+    [[nodiscard]] compute::MemoryUse memory() const override { return {}; }
+
+    [[nodiscard]] compute::Precision precision() const override { return compute::Precision::F32; }
+
+    [[nodiscard]] std::string describe() const override { return {}; }
+
+    [[nodiscard]] std::vector<compute::KernelTime> profile(
+        std::span<const float>, std::span<const std::int32_t>, compute::Stopwatch
+    ) override {
+        return {};
+    }
+
+    int evaluations = 0;
+    std::uint64_t samples = 0;  ///< of the last evaluation, as the next two
+    std::uint64_t correct = 0;
+    float first_value = 0.0F;
+
+private:
+    bool interrupted_ = false;
+};
+
+class Estimators : public ::testing::Test {
+protected:
+    Estimators() : sharded_(testing::tiny_shards()), shards_(sharded_.manifest, &sha256) {}
+
+    void hold_all() {
+        for (const auto& bytes : sharded_.shards) ASSERT_TRUE(shards_.put(bytes).has_value());
+    }
+
+    data::Sharded sharded_;
+    data::ShardStore shards_;
+    BrightEngine engine_;
+    std::atomic<bool> stop_{false};
+};
+
+TEST_F(Estimators, WithoutTestSamplesThereIsNone) {
+    Estimator estimator(shards_, 16, 1);
+    EXPECT_FALSE(estimator.evaluate_next(engine_, stop_));
+    EXPECT_EQ(estimator.evaluate_all(engine_, stop_).samples, 0U);
+    EXPECT_FALSE(estimator.estimate().has_value());
+}
+
+TEST_F(Estimators, EachNewEvaluationCountsForHalfInTheEnd) {
+    hold_all();
+    Estimator estimator(shards_, 16, 1);
+    double mean = 0.0;
+    double weight = 0.0;
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+        ASSERT_EQ(engine_.samples, 16U);
+        weight = weight / 2.0 + 1.0;
+        mean += (static_cast<double>(engine_.correct) / 16.0 - mean) / weight;
+        ASSERT_TRUE(estimator.estimate().has_value());
+        EXPECT_DOUBLE_EQ(estimator.estimate()->accuracy, mean);
+        EXPECT_DOUBLE_EQ(estimator.estimate()->loss, 0.25);
+    }
+}
+
+TEST_F(Estimators, TheBatchesGoRoundTheWholeTestSet) {
+    hold_all();
+    Estimator estimator(shards_, 20, 1);
+    std::multiset<std::uint64_t> sizes;
+    std::set<float> firsts;
+    for (int i = 0; i < 9; ++i) {
+        ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+        sizes.insert(engine_.samples);
+        firsts.insert(engine_.first_value);
+    }
+    // 48 samples are two batches of 20 and one of 8, which comes at least every third time.
+    EXPECT_GE(sizes.count(8), 2U);
+    EXPECT_EQ(sizes.count(8) + sizes.count(20), 9U);
+    EXPECT_LE(firsts.size(), 3U);
+    EXPECT_GE(firsts.size(), 2U);
+}
+
+TEST_F(Estimators, PeersBeginAtDifferentBatches) {
+    hold_all();
+    std::set<float> firsts;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        Estimator estimator(shards_, 16, seed);
+        ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+        firsts.insert(engine_.first_value);
+    }
+    EXPECT_EQ(firsts.size(), 3U);
+}
+
+TEST_F(Estimators, AnEvaluationOfAllReplacesTheEstimateAndOutweighsTheNext) {
+    hold_all();
+    Estimator estimator(shards_, 16, 1);
+    ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+    const auto all = estimator.evaluate_all(engine_, stop_);
+    EXPECT_EQ(all.samples, 48U);
+    EXPECT_EQ(all.correct, 24U);
+    EXPECT_DOUBLE_EQ(estimator.estimate()->accuracy, 0.5);
+    ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+    // The whole set counts as three batches, halved to 1.5, and the next batch as one.
+    const double batch = static_cast<double>(engine_.correct) / 16.0;
+    EXPECT_DOUBLE_EQ(estimator.estimate()->accuracy, 0.5 + (batch - 0.5) / 2.5);
+    estimator.forget();
+    EXPECT_FALSE(estimator.estimate().has_value());
+}
+
+TEST_F(Estimators, AnInterruptedOrStoppedEvaluationChangesNothing) {
+    hold_all();
+    Estimator estimator(shards_, 16, 1);
+    stop_ = true;
+    EXPECT_FALSE(estimator.evaluate_next(engine_, stop_));
+    EXPECT_EQ(estimator.evaluate_all(engine_, stop_).samples, 0U);
+    EXPECT_EQ(engine_.evaluations, 0);
+    stop_ = false;
+    engine_.interrupt();
+    EXPECT_FALSE(estimator.evaluate_next(engine_, stop_));
+    EXPECT_FALSE(estimator.estimate().has_value());
+}
+
+}  // namespace
+}  // namespace starling::peer
