@@ -113,7 +113,7 @@ public:
 
     [[nodiscard]] const LinkCounters& counters() const;
 
-    [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+    [[nodiscard]] std::size_t connection_count() const { return streams_.size(); }
 
     /// Returns how many lanes with this partner are in use.
     [[nodiscard]] std::size_t lane_count(const PeerId& partner, Lanes lanes) const;
@@ -128,45 +128,55 @@ public:
     void on_closed(Connection& connection, const Fault& why) override;
 
 private:
+    /// What a stream is to us.
+    enum class Stage : std::uint8_t {
+        Stranger,   ///< accepted, and has not greeted: the listener counts it
+        Greeting,   ///< the greeting is not over; of a peer without a swarm it never is
+        Main,       ///< carries everything
+        Lane,       ///< carries exchanges beside a main stream
+        Dismissed,  ///< a lane that we close, so its end is not reported
+    };
+
+    using Introduced = std::function<void(Result<PeerId>)>;
+
+    struct Stream {
+        ConnectionPtr connection;
+        Stage stage = Stage::Stranger;
+        Introduced introduced;  ///< to call when it has greeted or failed
+    };
+
     struct Waiting {
         FrameType type;
         Bytes payload;
     };
 
-    struct Entry {
-        ConnectionPtr connection;
-        std::function<void(Result<PeerId>)> introduced;  ///< to call when it has greeted or failed
-        bool stranger = false;                           ///< the listener counts it as a stranger
-        bool lane = false;
-        bool dismissed = false;          ///< a lane that we close, so its end is not reported
-        std::optional<PeerId> wanted{};  ///< the peer that a lane of ours must reach
-    };
-
-    /// The lanes of one partner.
-    struct Bundle {
-        std::vector<Connection*> ours;
-        std::vector<Connection*> theirs;
-        std::size_t dialling = 0;
-        Instant look_at;  ///< when to check next whether there are enough
-        Instant used;     ///< when we last sent an offer
+    /// All that belongs to one partner. Frames wait only while there is no main stream, and lanes
+    /// exist only while there is one.
+    struct Partner {
+        std::vector<Connection*> mains;  ///< we send on the first for as long as it lives
+        std::vector<Waiting> waiting;    ///< frames for a dial in progress
+        std::vector<Connection*> our_lanes;
+        std::vector<Connection*> their_lanes;
+        std::size_t dialling = 0;  ///< lanes of ours
+        Instant look_at{};         ///< when to check next whether there are enough lanes
+        Instant used{};            ///< when we last sent an offer
     };
 
     void dial_partner(const PeerId& partner, const Endpoint& to);
-    void dial_stream(const Endpoint& to, Entry entry);
-    void adopt(Entry entry);
-    void widen(const PeerId& partner, Connection& main, Bundle& bundle);
+    void dial_stream(const Endpoint& to, std::optional<PeerId> lane_of, Introduced introduced);
+    void adopt(Stream stream, Introduction introduction);
+    void widen(const PeerId& id, Partner& partner);
     void dial_lane(const PeerId& partner, const Endpoint& to);
     void lane_dialled(const PeerId& partner, bool greeted);
-    void welcome_lane(const PeerId& partner, Connection& connection, Entry& entry);
-    void on_lane_closed(
-        const PeerId& partner, Connection& connection, Entry& entry, const Fault& why
-    );
+    void welcome_main(const PeerId& id, Connection& connection, Stream& stream);
+    void welcome_lane(const PeerId& id, Connection& connection, Stream& stream);
+    void on_main_closed(const PeerId& id, Connection& connection, const Fault& why);
+    void on_lane_closed(const PeerId& id, Connection& connection, const Fault& why);
     void dismiss(const std::vector<Connection*>& lanes, const Fault& why);
     void close_idle_lanes();
-    void close_lanes(const PeerId& partner);
-    void flush_waiting(const PeerId& partner, Connection& connection);
-    void drop_waiting(const PeerId& partner, const Fault& why);
-    void release_stranger(Entry& entry);
+    void drop_waiting(const PeerId& id, const Fault& why);
+    void count_closed(const Connection& connection, const Fault& why);
+    [[nodiscard]] Connection* main_of(const PeerId& id) const;
 
     ThreadOwner owner_;
     Loop& loop_;
@@ -175,10 +185,8 @@ private:
     Hello ours_;
     ProveKey prove_;
     bool closing_ = false;
-    std::unordered_map<Connection*, Entry> connections_;
-    std::unordered_map<PeerId, Connection*> preferred_;         ///< the one we send on
-    std::unordered_map<PeerId, std::vector<Waiting>> waiting_;  ///< frames for a dial in progress
-    std::unordered_map<PeerId, Bundle> bundles_;                ///< of partners with a main stream
+    std::unordered_map<Connection*, Stream> streams_;
+    std::unordered_map<PeerId, Partner> partners_;
     std::function<std::size_t(const TcpFacts&)> lanes_for_ = lanes_for;
     Timer idle_timer_;
     mutable LinkCounters counters_;
