@@ -18,10 +18,14 @@ constexpr std::size_t kHintsMax = 1024;
 
 }  // namespace
 
-Bootstrap::Bootstrap(Loop& loop, Links& links, Wiring wiring)
+Bootstrap::Bootstrap(
+    Loop& loop, Links& links, MembershipDriver& membership, MembershipStreams& streams, Note note
+)
     : loop_(loop),
       links_(links),
-      wiring_(std::move(wiring)),
+      membership_(membership),
+      streams_(streams),
+      note_(std::move(note)),
       schedule_(Rng(std::random_device{}())),
       dial_timer_(loop_, [this] { dial_due(); }),
       resolve_timer_(loop_, [this] { resolve_names(); }) {}
@@ -71,14 +75,14 @@ void Bootstrap::introduce(const Endpoint& address) {
 void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
     if (greeted.has_error()) {
         // People read this only once per address; the dialling goes on.
-        if (wiring_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
-            wiring_.note(greeted.error().message);
+        if (membership_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
+            note_(greeted.error().message);
         }
         return;
     }
     greeters_[address] = *greeted;
     hint(*greeted, address);
-    wiring_.greeted(*greeted);
+    streams_.send_table(*greeted);
 }
 
 /// Returns whether the peer at this address is a live member: the one that answered there, or one
@@ -87,7 +91,7 @@ bool Bootstrap::lives_at(const Endpoint& address) const {
     const auto up = [](const membership::Member& member) {
         return member.state <= membership::MemberState::Suspect;
     };
-    const auto& swim = wiring_.swim();
+    const auto& swim = membership_.swim();
     const auto greeter = greeters_.find(address);
     if (greeter != greeters_.end()) {
         const auto member = swim.find(greeter->second);

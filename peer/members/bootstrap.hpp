@@ -14,8 +14,9 @@
 
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
-#include "membership/swim.hpp"
 #include "peer/machine/loop.hpp"
+#include "peer/members/membership_driver.hpp"
+#include "peer/members/membership_streams.hpp"
 #include "peer/members/seed_schedule.hpp"
 #include "peer/streams/links.hpp"
 
@@ -23,16 +24,19 @@ namespace starling::peer {
 
 class Bootstrap {
 public:
-    struct Wiring {
-        std::function<const membership::Swim&()> swim;
-        std::function<void(const PeerId&)> greeted;  ///< a peer answered: exchange tables
-        std::function<void(const std::string&)> note;
-    };
+    using Note = std::function<void(const std::string&)>;
 
-    Bootstrap(Loop& loop, Links& links, Wiring wiring);
+    /// Requires  `links`, `membership` and `streams` outlive this
+    Bootstrap(
+        Loop& loop,
+        Links& links,
+        MembershipDriver& membership,
+        MembershipStreams& streams,
+        Note note
+    );
 
-    /// Starts to dial `addresses` and goes on until stop(). `names` are the seeds as the user wrote
-    /// them. Returns at once; `greeted` and `note` are called later.
+    /// Starts to dial `addresses` and goes on until stop(); sends our table to whoever answers.
+    /// `names` are the seeds as the user wrote them. Returns at once; `note` is called later.
     void begin(
         const Endpoint& self,
         const std::vector<std::string>& names,
@@ -56,7 +60,9 @@ private:
 
     Loop& loop_;
     Links& links_;
-    Wiring wiring_;
+    MembershipDriver& membership_;
+    MembershipStreams& streams_;
+    Note note_;
     Endpoint self_;
     std::vector<std::string> names_;
     SeedSchedule schedule_;

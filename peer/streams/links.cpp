@@ -18,9 +18,9 @@ constexpr std::size_t kWaitingMax = 64;
 
 }  // namespace
 
-Links::Links(Loop& loop, Callbacks callbacks)
+Links::Links(Loop& loop, LinkHandler& handler)
     : loop_(loop),
-      callbacks_(std::move(callbacks)),
+      handler_(handler),
       listener_(loop, *this),
       idle_timer_(loop, [this] { close_idle_lanes(); }) {}
 
@@ -35,10 +35,13 @@ void Links::open(const Hello& ours, ProveKey prove) {
     owner_.check();
     ours_ = ours;
     prove_ = std::move(prove);
-    listener_.accept([this](ConnectionPtr connection) {
-        ++counters_.accepted;
-        adopt({std::move(connection), Stage::Stranger, {}}, {ours_, prove_});
-    });
+    listener_.accept();
+}
+
+void Links::on_accepted(ConnectionPtr connection) {
+    owner_.check();
+    ++counters_.accepted;
+    adopt({std::move(connection), Stage::Stranger, {}}, {ours_, prove_});
 }
 
 void Links::adopt(Stream stream, Introduction introduction) {
@@ -51,6 +54,13 @@ Connection* Links::main_of(const PeerId& id) const {
     const auto found = partners_.find(id);
     if (found == partners_.end() || found->second.mains.empty()) return nullptr;
     return found->second.mains.front();
+}
+
+void Links::route(FrameType type, FrameReceiver& receiver) {
+    owner_.check();
+    auto& taken = routes_.at(static_cast<std::size_t>(type));
+    STARLING_CHECK(taken == nullptr);
+    taken = &receiver;
 }
 
 void Links::send(const PeerId& to, FrameType type, Bytes payload) {
@@ -68,7 +78,7 @@ void Links::send(const PeerId& to, FrameType type, Bytes payload) {
     }
     waiting.push_back(Waiting{type, std::move(payload)});
     if (waiting.size() > 1) return;
-    const auto address = callbacks_.address(to);
+    const auto address = handler_.address_of(to);
     if (address) {
         dial_partner(to, *address);
         return;
@@ -89,7 +99,7 @@ void Links::dial_partner(const PeerId& partner, const Endpoint& to) {
     });
 }
 
-void Links::introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done) {
+void Links::introduce(const Endpoint& to, Introduced done) {
     owner_.check();
     dial_stream(to, std::nullopt, std::move(done));
 }
@@ -147,13 +157,13 @@ void Links::drop_waiting(const PeerId& id, const Fault& why) {
     if (found == partners_.end() || found->second.waiting.empty()) return;
     counters_.dropped_frames += found->second.waiting.size();
     partners_.erase(found);  // there is no main stream, or nothing would wait
-    callbacks_.broken(id, why);
+    handler_.on_broken(id, why);
 }
 
 void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
     owner_.check();
     if (type == FrameType::DescriptorRequest) {
-        callbacks_.descriptor_wanted(connection);
+        handler_.on_descriptor_wanted(connection);
         return;
     }
     if (streams_.at(&connection).stage == Stage::Lane && type != FrameType::Exchange) {
@@ -161,12 +171,17 @@ void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
         connection.close(fail(FaultCode::BadFormat, "a lane carries exchanges only"));
         return;
     }
-    callbacks_.frame(connection.greeting().partner()->id, type, payload);
+    auto* receiver = routes_.at(static_cast<std::size_t>(type));
+    if (receiver == nullptr) {
+        ++counters_.garbage;
+        return;
+    }
+    receiver->handle_frame(connection.greeting().partner()->id, type, payload);
 }
 
 void Links::on_sent(Connection& /*connection*/, FrameType type, Bytes payload) {
     owner_.check();
-    callbacks_.sent(type, std::move(payload));
+    handler_.on_sent(type, std::move(payload));
 }
 
 void Links::on_closed(Connection& connection, const Fault& why) {
@@ -208,7 +223,7 @@ void Links::on_main_closed(const PeerId& id, Connection& connection, const Fault
         dismiss(gone.our_lanes, end);
         dismiss(gone.their_lanes, end);
     }
-    if (!closing_) callbacks_.broken(id, why);
+    if (!closing_) handler_.on_broken(id, why);
 }
 
 std::size_t Links::queued_bytes(const PeerId& to) const {

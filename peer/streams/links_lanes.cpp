@@ -65,8 +65,8 @@ void Links::widen(const PeerId& id, Partner& partner) {
     partner.look_at = now + kLookEvery;
     Connection& main = *partner.mains.front();
     if (main.greeting().partner()->minor < 2) return;
-    const std::size_t wanted = std::min(lanes_for_(main.facts()), kLanesMax);
-    auto at = callbacks_.address(id);
+    const std::size_t wanted = std::min(fixed_lanes_.value_or(lanes_for(main.facts())), kLanesMax);
+    auto at = handler_.address_of(id);
     if (!at && main.dialled()) at = main.remote();
     if (!at) return;
     for (auto have = partner.our_lanes.size() + partner.dialling; have < wanted; ++have) {
@@ -116,7 +116,7 @@ void Links::on_lane_closed(const PeerId& id, Connection& connection, const Fault
     std::erase(partner.our_lanes, &connection);
     std::erase(partner.their_lanes, &connection);
     if (closing_) return;
-    callbacks_.lane_broken(id, connection.dialled() ? Lanes::Ours : Lanes::Theirs, why);
+    handler_.on_lane_broken(id, connection.dialled() ? Lanes::Ours : Lanes::Theirs, why);
 }
 
 void Links::dismiss(const std::vector<Connection*>& lanes, const Fault& why) {
