@@ -5,6 +5,7 @@
 #include <functional>
 #include <unordered_set>
 
+#include "base/printable.hpp"
 #include "data/shard_format.hpp"
 #include "data/utf8.hpp"
 
@@ -16,10 +17,8 @@ Fault bad(const std::string& what) {
     return fail(FaultCode::BadValue, "manifest: " + what);
 }
 
-bool printable(const std::string& text) {
-    return std::none_of(text.begin(), text.end(), [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    });
+bool has_control(const std::string& text) {
+    return std::any_of(text.begin(), text.end(), is_control);
 }
 
 Result<void> check_text(const Manifest& manifest) {
@@ -43,7 +42,7 @@ Result<void> check_partition(const Manifest& manifest) {
     if (manifest.partitions > kPartitionsMax) {
         return fail(FaultCode::Oversized, "manifest: more than 1024 partitions");
     }
-    if (manifest.partition.size() > kPartitionTextMax || !printable(manifest.partition)) {
+    if (manifest.partition.size() > kPartitionTextMax || has_control(manifest.partition)) {
         return bad("the description of its partitions is too long or not printable");
     }
     if (manifest.partition.empty() != (manifest.partitions == 0)) {
@@ -74,7 +73,7 @@ Result<void> check_counts(const Manifest& manifest, const ShardInfo& shard, std:
 Result<void> check_sample(const Manifest& manifest) {
     if (manifest.name.size() > kManifestNameMax) return bad("name is longer than 4096 bytes");
     // The name is shown on terminals, so it must not contain escape sequences.
-    if (!printable(manifest.name)) return bad("its name is not printable");
+    if (has_control(manifest.name)) return bad("its name is not printable");
     if (manifest.shape.empty() || manifest.shape.size() > kShapeRankMax) {
         return bad(
             "shape has " + std::to_string(manifest.shape.size()) + " dimensions, not 1 to 8"

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "base/check.hpp"
+#include "base/printable.hpp"
 #include "base/rng.hpp"
 #include "data/dataset.hpp"
 #include "data/shard_format.hpp"
@@ -136,11 +137,7 @@ std::size_t allowed_per_shard(const Dataset& dataset, std::size_t elements, std:
 }  // namespace
 
 std::string printable_name(std::string_view name) {
-    std::string text(name.substr(0, kManifestNameMax));
-    for (auto& c : text) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    }
-    return text;
+    return printable(std::string(name.substr(0, kManifestNameMax)));
 }
 
 Sharded shard_dataset(const Dataset& dataset, std::size_t samples_per_shard, HashFunction sha256) {

@@ -60,10 +60,7 @@ int main(int argc, char** argv) {
     CLI::App app{
         "Decentralized gossip training: peers train together without a coordinator", "starling"};
     app.set_version_flag("--version", version());
-    // A misspelt key must be an error. This comes before the subcommands, which inherit it.
-    app.allow_config_extras(CLI::config_extras_mode::error);
-    app.set_config("--config", "", "TOML file with a [section] per command; flags win over it");
-    app.fallthrough();
+    starling::peer::take_config_file(app);
     app.require_subcommand(1);
     app.footer("Run `starling COMMAND --help` for the flags of a command and examples.");
     starling::peer::Command chosen;

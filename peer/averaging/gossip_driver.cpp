@@ -91,45 +91,10 @@ void GossipDriver::peer_up(const PeerId& peer) {
     pump();
 }
 
-void GossipDriver::peer_down(const PeerId& peer) {
-    averager_.peer_down(real_now(), peer);
-    pump();
-}
-
-void GossipDriver::set_accepting(bool accepting) {
-    owner_.check();
-    averager_.set_accepting(accepting);
-}
-
-void GossipDriver::set_encoding(gossip::Encoding encoding) {
-    owner_.check();
-    averager_.set_encoding(encoding);
-}
-
-void GossipDriver::set_settling(bool settling) {
-    owner_.check();
-    averager_.set_settling(settling);
-}
-
-void GossipDriver::set_ghost(bool ghost) {
-    owner_.check();
-    averager_.set_ghost(ghost);
-}
-
-void GossipDriver::adopt_parameters() {
-    owner_.check();
-    averager_.adopt_parameters();
-}
-
-bool GossipDriver::begin_exchange(std::span<const PeerId> except) {
-    const bool begun = averager_.begin_exchange(real_now(), except);
+bool GossipDriver::begin_exchange() {
+    const bool begun = averager_.begin_exchange(real_now());
     pump();
     return begun;
-}
-
-void GossipDriver::begin_round(std::uint64_t round) {
-    (void)averager_.begin_round(real_now(), round);
-    pump();
 }
 
 void GossipDriver::recycle(Bytes frame) {

@@ -60,9 +60,8 @@ private:
 /// Sends a frame of the averaging machine. A frame whose order does not matter may take a lane.
 void send_exchange(Links& links, gossip::Outgoing outgoing);
 
-/// Hands each call to the averager. All but the setters, adopt_parameters() and recycle() then
-/// drain it, so they call `send` and `exchanged` before they return; inside a callback the outer
-/// call does so.
+/// Hands each call to the averager. All but machine() and recycle() then drain it, so they call
+/// `send` and `exchanged` before they return; inside a callback the outer call does so.
 class GossipDriver {
 public:
     struct Callbacks {
@@ -88,15 +87,17 @@ public:
     /// A lane broke, and the main stream still lives.
     void handle_lane_broken(const PeerId& partner, Lanes lanes);
     void peer_up(const PeerId& peer);
-    void peer_down(const PeerId& peer);
-    void set_accepting(bool accepting);
-    void set_encoding(gossip::Encoding encoding);
-    void set_settling(bool settling);
-    void set_ghost(bool ghost);
-    void adopt_parameters();
     /// Returns false when no exchange could begin.
-    bool begin_exchange(std::span<const PeerId> except = {});
-    void begin_round(std::uint64_t round);
+    bool begin_exchange();
+
+    /// Returns the machine for whoever decides about averaging. Call pump() after its commands.
+    [[nodiscard]] gossip::Averager& machine() {
+        owner_.check();
+        return averager_;
+    }
+
+    /// Sends what the machine has to send, tells how exchanges have ended, and arms the timer.
+    void pump();
 
     /// Takes back the memory of a frame that was sent.
     void recycle(Bytes frame);
@@ -113,7 +114,6 @@ public:
     }
 
 private:
-    void pump();
     void transmit();
 
     ThreadOwner owner_;

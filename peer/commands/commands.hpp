@@ -19,6 +19,9 @@ namespace starling::peer {
 /// Runs a subcommand and returns the exit code of the program.
 using Command = std::function<int()>;
 
+/// Makes an app without subcommands read --config.
+void take_config_file(CLI::App& app);
+
 /// Prints a fault of a subcommand as one line on standard error and returns its exit code.
 int report_fault(std::string_view command, const Fault& fault);
 

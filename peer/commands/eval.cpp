@@ -15,6 +15,7 @@
 #include "peer/commands/commands.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/cores.hpp"
+#include "peer/machine/files.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/model_file.hpp"
 #include "peer/terms/task.hpp"
@@ -66,7 +67,7 @@ Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swa
 }
 
 Result<Evaluated> evaluate(const EvalFlags& flags) {
-    const auto checkpoint = read_checkpoint(flags.state);
+    const auto checkpoint = read_checkpoint(real_disk(), flags.state);
     if (checkpoint.has_error()) return checkpoint.error();
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();

@@ -45,7 +45,7 @@ Result<std::string> format_of(const ExportFlags& flags) {
 Result<std::string> export_checkpoint(const ExportFlags& flags) {
     const auto format = format_of(flags);
     if (format.has_error()) return format.error();
-    const auto checkpoint = read_checkpoint(flags.state);
+    const auto checkpoint = read_checkpoint(real_disk(), flags.state);
     if (checkpoint.has_error()) return checkpoint.error();
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();

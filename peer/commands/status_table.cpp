@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/printable.hpp"
+
 namespace starling::peer {
 namespace {
 
@@ -24,17 +26,6 @@ Fault not_json() {
 
 std::string dump(const ordered_json& value) {
     return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
-
-/// Returns the text with `?` for control characters: a peer's text must not move our cursor.
-std::string printable(std::string text) {
-    std::replace_if(
-        text.begin(),
-        text.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
-        '?'
-    );
-    return text;
 }
 
 std::string cell_text(const std::string& key, const ordered_json& value) {

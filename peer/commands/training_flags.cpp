@@ -1,6 +1,7 @@
 #include "peer/commands/training_flags.hpp"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 #include "peer/commands/founder_flags.hpp"
 
@@ -17,6 +18,16 @@ CLI::Option* add_founder_flag(CLI::App& command, const char* name, T& variable) 
     } else {
         return command.add_option(flag.name, variable, flag.help)->type_name(flag.value);
     }
+}
+
+/// Says what is wrong with a seed, or nothing. CLI11 by itself takes -1 and 2^64 for the largest
+/// number.
+std::string not_a_seed(const std::string& text) {
+    std::uint64_t seed = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, seed);
+    if (error == std::errc{} && rest == end) return {};
+    return text + " is not a whole number from 0 to 18446744073709551615";
 }
 
 }  // namespace
@@ -53,7 +64,8 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
     command.add_option("--device", config.device, "cpu")->capture_default_str();
     command.add_option("--threads", config.threads, "Compute threads (0: all cores)")
         ->capture_default_str();
-    command.add_option("--seed", config.seed, "Seed of initial parameters and shuffles");
+    command.add_option("--seed", config.seed, "Seed of initial parameters and shuffles")
+        ->check(&not_a_seed);
 }
 
 }  // namespace starling::peer

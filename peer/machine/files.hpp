@@ -4,10 +4,12 @@
 // moment leaves either the old or the new contents. A lock keeps a second peer out.
 
 #include <filesystem>
-#include <string>
+#include <memory>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "peer/machine/disk.hpp"
 
 namespace starling::peer {
 
@@ -31,38 +33,18 @@ private:
     int descriptor_;
 };
 
-/// A regular file that is read from front to back. open() has checked its size.
-class FileReader {
-public:
-    /// Errors    NotFound, Oversized (longer than `limit`), Io (also: not a regular file)
-    [[nodiscard]] static Result<FileReader> open(
-        const std::filesystem::path& path, std::uint64_t limit
-    );
-
-    [[nodiscard]] std::uint64_t size() const { return size_; }
-
-    /// Fills `out` with the next bytes.
-    /// Errors    Truncated (the file ends first), Io
-    [[nodiscard]] Result<void> read(std::span<std::byte> out);
-
-private:
-    FileReader(FileHandle file, std::uint64_t size, std::filesystem::path path)
-        : file_(std::move(file)),
-          size_(size),
-          path_(std::move(path)) {}
-
-    FileHandle file_;
-    std::uint64_t size_;
-    std::filesystem::path path_;
-};
+/// Returns the disk of this computer. It has no state.
+/// Thread    any
+[[nodiscard]] Disk& real_disk();
 
 /// A file that is written under a temporary name (`NAME.tmp`, beside the final one) until commit()
 /// gives it the final name. Without a commit it is deleted. A name has one writer at a time.
 class AtomicFile {
 public:
+    /// Requires  `disk` outlives the file
     /// Errors    Io
     [[nodiscard]] static Result<AtomicFile> create(
-        const std::filesystem::path& path, unsigned mode
+        Disk& disk, const std::filesystem::path& path, unsigned mode
     );
 
     AtomicFile(AtomicFile&&) = default;
@@ -80,18 +62,25 @@ public:
     [[nodiscard]] Result<void> commit(const std::filesystem::path& previous = {});
 
 private:
-    AtomicFile(FileHandle file, std::filesystem::path path, std::filesystem::path temporary)
-        : file_(std::move(file)),
+    AtomicFile(
+        Disk& disk,
+        std::unique_ptr<OutputFile> file,
+        std::filesystem::path path,
+        std::filesystem::path temporary
+    )
+        : disk_(&disk),
+          file_(std::move(file)),
           path_(std::move(path)),
           temporary_(std::move(temporary)) {}
 
-    FileHandle file_;
+    Disk* disk_;
+    std::unique_ptr<OutputFile> file_;  ///< null once it has its final name
     std::filesystem::path path_;
     std::filesystem::path temporary_;
 };
 
 /// Reads a whole regular file.
-/// Errors    as FileReader::open and read
+/// Errors    as Disk::open and InputFile::read
 [[nodiscard]] Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
 /// Replaces a file so that a crash leaves either the old or the new contents. Blocks until the new

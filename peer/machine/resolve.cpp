@@ -21,19 +21,25 @@ struct HostPort {
     std::string port;
 };
 
+/// Takes port 0 as Endpoint::parse does: a listener asks for any port with it.
 Result<HostPort> split_host_port(const std::string& text) {
     const auto colon = text.rfind(':');
-    std::uint16_t port = 0;
-    if (colon != std::string::npos) {
-        const char* begin = text.data() + colon + 1;
+    const std::string host = text.substr(0, colon);
+    // A colon inside the host is an IPv6 address whose brackets or port are missing.
+    bool sound = colon != std::string::npos && !host.empty() &&
+                 host.find_first_of(":[]") == std::string::npos;
+    if (sound) {
+        std::uint16_t port = 0;
         const char* end = text.data() + text.size();
-        const auto [rest, error] = std::from_chars(begin, end, port);
-        if (error != std::errc{} || rest != end) port = 0;
+        const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, port);
+        sound = error == std::errc{} && rest == end;
     }
-    if (colon == std::string::npos || colon == 0 || port == 0) {
-        return fail(FaultCode::BadFormat, "'" + text + "' is not an address; write HOST:PORT");
+    if (!sound) {
+        return fail(
+            FaultCode::BadFormat, "'" + text + "' is not an address; write HOST:PORT or [::1]:PORT"
+        );
     }
-    return HostPort{text.substr(0, colon), text.substr(colon + 1)};
+    return HostPort{host, text.substr(colon + 1)};
 }
 
 Result<std::vector<Endpoint>> resolved(
@@ -65,6 +71,12 @@ void resolve_later(
     const std::string& host_port,
     std::function<void(Result<std::vector<Endpoint>>)> done
 ) {
+    if (auto numeric = Endpoint::parse(host_port)) {
+        loop.post([done = std::move(done), numeric = *numeric] {
+            done(std::vector<Endpoint>{numeric});
+        });
+        return;
+    }
     const auto parts = split_host_port(host_port);
     if (parts.has_error()) {
         loop.post([done = std::move(done), fault = parts.error()] { done(fault); });

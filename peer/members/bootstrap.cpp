@@ -11,21 +11,17 @@ namespace starling::peer {
 
 namespace {
 
-constexpr Duration kResolveEvery = std::chrono::seconds(60);
 /// Addresses taken from one look-up of a name, which may stand for thousands.
 constexpr std::size_t kAnswersMax = 8;
 constexpr std::size_t kHintsMax = 1024;
 
 }  // namespace
 
-Bootstrap::Bootstrap(
-    Loop& loop, Links& links, MembershipDriver& membership, MembershipStreams& streams, Note note
-)
+Bootstrap::Bootstrap(Loop& loop, Links& links, BootstrapHandler& handler, Duration resolve_every)
     : loop_(loop),
       links_(links),
-      membership_(membership),
-      streams_(streams),
-      note_(std::move(note)),
+      handler_(handler),
+      resolve_every_(resolve_every),
       schedule_(Rng(std::random_device{}())),
       dial_timer_(loop_, [this] { dial_due(); }),
       resolve_timer_(loop_, [this] { resolve_names(); }) {}
@@ -39,7 +35,7 @@ void Bootstrap::begin(
     names_ = names;
     for (const auto& address : addresses) schedule_.add(real_now(), address);
     dial_due();
-    resolve_timer_.arm_after(kResolveEvery);
+    resolve_timer_.arm_after(resolve_every_);
 }
 
 void Bootstrap::stop() {
@@ -47,7 +43,11 @@ void Bootstrap::stop() {
 }
 
 void Bootstrap::hint(const PeerId& peer, const Endpoint& at) {
-    if (hints_.size() < kHintsMax || hints_.contains(peer)) hints_[peer] = at;
+    if (!hints_.insert_or_assign(peer, at).second) return;
+    hinted_.push_back(peer);
+    if (hinted_.size() <= kHintsMax) return;
+    hints_.erase(hinted_.front());
+    hinted_.pop_front();
 }
 
 std::optional<Endpoint> Bootstrap::hint_of(const PeerId& peer) const {
@@ -75,14 +75,14 @@ void Bootstrap::introduce(const Endpoint& address) {
 void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
     if (greeted.has_error()) {
         // People read this only once per address; the dialling goes on.
-        if (membership_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
-            note_(greeted.error().message);
+        if (handler_.table().alive_count() == 1 && unreachable_.insert(address).second) {
+            handler_.on_unreachable(greeted.error().message);
         }
         return;
     }
     greeters_[address] = *greeted;
     hint(*greeted, address);
-    streams_.send_table(*greeted);
+    handler_.on_greeted(*greeted);
 }
 
 /// Returns whether the peer at this address is a live member: the one that answered there, or one
@@ -91,7 +91,7 @@ bool Bootstrap::lives_at(const Endpoint& address) const {
     const auto up = [](const membership::Member& member) {
         return member.state <= membership::MemberState::Suspect;
     };
-    const auto& swim = membership_.swim();
+    const auto& swim = handler_.table();
     const auto greeter = greeters_.find(address);
     if (greeter != greeters_.end()) {
         const auto member = swim.find(greeter->second);
@@ -115,7 +115,7 @@ void Bootstrap::resolve_names() {
             dial_due();
         });
     }
-    resolve_timer_.arm_after(kResolveEvery);
+    resolve_timer_.arm_after(resolve_every_);
 }
 
 }  // namespace starling::peer

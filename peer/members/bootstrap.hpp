@@ -5,7 +5,7 @@
 //
 // Thread    network
 
-#include <functional>
+#include <deque>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -14,29 +14,36 @@
 
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
+#include "membership/swim.hpp"
 #include "peer/machine/loop.hpp"
-#include "peer/members/membership_driver.hpp"
-#include "peer/members/membership_streams.hpp"
 #include "peer/members/seed_schedule.hpp"
 #include "peer/streams/links.hpp"
 
 namespace starling::peer {
 
+/// What Bootstrap tells and asks its owner.
+class BootstrapHandler {
+public:
+    virtual ~BootstrapHandler() = default;
+    [[nodiscard]] virtual const membership::Swim& table() const = 0;
+    /// A peer has answered: it is time to compare tables.
+    virtual void on_greeted(const PeerId& peer) = 0;
+    /// Nobody answers at a seed's address; told once for each, with a line for people.
+    virtual void on_unreachable(const std::string& line) = 0;
+};
+
 class Bootstrap {
 public:
-    using Note = std::function<void(const std::string&)>;
-
-    /// Requires  `links`, `membership` and `streams` outlive this
+    /// Looks names up again every `resolve_every`.
     Bootstrap(
         Loop& loop,
         Links& links,
-        MembershipDriver& membership,
-        MembershipStreams& streams,
-        Note note
+        BootstrapHandler& handler,
+        Duration resolve_every = std::chrono::seconds(60)
     );
 
-    /// Starts to dial `addresses` and goes on until stop(); sends our table to whoever answers.
-    /// `names` are the seeds as the user wrote them. Returns at once; `note` is called later.
+    /// Starts to dial `addresses` and goes on until stop(). `names` are the seeds as the user wrote
+    /// them. Returns at once; the handler is called later.
     void begin(
         const Endpoint& self,
         const std::vector<std::string>& names,
@@ -45,7 +52,8 @@ public:
 
     void stop();
 
-    /// Remembers where a peer outside the table can be dialled.
+    /// Remembers where a peer outside the table can be dialled. Above 1,024 peers it forgets the
+    /// one that came first.
     void hint(const PeerId& peer, const Endpoint& at);
 
     /// Returns where a peer outside the table can be dialled, if hint() or an answer has told us.
@@ -60,15 +68,15 @@ private:
 
     Loop& loop_;
     Links& links_;
-    MembershipDriver& membership_;
-    MembershipStreams& streams_;
-    Note note_;
+    BootstrapHandler& handler_;
+    Duration resolve_every_;
     Endpoint self_;
     std::vector<std::string> names_;
     SeedSchedule schedule_;
     std::unordered_set<Endpoint> unreachable_;       ///< seeds reported as unreachable
     std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
     std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table
+    std::deque<PeerId> hinted_;                      ///< the peers of `hints_`, oldest first
     Timer dial_timer_;
     Timer resolve_timer_;
     bool stopped_ = false;

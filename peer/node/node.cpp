@@ -59,13 +59,7 @@ Node::Node(PeerConfig config)
       membership_(loop_, *this),
       membership_streams_(links_, membership_),
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
-      bootstrap_(
-          loop_,
-          links_,
-          membership_,
-          membership_streams_,
-          [this](const std::string& line) { reporter_.note(line); }
-      ),
+      bootstrap_(loop_, links_, *this),
       stop_timer_(loop_, [this] { loop_.stop(); }),
       run_timer_(loop_, [this] { leave("time is up"); }) {
     for (const auto type : kSessionFrames) links_.route(type, *this);
@@ -106,6 +100,18 @@ void Node::on_stream_request(const membership::StreamRequest& request) {
     owner_.check();
     bootstrap_.hint(request.peer, request.to);
     membership_streams_.send(request);
+}
+
+const membership::Swim& Node::table() const {
+    return membership_.swim();
+}
+
+void Node::on_greeted(const PeerId& peer) {
+    membership_streams_.send_table(peer);
+}
+
+void Node::on_unreachable(const std::string& line) {
+    reporter_.note(line);
 }
 
 /// Nothing reaches the session before it exists, or when we are leaving.
@@ -244,39 +250,18 @@ Result<void> Node::bind_http() {
     return write_file_atomically(config_.state / "http", as_byte_view(text), 0644);
 }
 
-Session::Wiring Node::session_wiring() {
-    Session::Wiring wiring;
-    wiring.send = [this](const PeerId& to, FrameType type, Bytes payload) {
-        links_.send(to, type, std::move(payload));
-    };
-    wiring.exchange = [this](gossip::Outgoing outgoing) {
-        send_exchange(links_, std::move(outgoing));
-    };
-    wiring.queued_bytes = [this](const PeerId& to) { return links_.queued_bytes(to); };
-    wiring.view = [this] { return look(membership_.swim()); };
-    wiring.publish = [this](const Record& record) {
-        membership_.swim().set_record(real_now(), encode_record(record));
-        membership_.pump();
-    };
-    wiring.bytes_sent = [this] { return links_.counters().bytes_sent; };
-    wiring.addresses = [this] { return known_addresses(); };
-    wiring.ended = [this](std::optional<Fault> fault) { end(std::move(fault)); };
-    return wiring;
-}
-
 void Node::start_session(SwarmPlan plan) {
+    const auto start = plan.start;
     const std::string model = plan.descriptor.model;
+    const std::string via = plan.via;
     const auto parameters = plan.layout.elements();
-    session_ = std::make_unique<Session>(
-        loop_,
-        config_,
+    const auto steps = plan.checkpoint ? plan.checkpoint->steps : 0;
+    session_ = std::make_unique<SessionDriver>(
+        SessionDriver::Around{loop_, config_, reporter_, links_, membership_},
         self_,
         local_.identity.epoch,
-        plan.descriptor,
-        plan.blob,
-        std::move(plan.layout),
-        reporter_,
-        session_wiring()
+        std::move(plan),
+        [this](std::optional<Fault> fault) { end(std::move(fault)); }
     );
     if (founding_) {
         for (auto& shard : founding_->data.shards) {
@@ -285,10 +270,10 @@ void Node::start_session(SwarmPlan plan) {
         }
         founding_.reset();
     }
-    if (plan.start == Start::Found) reporter_.founded(swarm_, model, parameters);
-    if (plan.start == Start::Join) reporter_.joined(swarm_, model, plan.via);
-    if (plan.start == Start::Resume) reporter_.resumed(swarm_, plan.checkpoint->steps);
-    session_->begin(plan.start, std::move(plan.checkpoint));
+    if (start == Start::Found) reporter_.founded(swarm_, model, parameters);
+    if (start == Start::Join) reporter_.joined(swarm_, model, via);
+    if (start == Start::Resume) reporter_.resumed(swarm_, steps);
+    session_->begin();
 }
 
 Hello Node::hello() const {
@@ -328,7 +313,7 @@ void Node::on_member_event(const membership::Event& event) {
     if (event.kind == EventKind::Failed || event.kind == EventKind::Left) {
         session_->member_down(event.id);
     } else if (event.kind == EventKind::Up) {
-        session_->member_up(event.id);
+        session_->member_up();
     }
 }
 
@@ -352,16 +337,6 @@ void Node::end(std::optional<Fault> fault) {
     membership_.pump();
     stop_timer_.arm_after(kGoodbyeTime);
     loop_.post([this] { links_.close_all("leaving"); });
-}
-
-std::vector<std::string> Node::known_addresses() const {
-    std::vector<std::string> addresses;
-    for (const auto& member : membership_.swim().members()) {
-        if (member.id != self_ && addresses.size() < 64) {
-            addresses.push_back(member.address.to_string());
-        }
-    }
-    return addresses;
 }
 
 HttpReply Node::serve(const HttpRequest& request) {

@@ -22,9 +22,9 @@
 #include "peer/members/bootstrap.hpp"
 #include "peer/members/membership_driver.hpp"
 #include "peer/members/membership_streams.hpp"
+#include "peer/node/session_driver.hpp"
 #include "peer/observe/reporter.hpp"
 #include "peer/observe/status.hpp"
-#include "peer/session/session.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/start/swarm_plan.hpp"
 #include "peer/streams/links.hpp"
@@ -32,7 +32,10 @@
 
 namespace starling::peer {
 
-class Node final : private LinkHandler, private MembershipHandler, private FrameReceiver {
+class Node final : private LinkHandler,
+                   private MembershipHandler,
+                   private BootstrapHandler,
+                   private FrameReceiver {
 public:
     explicit Node(PeerConfig config);
     ~Node() override;
@@ -51,9 +54,11 @@ private:
     [[nodiscard]] std::optional<Endpoint> address_of(const PeerId& partner) override;
     void on_member_event(const membership::Event& event) override;
     void on_stream_request(const membership::StreamRequest& request) override;
+    [[nodiscard]] const membership::Swim& table() const override;
+    void on_greeted(const PeerId& peer) override;
+    void on_unreachable(const std::string& line) override;
     void handle_frame(const PeerId& from, FrameType type, ByteView payload) override;
 
-    [[nodiscard]] Session::Wiring session_wiring();
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams();
@@ -69,7 +74,6 @@ private:
     void end(std::optional<Fault> fault);
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
     [[nodiscard]] StatusInputs status_inputs() const;
-    [[nodiscard]] std::vector<std::string> known_addresses() const;
 
     ThreadOwner owner_;
     PeerConfig config_;
@@ -83,7 +87,7 @@ private:
     MembershipDriver membership_;
     MembershipStreams membership_streams_;
     HttpServer http_;
-    std::unique_ptr<Session> session_;
+    std::unique_ptr<SessionDriver> session_;
     Bootstrap bootstrap_;
     Timer stop_timer_;
     Timer run_timer_;

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.hpp"
+
 namespace starling::peer {
 
 namespace {
@@ -12,10 +14,20 @@ namespace {
 /// Programs get each progress line, people one of so many: about one every five seconds.
 constexpr int kPlainEvery = 5;
 
-void print_line(const std::string& line) {
+void write_line(const std::string& line) {
     std::fwrite(line.data(), 1, line.size(), stdout);
     std::fputc('\n', stdout);
     std::fflush(stdout);
+}
+
+/// A founder's model file and a user's directory may have names that are not UTF-8. They get
+/// replacement characters, because without them dump() throws.
+void print_json(const nlohmann::json& line) {
+    write_line(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void print_line(const std::string& line) {
+    write_line(printable(line));
 }
 
 nlohmann::json number_or_null(double value, bool known) {
@@ -27,9 +39,8 @@ nlohmann::json number_or_null(double value, bool known) {
 
 void Reporter::listening(const std::string& listen, const std::string& http) {
     if (json_) {
-        print_line(nlohmann::json{
-            {"event", "listening"}, {"id", self_.hex()}, {"listen", listen}, {"http", http}}
-                       .dump());
+        print_json({{"event", "listening"}, {"id", self_.hex()}, {"listen", listen}, {"http", http}}
+        );
         return;
     }
     print_line(fmt::format(
@@ -42,12 +53,12 @@ void Reporter::listening(const std::string& listen, const std::string& http) {
 
 void Reporter::founded(const SwarmId& swarm, const std::string& model, std::uint64_t parameters) {
     if (json_) {
-        print_line(nlohmann::json{
-            {"event", "founded"},
-            {"swarm", swarm.hex()},
-            {"model", model},
-            {"parameters", parameters}}
-                       .dump());
+        print_json(
+            {{"event", "founded"},
+             {"swarm", swarm.hex()},
+             {"model", model},
+             {"parameters", parameters}}
+        );
         return;
     }
     print_line(fmt::format(
@@ -57,9 +68,7 @@ void Reporter::founded(const SwarmId& swarm, const std::string& model, std::uint
 
 void Reporter::joined(const SwarmId& swarm, const std::string& model, const std::string& via) {
     if (json_) {
-        print_line(nlohmann::json{
-            {"event", "joined"}, {"swarm", swarm.hex()}, {"model", model}, {"via", via}}
-                       .dump());
+        print_json({{"event", "joined"}, {"swarm", swarm.hex()}, {"model", model}, {"via", via}});
         return;
     }
     print_line(fmt::format("joined swarm {} ({}) by {}", swarm.short_string(), model, via));
@@ -67,9 +76,7 @@ void Reporter::joined(const SwarmId& swarm, const std::string& model, const std:
 
 void Reporter::resumed(const SwarmId& swarm, std::uint64_t steps) {
     if (json_) {
-        print_line(
-            nlohmann::json{{"event", "resumed"}, {"swarm", swarm.hex()}, {"steps", steps}}.dump()
-        );
+        print_json({{"event", "resumed"}, {"swarm", swarm.hex()}, {"steps", steps}});
         return;
     }
     print_line(fmt::format("resumed swarm {} after {} steps", swarm.short_string(), steps));
@@ -80,25 +87,26 @@ void Reporter::progress(const ProgressLine& line) {
     const bool measured = r.accuracy >= 0;
     const std::string state(to_string(r.state));
     if (json_) {
-        print_line(nlohmann::json{
-            {"event", "progress"},
-            {"id", self_.hex()},
-            {"state", state},
-            {"steps", r.steps},
-            {"samples", r.samples},
-            {"samples_per_s", number_or_null(r.samples_per_s, true)},
-            {"loss", number_or_null(r.loss, r.steps > 0)},
-            {"accuracy", number_or_null(r.accuracy, measured)},
-            {"test_loss", number_or_null(line.test_loss.value_or(0.0), line.test_loss.has_value())},
-            {"spread", number_or_null(r.spread, true)},
-            {"exchanges", r.exchanges},
-            {"shards", r.shards},
-            {"held", r.held},
-            {"members", line.members},
-            {"swarm_samples", line.swarm_samples},
-            {"round", r.round},
-            {"target", line.target}}
-                       .dump());
+        print_json(
+            {{"event", "progress"},
+             {"id", self_.hex()},
+             {"state", state},
+             {"steps", r.steps},
+             {"samples", r.samples},
+             {"samples_per_s", number_or_null(r.samples_per_s, true)},
+             {"loss", number_or_null(r.loss, r.steps > 0)},
+             {"accuracy", number_or_null(r.accuracy, measured)},
+             {"test_loss",
+              number_or_null(line.test_loss.value_or(0.0), line.test_loss.has_value())},
+             {"spread", number_or_null(r.spread, true)},
+             {"exchanges", r.exchanges},
+             {"shards", r.shards},
+             {"held", r.held},
+             {"members", line.members},
+             {"swarm_samples", line.swarm_samples},
+             {"round", r.round},
+             {"target", line.target}}
+        );
         return;
     }
     const bool changed = state != last_state_;
@@ -121,7 +129,7 @@ void Reporter::progress(const ProgressLine& line) {
 
 void Reporter::member(std::string_view what, const PeerId& id) {
     if (json_) {
-        print_line(nlohmann::json{{"event", "member"}, {"what", what}, {"id", id.hex()}}.dump());
+        print_json({{"event", "member"}, {"what", what}, {"id", id.hex()}});
         return;
     }
     print_line(fmt::format("member {}: {}", id.short_string(), what));
@@ -129,19 +137,19 @@ void Reporter::member(std::string_view what, const PeerId& id) {
 
 void Reporter::finished(const FinalLine& line) {
     if (json_) {
-        print_line(nlohmann::json{
-            {"event", "final"},
-            {"id", self_.hex()},
-            {"accuracy", line.accuracy},
-            {"loss", number_or_null(line.loss, true)},
-            {"samples", line.samples},
-            {"steps", line.steps},
-            {"spread", number_or_null(line.spread, true)},
-            {"seconds", line.seconds},
-            {"bytes", line.bytes},
-            {"exchanges", line.exchanges},
-            {"model", line.model}}
-                       .dump());
+        print_json(
+            {{"event", "final"},
+             {"id", self_.hex()},
+             {"accuracy", line.accuracy},
+             {"loss", number_or_null(line.loss, true)},
+             {"samples", line.samples},
+             {"steps", line.steps},
+             {"spread", number_or_null(line.spread, true)},
+             {"seconds", line.seconds},
+             {"bytes", line.bytes},
+             {"exchanges", line.exchanges},
+             {"model", line.model}}
+        );
         return;
     }
     print_line(fmt::format(
@@ -161,11 +169,12 @@ void Reporter::finished(const FinalLine& line) {
 }
 
 void Reporter::left() {
-    print_line(json_ ? std::string(R"({"event":"left"})") : std::string("left the swarm"));
+    if (json_) return print_json({{"event", "left"}});
+    print_line("left the swarm");
 }
 
 void Reporter::note(const std::string& line) {
-    std::fprintf(stderr, "starling: %s\n", line.c_str());
+    std::fprintf(stderr, "starling: %s\n", printable(line).c_str());
 }
 
 }  // namespace starling::peer

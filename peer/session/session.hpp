@@ -1,164 +1,191 @@
 #pragma once
 
-// Everything that begins once the descriptor is known: parameters, shards, trainer, averaging,
-// transfers, and the common end of the swarm. Node owns the sockets and passes events in.
+// A peer in a swarm, from the moment when the descriptor is known to its goodbye, as a machine
+// without I/O: it arrives, trains, averages, recovers, settles and ends. It has no socket, clock,
+// thread or file; time and randomness are arguments. peer/node/session_driver.hpp runs it in the
+// daemon, peer/virtual/ in virtual time.
 //
-// Thread    network; the trainer inside runs the compute thread
+// Use: call one handle_*, member_* or command, then drain the averager and every poll_* until all
+// are empty, then come back at poll_timeout() at the latest. `now` never decreases. Every call
+// returns at once. When view_due() has come, give it the present view of the swarm.
+//
+// Parts: Arrival and Readiness (how a newcomer comes to train), Roster (partners and duties),
+// Transfers (parameters and shards in both directions), Recovery (after divergence), Settling and
+// Ending (the common end). The session joins them and owns the peer's public state.
+//
+// Thread    network
 
 #include <cstdint>
-#include <functional>
-#include <memory>
+#include <deque>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "base/check.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
-#include "compute/arena/parameter_store.hpp"
 #include "data/shard_store.hpp"
-#include "peer/averaging/gossip_driver.hpp"
-#include "peer/averaging/settling.hpp"
-#include "peer/machine/loop.hpp"
-#include "peer/observe/reporter.hpp"
-#include "peer/observe/session_status.hpp"
+#include "gossip/averager.hpp"
+#include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
 #include "peer/session/recovery.hpp"
-#include "peer/start/swarm_plan.hpp"
-#include "peer/terms/config.hpp"
+#include "peer/session/roster.hpp"
+#include "peer/session/settling.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/record.hpp"
+#include "peer/terms/start.hpp"
 #include "peer/terms/swarm_view.hpp"
-#include "peer/training/checkpoint.hpp"
-#include "peer/training/checkpoint_writer.hpp"
-#include "peer/training/trainer.hpp"
+#include "peer/terms/training.hpp"
 #include "peer/transfer/transfers.hpp"
 
 namespace starling::peer {
 
+/// How a session ends by itself.
+struct SessionOutcome {
+    std::optional<Fault> fault;  ///< nothing after a common end
+    double last_distance = 0;    ///< relative distance to the last partner before they averaged
+};
+
 class Session {
 public:
-    struct Wiring {
-        SendFrame send;
-        std::function<void(gossip::Outgoing outgoing)> exchange;
-        std::function<std::size_t(const PeerId&)> queued_bytes;
-        std::function<SwarmView()> view;
-        std::function<void(const Record&)> publish;  ///< gives our record to membership
-        std::function<std::uint64_t()> bytes_sent;
-        std::function<std::vector<std::string>()> addresses;  ///< other members', for checkpoints
-        /// The session has ended: without a fault, or because of this one.
-        std::function<void(std::optional<Fault>)> ended;
+    struct Parts {
+        gossip::Averager& averager;
+        data::ShardStore& shards;
+        ParameterChunks& parameters;
     };
 
-    /// `epoch` is the boot epoch of this life.
-    Session(
-        Loop& loop,
-        const PeerConfig& config,
-        const PeerId& self,
-        std::uint64_t epoch,
-        const Descriptor& descriptor,
-        Bytes descriptor_blob,
-        compute::ParameterLayout layout,
-        Reporter& reporter,
-        Wiring wiring
+    /// What a peer has done in earlier lives.
+    struct Progress {
+        std::uint64_t steps = 0;
+        std::uint64_t samples = 0;
+        std::uint64_t schedule_step = 0;
+    };
+
+    /// Requires  `descriptor` and `parts` outlive the session; the averaging settings are valid
+    Session(const PeerId& self, const Descriptor& descriptor, const Parts& parts);
+
+    /// Starts the session. A peer that founds or resumes has its parameters already.
+    void begin(Instant now, Start start, const Progress& before);
+
+    // From outside.
+
+    /// Takes in the present view of the swarm, and decides what follows from it.
+    void handle_view(Instant now, const SwarmView& view);
+    void handle_report(Instant now, TrainerReport report);
+    void handle_exchange(Instant now, const gossip::ExchangeEvent& event);
+    /// The trainer has made the steps between two exchanges.
+    void handle_mix_due(Instant now, std::uint64_t round);
+    /// Takes a frame about parameters or shards. With `overloaded`, much is queued for this peer
+    /// already.
+    void handle_frame(
+        Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
     );
-    ~Session();
-    Session(const Session&) = delete;
-    Session& operator=(const Session&) = delete;
+    /// The stream to a partner broke.
+    void handle_broken(Instant now, const PeerId& partner);
+    void member_up(Instant now);
+    void member_down(Instant now, const PeerId& peer);
+    void handle_timeout(Instant now);
 
-    /// Returns the store. The founder puts its shards there before begin().
-    [[nodiscard]] data::ShardStore& shards() { return shards_; }
-
-    /// Starts the compute thread and everything else, and returns. The session calls the functions
-    /// of `Wiring` from then on.
-    void begin(Start start, std::optional<Checkpoint> checkpoint);
-
-    void handle_frame(const PeerId& from, FrameType type, ByteView payload);
-    void handle_broken(const PeerId& partner);
-    void handle_lane_broken(const PeerId& partner, Lanes lanes);
-    void recycle(FrameType type, Bytes payload);
-
-    /// Membership says that a peer is up or down.
-    void member_up(const PeerId& peer);
-    void member_down(const PeerId& peer);
-
-    /// Stops everything. Blocks until the compute thread has written the last checkpoint and ended.
+    /// The peer leaves: nothing is decided any more.
     void stop();
 
-    [[nodiscard]] SessionStatus status() const;
+    // To outside: drain after every call above.
 
-private:
-    void tick();
-    void on_report();
-    void on_exchange(const gossip::ExchangeEvent& event);
-    void mix(std::uint64_t round);
-    void release_trainer();
-    void update_partners(const SwarmView& view);
-    void update_duties(const SwarmView& view);
-    void update_holders(const SwarmView& view);
-    void update_joining(const SwarmView& view);
-    void update_recovery(const SwarmView& view);
-    void initialize_parameters();
-    bool offer_donors(const SwarmView& view);
-    void note_unsound();
-    void judge_exchange(const gossip::ExchangeEvent& event);
-    void begin_recovery(RecoveryCause cause);
-    void end_diverged();
-    void end_if_deserted(const SwarmView& view);
-    void update_ending(const SwarmView& view);
-    void enter(EndingPhase phase);
-    void become(PeerState state);
-    void give_order();
-    void update_readiness(const SwarmView& view);
-    void publish(bool now);
-    void finish();
-    /// Thread    compute
-    void write_checkpoint_now(const TrainerReport& report, std::span<const float> optimizer_state);
-    [[nodiscard]] Record record() const;
-    [[nodiscard]] bool settled() const;
-    [[nodiscard]] bool can_train() const;
+    [[nodiscard]] std::optional<OutgoingFrame> poll_transmit();
+    /// Returns the newest order for the trainer, if it has changed.
+    [[nodiscard]] std::optional<TrainerOrder> poll_order();
+    /// With sync: returns whether a trainer that waits for its exchange may go on.
+    [[nodiscard]] bool poll_release();
+    /// Returns the record to publish, if it is time to. Its `bytes` are for the caller to fill in.
+    [[nodiscard]] std::optional<Record> poll_record();
+    /// Returns the next line for people.
+    [[nodiscard]] std::optional<std::string> poll_note();
+    /// Returns once how the session has ended by itself.
+    [[nodiscard]] std::optional<SessionOutcome> poll_outcome();
+    /// Returns when to come back: with a view, or to handle_timeout().
+    [[nodiscard]] std::optional<Instant> poll_timeout() const;
+
+    /// Returns when the next view is due, or nothing when the session has ended.
+    [[nodiscard]] std::optional<Instant> view_due() const { return view_due_; }
+
+    // What we know.
+
+    [[nodiscard]] PeerState state() const { return state_; }
+
+    /// Returns whether our parameters are good to train on and to give to others.
     [[nodiscard]] bool has_parameters() const;
 
-    ThreadOwner owner_;
-    Loop& loop_;
-    PeerConfig config_;
-    PeerId self_;
-    Descriptor descriptor_;
-    Bytes blob_;
-    Reporter& reporter_;
-    Wiring wiring_;
-    compute::ParameterStore parameters_;
-    data::ShardStore shards_;
-    CheckpointWriter checkpoints_;
-    Ending ending_;
-    GossipDriver gossip_;
+    [[nodiscard]] Record record() const;
+
+    [[nodiscard]] const TrainerReport& report() const { return report_; }
+
+    [[nodiscard]] const Ending& ending() const { return ending_; }
+
+    [[nodiscard]] const Recovery& recovery() const { return recovery_; }
+
+    [[nodiscard]] const Roster& roster() const { return roster_; }
+
+    [[nodiscard]] const Transfers& transfers() const { return transfers_; }
+
+    /// Returns the samples of the whole swarm and its live peers, as of the last view.
+    [[nodiscard]] std::uint64_t swarm_samples() const { return swarm_samples_; }
+
+    [[nodiscard]] std::size_t live() const { return live_; }
+
+private:
+    // session_arrival.cpp
+    void update_arrival(Instant now, const SwarmView& view);
+    void update_readiness(const SwarmView& view);
+    void update_holders(Instant now, const SwarmView& view);
+    void offer_donors(Instant now, const SwarmView& view);
+    void start_training(Instant now);
+    void note_unsound(Instant now);
+    void begin_recovery(Instant now, RecoveryCause cause);
+    void update_recovery(Instant now, const SwarmView& view);
+    void end_diverged();
+    [[nodiscard]] bool data_is_here() const;
+
+    // session.cpp
+    void update_roster(Instant now, const SwarmView& view);
+    void update_ending(Instant now, const SwarmView& view);
+    [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
+        const;
+    void enter(Instant now, EndingPhase phase);
+    void become(Instant now, PeerState state);
+    void give_order();
+    void release_trainer();
+    void publish(Instant now);
+    void end(std::optional<Fault> fault);
+    [[nodiscard]] bool settled() const;
+
+    const Descriptor& descriptor_;
+    Parts parts_;
+    Outbox out_;
+    Arrival arrival_;
+    Readiness readiness_;
+    Roster roster_;
     Transfers transfers_;
-    std::unique_ptr<Trainer> trainer_;
-    Timer tick_;
-    Settling settling_;
     Recovery recovery_;
+    Settling settling_;
+    Ending ending_;
 
     PeerState state_ = PeerState::Joining;
     TrainerReport report_;
-    data::Duties duties_;
-    std::vector<data::WeightedPeer> duty_peers_;
     std::uint64_t shards_version_ = 0;
-    std::vector<PeerId> partners_;
     std::uint64_t evaluation_ = 0;
     std::optional<std::uint64_t> schedule_step_;
     double last_distance_ = 0;
     std::uint64_t swarm_samples_ = 0;
     std::size_t live_ = 1;
-    Instant started_;
+    std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
-    Instant joining_since_;
-    Instant alone_since_;
-    bool stopped_ = false;
-    std::size_t waiting_with_ = 0;  ///< number of ready peers in the last note about them
-    bool enough_ready_ = false;     ///< as many peers were ready as the founder asked for
-    bool begun_ = false;
+    bool untrained_ = false;  ///< we began from nothing while others trained, and are a ghost yet
     bool unsound_noted_ = false;
+
+    std::optional<TrainerOrder> order_;
+    bool release_ = false;
+    bool record_due_ = false;
+    std::deque<std::string> notes_;
+    std::optional<SessionOutcome> outcome_;
 };
 
 }  // namespace starling::peer

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "peer/crypto/seal.hpp"
+#include "peer/machine/files.hpp"
 
 namespace starling::peer {
 
@@ -21,7 +22,7 @@ Result<void> load_checkpoint(const PeerConfig& config, LocalState& ours) {
     auto lock = lock_state_directory(config.state);
     if (lock.has_error()) return lock.error();
     ours.lock.emplace(std::move(*lock));
-    auto checkpoint = read_checkpoint(config.state);
+    auto checkpoint = read_checkpoint(real_disk(), config.state);
     if (checkpoint.has_value()) {
         ours.checkpoint = std::move(*checkpoint);
     } else if (checkpoint.error().code != FaultCode::NotFound) {
@@ -45,6 +46,21 @@ Result<Identity> identity_for(const PeerConfig& config) {
     return identity;
 }
 
+/// Checks that a peer that resumes keeps its key. Nothing else would notice another one: the peer
+/// would write it over that of its swarm, perhaps the only copy, and never understand a datagram.
+Result<void> check_kept_key(const PeerConfig& config, const LocalState& ours) {
+    if (!ours.checkpoint || config.key.empty()) return {};
+    const auto path = config.state / kKeyFile;
+    const auto kept = read_swarm_key(path);
+    // One that is missing or damaged may be replaced.
+    if (kept.has_error() || *kept == *ours.key) return {};
+    return fail(
+        FaultCode::Usage,
+        "--key: " + config.key.string() + " is another key than " + path.string() +
+            " of the swarm that this peer resumes; leave --key out"
+    );
+}
+
 Result<void> load_key(const PeerConfig& config, LocalState& ours) {
     const auto path = key_path(config);
     if (path.empty()) return {};
@@ -60,7 +76,7 @@ Result<void> load_key(const PeerConfig& config, LocalState& ours) {
     auto key = read_swarm_key(path);
     if (key.has_error()) return fail(FaultCode::Usage, key.error().message);
     ours.key = *key;
-    return {};
+    return check_kept_key(config, ours);
 }
 
 }  // namespace

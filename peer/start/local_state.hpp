@@ -29,8 +29,8 @@ struct LocalState {
 
 /// Locks the state directory and reads its contents. Makes an identity if there is none, and a key
 /// for a founder with a state directory.
-/// Errors    Usage (nothing to train on; a key file that is missing, damaged or readable by others;
-///           an identity that has started too often), Io, BadFormat, AddressInUse (another peer
+/// Errors    Usage (nothing to train on; a key file that is missing, damaged or readable by others,
+///           or not that of the swarm to resume; an identity that has started too often), Io, BadFormat, AddressInUse (another peer
 ///           runs there), and those of read_checkpoint
 [[nodiscard]] Result<LocalState> open_local_state(const PeerConfig& config);
 

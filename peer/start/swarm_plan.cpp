@@ -65,9 +65,8 @@ Result<Founding> load_founding(const PeerConfig& config) {
     const auto layout =
         compute::model_layout(model->spec, task_of(sharded->manifest), model->bytes());
     if (layout.has_error()) {
-        // If the model is a file, every fault of it means that the flag was wrong.
-        const bool file = model->file != nullptr;
-        return file ? fail(FaultCode::Usage, layout.error().message) : layout.error();
+        // Whatever is wrong with the model, also with its file, was chosen by the flag.
+        return fail(FaultCode::Usage, "--model " + config.model + ": " + layout.error().message);
     }
     return Founding{std::move(*sharded), std::move(*model)};
 }

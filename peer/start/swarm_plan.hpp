@@ -20,14 +20,12 @@
 #include "peer/terms/config.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/model_file.hpp"
+#include "peer/terms/start.hpp"
 #include "peer/training/checkpoint.hpp"
 
 namespace starling::peer {
 
 class Loop;
-
-/// How a peer starts, and so where its parameters come from.
-enum class Start : std::uint8_t { Found, Join, Resume };
 
 struct SwarmPlan {
     Descriptor descriptor;

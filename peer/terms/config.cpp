@@ -20,22 +20,30 @@ Fault usage(std::string message) {
     return fail(FaultCode::Usage, std::move(message));
 }
 
+/// Returns the fault of a flag's value under the name of the flag, which its parser does not know.
+Fault wrong(const std::string& flag, const Fault& fault) {
+    return usage(flag + ": " + fault.message);
+}
+
 Result<void> validate_averaging(const PeerConfig& config) {
     const auto mix = gossip::Mix::parse(config.mix);
-    if (mix.has_error()) return usage("--mix: " + mix.error().message);
+    if (mix.has_error()) return wrong("--mix", mix.error());
     const auto encoding = gossip::parse_encoding(config.encoding);
-    if (encoding.has_error()) return usage("--encoding: " + encoding.error().message);
+    if (encoding.has_error()) return wrong("--encoding", encoding.error());
     const auto parts = gossip::parse_share(config.share);
-    if (parts.has_error()) return usage("--share: " + parts.error().message);
+    if (parts.has_error()) return wrong("--share", parts.error());
     if (!config.upload_limit.empty()) {
         const auto rate = parse_rate(config.upload_limit);
-        if (rate.has_error()) return usage("--upload-limit: " + rate.error().message);
+        if (rate.has_error()) return wrong("--upload-limit", rate.error());
     }
     gossip::AveragerConfig averager;
     averager.mix = *mix;
     averager.encoding = *encoding;
     averager.parts = *parts;
-    return averager.validate();
+    if (const auto ok = averager.validate(); ok.has_error()) {
+        return wrong("--mix " + config.mix, ok.error());
+    }
+    return {};
 }
 
 Result<void> validate_training(const PeerConfig& config) {
@@ -43,14 +51,15 @@ Result<void> validate_training(const PeerConfig& config) {
     if (config.mix_every < 1) return usage("--mix-every: give at least 1 step");
     if (auto ok = validate_averaging(config); ok.has_error()) return ok;
     const auto precision = compute::parse_precision(config.precision);
-    if (precision.has_error()) return usage("--precision: " + precision.error().message);
+    if (precision.has_error()) return wrong("--precision", precision.error());
     if (config.device != "cpu")
         return usage("--device " + config.device + ": this release has cpu");
-    if (config.settle <= 0 || config.settle >= 1)
+    // Not a number fails this comparison, too.
+    if (!(config.settle > 0 && config.settle < 1))
         return usage("--settle: give a number between 0 and 1");
     if (config.threads < 0 || config.threads > 4096) return usage("--threads: give 1 to 4096");
     const auto optimizer = compute::OptimizerSpec::parse(config.optimizer);
-    if (optimizer.has_error()) return optimizer.error();
+    if (optimizer.has_error()) return wrong("--optimizer", optimizer.error());
     const auto partition = data::Partition::parse(config.partition);
     if (partition.has_error()) return partition.error();
     if (config.wait_for < 1 || config.wait_for > kWaitForMax) {
@@ -58,6 +67,22 @@ Result<void> validate_training(const PeerConfig& config) {
     }
     const auto until = Until::parse(config.until);
     if (until.has_error()) return until.error();
+    return {};
+}
+
+/// Checks the addresses that are literals. A name is looked up later.
+Result<void> validate_addresses(const PeerConfig& config) {
+    const auto advertised = Endpoint::parse(config.advertise);
+    if (advertised && (advertised->port == 0 || advertised->is_unspecified())) {
+        return usage(
+            "--advertise " + config.advertise + ": give the address and port that others dial"
+        );
+    }
+    for (const auto& text : config.join) {
+        if (const auto seed = Endpoint::parse(text); seed && seed->port == 0) {
+            return usage("--join " + text + ": a member listens on a port from 1 to 65535");
+        }
+    }
     return {};
 }
 
@@ -74,8 +99,9 @@ Result<void> validate(const PeerConfig& config) {
             "join one"
         );
     }
+    if (auto ok = validate_addresses(config); ok.has_error()) return ok;
     if (const auto profile = membership::SwimConfig::profile(config.profile); profile.has_error()) {
-        return profile.error();
+        return wrong("--profile", profile.error());
     }
     return validate_training(config);
 }
@@ -134,7 +160,9 @@ Result<Duration> parse_duration(std::string_view text) {
     if (unit == "s") seconds = number;
     if (unit == "m") seconds = number * 60;
     if (unit == "h") seconds = number * 3600;
-    if (error != std::errc{} || seconds <= 0 || seconds > 1e8) {
+    // Not a number is in no range. What rounds to zero would read as no limit.
+    const bool in_range = seconds > 0 && seconds <= 1e8;
+    if (error != std::errc{} || !in_range || from_seconds(seconds) == Duration::zero()) {
         return usage("'" + std::string(text) + "' is not a duration; write 500ms, 90s, 5m or 2h");
     }
     return from_seconds(seconds);

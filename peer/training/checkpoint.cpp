@@ -108,7 +108,7 @@ Result<void> write_sections(SealedWriter& writer, const Checkpoint& checkpoint) 
 /// that a large model is never in memory twice.
 class SealedReader {
 public:
-    SealedReader(FileReader& file, std::string name)
+    SealedReader(InputFile& file, std::string name)
         : file_(file),
           name_(std::move(name)),
           left_(file.size()) {}
@@ -251,7 +251,7 @@ private:
         return {};
     }
 
-    FileReader& file_;
+    InputFile& file_;
     std::string name_;
     std::uint64_t left_;  ///< bytes before the checksum that are not read yet
     Sha256 hash_;
@@ -259,29 +259,29 @@ private:
     Checkpoint checkpoint_;
 };
 
-Result<Checkpoint> read_one(const fs::path& path) {
-    auto file = FileReader::open(path, kCheckpointBytesMax);
+Result<Checkpoint> read_one(Disk& disk, const fs::path& path) {
+    auto file = disk.open(path, kCheckpointBytesMax);
     if (!file) return file.error();
-    return SealedReader(*file, path.string()).run();
+    return SealedReader(**file, path.string()).run();
 }
 
 }  // namespace
 
-Result<void> write_checkpoint(const fs::path& directory, const Checkpoint& checkpoint) {
+Result<void> write_checkpoint(Disk& disk, const fs::path& directory, const Checkpoint& checkpoint) {
     if (checkpoint.descriptor.size() > kCheckpointDescriptorMax) {
         return fail(FaultCode::Oversized, "a checkpoint's descriptor is over 16 MiB");
     }
-    auto file = AtomicFile::create(directory / "checkpoint", 0600);
+    auto file = AtomicFile::create(disk, directory / "checkpoint", 0600);
     if (!file) return file.error();
     SealedWriter writer(*file);
     if (auto written = write_sections(writer, checkpoint); !written) return written.error();
     return file->commit(directory / "checkpoint.prev");
 }
 
-Result<Checkpoint> read_checkpoint(const fs::path& directory) {
-    auto newest = read_one(directory / "checkpoint");
+Result<Checkpoint> read_checkpoint(Disk& disk, const fs::path& directory) {
+    auto newest = read_one(disk, directory / "checkpoint");
     if (newest) return newest;
-    auto previous = read_one(directory / "checkpoint.prev");
+    auto previous = read_one(disk, directory / "checkpoint.prev");
     if (previous) {
         previous->from_previous = true;
         return previous;

@@ -17,6 +17,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "data/batcher.hpp"
+#include "peer/machine/disk.hpp"
 
 namespace starling::peer {
 
@@ -46,13 +47,15 @@ struct Checkpoint {
 /// file is on the disk.
 /// Errors    Oversized (descriptor), Io; the old files are intact
 [[nodiscard]] Result<void> write_checkpoint(
-    const std::filesystem::path& directory, const Checkpoint& checkpoint
+    Disk& disk, const std::filesystem::path& directory, const Checkpoint& checkpoint
 );
 
 /// Reads the newest usable checkpoint. Compares each length with the file's size before it
 /// allocates.
 /// Errors    NotFound (there is none), else the fault of the newest file: Truncated, BadFormat,
 ///           BadVersion, BadValue, Oversized, Corrupt, Io
-[[nodiscard]] Result<Checkpoint> read_checkpoint(const std::filesystem::path& directory);
+[[nodiscard]] Result<Checkpoint> read_checkpoint(
+    Disk& disk, const std::filesystem::path& directory
+);
 
 }  // namespace starling::peer

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "peer/machine/files.hpp"
 #include "peer/training/checkpoint.hpp"
 
 namespace starling::peer {
@@ -34,7 +35,7 @@ Result<void> CheckpointWriter::write(
         const std::scoped_lock lock(mutex_);
         checkpoint.addresses = addresses_;
     }
-    return write_checkpoint(directory_, checkpoint);
+    return write_checkpoint(real_disk(), directory_, checkpoint);
 }
 
 }  // namespace starling::peer

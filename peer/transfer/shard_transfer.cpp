@@ -5,9 +5,13 @@
 
 namespace starling::peer {
 
-ShardTransfer::ShardTransfer(data::ShardStore& store, SendFrame send)
-    : store_(store),
-      send_(std::move(send)) {
+namespace {
+
+constexpr std::size_t kPieceHeadBytes = 40;
+
+}  // namespace
+
+ShardTransfer::ShardTransfer(data::ShardStore& store, Outbox& out) : store_(store), out_(out) {
     for (const auto& shard : store.manifest().shards) sizes_[shard.id] = shard.bytes;
 }
 
@@ -16,7 +20,9 @@ void ShardTransfer::want(Instant now, const std::vector<ShardId>& shards) {
     for (const auto& shard : shards) {
         if (!store_.has(shard)) wanted_.insert(shard);
     }
-    std::erase_if(fetches_, [this](const auto& entry) { return !wanted_.contains(entry.first); });
+    std::erase_if(fetches_, [this](const auto& entry) {
+        return !entry.second.waiting && !wanted_.contains(entry.first);
+    });
     std::erase_if(refused_, [this](const auto& entry) { return !wanted_.contains(entry.first); });
     start_fetches(now);
 }
@@ -27,41 +33,63 @@ void ShardTransfer::set_holders(Instant now, std::vector<data::WeightedPeer> hol
 }
 
 std::optional<PeerId> ShardTransfer::choose_holder(Instant now, const ShardId& shard) {
-    auto& refusals = refused_[shard];
+    const auto& refusals = refused_[shard];
     std::optional<PeerId> last_resort;
     for (const auto& peer : data::rank_owners(shard, holders_, holders_.size())) {
         if (refusals.contains(peer)) continue;
-        const auto shunned = shunned_.find(peer);
-        if (shunned == shunned_.end() || shunned->second <= now) return peer;
+        const auto known = known_.find(peer);
+        if (known == known_.end() || known->second.shunned_until <= now) return peer;
         if (!last_resort) last_resort = peer;
     }
     return last_resort;
 }
 
+std::size_t ShardTransfer::running() const {
+    return static_cast<std::size_t>(std::count_if(
+        fetches_.begin(), fetches_.end(), [](const auto& entry) { return entry.second.waiting; }
+    ));
+}
+
 void ShardTransfer::start_fetches(Instant now) {
+    if (retry_at_ && *retry_at_ <= now) {
+        // Everybody was asked. Somebody may hold the shard by now, so everybody is asked again.
+        refused_.clear();
+        retry_at_.reset();
+    }
+    auto left = kFetchesMax - std::min(kFetchesMax, running());
     bool exhausted = false;
     for (const auto& shard : wanted_) {
-        if (fetches_.size() >= kFetchesMax) break;
-        if (fetches_.contains(shard)) continue;
+        if (left == 0) break;
+        const auto at = fetches_.find(shard);
+        if (at != fetches_.end() && at->second.waiting) continue;
         const auto holder = choose_holder(now, shard);
         if (!holder) {
             exhausted = true;
             continue;
         }
         auto& fetch = fetches_[shard];
+        if (fetch.holder != *holder && mistrusted_.contains(shard)) {
+            fetch.bytes.clear();
+            fetch.gave.clear();
+        }
         fetch.holder = *holder;
-        fetch.deadline = now + kPieceTimeout;
-        request_piece(shard, fetch);
+        request_piece(now, shard, fetch);
+        --left;
     }
-    if (exhausted && retry_at_ <= now) retry_at_ = now + kRetryAfter;
+    if (!exhausted) retry_at_.reset();
+    if (exhausted && !retry_at_) retry_at_ = now + kRetryAfter;
 }
 
-void ShardTransfer::request_piece(const ShardId& shard, const Fetch& fetch) {
+void ShardTransfer::request_piece(Instant now, const ShardId& shard, Fetch& fetch) {
+    const auto known = known_.find(fetch.holder);
+    fetch.asked.insert(fetch.holder);
+    fetch.waiting = true;
+    fetch.deadline = now + (known == known_.end() ? kPieceTimeout : known->second.patience);
     Bytes payload;
     ByteWriter writer(payload);
     writer.put_array(shard.bytes);
     writer.put(static_cast<std::uint32_t>(fetch.bytes.size()));
-    send_(fetch.holder, FrameType::ShardRequest, std::move(payload));
+    out_.push_back({fetch.holder, FrameType::ShardRequest, std::move(payload)});
 }
 
 void ShardTransfer::handle_request(const PeerId& from, ByteView payload, bool overloaded) {
@@ -76,75 +104,96 @@ void ShardTransfer::handle_request(const PeerId& from, ByteView payload, bool ov
     const bool held = !overloaded && bytes != nullptr && offset < bytes->size();
     const std::size_t size = held ? std::min(kPayloadMax, bytes->size() - offset) : 0;
     Bytes piece;
-    piece.reserve(size + 40);
+    piece.reserve(size + kPieceHeadBytes);
     ByteWriter writer(piece);
     writer.put_array(shard.bytes);
     writer.put(offset);
     writer.put(held ? static_cast<std::uint32_t>(bytes->size()) : std::uint32_t{0});
     if (held) writer.put_bytes(ByteView(*bytes).subspan(offset, size));
-    send_(from, FrameType::ShardPiece, std::move(piece));
+    out_.push_back({from, FrameType::ShardPiece, std::move(piece)});
 }
 
 bool ShardTransfer::handle_piece(Instant now, const PeerId& from, ByteView payload) {
     ByteReader reader(payload);
-    const ShardId shard{reader.take_array<32>()};
-    const auto offset = reader.take<std::uint32_t>();
-    const auto total = reader.take<std::uint32_t>();
-    const auto found = fetches_.find(shard);
-    // A piece that we no longer wait for is a late answer, not a fault.
-    if (!reader.ok() || found == fetches_.end() || found->second.holder != from) return false;
-    auto& fetch = found->second;
-    const auto data = reader.take_bytes(reader.remaining());
-    if (total == 0) {
-        give_up(now, shard, from);
-        return false;
-    }
-    const bool fits = total == sizes_[shard] && offset == fetch.bytes.size() && !data.empty() &&
-                      data.size() <= total - offset;
-    if (!fits) {
-        ++rejected_;
-        give_up(now, shard, from);
-        return false;
-    }
-    fetch.bytes.insert(fetch.bytes.end(), data.begin(), data.end());
-    bytes_fetched_ += data.size();
-    fetch.deadline = now + kPieceTimeout;
-    if (fetch.bytes.size() < total) {
-        request_piece(shard, fetch);
-        return false;
-    }
-    Bytes whole = std::move(fetch.bytes);
-    if (store_.put(std::move(whole)).has_error()) {
-        ++rejected_;
-        give_up(now, shard, from);
-        return false;
-    }
-    fetches_.erase(found);
-    refused_.erase(shard);
-    wanted_.erase(shard);
-    start_fetches(now);
-    return true;
-}
-
-void ShardTransfer::give_up(Instant now, const ShardId& shard, const PeerId& holder) {
-    refused_[shard].insert(holder);
-    fetches_.erase(shard);
-    start_fetches(now);
-}
-
-/// Gives up all fetches from one holder and asks it last for a while.
-void ShardTransfer::drop_holder(Instant now, const PeerId& holder) {
-    bool served = false;
-    for (auto fetch = fetches_.begin(); fetch != fetches_.end();) {
-        if (fetch->second.holder != holder) {
-            ++fetch;
-            continue;
+    Piece piece;
+    piece.shard = ShardId{reader.take_array<32>()};
+    piece.offset = reader.take<std::uint32_t>();
+    piece.total = reader.take<std::uint32_t>();
+    piece.data = reader.take_bytes(reader.remaining());
+    const auto at = fetches_.find(piece.shard);
+    if (!reader.ok() || at == fetches_.end() || !at->second.asked.contains(from)) return false;
+    auto& fetch = at->second;
+    const bool awaited = fetch.waiting && fetch.holder == from;
+    const auto had = fetch.bytes.size();
+    const bool sound = piece.total == sizes_[piece.shard] && piece.offset <= had &&
+                       !piece.data.empty() && piece.data.size() <= piece.total - piece.offset;
+    if (!sound) {
+        if (piece.total != 0) ++rejected_;
+        if (awaited) {
+            refuse(piece.shard, from);
+            start_fetches(now);
         }
-        served = true;
-        refused_[fetch->first].insert(holder);
-        fetch = fetches_.erase(fetch);
+        return false;
     }
-    if (served) shunned_[holder] = now + kShunFor;
+    if (piece.offset == had) return take(now, at, from, piece);
+    // The piece answers an older request, and somebody else was faster.
+    if (awaited) request_piece(now, piece.shard, fetch);
+    return false;
+}
+
+/// Takes in the piece that comes next, from whoever has sent it.
+bool ShardTransfer::take(
+    Instant now, Fetches::iterator at, const PeerId& from, const Piece& piece
+) {
+    auto& fetch = at->second;
+    if (from != fetch.holder && mistrusted_.contains(piece.shard)) return false;
+    fetch.bytes.insert(fetch.bytes.end(), piece.data.begin(), piece.data.end());
+    fetch.gave.insert(from);
+    bytes_fetched_ += piece.data.size();
+    if (fetch.bytes.size() == piece.total) return finish(now, at);
+    fetch.holder = from;
+    request_piece(now, piece.shard, fetch);
+    return false;
+}
+
+bool ShardTransfer::finish(Instant now, Fetches::iterator at) {
+    const ShardId shard = at->first;
+    auto fetch = std::move(at->second);
+    fetches_.erase(at);
+    const bool good = store_.put(std::move(fetch.bytes)).has_value();
+    if (good) {
+        refused_.erase(shard);
+        mistrusted_.erase(shard);
+        wanted_.erase(shard);
+    } else {
+        ++rejected_;
+        if (fetch.gave.size() > 1) {
+            mistrusted_.insert(shard);
+        } else {
+            refused_[shard].insert(*fetch.gave.begin());
+        }
+    }
+    start_fetches(now);
+    return good;
+}
+
+/// Ends what a fetch asks of its holder, and remembers not to ask this one again in this round. The
+/// bytes so far stay for the next holder, within a bound.
+void ShardTransfer::refuse(const ShardId& shard, const PeerId& holder) {
+    refused_[shard].insert(holder);
+    const auto at = fetches_.find(shard);
+    at->second.waiting = false;
+    if (!wanted_.contains(shard) || fetches_.size() > 2 * kFetchesMax) fetches_.erase(at);
+}
+
+/// Ends all that we ask of one holder, and asks it last for a while.
+void ShardTransfer::drop_holder(Instant now, const PeerId& holder) {
+    std::vector<ShardId> asked;
+    for (const auto& [shard, fetch] : fetches_) {
+        if (fetch.waiting && fetch.holder == holder) asked.push_back(shard);
+    }
+    for (const auto& shard : asked) refuse(shard, holder);
+    if (!asked.empty()) known_[holder].shunned_until = now + kShunFor;
 }
 
 void ShardTransfer::handle_broken(Instant now, const PeerId& partner) {
@@ -155,23 +204,20 @@ void ShardTransfer::handle_broken(Instant now, const PeerId& partner) {
 void ShardTransfer::handle_timeout(Instant now) {
     std::set<PeerId> late;
     for (const auto& [shard, fetch] : fetches_) {
-        if (fetch.deadline <= now) late.insert(fetch.holder);
+        if (fetch.waiting && fetch.deadline <= now) late.insert(fetch.holder);
     }
-    for (const auto& holder : late) drop_holder(now, holder);
-    std::erase_if(shunned_, [now](const auto& entry) { return entry.second <= now; });
-    if (retry_at_ <= now) {
-        // Everybody was asked. Somebody may hold the shard by now, so everybody is asked again.
-        for (auto& [shard, refusals] : refused_) refusals.clear();
+    for (const auto& holder : late) {
+        drop_holder(now, holder);
+        auto& patience = known_[holder].patience;
+        patience = std::min(2 * patience, kPieceTimeoutMax);
     }
     start_fetches(now);
 }
 
 std::optional<Instant> ShardTransfer::timeout() const {
-    if (wanted_.empty()) return std::nullopt;
-    std::optional<Instant> next;
-    if (fetches_.size() < wanted_.size() && fetches_.size() < kFetchesMax) next = retry_at_;
+    auto next = retry_at_;
     for (const auto& [shard, fetch] : fetches_) {
-        if (!next || fetch.deadline < *next) next = fetch.deadline;
+        if (fetch.waiting && (!next || fetch.deadline < *next)) next = fetch.deadline;
     }
     return next;
 }

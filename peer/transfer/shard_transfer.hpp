@@ -1,11 +1,12 @@
 #pragma once
 
-// Moves shards between peers: fetches those that we should hold from peers that hold them, piece by
-// piece and verified by hash, and serves ours. There is no directory: peers are asked in the order
-// of rendezvous rank, because the first ones hold the replicas.
+// Moves shards between peers, as a machine without I/O: fetches those that we should hold from
+// peers that hold them, piece by piece and verified by hash, and serves ours. There is no
+// directory: peers are asked in the order of rendezvous rank, because the first ones hold the
+// replicas.
 //
 // ShardRequest:  32 B shard id, u32 offset
-// ShardPiece:    32 B shard id, u32 offset, u32 total (0: not held here), bytes
+// ShardPiece:    32 B shard id, u32 offset, u32 total (0: not held here, or busy), bytes
 //
 // Thread    network
 
@@ -20,7 +21,7 @@
 #include "base/instant.hpp"
 #include "data/ownership.hpp"
 #include "data/shard_store.hpp"
-#include "peer/streams/frame.hpp"
+#include "peer/transfer/outbox.hpp"
 
 namespace starling::peer {
 
@@ -28,16 +29,19 @@ class ShardTransfer {
 public:
     /// Shards fetched at once: enough to hide round trips, few enough not to burden one holder.
     static constexpr std::size_t kFetchesMax = 8;
+    /// A holder may take so long for a piece; twice as long after each piece that came too late.
     static constexpr Duration kPieceTimeout = std::chrono::seconds(10);
+    static constexpr Duration kPieceTimeoutMax = std::chrono::seconds(160);
     /// A holder that did not answer in time is asked last for this long.
     static constexpr Duration kShunFor = std::chrono::seconds(30);
     static constexpr Duration kRetryAfter = std::chrono::milliseconds(500);
 
-    /// A function that has something to send calls `send` before it returns.
-    /// Requires  `store` outlives this
-    ShardTransfer(data::ShardStore& store, SendFrame send);
+    /// Requires  `store` and `out` outlive this
+    ShardTransfer(data::ShardStore& store, Outbox& out);
 
     /// Replaces the list of shards that we should hold, and begins to fetch those that are missing.
+    /// A fetch that has begun goes on even if its shard is no longer in the list: duties change to
+    /// and fro, and what has come is not asked for again.
     void want(Instant now, const std::vector<ShardId>& shards);
 
     /// Replaces the peers that may hold them, without ourselves.
@@ -62,26 +66,50 @@ public:
 
 private:
     struct Fetch {
-        PeerId holder;
-        Bytes bytes;  ///< the bytes so far; at most the size in the manifest
+        PeerId holder;  ///< whom we ask now
+        Bytes bytes;    ///< the bytes so far; at most the size in the manifest
+        /// Everybody who was asked. What they send late is as good as what comes in time.
+        std::set<PeerId> asked;
+        std::set<PeerId> gave;  ///< whose bytes these are
+        bool waiting = false;   ///< `holder` has not answered the last request yet
         Instant deadline;
     };
 
+    struct Holder {
+        Instant shunned_until;
+        Duration patience = kPieceTimeout;
+    };
+
+    struct Piece {
+        ShardId shard;
+        std::uint32_t offset = 0;
+        std::uint32_t total = 0;
+        ByteView data;
+    };
+
+    using Fetches = std::map<ShardId, Fetch>;
+
     void start_fetches(Instant now);
+    [[nodiscard]] std::size_t running() const;
     [[nodiscard]] std::optional<PeerId> choose_holder(Instant now, const ShardId& shard);
-    void request_piece(const ShardId& shard, const Fetch& fetch);
+    void request_piece(Instant now, const ShardId& shard, Fetch& fetch);
+    bool take(Instant now, Fetches::iterator at, const PeerId& from, const Piece& piece);
+    bool finish(Instant now, Fetches::iterator at);
+    void refuse(const ShardId& shard, const PeerId& holder);
     void drop_holder(Instant now, const PeerId& holder);
-    void give_up(Instant now, const ShardId& shard, const PeerId& holder);
 
     data::ShardStore& store_;
-    SendFrame send_;
+    Outbox& out_;
     std::set<ShardId> wanted_;
     std::vector<data::WeightedPeer> holders_;
-    std::map<ShardId, Fetch> fetches_;
+    Fetches fetches_;
     std::map<ShardId, std::set<PeerId>> refused_;  ///< holders that could not give it, this round
-    std::map<ShardId, std::uint32_t> sizes_;       ///< from the manifest
-    std::map<PeerId, Instant> shunned_;  ///< silent holders, and until when they come last
-    Instant retry_at_;
+    /// Shards whose bytes came from several holders and had the wrong hash. The bytes of such a
+    /// shard come from one holder alone from then on, so that the liar is found.
+    std::set<ShardId> mistrusted_;
+    std::map<ShardId, std::uint32_t> sizes_;  ///< from the manifest
+    std::map<PeerId, Holder> known_;          ///< holders that were slow or silent
+    std::optional<Instant> retry_at_;         ///< when everybody may be asked again
     std::uint64_t bytes_fetched_ = 0;
     std::uint64_t rejected_ = 0;
 };

@@ -1,16 +1,16 @@
 #include "peer/transfer/state_transfer.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <utility>
 
-#include "base/finite.hpp"
+#include "base/rng.hpp"
 
 namespace starling::peer {
 
 namespace {
 
 enum class ChunkStatus : std::uint8_t { Here = 0, Busy = 1 };
+
+constexpr std::size_t kChunkHeadBytes = 5;
 
 }  // namespace
 
@@ -20,45 +20,81 @@ void StateDonor::handle_info_request(const PeerId& from, bool ready, std::uint64
     writer.put_array(layout_.bytes);
     writer.put(schedule_step);
     writer.put(static_cast<std::uint8_t>(ready ? 1 : 0));
-    send_(from, FrameType::StateInfo, std::move(payload));
+    out_.push_back({from, FrameType::StateInfo, std::move(payload)});
 }
 
 void StateDonor::handle_request(const PeerId& from, ByteView payload, bool overloaded) {
     ByteReader reader(payload);
     const auto chunk = reader.take<std::uint32_t>();
-    if (!reader.finished() || chunk >= store_.layout().chunks().size()) return;
-    const std::size_t size = store_.layout().chunks()[chunk].elements * sizeof(float);
+    if (!reader.finished() || chunk >= parameters_.chunk_count()) return;
+    const std::size_t size = parameters_.chunk_bytes(chunk);
     Bytes answer;
-    answer.reserve(size + 5);
+    answer.reserve(kChunkHeadBytes + size);
     ByteWriter writer(answer);
     writer.put(chunk);
     writer.put(ChunkStatus::Here);
-    answer.resize(5 + size);
-    if (overloaded || !store_.try_read(chunk, std::span(answer).subspan(5))) {
-        answer.resize(5);
+    answer.resize(kChunkHeadBytes + size);
+    if (overloaded || !parameters_.try_read(chunk, std::span(answer).subspan(kChunkHeadBytes))) {
+        answer.resize(kChunkHeadBytes);
         answer[4] = static_cast<std::byte>(ChunkStatus::Busy);
     }
-    send_(from, FrameType::StateChunk, std::move(answer));
+    out_.push_back({from, FrameType::StateChunk, std::move(answer)});
 }
 
-StateFetch::StateFetch(compute::ParameterStore& store, const LayoutHash& layout, SendFrame send)
-    : store_(store),
+StateFetch::StateFetch(
+    ParameterChunks& parameters, const LayoutHash& layout, std::uint64_t salt, Outbox& out
+)
+    : parameters_(parameters),
       layout_(layout),
-      send_(std::move(send)),
-      have_(store.layout().chunks().size()) {}
+      salt_(salt),
+      out_(out),
+      have_(parameters.chunk_count()) {}
 
-void StateFetch::set_candidates(Instant now, std::vector<PeerId> candidates) {
-    candidates_ = std::move(candidates);
+std::size_t StateFetch::count(Stage stage) const {
+    return static_cast<std::size_t>(std::count_if(
+        candidates_.begin(),
+        candidates_.end(),
+        [stage](const auto& entry) { return entry.second.stage == stage; }
+    ));
+}
+
+void StateFetch::set_candidates(Instant now, std::span<const PeerId> candidates) {
+    for (auto& [id, candidate] : candidates_) candidate.listed = false;
+    for (const auto& id : candidates) {
+        const auto [at, added] = candidates_.try_emplace(id);
+        at->second.listed = true;
+        if (added) at->second.due = now;
+    }
+    // A donor that is no longer listed may still answer. Its stream or its deadlines decide.
+    std::erase_if(candidates_, [](const auto& entry) {
+        return !entry.second.listed && entry.second.stage == Stage::Waiting;
+    });
     ask_around(now);
 }
 
+/// Returns the candidate to ask next: of those that are due, the one whose turn came first.
+StateFetch::Candidates::iterator StateFetch::next_to_ask(Instant now) {
+    auto best = candidates_.end();
+    const auto rank = [this](const Candidates::iterator& at) {
+        return std::pair(at->second.due, mix64(salt_ ^ at->first.prefix64()));
+    };
+    for (auto at = candidates_.begin(); at != candidates_.end(); ++at) {
+        const auto& candidate = at->second;
+        if (candidate.stage != Stage::Waiting || !candidate.listed || candidate.due > now) continue;
+        if (best == candidates_.end() || rank(at) < rank(best)) best = at;
+    }
+    return best;
+}
+
 void StateFetch::ask_around(Instant now) {
-    ask_at_ = now + kAskEvery;
-    for (const auto& candidate : candidates_) {
-        if (donors_.size() >= kDonorsMax) return;
-        if (donors_.contains(candidate) || asked_.contains(candidate)) continue;
-        asked_.insert(candidate);
-        send_(candidate, FrameType::StateInfoRequest, {});
+    if (complete()) return;
+    auto engaged = count(Stage::Asked) + count(Stage::Donor);
+    for (; engaged < kDonorsMax; ++engaged) {
+        const auto at = next_to_ask(now);
+        if (at == candidates_.end()) return;
+        at->second.stage = Stage::Asked;
+        at->second.due = now + kAnswerTimeout;
+        out_.push_back({at->first, FrameType::StateInfoRequest, {}});
     }
 }
 
@@ -67,28 +103,47 @@ void StateFetch::handle_info(Instant now, const PeerId& from, ByteView payload) 
     const LayoutHash layout{reader.take_array<32>()};
     const auto step = reader.take<std::uint64_t>();
     const auto ready = reader.take<std::uint8_t>();
-    asked_.erase(from);
-    if (!reader.ok() || layout != layout_ || ready == 0 || donors_.size() >= kDonorsMax) return;
-    schedule_step_ = std::max(schedule_step_, step);
-    donors_.try_emplace(from, 0);
+    const auto found = candidates_.find(from);
+    // Only who was asked may answer. An answer that comes too late is as good as another one.
+    if (found == candidates_.end() || found->second.stage == Stage::Donor) return;
+    auto& candidate = found->second;
+    candidate.stage = Stage::Waiting;
+    candidate.silence = kSilenceMin;
+    candidate.due = now + kAskAgain;
+    const bool good = reader.ok() && layout == layout_ && ready != 0;
+    if (!reader.ok() || layout != layout_) candidate.due = now + kSilenceMax;
+    if (good && donors() < kDonorsMax) {
+        schedule_step_ = std::max(schedule_step_, step);
+        candidate.stage = Stage::Donor;
+        candidate.due = now;
+        candidate.in_flight = 0;
+    }
     request_more(now);
+    ask_around(now);
+}
+
+StateFetch::Candidates::iterator StateFetch::idlest_donor(Instant now) {
+    auto idlest = candidates_.end();
+    for (auto at = candidates_.begin(); at != candidates_.end(); ++at) {
+        const auto& donor = at->second;
+        if (donor.stage != Stage::Donor || donor.due > now || donor.in_flight >= kPerDonor) {
+            continue;
+        }
+        if (idlest == candidates_.end() || donor.in_flight < idlest->second.in_flight) idlest = at;
+    }
+    return idlest;
 }
 
 void StateFetch::request_more(Instant now) {
-    if (donors_.empty() || now < pause_until_) return;
-    pause_until_ = {};
     for (std::uint32_t chunk = 0; chunk < have_.size(); ++chunk) {
         if (have_[chunk] || requests_.contains(chunk)) continue;
-        const auto idlest =
-            std::min_element(donors_.begin(), donors_.end(), [](const auto& a, const auto& b) {
-                return a.second < b.second;
-            });
-        if (idlest->second >= kPerDonor) return;
-        ++idlest->second;
-        requests_[chunk] = Request{idlest->first, now + kChunkTimeout};
+        const auto donor = idlest_donor(now);
+        if (donor == candidates_.end()) return;
+        ++donor->second.in_flight;
+        requests_[chunk] = Request{donor->first, now + donor->second.patience};
         Bytes payload;
         ByteWriter(payload).put(chunk);
-        send_(idlest->first, FrameType::StateRequest, std::move(payload));
+        out_.push_back({donor->first, FrameType::StateRequest, std::move(payload)});
     }
 }
 
@@ -96,62 +151,111 @@ void StateFetch::handle_chunk(Instant now, const PeerId& from, ByteView payload)
     ByteReader reader(payload);
     const auto chunk = reader.take<std::uint32_t>();
     const auto status = reader.take<ChunkStatus>();
+    if (!reader.ok()) return;
     const auto found = requests_.find(chunk);
-    if (!reader.ok() || found == requests_.end() || found->second.donor != from) return;
-    requests_.erase(found);
-    if (const auto donor = donors_.find(from); donor != donors_.end()) --donor->second;
+    const bool awaited = found != requests_.end() && found->second.donor == from;
+    if (!awaited && late_.erase({chunk, from}) == 0) return;
+    const auto at = candidates_.find(from);
+    if (awaited) {
+        requests_.erase(found);
+        if (at != candidates_.end() && at->second.in_flight > 0) --at->second.in_flight;
+    }
     if (status == ChunkStatus::Busy) {
-        pause_until_ = now + kBusyPause;
+        if (at != candidates_.end()) {
+            at->second.due = now + at->second.pause;
+            at->second.pause = std::min(2 * at->second.pause, kBusyPauseMax);
+        }
+        request_more(now);
         return;
     }
-    const std::size_t elements = store_.layout().chunks()[chunk].elements;
-    std::vector<float> values(elements);
-    const auto bytes = reader.take_bytes(elements * sizeof(float));
-    if (!reader.finished()) {
+    take(now, chunk, from, reader.take_bytes(reader.remaining()));
+}
+
+/// Takes in a chunk that we have asked `from` for.
+void StateFetch::take(Instant now, std::uint32_t chunk, const PeerId& from, ByteView bytes) {
+    if (have_[chunk]) return;
+    if (bytes.size() != parameters_.chunk_bytes(chunk) || !parameters_.write(chunk, bytes)) {
         lose_donor(now, from);
         return;
     }
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    if (!all_finite(values)) {
-        lose_donor(now, from);
-        return;
-    }
-    store_.write(chunk, values);
     have_[chunk] = true;
     ++done_;
+    if (const auto at = candidates_.find(from); at != candidates_.end()) {
+        at->second.pause = kBusyPause;
+    }
+    // A late answer came first. The other donor's answer is no longer awaited.
+    if (const auto other = requests_.find(chunk); other != requests_.end()) {
+        const auto at = candidates_.find(other->second.donor);
+        if (at != candidates_.end() && at->second.in_flight > 0) --at->second.in_flight;
+        late_.insert({chunk, other->second.donor});
+        requests_.erase(other);
+    }
     request_more(now);
 }
 
 void StateFetch::lose_donor(Instant now, const PeerId& donor) {
-    donors_.erase(donor);
-    asked_.erase(donor);
     std::erase_if(requests_, [&](const auto& entry) { return entry.second.donor == donor; });
-    std::erase(candidates_, donor);
+    const auto found = candidates_.find(donor);
+    if (found != candidates_.end()) {
+        found->second.stage = Stage::Waiting;
+        found->second.due = now + kAskAgain;
+        found->second.in_flight = 0;
+    }
     request_more(now);
+    ask_around(now);
 }
 
 void StateFetch::handle_broken(Instant now, const PeerId& partner) {
-    if (donors_.contains(partner) || asked_.contains(partner)) lose_donor(now, partner);
+    // What was asked over a stream that broke is never answered.
+    std::erase_if(late_, [&](const auto& entry) { return entry.second == partner; });
+    const auto found = candidates_.find(partner);
+    if (found != candidates_.end() && found->second.stage != Stage::Waiting) {
+        lose_donor(now, partner);
+    }
 }
 
 void StateFetch::handle_timeout(Instant now) {
-    std::set<PeerId> late;
+    if (complete()) return;
+    std::set<PeerId> slow;
     for (const auto& [chunk, request] : requests_) {
-        if (request.deadline <= now) late.insert(request.donor);
+        if (request.deadline > now) continue;
+        slow.insert(request.donor);
+        late_.insert({chunk, request.donor});
     }
-    for (const auto& donor : late) lose_donor(now, donor);
-    if (ask_at_ <= now) {
-        asked_.clear();
-        ask_around(now);
+    for (const auto& donor : slow) {
+        // The other requests to this donor are given up with the late one.
+        for (const auto& [chunk, request] : requests_) {
+            if (request.donor == donor) late_.insert({chunk, donor});
+        }
+        const auto found = candidates_.find(donor);
+        if (found != candidates_.end()) {
+            found->second.patience = std::min(2 * found->second.patience, kChunkTimeoutMax);
+        }
+        lose_donor(now, donor);
     }
+    for (auto& [id, candidate] : candidates_) {
+        if (candidate.stage != Stage::Asked || candidate.due > now) continue;
+        candidate.stage = Stage::Waiting;
+        candidate.due = now + candidate.silence;
+        candidate.silence = std::min(2 * candidate.silence, kSilenceMax);
+    }
+    ask_around(now);
     request_more(now);
 }
 
 std::optional<Instant> StateFetch::timeout() const {
     if (complete()) return std::nullopt;
-    Instant next = ask_at_;
-    if (pause_until_ != Instant{}) next = std::min(next, pause_until_);
-    for (const auto& [chunk, request] : requests_) next = std::min(next, request.deadline);
+    std::optional<Instant> next;
+    const auto consider = [&next](Instant at) { next = next ? std::min(*next, at) : at; };
+    const bool full = count(Stage::Asked) + count(Stage::Donor) >= kDonorsMax;
+    const bool all_asked = done_ + requests_.size() == have_.size();
+    for (const auto& [id, candidate] : candidates_) {
+        if (candidate.stage == Stage::Asked) consider(candidate.due);
+        if (candidate.stage == Stage::Waiting && candidate.listed && !full) consider(candidate.due);
+        const bool rests = candidate.stage == Stage::Donor && candidate.in_flight < kPerDonor;
+        if (rests && !all_asked) consider(candidate.due);
+    }
+    for (const auto& [chunk, request] : requests_) consider(request.deadline);
     return next;
 }
 

@@ -1,27 +1,26 @@
 #include "peer/transfer/transfers.hpp"
 
+#include <algorithm>
 #include <utility>
-
-#include "peer/machine/clock.hpp"
 
 namespace starling::peer {
 
 Transfers::Transfers(
-    Loop& loop,
     data::ShardStore& shards,
-    compute::ParameterStore& parameters,
+    ParameterChunks& parameters,
     const LayoutHash& layout,
-    const SendFrame& send
+    std::uint64_t salt,
+    Outbox& out
 )
     : parameters_(parameters),
       layout_(layout),
-      send_(send),
-      shards_(shards, send),
-      donor_(parameters, layout, send),
-      timer_(loop, [this] { handle_timeout(); }) {}
+      salt_(salt),
+      out_(out),
+      shards_(shards, out),
+      donor_(parameters, layout, out) {}
 
 void Transfers::fetch_state() {
-    fetch_ = std::make_unique<StateFetch>(parameters_, layout_, send_);
+    fetch_.emplace(parameters_, layout_, salt_, out_);
 }
 
 void Transfers::end_state() {
@@ -33,25 +32,21 @@ std::optional<std::uint64_t> Transfers::donors_schedule_step() const {
     return fetch_->schedule_step();
 }
 
-void Transfers::set_donors(std::vector<PeerId> donors) {
-    if (fetch_) fetch_->set_candidates(real_now(), std::move(donors));
-    arm();
+void Transfers::set_donors(Instant now, std::span<const PeerId> donors) {
+    if (fetch_) fetch_->set_candidates(now, donors);
 }
 
-void Transfers::want_shards(const std::vector<ShardId>& shards) {
-    shards_.want(real_now(), shards);
+void Transfers::want_shards(Instant now, const std::vector<ShardId>& shards) {
+    shards_.want(now, shards);
 }
 
-void Transfers::set_holders(std::vector<data::WeightedPeer> holders) {
-    shards_.set_holders(real_now(), std::move(holders));
-    arm();
+void Transfers::set_holders(Instant now, std::vector<data::WeightedPeer> holders) {
+    shards_.set_holders(now, std::move(holders));
 }
 
 bool Transfers::handle_frame(
-    const PeerId& from, FrameType type, ByteView payload, const Serving& serving
+    Instant now, const PeerId& from, FrameType type, ByteView payload, const Serving& serving
 ) {
-    const Instant now = real_now();
-    bool shard_came = false;
     switch (type) {
         case FrameType::StateInfoRequest:
             donor_.handle_info_request(from, serving.ready, serving.schedule_step);
@@ -64,39 +59,32 @@ bool Transfers::handle_frame(
             return false;
         case FrameType::StateInfo:
             if (fetch_) fetch_->handle_info(now, from, payload);
-            break;
+            return false;
         case FrameType::StateChunk:
             if (fetch_) fetch_->handle_chunk(now, from, payload);
-            break;
+            return false;
         case FrameType::ShardPiece:
-            shard_came = shards_.handle_piece(now, from, payload);
-            break;
+            return shards_.handle_piece(now, from, payload);
         default:
             return false;
     }
-    arm();
-    return shard_came;
 }
 
-void Transfers::handle_broken(const PeerId& partner) {
-    shards_.handle_broken(real_now(), partner);
-    if (fetch_) fetch_->handle_broken(real_now(), partner);
-    arm();
+void Transfers::handle_broken(Instant now, const PeerId& partner) {
+    shards_.handle_broken(now, partner);
+    if (fetch_) fetch_->handle_broken(now, partner);
 }
 
-void Transfers::handle_timeout() {
-    shards_.handle_timeout(real_now());
-    if (fetch_) fetch_->handle_timeout(real_now());
-    arm();
+void Transfers::handle_timeout(Instant now) {
+    shards_.handle_timeout(now);
+    if (fetch_) fetch_->handle_timeout(now);
 }
 
-void Transfers::arm() {
-    auto next = shards_.timeout();
-    if (fetch_) {
-        const auto other = fetch_->timeout();
-        if (other && (!next || *other < *next)) next = other;
-    }
-    if (next) timer_.arm(*next);
+std::optional<Instant> Transfers::timeout() const {
+    const auto shards = shards_.timeout();
+    const auto state = fetch_ ? fetch_->timeout() : std::nullopt;
+    if (shards && state) return std::min(*shards, *state);
+    return shards ? shards : state;
 }
 
 }  // namespace starling::peer

@@ -1,23 +1,26 @@
 #pragma once
 
-// What a peer moves besides averages: shards, which it fetches and serves, and the present
-// parameters, which it fetches as a newcomer and serves as a donor. One timer serves all of it.
+// What a peer moves besides averages, as one machine without I/O: shards, which it fetches and
+// serves, and the present parameters, which it fetches as a newcomer and serves as a donor.
+//
+// Use: call one function that takes `now`, send what is in the outbox, and call handle_timeout() at
+// timeout().
 //
 // Thread    network
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
-#include "compute/arena/parameter_store.hpp"
+#include "base/instant.hpp"
 #include "data/ownership.hpp"
 #include "data/shard_store.hpp"
-#include "peer/machine/loop.hpp"
-#include "peer/streams/frame.hpp"
+#include "peer/transfer/outbox.hpp"
+#include "peer/transfer/parameter_chunks.hpp"
 #include "peer/transfer/shard_transfer.hpp"
 #include "peer/transfer/state_transfer.hpp"
 
@@ -32,13 +35,13 @@ public:
         std::uint64_t schedule_step = 0;
     };
 
-    /// Requires  `shards` and `parameters` outlive this
+    /// `salt` differs from peer to peer. Requires  `shards`, `parameters`, `out` outlive this
     Transfers(
-        Loop& loop,
         data::ShardStore& shards,
-        compute::ParameterStore& parameters,
+        ParameterChunks& parameters,
         const LayoutHash& layout,
-        const SendFrame& send
+        std::uint64_t salt,
+        Outbox& out
     );
 
     /// Begins to fetch the parameters from the peers that set_donors() names.
@@ -56,11 +59,11 @@ public:
     /// fetched.
     [[nodiscard]] std::optional<std::uint64_t> donors_schedule_step() const;
 
-    void set_donors(std::vector<PeerId> donors);
+    void set_donors(Instant now, std::span<const PeerId> donors);
 
     /// Replaces the shards that we should hold, and the peers that may have them.
-    void want_shards(const std::vector<ShardId>& shards);
-    void set_holders(std::vector<data::WeightedPeer> holders);
+    void want_shards(Instant now, const std::vector<ShardId>& shards);
+    void set_holders(Instant now, std::vector<data::WeightedPeer> holders);
 
     [[nodiscard]] std::size_t shards_missing() const { return shards_.missing(); }
 
@@ -70,22 +73,23 @@ public:
 
     /// Handles a frame about shards or parameters and ignores all others. Returns true when it
     /// completed a shard.
-    bool handle_frame(const PeerId& from, FrameType type, ByteView payload, const Serving& serving);
-    void handle_broken(const PeerId& partner);
+    bool handle_frame(
+        Instant now, const PeerId& from, FrameType type, ByteView payload, const Serving& serving
+    );
+    void handle_broken(Instant now, const PeerId& partner);
+    void handle_timeout(Instant now);
 
-    void stop() { timer_.cancel(); }
+    /// Returns when to call handle_timeout, or nothing when nothing is awaited.
+    [[nodiscard]] std::optional<Instant> timeout() const;
 
 private:
-    void arm();
-    void handle_timeout();
-
-    compute::ParameterStore& parameters_;
+    ParameterChunks& parameters_;
     LayoutHash layout_;
-    SendFrame send_;
+    std::uint64_t salt_;
+    Outbox& out_;
     ShardTransfer shards_;
     StateDonor donor_;
-    std::unique_ptr<StateFetch> fetch_;
-    Timer timer_;
+    std::optional<StateFetch> fetch_;
 };
 
 }  // namespace starling::peer

@@ -61,7 +61,7 @@ TEST_F(Files, WhatIsNotARegularFileIsNamed) {
 TEST_F(Files, AnUncommittedFileVanishesAndLeavesTheOldContents) {
     ASSERT_TRUE(write_file_atomically(path_, as_byte_view("old"), 0600).has_value());
     {
-        auto file = AtomicFile::create(path_, 0600);
+        auto file = AtomicFile::create(real_disk(), path_, 0600);
         ASSERT_TRUE(file.has_value());
         ASSERT_TRUE(file->append(as_byte_view("new")).has_value());
         EXPECT_EQ(contents(path_), "old");
@@ -82,7 +82,7 @@ TEST_F(Files, ALeftoverOfACrashIsReplacedAndNotFollowed) {
 TEST_F(Files, CommitKeepsThePreviousContentsUnderTheirName) {
     const auto previous = directory_.path() / "file.prev";
     for (const std::string_view text : {"one", "two", "three"}) {
-        auto file = AtomicFile::create(path_, 0600);
+        auto file = AtomicFile::create(real_disk(), path_, 0600);
         ASSERT_TRUE(file.has_value());
         ASSERT_TRUE(file->append(as_byte_view(text)).has_value());
         ASSERT_TRUE(file->commit(previous).has_value());

@@ -47,7 +47,7 @@ protected:
     [[nodiscard]] const fs::path& path() const { return directory_.path(); }
 
     void store(std::uint64_t seed) {
-        const auto written = write_checkpoint(path(), example(seed));
+        const auto written = write_checkpoint(real_disk(), path(), example(seed));
         ASSERT_TRUE(written.has_value()) << written.error().message;
     }
 
@@ -65,7 +65,7 @@ protected:
     }
 
     void expect_fault(FaultCode code) {
-        const auto read = read_checkpoint(path());
+        const auto read = read_checkpoint(real_disk(), path());
         ASSERT_FALSE(read.has_value());
         EXPECT_EQ(to_string(read.error().code), to_string(code)) << read.error().message;
         EXPECT_EQ(read.error().message.find('\n'), std::string::npos);
@@ -76,18 +76,20 @@ protected:
 
 TEST_F(Checkpoints, WhatIsWrittenComesBack) {
     store(1);
-    const auto read = read_checkpoint(path());
+    const auto read = read_checkpoint(real_disk(), path());
     ASSERT_TRUE(read.has_value()) << read.error().message;
     EXPECT_TRUE(equal(*read, example(1)));
     EXPECT_FALSE(read->from_previous);
-    ASSERT_TRUE(write_checkpoint(path(), Checkpoint{}).has_value());
-    EXPECT_TRUE(equal(*read_checkpoint(path()), Checkpoint{}));
+    ASSERT_TRUE(write_checkpoint(real_disk(), path(), Checkpoint{}).has_value());
+    EXPECT_TRUE(equal(*read_checkpoint(real_disk(), path()), Checkpoint{}));
 }
 
 TEST_F(Checkpoints, AnEmptyOrMissingDirectoryHasNone) {
     expect_fault(FaultCode::NotFound);
-    EXPECT_EQ(read_checkpoint(path() / "absent").error().code, FaultCode::NotFound);
-    EXPECT_EQ(write_checkpoint(path() / "absent", example(1)).error().code, FaultCode::Io);
+    EXPECT_EQ(read_checkpoint(real_disk(), path() / "absent").error().code, FaultCode::NotFound);
+    EXPECT_EQ(
+        write_checkpoint(real_disk(), path() / "absent", example(1)).error().code, FaultCode::Io
+    );
 }
 
 TEST_F(Checkpoints, EveryTruncationIsRefusedAndFallsBack) {
@@ -95,7 +97,7 @@ TEST_F(Checkpoints, EveryTruncationIsRefusedAndFallsBack) {
     const Bytes alone = newest();
     for (std::size_t length = 0; length < alone.size(); ++length) {
         replace_newest(ByteView(alone).first(length));
-        const auto read = read_checkpoint(path());
+        const auto read = read_checkpoint(real_disk(), path());
         ASSERT_FALSE(read.has_value()) << length;
         ASSERT_EQ(read.error().message.find('\n'), std::string::npos);
     }
@@ -104,7 +106,7 @@ TEST_F(Checkpoints, EveryTruncationIsRefusedAndFallsBack) {
     const Bytes second = newest();
     for (std::size_t length = 0; length < second.size(); ++length) {
         replace_newest(ByteView(second).first(length));
-        const auto read = read_checkpoint(path());
+        const auto read = read_checkpoint(real_disk(), path());
         ASSERT_TRUE(read.has_value()) << length << ": " << read.error().message;
         ASSERT_TRUE(equal(*read, example(1)));
         ASSERT_TRUE(read->from_previous);
@@ -118,19 +120,19 @@ TEST_F(Checkpoints, EveryFlippedByteIsNoticed) {
         Bytes bad = good;
         bad[at] ^= std::byte{0x40};
         replace_newest(bad);
-        ASSERT_FALSE(read_checkpoint(path()).has_value()) << at;
+        ASSERT_FALSE(read_checkpoint(real_disk(), path()).has_value()) << at;
     }
     Bytes longer = good;
     longer.push_back(std::byte{0});
     replace_newest(longer);
-    EXPECT_FALSE(read_checkpoint(path()).has_value());
+    EXPECT_FALSE(read_checkpoint(real_disk(), path()).has_value());
 }
 
 TEST_F(Checkpoints, ACrashBetweenTheTwoRenamesLosesNothing) {
     store(1);
     store(2);
     fs::remove(path() / "checkpoint");
-    const auto read = read_checkpoint(path());
+    const auto read = read_checkpoint(real_disk(), path());
     ASSERT_TRUE(read.has_value()) << read.error().message;
     EXPECT_TRUE(equal(*read, example(1)));
 }
@@ -187,7 +189,7 @@ TEST_F(Checkpoints, UnknownSectionsAreSkippedAndDoubleOnesRefused) {
     writer.put(std::uint64_t{100000});
     more.resize(more.size() + 100000);
     forge_newest(more);
-    const auto read = read_checkpoint(path());
+    const auto read = read_checkpoint(real_disk(), path());
     ASSERT_TRUE(read.has_value()) << read.error().message;
     EXPECT_TRUE(equal(*read, example(1)));
     ByteWriter twice(contents);
@@ -212,10 +214,10 @@ TEST_F(Checkpoints, OnlyTheFirstThousandAddressesAreKept) {
     for (std::uint16_t port = 1; port < 3000; ++port) {
         checkpoint.addresses.push_back("10.0.0.1:" + std::to_string(port));
     }
-    ASSERT_TRUE(write_checkpoint(path(), checkpoint).has_value());
+    ASSERT_TRUE(write_checkpoint(real_disk(), path(), checkpoint).has_value());
     checkpoint.addresses.insert(checkpoint.addresses.begin(), std::string(301, 'h'));
-    ASSERT_TRUE(write_checkpoint(path(), checkpoint).has_value());
-    const auto read = read_checkpoint(path());
+    ASSERT_TRUE(write_checkpoint(real_disk(), path(), checkpoint).has_value());
+    const auto read = read_checkpoint(real_disk(), path());
     ASSERT_TRUE(read.has_value()) << read.error().message;
     EXPECT_EQ(read->addresses.size(), kCheckpointAddressesMax);
     EXPECT_EQ(read->addresses[0], checkpoint.addresses[1]) << "an overlong one is left out";
@@ -225,8 +227,8 @@ TEST_F(Checkpoints, AnOversizedDescriptorIsRefusedAndLeavesTheOldOne) {
     store(1);
     Checkpoint checkpoint = example(2);
     checkpoint.descriptor.resize(kCheckpointDescriptorMax + 1);
-    EXPECT_EQ(write_checkpoint(path(), checkpoint).error().code, FaultCode::Oversized);
-    EXPECT_TRUE(equal(*read_checkpoint(path()), example(1)));
+    EXPECT_EQ(write_checkpoint(real_disk(), path(), checkpoint).error().code, FaultCode::Oversized);
+    EXPECT_TRUE(equal(*read_checkpoint(real_disk(), path()), example(1)));
 }
 
 }  // namespace

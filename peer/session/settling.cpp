@@ -1,8 +1,6 @@
-#include "peer/averaging/settling.hpp"
+#include "peer/session/settling.hpp"
 
 #include <algorithm>
-
-#include "peer/machine/clock.hpp"
 
 namespace starling::peer {
 
@@ -28,35 +26,23 @@ gossip::Encoding settling_encoding(gossip::Encoding training) {
 
 }  // namespace
 
-Settling::Settling(Loop& loop, GossipDriver& gossip, double tolerance)
-    : gossip_(gossip),
-      tolerance_(tolerance),
-      timer_(loop, [this] { next(); }) {}
-
-void Settling::begin(gossip::Encoding encoding) {
-    active_ = true;
-    begun_ = engaged_at_ = real_now();
+void Settling::begin(Instant now, gossip::Encoding encoding) {
+    due_ = begun_ = engaged_at_ = now;
     met_.clear();
-    gossip_.set_encoding(settling_encoding(encoding));
-    gossip_.set_settling(true);
-    timer_.arm_after(Duration::zero());
+    averager_.set_encoding(settling_encoding(encoding));
+    averager_.set_settling(true);
 }
 
 void Settling::end(gossip::Encoding encoding) {
     stop();
-    gossip_.set_encoding(encoding);
-    gossip_.set_settling(false);
+    averager_.set_encoding(encoding);
+    averager_.set_settling(false);
 }
 
-void Settling::stop() {
-    active_ = false;
-    timer_.cancel();
-}
-
-void Settling::on_exchange(const gossip::ExchangeEvent& event) {
-    if (!active_) return;
+void Settling::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
+    if (!due_) return;
     const bool committed = event.outcome == gossip::Outcome::Committed;
-    if (committed) engaged_at_ = real_now();
+    if (committed) engaged_at_ = now;
     // A ghost's exchange is one-sided, so it shows no agreement.
     if (committed && event.rule != gossip::Rule::Pull) {
         const bool near = event.relative_distance < tolerance_;
@@ -67,7 +53,7 @@ void Settling::on_exchange(const gossip::ExchangeEvent& event) {
         std::erase_if(met_, [&](const Met& met) { return met.partner == event.partner; });
         met_.push_back(Met{event.partner, ++exchanges_, near});
     }
-    timer_.arm_after(committed ? Duration::zero() : kRetry);
+    due_ = committed ? now : now + kRetry;
 }
 
 void Settling::update(std::span<const PeerId> partners, bool others_train) {
@@ -108,22 +94,20 @@ void Settling::leave_out(bool all_but_the_longest_unmet) {
     }
 }
 
-void Settling::next() {
-    if (!active_) return;
-    const Instant now = real_now();
+void Settling::handle_timeout(Instant now) {
+    if (!due_ || *due_ > now) return;
+    // If nothing can begin now, perhaps no event brings us back here, so look again soon.
+    due_ = now + kRetry;
     // Take part in one exchange at a time in either role, so that pairs form and part. Peers that
     // ask while they answer would close into a ring in which each meets only its two neighbours.
-    const auto& averager = gossip_.averager();
-    const bool engaged = averager.initiating() || averager.responding();
+    const bool engaged = averager_.initiating() || averager_.responding();
     const bool early = others_train_ && now - begun_ < kWaitForOthers;
     if (engaged || early) {
         engaged_at_ = now;
-        timer_.arm_after(kRetry);
         return;
     }
     leave_out(partners_.size() <= kTurnsMax && now - engaged_at_ < kWaitForOne);
-    // If nothing can begin now, perhaps no event brings us back here, so look again soon.
-    if (!gossip_.begin_exchange(except_)) timer_.arm_after(kRetry);
+    (void)averager_.begin_exchange(now, except_);
 }
 
 }  // namespace starling::peer

@@ -1,22 +1,25 @@
 // Goal: peers that settle agree, each with every other, after few exchanges, and wait for peers
-// that still train. Method: real drivers and stores on one loop, and frames handed over in memory;
-// the tests wait for outcomes, and a clock only ends a test that would hang.
+// that still train. Method: real averagers and stores in virtual time; each frame takes 0.1 ms.
 
-#include "peer/averaging/settling.hpp"
+#include "peer/session/settling.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <gtest/gtest.h>
+#include <map>
 #include <memory>
 #include <tuple>
 
-#include "peer/machine/clock.hpp"
+#include "peer/averaging/gossip_driver.hpp"
 
 namespace starling::peer {
 namespace {
 
 constexpr double kTolerance = 1e-3;
 constexpr Duration kPatience = std::chrono::seconds(20);
+constexpr Duration kDelay = std::chrono::microseconds(100);
+constexpr Duration kStep = std::chrono::microseconds(100);
 
 PeerId id_of(std::size_t number) {
     PeerId id;
@@ -38,27 +41,11 @@ gossip::AveragerConfig config(gossip::Encoding encoding) {
 }
 
 struct Peer {
-    Peer(
-        Loop& loop,
-        std::size_t number,
-        gossip::Encoding encoding,
-        std::function<void(gossip::Outgoing)> send
-    )
+    Peer(std::size_t number, gossip::Encoding encoding)
         : store(layout()),
-          gossip(
-              loop,
-              config(encoding),
-              id_of(number),
-              LayoutHash{},
-              store,
-              Rng(number),
-              {std::move(send),
-               [this](const gossip::ExchangeEvent& event) {
-                   committed += event.outcome == gossip::Outcome::Committed ? 1 : 0;
-                   settling.on_exchange(event);
-               }}
-          ),
-          settling(loop, gossip, kTolerance) {
+          vector(store),
+          averager(config(encoding), id_of(number), LayoutHash{}, vector, Rng(number)),
+          settling(averager, kTolerance) {
         Rng rng(number + 100);
         std::vector<float> values(store.layout().elements());
         for (auto& value : values) value = static_cast<float>(1.0 + 0.2 * rng.normal());
@@ -72,27 +59,30 @@ struct Peer {
     }
 
     compute::ParameterStore store;
+    StoreVector vector;
+    gossip::Averager averager;
     std::size_t committed = 0;
-    GossipDriver gossip;
     Settling settling;
 };
 
 class Swarm {
 public:
     Swarm(std::size_t size, gossip::Encoding encoding) {
-        for (std::size_t i = 0; i < size; ++i) {
-            peers.push_back(std::make_unique<Peer>(loop, i, encoding, [this, i](auto outgoing) {
-                loop.post([this, i, outgoing = std::move(outgoing)] {
-                    peers[outgoing.to.bytes[0] - 1U]->gossip.handle_frame(id_of(i), outgoing.frame);
-                });
-            }));
-        }
+        for (std::size_t i = 0; i < size; ++i) peers.push_back(std::make_unique<Peer>(i, encoding));
         for (std::size_t i = 0; i < size; ++i) {
             for (std::size_t j = 0; j < size; ++j) {
-                if (i != j) peers[i]->gossip.peer_up(id_of(j));
+                if (i != j) peers[i]->averager.peer_up(now, id_of(j));
             }
             update(i, false);
         }
+    }
+
+    void begin(std::size_t peer, gossip::Encoding encoding) {
+        peers[peer]->settling.begin(now, encoding);
+    }
+
+    void begin_all(gossip::Encoding encoding) {
+        for (std::size_t i = 0; i < peers.size(); ++i) begin(i, encoding);
     }
 
     void update(std::size_t peer, bool others_train) {
@@ -109,11 +99,18 @@ public:
         });
     }
 
+    /// Runs until `done`, for at most twenty seconds of virtual time.
     void run_until(const std::function<bool()>& done) {
-        const Instant end = real_now() + kPatience;
-        Timer watchdog(loop, [] {});
-        watchdog.arm(end);
-        loop.run_until([&] { return done() || real_now() >= end; });
+        const Instant end = now + kPatience;
+        while (!done() && now < end) {
+            if (mail.empty() || mail.begin()->first > now) {
+                for (auto& peer : peers) turn(*peer);
+            }
+            drain();
+            if (mail.empty() || mail.begin()->first > now) now += kStep;
+            deliver();
+            drain();
+        }
     }
 
     [[nodiscard]] std::size_t committed() const {
@@ -141,8 +138,51 @@ public:
         return largest;
     }
 
-    Loop loop;
     std::vector<std::unique_ptr<Peer>> peers;
+    Instant now{std::chrono::seconds(100)};
+
+private:
+    struct Letter {
+        std::size_t from = 0;
+        std::size_t to = 0;
+        Bytes frame;
+    };
+
+    void turn(Peer& peer) {
+        peer.settling.handle_timeout(now);
+        if (const auto due = peer.averager.poll_timeout(); due && *due <= now) {
+            peer.averager.handle_timeout(now);
+        }
+    }
+
+    void deliver() {
+        while (!mail.empty() && mail.begin()->first <= now) {
+            const auto letter = std::move(mail.begin()->second);
+            mail.erase(mail.begin());
+            ASSERT_TRUE(peers.at(letter.to)
+                            ->averager.handle_frame(now, id_of(letter.from), letter.frame)
+                            .has_value());
+            drain();
+        }
+    }
+
+    void drain() {
+        for (std::size_t i = 0; i < peers.size(); ++i) {
+            auto& peer = *peers[i];
+            while (auto out = peer.averager.poll_transmit()) {
+                mail.emplace(
+                    now + kDelay,
+                    Letter{i, std::size_t{out->to.bytes[0]} - 1, std::move(out->frame)}
+                );
+            }
+            while (const auto event = peer.averager.poll_event()) {
+                peer.committed += event->outcome == gossip::Outcome::Committed ? 1U : 0U;
+                peer.settling.handle_exchange(now, *event);
+            }
+        }
+    }
+
+    std::multimap<Instant, Letter> mail;
 };
 
 class SettlingOf : public testing::TestWithParam<std::tuple<std::size_t, gossip::Encoding>> {};
@@ -150,7 +190,7 @@ class SettlingOf : public testing::TestWithParam<std::tuple<std::size_t, gossip:
 TEST_P(SettlingOf, AllAgreeWithAllAfterFewExchanges) {
     const auto [size, encoding] = GetParam();
     Swarm swarm(size, encoding);
-    for (auto& peer : swarm.peers) peer->settling.begin(encoding);
+    swarm.begin_all(encoding);
     swarm.run_until([&] { return swarm.agreed(); });
     ASSERT_TRUE(swarm.agreed());
     // A peer has asked at most eight others, and these have moved a little since.
@@ -172,7 +212,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Settling, NobodyAgreesWhileSomebodyTrains) {
     Swarm swarm(2, gossip::Encoding::F32);
     swarm.update(0, true);
-    for (auto& peer : swarm.peers) peer->settling.begin(gossip::Encoding::F32);
+    swarm.begin_all(gossip::Encoding::F32);
     swarm.run_until([&] { return swarm.peers[1]->settling.agreed(); });
     EXPECT_FALSE(swarm.peers[0]->settling.agreed());
     swarm.update(0, false);
@@ -182,13 +222,13 @@ TEST(Settling, NobodyAgreesWhileSomebodyTrains) {
 
 TEST(Settling, APartnerThatMovesAwayMustAgreeAnew) {
     Swarm swarm(3, gossip::Encoding::F32);
-    for (auto& peer : swarm.peers) peer->settling.begin(gossip::Encoding::F32);
+    swarm.begin_all(gossip::Encoding::F32);
     swarm.run_until([&] { return swarm.agreed(); });
     ASSERT_TRUE(swarm.agreed());
     for (auto& peer : swarm.peers) peer->settling.stop();
     swarm.peers[1]->store.write_all(std::vector<float>(20000, 7.0F));
     // This peer asks; the others have stopped and only answer.
-    swarm.peers[1]->settling.begin(gossip::Encoding::F32);
+    swarm.begin(1, gossip::Encoding::F32);
     EXPECT_FALSE(swarm.peers[1]->settling.agreed());
     swarm.run_until([&] { return swarm.peers[1]->settling.agreed(); });
     EXPECT_LT(swarm.spread(), 2.0 * kTolerance);
@@ -196,7 +236,7 @@ TEST(Settling, APartnerThatMovesAwayMustAgreeAnew) {
 
 TEST(Settling, AloneThereIsNobodyToAgreeWith) {
     Swarm swarm(1, gossip::Encoding::F32);
-    swarm.peers[0]->settling.begin(gossip::Encoding::F32);
+    swarm.begin(0, gossip::Encoding::F32);
     EXPECT_TRUE(swarm.peers[0]->settling.agreed());
 }
 

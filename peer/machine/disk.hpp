@@ -1,0 +1,75 @@
+#pragma once
+
+// The few things that a peer asks of a disk. The state directory is written and read through this
+// interface, so that a simulation can give a disk in memory that loses its power at any operation.
+//
+// What a disk promises about a loss of power: the bytes of a file are safe once sync() has
+// succeeded, and a name is safe once sync_directory() has. Until then the disk may keep or lose
+// each of them, in any order. One rename happens wholly or not at all.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+
+namespace starling::peer {
+
+/// A regular file that is read from front to back.
+class InputFile {
+public:
+    virtual ~InputFile() = default;
+
+    [[nodiscard]] virtual std::uint64_t size() const = 0;
+
+    /// Fills `out` with the next bytes.
+    /// Errors    Truncated (the file ends first), Io
+    [[nodiscard]] virtual Result<void> read(std::span<std::byte> out) = 0;
+};
+
+/// A new file that is written from front to back. Its destructor closes it.
+class OutputFile {
+public:
+    virtual ~OutputFile() = default;
+
+    /// Errors    Io
+    [[nodiscard]] virtual Result<void> append(ByteView bytes) = 0;
+
+    /// Blocks until all appended bytes are on the disk.
+    /// Errors    Io
+    [[nodiscard]] virtual Result<void> sync() = 0;
+};
+
+/// Requires  a disk outlives its files
+class Disk {
+public:
+    virtual ~Disk() = default;
+
+    /// Errors    NotFound, Oversized (longer than `limit`), Io (also: not a regular file)
+    [[nodiscard]] virtual Result<std::unique_ptr<InputFile>> open(
+        const std::filesystem::path& path, std::uint64_t limit
+    ) = 0;
+
+    /// Makes a new file. What had this name before is removed first.
+    /// Errors    Io
+    [[nodiscard]] virtual Result<std::unique_ptr<OutputFile>> create(
+        const std::filesystem::path& path, unsigned mode
+    ) = 0;
+
+    /// Gives a file another name in the same directory. What had that name before is gone.
+    /// Errors    NotFound, Io
+    [[nodiscard]] virtual Result<void> rename(
+        const std::filesystem::path& from, const std::filesystem::path& to
+    ) = 0;
+
+    /// Removes a name if it is there. Nothing depends on whether this succeeds.
+    virtual void remove(const std::filesystem::path& path) = 0;
+
+    /// Blocks until all changes of names in this directory are on the disk.
+    /// Errors    NotFound, Io
+    [[nodiscard]] virtual Result<void> sync_directory(const std::filesystem::path& directory) = 0;
+};
+
+}  // namespace starling::peer

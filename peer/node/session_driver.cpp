@@ -1,0 +1,279 @@
+#include "peer/node/session_driver.hpp"
+
+#include <filesystem>
+#include <utility>
+
+#include "peer/averaging/averaging_options.hpp"
+#include "peer/crypto/sha256.hpp"
+#include "peer/machine/clock.hpp"
+#include "peer/training/trainer_options.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+/// If more bytes than this are queued for a peer, we decline its requests. It is four times the
+/// largest payload of a frame.
+constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
+constexpr std::size_t kAddressesMax = 64;
+
+}  // namespace
+
+SessionDriver::SessionDriver(
+    const Around& around, const PeerId& self, std::uint64_t epoch, SwarmPlan plan, Ended ended
+)
+    : around_(around),
+      self_(self),
+      plan_(std::move(plan)),
+      ended_(std::move(ended)),
+      parameters_(std::move(plan_.layout)),
+      chunks_(parameters_, plan_.descriptor.seed),
+      shards_(plan_.descriptor.manifest, &sha256),
+      checkpoints_(around.config.state, plan_.blob, parameters_),
+      gossip_(
+          around.loop,
+          *averager_config(plan_.descriptor),  // lay_out() has checked that it succeeds
+          self,
+          plan_.descriptor.layout,
+          parameters_,
+          averaging_rng(around.config.seed, self, epoch),
+          gossip_callbacks()
+      ),
+      session_(self, plan_.descriptor, {gossip_.machine(), shards_, chunks_}),
+      timer_(around.loop, [this] { on_timer(); }) {}
+
+SessionDriver::~SessionDriver() {
+    stop();
+}
+
+GossipDriver::Callbacks SessionDriver::gossip_callbacks() {
+    const auto& limit = around_.config.upload_limit;
+    return {
+        [this](gossip::Outgoing outgoing) { send_exchange(around_.links, std::move(outgoing)); },
+        [this](const gossip::ExchangeEvent& event) { on_exchange(event); },
+        limit.empty() ? 0.0 : *parse_rate(limit)};
+}
+
+void SessionDriver::begin() {
+    owner_.check();
+    begun_ = true;
+    started_ = real_now();
+    if (plan_.start != Start::Join) chunks_.initialize();
+    Session::Progress before;
+    if (const auto& checkpoint = plan_.checkpoint) {
+        parameters_.write_all(checkpoint->parameters);
+        before = {checkpoint->steps, checkpoint->samples, checkpoint->schedule_step};
+    }
+    session_.begin(started_, plan_.start, before);
+    start_trainer();
+    plan_.checkpoint.reset();
+    pump();
+}
+
+void SessionDriver::start_trainer() {
+    Trainer::Callbacks callbacks;
+    callbacks.report_ready = [this] { around_.loop.post([this] { on_report(); }); };
+    callbacks.mix_due = [this](std::uint64_t round) {
+        around_.loop.post([this, round] {
+            session_.handle_mix_due(real_now(), round);
+            pump();
+        });
+    };
+    const auto& config = around_.config;
+    if (!config.state.empty()) {
+        callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
+            write_checkpoint_now(report, state);
+        };
+    }
+    auto options = trainer_options(
+        config, self_, plan_.descriptor, plan_.checkpoint ? &*plan_.checkpoint : nullptr
+    );
+    if (shards_.held() == 0) options.local_source = config.dataset;
+    trainer_ =
+        std::make_unique<Trainer>(std::move(options), parameters_, shards_, std::move(callbacks));
+    trainer_->start();
+}
+
+void SessionDriver::on_timer() {
+    owner_.check();
+    if (stopped_) return;
+    const Instant now = real_now();
+    session_.handle_timeout(now);
+    const auto due = session_.view_due();
+    if (due && *due <= now) session_.handle_view(now, look(around_.membership.swim()));
+    pump();
+}
+
+void SessionDriver::on_report() {
+    owner_.check();
+    if (stopped_ || !trainer_) return;
+    auto report = trainer_->take_report();
+    if (!report) return;
+    session_.handle_report(real_now(), std::move(*report));
+    pump();
+}
+
+void SessionDriver::on_exchange(const gossip::ExchangeEvent& event) {
+    owner_.check();
+    if (event.outcome == gossip::Outcome::Committed && trainer_) trainer_->averaged();
+    session_.handle_exchange(real_now(), event);
+    pump();
+}
+
+void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
+    owner_.check();
+    if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
+    const bool overloaded = around_.links.queued_bytes(from) > kServeQueueMax;
+    session_.handle_frame(real_now(), from, type, payload, overloaded);
+    pump();
+}
+
+void SessionDriver::handle_broken(const PeerId& partner) {
+    owner_.check();
+    if (stopped_) return;
+    gossip_.handle_broken(partner);
+    session_.handle_broken(real_now(), partner);
+    pump();
+}
+
+void SessionDriver::handle_lane_broken(const PeerId& partner, Lanes lanes) {
+    owner_.check();
+    if (!stopped_) gossip_.handle_lane_broken(partner, lanes);
+}
+
+void SessionDriver::recycle(FrameType type, Bytes payload) {
+    owner_.check();
+    if (type == FrameType::Exchange && !stopped_) gossip_.recycle(std::move(payload));
+}
+
+void SessionDriver::member_up() {
+    owner_.check();
+    if (!begun_ || stopped_) return;
+    session_.member_up(real_now());
+    pump();
+}
+
+void SessionDriver::member_down(const PeerId& peer) {
+    owner_.check();
+    if (!begun_ || stopped_) return;
+    session_.member_down(real_now(), peer);
+    gossip_.handle_broken(peer);
+    pump();
+}
+
+/// Drains the machine and then the averager, which the machine commands. Calls from inside a drain
+/// only ask for another round of it: a stream may break during a send, and an exchange may end.
+void SessionDriver::pump() {
+    owner_.check();
+    again_ = true;
+    if (draining_ || stopped_) return;
+    draining_ = true;
+    while (again_ && !stopped_) {
+        again_ = false;
+        drain();
+        if (!stopped_) gossip_.pump();
+    }
+    draining_ = false;
+    if (stopped_) return;
+    if (const auto next = session_.poll_timeout()) timer_.arm(*next);
+}
+
+void SessionDriver::drain() {
+    while (auto frame = session_.poll_transmit()) {
+        around_.links.send(frame->to, frame->type, std::move(frame->payload));
+    }
+    if (auto order = session_.poll_order(); order && trainer_) trainer_->order(std::move(*order));
+    if (session_.poll_release() && trainer_) trainer_->mixed();
+    while (const auto note = session_.poll_note()) around_.reporter.note(*note);
+    if (const auto record = session_.poll_record()) publish(*record);
+    if (const auto outcome = session_.poll_outcome()) finish(*outcome);
+}
+
+void SessionDriver::publish(Record record) {
+    record.bytes = around_.links.counters().bytes_sent;
+    around_.membership.swim().set_record(real_now(), encode_record(record));
+    around_.membership.pump();
+    around_.reporter.progress(ProgressLine{
+        record,
+        session_.live(),
+        session_.swarm_samples(),
+        record.ending,
+        session_.report().test_loss});
+    checkpoints_.set_addresses(known_addresses());
+}
+
+void SessionDriver::finish(const SessionOutcome& outcome) {
+    if (outcome.fault) return ended_(with_last_model(*outcome.fault));
+    stop();
+    const auto& report = session_.report();
+    FinalLine line;
+    line.accuracy = report.evaluated.accuracy();
+    line.loss = report.evaluated.loss();
+    line.samples = report.samples;
+    line.steps = report.steps;
+    line.spread = outcome.last_distance;
+    line.seconds = to_seconds(real_now() - started_);
+    line.bytes = around_.links.counters().bytes_sent;
+    line.exchanges = gossip_.averager().counters().committed;
+    const auto& state = around_.config.state;
+    line.model = state.empty() ? "" : (state / "checkpoint").string();
+    around_.reporter.finished(line);
+    ended_(std::nullopt);
+}
+
+/// Tells whoever reads that training has diverged where a model from before is, if there is one.
+Fault SessionDriver::with_last_model(Fault fault) const {
+    const auto file = around_.config.state / "checkpoint";
+    std::error_code error;
+    const bool kept = !around_.config.state.empty() && std::filesystem::exists(file, error);
+    if (fault.code == FaultCode::Diverged && kept) {
+        fault.message += " (" + file.string() + " holds a model from before)";
+    }
+    return fault;
+}
+
+std::vector<std::string> SessionDriver::known_addresses() const {
+    std::vector<std::string> addresses;
+    for (const auto& member : around_.membership.swim().members()) {
+        if (member.id != self_ && addresses.size() < kAddressesMax) {
+            addresses.push_back(member.address.to_string());
+        }
+    }
+    return addresses;
+}
+
+void SessionDriver::stop() {
+    owner_.check();
+    if (stopped_) return;
+    stopped_ = true;
+    timer_.cancel();
+    session_.stop();
+    gossip_.stop();
+    if (trainer_) trainer_->stop();
+}
+
+void SessionDriver::write_checkpoint_now(
+    const TrainerReport& report, std::span<const float> optimizer_state
+) {
+    const auto written = checkpoints_.write(report, optimizer_state);
+    if (written.has_value()) return;
+    around_.loop.post([this, message = written.error().message] { around_.reporter.note(message); }
+    );
+}
+
+SessionStatus SessionDriver::status() const {
+    owner_.check();
+    SessionStatus status;
+    status.record = session_.record();
+    status.record.bytes = around_.links.counters().bytes_sent;
+    status.shards_missing = session_.transfers().shards_missing();
+    status.swarm_samples = session_.swarm_samples();
+    status.averaging = gossip_.averager().counters();
+    status.shard_bytes = session_.transfers().shard_bytes();
+    status.shard_frames_rejected = session_.transfers().shard_frames_rejected();
+    status.unsound_steps = session_.report().unsound_steps;
+    status.recoveries = session_.recovery().done();
+    return status;
+}
+
+}  // namespace starling::peer

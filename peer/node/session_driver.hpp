@@ -1,0 +1,112 @@
+#pragma once
+
+// Drives the session's machine in the daemon: frames come and go on the streams, views come from
+// membership, orders go to the compute thread, parameters lie in the compute arena, and lines go to
+// the reporter. It owns what the session works on, and the trainer.
+//
+// Thread    network; the trainer inside runs the compute thread
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "base/check.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "compute/arena/parameter_store.hpp"
+#include "data/shard_store.hpp"
+#include "peer/averaging/gossip_driver.hpp"
+#include "peer/machine/loop.hpp"
+#include "peer/members/membership_driver.hpp"
+#include "peer/observe/reporter.hpp"
+#include "peer/observe/session_status.hpp"
+#include "peer/session/session.hpp"
+#include "peer/start/swarm_plan.hpp"
+#include "peer/streams/links.hpp"
+#include "peer/terms/config.hpp"
+#include "peer/training/checkpoint_writer.hpp"
+#include "peer/training/trainer.hpp"
+#include "peer/transfer/store_chunks.hpp"
+
+namespace starling::peer {
+
+class SessionDriver {
+public:
+    /// What the driver talks to; all of it outlives the driver.
+    struct Around {
+        Loop& loop;
+        const PeerConfig& config;
+        Reporter& reporter;
+        Links& links;
+        MembershipDriver& membership;
+    };
+
+    /// Called once when the session has ended: without a fault, or because of this one.
+    using Ended = std::function<void(std::optional<Fault>)>;
+
+    /// `epoch` is the boot epoch of this life. The driver takes the plan's descriptor, layout and
+    /// checkpoint.
+    SessionDriver(
+        const Around& around, const PeerId& self, std::uint64_t epoch, SwarmPlan plan, Ended ended
+    );
+    ~SessionDriver();
+    SessionDriver(const SessionDriver&) = delete;
+    SessionDriver& operator=(const SessionDriver&) = delete;
+
+    /// Returns the store. The founder puts its shards there before begin().
+    [[nodiscard]] data::ShardStore& shards() { return shards_; }
+
+    /// Starts the compute thread and everything else, and returns.
+    void begin();
+
+    void handle_frame(const PeerId& from, FrameType type, ByteView payload);
+    void handle_broken(const PeerId& partner);
+    void handle_lane_broken(const PeerId& partner, Lanes lanes);
+    void recycle(FrameType type, Bytes payload);
+
+    /// Membership says that a peer is up or down.
+    void member_up();
+    void member_down(const PeerId& peer);
+
+    /// Stops everything. Blocks until the compute thread has written the last checkpoint and ended.
+    void stop();
+
+    [[nodiscard]] SessionStatus status() const;
+
+private:
+    [[nodiscard]] GossipDriver::Callbacks gossip_callbacks();
+    void start_trainer();
+    void on_timer();
+    void on_report();
+    void on_exchange(const gossip::ExchangeEvent& event);
+    void pump();
+    void drain();
+    void publish(Record record);
+    void finish(const SessionOutcome& outcome);
+    [[nodiscard]] Fault with_last_model(Fault fault) const;
+    [[nodiscard]] std::vector<std::string> known_addresses() const;
+    /// Thread    compute
+    void write_checkpoint_now(const TrainerReport& report, std::span<const float> optimizer_state);
+
+    ThreadOwner owner_;
+    Around around_;
+    PeerId self_;
+    SwarmPlan plan_;
+    Ended ended_;
+    compute::ParameterStore parameters_;
+    StoreChunks chunks_;
+    data::ShardStore shards_;
+    CheckpointWriter checkpoints_;
+    GossipDriver gossip_;
+    Session session_;
+    std::unique_ptr<Trainer> trainer_;
+    Timer timer_;
+    Instant started_;
+    bool begun_ = false;
+    bool stopped_ = false;
+    bool draining_ = false;
+    bool again_ = false;
+};
+
+}  // namespace starling::peer

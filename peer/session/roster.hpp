@@ -1,0 +1,54 @@
+#pragma once
+
+// Who trains with us, and what follows from it: our partners of averaging, and our duties, which
+// are the shards to train on and to hold. A pure function of the view, remembered to tell changes.
+//
+// Thread    network
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "data/ownership.hpp"
+#include "peer/terms/swarm_view.hpp"
+
+namespace starling::peer {
+
+class Roster {
+public:
+    /// Requires  `manifest` outlives the roster
+    Roster(const PeerId& self, const data::Manifest& manifest, std::uint32_t replicas)
+        : self_(self),
+          manifest_(manifest),
+          replicas_(replicas) {}
+
+    /// Who came and who went.
+    struct Change {
+        std::vector<PeerId> up;
+        std::vector<PeerId> down;
+    };
+
+    /// Replaces the partners by those that train in this view.
+    Change update_partners(const SwarmView& view);
+
+    /// Forgets a partner that membership has just declared gone.
+    void remove_partner(const PeerId& partner) { std::erase(partners_, partner); }
+
+    /// Computes our duties among those that train, with us. Returns whether they may have changed.
+    bool update_duties(const SwarmView& view);
+
+    [[nodiscard]] const std::vector<PeerId>& partners() const { return partners_; }
+
+    [[nodiscard]] const data::Duties& duties() const { return duties_; }
+
+private:
+    PeerId self_;
+    const data::Manifest& manifest_;
+    std::uint32_t replicas_;
+    std::vector<PeerId> partners_;  ///< in order of id
+    std::vector<data::WeightedPeer> peers_;
+    data::Duties duties_;
+};
+
+}  // namespace starling::peer

@@ -1,0 +1,196 @@
+// Goal: /status is one JSON object whose keys, kinds and words programs can rely on, whatever a
+// peer says of itself. Method: give plain values and read the text back with a JSON parser.
+
+#include "peer/observe/status.hpp"
+
+#include <cmath>
+#include <gtest/gtest.h>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace starling::peer {
+namespace {
+
+using nlohmann::json;
+
+StatusInputs inputs() {
+    StatusInputs in;
+    in.id.bytes.fill(0xab);
+    in.swarm.bytes.fill(0xcd);
+    in.listen = *Endpoint::parse("127.0.0.1:7000");
+    in.http = *Endpoint::parse("[::1]:8080");
+    in.incarnation.epoch = 7;
+    return in;
+}
+
+SeenPeer peer(std::uint8_t number, membership::MemberState state) {
+    SeenPeer seen;
+    seen.id.bytes.fill(number);
+    seen.address = Endpoint::v4(0x0a000000U + number, 7000);
+    seen.state = state;
+    return seen;
+}
+
+json status(const StatusInputs& in) {
+    const auto text = render_status(in);
+    EXPECT_EQ(text.find('\n'), std::string::npos) << "one line";
+    return json::parse(text);
+}
+
+std::set<std::string> keys(const json& object) {
+    std::set<std::string> names;
+    for (const auto& [name, value] : object.items()) names.insert(name);
+    return names;
+}
+
+const std::set<std::string> kMemberKeys{"address", "id", "self", "state", "udp"};
+const std::set<std::string> kRecordKeys{
+    "accuracy",
+    "exchanges",
+    "held",
+    "loss",
+    "round",
+    "samples",
+    "shards",
+    "spread",
+    "samples_per_s",
+    "steps",
+    "training"};
+
+TEST(Status, APeerThatOnlyWatchesShowsItselfAndNoTraining) {
+    const auto out = status(inputs());
+    EXPECT_EQ(
+        keys(out), (std::set<std::string>{"http", "id", "listen", "live", "members", "swarm"})
+    );
+    EXPECT_EQ(out["id"], inputs().id.hex());
+    EXPECT_EQ(out["swarm"], inputs().swarm.hex());
+    EXPECT_EQ(out["listen"], "127.0.0.1:7000");
+    EXPECT_EQ(out["http"], "[::1]:8080");
+    EXPECT_EQ(out["live"], 1);
+    ASSERT_EQ(out["members"].size(), 1U);
+    const auto& self = out["members"][0];
+    EXPECT_EQ(self["id"], out["id"]);
+    EXPECT_EQ(self["address"], out["listen"]);
+    EXPECT_EQ(self["state"], "alive");
+    EXPECT_EQ(self["self"], true);
+    EXPECT_EQ(self["udp"], nullptr);
+    EXPECT_EQ(self["epoch"], 7);
+}
+
+TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
+    auto in = inputs();
+    auto& session = in.session.emplace();
+    session.swarm_samples = std::numeric_limits<std::uint64_t>::max();
+    session.shards_missing = 3;
+    session.record.state = PeerState::Settling;
+    session.record.steps = 10;
+    session.record.samples = 640;
+    session.record.loss = 0.5F;
+    session.record.accuracy = 0.75F;
+    session.record.samples_per_s = 1000.0F;
+    session.record.spread = 0.25F;
+    session.record.exchanges = 4;
+    session.record.shards = 5;
+    session.record.held = 6;
+    session.record.round = 2;
+    const auto out = status(in);
+    EXPECT_EQ(out["swarm_samples"], std::numeric_limits<std::uint64_t>::max());
+    EXPECT_EQ(out["shards_missing"], 3);
+    const json expected{
+        {"training", "settling"},
+        {"steps", 10},
+        {"samples", 640},
+        {"loss", 0.5},
+        {"accuracy", 0.75},
+        {"samples_per_s", 1000.0},
+        {"spread", 0.25},
+        {"exchanges", 4},
+        {"shards", 5},
+        {"held", 6},
+        {"round", 2}};
+    for (const auto& [name, value] : expected.items()) {
+        EXPECT_EQ(out["members"][0][name], value) << name;
+    }
+}
+
+TEST(Status, EachStateOfAMemberHasItsWord) {
+    auto in = inputs();
+    using membership::MemberState;
+    in.view.others = {
+        peer(1, MemberState::Alive),
+        peer(2, MemberState::Suspect),
+        peer(3, MemberState::Failed),
+        peer(4, MemberState::Left)};
+    in.view.live = 3;
+    const auto out = status(in);
+    EXPECT_EQ(out["live"], 3);
+    ASSERT_EQ(out["members"].size(), 5U);
+    const char* const words[] = {"alive", "alive", "suspect", "failed", "left"};
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(out["members"][i]["state"], words[i]) << i;
+    EXPECT_EQ(out["members"][4]["address"], "10.0.0.4:7000");
+    EXPECT_EQ(out["members"][4]["self"], false);
+    EXPECT_EQ(keys(out["members"][4]), kMemberKeys) << "a member without a record";
+}
+
+TEST(Status, EachPhaseOfTrainingHasItsWord) {
+    constexpr const char* kWords[] = {
+        "joining",
+        "training",
+        "settling",
+        "evaluating",
+        "lingering",
+        "done",
+        "watching",
+        "unknown"};
+    for (std::uint8_t i = 0; i < std::size(kWords); ++i) {
+        auto in = inputs();
+        in.session.emplace().record.state = static_cast<PeerState>(i);
+        EXPECT_EQ(status(in)["members"][0]["training"], kWords[i]);
+    }
+}
+
+TEST(Status, TheDirectionInWhichDatagramsVanishIsNamed) {
+    auto in = inputs();
+    for (const bool out : {true, false}) {
+        for (const bool inward : {true, false}) {
+            auto seen = peer(1, membership::MemberState::Alive);
+            seen.udp_out = out;
+            seen.udp_in = inward;
+            in.view.others.push_back(seen);
+        }
+    }
+    const auto members = status(in)["members"];
+    EXPECT_EQ(members[1]["udp"], "ok");
+    EXPECT_EQ(members[2]["udp"], "in blocked");
+    EXPECT_EQ(members[3]["udp"], "out blocked");
+    EXPECT_EQ(members[4]["udp"], "in blocked");
+}
+
+TEST(Status, WhatIsUnknownOrNoNumberIsNullAndTheKeyStays) {
+    auto in = inputs();
+    const Record fresh;
+    Record broken;
+    broken.steps = 1;
+    broken.loss = std::numeric_limits<float>::quiet_NaN();
+    broken.accuracy = std::numeric_limits<float>::infinity();
+    broken.spread = -std::numeric_limits<float>::infinity();
+    broken.samples_per_s = std::numeric_limits<float>::quiet_NaN();
+    in.session.emplace().record = fresh;
+    in.view.others = {peer(1, membership::MemberState::Alive)};
+    in.view.others[0].record = broken;
+    const auto members = status(in)["members"];
+    auto with_record = kMemberKeys;
+    with_record.insert(kRecordKeys.begin(), kRecordKeys.end());
+    EXPECT_EQ(keys(members[1]), with_record);
+    for (const auto* name : {"loss", "accuracy"}) {
+        EXPECT_EQ(members[0][name], nullptr) << name << " before the first step";
+    }
+    EXPECT_EQ(members[0]["spread"], 0.0);
+    for (const auto* name : {"loss", "accuracy", "spread", "samples_per_s"}) {
+        EXPECT_EQ(members[1][name], nullptr) << name;
+    }
+}
+
+}  // namespace
+}  // namespace starling::peer

@@ -1,0 +1,302 @@
+// Goal: the present parameters reach a newcomer whatever the donors do. Method: both sides of the
+// transfer are wired directly to each other, with donors that lie, refuse, are slow, silent, or
+// vanish, on a clock that the test moves. As in the daemon, the candidates are named anew ten times
+// a second.
+
+#include "peer/transfer/state_transfer.hpp"
+
+#include <gtest/gtest.h>
+#include <limits>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "peer/transfer/store_chunks.hpp"
+#include "tests/unit/peer/transfer/support/wire.hpp"
+
+namespace starling::peer {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint64_t kSalt = 7;
+
+compute::ParameterLayout chunks(std::size_t count) {
+    compute::ParameterInfo weights;
+    weights.name = "w";
+    weights.shape = {static_cast<std::int64_t>((count - 1) * compute::kChunkElements + 100)};
+    weights.init = compute::Init::UniformFanIn;
+    return compute::ParameterLayout({weights});
+}
+
+class StateTransfer : public ::testing::Test {
+protected:
+    StateTransfer() { layout_.bytes[0] = 1; }
+
+    /// Makes a swarm whose model has `count` chunks, and donors 2 to `last`.
+    void make(std::size_t count, std::uint8_t last) {
+        mine_ = std::make_unique<compute::ParameterStore>(chunks(count));
+        theirs_ = std::make_unique<compute::ParameterStore>(chunks(count));
+        mine_chunks_ = std::make_unique<StoreChunks>(*mine_, 1);
+        their_chunks_ = std::make_unique<StoreChunks>(*theirs_, 2);
+        their_chunks_->initialize();
+        fetch_ = std::make_unique<StateFetch>(*mine_chunks_, layout_, kSalt, wire_.outbox(kSelf));
+        for (std::uint8_t n = 2; n <= last; ++n) {
+            donors_.emplace(
+                peer_id(n), StateDonor(*their_chunks_, layout_, wire_.outbox(peer_id(n)))
+            );
+            candidates_.push_back(peer_id(n));
+        }
+    }
+
+    void name_candidates() { fetch_->set_candidates(now_, candidates_); }
+
+    void deliver(const Sent& sent) {
+        const auto& [from, frame] = sent;
+        if (frame.to == kSelf) {
+            if (frame.type == FrameType::StateInfo) fetch_->handle_info(now_, from, frame.payload);
+            if (frame.type == FrameType::StateChunk) {
+                fetch_->handle_chunk(now_, from, frame.payload);
+            }
+            return;
+        }
+        if (silent_.contains(frame.to)) return;
+        auto& donor = donors_.at(frame.to);
+        if (frame.type == FrameType::StateInfoRequest) {
+            ++asked_[frame.to];
+            donor.handle_info_request(from, ready_, 77);
+        }
+        if (frame.type == FrameType::StateRequest) {
+            const auto request = std::pair(frame.to, frame.payload);
+            if (!busy_) asked_twice_ += requested_.insert(request).second ? 0 : 1;
+            donor.handle_request(from, frame.payload, busy_);
+        }
+    }
+
+    /// Delivers all frames. What a slow donor answers comes after `delay_`.
+    void run() {
+        Sent sent{};
+        while (wire_.take(sent)) {
+            if (sent.from == kSelf || delay_ == Duration::zero()) {
+                deliver(sent);
+            } else {
+                late_.emplace(now_ + delay_, std::move(sent));
+            }
+        }
+    }
+
+    void pass(Duration time) {
+        const Instant until = now_ + time;
+        while (now_ < until && !fetch_->complete()) {
+            auto next = std::min(until, view_at_);
+            if (const auto due = fetch_->timeout()) next = std::min(next, *due);
+            if (!late_.empty()) next = std::min(next, late_.begin()->first);
+            now_ = std::max(now_, next);
+            while (!late_.empty() && late_.begin()->first <= now_) {
+                const auto sent = std::move(late_.begin()->second);
+                late_.erase(late_.begin());
+                deliver(sent);
+            }
+            // The view comes first, as it may in the daemon: what it does must not put off the rest.
+            if (view_at_ <= now_) {
+                view_at_ = now_ + milliseconds(100);
+                name_candidates();
+            }
+            fetch_->handle_timeout(now_);
+            ASSERT_LT(++wakes_, 100'000U) << "the timer spins";
+            run();
+        }
+        now_ = std::max(now_, until);
+    }
+
+    void expect_all_values() {
+        std::vector<float> mine(mine_->layout().elements());
+        std::vector<float> theirs(mine.size());
+        mine_->read_all(mine);
+        theirs_->read_all(theirs);
+        EXPECT_EQ(mine, theirs);
+    }
+
+    static inline const PeerId kSelf = peer_id(1);
+    Wire wire_;
+    LayoutHash layout_;
+    std::unique_ptr<compute::ParameterStore> mine_;
+    std::unique_ptr<compute::ParameterStore> theirs_;
+    std::unique_ptr<StoreChunks> mine_chunks_;
+    std::unique_ptr<StoreChunks> their_chunks_;
+    std::unique_ptr<StateFetch> fetch_;
+    std::map<PeerId, StateDonor> donors_;
+    std::vector<PeerId> candidates_;
+    std::set<PeerId> silent_;
+    std::map<PeerId, int> asked_;
+    std::set<std::pair<PeerId, Bytes>> requested_;
+    int asked_twice_ = 0;
+    bool busy_ = false;
+    bool ready_ = true;
+    Duration delay_{};
+    std::multimap<Instant, Sent> late_;
+    std::size_t wakes_ = 0;
+    Instant now_{seconds(100)};
+    Instant view_at_ = now_;
+};
+
+TEST_F(StateTransfer, FetchesEveryChunkFromSeveralDonors) {
+    make(3, 3);
+    name_candidates();
+    run();
+    EXPECT_TRUE(fetch_->complete());
+    EXPECT_EQ(fetch_->donors(), 2U);
+    EXPECT_EQ(fetch_->schedule_step(), 77U);
+    EXPECT_EQ(asked_twice_, 0);
+    EXPECT_EQ(fetch_->timeout(), std::nullopt) << "nothing is missing, so nothing wakes us";
+    expect_all_values();
+}
+
+TEST_F(StateTransfer, ADonorThatWasSilentAtFirstIsAskedAgain) {
+    make(3, 2);
+    silent_.insert(peer_id(2));
+    pass(seconds(3));
+    ASSERT_FALSE(fetch_->complete());
+    silent_.clear();
+    pass(StateFetch::kSilenceMax + StateFetch::kAnswerTimeout);
+    EXPECT_TRUE(fetch_->complete());
+}
+
+TEST_F(StateTransfer, OneThatAnswersIsFoundAmongManyThatAreSilent) {
+    make(3, 40);
+    for (std::uint8_t n = 2; n < 40; ++n) silent_.insert(peer_id(n));
+    pass(seconds(12));
+    EXPECT_TRUE(fetch_->complete());
+    EXPECT_EQ(asked_twice_, 0);
+}
+
+TEST_F(StateTransfer, FourAreAskedAndNotTheWholeSwarm) {
+    make(3, 100);
+    name_candidates();
+    run();
+    EXPECT_TRUE(fetch_->complete());
+    EXPECT_EQ(asked_.size(), StateFetch::kDonorsMax);
+}
+
+TEST_F(StateTransfer, ADonorThatIsNotReadyIsAskedAgainSoon) {
+    make(3, 2);
+    ready_ = false;
+    pass(seconds(5));
+    EXPECT_LE(asked_[peer_id(2)], 21);
+    ready_ = true;
+    pass(seconds(1));
+    EXPECT_TRUE(fetch_->complete());
+}
+
+TEST_F(StateTransfer, ADonorThatVanishesCostsItsChunksAndNoMore) {
+    make(3, 3);
+    name_candidates();
+    silent_.insert(peer_id(3));
+    run();
+    pass(seconds(6));
+    EXPECT_TRUE(fetch_->complete());
+    expect_all_values();
+}
+
+TEST_F(StateTransfer, ASlowLinkCostsTimeAndNoChunkTwice) {
+    make(12, 2);
+    delay_ = seconds(6);  // longer than the first deadline
+    pass(seconds(60));
+    EXPECT_TRUE(fetch_->complete());
+    EXPECT_LE(asked_twice_, static_cast<int>(StateFetch::kPerDonor))
+        << "only those asked before the link was known to be slow";
+    expect_all_values();
+}
+
+TEST_F(StateTransfer, ABrokenStreamIsRetriedElsewhereAtOnce) {
+    make(3, 3);
+    name_candidates();
+    silent_.insert(peer_id(2));
+    fetch_->handle_broken(now_, peer_id(2));
+    run();
+    EXPECT_TRUE(fetch_->complete());
+}
+
+TEST_F(StateTransfer, BusyDonorsAreAskedAgainAndNotWithoutPause) {
+    make(3, 2);
+    busy_ = true;
+    pass(seconds(5));
+    EXPECT_FALSE(fetch_->complete());
+    EXPECT_LT(wakes_, 200U);
+    busy_ = false;
+    pass(seconds(1));
+    EXPECT_TRUE(fetch_->complete());
+}
+
+TEST_F(StateTransfer, ABusyDonorThatVanishesDoesNotKeepUsAwake) {
+    make(3, 2);
+    busy_ = true;
+    name_candidates();
+    run();
+    ASSERT_EQ(fetch_->donors(), 1U);
+    fetch_->handle_broken(now_, peer_id(2));
+    candidates_.clear();
+    pass(seconds(3));
+    EXPECT_LT(wakes_, 50U);
+}
+
+TEST_F(StateTransfer, NotANumberAndWrongSizesNeverReachTheStore) {
+    make(3, 2);
+    std::vector<float> before(mine_->layout().elements());
+    mine_->read_all(before);
+    name_candidates();
+    Sent sent{};
+    while (wire_.take(sent)) {
+        if (sent.frame.type != FrameType::StateRequest) deliver(sent);
+    }
+    ASSERT_EQ(fetch_->donors(), 1U);
+
+    Bytes poisoned;
+    ByteWriter writer(poisoned);
+    writer.put(std::uint32_t{0});
+    writer.put(std::uint8_t{0});
+    for (std::size_t i = 0; i < compute::kChunkElements; ++i) {
+        writer.put(i == 5 ? std::numeric_limits<float>::quiet_NaN() : 1.0F);
+    }
+    fetch_->handle_chunk(now_, peer_id(2), poisoned);
+    EXPECT_EQ(fetch_->chunks_done(), 0U);
+    std::vector<float> after(before.size());
+    mine_->read_all(after);
+    EXPECT_EQ(after, before);
+    EXPECT_EQ(fetch_->donors(), 0U) << "a donor that sends nonsense is no donor";
+
+    Bytes cut(poisoned.begin(), poisoned.begin() + 100);
+    fetch_->handle_chunk(now_, peer_id(2), cut);
+    EXPECT_EQ(fetch_->chunks_done(), 0U);
+}
+
+TEST_F(StateTransfer, NobodyGivesWhoWasNotAsked) {
+    make(3, 2);
+    name_candidates();
+    Sent sent{};
+    ASSERT_TRUE(wire_.take(sent));
+    StateDonor stranger(*their_chunks_, layout_, wire_.outbox(peer_id(9)));
+    stranger.handle_info_request(kSelf, true, 5);
+    Bytes chunk;
+    ByteWriter(chunk).put(std::uint32_t{0});
+    stranger.handle_request(kSelf, chunk, false);
+    run();
+    EXPECT_EQ(fetch_->donors(), 0U);
+    EXPECT_EQ(fetch_->chunks_done(), 0U);
+    EXPECT_EQ(fetch_->schedule_step(), 0U);
+}
+
+TEST_F(StateTransfer, AnotherLayoutIsNoDonor) {
+    make(3, 2);
+    LayoutHash other;
+    other.bytes[0] = 9;
+    donors_.erase(peer_id(2));
+    donors_.emplace(peer_id(2), StateDonor(*their_chunks_, other, wire_.outbox(peer_id(2))));
+    pass(seconds(5));
+    EXPECT_EQ(fetch_->donors(), 0U);
+    EXPECT_EQ(asked_[peer_id(2)], 1);
+}
+
+}  // namespace
+}  // namespace starling::peer

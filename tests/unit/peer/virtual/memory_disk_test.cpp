@@ -1,0 +1,128 @@
+// Goal: the disk in memory loses at a loss of power what a real one may lose, and nothing else.
+// Method: the same writes under many seeds; each outcome that is allowed must occur, no other may.
+
+#include "peer/virtual/memory_disk.hpp"
+
+#include <gtest/gtest.h>
+#include <set>
+#include <string>
+
+namespace starling::peer_virtual {
+namespace {
+
+constexpr std::uint64_t kSeeds = 200;
+
+std::string contents(MemoryDisk& disk, const std::filesystem::path& path) {
+    auto file = disk.open(path, 1000);
+    if (!file) return std::string("(") + std::string(to_string(file.error().code)) + ")";
+    Bytes bytes((*file)->size());
+    EXPECT_TRUE((*file)->read(bytes).has_value());
+    return std::string(as_text(bytes));
+}
+
+/// Writes a file whose bytes are safe. Its name is not until the directory is synced.
+void put(MemoryDisk& disk, const std::filesystem::path& path, std::string_view text) {
+    auto file = disk.create(path, 0600);
+    ASSERT_TRUE(file.has_value());
+    ASSERT_TRUE((*file)->append(as_byte_view(text)).has_value());
+    ASSERT_TRUE((*file)->sync().has_value());
+}
+
+/// Returns all that the lives after a crash read under this name.
+std::set<std::string> outcomes(const MemoryDisk& disk, const std::filesystem::path& path) {
+    std::set<std::string> found;
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+        Rng rng(seed);
+        MemoryDisk next = disk.crash(rng);
+        found.insert(contents(next, path));
+    }
+    return found;
+}
+
+TEST(MemoryDisk, SyncedBytesUnderASyncedNameSurvive) {
+    MemoryDisk disk;
+    put(disk, "d/a", "whole");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    EXPECT_EQ(outcomes(disk, "d/a"), std::set<std::string>{"whole"});
+}
+
+TEST(MemoryDisk, ANameThatIsNotSyncedMayBeLost) {
+    MemoryDisk disk;
+    put(disk, "d/a", "whole");
+    ASSERT_TRUE(disk.sync_directory("elsewhere").has_value());
+    EXPECT_EQ(outcomes(disk, "d/a"), (std::set<std::string>{"whole", "(NotFound)"}));
+}
+
+TEST(MemoryDisk, ARenameHappensWhollyOrNotAtAll) {
+    MemoryDisk disk;
+    put(disk, "d/a", "old");
+    put(disk, "d/b", "new");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    ASSERT_TRUE(disk.rename("d/b", "d/a").has_value());
+    EXPECT_EQ(contents(disk, "d/a"), "new");
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+        Rng rng(seed);
+        MemoryDisk next = disk.crash(rng);
+        const bool done = contents(next, "d/a") == "new";
+        EXPECT_EQ(contents(next, "d/a"), done ? "new" : "old");
+        EXPECT_EQ(contents(next, "d/b"), done ? "(NotFound)" : "new");
+    }
+    EXPECT_EQ(outcomes(disk, "d/a").size(), 2U);
+    EXPECT_EQ(disk.rename("d/b", "d/a").error().code, FaultCode::NotFound);
+}
+
+TEST(MemoryDisk, BytesThatAreNotSyncedMayBeTornOrGarbage) {
+    MemoryDisk disk;
+    auto file = disk.create("d/a", 0600);
+    ASSERT_TRUE(file.has_value());
+    ASSERT_TRUE((*file)->append(as_byte_view("safe")).has_value());
+    ASSERT_TRUE((*file)->sync().has_value());
+    ASSERT_TRUE((*file)->append(as_byte_view("rest")).has_value());
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    const auto found = outcomes(disk, "d/a");
+    bool garbage = false;
+    for (const auto& text : found) {
+        EXPECT_EQ(text.substr(0, 4), "safe");
+        EXPECT_LE(text.size(), 8U);
+        garbage = garbage || std::string("saferest").substr(0, text.size()) != text;
+    }
+    EXPECT_TRUE(garbage);
+    for (const char* torn : {"safe", "safer", "saferest"})
+        EXPECT_TRUE(found.contains(torn)) << torn;
+}
+
+TEST(MemoryDisk, WithoutPowerEverythingFailsUntilTheNextLife) {
+    MemoryDisk disk;
+    put(disk, "d/a", "old");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    auto file = disk.create("d/b", 0600);
+    ASSERT_TRUE(file.has_value());
+    disk.lose_power_after(1);
+    ASSERT_TRUE((*file)->append(as_byte_view("x")).has_value());
+    EXPECT_FALSE(disk.has_power());
+    EXPECT_EQ((*file)->append(as_byte_view("x")).error().code, FaultCode::Io);
+    EXPECT_EQ((*file)->sync().error().code, FaultCode::Io);
+    EXPECT_EQ(disk.rename("d/b", "d/a").error().code, FaultCode::Io);
+    EXPECT_EQ(disk.sync_directory("d").error().code, FaultCode::Io);
+    EXPECT_EQ(contents(disk, "d/a"), "(Io)");
+    disk.remove("d/a");
+    Rng rng(1);
+    MemoryDisk next = disk.crash(rng);
+    EXPECT_EQ(contents(next, "d/a"), "old");
+}
+
+TEST(MemoryDisk, AFullDiskTakesWhatFits) {
+    MemoryDisk disk;
+    disk.set_capacity(6);
+    put(disk, "d/a", "1234");
+    auto file = disk.create("d/b", 0600);
+    ASSERT_TRUE(file.has_value());
+    EXPECT_EQ((*file)->append(as_byte_view("567")).error().code, FaultCode::Io);
+    EXPECT_EQ(contents(disk, "d/b"), "56");
+    disk.remove("d/a");
+    EXPECT_TRUE((*file)->append(as_byte_view("7890")).has_value());
+    EXPECT_EQ(contents(disk, "d/b"), "567890");
+}
+
+}  // namespace
+}  // namespace starling::peer_virtual
