@@ -46,12 +46,12 @@ compute::ParameterLayout layout_of(std::size_t parameters) {
 }
 
 /// One of the two peers: a store, an averager, streams, and nothing else.
-class BenchPeer {
+class BenchPeer final : private LinkHandler, private FrameReceiver {
 public:
     BenchPeer(const Flags& flags, std::uint8_t number, std::uint8_t partner)
         : partner_(bench_id(partner)),
           store_(layout_of(flags.parameters)),
-          links_(loop_, callbacks()),
+          links_(loop_, *this),
           gossip_(
               loop_,
               config_of(flags),
@@ -63,9 +63,8 @@ public:
                [this](const gossip::ExchangeEvent& event) { on_exchange(event); }}
           ) {
         store_.initialize(Rng(number));
-        if (flags.streams > 0) {
-            links_.widen_by([lanes = flags.streams - 1](const TcpFacts&) { return lanes; });
-        }
+        links_.route(FrameType::Exchange, *this);
+        if (flags.streams > 0) links_.fix_lanes(flags.streams - 1);
         hello_.id = bench_id(number);
         hello_.swarm.bytes.fill(1);
         gossip_.peer_up(partner_);
@@ -109,25 +108,26 @@ private:
         return config;
     }
 
-    Links::Callbacks callbacks() {
-        Links::Callbacks callbacks;
-        callbacks.frame = [this](const PeerId& from, FrameType /*type*/, ByteView payload) {
-            gossip_.handle_frame(from, payload);
-        };
-        callbacks.sent = [this](FrameType /*type*/, Bytes payload) {
-            gossip_.recycle(std::move(payload));
-        };
-        callbacks.broken = [this](const PeerId& partner, const Fault& /*why*/) {
-            gossip_.handle_broken(partner);
-            gone_ = true;
-        };
-        callbacks.address = [](const PeerId& /*partner*/) { return std::nullopt; };
-        callbacks.descriptor_wanted = [](Connection& /*asker*/) {};
-        callbacks.lane_broken = [this](const PeerId& partner, Lanes lanes, const Fault& /*why*/) {
-            gossip_.handle_lane_broken(partner, lanes);
-        };
-        return callbacks;
+    void handle_frame(const PeerId& from, FrameType /*type*/, ByteView payload) override {
+        gossip_.handle_frame(from, payload);
     }
+
+    void on_sent(FrameType /*type*/, Bytes payload) override {
+        gossip_.recycle(std::move(payload));
+    }
+
+    void on_broken(const PeerId& partner, const Fault& /*why*/) override {
+        gossip_.handle_broken(partner);
+        gone_ = true;
+    }
+
+    void on_lane_broken(const PeerId& partner, Lanes lanes, const Fault& /*why*/) override {
+        gossip_.handle_lane_broken(partner, lanes);
+    }
+
+    void on_descriptor_wanted(Connection& /*asker*/) override {}
+
+    std::optional<Endpoint> address_of(const PeerId& /*partner*/) override { return std::nullopt; }
 
     void on_exchange(const gossip::ExchangeEvent& event) {
         if (!event.initiator) return;

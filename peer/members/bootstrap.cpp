@@ -17,10 +17,10 @@ constexpr std::size_t kHintsMax = 1024;
 
 }  // namespace
 
-Bootstrap::Bootstrap(Loop& loop, Links& links, Wiring wiring, Duration resolve_every)
+Bootstrap::Bootstrap(Loop& loop, Links& links, BootstrapHandler& handler, Duration resolve_every)
     : loop_(loop),
       links_(links),
-      wiring_(std::move(wiring)),
+      handler_(handler),
       resolve_every_(resolve_every),
       schedule_(Rng(std::random_device{}())),
       dial_timer_(loop_, [this] { dial_due(); }),
@@ -75,14 +75,14 @@ void Bootstrap::introduce(const Endpoint& address) {
 void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
     if (greeted.has_error()) {
         // People read this only once per address; the dialling goes on.
-        if (wiring_.swim().alive_count() == 1 && unreachable_.insert(address).second) {
-            wiring_.note(greeted.error().message);
+        if (handler_.table().alive_count() == 1 && unreachable_.insert(address).second) {
+            handler_.on_unreachable(greeted.error().message);
         }
         return;
     }
     greeters_[address] = *greeted;
     hint(*greeted, address);
-    wiring_.greeted(*greeted);
+    handler_.on_greeted(*greeted);
 }
 
 /// Returns whether the peer at this address is a live member: the one that answered there, or one
@@ -91,7 +91,7 @@ bool Bootstrap::lives_at(const Endpoint& address) const {
     const auto up = [](const membership::Member& member) {
         return member.state <= membership::MemberState::Suspect;
     };
-    const auto& swim = wiring_.swim();
+    const auto& swim = handler_.table();
     const auto greeter = greeters_.find(address);
     if (greeter != greeters_.end()) {
         const auto member = swim.find(greeter->second);

@@ -6,7 +6,6 @@
 // Thread    network
 
 #include <deque>
-#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -22,21 +21,29 @@
 
 namespace starling::peer {
 
+/// What Bootstrap tells and asks its owner.
+class BootstrapHandler {
+public:
+    virtual ~BootstrapHandler() = default;
+    [[nodiscard]] virtual const membership::Swim& table() const = 0;
+    /// A peer has answered: it is time to compare tables.
+    virtual void on_greeted(const PeerId& peer) = 0;
+    /// Nobody answers at a seed's address; told once for each, with a line for people.
+    virtual void on_unreachable(const std::string& line) = 0;
+};
+
 class Bootstrap {
 public:
-    struct Wiring {
-        std::function<const membership::Swim&()> swim;
-        std::function<void(const PeerId&)> greeted;  ///< a peer answered: exchange tables
-        std::function<void(const std::string&)> note;
-    };
-
     /// Looks names up again every `resolve_every`.
     Bootstrap(
-        Loop& loop, Links& links, Wiring wiring, Duration resolve_every = std::chrono::seconds(60)
+        Loop& loop,
+        Links& links,
+        BootstrapHandler& handler,
+        Duration resolve_every = std::chrono::seconds(60)
     );
 
     /// Starts to dial `addresses` and goes on until stop(). `names` are the seeds as the user wrote
-    /// them. Returns at once; `greeted` and `note` are called later.
+    /// them. Returns at once; the handler is called later.
     void begin(
         const Endpoint& self,
         const std::vector<std::string>& names,
@@ -61,7 +68,7 @@ private:
 
     Loop& loop_;
     Links& links_;
-    Wiring wiring_;
+    BootstrapHandler& handler_;
     Duration resolve_every_;
     Endpoint self_;
     std::vector<std::string> names_;

@@ -30,9 +30,9 @@ constexpr int kReceiveBuffer = 2 << 20;
 }  // namespace
 
 struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::State> {
-    State(Loop& owner_loop, Callbacks owner_callbacks)
+    State(Loop& owner_loop, MembershipHandler& owner_handler)
         : loop(owner_loop),
-          callbacks(std::move(owner_callbacks)),
+          handler(owner_handler),
           socket(loop.context()),
           timer(loop, [this] {
               swim->handle_timeout(real_now());
@@ -41,7 +41,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
 
     ThreadOwner owner;
     Loop& loop;
-    Callbacks callbacks;
+    MembershipHandler& handler;
     udp::socket socket;
     Timer timer;
     std::optional<membership::Swim> swim;
@@ -72,7 +72,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
 
     void pump() {
         owner.check();
-        // Callbacks may call into the machine and pump again; the outer call then drains once more.
+        // The handler may call into the machine and pump again; the outer call then drains once more.
         again = true;
         if (pumping || stopped) return;
         pumping = true;
@@ -80,8 +80,8 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
         while (again && !more) {
             again = false;
             more = transmit();
-            while (auto request = swim->poll_stream()) callbacks.stream(*request);
-            while (auto event = swim->poll_event()) callbacks.event(*event);
+            while (auto request = swim->poll_stream()) handler.on_stream_request(*request);
+            while (auto event = swim->poll_event()) handler.on_member_event(*event);
         }
         pumping = false;
         if (more) {
@@ -107,8 +107,8 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
     }
 };
 
-MembershipDriver::MembershipDriver(Loop& loop, Callbacks callbacks)
-    : state_(std::make_shared<State>(loop, std::move(callbacks))) {}
+MembershipDriver::MembershipDriver(Loop& loop, MembershipHandler& handler)
+    : state_(std::make_shared<State>(loop, handler)) {}
 
 MembershipDriver::~MembershipDriver() {
     stop();

@@ -5,7 +5,6 @@
 //
 // Thread    network
 
-#include <functional>
 #include <memory>
 
 #include "base/endpoint.hpp"
@@ -17,15 +16,17 @@ namespace starling::peer {
 
 class Loop;
 
+/// Takes what the machine says. Called from inside pump().
+class MembershipHandler {
+public:
+    virtual ~MembershipHandler() = default;
+    virtual void on_member_event(const membership::Event& event) = 0;
+    virtual void on_stream_request(const membership::StreamRequest& request) = 0;
+};
+
 class MembershipDriver {
 public:
-    /// Called from inside pump().
-    struct Callbacks {
-        std::function<void(const membership::Event&)> event;
-        std::function<void(const membership::StreamRequest&)> stream;
-    };
-
-    MembershipDriver(Loop& loop, Callbacks callbacks);
+    MembershipDriver(Loop& loop, MembershipHandler& handler);
     ~MembershipDriver();
     MembershipDriver(const MembershipDriver&) = delete;
     MembershipDriver& operator=(const MembershipDriver&) = delete;
@@ -45,7 +46,7 @@ public:
     [[nodiscard]] const membership::Swim& swim() const;
 
     /// Drains the machine and arms its timer. Call it after every call into swim(). Calls the
-    /// callbacks before it returns; inside a callback it leaves the draining to the outer call.
+    /// handler before it returns; inside such a call it leaves the draining to the outer one.
     void pump();
 
     void stop();

@@ -14,6 +14,14 @@ constexpr std::byte kWantsAnswer{1};
 
 }  // namespace
 
+MembershipStreams::MembershipStreams(Links& links, MembershipDriver& membership)
+    : links_(links),
+      membership_(membership) {
+    for (const auto type : {FrameType::PushPull, FrameType::Ping, FrameType::Pong}) {
+        links_.route(type, *this);
+    }
+}
+
 void MembershipStreams::send(const membership::StreamRequest& request) {
     owner_.check();
     if (request.kind == membership::StreamRequest::Kind::Ping) {
@@ -28,21 +36,21 @@ void MembershipStreams::send_table(const PeerId& to) {
     send_pages(to, membership_.swim().push_pull_pages(), true);
 }
 
-bool MembershipStreams::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
+void MembershipStreams::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
     owner_.check();
     switch (type) {
         case FrameType::PushPull:
             on_page(from, payload);
-            return true;
+            return;
         case FrameType::Ping:
             links_.send(from, FrameType::Pong, {});
-            return true;
+            return;
         case FrameType::Pong:
             membership_.swim().handle_stream_pong(real_now(), from);
             membership_.pump();
-            return true;
+            return;
         default:
-            return false;
+            STARLING_UNREACHABLE("a frame that is not membership's");
     }
 }
 

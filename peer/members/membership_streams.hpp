@@ -23,12 +23,11 @@ struct MembershipStreamCounters {
     std::uint64_t refused_answers = 0;  ///< too many were on their way
 };
 
-class MembershipStreams {
+class MembershipStreams final : public FrameReceiver {
 public:
+    /// Registers with `links` for the frames of membership.
     /// Requires  `links` and `membership` outlive this
-    MembershipStreams(Links& links, MembershipDriver& membership)
-        : links_(links),
-          membership_(membership) {}
+    MembershipStreams(Links& links, MembershipDriver& membership);
 
     /// Sends what the machine asks to send to one member.
     void send(const membership::StreamRequest& request);
@@ -36,8 +35,7 @@ public:
     /// Sends our whole table to a peer and asks for its own.
     void send_table(const PeerId& to);
 
-    /// Handles a frame that belongs to membership. Returns whether it did.
-    [[nodiscard]] bool handle_frame(const PeerId& from, FrameType type, ByteView payload);
+    void handle_frame(const PeerId& from, FrameType type, ByteView payload) override;
 
     [[nodiscard]] const MembershipStreamCounters& counters() const { return counters_; }
 

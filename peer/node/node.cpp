@@ -20,6 +20,15 @@ namespace {
 /// How long the goodbye may spread before the loop stops: a few gossip ticks.
 constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr int kBindAttempts = 16;
+constexpr FrameType kSessionFrames[] = {
+    FrameType::Exchange,
+    FrameType::StateInfoRequest,
+    FrameType::StateInfo,
+    FrameType::StateRequest,
+    FrameType::StateChunk,
+    FrameType::ShardRequest,
+    FrameType::ShardPiece,
+};
 
 std::string_view event_name(membership::EventKind kind) {
     switch (kind) {
@@ -46,56 +55,69 @@ std::string_view event_name(membership::EventKind kind) {
 Node::Node(PeerConfig config)
     : config_(std::move(config)),
       reporter_(config_.json),
-      links_(loop_, link_callbacks()),
-      membership_(loop_, membership_callbacks()),
+      links_(loop_, *this),
+      membership_(loop_, *this),
       membership_streams_(links_, membership_),
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
-      bootstrap_(
-          loop_,
-          links_,
-          Bootstrap::Wiring{
-              [this]() -> const membership::Swim& { return membership_.swim(); },
-              [this](const PeerId& peer) { membership_streams_.send_table(peer); },
-              [this](const std::string& line) { reporter_.note(line); }}
-      ),
+      bootstrap_(loop_, links_, *this),
       stop_timer_(loop_, [this] { loop_.stop(); }),
-      run_timer_(loop_, [this] { leave("time is up"); }) {}
+      run_timer_(loop_, [this] { leave("time is up"); }) {
+    for (const auto type : kSessionFrames) links_.route(type, *this);
+}
 
 Node::~Node() {
     if (session_) session_->stop();
 }
 
-Links::Callbacks Node::link_callbacks() {
-    Links::Callbacks callbacks;
-    callbacks.frame = [this](const PeerId& from, FrameType type, ByteView payload) {
-        on_frame(from, type, payload);
-    };
-    callbacks.sent = [this](FrameType type, Bytes payload) {
-        if (session_) session_->recycle(type, std::move(payload));
-    };
-    callbacks.broken = [this](const PeerId& partner, const Fault&) {
-        if (started_) membership_.swim().handle_stream_lost(real_now(), partner);
-        if (session_) session_->handle_broken(partner);
-    };
-    callbacks.address = [this](const PeerId& partner) -> std::optional<Endpoint> {
-        if (const auto member = membership_.swim().find(partner)) return member->address;
-        return bootstrap_.hint_of(partner);
-    };
-    callbacks.descriptor_wanted = [this](Connection& asker) { send_descriptor(asker, blob_); };
-    callbacks.lane_broken = [this](const PeerId& partner, Lanes lanes, const Fault&) {
-        if (session_) session_->handle_lane_broken(partner, lanes);
-    };
-    return callbacks;
+void Node::on_sent(FrameType type, Bytes payload) {
+    owner_.check();
+    if (session_) session_->recycle(type, std::move(payload));
 }
 
-MembershipDriver::Callbacks Node::membership_callbacks() {
-    MembershipDriver::Callbacks callbacks;
-    callbacks.event = [this](const membership::Event& event) { on_member_event(event); };
-    callbacks.stream = [this](const membership::StreamRequest& request) {
-        bootstrap_.hint(request.peer, request.to);
-        membership_streams_.send(request);
-    };
-    return callbacks;
+void Node::on_broken(const PeerId& partner, const Fault& /*why*/) {
+    owner_.check();
+    if (started_) membership_.swim().handle_stream_lost(real_now(), partner);
+    if (session_) session_->handle_broken(partner);
+}
+
+void Node::on_lane_broken(const PeerId& partner, Lanes lanes, const Fault& /*why*/) {
+    owner_.check();
+    if (session_) session_->handle_lane_broken(partner, lanes);
+}
+
+void Node::on_descriptor_wanted(Connection& asker) {
+    owner_.check();
+    send_descriptor(asker, blob_);
+}
+
+std::optional<Endpoint> Node::address_of(const PeerId& partner) {
+    owner_.check();
+    if (const auto member = membership_.swim().find(partner)) return member->address;
+    return bootstrap_.hint_of(partner);
+}
+
+void Node::on_stream_request(const membership::StreamRequest& request) {
+    owner_.check();
+    bootstrap_.hint(request.peer, request.to);
+    membership_streams_.send(request);
+}
+
+const membership::Swim& Node::table() const {
+    return membership_.swim();
+}
+
+void Node::on_greeted(const PeerId& peer) {
+    membership_streams_.send_table(peer);
+}
+
+void Node::on_unreachable(const std::string& line) {
+    reporter_.note(line);
+}
+
+/// Nothing reaches the session before it exists, or when we are leaving.
+void Node::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
+    owner_.check();
+    if (session_ && !ending_) session_->handle_frame(from, type, payload);
 }
 
 Result<void> Node::run() {
@@ -280,12 +302,6 @@ void Node::start_membership() {
         membership_.swim().set_record(real_now(), encode_record(record));
         membership_.pump();
     }
-}
-
-void Node::on_frame(const PeerId& from, FrameType type, ByteView payload) {
-    owner_.check();
-    if (membership_streams_.handle_frame(from, type, payload)) return;
-    if (session_ && !ending_) session_->handle_frame(from, type, payload);
 }
 
 void Node::on_member_event(const membership::Event& event) {

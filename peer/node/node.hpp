@@ -32,10 +32,13 @@
 
 namespace starling::peer {
 
-class Node {
+class Node final : private LinkHandler,
+                   private MembershipHandler,
+                   private BootstrapHandler,
+                   private FrameReceiver {
 public:
     explicit Node(PeerConfig config);
-    ~Node();
+    ~Node() override;
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
 
@@ -44,8 +47,18 @@ public:
     [[nodiscard]] Result<void> run();
 
 private:
-    [[nodiscard]] Links::Callbacks link_callbacks();
-    [[nodiscard]] MembershipDriver::Callbacks membership_callbacks();
+    void on_sent(FrameType type, Bytes payload) override;
+    void on_broken(const PeerId& partner, const Fault& why) override;
+    void on_lane_broken(const PeerId& partner, Lanes lanes, const Fault& why) override;
+    void on_descriptor_wanted(Connection& asker) override;
+    [[nodiscard]] std::optional<Endpoint> address_of(const PeerId& partner) override;
+    void on_member_event(const membership::Event& event) override;
+    void on_stream_request(const membership::StreamRequest& request) override;
+    [[nodiscard]] const membership::Swim& table() const override;
+    void on_greeted(const PeerId& peer) override;
+    void on_unreachable(const std::string& line) override;
+    void handle_frame(const PeerId& from, FrameType type, ByteView payload) override;
+
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams();
@@ -57,8 +70,6 @@ private:
     [[nodiscard]] Hello hello() const;
     void start_session(SwarmPlan plan);
     void start_membership();
-    void on_frame(const PeerId& from, FrameType type, ByteView payload);
-    void on_member_event(const membership::Event& event);
     void leave(const std::string& why);
     void end(std::optional<Fault> fault);
     [[nodiscard]] HttpReply serve(const HttpRequest& request);

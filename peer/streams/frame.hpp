@@ -40,6 +40,7 @@ enum class FrameType : std::uint8_t {
     Proof = 15,             ///< that the dialler holds the swarm key; it follows the greetings
 };
 
+inline constexpr std::size_t kFrameTypes = 16;  ///< all types are below this number
 inline constexpr std::size_t kFrameHeaderSize = 8;
 inline constexpr std::uint8_t kFrameVersion = 1;
 inline constexpr std::size_t kControlFrameMax = std::size_t{64} * 1024;
@@ -47,6 +48,14 @@ inline constexpr std::size_t kPayloadMax = std::size_t{256} * 1024;  ///< one ch
 
 /// Sends a frame to a peer. Transfers and machines use such a function to reach the streams.
 using SendFrame = std::function<void(const PeerId& to, FrameType type, Bytes payload)>;
+
+/// Takes the frames of the types that it is registered for (Links::route).
+class FrameReceiver {
+public:
+    virtual ~FrameReceiver() = default;
+    /// A frame has come from a partner of our swarm. `payload` is valid until the function returns.
+    virtual void handle_frame(const PeerId& from, FrameType type, ByteView payload) = 0;
+};
 
 struct FrameHeader {
     std::uint32_t length = 0;

@@ -18,9 +18,9 @@ constexpr std::size_t kWaitingMax = 64;
 
 }  // namespace
 
-Links::Links(Loop& loop, Callbacks callbacks)
+Links::Links(Loop& loop, LinkHandler& handler)
     : loop_(loop),
-      callbacks_(std::move(callbacks)),
+      handler_(handler),
       listener_(loop, *this),
       idle_timer_(loop, [this] { close_idle_lanes(); }) {}
 
@@ -35,36 +35,50 @@ void Links::open(const Hello& ours, ProveKey prove) {
     owner_.check();
     ours_ = ours;
     prove_ = std::move(prove);
-    listener_.accept([this](ConnectionPtr connection) {
-        ++counters_.accepted;
-        adopt(Entry{std::move(connection), {}});
-    });
+    listener_.accept();
 }
 
-void Links::adopt(Entry entry) {
-    auto connection = entry.connection;
-    entry.stranger = !connection->dialled();
-    Introduction introduction{ours_, prove_, entry.wanted};
-    if (entry.lane) introduction.ours.kind = StreamKind::Lane;
-    connections_.emplace(connection.get(), std::move(entry));
+void Links::on_accepted(ConnectionPtr connection) {
+    owner_.check();
+    ++counters_.accepted;
+    adopt({std::move(connection), Stage::Stranger, {}}, {ours_, prove_});
+}
+
+void Links::adopt(Stream stream, Introduction introduction) {
+    auto connection = stream.connection;
+    streams_.emplace(connection.get(), std::move(stream));
     connection->start(std::move(introduction), kHelloTimeout);
+}
+
+Connection* Links::main_of(const PeerId& id) const {
+    const auto found = partners_.find(id);
+    if (found == partners_.end() || found->second.mains.empty()) return nullptr;
+    return found->second.mains.front();
+}
+
+void Links::route(FrameType type, FrameReceiver& receiver) {
+    owner_.check();
+    auto& taken = routes_.at(static_cast<std::size_t>(type));
+    STARLING_CHECK(taken == nullptr);
+    taken = &receiver;
 }
 
 void Links::send(const PeerId& to, FrameType type, Bytes payload) {
     owner_.check();
     if (closing_) return;
-    if (const auto found = preferred_.find(to); found != preferred_.end()) {
-        found->second->send(type, std::move(payload));
+    auto& partner = partners_[to];
+    if (!partner.mains.empty()) {
+        partner.mains.front()->send(type, std::move(payload));
         return;
     }
-    auto [waiting, first] = waiting_.try_emplace(to);
-    if (waiting->second.size() >= kWaitingMax) {
+    auto& waiting = partner.waiting;
+    if (waiting.size() >= kWaitingMax) {
         ++counters_.dropped_frames;
         return;
     }
-    waiting->second.push_back(Waiting{type, std::move(payload)});
-    if (!first) return;
-    const auto address = callbacks_.address(to);
+    waiting.push_back(Waiting{type, std::move(payload)});
+    if (waiting.size() > 1) return;
+    const auto address = handler_.address_of(to);
     if (address) {
         dial_partner(to, *address);
         return;
@@ -76,151 +90,152 @@ void Links::send(const PeerId& to, FrameType type, Bytes payload) {
 }
 
 void Links::dial_partner(const PeerId& partner, const Endpoint& to) {
-    Entry entry;
-    entry.introduced = [this, partner](Result<PeerId> greeted) {
+    dial_stream(to, std::nullopt, [this, partner](Result<PeerId> greeted) {
         if (greeted.has_error()) {
             drop_waiting(partner, greeted.error());
         } else if (*greeted != partner) {
             drop_waiting(partner, fail(FaultCode::Unreachable, "another peer lives there now"));
         }
-    };
-    dial_stream(to, std::move(entry));
+    });
 }
 
-void Links::introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done) {
+void Links::introduce(const Endpoint& to, Introduced done) {
     owner_.check();
-    Entry entry;
-    entry.introduced = std::move(done);
-    dial_stream(to, std::move(entry));
+    dial_stream(to, std::nullopt, std::move(done));
 }
 
-/// Opens a stream for an entry that has none yet. Calls `introduced` if the dial fails.
-void Links::dial_stream(const Endpoint& to, Entry entry) {
+/// Opens a main stream, or a lane of a partner. Calls `introduced` when it has greeted or failed.
+void Links::dial_stream(const Endpoint& to, std::optional<PeerId> lane_of, Introduced introduced) {
     ++counters_.dialled;
-    auto dialled = [this, entry = std::move(entry)](Result<ConnectionPtr> connection) mutable {
+    auto dialled = [this, lane_of, introduced = std::move(introduced)](
+                       const Result<ConnectionPtr>& connection
+                   ) mutable {
         if (closing_) return;
         if (connection.has_error()) {
             ++counters_.dial_failures;
-            entry.introduced(connection.error());
+            introduced(connection.error());
             return;
         }
-        entry.connection = *connection;
-        adopt(std::move(entry));
+        Introduction introduction{ours_, prove_, lane_of};
+        if (lane_of) introduction.ours.kind = StreamKind::Lane;
+        adopt({*connection, Stage::Greeting, std::move(introduced)}, std::move(introduction));
     };
     dial(loop_, to, kDialTimeout, *this, std::move(dialled));
 }
 
-void Links::release_stranger(Entry& entry) {
-    if (!entry.stranger) return;
-    entry.stranger = false;
-    listener_.release_stranger(entry.connection->remote());
-}
-
 void Links::on_hello(Connection& connection) {
     owner_.check();
-    auto& entry = connections_.at(&connection);
-    release_stranger(entry);
-    entry.lane = connection.greeting().kind() == StreamKind::Lane;
+    auto& stream = streams_.at(&connection);
+    if (stream.stage == Stage::Stranger) listener_.release_stranger(connection.remote());
+    stream.stage = Stage::Greeting;
 }
 
 void Links::on_greeted(Connection& connection) {
     owner_.check();
-    auto& entry = connections_.at(&connection);
+    auto& stream = streams_.at(&connection);
     const PeerId partner = connection.greeting().partner()->id;
-    if (entry.lane) {
-        welcome_lane(partner, connection, entry);
-        return;
+    if (connection.greeting().kind() == StreamKind::Lane) {
+        welcome_lane(partner, connection, stream);
+    } else {
+        welcome_main(partner, connection, stream);
     }
-    preferred_.try_emplace(partner, &connection);
-    auto introduced = std::exchange(entry.introduced, {});
-    flush_waiting(partner, connection);
-    if (introduced) introduced(partner);
 }
 
-void Links::flush_waiting(const PeerId& partner, Connection& connection) {
-    const auto found = waiting_.find(partner);
-    if (found == waiting_.end()) return;
-    auto frames = std::move(found->second);
-    waiting_.erase(found);
-    for (auto& frame : frames) connection.send(frame.type, std::move(frame.payload));
+void Links::welcome_main(const PeerId& id, Connection& connection, Stream& stream) {
+    stream.stage = Stage::Main;
+    auto& partner = partners_[id];
+    partner.mains.push_back(&connection);
+    auto introduced = std::exchange(stream.introduced, {});
+    for (auto& frame : std::exchange(partner.waiting, {})) {
+        connection.send(frame.type, std::move(frame.payload));
+    }
+    if (introduced) introduced(id);
 }
 
-void Links::drop_waiting(const PeerId& partner, const Fault& why) {
-    const auto found = waiting_.find(partner);
-    if (found == waiting_.end()) return;
-    counters_.dropped_frames += found->second.size();
-    waiting_.erase(found);
-    callbacks_.broken(partner, why);
+void Links::drop_waiting(const PeerId& id, const Fault& why) {
+    const auto found = partners_.find(id);
+    if (found == partners_.end() || found->second.waiting.empty()) return;
+    counters_.dropped_frames += found->second.waiting.size();
+    partners_.erase(found);  // there is no main stream, or nothing would wait
+    handler_.on_broken(id, why);
 }
 
 void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
     owner_.check();
     if (type == FrameType::DescriptorRequest) {
-        callbacks_.descriptor_wanted(connection);
+        handler_.on_descriptor_wanted(connection);
         return;
     }
-    auto& entry = connections_.at(&connection);
-    if (entry.lane && type != FrameType::Exchange) {
+    if (streams_.at(&connection).stage == Stage::Lane && type != FrameType::Exchange) {
         ++counters_.garbage;
         connection.close(fail(FaultCode::BadFormat, "a lane carries exchanges only"));
         return;
     }
-    callbacks_.frame(connection.greeting().partner()->id, type, payload);
+    auto* receiver = routes_.at(static_cast<std::size_t>(type));
+    if (receiver == nullptr) {
+        ++counters_.garbage;
+        return;
+    }
+    receiver->handle_frame(connection.greeting().partner()->id, type, payload);
 }
 
 void Links::on_sent(Connection& /*connection*/, FrameType type, Bytes payload) {
     owner_.check();
-    callbacks_.sent(type, std::move(payload));
+    handler_.on_sent(type, std::move(payload));
 }
 
 void Links::on_closed(Connection& connection, const Fault& why) {
     owner_.check();
-    const auto found = connections_.find(&connection);
-    STARLING_CHECK(found != connections_.end());
-    release_stranger(found->second);
-    const Greeting& greeting = connection.greeting();
+    const auto found = streams_.find(&connection);
+    STARLING_CHECK(found != streams_.end());
+    // Keep the connection alive until we return: the caller is one of its coroutines.
+    const Stream stream = std::move(found->second);
+    streams_.erase(found);
+    count_closed(connection, why);
+    if (stream.stage == Stage::Stranger) listener_.release_stranger(connection.remote());
+    if (stream.introduced) stream.introduced(why);
+    if (stream.stage == Stage::Main) {
+        on_main_closed(connection.greeting().partner()->id, connection, why);
+    } else if (stream.stage == Stage::Lane) {
+        on_lane_closed(connection.greeting().partner()->id, connection, why);
+    }
+}
+
+void Links::count_closed(const Connection& connection, const Fault& why) {
+    const bool stranger = connection.greeting().partner() == nullptr;
     const bool broken = why.code == FaultCode::BadFormat || why.code == FaultCode::Oversized ||
                         why.code == FaultCode::BadVersion;
-    const bool stranger = greeting.partner() == nullptr;
     if (stranger ? !connection.dialled() : broken) ++counters_.garbage;
-    if (greeting.refused()) ++counters_.refused;
+    if (connection.greeting().refused()) ++counters_.refused;
     closed_bytes_sent_ += connection.bytes_sent();
     closed_bytes_received_ += connection.bytes_received();
-    // Keep the connection alive until we return: the caller is one of its coroutines.
-    Entry entry = std::move(found->second);
-    connections_.erase(found);
-    if (entry.introduced) entry.introduced(why);
-    if (stranger) return;
-    const PeerId partner = greeting.partner()->id;
-    if (entry.lane) {
-        on_lane_closed(partner, connection, entry, why);
-        return;
+}
+
+/// With the last main stream of a partner its lanes end.
+void Links::on_main_closed(const PeerId& id, Connection& connection, const Fault& why) {
+    const auto found = partners_.find(id);
+    auto& partner = found->second;
+    std::erase(partner.mains, &connection);
+    if (partner.mains.empty()) {
+        const Partner gone = std::move(partner);
+        partners_.erase(found);
+        const Fault end = fail(FaultCode::Closed, "the main stream has ended");
+        dismiss(gone.our_lanes, end);
+        dismiss(gone.their_lanes, end);
     }
-    const auto preferred = preferred_.find(partner);
-    if (preferred != preferred_.end() && preferred->second == &connection) {
-        preferred_.erase(preferred);
-        for (const auto& [other, candidate] : connections_) {
-            const bool sound = other->greeting().over() && !candidate.lane;
-            if (sound && other->greeting().partner()->id == partner) {
-                preferred_.emplace(partner, other);
-                break;
-            }
-        }
-    }
-    if (!preferred_.contains(partner)) close_lanes(partner);
-    if (greeting.over() && !closing_) callbacks_.broken(partner, why);
+    if (!closing_) handler_.on_broken(id, why);
 }
 
 std::size_t Links::queued_bytes(const PeerId& to) const {
     owner_.check();
-    const auto found = preferred_.find(to);
-    return found == preferred_.end() ? 0 : found->second->queued_bytes();
+    const Connection* main = main_of(to);
+    return main == nullptr ? 0 : main->queued_bytes();
 }
 
 const LinkCounters& Links::counters() const {
     counters_.bytes_sent = closed_bytes_sent_;
     counters_.bytes_received = closed_bytes_received_;
-    for (const auto& [connection, entry] : connections_) {
+    for (const auto& [connection, stream] : streams_) {
         counters_.bytes_sent += connection->bytes_sent();
         counters_.bytes_received += connection->bytes_received();
     }
@@ -231,7 +246,7 @@ void Links::close_all(const std::string& why) {
     owner_.check();
     closing_ = true;
     listener_.stop();
-    for (const auto& [connection, entry] : connections_) {
+    for (const auto& [connection, stream] : streams_) {
         connection->close(fail(FaultCode::Cancelled, why));
     }
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// All streams of one peer, by partner. Links dials on demand, keeps connections and hands frames to
-// their handlers. Two peers that dial each other at the same moment end up with two connections.
+// All streams of one peer, by partner. Links dials on demand, keeps connections and hands each frame to
+// whoever has registered for its type. Two peers that dial each other at the same moment end up with two connections.
 // Each side then reads from both and sends on one for as long as that one lives. So frames stay in
 // order in each direction, and the two peers need not agree which connection to close.
 //
@@ -11,6 +11,7 @@
 //
 // Thread    network
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,7 +35,8 @@ struct LinkCounters {
     std::uint64_t accepted = 0;
     std::uint64_t dialled = 0;
     std::uint64_t dial_failures = 0;
-    std::uint64_t garbage = 0;  ///< streams that were not ours or broke the framing
+    std::uint64_t garbage =
+        0;  ///< streams that were not ours or broke the framing; unrouted frames
     std::uint64_t refused = 0;  ///< peers of another swarm or version
     std::uint64_t dropped_frames = 0;
     std::uint64_t bytes_sent = 0;
@@ -55,25 +57,29 @@ enum class Lanes : std::uint8_t { Ours, Theirs };
 /// Returns how many lanes a pair needs beside a main stream with these facts.
 [[nodiscard]] std::size_t lanes_for(const TcpFacts& main);
 
-class Links final : public ConnectionHandler {
+/// What Links tells and asks its owner, on the network thread. Only address_of() may be called
+/// inside Links::send() or Links::send_on_lanes().
+class LinkHandler {
 public:
-    /// Called on the network thread. Only `address` may be called inside send() or send_on_lanes().
-    struct Callbacks {
-        /// A frame has come from a partner of our swarm.
-        std::function<void(const PeerId& from, FrameType type, ByteView payload)> frame;
-        /// A payload was sent, and its memory may be used again.
-        std::function<void(FrameType type, Bytes payload)> sent;
-        /// A stream with a partner broke, or could not be opened: frames may have been lost.
-        std::function<void(const PeerId& partner, const Fault& why)> broken;
-        /// Returns where a partner can be dialled, if we know.
-        std::function<std::optional<Endpoint>(const PeerId& partner)> address;
-        /// A peer, perhaps not yet of our swarm, asks for the descriptor.
-        std::function<void(Connection& asker)> descriptor_wanted;
-        /// A lane broke while the main stream lives: chunks on the lane may have been lost.
-        std::function<void(const PeerId& partner, Lanes lanes, const Fault& why)> lane_broken;
-    };
+    virtual ~LinkHandler() = default;
 
-    Links(Loop& loop, Callbacks callbacks);
+    /// A payload was sent, and its memory may be used again.
+    virtual void on_sent(FrameType type, Bytes payload) = 0;
+    /// A stream with a partner broke, or could not be opened: frames may have been lost.
+    virtual void on_broken(const PeerId& partner, const Fault& why) = 0;
+    /// A lane broke while the main stream lives: chunks on the lane may have been lost.
+    virtual void on_lane_broken(const PeerId& partner, Lanes lanes, const Fault& why) = 0;
+    /// A peer, perhaps not yet of our swarm, asks for the descriptor.
+    virtual void on_descriptor_wanted(Connection& asker) = 0;
+    /// Returns where a partner can be dialled, if we know.
+    [[nodiscard]] virtual std::optional<Endpoint> address_of(const PeerId& partner) = 0;
+};
+
+class Links final : public ListenerHandler {
+public:
+    using Introduced = std::function<void(Result<PeerId>)>;
+
+    Links(Loop& loop, LinkHandler& handler);
     ~Links() override;
 
     /// Binds the listening socket but accepts nothing yet.
@@ -97,23 +103,26 @@ public:
     /// full. Dials lanes of ours when they are missing.
     void send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes lanes);
 
-    /// Replaces lanes_for, for measurements and tests.
-    void widen_by(std::function<std::size_t(const TcpFacts&)> rule) {
-        lanes_for_ = std::move(rule);
-    }
+    /// Hands frames of this type to `receiver` from now on. A frame that nobody has registered for
+    /// is dropped and counted as garbage.
+    /// Requires  nobody else takes this type; `receiver` outlives this, or its last frame
+    void route(FrameType type, FrameReceiver& receiver);
+
+    /// Fixes the number of lanes instead of asking lanes_for, for measurements and tests.
+    void fix_lanes(std::size_t lanes) { fixed_lanes_ = lanes; }
 
     /// Opens a stream to an address whose peer we may not know. Returns at once and later calls
     /// `done` once with the peer that greeted; a dial in progress at close_all() is dropped
     /// silently.
     /// Errors    Unreachable, Timeout, SwarmMismatch, BadVersion, BadFormat, Refused, Closed
-    void introduce(const Endpoint& to, std::function<void(Result<PeerId>)> done);
+    void introduce(const Endpoint& to, Introduced done);
 
     /// Returns how many bytes wait to leave for this partner on the main stream.
     [[nodiscard]] std::size_t queued_bytes(const PeerId& to) const;
 
     [[nodiscard]] const LinkCounters& counters() const;
 
-    [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+    [[nodiscard]] std::size_t connection_count() const { return streams_.size(); }
 
     /// Returns how many lanes with this partner are in use.
     [[nodiscard]] std::size_t lane_count(const PeerId& partner, Lanes lanes) const;
@@ -121,6 +130,7 @@ public:
     /// Closes all streams with a reason. Returns at once; the loop must run on to send the reason.
     void close_all(const std::string& why);
 
+    void on_accepted(ConnectionPtr connection) override;
     void on_hello(Connection& connection) override;
     void on_greeted(Connection& connection) override;
     void on_frame(Connection& connection, FrameType type, ByteView payload) override;
@@ -128,58 +138,65 @@ public:
     void on_closed(Connection& connection, const Fault& why) override;
 
 private:
+    /// What a stream is to us.
+    enum class Stage : std::uint8_t {
+        Stranger,   ///< accepted, and has not greeted: the listener counts it
+        Greeting,   ///< the greeting is not over; of a peer without a swarm it never is
+        Main,       ///< carries everything
+        Lane,       ///< carries exchanges beside a main stream
+        Dismissed,  ///< a lane that we close, so its end is not reported
+    };
+
+    struct Stream {
+        ConnectionPtr connection;
+        Stage stage = Stage::Stranger;
+        Introduced introduced;  ///< to call when it has greeted or failed
+    };
+
     struct Waiting {
         FrameType type;
         Bytes payload;
     };
 
-    struct Entry {
-        ConnectionPtr connection;
-        std::function<void(Result<PeerId>)> introduced;  ///< to call when it has greeted or failed
-        bool stranger = false;                           ///< the listener counts it as a stranger
-        bool lane = false;
-        bool dismissed = false;          ///< a lane that we close, so its end is not reported
-        std::optional<PeerId> wanted{};  ///< the peer that a lane of ours must reach
-    };
-
-    /// The lanes of one partner.
-    struct Bundle {
-        std::vector<Connection*> ours;
-        std::vector<Connection*> theirs;
-        std::size_t dialling = 0;
-        Instant look_at;  ///< when to check next whether there are enough
-        Instant used;     ///< when we last sent an offer
+    /// All that belongs to one partner. Frames wait only while there is no main stream, and lanes
+    /// exist only while there is one.
+    struct Partner {
+        std::vector<Connection*> mains;  ///< we send on the first for as long as it lives
+        std::vector<Waiting> waiting;    ///< frames for a dial in progress
+        std::vector<Connection*> our_lanes;
+        std::vector<Connection*> their_lanes;
+        std::size_t dialling = 0;  ///< lanes of ours
+        Instant look_at{};         ///< when to check next whether there are enough lanes
+        Instant used{};            ///< when we last sent an offer
     };
 
     void dial_partner(const PeerId& partner, const Endpoint& to);
-    void dial_stream(const Endpoint& to, Entry entry);
-    void adopt(Entry entry);
-    void widen(const PeerId& partner, Connection& main, Bundle& bundle);
+    void dial_stream(const Endpoint& to, std::optional<PeerId> lane_of, Introduced introduced);
+    void adopt(Stream stream, Introduction introduction);
+    void widen(const PeerId& id, Partner& partner);
     void dial_lane(const PeerId& partner, const Endpoint& to);
     void lane_dialled(const PeerId& partner, bool greeted);
-    void welcome_lane(const PeerId& partner, Connection& connection, Entry& entry);
-    void on_lane_closed(
-        const PeerId& partner, Connection& connection, Entry& entry, const Fault& why
-    );
+    void welcome_main(const PeerId& id, Connection& connection, Stream& stream);
+    void welcome_lane(const PeerId& id, Connection& connection, Stream& stream);
+    void on_main_closed(const PeerId& id, Connection& connection, const Fault& why);
+    void on_lane_closed(const PeerId& id, Connection& connection, const Fault& why);
     void dismiss(const std::vector<Connection*>& lanes, const Fault& why);
     void close_idle_lanes();
-    void close_lanes(const PeerId& partner);
-    void flush_waiting(const PeerId& partner, Connection& connection);
-    void drop_waiting(const PeerId& partner, const Fault& why);
-    void release_stranger(Entry& entry);
+    void drop_waiting(const PeerId& id, const Fault& why);
+    void count_closed(const Connection& connection, const Fault& why);
+    [[nodiscard]] Connection* main_of(const PeerId& id) const;
 
     ThreadOwner owner_;
     Loop& loop_;
-    Callbacks callbacks_;
+    LinkHandler& handler_;
+    std::array<FrameReceiver*, kFrameTypes> routes_{};
     Listener listener_;
     Hello ours_;
     ProveKey prove_;
     bool closing_ = false;
-    std::unordered_map<Connection*, Entry> connections_;
-    std::unordered_map<PeerId, Connection*> preferred_;         ///< the one we send on
-    std::unordered_map<PeerId, std::vector<Waiting>> waiting_;  ///< frames for a dial in progress
-    std::unordered_map<PeerId, Bundle> bundles_;                ///< of partners with a main stream
-    std::function<std::size_t(const TcpFacts&)> lanes_for_ = lanes_for;
+    std::unordered_map<Connection*, Stream> streams_;
+    std::unordered_map<PeerId, Partner> partners_;
+    std::optional<std::size_t> fixed_lanes_;
     Timer idle_timer_;
     mutable LinkCounters counters_;
     std::uint64_t closed_bytes_sent_ = 0;

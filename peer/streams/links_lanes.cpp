@@ -35,18 +35,18 @@ std::size_t lanes_for(const TcpFacts& main) {
 
 void Links::send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes lanes) {
     owner_.check();
-    const auto found = preferred_.find(to);
-    if (closing_ || found == preferred_.end()) {
+    const auto found = partners_.find(to);
+    if (closing_ || found == partners_.end() || found->second.mains.empty()) {
         send(to, type, std::move(payload));
         return;
     }
-    Connection* chosen = found->second;
-    auto& bundle = bundles_[to];
-    if (lanes == Lanes::Ours) bundle.used = real_now();
+    auto& partner = found->second;
+    Connection* chosen = partner.mains.front();
+    if (lanes == Lanes::Ours) partner.used = real_now();
     std::size_t least = chosen->backlog();
     if (least >= kLaneBytes) {
-        if (lanes == Lanes::Ours) widen(to, *chosen, bundle);
-        for (auto* lane : lanes == Lanes::Ours ? bundle.ours : bundle.theirs) {
+        if (lanes == Lanes::Ours) widen(to, partner);
+        for (auto* lane : lanes == Lanes::Ours ? partner.our_lanes : partner.their_lanes) {
             const std::size_t backlog = lane->backlog();
             if (backlog < least) {
                 least = backlog;
@@ -59,75 +59,69 @@ void Links::send_on_lanes(const PeerId& to, FrameType type, Bytes payload, Lanes
 }
 
 /// Dials the lanes that are missing. Meanwhile chunks leave on the streams that are there.
-void Links::widen(const PeerId& partner, Connection& main, Bundle& bundle) {
+void Links::widen(const PeerId& id, Partner& partner) {
     const Instant now = real_now();
-    if (now < bundle.look_at) return;
-    bundle.look_at = now + kLookEvery;
+    if (now < partner.look_at) return;
+    partner.look_at = now + kLookEvery;
+    Connection& main = *partner.mains.front();
     if (main.greeting().partner()->minor < 2) return;
-    const std::size_t wanted = std::min(lanes_for_(main.facts()), kLanesMax);
-    auto at = callbacks_.address(partner);
+    const std::size_t wanted = std::min(fixed_lanes_.value_or(lanes_for(main.facts())), kLanesMax);
+    auto at = handler_.address_of(id);
     if (!at && main.dialled()) at = main.remote();
     if (!at) return;
-    for (auto have = bundle.ours.size() + bundle.dialling; have < wanted; ++have) {
-        ++bundle.dialling;
-        dial_lane(partner, *at);
+    for (auto have = partner.our_lanes.size() + partner.dialling; have < wanted; ++have) {
+        ++partner.dialling;
+        dial_lane(id, *at);
     }
 }
 
 void Links::dial_lane(const PeerId& partner, const Endpoint& to) {
-    Entry entry;
-    entry.introduced = [this, partner](const Result<PeerId>& greeted) {
+    dial_stream(to, partner, [this, partner](const Result<PeerId>& greeted) {
         lane_dialled(partner, greeted.has_value());
-    };
-    entry.lane = true;
-    entry.wanted = partner;
-    dial_stream(to, std::move(entry));
+    });
 }
 
 /// When a lane cannot be dialled, for instance behind address translation, no other is dialled to
 /// this partner for ten minutes.
 void Links::lane_dialled(const PeerId& partner, bool greeted) {
-    const auto found = bundles_.find(partner);
-    if (found == bundles_.end()) return;
-    auto& bundle = found->second;
-    if (bundle.dialling > 0) --bundle.dialling;
-    if (!greeted) bundle.look_at = real_now() + kLaneRest;
+    const auto found = partners_.find(partner);
+    // A dial for a main stream that has ended says nothing about the next one.
+    if (found == partners_.end() || found->second.dialling == 0) return;
+    --found->second.dialling;
+    if (!greeted) found->second.look_at = real_now() + kLaneRest;
     idle_timer_.arm_after(kLaneIdle);
 }
 
-void Links::welcome_lane(const PeerId& partner, Connection& connection, Entry& entry) {
-    auto introduced = std::exchange(entry.introduced, {});
-    if (!preferred_.contains(partner)) {
-        entry.dismissed = true;
+void Links::welcome_lane(const PeerId& id, Connection& connection, Stream& stream) {
+    auto introduced = std::exchange(stream.introduced, {});
+    stream.stage = Stage::Dismissed;
+    if (main_of(id) == nullptr) {
         connection.close(fail(FaultCode::Refused, "a lane without its main stream"));
         return;
     }
-    auto& bundle = bundles_[partner];
-    auto& held = connection.dialled() ? bundle.ours : bundle.theirs;
+    auto& partner = partners_.at(id);
+    auto& held = connection.dialled() ? partner.our_lanes : partner.their_lanes;
     if (held.size() >= kLanesMax) {
-        entry.dismissed = true;
         ++counters_.refused;
         connection.close(fail(FaultCode::Refused, "a pair has no more lanes than that"));
     } else {
+        stream.stage = Stage::Lane;
         held.push_back(&connection);
     }
-    if (introduced) introduced(partner);
+    if (introduced) introduced(id);
 }
 
-void Links::on_lane_closed(
-    const PeerId& partner, Connection& connection, Entry& entry, const Fault& why
-) {
-    if (const auto found = bundles_.find(partner); found != bundles_.end()) {
-        std::erase(found->second.ours, &connection);
-        std::erase(found->second.theirs, &connection);
-    }
-    if (!connection.greeting().over() || entry.dismissed || closing_) return;
-    callbacks_.lane_broken(partner, connection.dialled() ? Lanes::Ours : Lanes::Theirs, why);
+void Links::on_lane_closed(const PeerId& id, Connection& connection, const Fault& why) {
+    auto& partner = partners_.at(id);
+    std::erase(partner.our_lanes, &connection);
+    std::erase(partner.their_lanes, &connection);
+    if (closing_) return;
+    handler_.on_lane_broken(id, connection.dialled() ? Lanes::Ours : Lanes::Theirs, why);
 }
 
 void Links::dismiss(const std::vector<Connection*>& lanes, const Fault& why) {
     for (auto* lane : lanes) {
-        connections_.at(lane).dismissed = true;
+        streams_.at(lane).stage = Stage::Dismissed;
         lane->close(why);
     }
 }
@@ -137,32 +131,22 @@ void Links::dismiss(const std::vector<Connection*>& lanes, const Fault& why) {
 void Links::close_idle_lanes() {
     const Instant now = real_now();
     bool more = false;
-    for (auto& [partner, bundle] : bundles_) {
-        if (bundle.ours.empty()) continue;
-        if (now - bundle.used < kLaneIdle) {
+    for (auto& [id, partner] : partners_) {
+        if (partner.our_lanes.empty()) continue;
+        if (now - partner.used < kLaneIdle) {
             more = true;
             continue;
         }
-        dismiss(std::exchange(bundle.ours, {}), fail(FaultCode::Closed, "idle"));
-        bundle.look_at = now;
+        dismiss(std::exchange(partner.our_lanes, {}), fail(FaultCode::Closed, "idle"));
+        partner.look_at = now;
     }
     if (more) idle_timer_.arm_after(kLaneIdle);
 }
 
-void Links::close_lanes(const PeerId& partner) {
-    const auto found = bundles_.find(partner);
-    if (found == bundles_.end()) return;
-    const Bundle bundle = std::move(found->second);
-    bundles_.erase(found);
-    const Fault why = fail(FaultCode::Closed, "the main stream has ended");
-    dismiss(bundle.ours, why);
-    dismiss(bundle.theirs, why);
-}
-
 std::size_t Links::lane_count(const PeerId& partner, Lanes lanes) const {
-    const auto found = bundles_.find(partner);
-    if (found == bundles_.end()) return 0;
-    return lanes == Lanes::Ours ? found->second.ours.size() : found->second.theirs.size();
+    const auto found = partners_.find(partner);
+    if (found == partners_.end()) return 0;
+    return lanes == Lanes::Ours ? found->second.our_lanes.size() : found->second.their_lanes.size();
 }
 
 }  // namespace starling::peer

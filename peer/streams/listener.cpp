@@ -31,15 +31,14 @@ constexpr std::size_t kStrangersPerSource = 8;
 }  // namespace
 
 struct Listener::State : std::enable_shared_from_this<Listener::State> {
-    State(asio::io_context& context, ConnectionHandler& owner)
+    State(asio::io_context& context, ListenerHandler& owner)
         : acceptor(context),
           pause(context),
           handler(owner) {}
 
     tcp::acceptor acceptor;
     asio::steady_timer pause;
-    ConnectionHandler& handler;
-    std::function<void(ConnectionPtr)> accepted;
+    ListenerHandler& handler;
     std::map<std::array<std::uint8_t, 16>, std::size_t> strangers;
     std::size_t stranger_count = 0;
     bool stopped = false;
@@ -75,11 +74,11 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
         if (count >= kStrangersPerSource && !source.is_loopback()) return;
         ++count;
         ++stranger_count;
-        accepted(tcp_connection(std::move(socket), source, false, handler));
+        handler.on_accepted(tcp_connection(std::move(socket), source, false, handler));
     }
 };
 
-Listener::Listener(Loop& loop, ConnectionHandler& handler)
+Listener::Listener(Loop& loop, ListenerHandler& handler)
     : state_(std::make_shared<State>(loop.context(), handler)) {}
 
 Listener::~Listener() {
@@ -108,8 +107,7 @@ Result<Endpoint> Listener::bind(const Endpoint& at) {
     return from_asio(acceptor.local_endpoint());
 }
 
-void Listener::accept(std::function<void(ConnectionPtr)> accepted) {
-    state_->accepted = std::move(accepted);
+void Listener::accept() {
     asio::co_spawn(state_->acceptor.get_executor(), State::accept_all(state_), asio::detached);
 }
 

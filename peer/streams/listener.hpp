@@ -4,7 +4,6 @@
 //
 // Thread    network
 
-#include <functional>
 #include <memory>
 
 #include "base/endpoint.hpp"
@@ -15,12 +14,19 @@ namespace starling::peer {
 
 class Loop;
 
+/// Takes what a Listener accepts, and then the events of those connections.
+class ListenerHandler : public ConnectionHandler {
+public:
+    /// A connection was accepted; the callee must start it.
+    virtual void on_accepted(ConnectionPtr connection) = 0;
+};
+
 /// Accepts connections and limits strangers, which are connections that have not greeted: 64 in
 /// all, 8 from one source (loopback exempt). At the first limit it accepts nothing until one greets
 /// or closes; above the second it closes the new connection.
 class Listener {
 public:
-    Listener(Loop& loop, ConnectionHandler& handler);
+    Listener(Loop& loop, ListenerHandler& handler);
     ~Listener();
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
@@ -29,8 +35,8 @@ public:
     /// Errors    AddressInUse, Io
     [[nodiscard]] Result<Endpoint> bind(const Endpoint& at);
 
-    /// Starts to accept. Calls `accepted` with each connection, which the callee must start.
-    void accept(std::function<void(ConnectionPtr)> accepted);
+    /// Starts to accept.
+    void accept();
 
     /// Says that a connection has greeted or closed, so it no longer counts as a stranger.
     void release_stranger(const Endpoint& source);

@@ -48,11 +48,11 @@ Bytes framed(FrameType type, const Bytes& payload) {
 }
 
 /// The peer under test: all that an exchange needs, without a trainer.
-class Honest {
+class Honest final : public LinkHandler, public FrameReceiver {
 public:
     Honest(Loop& loop, std::size_t chunks)
         : store(layout_of(chunks)),
-          links(loop, callbacks()),
+          links(loop, *this),
           gossip(
               loop,
               config(),
@@ -67,6 +67,7 @@ public:
                },
                [this](const gossip::ExchangeEvent& event) { events.push_back(event); }}
           ) {
+        links.route(FrameType::Exchange, *this);
         const auto bound = links.bind(Endpoint::v4(0x7f000001, 0));
         EXPECT_TRUE(bound.has_value());
         address = *bound;
@@ -82,23 +83,24 @@ public:
         return config;
     }
 
-    Links::Callbacks callbacks() {
-        Links::Callbacks callbacks;
-        callbacks.frame = [this](const PeerId& from, FrameType, ByteView payload) {
-            gossip.handle_frame(from, payload);
-        };
-        callbacks.sent = [this](FrameType, Bytes payload) { gossip.recycle(std::move(payload)); };
-        callbacks.broken = [this](const PeerId& partner, const Fault& fault) {
-            why = fault.message;
-            gossip.handle_broken(partner);
-        };
-        callbacks.address = [](const PeerId&) { return std::nullopt; };
-        callbacks.descriptor_wanted = [](Connection&) {};
-        callbacks.lane_broken = [this](const PeerId& partner, Lanes lanes, const Fault&) {
-            gossip.handle_lane_broken(partner, lanes);
-        };
-        return callbacks;
+    void handle_frame(const PeerId& from, FrameType, ByteView payload) override {
+        gossip.handle_frame(from, payload);
     }
+
+    void on_sent(FrameType, Bytes payload) override { gossip.recycle(std::move(payload)); }
+
+    void on_broken(const PeerId& partner, const Fault& fault) override {
+        why = fault.message;
+        gossip.handle_broken(partner);
+    }
+
+    void on_lane_broken(const PeerId& partner, Lanes lanes, const Fault&) override {
+        gossip.handle_lane_broken(partner, lanes);
+    }
+
+    void on_descriptor_wanted(Connection&) override {}
+
+    std::optional<Endpoint> address_of(const PeerId&) override { return std::nullopt; }
 
     bool untouched() {
         std::vector<float> values(store.layout().elements());

@@ -29,11 +29,9 @@ PeerId peer_id(std::size_t number) {
 }
 
 /// A peer with streams and a membership table.
-class Host {
+class Host final : private LinkHandler {
 public:
-    explicit Host(Loop& loop, const SwarmId& of = swarm_id(9))
-        : swarm(of),
-          links(loop, callbacks()) {
+    explicit Host(Loop& loop, const SwarmId& of = swarm_id(9)) : swarm(of), links(loop, *this) {
         address = *links.bind(Endpoint::v4(0x7f000001, 0));
     }
 
@@ -69,16 +67,15 @@ public:
 
     [[nodiscard]] const PeerId& id() const { return identity.id; }
 
-    static Links::Callbacks callbacks() {
-        Links::Callbacks none;
-        none.frame = [](const PeerId&, FrameType, ByteView) {};
-        none.sent = [](FrameType, const Bytes&) {};
-        none.broken = [](const PeerId&, const Fault&) {};
-        none.address = [](const PeerId&) { return std::optional<Endpoint>(); };
-        none.descriptor_wanted = [](Connection&) {};
-        none.lane_broken = [](const PeerId&, Lanes, const Fault&) {};
-        return none;
-    }
+    void on_sent(FrameType, Bytes) override {}
+
+    void on_broken(const PeerId&, const Fault&) override {}
+
+    void on_lane_broken(const PeerId&, Lanes, const Fault&) override {}
+
+    void on_descriptor_wanted(Connection&) override {}
+
+    std::optional<Endpoint> address_of(const PeerId&) override { return std::nullopt; }
 
     Identity identity = ephemeral_identity();
     SwarmId swarm;
@@ -87,16 +84,15 @@ public:
     Links links;
 };
 
-class BootstrapTest : public ::testing::Test {
+class BootstrapTest : public ::testing::Test, protected BootstrapHandler {
 protected:
     BootstrapTest() { self_.open(); }
 
-    Bootstrap::Wiring wiring() {
-        return {
-            [this]() -> const membership::Swim& { return self_.table(); },
-            [this](const PeerId& peer) { ++greeted_[peer]; },
-            [this](const std::string& line) { notes_.push_back(line); }};
-    }
+    const membership::Swim& table() const override { return self_.table(); }
+
+    void on_greeted(const PeerId& peer) override { ++greeted_[peer]; }
+
+    void on_unreachable(const std::string& line) override { notes_.push_back(line); }
 
     /// Runs the loop until `done` is true. Returns false after ten seconds.
     bool run_until(const std::function<bool()>& done) {
@@ -116,10 +112,10 @@ protected:
     }
 
     Loop loop_;
-    Host self_{loop_};
+    mutable Host self_{loop_};  // makes its table when it is asked for
     std::map<PeerId, int> greeted_;
     std::vector<std::string> notes_;
-    Bootstrap bootstrap_{loop_, self_.links, wiring()};
+    Bootstrap bootstrap_{loop_, self_.links, *this};
 };
 
 TEST_F(BootstrapTest, EachSeedIsDialledAndWhoAnsweredIsRemembered) {
@@ -230,7 +226,7 @@ TEST_F(BootstrapTest, NamesAreLookedUpAgainAndLiteralsAreNot) {
     literal.open();
     named.open();
     const auto name = "localhost:" + std::to_string(named.address.port);
-    Bootstrap often(loop_, self_.links, wiring(), milliseconds(10));
+    Bootstrap often(loop_, self_.links, *this, milliseconds(10));
     often.begin(self_.address, {name, literal.address.to_string(), "no address"}, {});
     ASSERT_TRUE(run_until([&] { return greeted_.contains(named.id()); }));
     run_for(milliseconds(30));

@@ -36,27 +36,12 @@ struct Received {
 };
 
 /// One peer's streams, and a record of what has come.
-class End {
+class End final : public LinkHandler, public FrameReceiver {
 public:
     End(Loop& loop, std::uint8_t n, std::uint8_t swarm) : id(peer_id(n)) {
-        Links::Callbacks callbacks;
-        callbacks.frame = [this](const PeerId& from, FrameType type, ByteView payload) {
-            received.push_back({from, type, Bytes(payload.begin(), payload.end())});
-        };
-        callbacks.sent = [](FrameType, const Bytes&) {};
-        callbacks.broken = [this](const PeerId& partner, const Fault&) {
-            broken.push_back(partner);
-        };
-        callbacks.address = [this](const PeerId& partner) -> std::optional<Endpoint> {
-            const auto found = book.find(partner);
-            if (found == book.end()) return std::nullopt;
-            return found->second;
-        };
-        callbacks.descriptor_wanted = [this](Connection&) { ++descriptor_requests; };
-        callbacks.lane_broken = [this](const PeerId&, Lanes lanes, const Fault&) {
-            broken_lanes.push_back(lanes);
-        };
-        links = std::make_unique<Links>(loop, std::move(callbacks));
+        links = std::make_unique<Links>(loop, *this);
+        links->route(FrameType::Exchange, *this);
+        links->route(FrameType::StateInfoRequest, *this);
         const auto bound = links->bind(Endpoint::v4(0x7f000001, 0));
         EXPECT_TRUE(bound.has_value());
         address = *bound;
@@ -65,6 +50,26 @@ public:
         hello.swarm = swarm_id(swarm);
         hello.address = address;
         links->open(hello, {});
+    }
+
+    void handle_frame(const PeerId& from, FrameType type, ByteView payload) override {
+        received.push_back({from, type, Bytes(payload.begin(), payload.end())});
+    }
+
+    void on_sent(FrameType, Bytes) override {}
+
+    void on_broken(const PeerId& partner, const Fault&) override { broken.push_back(partner); }
+
+    void on_lane_broken(const PeerId&, Lanes lanes, const Fault&) override {
+        broken_lanes.push_back(lanes);
+    }
+
+    void on_descriptor_wanted(Connection&) override { ++descriptor_requests; }
+
+    std::optional<Endpoint> address_of(const PeerId& partner) override {
+        const auto found = book.find(partner);
+        if (found == book.end()) return std::nullopt;
+        return found->second;
     }
 
     PeerId id;
@@ -124,6 +129,18 @@ TEST_F(LinksTest, FramesArriveInOrderOverOneStreamDialledOnDemand) {
     b.links->send(a.id, FrameType::StateInfoRequest, {});
     ASSERT_TRUE(run_until([&] { return a.received.size() == 1; }));
     EXPECT_EQ(a.links->counters().dialled + b.links->counters().dialled, 1U);
+}
+
+TEST_F(LinksTest, AFrameThatNobodyHasRegisteredForIsCountedAndTheStreamGoesOn) {
+    End a(loop_, 1, 9);
+    End b(loop_, 2, 9);
+    a.book[b.id] = b.address;
+    a.links->send(b.id, FrameType::DescriptorPiece, Bytes(10));
+    a.links->send(b.id, FrameType::Exchange, Bytes(1));
+    ASSERT_TRUE(run_until([&] { return b.received.size() == 1; }));
+    EXPECT_EQ(b.received.front().type, FrameType::Exchange);
+    EXPECT_EQ(b.links->counters().garbage, 1U);
+    EXPECT_TRUE(a.broken.empty());
 }
 
 TEST_F(LinksTest, PeersThatDialEachOtherAtOnceBothGetTheirFrames) {
@@ -221,7 +238,7 @@ protected:
 
     void SetUp() override {
         a_.book[b_.id] = b_.address;
-        a_.links->widen_by([](const TcpFacts&) { return std::size_t{3}; });
+        a_.links->fix_lanes(3);
         offer();
         ASSERT_TRUE(run_until([&] { return !b_.received.empty(); }));
         // The first frame has opened the main stream. More than it holds makes `a_` dial lanes.
@@ -341,8 +358,7 @@ TEST(LanesFor, AreNoneWhereTheLinkAndNotTheStreamIsFull) {
 
 TEST_F(LinksTest, APortInUseIsAClearError) {
     End a(loop_, 1, 9);
-    Links::Callbacks callbacks;
-    Links other(loop_, std::move(callbacks));
+    Links other(loop_, a);
     const auto bound = other.bind(a.address);
     ASSERT_TRUE(bound.has_error());
     EXPECT_EQ(bound.error().code, FaultCode::AddressInUse);
