@@ -6,6 +6,7 @@
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/training/engine_trainer.hpp"
 #include "peer/training/trainer_options.hpp"
 
 namespace starling::peer {
@@ -89,8 +90,9 @@ void SessionDriver::start_trainer() {
         config, self_, plan_.descriptor, plan_.checkpoint ? &*plan_.checkpoint : nullptr
     );
     if (shards_.held() == 0) options.local_source = config.dataset;
-    trainer_ =
-        std::make_unique<EngineTrainer>(std::move(options), parameters_, shards_, std::move(callbacks));
+    trainer_ = std::make_unique<EngineTrainer>(
+        std::move(options), parameters_, shards_, std::move(callbacks)
+    );
     trainer_->start();
 }
 

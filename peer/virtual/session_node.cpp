@@ -1,13 +1,11 @@
 #include "peer/virtual/session_node.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "base/check.hpp"
 #include "base/finite.hpp"
 #include "peer/crypto/sha256.hpp"
-#include "peer/machine/files.hpp"
 
 namespace starling::peer_virtual {
 
@@ -41,6 +39,7 @@ SessionNode::SessionNode(const PeerId& self, const Parts& parts, Rng rng)
       self_(self),
       chunks_(parts.floats, parts.terms.descriptor.seed),
       shards_(parts.terms.descriptor.manifest, &peer::sha256),
+      shelf_(parts.disk, kShards, shards_),
       trainer_(parts.training, parts.terms.descriptor.sync, shards_, parts.floats, rng),
       session_(self, parts.terms.descriptor, {parts.averager, shards_, chunks_}) {}
 
@@ -76,7 +75,7 @@ void SessionNode::begin(Instant now, peer::Start start) {
         before.steps = resumed_->steps;
         before.samples = resumed_->samples;
         before.schedule_step = resumed_->schedule_step;
-        read_kept_shards();
+        shelf_.read();
     }
     session_.begin(now, start, {before.steps, before.samples, before.schedule_step});
     trainer_.begin(now, before);
@@ -98,31 +97,8 @@ std::optional<peer::Checkpoint> SessionNode::write_checkpoint() {
     const auto checkpoint = std::exchange(collected_, std::nullopt);
     if (!checkpoint || !all_finite(checkpoint->parameters)) return std::nullopt;
     const bool written = peer::write_checkpoint(parts_.disk, kState, *checkpoint).has_value();
-    keep_shards();
+    shelf_.keep();
     return written ? checkpoint : std::nullopt;
-}
-
-void SessionNode::keep_shards() {
-    const auto kept = parts_.disk.files();
-    for (const auto& info : shards_.manifest().shards) {
-        const auto path = std::filesystem::path(kShards) / info.id.hex();
-        const auto bytes = shards_.get(info.id);
-        const bool known = std::find(kept.begin(), kept.end(), path) != kept.end();
-        if (bytes == nullptr || known) continue;
-        auto file = peer::AtomicFile::create(parts_.disk, path, 0644);
-        if (!file || !file->append(*bytes) || !file->commit()) return;
-    }
-}
-
-/// Reads back what is whole. The store verifies hashes and refuses the rest.
-void SessionNode::read_kept_shards() {
-    for (const auto& path : parts_.disk.files()) {
-        if (path.parent_path() != kShards) continue;
-        auto file = parts_.disk.open(path, data::kShardBytesMax);
-        if (!file) continue;
-        Bytes bytes(static_cast<std::size_t>((*file)->size()));
-        if ((*file)->read(bytes)) (void)shards_.put(std::move(bytes));
-    }
 }
 
 void SessionNode::die(bool power_fails, Rng& rng) {

@@ -16,6 +16,7 @@
 #include "gossip/averager.hpp"
 #include "peer/session/session.hpp"
 #include "peer/training/checkpoint.hpp"
+#include "peer/training/shard_shelf.hpp"
 #include "peer/transfer/descriptor_fetch.hpp"
 #include "peer/virtual/float_vector.hpp"
 #include "peer/virtual/memory_disk.hpp"
@@ -105,14 +106,12 @@ public:
     void die(bool power_fails, Rng& rng);
 
 private:
-    void keep_shards();
-    void read_kept_shards();
-
     Parts parts_;
     PeerId self_;
     std::optional<peer::DescriptorFetch> fetch_;
     FloatChunks chunks_;
     data::ShardStore shards_;
+    peer::ShardShelf shelf_;
     VirtualTrainer trainer_;
     peer::Session session_;
     std::optional<peer::Checkpoint> resumed_;
