@@ -217,8 +217,12 @@ void ShardTransfer::drop_holder(Instant now, const PeerId& holder) {
 
 void ShardTransfer::handle_broken(Instant now, const PeerId& partner) {
     drop_holder(now, partner);
-    // What was asked over a stream that broke is never answered.
-    for (auto& [shard, fetch] : fetches_) fetch.asked.erase(partner);
+    // What was asked over a stream that broke is hardly ever answered, so we ask anew at once. It
+    // may be answered over another stream of the two that a pair sometimes has.
+    for (auto& [shard, fetch] : fetches_) {
+        const auto asked = fetch.asked.find(partner);
+        if (asked != fetch.asked.end()) asked->second -= kPieceTimeoutMax;
+    }
     start_fetches(now);
 }
 

@@ -238,8 +238,11 @@ void StateFetch::handle_broken(Instant now, const PeerId& partner) {
     const auto found = candidates_.find(partner);
     const bool engaged = found != candidates_.end() && found->second.stage != Stage::Waiting;
     if (engaged) lose_donor(now, partner);
-    // What was asked over a stream that broke is never answered.
-    std::erase_if(late_, [&](const auto& entry) { return entry.first.second == partner; });
+    // What was asked over a stream that broke is hardly ever answered, so we ask anew at once. It
+    // may be answered over another stream of the two that a pair sometimes has.
+    for (auto& [late, asked_at] : late_) {
+        if (late.second == partner) asked_at = std::min(asked_at, now - kChunkTimeoutMax);
+    }
     request_more(now);
 }
 

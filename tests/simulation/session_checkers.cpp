@@ -206,11 +206,12 @@ void SessionCheckers::on_transfer_sent(Instant now, const TransferFrame& frame) 
     }
     const auto to = std::to_string(frame.to);
     if (life.arrived.contains(*item)) {
-        checkers_.report("P2", frame.from, "asks node " + to + " for what has arrived");
+        const std::string what = frame.type == FrameType::StateRequest ? "chunk" : "piece";
+        checkers_.report("P2", frame.from, "asks node " + to + " for a " + what + " that is here");
     }
     const auto [at, first] = life.asked.try_emplace({frame.to, *item}, now);
     if (!first && now - at->second < kPatience * 98 / 100) {
-        checkers_.report("P2", frame.from, "asks node " + to + " twice at once");
+        checkers_.report("P2", frame.from, "asks node " + to + " twice at once for one item");
     }
     at->second = now;
 }
