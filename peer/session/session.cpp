@@ -10,6 +10,9 @@ namespace {
 
 constexpr Duration kViewEvery = std::chrono::milliseconds(100);
 constexpr Duration kPublishEvery = std::chrono::seconds(1);
+/// A peer that returns to its swarm waits so long for the others before it decides alone that the
+/// target is reached.
+constexpr Duration kMeetMax = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -24,6 +27,7 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
 
 void Session::begin(Instant now, Start start, const Progress& before) {
     arrival_.begin(now);
+    meets_until_ = start == Start::Found ? now : now + kMeetMax;
     parts_.averager.set_accepting(false);
     // Only a founder counts in the sum at once. A peer that joins or returns is a ghost first.
     parts_.averager.set_ghost(start != Start::Found);
@@ -45,7 +49,8 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     update_readiness(view);
     if (state_ == PeerState::Joining) update_arrival(now, view);
     if (recovery_.running()) update_recovery(now, view);
-    if (has_parameters()) update_ending(now, view);
+    const bool meets = view.live > 1 || now >= meets_until_;
+    if (has_parameters() && meets) update_ending(now, view);
     // No event tells us that a round has ended without an exchange.
     release_trainer();
     if (now - published_ >= kPublishEvery) publish(now);

@@ -178,6 +178,8 @@ private:
     std::size_t live_ = 1;
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
+    /// Until when a peer that belongs to others, but has not met them yet, must not end alone.
+    Instant meets_until_;
     bool untrained_ = false;  ///< we began from nothing while others trained, and are a ghost yet
     bool unsound_noted_ = false;
 

@@ -320,6 +320,7 @@ private:
     void create_session(NodeIndex node);
     void start_session(NodeIndex node);
     void begin_session(NodeIndex node, peer::Start start);
+    void dial_seeds(NodeIndex node);
     void pump_fetch(NodeIndex node);
     [[nodiscard]] bool pump_session(NodeIndex node);
     void pump_trainer(NodeIndex node);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "peer/members/seed_schedule.hpp"
 #include "peer/virtual/swarm.hpp"
 
 namespace starling::peer_virtual {
@@ -21,6 +22,7 @@ struct Swarm::Node {
     /// The members that the last life knew. A daemon keeps their addresses in its state directory.
     std::vector<NodeIndex> remembered;
     std::size_t next_seed = 0;
+    std::optional<peer::SeedSchedule> schedule;  ///< of a whole peer, instead of next_seed
     Rng rng{0};
     std::optional<membership::Swim> swim;
     std::unique_ptr<IntegerVector> vector;  // stands before the averager, which refers to it

@@ -79,6 +79,7 @@ void Swarm::on_train(NodeIndex index) {
 
 void Swarm::on_join(NodeIndex index) {
     auto& node = *nodes_[index];
+    if (node.session) return dial_seeds(index);
     if (node.state != NodeState::Running) return;
     // A node must not stop dialling its seeds when it knows one other node. Two newcomers that meet
     // behind a cut know nobody else, and nobody else looks for them.

@@ -57,7 +57,22 @@ void Swarm::begin_session(NodeIndex index, peer::Start start) {
     auto& node = *nodes_[index];
     node.session->begin(local(index), start);
     tell_session(index, SessionNews::Begun);
-    if (!node.seeds.empty()) heap_.push(now_, {Kind::Join, index, 0, 0, node.epoch, {}});
+    node.schedule.emplace(rng(index, 6));
+    for (const auto seed : node.seeds) node.schedule->add(local(index), endpoint(seed));
+    dial_seeds(index);
+}
+
+/// Dials the seeds that are due, as peer/members/bootstrap does.
+void Swarm::dial_seeds(NodeIndex index) {
+    auto& node = *nodes_[index];
+    if (node.schedule->empty() || node.state != NodeState::Running) return;
+    const auto due = node.schedule->take_due(local(index), [&](const Endpoint& address) {
+        const auto member = node.swim->find(id(*this->index(address)));
+        return member && member->state <= membership::MemberState::Suspect;
+    });
+    for (const auto& address : due) open_stream(index, address, StreamPurpose::PushPull, {});
+    const auto next = std::max(now_, global(index, node.schedule->next()));
+    heap_.push(next, {Kind::Join, index, 0, 0, node.epoch, {}});
 }
 
 /// Carries out what the fetch of the descriptor commands.

@@ -43,6 +43,8 @@ public:
 
     [[nodiscard]] std::size_t finished() const { return finished_.size(); }
 
+    [[nodiscard]] bool has_finished(NodeIndex node) const { return finished_.contains(node); }
+
     [[nodiscard]] std::size_t failed() const { return failed_; }
 
     [[nodiscard]] const std::set<std::uint32_t>& rounds() const { return rounds_; }
