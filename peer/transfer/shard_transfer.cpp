@@ -21,7 +21,8 @@ void ShardTransfer::want(Instant now, const std::vector<ShardId>& shards) {
         if (!store_.has(shard)) wanted_.insert(shard);
     }
     std::erase_if(fetches_, [this](const auto& entry) {
-        return !entry.second.waiting && !wanted_.contains(entry.first);
+        const auto& [shard, fetch] = entry;
+        return !fetch.waiting && !wanted_.contains(shard) && fetch.asked.empty();
     });
     std::erase_if(refused_, [this](const auto& entry) { return !wanted_.contains(entry.first); });
     start_fetches(now);
@@ -197,12 +198,13 @@ bool ShardTransfer::finish(Instant now, Fetches::iterator at) {
 }
 
 /// Ends what a fetch asks of its holder, and remembers not to ask this one again in this round. The
-/// bytes so far stay for the next holder, within a bound.
+/// bytes so far stay for the next holder, and the fetch for a late answer, within a bound.
 void ShardTransfer::refuse(const ShardId& shard, const PeerId& holder) {
     refused_[shard].insert(holder);
     const auto at = fetches_.find(shard);
     at->second.waiting = false;
-    if (!wanted_.contains(shard) || fetches_.size() > 2 * kFetchesMax) fetches_.erase(at);
+    const bool over = !wanted_.contains(shard) && at->second.asked.empty();
+    if (over || fetches_.size() > 2 * kFetchesMax) fetches_.erase(at);
 }
 
 /// Ends all that we ask of one holder, and asks it last for a while.

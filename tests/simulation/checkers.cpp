@@ -40,7 +40,7 @@ void Checkers::on_node_state(Instant now, NodeIndex at, NodeState state) {
     const bool heard =
         swarm_.network().whole() &&
         std::find(states_.begin(), states_.end(), NodeState::Paused) == states_.end();
-    if (state == NodeState::Leaving) has_left_[at] = heard;
+    if (state == NodeState::Leaving) has_left_[at] = heard && !ignores_leaves_;
     if (state == NodeState::Paused) excuse_leaves();
     if (state == NodeState::Running && before == NodeState::Absent) has_left_[at] = false;
     initiating_since_[at].reset();

@@ -166,6 +166,7 @@ void SessionCheckers::on_session(
     auto& life = lives_[at];
     switch (news) {
         case SessionNews::Begun:
+            life.since = now;
             check_resume(at);
             break;
         case SessionNews::Trains:
@@ -177,15 +178,23 @@ void SessionCheckers::on_session(
             }
             break;
         case SessionNews::Finished:
-            finished_.insert(at);
-            rounds_.insert(swarm_.session(at)->session().ending().round());
-            if (ends_agree_ && rounds_.size() > 1) {
-                checkers_.report("P3", at, "ends in another round than others");
-            }
+            check_end(now, at);
             break;
         case SessionNews::Failed:
             ++failed_;
             break;
+    }
+}
+
+void SessionCheckers::check_end(Instant now, NodeIndex node) {
+    const auto round = swarm_.session(node)->session().ending().round();
+    finished_.insert(node);
+    rounds_.insert(round);
+    ended_.emplace(round, now);
+    for (const auto& [other, first] : ended_) {
+        // Who was away when the others ended cannot end with them.
+        if (!ends_agree_ || other == round || lives_[node].since > first) continue;
+        checkers_.report("P3", node, "lived when others ended, and ends in another round");
     }
 }
 

@@ -4,7 +4,7 @@
 //
 //   P1   a newcomer that can reach one donor trains within a bound, whichever answers are lost
 //   P2   what has arrived is asked of nobody again, and nobody is asked twice while it may answer
-//   P3   two ends never differ: all that end with the others end in one round
+//   P3   two ends never differ: all that live when the first ends end in the same round
 //   P4   who knows that a peer is gone computes its duties without it one tick later; peers with
 //        one view share out all training shards, each to one of them
 //   P5   a restarted peer resumes what was written whole, and nothing older than its last
@@ -73,6 +73,7 @@ private:
     };
 
     struct Life {
+        Instant since;                         ///< when it got its descriptor
         std::optional<Instant> joining_since;  ///< while a donor can be reached
         std::uint64_t fetches = 0;             ///< recoveries when `arrived` was last cleared
         std::set<Item> arrived;
@@ -85,6 +86,7 @@ private:
     void look_at_join(NodeIndex node);
     void look_at_partners(NodeIndex node);
     void look_at_duties();
+    void check_end(Instant now, NodeIndex node);
     void check_resume(NodeIndex node);
 
     Swarm& swarm_;
@@ -94,6 +96,7 @@ private:
     std::vector<std::uint64_t> whole_;      ///< samples in a node's last whole checkpoint
     std::set<NodeIndex> finished_;
     std::set<std::uint32_t> rounds_;
+    std::map<std::uint32_t, Instant> ended_;  ///< when the first one ended in each round
     bool ends_agree_ = true;
     std::size_t joined_ = 0;
     std::size_t resumed_ = 0;
