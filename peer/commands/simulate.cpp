@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 
 #include "peer/commands/commands.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/terms/until.hpp"
 #include "peer/virtual/campaign.hpp"
 
 namespace starling::peer {
@@ -33,7 +35,14 @@ struct Flags {
     double step_size = 0.0;
     std::string bandwidth;
     bool sync = false;
+    std::string until;
+    std::string restart = "0/min";
+    std::uint32_t batch = 64;
+    std::size_t train_samples = 60'000;
     bool json = false;
+
+    /// Whole peers join, train, restart and end. Without them there are only membership and mixing.
+    [[nodiscard]] bool whole_peers() const { return !until.empty() || restart != "0/min"; }
 };
 
 struct Quantity {
@@ -107,9 +116,27 @@ double parse_bandwidth(const std::string& flag, const std::string& text) {
     return wrong(flag, text, "a rate such as 100Mbit or 1Gbit");
 }
 
+/// Returns what whole peers train: a data set of so many samples in at most this many shards.
+peer_virtual::TrainingOptions interpret_training(const Flags& flags, std::uint64_t mix_steps) {
+    constexpr std::size_t kShards = 64;
+    peer_virtual::TrainingOptions training;
+    if (!flags.until.empty()) {
+        const auto until = Until::parse(flags.until);
+        if (until.has_error()) throw CLI::ValidationError("--until", until.error().message);
+        training.until = *until;
+    }
+    training.shards = std::min(kShards, flags.train_samples);
+    training.samples_per_shard = flags.train_samples / training.shards;
+    training.batch = flags.batch;
+    training.step = parse_duration("--step-time", flags.step_time);
+    training.step_sigma = flags.step_sigma;
+    training.mix_every = mix_steps;
+    return training;
+}
+
 peer_virtual::AveragingOptions interpret_averaging(const Flags& flags) {
     peer_virtual::AveragingOptions averaging;
-    const auto mix = gossip::Mix::parse(flags.mix);
+    const auto mix = gossip::Mix::parse(flags.mix.empty() ? "pairwise" : flags.mix);
     if (mix.has_error()) throw CLI::ValidationError("--mix", mix.error().message);
     const auto encoding = gossip::parse_encoding(flags.encoding);
     if (encoding.has_error()) throw CLI::ValidationError("--encoding", encoding.error().message);
@@ -152,7 +179,12 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
     if (!flags.bandwidth.empty()) {
         options.network.uplink = parse_bandwidth("--bandwidth", flags.bandwidth);
     }
-    if (!flags.mix.empty()) options.averaging = interpret_averaging(flags);
+    options.restarts_per_minute = parse_per_minute("--restart", flags.restart);
+    if (!flags.mix.empty() || flags.whole_peers()) options.averaging = interpret_averaging(flags);
+    if (flags.whole_peers()) {
+        const auto steps = options.averaging->config.mix.steps;
+        options.training = interpret_training(flags, steps > 0 ? steps : flags.mix_every);
+    }
     if (options.partition > options.duration / 3) {
         wrong("--partition", flags.partition, "at most a third of --duration");
     }
@@ -240,13 +272,30 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
     command->add_option(
         "--bandwidth", flags->bandwidth, "What a peer can send: 100Mbit (no limit)"
     );
+    command->add_option(
+        "--until",
+        flags->until,
+        "Whole peers: they join, train and end together, as in `starling peer`"
+    );
+    command
+        ->add_option(
+            "--restart", flags->restart, "Whole peers: kills, such as 2/min; back after 5 s"
+        )
+        ->capture_default_str();
+    command->add_option("--batch", flags->batch, "Samples of a step of a whole peer")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    command->add_option("--train-samples", flags->train_samples, "Samples of an epoch")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))
+        ->capture_default_str();
     command->add_flag("--sync", flags->sync, "Rounds with a partner for each; training waits");
     command->add_flag("--json", flags->json, "Print one JSON object");
     command->footer(
         "Example:\n  starling simulate --peers 200 --duration 10m --seed 7 --loss 1% "
         "--crash 10/min --partition 60s\n"
         "  starling simulate --peers 64 --duration 60s --mix pairwise --params 100000 "
-        "--bandwidth 100Mbit"
+        "--bandwidth 100Mbit\n"
+        "  starling simulate --peers 16 --duration 5m --until epochs=20 --restart 2/min --loss 1%"
     );
     command->callback([flags, &chosen] {
         // Wrong values are usage errors. CLI11 must see them while it parses.

@@ -1,15 +1,13 @@
 #include "peer/virtual/campaign.hpp"
 
 #include <algorithm>
-#include <cinttypes>
 #include <cmath>
-#include <cstdarg>
-#include <cstdio>
 #include <map>
 #include <vector>
 
 #include "base/rng.hpp"
 #include "peer/virtual/detection.hpp"
+#include "peer/virtual/session_log.hpp"
 #include "peer/virtual/swarm.hpp"
 
 namespace starling::peer_virtual {
@@ -23,6 +21,8 @@ constexpr Duration kWholeMax = std::chrono::minutes(1);
 constexpr Duration kHealMax = std::chrono::minutes(5);
 constexpr Duration kLook = std::chrono::milliseconds(100);
 constexpr Duration kRestartAfter = std::chrono::minutes(1);
+/// A peer that is only restarted, or that has ended with a fault, is away for so long.
+constexpr Duration kAwayFor = std::chrono::seconds(5);
 /// No crash comes so long before a partition, so that only its healing is measured.
 constexpr Duration kCalmBefore = std::chrono::seconds(30);
 /// Number of points of the curve of the consensus error.
@@ -80,8 +80,9 @@ public:
           rng_(Rng(options.seed).fork(kCampaignPurpose)) {
         swarm_.observe(detection_);
         swarm_.observe(exchanges_);
-        // We measure exchanges only after the swarm has formed.
-        swarm_.quiesce();
+        if (options.training) swarm_.observe(sessions_.emplace(swarm_));
+        // We measure exchanges only after the swarm has formed. Whole peers decide for themselves.
+        if (!options.training) swarm_.quiesce();
     }
 
     CampaignSummary run();
@@ -90,17 +91,20 @@ private:
     [[nodiscard]] std::optional<double> wait_until_whole(Duration longest);
     void report();
     void run_with_crashes(Instant until, Instant last_crash);
-    void crash_one();
+    void take_one(Duration away);
     void restart_due();
+    [[nodiscard]] bool all_ended() const;
     void partition();
     void summarize(Instant begin, const std::vector<Traffic>& before);
     void sample_due();
     void summarize_averaging(Instant begin);
+    void summarize_training();
 
     CampaignOptions options_;
     Swarm swarm_;
     Detection detection_;
     Exchanges exchanges_;
+    std::optional<SessionLog> sessions_;  ///< only with whole peers
     Rng rng_;
     Instant begin_;
     Instant next_report_;
@@ -142,6 +146,7 @@ CampaignSummary Campaign::run() {
     }
     run_with_crashes(end, end);
     if (options_.averaging) summarize_averaging(begin);
+    if (sessions_) summarize_training();
     summarize(begin, before);
     return summary_;
 }
@@ -158,32 +163,41 @@ std::optional<double> Campaign::wait_until_whole(Duration longest) {
     while (!swarm_.whole()) {
         if (swarm_.now() - begin >= longest) return std::nullopt;
         swarm_.run_for(kLook);
+        restart_due();
         report();
     }
     return to_seconds(swarm_.now() - begin);
 }
 
 void Campaign::run_with_crashes(Instant until, Instant last_crash) {
-    const double rate = options_.crashes_per_minute / 60.0;
-    auto next_crash = Instant::max();
-    const auto draw = [&] {
-        next_crash = Instant::max();
-        if (rate > 0.0) next_crash = swarm_.now() + from_seconds(rng_.exponential(1.0 / rate));
+    const auto draw = [&](double per_minute) {
+        if (per_minute <= 0.0) return Instant::max();
+        return swarm_.now() + from_seconds(rng_.exponential(60.0 / per_minute));
     };
-    draw();
-    while (swarm_.now() < until) {
+    auto next_crash = draw(options_.crashes_per_minute);
+    auto next_restart = draw(options_.restarts_per_minute);
+    while (swarm_.now() < until && !all_ended()) {
         report();
         // The swarm stops every virtual second for a report. This does not change the run.
         const auto soon = swarm_.now() + kReportEvery;
-        auto next = std::min({until, next_crash, next_sample_, soon});
+        auto next = std::min({until, next_crash, next_restart, next_sample_, soon});
         if (!restarts_.empty()) next = std::min(next, restarts_.begin()->first);
         swarm_.run_until(next);
         restart_due();
         sample_due();
-        if (swarm_.now() < next_crash) continue;
-        if (swarm_.now() < last_crash) crash_one();
-        draw();
+        if (swarm_.now() >= next_crash) {
+            if (swarm_.now() < last_crash) take_one(kRestartAfter);
+            next_crash = draw(options_.crashes_per_minute);
+        }
+        if (swarm_.now() >= next_restart) {
+            if (swarm_.now() < last_crash) take_one(kAwayFor);
+            next_restart = draw(options_.restarts_per_minute);
+        }
     }
+}
+
+bool Campaign::all_ended() const {
+    return sessions_ && sessions_->finished() == swarm_.size() && swarm_.running().empty();
 }
 
 void Campaign::sample_due() {
@@ -216,24 +230,50 @@ void Campaign::summarize_averaging(Instant begin) {
     out.waiting_share = to_seconds(swarm_.waited()) / peer_seconds;
 }
 
-void Campaign::crash_one() {
+/// Crashes a peer, which returns after so long.
+void Campaign::take_one(Duration away) {
     const auto running = swarm_.running();
     // Without survivors there is nothing to measure.
     if (running.size() <= 2) return;
+    if (away == kAwayFor) ++summary_.restarts;
     const auto victim = rng_.pick(std::span<const NodeIndex>(running));
     swarm_.crash(victim, rng_.chance(0.5) ? Power::Stopped : Power::Dark);
-    restarts_.emplace(swarm_.now() + kRestartAfter, victim);
+    restarts_.emplace(swarm_.now() + away, victim);
 }
 
 void Campaign::restart_due() {
+    if (sessions_) {
+        for (const auto node : sessions_->take_failed()) {
+            restarts_.emplace(swarm_.now() + kAwayFor, node);
+        }
+    }
     while (!restarts_.empty() && restarts_.begin()->first <= swarm_.now()) {
         const auto node = restarts_.begin()->second;
         restarts_.erase(restarts_.begin());
         const auto running = swarm_.running();
         std::vector<NodeIndex> seeds;
-        for (int i = 0; i < 3; ++i) seeds.push_back(rng_.pick(std::span<const NodeIndex>(running)));
+        for (int i = 0; i < 3 && !running.empty(); ++i) {
+            seeds.push_back(rng_.pick(std::span<const NodeIndex>(running)));
+        }
         swarm_.start(node, seeds);
     }
+}
+
+void Campaign::summarize_training() {
+    auto& out = summary_.training.emplace();
+    const auto& until = options_.training->until;
+    out.until = until.kind == peer::UntilKind::Forever ? "" : until.to_string();
+    out.joined = sessions_->join_seconds.size();
+    out.join_time = quantiles(std::move(sessions_->join_seconds));
+    out.resumed = sessions_->resumed;
+    out.ended = sessions_->finished();
+    out.failed = sessions_->failures;
+    out.last_fault = sessions_->last_fault;
+    out.rounds = sessions_->rounds;
+    if (all_ended()) out.ended_after = to_seconds(sessions_->last_end.time_since_epoch());
+    const auto work = sessions_->work();
+    out.steps = work.steps;
+    out.samples = work.samples;
 }
 
 void Campaign::partition() {
@@ -286,125 +326,10 @@ void Campaign::summarize(Instant begin, const std::vector<Traffic>& before) {
     out.whole_at_end = wait_until_whole(kWholeMax).has_value();
 }
 
-/// Appends one line as printf formats it, at most 255 bytes of it.
-[[gnu::format(printf, 2, 3)]] void append(std::string& out, const char* format, ...) {
-    char line[256];
-    va_list arguments;
-    va_start(arguments, format);
-    const int length = std::vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    out.append(line, static_cast<std::size_t>(std::clamp(length, 0, int{sizeof line} - 1)));
-}
-
-void append_quantiles(std::string& out, const char* name, const Quantiles& q) {
-    append(
-        out,
-        ",\"%s\":{\"count\":%zu,\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}",
-        name,
-        q.count,
-        q.p50,
-        q.p99,
-        q.max
-    );
-}
-
-void append_optional(std::string& out, const char* name, const std::optional<double>& value) {
-    if (value) {
-        append(out, ",\"%s\":%.3f", name, *value);
-    } else {
-        append(out, ",\"%s\":null", name);
-    }
-}
-
 }  // namespace
 
 CampaignSummary run_campaign(const CampaignOptions& options) {
     return Campaign(options).run();
-}
-
-namespace {
-
-std::string averaging_json(const AveragingSummary& a) {
-    std::string out;
-    append(out, ",\"averaging\":{\"rule\":\"%s\"", a.rule.c_str());
-    append(out, ",\"encoding\":\"%s\",\"params\":%zu", a.encoding.c_str(), a.parameters);
-    append(out, ",\"exchanges\":%" PRIu64 ",\"aborted\":%" PRIu64, a.exchanges, a.aborted);
-    append(out, ",\"busy\":%" PRIu64 ",\"promotions\":%" PRIu64, a.busy, a.promotions);
-    append_quantiles(out, "exchange_seconds", a.exchange_time);
-    append(out, ",\"bytes_per_exchange\":%.0f", a.bytes_per_exchange);
-    append(out, ",\"waiting_share\":%.4f,\"error\":[", a.waiting_share);
-    for (std::size_t i = 0; i < a.error.size(); ++i) {
-        append(out, "%s[%.1f,%.4g]", i == 0 ? "" : ",", a.error[i].first, a.error[i].second);
-    }
-    return out + "]}";
-}
-
-std::string averaging_text(const AveragingSummary& a) {
-    std::string out;
-    append(out, "averaging        %s, %s, ", a.rule.c_str(), a.encoding.c_str());
-    append(out, "%zu parameters\n", a.parameters);
-    append(out, "exchanges        %" PRIu64 ", %" PRIu64 " aborted, ", a.exchanges, a.aborted);
-    append(out, "%" PRIu64 " times busy, %.0f bytes each\n", a.busy, a.bytes_per_exchange);
-    append(
-        out,
-        "exchange takes   p50 %.3f s, p99 %.3f s, max %.3f s\n",
-        a.exchange_time.p50,
-        a.exchange_time.p99,
-        a.exchange_time.max
-    );
-    append(out, "training waits   %.1f %% of the time\n", 100.0 * a.waiting_share);
-    for (const auto& [at, error] : a.error) {
-        append(out, "from the mean    %.3g after %.0f s\n", error, at);
-    }
-    return out;
-}
-
-}  // namespace
-
-std::string to_json(const CampaignSummary& s) {
-    std::string out;
-    append(out, "{\"event\":\"summary\",\"peers\":%zu,\"seed\":%" PRIu64, s.peers, s.seed);
-    append(out, ",\"virtual_seconds\":%.1f,\"events\":%" PRIu64, s.virtual_seconds, s.events);
-    append(out, ",\"trace\":\"%016" PRIx64 "\"", s.trace);
-    append_optional(out, "formation_seconds", s.formation_seconds);
-    append(out, ",\"crashes\":%zu,\"undetected\":%zu", s.crashes, s.undetected);
-    append_quantiles(out, "detected_first_seconds", s.detected_first);
-    append_quantiles(out, "detected_all_seconds", s.detected_all);
-    append(out, ",\"false_suspicions\":%" PRIu64, s.false_suspicions);
-    append(out, ",\"false_failures\":%" PRIu64, s.false_failures);
-    append(out, ",\"datagram_bytes_per_second\":%.1f", s.datagram_bytes_per_second);
-    append(out, ",\"stream_bytes_per_second\":%.1f", s.stream_bytes_per_second);
-    append(out, ",\"datagrams_per_second\":%.2f", s.datagrams_per_second);
-    append(out, ",\"partitioned\":%s", s.partitioned ? "true" : "false");
-    append_optional(out, "heal_seconds", s.heal_seconds);
-    if (s.averaging) out += averaging_json(*s.averaging);
-    append(out, ",\"whole\":%s}", s.whole_at_end ? "true" : "false");
-    return out;
-}
-
-std::string to_text(const CampaignSummary& s) {
-    std::string out;
-    const auto seconds = [](const std::optional<double>& value) {
-        return value ? std::to_string(*value).substr(0, 6) + " s" : std::string("never");
-    };
-    append(out, "peers            %zu, seed %" PRIu64 "\n", s.peers, s.seed);
-    append(out, "virtual time     %.1f s, %" PRIu64 " events\n", s.virtual_seconds, s.events);
-    append(out, "formed after     %s\n", seconds(s.formation_seconds).c_str());
-    append(out, "crashes          %zu, undetected %zu\n", s.crashes, s.undetected);
-    const auto row = [&](const char* name, const Quantiles& q) {
-        append(out, "%s p50 %.2f s, p99 %.2f s, max %.2f s\n", name, q.p50, q.p99, q.max);
-    };
-    if (s.detected_first.count > 0) row("first detection ", s.detected_first);
-    if (s.detected_all.count > 0) row("all know after  ", s.detected_all);
-    append(out, "false alarms     %" PRIu64 " suspicions, ", s.false_suspicions);
-    append(out, "%" PRIu64 " failures\n", s.false_failures);
-    append(out, "sent per peer    %.0f B/s in ", s.datagram_bytes_per_second);
-    append(out, "%.2f datagrams/s, ", s.datagrams_per_second);
-    append(out, "%.0f B/s on streams\n", s.stream_bytes_per_second);
-    if (s.partitioned) append(out, "healed after     %s\n", seconds(s.heal_seconds).c_str());
-    if (s.averaging) out += averaging_text(*s.averaging);
-    append(out, "whole at the end %s\n", s.whole_at_end ? "yes" : "no");
-    return out;
 }
 
 }  // namespace starling::peer_virtual

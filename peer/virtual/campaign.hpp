@@ -37,8 +37,12 @@ struct CampaignOptions {
     membership::SwimConfig swim;
     /// If this is given, the peers average floats. They start from different values.
     std::optional<AveragingOptions> averaging;
-    /// If this is given as well, the peers are whole: they join, train, restart and end.
+    /// If this is given as well, the peers are whole: they join, train, restart and end. The
+    /// campaign ends with the last of them, at the latest after `duration`.
     std::optional<TrainingOptions> training;
+    /// Mean restarts per minute over the whole swarm. The peer is killed and starts again after
+    /// five seconds. With `training` it has its state.
+    double restarts_per_minute = 0.0;
     /// Called about once per virtual second. It must not change the result.
     std::function<void(const CampaignProgress&)> progress;
 };
@@ -67,6 +71,21 @@ struct AveragingSummary {
     double waiting_share = 0.0;       ///< share of the time in which training waits for exchanges
 };
 
+/// What whole peers did while the campaign ran.
+struct TrainingSummary {
+    std::string until;
+    std::size_t joined = 0;  ///< newcomers that came to train
+    Quantiles join_time;     ///< from the start of the process until they train
+    std::size_t resumed = 0;
+    std::size_t ended = 0;   ///< peers that reached the common end
+    std::size_t failed = 0;  ///< lives that ended with a fault; the peer starts again
+    std::string last_fault;
+    std::uint32_t rounds = 0;           ///< rounds of training until the target was met
+    std::optional<double> ended_after;  ///< seconds from the first start to the last end
+    std::uint64_t steps = 0;            ///< over all peers, each as of its last life
+    std::uint64_t samples = 0;
+};
+
 struct CampaignSummary {
     std::size_t peers = 0;
     std::uint64_t seed = 0;
@@ -90,6 +109,8 @@ struct CampaignSummary {
     /// From the heal until all peers list all; empty if that took more than five minutes.
     std::optional<double> heal_seconds;
     std::optional<AveragingSummary> averaging;
+    std::optional<TrainingSummary> training;
+    std::size_t restarts = 0;
     /// All peers list all within a minute after the end, when nobody crashes or restarts any more.
     bool whole_at_end = false;
 };
