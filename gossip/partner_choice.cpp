@@ -50,14 +50,14 @@ std::optional<PeerId> PartnerChoice::choose(Instant now, Rng& rng, std::span<con
     Duration pause{};
     for (const auto& partner : partners_) {
         if (excepted(partner)) continue;
-        if (partner.owed) pause = std::max(pause, partner.backoff);
+        if (partner.owed(now)) pause = std::max(pause, partner.backoff);
         candidates_.push_back(&partner);
     }
     std::erase_if(candidates_, [&](const Partner* partner) {
         const bool resting = partner->not_before && now < *partner->not_before;
         return resting || (partner->met && now < *partner->met + pause);
     });
-    const auto owed = [](const Partner* partner) { return partner->owed; };
+    const auto owed = [now](const Partner* partner) { return partner->owed(now); };
     if (std::any_of(candidates_.begin(), candidates_.end(), owed)) {
         std::erase_if(candidates_, std::not_fn(owed));
     }
@@ -119,7 +119,7 @@ void PartnerChoice::was_busy(Instant now, const PeerId& peer) {
     if (auto* partner = find(peer)) {
         partner->backoff = next_backoff(partner->backoff, kBusyBackoff, kBusyBackoffMax);
         partner->not_before = now + partner->backoff;
-        partner->owed = true;
+        if (!partner->busy_since) partner->busy_since = now;
     }
 }
 
@@ -127,7 +127,7 @@ void PartnerChoice::failed(Instant now, const PeerId& peer) {
     if (auto* partner = find(peer)) {
         partner->backoff = next_backoff(partner->backoff, kFailureBackoff, kFailureBackoffMax);
         partner->not_before = now + partner->backoff;
-        partner->owed = false;
+        partner->busy_since.reset();
     }
 }
 

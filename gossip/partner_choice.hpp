@@ -20,6 +20,8 @@ namespace starling::gossip {
 /// Back-offs double with each repetition and are forgotten after a success.
 inline constexpr Duration kBusyBackoff = std::chrono::milliseconds(10);
 inline constexpr Duration kBusyBackoffMax = std::chrono::milliseconds(160);
+/// A partner that was busy comes before others for at most so long.
+inline constexpr Duration kOwedMax = std::chrono::seconds(5);
 inline constexpr Duration kFailureBackoff = std::chrono::milliseconds(500);
 inline constexpr Duration kFailureBackoffMax = std::chrono::seconds(8);
 /// A partner whose layout or settings do not fit will not fit soon.
@@ -76,7 +78,13 @@ private:
         std::optional<Instant> met = std::nullopt;  ///< last
         std::optional<Instant> not_before = std::nullopt;
         Duration backoff{};
-        bool owed = false;  ///< was busy when last asked
+        std::optional<Instant> busy_since = std::nullopt;  ///< it was busy each time since then
+
+        /// Whether it comes before others. One that is busy for long is not merely in demand: it
+        /// may be a ghost, or fetch its parameters, and whoever insists on it meets nobody.
+        [[nodiscard]] bool owed(Instant now) const {
+            return busy_since && now - *busy_since < kOwedMax;
+        }
     };
 
     Partner* find(const PeerId& peer);

@@ -10,6 +10,8 @@ namespace {
 
 constexpr Duration kViewEvery = std::chrono::milliseconds(100);
 constexpr Duration kPublishEvery = std::chrono::seconds(1);
+/// A peer that makes no steps averages so often.
+constexpr Duration kIdleMixEvery = std::chrono::seconds(1);
 /// A peer that returns to its swarm waits so long for the others before it decides alone that the
 /// target is reached.
 constexpr Duration kMeetMax = std::chrono::seconds(10);
@@ -51,6 +53,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     if (recovery_.running()) update_recovery(now, view);
     const bool meets = view.live > 1 || now >= meets_until_;
     if (has_parameters() && meets) update_ending(now, view);
+    mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
     release_trainer();
     if (now - published_ >= kPublishEvery) publish(now);
@@ -101,6 +104,21 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
         inputs.full_loss = report_.evaluated.loss();
     }
     return inputs;
+}
+
+/// A peer that owns no shard, or has made all its steps, has no trainer that says when to average.
+/// It asks by itself: otherwise its parameters would stay behind, and a ghost would stay one and
+/// decline all requests. With sync the others count rounds, so it asks only while it is a ghost.
+void Session::mix_without_steps(Instant now) {
+    const auto& until = descriptor_.until;
+    const bool limited = until.kind == UntilKind::Steps;
+    const bool done = limited && static_cast<double>(report_.steps) >= until.value;
+    const bool idle = done || roster_.duties().train.empty();
+    const bool mixes = state_ == PeerState::Training && has_parameters() && readiness_.enough();
+    if (!idle || !mixes || now < idle_mix_at_) return;
+    idle_mix_at_ = now + kIdleMixEvery;
+    if (descriptor_.sync && !parts_.averager.ghost()) return;
+    (void)parts_.averager.begin_exchange(now);
 }
 
 void Session::update_ending(Instant now, const SwarmView& view) {

@@ -146,6 +146,7 @@ private:
 
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
+    void mix_without_steps(Instant now);
     void update_ending(Instant now, const SwarmView& view);
     [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
         const;
@@ -178,6 +179,7 @@ private:
     std::size_t live_ = 1;
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
+    Instant idle_mix_at_;  ///< when a peer that makes no steps averages next
     /// Until when a peer that belongs to others, but has not met them yet, must not end alone.
     Instant meets_until_;
     bool untrained_ = false;  ///< we began from nothing while others trained, and are a ghost yet

@@ -323,7 +323,7 @@ private:
     void dial_seeds(NodeIndex node);
     void pump_fetch(NodeIndex node);
     [[nodiscard]] bool pump_session(NodeIndex node);
-    void pump_trainer(NodeIndex node);
+    [[nodiscard]] bool pump_trainer(NodeIndex node);
     void transmit_transfer(NodeIndex node, peer::OutgoingFrame frame);
     void on_partner_frame(Delivery& delivery);
     void on_descriptor_message(const Delivery& delivery);

@@ -166,16 +166,18 @@ bool Swarm::pump_session(NodeIndex index) {
         end_session(index, *outcome);
         return true;
     }
-    pump_trainer(index);
-    return more;
+    return pump_trainer(index) || more;
 }
 
-void Swarm::pump_trainer(NodeIndex index) {
+/// Drains a node's trainer. Returns whether the session or averaging may have something to do.
+bool Swarm::pump_trainer(NodeIndex index) {
     auto& node = *nodes_[index];
     auto& trainer = node.session->trainer();
     auto& session = node.session->session();
+    bool more = false;
     if (auto report = trainer.poll_report()) {
         session.handle_report(local(index), std::move(*report));
+        more = true;
     }
     if (const auto round = trainer.poll_mix_due()) {
         if (mixing_) {
@@ -183,10 +185,12 @@ void Swarm::pump_trainer(NodeIndex index) {
         } else {
             trainer.handle_mixed(local(index));
         }
+        more = true;
     }
     if (trainer.poll_checkpoint()) write_checkpoint(index);
     const auto writing = trainer.writing();
     if (writing && !node.session->collected()) collect_checkpoint(index, *writing);
+    return more;
 }
 
 void Swarm::collect_checkpoint(NodeIndex index, const peer::TrainerReport& report) {

@@ -3,6 +3,7 @@
 // checkers look at every half second. The last test draws all faults at random, as
 // random_faults_test.cpp does.
 
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <string>
@@ -143,6 +144,34 @@ TEST(Sessions, ANewcomerArrivesThoughAnswersAreLost) {
         run.swarm().start_all(2s);
         run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
         ASSERT_TRUE(run.simulation.passed());
+    }
+}
+
+/// Of more peers than shards some train on nothing. They must not stay outside the sum for ever:
+/// a ghost declines what others ask.
+TEST(Sessions, PeersWithoutAShardAverageAsOthersDo) {
+    for (const auto seed : seeds(10)) {
+        auto options = whole_peers(seed, 10);
+        options.training->shards = 5;
+        WholeRun run(options);
+        auto& swarm = run.swarm();
+        swarm.start_all(2s);
+        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+        run.require_within(60s, "all count in the sum", [&] {
+            const auto running = swarm.running();
+            return std::none_of(running.begin(), running.end(), [&](NodeIndex node) {
+                return swarm.averager(node).ghost();
+            });
+        });
+        std::uint64_t committed = 0;
+        std::uint64_t busy = 0;
+        run.run_for(60s);
+        for (const auto node : swarm.running()) {
+            committed += swarm.averager(node).counters().committed;
+            busy += swarm.averager(node).counters().busy;
+        }
+        ASSERT_TRUE(run.simulation.passed());
+        EXPECT_GT(committed, 4 * busy) << hex(seed);
     }
 }
 

@@ -78,6 +78,26 @@ TEST(PartnerChoice, BusyPartnersComeFirstOnceTheyHaveRested) {
     EXPECT_EQ(first.size(), 8U) << "nobody is owed anything";
 }
 
+TEST(PartnerChoice, OneThatIsAlwaysBusyKeepsNobodyFromTheOthers) {
+    PartnerChoice choice;
+    for (std::uint8_t i = 0; i < 11; ++i) choice.add(peer(i));
+    Rng rng(7);
+    Instant now{};
+    int met = 0;
+    for (int i = 0; i < 1000; ++i) {
+        now += milliseconds(400);
+        const auto chosen = choice.choose(now, rng);
+        ASSERT_TRUE(chosen);
+        if (*chosen == peer(4)) {
+            choice.was_busy(now, *chosen);
+        } else {
+            choice.succeeded(now, *chosen);
+            ++met;
+        }
+    }
+    EXPECT_GT(met, 850);
+}
+
 TEST(PartnerChoice, BackoffGrowsEndsAndIsForgottenAfterSuccess) {
     PartnerChoice choice;
     choice.add(peer(1));
