@@ -86,7 +86,9 @@ void EngineTrainer::run() {
             if (const auto order = idle ? orders_.wait(kIdleWait) : orders_.take()) obey(*order);
             if (stop_ || current_.phase == TrainerPhase::Stop) break;
             if (current_.phase == TrainerPhase::Train) train_once();
-            if (real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
+            // Before the first shards we hold nothing that a restarted peer could not fetch.
+            const bool holds = current_.shards_version > 0;
+            if (holds && real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
         }
         checkpoint();
         publish(true);
@@ -237,7 +239,6 @@ void EngineTrainer::evaluate_all() {
 
 void EngineTrainer::checkpoint() {
     checkpointed_ = real_now();
-    // Before the first order we hold nothing that a restarted peer could not fetch from others.
     if (!callbacks_.checkpoint || current_.shards_version == 0) return;
     // The file on disk may be the last sound model: we must not replace it with a bad one.
     if (divergence_.in_doubt() || !parameters_.finite()) return;

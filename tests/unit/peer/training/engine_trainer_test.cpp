@@ -21,6 +21,8 @@ namespace {
 constexpr std::uint64_t kBatch = 16;
 /// Far longer than anything here takes, even under a sanitizer on a busy machine.
 constexpr auto kPatience = std::chrono::seconds(120);
+/// Less than the time from one checkpoint to the next.
+constexpr auto kFirstCheckpoint = std::chrono::seconds(20);
 
 /// Everything that one life of a peer trains with, and what its trainer has told.
 class Life {
@@ -127,6 +129,12 @@ public:
         return rounds_;
     }
 
+    void await_checkpoint() {
+        std::unique_lock lock(mutex_);
+        EXPECT_TRUE(changed_.wait_for(lock, kFirstCheckpoint, [&] { return !checkpoints_.empty(); })
+        ) << "no checkpoint";
+    }
+
     [[nodiscard]] std::vector<TrainerReport> checkpoints() {
         const std::scoped_lock lock(mutex_);
         return checkpoints_;
@@ -169,6 +177,20 @@ class EngineTrainers : public ::testing::Test {
 protected:
     data::Sharded sharded_ = testing::tiny_shards();
 };
+
+TEST_F(EngineTrainers, TheFirstCheckpointComesWithTheFirstShards) {
+    Life life(sharded_);
+    life.hold(sharded_);
+    // The first order names no shards yet, as that of a newcomer.
+    life.start(TrainerOrder{});
+    (void)life.await([](const TrainerReport& report) { return report.prepared; });
+    TrainerOrder idle;
+    idle.evaluation = 1;
+    life.trainer().order(idle);
+    (void)life.await([](const TrainerReport&) { return true; });
+    life.trainer().order(life.order(TrainerPhase::Train));
+    life.await_checkpoint();
+}
 
 TEST_F(EngineTrainers, TrainsToTheLimitOfStepsAndTellsWhenExchangesAreDue) {
     Life life(sharded_);
