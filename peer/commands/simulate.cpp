@@ -40,9 +40,6 @@ struct Flags {
     std::uint32_t batch = 64;
     std::size_t train_samples = 60'000;
     bool json = false;
-
-    /// Whole peers join, train, restart and end. Without them there are only membership and mixing.
-    [[nodiscard]] bool whole_peers() const { return !until.empty() || restart != "0/min"; }
 };
 
 struct Quantity {
@@ -180,8 +177,10 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
         options.network.uplink = parse_bandwidth("--bandwidth", flags.bandwidth);
     }
     options.restarts_per_minute = parse_per_minute("--restart", flags.restart);
-    if (!flags.mix.empty() || flags.whole_peers()) options.averaging = interpret_averaging(flags);
-    if (flags.whole_peers()) {
+    // Whole peers join, train, restart and end. Else there are only membership and mixing.
+    const bool whole = !flags.until.empty() || options.restarts_per_minute > 0.0;
+    if (!flags.mix.empty() || whole) options.averaging = interpret_averaging(flags);
+    if (whole) {
         const auto steps = options.averaging->config.mix.steps;
         options.training = interpret_training(flags, steps > 0 ? steps : flags.mix_every);
     }
@@ -225,70 +224,75 @@ int run(peer_virtual::CampaignOptions options, bool json) {
     return 0;
 }
 
+void add_swarm_flags(CLI::App& command, Flags& flags) {
+    command.add_option("--peers", flags.peers, "Peers in the swarm")
+        ->check(CLI::Range(1, 100'000))
+        ->capture_default_str();
+    command.add_option("--duration", flags.duration, "Virtual time after the swarm has formed")
+        ->capture_default_str();
+    command.add_option("--seed", flags.seed, "Everything follows from it")->capture_default_str();
+    command.add_option("--loss", flags.loss, "Mean share of datagrams lost")->capture_default_str();
+    command.add_option("--crash", flags.crash, "Crashes over the whole swarm, such as 10/min")
+        ->capture_default_str();
+    command.add_option("--partition", flags.partition, "Cut the swarm in halves for so long, once")
+        ->capture_default_str();
+    command.add_option("--latency", flags.latency, "Mean delay of a link, one way")
+        ->capture_default_str();
+    command.add_option("--profile", flags.profile, "Membership's timing: lan, wan or local")
+        ->capture_default_str();
+}
+
+void add_mixing_flags(CLI::App& command, Flags& flags) {
+    command.add_option("--mix", flags.mix, "Average, by this rule, as in `starling peer`");
+    command.add_option("--encoding", flags.encoding, "How parameters travel")
+        ->capture_default_str();
+    command.add_option("--share", flags.share, "Share of the parameters in one exchange")
+        ->capture_default_str();
+    command.add_option("--params", flags.parameters, "Parameters of each peer")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{100'000'000}))
+        ->capture_default_str();
+    command.add_option("--step-time", flags.step_time, "Median time of a local step")
+        ->capture_default_str();
+    command.add_option("--step-sigma", flags.step_sigma, "Log-normal spread of the step time")
+        ->check(CLI::Range(0.0, 3.0))
+        ->capture_default_str();
+    command.add_option("--mix-every", flags.mix_every, "Steps between exchanges")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    command
+        .add_option("--step-size", flags.step_size, "Random walk between exchanges, per parameter")
+        ->check(CLI::Range(0.0, 1e6))
+        ->capture_default_str();
+    command.add_option("--bandwidth", flags.bandwidth, "What a peer can send: 100Mbit (no limit)");
+    command.add_flag("--sync", flags.sync, "Rounds with a partner for each; training waits");
+}
+
+/// Flags of whole peers.
+void add_training_flags(CLI::App& command, Flags& flags) {
+    command.add_option(
+        "--until",
+        flags.until,
+        "Whole peers: they join, train and end together, as in `starling peer`"
+    );
+    command
+        .add_option("--restart", flags.restart, "Whole peers: kills, such as 2/min; back after 5 s")
+        ->capture_default_str();
+    command.add_option("--batch", flags.batch, "Samples of a step of a whole peer")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    command.add_option("--train-samples", flags.train_samples, "Samples of an epoch")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))
+        ->capture_default_str();
+}
+
 }  // namespace
 
 void add_simulate(CLI::App& app, std::function<int()>& chosen) {
     auto flags = std::make_shared<Flags>();
     auto* command = app.add_subcommand("simulate", "Run a virtual swarm in virtual time");
-    command->add_option("--peers", flags->peers, "Peers in the swarm")
-        ->check(CLI::Range(1, 100'000))
-        ->capture_default_str();
-    command->add_option("--duration", flags->duration, "Virtual time after the swarm has formed")
-        ->capture_default_str();
-    command->add_option("--seed", flags->seed, "Everything follows from it")->capture_default_str();
-    command->add_option("--loss", flags->loss, "Mean share of datagrams lost")
-        ->capture_default_str();
-    command->add_option("--crash", flags->crash, "Crashes over the whole swarm, such as 10/min")
-        ->capture_default_str();
-    command
-        ->add_option("--partition", flags->partition, "Cut the swarm in halves for so long, once")
-        ->capture_default_str();
-    command->add_option("--latency", flags->latency, "Mean delay of a link, one way")
-        ->capture_default_str();
-    command->add_option("--profile", flags->profile, "Membership's timing: lan, wan or local")
-        ->capture_default_str();
-    command->add_option("--mix", flags->mix, "Average, by this rule, as in `starling peer`");
-    command->add_option("--encoding", flags->encoding, "How parameters travel")
-        ->capture_default_str();
-    command->add_option("--share", flags->share, "Share of the parameters in one exchange")
-        ->capture_default_str();
-    command->add_option("--params", flags->parameters, "Parameters of each peer")
-        ->check(CLI::Range(std::size_t{1}, std::size_t{100'000'000}))
-        ->capture_default_str();
-    command->add_option("--step-time", flags->step_time, "Median time of a local step")
-        ->capture_default_str();
-    command->add_option("--step-sigma", flags->step_sigma, "Log-normal spread of the step time")
-        ->check(CLI::Range(0.0, 3.0))
-        ->capture_default_str();
-    command->add_option("--mix-every", flags->mix_every, "Steps between exchanges")
-        ->check(CLI::Range(1, 1'000'000))
-        ->capture_default_str();
-    command
-        ->add_option(
-            "--step-size", flags->step_size, "Random walk between exchanges, per parameter"
-        )
-        ->check(CLI::Range(0.0, 1e6))
-        ->capture_default_str();
-    command->add_option(
-        "--bandwidth", flags->bandwidth, "What a peer can send: 100Mbit (no limit)"
-    );
-    command->add_option(
-        "--until",
-        flags->until,
-        "Whole peers: they join, train and end together, as in `starling peer`"
-    );
-    command
-        ->add_option(
-            "--restart", flags->restart, "Whole peers: kills, such as 2/min; back after 5 s"
-        )
-        ->capture_default_str();
-    command->add_option("--batch", flags->batch, "Samples of a step of a whole peer")
-        ->check(CLI::Range(1, 1'000'000))
-        ->capture_default_str();
-    command->add_option("--train-samples", flags->train_samples, "Samples of an epoch")
-        ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))
-        ->capture_default_str();
-    command->add_flag("--sync", flags->sync, "Rounds with a partner for each; training waits");
+    add_swarm_flags(*command, *flags);
+    add_mixing_flags(*command, *flags);
+    add_training_flags(*command, *flags);
     command->add_flag("--json", flags->json, "Print one JSON object");
     command->footer(
         "Example:\n  starling simulate --peers 200 --duration 10m --seed 7 --loss 1% "

@@ -104,7 +104,7 @@ peer::Until until(const std::string& text) {
 }
 
 TEST(Sessions, NewcomersJoinTrainAndEndTogether) {
-    for (const auto seed : seeds(20)) {
+    for (const auto seed : seeds(8)) {
         auto options = whole_peers(seed, 8);
         options.training->until = until("samples=40000");
         WholeRun run(options);
@@ -120,7 +120,7 @@ TEST(Sessions, NewcomersJoinTrainAndEndTogether) {
 
 TEST(Sessions, ATargetThatIsMissedOpensARoundForAll) {
     std::size_t more_rounds = 0;
-    for (const auto seed : seeds(20)) {
+    for (const auto seed : seeds(8)) {
         auto options = whole_peers(seed, 6);
         options.training->until = until("accuracy=0.95");
         options.training->noise = 0.02;
@@ -136,7 +136,7 @@ TEST(Sessions, ATargetThatIsMissedOpensARoundForAll) {
 }
 
 TEST(Sessions, ANewcomerArrivesThoughAnswersAreLost) {
-    for (const auto seed : seeds(20)) {
+    for (const auto seed : seeds(8)) {
         auto options = whole_peers(seed, 6);
         options.averaging->floats->chunks = 12;
         options.training->lost_answers = 0.3;
@@ -150,7 +150,7 @@ TEST(Sessions, ANewcomerArrivesThoughAnswersAreLost) {
 /// Of more peers than shards some train on nothing. They must not stay outside the sum for ever:
 /// a ghost declines what others ask.
 TEST(Sessions, PeersWithoutAShardAverageAsOthersDo) {
-    for (const auto seed : seeds(10)) {
+    for (const auto seed : seeds(5)) {
         auto options = whole_peers(seed, 10);
         options.training->shards = 5;
         WholeRun run(options);
@@ -176,7 +176,7 @@ TEST(Sessions, PeersWithoutAShardAverageAsOthersDo) {
 }
 
 TEST(Sessions, WhenAllHaveBeenDownThereIsOneSwarmAgain) {
-    for (const auto seed : seeds(20)) {
+    for (const auto seed : seeds(10)) {
         auto options = whole_peers(seed, 6);
         options.training->checkpoint_every = 5s;
         WholeRun run(options);
@@ -200,7 +200,7 @@ TEST(Sessions, WhenAllHaveBeenDownThereIsOneSwarmAgain) {
 }
 
 TEST(Sessions, ADivergedPeerTakesTheParametersOfOthers) {
-    for (const auto seed : seeds(20)) {
+    for (const auto seed : seeds(4)) {
         auto options = whole_peers(seed, 6);
         options.training->diverge = 2e-4;
         WholeRun run(options);
@@ -245,8 +245,8 @@ TEST(Sessions, EndsDoNotDifferWhileNodesCrashAndReturn) {
 }
 
 /// The swarm has faults; then everything is healed, and all must train.
-TEST(Sessions, StayWholeUnderRandomFaults) {
-    for (const auto seed : seeds(60)) {
+TEST(RandomFaults, WholePeersTrainAsOneSwarmAfterwards) {
+    for (const auto seed : seeds(15)) {
         FaultSchedule faults(seed, skipped_faults());
         WholeRun run(faults.draw_options_of_sessions());
         faults.prepare(run.swarm());
