@@ -26,7 +26,7 @@ namespace starling::simulation {
 class SessionCheckers final : public peer_virtual::Observer {
 public:
     /// P1's bound counts while a donor can be reached both ways.
-    static constexpr Duration kJoinMax = std::chrono::seconds(90);
+    static constexpr Duration kJoinMax = std::chrono::seconds(50);
 
     /// Requires  both outlive this
     SessionCheckers(Swarm& swarm, Checkers& checkers);

@@ -135,11 +135,12 @@ TEST(Sessions, ATargetThatIsMissedOpensARoundForAll) {
     RecordProperty("runs with more than one round", static_cast<int>(more_rounds));
 }
 
+/// A third of the answers is lost and there are few to ask: who asks only once never arrives.
 TEST(Sessions, ANewcomerArrivesThoughAnswersAreLost) {
-    for (const auto seed : seeds(8)) {
-        auto options = whole_peers(seed, 6);
-        options.averaging->floats->chunks = 12;
+    for (const auto seed : seeds(20)) {
+        auto options = whole_peers(seed, 2 + seed % 3);
         options.training->lost_answers = 0.3;
+        options.training->shards = 6;
         WholeRun run(options);
         run.swarm().start_all(2s);
         run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
