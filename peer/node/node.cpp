@@ -20,15 +20,6 @@ namespace {
 /// How long the goodbye may spread before the loop stops: a few gossip ticks.
 constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr int kBindAttempts = 16;
-constexpr FrameType kSessionFrames[] = {
-    FrameType::Exchange,
-    FrameType::StateInfoRequest,
-    FrameType::StateInfo,
-    FrameType::StateRequest,
-    FrameType::StateChunk,
-    FrameType::ShardRequest,
-    FrameType::ShardPiece,
-};
 
 std::string_view event_name(membership::EventKind kind) {
     switch (kind) {
@@ -61,9 +52,7 @@ Node::Node(PeerConfig config)
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
       bootstrap_(loop_, links_, *this),
       stop_timer_(loop_, [this] { loop_.stop(); }),
-      run_timer_(loop_, [this] { leave("time is up"); }) {
-    for (const auto type : kSessionFrames) links_.route(type, *this);
-}
+      run_timer_(loop_, [this] { leave("time is up"); }) {}
 
 Node::~Node() {
     if (session_) session_->stop();
@@ -115,11 +104,6 @@ void Node::on_unreachable(const std::string& line) {
 }
 
 /// Nothing reaches the session before it exists, or when we are leaving.
-void Node::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
-    owner_.check();
-    if (session_ && !ending_) session_->handle_frame(from, type, payload);
-}
-
 Result<void> Node::run() {
     owner_.check();
     if (auto ok = open_state(); ok.has_error()) return ok;

@@ -32,10 +32,7 @@
 
 namespace starling::peer {
 
-class Node final : private LinkHandler,
-                   private MembershipHandler,
-                   private BootstrapHandler,
-                   private FrameReceiver {
+class Node final : private LinkHandler, private MembershipHandler, private BootstrapHandler {
 public:
     explicit Node(PeerConfig config);
     ~Node() override;
@@ -57,7 +54,6 @@ private:
     [[nodiscard]] const membership::Swim& table() const override;
     void on_greeted(const PeerId& peer) override;
     void on_unreachable(const std::string& line) override;
-    void handle_frame(const PeerId& from, FrameType type, ByteView payload) override;
 
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();

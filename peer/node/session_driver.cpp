@@ -17,6 +17,15 @@ namespace {
 /// largest payload of a frame.
 constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
 constexpr std::size_t kAddressesMax = 64;
+constexpr FrameType kFrames[] = {
+    FrameType::Exchange,
+    FrameType::StateInfoRequest,
+    FrameType::StateInfo,
+    FrameType::StateRequest,
+    FrameType::StateChunk,
+    FrameType::ShardRequest,
+    FrameType::ShardPiece,
+};
 
 }  // namespace
 
@@ -41,7 +50,9 @@ SessionDriver::SessionDriver(
           gossip_callbacks()
       ),
       session_(self, plan_.descriptor, {gossip_.machine(), shards_, chunks_}),
-      timer_(around.loop, [this] { on_timer(); }) {}
+      timer_(around.loop, [this] { on_timer(); }) {
+    for (const auto type : kFrames) around.links.route(type, *this);
+}
 
 SessionDriver::~SessionDriver() {
     stop();
@@ -124,6 +135,7 @@ void SessionDriver::on_exchange(const gossip::ExchangeEvent& event) {
 
 void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
     owner_.check();
+    if (stopped_) return;
     if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
     const bool overloaded = around_.links.queued_bytes(from) > kServeQueueMax;
     session_.handle_frame(real_now(), from, type, payload, overloaded);

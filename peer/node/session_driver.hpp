@@ -31,7 +31,7 @@
 
 namespace starling::peer {
 
-class SessionDriver {
+class SessionDriver final : private FrameReceiver {
 public:
     /// What the driver talks to; all of it outlives the driver.
     struct Around {
@@ -45,12 +45,12 @@ public:
     /// Called once when the session has ended: without a fault, or because of this one.
     using Ended = std::function<void(std::optional<Fault>)>;
 
-    /// `epoch` is the boot epoch of this life. The driver takes the plan's descriptor, layout and
-    /// checkpoint.
+    /// Takes the frames of averaging and of transfers from the links. `epoch` is the boot epoch of
+    /// this life. The driver takes the plan's descriptor, layout and checkpoint.
     SessionDriver(
         const Around& around, const PeerId& self, std::uint64_t epoch, SwarmPlan plan, Ended ended
     );
-    ~SessionDriver();
+    ~SessionDriver() override;
     SessionDriver(const SessionDriver&) = delete;
     SessionDriver& operator=(const SessionDriver&) = delete;
 
@@ -60,7 +60,6 @@ public:
     /// Starts the compute thread and everything else, and returns.
     void begin();
 
-    void handle_frame(const PeerId& from, FrameType type, ByteView payload);
     void handle_broken(const PeerId& partner);
     void handle_lane_broken(const PeerId& partner, Lanes lanes);
     void recycle(FrameType type, Bytes payload);
@@ -75,6 +74,7 @@ public:
     [[nodiscard]] SessionStatus status() const;
 
 private:
+    void handle_frame(const PeerId& from, FrameType type, ByteView payload) override;
     [[nodiscard]] GossipDriver::Callbacks gossip_callbacks();
     void start_trainer();
     void on_timer();

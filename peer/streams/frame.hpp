@@ -14,7 +14,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
@@ -45,9 +44,6 @@ inline constexpr std::size_t kFrameHeaderSize = 8;
 inline constexpr std::uint8_t kFrameVersion = 1;
 inline constexpr std::size_t kControlFrameMax = std::size_t{64} * 1024;
 inline constexpr std::size_t kPayloadMax = std::size_t{256} * 1024;  ///< one chunk of fp32
-
-/// Sends a frame to a peer. Transfers and machines use such a function to reach the streams.
-using SendFrame = std::function<void(const PeerId& to, FrameType type, Bytes payload)>;
 
 /// Takes the frames of the types that it is registered for (Links::route).
 class FrameReceiver {
