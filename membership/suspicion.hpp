@@ -10,9 +10,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -106,7 +106,7 @@ private:
     void move(const PeerId& id, Suspicion& suspicion);
     [[nodiscard]] static bool wants(const Suspicion& suspicion, const PeerId& accuser);
 
-    std::map<PeerId, Suspicion> open_;
+    std::unordered_map<PeerId, Suspicion> open_;  // its order decides nothing
     std::set<std::pair<Instant, PeerId>> by_deadline_;
 };
 
