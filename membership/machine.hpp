@@ -120,8 +120,13 @@ private:
     void on_claim(Instant now, const Statement& claim, Source source);
     void on_accusation(Instant now, Statement accusation, Source source, Conversation& talk);
     void raise_suspicion(
-        Instant now, const Statement& accusation, Source source, const Conversation& talk
+        Instant now,
+        const Member& known,
+        const Statement& accusation,
+        Source source,
+        const Conversation& talk
     );
+    void confirm(const Statement& suspicion);
     void on_statement_about_self(Instant now, const Statement& statement, Conversation& talk);
     void on_stranger(const Stranger& stranger, Conversation& talk);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
@@ -135,7 +140,6 @@ private:
     [[nodiscard]] bool genuine(const Statement& claim);
     bool apply(Instant now, const Statement& statement, Source source);
     void accuse(Instant now, const Statement& claim);
-    [[nodiscard]] bool confirms(const Statement& statement) const;
     void settle(Instant now, const MemberTable::Change& change, const PeerId& accuser);
     void announce(const MemberTable::Change& change);
     void rise_above(Instant now, const Incarnation& accused);

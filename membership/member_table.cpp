@@ -131,6 +131,11 @@ std::optional<Member> MemberTable::resolve(const ShortId& id) const {
     return member_of(entries_[place]);
 }
 
+const PeerId* MemberTable::id_of(const ShortId& id) const {
+    const auto place = place_of(id);
+    return place == kNowhere ? nullptr : &entries_[place].claim->subject;
+}
+
 const Statement& MemberTable::claim_of(const PeerId& id) const {
     const auto place = place_of(id);
     STARLING_CHECK(place != kNowhere);

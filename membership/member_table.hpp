@@ -136,6 +136,9 @@ public:
     /// Finds a member by the leading bytes of its id.
     [[nodiscard]] std::optional<Member> resolve(const ShortId& id) const;
 
+    /// As resolve, when the id is all that matters. Valid until the next change.
+    [[nodiscard]] const PeerId* id_of(const ShortId& id) const;
+
     /// Returns what the member last said of itself.
     ///
     /// Requires  a member of the table
