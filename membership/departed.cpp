@@ -10,9 +10,9 @@ void Departed::add(Instant now, const Member& member) {
     departed_.insert_or_assign(member.id, Entry{verdict_of(member), member.address, now});
     if (departed_.size() <= kDepartedMax) return;
     departed_.erase(std::min_element(
-        departed_.begin(), departed_.end(), [](const auto& a, const auto& b) {
-            return a.second.since < b.second.since;
-        }
+        departed_.begin(),
+        departed_.end(),
+        [](const auto& a, const auto& b) { return a.second.since < b.second.since; }
     ));
 }
 
@@ -41,9 +41,10 @@ std::optional<PeerId> Departed::resolve(const ShortId& id) const {
 
 Lost::Entries::iterator Lost::place_of(const PeerId& id) {
     return std::lower_bound(
-        lost_.begin(), lost_.end(), id, [](const Entry& entry, const PeerId& wanted) {
-            return entry.id < wanted;
-        }
+        lost_.begin(),
+        lost_.end(),
+        id,
+        [](const Entry& entry, const PeerId& wanted) { return entry.id < wanted; }
     );
 }
 
