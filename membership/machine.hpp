@@ -42,6 +42,7 @@
 #include "membership/suspicion.hpp"
 #include "membership/swim.hpp"
 #include "membership/throttle.hpp"
+#include "membership/workspace.hpp"
 
 namespace starling::membership {
 
@@ -203,6 +204,7 @@ private:
     SwimConfig config_;
     PeerId self_;
     std::shared_ptr<const Notary> notary_;
+    std::shared_ptr<Workspace> workspace_;
     Endpoint address_;
     Incarnation incarnation_;
     Statement own_claim_;
@@ -234,10 +236,6 @@ private:
     Records records_;
 
     std::array<Instant, kTimers> timers_{};
-    Packet incoming_;                ///< memory of the datagram in hand
-    std::vector<Message> outgoing_;  ///< and of the one that is being written
-    std::vector<Message> replies_;   ///< and of what we say to its sender
-    std::vector<Bytes> spare_;
     std::vector<Datagram> transmits_;  ///< emptied in full before it grows again
     std::size_t transmitted_ = 0;
     std::deque<StreamRequest> streams_;

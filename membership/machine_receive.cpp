@@ -42,17 +42,18 @@ void Swim::Machine::handle_datagram(Instant now, const Endpoint& from, ByteView 
     advance(now);
     ++counters_.datagrams_received;
     counters_.bytes_received += bytes.size();
-    const auto decoded = decode_datagram(bytes, swarm_tag(config_.swarm), *notary_, incoming_);
+    auto& incoming = workspace_->incoming;
+    const auto decoded = decode_datagram(bytes, swarm_tag(config_.swarm), *notary_, incoming);
     if (!decoded) {
         count_fault(decoded.error());
         return;
     }
-    if (incoming_.sender == ShortId(self_)) {
+    if (incoming.sender == ShortId(self_)) {
         // Our own datagram came back, or somebody runs with our key: neither may change anything.
         ++counters_.reflected;
         return;
     }
-    on_packet(now, from, incoming_);
+    on_packet(now, from, incoming);
     arm_on_demand(now);
 }
 
@@ -98,7 +99,8 @@ void Swim::Machine::count_fault(const Fault& fault) {
 }
 
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
-    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies_), false, {}};
+    auto& replies = workspace_->replies;
+    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies), false, {}};
     if (talk.sender) reach_.heard(*talk.sender);
     // News first: the ack then carries our answer to it, and a stranger may have named itself.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
@@ -106,8 +108,8 @@ void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& p
     for (const auto& message : packet.messages) on_probe(now, from, message, talk);
     if (talk.introduce) talk.replies.emplace_back(own_claim_);
     if (!talk.replies.empty()) send(from, packet.sender, talk.replies);
-    replies_ = std::move(talk.replies);
-    replies_.clear();
+    replies = std::move(talk.replies);
+    replies.clear();
 }
 
 void Swim::Machine::on_news(

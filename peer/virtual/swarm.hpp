@@ -283,6 +283,7 @@ private:
     MassBook book_;
     /// The members' claims about themselves. All membership tables share them.
     std::shared_ptr<membership::ClaimPool> pool_ = std::make_shared<membership::ClaimPool>();
+    std::shared_ptr<membership::Workspace> workspace_ = std::make_shared<membership::Workspace>();
     std::vector<std::unique_ptr<Node>> nodes_;
     std::unordered_map<PeerId, NodeIndex> indices_;  // never iterated: its order is not fixed
     std::vector<Observer*> observers_;
