@@ -19,6 +19,11 @@ struct Hash256 {
 
     auto operator<=>(const Hash256&) const = default;
 
+    // The compiler turns this into four words; of the default it makes a call.
+    bool operator==(const Hash256& other) const {
+        return std::memcmp(bytes.data(), other.bytes.data(), sizeof bytes) == 0;
+    }
+
     [[nodiscard]] bool is_zero() const { return *this == Hash256{}; }
 
     /// Returns the first eight bytes as a number, for tags, seeds and hash tables.

@@ -30,9 +30,12 @@ void PartnerChoice::add(const PeerId& peer) {
         *known = Partner{peer, known->met};
         return;
     }
-    const auto at = std::find_if(partners_.begin(), partners_.end(), [&](const Partner& partner) {
-        return peer < partner.id;
-    });
+    const auto at = std::upper_bound(
+        partners_.begin(),
+        partners_.end(),
+        peer,
+        [](const PeerId& id, const Partner& partner) { return id < partner.id; }
+    );
     partners_.insert(at, Partner{peer});
 }
 

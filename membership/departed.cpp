@@ -1,28 +1,19 @@
 #include "membership/departed.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "base/check.hpp"
 
 namespace starling::membership {
 
-namespace {
-
-/// Drops the entry that is there longest.
-template <class Map>
-void drop_oldest(Map& map) {
-    const auto oldest = std::min_element(map.begin(), map.end(), [](const auto& a, const auto& b) {
-        return a.second.since < b.second.since;
-    });
-    map.erase(oldest);
-}
-
-}  // namespace
-
 void Departed::add(Instant now, const Member& member) {
     departed_.insert_or_assign(member.id, Entry{verdict_of(member), member.address, now});
-    if (departed_.size() > kDepartedMax) drop_oldest(departed_);
+    if (departed_.size() <= kDepartedMax) return;
+    departed_.erase(std::min_element(
+        departed_.begin(),
+        departed_.end(),
+        [](const auto& a, const auto& b) { return a.second.since < b.second.since; }
+    ));
 }
 
 void Departed::remove(const PeerId& id) {
@@ -48,25 +39,38 @@ std::optional<PeerId> Departed::resolve(const ShortId& id) const {
     return found->first;
 }
 
+Lost::Entries::iterator Lost::place_of(const PeerId& id) {
+    return std::lower_bound(
+        lost_.begin(),
+        lost_.end(),
+        id,
+        [](const Entry& entry, const PeerId& wanted) { return entry.id < wanted; }
+    );
+}
+
 void Lost::add(Instant now, const Member& member) {
-    lost_.insert_or_assign(member.id, Entry{member.address, now});
-    if (lost_.size() > kLostMax) drop_oldest(lost_);
+    remove(member.id);
+    lost_.insert(place_of(member.id), {member.id, member.address, now});
+    if (lost_.size() <= kLostMax) return;
+    lost_.erase(std::min_element(lost_.begin(), lost_.end(), [](const Entry& a, const Entry& b) {
+        return a.since < b.since;
+    }));
 }
 
 void Lost::remove(const PeerId& id) {
-    lost_.erase(id);
+    const auto place = place_of(id);
+    if (place != lost_.end() && place->id == id) lost_.erase(place);
 }
 
 std::pair<PeerId, Endpoint> Lost::pick(Rng& rng) const {
     STARLING_CHECK(!lost_.empty());
-    const auto steps = static_cast<std::ptrdiff_t>(rng.below(lost_.size()));
-    const auto chosen = std::next(lost_.begin(), steps);
-    return {chosen->first, chosen->second.address};
+    const auto& chosen = lost_[static_cast<std::size_t>(rng.below(lost_.size()))];
+    return {chosen.id, chosen.address};
 }
 
 Duration Lost::retry_after(Instant now, Duration probe_interval) const {
     Instant newest{};
-    for (const auto& [id, entry] : lost_) newest = std::max(newest, entry.since);
+    for (const auto& entry : lost_) newest = std::max(newest, entry.since);
     return std::clamp((now - newest) / 8, 2 * probe_interval, 30 * probe_interval);
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
@@ -53,11 +54,6 @@ private:
 /// The failed members that are dialled again now and then: the kLostMax that failed last.
 class Lost {
 public:
-    struct Entry {
-        Endpoint address;
-        Instant since;
-    };
-
     void add(Instant now, const Member& member);
     void remove(const PeerId& id);
 
@@ -73,7 +69,18 @@ public:
     [[nodiscard]] Duration retry_after(Instant now, Duration probe_interval) const;
 
 private:
-    std::map<PeerId, Entry> lost_;
+    struct Entry {
+        PeerId id;
+        Endpoint address;
+        Instant since;
+    };
+
+    using Entries = std::vector<Entry>;
+
+    /// Returns where `id` stands or belongs.
+    Entries::iterator place_of(const PeerId& id);
+
+    Entries lost_;  ///< in order of id
 };
 
 }  // namespace starling::membership

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/check.hpp"
 #include "membership/codec.hpp"
 
 namespace starling::membership {
@@ -14,6 +15,23 @@ namespace {
 /// Rumours looked at that do not fit before we give up: bounds the work on a long queue.
 constexpr std::size_t kMissesMax = 16;
 
+// The fields of a rank.
+constexpr unsigned kTopicShift = 63;
+constexpr unsigned kSentShift = 56;
+constexpr unsigned kBadNewsShift = 55;
+constexpr std::uint64_t kSentOnce = std::uint64_t{1} << kSentShift;
+constexpr std::size_t kSentMax = (1U << (kTopicShift - kSentShift)) - 1;
+constexpr std::uint64_t kAgeMax = (std::uint64_t{1} << kBadNewsShift) - 1;
+
+std::size_t times_sent(std::uint64_t rank) {
+    return rank >> kSentShift & kSentMax;
+}
+
+const PeerId& peer_of(const Message& message) {
+    const auto* claim = std::get_if<Statement>(&message);
+    return claim != nullptr ? claim->subject : std::get<ProgressRecord>(message).owner;
+}
+
 }  // namespace
 
 std::size_t transmit_limit(std::size_t n) {
@@ -22,59 +40,81 @@ std::size_t transmit_limit(std::size_t n) {
 }
 
 void Dissemination::push(const Statement& statement) {
-    push(Key{statement.subject, Topic::Claim}, is_accusation(statement.state), statement);
+    push(statement.subject, Topic::Claim, is_accusation(statement.state), statement);
 }
 
 void Dissemination::push(const ProgressRecord& record) {
-    push(Key{record.owner, Topic::Record}, false, record);
+    push(record.owner, Topic::Record, false, record);
 }
 
-void Dissemination::insert(const Rank& rank, Rumour rumour) {
-    if (rank.topic == Topic::Claim) claim_bytes_ += rumour.size;
-    queue_.emplace(rank, std::move(rumour));
-}
-
-Dissemination::Rumour Dissemination::take(std::map<Rank, Rumour>::iterator place) {
-    if (place->first.topic == Topic::Claim) claim_bytes_ -= place->second.size;
-    Rumour rumour = std::move(place->second);
-    queue_.erase(place);
-    return rumour;
-}
-
-void Dissemination::push(const Key& key, bool bad_news, Message message) {
-    const Rank rank{key.topic, 0, bad_news, next_age_--};
-    const auto [place, added] = places_.try_emplace(key, rank);
-    if (!added) {
-        take(queue_.find(place->second));
-        place->second = rank;
+void Dissemination::push(const PeerId& peer, Topic topic, bool bad_news, Message message) {
+    if (const auto older = find(peer, topic); older != queue_.end()) drop(older);
+    Place place;
+    // The newest has the smallest age.
+    place.rank = static_cast<std::uint64_t>(topic) << kTopicShift |
+                 std::uint64_t{bad_news} << kBadNewsShift | (kAgeMax - pushed_++);
+    place.prefix = peer.prefix64();
+    place.size = static_cast<std::uint32_t>(wire_size(message));
+    if (free_.empty()) {
+        place.slot = static_cast<std::uint32_t>(messages_.size());
+        messages_.push_back(std::move(message));
+    } else {
+        place.slot = free_.back();
+        free_.pop_back();
+        messages_[place.slot] = std::move(message);
     }
-    const auto size = wire_size(message);
-    insert(rank, Rumour{key, std::move(message), size});
-    if (queue_.size() <= kRumoursMax) return;
-    places_.erase(take(std::prev(queue_.end())).key);
+    if (topic == Topic::Claim) claim_bytes_ += place.size;
+    queue_.insert(std::upper_bound(queue_.begin(), queue_.end(), place), place);
+    if (queue_.size() > kRumoursMax) drop(std::prev(queue_.end()));
+}
+
+Dissemination::Places::iterator Dissemination::find(const PeerId& peer, Topic topic) {
+    const auto prefix = peer.prefix64();
+    return std::find_if(queue_.begin(), queue_.end(), [&](const Place& place) {
+        return place.prefix == prefix &&
+               place.rank >> kTopicShift == static_cast<std::uint64_t>(topic) &&
+               peer_of(messages_[place.slot]) == peer;
+    });
+}
+
+void Dissemination::drop(Places::iterator place) {
+    release(*place);
+    queue_.erase(place);
+}
+
+void Dissemination::release(const Place& place) {
+    free_.push_back(place.slot);
+    if (place.rank >> kTopicShift == 0) claim_bytes_ -= place.size;
 }
 
 void Dissemination::fill(std::vector<Message>& out, std::size_t budget, std::size_t limit) {
-    std::vector<std::map<Rank, Rumour>::node_type> sent;
+    STARLING_CHECK(limit <= kSentMax);
     std::size_t misses = 0;
-    for (auto place = queue_.begin(); place != queue_.end() && misses < kMissesMax;) {
-        const auto current = place++;
-        if (current->second.size > budget) {
+    auto kept = queue_.begin();
+    auto place = queue_.begin();
+    for (; place != queue_.end() && misses < kMissesMax; ++place) {
+        if (place->size > budget) {
             ++misses;
+            *kept++ = *place;
             continue;
         }
-        budget -= current->second.size;
-        out.push_back(current->second.message);
-        sent.push_back(queue_.extract(current));
+        budget -= place->size;
+        out.push_back(messages_[place->slot]);
+        if (times_sent(place->rank) + 1 >= limit) {
+            release(*place);
+        } else {
+            sent_.push_back(*place);
+            sent_.back().rank += kSentOnce;
+        }
     }
-    for (auto& node : sent) {
-        if (++node.key().sent >= limit) {
-            places_.erase(node.mapped().key);
-            if (node.key().topic == Topic::Claim) claim_bytes_ -= node.mapped().size;
-            continue;
-        }
-        places_[node.mapped().key] = node.key();
-        queue_.insert(std::move(node));
+    queue_.erase(kept, place);
+    // Those that were sent are still in order among themselves: merge from the back.
+    auto from = queue_.insert(queue_.end(), sent_.size(), Place{});
+    for (auto to = queue_.end(); !sent_.empty(); sent_.pop_back()) {
+        const auto larger = std::upper_bound(queue_.begin(), from, sent_.back());
+        to = std::move_backward(larger, from, to);
+        from = larger;
+        *--to = sent_.back();
     }
 }
 

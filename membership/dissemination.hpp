@@ -6,13 +6,13 @@
 // Order: claims before records; among claims the least often sent first, so that a burst spreads
 // evenly; among equals good news before bad (a refutation must overtake its accusation), and the
 // newest first.
+//
+// Layout: the order is an array of small places, the messages stand still in slots. The queue is
+// bounded, so a walk over an array costs less than the nodes of a tree and of a hash table, which a
+// large swarm in one process never finds in its cache.
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
-#include <unordered_map>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -39,6 +39,8 @@ public:
 
     /// Appends rumours to `out` that take at most `budget` bytes together, counting each as sent
     /// once; rumours sent `limit` times are dropped.
+    ///
+    /// Requires  limit <= 127
     void fill(std::vector<Message>& out, std::size_t budget, std::size_t limit);
 
     [[nodiscard]] bool empty() const { return queue_.empty(); }
@@ -51,43 +53,31 @@ public:
 private:
     enum class Topic : std::uint8_t { Claim, Record };
 
-    struct Rank {
-        Topic topic = Topic::Claim;
-        std::size_t sent = 0;
-        bool bad_news = false;
-        std::uint64_t age = 0;  ///< falls with every push: the newest is the smallest
+    /// Where one rumour stands in the order.
+    struct Place {
+        std::uint64_t rank = 0;    ///< from the highest bit: topic, times sent, bad news, age
+        std::uint64_t prefix = 0;  ///< of the id of the peer that it is about
+        std::uint32_t size = 0;    ///< bytes on the wire
+        std::uint32_t slot = 0;    ///< of its message
 
-        auto operator<=>(const Rank&) const = default;
+        [[nodiscard]] bool operator<(const Place& other) const { return rank < other.rank; }
     };
 
-    struct Key {
-        PeerId peer;
-        Topic topic = Topic::Claim;
+    using Places = std::vector<Place>;
 
-        bool operator==(const Key&) const = default;
-    };
+    void push(const PeerId& peer, Topic topic, bool bad_news, Message message);
+    [[nodiscard]] Places::iterator find(const PeerId& peer, Topic topic);
+    void drop(Places::iterator place);
 
-    /// An id is a hash already; its bytes vary enough.
-    struct KeyHash {
-        std::size_t operator()(const Key& key) const noexcept {
-            return std::hash<PeerId>()(key.peer) ^ static_cast<std::size_t>(key.topic);
-        }
-    };
+    /// Frees the slot of a rumour whose place has left the queue.
+    void release(const Place& place);
 
-    struct Rumour {
-        Key key;
-        Message message;
-        std::size_t size = 0;
-    };
-
-    void push(const Key& key, bool bad_news, Message message);
-    void insert(const Rank& rank, Rumour rumour);
-    Rumour take(std::map<Rank, Rumour>::iterator place);
-
-    std::map<Rank, Rumour> queue_;
-    std::unordered_map<Key, Rank, KeyHash> places_;
+    Places queue_;                   ///< in order
+    Places sent_;                    ///< memory of fill()
+    std::vector<Message> messages_;  ///< by slot
+    std::vector<std::uint32_t> free_;
     std::size_t claim_bytes_ = 0;
-    std::uint64_t next_age_ = ~std::uint64_t{0};
+    std::uint64_t pushed_ = 0;
 };
 
 }  // namespace starling::membership

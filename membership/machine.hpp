@@ -42,6 +42,7 @@
 #include "membership/suspicion.hpp"
 #include "membership/swim.hpp"
 #include "membership/throttle.hpp"
+#include "membership/workspace.hpp"
 
 namespace starling::membership {
 
@@ -120,8 +121,13 @@ private:
     void on_claim(Instant now, const Statement& claim, Source source);
     void on_accusation(Instant now, Statement accusation, Source source, Conversation& talk);
     void raise_suspicion(
-        Instant now, const Statement& accusation, Source source, const Conversation& talk
+        Instant now,
+        const Member& known,
+        const Statement& accusation,
+        Source source,
+        const Conversation& talk
     );
+    void confirm(const Statement& suspicion);
     void on_statement_about_self(Instant now, const Statement& statement, Conversation& talk);
     void on_stranger(const Stranger& stranger, Conversation& talk);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
@@ -135,7 +141,6 @@ private:
     [[nodiscard]] bool genuine(const Statement& claim);
     bool apply(Instant now, const Statement& statement, Source source);
     void accuse(Instant now, const Statement& claim);
-    [[nodiscard]] bool confirms(const Statement& statement) const;
     void settle(Instant now, const MemberTable::Change& change, const PeerId& accuser);
     void announce(const MemberTable::Change& change);
     void rise_above(Instant now, const Incarnation& accused);
@@ -199,6 +204,7 @@ private:
     SwimConfig config_;
     PeerId self_;
     std::shared_ptr<const Notary> notary_;
+    std::shared_ptr<Workspace> workspace_;
     Endpoint address_;
     Incarnation incarnation_;
     Statement own_claim_;
@@ -230,10 +236,6 @@ private:
     Records records_;
 
     std::array<Instant, kTimers> timers_{};
-    Packet incoming_;                ///< memory of the datagram in hand
-    std::vector<Message> outgoing_;  ///< and of the one that is being written
-    std::vector<Message> replies_;   ///< and of what we say to its sender
-    std::vector<Bytes> spare_;
     std::vector<Datagram> transmits_;  ///< emptied in full before it grows again
     std::size_t transmitted_ = 0;
     std::deque<StreamRequest> streams_;

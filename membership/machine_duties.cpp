@@ -365,7 +365,7 @@ std::vector<Member> Swim::Machine::sample(std::size_t count, bool (*wanted)(Memb
 void Swim::Machine::send(
     const Endpoint& to, std::optional<ShortId> peer, std::span<const Message> messages
 ) {
-    auto& out = outgoing_;
+    auto& out = workspace_->outgoing;
     out.assign(messages.begin(), messages.end());
     if (peer) {
         if (auto accusation = accusation_of(*peer)) out.push_back(std::move(*accusation));
@@ -380,9 +380,9 @@ void Swim::Machine::send(
     rumours_.fill(out, kPacketMax - used, transmit_limit(table_.up_count()));
     if (out.empty()) return;
     Datagram datagram{to, {}};
-    if (!spare_.empty()) {
-        datagram.bytes = std::move(spare_.back());
-        spare_.pop_back();
+    if (auto& spare = workspace_->spare; !spare.empty()) {
+        datagram.bytes = std::move(spare.back());
+        spare.pop_back();
     }
     encode_into(datagram.bytes, self_, out, swarm_tag(config_.swarm), kPacketMax);
     ++counters_.datagrams_sent;
@@ -391,7 +391,8 @@ void Swim::Machine::send(
 }
 
 void Swim::Machine::recycle(Bytes bytes) {
-    if (spare_.size() < kSpareMax) spare_.push_back(std::move(bytes));
+    auto& spare = workspace_->spare;
+    if (spare.size() < kSpareMax) spare.push_back(std::move(bytes));
 }
 
 std::optional<Message> Swim::Machine::accusation_of(const ShortId& peer) const {

@@ -42,17 +42,18 @@ void Swim::Machine::handle_datagram(Instant now, const Endpoint& from, ByteView 
     advance(now);
     ++counters_.datagrams_received;
     counters_.bytes_received += bytes.size();
-    const auto decoded = decode_datagram(bytes, swarm_tag(config_.swarm), *notary_, incoming_);
+    auto& incoming = workspace_->incoming;
+    const auto decoded = decode_datagram(bytes, swarm_tag(config_.swarm), *notary_, incoming);
     if (!decoded) {
         count_fault(decoded.error());
         return;
     }
-    if (incoming_.sender == ShortId(self_)) {
+    if (incoming.sender == ShortId(self_)) {
         // Our own datagram came back, or somebody runs with our key: neither may change anything.
         ++counters_.reflected;
         return;
     }
-    on_packet(now, from, incoming_);
+    on_packet(now, from, incoming);
     arm_on_demand(now);
 }
 
@@ -84,9 +85,9 @@ Result<StreamAnswer> Swim::Machine::handle_push_pull(Instant now, ByteView bytes
 }
 
 std::optional<PeerId> Swim::Machine::id_of(const ShortId& id) const {
-    const auto member = table_.resolve(id);
-    if (!member) return std::nullopt;
-    return member->id;
+    const auto* known = table_.id_of(id);
+    if (known == nullptr) return std::nullopt;
+    return *known;
 }
 
 void Swim::Machine::count_fault(const Fault& fault) {
@@ -98,7 +99,8 @@ void Swim::Machine::count_fault(const Fault& fault) {
 }
 
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
-    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies_), false, {}};
+    auto& replies = workspace_->replies;
+    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies), false, {}};
     if (talk.sender) reach_.heard(*talk.sender);
     // News first: the ack then carries our answer to it, and a stranger may have named itself.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
@@ -106,8 +108,8 @@ void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& p
     for (const auto& message : packet.messages) on_probe(now, from, message, talk);
     if (talk.introduce) talk.replies.emplace_back(own_claim_);
     if (!talk.replies.empty()) send(from, packet.sender, talk.replies);
-    replies_ = std::move(talk.replies);
-    replies_.clear();
+    replies = std::move(talk.replies);
+    replies.clear();
 }
 
 void Swim::Machine::on_news(
@@ -234,9 +236,10 @@ bool Swim::Machine::genuine(const Statement& claim) {
 
 void Swim::Machine::on_claim(Instant now, const Statement& claim, Source source) {
     // A signature costs a hundred times what the rest does: look only at news.
+    if (!table_.would_change(claim)) return;
     const auto* departed = departed_.find(claim.subject);
     if (departed != nullptr && verdict_of(claim) <= departed->verdict) return;
-    if (!table_.would_change(claim) || !genuine(claim)) return;
+    if (!genuine(claim)) return;
     if (departed != nullptr) departed_.remove(claim.subject);
     apply(now, claim, source);
 }
@@ -275,23 +278,36 @@ void Swim::Machine::on_accusation(
             accusation.accuser = *talk.sender;
         }
     }
-    raise_suspicion(now, accusation, source, talk);
+    raise_suspicion(now, *known, accusation, source, talk);
 }
 
+/// Takes the suspicion of a member that is `known` to be up at the incarnation that it is about.
 void Swim::Machine::raise_suspicion(
-    Instant now, const Statement& accusation, Source source, const Conversation& talk
+    Instant now,
+    const Member& known,
+    const Statement& accusation,
+    Source source,
+    const Conversation& talk
 ) {
-    if (!table_.would_change(accusation)) {
-        if (confirms(accusation) && suspicions_.confirm(accusation.subject, accusation.accuser)) {
-            rumours_.push(accusation);
-        }
-        return;
-    }
-    if (throttle_.admit(now, talk.from, table_.up_count())) {
+    if (known.state == MemberState::Suspect) {
+        confirm(accusation);
+    } else if (throttle_.admit(now, talk.from, table_.up_count())) {
         apply(now, accusation, source);
     } else {
         ++counters_.throttled;
     }
+}
+
+/// Counts a further accuser of a suspect.
+void Swim::Machine::confirm(const Statement& suspicion) {
+    // In a disaster most accusations repeat what is known, so the cheap question comes first.
+    if (!suspicions_.wants(suspicion.subject, suspicion.accuser)) return;
+    // Only members count, so that nobody confirms with identities that it has made up.
+    const auto accuser = table_.find(suspicion.accuser);
+    if (!accuser || accuser->state != MemberState::Alive || suspicion.accuser == suspicion.subject)
+        return;
+    suspicions_.confirm(suspicion.subject, suspicion.accuser);
+    rumours_.push(suspicion);
 }
 
 void Swim::Machine::on_statement_about_self(
@@ -320,21 +336,8 @@ void Swim::Machine::on_stranger(const Stranger& stranger, Conversation& talk) {
     if (stranger.subject == ShortId(self_)) talk.introduce = true;
 }
 
-bool Swim::Machine::confirms(const Statement& statement) const {
-    const auto known = table_.find(statement.subject);
-    if (!known || statement.state != MemberState::Suspect ||
-        verdict_of(*known) != verdict_of(statement)) {
-        return false;
-    }
-    // Only members count, so that nobody confirms with identities that it has made up.
-    const auto accuser = table_.find(statement.accuser);
-    return accuser && accuser->state == MemberState::Alive &&
-           statement.accuser != statement.subject;
-}
-
 void Swim::Machine::accuse(Instant now, const Statement& claim) {
-    if (apply(now, claim, Source::Rumour)) return;
-    if (confirms(claim) && suspicions_.confirm(claim.subject, claim.accuser)) rumours_.push(claim);
+    if (!apply(now, claim, Source::Rumour)) confirm(claim);
 }
 
 void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
@@ -361,7 +364,7 @@ void Swim::Machine::on_forgotten(Instant now, const Forgotten& forgotten, Conver
     }
     if (!talk.sender) return;
     const auto suspicion = accusation(*known, MemberState::Suspect, *talk.sender);
-    raise_suspicion(now, suspicion, Source::Rumour, talk);
+    raise_suspicion(now, *known, suspicion, Source::Rumour, talk);
 }
 
 void Swim::Machine::on_slices(const SliceDigests& digests, Conversation& talk) {

@@ -12,6 +12,11 @@ namespace starling::membership {
 namespace {
 
 constexpr std::size_t kIndexMin = 16;
+/// The low bits of a slot of the index hold place + 1, the others the highest bits of the hash.
+constexpr unsigned kPlaceBits = 21;
+constexpr unsigned kHashShift = 64 - (32 - kPlaceBits);
+constexpr std::uint32_t kPlaceMask = (std::uint32_t{1} << kPlaceBits) - 1;
+static_assert(kMembersMax <= kPlaceMask);
 
 /// Returns what one member adds to the digest.
 std::uint64_t digest_of(const Member& member) {
@@ -131,6 +136,11 @@ std::optional<Member> MemberTable::resolve(const ShortId& id) const {
     return member_of(entries_[place]);
 }
 
+const PeerId* MemberTable::id_of(const ShortId& id) const {
+    const auto place = place_of(id);
+    return place == kNowhere ? nullptr : &entries_[place].claim->subject;
+}
+
 const Statement& MemberTable::claim_of(const PeerId& id) const {
     const auto place = place_of(id);
     STARLING_CHECK(place != kNowhere);
@@ -153,31 +163,34 @@ Member MemberTable::member_of(const Entry& entry) {
         entry.since};
 }
 
-std::size_t MemberTable::place_of(const ShortId& id) const {
+template <class Id>
+std::size_t MemberTable::place_of(std::uint64_t prefix, const Id& id) const {
     if (index_.empty()) return kNowhere;
+    const auto hash = mix64(prefix);
     const auto mask = index_.size() - 1;
-    for (auto slot = mix64(id.value) & mask;; slot = (slot + 1) & mask) {
-        if (index_[slot] == 0) return kNowhere;
-        const std::size_t place = index_[slot] - 1;
-        if (ShortId(entries_[place].claim->subject) == id) return place;
+    for (auto slot = hash & mask; index_[slot] != 0; slot = (slot + 1) & mask) {
+        if (index_[slot] >> kPlaceBits != hash >> kHashShift) continue;
+        const std::size_t place = (index_[slot] & kPlaceMask) - 1;
+        const Id& known = entries_[place].claim->subject;
+        if (known == id) return place;
     }
+    return kNowhere;
+}
+
+std::size_t MemberTable::place_of(const ShortId& id) const {
+    return place_of(id.value, id);
 }
 
 std::size_t MemberTable::place_of(const PeerId& id) const {
-    if (index_.empty()) return kNowhere;
-    const auto mask = index_.size() - 1;
-    for (auto slot = mix64(id.prefix64()) & mask;; slot = (slot + 1) & mask) {
-        if (index_[slot] == 0) return kNowhere;
-        const std::size_t place = index_[slot] - 1;
-        if (entries_[place].claim->subject == id) return place;
-    }
+    return place_of(id.prefix64(), id);
 }
 
 void MemberTable::add_to_index(std::size_t place) {
+    const auto hash = mix64(entries_[place].claim->subject.prefix64());
     const auto mask = index_.size() - 1;
-    auto slot = mix64(entries_[place].claim->subject.prefix64()) & mask;
+    auto slot = hash & mask;
     while (index_[slot] != 0) slot = (slot + 1) & mask;
-    index_[slot] = static_cast<std::uint32_t>(place + 1);
+    index_[slot] = static_cast<std::uint32_t>(hash >> kHashShift << kPlaceBits | (place + 1));
 }
 
 void MemberTable::rebuild_index(std::size_t slots) {

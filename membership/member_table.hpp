@@ -136,6 +136,9 @@ public:
     /// Finds a member by the leading bytes of its id.
     [[nodiscard]] std::optional<Member> resolve(const ShortId& id) const;
 
+    /// As resolve, when the id is all that matters. Valid until the next change.
+    [[nodiscard]] const PeerId* id_of(const ShortId& id) const;
+
     /// Returns what the member last said of itself.
     ///
     /// Requires  a member of the table
@@ -196,12 +199,16 @@ private:
 
     Change insert(Instant now, const Statement& claim);
     void note_digest(const PeerId& id, std::uint64_t change);
+    template <class Id>
+    [[nodiscard]] std::size_t place_of(std::uint64_t prefix, const Id& id) const;
     void add_to_index(std::size_t place);
     void rebuild_index(std::size_t slots);
 
     std::shared_ptr<ClaimPool> pool_;  // before the entries that refer to it
     std::vector<Entry> entries_;
-    std::vector<std::uint32_t> index_;  ///< open addressing: place + 1, or 0; at most half full
+    /// Open addressing, at most half full: 0, or place + 1 and above it some bits of the hash, which
+    /// save most looks at the wrong entry.
+    std::vector<std::uint32_t> index_;
     std::array<std::size_t, 4> counts_{};
     std::uint64_t digest_ = 0;  ///< exclusive or over the members that are up
     std::array<std::uint64_t, kSlices> slices_{};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace starling::membership {
 
@@ -14,6 +15,8 @@ constexpr double kMultiplierAboveConfirmations = 2.0;
 constexpr double kSureShare = 0.7;
 /// Where fewer confirmations are wanted, one more than wanted proves too little.
 constexpr std::uint32_t kSureFrom = 2;
+/// Deadlines kept for each suspicion, stale ones included.
+constexpr std::size_t kDeadlinesPerSuspicion = 8;
 
 }  // namespace
 
@@ -58,18 +61,35 @@ void Suspicions::start(
 
 /// Gives the suspicion the deadline that its accusers and its floor ask for.
 void Suspicions::move(const PeerId& id, Suspicion& suspicion) {
-    by_deadline_.erase({suspicion.deadline, id});
     const auto confirmations = static_cast<std::uint32_t>(suspicion.accusers.size() - 1);
     const auto end = suspicion.since + confirmed_timeout(suspicion.bounds, confirmations);
-    suspicion.deadline = std::max(end, suspicion.floor);
-    by_deadline_.emplace(suspicion.deadline, id);
+    const auto deadline = std::max(end, suspicion.floor);
+    if (deadline == suspicion.deadline) return;
+    suspicion.deadline = deadline;
+    deadlines_.emplace_back(suspicion.deadline, id);
+    std::push_heap(deadlines_.begin(), deadlines_.end(), std::greater<>());
+    drop_stale();
+}
+
+bool Suspicions::stale(const std::pair<Instant, PeerId>& deadline) const {
+    const auto found = open_.find(deadline.second);
+    return found == open_.end() || found->second.deadline != deadline.first;
+}
+
+void Suspicions::drop_stale() {
+    if (deadlines_.size() > kDeadlinesPerSuspicion * (open_.size() + 1)) {
+        deadlines_.clear();
+        for (const auto& [id, open] : open_) deadlines_.emplace_back(open.deadline, id);
+        std::make_heap(deadlines_.begin(), deadlines_.end(), std::greater<>());
+    }
+    while (!deadlines_.empty() && stale(deadlines_.front())) {
+        std::pop_heap(deadlines_.begin(), deadlines_.end(), std::greater<>());
+        deadlines_.pop_back();
+    }
 }
 
 void Suspicions::cancel(const PeerId& id) {
-    const auto found = open_.find(id);
-    if (found == open_.end()) return;
-    by_deadline_.erase({found->second.deadline, id});
-    open_.erase(found);
+    if (open_.erase(id) > 0) drop_stale();
 }
 
 bool Suspicions::confirm(const PeerId& id, const PeerId& accuser) {
@@ -119,15 +139,15 @@ void Suspicions::postpone(Instant earliest) {
 }
 
 std::optional<PeerId> Suspicions::take_expired(Instant now) {
-    if (by_deadline_.empty() || by_deadline_.begin()->first > now) return std::nullopt;
-    const PeerId id = by_deadline_.begin()->second;
+    if (deadlines_.empty() || deadlines_.front().first > now) return std::nullopt;
+    const PeerId id = deadlines_.front().second;
     cancel(id);
     return id;
 }
 
 std::optional<Instant> Suspicions::next_deadline() const {
-    if (by_deadline_.empty()) return std::nullopt;
-    return by_deadline_.begin()->first;
+    if (deadlines_.empty()) return std::nullopt;
+    return deadlines_.front().first;
 }
 
 }  // namespace starling::membership

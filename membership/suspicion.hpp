@@ -10,9 +10,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -98,16 +97,20 @@ private:
     struct Suspicion {
         Instant since;
         Instant floor;
-        Instant deadline;
+        Instant deadline = Instant::max();
         SuspicionBounds bounds;
         std::vector<PeerId> accusers;  ///< at most 2 + bounds.confirmations
     };
 
     void move(const PeerId& id, Suspicion& suspicion);
+    [[nodiscard]] bool stale(const std::pair<Instant, PeerId>& deadline) const;
+    void drop_stale();
     [[nodiscard]] static bool wants(const Suspicion& suspicion, const PeerId& accuser);
 
-    std::map<PeerId, Suspicion> open_;
-    std::set<std::pair<Instant, PeerId>> by_deadline_;
+    std::unordered_map<PeerId, Suspicion> open_;  // its order decides nothing
+    /// A heap with the earliest in front. A deadline that has moved leaves its old place stale; the
+    /// front never is.
+    std::vector<std::pair<Instant, PeerId>> deadlines_;
 };
 
 }  // namespace starling::membership

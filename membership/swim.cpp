@@ -57,6 +57,7 @@ Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Inst
     : config_(config),
       self_(self.id),
       notary_(self.notary),
+      workspace_(self.workspace ? self.workspace : std::make_shared<Workspace>()),
       address_(self.address),
       incarnation_{self.epoch, 0},
       now_(now),

@@ -29,6 +29,7 @@
 #include "membership/member.hpp"
 #include "membership/member_table.hpp"
 #include "membership/notary.hpp"
+#include "membership/workspace.hpp"
 
 namespace starling::membership {
 
@@ -57,8 +58,9 @@ public:
         PeerId id;
         Endpoint address;         ///< what others should dial
         std::uint64_t epoch = 1;  ///< boot epoch: larger than at any earlier start of this identity
-        std::shared_ptr<const Notary> notary;  ///< signs for `id`
-        std::shared_ptr<ClaimPool> pool;       ///< shared by many machines, or null
+        std::shared_ptr<const Notary> notary;    ///< signs for `id`
+        std::shared_ptr<ClaimPool> pool;         ///< shared by many machines, or null
+        std::shared_ptr<Workspace> workspace{};  ///< likewise
     };
 
     /// Requires  a config that validates; a notary that signs for `self.id`; `now` is the first of

@@ -118,7 +118,12 @@ void Swarm::create(NodeIndex index) {
     node.swim.emplace(
         options_.swim,
         membership::Swim::Self{
-            node.id, endpoint(index), node.epoch, std::make_shared<VirtualNotary>(node.id), pool_},
+            node.id,
+            endpoint(index),
+            node.epoch,
+            std::make_shared<VirtualNotary>(node.id),
+            pool_,
+            workspace_},
         rng(index, 2),
         local(index)
     );

@@ -354,6 +354,7 @@ private:
     std::unique_ptr<const SwarmTerms> terms_;  ///< only with sessions
     /// The members' claims about themselves. All membership tables share them.
     std::shared_ptr<membership::ClaimPool> pool_ = std::make_shared<membership::ClaimPool>();
+    std::shared_ptr<membership::Workspace> workspace_ = std::make_shared<membership::Workspace>();
     std::vector<std::unique_ptr<Node>> nodes_;
     std::unordered_map<PeerId, NodeIndex> indices_;  // never iterated: its order is not fixed
     std::vector<Observer*> observers_;

@@ -3,7 +3,9 @@
 
 #include "membership/suspicion.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
 
 #include "tests/unit/membership/support/samples.hpp"
 
@@ -94,6 +96,41 @@ TEST(Suspicions, EndEarlierWithEachNewAccuserUpToTheLastThatCounts) {
     EXPECT_FALSE(suspicions.confirm(peer(1), peer(5))) << "nobody asked for more";
     EXPECT_FALSE(suspicions.confirm(peer(2), peer(6))) << "not even suspected";
     EXPECT_EQ(suspicions.accuser(peer(2)), nullptr);
+}
+
+TEST(Suspicions, ExpireInOrderHoweverOftenTheirDeadlinesMove) {
+    Rng rng(1);
+    Suspicions suspicions;
+    std::map<PeerId, Instant> open;
+    Instant now{};
+    const auto earliest = [&] {
+        return std::min_element(open.begin(), open.end(), [](const auto& a, const auto& b) {
+            return a.second < b.second;
+        });
+    };
+    for (int i = 0; i < 20'000; ++i) {
+        now += std::chrono::milliseconds(rng.below(100));
+        const auto id = peer(static_cast<std::uint8_t>(rng.below(60)));
+        if (rng.chance(0.2)) {
+            suspicions.cancel(id);
+            open.erase(id);
+        } else if (rng.chance(0.01)) {
+            const auto later = now + std::chrono::seconds(5);
+            suspicions.postpone(later);
+            for (auto& [suspect, deadline] : open) deadline = std::max(deadline, later);
+        } else {
+            const auto seconds = static_cast<int>(1 + rng.below(5));
+            suspicions.start(id, now, lasting(seconds), peer(99));
+            open[id] = now + std::chrono::seconds(seconds);
+        }
+        while (!open.empty() && earliest()->second <= now) {
+            ASSERT_EQ(suspicions.take_expired(now), earliest()->first) << i;
+            open.erase(earliest());
+        }
+        ASSERT_FALSE(suspicions.take_expired(now).has_value()) << i;
+        if (open.empty()) continue;
+        ASSERT_EQ(suspicions.next_deadline(), earliest()->second) << i;
+    }
 }
 
 TEST(Suspicions, ConfirmationAfterASleepDoesNotEndThemAtOnce) {
