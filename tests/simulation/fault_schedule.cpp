@@ -117,7 +117,7 @@ peer_virtual::SwarmOptions FaultSchedule::draw_options_of_sessions() {
     training.step = from_seconds(log_uniform(rng, 0.02, 0.2));
     training.checkpoint_every = from_seconds(log_uniform(rng, 2.0, 30.0));
     training.checkpoint_takes = from_seconds(log_uniform(rng, 0.01, 2.0));
-    if (rng.chance(0.5)) training.lost_answers = log_uniform(rng, 0.01, 0.3);
+    if (rng.chance(0.5)) training.lost_answers = log_uniform(rng, 0.01, 0.1);
     if (rng.chance(0.3)) training.wait_for = 1 + static_cast<std::uint32_t>(rng.below(3));
     options.training = training;
     return options;
