@@ -42,7 +42,7 @@ RecoveryStep Recovery::advance(Instant now, const Inputs& inputs) {
             return RecoveryStep::None;
         case Stage::Drain:
             // A running exchange must end first: both sides compute with what we have offered.
-            if (inputs.exchanging) return RecoveryStep::None;
+            if (inputs.in_use) return RecoveryStep::None;
             stage_ = Stage::Fetch;
             chunks_ = 0;
             news_at_ = now;

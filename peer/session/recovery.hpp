@@ -1,8 +1,8 @@
 #pragma once
 
-// What a peer does when its parameters have gone bad. It waits until no exchange uses the bad ones
-// any more, and then takes the parameters of other peers. If that does not help, or if nobody gives
-// any, it gives up. This machine only decides; Session acts on its decisions
+// What a peer does when its parameters have gone bad. It waits until no exchange and no step uses
+// the bad ones any more, and then takes the parameters of other peers. If that does not help, or if
+// nobody gives any, it gives up. This machine only decides; Session acts on its decisions
 // (docs/decisions/0020-divergence.md).
 //
 // Thread    network
@@ -42,9 +42,10 @@ public:
     static constexpr std::size_t kAccusersMax = 3;
 
     struct Inputs {
-        bool exchanging = false;  ///< an exchange runs in either role, or is still being undone
-        std::size_t chunks = 0;   ///< number of chunks that have come since Fetch
-        bool complete = false;    ///< all chunks have come
+        /// An exchange runs in either role or is still being undone, or a step runs.
+        bool in_use = false;
+        std::size_t chunks = 0;  ///< number of chunks that have come since Fetch
+        bool complete = false;   ///< all chunks have come
     };
 
     /// Looks at the end of an exchange. Returns a cause if our parameters may be bad. Diverged:

@@ -33,6 +33,7 @@ void Session::begin(Instant now, Start start, const Progress& before) {
     parts_.averager.set_accepting(false);
     // Only a founder counts in the sum at once. A peer that joins or returns is a ghost first.
     parts_.averager.set_ghost(start != Start::Found);
+    owns_parameters_ = start != Start::Join;
     if (start == Start::Join) transfers_.fetch_state();
     report_.steps = before.steps;
     report_.samples = before.samples;
@@ -53,6 +54,10 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     if (recovery_.running()) update_recovery(now, view);
     const bool meets = view.live > 1 || now >= meets_until_;
     if (has_parameters() && meets) update_ending(now, view);
+    if (untrained_ && !parts_.averager.ghost()) {
+        untrained_ = false;
+        give_order();
+    }
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
     release_trainer();
@@ -173,6 +178,8 @@ void Session::become(Instant now, PeerState state) {
 
 void Session::give_order() {
     TrainerOrder order;
+    order.number = ++orders_;
+    order.keep = owns_parameters_ && !untrained_ && !recovery_.running();
     order.shards = roster_.duties().train;
     order.shards_version = shards_version_;
     order.evaluation = evaluation_;
@@ -200,7 +207,8 @@ void Session::handle_report(Instant now, TrainerReport report) {
                       report.accuracy != report_.accuracy || report.prepared != report_.prepared;
     report_ = std::move(report);
     note_unsound(now);
-    if (news && view_due_) view_due_ = now;
+    const bool paused = recovery_.running() && report_.obeyed >= pause_order_;
+    if ((news || paused) && view_due_) view_due_ = now;
 }
 
 void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
@@ -238,7 +246,6 @@ void Session::handle_frame(
     Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
 ) {
     if (!view_due_) return;
-    untrained_ = untrained_ && parts_.averager.ghost();
     Transfers::Serving serving;
     serving.overloaded = overloaded;
     serving.ready = has_parameters() && !untrained_;

@@ -173,6 +173,8 @@ private:
     TrainerReport report_;
     std::uint64_t shards_version_ = 0;
     std::uint64_t evaluation_ = 0;
+    std::uint64_t orders_ = 0;       ///< number of the last order
+    std::uint64_t pause_order_ = 0;  ///< the one that paused the trainer for a recovery
     std::optional<std::uint64_t> schedule_step_;
     double last_distance_ = 0;
     std::uint64_t swarm_samples_ = 0;
@@ -182,6 +184,7 @@ private:
     Instant idle_mix_at_;  ///< when a peer that makes no steps averages next
     /// Until when a peer that belongs to others, but has not met them yet, must not end alone.
     Instant meets_until_;
+    bool owns_parameters_ = false;  ///< they were whole at some time in this life
     bool untrained_ = false;  ///< we began from nothing while others trained, and are a ghost yet
     bool unsound_noted_ = false;
 

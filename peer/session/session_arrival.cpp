@@ -95,6 +95,7 @@ void Session::update_arrival(Instant now, const SwarmView& view) {
 void Session::start_training(Instant now) {
     if (const auto step = transfers_.donors_schedule_step()) schedule_step_ = step;
     transfers_.end_state();
+    owns_parameters_ = true;
     parts_.averager.adopt_parameters();
     parts_.averager.set_accepting(true);
     become(now, PeerState::Training);
@@ -134,14 +135,17 @@ void Session::begin_recovery(Instant now, RecoveryCause cause) {
     parts_.averager.set_accepting(false);
     parts_.averager.set_ghost(true);
     give_order();
+    pause_order_ = orders_;
     view_due_ = now;
 }
 
 void Session::update_recovery(Instant now, const SwarmView& view) {
     const auto& averager = parts_.averager;
     Recovery::Inputs inputs;
-    // A broken exchange that is not undone yet belongs to the bad parameters, too.
-    inputs.exchanging = averager.initiating() || averager.responding() || averager.returning();
+    // A broken exchange that is not undone yet belongs to the bad parameters, too. So does a step
+    // that still runs: its update would land on what we fetch.
+    inputs.in_use = averager.initiating() || averager.responding() || averager.returning() ||
+                    report_.obeyed < pause_order_;
     inputs.chunks = transfers_.state_chunks();
     inputs.complete = !transfers_.fetching_state();
     switch (recovery_.advance(now, inputs)) {

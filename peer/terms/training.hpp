@@ -18,6 +18,7 @@ enum class TrainerPhase : std::uint8_t { Pause, Train, Evaluate, Stop };
 
 /// What the network thread wants. A newer order replaces an older one.
 struct TrainerOrder {
+    std::uint64_t number = 0;  ///< rises with each order
     TrainerPhase phase = TrainerPhase::Pause;
     std::vector<ShardId> shards;       ///< shards to train on
     std::uint64_t shards_version = 0;  ///< rises when `shards` changes or when a shard has arrived
@@ -26,10 +27,15 @@ struct TrainerOrder {
     /// A new number says that the parameters were replaced after training had diverged. The trainer
     /// then forgets the optimizer's state.
     std::uint64_t restarts = 0;
+    /// The parameters are whole: a checkpoint may be written. They are not while a newcomer, or a
+    /// peer that recovers, fetches them.
+    bool keep = false;
 };
 
 /// What the compute thread reports. A newer report replaces an older one.
 struct TrainerReport {
+    /// Number of the last order that is obeyed. If that order says to pause, no step runs any more.
+    std::uint64_t obeyed = 0;
     std::uint64_t steps = 0;
     std::uint64_t samples = 0;
     std::uint64_t schedule_step = 0;

@@ -60,7 +60,9 @@ void EngineTrainer::stop() {
     stop_ = true;
     mixed();
     if (auto* engine = running_.load()) engine->interrupt();
-    orders_.put(TrainerOrder{TrainerPhase::Stop, {}, 0, 0, {}});
+    TrainerOrder last;
+    last.phase = TrainerPhase::Stop;
+    orders_.put(std::move(last));
     if (thread_.joinable()) thread_.join();
 }
 
@@ -86,9 +88,7 @@ void EngineTrainer::run() {
             if (const auto order = idle ? orders_.wait(kIdleWait) : orders_.take()) obey(*order);
             if (stop_ || current_.phase == TrainerPhase::Stop) break;
             if (current_.phase == TrainerPhase::Train) train_once();
-            // Before the first shards we hold nothing that a restarted peer could not fetch.
-            const bool holds = current_.shards_version > 0;
-            if (holds && real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
+            if (keeps() && real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
         }
         checkpoint();
         publish(true);
@@ -143,6 +143,7 @@ void EngineTrainer::obey(const TrainerOrder& order) {
     }
     const bool starts = order.phase == TrainerPhase::Train && current_.phase != TrainerPhase::Train;
     current_ = order;
+    report_.obeyed = order.number;
     if (starts) {
         const Instant now = real_now();
         meter_.start(now, report_.samples);
@@ -239,7 +240,7 @@ void EngineTrainer::evaluate_all() {
 
 void EngineTrainer::checkpoint() {
     checkpointed_ = real_now();
-    if (!callbacks_.checkpoint || current_.shards_version == 0) return;
+    if (!callbacks_.checkpoint || !keeps()) return;
     // The file on disk may be the last sound model: we must not replace it with a bad one.
     if (divergence_.in_doubt() || !parameters_.finite()) return;
     report_.position = batcher_.position();

@@ -78,6 +78,11 @@ private:
     void update_estimate();
     void evaluate_all();
     void checkpoint();
+
+    /// Returns whether a checkpoint would keep anything. Before the first shards we hold nothing
+    /// that a restarted peer could not fetch from others.
+    [[nodiscard]] bool keeps() const { return current_.keep && current_.shards_version > 0; }
+
     void publish(bool always);
 
     TrainerOptions options_;

@@ -87,6 +87,8 @@ public:
 
     [[nodiscard]] VirtualTrainer& trainer() { return trainer_; }
 
+    [[nodiscard]] const VirtualTrainer& trainer() const { return trainer_; }
+
     [[nodiscard]] const data::ShardStore& shards() const { return shards_; }
 
     /// Returns the checkpoint that this life resumed from.

@@ -57,6 +57,7 @@ void VirtualTrainer::obey(Instant now, const peer::TrainerOrder& order) {
         report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
     }
     current_ = order;
+    report_.obeyed = order.number;
     if (order.phase != peer::TrainerPhase::Train) report(now, true);
 }
 

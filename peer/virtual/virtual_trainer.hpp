@@ -48,6 +48,8 @@ public:
 
     [[nodiscard]] std::optional<Instant> poll_timeout() const { return due_; }
 
+    [[nodiscard]] bool steps_now() const { return activity_ == Activity::Step; }
+
     /// Returns the counters of the checkpoint that is being written, if one is.
     [[nodiscard]] std::optional<peer::TrainerReport> writing() const;
 
@@ -65,7 +67,9 @@ private:
     [[nodiscard]] bool holds_samples() const;
     [[nodiscard]] Duration drawn(Duration median);
 
-    [[nodiscard]] bool keeps() const { return current_.shards_version > 0 && !report_.diverged; }
+    [[nodiscard]] bool keeps() const {
+        return current_.keep && current_.shards_version > 0 && !report_.diverged;
+    }
 
     TrainingOptions options_;
     bool sync_;

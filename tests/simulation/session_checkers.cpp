@@ -230,6 +230,10 @@ void SessionCheckers::on_transfer_arrived(Instant /*now*/, const TransferFrame& 
     if (!chunk && frame.type != FrameType::ShardPiece) return;
     auto& life = lives_[frame.to];
     if (const auto item = item_of(frame)) life.arrived.insert(*item);
+    const auto* session = swarm_.session(frame.to);
+    if (chunk && session->session().recovery().running() && session->trainer().steps_now()) {
+        checkers_.report("P7", frame.to, "fetches parameters into a step that runs");
+    }
     // A refusal answers the question, too, and says which one in its first bytes.
     const auto asked = chunk ? FrameType::StateRequest : FrameType::ShardRequest;
     std::erase_if(life.asked, [&](const auto& one) {
@@ -247,6 +251,12 @@ void SessionCheckers::on_partner_broken(Instant /*now*/, NodeIndex at, NodeIndex
 void SessionCheckers::on_checkpoint(
     Instant /*now*/, NodeIndex at, const peer::Checkpoint& checkpoint, bool whole
 ) {
+    const auto& session = swarm_.session(at)->session();
+    const bool arrives = session.state() == peer::PeerState::Joining &&
+                         swarm_.session(at)->start() == peer::Start::Join;
+    if (!whole && (arrives || session.recovery().running())) {
+        checkers_.report("P5", at, "keeps parameters that are not whole");
+    }
     if (whole) {
         whole_[at] = checkpoint.samples;
         // What was begun before can no longer be resumed.

@@ -8,8 +8,9 @@
 //   P4   who knows that a peer is gone computes its duties without it one tick later; peers with
 //        one view share out all training shards, each to one of them
 //   P5   a restarted peer resumes what was written whole, and nothing older than its last
-//        checkpoint that was on the disk
+//        checkpoint that was on the disk; nobody keeps parameters while they are not whole
 //   P6   when all have been down and are up again, there is one swarm within a bound (by a test)
+//   P7   nobody fetches parameters into a step that runs
 //
 // Violations go to the run's other checkers.
 

@@ -176,6 +176,31 @@ TEST(Sessions, PeersWithoutAShardAverageAsOthersDo) {
     }
 }
 
+/// A newcomer is killed at any moment of its arrival, and a peer while it recovers.
+TEST(Sessions, WhoIsKilledWhileItFetchesKeepsNothingThatItNeverHad) {
+    for (const auto seed : seeds(20)) {
+        auto options = whole_peers(seed, 5);
+        options.training->checkpoint_takes = 5ms;
+        options.averaging->floats->locked = 0.5;
+        options.training->diverge = 1e-3;
+        WholeRun run(options);
+        auto& swarm = run.swarm();
+        swarm.start(0, {});
+        swarm.start(1, {0});
+        run.run_for(3s);
+        Rng rng(seed);
+        for (int i = 0; i < 40 && !run.simulation.checkers().violation(); ++i) {
+            const auto node = static_cast<NodeIndex>(2 + rng.below(3));
+            if (!swarm.exists(node)) swarm.start(node, {0, 1});
+            run.run_for(from_seconds(rng.exponential(1.0)));
+            if (swarm.state(node) == NodeState::Running) {
+                swarm.crash(node, rng.chance(0.5) ? Power::Dark : Power::Stopped);
+            }
+        }
+        ASSERT_TRUE(run.simulation.passed());
+    }
+}
+
 TEST(Sessions, WhenAllHaveBeenDownThereIsOneSwarmAgain) {
     for (const auto seed : seeds(10)) {
         auto options = whole_peers(seed, 6);

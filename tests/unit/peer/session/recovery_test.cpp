@@ -32,7 +32,7 @@ TEST(Recovery, FetchesOnceNoExchangeIsUnderWayAndResumesWithTheLastChunk) {
     EXPECT_TRUE(recovery.running());
     // It waits as long as the exchange takes, which has a deadline of its own.
     const Instant later = kStart + seconds(60);
-    EXPECT_EQ(recovery.advance(later, {.exchanging = true}), RecoveryStep::None);
+    EXPECT_EQ(recovery.advance(later, {.in_use = true}), RecoveryStep::None);
     EXPECT_EQ(recovery.advance(later, {}), RecoveryStep::Fetch);
     EXPECT_EQ(recovery.advance(later, {.chunks = 3}), RecoveryStep::None);
     EXPECT_EQ(recovery.done(), 0U);

@@ -53,6 +53,7 @@ public:
         order.phase = phase;
         order.shards = testing::shard_ids(shards.manifest(), data::Split::Train);
         order.shards_version = 1;
+        order.keep = true;
         return order;
     }
 
@@ -177,6 +178,19 @@ class EngineTrainers : public ::testing::Test {
 protected:
     data::Sharded sharded_ = testing::tiny_shards();
 };
+
+TEST_F(EngineTrainers, ParametersThatAreNotWholeAreNotKept) {
+    Life life(sharded_);
+    life.hold(sharded_);
+    auto fetching = life.order(TrainerPhase::Pause);
+    fetching.keep = false;
+    fetching.number = 4;
+    life.start(fetching);
+    const auto report = life.await([](const TrainerReport& r) { return r.obeyed == 4; });
+    EXPECT_EQ(report.steps, 0U);
+    life.stop();
+    EXPECT_TRUE(life.checkpoints().empty());
+}
 
 TEST_F(EngineTrainers, TheFirstCheckpointComesWithTheFirstShards) {
     Life life(sharded_);
