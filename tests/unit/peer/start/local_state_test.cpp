@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "peer/crypto/seal.hpp"
+#include "peer/machine/files.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace starling::peer {
@@ -43,7 +44,7 @@ protected:
         Checkpoint checkpoint;
         checkpoint.descriptor = Bytes(10);
         checkpoint.steps = steps;
-        ASSERT_TRUE(write_checkpoint(founder_.state, checkpoint).has_value());
+        ASSERT_TRUE(write_checkpoint(real_disk(), founder_.state, checkpoint).has_value());
     }
 
     fs::path key_file(const char* name, const SwarmKey& key) const {

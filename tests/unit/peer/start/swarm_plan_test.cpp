@@ -229,11 +229,11 @@ TEST_F(Plans, GoingOnFromAnOlderCheckpointIsNoted) {
 }
 
 /// A peer of a swarm that gives newcomers its descriptor, or what a test gives instead.
-class Seed {
+class Seed final : private LinkHandler {
 public:
     Seed(Loop& loop, Bytes blob, const std::optional<SwarmKey>& key = std::nullopt)
         : blob_(std::move(blob)),
-          links_(loop, callbacks()) {
+          links_(loop, *this) {
         address = *links_.bind(Endpoint::v4(0x7f000001, 0));
         Hello hello;
         hello.id.bytes.fill(7);
@@ -247,16 +247,15 @@ public:
     Endpoint address;
 
 private:
-    Links::Callbacks callbacks() {
-        Links::Callbacks callbacks;
-        callbacks.frame = [](const PeerId&, FrameType, ByteView) {};
-        callbacks.sent = [](FrameType, const Bytes&) {};
-        callbacks.broken = [](const PeerId&, const Fault&) {};
-        callbacks.address = [](const PeerId&) { return std::optional<Endpoint>(); };
-        callbacks.descriptor_wanted = [this](Connection& asker) { send_descriptor(asker, blob_); };
-        callbacks.lane_broken = [](const PeerId&, Lanes, const Fault&) {};
-        return callbacks;
-    }
+    void on_sent(FrameType, Bytes) override {}
+
+    void on_broken(const PeerId&, const Fault&) override {}
+
+    void on_lane_broken(const PeerId&, Lanes, const Fault&) override {}
+
+    void on_descriptor_wanted(Connection& asker) override { send_descriptor(asker, blob_); }
+
+    std::optional<Endpoint> address_of(const PeerId&) override { return std::nullopt; }
 
     Bytes blob_;
     Links links_;
