@@ -54,10 +54,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     if (recovery_.running()) update_recovery(now, view);
     const bool meets = view.live > 1 || now >= meets_until_;
     if (has_parameters() && meets) update_ending(now, view);
-    if (untrained_ && !parts_.averager.ghost()) {
-        untrained_ = false;
-        give_order();
-    }
+    note_caught_up();
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
     release_trainer();
@@ -246,6 +243,7 @@ void Session::handle_frame(
     Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
 ) {
     if (!view_due_) return;
+    note_caught_up();
     Transfers::Serving serving;
     serving.overloaded = overloaded;
     serving.ready = has_parameters() && !untrained_;
@@ -256,6 +254,13 @@ void Session::handle_frame(
     }
     const bool complete = report_.prepared && data_is_here() && !transfers_.fetching_state();
     if (complete && !has_parameters()) view_due_ = now;
+}
+
+/// A peer that began from nothing has real parameters once it is no ghost any more.
+void Session::note_caught_up() {
+    if (!untrained_ || parts_.averager.ghost()) return;
+    untrained_ = false;
+    give_order();
 }
 
 void Session::handle_broken(Instant now, const PeerId& partner) {

@@ -147,6 +147,7 @@ private:
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
     void mix_without_steps(Instant now);
+    void note_caught_up();
     void update_ending(Instant now, const SwarmView& view);
     [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
         const;
