@@ -216,7 +216,8 @@ void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
 }
 
 void Session::handle_mix_due(Instant now, std::uint64_t round) {
-    if (view_due_ && state_ == PeerState::Training) {
+    // The trainer may not have seen yet that we recover.
+    if (view_due_ && state_ == PeerState::Training && has_parameters()) {
         if (descriptor_.sync) {
             (void)parts_.averager.begin_round(now, round);
         } else {
@@ -238,6 +239,7 @@ void Session::handle_frame(
     Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
 ) {
     if (!view_due_) return;
+    const bool complete = is_complete();
     untrained_ = untrained_ && parts_.averager.ghost();
     Transfers::Serving serving;
     serving.overloaded = overloaded;
@@ -247,8 +249,7 @@ void Session::handle_frame(
         ++shards_version_;
         give_order();
     }
-    const bool complete = report_.prepared && data_is_here() && !transfers_.fetching_state();
-    if (complete && !has_parameters()) view_due_ = now;
+    if (!complete && is_complete() && !has_parameters()) view_due_ = now;
 }
 
 void Session::handle_broken(Instant now, const PeerId& partner) {
@@ -270,7 +271,7 @@ void Session::member_down(Instant now, const PeerId& peer) {
 void Session::handle_timeout(Instant now) {
     if (!view_due_) return;
     transfers_.handle_timeout(now);
-    settling_.handle_timeout(now);
+    if (has_parameters()) settling_.handle_timeout(now);
 }
 
 void Session::stop() {
@@ -344,7 +345,8 @@ std::optional<Instant> Session::poll_timeout() const {
     if (!view_due_) return std::nullopt;
     auto next = *view_due_;
     if (const auto at = transfers_.timeout()) next = std::min(next, *at);
-    if (const auto at = settling_.timeout()) next = std::min(next, *at);
+    const auto settling = has_parameters() ? settling_.timeout() : std::nullopt;
+    if (settling) next = std::min(next, *settling);
     return next;
 }
 

@@ -41,6 +41,11 @@ bool Session::data_is_here() const {
            });
 }
 
+/// Returns whether the trainer could begin, as far as it depends on what others give.
+bool Session::is_complete() const {
+    return report_.prepared && data_is_here() && !transfers_.fetching_state();
+}
+
 /// Tells the transfer which peers may give parameters.
 void Session::offer_donors(Instant now, const SwarmView& view) {
     std::vector<PeerId> donors;
@@ -141,7 +146,9 @@ void Session::update_recovery(Instant now, const SwarmView& view) {
     const auto& averager = parts_.averager;
     Recovery::Inputs inputs;
     // A broken exchange that is not undone yet belongs to the bad parameters, too.
-    inputs.exchanging = averager.initiating() || averager.responding() || averager.returning();
+    // One that we expect may still begin.
+    inputs.exchanging = averager.initiating() || averager.responding() || averager.expecting() ||
+                        averager.returning();
     inputs.chunks = transfers_.state_chunks();
     inputs.complete = !transfers_.fetching_state();
     switch (recovery_.advance(now, inputs)) {
