@@ -64,6 +64,13 @@ TEST_F(ANewcomer, StartsFromNothingWhenThoseThatTrainHaveGivenNothingForAMinute)
     EXPECT_EQ(after(seconds(60) + kTick), ArrivalStep::FromNothing);
 }
 
+TEST_F(ANewcomer, StartsFromTheSeedWhenThoseThatGaveNothingHaveLeft) {
+    EXPECT_EQ(after(seconds(59)), ArrivalStep::Wait);
+    inputs_.trainers = false;
+    EXPECT_EQ(after(seconds(69)), ArrivalStep::Wait);
+    EXPECT_EQ(after(seconds(69) + kTick), ArrivalStep::FromSeed);
+}
+
 TEST_F(ANewcomer, CountsTheMinuteFromTheLastChunk) {
     inputs_.chunks = 1;
     EXPECT_EQ(after(seconds(50)), ArrivalStep::Wait);

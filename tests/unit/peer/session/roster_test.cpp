@@ -95,6 +95,13 @@ TEST_F(ARoster, ComputesDutiesAnewWhenAPeerOrItsWeightChanges) {
     EXPECT_LT(roster_.duties().train.size(), before);
 }
 
+TEST_F(ARoster, ComputesDutiesAnewWhenAnotherPeerTakesThePlaceOfOne) {
+    see(2, PeerState::Training);
+    EXPECT_TRUE(roster_.update_duties(view_));
+    view_.others[0].id = peer_id(3);
+    EXPECT_TRUE(roster_.update_duties(view_));
+}
+
 TEST_F(ARoster, HoldsWhatItIsAnHeirOf) {
     see(2, PeerState::Training);
     ASSERT_TRUE(roster_.update_duties(view_));

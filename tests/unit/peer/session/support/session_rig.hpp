@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "gossip/codec.hpp"
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/session/session.hpp"
 #include "tests/unit/peer/session/support/small_swarm.hpp"
@@ -147,6 +148,17 @@ public:
         }
         now = until;
         return all;
+    }
+
+    /// A partner asks the averager for an exchange. Its answer stays where it is.
+    void ask_to_average(const PeerId& partner, gossip::Rule rule) {
+        gossip::Open open;
+        open.id = ExchangeId{++last_asked_};
+        open.layout = descriptor.layout;
+        open.chunk_count = static_cast<std::uint32_t>(floats.chunk_count());
+        open.rule = rule;
+        const auto frame = gossip::encode(gossip::Message(open));
+        EXPECT_TRUE(averager.handle_frame(now, partner, frame).has_value());
     }
 
     /// Shows the session the view at once, as often as it asks to come back at once.
@@ -333,6 +345,7 @@ private:
         return state == before || std::find(next.begin(), next.end(), state) != next.end();
     }
 
+    std::uint64_t last_asked_ = 0;
     bool begun_ = false;
     bool over_ = false;
     PeerState last_state_ = PeerState::Joining;

@@ -23,7 +23,7 @@ enum class Situation : std::uint8_t {
     Evaluating,
     Lingering,
     Done,
-    Stopped,
+    Stopped,  ///< while it was joining
 };
 inline constexpr std::array<const char*, 13> kSituations = {
     "BeforeBegin",
@@ -181,7 +181,7 @@ inline void reach(SessionRig& rig, Situation situation) {
         case Situation::Done:
             return finish(rig);
         case Situation::Stopped:
-            train(rig);
+            join(rig);
             (void)rig.stop();
             return;
     }
