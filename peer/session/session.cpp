@@ -202,9 +202,9 @@ void Session::handle_report(Instant now, TrainerReport report) {
     }
     const bool news = report.evaluation != report_.evaluation ||
                       report.accuracy != report_.accuracy || report.prepared != report_.prepared;
+    const bool paused = report_.obeyed < pause_order_ && report.obeyed >= pause_order_;
     report_ = std::move(report);
     note_unsound(now);
-    const bool paused = recovery_.running() && report_.obeyed >= pause_order_;
     if ((news || paused) && view_due_) view_due_ = now;
 }
 
@@ -221,7 +221,8 @@ void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
 }
 
 void Session::handle_mix_due(Instant now, std::uint64_t round) {
-    if (view_due_ && state_ == PeerState::Training) {
+    // The trainer may not have seen yet that we recover.
+    if (view_due_ && state_ == PeerState::Training && has_parameters()) {
         if (descriptor_.sync) {
             (void)parts_.averager.begin_round(now, round);
         } else {
@@ -243,6 +244,7 @@ void Session::handle_frame(
     Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
 ) {
     if (!view_due_) return;
+    const bool complete = is_complete();
     note_caught_up();
     Transfers::Serving serving;
     serving.overloaded = overloaded;
@@ -252,8 +254,7 @@ void Session::handle_frame(
         ++shards_version_;
         give_order();
     }
-    const bool complete = report_.prepared && data_is_here() && !transfers_.fetching_state();
-    if (complete && !has_parameters()) view_due_ = now;
+    if (!complete && is_complete() && !has_parameters()) view_due_ = now;
 }
 
 /// A peer that began from nothing has real parameters once it is no ghost any more.
@@ -282,7 +283,7 @@ void Session::member_down(Instant now, const PeerId& peer) {
 void Session::handle_timeout(Instant now) {
     if (!view_due_) return;
     transfers_.handle_timeout(now);
-    settling_.handle_timeout(now);
+    if (has_parameters()) settling_.handle_timeout(now);
 }
 
 void Session::stop() {
@@ -356,7 +357,8 @@ std::optional<Instant> Session::poll_timeout() const {
     if (!view_due_) return std::nullopt;
     auto next = *view_due_;
     if (const auto at = transfers_.timeout()) next = std::min(next, *at);
-    if (const auto at = settling_.timeout()) next = std::min(next, *at);
+    const auto settling = has_parameters() ? settling_.timeout() : std::nullopt;
+    if (settling) next = std::min(next, *settling);
     return next;
 }
 

@@ -143,6 +143,7 @@ private:
     void update_recovery(Instant now, const SwarmView& view);
     void end_diverged();
     [[nodiscard]] bool data_is_here() const;
+    [[nodiscard]] bool is_complete() const;
 
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
