@@ -93,13 +93,25 @@ TEST(ASessionThatJoins, TakesTheFurthestPlaceOfItsDonorsInTheSchedule) {
 TEST(ASessionThatJoins, ComesBackSoonToADonorThatIsBusy) {
     SessionRig rig;
     rig.other(kPartner).steps = 100;
-    join(rig);
+    // Its shards are on the way, too, and may take longer.
+    (void)rig.begin(Start::Join);
+    (void)rig.tell_prepared();
+    (void)rig.settle_down();
     (void)rig.frame(kPartner, FrameType::StateInfo, info());
     Bytes busy = chunk_request(0);
     busy.push_back(std::byte{1});
     (void)rig.frame(kPartner, FrameType::StateChunk, busy);
     EXPECT_EQ(rig.session.poll_timeout(), rig.now + StateFetch::kBusyPause);
     EXPECT_EQ(rig.pass(StateFetch::kBusyPause).count(FrameType::StateRequest), 1U);
+}
+
+TEST(ASessionThatJoins, AsksADonorAgainWhoseStreamBroke) {
+    SessionRig rig;
+    rig.other(kPartner).steps = 100;
+    join(rig);
+    (void)rig.frame(kPartner, FrameType::StateInfo, info());
+    (void)rig.broken(kPartner);
+    EXPECT_EQ(rig.pass(StateFetch::kAskAgain).count(FrameType::StateInfoRequest), 1U);
 }
 
 TEST(ASessionThatJoins, AsksAtTheFirstViewAndTrainsWithTheFirstOfItsShards) {

@@ -155,6 +155,16 @@ TEST(TheEnd, WaitsUntilNobodyTrainsAndThenAsksNobodyAnyMore) {
     EXPECT_EQ(rig.pass(seconds(5)).opened, 0U);
 }
 
+TEST(TheEnd, IsEvaluatedAfterTwentySecondsAlsoWithoutAgreement) {
+    SessionRig rig;
+    settle(rig);
+    (void)rig.pass(Ending::kSettleMax);
+    EXPECT_EQ(rig.session.state(), PeerState::Settling);
+    (void)rig.pass(milliseconds(200));
+    ASSERT_EQ(rig.session.state(), PeerState::Evaluating);
+    EXPECT_EQ(rig.pass(seconds(10)).opened, 0U) << "nobody is asked any more";
+}
+
 TEST(TheEnd, TellsHowFarApartTheLastPartnersWereWithoutCountingPulls) {
     SessionRig rig;
     settle(rig);

@@ -185,6 +185,15 @@ TEST(APeerWithoutSteps, HasMadeAllOfThemAndAveragesOnceASecond) {
     EXPECT_EQ(rig.pass(milliseconds(200)).opened, 1U);
 }
 
+TEST(ASessionThatTrains, LeavesItToItsTrainerWhenToAverage) {
+    SessionRig rig;
+    rig.other(kPartner);
+    train(rig);
+    rig.report.steps = 1000;
+    (void)rig.tell();
+    EXPECT_EQ(rig.pass(seconds(5)).opened, 0U);
+}
+
 TEST(APeerWithoutSteps, AveragesNothingWhileItRecovers) {
     auto rig = SessionRig(until(UntilKind::Steps, 10));
     rig.other(kPartner);
