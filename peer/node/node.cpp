@@ -100,7 +100,12 @@ void Node::on_greeted(const PeerId& peer) {
 }
 
 void Node::on_unreachable(const std::string& line) {
-    reporter_.note(line);
+    note_once(line);
+}
+
+/// A seed's trouble may show when the descriptor is fetched and again afterwards.
+void Node::note_once(const std::string& line) {
+    if (noted_.insert(line).second) reporter_.note(line);
 }
 
 /// Nothing reaches the session before it exists, or when we are leaving.
@@ -109,15 +114,11 @@ Result<void> Node::run() {
     if (auto ok = open_state(); ok.has_error()) return ok;
     if (auto ok = bind_sockets(); ok.has_error()) return ok;
     loop_.on_signal([this](int) { on_signal(); });
-    std::vector<Endpoint> seeds;
-    for (const auto& text : config_.join) {
-        const auto found = resolve(text);
-        if (found.has_error()) return found.error();
-        seeds.insert(seeds.end(), found->begin(), found->end());
-    }
-    auto plan = make_plan(seeds);
+    // Whoever reads this line may send a signal at once.
+    reporter_.listening(advertised_.to_string(), http_address_.to_string());
+    auto plan = make_plan();
     if (plan.has_error()) return plan.error();
-    if (auto ok = become_member(std::move(*plan), std::move(seeds)); ok.has_error()) return ok;
+    if (auto ok = become_member(std::move(*plan)); ok.has_error()) return ok;
     if (config_.run_for > Duration::zero()) run_timer_.arm_after(config_.run_for);
     loop_.run();
     if (fault_) return *fault_;
@@ -145,13 +146,13 @@ Result<void> Node::open_state() {
     return {};
 }
 
-Result<SwarmPlan> Node::make_plan(const std::vector<Endpoint>& seeds) {
-    const auto note = [this](const std::string& line) { reporter_.note(line); };
+Result<SwarmPlan> Node::make_plan() {
+    const auto note = [this](const std::string& line) { note_once(line); };
     auto& checkpoint = local_.checkpoint;
     auto plan =
         checkpoint ? plan_resuming(std::move(*checkpoint), note)
-        : !seeds.empty()
-            ? plan_joining(loop_, config_, seeds, hello(), local_.key, note)
+        : !config_.join.empty()
+            ? plan_joining(loop_, config_, hello(), local_.key, note)
             : plan_founding(config_, local_.key.has_value(), founding_ ? &*founding_ : nullptr);
     if (plan.has_error() || config_.membership_only) return plan;
     if (auto ok = lay_out(*plan); ok.has_error()) return ok.error();
@@ -159,7 +160,7 @@ Result<SwarmPlan> Node::make_plan(const std::vector<Endpoint>& seeds) {
 }
 
 /// Starts membership and the session. From here on we are a member of the swarm.
-Result<void> Node::become_member(SwarmPlan plan, std::vector<Endpoint> seeds) {
+Result<void> Node::become_member(SwarmPlan plan) {
     if (plan.start != Start::Found && !config_.founder_flags.empty()) {
         reporter_.note(
             config_.founder_flags + " ignored: the swarm that this peer belongs to has decided that"
@@ -171,7 +172,10 @@ Result<void> Node::become_member(SwarmPlan plan, std::vector<Endpoint> seeds) {
     key_ = *key;
     blob_ = plan.blob;
     auto addresses = std::move(plan.known_addresses);
-    addresses.insert(addresses.end(), seeds.begin(), seeds.end());
+    if (plan.via) addresses.push_back(*plan.via);
+    for (const auto& text : config_.join) {
+        if (const auto literal = Endpoint::parse(text)) addresses.push_back(*literal);
+    }
     started_ = true;
     start_membership();
     if (!config_.membership_only) start_session(std::move(plan));
@@ -182,9 +186,7 @@ Result<void> Node::become_member(SwarmPlan plan, std::vector<Endpoint> seeds) {
 Result<void> Node::bind_sockets() {
     if (auto ok = bind_streams_and_datagrams(); ok.has_error()) return ok;
     if (auto ok = choose_advertised(); ok.has_error()) return ok;
-    if (auto ok = bind_http(); ok.has_error()) return ok;
-    reporter_.listening(advertised_.to_string(), http_address_.to_string());
-    return {};
+    return bind_http();
 }
 
 Result<void> Node::bind_streams_and_datagrams() {
@@ -237,7 +239,7 @@ Result<void> Node::bind_http() {
 void Node::start_session(SwarmPlan plan) {
     const auto start = plan.start;
     const std::string model = plan.descriptor.model;
-    const std::string via = plan.via;
+    const std::string via = plan.via ? plan.via->to_string() : "";
     const auto parameters = plan.layout.elements();
     const auto steps = plan.checkpoint ? plan.checkpoint->steps : 0;
     session_ = std::make_unique<SessionDriver>(

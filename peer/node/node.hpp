@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/check.hpp"
@@ -60,8 +61,9 @@ private:
     [[nodiscard]] Result<void> bind_streams_and_datagrams();
     [[nodiscard]] Result<void> choose_advertised();
     [[nodiscard]] Result<void> bind_http();
-    [[nodiscard]] Result<SwarmPlan> make_plan(const std::vector<Endpoint>& seeds);
-    [[nodiscard]] Result<void> become_member(SwarmPlan plan, std::vector<Endpoint> seeds);
+    [[nodiscard]] Result<SwarmPlan> make_plan();
+    [[nodiscard]] Result<void> become_member(SwarmPlan plan);
+    void note_once(const std::string& line);
     void on_signal();
     [[nodiscard]] Hello hello() const;
     void start_session(SwarmPlan plan);
@@ -92,6 +94,7 @@ private:
     Endpoint http_address_;
     SwarmId swarm_;
     Bytes blob_;
+    std::unordered_set<std::string> noted_;  ///< the lines of note_once()
     bool started_ = false;
     bool ending_ = false;
     std::optional<Fault> fault_;

@@ -7,6 +7,7 @@ The classes that end in ForMinutes are the same with more peers or more time. Th
 
 import json
 import os
+import signal
 import subprocess
 import time
 import unittest
@@ -268,10 +269,24 @@ class NamespaceNames(NamespaceTestCase):
         nobody = founder.machine.host.rsplit(".", 1)[0] + ".250"
         namespaces.call({"seeds": [nobody, founder.machine.host]})
         by_name = self.start_one(founder, join=f"seeds:{namespaces.PORT}")
-        by_second = self.start_one(founder, join=f"{nobody}:{namespaces.PORT},{place}")
+        by_second = self.start_one(
+            founder, join=f"no-such-name:{namespaces.PORT},{nobody}:{namespaces.PORT},{place}"
+        )
         members = [founder, by_name, by_second]
         self.wait_until_whole(members, 30)
         self.assert_no_ghosts(members)
+
+    def test_a_name_server_that_never_answers_holds_up_no_signal(self):
+        founder = Member(self, 1)
+        founder.start()
+        self.wait_for_start([founder])
+        namespaces.lose_questions_for_names(founder.machine)
+        lonely = Member(self, 2)
+        lonely.machine = founder.machine
+        lonely.start(founder, join="seed.example:7300", listen="127.0.0.1:0")
+        self.wait_for_start([lonely])
+        lonely.peer.send(signal.SIGTERM)
+        self.wait_for_exit([lonely.peer], 4, code=1)
 
     def test_a_swarm_lives_on_ipv6_alone(self):
         members = [Member(self, number) for number in range(1, 4)]
