@@ -11,6 +11,7 @@
 #include "peer/machine/resolve.hpp"
 #include "peer/observe/metrics.hpp"
 #include "peer/observe/status.hpp"
+#include "peer/start/listening_place.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
 
 namespace starling::peer {
@@ -154,7 +155,11 @@ Result<SwarmPlan> Node::make_plan() {
         : !config_.join.empty()
             ? plan_joining(loop_, config_, hello(), local_.key, note)
             : plan_founding(config_, local_.key.has_value(), founding_ ? &*founding_ : nullptr);
-    if (plan.has_error() || config_.membership_only) return plan;
+    if (plan.has_error()) return plan;
+    if (plan->via) {
+        if (auto ok = move_towards(*plan->via); ok.has_error()) return ok.error();
+    }
+    if (config_.membership_only) return plan;
     if (auto ok = lay_out(*plan); ok.has_error()) return ok.error();
     return plan;
 }
@@ -184,15 +189,42 @@ Result<void> Node::become_member(SwarmPlan plan) {
 }
 
 Result<void> Node::bind_sockets() {
-    if (auto ok = bind_streams_and_datagrams(); ok.has_error()) return ok;
+    if (auto ok = bind_streams_and_datagrams(others_at_start()); ok.has_error()) return ok;
     if (auto ok = choose_advertised(); ok.has_error()) return ok;
     return bind_http();
 }
 
-Result<void> Node::bind_streams_and_datagrams() {
+/// Returns the addresses of others that are known without asking anybody.
+std::vector<Endpoint> Node::others_at_start() const {
+    std::vector<Endpoint> others;
+    const auto add = [&others](const std::string& text) {
+        if (const auto literal = Endpoint::parse(text)) others.push_back(*literal);
+    };
+    for (const auto& text : config_.join) add(text);
+    if (local_.checkpoint) {
+        for (const auto& text : local_.checkpoint->addresses) add(text);
+    }
+    return others;
+}
+
+Result<void> Node::bind_streams_and_datagrams(const std::vector<Endpoint>& others) {
     const auto listen = resolve(config_.listen);
     if (listen.has_error()) return fail(FaultCode::Usage, "--listen: " + listen.error().message);
     const Endpoint wanted = listen->front();
+    if (!config_.advertise.empty()) return bind_at(wanted);
+    const auto place = listening_place(wanted, others, config_.insecure);
+    if (place.has_error()) return place.error();
+    if (place->because) {
+        note_once(
+            place->because->to_string() +
+            " is on another machine: listening where it can dial this peer, not on " +
+            wanted.to_string()
+        );
+    }
+    return bind_at(place->at);
+}
+
+Result<void> Node::bind_at(const Endpoint& wanted) {
     if (auto ok = check_exposure(wanted, config_.insecure); ok.has_error()) return ok;
     for (int attempt = 1;; ++attempt) {
         const auto bound = links_.bind(wanted);
@@ -204,6 +236,17 @@ Result<void> Node::bind_streams_and_datagrams() {
         if (wanted.port != 0 || attempt == kBindAttempts) return datagrams.error();
         links_.unbind();
     }
+}
+
+/// A seed that was named by its host turns out to be on another machine: nobody there could dial an
+/// address of loopback, so we listen elsewhere before we announce where.
+Result<void> Node::move_towards(const Endpoint& seed) {
+    if (seed.is_loopback() || !listen_.is_loopback() || !config_.advertise.empty()) return {};
+    links_.unbind();
+    if (auto ok = bind_streams_and_datagrams({seed}); ok.has_error()) return ok;
+    advertised_ = listen_;
+    reporter_.listening(advertised_.to_string(), http_address_.to_string());
+    return {};
 }
 
 Result<void> Node::choose_advertised() {

@@ -58,7 +58,10 @@ private:
 
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
-    [[nodiscard]] Result<void> bind_streams_and_datagrams();
+    [[nodiscard]] Result<void> bind_streams_and_datagrams(const std::vector<Endpoint>& others);
+    [[nodiscard]] Result<void> bind_at(const Endpoint& wanted);
+    [[nodiscard]] Result<void> move_towards(const Endpoint& seed);
+    [[nodiscard]] std::vector<Endpoint> others_at_start() const;
     [[nodiscard]] Result<void> choose_advertised();
     [[nodiscard]] Result<void> bind_http();
     [[nodiscard]] Result<SwarmPlan> make_plan();

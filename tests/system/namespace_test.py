@@ -19,6 +19,8 @@ slow = unittest.skipUnless(
     os.environ.get("STARLING_TEST_SLOW"), "slow: set STARLING_TEST_SLOW"
 )
 
+DEFAULT = "default"
+
 
 class Member:
     """A machine, its state directory, and the peer that runs there now."""
@@ -36,9 +38,11 @@ class Member:
         return self.state / "swarm.key"
 
     def start(self, seed=None, *, join=None, listen=None, advertise=None):
-        """Starts the peer and does not wait until it listens."""
+        """Starts the peer and does not wait until it listens. With `listen=DEFAULT` it decides itself where."""
         self.lives += 1
-        arguments = ["--state", self.state, "--listen", listen or self.machine.address]
+        arguments = ["--state", self.state]
+        if listen != DEFAULT:
+            arguments += ["--listen", listen or self.machine.address]
         if advertise is not None:
             arguments += ["--advertise", advertise]
         if seed is not None:
@@ -252,6 +256,26 @@ class NamespaceMove(NamespaceTestCase):
             lasting = [event["what"] for event in news if event["what"] in ("up", "moved", "failed", "left")]
             self.assertEqual(lasting, ["moved"], member.peer.name)
         self.assert_no_ghosts([*others, mover])
+
+
+class NamespaceDefaults(NamespaceTestCase):
+    def test_joiners_without_listen_are_members_that_outlive_their_seed(self):
+        founder, by_address, by_name = (Member(self, number) for number in range(1, 4))
+        namespaces.call({"seed": [founder.machine.host]})
+        founder.start()
+        self.wait_for_start([founder])
+        by_address.start(founder, listen=DEFAULT)
+        by_name.start(founder, join=f"seed:{namespaces.PORT}", listen=DEFAULT)
+        joiners = [by_address, by_name]
+        self.wait_for_start(joiners)
+        self.wait_until_whole([founder, *joiners], 20)
+        for joiner in joiners:
+            host = joiner.peer.address.rsplit(":", 1)[0]
+            self.assertEqual(host, joiner.machine.host)
+            self.assertIn("is on another machine", joiner.peer.errors[0])
+        founder.peer.kill()
+        self.wait_until_whole(joiners, 45)
+        self.assert_no_failure(joiners, {founder.id})
 
 
 class NamespaceNames(NamespaceTestCase):
