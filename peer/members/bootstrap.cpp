@@ -33,9 +33,13 @@ void Bootstrap::begin(
 ) {
     self_ = self;
     names_ = names;
+    add(addresses);
+    resolve_names();
+}
+
+void Bootstrap::add(const std::vector<Endpoint>& addresses) {
     for (const auto& address : addresses) schedule_.add(real_now(), address);
     dial_due();
-    resolve_names();
 }
 
 void Bootstrap::stop() {
@@ -123,8 +127,7 @@ void Bootstrap::on_resolved(const std::string& name, Result<std::vector<Endpoint
         return;
     }
     found->resize(std::min(found->size(), kAnswersMax));
-    for (const auto& address : *found) schedule_.add(real_now(), address);
-    dial_due();
+    add(*found);
 }
 
 }  // namespace starling::peer

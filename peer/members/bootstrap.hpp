@@ -52,6 +52,9 @@ public:
         const std::vector<Endpoint>& addresses
     );
 
+    /// Dials these as well from now on.
+    void add(const std::vector<Endpoint>& addresses);
+
     void stop();
 
     /// Remembers where a peer outside the table can be dialled. Above 1,024 peers it forgets the

@@ -21,6 +21,7 @@ namespace {
 /// How long the goodbye may spread before the loop stops: a few gossip ticks.
 constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr int kBindAttempts = 16;
+constexpr Duration kLookAroundEvery = std::chrono::seconds(10);
 
 std::string_view event_name(membership::EventKind kind) {
     switch (kind) {
@@ -52,6 +53,12 @@ Node::Node(PeerConfig config)
       membership_streams_(links_, membership_),
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
       bootstrap_(loop_, links_, *this),
+      addresses_(
+          loop_,
+          [this] { return known_addresses(); },
+          [this](const std::string& line) { note_once(line); }
+      ),
+      lonely_timer_(loop_, [this] { look_around(); }),
       stop_timer_(loop_, [this] { loop_.stop(); }),
       run_timer_(loop_, [this] { leave("time is up"); }) {}
 
@@ -134,6 +141,7 @@ void Node::on_signal() {
 }
 
 Result<void> Node::open_state() {
+    if (auto seeds = seeds_of_last_life(config_); !seeds.empty()) config_.join = std::move(seeds);
     auto ours = open_local_state(config_);
     if (ours.has_error()) return ours.error();
     local_ = std::move(*ours);
@@ -181,11 +189,35 @@ Result<void> Node::become_member(SwarmPlan plan) {
     for (const auto& text : config_.join) {
         if (const auto literal = Endpoint::parse(text)) addresses.push_back(*literal);
     }
+    if (local_.book && local_.book->swarm == swarm_) {
+        const auto& before = local_.book->members;
+        addresses.insert(addresses.end(), before.begin(), before.end());
+    }
     started_ = true;
     start_membership();
     if (!config_.membership_only) start_session(std::move(plan));
     bootstrap_.begin(advertised_, config_.join, addresses);
+    if (!config_.state.empty()) {
+        addresses_.begin(config_.state, {swarm_, advertised_, std::move(addresses)});
+        look_around();
+    }
     return {};
+}
+
+/// While we are alone, the directories beside ours may say where other peers of our swarm are.
+void Node::look_around() {
+    if (ending_) return;
+    if (table().alive_count() == 1) bootstrap_.add(neighbours(config_.state, swarm_));
+    lonely_timer_.arm_after(kLookAroundEvery);
+}
+
+AddressBook Node::known_addresses() const {
+    AddressBook book{swarm_, advertised_, {}};
+    for (const auto& member : table().members()) {
+        const bool up = member.state <= membership::MemberState::Suspect;
+        if (up && member.id != self_) book.members.push_back(member.address);
+    }
+    return book;
 }
 
 Result<void> Node::bind_sockets() {
@@ -204,6 +236,10 @@ std::vector<Endpoint> Node::others_at_start() const {
     if (local_.checkpoint) {
         for (const auto& text : local_.checkpoint->addresses) add(text);
     }
+    if (const auto& book = local_.book) {
+        others.insert(others.end(), book->members.begin(), book->members.end());
+        others.push_back(book->self);
+    }
     return others;
 }
 
@@ -214,7 +250,8 @@ Result<void> Node::bind_streams_and_datagrams(const std::vector<Endpoint>& other
     if (!config_.advertise.empty()) return bind_at(wanted);
     const auto place = listening_place(wanted, others, config_.insecure);
     if (place.has_error()) return place.error();
-    if (place->because) {
+    const bool as_before = local_.book && place->because == local_.book->self;
+    if (place->because && !as_before) {
         note_once(
             place->because->to_string() +
             " is on another machine: listening where it can dial this peer, not on " +
@@ -226,16 +263,26 @@ Result<void> Node::bind_streams_and_datagrams(const std::vector<Endpoint>& other
 
 Result<void> Node::bind_at(const Endpoint& wanted) {
     if (auto ok = check_exposure(wanted, config_.insecure); ok.has_error()) return ok;
-    for (int attempt = 1;; ++attempt) {
-        const auto bound = links_.bind(wanted);
-        if (bound.has_error()) return bound.error();
-        listen_ = *bound;
-        // TCP and UDP use the same port number. If the user gave port 0, we try another one.
-        const auto datagrams = membership_.bind(listen_);
-        if (datagrams.has_value()) return {};
-        if (wanted.port != 0 || attempt == kBindAttempts) return datagrams.error();
-        links_.unbind();
+    if (wanted.port != 0) return bind_both(wanted);
+    // Others know the port of the last life.
+    if (local_.book) {
+        const Endpoint before{wanted.address, local_.book->self.port};
+        if (bind_both(before).has_value()) return {};
     }
+    for (int attempt = 1;; ++attempt) {
+        auto bound = bind_both(wanted);
+        if (bound.has_value() || attempt == kBindAttempts) return bound;
+    }
+}
+
+/// TCP and UDP use the same port number.
+Result<void> Node::bind_both(const Endpoint& at) {
+    const auto bound = links_.bind(at);
+    if (bound.has_error()) return bound.error();
+    listen_ = *bound;
+    auto datagrams = membership_.bind(listen_);
+    if (datagrams.has_error()) links_.unbind();
+    return datagrams;
 }
 
 /// A seed that was named by its host turns out to be on another machine: nobody there could dial an

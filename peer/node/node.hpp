@@ -23,6 +23,7 @@
 #include "peer/members/bootstrap.hpp"
 #include "peer/members/membership_driver.hpp"
 #include "peer/members/membership_streams.hpp"
+#include "peer/node/address_keeper.hpp"
 #include "peer/node/session_driver.hpp"
 #include "peer/observe/reporter.hpp"
 #include "peer/observe/status.hpp"
@@ -60,6 +61,7 @@ private:
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams(const std::vector<Endpoint>& others);
     [[nodiscard]] Result<void> bind_at(const Endpoint& wanted);
+    [[nodiscard]] Result<void> bind_both(const Endpoint& at);
     [[nodiscard]] Result<void> move_towards(const Endpoint& seed);
     [[nodiscard]] std::vector<Endpoint> others_at_start() const;
     [[nodiscard]] Result<void> choose_advertised();
@@ -71,6 +73,8 @@ private:
     [[nodiscard]] Hello hello() const;
     void start_session(SwarmPlan plan);
     void start_membership();
+    void look_around();
+    [[nodiscard]] AddressBook known_addresses() const;
     void leave(const std::string& why);
     void end(std::optional<Fault> fault);
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
@@ -90,6 +94,8 @@ private:
     HttpServer http_;
     std::unique_ptr<SessionDriver> session_;
     Bootstrap bootstrap_;
+    AddressKeeper addresses_;
+    Timer lonely_timer_;
     Timer stop_timer_;
     Timer run_timer_;
     Endpoint listen_;
