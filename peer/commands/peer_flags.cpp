@@ -13,7 +13,13 @@ void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for)
     command.add_option(
         "--state", config.state, "Directory for identity and checkpoints; a restart with it resumes"
     );
-    command.add_option("--listen", config.listen, "Where to listen, TCP and UDP (port 0: any)")
+    command
+        .add_option(
+            "--listen",
+            config.listen,
+            "Where to listen, TCP and UDP (port 0: any). Loopback gives way to an address that the "
+            "other machine can dial when a seed is on one"
+        )
         ->capture_default_str();
     command.add_option(
         "--advertise", config.advertise, "Address that others dial, when it differs from --listen"

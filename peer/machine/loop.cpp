@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -14,7 +16,18 @@ namespace starling::peer {
 
 namespace asio = boost::asio;
 
+namespace {
+
+/// Where threads that may outlive the loop find it.
+struct Address {
+    std::mutex mutex;
+    Loop* loop = nullptr;
+};
+
+}  // namespace
+
 struct Loop::State {
+    std::shared_ptr<Address> address = std::make_shared<Address>();
     asio::io_context context{1};
     asio::executor_work_guard<asio::io_context::executor_type> guard =
         asio::make_work_guard(context);
@@ -31,9 +44,14 @@ struct Loop::State {
     }
 };
 
-Loop::Loop() : state_(std::make_unique<State>()) {}
+Loop::Loop() : state_(std::make_unique<State>()) {
+    state_->address->loop = this;
+}
 
-Loop::~Loop() = default;
+Loop::~Loop() {
+    const std::lock_guard lock(state_->address->mutex);
+    state_->address->loop = nullptr;
+}
 
 void Loop::run() {
     state_->context.run();
@@ -50,6 +68,13 @@ void Loop::stop() {
 
 void Loop::post(std::function<void()> work) {
     asio::post(state_->context, std::move(work));
+}
+
+std::function<void(std::function<void()>)> Loop::poster() {
+    return [address = state_->address](std::function<void()> work) {
+        const std::lock_guard lock(address->mutex);
+        if (address->loop != nullptr) address->loop->post(std::move(work));
+    };
 }
 
 void Loop::on_signal(std::function<void(int)> handler) {

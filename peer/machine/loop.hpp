@@ -38,6 +38,11 @@ public:
     /// Thread    any
     void post(std::function<void()> work);
 
+    /// Returns a function that does what post() does while the loop lives, and nothing afterwards:
+    /// for threads that may outlive it.
+    /// Thread    any, also of the function
+    [[nodiscard]] std::function<void(std::function<void()>)> poster();
+
     /// Calls `handler` on the network thread at SIGINT and SIGTERM. It replaces an earlier handler.
     void on_signal(std::function<void(int)> handler);
 

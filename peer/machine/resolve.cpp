@@ -2,8 +2,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <charconv>
 #include <memory>
+#include <optional>
+#include <system_error>
+#include <thread>
 
 #include "peer/machine/asio_endpoint.hpp"
 #include "peer/machine/loop.hpp"
@@ -53,6 +58,14 @@ Result<std::vector<Endpoint>> resolved(
     return endpoints;
 }
 
+using Found = Result<std::vector<Endpoint>>;
+
+/// A question whose answer is not known yet.
+struct Wait {
+    asio::steady_timer timer;
+    std::optional<Found> answer;
+};
+
 }  // namespace
 
 Result<std::vector<Endpoint>> resolve(const std::string& host_port) {
@@ -64,6 +77,19 @@ Result<std::vector<Endpoint>> resolve(const std::string& host_port) {
     error_code error;
     const auto found = resolver.resolve(parts->host, parts->port, error);
     return resolved(host_port, error, found);
+}
+
+std::optional<Endpoint> local_address_towards(const Endpoint& to) {
+    asio::io_context context;
+    asio::ip::udp::socket socket(context);
+    error_code error;
+    socket.connect(to_asio<asio::ip::udp>(to), error);
+    if (error) return std::nullopt;
+    const auto local = socket.local_endpoint(error);
+    if (error) return std::nullopt;
+    Endpoint here = from_asio(local);
+    here.port = 0;
+    return here;
 }
 
 void resolve_later(
@@ -82,14 +108,28 @@ void resolve_later(
         loop.post([done = std::move(done), fault = parts.error()] { done(fault); });
         return;
     }
-    auto resolver = std::make_shared<tcp::resolver>(loop.context());
-    resolver->async_resolve(
-        parts->host,
-        parts->port,
-        [resolver, host_port, done = std::move(done)](const error_code& error, const auto& found) {
-            done(resolved(host_port, error, found));
-        }
-    );
+    // A name server that does not answer holds its question up for many seconds. Asio's resolver
+    // would hold up the end of the loop as long, so the question has a thread of its own, which
+    // nobody waits for. The waiting answer belongs to the loop.
+    auto wait = std::make_shared<Wait>(Wait{asio::steady_timer(loop.context()), {}});
+    wait->timer.expires_at(asio::steady_timer::time_point::max());
+    wait->timer.async_wait([wait, done = std::move(done)](const error_code& /*cancelled*/) {
+        done(std::move(*wait->answer));
+    });
+    const auto answer = [weak = std::weak_ptr(wait)](const Found& found) {
+        const auto waiting = weak.lock();
+        waiting->answer = found;
+        waiting->timer.cancel();
+    };
+    try {
+        std::thread([text = host_port, post = loop.poster(), answer] {
+            post([answer, found = resolve(text)] { answer(found); });
+        }).detach();
+    } catch (const std::system_error& error) {
+        loop.post([answer, what = std::string(error.what())] {
+            answer(fail(FaultCode::Unreachable, "cannot start a look-up: " + what));
+        });
+    }
 }
 
 }  // namespace starling::peer

@@ -3,6 +3,7 @@
 // Turns host names into addresses.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,12 @@ class Loop;
 /// Errors    BadFormat, Unreachable
 [[nodiscard]] Result<std::vector<Endpoint>> resolve(const std::string& host_port);
 
-/// Like resolve(), but returns at once. Calls `done` once, later, on the network thread.
+/// Returns the address of this machine from which packets to `to` leave, with port 0; nothing if no
+/// route leads there. Sends nothing.
+[[nodiscard]] std::optional<Endpoint> local_address_towards(const Endpoint& to);
+
+/// Like resolve(), but returns at once. Calls `done` once, later, on the network thread, or never
+/// if the loop ends first.
 void resolve_later(
     Loop& loop,
     const std::string& host_port,

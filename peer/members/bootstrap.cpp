@@ -33,9 +33,13 @@ void Bootstrap::begin(
 ) {
     self_ = self;
     names_ = names;
+    add(addresses);
+    resolve_names();
+}
+
+void Bootstrap::add(const std::vector<Endpoint>& addresses) {
     for (const auto& address : addresses) schedule_.add(real_now(), address);
     dial_due();
-    resolve_timer_.arm_after(resolve_every_);
 }
 
 void Bootstrap::stop() {
@@ -103,19 +107,27 @@ bool Bootstrap::lives_at(const Endpoint& address) const {
     });
 }
 
-/// Looks names up again now and then, because the machine behind a name may have been replaced.
+/// Looks names up, and again now and then, because the machine behind a name may have been
+/// replaced. A name server that does not answer is not asked a second time meanwhile.
 void Bootstrap::resolve_names() {
     if (stopped_) return;
     for (const auto& text : names_) {
-        if (Endpoint::parse(text)) continue;
-        resolve_later(loop_, text, [this](Result<std::vector<Endpoint>> found) {
-            if (found.has_error() || stopped_) return;
-            found->resize(std::min(found->size(), kAnswersMax));
-            for (const auto& address : *found) schedule_.add(real_now(), address);
-            dial_due();
+        if (Endpoint::parse(text) || !asked_.insert(text).second) continue;
+        resolve_later(loop_, text, [this, text](Result<std::vector<Endpoint>> found) {
+            if (!stopped_) on_resolved(text, std::move(found));
         });
     }
     resolve_timer_.arm_after(resolve_every_);
+}
+
+void Bootstrap::on_resolved(const std::string& name, Result<std::vector<Endpoint>> found) {
+    asked_.erase(name);
+    if (found.has_error()) {
+        if (unknown_.insert(name).second) handler_.on_unreachable(found.error().message);
+        return;
+    }
+    found->resize(std::min(found->size(), kAnswersMax));
+    add(*found);
 }
 
 }  // namespace starling::peer

@@ -28,7 +28,8 @@ public:
     [[nodiscard]] virtual const membership::Swim& table() const = 0;
     /// A peer has answered: it is time to compare tables.
     virtual void on_greeted(const PeerId& peer) = 0;
-    /// Nobody answers at a seed's address; told once for each, with a line for people.
+    /// Nobody answers at a seed's address, or its name is not known; told once for each, with a
+    /// line for people.
     virtual void on_unreachable(const std::string& line) = 0;
 };
 
@@ -42,13 +43,17 @@ public:
         Duration resolve_every = std::chrono::seconds(60)
     );
 
-    /// Starts to dial `addresses` and goes on until stop(). `names` are the seeds as the user wrote
-    /// them. Returns at once; the handler is called later.
+    /// Starts to dial `addresses`, and those that `names` stand for, and goes on until stop().
+    /// `names` are the seeds as the user wrote them; literals among them are left out. Returns at
+    /// once; the handler is called later.
     void begin(
         const Endpoint& self,
         const std::vector<std::string>& names,
         const std::vector<Endpoint>& addresses
     );
+
+    /// Dials these as well from now on.
+    void add(const std::vector<Endpoint>& addresses);
 
     void stop();
 
@@ -64,6 +69,7 @@ private:
     void introduce(const Endpoint& address);
     void on_greeted(const Endpoint& address, const Result<PeerId>& greeted);
     void resolve_names();
+    void on_resolved(const std::string& name, Result<std::vector<Endpoint>> found);
     [[nodiscard]] bool lives_at(const Endpoint& address) const;
 
     Loop& loop_;
@@ -73,6 +79,8 @@ private:
     Endpoint self_;
     std::vector<std::string> names_;
     SeedSchedule schedule_;
+    std::unordered_set<std::string> asked_;          ///< names whose look-up has not ended
+    std::unordered_set<std::string> unknown_;        ///< names reported as unknown
     std::unordered_set<Endpoint> unreachable_;       ///< seeds reported as unreachable
     std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
     std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table

@@ -118,6 +118,7 @@ Result<void> MembershipDriver::bind(const Endpoint& at) {
     const auto where = to_asio<udp>(at);
     error_code error;
     auto& socket = state_->socket;
+    if (socket.is_open()) socket.close(error);
     socket.open(where.protocol(), error);
     if (!error) socket.bind(where, error);
     if (!error) socket.non_blocking(true, error);

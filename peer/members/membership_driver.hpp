@@ -31,7 +31,8 @@ public:
     MembershipDriver(const MembershipDriver&) = delete;
     MembershipDriver& operator=(const MembershipDriver&) = delete;
 
-    /// Binds the UDP socket.
+    /// Binds the UDP socket, also a second time elsewhere.
+    /// Requires  start() was not called
     /// Errors    AddressInUse, Io
     [[nodiscard]] Result<void> bind(const Endpoint& at);
 

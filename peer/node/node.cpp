@@ -11,6 +11,7 @@
 #include "peer/machine/resolve.hpp"
 #include "peer/observe/metrics.hpp"
 #include "peer/observe/status.hpp"
+#include "peer/start/listening_place.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
 
 namespace starling::peer {
@@ -20,6 +21,7 @@ namespace {
 /// How long the goodbye may spread before the loop stops: a few gossip ticks.
 constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr int kBindAttempts = 16;
+constexpr Duration kLookAroundEvery = std::chrono::seconds(10);
 
 std::string_view event_name(membership::EventKind kind) {
     switch (kind) {
@@ -51,6 +53,12 @@ Node::Node(PeerConfig config)
       membership_streams_(links_, membership_),
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
       bootstrap_(loop_, links_, *this),
+      addresses_(
+          loop_,
+          [this] { return known_addresses(); },
+          [this](const std::string& line) { note_once(line); }
+      ),
+      lonely_timer_(loop_, [this] { look_around(); }),
       stop_timer_(loop_, [this] { loop_.stop(); }),
       run_timer_(loop_, [this] { leave("time is up"); }) {}
 
@@ -100,7 +108,12 @@ void Node::on_greeted(const PeerId& peer) {
 }
 
 void Node::on_unreachable(const std::string& line) {
-    reporter_.note(line);
+    note_once(line);
+}
+
+/// A seed's trouble may show when the descriptor is fetched and again afterwards.
+void Node::note_once(const std::string& line) {
+    if (noted_.insert(line).second) reporter_.note(line);
 }
 
 /// Nothing reaches the session before it exists, or when we are leaving.
@@ -109,15 +122,11 @@ Result<void> Node::run() {
     if (auto ok = open_state(); ok.has_error()) return ok;
     if (auto ok = bind_sockets(); ok.has_error()) return ok;
     loop_.on_signal([this](int) { on_signal(); });
-    std::vector<Endpoint> seeds;
-    for (const auto& text : config_.join) {
-        const auto found = resolve(text);
-        if (found.has_error()) return found.error();
-        seeds.insert(seeds.end(), found->begin(), found->end());
-    }
-    auto plan = make_plan(seeds);
+    // Whoever reads this line may send a signal at once.
+    reporter_.listening(advertised_.to_string(), http_address_.to_string());
+    auto plan = make_plan();
     if (plan.has_error()) return plan.error();
-    if (auto ok = become_member(std::move(*plan), std::move(seeds)); ok.has_error()) return ok;
+    if (auto ok = become_member(std::move(*plan)); ok.has_error()) return ok;
     if (config_.run_for > Duration::zero()) run_timer_.arm_after(config_.run_for);
     loop_.run();
     if (fault_) return *fault_;
@@ -132,6 +141,7 @@ void Node::on_signal() {
 }
 
 Result<void> Node::open_state() {
+    if (auto seeds = seeds_of_last_life(config_); !seeds.empty()) config_.join = std::move(seeds);
     auto ours = open_local_state(config_);
     if (ours.has_error()) return ours.error();
     local_ = std::move(*ours);
@@ -145,21 +155,25 @@ Result<void> Node::open_state() {
     return {};
 }
 
-Result<SwarmPlan> Node::make_plan(const std::vector<Endpoint>& seeds) {
-    const auto note = [this](const std::string& line) { reporter_.note(line); };
+Result<SwarmPlan> Node::make_plan() {
+    const auto note = [this](const std::string& line) { note_once(line); };
     auto& checkpoint = local_.checkpoint;
     auto plan =
         checkpoint ? plan_resuming(std::move(*checkpoint), note)
-        : !seeds.empty()
-            ? plan_joining(loop_, config_, seeds, hello(), local_.key, note)
+        : !config_.join.empty()
+            ? plan_joining(loop_, config_, hello(), local_.key, note)
             : plan_founding(config_, local_.key.has_value(), founding_ ? &*founding_ : nullptr);
-    if (plan.has_error() || config_.membership_only) return plan;
+    if (plan.has_error()) return plan;
+    if (plan->via) {
+        if (auto ok = move_towards(*plan->via); ok.has_error()) return ok.error();
+    }
+    if (config_.membership_only) return plan;
     if (auto ok = lay_out(*plan); ok.has_error()) return ok.error();
     return plan;
 }
 
 /// Starts membership and the session. From here on we are a member of the swarm.
-Result<void> Node::become_member(SwarmPlan plan, std::vector<Endpoint> seeds) {
+Result<void> Node::become_member(SwarmPlan plan) {
     if (plan.start != Start::Found && !config_.founder_flags.empty()) {
         reporter_.note(
             config_.founder_flags + " ignored: the swarm that this peer belongs to has decided that"
@@ -171,37 +185,115 @@ Result<void> Node::become_member(SwarmPlan plan, std::vector<Endpoint> seeds) {
     key_ = *key;
     blob_ = plan.blob;
     auto addresses = std::move(plan.known_addresses);
-    addresses.insert(addresses.end(), seeds.begin(), seeds.end());
+    if (plan.via) addresses.push_back(*plan.via);
+    for (const auto& text : config_.join) {
+        if (const auto literal = Endpoint::parse(text)) addresses.push_back(*literal);
+    }
+    if (local_.book && local_.book->swarm == swarm_) {
+        const auto& before = local_.book->members;
+        addresses.insert(addresses.end(), before.begin(), before.end());
+    }
     started_ = true;
     start_membership();
     if (!config_.membership_only) start_session(std::move(plan));
     bootstrap_.begin(advertised_, config_.join, addresses);
+    if (!config_.state.empty()) {
+        addresses_.begin(config_.state, {swarm_, advertised_, std::move(addresses)});
+        look_around();
+    }
     return {};
+}
+
+/// While we are alone, the directories beside ours may say where other peers of our swarm are.
+void Node::look_around() {
+    if (ending_) return;
+    if (table().alive_count() == 1) bootstrap_.add(neighbours(config_.state, swarm_));
+    lonely_timer_.arm_after(kLookAroundEvery);
+}
+
+AddressBook Node::known_addresses() const {
+    AddressBook book{swarm_, advertised_, {}};
+    for (const auto& member : table().members()) {
+        const bool up = member.state <= membership::MemberState::Suspect;
+        if (up && member.id != self_) book.members.push_back(member.address);
+    }
+    return book;
 }
 
 Result<void> Node::bind_sockets() {
-    if (auto ok = bind_streams_and_datagrams(); ok.has_error()) return ok;
+    if (auto ok = bind_streams_and_datagrams(others_at_start()); ok.has_error()) return ok;
     if (auto ok = choose_advertised(); ok.has_error()) return ok;
-    if (auto ok = bind_http(); ok.has_error()) return ok;
-    reporter_.listening(advertised_.to_string(), http_address_.to_string());
-    return {};
+    return bind_http();
 }
 
-Result<void> Node::bind_streams_and_datagrams() {
+/// Returns the addresses of others that are known without asking anybody.
+std::vector<Endpoint> Node::others_at_start() const {
+    std::vector<Endpoint> others;
+    const auto add = [&others](const std::string& text) {
+        if (const auto literal = Endpoint::parse(text)) others.push_back(*literal);
+    };
+    for (const auto& text : config_.join) add(text);
+    if (local_.checkpoint) {
+        for (const auto& text : local_.checkpoint->addresses) add(text);
+    }
+    if (const auto& book = local_.book) {
+        others.insert(others.end(), book->members.begin(), book->members.end());
+        others.push_back(book->self);
+    }
+    return others;
+}
+
+Result<void> Node::bind_streams_and_datagrams(const std::vector<Endpoint>& others) {
     const auto listen = resolve(config_.listen);
     if (listen.has_error()) return fail(FaultCode::Usage, "--listen: " + listen.error().message);
     const Endpoint wanted = listen->front();
-    if (auto ok = check_exposure(wanted, config_.insecure); ok.has_error()) return ok;
-    for (int attempt = 1;; ++attempt) {
-        const auto bound = links_.bind(wanted);
-        if (bound.has_error()) return bound.error();
-        listen_ = *bound;
-        // TCP and UDP use the same port number. If the user gave port 0, we try another one.
-        const auto datagrams = membership_.bind(listen_);
-        if (datagrams.has_value()) return {};
-        if (wanted.port != 0 || attempt == kBindAttempts) return datagrams.error();
-        links_.unbind();
+    if (!config_.advertise.empty()) return bind_at(wanted);
+    const auto place = listening_place(wanted, others, config_.insecure);
+    if (place.has_error()) return place.error();
+    const bool as_before = local_.book && place->because == local_.book->self;
+    if (place->because && !as_before) {
+        note_once(
+            place->because->to_string() +
+            " is on another machine: listening where it can dial this peer, not on " +
+            wanted.to_string()
+        );
     }
+    return bind_at(place->at);
+}
+
+Result<void> Node::bind_at(const Endpoint& wanted) {
+    if (auto ok = check_exposure(wanted, config_.insecure); ok.has_error()) return ok;
+    if (wanted.port != 0) return bind_both(wanted);
+    // Others know the port of the last life.
+    if (local_.book) {
+        const Endpoint before{wanted.address, local_.book->self.port};
+        if (bind_both(before).has_value()) return {};
+    }
+    for (int attempt = 1;; ++attempt) {
+        auto bound = bind_both(wanted);
+        if (bound.has_value() || attempt == kBindAttempts) return bound;
+    }
+}
+
+/// TCP and UDP use the same port number.
+Result<void> Node::bind_both(const Endpoint& at) {
+    const auto bound = links_.bind(at);
+    if (bound.has_error()) return bound.error();
+    listen_ = *bound;
+    auto datagrams = membership_.bind(listen_);
+    if (datagrams.has_error()) links_.unbind();
+    return datagrams;
+}
+
+/// A seed that was named by its host turns out to be on another machine: nobody there could dial an
+/// address of loopback, so we listen elsewhere before we announce where.
+Result<void> Node::move_towards(const Endpoint& seed) {
+    if (seed.is_loopback() || !listen_.is_loopback() || !config_.advertise.empty()) return {};
+    links_.unbind();
+    if (auto ok = bind_streams_and_datagrams({seed}); ok.has_error()) return ok;
+    advertised_ = listen_;
+    reporter_.listening(advertised_.to_string(), http_address_.to_string());
+    return {};
 }
 
 Result<void> Node::choose_advertised() {
@@ -237,7 +329,7 @@ Result<void> Node::bind_http() {
 void Node::start_session(SwarmPlan plan) {
     const auto start = plan.start;
     const std::string model = plan.descriptor.model;
-    const std::string via = plan.via;
+    const std::string via = plan.via ? plan.via->to_string() : "";
     const auto parameters = plan.layout.elements();
     const auto steps = plan.checkpoint ? plan.checkpoint->steps : 0;
     session_ = std::make_unique<SessionDriver>(

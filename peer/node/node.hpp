@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/check.hpp"
@@ -22,6 +23,7 @@
 #include "peer/members/bootstrap.hpp"
 #include "peer/members/membership_driver.hpp"
 #include "peer/members/membership_streams.hpp"
+#include "peer/node/address_keeper.hpp"
 #include "peer/node/session_driver.hpp"
 #include "peer/observe/reporter.hpp"
 #include "peer/observe/status.hpp"
@@ -57,15 +59,22 @@ private:
 
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
-    [[nodiscard]] Result<void> bind_streams_and_datagrams();
+    [[nodiscard]] Result<void> bind_streams_and_datagrams(const std::vector<Endpoint>& others);
+    [[nodiscard]] Result<void> bind_at(const Endpoint& wanted);
+    [[nodiscard]] Result<void> bind_both(const Endpoint& at);
+    [[nodiscard]] Result<void> move_towards(const Endpoint& seed);
+    [[nodiscard]] std::vector<Endpoint> others_at_start() const;
     [[nodiscard]] Result<void> choose_advertised();
     [[nodiscard]] Result<void> bind_http();
-    [[nodiscard]] Result<SwarmPlan> make_plan(const std::vector<Endpoint>& seeds);
-    [[nodiscard]] Result<void> become_member(SwarmPlan plan, std::vector<Endpoint> seeds);
+    [[nodiscard]] Result<SwarmPlan> make_plan();
+    [[nodiscard]] Result<void> become_member(SwarmPlan plan);
+    void note_once(const std::string& line);
     void on_signal();
     [[nodiscard]] Hello hello() const;
     void start_session(SwarmPlan plan);
     void start_membership();
+    void look_around();
+    [[nodiscard]] AddressBook known_addresses() const;
     void leave(const std::string& why);
     void end(std::optional<Fault> fault);
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
@@ -85,6 +94,8 @@ private:
     HttpServer http_;
     std::unique_ptr<SessionDriver> session_;
     Bootstrap bootstrap_;
+    AddressKeeper addresses_;
+    Timer lonely_timer_;
     Timer stop_timer_;
     Timer run_timer_;
     Endpoint listen_;
@@ -92,6 +103,7 @@ private:
     Endpoint http_address_;
     SwarmId swarm_;
     Bytes blob_;
+    std::unordered_set<std::string> noted_;  ///< the lines of note_once()
     bool started_ = false;
     bool ending_ = false;
     std::optional<Fault> fault_;

@@ -28,6 +28,8 @@ Result<void> load_checkpoint(const PeerConfig& config, LocalState& ours) {
     } else if (checkpoint.error().code != FaultCode::NotFound) {
         return checkpoint.error();
     }
+    // The peer also runs without these addresses, so a damaged file is no reason not to.
+    if (auto book = read_address_book(config.state)) ours.book = std::move(*book);
     return {};
 }
 

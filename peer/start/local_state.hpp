@@ -11,6 +11,7 @@
 #include "peer/crypto/identity.hpp"
 #include "peer/crypto/swarm_key.hpp"
 #include "peer/machine/files.hpp"
+#include "peer/start/address_book.hpp"
 #include "peer/terms/config.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/training/checkpoint.hpp"
@@ -21,7 +22,8 @@ struct LocalState {
     std::optional<StateLock> lock;
     Identity identity;
     std::optional<Checkpoint> checkpoint;
-    std::optional<SwarmKey> key;  ///< from the user, or from the last life
+    std::optional<SwarmKey> key;      ///< from the user, or from the last life
+    std::optional<AddressBook> book;  ///< the addresses of the last life
 };
 
 /// Returns whether a peer with this configuration and checkpoint founds a swarm that trains.

@@ -98,24 +98,23 @@ Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Foun
 Result<SwarmPlan> plan_joining(
     Loop& loop,
     const PeerConfig& config,
-    const std::vector<Endpoint>& seeds,
     const Hello& ours,
     const std::optional<SwarmKey>& key,
     const Note& note
 ) {
-    auto fetched = fetch_descriptor(loop, seeds, ours, kJoinPatience, note);
+    auto fetched = fetch_descriptor(loop, config.join, ours, kJoinPatience, note);
     if (fetched.has_error()) return fetched.error();
     SwarmPlan plan;
     plan.start = Start::Join;
     plan.blob = std::move(fetched->blob);
-    plan.via = fetched->seed.to_string();
+    plan.via = fetched->seed;
     auto descriptor = decode_descriptor(plan.blob);
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);
     if (plan.descriptor.keyed && key && mac_of(*key, fetched->proof_text) != fetched->proof) {
         return fail(
             FaultCode::Refused,
-            plan.via + " holds another key than " + key_path(config).string() +
+            plan.via->to_string() + " holds another key than " + key_path(config).string() +
                 ": give --key with the swarm.key of this swarm's founder"
         );
     }

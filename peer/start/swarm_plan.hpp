@@ -34,7 +34,7 @@ struct SwarmPlan {
     Start start = Start::Found;
     std::optional<Checkpoint> checkpoint;   ///< the checkpoint to resume from
     std::vector<Endpoint> known_addresses;  ///< members of the last life
-    std::string via;                        ///< the seed that described the swarm
+    std::optional<Endpoint> via;            ///< the seed that described the swarm
 };
 
 /// What a founder reads from its files.
@@ -56,13 +56,12 @@ using Note = std::function<void(const std::string& line)>;
     const PeerConfig& config, bool keyed, const Founding* founding
 );
 
-/// Asks the seeds for the descriptor of their swarm. Runs the loop and blocks until one has
-/// answered, at most ten seconds. Calls `note` with one line for each seed that fails first.
+/// Asks the seeds of `config` for the descriptor of their swarm. Runs the loop and blocks until one
+/// has answered, at most ten seconds. Calls `note` with one line for each seed that fails first.
 /// Errors    as fetch_descriptor and decode_descriptor; Refused (the seed holds another key)
 [[nodiscard]] Result<SwarmPlan> plan_joining(
     Loop& loop,
     const PeerConfig& config,
-    const std::vector<Endpoint>& seeds,
     const Hello& ours,
     const std::optional<SwarmKey>& key,
     const Note& note

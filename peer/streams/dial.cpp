@@ -4,6 +4,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "peer/machine/asio_endpoint.hpp"
@@ -24,16 +25,26 @@ struct Dial {
     Endpoint to;
     ConnectionHandler& handler;
     std::function<void(Result<ConnectionPtr>)> done;
-    bool late = false;
+    std::optional<Fault> ended{};  ///< why we closed the socket
+
+    void end(Fault why) {
+        if (ended) return;
+        ended = std::move(why);
+        error_code ignored;
+        socket.close(ignored);
+    }
 };
+
+std::string name_of(const Dial& dial) {
+    return "cannot reach " + dial.to.to_string();
+}
 
 void finish_dial(const std::shared_ptr<Dial>& dial, const error_code& error) {
     dial->timer.cancel();
-    const auto name = "cannot reach " + dial->to.to_string();
-    if (dial->late) {
-        dial->done(fail(FaultCode::Timeout, name + ": no answer"));
+    if (dial->ended) {
+        dial->done(*dial->ended);
     } else if (error) {
-        dial->done(fail(FaultCode::Unreachable, name + ": " + error.message()));
+        dial->done(fail(FaultCode::Unreachable, name_of(*dial) + ": " + error.message()));
     } else {
         dial->done(tcp_connection(std::move(dial->socket), dial->to, true, dial->handler));
     }
@@ -41,7 +52,7 @@ void finish_dial(const std::shared_ptr<Dial>& dial, const error_code& error) {
 
 }  // namespace
 
-void dial(
+GiveUp dial(
     Loop& loop,
     const Endpoint& to,
     Duration timeout,
@@ -55,14 +66,14 @@ void dial(
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(timeout)
     );
     state->timer.async_wait([state](const error_code& error) {
-        if (error) return;
-        state->late = true;
-        error_code ignored;
-        state->socket.close(ignored);
+        if (!error) state->end(fail(FaultCode::Timeout, name_of(*state) + ": no answer"));
     });
     state->socket.async_connect(to_asio<tcp>(to), [state](const error_code& error) {
         finish_dial(state, error);
     });
+    return [weak = std::weak_ptr(state)] {
+        if (const auto alive = weak.lock()) alive->end(fail(FaultCode::Closed, "given up"));
+    };
 }
 
 }  // namespace starling::peer

@@ -15,9 +15,12 @@ namespace starling::peer {
 
 class Loop;
 
+/// Ends a dial early: its `done` is called soon, with Closed. Does nothing after `done`.
+using GiveUp = std::function<void()>;
+
 /// Opens a TCP connection. Returns at once; calls `done` once, later, on the network thread.
-/// Errors    Unreachable, Timeout
-void dial(
+/// Errors    Unreachable, Timeout, Closed (given up)
+GiveUp dial(
     Loop& loop,
     const Endpoint& to,
     Duration timeout,

@@ -1,5 +1,6 @@
 #include "peer/transfer/descriptor_fetch.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "peer/terms/descriptor.hpp"
@@ -12,42 +13,57 @@ namespace {
 constexpr Duration kAttemptTimeout = 2 * DescriptorFetch::kStreamTimeout;
 constexpr Duration kPause = std::chrono::milliseconds(300);
 
-/// Trying again helps while a seed is still starting, but not when it has another version.
-bool is_final(FaultCode code) {
-    return code == FaultCode::BadVersion || code == FaultCode::Cancelled;
-}
-
 }  // namespace
 
 DescriptorFetch::DescriptorFetch(
     Instant now,
-    std::vector<Endpoint> seeds,
+    const std::vector<Endpoint>& seeds,
     const PeerId& self,
     Duration patience,
-    data::HashFunction sha256
+    data::HashFunction sha256,
+    std::size_t names
 )
-    : seeds_(std::move(seeds)),
-      self_(self),
+    : self_(self),
       until_(now + patience),
       sha256_(sha256),
-      last_(fail(FaultCode::Unreachable, "no seed address was given")) {
-    begin_round(now);
+      names_(names),
+      last_(
+          names == 0 ? fail(FaultCode::Unreachable, "no seed address was given")
+                     : fail(FaultCode::Unreachable, "no name server says where the seeds are")
+      ) {
+    for (const auto& at : seeds) add(at);
+    go_on(now);
 }
 
-void DescriptorFetch::handle_greeted(Instant /*now*/, const PeerId& id, const SwarmId& swarm) {
-    if (stage_ != Stage::Dialling) return;
+void DescriptorFetch::handle_name(Instant now, const Result<std::vector<Endpoint>>& found) {
+    if (outcome_) return;
+    --names_;
+    if (found.has_error()) {
+        last_ = found.error();
+        if (names_ > 0 || !seeds_.empty()) notes_.push_back(last_.message);
+    } else {
+        for (const auto& at : *found) add(at);
+    }
+    go_on(now);
+}
+
+void DescriptorFetch::handle_greeted(
+    Instant now, const Endpoint& at, const PeerId& id, const SwarmId& swarm
+) {
+    auto* seed = find(at);
+    if (outcome_ || seed == nullptr || seed->stage != Stage::Dialling) return;
     if (id == self_) {
-        give_up_seed(fail(FaultCode::Refused, seed().to_string() + " is this very peer"));
+        give_up(*seed, fail(FaultCode::Refused, at.to_string() + " is this very peer"));
         return;
     }
-    stage_ = Stage::Asking;
-    swarm_ = swarm;
-    blob_.clear();
-    commands_.push_back({Command::Kind::Ask, seed()});
+    seed->stage = Stage::Greeted;
+    seed->swarm = swarm;
+    go_on(now);
 }
 
-void DescriptorFetch::handle_piece(Instant /*now*/, ByteView payload) {
-    if (stage_ != Stage::Asking) return;
+void DescriptorFetch::handle_piece(Instant /*now*/, const Endpoint& from, ByteView payload) {
+    auto* seed = find(from);
+    if (outcome_ || seed == nullptr || seed->stage != Stage::Asking) return;
     ByteReader reader(payload);
     const auto total = reader.take<std::uint32_t>();
     const auto offset = reader.take<std::uint32_t>();
@@ -55,41 +71,43 @@ void DescriptorFetch::handle_piece(Instant /*now*/, ByteView payload) {
     const bool fits = reader.ok() && total <= kDescriptorMax && offset == blob_.size() &&
                       !data.empty() && data.size() <= total - offset;
     if (!fits) {
-        give_up_seed(fail(FaultCode::BadFormat, seed().to_string() + " sent a broken descriptor"));
+        give_up(*seed, fail(FaultCode::BadFormat, from.to_string() + " sent a broken descriptor"));
         return;
     }
     blob_.insert(blob_.end(), data.begin(), data.end());
     if (blob_.size() < total) return;
-    if (SwarmId{sha256_(blob_)} != swarm_) {
-        give_up_seed(fail(
-            FaultCode::Corrupt,
-            seed().to_string() + " sent a descriptor of another swarm than its own"
-        ));
+    if (SwarmId{sha256_(blob_)} != seed->swarm) {
+        give_up(
+            *seed,
+            fail(
+                FaultCode::Corrupt,
+                from.to_string() + " sent a descriptor of another swarm than its own"
+            )
+        );
         return;
     }
-    commands_.push_back({Command::Kind::Close, seed()});
-    end(FetchedDescriptor{std::move(blob_), swarm_, seed()});
+    end(FetchedDescriptor{std::move(blob_), seed->swarm, from});
 }
 
-void DescriptorFetch::handle_closed(Instant now, const Fault& why) {
-    if (stage_ == Stage::Pausing || stage_ == Stage::Over) return;
+void DescriptorFetch::handle_closed(Instant now, const Endpoint& at, const Fault& why) {
+    auto* seed = find(at);
+    if (outcome_ || seed == nullptr) return;
+    if (seed->stage == Stage::Due || seed->stage >= Stage::Failed) return;
     // A seed that was given up keeps the reason for which it was.
-    if (stage_ != Stage::Closing) last_ = why;
-    next_seed(now);
+    if (seed->stage != Stage::Closing) failed(*seed, why);
+    seed->stage = why.code == FaultCode::BadVersion ? Stage::Hopeless : Stage::Failed;
+    seed->deadline.reset();
+    go_on(now);
 }
 
 void DescriptorFetch::handle_timeout(Instant now) {
-    if (!deadline_ || now < *deadline_) return;
-    if (stage_ != Stage::Pausing) {
-        give_up_seed(fail(FaultCode::Timeout, "no descriptor from " + seed().to_string()));
-    } else if (now < until_) {
-        first_round_ = false;
-        begin_round(now);
-    } else {
-        end(fail(
-            last_.code, last_.message + "; is the seed's address right, and does a peer run there?"
-        ));
+    if (outcome_) return;
+    for (auto& seed : seeds_) {
+        // One that has greeted waits without a deadline until it is asked.
+        if (seed.stage == Stage::Greeted || !seed.deadline || now < *seed.deadline) continue;
+        give_up(seed, fail(FaultCode::Timeout, "no descriptor from " + seed.at.to_string()));
     }
+    go_on(now);
 }
 
 std::optional<DescriptorFetch::Command> DescriptorFetch::poll_command() {
@@ -106,45 +124,110 @@ std::optional<std::string> DescriptorFetch::poll_note() {
     return note;
 }
 
-void DescriptorFetch::begin_round(Instant now) {
-    at_ = 0;
-    dial(now);
-}
-
-/// Dials the next seed of the round, or pauses after the last one.
-void DescriptorFetch::dial(Instant now) {
-    if (at_ == seeds_.size()) {
-        stage_ = Stage::Pausing;
-        deadline_ = now + kPause;
-        return;
+std::optional<Instant> DescriptorFetch::poll_timeout() const {
+    if (outcome_) return std::nullopt;
+    std::optional<Instant> next = pause_until_;
+    for (const auto& seed : seeds_) {
+        if (seed.stage == Stage::Greeted || !seed.deadline) continue;
+        next = std::min(next.value_or(*seed.deadline), *seed.deadline);
     }
-    stage_ = Stage::Dialling;
-    deadline_ = now + kAttemptTimeout;
-    commands_.push_back({Command::Kind::Dial, seed()});
+    // While only names are looked up, the patience is the bound.
+    if (!next && open() == 0) next = until_;
+    return next;
 }
 
-/// The next seed has its turn when the stream to this one has ended.
-void DescriptorFetch::give_up_seed(const Fault& why) {
-    last_ = why;
-    stage_ = Stage::Closing;
-    deadline_.reset();
-    commands_.push_back({Command::Kind::Close, seed()});
+DescriptorFetch::Seed* DescriptorFetch::find(const Endpoint& at) {
+    const auto found =
+        std::find_if(seeds_.begin(), seeds_.end(), [&](const Seed& seed) { return seed.at == at; });
+    return found == seeds_.end() ? nullptr : &*found;
 }
 
-void DescriptorFetch::next_seed(Instant now) {
-    if (is_final(last_.code)) {
+void DescriptorFetch::add(const Endpoint& at) {
+    if (find(at) == nullptr && seeds_.size() < kSeedsMax) seeds_.push_back({at});
+}
+
+std::size_t DescriptorFetch::open() const {
+    return static_cast<std::size_t>(std::count_if(
+        seeds_.begin(),
+        seeds_.end(),
+        [](const Seed& seed) { return seed.stage > Stage::Due && seed.stage < Stage::Failed; }
+    ));
+}
+
+bool DescriptorFetch::any(Stage stage) const {
+    return std::any_of(seeds_.begin(), seeds_.end(), [stage](const Seed& seed) {
+        return seed.stage == stage;
+    });
+}
+
+/// Does what is due: a new round, an end, a question, dials.
+void DescriptorFetch::go_on(Instant now) {
+    if (outcome_) return;
+    const bool over = now >= until_;
+    if (pause_until_ && now >= *pause_until_) {
+        pause_until_.reset();
+        for (auto& seed : seeds_) {
+            if (!over && seed.stage == Stage::Failed) seed.stage = Stage::Due;
+        }
+    }
+    if (!any(Stage::Asking)) ask(now);
+    dial(now);
+    if (open() > 0 || pause_until_) return;
+    const bool hope = names_ > 0 || any(Stage::Failed);
+    if (!hope || (over && seeds_.empty())) {
         end(last_);
+    } else if (over) {
+        end(fail(
+            last_.code, last_.message + "; is the seed's address right, and does a peer run there?"
+        ));
+    } else if (any(Stage::Failed)) {
+        pause_until_ = now + kPause;
+    }
+}
+
+void DescriptorFetch::ask(Instant now) {
+    for (auto& seed : seeds_) {
+        if (seed.stage != Stage::Greeted) continue;
+        seed.stage = Stage::Asking;
+        seed.deadline = std::max(seed.deadline.value_or(now), now + kStreamTimeout);
+        blob_.clear();
+        commands_.push_back({Command::Kind::Ask, seed.at});
         return;
     }
-    if (first_round_) notes_.push_back(last_.message + "; trying again");
-    ++at_;
-    dial(now);
+}
+
+void DescriptorFetch::dial(Instant now) {
+    auto room = kAtOnce - open();
+    for (auto& seed : seeds_) {
+        if (room == 0) return;
+        if (seed.stage != Stage::Due) continue;
+        --room;
+        seed.stage = Stage::Dialling;
+        seed.deadline = now + kAttemptTimeout;
+        commands_.push_back({Command::Kind::Dial, seed.at});
+    }
+}
+
+/// The seed is dialled again when the stream to it has ended.
+void DescriptorFetch::give_up(Seed& seed, const Fault& why) {
+    failed(seed, why);
+    seed.stage = Stage::Closing;
+    seed.deadline.reset();
+    commands_.push_back({Command::Kind::Close, seed.at});
+}
+
+void DescriptorFetch::failed(Seed& seed, const Fault& why) {
+    last_ = why;
+    if (std::exchange(seed.failed_before, true) || why.code == FaultCode::BadVersion) return;
+    notes_.push_back(why.message + "; trying again");
 }
 
 void DescriptorFetch::end(Result<FetchedDescriptor> outcome) {
-    stage_ = Stage::Over;
-    deadline_.reset();
     outcome_ = std::move(outcome);
+    for (const auto& seed : seeds_) {
+        const bool connected = seed.stage > Stage::Due && seed.stage < Stage::Closing;
+        if (connected) commands_.push_back({Command::Kind::Close, seed.at});
+    }
 }
 
 }  // namespace starling::peer

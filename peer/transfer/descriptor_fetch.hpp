@@ -1,15 +1,16 @@
 #pragma once
 
-// How a newcomer gets the descriptor of its swarm, as a machine without I/O: it asks the seeds one
-// after the other, again and again, until one gives the descriptor or the patience is over. One
-// stream is open at a time.
+// How a newcomer gets the descriptor of its swarm, as a machine without I/O: it dials several seeds
+// at once, asks the first that greets, and goes on again and again until one gives the descriptor
+// or the patience is over. At most kAtOnce streams are open, and one seed at a time sends the blob.
+// Seeds that are names come in when they are looked up.
 //
 // The driver carries out each command, and calls handle_closed() exactly once for each Dial: when
 // the dial fails, or when the stream has ended, for whatever reason. After each call it drains
 // poll_note() and poll_command() and arms one timer.
 //
-// Invariant: `outcome` appears once and never changes; after it the last command is a Close, if a
-// stream is still open.
+// Invariant: `outcome` appears once and never changes; with it comes a Close for each stream that
+// is still open.
 
 #include <deque>
 #include <optional>
@@ -35,6 +36,10 @@ class DescriptorFetch {
 public:
     /// How long the driver may take to dial, and then how long it waits for the greeting.
     static constexpr Duration kStreamTimeout = std::chrono::seconds(3);
+    /// Most streams that are open at once.
+    static constexpr std::size_t kAtOnce = 8;
+    /// Most seeds; more help nobody.
+    static constexpr std::size_t kSeedsMax = 256;
 
     struct Command {
         enum class Kind { Dial, Ask, Close };  ///< Ask: send a DescriptorRequest
@@ -43,63 +48,77 @@ public:
     };
 
     /// `self` is our id: a seed that turns out to be us is refused. `sha256` checks the blob.
+    /// `names` look-ups are still running; handle_name() is called for each of them.
     DescriptorFetch(
         Instant now,
-        std::vector<Endpoint> seeds,
+        const std::vector<Endpoint>& seeds,
         const PeerId& self,
         Duration patience,
-        data::HashFunction sha256
+        data::HashFunction sha256,
+        std::size_t names = 0
     );
 
-    /// The peer at the other end of the dialled stream has greeted.
-    void handle_greeted(Instant now, const PeerId& id, const SwarmId& swarm);
+    /// A name among the seeds was looked up.
+    void handle_name(Instant now, const Result<std::vector<Endpoint>>& found);
+    /// The peer at the other end of a dialled stream has greeted.
+    void handle_greeted(Instant now, const Endpoint& at, const PeerId& id, const SwarmId& swarm);
     /// The payload of a DescriptorPiece has come.
-    void handle_piece(Instant now, ByteView payload);
-    /// The dial has failed or the stream has ended.
-    void handle_closed(Instant now, const Fault& why);
+    void handle_piece(Instant now, const Endpoint& from, ByteView payload);
+    /// A dial has failed or its stream has ended.
+    void handle_closed(Instant now, const Endpoint& at, const Fault& why);
     void handle_timeout(Instant now);
 
     [[nodiscard]] std::optional<Command> poll_command();
-    /// Returns a line for the user: one for each seed that fails in the first round.
+    /// Returns a line for the user: one for each seed that fails in the first round, and for each
+    /// name that is not known.
     [[nodiscard]] std::optional<std::string> poll_note();
+    [[nodiscard]] std::optional<Instant> poll_timeout() const;
 
-    [[nodiscard]] std::optional<Instant> poll_timeout() const { return deadline_; }
-
-    /// Errors    BadVersion or Cancelled, at once; otherwise the last failure when the time is over:
-    ///           Unreachable, Timeout, Closed, Refused (we are the seed), Truncated, BadFormat,
-    ///           Oversized, Corrupt (hash)
+    /// Errors    at once, when no seed is left that may answer later: BadVersion, or the fault of a
+    ///           look-up; otherwise the last failure when the time is over: Unreachable, Timeout,
+    ///           Closed, Refused (we are the seed), Truncated, BadFormat, Oversized, Corrupt (hash)
     [[nodiscard]] const std::optional<Result<FetchedDescriptor>>& outcome() const {
         return outcome_;
     }
 
 private:
     enum class Stage {
+        Due,  ///< to be dialled in this round
         Dialling,
-        Asking,   ///< the seed has greeted and owes us the blob
-        Closing,  ///< this seed is done with; its stream has not ended yet
-        Pausing,  ///< between two rounds over the seeds
-        Over,
+        Greeted,   ///< asked next, if the one that is asked now fails
+        Asking,    ///< has greeted and owes us the blob
+        Closing,   ///< done with in this round; its stream has not ended yet
+        Failed,    ///< done with in this round
+        Hopeless,  ///< never dialled again: it has another version
     };
 
-    [[nodiscard]] const Endpoint& seed() const { return seeds_[at_]; }
+    struct Seed {
+        Endpoint at;
+        Stage stage = Stage::Due;
+        std::optional<Instant> deadline{};
+        SwarmId swarm{};
+        bool failed_before = false;
+    };
 
-    void begin_round(Instant now);
+    [[nodiscard]] Seed* find(const Endpoint& at);
+    void add(const Endpoint& at);
+    [[nodiscard]] std::size_t open() const;
+    [[nodiscard]] bool any(Stage stage) const;
+    void go_on(Instant now);
+    void ask(Instant now);
     void dial(Instant now);
-    void give_up_seed(const Fault& why);
-    void next_seed(Instant now);
+    void give_up(Seed& seed, const Fault& why);
+    void failed(Seed& seed, const Fault& why);
     void end(Result<FetchedDescriptor> outcome);
 
-    std::vector<Endpoint> seeds_;
     PeerId self_;
     Instant until_;
     data::HashFunction sha256_;
-    Stage stage_ = Stage::Dialling;
-    std::size_t at_ = 0;  ///< the seed that we ask now
-    bool first_round_ = true;
-    Fault last_;  ///< why the seed before failed, or this one, once that is known
-    SwarmId swarm_;
-    Bytes blob_;
-    std::optional<Instant> deadline_;
+    std::size_t names_;  ///< look-ups that have not ended
+    std::vector<Seed> seeds_;
+    Fault last_;                          ///< why the last seed that failed did
+    Bytes blob_;                          ///< what the seed that is asked has sent
+    std::optional<Instant> pause_until_;  ///< between two rounds over the seeds
     std::deque<Command> commands_;
     std::deque<std::string> notes_;
     std::optional<Result<FetchedDescriptor>> outcome_;

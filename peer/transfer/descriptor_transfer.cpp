@@ -1,10 +1,13 @@
 #include "peer/transfer/descriptor_transfer.hpp"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <utility>
 
 #include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"
+#include "peer/machine/resolve.hpp"
 #include "peer/streams/dial.hpp"
 #include "peer/terms/descriptor.hpp"
 
@@ -21,7 +24,7 @@ class FetchDriver final : public ConnectionHandler {
 public:
     FetchDriver(
         Loop& loop,
-        const std::vector<Endpoint>& seeds,
+        const std::vector<std::string>& seeds,
         const Hello& ours,
         Duration patience,
         const std::function<void(const std::string&)>& note
@@ -36,37 +39,55 @@ public:
                   pump();
               }
           ),
-          fetch_(real_now(), seeds, ours.id, patience, hash_of) {}
+          fetch_(real_now(), {}, ours.id, patience, hash_of, seeds.size()) {
+        for (const auto& seed : seeds) {
+            // A look-up may last longer than this object.
+            resolve_later(loop, seed, [this, alive = std::weak_ptr(alive_)](const auto& found) {
+                if (alive.expired()) return;
+                fetch_.handle_name(real_now(), found);
+                pump();
+            });
+        }
+    }
 
     Result<ProvenDescriptor> run() {
         pump();
-        // This must outlive its stream, whose coroutines call back here.
-        loop_.run_until([this] { return fetch_.outcome().has_value() && !open_; });
+        // This must outlive its streams, whose coroutines call back here.
+        loop_.run_until([this] { return fetch_.outcome().has_value() && streams_.empty(); });
         if (!fetch_.outcome()) return fail(FaultCode::Cancelled, "interrupted");
         if (fetch_.outcome()->has_error()) return fetch_.outcome()->error();
         return ProvenDescriptor{**fetch_.outcome(), std::move(proof_text_), proof_};
     }
 
     void on_greeted(Connection& connection) override {
-        const Greeting& greeting = connection.greeting();
-        proof_ = greeting.partner()->proof;
-        proof_text_ = greeting.text_of(StreamRole::Acceptor);
-        fetch_.handle_greeted(real_now(), greeting.partner()->id, greeting.partner()->swarm);
+        const auto& partner = *connection.greeting().partner();
+        fetch_.handle_greeted(real_now(), connection.remote(), partner.id, partner.swarm);
         pump();
     }
 
-    void on_frame(Connection& /*connection*/, FrameType type, ByteView payload) override {
-        if (type != FrameType::DescriptorPiece) return;
-        fetch_.handle_piece(real_now(), payload);
+    void on_frame(Connection& connection, FrameType type, ByteView payload) override {
+        if (type != FrameType::DescriptorPiece || fetch_.outcome()) return;
+        fetch_.handle_piece(real_now(), connection.remote(), payload);
+        if (fetch_.outcome()) {
+            proof_ = connection.greeting().partner()->proof;
+            proof_text_ = connection.greeting().text_of(StreamRole::Acceptor);
+        }
         pump();
     }
 
     void on_sent(Connection& /*connection*/, FrameType /*type*/, Bytes /*payload*/) override {}
 
-    void on_closed(Connection& /*connection*/, const Fault& why) override { closed(why); }
+    void on_closed(Connection& connection, const Fault& why) override {
+        closed(connection.remote(), why);
+    }
 
 private:
     using Command = DescriptorFetch::Command;
+
+    struct Stream {
+        GiveUp give_up;            ///< ends the dial
+        ConnectionPtr connection;  ///< once the seed is dialled
+    };
 
     void pump() {
         while (const auto line = fetch_.poll_note()) note_(*line);
@@ -76,50 +97,49 @@ private:
     }
 
     void carry_out(const Command& command) {
+        auto& stream = streams_[command.to];
         switch (command.kind) {
             case Command::Kind::Dial:
-                open_ = true;
-                unwanted_ = false;
-                dial(
+                stream.give_up = dial(
                     loop_,
                     command.to,
                     DescriptorFetch::kStreamTimeout,
                     *this,
-                    [this](Result<ConnectionPtr> connection) { dialled(std::move(connection)); }
+                    [this, to = command.to](Result<ConnectionPtr> connection) {
+                        dialled(to, std::move(connection));
+                    }
                 );
                 return;
             case Command::Kind::Ask:
-                connection_->send(FrameType::DescriptorRequest, {});
+                stream.connection->send(FrameType::DescriptorRequest, {});
                 return;
             case Command::Kind::Close:
-                unwanted_ = true;
-                if (connection_) connection_->close(fail(FaultCode::Closed, "thank you"));
+                if (!stream.connection) return stream.give_up();
+                stream.connection->close(fail(FaultCode::Closed, "thank you"));
                 return;
         }
     }
 
-    void dialled(Result<ConnectionPtr> connection) {
-        if (connection.has_error()) return closed(connection.error());
-        if (unwanted_) return closed(fail(FaultCode::Closed, "too late"));
-        connection_ = std::move(*connection);
-        connection_->start({ours_, {}}, DescriptorFetch::kStreamTimeout);
+    void dialled(const Endpoint& to, Result<ConnectionPtr> connection) {
+        if (connection.has_error()) return closed(to, connection.error());
+        auto& stream = streams_.at(to);
+        stream.connection = std::move(*connection);
+        stream.connection->start({ours_, {}}, DescriptorFetch::kStreamTimeout);
     }
 
-    void closed(const Fault& why) {
-        open_ = false;
-        connection_.reset();
-        fetch_.handle_closed(real_now(), why);
+    void closed(const Endpoint& at, const Fault& why) {
+        streams_.erase(at);
+        fetch_.handle_closed(real_now(), at, why);
         pump();
     }
 
     Loop& loop_;
     Hello ours_;
     const std::function<void(const std::string&)>& note_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     Timer timer_;
     DescriptorFetch fetch_;
-    ConnectionPtr connection_;  ///< to the seed that we ask now, once it is dialled
-    bool open_ = false;         ///< a dial or a stream has not ended
-    bool unwanted_ = false;     ///< the machine has closed the stream
+    std::map<Endpoint, Stream> streams_;  ///< each until its dial has failed or it has ended
     Bytes proof_text_;
     std::array<std::uint8_t, 32> proof_{};
 };
@@ -141,7 +161,7 @@ void send_descriptor(Connection& asker, ByteView blob) {
 
 Result<ProvenDescriptor> fetch_descriptor(
     Loop& loop,
-    const std::vector<Endpoint>& seeds,
+    const std::vector<std::string>& seeds,
     const Hello& ours,
     Duration patience,
     const std::function<void(const std::string&)>& note

@@ -28,13 +28,14 @@ struct ProvenDescriptor : FetchedDescriptor {
     std::array<std::uint8_t, 32> proof{};
 };
 
-/// Asks the addresses one after the other, again and again, until one gives the descriptor. Runs
-/// the loop meanwhile, and blocks for `patience` and at most one more round over all addresses, of
-/// some 6 s each. Calls `note` with one line per address that fails in the first round.
+/// Looks the seeds up (HOST:PORT) and dials several at once, again and again, until one gives the
+/// descriptor. Runs the loop meanwhile, and blocks for `patience` and at most one more round over
+/// all addresses, of some 6 s for each eight. Calls `note` with one line for each address that fails
+/// in the first round and for each name that is not known.
 /// Errors    as DescriptorFetch::outcome; Cancelled, when the loop is stopped
 [[nodiscard]] Result<ProvenDescriptor> fetch_descriptor(
     Loop& loop,
-    const std::vector<Endpoint>& seeds,
+    const std::vector<std::string>& seeds,
     const Hello& ours,
     Duration patience,
     const std::function<void(const std::string&)>& note

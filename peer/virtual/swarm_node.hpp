@@ -2,6 +2,7 @@
 
 // What Swarm keeps for one node. Only Swarm's own source files include this.
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
@@ -31,7 +32,8 @@ struct Swarm::Node {
     MemoryDisk disk;
     std::unique_ptr<SessionNode> session;                  // refers to the averager and the floats
     peer::PeerState published = peer::PeerState::Joining;  ///< in the record of this life
-    std::uint64_t fetch_stream = 0;  ///< the stream over which the descriptor is fetched
+    /// The streams over which it tries to get the descriptor, by the seeds' addresses.
+    std::map<Endpoint, std::uint64_t> fetch_streams;
     /// When each timer fires, by its kind's place among the kinds of timers.
     std::array<std::optional<Instant>, 5> armed;
     bool pumping_later = false;
@@ -51,6 +53,14 @@ struct Swarm::Node {
     std::uint64_t round = 0;
     std::optional<Instant> waits_since;  ///< since when training waits for the end of an exchange
     Duration waited{};
+
+    /// Returns whether the descriptor is being fetched over this stream.
+    [[nodiscard]] bool fetches_over(const Delivery& delivery) const {
+        return session && session->fetching() &&
+               std::any_of(fetch_streams.begin(), fetch_streams.end(), [&](const auto& entry) {
+                   return entry.second == delivery.stream;
+               });
+    }
 };
 
 }  // namespace starling::peer_virtual

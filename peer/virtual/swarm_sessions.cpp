@@ -26,7 +26,7 @@ bool is_answer(peer::FrameType type) {
 
 void Swarm::create_session(NodeIndex index) {
     auto& node = *nodes_[index];
-    node.fetch_stream = 0;
+    node.fetch_streams.clear();
     node.published = peer::PeerState::Joining;
     node.session = std::make_unique<SessionNode>(
         node.id,
@@ -85,12 +85,14 @@ void Swarm::pump_fetch(NodeIndex index) {
         if (command->kind == Command::Kind::Dial) {
             const auto seed = this->index(command->to);
             STARLING_CHECK(seed.has_value());
-            node.fetch_stream = network_.open_stream(now_, index, *seed, StreamPurpose::Descriptor);
+            node.fetch_streams[command->to] =
+                network_.open_stream(now_, index, *seed, StreamPurpose::Descriptor);
         } else if (command->kind == Command::Kind::Ask) {
-            network_.send_message(now_, node.fetch_stream, index, Bytes{kAsk});
+            network_.send_message(now_, node.fetch_streams.at(command->to), index, Bytes{kAsk});
         } else {
-            network_.close_stream(now_, std::exchange(node.fetch_stream, 0), index);
-            fetch->handle_closed(local(index), fail(FaultCode::Closed, "closed"));
+            network_.close_stream(now_, node.fetch_streams.at(command->to), index);
+            node.fetch_streams.erase(command->to);
+            fetch->handle_closed(local(index), command->to, fail(FaultCode::Closed, "closed"));
         }
     }
     while (fetch->poll_note()) {
@@ -105,8 +107,10 @@ void Swarm::pump_fetch(NodeIndex index) {
 void Swarm::on_descriptor_message(const Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     if (!node.session) return;
-    if (node.session->fetching() && delivery.stream == node.fetch_stream) {
-        node.session->fetch()->handle_piece(local(delivery.node), delivery.bytes);
+    if (node.fetches_over(delivery)) {
+        node.session->fetch()->handle_piece(
+            local(delivery.node), endpoint(delivery.peer), delivery.bytes
+        );
         return;
     }
     if (!node.session->begun()) return;

@@ -110,9 +110,10 @@ void Swarm::on_opened(const Delivery& delivery) {
         return;
     }
     if (delivery.purpose == StreamPurpose::Descriptor) {
-        const bool ours = node.session && node.session->fetching();
-        if (!ours || delivery.stream != node.fetch_stream) return;
-        node.session->fetch()->handle_greeted(local(delivery.node), id(delivery.peer), terms_->id);
+        if (!node.fetches_over(delivery)) return;
+        node.session->fetch()->handle_greeted(
+            local(delivery.node), endpoint(delivery.peer), id(delivery.peer), terms_->id
+        );
         return;
     }
     const auto found = node.unopened.find(delivery.stream);
@@ -127,10 +128,11 @@ void Swarm::on_broken(const Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     node.asked.erase(delivery.stream);
     node.unopened.erase(delivery.stream);
-    if (node.session && node.session->fetching() && delivery.stream == node.fetch_stream) {
-        node.fetch_stream = 0;
+    if (node.fetches_over(delivery)) {
+        const Endpoint seed = endpoint(delivery.peer);
+        node.fetch_streams.erase(seed);
         node.session->fetch()->handle_closed(
-            local(delivery.node), fail(FaultCode::Closed, "the stream broke")
+            local(delivery.node), seed, fail(FaultCode::Closed, "the stream broke")
         );
         return;
     }

@@ -7,6 +7,7 @@ The classes that end in ForMinutes are the same with more peers or more time. Th
 
 import json
 import os
+import signal
 import subprocess
 import time
 import unittest
@@ -17,6 +18,8 @@ from swarm_fixture import BINARY, SwarmTestCase, environment, scaled
 slow = unittest.skipUnless(
     os.environ.get("STARLING_TEST_SLOW"), "slow: set STARLING_TEST_SLOW"
 )
+
+DEFAULT = "default"
 
 
 class Member:
@@ -35,9 +38,11 @@ class Member:
         return self.state / "swarm.key"
 
     def start(self, seed=None, *, join=None, listen=None, advertise=None):
-        """Starts the peer and does not wait until it listens."""
+        """Starts the peer and does not wait until it listens. With `listen=DEFAULT` it decides itself where."""
         self.lives += 1
-        arguments = ["--state", self.state, "--listen", listen or self.machine.address]
+        arguments = ["--state", self.state]
+        if listen != DEFAULT:
+            arguments += ["--listen", listen or self.machine.address]
         if advertise is not None:
             arguments += ["--advertise", advertise]
         if seed is not None:
@@ -253,6 +258,26 @@ class NamespaceMove(NamespaceTestCase):
         self.assert_no_ghosts([*others, mover])
 
 
+class NamespaceDefaults(NamespaceTestCase):
+    def test_joiners_without_listen_are_members_that_outlive_their_seed(self):
+        founder, by_address, by_name = (Member(self, number) for number in range(1, 4))
+        namespaces.call({"seed": [founder.machine.host]})
+        founder.start()
+        self.wait_for_start([founder])
+        by_address.start(founder, listen=DEFAULT)
+        by_name.start(founder, join=f"seed:{namespaces.PORT}", listen=DEFAULT)
+        joiners = [by_address, by_name]
+        self.wait_for_start(joiners)
+        self.wait_until_whole([founder, *joiners], 20)
+        for joiner in joiners:
+            host = joiner.peer.address.rsplit(":", 1)[0]
+            self.assertEqual(host, joiner.machine.host)
+            self.assertIn("is on another machine", joiner.peer.errors[0])
+        founder.peer.kill()
+        self.wait_until_whole(joiners, 45)
+        self.assert_no_failure(joiners, {founder.id})
+
+
 class NamespaceNames(NamespaceTestCase):
     def start_one(self, *arguments, **options):
         member = Member(self, len(self.peers) + 1)
@@ -268,10 +293,24 @@ class NamespaceNames(NamespaceTestCase):
         nobody = founder.machine.host.rsplit(".", 1)[0] + ".250"
         namespaces.call({"seeds": [nobody, founder.machine.host]})
         by_name = self.start_one(founder, join=f"seeds:{namespaces.PORT}")
-        by_second = self.start_one(founder, join=f"{nobody}:{namespaces.PORT},{place}")
+        by_second = self.start_one(
+            founder, join=f"no-such-name:{namespaces.PORT},{nobody}:{namespaces.PORT},{place}"
+        )
         members = [founder, by_name, by_second]
         self.wait_until_whole(members, 30)
         self.assert_no_ghosts(members)
+
+    def test_a_name_server_that_never_answers_holds_up_no_signal(self):
+        founder = Member(self, 1)
+        founder.start()
+        self.wait_for_start([founder])
+        namespaces.lose_questions_for_names(founder.machine)
+        lonely = Member(self, 2)
+        lonely.machine = founder.machine
+        lonely.start(founder, join="seed.example:7300", listen="127.0.0.1:0")
+        self.wait_for_start([lonely])
+        lonely.peer.send(signal.SIGTERM)
+        self.wait_for_exit([lonely.peer], 4, code=1)
 
     def test_a_swarm_lives_on_ipv6_alone(self):
         members = [Member(self, number) for number in range(1, 4)]

@@ -21,6 +21,7 @@ INSIDE = "STARLING_TEST_INSIDE"
 SKIPPED = 77  # the exit code by which ctest recognises a skipped test
 NET = "10.77"
 HOSTS = "/run/hosts"
+SERVERS = "/run/resolv.conf"
 PORT = 7300
 # Everything that the tests need from the kernel. It is tried once before them.
 TRIAL = """
@@ -79,12 +80,24 @@ def make_bridge():
     system("ip", "link", "set", "bridge", "up")
     call({})
     system("mount", "--bind", HOSTS, "/etc/hosts")
+    if pathlib.Path("/etc/resolv.conf").exists():
+        pathlib.Path(SERVERS).write_text("")
+        system("mount", "--bind", SERVERS, "/etc/resolv.conf")
 
 
 def call(names):
     """Makes each name resolve to these addresses from now on, in this order."""
     lines = [f"{host} {name}" for name, hosts in names.items() for host in hosts]
     pathlib.Path(HOSTS).write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
+
+
+def lose_questions_for_names(machine):
+    """Sends the questions of all machines to a name server that swallows them. Only this machine can send them."""
+    server = f"{NET}.99.99"
+    pathlib.Path(SERVERS).write_text(f"nameserver {server}\noptions timeout:5 attempts:2\n")
+    # Without this entry nobody would answer ARP, and the question would fail instead of getting lost.
+    device = ("lladdr", "02:00:00:00:00:99", "dev", "eth0")
+    system("ip", "-n", machine.name, "neighbour", "replace", server, *device)
 
 
 class Machine:

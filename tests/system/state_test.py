@@ -78,6 +78,30 @@ class State(SwarmTestCase):
         )
         self.assertEqual(again.metric('exchange_violations_total{reason="stall"}'), 0)
 
+    def test_peers_that_all_died_are_one_swarm_again_by_their_directories_alone(self):
+        states = [self.directory / f"state-{number}" for number in range(3)]
+        founder = self.found("--state", states[0])
+        peers = [founder, *(self.join(founder, "--state", state) for state in states[1:])]
+        self.wait_for_members(peers, 3)
+        self.wait_for_training(peers)
+        self.poll(
+            lambda: all((state / "checkpoint").exists() for state in states[:2])
+            and all((state / "members").read_text().count("member ") == 2 for state in states),
+            40,
+            "all that a restart needs is on the disk",
+        )
+        for peer in peers:
+            peer.kill()
+        for peer in peers:
+            peer.process.wait()
+        # The third one has died before its first checkpoint.
+        for file in states[2].glob("checkpoint*"):
+            file.unlink()
+        again = [self.start_peer("--state", state, name=state.name) for state in states]
+        self.assertEqual([peer.address for peer in again], [peer.address for peer in peers])
+        self.wait_for_members(again, 3)
+        self.wait_for(lambda: again[2].last("joined"), 10, "the third joins", peers=again)
+
     def test_eval_of_a_checkpoint_gives_the_accuracy_that_the_peer_reported(self):
         states = [self.directory / "one", self.directory / "two"]
         founder = self.found("--until", samples_for(3), "--state", states[0])

@@ -4,6 +4,7 @@
 #include "peer/machine/loop.hpp"
 
 #include <gtest/gtest.h>
+#include <memory>
 
 #include "peer/machine/clock.hpp"
 
@@ -34,6 +35,19 @@ TEST(Loop, ADeadlineThatHasPassedWhenItIsArmedIsNotTheLoopsLag) {
     loop.run();
     EXPECT_EQ(loop.lag().count(), 1U);
     EXPECT_LE(loop.lag().max(), real_now() - armed);
+}
+
+TEST(Loop, APosterOutlivesItsLoopAndThenDoesNothing) {
+    auto loop = std::make_unique<Loop>();
+    const auto post = loop->poster();
+    bool done = false;
+    post([&done] { done = true; });
+    loop->run_until([&done] { return done; });
+    loop.reset();
+    auto token = std::make_shared<int>(0);
+    post([token] { ++*token; });
+    EXPECT_EQ(*token, 0);
+    EXPECT_EQ(token.use_count(), 1);
 }
 
 }  // namespace

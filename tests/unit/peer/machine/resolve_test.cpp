@@ -119,5 +119,13 @@ TEST(Resolve, AQuestionThatNobodyWaitsForIsDroppedWithItsLoop) {
     EXPECT_EQ(token.use_count(), 1);
 }
 
+TEST(Resolve, TheLocalAddressTowardsThisMachineIsItsOwn) {
+    EXPECT_EQ(
+        local_address_towards(*Endpoint::parse("127.0.0.1:7000")), *Endpoint::parse("127.0.0.1:0")
+    );
+    EXPECT_EQ(local_address_towards(*Endpoint::parse("255.255.255.255:1")), std::nullopt)
+        << "no route";
+}
+
 }  // namespace
 }  // namespace starling::peer

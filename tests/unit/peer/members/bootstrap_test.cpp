@@ -231,6 +231,7 @@ TEST_F(BootstrapTest, NamesAreLookedUpAgainAndLiteralsAreNot) {
     ASSERT_TRUE(run_until([&] { return greeted_.contains(named.id()); }));
     run_for(milliseconds(30));
     EXPECT_EQ(greeted_.size(), 1U);
+    EXPECT_EQ(notes_.size(), 1U) << "what is no name is told once";
     often.stop();
 }
 

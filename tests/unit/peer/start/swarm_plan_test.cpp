@@ -268,7 +268,9 @@ protected:
     ) {
         Hello ours;
         ours.id.bytes.fill(1);
-        return plan_joining(loop_, config_, seeds, ours, key, note());
+        config_.join.clear();
+        for (const auto& seed : seeds) config_.join.push_back(seed.to_string());
+        return plan_joining(loop_, config_, ours, key, note());
     }
 
     Loop loop_;
@@ -281,7 +283,7 @@ TEST_F(Joining, ANewcomerGetsTheSwarmOfItsSeedByteByByte) {
     ASSERT_TRUE(plan.has_value()) << plan.error().message;
     EXPECT_EQ(plan->start, Start::Join);
     EXPECT_EQ(plan->blob, founded.blob);
-    EXPECT_EQ(plan->via, seed.address.to_string());
+    EXPECT_EQ(plan->via, seed.address);
     EXPECT_TRUE(notes_.empty());
     const auto laid = lay_out(*plan);
     EXPECT_TRUE(laid.has_value()) << laid.error().message;
@@ -296,7 +298,7 @@ TEST_F(Joining, ASeedThatIsDownIsNotedAndTheNextOneIsAsked) {
     const Seed seed(loop_, found().blob);
     const auto plan = join({down, seed.address});
     ASSERT_TRUE(plan.has_value()) << plan.error().message;
-    EXPECT_EQ(plan->via, seed.address.to_string());
+    EXPECT_EQ(plan->via, seed.address);
     ASSERT_EQ(notes_.size(), 1U);
     EXPECT_TRUE(contains(notes_[0], down.to_string())) << notes_[0];
 }

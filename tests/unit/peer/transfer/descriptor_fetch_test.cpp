@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "peer/terms/descriptor.hpp"
 
@@ -45,7 +46,7 @@ protected:
     static constexpr Duration kPatience = seconds(10);
     static inline const PeerId kSelf = peer_id(1);
 
-    using Seed = std::function<void(Command::Kind)>;
+    using Seed = std::function<void(Command::Kind, const Endpoint&)>;
 
     void begin(const std::vector<Endpoint>& seeds) {
         fetch_.emplace(now_, seeds, kSelf, kPatience, hash_of);
@@ -59,23 +60,23 @@ protected:
             const auto command = fetch_->poll_command();
             if (!command) return;
             if (command->kind == Command::Kind::Dial) {
-                EXPECT_FALSE(open_) << "two streams at once";
-                open_ = true;
+                EXPECT_TRUE(open_.insert(command->to).second) << "two streams to one seed";
+                EXPECT_LE(open_.size(), DescriptorFetch::kAtOnce);
                 dialled_.push_back(command->to);
             }
-            EXPECT_TRUE(open_);
+            EXPECT_TRUE(open_.contains(command->to));
             if (command->kind == Command::Kind::Close) {
                 ++closes_;
-                close("thank you", FaultCode::Closed);
+                close(command->to, "thank you", FaultCode::Closed);
             } else {
-                seeds_.at(command->to)(command->kind);
+                seeds_.at(command->to)(command->kind, command->to);
             }
         }
     }
 
-    void close(const std::string& why, FaultCode code) {
-        open_ = false;
-        fetch_->handle_closed(now_, fail(code, why));
+    void close(const Endpoint& at, const std::string& why, FaultCode code) {
+        open_.erase(at);
+        fetch_->handle_closed(now_, at, fail(code, why));
     }
 
     /// Fires one timer after the other until the fetch has an outcome or no timer is left.
@@ -90,29 +91,31 @@ protected:
     [[nodiscard]] Fault fault() const { return fetch_->outcome()->error(); }
 
     Seed refusing() {
-        return [this](Command::Kind) { close("cannot reach it", FaultCode::Unreachable); };
+        return [this](Command::Kind, const Endpoint& at) {
+            close(at, "cannot reach it", FaultCode::Unreachable);
+        };
     }
 
     /// A seed that greets and gives the blob in two pieces.
     Seed honest() {
-        return [this](Command::Kind kind) {
+        return [this](Command::Kind kind, const Endpoint& at) {
             if (kind == Command::Kind::Dial) {
-                fetch_->handle_greeted(now_, peer_id(2), swarm_id_of(blob_));
+                fetch_->handle_greeted(now_, at, peer_id(2), swarm_id_of(blob_));
             } else {
                 const ByteView blob(blob_);
-                fetch_->handle_piece(now_, piece(blob.size(), 0, blob.first(60)));
-                fetch_->handle_piece(now_, piece(blob.size(), 60, blob.subspan(60)));
+                fetch_->handle_piece(now_, at, piece(blob.size(), 0, blob.first(60)));
+                fetch_->handle_piece(now_, at, piece(blob.size(), 60, blob.subspan(60)));
             }
         };
     }
 
     /// A seed that greets honestly and then answers with one payload.
     Seed answering(Bytes payload) {
-        return [this, payload = std::move(payload)](Command::Kind kind) {
+        return [this, payload = std::move(payload)](Command::Kind kind, const Endpoint& at) {
             if (kind == Command::Kind::Dial) {
-                fetch_->handle_greeted(now_, peer_id(2), swarm_id_of(blob_));
+                fetch_->handle_greeted(now_, at, peer_id(2), swarm_id_of(blob_));
             } else {
-                fetch_->handle_piece(now_, payload);
+                fetch_->handle_piece(now_, at, payload);
             }
         };
     }
@@ -124,12 +127,13 @@ protected:
     std::vector<Endpoint> dialled_;
     std::vector<std::string> notes_;
     int closes_ = 0;
-    bool open_ = false;
+    std::set<Endpoint> open_;  ///< streams
 };
 
 TEST_F(DescriptorFetchTest, TheFirstSeedThatHasTheDescriptorGivesIt) {
     seeds_[seed_at(1)] = refusing();
     seeds_[seed_at(2)] = honest();
+    seeds_[seed_at(3)] = [](Command::Kind, const Endpoint&) {};
     begin({seed_at(1), seed_at(2), seed_at(3)});
     ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
     const auto& fetched = **fetch_->outcome();
@@ -137,38 +141,104 @@ TEST_F(DescriptorFetchTest, TheFirstSeedThatHasTheDescriptorGivesIt) {
     EXPECT_EQ(fetched.swarm, swarm_id_of(blob_));
     EXPECT_EQ(fetched.seed, seed_at(2));
     EXPECT_EQ(notes_, std::vector<std::string>{"cannot reach it; trying again"});
-    EXPECT_EQ(closes_, 1);
-    EXPECT_FALSE(open_);
+    EXPECT_EQ(closes_, 2) << "also the stream to the third";
+    EXPECT_TRUE(open_.empty());
     EXPECT_FALSE(fetch_->poll_timeout());
 }
 
 TEST_F(DescriptorFetchTest, ASilentSeedIsGivenUpAfterSixSeconds) {
-    seeds_[seed_at(1)] = [](Command::Kind) {};
-    seeds_[seed_at(2)] = honest();
-    begin({seed_at(1), seed_at(2)});
+    seeds_[seed_at(1)] = [](Command::Kind, const Endpoint&) {};
+    begin({seed_at(1)});
     const Instant began = now_;
     EXPECT_EQ(fetch_->poll_timeout(), began + seconds(6));
     fetch_->handle_timeout(began + seconds(5));
     drain();
     EXPECT_FALSE(fetch_->outcome());
-    run();
-    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
-    EXPECT_EQ(now_, began + seconds(6));
+    now_ = began + seconds(6);
+    fetch_->handle_timeout(now_);
+    drain();
+    EXPECT_TRUE(open_.empty());
     EXPECT_EQ(notes_, std::vector<std::string>{"no descriptor from 127.0.0.1:1; trying again"});
 }
 
 TEST_F(DescriptorFetchTest, ASeedThatGreetsAndThenSaysNothingCostsNoMoreThanASilentOne) {
-    seeds_[seed_at(1)] = [this](Command::Kind kind) {
+    seeds_[seed_at(1)] = [this](Command::Kind kind, const Endpoint& at) {
         if (kind != Command::Kind::Dial) return;
         now_ += seconds(2);
-        fetch_->handle_greeted(now_, peer_id(2), swarm_id_of(blob_));
+        fetch_->handle_greeted(now_, at, peer_id(2), swarm_id_of(blob_));
     };
-    seeds_[seed_at(2)] = honest();
     const Instant began = now_;
-    begin({seed_at(1), seed_at(2)});
+    begin({seed_at(1)});
+    EXPECT_EQ(fetch_->poll_timeout(), began + seconds(6));
+}
+
+TEST_F(DescriptorFetchTest, SilentSeedsDoNotHoldUpTheOneThatAnswers) {
+    std::vector<Endpoint> seeds;
+    for (std::uint16_t port = 1; port <= 20; ++port) {
+        seeds.push_back(seed_at(port));
+        seeds_[seed_at(port)] = [](Command::Kind, const Endpoint&) {};
+    }
+    seeds_[seed_at(20)] = honest();
+    const Instant began = now_;
+    begin(seeds);
     run();
     ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
-    EXPECT_EQ(now_, began + seconds(6));
+    EXPECT_EQ((*fetch_->outcome())->seed, seed_at(20));
+    EXPECT_EQ(now_, began + seconds(12)) << "twice eight silent ones, 6 s each";
+    EXPECT_TRUE(open_.empty()) << "the streams to the others are closed";
+}
+
+TEST_F(DescriptorFetchTest, OfTwoThatGreetOneIsAskedAndTheOtherWhenThatFails) {
+    std::vector<Endpoint> asked;
+    for (const auto& seed : {seed_at(1), seed_at(2)}) {
+        seeds_[seed] = [&](Command::Kind kind, const Endpoint& at) {
+            if (kind == Command::Kind::Ask) {
+                asked.push_back(at);
+            } else {
+                fetch_->handle_greeted(now_, at, peer_id(2), swarm_id_of(blob_));
+            }
+        };
+    }
+    begin({seed_at(1), seed_at(2)});
+    EXPECT_EQ(asked, std::vector<Endpoint>{seed_at(1)});
+    now_ += seconds(4);
+    close(seed_at(1), "closed by the other side", FaultCode::Closed);
+    drain();
+    EXPECT_EQ(asked, (std::vector<Endpoint>{seed_at(1), seed_at(2)}));
+    EXPECT_EQ(fetch_->poll_timeout(), now_ + seconds(3)) << "the second one has time to answer";
+    fetch_->handle_piece(now_, seed_at(2), piece(blob_.size(), 0, blob_));
+    drain();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    EXPECT_EQ((*fetch_->outcome())->seed, seed_at(2));
+}
+
+TEST_F(DescriptorFetchTest, ANameThatIsNotKnownIsNotedAndTheOtherSeedsAreDialled) {
+    seeds_[seed_at(1)] = honest();
+    fetch_.emplace(now_, std::vector<Endpoint>{}, kSelf, kPatience, hash_of, 2);
+    fetch_->handle_name(now_, fail(FaultCode::Unreachable, "cannot resolve 'nobody:1'"));
+    drain();
+    EXPECT_FALSE(fetch_->outcome());
+    fetch_->handle_name(now_, std::vector<Endpoint>{seed_at(1)});
+    drain();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
+    EXPECT_EQ(notes_, std::vector<std::string>{"cannot resolve 'nobody:1'"});
+}
+
+TEST_F(DescriptorFetchTest, WithoutAnyKnownNameItFailsAtOnce) {
+    fetch_.emplace(now_, std::vector<Endpoint>{}, kSelf, kPatience, hash_of, 1);
+    fetch_->handle_name(now_, fail(FaultCode::Unreachable, "cannot resolve 'nobody:1'"));
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_error());
+    EXPECT_EQ(fault().message, "cannot resolve 'nobody:1'");
+}
+
+TEST_F(DescriptorFetchTest, ALookUpThatHangsEndsWithThePatience) {
+    fetch_.emplace(now_, std::vector<Endpoint>{}, kSelf, kPatience, hash_of, 1);
+    const Instant began = now_;
+    run();
+    ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_error());
+    EXPECT_EQ(now_, began + kPatience);
+    fetch_->handle_name(now_, std::vector<Endpoint>{seed_at(1)});
+    EXPECT_FALSE(fetch_->poll_command()) << "it comes too late";
 }
 
 TEST_F(DescriptorFetchTest, ABlobOfAnotherHashIsRefused) {
@@ -182,7 +252,7 @@ TEST_F(DescriptorFetchTest, ABlobOfAnotherHashIsRefused) {
         "127.0.0.1:1 sent a descriptor of another swarm than its own; is the seed's address "
         "right, and does a peer run there?"
     );
-    EXPECT_FALSE(open_);
+    EXPECT_TRUE(open_.empty());
 }
 
 TEST_F(DescriptorFetchTest, APieceThatDoesNotFitIsRefused) {
@@ -206,11 +276,11 @@ TEST_F(DescriptorFetchTest, APieceThatDoesNotFitIsRefused) {
 
 TEST_F(DescriptorFetchTest, ASeedThatClosesHalfwayIsAskedFromTheStartAgain) {
     bool first = true;
-    seeds_[seed_at(1)] = [this, &first](Command::Kind kind) {
-        if (!first || kind == Command::Kind::Dial) return honest()(kind);
+    seeds_[seed_at(1)] = [this, &first](Command::Kind kind, const Endpoint& at) {
+        if (!first || kind == Command::Kind::Dial) return honest()(kind, at);
         first = false;
-        fetch_->handle_piece(now_, piece(blob_.size(), 0, ByteView(blob_).first(60)));
-        close("closed by the other side", FaultCode::Closed);
+        fetch_->handle_piece(now_, at, piece(blob_.size(), 0, ByteView(blob_).first(60)));
+        close(at, "closed by the other side", FaultCode::Closed);
     };
     begin({seed_at(1)});
     run();
@@ -220,7 +290,9 @@ TEST_F(DescriptorFetchTest, ASeedThatClosesHalfwayIsAskedFromTheStartAgain) {
 }
 
 TEST_F(DescriptorFetchTest, ASeedThatIsOurselvesIsRefused) {
-    seeds_[seed_at(1)] = [this](Command::Kind) { fetch_->handle_greeted(now_, kSelf, SwarmId{}); };
+    seeds_[seed_at(1)] = [this](Command::Kind, const Endpoint& at) {
+        fetch_->handle_greeted(now_, at, kSelf, SwarmId{});
+    };
     seeds_[seed_at(2)] = honest();
     begin({seed_at(1), seed_at(2)});
     ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
@@ -250,9 +322,11 @@ TEST_F(DescriptorFetchTest, TheLastFailureIsTheOutcomeWhenThePatienceIsOver) {
     EXPECT_LT(now_, began + kPatience + seconds(1));
 }
 
-TEST_F(DescriptorFetchTest, AnotherVersionEndsItAtOnce) {
-    seeds_[seed_at(1)] = [this](Command::Kind) { close("run another", FaultCode::BadVersion); };
-    begin({seed_at(1), seed_at(2)});
+TEST_F(DescriptorFetchTest, AnotherVersionEndsItAtOnceWhenNoOtherSeedIsLeft) {
+    seeds_[seed_at(1)] = [this](Command::Kind, const Endpoint& at) {
+        close(at, "run another", FaultCode::BadVersion);
+    };
+    begin({seed_at(1)});
     ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_error());
     EXPECT_EQ(fault().code, FaultCode::BadVersion);
     EXPECT_EQ(fault().message, "run another");
@@ -271,9 +345,10 @@ TEST_F(DescriptorFetchTest, WhatComesAfterTheEndOfAStreamChangesNothing) {
     seeds_[seed_at(1)] = honest();
     begin({seed_at(1)});
     ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
-    fetch_->handle_greeted(now_, peer_id(3), SwarmId{});
-    fetch_->handle_piece(now_, piece(3, 0, Bytes(3)));
-    fetch_->handle_closed(now_, fail(FaultCode::Closed, "late"));
+    const Endpoint at = seed_at(1);
+    fetch_->handle_greeted(now_, at, peer_id(3), SwarmId{});
+    fetch_->handle_piece(now_, at, piece(3, 0, Bytes(3)));
+    fetch_->handle_closed(now_, at, fail(FaultCode::Closed, "late"));
     fetch_->handle_timeout(now_ + seconds(60));
     drain();
     EXPECT_EQ((*fetch_->outcome())->blob, blob_);

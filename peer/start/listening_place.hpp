@@ -1,0 +1,29 @@
+#pragma once
+
+// Where to listen so that others can dial us. The default is an address of loopback, which other
+// machines cannot dial: a peer that announced it to them would be called failed again and again,
+// and would be alone when the seed dies that it dials itself.
+//
+// Thread    any; it asks the kernel for routes and sends nothing
+
+#include <optional>
+#include <vector>
+
+#include "base/endpoint.hpp"
+#include "base/result.hpp"
+
+namespace starling::peer {
+
+struct ListeningPlace {
+    Endpoint at;
+    std::optional<Endpoint> because{};  ///< who is on another machine, if `at` is not as wanted
+};
+
+/// Returns `wanted`; or, if that is on loopback and one of `others` is not, the address of this
+/// machine from which packets to that one leave, with the port of `wanted`.
+/// Errors    Refused, with the flags to give, if this release does not listen there
+[[nodiscard]] Result<ListeningPlace> listening_place(
+    const Endpoint& wanted, const std::vector<Endpoint>& others, bool insecure
+);
+
+}  // namespace starling::peer
