@@ -38,7 +38,8 @@ public:
     /// Thread    any
     void post(std::function<void()> work);
 
-    /// Calls `handler` on the network thread at SIGINT and SIGTERM. It replaces an earlier handler.
+    /// Calls `handler` on the network thread at each of ending_signals(). It replaces an earlier
+    /// handler.
     void on_signal(std::function<void(int)> handler);
 
     [[nodiscard]] boost::asio::io_context& context();

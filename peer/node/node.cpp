@@ -356,6 +356,7 @@ StatusInputs Node::status_inputs() const {
     inputs.lag = loop_.lag();
     inputs.connections = links_.connection_count();
     inputs.membership_streams = membership_streams_.counters();
+    inputs.lines_dropped = reporter_.lines_dropped();
     if (session_) inputs.session = session_->status();
     return inputs;
 }

@@ -43,6 +43,9 @@ public:
     /// Errors    those of starting (no file is left half-written), or of running
     [[nodiscard]] Result<void> run();
 
+    /// Waits for lines that are not printed yet, at most one second.
+    void flush_lines() { reporter_.flush(); }
+
 private:
     void on_sent(FrameType type, Bytes payload) override;
     void on_broken(const PeerId& partner, const Fault& why) override;
