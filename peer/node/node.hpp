@@ -4,8 +4,8 @@
 //
 //   start   state directory and identity; the founder's data; sockets, then the "listening" line;
 //           the descriptor (made, fetched or read back); membership; session; seeds
-//   stop    session (the compute thread writes the last checkpoint and ends); goodbye through
-//           membership; streams; loop
+//   stop    session (the compute thread writes the last checkpoint and ends, while the network thread
+//           goes on answering); goodbye through membership; streams; loop
 //
 // Thread    network
 
@@ -70,7 +70,10 @@ private:
     void start_session(SwarmPlan plan);
     void start_membership();
     void leave(const std::string& why);
+    void give_up(const std::string& why);
     void end(std::optional<Fault> fault);
+    void stop_session(std::function<void()> stopped);
+    void say_goodbye();
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
     [[nodiscard]] StatusInputs status_inputs() const;
 
