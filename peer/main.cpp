@@ -12,6 +12,7 @@
 #include "commit.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/machine/exit_codes.hpp"
+#include "peer/machine/surroundings.hpp"
 
 namespace {
 
@@ -57,6 +58,8 @@ std::string version() {
 
 int main(int argc, char** argv) {
     let_idle_threads_sleep(argv);
+    starling::peer::name_process("starling");  // the second execution is called `exe` until here
+    starling::peer::open_standard_streams();
     CLI::App app{
         "Decentralized gossip training: peers train together without a coordinator", "starling"};
     app.set_version_flag("--version", version());

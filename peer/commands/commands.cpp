@@ -3,8 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
+#include <unistd.h>
 
 #include "base/printable.hpp"
+#include "peer/machine/surroundings.hpp"
 
 namespace starling::peer {
 
@@ -16,10 +18,11 @@ void take_config_file(CLI::App& app) {
 }
 
 int report_fault(std::string_view command, const Fault& fault) {
-    std::fputs(
-        ("starling " + std::string(command) + ": " + printable(fault.message) + "\n").c_str(),
-        stderr
-    );
+    if (can_write(STDERR_FILENO))
+        std::fputs(
+            ("starling " + std::string(command) + ": " + printable(fault.message) + "\n").c_str(),
+            stderr
+        );
     return exit_code_of(fault.code);
 }
 

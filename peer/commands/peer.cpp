@@ -5,6 +5,7 @@
 
 #include "peer/commands/commands.hpp"
 #include "peer/commands/peer_flags.hpp"
+#include "peer/machine/surroundings.hpp"
 #include "peer/node/node.hpp"
 
 namespace starling::peer {
@@ -20,8 +21,10 @@ int run_peer(const CLI::App& command, const std::string& run_for, PeerConfig con
         return complain(ok.error());
     }
     if (const auto ok = validate(config); ok.has_error()) return complain(ok.error());
+    survive_failed_writes();
     Node node(std::move(config));
     const auto ended = node.run();
+    node.flush_lines();
     return ended.has_error() ? complain(ended.error()) : kExitDone;
 }
 

@@ -15,6 +15,7 @@
 #include "peer/fleet/outcome.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/exit_codes.hpp"
+#include "peer/machine/surroundings.hpp"
 
 namespace starling::peer {
 namespace {
@@ -32,10 +33,11 @@ public:
           target_(target),
           chaos_(options.chaos, options.peers),
           display_(options.output),
-          signals_(io_, SIGINT, SIGTERM),
+          signals_(io_),
           ticker_(io_),
           started_(real_now()) {
         view_.until = options.until;
+        for (const int signal : ending_signals()) signals_.add(signal);
     }
 
     int run();

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "peer/machine/clock.hpp"
+#include "peer/machine/surroundings.hpp"
 
 namespace starling::peer {
 
@@ -81,7 +82,8 @@ void Loop::on_signal(std::function<void(int)> handler) {
     const bool first = !state_->signals;
     state_->on_signal = std::move(handler);
     if (!first) return;
-    state_->signals.emplace(state_->context, SIGINT, SIGTERM);
+    state_->signals.emplace(state_->context);
+    for (const int signal : ending_signals()) state_->signals->add(signal);
     state_->wait_for_signal();
 }
 

@@ -43,7 +43,8 @@ public:
     /// Thread    any, also of the function
     [[nodiscard]] std::function<void(std::function<void()>)> poster();
 
-    /// Calls `handler` on the network thread at SIGINT and SIGTERM. It replaces an earlier handler.
+    /// Calls `handler` on the network thread at each of ending_signals(). It replaces an earlier
+    /// handler.
     void on_signal(std::function<void(int)> handler);
 
     [[nodiscard]] boost::asio::io_context& context();

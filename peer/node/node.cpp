@@ -20,6 +20,8 @@ namespace {
 
 /// How long the goodbye may spread before the loop stops: a few gossip ticks.
 constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
+/// How long an answer over HTTP may take before the loop stops.
+constexpr Duration kAnswerTime = std::chrono::milliseconds(100);
 constexpr int kBindAttempts = 16;
 constexpr Duration kLookAroundEvery = std::chrono::seconds(10);
 
@@ -62,9 +64,7 @@ Node::Node(PeerConfig config)
       stop_timer_(loop_, [this] { loop_.stop(); }),
       run_timer_(loop_, [this] { leave("time is up"); }) {}
 
-Node::~Node() {
-    if (session_) session_->stop();
-}
+Node::~Node() = default;
 
 void Node::on_sent(FrameType type, Bytes payload) {
     owner_.check();
@@ -125,6 +125,7 @@ Result<void> Node::run() {
     // Whoever reads this line may send a signal at once.
     reporter_.listening(advertised_.to_string(), http_address_.to_string());
     auto plan = make_plan();
+    if (ending_) return *fault_;
     if (plan.has_error()) return plan.error();
     if (auto ok = become_member(std::move(*plan)); ok.has_error()) return ok;
     if (config_.run_for > Duration::zero()) run_timer_.arm_after(config_.run_for);
@@ -396,19 +397,36 @@ void Node::on_member_event(const membership::Event& event) {
 void Node::leave(const std::string& why) {
     owner_.check();
     if (ending_) return;
+    if (!started_) return give_up(why);
     reporter_.note(why + ": leaving the swarm");
-    if (session_) session_->stop();
-    reporter_.left();
-    end(std::nullopt);
+    stop_session([this] {
+        reporter_.left();
+        say_goodbye();
+    });
+}
+
+/// Ends before anybody knows us. Whoever asked for it over HTTP gets the answer first.
+void Node::give_up(const std::string& why) {
+    ending_ = true;
+    fault_ = fail(FaultCode::Cancelled, why + " before it belonged to a swarm");
+    stop_timer_.arm_after(kAnswerTime);
 }
 
 void Node::end(std::optional<Fault> fault) {
     owner_.check();
     if (ending_) return;
+    fault_ = std::move(fault);
+    stop_session([this] { say_goodbye(); });
+}
+
+void Node::stop_session(std::function<void()> stopped) {
     ending_ = true;
     bootstrap_.stop();
-    fault_ = std::move(fault);
-    if (session_) session_->stop();
+    if (session_) return session_->stop(std::move(stopped));
+    stopped();
+}
+
+void Node::say_goodbye() {
     membership_.swim().leave(real_now());
     membership_.pump();
     stop_timer_.arm_after(kGoodbyeTime);
@@ -448,6 +466,7 @@ StatusInputs Node::status_inputs() const {
     inputs.lag = loop_.lag();
     inputs.connections = links_.connection_count();
     inputs.membership_streams = membership_streams_.counters();
+    inputs.lines_dropped = reporter_.lines_dropped();
     if (session_) inputs.session = session_->status();
     return inputs;
 }

@@ -4,8 +4,8 @@
 //
 //   start   state directory and identity; the founder's data; sockets, then the "listening" line;
 //           the descriptor (made, fetched or read back); membership; session; seeds
-//   stop    session (the compute thread writes the last checkpoint and ends); goodbye through
-//           membership; streams; loop
+//   stop    session (the compute thread writes the last checkpoint and ends, while the network thread
+//           goes on answering); goodbye through membership; streams; loop
 //
 // Thread    network
 
@@ -45,6 +45,9 @@ public:
     /// Errors    those of starting (no file is left half-written), or of running
     [[nodiscard]] Result<void> run();
 
+    /// Waits for lines that are not printed yet, at most one second.
+    void flush_lines() { reporter_.flush(); }
+
 private:
     void on_sent(FrameType type, Bytes payload) override;
     void on_broken(const PeerId& partner, const Fault& why) override;
@@ -76,7 +79,10 @@ private:
     void look_around();
     [[nodiscard]] AddressBook known_addresses() const;
     void leave(const std::string& why);
+    void give_up(const std::string& why);
     void end(std::optional<Fault> fault);
+    void stop_session(std::function<void()> stopped);
+    void say_goodbye();
     [[nodiscard]] HttpReply serve(const HttpRequest& request);
     [[nodiscard]] StatusInputs status_inputs() const;
 

@@ -54,8 +54,11 @@ SessionDriver::SessionDriver(
     for (const auto type : kFrames) around.links.route(type, *this);
 }
 
+/// Blocks until the compute thread has written the last checkpoint and ended.
 SessionDriver::~SessionDriver() {
-    stop();
+    begin_stop();
+    gossip_.stop();
+    if (trainer_) trainer_->stop();
 }
 
 GossipDriver::Callbacks SessionDriver::gossip_callbacks() {
@@ -86,11 +89,9 @@ void SessionDriver::start_trainer() {
     Trainer::Callbacks callbacks;
     callbacks.report_ready = [this] { around_.loop.post([this] { on_report(); }); };
     callbacks.mix_due = [this](std::uint64_t round) {
-        around_.loop.post([this, round] {
-            session_.handle_mix_due(real_now(), round);
-            pump();
-        });
+        if (round_due_.put(round)) around_.loop.post([this] { on_mix_due(); });
     };
+    callbacks.ended = [this] { around_.loop.post([this] { on_trainer_ended(); }); };
     const auto& config = around_.config;
     if (!config.state.empty()) {
         callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
@@ -126,8 +127,17 @@ void SessionDriver::on_report() {
     pump();
 }
 
+void SessionDriver::on_mix_due() {
+    owner_.check();
+    const auto round = round_due_.take();
+    if (stopped_ || !round) return;
+    session_.handle_mix_due(real_now(), *round);
+    pump();
+}
+
 void SessionDriver::on_exchange(const gossip::ExchangeEvent& event) {
     owner_.check();
+    if (stopped_) return;
     if (event.outcome == gossip::Outcome::Committed && trainer_) trainer_->averaged();
     session_.handle_exchange(real_now(), event);
     pump();
@@ -135,8 +145,9 @@ void SessionDriver::on_exchange(const gossip::ExchangeEvent& event) {
 
 void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
     owner_.check();
-    if (stopped_) return;
+    if (trainer_ended_) return;
     if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
+    if (stopped_) return;
     const bool overloaded = around_.links.queued_bytes(from) > kServeQueueMax;
     session_.handle_frame(real_now(), from, type, payload, overloaded);
     pump();
@@ -144,20 +155,21 @@ void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView pa
 
 void SessionDriver::handle_broken(const PeerId& partner) {
     owner_.check();
-    if (stopped_) return;
+    if (trainer_ended_) return;
     gossip_.handle_broken(partner);
+    if (stopped_) return;
     session_.handle_broken(real_now(), partner);
     pump();
 }
 
 void SessionDriver::handle_lane_broken(const PeerId& partner, Lanes lanes) {
     owner_.check();
-    if (!stopped_) gossip_.handle_lane_broken(partner, lanes);
+    if (!trainer_ended_) gossip_.handle_lane_broken(partner, lanes);
 }
 
 void SessionDriver::recycle(FrameType type, Bytes payload) {
     owner_.check();
-    if (type == FrameType::Exchange && !stopped_) gossip_.recycle(std::move(payload));
+    if (type == FrameType::Exchange && !trainer_ended_) gossip_.recycle(std::move(payload));
 }
 
 void SessionDriver::member_up() {
@@ -169,9 +181,10 @@ void SessionDriver::member_up() {
 
 void SessionDriver::member_down(const PeerId& peer) {
     owner_.check();
-    if (!begun_ || stopped_) return;
-    session_.member_down(real_now(), peer);
+    if (!begun_ || trainer_ended_) return;
     gossip_.handle_broken(peer);
+    if (stopped_) return;
+    session_.member_down(real_now(), peer);
     pump();
 }
 
@@ -218,14 +231,17 @@ void SessionDriver::publish(Record record) {
 
 void SessionDriver::finish(const SessionOutcome& outcome) {
     if (outcome.fault) return ended_(with_last_model(*outcome.fault));
-    stop();
+    stop([this, distance = outcome.last_distance] { report_end(distance); });
+}
+
+void SessionDriver::report_end(double last_distance) {
     const auto& report = session_.report();
     FinalLine line;
     line.accuracy = report.evaluated.accuracy();
     line.loss = report.evaluated.loss();
     line.samples = report.samples;
     line.steps = report.steps;
-    line.spread = outcome.last_distance;
+    line.spread = last_distance;
     line.seconds = to_seconds(real_now() - started_);
     line.bytes = around_.links.counters().bytes_sent;
     line.exchanges = gossip_.averager().counters().committed;
@@ -256,14 +272,30 @@ std::vector<std::string> SessionDriver::known_addresses() const {
     return addresses;
 }
 
-void SessionDriver::stop() {
+void SessionDriver::stop(std::function<void()> stopped) {
     owner_.check();
+    when_stopped_.push_back(std::move(stopped));
+    begin_stop();
+    if (!trainer_ || trainer_ended_) around_.loop.post([this] { on_trainer_ended(); });
+}
+
+/// Exchanges in flight go on until the trainer has ended: their partners need not wait for us. Others
+/// that ask us meanwhile hear Busy.
+void SessionDriver::begin_stop() {
     if (stopped_) return;
     stopped_ = true;
     timer_.cancel();
     session_.stop();
+    gossip_.machine().set_accepting(false);
+    if (trainer_) trainer_->begin_stop();
+}
+
+void SessionDriver::on_trainer_ended() {
+    owner_.check();
+    trainer_ended_ = true;
+    if (!stopped_) return;  // because of a fault, which its report tells
     gossip_.stop();
-    if (trainer_) trainer_->stop();
+    for (const auto& stopped : std::exchange(when_stopped_, {})) stopped();
 }
 
 void SessionDriver::write_checkpoint_now(

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/check.hpp"
 #include "base/ids.hpp"
@@ -26,6 +27,7 @@
 #include "peer/streams/links.hpp"
 #include "peer/terms/config.hpp"
 #include "peer/training/checkpoint_writer.hpp"
+#include "peer/training/handoff.hpp"
 #include "peer/training/trainer.hpp"
 #include "peer/transfer/store_chunks.hpp"
 
@@ -68,8 +70,10 @@ public:
     void member_up();
     void member_down(const PeerId& peer);
 
-    /// Stops everything. Blocks until the compute thread has written the last checkpoint and ended.
-    void stop();
+    /// Decides nothing any more, begins no exchange, and ends training. Calls `stopped` later, when
+    /// the last checkpoint is on the disk. That may take many seconds on a slow disk, in which the
+    /// network thread goes on: the others must not call us failed.
+    void stop(std::function<void()> stopped);
 
     [[nodiscard]] SessionStatus status() const;
 
@@ -77,6 +81,9 @@ private:
     void handle_frame(const PeerId& from, FrameType type, ByteView payload) override;
     [[nodiscard]] GossipDriver::Callbacks gossip_callbacks();
     void start_trainer();
+    void begin_stop();
+    void on_trainer_ended();
+    void on_mix_due();
     void on_timer();
     void on_report();
     void on_exchange(const gossip::ExchangeEvent& event);
@@ -84,6 +91,7 @@ private:
     void drain();
     void publish(Record record);
     void finish(const SessionOutcome& outcome);
+    void report_end(double last_distance);
     [[nodiscard]] Fault with_last_model(Fault fault) const;
     [[nodiscard]] std::vector<std::string> known_addresses() const;
     /// Thread    compute
@@ -104,7 +112,11 @@ private:
     Timer timer_;
     Instant started_;
     bool begun_ = false;
-    bool stopped_ = false;
+    bool stopped_ = false;        ///< nothing is decided any more
+    bool trainer_ended_ = false;  ///< the compute thread does nothing any more
+    std::vector<std::function<void()>> when_stopped_;
+    /// The newest round that the trainer has asked for and the network thread has not seen yet.
+    Mailbox<std::uint64_t> round_due_;
     bool draining_ = false;
     bool again_ = false;
 };

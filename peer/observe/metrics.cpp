@@ -181,6 +181,13 @@ void link_metrics(Families& out, const StatusInputs& in) {
     gauge(out, "connections", "Open streams", static_cast<double>(in.connections));
     counters(out, kLinkRows, in.links);
     counters(out, kMembershipStreamRows, in.membership_streams);
+    counter(
+        out,
+        "lines_dropped_total",
+        "Lines on stdout or stderr that were dropped or lost: nobody read them, or the log was "
+        "full",
+        in.lines_dropped
+    );
 }
 
 void duration_metrics(Families& out, const StatusInputs& in) {

@@ -1,11 +1,12 @@
 #include "peer/observe/reporter.hpp"
 
 #include <cmath>
-#include <cstdio>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "base/printable.hpp"
+#include "peer/machine/clock.hpp"
 
 namespace starling::peer {
 
@@ -13,22 +14,7 @@ namespace {
 
 /// Programs get each progress line, people one of so many: about one every five seconds.
 constexpr int kPlainEvery = 5;
-
-void write_line(const std::string& line) {
-    std::fwrite(line.data(), 1, line.size(), stdout);
-    std::fputc('\n', stdout);
-    std::fflush(stdout);
-}
-
-/// A founder's model file and a user's directory may have names that are not UTF-8. They get
-/// replacement characters, because without them dump() throws.
-void print_json(const nlohmann::json& line) {
-    write_line(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
-void print_line(const std::string& line) {
-    write_line(printable(line));
-}
+constexpr Duration kFlushMax = std::chrono::seconds(1);
 
 nlohmann::json number_or_null(double value, bool known) {
     if (!known || !std::isfinite(value)) return nullptr;
@@ -36,6 +22,31 @@ nlohmann::json number_or_null(double value, bool known) {
 }
 
 }  // namespace
+
+Reporter::Reporter(bool json) : json_(json) {
+    out_ = std::make_shared<LineWriter>(STDOUT_FILENO, [json](std::uint64_t lines) {
+        return json ? nlohmann::json{{"event", "dropped"}, {"lines", lines}}.dump()
+                    : fmt::format("({} lines are missing here: nobody read them)", lines);
+    });
+    // Two writers would mix up the order of the lines on one terminal.
+    if (same_file(STDOUT_FILENO, STDERR_FILENO)) {
+        errors_ = out_;
+        return;
+    }
+    errors_ = std::make_shared<LineWriter>(STDERR_FILENO, [](std::uint64_t lines) {
+        return fmt::format("starling: {} lines are missing here: nobody read them", lines);
+    });
+}
+
+/// A founder's model file and a user's directory may have names that are not UTF-8. They get
+/// replacement characters, because without them dump() throws.
+void Reporter::print_json(const nlohmann::json& line, LineKind kind) {
+    out_->put(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), kind);
+}
+
+void Reporter::print_line(const std::string& line, LineKind kind) {
+    out_->put(printable(line), kind);
+}
 
 void Reporter::listening(const std::string& listen, const std::string& http) {
     if (json_) {
@@ -105,7 +116,8 @@ void Reporter::progress(const ProgressLine& line) {
              {"members", line.members},
              {"swarm_samples", line.swarm_samples},
              {"round", r.round},
-             {"target", line.target}}
+             {"target", line.target}},
+            LineKind::Progress
         );
         return;
     }
@@ -113,18 +125,22 @@ void Reporter::progress(const ProgressLine& line) {
     last_state_ = state;
     if (!changed && --plain_countdown_ > 0) return;
     plain_countdown_ = kPlainEvery;
-    print_line(fmt::format(
-        "{}: step {}, {:.0f} samples/s, loss {:.4f}, accuracy {}, spread {:.2e}, {} exchanges, {} "
-        "members",
-        state,
-        r.steps,
-        r.samples_per_s,
-        r.loss,
-        measured ? fmt::format("{:.4f}", r.accuracy) : "-",
-        r.spread,
-        r.exchanges,
-        line.members
-    ));
+    print_line(
+        fmt::format(
+            "{}: step {}, {:.0f} samples/s, loss {:.4f}, accuracy {}, spread {:.2e}, {} exchanges, "
+            "{} "
+            "members",
+            state,
+            r.steps,
+            r.samples_per_s,
+            r.loss,
+            measured ? fmt::format("{:.4f}", r.accuracy) : "-",
+            r.spread,
+            r.exchanges,
+            line.members
+        ),
+        LineKind::Progress
+    );
 }
 
 void Reporter::member(std::string_view what, const PeerId& id) {
@@ -148,33 +164,46 @@ void Reporter::finished(const FinalLine& line) {
              {"seconds", line.seconds},
              {"bytes", line.bytes},
              {"exchanges", line.exchanges},
-             {"model", line.model}}
+             {"model", line.model}},
+            LineKind::Last
         );
         return;
     }
-    print_line(fmt::format(
-        "finished after {:.1f} s: accuracy {:.4f}, loss {:.4f}, {} samples in {} steps, {} "
-        "exchanges, "
-        "distance to the last partner {:.2e}{}{}",
-        line.seconds,
-        line.accuracy,
-        line.loss,
-        line.samples,
-        line.steps,
-        line.exchanges,
-        line.spread,
-        line.model.empty() ? "" : "; model in ",
-        line.model
-    ));
+    print_line(
+        fmt::format(
+            "finished after {:.1f} s: accuracy {:.4f}, loss {:.4f}, {} samples in {} steps, {} "
+            "exchanges, "
+            "distance to the last partner {:.2e}{}{}",
+            line.seconds,
+            line.accuracy,
+            line.loss,
+            line.samples,
+            line.steps,
+            line.exchanges,
+            line.spread,
+            line.model.empty() ? "" : "; model in ",
+            line.model
+        ),
+        LineKind::Last
+    );
 }
 
 void Reporter::left() {
-    if (json_) return print_json({{"event", "left"}});
-    print_line("left the swarm");
+    if (json_) return print_json({{"event", "left"}}, LineKind::Last);
+    print_line("left the swarm", LineKind::Last);
 }
 
 void Reporter::note(const std::string& line) {
-    std::fprintf(stderr, "starling: %s\n", printable(line).c_str());
+    errors_->put("starling: " + printable(line), LineKind::Event);
+}
+
+void Reporter::flush() {
+    const Instant until = real_now() + kFlushMax;
+    for (const auto& writer : {out_, errors_}) (void)writer->drain(until - real_now());
+}
+
+std::uint64_t Reporter::lines_dropped() const {
+    return out_->dropped() + (errors_ == out_ ? 0 : errors_->dropped());
 }
 
 }  // namespace starling::peer

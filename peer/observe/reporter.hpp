@@ -1,16 +1,21 @@
 #pragma once
 
 // What a peer prints on stdout: for programs one JSON object a line, for people sentences. Notes
-// that are only for people go to stderr.
+// that are only for people go to stderr. Nobody who reads slowly or not at all holds up the peer
+// (peer/machine/line_writer.hpp): progress lines are dropped then and counted.
 //
 // Thread    network
 
 #include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/ids.hpp"
+#include "base/instant.hpp"
+#include "peer/machine/line_writer.hpp"
 #include "peer/terms/record.hpp"
 
 namespace starling::peer {
@@ -37,7 +42,7 @@ struct FinalLine {
 
 class Reporter {
 public:
-    explicit Reporter(bool json) : json_(json) {}
+    explicit Reporter(bool json);
 
     void set_self(const PeerId& id) { self_ = id; }
 
@@ -52,11 +57,21 @@ public:
     /// Prints a line for people on stderr, with or without --json.
     void note(const std::string& line);
 
+    /// Waits until all lines are written, at most one second.
+    void flush();
+
+    [[nodiscard]] std::uint64_t lines_dropped() const;
+
 private:
+    void print_json(const nlohmann::json& line, LineKind kind = LineKind::Event);
+    void print_line(const std::string& line, LineKind kind = LineKind::Event);
+
     bool json_;
     PeerId self_;
     std::string last_state_;
     int plain_countdown_ = 0;
+    std::shared_ptr<LineWriter> out_;
+    std::shared_ptr<LineWriter> errors_;  ///< the same one if both go to the same place
 };
 
 }  // namespace starling::peer

@@ -30,6 +30,7 @@ struct StatusInputs {
     DurationHistogram lag;
     std::size_t connections = 0;
     MembershipStreamCounters membership_streams;
+    std::uint64_t lines_dropped = 0;
     std::optional<SessionStatus> session;  ///< empty with --membership-only
 };
 

@@ -56,13 +56,17 @@ std::optional<TrainerReport> EngineTrainer::take_report() {
     return reports_.take();
 }
 
-void EngineTrainer::stop() {
+void EngineTrainer::begin_stop() {
     stop_ = true;
     mixed();
     if (auto* engine = running_.load()) engine->interrupt();
     TrainerOrder last;
     last.phase = TrainerPhase::Stop;
     orders_.put(std::move(last));
+}
+
+void EngineTrainer::stop() {
+    begin_stop();
     if (thread_.joinable()) thread_.join();
 }
 
@@ -77,26 +81,30 @@ void EngineTrainer::run() {
     yield_to_network();
     // The libraries below may throw. An exception that leaves a thread ends the process.
     try {
-        const auto ready = prepare();
-        if (ready.has_error()) {
-            report_.fault = ready.error();
-            publish(true);
-            return;
-        }
-        while (!stop_) {
-            const bool idle = current_.phase != TrainerPhase::Train;
-            if (const auto order = idle ? orders_.wait(kIdleWait) : orders_.take()) obey(*order);
-            if (stop_ || current_.phase == TrainerPhase::Stop) break;
-            if (current_.phase == TrainerPhase::Train) train_once();
-            if (keeps() && real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
-        }
-        checkpoint();
-        publish(true);
+        live();
     } catch (const std::exception& error) {
         report_.fault = fail(FaultCode::Io, std::string("training failed: ") + error.what());
         publish(true);
     }
     running_ = nullptr;
+    if (callbacks_.ended) callbacks_.ended();
+}
+
+void EngineTrainer::live() {
+    const auto ready = prepare();
+    if (ready.has_error()) {
+        report_.fault = ready.error();
+        return publish(true);
+    }
+    while (!stop_) {
+        const bool idle = current_.phase != TrainerPhase::Train;
+        if (const auto order = idle ? orders_.wait(kIdleWait) : orders_.take()) obey(*order);
+        if (stop_ || current_.phase == TrainerPhase::Stop) break;
+        if (current_.phase == TrainerPhase::Train) train_once();
+        if (keeps() && real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
+    }
+    checkpoint();
+    publish(true);
 }
 
 Result<void> EngineTrainer::prepare() {

@@ -63,10 +63,12 @@ public:
     [[nodiscard]] std::optional<TrainerReport> take_report() override;
     void mixed() override;
     void averaged() override;
+    void begin_stop() override;
     void stop() override;
 
 private:
     void run();
+    void live();
     static void yield_to_network();
     [[nodiscard]] Result<void> prepare();
     void obey(const TrainerOrder& order);

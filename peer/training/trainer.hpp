@@ -23,6 +23,9 @@ public:
         /// Writes a checkpoint. The compute thread waits for its end; may be empty.
         std::function<void(const TrainerReport&, std::span<const float> optimizer_state)>
             checkpoint;
+        /// The compute thread does nothing any more: the last checkpoint is written, or a fault was
+        /// reported. Post here, too.
+        std::function<void()> ended;
     };
 
     Trainer() = default;
@@ -47,8 +50,11 @@ public:
     /// Tells the trainer that an exchange has just averaged the parameters with a partner's.
     virtual void averaged() = 0;
 
-    /// Ends training at once and blocks until the compute thread has ended. The thread writes a last
-    /// checkpoint before it ends.
+    /// Ends training at once. The compute thread still writes a last checkpoint, which may take long,
+    /// and then calls `ended`.
+    virtual void begin_stop() = 0;
+
+    /// As begin_stop(), and blocks until the compute thread has ended.
     virtual void stop() = 0;
 };
 

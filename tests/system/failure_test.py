@@ -1,8 +1,15 @@
 """Goal: a swarm survives the death of any peer, also of the founder. Method: kill -9 in the middle of
 training. The survivors must notice, divide the shards of the dead among themselves, accept newcomers and
-finish."""
+finish. And nothing that happens to a terminal, a pipe or a log hurts a peer: its output goes to pipes that
+nobody reads."""
 
-from swarm_fixture import SwarmTestCase, main, samples_for
+import fcntl
+import json
+import os
+import signal
+import subprocess
+
+from swarm_fixture import BINARY, SwarmTestCase, environment, main, run, samples_for, scaled
 
 
 class Failure(SwarmTestCase):
@@ -35,6 +42,82 @@ class Failure(SwarmTestCase):
         self.wait_for_exit(peers, 120)
         self.assert_agreed([peer.last("final") for peer in peers])
         self.assert_only_failed(peers, dead={founder.id})
+
+
+class Output(SwarmTestCase):
+    def start_unread(self, *arguments, **streams):
+        """Starts a peer whose lines nobody reads, and ends it with the test."""
+        process = subprocess.Popen(
+            [BINARY, "peer", "--json", "--threads", "1", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+            **streams,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def full_pipe(self):
+        """The write end of a pipe in which no byte has room. Its reader lives as long as the test."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.set_blocking(writer, False)
+        try:
+            while True:
+                os.write(writer, b"x" * 4096)
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        return writer
+
+    def test_a_peer_that_nobody_reads_trains_and_ends_in_good_order_when_its_terminal_closes(self):
+        founder = self.found()
+        state = self.directory / "state"
+        full = self.full_pipe()
+        unread = self.start_unread("--join", founder.address, "--state", state, stdout=full, stderr=full)
+        os.close(full)
+        http = state / "http"
+        self.poll(http.exists, 20, "it serves")
+        peer = json.loads(self.poll_status(state))["id"]
+
+        def trains():
+            members = {member["id"]: member for member in founder.status()["members"]}
+            return members.get(peer, {}).get("steps", 0) > 20
+
+        self.poll(trains, 30, "it trains, and the founder knows")
+        with open(f"/proc/{unread.pid}/comm", encoding="ascii") as name:
+            self.assertEqual(name.read(), "starling\n")
+        unread.send_signal(signal.SIGHUP)
+        self.assertEqual(unread.wait(scaled(8)), 0)
+        self.wait_for(lambda: peer in founder.ids_that_are("left"), 5, "the founder hears the goodbye")
+        self.assert_only_failed([founder])
+        self.assertTrue((state / "checkpoint").exists())
+
+    def poll_status(self, state):
+        answers = []
+
+        def answers_now():
+            result = run("status", "--json", "--state", state)
+            answers.append(result.stdout)
+            return result.returncode == 0
+
+        self.poll(answers_now, 20, "it answers")
+        return answers[-1]
+
+    def test_a_peer_whose_streams_are_closed_keeps_its_files_and_connections_clean(self):
+        founder = self.found()
+        state = self.directory / "state"
+        closed = subprocess.Popen(
+            ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', BINARY, "peer", "--json", "--threads", "1",
+             "--join", founder.address, "--state", str(state)],
+            env=environment(),
+        )
+        self.addCleanup(closed.wait)
+        self.addCleanup(closed.kill)
+        self.poll_status(state)
+        for stream in range(3):
+            self.assertEqual(os.readlink(f"/proc/{closed.pid}/fd/{stream}"), "/dev/null")
+        closed.send_signal(signal.SIGTERM)
+        self.assertEqual(closed.wait(scaled(8)), 0)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ live peers, and compare what the others say about them."""
 
 import json
 import signal
+import socket
 
 from swarm_fixture import SwarmTestCase, http_get, main, run
 
@@ -59,6 +60,17 @@ class Leaving(SwarmTestCase):
         for peer in self.everybody:
             self.assertIn(peer.id[:8], result.stdout)
         self.assertEqual(http_get(self.founder.http, "/healthz").strip(), "ok")
+
+
+class LeavingEarly(SwarmTestCase):
+    def test_a_peer_that_still_looks_for_its_swarm_ends_when_it_is_asked_to(self):
+        with socket.socket() as reserved:  # bound and not listening: nobody can answer there
+            reserved.bind(("127.0.0.1", 0))
+            peer = self.start_peer("--join", "127.0.0.1:%d" % reserved.getsockname()[1])
+            result = run("leave", "--http", peer.http)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.wait_for_exit([peer], 5, code=1)
+        self.assertIn("asked by a command", peer.errors[-1])
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ std::string printed(bool with_json, Print print) {
     } catch (const std::exception& error) {
         ADD_FAILURE() << error.what();
     }
+    reporter.flush();
     return ::testing::internal::GetCapturedStdout();
 }
 
