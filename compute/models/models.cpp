@@ -73,6 +73,19 @@ Result<void> check_task(const Task& task, std::int64_t batch) {
     return {};
 }
 
+/// A net for texts has one answer for each character, other nets one for each sample; the data have
+/// as many labels.
+Result<Model> with_labels_of(Result<Model> model, const Task& task, std::int64_t batch) {
+    if (model.has_error() || task.labels == 0) return model;
+    const auto answers = element_count(model->graph.shape(model->labels)) / batch;
+    if (answers == task.labels) return model;
+    return fail(
+        FaultCode::BadValue,
+        "the data have " + std::to_string(task.labels) + " labels for a sample, the model gives " +
+            std::to_string(answers) + ": texts want gpt, other data want other models"
+    );
+}
+
 }  // namespace
 
 ModelBuilder::ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose)
@@ -281,7 +294,7 @@ Result<Model> build_model(
     if (parsed->name == "onnx") {
         const auto sound = check_task(task, batch);
         if (sound.has_error()) return sound.error();
-        return build_onnx(*parsed, task, batch, purpose, file);
+        return with_labels_of(build_onnx(*parsed, task, batch, purpose, file), task, batch);
     }
     std::string names;
     for (const auto& model : kModels) {
@@ -289,7 +302,7 @@ Result<Model> build_model(
         if (model.name != parsed->name || !parsed->path.empty()) continue;
         const auto sound = check_task(task, batch);
         if (sound.has_error()) return sound.error();
-        return model.build(*parsed, task, batch, purpose);
+        return with_labels_of(model.build(*parsed, task, batch, purpose), task, batch);
     }
     return fail(
         FaultCode::Usage,

@@ -75,8 +75,8 @@ Result<Model> build_onnx(
     const auto scores = without_softmax(imported->graph, imported->outputs[0].id);
     const auto shape = imported->graph.shape(scores);
     const auto rows = element_count(shape) / task.classes;
-    const auto labels =
-        task.sample_shape.size() == 1 && rows == batch * task.sample_shape[0] ? rows : batch;
+    const bool tokens = task.sample_shape.size() == 1 && rows == batch * task.sample_shape[0];
+    const auto labels = tokens && task.labels != 1 ? rows : batch;
     if (shape.empty() || shape.back() != task.classes || rows != labels) {
         return fail(
             FaultCode::BadValue,

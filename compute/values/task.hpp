@@ -16,6 +16,9 @@ namespace starling::compute {
 struct Task {
     std::vector<std::int64_t> sample_shape;  ///< C, H, W
     std::int64_t classes = 0;
+    /// How many labels the data have for each sample; 0 where no data are known yet, and a model
+    /// may have as many as it likes.
+    std::int64_t labels = 0;
 };
 
 /// In which type weights and activations flow. Masters, statistics, losses and the optimizer stay

@@ -56,6 +56,14 @@ Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swa
             );
         }
     }
+    if (dataset->classes > swarm.classes) {
+        return fail(
+            FaultCode::Usage,
+            spec + ": has " + std::to_string(dataset->classes) + " classes, the model " +
+                std::to_string(swarm.classes)
+        );
+    }
+    dataset->classes = swarm.classes;
     auto sharded = cut_dataset(*dataset);
     if (sharded.has_error()) return sharded.error();
     sharded->manifest.mean = swarm.mean;

@@ -116,7 +116,6 @@ void Node::note_once(const std::string& line) {
     if (noted_.insert(line).second) reporter_.note(line);
 }
 
-/// Nothing reaches the session before it exists, or when we are leaving.
 Result<void> Node::run() {
     owner_.check();
     if (auto ok = open_state(); ok.has_error()) return ok;

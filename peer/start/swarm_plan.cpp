@@ -4,11 +4,14 @@
 #include <utility>
 
 #include "compute/models/models.hpp"
+#include "compute/training/least_memory.hpp"
 #include "compute/training/schedule.hpp"
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
+#include "peer/machine/memory.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/terms/task.hpp"
+#include "peer/training/engine_options.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
 
 namespace starling::peer {
@@ -30,6 +33,29 @@ Result<compute::ParameterLayout> layout_of(const Descriptor& d) {
 
 LayoutHash hash_of(const compute::ParameterLayout& layout) {
     return LayoutHash{sha256(layout.canonical_bytes())};
+}
+
+/// Checks that this machine can hold what the descriptor asks for: the model, a step of it, and the
+/// test samples, which every peer holds.
+/// Errors    Oversized; those of least_memory
+Result<void> check_memory(const Descriptor& d, const compute::OptimizerSpec& optimizer) {
+    auto options = engine_options(d, 1);
+    options.optimizer = optimizer;
+    const auto least = compute::least_memory(options);
+    if (least.has_error()) return least.error();
+    std::size_t need = *least;
+    for (const auto& shard : d.manifest.shards) {
+        if (shard.split == data::Split::Test) need += shard.bytes;
+    }
+    const auto have = memory_limit();
+    if (need <= have) return {};
+    constexpr std::size_t kMega = 1000000;
+    return fail(
+        FaultCode::Oversized,
+        d.model + " with batches of " + std::to_string(d.batch) + " needs at least " +
+            std::to_string(need / kMega) + " MB of memory, this machine has " +
+            std::to_string(have / kMega) + " MB"
+    );
 }
 
 /// Returns what the founder's flags decide for the whole swarm.
@@ -155,9 +181,9 @@ Result<void> lay_out(SwarmPlan& plan) {
                 ", the swarm has " + d.layout.short_string() + ": run the same release as the swarm"
         );
     }
-    if (auto optimizer = compute::OptimizerSpec::parse(d.optimizer); optimizer.has_error()) {
-        return optimizer.error();
-    }
+    const auto optimizer = compute::OptimizerSpec::parse(d.optimizer);
+    if (optimizer.has_error()) return optimizer.error();
+    if (auto fits = check_memory(d, *optimizer); fits.has_error()) return fits.error();
     if (auto known = averager_config(d); known.has_error()) return known.error();
     if (plan.checkpoint && plan.checkpoint->parameters.size() != layout->elements()) {
         return fail(FaultCode::Corrupt, "the checkpoint's parameters do not fit its model");

@@ -71,10 +71,11 @@ using Note = std::function<void(const std::string& line)>;
 /// Errors    as decode_descriptor
 [[nodiscard]] Result<SwarmPlan> plan_resuming(Checkpoint checkpoint, const Note& note);
 
-/// Fills in the parameter layout, and checks that this release builds the same layout as the
-/// founder's. A peer with --membership-only does not need it.
-/// Errors    Unsupported (the swarm trains nothing), LayoutMismatch, Usage, Corrupt (a checkpoint
-///           that does not fit the model)
+/// Fills in the parameter layout, and checks all that the descriptor says before anything runs:
+/// that this release builds the same layout as the founder's, that the model fits the data, and
+/// that the model fits this machine's memory. A peer with --membership-only does not need it.
+/// Errors    Unsupported (the swarm trains nothing), LayoutMismatch, Usage, BadValue, Oversized,
+///           Corrupt (a checkpoint that does not fit the model)
 [[nodiscard]] Result<void> lay_out(SwarmPlan& plan);
 
 }  // namespace starling::peer

@@ -32,6 +32,7 @@ compute::Task task_of(const data::Manifest& manifest) {
     compute::Task task;
     task.sample_shape.assign(manifest.shape.begin(), manifest.shape.end());
     task.classes = manifest.classes;
+    task.labels = static_cast<std::int64_t>(manifest.labels_per_sample());
     return task;
 }
 

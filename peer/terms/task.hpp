@@ -12,7 +12,8 @@
 
 namespace starling::peer {
 
-/// Returns the task of this data set: the shape of its samples and its number of classes.
+/// Returns the task of this data set: the shape of its samples, its number of classes,
+/// and how many labels a sample has.
 [[nodiscard]] compute::Task task_of(const data::Manifest& manifest);
 
 /// Returns the number of samples in one evaluation batch, which is also one estimate while

@@ -1,6 +1,6 @@
 // Goal: no file harms the reader of ONNX models.
 // Method: libFuzzer mutates small models of ours; each input is read for inference, for training
-// with another batch size, and as it stands. Sanitizers and the reader's own checks judge.
+// with another batch size, and as it stands; then the gradient of its loss is built. Sanitizers and the reader's own checks judge.
 // Bytes changed at random rarely leave a message whole, so every other mutation changes the model
 // that the bytes are instead: what lies behind the protobuf is reached, too.
 
@@ -15,6 +15,7 @@
 #include "compute/graph/operator.hpp"
 #include "compute/onnx/import.hpp"
 #include "compute/onnx/model_file.hpp"
+#include "compute/training/least_memory.hpp"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
@@ -287,6 +288,21 @@ private:
     std::minstd_rand random_;
 };
 
+/// Builds the gradient of a loss over the model's scores, for the data that the model itself wants.
+void train(ByteView bytes, const ImportedModel& model) {
+    if (model.inputs.size() != 1) return;
+    const auto& shape = model.graph.shape(model.inputs[0].id);
+    const auto& scores = model.graph.shape(model.outputs[0].id);
+    if (shape.empty() || scores.empty()) return;
+    EngineOptions options;
+    options.model = "onnx:net.onnx";
+    options.model_file = std::make_shared<const Bytes>(bytes.begin(), bytes.end());
+    options.task = {{shape.begin() + 1, shape.end()}, scores.back()};
+    options.batch = 4;
+    options.eval_batch = 2;
+    (void)least_memory(options);
+}
+
 }  // namespace
 }  // namespace starling::compute::onnx
 
@@ -313,7 +329,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     options.float_inputs = true;
     options.batch = 4;
     options.purpose = Purpose::Training;
-    (void)onnx::import_onnx(bytes, options);
+    const auto model = onnx::import_onnx(bytes, options);
+    if (model.has_value()) onnx::train(bytes, *model);
     (void)onnx::read_tensor(bytes);
     return 0;
 }

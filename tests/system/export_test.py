@@ -3,11 +3,12 @@ from a file. Broken files get one line. Method: a peer trains on the shipped sam
 exported in both formats. The tests read the safetensors file with the standard library (and numpy if it is
 installed). The ONNX file founds another swarm, whose second peer gets only an address."""
 
+import gzip
 import json
 import math
 import struct
 
-from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run, samples_for
+from swarm_fixture import SAMPLES, SAMPLES_SPEC, SwarmTestCase, main, run, samples_for
 
 
 def read_safetensors(path):
@@ -57,6 +58,15 @@ class Export(SwarmTestCase):
         self.assertEqual(exported["parameters"], summary["parameters"])
 
         trained = json.loads(run("eval", "--state", state, "--dataset", SAMPLES_SPEC).stdout)
+        more = self.directory / "more"
+        more.mkdir()
+        for source in SAMPLES.glob("fashion-mini-*.gz"):
+            raw = gzip.decompress(source.read_bytes())
+            labels = source.name.startswith("fashion-mini-train-labels")
+            (more / source.stem).write_bytes(raw[:-1] + b"\x10" if labels else raw)
+        refused = run("eval", "--state", state, "--dataset", f"idx:{more}")
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("has 17 classes, the model 10", refused.stderr)
         model = f"onnx:{self.directory}/net.onnx?loss=cross-entropy"
         again = self.directory / "again"
         founder = self.found("--state", again, "--until", samples_for(4), model=model)

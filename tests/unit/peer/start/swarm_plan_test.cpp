@@ -7,6 +7,8 @@
 #include <fstream>
 #include <gtest/gtest.h>
 
+#include "compute/models/models.hpp"
+#include "peer/crypto/sha256.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/streams/links.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
@@ -125,6 +127,11 @@ TEST_F(Plans, AFounderWithWrongFilesIsToldWhich) {
     config_.model = "cnn";
     EXPECT_EQ(fault().code, FaultCode::Usage) << "a model for images: " << fault().message;
     EXPECT_TRUE(contains(fault().message, "--model cnn")) << fault().message;
+    for (const auto* model : {"mlp", "tabular"}) {
+        config_.model = model;
+        EXPECT_EQ(fault().code, FaultCode::Usage) << "one answer for many labels";
+        EXPECT_TRUE(contains(fault().message, "64 labels")) << fault().message;
+    }
     config_.model = "nope";
     EXPECT_TRUE(contains(fault().message, "mlp")) << fault().message;
     config_.model = "onnx:";
@@ -182,6 +189,33 @@ TEST_F(Plans, ADescriptorThatNoReleaseWritesIsRefusedBeforeTheStart) {
         const auto laid = lay_out(plan);
         EXPECT_TRUE(laid.has_error()) << wrong.name;
         EXPECT_EQ(plan.layout.elements(), 0U) << wrong.name;
+    }
+}
+
+TEST_F(Plans, AStrangersModelThatDoesNotFitItsDataOrAnyMachineIsRefusedBeforeTheStart) {
+    struct Wrong {
+        const char* model;
+        std::uint32_t batch;
+        const char* words;
+    };
+
+    const Wrong wrongs[] = {
+        {"mlp", 64, "labels"},
+        {"tabular", 64, "labels"},
+        {"gpt?layers=256&heads=1&dim=512", 65536, "MB of memory"},
+    };
+    for (const auto& wrong : wrongs) {
+        auto plan = found();
+        auto& d = plan.descriptor;
+        d.model = wrong.model;
+        d.batch = wrong.batch;
+        // The stranger's own program may compute a layout for it.
+        const auto layout = compute::model_layout(d.model, {{16}, d.manifest.classes});
+        ASSERT_TRUE(layout.has_value()) << layout.error().message;
+        d.layout = LayoutHash{sha256(layout->canonical_bytes())};
+        const auto laid = lay_out(plan);
+        ASSERT_TRUE(laid.has_error()) << wrong.model;
+        EXPECT_TRUE(contains(laid.error().message, wrong.words)) << laid.error().message;
     }
 }
 

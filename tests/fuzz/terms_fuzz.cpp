@@ -1,0 +1,132 @@
+// Goal: no pair of a model and a manifest ends a process: it is refused, or it trains.
+// Method: the bytes of the input choose a model's spec, the samples that a manifest describes, and
+// the batch. What is accepted and small trains for one step and evaluates one batch.
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "compute/models/models.hpp"
+#include "compute/training/least_memory.hpp"
+#include "data/shard_format.hpp"
+#include "peer/terms/task.hpp"
+
+namespace {
+
+using namespace starling;  // NOLINT(google-build-using-namespace)
+
+constexpr std::size_t kTrainedBytesMax = std::size_t{4} << 20U;
+
+class Choice {
+public:
+    explicit Choice(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+
+    std::size_t below(std::size_t limit) {
+        if (bytes_.empty()) return 0;
+        const auto byte = bytes_.front();
+        bytes_ = bytes_.subspan(1);
+        return byte % limit;
+    }
+
+    /// Mostly small numbers, now and then one at a limit.
+    std::int64_t number() {
+        constexpr std::array<std::int64_t, 16> kNumbers{
+            1, 2, 3, 4, 5, 7, 8, 12, 16, 28, 64, 100, 1024, 8192, 65535, 65536};
+        return kNumbers[below(kNumbers.size())];
+    }
+
+private:
+    std::span<const std::uint8_t> bytes_;
+};
+
+data::Manifest choose_manifest(Choice& choice) {
+    data::Manifest manifest;
+    manifest.name = "fuzz";
+    for (auto rank = 1 + choice.below(4); rank > 0; --rank) {
+        manifest.shape.push_back(static_cast<std::uint32_t>(choice.number()));
+    }
+    manifest.classes = static_cast<std::uint32_t>(choice.number());
+    if (choice.below(2) == 0) {
+        for (std::uint32_t i = 0; i < std::min(manifest.classes, 90U); ++i) {
+            manifest.vocabulary += static_cast<char>('!' + i);
+        }
+    }
+    data::ShardInfo shard;
+    shard.samples = static_cast<std::uint32_t>(choice.number());
+    const auto elements = manifest.sample_elements();
+    shard.bytes = static_cast<std::uint32_t>(
+        manifest.is_text() ? data::kShardHeaderBytes + 2 * (shard.samples * elements + 1)
+                           : data::shard_bytes(shard.samples, elements)
+    );
+    manifest.shards.push_back(shard);
+    return manifest;
+}
+
+std::string choose_model(Choice& choice) {
+    constexpr std::array<const char*, 6> kNames{
+        "mlp", "cnn", "resnet20", "resnet18", "gpt", "tabular"};
+    constexpr std::array<const char*, 13> kKeys{
+        "hidden",
+        "channels",
+        "kernel",
+        "pad",
+        "width",
+        "layers",
+        "heads",
+        "dim",
+        "dropout",
+        "tied",
+        "context",
+        "embed",
+        "categories"};
+    std::string spec = kNames[choice.below(kNames.size())];
+    for (auto left = choice.below(4); left > 0; --left) {
+        spec += spec.find('?') == std::string::npos ? '?' : '&';
+        spec += std::string(kKeys[choice.below(kKeys.size())]) + "=";
+        spec += std::to_string(choice.number());
+        if (choice.below(3) == 0) spec += "," + std::to_string(choice.number());
+    }
+    return spec;
+}
+
+void train(const compute::EngineOptions& options) {
+    auto layout = compute::model_layout(options.model, options.task);
+    if (layout.has_error()) std::abort();  // least_memory() has built this model
+    compute::ParameterStore store(std::move(*layout));
+    store.initialize(Rng(1));
+    auto engine = compute::Engine::create(options, store);
+    if (engine.has_error()) return;
+    std::size_t elements = 1;
+    for (const auto side : options.task.sample_shape) elements *= static_cast<std::size_t>(side);
+    const auto labels_of = static_cast<std::size_t>(options.task.labels);
+    const auto batch = [&](std::int64_t samples) {
+        const auto count = static_cast<std::size_t>(samples);
+        std::vector<float> values(count * elements);
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
+        const auto last = static_cast<std::int32_t>(options.task.classes) - 1;
+        return std::pair(values, std::vector<std::int32_t>(count * labels_of, last));
+    };
+    const auto [values, labels] = batch(options.batch);
+    (void)(*engine)->step(values, labels, 0.01);
+    const auto [test, truth] = batch(options.eval_batch);
+    (void)(*engine)->evaluate(test, truth);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    Choice choice(std::span(data, size));
+    compute::EngineOptions options;
+    options.model = choose_model(choice);
+    const auto manifest = choose_manifest(choice);
+    if (data::check_manifest(manifest).has_error()) return 0;
+    options.task = peer::task_of(manifest);
+    options.batch = choice.number();
+    options.eval_batch = peer::evaluation_batch(manifest);
+    const auto least = compute::least_memory(options);
+    if (least.has_error() || *least > kTrainedBytesMax) return 0;
+    train(options);
+    return 0;
+}
