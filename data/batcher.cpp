@@ -49,11 +49,12 @@ void SampleReader::read(
         labels[0] = view.label(sample);
         return;
     }
-    std::size_t start = sample * elements_ + shift;
-    if (start + elements_ >= view.tokens()) start = 0;
+    const std::size_t ring = view.tokens() - 1;
+    std::size_t at = (sample * elements_ + shift) % ring;
     for (std::size_t i = 0; i < elements_; ++i) {
-        values[i] = static_cast<float>(view.token(start + i));
-        labels[i] = view.token(start + i + 1);
+        values[i] = static_cast<float>(view.token(at));
+        labels[i] = view.token(at + 1);
+        if (++at == ring) at = 0;
     }
 }
 
@@ -103,7 +104,7 @@ void Batcher::order_rest_of_epoch() {
     for (std::size_t s = 0; s < slots_.size(); ++s) {
         if (!slots_[s].bytes) continue;
         const std::uint64_t shard_seed = mix64(epoch_seed ^ slots_[s].id.prefix64());
-        slots_[s].shift = mix64(shard_seed ^ kShiftPurpose) % reader_.elements();
+        slots_[s].shift = mix64(shard_seed ^ kShiftPurpose) >> 1U;
         for (std::uint32_t i = 0; i < slots_[s].view.samples; ++i) {
             // A key has 63 bits, so that the largest key + 1 still fits.
             const std::uint64_t key = mix64(shard_seed ^ mix64(i)) >> 1U;
