@@ -60,8 +60,8 @@ void SampleReader::read(
 
 Batcher::Batcher(const ShardStore& store, std::uint64_t seed)
     : store_(store),
-      seed_(seed),
-      reader_(store.manifest()) {}
+      reader_(store.manifest()),
+      position_{0, 0, seed} {}
 
 void Batcher::set_shards(std::span<const ShardId> shards) {
     std::unordered_map<ShardId, Slot> old;
@@ -98,7 +98,7 @@ void Batcher::take_arrivals() {
 }
 
 void Batcher::order_rest_of_epoch() {
-    const std::uint64_t epoch_seed = mix64(seed_ ^ mix64(position_.epoch));
+    const std::uint64_t epoch_seed = mix64(*position_.seed ^ mix64(position_.epoch));
     order_.clear();
     cursor_ = 0;
     for (std::size_t s = 0; s < slots_.size(); ++s) {
@@ -124,7 +124,7 @@ void Batcher::pass(const Entry& given) {
     // between them, the second one is skipped.
     position_.next = given.key + 1;
     if (cursor_ < order_.size()) return;
-    position_ = {position_.epoch + 1, 0};
+    position_ = {position_.epoch + 1, 0, position_.seed};
     stale_ = true;
 }
 
@@ -139,7 +139,7 @@ bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
         if (stale_) order_rest_of_epoch();
         if (order_.empty()) {
             // The set has lost every sample that was left of this epoch.
-            position_ = {position_.epoch + 1, 0};
+            position_ = {position_.epoch + 1, 0, position_.seed};
             order_rest_of_epoch();
         }
         const Entry entry = order_[cursor_];
@@ -166,7 +166,8 @@ std::uint64_t Batcher::samples() const {
 }
 
 void Batcher::resume(const BatcherPosition& position) {
-    position_ = position;
+    const auto seed = position.seed ? position.seed : position_.seed;
+    position_ = {position.epoch, position.next, seed};
     stale_ = true;
 }
 

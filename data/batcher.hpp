@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct BatcherPosition {
     /// The samples of this epoch with a key below this number were given out. Keys are uniform in
     /// [0, 2^63), so about next / 2^63 of the epoch is done.
     std::uint64_t next = 0;
+    /// The seed of the shuffle, without which the other two say nothing. Checkpoints of older
+    /// releases do not have it.
+    std::optional<std::uint64_t> seed = std::nullopt;
 };
 
 /// Turns bytes into the floats that a model takes: (value / 255 - mean) / stddev.
@@ -97,6 +101,7 @@ public:
 
     [[nodiscard]] BatcherPosition position() const { return position_; }
 
+    /// Continues at a position, in its shuffle. A position without a seed is one in ours.
     void resume(const BatcherPosition& position);
 
 private:
@@ -118,7 +123,6 @@ private:
     void pass(const Entry& given);
 
     const ShardStore& store_;
-    std::uint64_t seed_;
     SampleReader reader_;
     std::vector<Slot> slots_;
     std::size_t missing_ = 0;  ///< slots without bytes
