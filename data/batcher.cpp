@@ -49,18 +49,19 @@ void SampleReader::read(
         labels[0] = view.label(sample);
         return;
     }
-    std::size_t start = sample * elements_ + shift;
-    if (start + elements_ >= view.tokens()) start = 0;
+    const std::size_t ring = view.tokens() - 1;
+    std::size_t at = (sample * elements_ + shift) % ring;
     for (std::size_t i = 0; i < elements_; ++i) {
-        values[i] = static_cast<float>(view.token(start + i));
-        labels[i] = view.token(start + i + 1);
+        values[i] = static_cast<float>(view.token(at));
+        labels[i] = view.token(at + 1);
+        if (++at == ring) at = 0;
     }
 }
 
 Batcher::Batcher(const ShardStore& store, std::uint64_t seed)
     : store_(store),
-      seed_(seed),
-      reader_(store.manifest()) {}
+      reader_(store.manifest()),
+      position_{0, 0, seed} {}
 
 void Batcher::set_shards(std::span<const ShardId> shards) {
     std::unordered_map<ShardId, Slot> old;
@@ -97,13 +98,13 @@ void Batcher::take_arrivals() {
 }
 
 void Batcher::order_rest_of_epoch() {
-    const std::uint64_t epoch_seed = mix64(seed_ ^ mix64(position_.epoch));
+    const std::uint64_t epoch_seed = mix64(*position_.seed ^ mix64(position_.epoch));
     order_.clear();
     cursor_ = 0;
     for (std::size_t s = 0; s < slots_.size(); ++s) {
         if (!slots_[s].bytes) continue;
         const std::uint64_t shard_seed = mix64(epoch_seed ^ slots_[s].id.prefix64());
-        slots_[s].shift = mix64(shard_seed ^ kShiftPurpose) % reader_.elements();
+        slots_[s].shift = mix64(shard_seed ^ kShiftPurpose) >> 1U;
         for (std::uint32_t i = 0; i < slots_[s].view.samples; ++i) {
             // A key has 63 bits, so that the largest key + 1 still fits.
             const std::uint64_t key = mix64(shard_seed ^ mix64(i)) >> 1U;
@@ -123,7 +124,7 @@ void Batcher::pass(const Entry& given) {
     // between them, the second one is skipped.
     position_.next = given.key + 1;
     if (cursor_ < order_.size()) return;
-    position_ = {position_.epoch + 1, 0};
+    position_ = {position_.epoch + 1, 0, position_.seed};
     stale_ = true;
 }
 
@@ -138,7 +139,7 @@ bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
         if (stale_) order_rest_of_epoch();
         if (order_.empty()) {
             // The set has lost every sample that was left of this epoch.
-            position_ = {position_.epoch + 1, 0};
+            position_ = {position_.epoch + 1, 0, position_.seed};
             order_rest_of_epoch();
         }
         const Entry entry = order_[cursor_];
@@ -165,7 +166,8 @@ std::uint64_t Batcher::samples() const {
 }
 
 void Batcher::resume(const BatcherPosition& position) {
-    position_ = position;
+    const auto seed = position.seed ? position.seed : position_.seed;
+    position_ = {position.epoch, position.next, seed};
     stale_ = true;
 }
 

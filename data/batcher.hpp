@@ -11,12 +11,15 @@
 // number, a fair subset, and all its samples from the next epoch on. A resumed batcher continues
 // exactly where it was.
 //
-// The samples of a text are windows. Each epoch shifts the windows of a shard by a number of
-// characters that is drawn from the same seeds. So every character comes once an epoch, as other
-// samples do, and over many epochs at every place of a window.
+// The samples of a text are windows. A shard of a text is a ring: after its last character that has
+// a next one as label comes its first. Each epoch draws from the same seeds where in the ring the
+// windows begin, and they follow each other without a gap. So no character comes twice in an epoch.
+// The rest, which is shorter than a window, is left out at another place in each epoch. Over many
+// epochs all characters come equally often, and at every place of a window.
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,6 +33,9 @@ struct BatcherPosition {
     /// The samples of this epoch with a key below this number were given out. Keys are uniform in
     /// [0, 2^63), so about next / 2^63 of the epoch is done.
     std::uint64_t next = 0;
+    /// The seed of the shuffle, without which the other two say nothing. Checkpoints of older
+    /// releases do not have it.
+    std::optional<std::uint64_t> seed = std::nullopt;
 };
 
 /// Turns bytes into the floats that a model takes: (value / 255 - mean) / stddev.
@@ -55,10 +61,10 @@ public:
     [[nodiscard]] std::size_t labels() const { return labels_; }  ///< of one sample
 
     /// Reads a sample and normalises it. Of a text it reads a window, which starts `shift`
-    /// characters later than without a shift. A window that would pass the shard's end starts at
-    /// the shard's beginning instead.
-    /// Requires  sample < view.samples, shift < elements(), values.size() == elements(),
-    ///           labels.size() == labels()
+    /// characters later than without a shift. A window that passes the shard's end goes on at the
+    /// shard's beginning.
+    /// Requires  sample < view.samples, shift < 2^63, values.size() == elements(), labels.size() ==
+    ///           labels()
     void read(
         const ShardView& view,
         std::size_t sample,
@@ -95,6 +101,7 @@ public:
 
     [[nodiscard]] BatcherPosition position() const { return position_; }
 
+    /// Continues at a position, in its shuffle. A position without a seed is one in ours.
     void resume(const BatcherPosition& position);
 
 private:
@@ -116,7 +123,6 @@ private:
     void pass(const Entry& given);
 
     const ShardStore& store_;
-    std::uint64_t seed_;
     SampleReader reader_;
     std::vector<Slot> slots_;
     std::size_t missing_ = 0;  ///< slots without bytes

@@ -94,28 +94,27 @@ Members draw_dirichlet(Rng& rng, Members labels, const Partition& partition, std
     return drawn;
 }
 
-/// Draws the labels of each owner. Once as many labels are without an owner as places are left, it
-/// takes only those.
+/// Draws the labels of each owner: the one with its number, and others that are all equally likely.
+/// Once as many labels are without an owner as places are left, it takes only those.
 Members draw_label_sets(Rng& rng, const Partition& partition, std::uint32_t classes) {
     std::vector<bool> covered(classes);
     std::size_t uncovered = classes;
     std::size_t places = std::size_t{partition.owners} * partition.per_peer;
+    std::vector<std::uint32_t> order(classes);
     Members sets(partition.owners);
     for (std::uint32_t owner = 0; owner < partition.owners; ++owner) {
-        auto& set = sets[owner];
-        while (set.size() < partition.per_peer) {
-            auto label =
-                set.empty() ? owner % classes : static_cast<std::uint32_t>(rng.below(classes));
-            const bool must_cover = uncovered >= places;
-            while (std::find(set.begin(), set.end(), label) != set.end() ||
-                   (must_cover && covered[label])) {
-                label = (label + 1) % classes;
-            }
-            set.push_back(label);
+        std::iota(order.begin(), order.end(), 0U);
+        std::swap(order[0], order[owner % classes]);
+        rng.shuffle(std::span(order).subspan(1));
+        for (const auto label : order) {
+            if (sets[owner].size() == partition.per_peer) break;
+            if (uncovered >= places && covered[label]) continue;
+            sets[owner].push_back(label);
             if (!covered[label]) --uncovered;
             covered[label] = true;
             --places;
         }
+        STARLING_CHECK(sets[owner].size() == partition.per_peer);
     }
     return sets;
 }

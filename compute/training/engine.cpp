@@ -153,8 +153,8 @@ public:
         return optimizer_.state();
     }
 
-    void restore_optimizer_state(std::span<const float> state) override {
-        optimizer_.restore(state);
+    bool restore_optimizer_state(std::span<const float> state) override {
+        return optimizer_.restore(state);
     }
 
     void reset_optimizer() override { optimizer_.reset(); }
@@ -199,7 +199,7 @@ private:
         const double start = stopwatch();
         (void)update(0.0);
         const double seconds = stopwatch() - start;
-        optimizer_.restore(before);
+        STARLING_CHECK(optimizer_.restore(before));
         const auto bytes = static_cast<double>(4 * (store_.layout().elements() + before.size()));
         times.push_back({"optimizer", "Update", seconds, 0.0, 2.0 * bytes});
     }

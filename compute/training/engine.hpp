@@ -77,7 +77,8 @@ public:
     virtual void interrupt() = 0;
 
     [[nodiscard]] virtual std::span<const float> optimizer_state() const = 0;
-    virtual void restore_optimizer_state(std::span<const float> state) = 0;
+    /// Returns false, and changes nothing, if the state is not that of such an optimizer.
+    [[nodiscard]] virtual bool restore_optimizer_state(std::span<const float> state) = 0;
 
     /// Sets the optimizer's state back to what it was before the first step.
     virtual void reset_optimizer() = 0;

@@ -1,5 +1,6 @@
 #include "compute/training/optimizer.hpp"
 
+#include <array>
 #include <cmath>
 #include <new>
 
@@ -25,10 +26,17 @@ Optimizer::Optimizer(
       threads_(threads),
       elements_(layout.elements()),
       device_(device),
-      state_(take(device, spec.name == "adamw" ? 2 * elements_ + 1 : elements_)),
-      sum_(take(device, spec.accumulate > 1 ? elements_ : 0)) {}
+      state_(take(device, state_size())) {}
 
 Optimizer::~Optimizer() = default;
+
+std::size_t Optimizer::state_size() const {
+    return moments() + (adam() ? 1 : 0) + (spec_.accumulate > 1 ? elements_ + 1 : 0);
+}
+
+std::span<float> Optimizer::sum() const {
+    return state_->floats().subspan(moments(), spec_.accumulate > 1 ? elements_ : 0);
+}
 
 std::span<const float> Optimizer::state() const {
     const auto floats = state_->floats();
@@ -40,17 +48,26 @@ std::span<const float> Optimizer::state() const {
 }
 
 std::size_t Optimizer::bytes() const {
-    return (state_->floats().size() + sum_->floats().size()) * sizeof(float);
+    return state_->floats().size() * sizeof(float);
 }
 
 std::span<const float> Optimizer::gathered(std::span<const float> gradient) {
     if (spec_.accumulate <= 1) return gradient;
-    const auto sum = sum_->floats();
+    const auto sum = this->sum();
     const float share = 1.0F / static_cast<float>(spec_.accumulate);
     device_.accumulate(gathered_ == 0, share, gradient, sum, threads_);
-    if (++gathered_ < spec_.accumulate) return {};
-    gathered_ = 0;
+    gathered_ = (gathered_ + 1) % spec_.accumulate;
+    write_counters();
+    if (gathered_ > 0) return {};
     return sum;
+}
+
+void Optimizer::write_counters() {
+    const std::array both{updates_, static_cast<float>(gathered_)};
+    const std::size_t begin = adam() ? 0 : 1;
+    const std::size_t end = spec_.accumulate > 1 ? 2 : 1;
+    const auto counters = std::span(both).subspan(begin, end - begin);
+    device_.copy_in(counters, state_->floats().last(counters.size()));
 }
 
 UpdateSettings Optimizer::settings(float rate, float scale) {
@@ -62,7 +79,7 @@ UpdateSettings Optimizer::settings(float rate, float scale) {
     }
     // A float counts updates exactly up to 2^24. By then the bias correction has long become one.
     updates_ += 1.0F;
-    device_.copy_in(std::span<const float>(&updates_, 1), state_->floats().last(1));
+    write_counters();
     return AdamSettings{
         rate,
         static_cast<float>(spec_.beta1),
@@ -125,13 +142,22 @@ bool Optimizer::step(
 }
 
 void Optimizer::reset() {
-    restore(std::vector<float>(state_->floats().size()));
-    gathered_ = 0;
+    STARLING_CHECK(restore(std::vector<float>(state_size())));
 }
 
-void Optimizer::restore(std::span<const float> state) {
-    device_.copy_in(state, state_->floats());
-    if (adam()) updates_ = state.back();
+bool Optimizer::restore(std::span<const float> state) {
+    const std::size_t counters = adam() ? 1 : 0;
+    const bool whole = state.size() == state_size();
+    if (!whole && state.size() != moments() + counters) return false;
+    const float gathered = whole && spec_.accumulate > 1 ? state.back() : 0.0F;
+    // The file may come from a run with another `accumulate`, or be damaged.
+    if (!(gathered >= 0.0F && gathered < static_cast<float>(spec_.accumulate))) return false;
+    gathered_ = static_cast<std::uint64_t>(gathered);
+    const auto sums = whole ? sum().size() : 0;
+    device_.copy_in(state.first(moments() + sums), state_->floats().first(moments() + sums));
+    if (adam()) updates_ = state[moments() + sums];
+    write_counters();
+    return true;
 }
 
 }  // namespace starling::compute

@@ -42,20 +42,32 @@ public:
         WeightCopies* copies = nullptr
     );
 
-    /// Returns the state in the store's order: the momentum of SGD; the means, the squares and the
-    /// number of updates of AdamW. Accumulated gradients that are not applied yet are not part of
-    /// it, so a restart loses them.
+    /// Returns the state in the store's order: the momentum of SGD, or the means and the squares of
+    /// AdamW; then, of an optimizer that accumulates, the sum of the gradients that are not applied
+    /// yet; then the number of updates (AdamW) and the number of gradients in that sum.
     [[nodiscard]] std::span<const float> state() const;
 
     [[nodiscard]] std::size_t bytes() const;
 
-    /// Requires  state.size() == state().size()
-    void restore(std::span<const float> state);
+    /// Takes a state over. It may lack the sum of gradients and their number, as in checkpoints of
+    /// older releases; then the sum is empty. Returns false, and changes nothing, if it is not the
+    /// state of such an optimizer.
+    [[nodiscard]] bool restore(std::span<const float> state);
 
     /// Forgets all gradients so far: momentum and moments, and accumulated gradients.
     void reset();
 
 private:
+    [[nodiscard]] std::size_t moments() const { return adam() ? 2 * elements_ : elements_; }
+
+    [[nodiscard]] std::size_t state_size() const;
+
+    /// The sum of gradients within the state; empty where there is none.
+    [[nodiscard]] std::span<float> sum() const;
+
+    /// Writes both counters to the end of the state.
+    void write_counters();
+
     /// Returns the gradient to apply now, empty while it still accumulates.
     [[nodiscard]] std::span<const float> gathered(std::span<const float> gradient);
 
@@ -71,10 +83,9 @@ private:
     std::size_t elements_;
     Device& device_;
     std::unique_ptr<DeviceMemory> state_;
-    std::unique_ptr<DeviceMemory> sum_;  ///< of gradients, when accumulating
-    mutable std::vector<float> copy_;    ///< of the state, when the host cannot read the device's
+    mutable std::vector<float> copy_;  ///< of the state, when the host cannot read the device's
     float updates_ = 0.0F;
-    std::uint64_t gathered_ = 0;  ///< gradients in sum_
+    std::uint64_t gathered_ = 0;  ///< gradients in sum()
 };
 
 }  // namespace starling::compute

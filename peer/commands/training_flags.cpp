@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <map>
+#include <string>
 
 #include "peer/commands/founder_flags.hpp"
 
@@ -61,6 +63,16 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
             "--precision", config.precision, "f32, bf16, or auto, which takes what is faster here"
         )
         ->capture_default_str();
+    command
+        .add_option(
+            "--kernels",
+            config.kernels,
+            "measured: the fastest here; fixed: always the same, so that one peer with one --seed "
+            "and one --threads repeats its run bit for bit"
+        )
+        ->transform(CLI::CheckedTransformer(std::map<std::string, Kernels>{
+            {"measured", Kernels::Measured}, {"fixed", Kernels::Fixed}}))
+        ->default_str("measured");
     command.add_option("--device", config.device, "cpu")->capture_default_str();
     command.add_option("--threads", config.threads, "Compute threads (0: all cores)")
         ->capture_default_str();

@@ -14,6 +14,12 @@
 
 namespace starling::peer {
 
+/// How an engine chooses among kernels that compute the same.
+enum class Kernels : std::uint8_t {
+    Measured,  ///< it takes what is faster here and now
+    Fixed,     ///< it takes the same ones always, so that runs of one seed are bit-equal
+};
+
 struct PeerConfig {
     std::filesystem::path state;  ///< empty: an identity for this run only, nothing is kept
     std::string listen = "127.0.0.1:0";
@@ -35,6 +41,7 @@ struct PeerConfig {
     std::uint32_t wait_for = 1;     ///< peers that must be ready before training begins
     std::string until;
     std::string precision = "f32";
+    Kernels kernels = Kernels::Measured;
     std::string device = "cpu";
     int threads = 0;  ///< 0: all cores
     std::uint64_t seed = 0;

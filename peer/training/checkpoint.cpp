@@ -27,9 +27,12 @@ enum class Section : std::uint32_t {
     OptimizerState = 3,
     Counters = 4,
     Addresses = 5,
+    Shuffle = 6,
 };
 
-constexpr std::uint32_t kSections = 5;
+constexpr std::uint32_t kSections = 6;
+/// Those that each file has. Older releases write no seed of the shuffle.
+constexpr std::uint32_t kSectionsRequired = 5;
 
 /// Appends to a file and hashes what it appends.
 class SealedWriter {
@@ -91,14 +94,18 @@ Result<void> write_sections(SealedWriter& writer, const Checkpoint& checkpoint) 
     if (auto done = writer.put(head); !done) return done.error();
     const Bytes counters = encode_counters(checkpoint);
     const Bytes addresses = encode_addresses(checkpoint);
+    Bytes shuffle;
+    if (const auto seed = checkpoint.position.seed) ByteWriter(shuffle).put(*seed);
     const std::array<std::pair<Section, ByteView>, kSections> sections{{
         {Section::Descriptor, checkpoint.descriptor},
         {Section::Parameters, std::as_bytes(std::span(checkpoint.parameters))},
         {Section::OptimizerState, std::as_bytes(std::span(checkpoint.optimizer_state))},
         {Section::Counters, counters},
         {Section::Addresses, addresses},
+        {Section::Shuffle, shuffle},
     }};
     for (const auto& [kind, bytes] : sections) {
+        if (kind == Section::Shuffle && shuffle.empty()) continue;
         if (auto done = writer.put_section(kind, bytes); !done) return done.error();
     }
     return writer.seal();
@@ -128,7 +135,10 @@ public:
         if (stored != hash_.finish()) {
             return bad(FaultCode::Corrupt, "its checksum does not match its contents");
         }
-        if (seen_.size() != kSections) return bad(FaultCode::BadFormat, "a section is missing");
+        const auto required = std::count_if(seen_.begin(), seen_.end(), [](std::uint32_t kind) {
+            return kind <= kSectionsRequired;
+        });
+        if (required != kSectionsRequired) return bad(FaultCode::BadFormat, "a section is missing");
         return std::move(checkpoint_);
     }
 
@@ -192,6 +202,8 @@ private:
                 return read_counters(length);
             case Section::Addresses:
                 return read_addresses(length);
+            case Section::Shuffle:
+                return read_shuffle(length);
         }
         return skip(length);
     }
@@ -237,6 +249,14 @@ private:
             }
         }
         if (!reader.ok()) return bad(FaultCode::BadValue, "damaged addresses");
+        return {};
+    }
+
+    Result<void> read_shuffle(std::uint64_t length) {
+        std::array<std::byte, sizeof(std::uint64_t)> bytes{};
+        if (length != bytes.size()) return bad(FaultCode::BadValue, "a seed of a wrong length");
+        if (auto taken = take(bytes); !taken) return taken.error();
+        checkpoint_.position.seed = ByteReader(bytes).take<std::uint64_t>();
         return {};
     }
 

@@ -7,7 +7,7 @@
 //
 //   magic "STARCKPT", version u32, then sections {kind u32, length u64, bytes} in any order, then
 //   the SHA-256 of everything before it. All numbers are little-endian. A reader skips unknown
-//   kinds: a newer release may add some without a new version.
+//   kinds: a newer release may add some without a new version, as that of the seed of the shuffle.
 
 #include <cstdint>
 #include <filesystem>

@@ -122,17 +122,17 @@ Result<void> EngineTrainer::prepare() {
     if (engine.has_error()) return engine.error();
     engine_ = std::move(*engine);
     running_ = engine_.get();
-    if (!options_.optimizer_state.empty() &&
-        options_.optimizer_state.size() == engine_->optimizer_state().size()) {
-        engine_->restore_optimizer_state(options_.optimizer_state);
-    }
+    // The engine now has its own copy, so we give the memory of ours back. A state that does not
+    // fit is of another optimizer; then this one begins anew.
+    const auto state = std::exchange(options_.optimizer_state, {});
+    if (!state.empty()) (void)engine_->restore_optimizer_state(state);
     const std::size_t elements = shards_.manifest().sample_elements();
     const std::size_t labels = shards_.manifest().labels_per_sample();
     const auto batch = static_cast<std::size_t>(options_.engine.batch);
     values_.resize(batch * elements);
     labels_.resize(batch * labels);
     const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
-    estimator_.emplace(shards_, eval_batch, options_.seed);
+    estimator_.emplace(shards_, eval_batch, options_.evaluation_seed);
     report_.prepared = true;
     publish(true);
     return {};
@@ -168,6 +168,7 @@ void EngineTrainer::obey(const TrainerOrder& order) {
 void EngineTrainer::train_once() {
     if (divergence_.diverged()) return rest();
     const bool enough = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
+    const auto before = batcher_.position();
     if (enough || !batcher_.next(values_, labels_)) {
         // Without samples to train on we still average, and our estimate counts as any other does.
         if (evaluation_due()) update_estimate();
@@ -175,7 +176,11 @@ void EngineTrainer::train_once() {
     }
     const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
     const auto result = engine_->step(values_, labels_, rate);
-    if (result.interrupted) return;
+    if (result.interrupted) {
+        // Nobody has learned from this batch. The next life must get it again.
+        batcher_.resume(before);
+        return;
+    }
     if (result.unsound) {
         // Such a batch counts neither as a step nor as samples: nothing was learned.
         ++report_.unsound_steps;

@@ -30,8 +30,9 @@ namespace starling::peer {
 
 struct TrainerOptions {
     compute::EngineOptions engine;
-    std::string local_source;  ///< dataset SPEC to cut shards from; empty: all are fetched
-    std::uint64_t seed = 0;
+    std::string local_source;           ///< dataset SPEC to cut shards from; empty: all are fetched
+    std::uint64_t seed = 0;             ///< of the shuffle, unless `position` has one
+    std::uint64_t evaluation_seed = 0;  ///< where in the test set the estimates begin
     std::uint64_t mix_every = 8;
     /// The trainer waits at most so long for each exchange; zero: it never waits.
     Duration sync_wait{};

@@ -116,6 +116,26 @@ TEST(Partition, TwoLabelsEachAreTwoAndALabelIsDividedEvenly) {
     }
 }
 
+TEST(Partition, EveryOtherLabelIsEquallyLikelyBesideTheFirst) {
+    // Owner i has label i and one more. A collision must not favour the label after the first.
+    const auto labels = even_labels(1000, 10);
+    std::vector<int> distances(10);
+    for (int seed = 0; seed < 500; ++seed) {
+        const auto counts =
+            counts_of("labels?per-peer=2&owners=10&seed=" + std::to_string(seed), labels, 10);
+        for (std::size_t owner = 0; owner < 10; ++owner) {
+            for (std::size_t label = 0; label < 10; ++label) {
+                if (counts[owner][label] > 0) ++distances[(label + 10 - owner) % 10];
+            }
+        }
+    }
+    EXPECT_EQ(distances[0], 5000);
+    // 5,000 draws of one in nine: 556 with a deviation of 22.
+    for (std::size_t distance = 1; distance < 10; ++distance) {
+        EXPECT_NEAR(distances[distance], 556, 110) << distance;
+    }
+}
+
 TEST(Partition, NoLabelIsLeftOutWhenOwnersAreFew) {
     const auto labels = even_labels(1000, 10);
     for (int seed = 0; seed < 50; ++seed) {

@@ -119,7 +119,7 @@ TEST(Engine, AStepAndAnEvaluationSeeWhatWasMixedInSinceTheLastUpdate) {
         ASSERT_TRUE(used.store->try_add(0, std::as_bytes(std::span(delta))));
         auto fresh = make(model);
         fresh.store->write_all(contents(*used.store));
-        fresh.engine->restore_optimizer_state(used.engine->optimizer_state());
+        EXPECT_TRUE(fresh.engine->restore_optimizer_state(used.engine->optimizer_state()));
         EXPECT_EQ(
             used.engine->evaluate(batch.values, batch.labels).loss_sum,
             fresh.engine->evaluate(batch.values, batch.labels).loss_sum
@@ -179,9 +179,9 @@ TEST(Engine, OptimizerStateRestores) {
     (void)a.engine->step(batch.values, batch.labels, 0.1);
     (void)b.engine->step(batch.values, batch.labels, 0.1);
     const auto state = a.engine->optimizer_state();
-    b.engine->restore_optimizer_state(std::vector<float>(state.size(), 0.0F));
+    EXPECT_TRUE(b.engine->restore_optimizer_state(std::vector<float>(state.size(), 0.0F)));
     (void)b.engine->step(batch.values, batch.labels, 0.0);
-    b.engine->restore_optimizer_state(state);
+    EXPECT_TRUE(b.engine->restore_optimizer_state(state));
     (void)a.engine->step(batch.values, batch.labels, 0.1);
     (void)b.engine->step(batch.values, batch.labels, 0.1);
     EXPECT_EQ(contents(*a.store), contents(*b.store));
@@ -193,7 +193,7 @@ TEST(Engine, FadingMomentumEndsAtZeroRatherThanAmongDenormals) {
     const std::vector<float> black(32 * 144, 0.0F);
     const std::vector<std::int32_t> labels(32, 1);
     const auto state = setup.engine->optimizer_state();
-    setup.engine->restore_optimizer_state(std::vector<float>(state.size(), 1e-37F));
+    EXPECT_TRUE(setup.engine->restore_optimizer_state(std::vector<float>(state.size(), 1e-37F)));
     for (int i = 0; i < 40; ++i) (void)setup.engine->step(black, labels, 0.01);
     const auto& weight = setup.store->layout().parameters()[0];
     for (std::size_t i = 0; i < weight.elements; ++i) EXPECT_EQ(state[weight.offset + i], 0.0F);

@@ -67,20 +67,57 @@ TEST(Optimizer, PlainMomentumAndNesterovEqualTheNaiveTwin) {
 
 TEST(Optimizer, RestoredStateContinuesAsIfNeverStopped) {
     const ParameterLayout layout({{"w", {100}, false, Init::One}});
-    ParameterStore store(layout);
-    ParameterStore copy(layout);
-    store.initialize(Rng(1));
-    copy.initialize(Rng(1));
-    const std::vector<float> gradient(100, 0.25F);
-    Optimizer first({}, layout, 1, cpu_device());
-    first.step(store, gradient, 0.1);
-    first.step(store, gradient, 0.1);
-    Optimizer before({}, layout, 1, cpu_device());
-    before.step(copy, gradient, 0.1);
-    Optimizer after({}, layout, 1, cpu_device());
-    after.restore(before.state());
-    after.step(copy, gradient, 0.1);
-    EXPECT_EQ(contents(store), contents(copy));
+    for (const char* text : {"sgd?momentum=0.9", "adamw"}) {
+        for (const std::uint64_t accumulate : {1U, 3U}) {
+            auto spec = *OptimizerSpec::parse(text);
+            spec.accumulate = accumulate;
+            ParameterStore store(layout);
+            ParameterStore copy(layout);
+            store.initialize(Rng(1));
+            copy.initialize(Rng(1));
+            Optimizer whole(spec, layout, 1, cpu_device());
+            auto part = std::make_unique<Optimizer>(spec, layout, 1, cpu_device());
+            for (int step = 0; step < 12; ++step) {
+                // The stop may come while gradients are summed up that are not applied yet.
+                const std::vector<float> gradient(100, 0.25F * static_cast<float>(step + 1));
+                auto next = std::make_unique<Optimizer>(spec, layout, 1, cpu_device());
+                EXPECT_TRUE(next->restore(part->state()));
+                part = std::move(next);
+                EXPECT_TRUE(whole.step(store, gradient, 0.1));
+                EXPECT_TRUE(part->step(copy, gradient, 0.1));
+                EXPECT_EQ(contents(store), contents(copy)) << text << ' ' << step;
+            }
+        }
+    }
+}
+
+TEST(Optimizer, AStateOfAnOlderReleaseHasNoSumOfGradientsAndOthersAreRefused) {
+    const ParameterLayout layout({{"w", {100}, false, Init::One}});
+    for (const char* text : {"sgd?momentum=0.9", "adamw"}) {
+        auto spec = *OptimizerSpec::parse(text);
+        ParameterStore store(layout);
+        store.initialize(Rng(1));
+        const std::vector<float> gradient(100, 0.25F);
+        Optimizer old(spec, layout, 1, cpu_device());
+        EXPECT_TRUE(old.step(store, gradient, 0.1));
+        ParameterStore copy(layout);
+        copy.write_all(contents(store));
+        spec.accumulate = 2;
+        Optimizer now(spec, layout, 1, cpu_device());
+        EXPECT_TRUE(now.restore(old.state()));
+        EXPECT_TRUE(old.step(store, gradient, 0.1));
+        EXPECT_TRUE(now.step(copy, gradient, 0.1));
+        EXPECT_TRUE(now.step(copy, gradient, 0.1));
+        EXPECT_EQ(contents(store), contents(copy)) << text;
+        const auto state = now.state();
+        std::vector<float> bad(state.begin(), state.end());
+        bad.back() = 2.0F;
+        EXPECT_FALSE(now.restore(bad)) << "more gradients than the sum may have";
+        bad.pop_back();
+        EXPECT_FALSE(now.restore(bad));
+        const auto after = now.state();
+        EXPECT_TRUE(std::equal(state.begin(), state.end(), after.begin())) << "nothing changed";
+    }
 }
 
 TEST(Optimizer, AGradientWithoutAFiniteNormIsDroppedWhereNormsAreClipped) {
@@ -197,8 +234,11 @@ TEST(Optimizer, AdamWithClippingAndAccumulationEqualsTheNaiveTwin) {
             for (std::size_t i = 0; i < end.size(); i += 97) {
                 EXPECT_NEAR(static_cast<double>(end[i]), twin.weights[i], 1e-4) << i;
             }
-            EXPECT_EQ(optimizer.state().size(), 2 * start.size() + 1);
-            EXPECT_EQ(optimizer.state().back(), 4.0F);
+            const auto state = optimizer.state();
+            const std::size_t sums = accumulate > 1 ? start.size() : 0;
+            ASSERT_EQ(state.size(), 2 * start.size() + sums + (accumulate > 1 ? 2 : 1));
+            EXPECT_EQ(state[2 * start.size() + sums], 4.0F) << "updates";
+            EXPECT_EQ(state.back(), accumulate > 1 ? 0.0F : 4.0F) << "gathered gradients";
         }
     }
 }

@@ -87,6 +87,7 @@ constexpr Flag kFlags[] = {
     {"wait-for", "4", [](auto& c) { return c.wait_for == 4; }},
     {"until", "steps=5", [](auto& c) { return c.until == "steps=5"; }},
     {"precision", "bf16", [](auto& c) { return c.precision == "bf16"; }},
+    {"kernels", "fixed", [](auto& c) { return c.kernels == Kernels::Fixed; }},
     {"device", "gpu", [](auto& c) { return c.device == "gpu"; }},
     {"threads", "9", [](auto& c) { return c.threads == 9; }},
     {"seed", "0", [](auto& c) { return c.seed_given && c.seed == 0; }},

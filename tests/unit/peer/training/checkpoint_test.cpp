@@ -28,6 +28,7 @@ Checkpoint example(std::uint64_t seed) {
     }
     checkpoint.position.epoch = rng.next();
     checkpoint.position.next = rng.next();
+    checkpoint.position.seed = rng.next();
     checkpoint.samples = rng.next();
     checkpoint.steps = rng.next();
     checkpoint.schedule_step = rng.next();
@@ -38,8 +39,9 @@ Checkpoint example(std::uint64_t seed) {
 bool equal(const Checkpoint& a, const Checkpoint& b) {
     return a.descriptor == b.descriptor && a.parameters == b.parameters &&
            a.optimizer_state == b.optimizer_state && a.position.epoch == b.position.epoch &&
-           a.position.next == b.position.next && a.samples == b.samples && a.steps == b.steps &&
-           a.schedule_step == b.schedule_step && a.addresses == b.addresses;
+           a.position.next == b.position.next && a.position.seed == b.position.seed &&
+           a.samples == b.samples && a.steps == b.steps && a.schedule_step == b.schedule_step &&
+           a.addresses == b.addresses;
 }
 
 class Checkpoints : public ::testing::Test {
@@ -82,6 +84,15 @@ TEST_F(Checkpoints, WhatIsWrittenComesBack) {
     EXPECT_FALSE(read->from_previous);
     ASSERT_TRUE(write_checkpoint(real_disk(), path(), Checkpoint{}).has_value());
     EXPECT_TRUE(equal(*read_checkpoint(real_disk(), path()), Checkpoint{}));
+}
+
+TEST_F(Checkpoints, AFileOfAnOlderReleaseHasNoSeedOfTheShuffle) {
+    auto old = example(1);
+    old.position.seed.reset();
+    ASSERT_TRUE(write_checkpoint(real_disk(), path(), old).has_value());
+    const auto read = read_checkpoint(real_disk(), path());
+    ASSERT_TRUE(read.has_value()) << read.error().message;
+    EXPECT_TRUE(equal(*read, old));
 }
 
 TEST_F(Checkpoints, AnEmptyOrMissingDirectoryHasNone) {

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <gtest/gtest.h>
 #include <limits>
+#include <malloc.h>
 #include <mutex>
 #include <thread>
 
@@ -28,11 +29,11 @@ constexpr auto kFirstCheckpoint = std::chrono::seconds(20);
 /// Everything that one life of a peer trains with, and what its trainer has told.
 class Life {
 public:
-    explicit Life(const data::Sharded& sharded)
+    explicit Life(const data::Sharded& sharded, const std::string& model = "mlp?hidden=8")
         : shards(sharded.manifest, &sha256),
-          parameters(*compute::model_layout("mlp?hidden=8", task_of(sharded.manifest))) {
+          parameters(*compute::model_layout(model, task_of(sharded.manifest))) {
         parameters.initialize(Rng(7));
-        options.engine.model = "mlp?hidden=8";
+        options.engine.model = model;
         options.engine.task = task_of(sharded.manifest);
         options.engine.batch = static_cast<std::int64_t>(kBatch);
         options.engine.eval_batch = 20;
@@ -83,6 +84,18 @@ public:
         trainer_ = std::make_unique<EngineTrainer>(options, parameters, shards, callbacks);
         trainer_->order(std::move(first));
         trainer_->start();
+    }
+
+    /// Goes on where a life has ended. Its flags say another seed.
+    void resume(Life& before) {
+        const auto checkpoint = before.checkpoints().back();
+        parameters.write_all(before.values());
+        options.seed = 99;
+        options.steps = checkpoint.steps;
+        options.samples = checkpoint.samples;
+        options.schedule_step = checkpoint.schedule_step;
+        options.position = checkpoint.position;
+        options.optimizer_state = before.optimizer_state();
     }
 
     Trainer& trainer() { return *trainer_; }
@@ -288,34 +301,84 @@ TEST_F(EngineTrainers, WithoutAnOrderThereIsNothingToCheckpoint) {
 }
 
 TEST_F(EngineTrainers, ALifeThatResumesGoesOnExactlyWhereTheLastOneEnded) {
-    Life whole(sharded_);
-    whole.hold(sharded_);
-    whole.start(whole.order(TrainerPhase::Train));
-    (void)whole.await_steps(40);
-    whole.stop();
+    for (const std::uint64_t accumulate : {1U, 4U}) {
+        const auto prepare = [&](Life& life) {
+            life.hold(sharded_);
+            life.options.engine.optimizer.accumulate = accumulate;
+        };
+        Life whole(sharded_);
+        prepare(whole);
+        whole.start(whole.order(TrainerPhase::Train));
+        (void)whole.await_steps(40);
+        whole.stop();
 
-    Life first(sharded_);
-    first.hold(sharded_);
-    first.options.steps_limit = 13;
-    first.start(first.order(TrainerPhase::Train));
-    (void)first.await_steps(13);
-    first.stop();
-    const auto checkpoint = first.checkpoints().back();
+        Life first(sharded_);
+        prepare(first);
+        first.options.steps_limit = 13;
+        first.start(first.order(TrainerPhase::Train));
+        (void)first.await_steps(13);
+        first.stop();
 
-    Life second(sharded_);
-    second.hold(sharded_);
-    second.parameters.write_all(first.values());
-    second.options.steps = checkpoint.steps;
-    second.options.samples = checkpoint.samples;
-    second.options.schedule_step = checkpoint.schedule_step;
-    second.options.position = checkpoint.position;
-    second.options.optimizer_state = first.optimizer_state();
-    second.start(second.order(TrainerPhase::Train));
-    EXPECT_EQ(second.await_steps(40).samples, 40 * kBatch);
-    second.stop();
-    EXPECT_EQ(second.values(), whole.values());
-    EXPECT_EQ(second.optimizer_state(), whole.optimizer_state());
-    EXPECT_NE(first.values(), whole.values());
+        Life second(sharded_);
+        prepare(second);
+        second.resume(first);
+        second.start(second.order(TrainerPhase::Train));
+        EXPECT_EQ(second.await_steps(40).samples, 40 * kBatch);
+        second.stop();
+        EXPECT_EQ(second.values(), whole.values()) << "accumulate " << accumulate;
+        EXPECT_EQ(second.optimizer_state(), whole.optimizer_state());
+        EXPECT_NE(first.values(), whole.values());
+    }
+}
+
+TEST_F(EngineTrainers, AStopInTheMiddleOfAStepLosesNoSample) {
+    for (int life = 0; life < 5; ++life) {
+        // Its steps take far longer than what lies between them.
+        Life stopped(sharded_, "mlp?hidden=512,512");
+        stopped.hold(sharded_);
+        stopped.options.steps_limit = 0;
+        stopped.start(stopped.order(TrainerPhase::Train));
+        (void)stopped.await_steps(1);
+        stopped.stop();
+        ASSERT_FALSE(stopped.checkpoints().empty());
+        const auto last = stopped.checkpoints().back();
+        data::Batcher twin(stopped.shards, 3);
+        const auto order = stopped.order(TrainerPhase::Train);
+        twin.set_shards(order.shards);
+        std::vector<float> values(4);
+        std::vector<std::int32_t> label(1);
+        for (std::uint64_t i = 0; i < last.samples; ++i) ASSERT_TRUE(twin.next(values, label));
+        EXPECT_EQ(last.position.epoch, twin.position().epoch);
+        EXPECT_EQ(last.position.next, twin.position().next) << last.samples << " samples";
+    }
+}
+
+TEST_F(EngineTrainers, TwoLivesOfOneSeedAreBitEqual) {
+    const auto values = [this](std::uint64_t seed) {
+        Life life(sharded_);
+        life.hold(sharded_);
+        life.options.seed = seed;
+        life.options.engine.threads = 2;
+        life.options.engine.optimizer = *compute::OptimizerSpec::parse("adamw?clip=1");
+        life.start(life.order(TrainerPhase::Train));
+        (void)life.await_steps(40);
+        life.stop();
+        return life.values();
+    };
+    EXPECT_EQ(values(3), values(3));
+    EXPECT_NE(values(3), values(4));
+}
+
+TEST_F(EngineTrainers, NoSecondCopyOfTheOptimizersStateStays) {
+    constexpr std::size_t kState = std::size_t{16} << 20U;  // 64 MiB: malloc maps it by itself
+    Life life(sharded_);
+    life.hold(sharded_);
+    const auto before = ::mallinfo2().hblkhd;
+    life.options.optimizer_state.resize(kState);
+    life.start(life.order(TrainerPhase::Train));
+    std::vector<float>().swap(life.options.optimizer_state);
+    (void)life.await_steps(1);
+    EXPECT_LT(::mallinfo2().hblkhd, before + kState);
 }
 
 TEST_F(EngineTrainers, EvaluatesTheWholeTestSetWhenOrdered) {

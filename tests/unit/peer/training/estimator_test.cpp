@@ -35,7 +35,7 @@ public:
 
     [[nodiscard]] std::span<const float> optimizer_state() const override { return {}; }
 
-    void restore_optimizer_state(std::span<const float>) override {}
+    bool restore_optimizer_state(std::span<const float>) override { return false; }
 
     void reset_optimizer() override {}
 
