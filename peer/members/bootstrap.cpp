@@ -33,6 +33,9 @@ void Bootstrap::begin(
 ) {
     self_ = self;
     names_ = names;
+    for (const auto& text : names) {
+        if (const auto literal = Endpoint::parse(text)) named_.insert(*literal);
+    }
     add(addresses);
     resolve_names();
 }
@@ -78,6 +81,10 @@ void Bootstrap::introduce(const Endpoint& address) {
 
 void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
     if (greeted.has_error()) {
+        if (greeted.error().code == FaultCode::SwarmMismatch && named_.erase(address) > 0) {
+            handler_.on_other_swarm(address, greeted.error().message);
+            return;
+        }
         // People read this only once per address; the dialling goes on.
         if (handler_.table().alive_count() == 1 && unreachable_.insert(address).second) {
             handler_.on_unreachable(greeted.error().message);
@@ -127,6 +134,7 @@ void Bootstrap::on_resolved(const std::string& name, Result<std::vector<Endpoint
         return;
     }
     found->resize(std::min(found->size(), kAnswersMax));
+    named_.insert(found->begin(), found->end());
     add(*found);
 }
 

@@ -31,6 +31,8 @@ public:
     /// Nobody answers at a seed's address, or its name is not known; told once for each, with a
     /// line for people.
     virtual void on_unreachable(const std::string& line) = 0;
+    /// A peer of another swarm lives where the user has named a seed; told once for each address.
+    virtual void on_other_swarm(const Endpoint& seed, const std::string& line) = 0;
 };
 
 class Bootstrap {
@@ -81,6 +83,7 @@ private:
     SeedSchedule schedule_;
     std::unordered_set<std::string> asked_;          ///< names whose look-up has not ended
     std::unordered_set<std::string> unknown_;        ///< names reported as unknown
+    std::unordered_set<Endpoint> named_;             ///< addresses that the user has named
     std::unordered_set<Endpoint> unreachable_;       ///< seeds reported as unreachable
     std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
     std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table

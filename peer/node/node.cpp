@@ -23,6 +23,8 @@ constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 /// How long an answer over HTTP may take before the loop stops.
 constexpr Duration kAnswerTime = std::chrono::milliseconds(100);
 constexpr int kBindAttempts = 16;
+/// How long members of the resumed swarm may take to answer when --join names another swarm.
+constexpr Duration kOwnSwarmTime = std::chrono::seconds(10);
 constexpr Duration kLookAroundEvery = std::chrono::seconds(10);
 
 std::string_view event_name(membership::EventKind kind) {
@@ -61,6 +63,7 @@ Node::Node(PeerConfig config)
           [this](const std::string& line) { note_once(line); }
       ),
       lonely_timer_(loop_, [this] { look_around(); }),
+      wrong_swarm_timer_(loop_, [this] { end_in_wrong_swarm(); }),
       stop_timer_(loop_, [this] { loop_.stop(); }),
       run_timer_(loop_, [this] { leave("time is up"); }) {}
 
@@ -109,6 +112,21 @@ void Node::on_greeted(const PeerId& peer) {
 
 void Node::on_unreachable(const std::string& line) {
     note_once(line);
+}
+
+/// A peer that resumes keeps its swarm, whatever --join says. If it then found nobody, it would
+/// train alone while the user believes that it has joined the other swarm.
+void Node::on_other_swarm(const Endpoint& seed, const std::string& line) {
+    note_once("--join " + seed.to_string() + ": " + line);
+    if (!resumed_ || !wrong_swarm_.empty()) return;
+    wrong_swarm_ =
+        "--join " + seed.to_string() + ": " + line + ", which " + config_.state.string() +
+        " resumes and of which nobody answers: leave --join out, or give another --state";
+    wrong_swarm_timer_.arm_after(kOwnSwarmTime);
+}
+
+void Node::end_in_wrong_swarm() {
+    if (table().alive_count() == 1) end(fail(FaultCode::Usage, wrong_swarm_));
 }
 
 /// A seed's trouble may show when the descriptor is fetched and again afterwards.
@@ -193,6 +211,7 @@ Result<void> Node::become_member(SwarmPlan plan) {
         const auto& before = local_.book->members;
         addresses.insert(addresses.end(), before.begin(), before.end());
     }
+    resumed_ = plan.start == Start::Resume;
     started_ = true;
     start_membership();
     if (!config_.membership_only) start_session(std::move(plan));

@@ -59,6 +59,7 @@ private:
     [[nodiscard]] const membership::Swim& table() const override;
     void on_greeted(const PeerId& peer) override;
     void on_unreachable(const std::string& line) override;
+    void on_other_swarm(const Endpoint& seed, const std::string& line) override;
 
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
@@ -76,6 +77,7 @@ private:
     [[nodiscard]] Hello hello() const;
     void start_session(SwarmPlan plan);
     void start_membership();
+    void end_in_wrong_swarm();
     void look_around();
     [[nodiscard]] AddressBook known_addresses() const;
     void leave(const std::string& why);
@@ -102,6 +104,7 @@ private:
     Bootstrap bootstrap_;
     AddressKeeper addresses_;
     Timer lonely_timer_;
+    Timer wrong_swarm_timer_;
     Timer stop_timer_;
     Timer run_timer_;
     Endpoint listen_;
@@ -110,6 +113,8 @@ private:
     SwarmId swarm_;
     Bytes blob_;
     std::unordered_set<std::string> noted_;  ///< the lines of note_once()
+    std::string wrong_swarm_;  ///< what to say if no member of the resumed swarm answers
+    bool resumed_ = false;
     bool started_ = false;
     bool ending_ = false;
     std::optional<Fault> fault_;

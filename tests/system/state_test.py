@@ -102,6 +102,15 @@ class State(SwarmTestCase):
         self.wait_for_members(again, 3)
         self.wait_for(lambda: again[2].last("joined"), 10, "the third joins", peers=again)
 
+    def test_a_state_of_one_swarm_does_not_train_alone_when_told_to_join_another(self):
+        state = self.directory / "state"
+        first, _ = self.train_a_while(state, steps=1)
+        other = self.found(name="founder of the other")
+        lost = self.start_peer("--state", state, "--join", other.address, name="lost")
+        self.wait_for_exit([lost], 20, code=2)
+        for swarm in (first.last("founded")["swarm"], other.last("founded")["swarm"]):
+            self.assertIn(swarm[:8], lost.errors[-1])
+
     def test_eval_of_a_checkpoint_gives_the_accuracy_that_the_peer_reported(self):
         states = [self.directory / "one", self.directory / "two"]
         founder = self.found("--until", samples_for(3), "--state", states[0])

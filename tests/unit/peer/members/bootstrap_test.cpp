@@ -94,6 +94,11 @@ protected:
 
     void on_unreachable(const std::string& line) override { notes_.push_back(line); }
 
+    void on_other_swarm(const Endpoint& seed, const std::string& line) override {
+        foreign_.push_back(seed);
+        notes_.push_back(line);
+    }
+
     /// Runs the loop until `done` is true. Returns false after ten seconds.
     bool run_until(const std::function<bool()>& done) {
         bool late = false;
@@ -115,6 +120,7 @@ protected:
     mutable Host self_{loop_};  // makes its table when it is asked for
     std::map<PeerId, int> greeted_;
     std::vector<std::string> notes_;
+    std::vector<Endpoint> foreign_;
     Bootstrap bootstrap_{loop_, self_.links, *this};
 };
 
@@ -193,6 +199,18 @@ TEST_F(BootstrapTest, ASeedOfAnotherSwarmIsNoFriendAndIsNoted) {
     EXPECT_TRUE(greeted_.empty());
     EXPECT_EQ(bootstrap_.hint_of(other.id()), std::nullopt);
     EXPECT_NE(notes_[0].find("swarm"), std::string::npos) << notes_[0];
+    EXPECT_TRUE(foreign_.empty()) << "an address of the last life may belong to anybody now";
+}
+
+TEST_F(BootstrapTest, AnotherSwarmWhereTheUserHasNamedASeedIsToldOnce) {
+    Host other(loop_, swarm_id(8));
+    other.open();
+    bootstrap_.begin(self_.address, {other.address.to_string()}, {other.address});
+    ASSERT_TRUE(run_until([&] { return self_.links.counters().dialled >= 2; }));
+    EXPECT_EQ(foreign_, std::vector<Endpoint>{other.address});
+    ASSERT_EQ(notes_.size(), 1U);
+    EXPECT_NE(notes_[0].find(swarm_id(8).short_string()), std::string::npos) << notes_[0];
+    EXPECT_NE(notes_[0].find(swarm_id(9).short_string()), std::string::npos) << notes_[0];
 }
 
 TEST_F(BootstrapTest, WithCompanyASeedThatIsDownIsNotNoted) {
