@@ -23,6 +23,8 @@ public:
         /// Writes a checkpoint. The compute thread waits for its end; may be empty.
         std::function<void(const TrainerReport&, std::span<const float> optimizer_state)>
             checkpoint;
+        /// Takes a line for people. Post here, too; may be empty.
+        std::function<void(std::string line)> note;
     };
 
     Trainer() = default;
