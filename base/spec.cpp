@@ -16,6 +16,32 @@ bool parse_number(std::string_view text, Number& out) {
     return error == std::errc{} && rest == end;
 }
 
+/// Puts a question mark for %3F and a percent sign for %25.
+std::string unescaped(std::string_view text) {
+    std::string plain;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const auto code = text.substr(at, 3);
+        const bool question = code == "%3F" || code == "%3f";
+        plain += question ? '?' : text[at];
+        if (question || code == "%25") at += 2;
+    }
+    return plain;
+}
+
+std::string escaped(std::string_view path) {
+    std::string text;
+    for (std::size_t at = 0; at < path.size(); ++at) {
+        const auto code = path.substr(at, 3);
+        const bool percent = code == "%3F" || code == "%3f" || code == "%25";
+        if (path[at] == '?') {
+            text += "%3F";
+        } else {
+            text += percent ? std::string("%25") : std::string(1, path[at]);
+        }
+    }
+    return text;
+}
+
 Fault bad_value(
     const Spec& spec, std::string_view key, std::string_view value, const std::string& allowed
 ) {
@@ -34,7 +60,7 @@ Result<Spec> Spec::parse(std::string_view text) {
     const auto head = text.substr(0, question);
     const auto colon = head.find(':');
     spec.name = std::string(head.substr(0, colon));
-    if (colon != std::string_view::npos) spec.path = std::string(head.substr(colon + 1));
+    if (colon != std::string_view::npos) spec.path = unescaped(head.substr(colon + 1));
     if (spec.name.empty()) {
         return fail(
             FaultCode::Usage,
@@ -52,7 +78,8 @@ Result<Spec> Spec::parse(std::string_view text) {
         if (equals == std::string_view::npos || equals == 0) {
             return fail(
                 FaultCode::Usage,
-                "'" + std::string(text) + "': option '" + std::string(item) + "' wants key=value"
+                "'" + std::string(text) + "': option '" + std::string(item) + "' wants key=value" +
+                    (spec.path.empty() ? "" : "; in a path a ? is written %3F")
             );
         }
         const auto [place, added] = spec.options.emplace(
@@ -69,7 +96,7 @@ Result<Spec> Spec::parse(std::string_view text) {
 
 std::string Spec::to_string() const {
     std::string text = name;
-    if (!path.empty()) text += ":" + path;
+    if (!path.empty()) text += ":" + escaped(path);
     char separator = '?';
     for (const auto& [key, value] : options) {
         text += separator + key + "=" + value;

@@ -1,6 +1,7 @@
 #pragma once
 
-// The SPEC syntax of the command line: `name?key=value&key=value` or `name:path?key=value`.
+// The SPEC syntax of the command line: `name?key=value&key=value` or `name:path?key=value`. In a path
+// `%3F` stands for a `?`, and `%25` for a `%` that would else be taken so.
 
 #include <cstdint>
 #include <map>

@@ -125,6 +125,27 @@ Result<void> check_test(const RawSplit& train, const RawSplit& test, std::uint32
     return {};
 }
 
+/// Returns what is odd about the labels of a training file: one stray label makes classes to which
+/// nothing belongs, and one label alone is nothing to learn.
+std::vector<std::string> notes_on_labels(const RawSplit& train) {
+    std::vector<std::size_t> counts;
+    for (const auto label : train.samples.labels) {
+        if (label >= counts.size()) counts.resize(label + std::size_t{1});
+        ++counts[label];
+    }
+    const auto name = train.labels_file.string();
+    const auto last = std::to_string(counts.size() - 1);
+    const auto empty = static_cast<std::size_t>(std::count(counts.begin(), counts.end(), 0U));
+    if (empty == counts.size() - 1) {
+        return {name + ": every image has the label " + last + ", so there is nothing to learn"};
+    }
+    if (empty == 0) return {};
+    return {
+        name + ": its largest label, " + last + " (" + std::to_string(counts.back()) +
+        " times), makes " + std::to_string(counts.size()) + " classes, but no image has " +
+        std::to_string(empty) + " of them"};
+}
+
 Result<Dataset> load_idx(const Spec& spec) {
     if (auto known = spec.only("train,test"); !known) return known.error();
     const auto train_count = spec.integer("train", kSamplesMax, 1, kSamplesMax);
@@ -147,6 +168,7 @@ Result<Dataset> load_idx(const Spec& spec) {
     const auto& labels = train->samples.labels;
     const auto largest = *std::max_element(labels.begin(), labels.end());
     Dataset dataset;
+    dataset.notes = notes_on_labels(*train);
     dataset.name = spec.to_string();
     dataset.shape = {1, train->height, train->width};
     dataset.classes = std::max<std::uint32_t>(2, std::uint32_t{largest} + 1);
@@ -188,6 +210,7 @@ Result<Dataset> load_text(const Spec& spec) {
     dataset.shape = {static_cast<std::uint32_t>(*context)};
     dataset.classes = text->symbols;
     dataset.vocabulary = std::move(text->vocabulary);
+    dataset.notes = std::move(text->notes);
     const auto border = text->tokens.begin() + static_cast<std::ptrdiff_t>(train);
     dataset.test_tokens.assign(border, text->tokens.end());
     text->tokens.resize(train);

@@ -27,6 +27,8 @@ struct Dataset {
     Samples train;
     Samples test;
 
+    std::vector<std::string> notes;  ///< lines for people: what is odd about the files
+
     // Only for a text. It has no samples here: the batcher cuts windows from its shards.
     std::string vocabulary;  ///< see Manifest
     std::vector<std::uint16_t> train_tokens;

@@ -1,6 +1,8 @@
 #pragma once
 
-// Reads a file and unpacks it if it is gzipped. zlib recognises a gzipped file by its first bytes.
+// Reads a regular file and unpacks it if it begins as a gzipped one does. zlib's own reader of files
+// drops in silence whatever follows the last gzip stream; this one takes it for damage, except
+// further streams and the zeros with which tapes and disks fill their blocks.
 
 #include <cstdint>
 #include <filesystem>
@@ -14,11 +16,12 @@ namespace starling::data {
 
 class GzSource {
 public:
-    /// Errors    NotFound, Io; every message of this class names the file
+    /// Never waits, as opening a named pipe would.
+    /// Errors    NotFound, Io, Usage (not a regular file); every message of this class names the file
     [[nodiscard]] static Result<GzSource> open(const std::filesystem::path& path);
 
     /// Reads until `out` is full or the content ends. Returns the number of bytes.
-    /// Errors    Truncated, Corrupt, Io
+    /// Errors    Truncated, Corrupt, BadFormat (bytes behind the gzip stream), Io
     [[nodiscard]] Result<std::size_t> read(std::span<std::uint8_t> out);
 
     /// Returns a fault whose message names this file.
@@ -27,15 +30,21 @@ public:
     }
 
 private:
+    struct Reader;
+
     struct Close {
-        void operator()(void* file) const;
+        void operator()(Reader* reader) const;
     };
 
-    GzSource(void* file, std::string name) : file_(file), name_(std::move(name)) {}
+    GzSource(std::unique_ptr<Reader, Close> reader, std::string name)
+        : reader_(std::move(reader)),
+          name_(std::move(name)) {}
 
-    [[nodiscard]] Fault fault() const;
+    [[nodiscard]] Result<void> fill();
+    [[nodiscard]] Result<std::size_t> unpack(std::span<std::uint8_t> out);
+    [[nodiscard]] Result<bool> begins_stream();
 
-    std::unique_ptr<void, Close> file_;  ///< zlib's gzFile
+    std::unique_ptr<Reader, Close> reader_;
     std::string name_;
 };
 

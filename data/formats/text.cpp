@@ -31,6 +31,38 @@ Result<std::string> read_content(const std::filesystem::path& file) {
     return content;
 }
 
+/// Removes what editors of some systems put into a text. Returns notes about it.
+Result<std::vector<std::string>> clean(std::string& content, const std::string& name) {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    std::vector<std::string> notes;
+    if (const auto zero = content.find('\0'); zero != std::string::npos) {
+        return fail(
+            FaultCode::Usage,
+            name + ": not a text at byte " + std::to_string(zero) +
+                ", which is zero; convert it, as with iconv from UTF-16"
+        );
+    }
+    if (content.starts_with(kByteOrderMark)) {
+        content.erase(0, kByteOrderMark.size());
+        notes.push_back(name + ": the byte order mark at its beginning is left out");
+    }
+    std::size_t kept = 0;
+    std::size_t ends = 0;
+    for (std::size_t at = 0; at < content.size(); ++at) {
+        const bool pair = content[at] == '\r' && at + 1 < content.size() && content[at + 1] == '\n';
+        if (pair) {
+            ++ends;
+        } else {
+            content[kept++] = content[at];
+        }
+    }
+    content.resize(kept);
+    if (ends > 0) {
+        notes.push_back(name + ": " + std::to_string(ends) + " line ends of CR LF are read as LF");
+    }
+    return notes;
+}
+
 /// Returns for each code point whether the file contains it.
 Result<std::vector<bool>> points_in(const std::string& content, const std::string& name) {
     std::vector<bool> present(kPoints);
@@ -51,11 +83,14 @@ Result<std::vector<bool>> points_in(const std::string& content, const std::strin
 }  // namespace
 
 Result<Text> read_text(const std::filesystem::path& file) {
-    const auto content = read_content(file);
+    auto content = read_content(file);
     if (!content) return content.error();
+    auto notes = clean(*content, file.string());
+    if (!notes) return notes.error();
     const auto present = points_in(*content, file.string());
     if (!present) return present.error();
     Text text;
+    text.notes = std::move(*notes);
     std::vector<std::uint16_t> number(kPoints);
     for (std::size_t point = 0; point < kPoints; ++point) {
         if (!(*present)[point]) continue;

@@ -219,33 +219,33 @@ std::vector<std::string> render_summary(const FleetView& swarm) {
         kFormat, "peer", "", "accuracy", "loss", "samples", "steps", "spread", "exchanges"
     ));
     for (const auto& peer : swarm.peers) {
-        if (!peer.final_report || peer.killed_by_chaos) {
+        const auto reached = peer.reached();
+        if (!reached || peer.killed_by_chaos) {
             lines.push_back(
                 fmt::format("{:>4} {:<8}  {}", peer.index, peer.short_id(), ending_text(peer))
             );
             continue;
         }
-        const auto& report = *peer.final_report;
         lines.push_back(fmt::format(
             kFormat,
             peer.index,
             peer.short_id(),
-            number_text(report.accuracy),
-            number_text(report.loss),
-            count_text(report.samples),
-            count_text(report.steps),
-            fmt::format("{:.2g}", report.spread),
-            count_text(report.exchanges)
+            number_text(reached->accuracy),
+            number_text(reached->loss),
+            count_text(reached->samples),
+            count_text(reached->steps),
+            fmt::format("{:.2g}", reached->spread),
+            count_text(reached->exchanges)
         ));
     }
     const Totals totals = add_up(swarm.peers, swarm.seconds);
     lines.push_back(fmt::format(
-        "{:.1f} s, {} samples ({}/s), {} exchanged",
+        "{:.1f} s, {} samples ({}/s)",
         totals.seconds,
         count_text(totals.samples),
-        rate_text(totals.samples_per_s),
-        bytes_text(totals.bytes)
+        rate_text(totals.samples_per_s)
     ));
+    if (totals.bytes > 0) lines.back() += ", " + bytes_text(totals.bytes) + " exchanged";
     return lines;
 }
 

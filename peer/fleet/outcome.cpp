@@ -70,8 +70,9 @@ std::string summary_json(const std::vector<PeerView>& peers, double seconds) {
     summary["event"] = "summary";
     summary["peers"] = nlohmann::ordered_json::array();
     for (const auto& peer : peers) {
-        if (!peer.final_report || peer.killed_by_chaos) continue;
-        const auto& report = *peer.final_report;
+        const auto reached = peer.reached();
+        if (!reached || peer.killed_by_chaos) continue;
+        const auto& report = *reached;
         summary["peers"].push_back(
             {{"id", peer.id},
              {"peer", peer.index},
@@ -80,7 +81,8 @@ std::string summary_json(const std::vector<PeerView>& peers, double seconds) {
              {"samples", report.samples},
              {"steps", report.steps},
              {"spread", report.spread},
-             {"exchanges", report.exchanges}}
+             {"exchanges", report.exchanges},
+             {"final", peer.final_report.has_value()}}
         );
     }
     summary["seconds"] = totals.seconds;

@@ -69,6 +69,18 @@ void apply_final(PeerView& view, const json& object) {
 
 }  // namespace
 
+std::optional<FinalReport> PeerView::reached() const {
+    if (final_report || !exit || !exit->ok() || steps == 0) return final_report;
+    FinalReport last;
+    last.accuracy = accuracy;
+    last.loss = loss;
+    last.spread = spread;
+    last.samples = samples;
+    last.steps = steps;
+    last.exchanges = exchanges;
+    return last;
+}
+
 PeerEvent apply_line(PeerView& view, std::string_view line) {
     const json object = parse_object(line);
     if (!object.is_object()) return {};

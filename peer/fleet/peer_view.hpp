@@ -47,6 +47,10 @@ struct PeerView {
     bool killed_by_chaos = false;
     std::string last_error_line;
 
+    /// Returns the final report. A peer that was asked to leave gives none: then it is what the peer
+    /// last said.
+    [[nodiscard]] std::optional<FinalReport> reached() const;
+
     [[nodiscard]] bool living() const { return !exit && !killed_by_chaos; }
 
     /// Returns the first eight digits of the id, which tell peers apart.

@@ -1,5 +1,6 @@
 #include "peer/http/http.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -10,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <optional>
@@ -65,12 +67,37 @@ bool is_foreign_write(const http::request<http::string_body>& request) {
     if (request.method() == http::verb::get || request.method() == http::verb::head) return false;
     const auto origin = request.find(http::field::origin);
     if (origin == request.end()) return false;
-    return std::string_view(origin->value()) != "http://" + std::string(request[http::field::host]);
+    const std::string host(request[http::field::host]);
+    // With https somebody has put a proxy before us.
+    return origin->value() != "http://" + host && origin->value() != "https://" + host;
+}
+
+/// Returns whether the request asks for us by a name that a foreign page cannot have. A request
+/// without a Host comes from no browser.
+bool is_for_us(
+    const http::request<http::string_body>& request, const std::vector<std::string>& names
+) {
+    if (request.count(http::field::host) != 1) return request.count(http::field::host) == 0;
+    const std::string host(request[http::field::host]);
+    if (Endpoint::parse(host) || Endpoint::parse(host + ":80")) return true;
+    const auto name = host.substr(0, host.find(':'));
+    return beast::iequals(name, "localhost") ||
+           std::any_of(names.begin(), names.end(), [&name](const std::string& ours) {
+               return beast::iequals(name, ours);
+           });
 }
 
 HttpReply call_handler(
-    const HttpServer::Handler& handler, const http::request<http::string_body>& request
+    const HttpServer::Handler& handler,
+    const std::vector<std::string>& names,
+    const http::request<http::string_body>& request
 ) {
+    if (!is_for_us(request, names)) {
+        return plain_reply(
+            http::status::misdirected_request,
+            "this peer is asked by its address, by localhost, or by a name of its --http-name"
+        );
+    }
     if (is_foreign_write(request)) {
         return plain_reply(http::status::forbidden, "requests of other sites are refused");
     }
@@ -143,6 +170,7 @@ struct HttpServer::Impl {
     tcp::acceptor acceptor;
     Handler handler;
     HttpLimits limits;
+    std::vector<std::string> names;
     std::set<std::shared_ptr<Session>> sessions;
     bool stopped = false;
     ThreadOwner thread;
@@ -177,7 +205,7 @@ asio::awaitable<void> HttpServer::Impl::converse(
         const auto request = parser.release();
         head = request.method() == http::verb::head;
         session->replying = true;
-        reply = call_handler(server->handler, request);
+        reply = call_handler(server->handler, server->names, request);
     }
     if (!reply) co_return;
     auto wire = wire_reply(std::move(*reply), head);
@@ -216,6 +244,10 @@ HttpServer::HttpServer(asio::io_context& io, Handler handler, HttpLimits limits)
 
 HttpServer::~HttpServer() {
     stop();
+}
+
+void HttpServer::set_names(std::vector<std::string> names) {
+    impl_->names = std::move(names);
 }
 
 Result<Endpoint> HttpServer::listen(const Endpoint& endpoint) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/endpoint.hpp"
 #include "base/instant.hpp"
@@ -44,7 +45,9 @@ struct HttpLimits {
 /// Serves requests with one handler. The handler runs on the io_context's thread and must not
 /// block; when it throws, the client gets a 500. A request that changes something (neither GET nor
 /// HEAD) and carries an Origin other than this server is refused: otherwise any page open in a
-/// browser could make a peer on the same machine leave.
+/// browser could make a peer on the same machine leave. A Host that is neither an address, nor
+/// `localhost`, nor one of our names is refused, too: a page can let its own name point to this
+/// machine (DNS rebinding), and then its Origin looks like ours.
 class HttpServer {
 public:
     using Handler = std::function<HttpReply(const HttpRequest&)>;
@@ -53,6 +56,9 @@ public:
     ~HttpServer();
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
+
+    /// Sets the names by which this server may be asked.
+    void set_names(std::vector<std::string> names);
 
     /// Starts to listen and returns the bound address; port 0 means any free port.
     /// Errors    AddressInUse, Io; nothing is listening then

@@ -25,7 +25,7 @@ const fixed = (x, n) => x == null ? "–" : Number(x).toFixed(n);
 function row(m) {
   const tr = document.createElement("tr");
   tr.className = m.state + (m.self ? " self" : "");
-  const cells = [m.id.slice(0, 8), m.address, m.state, m.training ?? "–", m.steps ?? "–",
+  const cells = [m.name ? m.name + " (" + m.id.slice(0, 8) + ")" : m.id.slice(0, 8), m.address, m.state, m.training ?? "–", m.steps ?? "–",
     fixed(m.samples_per_s, 0), fixed(m.loss, 4), fixed(m.accuracy, 4),
     m.spread == null ? "–" : Number(m.spread).toExponential(1), m.exchanges ?? "–", m.shards ?? "–"];
   for (const text of cells) tr.appendChild(document.createElement("td")).textContent = text;

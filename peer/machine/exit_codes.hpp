@@ -22,4 +22,9 @@ inline constexpr int kExitUsage = 2;
     return fail(FaultCode::Usage, fault.message);
 }
 
+/// Returns the fault of a file or directory that a flag names. That it is not there is wrong usage.
+[[nodiscard]] inline Fault missing_is_usage(const Fault& fault) {
+    return fault.code == FaultCode::NotFound ? as_usage(fault) : fault;
+}
+
 }  // namespace starling::peer

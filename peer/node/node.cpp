@@ -1,5 +1,6 @@
 #include "peer/node/node.hpp"
 
+#include <filesystem>
 #include <random>
 #include <utility>
 
@@ -67,7 +68,12 @@ Node::Node(PeerConfig config)
       stop_timer_(loop_, [this] { loop_.stop(); }),
       run_timer_(loop_, [this] { leave("time is up"); }) {}
 
-Node::~Node() = default;
+Node::~Node() {
+    // Nobody answers there any more. Only a peer that was killed leaves the file behind.
+    std::error_code ignored;
+    if (http_address_.port != 0 && !config_.state.empty())
+        std::filesystem::remove(config_.state / "http", ignored);
+}
 
 void Node::on_sent(FrameType type, Bytes payload) {
     owner_.check();
@@ -166,9 +172,11 @@ Result<void> Node::open_state() {
     self_ = local_.identity.id;
     reporter_.set_self(self_);
     if (founds(config_, local_.checkpoint)) {
+        reporter_.busy("reading " + config_.dataset);
         auto founding = load_founding(config_);
         if (founding.has_error()) return founding.error();
         founding_ = std::move(*founding);
+        for (const auto& note : founding_->notes) reporter_.note(note);
     }
     return {};
 }
@@ -337,9 +345,14 @@ Result<void> Node::bind_http() {
     const auto http = resolve(config_.http);
     if (http.has_error()) return fail(FaultCode::Usage, "--http: " + http.error().message);
     if (auto ok = check_exposure(http->front(), config_.insecure); ok.has_error()) return ok;
+    http_.set_names(config_.http_names);
     const auto served = http_.listen(http->front());
     if (served.has_error()) return served.error();
     http_address_ = *served;
+    std::error_code ignored;  // without an absolute path people see the one that was given
+    const auto state =
+        config_.state.empty() ? config_.state : std::filesystem::absolute(config_.state, ignored);
+    mark_ = RunningMark({http_address_.to_string(), self_.hex(), state.string()});
     if (config_.state.empty()) return {};
     const std::string text = http_address_.to_string() + "\n";
     return write_file_atomically(config_.state / "http", as_byte_view(text), 0644);
@@ -365,7 +378,11 @@ void Node::start_session(SwarmPlan plan) {
         }
         founding_.reset();
     }
-    if (start == Start::Found) reporter_.founded(swarm_, model, parameters);
+    if (start == Start::Found) {
+        reporter_.founded(swarm_, model, parameters);
+        const auto key = local_.key ? key_path(config_).string() : std::string();
+        reporter_.invite(advertised_.to_string(), key, advertised_.is_loopback());
+    }
     if (start == Start::Join) reporter_.joined(swarm_, model, via);
     if (start == Start::Resume) reporter_.resumed(swarm_, steps);
     session_->begin();
@@ -394,6 +411,7 @@ void Node::start_membership() {
     if (config_.membership_only) {
         Record record;
         record.state = PeerState::Watching;
+        record.name = config_.name;
         membership_.swim().set_record(real_now(), encode_record(record));
         membership_.pump();
     }
@@ -473,6 +491,7 @@ HttpReply Node::serve(const HttpRequest& request) {
 StatusInputs Node::status_inputs() const {
     StatusInputs inputs;
     inputs.id = self_;
+    inputs.name = config_.name;
     inputs.swarm = swarm_;
     inputs.listen = advertised_;
     inputs.http = http_address_;

@@ -20,6 +20,7 @@
 #include "base/result.hpp"
 #include "peer/http/http.hpp"
 #include "peer/machine/loop.hpp"
+#include "peer/machine/running.hpp"
 #include "peer/members/bootstrap.hpp"
 #include "peer/members/membership_driver.hpp"
 #include "peer/members/membership_streams.hpp"
@@ -100,6 +101,7 @@ private:
     MembershipDriver membership_;
     MembershipStreams membership_streams_;
     HttpServer http_;
+    RunningMark mark_;
     std::unique_ptr<SessionDriver> session_;
     Bootstrap bootstrap_;
     AddressKeeper addresses_;

@@ -92,6 +92,9 @@ void SessionDriver::start_trainer() {
         if (round_due_.put(round)) around_.loop.post([this] { on_mix_due(); });
     };
     callbacks.ended = [this] { around_.loop.post([this] { on_trainer_ended(); }); };
+    callbacks.note = [this](const std::string& line) {
+        around_.loop.post([this, line] { around_.reporter.note(line); });
+    };
     const auto& config = around_.config;
     if (!config.state.empty()) {
         callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
@@ -218,6 +221,7 @@ void SessionDriver::drain() {
 
 void SessionDriver::publish(Record record) {
     record.bytes = around_.links.counters().bytes_sent;
+    record.name = around_.config.name;
     around_.membership.swim().set_record(real_now(), encode_record(record));
     around_.membership.pump();
     around_.reporter.progress(ProgressLine{
@@ -225,7 +229,8 @@ void SessionDriver::publish(Record record) {
         session_.live(),
         session_.swarm_samples(),
         record.ending,
-        session_.report().test_loss});
+        session_.report().test_loss,
+        session_.waiting(real_now())});
     checkpoints_.set_addresses(known_addresses());
 }
 

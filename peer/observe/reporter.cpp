@@ -21,6 +21,29 @@ nlohmann::json number_or_null(double value, bool known) {
     return value;
 }
 
+/// Returns what is known of a peer. A number that nothing has measured yet is left out.
+std::string progress_text(const ProgressLine& line) {
+    const Record& r = line.record;
+    std::string text;
+    const auto add = [&text](const std::string& part) {
+        text += (text.empty() ? "" : ", ") + part;
+    };
+    if (!line.waiting.empty()) add("waiting for " + line.waiting);
+    if (r.steps > 0) {
+        add(fmt::format("step {}", r.steps));
+        if (r.samples_per_s > 0) add(fmt::format("{:.0f} samples/s", r.samples_per_s));
+        if (r.loss > 0) add(fmt::format("loss {:.4f}", r.loss));
+    }
+    if (line.test_loss) add(fmt::format("test loss {:.4f}", *line.test_loss));
+    if (r.accuracy >= 0) add(fmt::format("accuracy {:.4f}", r.accuracy));
+    if (r.exchanges > 0) {
+        add(fmt::format("spread {:.2e}", r.spread));
+        add(fmt::format("{} exchanges", r.exchanges));
+    }
+    add(fmt::format("{} {}", line.members, line.members == 1 ? "member" : "members"));
+    return text;
+}
+
 }  // namespace
 
 Reporter::Reporter(bool json) : json_(json) {
@@ -77,6 +100,24 @@ void Reporter::founded(const SwarmId& swarm, const std::string& model, std::uint
     ));
 }
 
+void Reporter::invite(const std::string& listen, const std::string& key, bool loopback) {
+    if (json_) return;
+    print_line(
+        "others join with: starling peer --join " + listen + (key.empty() ? "" : " --key " + key)
+    );
+    if (!key.empty()) print_line("(copy " + key + " to their machines first, by a way you trust)");
+    if (loopback) {
+        print_line(
+            "(" + listen +
+            " serves this machine only; for others found it with --listen ADDRESS:PORT)"
+        );
+    }
+}
+
+void Reporter::busy(const std::string& what) {
+    if (!json_) print_line(what);
+}
+
 void Reporter::joined(const SwarmId& swarm, const std::string& model, const std::string& via) {
     if (json_) {
         print_json({{"event", "joined"}, {"swarm", swarm.hex()}, {"model", model}, {"via", via}});
@@ -116,7 +157,8 @@ void Reporter::progress(const ProgressLine& line) {
              {"members", line.members},
              {"swarm_samples", line.swarm_samples},
              {"round", r.round},
-             {"target", line.target}},
+             {"target", line.target},
+             {"waiting", line.waiting.empty() ? nlohmann::json() : nlohmann::json(line.waiting)}},
             LineKind::Progress
         );
         return;
@@ -125,22 +167,7 @@ void Reporter::progress(const ProgressLine& line) {
     last_state_ = state;
     if (!changed && --plain_countdown_ > 0) return;
     plain_countdown_ = kPlainEvery;
-    print_line(
-        fmt::format(
-            "{}: step {}, {:.0f} samples/s, loss {:.4f}, accuracy {}, spread {:.2e}, {} exchanges, "
-            "{} "
-            "members",
-            state,
-            r.steps,
-            r.samples_per_s,
-            r.loss,
-            measured ? fmt::format("{:.4f}", r.accuracy) : "-",
-            r.spread,
-            r.exchanges,
-            line.members
-        ),
-        LineKind::Progress
-    );
+    print_line(state + ": " + progress_text(line), LineKind::Progress);
 }
 
 void Reporter::member(std::string_view what, const PeerId& id) {

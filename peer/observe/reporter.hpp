@@ -26,6 +26,7 @@ struct ProgressLine {
     std::uint64_t swarm_samples = 0;
     bool target = false;              ///< the sticky flag is set
     std::optional<double> test_loss;  ///< an estimate, like the record's accuracy
+    std::string waiting;              ///< for what and since when; empty while it waits for nothing
 };
 
 struct FinalLine {
@@ -48,6 +49,10 @@ public:
 
     void listening(const std::string& listen, const std::string& http);
     void founded(const SwarmId& swarm, const std::string& model, std::uint64_t parameters);
+    /// Tells people how others join: by this address and with this file. Prints nothing with --json.
+    void invite(const std::string& listen, const std::string& key, bool loopback);
+    /// Tells people what takes time before a peer listens. Prints nothing with --json.
+    void busy(const std::string& what);
     void joined(const SwarmId& swarm, const std::string& model, const std::string& via);
     void resumed(const SwarmId& swarm, std::uint64_t steps);
     void progress(const ProgressLine& line);

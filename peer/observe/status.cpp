@@ -7,7 +7,8 @@ namespace starling::peer {
 
 namespace {
 
-using nlohmann::json;
+// The keys keep this order, which is that of the page.
+using json = nlohmann::ordered_json;
 
 std::string_view state_name(membership::MemberState state) {
     switch (state) {
@@ -34,18 +35,27 @@ json finite_or_null(double value) {
     return std::isfinite(value) ? json(value) : json(nullptr);
 }
 
-void put_record(json& out, const Record& record) {
-    out["training"] = to_string(record.state);
-    out["steps"] = record.steps;
-    out["samples"] = record.samples;
-    out["samples_per_s"] = finite_or_null(record.samples_per_s);
-    out["loss"] = record.steps > 0 ? finite_or_null(record.loss) : json(nullptr);
-    out["accuracy"] = record.accuracy >= 0 ? finite_or_null(record.accuracy) : json(nullptr);
-    out["spread"] = finite_or_null(record.spread);
-    out["exchanges"] = record.exchanges;
-    out["shards"] = record.shards;
-    out["held"] = record.held;
-    out["round"] = record.round;
+json member_json(
+    const PeerId& id, const Endpoint& address, std::string_view state, const Record* record
+) {
+    json out;
+    out["id"] = id.hex();
+    out["name"] = record != nullptr && !record->name.empty() ? json(record->name) : json(nullptr);
+    out["address"] = address.to_string();
+    out["state"] = state;
+    if (record == nullptr) return out;
+    out["training"] = to_string(record->state);
+    out["steps"] = record->steps;
+    out["samples_per_s"] = finite_or_null(record->samples_per_s);
+    out["loss"] = record->steps > 0 ? finite_or_null(record->loss) : json(nullptr);
+    out["accuracy"] = record->accuracy >= 0 ? finite_or_null(record->accuracy) : json(nullptr);
+    out["spread"] = finite_or_null(record->spread);
+    out["exchanges"] = record->exchanges;
+    out["shards"] = record->shards;
+    out["samples"] = record->samples;
+    out["held"] = record->held;
+    out["round"] = record->round;
+    return out;
 }
 
 }  // namespace
@@ -57,27 +67,23 @@ std::string render_status(const StatusInputs& in) {
     out["listen"] = in.listen.to_string();
     out["http"] = in.http.to_string();
     out["live"] = in.view.live;
-    json self;
-    self["id"] = in.id.hex();
-    self["address"] = in.listen.to_string();
-    self["state"] = "alive";
+    auto self = member_json(in.id, in.listen, "alive", in.session ? &in.session->record : nullptr);
+    self["name"] = in.name.empty() ? json(nullptr) : json(in.name);
     self["self"] = true;
     self["udp"] = nullptr;
     self["epoch"] = in.incarnation.epoch;
     if (in.session) {
-        put_record(self, in.session->record);
         out["swarm_samples"] = in.session->swarm_samples;
         out["shards_missing"] = in.session->shards_missing;
     }
-    out["members"] = json::array({self});
+    out["members"] = json::array();
+    out["members"].push_back(std::move(self));
     for (const auto& peer : in.view.others) {
-        json member;
-        member["id"] = peer.id.hex();
-        member["address"] = peer.address.to_string();
-        member["state"] = state_name(peer.state);
+        auto member = member_json(
+            peer.id, peer.address, state_name(peer.state), peer.record ? &*peer.record : nullptr
+        );
         member["self"] = false;
         member["udp"] = udp_name(peer);
-        if (peer.record) put_record(member, *peer.record);
         out["members"].push_back(std::move(member));
     }
     return out.dump();

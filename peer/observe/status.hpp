@@ -19,6 +19,7 @@ namespace starling::peer {
 
 struct StatusInputs {
     PeerId id;
+    std::string name;
     SwarmId swarm;
     Endpoint listen;
     Endpoint http;

@@ -29,6 +29,7 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
 
 void Session::begin(Instant now, Start start, const Progress& before) {
     arrival_.begin(now);
+    state_since_ = now;
     meets_until_ = start == Start::Found ? now : now + kMeetMax;
     parts_.averager.set_accepting(false);
     // Only a founder counts in the sum at once. A peer that joins or returns is a ghost first.
@@ -169,6 +170,7 @@ void Session::enter(Instant now, EndingPhase phase) {
 }
 
 void Session::become(Instant now, PeerState state) {
+    if (state_ != state) state_since_ = now;
     state_ = state;
     publish(now);
 }

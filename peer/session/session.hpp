@@ -116,6 +116,9 @@ public:
 
     [[nodiscard]] Record record() const;
 
+    /// Returns what we wait for, of whom and since when, as words for people; nothing while we train.
+    [[nodiscard]] std::string waiting(Instant now) const;
+
     [[nodiscard]] const TrainerReport& report() const { return report_; }
 
     [[nodiscard]] const Ending& ending() const { return ending_; }
@@ -172,6 +175,7 @@ private:
     Ending ending_;
 
     PeerState state_ = PeerState::Joining;
+    Instant state_since_;
     TrainerReport report_;
     std::uint64_t shards_version_ = 0;
     std::uint64_t evaluation_ = 0;
@@ -181,6 +185,7 @@ private:
     double last_distance_ = 0;
     std::uint64_t swarm_samples_ = 0;
     std::size_t live_ = 1;
+    std::size_t ready_ = 0;            ///< peers that have all they need, with us
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
     Instant idle_mix_at_;  ///< when a peer that makes no steps averages next

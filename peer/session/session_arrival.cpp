@@ -13,6 +13,7 @@ void Session::update_readiness(const SwarmView& view) {
     Readiness::Inputs inputs;
     inputs.ours = state_ == PeerState::Training;
     inputs.ready = others.size() + (inputs.ours ? 1 : 0);
+    ready_ = inputs.ready;
     inputs.begun =
         report_.steps > 0 || std::any_of(others.begin(), others.end(), [](const Record& other) {
             return other.steps > 0;
@@ -44,6 +45,56 @@ bool Session::data_is_here() const {
 /// Returns whether the trainer could begin, as far as it depends on what others give.
 bool Session::is_complete() const {
     return report_.prepared && data_is_here() && !transfers_.fetching_state();
+}
+
+std::string Session::waiting(Instant now) const {
+    const auto peers = [](std::size_t count) {
+        return std::to_string(count) + (count == 1 ? " peer" : " peers");
+    };
+    const auto megabytes = [this](std::size_t chunks) {
+        std::size_t bytes = 0;
+        for (std::size_t i = 0; i < chunks; ++i) bytes += parts_.parameters.chunk_bytes(i);
+        return std::to_string((bytes + 500'000) / 1'000'000);
+    };
+    const auto ended = live_ > 0 ? live_ - 1 : 0;
+    std::string what;
+    switch (state_) {
+        case PeerState::Joining:
+            if (transfers_.fetching_state()) {
+                const auto donors = transfers_.donors();
+                what = "parameters from " + (donors == 0 ? "any peer" : peers(donors)) + " (" +
+                       megabytes(transfers_.state_chunks()) + " of " +
+                       megabytes(parts_.parameters.chunk_count()) + " MB)";
+            } else if (!report_.prepared) {
+                what = "the trainer, which prepares the model";
+            } else if (!data_is_here()) {
+                what = std::to_string(transfers_.shards_missing()) + " shards of the data";
+            }
+            break;
+        case PeerState::Training:
+            if (recovery_.running()) {
+                what = "parameters of others";
+            } else if (!readiness_.enough()) {
+                what = "peers: " + std::to_string(ready_) + " of " +
+                       std::to_string(readiness_.wait_for()) + " are ready";
+            }
+            break;
+        case PeerState::Settling:
+            what = "the parameters to agree with " + peers(roster_.partners().size());
+            break;
+        case PeerState::Evaluating:
+            what = "its evaluation of the test set";
+            break;
+        case PeerState::Lingering:
+            what = peers(ended) + " to end";
+            break;
+        case PeerState::Done:
+        case PeerState::Watching:
+            break;
+    }
+    if (what.empty()) return what;
+    const auto seconds = static_cast<long>(to_seconds(now - state_since_));
+    return what + ", for " + std::to_string(seconds) + " s";
 }
 
 /// Tells the transfer which peers may give parameters.

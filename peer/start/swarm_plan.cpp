@@ -9,6 +9,7 @@
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/memory.hpp"
+#include "peer/machine/exit_codes.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/terms/task.hpp"
 #include "peer/training/engine_options.hpp"
@@ -83,7 +84,7 @@ Descriptor describe(const PeerConfig& config, bool keyed) {
 
 Result<Founding> load_founding(const PeerConfig& config) {
     const auto dataset = load_for_model(config.dataset, config.model);
-    if (dataset.has_error()) return dataset.error();
+    if (dataset.has_error()) return missing_is_usage(dataset.error());
     auto sharded = cut_dataset(*dataset, *data::Partition::parse(config.partition));
     if (sharded.has_error()) return sharded.error();
     auto model = choose_model(config.model);
@@ -94,7 +95,7 @@ Result<Founding> load_founding(const PeerConfig& config) {
         // Whatever is wrong with the model, also with its file, was chosen by the flag.
         return fail(FaultCode::Usage, "--model " + config.model + ": " + layout.error().message);
     }
-    return Founding{std::move(*sharded), std::move(*model)};
+    return Founding{std::move(*sharded), std::move(*model), dataset->notes};
 }
 
 Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Founding* founding) {

@@ -41,6 +41,7 @@ struct SwarmPlan {
 struct Founding {
     data::Sharded data;
     ModelChoice model;
+    std::vector<std::string> notes;  ///< lines for people about the data
 };
 
 using Note = std::function<void(const std::string& line)>;

@@ -1,6 +1,7 @@
 #include "peer/terms/config.hpp"
 
 #include <charconv>
+#include <utility>
 
 #include "base/spec.hpp"
 #include "compute/training/engine.hpp"
@@ -8,6 +9,7 @@
 #include "data/partition.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"
+#include "peer/terms/record.hpp"
 #include "peer/terms/until.hpp"
 
 namespace starling::peer {
@@ -70,8 +72,27 @@ Result<void> validate_training(const PeerConfig& config) {
     return {};
 }
 
-/// Checks the addresses that are literals. A name is looked up later.
+/// Checks an address without looking up its name, which happens later.
+Result<void> validate_address(const std::string& flag, const std::string& text) {
+    const auto colon = text.rfind(':');
+    const auto host = text.substr(0, colon);
+    std::uint16_t port = 0;
+    const char* from = text.data() + (colon == std::string::npos ? text.size() : colon + 1);
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(from, end, port);
+    const bool bare_v6 = host.find(':') != std::string::npos && !host.starts_with('[');
+    if (error == std::errc{} && rest == end && !host.empty() && !bare_v6) return {};
+    return usage(flag + ": '" + text + "' is not an address; write HOST:PORT or [::1]:PORT");
+}
+
 Result<void> validate_addresses(const PeerConfig& config) {
+    std::vector<std::pair<std::string, std::string>> given{
+        {"--listen", config.listen}, {"--http", config.http}, {"--advertise", config.advertise}};
+    for (const auto& text : config.join) given.emplace_back("--join", text);
+    for (const auto& [flag, text] : given) {
+        if (text.empty() && flag != "--join") continue;
+        if (auto ok = validate_address(flag, text); ok.has_error()) return ok;
+    }
     const auto advertised = Endpoint::parse(config.advertise);
     if (advertised && (advertised->port == 0 || advertised->is_unspecified())) {
         return usage(
@@ -100,6 +121,12 @@ Result<void> validate(const PeerConfig& config) {
         );
     }
     if (auto ok = validate_addresses(config); ok.has_error()) return ok;
+    if (!config.name.empty() && !is_peer_name(config.name)) {
+        return usage(
+            "--name: give up to " + std::to_string(kNameBytesMax) +
+            " letters and digits, and - _ . between them"
+        );
+    }
     if (const auto profile = membership::SwimConfig::profile(config.profile); profile.has_error()) {
         return wrong("--profile", profile.error());
     }

@@ -1,5 +1,6 @@
 #include "peer/terms/record.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace starling::peer {
@@ -30,6 +31,15 @@ std::string_view to_string(PeerState state) {
     return "unknown";
 }
 
+bool is_peer_name(std::string_view name) {
+    const auto allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_' || c == '.';
+    };
+    return !name.empty() && name.size() <= kNameBytesMax &&
+           std::all_of(name.begin(), name.end(), allowed);
+}
+
 Bytes encode_record(const Record& record) {
     Bytes bytes;
     ByteWriter writer(bytes);
@@ -48,6 +58,11 @@ Bytes encode_record(const Record& record) {
     writer.put(record.spread);
     writer.put(record.shards);
     writer.put(record.held);
+    // Releases that know no names read no further. A record without one has the old bytes.
+    if (!record.name.empty()) {
+        writer.put(static_cast<std::uint8_t>(record.name.size()));
+        writer.put_bytes(as_byte_view(record.name));
+    }
     return bytes;
 }
 
@@ -73,9 +88,13 @@ Result<Record> decode_record(ByteView bytes) {
     record.spread = reader.take<float>();
     record.shards = reader.take<std::uint16_t>();
     record.held = reader.take<std::uint16_t>();
+    if (reader.ok() && reader.remaining() > 0) {
+        record.name = as_text(reader.take_bytes(reader.take<std::uint8_t>()));
+    }
     if (!reader.ok()) return fail(FaultCode::Truncated, "progress record is cut short");
     const bool finite = std::isfinite(record.samples_per_s) && std::isfinite(record.accuracy);
-    if (record.state > PeerState::Watching || record.weight_log2 > 16 || !finite) {
+    if (record.state > PeerState::Watching || record.weight_log2 > 16 || !finite ||
+        (!record.name.empty() && !is_peer_name(record.name))) {
         return fail(FaultCode::BadValue, "progress record holds a value out of range");
     }
     return record;

@@ -4,7 +4,9 @@
 // the 512 bytes that membership carries for each peer. From these records peers decide everything
 // without a coordinator: who owns a shard, whether the target is reached, whether all have settled.
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/bytes.hpp"
@@ -40,7 +42,15 @@ struct Record {
     float spread = 0;
     std::uint16_t shards = 0;  ///< training shards that it trains on
     std::uint16_t held = 0;    ///< shards whose bytes it has
+    std::string name;          ///< what people call it; may be empty
 };
+
+/// Longest name of a peer in bytes.
+inline constexpr std::size_t kNameBytesMax = 32;
+
+/// Returns whether a peer may be called so: letters, digits, '-', '_' and '.', no more than
+/// kNameBytesMax. A name appears on other people's screens and in their shells.
+[[nodiscard]] bool is_peer_name(std::string_view name);
 
 [[nodiscard]] Bytes encode_record(const Record& record);
 

@@ -112,10 +112,18 @@ Result<void> EngineTrainer::prepare() {
     if (!options_.local_source.empty()) {
         auto sharded = cut_like(options_.local_source, shards_.manifest());
         if (sharded.has_error()) return sharded.error();
+        std::size_t taken = 0;
         for (auto& bytes : sharded->shards) {
             // If the source differs from the swarm's data, the manifest does not know its shards.
             // The store refuses those, and the session fetches the missing ones from holders.
-            (void)shards_.put(std::move(bytes));
+            if (shards_.put(std::move(bytes)).has_value()) ++taken;
+        }
+        if (taken == 0 && callbacks_.note) {
+            callbacks_.note(
+                "--dataset " + options_.local_source +
+                " is not the data of this swarm, or is cut in another way: its shards come from "
+                "the other peers"
+            );
         }
     }
     auto engine = compute::Engine::create(options_.engine, parameters_);

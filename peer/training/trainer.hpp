@@ -26,6 +26,8 @@ public:
         /// The compute thread does nothing any more: the last checkpoint is written, or a fault was
         /// reported. Post here, too.
         std::function<void()> ended;
+        /// Takes a line for people. Post here, too; may be empty.
+        std::function<void(std::string line)> note;
     };
 
     Trainer() = default;

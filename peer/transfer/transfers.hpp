@@ -59,6 +59,9 @@ public:
     /// fetched.
     [[nodiscard]] std::optional<std::uint64_t> donors_schedule_step() const;
 
+    /// Returns how many peers give us parameters.
+    [[nodiscard]] std::size_t donors() const { return fetch_ ? fetch_->donors() : 0; }
+
     void set_donors(Instant now, std::span<const PeerId> donors);
 
     /// Replaces the shards that we should hold, and the peers that may have them.

@@ -17,6 +17,24 @@ TEST(Spec, SplitsNamePathAndOptions) {
     EXPECT_EQ(spec->to_string(), "idx:/data/fashion?test=10&train=100");
 }
 
+TEST(Spec, APathMayHaveAQuestionMarkAndAnyPercentSign) {
+    const std::pair<const char*, const char*> written[] = {
+        {"text:is it%3F.txt?context=8", "is it?.txt"},
+        {"text:is it%3f.txt?context=8", "is it?.txt"},
+        {"text:100%.txt?context=8", "100%.txt"},
+        {"text:a%253Fb?context=8", "a%3Fb"},
+        {"text:a%41b?context=8", "a%41b"}};
+    for (const auto& [text, path] : written) {
+        const auto spec = Spec::parse(text);
+        ASSERT_TRUE(spec.has_value()) << text;
+        EXPECT_EQ(spec->path, path);
+        EXPECT_EQ(Spec::parse(spec->to_string())->path, path) << spec->to_string();
+        EXPECT_EQ(*spec->integer("context", 0, 1, 9), 8) << text;
+    }
+    const auto slip = Spec::parse("text:is it?.txt");
+    EXPECT_NE(slip.error().message.find("%3F"), std::string::npos) << slip.error().message;
+}
+
 TEST(Spec, MistakesNameTheKeyAndWhatIsAllowed) {
     EXPECT_FALSE(Spec::parse("").has_value());
     EXPECT_FALSE(Spec::parse("sgd?lr").has_value());

@@ -81,6 +81,19 @@ TEST_F(DatasetFiles, TwoClassesAreTheLeast) {
     EXPECT_EQ(dataset->classes, 2U);
 }
 
+TEST_F(DatasetFiles, OddLabelsAreSaid) {
+    EXPECT_TRUE(load_dataset(spec())->notes.empty());
+    write("train-labels-idx1-ubyte", idx_bytes({3}, std::string("\0\xff\1", 3)));
+    const auto stray = load_dataset(spec())->notes;
+    ASSERT_EQ(stray.size(), 1U);
+    EXPECT_NE(stray[0].find("255 (1 times), makes 256 classes"), std::string::npos) << stray[0];
+    EXPECT_NE(stray[0].find("no image has 253 of them"), std::string::npos) << stray[0];
+    write("train-labels-idx1-ubyte", idx_bytes({3}, std::string(3, '\4')));
+    const auto single = load_dataset(spec())->notes;
+    ASSERT_EQ(single.size(), 1U);
+    EXPECT_NE(single[0].find("every image has the label 4"), std::string::npos) << single[0];
+}
+
 TEST_F(DatasetFiles, FilesThatDoNotBelongTogetherAreNamed) {
     write("train-labels-idx1-ubyte", idx_bytes({2}, std::string("\0\2", 2)));
     expect_fault(spec(), FaultCode::BadValue, "train-labels-idx1-ubyte");

@@ -123,7 +123,7 @@ TEST_F(Idx, AMissingFileAndADirectoryAreNamed) {
     EXPECT_EQ(missing.error().code, FaultCode::NotFound);
     const auto folder = read_idx(directory_.path(), 1);
     ASSERT_FALSE(folder.has_value());
-    EXPECT_EQ(folder.error().code, FaultCode::Io);
+    EXPECT_EQ(folder.error().code, FaultCode::Usage);
 }
 
 }  // namespace

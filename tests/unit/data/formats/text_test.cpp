@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <set>
+#include <map>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include "data/batcher.hpp"
@@ -50,6 +52,56 @@ protected:
     TemporaryDirectory directory_;
 };
 
+TEST_F(Texts, WhatEditorsPutIntoATextIsNotLearnedAndIsSaid) {
+    const auto dataset = load(
+        "\xef\xbb\xbf"
+        "ab\r\nab\r\nab\nab\rb",
+        "?context=2&split=0.5"
+    );
+    EXPECT_EQ(dataset.vocabulary, "\n\rab") << "a CR alone is a character";
+    EXPECT_EQ(dataset.train_tokens.size() + dataset.test_tokens.size(), 13U);
+    ASSERT_EQ(dataset.notes.size(), 2U);
+    EXPECT_NE(dataset.notes[0].find("byte order mark"), std::string::npos);
+    EXPECT_NE(dataset.notes[1].find("2 line ends of CR LF"), std::string::npos);
+    EXPECT_TRUE(load(counted(100), "?context=2").notes.empty());
+    expect_usage(write(std::string("abcabcabc\0abcabc", 16)), "not a text at byte 9");
+}
+
+TEST_F(Texts, APipeOrADirectoryIsRefusedAtOnce) {
+    const auto pipe = directory_.path() / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    expect_usage("text:" + pipe.string(), "pipe");
+    expect_usage("text:" + directory_.path().string(), "is a directory");
+}
+
+TEST_F(Texts, AGzippedFileMayHaveSeveralStreamsAndZerosBehindButNothingElse) {
+    const auto path = directory_.path() / "text.txt.gz";
+    const auto zipped = [&path](const std::string& content) {
+        gzFile file = gzopen(path.c_str(), "wb");
+        EXPECT_EQ(
+            gzwrite(file, content.data(), static_cast<unsigned>(content.size())),
+            static_cast<int>(content.size())
+        );
+        EXPECT_EQ(gzclose(file), Z_OK);
+        std::ifstream in(path, std::ios::binary);
+        return std::string(std::istreambuf_iterator<char>(in), {});
+    };
+    const auto first = zipped(counted(300'000));
+    const auto second = zipped("the end.");
+    const auto spec = "text:" + path.string() + "?context=2";
+    write_file(path, first + std::string(7, '\0') + second + std::string(500'000, '\0'));
+    const auto both = load_dataset(spec);
+    ASSERT_TRUE(both.has_value()) << both.error().message;
+    EXPECT_EQ(both->train_tokens.size() + both->test_tokens.size(), 300'008U);
+    for (const std::string garbage : {"x", "garbage that follows", "\x1f", "\x1f\x8b"}) {
+        write_file(path, first + garbage);
+        const auto read = load_dataset(spec);
+        ASSERT_FALSE(read.has_value()) << garbage;
+        const bool torn = garbage == "\x1f\x8b";
+        EXPECT_EQ(read.error().code, torn ? FaultCode::Truncated : FaultCode::BadFormat);
+    }
+}
+
 TEST_F(Texts, CharactersAreNumberedInAscendingOrderAndSplitInTheTextsOrder) {
     const auto dataset = load(
         "caf\xc3\xa9 \xe2\x82\xac"
@@ -89,7 +141,7 @@ TEST_F(Texts, WrongTextsAndSpecsAreExplained) {
     expect_usage(write(counted(600)) + "?split=1", "split=1");
     expect_usage("text", "write text:FILE");
     std::string all;
-    for (char32_t point = 0; point < 0x11000; ++point) {
+    for (char32_t point = 1; point < 0x11000; ++point) {
         if (point < 0xd800 || point >= 0xe000) append_utf8(all, point);
     }
     expect_usage(write(all), "more than 65536 distinct");

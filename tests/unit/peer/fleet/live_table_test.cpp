@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "peer/fleet/outcome.hpp"
+
 namespace starling::peer {
 namespace {
 
@@ -93,6 +95,27 @@ TEST(LiveTable, SummaryTellsEachPeersEnd) {
         "72.4 s, 400000 samples (5525/s), 12.3 MB exchanged",
     };
     EXPECT_EQ(render_summary(swarm), expected);
+}
+
+TEST(LiveTable, APeerThatWasAskedToLeaveShowsWhatItReached) {
+    FleetView swarm;
+    swarm.seconds = 10;
+    PeerView peer;
+    peer.index = 1;
+    peer.id = "0123456789";
+    peer.steps = 100;
+    peer.samples = 6400;
+    peer.loss = 0.5;
+    peer.accuracy = 0.75;
+    swarm.peers = {peer};
+    EXPECT_NE(render_summary(swarm)[1].find("no final report"), std::string::npos);
+    swarm.peers[0].exit = ProcessExit{0, 0};
+    const auto lines = render_summary(swarm);
+    for (const auto* number : {"0.7500", "0.5000", "6400", "100"}) {
+        EXPECT_NE(lines[1].find(number), std::string::npos) << lines[1];
+    }
+    EXPECT_EQ(lines[2], "10.0 s, 6400 samples (640/s)");
+    EXPECT_NE(summary_json(swarm.peers, 10).find(R"("final":false)"), std::string::npos);
 }
 
 TEST(PeerView, OddLinesLeaveTheViewAsItWas) {

@@ -35,6 +35,7 @@ public:
         : server_(
               io_, [this](const HttpRequest& request) { return answer(request); }, limits
           ) {
+        server_.set_names({"kitchen.lan"});
         const auto bound = server_.listen(kAnyPort);
         EXPECT_TRUE(bound.has_value());
         if (bound) endpoint_ = *bound;
@@ -120,7 +121,7 @@ TEST(HttpServer, HandlerSeesMethodTargetAndBody) {
 
 TEST(HttpServer, HeadGetsTheHeaderOfGetWithoutItsBody) {
     const RunningServer server;
-    const auto reply = ask(server, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const auto reply = ask(server, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_TRUE(has_status(reply, 200)) << reply;
     EXPECT_NE(reply.find("Content-Length: 6\r\n"), std::string::npos) << reply;
     EXPECT_TRUE(reply.ends_with("\r\n\r\n")) << reply;
@@ -210,6 +211,43 @@ TEST(HttpServer, WriteFromAnotherSiteIsRefused) {
         ask(server,
             "POST /leave HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: http://127.0.0.1:1\r\n\r\n");
     EXPECT_TRUE(has_status(own, 200)) << own;
+}
+
+TEST(HttpServer, OnlyAddressesLocalhostAndItsOwnNamesAreAnsweredAsHost) {
+    const RunningServer server;
+    const auto status_of = [&server](const std::string& host) {
+        const auto from = "Origin: http://" + host + "\r\n\r\n";
+        return ask(server, "POST /leave HTTP/1.1\r\nHost: " + host + "\r\n" + from);
+    };
+    for (const auto* host :
+         {"127.0.0.1",
+          "127.0.0.1:9",
+          "10.1.2.3:80",
+          "[::1]",
+          "[fe80::1]:8301",
+          "localhost",
+          "LocalHost:8301",
+          "kitchen.lan:8301",
+          "Kitchen.LAN"}) {
+        EXPECT_TRUE(has_status(status_of(host), 200)) << host;
+    }
+    const int served = server.calls();
+    for (const auto* host :
+         {"evil.example",
+          "evil.example:8301",
+          "localhost.evil.example",
+          "127.0.0.1.evil.example:8301",
+          "kitchen.lan.evil.example",
+          "",
+          ":8301"}) {
+        EXPECT_TRUE(has_status(status_of(host), 421)) << host;
+        const auto read = "GET /status HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n";
+        EXPECT_TRUE(has_status(ask(server, read), 421)) << host;
+    }
+    const auto two = ask(server, "GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n");
+    EXPECT_FALSE(has_status(two, 200)) << two;
+    EXPECT_EQ(server.calls(), served);
+    EXPECT_TRUE(has_status(ask(server, "GET / HTTP/1.0\r\n\r\n"), 200));
 }
 
 TEST(HttpServer, ThrowingHandlerGivesA500) {

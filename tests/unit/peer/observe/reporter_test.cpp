@@ -131,7 +131,8 @@ TEST(Reporter, ProgressHasEachNumberOrNullUnderTheSameKeys) {
         {"members", 2},
         {"swarm_samples", 1024},
         {"round", 1},
-        {"target", true}};
+        {"target", true},
+        {"waiting", nullptr}};
     EXPECT_EQ(full, expected);
     const auto fresh = object([](Reporter& r) { r.progress({}); });
     EXPECT_EQ(keys(fresh), keys(full));
@@ -224,11 +225,9 @@ TEST(Reporter, PeopleReadSentences) {
     EXPECT_EQ(sentence([](Reporter& r) { r.left(); }), "left the swarm\n");
     EXPECT_EQ(
         sentence([](Reporter& r) { r.progress(trained()); }),
-        "training: step 8, 1000 samples/s, loss 0.5000, accuracy 0.7500, spread 2.50e-01, 3 "
-        "exchanges, 2 members\n"
+        "training: step 8, 1000 samples/s, loss 0.5000, test loss 1.5000, accuracy 0.7500, "
+        "spread 2.50e-01, 3 exchanges, 2 members\n"
     );
-    const auto fresh = sentence([](Reporter& r) { r.progress({}); });
-    EXPECT_NE(fresh.find("accuracy -,"), std::string::npos) << fresh;
     EXPECT_EQ(
         sentence([](Reporter& r) {
             r.finished({0.9, 0.25, 640, 10, 1e-4, 2.5, 4096, 3, "/s/checkpoint"});
@@ -236,6 +235,32 @@ TEST(Reporter, PeopleReadSentences) {
         "finished after 2.5 s: accuracy 0.9000, loss 0.2500, 640 samples in 10 steps, 3 exchanges, "
         "distance to the last partner 1.00e-04; model in /s/checkpoint\n"
     );
+}
+
+TEST(Reporter, PeopleReadNoNumberThatIsNotKnown) {
+    ProgressLine line;
+    line.members = 1;
+    EXPECT_EQ(sentence([&line](Reporter& r) { r.progress(line); }), "joining: 1 member\n");
+    line.waiting = "parameters from 3 peers (41 of 87 MB), for 12 s";
+    line.members = 4;
+    EXPECT_EQ(
+        sentence([&line](Reporter& r) { r.progress(line); }),
+        "joining: waiting for parameters from 3 peers (41 of 87 MB), for 12 s, 4 members\n"
+    );
+    const auto same = object([&line](Reporter& r) { r.progress(line); });
+    EXPECT_EQ(same["waiting"], line.waiting);
+}
+
+TEST(Reporter, AFounderTellsPeopleHowOthersJoin) {
+    const auto text =
+        sentence([](Reporter& r) { r.invite("127.0.0.1:7301", "a/swarm.key", true); });
+    const std::string line = "starling peer --join 127.0.0.1:7301 --key a/swarm.key\n";
+    EXPECT_NE(text.find(line), std::string::npos) << text;
+    EXPECT_NE(text.find("127.0.0.1:7301 serves this machine only"), std::string::npos) << text;
+    const auto open = sentence([](Reporter& r) { r.invite("10.0.0.1:7301", "", false); });
+    EXPECT_EQ(open, "others join with: starling peer --join 10.0.0.1:7301\n");
+    EXPECT_EQ(printed(true, [](Reporter& r) { r.invite("127.0.0.1:1", "", true); }), "");
+    EXPECT_EQ(printed(true, [](Reporter& r) { r.busy("reading idx:d"); }), "");
 }
 
 TEST(Reporter, PeopleGetEachChangeOfStateAndEachFifthLine) {

@@ -44,7 +44,7 @@ std::set<std::string> keys(const json& object) {
     return names;
 }
 
-const std::set<std::string> kMemberKeys{"address", "id", "self", "state", "udp"};
+const std::set<std::string> kMemberKeys{"address", "id", "name", "self", "state", "udp"};
 const std::set<std::string> kRecordKeys{
     "accuracy",
     "exchanges",
@@ -131,6 +131,34 @@ TEST(Status, EachStateOfAMemberHasItsWord) {
     EXPECT_EQ(out["members"][4]["address"], "10.0.0.4:7000");
     EXPECT_EQ(out["members"][4]["self"], false);
     EXPECT_EQ(keys(out["members"][4]), kMemberKeys) << "a member without a record";
+}
+
+TEST(Status, ColumnsStandInTheOrderOfThePageAndNamesAreShown) {
+    auto in = inputs();
+    in.name = "kitchen-pc";
+    in.session.emplace();
+    in.view.others = {peer(1, membership::MemberState::Alive)};
+    in.view.others[0].record.emplace().name = "attic";
+    const auto out = nlohmann::ordered_json::parse(render_status(in));
+    EXPECT_EQ(out["members"][0]["name"], "kitchen-pc");
+    EXPECT_EQ(out["members"][1]["name"], "attic");
+    std::vector<std::string> columns;
+    for (const auto& item : out["members"][1].items()) columns.push_back(item.key());
+    columns.resize(12);
+    const std::vector<std::string> page{
+        "id",
+        "name",
+        "address",
+        "state",
+        "training",
+        "steps",
+        "samples_per_s",
+        "loss",
+        "accuracy",
+        "spread",
+        "exchanges",
+        "shards"};
+    EXPECT_EQ(columns, page);
 }
 
 TEST(Status, EachPhaseOfTrainingHasItsWord) {

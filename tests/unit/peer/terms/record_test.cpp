@@ -3,8 +3,10 @@
 
 #include "peer/terms/record.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <string>
 
 #include "base/rng.hpp"
 #include "membership/config.hpp"
@@ -37,6 +39,45 @@ TEST(Record, SurvivesARoundTripWithinItsLimit) {
     EXPECT_EQ(decoded->samples, 64000U);
     EXPECT_EQ(decoded->accuracy, 0.875F);
     EXPECT_EQ(decoded->held, 70U);
+}
+
+TEST(Record, WithoutANameHasTheBytesThatItAlwaysHad) {
+    auto named = sample();
+    named.name = "kitchen-pc";
+    const Bytes old = encode_record(sample());
+    const Bytes now = encode_record(named);
+    // The bytes of release 0.1.0, in hexadecimal.
+    const std::string golden =
+        "0102000303000000e80300000000000000fa0000"
+        "0000000000000000000000000000000000000000"
+        "00000000000000000000603f0000000000004600";
+    std::string hex;
+    for (const auto byte : old) {
+        for (const unsigned half :
+             {std::to_integer<unsigned>(byte) / 16, std::to_integer<unsigned>(byte) % 16}) {
+            hex += "0123456789abcdef"[half];
+        }
+    }
+    EXPECT_EQ(hex, golden);
+    ASSERT_EQ(now.size(), old.size() + 11);
+    EXPECT_TRUE(std::equal(old.begin(), old.end(), now.begin()));
+    EXPECT_EQ(decode_record(old)->name, "");
+    EXPECT_EQ(decode_record(now)->name, "kitchen-pc");
+}
+
+TEST(Record, ANameThatCouldHarmATerminalIsRefused) {
+    for (const std::string name : {"\x1b[2J", "a b", "$(id)", "caf\xc3\xa9", "a\nb"}) {
+        EXPECT_FALSE(is_peer_name(name)) << name;
+        auto record = sample();
+        record.name = name;
+        EXPECT_TRUE(decode_record(encode_record(record)).has_error()) << name;
+    }
+    EXPECT_TRUE(is_peer_name(std::string(kNameBytesMax, 'a')));
+    EXPECT_FALSE(is_peer_name(std::string(kNameBytesMax + 1, 'a')));
+    EXPECT_FALSE(is_peer_name(""));
+    auto cut = encode_record(sample());
+    cut.push_back(std::byte{5});  // five bytes of a name, which do not follow
+    EXPECT_TRUE(decode_record(cut).has_error());
 }
 
 TEST(Record, TruncationsAndNonsenseAreRefused) {
