@@ -3,8 +3,8 @@
 // write, a text whose characters are their places, and the novel of the repository.
 
 #include <algorithm>
-#include <set>
 #include <map>
+#include <set>
 #include <sys/stat.h>
 #include <zlib.h>
 

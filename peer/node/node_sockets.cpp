@@ -1,0 +1,126 @@
+// The part of Node that binds its sockets and decides which address others hear of.
+
+#include "peer/machine/files.hpp"
+#include "peer/machine/resolve.hpp"
+#include "peer/node/node.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr int kBindAttempts = 16;
+
+}  // namespace
+
+Result<void> Node::bind_sockets() {
+    if (auto ok = bind_streams_and_datagrams(others_at_start()); ok.has_error()) return ok;
+    if (auto ok = choose_advertised(); ok.has_error()) return ok;
+    return bind_http();
+}
+
+/// Returns the addresses of others that are known without asking anybody.
+std::vector<Endpoint> Node::others_at_start() const {
+    std::vector<Endpoint> others;
+    const auto add = [&others](const std::string& text) {
+        if (const auto literal = Endpoint::parse(text)) others.push_back(*literal);
+    };
+    for (const auto& text : config_.join) add(text);
+    if (local_.checkpoint) {
+        for (const auto& text : local_.checkpoint->addresses) add(text);
+    }
+    if (const auto& book = local_.book) {
+        others.insert(others.end(), book->members.begin(), book->members.end());
+        others.push_back(book->self);
+    }
+    return others;
+}
+
+Result<void> Node::bind_streams_and_datagrams(const std::vector<Endpoint>& others) {
+    const auto listen = resolve(config_.listen);
+    if (listen.has_error()) return fail(FaultCode::Usage, "--listen: " + listen.error().message);
+    const Endpoint wanted = listen->front();
+    if (!config_.advertise.empty()) return bind_at(wanted);
+    const auto place = listening_place(wanted, others, config_.insecure);
+    if (place.has_error()) return place.error();
+    const bool as_before = local_.book && place->because == local_.book->self;
+    if (place->because && !as_before) {
+        note_once(
+            place->because->to_string() +
+            " is on another machine: listening where it can dial this peer, not on " +
+            wanted.to_string()
+        );
+    }
+    return bind_at(place->at);
+}
+
+Result<void> Node::bind_at(const Endpoint& wanted) {
+    if (auto ok = check_exposure(wanted, config_.insecure); ok.has_error()) return ok;
+    if (wanted.port != 0) return bind_both(wanted);
+    // Others know the port of the last life.
+    if (local_.book) {
+        const Endpoint before{wanted.address, local_.book->self.port};
+        if (bind_both(before).has_value()) return {};
+    }
+    for (int attempt = 1;; ++attempt) {
+        auto bound = bind_both(wanted);
+        if (bound.has_value() || attempt == kBindAttempts) return bound;
+    }
+}
+
+/// TCP and UDP use the same port number.
+Result<void> Node::bind_both(const Endpoint& at) {
+    const auto bound = links_.bind(at);
+    if (bound.has_error()) return bound.error();
+    listen_ = *bound;
+    auto datagrams = membership_.bind(listen_);
+    if (datagrams.has_error()) links_.unbind();
+    return datagrams;
+}
+
+/// A seed that was named by its host turns out to be on another machine: nobody there could dial an
+/// address of loopback, so we listen elsewhere before we announce where.
+Result<void> Node::move_towards(const Endpoint& seed) {
+    if (seed.is_loopback() || !listen_.is_loopback() || !config_.advertise.empty()) return {};
+    links_.unbind();
+    if (auto ok = bind_streams_and_datagrams({seed}); ok.has_error()) return ok;
+    advertised_ = listen_;
+    reporter_.listening(advertised_.to_string(), http_address_.to_string());
+    return {};
+}
+
+Result<void> Node::choose_advertised() {
+    advertised_ = listen_;
+    if (!config_.advertise.empty()) {
+        const auto advertised = resolve(config_.advertise);
+        if (advertised.has_error()) {
+            return fail(FaultCode::Usage, "--advertise: " + advertised.error().message);
+        }
+        advertised_ = advertised->front();
+    } else if (listen_.is_unspecified()) {
+        return fail(
+            FaultCode::Usage,
+            "--listen " + config_.listen +
+                " says not how others reach us: add --advertise HOST:PORT"
+        );
+    }
+    return {};
+}
+
+Result<void> Node::bind_http() {
+    const auto http = resolve(config_.http);
+    if (http.has_error()) return fail(FaultCode::Usage, "--http: " + http.error().message);
+    if (auto ok = check_exposure(http->front(), config_.insecure); ok.has_error()) return ok;
+    http_.set_names(config_.http_names);
+    const auto served = http_.listen(http->front());
+    if (served.has_error()) return served.error();
+    http_address_ = *served;
+    std::error_code ignored;  // without an absolute path people see the one that was given
+    const auto state =
+        config_.state.empty() ? config_.state : std::filesystem::absolute(config_.state, ignored);
+    mark_ = RunningMark({http_address_.to_string(), self_.hex(), state.string()});
+    if (config_.state.empty()) return {};
+    const std::string text = http_address_.to_string() + "\n";
+    return write_file_atomically(config_.state / "http", as_byte_view(text), 0644);
+}
+
+}  // namespace starling::peer
