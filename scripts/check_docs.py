@@ -32,6 +32,8 @@ def exists(base, name):
 def violations(page):
     where = page.relative_to(ROOT)
     for number, line in enumerate(page.read_text().splitlines(), 1):
+        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+            yield f"{where}:{number}: a merge has left both sides here"
         for name in PATH.findall(line):
             if not exists(ROOT, name):
                 yield f"{where}:{number}: there is no {name}"
