@@ -2,7 +2,6 @@
 // done, 1 failed while running, 2 wrong usage or configuration.
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -11,6 +10,7 @@
 
 #include "commit.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/commands/explain.hpp"
 #include "peer/machine/exit_codes.hpp"
 #include "peer/machine/surroundings.hpp"
 
@@ -30,21 +30,6 @@ void let_idle_threads_sleep(char** argv) {
     (void)::setenv("GOMP_SPINCOUNT", kSpinCount, 0);
     ::execv("/proc/self/exe", argv);
     // Without /proc the program still works, but its idle threads spin longer.
-}
-
-/// Describes a parse error in one line: what, where, what to do.
-std::string explain(const CLI::ParseError& error, int argc, char** argv) {
-    std::string what = error.what();
-    std::replace(what.begin(), what.end(), '\n', ' ');
-    if (error.get_name() == "RequiredError" && argc > 1 && argv[1][0] != '-') {
-        return "there is no command '" + std::string(argv[1]) + "'; see starling --help";
-    }
-    if (error.get_name() == "ConfigError") {
-        return "--config: " + what +
-               "; write [peer] or [swarm], then key = value as its flags are named";
-    }
-    const std::string command = argc > 1 && argv[1][0] != '-' ? std::string(" ") + argv[1] : "";
-    return what + "; see starling" + command + " --help";
 }
 
 /// Returns for instance `starling 0.1.0 (ef3676f)`, with the commit in brackets if it is known.
@@ -76,11 +61,16 @@ int main(int argc, char** argv) {
     starling::peer::add_data(app, chosen);
     starling::peer::add_bench(app, chosen);
     starling::peer::add_simulate(app, chosen);
+    starling::peer::add_help(app, chosen);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-        std::fprintf(stderr, "starling: %s\n", explain(error, argc, argv).c_str());
+        std::fprintf(
+            stderr,
+            "starling: %s\n",
+            starling::peer::explain(app, error, {argv + 1, argv + argc}).c_str()
+        );
         return starling::peer::kExitUsage;
     }
     try {

@@ -298,7 +298,8 @@ Result<Model> build_model(
     }
     std::string names;
     for (const auto& model : kModels) {
-        names += (names.empty() ? "" : ", ") + std::string(model.name);
+        // No data set has columns yet, so nobody is sent to this one.
+        if (model.name != "tabular") names += (names.empty() ? "" : ", ") + std::string(model.name);
         if (model.name != parsed->name || !parsed->path.empty()) continue;
         const auto sound = check_task(task, batch);
         if (sound.has_error()) return sound.error();

@@ -1,5 +1,7 @@
 #include "peer/commands/ask.hpp"
 
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 namespace starling::peer {
@@ -8,6 +10,15 @@ namespace {
 constexpr Duration kAskMax = std::chrono::seconds(5);
 
 }  // namespace
+
+PeerAddress with_environment(PeerAddress address) {
+    if (!address.http.empty() || !address.state.empty()) return address;
+    const char* state = std::getenv("STARLING_STATE");
+    const char* http = std::getenv("STARLING_HTTP");
+    if (state != nullptr) address.state = state;
+    if (address.state.empty() && http != nullptr) address.http = http;
+    return address;
+}
 
 Result<Endpoint> find_peer(const PeerAddress& address) {
     if (address.http.empty() == address.state.empty()) {
@@ -22,8 +33,14 @@ Result<Endpoint> find_peer(const PeerAddress& address) {
     std::ifstream file(path);
     std::string line;
     if (!std::getline(file, line)) {
+        std::error_code error;
+        const bool before = std::filesystem::exists(address.state + "/identity.key", error);
         return fail(
-            FaultCode::NotFound, "no peer runs with --state " + address.state + ": no file " + path
+            FaultCode::NotFound,
+            "no peer runs with --state " + address.state +
+                (before ? ": the last one has left; starling peer --state " + address.state +
+                              " starts it again"
+                        : ": no file " + path)
         );
     }
     auto endpoint = Endpoint::parse(line);

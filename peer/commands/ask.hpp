@@ -16,6 +16,9 @@ struct PeerAddress {
     std::string state;
 };
 
+/// Takes the state directory, or else the HTTP address, from the environment if no flag gives one.
+[[nodiscard]] PeerAddress with_environment(PeerAddress address);
+
 /// Returns the HTTP address of the peer.
 /// Errors    Usage (neither or both are given, or a bad address), NotFound (there is no such file,
 ///           so no peer runs), BadFormat (the file contains no address)

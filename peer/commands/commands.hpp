@@ -5,6 +5,7 @@
 // parsing has no side effects, and main turns every outcome into an exit code in one place.
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "base/result.hpp"
@@ -19,8 +20,13 @@ namespace starling::peer {
 /// Runs a subcommand and returns the exit code of the program.
 using Command = std::function<int()>;
 
-/// Makes an app without subcommands read --config.
+/// Makes an app without subcommands read --config. Keys that stand in no section of the file belong
+/// to the command that runs.
 void take_config_file(CLI::App& app);
+
+/// Returns a path or SPEC whose `~/` at the beginning of the path stands for the home directory: no
+/// shell expands it in a file, in the environment, or behind `idx:`.
+[[nodiscard]] std::string expand_home(std::string text);
 
 /// Prints a fault of a subcommand as one line on standard error and returns its exit code.
 int report_fault(std::string_view command, const Fault& fault);
@@ -34,5 +40,6 @@ void add_export(CLI::App& app, Command& chosen);
 void add_data(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);
 void add_simulate(CLI::App& app, Command& chosen);
+void add_help(CLI::App& app, Command& chosen);
 
 }  // namespace starling::peer

@@ -16,7 +16,7 @@ namespace {
 
 int inspect(const std::string& spec) {
     const auto dataset = data::load_dataset(spec);
-    if (dataset.has_error()) return report_fault("data", dataset.error());
+    if (dataset.has_error()) return report_fault("data", missing_is_usage(dataset.error()));
     const auto sharded = cut_dataset(*dataset);
     if (sharded.has_error()) return report_fault("data", as_usage(sharded.error()));
     const auto& manifest = sharded->manifest;
@@ -30,6 +30,7 @@ int inspect(const std::string& spec) {
         {"classes", dataset->classes},
         {"shards", sharded->shards.size()},
         {"bytes", bytes}};
+    if (!dataset->notes.empty()) out["notes"] = dataset->notes;
     if (manifest.is_text()) {
         out["train_characters"] = dataset->count(data::Split::Train);
         out["test_characters"] = dataset->count(data::Split::Test);
@@ -52,7 +53,9 @@ void add_data(CLI::App& app, Command& chosen) {
     auto* look =
         command->add_subcommand("inspect", "Print sizes, shape and classes as one JSON object");
     auto spec = std::make_shared<std::string>();
-    look->add_option("SPEC", *spec, "Data set, as in --dataset")->required();
+    look->add_option("SPEC", *spec, "Data set, as in --dataset")
+        ->required()
+        ->transform(&expand_home);
     look->footer("Example:\n  starling data inspect idx:/usr/share/datasets/fashion-mnist");
     look->callback([spec, &chosen] { chosen = [spec] { return inspect(*spec); }; });
 }

@@ -38,7 +38,7 @@ struct EvalFlags {
 /// data, and the characters of a text are numbered by the swarm's vocabulary.
 Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swarm) {
     auto dataset = data::load_dataset(spec);
-    if (dataset.has_error()) return dataset.error();
+    if (dataset.has_error()) return missing_is_usage(dataset.error());
     if (dataset->is_text() != swarm.is_text()) {
         return fail(
             FaultCode::Usage,
@@ -76,7 +76,7 @@ Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swa
 
 Result<Evaluated> evaluate(const EvalFlags& flags) {
     const auto checkpoint = read_checkpoint(real_disk(), flags.state);
-    if (checkpoint.has_error()) return checkpoint.error();
+    if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();
     auto sharded = cut_for(flags.dataset, descriptor->manifest);
@@ -129,8 +129,13 @@ void add_eval(CLI::App& app, Command& chosen) {
     auto* command =
         app.add_subcommand("eval", "Loss and accuracy of a checkpoint on a data set's test part");
     auto flags = std::make_shared<EvalFlags>();
-    command->add_option("--state", flags->state, "State directory with the checkpoint")->required();
-    command->add_option("--dataset", flags->dataset, "Data set, as for peer")->required();
+    command->add_option("--state", flags->state, "State directory with the checkpoint")
+        ->required()
+        ->transform(&expand_home)
+        ->envname("STARLING_STATE");
+    command->add_option("--dataset", flags->dataset, "Data set, as for peer")
+        ->required()
+        ->transform(&expand_home);
     command->add_option("--model", flags->model, "Model, when it is not the checkpoint's own");
     command->add_option("--threads", flags->threads, "Compute threads (0: all cores)");
     command->footer(

@@ -46,7 +46,7 @@ Result<std::string> export_checkpoint(const ExportFlags& flags) {
     const auto format = format_of(flags);
     if (format.has_error()) return format.error();
     const auto checkpoint = read_checkpoint(real_disk(), flags.state);
-    if (checkpoint.has_error()) return checkpoint.error();
+    if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();
     const auto& d = *descriptor;
@@ -97,7 +97,10 @@ void add_export(CLI::App& app, Command& chosen) {
     auto* command =
         app.add_subcommand("export", "Write a checkpoint's model as an ONNX or safetensors file");
     auto flags = std::make_shared<ExportFlags>();
-    command->add_option("--state", flags->state, "State directory with the checkpoint")->required();
+    command->add_option("--state", flags->state, "State directory with the checkpoint")
+        ->required()
+        ->transform(&expand_home)
+        ->envname("STARLING_STATE");
     command->add_option("--output", flags->output, "File to write: NAME.onnx or NAME.safetensors")
         ->required();
     command->add_option(

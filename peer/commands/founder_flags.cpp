@@ -20,12 +20,13 @@ constexpr std::array kFounderFlags = {
     FounderFlag{
         "--model",
         "SPEC",
-        "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, gpt for a text, onnx:net.onnx; a "
-        "wrong name lists all"},
+        "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, gpt for a text, onnx:net.onnx; see "
+        "starling help models"},
     FounderFlag{
         "--optimizer",
         "SPEC",
-        "sgd?lr=0.05&momentum=0.9 or adamw?lr=0.001, with schedule=constant|step|cosine&..."},
+        "sgd?lr=0.05&momentum=0.9 or adamw?lr=0.001, with schedule=constant|step|cosine&...; see "
+        "starling help optimizer"},
     FounderFlag{"--batch", "N", "Samples per step (of a text: windows)"},
     FounderFlag{
         "--mix",

@@ -9,7 +9,7 @@ namespace starling::peer {
 namespace {
 
 int run(const PeerAddress& address) {
-    const auto peer = find_peer(address);
+    const auto peer = find_peer(with_environment(address));
     if (!peer) return report_fault("leave", peer.error());
     const auto body = ask_peer(*peer, {"POST", "/leave", ""});
     if (!body) return report_fault("leave", body.error());
@@ -23,7 +23,9 @@ void add_leave(CLI::App& app, Command& chosen) {
     auto* command = app.add_subcommand("leave", "ask a running peer to leave its swarm and stop");
     const auto address = std::make_shared<PeerAddress>();
     command->add_option("--http", address->http, "the peer's HTTP address")->type_name("HOST:PORT");
-    command->add_option("--state", address->state, "the peer's state directory")->type_name("DIR");
+    command->add_option("--state", address->state, "the peer's state directory")
+        ->type_name("DIR")
+        ->transform(&expand_home);
     command->footer("Example:\n  starling leave --state /var/lib/starling");
     command->callback([address, &chosen] { chosen = [address] { return run(*address); }; });
 }

@@ -1,8 +1,10 @@
 // starling peer: runs one peer, which founds, joins or resumes a swarm.
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 
+#include "base/spec.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/commands/peer_flags.hpp"
 #include "peer/machine/surroundings.hpp"
@@ -16,11 +18,24 @@ int complain(const Fault& fault) {
     return report_fault("peer", fault);
 }
 
+/// A joiner reads its data only after it has joined, so a path that is not there is found here.
+Result<void> check_dataset_path(const PeerConfig& config) {
+    if (config.join.empty()) return {};
+    const auto data = Spec::parse(config.dataset);
+    std::error_code error;
+    if (!data || data->path.empty() || std::filesystem::exists(data->path, error)) return {};
+    return fail(
+        FaultCode::Usage,
+        "--dataset " + config.dataset + ": there is no file or directory " + data->path
+    );
+}
+
 int run_peer(const CLI::App& command, const std::string& run_for, PeerConfig config) {
     if (auto ok = complete_config(command, run_for, config); ok.has_error()) {
         return complain(ok.error());
     }
     if (const auto ok = validate(config); ok.has_error()) return complain(ok.error());
+    if (const auto ok = check_dataset_path(config); ok.has_error()) return complain(ok.error());
     survive_failed_writes();
     Node node(std::move(config));
     const auto ended = node.run();

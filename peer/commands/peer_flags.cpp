@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "peer/commands/commands.hpp"
 #include "peer/commands/founder_flags.hpp"
 #include "peer/commands/training_flags.hpp"
 #include "peer/machine/cores.hpp"
@@ -11,8 +12,16 @@ namespace starling::peer {
 void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for) {
     add_training_flags(command, config);
     command.add_option(
-        "--state", config.state, "Directory for identity and checkpoints; a restart with it resumes"
+        "--name", config.name, "What people call this peer, such as kitchen-pc; others see it, too"
     );
+    command
+        .add_option(
+            "--state",
+            config.state,
+            "Directory for identity and checkpoints; a restart with it resumes"
+        )
+        ->transform(&expand_home)
+        ->envname("STARLING_STATE");
     command
         .add_option(
             "--listen",
@@ -25,20 +34,32 @@ void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for)
         "--advertise", config.advertise, "Address that others dial, when it differs from --listen"
     );
     command.add_option("--http", config.http, "Where /status, /metrics and /healthz are served")
-        ->capture_default_str();
+        ->capture_default_str()
+        ->envname("STARLING_HTTP");
+    command
+        .add_option(
+            "--http-name",
+            config.http_names,
+            "Names under which --http is asked, where it is not an address or localhost: NAME[,...]"
+        )
+        ->delimiter(',');
     command
         .add_option(
             "--join",
             config.join,
-            "Addresses of members, HOST:PORT[,...]; nothing else is needed to join"
+            "Addresses of members, HOST:PORT[,...]; the swarm's key comes with --key, all else "
+            "comes from the swarm"
         )
         ->delimiter(',');
-    command.add_option(
-        "--key",
-        config.key,
-        "File with the swarm's key, or - for standard input; a founder with --state makes "
-        "swarm.key there"
-    );
+    command
+        .add_option(
+            "--key",
+            config.key,
+            "File with the swarm's key, or - for standard input; a founder with --state makes "
+            "swarm.key there"
+        )
+        ->transform(&expand_home)
+        ->envname("STARLING_KEY");
     command
         .add_option(
             "--profile",

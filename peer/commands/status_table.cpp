@@ -42,16 +42,32 @@ bool is_table(const ordered_json& value) {
     return value.is_array() && !value.empty() && value.front().is_object();
 }
 
+/// Returns the keys in the order of the fullest row, without those that are null everywhere. The
+/// first row is the peer's own, which has no numbers if it trains nothing.
+std::vector<std::string> columns_of(const ordered_json& rows) {
+    const auto* fullest = &rows.front();
+    for (const auto& row : rows) {
+        if (row.is_object() && row.size() > fullest->size()) fullest = &row;
+    }
+    std::vector<std::string> keys;
+    for (const auto& item : fullest->items()) {
+        const bool known = std::any_of(rows.begin(), rows.end(), [&item](const ordered_json& row) {
+            return row.is_object() && row.contains(item.key()) && !row[item.key()].is_null();
+        });
+        if (known) keys.push_back(item.key());
+    }
+    return keys;
+}
+
 std::string rows_text(const std::string& name, const ordered_json& rows) {
     std::vector<std::vector<std::string>> cells(1);
-    for (const auto& item : rows.front().items()) cells.front().push_back(printable(item.key()));
+    const auto keys = columns_of(rows);
+    for (const auto& key : keys) cells.front().push_back(printable(key));
     for (const auto& row : rows) {
         cells.emplace_back();
-        for (const auto& item : rows.front().items()) {
-            const bool has = row.is_object() && row.contains(item.key());
-            cells.back().push_back(
-                has ? cell_text(item.key(), row[item.key()]).substr(0, kCellMax) : "-"
-            );
+        for (const auto& key : keys) {
+            const bool has = row.is_object() && row.contains(key);
+            cells.back().push_back(has ? cell_text(key, row[key]).substr(0, kCellMax) : "-");
         }
     }
     std::string text = "\n" + printable(name) + " (" + std::to_string(rows.size()) + ")\n";

@@ -114,6 +114,10 @@ int run(SwarmFlags flags) {
             return usage_error("--state: cannot make " + options.state + ": " + error.message());
         }
     }
+    // These are for one peer. Ours would all take the same directory and the same port.
+    for (const char* name : {"STARLING_STATE", "STARLING_KEY", "STARLING_HTTP"}) {
+        (void)::unsetenv(name);
+    }
     KeyFile key_file;
     const auto key = key_file.make(options.state);
     if (!key) return usage_error(key.error().message);
@@ -136,7 +140,8 @@ void add_swarm(CLI::App& app, Command& chosen) {
         ->type_name("N")
         ->check(CLI::Range(std::size_t{1}, kPeersMax));
     command->add_option("--dataset", options.dataset, "what to learn from, as in `starling peer`")
-        ->type_name("SPEC");
+        ->type_name("SPEC")
+        ->transform(&expand_home);
     // The defaults of `peer`, to show them in our --help.
     CLI::App peer;
     PeerConfig defaults;
@@ -173,14 +178,17 @@ void add_swarm(CLI::App& app, Command& chosen) {
         ->type_name("lan|wan|local")
         ->check(CLI::IsMember({"lan", "wan", "local"}));
     command->add_option("--state", options.state, "keeps the peers' state in DIR/peer-N")
-        ->type_name("DIR");
+        ->type_name("DIR")
+        ->transform(&expand_home);
     command->add_flag("--json", flags->json, "one JSON object a line, the summary last");
     command->add_option("--peer-binary", options.program, "what to run as peers")->group("");
     command->footer(
-        "Example:\n"
-        "  starling swarm --peers 4 --dataset idx:/usr/share/datasets/fashion-mnist --model mlp "
+        "Examples:\n"
+        "  starling swarm --peers 2 --dataset idx:data/samples --model mlp --until samples=200000\n"
+        "  starling swarm --peers 4 --dataset idx:/usr/share/datasets/fashion-mnist --model cnn "
         "\\\n"
-        "      --until accuracy=0.85 --chaos founder-crash,late-join"
+        "      --until accuracy=0.9 --chaos founder-crash,late-join\n"
+        "data/samples is in Starling's repository, the other in Debian's dataset-fashion-mnist."
     );
     command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "peer/commands/commands.hpp"
 #include "peer/commands/founder_flags.hpp"
 
 namespace starling::peer {
@@ -35,15 +36,20 @@ std::string not_a_seed(const std::string& text) {
 }  // namespace
 
 void add_training_flags(CLI::App& command, PeerConfig& config) {
-    command.add_option(
-        "--dataset",
-        config.dataset,
-        "Data: idx:DIR[?train=N&test=N] or text:FILE[?context=64&split=0.9]. A joiner reads its "
-        "shards from there instead of fetching them"
-    );
+    command
+        .add_option(
+            "--dataset",
+            config.dataset,
+            "Data: idx:DIR[?train=N&test=N] or text:FILE[?context=64&split=0.9]. A joiner reads "
+            "its "
+            "shards from there instead of fetching them. See starling help dataset"
+        )
+        ->transform(&expand_home);
     add_founder_flag(command, "--partition", config.partition)->capture_default_str();
     add_founder_flag(command, "--wait-for", config.wait_for)->capture_default_str();
-    add_founder_flag(command, "--model", config.model)->capture_default_str();
+    add_founder_flag(command, "--model", config.model)
+        ->capture_default_str()
+        ->transform(&expand_home);
     add_founder_flag(command, "--optimizer", config.optimizer)->capture_default_str();
     add_founder_flag(command, "--batch", config.batch)->capture_default_str();
     add_founder_flag(command, "--mix", config.mix)->capture_default_str();
@@ -75,7 +81,8 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         ->default_str("measured");
     command.add_option("--device", config.device, "cpu")->capture_default_str();
     command.add_option("--threads", config.threads, "Compute threads (0: all cores)")
-        ->capture_default_str();
+        ->capture_default_str()
+        ->envname("STARLING_THREADS");
     command.add_option("--seed", config.seed, "Seed of initial parameters and shuffles")
         ->check(&not_a_seed);
 }

@@ -2,6 +2,7 @@
 Method: a table of commands; hostile seeds are Python servers that speak the framing."""
 
 import gzip
+import os
 import shutil
 import socket
 import struct
@@ -41,11 +42,10 @@ class WrongUsage(BadInputTestCase):
         latin = self.directory / "latin.txt"
         latin.write_bytes(b"caf\xe9 " * 500)
         config.write_text("[peer]\nbatch = many\n")
+        pipe = self.directory / "pipe"
+        os.mkfifo(pipe)
         self.check(
             [
-                ((), USAGE, ["--help"]),
-                (("frobnicate",), USAGE, ["--help"]),
-                (("peer", "--bogus"), USAGE, ["--bogus", "--help"]),
                 (("peer", "--batch", "many"), USAGE, ["--batch", "many"]),
                 (("peer",), USAGE, ["--dataset", "--join"]),
                 ((*PEER, "--model", "cnn"), USAGE, ["--model"]),
@@ -72,11 +72,16 @@ class WrongUsage(BadInputTestCase):
                  ["earthquake", "founder-crash"]),
                 (("swarm", "--dataset", SAMPLES_SPEC, "--model", "nope"), USAGE, ["nope", "mlp"]),
                 (("swarm", "--peers", 0), USAGE, ["--peers"]),
-                (("status",), USAGE, ["--http", "--state"]),
+                (("status",), FAILED, ["no peer of yours runs", "--http"]),
+                (("leave",), USAGE, ["--http", "--state"]),
+                ((*PEER, "--name", "my pc"), USAGE, ["--name", "letters"]),
                 (("status", "--http", "x"), USAGE, ["--http", "127.0.0.1:7000"]),
                 (("leave", "--state", self.directory / "none"), FAILED, ["no peer runs"]),
                 (("data", "inspect", "jpeg:x"), USAGE, ["jpeg", "idx:"]),
                 (("data", "inspect", f"text:{empty}"), USAGE, ["empty.txt", "empty"]),
+                (("data", "inspect", f"text:{pipe}"), USAGE, ["pipe", "into a file"]),
+                ((*PEER[:3], "--model", f"onnx:{pipe}"), USAGE, ["pipe", "not a regular file"]),
+                (("peer", "--dataset", "text:a?.txt"), USAGE, ["a?.txt", "%3F"]),
                 (("data", "inspect", f"text:{short}"), USAGE, ["short.txt", "context=64"]),
                 (("peer", "--dataset", f"text:{latin}", "--model", "gpt"), USAGE, ["latin.txt", "UTF-8"]),
                 (("peer", "--dataset", f"text:{short}?context=1", "--model", "gpt?context=2"), USAGE,
@@ -85,8 +90,32 @@ class WrongUsage(BadInputTestCase):
                 ((*PEER, "--partition", "labels?owners=2&per-peer=2"), USAGE, ["--partition", "labels"]),
                 ((*PEER, "--wait-for", 0), USAGE, ["--wait-for"]),
                 (("simulate", "--loss", "2"), USAGE, ["--loss", "1%"]),
-                (("eval", "--state", self.directory / "none", "--dataset", SAMPLES_SPEC), FAILED,
+                (("eval", "--state", self.directory / "none", "--dataset", SAMPLES_SPEC), USAGE,
                  ["none"]),
+            ]
+        )
+
+    def test_a_slip_in_a_command_or_flag_gets_the_nearest_one(self):
+        self.check(
+            [
+                ((), USAGE, ["peer, swarm", "--help"]),
+                (("frobnicate",), USAGE, ["no command", "frobnicate", "--help"]),
+                (("swrm", "--peers", 2), USAGE, ["no command", "mean 'swarm'"]),
+                (("peer", "--bogus"), USAGE, ["--bogus", "--help"]),
+                (("peer", "--bach", 3), USAGE, ["starling peer", "no flag --bach", "mean '--batch'"]),
+                (("bench",), USAGE, ["starling bench", "exchange, step"]),
+                (("bench", "stp"), USAGE, ["no command 'starling bench stp'", "mean 'step'"]),
+                (("data",), USAGE, ["starling data", "inspect"]),
+                (("data", "inspect"), USAGE, ["SPEC", "starling data inspect --help"]),
+                (("eval",), USAGE, ["--state", "required", "starling eval --help"]),
+                (("export", "--state", "x"), USAGE, ["--output", "required"]),
+                (("help", "nonsense"), USAGE, ["nonsense", "models, optimizer, dataset"]),
+                ((*PEER[:1], "--dataset", "idx:/none", "--join", "127.0.0.1:1"), USAGE, ["idx:/none"]),
+                ((*PEER[:3], "--model", "gpt"), USAGE, ["gpt", "samples of shape T"]),
+                (("peer", "--join", "127.0.0.1"), USAGE, ["--join", "'127.0.0.1'", "HOST:PORT"]),
+                (("peer", "--join", ":7"), USAGE, ["--join", "':7'", "HOST:PORT"]),
+                (("peer", "--join", "::1:7"), USAGE, ["--join", "'::1:7'", "[::1]:PORT"]),
+                (("export", "--state", self.directory, "--output", "x.onnx"), USAGE, ["checkpoint"]),
             ]
         )
 
@@ -115,8 +144,6 @@ class WrongData(BadInputTestCase):
         empty = self.directory / "empty"
         empty.mkdir()
         table = [
-            (f"idx:{self.directory}/none", ["none", "no directory"]),
-            (f"idx:{empty}", ["empty", self.IMAGES]),
             (f"idx:{torn_gzip}", [self.IMAGES, "too early", "again"]),
             (self.dataset("torn", self.IMAGES, lambda raw: raw[:-1]), [self.IMAGES, "ends after"]),
             (self.dataset("head", self.IMAGES, lambda raw: raw[:3]), [self.IMAGES, "header"]),
@@ -135,8 +162,15 @@ class WrongData(BadInputTestCase):
             (self.dataset("label", "t10k-labels-idx1-ubyte", lambda raw: raw[:-1] + b"\x63"),
              ["t10k-labels", "99"]),
         ]
+        missing = [
+            (f"idx:{self.directory}/none", ["none"]),
+            (f"idx:{empty}", ["empty", self.IMAGES]),
+            (f"text:{self.directory}/none", ["none"]),
+        ]
         self.check([(("data", "inspect", spec), FAILED, words) for spec, words in table])
-        self.check([(("peer", "--dataset", spec), FAILED, words) for spec, words in table[:4]])
+        self.check([(("peer", "--dataset", spec), FAILED, words) for spec, words in table[:2]])
+        for command in (("data", "inspect"), ("peer", "--dataset")):
+            self.check([((*command, spec), USAGE, words) for spec, words in missing])
         self.check([(("data", "inspect", f"{SAMPLES_SPEC}?train=0"), USAGE, ["train"])])
 
 
@@ -176,7 +210,7 @@ class WrongNetwork(BadInputTestCase):
                     (("peer", "--join", self.fake_seed(good, major=9)), FAILED,
                      ["version 9", "same release"]),
                     (("peer", "--join", self.fake_seed(good)), FAILED, ["descriptor"]),
-                    (("peer", "--join", "nowhere"), FAILED, ["nowhere", "HOST:PORT"]),
+                    (("peer", "--join", "nowhere"), USAGE, ["nowhere", "HOST:PORT"]),
                 ]
             )
 

@@ -30,8 +30,34 @@ class Commands(SwarmTestCase):
             self.assertEqual(first[key], second[key], key)
         self.assertEqual(first["peers"], 20)
 
+    def test_status_finds_the_peer_of_this_user_and_says_when_it_has_left(self):
+        state = self.directory / "a"
+        peer = self.found("--name", "kitchen-pc", "--state", state)
+        shown = run("status")
+        self.assertEqual((shown.returncode, shown.stderr), (0, ""))
+        self.assertIn(peer.id, shown.stdout)
+        self.assertIn("kitchen-pc", shown.stdout)
+        second = self.start_peer("--membership-only", name="another")
+        listed = run("status")
+        self.assertEqual(listed.returncode, 0)
+        for one in (peer, second):
+            self.assertIn(f"starling status --http {one.http}", listed.stdout)
+        second.kill()
+        self.wait_for_exit([second], 20, code=-9)
+        self.assertIn(peer.id, run("status").stdout, "the one that was killed is forgotten")
+        watch = self.start("status", "--watch", "--json", name="who watches")
+        self.wait_for(lambda: len(watch.strange_lines) >= 2, 20, "two looks", peers=[watch])
+        self.assertEqual(run("leave", "--state", state).returncode, 0)
+        self.wait_for_exit([peer], 20)
+        self.wait_for_exit([watch], 20, code=1)
+        left = run("status", "--state", state)
+        self.assertEqual(left.returncode, 1)
+        self.assertIn("has left", left.stderr)
+        self.assertIn("no peer of yours runs", run("status").stderr)
+
     def test_help_and_version_succeed(self):
-        for arguments in (["--help"], ["--version"], ["peer", "--help"], ["swarm", "--help"]):
+        for arguments in (["--help"], ["--version"], ["peer", "--help"], ["swarm", "--help"],
+                          ["help"], ["help", "peer"], ["help", "models"]):
             result = run(*arguments)
             self.assertEqual((result.returncode, result.stderr), (0, ""), arguments)
             self.assertIn("starling", result.stdout.lower())

@@ -198,6 +198,7 @@ class DocumentedCommands(SwarmTestCase):
         peer = self.found(*state, name="who is asked")
         if not state:
             words = with_value(words, "--http", peer.http)
+        words = [word for word in words if word != "--watch"]  # it would go on as long as the peer
         self.run_to_end(folder, words, line)
         peer.kill()
 

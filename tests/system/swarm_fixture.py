@@ -9,6 +9,7 @@ Environment: STARLING is the binary; for builds with sanitizers, STARLING_TEST_S
 every deadline.
 """
 
+import atexit
 import functools
 import json
 import os
@@ -40,8 +41,15 @@ def scaled(seconds):
 
 def environment():
     """Returns an environment with one OpenMP thread: many processes share few cores, and sanitizers do not
-    know OpenMP."""
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
+    know OpenMP. Peers of other tests are not among those that `starling status` finds."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "XDG_RUNTIME_DIR": runtime_directory()}
+
+
+@functools.cache
+def runtime_directory():
+    path = tempfile.mkdtemp(prefix="starling-run-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 def run(*arguments, seconds=30):

@@ -2,6 +2,7 @@
 loopback, a text that the test writes and that is easy to predict, and the shipped images."""
 
 import json
+import signal
 
 from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run
 
@@ -57,6 +58,14 @@ class Text(SwarmTestCase):
         count = len(founder.all("progress")) + 2
         self.wait_for(lambda: len(founder.all("progress")) >= count, 20, "two more reports", both)
         self.assertEqual(founder.progress("steps"), 0)
+        self.assertRegex(founder.progress("waiting"), r"\Apeers: 2 of 3 are ready, for \d+ s\Z")
+        # It also says so when one of those that were ready has gone.
+        first.send(signal.SIGTERM)
+        self.wait_for_exit([first], 20)
+        self.wait_for(
+            lambda: "peers: 1 of 3" in founder.progress("waiting", ""), 30, "one is missed", [founder]
+        )
+        first = self.join(founder, "--dataset", SAMPLES_SPEC)
         second = self.join(founder)
         peers = [founder, first, second]
         self.wait_for_exit(peers, 90)

@@ -63,10 +63,16 @@ struct Flag {
 };
 
 constexpr Flag kFlags[] = {
+    {"name", "kitchen-pc", [](auto& c) { return c.name == "kitchen-pc"; }},
     {"state", "/s", [](auto& c) { return c.state == "/s"; }},
     {"listen", "127.0.0.1:1", [](auto& c) { return c.listen == "127.0.0.1:1"; }},
     {"advertise", "h:2", [](auto& c) { return c.advertise == "h:2"; }},
     {"http", "[::1]:3", [](auto& c) { return c.http == "[::1]:3"; }},
+    {"http-name",
+     "box,lab.example",
+     [](auto& c) {
+         return c.http_names == std::vector<std::string>{"box", "lab.example"};
+     }},
     {"join",
      "a:1,b:2",
      [](auto& c) {
@@ -140,6 +146,48 @@ TEST_F(PeerFlags, WithoutAnyTheConfigurationIsTheDefaultOne) {
     EXPECT_FALSE(config.seed_given);
     EXPECT_EQ(config.run_for, Duration::zero());
     EXPECT_EQ(config.threads, static_cast<int>(core_count()));
+}
+
+TEST_F(PeerFlags, AFileWithoutASectionBelongsToTheCommandThatRuns) {
+    const auto parsed = parse_file("batch = 7\nmodel = \"mlp\"\n");
+    EXPECT_EQ(parsed.error, "");
+    EXPECT_EQ(parsed.config.batch, 7U);
+    EXPECT_EQ(parsed.config.model, "mlp");
+    EXPECT_NE(parse_file("bach = 7\n").error, "");
+    const auto both = parse_file("batch = 7\n[peer]\nmix-every = 3\n");
+    EXPECT_EQ(both.config.batch, 7U);
+    EXPECT_EQ(both.config.mix_every, 3U);
+}
+
+TEST_F(PeerFlags, ATildeIsTheHomeDirectoryInAFile) {
+    ASSERT_EQ(::setenv("HOME", "/home/ada", 1), 0);
+    const auto parsed = parse_file(
+        "[peer]\nstate = \"~/s\"\nkey = \"~/k\"\ndataset = \"idx:~/d?train=5\"\n"
+        "model = \"onnx:~/net.onnx\"\n"
+    );
+    EXPECT_EQ(parsed.error, "");
+    EXPECT_EQ(parsed.config.state, "/home/ada/s");
+    EXPECT_EQ(parsed.config.key, "/home/ada/k");
+    EXPECT_EQ(parsed.config.dataset, "idx:/home/ada/d?train=5");
+    EXPECT_EQ(parsed.config.model, "onnx:/home/ada/net.onnx");
+    EXPECT_EQ(parse({"peer", "--state", "/a/~/b"}).config.state, "/a/~/b");
+}
+
+TEST_F(PeerFlags, TheEnvironmentGivesWhatNoFlagGives) {
+    const std::pair<const char*, const char*> given[] = {
+        {"STARLING_STATE", "/s"},
+        {"STARLING_KEY", "/k"},
+        {"STARLING_HTTP", "127.0.0.1:5"},
+        {"STARLING_THREADS", "3"}};
+    for (const auto& [name, value] : given) ASSERT_EQ(::setenv(name, value, 1), 0);
+    const auto config = parse({"peer"}).config;
+    const auto flag = parse({"peer", "--state", "/f"}).config;
+    for (const auto& [name, value] : given) ::unsetenv(name);
+    EXPECT_EQ(config.state, "/s");
+    EXPECT_EQ(config.key, "/k");
+    EXPECT_EQ(config.http, "127.0.0.1:5");
+    EXPECT_EQ(config.threads, 3);
+    EXPECT_EQ(flag.state, "/f");
 }
 
 TEST_F(PeerFlags, AFlagWinsOverTheFile) {

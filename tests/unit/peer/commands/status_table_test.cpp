@@ -29,5 +29,20 @@ TEST(StatusTable, ShowsValuesThenArraysAndDisarmsControlCharacters) {
     EXPECT_FALSE(status_line("[]").has_value());
 }
 
+TEST(StatusTable, TakesItsColumnsFromTheFullestRow) {
+    const auto text = status_table(
+        R"({"members":[{"id":"a","name":null},{"id":"b","name":null,"state":"left","steps":7}]})"
+    );
+    ASSERT_TRUE(text.has_value());
+    EXPECT_EQ(
+        *text,
+        "\n"
+        "members (2)\n"
+        "  id  state  steps\n"
+        "  a   -      -\n"
+        "  b   left   7\n"
+    );
+}
+
 }  // namespace
 }  // namespace starling::peer

@@ -1,0 +1,178 @@
+#include "peer/commands/help_topics.hpp"
+
+#include <fmt/format.h>
+
+namespace starling::peer {
+
+namespace {
+
+std::vector<HelpKey> optimizer_keys(std::vector<HelpKey> own) {
+    const HelpKey shared[] = {
+        {"clip", "largest global norm of a gradient; 0 for any (0)"},
+        {"accumulate", "batches whose mean gradient makes one update (1)"},
+        {"schedule", "constant, step or cosine (constant)"},
+        {"warmup", "steps of linear warm-up (0)"},
+        {"total", "steps until cosine reaches floor"},
+        {"step_every", "steps between two drops of step"},
+        {"gamma", "factor of each drop (0.1)"},
+        {"floor", "share of lr at which cosine ends (0)"},
+    };
+    own.insert(own.end(), std::begin(shared), std::end(shared));
+    return own;
+}
+
+HelpTopic models() {
+    return {
+        "models",
+        "--model",
+        {
+            {"mlp",
+             "fully connected layers with ReLU between them, for images",
+             {{"hidden", "widths of the hidden layers (512,256)"}},
+             "mlp?hidden=256"},
+            {"cnn",
+             "convolutions with ReLU and max-pooling, then hidden layers, for images",
+             {{"channels", "channels of the convolutions (32,64)"},
+              {"hidden", "widths of the hidden layers (128)"},
+              {"kernel", "side of a convolution's window (5)"},
+              {"pad", "1 keeps the size of the image, 0 shrinks it (1)"}},
+             "cnn?channels=6,16&hidden=120,84&pad=0"},
+            {"resnet20",
+             "residual net of 20 layers, for small images",
+             {{"width", "channels of the first stage (16)"}},
+             "resnet20?width=32"},
+            {"resnet18",
+             "residual net of 18 layers, for larger images",
+             {{"stem", "imagenet, or cifar for small images (imagenet)"},
+              {"width", "channels of the first stage (64)"}},
+             "resnet18?stem=cifar&width=32"},
+            {"gpt",
+             "transformer that predicts the next character, for texts",
+             {{"layers", "blocks (6)"},
+              {"heads", "attention heads; they divide dim (6)"},
+              {"dim", "width (384)"},
+              {"dropout", "share that is dropped in training (0)"},
+              {"tied", "1: one table for input and output (1)"},
+              {"bias", "1: with biases (1)"},
+              {"context", "characters that it sees at once (that of the data set)"}},
+             "gpt?layers=4&heads=4&dim=128&context=64"},
+            {"onnx:FILE",
+             "the graph of an ONNX file, which travels to all peers (docs/FORMATS.md)",
+             {{"loss", "cross-entropy (cross-entropy)"}},
+             "onnx:net.onnx"},
+        }};
+}
+
+HelpTopic optimizer() {
+    return {
+        "optimizer",
+        "--optimizer",
+        {
+            {"sgd",
+             "gradient descent with momentum",
+             optimizer_keys(
+                 {{"lr", "learning rate (0.05)"},
+                  {"momentum", "(0.9)"},
+                  {"nesterov", "1: Nesterov's momentum (0)"},
+                  {"weight_decay", "is added to the gradient (0)"}}
+             ),
+             "sgd?lr=0.1&schedule=step&step_every=1000"},
+            {"adamw",
+             "Adam with decoupled weight decay",
+             optimizer_keys(
+                 {{"lr", "learning rate (0.001)"},
+                  {"beta1", "(0.9)"},
+                  {"beta2", "(0.999)"},
+                  {"eps", "(1e-8)"},
+                  {"weight_decay", "(0.01)"},
+                  {"decay", "all, or matrices: not biases and norms (all)"}}
+             ),
+             "adamw?lr=0.001&schedule=cosine&warmup=100&total=4000"},
+        }};
+}
+
+HelpTopic dataset() {
+    return {
+        "dataset",
+        "--dataset",
+        {
+            {"idx:DIRECTORY",
+             "images in four IDX files, plain or gzipped, as of MNIST (docs/FORMATS.md)",
+             {{"train", "use the first N training images (all)"},
+              {"test", "use the first N test images (all)"}},
+             "idx:data/samples?train=1000"},
+            {"text:FILE",
+             "characters of a UTF-8 file, plain or gzipped",
+             {{"context", "characters of a sample (64)"},
+              {"split", "share of the characters to train on (0.9)"}},
+             "text:data/samples/moby-dick.txt.gz?context=128"},
+        }};
+}
+
+HelpTopic mix() {
+    return {
+        "mix",
+        "--mix",
+        {
+            {"pairwise", "two peers take the mean of their parameters", {}, "pairwise"},
+            {"push-sum", "one peer gives, in proportion to weights", {}, "push-sum"},
+            {"noloco",
+             "many local steps, then an outer step with momentum",
+             {{"h", "local steps between two outer steps (--mix-every)"},
+              {"alpha", "outer momentum (0.5)"},
+              {"beta", "outer learning rate (0.7)"},
+              {"gamma", "pull towards the partner (0.7)"}},
+             "noloco?h=50"},
+            {"none", "peers do not average", {}, "none"},
+        }};
+}
+
+HelpTopic partition() {
+    return {
+        "partition",
+        "--partition",
+        {
+            {"iid",
+             "equal mixtures",
+             {{"owners", "for so many peers (whoever is there)"}, {"seed", "of the draw (1)"}},
+             "iid?owners=4"},
+            {"dirichlet",
+             "shares of each label by a Dirichlet distribution",
+             {{"owners", "for so many peers"},
+              {"seed", "of the draw (1)"},
+              {"alpha", "small: very unlike shares (0.5)"}},
+             "dirichlet?alpha=0.5&owners=10"},
+            {"labels",
+             "some labels for each peer",
+             {{"owners", "for so many peers"},
+              {"seed", "of the draw (1)"},
+              {"per-peer", "labels of each (2)"}},
+             "labels?per-peer=2&owners=10"},
+        }};
+}
+
+}  // namespace
+
+std::span<const HelpTopic> help_topics() {
+    static const std::vector<HelpTopic> topics{
+        models(), optimizer(), dataset(), mix(), partition()};
+    return topics;
+}
+
+std::string help_text(const HelpTopic& topic) {
+    std::string text = fmt::format(
+        "starling peer {} SPEC: it is NAME or NAME?KEY=VALUE&KEY=VALUE, in quotes.\n"
+        "In brackets stands what holds without a key.\n",
+        topic.flag
+    );
+    for (const auto& spec : topic.specs) {
+        text += fmt::format("\n{:<16}{}\n", spec.name, spec.meaning);
+        for (const auto& key : spec.keys) {
+            text += fmt::format("    {:<14}{}\n", std::string(key.name) + "=", key.meaning);
+        }
+        text += fmt::format("    for instance  {} '{}'\n", topic.flag, spec.example);
+    }
+    return text;
+}
+
+}  // namespace starling::peer
