@@ -56,6 +56,9 @@ std::string render_status(const StatusInputs& in) {
     out["swarm"] = in.swarm.hex();
     out["listen"] = in.listen.to_string();
     out["http"] = in.http.to_string();
+    // Null: nobody has tried yet.
+    out["reachable"] =
+        in.reach == Reach::Unknown ? json(nullptr) : json(in.reach == Reach::Reached);
     out["live"] = in.view.live;
     json self;
     self["id"] = in.id.hex();

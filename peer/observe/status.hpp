@@ -10,6 +10,7 @@
 #include "base/ids.hpp"
 #include "membership/swim.hpp"
 #include "peer/crypto/seal.hpp"
+#include "peer/members/dial_back.hpp"
 #include "peer/members/membership_streams.hpp"
 #include "peer/observe/session_status.hpp"
 #include "peer/streams/links.hpp"
@@ -29,6 +30,7 @@ struct StatusInputs {
     LinkCounters links;
     DurationHistogram lag;
     std::size_t connections = 0;
+    Reach reach = Reach::Unknown;
     MembershipStreamCounters membership_streams;
     std::optional<SessionStatus> session;  ///< empty with --membership-only
 };

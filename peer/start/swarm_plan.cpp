@@ -8,6 +8,7 @@
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/start/local_state.hpp"
+#include "peer/streams/dial.hpp"
 #include "peer/terms/task.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
 
@@ -108,6 +109,8 @@ Result<SwarmPlan> plan_joining(
     plan.start = Start::Join;
     plan.blob = std::move(fetched->blob);
     plan.via = fetched->seed;
+    plan.small_segments = fetched->small;
+    if (fetched->small) note(small_segments_note(fetched->seed));
     auto descriptor = decode_descriptor(plan.blob);
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);
