@@ -13,6 +13,7 @@
 #include "peer/observe/metrics.hpp"
 #include "peer/observe/status.hpp"
 #include "peer/start/listening_place.hpp"
+#include "peer/streams/dial.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
 
 namespace starling::peer {
@@ -25,7 +26,7 @@ constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr Duration kAnswerTime = std::chrono::milliseconds(100);
 /// How long members of the resumed swarm may take to answer when --join names another swarm.
 constexpr Duration kOwnSwarmTime = std::chrono::seconds(10);
-constexpr Duration kLookAroundEvery = std::chrono::seconds(10);
+constexpr Duration kLookAroundEvery = std::chrono::seconds(5);
 
 std::string_view event_name(membership::EventKind kind) {
     switch (kind) {
@@ -55,6 +56,7 @@ Node::Node(PeerConfig config)
       links_(loop_, *this),
       membership_(loop_, *this),
       membership_streams_(links_, membership_),
+      dial_back_(loop_, links_, [this](const std::string& line) { reporter_.note(line); }),
       http_(loop_.context(), [this](const HttpRequest& request) { return serve(request); }),
       bootstrap_(loop_, links_, *this),
       addresses_(
@@ -90,6 +92,10 @@ void Node::on_lane_broken(const PeerId& partner, Lanes lanes, const Fault& /*why
     if (session_) session_->handle_lane_broken(partner, lanes);
 }
 
+void Node::on_small_segments(const Endpoint& partner) {
+    note_once(small_segments_note(partner));
+}
+
 void Node::on_descriptor_wanted(Connection& asker) {
     owner_.check();
     send_descriptor(asker, blob_);
@@ -113,6 +119,7 @@ const membership::Swim& Node::table() const {
 
 void Node::on_greeted(const PeerId& peer) {
     membership_streams_.send_table(peer);
+    dial_back_.on_greeted(peer);
 }
 
 void Node::on_unreachable(const std::string& line) {
@@ -211,6 +218,7 @@ Result<void> Node::become_member(SwarmPlan plan) {
     blob_ = plan.blob;
     auto addresses = std::move(plan.known_addresses);
     if (plan.via) addresses.push_back(*plan.via);
+    if (plan.small_segments) links_.use_small_segments(*plan.via);
     for (const auto& text : config_.join) {
         if (const auto literal = Endpoint::parse(text)) addresses.push_back(*literal);
     }
@@ -225,15 +233,18 @@ Result<void> Node::become_member(SwarmPlan plan) {
     bootstrap_.begin(advertised_, config_.join, addresses);
     if (!config_.state.empty()) {
         addresses_.begin(config_.state, {swarm_, advertised_, std::move(addresses)});
-        look_around();
     }
+    look_around();
     return {};
 }
 
-/// While we are alone, the directories beside ours may say where other peers of our swarm are.
+/// While we are alone, the directories beside ours may say where other peers of our swarm are. While
+/// others cannot dial us, we dial them.
 void Node::look_around() {
     if (ending_) return;
-    if (table().alive_count() == 1) bootstrap_.add(neighbours(config_.state, swarm_));
+    const bool alone = table().alive_count() == 1;
+    if (alone && !config_.state.empty()) bootstrap_.add(neighbours(config_.state, swarm_));
+    dial_back_.keep_streams(table().members());
     lonely_timer_.arm_after(kLookAroundEvery);
 }
 
@@ -295,6 +306,7 @@ void Node::start_membership() {
         Sealer(key_, swarm_, self_, identity.epoch),
         Opener(key_, swarm_)
     );
+    dial_back_.begin(self_, advertised_);
     links_.open(hello(), [this](ByteView text) { return mac_of(key_, text); });
     if (config_.membership_only) {
         Record record;
@@ -389,6 +401,7 @@ StatusInputs Node::status_inputs() const {
     inputs.seal = membership_.seal_counters();
     inputs.links = links_.counters();
     inputs.lag = loop_.lag();
+    inputs.reach = dial_back_.reach();
     inputs.connections = links_.connection_count();
     inputs.membership_streams = membership_streams_.counters();
     inputs.lines_dropped = reporter_.lines_dropped();

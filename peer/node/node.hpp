@@ -22,6 +22,7 @@
 #include "peer/machine/loop.hpp"
 #include "peer/machine/running.hpp"
 #include "peer/members/bootstrap.hpp"
+#include "peer/members/dial_back.hpp"
 #include "peer/members/membership_driver.hpp"
 #include "peer/members/membership_streams.hpp"
 #include "peer/node/address_keeper.hpp"
@@ -53,6 +54,7 @@ private:
     void on_sent(FrameType type, Bytes payload) override;
     void on_broken(const PeerId& partner, const Fault& why) override;
     void on_lane_broken(const PeerId& partner, Lanes lanes, const Fault& why) override;
+    void on_small_segments(const Endpoint& partner) override;
     void on_descriptor_wanted(Connection& asker) override;
     [[nodiscard]] std::optional<Endpoint> address_of(const PeerId& partner) override;
     void on_member_event(const membership::Event& event) override;
@@ -100,6 +102,7 @@ private:
     Links links_;
     MembershipDriver membership_;
     MembershipStreams membership_streams_;
+    DialBack dial_back_;
     HttpServer http_;
     RunningMark mark_;
     std::unique_ptr<SessionDriver> session_;

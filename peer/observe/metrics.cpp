@@ -179,6 +179,12 @@ void membership_metrics(Families& out, const StatusInputs& in) {
 
 void link_metrics(Families& out, const StatusInputs& in) {
     gauge(out, "connections", "Open streams", static_cast<double>(in.connections));
+    gauge(
+        out,
+        "unreachable",
+        "1 if members that tried could not dial this peer at the address that it announces",
+        in.reach == Reach::NotReached ? 1.0 : 0.0
+    );
     counters(out, kLinkRows, in.links);
     counters(out, kMembershipStreamRows, in.membership_streams);
     counter(

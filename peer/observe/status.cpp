@@ -66,6 +66,9 @@ std::string render_status(const StatusInputs& in) {
     out["swarm"] = in.swarm.hex();
     out["listen"] = in.listen.to_string();
     out["http"] = in.http.to_string();
+    // Null: nobody has tried yet.
+    out["reachable"] =
+        in.reach == Reach::Unknown ? json(nullptr) : json(in.reach == Reach::Reached);
     out["live"] = in.view.live;
     auto self = member_json(in.id, in.listen, "alive", in.session ? &in.session->record : nullptr);
     self["name"] = in.name.empty() ? json(nullptr) : json(in.name);

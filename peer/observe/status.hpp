@@ -10,6 +10,7 @@
 #include "base/ids.hpp"
 #include "membership/swim.hpp"
 #include "peer/crypto/seal.hpp"
+#include "peer/members/dial_back.hpp"
 #include "peer/members/membership_streams.hpp"
 #include "peer/observe/session_status.hpp"
 #include "peer/streams/links.hpp"
@@ -30,6 +31,7 @@ struct StatusInputs {
     LinkCounters links;
     DurationHistogram lag;
     std::size_t connections = 0;
+    Reach reach = Reach::Unknown;
     MembershipStreamCounters membership_streams;
     std::uint64_t lines_dropped = 0;
     std::optional<SessionStatus> session;  ///< empty with --membership-only

@@ -11,6 +11,7 @@
 #include "peer/machine/exit_codes.hpp"
 #include "peer/machine/memory.hpp"
 #include "peer/start/local_state.hpp"
+#include "peer/streams/dial.hpp"
 #include "peer/terms/task.hpp"
 #include "peer/training/engine_options.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
@@ -135,6 +136,8 @@ Result<SwarmPlan> plan_joining(
     plan.start = Start::Join;
     plan.blob = std::move(fetched->blob);
     plan.via = fetched->seed;
+    plan.small_segments = fetched->small;
+    if (fetched->small) note(small_segments_note(fetched->seed));
     auto descriptor = decode_descriptor(plan.blob);
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);

@@ -35,6 +35,7 @@ struct SwarmPlan {
     std::optional<Checkpoint> checkpoint;   ///< the checkpoint to resume from
     std::vector<Endpoint> known_addresses;  ///< members of the last life
     std::optional<Endpoint> via;            ///< the seed that described the swarm
+    bool small_segments = false;            ///< large packets get lost on the way to `via`
 };
 
 /// What a founder reads from its files.

@@ -45,6 +45,9 @@ Fault network_fault(const error_code& error, const std::string& what) {
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
         return fail(FaultCode::Closed, what + ": closed");
     }
+    if (error == asio::error::timed_out) {
+        return fail(FaultCode::Timeout, what + ": what we sent was not acknowledged");
+    }
     return fail(FaultCode::Unreachable, what + ": " + error.message());
 }
 

@@ -208,7 +208,11 @@ private:
             }
             auto [error, written] = co_await self->stream_.write_some(bytes, writer.paced());
             self->sent_ += written;
-            if (error) break;
+            if (error) {
+                const auto why = network_fault(error, self->remote_.to_string());
+                if (!self->closing_) self->abandon(why);
+                break;
+            }
             writer.written(written);
             self->release_written();
             self->keep_pace();
@@ -216,7 +220,6 @@ private:
         // Either the goodbye is written or the socket is dead. Shutting down our side lets the
         // partner read what we sent; the reader ends when the partner closes, or at the deadline.
         self->stream_.end_writing();
-        if (!self->closing_) self->abandon(fail(FaultCode::Closed, "write failed"));
     }
 
     void release_written() {

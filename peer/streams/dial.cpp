@@ -10,6 +10,7 @@
 #include "peer/machine/asio_endpoint.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/streams/tcp_connection.hpp"
+#include "peer/streams/tcp_facts.hpp"
 
 namespace starling::peer {
 
@@ -52,12 +53,18 @@ void finish_dial(const std::shared_ptr<Dial>& dial, const error_code& error) {
 
 }  // namespace
 
-GiveUp dial(
+std::string small_segments_note(const Endpoint& to) {
+    return "packets of more than 1,280 bytes seem to get lost on the way to " + to.to_string() +
+           " (a tunnel with a smaller MTU?): using small ones";
+}
+
+EndDial dial(
     Loop& loop,
     const Endpoint& to,
     Duration timeout,
     ConnectionHandler& handler,
-    std::function<void(Result<ConnectionPtr>)> done
+    std::function<void(Result<ConnectionPtr>)> done,
+    Segments segments
 ) {
     auto& context = loop.context();
     auto state = std::make_shared<Dial>(Dial{
@@ -68,6 +75,11 @@ GiveUp dial(
     state->timer.async_wait([state](const error_code& error) {
         if (!error) state->end(fail(FaultCode::Timeout, name_of(*state) + ": no answer"));
     });
+    if (segments == Segments::Small) {
+        error_code error;  // if it does not open here, it does not below, which is reported
+        state->socket.open(to_asio<tcp>(to).protocol(), error);
+        limit_segments(state->socket.native_handle());
+    }
     state->socket.async_connect(to_asio<tcp>(to), [state](const error_code& error) {
         finish_dial(state, error);
     });

@@ -15,6 +15,8 @@ std::size_t frame_limit(FrameType type) {
         case FrameType::Ping:
         case FrameType::Pong:
         case FrameType::Proof:
+        case FrameType::ReachRequest:
+        case FrameType::ReachAnswer:
             return 64;
         case FrameType::StateInfo:
         case FrameType::StateRequest:

@@ -37,9 +37,11 @@ enum class FrameType : std::uint8_t {
     Ping = 13,              ///< empty; membership asks whether the other side lives
     Pong = 14,              ///< empty; the answer to a Ping
     Proof = 15,             ///< that the dialler holds the swarm key; it follows the greetings
+    ReachRequest = 16,      ///< asks to dial an address back
+    ReachAnswer = 17,       ///< whether we live there
 };
 
-inline constexpr std::size_t kFrameTypes = 16;  ///< all types are below this number
+inline constexpr std::size_t kFrameTypes = 18;  ///< all types are below this number
 inline constexpr std::size_t kFrameHeaderSize = 8;
 inline constexpr std::uint8_t kFrameVersion = 1;
 inline constexpr std::size_t kControlFrameMax = std::size_t{64} * 1024;

@@ -15,6 +15,7 @@ constexpr Duration kDialTimeout = std::chrono::seconds(3);
 constexpr Duration kHelloTimeout = std::chrono::seconds(10);
 /// Frames that may wait for one dial: an Open and a few requests. More means that a dial hangs.
 constexpr std::size_t kWaitingMax = 64;
+constexpr std::size_t kSmallMax = 1024;
 
 }  // namespace
 
@@ -120,7 +121,8 @@ void Links::dial_stream(const Endpoint& to, std::optional<PeerId> lane_of, Intro
         if (lane_of) introduction.ours.kind = StreamKind::Lane;
         adopt({*connection, Stage::Greeting, std::move(introduced)}, std::move(introduction));
     };
-    dial(loop_, to, kDialTimeout, *this, std::move(dialled));
+    const auto segments = small_.contains(to) ? Segments::Small : Segments::Usual;
+    dial(loop_, to, kDialTimeout, *this, std::move(dialled), segments);
 }
 
 void Links::on_hello(Connection& connection) {
@@ -223,7 +225,38 @@ void Links::on_main_closed(const PeerId& id, Connection& connection, const Fault
         dismiss(gone.our_lanes, end);
         dismiss(gone.their_lanes, end);
     }
-    if (!closing_) handler_.on_broken(id, why);
+    if (closing_) return;
+    if (why.code == FaultCode::Timeout) redial_with_small_segments(id, connection);
+    handler_.on_broken(id, why);
+}
+
+/// The greetings came through and what followed did not. Either the partner has vanished, and then
+/// the dial fails, too; or large packets get lost on the way, without the ICMP message that would
+/// tell the kernel. Then both sides send on the new stream.
+void Links::redial_with_small_segments(const PeerId& id, const Connection& stuck) {
+    auto at = handler_.address_of(id);
+    if (!at && stuck.dialled()) at = stuck.remote();
+    if (!stuck.dialled()) listener_.limit_segments();
+    if (!at) return;
+    if (small_.erase(*at) > 0) return;  // small ones did not come through either
+    use_small_segments(*at);
+    dial_stream(*at, std::nullopt, [this, to = *at](const Result<PeerId>& greeted) {
+        if (greeted.has_error()) {
+            small_.erase(to);
+        } else {
+            handler_.on_small_segments(to);
+        }
+    });
+}
+
+void Links::use_small_segments(const Endpoint& to) {
+    if (small_.size() < kSmallMax) small_.insert(to);
+}
+
+std::optional<std::uint16_t> Links::minor_of(const PeerId& partner) const {
+    const Connection* main = main_of(partner);
+    if (main == nullptr) return std::nullopt;
+    return main->greeting().partner()->minor;
 }
 
 std::size_t Links::queued_bytes(const PeerId& to) const {

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -69,6 +70,10 @@ public:
     virtual void on_broken(const PeerId& partner, const Fault& why) = 0;
     /// A lane broke while the main stream lives: chunks on the lane may have been lost.
     virtual void on_lane_broken(const PeerId& partner, Lanes lanes, const Fault& why) = 0;
+
+    /// Large packets seem to get lost on the way to a partner, which small ones reach.
+    virtual void on_small_segments(const Endpoint& /*partner*/) {}
+
     /// A peer, perhaps not yet of our swarm, asks for the descriptor.
     virtual void on_descriptor_wanted(Connection& asker) = 0;
     /// Returns where a partner can be dialled, if we know.
@@ -110,6 +115,12 @@ public:
 
     /// Fixes the number of lanes instead of asking lanes_for, for measurements and tests.
     void fix_lanes(std::size_t lanes) { fixed_lanes_ = lanes; }
+
+    /// Streams to this address have small segments from now on.
+    void use_small_segments(const Endpoint& to);
+
+    /// Returns the minor version of a partner with which there is a stream.
+    [[nodiscard]] std::optional<std::uint16_t> minor_of(const PeerId& partner) const;
 
     /// Opens a stream to an address whose peer we may not know. Returns at once and later calls
     /// `done` once with the peer that greeted; a dial in progress at close_all() is dropped
@@ -182,6 +193,7 @@ private:
     void on_lane_closed(const PeerId& id, Connection& connection, const Fault& why);
     void dismiss(const std::vector<Connection*>& lanes, const Fault& why);
     void close_idle_lanes();
+    void redial_with_small_segments(const PeerId& id, const Connection& stuck);
     void drop_waiting(const PeerId& id, const Fault& why);
     void count_closed(const Connection& connection, const Fault& why);
     [[nodiscard]] Connection* main_of(const PeerId& id) const;
@@ -196,6 +208,7 @@ private:
     bool closing_ = false;
     std::unordered_map<Connection*, Stream> streams_;
     std::unordered_map<PeerId, Partner> partners_;
+    std::unordered_set<Endpoint> small_;  ///< where segments are small
     std::optional<std::size_t> fixed_lanes_;
     Timer idle_timer_;
     mutable LinkCounters counters_;

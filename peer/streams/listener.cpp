@@ -15,6 +15,7 @@
 #include "peer/machine/asio_endpoint.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/streams/tcp_connection.hpp"
+#include "peer/streams/tcp_facts.hpp"
 
 namespace starling::peer {
 
@@ -109,6 +110,10 @@ Result<Endpoint> Listener::bind(const Endpoint& at) {
 
 void Listener::accept() {
     asio::co_spawn(state_->acceptor.get_executor(), State::accept_all(state_), asio::detached);
+}
+
+void Listener::limit_segments() {
+    if (!state_->stopped) peer::limit_segments(state_->acceptor.native_handle());
 }
 
 void Listener::release_stranger(const Endpoint& source) {

@@ -38,6 +38,9 @@ public:
     /// Starts to accept.
     void accept();
 
+    /// Makes the segments of all streams small that are accepted from now on.
+    void limit_segments();
+
     /// Says that a connection has greeted or closed, so it no longer counts as a stranger.
     void release_stranger(const Endpoint& source);
 

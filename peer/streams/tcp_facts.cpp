@@ -23,4 +23,10 @@ TcpFacts tcp_facts(int socket) {
         std::chrono::microseconds(info.tcpi_rtt)};
 }
 
+void limit_segments(int socket) {
+    constexpr int kSegmentBytes = 1200;  // IPv6 and TCP add 60 bytes
+    // Without the option the stream is as it was before.
+    ::setsockopt(socket, IPPROTO_TCP, TCP_MAXSEG, &kSegmentBytes, sizeof(kSegmentBytes));
+}
+
 }  // namespace starling::peer

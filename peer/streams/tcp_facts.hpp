@@ -21,4 +21,10 @@ struct TcpFacts {
 /// Requires  a connected TCP socket
 [[nodiscard]] TcpFacts tcp_facts(int socket);
 
+/// Makes the segments of a socket small, of both sides: TCP tells the partner the limit when it
+/// connects. A packet has at most 1,260 bytes then, below the minimum MTU of IPv6, which every way
+/// carries. A listening socket passes the limit on to those that it accepts from now on.
+/// Requires  a TCP socket that is not connected
+void limit_segments(int socket);
+
 }  // namespace starling::peer

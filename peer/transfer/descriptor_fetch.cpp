@@ -86,7 +86,7 @@ void DescriptorFetch::handle_piece(Instant /*now*/, const Endpoint& from, ByteVi
         );
         return;
     }
-    end(FetchedDescriptor{std::move(blob_), seed->swarm, from});
+    end(FetchedDescriptor{std::move(blob_), seed->swarm, from, seed->small});
 }
 
 void DescriptorFetch::handle_closed(Instant now, const Endpoint& at, const Fault& why) {
@@ -105,6 +105,7 @@ void DescriptorFetch::handle_timeout(Instant now) {
     for (auto& seed : seeds_) {
         // One that has greeted waits without a deadline until it is asked.
         if (seed.stage == Stage::Greeted || !seed.deadline || now < *seed.deadline) continue;
+        seed.small = seed.stage == Stage::Asking && blob_.empty();
         give_up(seed, fail(FaultCode::Timeout, "no descriptor from " + seed.at.to_string()));
     }
     go_on(now);
@@ -204,7 +205,7 @@ void DescriptorFetch::dial(Instant now) {
         --room;
         seed.stage = Stage::Dialling;
         seed.deadline = now + kAttemptTimeout;
-        commands_.push_back({Command::Kind::Dial, seed.at});
+        commands_.push_back({Command::Kind::Dial, seed.at, seed.small});
     }
 }
 

@@ -28,8 +28,9 @@ namespace starling::peer {
 
 struct FetchedDescriptor {
     Bytes blob;
-    SwarmId swarm;  ///< as the seed names it; equals the blob's hash
-    Endpoint seed;  ///< the peer that gave it
+    SwarmId swarm;       ///< as the seed names it; equals the blob's hash
+    Endpoint seed;       ///< the peer that gave it
+    bool small = false;  ///< it came in small segments, after others had got lost
 };
 
 class DescriptorFetch {
@@ -45,6 +46,7 @@ public:
         enum class Kind { Dial, Ask, Close };  ///< Ask: send a DescriptorRequest
         Kind kind;
         Endpoint to;
+        bool small = false;  ///< of a Dial: with small segments
     };
 
     /// `self` is our id: a seed that turns out to be us is refused. `sha256` checks the blob.
@@ -98,6 +100,8 @@ private:
         std::optional<Instant> deadline{};
         SwarmId swarm{};
         bool failed_before = false;
+        /// It has greeted and then sent nothing: large packets may get lost on the way.
+        bool small = false;
     };
 
     [[nodiscard]] Seed* find(const Endpoint& at);

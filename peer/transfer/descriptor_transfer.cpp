@@ -85,7 +85,7 @@ private:
     using Command = DescriptorFetch::Command;
 
     struct Stream {
-        GiveUp give_up;            ///< ends the dial
+        EndDial give_up;           ///< ends the dial
         ConnectionPtr connection;  ///< once the seed is dialled
     };
 
@@ -107,7 +107,8 @@ private:
                     *this,
                     [this, to = command.to](Result<ConnectionPtr> connection) {
                         dialled(to, std::move(connection));
-                    }
+                    },
+                    command.small ? Segments::Small : Segments::Usual
                 );
                 return;
             case Command::Kind::Ask:

@@ -13,7 +13,7 @@ import time
 import unittest
 
 import namespaces
-from swarm_fixture import BINARY, SwarmTestCase, environment, scaled
+from swarm_fixture import BINARY, SAMPLES_SPEC, SwarmTestCase, environment, scaled
 
 slow = unittest.skipUnless(
     os.environ.get("STARLING_TEST_SLOW"), "slow: set STARLING_TEST_SLOW"
@@ -276,6 +276,42 @@ class NamespaceDefaults(NamespaceTestCase):
         founder.peer.kill()
         self.wait_until_whole(joiners, 45)
         self.assert_no_failure(joiners, {founder.id})
+
+
+    def test_one_that_nobody_can_dial_says_so_and_stays_a_member(self):
+        founder, mistaken = (Member(self, number) for number in range(1, 3))
+        founder.start()
+        self.wait_for_start([founder])
+        nobody = f"{mistaken.machine.host}:1"
+        mistaken.start(founder, advertise=nobody)
+        self.wait_for_start([mistaken])
+        self.wait_until_whole([founder, mistaken], 20)
+        self.poll(lambda: mistaken.status()["reachable"] is False, 15, "it learns that it is not reached")
+        self.assertTrue(any(nobody in line and "--advertise" in line for line in mistaken.peer.errors))
+        # The founder's probes reach nobody, so without the stream it would be declared failed in this time.
+        self.keep([founder, mistaken], 15)
+        self.assert_no_failure([founder, mistaken])
+        self.assertIs(founder.status()["reachable"], None, "nobody has greeted the founder as a seed")
+
+
+class NamespaceSmallPackets(NamespaceTestCase):
+    def test_a_way_that_loses_large_packets_is_told_and_used_with_small_ones(self):
+        near, behind = namespaces.Machine(), namespaces.Machine()
+        for machine in (near, behind):
+            machine.send_single_packets()
+        behind.lose_packets_above(1280)
+        founder = self.train_on(near, "--dataset", SAMPLES_SPEC, "--model", "mlp")
+        joiner = self.train_on(behind, "--join", near.address)
+        self.wait_for(
+            lambda: joiner.progress("exchanges") >= 2, 40, "they average", peers=[founder, joiner]
+        )
+        self.assertTrue(any("1,280 bytes" in line for line in joiner.errors), joiner.errors)
+
+    def train_on(self, machine, *arguments):
+        listen = ("--listen", machine.address, "--threads", 1)
+        peer = self.start("peer", "--json", *listen, *arguments, prefix=machine.enter)
+        self.wait_for(lambda: peer.last("listening"), 20, "it listens", peers=[peer])
+        return peer
 
 
 class NamespaceNames(NamespaceTestCase):

@@ -155,6 +155,16 @@ class Machine:
         """Drops all packets from these machines silently."""
         self.filter("INPUT", "-s", ",".join(other.host for other in others), "-j", "DROP")
 
+    def lose_packets_above(self, size):
+        """Drops larger packets in both directions, and sends no ICMP message about them."""
+        too_long = ("-m", "length", "--length", f"{size + 1}:65535", "-j", "DROP")
+        self.filter("INPUT", "-i", "eth0", *too_long)
+        self.filter("OUTPUT", "-o", "eth0", *too_long)
+
+    def send_single_packets(self):
+        """Keeps the kernel from sending several segments as one large packet, which a veth pair never cuts."""
+        system("ip", "-n", self.name, "link", "set", "eth0", "gso_max_size", 1500)
+
     def heal(self):
         system(*self.enter, "iptables", "-w", "-F")
 

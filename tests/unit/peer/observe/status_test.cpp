@@ -61,7 +61,8 @@ const std::set<std::string> kRecordKeys{
 TEST(Status, APeerThatOnlyWatchesShowsItselfAndNoTraining) {
     const auto out = status(inputs());
     EXPECT_EQ(
-        keys(out), (std::set<std::string>{"http", "id", "listen", "live", "members", "swarm"})
+        keys(out),
+        (std::set<std::string>{"http", "id", "listen", "live", "members", "reachable", "swarm"})
     );
     EXPECT_EQ(out["id"], inputs().id.hex());
     EXPECT_EQ(out["swarm"], inputs().swarm.hex());

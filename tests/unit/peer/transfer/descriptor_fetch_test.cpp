@@ -241,6 +241,29 @@ TEST_F(DescriptorFetchTest, ALookUpThatHangsEndsWithThePatience) {
     EXPECT_FALSE(fetch_->poll_command()) << "it comes too late";
 }
 
+TEST_F(DescriptorFetchTest, ASeedThatGreetsAndThenSendsNothingIsDialledAgainWithSmallSegments) {
+    std::vector<bool> small;
+    fetch_.emplace(now_, std::vector<Endpoint>{seed_at(1)}, kSelf, kPatience, hash_of);
+    while (!fetch_->outcome()) {
+        while (const auto command = fetch_->poll_command()) {
+            if (command->kind == Command::Kind::Dial) {
+                small.push_back(command->small);
+                fetch_->handle_greeted(now_, command->to, peer_id(2), swarm_id_of(blob_));
+            } else if (command->kind == Command::Kind::Close) {
+                close(command->to, "thank you", FaultCode::Closed);
+            } else if (small.back()) {
+                fetch_->handle_piece(now_, command->to, piece(blob_.size(), 0, blob_));
+            }
+        }
+        if (fetch_->outcome()) break;
+        now_ = *fetch_->poll_timeout();
+        fetch_->handle_timeout(now_);
+    }
+    EXPECT_EQ(small, (std::vector<bool>{false, true}));
+    ASSERT_TRUE(fetch_->outcome()->has_value());
+    EXPECT_TRUE((*fetch_->outcome())->small);
+}
+
 TEST_F(DescriptorFetchTest, ABlobOfAnotherHashIsRefused) {
     seeds_[seed_at(1)] = answering(piece(3, 0, Bytes(3)));
     begin({seed_at(1)});
