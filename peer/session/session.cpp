@@ -19,13 +19,17 @@ constexpr Duration kMeetMax = std::chrono::seconds(10);
 }  // namespace
 
 Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& parts)
-    : descriptor_(descriptor),
+    : self_(self),
+      descriptor_(descriptor),
       parts_(parts),
       readiness_(descriptor_.wait_for),
       roster_(self, descriptor_.manifest, descriptor_.replicas),
       transfers_(parts.shards, parts.parameters, descriptor_.layout, self.prefix64(), out_),
       settling_(parts.averager, descriptor_.settle),
-      ending_(descriptor_.until) {}
+      ending_(descriptor_.until),
+      quota_(
+          descriptor_.until, descriptor_.manifest.samples(data::Split::Train), descriptor_.batch
+      ) {}
 
 void Session::begin(Instant now, Start start, const Progress& before) {
     arrival_.begin(now);
@@ -37,6 +41,7 @@ void Session::begin(Instant now, Start start, const Progress& before) {
     if (start == Start::Join) transfers_.fetch_state();
     report_.steps = before.steps;
     report_.samples = before.samples;
+    told_samples_ = before.samples;
     report_.schedule_step = before.schedule_step;
     parts_.averager.adopt_parameters();
     view_due_ = now;
@@ -48,6 +53,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     view_due_ = now + kViewEvery;
     swarm_samples_ = view.samples(report_.samples);
     live_ = view.live;
+    update_quota(now, view);
     update_roster(now, view);
     update_readiness(view);
     if (state_ == PeerState::Joining) update_arrival(now, view);
@@ -109,6 +115,20 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
         inputs.full_loss = report_.evaluated.loss();
     }
     return inputs;
+}
+
+void Session::update_quota(Instant now, const SwarmView& view) {
+    Quota::Inputs inputs;
+    inputs.self = self_;
+    inputs.own = report_.samples;
+    inputs.own_rate = report_.samples_per_s;
+    inputs.own_word = word_before_;
+    inputs.others = swarm_samples_ - report_.samples;
+    const bool changed = quota_.update(now, inputs, view);
+    if (changed && state_ == PeerState::Training) give_order();
+    // Others wait for this word, and we for theirs.
+    const bool told = report_.samples == told_samples_;
+    if (state_ == PeerState::Training && quota_.used_up(report_.samples) && !told) publish(now);
 }
 
 /// A peer that owns no shard, or has made all its steps, has no trainer that says when to average.
@@ -184,6 +204,7 @@ void Session::give_order() {
     order.shards_version = shards_version_;
     order.evaluation = evaluation_;
     order.schedule_step = schedule_step_;
+    order.samples_limit = quota_.limit();
     order.restarts = recovery_.done();
     // We evaluate when all test shards are here. Those that are missing are being fetched.
     const bool all_tests = std::all_of(
@@ -208,7 +229,8 @@ void Session::handle_report(Instant now, TrainerReport report) {
     report_ = std::move(report);
     note_unsound(now);
     const bool paused = recovery_.running() && report_.obeyed >= pause_order_;
-    if ((news || paused) && view_due_) view_due_ = now;
+    const bool rests = quota_.used_up(report_.samples) && report_.samples != told_samples_;
+    if ((news || paused || rests) && view_due_) view_due_ = now;
 }
 
 void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
@@ -294,6 +316,7 @@ void Session::end(std::optional<Fault> fault) {
 
 void Session::publish(Instant now) {
     published_ = now;
+    word_before_ = std::exchange(told_samples_, report_.samples);
     record_due_ = true;
 }
 

@@ -10,8 +10,9 @@
 // returns at once. When view_due() has come, give it the present view of the swarm.
 //
 // Parts: Arrival and Readiness (how a newcomer comes to train), Roster (partners and duties),
-// Transfers (parameters and shards in both directions), Recovery (after divergence), Settling and
-// Ending (the common end). The session joins them and owns the peer's public state.
+// Transfers (parameters and shards in both directions), Recovery (after divergence), Quota (how far
+// training may go before others must be heard), Settling and Ending (the common end). The session
+// joins them and owns the peer's public state.
 //
 // Thread    network
 
@@ -27,6 +28,7 @@
 #include "gossip/averager.hpp"
 #include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
+#include "peer/session/quota.hpp"
 #include "peer/session/recovery.hpp"
 #include "peer/session/roster.hpp"
 #include "peer/session/settling.hpp"
@@ -146,6 +148,7 @@ private:
 
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
+    void update_quota(Instant now, const SwarmView& view);
     void mix_without_steps(Instant now);
     void update_ending(Instant now, const SwarmView& view);
     [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
@@ -158,6 +161,7 @@ private:
     void end(std::optional<Fault> fault);
     [[nodiscard]] bool settled() const;
 
+    PeerId self_;
     const Descriptor& descriptor_;
     Parts parts_;
     Outbox out_;
@@ -168,6 +172,7 @@ private:
     Recovery recovery_;
     Settling settling_;
     Ending ending_;
+    Quota quota_;
 
     PeerState state_ = PeerState::Joining;
     TrainerReport report_;
@@ -181,7 +186,9 @@ private:
     std::size_t live_ = 1;
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
-    Instant idle_mix_at_;  ///< when a peer that makes no steps averages next
+    std::uint64_t told_samples_ = 0;  ///< in the last record
+    std::uint64_t word_before_ = 0;   ///< in the one before
+    Instant idle_mix_at_;             ///< when a peer that makes no steps averages next
     /// Until when a peer that belongs to others, but has not met them yet, must not end alone.
     Instant meets_until_;
     bool owns_parameters_ = false;  ///< they were whole at some time in this life

@@ -159,7 +159,9 @@ void EngineTrainer::obey(const TrainerOrder& order) {
 
 void EngineTrainer::train_once() {
     if (divergence_.diverged()) return rest();
-    const bool enough = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
+    const bool last = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
+    const bool waits = current_.samples_limit && report_.samples >= *current_.samples_limit;
+    const bool enough = last || waits;
     const auto before = batcher_.position();
     if (enough || !batcher_.next(values_, labels_)) {
         // Without samples to train on we still average, and our estimate counts as any other does.
@@ -190,7 +192,8 @@ void EngineTrainer::train_once() {
 }
 
 void EngineTrainer::rest() {
-    publish(false);
+    // Others may wait for the word that we have come so far.
+    publish(report_.samples != told_samples_);
     if (const auto order = orders_.wait(kIdleWait)) obey(*order);
 }
 
@@ -267,6 +270,7 @@ void EngineTrainer::publish(bool always) {
     report_.accuracy = estimate ? std::optional(estimate->accuracy) : std::nullopt;
     report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;
     report_.position = batcher_.position();
+    told_samples_ = report_.samples;
     if (reports_.put(report_)) callbacks_.report_ready();
 }
 

@@ -110,6 +110,7 @@ private:
     DivergenceWatch divergence_;
     StepMeter meter_;
     Instant published_;
+    std::uint64_t told_samples_ = 0;  ///< in the last report
     Instant checkpointed_;
     std::jthread thread_;
 };

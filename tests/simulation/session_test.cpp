@@ -69,6 +69,16 @@ public:
         return true;
     }
 
+    /// Returns the samples of the nodes that run.
+    [[nodiscard]] std::uint64_t samples() {
+        std::uint64_t sum = 0;
+        for (const auto node : swarm().running()) {
+            const auto* session = swarm().session(node);
+            if (session != nullptr) sum += session->session().report().samples;
+        }
+        return sum;
+    }
+
     [[nodiscard]] bool all_gone() { return swarm().running().empty(); }
 
     /// Returns each node's state, for people.
@@ -110,8 +120,15 @@ TEST(Sessions, NewcomersJoinTrainAndEndTogether) {
         WholeRun run(options);
         run.swarm().start_all(2s);
         run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
-        run.require_within(300s, "all end", [&] { return run.all_gone(); });
+        std::uint64_t samples = 0;
+        run.require_within(300s, "all end", [&] {
+            samples = std::max(samples, run.samples());
+            return run.all_gone();
+        });
         ASSERT_TRUE(run.simulation.passed());
+        EXPECT_GE(samples, 40000U);
+        // Together they make 1,300 samples a second, and a word is on its way for about a second.
+        EXPECT_LT(samples, 40200U) << "a target is a bound";
         EXPECT_EQ(run.checkers.joined(), 7U);
         EXPECT_EQ(run.checkers.finished(), 8U);
         EXPECT_EQ(run.checkers.failed(), 0U);
