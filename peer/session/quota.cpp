@@ -37,16 +37,21 @@ bool Quota::update(Instant now, const Inputs& inputs, const SwarmView& view) {
         others.push_back(&peer);
         words.emplace_back(peer.id, peer.record->samples);
     }
+    if (inputs.trains && !trains_since_) trains_since_ = now;
+    const bool fresh = !trains_since_ || now - *trains_since_ <= kWordMax;
+    const bool cautious = fresh && view.live > 1;
     const bool rests = used_up(inputs.own);
-    const bool news = words != words_;
+    const bool news = words != words_ || cautious != cautious_;
     if (news) news_at_ = now;
-    const bool silent = rests && now - news_at_ > kPatience;
+    const bool silent = rests && !cautious && now - news_at_ > kPatience;
     if (!news && !(rests && now - news_at_ > kWordMax)) return false;
     words_ = std::move(words);
+    cautious_ = cautious;
     const auto base = news ? inputs.own_word : inputs.own;
     const auto left = *target_ - std::min(*target_, base + inputs.others);
     const auto batches = (left + batch_ - 1) / batch_;
-    const auto ours = silent ? batches : share(batches, inputs, others);
+    auto ours = silent ? batches : share(batches, inputs, others);
+    if (cautious) ours /= kCaution;
     const auto before = std::exchange(limit_, base + ours * batch_);
     return limit_ != before;
 }

@@ -35,6 +35,7 @@ public:
         std::uint64_t own_word = 0;
         double own_rate = 0.0;     ///< samples per second
         std::uint64_t others = 0;  ///< samples of all others, the dead included
+        bool trains = false;       ///< our record says that we train
     };
 
     /// Shares out anew if somebody has said something new. Returns whether our limit has changed.
@@ -49,6 +50,9 @@ public:
 
     /// If a peer that rests has heard nothing new for so long, all words have arrived.
     static constexpr Duration kWordMax = std::chrono::seconds(2);
+    /// A peer that has just begun among others uses only this part of its share until then: its
+    /// first words may be old, and others do not know yet that it takes a share.
+    static constexpr std::uint64_t kCaution = 8;
     /// After so long those that still have a share cannot use it, and we take what is left.
     static constexpr Duration kPatience = std::chrono::seconds(5);
 
@@ -65,6 +69,8 @@ private:
     std::optional<std::uint64_t> limit_;
     std::vector<Word> words_;  ///< of the others, from which the limit follows
     Instant news_at_;          ///< when somebody last said something new
+    std::optional<Instant> trains_since_;
+    bool cautious_ = false;  ///< the limit is only a part of our share
 };
 
 }  // namespace starling::peer

@@ -124,6 +124,7 @@ void Session::update_quota(Instant now, const SwarmView& view) {
     inputs.own_rate = report_.samples_per_s;
     inputs.own_word = word_before_;
     inputs.others = swarm_samples_ - report_.samples;
+    inputs.trains = state_ == PeerState::Training && readiness_.enough();
     const bool changed = quota_.update(now, inputs, view);
     if (changed && state_ == PeerState::Training) give_order();
     // Others wait for this word, and we for theirs.

@@ -73,7 +73,8 @@ private:
     void take_turn(std::size_t index, std::size_t turn) {
         auto& self = peers[index];
         SwarmView view;
-        Quota::Inputs inputs{id(index), self.samples, word(self), rate(self), 0};
+        Quota::Inputs inputs{id(index), self.samples, word(self), rate(self), 0, true};
+        view.live = peers.size();
         for (std::size_t i = 0; i < peers.size(); ++i) {
             if (i == index) continue;
             const auto& other = peers[i];
@@ -144,6 +145,15 @@ TEST(Quotas, WhoeverComesLateGetsItsShareOfWhatIsLeft) {
     EXPECT_GE(swarm.total(), 100000U);
     EXPECT_LT(swarm.total(), 100000U + 6 * 10 * kBatch);
     EXPECT_GT(swarm.peers[1].samples, 20000U);
+}
+
+TEST(Quotas, WhoeverComesInBeforeTheWordsOfTheOthersIsCautious) {
+    // All begin at nearly the same time, and each sees the others train with nothing done yet.
+    Swarm swarm("samples=20000", {10000, 10000, 10000, 10000}, 10);
+    for (std::size_t i = 1; i < 4; ++i) swarm.peers[i].begins = i;
+    (void)swarm.run();
+    EXPECT_GE(swarm.total(), 20000U);
+    EXPECT_LT(swarm.total(), 23000U);
 }
 
 TEST(Quotas, AShareThatNobodyUsesGoesToTheOthers) {
