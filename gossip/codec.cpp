@@ -278,7 +278,12 @@ Result<Message> decode(ByteView frame) {
     if (length > known && minor <= kVersionMinor) {
         return fail(FaultCode::BadFormat, "averaging header too long for its version");
     }
-    return decode_body(static_cast<Kind>(kind), header, reader.take_bytes(reader.remaining()));
+    auto body = decode_body(static_cast<Kind>(kind), header, reader.take_bytes(reader.remaining()));
+    if (!body) return body;
+    if (auto* accept = std::get_if<Accept>(&*body)) {
+        accept->minor = static_cast<std::uint8_t>(minor);
+    }
+    return body;
 }
 
 }  // namespace starling::gossip

@@ -51,6 +51,7 @@ std::optional<Ending> Initiator::on_accept(Instant now, const Accept& accept) {
         return bench_.violated(Misdeed::Lie);
     }
     terms_.encoding = accept.encoding;
+    terms_.minor = accept.minor;
     their_spread_ = accept.spread;
     auto& pace = bench_.paces.of(clock_.partner);
     pace.answered(now - clock_.started);

@@ -11,6 +11,9 @@
 
 namespace starling::gossip {
 
+inline constexpr std::uint8_t kVersionMajor = 1;
+inline constexpr std::uint8_t kVersionMinor = 1;
+
 /// Initiator: let us average. Nothing else is sent before the answer, so a partner whose layout
 /// differs refuses before any payload.
 struct Open {
@@ -27,8 +30,9 @@ struct Open {
 /// Responder: send your chunks.
 struct Accept {
     ExchangeId id;
-    Encoding encoding = Encoding::F32;  ///< the finer of both sides' wishes: both use it
-    double spread = 0.0;                ///< how far the responder is from its partners, relatively
+    Encoding encoding = Encoding::F32;   ///< the finer of both sides' wishes: both use it
+    double spread = 0.0;                 ///< how far the responder is from its partners, relatively
+    std::uint8_t minor = kVersionMinor;  ///< of the responder's protocol: the frame's, not a field
 };
 
 /// Responder: not now.

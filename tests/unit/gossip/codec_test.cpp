@@ -80,7 +80,7 @@ TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
 
 TEST(AveragingCodec, GoldenBytesOfAnAbort) {
     const std::vector<unsigned> golden{
-        8, 0x10, 13, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 9, 0, 0, 0};
+        8, 0x11, 13, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 9, 0, 0, 0};
     const auto frame = samples()[7];
     ASSERT_EQ(frame.size(), golden.size());
     for (std::size_t i = 0; i < golden.size(); ++i) {
@@ -109,13 +109,15 @@ TEST(AveragingCodec, BytesBehindAHeaderAreRefused) {
 
 TEST(AveragingCodec, LaterMinorVersionsAreReadAsFarAsKnown) {
     auto longer = samples()[1];
-    longer[1] = std::byte{0x11};
+    EXPECT_EQ(decoded<Accept>(longer).minor, 1);
+    longer[1] = std::byte{0x12};
     longer[2] = std::byte{19};  // two bytes of header that we do not know
     longer.insert(longer.end(), 2, std::byte{0xff});
     EXPECT_EQ(decoded<Accept>(longer).id, kId);
+    EXPECT_EQ(decoded<Accept>(longer).minor, 2);
     longer[0] = std::byte{99};
     EXPECT_EQ(decoded<Unknown>(longer).kind, 99);
-    longer[1] = std::byte{0x10};
+    longer[1] = std::byte{0x11};
     EXPECT_EQ(decode(longer).error().code, FaultCode::BadFormat);
 }
 
