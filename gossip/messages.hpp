@@ -25,6 +25,7 @@ struct Open {
     Rule rule = Rule::Pairwise;
     std::uint32_t parts = 1;  ///< the parameters are cut into so many
     std::uint32_t part = 0;   ///< the one that is averaged now
+    std::uint64_t round = 0;  ///< the round whose exchange this is, or 0: it belongs to none
 };
 
 /// Responder: send your chunks.
@@ -47,12 +48,14 @@ enum class RefuseReason : std::uint8_t {
     Coefficient = 2,
     Rule = 3,
     Strikes = 4,  ///< you have broken the protocol too often
+    Round = 5,    ///< your round is over
 };
 
 /// Responder: never, as we are.
 struct Refuse {
     ExchangeId id;
     RefuseReason reason = RefuseReason::Layout;
+    std::uint64_t round = 0;  ///< with reason Round: the one that we are in
 };
 
 /// Initiator: chunk `index` of mine.

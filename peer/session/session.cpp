@@ -66,7 +66,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     }
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
-    release_trainer();
+    release_trainer(now);
     if (now - published_ >= kPublishEvery) publish(now);
 }
 
@@ -132,16 +132,20 @@ void Session::update_quota(Instant now, const SwarmView& view) {
     if (state_ == PeerState::Training && quota_.used_up(report_.samples) && !told) publish(now);
 }
 
+/// Returns whether our trainer has shards to train on, and steps and samples left to make.
+bool Session::makes_steps() const {
+    const auto& until = descriptor_.until;
+    const bool limited = until.kind == UntilKind::Steps;
+    const bool done = limited && static_cast<double>(report_.steps) >= until.value;
+    return !done && !roster_.duties().train.empty() && !quota_.used_up(report_.samples);
+}
+
 /// A peer that owns no shard, or has made all its steps, has no trainer that says when to average.
 /// It asks by itself: otherwise its parameters would stay behind, and a ghost would stay one and
 /// decline all requests. With sync the others count rounds, so it asks only while it is a ghost.
 void Session::mix_without_steps(Instant now) {
-    const auto& until = descriptor_.until;
-    const bool limited = until.kind == UntilKind::Steps;
-    const bool done = limited && static_cast<double>(report_.steps) >= until.value;
-    const bool idle = done || roster_.duties().train.empty();
     const bool mixes = state_ == PeerState::Training && has_parameters() && readiness_.enough();
-    if (!idle || !mixes || now < idle_mix_at_) return;
+    if (makes_steps() || !mixes || now < idle_mix_at_) return;
     idle_mix_at_ = now + kIdleMixEvery;
     if (descriptor_.sync && !parts_.averager.ghost()) return;
     (void)parts_.averager.begin_exchange(now);
@@ -235,7 +239,7 @@ void Session::handle_report(Instant now, TrainerReport report) {
 }
 
 void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
-    release_trainer();
+    release_trainer(now);
     if (!view_due_) return;
     const bool committed = event.outcome == gossip::Outcome::Committed;
     if (committed && event.rule != gossip::Rule::Pull) last_distance_ = event.relative_distance;
@@ -247,6 +251,7 @@ void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
 }
 
 void Session::handle_mix_due(Instant now, std::uint64_t round) {
+    if (descriptor_.sync) waits_in_ = round;
     if (view_due_ && state_ == PeerState::Training) {
         if (descriptor_.sync) {
             (void)parts_.averager.begin_round(now, round);
@@ -254,15 +259,16 @@ void Session::handle_mix_due(Instant now, std::uint64_t round) {
             (void)parts_.averager.begin_exchange(now);
         }
     }
-    release_trainer();
+    release_trainer(now);
 }
 
-/// With sync: lets the trainer go on, unless an exchange is under way or expected.
-void Session::release_trainer() {
+/// With sync: lets the trainer go on when its round is over, or when we make none.
+void Session::release_trainer(Instant now) {
     if (!descriptor_.sync) return;
-    const auto& averager = parts_.averager;
-    if (averager.initiating() || averager.responding() || averager.expecting()) return;
-    release_ = true;
+    const bool counts = view_due_ && state_ == PeerState::Training && has_parameters() &&
+                        readiness_.enough() && makes_steps();
+    parts_.averager.count_rounds(now, counts);
+    if (!parts_.averager.in_round() && waits_in_) release_ = std::exchange(waits_in_, std::nullopt);
 }
 
 void Session::handle_frame(
@@ -351,8 +357,8 @@ std::optional<TrainerOrder> Session::poll_order() {
     return std::exchange(order_, std::nullopt);
 }
 
-bool Session::poll_release() {
-    return std::exchange(release_, false);
+std::optional<std::uint64_t> Session::poll_release() {
+    return std::exchange(release_, std::nullopt);
 }
 
 std::optional<Record> Session::poll_record() {

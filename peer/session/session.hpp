@@ -95,8 +95,8 @@ public:
     [[nodiscard]] std::optional<OutgoingFrame> poll_transmit();
     /// Returns the newest order for the trainer, if it has changed.
     [[nodiscard]] std::optional<TrainerOrder> poll_order();
-    /// With sync: returns whether a trainer that waits for its exchange may go on.
-    [[nodiscard]] bool poll_release();
+    /// With sync: returns the round that is over, once, for the trainer that waits for it.
+    [[nodiscard]] std::optional<std::uint64_t> poll_release();
     /// Returns the record to publish, if it is time to. Its `bytes` are for the caller to fill in.
     [[nodiscard]] std::optional<Record> poll_record();
     /// Returns the next line for people.
@@ -149,6 +149,7 @@ private:
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
     void update_quota(Instant now, const SwarmView& view);
+    [[nodiscard]] bool makes_steps() const;
     void mix_without_steps(Instant now);
     void update_ending(Instant now, const SwarmView& view);
     [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
@@ -156,7 +157,7 @@ private:
     void enter(Instant now, EndingPhase phase);
     void become(Instant now, PeerState state);
     void give_order();
-    void release_trainer();
+    void release_trainer(Instant now);
     void publish(Instant now);
     void end(std::optional<Fault> fault);
     [[nodiscard]] bool settled() const;
@@ -196,7 +197,8 @@ private:
     bool unsound_noted_ = false;
 
     std::optional<TrainerOrder> order_;
-    bool release_ = false;
+    std::optional<std::uint64_t> waits_in_;  ///< the round in which the trainer waits
+    std::optional<std::uint64_t> release_;
     bool record_due_ = false;
     std::deque<std::string> notes_;
     std::optional<SessionOutcome> outcome_;
