@@ -60,10 +60,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     if (recovery_.running()) update_recovery(now, view);
     const bool meets = view.live > 1 || now >= meets_until_;
     if (has_parameters() && meets) update_ending(now, view);
-    if (untrained_ && !parts_.averager.ghost()) {
-        untrained_ = false;
-        give_order();
-    }
+    note_caught_up();
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
     release_trainer(now);
@@ -231,9 +228,9 @@ void Session::handle_report(Instant now, TrainerReport report) {
     }
     const bool news = report.evaluation != report_.evaluation ||
                       report.accuracy != report_.accuracy || report.prepared != report_.prepared;
+    const bool paused = report_.obeyed < pause_order_ && report.obeyed >= pause_order_;
     report_ = std::move(report);
     note_unsound(now);
-    const bool paused = recovery_.running() && report_.obeyed >= pause_order_;
     const bool rests = quota_.used_up(report_.samples) && report_.samples != told_samples_;
     if ((news || paused || rests) && view_due_) view_due_ = now;
 }
@@ -252,7 +249,8 @@ void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
 
 void Session::handle_mix_due(Instant now, std::uint64_t round) {
     if (descriptor_.sync) waits_in_ = round;
-    if (view_due_ && state_ == PeerState::Training) {
+    // The trainer may not have seen yet that we recover.
+    if (view_due_ && state_ == PeerState::Training && has_parameters()) {
         if (descriptor_.sync) {
             (void)parts_.averager.begin_round(now, round);
         } else {
@@ -275,6 +273,8 @@ void Session::handle_frame(
     Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
 ) {
     if (!view_due_) return;
+    const bool complete = is_complete();
+    note_caught_up();
     Transfers::Serving serving;
     serving.overloaded = overloaded;
     serving.ready = has_parameters() && !untrained_;
@@ -283,8 +283,14 @@ void Session::handle_frame(
         ++shards_version_;
         give_order();
     }
-    const bool complete = report_.prepared && data_is_here() && !transfers_.fetching_state();
-    if (complete && !has_parameters()) view_due_ = now;
+    if (!complete && is_complete() && !has_parameters()) view_due_ = now;
+}
+
+/// A peer that began from nothing has real parameters once it is no ghost any more.
+void Session::note_caught_up() {
+    if (!untrained_ || parts_.averager.ghost()) return;
+    untrained_ = false;
+    give_order();
 }
 
 void Session::handle_broken(Instant now, const PeerId& partner) {
@@ -306,7 +312,7 @@ void Session::member_down(Instant now, const PeerId& peer) {
 void Session::handle_timeout(Instant now) {
     if (!view_due_) return;
     transfers_.handle_timeout(now);
-    settling_.handle_timeout(now);
+    if (has_parameters()) settling_.handle_timeout(now);
 }
 
 void Session::stop() {
@@ -381,7 +387,8 @@ std::optional<Instant> Session::poll_timeout() const {
     if (!view_due_) return std::nullopt;
     auto next = *view_due_;
     if (const auto at = transfers_.timeout()) next = std::min(next, *at);
-    if (const auto at = settling_.timeout()) next = std::min(next, *at);
+    const auto settling = has_parameters() ? settling_.timeout() : std::nullopt;
+    if (settling) next = std::min(next, *settling);
     return next;
 }
 

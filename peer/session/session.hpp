@@ -145,12 +145,14 @@ private:
     void update_recovery(Instant now, const SwarmView& view);
     void end_diverged();
     [[nodiscard]] bool data_is_here() const;
+    [[nodiscard]] bool is_complete() const;
 
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
     void update_quota(Instant now, const SwarmView& view);
     [[nodiscard]] bool makes_steps() const;
     void mix_without_steps(Instant now);
+    void note_caught_up();
     void update_ending(Instant now, const SwarmView& view);
     [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
         const;

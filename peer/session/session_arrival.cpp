@@ -41,6 +41,11 @@ bool Session::data_is_here() const {
            });
 }
 
+/// Returns whether the trainer could begin, as far as it depends on what others give.
+bool Session::is_complete() const {
+    return report_.prepared && data_is_here() && !transfers_.fetching_state();
+}
+
 /// Tells the transfer which peers may give parameters.
 void Session::offer_donors(Instant now, const SwarmView& view) {
     std::vector<PeerId> donors;
@@ -142,10 +147,10 @@ void Session::begin_recovery(Instant now, RecoveryCause cause) {
 void Session::update_recovery(Instant now, const SwarmView& view) {
     const auto& averager = parts_.averager;
     Recovery::Inputs inputs;
-    // A broken exchange that is not undone yet belongs to the bad parameters, too. So does a step
-    // that still runs: its update would land on what we fetch.
-    inputs.in_use = averager.initiating() || averager.responding() || averager.returning() ||
-                    report_.obeyed < pause_order_;
+    // A broken exchange that is not undone yet belongs to the bad parameters, too, and that of our
+    // round may still begin. A step that still runs would update what we fetch.
+    inputs.in_use = averager.initiating() || averager.responding() || averager.in_round() ||
+                    averager.returning() || report_.obeyed < pause_order_;
     inputs.chunks = transfers_.state_chunks();
     inputs.complete = !transfers_.fetching_state();
     switch (recovery_.advance(now, inputs)) {

@@ -52,7 +52,8 @@ bool Transfers::handle_frame(
             donor_.handle_info_request(from, serving.ready, serving.schedule_step);
             return false;
         case FrameType::StateRequest:
-            donor_.handle_request(from, payload, serving.overloaded);
+            // Whoever began to fetch before our parameters went bad must not get the bad ones.
+            donor_.handle_request(from, payload, serving.overloaded || !serving.ready);
             return false;
         case FrameType::ShardRequest:
             shards_.handle_request(from, payload, serving.overloaded);
