@@ -35,6 +35,7 @@ Averager::Machine::Machine(
       mixing_(make_rule(config.mix.rule, bench_)),
       pull_(make_pull(bench_)),
       partners_(config.strikes),
+      rounds_(config.sync_wait),
       next_part_(static_cast<std::uint32_t>(rng.fork(kPartPurpose).below(config.parts))) {
     // While settling, and for those who settle while we do not yet.
     if (config.mix.rule == Rule::Noloco) pairwise_ = make_pairwise(bench_);
@@ -58,7 +59,7 @@ std::optional<Instant> Averager::Machine::poll_timeout() const {
     const auto also = [&](Instant other) { next = next ? std::min(*next, other) : other; };
     if (initiator_) also(initiator_->clock().next_timeout());
     if (responder_) also(responder_->clock().next_timeout());
-    if (expected_) also(expected_->until);
+    if (const auto at = rounds_.timeout()) also(*at);
     return next;
 }
 
@@ -107,6 +108,10 @@ bool Averager::begin_round(Instant now, std::uint64_t round) {
     return machine_->begin_round(now, round);
 }
 
+void Averager::count_rounds(Instant now, bool wanted) {
+    machine_->count_rounds(now, wanted);
+}
+
 void Averager::set_ghost(bool ghost) {
     machine_->set_ghost(ghost);
 }
@@ -151,8 +156,12 @@ bool Averager::responding() const {
     return machine_->responder().has_value();
 }
 
-bool Averager::expecting() const {
-    return machine_->expecting();
+bool Averager::in_round() const {
+    return machine_->rounds().running();
+}
+
+std::uint64_t Averager::round() const {
+    return machine_->rounds().number();
 }
 
 bool Averager::ghost() const {

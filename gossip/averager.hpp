@@ -84,9 +84,16 @@ public:
 
     /// Does the same in a round that all peers count alike. Partners follow from the shared seed
     /// and the sorted live view, so that after log2(n) rounds of n = 2^k peers all are equal
-    /// (one-peer exponential graph: Ying et al. 2021, in its symmetric form). One of a pair asks,
-    /// and the other waits for sync_wait; a peer that misses its partner takes a random one.
+    /// (one-peer exponential graph: Ying et al. 2021, in its symmetric form). Both of a pair ask,
+    /// and whoever is asked before it has come to that round answers when it is there. A peer whose
+    /// partner does not come within sync_wait, or that has none, takes a random one. Returns
+    /// in_round().
+    /// Requires  round > 0, and more than in the call before
     bool begin_round(Instant now, std::uint64_t round);
+
+    /// Whether we make rounds: then a partner that is ahead waits for us, and one that is behind is
+    /// told so. A peer that makes no steps answers at once. Initially false; begin_round() sets it.
+    void count_rounds(Instant now, bool wanted);
 
     /// A newcomer or a restarted peer is a ghost: it stands outside the sum. Its exchanges only
     /// bring it nearer to its partners, and it gives them nothing. It is promoted when it is no
@@ -128,8 +135,12 @@ public:
     [[nodiscard]] bool initiating() const;
     [[nodiscard]] bool responding() const;
 
-    /// True while we wait for the partner of this round to ask.
-    [[nodiscard]] bool expecting() const;
+    /// True from begin_round() until the exchange of this round, or what has taken its place, is
+    /// over. Other exchanges do not count.
+    [[nodiscard]] bool in_round() const;
+
+    /// The round that we are in, as partners count it; 0 before the first one.
+    [[nodiscard]] std::uint64_t round() const;
 
     [[nodiscard]] bool ghost() const;
 

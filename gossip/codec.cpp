@@ -1,6 +1,7 @@
 #include "gossip/codec.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cereal/archives/binary.hpp>
 #include <cstring>
 #include <istream>
@@ -30,13 +31,13 @@ constexpr auto kVersionByte = static_cast<std::uint8_t>((kVersionMajor << 4U) | 
 constexpr std::size_t header_bytes(Kind kind) {
     switch (kind) {
         case Kind::Open:
-            return 8 + 32 + 4 + 8 + 1 + 1 + 4 + 4;
+            return 8 + 32 + 4 + 8 + 1 + 1 + 4 + 4 + 8;
         case Kind::Accept:
             return 8 + 1 + 8;
         case Kind::Busy:
             return 8 + 1;
         case Kind::Refuse:
-            return 8 + 1;
+            return 8 + 1 + 8;
         case Kind::Chunk:
             return 8 + 4 + 4 + 4;
         case Kind::ChunkReply:
@@ -49,6 +50,12 @@ constexpr std::size_t header_bytes(Kind kind) {
     return 0;
 }
 
+/// Header bytes of a minor version up to ours. Minor 1 appended the rounds.
+constexpr std::size_t header_bytes(Kind kind, unsigned minor) {
+    const bool has_round = kind == Kind::Open || kind == Kind::Refuse;
+    return header_bytes(kind) - (minor == 0 && has_round ? sizeof(std::uint64_t) : 0);
+}
+
 static_assert(kPrefix + header_bytes(Kind::Chunk) == kPayloadOffset);
 static_assert(kPrefix + header_bytes(Kind::ChunkReply) == kPayloadOffset);
 
@@ -59,7 +66,7 @@ void fields(Archive& archive, Open& open) {
     archive(open.id.value);
     archive(cereal::binary_data(open.layout.bytes.data(), open.layout.bytes.size()));
     archive(open.chunk_count, open.coefficient, open.encoding);
-    archive(open.rule, open.parts, open.part);
+    archive(open.rule, open.parts, open.part, open.round);
 }
 
 template <class Archive>
@@ -77,7 +84,7 @@ void fields(Archive& archive, Busy& busy) {
 
 template <class Archive>
 void fields(Archive& archive, Refuse& refuse) {
-    archive(refuse.id.value, refuse.reason);
+    archive(refuse.id.value, refuse.reason, refuse.round);
 }
 
 template <class Archive>
@@ -135,12 +142,15 @@ Bytes encode_message(const T& /*with a payload, or unknown*/) {
     STARLING_UNREACHABLE("a message without a frame of its own");
 }
 
-/// Requires  `header` holds at least header_bytes(kind)
+/// Requires  `header` holds what the first minor version sends, and at most kHeaderMax bytes
 template <class T>
 Result<Message> decode_as(ByteView header) {
     T message;
+    // What an older minor version does not send is zero.
+    std::array<std::byte, kHeaderMax> whole{};
+    std::copy(header.begin(), header.end(), whole.begin());
     try {
-        SpanSource source(header);
+        SpanSource source(whole);
         std::istream stream(&source);
         cereal::BinaryInputArchive archive(stream);
         fields(archive, message);
@@ -269,16 +279,21 @@ Result<Message> decode(ByteView frame) {
         return fail(FaultCode::Truncated, "averaging frame shorter than its header");
     }
     const ByteView header = reader.take_bytes(length);
-    const std::size_t known = header_bytes(static_cast<Kind>(kind));
-    if (known == 0) {
+    if (header_bytes(static_cast<Kind>(kind)) == 0) {
         if (minor > kVersionMinor) return Message(Unknown{kind});
         return fail(FaultCode::BadFormat, "averaging frame of unknown kind");
     }
+    const std::size_t known = header_bytes(static_cast<Kind>(kind), minor);
     if (length < known) return fail(FaultCode::Truncated, "averaging header too short");
     if (length > known && minor <= kVersionMinor) {
         return fail(FaultCode::BadFormat, "averaging header too long for its version");
     }
-    return decode_body(static_cast<Kind>(kind), header, reader.take_bytes(reader.remaining()));
+    auto body = decode_body(static_cast<Kind>(kind), header, reader.take_bytes(reader.remaining()));
+    if (!body) return body;
+    if (auto* accept = std::get_if<Accept>(&*body)) {
+        accept->minor = static_cast<std::uint8_t>(minor);
+    }
+    return body;
 }
 
 }  // namespace starling::gossip

@@ -14,9 +14,6 @@
 
 namespace starling::gossip {
 
-inline constexpr std::uint8_t kVersionMajor = 1;
-inline constexpr std::uint8_t kVersionMinor = 0;
-
 /// Bytes before a payload: prefix and header of Chunk and ChunkReply. A multiple of eight, so that
 /// the elements behind it are aligned in a frame that is.
 inline constexpr std::size_t kPayloadOffset = 24;

@@ -92,9 +92,9 @@ struct AveragerConfig {
     /// its second exchange on.
     bool adapt_window = false;
     /// The seed that all peers of a swarm share, from which begin_round pairs them, and how long a
-    /// peer waits for the partner whose turn it is to ask. Range of the wait 1 ms to 10 min.
+    /// peer waits for the partner of a round to come there, too. Range of the wait 1 ms to 10 min.
     std::uint64_t sync_seed = 0;
-    Duration sync_wait = std::chrono::seconds(1);
+    Duration sync_wait = std::chrono::seconds(10);
     /// Deadline = base + bytes of both directions / measured rate * slack, for the whole exchange
     /// and, with the bytes of one chunk, without any progress. An Open without an answer ends after
     /// the base alone. Range 1 ms to 10 min.

@@ -47,6 +47,8 @@ public:
         LayoutHash layout;
         Rule rule = Rule::Pairwise;
         Part part;
+        std::uint64_t round = 0;  ///< as in Open
+        Duration patience{};      ///< how long the answer may take
     };
 
     /// Sends Open.

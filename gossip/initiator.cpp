@@ -25,7 +25,7 @@ Initiator::Initiator(Workbench& bench, MixingRule& mixing, const Request& reques
       terms_{request.partner, bench.wish, bench.config.coefficient, request.part},
       rule_(request.rule),
       chunks_(bench.chunks_in(request.part)) {
-    const Instant patience = now + bench.config.deadline_base;
+    const Instant patience = now + request.patience;
     clock_ = ExchangeClock{request.id, request.partner, now, now, patience, patience, std::nullopt};
     Open open;
     open.id = request.id;
@@ -36,6 +36,7 @@ Initiator::Initiator(Workbench& bench, MixingRule& mixing, const Request& reques
     open.rule = rule_;
     open.parts = terms_.part.count;
     open.part = terms_.part.index;
+    open.round = request.round;
     bench_.send(request.partner, encode(open));
 }
 
@@ -51,6 +52,7 @@ std::optional<Ending> Initiator::on_accept(Instant now, const Accept& accept) {
         return bench_.violated(Misdeed::Lie);
     }
     terms_.encoding = accept.encoding;
+    terms_.minor = accept.minor;
     their_spread_ = accept.spread;
     auto& pace = bench_.paces.of(clock_.partner);
     pace.answered(now - clock_.started);

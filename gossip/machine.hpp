@@ -20,6 +20,7 @@
 #include "gossip/messages.hpp"
 #include "gossip/mixing/rule.hpp"
 #include "gossip/partner_choice.hpp"
+#include "gossip/rounds.hpp"
 #include "gossip/workbench.hpp"
 
 namespace starling::gossip {
@@ -65,7 +66,8 @@ public:
     bool begin_round(Instant now, std::uint64_t round);
     void set_ghost(bool wanted);
 
-    void set_accepting(bool wanted) { accepting_ = wanted; }
+    void count_rounds(Instant now, bool wanted);
+    void set_accepting(bool wanted);
 
     void set_encoding(Encoding encoding);
     void set_settling(bool wanted);
@@ -84,7 +86,7 @@ public:
 
     [[nodiscard]] const MixingRule& mixing() const { return *mixing_; }
 
-    [[nodiscard]] bool expecting() const { return expected_.has_value(); }
+    [[nodiscard]] const Rounds& rounds() const { return rounds_; }
 
     [[nodiscard]] bool ghost() const { return ghost_; }
 
@@ -93,12 +95,6 @@ public:
     [[nodiscard]] const AveragerCounters& counters() const { return bench_.counters; }
 
 private:
-    /// The partner of this round, who is to ask us, and until when we wait.
-    struct Expected {
-        PeerId partner;
-        Instant until;
-    };
-
     /// Whether we still may talk to the partner when an exchange ends.
     enum class Stream : std::uint8_t { Alive, Gone };
 
@@ -121,10 +117,24 @@ private:
     [[nodiscard]] bool initiating(const PeerId& partner, ExchangeId id) const;
     [[nodiscard]] bool responding(const PeerId& partner, ExchangeId id) const;
 
+    /// Answers a request with Accept and serves it.
+    void serve(Instant now, const PeerId& from, const Open& open);
+    /// Lets a request wait until we are in its round, or until we answer nobody else.
+    void park(Instant now, const PeerId& from, const Open& open);
+    void decline(const PeerId& from, const Open& open);
+
     // machine_duties.cpp
-    void open_with(Instant now, const PeerId& partner);
+    /// Asks a partner, for the exchange of our round or for one that belongs to none.
+    void open_with(Instant now, const PeerId& partner, bool of_round);
+    /// Asks the partner of our round, or waits until another request of ours has ended.
+    void ask_in_round(Instant now, const PeerId& partner);
     /// The partner of this round did not come: takes a random one.
     void fall_back(Instant now);
+    /// Answers the requests that have waited for this moment.
+    void serve_parked(Instant now);
+    /// Tells all whose requests wait that nothing comes of them.
+    void decline_parked();
+    void follow_initiator(Instant now, const ExchangeEvent& event, bool of_round);
     void note_pull(const ExchangeEvent& event);
 
     // machine_endings.cpp
@@ -148,13 +158,13 @@ private:
     PartnerChoice partners_;
     std::optional<Initiator> initiator_;
     std::optional<Responder> responder_;
-    std::optional<Expected> expected_;
+    Rounds rounds_;
     RecentIds recent_;
     bool accepting_ = true;
     bool ghost_ = false;
     std::size_t ghost_exchanges_ = 0;
     std::uint32_t next_part_;
-    bool scheduled_ = false;           ///< what we initiate is this round's, so a miss falls back
+    bool of_round_ = false;            ///< what we initiate is this round's, so a miss falls back
     std::optional<Instant> retry_at_;  ///< when withdrawn chunks are tried again
     std::vector<PeerId> except_;       ///< kept for its memory
     std::deque<ExchangeEvent> events_;

@@ -1,5 +1,6 @@
 // What time, partners and commands do to the machine.
 
+#include "gossip/codec.hpp"
 #include "gossip/machine.hpp"
 
 namespace starling::gossip {
@@ -19,7 +20,8 @@ void Averager::Machine::handle_timeout(Instant now) {
         retry_at_.reset();
         if (mixing_->waiting()) retry_at_ = now + bench_.config.retry_locked;
     }
-    if (expected_ && now >= expected_->until) fall_back(now);
+    while (const auto overdue = rounds_.take_overdue(now)) decline(overdue->from, overdue->open);
+    if (rounds_.overdue(now)) fall_back(now);
     if (initiator_) {
         const auto end = initiator_->on_timeout(now);
         if (end) conclude_initiator(now, *end, Stream::Alive);
@@ -31,7 +33,9 @@ void Averager::Machine::handle_timeout(Instant now) {
 }
 
 void Averager::Machine::handle_disconnect(Instant now, const PeerId& peer) {
+    rounds_.forget(peer);
     end_all_with(now, peer, {Outcome::Disconnected}, Stream::Gone);
+    if (rounds_.waits_for(peer)) fall_back(now);
     std::erase_if(bench_.outbox, [&](const Outgoing& outgoing) { return outgoing.to == peer; });
 }
 
@@ -46,9 +50,10 @@ void Averager::Machine::handle_loss(Instant now, const PeerId& peer, Passage pas
 
 void Averager::Machine::peer_down(Instant now, const PeerId& peer) {
     // The stream may live on when membership was wrong: then the Abort spares the partner a wait.
-    end_all_with(now, peer, {Outcome::Disconnected}, Stream::Alive);
+    rounds_.forget(peer);
     partners_.remove(peer);
-    if (expected_ && expected_->partner == peer) fall_back(now);
+    end_all_with(now, peer, {Outcome::Disconnected}, Stream::Alive);
+    if (rounds_.waits_for(peer)) fall_back(now);
 }
 
 bool Averager::Machine::begin_exchange(Instant now, std::span<const PeerId> except) {
@@ -59,43 +64,101 @@ bool Averager::Machine::begin_exchange(Instant now, std::span<const PeerId> exce
     if (!ghost_ && !mixing_->ready({next_part_, bench_.config.parts})) return false;
     const auto partner = partners_.choose(now, rng_, except_);
     if (!partner) return false;
-    scheduled_ = false;
-    open_with(now, *partner);
+    open_with(now, *partner, false);
     return true;
 }
 
 bool Averager::Machine::begin_round(Instant now, std::uint64_t round) {
-    expected_.reset();
     if (bench_.config.mix.rule == Rule::None) return false;
-    const auto partner = partners_.scheduled(self_, bench_.config.sync_seed, round);
-    const bool can = partner && !ghost_ && mixing_->ready({next_part_, bench_.config.parts});
-    if (!can) return begin_exchange(now);
-    if (*partner < self_) {
-        // They may have asked already: the first of two clocks that agree is always early.
-        if (!responder_ || responder_->clock().partner != *partner) {
-            expected_ = Expected{*partner, now + bench_.config.sync_wait};
-        }
-        return true;
+    rounds_.count(true);
+    rounds_.end();
+    // Peers in step are never so far apart as there are peers: we were away.
+    const auto furthest = rounds_.furthest();
+    if (rounds_.begin(round) + partners_.size() < furthest) rounds_.catch_up(furthest);
+    const auto number = rounds_.number();
+    const auto partner = partners_.scheduled(self_, bench_.config.sync_seed, number);
+    const bool ready = ghost_ || mixing_->ready({next_part_, bench_.config.parts});
+    if (partner && ready) {
+        // The partner may have asked already. Then we answer instead of asking.
+        rounds_.enter(now, RoundStage::Expecting, *partner);
+        serve_parked(now);
+        if (rounds_.stage() == RoundStage::Expecting) ask_in_round(now, *partner);
+    } else {
+        serve_parked(now);
+        if (begin_exchange(now)) rounds_.enter(now, RoundStage::Elsewhere, self_);
     }
-    if (initiator_ || (responder_ && responder_->clock().partner == *partner)) return false;
-    scheduled_ = true;
-    open_with(now, *partner);
-    return true;
+    return rounds_.running();
+}
+
+void Averager::Machine::count_rounds(Instant now, bool wanted) {
+    rounds_.count(wanted);
+    if (wanted) return;
+    rounds_.end();
+    serve_parked(now);
+}
+
+void Averager::Machine::set_accepting(bool wanted) {
+    accepting_ = wanted;
+    if (!accepting_) decline_parked();
+}
+
+void Averager::Machine::ask_in_round(Instant now, const PeerId& partner) {
+    rounds_.enter(now, initiator_ ? RoundStage::Queued : RoundStage::Asking, partner);
+    if (!initiator_) open_with(now, partner, true);
 }
 
 void Averager::Machine::fall_back(Instant now) {
-    expected_.reset();
     ++bench_.counters.fallbacks;
-    (void)begin_exchange(now);
+    rounds_.end();
+    if (begin_exchange(now)) rounds_.enter(now, RoundStage::Elsewhere, self_);
 }
 
-void Averager::Machine::open_with(Instant now, const PeerId& partner) {
+void Averager::Machine::serve_parked(Instant now) {
+    while (!responder_ && accepting_ && !ghost_) {
+        const auto next = rounds_.take_due();
+        if (!next) return;
+        if (rounds_.behind(next->open)) {
+            bench_.send(
+                next->from, encode(Refuse{next->open.id, RefuseReason::Round, rounds_.number()})
+            );
+        } else {
+            serve(now, next->from, next->open);
+        }
+    }
+}
+
+void Averager::Machine::decline_parked() {
+    for (const auto& parked : rounds_.take_all()) decline(parked.from, parked.open);
+}
+
+/// What the end of an exchange that we have asked for means for our round.
+void Averager::Machine::follow_initiator(Instant now, const ExchangeEvent& event, bool of_round) {
+    if (!of_round) {
+        const auto stage = rounds_.stage();
+        if (stage == RoundStage::Elsewhere) rounds_.end();
+        if (stage == RoundStage::Queued) ask_in_round(now, rounds_.partner());
+        return;
+    }
+    if (rounds_.stage() != RoundStage::Asking) return;
+    if (event.outcome == Outcome::Committed) {
+        rounds_.end();
+    } else if (event.outcome == Outcome::Collapsed) {
+        rounds_.enter(now, RoundStage::Expecting, event.partner);
+    } else {
+        fall_back(now);
+    }
+}
+
+void Averager::Machine::open_with(Instant now, const PeerId& partner, bool of_round) {
     ++bench_.counters.started;
     Initiator::Request request;
     request.id = ExchangeId{rng_.next()};
     request.partner = partner;
     request.layout = layout_;
     request.rule = bench_.config.mix.rule;
+    of_round_ = of_round;
+    request.round = of_round ? rounds_.number() : 0;
+    request.patience = of_round ? bench_.config.sync_wait : bench_.config.deadline_base;
     const bool settles = bench_.settling && pairwise_ != nullptr;
     if (settles) request.rule = Rule::Pairwise;
     if (ghost_) request.rule = Rule::Pull;
@@ -112,7 +175,7 @@ void Averager::Machine::set_ghost(bool wanted) {
     if (ghost_ == wanted) return;
     ghost_ = wanted;
     ghost_exchanges_ = 0;
-    if (ghost_) return;
+    if (ghost_) return decline_parked();
     ++bench_.counters.promotions;
     mixing_->adopt();
 }

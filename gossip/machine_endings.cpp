@@ -65,11 +65,9 @@ void Averager::Machine::conclude_initiator(Instant now, const Ending& ending, St
     initiator_->withdraw();
     if (mixing_->waiting() && !retry_at_) retry_at_ = now + bench_.config.retry_locked;
     if (event.rule == Rule::Pull) note_pull(event);
-    const bool missed =
-        scheduled_ && outcome != Outcome::Committed && outcome != Outcome::Collapsed;
-    scheduled_ = false;
+    const bool of_round = std::exchange(of_round_, false);
     initiator_.reset();
-    if (missed) fall_back(now);
+    follow_initiator(now, event, of_round);
 }
 
 void Averager::Machine::conclude_responder(Instant now, const Ending& ending, Stream stream) {
@@ -87,6 +85,11 @@ void Averager::Machine::conclude_responder(Instant now, const Ending& ending, St
     count(event);
     events_.push_back(event);
     responder_.reset();
+    const bool of_round = event.rule != Rule::Pull && event.partner == rounds_.partner() &&
+                          rounds_.stage() == RoundStage::Answering;
+    if (of_round && outcome == Outcome::Committed) rounds_.end();
+    serve_parked(now);
+    if (of_round && outcome != Outcome::Committed) fall_back(now);
 }
 
 void Averager::Machine::note_partner(Instant now, const ExchangeEvent& event) {

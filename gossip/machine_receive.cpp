@@ -53,20 +53,40 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Open& open) {
     // When the requests of a pair cross, that of the lower id goes on, whichever arrives first. The
     // peer with the lower id says so, and the other withdraws its own. Without this rule two peers
     // in lockstep decline each other, or swap their models, for ever.
-    const bool with_them = !pulls && initiator_ && initiator_->clock().partner == from &&
+    const bool ahead = !pulls && !bench_.settling && rounds_.ahead(open);
+    if (!pulls && !bench_.settling && rounds_.behind(open)) {
+        bench_.send(from, encode(Refuse{open.id, RefuseReason::Round, rounds_.number()}));
+        return;
+    }
+    const bool with_them = !pulls && !ahead && initiator_ && initiator_->clock().partner == from &&
                            initiator_->rule() != Rule::Pull;
     if (with_them && (!initiator_->opening() || self_ < from)) {
         bench_.send(from, encode(Busy{open.id, initiator_->opening()}));
         return;
     }
-    if (responder_ || !accepting_ || (ghost_ && !pulls)) {
-        bench_.send(from, encode(Busy{open.id, false}));
-        return;
-    }
+    if (!accepting_ || (ghost_ && !pulls)) return decline(from, open);
+    const bool waits = !pulls && open.round > 0 && rounds_.counts() && (ahead || responder_);
+    if (responder_ && !waits) return decline(from, open);
     if (with_them) conclude_initiator(now, {Outcome::Collapsed}, Stream::Alive);
-    if (expected_ && expected_->partner == from && !pulls) expected_.reset();
+    // To conclude may have begun to answer another one whose request waited.
+    if (waits || responder_) return park(now, from, open);
+    serve(now, from, open);
+}
+
+void Averager::Machine::serve(Instant now, const PeerId& from, const Open& open) {
     recent_.add(open.id);
     responder_.emplace(bench_, rule_of(open.rule), open, from, now);
+    const bool of_round = open.rule != Rule::Pull && from == rounds_.partner() &&
+                          rounds_.stage() == RoundStage::Expecting;
+    if (of_round) rounds_.enter(now, RoundStage::Answering, from);
+}
+
+void Averager::Machine::decline(const PeerId& from, const Open& open) {
+    bench_.send(from, encode(Busy{open.id, false}));
+}
+
+void Averager::Machine::park(Instant now, const PeerId& from, const Open& open) {
+    if (!rounds_.park(now, from, open)) decline(from, open);
 }
 
 MixingRule& Averager::Machine::rule_of(Rule rule) {
@@ -129,7 +149,10 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Refuse& refuse
         ++bench_.counters.stale;
         return;
     }
-    conclude_initiator(now, {Outcome::Refused}, Stream::Alive);
+    // Our round is over for them. They would take us in theirs.
+    const bool late = refuse.reason == RefuseReason::Round;
+    if (late) rounds_.catch_up(refuse.round);
+    conclude_initiator(now, {late ? Outcome::Busy : Outcome::Refused}, Stream::Alive);
 }
 
 void Averager::Machine::on(Instant now, const PeerId& from, const Chunk& chunk) {
@@ -165,7 +188,7 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Abort& abort) 
     } else if (responding(from, abort.id)) {
         responder_->on_abort(abort);
         conclude_responder(now, ending_of(abort.reason), Stream::Gone);
-    } else {
+    } else if (!rounds_.forget(abort.id)) {
         ++bench_.counters.stale;
     }
 }

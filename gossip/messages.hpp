@@ -11,6 +11,9 @@
 
 namespace starling::gossip {
 
+inline constexpr std::uint8_t kVersionMajor = 1;
+inline constexpr std::uint8_t kVersionMinor = 1;
+
 /// Initiator: let us average. Nothing else is sent before the answer, so a partner whose layout
 /// differs refuses before any payload.
 struct Open {
@@ -22,13 +25,15 @@ struct Open {
     Rule rule = Rule::Pairwise;
     std::uint32_t parts = 1;  ///< the parameters are cut into so many
     std::uint32_t part = 0;   ///< the one that is averaged now
+    std::uint64_t round = 0;  ///< the round whose exchange this is, or 0: it belongs to none
 };
 
 /// Responder: send your chunks.
 struct Accept {
     ExchangeId id;
-    Encoding encoding = Encoding::F32;  ///< the finer of both sides' wishes: both use it
-    double spread = 0.0;                ///< how far the responder is from its partners, relatively
+    Encoding encoding = Encoding::F32;   ///< the finer of both sides' wishes: both use it
+    double spread = 0.0;                 ///< how far the responder is from its partners, relatively
+    std::uint8_t minor = kVersionMinor;  ///< of the responder's protocol: the frame's, not a field
 };
 
 /// Responder: not now.
@@ -43,12 +48,14 @@ enum class RefuseReason : std::uint8_t {
     Coefficient = 2,
     Rule = 3,
     Strikes = 4,  ///< you have broken the protocol too often
+    Round = 5,    ///< your round is over
 };
 
 /// Responder: never, as we are.
 struct Refuse {
     ExchangeId id;
     RefuseReason reason = RefuseReason::Layout;
+    std::uint64_t round = 0;  ///< with reason Round: the one that we are in
 };
 
 /// Initiator: chunk `index` of mine.

@@ -77,7 +77,10 @@ std::optional<PeerId> PartnerChoice::scheduled(
     std::sort(order.begin(), order.end());
     const auto bits = static_cast<std::uint64_t>(std::bit_width(order.size() - 1));
     STARLING_CHECK(bits > 0);
-    Rng(mix64(seed) ^ mix64(round / bits)).shuffle(std::span(order));
+    // Of a power of two everybody has a partner, and one order for all rounds keeps peers in step: a
+    // pair that met twice in a row could go on without the others.
+    const bool whole = std::has_single_bit(order.size());
+    Rng(mix64(seed) ^ mix64(whole ? 0 : round / bits)).shuffle(std::span(order));
     const auto place =
         static_cast<std::size_t>(std::find(order.begin(), order.end(), self) - order.begin());
     const std::size_t other = place ^ (std::size_t{1} << (round % bits));

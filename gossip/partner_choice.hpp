@@ -51,8 +51,9 @@ public:
         Instant now, Rng& rng, std::span<const PeerId> except = {}
     );
 
-    /// Returns the partner of a round that everybody with the same view counts alike. Every log2(n)
-    /// rounds the seed draws a new order of the n live peers; the partner is the one whose place in
+    /// Returns the partner of a round that everybody with the same view counts alike. The seed
+    /// draws an order of the n live peers, and another one every log2(n) rounds if n is no power of
+    /// two; the partner is the one whose place in
     /// the order differs from ours in one bit, another bit in each round. Returns nothing when n is
     /// no power of two and that place is beyond it.
     [[nodiscard]] std::optional<PeerId> scheduled(

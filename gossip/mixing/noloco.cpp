@@ -6,6 +6,7 @@
 //
 // The store holds theta; phi and delta are kept here, in arenas of their own. What travels is theta
 // and phi, each in the exchange's encoding, so the same lattice serves both; D follows from them.
+// With beta = gamma, as by default, v counts nothing and phi does not travel.
 //
 // In the delta form, with u = a (theta' - theta) and v = a (phi' - phi) of the decoded values and
 // a = 1/2, the outer step adds to theta
@@ -80,8 +81,9 @@ public:
 
     [[nodiscard]] std::size_t offer_bytes_max(const Terms& terms, std::uint32_t chunk)
         const override {
-        return kHead + pieces(chunk) *
-                           encoding(terms, chunk).wire_bytes(bench_.elements(chunk, terms.part));
+        const std::size_t pieces = sends_slow(terms, chunk) ? 2 : 1;
+        return kHead +
+               pieces * encoding(terms, chunk).wire_bytes(bench_.elements(chunk, terms.part));
     }
 
     [[nodiscard]] bool fits_offer(const Terms& terms, std::uint32_t chunk, ByteView offer)
@@ -91,7 +93,8 @@ public:
         const auto& encoding = this->encoding(terms, chunk);
         const auto elements = bench_.elements(chunk, terms.part);
         if (!encoding.fits_offer(got->fast, elements)) return false;
-        return has_slow(chunk) ? encoding.fits_offer(got->slow, elements) : got->slow.empty();
+        if (got->slow.empty()) return !has_slow(chunk) || beta_ == gamma_;
+        return has_slow(chunk) && encoding.fits_offer(got->slow, elements);
     }
 
     [[nodiscard]] bool fits_reply(const Terms& terms, const Flight& flight, ByteView reply)
@@ -103,7 +106,7 @@ public:
         const auto elements = bench_.elements(flight.index, terms.part);
         if (!got || !encoding.fits_reply(got->fast, sent->fast, elements)) return false;
         if (encoding.asks_again(got->fast)) return false;
-        if (!has_slow(flight.index)) return got->slow.empty();
+        if (sent->slow.empty()) return got->slow.empty();
         return encoding.fits_reply(got->slow, sent->slow, elements) &&
                !encoding.asks_again(got->slow);
     }
@@ -113,7 +116,7 @@ public:
         const auto got = *split(offer);
         const auto& encoding = this->encoding(terms, chunk);
         return encoding.always_decodes(got.fast) &&
-               (!has_slow(chunk) || encoding.always_decodes(got.slow));
+               (got.slow.empty() || encoding.always_decodes(got.slow));
     }
 
     [[nodiscard]] bool asks_again(const Terms&, std::uint32_t, ByteView reply) const override {
@@ -134,7 +137,7 @@ public:
         flight.offer = encoding.offer(theta_, gaps, payload.subspan(kHead, room));
         write_head(payload, flight.offer.bytes);
         flight.offer.bytes += kHead;
-        if (has_slow(chunk)) {
+        if (sends_slow(terms, chunk)) {
             gaps = {};
             if (!again) gaps = bench_.known_gaps(slow_gaps_, terms.partner, chunk, terms.part);
             const auto slow = payload.subspan(flight.offer.bytes, room);
@@ -151,7 +154,8 @@ public:
         const auto got = *split(offer);
         const auto& encoding = this->encoding(terms, chunk);
         const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
-        frame = take_frame(offer_bytes_max(terms, chunk));
+        const bool both = !got.slow.empty();
+        frame = take_frame(kHead + (both ? 2 : 1) * room);
         const auto payload = std::span(frame).subspan(kPayloadOffset);
         Reply fast{payload.subspan(kHead, room)};
         Reply slow;
@@ -162,7 +166,7 @@ public:
             encoding.answer(got.fast, theta_, fast, {terms.coefficient, u_, fast_gaps});
         const auto slow_gaps = slow_room(chunk, terms.part);
         Difference apart;
-        if (has_slow(chunk) && !difference.wrapped) {
+        if (both && !difference.wrapped) {
             slow.wire = payload.subspan(kHead + fast.bytes, room);
             const auto other =
                 encoding.answer(got.slow, phi_, slow, {terms.coefficient, v_, slow_gaps});
@@ -185,7 +189,8 @@ public:
             return {sound ? Served::Locked : Served::Refused, misdeed};
         }
         tally = entered;
-        note(terms, chunk, fast_gaps, slow_gaps);
+        bench_.note_gaps(fast_gaps_, terms.partner, chunk, terms.part, fast_gaps);
+        if (both) bench_.note_gaps(slow_gaps_, terms.partner, chunk, terms.part, slow_gaps);
         return {Served::Done};
     }
 
@@ -205,7 +210,8 @@ public:
         difference.squared_norm += flight.offer.squared_norm;
         const auto slow_gaps = slow_room(chunk, terms.part);
         Difference apart;
-        if (has_slow(chunk)) {
+        const bool both = !sent.slow.empty();
+        if (both) {
             const auto slow = encoding.take_reply(
                 got.slow, sent.slow, {terms.coefficient, flight.more, slow_gaps}
             );
@@ -217,7 +223,8 @@ public:
         bench_.pool.give(std::exchange(flight.bytes, std::move(fast)));
         const Misdeed misdeed = check(terms, chunk, difference, apart, tally);
         if (misdeed != Misdeed::None) return {ReplyState::Refused, misdeed};
-        note(terms, chunk, fast_gaps, slow_gaps);
+        bench_.note_gaps(fast_gaps_, terms.partner, chunk, terms.part, fast_gaps);
+        if (both) bench_.note_gaps(slow_gaps_, terms.partner, chunk, terms.part, slow_gaps);
         return {apply(terms, flight, tally) ? ReplyState::Applied : ReplyState::Locked};
     }
 
@@ -256,20 +263,14 @@ private:
         return !bench_.parameters.is_buffer(chunk);
     }
 
-    [[nodiscard]] std::size_t pieces(std::uint32_t chunk) const { return has_slow(chunk) ? 2 : 1; }
+    /// Whether our offer has the slow weights. A partner that speaks minor version 0 wants them even
+    /// if nobody uses them. A responder answers with as many pieces as it was offered.
+    [[nodiscard]] bool sends_slow(const Terms& terms, std::uint32_t chunk) const {
+        return has_slow(chunk) && (beta_ != gamma_ || terms.minor == 0);
+    }
 
     std::span<float> slow_room(std::uint32_t chunk, const Part& part) {
         return std::span(slow_scratch_).first(bench_.gaps_room(chunk, part).size());
-    }
-
-    void note(
-        const Terms& terms,
-        std::uint32_t chunk,
-        std::span<const float> fast_gaps,
-        std::span<const float> slow_gaps
-    ) {
-        bench_.note_gaps(fast_gaps_, terms.partner, chunk, terms.part, fast_gaps);
-        bench_.note_gaps(slow_gaps_, terms.partner, chunk, terms.part, slow_gaps);
     }
 
     /// Checks the fast weights, then the distance `apart` of the slow ones.

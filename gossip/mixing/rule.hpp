@@ -25,6 +25,7 @@ struct Terms {
     Encoding encoding = Encoding::F32;
     double coefficient = 0.5;
     Part part;
+    std::uint8_t minor = kVersionMinor;  ///< of the partner's protocol; known to the initiator
 };
 
 /// A chunk that the initiator has offered and not yet applied.

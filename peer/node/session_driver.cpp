@@ -213,7 +213,7 @@ void SessionDriver::drain() {
         around_.links.send(frame->to, frame->type, std::move(frame->payload));
     }
     if (auto order = session_.poll_order(); order && trainer_) trainer_->order(std::move(*order));
-    if (session_.poll_release() && trainer_) trainer_->mixed();
+    if (const auto round = session_.poll_release(); round && trainer_) trainer_->mixed(*round);
     while (const auto note = session_.poll_note()) around_.reporter.note(*note);
     if (const auto record = session_.poll_record()) publish(*record);
     if (const auto outcome = session_.poll_outcome()) finish(*outcome);

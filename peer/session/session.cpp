@@ -19,13 +19,17 @@ constexpr Duration kMeetMax = std::chrono::seconds(10);
 }  // namespace
 
 Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& parts)
-    : descriptor_(descriptor),
+    : self_(self),
+      descriptor_(descriptor),
       parts_(parts),
       readiness_(descriptor_.wait_for),
       roster_(self, descriptor_.manifest, descriptor_.replicas),
       transfers_(parts.shards, parts.parameters, descriptor_.layout, self.prefix64(), out_),
       settling_(parts.averager, descriptor_.settle),
-      ending_(descriptor_.until) {}
+      ending_(descriptor_.until),
+      quota_(
+          descriptor_.until, descriptor_.manifest.samples(data::Split::Train), descriptor_.batch
+      ) {}
 
 void Session::begin(Instant now, Start start, const Progress& before) {
     arrival_.begin(now);
@@ -38,6 +42,7 @@ void Session::begin(Instant now, Start start, const Progress& before) {
     if (start == Start::Join) transfers_.fetch_state();
     report_.steps = before.steps;
     report_.samples = before.samples;
+    told_samples_ = before.samples;
     report_.schedule_step = before.schedule_step;
     parts_.averager.adopt_parameters();
     view_due_ = now;
@@ -49,6 +54,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     view_due_ = now + kViewEvery;
     swarm_samples_ = view.samples(report_.samples);
     live_ = view.live;
+    update_quota(now, view);
     update_roster(now, view);
     update_readiness(view);
     if (state_ == PeerState::Joining) update_arrival(now, view);
@@ -58,7 +64,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     note_caught_up();
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
-    release_trainer();
+    release_trainer(now);
     if (now - published_ >= kPublishEvery) publish(now);
 }
 
@@ -109,16 +115,35 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
     return inputs;
 }
 
+void Session::update_quota(Instant now, const SwarmView& view) {
+    Quota::Inputs inputs;
+    inputs.self = self_;
+    inputs.own = report_.samples;
+    inputs.own_rate = report_.samples_per_s;
+    inputs.own_word = word_before_;
+    inputs.others = swarm_samples_ - report_.samples;
+    inputs.trains = state_ == PeerState::Training && readiness_.enough();
+    const bool changed = quota_.update(now, inputs, view);
+    if (changed && state_ == PeerState::Training) give_order();
+    // Others wait for this word, and we for theirs.
+    const bool told = report_.samples == told_samples_;
+    if (state_ == PeerState::Training && quota_.used_up(report_.samples) && !told) publish(now);
+}
+
+/// Returns whether our trainer has shards to train on, and steps and samples left to make.
+bool Session::makes_steps() const {
+    const auto& until = descriptor_.until;
+    const bool limited = until.kind == UntilKind::Steps;
+    const bool done = limited && static_cast<double>(report_.steps) >= until.value;
+    return !done && !roster_.duties().train.empty() && !quota_.used_up(report_.samples);
+}
+
 /// A peer that owns no shard, or has made all its steps, has no trainer that says when to average.
 /// It asks by itself: otherwise its parameters would stay behind, and a ghost would stay one and
 /// decline all requests. With sync the others count rounds, so it asks only while it is a ghost.
 void Session::mix_without_steps(Instant now) {
-    const auto& until = descriptor_.until;
-    const bool limited = until.kind == UntilKind::Steps;
-    const bool done = limited && static_cast<double>(report_.steps) >= until.value;
-    const bool idle = done || roster_.duties().train.empty();
     const bool mixes = state_ == PeerState::Training && has_parameters() && readiness_.enough();
-    if (!idle || !mixes || now < idle_mix_at_) return;
+    if (makes_steps() || !mixes || now < idle_mix_at_) return;
     idle_mix_at_ = now + kIdleMixEvery;
     if (descriptor_.sync && !parts_.averager.ghost()) return;
     (void)parts_.averager.begin_exchange(now);
@@ -183,6 +208,7 @@ void Session::give_order() {
     order.shards_version = shards_version_;
     order.evaluation = evaluation_;
     order.schedule_step = schedule_step_;
+    order.samples_limit = quota_.limit();
     order.restarts = recovery_.done();
     // We evaluate when all test shards are here. Those that are missing are being fetched.
     const bool all_tests = std::all_of(
@@ -207,11 +233,12 @@ void Session::handle_report(Instant now, TrainerReport report) {
     const bool paused = report_.obeyed < pause_order_ && report.obeyed >= pause_order_;
     report_ = std::move(report);
     note_unsound(now);
-    if ((news || paused) && view_due_) view_due_ = now;
+    const bool rests = quota_.used_up(report_.samples) && report_.samples != told_samples_;
+    if ((news || paused || rests) && view_due_) view_due_ = now;
 }
 
 void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
-    release_trainer();
+    release_trainer(now);
     if (!view_due_) return;
     const bool committed = event.outcome == gossip::Outcome::Committed;
     if (committed && event.rule != gossip::Rule::Pull) last_distance_ = event.relative_distance;
@@ -223,6 +250,7 @@ void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
 }
 
 void Session::handle_mix_due(Instant now, std::uint64_t round) {
+    if (descriptor_.sync) waits_in_ = round;
     // The trainer may not have seen yet that we recover.
     if (view_due_ && state_ == PeerState::Training && has_parameters()) {
         if (descriptor_.sync) {
@@ -231,15 +259,16 @@ void Session::handle_mix_due(Instant now, std::uint64_t round) {
             (void)parts_.averager.begin_exchange(now);
         }
     }
-    release_trainer();
+    release_trainer(now);
 }
 
-/// With sync: lets the trainer go on, unless an exchange is under way or expected.
-void Session::release_trainer() {
+/// With sync: lets the trainer go on when its round is over, or when we make none.
+void Session::release_trainer(Instant now) {
     if (!descriptor_.sync) return;
-    const auto& averager = parts_.averager;
-    if (averager.initiating() || averager.responding() || averager.expecting()) return;
-    release_ = true;
+    const bool counts = view_due_ && state_ == PeerState::Training && has_parameters() &&
+                        readiness_.enough() && makes_steps();
+    parts_.averager.count_rounds(now, counts);
+    if (!parts_.averager.in_round() && waits_in_) release_ = std::exchange(waits_in_, std::nullopt);
 }
 
 void Session::handle_frame(
@@ -302,6 +331,7 @@ void Session::end(std::optional<Fault> fault) {
 
 void Session::publish(Instant now) {
     published_ = now;
+    word_before_ = std::exchange(told_samples_, report_.samples);
     record_due_ = true;
 }
 
@@ -335,8 +365,8 @@ std::optional<TrainerOrder> Session::poll_order() {
     return std::exchange(order_, std::nullopt);
 }
 
-bool Session::poll_release() {
-    return std::exchange(release_, false);
+std::optional<std::uint64_t> Session::poll_release() {
+    return std::exchange(release_, std::nullopt);
 }
 
 std::optional<Record> Session::poll_record() {

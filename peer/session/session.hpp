@@ -10,8 +10,9 @@
 // returns at once. When view_due() has come, give it the present view of the swarm.
 //
 // Parts: Arrival and Readiness (how a newcomer comes to train), Roster (partners and duties),
-// Transfers (parameters and shards in both directions), Recovery (after divergence), Settling and
-// Ending (the common end). The session joins them and owns the peer's public state.
+// Transfers (parameters and shards in both directions), Recovery (after divergence), Quota (how far
+// training may go before others must be heard), Settling and Ending (the common end). The session
+// joins them and owns the peer's public state.
 //
 // Thread    network
 
@@ -27,6 +28,7 @@
 #include "gossip/averager.hpp"
 #include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
+#include "peer/session/quota.hpp"
 #include "peer/session/recovery.hpp"
 #include "peer/session/roster.hpp"
 #include "peer/session/settling.hpp"
@@ -93,8 +95,8 @@ public:
     [[nodiscard]] std::optional<OutgoingFrame> poll_transmit();
     /// Returns the newest order for the trainer, if it has changed.
     [[nodiscard]] std::optional<TrainerOrder> poll_order();
-    /// With sync: returns whether a trainer that waits for its exchange may go on.
-    [[nodiscard]] bool poll_release();
+    /// With sync: returns the round that is over, once, for the trainer that waits for it.
+    [[nodiscard]] std::optional<std::uint64_t> poll_release();
     /// Returns the record to publish, if it is time to. Its `bytes` are for the caller to fill in.
     [[nodiscard]] std::optional<Record> poll_record();
     /// Returns the next line for people.
@@ -150,6 +152,8 @@ private:
 
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
+    void update_quota(Instant now, const SwarmView& view);
+    [[nodiscard]] bool makes_steps() const;
     void mix_without_steps(Instant now);
     void note_caught_up();
     void update_ending(Instant now, const SwarmView& view);
@@ -158,11 +162,12 @@ private:
     void enter(Instant now, EndingPhase phase);
     void become(Instant now, PeerState state);
     void give_order();
-    void release_trainer();
+    void release_trainer(Instant now);
     void publish(Instant now);
     void end(std::optional<Fault> fault);
     [[nodiscard]] bool settled() const;
 
+    PeerId self_;
     const Descriptor& descriptor_;
     Parts parts_;
     Outbox out_;
@@ -173,6 +178,7 @@ private:
     Recovery recovery_;
     Settling settling_;
     Ending ending_;
+    Quota quota_;
 
     PeerState state_ = PeerState::Joining;
     Instant state_since_;
@@ -188,7 +194,9 @@ private:
     std::size_t ready_ = 0;            ///< peers that have all they need, with us
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
-    Instant idle_mix_at_;  ///< when a peer that makes no steps averages next
+    std::uint64_t told_samples_ = 0;  ///< in the last record
+    std::uint64_t word_before_ = 0;   ///< in the one before
+    Instant idle_mix_at_;             ///< when a peer that makes no steps averages next
     /// Until when a peer that belongs to others, but has not met them yet, must not end alone.
     Instant meets_until_;
     bool owns_parameters_ = false;  ///< they were whole at some time in this life
@@ -196,7 +204,8 @@ private:
     bool unsound_noted_ = false;
 
     std::optional<TrainerOrder> order_;
-    bool release_ = false;
+    std::optional<std::uint64_t> waits_in_;  ///< the round in which the trainer waits
+    std::optional<std::uint64_t> release_;
     bool record_due_ = false;
     std::deque<std::string> notes_;
     std::optional<SessionOutcome> outcome_;

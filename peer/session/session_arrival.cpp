@@ -198,9 +198,9 @@ void Session::begin_recovery(Instant now, RecoveryCause cause) {
 void Session::update_recovery(Instant now, const SwarmView& view) {
     const auto& averager = parts_.averager;
     Recovery::Inputs inputs;
-    // A broken exchange that is not undone yet belongs to the bad parameters, too, and one that we
-    // expect may still begin. A step that still runs would update what we fetch.
-    inputs.in_use = averager.initiating() || averager.responding() || averager.expecting() ||
+    // A broken exchange that is not undone yet belongs to the bad parameters, too, and that of our
+    // round may still begin. A step that still runs would update what we fetch.
+    inputs.in_use = averager.initiating() || averager.responding() || averager.in_round() ||
                     averager.returning() || report_.obeyed < pause_order_;
     inputs.chunks = transfers_.state_chunks();
     inputs.complete = !transfers_.fetching_state();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
@@ -58,7 +59,7 @@ std::optional<TrainerReport> EngineTrainer::take_report() {
 
 void EngineTrainer::begin_stop() {
     stop_ = true;
-    mixed();
+    mixed(std::numeric_limits<std::uint64_t>::max());
     if (auto* engine = running_.load()) engine->interrupt();
     TrainerOrder last;
     last.phase = TrainerPhase::Stop;
@@ -175,7 +176,9 @@ void EngineTrainer::obey(const TrainerOrder& order) {
 
 void EngineTrainer::train_once() {
     if (divergence_.diverged()) return rest();
-    const bool enough = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
+    const bool last = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
+    const bool waits = current_.samples_limit && report_.samples >= *current_.samples_limit;
+    const bool enough = last || waits;
     const auto before = batcher_.position();
     if (enough || !batcher_.next(values_, labels_)) {
         // Without samples to train on we still average, and our estimate counts as any other does.
@@ -206,7 +209,8 @@ void EngineTrainer::train_once() {
 }
 
 void EngineTrainer::rest() {
-    publish(false);
+    // Others may wait for the word that we have come so far.
+    publish(report_.samples != told_samples_);
     if (const auto order = orders_.wait(kIdleWait)) obey(*order);
 }
 
@@ -221,15 +225,21 @@ void EngineTrainer::start_over(std::uint64_t number) {
 /// A round's number follows from the place in the schedule, which a newcomer takes from its donor.
 /// So peers of one speed have the same numbers.
 void EngineTrainer::mix() {
-    const bool waits = options_.sync_wait > Duration::zero();
-    if (waits) (void)mixed_.take();
-    callbacks_.mix_due(report_.schedule_step / options_.mix_every);
-    // stop() may have come just before take(), which then took its call of mixed().
-    if (waits && !stop_) (void)mixed_.wait(options_.sync_wait);
+    const auto round = report_.schedule_step / options_.mix_every;
+    callbacks_.mix_due(round);
+    if (options_.sync_wait <= Duration::zero()) return;
+    const Instant until = real_now() + options_.sync_wait;
+    // Words about earlier rounds, for which we have not waited to the end, may still lie here.
+    while (!stop_) {
+        const Duration left = until - real_now();
+        if (left <= Duration::zero()) return;
+        const auto over = mixed_.wait(left);
+        if (over && *over >= round) return;
+    }
 }
 
-void EngineTrainer::mixed() {
-    (void)mixed_.put(true);
+void EngineTrainer::mixed(std::uint64_t round) {
+    (void)mixed_.put(round);
 }
 
 void EngineTrainer::averaged() {
@@ -283,6 +293,7 @@ void EngineTrainer::publish(bool always) {
     report_.accuracy = estimate ? std::optional(estimate->accuracy) : std::nullopt;
     report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;
     report_.position = batcher_.position();
+    told_samples_ = report_.samples;
     if (reports_.put(report_)) callbacks_.report_ready();
 }
 

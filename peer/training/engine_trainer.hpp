@@ -2,7 +2,7 @@
 
 // The trainer that computes. Its loop takes a batch, makes a step, and sometimes evaluates the model
 // on a few test samples. It tells the network thread when an exchange is due. Only with --sync it
-// waits for the network: for the end of each exchange, at most `sync_wait`.
+// waits for the network: for the end of its round, at most `sync_wait`.
 
 #include <atomic>
 #include <cstdint>
@@ -62,7 +62,7 @@ public:
     void start() override;
     void order(TrainerOrder order) override;
     [[nodiscard]] std::optional<TrainerReport> take_report() override;
-    void mixed() override;
+    void mixed(std::uint64_t round) override;
     void averaged() override;
     void begin_stop() override;
     void stop() override;
@@ -94,7 +94,7 @@ private:
     Callbacks callbacks_;
     Mailbox<TrainerOrder> orders_;
     Mailbox<TrainerReport> reports_;
-    Mailbox<bool> mixed_;
+    Mailbox<std::uint64_t> mixed_;  ///< the last round that is over
     std::atomic<bool> stop_{false};
     std::atomic<compute::Engine*> running_{nullptr};  ///< the engine that stop() interrupts
     std::atomic<Instant> averaged_at_{Instant{}};
@@ -112,6 +112,7 @@ private:
     DivergenceWatch divergence_;
     StepMeter meter_;
     Instant published_;
+    std::uint64_t told_samples_ = 0;  ///< in the last report
     Instant checkpointed_;
     std::jthread thread_;
 };

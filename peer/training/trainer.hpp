@@ -45,9 +45,9 @@ public:
     /// Takes the newest report, if there is one.
     [[nodiscard]] virtual std::optional<TrainerReport> take_report() = 0;
 
-    /// Tells the trainer that the exchange which was due is over. A trainer that keeps in step with
-    /// the exchanges waits for this.
-    virtual void mixed() = 0;
+    /// Tells the trainer that a round is over. A trainer that keeps in step with the exchanges waits
+    /// for this.
+    virtual void mixed(std::uint64_t round) = 0;
 
     /// Tells the trainer that an exchange has just averaged the parameters with a partner's.
     virtual void averaged() = 0;

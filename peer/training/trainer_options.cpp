@@ -8,9 +8,9 @@ namespace starling::peer {
 
 namespace {
 
-/// A trainer that waits for its exchange continues after so long, even if the exchange has not
-/// ended.
-constexpr Duration kSyncTrainerWait = std::chrono::seconds(10);
+/// A trainer that waits for its round continues after so long in any case. It is more than a partner
+/// is waited for and an exchange takes, because averaging has bounds of its own.
+constexpr Duration kSyncTrainerWait = std::chrono::seconds(60);
 
 }  // namespace
 

@@ -53,17 +53,17 @@ void Swarm::on_mix(NodeIndex index) {
         return;
     }
     node.waits_since = now_;
-    (void)node.averager->begin_round(local(index), node.round++);
+    (void)node.averager->begin_round(local(index), ++node.round);
     pump(index);
     mixed(index);
 }
 
-/// With sync: lets training go on, unless an exchange is under way or expected.
+/// With sync: lets training go on when the round is over.
 void Swarm::mixed(NodeIndex index) {
     auto& node = *nodes_[index];
     if (!node.averager || !node.waits_since) return;
     const auto& averager = *node.averager;
-    if (averager.initiating() || averager.responding() || averager.expecting()) return;
+    if (averager.in_round()) return;
     node.waited += now_ - *node.waits_since;
     node.waits_since.reset();
     schedule(index, Kind::Mix, options_.averaging->mix_every);

@@ -33,6 +33,7 @@ void Swarm::create_session(NodeIndex index) {
         SessionNode::Parts{*terms_, *options_.training, *node.averager, *node.floats, node.disk},
         rng(index, 5)
     );
+    if (index < options_.training->slow) node.session->trainer().slow_down(2.0);
 }
 
 /// Decides as the daemon does: a peer with a checkpoint resumes, one with seeds joins, any other
@@ -154,7 +155,9 @@ bool Swarm::pump_session(NodeIndex index) {
     if (auto order = session.poll_order()) {
         node.session->trainer().handle_order(local(index), std::move(*order));
     }
-    if (session.poll_release()) node.session->trainer().handle_mixed(local(index));
+    if (const auto round = session.poll_release()) {
+        node.session->trainer().handle_mixed(local(index), *round);
+    }
     while (session.poll_note()) {
     }
     if (auto record = session.poll_record()) {
@@ -187,7 +190,7 @@ bool Swarm::pump_trainer(NodeIndex index) {
         if (mixing_) {
             session.handle_mix_due(local(index), *round);
         } else {
-            trainer.handle_mixed(local(index));
+            trainer.handle_mixed(local(index), *round);
         }
         more = true;
     }

@@ -21,6 +21,7 @@ struct TrainingOptions {
     Duration prepare = std::chrono::milliseconds(500);  ///< from the start until it can train
     Duration step = std::chrono::milliseconds(50);      ///< median of a log-normal distribution
     double step_sigma = 0.2;
+    std::size_t slow = 0;  ///< the first nodes, so many of them, take twice as long for a step
     std::uint64_t mix_every = 8;                         ///< steps
     Duration evaluate = std::chrono::milliseconds(500);  ///< the whole test set
     Duration checkpoint_every = std::chrono::seconds(30);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Duration kReportEvery = std::chrono::milliseconds(200);
 constexpr Duration kEstimateEvery = std::chrono::seconds(1);
-constexpr Duration kSyncWaitMax = std::chrono::seconds(10);
+constexpr Duration kSyncWaitMax = std::chrono::seconds(60);
 constexpr std::uint64_t kTestSamples = 1000;
 /// Estimates of the loss are off by this share, as those of a small part of a test set are.
 constexpr double kEstimateSigma = 0.05;
@@ -44,8 +44,8 @@ void VirtualTrainer::handle_order(Instant now, peer::TrainerOrder order) {
     if (activity_ == Activity::Idle) next(now);
 }
 
-void VirtualTrainer::handle_mixed(Instant now) {
-    if (activity_ == Activity::WaitForMix) next(now);
+void VirtualTrainer::handle_mixed(Instant now, std::uint64_t round) {
+    if (activity_ == Activity::WaitForMix && round >= round_) next(now);
 }
 
 void VirtualTrainer::obey(Instant now, const peer::TrainerOrder& order) {
@@ -73,7 +73,7 @@ void VirtualTrainer::next(Instant now) {
         due_ = now + drawn(options_.checkpoint_takes);
     } else if (current_.phase == peer::TrainerPhase::Train) {
         activity_ = Activity::Step;
-        due_ = now + drawn(options_.step);
+        due_ = now + drawn(from_seconds(to_seconds(options_.step) * slowness_));
     } else if (current_.phase == peer::TrainerPhase::Evaluate && current_.evaluation != report_.evaluation) {
         activity_ = Activity::Evaluate;
         due_ = now + drawn(options_.evaluate);
@@ -118,7 +118,8 @@ bool VirtualTrainer::holds_samples() const {
 void VirtualTrainer::step(Instant now) {
     const bool limited = options_.until.kind == peer::UntilKind::Steps;
     const bool enough = limited && static_cast<double>(report_.steps) >= options_.until.value;
-    if (report_.diverged || enough || !holds_samples()) {
+    const bool waits = current_.samples_limit && report_.samples >= *current_.samples_limit;
+    if (report_.diverged || enough || waits || !holds_samples()) {
         report(now, false);
         return;
     }
@@ -142,7 +143,8 @@ void VirtualTrainer::step(Instant now) {
     }
     report(now, false);
     if (report_.steps % options_.mix_every != 0) return;
-    mix_due_ = report_.steps / options_.mix_every;
+    round_ = report_.schedule_step / options_.mix_every;
+    mix_due_ = round_;
     if (!sync_) return;
     activity_ = Activity::WaitForMix;
     due_ = now + kSyncWaitMax;

@@ -21,7 +21,7 @@ namespace starling::peer_virtual {
 class VirtualTrainer {
 public:
     /// `before` has the counters of earlier lives. A trainer with `steps_limit` rests after so many
-    /// steps; 0: no limit. With `sync` it waits for each exchange, at most ten seconds.
+    /// steps; 0: no limit. With `sync` it waits for each round, at most a minute.
     /// Requires  `shards` and `parameters` outlive the trainer
     VirtualTrainer(
         const TrainingOptions& options,
@@ -35,8 +35,8 @@ public:
     void begin(Instant now, const peer::TrainerReport& before);
 
     void handle_order(Instant now, peer::TrainerOrder order);
-    /// The exchange that was due is over.
-    void handle_mixed(Instant now);
+    /// A round is over.
+    void handle_mixed(Instant now, std::uint64_t round);
     void handle_timeout(Instant now);
 
     [[nodiscard]] std::optional<peer::TrainerReport> poll_report();
@@ -47,6 +47,9 @@ public:
     [[nodiscard]] std::optional<peer::TrainerReport> poll_checkpoint();
 
     [[nodiscard]] std::optional<Instant> poll_timeout() const { return due_; }
+
+    /// From now on each step takes so many times as long.
+    void slow_down(double factor) { slowness_ = factor; }
 
     [[nodiscard]] bool steps_now() const { return activity_ == Activity::Step; }
 
@@ -85,6 +88,8 @@ private:
     bool report_due_ = false;
     bool written_ = false;
     std::optional<std::uint64_t> mix_due_;
+    std::uint64_t round_ = 0;  ///< the last that was due
+    double slowness_ = 1.0;
     Instant reported_;
     Instant estimated_;
     std::optional<Instant> checkpointed_;

@@ -34,6 +34,19 @@ SwarmOptions whole_peers(std::uint64_t seed, std::size_t peers) {
     return options;
 }
 
+/// Returns how many rounds are over for the peer that has made the fewest, and the most.
+std::pair<std::uint64_t, std::uint64_t> rounds_over(Swarm& swarm) {
+    std::uint64_t fewest = ~std::uint64_t{0};
+    std::uint64_t most = 0;
+    for (const auto node : swarm.running()) {
+        const auto& averager = swarm.averager(node);
+        const auto over = averager.round() - (averager.in_round() ? 1 : 0);
+        fewest = std::min(fewest, over);
+        most = std::max(most, over);
+    }
+    return {fewest, most};
+}
+
 /// A run with the checkers of sessions.
 class WholeRun {
 public:
@@ -67,6 +80,16 @@ public:
             if (session->session().roster().partners().size() + 1 != s.size()) return false;
         }
         return true;
+    }
+
+    /// Returns the samples of the nodes that run.
+    [[nodiscard]] std::uint64_t samples() {
+        std::uint64_t sum = 0;
+        for (const auto node : swarm().running()) {
+            const auto* session = swarm().session(node);
+            if (session != nullptr) sum += session->session().report().samples;
+        }
+        return sum;
     }
 
     [[nodiscard]] bool all_gone() { return swarm().running().empty(); }
@@ -110,11 +133,41 @@ TEST(Sessions, NewcomersJoinTrainAndEndTogether) {
         WholeRun run(options);
         run.swarm().start_all(2s);
         run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
-        run.require_within(300s, "all end", [&] { return run.all_gone(); });
+        std::uint64_t samples = 0;
+        run.require_within(300s, "all end", [&] {
+            samples = std::max(samples, run.samples());
+            return run.all_gone();
+        });
         ASSERT_TRUE(run.simulation.passed());
+        EXPECT_GE(samples, 40000U);
+        // Together they make 1,300 samples a second, and a word is on its way for about a second.
+        EXPECT_LT(samples, 40200U) << "a target is a bound";
         EXPECT_EQ(run.checkers.joined(), 7U);
         EXPECT_EQ(run.checkers.finished(), 8U);
         EXPECT_EQ(run.checkers.failed(), 0U);
+    }
+}
+
+TEST(Sessions, WithSyncFourPeersAreNeverMoreThanOneRoundApart) {
+    for (const auto seed : seeds(6)) {
+        auto options = whole_peers(seed, 4);
+        options.averaging->sync = true;
+        options.training->wait_for = 4;
+        options.training->slow = 1;
+        WholeRun run(options);
+        run.swarm().start_all(2s);
+        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+        // Newcomers learn from the others first, and keep no round meanwhile.
+        run.run_for(30s);
+        const auto [begun, unused] = rounds_over(run.swarm());
+        for (int i = 0; i < 1200; ++i) {
+            run.run_for(50ms);
+            const auto [fewest, most] = rounds_over(run.swarm());
+            ASSERT_LE(most - fewest, 1U) << "after " << i * 50 << " ms, seed " << seed;
+        }
+        ASSERT_TRUE(run.simulation.passed());
+        // The slow one makes a step in 100 ms and a round in 800 ms: 75 of them in a minute.
+        EXPECT_GT(rounds_over(run.swarm()).first, begun + 60);
     }
 }
 

@@ -28,10 +28,10 @@ std::vector<Bytes> samples() {
     LayoutHash layout;
     layout.bytes.fill(7);
     return {
-        encode(Open{kId, layout, 12, 0.25, Encoding::Exact64, Rule::Noloco, 20, 7}),
+        encode(Open{kId, layout, 12, 0.25, Encoding::Exact64, Rule::Noloco, 20, 7, 0x1234}),
         encode(Accept{kId, Encoding::Lattice4, 0.125}),
         encode(Busy{kId, true}),
-        encode(Refuse{kId, RefuseReason::Encoding}),
+        encode(Refuse{kId, RefuseReason::Round, 77}),
         chunk_frame(),
         reply_frame(),
         encode(Commit{kId}),
@@ -58,11 +58,13 @@ TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
     EXPECT_EQ(open.rule, Rule::Noloco);
     EXPECT_EQ(open.parts, 20U);
     EXPECT_EQ(open.part, 7U);
+    EXPECT_EQ(open.round, 0x1234U);
     EXPECT_EQ(decoded<Accept>(frames[1]).spread, 0.125);
     EXPECT_EQ(decoded<Accept>(frames[1]).id, kId);
     EXPECT_EQ(decoded<Accept>(frames[1]).encoding, Encoding::Lattice4);
     EXPECT_TRUE(decoded<Busy>(frames[2]).collapsed);
-    EXPECT_EQ(decoded<Refuse>(frames[3]).reason, RefuseReason::Encoding);
+    EXPECT_EQ(decoded<Refuse>(frames[3]).reason, RefuseReason::Round);
+    EXPECT_EQ(decoded<Refuse>(frames[3]).round, 77U);
     const auto chunk = decoded<Chunk>(frames[4]);
     EXPECT_EQ(chunk.index, 3U);
     EXPECT_EQ(chunk.elements, 2U);
@@ -80,11 +82,42 @@ TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
 
 TEST(AveragingCodec, GoldenBytesOfAnAbort) {
     const std::vector<unsigned> golden{
-        8, 0x10, 13, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 9, 0, 0, 0};
+        8, 0x11, 13, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 9, 0, 0, 0};
     const auto frame = samples()[7];
     ASSERT_EQ(frame.size(), golden.size());
     for (std::size_t i = 0; i < golden.size(); ++i) {
         EXPECT_EQ(std::to_integer<unsigned>(frame[i]), golden[i]) << "byte " << i;
+    }
+}
+
+TEST(AveragingCodec, GoldenBytesOfARefusal) {
+    const std::vector<unsigned> golden{4,    0x11, 17, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22,
+                                       0x11, 5,    77, 0, 0,    0,    0,    0,    0,    0};
+    const auto frame = samples()[3];
+    ASSERT_EQ(frame.size(), golden.size());
+    for (std::size_t i = 0; i < golden.size(); ++i) {
+        EXPECT_EQ(std::to_integer<unsigned>(frame[i]), golden[i]) << "byte " << i;
+    }
+}
+
+TEST(AveragingCodec, FramesOfMinorVersionZeroHaveNoRounds) {
+    for (const std::size_t kind : {0U, 3U}) {
+        auto frame = samples()[kind];
+        frame[1] = std::byte{0x10};
+        EXPECT_EQ(decode(frame).error().code, FaultCode::BadFormat) << "too long for its version";
+        frame.resize(frame.size() - 8);
+        frame[2] = static_cast<std::byte>(frame.size() - 4);
+        const auto message = decode(frame);
+        ASSERT_TRUE(message.has_value()) << message.error().message;
+        if (const auto* open = std::get_if<Open>(&*message)) {
+            EXPECT_EQ(open->part, 7U);
+            EXPECT_EQ(open->round, 0U);
+        } else {
+            EXPECT_EQ(std::get<Refuse>(*message).reason, RefuseReason::Round);
+            EXPECT_EQ(std::get<Refuse>(*message).round, 0U);
+        }
+        frame[1] = std::byte{0x11};
+        EXPECT_EQ(decode(frame).error().code, FaultCode::Truncated);
     }
 }
 
@@ -109,13 +142,15 @@ TEST(AveragingCodec, BytesBehindAHeaderAreRefused) {
 
 TEST(AveragingCodec, LaterMinorVersionsAreReadAsFarAsKnown) {
     auto longer = samples()[1];
-    longer[1] = std::byte{0x11};
+    EXPECT_EQ(decoded<Accept>(longer).minor, 1);
+    longer[1] = std::byte{0x12};
     longer[2] = std::byte{19};  // two bytes of header that we do not know
     longer.insert(longer.end(), 2, std::byte{0xff});
     EXPECT_EQ(decoded<Accept>(longer).id, kId);
+    EXPECT_EQ(decoded<Accept>(longer).minor, 2);
     longer[0] = std::byte{99};
     EXPECT_EQ(decoded<Unknown>(longer).kind, 99);
-    longer[1] = std::byte{0x10};
+    longer[1] = std::byte{0x11};
     EXPECT_EQ(decode(longer).error().code, FaultCode::BadFormat);
 }
 

@@ -178,6 +178,35 @@ TEST(Rounds, SixteenPeersAreEqualAfterFour) {
     }
 }
 
+TEST(Rounds, PeersThatComeAtDifferentTimesAreEqualAfterFourToo) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        IntegerSwarm swarm(16, {5, 9}, seed, synchronous());
+        Rng rng(seed);
+        randomize(swarm, rng);
+        for (auto& node : swarm.nodes) {
+            node.averager->count_rounds(swarm.now, true);
+            for (auto& chunk : node.vector->chunks) {
+                for (auto& value : chunk) value *= 16;
+            }
+        }
+        const auto before = sums_of(swarm);
+        std::vector<std::uint64_t> begun(16);
+        const auto ready = [&](std::size_t i) { return begun[i] < 4 && !swarm.at(i).in_round(); };
+        for (int turn = 0; turn < 100000; ++turn) {
+            const auto who = static_cast<std::size_t>(rng.below(16));
+            const bool begins = rng.chance(0.05) && ready(who);
+            if (begins) (void)swarm.at(who).begin_round(swarm.now, ++begun[who]);
+            if (!begins) (void)swarm.deliver_any(rng);
+        }
+        EXPECT_EQ(begun, std::vector<std::uint64_t>(16, 4)) << "all came to the last round";
+        EXPECT_EQ(sums_of(swarm), before);
+        for (auto& node : swarm.nodes) {
+            EXPECT_EQ(node.vector->chunks, swarm.nodes[0].vector->chunks) << seed;
+            EXPECT_EQ(node.averager->counters().fallbacks, 0U);
+        }
+    }
+}
+
 TEST(Rounds, PairsAreSymmetricAndChangeWithTheRound) {
     std::vector<PartnerChoice> views(12);
     for (std::uint8_t a = 0; a < 12; ++a) {
@@ -200,27 +229,125 @@ TEST(Rounds, PairsAreSymmetricAndChangeWithTheRound) {
 
 TEST(Rounds, WhoeverIsStoodUpTakesARandomPartner) {
     IntegerSwarm swarm(4, {5}, 3, synchronous());
-    // Peer 4 has the highest id, so its partners are to ask it; it asks nobody this round.
-    std::size_t waited = 0;
-    for (std::uint64_t round = 0; round < 6; ++round) {
+    // The others make steps, but never come to a round.
+    for (std::size_t i = 0; i < 3; ++i) swarm.at(i).count_rounds(swarm.now, true);
+    for (std::uint64_t round = 1; round <= 6; ++round) {
         swarm.now += std::chrono::seconds(20);
+        const auto began = swarm.now;
         ASSERT_TRUE(swarm.at(3).begin_round(swarm.now, round));
-        waited += swarm.at(3).expecting() ? 1U : 0U;
-        while (swarm.at(3).expecting() && swarm.advance()) {
+        while (swarm.at(3).in_round() && (swarm.deliver() || swarm.advance())) {
         }
-        swarm.finish_exchanges();
+        EXPECT_FALSE(swarm.at(3).in_round());
+        EXPECT_GE(swarm.now - began, synchronous().sync_wait);
         EXPECT_EQ(swarm.nodes[3].events.back().outcome, Outcome::Committed);
+        swarm.finish_exchanges();
     }
-    EXPECT_EQ(waited, 6U);
     EXPECT_EQ(swarm.at(3).counters().fallbacks, 6U);
 }
 
-TEST(Rounds, DeathOfTheExpectedPartnerEndsTheWait) {
+TEST(Rounds, DeathOfThePartnerEndsTheWait) {
     IntegerSwarm swarm(2, {5}, 3, synchronous());
-    ASSERT_TRUE(swarm.at(1).begin_round(swarm.now, 0));
-    ASSERT_TRUE(swarm.at(1).expecting());
+    swarm.at(0).count_rounds(swarm.now, true);
+    ASSERT_TRUE(swarm.at(1).begin_round(swarm.now, 1));
+    while (swarm.deliver()) {
+    }
+    ASSERT_TRUE(swarm.at(1).in_round());
     swarm.at(1).peer_down(swarm.now, peer_id(1));
-    EXPECT_FALSE(swarm.at(1).expecting());
+    EXPECT_FALSE(swarm.at(1).in_round());
+}
+
+TEST(Rounds, ALaterOneWaitsUntilItIsThere) {
+    for (const std::size_t early : {0U, 1U}) {
+        IntegerSwarm swarm(2, {5, 9}, 3, synchronous());
+        Rng rng(3);
+        randomize(swarm, rng);
+        const std::size_t late = 1 - early;
+        swarm.at(late).count_rounds(swarm.now, true);
+        ASSERT_TRUE(swarm.at(early).begin_round(swarm.now, 8));
+        while (swarm.deliver()) {
+        }
+        EXPECT_TRUE(swarm.at(early).in_round());
+        EXPECT_EQ(swarm.at(early).counters().committed, 0U);
+        // Nor does an exchange that belongs to no round end it.
+        swarm.now += std::chrono::seconds(5);
+        ASSERT_TRUE(swarm.at(late).begin_round(swarm.now, 8));
+        while (swarm.deliver()) {
+        }
+        for (auto& node : swarm.nodes) {
+            EXPECT_FALSE(node.averager->in_round());
+            EXPECT_EQ(node.averager->counters().committed, 1U);
+            EXPECT_EQ(node.averager->counters().fallbacks, 0U);
+        }
+    }
+}
+
+TEST(Rounds, AnExchangeThatBelongsToNoneDoesNotEndOne) {
+    IntegerSwarm swarm(4, {5}, 3, synchronous());
+    for (auto& node : swarm.nodes) node.averager->count_rounds(swarm.now, true);
+    ASSERT_TRUE(swarm.at(0).begin_round(swarm.now, 1));
+    while (swarm.deliver()) {
+    }
+    for (std::size_t i = 0; i < 30; ++i) {
+        swarm.now += std::chrono::milliseconds(200);
+        ASSERT_TRUE(swarm.at(1 + i % 3).begin_exchange(swarm.now));
+        while (swarm.deliver()) {
+        }
+    }
+    EXPECT_GT(swarm.at(0).counters().committed, 0U) << "it was asked";
+    EXPECT_TRUE(swarm.at(0).in_round());
+}
+
+TEST(Rounds, AnEarlierOneIsRefusedAndItsPeerCatchesUp) {
+    IntegerSwarm swarm(2, {5}, 3, synchronous());
+    // Peer 2 was away: it counts from 5, the other one from 900.
+    swarm.at(0).count_rounds(swarm.now, true);
+    ASSERT_TRUE(swarm.at(0).begin_round(swarm.now, 900));
+    swarm.finish_exchanges();
+    ASSERT_TRUE(swarm.at(1).begin_round(swarm.now, 5));
+    while (swarm.deliver()) {
+    }
+    EXPECT_EQ(swarm.at(1).round(), 900U);
+    swarm.now += std::chrono::seconds(20);
+    ASSERT_TRUE(swarm.at(1).begin_round(swarm.now, 6));
+    ASSERT_TRUE(swarm.at(0).begin_round(swarm.now, 901));
+    while (swarm.deliver()) {
+    }
+    EXPECT_EQ(swarm.at(1).round(), 901U);
+    EXPECT_FALSE(swarm.at(0).in_round());
+    EXPECT_FALSE(swarm.at(1).in_round());
+}
+
+TEST(Rounds, ARequestFarAheadShowsThatWeWereAway) {
+    IntegerSwarm swarm(2, {5}, 3, synchronous());
+    swarm.at(1).count_rounds(swarm.now, true);
+    ASSERT_TRUE(swarm.at(0).begin_round(swarm.now, 900));
+    while (swarm.deliver()) {
+    }
+    ASSERT_TRUE(swarm.at(1).begin_round(swarm.now, 5));
+    while (swarm.deliver()) {
+    }
+    EXPECT_EQ(swarm.at(1).round(), 900U);
+    EXPECT_FALSE(swarm.at(0).in_round());
+    EXPECT_EQ(swarm.at(0).counters().fallbacks, 0U);
+}
+
+TEST(Rounds, WhoMakesNoStepsAnswersAtOnce) {
+    IntegerSwarm swarm(2, {5}, 3, synchronous());
+    ASSERT_TRUE(swarm.at(0).begin_round(swarm.now, 8));
+    while (swarm.deliver()) {
+    }
+    EXPECT_FALSE(swarm.at(0).in_round());
+    EXPECT_EQ(swarm.at(0).counters().committed, 1U);
+    swarm.at(1).count_rounds(swarm.now, true);
+    swarm.now += std::chrono::seconds(5);
+    ASSERT_TRUE(swarm.at(0).begin_round(swarm.now, 9));
+    while (swarm.deliver()) {
+    }
+    EXPECT_TRUE(swarm.at(0).in_round());
+    swarm.at(1).count_rounds(swarm.now, false);
+    while (swarm.deliver()) {
+    }
+    EXPECT_FALSE(swarm.at(0).in_round());
 }
 
 }  // namespace

@@ -322,6 +322,47 @@ TEST(Rules, OneThatThePartnerDoesNotFollowIsRefusedBeforeAnyPayload) {
     EXPECT_EQ(swarm.at(0).counters().payload_bytes, 0U);
 }
 
+/// Two peers with a few local steps between exchanges. With `old` the answers are those of minor
+/// version 0. Returns the values of both, and how many bytes travelled.
+std::pair<std::vector<std::vector<std::vector<float>>>, std::uint64_t> train_two(
+    const std::string& mix, Encoding encoding, bool old
+) {
+    FloatSwarm swarm(2, {3000, 40}, 5, config_of(mix, encoding));
+    Rng rng(5);
+    scatter(swarm, rng);
+    for (std::size_t i = 0; i < 6; ++i) {
+        for (auto& node : swarm.nodes) {
+            for (auto& value : node.vector->chunks[0]) value *= 0.99F;
+        }
+        swarm.now += std::chrono::seconds(5);
+        EXPECT_TRUE(swarm.at(i % 2).begin_exchange(swarm.now));
+        swarm.drain();
+        while (!swarm.wire.empty()) {
+            auto& frame = swarm.wire.front().frame;
+            constexpr std::byte kAccept{2};
+            if (old && frame[0] == kAccept) frame[1] = std::byte{0x10};
+            if (!swarm.deliver()) break;
+        }
+        EXPECT_EQ(swarm.nodes[0].events.back().outcome, Outcome::Committed);
+    }
+    return {
+        {swarm.nodes[0].vector->chunks, swarm.nodes[1].vector->chunks},
+        swarm.at(0).counters().payload_bytes};
+}
+
+TEST(Noloco, SlowWeightsTravelOnlyWhereTheyCount) {
+    for (const auto encoding : {Encoding::F32, Encoding::Bf16, Encoding::Lattice8}) {
+        const auto pairwise = train_two("pairwise", encoding, false).second;
+        const auto [now, bytes] = train_two("noloco", encoding, false);
+        const auto [before, more] = train_two("noloco", encoding, true);
+        // Each offer and each answer has a head of 8 bytes.
+        EXPECT_EQ(bytes, pairwise + 6 * 2 * 2 * 8);
+        EXPECT_EQ(more + 6 * 2 * 2 * 8, 2 * bytes);
+        EXPECT_TRUE(now == before) << "bit for bit";
+        EXPECT_EQ(train_two("noloco?gamma=0.6", encoding, false).second, more);
+    }
+}
+
 TEST(Rules, NoneNeverMixes) {
     FloatSwarm swarm(2, {8}, 1, config_of("none"));
     EXPECT_FALSE(swarm.at(0).begin_exchange(swarm.now));

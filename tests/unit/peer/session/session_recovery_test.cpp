@@ -262,18 +262,18 @@ TEST(ASessionThatRecovers, EndsWhileItSettlesIfItsLastPartnerHasGone) {
     EXPECT_EQ(given.outcome->fault->code, FaultCode::Diverged);
 }
 
-TEST(ASessionThatRecovers, WithSyncWaitsForThePartnerThatIsToAsk) {
+TEST(ASessionThatRecovers, WithSyncWaitsForThePartnerOfItsRound) {
     SessionRig rig({[](Descriptor& d) { d.sync = true; }});
     train(rig);
-    (void)rig.mix_due();
-    ASSERT_TRUE(rig.averager.expecting());
+    EXPECT_EQ(rig.mix_due().opened, 1U);
     (void)diverge(rig);
-    // The partner does not come. We ask it instead, and it does not answer.
-    auto given = rig.pass(milliseconds(2900));
+    // The partner does not come, and no other one takes its place.
+    auto given = rig.pass(milliseconds(9000));
     EXPECT_EQ(given.count(FrameType::StateInfoRequest), 0U);
-    EXPECT_EQ(given.opened, 1U);
-    given = rig.pass(milliseconds(300));
+    EXPECT_EQ(given.opened, 0U);
+    given = rig.pass(milliseconds(1500));
     EXPECT_GT(given.count(FrameType::StateInfoRequest), 0U);
+    EXPECT_EQ(given.opened, 0U);
 }
 
 TEST(ASessionThatRecovers, GivesNobodyTheChunksThatItReplaces) {

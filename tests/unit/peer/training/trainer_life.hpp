@@ -133,8 +133,12 @@ public:
             for (int i = 0; i < 1000; ++i) std::this_thread::yield();
             lock.lock();
             ++mixed_;
+            const auto over = rounds_[round - 1];
             lock.unlock();
-            trainer_->mixed();
+            // A word about a round that was over before does not end this one.
+            trainer_->mixed(over - 1);
+            for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+            trainer_->mixed(over);
         }
     }
 

@@ -316,7 +316,7 @@ private:
         // With sync, an averager whose partner does not come asks another one by itself.
         EXPECT_TRUE(has || given.opened == 0 || descriptor.sync);
         const bool exchanging =
-            averager.initiating() || averager.responding() || averager.expecting();
+            averager.initiating() || averager.responding() || averager.in_round();
         EXPECT_FALSE(exchanging && session.transfers().fetching_state());
         for (const auto& frame : given.frames) {
             const bool invites = frame.type == FrameType::StateInfo && ready(frame);

@@ -164,7 +164,7 @@ inline void reach(SessionRig& rig, Situation situation) {
         case Situation::Draining:
             train(rig);
             (void)rig.mix_due();
-            ASSERT_TRUE(rig.averager.initiating() || rig.averager.expecting());
+            ASSERT_TRUE(rig.averager.initiating());
             return diverge(rig);
         case Situation::Replacing:
             train(rig);
