@@ -3,6 +3,7 @@
 #include "peer/machine/files.hpp"
 #include "peer/machine/resolve.hpp"
 #include "peer/node/node.hpp"
+#include "peer/start/listening_place.hpp"
 
 namespace starling::peer {
 

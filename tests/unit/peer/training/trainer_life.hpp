@@ -65,7 +65,7 @@ public:
                 rounds_.push_back(round);
                 overtaken_ = overtaken_ || rounds_.size() > mixed_ + 1;
             });
-            if (answers_at_once) trainer_->mixed();
+            if (answers_at_once) trainer_->mixed(round);
         };
         callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
             std::unique_lock lock(mutex_);
