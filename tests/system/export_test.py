@@ -95,7 +95,7 @@ class Export(SwarmTestCase):
             (("peer", "--dataset", SAMPLES_SPEC, "--model", "onnx:/nowhere.onnx"), 2, "/nowhere.onnx"),
             (("peer", "--dataset", SAMPLES_SPEC, "--model", "onnx"), 2, "onnx:net.onnx"),
             (("export", "--state", self.directory, "--output", "x.bin"), 2, "--format"),
-            (("export", "--state", self.directory, "--output", "x.onnx"), 1, str(self.directory)),
+            (("export", "--state", self.directory, "--output", "x.onnx"), 2, str(self.directory)),
         ]
         for arguments, code, words in cases:
             with self.subTest(" ".join(map(str, arguments))):
