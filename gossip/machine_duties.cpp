@@ -143,7 +143,10 @@ void Averager::Machine::follow_initiator(Instant now, const ExchangeEvent& event
     if (event.outcome == Outcome::Committed) {
         rounds_.end();
     } else if (event.outcome == Outcome::Collapsed) {
-        rounds_.enter(now, RoundStage::Expecting, event.partner);
+        // Its request may have waited here until we had ended another exchange, and runs already.
+        const bool answers = responder_ && responder_->clock().partner == event.partner;
+        const auto stage = answers ? RoundStage::Answering : RoundStage::Expecting;
+        rounds_.enter(now, stage, event.partner);
     } else {
         fall_back(now);
     }

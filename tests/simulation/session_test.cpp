@@ -171,6 +171,22 @@ TEST(Sessions, WithSyncFourPeersAreNeverMoreThanOneRoundApart) {
     }
 }
 
+/// A request that has waited until its partner is free crosses with the partner's own. Whoever
+/// misses that it answers already waits ten seconds for a request that never comes.
+TEST(Sessions, WithSyncNobodyWaitsForWhomItAnswersAlready) {
+    for (const auto seed : seeds(30)) {
+        auto options = whole_peers(seed, 3);
+        options.network.loss = 0.0;
+        options.averaging->sync = true;
+        options.training->until = until("samples=8000");
+        WholeRun run(options);
+        run.swarm().start_all(100ms);
+        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+        run.require_within(26s, "all end in time", [&] { return run.all_gone(); });
+        ASSERT_TRUE(run.simulation.passed());
+    }
+}
+
 TEST(Sessions, ATargetThatIsMissedOpensARoundForAll) {
     std::size_t more_rounds = 0;
     for (const auto seed : seeds(8)) {
