@@ -1,8 +1,8 @@
 #pragma once
 
 // The inside of Swim: state, timers, and one function per message kind and per duty. Split over
-// swim.cpp (front door), machine_receive.cpp (what others say), machine_duties.cpp (what time asks
-// for).
+// swim.cpp (front door), machine_receive.cpp (what others say), machine_self.cpp (what they say
+// about us), machine_duties.cpp (what time asks for).
 //
 // Where we differ from the paper and from memberlist:
 // - Incarnation = (boot epoch, counter): a restarted peer beats every rumour of its earlier life.
@@ -34,6 +34,7 @@
 #include "membership/awareness.hpp"
 #include "membership/departed.hpp"
 #include "membership/dissemination.hpp"
+#include "membership/identity_conflict.hpp"
 #include "membership/member_table.hpp"
 #include "membership/messages.hpp"
 #include "membership/probe.hpp"
@@ -78,6 +79,8 @@ public:
     [[nodiscard]] const PeerId& self() const { return self_; }
 
     [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
+
+    [[nodiscard]] std::optional<Endpoint> rival() const { return conflict_.rival(); }
 
 private:
     enum class Timer : std::size_t {
@@ -128,12 +131,9 @@ private:
         const Conversation& talk
     );
     void confirm(const Statement& suspicion);
-    void on_statement_about_self(Instant now, const Statement& statement, Conversation& talk);
-    void on_stranger(const Stranger& stranger, Conversation& talk);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
     void on_slices(const SliceDigests& digests, Conversation& talk);
     void on_record(const ProgressRecord& record);
-    void on_record_of_self(const ProgressRecord& record);
     void answer_page(const Conversation& talk);
     void count_fault(const Fault& fault);
 
@@ -143,7 +143,17 @@ private:
     void accuse(Instant now, const Statement& claim);
     void settle(Instant now, const MemberTable::Change& change, const PeerId& accuser);
     void announce(const MemberTable::Change& change);
-    void rise_above(Instant now, const Incarnation& accused);
+
+    // machine_self.cpp
+    void on_accusation_of_self(Instant now, const Statement& accusation, Conversation& talk);
+    void on_claim_of_self(Instant now, const Statement& claim, Conversation& talk);
+    void on_packet_of_self(Instant now, const Packet& packet);
+    void on_stranger(const Stranger& stranger, Conversation& talk);
+    void on_forgotten_self(
+        Instant now, const Member& known, const Incarnation& forgotten, Conversation& talk
+    );
+    void on_record_of_self(const ProgressRecord& record);
+    void rise_to(Instant now, const Incarnation& incarnation);
 
     // machine_duties.cpp
     void fire(Timer timer, Instant now);
@@ -234,6 +244,7 @@ private:
     Departed departed_;
     Lost lost_;
     Records records_;
+    IdentityConflict conflict_;
 
     std::array<Instant, kTimers> timers_{};
     std::vector<Datagram> transmits_;  ///< emptied in full before it grows again

@@ -402,9 +402,8 @@ std::optional<Message> Swim::Machine::accusation_of(const ShortId& peer) const {
     }
     const auto id = departed_.resolve(peer);
     if (!id) return Stranger{peer};
-    const auto& verdict = departed_.find(*id)->verdict;
-    if (verdict.state != MemberState::Failed) return std::nullopt;
-    return Forgotten{*id, verdict.incarnation};
+    // One that has said goodbye hears it as well: its state may be a copy from before that.
+    return Forgotten{*id, departed_.find(*id)->verdict.incarnation};
 }
 
 Duration Swim::Machine::jittered(Duration period, double spread) {

@@ -49,11 +49,10 @@ void Swim::Machine::handle_datagram(Instant now, const Endpoint& from, ByteView 
         return;
     }
     if (incoming.sender == ShortId(self_)) {
-        // Our own datagram came back, or somebody runs with our key: neither may change anything.
-        ++counters_.reflected;
-        return;
+        on_packet_of_self(now, incoming);
+    } else {
+        on_packet(now, from, incoming);
     }
-    on_packet(now, from, incoming);
     arm_on_demand(now);
 }
 
@@ -66,9 +65,11 @@ Result<StreamAnswer> Swim::Machine::handle_push_pull(Instant now, ByteView bytes
         return decoded.error();
     }
     if (page.sender == ShortId(self_)) {
-        ++counters_.reflected;
+        on_packet_of_self(now, page);
+        arm_on_demand(now);
         return StreamAnswer{};
     }
+    conflict_.note_contact(now);
     const auto source = table_.size() == 1 ? Source::FirstPage : Source::Page;
     Conversation talk{page.sender, id_of(page.sender), {}, false, {}};
     for (const auto& message : page.messages) {
@@ -99,6 +100,7 @@ void Swim::Machine::count_fault(const Fault& fault) {
 }
 
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
+    conflict_.note_contact(now);
     auto& replies = workspace_->replies;
     Conversation talk{packet.sender, id_of(packet.sender), std::move(replies), false, {}};
     if (talk.sender) reach_.heard(*talk.sender);
@@ -220,7 +222,11 @@ void Swim::Machine::on_statement(
     Instant now, const Statement& statement, Source source, Conversation& talk
 ) {
     if (statement.subject == self_) {
-        on_statement_about_self(now, statement, talk);
+        if (is_accusation(statement.state)) {
+            on_accusation_of_self(now, statement, talk);
+        } else {
+            on_claim_of_self(now, statement, talk);
+        }
     } else if (is_accusation(statement.state)) {
         on_accusation(now, statement, source, talk);
     } else {
@@ -310,59 +316,18 @@ void Swim::Machine::confirm(const Statement& suspicion) {
     rumours_.push(suspicion);
 }
 
-void Swim::Machine::on_statement_about_self(
-    Instant now, const Statement& statement, Conversation& talk
-) {
-    if (verdict_of(statement) <= verdict_of(own_claim_)) return;
-    if (is_accusation(statement.state)) {
-        // Nobody can have heard a claim of ours that we have not made. If an earlier life made it
-        // and its state is lost, we shall hear our own signed claim as well.
-        if (statement.incarnation != incarnation_) return;
-        // A liar that accuses us all the time must not drive our health to its worst.
-        if (now - last_blame_ >= config_.probe_interval) {
-            last_blame_ = now;
-            awareness_.add(1);
-        }
-    } else if (!genuine(statement)) {
-        return;
-    }
-    // Our own words at a higher incarnation mean that an earlier life was forgotten here (a lost
-    // state directory): go above it, or nothing we say will ever be believed.
-    rise_above(now, statement.incarnation);
-    talk.introduce = true;
-}
-
-void Swim::Machine::on_stranger(const Stranger& stranger, Conversation& talk) {
-    if (stranger.subject == ShortId(self_)) talk.introduce = true;
-}
-
 void Swim::Machine::accuse(Instant now, const Statement& claim) {
     if (!apply(now, claim, Source::Rumour)) confirm(claim);
-}
-
-void Swim::Machine::rise_above(Instant now, const Incarnation& accused) {
-    ++counters_.refutations;
-    incarnation_ = {accused.epoch, accused.counter + 1};
-    if (incarnation_.counter >= kCounterMax) incarnation_ = {accused.epoch + 1, 0};
-    make_own_claim();
-    table_.apply(now, own_claim_);
-    rumours_.push(own_claim_);
 }
 
 void Swim::Machine::on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk) {
     const auto known = table_.find(forgotten.subject);
     if (!known || !is_up(known->state)) return;
-    if (known->incarnation > forgotten.incarnation) {
-        // It is known from an earlier life there: introduce ourselves.
-        if (forgotten.subject == self_) talk.introduce = true;
-        return;
-    }
-    if (known->incarnation != forgotten.incarnation) return;
     if (forgotten.subject == self_) {
-        on_statement_about_self(now, accusation(*known, MemberState::Failed, self_), talk);
+        on_forgotten_self(now, *known, forgotten.incarnation, talk);
         return;
     }
-    if (!talk.sender) return;
+    if (known->incarnation != forgotten.incarnation || !talk.sender) return;
     const auto suspicion = accusation(*known, MemberState::Suspect, *talk.sender);
     raise_suspicion(now, *known, suspicion, Source::Rumour, talk);
 }
@@ -390,24 +355,6 @@ void Swim::Machine::on_record(const ProgressRecord& record) {
     if (!records_.merge(record, table_.find(record.owner).has_value())) return;
     rumours_.push(record);
     events_.push_back({EventKind::Record, record.owner});
-}
-
-void Swim::Machine::on_record_of_self(const ProgressRecord& record) {
-    const auto* ours = records_.find(self_);
-    if (ours == nullptr) {
-        // From an earlier life; the next set_record goes above it.
-        records_.merge(record, true);
-        events_.push_back({EventKind::Record, self_});
-        return;
-    }
-    ProgressRecord again = *ours;
-    if (!records_.merge(record, true)) return;
-    // An earlier life counted further than we do: what we say now must win all the same.
-    again.epoch = record.epoch;
-    again.version = record.version;
-    advance_version(again);
-    records_.merge(again, true);
-    rumours_.push(again);
 }
 
 void Swim::Machine::answer_page(const Conversation& talk) {

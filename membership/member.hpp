@@ -74,6 +74,8 @@ enum class EventKind : std::uint8_t {
     Left,       ///< said goodbye
     Moved,      ///< alive at another address
     Record,     ///< its progress record is newer
+    Contested,  ///< of ourselves: another process runs with our identity, and is the younger
+    Displaced,  ///< of ourselves: another process runs with our identity; this one has to end
 };
 
 struct Event {

@@ -71,6 +71,7 @@ Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Inst
     STARLING_CHECK(self.epoch < kCounterMax);
     STARLING_CHECK(notary_ != nullptr && notary_->id_of(notary_->key()) == self_);
     timers_.fill(Instant::max());
+    if (self.founder) conflict_.note_contact(now);
     make_own_claim();
     table_.apply(now, own_claim_);
     rumours_.push(own_claim_);
@@ -320,6 +321,10 @@ const PeerId& Swim::self() const {
 
 Incarnation Swim::incarnation() const {
     return machine_->incarnation();
+}
+
+std::optional<Endpoint> Swim::rival() const {
+    return machine_->rival();
 }
 
 }  // namespace starling::membership

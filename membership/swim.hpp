@@ -48,6 +48,7 @@ struct SwimCounters {
     std::uint64_t probes_failed = 0;     ///< neither direct nor indirect answer
     std::uint64_t probes_by_stream = 0;  ///< answered by no datagram, but over a stream
     std::uint64_t refutations = 0;       ///< we had to contradict news of our own failure
+    std::uint64_t conflicts = 0;         ///< claims of another process that runs with our identity
     DurationHistogram round_trips;       ///< of probes that were answered directly
 };
 
@@ -61,6 +62,7 @@ public:
         std::shared_ptr<const Notary> notary;    ///< signs for `id`
         std::shared_ptr<ClaimPool> pool;         ///< shared by many machines, or null
         std::shared_ptr<Workspace> workspace{};  ///< likewise
+        bool founder = false;  ///< nobody can have known us before this process began
     };
 
     /// Requires  a config that validates; a notary that signs for `self.id`; `now` is the first of
@@ -143,7 +145,14 @@ public:
     [[nodiscard]] std::size_t alive_count() const;  ///< alive or suspect, ourselves included
     [[nodiscard]] const SwimCounters& counters() const;
     [[nodiscard]] const PeerId& self() const;
-    [[nodiscard]] Incarnation incarnation() const;  ///< ours
+
+    /// Ours. Its epoch rises above Self::epoch when the swarm knows a later life of ours, or when
+    /// another process runs with our identity (identity_conflict.hpp). The driver stores the epoch
+    /// before it sends anything under it.
+    [[nodiscard]] Incarnation incarnation() const;
+
+    /// Where another process with our identity can be dialled, once it has shown itself.
+    [[nodiscard]] std::optional<Endpoint> rival() const;
 
 private:
     class Machine;

@@ -23,8 +23,8 @@ Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor) {
     return config;
 }
 
-Rng averaging_rng(std::uint64_t seed, const PeerId& self, std::uint64_t epoch) {
-    return Rng(seed ^ self.prefix64()).fork(kPartnerPurpose).fork(epoch);
+Rng averaging_rng(std::uint64_t seed, const PeerId& self, std::uint64_t process) {
+    return Rng(seed ^ self.prefix64()).fork(kPartnerPurpose).fork(process);
 }
 
 }  // namespace starling::peer

@@ -17,8 +17,8 @@ namespace starling::peer {
 [[nodiscard]] Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor);
 
 /// Returns the random generator for averaging in this life: for partners and for the ids of
-/// exchanges. It differs from life to life (`epoch`), because partners ignore ids that they
+/// exchanges. It differs from process to process, because partners ignore ids that they
 /// remember from the life before. `seed` is the peer's own.
-[[nodiscard]] Rng averaging_rng(std::uint64_t seed, const PeerId& self, std::uint64_t epoch);
+[[nodiscard]] Rng averaging_rng(std::uint64_t seed, const PeerId& self, std::uint64_t process);
 
 }  // namespace starling::peer

@@ -151,10 +151,14 @@ Result<Identity> load_identity(const fs::path& directory, std::uint64_t epoch_at
     identity.key = *key;
     identity.id = id_of_own(*key);
     identity.epoch = std::max(*last + 1, epoch_at_least);
-    const std::string text = std::to_string(identity.epoch) + "\n";
-    const auto stored = write_file_atomically(epoch_path, as_byte_view(text), 0600);
-    if (!stored) return stored.error();
+    if (const auto stored = store_epoch(directory, identity.epoch); !stored) return stored.error();
     return identity;
+}
+
+Result<void> store_epoch(const fs::path& directory, std::uint64_t epoch) {
+    if (directory.empty()) return {};
+    const std::string text = std::to_string(epoch) + "\n";
+    return write_file_atomically(directory / "epoch", as_byte_view(text), 0600);
 }
 
 }  // namespace starling::peer

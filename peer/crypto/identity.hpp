@@ -37,4 +37,9 @@ struct Identity {
     const std::filesystem::path& directory, std::uint64_t epoch_at_least = 1
 );
 
+/// Stores a boot epoch that this life has taken beside its first. An empty path stores nothing. Blocks
+/// until it is on the disk.
+/// Errors    Io
+[[nodiscard]] Result<void> store_epoch(const std::filesystem::path& directory, std::uint64_t epoch);
+
 }  // namespace starling::peer

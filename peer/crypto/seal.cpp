@@ -66,11 +66,20 @@ void FreeCipher::operator()(evp_cipher_ctx_st* context) const {
 }
 
 Sealer::Sealer(const SwarmKey& key, const SwarmId& swarm, const PeerId& self, std::uint64_t epoch)
-    : cipher_(EVP_CIPHER_CTX_new()),
-      counter_(epoch << kSequenceBits),
-      counter_end_(counter_ | kSequenceMask) {
-    STARLING_CHECK(epoch < kLivesMax && cipher_ != nullptr);
-    const auto own = sender_key(key, swarm, self.prefix64(), epoch);
+    : key_(key),
+      swarm_(swarm),
+      self_(self),
+      cipher_(EVP_CIPHER_CTX_new()) {
+    STARLING_CHECK(cipher_ != nullptr);
+    begin_life(epoch);
+}
+
+void Sealer::begin_life(std::uint64_t epoch) {
+    STARLING_CHECK(epoch < kLivesMax);
+    life_ = epoch;
+    counter_ = epoch << kSequenceBits;
+    counter_end_ = counter_ | kSequenceMask;
+    const auto own = sender_key(key_, swarm_, self_.prefix64(), epoch);
     const int ready =
         EVP_EncryptInit_ex(cipher_.get(), EVP_aes_256_gcm(), nullptr, own.bytes.data(), nullptr);
     STARLING_CHECK(ready == 1);

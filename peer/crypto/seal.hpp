@@ -46,8 +46,15 @@ using Cipher = std::unique_ptr<evp_cipher_ctx_st, FreeCipher>;
 
 class Sealer {
 public:
-    /// Requires  epoch < kLivesMax
+    /// Begins the life `epoch`.
     Sealer(const SwarmKey& key, const SwarmId& swarm, const PeerId& self, std::uint64_t epoch);
+
+    /// Seals with the key of this boot epoch from now on, and counts from 0.
+    /// Requires  epoch < kLivesMax; the caller has made sure, as far as it can, that nobody has
+    ///           sealed with our id under this epoch before
+    void begin_life(std::uint64_t epoch);
+
+    [[nodiscard]] std::uint64_t life() const { return life_; }
 
     /// Replaces `out` by the sealed packet. Returns false when this life has no counters left;
     /// nothing may be sent then.
@@ -55,9 +62,13 @@ public:
     [[nodiscard]] bool seal(ByteView packet, Bytes& out);
 
 private:
+    SwarmKey key_;
+    SwarmId swarm_;
+    PeerId self_;
     Cipher cipher_;
-    std::uint64_t counter_;
-    std::uint64_t counter_end_;
+    std::uint64_t life_ = 0;
+    std::uint64_t counter_ = 0;
+    std::uint64_t counter_end_ = 0;
 };
 
 /// Datagrams that were not opened. None of them is answered.

@@ -48,6 +48,8 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
     std::optional<Sealer> sealer;
     std::optional<Opener> opener;
     Bytes sealed;
+    Instant held_until{};
+    bool mute = false;  ///< our epoch could not be stored
     bool stopped = false;
     bool pumping = false;
     bool again = false;
@@ -79,6 +81,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
         bool more = false;
         while (again && !more) {
             again = false;
+            begin_epoch();
             more = transmit();
             while (auto request = swim->poll_stream()) handler.on_stream_request(*request);
             while (auto event = swim->poll_event()) handler.on_member_event(*event);
@@ -91,11 +94,23 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
         }
     }
 
+    /// Seals with the machine's epoch from now on, if it has changed.
+    void begin_epoch() {
+        const auto epoch = swim->incarnation().epoch;
+        if (mute || epoch == sealer->life()) return;
+        mute = !handler.on_epoch(epoch);
+        if (!mute) sealer->begin_life(epoch);
+    }
+
     /// Sends datagrams until none is due or the turn is over. Returns whether some may be left.
     bool transmit() {
         for (int i = 0; i < kTransmitsPerTurn; ++i) {
             auto datagram = swim->poll_transmit();
             if (!datagram) return false;
+            if (mute || real_now() < held_until) {
+                swim->recycle(std::move(datagram->bytes));
+                continue;
+            }
             error_code error = asio::error::no_buffer_space;
             if (sealer->seal(datagram->bytes, sealed)) {
                 socket.send_to(asio::buffer(sealed), to_asio<udp>(datagram->to), 0, error);
@@ -137,12 +152,18 @@ Result<void> MembershipDriver::bind(const Endpoint& at) {
     return {};
 }
 
-void MembershipDriver::start(membership::Swim swim, Sealer sealer, Opener opener) {
+void MembershipDriver::start(membership::Swim swim, Sealer sealer, Opener opener, Duration hold) {
+    if (hold > Duration::zero()) state_->held_until = real_now() + hold;
     state_->swim.emplace(std::move(swim));
     state_->sealer.emplace(std::move(sealer));
     state_->opener.emplace(std::move(opener));
     asio::co_spawn(state_->socket.get_executor(), State::receive_all(state_), asio::detached);
     pump();
+}
+
+void MembershipDriver::release() {
+    state_->owner.check();
+    state_->held_until = {};
 }
 
 membership::Swim& MembershipDriver::swim() {

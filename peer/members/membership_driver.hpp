@@ -22,6 +22,10 @@ public:
     virtual ~MembershipHandler() = default;
     virtual void on_member_event(const membership::Event& event) = 0;
     virtual void on_stream_request(const membership::StreamRequest& request) = 0;
+    /// The machine has taken a new boot epoch, which has to be stored before anything is sealed under
+    /// it. Returns whether datagrams may leave under it; if not, none leaves any more.
+    /// Ensures  true only below kLivesMax
+    [[nodiscard]] virtual bool on_epoch(std::uint64_t epoch) = 0;
 };
 
 class MembershipDriver {
@@ -36,8 +40,13 @@ public:
     /// Errors    AddressInUse, Io
     [[nodiscard]] Result<void> bind(const Endpoint& at);
 
-    /// Takes the machine and the keys that seal its datagrams, starts to receive, and pumps.
-    void start(membership::Swim swim, Sealer sealer, Opener opener);
+    /// Takes the machine and the keys that seal its datagrams, starts to receive, and pumps. Drops
+    /// what it would send during `hold`, or until release().
+    void start(membership::Swim swim, Sealer sealer, Opener opener, Duration hold = {});
+
+    /// A member has told over a stream what it knows of us, so our epoch is above that of all our
+    /// earlier lives, and datagrams may leave.
+    void release();
 
     /// Counts the datagrams that did not reach the machine.
     /// Requires  start() was called

@@ -78,6 +78,7 @@ void MembershipStreams::on_page(const PeerId& from, ByteView payload) {
         return;
     }
     if (payload.front() == kWantsAnswer) answer(from, *merged);
+    membership_.release();
     membership_.pump();
 }
 

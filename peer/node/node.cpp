@@ -26,6 +26,8 @@ constexpr Duration kGoodbyeTime = std::chrono::milliseconds(900);
 constexpr Duration kAnswerTime = std::chrono::milliseconds(100);
 /// How long members of the resumed swarm may take to answer when --join names another swarm.
 constexpr Duration kOwnSwarmTime = std::chrono::seconds(10);
+/// How long a peer with a past says nothing by datagram, unless a member tells it what is known of it.
+constexpr Duration kHoldTime = std::chrono::seconds(2);
 constexpr Duration kLookAroundEvery = std::chrono::seconds(5);
 
 std::string_view event_name(membership::EventKind kind) {
@@ -44,6 +46,10 @@ std::string_view event_name(membership::EventKind kind) {
             return "moved";
         case membership::EventKind::Record:
             return "record";
+        case membership::EventKind::Contested:
+            return "contested";
+        case membership::EventKind::Displaced:
+            return "displaced";
     }
     return "unknown";
 }
@@ -119,7 +125,7 @@ const membership::Swim& Node::table() const {
 
 void Node::on_greeted(const PeerId& peer) {
     membership_streams_.send_table(peer);
-    dial_back_.on_greeted(peer);
+    if (peer != self_) dial_back_.on_greeted(peer);
 }
 
 void Node::on_unreachable(const std::string& line) {
@@ -228,7 +234,7 @@ Result<void> Node::become_member(SwarmPlan plan) {
     }
     resumed_ = plan.start == Start::Resume;
     started_ = true;
-    start_membership();
+    start_membership(plan.start);
     if (!config_.membership_only) start_session(std::move(plan));
     bootstrap_.begin(advertised_, config_.join, addresses);
     if (!config_.state.empty()) {
@@ -266,7 +272,7 @@ void Node::start_session(SwarmPlan plan) {
     session_ = std::make_unique<SessionDriver>(
         SessionDriver::Around{loop_, config_, reporter_, links_, membership_},
         self_,
-        local_.identity.epoch,
+        process_,
         std::move(plan),
         [this](std::optional<Fault> fault) { end(std::move(fault)); }
     );
@@ -292,19 +298,29 @@ Hello Node::hello() const {
     ours.id = self_;
     ours.swarm = swarm_;
     ours.address = advertised_;
+    ours.process = process_;
     return ours;
 }
 
-void Node::start_membership() {
+void Node::start_membership(Start start) {
     const auto& identity = local_.identity;
     auto swim = *membership::SwimConfig::profile(config_.profile);
     swim.swarm = swarm_;
     const membership::Swim::Self self{
-        self_, advertised_, identity.epoch, make_notary(identity), nullptr};
+        .id = self_,
+        .address = advertised_,
+        .epoch = identity.epoch,
+        .notary = make_notary(identity),
+        .pool = nullptr,
+        .founder = start == Start::Found,
+    };
+    // Others may know later lives of this state directory than its files do.
+    const bool lived = start != Start::Found && !config_.state.empty();
     membership_.start(
         membership::Swim(swim, self, Rng(std::random_device{}() ^ self_.prefix64()), real_now()),
         Sealer(key_, swarm_, self_, identity.epoch),
-        Opener(key_, swarm_)
+        Opener(key_, swarm_),
+        lived ? kHoldTime : Duration::zero()
     );
     dial_back_.begin(self_, advertised_);
     links_.open(hello(), [this](ByteView text) { return mac_of(key_, text); });
@@ -320,6 +336,8 @@ void Node::start_membership() {
 void Node::on_member_event(const membership::Event& event) {
     owner_.check();
     using membership::EventKind;
+    if (event.kind == EventKind::Contested) on_contested();
+    if (event.kind == EventKind::Displaced) loop_.post([this] { end_displaced(); });
     if (event.kind == EventKind::Record || event.id == self_) return;
     reporter_.member(event_name(event.kind), event.id);
     if (!session_) return;
@@ -328,6 +346,47 @@ void Node::on_member_event(const membership::Event& event) {
     } else if (event.kind == EventKind::Up) {
         session_->member_up();
     }
+}
+
+/// Keeps the epoch that the swarm has taught us, so that no later life of ours takes it again.
+bool Node::on_epoch(std::uint64_t epoch) {
+    owner_.check();
+    if (epoch >= kLivesMax) {
+        loop_.post([this] { end(worn_out(config_.state)); });
+        return false;
+    }
+    // Without it the next life has to learn the epoch once more, which is no reason to end this one.
+    if (const auto stored = store_epoch(config_.state, epoch); stored.has_error()) {
+        note_once("the boot epoch is not stored: " + stored.error().message);
+    }
+    return true;
+}
+
+std::string Node::rival_at() const {
+    const auto rival = table().rival();
+    return "another process runs with the identity " + self_.short_string() +
+           (rival ? " at " + rival->to_string() : "");
+}
+
+void Node::on_contested() {
+    note_once(
+        rival_at() + ": the younger of the two ends; was " +
+        (config_.state.empty() ? std::string("its key") : config_.state.string()) + " copied?"
+    );
+}
+
+/// Ends without a word to the others: what we say is said in the name of the process that stays.
+void Node::end_displaced() {
+    owner_.check();
+    if (ending_) return;
+    fault_ = fail(
+        FaultCode::Busy,
+        rival_at() + ", and it stays; if " + config_.state.string() +
+            " is a copy, remove identity.key and epoch there to become a new peer"
+    );
+    membership_.stop();
+    links_.close_all("another process runs with this identity");
+    stop_session([this] { loop_.stop(); });
 }
 
 void Node::leave(const std::string& why) {

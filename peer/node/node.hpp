@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -59,6 +60,7 @@ private:
     [[nodiscard]] std::optional<Endpoint> address_of(const PeerId& partner) override;
     void on_member_event(const membership::Event& event) override;
     void on_stream_request(const membership::StreamRequest& request) override;
+    [[nodiscard]] bool on_epoch(std::uint64_t epoch) override;
     [[nodiscard]] const membership::Swim& table() const override;
     void on_greeted(const PeerId& peer) override;
     void on_unreachable(const std::string& line) override;
@@ -76,10 +78,13 @@ private:
     [[nodiscard]] Result<SwarmPlan> make_plan();
     [[nodiscard]] Result<void> become_member(SwarmPlan plan);
     void note_once(const std::string& line);
+    [[nodiscard]] std::string rival_at() const;
     void on_signal();
     [[nodiscard]] Hello hello() const;
     void start_session(SwarmPlan plan);
-    void start_membership();
+    void start_membership(Start start);
+    void on_contested();
+    void end_displaced();
     void end_in_wrong_swarm();
     void look_around();
     [[nodiscard]] AddressBook known_addresses() const;
@@ -97,7 +102,9 @@ private:
     Loop loop_;
     LocalState local_;
     PeerId self_;
-    SwarmKey key_;  ///< the key of our swarm
+    std::uint64_t process_ =
+        std::random_device{}() | 1U;  ///< tells this process from others of ours
+    SwarmKey key_;                    ///< the key of our swarm
     std::optional<Founding> founding_;
     Links links_;
     MembershipDriver membership_;

@@ -30,7 +30,7 @@ constexpr FrameType kFrames[] = {
 }  // namespace
 
 SessionDriver::SessionDriver(
-    const Around& around, const PeerId& self, std::uint64_t epoch, SwarmPlan plan, Ended ended
+    const Around& around, const PeerId& self, std::uint64_t process, SwarmPlan plan, Ended ended
 )
     : around_(around),
       self_(self),
@@ -46,7 +46,7 @@ SessionDriver::SessionDriver(
           self,
           plan_.descriptor.layout,
           parameters_,
-          averaging_rng(around.config.seed, self, epoch),
+          averaging_rng(around.config.seed, self, process),
           gossip_callbacks()
       ),
       session_(self, plan_.descriptor, {gossip_.machine(), shards_, chunks_}),

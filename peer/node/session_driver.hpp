@@ -47,10 +47,10 @@ public:
     /// Called once when the session has ended: without a fault, or because of this one.
     using Ended = std::function<void(std::optional<Fault>)>;
 
-    /// Takes the frames of averaging and of transfers from the links. `epoch` is the boot epoch of
+    /// Takes the frames of averaging and of transfers from the links. `process` is a random number of
     /// this life. The driver takes the plan's descriptor, layout and checkpoint.
     SessionDriver(
-        const Around& around, const PeerId& self, std::uint64_t epoch, SwarmPlan plan, Ended ended
+        const Around& around, const PeerId& self, std::uint64_t process, SwarmPlan plan, Ended ended
     );
     ~SessionDriver() override;
     SessionDriver(const SessionDriver&) = delete;

@@ -90,6 +90,9 @@ constexpr CounterRow<Swim> kSwimRows[] = {
      "Probes that no datagram answered, but a stream",
      &Swim::probes_by_stream},
     {"refutations_total", "News of our own failure that we contradicted", &Swim::refutations},
+    {"identity_conflicts_total",
+     "Claims of another process that runs with our identity",
+     &Swim::conflicts},
 };
 static_assert(covers(kSwimRows, sizeof(DurationHistogram)));
 

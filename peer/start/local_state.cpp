@@ -38,12 +38,7 @@ Result<Identity> identity_for(const PeerConfig& config) {
     auto identity = load_identity(config.state);
     if (identity.has_error()) return identity;
     if (identity->epoch >= kLivesMax) {
-        return fail(
-            FaultCode::Usage,
-            (config.state / "epoch").string() +
-                ": this identity has started too often; "
-                "remove identity.key and epoch there to become a new peer"
-        );
+        return worn_out(config.state);
     }
     return identity;
 }
@@ -82,6 +77,15 @@ Result<void> load_key(const PeerConfig& config, LocalState& ours) {
 }
 
 }  // namespace
+
+Fault worn_out(const std::filesystem::path& state) {
+    return fail(
+        FaultCode::Usage,
+        (state / "epoch").string() +
+            ": this identity has started too often; "
+            "remove identity.key and epoch there to become a new peer"
+    );
+}
 
 bool founds(const PeerConfig& config, const std::optional<Checkpoint>& checkpoint) {
     return config.join.empty() && !checkpoint && !config.membership_only;

@@ -36,6 +36,9 @@ struct LocalState {
 ///           runs there), and those of read_checkpoint
 [[nodiscard]] Result<LocalState> open_local_state(const PeerConfig& config);
 
+/// Returns what to say of an identity whose boot epochs are used up.
+[[nodiscard]] Fault worn_out(const std::filesystem::path& state);
+
 /// Chooses the key of our swarm, and writes a secret one into the state directory for the next
 /// life.
 /// Errors    Usage (a key for an open swarm, or none for a swarm with a key), Io

@@ -105,7 +105,9 @@ std::optional<Fault> Greeting::objection(const Hello& partner) {
     if (intro_.wanted && *intro_.wanted != partner.id) {
         return fail(FaultCode::Unreachable, "another peer lives there now");
     }
-    if (partner.id == ours().id) return refuse(FaultCode::Refused, "that is ourselves");
+    // Another process with our identity gets in, so that the two can settle which of them ends.
+    if (partner.id == ours().id && !other_process(partner, ours()))
+        return refuse(FaultCode::Refused, "that is ourselves");
     if (!partner.swarm.is_zero() && partner.swarm != ours().swarm) {
         return refuse(
             FaultCode::SwarmMismatch,

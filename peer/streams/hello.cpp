@@ -23,6 +23,7 @@ Bytes encode_hello(const Hello& hello) {
     writer.put_array(hello.nonce);
     writer.put_array(hello.proof);
     writer.put(hello.kind);
+    writer.put(hello.process);
     return bytes;
 }
 
@@ -51,6 +52,7 @@ Result<Hello> decode_hello(ByteView bytes) {
         hello.proof = reader.take_array<32>();
     }
     if (hello.minor >= 2) hello.kind = reader.take<StreamKind>();
+    if (hello.minor >= 4) hello.process = reader.take<std::uint64_t>();
     // Bytes after these belong to later minor versions and are ignored.
     if (!reader.ok()) return fail(FaultCode::Truncated, "greeting is cut short");
     if (hello.kind != StreamKind::Main && hello.kind != StreamKind::Lane) {

@@ -15,7 +15,7 @@
 namespace starling::peer {
 
 inline constexpr std::uint16_t kProtocolMajor = 1;
-inline constexpr std::uint16_t kProtocolMinor = 3;
+inline constexpr std::uint16_t kProtocolMinor = 4;
 
 /// What a stream carries. Its dialler decides.
 enum class StreamKind : std::uint8_t {
@@ -37,7 +37,15 @@ struct Hello {
     /// dialler's greeting, because the dialler knows only one nonce then; its proof is a frame.
     std::array<std::uint8_t, 32> proof{};
     StreamKind kind = StreamKind::Main;  ///< since minor version 2
+    /// Drawn by each process, so that streams of two processes with one identity can be told apart;
+    /// 0 says nothing. Since minor version 4.
+    std::uint64_t process = 0;
 };
+
+/// Whether two greetings with one id come from two processes.
+[[nodiscard]] inline bool other_process(const Hello& a, const Hello& b) {
+    return a.process != 0 && b.process != 0 && a.process != b.process;
+}
 
 /// Makes a MAC with the swarm key.
 using ProveKey = std::function<std::array<std::uint8_t, 32>(ByteView text)>;

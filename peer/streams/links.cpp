@@ -145,6 +145,7 @@ void Links::on_greeted(Connection& connection) {
 
 void Links::welcome_main(const PeerId& id, Connection& connection, Stream& stream) {
     stream.stage = Stage::Main;
+    replace_older_process(id, connection);
     auto& partner = partners_[id];
     partner.mains.push_back(&connection);
     auto introduced = std::exchange(stream.introduced, {});
@@ -152,6 +153,26 @@ void Links::welcome_main(const PeerId& id, Connection& connection, Stream& strea
         connection.send(frame.type, std::move(frame.payload));
     }
     if (introduced) introduced(id);
+}
+
+/// Closes the streams of an earlier process of this peer. They may look alive for minutes, and what we
+/// sent on them would reach nobody, or a process that it is not meant for.
+void Links::replace_older_process(const PeerId& id, const Connection& newer) {
+    const auto found = partners_.find(id);
+    if (found == partners_.end()) return;
+    const Hello& now = *newer.greeting().partner();
+    std::vector<Connection*> older;
+    for (auto* main : found->second.mains) {
+        if (other_process(*main->greeting().partner(), now)) older.push_back(main);
+    }
+    if (older.empty()) return;
+    // The new stream is not among them yet, so the partner's entry goes, with its lanes.
+    for (auto* main : older) {
+        streams_.at(main).stage = Stage::Dismissed;
+        const auto why = fail(FaultCode::Closed, "a newer process of this peer has greeted");
+        on_main_closed(id, *main, why);
+        main->close(why);
+    }
 }
 
 void Links::drop_waiting(const PeerId& id, const Fault& why) {
@@ -168,7 +189,9 @@ void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
         handler_.on_descriptor_wanted(connection);
         return;
     }
-    if (streams_.at(&connection).stage == Stage::Lane && type != FrameType::Exchange) {
+    const auto stage = streams_.at(&connection).stage;
+    if (stage == Stage::Dismissed) return;
+    if (stage == Stage::Lane && type != FrameType::Exchange) {
         ++counters_.garbage;
         connection.close(fail(FaultCode::BadFormat, "a lane carries exchanges only"));
         return;

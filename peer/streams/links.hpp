@@ -3,7 +3,8 @@
 // All streams of one peer, by partner. Links dials on demand, keeps connections and hands each frame to
 // whoever has registered for its type. Two peers that dial each other at the same moment end up with two connections.
 // Each side then reads from both and sends on one for as long as that one lives. So frames stay in
-// order in each direction, and the two peers need not agree which connection to close.
+// order in each direction, and the two peers need not agree which connection to close. When a new
+// process of a partner greets, the streams of its earlier one are closed.
 //
 // A pair that is far apart also has lanes: more streams, for chunks that may arrive in any order
 // (docs/decisions/0017). The initiator of an exchange dials lanes and sends its offers there; the
@@ -155,7 +156,7 @@ private:
         Greeting,   ///< the greeting is not over; of a peer without a swarm it never is
         Main,       ///< carries everything
         Lane,       ///< carries exchanges beside a main stream
-        Dismissed,  ///< a lane that we close, so its end is not reported
+        Dismissed,  ///< we close it: its frames count no more, its end is not reported
     };
 
     struct Stream {
@@ -187,6 +188,7 @@ private:
     void widen(const PeerId& id, Partner& partner);
     void dial_lane(const PeerId& partner, const Endpoint& to);
     void lane_dialled(const PeerId& partner, bool greeted);
+    void replace_older_process(const PeerId& id, const Connection& newer);
     void welcome_main(const PeerId& id, Connection& connection, Stream& stream);
     void welcome_lane(const PeerId& id, Connection& connection, Stream& stream);
     void on_main_closed(const PeerId& id, Connection& connection, const Fault& why);

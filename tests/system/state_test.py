@@ -2,6 +2,7 @@
 files, start them again, and compare what they print with what they printed before."""
 
 import json
+import shutil
 import signal
 
 from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run, samples_for
@@ -126,6 +127,86 @@ class State(SwarmTestCase):
             # A last exchange may change a settled model by less than the tolerance.
             self.assertAlmostEqual(measured["accuracy"], final["accuracy"], delta=1.5 / 300)
             self.assertAlmostEqual(measured["loss"], final["loss"], delta=0.01)
+
+
+class CopiedState(SwarmTestCase):
+    def stop(self, peer):
+        peer.send(signal.SIGTERM)
+        self.wait_for_exit([peer], 10)
+
+    def test_of_two_processes_with_one_state_the_younger_ends_and_both_say_so(self):
+        state, copy = self.directory / "state", self.directory / "copy"
+        founder = self.found()
+        joiner = self.join(founder, "--state", state)
+        self.wait_for_training([founder, joiner])
+        self.stop(joiner)
+        shutil.copytree(state, copy)
+        original = self.start_peer("--state", state, name="original")
+        self.wait_for_training([original])
+        self.wait_for_members([founder, original], 2)
+        clone = self.start_peer("--state", copy, "--listen", "127.0.0.1:0", name="clone")
+        self.wait_for_exit([clone], 20, code=1)
+        self.assertIn(f"at {original.address}", clone.errors[-1])
+        self.assertIn("remove identity.key and epoch", clone.errors[-1])
+        self.poll(
+            lambda: any("another process runs with the identity" in line for line in original.errors),
+            10,
+            "the original says so",
+        )
+        # What the clone said in the original's name is overruled everywhere.
+        self.wait_for_members([founder, original], 2)
+        self.poll(
+            lambda: original.address in [member["address"] for member in founder.status()["members"]],
+            20,
+            "the founder knows where the original is",
+        )
+        exchanges = original.progress("exchanges")
+        self.wait_for(
+            lambda: original.progress("exchanges") > exchanges + 2, 30, "it averages", peers=[original]
+        )
+        self.assertGreater(original.metric("identity_conflicts_total"), 0)
+
+    def test_a_founder_and_its_copy_meet_and_one_of_them_ends(self):
+        state, copy = self.directory / "state", self.directory / "copy"
+        first = self.found("--state", state)
+        self.wait_for_training([first])
+        self.stop(first)
+        shutil.copytree(state, copy)
+        original = self.start_peer("--state", state, name="original")
+        self.wait_for_training([original])
+        clone = self.start_peer(
+            "--state", copy, "--listen", "127.0.0.1:0", "--join", original.address, name="clone"
+        )
+        # Both have been alone until they met, so either may be the one that ends.
+        self.poll(
+            lambda: any(peer.process.poll() is not None for peer in (original, clone)), 20, "one ends"
+        )
+        ended, stays = clone, original
+        if original.process.poll() is not None:
+            ended, stays = original, clone
+        self.wait_for_exit([ended], 5, code=1)
+        self.assertIn("another process runs with the identity", ended.errors[-1])
+        self.assertIsNone(stays.process.poll())
+
+    def test_a_state_from_a_backup_learns_how_often_it_has_started_since(self):
+        state, backup = self.directory / "state", self.directory / "backup"
+        founder = self.found()
+        joiner = self.join(founder, "--state", state)
+        self.wait_for_training([founder, joiner])
+        self.stop(joiner)
+        shutil.copytree(state, backup)
+        for _ in range(3):
+            later = self.start_peer("--state", state, name="later")
+            self.wait_for_members([founder, later], 2)
+            self.stop(later)
+        last = int((state / "epoch").read_text())
+        restored = self.start_peer("--state", backup, "--listen", "127.0.0.1:0", name="restored")
+        self.wait_for_members([founder, restored], 2)
+        self.poll(lambda: int((backup / "epoch").read_text()) > last, 10, "the epoch is stored")
+        self.wait_for(
+            lambda: restored.progress("exchanges") >= 2, 30, "it averages", peers=[restored]
+        )
+        self.assertFalse(any("another process" in line for line in restored.errors))
 
 
 if __name__ == "__main__":

@@ -82,10 +82,11 @@ TEST(Swim, AccusationsAreRefutedAtOnceAboveTheirIncarnation) {
         // Only our own signed words can be above what we say now: those of a forgotten life.
         const std::uint64_t counter = accused ? 0 : 4;
         alone.hear(2, {claim(1, {3, counter}, state)});
-        EXPECT_EQ(alone.swim.incarnation(), (Incarnation{3, counter + 1}));
+        const Incarnation above = accused ? Incarnation{3, 1} : Incarnation{4, 0};
+        EXPECT_EQ(alone.swim.incarnation(), above);
         EXPECT_EQ(alone.swim.counters().refutations, 1U);
         EXPECT_EQ(alone.swim.find(peer(1))->state, MemberState::Alive);
-        const auto alive = claim(1, {3, counter + 1}, MemberState::Alive);
+        const auto alive = claim(1, above, MemberState::Alive);
         EXPECT_TRUE(contains(alone.said(address_of(2)), alive));
     }
 }
@@ -95,11 +96,11 @@ TEST(Swim, OldAccusationsAreNotWorthARefutation) {
     alone.hear(2, {claim(1, {2, 900}, MemberState::Failed)});
     EXPECT_EQ(alone.swim.incarnation(), (Incarnation{3, 0}));
     alone.hear(2, {claim(1, {4, 0}, MemberState::Alive)});
-    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{4, 1})) << "a forgotten earlier life";
-    alone.hear(2, {claim(1, {4, 900}, MemberState::Suspect)});
-    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{4, 1})) << "nobody heard us claim that";
-    alone.hear(2, {claim(1, {4, kCounterMax - 1}, MemberState::Alive)});
-    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "must stay inside the wire's range";
+    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "a forgotten earlier life";
+    alone.hear(2, {claim(1, {5, 900}, MemberState::Suspect)});
+    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{5, 0})) << "nobody heard us claim that";
+    alone.hear(2, {claim(1, {5, kCounterMax - 1}, MemberState::Alive)});
+    EXPECT_EQ(alone.swim.incarnation(), (Incarnation{6, 0})) << "must stay inside the wire's range";
 }
 
 /// Returns the addresses to which a machine has sent that claim.

@@ -69,6 +69,25 @@ public:
         pump();
     }
 
+    /// Adds the first node, which knows that it founds the swarm.
+    void found() {
+        grow(1);
+        auto self = self_of(id(0), nodes_[0].address, 1);
+        self.founder = true;
+        nodes_[0].swim = std::make_unique<Swim>(config_, self, rng_.fork(1), now_);
+    }
+
+    /// Starts one more process, which has the identity of node `original`.
+    void add_copy(std::size_t original, std::uint64_t epoch) {
+        nodes_.emplace_back();
+        auto& node = nodes_.back();
+        node.address = address_of(static_cast<std::uint8_t>(nodes_.size()));
+        node.swim = std::make_unique<Swim>(
+            config_, self_of(id(original), node.address, epoch), rng_.fork(nodes_.size()), now_
+        );
+        pump();
+    }
+
     void crash(std::size_t index) { nodes_[index].up = false; }
 
     void pause(std::size_t index) { nodes_[index].paused = true; }

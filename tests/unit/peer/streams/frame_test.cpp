@@ -65,23 +65,38 @@ TEST(Hello, SurvivesARoundTripAndIgnoresLaterFields) {
     EXPECT_EQ(decoded->address, sample_hello().address);
 }
 
-TEST(Hello, SaysWhatItsStreamIsForInItsLastByte) {
+TEST(Hello, SaysWhatItsStreamIsForAndWhichProcessSpeaks) {
     Hello hello = sample_hello();
-    EXPECT_EQ(encode_hello(hello).size(), 139U);
-    EXPECT_EQ(encode_hello(hello).back(), std::byte{0});
+    EXPECT_EQ(encode_hello(hello).size(), 147U);
+    constexpr std::size_t kKindAt = 138;
+    EXPECT_EQ(encode_hello(hello)[kKindAt], std::byte{0});
     hello.kind = StreamKind::Lane;
+    hello.process = 0x0102030405060708;
     Bytes bytes = encode_hello(hello);
-    EXPECT_EQ(bytes.back(), std::byte{1});
+    EXPECT_EQ(bytes[kKindAt], std::byte{1});
+    EXPECT_EQ(bytes.back(), std::byte{1}) << "little-endian";
     EXPECT_EQ(decode_hello(bytes)->kind, StreamKind::Lane);
-    bytes.back() = std::byte{2};
+    EXPECT_EQ(decode_hello(bytes)->process, hello.process);
+    bytes[kKindAt] = std::byte{2};
     EXPECT_EQ(decode_hello(bytes).error().code, FaultCode::BadFormat);
+}
+
+TEST(Hello, OfMinorVersionThreeNamesNoProcess) {
+    Hello hello = sample_hello();
+    hello.minor = 3;
+    Bytes bytes = encode_hello(hello);
+    bytes.resize(bytes.size() - 8);
+    const auto decoded = decode_hello(bytes);
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(decoded->process, 0U);
+    EXPECT_FALSE(other_process(*decoded, hello)) << "nothing is known of it";
 }
 
 TEST(Hello, OfMinorVersionOneHasNoKind) {
     Hello hello = sample_hello();
     hello.minor = 1;
     Bytes bytes = encode_hello(hello);
-    bytes.pop_back();
+    bytes.resize(bytes.size() - 9);
     const auto decoded = decode_hello(bytes);
     ASSERT_TRUE(decoded.has_value());
     EXPECT_EQ(decoded->kind, StreamKind::Main);

@@ -38,7 +38,9 @@ struct Received {
 /// One peer's streams, and a record of what has come.
 class End final : public LinkHandler, public FrameReceiver {
 public:
-    End(Loop& loop, std::uint8_t n, std::uint8_t swarm) : id(peer_id(n)) {
+    /// `process` tells apart two with one id.
+    End(Loop& loop, std::uint8_t n, std::uint8_t swarm, std::uint64_t process = 0)
+        : id(peer_id(n)) {
         links = std::make_unique<Links>(loop, *this);
         links->route(FrameType::Exchange, *this);
         links->route(FrameType::StateInfoRequest, *this);
@@ -49,6 +51,7 @@ public:
         hello.id = id;
         hello.swarm = swarm_id(swarm);
         hello.address = address;
+        hello.process = process;
         links->open(hello, {});
     }
 
@@ -151,6 +154,51 @@ TEST_F(LinksTest, PeersThatDialEachOtherAtOnceBothGetTheirFrames) {
     a.links->send(b.id, FrameType::StateInfoRequest, {});
     b.links->send(a.id, FrameType::StateInfoRequest, {});
     ASSERT_TRUE(run_until([&] { return !a.received.empty() && !b.received.empty(); }));
+}
+
+TEST_F(LinksTest, ANewProcessOfAPartnerTakesTheStreamsOfItsEarlierOne) {
+    End a(loop_, 1, 9, 100);
+    End before(loop_, 2, 9, 200);
+    End after(loop_, 2, 9, 201);
+    before.book[a.id] = a.address;
+    after.book[a.id] = a.address;
+    before.links->send(a.id, FrameType::StateInfoRequest, {});
+    ASSERT_TRUE(run_until([&] { return a.received.size() == 1; }));
+    after.links->send(a.id, FrameType::StateInfoRequest, {});
+    ASSERT_TRUE(run_until([&] { return a.received.size() == 2; }));
+    EXPECT_EQ(a.broken, std::vector<PeerId>{after.id}) << "what was under way is lost";
+    // The stream of the earlier process still looked alive; what is sent now reaches the later one.
+    a.links->send(after.id, FrameType::Exchange, Bytes(3));
+    ASSERT_TRUE(run_until([&] { return after.received.size() == 1; }));
+    ASSERT_TRUE(run_until([&] { return before.broken.size() == 1; }));
+    EXPECT_TRUE(before.received.empty());
+    EXPECT_EQ(a.links->connection_count(), 1U);
+}
+
+TEST_F(LinksTest, TwoStreamsOfOneProcessBothStay) {
+    End a(loop_, 1, 9, 100);
+    End b(loop_, 2, 9, 200);
+    std::vector<PeerId> greeted;
+    for (int i = 0; i < 2; ++i) {
+        b.links->introduce(a.address, [&](Result<PeerId> who) { greeted.push_back(*who); });
+    }
+    ASSERT_TRUE(run_until([&] { return greeted.size() == 2; }));
+    b.links->send(a.id, FrameType::Exchange, Bytes(1));
+    ASSERT_TRUE(run_until([&] { return a.received.size() == 1; }));
+    EXPECT_EQ(a.links->connection_count(), 2U);
+    EXPECT_TRUE(a.broken.empty());
+}
+
+TEST_F(LinksTest, AStreamToOurselvesIsRefusedButNotOneToAnotherProcessWithOurIdentity) {
+    End a(loop_, 1, 9, 100);
+    End copy(loop_, 1, 9, 101);
+    std::optional<Result<PeerId>> itself;
+    std::optional<Result<PeerId>> other;
+    a.links->introduce(a.address, [&](Result<PeerId> who) { itself = std::move(who); });
+    a.links->introduce(copy.address, [&](Result<PeerId> who) { other = std::move(who); });
+    ASSERT_TRUE(run_until([&] { return itself.has_value() && other.has_value(); }));
+    EXPECT_TRUE(itself->has_error());
+    EXPECT_TRUE(other->has_value());
 }
 
 TEST_F(LinksTest, AnUnreachablePartnerIsReported) {

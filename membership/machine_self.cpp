@@ -1,0 +1,125 @@
+// What others say about ourselves: accusations to refute, and our own words from another life or
+// from another process.
+
+#include <variant>
+
+#include "membership/codec.hpp"
+#include "membership/machine.hpp"
+
+namespace starling::membership {
+
+namespace {
+
+/// A member that says without a signature that it knows a later life of ours is believed up to so
+/// many lives above this one, so that a liar cannot use up all of them.
+constexpr std::uint64_t kHearsayLives = 1024;
+
+}  // namespace
+
+void Swim::Machine::on_accusation_of_self(
+    Instant now, const Statement& accusation, Conversation& talk
+) {
+    if (verdict_of(accusation) <= verdict_of(own_claim_)) return;
+    // Nobody can have heard a claim of ours that we have not made. If an earlier life made it and
+    // its state is lost, we shall hear our own signed claim as well.
+    if (accusation.incarnation != incarnation_) return;
+    // A liar that accuses us all the time must not drive our health to its worst.
+    if (now - last_blame_ >= config_.probe_interval) {
+        last_blame_ = now;
+        awareness_.add(1);
+    }
+    Incarnation above{incarnation_.epoch, incarnation_.counter + 1};
+    if (above.counter >= kCounterMax) above = {incarnation_.epoch + 1, 0};
+    rise_to(now, above);
+    talk.introduce = true;
+}
+
+/// Takes our own words as they come back. This process may have said them; else an earlier life did,
+/// or another process with our identity.
+void Swim::Machine::on_claim_of_self(Instant now, const Statement& claim, Conversation& talk) {
+    if (verdict_of(claim) < verdict_of(own_claim_)) return;
+    if (verdict_of(claim) == verdict_of(own_claim_) && claim.address == address_) return;
+    if (!genuine(claim)) return;
+    auto verdict = conflict_.on_claim(now, address_, claim.address);
+    // Nothing is above the last epoch.
+    if (claim.incarnation.epoch + 1 >= kCounterMax) verdict = IdentityConflict::Verdict::Yield;
+    if (verdict != IdentityConflict::Verdict::EarlierLife) ++counters_.conflicts;
+    if (verdict == IdentityConflict::Verdict::Yield) {
+        events_.push_back({EventKind::Displaced, self_});
+        return;
+    }
+    if (verdict == IdentityConflict::Verdict::Contest) {
+        // Our goodbye is said; whoever goes on in our name may.
+        if (left_) return;
+        events_.push_back({EventKind::Contested, self_});
+    }
+    // A new epoch and not only a higher counter: the keys of our datagrams belong to the epoch, and
+    // the other life has used its own.
+    rise_to(now, {claim.incarnation.epoch + 1, 0});
+    talk.introduce = true;
+    // Straight to the other process, which shares no member with us in a swarm of two.
+    const Message own[] = {own_claim_};
+    if (claim.address != address_) send(claim.address, std::nullopt, own);
+}
+
+/// Hears a packet whose sender has our id: our own came back, or another process has our key. Only
+/// what that process signs about ourselves counts.
+void Swim::Machine::on_packet_of_self(Instant now, const Packet& packet) {
+    ++counters_.reflected;
+    conflict_.note_contact(now);
+    Conversation talk{packet.sender, std::nullopt, {}, false, {}};
+    for (const auto& message : packet.messages) {
+        const auto* statement = std::get_if<Statement>(&message);
+        if (statement == nullptr || statement->subject != self_) continue;
+        if (!is_accusation(statement->state)) on_claim_of_self(now, *statement, talk);
+    }
+}
+
+void Swim::Machine::on_stranger(const Stranger& stranger, Conversation& talk) {
+    if (stranger.subject == ShortId(self_)) talk.introduce = true;
+}
+
+void Swim::Machine::on_forgotten_self(
+    Instant now, const Member& known, const Incarnation& forgotten, Conversation& talk
+) {
+    if (known.incarnation == forgotten) {
+        on_accusation_of_self(now, accusation(known, MemberState::Failed, self_), talk);
+        return;
+    }
+    if (known.incarnation < forgotten) {
+        // Our state was restored from before that life. Its own words are forgotten as well.
+        const bool credible = forgotten.epoch - known.incarnation.epoch <= kHearsayLives;
+        if (!credible || !conflict_.arriving(now)) return;
+        rise_to(now, {forgotten.epoch + 1, 0});
+    }
+    // It is known from an earlier life there: introduce ourselves.
+    talk.introduce = true;
+}
+
+void Swim::Machine::rise_to(Instant now, const Incarnation& incarnation) {
+    ++counters_.refutations;
+    incarnation_ = incarnation;
+    make_own_claim();
+    table_.apply(now, own_claim_);
+    rumours_.push(own_claim_);
+}
+
+void Swim::Machine::on_record_of_self(const ProgressRecord& record) {
+    const auto* ours = records_.find(self_);
+    if (ours == nullptr) {
+        // From an earlier life; the next set_record goes above it.
+        records_.merge(record, true);
+        events_.push_back({EventKind::Record, self_});
+        return;
+    }
+    ProgressRecord again = *ours;
+    if (!records_.merge(record, true)) return;
+    // An earlier life counted further than we do: what we say now must win all the same.
+    again.epoch = record.epoch;
+    again.version = record.version;
+    advance_version(again);
+    records_.merge(again, true);
+    rumours_.push(again);
+}
+
+}  // namespace starling::membership
