@@ -154,6 +154,7 @@ private:
     );
     void on_record_of_self(const ProgressRecord& record);
     void rise_to(Instant now, const Incarnation& incarnation);
+    void restate(Instant now, const Incarnation& incarnation);
 
     // machine_duties.cpp
     void fire(Timer timer, Instant now);
@@ -217,6 +218,7 @@ private:
     std::shared_ptr<Workspace> workspace_;
     Endpoint address_;
     Incarnation incarnation_;
+    std::uint64_t mark_;  ///< the lowest counter of this process
     Statement own_claim_;
     bool left_ = false;
     int calm_push_pulls_ = 0;         ///< full exchanges left out in a row

@@ -78,7 +78,10 @@ Result<StreamAnswer> Swim::Machine::handle_push_pull(Instant now, ByteView bytes
         if (!talk.sender) talk.sender = id_of(page.sender);
     }
     if (talk.sender) on_stream_answer(*talk.sender);
-    if (source == Source::FirstPage) announce();
+    if (source == Source::FirstPage) {
+        if (incarnation_.counter < mark_) restate(now, {incarnation_.epoch, mark_});
+        announce();
+    }
     answer_page(talk);
     arm_on_demand(now);
     if (!talk.asked) return StreamAnswer{};

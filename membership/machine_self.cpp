@@ -29,7 +29,7 @@ void Swim::Machine::on_accusation_of_self(
         awareness_.add(1);
     }
     Incarnation above{incarnation_.epoch, incarnation_.counter + 1};
-    if (above.counter >= kCounterMax) above = {incarnation_.epoch + 1, 0};
+    if (above.counter >= kCounterMax) above = {incarnation_.epoch + 1, mark_};
     rise_to(now, above);
     talk.introduce = true;
 }
@@ -55,7 +55,7 @@ void Swim::Machine::on_claim_of_self(Instant now, const Statement& claim, Conver
     }
     // A new epoch and not only a higher counter: the keys of our datagrams belong to the epoch, and
     // the other life has used its own.
-    rise_to(now, {claim.incarnation.epoch + 1, 0});
+    rise_to(now, {claim.incarnation.epoch + 1, mark_});
     talk.introduce = true;
     // Straight to the other process, which shares no member with us in a swarm of two.
     const Message own[] = {own_claim_};
@@ -90,7 +90,7 @@ void Swim::Machine::on_forgotten_self(
         // Our state was restored from before that life. Its own words are forgotten as well.
         const bool credible = forgotten.epoch - known.incarnation.epoch <= kHearsayLives;
         if (!credible || !conflict_.arriving(now)) return;
-        rise_to(now, {forgotten.epoch + 1, 0});
+        rise_to(now, {forgotten.epoch + 1, mark_});
     }
     // It is known from an earlier life there: introduce ourselves.
     talk.introduce = true;
@@ -98,6 +98,11 @@ void Swim::Machine::on_forgotten_self(
 
 void Swim::Machine::rise_to(Instant now, const Incarnation& incarnation) {
     ++counters_.refutations;
+    restate(now, incarnation);
+}
+
+/// Claims another incarnation from now on.
+void Swim::Machine::restate(Instant now, const Incarnation& incarnation) {
     incarnation_ = incarnation;
     make_own_claim();
     table_.apply(now, own_claim_);

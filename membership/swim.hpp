@@ -63,6 +63,12 @@ public:
         std::shared_ptr<ClaimPool> pool;         ///< shared by many machines, or null
         std::shared_ptr<Workspace> workspace{};  ///< likewise
         bool founder = false;  ///< nobody can have known us before this process began
+        /// A number that this process has drawn, or 0. Its claims have counters from there on, so that
+        /// two lives which share an epoch differ, whatever their addresses.
+        std::uint64_t mark = 0;
+        /// Others may know earlier lives. Until one has told us, we claim counter 0, below the mark of
+        /// a life with the same epoch, which its holder then shows to us.
+        bool lived = false;
     };
 
     /// Requires  a config that validates; a notary that signs for `self.id`; `now` is the first of

@@ -28,6 +28,8 @@ constexpr Duration kAnswerTime = std::chrono::milliseconds(100);
 constexpr Duration kOwnSwarmTime = std::chrono::seconds(10);
 /// How long a peer with a past says nothing by datagram, unless a member tells it what is known of it.
 constexpr Duration kHoldTime = std::chrono::seconds(2);
+/// Processes that share a boot epoch are told apart by one of so many marks.
+constexpr std::uint64_t kMarks = 1U << 20U;
 constexpr Duration kLookAroundEvery = std::chrono::seconds(5);
 
 std::string_view event_name(membership::EventKind kind) {
@@ -306,6 +308,8 @@ void Node::start_membership(Start start) {
     const auto& identity = local_.identity;
     auto swim = *membership::SwimConfig::profile(config_.profile);
     swim.swarm = swarm_;
+    // Others may know later lives of this state directory than its files do.
+    const bool lived = start != Start::Found && !config_.state.empty();
     const membership::Swim::Self self{
         .id = self_,
         .address = advertised_,
@@ -313,9 +317,9 @@ void Node::start_membership(Start start) {
         .notary = make_notary(identity),
         .pool = nullptr,
         .founder = start == Start::Found,
+        .mark = 1 + process_ % kMarks,
+        .lived = lived,
     };
-    // Others may know later lives of this state directory than its files do.
-    const bool lived = start != Start::Found && !config_.state.empty();
     membership_.start(
         membership::Swim(swim, self, Rng(std::random_device{}() ^ self_.prefix64()), real_now()),
         Sealer(key_, swarm_, self_, identity.epoch),

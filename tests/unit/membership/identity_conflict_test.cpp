@@ -149,6 +149,26 @@ TEST(IdentityConflict, TheEpochIsLearnedFromTheFirstPage) {
     EXPECT_EQ(cluster.swim(1).incarnation(), (Incarnation{2, 0})) << "before it sends anything";
 }
 
+TEST(IdentityConflict, TwoLivesOfOneEpochAndOneAddressAreToldApartByTheirMarks) {
+    for (const auto& [first, second] : {std::pair(5U, 900U), std::pair(900U, 5U)}) {
+        Cluster cluster(3);
+        cluster.grow(3);
+        cluster.run(seconds(10));
+        cluster.crash(1);
+        cluster.start_marked(1, 4, first);
+        cluster.push_pull(1, 0);
+        cluster.run(seconds(10));
+        EXPECT_EQ(cluster.swim(1).incarnation(), (Incarnation{4, first}));
+        cluster.crash(1);
+        cluster.start_marked(1, 4, second);
+        cluster.meet(1, 0);
+        EXPECT_EQ(cluster.swim(1).incarnation(), (Incarnation{5, second}));
+        cluster.run(seconds(10));
+        EXPECT_TRUE(cluster.whole());
+        EXPECT_EQ(cluster[1].count(EventKind::Contested), 0U);
+    }
+}
+
 TEST(IdentityConflict, OnlyOurOwnSignatureCounts) {
     Alone alone;
     auto lie = claim(1, {9, 0}, MemberState::Alive);

@@ -88,6 +88,24 @@ public:
         pump();
     }
 
+    /// Starts node `index` as a new process that may have lived before.
+    void start_marked(std::size_t index, std::uint64_t epoch, std::uint64_t mark) {
+        auto& node = nodes_[index];
+        auto self = self_of(id(index), node.address, epoch);
+        self.mark = mark;
+        self.lived = true;
+        node.up = true;
+        node.events.clear();
+        node.swim = std::make_unique<Swim>(config_, self, rng_.fork(mark), now_);
+    }
+
+    /// Node `a` sends its table to `b`, which answers, as over a stream.
+    void meet(std::size_t a, std::size_t b) {
+        StreamRequest request{id(b), nodes_[b].address};
+        exchange(request, *nodes_[a].swim, *nodes_[b].swim);
+        pump();
+    }
+
     void crash(std::size_t index) { nodes_[index].up = false; }
 
     void pause(std::size_t index) { nodes_[index].paused = true; }
