@@ -4,10 +4,32 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# What Debian 12 must have installed to build and run; README says why each is there.
+# The codename of the release that we run on, and what it calls itself.
+release_codename() { ( . /etc/os-release && echo "${VERSION_CODENAME:-unknown}" ); }
+release_name() { ( . /etc/os-release && echo "${PRETTY_NAME:-this system}" ); }
+
+# The packages whose names differ from release to release. Tried on Debian 12 and 13; those of Ubuntu 24.04
+# are taken from its index.
+#   codename   release        Boost
+package_table() {
+    cat <<'TABLE'
+    bookworm   Debian 12      libboost1.81-dev
+    trixie     Debian 13      libboost1.83-dev
+    noble      Ubuntu 24.04   libboost1.83-dev
+TABLE
+}
+
+# Boost of this release. A release that the table lacks may call it otherwise, so its default is taken.
+boost_package() {
+    local package
+    package=$(package_table | awk -v name="$(release_codename)" '$1 == name {print $NF}')
+    echo "${package:-libboost-dev}"
+}
+
+# What must be installed to build and run; README says why each is there.
 BUILD_PACKAGES=(
     g++ cmake ninja-build pkg-config
-    libboost1.81-dev libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev
+    "$(boost_package)" libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev
     libdnnl-dev libopenblas-dev libonnx-dev libprotobuf-dev libssl-dev
     prometheus-cpp-dev zlib1g-dev
 )
