@@ -22,6 +22,7 @@ Result<void> load_checkpoint(const PeerConfig& config, LocalState& ours) {
     auto lock = lock_state_directory(config.state);
     if (lock.has_error()) return lock.error();
     ours.lock.emplace(std::move(*lock));
+    remove_torn_checkpoint(real_disk(), config.state);
     auto checkpoint = read_checkpoint(real_disk(), config.state);
     if (checkpoint.has_value()) {
         ours.checkpoint = std::move(*checkpoint);
