@@ -135,9 +135,11 @@ Result<SwarmKey> choose_key(
         );
     }
     if (!config.state.empty()) {
-        if (auto ok = write_swarm_key(config.state / kKeyFile, *own); ok.has_error()) {
-            return ok.error();
-        }
+        const auto path = config.state / kKeyFile;
+        const auto kept = read_swarm_key(path);
+        // A full disk has no room for what is there already.
+        if (kept.has_value() && *kept == *own) return *own;
+        if (auto ok = write_swarm_key(path, *own); ok.has_error()) return ok.error();
     }
     return *own;
 }
