@@ -336,6 +336,7 @@ void Node::leave(const std::string& why) {
     if (!started_) return give_up(why);
     reporter_.note(why + ": leaving the swarm");
     stop_session([this] {
+        if (session_ && !fault_) fault_ = session_->lost_checkpoint();
         reporter_.left();
         say_goodbye();
     });

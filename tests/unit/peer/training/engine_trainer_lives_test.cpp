@@ -53,6 +53,39 @@ TEST_F(EngineTrainers, CheckpointsWhenTrainingBeginsAndAtTheEnd) {
     EXPECT_EQ(checkpoints[1].samples, 40 * kBatch);
 }
 
+TEST_F(EngineTrainers, AReportSaysWhatBecameOfTheCheckpoints) {
+    Life life(sharded_);
+    life.hold(sharded_);
+    life.disk_full = true;
+    life.start(life.order(TrainerPhase::Train));
+    const auto report = life.await_steps(40);
+    EXPECT_EQ(report.checkpoints.failed, 1U);
+    EXPECT_EQ(report.checkpoints.error, "checkpoint: the disk is full");
+    EXPECT_FALSE(report.checkpoints.last);
+    life.disk_full = false;
+    life.stop();
+    const auto last = life.trainer().take_report();
+    ASSERT_TRUE(last.has_value());
+    EXPECT_EQ(last->checkpoints.written, 1U);
+    EXPECT_EQ(last->checkpoints.error, "");
+    EXPECT_TRUE(last->checkpoints.last);
+}
+
+TEST_F(EngineTrainers, ALastCheckpointThatFailsIsNotReportedAsWritten) {
+    Life life(sharded_);
+    life.hold(sharded_);
+    life.start(life.order(TrainerPhase::Train));
+    (void)life.await_steps(40);
+    life.disk_full = true;
+    life.stop();
+    const auto last = life.trainer().take_report();
+    ASSERT_TRUE(last.has_value());
+    EXPECT_EQ(last->checkpoints.written, 1U);
+    EXPECT_EQ(last->checkpoints.failed, 1U);
+    EXPECT_NE(last->checkpoints.error, "");
+    EXPECT_FALSE(last->checkpoints.last);
+}
+
 TEST_F(EngineTrainers, WithoutAnOrderThereIsNothingToCheckpoint) {
     Life life(sharded_);
     life.start({});
