@@ -186,6 +186,18 @@ TEST_F(EngineTrainers, StopEndsAWaitForAnExchange) {
     EXPECT_LE(life.rounds().size(), 2U);
 }
 
+TEST_F(EngineTrainers, AStopBeforeTheWaitForAnExchangeEndsThatWait) {
+    Life life(sharded_);
+    life.hold(sharded_);
+    life.options.mix_every = 1;
+    life.options.sync_wait = 100 * kPatience;
+    life.stops_in_round = true;
+    life.start(life.order(TrainerPhase::Train));
+    life.await_end();
+    EXPECT_EQ(life.rounds().size(), 1U);
+}
+
+/// The stop may also come between a step and its round: in about one of ten lives.
 TEST_F(EngineTrainers, StopEndsAWaitForAnExchangeWheneverItComes) {
     for (int i = 0; i < 30; ++i) {
         Life life(sharded_);
