@@ -4,8 +4,6 @@
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -20,6 +18,7 @@
 
 #include "base/check.hpp"
 #include "peer/machine/asio_endpoint.hpp"
+#include "peer/machine/coroutine.hpp"
 
 namespace starling::peer {
 namespace {
@@ -182,6 +181,7 @@ struct HttpServer::Impl {
         std::shared_ptr<Impl> server, std::shared_ptr<Session> session
     );
     static asio::awaitable<void> accept(std::shared_ptr<Impl> server);
+    void end(const std::shared_ptr<Session>& session);
 };
 
 asio::awaitable<void> HttpServer::Impl::converse(
@@ -218,8 +218,12 @@ asio::awaitable<void> HttpServer::Impl::serve(
     std::shared_ptr<Impl> server, std::shared_ptr<Session> session
 ) {
     co_await converse(server, session);
+    server->end(session);
+}
+
+void HttpServer::Impl::end(const std::shared_ptr<Session>& session) {
     session->stream.close();
-    server->sessions.erase(session);
+    sessions.erase(session);
 }
 
 asio::awaitable<void> HttpServer::Impl::accept(std::shared_ptr<Impl> server) {
@@ -235,7 +239,12 @@ asio::awaitable<void> HttpServer::Impl::accept(std::shared_ptr<Impl> server) {
         if (server->sessions.size() >= server->limits.connections) continue;
         auto session = std::make_shared<Session>(std::move(socket));
         server->sessions.insert(session);
-        asio::co_spawn(server->io, serve(server, session), asio::detached);
+        spawn(
+            server->io.get_executor(),
+            serve(server, session),
+            "answering over HTTP",
+            [server, session](const std::string& /*line*/) { server->end(session); }
+        );
     }
 }
 
@@ -270,7 +279,7 @@ Result<Endpoint> HttpServer::listen(const Endpoint& endpoint) {
         );
     }
     const Endpoint bound = from_asio(acceptor.local_endpoint());
-    asio::co_spawn(impl_->io, Impl::accept(impl_), asio::detached);
+    spawn_vital(impl_->io.get_executor(), Impl::accept(impl_), "accepting requests over HTTP");
     return bound;
 }
 
@@ -347,7 +356,12 @@ Result<HttpReply> http_request(
     beast::tcp_stream stream(io);
     // One deadline covers connecting, sending and reading.
     stream.expires_after(positive(timeout));
-    asio::co_spawn(io, fetch(stream, server, request, result), asio::detached);
+    spawn(
+        io.get_executor(),
+        fetch(stream, server, request, result),
+        "asking over HTTP",
+        [&result](const std::string& line) { result = fail(FaultCode::Io, line); }
+    );
     io.run();
     return result;
 }

@@ -146,8 +146,18 @@ void Node::note_once(const std::string& line) {
     if (noted_.insert(line).second) reporter_.note(line);
 }
 
+/// What a handler or a vital coroutine of the network thread throws, mostly for want of memory, ends
+/// this peer. A peer that went on half deaf would be worse for the others than one that is gone.
 Result<void> Node::run() {
     owner_.check();
+    try {
+        return live();
+    } catch (const std::exception& error) {
+        return fail(FaultCode::Io, error.what());
+    }
+}
+
+Result<void> Node::live() {
     if (auto ok = open_state(); ok.has_error()) return ok;
     if (auto ok = bind_sockets(); ok.has_error()) return ok;
     loop_.on_signal([this](int) { on_signal(); });

@@ -64,6 +64,7 @@ private:
     void on_unreachable(const std::string& line) override;
     void on_other_swarm(const Endpoint& seed, const std::string& line) override;
 
+    [[nodiscard]] Result<void> live();
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams(const std::vector<Endpoint>& others);

@@ -3,8 +3,6 @@
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,6 +11,7 @@
 #include <utility>
 
 #include "peer/machine/asio_endpoint.hpp"
+#include "peer/machine/coroutine.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/streams/tcp_connection.hpp"
 #include "peer/streams/tcp_facts.hpp"
@@ -109,7 +108,9 @@ Result<Endpoint> Listener::bind(const Endpoint& at) {
 }
 
 void Listener::accept() {
-    asio::co_spawn(state_->acceptor.get_executor(), State::accept_all(state_), asio::detached);
+    spawn_vital(
+        state_->acceptor.get_executor(), State::accept_all(state_), "accepting streams of peers"
+    );
 }
 
 void Listener::limit_segments() {
