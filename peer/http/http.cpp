@@ -19,6 +19,7 @@
 #include "base/check.hpp"
 #include "peer/machine/asio_endpoint.hpp"
 #include "peer/machine/coroutine.hpp"
+#include "peer/machine/descriptors.hpp"
 
 namespace starling::peer {
 namespace {
@@ -237,6 +238,8 @@ asio::awaitable<void> HttpServer::Impl::accept(std::shared_ptr<Impl> server) {
             continue;
         }
         if (server->sessions.size() >= server->limits.connections) continue;
+        // Checkpoints come before answers.
+        if (!descriptor_free(DescriptorUse::Http)) continue;
         auto session = std::make_shared<Session>(std::move(socket));
         server->sessions.insert(session);
         spawn(

@@ -8,6 +8,7 @@
 #include "peer/crypto/notary.hpp"
 #include "peer/http/page.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/machine/descriptors.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/machine/resolve.hpp"
 #include "peer/observe/metrics.hpp"
@@ -158,6 +159,7 @@ Result<void> Node::run() {
 }
 
 Result<void> Node::live() {
+    note_few_descriptors();
     if (auto ok = open_state(); ok.has_error()) return ok;
     if (auto ok = bind_sockets(); ok.has_error()) return ok;
     loop_.on_signal([this](int) { on_signal(); });
@@ -171,6 +173,16 @@ Result<void> Node::live() {
     loop_.run();
     if (fault_) return *fault_;
     return {};
+}
+
+void Node::note_few_descriptors() {
+    const auto limit = raise_descriptor_limit();
+    if (limit >= kDescriptorsFew) return;
+    note_once(
+        "only " + std::to_string(limit) +
+        " open files are allowed here (ulimit -n): when they are used up, streams of other peers "
+        "wait, and averaging with them"
+    );
 }
 
 void Node::on_signal() {

@@ -65,6 +65,7 @@ private:
     void on_other_swarm(const Endpoint& seed, const std::string& line) override;
 
     [[nodiscard]] Result<void> live();
+    void note_few_descriptors();
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams(const std::vector<Endpoint>& others);
