@@ -31,6 +31,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr const char* kLifeHeader = "Starling-Life";
 constexpr std::size_t kReplyBytesMax = std::size_t{16} * 1024 * 1024;
 constexpr std::size_t kDrainBytesMax = std::size_t{64} * 1024;
 constexpr Duration kDrainTimeMax = std::chrono::seconds(1);
@@ -106,6 +107,7 @@ HttpReply call_handler(
     plain.method = head ? "GET" : std::string(request.method_string());
     plain.target = std::string(request.target());
     plain.body = request.body();
+    plain.life = std::string(request[kLifeHeader]);
     try {
         return handler(plain);
     } catch (const std::exception& error) {
@@ -328,6 +330,7 @@ asio::awaitable<void> fetch(
     wire.target(request.target);
     wire.set(http::field::host, server.to_string());
     wire.set(http::field::user_agent, "starling");
+    if (!request.life.empty()) wire.set(kLifeHeader, request.life);
     wire.keep_alive(false);
     wire.body() = std::move(request.body);
     wire.prepare_payload();

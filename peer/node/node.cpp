@@ -72,9 +72,7 @@ Node::Node(PeerConfig config)
 
 Node::~Node() {
     // Nobody answers there any more. Only a peer that was killed leaves the file behind.
-    std::error_code ignored;
-    if (http_address_.port != 0 && !config_.state.empty())
-        std::filesystem::remove(config_.state / "http", ignored);
+    if (http_address_.port != 0 && !config_.state.empty()) remove_serving_place(config_.state);
 }
 
 void Node::on_sent(FrameType type, Bytes payload) {
@@ -394,6 +392,9 @@ void Node::say_goodbye() {
 
 HttpReply Node::serve(const HttpRequest& request) {
     owner_.check();
+    if (!request.life.empty() && request.life != life_) {
+        return {kOtherLife, "text/plain", "this is another peer, or another life of it\n"};
+    }
     if (request.target == "/leave") {
         if (request.method != "POST") return {405, "text/plain", "POST, please\n"};
         loop_.post([this] { leave("asked by a command"); });

@@ -75,6 +75,7 @@ private:
     [[nodiscard]] std::vector<Endpoint> others_at_start() const;
     [[nodiscard]] Result<void> choose_advertised();
     [[nodiscard]] Result<void> bind_http();
+    void write_http_file();
     [[nodiscard]] Result<SwarmPlan> make_plan();
     [[nodiscard]] Result<void> become_member(SwarmPlan plan);
     void note_once(const std::string& line);
@@ -99,7 +100,8 @@ private:
     Loop loop_;
     LocalState local_;
     PeerId self_;
-    SwarmKey key_;  ///< the key of our swarm
+    std::string life_ = random_life();  ///< which requests over HTTP mean us and no other life
+    SwarmKey key_;                      ///< the key of our swarm
     std::optional<Founding> founding_;
     Links links_;
     MembershipDriver membership_;
