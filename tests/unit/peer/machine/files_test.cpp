@@ -129,6 +129,14 @@ TEST_F(Files, DirectoriesAreMadeWithThoseAboveThem) {
     EXPECT_EQ(make_directories(real_disk(), path_ / "d", 0700).error().code, FaultCode::Io);
 }
 
+TEST_F(Files, WhatIsNoDirectoryHasAnEmptyList) {
+    ASSERT_TRUE(write_file_atomically(path_, as_byte_view("x"), 0600).has_value());
+    EXPECT_EQ(real_disk().list(directory_.path()), std::vector<fs::path>{path_});
+    for (const auto& none : {path_, directory_.path() / "no", fs::path("/proc/self/mem/x")}) {
+        EXPECT_NO_THROW(EXPECT_TRUE(real_disk().list(none).empty())) << none;
+    }
+}
+
 TEST_F(Files, AMissingDirectoryIsOneLine) {
     const auto written =
         write_file_atomically(directory_.path() / "no" / "file", as_byte_view("x"), 0600);
