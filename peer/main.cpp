@@ -11,6 +11,7 @@
 #include "commit.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/commands/explain.hpp"
+#include "peer/machine/descriptors.hpp"
 #include "peer/machine/exit_codes.hpp"
 #include "peer/machine/surroundings.hpp"
 
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
     let_idle_threads_sleep(argv);
     starling::peer::name_process("starling");  // the second execution is called `exe` until here
     starling::peer::open_standard_streams();
+    (void)starling::peer::raise_descriptor_limit();
     CLI::App app{
         "Decentralized gossip training: peers train together without a coordinator", "starling"};
     app.set_version_flag("--version", version());

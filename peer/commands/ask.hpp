@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "peer/http/http.hpp"
+#include "peer/machine/running.hpp"
 
 namespace starling::peer {
 
@@ -19,14 +20,15 @@ struct PeerAddress {
 /// Takes the state directory, or else the HTTP address, from the environment if no flag gives one.
 [[nodiscard]] PeerAddress with_environment(PeerAddress address);
 
-/// Returns the HTTP address of the peer.
-/// Errors    Usage (neither or both are given, or a bad address), NotFound (there is no such file,
-///           so no peer runs), BadFormat (the file contains no address)
-[[nodiscard]] Result<Endpoint> find_peer(const PeerAddress& address);
+/// Returns where the peer serves. With --http it is whichever serves there, so `life` is empty.
+/// Errors    Usage (neither or both are given, or a bad address), NotFound (no peer runs there),
+///           BadFormat (the file `http` is damaged)
+[[nodiscard]] Result<ServingPlace> find_peer(const PeerAddress& address);
 
 /// Sends one request and returns the body of a good reply. Blocks until the reply is here, at most
-/// five seconds.
-/// Errors    those of http_request; BadFormat (a status other than 200)
-[[nodiscard]] Result<std::string> ask_peer(const Endpoint& peer, const HttpRequest& request);
+/// five seconds. If `peer` names a life, no other does what it is asked.
+/// Errors    those of http_request; NotFound (another peer serves there now); BadFormat (a status
+///           other than 200)
+[[nodiscard]] Result<std::string> ask_peer(const ServingPlace& peer, HttpRequest request);
 
 }  // namespace starling::peer

@@ -32,7 +32,7 @@ void print_peers(const std::vector<RunningPeer>& peers) {
     std::fputs(text.c_str(), stdout);
 }
 
-int ask(const Endpoint& peer, const StatusFlags& flags) {
+int ask(const ServingPlace& peer, const StatusFlags& flags) {
     const auto body = ask_peer(peer, {"GET", "/status", ""});
     if (!body) return report_fault("status", body.error());
     const auto text = flags.json ? status_line(*body) : status_table(*body);
@@ -41,6 +41,14 @@ int ask(const Endpoint& peer, const StatusFlags& flags) {
     std::fputs(((clears ? "\x1b[H\x1b[J" : "") + *text).c_str(), stdout);
     std::fflush(stdout);
     return kExitDone;
+}
+
+int watch(const ServingPlace& peer, const StatusFlags& flags) {
+    while (true) {
+        const int code = ask(peer, flags);
+        if (code != kExitDone || !flags.watch) return code;
+        std::this_thread::sleep_for(kWatchPeriod);
+    }
 }
 
 int run(StatusFlags flags) {
@@ -55,15 +63,13 @@ int run(StatusFlags flags) {
             print_peers(peers);
             return kExitDone;
         }
-        flags.address.http = peers.front().http;
+        const auto http = Endpoint::parse(peers.front().http);
+        if (!http) return report_fault("status", http.error());
+        return watch({*http, peers.front().life}, flags);
     }
     const auto peer = find_peer(flags.address);
     if (!peer) return report_fault("status", peer.error());
-    while (true) {
-        const int code = ask(*peer, flags);
-        if (code != kExitDone || !flags.watch) return code;
-        std::this_thread::sleep_for(kWatchPeriod);
-    }
+    return watch(*peer, flags);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "peer/commands/training_flags.hpp"
 #include "peer/crypto/swarm_key.hpp"
 #include "peer/fleet/swarm_run.hpp"
+#include "peer/machine/files.hpp"
 
 namespace starling::peer {
 namespace {
@@ -108,11 +109,8 @@ int run(SwarmFlags flags) {
     }
     if (options.program.empty()) options.program = own_binary();
     if (!options.state.empty()) {
-        std::error_code error;
-        std::filesystem::create_directories(options.state, error);
-        if (error) {
-            return usage_error("--state: cannot make " + options.state + ": " + error.message());
-        }
+        const auto made = make_directories(real_disk(), options.state, 0777);
+        if (!made) return usage_error("--state " + made.error().message);
     }
     // These are for one peer. Ours would all take the same directory and the same port.
     for (const char* name : {"STARLING_STATE", "STARLING_KEY", "STARLING_HTTP"}) {

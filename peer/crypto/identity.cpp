@@ -1,7 +1,5 @@
 #include "peer/crypto/identity.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -11,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/check.hpp"
+#include "peer/crypto/epoch.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
 
@@ -21,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kKeyFileMax = 4096;
-constexpr std::size_t kEpochFileMax = 64;
 
 struct FreeBio {
     void operator()(BIO* bio) const { BIO_free_all(bio); }
@@ -98,25 +96,6 @@ Result<KeyPointer> create_key(const fs::path& path) {
     return key;
 }
 
-/// Returns the epoch of the last life, or 0 before the first.
-Result<std::uint64_t> read_epoch(const fs::path& path) {
-    const auto bytes = read_file(path, kEpochFileMax);
-    if (!bytes && bytes.error().code == FaultCode::NotFound) return std::uint64_t{0};
-    if (!bytes) return bytes.error();
-    auto text = as_text(*bytes);
-    if (text.ends_with('\n')) text.remove_suffix(1);
-    std::uint64_t epoch = 0;
-    const auto* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, epoch);
-    if (error != std::errc{} || rest != end || epoch == ~std::uint64_t{0}) {
-        return fail(
-            FaultCode::BadFormat,
-            path.string() + ": not a whole number; write one larger than this peer ever used"
-        );
-    }
-    return epoch;
-}
-
 }  // namespace
 
 Result<PeerId> peer_id_of(const evp_pkey_st* key) {
@@ -144,21 +123,13 @@ Result<Identity> load_identity(const fs::path& directory, std::uint64_t epoch_at
     auto key = read_key(key_path);
     if (!key && key.error().code == FaultCode::NotFound) key = create_key(key_path);
     if (!key) return key.error();
-    const fs::path epoch_path = directory / "epoch";
-    const auto last = read_epoch(epoch_path);
-    if (!last) return last.error();
+    const auto epoch = raise_epoch(real_disk(), directory / "epoch", epoch_at_least);
+    if (!epoch) return epoch.error();
     Identity identity;
     identity.key = *key;
     identity.id = id_of_own(*key);
-    identity.epoch = std::max(*last + 1, epoch_at_least);
-    if (const auto stored = store_epoch(directory, identity.epoch); !stored) return stored.error();
+    identity.epoch = *epoch;
     return identity;
-}
-
-Result<void> store_epoch(const fs::path& directory, std::uint64_t epoch) {
-    if (directory.empty()) return {};
-    const std::string text = std::to_string(epoch) + "\n";
-    return write_file_atomically(directory / "epoch", as_byte_view(text), 0600);
 }
 
 }  // namespace starling::peer

@@ -32,14 +32,10 @@ struct Identity {
 /// than the last, or to `epoch_at_least` if that is larger. An empty path gives an ephemeral
 /// identity. Blocks until the new epoch is on the disk, so no two lives of a peer can share one.
 /// Requires  the directory is locked
-/// Errors    Io, BadFormat (damaged key or epoch file), Usage (a key that others may read)
+/// Errors    kDiskFull (no room for a new key, or see raise_epoch), Io, BadFormat (damaged key or epoch
+///           file), Usage (a key that others may read)
 [[nodiscard]] Result<Identity> load_identity(
     const std::filesystem::path& directory, std::uint64_t epoch_at_least = 1
 );
-
-/// Stores a boot epoch that this life has taken beside its first. An empty path stores nothing. Blocks
-/// until it is on the disk.
-/// Errors    Io
-[[nodiscard]] Result<void> store_epoch(const std::filesystem::path& directory, std::uint64_t epoch);
 
 }  // namespace starling::peer

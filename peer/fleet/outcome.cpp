@@ -82,6 +82,8 @@ std::string summary_json(const std::vector<PeerView>& peers, double seconds) {
              {"steps", report.steps},
              {"spread", report.spread},
              {"exchanges", report.exchanges},
+             {"model",
+              report.model.empty() ? nlohmann::json(nullptr) : nlohmann::json(report.model)},
              {"final", peer.final_report.has_value()}}
         );
     }

@@ -62,6 +62,7 @@ void apply_final(PeerView& view, const json& object) {
     read(object, "steps", report.steps);
     read(object, "exchanges", report.exchanges);
     read(object, "bytes", report.bytes);
+    read(object, "model", report.model);
     view.state = "done";
     view.samples = report.samples;
     view.final_report = report;

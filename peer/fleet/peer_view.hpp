@@ -23,6 +23,7 @@ struct FinalReport {
     std::uint64_t steps = 0;
     std::uint64_t exchanges = 0;
     std::uint64_t bytes = 0;
+    std::string model{};  ///< the file with its model; empty: none was written
 };
 
 struct PeerView {

@@ -4,8 +4,6 @@
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -20,6 +18,8 @@
 
 #include "base/check.hpp"
 #include "peer/machine/asio_endpoint.hpp"
+#include "peer/machine/coroutine.hpp"
+#include "peer/machine/descriptors.hpp"
 
 namespace starling::peer {
 namespace {
@@ -31,6 +31,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr const char* kLifeHeader = "Starling-Life";
 constexpr std::size_t kReplyBytesMax = std::size_t{16} * 1024 * 1024;
 constexpr std::size_t kDrainBytesMax = std::size_t{64} * 1024;
 constexpr Duration kDrainTimeMax = std::chrono::seconds(1);
@@ -106,6 +107,7 @@ HttpReply call_handler(
     plain.method = head ? "GET" : std::string(request.method_string());
     plain.target = std::string(request.target());
     plain.body = request.body();
+    plain.life = std::string(request[kLifeHeader]);
     try {
         return handler(plain);
     } catch (const std::exception& error) {
@@ -182,6 +184,7 @@ struct HttpServer::Impl {
         std::shared_ptr<Impl> server, std::shared_ptr<Session> session
     );
     static asio::awaitable<void> accept(std::shared_ptr<Impl> server);
+    void end(const std::shared_ptr<Session>& session);
 };
 
 asio::awaitable<void> HttpServer::Impl::converse(
@@ -218,8 +221,12 @@ asio::awaitable<void> HttpServer::Impl::serve(
     std::shared_ptr<Impl> server, std::shared_ptr<Session> session
 ) {
     co_await converse(server, session);
+    server->end(session);
+}
+
+void HttpServer::Impl::end(const std::shared_ptr<Session>& session) {
     session->stream.close();
-    server->sessions.erase(session);
+    sessions.erase(session);
 }
 
 asio::awaitable<void> HttpServer::Impl::accept(std::shared_ptr<Impl> server) {
@@ -233,9 +240,16 @@ asio::awaitable<void> HttpServer::Impl::accept(std::shared_ptr<Impl> server) {
             continue;
         }
         if (server->sessions.size() >= server->limits.connections) continue;
+        // Checkpoints come before answers.
+        if (!descriptor_free(DescriptorUse::Http)) continue;
         auto session = std::make_shared<Session>(std::move(socket));
         server->sessions.insert(session);
-        asio::co_spawn(server->io, serve(server, session), asio::detached);
+        spawn(
+            server->io.get_executor(),
+            serve(server, session),
+            "answering over HTTP",
+            [server, session](const std::string& /*line*/) { server->end(session); }
+        );
     }
 }
 
@@ -270,7 +284,7 @@ Result<Endpoint> HttpServer::listen(const Endpoint& endpoint) {
         );
     }
     const Endpoint bound = from_asio(acceptor.local_endpoint());
-    asio::co_spawn(impl_->io, Impl::accept(impl_), asio::detached);
+    spawn_vital(impl_->io.get_executor(), Impl::accept(impl_), "accepting requests over HTTP");
     return bound;
 }
 
@@ -316,6 +330,7 @@ asio::awaitable<void> fetch(
     wire.target(request.target);
     wire.set(http::field::host, server.to_string());
     wire.set(http::field::user_agent, "starling");
+    if (!request.life.empty()) wire.set(kLifeHeader, request.life);
     wire.keep_alive(false);
     wire.body() = std::move(request.body);
     wire.prepare_payload();
@@ -347,7 +362,12 @@ Result<HttpReply> http_request(
     beast::tcp_stream stream(io);
     // One deadline covers connecting, sending and reading.
     stream.expires_after(positive(timeout));
-    asio::co_spawn(io, fetch(stream, server, request, result), asio::detached);
+    spawn(
+        io.get_executor(),
+        fetch(stream, server, request, result),
+        "asking over HTTP",
+        [&result](const std::string& line) { result = fail(FaultCode::Io, line); }
+    );
     io.run();
     return result;
 }

@@ -27,6 +27,8 @@ struct HttpRequest {
     std::string method;  ///< in capitals; a handler sees HEAD as GET
     std::string target;  ///< path and query, as sent
     std::string body;
+    /// Says which life of a peer is meant (the header Starling-Life). Empty: whichever serves there.
+    std::string life{};
 };
 
 struct HttpReply {
@@ -34,6 +36,9 @@ struct HttpReply {
     std::string content_type = "application/json";
     std::string body;
 };
+
+/// The status of a reply to a request that means another life (412, precondition failed).
+inline constexpr unsigned kOtherLife = 412;
 
 struct HttpLimits {
     std::size_t header_bytes = std::size_t{8} * 1024;

@@ -5,7 +5,8 @@
 //
 // What a disk promises about a loss of power: the bytes of a file are safe once sync() has
 // succeeded, and a name is safe once sync_directory() has. Until then the disk may keep or lose
-// each of them, in any order. One rename happens wholly or not at all.
+// each of them, in any order. One rename happens wholly or not at all, and so does an overwrite()
+// of few bytes.
 
 #include <cstdint>
 #include <filesystem>
@@ -17,6 +18,14 @@
 #include "base/result.hpp"
 
 namespace starling::peer {
+
+/// What every operation that needs room says when there is none: the disk or the user's quota is
+/// full. Others use that room now, so a later attempt may succeed.
+inline constexpr FaultCode kDiskFull = FaultCode::Busy;
+
+/// The most bytes that overwrite() takes. A file begins at the beginning of a sector, no sector has
+/// fewer bytes, and a disk writes one wholly or not at all.
+inline constexpr std::size_t kOverwriteBytesMax = 512;
 
 /// A regular file that is read from front to back.
 class InputFile {
@@ -35,11 +44,11 @@ class OutputFile {
 public:
     virtual ~OutputFile() = default;
 
-    /// Errors    Io
+    /// Errors    kDiskFull, Io
     [[nodiscard]] virtual Result<void> append(ByteView bytes) = 0;
 
     /// Blocks until all appended bytes are on the disk.
-    /// Errors    Io
+    /// Errors    kDiskFull (some disks find room only now), Io
     [[nodiscard]] virtual Result<void> sync() = 0;
 };
 
@@ -54,7 +63,7 @@ public:
     ) = 0;
 
     /// Makes a new file. What had this name before is removed first.
-    /// Errors    Io
+    /// Errors    kDiskFull, Io
     [[nodiscard]] virtual Result<std::unique_ptr<OutputFile>> create(
         const std::filesystem::path& path, unsigned mode
     ) = 0;
@@ -63,6 +72,21 @@ public:
     /// Errors    NotFound, Io
     [[nodiscard]] virtual Result<void> rename(
         const std::filesystem::path& from, const std::filesystem::path& to
+    ) = 0;
+
+    /// Gives a file a second name in the same directory.
+    /// Requires  nothing has that name
+    /// Errors    NotFound, kDiskFull, Io (also: these disks know no second names)
+    [[nodiscard]] virtual Result<void> link(
+        const std::filesystem::path& from, const std::filesystem::path& to
+    ) = 0;
+
+    /// Replaces the contents of a file by as many bytes, in the place where it lies. A full disk has
+    /// room for that. Blocks until they are on the disk.
+    /// Requires  at most kOverwriteBytesMax bytes, and the file has that size
+    /// Errors    NotFound, kDiskFull (a disk that never writes in place), Io
+    [[nodiscard]] virtual Result<void> overwrite(
+        const std::filesystem::path& path, ByteView bytes
     ) = 0;
 
     /// Removes a name if it is there. Nothing depends on whether this succeeds.
@@ -75,9 +99,11 @@ public:
         const std::filesystem::path& directory
     ) = 0;
 
-    /// Makes a directory, and those above it, where they are missing. A failure shows when a file is
-    /// made there.
-    virtual void make_directories(const std::filesystem::path& directory) = 0;
+    /// Makes one directory if it is missing. Its name is not safe yet.
+    /// Errors    kDiskFull, Io
+    [[nodiscard]] virtual Result<void> make_directory(
+        const std::filesystem::path& directory, unsigned mode
+    ) = 0;
 
     /// Blocks until all changes of names in this directory are on the disk.
     /// Errors    NotFound, Io

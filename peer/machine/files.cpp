@@ -15,11 +15,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+FaultCode code_of(int error) {
+    switch (error) {
+        case ENOENT:
+            return FaultCode::NotFound;
+        case ENOSPC:
+        case EDQUOT:
+            return kDiskFull;
+        default:
+            return FaultCode::Io;
+    }
+}
+
 Fault io_fault(const fs::path& path, const std::string& what, int error) {
     return fail(
-        error == ENOENT ? FaultCode::NotFound : FaultCode::Io,
-        path.string() + ": " + what + ": " + std::generic_category().message(error)
+        code_of(error), path.string() + ": " + what + ": " + std::generic_category().message(error)
     );
+}
+
+/// Where the directory above is missing, this is no missing file: a caller would take that for a first
+/// start.
+Fault cannot_make(const fs::path& path, int error) {
+    auto fault = io_fault(path, "cannot be made", error);
+    if (fault.code == FaultCode::NotFound) fault.code = FaultCode::Io;
+    return fault;
 }
 
 FileHandle open_file(const fs::path& path, int flags, unsigned mode = 0) {
@@ -112,11 +131,7 @@ public:
         ::unlink(path.c_str());
         FileHandle file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, mode);
         if (!file.is_open()) {
-            const int error = errno;
-            return fail(
-                FaultCode::Io,
-                path.string() + ": cannot be made: " + std::generic_category().message(error)
-            );
+            return cannot_make(path, errno);
         }
         return std::make_unique<RealOutput>(std::move(file), path);
     }
@@ -124,6 +139,27 @@ public:
     Result<void> rename(const fs::path& from, const fs::path& to) override {
         if (::rename(from.c_str(), to.c_str()) == 0) return {};
         return io_fault(from, "cannot be renamed", errno);
+    }
+
+    Result<void> link(const fs::path& from, const fs::path& to) override {
+        if (::link(from.c_str(), to.c_str()) == 0) return {};
+        return io_fault(from, "cannot get a second name", errno);
+    }
+
+    Result<void> overwrite(const fs::path& path, ByteView bytes) override {
+        STARLING_CHECK(bytes.size() <= kOverwriteBytesMax);
+        const FileHandle file = open_file(path, O_WRONLY);
+        if (!file.is_open()) return io_fault(path, "cannot be opened", errno);
+        ssize_t put = 0;
+        do {
+            put = ::pwrite(file.get(), bytes.data(), bytes.size(), 0);
+        } while (put < 0 && errno == EINTR);
+        if (put < 0) return io_fault(path, "cannot be written", errno);
+        if (static_cast<std::size_t>(put) < bytes.size()) {
+            return io_fault(path, "cannot be written", ENOSPC);
+        }
+        if (::fsync(file.get()) == 0) return {};
+        return io_fault(path, "cannot be flushed to the disk", errno);
     }
 
     void remove(const fs::path& path) override { ::unlink(path.c_str()); }
@@ -143,9 +179,12 @@ public:
         return paths;
     }
 
-    void make_directories(const fs::path& directory) override {
+    Result<void> make_directory(const fs::path& directory, unsigned mode) override {
+        if (::mkdir(directory.c_str(), mode) == 0) return {};
+        const int failed = errno;
         std::error_code error;
-        fs::create_directories(directory, error);
+        if (failed == EEXIST && fs::is_directory(directory, error)) return {};
+        return cannot_make(directory, failed);
     }
 
     Result<void> sync_directory(const fs::path& path) override {
@@ -178,9 +217,18 @@ Disk& real_disk() {
     return disk;
 }
 
-Result<AtomicFile> AtomicFile::create(Disk& disk, const fs::path& path, unsigned mode) {
+fs::path directory_of(const fs::path& path) {
+    return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+fs::path temporary_name(const fs::path& path) {
     fs::path temporary = path;
     temporary += ".tmp";
+    return temporary;
+}
+
+Result<AtomicFile> AtomicFile::create(Disk& disk, const fs::path& path, unsigned mode) {
+    auto temporary = temporary_name(path);
     auto file = disk.create(temporary, mode);
     if (!file) return file.error();
     return AtomicFile(disk, std::move(*file), path, std::move(temporary));
@@ -199,13 +247,22 @@ Result<void> AtomicFile::commit(const fs::path& previous) {
     STARLING_CHECK(file_ != nullptr);
     if (auto synced = file_->sync(); !synced) return synced.error();
     if (!previous.empty()) {
-        const auto kept = disk_->rename(path_, previous);
-        if (!kept && kept.error().code != FaultCode::NotFound) return kept.error();
+        if (auto kept = keep_as(previous); !kept) return kept.error();
     }
     if (auto renamed = disk_->rename(temporary_, path_); !renamed) return renamed.error();
     file_.reset();
     // A rename is on the disk only when its directory is.
-    return disk_->sync_directory(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+    return disk_->sync_directory(directory_of(path_));
+}
+
+/// Gives the file that we replace a second name, so that no crash leaves its first name without a
+/// file. Where that is not possible (exFAT knows no second names, and a full disk may lack the room
+/// for one), the file gets another name instead.
+Result<void> AtomicFile::keep_as(const fs::path& previous) {
+    if (!disk_->exists(path_)) return {};  // then `previous` may be the only file that is left
+    disk_->remove(previous);
+    if (disk_->link(path_, previous)) return {};
+    return disk_->rename(path_, previous);
 }
 
 Result<Bytes> read_file(Disk& disk, const fs::path& path, std::uint64_t limit) {
@@ -233,14 +290,24 @@ Result<void> write_file_atomically(const fs::path& path, ByteView bytes, unsigne
     return write_file_atomically(real_disk(), path, bytes, mode);
 }
 
+Result<void> make_directories(Disk& disk, const fs::path& directory, unsigned mode) {
+    const auto last = directory.has_filename() ? directory : directory.parent_path();
+    fs::path made;
+    for (const auto& part : last) {
+        made /= part;
+        if (disk.exists(made)) continue;
+        // The modes of those above are not our business, so the user's umask decides.
+        const auto mode_here = made == last ? mode : 0777U;
+        if (auto ok = disk.make_directory(made, mode_here); !ok) return ok.error();
+        // Whoever may not read the directory above cannot flush it. The peer works there all the
+        // same; a loss of power in the first seconds may then take its state.
+        (void)disk.sync_directory(directory_of(made));
+    }
+    return {};
+}
+
 Result<StateLock> lock_state_directory(const fs::path& directory) {
-    std::error_code error;
-    if (fs::create_directories(directory, error)) {
-        fs::permissions(directory, fs::perms::owner_all, error);
-    }
-    if (error) {
-        return fail(FaultCode::Io, directory.string() + ": cannot be made: " + error.message());
-    }
+    if (auto made = make_directories(real_disk(), directory, 0700); !made) return made.error();
     const fs::path path = directory / "lock";
     FileHandle file = open_file(path, O_RDWR | O_CREAT, 0600);
     if (!file.is_open()) return io_fault(path, "cannot be opened", errno);

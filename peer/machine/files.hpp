@@ -37,12 +37,18 @@ private:
 /// Thread    any
 [[nodiscard]] Disk& real_disk();
 
+/// Returns the directory in which a path lies.
+[[nodiscard]] std::filesystem::path directory_of(const std::filesystem::path& path);
+
+/// Returns the name under which an AtomicFile is written.
+[[nodiscard]] std::filesystem::path temporary_name(const std::filesystem::path& path);
+
 /// A file that is written under a temporary name (`NAME.tmp`, beside the final one) until commit()
 /// gives it the final name. Without a commit it is deleted. A name has one writer at a time.
 class AtomicFile {
 public:
     /// Requires  `disk` outlives the file
-    /// Errors    Io
+    /// Errors    kDiskFull, Io
     [[nodiscard]] static Result<AtomicFile> create(
         Disk& disk, const std::filesystem::path& path, unsigned mode
     );
@@ -51,17 +57,22 @@ public:
     AtomicFile& operator=(AtomicFile&&) = delete;
     ~AtomicFile();
 
-    /// Errors    Io
+    /// Errors    kDiskFull, Io
     [[nodiscard]] Result<void> append(ByteView bytes);
 
     /// Flushes the file to the disk, then gives it the final name. With `previous` the old file, if
-    /// there is one, gets that name first; a crash in between leaves only `previous`. Blocks until
-    /// the contents and the name are on the disk.
-    /// Errors    Io; the old contents are intact under one of the two names, unless only the last
-    ///           step failed (flushing the directory): then the new contents have the final name
+    /// there is one, gets that name first, in addition to its own: a crash at any moment leaves a
+    /// whole file under the final name. (Disks without second names are the exception. There a crash
+    /// between two renames leaves only `previous`.) Blocks until the contents and the name are on
+    /// the disk.
+    /// Errors    kDiskFull, Io; the old contents are intact under one of the two names, unless only
+    ///           the last step failed (flushing the directory): then the new contents have the final
+    ///           name
     [[nodiscard]] Result<void> commit(const std::filesystem::path& previous = {});
 
 private:
+    [[nodiscard]] Result<void> keep_as(const std::filesystem::path& previous);
+
     AtomicFile(
         Disk& disk,
         std::unique_ptr<OutputFile> file,
@@ -96,6 +107,13 @@ private:
     const std::filesystem::path& path, ByteView bytes, unsigned mode
 );
 
+/// Makes a directory, with this mode, and those above it, where they are missing. Blocks until the names of the new
+/// ones are on the disk: otherwise a loss of power could take what was flushed inside.
+/// Errors    kDiskFull, Io (also: something else has that name)
+[[nodiscard]] Result<void> make_directories(
+    Disk& disk, const std::filesystem::path& directory, unsigned mode
+);
+
 /// Keeps a state directory locked until this object is destroyed or the process ends in any way.
 class StateLock {
 public:
@@ -107,7 +125,7 @@ private:
 
 /// Makes the state directory if needed (mode 0700) and locks it against other peers. Does not wait
 /// for the lock.
-/// Errors    AddressInUse (another peer runs there), Io
+/// Errors    AddressInUse (another peer runs there), kDiskFull, Io
 [[nodiscard]] Result<StateLock> lock_state_directory(const std::filesystem::path& directory);
 
 }  // namespace starling::peer

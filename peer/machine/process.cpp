@@ -5,8 +5,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -22,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/check.hpp"
+#include "peer/machine/coroutine.hpp"
 #include "peer/machine/files.hpp"
 
 namespace starling::peer {
@@ -263,13 +262,19 @@ Result<std::unique_ptr<Process>> Process::spawn(
     }
     impl->output.assign(output->read.release());
     impl->errors.assign(errors->read.release());
-    asio::co_spawn(
-        io, Impl::read_lines(impl, impl->output, impl->events.on_stdout), asio::detached
+    // Without any of them nobody would ever hear that the child has ended.
+    const auto executor = io.get_executor();
+    spawn_vital(
+        executor,
+        Impl::read_lines(impl, impl->output, impl->events.on_stdout),
+        "reading the lines of a child"
     );
-    asio::co_spawn(
-        io, Impl::read_lines(impl, impl->errors, impl->events.on_stderr), asio::detached
+    spawn_vital(
+        executor,
+        Impl::read_lines(impl, impl->errors, impl->events.on_stderr),
+        "reading the error lines of a child"
     );
-    asio::co_spawn(io, Impl::wait_for_exit(impl), asio::detached);
+    spawn_vital(executor, Impl::wait_for_exit(impl), "waiting for the end of a child");
     return std::unique_ptr<Process>(new Process(std::move(impl)));
 }
 

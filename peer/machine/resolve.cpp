@@ -5,6 +5,7 @@
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <charconv>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -72,24 +73,34 @@ Result<std::vector<Endpoint>> resolve(const std::string& host_port) {
     if (auto numeric = Endpoint::parse(host_port)) return std::vector<Endpoint>{*numeric};
     const auto parts = split_host_port(host_port);
     if (parts.has_error()) return parts.error();
-    asio::io_context context;
-    tcp::resolver resolver(context);
-    error_code error;
-    const auto found = resolver.resolve(parts->host, parts->port, error);
-    return resolved(host_port, error, found);
+    // Asio throws where it gets no descriptor. This may run on a thread of its own, where nobody
+    // would catch that.
+    try {
+        asio::io_context context;
+        tcp::resolver resolver(context);
+        error_code error;
+        const auto found = resolver.resolve(parts->host, parts->port, error);
+        return resolved(host_port, error, found);
+    } catch (const std::exception& thrown) {
+        return fail(FaultCode::Unreachable, "cannot resolve '" + host_port + "': " + thrown.what());
+    }
 }
 
 std::optional<Endpoint> local_address_towards(const Endpoint& to) {
-    asio::io_context context;
-    asio::ip::udp::socket socket(context);
-    error_code error;
-    socket.connect(to_asio<asio::ip::udp>(to), error);
-    if (error) return std::nullopt;
-    const auto local = socket.local_endpoint(error);
-    if (error) return std::nullopt;
-    Endpoint here = from_asio(local);
-    here.port = 0;
-    return here;
+    try {
+        asio::io_context context;
+        asio::ip::udp::socket socket(context);
+        error_code error;
+        socket.connect(to_asio<asio::ip::udp>(to), error);
+        if (error) return std::nullopt;
+        const auto local = socket.local_endpoint(error);
+        if (error) return std::nullopt;
+        Endpoint here = from_asio(local);
+        here.port = 0;
+        return here;
+    } catch (const std::exception&) {  // there is no descriptor left
+        return std::nullopt;
+    }
 }
 
 void resolve_later(

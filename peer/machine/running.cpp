@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -18,6 +19,8 @@ namespace starling::peer {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kServingFileMax = 512;
 
 /// Returns the user's directory for the files of running peers, or nothing. Others may write to
 /// /tmp, so a directory there that is not ours alone is not used.
@@ -35,6 +38,10 @@ fs::path run_directory() {
     return ours ? directory : fs::path();
 }
 
+fs::path serving_file(const fs::path& state) {
+    return state / "http";
+}
+
 bool lives(const std::string& name) {
     pid_t process = 0;
     const char* end = name.data() + name.size();
@@ -45,11 +52,45 @@ bool lives(const std::string& name) {
 
 }  // namespace
 
+std::string random_life() {
+    constexpr const char* kDigits = "0123456789abcdef";
+    std::random_device device;
+    std::string life;
+    for (int i = 0; i < 32; ++i) life += kDigits[device() % 16];
+    return life;
+}
+
+Result<void> write_serving_place(const fs::path& state, const ServingPlace& place) {
+    const auto text = place.http.to_string() + "\n" + place.life + "\n";
+    return write_file_atomically(serving_file(state), as_byte_view(text), 0644);
+}
+
+Result<ServingPlace> read_serving_place(const fs::path& state) {
+    const auto path = serving_file(state);
+    const auto bytes = read_file(path, kServingFileMax);
+    if (!bytes) return bytes.error();
+    const auto text = as_text(*bytes);
+    const auto first = text.find('\n');
+    const auto end = text.find('\n', first == std::string_view::npos ? first : first + 1);
+    const auto http = Endpoint::parse(text.substr(0, first));
+    if (!http || end == std::string_view::npos || end == first + 1) {
+        return fail(
+            FaultCode::BadFormat,
+            path.string() + ": it does not say where which peer serves; give --http HOST:PORT"
+        );
+    }
+    return ServingPlace{*http, std::string(text.substr(first + 1, end - first - 1))};
+}
+
+void remove_serving_place(const fs::path& state) {
+    real_disk().remove(serving_file(state));
+}
+
 RunningMark::RunningMark(const RunningPeer& peer) {
     const auto directory = run_directory();
     if (directory.empty()) return;
     const auto file = directory / std::to_string(::getpid());
-    const auto text = peer.http + "\n" + peer.id + "\n" + peer.state + "\n";
+    const auto text = peer.http + "\n" + peer.id + "\n" + peer.state + "\n" + peer.life + "\n";
     if (write_file_atomically(file, as_byte_view(text), 0600)) file_ = file;
 }
 
@@ -83,6 +124,7 @@ std::vector<RunningPeer> running_peers() {
         RunningPeer peer;
         if (std::getline(file, peer.http) && std::getline(file, peer.id)) {
             std::getline(file, peer.state);
+            std::getline(file, peer.life);
             peers.push_back(std::move(peer));
         }
     }

@@ -2,8 +2,10 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <filesystem>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace starling::peer {
@@ -41,6 +43,15 @@ std::vector<int> ending_signals() {
     std::vector<int> signals{SIGINT, SIGTERM};
     if (!is_ignored(SIGHUP)) signals.push_back(SIGHUP);
     return signals;
+}
+
+NetworkNamespace network_namespace() {
+    std::error_code mine_error;
+    std::error_code first_error;
+    const auto mine = std::filesystem::read_symlink("/proc/self/ns/net", mine_error);
+    const auto first = std::filesystem::read_symlink("/proc/1/ns/net", first_error);
+    if (mine_error || first_error) return NetworkNamespace::Unknown;
+    return mine == first ? NetworkNamespace::Initial : NetworkNamespace::Own;
 }
 
 bool can_write(int descriptor) {

@@ -23,6 +23,15 @@ void survive_failed_writes();
 /// comes when its terminal closes, unless it was started to outlive that (nohup).
 [[nodiscard]] std::vector<int> ending_signals();
 
+/// Whether this process has a network namespace of its own, in which nobody outside can reach it.
+enum class NetworkNamespace {
+    Initial,  ///< that of the machine's first process
+    Own,
+    Unknown,  ///< the first process belongs to somebody else, whose namespaces we may not see
+};
+
+[[nodiscard]] NetworkNamespace network_namespace();
+
 /// Waits until a short line can be written without waiting, at most one second. The line may be lost
 /// otherwise, but the process ends.
 [[nodiscard]] bool can_write(int descriptor);

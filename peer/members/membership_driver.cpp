@@ -2,8 +2,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,6 +11,7 @@
 #include "base/check.hpp"
 #include "peer/machine/asio_endpoint.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/machine/coroutine.hpp"
 #include "peer/machine/loop.hpp"
 
 namespace starling::peer {
@@ -157,7 +156,9 @@ void MembershipDriver::start(membership::Swim swim, Sealer sealer, Opener opener
     state_->swim.emplace(std::move(swim));
     state_->sealer.emplace(std::move(sealer));
     state_->opener.emplace(std::move(opener));
-    asio::co_spawn(state_->socket.get_executor(), State::receive_all(state_), asio::detached);
+    spawn_vital(
+        state_->socket.get_executor(), State::receive_all(state_), "receiving datagrams of members"
+    );
     pump();
 }
 

@@ -1,6 +1,7 @@
 #include "peer/node/address_keeper.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -30,7 +31,10 @@ void AddressKeeper::check() {
     timer_.arm_after(kCheckEvery);
     if (writing_.valid()) {
         if (writing_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
-        if (const auto done = writing_.get(); done.has_error()) failed_(done.error().message);
+        if (const auto failed = outcome()) {
+            failed_(*failed);
+            written_ = false;  // the disk may have room again
+        }
     }
     auto book = merged();
     if (written_ && book == known_) return;
@@ -42,6 +46,17 @@ void AddressKeeper::check() {
         });
     } catch (const std::system_error& error) {
         failed_(std::string("cannot keep the addresses of members: ") + error.what());
+        written_ = false;
+    }
+}
+
+/// Returns why the last write has failed, or nothing.
+std::optional<std::string> AddressKeeper::outcome() {
+    try {
+        const auto done = writing_.get();
+        return done.has_error() ? std::optional(done.error().message) : std::nullopt;
+    } catch (const std::exception& error) {
+        return std::string("cannot keep the addresses of members: ") + error.what();
     }
 }
 

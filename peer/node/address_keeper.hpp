@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <optional>
 #include <string>
 
 #include "base/result.hpp"
@@ -30,6 +31,7 @@ public:
 
 private:
     void check();
+    [[nodiscard]] std::optional<std::string> outcome();
     [[nodiscard]] AddressBook merged() const;
 
     std::function<AddressBook()> look_;

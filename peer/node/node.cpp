@@ -8,6 +8,7 @@
 #include "peer/crypto/notary.hpp"
 #include "peer/http/page.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/machine/descriptors.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/machine/resolve.hpp"
 #include "peer/observe/metrics.hpp"
@@ -79,9 +80,7 @@ Node::Node(PeerConfig config)
 
 Node::~Node() {
     // Nobody answers there any more. Only a peer that was killed leaves the file behind.
-    std::error_code ignored;
-    if (http_address_.port != 0 && !config_.state.empty())
-        std::filesystem::remove(config_.state / "http", ignored);
+    if (http_address_.port != 0 && !config_.state.empty()) remove_serving_place(config_.state);
 }
 
 void Node::on_sent(FrameType type, Bytes payload) {
@@ -154,8 +153,19 @@ void Node::note_once(const std::string& line) {
     if (noted_.insert(line).second) reporter_.note(line);
 }
 
+/// What a handler or a vital coroutine of the network thread throws, mostly for want of memory, ends
+/// this peer. A peer that went on half deaf would be worse for the others than one that is gone.
 Result<void> Node::run() {
     owner_.check();
+    try {
+        return live();
+    } catch (const std::exception& error) {
+        return fail(FaultCode::Io, error.what());
+    }
+}
+
+Result<void> Node::live() {
+    note_few_descriptors();
     if (auto ok = open_state(); ok.has_error()) return ok;
     if (auto ok = bind_sockets(); ok.has_error()) return ok;
     loop_.on_signal([this](int) { on_signal(); });
@@ -169,6 +179,16 @@ Result<void> Node::run() {
     loop_.run();
     if (fault_) return *fault_;
     return {};
+}
+
+void Node::note_few_descriptors() {
+    const auto limit = raise_descriptor_limit();
+    if (limit >= kDescriptorsFew) return;
+    note_once(
+        "only " + std::to_string(limit) +
+        " open files are allowed here (ulimit -n): when they are used up, streams of other peers "
+        "wait, and averaging with them"
+    );
 }
 
 void Node::on_signal() {
@@ -352,53 +372,13 @@ void Node::on_member_event(const membership::Event& event) {
     }
 }
 
-/// Keeps the epoch that the swarm has taught us, so that no later life of ours takes it again.
-bool Node::on_epoch(std::uint64_t epoch) {
-    owner_.check();
-    if (epoch >= kLivesMax) {
-        loop_.post([this] { end(worn_out(config_.state)); });
-        return false;
-    }
-    // Without it the next life has to learn the epoch once more, which is no reason to end this one.
-    if (const auto stored = store_epoch(config_.state, epoch); stored.has_error()) {
-        note_once("the boot epoch is not stored: " + stored.error().message);
-    }
-    return true;
-}
-
-std::string Node::rival_at() const {
-    const auto rival = table().rival();
-    return "another process runs with the identity " + self_.short_string() +
-           (rival ? " at " + rival->to_string() : "");
-}
-
-void Node::on_contested() {
-    note_once(
-        rival_at() + ": the younger of the two ends; was " +
-        (config_.state.empty() ? std::string("its key") : config_.state.string()) + " copied?"
-    );
-}
-
-/// Ends without a word to the others: what we say is said in the name of the process that stays.
-void Node::end_displaced() {
-    owner_.check();
-    if (ending_) return;
-    fault_ = fail(
-        FaultCode::Busy,
-        rival_at() + ", and it stays; if " + config_.state.string() +
-            " is a copy, remove identity.key and epoch there to become a new peer"
-    );
-    membership_.stop();
-    links_.close_all("another process runs with this identity");
-    stop_session([this] { loop_.stop(); });
-}
-
 void Node::leave(const std::string& why) {
     owner_.check();
     if (ending_) return;
     if (!started_) return give_up(why);
     reporter_.note(why + ": leaving the swarm");
     stop_session([this] {
+        if (session_ && !fault_) fault_ = session_->lost_checkpoint();
         reporter_.left();
         say_goodbye();
     });
@@ -434,6 +414,9 @@ void Node::say_goodbye() {
 
 HttpReply Node::serve(const HttpRequest& request) {
     owner_.check();
+    if (!request.life.empty() && request.life != life_) {
+        return {kOtherLife, "text/plain", "this is another peer, or another life of it\n"};
+    }
     if (request.target == "/leave") {
         if (request.method != "POST") return {405, "text/plain", "POST, please\n"};
         loop_.post([this] { leave("asked by a command"); });

@@ -66,6 +66,8 @@ private:
     void on_unreachable(const std::string& line) override;
     void on_other_swarm(const Endpoint& seed, const std::string& line) override;
 
+    [[nodiscard]] Result<void> live();
+    void note_few_descriptors();
     [[nodiscard]] Result<void> open_state();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams(const std::vector<Endpoint>& others);
@@ -75,6 +77,7 @@ private:
     [[nodiscard]] std::vector<Endpoint> others_at_start() const;
     [[nodiscard]] Result<void> choose_advertised();
     [[nodiscard]] Result<void> bind_http();
+    void write_http_file();
     [[nodiscard]] Result<SwarmPlan> make_plan();
     [[nodiscard]] Result<void> become_member(SwarmPlan plan);
     void note_once(const std::string& line);
@@ -102,8 +105,9 @@ private:
     Loop loop_;
     LocalState local_;
     PeerId self_;
+    std::string life_ = random_life();  ///< which requests over HTTP mean us and no other life
     std::uint64_t process_ =
-        std::random_device{}() | 1U;  ///< tells this process from others of ours
+        std::random_device{}() | 1U;  ///< tells our streams from those of a copy
     SwarmKey key_;                    ///< the key of our swarm
     std::optional<Founding> founding_;
     Links links_;

@@ -1,6 +1,5 @@
 // The part of Node that binds its sockets and decides which address others hear of.
 
-#include "peer/machine/files.hpp"
 #include "peer/machine/resolve.hpp"
 #include "peer/node/node.hpp"
 #include "peer/start/listening_place.hpp"
@@ -118,10 +117,22 @@ Result<void> Node::bind_http() {
     std::error_code ignored;  // without an absolute path people see the one that was given
     const auto state =
         config_.state.empty() ? config_.state : std::filesystem::absolute(config_.state, ignored);
-    mark_ = RunningMark({http_address_.to_string(), self_.hex(), state.string()});
+    mark_ = RunningMark({http_address_.to_string(), self_.hex(), state.string(), life_});
     if (config_.state.empty()) return {};
-    const std::string text = http_address_.to_string() + "\n";
-    return write_file_atomically(config_.state / "http", as_byte_view(text), 0644);
+    write_http_file();
+    return {};
+}
+
+/// Without this file people have to give --http to status and leave. That is no reason not to start.
+void Node::write_http_file() {
+    const auto written = write_serving_place(config_.state, {http_address_, life_});
+    if (written) return;
+    remove_serving_place(config_.state);  // one of a life before names a peer that is gone
+    note_once(
+        written.error().message +
+        "; `starling status` and `starling leave` find this peer by --http " +
+        http_address_.to_string() + " only"
+    );
 }
 
 }  // namespace starling::peer

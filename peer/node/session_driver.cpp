@@ -98,7 +98,7 @@ void SessionDriver::start_trainer() {
     const auto& config = around_.config;
     if (!config.state.empty()) {
         callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
-            write_checkpoint_now(report, state);
+            return checkpoints_.write(report, state);
         };
     }
     auto options = trainer_options(
@@ -126,6 +126,7 @@ void SessionDriver::on_report() {
     if (stopped_ || !trainer_) return;
     auto report = trainer_->take_report();
     if (!report) return;
+    note_checkpoints(report->checkpoints);
     session_.handle_report(real_now(), std::move(*report));
     pump();
 }
@@ -250,10 +251,10 @@ void SessionDriver::report_end(double last_distance) {
     line.seconds = to_seconds(real_now() - started_);
     line.bytes = around_.links.counters().bytes_sent;
     line.exchanges = gossip_.averager().counters().committed;
-    const auto& state = around_.config.state;
-    line.model = state.empty() ? "" : (state / "checkpoint").string();
+    // Only what is on the disk is promised.
+    if (checkpoints_told_.last) line.model = (around_.config.state / "checkpoint").string();
     around_.reporter.finished(line);
-    ended_(std::nullopt);
+    ended_(lost_checkpoint());
 }
 
 /// Tells whoever reads that training has diverged where a model from before is, if there is one.
@@ -299,16 +300,36 @@ void SessionDriver::on_trainer_ended() {
     owner_.check();
     trainer_ended_ = true;
     if (!stopped_) return;  // because of a fault, which its report tells
+    // Its last report came after the decisions of the session had ended.
+    const auto report = trainer_ ? trainer_->take_report() : std::nullopt;
+    if (report) {
+        checkpoints_told_ = report->checkpoints;
+        if (report->fault) checkpoints_told_.error = report->fault->message;
+    }
     gossip_.stop();
     for (const auto& stopped : std::exchange(when_stopped_, {})) stopped();
 }
 
-void SessionDriver::write_checkpoint_now(
-    const TrainerReport& report, std::span<const float> optimizer_state
-) {
-    const auto written = checkpoints_.write(report, optimizer_state);
-    if (written.has_value()) return;
-    around_.loop.post([this, message = written.error().message] { around_.reporter.note(message); }
+/// A full disk fails each attempt: people read it once, and once that it is over.
+void SessionDriver::note_checkpoints(const CheckpointReport& told) {
+    const bool fails = !told.error.empty();
+    const bool failed = !checkpoints_told_.error.empty();
+    if (fails && !failed) around_.reporter.note("no checkpoint is written: " + told.error);
+    if (!fails && failed) around_.reporter.note("checkpoints are written again");
+    checkpoints_told_ = told;
+}
+
+std::optional<Fault> SessionDriver::lost_checkpoint() const {
+    owner_.check();
+    const auto& why = checkpoints_told_.error;
+    if (why.empty()) return std::nullopt;
+    const auto file = around_.config.state / "checkpoint";
+    std::error_code error;
+    const bool older = std::filesystem::exists(file, error);
+    return fail(
+        FaultCode::Io,
+        "the last checkpoint is not written: " + why +
+            (older ? "; " + file.string() + " holds an older one" : "; there is none")
     );
 }
 
@@ -324,6 +345,7 @@ SessionStatus SessionDriver::status() const {
     status.shard_frames_rejected = session_.transfers().shard_frames_rejected();
     status.unsound_steps = session_.report().unsound_steps;
     status.recoveries = session_.recovery().done();
+    status.checkpoints = checkpoints_told_;
     return status;
 }
 

@@ -75,6 +75,10 @@ public:
     /// network thread goes on: the others must not call us failed.
     void stop(std::function<void()> stopped);
 
+    /// Returns why the disk lacks what this peer has learned, after stop(). Nothing: it has it, or
+    /// there was nothing to keep.
+    [[nodiscard]] std::optional<Fault> lost_checkpoint() const;
+
     [[nodiscard]] SessionStatus status() const;
 
 private:
@@ -94,8 +98,7 @@ private:
     void report_end(double last_distance);
     [[nodiscard]] Fault with_last_model(Fault fault) const;
     [[nodiscard]] std::vector<std::string> known_addresses() const;
-    /// Thread    compute
-    void write_checkpoint_now(const TrainerReport& report, std::span<const float> optimizer_state);
+    void note_checkpoints(const CheckpointReport& told);
 
     ThreadOwner owner_;
     Around around_;
@@ -109,6 +112,7 @@ private:
     GossipDriver gossip_;
     Session session_;
     std::unique_ptr<Trainer> trainer_;
+    CheckpointReport checkpoints_told_;
     Timer timer_;
     Instant started_;
     bool begun_ = false;

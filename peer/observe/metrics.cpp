@@ -245,6 +245,19 @@ void session_metrics(Families& out, const SessionStatus& s) {
     counter(
         out, "recoveries_total", "Times that diverged parameters gave way to others'", s.recoveries
     );
+    counter(out, "checkpoints_written_total", "Checkpoints written", s.checkpoints.written);
+    counter(
+        out,
+        "checkpoints_failed_total",
+        "Checkpoints that could not be written; /status says why",
+        s.checkpoints.failed
+    );
+    gauge(
+        out,
+        "checkpoint_failing",
+        "1 if the newest checkpoint could not be written",
+        s.checkpoints.error.empty() ? 0.0 : 1.0
+    );
     gauge(out, "samples_per_second", "Training speed", r.samples_per_s);
     gauge(out, "loss", "Running mean of the training loss", r.loss);
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);

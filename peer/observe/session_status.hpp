@@ -7,6 +7,7 @@
 
 #include "gossip/outcome.hpp"
 #include "peer/terms/record.hpp"
+#include "peer/terms/training.hpp"
 
 namespace starling::peer {
 
@@ -20,6 +21,7 @@ struct SessionStatus {
     std::uint64_t shard_frames_rejected = 0;
     std::uint64_t unsound_steps = 0;
     std::uint64_t recoveries = 0;
+    CheckpointReport checkpoints;
 };
 
 }  // namespace starling::peer

@@ -35,6 +35,15 @@ json finite_or_null(double value) {
     return std::isfinite(value) ? json(value) : json(nullptr);
 }
 
+/// Without a state directory nothing is written, and nothing fails.
+json checkpoints_json(const CheckpointReport& told) {
+    json out;
+    out["written"] = told.written;
+    out["failed"] = told.failed;
+    out["error"] = told.error.empty() ? json(nullptr) : json(told.error);
+    return out;
+}
+
 json member_json(
     const PeerId& id, const Endpoint& address, std::string_view state, const Record* record
 ) {
@@ -78,6 +87,7 @@ std::string render_status(const StatusInputs& in) {
     if (in.session) {
         out["swarm_samples"] = in.session->swarm_samples;
         out["shards_missing"] = in.session->shards_missing;
+        out["checkpoints"] = checkpoints_json(in.session->checkpoints);
     }
     out["members"] = json::array();
     out["members"].push_back(std::move(self));
@@ -89,7 +99,8 @@ std::string render_status(const StatusInputs& in) {
         member["udp"] = udp_name(peer);
         out["members"].push_back(std::move(member));
     }
-    return out.dump();
+    // A path in an error need not be UTF-8.
+    return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace starling::peer

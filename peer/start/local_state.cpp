@@ -22,6 +22,7 @@ Result<void> load_checkpoint(const PeerConfig& config, LocalState& ours) {
     auto lock = lock_state_directory(config.state);
     if (lock.has_error()) return lock.error();
     ours.lock.emplace(std::move(*lock));
+    remove_torn_checkpoint(real_disk(), config.state);
     auto checkpoint = read_checkpoint(real_disk(), config.state);
     if (checkpoint.has_value()) {
         ours.checkpoint = std::move(*checkpoint);
@@ -138,9 +139,11 @@ Result<SwarmKey> choose_key(
         );
     }
     if (!config.state.empty()) {
-        if (auto ok = write_swarm_key(config.state / kKeyFile, *own); ok.has_error()) {
-            return ok.error();
-        }
+        const auto path = config.state / kKeyFile;
+        const auto kept = read_swarm_key(path);
+        // A full disk has no room for what is there already.
+        if (kept.has_value() && *kept == *own) return *own;
+        if (auto ok = write_swarm_key(path, *own); ok.has_error()) return ok.error();
     }
     return *own;
 }

@@ -161,8 +161,11 @@ Result<SwarmPlan> plan_resuming(Checkpoint checkpoint, const Note& note) {
     for (const auto& text : checkpoint.addresses) {
         if (const auto address = Endpoint::parse(text)) plan.known_addresses.push_back(*address);
     }
-    if (checkpoint.from_previous) {
-        note("the newest checkpoint is damaged; going on from the one before it");
+    if (checkpoint.damage) {
+        note(
+            "the newest checkpoint is damaged; going on from the one before it (" +
+            checkpoint.damage->message + ")"
+        );
     }
     plan.checkpoint = std::move(checkpoint);
     return plan;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <optional>
@@ -14,6 +12,7 @@
 
 #include "base/check.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/machine/coroutine.hpp"
 #include "peer/streams/byte_stream.hpp"
 #include "peer/streams/frame_reader.hpp"
 #include "peer/streams/frame_writer.hpp"
@@ -53,8 +52,19 @@ public:
         greeting_.emplace(role, std::move(introduction));
         send_greeting();
         arm_deadline(timeout, fail(FaultCode::Timeout, "no greeting from " + remote_.to_string()));
-        asio::co_spawn(stream_.executor(), read_frames(shared_from_this()), asio::detached);
-        asio::co_spawn(stream_.executor(), write_frames(shared_from_this()), asio::detached);
+        const auto self = shared_from_this();
+        spawn(
+            stream_.executor(),
+            read_frames(self),
+            "reading a stream",
+            [self](const std::string& line) { self->finish(fail(FaultCode::Closed, line)); }
+        );
+        spawn(
+            stream_.executor(),
+            write_frames(self),
+            "writing a stream",
+            [self](const std::string& line) { self->abandon(fail(FaultCode::Closed, line)); }
+        );
     }
 
     void send(FrameType type, Bytes payload) override {
@@ -235,8 +245,9 @@ private:
         if (const auto limit = writer_.heard(now, facts())) stream_.limit_rate(*limit);
     }
 
-    /// Ends the reader and reports why. Nothing is delivered afterwards.
+    /// Ends the reader and reports why, once. Nothing is delivered afterwards.
     void finish(const Fault& cause) {
+        if (std::exchange(finished_, true)) return;
         deadline_.cancel();
         const Fault why = closing_ ? why_ : cause;
         abandon(why);
@@ -255,6 +266,7 @@ private:
     bool dialled_;
     ConnectionHandler& handler_;
     bool closing_ = false;
+    bool finished_ = false;  ///< the handler knows that this stream is closed
     Fault why_;
     std::uint64_t sent_ = 0;
     std::uint64_t received_ = 0;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "peer/machine/asio_endpoint.hpp"
+#include "peer/machine/descriptors.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/streams/tcp_connection.hpp"
 #include "peer/streams/tcp_facts.hpp"
@@ -66,6 +67,15 @@ EndDial dial(
     std::function<void(Result<ConnectionPtr>)> done,
     Segments segments
 ) {
+    if (!descriptor_free(DescriptorUse::Stream)) {
+        loop.post([to, done = std::move(done)] {
+            done(fail(
+                FaultCode::Busy,
+                "cannot reach " + to.to_string() + ": too many open files (ulimit -n)"
+            ));
+        });
+        return [] {};
+    }
     auto& context = loop.context();
     auto state = std::make_shared<Dial>(Dial{
         tcp::socket(context), asio::steady_timer(context), to, handler, std::move(done)});

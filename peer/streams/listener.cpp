@@ -3,8 +3,6 @@
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,6 +11,8 @@
 #include <utility>
 
 #include "peer/machine/asio_endpoint.hpp"
+#include "peer/machine/coroutine.hpp"
+#include "peer/machine/descriptors.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/streams/tcp_connection.hpp"
 #include "peer/streams/tcp_facts.hpp"
@@ -27,6 +27,7 @@ namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kStrangersMax = 64;
+constexpr auto kNoDescriptorPause = std::chrono::milliseconds(500);
 constexpr std::size_t kStrangersPerSource = 8;
 
 }  // namespace
@@ -49,6 +50,12 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
         while (!self->stopped) {
             if (self->stranger_count >= kStrangersMax) {
                 self->pause.expires_at(std::chrono::steady_clock::time_point::max());
+                co_await self->pause.async_wait(kTuple);
+                continue;
+            }
+            // What is left belongs to our own files and to whoever asks over HTTP. The kernel queues.
+            if (!descriptor_free(DescriptorUse::Stream)) {
+                self->pause.expires_after(kNoDescriptorPause);
                 co_await self->pause.async_wait(kTuple);
                 continue;
             }
@@ -109,7 +116,9 @@ Result<Endpoint> Listener::bind(const Endpoint& at) {
 }
 
 void Listener::accept() {
-    asio::co_spawn(state_->acceptor.get_executor(), State::accept_all(state_), asio::detached);
+    spawn_vital(
+        state_->acceptor.get_executor(), State::accept_all(state_), "accepting streams of peers"
+    );
 }
 
 void Listener::limit_segments() {

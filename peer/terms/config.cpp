@@ -133,19 +133,21 @@ Result<void> validate(const PeerConfig& config) {
     return validate_training(config);
 }
 
-Result<void> check_exposure(const Endpoint& listen, bool insecure) {
-    if (insecure || listen.is_loopback()) return {};
-    std::error_code mine_error;
-    std::error_code init_error;
-    const auto mine = std::filesystem::read_symlink("/proc/self/ns/net", mine_error);
-    const auto init = std::filesystem::read_symlink("/proc/1/ns/net", init_error);
-    if (!mine_error && !init_error && mine != init) return {};
+Result<void> check_exposure(const Endpoint& listen, bool insecure, NetworkNamespace here) {
+    if (insecure || listen.is_loopback() || here == NetworkNamespace::Own) return {};
+    // We do not advise a network namespace. In a container we are in one that looks like the
+    // machine's own, and most users may make none.
+    const std::string unknown =
+        here == NetworkNamespace::Unknown
+            ? " (in a network namespace of its own it would listen, but this user may not see "
+              "whether it is in one)"
+            : "";
     return fail(
         FaultCode::Refused,
         "refusing to listen on " + listen.to_string() +
-            ": this release does not encrypt streams; listen on 127.0.0.1, use a network "
-            "namespace, or add "
-            "--insecure on a network that you trust"
+            ": this release does not encrypt streams; listen on 127.0.0.1, or add --insecure on a "
+            "network that you trust" +
+            unknown
     );
 }
 

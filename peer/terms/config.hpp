@@ -11,6 +11,7 @@
 #include "base/endpoint.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
+#include "peer/machine/surroundings.hpp"
 
 namespace starling::peer {
 
@@ -64,7 +65,9 @@ struct PeerConfig {
 /// Checks that strangers cannot reach our streams, which are not encrypted yet.
 /// Errors    Refused, unless the address is loopback, lies in a network namespace of its own, or
 ///           --insecure was given
-[[nodiscard]] Result<void> check_exposure(const Endpoint& listen, bool insecure);
+[[nodiscard]] Result<void> check_exposure(
+    const Endpoint& listen, bool insecure, NetworkNamespace here = network_namespace()
+);
 
 /// Parses a rate: 100Mbit, 1Gbit, 500kbit (bits a second), 1.5MB, 200kB (bytes a second). Returns
 /// bytes per second.

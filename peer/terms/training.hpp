@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -35,6 +36,14 @@ struct TrainerOrder {
     bool keep = false;
 };
 
+/// What became of the checkpoints of this life.
+struct CheckpointReport {
+    std::uint64_t written = 0;
+    std::uint64_t failed = 0;
+    std::string error;  ///< why the newest attempt failed; empty: it did not
+    bool last = false;  ///< the one at the end of this life is on the disk
+};
+
 /// What the compute thread reports. A newer report replaces an older one.
 struct TrainerReport {
     /// Number of the last order that is obeyed. If that order says to pause, no step runs any more.
@@ -55,6 +64,7 @@ struct TrainerReport {
     std::uint64_t evaluation = 0;   ///< number of the last evaluation on the whole test set
     compute::EvalResult evaluated;  ///< the result of that evaluation
     data::BatcherPosition position;
+    CheckpointReport checkpoints;
     std::optional<Fault> fault;  ///< the thread has ended because of this
 };
 

@@ -12,6 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kNewest = "checkpoint";
+constexpr const char* kPrevious = "checkpoint.prev";
 constexpr std::uint64_t kMagic = 0x54504b4352415453;  // "STARCKPT" in little-endian order
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kHeadBytes = 12;
@@ -285,25 +287,67 @@ Result<Checkpoint> read_one(Disk& disk, const fs::path& path) {
     return SealedReader(**file, path.string()).run();
 }
 
-}  // namespace
-
-Result<void> write_checkpoint(Disk& disk, const fs::path& directory, const Checkpoint& checkpoint) {
-    if (checkpoint.descriptor.size() > kCheckpointDescriptorMax) {
-        return fail(FaultCode::Oversized, "a checkpoint's descriptor is over 16 MiB");
+/// Returns whether a file is as it was written, by its checksum. It holds a small piece at a time: a
+/// second copy of the model might not fit into memory.
+bool is_whole(Disk& disk, const fs::path& path) {
+    const auto file = disk.open(path, kCheckpointBytesMax);
+    if (!file || (*file)->size() < kHeadBytes + sizeof(Digest)) return false;
+    std::uint64_t left = (*file)->size() - sizeof(Digest);
+    std::array<std::byte, kSkipBytes> piece{};
+    Sha256 hash;
+    while (left > 0) {
+        const auto now = std::min<std::uint64_t>(left, piece.size());
+        const auto part = std::span(piece).first(static_cast<std::size_t>(now));
+        if ((*file)->read(part).has_error()) return false;
+        hash.update(part);
+        left -= now;
     }
-    auto file = AtomicFile::create(disk, directory / "checkpoint", 0600);
+    Digest stored{};
+    const auto read = (*file)->read(std::as_writable_bytes(std::span(stored)));
+    return read.has_value() && stored == hash.finish();
+}
+
+/// Writes a new file in the place of the newest one, which becomes the previous one if it is sound.
+Result<void> write_one(
+    Disk& disk, const fs::path& directory, const Checkpoint& checkpoint, bool keeps_newest
+) {
+    auto file = AtomicFile::create(disk, directory / kNewest, 0600);
     if (!file) return file.error();
     SealedWriter writer(*file);
     if (auto written = write_sections(writer, checkpoint); !written) return written.error();
-    return file->commit(directory / "checkpoint.prev");
+    return file->commit(keeps_newest ? directory / kPrevious : fs::path());
+}
+
+}  // namespace
+
+Result<void> write_checkpoint(
+    Disk& disk, const fs::path& directory, const Checkpoint& checkpoint, NewestFile newest
+) {
+    if (checkpoint.descriptor.size() > kCheckpointDescriptorMax) {
+        return fail(FaultCode::Oversized, "a checkpoint's descriptor is over 16 MiB");
+    }
+    const auto path = directory / kNewest;
+    const bool sound = newest == NewestFile::Sound || is_whole(disk, path);
+    auto written = write_one(disk, directory, checkpoint, sound);
+    if (written || written.error().code != kDiskFull) return written;
+    // Of two files one can go: the older one, or a newest one that is damaged.
+    if (!disk.exists(path) || !disk.exists(directory / kPrevious)) return written;
+    disk.remove(sound ? directory / kPrevious : path);
+    return write_one(disk, directory, checkpoint, sound);
+}
+
+void remove_torn_checkpoint(Disk& disk, const fs::path& directory) {
+    const auto torn = temporary_name(directory / kNewest);
+    if (disk.exists(torn)) disk.remove(torn);
 }
 
 Result<Checkpoint> read_checkpoint(Disk& disk, const fs::path& directory) {
-    auto newest = read_one(disk, directory / "checkpoint");
+    auto newest = read_one(disk, directory / kNewest);
     if (newest) return newest;
-    auto previous = read_one(disk, directory / "checkpoint.prev");
+    auto previous = read_one(disk, directory / kPrevious);
     if (previous) {
-        previous->from_previous = true;
+        // Without a newest file this one is the newest, and nothing is damaged.
+        if (newest.error().code != FaultCode::NotFound) previous->damage = newest.error();
         return previous;
     }
     // If neither file exists, this is an ordinary first start. Otherwise we return the fault of the

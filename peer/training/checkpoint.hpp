@@ -3,7 +3,8 @@
 // What a peer must not lose: descriptor, parameters, optimizer, position in the data, counters and
 // the addresses of other members. The file `checkpoint` is the newest one, `checkpoint.prev` the
 // one before it. If the newest file is torn or damaged, the peer loses only the work since the
-// previous one.
+// previous one. The last sound file is never given up for a worse one: not for a damaged file, and
+// not for one that a full disk cannot take.
 //
 //   magic "STARCKPT", version u32, then sections {kind u32, length u64, bytes} in any order, then
 //   the SHA-256 of everything before it. All numbers are little-endian. A reader skips unknown
@@ -11,6 +12,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,17 +40,30 @@ struct Checkpoint {
     /// those of at most 300 bytes.
     std::vector<std::string> addresses;
 
-    /// read_checkpoint() sets it if the newest file was unusable and this is the previous one. It
-    /// is not stored.
-    bool from_previous = false;
+    /// read_checkpoint() sets it if the newest file was damaged and this is the previous one: what was
+    /// wrong with the newest. It is not stored.
+    std::optional<Fault> damage{};
 };
 
-/// Replaces the newest checkpoint of a directory and keeps the one before. Returns when the new
-/// file is on the disk.
-/// Errors    Oversized (descriptor), Io; the old files are intact
+/// What the writer of a checkpoint knows of the newest file that is there.
+enum class NewestFile {
+    Unknown,  ///< it may be damaged, so it is read first
+    Sound,    ///< this process has written it, or has read it whole
+};
+
+/// Replaces the newest checkpoint of a directory and keeps the one before, unless that is damaged.
+/// Where the disk has no room for three files, the older one is given up for the new one, as long as
+/// the newest is sound. Returns when the new file is on the disk.
+/// Errors    Oversized (descriptor), kDiskFull, Io; the newest sound file is intact
 [[nodiscard]] Result<void> write_checkpoint(
-    Disk& disk, const std::filesystem::path& directory, const Checkpoint& checkpoint
+    Disk& disk,
+    const std::filesystem::path& directory,
+    const Checkpoint& checkpoint,
+    NewestFile newest = NewestFile::Unknown
 );
+
+/// Removes what a writer that was killed has left of a new file. It takes room and is of no use.
+void remove_torn_checkpoint(Disk& disk, const std::filesystem::path& directory);
 
 /// Reads the newest usable checkpoint. Compares each length with the file's size before it
 /// allocates.

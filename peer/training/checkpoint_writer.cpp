@@ -35,7 +35,9 @@ Result<void> CheckpointWriter::write(
         const std::scoped_lock lock(mutex_);
         checkpoint.addresses = addresses_;
     }
-    return write_checkpoint(real_disk(), directory_, checkpoint);
+    auto written = write_checkpoint(real_disk(), directory_, checkpoint, newest_);
+    if (written) newest_ = NewestFile::Sound;
+    return written;
 }
 
 }  // namespace starling::peer

@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
 #include "peer/terms/training.hpp"
+#include "peer/training/checkpoint.hpp"
 
 namespace starling::peer {
 
@@ -31,7 +32,7 @@ public:
 
     /// Replaces the newest checkpoint. Returns when the file is on the disk.
     ///
-    /// Errors    as write_checkpoint; the old files are intact
+    /// Errors    as write_checkpoint
     /// Thread    compute
     [[nodiscard]] Result<void> write(
         const TrainerReport& report, std::span<const float> optimizer_state
@@ -43,6 +44,9 @@ private:
     compute::ParameterStore& parameters_;
     std::mutex mutex_;
     std::vector<std::string> addresses_;
+    /// Each later checkpoint replaces one of this process. Reading back what it has just written
+    /// would double the time that training waits.
+    NewestFile newest_ = NewestFile::Unknown;
 };
 
 }  // namespace starling::peer

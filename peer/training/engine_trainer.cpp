@@ -102,9 +102,9 @@ void EngineTrainer::live() {
         if (const auto order = idle ? orders_.wait(kIdleWait) : orders_.take()) obey(*order);
         if (stop_ || current_.phase == TrainerPhase::Stop) break;
         if (current_.phase == TrainerPhase::Train) train_once();
-        if (keeps() && real_now() - checkpointed_ > kCheckpointEvery) checkpoint();
+        if (keeps() && checkpoint_due()) (void)checkpoint();
     }
-    checkpoint();
+    report_.checkpoints.last = checkpoint();
     publish(true);
 }
 
@@ -269,14 +269,25 @@ void EngineTrainer::evaluate_all() {
     report_.evaluation = current_.evaluation;
 }
 
-void EngineTrainer::checkpoint() {
+bool EngineTrainer::checkpoint_due() const {
+    return !checkpointed_ || real_now() - *checkpointed_ > kCheckpointEvery;
+}
+
+/// Returns whether the disk has what this peer has learned so far.
+bool EngineTrainer::checkpoint() {
     checkpointed_ = real_now();
-    if (!callbacks_.checkpoint || !keeps()) return;
+    if (!callbacks_.checkpoint || !keeps()) return false;
     // The file on disk may be the last sound model: we must not replace it with a bad one.
-    if (divergence_.in_doubt() || !parameters_.finite()) return;
+    if (divergence_.in_doubt() || !parameters_.finite()) return false;
     report_.position = batcher_.position();
-    callbacks_.checkpoint(report_, engine_->optimizer_state());
+    auto& told = report_.checkpoints;
+    const bool failed_before = !told.error.empty();
+    const auto written = callbacks_.checkpoint(report_, engine_->optimizer_state());
+    told.error = written ? "" : written.error().message;
+    ++(written ? told.written : told.failed);
     shelf_.keep();
+    if (failed_before == written.has_value()) publish(true);
+    return written.has_value();
 }
 
 void EngineTrainer::publish(bool always) {

@@ -80,7 +80,8 @@ private:
     [[nodiscard]] bool evaluation_due() const;
     void update_estimate();
     void evaluate_all();
-    void checkpoint();
+    [[nodiscard]] bool checkpoint_due() const;
+    bool checkpoint();
 
     /// Returns whether a checkpoint would keep anything. Before the first shards we hold nothing
     /// that a restarted peer could not fetch from others.
@@ -112,8 +113,8 @@ private:
     DivergenceWatch divergence_;
     StepMeter meter_;
     Instant published_;
-    std::uint64_t told_samples_ = 0;  ///< in the last report
-    Instant checkpointed_;
+    std::uint64_t told_samples_ = 0;       ///< in the last report
+    std::optional<Instant> checkpointed_;  ///< when the last one was begun; nothing: none was
     std::jthread thread_;
 };
 

@@ -14,6 +14,11 @@ ShardShelf::ShardShelf(Disk& disk, std::filesystem::path directory, data::ShardS
 void ShardShelf::read() {
     if (directory_.empty()) return;
     for (const auto& path : disk_.list(directory_)) {
+        // What a peer that was killed has left half written only takes room.
+        if (path.extension() == ".tmp") {
+            disk_.remove(path);
+            continue;
+        }
         auto bytes = read_file(disk_, path, data::kShardBytesMax);
         if (bytes.has_value()) (void)shards_.put(std::move(*bytes));
     }
@@ -21,7 +26,7 @@ void ShardShelf::read() {
 
 void ShardShelf::keep() {
     if (directory_.empty()) return;
-    disk_.make_directories(directory_);
+    if (make_directories(disk_, directory_, 0777).has_error()) return;
     for (const auto& shard : shards_.manifest().shards) {
         const auto path = directory_ / shard.id.hex();
         const auto bytes = shards_.get(shard.id);

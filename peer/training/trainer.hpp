@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "base/result.hpp"
 #include "peer/terms/training.hpp"
 
 namespace starling::peer {
@@ -21,7 +22,7 @@ public:
         /// An exchange is due. Post here, too.
         std::function<void(std::uint64_t round)> mix_due;
         /// Writes a checkpoint. The compute thread waits for its end; may be empty.
-        std::function<void(const TrainerReport&, std::span<const float> optimizer_state)>
+        std::function<Result<void>(const TrainerReport&, std::span<const float> optimizer_state)>
             checkpoint;
         /// The compute thread does nothing any more: the last checkpoint is written, or a fault was
         /// reported. Post here, too.

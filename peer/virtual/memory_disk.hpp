@@ -2,12 +2,14 @@
 
 // A disk in memory, for simulated peers that restart. It keeps apart what a program sees and what is
 // safe. A loss of power takes any part of what is not safe: files may be torn or hold garbage, and
-// each change of a name may or may not have happened. All directories exist.
+// each change of a name may or may not have happened. Directories that nobody has made exist and are
+// safe; one that is made is lost, with all that lies in it, until its name is safe.
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -31,11 +33,26 @@ public:
     /// Ensures   the new disk has power, the same capacity, and nothing that is not safe
     [[nodiscard]] MemoryDisk crash(Rng& rng) const;
 
+    /// Returns all disks that the next life may find: one for each choice of the changes of names that
+    /// are not safe, and for each file that is not safe one that is torn at its safe end, torn in the
+    /// middle, full of garbage, and whole. Their number doubles with each change: sync often.
+    [[nodiscard]] std::vector<MemoryDisk> crashes() const;
+
     /// Lets `changes` more changes succeed. After those the power is gone: everything fails and
     /// changes nothing, until crash(). Counted are appends, syncs, and changes of names.
     void lose_power_after(std::uint64_t changes) { changes_left_ = changes; }
 
     [[nodiscard]] bool has_power() const { return changes_left_ > 0; }
+
+    /// Lets `changes` more changes find room: appends, new names. After those nothing finds any, as if
+    /// another program took at once whatever is freed.
+    void fill_up_after(std::uint64_t changes) { room_left_ = changes; }
+
+    /// Lets the disk know no second names, as exFAT does.
+    void refuse_links() { links_ = false; }
+
+    /// Lets the disk write nothing in place, as file systems do that copy on write.
+    void refuse_overwrites() { overwrites_ = false; }
 
     /// Lets all files together hold at most `bytes`. An append that does not fit writes what fits.
     void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
@@ -49,30 +66,41 @@ public:
     /// Requires  both names in one directory
     Result<void> rename(const std::filesystem::path& from, const std::filesystem::path& to)
         override;
+    Result<void> link(const std::filesystem::path& from, const std::filesystem::path& to) override;
+    Result<void> overwrite(const std::filesystem::path& path, ByteView bytes) override;
     void remove(const std::filesystem::path& path) override;
     bool exists(const std::filesystem::path& path) override;
     std::vector<std::filesystem::path> list(const std::filesystem::path& directory) override;
 
-    void make_directories(const std::filesystem::path& /*directory*/) override {}
+    Result<void> make_directory(const std::filesystem::path& directory, unsigned mode) override;
 
     Result<void> sync_directory(const std::filesystem::path& directory) override;
 
 private:
     struct File {
         Bytes bytes;
-        std::size_t safe = 0;  ///< so many bytes from the front survive a loss of power
+        std::size_t safe = 0;      ///< so many bytes from the front survive a loss of power
+        std::optional<Bytes> old;  ///< what an overwrite that is not safe yet has replaced
+        bool directory = false;
     };
 
     using Names = std::map<std::filesystem::path, std::shared_ptr<File>>;
     /// The names that one change gives to a file, or takes away (null). They change together.
     using NameChange = std::vector<Names::value_type>;
+    /// What a loss of power makes of the files that are not safe.
+    enum class Damage { Torn, Halved, Garbage, None };
 
     class Input;
     class Output;
 
     static void apply(const NameChange& change, Names& names);
     [[nodiscard]] static File after_crash(const File& file, Rng& rng);
+    [[nodiscard]] static File damaged(const File& file, Damage damage);
+    static void drop_lost_directories(const Names& all, Names& names);
+    template <class Each>
+    [[nodiscard]] MemoryDisk next_life(Names kept, Each each) const;
     [[nodiscard]] Result<void> note_change(const std::filesystem::path& path);
+    [[nodiscard]] Result<void> take_room(const std::filesystem::path& path);
     [[nodiscard]] Result<void> change_names(NameChange change);
     [[nodiscard]] std::uint64_t free_bytes() const;
 
@@ -80,7 +108,10 @@ private:
     Names safe_names_;
     std::vector<NameChange> unsafe_changes_;  ///< those in names_ that safe_names_ lacks, in order
     std::uint64_t changes_left_ = ~std::uint64_t{0};
+    std::uint64_t room_left_ = ~std::uint64_t{0};
     std::uint64_t capacity_ = ~std::uint64_t{0};
+    bool links_ = true;
+    bool overwrites_ = true;
 };
 
 }  // namespace starling::peer_virtual

@@ -6,10 +6,14 @@ nobody reads."""
 import fcntl
 import json
 import os
+import pathlib
 import signal
+import socket
 import subprocess
 
-from swarm_fixture import BINARY, SwarmTestCase, environment, main, run, samples_for, scaled
+from swarm_fixture import (
+    BINARY, SwarmTestCase, environment, http_get, main, run, samples_for, scaled,
+)
 
 
 class Failure(SwarmTestCase):
@@ -42,6 +46,29 @@ class Failure(SwarmTestCase):
         self.wait_for_exit(peers, 120)
         self.assert_agreed([peer.last("final") for peer in peers])
         self.assert_only_failed(peers, dead={founder.id})
+
+
+class FewDescriptors(SwarmTestCase):
+    def test_strangers_that_take_all_descriptors_leave_those_for_http_and_checkpoints(self):
+        state = self.directory / "state"
+        narrow = self.found("--state", state, prefix=("prlimit", "--nofile=24:24"))
+        self.assertTrue(any("open files" in line for line in narrow.errors), narrow.errors)
+        host, port = narrow.address.rsplit(":", 1)
+        strangers = [socket.create_connection((host, int(port))) for _ in range(40)]
+        for stranger in strangers:
+            self.addCleanup(stranger.close)
+        self.wait_for(lambda: narrow.progress("steps") > 0, 20, "it trains", peers=[narrow])
+        self.assertEqual(http_get(narrow.http, "/healthz").strip(), "ok")
+        # The last checkpoint is written while the strangers are still there.
+        narrow.send(signal.SIGTERM)
+        self.wait_for_exit([narrow], 20)
+        self.assertTrue((state / "checkpoint").exists())
+
+    def test_a_limit_that_the_user_may_raise_is_raised(self):
+        peer = self.found(prefix=("prlimit", "--nofile=64:4096"))
+        limits = pathlib.Path(f"/proc/{peer.process.pid}/limits").read_text(encoding="ascii")
+        line = next(line for line in limits.splitlines() if line.startswith("Max open files"))
+        self.assertEqual(line.split()[3:5], ["4096", "4096"])
 
 
 class Output(SwarmTestCase):

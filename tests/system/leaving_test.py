@@ -73,5 +73,29 @@ class LeavingEarly(SwarmTestCase):
         self.assertIn("asked by a command", peer.errors[-1])
 
 
+class LeavingByState(SwarmTestCase):
+    def test_orders_for_a_peer_that_was_killed_reach_nobody_else(self):
+        killed, other = self.directory / "killed", self.directory / "other"
+        first = self.found("--state", killed)
+        first.kill()
+        first.process.wait()
+        address = first.http
+        # Nobody serves there yet, and then another peer does.
+        result = run("leave", "--state", killed)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("was killed", result.stderr)
+        second = self.found("--state", other, "--http", address, name="innocent")
+        for command in ("leave", "status"):
+            result = run(command, "--state", killed)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertRegex(result.stderr, f"\\Astarling {command}: .*{address}.*another peer.*\n\\Z")
+        result = run("status", "--json", "--state", other)
+        self.assertEqual(json.loads(result.stdout)["id"], second.id)
+        result = run("leave", "--state", other)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.wait_for_exit([second], 10)
+        self.assertEqual(second.events[-1]["event"], "left")
+
+
 if __name__ == "__main__":
     main()

@@ -13,7 +13,7 @@ import time
 import unittest
 
 import namespaces
-from swarm_fixture import BINARY, SAMPLES_SPEC, SwarmTestCase, environment, scaled
+from swarm_fixture import BINARY, SAMPLES_SPEC, SwarmTestCase, environment, run, scaled
 
 slow = unittest.skipUnless(
     os.environ.get("STARLING_TEST_SLOW"), "slow: set STARLING_TEST_SLOW"
@@ -418,6 +418,59 @@ class NamespaceRestarts(NamespaceTestCase):
         self.keep(members, 8)
         self.assert_no_failure(members)
         self.assert_no_ghosts(members)
+
+
+class NamespaceFullDisk(SwarmTestCase):
+    """A state directory on a small disk that another program fills. No network is needed, but the right to
+    mount a disk, which a process has in the namespaces of these tests."""
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.directory / "disk"
+        self.disk.mkdir()
+        namespaces.system("ip", "link", "set", "lo", "up")
+        namespaces.system("mount", "-t", "tmpfs", "-o", "size=14m", "none", self.disk)
+        self.addCleanup(namespaces.system, "umount", "--lazy", self.disk)
+        self.state = self.disk / "state"
+        self.ballast = self.disk / "ballast"
+
+    def fill(self):
+        with open(self.ballast, "wb", buffering=0) as ballast:
+            try:
+                while True:
+                    ballast.write(bytes(4096))
+            except OSError:
+                pass
+
+    def test_a_peer_starts_again_on_a_full_disk_and_says_what_it_lacks(self):
+        first = self.found("--state", self.state)
+        self.poll((self.state / "checkpoint").exists, 30, "it has a checkpoint")
+        epoch = first.status()["members"][0]["epoch"]
+        first.kill()
+        first.process.wait()
+        self.fill()
+        second = self.start_peer("--state", self.state, name="on a full disk")
+        self.wait_for(lambda: second.last("resumed"), 20, "it resumes", peers=[second])
+        self.assertEqual(second.id, first.id)
+        self.poll(
+            lambda: second.status()["members"][0]["epoch"] > epoch, 10, "no two lives have one epoch"
+        )
+        self.wait_for(
+            lambda: any("no checkpoint is written" in line for line in second.errors),
+            20,
+            "it says what it cannot write",
+            peers=[second],
+        )
+        self.assertFalse((self.state / "http").exists(), "one of the life before would mislead")
+        self.ballast.unlink()
+        second.send(signal.SIGTERM)
+        self.wait_for_exit([second], 20)
+
+    def test_a_first_start_on_a_full_disk_is_refused_in_one_line(self):
+        self.fill()
+        result = run("peer", "--dataset", SAMPLES_SPEC, "--model", "mlp", "--state", self.state)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertRegex(result.stderr, rf"\Astarling peer: {self.state}.*No space left.*\n\Z")
 
 
 if __name__ == "__main__":

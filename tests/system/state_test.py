@@ -44,6 +44,38 @@ class State(SwarmTestCase):
         self.assertTrue(any("damaged" in line for line in third.errors))
         self.assertEqual(third.last("resumed")["swarm"], first.last("founded")["swarm"])
 
+    def test_a_last_line_promises_no_model_that_the_disk_did_not_take(self):
+        # A limit of the size of files stands for a full disk: the small files of a state have room.
+        small = ("prlimit", "--fsize=100000")
+        done = self.found("--state", self.directory / "done", "--until", "steps=300", prefix=small)
+        self.wait_for_exit([done], 60, code=1)
+        self.assertEqual(done.last("final")["model"], "")
+        leaver = self.found("--state", self.directory / "leaver", prefix=small)
+        self.wait_for(lambda: leaver.errors, 30, "it says what it lacks", peers=[leaver])
+        self.assertIn("checkpoint.tmp", leaver.status()["checkpoints"]["error"])
+        self.assertEqual(leaver.metric("checkpoint_failing"), 1)
+        leaver.send(signal.SIGTERM)
+        self.wait_for_exit([leaver], 20, code=1)
+        self.assertIsNotNone(leaver.last("left"))
+        for peer in (done, leaver):
+            notes = [line for line in peer.errors if "no checkpoint is written" in line]
+            self.assertEqual(len(notes), 1, "once, not each time")
+            self.assertRegex(peer.errors[-1], "the last checkpoint is not written: .*checkpoint.tmp")
+            self.assertIn("there is none", peer.errors[-1])
+
+    def test_a_swarm_fails_whose_models_the_disk_did_not_take(self):
+        state = self.directory / "swarm"
+        result = run(
+            *("swarm", "--json", "--peers", 2, "--dataset", SAMPLES_SPEC, "--until", "steps=200"),
+            *("--state", state),
+            seconds=90,
+            prefix=("prlimit", "--fsize=100000"),
+        )
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("the last checkpoint is not written", result.stderr.splitlines()[-1])
+        summary = json.loads(result.stdout.splitlines()[-1])
+        self.assertEqual([peer["model"] for peer in summary["peers"]], [None, None])
+
     def test_a_state_directory_serves_one_peer_at_a_time(self):
         state = self.directory / "state"
         self.found("--state", state)

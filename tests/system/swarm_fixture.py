@@ -52,10 +52,10 @@ def runtime_directory():
     return path
 
 
-def run(*arguments, seconds=30):
+def run(*arguments, seconds=30, prefix=()):
     """Runs one command to its end. Its caller looks at exit code, stdout and stderr."""
     return subprocess.run(
-        [BINARY, *map(str, arguments)],
+        [*prefix, BINARY, *map(str, arguments)],
         capture_output=True,
         text=True,
         errors="replace",
@@ -260,18 +260,19 @@ class SwarmTestCase(unittest.TestCase):
         self.peers.append(peer)
         return peer
 
-    def start_peer(self, *arguments, name=None, threads=1):
+    def start_peer(self, *arguments, name=None, threads=1, prefix=()):
         """Starts a peer and waits until it listens."""
         peer = self.start(
-            "peer", "--json", "--threads", threads, *arguments, name=name
+            "peer", "--json", "--threads", threads, *arguments, name=name, prefix=prefix
         )
         self.wait_for(lambda: peer.last("listening"), 20, f"{peer.name} listens", peers=[peer])
         return peer
 
-    def found(self, *arguments, dataset=SAMPLES_SPEC, model="mlp", seed=1, name="founder"):
-        return self.start_peer(
-            "--dataset", dataset, "--model", model, "--seed", seed, *arguments, name=name
-        )
+    def found(
+        self, *arguments, dataset=SAMPLES_SPEC, model="mlp", seed=1, name="founder", prefix=()
+    ):
+        flags = ("--dataset", dataset, "--model", model, "--seed", seed)
+        return self.start_peer(*flags, *arguments, name=name, prefix=prefix)
 
     def join(self, seed_peer, *arguments, name=None):
         """Starts a peer that gets only an address, and the key if there is one."""

@@ -92,6 +92,15 @@ TEST(Summary, CountsTheSamplesOfTheDeadButListsTheLiving) {
     EXPECT_EQ(summary["bytes"], 10000);
 }
 
+TEST(Summary, NamesOnlyModelsThatWereWritten) {
+    auto peers = good_run();
+    (void)apply_line(peers[0], R"({"event":"final","model":"/s/1/checkpoint"})");
+    (void)apply_line(peers[1], R"({"event":"final","model":""})");
+    const auto summary = nlohmann::json::parse(summary_json(peers, 10.0));
+    EXPECT_EQ(summary["peers"][0]["model"], "/s/1/checkpoint");
+    EXPECT_EQ(summary["peers"][1]["model"], nullptr);
+}
+
 TEST(Launch, EachPeerGetsItsShareOfThreadsAndItsOwnSeedAndState) {
     SwarmOptions options;
     options.program = "/bin/starling";

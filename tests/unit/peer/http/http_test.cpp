@@ -59,6 +59,7 @@ private:
         ++calls_;
         if (request.target == "/throw") throw std::runtime_error("the handler failed");
         if (request.target == "/stop") server_.stop();
+        if (request.target == "/life") return {200, "text/plain", "life '" + request.life + "'"};
         return {200, "text/plain", request.method + " " + request.target + " " + request.body};
     }
 
@@ -303,6 +304,16 @@ TEST(HttpRequest, SilentServerIsATimeout) {
     const auto reply = http_request(from_asio(silent.local_endpoint()), {"GET", "/", ""}, 30ms);
     ASSERT_FALSE(reply.has_value());
     EXPECT_EQ(reply.error().code, FaultCode::Timeout);
+}
+
+TEST(Http, ARequestSaysWhichLifeItMeans) {
+    const RunningServer server;
+    const auto meant = http_request(server.endpoint(), {"GET", "/life", "", "0123abcd"}, 10s);
+    ASSERT_TRUE(meant.has_value()) << meant.error().message;
+    EXPECT_EQ(meant->body, "life '0123abcd'");
+    const auto any = http_request(server.endpoint(), {"GET", "/life", ""}, 10s);
+    ASSERT_TRUE(any.has_value()) << any.error().message;
+    EXPECT_EQ(any->body, "life ''");
 }
 
 }  // namespace

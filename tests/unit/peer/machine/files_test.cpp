@@ -91,6 +91,52 @@ TEST_F(Files, CommitKeepsThePreviousContentsUnderTheirName) {
     EXPECT_EQ(contents(previous), "two");
 }
 
+TEST_F(Files, ASecondNameIsOneOfTheSameFile) {
+    const auto previous = directory_.path() / "file.prev";
+    ASSERT_TRUE(write_file_atomically(path_, as_byte_view("one"), 0600).has_value());
+    const auto inode = [](const fs::path& path) {
+        struct stat status {};
+
+        EXPECT_EQ(::stat(path.c_str(), &status), 0);
+        return status.st_ino;
+    };
+    const auto before = inode(path_);
+    ASSERT_TRUE(real_disk().link(path_, previous).has_value());
+    EXPECT_EQ(inode(previous), before);
+    EXPECT_EQ(real_disk().link(path_, previous).error().code, FaultCode::Io);
+    EXPECT_EQ(
+        real_disk().link(directory_.path() / "no", previous).error().code, FaultCode::NotFound
+    );
+}
+
+TEST_F(Files, AnOverwriteStaysInItsPlace) {
+    ASSERT_TRUE(write_file_atomically(path_, as_byte_view("0007"), 0600).has_value());
+    ASSERT_TRUE(real_disk().overwrite(path_, as_byte_view("0008")).has_value());
+    EXPECT_EQ(contents(path_), "0008");
+    EXPECT_EQ(entries(), 1U);
+    EXPECT_EQ(
+        real_disk().overwrite(directory_.path() / "no", as_byte_view("x")).error().code,
+        FaultCode::NotFound
+    );
+}
+
+TEST_F(Files, DirectoriesAreMadeWithThoseAboveThem) {
+    const auto deep = directory_.path() / "a" / "b" / "c";
+    ASSERT_TRUE(make_directories(real_disk(), deep / "", 0700).has_value());
+    EXPECT_EQ(fs::status(deep).permissions(), fs::perms::owner_all);
+    EXPECT_TRUE(make_directories(real_disk(), deep, 0700).has_value()) << "they are there";
+    ASSERT_TRUE(write_file_atomically(path_, as_byte_view("x"), 0600).has_value());
+    EXPECT_EQ(make_directories(real_disk(), path_ / "d", 0700).error().code, FaultCode::Io);
+}
+
+TEST_F(Files, WhatIsNoDirectoryHasAnEmptyList) {
+    ASSERT_TRUE(write_file_atomically(path_, as_byte_view("x"), 0600).has_value());
+    EXPECT_EQ(real_disk().list(directory_.path()), std::vector<fs::path>{path_});
+    for (const auto& none : {path_, directory_.path() / "no", fs::path("/proc/self/mem/x")}) {
+        EXPECT_NO_THROW(EXPECT_TRUE(real_disk().list(none).empty())) << none;
+    }
+}
+
 TEST_F(Files, AMissingDirectoryIsOneLine) {
     const auto written =
         write_file_atomically(directory_.path() / "no" / "file", as_byte_view("x"), 0600);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
+#include <sys/resource.h>
 
 #include "peer/machine/loop.hpp"
 
@@ -125,6 +126,22 @@ TEST(Resolve, TheLocalAddressTowardsThisMachineIsItsOwn) {
     );
     EXPECT_EQ(local_address_towards(*Endpoint::parse("255.255.255.255:1")), std::nullopt)
         << "no route";
+}
+
+/// A look-up runs on a thread of its own, where an exception would end the process.
+TEST(Resolve, WithoutADescriptorItFailsAndThrowsNothing) {
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit none{0, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    Result<std::vector<Endpoint>> found = std::vector<Endpoint>{};
+    std::optional<Endpoint> here;
+    EXPECT_NO_THROW(found = resolve("localhost:80"));
+    EXPECT_NO_THROW(here = local_address_towards(Endpoint::v4(0x7f000001, 80)));
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    ASSERT_TRUE(found.has_error());
+    EXPECT_EQ(found.error().code, FaultCode::Unreachable);
+    EXPECT_FALSE(here.has_value());
 }
 
 }  // namespace

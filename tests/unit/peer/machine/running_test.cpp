@@ -28,7 +28,7 @@ protected:
 TEST_F(Running, APeerIsFoundWhileItsMarkLives) {
     EXPECT_TRUE(running_peers().empty());
     {
-        std::optional<RunningMark> mark(RunningPeer{"127.0.0.1:80", "ab", "/s t"});
+        std::optional<RunningMark> mark(RunningPeer{"127.0.0.1:80", "ab", "/s t", "ff"});
         RunningMark moved(std::move(*mark));
         mark.reset();
         const auto found = running_peers();
@@ -36,12 +36,13 @@ TEST_F(Running, APeerIsFoundWhileItsMarkLives) {
         EXPECT_EQ(found[0].http, "127.0.0.1:80");
         EXPECT_EQ(found[0].id, "ab");
         EXPECT_EQ(found[0].state, "/s t");
+        EXPECT_EQ(found[0].life, "ff");
     }
     EXPECT_TRUE(running_peers().empty());
 }
 
 TEST_F(Running, AFileOfAPeerThatWasKilledIsRemoved) {
-    const RunningMark mark(RunningPeer{"127.0.0.1:80", "ab", ""});
+    const RunningMark mark(RunningPeer{"127.0.0.1:80", "ab", "", ""});
     const auto directory = root_.path() / "starling";
     // Process ids on Linux end at 2^22.
     for (const auto* name : {"99999999", "nonsense", "-1", "0"}) {
@@ -55,9 +56,39 @@ TEST_F(Running, ADirectoryThatOthersMayWriteToIsNotUsed) {
     const auto directory = root_.path() / "starling";
     ASSERT_EQ(::mkdir(directory.c_str(), 0700), 0);
     ASSERT_EQ(::chmod(directory.c_str(), 0777), 0);
-    const RunningMark mark(RunningPeer{"127.0.0.1:80", "ab", ""});
+    const RunningMark mark(RunningPeer{"127.0.0.1:80", "ab", "", ""});
     EXPECT_TRUE(running_peers().empty());
     EXPECT_TRUE(fs::is_empty(directory));
+}
+
+TEST_F(Running, AServingPlaceIsReadBackAndRemoved) {
+    const ServingPlace place{*Endpoint::parse("[::1]:80"), random_life()};
+    EXPECT_EQ(place.life.size(), 32U);
+    EXPECT_NE(place.life, random_life());
+    EXPECT_EQ(read_serving_place(root_.path()).error().code, FaultCode::NotFound);
+    ASSERT_TRUE(write_serving_place(root_.path(), place).has_value());
+    const auto read = read_serving_place(root_.path());
+    ASSERT_TRUE(read.has_value()) << read.error().message;
+    EXPECT_EQ(read->http, place.http);
+    EXPECT_EQ(read->life, place.life);
+    remove_serving_place(root_.path());
+    EXPECT_EQ(read_serving_place(root_.path()).error().code, FaultCode::NotFound);
+}
+
+/// Whoever asks must be able to say which life is meant. Without that, any peer at that address would
+/// obey.
+TEST_F(Running, AServingPlaceThatNamesNoLifeIsRefused) {
+    for (const char* text :
+         {"",
+          "\n",
+          "127.0.0.1:80",
+          "127.0.0.1:80\n",
+          "127.0.0.1:80\n\n",
+          "127.0.0.1:80\nab",
+          "nowhere\nab\n"}) {
+        std::ofstream(root_.path() / "http") << text;
+        EXPECT_EQ(read_serving_place(root_.path()).error().code, FaultCode::BadFormat) << text;
+    }
 }
 
 }  // namespace

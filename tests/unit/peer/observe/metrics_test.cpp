@@ -55,6 +55,21 @@ TEST(Metrics, WhatWentWrongIsCountedByItsReason) {
     }
 }
 
+TEST(Metrics, ACheckpointThatCannotBeWrittenShows) {
+    StatusInputs inputs;
+    inputs.session.emplace();
+    inputs.session->checkpoints.written = 4;
+    inputs.session->checkpoints.failed = 2;
+    inputs.session->checkpoints.error = "no room";
+    const auto text = render_metrics(inputs);
+    for (const auto* line :
+         {"\nstarling_checkpoints_written_total 4\n",
+          "\nstarling_checkpoints_failed_total 2\n",
+          "\nstarling_checkpoint_failing 1\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
+    }
+}
+
 /// Gives each 64-bit word of a struct of counters a value of its own, from `first` upwards.
 template <class Counters>
 void number_all(Counters& counters, std::uint64_t first) {

@@ -58,6 +58,19 @@ const std::set<std::string> kRecordKeys{
     "steps",
     "training"};
 
+TEST(Status, ACheckpointThatCannotBeWrittenIsSaidWithItsReason) {
+    auto in = inputs();
+    in.session.emplace();
+    EXPECT_EQ(status(in)["checkpoints"]["error"], nullptr);
+    in.session->checkpoints.written = 4;
+    in.session->checkpoints.failed = 2;
+    in.session->checkpoints.error = "/d/\xff/checkpoint: no room";
+    const auto told = status(in)["checkpoints"];
+    EXPECT_EQ(told["written"], 4);
+    EXPECT_EQ(told["failed"], 2);
+    EXPECT_NE(told["error"].get<std::string>().find("no room"), std::string::npos);
+}
+
 TEST(Status, APeerThatOnlyWatchesShowsItselfAndNoTraining) {
     const auto out = status(inputs());
     EXPECT_EQ(

@@ -133,7 +133,15 @@ TEST_F(LocalStates, ADamagedNewestCheckpointCostsTheWorkSinceThePreviousOne) {
     const auto opened = open_local_state(again_);
     ASSERT_TRUE(opened.has_value()) << opened.error().message;
     EXPECT_EQ(opened->checkpoint->steps, 1U);
-    EXPECT_TRUE(opened->checkpoint->from_previous);
+    EXPECT_TRUE(opened->checkpoint->damage.has_value());
+}
+
+TEST_F(LocalStates, ACheckpointThatWasBeingWrittenGivesItsRoomBack) {
+    live_once();
+    starling::testing::write_quickly(file("checkpoint.tmp"), as_byte_view("half of a ch"));
+    ASSERT_TRUE(open_local_state(again_).has_value());
+    EXPECT_FALSE(fs::exists(file("checkpoint.tmp")));
+    EXPECT_TRUE(fs::exists(file("checkpoint")));
 }
 
 TEST_F(LocalStates, NobodyFoundsOrJoinsOverADamagedCheckpoint) {

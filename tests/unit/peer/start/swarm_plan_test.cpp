@@ -256,10 +256,11 @@ TEST_F(Plans, ACheckpointThatDoesNotFitItsModelIsRefused) {
 TEST_F(Plans, GoingOnFromAnOlderCheckpointIsNoted) {
     Checkpoint checkpoint;
     checkpoint.descriptor = found().blob;
-    checkpoint.from_previous = true;
+    checkpoint.damage = fail(FaultCode::Truncated, "checkpoint: it is too short");
     ASSERT_TRUE(plan_resuming(checkpoint, note()).has_value());
     ASSERT_EQ(notes_.size(), 1U);
     EXPECT_TRUE(contains(notes_[0], "damaged")) << notes_[0];
+    EXPECT_TRUE(contains(notes_[0], "too short")) << notes_[0];
 }
 
 /// A peer of a swarm that gives newcomers its descriptor, or what a test gives instead.

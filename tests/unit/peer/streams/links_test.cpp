@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <netinet/in.h>
+#include <new>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
@@ -56,6 +57,7 @@ public:
     }
 
     void handle_frame(const PeerId& from, FrameType type, ByteView payload) override {
+        if (throws) throw std::bad_alloc();
         received.push_back({from, type, Bytes(payload.begin(), payload.end())});
     }
 
@@ -82,6 +84,7 @@ public:
     std::vector<PeerId> broken;
     std::vector<Lanes> broken_lanes;
     int descriptor_requests = 0;
+    bool throws = false;  ///< frames find no memory
     std::unique_ptr<Links> links;
 };
 
@@ -116,6 +119,26 @@ protected:
 
     Loop loop_;
 };
+
+TEST_F(LinksTest, AFrameWhoseHandlingThrowsClosesItsStreamAndNoOther) {
+    End a(loop_, 1, 9);
+    End b(loop_, 2, 9);
+    End c(loop_, 3, 9);
+    a.book[b.id] = b.address;
+    c.book[b.id] = b.address;
+    c.links->send(b.id, FrameType::Exchange, Bytes(1));
+    ASSERT_TRUE(run_until([&] { return b.received.size() == 1; }));
+    b.throws = true;
+    a.links->send(b.id, FrameType::Exchange, Bytes(1));
+    ASSERT_TRUE(run_until([&] { return !a.broken.empty() && !b.broken.empty(); }));
+    EXPECT_EQ(a.broken, std::vector<PeerId>{b.id});
+    EXPECT_EQ(b.broken, std::vector<PeerId>{a.id}) << "told once";
+    b.throws = false;
+    c.links->send(b.id, FrameType::Exchange, Bytes(2));
+    a.links->send(b.id, FrameType::Exchange, Bytes(3));
+    EXPECT_TRUE(run_until([&] { return b.received.size() == 3; })) << "both streams carry frames";
+    EXPECT_TRUE(c.broken.empty());
+}
 
 TEST_F(LinksTest, FramesArriveInOrderOverOneStreamDialledOnDemand) {
     End a(loop_, 1, 9);

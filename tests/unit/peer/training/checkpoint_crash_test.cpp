@@ -1,11 +1,14 @@
 // Goal: whenever the power fails, a restarted peer finds a checkpoint that was written whole: the
-// last one that was completed, the one in progress, or none if none was completed. A full disk costs
-// nothing that was there. Method: a disk in memory loses its power after each single change of a
-// sequence of checkpoints, under many seeds, also over many lives.
+// last one that was completed, the one in progress, or none if none was completed. A full disk never
+// costs the newest one. Method: a disk in memory loses its power, or becomes full, after each single
+// change of a sequence of checkpoints; each disk that the next life may find is read. Also random
+// losses over many lives.
 
+#include <functional>
 #include <gtest/gtest.h>
 
 #include "base/rng.hpp"
+#include "peer/machine/files.hpp"
 #include "peer/training/checkpoint.hpp"
 #include "peer/virtual/memory_disk.hpp"
 
@@ -52,24 +55,86 @@ std::uint64_t write_numbers(MemoryDisk& disk, std::uint64_t first, std::uint64_t
     return count;
 }
 
+/// Lets the power fail after each change of `writes`, which returns how many checkpoints it has
+/// written on top of the `before` that are there. Every disk that the next life may find must have
+/// the newest checkpoint, or the one that was being written. Returns how many changes there are.
+template <class Writes>
+std::uint64_t crash_everywhere(
+    const std::function<MemoryDisk()>& prepared, std::uint64_t before, Writes writes
+) {
+    for (std::uint64_t changes = 0;; ++changes) {
+        MemoryDisk disk = prepared();
+        disk.lose_power_after(changes);
+        const auto newest = before + writes(disk);
+        const bool complete = disk.has_power();
+        for (MemoryDisk& next : disk.crashes()) {
+            const auto found = read_number(next);
+            EXPECT_TRUE(found == newest || (!complete && found == newest + 1))
+                << found << " where " << newest << " is the newest, after " << changes
+                << " changes";
+        }
+        if (complete || ::testing::Test::HasFailure()) return changes;
+    }
+}
+
 TEST(CheckpointCrash, AfterEachSingleChangeTheLastWholeOneIsFound) {
     constexpr std::uint64_t kWrites = 4;
-    std::uint64_t changes = 0;
-    for (bool complete = false; !complete; ++changes) {
-        MemoryDisk disk;
-        disk.lose_power_after(changes);
-        const auto written = write_numbers(disk, 1, kWrites);
-        complete = written == kWrites;
-        for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
-            Rng rng(seed);
-            MemoryDisk next = disk.crash(rng);
-            const auto found = read_number(next);
-            ASSERT_TRUE(found == written || (!complete && found == written + 1))
-                << found << " after " << written << " whole ones and " << changes
-                << " changes, seed " << seed;
-        }
+    for (const bool links : {true, false}) {
+        const auto prepared = [links] {
+            MemoryDisk disk;
+            if (!links) disk.refuse_links();
+            return disk;
+        };
+        const auto changes = crash_everywhere(prepared, 0, [](MemoryDisk& disk) {
+            return write_numbers(disk, 1, kWrites);
+        });
+        EXPECT_GT(changes, kWrites * 10) << "a write consists of more changes than that";
     }
-    EXPECT_GT(changes, kWrites * 10) << "a write consists of more changes than that";
+}
+
+/// A program that reads a checkpoint while a peer writes one, and a peer that is killed, see the
+/// names as they are. Without second names there is a moment between two renames.
+TEST(CheckpointCrash, ANewestFileIsThereAtEachMoment) {
+    for (std::uint64_t changes = 0; changes < 100; ++changes) {
+        MemoryDisk disk;
+        ASSERT_EQ(write_numbers(disk, 1, 2), 2U);
+        disk.lose_power_after(changes);
+        (void)write_numbers(disk, 3, 3);
+        disk.lose_power_after(~std::uint64_t{0});
+        ASSERT_TRUE(disk.exists("state/checkpoint")) << changes;
+        ASSERT_GE(read_number(disk), 2U) << changes;
+    }
+}
+
+TEST(CheckpointCrash, AFileWithoutANewerOneIsNotCalledDamaged) {
+    MemoryDisk disk;
+    ASSERT_EQ(write_numbers(disk, 1, 2), 2U);
+    disk.remove("state/checkpoint");
+    const auto read = read_checkpoint(disk, kDirectory);
+    ASSERT_TRUE(read.has_value()) << read.error().message;
+    EXPECT_EQ(read->steps, 1U);
+    EXPECT_FALSE(read->damage.has_value());
+}
+
+/// Makes a disk with the checkpoints 1 and 2, of which the newest is damaged.
+MemoryDisk with_damaged_newest() {
+    MemoryDisk disk;
+    EXPECT_EQ(write_numbers(disk, 1, 2), 2U);
+    EXPECT_TRUE(
+        write_file_atomically(disk, "state/checkpoint", as_byte_view("torn"), 0600).has_value()
+    );
+    return disk;
+}
+
+TEST(CheckpointCrash, ADamagedFileNeverReplacesASoundOne) {
+    const auto changes = crash_everywhere(with_damaged_newest, 1, [](MemoryDisk& disk) {
+        return write_checkpoint(disk, kDirectory, numbered(2)).has_value() ? 1U : 0U;
+    });
+    EXPECT_GT(changes, 10U);
+    MemoryDisk disk = with_damaged_newest();
+    ASSERT_TRUE(write_checkpoint(disk, kDirectory, numbered(3)).has_value());
+    disk.remove("state/checkpoint");
+    EXPECT_EQ(read_number(disk), 1U) << "the sound one is still the one before";
 }
 
 TEST(CheckpointCrash, OverManyLivesNothingThatWasCompletedIsLost) {
@@ -89,25 +154,79 @@ TEST(CheckpointCrash, OverManyLivesNothingThatWasCompletedIsLost) {
     }
 }
 
-TEST(CheckpointCrash, AFullDiskLeavesTheOldOnesIntact) {
+/// About what one checkpoint takes.
+std::uint64_t size_of_one() {
     MemoryDisk disk;
-    ASSERT_EQ(write_numbers(disk, 1, 2), 2U);
-    const auto before = disk.list(kDirectory);
+    EXPECT_EQ(write_numbers(disk, 1, 1), 1U);
+    return (*disk.open("state/checkpoint", 1000))->size();
+}
+
+TEST(CheckpointCrash, AFullDiskNeverCostsTheNewest) {
+    const auto one = size_of_one();
     Rng rng(1);
-    // Each checkpoint has about 400 bytes, so the third one fits nowhere below 1,200.
-    for (std::uint64_t capacity = 0; capacity < 1000; capacity += 7) {
+    for (std::uint64_t capacity = 0; capacity < 2 * one; capacity += 7) {
+        MemoryDisk disk;
+        ASSERT_EQ(write_numbers(disk, 1, 2), 2U);
         disk.set_capacity(capacity);
         const auto written = write_checkpoint(disk, kDirectory, numbered(3));
         ASSERT_FALSE(written.has_value());
-        EXPECT_EQ(written.error().code, FaultCode::Io);
-        EXPECT_EQ(disk.list(kDirectory), before) << "the part that was written is removed";
+        EXPECT_EQ(written.error().code, kDiskFull);
+        EXPECT_FALSE(disk.exists("state/checkpoint.tmp")) << "the part that was written is removed";
         EXPECT_EQ(read_number(disk), 2U);
         MemoryDisk next = disk.crash(rng);
         EXPECT_EQ(read_number(next), 2U);
+        disk.set_capacity(2 * one);
+        EXPECT_TRUE(write_checkpoint(disk, kDirectory, numbered(3)).has_value());
+        EXPECT_EQ(read_number(disk), 3U);
     }
-    disk.set_capacity(100'000);
-    EXPECT_TRUE(write_checkpoint(disk, kDirectory, numbered(3)).has_value());
-    EXPECT_EQ(read_number(disk), 3U);
+}
+
+TEST(CheckpointCrash, ADiskWithRoomForTwoIsWrittenAgainAndAgain) {
+    const auto one = size_of_one();
+    const auto prepared = [one] {
+        MemoryDisk disk;
+        disk.set_capacity(2 * one);
+        EXPECT_EQ(write_numbers(disk, 1, 2), 2U);
+        return disk;
+    };
+    const auto changes =
+        crash_everywhere(prepared, 2, [](MemoryDisk& disk) { return write_numbers(disk, 3, 3); });
+    EXPECT_GT(changes, 30U);
+    MemoryDisk disk = prepared();
+    EXPECT_EQ(write_numbers(disk, 3, 5), 5U);
+    EXPECT_EQ(read_number(disk), 7U);
+    disk.set_capacity(3 * one);
+    EXPECT_EQ(write_numbers(disk, 8, 2), 2U);
+    EXPECT_TRUE(disk.exists("state/checkpoint.prev")) << "with room the older one is kept again";
+}
+
+TEST(CheckpointCrash, WithRoomForTwoADamagedFileGoesAndTheSoundOneStays) {
+    const auto one = size_of_one();
+    const auto prepared = [one] {
+        MemoryDisk disk = with_damaged_newest();
+        disk.set_capacity(2 * one);
+        return disk;
+    };
+    (void)crash_everywhere(prepared, 1, [](MemoryDisk& disk) {
+        return write_checkpoint(disk, kDirectory, numbered(2)).has_value() ? 1U : 0U;
+    });
+    MemoryDisk disk = prepared();
+    EXPECT_TRUE(write_checkpoint(disk, kDirectory, numbered(2)).has_value());
+}
+
+TEST(CheckpointCrash, ADiskThatFillsUpAtAnyChangeHasTheLastWholeOne) {
+    constexpr std::uint64_t kWrites = 4;
+    std::uint64_t changes = 0;
+    for (bool complete = false; !complete; ++changes) {
+        MemoryDisk disk;
+        disk.fill_up_after(changes);
+        const auto written = write_numbers(disk, 1, kWrites);
+        complete = written == kWrites;
+        EXPECT_EQ(read_number(disk), written) << changes;
+        EXPECT_FALSE(disk.exists("state/checkpoint.tmp")) << changes;
+        for (MemoryDisk& next : disk.crashes()) EXPECT_EQ(read_number(next), written) << changes;
+    }
+    EXPECT_GT(changes, kWrites * 10);
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ TEST_F(Checkpoints, WhatIsWrittenComesBack) {
     const auto read = read_checkpoint(real_disk(), path());
     ASSERT_TRUE(read.has_value()) << read.error().message;
     EXPECT_TRUE(equal(*read, example(1)));
-    EXPECT_FALSE(read->from_previous);
+    EXPECT_FALSE(read->damage.has_value());
     ASSERT_TRUE(write_checkpoint(real_disk(), path(), Checkpoint{}).has_value());
     EXPECT_TRUE(equal(*read_checkpoint(real_disk(), path()), Checkpoint{}));
 }
@@ -120,7 +120,7 @@ TEST_F(Checkpoints, EveryTruncationIsRefusedAndFallsBack) {
         const auto read = read_checkpoint(real_disk(), path());
         ASSERT_TRUE(read.has_value()) << length << ": " << read.error().message;
         ASSERT_TRUE(equal(*read, example(1)));
-        ASSERT_TRUE(read->from_previous);
+        ASSERT_TRUE(read->damage.has_value());
     }
 }
 

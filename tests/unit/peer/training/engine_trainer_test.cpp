@@ -142,8 +142,5 @@ TEST_F(EngineTrainers, WithSyncNoRoundBeginsBeforeTheOneBeforeHasEnded) {
     EXPECT_EQ(life.rounds().size(), 20U);
 }
 
-/// Far too long a wait would show as a test that never ends: the stop came between a step and the
-/// wait for its exchange in about one of ten lives.
-
 }  // namespace
 }  // namespace starling::peer

@@ -66,6 +66,14 @@ TEST_F(ShardShelves, DamagedAndForeignFilesAreSkipped) {
     EXPECT_EQ(found(), 2U);
 }
 
+TEST_F(ShardShelves, WhatAKilledPeerHasLeftHalfWrittenGoes) {
+    keep(std::span(sharded_.shards).first(1));
+    const auto torn = std::string(kDirectory) + "/" + sharded_.manifest.shards[1].id.hex() + ".tmp";
+    ASSERT_TRUE(disk_.create(torn, 0644).has_value());
+    EXPECT_EQ(found(), 1U);
+    EXPECT_FALSE(disk_.exists(torn));
+}
+
 TEST_F(ShardShelves, AFullDiskLosesCopiesOnlyAndALaterCallKeepsThem) {
     disk_.set_capacity(sharded_.shards[0].size() + 10);
     keep(sharded_.shards);

@@ -66,8 +66,11 @@ public:
                 overtaken_ = overtaken_ || rounds_.size() > mixed_ + 1;
             });
             if (answers_at_once) trainer_->mixed(round);
+            if (stops_in_round) trainer_->begin_stop();
         };
-        callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
+        callbacks.checkpoint =
+            [this](const TrainerReport& report, std::span<const float> state) -> Result<void> {
+            if (disk_full) return fail(FaultCode::Busy, "checkpoint: the disk is full");
             std::unique_lock lock(mutex_);
             writing_ = true;
             changed_.notify_all();
@@ -77,6 +80,7 @@ public:
                 checkpoints_.push_back(report);
                 optimizer_state_.assign(state.begin(), state.end());
             });
+            return {};
         };
         callbacks.ended = [this] { note([&] { ended_ = true; }); };
         trainer_ = std::make_unique<EngineTrainer>(options, parameters, shards, callbacks);
@@ -206,6 +210,8 @@ public:
         note([this] { disk_hangs_ = false; });
     }
 
+    std::atomic<bool> disk_full = false;        ///< no checkpoint can be written
+    std::atomic<bool> stops_in_round = false;   ///< the stop comes before the wait for the exchange
     std::atomic<bool> answers_at_once = false;  ///< each exchange that is due is over at once
     data::ShardStore shards;
     compute::ParameterStore parameters;

@@ -111,13 +111,108 @@ TEST(MemoryDisk, WithoutPowerEverythingFailsUntilTheNextLife) {
     EXPECT_EQ(contents(next, "d/a"), "old");
 }
 
+/// Returns all that the lives after a crash may read under this name.
+std::set<std::string> all_outcomes(const MemoryDisk& disk, const std::filesystem::path& path) {
+    std::set<std::string> found;
+    for (MemoryDisk& next : disk.crashes()) found.insert(contents(next, path));
+    return found;
+}
+
+TEST(MemoryDisk, AllOutcomesOfACrashAreGiven) {
+    MemoryDisk disk;
+    put(disk, "d/a", "old");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    put(disk, "d/b", "new");
+    ASSERT_TRUE(disk.link("d/a", "d/c").has_value());
+    ASSERT_TRUE(disk.rename("d/b", "d/a").has_value());
+    EXPECT_EQ(disk.crashes().size(), 8U * 4U);
+    EXPECT_EQ(all_outcomes(disk, "d/a"), (std::set<std::string>{"old", "new"}));
+    EXPECT_EQ(all_outcomes(disk, "d/b"), (std::set<std::string>{"(NotFound)", "new"}));
+    EXPECT_EQ(all_outcomes(disk, "d/c"), (std::set<std::string>{"(NotFound)", "old"}));
+}
+
+TEST(MemoryDisk, AllThatATornFileMayHoldIsGiven) {
+    MemoryDisk disk;
+    put(disk, "d/a", "1234");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    auto file = disk.create("d/b", 0600);
+    ASSERT_TRUE((*file)->append(as_byte_view("abcd")).has_value());
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    EXPECT_EQ(all_outcomes(disk, "d/a"), std::set<std::string>{"1234"});
+    const std::string zeros(4, '\0');
+    EXPECT_EQ(all_outcomes(disk, "d/b"), (std::set<std::string>{"", "ab", zeros, "abcd"}));
+}
+
+TEST(MemoryDisk, TwoNamesAreOneFileAndTakeItsRoomOnce) {
+    MemoryDisk disk;
+    disk.set_capacity(6);
+    put(disk, "d/a", "1234");
+    ASSERT_TRUE(disk.link("d/a", "d/b").has_value());
+    EXPECT_EQ(disk.link("d/a", "d/b").error().code, FaultCode::Io) << "the name is taken";
+    put(disk, "d/c", "56");
+    disk.remove("d/a");
+    EXPECT_EQ(contents(disk, "d/b"), "1234");
+    disk.refuse_links();
+    EXPECT_EQ(disk.link("d/b", "d/e").error().code, FaultCode::Io);
+    EXPECT_EQ(disk.link("d/x", "d/e").error().code, FaultCode::NotFound);
+}
+
+TEST(MemoryDisk, AnOverwriteHappensWhollyOrNotAtAllAndNeedsNoRoom) {
+    MemoryDisk disk;
+    put(disk, "d/a", "old");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    disk.fill_up_after(0);
+    disk.lose_power_after(1);
+    EXPECT_FALSE(disk.overwrite("d/a", as_byte_view("new")).has_value());
+    EXPECT_EQ(all_outcomes(disk, "d/a"), (std::set<std::string>{"old", "new"}));
+    EXPECT_EQ(outcomes(disk, "d/a"), (std::set<std::string>{"old", "new"}));
+    disk.lose_power_after(~std::uint64_t{0});
+    ASSERT_TRUE(disk.overwrite("d/a", as_byte_view("end")).has_value());
+    EXPECT_EQ(all_outcomes(disk, "d/a"), std::set<std::string>{"end"});
+    disk.refuse_overwrites();
+    EXPECT_EQ(disk.overwrite("d/a", as_byte_view("new")).error().code, peer::kDiskFull);
+}
+
+TEST(MemoryDisk, ADirectoryIsLostWithAllThatLiesInItUntilItsNameIsSafe) {
+    MemoryDisk disk;
+    ASSERT_TRUE(disk.make_directory("d", 0700).has_value());
+    put(disk, "d/a", "whole");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    EXPECT_EQ(all_outcomes(disk, "d/a"), (std::set<std::string>{"whole", "(NotFound)"}));
+    ASSERT_TRUE(disk.sync_directory(".").has_value());
+    EXPECT_EQ(all_outcomes(disk, "d/a"), std::set<std::string>{"whole"});
+}
+
+TEST(MemoryDisk, ADirectoryInWhichSomethingLiesIsThereAndCannotBeLost) {
+    MemoryDisk disk;
+    EXPECT_FALSE(disk.exists("d"));
+    put(disk, "d/a", "whole");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    EXPECT_TRUE(disk.exists("d"));
+    ASSERT_TRUE(disk.make_directory("d", 0700).has_value());
+    EXPECT_EQ(all_outcomes(disk, "d/a"), std::set<std::string>{"whole"});
+}
+
+TEST(MemoryDisk, ADiskThatFillsUpTakesNothingMore) {
+    MemoryDisk disk;
+    put(disk, "d/a", "old");
+    auto file = disk.create("d/b", 0600);
+    disk.fill_up_after(1);
+    EXPECT_TRUE((*file)->append(as_byte_view("x")).has_value());
+    EXPECT_EQ((*file)->append(as_byte_view("x")).error().code, peer::kDiskFull);
+    EXPECT_EQ(disk.create("d/c", 0600).error().code, peer::kDiskFull);
+    EXPECT_EQ(disk.link("d/a", "d/c").error().code, peer::kDiskFull);
+    EXPECT_EQ(disk.make_directory("d/e", 0700).error().code, peer::kDiskFull);
+    EXPECT_TRUE(disk.rename("d/b", "d/a").has_value()) << "a rename needs no room";
+}
+
 TEST(MemoryDisk, AFullDiskTakesWhatFits) {
     MemoryDisk disk;
     disk.set_capacity(6);
     put(disk, "d/a", "1234");
     auto file = disk.create("d/b", 0600);
     ASSERT_TRUE(file.has_value());
-    EXPECT_EQ((*file)->append(as_byte_view("567")).error().code, FaultCode::Io);
+    EXPECT_EQ((*file)->append(as_byte_view("567")).error().code, peer::kDiskFull);
     EXPECT_EQ(contents(disk, "d/b"), "56");
     disk.remove("d/a");
     EXPECT_TRUE((*file)->append(as_byte_view("7890")).has_value());
