@@ -54,13 +54,14 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     view_due_ = now + kViewEvery;
     swarm_samples_ = view.samples(report_.samples);
     live_ = view.live;
+    // For good: the last one of a swarm is alone because the others have ended.
+    if (view.live > 1) meets_until_ = std::min(meets_until_, now);
     update_quota(now, view);
     update_roster(now, view);
     update_readiness(view);
     if (state_ == PeerState::Joining) update_arrival(now, view);
     if (recovery_.running()) update_recovery(now, view);
-    const bool meets = view.live > 1 || now >= meets_until_;
-    if (has_parameters() && meets) update_ending(now, view);
+    if (has_parameters() && now >= meets_until_) update_ending(now, view);
     note_caught_up();
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
@@ -157,7 +158,13 @@ void Session::update_ending(Instant now, const SwarmView& view) {
     settling_.update(roster_.partners(), others_train);
     const auto before = ending_.phase();
     const bool reached_before = ending_.reached();
-    const auto after = ending_.advance(now, ending_inputs(view, others));
+    const auto inputs = ending_inputs(view, others);
+    awaited_ = inputs.joining;
+    for (const auto& other : others) {
+        const bool ended = other.state == PeerState::Lingering || other.state == PeerState::Done;
+        if (!ended) ++awaited_;
+    }
+    const auto after = ending_.advance(now, inputs);
     if (after != before) {
         enter(now, after);
     } else if (ending_.reached() != reached_before) {

@@ -192,6 +192,7 @@ private:
     std::uint64_t swarm_samples_ = 0;
     std::size_t live_ = 1;
     std::size_t ready_ = 0;            ///< peers that have all they need, with us
+    std::size_t awaited_ = 0;          ///< other live peers that have not ended
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
     std::uint64_t told_samples_ = 0;  ///< in the last record

@@ -56,7 +56,6 @@ std::string Session::waiting(Instant now) const {
         for (std::size_t i = 0; i < chunks; ++i) bytes += parts_.parameters.chunk_bytes(i);
         return std::to_string((bytes + 500'000) / 1'000'000);
     };
-    const auto ended = live_ > 0 ? live_ - 1 : 0;
     std::string what;
     switch (state_) {
         case PeerState::Joining:
@@ -74,7 +73,7 @@ std::string Session::waiting(Instant now) const {
         case PeerState::Training:
             if (recovery_.running()) {
                 what = "parameters of others";
-            } else if (!readiness_.enough()) {
+            } else if (!readiness_.enough() && readiness_.wait_for() > 1) {
                 what = "peers: " + std::to_string(ready_) + " of " +
                        std::to_string(readiness_.wait_for()) + " are ready";
             }
@@ -86,7 +85,7 @@ std::string Session::waiting(Instant now) const {
             what = "its evaluation of the test set";
             break;
         case PeerState::Lingering:
-            what = peers(ended) + " to end";
+            what = peers(awaited_) + " to end";
             break;
         case PeerState::Done:
         case PeerState::Watching:
