@@ -105,7 +105,7 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
     const bool idle = roster_.duties().train.empty();
     inputs.own_steps = idle ? std::numeric_limits<std::uint64_t>::max() : report_.steps;
     inputs.swarm_samples = swarm_samples_;
-    inputs.train_samples = descriptor_.manifest.samples(data::Split::Train);
+    inputs.samples_wanted = quota_.target();
     inputs.accuracy = report_.accuracy;
     inputs.loss = report_.test_loss;
     inputs.settled = settled();
@@ -121,14 +121,24 @@ void Session::update_quota(Instant now, const SwarmView& view) {
     inputs.self = self_;
     inputs.own = report_.samples;
     inputs.own_rate = report_.samples_per_s;
-    inputs.own_word = word_before_;
     inputs.others = swarm_samples_ - report_.samples;
-    inputs.trains = state_ == PeerState::Training && readiness_.enough();
+    inputs.shares = state_ == PeerState::Training && !roster_.duties().train.empty();
+    // Who comes back alone may know the samples of nobody else yet.
+    inputs.trains =
+        inputs.shares && readiness_.enough() && has_parameters() && now >= meets_until_;
+    inputs.obeyed = report_.obeyed >= quota_order_;
     const bool changed = quota_.update(now, inputs, view);
-    if (changed && state_ == PeerState::Training) give_order();
-    // Others wait for this word, and we for theirs.
-    const bool told = report_.samples == told_samples_;
-    if (state_ == PeerState::Training && quota_.used_up(report_.samples) && !told) publish(now);
+    if (changed && state_ == PeerState::Training) {
+        give_order();
+        quota_order_ = orders_;
+    }
+    const bool rests = inputs.shares && quota_.used_up(report_.samples);
+    if (!rests) rests_since_.reset();
+    if (rests && !rests_since_) rests_since_ = now;
+    if (state_ != PeerState::Training) return;
+    // Others wait for these words, and we for theirs.
+    const bool untold = rests && report_.samples != told_samples_;
+    if (untold || quota_.claim() != told_claim_) publish(now);
 }
 
 /// Returns whether our trainer has shards to train on, and steps and samples left to make.
@@ -338,7 +348,8 @@ void Session::end(std::optional<Fault> fault) {
 
 void Session::publish(Instant now) {
     published_ = now;
-    word_before_ = std::exchange(told_samples_, report_.samples);
+    told_samples_ = report_.samples;
+    told_claim_ = quota_.claim();
     record_due_ = true;
 }
 
@@ -358,6 +369,7 @@ Record Session::record() const {
     const auto shards = roster_.duties().train.size();
     r.shards = static_cast<std::uint16_t>(std::min<std::size_t>(shards, 65535));
     r.held = static_cast<std::uint16_t>(std::min<std::size_t>(parts_.shards.held(), 65535));
+    r.claim = quota_.claim();
     return r;
 }
 

@@ -195,10 +195,12 @@ private:
     std::size_t awaited_ = 0;          ///< other live peers that have not ended
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
-    std::uint64_t told_samples_ = 0;  ///< in the last record
-    std::uint64_t word_before_ = 0;   ///< in the one before
-    Instant idle_mix_at_;             ///< when a peer that makes no steps averages next
-    /// Until when a peer that belongs to others, but has not met them yet, must not end alone.
+    std::uint64_t told_samples_ = 0;      ///< in the last record
+    Claim told_claim_;                    ///< likewise
+    std::optional<Instant> rests_since_;  ///< while others have claimed all samples that are left
+    std::uint64_t quota_order_ = 0;       ///< the order that gave the trainer its present limit
+    Instant idle_mix_at_;                 ///< when a peer that makes no steps averages next
+    /// Until when a peer that belongs to others, but has not met any of them yet, must not end alone.
     Instant meets_until_;
     bool owns_parameters_ = false;  ///< they were whole at some time in this life
     bool untrained_ = false;  ///< we began from nothing while others trained, and are a ghost yet

@@ -8,6 +8,13 @@
 
 namespace starling::peer {
 
+namespace {
+
+/// A peer that rests for longer than words and turns take has something to tell.
+constexpr Duration kRestMax = std::chrono::seconds(3);
+
+}  // namespace
+
 void Session::update_readiness(const SwarmView& view) {
     const auto others = view.training_records();
     Readiness::Inputs inputs;
@@ -57,6 +64,7 @@ std::string Session::waiting(Instant now) const {
         return std::to_string((bytes + 500'000) / 1'000'000);
     };
     std::string what;
+    auto since = state_since_;
     switch (state_) {
         case PeerState::Joining:
             if (transfers_.fetching_state()) {
@@ -76,6 +84,10 @@ std::string Session::waiting(Instant now) const {
             } else if (!readiness_.enough() && readiness_.wait_for() > 1) {
                 what = "peers: " + std::to_string(ready_) + " of " +
                        std::to_string(readiness_.wait_for()) + " are ready";
+            } else if (rests_since_ && now - *rests_since_ > kRestMax) {
+                what = live_ > 1 ? "the other peers, which have claimed the samples that are left"
+                                 : "other members of its swarm";
+                since = *rests_since_;
             }
             break;
         case PeerState::Settling:
@@ -92,7 +104,7 @@ std::string Session::waiting(Instant now) const {
             break;
     }
     if (what.empty()) return what;
-    const auto seconds = static_cast<long>(to_seconds(now - state_since_));
+    const auto seconds = static_cast<long>(to_seconds(now - since));
     return what + ", for " + std::to_string(seconds) + " s";
 }
 

@@ -15,7 +15,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 SessionRig::Setup until(UntilKind kind, double value) {
-    return {[=](Descriptor& d) { d.until = {kind, value}; }};
+    return {[=](Descriptor& d) {
+        d.until = {kind, value};
+        d.batch = 1;
+    }};
 }
 
 /// Brings a peer that has its parameters so far that it trains.

@@ -27,6 +27,42 @@ void train(SessionRig& rig, Start start = Start::Found, const Session::Progress&
     ASSERT_EQ(rig.session.state(), PeerState::Training);
 }
 
+TEST(ATargetInSamples, IsClaimedInTheRecordBeforeTheTrainerMayGoOn) {
+    auto rig = SessionRig({[](Descriptor& d) { d.until = {UntilKind::Samples, 6400}; }});
+    train(rig);
+    auto given = rig.pass(milliseconds(200));
+    ASSERT_FALSE(given.orders.empty());
+    EXPECT_EQ(given.orders.back().samples_limit, 6400U) << "it is alone";
+    EXPECT_EQ(given.records.back().claim.samples, 6400U);
+
+    // A newcomer trains, too: the founder first tells its trainer, and then the others.
+    auto& partner = rig.other(kPartner);
+    partner.shards = 4;
+    partner.claim = {0, rig.session.record().claim.turn, 0};
+    rig.trainer_obeys = false;
+    given = rig.pass(seconds(1));
+    ASSERT_FALSE(given.orders.empty());
+    EXPECT_LT(*given.orders.back().samples_limit, 4000U);
+    EXPECT_EQ(given.records.back().claim.samples, 6400U) << "a step may still run";
+    rig.report.obeyed = given.orders.back().number;
+    (void)rig.tell();
+    EXPECT_EQ(
+        rig.pass(seconds(1)).records.back().claim.samples, *given.orders.back().samples_limit
+    );
+}
+
+TEST(ATargetInSamples, OfAPeerThatComesBackAloneWaitsForTheOthers) {
+    auto rig = SessionRig({[](Descriptor& d) { d.until = {UntilKind::Samples, 6400}; }});
+    rig.hold_all_shards();
+    train(rig, Start::Resume, {10, 640, 10});
+    (void)rig.pass(milliseconds(9900));
+    EXPECT_EQ(rig.session.record().claim.samples, 640U);
+    EXPECT_EQ(rig.session.waiting(rig.now).find("other members of its swarm"), 0U);
+    (void)rig.pass(milliseconds(300));
+    EXPECT_EQ(rig.session.record().claim.samples, 6400U);
+    EXPECT_EQ(rig.session.waiting(rig.now), "");
+}
+
 TEST(TheRecord, IsPublishedOnceASecondAndWhenTheStateChanges) {
     SessionRig rig;
     EXPECT_EQ(rig.begin(Start::Found).records.size(), 1U);
