@@ -30,6 +30,8 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     if (!options.profile.empty()) add("--profile", options.profile);
     if (!options.upload_limit.empty()) add("--upload-limit", options.upload_limit);
     if (!options.precision.empty()) add("--precision", options.precision);
+    if (!options.kernels.empty()) add("--kernels", options.kernels);
+    if (!options.device.empty()) add("--device", options.device);
     if (!entry.join.empty()) {
         add("--join", entry.join);
     } else {
