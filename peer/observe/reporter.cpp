@@ -198,7 +198,8 @@ void Reporter::finished(const FinalLine& line) {
     }
     print_line(
         fmt::format(
-            "finished after {:.1f} s: accuracy {:.4f}, loss {:.4f}, {} samples in {} steps, {} "
+            "finished after {:.1f} s: accuracy {:.4f}, test loss {:.4f}, {} samples in {} steps, "
+            "{} "
             "exchanges, "
             "distance to the last partner {:.2e}{}{}",
             line.seconds,

@@ -48,6 +48,7 @@ json member_json(
     out["steps"] = record->steps;
     out["samples_per_s"] = finite_or_null(record->samples_per_s);
     out["loss"] = record->steps > 0 ? finite_or_null(record->loss) : json(nullptr);
+    out["test_loss"] = record->test_loss >= 0 ? finite_or_null(record->test_loss) : json(nullptr);
     out["accuracy"] = record->accuracy >= 0 ? finite_or_null(record->accuracy) : json(nullptr);
     out["spread"] = finite_or_null(record->spread);
     out["exchanges"] = record->exchanges;

@@ -248,8 +248,14 @@ void Session::handle_report(Instant now, TrainerReport report) {
     const bool news = report.evaluation != report_.evaluation ||
                       report.accuracy != report_.accuracy || report.prepared != report_.prepared;
     const bool paused = report_.obeyed < pause_order_ && report.obeyed >= pause_order_;
+    const bool estimated = report.test_loss && report.test_loss != report_.test_loss;
     report_ = std::move(report);
     note_unsound(now);
+    if (estimated && state_ == PeerState::Training) {
+        auto line =
+            overfitting_.handle_estimate(now, {report_.steps, report_.loss, *report_.test_loss});
+        if (line) notes_.push_back(std::move(*line));
+    }
     const bool rests = quota_.used_up(report_.samples) && report_.samples != told_samples_;
     if ((news || paused || rests) && view_due_) view_due_ = now;
 }
@@ -365,6 +371,7 @@ Record Session::record() const {
     r.samples_per_s = static_cast<float>(report_.samples_per_s);
     r.loss = static_cast<float>(report_.loss);
     r.accuracy = report_.accuracy ? static_cast<float>(*report_.accuracy) : -1.0F;
+    r.test_loss = report_.test_loss ? static_cast<float>(*report_.test_loss) : -1.0F;
     r.spread = static_cast<float>(parts_.averager.spread());
     const auto shards = roster_.duties().train.size();
     r.shards = static_cast<std::uint16_t>(std::min<std::size_t>(shards, 65535));

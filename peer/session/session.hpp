@@ -28,6 +28,7 @@
 #include "gossip/averager.hpp"
 #include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
+#include "peer/session/overfitting.hpp"
 #include "peer/session/quota.hpp"
 #include "peer/session/recovery.hpp"
 #include "peer/session/roster.hpp"
@@ -179,6 +180,7 @@ private:
     Settling settling_;
     Ending ending_;
     Quota quota_;
+    Overfitting overfitting_;
 
     PeerState state_ = PeerState::Joining;
     Instant state_since_;

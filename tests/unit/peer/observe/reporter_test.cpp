@@ -232,7 +232,8 @@ TEST(Reporter, PeopleReadSentences) {
         sentence([](Reporter& r) {
             r.finished({0.9, 0.25, 640, 10, 1e-4, 2.5, 4096, 3, "/s/checkpoint"});
         }),
-        "finished after 2.5 s: accuracy 0.9000, loss 0.2500, 640 samples in 10 steps, 3 exchanges, "
+        "finished after 2.5 s: accuracy 0.9000, test loss 0.2500, 640 samples in 10 steps, 3 "
+        "exchanges, "
         "distance to the last partner 1.00e-04; model in /s/checkpoint\n"
     );
 }

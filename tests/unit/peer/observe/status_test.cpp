@@ -56,6 +56,7 @@ const std::set<std::string> kRecordKeys{
     "spread",
     "samples_per_s",
     "steps",
+    "test_loss",
     "training"};
 
 TEST(Status, APeerThatOnlyWatchesShowsItselfAndNoTraining) {
@@ -88,6 +89,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
     session.record.steps = 10;
     session.record.samples = 640;
     session.record.loss = 0.5F;
+    session.record.test_loss = 1.75F;
     session.record.accuracy = 0.75F;
     session.record.samples_per_s = 1000.0F;
     session.record.spread = 0.25F;
@@ -103,6 +105,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
         {"steps", 10},
         {"samples", 640},
         {"loss", 0.5},
+        {"test_loss", 1.75},
         {"accuracy", 0.75},
         {"samples_per_s", 1000.0},
         {"spread", 0.25},
@@ -145,7 +148,7 @@ TEST(Status, ColumnsStandInTheOrderOfThePageAndNamesAreShown) {
     EXPECT_EQ(out["members"][1]["name"], "attic");
     std::vector<std::string> columns;
     for (const auto& item : out["members"][1].items()) columns.push_back(item.key());
-    columns.resize(12);
+    columns.resize(13);
     const std::vector<std::string> page{
         "id",
         "name",
@@ -155,6 +158,7 @@ TEST(Status, ColumnsStandInTheOrderOfThePageAndNamesAreShown) {
         "steps",
         "samples_per_s",
         "loss",
+        "test_loss",
         "accuracy",
         "spread",
         "exchanges",
@@ -202,6 +206,7 @@ TEST(Status, WhatIsUnknownOrNoNumberIsNullAndTheKeyStays) {
     Record broken;
     broken.steps = 1;
     broken.loss = std::numeric_limits<float>::quiet_NaN();
+    broken.test_loss = std::numeric_limits<float>::infinity();
     broken.accuracy = std::numeric_limits<float>::infinity();
     broken.spread = -std::numeric_limits<float>::infinity();
     broken.samples_per_s = std::numeric_limits<float>::quiet_NaN();
@@ -212,11 +217,11 @@ TEST(Status, WhatIsUnknownOrNoNumberIsNullAndTheKeyStays) {
     auto with_record = kMemberKeys;
     with_record.insert(kRecordKeys.begin(), kRecordKeys.end());
     EXPECT_EQ(keys(members[1]), with_record);
-    for (const auto* name : {"loss", "accuracy"}) {
+    for (const auto* name : {"loss", "test_loss", "accuracy"}) {
         EXPECT_EQ(members[0][name], nullptr) << name << " before the first step";
     }
     EXPECT_EQ(members[0]["spread"], 0.0);
-    for (const auto* name : {"loss", "accuracy", "spread", "samples_per_s"}) {
+    for (const auto* name : {"loss", "test_loss", "accuracy", "spread", "samples_per_s"}) {
         EXPECT_EQ(members[1][name], nullptr) << name;
     }
 }

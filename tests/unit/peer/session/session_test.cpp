@@ -73,6 +73,27 @@ TEST(TheRecord, IsPublishedOnceASecondAndWhenTheStateChanges) {
     EXPECT_EQ(rig.pass(seconds(5)).records.size(), 5U);
 }
 
+TEST(TheNotes, SayOnceThatTheTestLossRisesWhileTrainingGoesOn) {
+    SessionRig rig;
+    train(rig);
+    const auto estimate = [&rig](double loss, double test_loss) {
+        rig.report.steps += 100;
+        rig.report.loss = loss;
+        rig.report.test_loss = test_loss;
+        auto given = rig.tell();
+        given.add(rig.pass(seconds(5)));
+        return given.notes;
+    };
+    EXPECT_TRUE(estimate(0.4, 0.61).empty());
+    std::vector<std::string> notes;
+    for (int i = 0; i < 60; ++i) {
+        for (auto& note : estimate(0.0, 1.7 + 1e-4 * i)) notes.push_back(std::move(note));
+    }
+    ASSERT_EQ(notes.size(), 1U);
+    EXPECT_NE(notes[0].find("risen from 0.61 to 1.70 since step 100"), std::string::npos);
+    EXPECT_EQ(rig.session.record().test_loss, static_cast<float>(*rig.report.test_loss));
+}
+
 TEST(TheRecord, SaysWhatTheTrainerReports) {
     SessionRig rig;
     train(rig);
