@@ -36,7 +36,8 @@ async function refresh() {
   try {
     const s = await (await fetch("/status")).json();
     document.getElementById("swarm").textContent = s.swarm.slice(0, 8);
-    line.textContent = s.live + " live members, " + (s.swarm_samples ?? 0) + " samples trained by all";
+    line.textContent = s.live + " live members, " + (s.swarm_samples ?? 0) + " samples trained by all" +
+      (s.reachable === false ? "; no member can dial this peer" : "");
     document.getElementById("members").replaceChildren(...s.members.map(row));
   } catch (error) { line.textContent = "this peer does not answer any more"; }
 }

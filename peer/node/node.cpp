@@ -149,9 +149,10 @@ void Node::note_once(const std::string& line) {
 Result<void> Node::run() {
     owner_.check();
     if (auto ok = open_state(); ok.has_error()) return ok;
-    if (auto ok = bind_sockets(); ok.has_error()) return ok;
+    // A name server that does not answer must not hold up a signal, and whoever reads the line below
+    // may send one at once.
     loop_.on_signal([this](int) { on_signal(); });
-    // Whoever reads this line may send a signal at once.
+    if (auto ok = bind_sockets(); ok.has_error()) return ok;
     reporter_.listening(advertised_.to_string(), http_address_.to_string());
     auto plan = make_plan();
     if (ending_) return *fault_;
@@ -245,6 +246,10 @@ void Node::look_around() {
     const bool alone = table().alive_count() == 1;
     if (alone && !config_.state.empty()) bootstrap_.add(neighbours(config_.state, swarm_));
     dial_back_.keep_streams(table().members());
+    if (config_.membership_only && dial_back_.reach() != told_reach_) {
+        told_reach_ = dial_back_.reach();
+        publish_watching();
+    }
     lonely_timer_.arm_after(kLookAroundEvery);
 }
 
@@ -264,7 +269,7 @@ void Node::start_session(SwarmPlan plan) {
     const auto parameters = plan.layout.elements();
     const auto steps = plan.checkpoint ? plan.checkpoint->steps : 0;
     session_ = std::make_unique<SessionDriver>(
-        SessionDriver::Around{loop_, config_, reporter_, links_, membership_},
+        SessionDriver::Around{loop_, config_, reporter_, links_, membership_, dial_back_},
         self_,
         local_.identity.epoch,
         std::move(plan),
@@ -308,13 +313,17 @@ void Node::start_membership() {
     );
     dial_back_.begin(self_, advertised_);
     links_.open(hello(), [this](ByteView text) { return mac_of(key_, text); });
-    if (config_.membership_only) {
-        Record record;
-        record.state = PeerState::Watching;
-        record.name = config_.name;
-        membership_.swim().set_record(real_now(), encode_record(record));
-        membership_.pump();
-    }
+    if (config_.membership_only) publish_watching();
+}
+
+/// The record of a peer that trains nothing.
+void Node::publish_watching() {
+    Record record;
+    record.state = PeerState::Watching;
+    record.name = config_.name;
+    record.reachable = reachable(dial_back_.reach());
+    membership_.swim().set_record(real_now(), encode_record(record));
+    membership_.pump();
 }
 
 void Node::on_member_event(const membership::Event& event) {

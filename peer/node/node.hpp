@@ -65,6 +65,7 @@ private:
     void on_other_swarm(const Endpoint& seed, const std::string& line) override;
 
     [[nodiscard]] Result<void> open_state();
+    [[nodiscard]] Result<void> look_up_names();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams(const std::vector<Endpoint>& others);
     [[nodiscard]] Result<void> bind_at(const Endpoint& wanted);
@@ -80,6 +81,7 @@ private:
     [[nodiscard]] Hello hello() const;
     void start_session(SwarmPlan plan);
     void start_membership();
+    void publish_watching();
     void end_in_wrong_swarm();
     void look_around();
     [[nodiscard]] AddressBook known_addresses() const;
@@ -112,13 +114,20 @@ private:
     Timer wrong_swarm_timer_;
     Timer stop_timer_;
     Timer run_timer_;
+
+    struct Wanted {
+        Endpoint listen, http, advertise;
+    };
+
+    Wanted wanted_;  ///< what the flags say, with names looked up
     Endpoint listen_;
     Endpoint advertised_;
     Endpoint http_address_;
     SwarmId swarm_;
     Bytes blob_;
     std::unordered_set<std::string> noted_;  ///< the lines of note_once()
-    std::string wrong_swarm_;  ///< what to say if no member of the resumed swarm answers
+    std::string wrong_swarm_;            ///< what to say if no member of the resumed swarm answers
+    Reach told_reach_ = Reach::Unknown;  ///< in the record of a peer that trains nothing
     bool resumed_ = false;
     bool started_ = false;
     bool ending_ = false;

@@ -44,7 +44,8 @@ std::set<std::string> keys(const json& object) {
     return names;
 }
 
-const std::set<std::string> kMemberKeys{"address", "id", "name", "self", "state", "udp"};
+const std::set<std::string> kMemberKeys{
+    "address", "id", "name", "reachable", "self", "state", "udp"};
 const std::set<std::string> kRecordKeys{
     "accuracy",
     "exchanges",
@@ -198,6 +199,25 @@ TEST(Status, TheDirectionInWhichDatagramsVanishIsNamed) {
     EXPECT_EQ(members[2]["udp"], "in blocked");
     EXPECT_EQ(members[3]["udp"], "out blocked");
     EXPECT_EQ(members[4]["udp"], "in blocked");
+}
+
+TEST(Status, WhomNobodyCanDialIsShown) {
+    auto in = inputs();
+    for (const std::optional<bool> reachable : {std::optional<bool>(), {false}, {true}}) {
+        auto seen = peer(1, membership::MemberState::Alive);
+        seen.record.emplace().reachable = reachable;
+        in.view.others.push_back(seen);
+    }
+    in.view.others.push_back(peer(1, membership::MemberState::Alive));
+    in.reach = Reach::NotReached;
+    const auto out = status(in);
+    EXPECT_EQ(out["reachable"], false);
+    const auto& members = out["members"];
+    EXPECT_EQ(members[0]["reachable"], false) << "the peer itself";
+    EXPECT_EQ(members[1]["reachable"], nullptr);
+    EXPECT_EQ(members[2]["reachable"], false);
+    EXPECT_EQ(members[3]["reachable"], true);
+    EXPECT_EQ(members[4]["reachable"], nullptr) << "nothing is known of it";
 }
 
 TEST(Status, WhatIsUnknownOrNoNumberIsNullAndTheKeyStays) {
