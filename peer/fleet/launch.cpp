@@ -22,6 +22,7 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
         arguments.push_back(flag);
         arguments.push_back(value);
     };
+    add("--name", "peer-" + std::to_string(index));
     add("--threads", threads);
     add("--seed", std::to_string(options.seed + index - 1));
     if (!options.state.empty()) add("--state", options.state + "/peer-" + std::to_string(index));

@@ -14,6 +14,7 @@
 #include "peer/observe/status.hpp"
 #include "peer/start/listening_place.hpp"
 #include "peer/streams/dial.hpp"
+#include "peer/terms/record.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
 
 namespace starling::peer {
@@ -330,7 +331,10 @@ void Node::on_member_event(const membership::Event& event) {
     owner_.check();
     using membership::EventKind;
     if (event.kind == EventKind::Record || event.id == self_) return;
-    reporter_.member(event_name(event.kind), event.id);
+    const auto record = decode_record(table().record(event.id));
+    reporter_.member(
+        event_name(event.kind), event.id, record.has_value() ? record->name : std::string()
+    );
     if (!session_) return;
     if (event.kind == EventKind::Failed || event.kind == EventKind::Left) {
         session_->member_down(event.id);

@@ -109,6 +109,8 @@ TEST(Launch, EachPeerGetsItsShareOfThreadsAndItsOwnSeedAndState) {
         "--http",
         "127.0.0.1:0",
         "--json",
+        "--name",
+        "peer-3",
         "--threads",
         "1",
         "--seed",
