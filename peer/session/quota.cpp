@@ -72,10 +72,13 @@ bool Quota::update(Instant now, const Inputs& inputs, const SwarmView& view) {
         wanted = static_cast<std::uint64_t>(std::ceil(static_cast<double>(left) * part));
     }
     const auto have = batches(*limit_ - std::min(*limit_, inputs.own));
+    if (!rests_ || have > 0) turn_at_ = now;
     rests_ = have == 0 && wanted > 0;
+    const bool late = rests_ && now - turn_at_ > kTurnMax;
     if (have > (wanted == 0 ? 0 : wanted + wanted / 2 + 1)) {
         limit_ = inputs.own + wanted * batch_;
-    } else if (others.all_here) {
+    } else if (others.all_here || late) {
+        if (late) turn_at_ = now;
         const bool short_of = inputs.obeyed && 4 * have < 3 * wanted;
         take_turn(inputs, others, short_of ? wanted - have : 0);
     }

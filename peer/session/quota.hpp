@@ -13,6 +13,7 @@
 //
 // The samples of a peer that is gone count as far as its last word said. What it claimed beyond
 // goes back to the others; so after failures, and only then, the bound may be missed by that much.
+// The same holds if a peer says for long that it shares among others than it does.
 //
 // Source    the escrow of O'Neil, The escrow transactional method (1986), with turns for a server
 //
@@ -64,6 +65,9 @@ public:
     /// If a peer that holds a claim says nothing new for so long, and for four of its steps, then
     /// those that have none left take it over.
     static constexpr Duration kPatience = std::chrono::seconds(5);
+    /// A peer that has nothing left waits at most so long for its turn. Then it claims its even part
+    /// of what it sees, whatever the others say: one that lies must not keep the swarm from training.
+    static constexpr Duration kTurnMax = 3 * kPatience;
 
 private:
     /// What a peer last said, and since when it has said nothing else.
@@ -97,6 +101,7 @@ private:
     std::optional<std::uint64_t> limit_;  ///< of our trainer; below our claim while it gives back
     Claim claim_;
     bool rests_ = false;       ///< we want samples and have none
+    Instant turn_at_;          ///< when we last had some, or took a turn without the others
     std::vector<Word> words_;  ///< of all others in the last view, in its order
 };
 

@@ -40,6 +40,7 @@ struct Peer {
     std::uint64_t reported = 0;  ///< what its session knows of them
     bool obeyed = true;
     bool stuck = false;              ///< its trainer makes no step any more
+    bool lies = false;               ///< it says that it shares among others than it does
     bool gone = false;               ///< killed
     std::vector<Record> words;       ///< one after each turn
     std::vector<std::size_t> heard;  ///< how many of each other's words have come
@@ -51,7 +52,7 @@ public:
         : delay_(delay) {
         for (const auto speed : speeds) {
             Quota quota(*Until::parse(until), kTrainSamples, kBatch);
-            peers.push_back(Peer{speed, 0, quota, 0, 0, 0, true, false, false, {}, {}});
+            peers.push_back(Peer{speed, 0, quota, 0, 0, 0, true, false, false, false, {}, {}});
             peers.back().heard.resize(speeds.size());
         }
     }
@@ -103,6 +104,7 @@ private:
         record.samples_per_s = static_cast<float>(rate(peer));
         record.shards = 3;
         record.claim = peer.quota.claim();
+        if (peer.lies) record.claim = {record.samples, 1, record.claim.sharers + 1};
         return record;
     }
 
@@ -250,6 +252,14 @@ TEST(Quotas, AClaimThatNobodyUsesGoesToTheOthers) {
     const auto turns = swarm.run();
     EXPECT_EQ(swarm.total(), 9984U);
     EXPECT_LT(turns, 150U);
+}
+
+TEST(Quotas, NobodyCanKeepTheOthersFromTheirClaims) {
+    Swarm swarm("samples=100000", {10, 10, 10, 10}, 3);
+    swarm.peers[2].lies = true;
+    swarm.peers[2].stuck = true;
+    (void)swarm.run();
+    EXPECT_EQ(swarm.total(), 99968U);
 }
 
 TEST(Quotas, WhatADeadPeerHadClaimedGoesToTheOthers) {
