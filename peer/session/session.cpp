@@ -124,8 +124,7 @@ void Session::update_quota(Instant now, const SwarmView& view) {
     inputs.others = swarm_samples_ - report_.samples;
     inputs.shares = state_ == PeerState::Training && !roster_.duties().train.empty();
     // Who comes back alone may know the samples of nobody else yet.
-    inputs.trains =
-        inputs.shares && readiness_.enough() && has_parameters() && now >= meets_until_;
+    inputs.trains = inputs.shares && readiness_.enough() && has_parameters() && now >= meets_until_;
     inputs.obeyed = report_.obeyed >= quota_order_;
     const bool changed = quota_.update(now, inputs, view);
     if (changed && state_ == PeerState::Training) {
