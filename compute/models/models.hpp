@@ -139,6 +139,17 @@ private:
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 );
 
+/// The data that a model from a file is made for.
+struct FileTask {
+    Task task;
+    bool whole_numbers = false;  ///< samples are tokens: whole numbers below the number of classes
+};
+
+/// Returns the task that an ONNX file states by the shapes of its input and of its scores.
+/// Errors    those of import_onnx; Unsupported, BadValue (no samples, or no scores)
+/// Thread    any
+[[nodiscard]] Result<FileTask> onnx_task(ByteView file);
+
 /// The nets; each family lives in its own file.
 [[nodiscard]] Result<Model> build_mlp(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose

@@ -16,6 +16,7 @@
 #include "peer/commands/commands.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/cores.hpp"
+#include "peer/terms/model_file.hpp"
 
 namespace starling::peer {
 
@@ -57,10 +58,25 @@ Standard standard_of(std::string_view model) {
     return {model, {{1, 28, 28}, 10}, 64, "sgd?lr=0.05"};
 }
 
-Result<compute::EngineOptions> options_of(const Flags& flags) {
-    const auto spec = Spec::parse(flags.model);
+/// What is measured, and on which data.
+struct Subject {
+    compute::EngineOptions engine;
+    bool tokens = false;  ///< a sample's values are whole numbers below the number of classes
+};
+
+Result<Subject> subject_of(const Flags& flags) {
+    const auto chosen = choose_model(flags.model);
+    if (chosen.has_error()) return chosen.error();
+    const auto spec = Spec::parse(chosen->spec);
     if (spec.has_error()) return spec.error();
-    const auto standard = standard_of(spec->name);
+    auto standard = standard_of(spec->name);
+    bool tokens = spec->name == "gpt";
+    if (chosen->file != nullptr) {
+        auto stated = compute::onnx_task(chosen->bytes());
+        if (stated.has_error()) return stated.error();
+        standard.task = std::move(stated->task);
+        tokens = stated->whole_numbers;
+    }
     const auto precision = compute::parse_precision(flags.precision);
     if (precision.has_error()) return precision.error();
     const auto optimizer = compute::OptimizerSpec::parse(
@@ -68,7 +84,8 @@ Result<compute::EngineOptions> options_of(const Flags& flags) {
     );
     if (optimizer.has_error()) return optimizer.error();
     compute::EngineOptions options;
-    options.model = flags.model;
+    options.model = chosen->spec;
+    options.model_file = chosen->file != nullptr ? chosen->file : std::make_shared<const Bytes>();
     options.task = standard.task;
     if (!flags.shape.empty()) options.task.sample_shape = flags.shape;
     if (flags.classes > 0) options.task.classes = flags.classes;
@@ -80,22 +97,23 @@ Result<compute::EngineOptions> options_of(const Flags& flags) {
     options.precision = *precision;
     options.device = flags.device;
     options.stopwatch = now;
-    return options;
+    return Subject{std::move(options), tokens};
 }
 
-/// A batch of made-up samples. For gpt each value is a token and has a label.
+/// A batch of made-up samples. In a text each value is a token.
 struct Batch {
     std::vector<float> values;
     std::vector<std::int32_t> labels;
     double units = 0.0;  ///< samples, or tokens
 };
 
-Batch make_batch(const compute::EngineOptions& options) {
-    const bool tokens = options.model.starts_with("gpt");
+Batch make_batch(const compute::EngineOptions& options, bool tokens) {
     const auto& shape = options.task.sample_shape;
     const auto elements =
         std::accumulate(shape.begin(), shape.end(), options.batch, std::multiplies<>());
-    const auto labels = tokens ? elements : options.batch;
+    // A net for texts that says nothing else has a label for each token.
+    const auto each = options.task.labels > 0 ? options.task.labels : tokens ? shape[0] : 1;
+    const auto labels = each * options.batch;
     const auto classes = static_cast<std::uint64_t>(options.task.classes);
     Rng rng(1);
     Batch batch;
@@ -260,22 +278,26 @@ void print_result(
     );
 }
 
-int complain(const Fault& fault) {
-    // Every other fault follows from a flag.
-    return report_fault("bench", fault.code == FaultCode::Io ? fault : as_usage(fault));
+int complain(const Flags& flags, const Fault& fault) {
+    if (fault.code == FaultCode::Io) return report_fault("bench", fault);
+    // Every other fault follows from a flag; what an importer says does not name the file.
+    const bool importer = fault.message.starts_with("onnx: ");
+    const auto what = importer ? "--model " + flags.model + ": " + fault.message : fault.message;
+    return report_fault("bench", fail(FaultCode::Usage, what));
 }
 
 int run(const Flags& flags) {
-    const auto options = options_of(flags);
-    if (options.has_error()) return complain(options.error());
-    auto layout = compute::model_layout(options->model, options->task);
-    if (layout.has_error()) return complain(layout.error());
+    const auto subject = subject_of(flags);
+    if (subject.has_error()) return complain(flags, subject.error());
+    const auto* options = &subject->engine;
+    auto layout = compute::model_layout(options->model, options->task, *options->model_file);
+    if (layout.has_error()) return complain(flags, layout.error());
     const auto parameters = layout->elements();
     compute::ParameterStore store(std::move(*layout));
     store.initialize(Rng(7));
     const auto engine = compute::Engine::create(*options, store);
-    if (engine.has_error()) return complain(engine.error());
-    const auto batch = make_batch(*options);
+    if (engine.has_error()) return complain(flags, engine.error());
+    const auto batch = make_batch(*options, subject->tokens);
     const double rate = options->optimizer.learning_rate;
     const auto timing = time_steps(**engine, batch, rate, flags.seconds);
     const auto kernels = best_kernels(**engine, batch, 0.3 * flags.seconds);
@@ -294,7 +316,11 @@ int run(const Flags& flags) {
 void add_bench_step(CLI::App& bench, Command& chosen) {
     auto flags = std::make_shared<Flags>();
     auto* command = bench.add_subcommand("step", "One training step on made-up data");
-    command->add_option("--model", flags->model, "mlp, cnn, resnet20, gpt, ... with options")
+    command
+        ->add_option(
+            "--model", flags->model, "mlp, cnn, resnet20, gpt, ... with options, or onnx:FILE"
+        )
+        ->transform(&expand_home)
         ->capture_default_str();
     command->add_option("--batch", flags->batch, "Samples a step (0: the model's usual number)")
         ->check(CLI::Range(0, 65536));

@@ -1,4 +1,4 @@
-// starling eval: prints loss and accuracy of a checkpoint's model on a data set.
+// starling eval: prints loss and accuracy of a checkpoint's model, or of a model file, on a data set.
 
 #include <CLI/CLI.hpp>
 #include <atomic>
@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/printable.hpp"
+#include "base/spec.hpp"
 #include "compute/models/models.hpp"
 #include "compute/training/engine.hpp"
 #include "data/dataset.hpp"
@@ -34,11 +36,19 @@ struct EvalFlags {
     int threads = 0;
 };
 
+/// Tells people what is odd about the data, as a peer does that founds a swarm with them.
+void print_notes(const data::Dataset& dataset) {
+    for (const auto& note : dataset.notes) {
+        std::fputs(("starling: " + printable(note) + "\n").c_str(), stderr);
+    }
+}
+
 /// Cuts the data on which a model of this swarm is evaluated. Images are scaled as the swarm's own
 /// data, and the characters of a text are numbered by the swarm's vocabulary.
 Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swarm) {
     auto dataset = data::load_dataset(spec);
     if (dataset.has_error()) return missing_is_usage(dataset.error());
+    print_notes(*dataset);
     if (dataset->is_text() != swarm.is_text()) {
         return fail(
             FaultCode::Usage,
@@ -74,19 +84,78 @@ Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swa
     return sharded;
 }
 
-Result<Evaluated> evaluate(const EvalFlags& flags) {
+/// Evaluates the model of `options` with the parameters of `store` on the test part of the data.
+Result<Evaluated> evaluate_on(
+    data::Sharded& data, const compute::EngineOptions& options, compute::ParameterStore& store
+) {
+    data::ShardStore shards(data.manifest, &sha256);
+    for (auto& bytes : data.shards) {
+        if (const auto put = shards.put(std::move(bytes)); put.has_error()) return put.error();
+    }
+    auto engine = compute::Engine::create(options, store);
+    if (engine.has_error()) return engine.error();
+    const std::atomic<bool> never_stop{false};
+    Evaluation evaluation(shards, static_cast<std::size_t>(options.eval_batch));
+    return evaluation.run(**engine, 0, std::numeric_limits<std::size_t>::max(), never_stop);
+}
+
+int threads_of(const EvalFlags& flags) {
+    return flags.threads > 0 ? flags.threads : static_cast<int>(core_count());
+}
+
+/// Evaluates a model file with the weights that are in it. The data are scaled as a swarm that is
+/// founded with them scales them.
+Result<Evaluated> evaluate_file(const EvalFlags& flags) {
+    if (flags.model.empty()) {
+        return fail(
+            FaultCode::Usage,
+            "nothing to evaluate: give --state DIR with a checkpoint, or --model onnx:FILE with "
+            "weights of its own"
+        );
+    }
+    const auto spec = Spec::parse(flags.model);
+    if (spec.has_error()) return spec.error();
+    if (spec->name != "onnx") {
+        return fail(
+            FaultCode::Usage,
+            "--model " + flags.model +
+                ": only a file has weights of its own, as onnx:net.onnx; "
+                "give --state DIR with the checkpoint of this model"
+        );
+    }
+    const auto chosen = choose_model(flags.model);
+    if (chosen.has_error()) return chosen.error();
+    const auto dataset = load_for_model(flags.dataset, flags.model);
+    if (dataset.has_error()) return missing_is_usage(dataset.error());
+    print_notes(*dataset);
+    auto sharded = cut_dataset(*dataset);
+    if (sharded.has_error()) return sharded.error();
+    Descriptor descriptor;
+    descriptor.model = chosen->spec;
+    descriptor.model_file = *chosen->file;
+    descriptor.manifest = sharded->manifest;
+    const auto options = engine_options(descriptor, threads_of(flags));
+    auto layout = compute::model_layout(options.model, options.task, *options.model_file);
+    if (layout.has_error()) {
+        return fail(FaultCode::Usage, "--model " + flags.model + ": " + layout.error().message);
+    }
+    compute::ParameterStore store(std::move(*layout));
+    store.initialize(Rng(0));
+    auto result = evaluate_on(*sharded, options, store);
+    if (result.has_error() && result.error().code != FaultCode::Io) {
+        return fail(FaultCode::Usage, "--model " + flags.model + ": " + result.error().message);
+    }
+    return result;
+}
+
+Result<Evaluated> evaluate_checkpoint(const EvalFlags& flags) {
     const auto checkpoint = read_checkpoint(real_disk(), flags.state);
     if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();
     auto sharded = cut_for(flags.dataset, descriptor->manifest);
     if (sharded.has_error()) return sharded.error();
-    data::ShardStore shards(sharded->manifest, &sha256);
-    for (auto& bytes : sharded->shards) {
-        if (const auto put = shards.put(std::move(bytes)); put.has_error()) return put.error();
-    }
-    const int threads = flags.threads > 0 ? flags.threads : static_cast<int>(core_count());
-    auto options = engine_options(*descriptor, threads);
+    auto options = engine_options(*descriptor, threads_of(flags));
     if (!flags.model.empty()) {
         const auto chosen = choose_model(flags.model);
         if (chosen.has_error()) return chosen.error();
@@ -105,15 +174,11 @@ Result<Evaluated> evaluate(const EvalFlags& flags) {
     }
     compute::ParameterStore store(std::move(*layout));
     store.write_all(checkpoint->parameters);
-    auto engine = compute::Engine::create(options, store);
-    if (engine.has_error()) return engine.error();
-    const std::atomic<bool> never_stop{false};
-    Evaluation evaluation(shards, static_cast<std::size_t>(options.eval_batch));
-    return evaluation.run(**engine, 0, std::numeric_limits<std::size_t>::max(), never_stop);
+    return evaluate_on(*sharded, options, store);
 }
 
 int run_eval(const EvalFlags& flags) {
-    const auto result = evaluate(flags);
+    const auto result = flags.state.empty() ? evaluate_file(flags) : evaluate_checkpoint(flags);
     if (result.has_error()) return report_fault("eval", result.error());
     const nlohmann::json out{
         {"accuracy", result->result.accuracy()},
@@ -126,21 +191,29 @@ int run_eval(const EvalFlags& flags) {
 }  // namespace
 
 void add_eval(CLI::App& app, Command& chosen) {
-    auto* command =
-        app.add_subcommand("eval", "Loss and accuracy of a checkpoint on a data set's test part");
+    auto* command = app.add_subcommand(
+        "eval", "Loss and accuracy of a checkpoint, or of a model file, on a data set's test part"
+    );
     auto flags = std::make_shared<EvalFlags>();
     command->add_option("--state", flags->state, "State directory with the checkpoint")
-        ->required()
         ->transform(&expand_home)
         ->envname("STARLING_STATE");
     command->add_option("--dataset", flags->dataset, "Data set, as for peer")
         ->required()
         ->transform(&expand_home);
-    command->add_option("--model", flags->model, "Model, when it is not the checkpoint's own");
+    command
+        ->add_option(
+            "--model",
+            flags->model,
+            "Model, when it is not the checkpoint's own; without a checkpoint onnx:FILE, which is "
+            "evaluated with its own weights"
+        )
+        ->transform(&expand_home);
     command->add_option("--threads", flags->threads, "Compute threads (0: all cores)");
     command->footer(
-        "Example:\n  starling eval --state ~/.starling --dataset "
-        "idx:/usr/share/datasets/fashion-mnist"
+        "Examples:\n  starling eval --state ~/.starling --dataset "
+        "idx:/usr/share/datasets/fashion-mnist\n"
+        "  starling eval --model onnx:net.onnx --dataset idx:data/samples"
     );
     command->callback([flags, &chosen] { chosen = [flags] { return run_eval(*flags); }; });
 }

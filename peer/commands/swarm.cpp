@@ -166,6 +166,12 @@ void add_swarm(CLI::App& app, Command& chosen) {
         )
         ->type_name("f32|bf16|auto")
         ->check(CLI::IsMember({"f32", "bf16", "auto"}));
+    command
+        ->add_option("--kernels", options.kernels, "of each peer, as in `starling peer` (measured)")
+        ->type_name("measured|fixed")
+        ->check(CLI::IsMember({"measured", "fixed"}));
+    command->add_option("--device", options.device, "of each peer, as in `starling peer` (cpu)")
+        ->type_name("NAME");
     command->add_option("--seed", options.seed, "peer i gets this plus i - 1 (1)")->type_name("N");
     command->add_option("--threads", options.threads, "of all peers together (all cores)")
         ->type_name("N")

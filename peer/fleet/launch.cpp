@@ -22,6 +22,7 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
         arguments.push_back(flag);
         arguments.push_back(value);
     };
+    add("--name", "peer-" + std::to_string(index));
     add("--threads", threads);
     add("--seed", std::to_string(options.seed + index - 1));
     if (!options.state.empty()) add("--state", options.state + "/peer-" + std::to_string(index));
@@ -30,6 +31,8 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     if (!options.profile.empty()) add("--profile", options.profile);
     if (!options.upload_limit.empty()) add("--upload-limit", options.upload_limit);
     if (!options.precision.empty()) add("--precision", options.precision);
+    if (!options.kernels.empty()) add("--kernels", options.kernels);
+    if (!options.device.empty()) add("--device", options.device);
     if (!entry.join.empty()) {
         add("--join", entry.join);
     } else {

@@ -34,6 +34,8 @@ struct SwarmOptions {
     bool sync = false;         ///< only the founder gets this flag, too
     std::string upload_limit;  ///< upload limit of each peer; empty: none
     std::string precision;     ///< precision of each peer; empty: the peers' default
+    std::string kernels;       ///< how each peer chooses its kernels; empty: the peers' default
+    std::string device;        ///< device of each peer; empty: the peers' default
     ChaosOptions chaos;
     OutputMode output = OutputMode::Lines;
 };

@@ -11,6 +11,8 @@ namespace starling::peer {
 namespace {
 
 constexpr std::size_t kGap = 2;
+/// Columns that are kept so long are words, all others are numbers.
+constexpr int kWords = 9;
 
 struct Column {
     const char* title;
@@ -56,9 +58,9 @@ const std::array kColumns = {
     Column{
         "peer",
         12,
-        9,
+        kWords + 1,
         [](const PeerView& p) { return fmt::format("{:>3} {}", p.index, p.short_id()); }},
-    Column{"state", 10, 8, state_text},
+    Column{"state", 10, kWords, state_text},
     Column{"steps", 8, 4, [](const PeerView& p) { return count_text(p.steps); }},
     Column{
         "samples/s",
@@ -66,7 +68,8 @@ const std::array kColumns = {
         5,
         [](const PeerView& p) { return p.living() ? rate_text(p.samples_per_s) : "-"; }},
     Column{"loss", 7, 6, [](const PeerView& p) { return number_text(p.loss); }},
-    Column{"accuracy", 8, 7, [](const PeerView& p) { return number_text(p.accuracy); }},
+    Column{"test loss", 9, 7, [](const PeerView& p) { return number_text(p.test_loss); }},
+    Column{"accuracy", 8, 8, [](const PeerView& p) { return number_text(p.accuracy); }},
     Column{"spread", 8, 3, [](const PeerView& p) { return fmt::format("{:.2g}", p.spread); }},
     Column{"exchanges", 9, 2, [](const PeerView& p) { return count_text(p.exchanges); }},
     Column{
@@ -101,7 +104,7 @@ std::string row(const std::vector<Column>& columns, const Text& text) {
     for (std::size_t i = 0; i < columns.size(); ++i) {
         if (i > 0) line.append(kGap, ' ');
         const auto& column = columns[i];
-        const bool words = column.keep >= 8;
+        const bool words = column.keep >= kWords;
         line += words ? fmt::format("{:<{}}", text(column), column.width)
                       : fmt::format("{:>{}}", text(column), column.width);
     }
@@ -208,15 +211,16 @@ std::string render_line(const FleetView& swarm) {
                rate_text(swarm_rate(swarm))
            ) +
            range_text(swarm, "loss", &PeerView::loss) +
+           range_text(swarm, "test loss", &PeerView::test_loss) +
            range_text(swarm, "accuracy", &PeerView::accuracy) +
            fmt::format("  spread {:.2g}  {} training", spread, count);
 }
 
 std::vector<std::string> render_summary(const FleetView& swarm) {
-    static constexpr auto kFormat = "{:>4} {:<8}  {:>8}  {:>7}  {:>9}  {:>8}  {:>8}  {:>9}";
+    static constexpr auto kFormat = "{:>4} {:<8}  {:>8}  {:>9}  {:>9}  {:>8}  {:>8}  {:>9}";
     std::vector<std::string> lines;
     lines.push_back(fmt::format(
-        kFormat, "peer", "", "accuracy", "loss", "samples", "steps", "spread", "exchanges"
+        kFormat, "peer", "", "accuracy", "test loss", "samples", "steps", "spread", "exchanges"
     ));
     for (const auto& peer : swarm.peers) {
         const auto reached = peer.reached();

@@ -43,6 +43,7 @@ void apply_progress(PeerView& view, const json& object) {
     read(object, "samples", view.samples);
     read(object, "samples_per_s", view.samples_per_s);
     read(object, "loss", view.loss);
+    read(object, "test_loss", view.test_loss);
     read(object, "accuracy", view.accuracy);
     read(object, "spread", view.spread);
     read(object, "exchanges", view.exchanges);
@@ -74,7 +75,7 @@ std::optional<FinalReport> PeerView::reached() const {
     if (final_report || !exit || !exit->ok() || steps == 0) return final_report;
     FinalReport last;
     last.accuracy = accuracy;
-    last.loss = loss;
+    last.loss = test_loss;
     last.spread = spread;
     last.samples = samples;
     last.steps = steps;

@@ -15,7 +15,7 @@ namespace starling::peer {
 
 /// What a peer reports at its end.
 struct FinalReport {
-    std::optional<double> accuracy;
+    std::optional<double> accuracy;  ///< on the whole test set, as the loss
     std::optional<double> loss;
     double spread = 0;
     double seconds = 0;
@@ -40,7 +40,8 @@ struct PeerView {
     std::uint64_t swarm_samples = 0;
     double samples_per_s = 0;
     double spread = 0;
-    std::optional<double> loss;
+    std::optional<double> loss;       ///< of training
+    std::optional<double> test_loss;  ///< an estimate, like the accuracy
     std::optional<double> accuracy;
     bool target = false;
     std::optional<FinalReport> final_report;

@@ -86,6 +86,24 @@ Result<std::vector<Endpoint>> resolve(const std::string& host_port) {
     }
 }
 
+Result<Endpoint> resolve_within(Loop& loop, const std::string& host_port, Duration patience) {
+    // A late answer comes when we have returned.
+    const auto answer = std::make_shared<std::optional<Found>>();
+    resolve_later(loop, host_port, [answer](Found found) { *answer = std::move(found); });
+    bool late = false;
+    Timer timer(loop, [&late] { late = true; });
+    timer.arm_after(patience);
+    loop.run_until([&] { return answer->has_value() || late; });
+    if (answer->has_value() && (*answer)->has_error()) return (*answer)->error();
+    if (answer->has_value()) return (*answer)->value().front();
+    if (!late) return fail(FaultCode::Cancelled, "interrupted");
+    return fail(
+        FaultCode::Unreachable,
+        "cannot resolve '" + host_port + "': no name server has answered for " +
+            std::to_string(static_cast<long>(to_seconds(patience))) + " s; give an address"
+    );
+}
+
 std::optional<Endpoint> local_address_towards(const Endpoint& to) {
     try {
         asio::io_context context;

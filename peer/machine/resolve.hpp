@@ -8,15 +8,25 @@
 #include <vector>
 
 #include "base/endpoint.hpp"
+#include "base/instant.hpp"
 #include "base/result.hpp"
 
 namespace starling::peer {
 
 class Loop;
 
-/// Resolves HOST:PORT to all its addresses. Blocks during the look-up; only for start-up.
+/// Resolves HOST:PORT to all its addresses. Blocks during the look-up, which may take minutes: the
+/// network thread uses the functions below.
 /// Errors    BadFormat, Unreachable
 [[nodiscard]] Result<std::vector<Endpoint>> resolve(const std::string& host_port);
+
+/// Resolves HOST:PORT to its first address, and runs the loop meanwhile: a signal is heard. Blocks
+/// for `patience` at most.
+/// Errors    BadFormat, Unreachable (also: no answer in time), Cancelled (the loop was stopped)
+/// Thread    network
+[[nodiscard]] Result<Endpoint> resolve_within(
+    Loop& loop, const std::string& host_port, Duration patience
+);
 
 /// Returns the address of this machine from which packets to `to` leave, with port 0; nothing if no
 /// route leads there. Sends nothing.

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 
@@ -25,6 +26,11 @@ namespace starling::peer {
 
 /// What is known about dialling us.
 enum class Reach : std::uint8_t { Unknown, Reached, NotReached };
+
+/// Returns the same in the form of a record.
+[[nodiscard]] inline std::optional<bool> reachable(Reach reach) {
+    return reach == Reach::Unknown ? std::nullopt : std::optional(reach == Reach::Reached);
+}
 
 class DialBack final : public FrameReceiver, private ConnectionHandler {
 public:

@@ -15,6 +15,7 @@
 #include "peer/observe/status.hpp"
 #include "peer/start/listening_place.hpp"
 #include "peer/streams/dial.hpp"
+#include "peer/terms/record.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
 
 namespace starling::peer {
@@ -167,9 +168,10 @@ Result<void> Node::run() {
 Result<void> Node::live() {
     note_few_descriptors();
     if (auto ok = open_state(); ok.has_error()) return ok;
-    if (auto ok = bind_sockets(); ok.has_error()) return ok;
+    // A name server that does not answer must not hold up a signal, and whoever reads the line below
+    // may send one at once.
     loop_.on_signal([this](int) { on_signal(); });
-    // Whoever reads this line may send a signal at once.
+    if (auto ok = bind_sockets(); ok.has_error()) return ok;
     reporter_.listening(advertised_.to_string(), http_address_.to_string());
     auto plan = make_plan();
     if (ending_) return *fault_;
@@ -273,6 +275,10 @@ void Node::look_around() {
     const bool alone = table().alive_count() == 1;
     if (alone && !config_.state.empty()) bootstrap_.add(neighbours(config_.state, swarm_));
     dial_back_.keep_streams(table().members());
+    if (config_.membership_only && dial_back_.reach() != told_reach_) {
+        told_reach_ = dial_back_.reach();
+        publish_watching();
+    }
     lonely_timer_.arm_after(kLookAroundEvery);
 }
 
@@ -292,7 +298,7 @@ void Node::start_session(SwarmPlan plan) {
     const auto parameters = plan.layout.elements();
     const auto steps = plan.checkpoint ? plan.checkpoint->steps : 0;
     session_ = std::make_unique<SessionDriver>(
-        SessionDriver::Around{loop_, config_, reporter_, links_, membership_},
+        SessionDriver::Around{loop_, config_, reporter_, links_, membership_, dial_back_},
         self_,
         process_,
         std::move(plan),
@@ -348,13 +354,17 @@ void Node::start_membership(Start start) {
     );
     dial_back_.begin(self_, advertised_);
     links_.open(hello(), [this](ByteView text) { return mac_of(key_, text); });
-    if (config_.membership_only) {
-        Record record;
-        record.state = PeerState::Watching;
-        record.name = config_.name;
-        membership_.swim().set_record(real_now(), encode_record(record));
-        membership_.pump();
-    }
+    if (config_.membership_only) publish_watching();
+}
+
+/// The record of a peer that trains nothing.
+void Node::publish_watching() {
+    Record record;
+    record.state = PeerState::Watching;
+    record.name = config_.name;
+    record.reachable = reachable(dial_back_.reach());
+    membership_.swim().set_record(real_now(), encode_record(record));
+    membership_.pump();
 }
 
 void Node::on_member_event(const membership::Event& event) {
@@ -363,7 +373,10 @@ void Node::on_member_event(const membership::Event& event) {
     if (event.kind == EventKind::Contested) on_contested();
     if (event.kind == EventKind::Displaced) loop_.post([this] { end_displaced(); });
     if (event.kind == EventKind::Record || event.id == self_) return;
-    reporter_.member(event_name(event.kind), event.id);
+    const auto record = decode_record(table().record(event.id));
+    reporter_.member(
+        event_name(event.kind), event.id, record.has_value() ? record->name : std::string()
+    );
     if (!session_) return;
     if (event.kind == EventKind::Failed || event.kind == EventKind::Left) {
         session_->member_down(event.id);

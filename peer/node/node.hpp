@@ -69,6 +69,7 @@ private:
     [[nodiscard]] Result<void> live();
     void note_few_descriptors();
     [[nodiscard]] Result<void> open_state();
+    [[nodiscard]] Result<void> look_up_names();
     [[nodiscard]] Result<void> bind_sockets();
     [[nodiscard]] Result<void> bind_streams_and_datagrams(const std::vector<Endpoint>& others);
     [[nodiscard]] Result<void> bind_at(const Endpoint& wanted);
@@ -88,6 +89,7 @@ private:
     void start_membership(Start start);
     void on_contested();
     void end_displaced();
+    void publish_watching();
     void end_in_wrong_swarm();
     void look_around();
     [[nodiscard]] AddressBook known_addresses() const;
@@ -123,13 +125,20 @@ private:
     Timer wrong_swarm_timer_;
     Timer stop_timer_;
     Timer run_timer_;
+
+    struct Wanted {
+        Endpoint listen, http, advertise;
+    };
+
+    Wanted wanted_;  ///< what the flags say, with names looked up
     Endpoint listen_;
     Endpoint advertised_;
     Endpoint http_address_;
     SwarmId swarm_;
     Bytes blob_;
     std::unordered_set<std::string> noted_;  ///< the lines of note_once()
-    std::string wrong_swarm_;  ///< what to say if no member of the resumed swarm answers
+    std::string wrong_swarm_;            ///< what to say if no member of the resumed swarm answers
+    Reach told_reach_ = Reach::Unknown;  ///< in the record of a peer that trains nothing
     bool resumed_ = false;
     bool started_ = false;
     bool ending_ = false;

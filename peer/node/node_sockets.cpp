@@ -9,10 +9,28 @@ namespace starling::peer {
 namespace {
 
 constexpr int kBindAttempts = 16;
+/// As long as a seed may take.
+constexpr Duration kLookUpMax = std::chrono::seconds(10);
 
 }  // namespace
 
+Result<void> Node::look_up_names() {
+    const auto look_up = [this](const char* flag, const std::string& text, Endpoint& into) {
+        if (text.empty()) return Result<void>();
+        const auto found = resolve_within(loop_, text, kLookUpMax);
+        if (found.has_value()) into = *found;
+        if (found.has_value()) return Result<void>();
+        if (found.error().code == FaultCode::Cancelled) return Result<void>(found.error());
+        return Result<void>(fail(FaultCode::Usage, std::string(flag) + ": " + found.error().message)
+        );
+    };
+    if (auto ok = look_up("--listen", config_.listen, wanted_.listen); ok.has_error()) return ok;
+    if (auto ok = look_up("--http", config_.http, wanted_.http); ok.has_error()) return ok;
+    return look_up("--advertise", config_.advertise, wanted_.advertise);
+}
+
 Result<void> Node::bind_sockets() {
+    if (auto ok = look_up_names(); ok.has_error()) return ok;
     if (auto ok = bind_streams_and_datagrams(others_at_start()); ok.has_error()) return ok;
     if (auto ok = choose_advertised(); ok.has_error()) return ok;
     return bind_http();
@@ -36,9 +54,7 @@ std::vector<Endpoint> Node::others_at_start() const {
 }
 
 Result<void> Node::bind_streams_and_datagrams(const std::vector<Endpoint>& others) {
-    const auto listen = resolve(config_.listen);
-    if (listen.has_error()) return fail(FaultCode::Usage, "--listen: " + listen.error().message);
-    const Endpoint wanted = listen->front();
+    const Endpoint wanted = wanted_.listen;
     if (!config_.advertise.empty()) return bind_at(wanted);
     const auto place = listening_place(wanted, others, config_.insecure);
     if (place.has_error()) return place.error();
@@ -91,11 +107,7 @@ Result<void> Node::move_towards(const Endpoint& seed) {
 Result<void> Node::choose_advertised() {
     advertised_ = listen_;
     if (!config_.advertise.empty()) {
-        const auto advertised = resolve(config_.advertise);
-        if (advertised.has_error()) {
-            return fail(FaultCode::Usage, "--advertise: " + advertised.error().message);
-        }
-        advertised_ = advertised->front();
+        advertised_ = wanted_.advertise;
     } else if (listen_.is_unspecified()) {
         return fail(
             FaultCode::Usage,
@@ -107,11 +119,9 @@ Result<void> Node::choose_advertised() {
 }
 
 Result<void> Node::bind_http() {
-    const auto http = resolve(config_.http);
-    if (http.has_error()) return fail(FaultCode::Usage, "--http: " + http.error().message);
-    if (auto ok = check_exposure(http->front(), config_.insecure); ok.has_error()) return ok;
+    if (auto ok = check_exposure(wanted_.http, config_.insecure); ok.has_error()) return ok;
     http_.set_names(config_.http_names);
-    const auto served = http_.listen(http->front());
+    const auto served = http_.listen(wanted_.http);
     if (served.has_error()) return served.error();
     http_address_ = *served;
     std::error_code ignored;  // without an absolute path people see the one that was given

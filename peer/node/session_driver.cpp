@@ -223,6 +223,7 @@ void SessionDriver::drain() {
 void SessionDriver::publish(Record record) {
     record.bytes = around_.links.counters().bytes_sent;
     record.name = around_.config.name;
+    record.reachable = reachable(around_.dial_back.reach());
     around_.membership.swim().set_record(real_now(), encode_record(record));
     around_.membership.pump();
     around_.reporter.progress(ProgressLine{
@@ -338,6 +339,7 @@ SessionStatus SessionDriver::status() const {
     SessionStatus status;
     status.record = session_.record();
     status.record.bytes = around_.links.counters().bytes_sent;
+    status.record.reachable = reachable(around_.dial_back.reach());
     status.shards_missing = session_.transfers().shards_missing();
     status.swarm_samples = session_.swarm_samples();
     status.averaging = gossip_.averager().counters();

@@ -19,6 +19,7 @@
 #include "data/shard_store.hpp"
 #include "peer/averaging/gossip_driver.hpp"
 #include "peer/machine/loop.hpp"
+#include "peer/members/dial_back.hpp"
 #include "peer/members/membership_driver.hpp"
 #include "peer/observe/reporter.hpp"
 #include "peer/observe/session_status.hpp"
@@ -42,6 +43,7 @@ public:
         Reporter& reporter;
         Links& links;
         MembershipDriver& membership;
+        DialBack& dial_back;
     };
 
     /// Called once when the session has ended: without a fault, or because of this one.

@@ -260,6 +260,7 @@ void session_metrics(Families& out, const SessionStatus& s) {
     );
     gauge(out, "samples_per_second", "Training speed", r.samples_per_s);
     gauge(out, "loss", "Running mean of the training loss", r.loss);
+    gauge(out, "test_loss", "Estimated test loss, -1 before the first", r.test_loss);
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);
     gauge(out, "spread", "Relative distance to recent partners", r.spread);
     gauge(out, "shards_owned", "Training shards that this peer trains on", r.shards);

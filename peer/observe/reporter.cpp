@@ -170,12 +170,18 @@ void Reporter::progress(const ProgressLine& line) {
     print_line(state + ": " + progress_text(line), LineKind::Progress);
 }
 
-void Reporter::member(std::string_view what, const PeerId& id) {
+void Reporter::member(std::string_view what, const PeerId& id, const std::string& name) {
     if (json_) {
-        print_json({{"event", "member"}, {"what", what}, {"id", id.hex()}});
+        print_json(
+            {{"event", "member"},
+             {"what", what},
+             {"id", id.hex()},
+             {"name", name.empty() ? nlohmann::json() : nlohmann::json(name)}}
+        );
         return;
     }
-    print_line(fmt::format("member {}: {}", id.short_string(), what));
+    const auto who = name.empty() ? id.short_string() : name + " (" + id.short_string() + ")";
+    print_line(fmt::format("member {}: {}", who, what));
 }
 
 void Reporter::finished(const FinalLine& line) {
@@ -198,7 +204,8 @@ void Reporter::finished(const FinalLine& line) {
     }
     print_line(
         fmt::format(
-            "finished after {:.1f} s: accuracy {:.4f}, loss {:.4f}, {} samples in {} steps, {} "
+            "finished after {:.1f} s: accuracy {:.4f}, test loss {:.4f}, {} samples in {} steps, "
+            "{} "
             "exchanges, "
             "distance to the last partner {:.2e}{}{}",
             line.seconds,

@@ -56,7 +56,8 @@ public:
     void joined(const SwarmId& swarm, const std::string& model, const std::string& via);
     void resumed(const SwarmId& swarm, std::uint64_t steps);
     void progress(const ProgressLine& line);
-    void member(std::string_view what, const PeerId& id);
+    /// Tells what has become of a member; its name is empty where none is known.
+    void member(std::string_view what, const PeerId& id, const std::string& name);
     void finished(const FinalLine& line);
     void left();
     /// Prints a line for people on stderr, with or without --json.

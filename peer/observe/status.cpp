@@ -57,6 +57,7 @@ json member_json(
     out["steps"] = record->steps;
     out["samples_per_s"] = finite_or_null(record->samples_per_s);
     out["loss"] = record->steps > 0 ? finite_or_null(record->loss) : json(nullptr);
+    out["test_loss"] = record->test_loss >= 0 ? finite_or_null(record->test_loss) : json(nullptr);
     out["accuracy"] = record->accuracy >= 0 ? finite_or_null(record->accuracy) : json(nullptr);
     out["spread"] = finite_or_null(record->spread);
     out["exchanges"] = record->exchanges;
@@ -67,6 +68,11 @@ json member_json(
     return out;
 }
 
+/// Null: nobody has tried yet.
+json reachable_json(const std::optional<bool>& reachable) {
+    return reachable ? json(*reachable) : json(nullptr);
+}
+
 }  // namespace
 
 std::string render_status(const StatusInputs& in) {
@@ -75,14 +81,13 @@ std::string render_status(const StatusInputs& in) {
     out["swarm"] = in.swarm.hex();
     out["listen"] = in.listen.to_string();
     out["http"] = in.http.to_string();
-    // Null: nobody has tried yet.
-    out["reachable"] =
-        in.reach == Reach::Unknown ? json(nullptr) : json(in.reach == Reach::Reached);
+    out["reachable"] = reachable_json(reachable(in.reach));
     out["live"] = in.view.live;
     auto self = member_json(in.id, in.listen, "alive", in.session ? &in.session->record : nullptr);
     self["name"] = in.name.empty() ? json(nullptr) : json(in.name);
     self["self"] = true;
     self["udp"] = nullptr;
+    self["reachable"] = out["reachable"];
     self["epoch"] = in.incarnation.epoch;
     if (in.session) {
         out["swarm_samples"] = in.session->swarm_samples;
@@ -97,6 +102,8 @@ std::string render_status(const StatusInputs& in) {
         );
         member["self"] = false;
         member["udp"] = udp_name(peer);
+        member["reachable"] =
+            reachable_json(peer.record ? peer.record->reachable : std::optional<bool>());
         out["members"].push_back(std::move(member));
     }
     // A path in an error need not be UTF-8.

@@ -55,11 +55,8 @@ bool Ending::estimate_reached(const EndingInputs& inputs) const {
         case UntilKind::Steps:
             return static_cast<double>(inputs.own_steps) >= until_.value;
         case UntilKind::Samples:
-            return static_cast<double>(inputs.swarm_samples) >= until_.value;
         case UntilKind::Epochs:
-            return inputs.train_samples > 0 &&
-                   static_cast<double>(inputs.swarm_samples) >=
-                       until_.value * static_cast<double>(inputs.train_samples);
+            return inputs.samples_wanted && inputs.swarm_samples >= *inputs.samples_wanted;
         case UntilKind::Accuracy:
             return inputs.accuracy && *inputs.accuracy >= std::min(1.0, until_.value + margin);
         case UntilKind::Loss:

@@ -26,9 +26,9 @@ struct EndingInputs {
     std::span<const Record> others;  ///< the records of the other live peers that train
     std::size_t joining = 0;         ///< number of live peers that still fetch what we serve
     std::uint64_t own_steps = 0;
-    std::uint64_t swarm_samples = 0;  ///< sum over all peers, the dead ones included
-    std::uint64_t train_samples = 0;  ///< size of the training set, for epochs
-    std::optional<double> accuracy;   ///< our own running estimates
+    std::uint64_t swarm_samples = 0;              ///< sum over all peers, the dead ones included
+    std::optional<std::uint64_t> samples_wanted;  ///< of all peers, for samples and epochs
+    std::optional<double> accuracy;               ///< our own running estimates
     std::optional<double> loss;
     bool settled = false;  ///< all partners are nearer than the tolerance, or there are none
     std::optional<double> full_accuracy;  ///< result on the whole test set, once it is there

@@ -54,13 +54,14 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     view_due_ = now + kViewEvery;
     swarm_samples_ = view.samples(report_.samples);
     live_ = view.live;
+    // For good: the last one of a swarm is alone because the others have ended.
+    if (view.live > 1) meets_until_ = std::min(meets_until_, now);
     update_quota(now, view);
     update_roster(now, view);
     update_readiness(view);
     if (state_ == PeerState::Joining) update_arrival(now, view);
     if (recovery_.running()) update_recovery(now, view);
-    const bool meets = view.live > 1 || now >= meets_until_;
-    if (has_parameters() && meets) update_ending(now, view);
+    if (has_parameters() && now >= meets_until_) update_ending(now, view);
     note_caught_up();
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
@@ -104,7 +105,7 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
     const bool idle = roster_.duties().train.empty();
     inputs.own_steps = idle ? std::numeric_limits<std::uint64_t>::max() : report_.steps;
     inputs.swarm_samples = swarm_samples_;
-    inputs.train_samples = descriptor_.manifest.samples(data::Split::Train);
+    inputs.samples_wanted = quota_.target();
     inputs.accuracy = report_.accuracy;
     inputs.loss = report_.test_loss;
     inputs.settled = settled();
@@ -120,14 +121,23 @@ void Session::update_quota(Instant now, const SwarmView& view) {
     inputs.self = self_;
     inputs.own = report_.samples;
     inputs.own_rate = report_.samples_per_s;
-    inputs.own_word = word_before_;
     inputs.others = swarm_samples_ - report_.samples;
-    inputs.trains = state_ == PeerState::Training && readiness_.enough();
+    inputs.shares = state_ == PeerState::Training && !roster_.duties().train.empty();
+    // Who comes back alone may know the samples of nobody else yet.
+    inputs.trains = inputs.shares && readiness_.enough() && has_parameters() && now >= meets_until_;
+    inputs.obeyed = report_.obeyed >= quota_order_;
     const bool changed = quota_.update(now, inputs, view);
-    if (changed && state_ == PeerState::Training) give_order();
-    // Others wait for this word, and we for theirs.
-    const bool told = report_.samples == told_samples_;
-    if (state_ == PeerState::Training && quota_.used_up(report_.samples) && !told) publish(now);
+    if (changed && state_ == PeerState::Training) {
+        give_order();
+        quota_order_ = orders_;
+    }
+    const bool rests = inputs.shares && quota_.used_up(report_.samples);
+    if (!rests) rests_since_.reset();
+    if (rests && !rests_since_) rests_since_ = now;
+    if (state_ != PeerState::Training) return;
+    // Others wait for these words, and we for theirs.
+    const bool untold = rests && report_.samples != told_samples_;
+    if (untold || quota_.claim() != told_claim_) publish(now);
 }
 
 /// Returns whether our trainer has shards to train on, and steps and samples left to make.
@@ -157,7 +167,13 @@ void Session::update_ending(Instant now, const SwarmView& view) {
     settling_.update(roster_.partners(), others_train);
     const auto before = ending_.phase();
     const bool reached_before = ending_.reached();
-    const auto after = ending_.advance(now, ending_inputs(view, others));
+    const auto inputs = ending_inputs(view, others);
+    awaited_ = inputs.joining;
+    for (const auto& other : others) {
+        const bool ended = other.state == PeerState::Lingering || other.state == PeerState::Done;
+        if (!ended) ++awaited_;
+    }
+    const auto after = ending_.advance(now, inputs);
     if (after != before) {
         enter(now, after);
     } else if (ending_.reached() != reached_before) {
@@ -231,8 +247,14 @@ void Session::handle_report(Instant now, TrainerReport report) {
     const bool news = report.evaluation != report_.evaluation ||
                       report.accuracy != report_.accuracy || report.prepared != report_.prepared;
     const bool paused = report_.obeyed < pause_order_ && report.obeyed >= pause_order_;
+    const bool estimated = report.test_loss && report.test_loss != report_.test_loss;
     report_ = std::move(report);
     note_unsound(now);
+    if (estimated && state_ == PeerState::Training) {
+        auto line =
+            overfitting_.handle_estimate(now, {report_.steps, report_.loss, *report_.test_loss});
+        if (line) notes_.push_back(std::move(*line));
+    }
     const bool rests = quota_.used_up(report_.samples) && report_.samples != told_samples_;
     if ((news || paused || rests) && view_due_) view_due_ = now;
 }
@@ -331,7 +353,8 @@ void Session::end(std::optional<Fault> fault) {
 
 void Session::publish(Instant now) {
     published_ = now;
-    word_before_ = std::exchange(told_samples_, report_.samples);
+    told_samples_ = report_.samples;
+    told_claim_ = quota_.claim();
     record_due_ = true;
 }
 
@@ -347,10 +370,12 @@ Record Session::record() const {
     r.samples_per_s = static_cast<float>(report_.samples_per_s);
     r.loss = static_cast<float>(report_.loss);
     r.accuracy = report_.accuracy ? static_cast<float>(*report_.accuracy) : -1.0F;
+    r.test_loss = report_.test_loss ? static_cast<float>(*report_.test_loss) : -1.0F;
     r.spread = static_cast<float>(parts_.averager.spread());
     const auto shards = roster_.duties().train.size();
     r.shards = static_cast<std::uint16_t>(std::min<std::size_t>(shards, 65535));
     r.held = static_cast<std::uint16_t>(std::min<std::size_t>(parts_.shards.held(), 65535));
+    r.claim = quota_.claim();
     return r;
 }
 

@@ -28,6 +28,7 @@
 #include "gossip/averager.hpp"
 #include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
+#include "peer/session/overfitting.hpp"
 #include "peer/session/quota.hpp"
 #include "peer/session/recovery.hpp"
 #include "peer/session/roster.hpp"
@@ -179,6 +180,7 @@ private:
     Settling settling_;
     Ending ending_;
     Quota quota_;
+    Overfitting overfitting_;
 
     PeerState state_ = PeerState::Joining;
     Instant state_since_;
@@ -192,12 +194,15 @@ private:
     std::uint64_t swarm_samples_ = 0;
     std::size_t live_ = 1;
     std::size_t ready_ = 0;            ///< peers that have all they need, with us
+    std::size_t awaited_ = 0;          ///< other live peers that have not ended
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
-    std::uint64_t told_samples_ = 0;  ///< in the last record
-    std::uint64_t word_before_ = 0;   ///< in the one before
-    Instant idle_mix_at_;             ///< when a peer that makes no steps averages next
-    /// Until when a peer that belongs to others, but has not met them yet, must not end alone.
+    std::uint64_t told_samples_ = 0;      ///< in the last record
+    Claim told_claim_;                    ///< likewise
+    std::optional<Instant> rests_since_;  ///< while others have claimed all samples that are left
+    std::uint64_t quota_order_ = 0;       ///< the order that gave the trainer its present limit
+    Instant idle_mix_at_;                 ///< when a peer that makes no steps averages next
+    /// Until when a peer that belongs to others, but has not met any of them yet, must not end alone.
     Instant meets_until_;
     bool owns_parameters_ = false;  ///< they were whole at some time in this life
     bool untrained_ = false;  ///< we began from nothing while others trained, and are a ghost yet

@@ -8,6 +8,13 @@
 
 namespace starling::peer {
 
+namespace {
+
+/// A peer that rests for longer than words and turns take has something to tell.
+constexpr Duration kRestMax = std::chrono::seconds(3);
+
+}  // namespace
+
 void Session::update_readiness(const SwarmView& view) {
     const auto others = view.training_records();
     Readiness::Inputs inputs;
@@ -56,8 +63,8 @@ std::string Session::waiting(Instant now) const {
         for (std::size_t i = 0; i < chunks; ++i) bytes += parts_.parameters.chunk_bytes(i);
         return std::to_string((bytes + 500'000) / 1'000'000);
     };
-    const auto ended = live_ > 0 ? live_ - 1 : 0;
     std::string what;
+    auto since = state_since_;
     switch (state_) {
         case PeerState::Joining:
             if (transfers_.fetching_state()) {
@@ -74,9 +81,13 @@ std::string Session::waiting(Instant now) const {
         case PeerState::Training:
             if (recovery_.running()) {
                 what = "parameters of others";
-            } else if (!readiness_.enough()) {
+            } else if (!readiness_.enough() && readiness_.wait_for() > 1) {
                 what = "peers: " + std::to_string(ready_) + " of " +
                        std::to_string(readiness_.wait_for()) + " are ready";
+            } else if (rests_since_ && now - *rests_since_ > kRestMax) {
+                what = live_ > 1 ? "the other peers, which have claimed the samples that are left"
+                                 : "other members of its swarm";
+                since = *rests_since_;
             }
             break;
         case PeerState::Settling:
@@ -86,14 +97,14 @@ std::string Session::waiting(Instant now) const {
             what = "its evaluation of the test set";
             break;
         case PeerState::Lingering:
-            what = peers(ended) + " to end";
+            what = peers(awaited_) + " to end";
             break;
         case PeerState::Done:
         case PeerState::Watching:
             break;
     }
     if (what.empty()) return what;
-    const auto seconds = static_cast<long>(to_seconds(now - state_since_));
+    const auto seconds = static_cast<long>(to_seconds(now - since));
     return what + ", for " + std::to_string(seconds) + " s";
 }
 

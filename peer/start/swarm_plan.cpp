@@ -81,6 +81,22 @@ Descriptor describe(const PeerConfig& config, bool keyed) {
     return d;
 }
 
+/// Peers never pass a target in samples, so a swarm with less than a batch to make would end at once.
+Result<void> check_target(const PeerConfig& config, const data::Manifest& manifest) {
+    const auto until = *Until::parse(config.until);
+    if (until.kind != UntilKind::Samples && until.kind != UntilKind::Epochs) return {};
+    auto samples = until.value;
+    if (until.kind == UntilKind::Epochs) {
+        samples *= static_cast<double>(manifest.samples(data::Split::Train));
+    }
+    if (samples >= static_cast<double>(config.batch)) return {};
+    return fail(
+        FaultCode::Usage,
+        "--until " + config.until + ": less than the " + std::to_string(config.batch) +
+            " samples of one step; give more, or a smaller --batch"
+    );
+}
+
 }  // namespace
 
 Result<Founding> load_founding(const PeerConfig& config) {
@@ -88,6 +104,7 @@ Result<Founding> load_founding(const PeerConfig& config) {
     if (dataset.has_error()) return missing_is_usage(dataset.error());
     auto sharded = cut_dataset(*dataset, *data::Partition::parse(config.partition));
     if (sharded.has_error()) return sharded.error();
+    if (auto ok = check_target(config, sharded->manifest); ok.has_error()) return ok.error();
     auto model = choose_model(config.model);
     if (model.has_error()) return model.error();
     const auto layout =

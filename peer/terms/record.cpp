@@ -9,6 +9,20 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 
+// Flags.
+constexpr unsigned kReached = 1;
+constexpr unsigned kEnding = 2;
+constexpr unsigned kTried = 4;
+constexpr unsigned kReachable = 8;
+
+unsigned flags_of(const Record& record) {
+    unsigned flags = 0;
+    if (record.reached) flags |= kReached;
+    if (record.ending) flags |= kEnding;
+    if (record.reachable) flags |= *record.reachable ? kTried | kReachable : kTried;
+    return flags;
+}
+
 }  // namespace
 
 std::string_view to_string(PeerState state) {
@@ -46,7 +60,7 @@ Bytes encode_record(const Record& record) {
     writer.put(kVersion);
     writer.put(record.state);
     writer.put(record.weight_log2);
-    writer.put(static_cast<std::uint8_t>((record.reached ? 1 : 0) | (record.ending ? 2 : 0)));
+    writer.put(static_cast<std::uint8_t>(flags_of(record)));
     writer.put(record.round);
     writer.put(record.steps);
     writer.put(record.samples);
@@ -58,10 +72,17 @@ Bytes encode_record(const Record& record) {
     writer.put(record.spread);
     writer.put(record.shards);
     writer.put(record.held);
-    // Releases that know no names read no further. A record without one has the old bytes.
-    if (!record.name.empty()) {
+    // Each release reads as far as it knows. What has nothing to say has the bytes of an older one.
+    const bool more = record.test_loss >= 0 || record.claim.turn > 0;
+    if (!record.name.empty() || more) {
         writer.put(static_cast<std::uint8_t>(record.name.size()));
         writer.put_bytes(as_byte_view(record.name));
+    }
+    if (more) {
+        writer.put(record.test_loss);
+        writer.put(record.claim.samples);
+        writer.put(record.claim.turn);
+        writer.put(record.claim.sharers);
     }
     return bytes;
 }
@@ -75,8 +96,9 @@ Result<Record> decode_record(ByteView bytes) {
     record.state = reader.take<PeerState>();
     record.weight_log2 = reader.take<std::uint8_t>();
     const auto flags = reader.take<std::uint8_t>();
-    record.reached = (flags & 1U) != 0;
-    record.ending = (flags & 2U) != 0;
+    record.reached = (flags & kReached) != 0;
+    record.ending = (flags & kEnding) != 0;
+    if ((flags & kTried) != 0) record.reachable = (flags & kReachable) != 0;
     record.round = reader.take<std::uint32_t>();
     record.steps = reader.take<std::uint64_t>();
     record.samples = reader.take<std::uint64_t>();
@@ -91,7 +113,15 @@ Result<Record> decode_record(ByteView bytes) {
     if (reader.ok() && reader.remaining() > 0) {
         record.name = as_text(reader.take_bytes(reader.take<std::uint8_t>()));
     }
+    if (reader.ok() && reader.remaining() > 0) {
+        record.test_loss = reader.take<float>();
+        record.claim.samples = reader.take<std::uint64_t>();
+        record.claim.turn = reader.take<std::uint32_t>();
+        record.claim.sharers = reader.take<std::uint32_t>();
+    }
     if (!reader.ok()) return fail(FaultCode::Truncated, "progress record is cut short");
+    // A diverged model may have no loss that is a number.
+    if (!(record.test_loss >= 0)) record.test_loss = -1;
     const bool finite = std::isfinite(record.samples_per_s) && std::isfinite(record.accuracy);
     if (record.state > PeerState::Watching || record.weight_log2 > 16 || !finite ||
         (!record.name.empty() && !is_peer_name(record.name))) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,15 @@ enum class PeerState : std::uint8_t {
 
 [[nodiscard]] std::string_view to_string(PeerState state);
 
+/// What a peer may train on, where the target is a number of samples (peer/session/quota.hpp).
+struct Claim {
+    std::uint64_t samples = 0;  ///< up to so many of its own, over all its lives
+    std::uint32_t turn = 0;     ///< in which it last claimed; 0: it claims nothing
+    std::uint32_t sharers = 0;  ///< combined from the ids of all that share, with itself
+
+    bool operator==(const Claim&) const = default;
+};
+
 struct Record {
     PeerState state = PeerState::Joining;
     std::uint8_t weight_log2 = 0;  ///< log2 of its weight when shards are assigned
@@ -43,6 +53,11 @@ struct Record {
     std::uint16_t shards = 0;  ///< training shards that it trains on
     std::uint16_t held = 0;    ///< shards whose bytes it has
     std::string name;          ///< what people call it; may be empty
+    float test_loss = -1;      ///< negative: not measured yet
+    /// Whether members that tried could dial it at the address that it announces; empty: nobody has
+    /// tried.
+    std::optional<bool> reachable;
+    Claim claim;
 };
 
 /// Longest name of a peer in bytes.

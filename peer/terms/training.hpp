@@ -25,8 +25,8 @@ struct TrainerOrder {
     std::uint64_t shards_version = 0;  ///< rises when `shards` changes or when a shard has arrived
     std::uint64_t evaluation = 0;      ///< a new number asks to evaluate on the whole test set
     std::optional<std::uint64_t> schedule_step;  ///< a newcomer's place in the schedule
-    /// The trainer rests when it has trained on so many samples over all its lives, until an order
-    /// allows more. Nothing: no limit.
+    /// The trainer never trains on more samples than these, over all its lives. It rests when the
+    /// next batch would, until an order allows more. Nothing: no limit.
     std::optional<std::uint64_t> samples_limit;
     /// A new number says that the parameters were replaced after training had diverged. The trainer
     /// then forgets the optimizer's state.

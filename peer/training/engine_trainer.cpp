@@ -177,7 +177,8 @@ void EngineTrainer::obey(const TrainerOrder& order) {
 void EngineTrainer::train_once() {
     if (divergence_.diverged()) return rest();
     const bool last = options_.steps_limit > 0 && report_.steps >= options_.steps_limit;
-    const bool waits = current_.samples_limit && report_.samples >= *current_.samples_limit;
+    const auto after = report_.samples + static_cast<std::uint64_t>(options_.engine.batch);
+    const bool waits = current_.samples_limit && after > *current_.samples_limit;
     const bool enough = last || waits;
     const auto before = batcher_.position();
     if (enough || !batcher_.next(values_, labels_)) {

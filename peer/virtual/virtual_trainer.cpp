@@ -118,7 +118,8 @@ bool VirtualTrainer::holds_samples() const {
 void VirtualTrainer::step(Instant now) {
     const bool limited = options_.until.kind == peer::UntilKind::Steps;
     const bool enough = limited && static_cast<double>(report_.steps) >= options_.until.value;
-    const bool waits = current_.samples_limit && report_.samples >= *current_.samples_limit;
+    const auto after = report_.samples + options_.batch;
+    const bool waits = current_.samples_limit && after > *current_.samples_limit;
     if (report_.diverged || enough || waits || !holds_samples()) {
         report(now, false);
         return;

@@ -107,7 +107,7 @@ class WrongUsage(BadInputTestCase):
                 (("bench", "stp"), USAGE, ["no command 'starling bench stp'", "mean 'step'"]),
                 (("data",), USAGE, ["starling data", "inspect"]),
                 (("data", "inspect"), USAGE, ["SPEC", "starling data inspect --help"]),
-                (("eval",), USAGE, ["--state", "required", "starling eval --help"]),
+                (("eval",), USAGE, ["--dataset", "required", "starling eval --help"]),
                 (("export", "--state", "x"), USAGE, ["--output", "required"]),
                 (("help", "nonsense"), USAGE, ["nonsense", "models, optimizer, dataset"]),
                 ((*PEER[:1], "--dataset", "idx:/none", "--join", "127.0.0.1:1"), USAGE, ["idx:/none"]),

@@ -47,6 +47,17 @@ class Export(SwarmTestCase):
         self.assertEqual((self.directory / name).stat().st_size, summary["bytes"])
         return summary
 
+    def labelled(self, name, change):
+        """Returns the SPEC of the shipped samples with other labels for training."""
+        folder = self.directory / name
+        folder.mkdir()
+        for source in SAMPLES.glob("fashion-mini-*.gz"):
+            raw = gzip.decompress(source.read_bytes())
+            if source.name.startswith("fashion-mini-train-labels"):
+                raw = raw[:8] + change(raw[8:])  # after the magic number and the count
+            (folder / source.stem).write_bytes(raw)
+        return f"idx:{folder}"
+
     def test_a_checkpoint_leaves_in_both_formats_and_comes_back(self):
         state = self.train("mlp?hidden=16")
         summary = self.export(state, "net.safetensors")
@@ -58,13 +69,27 @@ class Export(SwarmTestCase):
         self.assertEqual(exported["parameters"], summary["parameters"])
 
         trained = json.loads(run("eval", "--state", state, "--dataset", SAMPLES_SPEC).stdout)
-        more = self.directory / "more"
-        more.mkdir()
-        for source in SAMPLES.glob("fashion-mini-*.gz"):
-            raw = gzip.decompress(source.read_bytes())
-            labels = source.name.startswith("fashion-mini-train-labels")
-            (more / source.stem).write_bytes(raw[:-1] + b"\x10" if labels else raw)
-        refused = run("eval", "--state", state, "--dataset", f"idx:{more}")
+        file = f"onnx:{self.directory}/net.onnx"
+        own = run("eval", "--model", file, "--dataset", SAMPLES_SPEC)
+        self.assertEqual((own.returncode, own.stderr), (0, ""))
+        own = json.loads(own.stdout)
+        self.assertEqual(own["samples"], trained["samples"])
+        self.assertAlmostEqual(own["loss"], trained["loss"], places=4)
+        self.assertAlmostEqual(own["accuracy"], trained["accuracy"], places=2)
+        step = ("bench", "step", "--threads", 1, "--seconds", 0.1, "--batch", 8, "--model")
+        named, from_file = (json.loads(run(*step, model).stdout) for model in ("mlp?hidden=16", file))
+        self.assertEqual(from_file.keys(), named.keys())
+        self.assertEqual(from_file["params"], named["params"])
+        self.assertEqual(from_file["batch"], 8)
+
+        nines = self.labelled("nines", lambda labels: bytes([9]) * len(labels))
+        for model in (("--state", state), ("--model", file)):
+            odd = run("eval", *model, "--dataset", nines)
+            self.assertEqual(odd.returncode, 0, odd.stderr)
+            self.assertIn("every image has the label 9", odd.stderr)
+            self.assertIn("loss", json.loads(odd.stdout))
+        more = self.labelled("more", lambda labels: labels[:-1] + b"\x10")
+        refused = run("eval", "--state", state, "--dataset", more)
         self.assertEqual(refused.returncode, 2, refused.stderr)
         self.assertIn("has 17 classes, the model 10", refused.stderr)
         model = f"onnx:{self.directory}/net.onnx?loss=cross-entropy"
@@ -94,6 +119,12 @@ class Export(SwarmTestCase):
             (("peer", "--dataset", SAMPLES_SPEC, "--model", f"onnx:{empty}"), 2, "onnx"),
             (("peer", "--dataset", SAMPLES_SPEC, "--model", "onnx:/nowhere.onnx"), 2, "/nowhere.onnx"),
             (("peer", "--dataset", SAMPLES_SPEC, "--model", "onnx"), 2, "onnx:net.onnx"),
+            (("eval", "--dataset", SAMPLES_SPEC), 2, "--state DIR"),
+            (("eval", "--dataset", SAMPLES_SPEC, "--model", "cnn"), 2, "has weights of its own"),
+            (("eval", "--dataset", SAMPLES_SPEC, "--model", f"onnx:{broken}"), 2, "broken.onnx"),
+            (("eval", "--dataset", SAMPLES_SPEC, "--model", "onnx:/nowhere.onnx"), 2, "/nowhere.onnx"),
+            (("bench", "step", "--model", f"onnx:{broken}"), 2, "broken.onnx"),
+            (("bench", "step", "--model", "onnx:/nowhere.onnx"), 2, "/nowhere.onnx"),
             (("export", "--state", self.directory, "--output", "x.bin"), 2, "--format"),
             (("export", "--state", self.directory, "--output", "x.onnx"), 2, str(self.directory)),
         ]

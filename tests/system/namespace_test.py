@@ -7,6 +7,7 @@ The classes that end in ForMinutes are the same with more peers or more time. Th
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -37,7 +38,7 @@ class Member:
     def key(self):
         return self.state / "swarm.key"
 
-    def start(self, seed=None, *, join=None, listen=None, advertise=None):
+    def start(self, seed=None, *, join=None, listen=None, advertise=None, http=None):
         """Starts the peer and does not wait until it listens. With `listen=DEFAULT` it decides itself where."""
         self.lives += 1
         arguments = ["--state", self.state]
@@ -45,6 +46,8 @@ class Member:
             arguments += ["--listen", listen or self.machine.address]
         if advertise is not None:
             arguments += ["--advertise", advertise]
+        if http is not None:
+            arguments += ["--http", http]
         if seed is not None:
             arguments += ["--join", join or seed.machine.address, "--key", seed.key]
         self.peer = self.test.start(
@@ -287,6 +290,9 @@ class NamespaceDefaults(NamespaceTestCase):
         self.wait_for_start([mistaken])
         self.wait_until_whole([founder, mistaken], 20)
         self.poll(lambda: mistaken.status()["reachable"] is False, 15, "it learns that it is not reached")
+        self.poll(
+            lambda: (founder.status_of(mistaken) or {}).get("reachable") is False, 15, "others hear of it"
+        )
         self.assertTrue(any(nobody in line and "--advertise" in line for line in mistaken.peer.errors))
         # The founder's probes reach nobody, so without the stream it would be declared failed in this time.
         self.keep([founder, mistaken], 15)
@@ -347,6 +353,23 @@ class NamespaceNames(NamespaceTestCase):
         self.wait_for_start([lonely])
         lonely.peer.send(signal.SIGTERM)
         self.wait_for_exit([lonely.peer], 4, code=1)
+
+    def test_nor_does_it_where_a_flag_for_an_own_address_is_a_name(self):
+        machine = Member(self, 1).machine
+        namespaces.lose_questions_for_names(machine)
+        for number, flag in enumerate(("listen", "http", "advertise"), 2):
+            lonely = Member(self, number)
+            lonely.machine = machine
+            lonely.start(**{"listen": "127.0.0.1:0", flag: "own.example:7300"})
+            sockets = pathlib.Path(f"/proc/{lonely.peer.process.pid}/net/udp")
+            self.poll(lambda: ":0035 " in sockets.read_text(), 15, "it asks the name server")
+            lonely.peer.send(signal.SIGTERM)
+            self.wait_for_exit([lonely.peer], 4, code=1)
+        late = Member(self, 5)
+        late.machine = machine
+        late.start(listen="own.example:7300")
+        self.wait_for_exit([late.peer], 15, code=2)
+        self.assertIn("--listen: cannot resolve 'own.example:7300'", "".join(late.peer.errors))
 
     def test_a_swarm_lives_on_ipv6_alone(self):
         members = [Member(self, number) for number in range(1, 4)]

@@ -23,7 +23,7 @@ FleetView sample_swarm() {
     apply_line(
         first,
         R"({"event":"progress","state":"training","steps":1234,"samples":39488,
-            "samples_per_s":12345.6,"loss":0.4123,"accuracy":0.8432,"spread":0.0012,
+            "samples_per_s":12345.6,"loss":0.4123,"test_loss":1.7051,"accuracy":0.8432,"spread":0.0012,
             "exchanges":35,"shards":48,"held":12,"swarm_samples":2500000,"target":true})"
     );
     auto& second = swarm.peers[1];
@@ -36,12 +36,12 @@ FleetView sample_swarm() {
 TEST(LiveTable, ShowsEverythingWhenThereIsRoom) {
     const std::vector<std::string> expected = {
         "starling swarm  1:12  2.50M samples  12.3k/s  until accuracy=0.85 (1 of 2 there)",
-        "peer          state          steps  samples/s     loss  accuracy    spread  exchanges"
-        "     shards",
-        "  1 3fa9c21b  training        1234      12.3k   0.4123    0.8432    0.0012         35"
-        "      12/48",
-        "  2 77aa0001  joining            0          0        -         -         0          0"
-        "        0/0",
+        "peer          state          steps  samples/s     loss  test loss  accuracy    spread"
+        "  exchanges     shards",
+        "  1 3fa9c21b  training        1234      12.3k   0.4123     1.7051    0.8432    0.0012"
+        "         35      12/48",
+        "  2 77aa0001  joining            0          0        -          -         -         0"
+        "          0        0/0",
     };
     EXPECT_EQ(render_table(sample_swarm(), {120, 24}), expected);
 }
@@ -49,9 +49,9 @@ TEST(LiveTable, ShowsEverythingWhenThereIsRoom) {
 TEST(LiveTable, NarrowTerminalKeepsWhatMatters) {
     const std::vector<std::string> expected = {
         "starling swarm  1:12  2.50M samples  12.3",
-        "peer          state          loss  accuracy",
+        "peer          state       test loss  accuracy",
     };
-    const auto lines = render_table(sample_swarm(), {43, 24});
+    const auto lines = render_table(sample_swarm(), {45, 24});
     EXPECT_EQ(lines[1], expected[1]);
     for (std::size_t width = 1; width < 120; ++width) {
         for (const auto& line : render_table(sample_swarm(), {width, 24})) {
@@ -72,7 +72,8 @@ TEST(LiveTable, CompactLineSpansThePeers) {
     auto swarm = sample_swarm();
     EXPECT_EQ(
         render_line(swarm),
-        "  1:12  2.50M samples  12.3k/s  loss 0.4123  accuracy 0.8432  spread 0.0012  1 training"
+        "  1:12  2.50M samples  12.3k/s  loss 0.4123  test loss 1.7051  accuracy 0.8432  spread "
+        "0.0012  1 training"
     );
     apply_line(swarm.peers[1], R"({"event":"progress","accuracy":0.7,"state":"training"})");
     EXPECT_NE(render_line(swarm).find("accuracy 0.7000..0.8432"), std::string::npos);
@@ -89,8 +90,8 @@ TEST(LiveTable, SummaryTellsEachPeersEnd) {
     first.exit = ProcessExit{0, 0};
     swarm.peers[1].killed_by_chaos = true;
     const std::vector<std::string> expected = {
-        "peer           accuracy     loss    samples     steps    spread  exchanges",
-        "   1 3fa9c21b    0.8610   0.3900     400000     12500     0.001        350",
+        "peer           accuracy  test loss    samples     steps    spread  exchanges",
+        "   1 3fa9c21b    0.8610     0.3900     400000     12500     0.001        350",
         "   2 77aa0001  killed by chaos",
         "72.4 s, 400000 samples (5525/s), 12.3 MB exchanged",
     };
@@ -105,7 +106,8 @@ TEST(LiveTable, APeerThatWasAskedToLeaveShowsWhatItReached) {
     peer.id = "0123456789";
     peer.steps = 100;
     peer.samples = 6400;
-    peer.loss = 0.5;
+    peer.loss = 0.1;
+    peer.test_loss = 0.5;
     peer.accuracy = 0.75;
     swarm.peers = {peer};
     EXPECT_NE(render_summary(swarm)[1].find("no final report"), std::string::npos);

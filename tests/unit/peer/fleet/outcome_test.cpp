@@ -3,9 +3,11 @@
 
 #include "peer/fleet/outcome.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "peer/fleet/launch.hpp"
@@ -116,6 +118,8 @@ TEST(Launch, EachPeerGetsItsShareOfThreadsAndItsOwnSeedAndState) {
         "--http",
         "127.0.0.1:0",
         "--json",
+        "--name",
+        "peer-3",
         "--threads",
         "1",
         "--seed",
@@ -125,6 +129,26 @@ TEST(Launch, EachPeerGetsItsShareOfThreadsAndItsOwnSeedAndState) {
         "--join",
         "127.0.0.1:7000"};
     EXPECT_EQ(process.arguments, expected);
+}
+
+TEST(Launch, WhatHoldsForEachPeerIsPassedOnAsItWasGiven) {
+    SwarmOptions options;
+    options.upload_limit = "10Mbit";
+    options.precision = "bf16";
+    options.kernels = "fixed";
+    options.device = "reference";
+    for (const auto& join : {"", "127.0.0.1:7000"}) {
+        const auto given = peer_process(options, 1, {join, true}).arguments;
+        for (const auto& [flag, value] :
+             {std::pair("--upload-limit", "10Mbit"),
+              {"--precision", "bf16"},
+              {"--kernels", "fixed"},
+              {"--device", "reference"}}) {
+            const auto at = std::find(given.begin(), given.end(), flag);
+            ASSERT_TRUE(at != given.end() && at + 1 != given.end()) << flag;
+            EXPECT_EQ(*(at + 1), value);
+        }
+    }
 }
 
 }  // namespace

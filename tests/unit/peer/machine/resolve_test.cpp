@@ -14,6 +14,7 @@
 namespace starling::peer {
 namespace {
 
+using namespace std::chrono_literals;
 using Found = Result<std::vector<Endpoint>>;
 
 /// Looks an address up on a loop and returns the answer when the loop has brought it.
@@ -107,6 +108,24 @@ TEST(Resolve, AnswersOfManyQuestionsComeOnceEach) {
     loop.run_until([&] { return good + bad == 20; });
     EXPECT_EQ(good, 10U);
     EXPECT_EQ(bad, 10U);
+}
+
+TEST(Resolve, WhoeverWaitsOnTheLoopGetsTheFirstAddressOrTheMistake) {
+    Loop loop;
+    EXPECT_EQ(*resolve_within(loop, "127.0.0.1:7000", 10s), *Endpoint::parse("127.0.0.1:7000"));
+    EXPECT_TRUE(resolve_within(loop, "localhost:7000", 10s)->is_loopback());
+    EXPECT_EQ(resolve_within(loop, "localhost:none", 10s).error().code, FaultCode::BadFormat);
+    EXPECT_EQ(
+        resolve_within(loop, "no-such-host.invalid:1", 10s).error().code, FaultCode::Unreachable
+    );
+}
+
+TEST(Resolve, WhoeverWaitsHearsWhatElseHappensOnTheLoop) {
+    Loop loop;
+    loop.post([&loop] { loop.stop(); });
+    const auto found = resolve_within(loop, "localhost:7000", 10s);
+    ASSERT_TRUE(found.has_error());
+    EXPECT_EQ(found.error().code, FaultCode::Cancelled);
 }
 
 TEST(Resolve, AQuestionThatNobodyWaitsForIsDroppedWithItsLoop) {

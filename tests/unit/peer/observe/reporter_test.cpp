@@ -103,8 +103,12 @@ TEST(Reporter, EventsHaveTheKeysThatScriptsRead) {
         (json{{"event", "resumed"}, {"swarm", swarm().hex()}, {"steps", 7}})
     );
     EXPECT_EQ(
-        object([](Reporter& r) { r.member("failed", PeerId{}); }),
-        (json{{"event", "member"}, {"what", "failed"}, {"id", PeerId{}.hex()}})
+        object([](Reporter& r) { r.member("failed", PeerId{}, ""); }),
+        (json{{"event", "member"}, {"what", "failed"}, {"id", PeerId{}.hex()}, {"name", nullptr}})
+    );
+    EXPECT_EQ(
+        object([](Reporter& r) { r.member("up", PeerId{}, "attic"); }),
+        (json{{"event", "member"}, {"what", "up"}, {"id", PeerId{}.hex()}, {"name", "attic"}})
     );
     EXPECT_EQ(object([](Reporter& r) { r.left(); }), (json{{"event", "left"}}));
     const auto listening = object([](Reporter& r) { r.listening("1.2.3.4:5", "[::1]:6"); });
@@ -223,6 +227,11 @@ TEST(Reporter, PeopleReadSentences) {
         "resumed swarm " + swarm().short_string() + " after 7 steps\n"
     );
     EXPECT_EQ(sentence([](Reporter& r) { r.left(); }), "left the swarm\n");
+    EXPECT_EQ(sentence([](Reporter& r) { r.member("up", PeerId{}, ""); }), "member 00000000: up\n");
+    EXPECT_EQ(
+        sentence([](Reporter& r) { r.member("failed", PeerId{}, "attic"); }),
+        "member attic (00000000): failed\n"
+    );
     EXPECT_EQ(
         sentence([](Reporter& r) { r.progress(trained()); }),
         "training: step 8, 1000 samples/s, loss 0.5000, test loss 1.5000, accuracy 0.7500, "
@@ -232,7 +241,8 @@ TEST(Reporter, PeopleReadSentences) {
         sentence([](Reporter& r) {
             r.finished({0.9, 0.25, 640, 10, 1e-4, 2.5, 4096, 3, "/s/checkpoint"});
         }),
-        "finished after 2.5 s: accuracy 0.9000, loss 0.2500, 640 samples in 10 steps, 3 exchanges, "
+        "finished after 2.5 s: accuracy 0.9000, test loss 0.2500, 640 samples in 10 steps, 3 "
+        "exchanges, "
         "distance to the last partner 1.00e-04; model in /s/checkpoint\n"
     );
 }

@@ -44,7 +44,8 @@ std::set<std::string> keys(const json& object) {
     return names;
 }
 
-const std::set<std::string> kMemberKeys{"address", "id", "name", "self", "state", "udp"};
+const std::set<std::string> kMemberKeys{
+    "address", "id", "name", "reachable", "self", "state", "udp"};
 const std::set<std::string> kRecordKeys{
     "accuracy",
     "exchanges",
@@ -56,6 +57,7 @@ const std::set<std::string> kRecordKeys{
     "spread",
     "samples_per_s",
     "steps",
+    "test_loss",
     "training"};
 
 TEST(Status, ACheckpointThatCannotBeWrittenIsSaidWithItsReason) {
@@ -101,6 +103,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
     session.record.steps = 10;
     session.record.samples = 640;
     session.record.loss = 0.5F;
+    session.record.test_loss = 1.75F;
     session.record.accuracy = 0.75F;
     session.record.samples_per_s = 1000.0F;
     session.record.spread = 0.25F;
@@ -116,6 +119,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
         {"steps", 10},
         {"samples", 640},
         {"loss", 0.5},
+        {"test_loss", 1.75},
         {"accuracy", 0.75},
         {"samples_per_s", 1000.0},
         {"spread", 0.25},
@@ -158,7 +162,7 @@ TEST(Status, ColumnsStandInTheOrderOfThePageAndNamesAreShown) {
     EXPECT_EQ(out["members"][1]["name"], "attic");
     std::vector<std::string> columns;
     for (const auto& item : out["members"][1].items()) columns.push_back(item.key());
-    columns.resize(12);
+    columns.resize(13);
     const std::vector<std::string> page{
         "id",
         "name",
@@ -168,6 +172,7 @@ TEST(Status, ColumnsStandInTheOrderOfThePageAndNamesAreShown) {
         "steps",
         "samples_per_s",
         "loss",
+        "test_loss",
         "accuracy",
         "spread",
         "exchanges",
@@ -209,12 +214,32 @@ TEST(Status, TheDirectionInWhichDatagramsVanishIsNamed) {
     EXPECT_EQ(members[4]["udp"], "in blocked");
 }
 
+TEST(Status, WhomNobodyCanDialIsShown) {
+    auto in = inputs();
+    for (const std::optional<bool> reachable : {std::optional<bool>(), {false}, {true}}) {
+        auto seen = peer(1, membership::MemberState::Alive);
+        seen.record.emplace().reachable = reachable;
+        in.view.others.push_back(seen);
+    }
+    in.view.others.push_back(peer(1, membership::MemberState::Alive));
+    in.reach = Reach::NotReached;
+    const auto out = status(in);
+    EXPECT_EQ(out["reachable"], false);
+    const auto& members = out["members"];
+    EXPECT_EQ(members[0]["reachable"], false) << "the peer itself";
+    EXPECT_EQ(members[1]["reachable"], nullptr);
+    EXPECT_EQ(members[2]["reachable"], false);
+    EXPECT_EQ(members[3]["reachable"], true);
+    EXPECT_EQ(members[4]["reachable"], nullptr) << "nothing is known of it";
+}
+
 TEST(Status, WhatIsUnknownOrNoNumberIsNullAndTheKeyStays) {
     auto in = inputs();
     const Record fresh;
     Record broken;
     broken.steps = 1;
     broken.loss = std::numeric_limits<float>::quiet_NaN();
+    broken.test_loss = std::numeric_limits<float>::infinity();
     broken.accuracy = std::numeric_limits<float>::infinity();
     broken.spread = -std::numeric_limits<float>::infinity();
     broken.samples_per_s = std::numeric_limits<float>::quiet_NaN();
@@ -225,11 +250,11 @@ TEST(Status, WhatIsUnknownOrNoNumberIsNullAndTheKeyStays) {
     auto with_record = kMemberKeys;
     with_record.insert(kRecordKeys.begin(), kRecordKeys.end());
     EXPECT_EQ(keys(members[1]), with_record);
-    for (const auto* name : {"loss", "accuracy"}) {
+    for (const auto* name : {"loss", "test_loss", "accuracy"}) {
         EXPECT_EQ(members[0][name], nullptr) << name << " before the first step";
     }
     EXPECT_EQ(members[0]["spread"], 0.0);
-    for (const auto* name : {"loss", "accuracy", "spread", "samples_per_s"}) {
+    for (const auto* name : {"loss", "test_loss", "accuracy", "spread", "samples_per_s"}) {
         EXPECT_EQ(members[1][name], nullptr) << name;
     }
 }

@@ -14,7 +14,10 @@ using std::chrono::seconds;
 /// A small swarm in which every record reaches the others at once.
 class Swarm {
 public:
-    Swarm(std::size_t n, const Until& until) : peers_(n, Ending(until)), inputs_(n) {}
+    Swarm(std::size_t n, const Until& until) : peers_(n, Ending(until)), inputs_(n) {
+        if (until.kind != UntilKind::Samples) return;
+        for (auto& in : inputs_) in.samples_wanted = static_cast<std::uint64_t>(until.value);
+    }
 
     Ending& peer(std::size_t i) { return peers_[i]; }
 

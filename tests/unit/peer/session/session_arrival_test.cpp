@@ -105,6 +105,21 @@ TEST(ASessionThatJoins, ComesBackSoonToADonorThatIsBusy) {
     EXPECT_EQ(rig.pass(StateFetch::kBusyPause).count(FrameType::StateRequest), 1U);
 }
 
+TEST(ASessionThatJoins, SaysFromWhomItWaitsForParametersAndNamesNoDonorThatWasKilled) {
+    SessionRig rig;
+    rig.other(kPartner).steps = 100;
+    join(rig);
+    EXPECT_EQ(rig.session.waiting(rig.now), "parameters from any peer (0 of 0 MB), for 0 s");
+    (void)rig.frame(kPartner, FrameType::StateInfo, info());
+    (void)rig.pass(seconds(1));
+    EXPECT_EQ(rig.session.waiting(rig.now), "parameters from 1 peer (0 of 0 MB), for 1 s");
+    rig.view.others[0].state = membership::MemberState::Failed;
+    --rig.view.live;
+    (void)rig.down(kPartner);
+    (void)rig.settle_down();
+    EXPECT_EQ(rig.session.waiting(rig.now), "parameters from any peer (0 of 0 MB), for 1 s");
+}
+
 TEST(ASessionThatJoins, AsksADonorAgainWhoseStreamBroke) {
     SessionRig rig;
     rig.other(kPartner).steps = 100;

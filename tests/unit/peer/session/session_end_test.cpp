@@ -15,7 +15,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 SessionRig::Setup until(UntilKind kind, double value) {
-    return {[=](Descriptor& d) { d.until = {kind, value}; }};
+    return {[=](Descriptor& d) {
+        d.until = {kind, value};
+        d.batch = 1;
+    }};
 }
 
 /// Brings a peer that has its parameters so far that it trains.
@@ -212,6 +215,55 @@ TEST(TheEnd, AMissedTargetOpensTheNextRoundAndAnOldEvaluationIsNoVerdict) {
     EXPECT_EQ(rig.session.state(), PeerState::Evaluating);
     tell_evaluation(rig, 2, 8);
     EXPECT_EQ(rig.session.state(), PeerState::Lingering);
+}
+
+TEST(TheEnd, OfWhoeverIsLeftComesAtOnceHoweverShortlyItWasHere) {
+    // All others have left before it has seen their last records.
+    SessionRig rig;
+    rig.hold_all_shards();
+    rig.other(kPartner);
+    train(rig, Start::Resume);
+    rig.other(kPartner, PeerState::Settling).ending = true;
+    (void)rig.up();
+    (void)rig.settle_down();
+    (void)rig.exchange(committed(0));
+    (void)rig.settle_down();
+    tell_evaluation(rig, 1, 8);
+    ASSERT_EQ(rig.session.state(), PeerState::Lingering);
+    rig.view.others[0].state = membership::MemberState::Left;
+    rig.view.live = 1;
+    EXPECT_TRUE(rig.pass(milliseconds(100)).outcome);
+}
+
+/// The partner is killed: it says nothing any more, and membership finds out.
+void lose_partner(SessionRig& rig) {
+    for (auto& other : rig.view.others) {
+        if (other.id == kPartner) other.state = membership::MemberState::Failed;
+    }
+    --rig.view.live;
+    (void)rig.down(kPartner);
+}
+
+TEST(TheEnd, SaysForWhomItWaitsAndNamesNobodyWhoWasKilled) {
+    SessionRig rig;
+    settle(rig);
+    EXPECT_EQ(rig.session.waiting(rig.now), "the parameters to agree with 1 peer, for 0 s");
+    (void)rig.pass(seconds(3));
+    EXPECT_EQ(rig.session.waiting(rig.now), "the parameters to agree with 1 peer, for 3 s");
+    lose_partner(rig);
+    (void)rig.settle_down();
+    EXPECT_EQ(rig.session.waiting(rig.now), "its evaluation of the test set, for 0 s");
+
+    SessionRig last;
+    evaluate(last);
+    last.other(kNewcomer, PeerState::Lingering);
+    tell_evaluation(last, 1, 8);
+    ASSERT_EQ(last.session.state(), PeerState::Lingering);
+    (void)last.pass(seconds(2));
+    EXPECT_EQ(last.session.waiting(last.now), "1 peer to end, for 2 s") << "one is there already";
+    lose_partner(last);
+    EXPECT_TRUE(last.settle_down().outcome) << "nobody is left to wait for";
+    EXPECT_EQ(last.session.waiting(last.now), "");
 }
 
 TEST(TheEnd, IsSettledWithoutPartnersOrAveragingAtOnce) {

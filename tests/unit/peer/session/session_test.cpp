@@ -27,6 +27,42 @@ void train(SessionRig& rig, Start start = Start::Found, const Session::Progress&
     ASSERT_EQ(rig.session.state(), PeerState::Training);
 }
 
+TEST(ATargetInSamples, IsClaimedInTheRecordBeforeTheTrainerMayGoOn) {
+    auto rig = SessionRig({[](Descriptor& d) { d.until = {UntilKind::Samples, 6400}; }});
+    train(rig);
+    auto given = rig.pass(milliseconds(200));
+    ASSERT_FALSE(given.orders.empty());
+    EXPECT_EQ(given.orders.back().samples_limit, 6400U) << "it is alone";
+    EXPECT_EQ(given.records.back().claim.samples, 6400U);
+
+    // A newcomer trains, too: the founder first tells its trainer, and then the others.
+    auto& partner = rig.other(kPartner);
+    partner.shards = 4;
+    partner.claim = {0, rig.session.record().claim.turn, 0};
+    rig.trainer_obeys = false;
+    given = rig.pass(seconds(1));
+    ASSERT_FALSE(given.orders.empty());
+    EXPECT_LT(*given.orders.back().samples_limit, 4000U);
+    EXPECT_EQ(given.records.back().claim.samples, 6400U) << "a step may still run";
+    rig.report.obeyed = given.orders.back().number;
+    (void)rig.tell();
+    EXPECT_EQ(
+        rig.pass(seconds(1)).records.back().claim.samples, *given.orders.back().samples_limit
+    );
+}
+
+TEST(ATargetInSamples, OfAPeerThatComesBackAloneWaitsForTheOthers) {
+    auto rig = SessionRig({[](Descriptor& d) { d.until = {UntilKind::Samples, 6400}; }});
+    rig.hold_all_shards();
+    train(rig, Start::Resume, {10, 640, 10});
+    (void)rig.pass(milliseconds(9900));
+    EXPECT_EQ(rig.session.record().claim.samples, 640U);
+    EXPECT_EQ(rig.session.waiting(rig.now).find("other members of its swarm"), 0U);
+    (void)rig.pass(milliseconds(300));
+    EXPECT_EQ(rig.session.record().claim.samples, 6400U);
+    EXPECT_EQ(rig.session.waiting(rig.now), "");
+}
+
 TEST(TheRecord, IsPublishedOnceASecondAndWhenTheStateChanges) {
     SessionRig rig;
     EXPECT_EQ(rig.begin(Start::Found).records.size(), 1U);
@@ -35,6 +71,27 @@ TEST(TheRecord, IsPublishedOnceASecondAndWhenTheStateChanges) {
     EXPECT_EQ(rig.pass(milliseconds(999)).records.size(), 0U);
     EXPECT_EQ(rig.pass(milliseconds(1)).records.size(), 1U);
     EXPECT_EQ(rig.pass(seconds(5)).records.size(), 5U);
+}
+
+TEST(TheNotes, SayOnceThatTheTestLossRisesWhileTrainingGoesOn) {
+    SessionRig rig;
+    train(rig);
+    const auto estimate = [&rig](double loss, double test_loss) {
+        rig.report.steps += 100;
+        rig.report.loss = loss;
+        rig.report.test_loss = test_loss;
+        auto given = rig.tell();
+        given.add(rig.pass(seconds(5)));
+        return given.notes;
+    };
+    EXPECT_TRUE(estimate(0.4, 0.61).empty());
+    std::vector<std::string> notes;
+    for (int i = 0; i < 60; ++i) {
+        for (auto& note : estimate(0.0, 1.7 + 1e-4 * i)) notes.push_back(std::move(note));
+    }
+    ASSERT_EQ(notes.size(), 1U);
+    EXPECT_NE(notes[0].find("risen from 0.61 to 1.70 since step 100"), std::string::npos);
+    EXPECT_EQ(rig.session.record().test_loss, static_cast<float>(*rig.report.test_loss));
 }
 
 TEST(TheRecord, SaysWhatTheTrainerReports) {

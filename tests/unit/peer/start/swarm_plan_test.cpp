@@ -146,6 +146,22 @@ TEST_F(Plans, AFounderWithWrongFilesIsToldWhich) {
     EXPECT_TRUE(contains(fault().message, "net.onnx")) << fault().message;
 }
 
+TEST_F(Plans, ATargetOfLessThanOneBatchIsRefused) {
+    config_.batch = 64;
+    for (const auto* until : {"samples=63", "epochs=0.001"}) {
+        config_.until = until;
+        const auto founding = load_founding(config_);
+        ASSERT_TRUE(founding.has_error()) << until;
+        EXPECT_EQ(founding.error().code, FaultCode::Usage);
+        EXPECT_TRUE(contains(founding.error().message, until)) << founding.error().message;
+        EXPECT_TRUE(contains(founding.error().message, "64")) << founding.error().message;
+    }
+    config_.until = "samples=64";
+    EXPECT_TRUE(load_founding(config_).has_value());
+    config_.until = "loss=0.5";
+    EXPECT_TRUE(load_founding(config_).has_value());
+}
+
 TEST_F(Plans, ADescriptorThatIsTooLargeIsRefusedBeforeAnybodyGetsIt) {
     const auto loaded = load_founding(config_);
     ASSERT_TRUE(loaded.has_value());

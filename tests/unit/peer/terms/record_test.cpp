@@ -65,6 +65,52 @@ TEST(Record, WithoutANameHasTheBytesThatItAlwaysHad) {
     EXPECT_EQ(decode_record(now)->name, "kitchen-pc");
 }
 
+TEST(Record, WhatLaterReleasesSayFollowsTheNameAndMayBeMissing) {
+    auto record = sample();
+    record.test_loss = 0.5F;
+    record.claim = {4096, 7, 0xdeadbeef};
+    for (const std::string name : {"", "kitchen-pc"}) {
+        record.name = name;
+        const Bytes bytes = encode_record(record);
+        EXPECT_LE(bytes.size(), membership::kRecordMax);
+        const auto read = decode_record(bytes);
+        ASSERT_TRUE(read.has_value());
+        EXPECT_EQ(read->name, name);
+        EXPECT_EQ(read->test_loss, 0.5F);
+        EXPECT_EQ(read->claim, record.claim);
+        // A release that knows names only stops here.
+        const auto older = decode_record(ByteView(bytes).first(61 + name.size()));
+        ASSERT_TRUE(older.has_value());
+        EXPECT_EQ(older->name, name);
+        EXPECT_LT(older->test_loss, 0);
+        EXPECT_EQ(older->claim, Claim{});
+        EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
+        // And this one at what it knows.
+        auto longer = bytes;
+        longer.push_back(std::byte{1});
+        EXPECT_EQ(decode_record(longer)->claim, record.claim);
+    }
+    for (const float unknown : {std::nanf(""), -0.5F, -INFINITY}) {
+        record.test_loss = unknown;
+        const auto read = decode_record(encode_record(record));
+        ASSERT_TRUE(read.has_value());
+        EXPECT_EQ(read->test_loss, -1.0F);
+        EXPECT_EQ(read->claim, record.claim);
+    }
+}
+
+TEST(Record, SaysWhetherOthersCouldDialItsPeer) {
+    for (const std::optional<bool> reachable : {std::optional<bool>(), {false}, {true}}) {
+        auto record = sample();
+        record.reachable = reachable;
+        const auto read = decode_record(encode_record(record));
+        ASSERT_TRUE(read.has_value());
+        EXPECT_EQ(read->reachable, reachable);
+        EXPECT_TRUE(read->reached);
+        EXPECT_TRUE(read->ending);
+    }
+}
+
 TEST(Record, ANameThatCouldHarmATerminalIsRefused) {
     for (const std::string name : {"\x1b[2J", "a b", "$(id)", "caf\xc3\xa9", "a\nb"}) {
         EXPECT_FALSE(is_peer_name(name)) << name;
