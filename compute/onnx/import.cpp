@@ -259,9 +259,12 @@ void Importer::translate(const NodeMessage& node) {
             return refuse(FaultCode::Unsupported, "operators with subgraphs are not supported");
         }
         if (attribute.foreign == Foreign::Other) {
+            const bool known = find_translation(node.op) != nullptr;
             return refuse(
                 FaultCode::Unsupported,
-                "attribute '" + printable(attribute.name) + "' has a kind that is not supported"
+                known ? "attribute '" + printable(attribute.name) +
+                            "' has a kind that is not supported"
+                      : "this operator is not supported"
             );
         }
         if (!attribute.tensor.has_value()) attributes_.set(attribute.name, attribute.value);

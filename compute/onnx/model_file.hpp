@@ -20,8 +20,6 @@ namespace starling::compute::onnx {
 
 /// Limits on what a file may hold. Each is checked before memory is allocated for what it limits.
 inline constexpr std::size_t kFileBytesMax = (std::size_t{1} << 31U) - 1;
-inline constexpr std::size_t kNodesMax = std::size_t{1} << 16U;
-inline constexpr std::size_t kOperandsMax = 256;
 inline constexpr std::size_t kRankMax = 16;
 inline constexpr std::size_t kNameBytesMax = 1024;
 inline constexpr std::size_t kListMax = std::size_t{1} << 20U;
