@@ -64,6 +64,7 @@ Result<Model> build_onnx(
     onnx::ImportOptions options;
     options.batch = batch;
     options.purpose = purpose;
+    options.settle = true;
     options.float_inputs = true;
     auto imported = onnx::import_onnx(file, options);
     if (imported.has_error()) return imported.error();

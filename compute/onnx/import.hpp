@@ -36,6 +36,10 @@ struct ImportOptions {
     std::optional<std::int64_t> batch;
     /// Training turns BatchNormalization and Dropout into their training forms.
     Purpose purpose = Purpose::Inference;
+    /// Inference turns them into their inference forms, whatever form the file gives them: exporters
+    /// write the training form also into files for inference. Without it, inference computes what
+    /// the file says.
+    bool settle = false;
     /// Inputs of whole numbers take floats and cut off their fractions: samples are always floats,
     /// even tokens.
     bool float_inputs = false;

@@ -30,6 +30,9 @@ public:
 
     [[nodiscard]] bool training() const { return options_.purpose == Purpose::Training; }
 
+    /// Whether a node's own training form counts: the purpose is inference, as the file says it.
+    [[nodiscard]] bool literal() const { return !training() && !options_.settle; }
+
     [[nodiscard]] const NodeMessage& node() const { return *node_; }
 
     /// The plain settings of the node.

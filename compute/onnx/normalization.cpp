@@ -58,10 +58,11 @@ void batch_norm(Importer& in) {
     if (in.attributes().integer("spatial", 1) == 0) {
         return in.refuse(FaultCode::Unsupported, "statistics for each pixel are not supported");
     }
-    if (in.opset() < 7 && in.attributes().integer("is_test", 0) == 0 && !in.training()) {
+    if (in.opset() < 7 && in.attributes().integer("is_test", 0) == 0 && in.literal()) {
         return in.refuse(FaultCode::Unsupported, "the training form of an old opset");
     }
-    const bool file_trains = in.opset() >= 14 && in.attributes().integer("training_mode", 0) != 0;
+    const bool file_trains =
+        in.literal() && in.opset() >= 14 && in.attributes().integer("training_mode", 0) != 0;
     Attributes attributes{
         {"epsilon", in.attributes().real("epsilon", 1e-5)},
         {"training_mode", std::int64_t{file_trains}}};
@@ -138,15 +139,15 @@ void layer_norm(Importer& in) {
     in.bind(2, made[2]);
 }
 
-/// In training a Dropout drops, whatever mode the file gives it. In inference, a file whose Dropout
-/// is random is refused.
+/// In training a Dropout drops, whatever mode the file gives it. An inference that computes what the
+/// file says refuses a Dropout that is random there.
 void dropout(Importer& in) {
     const auto x = in.operand(0);
     const double ratio = in.has(1) ? in.real(1) : in.attributes().real("ratio", 0.5);
     const auto* mode = in.known(2);
     const bool file_trains = mode != nullptr && mode->values.size() == 1 && mode->values[0] != 0.0;
     if (!in.ok()) return;
-    if (file_trains && !in.training() && ratio > 0.0) {
+    if (file_trains && in.literal() && ratio > 0.0) {
         return in.refuse(FaultCode::Unsupported, "a dropout that draws at random while evaluating");
     }
     if (!in.training() || !(ratio > 0.0)) {
