@@ -158,6 +158,7 @@ void Importer::add_inputs() {
 
 void Importer::add_input(const ValueMessage& input) {
     const auto where = "input '" + printable(input.name) + "': ";
+    if (input.name.empty()) return refuse_file(FaultCode::BadFormat, "an input has no name");
     if (const auto given = options_.known_inputs.find(input.name);
         given != options_.known_inputs.end()) {
         Entry entry;

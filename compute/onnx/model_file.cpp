@@ -6,6 +6,7 @@
 #include <onnx/onnx_pb.h>
 
 #include "compute/onnx/census.hpp"
+#include "compute/values/printable.hpp"
 
 namespace starling::compute::onnx {
 
@@ -70,10 +71,19 @@ public:
         return value;
     }
 
+    /// Names go into messages, reports and other files, all of which are UTF-8.
     std::string name(const std::string& text) {
-        if (text.size() <= kNameBytesMax) return text;
-        refuse("a name of more than 1 KiB");
-        return {};
+        if (text.size() > kNameBytesMax) {
+            refuse("the name '" + printable(text) + "...' has more than 1 KiB");
+            return {};
+        }
+        if (!pb::internal::IsStructurallyValidUTF8(text)) {
+            refuse(
+                "the name '" + printable(text) + "' is not UTF-8; rename it", FaultCode::BadFormat
+            );
+            return {};
+        }
+        return text;
     }
 
     [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }
@@ -85,7 +95,7 @@ private:
         attribute.name = name(from.name());
         if (from.has_f()) attribute.value = static_cast<double>(from.f());
         if (from.has_i()) attribute.value = from.i();
-        if (from.has_s()) attribute.value = name(from.s());
+        if (from.has_s()) attribute.value = text(from);
         if (from.has_t()) attribute.tensor = tensor(from.t());
         // An empty list has no field in the message; only the attribute's type shows that it is a
         // list.
@@ -107,8 +117,15 @@ private:
         return attribute;
     }
 
-    void refuse(const char* why) {
-        if (!fault_) fault_ = fail(FaultCode::Oversized, std::string("onnx: ") + why);
+    /// A text may have any bytes, because some operators of other domains keep programs there.
+    std::string text(const ::onnx::AttributeProto& from) {
+        if (from.s().size() <= kNameBytesMax) return from.s();
+        refuse("the attribute '" + printable(from.name()) + "' has a text of more than 1 KiB");
+        return {};
+    }
+
+    void refuse(const std::string& why, FaultCode code = FaultCode::Oversized) {
+        if (!fault_) fault_ = fail(code, "onnx: " + why);
     }
 
     std::optional<Fault> fault_;

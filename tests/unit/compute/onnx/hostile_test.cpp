@@ -143,5 +143,89 @@ TEST(Census, OrdinaryNetsOfManyNodesPass) {
     EXPECT_TRUE(check_cost(b.bytes()).has_value());
 }
 
+// Names.
+
+const Task kTask{{4}, 3};
+
+FileBuilder named(const std::string& weight, const std::string& bias) {
+    FileBuilder b;
+    b.input("x", {-1, 4}).floats(weight, {4, 3}).floats(bias, {3});
+    b.node("Gemm", {"x", weight, bias}, {"y"}).output("y");
+    return b;
+}
+
+TEST(Names, OursMayBeTheFilesToo) {
+    const auto floats = random_floats(8);
+    const std::vector<double> values(floats.begin(), floats.end());
+    const auto plain = evaluated_scores(named("w", "c").bytes(), kTask, 2, values);
+    for (const auto& [weight, bias] :
+         {std::pair{"values", "scores"}, {"labels", "loss"}, {"value_0", "value_1"}}) {
+        SCOPED_TRACE(weight);
+        const auto file = named(weight, bias).bytes();
+        EXPECT_EQ(evaluated_scores(file, kTask, 2, values), plain);
+        ParameterStore store(*model_layout("onnx:a.onnx", kTask, file));
+        store.initialize(Rng(1));
+        const auto out = export_onnx(
+            [&](std::int64_t batch) {
+                return build_model("onnx:a.onnx", kTask, batch, Purpose::Inference, file);
+            },
+            store
+        );
+        ASSERT_TRUE(out.has_value()) << out.error().message;
+        EXPECT_EQ(evaluated_scores(*out, kTask, 2, values), plain);
+        // The parameters keep their names.
+        const auto again = build_model("onnx:a.onnx", kTask, 2, Purpose::Inference, *out);
+        ASSERT_TRUE(again.has_value()) << again.error().message;
+        auto names = parameter_names(again->graph);
+        EXPECT_NE(std::find(names.begin(), names.end(), weight), names.end());
+        EXPECT_NE(std::find(names.begin(), names.end(), bias), names.end());
+    }
+}
+
+TEST(Names, InputMayHaveAnyOfOurs) {
+    for (const auto* name : {"labels", "scores", "values"}) {
+        auto b = named("w", "c");
+        b.file.inputs[0].name = name;
+        b.file.nodes[0].inputs[0] = name;
+        EXPECT_EQ(evaluated_scores(b.bytes(), kTask, 2, std::vector<double>(8, 0.5)).size(), 6U);
+        Trained net(b.bytes(), kTask, 4);
+        const std::vector<std::int32_t> labels{0, 1, 2, 0};
+        EXPECT_TRUE(std::isfinite(net.engine->step(random_floats(16), labels, 0.1).loss));
+    }
+}
+
+std::string refusal(const Bytes& file) {
+    const auto model = build_model("onnx:a.onnx", kTask, 2, Purpose::Training, file);
+    return model.has_error() ? model.error().message : std::string();
+}
+
+TEST(Names, ThoseThatAreNotUtf8AreRefused) {
+    for (const auto* wrong : {"w\xe9", "\xff", "\xc0\x80", "\xed\xa0\x80"}) {
+        const auto said = refusal(named(wrong, "c").bytes());
+        EXPECT_NE(said.find("is not UTF-8"), std::string::npos) << said;
+        EXPECT_EQ(said.find('\n'), std::string::npos);
+    }
+    EXPECT_EQ(refusal(named("gewicht-\u00e9\u4e2d", "c").bytes()), "");
+}
+
+TEST(Names, LongOnesAreRefusedByTheirBeginning) {
+    const auto said = refusal(named("weight" + std::string(2000, 'w'), "c").bytes());
+    EXPECT_NE(said.find("'weightww"), std::string::npos) << said;
+    EXPECT_NE(said.find("more than 1 KiB"), std::string::npos) << said;
+    EXPECT_LT(said.size(), 200U);
+    EXPECT_EQ(refusal(named(std::string(1024, 'w'), "c").bytes()), "");
+}
+
+TEST(Names, EmptyOnesAreRefused) {
+    const auto said = refusal(named("", "c").bytes());
+    EXPECT_NE(said.find("no name"), std::string::npos) << said;
+    auto input = named("w", "c");
+    input.file.inputs[0].name = "";
+    EXPECT_NE(refusal(input.bytes()).find("an input has no name"), std::string::npos);
+    auto output = named("w", "c");
+    output.file.outputs[0].name = "";
+    EXPECT_NE(refusal(output.bytes()).find("made nowhere"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace starling::compute::onnx
