@@ -216,9 +216,9 @@ std::vector<std::string> Exporter::operands(const Node& node) {
 }
 
 void Exporter::want_opset(std::int64_t opset) {
-    file_.opset = std::max(file_.opset, opset);
+    file_.opset = std::max(*file_.opset, opset);
     // IR version 8 came with opset 15.
-    if (file_.opset >= 15) file_.ir_version = 8;
+    if (*file_.opset >= 15) file_.ir_version = 8;
 }
 
 Result<Bytes> export_onnx(const BuildInference& build, ParameterStore& store) {

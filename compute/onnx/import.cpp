@@ -118,10 +118,19 @@ std::string Importer::node_name() const {
 }
 
 void Importer::read_opset() {
-    if (file_.opset < kOpsetMin || file_.opset > kOpsetMax) {
+    if (!file_.opset.has_value()) {
+        const auto& other = file_.other_domain;
+        return refuse_file(
+            FaultCode::BadVersion,
+            "the file names no opset of ONNX's own operators" +
+                (other.empty() ? std::string() : ", only one of '" + printable(other) + "'") +
+                "; export the model with opset 13 to 17"
+        );
+    }
+    if (opset() < kOpsetMin || opset() > kOpsetMax) {
         refuse_file(
             FaultCode::BadVersion,
-            "opset " + std::to_string(file_.opset) + " is not supported; export the model with " +
+            "opset " + std::to_string(opset()) + " is not supported; export the model with " +
                 "opset 13 to 17 (1 to 22 are read)"
         );
     }

@@ -26,7 +26,7 @@ public:
 
     // The node that is being translated.
 
-    [[nodiscard]] std::int64_t opset() const { return file_.opset; }
+    [[nodiscard]] std::int64_t opset() const { return file_.opset.value_or(0); }
 
     [[nodiscard]] bool training() const { return options_.purpose == Purpose::Training; }
 

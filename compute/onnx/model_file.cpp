@@ -213,7 +213,11 @@ void read_model(const ::onnx::ModelProto& from, Reader& reader, ModelFile& model
     for (const auto& import : from.opset_import()) {
         const auto domain = reader.name(import.domain());
         // Nodes of other domains are refused when they are translated.
-        if (domain.empty() || domain == "ai.onnx") model.opset = import.version();
+        if (domain.empty() || domain == "ai.onnx") {
+            model.opset = import.version();
+        } else {
+            model.other_domain = domain;
+        }
     }
     const auto& graph = from.graph();
     for (const auto& node : graph.node()) model.nodes.push_back(reader.node(node));
@@ -262,7 +266,7 @@ Bytes encode_model(const ModelFile& model) {
     ::onnx::ModelProto message;
     message.set_ir_version(model.ir_version);
     message.set_producer_name("starling");
-    message.add_opset_import()->set_version(model.opset);
+    message.add_opset_import()->set_version(model.opset.value_or(0));
     auto* graph = message.mutable_graph();
     graph->set_name("starling");
     for (const auto& node : model.nodes) write_node(node, *graph->add_node());

@@ -102,7 +102,8 @@ struct ValueMessage {
 struct ModelFile {
     std::size_t bytes = 0;  ///< size of the file
     std::int64_t ir_version = 8;
-    std::int64_t opset = 0;  ///< of the default domain; 0 when the file names none
+    std::optional<std::int64_t> opset;  ///< of the default domain, where the file names it
+    std::string other_domain;           ///< another domain that the file names
     std::vector<NodeMessage> nodes;
     std::vector<TensorMessage> initializers;
     std::vector<ValueMessage> inputs;

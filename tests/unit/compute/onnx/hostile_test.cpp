@@ -227,5 +227,24 @@ TEST(Names, EmptyOnesAreRefused) {
     EXPECT_NE(refusal(output.bytes()).find("made nowhere"), std::string::npos);
 }
 
+TEST(Opset, FileWithoutOneOfOnnxItselfIsToldSo) {
+    auto b = named("w", "c");
+    b.file.opset.reset();
+    b.file.other_domain = "ai.onnx.ml";
+    ::onnx::ModelProto message;
+    ASSERT_TRUE(message.ParseFromString(std::string(as_text(b.bytes()))));
+    message.clear_opset_import();
+    auto file = message.SerializeAsString();
+    const auto none = refusal(Bytes(as_byte_view(file).begin(), as_byte_view(file).end()));
+    EXPECT_NE(none.find("names no opset"), std::string::npos) << none;
+    auto* import = message.add_opset_import();
+    import->set_domain("ai.onnx.ml");
+    import->set_version(3);
+    file = message.SerializeAsString();
+    const auto other = refusal(Bytes(as_byte_view(file).begin(), as_byte_view(file).end()));
+    EXPECT_NE(other.find("only one of 'ai.onnx.ml'"), std::string::npos) << other;
+    EXPECT_EQ(other.find("opset 0"), std::string::npos) << other;
+}
+
 }  // namespace
 }  // namespace starling::compute::onnx
