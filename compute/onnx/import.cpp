@@ -6,6 +6,7 @@
 #include "compute/graph/view.hpp"
 #include "compute/onnx/finder.hpp"
 #include "compute/onnx/importer.hpp"
+#include "compute/onnx/parameters.hpp"
 #include "compute/values/printable.hpp"
 
 namespace starling::compute::onnx {
@@ -55,13 +56,6 @@ bool is_causal_mask(const TensorMessage& tensor) {
     return numbers || (mask->seen == 0.0 && is_low(-std::abs(mask->hidden)));
 }
 
-bool all_equal(const Known* known, double value) {
-    return known != nullptr &&
-           std::all_of(known->values.begin(), known->values.end(), [&](double v) {
-               return v == value;
-           });
-}
-
 }  // namespace
 
 Result<Known> read_tensor(ByteView bytes) {
@@ -71,9 +65,11 @@ Result<Known> read_tensor(ByteView bytes) {
 }
 
 Result<ImportedModel> import_onnx(ByteView bytes, const ImportOptions& options) {
-    const auto file = decode_model(bytes);
+    auto file = decode_model(bytes);
     if (file.has_error()) return file.error();
-    return Importer(*file, options).run();
+    const auto placement = place_parameters(*file);
+    if (placement.has_error()) return placement.error();
+    return Importer(*file, *placement, options).run();
 }
 
 Result<ImportedModel> Importer::run() {
@@ -87,6 +83,7 @@ Result<ImportedModel> Importer::run() {
         translate(node);
     }
     node_ = nullptr;
+    model_.notes = placement_.notes;
     if (ok()) collect_outputs();
     if (!ok()) return *fault_;
     std::vector<ValueId*> wanted;
@@ -219,32 +216,20 @@ void Importer::note_uses() {
     for (const auto& output : file_.outputs) ++uses_[output.name];
 }
 
-/// Three kinds of initializers are not trained. Running statistics are averaged buffers. An
-/// instance normalisation that spells out a group normalisation has ones and zeros as scale and
-/// bias. And masks are fixed.
+/// Three kinds of initializers are not trained. Running statistics are averaged buffers. Masks are
+/// fixed, and so is what the exporter made up.
 void Importer::mark_special_initializers() {
     for (auto& [name, entry] : entries_) {
-        if (entry.initializer != nullptr) entry.fixed = is_causal_mask(*entry.initializer);
+        if (entry.initializer == nullptr) continue;
+        entry.fixed = placement_.made_up.contains(name) || is_causal_mask(*entry.initializer);
     }
     for (const auto& node : file_.nodes) {
-        const auto entry = [&](std::size_t i) -> Entry* {
-            return i < node.inputs.size() ? find(node.inputs[i]) : nullptr;
-        };
-        if (node.op == "BatchNormalization") {
-            for (const std::size_t i : {3U, 4U}) {
-                if (auto* found = entry(i); found != nullptr) {
-                    found->buffer = true;
-                    found->variance = found->variance || i == 4;
-                }
-            }
-        }
-        if (node.op != "InstanceNormalization" || node.inputs.size() != 3) continue;
-        auto* scale = entry(1);
-        auto* bias = entry(2);
-        if (scale == nullptr || bias == nullptr) continue;
-        if (all_equal(know(*scale), 1.0) && all_equal(know(*bias), 0.0)) {
-            scale->fixed = true;
-            bias->fixed = true;
+        if (node.op != "BatchNormalization") continue;
+        for (const std::size_t i : {3U, 4U}) {
+            auto* found = i < node.inputs.size() ? find(node.inputs[i]) : nullptr;
+            if (found == nullptr) continue;
+            found->buffer = true;
+            found->variance = found->variance || i == 4;
         }
     }
 }

@@ -60,6 +60,7 @@ struct ImportedModel {
     std::vector<NamedValue> inputs;
     std::vector<NamedValue> outputs;
     std::vector<RunningStatistic> statistics;  ///< for training
+    std::vector<std::string> notes;            ///< lines for people about shared tensors
 };
 
 /// Reads a model. Training and inference give the same parameters in the same order.

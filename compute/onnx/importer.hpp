@@ -11,6 +11,7 @@
 
 #include "compute/onnx/import.hpp"
 #include "compute/onnx/model_file.hpp"
+#include "compute/onnx/parameters.hpp"
 
 namespace starling::compute::onnx {
 
@@ -18,8 +19,9 @@ using Ints = std::vector<std::int64_t>;
 
 class Importer {
 public:
-    Importer(const ModelFile& file, const ImportOptions& options)
+    Importer(const ModelFile& file, const Placement& placement, const ImportOptions& options)
         : file_(file),
+          placement_(placement),
           options_(options) {}
 
     [[nodiscard]] Result<ImportedModel> run();
@@ -141,6 +143,7 @@ private:
     void refuse_file(FaultCode code, std::string message);
 
     const ModelFile& file_;
+    const Placement& placement_;
     const ImportOptions& options_;
     ImportedModel model_;
     const NodeMessage* node_ = nullptr;
