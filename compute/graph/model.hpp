@@ -31,6 +31,7 @@ struct Model {
     ValueId loss = ValueId::None;
     ValueId log_probabilities = ValueId::None;
     std::vector<RunningStatistic> statistics;  ///< empty for inference
+    std::vector<std::string> notes;            ///< lines for people about a model file
 };
 
 }  // namespace starling::compute

@@ -347,4 +347,12 @@ Result<ParameterLayout> model_layout(std::string_view spec, const Task& task, By
     return ParameterLayout(model->graph.parameters());
 }
 
+Result<ModelFacts> inspect_model(
+    std::string_view spec, const Task& task, std::int64_t batch, ByteView file
+) {
+    auto model = build_model(spec, task, batch, Purpose::Training, file);
+    if (model.has_error()) return model.error();
+    return ModelFacts{ParameterLayout(model->graph.parameters()), std::move(model->notes)};
+}
+
 }  // namespace starling::compute
