@@ -140,5 +140,57 @@ TEST(TrainingForm, WhatTheFileSaysIsComputedWhereNobodyTrains) {
     EXPECT_TRUE(import_onnx(dropped(false).bytes(), options).has_error());
 }
 
+// A normalisation over one value leaves nothing of it.
+
+std::string refusal(const FileBuilder& b, const Task& task, std::int64_t batch) {
+    const auto model = build_model("onnx:a.onnx", task, batch, Purpose::Training, b.bytes());
+    return model.has_error() ? model.error().message : std::string();
+}
+
+TEST(LoneValue, BatchOfOneIsRefusedWhereItIsAllThatAChannelHas) {
+    const auto said = refusal(normalised(0), kTask, 1);
+    EXPECT_NE(said.find("the_BatchNormalization"), std::string::npos) << said;
+    EXPECT_NE(said.find("at least 2"), std::string::npos) << said;
+    EXPECT_EQ(said.find('\n'), std::string::npos);
+    EXPECT_EQ(refusal(normalised(0), kTask, 2), "");
+    // A layout has no batch, and an evaluation does not need one of two.
+    EXPECT_TRUE(model_layout("onnx:a.onnx", kTask, normalised(0).bytes()).has_value());
+    const auto model =
+        build_model("onnx:a.onnx", kTask, 1, Purpose::Training, normalised(0).bytes());
+    ASSERT_TRUE(model.has_error());
+    EXPECT_EQ(model.error().code, FaultCode::Usage);
+}
+
+TEST(LoneValue, NamedNetsAreRefusedAlike) {
+    // Four halvings leave one pixel.
+    const Task small{{3, 16, 16}, 4};
+    const auto model = build_model("resnet18?width=4", small, 1, Purpose::Training);
+    ASSERT_TRUE(model.has_error());
+    EXPECT_EQ(model.error().code, FaultCode::Usage) << model.error().message;
+    EXPECT_TRUE(build_model("resnet18?width=4", small, 2, Purpose::Training).has_value());
+}
+
+TEST(LoneValue, OtherNormsOverOneValueAreRefused) {
+    const Task task{{3}, 3};
+    for (const auto* op : {"InstanceNormalization", "GroupNormalization", "LayerNormalization"}) {
+        FileBuilder b;
+        b.file.opset = 21;
+        b.input("x", {-1, 3}).floats("w", {3, 3}).floats("s", {3}).floats("t", {3});
+        b.floats("s1", {1}).floats("t1", {1}).ints("apart", {-1, 3, 1});
+        const bool layer = op == std::string("LayerNormalization");
+        b.node("Reshape", {"x", "apart"}, {"r"});
+        b.node(
+            op,
+            {"r", layer ? "s1" : "s", layer ? "t1" : "t"},
+            {"n"},
+            {{"num_groups", std::int64_t{3}}}
+        );
+        b.node("Flatten", {"n"}, {"f"}).node("MatMul", {"f", "w"}, {"y"}).output("y");
+        const auto said = refusal(b, task, 4);
+        EXPECT_NE(said.find(std::string("the_") + op), std::string::npos) << op << ": " << said;
+        EXPECT_NE(said.find("at least 2"), std::string::npos) << op << ": " << said;
+    }
+}
+
 }  // namespace
 }  // namespace starling::compute::onnx

@@ -203,6 +203,26 @@ TEST_F(Plans, AFounderSaysWhatAModelFileIsTakenFor) {
     EXPECT_TRUE(contains(all, "shared tensors")) << all;
 }
 
+TEST_F(Plans, ABatchThatLeavesAStatisticOneValueIsRefused) {
+    const auto file = directory_.path() / "net.onnx";
+    starling::testing::write_quickly(file, small_net());
+    config_.model = "onnx:" + file.string();
+    auto plan = found();
+    ASSERT_TRUE(lay_out(plan).has_value());
+    config_.batch = 1;
+    const auto founding = load_founding(config_);
+    ASSERT_TRUE(founding.has_error());
+    EXPECT_EQ(founding.error().code, FaultCode::Usage);
+    EXPECT_TRUE(contains(founding.error().message, "'the_BatchNormalization'"))
+        << founding.error().message;
+    // A stranger's founder may have said nothing.
+    plan.descriptor.batch = 1;
+    const auto laid = lay_out(plan);
+    ASSERT_TRUE(laid.has_error());
+    EXPECT_EQ(laid.error().code, FaultCode::Usage);
+    EXPECT_TRUE(contains(laid.error().message, "at least 2")) << laid.error().message;
+}
+
 TEST_F(Plans, ADescriptorThatIsTooLargeIsRefusedBeforeAnybodyGetsIt) {
     const auto loaded = load_founding(config_);
     ASSERT_TRUE(loaded.has_value());
