@@ -1,6 +1,7 @@
 #include "compute/onnx/import.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "compute/graph/view.hpp"
@@ -18,13 +19,17 @@ Kind kind_of(DataType type) {
     return is_integer(type) ? Kind::Integer : Kind::Real;
 }
 
+std::array<std::span<const NamedTranslation>, 5> families() {
+    return {
+        plain_translations(),
+        arithmetic_translations(),
+        window_translations(),
+        shape_translations(),
+        normalization_translations()};
+}
+
 const Translation* find_translation(std::string_view op) {
-    for (const auto family :
-         {plain_translations(),
-          arithmetic_translations(),
-          window_translations(),
-          shape_translations(),
-          normalization_translations()}) {
+    for (const auto family : families()) {
         for (const auto& entry : family) {
             if (entry.op == op) return &entry.translate;
         }
@@ -57,6 +62,14 @@ bool is_causal_mask(const TensorMessage& tensor) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> accepted_operators() {
+    auto names = folded_operators();
+    for (const auto family : families()) {
+        for (const auto& entry : family) names.push_back(entry.op);
+    }
+    return names;
+}
 
 Result<Known> read_tensor(ByteView bytes) {
     const auto tensor = decode_tensor(bytes);

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -68,6 +69,9 @@ struct ImportedModel {
 ///           fit), Unsupported (operator, type, dynamic shape, external data); one line
 /// Thread    any
 [[nodiscard]] Result<ImportedModel> import_onnx(ByteView bytes, const ImportOptions& options);
+
+/// Returns the names of the operators that a file may have, in no order.
+[[nodiscard]] std::vector<std::string_view> accepted_operators();
 
 /// Reads a lone tensor, as test vectors hold them.
 [[nodiscard]] Result<Known> read_tensor(ByteView bytes);

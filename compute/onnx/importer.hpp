@@ -174,6 +174,9 @@ struct NamedTranslation {
 /// know, and leaves everything as it was.
 [[nodiscard]] bool fold_known(Importer& importer);
 
+/// The operators that fold_known() knows.
+[[nodiscard]] std::vector<std::string_view> folded_operators();
+
 /// Replaces decompositions by the operators that they spell out, and drops the nodes and parameters
 /// that nothing needs any more. Updates the values in `wanted` in place.
 void recognise_patterns(Graph& graph, std::span<ValueId*> wanted);
