@@ -13,6 +13,12 @@ namespace starling::compute {
 /// What the graph is for. Batch norm and dropout have one form for each.
 enum class Purpose : std::uint8_t { Training, Inference };
 
+/// Why a training graph is refused whose batch has one value for each channel of a batch norm: such a
+/// value minus the mean is zero, and the channel learns nothing.
+inline constexpr const char* kLoneBatchValue =
+    "a batch of 1 has one value for each of its channels, and batch statistics want at least 2; "
+    "give a larger --batch";
+
 /// A statistic of the batch that moves an averaged buffer: buffer += momentum * (factor * batch -
 /// buffer), after each training step.
 struct RunningStatistic {
@@ -31,6 +37,7 @@ struct Model {
     ValueId loss = ValueId::None;
     ValueId log_probabilities = ValueId::None;
     std::vector<RunningStatistic> statistics;  ///< empty for inference
+    std::vector<std::string> notes;            ///< lines for people about a model file
 };
 
 }  // namespace starling::compute

@@ -195,6 +195,10 @@ ValueId ModelBuilder::batch_norm(const std::string& name, ValueId x) {
     if (made.empty()) return ValueId::None;
     if (training) {
         const std::int64_t samples = element_count(shape(x)) / channels[0];  // of each channel
+        if (samples < 2) {
+            status_ = fail(FaultCode::Usage, "batch norm '" + name + "': " + kLoneBatchValue);
+            return ValueId::None;
+        }
         const auto n = static_cast<double>(samples);
         const double factor = n > 1.0 ? n / (n - 1.0) : 1.0;
         model_.statistics.push_back({name + ".running_mean", made[1], 0.1, 1.0});
@@ -342,9 +346,17 @@ std::string model_catalogue() {
 }
 
 Result<ParameterLayout> model_layout(std::string_view spec, const Task& task, ByteView file) {
-    const auto model = build_model(spec, task, 1, Purpose::Training, file);
+    const auto model = build_model(spec, task, 1, Purpose::Inference, file);
     if (model.has_error()) return model.error();
     return ParameterLayout(model->graph.parameters());
+}
+
+Result<ModelFacts> inspect_model(
+    std::string_view spec, const Task& task, std::int64_t batch, ByteView file
+) {
+    auto model = build_model(spec, task, batch, Purpose::Training, file);
+    if (model.has_error()) return model.error();
+    return ModelFacts{ParameterLayout(model->graph.parameters()), std::move(model->notes)};
 }
 
 }  // namespace starling::compute

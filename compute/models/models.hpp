@@ -125,6 +125,17 @@ private:
     std::string_view spec, const Task& task, ByteView file = {}
 );
 
+struct ModelFacts {
+    ParameterLayout layout;
+    std::vector<std::string> notes;  ///< lines for people: what a model file is taken for
+};
+
+/// Builds the graph that is trained with this batch, and returns what is worth saying about it.
+/// Errors    those of build_model
+[[nodiscard]] Result<ModelFacts> inspect_model(
+    std::string_view spec, const Task& task, std::int64_t batch, ByteView file = {}
+);
+
 /// Lists the models with one line each: spec syntax and what it builds. For --help and errors.
 [[nodiscard]] std::string model_catalogue();
 

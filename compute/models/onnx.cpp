@@ -4,7 +4,9 @@
 
 #include "compute/graph/operator.hpp"
 #include "compute/models/models.hpp"
+#include "compute/models/onnx_tail.hpp"
 #include "compute/onnx/import.hpp"
+#include "compute/values/printable.hpp"
 
 namespace starling::compute {
 
@@ -31,18 +33,152 @@ Result<void> check_input(const onnx::ImportedModel& model, const Task& task, std
     return {};
 }
 
-/// Returns the operand of a final softmax: a graph that ends in probabilities is trained on its
-/// scores, because the loss applies a softmax of its own, and two in a row would flatten the
-/// gradient.
-ValueId without_softmax(const Graph& graph, ValueId scores) {
-    for (const auto& node : graph.nodes()) {
-        const bool softmax = node.op->name == "Softmax" || node.op->name == "LogSoftmax";
-        if (!softmax || node.outputs[0] != scores) continue;
-        const auto rank = static_cast<std::int64_t>(graph.shape(scores).size());
-        const auto axis = node.attributes.integer("axis", -1);
-        if (axis == -1 || axis == rank - 1) return node.inputs[0];
+/// How the file's answers meet the labels.
+enum class Loss : std::uint8_t { Unsaid, CrossEntropy, Nll, Bce };
+
+Result<Loss> loss_of(const Spec& spec) {
+    const auto known = spec.only("loss");
+    if (known.has_error()) return known.error();
+    const auto given = spec.text("loss", "");
+    if (!spec.options.contains("loss")) return Loss::Unsaid;
+    if (given == "cross-entropy") return Loss::CrossEntropy;
+    if (given == "nll") return Loss::Nll;
+    if (given == "bce") return Loss::Bce;
+    return fail(
+        FaultCode::Usage,
+        "'onnx': loss=" + given + " is not allowed; give cross-entropy, nll or bce"
+    );
+}
+
+std::string place_of(const Tail& tail) {
+    return tail.op + " at node '" + printable(tail.node) + "'";
+}
+
+/// Joins the answers of a file with the loss.
+class Head {
+public:
+    Head(Graph& graph, Loss loss, std::int64_t classes)
+        : graph_(graph),
+          loss_(loss),
+          classes_(classes) {}
+
+    /// Returns the scores of the classes.
+    Result<ValueId> scores_of(ValueId output) {
+        if (loss_ == Loss::Bce) return binary_scores(output);
+        auto tail = cut_softmax(graph_, output, classes_);
+        if (loss_ == Loss::Nll) return logarithm_of(tail);
+        note_cut(tail);
+        if (tail.meaning == Meaning::Scores || loss_ == Loss::CrossEntropy) return tail.scores;
+        const auto& shape = graph_.shape(tail.scores);
+        const bool one = classes_ == 2 && !shape.empty() && element_count(shape) == shape[0];
+        return fail(
+            FaultCode::Unsupported,
+            "onnx: the answers still are probabilities (" + place_of(tail) +
+                "), and the loss wants scores: export the net without it, or give " +
+                (one ? "?loss=bce for one answer of two classes"
+                     : "?loss=nll if the probabilities of all classes add up to one, or "
+                       "?loss=cross-entropy to train them as scores")
+        );
     }
-    return scores;
+
+    std::vector<std::string> notes;
+
+private:
+    void note_cut(const Tail& tail) {
+        if (tail.cut) {
+            notes.push_back(
+                "the " + place_of(tail) + " and what follows it are left to the loss; the scores " +
+                "before it are trained and exported"
+            );
+        }
+    }
+
+    /// For the label's probability p the loss is -log p. A cross-entropy of log-probabilities is the
+    /// same, because their exponentials add up to one.
+    Result<ValueId> logarithm_of(const Tail& tail) {
+        note_cut(tail);
+        if (tail.cut || tail.meaning != Meaning::Probabilities) return tail.scores;
+        notes.push_back(
+            "the logarithm of the probabilities from the " + place_of(tail) + " is trained"
+        );
+        // The smallest normal float, so that the logarithm and its slope stay finite.
+        const auto positive = graph_.add("Clip", {tail.scores}, {{"min", 1.2e-38}});
+        if (positive.has_error()) return positive.error();
+        const auto logarithm = graph_.add("Log", {(*positive)[0]});
+        if (logarithm.has_error()) return logarithm.error();
+        return (*logarithm)[0];
+    }
+
+    /// With a zero for the first class, the softmax of both scores is the sigmoid of the second.
+    Result<ValueId> binary_scores(ValueId output) {
+        if (classes_ != 2) {
+            return fail(
+                FaultCode::BadValue,
+                "onnx: loss=bce is for two classes, the data have " + std::to_string(classes_)
+            );
+        }
+        const auto tail = cut_sigmoid(graph_, output);
+        note_cut(tail);
+        const auto shape = graph_.shape(tail.scores);
+        const auto rows = element_count(shape);
+        if (shape.empty() || shape[0] != rows) {
+            return fail(
+                FaultCode::BadValue,
+                "onnx: loss=bce wants one answer for each sample, the model gives " +
+                    to_string(shape)
+            );
+        }
+        const auto column = graph_.add("Reshape", {tail.scores}, {{"shape", Shape{rows, 1}}});
+        if (column.has_error()) return column.error();
+        const Attributes left{{"pads", std::vector<std::int64_t>{0, 1, 0, 0}}};
+        const auto both = graph_.add("Pad", {(*column)[0]}, left);
+        if (both.has_error()) return both.error();
+        notes.push_back("the one answer is trained as the score of class 1 against a zero");
+        return (*both)[0];
+    }
+
+    Graph& graph_;
+    Loss loss_;
+    std::int64_t classes_;
+};
+
+/// Counts the floats of the file that are no parameters. Lone numbers are settings and do not count.
+std::optional<std::string> constants_of(const Graph& graph) {
+    std::size_t floats = 0;
+    std::size_t tensors = 0;
+    std::size_t most = 0;
+    std::string where;
+    for (const auto& node : graph.nodes()) {
+        if (node.op->name != "Constant") continue;
+        if (graph.value(node.outputs[0]).type.element != ElementType::F32) continue;
+        const auto count = node.attributes.reals("value").size();
+        if (count < 2) continue;
+        floats += count;
+        ++tensors;
+        if (count <= most) continue;
+        most = count;
+        where = node.name;
+    }
+    if (tensors == 0) return std::nullopt;
+    return std::to_string(floats) + " floats in " + std::to_string(tensors) +
+           (tensors == 1 ? " tensor" : " tensors") +
+           " of the file are no parameters and stay as they are, as at node '" + printable(where) +
+           "'";
+}
+
+/// Returns how many labels the scores answer, and checks that they fit the task.
+Result<std::int64_t> labels_for(const Shape& shape, const Task& task, std::int64_t batch) {
+    const auto rows = element_count(shape) / task.classes;
+    const bool tokens = task.sample_shape.size() == 1 && rows == batch * task.sample_shape[0];
+    const auto labels = tokens && task.labels != 1 ? rows : batch;
+    if (!shape.empty() && shape.back() == task.classes && rows == labels) return labels;
+    const bool one = element_count(shape) == batch && task.classes == 2;
+    return fail(
+        FaultCode::BadValue,
+        "onnx: the model's scores have the shape " + to_string(shape) + ", the task wants " +
+            to_string({batch, task.classes}) +
+            (one ? "; one answer for two classes wants ?loss=bce" : "")
+    );
 }
 
 }  // namespace
@@ -50,20 +186,15 @@ ValueId without_softmax(const Graph& graph, ValueId scores) {
 Result<Model> build_onnx(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 ) {
-    const auto known = spec.only("loss");
-    if (known.has_error()) return known.error();
-    const auto loss = spec.text("loss", "cross-entropy");
-    if (loss != "cross-entropy") {
-        return fail(
-            FaultCode::Usage, "'onnx': loss=" + loss + " is not allowed; give cross-entropy"
-        );
-    }
+    const auto loss = loss_of(spec);
+    if (loss.has_error()) return loss.error();
     if (file.empty()) {
         return fail(FaultCode::Usage, "'onnx': give a file, as in onnx:net.onnx");
     }
     onnx::ImportOptions options;
     options.batch = batch;
     options.purpose = purpose;
+    options.settle = true;
     options.float_inputs = true;
     auto imported = onnx::import_onnx(file, options);
     if (imported.has_error()) return imported.error();
@@ -72,21 +203,24 @@ Result<Model> build_onnx(
     if (imported->graph.parameters().empty()) {
         return fail(FaultCode::Unsupported, "onnx: the model has no parameters to train");
     }
-    const auto scores = without_softmax(imported->graph, imported->outputs[0].id);
-    const auto shape = imported->graph.shape(scores);
-    const auto rows = element_count(shape) / task.classes;
-    const bool tokens = task.sample_shape.size() == 1 && rows == batch * task.sample_shape[0];
-    const auto labels = tokens && task.labels != 1 ? rows : batch;
-    if (shape.empty() || shape.back() != task.classes || rows != labels) {
-        return fail(
-            FaultCode::BadValue,
-            "onnx: the model's scores have the shape " + to_string(shape) + ", the task wants " +
-                to_string({batch, task.classes})
-        );
-    }
-    ModelBuilder net(std::move(imported->graph), imported->inputs[0].id, purpose, Shape{labels});
+    Head head(imported->graph, *loss, task.classes);
+    const auto scores = head.scores_of(imported->outputs[0].id);
+    if (scores.has_error()) return scores.error();
+    const auto shape = imported->graph.shape(*scores);
+    const auto labels = labels_for(shape, task, batch);
+    if (labels.has_error()) return labels.error();
+    auto notes = std::move(head.notes);
+    notes.push_back(
+        "the file's output '" + printable(imported->outputs[0].name) + "' gives the scores of " +
+        std::to_string(task.classes) + " classes to a cross-entropy"
+    );
+    notes.insert(notes.end(), imported->notes.begin(), imported->notes.end());
+    if (auto line = constants_of(imported->graph)) notes.push_back(std::move(*line));
+    ModelBuilder net(std::move(imported->graph), imported->inputs[0].id, purpose, Shape{*labels});
     net.add_statistics(std::move(imported->statistics));
-    return net.finish(shape.size() == 2 ? scores : net.reshape(scores, {-1, task.classes}));
+    auto model = net.finish(shape.size() == 2 ? *scores : net.reshape(*scores, {-1, task.classes}));
+    if (model.has_value()) model->notes = std::move(notes);
+    return model;
 }
 
 }  // namespace starling::compute

@@ -47,11 +47,12 @@ void clip(Importer& in) {
     in.bind(0, in.emit("Clip", {in.operand(0)}, bounds));
 }
 
-/// X where X > 0, else slope X.
+/// X where X > 0, else slope X. The difference is min(X, 0), and its own slope at zero is one, so that
+/// the whole has PyTorch's there.
 void prelu(Importer& in) {
     const auto x = in.operand(0);
     const auto above = in.emit("Relu", {x});
-    const auto below = in.emit("Neg", {in.emit("Relu", {in.emit("Neg", {x})})});
+    const auto below = in.emit("Sub", {x, above});
     auto slope = in.operand(1);
     // Before opset 7 a list of slopes was one for each channel.
     const auto rank = in.shape(x).size();

@@ -22,7 +22,8 @@ Exporter::Exporter(const Model& model, const Model* other) : model_(model), othe
     file_.opset = 13;
     file_.ir_version = 7;
     for (const auto& info : graph().parameters()) taken_.insert(info.name);
-    taken_.insert({"values", "scores"});
+    input_name_ = free_name("values");
+    output_name_ = free_name("scores");
 }
 
 Result<ModelFile> Exporter::run(ParameterStore& store) {
@@ -38,7 +39,7 @@ Result<ModelFile> Exporter::run(ParameterStore& store) {
         if (alive_[i]) write(node);
         if (fault_.has_value()) return *fault_;
     }
-    put("Identity", {name(scores)}, "scores");
+    put("Identity", {name(scores)}, output_name_);
     add_parameters(store);
     return std::move(file_);
 }
@@ -84,12 +85,12 @@ Shape Exporter::free_shape(ValueId id) const {
 }
 
 void Exporter::add_ends(ValueId scores) {
-    const auto value = [&](const char* name, ValueId id) {
+    const auto value = [&](const std::string& name, ValueId id) {
         return ValueMessage{name, DataType::Float, true, true, free_shape(id)};
     };
-    file_.inputs.push_back(value("values", model_.values));
-    file_.outputs.push_back(value("scores", scores));
-    names_[model_.values] = "values";
+    file_.inputs.push_back(value(input_name_, model_.values));
+    file_.outputs.push_back(value(output_name_, scores));
+    names_[model_.values] = input_name_;
 }
 
 void Exporter::add_parameters(ParameterStore& store) {
@@ -107,6 +108,11 @@ void Exporter::add_parameters(ParameterStore& store) {
             file_.initializers.push_back(std::move(tensor));
         }
     }
+}
+
+std::string Exporter::free_name(std::string wanted) {
+    while (!taken_.insert(wanted).second) wanted += '_';
+    return wanted;
 }
 
 std::string Exporter::fresh() {
@@ -210,9 +216,9 @@ std::vector<std::string> Exporter::operands(const Node& node) {
 }
 
 void Exporter::want_opset(std::int64_t opset) {
-    file_.opset = std::max(file_.opset, opset);
+    file_.opset = std::max(*file_.opset, opset);
     // IR version 8 came with opset 15.
-    if (file_.opset >= 15) file_.ir_version = 8;
+    if (*file_.opset >= 15) file_.ir_version = 8;
 }
 
 Result<Bytes> export_onnx(const BuildInference& build, ParameterStore& store) {

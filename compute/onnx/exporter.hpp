@@ -56,6 +56,8 @@ private:
     // Names and nodes.
 
     std::string fresh();
+    /// Returns a name that no parameter has: the wanted one, with underscores behind it if need be.
+    std::string free_name(std::string wanted);
     std::string name(ValueId id);
     std::vector<std::string> operands(const Node& node);
     /// Adds a node and returns its result's name.
@@ -110,6 +112,8 @@ private:
     std::vector<bool> needed_;
     std::map<ValueId, std::string> names_;
     std::set<std::string, std::less<>> taken_;
+    std::string input_name_;
+    std::string output_name_;
     std::map<std::int64_t, std::string> masks_;
     std::size_t counter_ = 0;
 };

@@ -182,4 +182,7 @@ private:
 /// Matches causal attention, which has the longest spellings.
 [[nodiscard]] Match match_attention(const Finder& find, const Node& node);
 
+/// Matches the spellings of Softmax and LogSoftmax.
+[[nodiscard]] Match match_softmax(const Finder& find, const Node& node);
+
 }  // namespace starling::compute::onnx

@@ -411,6 +411,12 @@ constexpr auto kFolds = std::to_array<NamedFold>({
 
 }  // namespace
 
+std::vector<std::string_view> folded_operators() {
+    std::vector<std::string_view> names;
+    for (const auto& entry : kFolds) names.push_back(entry.op);
+    return names;
+}
+
 bool fold_known(Importer& in) {
     for (const auto& entry : kFolds) {
         if (entry.op != in.node().op) continue;

@@ -1,11 +1,13 @@
 #include "compute/onnx/import.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "compute/graph/view.hpp"
 #include "compute/onnx/finder.hpp"
 #include "compute/onnx/importer.hpp"
+#include "compute/onnx/parameters.hpp"
 #include "compute/values/printable.hpp"
 
 namespace starling::compute::onnx {
@@ -17,13 +19,17 @@ Kind kind_of(DataType type) {
     return is_integer(type) ? Kind::Integer : Kind::Real;
 }
 
+std::array<std::span<const NamedTranslation>, 5> families() {
+    return {
+        plain_translations(),
+        arithmetic_translations(),
+        window_translations(),
+        shape_translations(),
+        normalization_translations()};
+}
+
 const Translation* find_translation(std::string_view op) {
-    for (const auto family :
-         {plain_translations(),
-          arithmetic_translations(),
-          window_translations(),
-          shape_translations(),
-          normalization_translations()}) {
+    for (const auto family : families()) {
         for (const auto& entry : family) {
             if (entry.op == op) return &entry.translate;
         }
@@ -55,14 +61,15 @@ bool is_causal_mask(const TensorMessage& tensor) {
     return numbers || (mask->seen == 0.0 && is_low(-std::abs(mask->hidden)));
 }
 
-bool all_equal(const Known* known, double value) {
-    return known != nullptr &&
-           std::all_of(known->values.begin(), known->values.end(), [&](double v) {
-               return v == value;
-           });
-}
-
 }  // namespace
+
+std::vector<std::string_view> accepted_operators() {
+    auto names = folded_operators();
+    for (const auto family : families()) {
+        for (const auto& entry : family) names.push_back(entry.op);
+    }
+    return names;
+}
 
 Result<Known> read_tensor(ByteView bytes) {
     const auto tensor = decode_tensor(bytes);
@@ -71,9 +78,11 @@ Result<Known> read_tensor(ByteView bytes) {
 }
 
 Result<ImportedModel> import_onnx(ByteView bytes, const ImportOptions& options) {
-    const auto file = decode_model(bytes);
+    auto file = decode_model(bytes);
     if (file.has_error()) return file.error();
-    return Importer(*file, options).run();
+    const auto placement = place_parameters(*file);
+    if (placement.has_error()) return placement.error();
+    return Importer(*file, *placement, options).run();
 }
 
 Result<ImportedModel> Importer::run() {
@@ -87,6 +96,7 @@ Result<ImportedModel> Importer::run() {
         translate(node);
     }
     node_ = nullptr;
+    model_.notes = placement_.notes;
     if (ok()) collect_outputs();
     if (!ok()) return *fault_;
     std::vector<ValueId*> wanted;
@@ -118,10 +128,19 @@ std::string Importer::node_name() const {
 }
 
 void Importer::read_opset() {
-    if (file_.opset < kOpsetMin || file_.opset > kOpsetMax) {
+    if (!file_.opset.has_value()) {
+        const auto& other = file_.other_domain;
+        return refuse_file(
+            FaultCode::BadVersion,
+            "the file names no opset of ONNX's own operators" +
+                (other.empty() ? std::string() : ", only one of '" + printable(other) + "'") +
+                "; export the model with opset 13 to 17"
+        );
+    }
+    if (opset() < kOpsetMin || opset() > kOpsetMax) {
         refuse_file(
             FaultCode::BadVersion,
-            "opset " + std::to_string(file_.opset) + " is not supported; export the model with " +
+            "opset " + std::to_string(opset()) + " is not supported; export the model with " +
                 "opset 13 to 17 (1 to 22 are read)"
         );
     }
@@ -158,6 +177,7 @@ void Importer::add_inputs() {
 
 void Importer::add_input(const ValueMessage& input) {
     const auto where = "input '" + printable(input.name) + "': ";
+    if (input.name.empty()) return refuse_file(FaultCode::BadFormat, "an input has no name");
     if (const auto given = options_.known_inputs.find(input.name);
         given != options_.known_inputs.end()) {
         Entry entry;
@@ -209,32 +229,20 @@ void Importer::note_uses() {
     for (const auto& output : file_.outputs) ++uses_[output.name];
 }
 
-/// Three kinds of initializers are not trained. Running statistics are averaged buffers. An
-/// instance normalisation that spells out a group normalisation has ones and zeros as scale and
-/// bias. And masks are fixed.
+/// Three kinds of initializers are not trained. Running statistics are averaged buffers. Masks are
+/// fixed, and so is what the exporter made up.
 void Importer::mark_special_initializers() {
     for (auto& [name, entry] : entries_) {
-        if (entry.initializer != nullptr) entry.fixed = is_causal_mask(*entry.initializer);
+        if (entry.initializer == nullptr) continue;
+        entry.fixed = placement_.made_up.contains(name) || is_causal_mask(*entry.initializer);
     }
     for (const auto& node : file_.nodes) {
-        const auto entry = [&](std::size_t i) -> Entry* {
-            return i < node.inputs.size() ? find(node.inputs[i]) : nullptr;
-        };
-        if (node.op == "BatchNormalization") {
-            for (const std::size_t i : {3U, 4U}) {
-                if (auto* found = entry(i); found != nullptr) {
-                    found->buffer = true;
-                    found->variance = found->variance || i == 4;
-                }
-            }
-        }
-        if (node.op != "InstanceNormalization" || node.inputs.size() != 3) continue;
-        auto* scale = entry(1);
-        auto* bias = entry(2);
-        if (scale == nullptr || bias == nullptr) continue;
-        if (all_equal(know(*scale), 1.0) && all_equal(know(*bias), 0.0)) {
-            scale->fixed = true;
-            bias->fixed = true;
+        if (node.op != "BatchNormalization") continue;
+        for (const std::size_t i : {3U, 4U}) {
+            auto* found = i < node.inputs.size() ? find(node.inputs[i]) : nullptr;
+            if (found == nullptr) continue;
+            found->buffer = true;
+            found->variance = found->variance || i == 4;
         }
     }
 }
@@ -259,9 +267,12 @@ void Importer::translate(const NodeMessage& node) {
             return refuse(FaultCode::Unsupported, "operators with subgraphs are not supported");
         }
         if (attribute.foreign == Foreign::Other) {
+            const bool known = find_translation(node.op) != nullptr;
             return refuse(
                 FaultCode::Unsupported,
-                "attribute '" + printable(attribute.name) + "' has a kind that is not supported"
+                known ? "attribute '" + printable(attribute.name) +
+                            "' has a kind that is not supported"
+                      : "this operator is not supported"
             );
         }
         if (!attribute.tensor.has_value()) attributes_.set(attribute.name, attribute.value);

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -36,6 +37,10 @@ struct ImportOptions {
     std::optional<std::int64_t> batch;
     /// Training turns BatchNormalization and Dropout into their training forms.
     Purpose purpose = Purpose::Inference;
+    /// Inference turns them into their inference forms, whatever form the file gives them: exporters
+    /// write the training form also into files for inference. Without it, inference computes what
+    /// the file says.
+    bool settle = false;
     /// Inputs of whole numbers take floats and cut off their fractions: samples are always floats,
     /// even tokens.
     bool float_inputs = false;
@@ -56,6 +61,7 @@ struct ImportedModel {
     std::vector<NamedValue> inputs;
     std::vector<NamedValue> outputs;
     std::vector<RunningStatistic> statistics;  ///< for training
+    std::vector<std::string> notes;            ///< lines for people about shared tensors
 };
 
 /// Reads a model. Training and inference give the same parameters in the same order.
@@ -63,6 +69,9 @@ struct ImportedModel {
 ///           fit), Unsupported (operator, type, dynamic shape, external data); one line
 /// Thread    any
 [[nodiscard]] Result<ImportedModel> import_onnx(ByteView bytes, const ImportOptions& options);
+
+/// Returns the names of the operators that a file may have, in no order.
+[[nodiscard]] std::vector<std::string_view> accepted_operators();
 
 /// Reads a lone tensor, as test vectors hold them.
 [[nodiscard]] Result<Known> read_tensor(ByteView bytes);

@@ -11,6 +11,7 @@
 
 #include "compute/onnx/import.hpp"
 #include "compute/onnx/model_file.hpp"
+#include "compute/onnx/parameters.hpp"
 
 namespace starling::compute::onnx {
 
@@ -18,17 +19,21 @@ using Ints = std::vector<std::int64_t>;
 
 class Importer {
 public:
-    Importer(const ModelFile& file, const ImportOptions& options)
+    Importer(const ModelFile& file, const Placement& placement, const ImportOptions& options)
         : file_(file),
+          placement_(placement),
           options_(options) {}
 
     [[nodiscard]] Result<ImportedModel> run();
 
     // The node that is being translated.
 
-    [[nodiscard]] std::int64_t opset() const { return file_.opset; }
+    [[nodiscard]] std::int64_t opset() const { return file_.opset.value_or(0); }
 
     [[nodiscard]] bool training() const { return options_.purpose == Purpose::Training; }
+
+    /// Whether a node's own training form counts: the purpose is inference, as the file says it.
+    [[nodiscard]] bool literal() const { return !training() && !options_.settle; }
 
     [[nodiscard]] const NodeMessage& node() const { return *node_; }
 
@@ -138,6 +143,7 @@ private:
     void refuse_file(FaultCode code, std::string message);
 
     const ModelFile& file_;
+    const Placement& placement_;
     const ImportOptions& options_;
     ImportedModel model_;
     const NodeMessage* node_ = nullptr;
@@ -167,6 +173,9 @@ struct NamedTranslation {
 /// Computes a node whose operands are all known. Returns false for an operator that it does not
 /// know, and leaves everything as it was.
 [[nodiscard]] bool fold_known(Importer& importer);
+
+/// The operators that fold_known() knows.
+[[nodiscard]] std::vector<std::string_view> folded_operators();
 
 /// Replaces decompositions by the operators that they spell out, and drops the nodes and parameters
 /// that nothing needs any more. Updates the values in `wanted` in place.

@@ -3,145 +3,16 @@
 
 #include "compute/onnx/model_file.hpp"
 
-#include <array>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/wire_format_lite.h>
-#include <map>
 #include <onnx/onnx_pb.h>
+
+#include "compute/onnx/census.hpp"
+#include "compute/values/printable.hpp"
 
 namespace starling::compute::onnx {
 
 namespace {
 
 namespace pb = google::protobuf;
-
-const std::uint8_t* data_of(ByteView bytes) {
-    return reinterpret_cast<const std::uint8_t*>(bytes.data());
-}
-
-/// The kinds of messages, as far as counting needs to tell them apart. A leaf holds no further
-/// message, or only strings.
-enum class Part : std::uint8_t {
-    Leaf,
-    Model,
-    Graph,
-    Node,
-    Attribute,
-    Tensor,
-    Sparse,
-    Value,
-    Type,
-    Shaped,
-    Shape,
-    Wrapped,
-    Map,
-    Training,
-    Function,
-    Annotation
-};
-
-/// Which field of a message holds which kind of message.
-struct Child {
-    Part parent;
-    int field;
-    Part part;
-};
-
-constexpr auto kChildren = std::to_array<Child>({
-    {Part::Model, 7, Part::Graph},       {Part::Model, 20, Part::Training},
-    {Part::Model, 25, Part::Function},   {Part::Graph, 1, Part::Node},
-    {Part::Graph, 5, Part::Tensor},      {Part::Graph, 11, Part::Value},
-    {Part::Graph, 12, Part::Value},      {Part::Graph, 13, Part::Value},
-    {Part::Graph, 14, Part::Annotation}, {Part::Graph, 15, Part::Sparse},
-    {Part::Node, 5, Part::Attribute},    {Part::Attribute, 5, Part::Tensor},
-    {Part::Attribute, 6, Part::Graph},   {Part::Attribute, 9, Part::Tensor},
-    {Part::Attribute, 10, Part::Graph},  {Part::Attribute, 14, Part::Type},
-    {Part::Attribute, 15, Part::Type},   {Part::Attribute, 22, Part::Sparse},
-    {Part::Attribute, 23, Part::Sparse}, {Part::Sparse, 1, Part::Tensor},
-    {Part::Sparse, 2, Part::Tensor},     {Part::Value, 2, Part::Type},
-    {Part::Type, 1, Part::Shaped},       {Part::Type, 4, Part::Wrapped},
-    {Part::Type, 5, Part::Map},          {Part::Type, 8, Part::Shaped},
-    {Part::Type, 9, Part::Wrapped},      {Part::Shaped, 2, Part::Shape},
-    {Part::Wrapped, 1, Part::Type},      {Part::Map, 2, Part::Type},
-    {Part::Training, 1, Part::Graph},    {Part::Training, 2, Part::Graph},
-    {Part::Function, 7, Part::Node},
-});
-
-/// Counts a file's messages and strings, wherever they nest, before the library reads it. The
-/// library makes an object of some hundred bytes for an empty message, which is two bytes in the
-/// file: a hostile 16 MiB would cost GiBs.
-class Census {
-public:
-    [[nodiscard]] Result<void> model(ByteView file) {
-        walk(Part::Model, file, 0);
-        if (!fault_ && graphs_ == 0) {
-            refuse(FaultCode::BadFormat, "the file has no graph; is it an ONNX model?");
-        }
-        if (fault_) return *fault_;
-        return {};
-    }
-
-private:
-    /// Nets of ten thousand nodes have a quarter of this.
-    static constexpr std::size_t kPartsMax = std::size_t{1} << 20U;
-    /// Below protobuf's own limit of a hundred.
-    static constexpr int kDepthMax = 64;
-
-    static Part child_of(Part parent, int field) {
-        for (const auto& child : kChildren) {
-            if (child.parent == parent && child.field == field) return child.part;
-        }
-        return Part::Leaf;
-    }
-
-    void walk(Part kind, ByteView message, int depth) {
-        using Wire = pb::internal::WireFormatLite;
-        if (depth > kDepthMax) return refuse(FaultCode::Oversized, "messages that nest too deep");
-        std::map<int, std::size_t> counts;
-        pb::io::CodedInputStream in(data_of(message), static_cast<int>(message.size()));
-        while (const auto tag = in.ReadTag()) {
-            if (Wire::GetTagWireType(tag) != Wire::WIRETYPE_LENGTH_DELIMITED) {
-                if (!Wire::SkipField(&in, tag)) break;
-                continue;
-            }
-            std::uint32_t length = 0;
-            if (!in.ReadVarint32(&length) || length > message.size()) break;
-            const auto at = static_cast<std::size_t>(in.CurrentPosition());
-            if (!in.Skip(static_cast<int>(length))) break;
-            const int field = Wire::GetTagFieldNumber(tag);
-            limit(kind, field, ++counts[field]);
-            const auto part = child_of(kind, field);
-            if (!fault_ && part != Part::Leaf) {
-                walk(part, message.subspan(at, length), depth + 1);
-            }
-            if (fault_) return;
-        }
-        if (in.ConsumedEntireMessage()) return;
-        refuse(FaultCode::BadFormat, "the file is no protobuf message, or cut off");
-    }
-
-    void limit(Part kind, int field, std::size_t count) {
-        if (kind == Part::Model && field == 7) ++graphs_;
-        if (graphs_ > 1) return refuse(FaultCode::BadFormat, "the file has two graphs");
-        if (kind == Part::Graph && count > kNodesMax) {
-            return refuse(FaultCode::Oversized, "a graph with more than 65,536 nodes or tensors");
-        }
-        if (kind == Part::Node && count > kOperandsMax) {
-            return refuse(FaultCode::Oversized, "a node with more than 256 operands or attributes");
-        }
-        if (++parts_ > kPartsMax) {
-            refuse(FaultCode::Oversized, "a file of more than a million messages and names");
-        }
-    }
-
-    void refuse(FaultCode code, const std::string& message) {
-        if (!fault_) fault_ = fail(code, "onnx: " + message);
-    }
-
-    std::size_t parts_ = 0;
-    int graphs_ = 0;
-    std::optional<Fault> fault_;
-};
 
 /// Copies messages, and remembers the first mistake.
 class Reader {
@@ -200,10 +71,19 @@ public:
         return value;
     }
 
+    /// Names go into messages, reports and other files, all of which are UTF-8.
     std::string name(const std::string& text) {
-        if (text.size() <= kNameBytesMax) return text;
-        refuse("a name of more than 1 KiB");
-        return {};
+        if (text.size() > kNameBytesMax) {
+            refuse("the name '" + printable(text) + "...' has more than 1 KiB");
+            return {};
+        }
+        if (!pb::internal::IsStructurallyValidUTF8(text)) {
+            refuse(
+                "the name '" + printable(text) + "' is not UTF-8; rename it", FaultCode::BadFormat
+            );
+            return {};
+        }
+        return text;
     }
 
     [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }
@@ -215,7 +95,7 @@ private:
         attribute.name = name(from.name());
         if (from.has_f()) attribute.value = static_cast<double>(from.f());
         if (from.has_i()) attribute.value = from.i();
-        if (from.has_s()) attribute.value = name(from.s());
+        if (from.has_s()) attribute.value = text(from);
         if (from.has_t()) attribute.tensor = tensor(from.t());
         // An empty list has no field in the message; only the attribute's type shows that it is a
         // list.
@@ -237,8 +117,15 @@ private:
         return attribute;
     }
 
-    void refuse(const char* why) {
-        if (!fault_) fault_ = fail(FaultCode::Oversized, std::string("onnx: ") + why);
+    /// A text may have any bytes, because some operators of other domains keep programs there.
+    std::string text(const ::onnx::AttributeProto& from) {
+        if (from.s().size() <= kNameBytesMax) return from.s();
+        refuse("the attribute '" + printable(from.name()) + "' has a text of more than 1 KiB");
+        return {};
+    }
+
+    void refuse(const std::string& why, FaultCode code = FaultCode::Oversized) {
+        if (!fault_) fault_ = fail(code, "onnx: " + why);
     }
 
     std::optional<Fault> fault_;
@@ -326,7 +213,11 @@ void read_model(const ::onnx::ModelProto& from, Reader& reader, ModelFile& model
     for (const auto& import : from.opset_import()) {
         const auto domain = reader.name(import.domain());
         // Nodes of other domains are refused when they are translated.
-        if (domain.empty() || domain == "ai.onnx") model.opset = import.version();
+        if (domain.empty() || domain == "ai.onnx") {
+            model.opset = import.version();
+        } else {
+            model.other_domain = domain;
+        }
     }
     const auto& graph = from.graph();
     for (const auto& node : graph.node()) model.nodes.push_back(reader.node(node));
@@ -343,7 +234,7 @@ Result<ModelFile> decode_model(ByteView bytes) {
     if (bytes.size() > kFileBytesMax) {
         return fail(FaultCode::Oversized, "onnx: a file of more than 2 GiB");
     }
-    if (const auto counted = Census().model(bytes); counted.has_error()) return counted.error();
+    if (const auto counted = check_cost(bytes); counted.has_error()) return counted.error();
     ::onnx::ModelProto message;
     if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
         return fail(FaultCode::BadFormat, "onnx: the file is no ONNX model, or cut off");
@@ -375,7 +266,7 @@ Bytes encode_model(const ModelFile& model) {
     ::onnx::ModelProto message;
     message.set_ir_version(model.ir_version);
     message.set_producer_name("starling");
-    message.add_opset_import()->set_version(model.opset);
+    message.add_opset_import()->set_version(model.opset.value_or(0));
     auto* graph = message.mutable_graph();
     graph->set_name("starling");
     for (const auto& node : model.nodes) write_node(node, *graph->add_node());

@@ -20,8 +20,6 @@ namespace starling::compute::onnx {
 
 /// Limits on what a file may hold. Each is checked before memory is allocated for what it limits.
 inline constexpr std::size_t kFileBytesMax = (std::size_t{1} << 31U) - 1;
-inline constexpr std::size_t kNodesMax = std::size_t{1} << 16U;
-inline constexpr std::size_t kOperandsMax = 256;
 inline constexpr std::size_t kRankMax = 16;
 inline constexpr std::size_t kNameBytesMax = 1024;
 inline constexpr std::size_t kListMax = std::size_t{1} << 20U;
@@ -104,7 +102,8 @@ struct ValueMessage {
 struct ModelFile {
     std::size_t bytes = 0;  ///< size of the file
     std::int64_t ir_version = 8;
-    std::int64_t opset = 0;  ///< of the default domain; 0 when the file names none
+    std::optional<std::int64_t> opset;  ///< of the default domain, where the file names it
+    std::string other_domain;           ///< another domain that the file names
     std::vector<NodeMessage> nodes;
     std::vector<TensorMessage> initializers;
     std::vector<ValueMessage> inputs;

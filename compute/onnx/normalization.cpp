@@ -23,6 +23,7 @@ void train_batch_norm(Importer& in, std::vector<ValueId> operands, Attributes at
     in.bind(0, made[0]);
     const auto x = in.shape(operands[0]);
     const std::int64_t samples = element_count(x) / std::max<std::int64_t>(x[1], 1);
+    if (samples < 2) return in.refuse(FaultCode::Usage, kLoneBatchValue);
     const auto n = static_cast<double>(samples);
     const double share = 1.0 - momentum_of(in);
     const auto mean = in.parameter_name(3);
@@ -58,10 +59,11 @@ void batch_norm(Importer& in) {
     if (in.attributes().integer("spatial", 1) == 0) {
         return in.refuse(FaultCode::Unsupported, "statistics for each pixel are not supported");
     }
-    if (in.opset() < 7 && in.attributes().integer("is_test", 0) == 0 && !in.training()) {
+    if (in.opset() < 7 && in.attributes().integer("is_test", 0) == 0 && in.literal()) {
         return in.refuse(FaultCode::Unsupported, "the training form of an old opset");
     }
-    const bool file_trains = in.opset() >= 14 && in.attributes().integer("training_mode", 0) != 0;
+    const bool file_trains =
+        in.literal() && in.opset() >= 14 && in.attributes().integer("training_mode", 0) != 0;
     Attributes attributes{
         {"epsilon", in.attributes().real("epsilon", 1e-5)},
         {"training_mode", std::int64_t{file_trains}}};
@@ -72,8 +74,23 @@ void batch_norm(Importer& in) {
     in.bind(0, in.emit("BatchNormalization", std::move(operands), std::move(attributes)));
 }
 
+/// A lone value minus the mean is zero, so that a net behind it sees nothing but the bias.
+bool refuses_lone_value(Importer& in, std::int64_t values) {
+    if (!in.ok() || !in.training() || values != 1) return false;
+    in.refuse(
+        FaultCode::Unsupported,
+        "it normalises over one value, which leaves nothing of it; it needs at least 2"
+    );
+    return true;
+}
+
 void instance_norm(Importer& in) {
     const Attributes attributes{{"epsilon", in.attributes().real("epsilon", 1e-5)}};
+    const auto shape = in.shape(in.operand(0));
+    if (in.ok() && shape.size() > 1 &&
+        refuses_lone_value(in, element_count(shape) / (shape[0] * shape[1]))) {
+        return;
+    }
     in.bind(0, in.emit("InstanceNormalization", in.operands(), attributes));
 }
 
@@ -86,6 +103,10 @@ void group_norm(Importer& in) {
     const Attributes attributes{
         {"epsilon", in.attributes().real("epsilon", 1e-5)}, {"num_groups", groups}};
     if (!in.ok()) return;
+    if (shape.size() > 1 && groups > 0 && groups <= shape[1] &&
+        refuses_lone_value(in, element_count(shape) / (shape[0] * groups))) {
+        return;
+    }
     auto scale = in.operand(1);
     auto bias = in.operand(2);
     if (in.opset() < 21 && shape.size() > 1 && groups != shape[1]) {
@@ -115,6 +136,7 @@ void layer_norm(Importer& in) {
     if (!in.ok()) return;
     if (axis < 0) return in.refuse(FaultCode::BadValue, "the operand has no such axis");
     const Shape inner(shape.begin() + axis, shape.end());
+    if (refuses_lone_value(in, element_count(inner))) return;
     const Attributes attributes{{"axis", axis}, {"epsilon", in.attributes().real("epsilon", 1e-5)}};
     std::vector<ValueId> whole{x};
     std::vector<ValueId> apart(3, ValueId::None);
@@ -138,15 +160,15 @@ void layer_norm(Importer& in) {
     in.bind(2, made[2]);
 }
 
-/// In training a Dropout drops, whatever mode the file gives it. In inference, a file whose Dropout
-/// is random is refused.
+/// In training a Dropout drops, whatever mode the file gives it. An inference that computes what the
+/// file says refuses a Dropout that is random there.
 void dropout(Importer& in) {
     const auto x = in.operand(0);
     const double ratio = in.has(1) ? in.real(1) : in.attributes().real("ratio", 0.5);
     const auto* mode = in.known(2);
     const bool file_trains = mode != nullptr && mode->values.size() == 1 && mode->values[0] != 0.0;
     if (!in.ok()) return;
-    if (file_trains && !in.training() && ratio > 0.0) {
+    if (file_trains && in.literal() && ratio > 0.0) {
         return in.refuse(FaultCode::Unsupported, "a dropout that draws at random while evaluating");
     }
     if (!in.training() || !(ratio > 0.0)) {

@@ -213,8 +213,8 @@ Match match_layer_norm(const Finder& find, const Node& node) {
     return std::nullopt;
 }
 
-constexpr std::array<Match (*)(const Finder&, const Node&), 5> kRules{
-    match_nothing, match_reshape, match_gelu, match_layer_norm, match_attention};
+constexpr std::array<Match (*)(const Finder&, const Node&), 6> kRules{
+    match_nothing, match_reshape, match_gelu, match_layer_norm, match_softmax, match_attention};
 
 /// Returns true when the new node computes as many elements, of the same type, as the old one.
 bool fits(const Finder& find, const Rewrite& rewrite, ValueId old) {

@@ -32,13 +32,13 @@ double density(double x) {
 constexpr Function kFunctions[] = {
     {"LeakyRelu",
      [](double x, const Attributes& a) { return x < 0.0 ? a.real("alpha", 0.01) * x : x; },
-     [](double x, const Attributes& a) { return x < 0.0 ? a.real("alpha", 0.01) : 1.0; }},
+     [](double x, const Attributes& a) { return x > 0.0 ? 1.0 : a.real("alpha", 0.01); }},
     {"Elu",
      [](double x, const Attributes& a) {
-         return x < 0.0 ? a.real("alpha", 1.0) * (std::exp(x) - 1.0) : x;
+         return x < 0.0 ? a.real("alpha", 1.0) * std::expm1(x) : x;
      },
      [](double x, const Attributes& a) {
-         return x < 0.0 ? a.real("alpha", 1.0) * std::exp(x) : 1.0;
+         return x > 0.0 ? 1.0 : a.real("alpha", 1.0) * std::exp(x);
      }},
     {"Sigmoid",
      [](double x, const Attributes&) { return sigmoid(x); },

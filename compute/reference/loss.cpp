@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "compute/graph/operator.hpp"
 #include "compute/reference/reference.hpp"
@@ -54,10 +56,12 @@ void cross_entropy(const Call& call) {
     const auto classes = static_cast<std::size_t>(scores.shape[1]);
     const Targets targets(call, classes);
     for (std::size_t n = 0; n < scores.values.size() / classes; ++n) {
+        const auto row = std::span(scores.values).subspan(n * classes, classes);
+        const double top = *std::max_element(row.begin(), row.end());
         double sum = 0.0;
-        for (std::size_t c = 0; c < classes; ++c) sum += std::exp(scores.values[n * classes + c]);
+        for (const auto score : row) sum += std::exp(score - top);
         for (std::size_t c = 0; c < classes; ++c) {
-            const double logarithm = scores.values[n * classes + c] - std::log(sum);
+            const double logarithm = row[c] - top - std::log(sum);
             call.outputs[1].values[n * classes + c] = logarithm;
             call.outputs[0].values[0] -= targets.pull(n, c) * logarithm / targets.total();
         }

@@ -58,8 +58,10 @@ HelpTopic models() {
              "gpt?layers=4&heads=4&dim=128&context=64"},
             {"onnx:FILE",
              "the graph of an ONNX file, which travels to all peers (docs/FORMATS.md)",
-             {{"loss", "cross-entropy (cross-entropy)"}},
-             "onnx:net.onnx"},
+             {{"loss",
+               "what its answers are: cross-entropy for scores, nll for probabilities, bce for one "
+               "score of two classes (scores, or a softmax that is cut off)"}},
+             "onnx:net.onnx?loss=bce"},
         }};
 }
 

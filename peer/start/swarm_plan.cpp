@@ -107,13 +107,16 @@ Result<Founding> load_founding(const PeerConfig& config) {
     if (auto ok = check_target(config, sharded->manifest); ok.has_error()) return ok.error();
     auto model = choose_model(config.model);
     if (model.has_error()) return model.error();
-    const auto layout =
-        compute::model_layout(model->spec, task_of(sharded->manifest), model->bytes());
-    if (layout.has_error()) {
+    const auto facts = compute::inspect_model(
+        model->spec, task_of(sharded->manifest), config.batch, model->bytes()
+    );
+    if (facts.has_error()) {
         // Whatever is wrong with the model, also with its file, was chosen by the flag.
-        return fail(FaultCode::Usage, "--model " + config.model + ": " + layout.error().message);
+        return fail(FaultCode::Usage, "--model " + config.model + ": " + facts.error().message);
     }
-    return Founding{std::move(*sharded), std::move(*model), dataset->notes};
+    auto notes = dataset->notes;
+    for (const auto& note : facts->notes) notes.push_back("model: " + note);
+    return Founding{std::move(*sharded), std::move(*model), std::move(notes)};
 }
 
 Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Founding* founding) {

@@ -42,12 +42,12 @@ struct SwarmPlan {
 struct Founding {
     data::Sharded data;
     ModelChoice model;
-    std::vector<std::string> notes;  ///< lines for people about the data
+    std::vector<std::string> notes;  ///< lines for people about the data and the model
 };
 
 using Note = std::function<void(const std::string& line)>;
 
-/// Reads the founder's data and model, and checks that the model fits the data. Takes as long as
+/// Reads the founder's data and model, and checks that the model fits the data and the batch. Takes as long as
 /// reading and cutting the whole data set.
 /// Errors    Usage, NotFound, BadFormat and the other faults of load_dataset
 [[nodiscard]] Result<Founding> load_founding(const PeerConfig& config);

@@ -20,18 +20,18 @@ STARLING_INLINE float sigmoid(float x) {
 
 // Each function is a type with two static members, which the compiler inlines into the loops below.
 
+// At a kink the slope is PyTorch's: that of the left side, and between both for Abs.
+
 struct LeakyRelu {
     STARLING_INLINE static float value(float x, S s) { return x < 0.0F ? s.a * x : x; }
 
-    STARLING_INLINE static float slope(float x, S s) { return x < 0.0F ? s.a : 1.0F; }
+    STARLING_INLINE static float slope(float x, S s) { return x > 0.0F ? 1.0F : s.a; }
 };
 
 struct Elu {
-    STARLING_INLINE static float value(float x, S s) {
-        return x < 0.0F ? s.a * (fast_exp(x) - 1.0F) : x;
-    }
+    STARLING_INLINE static float value(float x, S s) { return x < 0.0F ? s.a * fast_expm1(x) : x; }
 
-    STARLING_INLINE static float slope(float x, S s) { return x < 0.0F ? s.a * fast_exp(x) : 1.0F; }
+    STARLING_INLINE static float slope(float x, S s) { return x > 0.0F ? 1.0F : s.a * fast_exp(x); }
 };
 
 struct Sigmoid {
@@ -41,9 +41,7 @@ struct Sigmoid {
 };
 
 struct Tanh {
-    STARLING_INLINE static float value(float x, S) {
-        return 1.0F - 2.0F / (fast_exp(2.0F * x) + 1.0F);
-    }
+    STARLING_INLINE static float value(float x, S) { return fast_tanh(x); }
 
     STARLING_INLINE static float slope(float y, S) { return 1.0F - y * y; }
 };

@@ -35,9 +35,11 @@ STARLING_INLINE void dense_softmax(bool logarithm, std::int64_t n, const float* 
     if (logarithm) {
 #pragma omp simd reduction(+ : sum)
         for (std::int64_t i = 0; i < n; ++i) sum += fast_exp(x[i] - top);
-        const float shift = top + std::log(sum);
+        // First the maximum, then the logarithm: their sum would round the logarithm away where all
+        // scores are large.
+        const float rest = std::log(sum);
 #pragma omp simd
-        for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] - shift;
+        for (std::int64_t i = 0; i < n; ++i) y[i] = (x[i] - top) - rest;
         return;
     }
 #pragma omp simd reduction(+ : sum)
@@ -56,9 +58,9 @@ void spaced_softmax(bool logarithm, const Cut& cut, const float* x, float* y) {
     for (std::int64_t i = 1; i < cut.length; ++i) top = std::max(top, x[i * cut.inner]);
     float sum = 0.0F;
     for (std::int64_t i = 0; i < cut.length; ++i) sum += fast_exp(x[i * cut.inner] - top);
-    const float shift = top + std::log(sum);
+    const float rest = std::log(sum);
     for (std::int64_t i = 0; i < cut.length; ++i) {
-        const float value = x[i * cut.inner] - shift;
+        const float value = (x[i * cut.inner] - top) - rest;
         y[i * cut.inner] = logarithm ? value : fast_exp(value);
     }
 }

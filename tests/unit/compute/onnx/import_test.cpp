@@ -5,26 +5,10 @@
 
 #include <algorithm>
 
-#include "compute/graph/operator.hpp"
-#include "compute/models/models.hpp"
-#include "compute/training/engine.hpp"
-#include "tests/unit/compute/support/onnx_file.hpp"
-#include "tests/unit/compute/support/onnx_fixture.hpp"
+#include "tests/unit/compute/support/onnx_model.hpp"
 
 namespace starling::compute::onnx {
 namespace {
-
-std::vector<std::string> operators(const Graph& graph) {
-    std::vector<std::string> names;
-    for (const auto& node : graph.nodes()) names.emplace_back(node.op->name);
-    return names;
-}
-
-std::vector<std::string> parameter_names(const Graph& graph) {
-    std::vector<std::string> names;
-    for (const auto& info : graph.parameters()) names.push_back(info.name);
-    return names;
-}
 
 Result<ImportedModel> import(const FileBuilder& builder, const ImportOptions& options = {}) {
     return import_onnx(builder.bytes(), options);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "compute/models/models.hpp"
+#include "compute/onnx/model_file.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/streams/links.hpp"
@@ -160,6 +161,82 @@ TEST_F(Plans, ATargetOfLessThanOneBatchIsRefused) {
     EXPECT_TRUE(load_founding(config_).has_value());
     config_.until = "loss=0.5";
     EXPECT_TRUE(load_founding(config_).has_value());
+}
+
+/// A net for texts: a table of scores for each character, to which batch-normalised numbers of the
+/// characters are added, and a softmax.
+Bytes small_net() {
+    namespace onnx = compute::onnx;
+    onnx::ModelFile file;
+    file.opset = 15;
+    file.inputs.push_back({"x", onnx::DataType::Int64, true, true, {-1, 64}});
+    file.outputs.push_back({"y", onnx::DataType::Float, true, true, {-1, 64, 11}});
+    const auto floats = [&](const char* name, compute::Shape shape, float value) {
+        onnx::TensorMessage tensor;
+        tensor.name = name;
+        tensor.floats.assign(static_cast<std::size_t>(compute::element_count(shape)), value);
+        tensor.shape = std::move(shape);
+        tensor.type = onnx::DataType::Float;
+        file.initializers.push_back(std::move(tensor));
+    };
+    floats("table", {11, 11}, 0.5F);
+    floats("one", {64}, 1.0F);
+    floats("zero", {64}, 0.0F);
+    const auto node = [&](const char* op, std::vector<std::string> inputs, const char* result) {
+        onnx::NodeMessage message;
+        message.name = std::string("the_") + op;
+        message.op = op;
+        message.inputs = std::move(inputs);
+        message.outputs = {result};
+        if (message.op == "Cast") message.attributes.push_back({"to", std::int64_t{1}, {}, {}});
+        file.nodes.push_back(std::move(message));
+    };
+    onnx::TensorMessage column;
+    column.name = "column";
+    column.shape = {3};
+    column.type = onnx::DataType::Int64;
+    column.integers = {-1, 64, 1};
+    file.initializers.push_back(std::move(column));
+    node("Gather", {"table", "x"}, "g");
+    node("Cast", {"x"}, "f");
+    node("BatchNormalization", {"f", "one", "zero", "zero", "one"}, "n");
+    node("Reshape", {"n", "column"}, "r");
+    node("Add", {"g", "r"}, "s");
+    node("Softmax", {"s"}, "y");
+    return encode_model(file);
+}
+
+TEST_F(Plans, AFounderSaysWhatAModelFileIsTakenFor) {
+    const auto file = directory_.path() / "net.onnx";
+    starling::testing::write_quickly(file, small_net());
+    config_.model = "onnx:" + file.string();
+    const auto founding = load_founding(config_);
+    ASSERT_TRUE(founding.has_value()) << founding.error().message;
+    std::string all;
+    for (const auto& note : founding->notes) all += note + "\n";
+    EXPECT_TRUE(contains(all, "model: the Softmax at node 'the_Softmax'")) << all;
+    EXPECT_TRUE(contains(all, "scores of 11 classes")) << all;
+    EXPECT_TRUE(contains(all, "shared tensors")) << all;
+}
+
+TEST_F(Plans, ABatchThatLeavesAStatisticOneValueIsRefused) {
+    const auto file = directory_.path() / "net.onnx";
+    starling::testing::write_quickly(file, small_net());
+    config_.model = "onnx:" + file.string();
+    auto plan = found();
+    ASSERT_TRUE(lay_out(plan).has_value());
+    config_.batch = 1;
+    const auto founding = load_founding(config_);
+    ASSERT_TRUE(founding.has_error());
+    EXPECT_EQ(founding.error().code, FaultCode::Usage);
+    EXPECT_TRUE(contains(founding.error().message, "'the_BatchNormalization'"))
+        << founding.error().message;
+    // A stranger's founder may have said nothing.
+    plan.descriptor.batch = 1;
+    const auto laid = lay_out(plan);
+    ASSERT_TRUE(laid.has_error());
+    EXPECT_EQ(laid.error().code, FaultCode::Usage);
+    EXPECT_TRUE(contains(laid.error().message, "at least 2")) << laid.error().message;
 }
 
 TEST_F(Plans, ADescriptorThatIsTooLargeIsRefusedBeforeAnybodyGetsIt) {
