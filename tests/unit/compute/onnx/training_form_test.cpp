@@ -140,6 +140,20 @@ TEST(TrainingForm, WhatTheFileSaysIsComputedWhereNobodyTrains) {
     EXPECT_TRUE(import_onnx(dropped(false).bytes(), options).has_error());
 }
 
+TEST(Kink, PReluHasTheLeftSlopeAtZero) {
+    // All scores are zero, and without a slope there the weights would never move.
+    FileBuilder b;
+    b.input("x", {-1, 4}).floats("w", {4, 3}, std::vector<float>(12, 0.0F));
+    b.floats("slope", {3}, {0.25F, 0.5F, 0.75F}).node("MatMul", {"x", "w"}, {"m"});
+    b.node("PRelu", {"m", "slope"}, {"y"}).output("y");
+    Trained net(b.bytes(), kTask, 4);
+    const std::vector<std::int32_t> labels{0, 1, 2, 0};
+    net.engine->step(random_floats(16), labels, 0.1);
+    const auto moved = net.tensor("w");
+    ASSERT_EQ(moved.size(), 12U);
+    for (const float value : moved) EXPECT_NE(value, 0.0F);
+}
+
 // A normalisation over one value leaves nothing of it.
 
 std::string refusal(const FileBuilder& b, const Task& task, std::int64_t batch) {
