@@ -10,6 +10,7 @@ with 0.
 """
 
 import functools
+import re
 import shutil
 import signal
 import unittest
@@ -133,6 +134,8 @@ class DocumentedCommands(SwarmTestCase):
         state = value_of(words, "--state")
         if state is not None:
             words = with_value(words, "--state", str(self.place_of(folder, state)))
+        for file in re.findall(r"onnx:([^?\s]+)", " ".join(words)):
+            shutil.copy(self.left_model, self.place_of(folder, file))
         method = getattr(self, "run_" + "_".join(command), self.run_to_end)
         method(folder, words, line)
 
@@ -205,7 +208,8 @@ class DocumentedCommands(SwarmTestCase):
     run_leave = run_status
 
     def run_eval(self, folder, words, line):
-        self.leave_state_in(value_of(words, "--state"))
+        if "--state" in words:
+            self.leave_state_in(value_of(words, "--state"))
         self.run_to_end(folder, words, line)
 
     run_export = run_eval
@@ -235,6 +239,14 @@ class DocumentedCommands(SwarmTestCase):
         peer.send(signal.SIGTERM)
         self.wait_for_exit([peer], 30)
         return state
+
+    @functools.cached_property
+    def left_model(self):
+        """The model of that peer as an ONNX file."""
+        file = self.directory / "left.onnx"
+        exported = run("export", "--state", self.left_state, "--output", file)
+        self.assertEqual(exported.returncode, 0, exported.stderr)
+        return file
 
     def leave_state_in(self, path):
         shutil.copytree(self.left_state, path)
