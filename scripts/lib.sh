@@ -8,8 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 release_codename() { ( . /etc/os-release && echo "${VERSION_CODENAME:-unknown}" ); }
 release_name() { ( . /etc/os-release && echo "${PRETTY_NAME:-this system}" ); }
 
-# The packages whose names differ from release to release. Tried on Debian 12 and 13; those of Ubuntu 24.04
-# are taken from its index.
+# The packages whose names differ from release to release. Those of Ubuntu 24.04 are taken from its index
+# and were never tried.
 #   codename   release        Boost
 package_table() {
     cat <<'TABLE'
