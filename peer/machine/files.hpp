@@ -107,8 +107,9 @@ private:
     const std::filesystem::path& path, ByteView bytes, unsigned mode
 );
 
-/// Makes a directory, with this mode, and those above it, where they are missing. Blocks until the names of the new
-/// ones are on the disk: otherwise a loss of power could take what was flushed inside.
+/// Makes a directory, with this mode, and those above it, where they are missing. Blocks until the
+/// names of the new ones are on the disk: otherwise a loss of power could take what was flushed
+/// inside.
 /// Errors    kDiskFull, Io (also: something else has that name)
 [[nodiscard]] Result<void> make_directories(
     Disk& disk, const std::filesystem::path& directory, unsigned mode

@@ -48,7 +48,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
     std::optional<Opener> opener;
     Bytes sealed;
     Instant held_until{};
-    bool mute = false;  ///< our epoch could not be stored
+    bool mute = false;  ///< the handler has refused our epoch
     bool stopped = false;
     bool pumping = false;
     bool again = false;

@@ -8,7 +8,6 @@
 #include <onnx/onnx_pb.h>
 
 #include "compute/onnx/census.hpp"
-#include "compute/onnx/export.hpp"
 #include "tests/unit/compute/support/onnx_model.hpp"
 
 namespace starling::compute::onnx {
@@ -163,14 +162,7 @@ TEST(Names, OursMayBeTheFilesToo) {
         SCOPED_TRACE(weight);
         const auto file = named(weight, bias).bytes();
         EXPECT_EQ(evaluated_scores(file, kTask, 2, values), plain);
-        ParameterStore store(*model_layout("onnx:a.onnx", kTask, file));
-        store.initialize(Rng(1));
-        const auto out = export_onnx(
-            [&](std::int64_t batch) {
-                return build_model("onnx:a.onnx", kTask, batch, Purpose::Inference, file);
-            },
-            store
-        );
+        const auto out = exported(file, kTask);
         ASSERT_TRUE(out.has_value()) << out.error().message;
         EXPECT_EQ(evaluated_scores(*out, kTask, 2, values), plain);
         // The parameters keep their names.

@@ -2,7 +2,6 @@
 // what they are: BatchNormalization with running statistics, Dropout without chance.
 // Method: the same small net with and without the training form.
 
-#include "compute/onnx/export.hpp"
 #include "tests/unit/compute/support/onnx_model.hpp"
 
 namespace starling::compute::onnx {
@@ -68,14 +67,7 @@ TEST(TrainingForm, ZeroRowsBehindTheSamplesDoNotChangeTheirScores) {
 
 TEST(TrainingForm, ExportComputesWhatTheEvaluationComputes) {
     const auto file = normalised(1).bytes();
-    ParameterStore store(*model_layout("onnx:a.onnx", kTask, file));
-    store.initialize(Rng(1));
-    const auto out = export_onnx(
-        [&](std::int64_t batch) {
-            return build_model("onnx:a.onnx", kTask, batch, Purpose::Inference, file);
-        },
-        store
-    );
+    const auto out = exported(file, kTask);
     ASSERT_TRUE(out.has_value()) << out.error().message;
     const auto values = doubles(random_floats(20));
     const auto own = evaluated_scores(file, kTask, 5, values);

@@ -8,6 +8,7 @@
 
 #include "compute/graph/operator.hpp"
 #include "compute/models/models.hpp"
+#include "compute/onnx/export.hpp"
 #include "compute/training/engine.hpp"
 #include "tests/unit/compute/support/onnx_file.hpp"
 #include "tests/unit/compute/support/onnx_fixture.hpp"
@@ -90,6 +91,18 @@ struct Trained {
     std::unique_ptr<ParameterStore> store;
     std::unique_ptr<Engine> engine;
 };
+
+/// The file that an export writes of a file's model with its own weights.
+inline Result<Bytes> exported(const Bytes& file, const Task& task) {
+    ParameterStore store(*model_layout("onnx:a.onnx", task, file));
+    store.initialize(Rng(1));
+    return export_onnx(
+        [&](std::int64_t batch) {
+            return build_model("onnx:a.onnx", task, batch, Purpose::Inference, file);
+        },
+        store
+    );
+}
 
 /// Random samples in [-1, 1].
 inline std::vector<float> random_floats(std::size_t count, std::uint64_t seed = 3) {
