@@ -12,14 +12,19 @@ namespace starling::data {
 
 namespace {
 
+Scale scale_of(const Manifest& manifest) {
+    const auto* image = std::get_if<ImageRecipe>(&manifest.recipe);
+    return image == nullptr ? Scale{} : image->scales[0];
+}
+
 /// Makes the draw of a shift independent of the draws of the keys.
 constexpr std::uint64_t kShiftPurpose = 0x5348494654;
 
 }  // namespace
 
-Normalizer::Normalizer(const Manifest& manifest)
-    : scale_(static_cast<float>(1.0 / (255.0 * manifest.stddev))),
-      offset_(static_cast<float>(-static_cast<double>(manifest.mean) / manifest.stddev)) {}
+Normalizer::Normalizer(const Scale& scale)
+    : scale_(static_cast<float>(1.0 / (255.0 * scale.stddev))),
+      offset_(static_cast<float>(-static_cast<double>(scale.mean) / scale.stddev)) {}
 
 void Normalizer::apply(std::span<const std::uint8_t> values, std::span<float> out) const {
     STARLING_CHECK(values.size() == out.size());
@@ -35,7 +40,7 @@ SampleReader::SampleReader(const Manifest& manifest)
     : text_(manifest.is_text()),
       elements_(manifest.sample_elements()),
       labels_(manifest.labels_per_sample()),
-      normalizer_(manifest) {}
+      normalizer_(scale_of(manifest)) {}
 
 void SampleReader::read(
     const ShardView& view,

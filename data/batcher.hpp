@@ -41,7 +41,7 @@ struct BatcherPosition {
 /// Turns bytes into the floats that a model takes: (value / 255 - mean) / stddev.
 class Normalizer {
 public:
-    explicit Normalizer(const Manifest& manifest);
+    explicit Normalizer(const Scale& scale);
 
     /// Requires  as many floats as bytes
     void apply(std::span<const std::uint8_t> values, std::span<float> out) const;

@@ -14,10 +14,7 @@ namespace starling::data {
 namespace {
 
 constexpr std::uint32_t kManifestMagic = 0x4e414d53;  // "SMAN" in little-endian order
-/// Version 2 adds texts and partitions. It is written only for a manifest that has one of these.
-constexpr std::uint16_t kVersionPlain = 1;
-constexpr std::uint16_t kVersionExtended = 2;
-constexpr std::byte kLittleEndian{1};  // the first byte of cereal's portable archive
+constexpr std::byte kLittleEndian{1};                 // the first byte of cereal's portable archive
 constexpr std::size_t kShardInfoBytes = 32 + 1 + 4 + 4;
 constexpr std::size_t kPartitionBytes = 4;
 constexpr std::size_t kVocabularyBytesMax = 4 * std::size_t{kClassesMax};
@@ -72,46 +69,82 @@ private:
     cereal::PortableBinaryInputArchive archive_;
 };
 
-std::uint16_t version_of(const Manifest& manifest) {
-    return manifest.is_text() || manifest.partitions > 0 ? kVersionExtended : kVersionPlain;
-}
-
 Result<std::uint16_t> read_version(Reader& reader) {
     if (reader.take<std::uint32_t>() != kManifestMagic) {
         return fail(FaultCode::BadFormat, "manifest: it does not start like one");
     }
     const auto version = reader.take<std::uint16_t>();
-    if (version != kVersionPlain && version != kVersionExtended) {
+    if (version < kManifestVersionPlain || version > kManifestVersionSchema) {
         return fail(
             FaultCode::BadVersion,
-            "manifest: version " + std::to_string(version) + "; this program reads versions 1 and 2"
+            "manifest: version " + std::to_string(version) + "; this program reads versions 1 to 3"
         );
     }
     return version;
 }
 
-Result<void> read_sample(Reader& reader, Manifest& manifest) {
-    auto name = reader.take_text(kManifestNameMax);
-    if (!name) return name.error();
-    manifest.name = std::move(*name);
+/// What versions 1 and 2 say of a sample.
+struct OldSample {
+    std::vector<std::uint32_t> shape;
+    std::uint32_t classes = 0;
+    Scale scale;
+};
+
+Result<OldSample> read_old_sample(Reader& reader) {
+    OldSample sample;
     const auto rank = reader.take_count(sizeof(std::uint32_t), kShapeRankMax);
     if (!rank) return rank.error();
-    for (std::size_t i = 0; i < *rank; ++i) manifest.shape.push_back(reader.take<std::uint32_t>());
-    manifest.classes = reader.take<std::uint32_t>();
-    manifest.mean = reader.take<float>();
-    manifest.stddev = reader.take<float>();
+    for (std::size_t i = 0; i < *rank; ++i) sample.shape.push_back(reader.take<std::uint32_t>());
+    sample.classes = reader.take<std::uint32_t>();
+    sample.scale.mean = reader.take<float>();
+    sample.scale.stddev = reader.take<float>();
+    return sample;
+}
+
+Result<void> describe_text(Manifest& manifest, std::string vocabulary, const OldSample& sample) {
+    // A text has one way to be written, and nothing scales tokens.
+    if (sample.shape.size() != 1 || sample.scale != Scale{}) {
+        return fail(FaultCode::BadValue, "manifest: windows of a text have one side and no scale");
+    }
+    describe_characters(manifest, std::move(vocabulary), sample.classes, sample.shape[0]);
     return {};
 }
 
-Result<void> read_extension(Reader& reader, Manifest& manifest) {
-    auto vocabulary = reader.take_text(kVocabularyBytesMax);
-    if (!vocabulary) return vocabulary.error();
-    manifest.vocabulary = std::move(*vocabulary);
+Result<void> read_partition(Reader& reader, Manifest& manifest) {
     auto partition = reader.take_text(kPartitionTextMax);
     if (!partition) return partition.error();
     manifest.partition = std::move(*partition);
     manifest.partitions = reader.take<std::uint32_t>();
     return {};
+}
+
+/// Reads what versions 1 and 2 say between the name and the shards.
+Result<void> read_old(Reader& reader, Manifest& manifest, bool extended) {
+    const auto sample = read_old_sample(reader);
+    if (!sample) return sample.error();
+    describe_bytes(manifest, sample->shape, sample->classes, sample->scale);
+    if (!extended) return {};
+    auto vocabulary = reader.take_text(kVocabularyBytesMax);
+    if (!vocabulary) return vocabulary.error();
+    if (auto partition = read_partition(reader, manifest); !partition) return partition.error();
+    if (vocabulary->empty()) return {};
+    return describe_text(manifest, std::move(*vocabulary), *sample);
+}
+
+/// Reads what version 3 says between the name and the shards.
+Result<void> read_described(Reader& reader, Manifest& manifest) {
+    const auto schema_bytes = reader.take_text(kSchemaBytesMax);
+    if (!schema_bytes) return schema_bytes.error();
+    auto schema = decode_schema(as_byte_view(*schema_bytes));
+    if (!schema) return schema.error();
+    manifest.schema = std::move(*schema);
+    const auto recipe_bytes = reader.take_text(kRecipeBytesMax);
+    if (!recipe_bytes) return recipe_bytes.error();
+    auto recipe = decode_recipe(as_byte_view(*recipe_bytes), manifest.schema);
+    if (!recipe) return recipe.error();
+    manifest.recipe = std::move(*recipe);
+    manifest.mode = static_cast<DataMode>(reader.take<std::uint8_t>());
+    return read_partition(reader, manifest);
 }
 
 Result<void> read_shards(Reader& reader, Manifest& manifest, bool extended) {
@@ -137,17 +170,32 @@ Result<Manifest> read_manifest(ByteView bytes) {
     Manifest manifest;
     const auto version = read_version(reader);
     if (!version) return version.error();
-    const bool extended = *version == kVersionExtended;
-    if (auto sample = read_sample(reader, manifest); !sample) return sample.error();
-    if (extended) {
-        if (auto extension = read_extension(reader, manifest); !extension) return extension.error();
-    }
+    const bool extended = *version >= kManifestVersionText;
+    auto name = reader.take_text(kManifestNameMax);
+    if (!name) return name.error();
+    manifest.name = std::move(*name);
+    const auto described = *version == kManifestVersionSchema
+                               ? read_described(reader, manifest)
+                               : read_old(reader, manifest, extended);
+    if (!described) return described.error();
     if (auto shards = read_shards(reader, manifest, extended); !shards) return shards.error();
     if (auto valid = check_manifest(manifest); !valid) return valid.error();
-    if (*version != version_of(manifest)) {
-        return fail(FaultCode::BadFormat, "manifest: version 2 without anything that is new in it");
+    if (*version != manifest_version(manifest)) {
+        return fail(
+            FaultCode::BadFormat, "manifest: of a version without anything that is new in it"
+        );
     }
     return manifest;
+}
+
+/// Writes what versions 1 and 2 say between the name and the shards, but for the partitions.
+void write_old(Writer& writer, const Manifest& manifest) {
+    const auto shape = manifest.shape();
+    writer(static_cast<std::uint32_t>(shape.size()));
+    for (const auto side : shape) writer(side);
+    const auto* image = std::get_if<ImageRecipe>(&manifest.recipe);
+    const Scale scale = image == nullptr ? Scale{} : image->scales[0];
+    writer(manifest.classes(), scale.mean, scale.stddev);
 }
 
 }  // namespace
@@ -162,14 +210,25 @@ Bytes encode_manifest(const Manifest& manifest) {
         writer(static_cast<std::uint32_t>(text.size()));
         writer(cereal::binary_data(text.data(), text.size()));
     };
-    const bool extended = version_of(manifest) == kVersionExtended;
-    writer(kManifestMagic, version_of(manifest));
+    const auto put_bytes = [&put_text](const Bytes& bytes) {
+        put_text(std::string(as_text(bytes)));
+    };
+    const auto version = manifest_version(manifest);
+    const bool extended = version >= kManifestVersionText;
+    writer(kManifestMagic, version);
     put_text(manifest.name);
-    writer(static_cast<std::uint32_t>(manifest.shape.size()));
-    for (const auto side : manifest.shape) writer(side);
-    writer(manifest.classes, manifest.mean, manifest.stddev);
+    if (version == kManifestVersionSchema) {
+        put_bytes(encode_schema(manifest.schema));
+        put_bytes(encode_recipe(manifest.recipe));
+        writer(static_cast<std::uint8_t>(manifest.mode));
+    } else {
+        write_old(writer, manifest);
+    }
+    if (version == kManifestVersionText) {
+        const auto* tokens = std::get_if<TokenRecipe>(&manifest.recipe);
+        put_text(tokens == nullptr ? std::string() : tokens->vocabulary);
+    }
     if (extended) {
-        put_text(manifest.vocabulary);
         put_text(manifest.partition);
         writer(manifest.partitions);
     }

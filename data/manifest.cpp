@@ -1,13 +1,10 @@
 #include "data/manifest.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
 #include <unordered_set>
 
 #include "base/printable.hpp"
 #include "data/shard_format.hpp"
-#include "data/utf8.hpp"
 
 namespace starling::data {
 
@@ -19,23 +16,6 @@ Fault bad(const std::string& what) {
 
 bool has_control(const std::string& text) {
     return std::any_of(text.begin(), text.end(), is_control);
-}
-
-Result<void> check_text(const Manifest& manifest) {
-    if (!manifest.is_text()) return {};
-    if (manifest.shape.size() != 1 || manifest.shape[0] > kContextMax) {
-        return bad("windows of a text have 1 to 8192 characters");
-    }
-    if (manifest.vocabulary.size() > 4 * std::size_t{kClassesMax}) {
-        return fail(FaultCode::Oversized, "manifest: the vocabulary is over 256 KiB");
-    }
-    const auto points = utf8_points(manifest.vocabulary);
-    if (!points || points->size() != manifest.classes) {
-        return bad("its vocabulary does not fit the number of classes");
-    }
-    const auto unsorted = std::adjacent_find(points->begin(), points->end(), std::greater_equal());
-    if (unsorted != points->end()) return bad("its vocabulary is not in ascending order");
-    return {};
 }
 
 Result<void> check_partition(const Manifest& manifest) {
@@ -51,17 +31,39 @@ Result<void> check_partition(const Manifest& manifest) {
     return {};
 }
 
-/// Checks that a shard's counts fit its bytes. A sample has a fixed size; of a text, `samples` is
-/// the number of windows that the bytes hold.
-Result<void> check_counts(const Manifest& manifest, const ShardInfo& shard, std::size_t elements) {
+/// What a manifest's shards have in common.
+struct ShardRule {
+    std::uint16_t version = 0;
+    std::size_t elements = 0;  ///< of what a model is fed
+    std::size_t stored = 0;    ///< bytes of one sample; 0 where it varies
+};
+
+/// Returns whether a shard of version 3 can have so many bytes: exactly known for raw samples, and at
+/// least a byte for each encoded one.
+bool fits_records(const Label& label, const ShardInfo& shard, std::size_t stored) {
+    const auto begin = records_begin(label, shard.samples);
+    const std::uint64_t samples = shard.samples;
+    if (label.kind != LabelKind::Boxes && stored > 0)
+        return shard.bytes == begin + samples * stored;
+    return shard.bytes >= begin + samples * std::max<std::size_t>(stored, 1);
+}
+
+/// Checks that a shard's counts fit its bytes. Of a text, `samples` is the number of windows that the
+/// bytes hold.
+Result<void> check_counts(const Manifest& manifest, const ShardInfo& shard, const ShardRule& rule) {
     if (shard.samples == 0) return bad("a shard without samples");
     if (shard.bytes > kShardBytesMax) {
         return fail(FaultCode::Oversized, "manifest: a shard is larger than 16 MiB");
     }
-    const bool fits = manifest.is_text()
-                          ? shard.bytes > kShardHeaderBytes && shard.bytes % kTokenBytes == 0 &&
-                                shard.samples == windows_in(shard_tokens(shard.bytes), elements)
-                          : shard.bytes == shard_bytes(shard.samples, elements);
+    bool fits = false;
+    if (rule.version == kShardVersionText) {
+        fits = shard.bytes > kShardHeaderBytes && shard.bytes % kTokenBytes == 0 &&
+               shard.samples == windows_in(shard_tokens(shard.bytes), rule.elements);
+    } else if (rule.version == kShardVersionRecords) {
+        fits = fits_records(manifest.schema.label, shard, rule.stored);
+    } else {
+        fits = shard.bytes == shard_bytes(shard.samples, rule.elements);
+    }
     if (!fits) return bad("a shard's bytes do not fit its samples and their shape");
     const auto partitions = shard.split == Split::Train ? manifest.partitions : 0;
     if (shard.partition >= std::max(1U, partitions)) {
@@ -70,30 +72,32 @@ Result<void> check_counts(const Manifest& manifest, const ShardInfo& shard, std:
     return {};
 }
 
-Result<void> check_sample(const Manifest& manifest) {
+Result<void> check_name(const Manifest& manifest) {
     if (manifest.name.size() > kManifestNameMax) return bad("name is longer than 4096 bytes");
     // The name is shown on terminals, so it must not contain escape sequences.
     if (has_control(manifest.name)) return bad("its name is not printable");
-    if (manifest.shape.empty() || manifest.shape.size() > kShapeRankMax) {
-        return bad(
-            "shape has " + std::to_string(manifest.shape.size()) + " dimensions, not 1 to 8"
-        );
-    }
-    // We check each factor before we multiply by it, so the product cannot wrap around.
-    std::size_t elements = 1;
-    for (const auto side : manifest.shape) {
-        if (side == 0 || side > kSampleBytesMax) return bad("shape has a side out of range");
-        elements *= side;
-        if (elements > kSampleBytesMax) return bad("one sample is larger than 4 MiB");
-    }
-    if (manifest.classes < 2 || manifest.classes > kClassesMax) {
-        return bad(std::to_string(manifest.classes) + " classes, not 2 to 65536");
-    }
-    if (!std::isfinite(manifest.mean) || !std::isfinite(manifest.stddev) ||
-        manifest.stddev <= 0.0F) {
-        return bad("mean and deviation must be finite and the deviation positive");
-    }
     return {};
+}
+
+/// Returns whether samples are raw bytes, with one class each and one scale for all of them.
+bool is_plain(const Manifest& manifest) {
+    if (manifest.schema.inputs.size() != 1) return false;
+    const auto* image = std::get_if<ImageRecipe>(&manifest.recipe);
+    if (image == nullptr || image->scales.size() != 1) return false;
+    Manifest plain;
+    std::vector<std::uint32_t> shape;
+    for (const auto& axis : manifest.schema.inputs[0].shape) shape.push_back(axis.size);
+    describe_bytes(plain, shape, manifest.classes(), image->scales[0]);
+    return plain.schema == manifest.schema && plain.recipe == manifest.recipe;
+}
+
+/// Returns whether it is a text whose tokens are characters, and nothing else is said of it.
+bool is_characters(const Manifest& manifest) {
+    const auto* tokens = std::get_if<TokenRecipe>(&manifest.recipe);
+    if (tokens == nullptr || tokens->tokenizer != Tokenizer::Characters) return false;
+    Manifest text;
+    describe_characters(text, tokens->vocabulary, manifest.classes(), tokens->context);
+    return text.schema == manifest.schema;
 }
 
 }  // namespace
@@ -108,24 +112,83 @@ std::uint64_t Manifest::samples(Split split) const {
 
 std::size_t Manifest::sample_elements() const {
     std::size_t elements = 1;
-    for (const auto side : shape) elements *= side;
+    for (const auto side : shape()) elements *= side;
     return elements;
 }
 
+std::size_t Manifest::labels_per_sample() const {
+    const auto* tokens = std::get_if<TokenRecipe>(&recipe);
+    return tokens == nullptr ? 1 : tokens->context;
+}
+
+std::size_t Manifest::stored_bytes() const {
+    const auto& input = schema.inputs.front();
+    if (input.storage == Storage::Encoded) return 0;
+    return input.elements() * bytes_of(input.element);
+}
+
+Split Manifest::target_split() const {
+    const bool valid = std::any_of(shards.begin(), shards.end(), [](const ShardInfo& shard) {
+        return shard.split == Split::Valid;
+    });
+    return valid ? Split::Valid : Split::Test;
+}
+
+void describe_bytes(
+    Manifest& manifest, const std::vector<std::uint32_t>& shape, std::uint32_t classes, Scale scale
+) {
+    Input input;
+    input.name = "values";
+    for (const auto side : shape) input.shape.push_back({side, false});
+    manifest.schema.inputs = {std::move(input)};
+    manifest.schema.label = {LabelKind::Class, classes, {}, {}};
+    ImageRecipe recipe;
+    recipe.scales = {scale};
+    manifest.recipe = std::move(recipe);
+}
+
+void describe_characters(
+    Manifest& manifest, std::string vocabulary, std::uint32_t characters, std::uint32_t context
+) {
+    Input input;
+    input.name = "tokens";
+    input.meaning = Meaning::Tokens;
+    input.element = Element::Token;
+    manifest.schema.inputs = {std::move(input)};
+    manifest.schema.label = {LabelKind::Tokens, characters, {}, {}};
+    manifest.recipe = TokenRecipe{Tokenizer::Characters, std::move(vocabulary), context};
+}
+
+std::uint16_t manifest_version(const Manifest& manifest) {
+    const bool splits = manifest.target_split() == Split::Test;
+    if (!splits || manifest.mode != DataMode::Shared) return kManifestVersionSchema;
+    if (is_characters(manifest)) return kManifestVersionText;
+    if (!is_plain(manifest)) return kManifestVersionSchema;
+    return manifest.partitions > 0 ? kManifestVersionText : kManifestVersionPlain;
+}
+
+std::uint16_t shard_version(const Manifest& manifest) {
+    if (manifest.is_text()) return kShardVersionText;
+    return is_plain(manifest) ? kShardVersion : kShardVersionRecords;
+}
+
 Result<void> check_manifest(const Manifest& manifest) {
-    if (auto sample = check_sample(manifest); !sample) return sample.error();
-    if (auto text = check_text(manifest); !text) return text.error();
+    if (auto name = check_name(manifest); !name) return name.error();
+    if (auto schema = check_schema(manifest.schema); !schema) return schema.error();
+    if (auto recipe = check_recipe(manifest.recipe, manifest.schema); !recipe) {
+        return recipe.error();
+    }
     if (auto partition = check_partition(manifest); !partition) return partition.error();
+    if (manifest.mode > DataMode::Private) return bad("a data mode that this program lacks");
     if (manifest.shards.size() > kShardsMax) {
         return fail(FaultCode::Oversized, "manifest: more than 65536 shards");
     }
-    const std::size_t elements = manifest.sample_elements();
+    const ShardRule rule{
+        shard_version(manifest), manifest.sample_elements(), manifest.stored_bytes()};
     std::unordered_set<ShardId> seen;
     for (const auto& shard : manifest.shards) {
-        if (shard.split != Split::Train && shard.split != Split::Test) {
-            return bad("a shard is neither for training nor for testing");
-        }
-        if (auto counts = check_counts(manifest, shard, elements); !counts) return counts.error();
+        if (shard.split > Split::Valid) return bad("a shard of a split that this program lacks");
+        if (auto counts = check_counts(manifest, shard, rule); !counts) return counts.error();
         if (!seen.insert(shard.id).second) return bad("a shard is listed twice");
     }
     if (manifest.samples(Split::Train) == 0) return bad("no samples to train on");

@@ -12,25 +12,33 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "data/recipe.hpp"
+#include "data/schema.hpp"
 
 namespace starling::data {
 
 /// The SHA-256 function. Callers pass it in, because only peer/ may use OpenSSL.
 using HashFunction = std::array<std::uint8_t, 32> (*)(ByteView);
 
-enum class Split : std::uint8_t { Train = 0, Test = 1 };
+/// Train: for learning. Test: for the final word. Valid: for what is decided while training, such as
+/// a target's end; where there is none, Test serves.
+enum class Split : std::uint8_t { Train = 0, Test = 1, Valid = 2 };
+
+/// Shared: every peer may fetch every shard. Private: shards stay with the peer that has the files.
+enum class DataMode : std::uint8_t { Shared = 0, Private = 1 };
 
 /// Limits for manifests that other peers send.
 inline constexpr std::size_t kShardsMax = std::size_t{1} << 16U;
 inline constexpr std::size_t kShardBytesMax = std::size_t{16} << 20U;
-inline constexpr std::size_t kSampleBytesMax = std::size_t{4} << 20U;
 inline constexpr std::size_t kManifestNameMax = 4096;
-inline constexpr std::size_t kShapeRankMax = 8;
-inline constexpr std::uint32_t kClassesMax = std::uint32_t{1} << 16U;
-inline constexpr std::uint32_t kContextMax = 8192;
 /// Assigning partitions to owners sorts all pairs of a partition and a peer.
 inline constexpr std::uint32_t kPartitionsMax = 1024;
 inline constexpr std::size_t kPartitionTextMax = 256;
+
+/// Versions of an encoded manifest: samples of bytes with a class; texts and partitions; a schema.
+inline constexpr std::uint16_t kManifestVersionPlain = 1;
+inline constexpr std::uint16_t kManifestVersionText = 2;
+inline constexpr std::uint16_t kManifestVersionSchema = 3;
 
 struct ShardInfo {
     ShardId id;  ///< SHA-256 of the shard's bytes
@@ -40,18 +48,13 @@ struct ShardInfo {
     std::uint32_t partition = 0;  ///< of a training shard, below Manifest::partitions
 };
 
-/// Of a text a sample is a window. `shape` is the number of its characters, each character has the
-/// next one as its label, and the classes are the vocabulary. All counts of samples count windows
-/// that do not overlap.
+/// Of a text a sample is a window. Its label kind is Tokens: each token has the next one as its
+/// label. All counts of samples count windows that do not overlap.
 struct Manifest {
-    std::string name;                  ///< for people, as "idx:/usr/share/datasets/fashion-mnist"
-    std::vector<std::uint32_t> shape;  ///< of one sample: C, H, W
-    std::uint32_t classes = 0;
-    float mean = 0.0F;    ///< of the training values scaled to [0, 1]
-    float stddev = 1.0F;  ///< likewise; the batcher gives (value / 255 - mean) / stddev
-    /// Of a text: its characters in UTF-8, in ascending order. Token i stands for the i-th. Empty
-    /// for labelled samples.
-    std::string vocabulary;
+    std::string name;  ///< for people, as "idx:/usr/share/datasets/fashion-mnist"
+    Schema schema;
+    Recipe recipe;
+    DataMode mode = DataMode::Shared;
     /// How the training samples were divided among the partitions, as a SPEC with all its values. A
     /// peer with the same files needs it to cut the same shards. Empty without partitions.
     std::string partition;
@@ -59,14 +62,46 @@ struct Manifest {
     std::uint32_t partitions = 0;
     std::vector<ShardInfo> shards;
 
-    [[nodiscard]] bool is_text() const { return !vocabulary.empty(); }
+    [[nodiscard]] bool is_text() const { return schema.label.kind == LabelKind::Tokens; }
 
-    /// Returns the number of labels of one sample. A text has one for each character of a window.
-    [[nodiscard]] std::size_t labels_per_sample() const { return is_text() ? shape[0] : 1; }
+    [[nodiscard]] std::uint32_t classes() const { return schema.label.count; }
+
+    /// Returns the shape of what a model is fed, as fed_shape.
+    [[nodiscard]] std::vector<std::uint32_t> shape() const { return fed_shape(recipe, schema); }
+
+    /// Returns the number of values that a model is fed for one sample: the product of shape().
+    [[nodiscard]] std::size_t sample_elements() const;
+
+    /// Returns the number of labels of one sample. A text has one for each token of a window.
+    [[nodiscard]] std::size_t labels_per_sample() const;
+
+    /// Returns the size of one stored sample, or 0 where it varies. Of a text that of one token.
+    [[nodiscard]] std::size_t stored_bytes() const;
 
     [[nodiscard]] std::uint64_t samples(Split split) const;
-    [[nodiscard]] std::size_t sample_elements() const;  ///< product of shape
+
+    /// Returns the split on which targets are measured: Valid where there is one, else Test.
+    [[nodiscard]] Split target_split() const;
 };
+
+/// Describes raw samples of bytes with one class each: what manifests of version 1 can say.
+/// Shapes    `shape` is that of one sample, as C, H, W
+void describe_bytes(
+    Manifest& manifest, const std::vector<std::uint32_t>& shape, std::uint32_t classes, Scale scale
+);
+
+/// Describes a text whose tokens are characters: what manifests of version 2 can say.
+void describe_characters(
+    Manifest& manifest, std::string vocabulary, std::uint32_t characters, std::uint32_t context
+);
+
+/// Returns the version with which a manifest is written: the lowest one that can say all of it, so
+/// that the ids of existing swarms stay.
+[[nodiscard]] std::uint16_t manifest_version(const Manifest& manifest);
+
+/// Returns the version of this manifest's shards: 2 for tokens, 1 for what a manifest of version 1 or
+/// 2 describes, else 3.
+[[nodiscard]] std::uint16_t shard_version(const Manifest& manifest);
 
 /// Checks that a manifest keeps every limit. decode_manifest accepts no other manifest.
 /// Errors    BadValue, Oversized

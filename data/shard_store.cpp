@@ -73,7 +73,7 @@ Result<void> ShardStore::put(Bytes bytes) {
     const bool text = manifest_.is_text();
     for (std::size_t i = 0; i < (text ? samples.tokens() : samples.samples); ++i) {
         const auto label = text ? samples.token(i) : samples.label(i);
-        if (label >= manifest_.classes) return bad(*known, "a label is out of range");
+        if (label >= manifest_.classes()) return bad(*known, "a label is out of range");
     }
     auto shared = std::make_shared<const Bytes>(std::move(bytes));
     const std::unique_lock lock(mutex_);

@@ -15,14 +15,9 @@ namespace {
 // This seed is part of the format: the same files give the same shard ids on every machine.
 constexpr std::uint64_t kDealSeed = 0x5741524c494e47;
 
-struct Moments {
-    float mean = 0.0F;
-    float stddev = 1.0F;
-};
-
 /// Returns mean and deviation of the bytes, scaled to [0, 1]. It counts the values first, so the
 /// sums are exact integers and the result does not depend on the order of the samples.
-Moments moments_of(std::span<const std::uint8_t> values) {
+Scale scale_of(std::span<const std::uint8_t> values) {
     std::array<std::uint64_t, 256> counts{};
     for (const auto value : values) ++counts[value];
     std::uint64_t sum = 0;
@@ -34,12 +29,12 @@ Moments moments_of(std::span<const std::uint8_t> values) {
     const auto n = static_cast<double>(values.size());
     const double mean = static_cast<double>(sum) / n;
     const double variance = static_cast<double>(squares) / n - mean * mean;
-    Moments moments;
-    moments.mean = static_cast<float>(mean / 255.0);
+    Scale scale;
+    scale.mean = static_cast<float>(mean / 255.0);
     // If all values are equal there is nothing to scale, and we divide by 1.
     const auto stddev = static_cast<float>(std::sqrt(std::max(0.0, variance)) / 255.0);
-    if (stddev > 1e-6F) moments.stddev = stddev;
-    return moments;
+    if (stddev > 1e-6F) scale.stddev = stddev;
+    return scale;
 }
 
 Bytes write_shard(
@@ -111,13 +106,9 @@ std::vector<std::uint32_t> shuffled(const Samples& samples, Split split) {
 Manifest describe(const Dataset& dataset, const Partition& partition) {
     Manifest manifest;
     manifest.name = printable_name(dataset.name);
-    manifest.shape = dataset.shape;
-    manifest.classes = dataset.classes;
     manifest.partition = partition.to_string();
     manifest.partitions = partition.owners;
-    const auto moments = moments_of(dataset.train.values);
-    manifest.mean = moments.mean;
-    manifest.stddev = moments.stddev;
+    describe_bytes(manifest, dataset.shape, dataset.classes, scale_of(dataset.train.values));
     const std::size_t elements = manifest.sample_elements();
     STARLING_CHECK(dataset.train.values.size() == dataset.train.count() * elements);
     STARLING_CHECK(dataset.test.values.size() == dataset.test.count() * elements);

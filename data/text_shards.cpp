@@ -35,6 +35,7 @@ void cut(
     HashFunction sha256
 ) {
     const auto partitions = split == Split::Train ? out.manifest.partitions : 0;
+    const auto context = out.manifest.sample_elements();
     for (std::size_t i = 0; i < runs; ++i) {
         const std::size_t begin = i * tokens.size() / runs;
         const std::size_t end = (i + 1) * tokens.size() / runs;
@@ -44,7 +45,7 @@ void cut(
         ShardInfo info;
         info.id.bytes = sha256(bytes);
         info.split = split;
-        info.samples = static_cast<std::uint32_t>(windows_in(end - begin, out.manifest.shape[0]));
+        info.samples = static_cast<std::uint32_t>(windows_in(end - begin, context));
         info.bytes = static_cast<std::uint32_t>(bytes.size());
         info.partition = partitions == 0 ? 0 : static_cast<std::uint32_t>(i % partitions);
         out.manifest.shards.push_back(info);
@@ -68,9 +69,7 @@ Result<Sharded> shard_text(
     }
     Sharded out;
     out.manifest.name = printable_name(dataset.name);
-    out.manifest.shape = dataset.shape;
-    out.manifest.classes = dataset.classes;
-    out.manifest.vocabulary = dataset.vocabulary;
+    describe_characters(out.manifest, dataset.vocabulary, dataset.classes, dataset.shape[0]);
     out.manifest.partition = partition.to_string();
     out.manifest.partitions = partition.owners;
     const std::size_t context = dataset.shape[0];

@@ -34,10 +34,11 @@ int inspect(const std::string& spec) {
     if (manifest.is_text()) {
         out["train_characters"] = dataset->count(data::Split::Train);
         out["test_characters"] = dataset->count(data::Split::Test);
-        out["vocabulary"] = manifest.vocabulary;
+        out["vocabulary"] = std::get<data::TokenRecipe>(manifest.recipe).vocabulary;
     } else {
-        out["mean"] = manifest.mean;
-        out["stddev"] = manifest.stddev;
+        const auto& scale = std::get<data::ImageRecipe>(manifest.recipe).scales[0];
+        out["mean"] = scale.mean;
+        out["stddev"] = scale.stddev;
     }
     // A text may contain escape sequences for a terminal. JSON escapes control characters, and we
     // let it escape everything that is not ASCII.

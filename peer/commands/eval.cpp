@@ -56,29 +56,29 @@ Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swa
         );
     }
     if (swarm.is_text()) {
-        dataset->shape = swarm.shape;
-        if (auto ok = data::adopt_vocabulary(*dataset, swarm.vocabulary); !ok) return ok.error();
-        if (dataset->count(data::Split::Test) <= swarm.shape[0]) {
+        dataset->shape = swarm.shape();
+        const auto& tokens = std::get<data::TokenRecipe>(swarm.recipe);
+        if (auto ok = data::adopt_vocabulary(*dataset, tokens.vocabulary); !ok) return ok.error();
+        if (dataset->count(data::Split::Test) <= tokens.context) {
             return fail(
                 FaultCode::Usage,
                 spec + ": its test part is shorter than the model's context, " +
-                    std::to_string(swarm.shape[0])
+                    std::to_string(tokens.context)
             );
         }
     }
-    if (dataset->classes > swarm.classes) {
+    if (dataset->classes > swarm.classes()) {
         return fail(
             FaultCode::Usage,
             spec + ": has " + std::to_string(dataset->classes) + " classes, the model " +
-                std::to_string(swarm.classes)
+                std::to_string(swarm.classes())
         );
     }
-    dataset->classes = swarm.classes;
+    dataset->classes = swarm.classes();
     auto sharded = cut_dataset(*dataset);
     if (sharded.has_error()) return sharded.error();
-    sharded->manifest.mean = swarm.mean;
-    sharded->manifest.stddev = swarm.stddev;
-    if (sharded->manifest.shape != swarm.shape) {
+    sharded->manifest.recipe = swarm.recipe;
+    if (sharded->manifest.schema.inputs != swarm.schema.inputs) {
         return fail(FaultCode::Usage, spec + ": samples have another shape than the model's");
     }
     return sharded;

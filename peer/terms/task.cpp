@@ -23,15 +23,17 @@ constexpr std::size_t kEvaluationTokens = 4096;
 std::size_t samples_within(
     const data::Manifest& manifest, std::size_t samples, std::size_t tokens
 ) {
-    return manifest.is_text() ? std::max<std::size_t>(1, tokens / manifest.shape[0]) : samples;
+    return manifest.is_text() ? std::max<std::size_t>(1, tokens / manifest.sample_elements())
+                              : samples;
 }
 
 }  // namespace
 
 compute::Task task_of(const data::Manifest& manifest) {
     compute::Task task;
-    task.sample_shape.assign(manifest.shape.begin(), manifest.shape.end());
-    task.classes = manifest.classes;
+    const auto shape = manifest.shape();
+    task.sample_shape.assign(shape.begin(), shape.end());
+    task.classes = manifest.classes();
     task.labels = static_cast<std::int64_t>(manifest.labels_per_sample());
     return task;
 }
@@ -65,7 +67,7 @@ Result<data::Sharded> cut_dataset(const data::Dataset& dataset, const data::Part
 Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest& manifest) {
     auto loaded = data::load_dataset(dataset);
     if (loaded.has_error()) return loaded.error();
-    if (loaded->is_text() && manifest.is_text()) loaded->shape = manifest.shape;
+    if (loaded->is_text() && manifest.is_text()) loaded->shape = manifest.shape();
     data::Partition partition;
     if (manifest.partitions > 0) {
         // If we do not understand the partition, we cannot cut alike; then all shards are fetched.

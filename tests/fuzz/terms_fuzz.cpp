@@ -44,14 +44,18 @@ private:
 data::Manifest choose_manifest(Choice& choice) {
     data::Manifest manifest;
     manifest.name = "fuzz";
+    std::vector<std::uint32_t> shape;
     for (auto rank = 1 + choice.below(4); rank > 0; --rank) {
-        manifest.shape.push_back(static_cast<std::uint32_t>(choice.number()));
+        shape.push_back(static_cast<std::uint32_t>(choice.number()));
     }
-    manifest.classes = static_cast<std::uint32_t>(choice.number());
+    const auto classes = static_cast<std::uint32_t>(choice.number());
+    data::describe_bytes(manifest, shape, classes, {});
     if (choice.below(2) == 0) {
-        for (std::uint32_t i = 0; i < std::min(manifest.classes, 90U); ++i) {
-            manifest.vocabulary += static_cast<char>('!' + i);
+        std::string vocabulary;
+        for (std::uint32_t i = 0; i < std::min(classes, 90U); ++i) {
+            vocabulary += static_cast<char>('!' + i);
         }
+        data::describe_characters(manifest, std::move(vocabulary), classes, shape[0]);
     }
     data::ShardInfo shard;
     shard.samples = static_cast<std::uint32_t>(choice.number());

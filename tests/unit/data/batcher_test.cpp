@@ -34,7 +34,8 @@ protected:
     }
 
     [[nodiscard]] std::uint8_t pixel(float value) const {
-        const float byte = (value * manifest().stddev + manifest().mean) * 255.0F;
+        const auto& scale = std::get<ImageRecipe>(manifest().recipe).scales[0];
+        const float byte = (value * scale.stddev + scale.mean) * 255.0F;
         EXPECT_NEAR(byte, std::round(byte), 1e-2);
         return static_cast<std::uint8_t>(std::lround(byte));
     }

@@ -74,7 +74,7 @@ TEST(Shards, TheSameFilesGiveTheSameShardsAndEqualSamplesGiveDifferentOnes) {
     const auto sharded = shard_dataset(constant, 1, test_hash);
     EXPECT_TRUE(check_manifest(sharded.manifest).has_value());
     EXPECT_EQ(sharded.manifest.shards.size(), 8U);
-    EXPECT_EQ(sharded.manifest.stddev, 1.0F);
+    EXPECT_EQ(std::get<ImageRecipe>(sharded.manifest.recipe).scales[0].stddev, 1.0F);
 }
 
 TEST(Shards, MeanAndDeviationAreThoseOfTheTrainingValues) {
@@ -87,8 +87,9 @@ TEST(Shards, MeanAndDeviationAreThoseOfTheTrainingValues) {
     }
     const auto n = static_cast<double>(dataset.train.values.size());
     const auto sharded = shard_dataset(dataset, 10, test_hash);
-    EXPECT_NEAR(sharded.manifest.mean, sum / n, 1e-6);
-    EXPECT_NEAR(sharded.manifest.stddev, std::sqrt(squares / n - sum / n * sum / n), 1e-6);
+    const auto scale = std::get<ImageRecipe>(sharded.manifest.recipe).scales[0];
+    EXPECT_NEAR(scale.mean, sum / n, 1e-6);
+    EXPECT_NEAR(scale.stddev, std::sqrt(squares / n - sum / n * sum / n), 1e-6);
 }
 
 TEST(Shards, TerminalEscapesInAPathStayOutOfTheManifest) {

@@ -189,6 +189,10 @@ TEST_F(Texts, EqualSharesGoRoundAndOtherPartitionsHaveNoLabelsToGoBy) {
     EXPECT_EQ(shard_text(dataset, 1000, *many, test_hash).error().code, FaultCode::Usage);
 }
 
+TokenRecipe& tokens_of(Manifest& manifest) {
+    return std::get<TokenRecipe>(manifest.recipe);
+}
+
 TEST_F(Texts, AManifestOfATextSurvivesItsEncodingAndLiesAreRefused) {
     const auto sharded = shard_text(
         load(counted(20000), "?context=16"), 1000, *Partition::parse("iid?owners=3"), test_hash
@@ -198,7 +202,7 @@ TEST_F(Texts, AManifestOfATextSurvivesItsEncodingAndLiesAreRefused) {
     const auto decoded = decode_manifest(bytes);
     ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
     EXPECT_EQ(encode_manifest(*decoded), bytes);
-    EXPECT_EQ(decoded->vocabulary, sharded->manifest.vocabulary);
+    EXPECT_EQ(decoded->recipe, sharded->manifest.recipe);
     EXPECT_EQ(decoded->partition, "iid?owners=3&seed=1");
     for (std::size_t length = 0; length < bytes.size(); ++length) {
         EXPECT_FALSE(decode_manifest(ByteView(bytes).first(length)).has_value()) << length;
@@ -208,12 +212,15 @@ TEST_F(Texts, AManifestOfATextSurvivesItsEncodingAndLiesAreRefused) {
         spoil(manifest);
         return !check_manifest(manifest).has_value();
     };
-    EXPECT_TRUE(refused([](Manifest& m) { m.shape = {4, 4}; }));
-    EXPECT_TRUE(refused([](Manifest& m) { m.shape = {kContextMax + 1}; }));
-    EXPECT_TRUE(refused([](Manifest& m) { m.vocabulary += "z"; }));
-    EXPECT_TRUE(refused([](Manifest& m) { std::swap(m.vocabulary[1], m.vocabulary[2]); }));
-    EXPECT_TRUE(refused([](Manifest& m) { m.vocabulary[1] = m.vocabulary[2]; }));
-    EXPECT_TRUE(refused([](Manifest& m) { m.vocabulary.back() = '\xff'; }));
+    EXPECT_TRUE(refused([](Manifest& m) { tokens_of(m).context = kContextMax + 1; }));
+    EXPECT_TRUE(refused([](Manifest& m) { tokens_of(m).vocabulary += "z"; }));
+    EXPECT_TRUE(refused([](Manifest& m) {
+        std::swap(tokens_of(m).vocabulary[1], tokens_of(m).vocabulary[2]);
+    }));
+    EXPECT_TRUE(refused([](Manifest& m) {
+        tokens_of(m).vocabulary[1] = tokens_of(m).vocabulary[2];
+    }));
+    EXPECT_TRUE(refused([](Manifest& m) { tokens_of(m).vocabulary.back() = '\xff'; }));
     EXPECT_TRUE(refused([](Manifest& m) { m.shards[0].samples += 1; }));
     EXPECT_TRUE(refused([](Manifest& m) { m.shards[0].bytes += 1; }));
     EXPECT_TRUE(refused([](Manifest& m) { m.shards[0].bytes = 2; }));

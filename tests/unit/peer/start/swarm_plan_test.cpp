@@ -303,7 +303,7 @@ TEST_F(Plans, AStrangersModelThatDoesNotFitItsDataOrAnyMachineIsRefusedBeforeThe
         d.model = wrong.model;
         d.batch = wrong.batch;
         // The stranger's own program may compute a layout for it.
-        const auto layout = compute::model_layout(d.model, {{16}, d.manifest.classes});
+        const auto layout = compute::model_layout(d.model, {{16}, d.manifest.classes()});
         ASSERT_TRUE(layout.has_value()) << layout.error().message;
         d.layout = LayoutHash{sha256(layout->canonical_bytes())};
         const auto laid = lay_out(plan);

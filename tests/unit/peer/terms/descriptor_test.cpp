@@ -17,8 +17,7 @@ Descriptor sample() {
     d.optimizer = "sgd?lr=0.05";
     d.until = {UntilKind::Accuracy, 0.9};
     d.manifest.name = "idx:somewhere";
-    d.manifest.shape = {1, 2, 2};
-    d.manifest.classes = 2;
+    data::describe_bytes(d.manifest, {1, 2, 2}, 2, {});
     for (std::uint8_t i = 0; i < 3; ++i) {
         data::ShardInfo shard;
         shard.id.bytes.fill(i);

@@ -52,7 +52,7 @@ TEST_F(Tasks, ATextIsEvaluatedInBatchesOfSoManyCharacters) {
     const auto founder = cut_dataset(*data::load_dataset(text("?context=16")));
     EXPECT_EQ(evaluation_batch(founder->manifest), 256);
     auto wide = founder->manifest;
-    wide.shape = {8192};
+    std::get<data::TokenRecipe>(wide.recipe).context = 8192;
     EXPECT_EQ(evaluation_batch(wide), 1);
     EXPECT_EQ(task_of(founder->manifest).classes, 11);
     EXPECT_EQ(task_of(founder->manifest).sample_shape, (std::vector<std::int64_t>{16}));
