@@ -140,7 +140,7 @@ Result<LabelValue> read_boxes(const Label& label, ByteReader& reader) {
         return bad("the number of boxes does not fit their bytes");
     }
     for (std::size_t i = 0; i < count; ++i) {
-        Box box;
+        LabelledBox box;
         box.label = reader.take<std::uint16_t>();
         for (float* side : {&box.left, &box.top, &box.right, &box.bottom}) {
             *side = reader.take<float>();

@@ -106,21 +106,21 @@ struct Schema {
 [[nodiscard]] Result<void> check_schema(const Schema& schema);
 
 /// A box as a file has it: corners in pixels of the stored image.
-struct Box {
+struct LabelledBox {
     std::uint16_t label = 0;
     float left = 0.0F;
     float top = 0.0F;
     float right = 0.0F;
     float bottom = 0.0F;
 
-    bool operator==(const Box&) const = default;
+    bool operator==(const LabelledBox&) const = default;
 };
 
 /// The label of one sample. Only the member that belongs to the schema's kind is used.
 struct LabelValue {
     std::vector<std::uint16_t> classes;  ///< Class: one; Classes: ascending
     std::vector<float> numbers;
-    std::vector<Box> boxes;
+    std::vector<LabelledBox> boxes;
 
     bool operator==(const LabelValue&) const = default;
 };

@@ -9,27 +9,9 @@
 #include <unordered_map>
 
 #include "data/manifest.hpp"
+#include "data/shard_view.hpp"
 
 namespace starling::data {
-
-/// One shard's samples. The spans point into the shard's bytes.
-struct ShardView {
-    /// samples * sample_elements bytes; of a text its tokens, as little-endian 16-bit numbers.
-    std::span<const std::uint8_t> values;
-    /// samples * 2 bytes, little-endian 16-bit numbers; of a text none.
-    std::span<const std::uint8_t> labels;
-    std::uint32_t samples = 0;
-
-    [[nodiscard]] std::size_t tokens() const { return values.size() / 2; }
-
-    [[nodiscard]] std::uint16_t token(std::size_t at) const {
-        return static_cast<std::uint16_t>(values[2 * at] | (values[2 * at + 1] << 8U));
-    }
-
-    [[nodiscard]] std::uint16_t label(std::size_t sample) const {
-        return static_cast<std::uint16_t>(labels[2 * sample] | (labels[2 * sample + 1] << 8U));
-    }
-};
 
 /// Thread    any; a shard does not change after put(), and callers share it by pointer
 class ShardStore {
@@ -62,7 +44,6 @@ public:
 private:
     Manifest manifest_;
     HashFunction sha256_;
-    std::size_t elements_;
     std::unordered_map<ShardId, std::size_t> index_;  ///< into manifest_.shards
     mutable std::shared_mutex mutex_;
     std::unordered_map<ShardId, std::shared_ptr<const Bytes>> held_;

@@ -233,7 +233,7 @@ TEST(LabelValue, WhatAStrangerMayWriteIsRefused) {
         return read_label(label, bytes).has_error();
     };
     const Label boxes{LabelKind::Boxes, 3, {}, {}};
-    const auto box = [&](const Box& one) {
+    const auto box = [&](const LabelledBox& one) {
         Bytes bytes;
         append_label(boxes, {{}, {}, {one}}, bytes);
         return bytes;

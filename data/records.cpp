@@ -1,0 +1,226 @@
+// Cuts a source into shards of version 3.
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/check.hpp"
+#include "base/printable.hpp"
+#include "base/rng.hpp"
+#include "data/dataset.hpp"
+#include "data/shard_format.hpp"
+#include "data/source.hpp"
+
+namespace starling::data {
+
+namespace {
+
+// This seed is part of the format: the same files give the same shard ids on every machine.
+constexpr std::uint64_t kDealSeed = 0x5245434f524453;
+
+constexpr std::uint64_t kShardsWanted = 2048;
+constexpr std::uint64_t kSamplesWanted = 8;  ///< of a shard, where there are many
+constexpr std::uint64_t kShardBytesWanted = std::uint64_t{8} << 20U;
+/// Leaves room for a page of shards of the other splits and of partitions.
+constexpr std::uint64_t kShardsAtMost = kShardsMax / 2;
+
+using Order = std::vector<std::uint32_t>;
+
+/// Cuts splits into shards and collects what the manifest says of them.
+class Cutter {
+public:
+    Cutter(const Source& source, Manifest& manifest, HashFunction sha256, const ShardSink& sink)
+        : source_(source),
+          manifest_(manifest),
+          sha256_(sha256),
+          sink_(sink) {}
+
+    /// Cuts the samples of `order`, in that order, into `shards` shards whose counts differ by at
+    /// most one.
+    Result<void> cut(
+        Split split,
+        std::uint32_t partition,
+        std::span<const std::uint32_t> order,
+        std::size_t shards
+    ) {
+        shards = std::clamp<std::size_t>(shards, 1, std::max<std::size_t>(1, order.size()));
+        for (std::size_t i = 0; i < shards && !order.empty(); ++i) {
+            const std::size_t begin = i * order.size() / shards;
+            const std::size_t end = (i + 1) * order.size() / shards;
+            const auto done = add(split, partition, order.subspan(begin, end - begin));
+            if (!done) return done.error();
+        }
+        return {};
+    }
+
+private:
+    /// Writes one shard; in two, if its records turn out too large for one.
+    Result<void> add(Split split, std::uint32_t partition, std::span<const std::uint32_t> chosen) {
+        auto bytes = write(split, chosen);
+        if (bytes.has_error()) return bytes.error();
+        if (bytes->size() > kShardBytesMax) {
+            if (chosen.size() == 1) {
+                return fail(FaultCode::Oversized, source_.name() + ": one record is over 16 MiB");
+            }
+            *bytes = {};
+            const auto half = chosen.size() / 2;
+            if (auto first = add(split, partition, chosen.first(half)); !first) return first;
+            return add(split, partition, chosen.subspan(half));
+        }
+        if (manifest_.shards.size() == kShardsMax) {
+            return fail(FaultCode::Usage, source_.name() + ": more than 65536 shards");
+        }
+        ShardInfo info;
+        info.id.bytes = sha256_(*bytes);
+        info.split = split;
+        info.samples = static_cast<std::uint32_t>(chosen.size());
+        info.bytes = static_cast<std::uint32_t>(bytes->size());
+        info.partition = partition;
+        manifest_.shards.push_back(info);
+        return sink_(std::move(*bytes));
+    }
+
+    Result<Bytes> write(Split split, std::span<const std::uint32_t> chosen) const {
+        const auto& labels = source_.labels(split);
+        const bool boxes = source_.schema().label.kind == LabelKind::Boxes;
+        Bytes records;
+        std::vector<std::uint32_t> ends{0};
+        std::vector<std::uint32_t> label_ends{0};
+        for (const auto sample : chosen) {
+            if (auto read = source_.read(split, sample, records); !read) return read.error();
+            if (records.size() > 2 * kShardBytesMax) break;  // too large in any case
+            ends.push_back(static_cast<std::uint32_t>(records.size()));
+            label_ends.push_back(
+                label_ends.back() + static_cast<std::uint32_t>(labels.at(sample).size())
+            );
+        }
+        Bytes bytes;
+        ByteWriter writer(bytes);
+        writer.put(kShardMagic);
+        writer.put(kShardVersionRecords);
+        writer.put(static_cast<std::uint16_t>(split));
+        writer.put(static_cast<std::uint32_t>(manifest_.shards.size()));
+        writer.put(static_cast<std::uint32_t>(chosen.size()));
+        writer.put(label_ends.back());
+        writer.put_bytes(std::as_bytes(std::span(ends)));
+        if (boxes) writer.put_bytes(std::as_bytes(std::span(label_ends)));
+        for (const auto sample : chosen) writer.put_bytes(labels.at(sample));
+        writer.put_bytes(records);
+        return bytes;
+    }
+
+    const Source& source_;
+    Manifest& manifest_;
+    HashFunction sha256_;
+    const ShardSink& sink_;
+};
+
+/// Returns all samples of a split in a seeded order.
+Order shuffled(const Source& source, Split split) {
+    Order order(source.count(split));
+    std::iota(order.begin(), order.end(), 0U);
+    Rng(kDealSeed).fork(static_cast<std::uint64_t>(split)).shuffle(std::span(order));
+    return order;
+}
+
+/// Divides the training samples among partitions. Without partitions there is one part.
+Result<std::vector<Order>> divide(const Source& source, const Partition& partition) {
+    auto order = shuffled(source, Split::Train);
+    if (partition.owners == 0) return std::vector<Order>{std::move(order)};
+    const auto& label = source.schema().label;
+    std::vector<std::uint16_t> classes(order.size(), 0);
+    if (label.kind == LabelKind::Class) {
+        for (std::size_t i = 0; i < classes.size(); ++i) {
+            classes[i] = read_label(label, source.labels(Split::Train).at(i))->classes[0];
+        }
+    } else if (partition.kind != PartitionKind::Iid) {
+        return fail(
+            FaultCode::Usage,
+            "--partition: these samples have no class each to divide by; give iid?owners=N"
+        );
+    }
+    const auto count = label.kind == LabelKind::Class ? label.count : 1;
+    const auto drawn = draw_partitions(partition, classes, count);
+    if (!drawn) return drawn.error();
+    std::vector<Order> parts(partition.owners);
+    for (const auto sample : order) parts[(*drawn)[sample]].push_back(sample);
+    return parts;
+}
+
+/// Returns an estimate of the bytes of a split's records, by its first ones.
+std::uint64_t bytes_of_split(const Source& source, Split split) {
+    constexpr std::uint64_t kLooks = 16;
+    const auto count = source.count(split);
+    Bytes bytes;
+    std::uint64_t looked = 0;
+    for (; looked < std::min(count, kLooks); ++looked) {
+        // Spread over the split: files may be sorted by size or by class.
+        if (!source.read(split, looked * count / kLooks % count, bytes)) break;
+    }
+    return looked == 0 ? 0 : bytes.size() * count / looked;
+}
+
+}  // namespace
+
+std::uint32_t shards_wanted(std::uint64_t samples, std::uint64_t bytes) {
+    const auto by_bytes = bytes / kShardBytesWanted + 1;
+    const auto fine = samples / kSamplesWanted;
+    // Eight peers that share few samples still get some each.
+    const auto few = std::min<std::uint64_t>(samples, 64);
+    const auto wanted = std::max({by_bytes, std::min(kShardsWanted, fine), few, std::uint64_t{1}});
+    return static_cast<std::uint32_t>(
+        std::min({wanted, kShardsAtMost, std::max<std::uint64_t>(samples, 1)})
+    );
+}
+
+ShardCounts shard_counts(const Manifest& manifest) {
+    ShardCounts counts;
+    counts.train.assign(std::max(1U, manifest.partitions), 0);
+    for (const auto& shard : manifest.shards) {
+        if (shard.split == Split::Train) ++counts.train[shard.partition];
+        if (shard.split == Split::Test) ++counts.test;
+        if (shard.split == Split::Valid) ++counts.valid;
+    }
+    return counts;
+}
+
+Result<Manifest> cut_source(
+    const Source& source,
+    const Partition& partition,
+    const std::optional<ShardCounts>& counts,
+    HashFunction sha256,
+    const ShardSink& sink
+) {
+    Manifest manifest;
+    manifest.name = printable_name(source.name());
+    manifest.schema = source.schema();
+    manifest.recipe = source.recipe();
+    manifest.partition = partition.to_string();
+    manifest.partitions = partition.owners;
+    const auto parts = divide(source, partition);
+    if (!parts) return parts.error();
+    Cutter cutter(source, manifest, sha256, sink);
+    const auto bytes = bytes_of_split(source, Split::Train);
+    const auto all = std::max<std::uint64_t>(1, source.count(Split::Train));
+    for (std::uint32_t i = 0; i < parts->size(); ++i) {
+        const auto& part = (*parts)[i];
+        const bool given = counts && i < counts->train.size();
+        // Partitions have one owner each, so none needs many shards.
+        const auto own = partition.owners == 0 ? shards_wanted(part.size(), bytes)
+                                               : bytes * part.size() / all / kShardBytesWanted + 1;
+        const auto done = cutter.cut(Split::Train, i, part, given ? counts->train[i] : own);
+        if (!done) return done.error();
+    }
+    for (const auto split : {Split::Test, Split::Valid}) {
+        const auto order = shuffled(source, split);
+        const auto own = bytes_of_split(source, split) / kShardBytesWanted + 1;
+        const auto given = split == Split::Test ? counts ? counts->test : 0
+                           : counts             ? counts->valid
+                                                : 0;
+        const auto done = cutter.cut(split, 0, order, counts ? given : own);
+        if (!done) return done.error();
+    }
+    if (auto sound = check_manifest(manifest); !sound) return sound.error();
+    return manifest;
+}
+
+}  // namespace starling::data

@@ -1,0 +1,154 @@
+#pragma once
+
+// Samples as a reader of some format has found them: counted and described by one pass over the
+// files, and read one by one when shards are cut. Labels stay in memory (2 bytes for a class);
+// records stay in the files.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "base/spec.hpp"
+#include "data/manifest.hpp"
+#include "data/partition.hpp"
+
+namespace starling::data {
+
+inline constexpr std::size_t kSplits = 3;
+
+/// The labels of one split, each in the form of append_label.
+class LabelList {
+public:
+    explicit LabelList(const Label& label = {}) : each_(label_bytes(label)), boxes_(false) {
+        boxes_ = label.kind == LabelKind::Boxes;
+    }
+
+    /// Requires  a value that fits the schema
+    void add(const Label& label, const LabelValue& value);
+
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+
+    [[nodiscard]] ByteView at(std::uint64_t sample) const;
+
+private:
+    std::size_t each_ = 0;
+    bool boxes_ = false;
+    std::uint64_t count_ = 0;
+    Bytes bytes_;
+    std::vector<std::uint64_t> ends_;  ///< boxes only
+};
+
+/// One record that a reader left out, and why.
+struct Skipped {
+    std::string where;  ///< file, with line, byte or record
+    std::string what;
+};
+
+/// What a scan found, for people.
+struct ScanNotes {
+    static constexpr std::size_t kNamedMax = 10;
+
+    std::vector<std::string> lines;  ///< what is odd about the files
+    std::uint64_t skipped = 0;
+    std::vector<Skipped> first;  ///< the first kNamedMax records that were skipped
+
+    void skip(std::string where, std::string what);
+};
+
+/// What a scan has to know, and whom it tells how far it is.
+struct ScanOptions {
+    /// Called about every second with a line such as "31 % of 2.1 GB"; may be empty.
+    std::function<void(const std::string&)> progress;
+    bool strict = false;  ///< the first bad record ends the scan
+};
+
+/// Thread    any one at a time
+class Source {
+public:
+    virtual ~Source() = default;
+
+    /// Appends the bytes of one record, as the schema stores it.
+    /// Requires  sample < count(split)
+    /// Errors    Io, Truncated, Corrupt (the file is not what it was when it was scanned)
+    [[nodiscard]] virtual Result<void> read(Split split, std::uint64_t sample, Bytes& out)
+        const = 0;
+
+    [[nodiscard]] std::uint64_t count(Split split) const { return labels(split).count(); }
+
+    [[nodiscard]] const LabelList& labels(Split split) const {
+        return labels_[static_cast<std::size_t>(split)];
+    }
+
+    [[nodiscard]] const std::string& name() const { return name_; }
+
+    [[nodiscard]] const Schema& schema() const { return schema_; }
+
+    [[nodiscard]] const Recipe& recipe() const { return recipe_; }
+
+    [[nodiscard]] const ScanNotes& notes() const { return notes_; }
+
+    /// Replaces the recipe: `eval` prepares samples as the model's swarm does.
+    /// Errors    Usage (a recipe that cannot prepare these samples)
+    [[nodiscard]] Result<void> adopt_recipe(const Recipe& recipe);
+
+protected:
+    std::string name_;
+    Schema schema_;
+    Recipe recipe_;
+    std::array<LabelList, kSplits> labels_;
+    ScanNotes notes_;
+};
+
+using SourcePointer = std::unique_ptr<Source>;
+
+/// Returns whether a SPEC names a kind that open_source reads.
+[[nodiscard]] bool is_source_kind(std::string_view kind);
+
+/// Lists the kinds with one line each: syntax and what it reads. For --help and errors.
+[[nodiscard]] std::string source_catalogue();
+
+/// Opens the files that a SPEC names and scans them once. Blocks as long as that takes.
+/// Errors    Usage (unknown kind or key, no training samples), NotFound, BadFormat, Truncated,
+///           Corrupt, BadValue, Oversized, Io; each names file and place
+[[nodiscard]] Result<SourcePointer> open_source(const Spec& spec, const ScanOptions& options);
+
+/// How many shards each split is cut into.
+struct ShardCounts {
+    /// Of each partition; one entry where there are no partitions.
+    std::vector<std::uint32_t> train;
+    std::uint32_t test = 0;
+    std::uint32_t valid = 0;
+};
+
+/// Counts the shards of a manifest, so that a peer with the same files cuts the same ones.
+[[nodiscard]] ShardCounts shard_counts(const Manifest& manifest);
+
+/// Returns how many shards a new swarm cuts from so many samples: at most 8 MiB each, and 2,048 of
+/// them where each then has at least eight samples, so that some ten peers of unlike speed get shares
+/// that fit them. Few samples are cut down to shards of one.
+[[nodiscard]] std::uint32_t shards_wanted(std::uint64_t samples, std::uint64_t bytes);
+
+/// Takes one shard's bytes. What it returns ends the cutting.
+using ShardSink = std::function<Result<void>(Bytes shard)>;
+
+/// Cuts a source into shards of version 3 and hands each over; only one is in memory. A shuffle with
+/// a fixed seed deals out the samples, so every training shard is a fair subset of the whole.
+///
+/// Errors    Usage (a partition that these labels do not allow), those of Source::read, and what the
+///           sink returns
+[[nodiscard]] Result<Manifest> cut_source(
+    const Source& source,
+    const Partition& partition,
+    const std::optional<ShardCounts>& counts,
+    HashFunction sha256,
+    const ShardSink& sink
+);
+
+}  // namespace starling::data
