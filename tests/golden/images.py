@@ -166,6 +166,28 @@ def keyed(photo, grey):
     write("rgb8_key.png", png(photo, 8, 2, False, trns), shown)
 
 
+# Sizes: Pillow's BILINEAR, in which the filter widens as the picture shrinks.
+
+
+def sizes():
+    large = Image.open(FOLDER / "large.pnm")
+    small = Image.open(FOLDER / "turn1.pnm")
+
+    def keep(name, image):
+        pixels = np.asarray(image)
+        head = f"P{5 if pixels.ndim == 2 else 6}\n{image.width} {image.height}\n255\n".encode()
+        (FOLDER / f"resized_{name}.pnm").write_bytes(head + pixels.tobytes())
+
+    keep("down", large.resize((31, 20), Image.BILINEAR))
+    keep("up", small.resize((31, 20), Image.BILINEAR))
+    keep("tall", large.resize((9, 60), Image.BILINEAR))
+    keep("wide", large.resize((100, 7), Image.BILINEAR))
+    keep("grey", large.convert("L").resize((40, 33), Image.BILINEAR))
+    keep("grey_pixel", large.convert("L").resize((1, 1), Image.BILINEAR))
+    keep("region", large.resize((16, 12), Image.BILINEAR, box=(3.25, 2.5, 50.75, 40.0)))
+    keep("box", large.crop((20, 10, 61, 40)).resize((16, 12), Image.BILINEAR))
+
+
 def check_with_pillow():
     for name in ("grey8", "rgb8", "interlaced", "palette4", "gamma", "grey1"):
         seen = Image.open(FOLDER / f"{name}.png")
@@ -178,4 +200,5 @@ if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     jpegs()
     pngs()
+    sizes()
     check_with_pillow()
