@@ -23,6 +23,9 @@ inline constexpr std::uint32_t kAudioChannelsMax = 32;
 /// Highest sampling rate, in hertz.
 inline constexpr std::uint32_t kAudioRateMax = 768'000;
 
+/// Largest sample of a float file, whose loudest is meant to be 1. Its power still fits into a float.
+inline constexpr float kAudioLevelMax = 1e6F;
+
 enum class AudioFormat : std::uint8_t { Wav, Flac, Ogg, Mp3 };
 
 /// What the headers say.
@@ -56,7 +59,7 @@ struct AudioRequest {
 /// Requires  request.rate <= kAudioRateMax
 /// Units     see AudioRequest
 /// Errors    as probe_audio; Truncated (no sample at all), Oversized (more than kAudioFramesMax that
-///           the request does not cut off), BadValue (a float sample that is not finite),
+///           the request does not cut off), BadValue (a float sample that is not finite or above kAudioLevelMax),
 ///           Unsupported (rates that differ by more than 256 times)
 /// Thread    any
 [[nodiscard]] Result<std::vector<float>> decode_audio(ByteView bytes, const AudioRequest& request);

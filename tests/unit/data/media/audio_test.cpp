@@ -218,16 +218,14 @@ TEST(SoundFaults, TruncatedFilesOfOtherFormatsGiveABeginningOrAFault) {
     }
 }
 
-TEST(SoundFaults, NumbersThatAreNotFiniteAreNamed) {
+TEST(SoundFaults, NumbersThatAreNotFiniteOrHugeAreNamed) {
     auto bytes = golden("media/float32.wav");
     const float nothing = std::numeric_limits<float>::quiet_NaN();
     std::memcpy(bytes.data() + bytes.size() - 40, &nothing, sizeof nothing);
     expect_fault(decode_audio(bytes, {}), FaultCode::BadValue, "frame 190");
-    const float huge = std::numeric_limits<float>::max();
-    for (std::size_t i = 1; i <= 100; ++i) {
-        std::memcpy(bytes.data() + bytes.size() - 4 * i, &huge, sizeof huge);
-    }
-    expect_fault(decode_audio(bytes, {.rate = 8000}), FaultCode::BadValue, "loud");
+    const float huge = -2e6F;
+    std::memcpy(bytes.data() + bytes.size() - 80, &huge, sizeof huge);
+    expect_fault(decode_audio(bytes, {.rate = 8000}), FaultCode::BadValue, "frame 180");
 }
 
 TEST(SoundFaults, RatesAndLengthsAreLimited) {
