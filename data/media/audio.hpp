@@ -54,7 +54,7 @@ struct AudioRequest {
 /// the samples before the cut, and a WAV whose header promises 2^32 - 1 bytes (a recorder that
 /// could not go back) gives those that it has. Resampling is libsamplerate's sinc filter of medium
 /// quality, which keeps 121 dB between signal and noise and 90 % of the band: more than 16 bits
-/// hold, at half of the time of its best one.
+/// hold, in a third of the time of its best one.
 ///
 /// Requires  request.rate <= kAudioRateMax
 /// Units     see AudioRequest
