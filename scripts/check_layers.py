@@ -74,7 +74,7 @@ HOMES = [
     (r"CLI/", lambda p: p.startswith(("peer/commands/", "peer/main.cpp"))),
     (r"cereal/", lambda p: p.endswith("codec.cpp")),
     (r"(oneapi/dnnl|dnnl|cblas|cuda)", lambda p: p.startswith("compute/")),
-    (r"(zlib\.h|jpeglib|png\.h|sndfile)", lambda p: p.startswith("data/")),
+    (r"(zlib\.h|jpeglib|png\.h|sndfile|simdjson\.h|utf8proc\.h)", lambda p: p.startswith("data/")),
     (r"(thread|mutex|condition_variable)$", lambda p: top(p) not in ("membership", "gossip")),
     (
         r"(fstream|filesystem|unistd\.h|sys/socket\.h)$",

@@ -32,6 +32,7 @@ BUILD_PACKAGES=(
     "$(boost_package)" libcereal-dev libcli11-dev libfmt-dev nlohmann-json3-dev
     libdnnl-dev libopenblas-dev libonnx-dev libprotobuf-dev libssl-dev
     prometheus-cpp-dev zlib1g-dev
+    libsimdjson-dev libutf8proc-dev
 )
 DATA_PACKAGES=(dataset-fashion-mnist)
 TEST_PACKAGES=(libgtest-dev python3 libonnx-testdata iproute2 iptables)
