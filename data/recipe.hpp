@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "data/media/resize.hpp"
 #include "data/schema.hpp"
 
 namespace starling::data {
@@ -27,10 +28,6 @@ struct Scale {
 
     bool operator==(const Scale&) const = default;
 };
-
-/// How a picture of another size is brought to that of the recipe. Stretch: both sides on their own.
-/// Crop: the shorter side, then the middle is cut out. Pad: the longer side, and black around it.
-enum class Fit : std::uint8_t { Stretch = 0, Crop = 1, Pad = 2 };
 
 /// Values of 8 bits count in 1 / 255, values of 16 bits in 1 / 32768, others as they are. A raw image
 /// is fed in the shape that it is stored in, and its recipe has no sides.

@@ -74,11 +74,11 @@ HOMES = [
     (r"CLI/", lambda p: p.startswith(("peer/commands/", "peer/main.cpp"))),
     (r"cereal/", lambda p: p.endswith("codec.cpp")),
     (r"(oneapi/dnnl|dnnl|cblas|cuda)", lambda p: p.startswith("compute/")),
-    (r"zlib\.h", lambda p: p.startswith("data/")),
     (r"(jpeglib|jerror|turbojpeg)", lambda p: p == "data/media/jpeg.cpp"),
     (r"png\.h", lambda p: p == "data/media/png.cpp"),
     (r"(sndfile|samplerate)", lambda p: p == "data/media/audio.cpp"),
     (r"archive(_entry)?\.h", lambda p: p == "data/archive/archive.cpp"),
+    (r"(zlib|simdjson|utf8proc)\.h", lambda p: p.startswith("data/")),
     (r"(thread|mutex|condition_variable)$", lambda p: top(p) not in ("membership", "gossip")),
     (
         r"(fstream|filesystem|unistd\.h|sys/socket\.h)$",

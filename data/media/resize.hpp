@@ -39,11 +39,11 @@ struct Size {
     std::uint32_t width = 0;
 };
 
-/// How a picture of other proportions gets a shape.
+/// How a picture of other proportions gets a shape. Recipes carry these numbers.
 enum class Fit : std::uint8_t {
-    Stretch,  ///< the whole picture, each axis by a scale of its own
-    Crop,     ///< the short side fits, what is too long is cut off equally at both ends
-    Pad,      ///< the long side fits, black fills what is left at both ends
+    Stretch = 0,  ///< the whole picture, each axis by a scale of its own
+    Crop = 1,     ///< the short side fits, what is too long is cut off equally at both ends
+    Pad = 2,      ///< the long side fits, black fills what is left at both ends
 };
 
 /// Resizes the whole picture with a triangle filter. The filter widens as the picture shrinks, so
