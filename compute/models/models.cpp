@@ -36,33 +36,14 @@ constexpr std::array<NamedModel, 6> kModels{{
      build_tabular},
 }};
 
-constexpr std::int64_t kSampleElementsMax = std::int64_t{1} << 24;
-constexpr std::int64_t kClassesMax = std::int64_t{1} << 20;
 constexpr std::int64_t kBatchMax = std::int64_t{1} << 16;
 constexpr std::size_t kListMax = 32;
 constexpr std::int64_t kWidthMax = 65536;
 /// 4 GiB of f32. The buffers of a larger model would not fit into the machines that we aim at.
 constexpr double kParametersMax = 1e9;
 
-Result<void> check_task(const Task& task, std::int64_t batch) {
-    std::int64_t product = 1;
-    for (const auto dimension : task.sample_shape) {
-        if (dimension < 1 || dimension > kSampleElementsMax) product = 0;
-        product *= dimension;
-        if (product < 1 || product > kSampleElementsMax) {
-            return fail(
-                FaultCode::BadValue,
-                "samples of shape " + to_string(task.sample_shape) + " are empty or too large"
-            );
-        }
-    }
-    if (task.sample_shape.empty() || task.classes < 2 || task.classes > kClassesMax) {
-        return fail(
-            FaultCode::BadValue,
-            "a model wants samples of shape C, H, W and at least 2 classes, not " +
-                to_string(task.sample_shape) + " and " + std::to_string(task.classes)
-        );
-    }
+Result<void> check_request(const Task& task, std::int64_t batch) {
+    if (auto sound = check_task(task); sound.has_error()) return sound;
     if (batch < 1 || batch > kBatchMax) {
         return fail(
             FaultCode::BadValue,
@@ -296,7 +277,7 @@ Result<Model> build_model(
     const auto parsed = Spec::parse(spec);
     if (parsed.has_error()) return parsed.error();
     if (parsed->name == "onnx") {
-        const auto sound = check_task(task, batch);
+        const auto sound = check_request(task, batch);
         if (sound.has_error()) return sound.error();
         return with_labels_of(build_onnx(*parsed, task, batch, purpose, file), task, batch);
     }
@@ -305,7 +286,7 @@ Result<Model> build_model(
         // No data set has columns yet, so nobody is sent to this one.
         if (model.name != "tabular") names += (names.empty() ? "" : ", ") + std::string(model.name);
         if (model.name != parsed->name || !parsed->path.empty()) continue;
-        const auto sound = check_task(task, batch);
+        const auto sound = check_request(task, batch);
         if (sound.has_error()) return sound.error();
         return with_labels_of(model.build(*parsed, task, batch, purpose), task, batch);
     }
