@@ -59,6 +59,20 @@ InferredTypes infer_difference(OperandTypes inputs, const Attributes&) {
     return std::vector<TensorType>{{Shape{}}};
 }
 
+InferredTypes infer_binary(OperandTypes inputs, const Attributes& attributes) {
+    auto types = infer_difference(inputs, attributes);
+    if (types.has_error() || inputs.size() < 3 || inputs[2] == nullptr) return types;
+    const auto& scores = inputs[0]->shape;
+    if (scores.empty() || inputs[2]->shape != Shape{scores.back()}) {
+        return fail(
+            FaultCode::BadValue,
+            "the loss wants one pos_weight for each label, not " + to_string(inputs[2]->shape) +
+                " for scores " + to_string(scores)
+        );
+    }
+    return types;
+}
+
 ValueId constant(Graph& graph, double value) {
     return graph.emit("Constant", {}, {{"value", std::vector<double>{value}}})[0];
 }
@@ -67,12 +81,21 @@ Expansion mean_of(Graph& graph, ValueId x) {
     return graph.emit("ReduceMean", {x}, {{"keepdims", std::int64_t{0}}});
 }
 
-/// -z log s(x) - (1 - z) log (1 - s(x)) = softplus(x) - x z, which never takes the logarithm of
-/// zero.
+/// With a weight p of what holds the loss is -p z log s(x) - (1 - z) log (1 - s(x)), which is
+/// (1 + (p - 1) z) softplus(x) - p z x and never takes the logarithm of zero. Its slope is right
+/// everywhere, at x = 0 too, where forms with |x| have a kink.
 Expansion expand_binary(Graph& graph, const std::vector<ValueId>& inputs, const Attributes&) {
-    const auto soft = graph.emit("Softplus", {inputs[0]})[0];
-    const auto product = graph.emit("Mul", {inputs[0], inputs[1]})[0];
-    return mean_of(graph, graph.emit("Sub", {soft, product})[0]);
+    const auto emit = [&](std::string_view op, std::vector<ValueId> operands) {
+        return graph.emit(op, std::move(operands))[0];
+    };
+    auto pull = inputs[1];
+    auto soft = emit("Softplus", {inputs[0]});
+    if (inputs.size() > 2 && inputs[2] != ValueId::None) {
+        pull = emit("Mul", {inputs[1], inputs[2]});
+        const auto excess = emit("Sub", {pull, inputs[1]});
+        soft = emit("Mul", {soft, emit("Add", {excess, constant(graph, 1.0)})});
+    }
+    return mean_of(graph, emit("Sub", {soft, emit("Mul", {inputs[0], pull})}));
 }
 
 Expansion expand_square(Graph& graph, const std::vector<ValueId>& inputs, const Attributes&) {
@@ -109,10 +132,11 @@ constexpr auto kOperators = std::to_array<Operator>({
      infer_gradient,
      nullptr},
     {"BinaryCrossEntropyLoss",
-     "scores, targets in [0, 1] -> mean loss [] of sigmoid(scores)",
+     "scores [N,C], targets [N,C] in [0, 1], pos_weight [C] optional -> mean loss [] of "
+     "sigmoid(scores)",
      2,
-     2,
-     infer_difference,
+     3,
+     infer_binary,
      nullptr,
      expand_binary},
     {"MeanSquaredErrorLoss",

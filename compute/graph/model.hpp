@@ -28,14 +28,18 @@ struct RunningStatistic {
     double factor = 1.0;  ///< n / (n - 1) for a variance, as in PyTorch
 };
 
-/// A forward graph: values [N, sample shape] and labels [N] in; scores, loss and log-probabilities
-/// out.
+/// A forward graph: values [N, sample shape] and labels in; scores, answers and loss out. Labels
+/// that are classes are [rows] int32, where a row is a sample or a token; others are [N, classes]
+/// f32.
 struct Model {
     Graph graph;
     ValueId values = ValueId::None;
     ValueId labels = ValueId::None;
     ValueId loss = ValueId::None;
-    ValueId log_probabilities = ValueId::None;
+    ValueId scores = ValueId::None;  ///< [rows, classes]: what the net gives, and an export too
+    /// What an evaluation reads: log-probabilities of classes, else the scores. Scores of labels
+    /// that may hold at once come before the sigmoid.
+    ValueId answers = ValueId::None;
     std::vector<RunningStatistic> statistics;  ///< empty for inference
     std::vector<std::string> notes;            ///< lines for people about a model file
 };

@@ -3,66 +3,63 @@
 #include <array>
 #include <charconv>
 
+#include "compute/graph/table_rows.hpp"
+#include "compute/models/training_loss.hpp"
+
 namespace starling::compute {
 
 namespace {
 
+/// Which samples a model takes. Tokens have a label each; all others have one label, or several
+/// that may hold at once, or numbers, for the whole sample.
+enum class Input : std::uint8_t { Any, Images, Row, Tokens };
+
 struct NamedModel {
     std::string_view name;
+    Input input = Input::Any;
     std::string_view usage;  ///< spec syntax and what it builds, one line
     Result<Model> (*build
     )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) = nullptr;
 };
 
 constexpr std::array<NamedModel, 6> kModels{{
-    {"mlp", "mlp?hidden=512,256       fully connected layers with ReLU between them", build_mlp},
+    {"mlp",
+     Input::Any,
+     "mlp?hidden=512,256       fully connected layers with ReLU between them",
+     build_mlp},
     {"cnn",
+     Input::Images,
      "cnn?channels=32,64&hidden=128&kernel=5&pad=1   convolutions with ReLU and max-pool, then "
      "hidden layers; channels=6,16&hidden=120,84&pad=0 is LeNet-5's shape",
      build_cnn},
     {"resnet20",
+     Input::Images,
      "resnet20?width=16      residual net of 20 layers for small images",
      build_resnet20},
     {"resnet18",
+     Input::Images,
      "resnet18?stem=imagenet   residual net of 18 layers; stem=cifar for small images",
      build_resnet18},
     {"gpt",
+     Input::Tokens,
      "gpt?layers=6&heads=6&dim=384&dropout=0&tied=1&bias=1   transformer over tokens; samples of "
      "shape T, a label per token; context=T asks a text for such windows",
      build_gpt},
     {"tabular",
+     Input::Row,
      "tabular?categories=&embed=8&hidden=128,64   the first columns are categories of the given "
      "sizes, the others numbers",
      build_tabular},
 }};
 
-constexpr std::int64_t kSampleElementsMax = std::int64_t{1} << 24;
-constexpr std::int64_t kClassesMax = std::int64_t{1} << 20;
 constexpr std::int64_t kBatchMax = std::int64_t{1} << 16;
 constexpr std::size_t kListMax = 32;
 constexpr std::int64_t kWidthMax = 65536;
 /// 4 GiB of f32. The buffers of a larger model would not fit into the machines that we aim at.
 constexpr double kParametersMax = 1e9;
 
-Result<void> check_task(const Task& task, std::int64_t batch) {
-    std::int64_t product = 1;
-    for (const auto dimension : task.sample_shape) {
-        if (dimension < 1 || dimension > kSampleElementsMax) product = 0;
-        product *= dimension;
-        if (product < 1 || product > kSampleElementsMax) {
-            return fail(
-                FaultCode::BadValue,
-                "samples of shape " + to_string(task.sample_shape) + " are empty or too large"
-            );
-        }
-    }
-    if (task.sample_shape.empty() || task.classes < 2 || task.classes > kClassesMax) {
-        return fail(
-            FaultCode::BadValue,
-            "a model wants samples of shape C, H, W and at least 2 classes, not " +
-                to_string(task.sample_shape) + " and " + std::to_string(task.classes)
-        );
-    }
+Result<void> check_request(const Task& task, std::int64_t batch) {
+    if (auto sound = check_task(task); sound.has_error()) return sound;
     if (batch < 1 || batch > kBatchMax) {
         return fail(
             FaultCode::BadValue,
@@ -73,16 +70,39 @@ Result<void> check_task(const Task& task, std::int64_t batch) {
     return {};
 }
 
-/// A net for texts has one answer for each character, other nets one for each sample; the data have
-/// as many labels.
-Result<Model> with_labels_of(Result<Model> model, const Task& task, std::int64_t batch) {
-    if (model.has_error() || task.labels == 0) return model;
-    const auto answers = element_count(model->graph.shape(model->labels)) / batch;
-    if (answers == task.labels) return model;
+bool is_text(const Task& task) {
+    return task.kind == LabelKind::Class && task.labels > 1;
+}
+
+/// A sample of one token has one label, and is no text for the other models.
+bool takes(Input input, const Task& task) {
+    const auto axes = task.sample_shape.size();
+    if (input == Input::Tokens) {
+        return task.kind == LabelKind::Class && axes == 1 &&
+               (task.labels == 0 || task.labels == task.sample_shape[0]);
+    }
+    return !is_text(task) && (input != Input::Images || axes == 3);
+}
+
+std::string_view wishes(Input input) {
+    switch (input) {
+        case Input::Tokens:
+            return "texts: samples of shape T with a class for each token";
+        case Input::Images:
+            return "samples of shape C, H, W with labels for the whole sample";
+        case Input::Any:
+        case Input::Row:
+            break;
+    }
+    return "samples with labels for the whole sample, not for each token";
+}
+
+Result<void> check_fit(const NamedModel& model, const Task& task) {
+    if (takes(model.input, task)) return {};
     return fail(
         FaultCode::BadValue,
-        "the data have " + std::to_string(task.labels) + " labels for a sample, the model gives " +
-            std::to_string(answers) + ": texts want gpt, other data want other models"
+        "the data have " + describe_task(task) + ", and " + std::string(model.name) + " takes " +
+            std::string(wishes(model.input)) + "; try " + fitting_models(task)
     );
 }
 
@@ -91,19 +111,23 @@ Result<Model> with_labels_of(Result<Model> model, const Task& task, std::int64_t
 ModelBuilder::ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose)
     : ModelBuilder(task, batch, purpose, {batch}) {}
 
-ModelBuilder::ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose, Shape labels)
-    : purpose_(purpose) {
+ModelBuilder::ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose, Shape rows)
+    : task_(task),
+      purpose_(purpose) {
     Shape shape{batch};
     shape.insert(shape.end(), task.sample_shape.begin(), task.sample_shape.end());
     model_.values = model_.graph.add_input("values", {shape, ElementType::F32});
-    model_.labels = model_.graph.add_input("labels", {std::move(labels), ElementType::I32});
+    model_.labels = model_.graph.add_input("labels", label_type(task, std::move(rows)));
 }
 
-ModelBuilder::ModelBuilder(Graph graph, ValueId values, Purpose purpose, Shape labels)
-    : purpose_(purpose) {
+ModelBuilder::ModelBuilder(
+    Graph graph, ValueId values, const Task& task, Purpose purpose, Shape rows
+)
+    : task_(task),
+      purpose_(purpose) {
     model_.graph = std::move(graph);
     model_.values = values;
-    model_.labels = model_.graph.add_input("labels", {std::move(labels), ElementType::I32});
+    model_.labels = model_.graph.add_input("labels", label_type(task, std::move(rows)));
 }
 
 void ModelBuilder::expect_rank(ValueId x, std::size_t rank, std::string_view hint) {
@@ -283,10 +307,11 @@ Result<Model> ModelBuilder::finish(ValueId scores) {
     if (parameters > kParametersMax) {
         return fail(FaultCode::BadValue, "the model has more than 1e9 parameters");
     }
-    auto outputs = model_.graph.add("SoftmaxCrossEntropyLoss", {scores, model_.labels});
-    if (outputs.has_error()) return outputs.error();
-    model_.loss = (*outputs)[0];
-    model_.log_probabilities = (*outputs)[1];
+    const auto loss = add_training_loss(model_.graph, scores, model_.labels, task_);
+    if (loss.has_error()) return loss.error();
+    model_.scores = scores;
+    model_.loss = loss->loss;
+    model_.answers = loss->answers;
     return std::move(model_);
 }
 
@@ -296,18 +321,19 @@ Result<Model> build_model(
     const auto parsed = Spec::parse(spec);
     if (parsed.has_error()) return parsed.error();
     if (parsed->name == "onnx") {
-        const auto sound = check_task(task, batch);
+        const auto sound = check_request(task, batch);
         if (sound.has_error()) return sound.error();
-        return with_labels_of(build_onnx(*parsed, task, batch, purpose, file), task, batch);
+        return build_onnx(*parsed, task, batch, purpose, file);
     }
     std::string names;
     for (const auto& model : kModels) {
         // No data set has columns yet, so nobody is sent to this one.
         if (model.name != "tabular") names += (names.empty() ? "" : ", ") + std::string(model.name);
         if (model.name != parsed->name || !parsed->path.empty()) continue;
-        const auto sound = check_task(task, batch);
+        const auto sound = check_request(task, batch);
         if (sound.has_error()) return sound.error();
-        return with_labels_of(model.build(*parsed, task, batch, purpose), task, batch);
+        if (auto fits = check_fit(model, task); fits.has_error()) return fits.error();
+        return model.build(*parsed, task, batch, purpose);
     }
     return fail(
         FaultCode::Usage,
@@ -339,10 +365,23 @@ Result<std::vector<std::int64_t>> integer_list(
     );
 }
 
+std::string fitting_models(const Task& task) {
+    std::string names;
+    for (const auto& model : kModels) {
+        // Only a row of a table has columns.
+        if (model.input == Input::Row && task.sample_shape.size() != 1) continue;
+        if (takes(model.input, task)) names += std::string(model.name) + ", ";
+    }
+    if (!names.empty()) names.resize(names.size() - 2);
+    return names + (names.empty() ? "" : " or ") + "onnx:FILE";
+}
+
 std::string model_catalogue() {
     std::string text;
     for (const auto& model : kModels) text += std::string(model.usage) + "\n";
-    return text + "onnx:net.onnx?loss=cross-entropy   a model from an ONNX file\n";
+    return text +
+           "onnx:net.onnx?loss=cross-entropy   a model from an ONNX file; other losses: nll, bce, "
+           "mse, smooth-l1\n";
 }
 
 Result<ParameterLayout> model_layout(std::string_view spec, const Task& task, ByteView file) {
@@ -356,7 +395,10 @@ Result<ModelFacts> inspect_model(
 ) {
     auto model = build_model(spec, task, batch, Purpose::Training, file);
     if (model.has_error()) return model.error();
-    return ModelFacts{ParameterLayout(model->graph.parameters()), std::move(model->notes)};
+    return ModelFacts{
+        ParameterLayout(model->graph.parameters()),
+        std::move(model->notes),
+        table_rows(model->graph, model->values)};
 }
 
 }  // namespace starling::compute

@@ -18,11 +18,11 @@ namespace starling::compute {
 class ModelBuilder {
 public:
     ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose);
-    /// `labels` is the shape of the labels, for nets with one label per token rather than per
-    /// sample.
-    ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose, Shape labels);
+    /// `rows` is the shape of the answers without their scores, for nets with one answer per token
+    /// rather than per sample.
+    ModelBuilder(const Task& task, std::int64_t batch, Purpose purpose, Shape rows);
     /// Continues an existing graph, one of whose inputs is `values`.
-    ModelBuilder(Graph graph, ValueId values, Purpose purpose, Shape labels);
+    ModelBuilder(Graph graph, ValueId values, const Task& task, Purpose purpose, Shape rows);
 
     [[nodiscard]] ValueId input() const { return model_.values; }
 
@@ -89,7 +89,8 @@ public:
         model_.statistics = std::move(statistics);
     }
 
-    /// Adds the loss over `scores` and returns the model, or the first failure.
+    /// Adds the loss of the task's kind of labels over `scores` [rows, classes] and returns the
+    /// model, or the first failure.
     [[nodiscard]] Result<Model> finish(ValueId scores);
 
 private:
@@ -103,6 +104,7 @@ private:
     ValueId normal_parameter(std::string name, Shape shape, double deviation);
 
     Model model_;
+    Task task_;
     Purpose purpose_;
     Result<void> status_;
 };
@@ -128,6 +130,8 @@ private:
 struct ModelFacts {
     ParameterLayout layout;
     std::vector<std::string> notes;  ///< lines for people: what a model file is taken for
+    /// Of each element of a sample, how many rows of a table it chooses from; see table_rows().
+    std::vector<std::int64_t> table_rows;
 };
 
 /// Builds the graph that is trained with this batch, and returns what is worth saying about it.
@@ -135,6 +139,9 @@ struct ModelFacts {
 [[nodiscard]] Result<ModelFacts> inspect_model(
     std::string_view spec, const Task& task, std::int64_t batch, ByteView file = {}
 );
+
+/// Names the models that take such data, for messages: `mlp, cnn or onnx:FILE`.
+[[nodiscard]] std::string fitting_models(const Task& task);
 
 /// Lists the models with one line each: spec syntax and what it builds. For --help and errors.
 [[nodiscard]] std::string model_catalogue();
@@ -145,7 +152,8 @@ struct ModelFacts {
     const Spec& spec, std::string_view key, std::string_view fallback
 );
 
-/// A model from an ONNX file: `onnx:net.onnx?loss=cross-entropy`.
+/// A model from an ONNX file: `onnx:net.onnx?loss=cross-entropy`. Without a loss the kind of labels
+/// chooses it.
 [[nodiscard]] Result<Model> build_onnx(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 );

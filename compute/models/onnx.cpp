@@ -1,6 +1,8 @@
 // A model that comes as an ONNX file: its graph up to the scores, trained as any other.
 
-#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
 
 #include "compute/graph/operator.hpp"
 #include "compute/models/models.hpp"
@@ -34,19 +36,58 @@ Result<void> check_input(const onnx::ImportedModel& model, const Task& task, std
 }
 
 /// How the file's answers meet the labels.
-enum class Loss : std::uint8_t { Unsaid, CrossEntropy, Nll, Bce };
+enum class Loss : std::uint8_t { Unsaid, CrossEntropy, Nll, Bce, Mse, SmoothL1 };
 
-Result<Loss> loss_of(const Spec& spec) {
+constexpr auto kLosses = std::to_array<std::pair<std::string_view, Loss>>({
+    {"cross-entropy", Loss::CrossEntropy},
+    {"nll", Loss::Nll},
+    {"bce", Loss::Bce},
+    {"mse", Loss::Mse},
+    {"smooth-l1", Loss::SmoothL1},
+});
+
+constexpr bool fits(Loss loss, LabelKind kind) {
+    switch (loss) {
+        case Loss::CrossEntropy:
+        case Loss::Nll:
+            return kind == LabelKind::Class;
+        case Loss::Bce:
+            return kind != LabelKind::Numbers;
+        case Loss::Mse:
+        case Loss::SmoothL1:
+            return kind == LabelKind::Numbers;
+        case Loss::Unsaid:
+            break;
+    }
+    return true;
+}
+
+std::string names_of(const std::vector<std::string_view>& names) {
+    std::string text;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + std::string(names[i]);
+    }
+    return text;
+}
+
+Result<Loss> loss_of(const Spec& spec, const Task& task) {
     const auto known = spec.only("loss");
     if (known.has_error()) return known.error();
-    const auto given = spec.text("loss", "");
     if (!spec.options.contains("loss")) return Loss::Unsaid;
-    if (given == "cross-entropy") return Loss::CrossEntropy;
-    if (given == "nll") return Loss::Nll;
-    if (given == "bce") return Loss::Bce;
+    const auto given = spec.text("loss", "");
+    std::vector<std::string_view> fitting;
+    bool exists = false;
+    for (const auto& [name, loss] : kLosses) {
+        if (fits(loss, task.kind)) fitting.push_back(name);
+        if (name != given) continue;
+        if (fits(loss, task.kind)) return loss;
+        exists = true;
+    }
     return fail(
         FaultCode::Usage,
-        "'onnx': loss=" + given + " is not allowed; give cross-entropy, nll or bce"
+        "'onnx': loss=" + given +
+            (exists ? " does not fit " + describe_task(task) : " is not allowed") + "; give " +
+            names_of(fitting)
     );
 }
 
@@ -57,13 +98,16 @@ std::string place_of(const Tail& tail) {
 /// Joins the answers of a file with the loss.
 class Head {
 public:
-    Head(Graph& graph, Loss loss, std::int64_t classes)
+    Head(Graph& graph, Loss loss, const Task& task)
         : graph_(graph),
           loss_(loss),
-          classes_(classes) {}
+          kind_(task.kind),
+          classes_(task.classes) {}
 
-    /// Returns the scores of the classes.
+    /// Returns the scores of the classes or labels, or the numbers.
     Result<ValueId> scores_of(ValueId output) {
+        if (kind_ == LabelKind::Numbers) return output;
+        if (kind_ == LabelKind::Classes) return label_scores(output);
         if (loss_ == Loss::Bce) return binary_scores(output);
         auto tail = cut_softmax(graph_, output, classes_);
         if (loss_ == Loss::Nll) return logarithm_of(tail);
@@ -109,6 +153,18 @@ private:
         return (*logarithm)[0];
     }
 
+    /// The scores of labels that may hold at once: what goes into a sigmoid at the end.
+    Result<ValueId> label_scores(ValueId output) {
+        const auto tail = cut_sigmoid(graph_, output);
+        note_cut(tail);
+        if (tail.meaning == Meaning::Scores) return tail.scores;
+        return fail(
+            FaultCode::Unsupported,
+            "onnx: the answers still are probabilities (" + place_of(tail) +
+                "), and labels that may hold at once want scores: export the net without it"
+        );
+    }
+
     /// With a zero for the first class, the softmax of both scores is the sigmoid of the second.
     Result<ValueId> binary_scores(ValueId output) {
         if (classes_ != 2) {
@@ -139,6 +195,7 @@ private:
 
     Graph& graph_;
     Loss loss_;
+    LabelKind kind_;
     std::int64_t classes_;
 };
 
@@ -166,28 +223,72 @@ std::optional<std::string> constants_of(const Graph& graph) {
            "'";
 }
 
-/// Returns how many labels the scores answer, and checks that they fit the task.
-Result<std::int64_t> labels_for(const Shape& shape, const Task& task, std::int64_t batch) {
+/// Returns how many labels of kind Class the scores answer, and checks that they fit the task.
+Result<std::int64_t> rows_of_classes(const Shape& shape, const Task& task, std::int64_t batch) {
     const auto rows = element_count(shape) / task.classes;
     const bool tokens = task.sample_shape.size() == 1 && rows == batch * task.sample_shape[0];
     const auto labels = tokens && task.labels != 1 ? rows : batch;
-    if (!shape.empty() && shape.back() == task.classes && rows == labels) return labels;
-    const bool one = element_count(shape) == batch && task.classes == 2;
+    if (shape.empty() || shape.back() != task.classes || rows != labels) {
+        const bool one = element_count(shape) == batch && task.classes == 2;
+        return fail(
+            FaultCode::BadValue,
+            "onnx: the model's scores have the shape " + to_string(shape) + ", the task wants " +
+                to_string({batch, task.classes}) +
+                (one ? "; one answer for two classes wants ?loss=bce" : "")
+        );
+    }
+    if (task.labels == 0 || labels / batch == task.labels) return labels;
     return fail(
         FaultCode::BadValue,
-        "onnx: the model's scores have the shape " + to_string(shape) + ", the task wants " +
-            to_string({batch, task.classes}) +
-            (one ? "; one answer for two classes wants ?loss=bce" : "")
+        "the data have " + describe_task(task) + ", and the onnx model takes samples with " +
+            std::to_string(labels / batch) + " labels; try " + fitting_models(task)
     );
+}
+
+/// Returns how many answers the scores are, and checks that they fit the task.
+Result<std::int64_t> rows_of(const Shape& shape, const Task& task, std::int64_t batch) {
+    if (task.kind == LabelKind::Class) return rows_of_classes(shape, task, batch);
+    if (!shape.empty() && shape[0] == batch && element_count(shape) == batch * task.classes) {
+        return batch;
+    }
+    return fail(
+        FaultCode::BadValue,
+        "onnx: the model gives " + to_string(shape) + ", and the data have " + describe_task(task) +
+            ": it should give " + to_string({batch, task.classes})
+    );
+}
+
+/// Says what the file's answers are trained as.
+std::string meaning_of(const std::string& output, const Task& task) {
+    const auto count = std::to_string(task.classes);
+    const auto text = "the file's output '" + printable(output) + "' gives ";
+    switch (task.kind) {
+        case LabelKind::Class:
+            return text + "the scores of " + count + " classes to a cross-entropy";
+        case LabelKind::Classes:
+            return text + "the scores of " + count + " labels to a binary cross-entropy";
+        case LabelKind::Numbers:
+            break;
+    }
+    return text + count + (task.classes == 1 ? " number" : " numbers") + " to a " +
+           (task.beta == 0.0 ? "squared error" : "smooth L1 loss");
+}
+
+/// The task with the beta that the loss asks for; 1 is PyTorch's, too.
+Task with_loss(Task task, Loss loss) {
+    if (loss == Loss::Mse) task.beta = 0.0;
+    if (loss == Loss::SmoothL1 && task.beta == 0.0) task.beta = 1.0;
+    return task;
 }
 
 }  // namespace
 
 Result<Model> build_onnx(
-    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
+    const Spec& spec, const Task& given, std::int64_t batch, Purpose purpose, ByteView file
 ) {
-    const auto loss = loss_of(spec);
+    const auto loss = loss_of(spec, given);
     if (loss.has_error()) return loss.error();
+    const auto task = with_loss(given, *loss);
     if (file.empty()) {
         return fail(FaultCode::Usage, "'onnx': give a file, as in onnx:net.onnx");
     }
@@ -203,20 +304,19 @@ Result<Model> build_onnx(
     if (imported->graph.parameters().empty()) {
         return fail(FaultCode::Unsupported, "onnx: the model has no parameters to train");
     }
-    Head head(imported->graph, *loss, task.classes);
+    Head head(imported->graph, *loss, task);
     const auto scores = head.scores_of(imported->outputs[0].id);
     if (scores.has_error()) return scores.error();
     const auto shape = imported->graph.shape(*scores);
-    const auto labels = labels_for(shape, task, batch);
-    if (labels.has_error()) return labels.error();
+    const auto rows = rows_of(shape, task, batch);
+    if (rows.has_error()) return rows.error();
     auto notes = std::move(head.notes);
-    notes.push_back(
-        "the file's output '" + printable(imported->outputs[0].name) + "' gives the scores of " +
-        std::to_string(task.classes) + " classes to a cross-entropy"
-    );
+    notes.push_back(meaning_of(imported->outputs[0].name, task));
     notes.insert(notes.end(), imported->notes.begin(), imported->notes.end());
     if (auto line = constants_of(imported->graph)) notes.push_back(std::move(*line));
-    ModelBuilder net(std::move(imported->graph), imported->inputs[0].id, purpose, Shape{*labels});
+    ModelBuilder net(
+        std::move(imported->graph), imported->inputs[0].id, task, purpose, Shape{*rows}
+    );
     net.add_statistics(std::move(imported->statistics));
     auto model = net.finish(shape.size() == 2 ? *scores : net.reshape(*scores, {-1, task.classes}));
     if (model.has_value()) model->notes = std::move(notes);

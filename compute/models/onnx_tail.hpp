@@ -28,7 +28,7 @@ struct Tail {
 /// in probabilities that no cut can mend, as those of a sigmoid.
 [[nodiscard]] Tail cut_softmax(Graph& graph, ValueId output, std::int64_t classes);
 
-/// Cuts a sigmoid from the end of a graph whose answer is one number for each row.
+/// Cuts a sigmoid from the end of a graph, whose answers are one or several numbers for each row.
 [[nodiscard]] Tail cut_sigmoid(Graph& graph, ValueId output);
 
 }  // namespace starling::compute

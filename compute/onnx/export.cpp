@@ -7,17 +7,6 @@
 
 namespace starling::compute::onnx {
 
-namespace {
-
-ValueId scores_of(const Model& model) {
-    for (const auto& node : model.graph.nodes()) {
-        if (node.op->name == "SoftmaxCrossEntropyLoss") return node.inputs[0];
-    }
-    return ValueId::None;
-}
-
-}  // namespace
-
 Exporter::Exporter(const Model& model, const Model* other) : model_(model), other_(other) {
     file_.opset = 13;
     file_.ir_version = 7;
@@ -27,7 +16,7 @@ Exporter::Exporter(const Model& model, const Model* other) : model_(model), othe
 }
 
 Result<ModelFile> Exporter::run(ParameterStore& store) {
-    const auto scores = scores_of(model_);
+    const auto scores = model_.scores;
     if (scores == ValueId::None) {
         return fail(FaultCode::Unsupported, "onnx: the model has no scores to export");
     }

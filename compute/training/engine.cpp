@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -11,8 +12,11 @@
 #include "compute/device/device.hpp"
 #include "compute/device/plan.hpp"
 #include "compute/graph/autodiff.hpp"
+#include "compute/graph/table_rows.hpp"
 #include "compute/models/models.hpp"
+#include "compute/training/batch_input.hpp"
 #include "compute/training/devices.hpp"
+#include "compute/training/metrics.hpp"
 #include "compute/training/optimizer.hpp"
 
 namespace starling::compute {
@@ -27,8 +31,9 @@ struct Compiled {
     ValueId values = ValueId::None;
     ValueId labels = ValueId::None;
     ValueId loss = ValueId::None;
-    ValueId log_probabilities = ValueId::None;
+    ValueId answers = ValueId::None;
     std::vector<RunningStatistic> statistics;
+    std::optional<BatchInput> input;
 };
 
 ByteView file_of(const EngineOptions& options) {
@@ -54,12 +59,19 @@ Result<Compiled> compile(
     compiled.values = model->values;
     compiled.labels = model->labels;
     compiled.loss = model->loss;
-    compiled.log_probabilities = model->log_probabilities;
+    compiled.answers = model->answers;
+    const auto answers = element_count(model->graph.shape(model->labels)) / batch;
+    compiled.input.emplace(
+        options.task,
+        static_cast<std::size_t>(batch),
+        static_cast<std::size_t>(answers),
+        table_rows(model->graph, model->values)
+    );
     PlanRequest request;
     request.threads = options.threads;
     request.precision = options.precision;
     request.stopwatch = options.stopwatch;
-    request.outputs = {model->loss, model->log_probabilities};
+    request.outputs = {model->loss, model->answers};
     compiled.statistics = model->statistics;
     for (const auto& statistic : model->statistics) request.outputs.push_back(statistic.batch);
     if (training) {
@@ -72,20 +84,6 @@ Result<Compiled> compile(
     if (plan.has_error()) return plan.error();
     compiled.plan = std::move(*plan);
     return compiled;
-}
-
-std::uint32_t count_correct(
-    std::span<const float> log_probabilities,
-    std::span<const std::int32_t> labels,
-    std::size_t classes
-) {
-    std::uint32_t correct = 0;
-    for (std::size_t n = 0; n < labels.size(); ++n) {
-        const auto row = log_probabilities.subspan(n * classes, classes);
-        const auto best = std::max_element(row.begin(), row.end()) - row.begin();
-        correct += best == labels[n] ? 1U : 0U;
-    }
-    return correct;
 }
 
 class PlanEngine final : public Engine {
@@ -103,14 +101,12 @@ public:
           evaluation_(std::move(evaluation)),
           optimizer_(options.optimizer, store.layout(), options.threads, device),
           precision_(options.precision),
-          classes_(static_cast<std::size_t>(options.task.classes)) {}
+          task_(options.task) {}
 
-    StepResult step(
-        std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
-    ) override {
+    Result<StepResult> step(const Batch& batch, double learning_rate) override {
         owner_.check();
         const auto entered = device_.enter();
-        load(training_, values, labels, labels.size());
+        if (auto loaded = load_whole(batch); loaded.has_error()) return loaded.error();
         training_.plan->pack(store_);
         StepResult result;
         if (!training_.plan->run(interrupt_)) {
@@ -118,33 +114,23 @@ public:
             return result;
         }
         result.loss = training_.plan->output(training_.loss)[0];
-        result.correct =
-            count_correct(training_.plan->output(training_.log_probabilities), labels, classes_);
+        result.correct = count_correct(task_, training_.plan->output(training_.answers), batch);
         result.unsound = !std::isfinite(result.loss) || !update(learning_rate);
         if (result.unsound) return result;
         for (const auto& statistic : training_.statistics) move_buffer(statistic);
         return result;
     }
 
-    EvalResult evaluate(std::span<const float> values, std::span<const std::int32_t> labels)
-        override {
+    Result<EvalResult> evaluate(const Batch& batch) override {
         owner_.check();
-        EvalResult result;
-        if (labels.empty()) return result;
         const auto entered = device_.enter();
-        const auto capacity = evaluation_.plan->input_labels(evaluation_.labels).size();
-        load(evaluation_, values, labels, capacity);
+        const auto samples = load(evaluation_, batch);
+        if (samples.has_error()) return samples.error();
+        if (*samples == 0) return EvalResult{};
         evaluation_.plan->pack(store_);
         std::atomic<bool> never{false};
         STARLING_CHECK(evaluation_.plan->run(never));
-        const auto rows = evaluation_.plan->output(evaluation_.log_probabilities);
-        result.samples = labels.size();
-        result.correct = count_correct(rows, labels, classes_);
-        for (std::size_t n = 0; n < labels.size(); ++n) {
-            const auto label = static_cast<std::size_t>(labels[n]);
-            result.loss_sum -= static_cast<double>(rows[n * classes_ + label]);
-        }
-        return result;
+        return measure(task_, evaluation_.plan->output(evaluation_.answers), batch);
     }
 
     void interrupt() override { interrupt_.store(true, std::memory_order_relaxed); }
@@ -172,14 +158,12 @@ public:
 
     std::string describe() const override { return training_.plan->describe(); }
 
-    std::vector<KernelTime> profile(
-        std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
-    ) override {
+    Result<std::vector<KernelTime>> profile(const Batch& batch, Stopwatch stopwatch) override {
         owner_.check();
         const auto entered = device_.enter();
         std::vector<KernelTime> times;
         const double start = stopwatch();
-        load(training_, values, labels, labels.size());
+        if (auto loaded = load_whole(batch); loaded.has_error()) return loaded.error();
         training_.plan->pack(store_);
         times.push_back({"pack", "Pack", stopwatch() - start});
         training_.plan->profile(stopwatch, times);
@@ -218,26 +202,27 @@ private:
         }
     }
 
-    /// Copies a batch in. The rows beyond it become zeros with label 0, and no result counts them.
-    void load(
-        Compiled& compiled,
-        std::span<const float> values,
-        std::span<const std::int32_t> labels,
-        std::size_t rows
-    ) const {
-        const auto to_values = compiled.plan->input_values(compiled.values);
-        const auto to_labels = compiled.plan->input_labels(compiled.labels);
-        STARLING_CHECK(rows == to_labels.size() && labels.size() <= rows);
-        const auto classes = static_cast<std::int32_t>(classes_);
-        for (const auto label : labels) STARLING_CHECK(label >= 0 && label < classes);
-        STARLING_CHECK(values.size() * rows == to_values.size() * labels.size());
-        std::copy(values.begin(), values.end(), to_values.begin());
-        std::copy(labels.begin(), labels.end(), to_labels.begin());
-        std::fill(
-            to_values.begin() + static_cast<std::ptrdiff_t>(values.size()), to_values.end(), 0.0F
-        );
-        std::fill(
-            to_labels.begin() + static_cast<std::ptrdiff_t>(labels.size()), to_labels.end(), 0
+    /// Copies a batch into a plan's inputs. Returns the number of its samples.
+    Result<std::size_t> load(Compiled& compiled, const Batch& batch) const {
+        BatchTarget to;
+        to.values = compiled.plan->input_values(compiled.values);
+        if (task_.kind == LabelKind::Class) {
+            to.labels = compiled.plan->input_labels(compiled.labels);
+        } else {
+            to.targets = compiled.plan->input_values(compiled.labels);
+        }
+        return compiled.input->copy(batch, to);
+    }
+
+    Result<void> load_whole(const Batch& batch) {
+        const auto samples = load(training_, batch);
+        if (samples.has_error()) return samples.error();
+        const auto wanted = training_.input->capacity();
+        if (*samples == wanted) return {};
+        return fail(
+            FaultCode::BadValue,
+            "a step wants a batch of " + std::to_string(wanted) + " samples, not " +
+                std::to_string(*samples)
         );
     }
 
@@ -247,7 +232,7 @@ private:
     Compiled evaluation_;
     Optimizer optimizer_;
     Precision precision_;
-    std::size_t classes_;
+    Task task_;
     std::atomic<bool> interrupt_{false};
     ThreadOwner owner_;
 };

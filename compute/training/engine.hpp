@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
 #include "compute/training/schedule.hpp"
+#include "compute/values/batch.hpp"
 #include "compute/values/eval_result.hpp"
 #include "compute/values/task.hpp"
 
@@ -34,9 +35,9 @@ struct EngineOptions {
 };
 
 struct StepResult {
-    float loss = 0.0F;  ///< mean over the batch
-    std::uint32_t correct = 0;
-    bool interrupted = false;  ///< the step stopped between operators; nothing was updated
+    float loss = 0.0F;          ///< mean over the batch, as the task's kind of labels defines it
+    std::uint64_t correct = 0;  ///< labels; 0 where labels are numbers
+    bool interrupted = false;   ///< the step stopped between operators; nothing was updated
     /// The loss, or the norm of a gradient to clip, is not finite; nothing was updated.
     bool unsound = false;
 };
@@ -60,16 +61,17 @@ public:
     /// rate. A batch whose loss is not finite changes nothing, because its update would spoil every
     /// parameter. Blocks for the whole step.
     ///
-    /// Shapes    values N * sample elements f32 (N = batch), labels N in [0, classes)
-    virtual StepResult step(
-        std::span<const float> values, std::span<const std::int32_t> labels, double learning_rate
-    ) = 0;
+    /// Shapes    a batch of exactly N samples (N = batch)
+    /// Errors    BadValue, with the number of the sample and of the value in it: a batch that does
+    ///           not fit, a label outside [0, classes), a value or target that is not finite, a
+    ///           target of Classes outside [0, 1], a token that is no row of the model's table;
+    ///           nothing was updated
+    [[nodiscard]] virtual Result<StepResult> step(const Batch& batch, double learning_rate) = 0;
 
     /// Evaluates up to eval_batch samples on the parameters as they are now. Takes as long as a
     /// full batch however few samples there are, and cannot be interrupted.
-    virtual EvalResult evaluate(
-        std::span<const float> values, std::span<const std::int32_t> labels
-    ) = 0;
+    /// Errors    BadValue, as for step()
+    [[nodiscard]] virtual Result<EvalResult> evaluate(const Batch& batch) = 0;
 
     /// Asks a running step to stop at its next operator. When no step runs, the next one stops at
     /// its first operator.
@@ -93,8 +95,9 @@ public:
 
     /// Runs one training step with learning rate zero and times each kernel by `stopwatch`, which
     /// it calls before and after each. Parameters and optimizer state stay as they are.
-    [[nodiscard]] virtual std::vector<KernelTime> profile(
-        std::span<const float> values, std::span<const std::int32_t> labels, Stopwatch stopwatch
+    /// Errors    BadValue, as for step()
+    [[nodiscard]] virtual Result<std::vector<KernelTime>> profile(
+        const Batch& batch, Stopwatch stopwatch
     ) = 0;
 };
 

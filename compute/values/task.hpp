@@ -12,14 +12,39 @@
 
 namespace starling::compute {
 
+/// What the labels of samples are.
+enum class LabelKind : std::uint8_t {
+    Class,    ///< one class of several for each sample, or for each token of a sample
+    Classes,  ///< for each of several labels whether it holds; any number may hold at once
+    Numbers,  ///< one or more real numbers for each sample
+};
+
 /// The problem that a model is built for.
 struct Task {
     std::vector<std::int64_t> sample_shape;  ///< C, H, W
+    /// The number of scores of an answer: classes, labels that may hold at once, or numbers.
     std::int64_t classes = 0;
-    /// How many labels the data have for each sample; 0 where no data are known yet, and a model
-    /// may have as many as it likes.
+    /// How many labels of kind Class the data have for each sample; 0 where no data are known yet,
+    /// and a model may have as many as it likes.
     std::int64_t labels = 0;
+    LabelKind kind = LabelKind::Class;
+    /// For Class a weight of each class, for Classes a weight of each label where it holds
+    /// (`pos_weight`). Empty: all are 1.
+    std::vector<float> weights = {};
+    /// For Numbers: 0 for the squared error, else where smooth L1 turns from a square into a line.
+    double beta = 0.0;
 };
+
+/// Checks that a task is one that a model can be built for: samples that are not empty and not too
+/// large, at least two classes or one label or number, weights and beta that are positive and
+/// finite, and that belong to the kind of labels.
+/// Errors    BadValue
+/// Thread    any
+[[nodiscard]] Result<void> check_task(const Task& task);
+
+/// Describes the data of a task for people: `samples of shape [1, 28, 28] with one of 10 classes`.
+/// Thread    any
+[[nodiscard]] std::string describe_task(const Task& task);
 
 /// In which type weights and activations flow. Masters, statistics, losses and the optimizer stay
 /// f32 in any case, and products of bf16 are summed in f32.

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <span>
 #include <string>
 #include <sys/resource.h>
 #include <vector>
@@ -101,13 +102,18 @@ Result<Subject> subject_of(const Flags& flags) {
 }
 
 /// A batch of made-up samples. In a text each value is a token.
-struct Batch {
+struct Samples {
     std::vector<float> values;
     std::vector<std::int32_t> labels;
     double units = 0.0;  ///< samples, or tokens
+
+    [[nodiscard]] compute::Batch batch() const { return {values, labels}; }
 };
 
-Batch make_batch(const compute::EngineOptions& options, bool tokens) {
+/// `rows` says which values choose rows of a table, as ModelFacts has it.
+Samples make_samples(
+    const compute::EngineOptions& options, bool tokens, std::span<const std::int64_t> rows
+) {
     const auto& shape = options.task.sample_shape;
     const auto elements =
         std::accumulate(shape.begin(), shape.end(), options.batch, std::multiplies<>());
@@ -116,17 +122,19 @@ Batch make_batch(const compute::EngineOptions& options, bool tokens) {
     const auto labels = each * options.batch;
     const auto classes = static_cast<std::uint64_t>(options.task.classes);
     Rng rng(1);
-    Batch batch;
+    Samples made;
     for (std::int64_t i = 0; i < elements; ++i) {
-        batch.values.push_back(
-            static_cast<float>(tokens ? static_cast<double>(rng.below(classes)) : rng.uniform())
+        const auto named = rows.empty() ? 0 : rows[static_cast<std::size_t>(i) % rows.size()];
+        const auto limit = named > 0 ? static_cast<std::uint64_t>(named) : tokens ? classes : 0;
+        made.values.push_back(
+            static_cast<float>(limit > 0 ? static_cast<double>(rng.below(limit)) : rng.uniform())
         );
     }
     for (std::int64_t i = 0; i < labels; ++i) {
-        batch.labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
+        made.labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
     }
-    batch.units = static_cast<double>(labels);
-    return batch;
+    made.units = static_cast<double>(labels);
+    return made;
 }
 
 struct Timing {
@@ -143,16 +151,22 @@ std::size_t peak_resident() {
     return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
 }
 
-Timing time_steps(compute::Engine& engine, const Batch& batch, double rate, double seconds) {
+Result<Timing> time_steps(
+    compute::Engine& engine, const Samples& samples, double rate, double seconds
+) {
     constexpr int kWarm = 3;
-    for (int i = 0; i < kWarm; ++i) (void)engine.step(batch.values, batch.labels, rate);
+    for (int i = 0; i < kWarm; ++i) {
+        if (auto made = engine.step(samples.batch(), rate); made.has_error()) return made.error();
+    }
     std::vector<double> times;
     Timing timing;
     const double end = now() + seconds;
     do {
         const double start = now();
-        timing.loss = engine.step(batch.values, batch.labels, rate).loss;
+        const auto made = engine.step(samples.batch(), rate);
         times.push_back(now() - start);
+        if (made.has_error()) return made.error();
+        timing.loss = made->loss;
     } while (now() < end);
     std::sort(times.begin(), times.end());
     timing.median = times[times.size() / 2];
@@ -164,15 +178,16 @@ Timing time_steps(compute::Engine& engine, const Batch& batch, double rate, doub
 
 /// Returns each kernel's best time over some repetitions: what the machine can do when no other
 /// program uses it.
-std::vector<compute::KernelTime> best_kernels(
-    compute::Engine& engine, const Batch& batch, double seconds
+Result<std::vector<compute::KernelTime>> best_kernels(
+    compute::Engine& engine, const Samples& samples, double seconds
 ) {
-    auto best = engine.profile(batch.values, batch.labels, now);
+    auto best = engine.profile(samples.batch(), now);
     const double end = now() + seconds;
-    while (now() < end) {
-        const auto times = engine.profile(batch.values, batch.labels, now);
-        for (std::size_t i = 0; i < best.size(); ++i) {
-            best[i].seconds = std::min(best[i].seconds, times[i].seconds);
+    while (best.has_value() && now() < end) {
+        const auto times = engine.profile(samples.batch(), now);
+        if (times.has_error()) return times.error();
+        for (std::size_t i = 0; i < best->size(); ++i) {
+            (*best)[i].seconds = std::min((*best)[i].seconds, (*times)[i].seconds);
         }
     }
     return best;
@@ -290,24 +305,27 @@ int run(const Flags& flags) {
     const auto subject = subject_of(flags);
     if (subject.has_error()) return complain(flags, subject.error());
     const auto* options = &subject->engine;
-    auto layout = compute::model_layout(options->model, options->task, *options->model_file);
-    if (layout.has_error()) return complain(flags, layout.error());
-    const auto parameters = layout->elements();
-    compute::ParameterStore store(std::move(*layout));
+    auto facts =
+        compute::inspect_model(options->model, options->task, options->batch, *options->model_file);
+    if (facts.has_error()) return complain(flags, facts.error());
+    const auto parameters = facts->layout.elements();
+    compute::ParameterStore store(std::move(facts->layout));
     store.initialize(Rng(7));
     const auto engine = compute::Engine::create(*options, store);
     if (engine.has_error()) return complain(flags, engine.error());
-    const auto batch = make_batch(*options, subject->tokens);
+    const auto samples = make_samples(*options, subject->tokens, facts->table_rows);
     const double rate = options->optimizer.learning_rate;
-    const auto timing = time_steps(**engine, batch, rate, flags.seconds);
-    const auto kernels = best_kernels(**engine, batch, 0.3 * flags.seconds);
-    const auto totals = total_of(kernels);
+    const auto timing = time_steps(**engine, samples, rate, flags.seconds);
+    if (timing.has_error()) return complain(flags, timing.error());
+    const auto kernels = best_kernels(**engine, samples, 0.3 * flags.seconds);
+    if (kernels.has_error()) return complain(flags, kernels.error());
+    const auto totals = total_of(*kernels);
     if (flags.describe) std::fputs((*engine)->describe().c_str(), stderr);
     if (flags.profile) {
-        print_profile(kernels, timing.median, flags.describe);
-        print_summary(totals, timing);
+        print_profile(*kernels, timing->median, flags.describe);
+        print_summary(totals, *timing);
     }
-    print_result(*options, **engine, parameters, timing, totals, batch.units);
+    print_result(*options, **engine, parameters, *timing, totals, samples.units);
     return kExitDone;
 }
 

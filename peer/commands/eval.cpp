@@ -84,9 +84,13 @@ Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swa
     return sharded;
 }
 
-/// Evaluates the model of `options` with the parameters of `store` on the test part of the data.
+/// Evaluates the model of `options` with the parameters of `store` on the test part of the data,
+/// which `spec` names.
 Result<Evaluated> evaluate_on(
-    data::Sharded& data, const compute::EngineOptions& options, compute::ParameterStore& store
+    const std::string& spec,
+    data::Sharded& data,
+    const compute::EngineOptions& options,
+    compute::ParameterStore& store
 ) {
     data::ShardStore shards(data.manifest, &sha256);
     for (auto& bytes : data.shards) {
@@ -96,7 +100,10 @@ Result<Evaluated> evaluate_on(
     if (engine.has_error()) return engine.error();
     const std::atomic<bool> never_stop{false};
     Evaluation evaluation(shards, static_cast<std::size_t>(options.eval_batch));
-    return evaluation.run(**engine, 0, std::numeric_limits<std::size_t>::max(), never_stop);
+    auto result = evaluation.run(**engine, 0, std::numeric_limits<std::size_t>::max(), never_stop);
+    // A part of the test set would pass for the whole one.
+    if (result.fault) return fail(FaultCode::Usage, spec + ": " + result.fault->message);
+    return result;
 }
 
 int threads_of(const EvalFlags& flags) {
@@ -141,7 +148,7 @@ Result<Evaluated> evaluate_file(const EvalFlags& flags) {
     }
     compute::ParameterStore store(std::move(*layout));
     store.initialize(Rng(0));
-    auto result = evaluate_on(*sharded, options, store);
+    auto result = evaluate_on(flags.dataset, *sharded, options, store);
     if (result.has_error() && result.error().code != FaultCode::Io) {
         return fail(FaultCode::Usage, "--model " + flags.model + ": " + result.error().message);
     }
@@ -174,16 +181,18 @@ Result<Evaluated> evaluate_checkpoint(const EvalFlags& flags) {
     }
     compute::ParameterStore store(std::move(*layout));
     store.write_all(checkpoint->parameters);
-    return evaluate_on(*sharded, options, store);
+    return evaluate_on(flags.dataset, *sharded, options, store);
 }
 
 int run_eval(const EvalFlags& flags) {
     const auto result = flags.state.empty() ? evaluate_file(flags) : evaluate_checkpoint(flags);
     if (result.has_error()) return report_fault("eval", result.error());
-    const nlohmann::json out{
-        {"accuracy", result->result.accuracy()},
-        {"loss", result->result.loss()},
-        {"samples", result->samples}};
+    nlohmann::json out{{"loss", result->result.loss()}, {"samples", result->samples}};
+    if (result->result.has_accuracy) {
+        out["accuracy"] = result->result.accuracy();
+    } else {
+        out["absolute_error"] = result->result.absolute_error();
+    }
     std::puts(out.dump().c_str());
     return kExitDone;
 }

@@ -60,7 +60,8 @@ HelpTopic models() {
              "the graph of an ONNX file, which travels to all peers (docs/FORMATS.md)",
              {{"loss",
                "what its answers are: cross-entropy for scores, nll for probabilities, bce for one "
-               "score of two classes (scores, or a softmax that is cut off)"}},
+               "score of two classes or for labels that may hold at once, mse or smooth-l1 for "
+               "numbers (what fits the data's labels)"}},
              "onnx:net.onnx?loss=bce"},
         }};
 }

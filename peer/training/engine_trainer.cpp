@@ -187,7 +187,11 @@ void EngineTrainer::train_once() {
         return rest();
     }
     const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
-    const auto result = engine_->step(values_, labels_, rate);
+    const auto made = engine_->step({values_, labels_}, rate);
+    if (made.has_error()) note_refused(made.error());
+    compute::StepResult result;
+    result.unsound = made.has_error();
+    if (made.has_value()) result = *made;
     if (result.interrupted) {
         // Nobody has learned from this batch. The next life must get it again.
         batcher_.resume(before);
@@ -207,6 +211,12 @@ void EngineTrainer::train_once() {
     if (report_.steps % options_.mix_every == 0) mix();
     if (evaluation_due()) update_estimate();
     publish(false);
+}
+
+/// Labels and values come from shards that a stranger may have cut.
+void EngineTrainer::note_refused(const Fault& fault) {
+    const auto line = refused_.handle_fault(real_now(), fault);
+    if (line && callbacks_.note) callbacks_.note(*line);
 }
 
 void EngineTrainer::rest() {
@@ -259,12 +269,14 @@ void EngineTrainer::update_estimate() {
         return publish(true);
     }
     const bool changed = estimator_->evaluate_next(*engine_, stop_);
+    if (const auto fault = estimator_->take_fault()) note_refused(*fault);
     pace_.evaluated(begin, real_now());
     if (changed) publish(true);
 }
 
 void EngineTrainer::evaluate_all() {
     const auto result = estimator_->evaluate_all(*engine_, stop_);
+    if (const auto fault = estimator_->take_fault()) note_refused(*fault);
     if (stop_) return;
     report_.evaluated = result;
     report_.evaluation = current_.evaluation;
@@ -302,7 +314,7 @@ void EngineTrainer::publish(bool always) {
     report_.loss = meter_.loss();
     report_.diverged = divergence_.diverged();
     const auto estimate = estimator_ ? estimator_->estimate() : std::nullopt;
-    report_.accuracy = estimate ? std::optional(estimate->accuracy) : std::nullopt;
+    report_.accuracy = estimate ? estimate->accuracy : std::nullopt;
     report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;
     report_.position = batcher_.position();
     told_samples_ = report_.samples;

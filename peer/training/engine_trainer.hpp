@@ -22,6 +22,7 @@
 #include "peer/training/estimator.hpp"
 #include "peer/training/evaluation_pace.hpp"
 #include "peer/training/handoff.hpp"
+#include "peer/training/refused_batches.hpp"
 #include "peer/training/shard_shelf.hpp"
 #include "peer/training/step_meter.hpp"
 #include "peer/training/trainer.hpp"
@@ -88,6 +89,7 @@ private:
     [[nodiscard]] bool keeps() const { return current_.keep && current_.shards_version > 0; }
 
     void publish(bool always);
+    void note_refused(const Fault& fault);
 
     TrainerOptions options_;
     compute::ParameterStore& parameters_;
@@ -111,6 +113,7 @@ private:
     EvaluationPace pace_;
     std::optional<Estimator> estimator_;  ///< present once prepare() has succeeded
     DivergenceWatch divergence_;
+    RefusedBatches refused_;
     StepMeter meter_;
     Instant published_;
     std::uint64_t told_samples_ = 0;       ///< in the last report

@@ -19,10 +19,10 @@ Estimator::Estimator(const data::ShardStore& shards, std::size_t batch, std::uin
 }
 
 bool Estimator::evaluate_next(compute::Engine& engine, const std::atomic<bool>& stop) {
-    auto found = evaluation_.run(engine, next_, batch_, stop);
+    auto found = evaluate(engine, next_, batch_, stop);
     if (found.samples == 0 && next_ > 0) {
         next_ = 0;
-        found = evaluation_.run(engine, 0, batch_, stop);
+        found = evaluate(engine, 0, batch_, stop);
     }
     next_ += found.samples;
     if (found.result.samples == 0) return false;
@@ -31,32 +31,43 @@ bool Estimator::evaluate_next(compute::Engine& engine, const std::atomic<bool>& 
     accuracy_.add(found.result.accuracy(), weight(found.samples));
     loss_.add(found.result.loss(), weight(found.samples));
     known_ = true;
+    has_accuracy_ = found.result.has_accuracy;
     return true;
 }
 
 compute::EvalResult Estimator::evaluate_all(
     compute::Engine& engine, const std::atomic<bool>& stop
 ) {
-    const auto found = evaluation_.run(engine, 0, all_, stop);
+    const auto found = evaluate(engine, 0, all_, stop);
     if (!stop && found.result.samples > 0) {
         // The estimate starts from this result. Otherwise, after a missed target, one small
         // evaluation that is good by chance would ask for the whole test set again.
         accuracy_.restart(found.result.accuracy(), weight(found.samples));
         loss_.restart(found.result.loss(), weight(found.samples));
         known_ = true;
+        has_accuracy_ = found.result.has_accuracy;
     }
     return found.result;
 }
 
 std::optional<Estimate> Estimator::estimate() const {
     if (!known_) return std::nullopt;
-    return Estimate{accuracy_.mean(), loss_.mean()};
+    const auto accuracy = has_accuracy_ ? std::optional(accuracy_.mean()) : std::nullopt;
+    return Estimate{accuracy, loss_.mean()};
 }
 
 void Estimator::forget() {
     known_ = false;
     accuracy_ = {};
     loss_ = {};
+}
+
+Evaluated Estimator::evaluate(
+    compute::Engine& engine, std::size_t first, std::size_t count, const std::atomic<bool>& stop
+) {
+    auto found = evaluation_.run(engine, first, count, stop);
+    if (found.fault && !fault_) fault_ = found.fault;
+    return found;
 }
 
 double Estimator::weight(std::size_t samples) const {

@@ -9,14 +9,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
+#include "base/result.hpp"
 #include "base/running_mean.hpp"
 #include "peer/training/evaluation.hpp"
 
 namespace starling::peer {
 
 struct Estimate {
-    double accuracy = 0.0;
+    std::optional<double> accuracy;  ///< nothing where labels are numbers
     double loss = 0.0;
 };
 
@@ -38,6 +40,9 @@ public:
         compute::Engine& engine, const std::atomic<bool>& stop
     );
 
+    /// Returns why test samples were refused since the last call; nothing if none were.
+    [[nodiscard]] std::optional<Fault> take_fault() { return std::exchange(fault_, std::nullopt); }
+
     /// Nothing until the first evaluation, and after forget().
     [[nodiscard]] std::optional<Estimate> estimate() const;
 
@@ -45,6 +50,10 @@ public:
     void forget();
 
 private:
+    /// Runs the evaluation and remembers a fault.
+    [[nodiscard]] Evaluated evaluate(
+        compute::Engine& engine, std::size_t first, std::size_t count, const std::atomic<bool>& stop
+    );
     [[nodiscard]] double weight(std::size_t samples) const;
 
     std::size_t all_;
@@ -52,6 +61,8 @@ private:
     Evaluation evaluation_;
     std::size_t next_ = 0;  ///< the test sample with which the next evaluation begins
     bool known_ = false;
+    bool has_accuracy_ = false;
+    std::optional<Fault> fault_;
     RunningMean accuracy_;
     RunningMean loss_;
 };

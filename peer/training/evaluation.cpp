@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 
 #include "data/batcher.hpp"
 
@@ -26,9 +27,22 @@ Evaluated Evaluation::run(
         const auto got = data::read_test_samples(shards_, first + total.samples, values, labels);
         if (got == 0) break;
         const auto part =
-            engine.evaluate(values.first(got * elements_), labels.first(got * labels_per_sample_));
-        if (part.samples == 0) break;  // interrupted
-        total.result += part;
+            engine.evaluate({values.first(got * elements_), labels.first(got * labels_per_sample_)}
+            );
+        if (part.has_error()) {
+            const auto begin = first + total.samples;
+            if (!total.fault) {
+                total.fault = fail(
+                    part.error().code,
+                    "test samples " + std::to_string(begin) + " to " +
+                        std::to_string(begin + got - 1) + ": " + part.error().message
+                );
+            }
+        } else if (part->samples == 0) {
+            break;  // interrupted
+        } else {
+            total.result += *part;
+        }
         total.samples += got;
     }
     return total;

@@ -8,8 +8,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "base/result.hpp"
 #include "compute/training/engine.hpp"
 #include "data/shard_store.hpp"
 
@@ -19,7 +21,10 @@ namespace starling::peer {
 /// a text has many, any other sample has one.
 struct Evaluated {
     compute::EvalResult result;
-    std::size_t samples = 0;
+    std::size_t samples = 0;  ///< those that were read, with the refused ones
+    /// Why the engine refused the first batch that it refused. None of the batch's samples counts
+    /// in `result`.
+    std::optional<Fault> fault;
 };
 
 class Evaluation {

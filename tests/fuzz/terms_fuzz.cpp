@@ -96,9 +96,10 @@ std::string choose_model(Choice& choice) {
 }
 
 void train(const compute::EngineOptions& options) {
-    auto layout = compute::model_layout(options.model, options.task);
-    if (layout.has_error()) std::abort();  // least_memory() has built this model
-    compute::ParameterStore store(std::move(*layout));
+    auto facts = compute::inspect_model(options.model, options.task, options.batch);
+    if (facts.has_error()) std::abort();  // least_memory() has built this model
+    const auto& rows = facts->table_rows;
+    compute::ParameterStore store(facts->layout);
     store.initialize(Rng(1));
     auto engine = compute::Engine::create(options, store);
     if (engine.has_error()) return;
@@ -108,14 +109,17 @@ void train(const compute::EngineOptions& options) {
     const auto batch = [&](std::int64_t samples) {
         const auto count = static_cast<std::size_t>(samples);
         std::vector<float> values(count * elements);
-        for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            const auto named = rows.empty() ? 0 : rows[i % rows.size()];
+            values[i] = static_cast<float>(i % static_cast<std::size_t>(named > 0 ? named : 7));
+        }
         const auto last = static_cast<std::int32_t>(options.task.classes) - 1;
         return std::pair(values, std::vector<std::int32_t>(count * labels_of, last));
     };
     const auto [values, labels] = batch(options.batch);
-    (void)(*engine)->step(values, labels, 0.01);
+    if ((*engine)->step({values, labels}, 0.01).has_error()) std::abort();
     const auto [test, truth] = batch(options.eval_batch);
-    (void)(*engine)->evaluate(test, truth);
+    if ((*engine)->evaluate({test, truth}).has_error()) std::abort();
 }
 
 }  // namespace

@@ -60,10 +60,10 @@ TEST(Handoff, ATrainerOnItsOwnThreadLearnsWhileChunksAreReadAndAdded) {
     std::thread trainer([&] {
         for (std::uint64_t step = 0; step < 60; ++step) {
             const auto batch = synthetic_samples(options.task, 32, step);
-            (void)(*engine)->step(batch.values, batch.labels, 0.02);
+            (void)(*engine)->step({batch.values, batch.labels}, 0.02);
         }
         const auto test = synthetic_samples(options.task, 50, 999);
-        accuracy = (*engine)->evaluate(test.values, test.labels).accuracy();
+        accuracy = (*engine)->evaluate({test.values, test.labels})->accuracy();
         done = true;
     });
     const auto elements = store.layout().chunks()[0].elements;

@@ -88,5 +88,52 @@ TEST(Loss, ThoseOfNumbersMatchTheReference) {
     }
 }
 
+/// The mean over all elements, by the definition.
+double naive_binary(
+    const std::vector<double>& x, const std::vector<double>& z, const std::vector<double>& p
+) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        const double s = 1.0 / (1.0 + std::exp(-x[i]));
+        sum -= p[i % p.size()] * z[i] * std::log(s) + (1.0 - z[i]) * std::log(1.0 - s);
+    }
+    return sum / static_cast<double>(x.size());
+}
+
+TEST(Loss, BinaryWithWeightsIsItsDefinition) {
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        Rng rng(seed);
+        TestGraph test;
+        const Shape shape{draw(rng, 1, 4), draw(rng, 1, 5)};
+        const auto x = test.parameter(shape);
+        const auto target = test.graph.add_input("targets", {shape, ElementType::F32});
+        std::vector<double> weights;
+        for (std::int64_t c = 0; c < shape[1]; ++c) weights.push_back(0.2 + 5.0 * rng.uniform());
+        const Attributes given{{"value", weights}, {"shape", Shape{shape[1]}}};
+        const auto weight = test.graph.emit("Constant", {}, given)[0];
+        test.loss = test.add("BinaryCrossEntropyLoss", {x, target, weight});
+        test.log_probabilities = test.add("Reshape", {x}, {{"shape", Ints{-1, 1}}});
+        test.gradients = *differentiate(test.graph, test.loss);
+        expect_reference_gradients(test, seed);
+        expect_plan_matches(test, seed, 1);
+        TestRun run(test, seed);
+        const double loss = run.reference_loss(test);
+        const auto& scores = run.tensors.at(x).values;
+        const auto& targets = run.tensors.at(target).values;
+        EXPECT_NEAR(loss, naive_binary(scores, targets, weights), 1e-9);
+    }
+}
+
+TEST(Loss, WeightsOfAnotherNumberAreRefused) {
+    Graph graph;
+    const auto x = graph.add_input("x", {{3, 4}, ElementType::F32});
+    const auto z = graph.add_input("z", {{3, 4}, ElementType::F32});
+    const auto p = graph.add_input("p", {{3}, ElementType::F32});
+    const auto added = graph.add("BinaryCrossEntropyLoss", {x, z, p});
+    ASSERT_TRUE(added.has_error());
+    EXPECT_NE(added.error().message.find("one pos_weight for each label"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace starling::compute

@@ -19,7 +19,7 @@ TestGraph model_graph(std::string_view spec, const Task& task, std::int64_t batc
     test.graph = std::move(model->graph);
     test.labels = model->labels;
     test.loss = model->loss;
-    test.log_probabilities = model->log_probabilities;
+    test.log_probabilities = model->answers;
     test.gradients = *differentiate(test.graph, test.loss);
     return test;
 }
@@ -159,10 +159,10 @@ TEST(Model, BatchNormNetsLearnAndKeepRunningStatistics) {
     ASSERT_TRUE(engine.has_value()) << engine.error().message;
     for (std::uint64_t step = 0; step < 60; ++step) {
         const auto batch = synthetic_samples(options.task, 32, step);
-        EXPECT_FALSE((*engine)->step(batch.values, batch.labels, 0.05).interrupted);
+        EXPECT_FALSE((*engine)->step({batch.values, batch.labels}, 0.05)->interrupted);
     }
     const auto test = synthetic_samples(options.task, 32, 999);
-    EXPECT_GT((*engine)->evaluate(test.values, test.labels).accuracy(), 0.9);
+    EXPECT_GT((*engine)->evaluate({test.values, test.labels})->accuracy(), 0.9);
     for (const auto& info : store.layout().parameters()) {
         if (info.name != "bn1.running_var") continue;
         store.read_tensor(info, [](std::span<const float> variance) {
@@ -195,9 +195,9 @@ TEST(Model, GptLearnsToCopyTheTokenBefore) {
             tokens.push_back(static_cast<float>(rng.below(6)));
         }
         if (step == 200) {
-            result = (*engine)->evaluate(tokens, labels);
+            result = *(*engine)->evaluate({tokens, labels});
         } else {
-            (void)(*engine)->step(tokens, labels, 0.01);
+            (void)(*engine)->step({tokens, labels}, 0.01);
         }
     }
     EXPECT_EQ(result.samples, 128U);
@@ -224,10 +224,8 @@ TEST(Model, BadSpecsGetOneLineOfUsage) {
     EXPECT_EQ(model_layout("mlp?hidden=0", kFashion).error().code, FaultCode::Usage);
     EXPECT_NE(message("gpt?dim=10&heads=3", {{8}, 9}).find("dim=10"), std::string::npos);
     EXPECT_NE(message("gpt?context=9", {{8}, 9}).find("windows of 8"), std::string::npos);
-    EXPECT_NE(message("gpt", kFashion).find("samples of shape T"), std::string::npos);
     EXPECT_NE(message("resnet18?stem=x", kFashion).find("stem=x"), std::string::npos);
     EXPECT_NE(message("tabular?categories=2,2,2", {{2}, 2}).find("columns"), std::string::npos);
-    EXPECT_NE(message("cnn", {{784}, 10}).find("try the mlp model"), std::string::npos);
     EXPECT_NE(message("cnn", {{1, 1, 1}, 10}).find("does not fit"), std::string::npos);
     (void)message("mlp", {{1, 28, 28}, 1});
     (void)message("mlp", {{}, 10});
@@ -236,6 +234,55 @@ TEST(Model, BadSpecsGetOneLineOfUsage) {
         message("mlp?hidden=65536,65536", kFashion), "the model has more than 1e9 parameters"
     );
     EXPECT_NE(model_catalogue().find("cnn?channels=32,64"), std::string::npos);
+}
+
+TEST(Model, ATaskThatItCannotTakeIsRefusedWithThoseThatCan) {
+    const auto message = [](std::string_view spec, const Task& task) {
+        const auto model = build_model(spec, task, 4);
+        EXPECT_TRUE(model.has_error()) << spec;
+        if (model.has_value()) return std::string();
+        EXPECT_EQ(model.error().code, FaultCode::BadValue);
+        return model.error().message;
+    };
+    EXPECT_EQ(
+        message("gpt", kFashion),
+        "the data have samples of shape [1, 28, 28] with one of 10 classes, and gpt takes texts: "
+        "samples of shape T with a class for each token; try mlp, cnn, resnet20, resnet18 or "
+        "onnx:FILE"
+    );
+    EXPECT_EQ(
+        message("cnn", {{784}, 3, 0, LabelKind::Numbers}),
+        "the data have samples of shape [784] with 3 numbers each, and cnn takes samples of shape "
+        "C, H, W with labels for the whole sample; try mlp, tabular or onnx:FILE"
+    );
+    for (const auto* spec : {"mlp", "tabular"}) {
+        const auto text = message(spec, {{8}, 9, 8});
+        EXPECT_NE(text.find("8 labels each"), std::string::npos) << text;
+        EXPECT_TRUE(text.ends_with("try gpt or onnx:FILE")) << text;
+    }
+    for (const auto kind : {LabelKind::Classes, LabelKind::Numbers}) {
+        EXPECT_TRUE(message("gpt", {{8}, 9, 0, kind}).ends_with("mlp, tabular or onnx:FILE"));
+    }
+}
+
+TEST(Model, AllButGptTakeEveryKindOfLabels) {
+    for (const auto kind : {LabelKind::Class, LabelKind::Classes, LabelKind::Numbers}) {
+        const Task images{{3, 32, 32}, 3, kind == LabelKind::Class ? 1 : 0, kind};
+        const Task row{{12}, 3, images.labels, kind};
+        for (const auto* spec : {"mlp", "cnn", "resnet20", "resnet18?width=8", "tabular"}) {
+            const auto& task = spec == std::string_view("tabular") ? row : images;
+            const auto model = build_model(spec, task, 4);
+            ASSERT_TRUE(model.has_value()) << spec << ": " << model.error().message;
+            const bool of_class = kind == LabelKind::Class;
+            EXPECT_EQ(
+                model->graph.value(model->labels).type,
+                of_class ? (TensorType{{4}, ElementType::I32})
+                         : (TensorType{{4, 3}, ElementType::F32})
+            );
+            EXPECT_EQ(model->graph.shape(model->scores), (Shape{4, 3}));
+            EXPECT_EQ(model->answers == model->scores, !of_class);
+        }
+    }
 }
 
 }  // namespace

@@ -182,7 +182,7 @@ TEST(Names, InputMayHaveAnyOfOurs) {
         EXPECT_EQ(evaluated_scores(b.bytes(), kTask, 2, std::vector<double>(8, 0.5)).size(), 6U);
         Trained net(b.bytes(), kTask, 4);
         const std::vector<std::int32_t> labels{0, 1, 2, 0};
-        EXPECT_TRUE(std::isfinite(net.engine->step(random_floats(16), labels, 0.1).loss));
+        EXPECT_TRUE(std::isfinite(net.engine->step({random_floats(16), labels}, 0.1)->loss));
     }
 }
 

@@ -108,8 +108,8 @@ TEST(OnnxImport, ModelFromAFileTrains) {
         labels.push_back(static_cast<std::int32_t>(i % 5));
         for (std::size_t k = 0; k < 32; ++k) values[i * 32 + k] = k % 5 == i % 5 ? 1.0F : 0.0F;
     }
-    for (int i = 0; i < 150; ++i) (*engine)->step(values, labels, 0.1);
-    EXPECT_GE((*engine)->evaluate(values, labels).correct, 9U);
+    for (int i = 0; i < 150; ++i) (void)(*engine)->step({values, labels}, 0.1);
+    EXPECT_GE((*engine)->evaluate({values, labels})->correct, 9U);
 }
 
 TEST(OnnxImport, SoftmaxAtTheEndIsLeftToTheLoss) {

@@ -283,8 +283,8 @@ TEST(Loss, BceLearnsAndIsExportedWithItsZero) {
     const auto values = random_floats(64);
     std::vector<std::int32_t> labels;
     for (std::size_t n = 0; n < 16; ++n) labels.push_back(values[4 * n] > 0.0F ? 1 : 0);
-    for (int i = 0; i < 300; ++i) net.engine->step(values, labels, 0.5);
-    EXPECT_GE(net.engine->evaluate(values, labels).correct, 15U);
+    for (int i = 0; i < 300; ++i) (void)net.engine->step({values, labels}, 0.5);
+    EXPECT_GE(net.engine->evaluate({values, labels})->correct, 15U);
     const auto out = export_onnx(
         [&](std::int64_t batch) {
             return build_model(net.options.model, two, batch, Purpose::Inference, file);

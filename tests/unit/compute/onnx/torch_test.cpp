@@ -143,9 +143,9 @@ TEST(OnnxTorch, ExportedNetsTrain) {
         for (std::size_t i = 0; i < 4 * labels_each; ++i) {
             labels.push_back(static_cast<std::int32_t>(i % 5));
         }
-        const float first = (*engine)->step(values, labels, 0.01).loss;
+        const float first = (*engine)->step({values, labels}, 0.01)->loss;
         float last = first;
-        for (int i = 0; i < 60; ++i) last = (*engine)->step(values, labels, 0.01).loss;
+        for (int i = 0; i < 60; ++i) last = (*engine)->step({values, labels}, 0.01)->loss;
         EXPECT_LT(last, 0.7F * first);
     }
 }

@@ -51,7 +51,7 @@ TEST(TrainingForm, BatchNormTrainsItsStatistics) {
     const auto before = net.tensor("mean");
     const auto values = random_floats(32);
     const std::vector<std::int32_t> labels{0, 1, 2, 0, 1, 2, 0, 1};
-    net.engine->step(values, labels, 0.1);
+    (void)net.engine->step({values, labels}, 0.1);
     EXPECT_NE(net.tensor("mean"), before);
 }
 
@@ -140,7 +140,7 @@ TEST(Kink, PReluHasTheLeftSlopeAtZero) {
     b.node("PRelu", {"m", "slope"}, {"y"}).output("y");
     Trained net(b.bytes(), kTask, 4);
     const std::vector<std::int32_t> labels{0, 1, 2, 0};
-    net.engine->step(random_floats(16), labels, 0.1);
+    (void)net.engine->step({random_floats(16), labels}, 0.1);
     const auto moved = net.tensor("w");
     ASSERT_EQ(moved.size(), 12U);
     for (const float value : moved) EXPECT_NE(value, 0.0F);

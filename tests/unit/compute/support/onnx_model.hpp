@@ -27,14 +27,6 @@ inline std::vector<std::string> parameter_names(const Graph& graph) {
     return names;
 }
 
-/// The value that the loss reads.
-inline ValueId scores_of(const Model& model) {
-    for (const auto& node : model.graph.nodes()) {
-        if (node.op->name == "SoftmaxCrossEntropyLoss") return node.inputs[0];
-    }
-    return ValueId::None;
-}
-
 /// Scores of an untrained file's model while it is evaluated, row by row.
 inline std::vector<float> evaluated_scores(
     const Bytes& file,
@@ -48,7 +40,7 @@ inline std::vector<float> evaluated_scores(
     if (model.has_error()) return {};
     ImportedModel whole;
     whole.inputs = {{"values", model->values, Kind::Real}};
-    whole.outputs = {{"scores", scores_of(*model), Kind::Real}};
+    whole.outputs = {{"scores", model->scores, Kind::Real}};
     whole.graph = std::move(model->graph);
     const auto store = store_of(whole.graph);
     auto scores = Runnable(std::move(whole)).run_plan({values}, *store);

@@ -120,13 +120,13 @@ void expect_no_allocation(const char* model, int threads) {
     ASSERT_TRUE(engine.has_value());
     const auto batch = synthetic_samples(options.task, 16, 1);
     // The first call starts OpenMP's threads.
-    (void)(*engine)->step(batch.values, batch.labels, 0.01);
-    (void)(*engine)->evaluate(batch.values, batch.labels);
+    (void)(*engine)->step({batch.values, batch.labels}, 0.01);
+    (void)(*engine)->evaluate({batch.values, batch.labels});
     ours = 0;
     large = 0;
     counting = true;
-    for (int i = 0; i < 3; ++i) (void)(*engine)->step(batch.values, batch.labels, 0.01);
-    (void)(*engine)->evaluate(batch.values, batch.labels);
+    for (int i = 0; i < 3; ++i) (void)(*engine)->step({batch.values, batch.labels}, 0.01);
+    (void)(*engine)->evaluate({batch.values, batch.labels});
     counting = false;
     EXPECT_EQ(ours, 0) << model;
     EXPECT_EQ(large, 0) << model;

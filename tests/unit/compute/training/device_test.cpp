@@ -68,7 +68,7 @@ Run train(const Case& given, const EngineOptions& options, int steps) {
     for (int i = 0; i < steps; ++i) {
         const auto batch = batch_of(given, static_cast<std::uint64_t>(i));
         const double rate = options.optimizer.learning_rate;
-        run.losses.push_back((*engine)->step(batch.values, batch.labels, rate).loss);
+        run.losses.push_back((*engine)->step({batch.values, batch.labels}, rate)->loss);
     }
     run.parameters = contents(store);
     return run;

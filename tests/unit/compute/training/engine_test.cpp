@@ -46,18 +46,18 @@ Setup make(const char* model, int threads = 1) {
 void expect_learns(const char* model, int threads) {
     auto setup = make(model, threads);
     const auto test = synthetic_samples(setup.options.task, 50, 999);
-    EXPECT_LT(setup.engine->evaluate(test.values, test.labels).accuracy(), 0.5);
+    EXPECT_LT(setup.engine->evaluate({test.values, test.labels})->accuracy(), 0.5);
     float first = 0.0F;
     float last = 0.0F;
     for (std::uint64_t step = 0; step < 60; ++step) {
         const auto batch = synthetic_samples(setup.options.task, 32, step);
-        const auto result = setup.engine->step(batch.values, batch.labels, 0.02);
+        const auto result = *setup.engine->step({batch.values, batch.labels}, 0.02);
         EXPECT_FALSE(result.interrupted);
         EXPECT_LE(result.correct, 32U);
         (step == 0 ? first : last) = result.loss;
     }
     EXPECT_LT(last, 0.5F * first);
-    const auto end = setup.engine->evaluate(test.values, test.labels);
+    const auto end = *setup.engine->evaluate({test.values, test.labels});
     EXPECT_GT(end.accuracy(), 0.95);
     EXPECT_LT(end.loss(), 0.3);
 }
@@ -75,8 +75,8 @@ TEST(Engine, OneSeedOneThreadGivesOneModel) {
     auto b = make("cnn?channels=4&hidden=8");
     for (std::uint64_t step = 0; step < 3; ++step) {
         const auto batch = synthetic_samples(a.options.task, 32, step);
-        (void)a.engine->step(batch.values, batch.labels, 0.1);
-        (void)b.engine->step(batch.values, batch.labels, 0.1);
+        (void)a.engine->step({batch.values, batch.labels}, 0.1);
+        (void)b.engine->step({batch.values, batch.labels}, 0.1);
     }
     EXPECT_EQ(contents(*a.store), contents(*b.store));
 }
@@ -84,26 +84,26 @@ TEST(Engine, OneSeedOneThreadGivesOneModel) {
 TEST(Engine, PartialEvaluationsAddUpToTheWhole) {
     auto setup = make("cnn?channels=4&hidden=8");
     const auto all = synthetic_samples(setup.options.task, 50, 3);
-    const auto whole = setup.engine->evaluate(all.values, all.labels);
+    const auto whole = *setup.engine->evaluate({all.values, all.labels});
     const auto values = std::span<const float>(all.values);
     const auto labels = std::span<const std::int32_t>(all.labels);
-    const auto head = setup.engine->evaluate(values.first(37 * 144), labels.first(37));
-    const auto tail = setup.engine->evaluate(values.subspan(37 * 144), labels.subspan(37));
+    const auto head = *setup.engine->evaluate({values.first(37 * 144), labels.first(37)});
+    const auto tail = *setup.engine->evaluate({values.subspan(37 * 144), labels.subspan(37)});
     EXPECT_EQ(whole.samples, 50U);
     EXPECT_EQ(head.samples + tail.samples, 50U);
     EXPECT_EQ(head.correct + tail.correct, whole.correct);
     EXPECT_NEAR(head.loss_sum + tail.loss_sum, whole.loss_sum, 1e-3);
-    EXPECT_EQ(setup.engine->evaluate({}, {}).samples, 0U);
+    EXPECT_EQ(setup.engine->evaluate({})->samples, 0U);
 }
 
 TEST(Engine, EvaluationSeesTheParametersAsTheyAreNow) {
     auto setup = make("mlp?hidden=16");
     const auto all = synthetic_samples(setup.options.task, 50, 3);
-    const auto before = setup.engine->evaluate(all.values, all.labels);
+    const auto before = *setup.engine->evaluate({all.values, all.labels});
     for (std::size_t c = 0; c < setup.store->layout().chunks().size(); ++c) {
         setup.store->write(c, std::vector<float>(setup.store->layout().chunks()[c].elements, 0.0F));
     }
-    const auto after = setup.engine->evaluate(all.values, all.labels);
+    const auto after = *setup.engine->evaluate({all.values, all.labels});
     EXPECT_NE(before.loss_sum, after.loss_sum);
     EXPECT_NEAR(after.loss(), std::log(6.0), 1e-5);
 }
@@ -113,19 +113,19 @@ TEST(Engine, AStepAndAnEvaluationSeeWhatWasMixedInSinceTheLastUpdate) {
     for (const char* model : {"mlp?hidden=300", "cnn?channels=4&hidden=8"}) {
         auto used = make(model);
         const auto batch = synthetic_samples(used.options.task, 32, 3);
-        (void)used.engine->step(batch.values, batch.labels, 0.1);
-        (void)used.engine->evaluate(batch.values, batch.labels);
+        (void)used.engine->step({batch.values, batch.labels}, 0.1);
+        (void)used.engine->evaluate({batch.values, batch.labels});
         const std::vector<float> delta(used.store->layout().chunks()[0].elements, 0.03F);
         ASSERT_TRUE(used.store->try_add(0, std::as_bytes(std::span(delta))));
         auto fresh = make(model);
         fresh.store->write_all(contents(*used.store));
         EXPECT_TRUE(fresh.engine->restore_optimizer_state(used.engine->optimizer_state()));
         EXPECT_EQ(
-            used.engine->evaluate(batch.values, batch.labels).loss_sum,
-            fresh.engine->evaluate(batch.values, batch.labels).loss_sum
+            used.engine->evaluate({batch.values, batch.labels})->loss_sum,
+            fresh.engine->evaluate({batch.values, batch.labels})->loss_sum
         );
-        const auto after = used.engine->step(batch.values, batch.labels, 0.1);
-        EXPECT_EQ(after.loss, fresh.engine->step(batch.values, batch.labels, 0.1).loss);
+        const auto after = *used.engine->step({batch.values, batch.labels}, 0.1);
+        EXPECT_EQ(after.loss, fresh.engine->step({batch.values, batch.labels}, 0.1)->loss);
         EXPECT_EQ(contents(*used.store), contents(*fresh.store)) << model;
     }
 }
@@ -133,15 +133,15 @@ TEST(Engine, AStepAndAnEvaluationSeeWhatWasMixedInSinceTheLastUpdate) {
 TEST(Engine, InterruptedStepUpdatesNothingAndTheNextOneRuns) {
     auto setup = make("mlp?hidden=16");
     const auto batch = synthetic_samples(setup.options.task, 32, 3);
-    (void)setup.engine->step(batch.values, batch.labels, 0.1);
+    (void)setup.engine->step({batch.values, batch.labels}, 0.1);
     const auto before = contents(*setup.store);
     const auto state = setup.engine->optimizer_state();
     const std::vector<float> momentum(state.begin(), state.end());
     setup.engine->interrupt();
-    EXPECT_TRUE(setup.engine->step(batch.values, batch.labels, 0.1).interrupted);
+    EXPECT_TRUE(setup.engine->step({batch.values, batch.labels}, 0.1)->interrupted);
     EXPECT_EQ(contents(*setup.store), before);
     EXPECT_TRUE(std::equal(momentum.begin(), momentum.end(), state.begin()));
-    EXPECT_FALSE(setup.engine->step(batch.values, batch.labels, 0.1).interrupted);
+    EXPECT_FALSE(setup.engine->step({batch.values, batch.labels}, 0.1)->interrupted);
     EXPECT_NE(contents(*setup.store), before);
 }
 
@@ -150,7 +150,7 @@ TEST(Engine, AStepWithoutAFiniteLossChangesNothing) {
     for (const char* model : {"mlp?hidden=16", "resnet20"}) {
         auto setup = make(model);
         const auto batch = synthetic_samples(setup.options.task, 32, 3);
-        (void)setup.engine->step(batch.values, batch.labels, 0.1);
+        (void)setup.engine->step({batch.values, batch.labels}, 0.1);
         const auto sound = contents(*setup.store);
         const auto& parameters = setup.store->layout().parameters();
         const auto bias = std::find_if(
@@ -162,11 +162,11 @@ TEST(Engine, AStepWithoutAFiniteLossChangesNothing) {
         EXPECT_FALSE(setup.store->finite());
         const auto state = setup.engine->optimizer_state();
         const std::vector<float> momentum(state.begin(), state.end());
-        EXPECT_TRUE(setup.engine->step(batch.values, batch.labels, 0.1).unsound) << model;
+        EXPECT_TRUE(setup.engine->step({batch.values, batch.labels}, 0.1)->unsound) << model;
         EXPECT_EQ(contents(*setup.store), spoilt) << model;
         EXPECT_TRUE(std::equal(momentum.begin(), momentum.end(), state.begin())) << model;
         setup.store->write_all(sound);
-        EXPECT_FALSE(setup.engine->step(batch.values, batch.labels, 0.1).unsound) << model;
+        EXPECT_FALSE(setup.engine->step({batch.values, batch.labels}, 0.1)->unsound) << model;
         EXPECT_TRUE(setup.store->finite());
         EXPECT_NE(contents(*setup.store), sound) << model;
     }
@@ -176,14 +176,14 @@ TEST(Engine, OptimizerStateRestores) {
     auto a = make("mlp?hidden=16");
     auto b = make("mlp?hidden=16");
     const auto batch = synthetic_samples(a.options.task, 32, 3);
-    (void)a.engine->step(batch.values, batch.labels, 0.1);
-    (void)b.engine->step(batch.values, batch.labels, 0.1);
+    (void)a.engine->step({batch.values, batch.labels}, 0.1);
+    (void)b.engine->step({batch.values, batch.labels}, 0.1);
     const auto state = a.engine->optimizer_state();
     EXPECT_TRUE(b.engine->restore_optimizer_state(std::vector<float>(state.size(), 0.0F)));
-    (void)b.engine->step(batch.values, batch.labels, 0.0);
+    (void)b.engine->step({batch.values, batch.labels}, 0.0);
     EXPECT_TRUE(b.engine->restore_optimizer_state(state));
-    (void)a.engine->step(batch.values, batch.labels, 0.1);
-    (void)b.engine->step(batch.values, batch.labels, 0.1);
+    (void)a.engine->step({batch.values, batch.labels}, 0.1);
+    (void)b.engine->step({batch.values, batch.labels}, 0.1);
     EXPECT_EQ(contents(*a.store), contents(*b.store));
 }
 
@@ -194,7 +194,7 @@ TEST(Engine, FadingMomentumEndsAtZeroRatherThanAmongDenormals) {
     const std::vector<std::int32_t> labels(32, 1);
     const auto state = setup.engine->optimizer_state();
     EXPECT_TRUE(setup.engine->restore_optimizer_state(std::vector<float>(state.size(), 1e-37F)));
-    for (int i = 0; i < 40; ++i) (void)setup.engine->step(black, labels, 0.01);
+    for (int i = 0; i < 40; ++i) (void)setup.engine->step({black, labels}, 0.01);
     const auto& weight = setup.store->layout().parameters()[0];
     for (std::size_t i = 0; i < weight.elements; ++i) EXPECT_EQ(state[weight.offset + i], 0.0F);
     // The mode ends with the step.
@@ -258,7 +258,7 @@ TEST(Engine, ProfileNamesEveryKernelAndUpdatesNothing) {
     const auto batch = synthetic_samples(setup.options.task, 32, 3);
     const auto before = contents(*setup.store);
     const auto times =
-        setup.engine->profile(batch.values, batch.labels, []() -> double { return 0.0; });
+        *setup.engine->profile({batch.values, batch.labels}, []() -> double { return 0.0; });
     EXPECT_GT(times.size(), 6U);
     EXPECT_EQ(contents(*setup.store), before);
 }

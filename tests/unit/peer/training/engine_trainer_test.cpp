@@ -98,6 +98,26 @@ TEST_F(EngineTrainers, ADivergenceStopsTrainingUntilTheParametersAreReplaced) {
     EXPECT_EQ(life.checkpoints().back().steps, 40U);
 }
 
+TEST_F(EngineTrainers, BatchesThatTheEngineRefusesCountAsUnsoundAndAreTold) {
+    // The pixels are no whole numbers, so none is a category.
+    Life life(sharded_, "tabular?categories=2&hidden=8");
+    life.hold(sharded_);
+    const auto before = life.values();
+    life.start(life.order(TrainerPhase::Train));
+    const auto report = life.await([](const TrainerReport& r) { return r.diverged; });
+    EXPECT_EQ(report.unsound_steps, 5U);
+    EXPECT_EQ(report.steps, 0U);
+    EXPECT_EQ(report.samples, 0U);
+    EXPECT_FALSE(report.fault.has_value());
+    life.stop();
+    EXPECT_EQ(life.values(), before);
+    ASSERT_FALSE(life.lines().empty());
+    EXPECT_NE(life.lines()[0].find("names no row of a table of 2"), std::string::npos)
+        << life.lines()[0];
+    // Another line comes a minute later at the earliest.
+    EXPECT_EQ(life.lines().size(), 1U);
+}
+
 TEST_F(EngineTrainers, EstimatesWhileItTrainsAndThenNoticesBadParameters) {
     Life life(sharded_);
     life.hold(sharded_);

@@ -15,20 +15,21 @@ namespace {
 
 class BrightEngine final : public compute::Engine {
 public:
-    compute::EvalResult evaluate(
-        std::span<const float> values, std::span<const std::int32_t> labels
-    ) override {
-        if (interrupted_) return {};
+    Result<compute::EvalResult> evaluate(const compute::Batch& batch) override {
+        if (interrupted_) return compute::EvalResult{};
         ++evaluations;
-        first_value = values.front();
-        samples = labels.size();
-        correct = static_cast<std::uint64_t>(std::count(labels.begin(), labels.end(), 1));
-        return {0.25 * static_cast<double>(samples), correct, samples};
+        if (evaluations == refused) return fail(FaultCode::BadValue, "label 0 is 7");
+        first_value = batch.values.front();
+        samples = batch.labels.size();
+        correct =
+            static_cast<std::uint64_t>(std::count(batch.labels.begin(), batch.labels.end(), 1));
+        compute::EvalResult result{0.25 * static_cast<double>(samples), correct, samples};
+        result.has_accuracy = has_accuracy;
+        return result;
     }
 
-    compute::StepResult step(std::span<const float>, std::span<const std::int32_t>, double)
-        override {
-        return {};
+    Result<compute::StepResult> step(const compute::Batch&, double) override {
+        return compute::StepResult{};
     }
 
     void interrupt() override { interrupted_ = true; }
@@ -45,12 +46,14 @@ public:
 
     [[nodiscard]] std::string describe() const override { return {}; }
 
-    [[nodiscard]] std::vector<compute::KernelTime> profile(
-        std::span<const float>, std::span<const std::int32_t>, compute::Stopwatch
+    [[nodiscard]] Result<std::vector<compute::KernelTime>> profile(
+        const compute::Batch&, compute::Stopwatch
     ) override {
-        return {};
+        return std::vector<compute::KernelTime>{};
     }
 
+    int refused = 0;  ///< the number of the evaluation that is refused
+    bool has_accuracy = true;
     int evaluations = 0;
     std::uint64_t samples = 0;  ///< of the last evaluation, as the next two
     std::uint64_t correct = 0;
@@ -92,7 +95,7 @@ TEST_F(Estimators, EachNewEvaluationCountsForHalfInTheEnd) {
         weight = weight / 2.0 + 1.0;
         mean += (static_cast<double>(engine_.correct) / 16.0 - mean) / weight;
         ASSERT_TRUE(estimator.estimate().has_value());
-        EXPECT_DOUBLE_EQ(estimator.estimate()->accuracy, mean);
+        EXPECT_DOUBLE_EQ(*estimator.estimate()->accuracy, mean);
         EXPECT_DOUBLE_EQ(estimator.estimate()->loss, 0.25);
     }
 }
@@ -132,11 +135,11 @@ TEST_F(Estimators, AnEvaluationOfAllReplacesTheEstimateAndOutweighsTheNext) {
     const auto all = estimator.evaluate_all(engine_, stop_);
     EXPECT_EQ(all.samples, 48U);
     EXPECT_EQ(all.correct, 24U);
-    EXPECT_DOUBLE_EQ(estimator.estimate()->accuracy, 0.5);
+    EXPECT_DOUBLE_EQ(*estimator.estimate()->accuracy, 0.5);
     ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
     // The whole set counts as three batches, halved to 1.5, and the next batch as one.
     const double batch = static_cast<double>(engine_.correct) / 16.0;
-    EXPECT_DOUBLE_EQ(estimator.estimate()->accuracy, 0.5 + (batch - 0.5) / 2.5);
+    EXPECT_DOUBLE_EQ(*estimator.estimate()->accuracy, 0.5 + (batch - 0.5) / 2.5);
     estimator.forget();
     EXPECT_FALSE(estimator.estimate().has_value());
 }
@@ -152,6 +155,38 @@ TEST_F(Estimators, AnInterruptedOrStoppedEvaluationChangesNothing) {
     engine_.interrupt();
     EXPECT_FALSE(estimator.evaluate_next(engine_, stop_));
     EXPECT_FALSE(estimator.estimate().has_value());
+}
+
+TEST_F(Estimators, ARefusedBatchCountsForNothingAndIsTold) {
+    hold_all();
+    engine_.refused = 2;
+    Estimator estimator(shards_, 16, 1);
+    const auto all = estimator.evaluate_all(engine_, stop_);
+    EXPECT_EQ(engine_.evaluations, 3);
+    EXPECT_EQ(all.samples, 32U);
+    const auto fault = estimator.take_fault();
+    ASSERT_TRUE(fault.has_value());
+    EXPECT_EQ(fault->message, "test samples 16 to 31: label 0 is 7");
+    EXPECT_FALSE(estimator.take_fault().has_value());
+}
+
+TEST_F(Estimators, TheNextBatchIsAnotherOneAfterARefusedOne) {
+    hold_all();
+    engine_.refused = 1;
+    Estimator estimator(shards_, 16, 1);
+    EXPECT_FALSE(estimator.evaluate_next(engine_, stop_));
+    EXPECT_TRUE(estimator.take_fault().has_value());
+    EXPECT_TRUE(estimator.evaluate_next(engine_, stop_));
+    EXPECT_TRUE(estimator.estimate().has_value());
+}
+
+TEST_F(Estimators, NumbersHaveALossAndNoAccuracy) {
+    hold_all();
+    engine_.has_accuracy = false;
+    Estimator estimator(shards_, 16, 1);
+    ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+    EXPECT_FALSE(estimator.estimate()->accuracy.has_value());
+    EXPECT_DOUBLE_EQ(estimator.estimate()->loss, 0.25);
 }
 
 }  // namespace

@@ -82,6 +82,9 @@ public:
             });
             return {};
         };
+        callbacks.note = [this](std::string line) {
+            note([&] { lines_.push_back(std::move(line)); });
+        };
         callbacks.ended = [this] { note([&] { ended_ = true; }); };
         trainer_ = std::make_unique<EngineTrainer>(options, parameters, shards, callbacks);
         trainer_->order(std::move(first));
@@ -173,6 +176,12 @@ public:
         return optimizer_state_;
     }
 
+    /// What people were told.
+    [[nodiscard]] std::vector<std::string> lines() {
+        const std::scoped_lock lock(mutex_);
+        return lines_;
+    }
+
     [[nodiscard]] bool overtaken() {
         const std::scoped_lock lock(mutex_);
         return overtaken_;
@@ -234,6 +243,7 @@ private:
     std::vector<std::uint64_t> rounds_;
     std::size_t mixed_ = 0;
     bool overtaken_ = false;  ///< a round began before the one before it had ended
+    std::vector<std::string> lines_;
     std::vector<TrainerReport> checkpoints_;
     std::vector<float> optimizer_state_;
     std::unique_ptr<Trainer> trainer_;

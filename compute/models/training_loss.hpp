@@ -1,0 +1,29 @@
+#pragma once
+
+// The loss that belongs to a task's kind of labels.
+
+#include "base/result.hpp"
+#include "compute/graph/graph.hpp"
+#include "compute/values/task.hpp"
+
+namespace starling::compute {
+
+/// The type of a model's labels for `rows` answers.
+[[nodiscard]] TensorType label_type(const Task& task, Shape rows);
+
+struct TrainingLoss {
+    ValueId loss = ValueId::None;     ///< a scalar: the mean over the batch
+    ValueId answers = ValueId::None;  ///< as Model::answers
+};
+
+/// Adds the loss to a graph: the softmax cross entropy of Class, the binary cross entropy of
+/// Classes, the squared error or smooth L1 of Numbers, with the task's weights and beta.
+///
+/// Shapes    scores [rows, classes] f32, labels of label_type
+/// Errors    BadValue (shapes that do not fit)
+/// Thread    any
+[[nodiscard]] Result<TrainingLoss> add_training_loss(
+    Graph& graph, ValueId scores, ValueId labels, const Task& task
+);
+
+}  // namespace starling::compute

@@ -1,0 +1,21 @@
+#pragma once
+
+// The samples that one step or one evaluation takes, by field.
+
+#include <cstdint>
+#include <span>
+
+namespace starling::compute {
+
+/// A view of a batch's fields. Of labels and targets, the one that the kind of labels does not use
+/// is empty.
+///
+/// Shapes    values N * sample elements f32; labels N * labels a sample, in [0, classes), for
+///           LabelKind::Class; targets [N, classes] f32 for Classes, in [0, 1], and for Numbers
+struct Batch {
+    std::span<const float> values = {};
+    std::span<const std::int32_t> labels = {};
+    std::span<const float> targets = {};
+};
+
+}  // namespace starling::compute
