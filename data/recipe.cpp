@@ -120,7 +120,7 @@ Result<void> check_tokens(const TokenRecipe& tokens, const Schema& schema) {
 }
 
 Result<void> check_table(const TableRecipe& table, const Input& input) {
-    if (table.columns.empty() || table.columns.size() > kColumnsMax) {
+    if (table.columns.empty() || table.columns.size() > kRecipeColumnsMax) {
         return bad("a table has 1 to 4096 columns");
     }
     if (input.elements() != table.columns.size()) {
@@ -131,8 +131,8 @@ Result<void> check_table(const TableRecipe& table, const Input& input) {
             std::any_of(column.name.begin(), column.name.end(), is_control)) {
             return bad("a column's name is too long or not printable");
         }
-        const bool number = column.kind == ColumnKind::Number;
-        if (column.kind > ColumnKind::Category || number != column.categories.empty() ||
+        const bool number = column.kind == ColumnRole::Number;
+        if (column.kind > ColumnRole::Category || number != column.categories.empty() ||
             column.categories.size() > kCategoriesMax || (column.mask && !number)) {
             return bad("column " + column.name + " is neither of numbers nor of categories");
         }
@@ -241,11 +241,11 @@ TokenRecipe read_tokens(ByteReader& reader) {
 TableRecipe read_table(ByteReader& reader) {
     TableRecipe table;
     const auto columns = reader.take<std::uint32_t>();
-    if (columns > kColumnsMax) reader.spoil();
+    if (columns > kRecipeColumnsMax) reader.spoil();
     for (std::uint32_t i = 0; i < columns && reader.ok(); ++i) {
         Column column;
         column.name = reader.take_text();
-        column.kind = reader.take<ColumnKind>();
+        column.kind = reader.take<ColumnRole>();
         column.scale = take_scale(reader);
         column.mask = take_flag(reader);
         const auto categories = reader.take<std::uint32_t>();

@@ -17,7 +17,7 @@
 namespace starling::data {
 
 inline constexpr std::size_t kFedElementsMax = std::size_t{1} << 22U;
-inline constexpr std::size_t kColumnsMax = 4096;
+inline constexpr std::size_t kRecipeColumnsMax = 4096;
 inline constexpr std::size_t kCategoriesMax = 65535;  ///< of one column
 inline constexpr std::size_t kRecipeBytesMax = std::size_t{4} << 20U;
 
@@ -77,14 +77,14 @@ struct TokenRecipe {
     bool operator==(const TokenRecipe&) const = default;
 };
 
-enum class ColumnKind : std::uint8_t { Number = 0, Category = 1 };
+enum class ColumnRole : std::uint8_t { Number = 0, Category = 1 };
 
 /// A column of a table. Numbers: a missing one becomes the mean, and with `mask` a further column
 /// says 1 where it was missing. Categories: a code counts from 1, and 0 stands for what is missing
 /// or was not seen by the founder.
 struct Column {
     std::string name;
-    ColumnKind kind = ColumnKind::Number;
+    ColumnRole kind = ColumnRole::Number;
     Scale scale;
     bool mask = false;
     std::vector<std::string> categories;

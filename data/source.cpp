@@ -34,4 +34,50 @@ Result<void> Source::adopt_recipe(const Recipe& recipe) {
     return {};
 }
 
+Result<void> Source::adopt_label(const Label& label) {
+    const auto& ours = schema_.label;
+    if (ours.kind != label.kind) {
+        return fail(
+            FaultCode::Usage,
+            name_ + ": its labels are " + std::string(to_string(ours.kind)) + ", the model's are " +
+                std::string(to_string(label.kind))
+        );
+    }
+    const bool classes = label.kind == LabelKind::Class || label.kind == LabelKind::Boxes;
+    const bool named = classes && !ours.names.empty() && !label.names.empty();
+    if (!named && ours.count > label.count) {
+        return fail(
+            FaultCode::Usage,
+            name_ + ": has " + std::to_string(ours.count) + " classes, the model " +
+                std::to_string(label.count)
+        );
+    }
+    std::vector<std::uint16_t> numbers;
+    for (std::size_t i = 0; i < ours.names.size() && named; ++i) {
+        const auto found = std::find(label.names.begin(), label.names.end(), ours.names[i]);
+        if (found == label.names.end()) {
+            return fail(
+                FaultCode::Usage,
+                name_ + ": class " + ours.names[i] + " is not one of those that the model knows"
+            );
+        }
+        numbers.push_back(static_cast<std::uint16_t>(found - label.names.begin()));
+    }
+    for (auto& list : labels_) {
+        LabelList renumbered(label);
+        for (std::uint64_t i = 0; i < list.count(); ++i) {
+            auto value = read_label(ours, list.at(i));
+            if (!value) return value.error();
+            if (named) {
+                for (auto& one : value->classes) one = numbers[one];
+                for (auto& box : value->boxes) box.label = numbers[box.label];
+            }
+            renumbered.add(label, *value);
+        }
+        list = std::move(renumbered);
+    }
+    schema_.label = label;
+    return {};
+}
+
 }  // namespace starling::data

@@ -96,7 +96,11 @@ public:
 
     /// Replaces the recipe: `eval` prepares samples as the model's swarm does.
     /// Errors    Usage (a recipe that cannot prepare these samples)
-    [[nodiscard]] Result<void> adopt_recipe(const Recipe& recipe);
+    [[nodiscard]] virtual Result<void> adopt_recipe(const Recipe& recipe);
+
+    /// Numbers the labels as another data set does: classes by their names, where both have names.
+    /// Errors    Usage (another kind of label, a class that the other has not)
+    [[nodiscard]] Result<void> adopt_label(const Label& label);
 
 protected:
     std::string name_;
@@ -118,6 +122,10 @@ using SourcePointer = std::unique_ptr<Source>;
 /// Errors    Usage (unknown kind or key, no training samples), NotFound, BadFormat, Truncated,
 ///           Corrupt, BadValue, Oversized, Io; each names file and place
 [[nodiscard]] Result<SourcePointer> open_source(const Spec& spec, const ScanOptions& options);
+
+/// Returns what is odd about the classes of the training part: classes without a sample, or one class
+/// alone.
+[[nodiscard]] std::vector<std::string> notes_on_classes(const Source& source);
 
 /// How many shards each split is cut into.
 struct ShardCounts {

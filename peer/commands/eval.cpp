@@ -12,15 +12,14 @@
 #include "base/spec.hpp"
 #include "compute/models/models.hpp"
 #include "compute/training/engine.hpp"
-#include "data/dataset.hpp"
 #include "data/shard_store.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/cores.hpp"
 #include "peer/machine/files.hpp"
+#include "peer/terms/data_set.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/model_file.hpp"
-#include "peer/terms/task.hpp"
 #include "peer/training/checkpoint.hpp"
 #include "peer/training/engine_options.hpp"
 #include "peer/training/evaluation.hpp"
@@ -37,51 +36,10 @@ struct EvalFlags {
 };
 
 /// Tells people what is odd about the data, as a peer does that founds a swarm with them.
-void print_notes(const data::Dataset& dataset) {
-    for (const auto& note : dataset.notes) {
+void print_notes(const CutData& data) {
+    for (const auto& note : data.notes) {
         std::fputs(("starling: " + printable(note) + "\n").c_str(), stderr);
     }
-}
-
-/// Cuts the data on which a model of this swarm is evaluated. Images are scaled as the swarm's own
-/// data, and the characters of a text are numbered by the swarm's vocabulary.
-Result<data::Sharded> cut_for(const std::string& spec, const data::Manifest& swarm) {
-    auto dataset = data::load_dataset(spec);
-    if (dataset.has_error()) return missing_is_usage(dataset.error());
-    print_notes(*dataset);
-    if (dataset->is_text() != swarm.is_text()) {
-        return fail(
-            FaultCode::Usage,
-            spec + (swarm.is_text() ? ": the model wants a text" : ": the model wants no text")
-        );
-    }
-    if (swarm.is_text()) {
-        dataset->shape = swarm.shape();
-        const auto& tokens = std::get<data::TokenRecipe>(swarm.recipe);
-        if (auto ok = data::adopt_vocabulary(*dataset, tokens.vocabulary); !ok) return ok.error();
-        if (dataset->count(data::Split::Test) <= tokens.context) {
-            return fail(
-                FaultCode::Usage,
-                spec + ": its test part is shorter than the model's context, " +
-                    std::to_string(tokens.context)
-            );
-        }
-    }
-    if (dataset->classes > swarm.classes()) {
-        return fail(
-            FaultCode::Usage,
-            spec + ": has " + std::to_string(dataset->classes) + " classes, the model " +
-                std::to_string(swarm.classes())
-        );
-    }
-    dataset->classes = swarm.classes();
-    auto sharded = cut_dataset(*dataset);
-    if (sharded.has_error()) return sharded.error();
-    sharded->manifest.recipe = swarm.recipe;
-    if (sharded->manifest.schema.inputs != swarm.schema.inputs) {
-        return fail(FaultCode::Usage, spec + ": samples have another shape than the model's");
-    }
-    return sharded;
 }
 
 /// Evaluates the model of `options` with the parameters of `store` on the test part of the data,
@@ -132,11 +90,10 @@ Result<Evaluated> evaluate_file(const EvalFlags& flags) {
     }
     const auto chosen = choose_model(flags.model);
     if (chosen.has_error()) return chosen.error();
-    const auto dataset = load_for_model(flags.dataset, flags.model);
-    if (dataset.has_error()) return missing_is_usage(dataset.error());
-    print_notes(*dataset);
-    auto sharded = cut_dataset(*dataset);
-    if (sharded.has_error()) return sharded.error();
+    auto cut = cut_for_swarm(flags.dataset, flags.model);
+    if (cut.has_error()) return missing_is_usage(cut.error());
+    print_notes(*cut);
+    auto* sharded = &cut->sharded;
     Descriptor descriptor;
     descriptor.model = chosen->spec;
     descriptor.model_file = *chosen->file;
@@ -160,8 +117,10 @@ Result<Evaluated> evaluate_checkpoint(const EvalFlags& flags) {
     if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();
-    auto sharded = cut_for(flags.dataset, descriptor->manifest);
-    if (sharded.has_error()) return sharded.error();
+    auto cut = cut_for_eval(flags.dataset, descriptor->manifest);
+    if (cut.has_error()) return missing_is_usage(cut.error());
+    print_notes(*cut);
+    auto* sharded = &cut->sharded;
     auto options = engine_options(*descriptor, threads_of(flags));
     if (!flags.model.empty()) {
         const auto chosen = choose_model(flags.model);

@@ -12,6 +12,7 @@
 #include "peer/machine/memory.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/streams/dial.hpp"
+#include "peer/terms/data_set.hpp"
 #include "peer/terms/task.hpp"
 #include "peer/training/engine_options.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
@@ -100,23 +101,22 @@ Result<void> check_target(const PeerConfig& config, const data::Manifest& manife
 }  // namespace
 
 Result<Founding> load_founding(const PeerConfig& config) {
-    const auto dataset = load_for_model(config.dataset, config.model);
-    if (dataset.has_error()) return missing_is_usage(dataset.error());
-    auto sharded = cut_dataset(*dataset, *data::Partition::parse(config.partition));
-    if (sharded.has_error()) return sharded.error();
-    if (auto ok = check_target(config, sharded->manifest); ok.has_error()) return ok.error();
+    auto cut =
+        cut_for_swarm(config.dataset, config.model, *data::Partition::parse(config.partition));
+    if (cut.has_error()) return missing_is_usage(cut.error());
+    const auto& manifest = cut->sharded.manifest;
+    if (auto ok = check_target(config, manifest); ok.has_error()) return ok.error();
     auto model = choose_model(config.model);
     if (model.has_error()) return model.error();
-    const auto facts = compute::inspect_model(
-        model->spec, task_of(sharded->manifest), config.batch, model->bytes()
-    );
+    const auto facts =
+        compute::inspect_model(model->spec, task_of(manifest), config.batch, model->bytes());
     if (facts.has_error()) {
         // Whatever is wrong with the model, also with its file, was chosen by the flag.
         return fail(FaultCode::Usage, "--model " + config.model + ": " + facts.error().message);
     }
-    auto notes = dataset->notes;
+    auto notes = std::move(cut->notes);
     for (const auto& note : facts->notes) notes.push_back("model: " + note);
-    return Founding{std::move(*sharded), std::move(*model), std::move(notes)};
+    return Founding{std::move(cut->sharded), std::move(*model), std::move(notes)};
 }
 
 Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Founding* founding) {

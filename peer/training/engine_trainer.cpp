@@ -9,7 +9,7 @@
 
 #include "peer/machine/clock.hpp"
 #include "peer/machine/files.hpp"
-#include "peer/terms/task.hpp"
+#include "peer/terms/data_set.hpp"
 
 namespace starling::peer {
 

@@ -70,9 +70,9 @@ Example table() {
     example.schema.label = {LabelKind::Numbers, 2, {"price", "age"}, {}};
     TableRecipe recipe;
     recipe.columns = {
-        {"rooms", ColumnKind::Number, {4.0F, 1.5F}, true, {}},
-        {"town", ColumnKind::Category, {}, false, {"Bern", "Chur"}},
-        {"floor", ColumnKind::Number, {1.0F, 2.0F}, false, {}}};
+        {"rooms", ColumnRole::Number, {4.0F, 1.5F}, true, {}},
+        {"town", ColumnRole::Category, {}, false, {"Bern", "Chur"}},
+        {"floor", ColumnRole::Number, {1.0F, 2.0F}, false, {}}};
     example.recipe = recipe;
     return example;
 }

@@ -2,6 +2,7 @@
 // says about windows, and the model may set the windows. Method: a text and images that the test
 // writes.
 
+#include "peer/terms/data_set.hpp"
 #include "peer/terms/task.hpp"
 
 #include <fstream>

@@ -1,0 +1,253 @@
+#include "data/preparation.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/check.hpp"
+#include "base/rng.hpp"
+#include "data/media/audio.hpp"
+#include "data/media/augment.hpp"
+#include "data/media/image.hpp"
+
+namespace starling::data {
+
+namespace {
+
+/// Returns what a stored value of one counts.
+double unit_of(Element element) {
+    if (element == Element::U8) return 1.0 / 255.0;
+    return element == Element::I16 ? 1.0 / 32768.0 : 1.0;
+}
+
+template <class T>
+std::vector<T> numbers_in(ByteView record) {
+    std::vector<T> numbers(record.size() / sizeof(T));
+    std::memcpy(numbers.data(), record.data(), numbers.size() * sizeof(T));
+    return numbers;
+}
+
+std::size_t labels_of(const Manifest& manifest) {
+    const auto kind = manifest.schema.label.kind;
+    if (kind == LabelKind::Class) return 1;
+    return kind == LabelKind::Tokens ? manifest.labels_per_sample() : 0;
+}
+
+std::size_t targets_of(const Label& label) {
+    const bool targets = label.kind == LabelKind::Classes || label.kind == LabelKind::Numbers;
+    return targets ? label.count : 0;
+}
+
+}  // namespace
+
+Normalizer::Normalizer(const Scale& scale, double unit)
+    : scale_(static_cast<float>(unit / scale.stddev)),
+      offset_(static_cast<float>(-static_cast<double>(scale.mean) / scale.stddev)) {}
+
+Preparation::Preparation(const Manifest& manifest)
+    : schema_(manifest.schema),
+      recipe_(manifest.recipe),
+      shape_(manifest.shape()),
+      values_(manifest.sample_elements()),
+      labels_(labels_of(manifest)),
+      targets_(targets_of(manifest.schema.label)) {
+    const auto& input = schema_.inputs.front();
+    if (const auto* image = std::get_if<ImageRecipe>(&recipe_)) {
+        const bool raw = input.storage == Storage::Raw;
+        const double unit = raw ? unit_of(input.element) : 1.0 / 255.0;
+        for (const auto& scale : image->scales) normalizers_.emplace_back(scale, unit);
+    }
+    if (const auto* audio = std::get_if<AudioRecipe>(&recipe_)) {
+        normalizers_.emplace_back(audio->scale, 1.0);
+        if (audio->features == AudioFeatures::LogMel) {
+            auto made = LogMel::make({audio->rate, audio->window, audio->hop, audio->mels, 0, 0});
+            if (made) spectrum_.emplace(std::move(*made));
+        }
+    }
+}
+
+Result<void> Preparation::read(
+    const ShardView& view, std::size_t sample, std::size_t shift, Draw draw, const SampleOut& out
+) {
+    STARLING_CHECK(out.values.size() == values_ && out.labels.size() == labels_);
+    STARLING_CHECK(out.targets.size() == targets_);
+    if (schema_.label.kind == LabelKind::Tokens) {
+        read_window(view, sample, shift, out);
+        return {};
+    }
+    if (auto label = read_label_of(view.label_of(sample), out); !label) return label.error();
+    return read_values(view.record(sample), draw, out.values);
+}
+
+void Preparation::read_window(
+    const ShardView& view, std::size_t sample, std::size_t shift, const SampleOut& out
+) const {
+    const std::size_t ring = view.tokens() - 1;
+    std::size_t at = (sample * values_ + shift) % ring;
+    for (std::size_t i = 0; i < values_; ++i) {
+        out.values[i] = static_cast<float>(view.token(at));
+        out.labels[i] = view.token(at + 1);
+        if (++at == ring) at = 0;
+    }
+}
+
+Result<void> Preparation::read_label_of(ByteView bytes, const SampleOut& out) const {
+    const auto value = read_label(schema_.label, bytes);
+    if (!value) return value.error();
+    if (labels_ == 1) out.labels[0] = value->classes[0];
+    if (schema_.label.kind == LabelKind::Classes) {
+        std::fill(out.targets.begin(), out.targets.end(), 0.0F);
+        for (const auto one : value->classes) out.targets[one] = 1.0F;
+    }
+    if (schema_.label.kind == LabelKind::Numbers) {
+        std::copy(value->numbers.begin(), value->numbers.end(), out.targets.begin());
+    }
+    return {};
+}
+
+Result<void> Preparation::read_values(ByteView record, const Draw& draw, std::span<float> out) {
+    const bool raw = schema_.inputs.front().storage == Storage::Raw;
+    if (const auto* image = std::get_if<ImageRecipe>(&recipe_)) {
+        if (!raw) return read_picture(*image, record, draw, out);
+        read_raw(record, out);
+        if (draw && (image->flip || image->pad > 0)) augment_raw(*image, *draw, out);
+    }
+    if (const auto* audio = std::get_if<AudioRecipe>(&recipe_)) {
+        return read_sound(*audio, record, out);
+    }
+    if (const auto* table = std::get_if<TableRecipe>(&recipe_)) read_columns(*table, record, out);
+    return {};
+}
+
+void Preparation::read_raw(ByteView record, std::span<float> out) const {
+    const std::size_t planes = normalizers_.size();
+    const std::size_t each = out.size() / planes;
+    for (std::size_t plane = 0; plane < planes; ++plane) {
+        const auto& normalizer = normalizers_[plane];
+        const auto to = out.subspan(plane * each, each);
+        const std::size_t bytes = record.size() / planes;
+        const auto from = record.subspan(plane * bytes, bytes);
+        switch (schema_.inputs.front().element) {
+            case Element::U8:
+                normalizer.apply(
+                    std::span(reinterpret_cast<const std::uint8_t*>(from.data()), each), to
+                );
+                break;
+            case Element::I16:
+                normalizer.apply(std::span<const std::int16_t>(numbers_in<std::int16_t>(from)), to);
+                break;
+            case Element::I32:
+                normalizer.apply(std::span<const std::int32_t>(numbers_in<std::int32_t>(from)), to);
+                break;
+            case Element::F32:
+            case Element::Token:
+                normalizer.apply(std::span<const float>(numbers_in<float>(from)), to);
+                break;
+        }
+    }
+}
+
+/// Mirrors and shifts a raw image that was normalised already. What comes in at an edge is black.
+void Preparation::augment_raw(const ImageRecipe& recipe, std::uint64_t draw, std::span<float> out) {
+    Rng rng(draw);
+    const bool mirror = recipe.flip && rng.chance(0.5);
+    const auto range = 2 * std::uint64_t{recipe.pad} + 1;
+    const auto down = static_cast<std::int64_t>(rng.below(range)) - recipe.pad;
+    const auto right = static_cast<std::int64_t>(rng.below(range)) - recipe.pad;
+    const auto height = static_cast<std::int64_t>(shape_[1]);
+    const auto width = static_cast<std::int64_t>(shape_[2]);
+    scratch_.assign(out.begin(), out.end());
+    for (std::size_t channel = 0; channel < shape_[0]; ++channel) {
+        const float black = normalizers_[normalizers_.size() == 1 ? 0 : channel](0.0F);
+        const auto plane = static_cast<std::int64_t>(channel) * height * width;
+        for (std::int64_t y = 0; y < height; ++y) {
+            for (std::int64_t x = 0; x < width; ++x) {
+                const auto from_y = y + down;
+                const auto from_x = (mirror ? width - 1 - x : x) + right;
+                const bool inside = from_y >= 0 && from_y < height && from_x >= 0 && from_x < width;
+                const auto from = static_cast<std::size_t>(plane + from_y * width + from_x);
+                out[static_cast<std::size_t>(plane + y * width + x)] =
+                    inside ? scratch_[from] : black;
+            }
+        }
+    }
+}
+
+Result<void> Preparation::read_picture(
+    const ImageRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
+) const {
+    ImageRequest request;
+    request.channels = recipe.channels;
+    // A picture of which a part will be enlarged is decoded whole.
+    const bool zoom = draw && recipe.zoom;
+    if (!zoom) {
+        request.at_least_height = recipe.height;
+        request.at_least_width = recipe.width;
+    }
+    auto picture = decode_image(record, request);
+    if (!picture) return picture.error();
+    const Size size{recipe.height, recipe.width};
+    Rng rng(draw.value_or(0));
+    Image ready = zoom ? random_resized_crop(*picture, size, CropRange{}, rng)
+                       : fit(*picture, size, recipe.fit);
+    if (draw && recipe.flip) ready = random_flip(std::move(ready), 0.5, rng);
+    if (draw && recipe.pad > 0) ready = random_crop(ready, recipe.pad, size, rng);
+    const std::size_t pixels = std::size_t{size.height} * size.width;
+    for (std::size_t channel = 0; channel < recipe.channels; ++channel) {
+        const auto& normalizer = normalizers_[normalizers_.size() == 1 ? 0 : channel];
+        float* to = out.data() + channel * pixels;
+        const std::uint8_t* from = ready.values.data() + channel;
+        for (std::size_t i = 0; i < pixels; ++i) {
+            to[i] = normalizer(static_cast<float>(from[i * recipe.channels]));
+        }
+    }
+    return {};
+}
+
+Result<void> Preparation::read_sound(
+    const AudioRecipe& recipe, ByteView record, std::span<float> out
+) {
+    auto clip = decode_audio(record, {recipe.rate, recipe.samples});
+    if (!clip) return clip.error();
+    clip->resize(recipe.samples, 0.0F);
+    const auto& normalizer = normalizers_.front();
+    if (recipe.features == AudioFeatures::Waveform) {
+        normalizer.apply(std::span<const float>(*clip), out);
+        return {};
+    }
+    if (!spectrum_) return fail(FaultCode::BadValue, "a spectrogram with bands that hear nothing");
+    const auto rows = spectrum_->compute(*clip);
+    if (!rows) return rows.error();
+    const std::size_t frames = out.size() / recipe.mels;
+    STARLING_CHECK(rows->size() == out.size());
+    for (std::size_t frame = 0; frame < frames; ++frame) {
+        for (std::size_t band = 0; band < recipe.mels; ++band) {
+            out[band * frames + frame] = normalizer((*rows)[frame * recipe.mels + band]);
+        }
+    }
+    return {};
+}
+
+void Preparation::read_columns(const TableRecipe& recipe, ByteView record, std::span<float> out)
+    const {
+    const auto cells = numbers_in<float>(record);
+    std::size_t at = 0;
+    const auto& columns = recipe.columns;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i].kind != ColumnRole::Category) continue;
+        // What a stranger wrote chooses a row of a table, so it must be one of its rows.
+        const bool known =
+            cells[i] >= 0.0F && cells[i] <= static_cast<float>(columns[i].categories.size());
+        out[at++] = known ? std::floor(cells[i]) : 0.0F;
+    }
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i].kind != ColumnRole::Number) continue;
+        const bool there = std::isfinite(cells[i]);
+        out[at++] = there ? Normalizer(columns[i].scale, 1.0)(cells[i]) : 0.0F;
+    }
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i].mask) out[at++] = std::isfinite(cells[i]) ? 0.0F : 1.0F;
+    }
+}
+
+}  // namespace starling::data

@@ -1,0 +1,102 @@
+#pragma once
+
+// Turns stored samples into the floats and labels that a model is fed, as the manifest's recipe says.
+// Decoding happens here, on the peer that trains.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.hpp"
+#include "data/media/spectrum.hpp"
+#include "data/shard_view.hpp"
+
+namespace starling::data {
+
+/// Turns numbers into those that a model takes: (unit * value - mean) / stddev.
+class Normalizer {
+public:
+    Normalizer(const Scale& scale, double unit);
+
+    /// Requires  as many floats as values
+    template <class T>
+    void apply(std::span<const T> values, std::span<float> out) const {
+        // The compiler vectorises a multiplication and an addition; a table of 256 floats was slower.
+        const T* __restrict from = values.data();
+        float* __restrict to = out.data();
+        for (std::size_t i = 0; i < out.size(); ++i) {
+            to[i] = static_cast<float>(from[i]) * scale_ + offset_;
+        }
+    }
+
+    [[nodiscard]] float operator()(float value) const { return value * scale_ + offset_; }
+
+private:
+    float scale_;
+    float offset_;
+};
+
+/// Where one sample goes. A span is empty where the label kind does not use it.
+struct SampleOut {
+    std::span<float> values;
+    std::span<std::int32_t> labels;  ///< Class: one; Tokens: one for each token
+    std::span<float> targets;        ///< Classes: 0 or 1 for each; Numbers: the numbers
+};
+
+/// Thread    one at a time; it keeps room for decoding
+class Preparation {
+public:
+    /// Requires  a manifest that check_manifest accepts
+    explicit Preparation(const Manifest& manifest);
+
+    [[nodiscard]] std::size_t values() const { return values_; }  ///< of one sample
+
+    [[nodiscard]] std::size_t labels() const { return labels_; }
+
+    [[nodiscard]] std::size_t targets() const { return targets_; }
+
+    /// Reads one sample. Of a text it reads a window, which starts `shift` characters later than
+    /// without a shift. A window that passes the shard's end goes on at the shard's beginning.
+    /// With `draw` the sample is changed at random as the recipe says, by this seed alone; without
+    /// it the sample is as it is, for evaluations.
+    ///
+    /// Requires  sample < view.samples, shift < 2^63, spans of the sizes above
+    /// Errors    those of the decoders: the record is damaged. `out` then has anything in it
+    [[nodiscard]] Result<void> read(
+        const ShardView& view,
+        std::size_t sample,
+        std::size_t shift,
+        std::optional<std::uint64_t> draw,
+        const SampleOut& out
+    );
+
+private:
+    using Draw = std::optional<std::uint64_t>;
+
+    void read_window(
+        const ShardView& view, std::size_t sample, std::size_t shift, const SampleOut& out
+    ) const;
+    Result<void> read_values(ByteView record, const Draw& draw, std::span<float> out);
+    Result<void> read_label_of(ByteView bytes, const SampleOut& out) const;
+    void read_raw(ByteView record, std::span<float> out) const;
+    void augment_raw(const ImageRecipe& recipe, std::uint64_t draw, std::span<float> out);
+    Result<void> read_picture(
+        const ImageRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
+    ) const;
+    Result<void> read_sound(const AudioRecipe& recipe, ByteView record, std::span<float> out);
+    void read_columns(const TableRecipe& recipe, ByteView record, std::span<float> out) const;
+
+    Schema schema_;
+    Recipe recipe_;
+    std::vector<std::uint32_t> shape_;
+    std::size_t values_;
+    std::size_t labels_;
+    std::size_t targets_;
+    std::vector<Normalizer> normalizers_;  ///< of images: one, or one for each channel
+    std::optional<LogMel> spectrum_;
+    std::vector<float> scratch_;
+};
+
+}  // namespace starling::data

@@ -1,0 +1,215 @@
+// audio:DIR or audio:TAR: sounds in folders that are named by class, or with the class in their name.
+
+#include "data/media/audio.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "data/media/spectrum.hpp"
+#include "data/sources/class_tree.hpp"
+#include "data/sources/sources.hpp"
+
+namespace starling::data {
+
+namespace {
+
+/// Mean and deviation are those of so many training clips, spread over all.
+constexpr std::uint64_t kLearnedFrom = 1000;
+constexpr std::int64_t kRateMax = 192000;
+
+struct AudioOptions {
+    std::int64_t rate = 0;  ///< 0: that of most files
+    double seconds = 0.0;   ///< 0: chosen by the clips
+    std::int64_t mels = 40;
+    bool waveform = false;
+};
+
+Result<AudioOptions> read_options(const Spec& spec) {
+    if (auto known = spec.only("rate,seconds,features,mels,test,valid,label"); !known) {
+        return known.error();
+    }
+    AudioOptions options;
+    const auto rate = spec.integer("rate", 0, 1000, kRateMax);
+    if (!rate) return rate.error();
+    const auto seconds = spec.real("seconds", 0.0, 0.01, 60.0);
+    if (!seconds) return seconds.error();
+    const auto mels = spec.integer("mels", 40, 1, 512);
+    if (!mels) return mels.error();
+    const auto features = spec.text("features", "logmel");
+    if (features != "logmel" && features != "waveform") {
+        return fail(
+            FaultCode::Usage,
+            "'" + spec.to_string() + "': features=" + features +
+                " is not allowed; give logmel or waveform"
+        );
+    }
+    options.rate = *rate;
+    options.seconds = *seconds;
+    options.mels = *mels;
+    options.waveform = features == "waveform";
+    return options;
+}
+
+class AudioSource final : public Source {
+public:
+    Result<void> scan(const Spec& spec, const ScanOptions& scan) {
+        const auto options = read_options(spec);
+        if (!options) return options.error();
+        auto tree = tree_options(spec);
+        if (!tree) return tree.error();
+        tree->extensions = {".wav", ".flac", ".ogg", ".mp3"};
+        name_ = spec.to_string();
+        auto listed = list_class_tree(*tree, scan);
+        if (!listed) return listed.error();
+        records_ = std::move(listed->records);
+        notes_ = std::move(listed->skipped);
+        for (auto& line : listed->notes) notes_.lines.push_back(std::move(line));
+        schema_.label = {
+            LabelKind::Class,
+            static_cast<std::uint32_t>(listed->classes.size()),
+            listed->classes,
+            {}};
+        for (auto& list : labels_) list = LabelList(schema_.label);
+        look_at(listed->files, scan);
+        const auto good = count(Split::Train) + count(Split::Test) + count(Split::Valid);
+        if (auto ok = check_skipped(name_, notes_, good, scan.strict); !ok) return ok.error();
+        if (count(Split::Train) == 0) return {};  // open_source says so
+        if (auto ok = describe(*options); !ok) return ok.error();
+        return learn_scale();
+    }
+
+    [[nodiscard]] Result<void> read(Split split, std::uint64_t sample, Bytes& out) const override {
+        return records_.read(places_[static_cast<std::size_t>(split)][sample], out);
+    }
+
+private:
+    void look_at(const std::vector<TreeFile>& files, const ScanOptions& scan) {
+        Bytes bytes;
+        std::size_t done = 0;
+        for (const auto& file : files) {
+            if (scan.progress && ++done % 1024 == 0) {
+                scan.progress(std::to_string(100 * done / files.size()) + " % of the sounds seen");
+            }
+            bytes.clear();
+            const auto where = name_ + ": " + file.name;
+            if (auto ok = records_.read(file.place, bytes); !ok) {
+                notes_.skip(where, ok.error().message);
+                continue;
+            }
+            const auto facts = probe_audio(bytes);
+            if (!facts || facts->frames == 0 || facts->rate == 0) {
+                notes_.skip(where, facts ? "no sound in it" : facts.error().message);
+                continue;
+            }
+            ++rates_[facts->rate];
+            lengths_.push_back(
+                static_cast<double>(facts->frames) / static_cast<double>(facts->rate)
+            );
+            LabelValue label;
+            label.classes = {file.label};
+            labels_[static_cast<std::size_t>(file.split)].add(schema_.label, label);
+            places_[static_cast<std::size_t>(file.split)].push_back(file.place);
+        }
+    }
+
+    /// Returns the rate of most files, but no more than speech needs.
+    [[nodiscard]] std::uint32_t usual_rate() const {
+        constexpr std::uint32_t kSpeech = 16000;
+        const auto most =
+            std::max_element(rates_.begin(), rates_.end(), [](const auto& a, const auto& b) {
+                return a.second < b.second;
+            });
+        return std::clamp<std::uint32_t>(most->first, 1000, kSpeech);
+    }
+
+    /// Returns how long clips are made: nine in ten are not cut, and at most ten seconds.
+    [[nodiscard]] double usual_seconds() {
+        const auto at = lengths_.begin() + static_cast<std::ptrdiff_t>(lengths_.size() * 9 / 10);
+        std::nth_element(lengths_.begin(), at, lengths_.end());
+        return std::clamp(std::ceil(*at * 20.0) / 20.0, 0.05, 10.0);
+    }
+
+    Result<void> describe(const AudioOptions& options) {
+        AudioRecipe recipe;
+        recipe.rate = options.rate > 0 ? static_cast<std::uint32_t>(options.rate) : usual_rate();
+        const double seconds = options.seconds > 0.0 ? options.seconds : usual_seconds();
+        recipe.samples = static_cast<std::uint32_t>(seconds * recipe.rate);
+        recipe.features = options.waveform ? AudioFeatures::Waveform : AudioFeatures::LogMel;
+        recipe.mels = static_cast<std::uint32_t>(options.mels);
+        recipe.window = std::max<std::uint32_t>(16, recipe.rate / 40);  // 25 ms
+        recipe.hop = std::max<std::uint32_t>(1, recipe.rate / 100);     // 10 ms
+        recipe.window = std::min(recipe.window, recipe.samples);
+        recipe.hop = std::min(recipe.hop, recipe.window);
+        Input input;
+        input.name = "sound";
+        input.meaning = Meaning::Audio;
+        input.storage = Storage::Encoded;
+        input.element = Element::I16;
+        const double longest = *std::max_element(lengths_.begin(), lengths_.end());
+        const auto frames = std::ceil(longest * recipe.rate);
+        input.shape = {{static_cast<std::uint32_t>(std::clamp(frames, 1.0, 4194304.0)), true}};
+        schema_.inputs = {std::move(input)};
+        recipe_ = recipe;
+        lengths_ = {};
+        return check_recipe(recipe_, schema_);
+    }
+
+    /// Learns mean and deviation of the features from training clips.
+    Result<void> learn_scale() {
+        auto& recipe = std::get<AudioRecipe>(recipe_);
+        std::optional<LogMel> spectrum;
+        if (recipe.features == AudioFeatures::LogMel) {
+            auto made = LogMel::make({recipe.rate, recipe.window, recipe.hop, recipe.mels, 0, 0});
+            if (!made) {
+                return fail(
+                    FaultCode::Usage, name_ + ": " + made.error().message + "; give fewer mels="
+                );
+            }
+            spectrum.emplace(std::move(*made));
+        }
+        const auto all = count(Split::Train);
+        const auto looks = std::min(all, kLearnedFrom);
+        double sum = 0.0;
+        double squares = 0.0;
+        double n = 0.0;
+        Bytes bytes;
+        for (std::uint64_t i = 0; i < looks; ++i) {
+            bytes.clear();
+            if (auto ok = read(Split::Train, i * all / looks, bytes); !ok) return ok.error();
+            auto clip = decode_audio(bytes, {recipe.rate, recipe.samples});
+            if (!clip) continue;  // training meets it, counts it and goes on
+            clip->resize(recipe.samples, 0.0F);
+            const auto values = spectrum ? spectrum->compute(*clip) : *clip;
+            if (!values) return values.error();
+            for (const double value : *values) {
+                sum += value;
+                squares += value * value;
+            }
+            n += static_cast<double>(values->size());
+        }
+        if (n == 0.0) {
+            return fail(FaultCode::BadValue, name_ + ": no training sound can be decoded");
+        }
+        const double mean = sum / n;
+        const double deviation = std::sqrt(std::max(0.0, squares / n - mean * mean));
+        recipe.scale.mean = static_cast<float>(mean);
+        recipe.scale.stddev = deviation > 1e-6 ? static_cast<float>(deviation) : 1.0F;
+        return {};
+    }
+
+    RecordFiles records_;
+    std::array<std::vector<RecordPlace>, kSplits> places_;
+    std::map<std::uint32_t, std::uint64_t> rates_;
+    std::vector<double> lengths_;  ///< seconds
+};
+
+}  // namespace
+
+Result<SourcePointer> open_audio(const Spec& spec, const ScanOptions& options) {
+    auto source = std::make_unique<AudioSource>();
+    if (auto ok = source->scan(spec, options); !ok) return ok.error();
+    return SourcePointer(std::move(source));
+}
+
+}  // namespace starling::data

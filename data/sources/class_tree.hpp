@@ -1,0 +1,53 @@
+#pragma once
+
+// Files in folders that are named by class, as torchvision's ImageFolder has them: DIR/CLASS/FILE, or
+// DIR/train/CLASS/FILE with one folder for each split. The same tree may lie in a tar or zip file.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/source.hpp"
+#include "data/sources/record_files.hpp"
+
+namespace starling::data {
+
+struct TreeOptions {
+    std::string path;                     ///< a directory, or a tar or zip file
+    std::vector<std::string> extensions;  ///< in lower case, with the dot
+    /// How to find the class: empty: the folder; else the part of the file's name with this number,
+    /// cut by `separator`.
+    std::optional<std::size_t> name_part;
+    char separator = '_';
+    double test = 0.1;  ///< shares of the files, where folders do not say the split
+    double valid = 0.0;
+};
+
+/// Reads `label=name:0:_` and the shares from a SPEC.
+/// Errors    Usage
+[[nodiscard]] Result<TreeOptions> tree_options(const Spec& spec);
+
+struct TreeFile {
+    std::string name;  ///< below the root, with `/`
+    Split split = Split::Train;
+    std::uint16_t label = 0;
+    RecordPlace place;
+};
+
+struct ClassTree {
+    RecordFiles records;
+    std::vector<std::string> classes;  ///< sorted; a label is a place in it
+    std::vector<TreeFile> files;       ///< sorted by name
+    std::vector<std::string> notes;    ///< lines for people
+    ScanNotes skipped;                 ///< files that were left out
+};
+
+/// Lists the files. Of a packed archive the files are unpacked once.
+/// Errors    NotFound, Io, Usage (no such files, one class), those of Archive
+[[nodiscard]] Result<ClassTree> list_class_tree(
+    const TreeOptions& options, const ScanOptions& scan
+);
+
+}  // namespace starling::data

@@ -1,0 +1,198 @@
+#include "data/sources/record_files.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace starling::data {
+
+namespace {
+
+constexpr std::size_t kCollectBytes = std::size_t{1} << 20U;
+
+/// An open file, closed when it goes.
+class Descriptor {
+public:
+    Descriptor() = default;
+
+    explicit Descriptor(int number) : number_(number) {}
+
+    ~Descriptor() {
+        if (number_ >= 0) ::close(number_);
+    }
+
+    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        std::swap(number_, other.number_);
+        return *this;
+    }
+
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+
+    [[nodiscard]] int number() const { return number_; }
+
+    [[nodiscard]] bool open() const { return number_ >= 0; }
+
+private:
+    int number_ = -1;
+};
+
+struct File {
+    std::string path;  ///< empty: one without a name
+    std::uint64_t size = 0;
+    std::int64_t seconds = 0;  ///< of its last change
+    std::int64_t nanoseconds = 0;
+    Descriptor unpacked;
+    Bytes collected;  ///< bytes of an unpacked file that are not written yet
+};
+
+Fault system_fault(const std::string& path, const char* what) {
+    const int number = errno;
+    return fail(
+        number == ENOENT ? FaultCode::NotFound : FaultCode::Io,
+        path + ": " + what + ": " + std::string(std::strerror(number))
+    );
+}
+
+bool same(const File& file, const struct stat& now) {
+    return file.size == static_cast<std::uint64_t>(now.st_size) &&
+           file.seconds == now.st_mtim.tv_sec && file.nanoseconds == now.st_mtim.tv_nsec;
+}
+
+Result<void> write_all(int descriptor, ByteView bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const auto written =
+            ::pwrite(descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return system_fault("unpacked data", "cannot be written");
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        offset += static_cast<std::uint64_t>(written);
+    }
+    return {};
+}
+
+}  // namespace
+
+struct RecordFiles::State {
+    std::vector<File> files;
+    // The file that was read last stays open: most sources have few files, or one record in each.
+    mutable Descriptor open;
+    mutable std::uint32_t opened = 0;
+
+    Result<int> descriptor(std::uint32_t number) const {
+        const auto& file = files[number];
+        if (file.path.empty()) return file.unpacked.number();
+        if (open.open() && opened == number) return open.number();
+        // Opening a named pipe must not wait.
+        Descriptor fresh(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+        if (!fresh.open()) return system_fault(file.path, "cannot be opened");
+
+        struct stat now {};
+
+        if (::fstat(fresh.number(), &now) != 0) return system_fault(file.path, "cannot be read");
+        if (!same(file, now)) {
+            return fail(FaultCode::Corrupt, file.path + ": it has changed since it was scanned");
+        }
+        open = std::move(fresh);
+        opened = number;
+        return open.number();
+    }
+};
+
+RecordFiles::RecordFiles() : state_(std::make_unique<State>()) {}
+
+RecordFiles::~RecordFiles() = default;
+RecordFiles::RecordFiles(RecordFiles&&) noexcept = default;
+RecordFiles& RecordFiles::operator=(RecordFiles&&) noexcept = default;
+
+Result<std::uint32_t> RecordFiles::add(const std::filesystem::path& path) {
+    struct stat now {};
+
+    if (::stat(path.c_str(), &now) != 0) return system_fault(path.string(), "cannot be read");
+    if (!S_ISREG(now.st_mode)) {
+        return fail(FaultCode::Usage, path.string() + ": not a regular file");
+    }
+    if (::access(path.c_str(), R_OK) != 0) return system_fault(path.string(), "cannot be read");
+    File file;
+    file.path = path.string();
+    file.size = static_cast<std::uint64_t>(now.st_size);
+    file.seconds = now.st_mtim.tv_sec;
+    file.nanoseconds = now.st_mtim.tv_nsec;
+    state_->files.push_back(std::move(file));
+    return static_cast<std::uint32_t>(state_->files.size() - 1);
+}
+
+std::uint64_t RecordFiles::size(std::uint32_t file) const {
+    return state_->files[file].size;
+}
+
+Result<std::uint32_t> RecordFiles::add_unpacked() {
+    std::error_code error;
+    const auto directory = std::filesystem::temp_directory_path(error);
+    if (error) return fail(FaultCode::Io, "no directory for temporary files: " + error.message());
+    std::string name = (directory / "starling-XXXXXX").string();
+    Descriptor made(::mkostemp(name.data(), O_CLOEXEC));
+    if (!made.open()) return system_fault(name, "cannot be made");
+    // A process that is killed leaves no file behind if the file has no name.
+    (void)::unlink(name.c_str());
+    File file;
+    file.unpacked = std::move(made);
+    state_->files.push_back(std::move(file));
+    return static_cast<std::uint32_t>(state_->files.size() - 1);
+}
+
+Result<std::uint64_t> RecordFiles::append(std::uint32_t number, ByteView bytes) {
+    auto& file = state_->files[number];
+    STARLING_CHECK(file.unpacked.open());
+    const auto begin = file.size;
+    file.collected.insert(file.collected.end(), bytes.begin(), bytes.end());
+    file.size += bytes.size();
+    if (file.collected.size() < kCollectBytes) return begin;
+    const auto at = file.size - file.collected.size();
+    if (auto done = write_all(file.unpacked.number(), file.collected, at); !done) {
+        return done.error();
+    }
+    file.collected.clear();
+    return begin;
+}
+
+Result<void> RecordFiles::read(const RecordPlace& place, Bytes& out) const {
+    auto& file = state_->files[place.file];
+    if (!file.collected.empty()) {
+        const auto at = file.size - file.collected.size();
+        if (auto done = write_all(file.unpacked.number(), file.collected, at); !done) {
+            return done.error();
+        }
+        file.collected.clear();
+    }
+    const auto descriptor = state_->descriptor(place.file);
+    if (!descriptor) return descriptor.error();
+    const std::size_t before = out.size();
+    out.resize(before + place.length);
+    std::size_t done = 0;
+    while (done < place.length) {
+        const auto got = ::pread(
+            *descriptor,
+            out.data() + before + done,
+            place.length - done,
+            static_cast<off_t>(place.offset + done)
+        );
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            out.resize(before);
+            if (got < 0) return system_fault(file.path, "cannot be read");
+            return fail(FaultCode::Corrupt, file.path + ": it has become shorter");
+        }
+        done += static_cast<std::size_t>(got);
+    }
+    return {};
+}
+
+}  // namespace starling::data

@@ -1,0 +1,181 @@
+#include "peer/terms/data_set.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/spec.hpp"
+#include "peer/crypto/sha256.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+constexpr std::size_t kSamplesPerShardMin = 50;
+constexpr std::size_t kSamplesPerShardMax = 1000;
+constexpr std::size_t kShardsWanted = 32;
+/// A text is cut into more shards: the more shards there are, the less the shares of peers differ.
+/// A shard's last characters start no window, but that costs little.
+constexpr std::size_t kTextShardsWanted = 128;
+constexpr std::size_t kTokensPerShardMin = 1024;
+
+bool is_source(const Result<Spec>& spec) {
+    return spec.has_value() && data::is_source_kind(spec->name);
+}
+
+/// Returns all that a scan has to say, as lines.
+std::vector<std::string> lines_of(const data::Source& source) {
+    auto lines = source.notes().lines;
+    for (auto& line : data::notes_on_classes(source)) lines.push_back(std::move(line));
+    const auto& notes = source.notes();
+    if (notes.skipped > 0) {
+        lines.push_back(
+            source.name() + ": " + std::to_string(notes.skipped) +
+            " records cannot be used and are left out"
+        );
+        for (const auto& one : notes.first) lines.push_back("  " + one.where + ": " + one.what);
+    }
+    return lines;
+}
+
+Result<CutData> cut_any(
+    const data::Source& source,
+    const data::Partition& partition,
+    const std::optional<data::ShardCounts>& counts
+) {
+    CutData cut;
+    auto manifest =
+        data::cut_source(source, partition, counts, &sha256, [&cut](Bytes shard) -> Result<void> {
+            cut.sharded.shards.push_back(std::move(shard));
+            return {};
+        });
+    if (manifest.has_error()) return manifest.error();
+    cut.sharded.manifest = std::move(*manifest);
+    cut.notes = lines_of(source);
+    return cut;
+}
+
+/// Cuts a text, or samples of bytes, to evaluate a model that was trained on such data.
+Result<CutData> cut_old_for_eval(const std::string& spec, const data::Manifest& swarm) {
+    auto dataset = data::load_dataset(spec);
+    if (dataset.has_error()) return dataset.error();
+    if (dataset->is_text() != swarm.is_text()) {
+        return fail(
+            FaultCode::Usage,
+            spec + (swarm.is_text() ? ": the model wants a text" : ": the model wants no text")
+        );
+    }
+    if (swarm.is_text()) {
+        const auto& tokens = std::get<data::TokenRecipe>(swarm.recipe);
+        dataset->shape = swarm.shape();
+        if (auto ok = data::adopt_vocabulary(*dataset, tokens.vocabulary); !ok) return ok.error();
+        if (dataset->count(data::Split::Test) <= tokens.context) {
+            return fail(
+                FaultCode::Usage,
+                spec + ": its test part is shorter than the model's context, " +
+                    std::to_string(tokens.context)
+            );
+        }
+    }
+    if (dataset->classes > swarm.classes()) {
+        return fail(
+            FaultCode::Usage,
+            spec + ": has " + std::to_string(dataset->classes) + " classes, the model " +
+                std::to_string(swarm.classes())
+        );
+    }
+    dataset->classes = swarm.classes();
+    auto sharded = cut_dataset(*dataset);
+    if (sharded.has_error()) return sharded.error();
+    if (sharded->manifest.schema.inputs != swarm.schema.inputs) {
+        return fail(FaultCode::Usage, spec + ": samples have another shape than the model's");
+    }
+    sharded->manifest.recipe = swarm.recipe;
+    return CutData{std::move(*sharded), std::move(dataset->notes)};
+}
+
+}  // namespace
+
+std::string data_set_catalogue() {
+    return "idx:DIR?train=N&test=N   the four files of MNIST and its like, plain or .gz\n"
+           "text:FILE?context=64&split=0.9   a text in UTF-8, plain or .gz; the next character is "
+           "learned\n" +
+           data::source_catalogue();
+}
+
+Result<data::Dataset> load_for_model(const std::string& dataset, const std::string& model) {
+    auto data = Spec::parse(dataset);
+    const auto net = Spec::parse(model);
+    // A mistake in either spec is reported later, and better, by the function that uses the spec.
+    if (!data || !net || data->name != "text") return data::load_dataset(dataset);
+    const auto context = net->options.find("context");
+    if (context != net->options.end()) data->options.emplace("context", context->second);
+    return data::load_dataset(data->to_string());
+}
+
+Result<data::Sharded> cut_dataset(const data::Dataset& dataset, const data::Partition& partition) {
+    const auto count = dataset.count(data::Split::Train);
+    if (dataset.is_text()) {
+        const auto tokens = std::max(count / kTextShardsWanted, kTokensPerShardMin);
+        return data::shard_text(dataset, tokens, partition, &sha256);
+    }
+    const auto samples =
+        std::clamp(count / kShardsWanted, kSamplesPerShardMin, kSamplesPerShardMax);
+    return data::shard_dataset(dataset, samples, partition, &sha256);
+}
+
+Result<CutData> cut_for_swarm(
+    const std::string& dataset,
+    const std::string& model,
+    const data::Partition& partition,
+    const DataProgress& progress
+) {
+    const auto spec = Spec::parse(dataset);
+    if (is_source(spec)) {
+        const auto source = data::open_source(*spec, {progress, false});
+        if (source.has_error()) return source.error();
+        return cut_any(**source, partition, std::nullopt);
+    }
+    auto loaded = load_for_model(dataset, model);
+    if (loaded.has_error()) return loaded.error();
+    auto sharded = cut_dataset(*loaded, partition);
+    if (sharded.has_error()) return sharded.error();
+    return CutData{std::move(*sharded), std::move(loaded->notes)};
+}
+
+Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest& manifest) {
+    data::Partition partition;
+    if (manifest.partitions > 0) {
+        // If we do not understand the partition, we cannot cut alike; then all shards are fetched.
+        const auto parsed = data::Partition::parse(manifest.partition);
+        if (parsed.has_value()) partition = *parsed;
+    }
+    const auto spec = Spec::parse(dataset);
+    if (is_source(spec)) {
+        const auto source = data::open_source(*spec, {});
+        if (source.has_error()) return source.error();
+        auto cut = cut_any(**source, partition, data::shard_counts(manifest));
+        if (cut.has_error()) return cut.error();
+        return std::move(cut->sharded);
+    }
+    auto loaded = data::load_dataset(dataset);
+    if (loaded.has_error()) return loaded.error();
+    if (loaded->is_text() && manifest.is_text()) loaded->shape = manifest.shape();
+    return cut_dataset(*loaded, partition);
+}
+
+Result<CutData> cut_for_eval(const std::string& dataset, const data::Manifest& swarm) {
+    const auto spec = Spec::parse(dataset);
+    if (!is_source(spec)) return cut_old_for_eval(dataset, swarm);
+    const auto source = data::open_source(*spec, {});
+    if (source.has_error()) return source.error();
+    if (auto ok = (*source)->adopt_recipe(swarm.recipe); !ok) return ok.error();
+    if (auto ok = (*source)->adopt_label(swarm.schema.label); !ok) return ok.error();
+    auto cut = cut_any(**source, {}, std::nullopt);
+    if (cut.has_error()) return cut.error();
+    if (cut->sharded.manifest.shape() != swarm.shape()) {
+        return fail(FaultCode::Usage, dataset + ": samples have another shape than the model's");
+    }
+    return cut;
+}
+
+}  // namespace starling::peer
