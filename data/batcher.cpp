@@ -1,8 +1,6 @@
 #include "data/batcher.hpp"
 
 #include <algorithm>
-#include <tuple>
-#include <unordered_map>
 #include <utility>
 
 #include "base/check.hpp"
@@ -66,97 +64,72 @@ void SampleReader::read(
 Batcher::Batcher(const ShardStore& store, std::uint64_t seed)
     : store_(store),
       reader_(store.manifest()),
-      position_{0, 0, seed} {}
+      order_(seed) {}
 
 void Batcher::set_shards(std::span<const ShardId> shards) {
-    std::unordered_map<ShardId, Slot> old;
-    for (auto& slot : slots_) old.emplace(slot.id, std::move(slot));
-    slots_.clear();
-    for (const auto& id : shards) {
-        STARLING_CHECK(store_.info(id) != nullptr);
-        const auto [place, added] = old.try_emplace(id);
-        place->second.id = id;
-        slots_.push_back(place->second);
-    }
     // We sort by id. Samples with equal keys then have one order, whatever the order of `shards`.
-    const auto by_id = [](const Slot& a, const Slot& b) { return a.id < b.id; };
-    const auto same = [](const Slot& a, const Slot& b) { return a.id == b.id; };
-    std::sort(slots_.begin(), slots_.end(), by_id);
-    slots_.erase(std::unique(slots_.begin(), slots_.end(), same), slots_.end());
-    missing_ = static_cast<std::size_t>(
-        std::count_if(slots_.begin(), slots_.end(), [](const auto& s) { return !s.bytes; })
-    );
-    stale_ = true;
+    std::vector<ShardId> ids(shards.begin(), shards.end());
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    std::vector<Slot> slots;
+    slots.reserve(ids.size());
+    auto old = slots_.begin();
+    for (const auto& id : ids) {
+        STARLING_CHECK(store_.info(id) != nullptr);
+        while (old != slots_.end() && old->id < id) ++old;
+        const bool known = old != slots_.end() && old->id == id;
+        slots.push_back(known ? std::move(*old++) : Slot{id, nullptr, {}});
+    }
+    slots_ = std::move(slots);
+    missing_ = slots_.size();
     take_arrivals();
 }
 
+bool Batcher::arrived() {
+    // The count first: a shard that comes after it changes it again.
+    const std::size_t held = store_.held();
+    if (missing_ == 0 || held == looked_at_) return false;
+    const auto here = [this](const Slot& slot) { return !slot.bytes && store_.has(slot.id); };
+    if (std::any_of(slots_.begin(), slots_.end(), here)) return true;
+    looked_at_ = held;
+    return false;
+}
+
 void Batcher::take_arrivals() {
-    if (missing_ == 0) return;
+    std::vector<OrderedShard> held;
+    held.reserve(slots_.size());
+    missing_ = 0;
     for (auto& slot : slots_) {
-        if (slot.bytes) continue;
-        slot.bytes = store_.get(slot.id);
-        if (!slot.bytes) continue;
-        slot.view = store_.view(*slot.bytes);
-        --missing_;
-        stale_ = true;
-    }
-}
-
-void Batcher::order_rest_of_epoch() {
-    const std::uint64_t epoch_seed = mix64(*position_.seed ^ mix64(position_.epoch));
-    order_.clear();
-    cursor_ = 0;
-    for (std::size_t s = 0; s < slots_.size(); ++s) {
-        if (!slots_[s].bytes) continue;
-        const std::uint64_t shard_seed = mix64(epoch_seed ^ slots_[s].id.prefix64());
-        slots_[s].shift = mix64(shard_seed ^ kShiftPurpose) >> 1U;
-        for (std::uint32_t i = 0; i < slots_[s].view.samples; ++i) {
-            // A key has 63 bits, so that the largest key + 1 still fits.
-            const std::uint64_t key = mix64(shard_seed ^ mix64(i)) >> 1U;
-            if (key < position_.next) continue;
-            order_.push_back({key, static_cast<std::uint32_t>(s), i});
+        if (!slot.bytes) {
+            slot.bytes = store_.get(slot.id);
+            if (slot.bytes) slot.view = store_.view(*slot.bytes);
         }
+        if (!slot.bytes) ++missing_;
+        held.push_back({slot.id, slot.view.samples});
     }
-    std::sort(order_.begin(), order_.end(), [](const Entry& a, const Entry& b) {
-        return std::tie(a.key, a.slot, a.sample) < std::tie(b.key, b.slot, b.sample);
-    });
-    stale_ = false;
-}
-
-void Batcher::pass(const Entry& given) {
-    ++cursor_;
-    // Two samples may have the same key (odds 1e-10 for 60,000 samples). If the set changes just
-    // between them, the second one is skipped.
-    position_.next = given.key + 1;
-    if (cursor_ < order_.size()) return;
-    position_ = {position_.epoch + 1, 0, position_.seed};
-    stale_ = true;
+    order_.set(std::move(held));
 }
 
 bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
+    if (arrived()) take_arrivals();
+    return draw(values, labels);
+}
+
+bool Batcher::draw(std::span<float> values, std::span<std::int32_t> labels) {
     const std::size_t elements = reader_.elements();
     const std::size_t count = values.size() / elements;
     STARLING_CHECK(count > 0 && values.size() == count * elements);
     STARLING_CHECK(labels.size() == count * reader_.labels());
-    take_arrivals();
-    if (missing_ == slots_.size()) return false;
     for (std::size_t i = 0; i < count; ++i) {
-        if (stale_) order_rest_of_epoch();
-        if (order_.empty()) {
-            // The set has lost every sample that was left of this epoch.
-            position_ = {position_.epoch + 1, 0, position_.seed};
-            order_rest_of_epoch();
-        }
-        const Entry entry = order_[cursor_];
-        const Slot& slot = slots_[entry.slot];
+        const auto drawn = order_.next();
+        if (!drawn) return false;  // at the first one, or never: a set does not run dry
         reader_.read(
-            slot.view,
-            entry.sample,
-            slot.shift,
+            slots_[drawn->slot].view,
+            drawn->sample,
+            mix64(drawn->shard_seed ^ kShiftPurpose) >> 1U,
             values.subspan(i * elements, elements),
             labels.subspan(i * reader_.labels(), reader_.labels())
         );
-        pass(entry);
     }
     return true;
 }
@@ -168,12 +141,6 @@ std::uint64_t Batcher::samples() const {
         if (slot.bytes || store_.has(slot.id)) sum += store_.info(slot.id)->samples;
     }
     return sum;
-}
-
-void Batcher::resume(const BatcherPosition& position) {
-    const auto seed = position.seed ? position.seed : position_.seed;
-    position_ = {position.epoch, position.next, seed};
-    stale_ = true;
 }
 
 std::size_t read_test_samples(

@@ -5,7 +5,7 @@
 // position.
 //
 // The shuffle sorts samples by a key, which is a hash of seed, epoch, shard and index. An epoch
-// goes through the keys in ascending order. So one number says which samples were given out, even
+// goes through the keys in ascending order (data/sample_order.hpp). So one number says which samples were given out, even
 // if the set has changed: those with a smaller key. A shard that stays never repeats a sample. A
 // shard that comes in the middle of an epoch contributes the samples whose keys are above the
 // number, a fair subset, and all its samples from the next epoch on. A resumed batcher continues
@@ -19,24 +19,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
+#include "data/sample_order.hpp"
 #include "data/shard_store.hpp"
 
 namespace starling::data {
-
-/// Where a batcher is. A checkpoint keeps this to resume.
-struct BatcherPosition {
-    std::uint64_t epoch = 0;
-    /// The samples of this epoch with a key below this number were given out. Keys are uniform in
-    /// [0, 2^63), so about next / 2^63 of the epoch is done.
-    std::uint64_t next = 0;
-    /// The seed of the shuffle, without which the other two say nothing. Checkpoints of older
-    /// releases do not have it.
-    std::optional<std::uint64_t> seed = std::nullopt;
-};
 
 /// Turns bytes into the floats that a model takes: (value / 255 - mean) / stddev.
 class Normalizer {
@@ -80,7 +69,7 @@ private:
     Normalizer normalizer_;
 };
 
-/// Thread    compute
+/// Thread    compute; under a Prefetcher see there
 class Batcher {
 public:
     /// Requires  `store` outlives the batcher
@@ -99,39 +88,36 @@ public:
 
     [[nodiscard]] std::uint64_t samples() const;  ///< of the current set, those that are held
 
-    [[nodiscard]] BatcherPosition position() const { return position_; }
+    [[nodiscard]] BatcherPosition position() const { return order_.position(); }
 
     /// Continues at a position, in its shuffle. A position without a seed is one in ours.
-    void resume(const BatcherPosition& position);
+    void resume(const BatcherPosition& position) { order_.resume(position); }
+
+    // next() in two parts, for a Prefetcher, whose thread draws and whose caller looks for arrivals.
+
+    /// Returns whether a shard of the set has arrived that take_arrivals() has not taken. It may be
+    /// called while another thread draws.
+    [[nodiscard]] bool arrived();
+
+    /// Draws from the shards that have arrived, too, from now on.
+    void take_arrivals();
+
+    /// As next(), without a look for arrivals.
+    [[nodiscard]] bool draw(std::span<float> values, std::span<std::int32_t> labels);
 
 private:
     struct Slot {
         ShardId id;
         std::shared_ptr<const Bytes> bytes;  ///< null until the store holds it
         ShardView view;
-        std::size_t shift = 0;  ///< shift of a text's windows in this epoch
     };
-
-    struct Entry {
-        std::uint64_t key;
-        std::uint32_t slot;
-        std::uint32_t sample;
-    };
-
-    void take_arrivals();
-    void order_rest_of_epoch();
-    void pass(const Entry& given);
 
     const ShardStore& store_;
     SampleReader reader_;
-    std::vector<Slot> slots_;
-    std::size_t missing_ = 0;  ///< slots without bytes
-    BatcherPosition position_;
-
-    // The rest of the running epoch. It is built again from seed, slots and position when stale.
-    std::vector<Entry> order_;
-    std::size_t cursor_ = 0;
-    bool stale_ = true;
+    std::vector<Slot> slots_;    ///< by id
+    std::size_t missing_ = 0;    ///< slots without bytes
+    std::size_t looked_at_ = 0;  ///< what the store held when arrived() found nothing
+    SampleOrder order_;
 };
 
 /// Copies held test samples in manifest order, for an evaluation. It copies up to `values.size() /

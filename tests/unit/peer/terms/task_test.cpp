@@ -2,12 +2,12 @@
 // says about windows, and the model may set the windows. Method: a text and images that the test
 // writes.
 
-#include "peer/terms/data_set.hpp"
 #include "peer/terms/task.hpp"
 
 #include <fstream>
 #include <gtest/gtest.h>
 
+#include "peer/terms/data_set.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace starling::peer {
