@@ -10,60 +10,17 @@ namespace starling::data {
 
 namespace {
 
-Scale scale_of(const Manifest& manifest) {
-    const auto* image = std::get_if<ImageRecipe>(&manifest.recipe);
-    return image == nullptr ? Scale{} : image->scales[0];
-}
-
 /// Makes the draw of a shift independent of the draws of the keys.
 constexpr std::uint64_t kShiftPurpose = 0x5348494654;
+constexpr std::uint64_t kAugmentPurpose = 0x4155474d454e54;
+/// So many damaged records in a row mean that there is no other kind.
+constexpr int kDamagedInARowMax = 1000;
 
 }  // namespace
 
-Normalizer::Normalizer(const Scale& scale)
-    : scale_(static_cast<float>(1.0 / (255.0 * scale.stddev))),
-      offset_(static_cast<float>(-static_cast<double>(scale.mean) / scale.stddev)) {}
-
-void Normalizer::apply(std::span<const std::uint8_t> values, std::span<float> out) const {
-    STARLING_CHECK(values.size() == out.size());
-    // The compiler vectorises a multiplication and an addition; a table of 256 floats was slower.
-    const std::uint8_t* __restrict from = values.data();
-    float* __restrict to = out.data();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        to[i] = static_cast<float>(from[i]) * scale_ + offset_;
-    }
-}
-
-SampleReader::SampleReader(const Manifest& manifest)
-    : text_(manifest.is_text()),
-      elements_(manifest.sample_elements()),
-      labels_(manifest.labels_per_sample()),
-      normalizer_(scale_of(manifest)) {}
-
-void SampleReader::read(
-    const ShardView& view,
-    std::size_t sample,
-    std::size_t shift,
-    std::span<float> values,
-    std::span<std::int32_t> labels
-) const {
-    if (!text_) {
-        normalizer_.apply(view.values.subspan(sample * elements_, elements_), values);
-        labels[0] = view.label(sample);
-        return;
-    }
-    const std::size_t ring = view.tokens() - 1;
-    std::size_t at = (sample * elements_ + shift) % ring;
-    for (std::size_t i = 0; i < elements_; ++i) {
-        values[i] = static_cast<float>(view.token(at));
-        labels[i] = view.token(at + 1);
-        if (++at == ring) at = 0;
-    }
-}
-
 Batcher::Batcher(const ShardStore& store, std::uint64_t seed)
     : store_(store),
-      reader_(store.manifest()),
+      preparation_(store.manifest()),
       order_(seed) {}
 
 void Batcher::set_shards(std::span<const ShardId> shards) {
@@ -110,28 +67,44 @@ void Batcher::take_arrivals() {
     order_.set(std::move(held));
 }
 
-bool Batcher::next(std::span<float> values, std::span<std::int32_t> labels) {
+bool Batcher::next(const SampleOut& out) {
     if (arrived()) take_arrivals();
-    return draw(values, labels);
+    return draw(out);
 }
 
-bool Batcher::draw(std::span<float> values, std::span<std::int32_t> labels) {
-    const std::size_t elements = reader_.elements();
-    const std::size_t count = values.size() / elements;
-    STARLING_CHECK(count > 0 && values.size() == count * elements);
-    STARLING_CHECK(labels.size() == count * reader_.labels());
+bool Batcher::draw(const SampleOut& out) {
+    const std::size_t elements = preparation_.values();
+    const std::size_t count = out.values.size() / elements;
+    STARLING_CHECK(count > 0 && out.values.size() == count * elements);
+    STARLING_CHECK(out.labels.size() == count * preparation_.labels());
+    STARLING_CHECK(out.targets.size() == count * preparation_.targets());
     for (std::size_t i = 0; i < count; ++i) {
-        const auto drawn = order_.next();
-        if (!drawn) return false;  // at the first one, or never: a set does not run dry
-        reader_.read(
-            slots_[drawn->slot].view,
-            drawn->sample,
-            mix64(drawn->shard_seed ^ kShiftPurpose) >> 1U,
-            values.subspan(i * elements, elements),
-            labels.subspan(i * reader_.labels(), reader_.labels())
-        );
+        if (!draw_one(preparation_.part(out, i))) return false;
     }
     return true;
+}
+
+/// Draws the next sample that can be read.
+bool Batcher::draw_one(const SampleOut& out) {
+    for (int tries = 0; tries < kDamagedInARowMax; ++tries) {
+        const auto drawn = order_.next();
+        if (!drawn) return false;  // at the first one, or never: a set does not run dry
+        const auto& slot = slots_[drawn->slot];
+        // What is drawn for a sample depends on seed, epoch, shard and sample alone.
+        const auto read = preparation_.read(
+            slot.view,
+            drawn->sample,
+            mix64(drawn->shard_seed ^ kShiftPurpose) >> 1U,
+            mix64(drawn->shard_seed ^ mix64(drawn->sample ^ kAugmentPurpose)),
+            out
+        );
+        if (read) return true;
+        if (damaged_++ == 0) {
+            first_damage_ = "shard " + slot.id.short_string() + ", record " +
+                            std::to_string(drawn->sample) + ": " + read.error().message;
+        }
+    }
+    return false;
 }
 
 std::uint64_t Batcher::samples() const {
@@ -143,37 +116,31 @@ std::uint64_t Batcher::samples() const {
     return sum;
 }
 
-std::size_t read_test_samples(
+SamplesRead read_samples(
     const ShardStore& store,
+    Preparation& preparation,
+    Split split,
     std::size_t first,
-    std::span<float> values,
-    std::span<std::int32_t> labels
+    std::size_t count,
+    const SampleOut& out
 ) {
-    const SampleReader reader(store.manifest());
-    const std::size_t elements = reader.elements();
-    const std::size_t room = values.size() / elements;
-    STARLING_CHECK(values.size() % elements == 0 && labels.size() >= room * reader.labels());
-    std::size_t written = 0;
+    SamplesRead read;
     std::size_t start = 0;  // index of the shard's first sample among all held ones
     for (const auto& info : store.manifest().shards) {
-        if (written == room) break;
-        if (info.split != Split::Test) continue;
+        if (read.passed == count) break;
+        if (info.split != split) continue;
         const auto bytes = store.get(info.id);
         if (!bytes) continue;
         const ShardView view = store.view(*bytes);
         const std::size_t end = start + view.samples;
-        for (std::size_t at = first + written; at < end && written < room; ++at, ++written) {
-            reader.read(
-                view,
-                at - start,
-                0,
-                values.subspan(written * elements, elements),
-                labels.subspan(written * reader.labels(), reader.labels())
-            );
+        for (std::size_t at = first + read.passed; at < end && read.passed < count; ++at) {
+            ++read.passed;
+            const auto place = preparation.part(out, read.filled);
+            if (preparation.read(view, at - start, 0, std::nullopt, place)) ++read.filled;
         }
         start = end;
     }
-    return written;
+    return read;
 }
 
 }  // namespace starling::data

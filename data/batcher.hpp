@@ -17,57 +17,18 @@
 // The rest, which is shorter than a window, is left out at another place in each epoch. Over many
 // epochs all characters come equally often, and at every place of a window.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "data/preparation.hpp"
 #include "data/sample_order.hpp"
 #include "data/shard_store.hpp"
 
 namespace starling::data {
-
-/// Turns bytes into the floats that a model takes: (value / 255 - mean) / stddev.
-class Normalizer {
-public:
-    explicit Normalizer(const Scale& scale);
-
-    /// Requires  as many floats as bytes
-    void apply(std::span<const std::uint8_t> values, std::span<float> out) const;
-
-private:
-    float scale_;
-    float offset_;
-};
-
-/// Reads single samples in the form that a model takes.
-class SampleReader {
-public:
-    explicit SampleReader(const Manifest& manifest);
-
-    [[nodiscard]] std::size_t elements() const { return elements_; }
-
-    [[nodiscard]] std::size_t labels() const { return labels_; }  ///< of one sample
-
-    /// Reads a sample and normalises it. Of a text it reads a window, which starts `shift`
-    /// characters later than without a shift. A window that passes the shard's end goes on at the
-    /// shard's beginning.
-    /// Requires  sample < view.samples, shift < 2^63, values.size() == elements(), labels.size() ==
-    ///           labels()
-    void read(
-        const ShardView& view,
-        std::size_t sample,
-        std::size_t shift,
-        std::span<float> values,
-        std::span<std::int32_t> labels
-    ) const;
-
-private:
-    bool text_;
-    std::size_t elements_;
-    std::size_t labels_;
-    Normalizer normalizer_;
-};
 
 /// Thread    compute; under a Prefetcher see there
 class Batcher {
@@ -81,10 +42,18 @@ public:
     /// Requires  ids of the manifest
     void set_shards(std::span<const ShardId> shards);
 
-    /// Fills one batch of N samples: N * sample_elements normalised floats in `values`, and N *
-    /// labels_per_sample labels. Continues with the next epoch where one ends. Returns false and
-    /// leaves the spans untouched while no sample is held.
-    [[nodiscard]] bool next(std::span<float> values, std::span<std::int32_t> labels);
+    /// Fills one batch of N samples: N times what Preparation says of one. Continues with the next
+    /// epoch where one ends. A record that is damaged is left out and counted. Returns false while no
+    /// sample is held, or none that can be read; what the spans hold is then unspecified.
+    [[nodiscard]] bool next(const SampleOut& out);
+
+    /// Returns how many records were left out because they are damaged.
+    /// Thread    any
+    [[nodiscard]] std::uint64_t damaged() const { return damaged_; }
+
+    /// Returns what was wrong with the first one, or an empty text.
+    /// Thread    that which draws
+    [[nodiscard]] const std::string& first_damage() const { return first_damage_; }
 
     [[nodiscard]] std::uint64_t samples() const;  ///< of the current set, those that are held
 
@@ -103,7 +72,7 @@ public:
     void take_arrivals();
 
     /// As next(), without a look for arrivals.
-    [[nodiscard]] bool draw(std::span<float> values, std::span<std::int32_t> labels);
+    [[nodiscard]] bool draw(const SampleOut& out);
 
 private:
     struct Slot {
@@ -113,22 +82,34 @@ private:
     };
 
     const ShardStore& store_;
-    SampleReader reader_;
+    [[nodiscard]] bool draw_one(const SampleOut& out);
+
+    Preparation preparation_;
     std::vector<Slot> slots_;    ///< by id
     std::size_t missing_ = 0;    ///< slots without bytes
     std::size_t looked_at_ = 0;  ///< what the store held when arrived() found nothing
     SampleOrder order_;
+    std::atomic<std::uint64_t> damaged_{0};
+    std::string first_damage_;
 };
 
-/// Copies held test samples in manifest order, for an evaluation. It copies up to `values.size() /
-/// elements` samples from index `first` on. Of a text these are the consecutive windows of each
-/// shard; the rest at a shard's end, which is shorter than a window, is left out. Returns how many
-/// samples it copied: 0 at the end.
-[[nodiscard]] std::size_t read_test_samples(
+/// What read_samples has done.
+struct SamplesRead {
+    std::size_t passed = 0;  ///< samples that it went over: 0 at the end
+    std::size_t filled = 0;  ///< of these, the ones that could be read and were copied
+};
+
+/// Copies held samples of a split in manifest order, as they are, for an evaluation: up to `count` of
+/// them from index `first` on. Of a text these are the consecutive windows of each shard; the rest
+/// at a shard's end, which is shorter than a window, is left out.
+/// Requires  room for `count` samples
+[[nodiscard]] SamplesRead read_samples(
     const ShardStore& store,
+    Preparation& preparation,
+    Split split,
     std::size_t first,
-    std::span<float> values,
-    std::span<std::int32_t> labels
+    std::size_t count,
+    const SampleOut& out
 );
 
 }  // namespace starling::data

@@ -237,7 +237,7 @@ Duties duties_of(
     }
     Duties duties;
     for (const auto& shard : manifest.shards) {
-        if (shard.split == Split::Test) {
+        if (shard.split != Split::Train) {
             duties.hold.push_back(shard.id);
             continue;
         }

@@ -49,7 +49,8 @@ private:
 Prefetcher::Prefetcher(const ShardStore& store, std::uint64_t seed, std::size_t samples)
     : batch_(samples),
       elements_(store.manifest().sample_elements()),
-      labels_(store.manifest().labels_per_sample()),
+      labels_(labels_of(store.manifest())),
+      targets_(targets_of(store.manifest())),
       ahead_(batches_ahead(samples * elements_ * sizeof(float))),
       batcher_(store, seed) {
     STARLING_CHECK(samples > 0);
@@ -99,6 +100,7 @@ PreparedBatch Prefetcher::make_batch() const {
     PreparedBatch batch;
     batch.values.resize(batch_ * elements_);
     batch.labels.resize(batch_ * labels_);
+    batch.targets.resize(batch_ * targets_);
     return batch;
 }
 
@@ -122,7 +124,7 @@ void Prefetcher::run() {
         std::exception_ptr failed;
         try {
             if (batch.values.empty()) batch = make_batch();
-            drawn = batcher_.draw(batch.values, batch.labels);
+            drawn = batcher_.draw({batch.values, batch.labels, batch.targets});
             batch.after = batcher_.position();
         } catch (...) {
             failed = std::current_exception();

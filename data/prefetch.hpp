@@ -24,8 +24,9 @@ namespace starling::data {
 
 /// N samples, as Batcher::next() fills them in.
 struct PreparedBatch {
-    std::vector<float> values;         ///< N * sample_elements
-    std::vector<std::int32_t> labels;  ///< N * labels_per_sample
+    std::vector<float> values;  ///< N times what Preparation says of one sample, as below
+    std::vector<std::int32_t> labels;
+    std::vector<float> targets;
     BatcherPosition after;             ///< behind its last sample
 };
 
@@ -72,6 +73,7 @@ private:
     const std::size_t batch_;
     const std::size_t elements_;
     const std::size_t labels_;
+    const std::size_t targets_;
     const std::size_t ahead_;
 
     // The caller's.

@@ -27,18 +27,19 @@ std::vector<T> numbers_in(ByteView record) {
     return numbers;
 }
 
+}  // namespace
+
 std::size_t labels_of(const Manifest& manifest) {
     const auto kind = manifest.schema.label.kind;
     if (kind == LabelKind::Class) return 1;
     return kind == LabelKind::Tokens ? manifest.labels_per_sample() : 0;
 }
 
-std::size_t targets_of(const Label& label) {
+std::size_t targets_of(const Manifest& manifest) {
+    const auto& label = manifest.schema.label;
     const bool targets = label.kind == LabelKind::Classes || label.kind == LabelKind::Numbers;
     return targets ? label.count : 0;
 }
-
-}  // namespace
 
 Normalizer::Normalizer(const Scale& scale, double unit)
     : scale_(static_cast<float>(unit / scale.stddev)),
@@ -50,7 +51,7 @@ Preparation::Preparation(const Manifest& manifest)
       shape_(manifest.shape()),
       values_(manifest.sample_elements()),
       labels_(labels_of(manifest)),
-      targets_(targets_of(manifest.schema.label)) {
+      targets_(targets_of(manifest)) {
     const auto& input = schema_.inputs.front();
     if (const auto* image = std::get_if<ImageRecipe>(&recipe_)) {
         const bool raw = input.storage == Storage::Raw;

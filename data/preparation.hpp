@@ -38,12 +38,19 @@ private:
     float offset_;
 };
 
-/// Where one sample goes. A span is empty where the label kind does not use it.
+/// Where samples go, one or N of them. A span is empty where the label kind does not use it.
 struct SampleOut {
     std::span<float> values;
     std::span<std::int32_t> labels;  ///< Class: one; Tokens: one for each token
-    std::span<float> targets;        ///< Classes: 0 or 1 for each; Numbers: the numbers
+    std::span<float> targets = {};   ///< Classes: 0 or 1 for each; Numbers: the numbers
 };
+
+/// Returns how many labels a model gets with one sample: one for a class, one for each token.
+[[nodiscard]] std::size_t labels_of(const Manifest& manifest);
+
+/// Returns how many targets a model gets with one sample: one for each label that may hold, or each
+/// number.
+[[nodiscard]] std::size_t targets_of(const Manifest& manifest);
 
 /// Thread    one at a time; it keeps room for decoding
 class Preparation {
@@ -56,6 +63,14 @@ public:
     [[nodiscard]] std::size_t labels() const { return labels_; }
 
     [[nodiscard]] std::size_t targets() const { return targets_; }
+
+    /// Returns where sample number `at` of several lies.
+    [[nodiscard]] SampleOut part(const SampleOut& all, std::size_t at) const {
+        return {
+            all.values.subspan(at * values_, values_),
+            all.labels.subspan(at * labels_, labels_),
+            all.targets.subspan(at * targets_, targets_)};
+    }
 
     /// Reads one sample. Of a text it reads a window, which starts `shift` characters later than
     /// without a shift. A window that passes the shard's end goes on at the shard's beginning.

@@ -57,7 +57,9 @@ Result<Evaluated> evaluate_on(
     auto engine = compute::Engine::create(options, store);
     if (engine.has_error()) return engine.error();
     const std::atomic<bool> never_stop{false};
-    Evaluation evaluation(shards, static_cast<std::size_t>(options.eval_batch));
+    const bool tests = data.manifest.samples(data::Split::Test) > 0;
+    const auto split = tests ? data::Split::Test : data.manifest.target_split();
+    Evaluation evaluation(shards, static_cast<std::size_t>(options.eval_batch), split);
     auto result = evaluation.run(**engine, 0, std::numeric_limits<std::size_t>::max(), never_stop);
     // A part of the test set would pass for the whole one.
     if (result.fault) return fail(FaultCode::Usage, spec + ": " + result.fault->message);

@@ -230,7 +230,7 @@ void Session::give_order() {
     const bool all_tests = std::all_of(
         descriptor_.manifest.shards.begin(),
         descriptor_.manifest.shards.end(),
-        [this](const auto& s) { return s.split != data::Split::Test || parts_.shards.has(s.id); }
+        [this](const auto& s) { return s.split == data::Split::Train || parts_.shards.has(s.id); }
     );
     const bool trains = state_ == PeerState::Training && readiness_.enough() && has_parameters();
     if (trains) order.phase = TrainerPhase::Train;

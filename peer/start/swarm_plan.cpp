@@ -48,7 +48,7 @@ Result<void> check_memory(const Descriptor& d, const compute::OptimizerSpec& opt
     if (least.has_error()) return least.error();
     std::size_t need = *least;
     for (const auto& shard : d.manifest.shards) {
-        if (shard.split == data::Split::Test) need += shard.bytes;
+        if (shard.split != data::Split::Train) need += shard.bytes;
     }
     const auto have = memory_limit();
     if (need <= have) return {};

@@ -135,11 +135,11 @@ Result<void> EngineTrainer::prepare() {
     // fit is of another optimizer; then this one begins anew.
     const auto state = std::exchange(options_.optimizer_state, {});
     if (!state.empty()) (void)engine_->restore_optimizer_state(state);
-    const std::size_t elements = shards_.manifest().sample_elements();
-    const std::size_t labels = shards_.manifest().labels_per_sample();
+    const auto& manifest = shards_.manifest();
     const auto batch = static_cast<std::size_t>(options_.engine.batch);
-    values_.resize(batch * elements);
-    labels_.resize(batch * labels);
+    values_.resize(batch * manifest.sample_elements());
+    labels_.resize(batch * data::labels_of(manifest));
+    targets_.resize(batch * data::targets_of(manifest));
     const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
     estimator_.emplace(shards_, eval_batch, options_.evaluation_seed);
     report_.prepared = true;
@@ -181,13 +181,13 @@ void EngineTrainer::train_once() {
     const bool waits = current_.samples_limit && after > *current_.samples_limit;
     const bool enough = last || waits;
     const auto before = batcher_.position();
-    if (enough || !batcher_.next(values_, labels_)) {
+    if (enough || !batcher_.next({values_, labels_, targets_})) {
         // Without samples to train on we still average, and our estimate counts as any other does.
         if (evaluation_due()) update_estimate();
         return rest();
     }
     const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
-    const auto made = engine_->step({values_, labels_}, rate);
+    const auto made = engine_->step({values_, labels_, targets_}, rate);
     if (made.has_error()) note_refused(made.error());
     compute::StepResult result;
     result.unsound = made.has_error();

@@ -109,6 +109,7 @@ private:
     TrainerReport report_;
     std::vector<float> values_;
     std::vector<std::int32_t> labels_;
+    std::vector<float> targets_;
     ShardShelf shelf_;
     EvaluationPace pace_;
     std::optional<Estimator> estimator_;  ///< present once prepare() has succeeded

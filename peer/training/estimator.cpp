@@ -11,9 +11,9 @@ constexpr std::uint64_t kEvaluationPurpose = 3;
 }  // namespace
 
 Estimator::Estimator(const data::ShardStore& shards, std::size_t batch, std::uint64_t seed)
-    : all_(shards.manifest().samples(data::Split::Test)),
+    : all_(shards.manifest().samples(shards.manifest().target_split())),
       batch_(batch),
-      evaluation_(shards, batch) {
+      evaluation_(shards, batch, shards.manifest().target_split()) {
     const auto batches = all_ / batch;
     if (batches > 1) next_ = batch * Rng(seed).fork(kEvaluationPurpose).below(batches);
 }

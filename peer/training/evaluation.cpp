@@ -8,13 +8,14 @@
 
 namespace starling::peer {
 
-Evaluation::Evaluation(const data::ShardStore& shards, std::size_t batch)
+Evaluation::Evaluation(const data::ShardStore& shards, std::size_t batch, data::Split split)
     : shards_(shards),
       batch_(batch),
-      elements_(shards.manifest().sample_elements()),
-      labels_per_sample_(shards.manifest().labels_per_sample()),
-      values_(batch * elements_),
-      labels_(batch * labels_per_sample_) {}
+      split_(split),
+      preparation_(shards.manifest()),
+      values_(batch * preparation_.values()),
+      labels_(batch * preparation_.labels()),
+      targets_(batch * preparation_.targets()) {}
 
 Evaluated Evaluation::run(
     compute::Engine& engine, std::size_t first, std::size_t count, const std::atomic<bool>& stop
@@ -22,13 +23,25 @@ Evaluated Evaluation::run(
     Evaluated total;
     while (total.samples < count && !stop) {
         const std::size_t wanted = std::min(batch_, count - total.samples);
-        const auto values = std::span(values_).first(wanted * elements_);
-        const auto labels = std::span(labels_).first(wanted * labels_per_sample_);
-        const auto got = data::read_test_samples(shards_, first + total.samples, values, labels);
+        const auto read = data::read_samples(
+            shards_,
+            preparation_,
+            split_,
+            first + total.samples,
+            wanted,
+            {values_, labels_, targets_}
+        );
+        const auto got = read.passed;
         if (got == 0) break;
-        const auto part =
-            engine.evaluate({values.first(got * elements_), labels.first(got * labels_per_sample_)}
-            );
+        if (read.filled == 0) {
+            total.samples += got;
+            continue;
+        }
+        const auto part = engine.evaluate(
+            {std::span(values_).first(read.filled * preparation_.values()),
+             std::span(labels_).first(read.filled * preparation_.labels()),
+             std::span(targets_).first(read.filled * preparation_.targets())}
+        );
         if (part.has_error()) {
             const auto begin = first + total.samples;
             if (!total.fault) {

@@ -13,6 +13,7 @@
 
 #include "base/result.hpp"
 #include "compute/training/engine.hpp"
+#include "data/preparation.hpp"
 #include "data/shard_store.hpp"
 
 namespace starling::peer {
@@ -29,8 +30,8 @@ struct Evaluated {
 
 class Evaluation {
 public:
-    /// Evaluates `batch` samples at a time. Requires that `shards` outlives it.
-    Evaluation(const data::ShardStore& shards, std::size_t batch);
+    /// Evaluates `batch` samples of a split at a time. Requires that `shards` outlives it.
+    Evaluation(const data::ShardStore& shards, std::size_t batch, data::Split split);
 
     /// Evaluates up to `count` test samples from number `first` on. It ends earlier if the samples
     /// end, if the engine is interrupted, or at the next batch after `stop` becomes true. Blocks as
@@ -42,10 +43,11 @@ public:
 private:
     const data::ShardStore& shards_;
     std::size_t batch_;
-    std::size_t elements_;  ///< number of values of a sample
-    std::size_t labels_per_sample_;
+    data::Split split_;
+    data::Preparation preparation_;
     std::vector<float> values_;
     std::vector<std::int32_t> labels_;
+    std::vector<float> targets_;
 };
 
 }  // namespace starling::peer

@@ -14,6 +14,21 @@
 namespace starling::data {
 namespace {
 
+/// Copies test samples and returns how many.
+std::size_t test_samples(
+    const ShardStore& store,
+    std::size_t first,
+    std::span<float> values,
+    std::span<std::int32_t> labels
+) {
+    Preparation preparation(store.manifest());
+    const auto count = values.size() / preparation.values();
+    const auto read =
+        read_samples(store, preparation, Split::Test, first, count, {values, labels.first(count)});
+    EXPECT_EQ(read.passed, read.filled);
+    return read.filled;
+}
+
 using testing::numbered_dataset;
 using testing::test_hash;
 
@@ -51,7 +66,7 @@ protected:
     std::vector<std::uint32_t> take(Batcher& batcher, std::size_t count) const {
         std::vector<float> values(count * kElements);
         std::vector<std::int32_t> labels(count);
-        EXPECT_TRUE(batcher.next(values, labels));
+        EXPECT_TRUE(batcher.next({values, labels}));
         std::vector<std::uint32_t> numbers;
         for (std::size_t i = 0; i < count; ++i) {
             numbers.push_back(number(std::span(values).subspan(i * kElements, kElements), labels[i])
@@ -201,7 +216,7 @@ TEST_F(Batches, ShardsNotYetHeldAreSkippedUntilTheyArrive) {
     batcher.set_shards(std::span(train_).first(2));
     std::vector<float> values(kElements, -7.0F);
     std::vector<std::int32_t> labels(1, -7);
-    EXPECT_FALSE(batcher.next(values, labels));
+    EXPECT_FALSE(batcher.next({values, labels}));
     EXPECT_EQ(values, std::vector<float>(kElements, -7.0F));
     EXPECT_EQ(labels.front(), -7);
     EXPECT_EQ(batcher.samples(), 0U);
@@ -221,7 +236,7 @@ TEST_F(Batches, ShardsMayArriveWhileBatchesAreTaken) {
     std::thread arrivals([this] { put_all(); });
     std::vector<float> values(8 * kElements);
     std::vector<std::int32_t> labels(8);
-    while (batcher.samples() < 210) (void)batcher.next(values, labels);
+    while (batcher.samples() < 210) (void)batcher.next({values, labels});
     arrivals.join();
     // Whenever the shards arrived: the epoch after the running one is complete.
     const auto epoch = batcher.position().epoch;
@@ -238,7 +253,7 @@ TEST_F(Batches, AnEmptySetStopsAndAnotherStarts) {
     batcher.set_shards({});
     std::vector<float> values(kElements);
     std::vector<std::int32_t> labels(1);
-    EXPECT_FALSE(batcher.next(values, labels));
+    EXPECT_FALSE(batcher.next({values, labels}));
     batcher.set_shards(std::span(train_).first(1));
     EXPECT_EQ(take(batcher, 500).size(), 500U);
 }
@@ -256,9 +271,9 @@ TEST_F(Batches, APositionAtTheVeryEndOfAnEpochIsHarmless) {
 TEST_F(Batches, TestSamplesComeInManifestOrderFromHeldShards) {
     std::vector<float> values(100 * kElements);
     std::vector<std::int32_t> labels(100);
-    EXPECT_EQ(read_test_samples(store_, 0, values, labels), 0U);
+    EXPECT_EQ(test_samples(store_, 0, values, labels), 0U);
     put_all();
-    ASSERT_EQ(read_test_samples(store_, 0, values, labels), 33U);
+    ASSERT_EQ(test_samples(store_, 0, values, labels), 33U);
     std::vector<std::uint32_t> whole;
     for (std::size_t i = 0; i < 33; ++i) {
         whole.push_back(number(std::span(values).subspan(i * kElements, kElements), labels[i]));
@@ -267,7 +282,7 @@ TEST_F(Batches, TestSamplesComeInManifestOrderFromHeldShards) {
     std::vector<std::uint32_t> pieces;
     for (std::size_t first = 0;;) {
         const auto part = std::span(values).first(10 * kElements);
-        const auto got = read_test_samples(store_, first, part, labels);
+        const auto got = test_samples(store_, first, part, labels);
         if (got == 0) break;
         for (std::size_t i = 0; i < got; ++i) {
             pieces.push_back(number(part.subspan(i * kElements, kElements), labels[i]));

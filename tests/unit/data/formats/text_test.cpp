@@ -294,7 +294,7 @@ protected:
     std::vector<float> take(Batcher& batcher, std::size_t count) const {
         std::vector<float> values(count * kContext);
         std::vector<std::int32_t> labels(count * kContext);
-        EXPECT_TRUE(batcher.next(values, labels));
+        EXPECT_TRUE(batcher.next({values, labels}));
         return values;
     }
 
@@ -319,7 +319,7 @@ TEST_F(Windows, AnEpochHasEachCharacterOnceAndTheNextBeginsElsewhere) {
             std::vector<int> seen(ring);
             std::vector<float> values(6 * kContext);
             std::vector<std::int32_t> labels(values.size());
-            ASSERT_TRUE(batcher.next(values, labels));
+            ASSERT_TRUE(batcher.next({values, labels}));
             for (std::size_t i = 0; i < values.size(); ++i) {
                 const auto place = static_cast<std::size_t>(values[i]);
                 ASSERT_EQ(labels[i], static_cast<std::int32_t>(place + 1));
@@ -370,7 +370,15 @@ TEST_F(Windows, TestWindowsAreConsecutiveAndCoverTheTestPartOnce) {
     std::vector<std::uint16_t> inputs;
     std::vector<std::uint16_t> targets;
     for (std::size_t first = 0;;) {
-        const auto got = read_test_samples(*store_, first, values, labels);
+        Preparation preparation(store_->manifest());
+        const auto got = read_samples(
+            *store_,
+            preparation,
+            Split::Test,
+            first,
+            values.size() / preparation.values(),
+            {values, labels}
+        ).filled;
         if (got == 0) break;
         first += got;
         for (std::size_t i = 0; i < got * kContext; ++i) {

@@ -141,7 +141,7 @@ TEST_F(EngineTrainers, AStopInTheMiddleOfAStepLosesNoSample) {
         twin.set_shards(order.shards);
         std::vector<float> values(4);
         std::vector<std::int32_t> label(1);
-        for (std::uint64_t i = 0; i < last.samples; ++i) ASSERT_TRUE(twin.next(values, label));
+        for (std::uint64_t i = 0; i < last.samples; ++i) ASSERT_TRUE(twin.next({values, label}));
         EXPECT_EQ(last.position.epoch, twin.position().epoch);
         EXPECT_EQ(last.position.next, twin.position().next) << last.samples << " samples";
     }
