@@ -233,7 +233,8 @@ Result<Dataset> load_dataset(std::string_view spec) {
     return fail(
         FaultCode::Usage,
         "no dataset kind '" + parsed->name +
-            "'; there is idx:DIRECTORY[?train=N&test=N] and text:FILE[?context=N&split=0.9]"
+            "'; there are idx:DIR, text:FILE, images:DIR, audio:DIR, csv:FILE and cifar:DIR; see "
+            "starling help dataset"
     );
 }
 

@@ -47,8 +47,8 @@ constexpr std::array<NamedModel, 6> kModels{{
      build_gpt},
     {"tabular",
      Input::Row,
-     "tabular?categories=&embed=8&hidden=128,64   the first columns are categories of the given "
-     "sizes, the others numbers",
+     "tabular?embed=8&hidden=128,64   rows of a table; columns of categories through embeddings "
+     "(categories=3,12 says how many codes the first columns have, if the data do not)",
      build_tabular},
 }};
 
@@ -98,6 +98,14 @@ std::string_view wishes(Input input) {
 }
 
 Result<void> check_fit(const NamedModel& model, const Task& task) {
+    if (!task.categories.empty() && model.input != Input::Row) {
+        return fail(
+            FaultCode::BadValue,
+            "the data have " + std::to_string(task.categories.size()) +
+                " columns of categories, whose codes are no numbers to " + std::string(model.name) +
+                "; try tabular"
+        );
+    }
     if (takes(model.input, task)) return {};
     return fail(
         FaultCode::BadValue,

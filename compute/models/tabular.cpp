@@ -24,7 +24,8 @@ Result<Model> build_tabular(
 ) {
     const auto known = spec.only("categories,embed,hidden");
     if (known.has_error()) return known.error();
-    Result<std::vector<std::int64_t>> categories = std::vector<std::int64_t>{};
+    // The data say which columns are categories, unless the spec does.
+    Result<std::vector<std::int64_t>> categories = task.categories;
     if (!spec.text("categories", "").empty()) categories = integer_list(spec, "categories", "");
     if (categories.has_error()) return categories.error();
     const auto embed = spec.integer("embed", 8, 1, 1024);

@@ -33,6 +33,8 @@ struct Task {
     std::vector<float> weights = {};
     /// For Numbers: 0 for the squared error, else where smooth L1 turns from a square into a line.
     double beta = 0.0;
+    /// Of a table: its first columns are categories, each with so many codes from 0 on.
+    std::vector<std::int64_t> categories = {};
 };
 
 /// Checks that a task is one that a model can be built for: samples that are not empty and not too

@@ -33,7 +33,7 @@ struct Part {
 class CifarSource final : public Source {
 public:
     Result<void> scan(const Spec& spec, const ScanOptions& options) {
-        if (auto known = spec.only("flip,pad,labels"); !known) return known.error();
+        if (auto known = spec.only("flip,pad"); !known) return known.error();
         const auto flip = spec.integer("flip", 0, 0, 1);
         if (!flip) return flip.error();
         const auto pad = spec.integer("pad", 0, 0, 16);

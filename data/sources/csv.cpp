@@ -155,7 +155,7 @@ public:
 private:
     Result<void> read_options(const Spec& spec) {
         auto known = spec.only(
-            "label,target,drop,categories,numbers,split,test,valid,balance,separator,header"
+            "label,target,drop,categories,numbers,split,test,valid,balance"
         );
         if (!known) return known.error();
         label_name_ = spec.text("label", "");

@@ -89,19 +89,21 @@ struct RecordFiles::State {
     Result<int> descriptor(std::uint32_t number) const {
         const auto& file = files[number];
         if (file.path.empty()) return file.unpacked.number();
-        if (open.open() && opened == number) return open.number();
-        // Opening a named pipe must not wait.
-        Descriptor fresh(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-        if (!fresh.open()) return system_fault(file.path, "cannot be opened");
+        if (!open.open() || opened != number) {
+            // Opening a named pipe must not wait.
+            Descriptor fresh(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+            if (!fresh.open()) return system_fault(file.path, "cannot be opened");
+            open = std::move(fresh);
+            opened = number;
+        }
 
+        // It may change while it is open, too.
         struct stat now {};
 
-        if (::fstat(fresh.number(), &now) != 0) return system_fault(file.path, "cannot be read");
+        if (::fstat(open.number(), &now) != 0) return system_fault(file.path, "cannot be read");
         if (!same(file, now)) {
             return fail(FaultCode::Corrupt, file.path + ": it has changed since it was scanned");
         }
-        open = std::move(fresh);
-        opened = number;
         return open.number();
     }
 };

@@ -105,6 +105,7 @@ Result<Founding> load_founding(const PeerConfig& config) {
         cut_for_swarm(config.dataset, config.model, *data::Partition::parse(config.partition));
     if (cut.has_error()) return missing_is_usage(cut.error());
     const auto& manifest = cut->sharded.manifest;
+    if (auto ok = check_learnable(manifest); ok.has_error()) return ok.error();
     if (auto ok = check_target(config, manifest); ok.has_error()) return ok.error();
     auto model = choose_model(config.model);
     if (model.has_error()) return model.error();
@@ -198,6 +199,7 @@ Result<void> lay_out(SwarmPlan& plan) {
             FaultCode::Unsupported, "this swarm trains nothing; join it with --membership-only"
         );
     }
+    if (auto ok = check_learnable(d.manifest); ok.has_error()) return ok.error();
     auto layout = layout_of(d);
     if (layout.has_error()) return layout.error();
     const auto hash = hash_of(*layout);

@@ -18,6 +18,16 @@ std::size_t samples_within(
 
 }  // namespace
 
+Result<void> check_learnable(const data::Manifest& manifest) {
+    const auto kind = manifest.schema.label.kind;
+    if (kind != data::LabelKind::None && kind != data::LabelKind::Boxes) return {};
+    return fail(
+        FaultCode::Usage,
+        manifest.name + ": no model here learns samples whose labels are " +
+            std::string(data::to_string(kind))
+    );
+}
+
 compute::Task task_of(const data::Manifest& manifest) {
     compute::Task task;
     const auto shape = manifest.shape();
@@ -27,6 +37,13 @@ compute::Task task_of(const data::Manifest& manifest) {
     if (label.kind == data::LabelKind::Classes) task.kind = compute::LabelKind::Classes;
     if (label.kind == data::LabelKind::Numbers) task.kind = compute::LabelKind::Numbers;
     task.weights = label.weights;
+    if (const auto* table = std::get_if<data::TableRecipe>(&manifest.recipe)) {
+        for (const auto& column : table->columns) {
+            if (column.kind != data::ColumnRole::Category) continue;
+            // Code 0 stands for what is missing.
+            task.categories.push_back(static_cast<std::int64_t>(column.categories.size()) + 1);
+        }
+    }
     task.labels = static_cast<std::int64_t>(manifest.labels_per_sample());
     return task;
 }

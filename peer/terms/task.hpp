@@ -4,10 +4,15 @@
 
 #include <cstdint>
 
+#include "base/result.hpp"
 #include "compute/values/task.hpp"
 #include "data/manifest.hpp"
 
 namespace starling::peer {
+
+/// Checks that there is a kind of model for these labels.
+/// Errors    Usage
+[[nodiscard]] Result<void> check_learnable(const data::Manifest& manifest);
 
 /// Returns the task of this data set: the shape of its samples, its number of classes,
 /// and how many labels a sample has.

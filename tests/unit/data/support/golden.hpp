@@ -46,9 +46,4 @@ inline Image golden_pnm(const std::string& name) {
     return image;
 }
 
-/// A folder or file of the shared data; it does not exist on machines that have none.
-inline std::filesystem::path shared_data(const std::string& name) {
-    return std::filesystem::path(STARLING_SOURCE_DIR) / "../shared/data" / name;
-}
-
 }  // namespace starling::data::testing

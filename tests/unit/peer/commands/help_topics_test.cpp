@@ -12,6 +12,7 @@
 #include "compute/training/schedule.hpp"
 #include "data/dataset.hpp"
 #include "data/partition.hpp"
+#include "data/source.hpp"
 #include "gossip/config.hpp"
 
 namespace starling::peer {
@@ -30,6 +31,8 @@ std::string refusal(std::string_view topic, const std::string& spec) {
     if (topic == "optimizer") return why(compute::OptimizerSpec::parse(spec));
     if (topic == "mix") return why(gossip::Mix::parse(spec));
     if (topic == "partition") return why(data::Partition::parse(spec));
+    const auto parsed = Spec::parse(spec);
+    if (parsed && data::is_source_kind(parsed->name)) return why(data::open_source(*parsed, {}));
     return why(data::load_dataset(spec));
 }
 
@@ -67,7 +70,8 @@ TEST(HelpTopics, ExamplesAreAccepted) {
             if (spec.name.find(':') != std::string_view::npos) {
                 const bool misses_file = said.find("no directory") != std::string::npos ||
                                          said.find("cannot be opened") != std::string::npos ||
-                                         said.find("give a file") != std::string::npos;
+                                         said.find("give a file") != std::string::npos ||
+                                         said.find("no such") != std::string::npos;
                 if (misses_file) said.clear();
             }
             EXPECT_EQ(said, "") << spec.example;

@@ -1,0 +1,391 @@
+// Goal: what people have in folders, tables and archives becomes the samples that they mean, and
+// what is wrong is said with its place. Method: small trees and tables written by the test; the
+// shared data sets, whose counts and values Python's csv, wave and numpy have read.
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <set>
+
+#include "data/media/audio.hpp"
+#include "data/preparation.hpp"
+#include "data/source.hpp"
+#include "tests/unit/data/support/datasets.hpp"
+#include "tests/unit/data/support/golden.hpp"
+#include "tests/unit/data/support/shared_data.hpp"
+
+namespace starling::data {
+namespace {
+
+using testing::shared_data;
+
+SourcePointer open(const std::string& spec) {
+    auto source = open_source(*Spec::parse(spec), {});
+    EXPECT_TRUE(source.has_value()) << (source ? "" : source.error().message);
+    return source ? std::move(*source) : nullptr;
+}
+
+Fault refusal(const std::string& spec) {
+    const auto source = open_source(*Spec::parse(spec), {});
+    EXPECT_TRUE(source.has_error()) << spec;
+    return source ? Fault{} : source.error();
+}
+
+std::uint16_t class_of(const Source& source, Split split, std::uint64_t sample) {
+    return read_label(source.schema().label, source.labels(split).at(sample))->classes[0];
+}
+
+/// Cuts a source, and prepares every sample of a split, in the shards' order.
+struct Prepared {
+    explicit Prepared(const Source& source, Split split = Split::Train) {
+        std::vector<Bytes> shards;
+        auto made = cut_source(source, {}, std::nullopt, testing::test_hash, [&](Bytes bytes) {
+            shards.push_back(std::move(bytes));
+            return Result<void>();
+        });
+        EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
+        manifest = std::move(*made);
+        Preparation preparation(manifest);
+        for (std::size_t i = 0; i < shards.size(); ++i) {
+            if (manifest.shards[i].split != split) continue;
+            const auto view = open_shard(shards[i], manifest.shards[i], manifest);
+            EXPECT_TRUE(view.has_value());
+            for (std::uint32_t k = 0; k < view->samples; ++k) {
+                values.emplace_back(preparation.values());
+                labels.emplace_back(preparation.labels());
+                targets.emplace_back(preparation.targets());
+                const SampleOut out{values.back(), labels.back(), targets.back()};
+                const auto read = preparation.read(*view, k, 0, std::nullopt, out);
+                EXPECT_TRUE(read.has_value()) << (read ? "" : read.error().message);
+            }
+        }
+    }
+
+    Manifest manifest;
+    std::vector<std::vector<float>> values;
+    std::vector<std::vector<std::int32_t>> labels;
+    std::vector<std::vector<float>> targets;
+};
+
+class Sources : public ::testing::Test {
+protected:
+    void put(const std::string& name, std::string_view bytes) const {
+        const auto path = folder_.path() / name;
+        std::filesystem::create_directories(path.parent_path());
+        testing::write_file(path, bytes);
+    }
+
+    void put_golden(const std::string& name, const std::string& golden) const {
+        const auto bytes = testing::golden("media/" + golden);
+        put(name, as_text(bytes));
+    }
+
+    [[nodiscard]] std::string path(const std::string& name = "") const {
+        return (folder_.path() / name).string();
+    }
+
+    starling::testing::TemporaryDirectory folder_;
+};
+
+TEST_F(Sources, FoldersNameTheClassesAndTheSplits) {
+    put_golden("pets/train/cat/1.png", "rgb8.png");
+    put_golden("pets/train/cat/2.JPG", "full.jpg");
+    put_golden("pets/train/dog/1.jpeg", "progressive.jpg");
+    put_golden("pets/test/dog/9.png", "rgba8.png");
+    put_golden("pets/valid/cat/5.png", "palette4.png");
+    put("pets/train/dog/._1.jpeg", "what Finder leaves");
+    put("pets/train/dog/notes.txt", "no picture");
+    const auto source = open("images:" + path("pets") + "?size=16");
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->schema().label.names, (std::vector<std::string>{"cat", "dog"}));
+    EXPECT_EQ(source->count(Split::Train), 3U);
+    EXPECT_EQ(source->count(Split::Test), 1U);
+    EXPECT_EQ(source->count(Split::Valid), 1U);
+    EXPECT_EQ(class_of(*source, Split::Train, 0), 0U);
+    EXPECT_EQ(class_of(*source, Split::Train, 2), 1U);
+    EXPECT_TRUE(source->notes().lines.empty());
+    Bytes record;
+    ASSERT_TRUE(source->read(Split::Train, 1, record).has_value());
+    EXPECT_EQ(record, testing::golden("media/full.jpg")) << "the file's own bytes";
+    const Prepared prepared(*source);
+    EXPECT_EQ(prepared.manifest.shape(), (std::vector<std::uint32_t>{3, 16, 16}));
+    EXPECT_EQ(prepared.values.size(), 3U);
+}
+
+TEST_F(Sources, WithoutFoldersForSplitsFilesAreDrawnByTheirNames) {
+    for (int i = 0; i < 60; ++i) {
+        const auto name = std::to_string(i) + ".png";
+        put_golden("a/" + std::string(i % 2 == 0 ? "even/" : "odd/") + name, "grey8.png");
+    }
+    const auto source = open("images:" + path("a") + "?test=0.3&valid=0.2");
+    ASSERT_NE(source, nullptr);
+    const auto train = source->count(Split::Train);
+    const auto test = source->count(Split::Test);
+    EXPECT_EQ(train + test + source->count(Split::Valid), 60U);
+    EXPECT_GT(test, 5U);
+    EXPECT_GT(source->count(Split::Valid), 2U);
+    ASSERT_EQ(source->notes().lines.size(), 1U);
+    EXPECT_NE(source->notes().lines[0].find("30 %"), std::string::npos);
+    // A file that comes later changes no other file's split.
+    put_golden("a/even/z.png", "grey8.png");
+    const auto more = open("images:" + path("a") + "?test=0.3&valid=0.2");
+    EXPECT_LE(more->count(Split::Test) + more->count(Split::Train), test + train + 1);
+    EXPECT_EQ(source->schema().inputs[0].shape[0].size, 1U) << "all are grey";
+}
+
+TEST_F(Sources, ABadPictureIsLeftOutAndCountedAndManyAreRefused) {
+    for (int i = 0; i < 150; ++i) put_golden("p/a/" + std::to_string(i) + ".png", "grey8.png");
+    put_golden("p/b/1.png", "grey8.png");
+    put("p/b/2.png", "no picture at all");
+    const auto source = open("images:" + path("p"));
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->notes().skipped, 1U);
+    ASSERT_EQ(source->notes().first.size(), 1U);
+    EXPECT_NE(source->notes().first[0].where.find("b/2.png"), std::string::npos);
+    const auto strict = open_source(*Spec::parse("images:" + path("p")), {{}, true});
+    ASSERT_TRUE(strict.has_error());
+    EXPECT_NE(strict.error().message.find("b/2.png"), std::string::npos);
+    put("p/b/3.png", "nor this");
+    EXPECT_EQ(refusal("images:" + path("p")).code, FaultCode::BadValue) << "more than 1 %";
+}
+
+TEST_F(Sources, WhatIsNoTreeOfClassesIsRefusedInOneLine) {
+    EXPECT_EQ(refusal("images:" + path("none")).code, FaultCode::NotFound);
+    put("empty/readme.txt", "x");
+    EXPECT_EQ(refusal("images:" + path("empty")).code, FaultCode::Usage);
+    put_golden("one/cat/1.png", "grey8.png");
+    const auto one = refusal("images:" + path("one"));
+    EXPECT_EQ(one.code, FaultCode::Usage);
+    EXPECT_NE(one.message.find("put the files of each class"), std::string::npos);
+    EXPECT_EQ(refusal("images:" + path("one") + "?size=0").code, FaultCode::Usage);
+    EXPECT_EQ(refusal("images:" + path("one") + "?size=12x").code, FaultCode::Usage);
+    EXPECT_EQ(refusal("images:" + path("one") + "?label=name").code, FaultCode::Usage);
+}
+
+TEST_F(Sources, AFileThatChangesAfterTheScanIsNotRead) {
+    put_golden("p/a/1.png", "grey8.png");
+    put_golden("p/b/1.png", "grey8.png");
+    const auto source = open("images:" + path("p") + "?test=0");
+    ASSERT_NE(source, nullptr);
+    put_golden("p/b/1.png", "rgb8.png");
+    Bytes record;
+    const auto read = source->read(Split::Train, 1, record);
+    ASSERT_TRUE(read.has_error());
+    EXPECT_NE(read.error().message.find("changed"), std::string::npos);
+    std::filesystem::remove(folder_.path() / "p/a/1.png");
+    EXPECT_TRUE(source->read(Split::Train, 0, record).has_error());
+}
+
+TEST_F(Sources, SoundsAreFedAsSpectraOrAsTheyAre) {
+    for (const auto* name : {"1_dog.wav", "2_dog.wav", "3_cat.wav"}) {
+        put_golden(std::string("s/") + name, "pcm16.wav");
+    }
+    const auto spec = "audio:" + path("s") + "?label=name:1:_&test=0";
+    const auto source = open(spec);
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->schema().label.names, (std::vector<std::string>{"cat", "dog"}));
+    EXPECT_EQ(source->count(Split::Train), 3U);
+    const Prepared spectra(*source);
+    EXPECT_EQ(spectra.manifest.shape()[1], 40U);
+    const auto raw = open(spec + "&features=waveform&seconds=0.05");
+    const Prepared waves(*raw);
+    const auto& recipe = std::get<AudioRecipe>(waves.manifest.recipe);
+    const auto clip = decode_audio(testing::golden("media/pcm16.wav"), {recipe.rate, 0});
+    ASSERT_TRUE(clip.has_value());
+    for (std::size_t i = 0; i < std::min(clip->size(), waves.values[0].size()); ++i) {
+        const float value = waves.values[0][i] * recipe.scale.stddev + recipe.scale.mean;
+        EXPECT_NEAR(value, (*clip)[i], 1e-5);
+    }
+}
+
+TEST_F(Sources, ATablesColumnsAreScaledOneByOneAndCategoriesKeepTheirCodes) {
+    put("t.csv",
+        "id,rooms,town,price,kind\n1,2,Bern,10,x\n2,4,Chur,20,y\n3,?,Bern,30,x\n4,6,,40,y\n"
+        "5,100,Bern,50,x\n");
+    const auto source = open("csv:" + path("t.csv") + "?label=kind&drop=id&split=id%5==0");
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->count(Split::Train), 4U);
+    EXPECT_EQ(source->count(Split::Test), 1U);
+    const auto& columns = std::get<TableRecipe>(source->recipe()).columns;
+    ASSERT_EQ(columns.size(), 3U);
+    EXPECT_EQ(columns[0].scale.mean, 4.0F) << "of the training rows alone, without what is missing";
+    EXPECT_TRUE(columns[0].mask);
+    EXPECT_EQ(columns[1].categories, (std::vector<std::string>{"Bern", "Chur"}));
+    EXPECT_FLOAT_EQ(columns[2].scale.mean, 25.0F);
+    const Prepared prepared(*source);
+    EXPECT_EQ(prepared.manifest.shape(), (std::vector<std::uint32_t>{4}));
+    std::multiset<std::vector<float>> rows;
+    for (auto row : prepared.values) {
+        for (auto& value : row) value = std::round(value * 100.0F) / 100.0F;
+        rows.insert(row);
+    }
+    // town, rooms, price, and whether rooms is missing
+    EXPECT_TRUE(rows.contains({1.0F, -1.22F, -1.34F, 0.0F}));
+    EXPECT_TRUE(rows.contains({2.0F, 0.0F, -0.45F, 0.0F}));
+    EXPECT_TRUE(rows.contains({1.0F, 0.0F, 0.45F, 1.0F}));
+    EXPECT_TRUE(rows.contains({0.0F, 1.22F, 1.34F, 0.0F})) << "a town that is missing has code 0";
+}
+
+TEST_F(Sources, ATableOfNumbersToPredictGivesTargets) {
+    std::string text = "a,b,y\n";
+    for (int i = 0; i < 300; ++i) {
+        text += std::to_string(i) + "," + std::to_string(i * i % 17) + "," +
+                std::to_string(0.5 * i) + "\n";
+    }
+    put("t.csv", text);
+    const auto source = open("csv:" + path("t.csv"));
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->schema().label.kind, LabelKind::Numbers);
+    const Prepared prepared(*source);
+    ASSERT_FALSE(prepared.targets.empty());
+    EXPECT_EQ(prepared.targets[0].size(), 1U);
+    EXPECT_TRUE(prepared.labels[0].empty());
+    const auto& column = std::get<TableRecipe>(prepared.manifest.recipe).columns[0];
+    for (std::size_t i = 0; i < prepared.values.size(); ++i) {
+        const float a = prepared.values[i][0] * column.scale.stddev + column.scale.mean;
+        EXPECT_NEAR(prepared.targets[i][0], 0.5F * a, 1e-2) << "a row keeps its label";
+    }
+}
+
+TEST_F(Sources, BalanceWeighsRareClassesMore) {
+    std::string text = "a,y\n";
+    for (int i = 0; i < 100; ++i) {
+        text += std::to_string(i) + (i < 10 ? ",fraud\n" : ",fair\n");
+    }
+    put("t.csv", text);
+    const auto source = open("csv:" + path("t.csv") + "?balance=1&test=0");
+    ASSERT_NE(source, nullptr);
+    ASSERT_EQ(source->schema().label.weights.size(), 2U);
+    EXPECT_FLOAT_EQ(source->schema().label.weights[0], 100.0F / (2 * 90));
+    EXPECT_FLOAT_EQ(source->schema().label.weights[1], 100.0F / (2 * 10));
+}
+
+TEST_F(Sources, AnotherTableIsNumberedAsTheModelsOwn) {
+    put("ours.csv", "town,n,y\nBern,1,a\nChur,2,b\nDavos,3,a\nBern,4,b\n");
+    put("theirs.csv", "town,n,y\nDavos,1,b\nGenf,2,a\nDavos,7,b\nGenf,5,a\n");
+    const auto ours = open("csv:" + path("ours.csv") + "?test=0");
+    auto theirs = open("csv:" + path("theirs.csv") + "?test=0");
+    ASSERT_TRUE(theirs->adopt_recipe(ours->recipe()).has_value());
+    ASSERT_TRUE(theirs->adopt_label(ours->schema().label).has_value());
+    Bytes row;
+    ASSERT_TRUE(theirs->read(Split::Train, 0, row).has_value());
+    float code = 0.0F;
+    std::memcpy(&code, row.data(), 4);
+    EXPECT_EQ(code, 3.0F) << "Davos";
+    row.clear();
+    ASSERT_TRUE(theirs->read(Split::Train, 1, row).has_value());
+    std::memcpy(&code, row.data(), 4);
+    EXPECT_EQ(code, 0.0F) << "the model has never seen Genf";
+    EXPECT_EQ(class_of(*theirs, Split::Train, 0), 1U);
+    put("other.csv", "city,n,y\nDavos,1,b\nGenf,2,a\n");
+    const auto other = open("csv:" + path("other.csv") + "?test=0");
+    EXPECT_TRUE(other->adopt_recipe(ours->recipe()).has_error());
+    put("third.csv", "town,n,y\nDavos,1,c\nBern,2,a\n");
+    const auto third = open("csv:" + path("third.csv") + "?test=0");
+    EXPECT_TRUE(third->adopt_label(ours->schema().label).has_error()) << "no class c";
+}
+
+TEST_F(Sources, ATableThatCannotBeLearnedIsRefusedInOneLine) {
+    put("t.csv", "a,b\n1,x\n2,x\n");
+    EXPECT_NE(refusal("csv:" + path("t.csv")).message.find("nothing to learn"), std::string::npos);
+    const auto none = refusal("csv:" + path("t.csv") + "?label=c");
+    EXPECT_EQ(none.code, FaultCode::Usage);
+    EXPECT_NE(none.message.find("a, b"), std::string::npos) << none.message;
+    EXPECT_EQ(refusal("csv:" + path("t.csv") + "?split=a%0").code, FaultCode::Usage);
+    EXPECT_EQ(refusal("csv:" + path("none.csv")).code, FaultCode::NotFound);
+    put("ragged.csv", "a,b\n1,x\n2\n3,y\n");
+    EXPECT_NE(refusal("csv:" + path("ragged.csv")).message.find("line 3"), std::string::npos);
+}
+
+TEST_F(Sources, RecordsOfCifarAreReadAndOddSizesRefused) {
+    std::string bytes;
+    for (int i = 0; i < 4; ++i) {
+        bytes += static_cast<char>(i % 3);
+        bytes += std::string(1024, static_cast<char>(10 * i)) + std::string(1024, 'g') +
+                 std::string(1024, 'b');
+    }
+    put("c/data_batch_1.bin", bytes);
+    put("c/test_batch.bin", bytes.substr(0, 3073));
+    put("c/batches.meta.txt", "cat\ndog\ncow\n\n");
+    const auto source = open("cifar:" + path("c"));
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->count(Split::Train), 4U);
+    EXPECT_EQ(source->count(Split::Test), 1U);
+    EXPECT_EQ(source->schema().label.names, (std::vector<std::string>{"cat", "dog", "cow"}));
+    Bytes record;
+    ASSERT_TRUE(source->read(Split::Train, 2, record).has_value());
+    ASSERT_EQ(record.size(), 3072U);
+    EXPECT_EQ(record[0], std::byte{20});
+    EXPECT_EQ(record[1024], std::byte{'g'});
+    put("c/data_batch_1.bin", bytes + "x");
+    EXPECT_EQ(refusal("cifar:" + path("c")).code, FaultCode::BadFormat);
+}
+
+// What follows reads the shared data sets. The numbers are those of their READMEs, and of numpy's and
+// Python's csv and wave modules over the same files.
+
+TEST(SharedSets, Cifar10) {
+    const auto folder = shared_data("cifar10");
+    STARLING_NEEDS_SHARED(folder);
+    const auto source = open("cifar:" + folder.string());
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->count(Split::Train), 7500U);
+    EXPECT_EQ(source->count(Split::Test), 870U);
+    EXPECT_EQ(source->schema().label.names[9], "truck");
+    const auto& scales = std::get<ImageRecipe>(source->recipe()).scales;
+    ASSERT_EQ(scales.size(), 3U);
+    EXPECT_NEAR(scales[0].mean, 0.49245605, 1e-6);
+    EXPECT_NEAR(scales[2].stddev, 0.26251285, 1e-6);
+}
+
+TEST(SharedSets, CreditDefaults) {
+    const auto file = shared_data("uci-credit-default") / "UCI_Credit_Card.csv.gz";
+    STARLING_NEEDS_SHARED(file);
+    const auto source =
+        open("csv:" + file.string() + "?label=default.payment.next.month&split=ID%5==0");
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->count(Split::Train), 24000U);
+    EXPECT_EQ(source->count(Split::Test), 6000U);
+    EXPECT_EQ(source->schema().label.count, 2U);
+    std::uint64_t defaults = 0;
+    for (std::uint64_t i = 0; i < 24000; ++i) defaults += class_of(*source, Split::Train, i);
+    for (std::uint64_t i = 0; i < 6000; ++i) defaults += class_of(*source, Split::Test, i);
+    EXPECT_EQ(defaults, 6636U);
+    const auto& columns = std::get<TableRecipe>(source->recipe()).columns;
+    EXPECT_EQ(columns.size(), 23U);
+    EXPECT_EQ(columns[0].name, "LIMIT_BAL");
+}
+
+TEST(SharedSets, CardFraud) {
+    const auto file = shared_data("creditcard-ulb-sample") / "creditcard_sample.csv.gz";
+    STARLING_NEEDS_SHARED(file);
+    const auto source = open("csv:" + file.string() + "?label=Class&drop=Time&test=0");
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->count(Split::Train), 5706U);
+    std::uint64_t frauds = 0;
+    for (std::uint64_t i = 0; i < 5706; ++i) frauds += class_of(*source, Split::Train, i);
+    EXPECT_EQ(frauds, 492U);
+}
+
+TEST(SharedSets, SpokenDigits) {
+    const auto file = shared_data("fsdd") / "fsdd.tar.gz";
+    STARLING_NEEDS_SHARED(file);
+    const auto source = open("audio:" + file.string() + "?label=name:0:_&test=0");
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->count(Split::Train), 3000U);
+    EXPECT_EQ(source->schema().label.count, 10U);
+    std::uint64_t frames = 0;
+    Bytes record;
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+        record.clear();
+        ASSERT_TRUE(source->read(Split::Train, i, record).has_value());
+        const auto facts = probe_audio(record);
+        ASSERT_TRUE(facts.has_value());
+        EXPECT_EQ(facts->rate, 8000U);
+        frames += facts->frames;
+    }
+    EXPECT_EQ(frames, 10498424U);
+}
+
+}  // namespace
+}  // namespace starling::data
