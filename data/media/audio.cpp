@@ -14,6 +14,7 @@
 #include <string>
 
 #include "base/check.hpp"
+#include "data/media/ogg_headers.hpp"
 
 namespace starling::data {
 
@@ -142,6 +143,9 @@ Result<void> open_sound(ByteView bytes, Sound& sound) {
             FaultCode::BadFormat, "neither WAV, FLAC, Ogg nor MP3; convert the sound to one of them"
         );
     }
+    if (format == AudioFormat::Ogg) {
+        if (auto ok = check_ogg_headers(bytes); !ok) return ok;
+    }
     sound.memory.bytes = bytes;
     SF_VIRTUAL_IO io{length_of, seek_in, read_from, write_nothing, tell};
     sound.file.reset(sf_open_virtual(&io, SFM_READ, &sound.info, &sound.memory));
@@ -266,6 +270,11 @@ Result<std::vector<float>> decode_audio(ByteView bytes, const AudioRequest& requ
     if (rate != sound.facts.rate) {
         mono = resampled(*mono, ratio);
         if (!mono) return mono;
+        if (mono->empty()) {
+            return fail(
+                FaultCode::Truncated, "sound: too short for its new rate; leave the file out"
+            );
+        }
     }
     if (request.frames_max != 0 && mono->size() > request.frames_max)
         mono->resize(request.frames_max);

@@ -1,6 +1,6 @@
 #pragma once
 
-// Sounds from WAV, FLAC, Ogg and MP3 bytes. The bytes come from strangers: the first ones must be
+// Sounds from WAV, FLAC, Ogg (Vorbis or Opus) and MP3 bytes. The bytes come from strangers: the first ones must be
 // those of one of these formats, counts are checked before memory is taken, and a header that
 // promises more samples than there are is not believed.
 //
@@ -58,7 +58,7 @@ struct AudioRequest {
 ///
 /// Requires  request.rate <= kAudioRateMax
 /// Units     see AudioRequest
-/// Errors    as probe_audio; Truncated (no sample at all), Oversized (more than kAudioFramesMax that
+/// Errors    as probe_audio; Truncated (no sample at all, or none is left at the new rate), Oversized (more than kAudioFramesMax that
 ///           the request does not cut off), BadValue (a float sample that is not finite or above kAudioLevelMax),
 ///           Unsupported (rates that differ by more than 256 times)
 /// Thread    any

@@ -180,6 +180,29 @@ TEST(SoundFaults, AClipWithoutSamplesIsTruncated) {
     expect_fault(decode_audio(wav({}, 16000), {}), FaultCode::Truncated, "no samples");
 }
 
+TEST(SoundFaults, AClipTooShortForItsNewRateIsTruncated) {
+    const auto bytes = wav(tone(440, 96000, 2), 96000);
+    EXPECT_TRUE(decode_audio(bytes, {}).has_value());
+    expect_fault(decode_audio(bytes, {.rate = 8000}), FaultCode::Truncated, "too short");
+}
+
+TEST(SoundFaults, HeadersOfOggAreCheckedBeforeTheLibrarySeesThem) {
+    const auto bytes = golden("media/vorbis.ogg");
+    const std::size_t headers = 3446;  // where the first page of sound begins
+    for (std::size_t length = 4; length < headers; length += 11) {
+        const auto got = decode_audio(ByteView(bytes).first(length), {});
+        expect_fault(got, FaultCode::Truncated, "Ogg: the headers end at byte");
+    }
+    for (std::size_t at = 0; at < headers; at += 13) {
+        auto damaged = bytes;
+        damaged[at] ^= std::byte{0x10};
+        const auto got = decode_audio(damaged, {});
+        ASSERT_FALSE(got.has_value()) << at;
+        EXPECT_TRUE(at < 4 || got.error().message.starts_with("Ogg: ")) << got.error().message;
+    }
+    EXPECT_TRUE(decode_audio(bytes, {}).has_value());
+}
+
 TEST(SoundFaults, ADataChunkThatLiesGivesWhatIsThere) {
     const auto samples = tone(440, 8000, 100);
     for (const std::uint32_t claimed : {0xffffffffU, 0xfffffffeU, 0x7fffffffU, 1000U}) {
