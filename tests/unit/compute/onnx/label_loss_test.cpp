@@ -3,6 +3,7 @@
 // Method: one linear net with and without a sigmoid at its end, against its scores computed here.
 
 #include <cmath>
+#include <span>
 
 #include "tests/unit/compute/support/onnx_model.hpp"
 
@@ -116,7 +117,8 @@ TEST(LabelLoss, AFileLearnsNumbersAndLabels) {
         std::vector<float> targets;
         for (std::size_t i = 0; i < 32 * 5; ++i) {
             // One linear function of the sample's values for each answer.
-            const float x = values[i / 5 * 4 + i % 4] - 0.5F * values[i / 5 * 4];
+            const auto sample = std::span(values).subspan(i / 5 * 4, 4);
+            const float x = sample[i % 5 % 4] - 0.5F * sample[0];
             targets.push_back(of_labels ? (x > 0.0F ? 1.0F : 0.0F) : x);
         }
         for (int i = 0; i < 400; ++i) {
