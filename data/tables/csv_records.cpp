@@ -9,7 +9,7 @@ namespace starling::data {
 
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{1} << 18U;
+constexpr std::size_t kPieceBytesMax = std::size_t{1} << 18U;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 }  // namespace
@@ -34,6 +34,8 @@ Result<void> CsvRecords::fill(std::size_t bytes) {
     );
     end_ -= begin_;
     begin_ = 0;
+    // Small files are many, so the pieces grow with the file.
+    piece_bytes_ = std::min(2 * piece_bytes_, kPieceBytesMax);
     if (buffer_.size() < bytes + 1) buffer_.resize(bytes + 1);
     if (!at_end_ && end_ < bytes) {
         const auto wanted = bytes - end_;
@@ -55,7 +57,7 @@ Result<void> CsvRecords::fill(std::size_t bytes) {
 }
 
 Result<std::string_view> CsvRecords::peek(std::size_t bytes) {
-    if (auto filled = fill(std::max(bytes, kPieceBytes)); !filled) return filled.error();
+    if (auto filled = fill(bytes); !filled) return filled.error();
     return std::string_view(buffer_.data() + begin_, std::min(bytes, end_ - begin_));
 }
 
@@ -63,7 +65,7 @@ Result<std::string_view> CsvRecords::peek(std::size_t bytes) {
 Result<bool> CsvRecords::skip_to_record() {
     while (true) {
         if (end_ - begin_ < 2 && !at_end_) {
-            if (auto filled = fill(kPieceBytes); !filled) return filled.error();
+            if (auto filled = fill(piece_bytes_); !filled) return filled.error();
         }
         if (begin_ == end_) return false;
         const char c = buffer_[begin_];
@@ -91,7 +93,7 @@ Result<bool> CsvRecords::next(CsvRecord& record) {
         if (bytes >= kRecordBytesMax) {
             return bad_line(FaultCode::Oversized, line_, "the record has over 16 MiB");
         }
-        if (auto filled = fill(std::max(2 * bytes, kPieceBytes)); !filled) return filled.error();
+        if (auto filled = fill(std::max(2 * bytes, piece_bytes_)); !filled) return filled.error();
     }
 }
 

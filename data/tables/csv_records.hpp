@@ -84,6 +84,7 @@ private:
     std::size_t begin_ =
         0;  ///< buffer_[begin_, end_) is read and not used yet; one byte behind is ours
     std::size_t end_ = 0;
+    std::size_t piece_bytes_ = std::size_t{1} << 12U;
     bool at_end_ = false;
     bool started_ = false;
     std::uint64_t line_ = 1;

@@ -98,9 +98,9 @@ void TableScan::add(std::size_t index, const Cell& cell) {
 
 void TableScan::add_nested(std::size_t index) {
     auto& column = columns_[index];
-    give_up_distinct(column);
+    STARLING_DCHECK(accepts_nested(index));
     column.facts.kind = ColumnKind::Nested;
-    column.words_allowed = true;
+    column.facts.distinct_known = false;
     ++column.facts.count;
 }
 

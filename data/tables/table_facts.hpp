@@ -89,10 +89,22 @@ public:
         return cell.kind != CellKind::Word || columns_[column].words_allowed;
     }
 
+    /// Returns whether the column's values are words: a number then needs its text.
+    [[nodiscard]] bool takes_words(std::size_t column) const {
+        const auto& c = columns_[column];
+        return c.category || c.facts.kind == ColumnKind::Category;
+    }
+
+    /// Returns whether a list or an object fits into the column: not among single values.
+    [[nodiscard]] bool accepts_nested(std::size_t column) const {
+        return columns_[column].facts.count == 0 ||
+               columns_[column].facts.kind == ColumnKind::Nested;
+    }
+
     /// Adds a cell. Requires that the column accepts it, and at most one cell in each row.
     void add(std::size_t column, const Cell& cell);
 
-    /// Notes that a column has a value in this row that is no single one.
+    /// Notes that a column has a list or an object in this row. Requires that the column accepts it.
     void add_nested(std::size_t column);
 
     void end_row() { ++rows_; }

@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "base/rng.hpp"
+#include "data/tokens/pretokenizer.hpp"
 
 namespace starling::data {
 
@@ -184,9 +185,11 @@ void Bpe::encode_word(std::string_view word, std::vector<Id>& out) const {
 
 std::vector<Bpe::Id> Bpe::encode(std::string_view text) const {
     std::vector<Id> ids;
-    BpeEncoder encoder(*this);
-    encoder.feed(text, ids);
-    encoder.finish(ids);
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = word_end(text, at);
+        encode_word(text.substr(at, end - at), ids);
+        at = end;
+    }
     return ids;
 }
 

@@ -147,6 +147,7 @@ private:
 
     const Bpe& bpe_;
     std::vector<CachedWord> cache_;
+    std::size_t remembered_ = 0;  ///< since the cache last grew
     std::string pending_;
 };
 

@@ -9,11 +9,12 @@ namespace starling::data {
 
 namespace {
 
-constexpr std::size_t kCachedWords = std::size_t{1} << 15U;
+constexpr std::size_t kCachedWordsMin = std::size_t{1} << 8U;
+constexpr std::size_t kCachedWordsMax = std::size_t{1} << 15U;
 constexpr std::size_t kSeamBytes = 64;
 
 /// A hash of short words. It need not withstand an attacker: a clash costs one word its place.
-std::size_t slot_of(std::string_view word) {
+std::size_t hash_of(std::string_view word) {
     std::uint64_t hash = word.size();
     for (; word.size() >= 8; word.remove_prefix(8)) {
         std::uint64_t part = 0;
@@ -22,19 +23,19 @@ std::size_t slot_of(std::string_view word) {
     }
     std::uint64_t part = 0;
     std::memcpy(&part, word.data(), word.size());
-    return static_cast<std::size_t>(mix64(hash ^ part)) % kCachedWords;
+    return static_cast<std::size_t>(mix64(hash ^ part));
 }
 
 }  // namespace
 
-BpeEncoder::BpeEncoder(const Bpe& bpe) : bpe_(bpe), cache_(kCachedWords) {}
+BpeEncoder::BpeEncoder(const Bpe& bpe) : bpe_(bpe), cache_(kCachedWordsMin) {}
 
 void BpeEncoder::put(std::string_view word, std::vector<Bpe::Id>& out) {
     if (word.size() > kCachedBytes) {
         bpe_.encode_word(word, out);
         return;
     }
-    auto& known = cache_[slot_of(word)];
+    auto& known = cache_[hash_of(word) % cache_.size()];
     if (std::string_view(known.bytes.data(), known.length) == word) {
         out.insert(out.end(), known.ids.begin(), known.ids.begin() + known.count);
         return;
@@ -47,6 +48,11 @@ void BpeEncoder::put(std::string_view word, std::vector<Bpe::Id>& out) {
     known.count = static_cast<std::uint8_t>(count);
     std::copy(word.begin(), word.end(), known.bytes.begin());
     std::copy(out.begin() + static_cast<std::ptrdiff_t>(start), out.end(), known.ids.begin());
+    // A short text is not worth a large table. What is forgotten when it grows soon comes again.
+    if (++remembered_ > cache_.size() && cache_.size() < kCachedWordsMax) {
+        cache_.assign(2 * cache_.size(), {});
+        remembered_ = 0;
+    }
 }
 
 std::size_t BpeEncoder::encode_complete(

@@ -23,7 +23,7 @@ constexpr std::size_t kDistinctWordsMax = std::size_t{1} << 17U;
 constexpr std::size_t kDistinctBytesMax = std::size_t{2} << 20U;
 /// A longer word is a row of dashes or a key, from which nothing is to be learned.
 constexpr std::size_t kLearnedWordBytesMax = 64;
-constexpr std::size_t kPieceBytes = std::size_t{1} << 18U;
+constexpr std::size_t kPieceBytes = std::size_t{1} << 16U;
 
 struct TextHash {
     using is_transparent = void;

@@ -1,0 +1,285 @@
+#include "data/tables/jsonl.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <unordered_map>
+
+#include "base/check.hpp"
+#include "base/printable.hpp"
+#include "data/tables/csv_records.hpp"
+
+namespace starling::data {
+
+namespace {
+
+constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kShownBytes = 64;
+constexpr std::size_t kNameBytesMax = 4096;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+std::string shown(std::string_view text) {
+    return printable(std::string(text.substr(0, kShownBytes)));
+}
+
+/// Reads the next line that is not blank.
+Result<bool> next_line(LineReader& lines, std::string_view& line) {
+    while (true) {
+        const auto more = lines.next(line);
+        if (!more || !*more) return more;
+        if (lines.number() == 1 && line.starts_with(kByteOrderMark)) {
+            line.remove_prefix(kByteOrderMark.size());
+        }
+        if (line.find_first_not_of(" \t") != std::string_view::npos) return true;
+    }
+}
+
+Cell cell_of(const JsonValue& value) {
+    switch (value.kind) {
+        case JsonKind::Boolean:
+            return {CellKind::Number, value.number, value.number == 0 ? "false" : "true"};
+        case JsonKind::Number:
+            return {CellKind::Number, value.number, {}};
+        case JsonKind::Text:
+            return read_cell(value.text);
+        default:
+            return {};
+    }
+}
+
+using Numeral = std::array<char, 32>;
+
+/// Among words a number is one, too. Its text is the shortest that means it.
+Cell as_word(Cell cell, Numeral& numeral) {
+    if (cell.kind != CellKind::Number || !cell.text.empty()) return cell;
+    const auto end =
+        std::to_chars(numeral.data(), numeral.data() + numeral.size(), cell.number).ptr;
+    cell.text = {numeral.data(), static_cast<std::size_t>(end - numeral.data())};
+    return cell;
+}
+
+/// The scan of one file. A line is looked at as a whole before any of it counts.
+class Scan {
+public:
+    explicit Scan(const TableOptions& options) : table_(options), parser_(kJsonLineBytesMax) {}
+
+    [[nodiscard]] Result<void> read(LineReader& lines, std::string_view line) {
+        fields_.clear();
+        wrong_.clear();
+        const auto visit = [&](std::string_view name, const JsonValue& value) -> Result<void> {
+            return take(lines, name, value);
+        };
+        const auto parsed = parser_.object(line, visit);
+        if (!parsed && fatal_) return parsed;
+        if (!parsed) wrong_ = parsed.error().message;
+        if (wrong_.empty()) {
+            commit();
+        } else {
+            findings_.add(lines.number(), wrong_);
+        }
+        return {};
+    }
+
+    [[nodiscard]] Result<JsonlFacts> facts() {
+        auto table = table_.facts();
+        if (!table) return table.error();
+        return JsonlFacts{std::move(*table), std::move(findings_)};
+    }
+
+private:
+    struct Field {
+        std::size_t column = 0;
+        bool nested = false;
+        Cell cell;
+    };
+
+    Result<void> take(LineReader& lines, std::string_view name, const JsonValue& value) {
+        const auto place = column(lines, name);
+        if (!place) return place.error();
+        Field field{*place, value.kind == JsonKind::Nested, cell_of(value)};
+        if (seen_[*place] == lines.number()) {
+            wrong_ = "the field '" + shown(name) + "' stands there twice";
+        } else if (field.nested && !table_.accepts_nested(*place)) {
+            wrong_ = "the field '" + shown(name) +
+                     "' has a list or an object, and the lines before "
+                     "have single values";
+        } else if (!field.nested && !table_.accepts(*place, field.cell)) {
+            wrong_ = "the field '" + shown(name) + "': '" + shown(field.cell.text) +
+                     "' is a word, and the lines before have numbers";
+        }
+        seen_[*place] = lines.number();
+        fields_.push_back(field);
+        return {};
+    }
+
+    /// Returns the place of the column, a new one if there is none. Lines mostly have the same fields in
+    /// the same order, so the column behind the last one is tried first.
+    Result<std::size_t> column(LineReader& lines, std::string_view name) {
+        const auto guess = fields_.empty() ? 0 : fields_.back().column + 1;
+        if (guess < table_.columns() && table_.name(guess) == name) return guess;
+        if (const auto known = places_.find(std::string(name)); known != places_.end()) {
+            return known->second;
+        }
+        if (table_.columns() == kColumnsMax || name.size() > kNameBytesMax) {
+            fatal_ = true;
+            return lines.bad(
+                FaultCode::Oversized, "more than 4096 different fields, or a name of over 4 KiB"
+            );
+        }
+        const auto place = table_.add_column(std::string(name));
+        places_.emplace(name, place);
+        seen_.push_back(0);
+        return place;
+    }
+
+    void commit() {
+        for (const auto& field : fields_) {
+            if (field.nested) {
+                table_.add_nested(field.column);
+                continue;
+            }
+            auto cell = field.cell;
+            Numeral numeral;
+            if (table_.takes_words(field.column)) cell = as_word(cell, numeral);
+            table_.add(field.column, cell);
+        }
+        table_.end_row();
+    }
+
+    TableScan table_;
+    JsonParser parser_;
+    std::unordered_map<std::string, std::size_t> places_;
+    std::vector<std::uint64_t> seen_;
+    std::vector<Field> fields_;
+    std::string wrong_;
+    LineFindings findings_;
+    bool fatal_ = false;
+};
+
+}  // namespace
+
+void LineFindings::add(std::uint64_t line, std::string what) {
+    if (++count <= kFindingsKept) first.push_back({line, std::move(what)});
+}
+
+Result<JsonlFacts> scan_jsonl(ByteStream& stream, const TableOptions& options) {
+    LineReader lines(stream, kJsonLineBytesMax, kJsonPadding);
+    Scan scan(options);
+    std::string_view line;
+    while (true) {
+        const auto more = next_line(lines, line);
+        if (!more) return more.error();
+        if (!*more) break;
+        if (auto read = scan.read(lines, line); !read) return read.error();
+    }
+    auto facts = scan.facts();
+    if (!facts) return stream.bad(facts.error().code, facts.error().message);
+    if (facts->table.rows > 0) return facts;
+    std::string what = "there is no row in it";
+    if (facts->wrong.count > 0) {
+        const auto& first = facts->wrong.first.front();
+        what += "; line " + std::to_string(first.line) + ": " + first.what;
+    }
+    return stream.bad(FaultCode::Usage, what);
+}
+
+Result<JsonlRows> JsonlRows::open(
+    ByteStream& stream, const JsonlFacts& facts, std::vector<std::size_t> columns
+) {
+    auto codes = CellCodes::make(facts.table, std::move(columns));
+    if (!codes) return stream.bad(codes.error().code, codes.error().message);
+    return JsonlRows(stream, facts, std::move(*codes));
+}
+
+JsonlRows::JsonlRows(ByteStream& stream, const JsonlFacts& facts, CellCodes codes)
+    : lines_(stream, kJsonLineBytesMax, kJsonPadding),
+      parser_(kJsonLineBytesMax),
+      facts_(&facts),
+      codes_(std::move(codes)),
+      wanted_(facts.table.columns.size(), kNowhere),
+      seen_(facts.table.columns.size()) {
+    const auto& table = facts.table.columns;
+    for (std::size_t i = 0; i < table.size(); ++i) places_.emplace(table[i].name, i);
+    for (std::size_t i = 0; i < codes_.columns().size(); ++i) wanted_[codes_.columns()[i]] = i;
+}
+
+Result<bool> JsonlRows::next(std::span<double> values) {
+    STARLING_CHECK(values.size() == codes_.columns().size());
+    std::string_view line;
+    while (true) {
+        const auto more = next_line(lines_, line);
+        if (!more || !*more) return more;
+        const auto right = read(line, values);
+        if (!right) return lines_.bad(right.error().code, right.error().message);
+        if (*right) return true;
+        ++skipped_;
+    }
+}
+
+/// Returns whether the line is right, by the rules of the scan.
+Result<bool> JsonlRows::read(std::string_view line, std::span<double> values) {
+    std::fill(values.begin(), values.end(), std::numeric_limits<double>::quiet_NaN());
+    bool wrong = false;
+    std::optional<Fault> changed;
+    const auto visit = [&](std::string_view name, const JsonValue& value) -> Result<void> {
+        const auto place = places_.find(name);
+        if (place == places_.end()) return {};  // only wrong lines have names that no column has
+        const auto column = place->second;
+        const auto kind = facts_->table.columns[column].kind;
+        const auto cell = cell_of(value);
+        const bool nested = value.kind == JsonKind::Nested && kind != ColumnKind::Nested;
+        const bool word = cell.kind == CellKind::Word && kind == ColumnKind::Number;
+        wrong = wrong || seen_[column] == lines_.number() || nested || word;
+        seen_[column] = lines_.number();
+        if (wrong || wanted_[column] == kNowhere) return {};
+        Numeral numeral;
+        const bool words = kind == ColumnKind::Category;
+        const auto code = codes_.code(column, words ? as_word(cell, numeral) : cell);
+        if (code) {
+            values[wanted_[column]] = *code;
+        } else if (!changed) {
+            changed = code.error();
+        }
+        return {};
+    };
+    const auto parsed = parser_.object(line, visit);
+    if (!parsed || wrong) return false;
+    if (changed) return *changed;
+    return true;
+}
+
+JsonlTexts::JsonlTexts(ByteStream& stream, std::string field)
+    : lines_(stream, kJsonLineBytesMax, kJsonPadding),
+      parser_(kJsonLineBytesMax),
+      field_(std::move(field)) {}
+
+Result<std::optional<std::string_view>> JsonlTexts::next() {
+    std::string_view line;
+    while (true) {
+        const auto more = next_line(lines_, line);
+        if (!more) return more.error();
+        if (!*more) return std::optional<std::string_view>();
+        std::optional<std::string_view> text;
+        std::string wrong = "there is no field '" + shown(field_) + "'";
+        bool seen = false;
+        const auto visit = [&](std::string_view name, const JsonValue& value) -> Result<void> {
+            if (name != field_) return {};
+            text.reset();
+            if (value.kind != JsonKind::Text) {
+                wrong = "the field '" + shown(field_) + "' is not a text";
+            } else if (seen) {
+                wrong = "the field '" + shown(field_) + "' stands there twice";
+            } else {
+                text = value.text;
+            }
+            seen = true;
+            return {};
+        };
+        const auto parsed = parser_.object(line, visit);
+        if (parsed && text) return text;
+        wrong_.add(lines_.number(), parsed ? wrong : parsed.error().message);
+    }
+}
+
+}  // namespace starling::data
