@@ -1,14 +1,13 @@
 // starling peer: runs one peer, which founds, joins or resumes a swarm.
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
 
-#include "base/spec.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/commands/peer_flags.hpp"
 #include "peer/machine/surroundings.hpp"
 #include "peer/node/node.hpp"
+#include "peer/terms/data_set.hpp"
 
 namespace starling::peer {
 
@@ -18,16 +17,11 @@ int complain(const Fault& fault) {
     return report_fault("peer", fault);
 }
 
-/// A joiner reads its data only after it has joined, so a path that is not there is found here.
+/// A joiner reads its data only after it has joined, so a path that is not there is found here, before
+/// anybody hears of this peer and before a state directory is made.
 Result<void> check_dataset_path(const PeerConfig& config) {
-    if (config.join.empty()) return {};
-    const auto data = Spec::parse(config.dataset);
-    std::error_code error;
-    if (!data || data->path.empty() || std::filesystem::exists(data->path, error)) return {};
-    return fail(
-        FaultCode::Usage,
-        "--dataset " + config.dataset + ": there is no file or directory " + data->path
-    );
+    if (config.dataset.empty()) return {};
+    return check_data_set(config.dataset);
 }
 
 int run_peer(const CLI::App& command, const std::string& run_for, PeerConfig config) {

@@ -85,6 +85,13 @@ Descriptor describe(const PeerConfig& config, bool keyed) {
 /// Peers never pass a target in samples, so a swarm with less than a batch to make would end at once.
 Result<void> check_target(const PeerConfig& config, const data::Manifest& manifest) {
     const auto until = *Until::parse(config.until);
+    if (until.kind == UntilKind::Accuracy &&
+        manifest.schema.label.kind == data::LabelKind::Numbers) {
+        return fail(
+            FaultCode::Usage,
+            "--until " + config.until + ": numbers have no accuracy; give loss=X, the mean square"
+        );
+    }
     if (until.kind != UntilKind::Samples && until.kind != UntilKind::Epochs) return {};
     auto samples = until.value;
     if (until.kind == UntilKind::Epochs) {

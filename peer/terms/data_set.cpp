@@ -1,6 +1,9 @@
 #include "peer/terms/data_set.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <unistd.h>
 #include <utility>
 
 #include "base/spec.hpp"
@@ -13,10 +16,34 @@ namespace {
 constexpr std::size_t kSamplesPerShardMin = 50;
 constexpr std::size_t kSamplesPerShardMax = 1000;
 constexpr std::size_t kShardsWanted = 32;
+constexpr std::size_t kShardsOfFew = 16;
 /// A text is cut into more shards: the more shards there are, the less the shares of peers differ.
 /// A shard's last characters start no window, but that costs little.
 constexpr std::size_t kTextShardsWanted = 128;
 constexpr std::size_t kTokensPerShardMin = 1024;
+
+/// Returns how many samples a shard of a new swarm gets. Very few samples are cut finer, so that each
+/// of a few peers has some to train on.
+std::size_t samples_per_shard(std::size_t count) {
+    if (count < kShardsOfFew * kSamplesPerShardMin) {
+        return std::max<std::size_t>(1, count / kShardsOfFew);
+    }
+    return std::clamp(count / kShardsWanted, kSamplesPerShardMin, kSamplesPerShardMax);
+}
+
+/// Cuts samples of bytes into as many shards as the manifest has.
+Result<data::Sharded> cut_into(
+    const data::Dataset& dataset, const data::Manifest& manifest, const data::Partition& partition
+) {
+    const auto shards = data::shard_counts(manifest).train;
+    const auto count = dataset.count(data::Split::Train);
+    if (dataset.is_text() || shards.size() != 1 || shards[0] == 0 || count == 0) {
+        return cut_dataset(dataset, partition);
+    }
+    // The least number that makes no more shards makes as many, if any does.
+    const auto each = (count + shards[0] - 1) / shards[0];
+    return data::shard_dataset(dataset, each, partition, &sha256);
+}
 
 bool is_source(const Result<Spec>& spec) {
     return spec.has_value() && data::is_source_kind(spec->name);
@@ -95,6 +122,34 @@ Result<CutData> cut_old_for_eval(const std::string& spec, const data::Manifest& 
 
 }  // namespace
 
+Result<void> check_data_set(const std::string& dataset) {
+    const auto spec = Spec::parse(dataset);
+    if (spec.has_error()) return spec.error();
+    const bool old = spec->name == "idx" || spec->name == "text";
+    // These functions name what is wrong without opening anything.
+    if (!old && !data::is_source_kind(spec->name)) return data::load_dataset(dataset).error();
+    const auto wrong = [&](const std::string& what) {
+        return fail(FaultCode::Usage, "--dataset " + dataset + ": '" + spec->path + "' " + what);
+    };
+    std::error_code error;
+    const auto status = std::filesystem::status(spec->path, error);
+    if (!std::filesystem::exists(status)) {
+        const bool question = dataset.find('?') != std::string::npos;
+        return wrong(
+            std::string("does not exist") + (question ? "; a ? in a path is written %3F" : "")
+        );
+    }
+    const bool directory = std::filesystem::is_directory(status);
+    if (spec->name == "idx" && !directory) return wrong("is no directory");
+    const bool file = spec->name == "text" || spec->name == "csv";
+    if (file && directory) return wrong("is a directory, and a file is wanted");
+    if (!directory && !std::filesystem::is_regular_file(status)) {
+        return wrong("is neither a regular file nor a directory");
+    }
+    if (::access(spec->path.c_str(), R_OK) != 0) return wrong("cannot be read");
+    return {};
+}
+
 std::string data_set_catalogue() {
     return "idx:DIR?train=N&test=N   the four files of MNIST and its like, plain or .gz\n"
            "text:FILE?context=64&split=0.9   a text in UTF-8, plain or .gz; the next character is "
@@ -118,9 +173,7 @@ Result<data::Sharded> cut_dataset(const data::Dataset& dataset, const data::Part
         const auto tokens = std::max(count / kTextShardsWanted, kTokensPerShardMin);
         return data::shard_text(dataset, tokens, partition, &sha256);
     }
-    const auto samples =
-        std::clamp(count / kShardsWanted, kSamplesPerShardMin, kSamplesPerShardMax);
-    return data::shard_dataset(dataset, samples, partition, &sha256);
+    return data::shard_dataset(dataset, samples_per_shard(count), partition, &sha256);
 }
 
 Result<CutData> cut_for_swarm(
@@ -160,7 +213,7 @@ Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest&
     auto loaded = data::load_dataset(dataset);
     if (loaded.has_error()) return loaded.error();
     if (loaded->is_text() && manifest.is_text()) loaded->shape = manifest.shape();
-    return cut_dataset(*loaded, partition);
+    return cut_into(*loaded, manifest, partition);
 }
 
 Result<CutData> cut_for_eval(const std::string& dataset, const data::Manifest& swarm) {

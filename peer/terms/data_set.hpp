@@ -25,6 +25,11 @@ using DataProgress = std::function<void(const std::string& line)>;
 /// Returns the kinds of data sets with one line each, for --help and errors.
 [[nodiscard]] std::string data_set_catalogue();
 
+/// Checks what can be checked without reading: that the kind is known and that the path leads to
+/// what this kind reads. Takes no time, so that a joiner can do it before it joins.
+/// Errors    Usage
+[[nodiscard]] Result<void> check_data_set(const std::string& dataset);
+
 /// Loads an `idx:` or `text:` data set for a model; blocks until it is read. If the spec of a text
 /// does not set the windows, the model does: `gpt?context=64`.
 /// Errors    those of data::load_dataset

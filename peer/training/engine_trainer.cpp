@@ -119,11 +119,13 @@ Result<void> EngineTrainer::prepare() {
             // The store refuses those, and the session fetches the missing ones from holders.
             if (shards_.put(std::move(bytes)).has_value()) ++taken;
         }
-        if (taken == 0 && callbacks_.note) {
+        const auto all = shards_.manifest().shards.size();
+        if (taken < all && callbacks_.note) {
             callbacks_.note(
-                "--dataset " + options_.local_source +
-                " is not the data of this swarm, or is cut in another way: its shards come from "
-                "the other peers"
+                "--dataset " + options_.local_source + ": " + std::to_string(taken) + " of the " +
+                std::to_string(all) + " shards of this swarm are in these files" +
+                (taken == 0 ? ": it is other data, or cut in another way" : "") +
+                "; the rest comes from the other peers"
             );
         }
     }

@@ -2,6 +2,7 @@
 
 #include "base/rng.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <numeric>
