@@ -259,6 +259,7 @@ void session_metrics(Families& out, const SessionStatus& s) {
         s.checkpoints.error.empty() ? 0.0 : 1.0
     );
     gauge(out, "samples_per_second", "Training speed", r.samples_per_s);
+    gauge(out, "data_wait", "Share of time that steps wait for data, 0 to 1", s.data_wait);
     gauge(out, "loss", "Running mean of the training loss", r.loss);
     gauge(out, "test_loss", "Estimated test loss, -1 before the first", r.test_loss);
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);

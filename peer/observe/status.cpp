@@ -92,6 +92,7 @@ std::string render_status(const StatusInputs& in) {
     if (in.session) {
         out["swarm_samples"] = in.session->swarm_samples;
         out["shards_missing"] = in.session->shards_missing;
+        out["data_wait"] = finite_or_null(in.session->data_wait);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints);
     }
     out["members"] = json::array();

@@ -16,7 +16,7 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "compute/training/engine.hpp"
-#include "data/batcher.hpp"
+#include "data/prefetch.hpp"
 #include "data/shard_store.hpp"
 #include "peer/training/divergence_watch.hpp"
 #include "peer/training/estimator.hpp"
@@ -102,11 +102,9 @@ private:
 
     // Owned by the compute thread.
     std::unique_ptr<compute::Engine> engine_;
-    data::Batcher batcher_;
+    data::Prefetcher batches_;
     TrainerOrder current_;
     TrainerReport report_;
-    std::vector<float> values_;
-    std::vector<std::int32_t> labels_;
     ShardShelf shelf_;
     EvaluationPace pace_;
     std::optional<Estimator> estimator_;  ///< present once prepare() has succeeded
