@@ -126,6 +126,8 @@ void Prefetcher::run() {
             if (batch.values.empty()) batch = make_batch();
             drawn = batcher_.draw({batch.values, batch.labels, batch.targets});
             batch.after = batcher_.position();
+            batch.damaged = batcher_.damaged();
+            batch.damage = batcher_.first_damage();
         } catch (...) {
             failed = std::current_exception();
         }

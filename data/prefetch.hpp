@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -27,7 +28,9 @@ struct PreparedBatch {
     std::vector<float> values;  ///< N times what Preparation says of one sample, as below
     std::vector<std::int32_t> labels;
     std::vector<float> targets;
-    BatcherPosition after;             ///< behind its last sample
+    BatcherPosition after;      ///< behind its last sample
+    std::uint64_t damaged = 0;  ///< records that were left out until then, as Batcher::damaged()
+    std::string damage;         ///< what was wrong with the first of them
 };
 
 /// Returns how many batches of so many bytes are prepared ahead: from 4 down to 2 as they grow.

@@ -243,6 +243,12 @@ void session_metrics(Families& out, const SessionStatus& s) {
         s.unsound_steps
     );
     counter(
+        out,
+        "damaged_records_total",
+        "Records of the data that were left out, because they cannot be decoded",
+        s.damaged_records
+    );
+    counter(
         out, "recoveries_total", "Times that diverged parameters gave way to others'", s.recoveries
     );
     counter(out, "checkpoints_written_total", "Checkpoints written", s.checkpoints.written);
@@ -259,6 +265,7 @@ void session_metrics(Families& out, const SessionStatus& s) {
         s.checkpoints.error.empty() ? 0.0 : 1.0
     );
     gauge(out, "samples_per_second", "Training speed", r.samples_per_s);
+    gauge(out, "data_wait", "Share of time that steps wait for data, 0 to 1", s.data_wait);
     gauge(out, "loss", "Running mean of the training loss", r.loss);
     gauge(out, "test_loss", "Estimated test loss, -1 before the first", r.test_loss);
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);

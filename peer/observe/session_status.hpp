@@ -20,7 +20,9 @@ struct SessionStatus {
     std::uint64_t shard_bytes = 0;
     std::uint64_t shard_frames_rejected = 0;
     std::uint64_t unsound_steps = 0;
+    std::uint64_t damaged_records = 0;
     std::uint64_t recoveries = 0;
+    double data_wait = 0;  ///< as in TrainerReport
     CheckpointReport checkpoints;
 };
 

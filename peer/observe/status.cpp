@@ -92,6 +92,8 @@ std::string render_status(const StatusInputs& in) {
     if (in.session) {
         out["swarm_samples"] = in.session->swarm_samples;
         out["shards_missing"] = in.session->shards_missing;
+        if (in.session->damaged_records > 0) out["damaged_records"] = in.session->damaged_records;
+        out["data_wait"] = finite_or_null(in.session->data_wait);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints);
     }
     out["members"] = json::array();

@@ -52,9 +52,11 @@ struct TrainerReport {
     std::uint64_t samples = 0;
     std::uint64_t schedule_step = 0;
     double samples_per_s = 0;
+    double data_wait = 0;            ///< share of time that the last steps waited for data, 0 to 1
     double loss = 0;                 ///< running mean over recent steps; of a text per character
     std::optional<double> accuracy;  ///< running estimate over small evaluations
     std::optional<double> test_loss;
+    std::uint64_t damaged_records = 0;  ///< left out of batches, because they cannot be decoded
     std::uint64_t unsound_steps = 0;  ///< batches without a finite loss: they changed nothing
     /// Five unsound steps came in a row, or a parameter is not finite. Training rests until the
     /// next restart.

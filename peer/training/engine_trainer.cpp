@@ -32,13 +32,13 @@ EngineTrainer::EngineTrainer(
       parameters_(parameters),
       shards_(shards),
       callbacks_(std::move(callbacks)),
-      batcher_(shards, options_.seed),
+      batches_(shards, options_.seed, static_cast<std::size_t>(options_.engine.batch)),
       shelf_(real_disk(), options_.shard_directory, shards),
       pace_(options_.evaluation_share) {
     report_.steps = options_.steps;
     report_.samples = options_.samples;
     report_.schedule_step = options_.schedule_step;
-    batcher_.resume(options_.position);
+    batches_.resume(options_.position);
 }
 
 EngineTrainer::~EngineTrainer() {
@@ -137,11 +137,6 @@ Result<void> EngineTrainer::prepare() {
     // fit is of another optimizer; then this one begins anew.
     const auto state = std::exchange(options_.optimizer_state, {});
     if (!state.empty()) (void)engine_->restore_optimizer_state(state);
-    const auto& manifest = shards_.manifest();
-    const auto batch = static_cast<std::size_t>(options_.engine.batch);
-    values_.resize(batch * manifest.sample_elements());
-    labels_.resize(batch * data::labels_of(manifest));
-    targets_.resize(batch * data::targets_of(manifest));
     const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
     estimator_.emplace(shards_, eval_batch, options_.evaluation_seed);
     report_.prepared = true;
@@ -156,7 +151,7 @@ void EngineTrainer::obey(const TrainerOrder& order) {
         return;
     }
     if (order.restarts != report_.restarts) start_over(order.restarts);
-    if (order.shards_version != current_.shards_version) batcher_.set_shards(order.shards);
+    if (order.shards_version != current_.shards_version) batches_.set_shards(order.shards);
     if (order.schedule_step && order.schedule_step != current_.schedule_step) {
         report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
     }
@@ -182,21 +177,25 @@ void EngineTrainer::train_once() {
     const auto after = report_.samples + static_cast<std::uint64_t>(options_.engine.batch);
     const bool waits = current_.samples_limit && after > *current_.samples_limit;
     const bool enough = last || waits;
-    const auto before = batcher_.position();
-    if (enough || !batcher_.next({values_, labels_, targets_})) {
+    const auto before = batches_.position();
+    const Instant begin = real_now();
+    const auto* batch = enough ? nullptr : batches_.next();
+    const Instant ready = real_now();
+    if (batch == nullptr) {
         // Without samples to train on we still average, and our estimate counts as any other does.
         if (evaluation_due()) update_estimate();
         return rest();
     }
+    if (batch->damaged != report_.damaged_records) note_damage(*batch);
     const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
-    const auto made = engine_->step({values_, labels_, targets_}, rate);
+    const auto made = engine_->step({batch->values, batch->labels, batch->targets}, rate);
     if (made.has_error()) note_refused(made.error());
     compute::StepResult result;
     result.unsound = made.has_error();
     if (made.has_value()) result = *made;
     if (result.interrupted) {
         // Nobody has learned from this batch. The next life must get it again.
-        batcher_.resume(before);
+        batches_.resume(before);
         return;
     }
     if (result.unsound) {
@@ -209,6 +208,7 @@ void EngineTrainer::train_once() {
     ++report_.steps;
     ++report_.schedule_step;
     report_.samples += static_cast<std::uint64_t>(options_.engine.batch);
+    meter_.add_step(ready - begin, real_now() - begin);
     meter_.add_loss(static_cast<double>(result.loss));
     if (report_.steps % options_.mix_every == 0) mix();
     if (evaluation_due()) update_estimate();
@@ -219,6 +219,15 @@ void EngineTrainer::train_once() {
 void EngineTrainer::note_refused(const Fault& fault) {
     const auto line = refused_.handle_fault(real_now(), fault);
     if (line && callbacks_.note) callbacks_.note(*line);
+}
+
+void EngineTrainer::note_damage(const data::PreparedBatch& batch) {
+    const bool first = report_.damaged_records == 0;
+    report_.damaged_records = batch.damaged;
+    if (!first || !callbacks_.note) return;
+    callbacks_.note(
+        "a record of the data is damaged and is left out, as further ones will be: " + batch.damage
+    );
 }
 
 void EngineTrainer::rest() {
@@ -294,7 +303,7 @@ bool EngineTrainer::checkpoint() {
     if (!callbacks_.checkpoint || !keeps()) return false;
     // The file on disk may be the last sound model: we must not replace it with a bad one.
     if (divergence_.in_doubt() || !parameters_.finite()) return false;
-    report_.position = batcher_.position();
+    report_.position = batches_.position();
     auto& told = report_.checkpoints;
     const bool failed_before = !told.error.empty();
     const auto written = callbacks_.checkpoint(report_, engine_->optimizer_state());
@@ -314,11 +323,12 @@ void EngineTrainer::publish(bool always) {
         report_.samples_per_s = rate.value_or(report_.samples_per_s);
     }
     report_.loss = meter_.loss();
+    report_.data_wait = meter_.data_wait();
     report_.diverged = divergence_.diverged();
     const auto estimate = estimator_ ? estimator_->estimate() : std::nullopt;
     report_.accuracy = estimate ? estimate->accuracy : std::nullopt;
     report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;
-    report_.position = batcher_.position();
+    report_.position = batches_.position();
     told_samples_ = report_.samples;
     if (reports_.put(report_)) callbacks_.report_ready();
 }

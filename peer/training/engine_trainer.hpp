@@ -16,7 +16,7 @@
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "compute/training/engine.hpp"
-#include "data/batcher.hpp"
+#include "data/prefetch.hpp"
 #include "data/shard_store.hpp"
 #include "peer/training/divergence_watch.hpp"
 #include "peer/training/estimator.hpp"
@@ -76,6 +76,8 @@ private:
     void obey(const TrainerOrder& order);
     void train_once();
     void start_over(std::uint64_t number);
+    /// Counts records that could not be decoded, and tells people of the first.
+    void note_damage(const data::PreparedBatch& batch);
     void rest();
     void mix();
     [[nodiscard]] bool evaluation_due() const;
@@ -104,12 +106,9 @@ private:
 
     // Owned by the compute thread.
     std::unique_ptr<compute::Engine> engine_;
-    data::Batcher batcher_;
+    data::Prefetcher batches_;
     TrainerOrder current_;
     TrainerReport report_;
-    std::vector<float> values_;
-    std::vector<std::int32_t> labels_;
-    std::vector<float> targets_;
     ShardShelf shelf_;
     EvaluationPace pace_;
     std::optional<Estimator> estimator_;  ///< present once prepare() has succeeded

@@ -7,6 +7,7 @@ namespace {
 constexpr double kSpanMin = 0.5;  // seconds
 constexpr double kSpanMax = 3.0;
 constexpr double kLossDecay = 0.02;
+constexpr double kTimeDecay = 0.02;
 
 }  // namespace
 
@@ -26,6 +27,11 @@ std::optional<double> StepMeter::samples_per_s(Instant now, std::uint64_t sample
 void StepMeter::add_loss(double loss) {
     loss_ = loss_known_ ? loss_ + kLossDecay * (loss - loss_) : loss;
     loss_known_ = true;
+}
+
+void StepMeter::add_step(Duration wait, Duration whole) {
+    wait_ = (1.0 - kTimeDecay) * wait_ + to_seconds(wait);
+    whole_ = (1.0 - kTimeDecay) * whole_ + to_seconds(whole);
 }
 
 }  // namespace starling::peer

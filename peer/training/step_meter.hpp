@@ -1,6 +1,6 @@
 #pragma once
 
-// How fast steps go, and their mean loss.
+// How fast steps go, how long they wait for data, and their mean loss.
 
 #include <cstdint>
 #include <optional>
@@ -21,6 +21,13 @@ public:
     /// Adds the loss of a step to the running mean.
     void add_loss(double loss);
 
+    /// Adds a step that took `whole`, of which it waited `wait` for its batch.
+    void add_step(Duration wait, Duration whole);
+
+    /// Returns the share of time that the last steps (about 50) waited for data, 0 to 1; 0 before
+    /// the first.
+    [[nodiscard]] double data_wait() const { return whole_ > 0.0 ? wait_ / whole_ : 0.0; }
+
     /// The next step has other parameters: the mean starts anew from its loss.
     void forget_loss() { loss_known_ = false; }
 
@@ -31,6 +38,8 @@ private:
     std::uint64_t samples_ = 0;
     double loss_ = 0.0;
     bool loss_known_ = false;
+    double wait_ = 0.0;  ///< decaying sums, in seconds
+    double whole_ = 0.0;
 };
 
 }  // namespace starling::peer

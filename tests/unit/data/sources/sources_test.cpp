@@ -2,11 +2,13 @@
 // what is wrong is said with its place. Method: small trees and tables written by the test; the
 // shared data sets, whose counts and values Python's csv, wave and numpy have read.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <set>
 
+#include "data/batcher.hpp"
 #include "data/media/audio.hpp"
 #include "data/preparation.hpp"
 #include "data/source.hpp"
@@ -319,6 +321,68 @@ TEST_F(Sources, RecordsOfCifarAreReadAndOddSizesRefused) {
     EXPECT_EQ(record[1024], std::byte{'g'});
     put("c/data_batch_1.bin", bytes + "x");
     EXPECT_EQ(refusal("cifar:" + path("c")).code, FaultCode::BadFormat);
+}
+
+TEST_F(Sources, APictureThatBreaksOffWhileTrainingIsLeftOutAndCounted) {
+    for (int i = 0; i < 10; ++i) put_golden("p/a/" + std::to_string(i) + ".png", "grey8.png");
+    put_golden("p/b/1.png", "grey8.png");
+    // The scan reads headers only, so it takes a picture whose end is missing.
+    const auto bytes = testing::golden("media/grey8.png");
+    put("p/b/2.png", as_text(ByteView(bytes).first(bytes.size() - 20)));
+    const auto source = open("images:" + path("p") + "?test=0");
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->count(Split::Train), 12U);
+    std::vector<Bytes> shards;
+    const auto manifest =
+        cut_source(*source, {}, std::nullopt, testing::test_hash, [&](Bytes shard) {
+            shards.push_back(std::move(shard));
+            return Result<void>();
+        });
+    ASSERT_TRUE(manifest.has_value());
+    ShardStore store(*manifest, testing::test_hash);
+    std::vector<ShardId> ids;
+    for (const auto& shard : shards) {
+        ids.push_back(ShardId{testing::test_hash(shard)});
+        ASSERT_TRUE(store.put(shard).has_value());
+    }
+    Batcher batcher(store, 1);
+    batcher.set_shards(ids);
+    std::vector<float> values(11 * manifest->sample_elements());
+    std::vector<std::int32_t> labels(11);
+    ASSERT_TRUE(batcher.next({values, labels}));
+    EXPECT_EQ(std::count(labels.begin(), labels.end(), 1), 1) << "each good one, once an epoch";
+    ASSERT_TRUE(batcher.next({values, labels}));
+    EXPECT_GE(batcher.damaged(), 1U);
+    EXPECT_LE(batcher.damaged(), 2U);
+    EXPECT_NE(batcher.first_damage().find("record"), std::string::npos);
+}
+
+TEST_F(Sources, WhereNothingCanBeReadABatchSaysSo) {
+    const auto bytes = testing::golden("media/grey8.png");
+    for (const auto* name : {"p/a/1.png", "p/b/1.png"}) put(name, as_text(bytes));
+    const auto source = open("images:" + path("p") + "?test=0");
+    ASSERT_NE(source, nullptr);
+    std::vector<Bytes> shards;
+    auto manifest = cut_source(*source, {}, std::nullopt, testing::test_hash, [&](Bytes shard) {
+        // A stranger may hash whatever he likes.
+        for (std::size_t i = shard.size() - 30; i < shard.size(); ++i) shard[i] = std::byte{0};
+        shards.push_back(std::move(shard));
+        return Result<void>();
+    });
+    ASSERT_TRUE(manifest.has_value());
+    std::vector<ShardId> ids;
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        manifest->shards[i].id.bytes = testing::test_hash(shards[i]);
+        ids.push_back(manifest->shards[i].id);
+    }
+    ShardStore store(*manifest, testing::test_hash);
+    for (const auto& shard : shards) ASSERT_TRUE(store.put(shard).has_value());
+    Batcher batcher(store, 1);
+    batcher.set_shards(ids);
+    std::vector<float> values(manifest->sample_elements());
+    std::vector<std::int32_t> labels(1);
+    EXPECT_FALSE(batcher.next({values, labels}));
+    EXPECT_GT(batcher.damaged(), 100U);
 }
 
 // What follows reads the shared data sets. The numbers are those of their READMEs, and of numpy's and

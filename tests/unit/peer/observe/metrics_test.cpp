@@ -108,6 +108,13 @@ TEST(Metrics, EveryCounterIsShownUnderItsOwnName) {
     }
 }
 
+TEST(Metrics, TheShareOfTimeThatStepsWaitForDataIsShown) {
+    StatusInputs inputs;
+    inputs.session.emplace();
+    inputs.session->data_wait = 0.25;
+    EXPECT_NE(render_metrics(inputs).find("\nstarling_data_wait 0.25\n"), std::string::npos);
+}
+
 TEST(Metrics, EveryFamilyHasOneHelpAndOneType) {
     StatusInputs inputs;
     inputs.session.emplace();

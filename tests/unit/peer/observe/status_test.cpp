@@ -99,6 +99,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
     auto& session = in.session.emplace();
     session.swarm_samples = std::numeric_limits<std::uint64_t>::max();
     session.shards_missing = 3;
+    session.data_wait = 0.25;
     session.record.state = PeerState::Settling;
     session.record.steps = 10;
     session.record.samples = 640;
@@ -114,6 +115,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
     const auto out = status(in);
     EXPECT_EQ(out["swarm_samples"], std::numeric_limits<std::uint64_t>::max());
     EXPECT_EQ(out["shards_missing"], 3);
+    EXPECT_EQ(out["data_wait"], 0.25);
     const json expected{
         {"training", "settling"},
         {"steps", 10},

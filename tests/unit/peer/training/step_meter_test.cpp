@@ -33,6 +33,18 @@ TEST(StepMeter, AfterThreeSecondsTheSpanStartsAnew) {
     EXPECT_DOUBLE_EQ(meter.samples_per_s(kStart + seconds(5), 420).value(), 20.0);
 }
 
+TEST(StepMeter, DataWaitIsTheShareOfTimeOfTheLastSteps) {
+    StepMeter meter;
+    EXPECT_DOUBLE_EQ(meter.data_wait(), 0.0);
+    meter.add_step(milliseconds(1), milliseconds(4));
+    EXPECT_DOUBLE_EQ(meter.data_wait(), 0.25);
+    meter.add_step(milliseconds(1), milliseconds(4));
+    EXPECT_DOUBLE_EQ(meter.data_wait(), 0.25);
+    // What is long ago does not count.
+    for (int i = 0; i < 1000; ++i) meter.add_step({}, milliseconds(4));
+    EXPECT_NEAR(meter.data_wait(), 0.0, 1e-6);
+}
+
 TEST(StepMeter, APauseDoesNotCount) {
     StepMeter meter;
     meter.start(kStart, 0);
