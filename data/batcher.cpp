@@ -12,7 +12,6 @@ namespace {
 
 /// Makes the draw of a shift independent of the draws of the keys.
 constexpr std::uint64_t kShiftPurpose = 0x5348494654;
-constexpr std::uint64_t kAugmentPurpose = 0x4155474d454e54;
 /// So many damaged records in a row mean that there is no other kind.
 constexpr int kDamagedInARowMax = 1000;
 
@@ -95,7 +94,7 @@ bool Batcher::draw_one(const SampleOut& out) {
             slot.view,
             drawn->sample,
             mix64(drawn->shard_seed ^ kShiftPurpose) >> 1U,
-            mix64(drawn->shard_seed ^ mix64(drawn->sample ^ kAugmentPurpose)),
+            drawn->seed,
             out
         );
         if (read) return true;
