@@ -338,6 +338,7 @@ void SampleOrder::change_coming(const Change& change) {
     block_ = 0;
     listing_slot_ = 0;
     auto& entries = coming_.entries;
+    entries.reserve(room_for(expected(samples_, coming_.begin, coming_.end)));
     std::size_t kept = 0;
     for (const auto& entry : entries) {
         const std::uint32_t now = change.now[entry.slot];

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <sys/resource.h>
@@ -14,10 +15,12 @@
 #include "base/spec.hpp"
 #include "compute/models/models.hpp"
 #include "compute/training/engine.hpp"
+#include "peer/commands/bench_data.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/cores.hpp"
 #include "peer/terms/model_file.hpp"
+#include "peer/terms/task.hpp"
 
 namespace starling::peer {
 
@@ -30,6 +33,7 @@ struct Flags {
     std::string precision = "f32";
     std::string device = "cpu";
     std::string optimizer;
+    std::string dataset;
     std::vector<std::int64_t> shape;
     std::int64_t classes = 0;
     double seconds = 5.0;
@@ -142,7 +146,8 @@ struct Timing {
     double best = 0.0;
     float loss = 0.0F;
     std::size_t steps = 0;
-    std::size_t peak_bytes = 0;  ///< resident, before any profile
+    std::size_t peak_bytes = 0;       ///< resident, before any profile
+    std::optional<double> data_wait;  ///< share of time that steps waited for data
 };
 
 std::size_t peak_resident() {
@@ -168,6 +173,34 @@ Result<Timing> time_steps(
         if (made.has_error()) return made.error();
         timing.loss = made->loss;
     } while (now() < end);
+    std::sort(times.begin(), times.end());
+    timing.median = times[times.size() / 2];
+    timing.best = times.front();
+    timing.steps = times.size();
+    timing.peak_bytes = peak_resident();
+    return timing;
+}
+
+/// As time_steps(), each step with the next batch of a data set. The time of a step does not include
+/// its wait for the batch.
+Result<Timing> time_data_steps(
+    compute::Engine& engine, BenchData& data, double rate, double seconds
+) {
+    std::vector<double> times;
+    Timing timing;
+    double waited = 0.0;
+    const double begin = now();
+    do {
+        const double asked = now();
+        const auto& batch = data.next();
+        const double start = now();
+        const auto step = engine.step({batch.values, batch.labels, batch.targets}, rate);
+        if (step.has_error()) return step.error();
+        timing.loss = step->loss;
+        times.push_back(now() - start);
+        waited += start - asked;
+    } while (now() < begin + seconds);
+    timing.data_wait = waited / (now() - begin);
     std::sort(times.begin(), times.end());
     timing.median = times[times.size() / 2];
     timing.best = times.front();
@@ -270,12 +303,15 @@ void print_result(
     const Totals& totals,
     double units
 ) {
+    char wait[32] = "";
+    if (timing.data_wait)
+        std::snprintf(wait, sizeof(wait), ",\"data_wait\":%.4f", *timing.data_wait);
     const auto planned = engine.memory().total() + parameters * sizeof(float);
     std::printf(
         "{\"bench\":\"step\",\"model\":\"%s\",\"batch\":%lld,\"threads\":%d,\"precision\":\"%s\","
         "\"params\":%zu,\"steps\":%zu,\"step_ms\":%.3f,\"best_ms\":%.3f,\"per_s\":%.1f,"
         "\"gflops\":%.1f,\"roofline\":%.3f,\"peak_bytes\":%zu,\"planned_bytes\":%zu,"
-        "\"loss\":%.5f}\n",
+        "\"loss\":%.5f%s}\n",
         options.model.c_str(),
         static_cast<long long>(options.batch),
         options.threads,
@@ -289,7 +325,8 @@ void print_result(
         totals.arithmetic / timing.median,
         timing.peak_bytes,
         planned,
-        static_cast<double>(timing.loss)
+        static_cast<double>(timing.loss),
+        wait
     );
 }
 
@@ -302,8 +339,16 @@ int complain(const Flags& flags, const Fault& fault) {
 }
 
 int run(const Flags& flags) {
-    const auto subject = subject_of(flags);
+    auto subject = subject_of(flags);
     if (subject.has_error()) return complain(flags, subject.error());
+    std::unique_ptr<BenchData> data;
+    if (!flags.dataset.empty()) {
+        auto loaded = BenchData::load(flags.dataset, flags.model, subject->engine.batch);
+        if (loaded.has_error()) return complain(flags, loaded.error());
+        data = std::move(*loaded);
+        subject->engine.task = task_of(data->manifest());
+        subject->tokens = data->manifest().is_text();
+    }
     const auto* options = &subject->engine;
     auto facts =
         compute::inspect_model(options->model, options->task, options->batch, *options->model_file);
@@ -315,7 +360,8 @@ int run(const Flags& flags) {
     if (engine.has_error()) return complain(flags, engine.error());
     const auto samples = make_samples(*options, subject->tokens, facts->table_rows);
     const double rate = options->optimizer.learning_rate;
-    const auto timing = time_steps(**engine, samples, rate, flags.seconds);
+    const auto timing = data ? time_data_steps(**engine, *data, rate, flags.seconds)
+                             : time_steps(**engine, samples, rate, flags.seconds);
     if (timing.has_error()) return complain(flags, timing.error());
     const auto kernels = best_kernels(**engine, samples, 0.3 * flags.seconds);
     if (kernels.has_error()) return complain(flags, kernels.error());
@@ -333,7 +379,8 @@ int run(const Flags& flags) {
 
 void add_bench_step(CLI::App& bench, Command& chosen) {
     auto flags = std::make_shared<Flags>();
-    auto* command = bench.add_subcommand("step", "One training step on made-up data");
+    auto* command =
+        bench.add_subcommand("step", "One training step, on made-up data or a data set's");
     command
         ->add_option(
             "--model", flags->model, "mlp, cnn, resnet20, gpt, ... with options, or onnx:FILE"
@@ -348,6 +395,9 @@ void add_bench_step(CLI::App& bench, Command& chosen) {
         ->capture_default_str();
     command->add_option("--device", flags->device, "cpu, or reference")->capture_default_str();
     command->add_option("--optimizer", flags->optimizer, "As for peer");
+    command->add_option(
+        "--dataset", flags->dataset, "Train on its samples, as for peer, and report data_wait"
+    );
     command->add_option("--shape", flags->shape, "Shape of a sample: 3,32,32")->delimiter(',');
     command->add_option("--classes", flags->classes, "Classes of the labels");
     command->add_option("--seconds", flags->seconds, "Measure for so long")

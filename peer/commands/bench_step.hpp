@@ -1,7 +1,7 @@
 #pragma once
 
-// `starling bench step`: how long one training step of a model takes on made-up data, and which
-// kernels take the time.
+// `starling bench step`: how long one training step of a model takes, on made-up data or on a
+// data set's, and which kernels take the time.
 
 #include "peer/commands/commands.hpp"
 

@@ -112,7 +112,7 @@ TEST_F(DatasetFiles, FilesThatDoNotBelongTogetherAreNamed) {
 }
 
 TEST_F(DatasetFiles, MistakesInTheSpecAreExplained) {
-    expect_fault("jpeg:x", FaultCode::Usage, "idx:DIRECTORY");
+    expect_fault("jpeg:x", FaultCode::Usage, "images:DIR");
     expect_fault("idx", FaultCode::Usage, "write idx:DIRECTORY");
     expect_fault("idx:/nonexistent/folder", FaultCode::NotFound, "/nonexistent/folder");
     expect_fault(spec("?size=3"), FaultCode::Usage, "'size'");

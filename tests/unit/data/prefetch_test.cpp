@@ -50,7 +50,7 @@ protected:
 ::testing::AssertionResult same_batch(Prefetcher& ahead, Batcher& plain, std::size_t samples) {
     std::vector<float> values(samples * kElements);
     std::vector<std::int32_t> labels(samples);
-    const bool wanted = plain.next(values, labels);
+    const bool wanted = plain.next({values, labels});
     const auto* batch = ahead.next();
     if (wanted != (batch != nullptr)) {
         return ::testing::AssertionFailure() << "one of them has no sample";
