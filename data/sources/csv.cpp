@@ -197,7 +197,7 @@ private:
             label_name_ = table.columns.back().name;
             notes_.lines.push_back(
                 path_ + ": the last column, " + label_name_ +
-                ", is what is learned; &label=NAME says it"
+                ", is what is learned unless label=NAME says it"
             );
         }
         const auto label = table.column(label_name_);
