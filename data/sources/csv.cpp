@@ -154,9 +154,7 @@ public:
 
 private:
     Result<void> read_options(const Spec& spec) {
-        auto known = spec.only(
-            "label,target,drop,categories,numbers,split,test,valid,balance"
-        );
+        auto known = spec.only("label,target,drop,categories,numbers,split,test,valid,balance");
         if (!known) return known.error();
         label_name_ = spec.text("label", "");
         drop_ = names_in(spec.text("drop", ""));
@@ -216,21 +214,21 @@ private:
             // What says the split is no property of what the row is about.
             dropped[*column] = true;
         }
+        std::vector<std::string> constant;
+        std::vector<std::string> wordy;
         for (std::size_t i = 0; i < table.columns.size(); ++i) {
             const auto& column = table.columns[i];
             if (i == label_ || dropped[i]) continue;
-            const bool words = column.kind == ColumnKind::Category;
-            if (column.constant() || (words && !column.distinct_known)) {
-                notes_.lines.push_back(
-                    path_ + ": column " + printable(column.name) +
-                    (words && !column.distinct_known ? " has too many different words to learn from"
-                                                     : " has one value only") +
-                    "; it is left out"
-                );
-                continue;
+            if (column.constant()) {
+                constant.push_back(column.name);
+            } else if (column.kind == ColumnKind::Category && !column.distinct_known) {
+                wordy.push_back(column.name);
+            } else {
+                columns_.push_back(i);
             }
-            columns_.push_back(i);
         }
+        note_columns(constant, "with one value only");
+        note_columns(wordy, "with too many different words to learn from");
         if (columns_.empty() || columns_.size() > kRecipeColumnsMax) {
             return fail(
                 FaultCode::Usage,
@@ -239,6 +237,20 @@ private:
             );
         }
         return {};
+    }
+
+    /// Says which columns are left out, in one line.
+    void note_columns(const std::vector<std::string>& names, const std::string& why) {
+        constexpr std::size_t kNamed = 8;
+        if (names.empty()) return;
+        std::string listed;
+        for (std::size_t i = 0; i < std::min(kNamed, names.size()); ++i) {
+            listed += (i == 0 ? "" : ", ") + printable(names[i]);
+        }
+        notes_.lines.push_back(
+            path_ + ": " + std::to_string(names.size()) + " columns " + why +
+            " are left out: " + listed + (names.size() > kNamed ? ", ..." : "")
+        );
     }
 
     Result<void> choose_label() {

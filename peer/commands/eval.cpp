@@ -93,7 +93,7 @@ Result<Evaluated> evaluate_file(const EvalFlags& flags) {
     const auto chosen = choose_model(flags.model);
     if (chosen.has_error()) return chosen.error();
     auto cut = cut_for_swarm(flags.dataset, flags.model);
-    if (cut.has_error()) return missing_is_usage(cut.error());
+    if (cut.has_error()) return as_usage(cut.error());
     print_notes(*cut);
     auto* sharded = &cut->sharded;
     Descriptor descriptor;
@@ -120,7 +120,7 @@ Result<Evaluated> evaluate_checkpoint(const EvalFlags& flags) {
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();
     auto cut = cut_for_eval(flags.dataset, descriptor->manifest);
-    if (cut.has_error()) return missing_is_usage(cut.error());
+    if (cut.has_error()) return as_usage(cut.error());
     print_notes(*cut);
     auto* sharded = &cut->sharded;
     auto options = engine_options(*descriptor, threads_of(flags));

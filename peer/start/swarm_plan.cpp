@@ -110,7 +110,7 @@ Result<void> check_target(const PeerConfig& config, const data::Manifest& manife
 Result<Founding> load_founding(const PeerConfig& config) {
     auto cut =
         cut_for_swarm(config.dataset, config.model, *data::Partition::parse(config.partition));
-    if (cut.has_error()) return missing_is_usage(cut.error());
+    if (cut.has_error()) return as_usage(cut.error());
     const auto& manifest = cut->sharded.manifest;
     if (auto ok = check_learnable(manifest); ok.has_error()) return ok.error();
     if (auto ok = check_target(config, manifest); ok.has_error()) return ok.error();

@@ -167,8 +167,8 @@ class WrongData(BadInputTestCase):
             (f"idx:{empty}", ["empty", self.IMAGES]),
             (f"text:{self.directory}/none", ["none"]),
         ]
-        self.check([(("data", "inspect", spec), FAILED, words) for spec, words in table])
-        self.check([(("peer", "--dataset", spec), FAILED, words) for spec, words in table[:2]])
+        self.check([(("data", "inspect", spec), USAGE, words) for spec, words in table])
+        self.check([(("peer", "--dataset", spec), USAGE, words) for spec, words in table[:2]])
         for command in (("data", "inspect"), ("peer", "--dataset")):
             self.check([((*command, spec), USAGE, words) for spec, words in missing])
         self.check([(("data", "inspect", f"{SAMPLES_SPEC}?train=0"), USAGE, ["train"])])

@@ -1,0 +1,112 @@
+"""Goal: swarms learn tables, sounds and pictures, a newcomer needs none of the files, and what is wrong with a
+data set is told before anything is made or joined. Method: two peers on loopback, the shipped samples, and small
+files that the test writes."""
+
+import json
+import shutil
+import struct
+import zlib
+
+from swarm_fixture import ROOT, SwarmTestCase, main, run
+
+SAMPLES = ROOT / "data" / "samples"
+
+
+def png(colour, noise):
+    """Returns a picture of 12 x 12 pixels of one colour, one of whose rows is another."""
+    rows = b"".join(
+        b"\0" + bytes(255 - value if y == noise else value for _ in range(12) for value in colour)
+        for y in range(12)
+    )
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 12, 12, 8, 2, 0, 0, 0)
+    packed = zlib.compress(rows)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+class DataSets(SwarmTestCase):
+    def learn(self, dataset, model, accuracy, *flags):
+        """A founder and a joiner without the files; returns the founder's last line."""
+        founder = self.found(
+            "--until", f"accuracy={accuracy}", "--wait-for", 2, "--state", self.directory / "founder", *flags,
+            dataset=dataset, model=model,
+        )
+        joiner = self.join(founder)
+        self.wait_for_exit([founder, joiner], 90)
+        finals = [peer.last("final") for peer in (founder, joiner)]
+        # The parameters agree; losses of a net that is sure of itself differ more than these do.
+        for final in finals:
+            self.assertLess(final["spread"], 1e-3)
+            self.assertAlmostEqual(final["accuracy"], finals[0]["accuracy"], delta=0.02)
+            self.assertGreaterEqual(final["accuracy"], accuracy)
+            self.assertGreater(final["steps"], 0)
+        judged = run("eval", "--state", self.directory / "founder", "--dataset", dataset, "--threads", 1)
+        self.assertEqual(judged.returncode, 0, judged.stderr)
+        self.assertAlmostEqual(json.loads(judged.stdout)["accuracy"], finals[0]["accuracy"], delta=0.01)
+        return finals[0]
+
+    def test_a_table(self):
+        self.learn(
+            f"csv:{SAMPLES}/digits.csv.gz", "tabular", 0.9, "--optimizer", "adamw?lr=0.003", "--batch", 32
+        )
+
+    def test_sounds(self):
+        # So few clips only show that all of them travel and are decoded on both sides.
+        spec = f"audio:{SAMPLES}/spoken-digits-5lang.tar.gz?test=0.3&seconds=0.5"
+        founder = self.found(
+            "--until", "steps=20", "--wait-for", 2, "--batch", 8, dataset=spec,
+            model="cnn?channels=4,8&hidden=16",
+        )
+        joiner = self.join(founder)
+        self.wait_for_exit([founder, joiner], 90)
+        for peer in (founder, joiner):
+            self.assertEqual(peer.last("final")["steps"], 20)
+
+    def test_pictures(self):
+        folder = self.directory / "pets"
+        for split, count in (("train", 40), ("test", 10)):
+            for name, colour in (("cat", (200, 40, 40)), ("dog", (40, 40, 200))):
+                (folder / split / name).mkdir(parents=True)
+                for i in range(count):
+                    (folder / split / name / f"{i}.png").write_bytes(png(colour, i % 12))
+        self.learn(
+            f"images:{folder}?flip=1&pad=1", "cnn?channels=4&hidden=8", 0.95, "--batch", 8,
+            "--optimizer", "adamw?lr=0.003",
+        )
+        # The same tree in an archive is the same data.
+        shutil.make_archive(str(self.directory / "pets"), "gztar", folder)
+        facts = [
+            json.loads(run("data", "inspect", f"images:{path}?flip=1&pad=1").stdout)
+            for path in (folder, f"{folder}.tar.gz")
+        ]
+        for fact in facts:
+            del fact["dataset"]
+        self.assertEqual(facts[0], facts[1])
+
+    def test_what_is_wrong_is_told_before_anything_is_made(self):
+        (self.directory / "empty").mkdir()
+        (self.directory / "ragged.csv").write_text("a,b\n1,x\n2\n")
+        for spec, words in (
+            (f"csv:{self.directory}/none.csv", "does not exist"),
+            (f"images:{self.directory}/empty", "no files .jpg"),
+            (f"csv:{self.directory}/ragged.csv", "line 3"),
+            ("nosuch:file", "no dataset kind"),
+        ):
+            done = run("peer", "--listen", "127.0.0.1:0", "--dataset", spec, "--model", "mlp")
+            self.assertEqual(done.returncode, 2, spec)
+            self.assertIn(words, done.stderr)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        state = self.directory / "never"
+        done = run(
+            "peer", "--state", state, "--listen", "127.0.0.1:0", "--join", "127.0.0.1:9",
+            "--dataset", f"text:{self.directory}/none",
+        )
+        self.assertEqual(done.returncode, 2)
+        self.assertFalse(state.exists())
+
+
+if __name__ == "__main__":
+    main()
