@@ -94,7 +94,7 @@ void bench_draws(Task task) {
     const double begin = on_cpu();
     while (on_cpu() < begin + 3.0) {
         for (int i = 0; i < 100; ++i) {
-            STARLING_CHECK(batcher.next(values, labels));
+            STARLING_CHECK(batcher.next({values, labels}));
             samples += task.batch;
         }
     }

@@ -9,6 +9,7 @@
 #include "data/media/audio.hpp"
 #include "data/media/image.hpp"
 #include "tests/unit/data/support/golden.hpp"
+#include "tests/unit/data/support/shared_data.hpp"
 
 namespace starling::data {
 namespace {
