@@ -1,5 +1,7 @@
 #include "compute/cpu/library/onednn.hpp"
 
+#include <algorithm>
+
 #include "base/check.hpp"
 
 namespace starling::compute::cpu {
@@ -125,15 +127,46 @@ Desc factor(const Desc& desc, bool bf16) {
     return bf16 ? in_bf16(desc) : desc;
 }
 
+enum class WeightLayout { Any, Plain };
+
+Desc weight_desc(const Convolution& c, WeightLayout layout) {
+    return factor(layout == WeightLayout::Any ? any_layout(c.weight) : plain(c.weight), c.bf16);
+}
+
+/// Whether the library packs weights wrongly into this layout. Version 3.7.2 (Debian 13) does: where
+/// channels do not fill the last block of inputs, its reorder from OIhw leaves some values behind and
+/// does not clear the padding (seen on an AVX-512 processor: 102 of the 1,224 values of 18 x 17 x 2
+/// x 2 into OIhw16o16i). Blocks of outputs alone, with which a net's first layer works, are right.
+bool packs_wrongly(const Desc& weight) {
+#if DNNL_VERSION_MAJOR >= 3
+    if (weight.get_padded_dims() == weight.get_dims()) return false;
+    const auto blocked = weight.get_inner_idxs();
+    return std::any_of(blocked.begin(), blocked.end(), [](auto axis) { return axis != 0; });
+#else
+    (void)weight;
+    return false;
+#endif
+}
+
+/// Makes a description with the layout of weights that the library likes best, or with the plain one
+/// if it would pack them wrongly.
+template <class Make>
+auto with_sound_weights(const Make& make) {
+    auto pd = make(WeightLayout::Any);
+    return packs_wrongly(pd.weights_desc()) ? make(WeightLayout::Plain) : pd;
+}
+
 /// Describes the forward pass as a backward primitive needs it, with operands of the backward
 /// primitive's types: there the forward pass's result is a factor, too.
-auto convolution_description(const Convolution& c, bool training, bool hint = false) {
+auto convolution_description(
+    const Convolution& c, bool training, bool hint = false, WeightLayout weight = WeightLayout::Any
+) {
     return describe<dnnl::convolution_forward>(
         attributes_of(c.relu),
         forward_kind(training),
         algorithm_of(c),
         factor(image(c, c.input), c.bf16),
-        factor(any_layout(c.weight), c.bf16),
+        weight_desc(c, weight),
         bias_desc(c.bias, c.output[1]),
         factor(image(c, c.output), c.bf16 && (hint || c.bf16_result)),
         pair(c.window.strides),
@@ -189,14 +222,20 @@ auto inner_product_description(const InnerProduct& p, bool training, bool hint =
     );
 }
 
-/// The layout with elements of another type.
+/// The layout with elements of another type. Version 3 does not let one change a descriptor, so the
+/// layouts that we know are made anew; one that it blocks in another way, as it likes to do with
+/// weights, stays as it is.
 Desc retyped(const Desc& desc, Type type) {
 #if DNNL_VERSION_MAJOR >= 3
-    if (desc.get_format_kind() == dnnl::memory::format_kind::any) {
-        return {desc.get_dims(), type, Tag::any};
+    const auto dims = desc.get_dims();
+    if (desc.get_format_kind() == dnnl::memory::format_kind::any) return {dims, type, Tag::any};
+    if (desc.get_inner_nblks() == 0) return {dims, type, desc.get_strides()};
+    for (const auto tag : {Tag::nChw8c, Tag::nChw16c}) {
+        if (dims.size() == 4 && desc == Desc(dims, desc.get_data_type(), tag)) {
+            return {dims, type, tag};
+        }
     }
-    if (desc.get_inner_nblks() == 0) return {desc.get_dims(), type, desc.get_strides()};
-    return {desc.get_dims(), type, desc.get_inner_blks()[0] == 8 ? Tag::nChw8c : Tag::nChw16c};
+    return desc;
 #else
     auto changed = desc;
     changed.data.data_type = dnnl::memory::convert_to_c(type);
@@ -310,23 +349,27 @@ std::size_t padded_count(const Desc& desc) {
 }
 
 Compiled convolution_forward(const Convolution& c) {
-    const auto pd = convolution_description(c, c.training);
+    const auto pd = with_sound_weights([&c](WeightLayout weight) {
+        return convolution_description(c, c.training, false, weight);
+    });
     return compiled_forward<dnnl::convolution_forward>(pd);
 }
 
 Compiled convolution_backward_input(const Convolution& c) {
-    const auto pd = describe_backward<dnnl::convolution_backward_data>(
-        attributes_of(false),
-        convolution_description(c, true, true),
-        algorithm_of(c),
-        factor(image(c, c.input), c.bf16 && c.bf16_result),
-        factor(any_layout(c.weight), c.bf16),
-        factor(image(c, c.output), c.bf16),
-        pair(c.window.strides),
-        gaps(c.window.dilations),
-        pair(c.window.pad_begin),
-        pair(c.window.pad_end)
-    );
+    const auto pd = with_sound_weights([&c](WeightLayout weight) {
+        return describe_backward<dnnl::convolution_backward_data>(
+            attributes_of(false),
+            convolution_description(c, true, true, weight),
+            algorithm_of(c),
+            factor(image(c, c.input), c.bf16 && c.bf16_result),
+            weight_desc(c, weight),
+            factor(image(c, c.output), c.bf16),
+            pair(c.window.strides),
+            gaps(c.window.dilations),
+            pair(c.window.pad_begin),
+            pair(c.window.pad_end)
+        );
+    });
     return compiled<dnnl::convolution_backward_data>(
         pd,
         {{DNNL_ARG_DIFF_SRC, pd.diff_src_desc()},
