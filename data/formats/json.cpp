@@ -1,5 +1,6 @@
 #include "data/formats/json.hpp"
 
+#include <array>
 #include <simdjson.h>
 
 namespace starling::data {
@@ -10,7 +11,21 @@ using simdjson::dom::element_type;
 
 static_assert(kJsonPadding >= simdjson::SIMDJSON_PADDING);
 
-JsonValue value_of(const simdjson::dom::element& element) {
+using Numbers = std::array<double, kJsonNumbersMax>;
+
+/// Returns the numbers of an array that has nothing else, and not many.
+std::span<const double> numbers_of(const simdjson::dom::element& element, Numbers& numbers) {
+    std::size_t count = 0;
+    for (const auto item : element.get_array().value_unsafe()) {
+        if (count == numbers.size() || item.get_double().get(numbers[count]) != simdjson::SUCCESS) {
+            return {};
+        }
+        ++count;
+    }
+    return std::span(numbers).first(count);
+}
+
+JsonValue value_of(const simdjson::dom::element& element, Numbers& numbers) {
     JsonValue value;
     switch (element.type()) {
         case element_type::NULL_VALUE:
@@ -29,6 +44,10 @@ JsonValue value_of(const simdjson::dom::element& element) {
             value.kind = JsonKind::Text;
             value.text = element.get_string().value_unsafe();
             break;
+        case element_type::ARRAY:
+            value.kind = JsonKind::Nested;
+            value.numbers = numbers_of(element, numbers);
+            break;
         default:
             value.kind = JsonKind::Nested;
             break;
@@ -43,6 +62,7 @@ struct JsonParser::Library {
 
     simdjson::dom::parser parser;
     std::size_t bytes_max;
+    Numbers numbers{};
 };
 
 JsonParser::JsonParser(std::size_t bytes_max) : library_(std::make_unique<Library>(bytes_max)) {}
@@ -69,7 +89,8 @@ Result<void> JsonParser::object(std::string_view text, const Visit& visit) {
         return fail(FaultCode::BadFormat, "not a JSON object; it must begin with {");
     }
     for (const auto field : fields) {
-        if (auto seen = visit(field.key, value_of(field.value)); !seen) return seen;
+        if (auto seen = visit(field.key, value_of(field.value, library_->numbers)); !seen)
+            return seen;
     }
     return {};
 }

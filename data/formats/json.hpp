@@ -1,7 +1,7 @@
 #pragma once
 
 // One JSON object with its fields, for files of strangers. Nested values are recognised and not
-// entered. The library (simdjson) checks the whole text: UTF-8, numbers, strings and braces.
+// entered, but for short arrays of numbers. The library (simdjson) checks the whole text: UTF-8, numbers, strings and braces.
 
 #include <cstdint>
 #include <functional>
@@ -19,11 +19,14 @@ inline constexpr std::size_t kJsonPadding = 64;
 
 enum class JsonKind { Null, Boolean, Number, Text, Nested };
 
-/// One value of an object. `text` is valid until the parser's next call.
+inline constexpr std::size_t kJsonNumbersMax = 8;
+
+/// One value of an object. `text` and `numbers` are valid until the parser's next call.
 struct JsonValue {
     JsonKind kind = JsonKind::Null;
-    double number = 0;      ///< of a number; 0 or 1 of a boolean
-    std::string_view text;  ///< of a text, in UTF-8
+    double number = 0;                ///< of a number; 0 or 1 of a boolean
+    std::string_view text;            ///< of a text, in UTF-8
+    std::span<const double> numbers;  ///< of an array of up to kJsonNumbersMax numbers
 };
 
 class JsonParser {

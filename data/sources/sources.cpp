@@ -13,7 +13,7 @@ struct Kind {
     Result<SourcePointer> (*open)(const Spec& spec, const ScanOptions& options);
 };
 
-constexpr std::array<Kind, 4> kKinds{{
+constexpr std::array<Kind, 7> kKinds{{
     {"images",
      "images:DIR|TAR?size=64&flip=1   JPEG and PNG files in folders named by class, below train, "
      "valid and test or not",
@@ -27,6 +27,17 @@ constexpr std::array<Kind, 4> kKinds{{
      "split=ID%5==0 or split=COLUMN=VALUE says which rows are for testing",
      open_csv},
     {"cifar", "cifar:FILE|DIR   records of CIFAR-10 or CIFAR-100, plain or .gz", open_cifar},
+    {"voc",
+     "voc:DIR|TAR?size=416   pictures with boxes in the folders JPEGImages, Annotations and "
+     "ImageSets/Main",
+     open_voc},
+    {"coco",
+     "coco:FILE.json?images=DIR   pictures with boxes as of COCO's instances; crowds are left out",
+     open_coco},
+    {"yolo",
+     "yolo:DIR|TAR   pictures with boxes in the folders images and labels, with data.yaml or "
+     "classes.txt",
+     open_yolo},
 }};
 
 }  // namespace

@@ -10,6 +10,9 @@ namespace starling::data {
 [[nodiscard]] Result<SourcePointer> open_audio(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_csv(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_cifar(const Spec& spec, const ScanOptions& options);
+[[nodiscard]] Result<SourcePointer> open_voc(const Spec& spec, const ScanOptions& options);
+[[nodiscard]] Result<SourcePointer> open_coco(const Spec& spec, const ScanOptions& options);
+[[nodiscard]] Result<SourcePointer> open_yolo(const Spec& spec, const ScanOptions& options);
 
 /// A format's users expect a few bad records; more than one in a hundred means that something else
 /// is wrong.

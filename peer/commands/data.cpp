@@ -1,4 +1,4 @@
-// starling data: prints what a data set contains.
+// starling data: prints what a data set contains, or cuts it into a folder of shards.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -7,6 +7,8 @@
 #include <string>
 #include <unistd.h>
 
+#include "base/printable.hpp"
+#include "data/partition.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/commands/data_view.hpp"
 
@@ -16,6 +18,8 @@ namespace {
 
 struct Flags {
     std::string spec;
+    std::string partition = "iid";
+    std::string directory;
     bool json = false;
 };
 
@@ -39,10 +43,50 @@ int inspect(const Flags& flags) {
     return kExitDone;
 }
 
+int shard(const Flags& flags) {
+    const auto partition = data::Partition::parse(flags.partition);
+    if (partition.has_error()) return report_fault("data", partition.error());
+    std::vector<std::string> notes;
+    const auto manifest =
+        cut_into_folder(flags.spec, flags.directory, *partition, &print_progress, notes);
+    if (manifest.has_error()) return report_fault("data", missing_is_usage(manifest.error()));
+    for (const auto& note : notes)
+        std::fputs(("starling: " + printable(note) + "\n").c_str(), stderr);
+    std::uint64_t bytes = 0;
+    for (const auto& info : manifest->shards) bytes += info.bytes;
+    const nlohmann::json facts{
+        {"dataset", manifest->name},
+        {"directory", flags.directory},
+        {"train", manifest->samples(data::Split::Train)},
+        {"test", manifest->samples(data::Split::Test)},
+        {"valid", manifest->samples(data::Split::Valid)},
+        {"shards", manifest->shards.size()},
+        {"bytes", bytes}};
+    std::puts(facts.dump(-1, ' ', true).c_str());
+    return kExitDone;
+}
+
+void add_shard(CLI::App& data, Command& chosen) {
+    auto* cut = data.add_subcommand(
+        "shard", "Cut a data set once, for --dataset shards:DIR on any machine"
+    );
+    auto flags = std::make_shared<Flags>();
+    cut->add_option("SPEC", flags->spec, "Data set, as in --dataset")
+        ->required()
+        ->transform(&expand_home);
+    cut->add_option("--out", flags->directory, "New or empty directory for manifest and shards")
+        ->required()
+        ->type_name("DIR");
+    cut->add_option("--partition", flags->partition, "As in `starling peer`")
+        ->capture_default_str();
+    cut->footer("Example:\n  starling data shard images:pets?size=64 --out pets-shards");
+    cut->callback([flags, &chosen] { chosen = [flags] { return shard(*flags); }; });
+}
+
 }  // namespace
 
 void add_data(CLI::App& app, Command& chosen) {
-    auto* command = app.add_subcommand("data", "Inspect data sets");
+    auto* command = app.add_subcommand("data", "Inspect data sets, and cut them into shards");
     command->require_subcommand(1);
     auto* look = command->add_subcommand(
         "inspect", "Print sizes, shape and classes, and on a terminal some samples"
@@ -54,6 +98,7 @@ void add_data(CLI::App& app, Command& chosen) {
         ->transform(&expand_home);
     look->footer("Example:\n  starling data inspect idx:/usr/share/datasets/fashion-mnist");
     look->callback([flags, &chosen] { chosen = [flags] { return inspect(*flags); }; });
+    add_shard(*command, chosen);
 }
 
 }  // namespace starling::peer

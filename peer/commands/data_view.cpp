@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <map>
 
 #include "base/printable.hpp"
 #include "base/spec.hpp"
@@ -29,6 +30,34 @@ std::vector<std::uint64_t> class_counts(const CutData& data) {
         if (manifest.shards[i].split != data::Split::Train) continue;
         const auto view = data::view_shard(data.sharded.shards[i], manifest);
         for (std::uint32_t k = 0; k < view.samples; ++k) ++counts[view.label(k)];
+    }
+    return counts;
+}
+
+/// The boxes of the training pictures.
+struct BoxCounts {
+    std::vector<std::uint64_t> of_class;
+    std::uint64_t boxes = 0;
+    std::uint64_t pictures = 0;
+    std::size_t most = 0;  ///< in one picture
+};
+
+BoxCounts box_counts(const CutData& data) {
+    const auto& manifest = data.sharded.manifest;
+    BoxCounts counts;
+    if (manifest.schema.label.kind != data::LabelKind::Boxes) return counts;
+    counts.of_class.resize(manifest.classes());
+    for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
+        if (manifest.shards[i].split != data::Split::Train) continue;
+        const auto view = data::view_shard(data.sharded.shards[i], manifest);
+        for (std::uint32_t k = 0; k < view.samples; ++k) {
+            const auto label = data::read_label(manifest.schema.label, view.label_of(k));
+            if (!label) continue;
+            for (const auto& box : label->boxes) ++counts.of_class[box.label];
+            counts.boxes += label->boxes.size();
+            counts.most = std::max(counts.most, label->boxes.size());
+            ++counts.pictures;
+        }
     }
     return counts;
 }
@@ -142,7 +171,11 @@ std::string label_text(const data::Label& label, ByteView bytes) {
     std::string text;
     for (const auto one : value->classes) text += " " + class_name(label, one);
     for (const auto number : value->numbers) text += fmt::format(" {:g}", number);
-    for (const auto& box : value->boxes) text += " " + class_name(label, box.label);
+    std::map<std::uint16_t, std::size_t> boxes;
+    for (const auto& box : value->boxes) ++boxes[box.label];
+    for (const auto& [number, count] : boxes) {
+        text += fmt::format(" {} {}", count, class_name(label, number));
+    }
     return text.empty() ? " nothing" : text;
 }
 
@@ -168,7 +201,7 @@ std::string sample(
 
 std::string classes_text(const CutData& data) {
     const auto& label = data.sharded.manifest.schema.label;
-    const auto counts = class_counts(data);
+    auto counts = class_counts(data);
     std::string text = fmt::format(
         "{} {}",
         label.count,
@@ -176,12 +209,21 @@ std::string classes_text(const CutData& data) {
         : label.kind == data::LabelKind::Numbers ? "numbers to predict"
                                                  : "classes"
     );
+    const auto boxes = box_counts(data);
+    if (boxes.pictures > 0) counts = boxes.of_class;
     if (counts.empty()) return text;
-    text += ":";
+    text += boxes.pictures > 0 ? " of boxes:" : ":";
     for (std::size_t i = 0; i < std::min(kClassesShown, counts.size()); ++i) {
         text += fmt::format(" {} ({})", class_name(label, i), counts[i]);
     }
-    return text + (counts.size() > kClassesShown ? " ..." : "");
+    if (counts.size() > kClassesShown) text += " ...";
+    if (boxes.pictures == 0) return text;
+    return text + fmt::format(
+                      "\n{} boxes for training, {:.1f} in a picture, at most {}",
+                      boxes.boxes,
+                      static_cast<double>(boxes.boxes) / static_cast<double>(boxes.pictures),
+                      boxes.most
+                  );
 }
 
 }  // namespace
@@ -202,6 +244,11 @@ nlohmann::json data_facts(const CutData& data) {
     if (const auto valid = manifest.samples(data::Split::Valid)) out["valid"] = valid;
     if (!manifest.schema.label.names.empty()) out["names"] = manifest.schema.label.names;
     if (const auto counts = class_counts(data); !counts.empty()) out["counts"] = counts;
+    if (const auto boxes = box_counts(data); boxes.pictures > 0) {
+        out["counts"] = boxes.of_class;
+        out["boxes"] = boxes.boxes;
+        out["boxes_max"] = boxes.most;
+    }
     if (!data.notes.empty()) out["notes"] = data.notes;
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
         std::array<std::uint64_t, 2> characters{};

@@ -94,8 +94,37 @@ HelpTopic optimizer() {
         }};
 }
 
-HelpTopic dataset() {
+std::vector<HelpSpec> box_specs() {
     return {
+        {"voc:DIR or TAR",
+         "pictures with boxes in the folders JPEGImages, Annotations and ImageSets/Main",
+         {{"size", "side, or height x width, that a model is fed (by the pictures)"},
+          {"channels", "1 grey, 3 colours (as the pictures are)"},
+          {"fit", "crop, stretch or pad pictures of another shape (pad)"},
+          {"test", "share of the pictures for testing, without lists that say it (0.1)"},
+          {"valid", "share for validation, likewise (0)"}},
+         "voc:VOCdevkit/VOC2012?size=320"},
+        {"coco:FILE.json",
+         "pictures with boxes as of COCO's instances; boxes around crowds are left out",
+         {{"images", "the folder of the pictures (that of the file)"},
+          {"size", "side, or height x width, that a model is fed (by the pictures)"},
+          {"channels", "1 grey, 3 colours (as the pictures are)"},
+          {"fit", "crop, stretch or pad pictures of another shape (pad)"},
+          {"test", "share of the pictures for testing (0.1)"},
+          {"valid", "share for validation (0)"}},
+         "coco:annotations/instances_val2017.json?images=val2017"},
+        {"yolo:DIR or TAR",
+         "pictures with boxes in the folders images and labels, below train and val or not",
+         {{"size", "side, or height x width, that a model is fed (by the pictures)"},
+          {"channels", "1 grey, 3 colours (as the pictures are)"},
+          {"fit", "crop, stretch or pad pictures of another shape (pad)"},
+          {"test", "share of the pictures for testing, without folders that say it (0.1)"},
+          {"valid", "share for validation, likewise (0)"}},
+         "yolo:coco128?size=320"}};
+}
+
+HelpTopic dataset() {
+    HelpTopic topic{
         "dataset",
         "--dataset",
         {
@@ -148,7 +177,13 @@ HelpTopic dataset() {
              {{"flip", "1: mirror at random while training (0)"},
               {"pad", "shift at random by up to so many pixels (0)"}},
              "cifar:cifar-10-batches-bin?flip=1&pad=4"},
+            {"shards:DIR",
+             "what `starling data shard SPEC --out DIR` wrote; nothing is read or cut anew",
+             {},
+             "shards:fashion-shards"},
         }};
+    for (auto& spec : box_specs()) topic.specs.push_back(std::move(spec));
+    return topic;
 }
 
 HelpTopic mix() {

@@ -8,6 +8,7 @@
 
 #include "base/spec.hpp"
 #include "peer/crypto/sha256.hpp"
+#include "peer/terms/shard_folder.hpp"
 
 namespace starling::peer {
 
@@ -49,21 +50,6 @@ bool is_source(const Result<Spec>& spec) {
     return spec.has_value() && data::is_source_kind(spec->name);
 }
 
-/// Returns all that a scan has to say, as lines.
-std::vector<std::string> lines_of(const data::Source& source) {
-    auto lines = source.notes().lines;
-    for (auto& line : data::notes_on_classes(source)) lines.push_back(std::move(line));
-    const auto& notes = source.notes();
-    if (notes.skipped > 0) {
-        lines.push_back(
-            source.name() + ": " + std::to_string(notes.skipped) +
-            " records cannot be used and are left out"
-        );
-        for (const auto& one : notes.first) lines.push_back("  " + one.where + ": " + one.what);
-    }
-    return lines;
-}
-
 Result<CutData> cut_any(
     const data::Source& source,
     const data::Partition& partition,
@@ -77,7 +63,46 @@ Result<CutData> cut_any(
         });
     if (manifest.has_error()) return manifest.error();
     cut.sharded.manifest = std::move(*manifest);
-    cut.notes = lines_of(source);
+    cut.notes = notes_of(source);
+    return cut;
+}
+
+bool is_shard_folder(const Result<Spec>& spec) {
+    return spec.has_value() && spec->name == "shards";
+}
+
+/// Reads shards that were cut before; they stay as they are.
+Result<CutData> read_cut(const Spec& spec, const data::Partition& partition) {
+    if (auto known = spec.only(""); !known) return known.error();
+    auto sharded = read_shard_folder(spec.path);
+    if (sharded.has_error()) return sharded.error();
+    const auto wanted = partition.to_string();
+    if (partition.owners > 0 && wanted != sharded->manifest.partition) {
+        return fail(
+            FaultCode::Usage,
+            "--partition " + wanted + ": " + spec.to_string() + " was cut " +
+                (sharded->manifest.partition.empty() ? "without one"
+                                                     : "as " + sharded->manifest.partition) +
+                "; give it to `starling data shard`"
+        );
+    }
+    return CutData{std::move(*sharded), {}};
+}
+
+/// Reads shards to evaluate a model whose swarm stores and labels samples alike.
+Result<CutData> read_cut_for_eval(const Spec& spec, const data::Manifest& swarm) {
+    auto cut = read_cut(spec, {});
+    if (cut.has_error()) return cut.error();
+    auto& manifest = cut->sharded.manifest;
+    if (manifest.schema != swarm.schema) {
+        return fail(
+            FaultCode::Usage,
+            spec.to_string() +
+                ": its samples or labels are not those of the model's swarm; give "
+                "the files that it was cut from"
+        );
+    }
+    manifest.recipe = swarm.recipe;
     return cut;
 }
 
@@ -125,9 +150,9 @@ Result<CutData> cut_old_for_eval(const std::string& spec, const data::Manifest& 
 Result<void> check_data_set(const std::string& dataset) {
     const auto spec = Spec::parse(dataset);
     if (spec.has_error()) return spec.error();
-    const bool old = spec->name == "idx" || spec->name == "text";
+    const bool own = spec->name == "idx" || spec->name == "text" || spec->name == "shards";
     // These functions name what is wrong without opening anything.
-    if (!old && !data::is_source_kind(spec->name)) return data::load_dataset(dataset).error();
+    if (!own && !data::is_source_kind(spec->name)) return data::load_dataset(dataset).error();
     const auto wrong = [&](const std::string& what) {
         return fail(FaultCode::Usage, "--dataset " + dataset + ": '" + spec->path + "' " + what);
     };
@@ -140,8 +165,10 @@ Result<void> check_data_set(const std::string& dataset) {
         );
     }
     const bool directory = std::filesystem::is_directory(status);
-    if (spec->name == "idx" && !directory) return wrong("is no directory");
-    const bool file = spec->name == "text" || spec->name == "csv";
+    const bool folder = spec->name == "idx" || spec->name == "shards" || spec->name == "npy";
+    if (folder && !directory) return wrong("is no directory");
+    const bool file =
+        spec->name == "text" || spec->name == "csv" || spec->name == "npz" || spec->name == "coco";
     if (file && directory) return wrong("is a directory, and a file is wanted");
     if (!directory && !std::filesystem::is_regular_file(status)) {
         return wrong("is neither a regular file nor a directory");
@@ -150,11 +177,26 @@ Result<void> check_data_set(const std::string& dataset) {
     return {};
 }
 
+std::vector<std::string> notes_of(const data::Source& source) {
+    auto lines = source.notes().lines;
+    for (auto& line : data::notes_on_classes(source)) lines.push_back(std::move(line));
+    const auto& notes = source.notes();
+    if (notes.skipped > 0) {
+        lines.push_back(
+            source.name() + ": " + std::to_string(notes.skipped) +
+            " records cannot be used and are left out"
+        );
+        for (const auto& one : notes.first) lines.push_back("  " + one.where + ": " + one.what);
+    }
+    return lines;
+}
+
 std::string data_set_catalogue() {
     return "idx:DIR?train=N&test=N   the four files of MNIST and its like, plain or .gz\n"
            "text:FILE?context=64&split=0.9   a text in UTF-8, plain or .gz; the next character is "
            "learned\n" +
-           data::source_catalogue();
+           data::source_catalogue() +
+           "shards:DIR   what `starling data shard SPEC --out DIR` wrote\n";
 }
 
 Result<data::Dataset> load_for_model(const std::string& dataset, const std::string& model) {
@@ -183,6 +225,7 @@ Result<CutData> cut_for_swarm(
     const DataProgress& progress
 ) {
     const auto spec = Spec::parse(dataset);
+    if (is_shard_folder(spec)) return read_cut(*spec, partition);
     if (is_source(spec)) {
         const auto source = data::open_source(*spec, {progress, false});
         if (source.has_error()) return source.error();
@@ -195,6 +238,41 @@ Result<CutData> cut_for_swarm(
     return CutData{std::move(*sharded), std::move(loaded->notes)};
 }
 
+Result<data::Manifest> cut_into_folder(
+    const std::string& dataset,
+    const std::filesystem::path& directory,
+    const data::Partition& partition,
+    const DataProgress& progress,
+    std::vector<std::string>& notes
+) {
+    if (auto empty = check_empty(directory); !empty) return empty.error();
+    Result<data::Manifest> manifest = data::Manifest{};
+    const auto spec = Spec::parse(dataset);
+    if (spec && data::is_source_kind(spec->name)) {
+        const auto source = data::open_source(*spec, {progress, false});
+        if (!source) return source.error();
+        notes = notes_of(**source);
+        manifest = data::cut_source(
+            **source,
+            partition,
+            std::nullopt,
+            &sha256,
+            [&directory](const Bytes& shard) { return write_shard(directory, shard); }
+        );
+        if (!manifest) return manifest.error();
+    } else {
+        auto cut = cut_for_swarm(dataset, "", partition, progress);
+        if (!cut) return cut.error();
+        notes = std::move(cut->notes);
+        for (const auto& shard : cut->sharded.shards) {
+            if (auto done = write_shard(directory, shard); !done) return done.error();
+        }
+        manifest = std::move(cut->sharded.manifest);
+    }
+    if (auto done = write_manifest(directory, *manifest); !done) return done.error();
+    return manifest;
+}
+
 Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest& manifest) {
     data::Partition partition;
     if (manifest.partitions > 0) {
@@ -203,6 +281,11 @@ Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest&
         if (parsed.has_value()) partition = *parsed;
     }
     const auto spec = Spec::parse(dataset);
+    if (is_shard_folder(spec)) {
+        auto cut = read_cut(*spec, {});
+        if (cut.has_error()) return cut.error();
+        return std::move(cut->sharded);
+    }
     if (is_source(spec)) {
         const auto source = data::open_source(*spec, {});
         if (source.has_error()) return source.error();
@@ -218,6 +301,7 @@ Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest&
 
 Result<CutData> cut_for_eval(const std::string& dataset, const data::Manifest& swarm) {
     const auto spec = Spec::parse(dataset);
+    if (is_shard_folder(spec)) return read_cut_for_eval(*spec, swarm);
     if (!is_source(spec)) return cut_old_for_eval(dataset, swarm);
     const auto source = data::open_source(*spec, {});
     if (source.has_error()) return source.error();

@@ -3,6 +3,7 @@
 // How a swarm reads a data set and cuts it into shards: for a new swarm, for one that is there, and
 // for an evaluation. All of it takes as long as reading and hashing the files.
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -30,6 +31,9 @@ using DataProgress = std::function<void(const std::string& line)>;
 /// Errors    Usage
 [[nodiscard]] Result<void> check_data_set(const std::string& dataset);
 
+/// Returns all that a scan has to say, as lines for people.
+[[nodiscard]] std::vector<std::string> notes_of(const data::Source& source);
+
 /// Loads an `idx:` or `text:` data set for a model; blocks until it is read. If the spec of a text
 /// does not set the windows, the model does: `gpt?context=64`.
 /// Errors    those of data::load_dataset
@@ -50,6 +54,17 @@ using DataProgress = std::function<void(const std::string& line)>;
     const std::string& model,
     const data::Partition& partition = {},
     const DataProgress& progress = {}
+);
+
+/// Reads a data set of any kind and writes its shards into a folder as they are cut: of a source one
+/// is in memory at a time. Returns the manifest, and in `notes` what is odd about the files.
+/// Errors    Usage (something is in the folder already), those of cut_for_swarm and of write_shard
+[[nodiscard]] Result<data::Manifest> cut_into_folder(
+    const std::string& dataset,
+    const std::filesystem::path& directory,
+    const data::Partition& partition,
+    const DataProgress& progress,
+    std::vector<std::string>& notes
 );
 
 /// Reads a data set and cuts it as the swarm of this manifest did, to serve that swarm. If the data

@@ -2,6 +2,8 @@
 // what is wrong is said with its place. Method: small trees and tables written by the test; the
 // shared data sets, whose counts and values Python's csv, wave and numpy have read.
 
+#include "tests/unit/data/support/sources.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -10,84 +12,21 @@
 
 #include "data/batcher.hpp"
 #include "data/media/audio.hpp"
-#include "data/preparation.hpp"
-#include "data/source.hpp"
-#include "tests/unit/data/support/datasets.hpp"
-#include "tests/unit/data/support/golden.hpp"
 #include "tests/unit/data/support/shared_data.hpp"
 
 namespace starling::data {
 namespace {
 
+using testing::open;
+using testing::Prepared;
+using testing::refusal;
 using testing::shared_data;
 
-SourcePointer open(const std::string& spec) {
-    auto source = open_source(*Spec::parse(spec), {});
-    EXPECT_TRUE(source.has_value()) << (source ? "" : source.error().message);
-    return source ? std::move(*source) : nullptr;
-}
-
-Fault refusal(const std::string& spec) {
-    const auto source = open_source(*Spec::parse(spec), {});
-    EXPECT_TRUE(source.has_error()) << spec;
-    return source ? Fault{} : source.error();
-}
+class Sources : public testing::SourceFiles {};
 
 std::uint16_t class_of(const Source& source, Split split, std::uint64_t sample) {
     return read_label(source.schema().label, source.labels(split).at(sample))->classes[0];
 }
-
-/// Cuts a source, and prepares every sample of a split, in the shards' order.
-struct Prepared {
-    explicit Prepared(const Source& source, Split split = Split::Train) {
-        std::vector<Bytes> shards;
-        auto made = cut_source(source, {}, std::nullopt, testing::test_hash, [&](Bytes bytes) {
-            shards.push_back(std::move(bytes));
-            return Result<void>();
-        });
-        EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
-        manifest = std::move(*made);
-        Preparation preparation(manifest);
-        for (std::size_t i = 0; i < shards.size(); ++i) {
-            if (manifest.shards[i].split != split) continue;
-            const auto view = open_shard(shards[i], manifest.shards[i], manifest);
-            EXPECT_TRUE(view.has_value());
-            for (std::uint32_t k = 0; k < view->samples; ++k) {
-                values.emplace_back(preparation.values());
-                labels.emplace_back(preparation.labels());
-                targets.emplace_back(preparation.targets());
-                const SampleOut out{values.back(), labels.back(), targets.back()};
-                const auto read = preparation.read(*view, k, 0, std::nullopt, out);
-                EXPECT_TRUE(read.has_value()) << (read ? "" : read.error().message);
-            }
-        }
-    }
-
-    Manifest manifest;
-    std::vector<std::vector<float>> values;
-    std::vector<std::vector<std::int32_t>> labels;
-    std::vector<std::vector<float>> targets;
-};
-
-class Sources : public ::testing::Test {
-protected:
-    void put(const std::string& name, std::string_view bytes) const {
-        const auto path = folder_.path() / name;
-        std::filesystem::create_directories(path.parent_path());
-        testing::write_file(path, bytes);
-    }
-
-    void put_golden(const std::string& name, const std::string& golden) const {
-        const auto bytes = testing::golden("media/" + golden);
-        put(name, as_text(bytes));
-    }
-
-    [[nodiscard]] std::string path(const std::string& name = "") const {
-        return (folder_.path() / name).string();
-    }
-
-    starling::testing::TemporaryDirectory folder_;
-};
 
 TEST_F(Sources, FoldersNameTheClassesAndTheSplits) {
     put_golden("pets/train/cat/1.png", "rgb8.png");

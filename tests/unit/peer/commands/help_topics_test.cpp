@@ -7,13 +7,11 @@
 #include <gtest/gtest.h>
 #include <set>
 
-#include "base/spec.hpp"
 #include "compute/models/models.hpp"
 #include "compute/training/schedule.hpp"
-#include "data/dataset.hpp"
 #include "data/partition.hpp"
-#include "data/source.hpp"
 #include "gossip/config.hpp"
+#include "peer/terms/data_set.hpp"
 
 namespace starling::peer {
 namespace {
@@ -31,9 +29,7 @@ std::string refusal(std::string_view topic, const std::string& spec) {
     if (topic == "optimizer") return why(compute::OptimizerSpec::parse(spec));
     if (topic == "mix") return why(gossip::Mix::parse(spec));
     if (topic == "partition") return why(data::Partition::parse(spec));
-    const auto parsed = Spec::parse(spec);
-    if (parsed && data::is_source_kind(parsed->name)) return why(data::open_source(*parsed, {}));
-    return why(data::load_dataset(spec));
+    return why(cut_for_swarm(spec, ""));
 }
 
 std::set<std::string> words_of(std::string text) {

@@ -1,0 +1,177 @@
+#include "data/sources/file_list.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "base/rng.hpp"
+#include "data/archive/archive.hpp"
+
+namespace starling::data {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kFilesMax = std::size_t{1} << 24U;
+constexpr int kDepthMax = 8;
+
+bool wanted(const FileFilter& filter, const std::string& name) {
+    const auto path = fs::path(name);
+    // Finder and others leave files such as `._cat.jpg` beside the real ones.
+    if (path.filename().string().starts_with('.')) return false;
+    const auto extension = lower_case(path.extension().string());
+    const auto& all = filter.extensions;
+    return std::find(all.begin(), all.end(), extension) != all.end();
+}
+
+/// Returns why a file of this size cannot be a record, or null.
+const char* unfit(std::uint64_t size, const FileFilter& filter) {
+    if (size == 0 && !filter.empty_too) return "it is empty";
+    return size > kEncodedBytesMax ? "it is over 12 MiB" : nullptr;
+}
+
+Result<std::vector<ListedFile>> list_directory(
+    const FileFilter& filter, RecordFiles& records, ScanNotes& notes
+) {
+    std::vector<ListedFile> found;
+    std::error_code error;
+    const fs::path root(filter.path);
+    fs::recursive_directory_iterator it(
+        root, fs::directory_options::follow_directory_symlink, error
+    );
+    for (const fs::recursive_directory_iterator end; !error && it != end; it.increment(error)) {
+        if (it.depth() >= kDepthMax) it.disable_recursion_pending();  // a loop of links
+        const auto name = it->path().lexically_relative(root).generic_string();
+        if (!wanted(filter, name)) continue;
+        const auto file = records.add(it->path());
+        if (!file) {
+            notes.skip(it->path().string(), file.error().message);
+            continue;
+        }
+        const auto size = records.size(*file);
+        if (const char* why = unfit(size, filter)) {
+            notes.skip(it->path().string(), why);
+            continue;
+        }
+        found.push_back({name, {*file, static_cast<std::uint32_t>(size), 0}});
+        if (found.size() > kFilesMax) {
+            return fail(FaultCode::Oversized, filter.path + ": more than 16 million files");
+        }
+    }
+    if (error) {
+        return fail(FaultCode::Io, filter.path + ": cannot be listed: " + error.message());
+    }
+    return found;
+}
+
+/// Lists an archive. Files that lie in it as they are stay there, packed ones are unpacked.
+Result<std::vector<ListedFile>> list_archive(
+    const FileFilter& filter, RecordFiles& records, ScanNotes& notes, const ScanOptions& scan
+) {
+    const auto whole = records.add(filter.path);
+    if (!whole) return whole.error();
+    auto archive = Archive::open(filter.path, {});
+    if (!archive) return archive.error();
+    std::vector<ListedFile> found;
+    std::optional<std::uint32_t> unpacked;
+    Bytes bytes;
+    while (true) {
+        const auto entry = archive->next();
+        if (!entry) return entry.error();
+        if (!*entry) return found;
+        const auto& file = **entry;
+        if (!file.regular || !wanted(filter, file.name)) continue;
+        const auto where = filter.path + ": " + file.name;
+        if (scan.progress && found.size() % 4096 == 0 && archive->size() > 0) {
+            scan.progress(
+                std::to_string(100 * archive->position() / archive->size()) + " % of " +
+                filter.path + " read"
+            );
+        }
+        if (const char* why = unfit(file.size.value_or(1), filter)) {
+            notes.skip(where, why);
+            continue;
+        }
+        if (file.offset && file.size) {
+            const auto length = static_cast<std::uint32_t>(*file.size);
+            found.push_back({file.name, {*whole, length, *file.offset}});
+            continue;
+        }
+        if (auto read = archive->read(bytes, kEncodedBytesMax); !read) {
+            if (read.error().code != FaultCode::Oversized) return read.error();
+            notes.skip(where, "it is over 12 MiB");
+            continue;
+        }
+        if (!unpacked) {
+            const auto made = records.add_unpacked();
+            if (!made) return made.error();
+            unpacked = *made;
+        }
+        const auto at = records.append(*unpacked, bytes);
+        if (!at) return at.error();
+        found.push_back({file.name, {*unpacked, static_cast<std::uint32_t>(bytes.size()), *at}});
+    }
+}
+
+}  // namespace
+
+std::string lower_case(std::string_view text) {
+    std::string lower(text);
+    for (auto& c : lower) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return lower;
+}
+
+std::vector<std::string> parts_of(std::string_view text, char separator) {
+    std::vector<std::string> parts(1);
+    for (const char c : text) {
+        if (c == separator) {
+            parts.emplace_back();
+        } else {
+            parts.back() += c;
+        }
+    }
+    return parts;
+}
+
+std::optional<Split> split_named(std::string_view folder) {
+    const auto name = lower_case(folder);
+    if (name == "train" || name == "training") return Split::Train;
+    if (name == "test" || name == "testing") return Split::Test;
+    if (name == "val" || name == "valid" || name == "validation") return Split::Valid;
+    return std::nullopt;
+}
+
+Split drawn_split(std::string_view name, double test, double valid) {
+    std::uint64_t hash = 0;
+    for (const char c : name) hash = mix64(hash ^ static_cast<unsigned char>(c));
+    const double draw = static_cast<double>(hash >> 11U) * 0x1p-53;
+    if (draw < test) return Split::Test;
+    return draw < test + valid ? Split::Valid : Split::Train;
+}
+
+Result<std::vector<ListedFile>> list_files(
+    const FileFilter& filter, RecordFiles& records, ScanNotes& notes, const ScanOptions& scan
+) {
+    std::error_code error;
+    const auto status = fs::status(filter.path, error);
+    if (!fs::exists(status)) {
+        return fail(FaultCode::NotFound, "'" + filter.path + "': no such directory or archive");
+    }
+    auto found = fs::is_directory(status) ? list_directory(filter, records, notes)
+                                          : list_archive(filter, records, notes, scan);
+    if (!found) return found.error();
+    if (found->empty()) {
+        std::string wanted;
+        for (const auto& one : filter.extensions) wanted += (wanted.empty() ? "" : ", ") + one;
+        return fail(FaultCode::Usage, filter.path + ": no files " + wanted + " in it");
+    }
+    std::sort(found->begin(), found->end(), [](const ListedFile& a, const ListedFile& b) {
+        return a.name < b.name;
+    });
+    return found;
+}
+
+}  // namespace starling::data

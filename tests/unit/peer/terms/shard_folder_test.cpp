@@ -1,0 +1,129 @@
+// Goal: shards that were cut once found and serve the same swarm as the files that they were cut
+// from, and a folder that is not whole is refused with its file. Method: a text and a table that the
+// test writes, cut in memory and into a folder.
+
+#include "peer/terms/shard_folder.hpp"
+
+#include <fstream>
+#include <gtest/gtest.h>
+
+#include "peer/terms/data_set.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace starling::peer {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ShardFolders : public ::testing::Test {
+protected:
+    ShardFolders() {
+        std::ofstream text(root_.path() / "text.txt");
+        for (int i = 0; i < 10000; ++i) text << i << ' ';
+        std::ofstream table(root_.path() / "table.csv");
+        table << "a,b,kind\n";
+        for (int i = 0; i < 500; ++i) {
+            table << i << ',' << i * i % 17 << (i % 3 == 0 ? ",x\n" : ",y\n");
+        }
+    }
+
+    [[nodiscard]] fs::path folder() const { return root_.path() / "cut"; }
+
+    [[nodiscard]] std::string shards() const { return "shards:" + folder().string(); }
+
+    [[nodiscard]] std::string text() const {
+        return "text:" + (root_.path() / "text.txt").string();
+    }
+
+    [[nodiscard]] std::string table() const {
+        return "csv:" + (root_.path() / "table.csv").string();
+    }
+
+    void write(const std::string& spec, const data::Partition& partition = {}) {
+        const auto written = cut_into_folder(spec, folder(), partition, {}, notes_);
+        ASSERT_TRUE(written.has_value()) << written.error().message;
+    }
+
+    starling::testing::TemporaryDirectory root_;
+    std::vector<std::string> notes_;
+};
+
+TEST_F(ShardFolders, FoundAndServeTheSwarmThatTheFilesFound) {
+    for (const auto& spec : {text(), table()}) {
+        fs::remove_all(folder());
+        write(spec);
+        const auto files = cut_for_swarm(spec, "");
+        const auto folder = cut_for_swarm(shards(), "");
+        ASSERT_TRUE(folder.has_value()) << folder.error().message;
+        EXPECT_EQ(
+            data::encode_manifest(folder->sharded.manifest),
+            data::encode_manifest(files->sharded.manifest)
+        );
+        EXPECT_EQ(folder->sharded.shards, files->sharded.shards);
+        const auto served = cut_like(shards(), files->sharded.manifest);
+        ASSERT_TRUE(served.has_value());
+        EXPECT_EQ(served->shards, files->sharded.shards);
+        const auto judged = cut_for_eval(shards(), files->sharded.manifest);
+        EXPECT_TRUE(judged.has_value());
+    }
+    EXPECT_FALSE(notes_.empty()) << "what the table's scan said";
+    const auto other = cut_for_swarm(text(), "");
+    EXPECT_EQ(cut_for_eval(shards(), other->sharded.manifest).error().code, FaultCode::Usage);
+}
+
+TEST_F(ShardFolders, ADamagedOrMissingFileIsNamed) {
+    write(table());
+    const auto manifest = cut_for_swarm(shards(), "")->sharded.manifest;
+    const auto file = folder() / manifest.shards[1].id.hex();
+    const auto bytes = fs::file_size(file);
+    {
+        std::fstream damage(file, std::ios::in | std::ios::out | std::ios::binary);
+        damage.seekp(static_cast<std::streamoff>(bytes - 1));
+        damage.put('\x55');
+    }
+    const auto damaged = cut_for_swarm(shards(), "");
+    ASSERT_TRUE(damaged.has_error());
+    EXPECT_EQ(damaged.error().code, FaultCode::Corrupt);
+    EXPECT_NE(damaged.error().message.find(file.string()), std::string::npos);
+    fs::resize_file(file, bytes - 1);
+    EXPECT_EQ(cut_for_swarm(shards(), "").error().code, FaultCode::Corrupt);
+    fs::remove(file);
+    const auto missing = cut_for_swarm(shards(), "");
+    EXPECT_EQ(missing.error().code, FaultCode::NotFound);
+    EXPECT_NE(missing.error().message.find(file.string()), std::string::npos);
+    fs::resize_file(folder() / "manifest", 100);
+    EXPECT_NE(cut_for_swarm(shards(), "").error().message.find("manifest"), std::string::npos);
+    fs::remove(folder() / "manifest");
+    EXPECT_EQ(cut_for_swarm(shards(), "").error().code, FaultCode::NotFound);
+    EXPECT_EQ(
+        cut_for_swarm("shards:" + (root_.path() / "no").string(), "").error().code,
+        FaultCode::NotFound
+    );
+}
+
+TEST_F(ShardFolders, KeepTheirPartition) {
+    const auto partition = *data::Partition::parse("iid?owners=3");
+    write(table(), partition);
+    const auto same = cut_for_swarm(shards(), "", partition);
+    ASSERT_TRUE(same.has_value()) << same.error().message;
+    EXPECT_EQ(same->sharded.manifest.partitions, 3U);
+    EXPECT_TRUE(cut_for_swarm(shards(), "").has_value()) << "it need not be said again";
+    const auto other = cut_for_swarm(shards(), "", *data::Partition::parse("iid?owners=4"));
+    ASSERT_TRUE(other.has_error());
+    EXPECT_NE(other.error().message.find("owners=3"), std::string::npos);
+}
+
+TEST_F(ShardFolders, AreWrittenIntoAnEmptyPlaceOnlyAndNotAtAllForABadSpec) {
+    std::vector<std::string> notes;
+    const auto none = cut_into_folder("csv:nowhere.csv", folder(), {}, {}, notes);
+    EXPECT_TRUE(none.has_error());
+    EXPECT_FALSE(fs::exists(folder()));
+    fs::create_directories(folder() / "something");
+    const auto full = cut_into_folder(table(), folder(), {}, {}, notes);
+    ASSERT_TRUE(full.has_error());
+    EXPECT_EQ(full.error().code, FaultCode::Usage);
+    EXPECT_NE(full.error().message.find("already"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace starling::peer
