@@ -16,7 +16,9 @@ using Numbers = std::array<double, kJsonNumbersMax>;
 /// Returns the numbers of an array that has nothing else, and not many.
 std::span<const double> numbers_of(const simdjson::dom::element& element, Numbers& numbers) {
     std::size_t count = 0;
-    for (const auto item : element.get_array().value_unsafe()) {
+    // The result that holds the array must outlive the loop.
+    const simdjson::dom::array array = element.get_array().value_unsafe();
+    for (const auto item : array) {
         if (count == numbers.size() || item.get_double().get(numbers[count]) != simdjson::SUCCESS) {
             return {};
         }

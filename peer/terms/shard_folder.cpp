@@ -2,6 +2,7 @@
 
 #include <system_error>
 
+#include "data/shard_view.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
 
@@ -74,7 +75,7 @@ Result<void> check_empty(const fs::path& directory) {
 
 Result<void> write_shard(const fs::path& directory, ByteView shard) {
     if (auto made = make_directories(real_disk(), directory, 0755); !made) return made.error();
-    const data::ShardId id{sha256(shard)};
+    const ShardId id{sha256(shard)};
     auto file = real_disk().create(directory / id.hex(), kFileMode);
     if (!file) return file.error();
     // Not flushed: whoever reads the folder verifies every shard.

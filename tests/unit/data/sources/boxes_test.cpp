@@ -295,7 +295,7 @@ TEST(JsonArrays, MutatedTextsEndOrAreRefused) {
                 return {};
             }
         );
-        read += done.has_value() ? 1 : 0;
+        read += done.has_value() ? 1U : 0U;
     }
     EXPECT_GT(read, 100U);
     const std::string deep = "{\"a\":" + std::string(100, '[');
