@@ -105,7 +105,8 @@ def inspect(starling, spec, path):
 
 
 def step(starling, spec, model, batch):
-    args = [starling, "bench", "step", "--dataset", spec, "--model", model, "--batch", str(batch), "--seconds", "3"]
+    args = [starling, "bench", "step", "--dataset", spec, "--model", model, "--batch", str(batch), "--seconds", "3",
+            "--optimizer", "adamw?lr=0.001"]
     done = subprocess.run(args, capture_output=True, text=True)
     if done.returncode != 0:
         print(json.dumps({"bench": "step", "model": model, "error": done.stderr.strip()}), flush=True)

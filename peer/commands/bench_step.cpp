@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <fmt/format.h>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -307,11 +309,14 @@ void print_result(
     if (timing.data_wait)
         std::snprintf(wait, sizeof(wait), ",\"data_wait\":%.4f", *timing.data_wait);
     const auto planned = engine.memory().total() + parameters * sizeof(float);
+    // A net that diverged has a loss that JSON has no word for.
+    const auto loss =
+        std::isfinite(timing.loss) ? fmt::format("{:.5f}", timing.loss) : std::string("null");
     std::printf(
         "{\"bench\":\"step\",\"model\":\"%s\",\"batch\":%lld,\"threads\":%d,\"precision\":\"%s\","
         "\"params\":%zu,\"steps\":%zu,\"step_ms\":%.3f,\"best_ms\":%.3f,\"per_s\":%.1f,"
         "\"gflops\":%.1f,\"roofline\":%.3f,\"peak_bytes\":%zu,\"planned_bytes\":%zu,"
-        "\"loss\":%.5f%s}\n",
+        "\"loss\":%s%s}\n",
         options.model.c_str(),
         static_cast<long long>(options.batch),
         options.threads,
@@ -325,7 +330,7 @@ void print_result(
         totals.arithmetic / timing.median,
         timing.peak_bytes,
         planned,
-        static_cast<double>(timing.loss),
+        loss.c_str(),
         wait
     );
 }
