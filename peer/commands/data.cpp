@@ -79,7 +79,8 @@ void add_shard(CLI::App& data, Command& chosen) {
         ->type_name("DIR");
     cut->add_option("--partition", flags->partition, "As in `starling peer`")
         ->capture_default_str();
-    cut->footer("Example:\n  starling data shard csv:data/samples/digits.csv.gz --out digits-shards");
+    cut->footer("Example:\n  starling data shard csv:data/samples/digits.csv.gz --out digits-shards"
+    );
     cut->callback([flags, &chosen] { chosen = [flags] { return shard(*flags); }; });
 }
 

@@ -57,7 +57,7 @@ struct TrainerReport {
     std::optional<double> accuracy;  ///< running estimate over small evaluations
     std::optional<double> test_loss;
     std::uint64_t damaged_records = 0;  ///< left out of batches, because they cannot be decoded
-    std::uint64_t unsound_steps = 0;  ///< batches without a finite loss: they changed nothing
+    std::uint64_t unsound_steps = 0;    ///< batches without a finite loss: they changed nothing
     /// Five unsound steps came in a row, or a parameter is not finite. Training rests until the
     /// next restart.
     bool diverged = false;

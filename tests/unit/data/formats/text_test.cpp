@@ -372,13 +372,14 @@ TEST_F(Windows, TestWindowsAreConsecutiveAndCoverTheTestPartOnce) {
     for (std::size_t first = 0;;) {
         Preparation preparation(store_->manifest());
         const auto got = read_samples(
-            *store_,
-            preparation,
-            Split::Test,
-            first,
-            values.size() / preparation.values(),
-            {values, labels}
-        ).filled;
+                             *store_,
+                             preparation,
+                             Split::Test,
+                             first,
+                             values.size() / preparation.values(),
+                             {values, labels}
+        )
+                             .filled;
         if (got == 0) break;
         first += got;
         for (std::size_t i = 0; i < got * kContext; ++i) {
