@@ -115,9 +115,6 @@ using SourcePointer = std::unique_ptr<Source>;
 /// Returns whether a SPEC names a kind that open_source reads.
 [[nodiscard]] bool is_source_kind(std::string_view kind);
 
-/// Lists the kinds with one line each: syntax and what it reads. For --help and errors.
-[[nodiscard]] std::string source_catalogue();
-
 /// Opens the files that a SPEC names and scans them once. Blocks as long as that takes.
 /// Errors    Usage (unknown kind or key, no training samples), NotFound, BadFormat, Truncated,
 ///           Corrupt, BadValue, Oversized, Io; each names file and place

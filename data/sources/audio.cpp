@@ -207,9 +207,7 @@ private:
 }  // namespace
 
 Result<SourcePointer> open_audio(const Spec& spec, const ScanOptions& options) {
-    auto source = std::make_unique<AudioSource>();
-    if (auto ok = source->scan(spec, options); !ok) return ok.error();
-    return SourcePointer(std::move(source));
+    return scanned<AudioSource>(spec, options);
 }
 
 }  // namespace starling::data

@@ -245,9 +245,7 @@ private:
 }  // namespace
 
 Result<SourcePointer> open_cifar(const Spec& spec, const ScanOptions& options) {
-    auto source = std::make_unique<CifarSource>();
-    if (auto ok = source->scan(spec, options); !ok) return ok.error();
-    return SourcePointer(std::move(source));
+    return scanned<CifarSource>(spec, options);
 }
 
 }  // namespace starling::data

@@ -9,6 +9,7 @@
 #include "base/printable.hpp"
 #include "data/dataset.hpp"
 #include "data/sources/file_list.hpp"
+#include "data/sources/sources.hpp"
 
 namespace starling::data {
 
@@ -102,12 +103,10 @@ Result<void> assign(
 Result<TreeOptions> tree_options(const Spec& spec) {
     TreeOptions options;
     options.path = spec.path;
-    const auto test = spec.real("test", 0.1, 0.0, 0.9);
-    if (!test) return test.error();
-    const auto valid = spec.real("valid", 0.0, 0.0, 0.9);
-    if (!valid) return valid.error();
-    options.test = *test;
-    options.valid = *valid;
+    const auto shares = read_shares(spec);
+    if (!shares) return shares.error();
+    options.test = shares->test;
+    options.valid = shares->valid;
     const auto label = spec.text("label", "folder");
     if (label == "folder") return options;
     const auto parts = parts_of(label, ':');

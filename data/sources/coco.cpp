@@ -90,10 +90,8 @@ public:
     Result<void> scan(const Spec& spec, const ScanOptions& scan) {
         const auto options = read_box_options(spec, ",images,test,valid");
         if (!options) return options.error();
-        const auto test = spec.real("test", 0.1, 0.0, 0.9);
-        if (!test) return test.error();
-        const auto valid = spec.real("valid", 0.0, 0.0, 0.9);
-        if (!valid) return valid.error();
+        const auto shares = read_shares(spec);
+        if (!shares) return shares.error();
         name_ = spec.to_string();
         path_ = spec.path;
         folder_ = spec.text("images", fs::path(path_).parent_path().string());
@@ -101,9 +99,9 @@ public:
         if (auto ok = read_file(); !ok) return ok.error();
         if (auto ok = check_annotations(); !ok) return ok.error();
         notes_.lines.push_back(
-            name_ + ": " + shortest_text(100 * *test) + " % of the pictures are for testing"
+            name_ + ": " + shortest_text(100 * shares->test) + " % of the pictures are for testing"
         );
-        add_all(*test, *valid, scan);
+        add_all(shares->test, shares->valid, scan);
         std::vector<std::string> names;
         for (const auto& [id, name] : categories_) names.push_back(name);
         return finish(std::move(names), ClassOrder::AsGiven, *options, scan);
@@ -283,9 +281,7 @@ private:
 }  // namespace
 
 Result<SourcePointer> open_coco(const Spec& spec, const ScanOptions& options) {
-    auto source = std::make_unique<CocoSource>();
-    if (auto ok = source->scan(spec, options); !ok) return ok.error();
-    return SourcePointer(std::move(source));
+    return scanned<CocoSource>(spec, options);
 }
 
 }  // namespace starling::data

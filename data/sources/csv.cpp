@@ -47,12 +47,10 @@ struct SplitRule {
 /// Reads `ID%5==0` or `part=test`.
 Result<SplitRule> read_split(const Spec& spec) {
     SplitRule rule;
-    const auto test = spec.real("test", 0.1, 0.0, 0.9);
-    if (!test) return test.error();
-    const auto valid = spec.real("valid", 0.0, 0.0, 0.9);
-    if (!valid) return valid.error();
-    rule.test = *test;
-    rule.valid = *valid;
+    const auto shares = read_shares(spec);
+    if (!shares) return shares.error();
+    rule.test = shares->test;
+    rule.valid = shares->valid;
     const auto text = spec.text("split", "");
     if (text.empty()) return rule;
     const auto wrong = fail(
@@ -455,9 +453,7 @@ private:
 }  // namespace
 
 Result<SourcePointer> open_csv(const Spec& spec, const ScanOptions& options) {
-    auto source = std::make_unique<TableSource>();
-    if (auto ok = source->scan(spec, options); !ok) return ok.error();
-    return SourcePointer(std::move(source));
+    return scanned<TableSource>(spec, options);
 }
 
 }  // namespace starling::data

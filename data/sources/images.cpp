@@ -63,9 +63,7 @@ private:
 }  // namespace
 
 Result<SourcePointer> open_images(const Spec& spec, const ScanOptions& options) {
-    auto source = std::make_unique<ImageSource>();
-    if (auto ok = source->scan(spec, options); !ok) return ok.error();
-    return SourcePointer(std::move(source));
+    return scanned<ImageSource>(spec, options);
 }
 
 }  // namespace starling::data

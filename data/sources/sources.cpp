@@ -48,12 +48,6 @@ bool is_source_kind(std::string_view kind) {
     });
 }
 
-std::string source_catalogue() {
-    std::string text;
-    for (const auto& kind : kKinds) text += std::string(kind.usage) + "\n";
-    return text;
-}
-
 Result<SourcePointer> open_source(const Spec& spec, const ScanOptions& options) {
     for (const auto& kind : kKinds) {
         if (kind.name != spec.name) continue;
@@ -72,6 +66,14 @@ Result<SourcePointer> open_source(const Spec& spec, const ScanOptions& options) 
         return source;
     }
     return fail(FaultCode::Usage, "no dataset kind '" + spec.name + "'");
+}
+
+Result<Shares> read_shares(const Spec& spec) {
+    const auto test = spec.real("test", 0.1, 0.0, 0.9);
+    if (!test) return test.error();
+    const auto valid = spec.real("valid", 0.0, 0.0, 0.9);
+    if (!valid) return valid.error();
+    return Shares{*test, *valid};
 }
 
 Result<void> check_skipped(

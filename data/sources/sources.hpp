@@ -14,6 +14,25 @@ namespace starling::data {
 [[nodiscard]] Result<SourcePointer> open_coco(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_yolo(const Spec& spec, const ScanOptions& options);
 
+/// Makes a source of a format and scans its files.
+/// Requires  Format::scan(spec, options), which gives a Result<void>
+template <class Format>
+[[nodiscard]] Result<SourcePointer> scanned(const Spec& spec, const ScanOptions& options) {
+    auto source = std::make_unique<Format>();
+    if (auto ok = source->scan(spec, options); !ok) return ok.error();
+    return SourcePointer(std::move(source));
+}
+
+/// Shares of the samples for testing and validation, where the files do not say it.
+struct Shares {
+    double test = 0.1;
+    double valid = 0.0;
+};
+
+/// Reads `test=0.1&valid=0`.
+/// Errors    Usage
+[[nodiscard]] Result<Shares> read_shares(const Spec& spec);
+
 /// A format's users expect a few bad records; more than one in a hundred means that something else
 /// is wrong.
 /// Errors    BadValue (more than 1 % were skipped, or any with `strict`); names the first

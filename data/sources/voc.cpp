@@ -205,9 +205,7 @@ private:
 }  // namespace
 
 Result<SourcePointer> open_voc(const Spec& spec, const ScanOptions& options) {
-    auto source = std::make_unique<VocSource>();
-    if (auto ok = source->scan(spec, options); !ok) return ok.error();
-    return SourcePointer(std::move(source));
+    return scanned<VocSource>(spec, options);
 }
 
 }  // namespace starling::data

@@ -47,10 +47,8 @@ public:
     Result<void> scan(const Spec& spec, const ScanOptions& scan) {
         const auto options = read_box_options(spec, ",test,valid");
         if (!options) return options.error();
-        const auto test = spec.real("test", 0.1, 0.0, 0.9);
-        if (!test) return test.error();
-        const auto valid = spec.real("valid", 0.0, 0.0, 0.9);
-        if (!valid) return valid.error();
+        const auto shares = read_shares(spec);
+        if (!shares) return shares.error();
         name_ = spec.to_string();
         const auto all = list_files(
             {spec.path, {".jpg", ".jpeg", ".png", ".txt", ".yaml", ".yml", ".names"}, true},
@@ -60,7 +58,7 @@ public:
         );
         if (!all) return all.error();
         if (auto ok = read_names(*all); !ok) return ok.error();
-        if (auto ok = add_all(*all, *test, *valid, scan); !ok) return ok.error();
+        if (auto ok = add_all(*all, shares->test, shares->valid, scan); !ok) return ok.error();
         if (classes_.empty()) {
             notes_.lines.push_back(
                 name_ + ": no names in data.yaml or classes.txt, so classes have numbers"
@@ -190,9 +188,7 @@ private:
 }  // namespace
 
 Result<SourcePointer> open_yolo(const Spec& spec, const ScanOptions& options) {
-    auto source = std::make_unique<YoloSource>();
-    if (auto ok = source->scan(spec, options); !ok) return ok.error();
-    return SourcePointer(std::move(source));
+    return scanned<YoloSource>(spec, options);
 }
 
 }  // namespace starling::data

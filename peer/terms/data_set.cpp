@@ -191,14 +191,6 @@ std::vector<std::string> notes_of(const data::Source& source) {
     return lines;
 }
 
-std::string data_set_catalogue() {
-    return "idx:DIR?train=N&test=N   the four files of MNIST and its like, plain or .gz\n"
-           "text:FILE?context=64&split=0.9   a text in UTF-8, plain or .gz; the next character is "
-           "learned\n" +
-           data::source_catalogue() +
-           "shards:DIR   what `starling data shard SPEC --out DIR` wrote\n";
-}
-
 Result<data::Dataset> load_for_model(const std::string& dataset, const std::string& model) {
     auto data = Spec::parse(dataset);
     const auto net = Spec::parse(model);

@@ -23,9 +23,6 @@ struct CutData {
 /// Takes a line that says how far reading is; may be empty.
 using DataProgress = std::function<void(const std::string& line)>;
 
-/// Returns the kinds of data sets with one line each, for --help and errors.
-[[nodiscard]] std::string data_set_catalogue();
-
 /// Checks what can be checked without reading: that the kind is known and that the path leads to
 /// what this kind reads. Takes no time, so that a joiner can do it before it joins.
 /// Errors    Usage
