@@ -45,6 +45,11 @@ void Bootstrap::add(const std::vector<Endpoint>& addresses) {
     dial_due();
 }
 
+void Bootstrap::add_answers(const std::vector<Endpoint>& addresses) {
+    for (const auto& address : addresses) answers_[address] = addresses;
+    add(addresses);
+}
+
 void Bootstrap::stop() {
     stopped_ = true;
 }
@@ -85,15 +90,27 @@ void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greete
             handler_.on_other_swarm(address, greeted.error().message);
             return;
         }
+        failed_.insert(address);
         // People read this only once per address; the dialling goes on.
-        if (handler_.table().alive_count() == 1 && unreachable_.insert(address).second) {
+        const bool alone = handler_.table().alive_count() == 1;
+        if (alone && !has_better(address) && unreachable_.insert(address).second) {
             handler_.on_unreachable(greeted.error().message);
         }
         return;
     }
+    failed_.erase(address);
     greeters_[address] = *greeted;
     hint(*greeted, address);
     handler_.on_greeted(*greeted);
+}
+
+/// Returns whether another address of the same name answers, or may answer yet.
+bool Bootstrap::has_better(const Endpoint& address) const {
+    const auto found = answers_.find(address);
+    if (found == answers_.end()) return false;
+    return std::any_of(found->second.begin(), found->second.end(), [this](const Endpoint& other) {
+        return !failed_.contains(other);
+    });
 }
 
 /// Returns whether the peer at this address is a live member: the one that answered there, or one
@@ -135,7 +152,7 @@ void Bootstrap::on_resolved(const std::string& name, Result<std::vector<Endpoint
     }
     found->resize(std::min(found->size(), kAnswersMax));
     named_.insert(found->begin(), found->end());
-    add(*found);
+    add_answers(*found);
 }
 
 }  // namespace starling::peer

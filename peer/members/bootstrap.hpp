@@ -57,6 +57,10 @@ public:
     /// Dials these as well from now on.
     void add(const std::vector<Endpoint>& addresses);
 
+    /// Dials what one name stands for, as with add(). One of them that answers is enough, so people
+    /// are told only when none does: "localhost" is ::1 and 127.0.0.1, and most peers listen on one.
+    void add_answers(const std::vector<Endpoint>& addresses);
+
     void stop();
 
     /// Remembers where a peer outside the table can be dialled. Above 1,024 peers it forgets the
@@ -70,6 +74,7 @@ private:
     void dial_due();
     void introduce(const Endpoint& address);
     void on_greeted(const Endpoint& address, const Result<PeerId>& greeted);
+    [[nodiscard]] bool has_better(const Endpoint& address) const;
     void resolve_names();
     void on_resolved(const std::string& name, Result<std::vector<Endpoint>> found);
     [[nodiscard]] bool lives_at(const Endpoint& address) const;
@@ -81,10 +86,12 @@ private:
     Endpoint self_;
     std::vector<std::string> names_;
     SeedSchedule schedule_;
-    std::unordered_set<std::string> asked_;          ///< names whose look-up has not ended
-    std::unordered_set<std::string> unknown_;        ///< names reported as unknown
-    std::unordered_set<Endpoint> named_;             ///< addresses that the user has named
-    std::unordered_set<Endpoint> unreachable_;       ///< seeds reported as unreachable
+    std::unordered_set<std::string> asked_;     ///< names whose look-up has not ended
+    std::unordered_set<std::string> unknown_;   ///< names reported as unknown
+    std::unordered_set<Endpoint> named_;        ///< addresses that the user has named
+    std::unordered_set<Endpoint> failed_;       ///< seeds that did not answer
+    std::unordered_set<Endpoint> unreachable_;  ///< seeds reported as unreachable
+    std::unordered_map<Endpoint, std::vector<Endpoint>> answers_;  ///< all that a name stands for
     std::unordered_map<Endpoint, PeerId> greeters_;  ///< who answered at an address that we dialled
     std::unordered_map<PeerId, Endpoint> hints_;     ///< addresses outside the table
     std::deque<PeerId> hinted_;                      ///< the peers of `hints_`, oldest first

@@ -253,6 +253,30 @@ TEST_F(BootstrapTest, NamesAreLookedUpAgainAndLiteralsAreNot) {
     often.stop();
 }
 
+TEST_F(BootstrapTest, OneAddressOfANameThatAnswersIsEnough) {
+    Host down(loop_);
+    Host up(loop_);
+    down.links.unbind();
+    up.open();
+    bootstrap_.begin(self_.address, {}, {});
+    bootstrap_.add_answers({down.address, up.address});
+    ASSERT_TRUE(run_until([&] {
+        return greeted_.contains(up.id()) && self_.links.counters().dial_failures == 2;
+    }));
+    EXPECT_TRUE(notes_.empty()) << notes_[0];
+}
+
+TEST_F(BootstrapTest, ANameOfWhichNoAddressAnswersIsToldOnce) {
+    Host one(loop_);
+    Host two(loop_);
+    one.links.unbind();
+    two.links.unbind();
+    bootstrap_.begin(self_.address, {}, {});
+    bootstrap_.add_answers({one.address, two.address});
+    ASSERT_TRUE(run_until([&] { return self_.links.counters().dial_failures == 2; }));
+    EXPECT_EQ(notes_.size(), 1U);
+}
+
 TEST_F(BootstrapTest, HintsAreBoundedAndTheOldestAreForgotten) {
     constexpr std::size_t kBound = 1024;
     const auto at = [](std::size_t n) {
