@@ -34,7 +34,7 @@ void Batcher::set_shards(std::span<const ShardId> shards) {
         STARLING_CHECK(store_.info(id) != nullptr);
         while (old != slots_.end() && old->id < id) ++old;
         const bool known = old != slots_.end() && old->id == id;
-        slots.push_back(known ? std::move(*old++) : Slot{id, nullptr, {}});
+        slots.push_back(known ? std::move(*old++) : Slot{id, false, {}, {}});
     }
     slots_ = std::move(slots);
     missing_ = slots_.size();
@@ -45,7 +45,7 @@ bool Batcher::arrived() {
     // The count first: a shard that comes after it changes it again.
     const std::size_t held = store_.held();
     if (missing_ == 0 || held == looked_at_) return false;
-    const auto here = [this](const Slot& slot) { return !slot.bytes && store_.has(slot.id); };
+    const auto here = [this](const Slot& slot) { return !slot.held && store_.has(slot.id); };
     if (std::any_of(slots_.begin(), slots_.end(), here)) return true;
     looked_at_ = held;
     return false;
@@ -56,14 +56,28 @@ void Batcher::take_arrivals() {
     held.reserve(slots_.size());
     missing_ = 0;
     for (auto& slot : slots_) {
-        if (!slot.bytes) {
+        if (!slot.held) {
             slot.bytes = store_.get(slot.id);
-            if (slot.bytes) slot.view = store_.view(*slot.bytes);
+            slot.held = static_cast<bool>(slot.bytes);
+            if (slot.held) slot.view = store_.view(slot.bytes.view);
         }
-        if (!slot.bytes) ++missing_;
+        if (!slot.held) ++missing_;
         held.push_back({slot.id, slot.view.samples});
     }
     order_.set(std::move(held));
+}
+
+/// Takes the bytes of shards from where they lie now. The caller of arrived() and samples() looks at
+/// slots meanwhile, but not at their bytes.
+void Batcher::follow_moves() {
+    const auto moves = store_.moves();
+    if (moves == moves_) return;
+    moves_ = moves;
+    for (auto& slot : slots_) {
+        if (!slot.held || slot.bytes.mapped) continue;
+        slot.bytes = store_.get(slot.id);
+        slot.view = store_.view(slot.bytes.view);
+    }
 }
 
 bool Batcher::next(const SampleOut& out) {
@@ -77,6 +91,7 @@ bool Batcher::draw(const SampleOut& out) {
     STARLING_CHECK(count > 0 && out.values.size() == count * elements);
     STARLING_CHECK(out.labels.size() == count * preparation_.labels());
     STARLING_CHECK(out.targets.size() == count * preparation_.targets());
+    follow_moves();
     for (std::size_t i = 0; i < count; ++i) {
         if (!draw_one(preparation_.part(out, i))) return false;
     }
@@ -110,7 +125,7 @@ std::uint64_t Batcher::samples() const {
     std::uint64_t sum = 0;
     for (const auto& slot : slots_) {
         // We ask the store, too: a shard may have arrived since the last batch.
-        if (slot.bytes || store_.has(slot.id)) sum += store_.info(slot.id)->samples;
+        if (slot.held || store_.has(slot.id)) sum += store_.info(slot.id)->samples;
     }
     return sum;
 }
@@ -130,7 +145,7 @@ SamplesRead read_samples(
         if (info.split != split) continue;
         const auto bytes = store.get(info.id);
         if (!bytes) continue;
-        const ShardView view = store.view(*bytes);
+        const ShardView view = store.view(bytes.view);
         const std::size_t end = start + view.samples;
         for (std::size_t at = first + read.passed; at < end && read.passed < count; ++at) {
             ++read.passed;

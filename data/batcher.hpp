@@ -19,7 +19,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -77,16 +76,19 @@ public:
 private:
     struct Slot {
         ShardId id;
-        std::shared_ptr<const Bytes> bytes;  ///< null until the store holds it
-        ShardView view;
+        bool held = false;  ///< the store has it, and samples of it are drawn
+        SharedBytes bytes;  ///< of the thread that draws; none until it is held
+        ShardView view;     ///< likewise
     };
 
     const ShardStore& store_;
     [[nodiscard]] bool draw_one(const SampleOut& out);
+    void follow_moves();
 
     Preparation preparation_;
     std::vector<Slot> slots_;    ///< by id
-    std::size_t missing_ = 0;    ///< slots without bytes
+    std::size_t missing_ = 0;    ///< slots that are not held
+    std::uint64_t moves_ = 0;    ///< of the store, when the slots got their bytes
     std::size_t looked_at_ = 0;  ///< what the store held when arrived() found nothing
     SampleOrder order_;
     std::atomic<std::uint64_t> damaged_{0};

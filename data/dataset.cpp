@@ -181,13 +181,18 @@ Result<Dataset> load_idx(const Spec& spec) {
 }
 
 Result<Dataset> load_text(const Spec& spec) {
-    if (auto known = spec.only("context,split"); !known) return known.error();
+    if (auto known = spec.only("context,split,tokens"); !known) return known.error();
     const auto context = spec.integer("context", 64, 1, kContextMax);
     if (!context) return context.error();
     const auto split = spec.real("split", 0.9, 0.01, 0.99);
     if (!split) return split.error();
     if (spec.path.empty()) {
         return fail(FaultCode::Usage, "'" + spec.to_string() + "': no file; write text:FILE");
+    }
+    if (spec.text("tokens", "chars") != "chars") {
+        return fail(
+            FaultCode::Usage, "'" + spec.to_string() + "': only characters are wanted here"
+        );
     }
     auto text = read_text(spec.path);
     if (!text) return text.error();
@@ -233,8 +238,9 @@ Result<Dataset> load_dataset(std::string_view spec) {
     return fail(
         FaultCode::Usage,
         "no dataset kind '" + parsed->name +
-            "'; there are idx:DIR, text:FILE, images:DIR, audio:DIR, csv:FILE and cifar:DIR; see "
-            "starling help dataset"
+            "'; there are idx:DIR, text:FILE, images:DIR, audio:DIR, csv:FILE, jsonl:FILE, "
+            "cifar:DIR "
+            "and bin:DIR; see starling help dataset"
     );
 }
 

@@ -10,6 +10,7 @@
 
 #include "data/manifest.hpp"
 #include "data/partition.hpp"
+#include "data/shard_sink.hpp"
 
 namespace starling::data {
 
@@ -80,6 +81,9 @@ struct Sharded {
     const Dataset& dataset, std::size_t samples_per_shard, HashFunction sha256
 );
 
+/// Returns a sink that appends each shard's bytes to `shards`, which outlives it.
+[[nodiscard]] ShardSink collect_in(std::vector<Bytes>& shards);
+
 /// Divides the training samples among partitions first. Each shard then holds samples of one
 /// partition only.
 /// Errors    Usage (a partition that these labels do not allow, or too many shards)
@@ -88,6 +92,16 @@ struct Sharded {
     std::size_t samples_per_shard,
     const Partition& partition,
     HashFunction sha256
+);
+
+/// As above, and hands each shard over; only one of them is in memory.
+/// Errors    as above, and what the sink returns
+[[nodiscard]] Result<Manifest> shard_dataset(
+    const Dataset& dataset,
+    std::size_t samples_per_shard,
+    const Partition& partition,
+    HashFunction sha256,
+    const ShardSink& sink
 );
 
 /// Cuts a text into runs of about `tokens_per_shard` characters, in the text's order. Each run is a
@@ -99,6 +113,16 @@ struct Sharded {
     std::size_t tokens_per_shard,
     const Partition& partition,
     HashFunction sha256
+);
+
+/// As above, and hands each shard over; only one of them is in memory.
+/// Errors    as above, and what the sink returns
+[[nodiscard]] Result<Manifest> shard_text(
+    const Dataset& dataset,
+    std::size_t tokens_per_shard,
+    const Partition& partition,
+    HashFunction sha256,
+    const ShardSink& sink
 );
 
 }  // namespace starling::data

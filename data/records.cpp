@@ -7,6 +7,7 @@
 #include "base/printable.hpp"
 #include "base/rng.hpp"
 #include "data/dataset.hpp"
+#include "data/reading.hpp"
 #include "data/shard_format.hpp"
 #include "data/source.hpp"
 
@@ -32,7 +33,11 @@ public:
         : source_(source),
           manifest_(manifest),
           sha256_(sha256),
-          sink_(sink) {}
+          sink_(sink) {
+        for (const auto split : {Split::Train, Split::Test, Split::Valid}) {
+            all_ += source.count(split);
+        }
+    }
 
     /// Cuts the samples of `order`, in that order, into `shards` shards whose counts differ by at
     /// most one.
@@ -76,7 +81,11 @@ private:
         info.bytes = static_cast<std::uint32_t>(bytes->size());
         info.partition = partition;
         manifest_.shards.push_back(info);
-        return sink_(std::move(*bytes));
+        done_ += info.samples;
+        const auto percent = std::to_string(100 * done_ / all_);
+        auto told = Reading::tell(percent + " % of " + source_.name() + " cut into shards");
+        if (!told) return told;
+        return sink_(info.id, std::move(*bytes));
     }
 
     Result<Bytes> write(Split split, std::span<const std::uint32_t> chosen) const {
@@ -112,6 +121,8 @@ private:
     Manifest& manifest_;
     HashFunction sha256_;
     const ShardSink& sink_;
+    std::uint64_t all_ = 0;   ///< samples of all splits
+    std::uint64_t done_ = 0;  ///< samples that were cut
 };
 
 /// Returns all samples of a split in a seeded order.

@@ -1,6 +1,7 @@
 #include "data/shard_store.hpp"
 
 #include <mutex>
+#include <utility>
 
 #include "base/check.hpp"
 
@@ -17,12 +18,12 @@ ShardStore::ShardStore(const Manifest& manifest, HashFunction sha256)
     }
 }
 
-Result<void> ShardStore::put(Bytes bytes) {
+Result<void> ShardStore::put(SharedBytes bytes) {
     // We refuse it before we hash it: no shard is so large, and hashing takes time.
-    if (bytes.size() > kShardBytesMax) {
+    if (bytes.view.size() > kShardBytesMax) {
         return fail(FaultCode::NotFound, "a shard larger than 16 MiB is in no manifest");
     }
-    const ShardId id{sha256_(bytes)};
+    const ShardId id{sha256_(bytes.view)};
     const ShardInfo* known = info(id);
     if (known == nullptr) {
         return fail(
@@ -32,15 +33,35 @@ Result<void> ShardStore::put(Bytes bytes) {
                 "belongs to another swarm"
         );
     }
-    if (bytes.size() != known->bytes) {
+    return put_known(id, std::move(bytes));
+}
+
+Result<void> ShardStore::put_known(const ShardId& id, SharedBytes bytes) {
+    STARLING_CHECK(static_cast<bool>(bytes));
+    const ShardInfo* known = info(id);
+    if (known == nullptr) {
+        return fail(FaultCode::NotFound, "shard " + id.short_string() + ": not in the manifest");
+    }
+    if (bytes.view.size() != known->bytes) {
         return fail(
             FaultCode::Corrupt, "shard " + id.short_string() + ": the manifest gives another size"
         );
     }
-    if (auto sound = open_shard(bytes, *known, manifest_); !sound) return sound.error();
-    auto shared = std::make_shared<const Bytes>(std::move(bytes));
-    const std::unique_lock lock(mutex_);
-    held_.try_emplace(id, std::move(shared));
+    if (auto sound = open_shard(bytes.view, *known, manifest_); !sound) return sound.error();
+    std::function<void()> arrived;
+    {
+        const std::unique_lock lock(mutex_);
+        const auto [at, fresh] = held_.try_emplace(id, bytes);
+        if (fresh && !bytes.mapped) {
+            memory_bytes_ += bytes.view.size();
+            arrived = arrived_;
+        } else if (!fresh && bytes.mapped && !at->second.mapped) {
+            memory_bytes_ -= bytes.view.size();
+            at->second = std::move(bytes);
+            ++moves_;
+        }
+    }
+    if (arrived) arrived();
     return {};
 }
 
@@ -49,10 +70,32 @@ bool ShardStore::has(const ShardId& id) const {
     return held_.contains(id);
 }
 
-std::shared_ptr<const Bytes> ShardStore::get(const ShardId& id) const {
+SharedBytes ShardStore::get(const ShardId& id) const {
     const std::shared_lock lock(mutex_);
     const auto found = held_.find(id);
-    return found == held_.end() ? nullptr : found->second;
+    return found == held_.end() ? SharedBytes{} : found->second;
+}
+
+void ShardStore::on_arrival(std::function<void()> arrived, std::size_t most) {
+    const std::unique_lock lock(mutex_);
+    arrived_ = std::move(arrived);
+    waiting_most_ = most;
+}
+
+std::vector<ShardId> ShardStore::in_memory() const {
+    std::vector<ShardId> ids;
+    const std::shared_lock lock(mutex_);
+    if (memory_bytes_ == 0) return ids;
+    for (const auto& shard : manifest_.shards) {
+        const auto found = held_.find(shard.id);
+        if (found != held_.end() && !found->second.mapped) ids.push_back(shard.id);
+    }
+    return ids;
+}
+
+bool ShardStore::crowded() const {
+    const std::shared_lock lock(mutex_);
+    return arrived_ && memory_bytes_ > waiting_most_;
 }
 
 std::size_t ShardStore::held() const {

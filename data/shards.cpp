@@ -67,31 +67,35 @@ struct Deal {
     std::uint32_t partition = 0;
     std::size_t per_shard = 1;
     HashFunction sha256 = nullptr;
+    const ShardSink* sink = nullptr;
 };
 
-/// Cuts the samples of `order`, in that order, into shards and appends these to `out`.
-void deal(
-    Sharded& out, const Samples& samples, std::span<const std::uint32_t> order, const Deal& common
+/// Cuts the samples of `order`, in that order, into shards and hands these over.
+Result<void> deal(
+    Manifest& manifest,
+    const Samples& samples,
+    std::span<const std::uint32_t> order,
+    const Deal& common
 ) {
-    const std::size_t elements = out.manifest.sample_elements();
+    const std::size_t elements = manifest.sample_elements();
     const std::size_t shards = (order.size() + common.per_shard - 1) / common.per_shard;
     for (std::size_t i = 0; i < shards; ++i) {
         // Sizes differ by at most one: the owner of a tiny last shard would have too little data.
         const std::size_t begin = i * order.size() / shards;
         const std::size_t end = (i + 1) * order.size() / shards;
         const auto chosen = order.subspan(begin, end - begin);
-        auto bytes = write_shard(
-            samples, chosen, elements, common.split, static_cast<std::uint32_t>(out.shards.size())
-        );
+        const auto ordinal = static_cast<std::uint32_t>(manifest.shards.size());
+        auto bytes = write_shard(samples, chosen, elements, common.split, ordinal);
         ShardInfo info;
         info.id.bytes = common.sha256(bytes);
         info.split = common.split;
         info.samples = static_cast<std::uint32_t>(chosen.size());
         info.bytes = static_cast<std::uint32_t>(bytes.size());
         info.partition = common.partition;
-        out.manifest.shards.push_back(info);
-        out.shards.push_back(std::move(bytes));
+        manifest.shards.push_back(info);
+        if (auto taken = (*common.sink)(info.id, std::move(bytes)); !taken) return taken;
     }
+    return {};
 }
 
 /// Returns all samples of a split in a seeded order.
@@ -141,35 +145,50 @@ Result<Sharded> shard_dataset(
     const Partition& partition,
     HashFunction sha256
 ) {
-    STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0 && !dataset.is_text());
     Sharded out;
-    out.manifest = describe(dataset, partition);
+    auto manifest =
+        shard_dataset(dataset, samples_per_shard, partition, sha256, collect_in(out.shards));
+    if (!manifest) return manifest.error();
+    out.manifest = std::move(*manifest);
+    return out;
+}
+
+Result<Manifest> shard_dataset(
+    const Dataset& dataset,
+    std::size_t samples_per_shard,
+    const Partition& partition,
+    HashFunction sha256,
+    const ShardSink& sink
+) {
+    STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0 && !dataset.is_text());
+    Manifest manifest = describe(dataset, partition);
     Deal common;
-    common.per_shard =
-        allowed_per_shard(dataset, out.manifest.sample_elements(), samples_per_shard);
+    common.per_shard = allowed_per_shard(dataset, manifest.sample_elements(), samples_per_shard);
     common.sha256 = sha256;
+    common.sink = &sink;
     const auto order = shuffled(dataset.train, Split::Train);
     if (partition.owners == 0) {
-        deal(out, dataset.train, order, common);
+        if (auto ok = deal(manifest, dataset.train, order, common); !ok) return ok.error();
     } else {
         const auto chosen = draw_partitions(partition, dataset.train.labels, dataset.classes);
         if (!chosen) return chosen.error();
         std::vector<std::vector<std::uint32_t>> parts(partition.owners);
         for (const auto sample : order) parts[(*chosen)[sample]].push_back(sample);
         for (const auto& part : parts) {
-            deal(out, dataset.train, part, common);
+            if (auto ok = deal(manifest, dataset.train, part, common); !ok) return ok.error();
             ++common.partition;
         }
     }
     common.split = Split::Test;
     common.partition = 0;
-    deal(out, dataset.test, shuffled(dataset.test, Split::Test), common);
+    const auto tests = shuffled(dataset.test, Split::Test);
+    if (auto ok = deal(manifest, dataset.test, tests, common); !ok) return ok.error();
     // Each partition has shards of its own, so many small partitions can make too many shards.
-    if (out.manifest.shards.size() > kShardsMax) {
+    if (manifest.shards.size() > kShardsMax) {
         return fail(FaultCode::Usage, "--partition: more than 65536 shards; give fewer owners");
     }
-    STARLING_CHECK(check_manifest(out.manifest).has_value());
-    return out;
+    STARLING_CHECK(check_manifest(manifest).has_value());
+    return manifest;
 }
 
 }  // namespace starling::data

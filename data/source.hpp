@@ -18,6 +18,7 @@
 #include "base/spec.hpp"
 #include "data/manifest.hpp"
 #include "data/partition.hpp"
+#include "data/shard_sink.hpp"
 
 namespace starling::data {
 
@@ -62,10 +63,8 @@ struct ScanNotes {
     void skip(std::string where, std::string what);
 };
 
-/// What a scan has to know, and whom it tells how far it is.
+/// What a scan has to know. How far it is, it tells to the thread's Reading.
 struct ScanOptions {
-    /// Called about every second with a line such as "31 % of 2.1 GB"; may be empty.
-    std::function<void(const std::string&)> progress;
     bool strict = false;  ///< the first bad record ends the scan
 };
 
@@ -112,8 +111,9 @@ protected:
 
 using SourcePointer = std::unique_ptr<Source>;
 
-/// Returns whether a SPEC names a kind that open_source reads.
-[[nodiscard]] bool is_source_kind(std::string_view kind);
+/// Returns whether open_source reads what a SPEC names. Of `idx:` it reads all but grey images of bytes,
+/// for which the folder is looked at.
+[[nodiscard]] bool is_source_spec(const Spec& spec);
 
 /// Opens the files that a SPEC names and scans them once. Blocks as long as that takes.
 /// Errors    Usage (unknown kind or key, no training samples), NotFound, BadFormat, Truncated,
@@ -139,9 +139,6 @@ struct ShardCounts {
 /// them where each then has at least eight samples, so that some ten peers of unlike speed get shares
 /// that fit them. Few samples are cut down to shards of one.
 [[nodiscard]] std::uint32_t shards_wanted(std::uint64_t samples, std::uint64_t bytes);
-
-/// Takes one shard's bytes. What it returns ends the cutting.
-using ShardSink = std::function<Result<void>(Bytes shard)>;
 
 /// Cuts a source into shards of version 3 and hands each over; only one is in memory. A shuffle with
 /// a fixed seed deals out the samples, so every training shard is a fair subset of the whole.

@@ -26,34 +26,43 @@ Bytes write_run(std::span<const std::uint16_t> tokens, Split split, std::uint32_
     return bytes;
 }
 
-/// Cuts one split into `runs` runs and appends them. Their lengths differ by at most one character.
-void cut(
-    Sharded& out,
+/// Cuts one split into `runs` runs and hands them over. Their lengths differ by at most one
+/// character.
+Result<void> cut(
+    Manifest& manifest,
     std::span<const std::uint16_t> tokens,
     Split split,
     std::size_t runs,
-    HashFunction sha256
+    HashFunction sha256,
+    const ShardSink& sink
 ) {
-    const auto partitions = split == Split::Train ? out.manifest.partitions : 0;
-    const auto context = out.manifest.sample_elements();
+    const auto partitions = split == Split::Train ? manifest.partitions : 0;
+    const auto context = manifest.sample_elements();
     for (std::size_t i = 0; i < runs; ++i) {
         const std::size_t begin = i * tokens.size() / runs;
         const std::size_t end = (i + 1) * tokens.size() / runs;
-        auto bytes = write_run(
-            tokens.subspan(begin, end - begin), split, static_cast<std::uint32_t>(out.shards.size())
-        );
+        const auto ordinal = static_cast<std::uint32_t>(manifest.shards.size());
+        auto bytes = write_run(tokens.subspan(begin, end - begin), split, ordinal);
         ShardInfo info;
         info.id.bytes = sha256(bytes);
         info.split = split;
         info.samples = static_cast<std::uint32_t>(windows_in(end - begin, context));
         info.bytes = static_cast<std::uint32_t>(bytes.size());
         info.partition = partitions == 0 ? 0 : static_cast<std::uint32_t>(i % partitions);
-        out.manifest.shards.push_back(info);
-        out.shards.push_back(std::move(bytes));
+        manifest.shards.push_back(info);
+        if (auto taken = sink(info.id, std::move(bytes)); !taken) return taken;
     }
+    return {};
 }
 
 }  // namespace
+
+ShardSink collect_in(std::vector<Bytes>& shards) {
+    return [&shards](const ShardId&, Bytes shard) -> Result<void> {
+        shards.push_back(std::move(shard));
+        return {};
+    };
+}
 
 Result<Sharded> shard_text(
     const Dataset& dataset,
@@ -61,17 +70,32 @@ Result<Sharded> shard_text(
     const Partition& partition,
     HashFunction sha256
 ) {
+    Sharded out;
+    auto manifest =
+        shard_text(dataset, tokens_per_shard, partition, sha256, collect_in(out.shards));
+    if (!manifest) return manifest.error();
+    out.manifest = std::move(*manifest);
+    return out;
+}
+
+Result<Manifest> shard_text(
+    const Dataset& dataset,
+    std::size_t tokens_per_shard,
+    const Partition& partition,
+    HashFunction sha256,
+    const ShardSink& sink
+) {
     STARLING_CHECK(dataset.is_text() && tokens_per_shard > 0);
     if (partition.kind != PartitionKind::Iid) {
         return fail(
             FaultCode::Usage, "--partition: a text has no labels to divide by; give iid?owners=N"
         );
     }
-    Sharded out;
-    out.manifest.name = printable_name(dataset.name);
-    describe_characters(out.manifest, dataset.vocabulary, dataset.classes, dataset.shape[0]);
-    out.manifest.partition = partition.to_string();
-    out.manifest.partitions = partition.owners;
+    Manifest manifest;
+    manifest.name = printable_name(dataset.name);
+    describe_characters(manifest, dataset.vocabulary, dataset.classes, dataset.shape[0]);
+    manifest.partition = partition.to_string();
+    manifest.partitions = partition.owners;
     const std::size_t context = dataset.shape[0];
     const std::size_t least = kWindowsMin * context + 1;
     const auto runs = [](std::size_t tokens, std::size_t each) {
@@ -85,11 +109,14 @@ Result<Sharded> shard_text(
                 " shards, fewer than owners=" + std::to_string(partition.owners)
         );
     }
-    cut(out, dataset.train_tokens, Split::Train, train, sha256);
-    cut(out, dataset.test_tokens, Split::Test, runs(dataset.test_tokens.size(), kTokensMax), sha256
-    );
-    STARLING_CHECK(check_manifest(out.manifest).has_value());
-    return out;
+    const auto split = [&](std::span<const std::uint16_t> tokens, Split which, std::size_t count) {
+        return cut(manifest, tokens, which, count, sha256, sink);
+    };
+    if (auto ok = split(dataset.train_tokens, Split::Train, train); !ok) return ok.error();
+    const auto test = runs(dataset.test_tokens.size(), kTokensMax);
+    if (auto ok = split(dataset.test_tokens, Split::Test, test); !ok) return ok.error();
+    STARLING_CHECK(check_manifest(manifest).has_value());
+    return manifest;
 }
 
 }  // namespace starling::data

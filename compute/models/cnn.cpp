@@ -3,8 +3,6 @@
 namespace starling::compute {
 
 Result<Model> build_cnn(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) {
-    const auto known = spec.only("channels,hidden,kernel,pad");
-    if (known.has_error()) return known.error();
     const auto channels = integer_list(spec, "channels", "32,64");
     if (channels.has_error()) return channels.error();
     const auto hidden = integer_list(spec, "hidden", "128");

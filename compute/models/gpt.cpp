@@ -23,8 +23,6 @@ struct GptSettings {
     std::int64_t context = 0;  ///< 0: as many tokens as a sample has
 
     static Result<GptSettings> from(const Spec& spec) {
-        const auto known = spec.only("layers,heads,dim,dropout,tied,bias,context");
-        if (known.has_error()) return known.error();
         const auto layers = spec.integer("layers", 6, 1, 256);
         if (layers.has_error()) return layers.error();
         const auto heads = spec.integer("heads", 6, 1, 256);

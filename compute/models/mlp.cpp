@@ -3,8 +3,6 @@
 namespace starling::compute {
 
 Result<Model> build_mlp(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) {
-    const auto known = spec.only("hidden");
-    if (known.has_error()) return known.error();
     const auto hidden = integer_list(spec, "hidden", "512,256");
     if (hidden.has_error()) return hidden.error();
     ModelBuilder net(task, batch, purpose);

@@ -17,6 +17,7 @@ enum class Input : std::uint8_t { Any, Images, Row, Tokens };
 struct NamedModel {
     std::string_view name;
     Input input = Input::Any;
+    std::string_view keys;   ///< that its spec may have
     std::string_view usage;  ///< spec syntax and what it builds, one line
     Result<Model> (*build
     )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) = nullptr;
@@ -25,28 +26,34 @@ struct NamedModel {
 constexpr std::array<NamedModel, 6> kModels{{
     {"mlp",
      Input::Any,
+     "hidden",
      "mlp?hidden=512,256       fully connected layers with ReLU between them",
      build_mlp},
     {"cnn",
      Input::Images,
+     "channels,hidden,kernel,pad",
      "cnn?channels=32,64&hidden=128&kernel=5&pad=1   convolutions with ReLU and max-pool, then "
      "hidden layers; channels=6,16&hidden=120,84&pad=0 is LeNet-5's shape",
      build_cnn},
     {"resnet20",
      Input::Images,
+     "width",
      "resnet20?width=16      residual net of 20 layers for small images",
      build_resnet20},
     {"resnet18",
      Input::Images,
+     "stem,width",
      "resnet18?stem=imagenet   residual net of 18 layers; stem=cifar for small images",
      build_resnet18},
     {"gpt",
      Input::Tokens,
+     "layers,heads,dim,dropout,tied,bias,context",
      "gpt?layers=6&heads=6&dim=384&dropout=0&tied=1&bias=1   transformer over tokens; samples of "
      "shape T, a label per token; context=T asks a text for such windows",
      build_gpt},
     {"tabular",
      Input::Row,
+     "categories,embed,hidden",
      "tabular?embed=8&hidden=128,64   rows of a table; columns of categories through embeddings "
      "(categories=3,12 says how many codes the first columns have, if the data do not)",
      build_tabular},
@@ -111,6 +118,26 @@ Result<void> check_fit(const NamedModel& model, const Task& task) {
         FaultCode::BadValue,
         "the data have " + describe_task(task) + ", and " + std::string(model.name) + " takes " +
             std::string(wishes(model.input)) + "; try " + fitting_models(task)
+    );
+}
+
+/// Returns the model that a spec names, or null: that of a file. Its options are known then; their
+/// values are not checked.
+Result<const NamedModel*> find_model(const Spec& spec) {
+    if (spec.name == "onnx") {
+        if (auto known = spec.only("loss"); known.has_error()) return known.error();
+        return static_cast<const NamedModel*>(nullptr);
+    }
+    std::string names;
+    for (const auto& model : kModels) {
+        names += (names.empty() ? "" : ", ") + std::string(model.name);
+        if (model.name != spec.name || !spec.path.empty()) continue;
+        if (auto known = spec.only(model.keys); known.has_error()) return known.error();
+        return &model;
+    }
+    return fail(
+        FaultCode::Usage,
+        "'" + spec.to_string() + "': no such model; there are " + names + ", onnx:FILE"
     );
 }
 
@@ -328,25 +355,25 @@ Result<Model> build_model(
 ) {
     const auto parsed = Spec::parse(spec);
     if (parsed.has_error()) return parsed.error();
-    if (parsed->name == "onnx") {
+    const auto model = find_model(*parsed);
+    if (model.has_error()) return model.error();
+    if (*model == nullptr) {
         const auto sound = check_request(task, batch);
         if (sound.has_error()) return sound.error();
         return build_onnx(*parsed, task, batch, purpose, file);
     }
-    std::string names;
-    for (const auto& model : kModels) {
-        // No data set has columns yet, so nobody is sent to this one.
-        if (model.name != "tabular") names += (names.empty() ? "" : ", ") + std::string(model.name);
-        if (model.name != parsed->name || !parsed->path.empty()) continue;
-        const auto sound = check_request(task, batch);
-        if (sound.has_error()) return sound.error();
-        if (auto fits = check_fit(model, task); fits.has_error()) return fits.error();
-        return model.build(*parsed, task, batch, purpose);
-    }
-    return fail(
-        FaultCode::Usage,
-        "'" + std::string(spec) + "': no such model; there are " + names + ", onnx:FILE"
-    );
+    const auto sound = check_request(task, batch);
+    if (sound.has_error()) return sound.error();
+    if (auto fits = check_fit(**model, task); fits.has_error()) return fits.error();
+    return (*model)->build(*parsed, task, batch, purpose);
+}
+
+Result<void> check_model_spec(std::string_view spec) {
+    const auto parsed = Spec::parse(spec);
+    if (parsed.has_error()) return parsed.error();
+    const auto model = find_model(*parsed);
+    if (model.has_error()) return model.error();
+    return {};
 }
 
 Result<std::vector<std::int64_t>> integer_list(

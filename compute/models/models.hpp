@@ -127,6 +127,10 @@ private:
     std::string_view spec, const Task& task, ByteView file = {}
 );
 
+/// Checks the name and the names of the options, without data and without the file of `onnx:FILE`.
+/// Errors    Usage
+[[nodiscard]] Result<void> check_model_spec(std::string_view spec);
+
 struct ModelFacts {
     ParameterLayout layout;
     std::vector<std::string> notes;  ///< lines for people: what a model file is taken for

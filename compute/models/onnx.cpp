@@ -71,8 +71,6 @@ std::string names_of(const std::vector<std::string_view>& names) {
 }
 
 Result<Loss> loss_of(const Spec& spec, const Task& task) {
-    const auto known = spec.only("loss");
-    if (known.has_error()) return known.error();
     if (!spec.options.contains("loss")) return Loss::Unsaid;
     const auto given = spec.text("loss", "");
     std::vector<std::string_view> fitting;

@@ -49,8 +49,6 @@ ValueId stages(ModelBuilder& net, ValueId x, std::int64_t width, int count, int 
 Result<Model> build_resnet20(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
 ) {
-    const auto known = spec.only("width");
-    if (known.has_error()) return known.error();
     const auto width = spec.integer("width", 16, 1, 1024);
     if (width.has_error()) return width.error();
     ModelBuilder net(task, batch, purpose);
@@ -63,8 +61,6 @@ Result<Model> build_resnet20(
 Result<Model> build_resnet18(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
 ) {
-    const auto known = spec.only("stem,width");
-    if (known.has_error()) return known.error();
     const auto width = spec.integer("width", 64, 1, 1024);
     if (width.has_error()) return width.error();
     const auto stem = spec.text("stem", "imagenet");

@@ -22,8 +22,6 @@ ValueId columns(ModelBuilder& net, ValueId x, std::int64_t begin, std::int64_t e
 Result<Model> build_tabular(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
 ) {
-    const auto known = spec.only("categories,embed,hidden");
-    if (known.has_error()) return known.error();
     // The data say which columns are categories, unless the spec does.
     Result<std::vector<std::int64_t>> categories = task.categories;
     if (!spec.text("categories", "").empty()) categories = integer_list(spec, "categories", "");

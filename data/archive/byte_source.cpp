@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include "base/check.hpp"
+#include "data/reading.hpp"
 
 namespace starling::data {
 
@@ -134,6 +135,8 @@ Result<std::size_t> ByteSource::read_stored(std::span<std::byte> out) {
         done += static_cast<std::size_t>(got);
         s.next += static_cast<std::uint64_t>(got);
     }
+    // The archive's reader knows how far it is and tells it; here the reading may be ended.
+    if (auto ok = Reading::advance({}, 0, 0, 0); !ok) return ok.error();
     return done;
 }
 

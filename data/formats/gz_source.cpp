@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "base/check.hpp"
+#include "data/reading.hpp"
 
 namespace starling::data {
 
@@ -31,7 +32,9 @@ struct GzSource::Reader {
     std::array<std::uint8_t, kBufferBytes> buffer{};
     std::size_t begin = 0;  ///< buffer[begin, end) is read from the file and not used yet
     std::size_t end = 0;
-    bool at_end = false;  ///< of the file
+    std::uint64_t size = 0;  ///< of the file
+    std::uint64_t done = 0;  ///< bytes of the file that were read
+    bool at_end = false;     ///< of the file
     bool gzipped = false;
     bool in_stream = false;
     bool inflating = false;  ///< `stream` is to be freed
@@ -70,6 +73,7 @@ Result<GzSource> GzSource::open(const std::filesystem::path& path) {
                                  : ": is a pipe or a device; copy what it gives into a file")
         );
     }
+    reader->size = static_cast<std::uint64_t>(facts.st_size);
     GzSource source(std::move(reader), path.string());
     const auto begins = source.begins_stream();
     if (!begins) return begins.error();
@@ -96,7 +100,10 @@ Result<void> GzSource::fill() {
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return bad(FaultCode::Io, "cannot be read: " + reason(errno));
         r.at_end = got == 0;
-        r.end += static_cast<std::size_t>(got);
+        const auto more = static_cast<std::size_t>(got);
+        r.end += more;
+        r.done += more;
+        if (auto ok = Reading::advance(name_, more, r.done, r.size); !ok) return ok;
     }
     return {};
 }
@@ -135,15 +142,25 @@ Result<std::size_t> GzSource::read(std::span<std::uint8_t> out) {
             const auto another = begins_stream();
             if (!another) return another.error();
             if (!*another) {
-                return bad(
-                    FaultCode::BadFormat, "bytes follow the gzip stream; fetch the file again"
-                );
+                leave_out_rest();
+                break;
             }
             STARLING_CHECK(inflateReset(&r.stream) == Z_OK);
             r.in_stream = true;
         }
     }
     return done;
+}
+
+/// What follows the last gzip stream is no part of the content, as for gzip itself, which warns, too.
+void GzSource::leave_out_rest() {
+    auto& r = *reader_;
+    Reading::note(
+        name_ + ": what follows its gzip stream, from byte " + std::to_string(r.done - r.left()) +
+        " on, is left out"
+    );
+    r.begin = r.end;
+    r.at_end = true;
 }
 
 /// Unpacks what the buffer holds, as far as it fits, and returns the number of bytes.

@@ -21,7 +21,8 @@ public:
     [[nodiscard]] static Result<GzSource> open(const std::filesystem::path& path);
 
     /// Reads until `out` is full or the content ends. Returns the number of bytes.
-    /// Errors    Truncated, Corrupt, BadFormat (bytes behind the gzip stream), Io
+    /// Bytes behind the last gzip stream are left out, and noted (data/reading.hpp).
+    /// Errors    Truncated, Corrupt, Io, Cancelled
     [[nodiscard]] Result<std::size_t> read(std::span<std::uint8_t> out);
 
     /// Returns a fault whose message names this file.
@@ -43,6 +44,7 @@ private:
     [[nodiscard]] Result<void> fill();
     [[nodiscard]] Result<std::size_t> unpack(std::span<std::uint8_t> out);
     [[nodiscard]] Result<bool> begins_stream();
+    void leave_out_rest();
 
     std::unique_ptr<Reader, Close> reader_;
     std::string name_;

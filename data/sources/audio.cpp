@@ -7,6 +7,7 @@
 #include <map>
 
 #include "data/media/spectrum.hpp"
+#include "data/reading.hpp"
 #include "data/sources/class_tree.hpp"
 #include "data/sources/sources.hpp"
 
@@ -60,7 +61,7 @@ public:
         if (!tree) return tree.error();
         tree->extensions = {".wav", ".flac", ".ogg", ".mp3"};
         name_ = spec.to_string();
-        auto listed = list_class_tree(*tree, scan);
+        auto listed = list_class_tree(*tree);
         if (!listed) return listed.error();
         records_ = std::move(listed->records);
         notes_ = std::move(listed->skipped);
@@ -71,7 +72,7 @@ public:
             listed->classes,
             {}};
         for (auto& list : labels_) list = LabelList(schema_.label);
-        look_at(listed->files, scan);
+        if (auto ok = look_at(listed->files); !ok) return ok;
         const auto good = count(Split::Train) + count(Split::Test) + count(Split::Valid);
         if (auto ok = check_skipped(name_, notes_, good, scan.strict); !ok) return ok.error();
         if (count(Split::Train) == 0) return {};  // open_source says so
@@ -84,13 +85,11 @@ public:
     }
 
 private:
-    void look_at(const std::vector<TreeFile>& files, const ScanOptions& scan) {
+    Result<void> look_at(const std::vector<TreeFile>& files) {
         Bytes bytes;
         std::size_t done = 0;
         for (const auto& file : files) {
-            if (scan.progress && ++done % 1024 == 0) {
-                scan.progress(std::to_string(100 * done / files.size()) + " % of the sounds seen");
-            }
+            if (auto ok = Reading::seen(++done, files.size(), "sounds"); !ok) return ok;
             bytes.clear();
             const auto where = name_ + ": " + file.name;
             if (auto ok = records_.read(file.place, bytes); !ok) {
@@ -111,6 +110,7 @@ private:
             labels_[static_cast<std::size_t>(file.split)].add(schema_.label, label);
             places_[static_cast<std::size_t>(file.split)].push_back(file.place);
         }
+        return {};
     }
 
     /// Returns the rate of most files, but no more than speech needs.

@@ -32,7 +32,7 @@ struct Part {
 
 class CifarSource final : public Source {
 public:
-    Result<void> scan(const Spec& spec, const ScanOptions& options) {
+    Result<void> scan(const Spec& spec, const ScanOptions& /*options*/) {
         if (auto known = spec.only("flip,pad"); !known) return known.error();
         const auto flip = spec.integer("flip", 0, 0, 1);
         if (!flip) return flip.error();
@@ -45,7 +45,6 @@ public:
         if (!made) return made.error();
         unpacked_ = *made;
         for (const auto& part : *parts) {
-            if (options.progress) options.progress("reading " + part.path.string());
             if (auto ok = read_file(part); !ok) return ok.error();
         }
         if (auto ok = describe(spec.path); !ok) return ok.error();

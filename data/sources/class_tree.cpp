@@ -127,10 +127,10 @@ Result<TreeOptions> tree_options(const Spec& spec) {
     return options;
 }
 
-Result<ClassTree> list_class_tree(const TreeOptions& options, const ScanOptions& scan) {
+Result<ClassTree> list_class_tree(const TreeOptions& options) {
     ClassTree tree;
     ScanNotes notes;
-    auto found = list_files({options.path, options.extensions, false}, tree.records, notes, scan);
+    auto found = list_files({options.path, options.extensions, false}, tree.records, notes);
     if (!found) return found.error();
     if (auto ok = assign(options, *found, tree, notes); !ok) return ok.error();
     tree.skipped = std::move(notes);

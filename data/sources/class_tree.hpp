@@ -46,8 +46,6 @@ struct ClassTree {
 
 /// Lists the files. Of a packed archive the files are unpacked once.
 /// Errors    NotFound, Io, Usage (no such files, one class), those of Archive
-[[nodiscard]] Result<ClassTree> list_class_tree(
-    const TreeOptions& options, const ScanOptions& scan
-);
+[[nodiscard]] Result<ClassTree> list_class_tree(const TreeOptions& options);
 
 }  // namespace starling::data

@@ -15,6 +15,7 @@
 #include "base/printable.hpp"
 #include "data/formats/json.hpp"
 #include "data/formats/json_arrays.hpp"
+#include "data/reading.hpp"
 #include "data/sources/boxes.hpp"
 #include "data/sources/file_list.hpp"
 #include "data/sources/sources.hpp"
@@ -95,13 +96,12 @@ public:
         name_ = spec.to_string();
         path_ = spec.path;
         folder_ = spec.text("images", fs::path(path_).parent_path().string());
-        if (scan.progress) scan.progress("reading " + path_);
         if (auto ok = read_file(); !ok) return ok.error();
         if (auto ok = check_annotations(); !ok) return ok.error();
         notes_.lines.push_back(
             name_ + ": " + shortest_text(100 * shares->test) + " % of the pictures are for testing"
         );
-        add_all(shares->test, shares->valid, scan);
+        if (auto ok = add_all(shares->test, shares->valid); !ok) return ok;
         std::vector<std::string> names;
         for (const auto& [id, name] : categories_) names.push_back(name);
         return finish(std::move(names), ClassOrder::AsGiven, *options, scan);
@@ -214,15 +214,11 @@ private:
         return {};
     }
 
-    void add_all(double test, double valid, const ScanOptions& scan) {
+    Result<void> add_all(double test, double valid) {
         std::size_t used = 0;
         std::size_t done = 0;
         for (const auto& picture : images_) {
-            if (scan.progress && ++done % 1024 == 0) {
-                scan.progress(
-                    std::to_string(100 * done / images_.size()) + " % of the pictures seen"
-                );
-            }
+            if (auto ok = Reading::seen(++done, images_.size(), "pictures"); !ok) return ok;
             const auto boxes = boxes_of(picture.id);
             used += boxes.size();
             const auto place = place_of(picture.file);
@@ -240,6 +236,7 @@ private:
         }
         annotations_ = {};
         images_ = {};
+        return {};
     }
 
     [[nodiscard]] std::vector<GivenBox> boxes_of(std::int64_t image) const {

@@ -6,6 +6,7 @@
 
 #include "base/rng.hpp"
 #include "data/archive/archive.hpp"
+#include "data/reading.hpp"
 
 namespace starling::data {
 
@@ -67,7 +68,7 @@ Result<std::vector<ListedFile>> list_directory(
 
 /// Lists an archive. Files that lie in it as they are stay there, packed ones are unpacked.
 Result<std::vector<ListedFile>> list_archive(
-    const FileFilter& filter, RecordFiles& records, ScanNotes& notes, const ScanOptions& scan
+    const FileFilter& filter, RecordFiles& records, ScanNotes& notes
 ) {
     const auto whole = records.add(filter.path);
     if (!whole) return whole.error();
@@ -76,6 +77,7 @@ Result<std::vector<ListedFile>> list_archive(
     std::vector<ListedFile> found;
     std::optional<std::uint32_t> unpacked;
     Bytes bytes;
+    std::uint64_t told_to = 0;  // position in the archive
     while (true) {
         const auto entry = archive->next();
         if (!entry) return entry.error();
@@ -83,12 +85,11 @@ Result<std::vector<ListedFile>> list_archive(
         const auto& file = **entry;
         if (!file.regular || !wanted(filter, file.name)) continue;
         const auto where = filter.path + ": " + file.name;
-        if (scan.progress && found.size() % 4096 == 0 && archive->size() > 0) {
-            scan.progress(
-                std::to_string(100 * archive->position() / archive->size()) + " % of " +
-                filter.path + " read"
-            );
-        }
+        const auto position = archive->position();
+        auto told = Reading::advance(
+            filter.path, position - std::exchange(told_to, position), position, archive->size()
+        );
+        if (!told) return told.error();
         if (const char* why = unfit(file.size.value_or(1), filter)) {
             notes.skip(where, why);
             continue;
@@ -153,7 +154,7 @@ Split drawn_split(std::string_view name, double test, double valid) {
 }
 
 Result<std::vector<ListedFile>> list_files(
-    const FileFilter& filter, RecordFiles& records, ScanNotes& notes, const ScanOptions& scan
+    const FileFilter& filter, RecordFiles& records, ScanNotes& notes
 ) {
     std::error_code error;
     const auto status = fs::status(filter.path, error);
@@ -161,7 +162,7 @@ Result<std::vector<ListedFile>> list_files(
         return fail(FaultCode::NotFound, "'" + filter.path + "': no such directory or archive");
     }
     auto found = fs::is_directory(status) ? list_directory(filter, records, notes)
-                                          : list_archive(filter, records, notes, scan);
+                                          : list_archive(filter, records, notes);
     if (!found) return found.error();
     if (found->empty()) {
         std::string wanted;

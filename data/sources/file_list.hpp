@@ -28,7 +28,7 @@ struct ListedFile {
 /// are skipped and counted.
 /// Errors    NotFound, Io, Oversized (16 million files), Usage (no such files), those of Archive
 [[nodiscard]] Result<std::vector<ListedFile>> list_files(
-    const FileFilter& filter, RecordFiles& records, ScanNotes& notes, const ScanOptions& scan
+    const FileFilter& filter, RecordFiles& records, ScanNotes& notes
 );
 
 /// Returns the split that a folder's name means, as `train` or `val`.

@@ -1,5 +1,6 @@
 // images:DIR or images:TAR: pictures in folders that are named by class.
 
+#include "data/reading.hpp"
 #include "data/sources/class_tree.hpp"
 #include "data/sources/pictures.hpp"
 #include "data/sources/sources.hpp"
@@ -17,7 +18,7 @@ public:
         const auto tree = tree_options(spec);
         if (!tree) return tree.error();
         name_ = spec.to_string();
-        auto listed = tree_of(*tree, scan);
+        auto listed = tree_of(*tree);
         if (!listed) return listed.error();
         auto& files = *listed;
         records_ = std::move(files.records);
@@ -26,7 +27,7 @@ public:
         schema_.label = {
             LabelKind::Class, static_cast<std::uint32_t>(files.classes.size()), files.classes, {}};
         for (auto& list : labels_) list = LabelList(schema_.label);
-        if (auto ok = look_at_all(files.files, scan); !ok) return ok.error();
+        if (auto ok = look_at_all(files.files); !ok) return ok.error();
         const auto good = count(Split::Train) + count(Split::Test) + count(Split::Valid);
         if (auto ok = check_skipped(name_, notes_, good, scan.strict); !ok) return ok.error();
         if (count(Split::Train) == 0) return {};  // open_source says so
@@ -34,19 +35,15 @@ public:
     }
 
 private:
-    static Result<ClassTree> tree_of(TreeOptions options, const ScanOptions& scan) {
+    static Result<ClassTree> tree_of(TreeOptions options) {
         options.extensions = {".jpg", ".jpeg", ".png"};
-        return list_class_tree(options, scan);
+        return list_class_tree(options);
     }
 
-    Result<void> look_at_all(const std::vector<TreeFile>& files, const ScanOptions& scan) {
+    Result<void> look_at_all(const std::vector<TreeFile>& files) {
         std::size_t done = 0;
         for (const auto& file : files) {
-            if (scan.progress && ++done % 4096 == 0) {
-                scan.progress(
-                    std::to_string(100 * done / files.size()) + " % of the pictures seen"
-                );
-            }
+            if (auto ok = Reading::seen(++done, files.size(), "pictures"); !ok) return ok.error();
             const auto facts = look_at(file.place);
             if (!facts) {
                 notes_.skip(name_ + ": " + file.name, facts.error().message);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "data/arrays/idx_arrays.hpp"
+
 namespace starling::data {
 
 namespace {
@@ -13,7 +15,7 @@ struct Kind {
     Result<SourcePointer> (*open)(const Spec& spec, const ScanOptions& options);
 };
 
-constexpr std::array<Kind, 7> kKinds{{
+constexpr std::array<Kind, 11> kKinds{{
     {"images",
      "images:DIR|TAR?size=64&flip=1   JPEG and PNG files in folders named by class, below train, "
      "valid and test or not",
@@ -26,7 +28,16 @@ constexpr std::array<Kind, 7> kKinds{{
      "csv:FILE?label=COLUMN&drop=A,B   a table; label=COLUMN is what is learned, "
      "split=ID%5==0 or split=COLUMN=VALUE says which rows are for testing",
      open_csv},
+    {"jsonl",
+     "jsonl:FILE?label=FIELD   a table with one JSON object a line; options as for csv",
+     open_jsonl},
     {"cifar", "cifar:FILE|DIR   records of CIFAR-10 or CIFAR-100, plain or .gz", open_cifar},
+    {"npz",
+     "npz:FILE?x=NAME&y=NAME   NumPy's arrays of samples and labels; without names those of "
+     "MedMNIST",
+     open_npz},
+    {"npy", "npy:DIR?x=NAME&y=NAME   the same from files NAME.npy", open_npy},
+    {"idx", "idx:DIR   arrays of images and labels in IDX files", open_idx},
     {"voc",
      "voc:DIR|TAR?size=416   pictures with boxes in the folders JPEGImages, Annotations and "
      "ImageSets/Main",
@@ -42,9 +53,10 @@ constexpr std::array<Kind, 7> kKinds{{
 
 }  // namespace
 
-bool is_source_kind(std::string_view kind) {
+bool is_source_spec(const Spec& spec) {
+    if (spec.name == "idx") return has_idx_arrays(spec.path);
     return std::any_of(kKinds.begin(), kKinds.end(), [&](const Kind& known) {
-        return known.name == kind;
+        return known.name == spec.name;
     });
 }
 

@@ -3,16 +3,22 @@
 // The readers of formats that open_source knows; each family lives in its own file.
 
 #include "data/source.hpp"
+#include "data/tables/jsonl.hpp"
 
 namespace starling::data {
 
 [[nodiscard]] Result<SourcePointer> open_images(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_audio(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_csv(const Spec& spec, const ScanOptions& options);
+[[nodiscard]] Result<SourcePointer> open_jsonl(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_cifar(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_voc(const Spec& spec, const ScanOptions& options);
+[[nodiscard]] Result<SourcePointer> open_npz(const Spec& spec, const ScanOptions& options);
+[[nodiscard]] Result<SourcePointer> open_npy(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_coco(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_yolo(const Spec& spec, const ScanOptions& options);
+
+[[nodiscard]] Result<SourcePointer> open_idx(const Spec& spec, const ScanOptions& options);
 
 /// Makes a source of a format and scans its files.
 /// Requires  Format::scan(spec, options), which gives a Result<void>
@@ -32,6 +38,9 @@ struct Shares {
 /// Reads `test=0.1&valid=0`.
 /// Errors    Usage
 [[nodiscard]] Result<Shares> read_shares(const Spec& spec);
+
+/// Notes the wrong lines of a file as skipped records.
+void note_wrong_lines(const std::string& path, const LineFindings& wrong, ScanNotes& notes);
 
 /// A format's users expect a few bad records; more than one in a hundred means that something else
 /// is wrong.

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "data/reading.hpp"
 #include "data/sources/boxes.hpp"
 #include "data/sources/file_list.hpp"
 #include "data/sources/sources.hpp"
@@ -70,7 +71,7 @@ public:
         if (!valid) return valid.error();
         name_ = spec.to_string();
         const auto all = list_files(
-            {spec.path, {".jpg", ".jpeg", ".png", ".xml", ".txt"}, true}, records_, notes_, scan
+            {spec.path, {".jpg", ".jpeg", ".png", ".xml", ".txt"}, true}, records_, notes_
         );
         if (!all) return all.error();
         const auto files = sort_files(*all);
@@ -83,7 +84,7 @@ public:
             );
         }
         if (auto ok = assign(files, *test, *valid); !ok) return ok.error();
-        if (auto ok = read_all(files, scan); !ok) return ok.error();
+        if (auto ok = read_all(files); !ok) return ok.error();
         return finish(std::move(names_), ClassOrder::ByName, *options, scan);
     }
 
@@ -131,17 +132,13 @@ private:
         return {};
     }
 
-    Result<void> read_all(const VocFiles& files, const ScanOptions& scan) {
+    Result<void> read_all(const VocFiles& files) {
         std::unordered_map<std::string, RecordPlace> annotations(
             files.annotations.begin(), files.annotations.end()
         );
         std::size_t done = 0;
         for (const auto& [key, split] : chosen_) {
-            if (scan.progress && ++done % 1024 == 0) {
-                scan.progress(
-                    std::to_string(100 * done / chosen_.size()) + " % of the pictures seen"
-                );
-            }
+            if (auto ok = Reading::seen(++done, chosen_.size(), "pictures"); !ok) return ok.error();
             const auto picture = files.pictures.find(key);
             const auto annotation = annotations.find(key);
             if (picture == files.pictures.end() || annotation == annotations.end()) {

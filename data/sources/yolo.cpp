@@ -8,6 +8,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "data/reading.hpp"
 #include "data/sources/boxes.hpp"
 #include "data/sources/file_list.hpp"
 #include "data/sources/sources.hpp"
@@ -53,12 +54,11 @@ public:
         const auto all = list_files(
             {spec.path, {".jpg", ".jpeg", ".png", ".txt", ".yaml", ".yml", ".names"}, true},
             records_,
-            notes_,
-            scan
+            notes_
         );
         if (!all) return all.error();
         if (auto ok = read_names(*all); !ok) return ok.error();
-        if (auto ok = add_all(*all, shares->test, shares->valid, scan); !ok) return ok.error();
+        if (auto ok = add_all(*all, shares->test, shares->valid); !ok) return ok.error();
         if (classes_.empty()) {
             notes_.lines.push_back(
                 name_ + ": no names in data.yaml or classes.txt, so classes have numbers"
@@ -99,9 +99,7 @@ private:
         return {};
     }
 
-    Result<void> add_all(
-        const std::vector<ListedFile>& all, double test, double valid, const ScanOptions& scan
-    ) {
+    Result<void> add_all(const std::vector<ListedFile>& all, double test, double valid) {
         std::unordered_map<std::string, RecordPlace> texts;
         std::vector<const ListedFile*> pictures;
         for (const auto& file : all) {
@@ -121,11 +119,8 @@ private:
         }
         std::size_t done = 0;
         for (const auto* picture : pictures) {
-            if (scan.progress && ++done % 1024 == 0) {
-                scan.progress(
-                    std::to_string(100 * done / pictures.size()) + " % of the pictures seen"
-                );
-            }
+            if (auto ok = Reading::seen(++done, pictures.size(), "pictures"); !ok)
+                return ok.error();
             const auto& name = picture->name;
             const auto split =
                 splits ? split_of(name).value_or(Split::Train) : drawn_split(name, test, valid);

@@ -229,7 +229,9 @@ Result<bool> JsonlRows::read(std::string_view line, std::span<double> values) {
         const auto kind = facts_->table.columns[column].kind;
         const auto cell = cell_of(value);
         const bool nested = value.kind == JsonKind::Nested && kind != ColumnKind::Nested;
-        const bool word = cell.kind == CellKind::Word && kind == ColumnKind::Number;
+        // A value in a column that the scan left empty stands in a line that was wrong.
+        const bool word = (cell.kind == CellKind::Word && kind == ColumnKind::Number) ||
+                          (cell.kind != CellKind::Missing && kind == ColumnKind::Empty);
         wrong = wrong || seen_[column] == lines_.number() || nested || word;
         seen_[column] = lines_.number();
         if (wrong || wanted_[column] == kNowhere) return {};

@@ -64,6 +64,9 @@ public:
     /// As CsvRows::next.
     [[nodiscard]] Result<bool> next(std::span<double> values);
 
+    /// Returns the line of the last row.
+    [[nodiscard]] std::uint64_t line() const { return lines_.number(); }
+
     /// Returns how many lines were wrong until now.
     [[nodiscard]] std::uint64_t skipped() const { return skipped_; }
 

@@ -5,7 +5,6 @@
 
 #include "base/check.hpp"
 #include "peer/crypto/sha256.hpp"
-#include "peer/terms/data_set.hpp"
 
 namespace starling::peer {
 
@@ -23,7 +22,7 @@ Result<std::unique_ptr<BenchData>> BenchData::load(
     return data;
 }
 
-BenchData::BenchData(data::Sharded sharded, std::int64_t batch)
+BenchData::BenchData(CutShards sharded, std::int64_t batch)
     : shards_(sharded.manifest, &sha256),
       batches_(shards_, /*seed=*/1, static_cast<std::size_t>(batch)) {
     std::vector<ShardId> train;
@@ -31,7 +30,10 @@ BenchData::BenchData(data::Sharded sharded, std::int64_t batch)
         if (shard.split == data::Split::Train) train.push_back(shard.id);
     }
     // They were cut here, so the store takes them.
-    for (auto& bytes : sharded.shards) STARLING_CHECK(shards_.put(std::move(bytes)).has_value());
+    for (std::size_t i = 0; i < sharded.shards.size(); ++i) {
+        const auto& id = sharded.manifest.shards[i].id;
+        STARLING_CHECK(shards_.put_known(id, std::move(sharded.shards[i])).has_value());
+    }
     batches_.set_shards(train);
 }
 

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "base/result.hpp"
-#include "data/dataset.hpp"
 #include "data/prefetch.hpp"
+#include "peer/terms/data_set.hpp"
 
 namespace starling::peer {
 
@@ -23,7 +23,7 @@ public:
         const std::string& dataset, const std::string& model, std::int64_t batch
     );
 
-    BenchData(data::Sharded sharded, std::int64_t batch);
+    BenchData(CutShards sharded, std::int64_t batch);
 
     [[nodiscard]] const data::Manifest& manifest() const { return shards_.manifest(); }
 

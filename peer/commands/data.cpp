@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,8 +10,10 @@
 
 #include "base/printable.hpp"
 #include "data/partition.hpp"
+#include "data/reading.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/commands/data_view.hpp"
+#include "peer/machine/clock.hpp"
 
 namespace starling::peer {
 
@@ -23,13 +26,19 @@ struct Flags {
     bool json = false;
 };
 
-/// Prints how far reading is, where a person looks.
-void print_progress(const std::string& line) {
-    if (::isatty(STDERR_FILENO) != 0) std::fputs(("starling: " + line + "\n").c_str(), stderr);
+/// Returns what says once a second how far reading is, where a person looks.
+std::function<void(const std::string&)> print_progress() {
+    if (::isatty(STDERR_FILENO) == 0) return {};
+    return [next = real_now()](const std::string& line) mutable {
+        if (real_now() < next) return;
+        next = real_now() + std::chrono::seconds(1);
+        std::fputs(("starling: " + printable(line) + "\n").c_str(), stderr);
+    };
 }
 
 int inspect(const Flags& flags) {
-    const auto data = cut_for_swarm(flags.spec, "", {}, &print_progress);
+    const data::Reading reading(print_progress());
+    const auto data = cut_for_swarm(flags.spec, "");
     if (data.has_error()) {
         return report_fault("data", as_usage(missing_is_usage(data.error())));
     }
@@ -47,8 +56,8 @@ int shard(const Flags& flags) {
     const auto partition = data::Partition::parse(flags.partition);
     if (partition.has_error()) return report_fault("data", partition.error());
     std::vector<std::string> notes;
-    const auto manifest =
-        cut_into_folder(flags.spec, flags.directory, *partition, &print_progress, notes);
+    const data::Reading reading(print_progress());
+    const auto manifest = cut_into_folder(flags.spec, flags.directory, *partition, notes);
     if (manifest.has_error()) return report_fault("data", missing_is_usage(manifest.error()));
     for (const auto& note : notes)
         std::fputs(("starling: " + printable(note) + "\n").c_str(), stderr);

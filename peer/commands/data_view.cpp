@@ -10,7 +10,7 @@
 #include "base/printable.hpp"
 #include "base/spec.hpp"
 #include "data/preparation.hpp"
-#include "data/utf8.hpp"
+#include "data/tokens/text_encoder.hpp"
 
 namespace starling::peer {
 
@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kSamplesShown = 3;
 constexpr std::size_t kClassesShown = 12;
 constexpr std::size_t kColumnsShown = 16;
-constexpr std::size_t kCharactersShown = 80;
+constexpr std::size_t kTokensShown = 80;
 
 /// Returns how many training samples each class has; empty for other kinds of labels.
 std::vector<std::uint64_t> class_counts(const CutData& data) {
@@ -28,7 +28,7 @@ std::vector<std::uint64_t> class_counts(const CutData& data) {
     std::vector<std::uint64_t> counts(manifest.classes());
     for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
         if (manifest.shards[i].split != data::Split::Train) continue;
-        const auto view = data::view_shard(data.sharded.shards[i], manifest);
+        const auto view = data::view_shard(data.sharded.shards[i].view, manifest);
         for (std::uint32_t k = 0; k < view.samples; ++k) ++counts[view.label(k)];
     }
     return counts;
@@ -49,7 +49,7 @@ BoxCounts box_counts(const CutData& data) {
     counts.of_class.resize(manifest.classes());
     for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
         if (manifest.shards[i].split != data::Split::Train) continue;
-        const auto view = data::view_shard(data.sharded.shards[i], manifest);
+        const auto view = data::view_shard(data.sharded.shards[i].view, manifest);
         for (std::uint32_t k = 0; k < view.samples; ++k) {
             const auto label = data::read_label(manifest.schema.label, view.label_of(k));
             if (!label) continue;
@@ -155,14 +155,10 @@ std::string row(const data::TableRecipe& table, ByteView record) {
     return text + (table.columns.size() > kColumnsShown ? " ...\n" : "\n");
 }
 
-std::string characters(const data::ShardView& view, const data::TokenRecipe& recipe) {
-    std::string text = "    ";
-    const auto points = data::utf8_points(recipe.vocabulary);
-    for (std::size_t i = 0; i < std::min(kCharactersShown, view.tokens()); ++i) {
-        const auto token = view.token(i);
-        if (points && token < points->size()) data::append_utf8(text, (*points)[token]);
-    }
-    return printable(text) + "\n";
+std::string first_tokens(const data::ShardView& view, const data::TokenRecipe& recipe) {
+    std::vector<std::uint16_t> tokens(std::min(kTokensShown, view.tokens()));
+    for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = view.token(i);
+    return "    " + printable(data::text_of(recipe, tokens)) + "\n";
 }
 
 std::string label_text(const data::Label& label, ByteView bytes) {
@@ -184,7 +180,7 @@ std::string sample(
 ) {
     const auto& manifest = data.sharded.manifest;
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
-        return characters(view, *tokens);
+        return first_tokens(view, *tokens);
     }
     const auto& label = manifest.schema.label;
     std::string text = "  label:" + label_text(label, view.label_of(at)) + "\n";
@@ -231,7 +227,7 @@ std::string classes_text(const CutData& data) {
 nlohmann::json data_facts(const CutData& data) {
     const auto& manifest = data.sharded.manifest;
     std::size_t bytes = 0;
-    for (const auto& shard : data.sharded.shards) bytes += shard.size();
+    for (const auto& shard : data.sharded.shards) bytes += shard.view.size();
     nlohmann::json out{
         {"dataset", manifest.name},
         {"train", manifest.samples(data::Split::Train)},
@@ -251,14 +247,16 @@ nlohmann::json data_facts(const CutData& data) {
     }
     if (!data.notes.empty()) out["notes"] = data.notes;
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
-        std::array<std::uint64_t, 2> characters{};
+        std::array<std::uint64_t, 2> counts{};
         for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
-            const auto view = data::view_shard(data.sharded.shards[i], manifest);
-            characters.at(manifest.shards[i].split == data::Split::Train ? 0 : 1) += view.tokens();
+            const auto view = data::view_shard(data.sharded.shards[i].view, manifest);
+            counts.at(manifest.shards[i].split == data::Split::Train ? 0 : 1) += view.tokens();
         }
-        out["train_characters"] = characters[0];
-        out["test_characters"] = characters[1];
-        out["vocabulary"] = tokens->vocabulary;
+        const bool characters = tokens->tokenizer == data::Tokenizer::Characters;
+        out[characters ? "train_characters" : "train_tokens"] = counts[0];
+        out[characters ? "test_characters" : "test_tokens"] = counts[1];
+        // Merges are no text.
+        if (characters) out["vocabulary"] = tokens->vocabulary;
     }
     const auto* image = std::get_if<data::ImageRecipe>(&manifest.recipe);
     if (image != nullptr && image->scales.size() == 1) {
@@ -286,14 +284,14 @@ std::string data_page(const CutData& data) {
     }
     text += "\n" + classes_text(data) + "\n" + recipe_text(manifest) + "\n";
     std::size_t bytes = 0;
-    for (const auto& shard : data.sharded.shards) bytes += shard.size();
+    for (const auto& shard : data.sharded.shards) bytes += shard.view.size();
     text += fmt::format(
         "{} shards, {:.1f} MB\n", manifest.shards.size(), static_cast<double>(bytes) / 1e6
     );
     for (const auto& note : data.notes) text += "note: " + printable(note) + "\n";
     data::Preparation preparation(manifest);
     for (std::size_t i = 0; i < std::min(kSamplesShown, data.sharded.shards.size()); ++i) {
-        const auto view = data::view_shard(data.sharded.shards[i], manifest);
+        const auto view = data::view_shard(data.sharded.shards[i].view, manifest);
         text += sample(data, view, preparation, 0);
     }
     return text;

@@ -46,13 +46,14 @@ void print_notes(const CutData& data) {
 /// which `spec` names.
 Result<Evaluated> evaluate_on(
     const std::string& spec,
-    data::Sharded& data,
+    CutShards& data,
     const compute::EngineOptions& options,
     compute::ParameterStore& store
 ) {
     data::ShardStore shards(data.manifest, &sha256);
-    for (auto& bytes : data.shards) {
-        if (const auto put = shards.put(std::move(bytes)); put.has_error()) return put.error();
+    for (std::size_t i = 0; i < data.shards.size(); ++i) {
+        const auto put = shards.put_known(data.manifest.shards[i].id, std::move(data.shards[i]));
+        if (put.has_error()) return put.error();
     }
     auto engine = compute::Engine::create(options, store);
     if (engine.has_error()) return engine.error();

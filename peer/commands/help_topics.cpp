@@ -56,6 +56,12 @@ HelpTopic models() {
               {"bias", "1: with biases (1)"},
               {"context", "characters that it sees at once (that of the data set)"}},
              "gpt?layers=4&heads=4&dim=128&context=64"},
+            {"tabular",
+             "dense layers over the rows of a table; categories through embeddings",
+             {{"embed", "width of each embedding (8)"},
+              {"hidden", "widths of the hidden layers (128,64)"},
+              {"categories", "how many codes the first columns have, if the data do not say it"}},
+             "tabular?embed=4&hidden=64,32"},
             {"onnx:FILE",
              "the graph of an ONNX file, which travels to all peers (docs/FORMATS.md)",
              {{"loss",
@@ -94,6 +100,19 @@ HelpTopic optimizer() {
         }};
 }
 
+std::vector<HelpKey> table_keys() {
+    return {
+        {"label", "the column or field that is learned (the last one)"},
+        {"target", "class or number (by its values)"},
+        {"drop", "columns to leave out, as ID,Time"},
+        {"categories", "columns of numbers that are codes"},
+        {"numbers", "columns in which a word is an error"},
+        {"split", "the rows for testing, as ID%5==0 or part=test (drawn)"},
+        {"test", "share of the rows for testing, if they are drawn (0.1)"},
+        {"valid", "share for validation, likewise (0)"},
+        {"balance", "1: rare classes count more in the loss (0)"}};
+}
+
 std::vector<HelpSpec> box_specs() {
     return {
         {"voc:DIR or TAR",
@@ -123,6 +142,28 @@ std::vector<HelpSpec> box_specs() {
          "yolo:coco128?size=320"}};
 }
 
+std::vector<HelpSpec> array_specs() {
+    return {
+        {"npz:FILE",
+         "NumPy's arrays; without names those of MedMNIST, as train_images and train_labels",
+         {{"x", "the array of the samples (train_images and so on)"},
+          {"y", "the array of the labels (train_labels and so on)"},
+          {"flip", "1: mirror at random while training, for images (0)"},
+          {"pad", "shift at random by up to so many pixels, for images (0)"},
+          {"test", "share of the samples for testing, with x and y (0.1)"},
+          {"valid", "share for validation, likewise (0)"}},
+         "npz:pneumoniamnist.npz"},
+        {"npy:DIR",
+         "the same from files NAME.npy",
+         {{"x", "the array of the samples (train_images and so on)"},
+          {"y", "the array of the labels (train_labels and so on)"},
+          {"flip", "1: mirror at random while training, for images (0)"},
+          {"pad", "shift at random by up to so many pixels, for images (0)"},
+          {"test", "share of the samples for testing, with x and y (0.1)"},
+          {"valid", "share for validation, likewise (0)"}},
+         "npy:arrays?x=images&y=classes"}};
+}
+
 HelpTopic dataset() {
     HelpTopic topic{
         "dataset",
@@ -133,10 +174,13 @@ HelpTopic dataset() {
              {{"train", "use the first N training images (all)"},
               {"test", "use the first N test images (all)"}},
              "idx:data/samples?train=1000"},
-            {"text:FILE",
-             "characters of a UTF-8 file, plain or gzipped",
-             {{"context", "characters of a sample (64)"},
-              {"split", "share of the characters to train on (0.9)"}},
+            {"text:FILE or DIR",
+             "a UTF-8 file, plain or gzipped; a folder is a list of documents, sorted by name",
+             {{"context", "tokens of a sample (64)"},
+              {"split", "share of the characters to train on (0.9)"},
+              {"newlines", "lf, or keep: CR LF stays two characters (lf)"},
+              {"encoding", "utf8 or latin1 (utf8)"},
+              {"tokens", "chars, bytes, bpe:N to learn N of them, bpe:DIR with vocab.bpe (chars)"}},
              "text:data/samples/moby-dick.txt.gz?context=128"},
             {"images:DIR or TAR",
              "JPEG and PNG files in folders named by class, below train, valid and test or not",
@@ -162,16 +206,18 @@ HelpTopic dataset() {
              "audio:recordings.tar.gz?label=name:0:_"},
             {"csv:FILE",
              "a table, plain or gzipped; all columns but the label are fed to the model",
-             {{"label", "the column that is learned (the last one)"},
-              {"target", "class or number (by its values)"},
-              {"drop", "columns to leave out, as ID,Time"},
-              {"categories", "columns of numbers that are codes"},
-              {"numbers", "columns in which a word is an error"},
-              {"split", "the rows for testing, as ID%5==0 or part=test (drawn)"},
-              {"test", "share of the rows for testing, if they are drawn (0.1)"},
-              {"valid", "share for validation, likewise (0)"},
-              {"balance", "1: rare classes count more in the loss (0)"}},
+             table_keys(),
              "csv:clients.csv?label=default&split=ID%5==0"},
+            {"jsonl:FILE",
+             "a table with one JSON object a line; with text=FIELD documents, with keys as of "
+             "text:",
+             table_keys(),
+             "jsonl:clients.jsonl.gz?label=default"},
+            {"bin:DIR",
+             "train.bin and val.bin with tokens of 16 bits, as of nanoGPT or llm.c",
+             {{"context", "tokens of a sample (64)"},
+              {"vocab", "number of different tokens (the largest one and 1)"}},
+             "bin:openwebtext?vocab=50257&context=128"},
             {"cifar:DIR or FILE",
              "records of CIFAR-10 or CIFAR-100; files with test in their name are for testing",
              {{"flip", "1: mirror at random while training (0)"},
@@ -182,6 +228,7 @@ HelpTopic dataset() {
              {},
              "shards:fashion-shards"},
         }};
+    for (auto& spec : array_specs()) topic.specs.push_back(std::move(spec));
     for (auto& spec : box_specs()) topic.specs.push_back(std::move(spec));
     return topic;
 }

@@ -11,11 +11,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "base/shared_bytes.hpp"
 
 namespace starling::peer {
 
@@ -52,6 +54,15 @@ public:
     [[nodiscard]] virtual Result<void> sync() = 0;
 };
 
+/// How a file can be recognized as the one that it was.
+struct FileStamp {
+    std::uint64_t size = 0;
+    std::int64_t changed = 0;  ///< ns since 1970
+    std::uint64_t inode = 0;
+
+    friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
+
 /// Requires  a disk outlives its files
 class Disk {
 public:
@@ -61,6 +72,16 @@ public:
     [[nodiscard]] virtual Result<std::unique_ptr<InputFile>> open(
         const std::filesystem::path& path, std::uint64_t limit
     ) = 0;
+
+    /// Returns the bytes of a regular file that nobody shortens while they are in use: pages that are
+    /// gone kill the process. Only files of our own are such. A real disk maps them, others read them.
+    /// Errors    as open() and read()
+    [[nodiscard]] virtual Result<SharedBytes> map(
+        const std::filesystem::path& path, std::uint64_t limit
+    );
+
+    /// Returns a regular file's stamp, or nothing: it is not there, or this disk has none.
+    [[nodiscard]] virtual std::optional<FileStamp> stamp(const std::filesystem::path& path);
 
     /// Makes a new file. What had this name before is removed first.
     /// Errors    kDiskFull, Io

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.hpp"
+#include "peer/machine/mapped_file.hpp"
 
 namespace starling::peer {
 
@@ -125,6 +126,26 @@ public:
         return std::make_unique<RealInput>(std::move(file), size, path);
     }
 
+    Result<SharedBytes> map(const fs::path& path, std::uint64_t limit) override {
+        const FileHandle file = open_file(path, O_RDONLY | O_NONBLOCK);
+        if (!file.is_open()) return io_fault(path, "cannot be opened", errno);
+        auto mapped = map_file(file.get(), limit);
+        if (mapped.has_error()) {
+            return fail(mapped.error().code, path.string() + ": " + mapped.error().message);
+        }
+        return mapped;
+    }
+
+    std::optional<FileStamp> stamp(const fs::path& path) override {
+        struct stat status {};
+
+        if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+        return FileStamp{
+            static_cast<std::uint64_t>(status.st_size),
+            std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec,
+            status.st_ino};
+    }
+
     Result<std::unique_ptr<OutputFile>> create(const fs::path& path, unsigned mode) override {
         // A file left by a crash may have other permissions. O_EXCL also refuses to follow a link
         // that somebody planted.
@@ -210,6 +231,18 @@ FileHandle::~FileHandle() {
 
 int FileHandle::release() {
     return std::exchange(descriptor_, -1);
+}
+
+Result<SharedBytes> Disk::map(const fs::path& path, std::uint64_t limit) {
+    auto bytes = read_file(*this, path, limit);
+    if (!bytes) return bytes.error();
+    auto shared = share(std::move(*bytes));
+    shared.mapped = true;  // the copy stands for the file's pages
+    return shared;
+}
+
+std::optional<FileStamp> Disk::stamp(const fs::path& /*path*/) {
+    return std::nullopt;
 }
 
 Disk& real_disk() {

@@ -104,11 +104,6 @@ void Node::on_small_segments(const Endpoint& partner) {
     note_once(small_segments_note(partner));
 }
 
-void Node::on_descriptor_wanted(Connection& asker) {
-    owner_.check();
-    send_descriptor(asker, blob_);
-}
-
 std::optional<Endpoint> Node::address_of(const PeerId& partner) {
     owner_.check();
     if (const auto member = membership_.swim().find(partner)) return member->address;
@@ -173,6 +168,8 @@ Result<void> Node::live() {
     loop_.on_signal([this](int) { on_signal(); });
     if (auto ok = bind_sockets(); ok.has_error()) return ok;
     reporter_.listening(advertised_.to_string(), http_address_.to_string());
+    if (auto ok = read_founding(); ok.has_error()) return ok;
+    if (ending_) return *fault_;
     auto plan = make_plan();
     if (ending_) return *fault_;
     if (plan.has_error()) return plan.error();
@@ -207,14 +204,7 @@ Result<void> Node::open_state() {
     local_ = std::move(*ours);
     self_ = local_.identity.id;
     reporter_.set_self(self_);
-    if (founds(config_, local_.checkpoint)) {
-        reporter_.busy("reading " + config_.dataset);
-        auto founding = load_founding(config_);
-        if (founding.has_error()) return founding.error();
-        founding_ = std::move(*founding);
-        for (const auto& note : founding_->notes) reporter_.note(note);
-    }
-    return {};
+    return check_founding();
 }
 
 Result<SwarmPlan> Node::make_plan() {
@@ -305,8 +295,10 @@ void Node::start_session(SwarmPlan plan) {
         [this](std::optional<Fault> fault) { end(std::move(fault)); }
     );
     if (founding_) {
-        for (auto& shard : founding_->data.shards) {
-            const auto put = session_->shards().put(std::move(shard));
+        auto& data = founding_->data;
+        for (std::size_t i = 0; i < data.shards.size(); ++i) {
+            const auto& id = data.manifest.shards[i].id;
+            const auto put = session_->shards().put_known(id, std::move(data.shards[i]));
             STARLING_CHECK(put.has_value());
         }
         founding_.reset();
@@ -436,7 +428,10 @@ HttpReply Node::serve(const HttpRequest& request) {
         return {200, "application/json", "{\"leaving\":true}\n"};
     }
     if (request.method != "GET") return {405, "text/plain", "GET, please\n"};
-    if (!started_) return {503, "text/plain", "still starting\n"};
+    if (!started_) {
+        const auto how_far = reading_.empty() ? std::string() : ": " + reading_;
+        return {503, "text/plain", "still starting" + how_far + "\n"};
+    }
     if (request.target == "/") return {200, "text/html; charset=utf-8", kLivePage};
     if (request.target == "/healthz") return {200, "text/plain", "ok\n"};
     if (request.target == "/status")

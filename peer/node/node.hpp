@@ -79,6 +79,8 @@ private:
     [[nodiscard]] Result<void> choose_advertised();
     [[nodiscard]] Result<void> bind_http();
     void write_http_file();
+    [[nodiscard]] Result<void> check_founding() const;
+    [[nodiscard]] Result<void> read_founding();
     [[nodiscard]] Result<SwarmPlan> make_plan();
     [[nodiscard]] Result<void> become_member(SwarmPlan plan);
     void note_once(const std::string& line);
@@ -111,6 +113,7 @@ private:
     std::uint64_t process_ =
         std::random_device{}() | 1U;  ///< tells our streams from those of a copy
     SwarmKey key_;                    ///< the key of our swarm
+    std::string reading_;             ///< how far a founder has read its data; empty before
     std::optional<Founding> founding_;
     Links links_;
     MembershipDriver membership_;

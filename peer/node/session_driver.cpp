@@ -127,6 +127,7 @@ void SessionDriver::on_report() {
     auto report = trainer_->take_report();
     if (!report) return;
     note_checkpoints(report->checkpoints);
+    note_shard_files(report->shard_files);
     session_.handle_report(real_now(), std::move(*report));
     pump();
 }
@@ -320,6 +321,19 @@ void SessionDriver::note_checkpoints(const CheckpointReport& told) {
     checkpoints_told_ = told;
 }
 
+/// Likewise of the files of shards.
+void SessionDriver::note_shard_files(const ShardFileReport& told) {
+    const bool fails = !told.error.empty();
+    const bool failed = !shard_files_told_.error.empty();
+    if (fails && !failed) {
+        around_.reporter.note(
+            "shards cannot be written, and few are fetched until they can: " + told.error
+        );
+    }
+    if (!fails && failed) around_.reporter.note("shards are written again");
+    shard_files_told_ = told;
+}
+
 std::optional<Fault> SessionDriver::lost_checkpoint() const {
     owner_.check();
     const auto& why = checkpoints_told_.error;
@@ -350,6 +364,7 @@ SessionStatus SessionDriver::status() const {
     status.data_wait = session_.report().data_wait;
     status.recoveries = session_.recovery().done();
     status.checkpoints = checkpoints_told_;
+    status.shard_files = shard_files_told_;
     return status;
 }
 

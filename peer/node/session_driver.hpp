@@ -101,6 +101,7 @@ private:
     [[nodiscard]] Fault with_last_model(Fault fault) const;
     [[nodiscard]] std::vector<std::string> known_addresses() const;
     void note_checkpoints(const CheckpointReport& told);
+    void note_shard_files(const ShardFileReport& told);
 
     ThreadOwner owner_;
     Around around_;
@@ -115,6 +116,7 @@ private:
     Session session_;
     std::unique_ptr<Trainer> trainer_;
     CheckpointReport checkpoints_told_;
+    ShardFileReport shard_files_told_;
     Timer timer_;
     Instant started_;
     bool begun_ = false;

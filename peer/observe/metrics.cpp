@@ -264,6 +264,12 @@ void session_metrics(Families& out, const SessionStatus& s) {
         "1 if the newest checkpoint could not be written",
         s.checkpoints.error.empty() ? 0.0 : 1.0
     );
+    counter(
+        out,
+        "shard_files_failed_total",
+        "Times that shards could not be written; /status says why",
+        s.shard_files.failed
+    );
     gauge(out, "samples_per_second", "Training speed", r.samples_per_s);
     gauge(out, "data_wait", "Share of time that steps wait for data, 0 to 1", s.data_wait);
     gauge(out, "loss", "Running mean of the training loss", r.loss);

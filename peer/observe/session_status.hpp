@@ -24,6 +24,7 @@ struct SessionStatus {
     std::uint64_t recoveries = 0;
     double data_wait = 0;  ///< as in TrainerReport
     CheckpointReport checkpoints;
+    ShardFileReport shard_files;
 };
 
 }  // namespace starling::peer

@@ -44,6 +44,13 @@ json checkpoints_json(const CheckpointReport& told) {
     return out;
 }
 
+json shard_files_json(const ShardFileReport& told) {
+    json out;
+    out["failed"] = told.failed;
+    out["error"] = told.error.empty() ? json(nullptr) : json(told.error);
+    return out;
+}
+
 json member_json(
     const PeerId& id, const Endpoint& address, std::string_view state, const Record* record
 ) {
@@ -95,6 +102,7 @@ std::string render_status(const StatusInputs& in) {
         if (in.session->damaged_records > 0) out["damaged_records"] = in.session->damaged_records;
         out["data_wait"] = finite_or_null(in.session->data_wait);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints);
+        out["shard_files"] = shard_files_json(in.session->shard_files);
     }
     out["members"] = json::array();
     out["members"].push_back(std::move(self));

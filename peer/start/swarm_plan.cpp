@@ -12,9 +12,9 @@
 #include "peer/machine/memory.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/streams/dial.hpp"
-#include "peer/terms/data_set.hpp"
 #include "peer/terms/task.hpp"
 #include "peer/training/engine_options.hpp"
+#include "peer/training/trainer_options.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
 
 namespace starling::peer {
@@ -38,18 +38,15 @@ LayoutHash hash_of(const compute::ParameterLayout& layout) {
     return LayoutHash{sha256(layout.canonical_bytes())};
 }
 
-/// Checks that this machine can hold what the descriptor asks for: the model, a step of it, and the
-/// test samples, which every peer holds.
+/// Checks that this machine can hold what the descriptor asks for: the model and a step of it. Shards
+/// lie in files that are mapped, whose pages the system drops when it needs room.
 /// Errors    Oversized; those of least_memory
 Result<void> check_memory(const Descriptor& d, const compute::OptimizerSpec& optimizer) {
     auto options = engine_options(d, 1);
     options.optimizer = optimizer;
     const auto least = compute::least_memory(options);
     if (least.has_error()) return least.error();
-    std::size_t need = *least;
-    for (const auto& shard : d.manifest.shards) {
-        if (shard.split != data::Split::Train) need += shard.bytes;
-    }
+    const std::size_t need = *least;
     const auto have = memory_limit();
     if (need <= have) return {};
     constexpr std::size_t kMega = 1000000;
@@ -108,8 +105,8 @@ Result<void> check_target(const PeerConfig& config, const data::Manifest& manife
 }  // namespace
 
 Result<Founding> load_founding(const PeerConfig& config) {
-    auto cut =
-        cut_for_swarm(config.dataset, config.model, *data::Partition::parse(config.partition));
+    const auto partition = *data::Partition::parse(config.partition);
+    auto cut = cut_for_swarm(config.dataset, config.model, partition, shard_directory(config));
     if (cut.has_error()) return as_usage(cut.error());
     const auto& manifest = cut->sharded.manifest;
     if (auto ok = check_learnable(manifest); ok.has_error()) return ok.error();

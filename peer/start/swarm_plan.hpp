@@ -14,10 +14,10 @@
 #include "base/endpoint.hpp"
 #include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
-#include "data/dataset.hpp"
 #include "peer/crypto/swarm_key.hpp"
 #include "peer/streams/hello.hpp"
 #include "peer/terms/config.hpp"
+#include "peer/terms/data_set.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/model_file.hpp"
 #include "peer/terms/start.hpp"
@@ -40,7 +40,7 @@ struct SwarmPlan {
 
 /// What a founder reads from its files.
 struct Founding {
-    data::Sharded data;
+    CutShards data;
     ModelChoice model;
     std::vector<std::string> notes;  ///< lines for people about the data and the model
 };

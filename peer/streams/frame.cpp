@@ -21,6 +21,7 @@ std::size_t frame_limit(FrameType type) {
         case FrameType::StateInfo:
         case FrameType::StateRequest:
         case FrameType::ShardRequest:
+        case FrameType::NotYet:
             return 1024;
         case FrameType::PushPull:
             return kControlFrameMax + 16;

@@ -39,9 +39,10 @@ enum class FrameType : std::uint8_t {
     Proof = 15,             ///< that the dialler holds the swarm key; it follows the greetings
     ReachRequest = 16,      ///< asks to dial an address back
     ReachAnswer = 17,       ///< whether we live there
+    NotYet = 18,            ///< no descriptor yet: the swarm is being founded; a line for people
 };
 
-inline constexpr std::size_t kFrameTypes = 18;  ///< all types are below this number
+inline constexpr std::size_t kFrameTypes = 19;  ///< all types are below this number
 inline constexpr std::size_t kFrameHeaderSize = 8;
 inline constexpr std::uint8_t kFrameVersion = 1;
 inline constexpr std::size_t kControlFrameMax = std::size_t{64} * 1024;

@@ -15,7 +15,7 @@
 namespace starling::peer {
 
 inline constexpr std::uint16_t kProtocolMajor = 1;
-inline constexpr std::uint16_t kProtocolMinor = 4;
+inline constexpr std::uint16_t kProtocolMinor = 5;
 
 /// What a stream carries. Its dialler decides.
 enum class StreamKind : std::uint8_t {

@@ -36,6 +36,17 @@ void Links::open(const Hello& ours, ProveKey prove) {
     owner_.check();
     ours_ = ours;
     prove_ = std::move(prove);
+    if (!std::exchange(early_, false)) return listener_.accept();
+    for (const auto& [connection, stream] : streams_) {
+        connection->close(fail(FaultCode::Closed, "we have a swarm now, greet again"));
+    }
+}
+
+void Links::open_early(const Hello& ours) {
+    owner_.check();
+    STARLING_CHECK(ours.swarm.is_zero());
+    ours_ = ours;
+    early_ = true;
     listener_.accept();
 }
 
@@ -134,6 +145,7 @@ void Links::on_hello(Connection& connection) {
 
 void Links::on_greeted(Connection& connection) {
     owner_.check();
+    if (early_) return;
     auto& stream = streams_.at(&connection);
     const PeerId partner = connection.greeting().partner()->id;
     if (connection.greeting().kind() == StreamKind::Lane) {
@@ -191,6 +203,7 @@ void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
     }
     const auto stage = streams_.at(&connection).stage;
     if (stage == Stage::Dismissed) return;
+    if (early_) return connection.close(fail(FaultCode::Refused, "no swarm is here yet"));
     if (stage == Stage::Lane && type != FrameType::Exchange) {
         ++counters_.garbage;
         connection.close(fail(FaultCode::BadFormat, "a lane carries exchanges only"));

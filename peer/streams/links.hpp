@@ -93,12 +93,17 @@ public:
     [[nodiscard]] Result<Endpoint> bind(const Endpoint& at);
 
     /// Closes the listening socket, so that another can be bound.
-    /// Requires  open() was not called
+    /// Requires  neither open() nor open_early() was called
     void unbind() { listener_.stop(); }
 
     /// Sets our greeting and the function that proves the swarm key (none: nobody has to prove it),
     /// and starts to accept.
     void open(const Hello& ours, ProveKey prove);
+
+    /// Starts to accept before we belong to a swarm: whoever asks for the descriptor is handed to the
+    /// handler, and nobody becomes a partner. open() then ends these streams.
+    /// Requires  a greeting without a swarm
+    void open_early(const Hello& ours);
 
     /// Queues a frame for a partner and dials it if there is no stream. Up to 64 frames wait for
     /// one dial; more are dropped and counted. If the dial fails, the waiting frames are dropped
@@ -207,6 +212,7 @@ private:
     Listener listener_;
     Hello ours_;
     ProveKey prove_;
+    bool early_ = false;  ///< we belong to no swarm yet
     bool closing_ = false;
     std::unordered_map<Connection*, Stream> streams_;
     std::unordered_map<PeerId, Partner> partners_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/spec.hpp"
+#include "compute/models/models.hpp"
 #include "compute/training/engine.hpp"
 #include "compute/training/schedule.hpp"
 #include "data/partition.hpp"
@@ -60,6 +61,10 @@ Result<void> validate_training(const PeerConfig& config) {
     if (!(config.settle > 0 && config.settle < 1))
         return usage("--settle: give a number between 0 and 1");
     if (config.threads < 0 || config.threads > 4096) return usage("--threads: give 1 to 4096");
+    // What is wrong with the values shows when the data are known.
+    if (auto ok = compute::check_model_spec(config.model); ok.has_error()) {
+        return wrong("--model " + config.model, ok.error());
+    }
     const auto optimizer = compute::OptimizerSpec::parse(config.optimizer);
     if (optimizer.has_error()) return wrong("--optimizer", optimizer.error());
     const auto partition = data::Partition::parse(config.partition);

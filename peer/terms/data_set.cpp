@@ -7,7 +7,12 @@
 #include <utility>
 
 #include "base/spec.hpp"
+#include "data/reading.hpp"
+#include "data/shard_store.hpp"
+#include "data/token_source.hpp"
 #include "peer/crypto/sha256.hpp"
+#include "peer/machine/files.hpp"
+#include "peer/machine/shard_files.hpp"
 #include "peer/terms/shard_folder.hpp"
 
 namespace starling::peer {
@@ -33,37 +38,108 @@ std::size_t samples_per_shard(std::size_t count) {
 }
 
 /// Cuts samples of bytes into as many shards as the manifest has.
-Result<data::Sharded> cut_into(
-    const data::Dataset& dataset, const data::Manifest& manifest, const data::Partition& partition
+Result<data::Manifest> cut_into(
+    const data::Dataset& dataset,
+    const data::Manifest& manifest,
+    const data::Partition& partition,
+    const data::ShardSink& sink
 ) {
     const auto shards = data::shard_counts(manifest).train;
     const auto count = dataset.count(data::Split::Train);
     if (dataset.is_text() || shards.size() != 1 || shards[0] == 0 || count == 0) {
-        return cut_dataset(dataset, partition);
+        return cut_dataset(dataset, partition, sink);
     }
     // The least number that makes no more shards makes as many, if any does.
     const auto each = (count + shards[0] - 1) / shards[0];
-    return data::shard_dataset(dataset, each, partition, &sha256);
+    return data::shard_dataset(dataset, each, partition, &sha256, sink);
 }
 
 bool is_source(const Result<Spec>& spec) {
-    return spec.has_value() && data::is_source_kind(spec->name);
+    return spec.has_value() && data::is_source_spec(*spec);
 }
 
-Result<CutData> cut_any(
+/// Adds how many records a scan has left out, and the first of them.
+void add_skipped(
+    std::vector<std::string>& lines, const std::string& name, const data::ScanNotes& notes
+) {
+    if (notes.skipped == 0) return;
+    lines.push_back(
+        name + ": " + std::to_string(notes.skipped) + " records cannot be used and are left out"
+    );
+    for (const auto& one : notes.first) lines.push_back("  " + one.where + ": " + one.what);
+}
+
+/// Keeps the shards of a data set in files, one after another.
+class Keeping {
+public:
+    explicit Keeping(const std::filesystem::path& directory) : files_(real_disk(), directory) {}
+
+    [[nodiscard]] data::ShardSink sink() {
+        return [this](const ShardId& id, Bytes bytes) { return keep(id, std::move(bytes)); };
+    }
+
+    /// Returns what was kept, with its manifest.
+    [[nodiscard]] CutShards with(data::Manifest manifest) {
+        return {std::move(manifest), std::move(shards_)};
+    }
+
+private:
+    Result<void> keep(const ShardId& id, Bytes bytes) {
+        auto kept = files_.keep(id, bytes);
+        if (kept.has_value()) {
+            shards_.push_back(std::move(*kept));
+            return {};
+        }
+        // A swarm with few data can be founded on a full disk.
+        memory_ += bytes.size();
+        if (memory_ > data::kWaitingBytesMax) {
+            return fail(
+                kept.error().code,
+                "no room for the shards of the data set: " + kept.error().message +
+                    "; free some, or give another --state (without one: TMPDIR)"
+            );
+        }
+        shards_.push_back(share(std::move(bytes)));
+        return {};
+    }
+
+    ShardFiles files_;
+    std::vector<SharedBytes> shards_;
+    std::size_t memory_ = 0;  ///< bytes of the shards that found no room
+};
+
+/// Adds what the primitives that read the files have noted.
+void add_notes(data::Reading& reading, std::vector<std::string>& notes) {
+    for (auto& note : reading.take_notes()) notes.push_back(std::move(note));
+}
+
+/// What was cut: its shards went into a sink.
+struct Cut {
+    data::Manifest manifest;
+    std::vector<std::string> notes;
+};
+
+Result<Cut> cut_records(
     const data::Source& source,
     const data::Partition& partition,
-    const std::optional<data::ShardCounts>& counts
+    const std::optional<data::ShardCounts>& counts,
+    const data::ShardSink& sink
 ) {
-    CutData cut;
-    auto manifest =
-        data::cut_source(source, partition, counts, &sha256, [&cut](Bytes shard) -> Result<void> {
-            cut.sharded.shards.push_back(std::move(shard));
-            return {};
-        });
+    auto manifest = data::cut_source(source, partition, counts, &sha256, sink);
     if (manifest.has_error()) return manifest.error();
-    cut.sharded.manifest = std::move(*manifest);
-    cut.notes = notes_of(source);
+    return Cut{std::move(*manifest), notes_of(source)};
+}
+
+Result<Cut> cut_tokens(
+    const data::TokenSource& source,
+    const data::Partition& partition,
+    const std::optional<data::ShardCounts>& counts,
+    const data::ShardSink& sink
+) {
+    auto manifest = data::cut_tokens(source, partition, counts, &sha256, sink);
+    if (manifest.has_error()) return manifest.error();
+    Cut cut{std::move(*manifest), source.notes().lines};
+    add_skipped(cut.notes, source.name(), source.notes());
     return cut;
 }
 
@@ -72,29 +148,31 @@ bool is_shard_folder(const Result<Spec>& spec) {
 }
 
 /// Reads shards that were cut before; they stay as they are.
-Result<CutData> read_cut(const Spec& spec, const data::Partition& partition) {
+Result<Cut> read_cut(
+    const Spec& spec, const data::Partition& partition, const data::ShardSink& sink
+) {
     if (auto known = spec.only(""); !known) return known.error();
-    auto sharded = read_shard_folder(spec.path);
-    if (sharded.has_error()) return sharded.error();
+    auto manifest = read_shard_folder(spec.path, sink);
+    if (manifest.has_error()) return manifest.error();
     const auto wanted = partition.to_string();
-    if (partition.owners > 0 && wanted != sharded->manifest.partition) {
+    if (partition.owners > 0 && wanted != manifest->partition) {
         return fail(
             FaultCode::Usage,
             "--partition " + wanted + ": " + spec.to_string() + " was cut " +
-                (sharded->manifest.partition.empty() ? "without one"
-                                                     : "as " + sharded->manifest.partition) +
+                (manifest->partition.empty() ? "without one" : "as " + manifest->partition) +
                 "; give it to `starling data shard`"
         );
     }
-    return CutData{std::move(*sharded), {}};
+    return Cut{std::move(*manifest), {}};
 }
 
 /// Reads shards to evaluate a model whose swarm stores and labels samples alike.
-Result<CutData> read_cut_for_eval(const Spec& spec, const data::Manifest& swarm) {
-    auto cut = read_cut(spec, {});
+Result<Cut> read_cut_for_eval(
+    const Spec& spec, const data::Manifest& swarm, const data::ShardSink& sink
+) {
+    auto cut = read_cut(spec, {}, sink);
     if (cut.has_error()) return cut.error();
-    auto& manifest = cut->sharded.manifest;
-    if (manifest.schema != swarm.schema) {
+    if (cut->manifest.schema != swarm.schema) {
         return fail(
             FaultCode::Usage,
             spec.to_string() +
@@ -102,32 +180,52 @@ Result<CutData> read_cut_for_eval(const Spec& spec, const data::Manifest& swarm)
                 "the files that it was cut from"
         );
     }
-    manifest.recipe = swarm.recipe;
+    cut->manifest.recipe = swarm.recipe;
     return cut;
 }
 
-/// Cuts a text, or samples of bytes, to evaluate a model that was trained on such data.
-Result<CutData> cut_old_for_eval(const std::string& spec, const data::Manifest& swarm) {
+/// Returns how the texts of a swarm are encoded, if it has texts.
+std::optional<data::KnownTokens> tokens_of(const data::Manifest& swarm) {
+    const auto* tokens = std::get_if<data::TokenRecipe>(&swarm.recipe);
+    if (tokens == nullptr) return std::nullopt;
+    return data::KnownTokens{*tokens, swarm.classes()};
+}
+
+bool is_tokens(const Result<Spec>& spec) {
+    return spec.has_value() && data::is_token_spec(*spec);
+}
+
+/// Reads a text and cuts it with the tokens of a swarm that is there.
+Result<Cut> cut_known_tokens(
+    const Spec& spec,
+    const std::optional<data::KnownTokens>& known,
+    const data::Partition& partition,
+    const std::optional<data::ShardCounts>& counts,
+    const data::ShardSink& sink
+) {
+    if (!known) return fail(FaultCode::Usage, spec.to_string() + ": the model wants no text");
+    const auto source = data::open_tokens(spec, {}, &*known);
+    if (source.has_error()) return source.error();
+    return cut_tokens(**source, partition, counts, sink);
+}
+
+/// If a text's spec does not set the windows, the model does.
+Spec with_context(Spec data, const std::string& model) {
+    const auto net = Spec::parse(model);
+    // A mistake in the model's spec is reported later, and better, by the function that uses it.
+    if (!net) return data;
+    const auto context = net->options.find("context");
+    if (context != net->options.end()) data.options.emplace("context", context->second);
+    return data;
+}
+
+/// Cuts samples of bytes to evaluate a model that was trained on such data.
+Result<Cut> cut_old_for_eval(
+    const std::string& spec, const data::Manifest& swarm, const data::ShardSink& sink
+) {
     auto dataset = data::load_dataset(spec);
     if (dataset.has_error()) return dataset.error();
-    if (dataset->is_text() != swarm.is_text()) {
-        return fail(
-            FaultCode::Usage,
-            spec + (swarm.is_text() ? ": the model wants a text" : ": the model wants no text")
-        );
-    }
-    if (swarm.is_text()) {
-        const auto& tokens = std::get<data::TokenRecipe>(swarm.recipe);
-        dataset->shape = swarm.shape();
-        if (auto ok = data::adopt_vocabulary(*dataset, tokens.vocabulary); !ok) return ok.error();
-        if (dataset->count(data::Split::Test) <= tokens.context) {
-            return fail(
-                FaultCode::Usage,
-                spec + ": its test part is shorter than the model's context, " +
-                    std::to_string(tokens.context)
-            );
-        }
-    }
+    if (swarm.is_text()) return fail(FaultCode::Usage, spec + ": the model wants a text");
     if (dataset->classes > swarm.classes()) {
         return fail(
             FaultCode::Usage,
@@ -136,13 +234,60 @@ Result<CutData> cut_old_for_eval(const std::string& spec, const data::Manifest& 
         );
     }
     dataset->classes = swarm.classes();
-    auto sharded = cut_dataset(*dataset);
-    if (sharded.has_error()) return sharded.error();
-    if (sharded->manifest.schema.inputs != swarm.schema.inputs) {
+    auto manifest = cut_dataset(*dataset, {}, sink);
+    if (manifest.has_error()) return manifest.error();
+    if (manifest->schema.inputs != swarm.schema.inputs) {
         return fail(FaultCode::Usage, spec + ": samples have another shape than the model's");
     }
-    sharded->manifest.recipe = swarm.recipe;
-    return CutData{std::move(*sharded), std::move(dataset->notes)};
+    manifest->recipe = swarm.recipe;
+    return Cut{std::move(*manifest), std::move(dataset->notes)};
+}
+
+/// Reads a data set of any kind and cuts it for a new swarm.
+Result<Cut> cut_new(
+    const std::string& dataset,
+    const std::string& model,
+    const data::Partition& partition,
+    const data::ShardSink& sink
+) {
+    const auto spec = Spec::parse(dataset);
+    if (is_shard_folder(spec)) return read_cut(*spec, partition, sink);
+    if (is_tokens(spec)) {
+        const auto source = data::open_tokens(with_context(*spec, model), {});
+        if (source.has_error()) return source.error();
+        return cut_tokens(**source, partition, std::nullopt, sink);
+    }
+    if (is_source(spec)) {
+        const auto source = data::open_source(*spec, {});
+        if (source.has_error()) return source.error();
+        return cut_records(**source, partition, std::nullopt, sink);
+    }
+    auto loaded = load_for_model(dataset, model);
+    if (loaded.has_error()) return loaded.error();
+    auto manifest = cut_dataset(*loaded, partition, sink);
+    if (manifest.has_error()) return manifest.error();
+    return Cut{std::move(*manifest), std::move(loaded->notes)};
+}
+
+/// Reads a data set of any kind and cuts it to evaluate a model of this swarm.
+Result<Cut> cut_known(
+    const std::string& dataset, const data::Manifest& swarm, const data::ShardSink& sink
+) {
+    const auto spec = Spec::parse(dataset);
+    if (is_shard_folder(spec)) return read_cut_for_eval(*spec, swarm, sink);
+    const auto known = tokens_of(swarm);
+    if (is_tokens(spec)) return cut_known_tokens(*spec, known, {}, std::nullopt, sink);
+    if (!is_source(spec)) return cut_old_for_eval(dataset, swarm, sink);
+    const auto source = data::open_source(*spec, {});
+    if (source.has_error()) return source.error();
+    if (auto ok = (*source)->adopt_recipe(swarm.recipe); !ok) return ok.error();
+    if (auto ok = (*source)->adopt_label(swarm.schema.label); !ok) return ok.error();
+    auto cut = cut_records(**source, {}, std::nullopt, sink);
+    if (cut.has_error()) return cut.error();
+    if (cut->manifest.shape() != swarm.shape()) {
+        return fail(FaultCode::Usage, dataset + ": samples have another shape than the model's");
+    }
+    return cut;
 }
 
 }  // namespace
@@ -150,9 +295,10 @@ Result<CutData> cut_old_for_eval(const std::string& spec, const data::Manifest& 
 Result<void> check_data_set(const std::string& dataset) {
     const auto spec = Spec::parse(dataset);
     if (spec.has_error()) return spec.error();
-    const bool own = spec->name == "idx" || spec->name == "text" || spec->name == "shards";
+    const bool own = spec->name == "idx" || spec->name == "text" || spec->name == "shards" ||
+                     spec->name == "bin";
     // These functions name what is wrong without opening anything.
-    if (!own && !data::is_source_kind(spec->name)) return data::load_dataset(dataset).error();
+    if (!own && !data::is_source_spec(*spec)) return data::load_dataset(dataset).error();
     const auto wrong = [&](const std::string& what) {
         return fail(FaultCode::Usage, "--dataset " + dataset + ": '" + spec->path + "' " + what);
     };
@@ -165,10 +311,11 @@ Result<void> check_data_set(const std::string& dataset) {
         );
     }
     const bool directory = std::filesystem::is_directory(status);
-    const bool folder = spec->name == "idx" || spec->name == "shards" || spec->name == "npy";
+    const bool folder =
+        spec->name == "idx" || spec->name == "shards" || spec->name == "npy" || spec->name == "bin";
     if (folder && !directory) return wrong("is no directory");
     const bool file =
-        spec->name == "text" || spec->name == "csv" || spec->name == "npz" || spec->name == "coco";
+        spec->name == "csv" || spec->name == "npz" || spec->name == "coco" || spec->name == "jsonl";
     if (file && directory) return wrong("is a directory, and a file is wanted");
     if (!directory && !std::filesystem::is_regular_file(status)) {
         return wrong("is neither a regular file nor a directory");
@@ -180,92 +327,72 @@ Result<void> check_data_set(const std::string& dataset) {
 std::vector<std::string> notes_of(const data::Source& source) {
     auto lines = source.notes().lines;
     for (auto& line : data::notes_on_classes(source)) lines.push_back(std::move(line));
-    const auto& notes = source.notes();
-    if (notes.skipped > 0) {
-        lines.push_back(
-            source.name() + ": " + std::to_string(notes.skipped) +
-            " records cannot be used and are left out"
-        );
-        for (const auto& one : notes.first) lines.push_back("  " + one.where + ": " + one.what);
-    }
+    add_skipped(lines, source.name(), source.notes());
     return lines;
 }
 
 Result<data::Dataset> load_for_model(const std::string& dataset, const std::string& model) {
-    auto data = Spec::parse(dataset);
-    const auto net = Spec::parse(model);
-    // A mistake in either spec is reported later, and better, by the function that uses the spec.
-    if (!data || !net || data->name != "text") return data::load_dataset(dataset);
-    const auto context = net->options.find("context");
-    if (context != net->options.end()) data->options.emplace("context", context->second);
-    return data::load_dataset(data->to_string());
+    const auto data = Spec::parse(dataset);
+    // A mistake in the spec is reported later, and better, by the function that uses it.
+    if (!data || data->name != "text") return data::load_dataset(dataset);
+    return data::load_dataset(with_context(*data, model).to_string());
 }
 
 Result<data::Sharded> cut_dataset(const data::Dataset& dataset, const data::Partition& partition) {
+    data::Sharded sharded;
+    auto manifest = cut_dataset(dataset, partition, data::collect_in(sharded.shards));
+    if (manifest.has_error()) return manifest.error();
+    sharded.manifest = std::move(*manifest);
+    return sharded;
+}
+
+Result<data::Manifest> cut_dataset(
+    const data::Dataset& dataset, const data::Partition& partition, const data::ShardSink& sink
+) {
     const auto count = dataset.count(data::Split::Train);
     if (dataset.is_text()) {
         const auto tokens = std::max(count / kTextShardsWanted, kTokensPerShardMin);
-        return data::shard_text(dataset, tokens, partition, &sha256);
+        return data::shard_text(dataset, tokens, partition, &sha256, sink);
     }
-    return data::shard_dataset(dataset, samples_per_shard(count), partition, &sha256);
+    return data::shard_dataset(dataset, samples_per_shard(count), partition, &sha256, sink);
 }
 
 Result<CutData> cut_for_swarm(
     const std::string& dataset,
     const std::string& model,
     const data::Partition& partition,
-    const DataProgress& progress
+    const std::filesystem::path& directory
 ) {
-    const auto spec = Spec::parse(dataset);
-    if (is_shard_folder(spec)) return read_cut(*spec, partition);
-    if (is_source(spec)) {
-        const auto source = data::open_source(*spec, {progress, false});
-        if (source.has_error()) return source.error();
-        return cut_any(**source, partition, std::nullopt);
-    }
-    auto loaded = load_for_model(dataset, model);
-    if (loaded.has_error()) return loaded.error();
-    auto sharded = cut_dataset(*loaded, partition);
-    if (sharded.has_error()) return sharded.error();
-    return CutData{std::move(*sharded), std::move(loaded->notes)};
+    data::Reading reading;
+    Keeping keeping(directory);
+    auto cut = cut_new(dataset, model, partition, keeping.sink());
+    if (cut.has_error()) return cut.error();
+    add_notes(reading, cut->notes);
+    return CutData{keeping.with(std::move(cut->manifest)), std::move(cut->notes)};
 }
 
 Result<data::Manifest> cut_into_folder(
     const std::string& dataset,
     const std::filesystem::path& directory,
     const data::Partition& partition,
-    const DataProgress& progress,
     std::vector<std::string>& notes
 ) {
     if (auto empty = check_empty(directory); !empty) return empty.error();
-    Result<data::Manifest> manifest = data::Manifest{};
-    const auto spec = Spec::parse(dataset);
-    if (spec && data::is_source_kind(spec->name)) {
-        const auto source = data::open_source(*spec, {progress, false});
-        if (!source) return source.error();
-        notes = notes_of(**source);
-        manifest = data::cut_source(
-            **source,
-            partition,
-            std::nullopt,
-            &sha256,
-            [&directory](const Bytes& shard) { return write_shard(directory, shard); }
-        );
-        if (!manifest) return manifest.error();
-    } else {
-        auto cut = cut_for_swarm(dataset, "", partition, progress);
-        if (!cut) return cut.error();
-        notes = std::move(cut->notes);
-        for (const auto& shard : cut->sharded.shards) {
-            if (auto done = write_shard(directory, shard); !done) return done.error();
-        }
-        manifest = std::move(cut->sharded.manifest);
-    }
-    if (auto done = write_manifest(directory, *manifest); !done) return done.error();
-    return manifest;
+    data::Reading reading;
+    const auto write = [&directory](const ShardId& id, const Bytes& shard) {
+        return write_shard(directory, id, shard);
+    };
+    auto cut = cut_new(dataset, "", partition, write);
+    if (cut.has_error()) return cut.error();
+    add_notes(reading, cut->notes);
+    notes = std::move(cut->notes);
+    if (auto done = write_manifest(directory, cut->manifest); !done) return done.error();
+    return std::move(cut->manifest);
 }
 
-Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest& manifest) {
+Result<data::Manifest> cut_like(
+    const std::string& dataset, const data::Manifest& manifest, const data::ShardSink& sink
+) {
     data::Partition partition;
     if (manifest.partitions > 0) {
         // If we do not understand the partition, we cannot cut alike; then all shards are fetched.
@@ -273,38 +400,33 @@ Result<data::Sharded> cut_like(const std::string& dataset, const data::Manifest&
         if (parsed.has_value()) partition = *parsed;
     }
     const auto spec = Spec::parse(dataset);
+    const auto known = tokens_of(manifest);
+    Result<Cut> cut = Cut{};
     if (is_shard_folder(spec)) {
-        auto cut = read_cut(*spec, {});
-        if (cut.has_error()) return cut.error();
-        return std::move(cut->sharded);
-    }
-    if (is_source(spec)) {
+        cut = read_cut(*spec, {}, sink);
+    } else if (is_tokens(spec)) {
+        cut = cut_known_tokens(*spec, known, partition, data::shard_counts(manifest), sink);
+    } else if (is_source(spec)) {
         const auto source = data::open_source(*spec, {});
         if (source.has_error()) return source.error();
-        auto cut = cut_any(**source, partition, data::shard_counts(manifest));
-        if (cut.has_error()) return cut.error();
-        return std::move(cut->sharded);
+        cut = cut_records(**source, partition, data::shard_counts(manifest), sink);
+    } else {
+        auto loaded = data::load_dataset(dataset);
+        if (loaded.has_error()) return loaded.error();
+        if (loaded->is_text() && manifest.is_text()) loaded->shape = manifest.shape();
+        return cut_into(*loaded, manifest, partition, sink);
     }
-    auto loaded = data::load_dataset(dataset);
-    if (loaded.has_error()) return loaded.error();
-    if (loaded->is_text() && manifest.is_text()) loaded->shape = manifest.shape();
-    return cut_into(*loaded, manifest, partition);
+    if (cut.has_error()) return cut.error();
+    return std::move(cut->manifest);
 }
 
 Result<CutData> cut_for_eval(const std::string& dataset, const data::Manifest& swarm) {
-    const auto spec = Spec::parse(dataset);
-    if (is_shard_folder(spec)) return read_cut_for_eval(*spec, swarm);
-    if (!is_source(spec)) return cut_old_for_eval(dataset, swarm);
-    const auto source = data::open_source(*spec, {});
-    if (source.has_error()) return source.error();
-    if (auto ok = (*source)->adopt_recipe(swarm.recipe); !ok) return ok.error();
-    if (auto ok = (*source)->adopt_label(swarm.schema.label); !ok) return ok.error();
-    auto cut = cut_any(**source, {}, std::nullopt);
+    data::Reading reading;
+    Keeping keeping{std::filesystem::path()};
+    auto cut = cut_known(dataset, swarm, keeping.sink());
     if (cut.has_error()) return cut.error();
-    if (cut->sharded.manifest.shape() != swarm.shape()) {
-        return fail(FaultCode::Usage, dataset + ": samples have another shape than the model's");
-    }
-    return cut;
+    add_notes(reading, cut->notes);
+    return CutData{keeping.with(std::move(cut->manifest)), std::move(cut->notes)};
 }
 
 }  // namespace starling::peer

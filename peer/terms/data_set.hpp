@@ -1,27 +1,32 @@
 #pragma once
 
 // How a swarm reads a data set and cuts it into shards: for a new swarm, for one that is there, and
-// for an evaluation. All of it takes as long as reading and hashing the files.
+// for an evaluation. All of it takes as long as reading and hashing the files; the data::Reading of
+// the calling thread is told how far it is.
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/shared_bytes.hpp"
 #include "data/dataset.hpp"
+#include "data/shard_sink.hpp"
 #include "data/source.hpp"
 
 namespace starling::peer {
 
-/// A data set that was read and cut.
-struct CutData {
-    data::Sharded sharded;
-    std::vector<std::string> notes;  ///< lines for people: what is odd about the files
+/// A data set that was cut. Its shards lie in files that are mapped.
+struct CutShards {
+    data::Manifest manifest;
+    std::vector<SharedBytes> shards;  ///< parallel to manifest.shards
 };
 
-/// Takes a line that says how far reading is; may be empty.
-using DataProgress = std::function<void(const std::string& line)>;
+/// What is known of a data set that was read.
+struct CutData {
+    CutShards sharded;
+    std::vector<std::string> notes;  ///< lines for people: what is odd about the files
+};
 
 /// Checks what can be checked without reading: that the kind is known and that the path leads to
 /// what this kind reads. Takes no time, so that a joiner can do it before it joins.
@@ -44,13 +49,21 @@ using DataProgress = std::function<void(const std::string& line)>;
     const data::Dataset& dataset, const data::Partition& partition = {}
 );
 
-/// Reads a data set of any kind and cuts it for a new swarm that trains `model`.
-/// Errors    those of data::load_dataset and data::open_source, Usage
+/// As above, and hands over one shard at a time.
+[[nodiscard]] Result<data::Manifest> cut_dataset(
+    const data::Dataset& dataset, const data::Partition& partition, const data::ShardSink& sink
+);
+
+/// Reads a data set of any kind and cuts it for a new swarm that trains `model`. The shards go into
+/// files in `directory`, or into files without a name. A small data set for which the disk has no room
+/// stays in memory.
+/// Errors    those of data::load_dataset and data::open_source, Usage; Busy, Io (no room for a large
+///           one); Cancelled
 [[nodiscard]] Result<CutData> cut_for_swarm(
     const std::string& dataset,
     const std::string& model,
     const data::Partition& partition = {},
-    const DataProgress& progress = {}
+    const std::filesystem::path& directory = {}
 );
 
 /// Reads a data set of any kind and writes its shards into a folder as they are cut: of a source one
@@ -60,15 +73,15 @@ using DataProgress = std::function<void(const std::string& line)>;
     const std::string& dataset,
     const std::filesystem::path& directory,
     const data::Partition& partition,
-    const DataProgress& progress,
     std::vector<std::string>& notes
 );
 
 /// Reads a data set and cuts it as the swarm of this manifest did, to serve that swarm. If the data
-/// differ from the swarm's, the shards have ids that the swarm does not know.
-/// Errors    as cut_for_swarm
-[[nodiscard]] Result<data::Sharded> cut_like(
-    const std::string& dataset, const data::Manifest& manifest
+/// differ from the swarm's, the shards have ids that the swarm does not know. Hands over one shard at a
+/// time.
+/// Errors    as cut_for_swarm, and what the sink returns
+[[nodiscard]] Result<data::Manifest> cut_like(
+    const std::string& dataset, const data::Manifest& manifest, const data::ShardSink& sink
 );
 
 /// Reads a data set and cuts it to evaluate a model of this swarm. Samples are prepared and labels

@@ -73,9 +73,8 @@ Result<void> check_empty(const fs::path& directory) {
     );
 }
 
-Result<void> write_shard(const fs::path& directory, ByteView shard) {
+Result<void> write_shard(const fs::path& directory, const ShardId& id, ByteView shard) {
     if (auto made = make_directories(real_disk(), directory, 0755); !made) return made.error();
-    const ShardId id{sha256(shard)};
     auto file = real_disk().create(directory / id.hex(), kFileMode);
     if (!file) return file.error();
     // Not flushed: whoever reads the folder verifies every shard.
@@ -88,17 +87,15 @@ Result<void> write_manifest(const fs::path& directory, const data::Manifest& man
     );
 }
 
-Result<data::Sharded> read_shard_folder(const fs::path& directory) {
+Result<data::Manifest> read_shard_folder(const fs::path& directory, const data::ShardSink& sink) {
     auto manifest = read_manifest(directory);
     if (!manifest) return manifest.error();
-    data::Sharded sharded;
     for (const auto& info : manifest->shards) {
         auto bytes = read_shard(directory, info, *manifest);
         if (!bytes) return bytes.error();
-        sharded.shards.push_back(std::move(*bytes));
+        if (auto taken = sink(info.id, std::move(*bytes)); !taken) return taken.error();
     }
-    sharded.manifest = std::move(*manifest);
-    return sharded;
+    return manifest;
 }
 
 }  // namespace starling::peer

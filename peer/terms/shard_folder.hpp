@@ -7,7 +7,8 @@
 #include <filesystem>
 
 #include "base/result.hpp"
-#include "data/dataset.hpp"
+#include "data/manifest.hpp"
+#include "data/shard_sink.hpp"
 
 namespace starling::peer {
 
@@ -17,7 +18,9 @@ namespace starling::peer {
 
 /// Writes one shard; makes the folder if it is missing.
 /// Errors    kDiskFull, Io
-[[nodiscard]] Result<void> write_shard(const std::filesystem::path& directory, ByteView shard);
+[[nodiscard]] Result<void> write_shard(
+    const std::filesystem::path& directory, const ShardId& id, ByteView shard
+);
 
 /// Writes the manifest. It is written last, so a folder that has one is whole.
 /// Errors    kDiskFull, Io
@@ -25,9 +28,12 @@ namespace starling::peer {
     const std::filesystem::path& directory, const data::Manifest& manifest
 );
 
-/// Reads the manifest and all shards, and verifies each one by its hash.
+/// Reads the manifest and all shards, verifies each one by its hash and hands it over; only one is in
+/// memory.
 /// Errors    NotFound (no manifest, or a shard of it is missing), Corrupt (a shard is not what the
-///           manifest says), those of decode_manifest, Io; each names the file
-[[nodiscard]] Result<data::Sharded> read_shard_folder(const std::filesystem::path& directory);
+///           manifest says), those of decode_manifest, Io; each names the file; what the sink returns
+[[nodiscard]] Result<data::Manifest> read_shard_folder(
+    const std::filesystem::path& directory, const data::ShardSink& sink
+);
 
 }  // namespace starling::peer

@@ -44,6 +44,12 @@ struct CheckpointReport {
     bool last = false;  ///< the one at the end of this life is on the disk
 };
 
+/// What became of the files of shards in this life.
+struct ShardFileReport {
+    std::uint64_t failed = 0;  ///< attempts that found no room, or a disk that does not work
+    std::string error;         ///< why the newest attempt failed; empty: it did not
+};
+
 /// What the compute thread reports. A newer report replaces an older one.
 struct TrainerReport {
     /// Number of the last order that is obeyed. If that order says to pause, no step runs any more.
@@ -67,6 +73,7 @@ struct TrainerReport {
     compute::EvalResult evaluated;  ///< the result of that evaluation
     data::BatcherPosition position;
     CheckpointReport checkpoints;
+    ShardFileReport shard_files;
     std::optional<Fault> fault;  ///< the thread has ended because of this
 };
 

@@ -33,7 +33,7 @@ EngineTrainer::EngineTrainer(
       shards_(shards),
       callbacks_(std::move(callbacks)),
       batches_(shards, options_.seed, static_cast<std::size_t>(options_.engine.batch)),
-      shelf_(real_disk(), options_.shard_directory, shards),
+      files_(real_disk(), options_.shard_directory, shards),
       pace_(options_.evaluation_share) {
     report_.steps = options_.steps;
     report_.samples = options_.samples;
@@ -88,6 +88,7 @@ void EngineTrainer::run() {
         publish(true);
     }
     running_ = nullptr;
+    files_.stop();
     if (callbacks_.ended) callbacks_.ended();
 }
 
@@ -108,26 +109,40 @@ void EngineTrainer::live() {
     publish(true);
 }
 
+/// Cuts those shards of the swarm that are in our own files. Only one at a time is in memory, and those
+/// that wait to be written.
+Result<void> EngineTrainer::cut_local_source() {
+    std::size_t taken = 0;
+    const auto take = [&](const ShardId& id, Bytes bytes) -> Result<void> {
+        // If the source differs from the swarm's data, the manifest does not know its shards. We leave
+        // those out, and the session fetches the missing ones from holders. It also fetches later what
+        // finds no room now.
+        if (shards_.info(id) == nullptr) return {};
+        ++taken;
+        if (!shards_.has(id) && files_.await_room()) {
+            (void)shards_.put_known(id, share(std::move(bytes)));
+        }
+        return {};
+    };
+    const auto cut = cut_like(options_.local_source, shards_.manifest(), take);
+    if (cut.has_error()) return cut.error();
+    const auto all = shards_.manifest().shards.size();
+    if (taken < all && callbacks_.note) {
+        callbacks_.note(
+            "--dataset " + options_.local_source + ": " + std::to_string(taken) + " of the " +
+            std::to_string(all) + " shards of this swarm are in these files" +
+            (taken == 0 ? ": it is other data, or cut in another way" : "") +
+            "; the rest comes from the other peers"
+        );
+    }
+    return {};
+}
+
 Result<void> EngineTrainer::prepare() {
-    shelf_.read();
-    if (!options_.local_source.empty()) {
-        auto sharded = cut_like(options_.local_source, shards_.manifest());
-        if (sharded.has_error()) return sharded.error();
-        std::size_t taken = 0;
-        for (auto& bytes : sharded->shards) {
-            // If the source differs from the swarm's data, the manifest does not know its shards.
-            // The store refuses those, and the session fetches the missing ones from holders.
-            if (shards_.put(std::move(bytes)).has_value()) ++taken;
-        }
-        const auto all = shards_.manifest().shards.size();
-        if (taken < all && callbacks_.note) {
-            callbacks_.note(
-                "--dataset " + options_.local_source + ": " + std::to_string(taken) + " of the " +
-                std::to_string(all) + " shards of this swarm are in these files" +
-                (taken == 0 ? ": it is other data, or cut in another way" : "") +
-                "; the rest comes from the other peers"
-            );
-        }
+    files_.start();
+    const bool whole = shards_.held() == shards_.manifest().shards.size();
+    if (!options_.local_source.empty() && !whole) {
+        if (auto cut = cut_local_source(); cut.has_error()) return cut;
     }
     auto engine = compute::Engine::create(options_.engine, parameters_);
     if (engine.has_error()) return engine.error();
@@ -309,7 +324,6 @@ bool EngineTrainer::checkpoint() {
     const auto written = callbacks_.checkpoint(report_, engine_->optimizer_state());
     told.error = written ? "" : written.error().message;
     ++(written ? told.written : told.failed);
-    shelf_.keep();
     if (failed_before == written.has_value()) publish(true);
     return written.has_value();
 }
@@ -325,6 +339,7 @@ void EngineTrainer::publish(bool always) {
     report_.loss = meter_.loss();
     report_.data_wait = meter_.data_wait();
     report_.diverged = divergence_.diverged();
+    report_.shard_files = files_.report();
     const auto estimate = estimator_ ? estimator_->estimate() : std::nullopt;
     report_.accuracy = estimate ? estimate->accuracy : std::nullopt;
     report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;

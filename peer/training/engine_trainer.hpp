@@ -23,7 +23,7 @@
 #include "peer/training/evaluation_pace.hpp"
 #include "peer/training/handoff.hpp"
 #include "peer/training/refused_batches.hpp"
-#include "peer/training/shard_shelf.hpp"
+#include "peer/training/shard_file_thread.hpp"
 #include "peer/training/step_meter.hpp"
 #include "peer/training/trainer.hpp"
 
@@ -43,7 +43,8 @@ struct TrainerOptions {
     std::uint64_t schedule_step = 0;
     data::BatcherPosition position;
     std::vector<float> optimizer_state;
-    /// The trainer reads shards from here at its start and keeps the held ones here; may be empty.
+    /// The trainer reads shards from here at its start and keeps the held ones here. Empty: the held
+    /// ones lie in files without a name.
     std::filesystem::path shard_directory;
     std::uint64_t steps_limit = 0;  ///< the trainer stops after so many steps; 0: no limit
 };
@@ -73,6 +74,7 @@ private:
     void live();
     static void yield_to_network();
     [[nodiscard]] Result<void> prepare();
+    [[nodiscard]] Result<void> cut_local_source();
     void obey(const TrainerOrder& order);
     void train_once();
     void start_over(std::uint64_t number);
@@ -109,7 +111,7 @@ private:
     data::Prefetcher batches_;
     TrainerOrder current_;
     TrainerReport report_;
-    ShardShelf shelf_;
+    ShardFileThread files_;
     EvaluationPace pace_;
     std::optional<Estimator> estimator_;  ///< present once prepare() has succeeded
     DivergenceWatch divergence_;

@@ -1,38 +1,116 @@
 #include "peer/training/shard_shelf.hpp"
 
+#include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "peer/machine/files.hpp"
 
 namespace starling::peer {
 
+namespace {
+
+constexpr std::size_t kNameLength = 64;  ///< of an id in hexadecimal digits
+/// Of the list of stamps: 65,536 lines of less than 128 characters.
+constexpr std::uint64_t kListBytesMax = std::uint64_t{8} << 20U;
+constexpr const char* kListName = "verified";
+
+bool is_shard_name(const std::string& name) {
+    return name.size() == kNameLength && std::all_of(name.begin(), name.end(), [](char c) {
+               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+           });
+}
+
+}  // namespace
+
 ShardShelf::ShardShelf(Disk& disk, std::filesystem::path directory, data::ShardStore& shards)
     : disk_(disk),
-      directory_(std::move(directory)),
+      files_(disk, std::move(directory)),
       shards_(shards) {}
 
 void ShardShelf::read() {
-    if (directory_.empty()) return;
-    for (const auto& path : disk_.list(directory_)) {
-        // What a peer that was killed has left half written only takes room.
-        if (path.extension() == ".tmp") {
+    if (files_.directory().empty()) return;
+    recall();
+    std::unordered_map<std::string, ShardId> known;
+    for (const auto& shard : shards_.manifest().shards) known.emplace(shard.id.hex(), shard.id);
+    for (const auto& path : disk_.list(files_.directory())) {
+        const auto name = path.filename().string();
+        const auto shard = known.find(name);
+        if (shard != known.end()) {
+            take(path, shard->second);
+        } else if (path.extension() == ".tmp" || is_shard_name(name)) {
+            // What a peer that was killed has left half written, and what another swarm has left,
+            // only takes room.
             disk_.remove(path);
-            continue;
         }
-        auto bytes = read_file(disk_, path, data::kShardBytesMax);
-        if (bytes.has_value()) (void)shards_.put(std::move(*bytes));
     }
+    std::erase_if(verified_, [&](const auto& entry) {
+        return !known.contains(entry.first) || !shards_.has(known.at(entry.first));
+    });
+    remember();
 }
 
-void ShardShelf::keep() {
-    if (directory_.empty()) return;
-    if (make_directories(disk_, directory_, 0777).has_error()) return;
-    for (const auto& shard : shards_.manifest().shards) {
-        const auto path = directory_ / shard.id.hex();
-        const auto bytes = shards_.get(shard.id);
-        if (bytes == nullptr || disk_.exists(path)) continue;
-        if (write_file_atomically(disk_, path, *bytes, 0644).has_error()) return;
+/// Puts one file's shard into the store.
+void ShardShelf::take(const std::filesystem::path& path, const ShardId& id) {
+    const auto name = path.filename().string();
+    const auto stamp = disk_.stamp(path);
+    const auto before = verified_.find(name);
+    // The store has it already if this life has cut it; then this file was written by us just now.
+    bool sound = shards_.get(id).mapped;
+    if (!sound) {
+        auto bytes = disk_.map(path, data::kShardBytesMax);
+        if (bytes.has_error()) return;
+        const bool same = stamp && before != verified_.end() && before->second == *stamp;
+        const auto put =
+            same ? shards_.put_known(id, std::move(*bytes)) : shards_.put(std::move(*bytes));
+        sound = put.has_value() && shards_.has(id);
+        if (!sound) disk_.remove(path);
     }
+    if (!sound || !stamp) return;
+    if (before != verified_.end() && before->second == *stamp) return;
+    verified_[name] = *stamp;
+    changed_ = true;
+}
+
+Result<void> ShardShelf::keep() {
+    for (const auto& id : shards_.in_memory()) {
+        const auto bytes = shards_.get(id);
+        auto kept = files_.keep(id, bytes.view);
+        if (kept.has_error()) return kept.error();
+        const auto put = shards_.put_known(id, std::move(*kept));
+        if (put.has_error()) return put.error();
+        if (files_.directory().empty()) continue;
+        if (const auto stamp = disk_.stamp(files_.path_of(id))) {
+            verified_[id.hex()] = *stamp;
+            changed_ = true;
+        }
+    }
+    return {};
+}
+
+/// Reads the list of stamps. A line that we do not understand only costs a hash.
+void ShardShelf::recall() {
+    const auto bytes = read_file(disk_, files_.directory() / kListName, kListBytesMax);
+    if (bytes.has_error()) return;
+    std::string text(bytes->size(), ' ');
+    std::transform(bytes->begin(), bytes->end(), text.begin(), [](std::byte b) {
+        return static_cast<char>(b);
+    });
+    std::istringstream lines(text);
+    std::string name;
+    FileStamp stamp;
+    while (lines >> name >> stamp.size >> stamp.changed >> stamp.inode) verified_[name] = stamp;
+}
+
+void ShardShelf::remember() {
+    if (!changed_ || files_.directory().empty()) return;
+    std::string text;
+    for (const auto& [name, stamp] : verified_) {
+        text += name + " " + std::to_string(stamp.size) + " " + std::to_string(stamp.changed) +
+                " " + std::to_string(stamp.inode) + "\n";
+    }
+    const auto path = files_.directory() / kListName;
+    changed_ = write_file_atomically(disk_, path, as_byte_view(text), 0644).has_error();
 }
 
 }  // namespace starling::peer

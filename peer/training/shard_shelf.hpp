@@ -1,35 +1,49 @@
 #pragma once
 
-// The files of the shards that a peer holds, so that its next life need not fetch them again. Each
-// file has the shard's id as its name.
+// The files of the shards that a peer holds. The store has them mapped, so that they take no memory,
+// and the peer's next life need not fetch them again. Each file has the shard's id as its name.
 //
-// Thread    compute
+// Thread    that of the files
 
 #include <filesystem>
+#include <string>
+#include <unordered_map>
 
 #include "data/shard_store.hpp"
 #include "peer/machine/disk.hpp"
+#include "peer/machine/shard_files.hpp"
 
 namespace starling::peer {
 
 class ShardShelf {
 public:
-    /// With an empty `directory` nothing is read or kept.
+    /// With an empty `directory` nothing is read, and what is kept has no name.
     /// Requires  `disk` and `shards` outlive the shelf
     ShardShelf(Disk& disk, std::filesystem::path directory, data::ShardStore& shards);
 
-    /// Puts the shards of the last life into the store. Damaged and foreign files are skipped: the
-    /// store verifies hashes, and the session fetches what is missing.
+    /// Puts the shards of the last life into the store. A file is hashed unless it has the stamp with
+    /// which it was written or hashed before. Damaged files are removed, and so are the shards of other
+    /// swarms; other files are left alone. The session fetches what is missing.
     void read();
 
-    /// Writes each held shard that has no file yet. Blocks until they are on the disk. If the disk
-    /// is full, only copies are missing, and the next call tries again.
-    void keep();
+    /// Writes each shard that lies in memory, and lets the store have the file instead. Blocks until
+    /// they are on the disk. The first that cannot be written ends it; the next call tries again.
+    /// Errors    kDiskFull, Io
+    [[nodiscard]] Result<void> keep();
+
+    /// Writes down which files need not be hashed by the next life. If that fails, they are hashed.
+    void remember();
 
 private:
+    void take(const std::filesystem::path& path, const ShardId& id);
+    void recall();
+
     Disk& disk_;
-    std::filesystem::path directory_;
+    ShardFiles files_;
     data::ShardStore& shards_;
+    /// The stamps of files whose bytes have the right hash, by their names.
+    std::unordered_map<std::string, FileStamp> verified_;
+    bool changed_ = false;  ///< `verified_`, since it was written
 };
 
 }  // namespace starling::peer

@@ -14,6 +14,10 @@ constexpr Duration kSyncTrainerWait = std::chrono::seconds(60);
 
 }  // namespace
 
+std::filesystem::path shard_directory(const PeerConfig& config) {
+    return config.state.empty() ? std::filesystem::path() : config.state / "shards";
+}
+
 TrainerOptions trainer_options(
     const PeerConfig& config,
     const PeerId& self,
@@ -34,7 +38,7 @@ TrainerOptions trainer_options(
     const auto mix = *gossip::Mix::parse(descriptor.mix);
     options.mix_every = mix.steps > 0 ? mix.steps : descriptor.mix_every;
     if (descriptor.sync && mix.rule != gossip::Rule::None) options.sync_wait = kSyncTrainerWait;
-    if (!config.state.empty()) options.shard_directory = config.state / "shards";
+    options.shard_directory = shard_directory(config);
     if (descriptor.until.kind == UntilKind::Steps) {
         options.steps_limit = static_cast<std::uint64_t>(descriptor.until.value);
     }

@@ -2,6 +2,8 @@
 
 // Derives how a peer trains from the descriptor, its flags and its last checkpoint.
 
+#include <filesystem>
+
 #include "base/ids.hpp"
 #include "peer/terms/config.hpp"
 #include "peer/terms/descriptor.hpp"
@@ -9,6 +11,9 @@
 #include "peer/training/engine_trainer.hpp"
 
 namespace starling::peer {
+
+/// Returns where a peer keeps the files of its shards; empty without a state directory.
+[[nodiscard]] std::filesystem::path shard_directory(const PeerConfig& config);
 
 /// Returns how this peer trains. It continues where `checkpoint` ends, or begins at the start if
 /// that is null.

@@ -12,6 +12,8 @@ namespace {
 /// How long one seed may take, from the dial to the last byte.
 constexpr Duration kAttemptTimeout = 2 * DescriptorFetch::kStreamTimeout;
 constexpr Duration kPause = std::chrono::milliseconds(300);
+/// How often people read that a founder is not ready.
+constexpr Duration kTellEvery = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -24,6 +26,7 @@ DescriptorFetch::DescriptorFetch(
     std::size_t names
 )
     : self_(self),
+      patience_(patience),
       until_(now + patience),
       sha256_(sha256),
       names_(names),
@@ -87,6 +90,24 @@ void DescriptorFetch::handle_piece(Instant /*now*/, const Endpoint& from, ByteVi
         return;
     }
     end(FetchedDescriptor{std::move(blob_), seed->swarm, from, seed->small});
+}
+
+void DescriptorFetch::handle_not_yet(
+    Instant now, const Endpoint& from, const std::string& progress
+) {
+    auto* seed = find(from);
+    if (outcome_ || seed == nullptr || seed->stage != Stage::Asking) return;
+    until_ = std::max(until_, now + patience_);
+    last_ = fail(FaultCode::Unreachable, from.to_string() + " is founding its swarm: " + progress);
+    if (!told_not_yet_ || now - *told_not_yet_ >= kTellEvery) {
+        told_not_yet_ = now;
+        notes_.push_back(last_.message);
+    }
+    // It is dialled again in the next round.
+    seed->stage = Stage::Closing;
+    seed->deadline.reset();
+    commands_.push_back({Command::Kind::Close, seed->at});
+    go_on(now);
 }
 
 void DescriptorFetch::handle_closed(Instant now, const Endpoint& at, const Fault& why) {

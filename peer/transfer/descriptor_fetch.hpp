@@ -66,13 +66,16 @@ public:
     void handle_greeted(Instant now, const Endpoint& at, const PeerId& id, const SwarmId& swarm);
     /// The payload of a DescriptorPiece has come.
     void handle_piece(Instant now, const Endpoint& from, ByteView payload);
+    /// The seed has no descriptor yet: it is founding the swarm, and `progress` says how far that is.
+    /// The patience begins anew, since somebody is there.
+    void handle_not_yet(Instant now, const Endpoint& from, const std::string& progress);
     /// A dial has failed or its stream has ended.
     void handle_closed(Instant now, const Endpoint& at, const Fault& why);
     void handle_timeout(Instant now);
 
     [[nodiscard]] std::optional<Command> poll_command();
-    /// Returns a line for the user: one for each seed that fails in the first round, and for each
-    /// name that is not known.
+    /// Returns a line for the user: one for each seed that fails in the first round, for each name that
+    /// is not known, and now and then how far a founder is.
     [[nodiscard]] std::optional<std::string> poll_note();
     [[nodiscard]] std::optional<Instant> poll_timeout() const;
 
@@ -116,7 +119,9 @@ private:
     void end(Result<FetchedDescriptor> outcome);
 
     PeerId self_;
+    Duration patience_;
     Instant until_;
+    std::optional<Instant> told_not_yet_;  ///< when people read last that a seed is founding
     data::HashFunction sha256_;
     std::size_t names_;  ///< look-ups that have not ended
     std::vector<Seed> seeds_;

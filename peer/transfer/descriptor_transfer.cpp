@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/machine/resolve.hpp"
@@ -14,6 +15,10 @@
 namespace starling::peer {
 
 namespace {
+
+/// The first minor version that knows NotYet. An older peer would close the stream.
+constexpr std::uint16_t kNotYetMinor = 5;
+constexpr std::size_t kLineMax = 500;
 
 std::array<std::uint8_t, 32> hash_of(ByteView blob) {
     return swarm_id_of(blob).bytes;
@@ -66,6 +71,11 @@ public:
     }
 
     void on_frame(Connection& connection, FrameType type, ByteView payload) override {
+        if (type == FrameType::NotYet && !fetch_.outcome()) {
+            const auto line = printable(std::string(as_text(payload)));
+            fetch_.handle_not_yet(real_now(), connection.remote(), line);
+            return pump();
+        }
         if (type != FrameType::DescriptorPiece || fetch_.outcome()) return;
         fetch_.handle_piece(real_now(), connection.remote(), payload);
         if (fetch_.outcome()) {
@@ -158,6 +168,15 @@ void send_descriptor(Connection& asker, ByteView blob) {
         writer.put_bytes(piece);
         asker.send(FrameType::DescriptorPiece, std::move(payload));
     }
+}
+
+void send_not_yet(Connection& asker, const std::string& progress) {
+    const auto text = "it founds a swarm: " + progress;
+    if (asker.greeting().partner()->minor >= kNotYetMinor) {
+        const auto line = as_byte_view(std::string_view(progress).substr(0, kLineMax));
+        asker.send(FrameType::NotYet, Bytes(line.begin(), line.end()));
+    }
+    asker.close(fail(FaultCode::Closed, text));
 }
 
 Result<ProvenDescriptor> fetch_descriptor(

@@ -2,7 +2,7 @@
 
 // How a newcomer gets the descriptor of its swarm: as one blob, in pieces, from any peer.
 //
-// DescriptorRequest: empty     DescriptorPiece: u32 total, u32 offset, bytes
+// DescriptorRequest: empty     DescriptorPiece: u32 total, u32 offset, bytes     NotYet: text
 
 #include <functional>
 #include <string>
@@ -21,6 +21,10 @@ class Loop;
 
 /// Queues the blob in pieces for the peer that asked.
 void send_descriptor(Connection& asker, ByteView blob);
+
+/// Tells the peer that asked that there is no descriptor yet, with a line for people that says how far
+/// the founding is, and ends the stream.
+void send_not_yet(Connection& asker, const std::string& progress);
 
 struct ProvenDescriptor : FetchedDescriptor {
     /// The text over which a seed that holds the swarm key made its MAC, and that MAC.

@@ -8,6 +8,8 @@ namespace starling::peer {
 namespace {
 
 constexpr std::size_t kPieceHeadBytes = 40;
+/// How long no fetch begins while too much waits to be written.
+constexpr Duration kRoomAfter = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -71,7 +73,13 @@ void ShardTransfer::start_fetches(Instant now) {
         refused_.clear();
         retry_at_.reset();
     }
+    room_at_.reset();
     auto left = kFetchesMax - std::min(kFetchesMax, running());
+    // What is written more slowly than it comes would fill the memory.
+    if (left > 0 && !wanted_.empty() && store_.crowded()) {
+        left = 0;
+        room_at_ = now + kRoomAfter;
+    }
     bool exhausted = false;
     for (const auto& shard : wanted_) {
         if (left == 0) break;
@@ -115,15 +123,15 @@ void ShardTransfer::handle_request(const PeerId& from, ByteView payload, bool ov
         return;
     }
     const auto bytes = store_.get(shard);
-    const bool held = !overloaded && bytes != nullptr && offset < bytes->size();
-    const std::size_t size = held ? std::min(kPayloadMax, bytes->size() - offset) : 0;
+    const bool held = !overloaded && bytes && offset < bytes.view.size();
+    const std::size_t size = held ? std::min(kPayloadMax, bytes.view.size() - offset) : 0;
     Bytes piece;
     piece.reserve(size + kPieceHeadBytes);
     ByteWriter writer(piece);
     writer.put_array(shard.bytes);
     writer.put(offset);
-    writer.put(held ? static_cast<std::uint32_t>(bytes->size()) : std::uint32_t{0});
-    if (held) writer.put_bytes(ByteView(*bytes).subspan(offset, size));
+    writer.put(held ? static_cast<std::uint32_t>(bytes.view.size()) : std::uint32_t{0});
+    if (held) writer.put_bytes(bytes.view.subspan(offset, size));
     out_.push_back({from, FrameType::ShardPiece, std::move(piece)});
 }
 
@@ -249,6 +257,7 @@ void ShardTransfer::handle_timeout(Instant now) {
 
 std::optional<Instant> ShardTransfer::timeout() const {
     auto next = retry_at_;
+    if (room_at_ && (!next || *room_at_ < *next)) next = room_at_;
     for (const auto& [shard, fetch] : fetches_) {
         if (fetch.waiting && (!next || fetch.deadline < *next)) next = fetch.deadline;
     }

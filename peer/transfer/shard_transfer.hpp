@@ -113,6 +113,7 @@ private:
     std::map<ShardId, std::uint32_t> sizes_;  ///< from the manifest
     std::map<PeerId, Holder> known_;          ///< everybody who was asked
     std::optional<Instant> retry_at_;         ///< when everybody may be asked again
+    std::optional<Instant> room_at_;          ///< when to look whether the store is still crowded
     std::uint64_t bytes_fetched_ = 0;
     std::uint64_t rejected_ = 0;
 };

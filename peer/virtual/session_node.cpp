@@ -97,7 +97,7 @@ std::optional<peer::Checkpoint> SessionNode::write_checkpoint() {
     const auto checkpoint = std::exchange(collected_, std::nullopt);
     if (!checkpoint || !all_finite(checkpoint->parameters)) return std::nullopt;
     const bool written = peer::write_checkpoint(parts_.disk, kState, *checkpoint).has_value();
-    shelf_.keep();
+    (void)shelf_.keep();  // what finds no room stays in memory
     return written ? checkpoint : std::nullopt;
 }
 

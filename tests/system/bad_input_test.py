@@ -148,8 +148,11 @@ class WrongData(BadInputTestCase):
             (self.dataset("torn", self.IMAGES, lambda raw: raw[:-1]), [self.IMAGES, "ends after"]),
             (self.dataset("head", self.IMAGES, lambda raw: raw[:3]), [self.IMAGES, "header"]),
             (self.dataset("magic", self.IMAGES, lambda raw: b"PK" + raw[2:]), [self.IMAGES, "IDX"]),
-            (self.dataset("float", self.IMAGES, lambda raw: raw[:2] + b"\x0d" + raw[3:]),
+            (self.dataset("type", self.IMAGES, lambda raw: raw[:2] + b"\x07" + raw[3:]),
              [self.IMAGES, "element type"]),
+            # Floats are read, but bytes of pictures are none.
+            (self.dataset("float", self.IMAGES, lambda raw: raw[:2] + b"\x0d" + raw[3:]),
+             [self.IMAGES, "finite"]),
             (self.dataset("rank", self.LABELS, lambda raw: raw[:3] + b"\x03" + raw[4:]),
              [self.LABELS, "dimensions"]),
             (self.dataset("huge", self.IMAGES, lambda raw: raw[:4] + b"\xff" * 12 + raw[16:]),

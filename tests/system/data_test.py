@@ -2,12 +2,15 @@
 data set is told before anything is made or joined. Method: two peers on loopback, the shipped samples, and small
 files that the test writes."""
 
+import gzip
 import json
 import shutil
+import signal
 import struct
+import urllib.error
 import zlib
 
-from swarm_fixture import ROOT, SwarmTestCase, main, run
+from swarm_fixture import ROOT, SwarmTestCase, http_get, main, run
 
 SAMPLES = ROOT / "data" / "samples"
 
@@ -85,6 +88,39 @@ class DataSets(SwarmTestCase):
         for fact in facts:
             del fact["dataset"]
         self.assertEqual(facts[0], facts[1])
+
+    def test_a_founder_listens_while_it_reads(self):
+        words = (b"It was a dark and stormy night, and %d captains sat around a fire. " % n for n in range(1 << 14))
+        chapter = b"".join(words)
+        large = self.directory / "large.txt.gz"
+        with gzip.open(large, "wb", compresslevel=1) as out:
+            for _ in range(300):
+                out.write(chapter)
+        flags = ("--dataset", f"text:{large}", "--model", "gpt?layers=1&dim=16&heads=1&context=16")
+        founder = self.start_peer(*flags, "--state", self.directory / "founder", name="founder")
+        self.assertFalse(founder.last("founded"), "it listens before it has read so much")
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            http_get(founder.http, "/status")
+        self.assertIn("still starting", refused.exception.read().decode())
+        joiner = self.join(founder, "--key", self.directory / "founder" / "swarm.key")
+        self.wait_for(
+            lambda: any("is founding its swarm: " in line for line in joiner.errors), 60,
+            "the newcomer is told that it has to wait", peers=[founder, joiner],
+        )
+        self.wait_for(lambda: joiner.last("joined"), 120, "the newcomer joins by itself", peers=[founder, joiner])
+        self.wait_for_training([founder, joiner], 60)
+
+    def test_a_founder_that_reads_ends_when_asked(self):
+        large = self.directory / "large.txt"
+        with open(large, "wb") as out:
+            for _ in range(256):
+                out.write(b"words " * (1 << 18))
+        flags = ("--dataset", f"text:{large}", "--model", "gpt?layers=1&dim=16&heads=1&context=16")
+        founder = self.start_peer(*flags, name="founder")
+        self.assertFalse(founder.last("founded"))
+        founder.send(signal.SIGTERM)
+        self.wait_for(lambda: founder.code is not None, 10, "it ends")
+        self.assertFalse(founder.last("founded"))
 
     def test_what_is_wrong_is_told_before_anything_is_made(self):
         (self.directory / "empty").mkdir()

@@ -271,8 +271,13 @@ class SwarmTestCase(unittest.TestCase):
     def found(
         self, *arguments, dataset=SAMPLES_SPEC, model="mlp", seed=1, name="founder", prefix=()
     ):
+        """Starts a peer that founds a swarm, or resumes one, and waits until it has read its data."""
         flags = ("--dataset", dataset, "--model", model, "--seed", seed)
-        return self.start_peer(*flags, *arguments, name=name, prefix=prefix)
+        peer = self.start_peer(*flags, *arguments, name=name, prefix=prefix)
+        self.wait_for(
+            lambda: peer.last("founded") or peer.last("resumed"), 60, f"{name} has its data", peers=[peer]
+        )
+        return peer
 
     def join(self, seed_peer, *arguments, name=None):
         """Starts a peer that gets only an address, and the key if there is one."""

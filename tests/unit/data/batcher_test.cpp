@@ -79,7 +79,7 @@ protected:
         std::set<std::uint32_t> numbers;
         for (const auto& id : ids) {
             const auto bytes = store_.get(id);
-            const auto view = store_.view(*bytes);
+            const auto view = store_.view(bytes.view);
             for (std::size_t s = 0; s < view.samples; ++s) {
                 std::uint32_t number = 0;
                 for (std::size_t i = 4; i-- > 0;) {
@@ -290,6 +290,33 @@ TEST_F(Batches, TestSamplesComeInManifestOrderFromHeldShards) {
         first += got;
     }
     EXPECT_EQ(pieces, whole);
+}
+
+TEST_F(Batches, AShardThatMovesIntoAFileGivesTheSameSamplesAndItsMemoryIsFree) {
+    put_all();
+    Batcher batcher(store_, 3);
+    Batcher twin(store_, 3);
+    batcher.set_shards(train_);
+    std::vector<float> values(4 * kElements);
+    std::vector<std::int32_t> labels(4);
+    ASSERT_TRUE(batcher.next({values, labels, {}}));
+    const std::weak_ptr<const void> memory = store_.get(train_[0]).owner;
+    for (std::size_t i = 0; i < manifest().shards.size(); ++i) {
+        auto file = share(sharded_.shards[i]);
+        file.mapped = true;
+        ASSERT_TRUE(store_.put_known(manifest().shards[i].id, std::move(file)).has_value());
+    }
+    twin.set_shards(train_);
+    twin.resume(batcher.position());
+    auto expected = values;
+    auto expected_labels = labels;
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(batcher.next({values, labels, {}}));
+        ASSERT_TRUE(twin.next({expected, expected_labels, {}}));
+        EXPECT_EQ(values, expected);
+        EXPECT_EQ(labels, expected_labels);
+    }
+    EXPECT_TRUE(memory.expired());
 }
 
 }  // namespace

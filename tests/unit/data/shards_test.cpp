@@ -103,15 +103,66 @@ TEST(ShardStore, HoldsWhatTheManifestPromisesAndSharesIt) {
     ShardStore store(sharded.manifest, test_hash);
     const auto& info = sharded.manifest.shards[3];
     EXPECT_FALSE(store.has(info.id));
-    EXPECT_EQ(store.get(info.id), nullptr);
+    EXPECT_FALSE(store.get(info.id));
     ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
     EXPECT_TRUE(store.has(info.id));
     EXPECT_EQ(store.held(), 1U);
     const auto first = store.get(info.id);
     ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
-    EXPECT_EQ(store.get(info.id), first) << "a second arrival must not replace bytes in use";
+    EXPECT_EQ(store.get(info.id).owner, first.owner)
+        << "a second arrival must not replace bytes in use";
     EXPECT_EQ(store.info(info.id)->samples, info.samples);
     EXPECT_EQ(store.info(ShardId{}), nullptr);
+}
+
+SharedBytes as_mapped(Bytes bytes) {
+    auto shared = share(std::move(bytes));
+    shared.mapped = true;
+    return shared;
+}
+
+TEST(ShardStore, AFileReplacesTheSameBytesInMemory) {
+    const auto sharded = shard_dataset(numbered_dataset(100, 20), 10, test_hash);
+    ShardStore store(sharded.manifest, test_hash);
+    const auto& id = sharded.manifest.shards[3].id;
+    ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
+    EXPECT_EQ(store.in_memory(), std::vector<ShardId>{id});
+    const auto before = store.get(id);
+    ASSERT_TRUE(store.put_known(id, as_mapped(sharded.shards[3])).has_value());
+    EXPECT_EQ(store.moves(), 1U);
+    EXPECT_TRUE(store.in_memory().empty());
+    EXPECT_EQ(store.held(), 1U);
+    EXPECT_TRUE(store.get(id).mapped);
+    EXPECT_EQ(before.owner.use_count(), 1) << "the store has let go of the bytes in memory";
+    ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
+    EXPECT_TRUE(store.get(id).mapped) << "what comes again over the network changes nothing";
+    const auto& other = sharded.manifest.shards[4].id;
+    EXPECT_EQ(
+        store.put_known(ShardId{}, share(sharded.shards[4])).error().code, FaultCode::NotFound
+    );
+    auto torn = sharded.shards[4];
+    torn.pop_back();
+    EXPECT_EQ(store.put_known(other, share(std::move(torn))).error().code, FaultCode::Corrupt);
+}
+
+TEST(ShardStore, IsCrowdedWhileMoreLiesInMemoryThanMayWait) {
+    const auto sharded = shard_dataset(numbered_dataset(100, 20), 10, test_hash);
+    ShardStore store(sharded.manifest, test_hash);
+    int arrivals = 0;
+    store.on_arrival([&arrivals] { ++arrivals; }, sharded.shards[0].size());
+    ASSERT_TRUE(store.put(sharded.shards[0]).has_value());
+    EXPECT_FALSE(store.crowded());
+    ASSERT_TRUE(store.put(sharded.shards[1]).has_value());
+    EXPECT_TRUE(store.crowded());
+    EXPECT_EQ(arrivals, 2);
+    const auto& id = sharded.manifest.shards[0].id;
+    ASSERT_TRUE(store.put_known(id, as_mapped(sharded.shards[0])).has_value());
+    EXPECT_FALSE(store.crowded());
+    EXPECT_EQ(arrivals, 2) << "a file is no arrival";
+    ASSERT_TRUE(store.put(sharded.shards[2]).has_value());
+    EXPECT_TRUE(store.crowded());
+    store.on_arrival({});
+    EXPECT_FALSE(store.crowded()) << "nobody would make room";
 }
 
 TEST(ShardStore, DamagedBytesAreInNoManifest) {
@@ -124,7 +175,7 @@ TEST(ShardStore, DamagedBytesAreInNoManifest) {
         EXPECT_EQ(store.put(bad).error().code, FaultCode::NotFound) << at;
         EXPECT_FALSE(store.put(Bytes(good.begin(), good.begin() + static_cast<long>(at))));
     }
-    EXPECT_FALSE(store.put({}).has_value());
+    EXPECT_FALSE(store.put(Bytes{}).has_value());
     EXPECT_EQ(store.held(), 0U);
 }
 

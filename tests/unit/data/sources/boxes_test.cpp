@@ -151,7 +151,7 @@ TEST_F(VocFiles, WhatIsNoTreeOfVocIsRefusedInOneLine) {
     );
     EXPECT_EQ(refusal(spec() + "?flip=1").code, FaultCode::Usage) << "boxes would not be mirrored";
     put_picture("a", voc_object("dog", "1 1 nan 9"));
-    const auto strict = open_source(*Spec::parse(spec()), {{}, true});
+    const auto strict = open_source(*Spec::parse(spec()), {true});
     ASSERT_TRUE(strict.has_error());
     EXPECT_NE(strict.error().message.find("xmax is 'nan'"), std::string::npos);
 }

@@ -83,7 +83,7 @@ TEST_F(Sources, ABadPictureIsLeftOutAndCountedAndManyAreRefused) {
     EXPECT_EQ(source->notes().skipped, 1U);
     ASSERT_EQ(source->notes().first.size(), 1U);
     EXPECT_NE(source->notes().first[0].where.find("b/2.png"), std::string::npos);
-    const auto strict = open_source(*Spec::parse("images:" + path("p")), {{}, true});
+    const auto strict = open_source(*Spec::parse("images:" + path("p")), {true});
     ASSERT_TRUE(strict.has_error());
     EXPECT_NE(strict.error().message.find("b/2.png"), std::string::npos);
     put("p/b/3.png", "nor this");
@@ -226,6 +226,42 @@ TEST_F(Sources, AnotherTableIsNumberedAsTheModelsOwn) {
     EXPECT_TRUE(third->adopt_label(ours->schema().label).has_error()) << "no class c";
 }
 
+TEST_F(Sources, JsonLinesAreTheTableThatTheirCsvIs) {
+    std::string csv = "town,n,id,y\n";
+    std::string lines;
+    for (int i = 0; i < 200; ++i) {
+        const std::string town = i % 3 == 0 ? "Bern" : "Chur";
+        const std::string y = i % 2 == 0 ? "a" : "b";
+        const auto n = std::to_string(i % 10);
+        csv += town + "," + n + "," + std::to_string(i) + "," + y + "\n";
+        lines += R"({"town": ")" + town + R"(", "n": )" + n + R"(, "id": )" + std::to_string(i) +
+                 R"(, "more": [1], "y": ")" + y + "\"}\n";
+    }
+    put("t.csv", csv);
+    put("t.jsonl", lines + "{broken\n");
+    const auto expected = open("csv:" + path("t.csv") + "?label=y&split=id%5==0");
+    const auto source = open("jsonl:" + path("t.jsonl") + "?label=y&split=id%5==0");
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->schema(), expected->schema());
+    EXPECT_EQ(source->recipe(), expected->recipe());
+    EXPECT_EQ(source->count(Split::Test), 40U);
+    EXPECT_EQ(source->notes().skipped, 1U);
+    EXPECT_NE(source->notes().first[0].where.find("line 201"), std::string::npos);
+    for (std::uint64_t i = 0; i < source->count(Split::Train); ++i) {
+        Bytes ours;
+        Bytes theirs;
+        ASSERT_TRUE(source->read(Split::Train, i, ours).has_value());
+        ASSERT_TRUE(expected->read(Split::Train, i, theirs).has_value());
+        EXPECT_EQ(ours, theirs);
+        EXPECT_EQ(class_of(*source, Split::Train, i), class_of(*expected, Split::Train, i));
+    }
+    put("bad.jsonl", "{\"a\": 1, \"y\": 0}\n{\"a\": 2, \"y\": 1}\n{broken\n");
+    const auto refused = refusal("jsonl:" + path("bad.jsonl"));
+    EXPECT_NE(refused.message.find("line 3"), std::string::npos) << refused.message;
+    const auto nested = refusal("jsonl:" + path("t.jsonl") + "?label=more");
+    EXPECT_NE(nested.message.find("more"), std::string::npos) << nested.message;
+}
+
 TEST_F(Sources, ATableThatCannotBeLearnedIsRefusedInOneLine) {
     put("t.csv", "a,b\n1,x\n2,x\n");
     EXPECT_NE(refusal("csv:" + path("t.csv")).message.find("nothing to learn"), std::string::npos);
@@ -273,7 +309,7 @@ TEST_F(Sources, APictureThatBreaksOffWhileTrainingIsLeftOutAndCounted) {
     EXPECT_EQ(source->count(Split::Train), 12U);
     std::vector<Bytes> shards;
     const auto manifest =
-        cut_source(*source, {}, std::nullopt, testing::test_hash, [&](Bytes shard) {
+        cut_source(*source, {}, std::nullopt, testing::test_hash, [&](const ShardId&, Bytes shard) {
             shards.push_back(std::move(shard));
             return Result<void>();
         });
@@ -302,12 +338,13 @@ TEST_F(Sources, WhereNothingCanBeReadABatchSaysSo) {
     const auto source = open("images:" + path("p") + "?test=0");
     ASSERT_NE(source, nullptr);
     std::vector<Bytes> shards;
-    auto manifest = cut_source(*source, {}, std::nullopt, testing::test_hash, [&](Bytes shard) {
-        // A stranger may hash whatever he likes.
-        for (std::size_t i = shard.size() - 30; i < shard.size(); ++i) shard[i] = std::byte{0};
-        shards.push_back(std::move(shard));
-        return Result<void>();
-    });
+    auto manifest =
+        cut_source(*source, {}, std::nullopt, testing::test_hash, [&](const ShardId&, Bytes shard) {
+            // A stranger may hash whatever he likes.
+            for (std::size_t i = shard.size() - 30; i < shard.size(); ++i) shard[i] = std::byte{0};
+            shards.push_back(std::move(shard));
+            return Result<void>();
+        });
     ASSERT_TRUE(manifest.has_value());
     std::vector<ShardId> ids;
     for (std::size_t i = 0; i < shards.size(); ++i) {

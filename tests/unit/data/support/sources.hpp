@@ -31,10 +31,11 @@ inline Fault refusal(const std::string& spec) {
 struct Prepared {
     explicit Prepared(const Source& source, Split split = Split::Train) {
         std::vector<Bytes> shards;
-        auto made = cut_source(source, {}, std::nullopt, test_hash, [&](Bytes bytes) {
-            shards.push_back(std::move(bytes));
-            return Result<void>();
-        });
+        auto made =
+            cut_source(source, {}, std::nullopt, test_hash, [&](const ShardId&, Bytes bytes) {
+                shards.push_back(std::move(bytes));
+                return Result<void>();
+            });
         EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
         manifest = std::move(*made);
         Preparation preparation(manifest);

@@ -88,6 +88,32 @@ TEST(Jsonl, RowsAreThoseOfTheRightLines) {
     );
 }
 
+TEST(Jsonl, RowsLeaveOutAWrongLineWhoseColumnStayedEmpty) {
+    // The first line counts `d` as a column, then is wrong for its second `d`; no right line has a value.
+    const std::string text =
+        "{\"a\": 1, \"d\": 5, \"d\": 6}\n{\"a\": 2, \"d\": null}\n{\"a\": 3}\n";
+    for (const auto* wrong : {"{\"a\": 9, \"d\": 5, \"d\": 6}\n", "{\"d\": \"x\", \"a\": [1]}\n"}) {
+        const std::string lines = std::string("{\"a\": 1}\n") + wrong + text;
+        const auto facts = scan(lines);
+        ASSERT_TRUE(facts.has_value());
+        EXPECT_EQ(facts->table.rows, 3U);
+        EXPECT_EQ(facts->wrong.count, 2U);
+        MemoryStream stream(lines);
+        auto rows = JsonlRows::open(stream, *facts, {0});
+        ASSERT_TRUE(rows.has_value());
+        std::vector<double> all;
+        std::vector<double> values(1);
+        while (true) {
+            const auto more = rows->next(values);
+            ASSERT_TRUE(more.has_value()) << more.error().message;
+            if (!*more) break;
+            all.push_back(values[0]);
+        }
+        EXPECT_EQ(all, (std::vector<double>{1, 2, 3}));
+        EXPECT_EQ(rows->skipped(), 2U);
+    }
+}
+
 TEST(Jsonl, EachWrongLineIsAFindingWithItsNumber) {
     const auto facts = scan(
         "{\"a\": 1}\n"

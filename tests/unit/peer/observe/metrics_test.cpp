@@ -61,11 +61,13 @@ TEST(Metrics, ACheckpointThatCannotBeWrittenShows) {
     inputs.session->checkpoints.written = 4;
     inputs.session->checkpoints.failed = 2;
     inputs.session->checkpoints.error = "no room";
+    inputs.session->shard_files.failed = 3;
     const auto text = render_metrics(inputs);
     for (const auto* line :
          {"\nstarling_checkpoints_written_total 4\n",
           "\nstarling_checkpoints_failed_total 2\n",
-          "\nstarling_checkpoint_failing 1\n"}) {
+          "\nstarling_checkpoint_failing 1\n",
+          "\nstarling_shard_files_failed_total 3\n"}) {
         EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
     }
 }

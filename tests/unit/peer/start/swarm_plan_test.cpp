@@ -9,6 +9,7 @@
 
 #include "compute/models/models.hpp"
 #include "compute/onnx/model_file.hpp"
+#include "data/shard_format.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/streams/links.hpp"
@@ -310,6 +311,25 @@ TEST_F(Plans, AStrangersModelThatDoesNotFitItsDataOrAnyMachineIsRefusedBeforeThe
         ASSERT_TRUE(laid.has_error()) << wrong.model;
         EXPECT_TRUE(contains(laid.error().message, wrong.words)) << laid.error().message;
     }
+}
+
+/// Shards lie in files that are mapped, so it takes no memory to hold them.
+TEST_F(Plans, ManyTestSamplesAskForNoMemory) {
+    auto plan = found();
+    auto& manifest = plan.descriptor.manifest;
+    data::ShardInfo test;
+    test.split = data::Split::Test;
+    test.bytes = 16U << 20U;
+    test.samples = static_cast<std::uint32_t>(
+        data::windows_in(data::shard_tokens(test.bytes), manifest.sample_elements())
+    );
+    while (manifest.shards.size() < data::kShardsMax) {
+        test.id.bytes[0] = static_cast<std::uint8_t>(manifest.shards.size());
+        test.id.bytes[1] = static_cast<std::uint8_t>(manifest.shards.size() >> 8U);
+        manifest.shards.push_back(test);
+    }
+    const auto laid = lay_out(plan);
+    EXPECT_TRUE(laid.has_value()) << "a terabyte of it: " << (laid ? "" : laid.error().message);
 }
 
 TEST_F(Plans, ACheckpointIsResumedWithItsSwarmAndTheAddressesThatCanBeRead) {

@@ -40,6 +40,7 @@ struct Received {
 class End final : public LinkHandler, public FrameReceiver {
 public:
     /// `process` tells apart two with one id.
+    /// Without a swarm it only accepts early.
     End(Loop& loop, std::uint8_t n, std::uint8_t swarm, std::uint64_t process = 0)
         : id(peer_id(n)) {
         links = std::make_unique<Links>(loop, *this);
@@ -53,7 +54,11 @@ public:
         hello.swarm = swarm_id(swarm);
         hello.address = address;
         hello.process = process;
-        links->open(hello, {});
+        if (swarm == 0) {
+            links->open_early(hello);
+        } else {
+            links->open(hello, {});
+        }
     }
 
     void handle_frame(const PeerId& from, FrameType type, ByteView payload) override {

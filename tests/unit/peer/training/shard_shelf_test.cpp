@@ -7,6 +7,7 @@
 
 #include "peer/machine/files.hpp"
 #include "peer/virtual/memory_disk.hpp"
+#include "tests/support/temporary_directory.hpp"
 #include "tests/unit/peer/training/tiny_data.hpp"
 
 namespace starling::peer {
@@ -22,7 +23,7 @@ protected:
     void keep(std::span<const Bytes> held) {
         data::ShardStore store(sharded_.manifest, &sha256);
         for (const auto& bytes : held) ASSERT_TRUE(store.put(bytes).has_value());
-        ShardShelf(disk_, kDirectory, store).keep();
+        (void)ShardShelf(disk_, kDirectory, store).keep();
     }
 
     /// Returns how many shards the next life holds before it has talked to anybody.
@@ -50,7 +51,7 @@ TEST_F(ShardShelves, WithoutADirectoryNothingIsKept) {
     data::ShardStore store(sharded_.manifest, &sha256);
     ASSERT_TRUE(store.put(sharded_.shards[0]).has_value());
     ShardShelf shelf(disk_, {}, store);
-    shelf.keep();
+    EXPECT_TRUE(shelf.keep().has_value());
     shelf.read();
     EXPECT_TRUE(disk_.list(".").empty());
 }
@@ -98,6 +99,93 @@ TEST_F(ShardShelves, ALossOfPowerAtAnyChangeLeavesOnlyWholeShards) {
             EXPECT_EQ(found(), 3U);
         }
     }
+}
+
+std::size_t hashes = 0;
+
+std::array<std::uint8_t, 32> counting_sha256(ByteView bytes) {
+    ++hashes;
+    return sha256(bytes);
+}
+
+/// Shelves on the real disk, whose files have stamps.
+class StampedShelves : public ::testing::Test {
+protected:
+    void keep() {
+        data::ShardStore store(sharded_.manifest, &sha256);
+        for (const auto& bytes : sharded_.shards) ASSERT_TRUE(store.put(bytes).has_value());
+        ShardShelf shelf(real_disk(), path_, store);
+        ASSERT_TRUE(shelf.keep().has_value());
+        EXPECT_TRUE(store.in_memory().empty());
+        shelf.remember();
+    }
+
+    /// Returns how many shards the next life finds. `hashes` says how many it has hashed.
+    [[nodiscard]] std::size_t found() {
+        hashes = 0;
+        data::ShardStore store(sharded_.manifest, &counting_sha256);
+        ShardShelf(real_disk(), path_, store).read();
+        EXPECT_TRUE(store.in_memory().empty()) << "they are mapped";
+        return store.held();
+    }
+
+    [[nodiscard]] std::filesystem::path file(std::size_t shard) const {
+        return path_ / sharded_.manifest.shards[shard].id.hex();
+    }
+
+    starling::testing::TemporaryDirectory directory_;
+    std::filesystem::path path_ = directory_.path() / "shards";
+    data::Sharded sharded_ = testing::tiny_shards();
+};
+
+TEST_F(StampedShelves, FilesThatStayAsTheyWereAreHashedOnce) {
+    keep();
+    EXPECT_EQ(found(), 3U);
+    EXPECT_EQ(hashes, 0U) << "their bytes were hashed when they came";
+    std::filesystem::remove(path_ / "verified");
+    EXPECT_EQ(found(), 3U);
+    EXPECT_EQ(hashes, 3U);
+    EXPECT_EQ(found(), 3U);
+    EXPECT_EQ(hashes, 0U);
+}
+
+TEST_F(StampedShelves, AFileThatWasWrittenAgainIsHashedAndRemovedIfItIsDamaged) {
+    keep();
+    ASSERT_TRUE(write_file_atomically(file(0), sharded_.shards[0], 0644).has_value());
+    Bytes damaged = sharded_.shards[1];
+    damaged.back() ^= std::byte{1};
+    ASSERT_TRUE(write_file_atomically(file(1), damaged, 0644).has_value());
+    EXPECT_EQ(found(), 2U);
+    EXPECT_EQ(hashes, 2U);
+    EXPECT_FALSE(std::filesystem::exists(file(1)));
+    EXPECT_EQ(found(), 2U);
+    EXPECT_EQ(hashes, 0U);
+}
+
+TEST_F(StampedShelves, ADamagedFileWithTheOldStampIsCaughtByItsHeader) {
+    keep();
+    const auto list = *read_file(path_ / "verified", 10000);
+    const auto before = real_disk().stamp(file(0));
+    Bytes damaged = sharded_.shards[0];
+    damaged[0] ^= std::byte{1};
+    ASSERT_TRUE(write_file_atomically(file(0), damaged, 0644).has_value());
+    const auto after = real_disk().stamp(file(0));
+    std::string text(as_text(list));
+    const auto words = [](const FileStamp& stamp) {
+        return std::to_string(stamp.changed) + " " + std::to_string(stamp.inode);
+    };
+    text.replace(text.find(words(*before)), words(*before).size(), words(*after));
+    ASSERT_TRUE(write_file_atomically(path_ / "verified", as_byte_view(text), 0644).has_value());
+    EXPECT_EQ(found(), 2U);
+    EXPECT_EQ(hashes, 0U);
+}
+
+TEST_F(StampedShelves, ShardsOfOtherSwarmsGo) {
+    keep();
+    const auto foreign = path_ / std::string(64, 'a');
+    ASSERT_TRUE(write_file_atomically(foreign, as_byte_view("x"), 0644).has_value());
+    EXPECT_EQ(found(), 3U);
+    EXPECT_FALSE(std::filesystem::exists(foreign));
 }
 
 }  // namespace

@@ -345,6 +345,52 @@ TEST_F(DescriptorFetchTest, TheLastFailureIsTheOutcomeWhenThePatienceIsOver) {
     EXPECT_LT(now_, began + kPatience + seconds(1));
 }
 
+TEST_F(DescriptorFetchTest, ASeedThatIsFoundingIsAskedUntilItIsReady) {
+    const Instant ready = now_ + 6 * kPatience;
+    seeds_[seed_at(1)] = [&](Command::Kind kind, const Endpoint& at) {
+        if (kind == Command::Kind::Dial) {
+            fetch_->handle_greeted(
+                now_, at, peer_id(2), now_ < ready ? SwarmId{} : swarm_id_of(blob_)
+            );
+        } else if (now_ < ready) {
+            fetch_->handle_not_yet(now_, at, "40 % of big.txt read");
+        } else {
+            fetch_->handle_piece(now_, at, piece(blob_.size(), 0, blob_));
+        }
+    };
+    begin({seed_at(1)});
+    run();
+    ASSERT_TRUE(fetch_->outcome().has_value());
+    ASSERT_TRUE(fetch_->outcome()->has_value()) << fetch_->outcome()->error().message;
+    EXPECT_GE(now_, ready);
+    EXPECT_LE(now_, ready + seconds(1));
+    // People read now and then how far it is, not at each of the dials.
+    EXPECT_GE(notes_.size(), 6U);
+    EXPECT_LE(notes_.size(), 13U);
+    EXPECT_NE(notes_[0].find("40 % of big.txt read"), std::string::npos) << notes_[0];
+}
+
+TEST_F(DescriptorFetchTest, AFounderThatDiesIsWaitedForAsLongAsAnyOther) {
+    bool dead = false;
+    Instant died{};
+    seeds_[seed_at(1)] = [&](Command::Kind kind, const Endpoint& at) {
+        if (kind == Command::Kind::Dial && dead) {
+            close(at, "nobody there", FaultCode::Unreachable);
+        } else if (kind == Command::Kind::Dial) {
+            fetch_->handle_greeted(now_, at, peer_id(2), SwarmId{});
+        } else {
+            fetch_->handle_not_yet(now_, at, "40 % of big.txt read");
+            dead = true;
+            died = now_;
+        }
+    };
+    begin({seed_at(1)});
+    run();
+    ASSERT_TRUE(fetch_->outcome().has_value());
+    EXPECT_EQ(fetch_->outcome()->error().code, FaultCode::Unreachable);
+    EXPECT_LE(now_ - died, kPatience + seconds(1));
+}
+
 TEST_F(DescriptorFetchTest, AnotherVersionEndsItAtOnceWhenNoOtherSeedIsLeft) {
     seeds_[seed_at(1)] = [this](Command::Kind, const Endpoint& at) {
         close(at, "run another", FaultCode::BadVersion);

@@ -245,5 +245,21 @@ TEST_F(Shards, MalformedRequestsAreCountedAndNotAnswered) {
     EXPECT_EQ(holders_.at(peer_id(2))->rejected(), 5U);
 }
 
+TEST_F(Shards, NoFetchBeginsWhileTooMuchWaitsToBeWritten) {
+    mine_->on_arrival([] {}, sharded_.shards[0].size());
+    for (std::size_t i = 0; i < 2; ++i) ASSERT_TRUE(mine_->put(sharded_.shards[i]).has_value());
+    add_holder(2, 0, sharded_.shards.size());
+    begin();
+    pass(seconds(5));
+    EXPECT_TRUE(mine_->crowded());
+    EXPECT_EQ(mine_->held(), 2U);
+    EXPECT_TRUE(requested_.empty());
+    auto file = share(sharded_.shards[0]);
+    file.mapped = true;
+    ASSERT_TRUE(mine_->put_known(sharded_.manifest.shards[0].id, std::move(file)).has_value());
+    pass(milliseconds(200));
+    EXPECT_EQ(mine_->held(), sharded_.shards.size());
+}
+
 }  // namespace
 }  // namespace starling::peer
