@@ -210,20 +210,26 @@ void Exporter::want_opset(std::int64_t opset) {
     if (*file_.opset >= 15) file_.ir_version = 8;
 }
 
-Result<Bytes> export_onnx(const BuildInference& build, ParameterStore& store) {
+Result<Bytes> export_onnx(
+    const BuildInference& build, ParameterStore& store, const Metadata& metadata
+) {
+    const auto written = [&metadata](ModelFile& file) {
+        file.metadata = metadata;
+        return encode_model(file);
+    };
     // A dimension that differs between two batch sizes depends on the batch.
     const auto two = build(2);
     const auto three = build(3);
     if (two.has_value() && three.has_value()) {
-        const auto file = Exporter(*two, &*three).run(store);
-        if (file.has_value()) return encode_model(*file);
+        auto file = Exporter(*two, &*three).run(store);
+        if (file.has_value()) return written(*file);
         if (file.error().message != Exporter::kVaries) return file.error();
     }
     const auto one = build(1);
     if (one.has_error()) return one.error();
-    const auto file = Exporter(*one, nullptr).run(store);
+    auto file = Exporter(*one, nullptr).run(store);
     if (file.has_error()) return file.error();
-    return encode_model(*file);
+    return written(*file);
 }
 
 }  // namespace starling::compute::onnx

@@ -265,6 +265,11 @@ Result<TensorMessage> decode_tensor(ByteView bytes) {
 Bytes encode_model(const ModelFile& model) {
     ::onnx::ModelProto message;
     message.set_ir_version(model.ir_version);
+    for (const auto& [key, value] : model.metadata) {
+        auto* entry = message.add_metadata_props();
+        entry->set_key(key);
+        entry->set_value(value);
+    }
     message.set_producer_name("starling");
     message.add_opset_import()->set_version(model.opset.value_or(0));
     auto* graph = message.mutable_graph();

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -108,6 +109,8 @@ struct ModelFile {
     std::vector<TensorMessage> initializers;
     std::vector<ValueMessage> inputs;
     std::vector<ValueMessage> outputs;
+    /// Names and values that runtimes show and do not interpret. decode_model() leaves them out.
+    std::vector<std::pair<std::string, std::string>> metadata;
 };
 
 /// Reads a whole file.

@@ -11,6 +11,7 @@
 #include "base/spec.hpp"
 #include "data/preparation.hpp"
 #include "data/tokens/text_encoder.hpp"
+#include "peer/terms/recipe_json.hpp"
 
 namespace starling::peer {
 
@@ -245,6 +246,7 @@ nlohmann::json data_facts(const CutData& data) {
         out["boxes"] = boxes.boxes;
         out["boxes_max"] = boxes.most;
     }
+    out["recipe"] = recipe_json(manifest);
     if (!data.notes.empty()) out["notes"] = data.notes;
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
         std::array<std::uint64_t, 2> counts{};

@@ -14,6 +14,7 @@
 #include "peer/commands/commands.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/terms/descriptor.hpp"
+#include "peer/terms/recipe_json.hpp"
 #include "peer/terms/task.hpp"
 #include "peer/training/checkpoint.hpp"
 
@@ -68,7 +69,14 @@ Result<std::string> export_checkpoint(const ExportFlags& flags) {
                 d.model, task, batch, compute::Purpose::Inference, d.model_file
             );
         };
-        bytes = compute::onnx::export_onnx(build, store);
+        // Whoever runs the file elsewhere needs to know how to prepare a sample. JSON that is ASCII
+        // is read by everything.
+        const compute::onnx::Metadata metadata{
+            {"starling.model", d.model},
+            {"starling.dataset", d.manifest.name},
+            {"starling.recipe", recipe_json(d.manifest).dump(-1, ' ', true)},
+            {"starling.label", label_json(d.manifest).dump(-1, ' ', true)}};
+        bytes = compute::onnx::export_onnx(build, store, metadata);
         if (bytes.has_error()) return bytes.error();
     } else {
         bytes = compute::export_safetensors(store);
@@ -107,9 +115,10 @@ void add_export(CLI::App& app, Command& chosen) {
         "--format", flags->format, "onnx or safetensors, when the name says neither"
     );
     command->footer(
-        "An ONNX file takes samples as the model sees them: scaled by the swarm's mean and "
-        "standard\n"
-        "deviation (see `starling data inspect`).\n"
+        "An ONNX file takes samples as the model sees them. How a stored sample becomes that, with "
+        "the\n"
+        "swarm's means, deviations and categories, stands in its metadata (starling.recipe, as "
+        "JSON).\n"
         "Example:\n  starling export --state ~/.starling --output net.onnx"
     );
     command->callback([flags, &chosen] { chosen = [flags] { return run_export(*flags); }; });

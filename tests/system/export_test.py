@@ -68,6 +68,15 @@ class Export(SwarmTestCase):
         exported = self.export(state, "net.onnx")
         self.assertEqual(exported["parameters"], summary["parameters"])
 
+        # How to prepare samples stands in the file, for whoever runs it elsewhere.
+        content = (self.directory / "net.onnx").read_bytes()
+        recipe = content[content.index(b"starling.recipe") :]
+        recipe, _ = json.JSONDecoder().raw_decode(recipe[recipe.index(b"{") :].decode("latin-1"))
+        inspected = json.loads(run("data", "inspect", SAMPLES_SPEC, "--json").stdout)
+        self.assertEqual(recipe, inspected["recipe"])
+        self.assertEqual(recipe["shape"], [1, 28, 28])
+        self.assertAlmostEqual(recipe["scales"][0]["mean"], 0.29, delta=0.02)
+
         trained = json.loads(run("eval", "--state", state, "--dataset", SAMPLES_SPEC).stdout)
         file = f"onnx:{self.directory}/net.onnx"
         own = run("eval", "--model", file, "--dataset", SAMPLES_SPEC)
