@@ -1,9 +1,9 @@
 // Cuts a source into shards of version 3.
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/check.hpp"
+#include "base/permutation.hpp"
 #include "base/printable.hpp"
 #include "base/rng.hpp"
 #include "data/dataset.hpp"
@@ -24,7 +24,31 @@ constexpr std::uint64_t kShardBytesWanted = std::uint64_t{8} << 20U;
 /// Leaves room for a page of shards of the other splits and of partitions.
 constexpr std::uint64_t kShardsAtMost = kShardsMax / 2;
 
-using Order = std::vector<std::uint32_t>;
+/// The order in which samples of a split are dealt out.
+class Order {
+public:
+    /// All samples of a split, in a seeded order.
+    Order(std::uint64_t count, Split split)
+        : all_(count, mix64(kDealSeed + static_cast<std::uint64_t>(split))),
+          count_(count) {}
+
+    /// Those that are listed, in that order.
+    explicit Order(std::vector<std::uint32_t> listed)
+        : all_(1, 0),
+          listed_(std::move(listed)),
+          count_(listed_.size()) {}
+
+    [[nodiscard]] std::uint64_t size() const { return count_; }
+
+    [[nodiscard]] std::uint32_t at(std::uint64_t place) const {
+        return listed_.empty() ? static_cast<std::uint32_t>(all_(place)) : listed_[place];
+    }
+
+private:
+    Permutation all_;
+    std::vector<std::uint32_t> listed_;
+    std::uint64_t count_;
+};
 
 /// Cuts splits into shards and collects what the manifest says of them.
 class Cutter {
@@ -42,17 +66,17 @@ public:
     /// Cuts the samples of `order`, in that order, into `shards` shards whose counts differ by at
     /// most one.
     Result<void> cut(
-        Split split,
-        std::uint32_t partition,
-        std::span<const std::uint32_t> order,
-        std::size_t shards
+        Split split, std::uint32_t partition, const Order& order, std::uint64_t shards
     ) {
-        shards = std::clamp<std::size_t>(shards, 1, std::max<std::size_t>(1, order.size()));
-        for (std::size_t i = 0; i < shards && !order.empty(); ++i) {
-            const std::size_t begin = i * order.size() / shards;
-            const std::size_t end = (i + 1) * order.size() / shards;
-            const auto done = add(split, partition, order.subspan(begin, end - begin));
-            if (!done) return done.error();
+        shards = std::clamp<std::uint64_t>(shards, 1, std::max<std::uint64_t>(1, order.size()));
+        std::vector<std::uint32_t> chosen;
+        for (std::uint64_t i = 0; i < shards && order.size() > 0; ++i) {
+            const auto end = (i + 1) * order.size() / shards;
+            chosen.clear();
+            for (auto at = i * order.size() / shards; at < end; ++at) {
+                chosen.push_back(order.at(at));
+            }
+            if (auto done = add(split, partition, chosen); !done) return done.error();
         }
         return {};
     }
@@ -125,18 +149,10 @@ private:
     std::uint64_t done_ = 0;  ///< samples that were cut
 };
 
-/// Returns all samples of a split in a seeded order.
-Order shuffled(const Source& source, Split split) {
-    Order order(source.count(split));
-    std::iota(order.begin(), order.end(), 0U);
-    Rng(kDealSeed).fork(static_cast<std::uint64_t>(split)).shuffle(std::span(order));
-    return order;
-}
-
 /// Divides the training samples among partitions. Without partitions there is one part.
 Result<std::vector<Order>> divide(const Source& source, const Partition& partition) {
-    auto order = shuffled(source, Split::Train);
-    if (partition.owners == 0) return std::vector<Order>{std::move(order)};
+    const Order order(source.count(Split::Train), Split::Train);
+    if (partition.owners == 0) return std::vector<Order>{order};
     const auto& label = source.schema().label;
     std::vector<std::uint16_t> classes(order.size(), 0);
     if (label.kind == LabelKind::Class) {
@@ -152,8 +168,13 @@ Result<std::vector<Order>> divide(const Source& source, const Partition& partiti
     const auto count = label.kind == LabelKind::Class ? label.count : 1;
     const auto drawn = draw_partitions(partition, classes, count);
     if (!drawn) return drawn.error();
-    std::vector<Order> parts(partition.owners);
-    for (const auto sample : order) parts[(*drawn)[sample]].push_back(sample);
+    std::vector<std::vector<std::uint32_t>> lists(partition.owners);
+    for (std::uint64_t i = 0; i < order.size(); ++i) {
+        const auto sample = order.at(i);
+        lists[(*drawn)[sample]].push_back(sample);
+    }
+    std::vector<Order> parts;
+    for (auto& list : lists) parts.emplace_back(std::move(list));
     return parts;
 }
 
@@ -222,7 +243,7 @@ Result<Manifest> cut_source(
         if (!done) return done.error();
     }
     for (const auto split : {Split::Test, Split::Valid}) {
-        const auto order = shuffled(source, split);
+        const Order order(source.count(split), split);
         const auto own = bytes_of_split(source, split) / kShardBytesWanted + 1;
         const auto given = split == Split::Test ? counts ? counts->test : 0
                            : counts             ? counts->valid

@@ -6,17 +6,35 @@
 
 namespace starling::data {
 
+namespace {
+
+constexpr std::size_t kLabelsOfAPiece = std::size_t{1} << 16U;
+
+}  // namespace
+
 void LabelList::add(const Label& label, const LabelValue& value) {
-    append_label(label, value, bytes_);
+    if (boxes_) {
+        append_label(label, value, boxes_bytes_);
+        ends_.push_back(boxes_bytes_.size());
+    } else {
+        if (count_ % kLabelsOfAPiece == 0) {
+            pieces_.emplace_back();
+            // Small sets are many, and their lists are small.
+            if (count_ > 0) pieces_.back().reserve(kLabelsOfAPiece * each_);
+        }
+        append_label(label, value, pieces_.back());
+    }
     ++count_;
-    if (boxes_) ends_.push_back(bytes_.size());
 }
 
 ByteView LabelList::at(std::uint64_t sample) const {
     STARLING_CHECK(sample < count_);
-    if (!boxes_) return ByteView(bytes_).subspan(sample * each_, each_);
+    if (!boxes_) {
+        const ByteView piece(pieces_[sample / kLabelsOfAPiece]);
+        return piece.subspan(sample % kLabelsOfAPiece * each_, each_);
+    }
     const std::uint64_t begin = sample == 0 ? 0 : ends_[sample - 1];
-    return ByteView(bytes_).subspan(begin, ends_[sample] - begin);
+    return ByteView(boxes_bytes_).subspan(begin, ends_[sample] - begin);
 }
 
 void ScanNotes::skip(std::string where, std::string what) {

@@ -42,8 +42,10 @@ private:
     std::size_t each_ = 0;
     bool boxes_ = false;
     std::uint64_t count_ = 0;
-    Bytes bytes_;
-    std::vector<std::uint64_t> ends_;  ///< boxes only
+    /// In pieces: one list of ten million labels would be copied, and be there twice, as it grows.
+    std::vector<Bytes> pieces_;
+    Bytes boxes_bytes_;
+    std::vector<std::uint64_t> ends_;  ///< of boxes_bytes_
 };
 
 /// One record that a reader left out, and why.

@@ -107,9 +107,11 @@ public:
         if (auto ok = choose_parts(spec); !ok) return ok.error();
         if (auto ok = read_labels(); !ok) return ok.error();
         if (auto ok = choose_label(); !ok) return ok.error();
-        const auto made = records_.add_unpacked();
-        if (!made) return made.error();
-        unpacked_ = *made;
+        for (auto& file : unpacked_) {
+            const auto made = records_.add_unpacked();
+            if (!made) return made.error();
+            file = *made;
+        }
         for (auto& part : parts_) {
             if (auto ok = read_samples(part); !ok) return ok.error();
             part.values = {};
@@ -123,8 +125,8 @@ public:
 
     [[nodiscard]] Result<void> read(Split split, std::uint64_t sample, Bytes& out) const override {
         const auto bytes = static_cast<std::uint32_t>(record_bytes());
-        const auto row = rows_[static_cast<std::size_t>(split)][sample];
-        return records_.read({unpacked_, bytes, std::uint64_t{row} * bytes}, out);
+        const auto file = unpacked_[static_cast<std::size_t>(split)];
+        return records_.read({file, bytes, sample * bytes}, out);
     }
 
 private:
@@ -333,9 +335,9 @@ private:
             if (finite && split == Split::Train) moments_[channel].add(value);
             append(finite ? value : std::nan(""));
         }
-        if (auto put = records_.append(unpacked_, record_); !put) return put.error();
+        const auto file = unpacked_[static_cast<std::size_t>(split)];
+        if (auto put = records_.append(file, record_); !put) return put.error();
         labels_[static_cast<std::size_t>(split)].add(schema_.label, *label);
-        rows_[static_cast<std::size_t>(split)].push_back(kept_++);
         return {};
     }
 
@@ -424,9 +426,7 @@ private:
     std::vector<bool> missing_;          ///< of each column
     Bytes record_;
     RecordFiles records_;
-    std::uint32_t unpacked_ = 0;
-    std::uint32_t kept_ = 0;
-    std::array<std::vector<std::uint32_t>, kSplits> rows_;  ///< in the unpacked file
+    std::array<std::uint32_t, kSplits> unpacked_{};  ///< the files of each split's samples
 };
 
 Result<SourcePointer> open_arrays(

@@ -103,9 +103,9 @@ public:
 
     [[nodiscard]] Result<void> read(Split split, std::uint64_t sample, Bytes& out) const override {
         const auto bytes = static_cast<std::uint32_t>(columns_.size() * sizeof(float));
-        const auto row = rows_[static_cast<std::size_t>(split)][sample];
+        const auto file = unpacked_[static_cast<std::size_t>(split)];
         const auto at = out.size();
-        const auto read = records_.read({unpacked_, bytes, std::uint64_t{row} * bytes}, out);
+        const auto read = records_.read({file, bytes, sample * bytes}, out);
         if (!read || codes_.empty()) return read;
         for (std::size_t i = 0; i < codes_.size(); ++i) {
             if (codes_[i].empty()) continue;
@@ -324,9 +324,11 @@ private:
 
     /// Writes each row as floats, and keeps its label.
     Result<void> second_pass() {
-        const auto made = records_.add_unpacked();
-        if (!made) return made.error();
-        unpacked_ = *made;
+        for (auto& file : unpacked_) {
+            const auto made = records_.add_unpacked();
+            if (!made) return made.error();
+            file = *made;
+        }
         auto wanted = columns_;
         wanted.push_back(label_);
         if (split_) wanted.push_back(*split_);
@@ -336,7 +338,6 @@ private:
         moments_.assign(columns_.size(), ExactMoments{});
         std::vector<double> cells(wanted.size());
         std::vector<float> record(columns_.size());
-        std::uint32_t kept = 0;
         for (std::uint64_t row = 0;; ++row) {
             const auto more = format_->next(cells);
             if (!more) return more.error();
@@ -360,9 +361,9 @@ private:
                     static_cast<float>(word ? std::isfinite(cell) ? cell + 1.0 : 0.0 : cell);
             }
             const auto bytes = std::as_bytes(std::span<const float>(record));
-            if (auto put = records_.append(unpacked_, bytes); !put) return put.error();
+            const auto file = unpacked_[static_cast<std::size_t>(split)];
+            if (auto put = records_.append(file, bytes); !put) return put.error();
             labels_[static_cast<std::size_t>(split)].add(schema_.label, *label);
-            rows_[static_cast<std::size_t>(split)].push_back(kept++);
         }
     }
 
@@ -447,8 +448,7 @@ private:
     std::vector<ExactMoments> moments_;
     std::vector<std::vector<float>> codes_;  ///< of a category here: its code in another table
     RecordFiles records_;
-    std::uint32_t unpacked_ = 0;
-    std::array<std::vector<std::uint32_t>, kSplits> rows_;  ///< in the unpacked file
+    std::array<std::uint32_t, kSplits> unpacked_{};  ///< the files of each split's rows
 };
 
 }  // namespace

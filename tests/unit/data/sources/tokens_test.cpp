@@ -257,6 +257,24 @@ TEST_F(Tokens, WhatIsNoTextIsNamedWithByteLineAndRemedy) {
     EXPECT_EQ(refusal("text:" + path("none.txt") + "?tokens=bytes").code, FaultCode::NotFound);
 }
 
+TEST_F(Tokens, StateOfTheUnionIsReadToTheLastByte) {
+    const auto file = shared_data("sotu/sotu.txt.gz");
+    STARLING_NEEDS_SHARED(file);
+    for (const std::string tokens : {"chars", "bytes", "bpe:1000"}) {
+        const auto source = open("text:" + file.string() + "?tokens=" + tokens);
+        // Its characters are ASCII, as its README's count of bytes shows.
+        const auto all = text_in(*source, Split::Train) + text_in(*source, Split::Test);
+        EXPECT_EQ(all.size(), 10'761'623U) << tokens;
+        auto stream = *FileStream::open(file);
+        std::string content(all.size() + 1, '\0');
+        const auto got =
+            stream.read({reinterpret_cast<std::uint8_t*>(content.data()), content.size()});
+        content.resize(*got);
+        EXPECT_TRUE(all == content) << tokens;
+        EXPECT_TRUE(source->notes().lines.empty());
+    }
+}
+
 TEST_F(Tokens, TinyShakespeareHasTheKnownCounts) {
     const auto text = shared_data("tinyshakespeare/input.txt.gz");
     const auto merges = shared_data("gpt2-bpe");
