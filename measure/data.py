@@ -4,7 +4,8 @@
     measure/data.py STARLING [--megabytes 300] [--pictures 2000] [--keep DIR]
 
 `inspect`: seconds and megabytes a second of `starling data inspect`, and the peak of its anonymous and
-mapped memory. `step`: what share of the time steps wait for data (data_wait), with the samples of the
+mapped memory. `listening`: when a founder listens, and when it has read all. `joining`: the speed of a newcomer while shards
+arrive and after that. `step`: what share of the time steps wait for data (data_wait), with the samples of the
 repository and the files made here. Compare numbers of one run only.
 """
 
@@ -116,6 +117,68 @@ def step(starling, spec, model, batch):
     print(json.dumps({"dataset": spec.split(":")[0], **{k: out.get(k) for k in keys}}), flush=True)
 
 
+def end(process):
+    process.terminate()
+    process.wait()
+
+
+def start(starling, *arguments):
+    """Starts a peer that prints JSON lines."""
+    return subprocess.Popen(
+        [starling, "peer", "--json", "--threads", "1", *arguments], stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )
+
+
+def events(process, seconds):
+    """Yields what a peer prints, with the seconds since now, for so long."""
+    begin = time.monotonic()
+    for line in process.stdout:
+        now = time.monotonic() - begin
+        yield now, json.loads(line)
+        if now > seconds:
+            return
+
+
+def listening(starling, spec, model):
+    """When a founder listens, and when it has read its data."""
+    founder = start(starling, "--dataset", spec, "--model", model)
+    out = {"bench": "listening", "dataset": spec.split(":")[0]}
+    for now, event in events(founder, 600):
+        if event["event"] in ("listening", "founded"):
+            out[f"{event['event']}_s"] = round(now, 2)
+        if event["event"] == "founded":
+            break
+    end(founder)
+    print(json.dumps(out), flush=True)
+
+
+def joining(starling, spec, model, folder):
+    """How fast a newcomer trains while shards still arrive, compared with itself when all are there. Both write
+    their shards to the disk; the slowest second shows what that costs a step."""
+    founder = start(starling, "--dataset", spec, "--model", model, "--state", f"{folder}/founder")
+    address = next(event["listen"] for _, event in events(founder, 600) if event["event"] == "listening")
+    next(event for _, event in events(founder, 600) if event["event"] == "founded")
+    # Nobody reads its lines any more; it drops and counts them.
+    joiner = start(
+        starling, "--join", address, "--key", f"{folder}/founder/swarm.key", "--state", f"{folder}/joiner"
+    )
+    speeds = []
+    for now, event in events(joiner, 45):
+        if event["event"] == "progress" and event["steps"] > 0:
+            speeds.append((round(now, 1), event["held"], event["samples_per_s"]))
+    end(joiner)
+    end(founder)
+    most = max(held for _, held, _ in speeds)
+    early = [speed for _, held, speed in speeds[1:] if held < most]
+    late = [speed for _, held, speed in speeds if held == most]
+    print(json.dumps({
+        "bench": "joining", "dataset": spec.split(":")[0], "shards": most, "seconds_of_arrivals": len(early),
+        "per_s_meanwhile": round(sum(early) / max(1, len(early))), "per_s_after": round(sum(late) / max(1, len(late))),
+        "slowest_s_meanwhile": round(min(early, default=0)), "first_step_s": speeds[0][0],
+    }), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("starling")
@@ -132,6 +195,9 @@ def main():
         inspect(starling, f"text:{text}", text)
         inspect(starling, f"csv:{table}", table)
         inspect(starling, f"images:{pictures}", pictures)
+        listening(starling, f"text:{text}", "gpt?layers=1&heads=2&dim=32&context=64")
+        listening(starling, f"csv:{table}", "tabular")
+        joining(starling, f"text:{text}", "gpt?layers=1&heads=2&dim=32&context=64", folder)
         step(starling, "idx:data/samples", "mlp", 64)
         step(starling, "csv:data/samples/digits.csv.gz", "tabular", 256)
         step(starling, "audio:data/samples/spoken-digits-5lang.tar.gz", "cnn?channels=16,32&hidden=64", 16)

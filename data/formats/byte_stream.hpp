@@ -50,6 +50,19 @@ public:
         return source_.read(out);
     }
 
+    /// Reads over so many lines, or to the end. Lines count from the current place.
+    /// Errors    those of read()
+    [[nodiscard]] Result<void> leave_out_lines(std::uint64_t lines) {
+        std::uint8_t byte = 0;
+        while (lines > 0) {
+            const auto got = source_.read({&byte, 1});
+            if (!got) return got.error();
+            if (*got == 0) return {};
+            if (byte == '\n') --lines;
+        }
+        return {};
+    }
+
     [[nodiscard]] Fault bad(FaultCode code, const std::string& what) const override {
         return source_.bad(code, what);
     }

@@ -18,6 +18,8 @@ namespace {
 
 /// A label column of whole numbers with at most so many different ones is taken for classes.
 constexpr std::size_t kClassesOfNumbersMax = 100;
+/// In split=row%5==0 the number of the row, from 0, unless a column has this name.
+constexpr const char* kRowNumber = "row";
 
 std::vector<std::string> names_in(const std::string& list) {
     std::vector<std::string> names;
@@ -54,7 +56,8 @@ Result<SplitRule> read_split(const Spec& spec) {
     const auto wrong = fail(
         FaultCode::Usage,
         "'" + spec.to_string() + "': split=" + text +
-            " is not allowed; give the rows for testing, as split=ID%5==0 or split=part=test"
+            " is not allowed; give the rows for testing, as split=ID%5==0, split=row%5==0 or "
+            "split=part=test"
     );
     const auto percent = text.find('%');
     const auto equal = text.find('=');
@@ -151,8 +154,12 @@ public:
 
 private:
     Result<void> read_options(const Spec& spec) {
-        auto known = spec.only("label,target,drop,categories,numbers,split,test,valid,balance");
+        auto known = spec.only(
+            "label,target,drop,categories,numbers,split,test,valid,balance" +
+            std::string(format_->keys())
+        );
         if (!known) return known.error();
+        if (auto ok = format_->configure(spec); !ok) return ok;
         label_name_ = spec.text("label", "");
         drop_ = names_in(spec.text("drop", ""));
         options_.categories = names_in(spec.text("categories", ""));
@@ -194,7 +201,8 @@ private:
             if (!column) return fail(FaultCode::Usage, path_ + ": " + column.error().message);
             dropped[*column] = true;
         }
-        if (!rule_.column.empty()) {
+        const bool counted = rule_.modulo > 0 && rule_.column == kRowNumber;
+        if (!rule_.column.empty() && !(counted && !table.column(kRowNumber))) {
             const auto column = table.column(rule_.column);
             if (!column) return fail(FaultCode::Usage, path_ + ": " + column.error().message);
             split_ = *column;
@@ -391,6 +399,10 @@ private:
             const double draw = static_cast<double>(mix64(row) >> 11U) * 0x1p-53;
             if (draw < rule_.test) return Split::Test;
             return draw < rule_.test + rule_.valid ? Split::Valid : Split::Train;
+        }
+        if (!split_) {
+            const auto rest = row % static_cast<std::uint64_t>(rule_.modulo);
+            return rest == static_cast<std::uint64_t>(rule_.rest) ? Split::Test : Split::Train;
         }
         const auto& column = format_->facts().columns[*split_];
         bool test = false;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/source.hpp"
@@ -22,6 +23,13 @@ public:
     virtual ~TableFormat() = default;
     TableFormat(const TableFormat&) = delete;
     TableFormat& operator=(const TableFormat&) = delete;
+
+    /// Returns the options that this format has besides those of every table, each behind a comma.
+    [[nodiscard]] virtual std::string_view keys() const { return {}; }
+
+    /// Reads those options.
+    /// Errors    Usage
+    [[nodiscard]] virtual Result<void> configure(const Spec& /*spec*/) { return {}; }
 
     /// Reads the whole file. What is odd about it, and rows that cannot be used, go into `notes`.
     /// Errors    those of the format's scan

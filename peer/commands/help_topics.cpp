@@ -107,10 +107,17 @@ std::vector<HelpKey> table_keys() {
         {"drop", "columns to leave out, as ID,Time"},
         {"categories", "columns of numbers that are codes"},
         {"numbers", "columns in which a word is an error"},
-        {"split", "the rows for testing, as ID%5==0 or part=test (drawn)"},
+        {"split", "the rows for testing, as ID%5==0, row%5==0 or part=test (drawn)"},
         {"test", "share of the rows for testing, if they are drawn (0.1)"},
         {"valid", "share for validation, likewise (0)"},
         {"balance", "1: rare classes count more in the loss (0)"}};
+}
+
+std::vector<HelpKey> csv_keys() {
+    auto keys = table_keys();
+    keys.push_back({"skip", "lines at the beginning that are no rows (0)"});
+    keys.push_back({"header", "1: the first line names the columns, 0: it does not (guessed)"});
+    return keys;
 }
 
 std::vector<HelpSpec> box_specs() {
@@ -206,7 +213,7 @@ HelpTopic dataset() {
              "audio:recordings.tar.gz?label=name:0:_"},
             {"csv:FILE",
              "a table, plain or gzipped; all columns but the label are fed to the model",
-             table_keys(),
+             csv_keys(),
              "csv:clients.csv?label=default&split=ID%5==0"},
             {"jsonl:FILE",
              "a table with one JSON object a line; with text=FIELD documents, with keys as of "

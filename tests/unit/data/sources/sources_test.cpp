@@ -24,6 +24,10 @@ using testing::shared_data;
 
 class Sources : public testing::SourceFiles {};
 
+std::string samples(const std::string& name) {
+    return "csv:" STARLING_SAMPLES "/" + name;
+}
+
 std::uint16_t class_of(const Source& source, Split split, std::uint64_t sample) {
     return read_label(source.schema().label, source.labels(split).at(sample))->classes[0];
 }
@@ -330,6 +334,30 @@ TEST_F(Sources, APictureThatBreaksOffWhileTrainingIsLeftOutAndCounted) {
     EXPECT_GE(batcher.damaged(), 1U);
     EXPECT_LE(batcher.damaged(), 2U);
     EXPECT_NE(batcher.first_damage().find("record"), std::string::npos);
+}
+
+TEST_F(Sources, ATableMayBeginWithALineThatIsNoneAndBeSplitByItsRows) {
+    const auto source = open(samples("breast_cancer.csv") + "?skip=1&header=0&split=row%5==0");
+    ASSERT_NE(source, nullptr);
+    EXPECT_EQ(source->count(Split::Train), 455U);
+    EXPECT_EQ(source->count(Split::Test), 114U);
+    EXPECT_EQ(source->schema().inputs[0].shape[0].size, 30U);
+    std::vector<int> counts(2);
+    for (const auto split : {Split::Train, Split::Test}) {
+        for (std::uint64_t i = 0; i < source->count(split); ++i)
+            ++counts[class_of(*source, split, i)];
+    }
+    EXPECT_EQ(counts, (std::vector<int>{212, 357}));
+    EXPECT_NE(
+        refusal(samples("breast_cancer.csv") + "?skip=1&header=0&split=rows%5==0")
+            .message.find("rows"),
+        std::string::npos
+    );
+    // Without its first line the file is a table; with it, a row has another number of fields.
+    EXPECT_NE(refusal(samples("breast_cancer.csv")).message.find("line 2"), std::string::npos);
+    put("t.csv", "made by a tool\n\nx,y\n1,a\n2,b\n3,\n4,a\n");
+    const auto skipped = refusal("csv:" + path("t.csv") + "?skip=2&test=0");
+    EXPECT_NE(skipped.message.find(": line 6"), std::string::npos) << skipped.message;
 }
 
 TEST_F(Sources, WhereNothingCanBeReadABatchSaysSo) {
