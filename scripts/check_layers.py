@@ -42,6 +42,7 @@ PEER_ROOMS = {
 # The rooms of compute/ from the ground up; each may include all before it.
 COMPUTE_ROOMS = (
     "values",
+    "metrics",
     "simd",
     "arena",
     "graph",
