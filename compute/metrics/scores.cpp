@@ -103,17 +103,29 @@ void class_log_odds(std::span<const float> row, ScoreKind kind, std::span<double
     const auto best =
         static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     const auto top = log_weight(row[best], kind);
-    double others = 0.0;
+    // A row of probabilities 0 alone says nothing: all classes are alike.
+    const bool empty = std::isinf(top);
+    double second = -std::numeric_limits<double>::infinity();
     for (std::size_t c = 0; c < row.size(); ++c) {
-        // A row of probabilities 0 alone says nothing: all classes are alike.
-        out[c] = std::isinf(top) ? 0.0 : log_weight(row[c], kind) - top;
-        if (c != best) others += std::exp(out[c]);
+        out[c] = empty ? 0.0 : log_weight(row[c], kind) - top;
+        if (c != best) second = std::max(second, out[c]);
+    }
+    if (std::isinf(second)) {
+        // All others have probability 0, or there are none.
+        out[best] = -second;
+        return;
+    }
+    double others = 0.0;  // relative to the second best
+    for (std::size_t c = 0; c < row.size(); ++c) {
+        if (c != best) others += std::exp(out[c] - second);
     }
     for (std::size_t c = 0; c < row.size(); ++c) {
-        // 1 is the weight of the best class, and the sum of all but c is at least that.
-        if (c != best) out[c] -= std::log1p(std::max(0.0, others - std::exp(out[c])));
+        if (c == best) continue;
+        // 1 is the weight of the best class; the rest are all but this and the best.
+        const auto rest = std::exp(second) * std::max(0.0, others - std::exp(out[c] - second));
+        out[c] -= std::log1p(rest);
     }
-    out[best] = -std::log(others);
+    out[best] = -(second + std::log(others));
 }
 
 }  // namespace starling::compute
