@@ -74,7 +74,8 @@ public:
 
     void encode(ByteWriter& out) const;
 
-    /// Reads what encode() writes, and takes no more memory than a constant times the bytes.
+    /// Reads what encode() writes, and takes no more memory than 0.1 MiB and a constant times the
+    /// bytes.
     /// Errors    BadFormat: cut, out of range, or numbers that contradict each other
     [[nodiscard]] static Result<LabelsTally> decode(ByteReader& in);
 

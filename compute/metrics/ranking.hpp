@@ -32,9 +32,9 @@ struct BestF1 {
 /// Returns how far roc_auc can be from the value of the exact scores: half the share of pairs that
 /// lie in one bin, and 0 at level 0, where only scores within 2^-40 of log odds share a bin.
 ///
-/// With kBinsMax bins it is below 0.001 for 100,000 scores that are spread evenly over [0, 1],
-/// [0, 0.001], [0.999, 1] or any other interval, and for normal log odds. It is not where most
-/// scores crowd in less than a thousandth of the log odds over which thousands of others lie.
+/// With kBinsMax bins it is below 0.0007 for up to a million scores that are spread evenly over
+/// [0, 1], [0, 0.001], [0.999, 1] or another interval, and for normal log odds. It is larger where
+/// most scores crowd in less than a thousandth of the log odds over which thousands of others lie.
 /// Errors    none
 /// Thread    any (pure)
 [[nodiscard]] double roc_auc_error(const Ranking& ranking);
@@ -49,6 +49,9 @@ struct BestF1 {
 /// Returns how far average_precision can be from the value of the exact scores; 0 at level 0. Each
 /// positive of a bin with p positives and n negatives, behind P and N of higher bins, has a
 /// precision between (P + 1) / (P + 1 + N + n) and (P + p) / (P + p + N).
+///
+/// This is for the worst order within each bin: up to 0.007 for the scores of roc_auc_error, nearly
+/// all of it from the few highest bins. The error of random scores is below 0.001.
 /// Errors    none
 /// Thread    any (pure)
 [[nodiscard]] double average_precision_error(const Ranking& ranking);
