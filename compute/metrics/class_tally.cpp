@@ -215,7 +215,7 @@ Result<ClassTally> ClassTally::decode(ByteReader& in) {
     }
     const bool sound = tally.top5_ >= tally.correct_ && tally.top5_ <= tally.count_ &&
                        (classes > kTop || tally.top5_ == tally.count_) &&
-                       !tally.loss_.is_negative() && (tally.count_ > 0 || tally.loss_.is_zero());
+                       is_loss_of(tally.loss_, static_cast<double>(tally.count_));
     if (in.ok() && classes > 0 && sound) return tally;
     return fail(FaultCode::BadFormat, "a tally of classes is cut or contradicts itself");
 }

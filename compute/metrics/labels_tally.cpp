@@ -106,8 +106,12 @@ std::uint64_t LabelsTally::count() const {
 
 std::optional<double> LabelsTally::loss() const {
     if (count() == 0) return std::nullopt;
-    const auto labels = kind_ == Rankings::Labels ? rankings_.size() : 1U;
-    return loss_.value() / (static_cast<double>(count()) * static_cast<double>(labels));
+    return loss_.value() / losses();
+}
+
+double LabelsTally::losses() const {
+    const auto each = kind_ == Rankings::Labels ? rankings_.size() : 1U;
+    return static_cast<double>(count()) * static_cast<double>(each);
 }
 
 std::optional<double> LabelsTally::accuracy() const {
@@ -152,7 +156,7 @@ bool LabelsTally::is_sound() const {
         positives += ranking.totals()[kPositives];
     }
     return count() <= kCountMax && (kind_ == Rankings::Labels || positives == count()) &&
-           !loss_.is_negative() && (count() > 0 || loss_.is_zero());
+           is_loss_of(loss_, losses());
 }
 
 Result<LabelsTally> LabelsTally::decode(ByteReader& in) {

@@ -82,6 +82,8 @@ public:
     [[nodiscard]] bool operator==(const LabelsTally& other) const = default;
 
 private:
+    /// Returns how many losses are summed up.
+    [[nodiscard]] double losses() const;
     [[nodiscard]] bool is_sound() const;
 
     Rankings kind_;

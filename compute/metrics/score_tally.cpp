@@ -116,7 +116,7 @@ Result<ScoreTally> ScoreTally::decode(ByteReader& in) {
     tally.loss_ = ExactSum::decode(in);
     tally.ranking_ = Ranking::decode(in);
     const bool sound = tally.ranking_.bins_max() == kBinsMax && tally.count() <= kCountMax &&
-                       !tally.loss_.is_negative() && (tally.count() > 0 || tally.loss_.is_zero());
+                       is_loss_of(tally.loss_, static_cast<double>(tally.count()));
     if (in.ok() && sound) return tally;
     return fail(FaultCode::BadFormat, "a tally of scores is cut or contradicts itself");
 }

@@ -90,6 +90,10 @@ double binary_cross_entropy(float score, float target, ScoreKind kind) {
     return std::max(value, 0.0) - value * goal + std::log1p(std::exp(-std::abs(value)));
 }
 
+bool is_loss_of(const ExactSum& sum, double count) {
+    return !sum.is_negative() && sum.value() <= count * 0x1p130;
+}
+
 double log_odds(float score, ScoreKind kind) {
     const auto value = static_cast<double>(score);
     if (kind == ScoreKind::Probability) return std::log(value) - std::log1p(-value);

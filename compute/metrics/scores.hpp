@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "compute/metrics/exact_sum.hpp"
 
 namespace starling::compute {
 
@@ -61,6 +62,12 @@ struct ClassRows {
 /// Errors    none
 /// Thread    any
 [[nodiscard]] double binary_cross_entropy(float score, float target, ScoreKind kind);
+
+/// Returns whether so many cross entropies can have this sum. No pair of scores of f32 costs more
+/// than 2^130 nats.
+/// Errors    none
+/// Thread    any
+[[nodiscard]] bool is_loss_of(const ExactSum& sum, double count);
 
 /// Returns the log odds log(p / (1 - p)) of one score; an infinity for a probability of 0 or 1.
 /// Requires  a score that has passed check_scores

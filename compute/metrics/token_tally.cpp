@@ -26,11 +26,13 @@ Result<void> TokenTally::add(const ClassRows& rows, std::uint64_t bytes) {
 }
 
 Result<void> TokenTally::add_sum(double nats, std::uint64_t tokens, std::uint64_t bytes) {
-    if (!std::isfinite(nats) || nats < 0.0 || (tokens == 0 && nats > 0.0)) {
-        return fail(FaultCode::BadValue, "the nats of tokens are below 0, not finite, or of none");
+    ExactSum sum;
+    if (std::isfinite(nats)) sum.add(nats);
+    if (!std::isfinite(nats) || !is_loss_of(sum, static_cast<double>(tokens))) {
+        return fail(FaultCode::BadValue, "so many tokens cannot have such a cross entropy");
     }
     if (tokens > kCountMax - tokens_ || bytes > kCountMax - bytes_) return too_many();
-    nats_.add(nats);
+    nats_ += sum;
     tokens_ += tokens;
     bytes_ += bytes;
     return {};
@@ -73,8 +75,7 @@ Result<TokenTally> TokenTally::decode(ByteReader& in) {
     tally.tokens_ = take_packed(in, kCountMax);
     tally.bytes_ = take_packed(in, kCountMax);
     tally.nats_ = ExactSum::decode(in);
-    const bool sound = !tally.nats_.is_negative() && (tally.tokens_ > 0 || tally.nats_.is_zero());
-    if (in.ok() && sound) return tally;
+    if (in.ok() && is_loss_of(tally.nats_, static_cast<double>(tally.tokens_))) return tally;
     return fail(FaultCode::BadFormat, "a tally of tokens is cut or contradicts itself");
 }
 

@@ -25,7 +25,8 @@ public:
 
     /// Adds a cross entropy that is summed already.
     /// Units     as in add()
-    /// Errors    BadValue: nats that are below 0, not finite, or of no token; too many in all
+    /// Errors    BadValue: nats that are below 0, not finite, or too many for the tokens; too many
+    ///           tokens or bytes in all
     [[nodiscard]] Result<void> add_sum(double nats, std::uint64_t tokens, std::uint64_t bytes);
 
     /// Errors    BadValue: too many tokens or bytes in all; nothing was merged
@@ -49,7 +50,7 @@ public:
 
     void encode(ByteWriter& out) const;
 
-    /// Errors    BadFormat: cut, out of range, or nats of no token
+    /// Errors    BadFormat: cut, out of range, or nats that so many tokens cannot have
     [[nodiscard]] static Result<TokenTally> decode(ByteReader& in);
 
     [[nodiscard]] bool operator==(const TokenTally& other) const = default;

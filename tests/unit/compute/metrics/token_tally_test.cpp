@@ -46,6 +46,7 @@ TEST(TokenTally, ImpossibleSumsAreRefused) {
     EXPECT_TRUE(tally.add_sum(HUGE_VAL, 1, 1).has_error());
     EXPECT_TRUE(tally.add_sum(-0.5, 1, 1).has_error());
     EXPECT_TRUE(tally.add_sum(0.5, 0, 1).has_error());
+    EXPECT_TRUE(tally.add_sum(1e300, 1, 1).has_error());
     EXPECT_TRUE(tally.add_sum(0.5, kCountMax + 1, 1).has_error());
     Rng rng(2);
     auto rows = random_rows(rng, 3, 4);
