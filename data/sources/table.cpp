@@ -227,7 +227,7 @@ private:
         }
         note_columns(constant, "with one value only");
         note_columns(wordy, "with too many different words to learn from");
-        note_columns(nested, "with lists or objects");
+        note_columns(nested, "with lists, objects or other values that are not read");
         if (columns_.empty() || columns_.size() > kRecipeColumnsMax) {
             return fail(
                 FaultCode::Usage,
@@ -353,7 +353,8 @@ private:
             const auto label = label_of(cells[columns_.size()]);
             if (!label) {
                 notes_.skip(
-                    path_ + ": line " + std::to_string(format_->line()),
+                    path_ + ": " + std::string(format_->unit()) + " " +
+                        std::to_string(format_->line()),
                     "no value in " + label_name_
                 );
                 continue;

@@ -47,8 +47,11 @@ public:
     /// Reads the next row as CsvRows::next does. Returns false at the end.
     [[nodiscard]] virtual Result<bool> next(std::span<double> values) = 0;
 
-    /// Returns the line on which the last row began.
+    /// Returns the line on which the last row began, or the number of the row where a file has no lines.
     [[nodiscard]] virtual std::uint64_t line() const = 0;
+
+    /// Returns what line() counts.
+    [[nodiscard]] virtual std::string_view unit() const { return "line"; }
 };
 
 /// Opens a table. `spec` has the options that `csv:` has.

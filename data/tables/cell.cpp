@@ -70,4 +70,12 @@ Cell read_cell(std::string_view text) {
     return {CellKind::Word, 0, text};
 }
 
+Cell as_word(Cell cell, Numeral& numeral) {
+    if (cell.kind != CellKind::Number || !cell.text.empty()) return cell;
+    const auto end =
+        std::to_chars(numeral.data(), numeral.data() + numeral.size(), cell.number).ptr;
+    cell.text = {numeral.data(), static_cast<std::size_t>(end - numeral.data())};
+    return cell;
+}
+
 }  // namespace starling::data

@@ -2,6 +2,7 @@
 
 // What one cell of a table says: a number, a word, or that the value is missing.
 
+#include <array>
 #include <string_view>
 
 namespace starling::data {
@@ -20,5 +21,11 @@ struct Cell {
 /// Errors    none
 /// Thread    any (pure)
 [[nodiscard]] Cell read_cell(std::string_view text);
+
+using Numeral = std::array<char, 32>;
+
+/// Gives a number that has no text one, the shortest that means it: among words a number is a word, too.
+/// `numeral` holds the text.
+[[nodiscard]] Cell as_word(Cell cell, Numeral& numeral);
 
 }  // namespace starling::data

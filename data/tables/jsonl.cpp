@@ -1,8 +1,6 @@
 #include "data/tables/jsonl.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <limits>
 #include <unordered_map>
 
@@ -46,17 +44,6 @@ Cell cell_of(const JsonValue& value) {
         default:
             return {};
     }
-}
-
-using Numeral = std::array<char, 32>;
-
-/// Among words a number is one, too. Its text is the shortest that means it.
-Cell as_word(Cell cell, Numeral& numeral) {
-    if (cell.kind != CellKind::Number || !cell.text.empty()) return cell;
-    const auto end =
-        std::to_chars(numeral.data(), numeral.data() + numeral.size(), cell.number).ptr;
-    cell.text = {numeral.data(), static_cast<std::size_t>(end - numeral.data())};
-    return cell;
 }
 
 /// The scan of one file. A line is looked at as a whole before any of it counts.

@@ -25,7 +25,7 @@ enum class ColumnKind {
     Empty,     ///< every value is missing
     Number,    ///< every value is a number
     Category,  ///< values are words, taken as they stand
-    Nested,    ///< JSON only: lists or objects, which are not read
+    Nested,    ///< lists, objects and other values that are not read
 };
 
 [[nodiscard]] std::string_view to_string(ColumnKind kind);

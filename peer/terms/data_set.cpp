@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <initializer_list>
+#include <string_view>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -314,8 +316,10 @@ Result<void> check_data_set(const std::string& dataset) {
     const bool folder =
         spec->name == "idx" || spec->name == "shards" || spec->name == "npy" || spec->name == "bin";
     if (folder && !directory) return wrong("is no directory");
-    const bool file =
-        spec->name == "csv" || spec->name == "npz" || spec->name == "coco" || spec->name == "jsonl";
+    const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+        return std::find(names.begin(), names.end(), spec->name) != names.end();
+    };
+    const bool file = is_one_of({"csv", "npz", "coco", "jsonl", "parquet", "sqlite"});
     if (file && directory) return wrong("is a directory, and a file is wanted");
     if (!directory && !std::filesystem::is_regular_file(status)) {
         return wrong("is neither a regular file nor a directory");
