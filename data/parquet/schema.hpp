@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "data/parquet/metadata.hpp"
+#include "data/parquet/column.hpp"
 #include "data/parquet/thrift.hpp"
 
 namespace starling::data {
+
+inline constexpr std::size_t kParquetFieldsMax = 65536;
 
 /// One node of the tree, as it stands in the footer. The nodes come depth first.
 struct ParquetNode {

@@ -9,7 +9,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "data/parquet/bits.hpp"
-#include "data/parquet/metadata.hpp"
+#include "data/parquet/column.hpp"
 #include "data/parquet/page.hpp"
 #include "data/tables/cell.hpp"
 

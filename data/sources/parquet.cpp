@@ -1,9 +1,8 @@
 // parquet:FILE: a table in a Parquet file.
 
-#include "data/tables/parquet.hpp"
-
 #include "base/check.hpp"
 #include "base/printable.hpp"
+#include "data/parquet/table.hpp"
 #include "data/sources/sources.hpp"
 #include "data/sources/table.hpp"
 

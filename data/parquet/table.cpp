@@ -1,4 +1,4 @@
-#include "data/tables/parquet.hpp"
+#include "data/parquet/table.hpp"
 
 #include <algorithm>
 
