@@ -120,6 +120,23 @@ std::vector<HelpKey> csv_keys() {
     return keys;
 }
 
+std::vector<HelpSpec> table_specs() {
+    return {
+        {"csv:FILE",
+         "a table, plain or gzipped; all columns but the label are fed to the model",
+         csv_keys(),
+         "csv:clients.csv?label=default&split=ID%5==0"},
+        {"jsonl:FILE",
+         "a table with one JSON object a line; with text=FIELD documents, with keys as of "
+         "text:",
+         table_keys(),
+         "jsonl:clients.jsonl.gz?label=default"},
+        {"parquet:FILE",
+         "a table in a Parquet file with columns of numbers and texts",
+         table_keys(),
+         "parquet:clients.parquet?label=default"}};
+}
+
 std::vector<HelpSpec> box_specs() {
     return {
         {"voc:DIR or TAR",
@@ -211,15 +228,6 @@ HelpTopic dataset() {
               {"valid", "share for validation (0)"},
               {"label", "folder, or name:PART:SEPARATOR (folder)"}},
              "audio:recordings.tar.gz?label=name:0:_"},
-            {"csv:FILE",
-             "a table, plain or gzipped; all columns but the label are fed to the model",
-             csv_keys(),
-             "csv:clients.csv?label=default&split=ID%5==0"},
-            {"jsonl:FILE",
-             "a table with one JSON object a line; with text=FIELD documents, with keys as of "
-             "text:",
-             table_keys(),
-             "jsonl:clients.jsonl.gz?label=default"},
             {"bin:DIR",
              "train.bin and val.bin with tokens of 16 bits, as of nanoGPT or llm.c",
              {{"context", "tokens of a sample (64)"},
@@ -235,6 +243,7 @@ HelpTopic dataset() {
              {},
              "shards:fashion-shards"},
         }};
+    for (auto& spec : table_specs()) topic.specs.push_back(std::move(spec));
     for (auto& spec : array_specs()) topic.specs.push_back(std::move(spec));
     for (auto& spec : box_specs()) topic.specs.push_back(std::move(spec));
     return topic;
