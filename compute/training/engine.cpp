@@ -101,7 +101,8 @@ public:
           evaluation_(std::move(evaluation)),
           optimizer_(options.optimizer, store.layout(), options.threads, device),
           precision_(options.precision),
-          task_(options.task) {}
+          task_(options.task),
+          eval_batch_(static_cast<std::size_t>(options.eval_batch)) {}
 
     Result<StepResult> step(const Batch& batch, double learning_rate) override {
         owner_.check();
@@ -130,8 +131,12 @@ public:
         evaluation_.plan->pack(store_);
         std::atomic<bool> never{false};
         STARLING_CHECK(evaluation_.plan->run(never));
-        return measure(task_, evaluation_.plan->output(evaluation_.answers), batch);
+        const auto all = evaluation_.plan->output(evaluation_.answers);
+        answers_ = all.first(all.size() / eval_batch_ * static_cast<std::size_t>(*samples));
+        return measure(task_, answers_, batch);
     }
+
+    std::span<const float> answers() const override { return answers_; }
 
     void interrupt() override { interrupt_.store(true, std::memory_order_relaxed); }
 
@@ -233,6 +238,8 @@ private:
     Optimizer optimizer_;
     Precision precision_;
     Task task_;
+    std::size_t eval_batch_;
+    std::span<const float> answers_;  ///< of the last evaluation
     std::atomic<bool> interrupt_{false};
     ThreadOwner owner_;
 };

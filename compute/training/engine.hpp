@@ -73,6 +73,11 @@ public:
     /// Errors    BadValue, as for step()
     [[nodiscard]] virtual Result<EvalResult> evaluate(const Batch& batch) = 0;
 
+    /// Returns what the model has answered in the last evaluate(), until the next call of this engine:
+    /// log probabilities of classes, scores of labels, or numbers.
+    /// Shapes    [samples, classes, labels or numbers] f32; of tokens [samples, tokens, classes]
+    [[nodiscard]] virtual std::span<const float> answers() const = 0;
+
     /// Asks a running step to stop at its next operator. When no step runs, the next one stops at
     /// its first operator.
     /// Thread    any

@@ -118,6 +118,30 @@ void TextEncoder::move_ids(std::vector<std::uint16_t>& out) {
     ids_.clear();
 }
 
+std::vector<std::uint32_t> bytes_of_tokens(const TokenRecipe& recipe) {
+    std::vector<std::uint32_t> bytes;
+    if (recipe.tokenizer == Tokenizer::Characters) {
+        const auto points = utf8_points(recipe.vocabulary);
+        if (!points) return bytes;
+        for (const auto point : *points) {
+            std::string text;
+            append_utf8(text, point);
+            bytes.push_back(point == kCharacterMark ? 0 : static_cast<std::uint32_t>(text.size()));
+        }
+    } else if (recipe.tokenizer == Tokenizer::Bytes) {
+        bytes.assign(kTokensOfBytes, 1);
+        bytes.back() = 0;
+    } else if (recipe.tokenizer == Tokenizer::Bpe) {
+        const auto bpe = Bpe::parse(as_byte_view(recipe.vocabulary));
+        if (!bpe) return bytes;
+        for (Bpe::Id id = 0; id < bpe->tokens(); ++id) {
+            const bool mark = id == bpe->end_mark();
+            bytes.push_back(mark ? 0 : static_cast<std::uint32_t>(bpe->bytes_of(id).size()));
+        }
+    }
+    return bytes;
+}
+
 std::string text_of(const TokenRecipe& recipe, std::span<const std::uint16_t> tokens) {
     std::string text;
     if (recipe.tokenizer == Tokenizer::Characters) {

@@ -47,13 +47,12 @@ private:
     [[nodiscard]] Result<void> feed_characters(
         std::string_view text, std::vector<std::uint16_t>& out
     ) const;
+    void number_common();
     void move_ids(std::vector<std::uint16_t>& out);
 
     Tokenizer kind_ = Tokenizer::Bytes;
     std::uint32_t tokens_ = kTokensOfBytes;
     std::optional<std::uint16_t> mark_;
-    void number_common();
-
     std::vector<char32_t> points_;
     std::vector<std::int32_t> common_;  ///< numbers of the characters below 0x3000, or -1
     std::unique_ptr<Bpe> bpe_;          ///< the encoder refers to it, so it must not move
@@ -64,5 +63,10 @@ private:
 /// Returns the text of tokens, for people. Bare numbers are listed.
 /// Errors    none: what cannot be decoded is shown as numbers
 [[nodiscard]] std::string text_of(const TokenRecipe& recipe, std::span<const std::uint16_t> tokens);
+
+/// Returns of each token how many bytes of text it stands for; nothing for bare numbers, and 0 for a mark
+/// between documents.
+/// Errors    none: of a vocabulary that cannot be read nothing is known
+[[nodiscard]] std::vector<std::uint32_t> bytes_of_tokens(const TokenRecipe& recipe);
 
 }  // namespace starling::data

@@ -33,6 +33,7 @@ struct EvalFlags {
     std::string dataset;
     std::string model;
     int threads = 0;
+    bool per_class = false;
 };
 
 /// Tells people what is odd about the data, as a peer does that founds a swarm with them.
@@ -42,9 +43,15 @@ void print_notes(const CutData& data) {
     }
 }
 
+/// What an evaluation says.
+struct Judged {
+    Evaluated evaluated;
+    Judge judge;
+};
+
 /// Evaluates the model of `options` with the parameters of `store` on the test part of the data,
 /// which `spec` names.
-Result<Evaluated> evaluate_on(
+Result<Judged> evaluate_on(
     const std::string& spec,
     CutShards& data,
     const compute::EngineOptions& options,
@@ -61,10 +68,12 @@ Result<Evaluated> evaluate_on(
     const bool tests = data.manifest.samples(data::Split::Test) > 0;
     const auto split = tests ? data::Split::Test : data.manifest.target_split();
     Evaluation evaluation(shards, static_cast<std::size_t>(options.eval_batch), split);
+    Judge judge(data.manifest);
+    evaluation.judge_by(&judge);
     auto result = evaluation.run(**engine, 0, std::numeric_limits<std::size_t>::max(), never_stop);
     // A part of the test set would pass for the whole one.
     if (result.fault) return fail(FaultCode::Usage, spec + ": " + result.fault->message);
-    return result;
+    return Judged{std::move(result), std::move(judge)};
 }
 
 int threads_of(const EvalFlags& flags) {
@@ -73,7 +82,7 @@ int threads_of(const EvalFlags& flags) {
 
 /// Evaluates a model file with the weights that are in it. The data are scaled as a swarm that is
 /// founded with them scales them.
-Result<Evaluated> evaluate_file(const EvalFlags& flags) {
+Result<Judged> evaluate_file(const EvalFlags& flags) {
     if (flags.model.empty()) {
         return fail(
             FaultCode::Usage,
@@ -115,7 +124,7 @@ Result<Evaluated> evaluate_file(const EvalFlags& flags) {
     return result;
 }
 
-Result<Evaluated> evaluate_checkpoint(const EvalFlags& flags) {
+Result<Judged> evaluate_checkpoint(const EvalFlags& flags) {
     const auto checkpoint = read_checkpoint(real_disk(), flags.state);
     if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
     const auto descriptor = decode_descriptor(checkpoint->descriptor);
@@ -149,12 +158,15 @@ Result<Evaluated> evaluate_checkpoint(const EvalFlags& flags) {
 int run_eval(const EvalFlags& flags) {
     const auto result = flags.state.empty() ? evaluate_file(flags) : evaluate_checkpoint(flags);
     if (result.has_error()) return report_fault("eval", result.error());
-    nlohmann::json out{{"loss", result->result.loss()}, {"samples", result->samples}};
-    if (result->result.has_accuracy) {
-        out["accuracy"] = result->result.accuracy();
+    const auto& evaluated = result->evaluated;
+    nlohmann::json out{{"loss", evaluated.result.loss()}, {"samples", evaluated.samples}};
+    if (evaluated.result.has_accuracy) {
+        out["accuracy"] = evaluated.result.accuracy();
     } else {
-        out["absolute_error"] = result->result.absolute_error();
+        out["absolute_error"] = evaluated.result.absolute_error();
     }
+    out.update(result->judge.qualities());
+    if (flags.per_class) out["classes"] = result->judge.classes();
     std::puts(out.dump().c_str());
     return kExitDone;
 }
@@ -181,7 +193,13 @@ void add_eval(CLI::App& app, Command& chosen) {
         )
         ->transform(&expand_home);
     command->add_option("--threads", flags->threads, "Compute threads (0: all cores)");
+    command->add_flag(
+        "--per-class", flags->per_class, "Also precision, recall and F1 of each class"
+    );
     command->footer(
+        "Besides loss and accuracy: balanced accuracy, F1 and area under the ROC curve of "
+        "classes,\n"
+        "average precision of two, bits per byte of texts, R^2 of numbers.\n"
         "Examples:\n  starling eval --state ~/.starling --dataset "
         "idx:/usr/share/datasets/fashion-mnist\n"
         "  starling eval --model onnx:net.onnx --dataset idx:data/samples"

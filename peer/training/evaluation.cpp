@@ -37,11 +37,14 @@ Evaluated Evaluation::run(
             total.samples += got;
             continue;
         }
-        const auto part = engine.evaluate(
-            {std::span(values_).first(read.filled * preparation_.values()),
-             std::span(labels_).first(read.filled * preparation_.labels()),
-             std::span(targets_).first(read.filled * preparation_.targets())}
-        );
+        const compute::Batch batch{
+            std::span(values_).first(read.filled * preparation_.values()),
+            std::span(labels_).first(read.filled * preparation_.labels()),
+            std::span(targets_).first(read.filled * preparation_.targets())};
+        auto part = engine.evaluate(batch);
+        if (judge_ != nullptr && part.has_value() && part->samples > 0) {
+            if (auto judged = judge_->add(engine.answers(), batch); !judged) part = judged.error();
+        }
         if (part.has_error()) {
             const auto begin = first + total.samples;
             if (!total.fault) {

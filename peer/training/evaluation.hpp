@@ -15,6 +15,7 @@
 #include "compute/training/engine.hpp"
 #include "data/preparation.hpp"
 #include "data/shard_store.hpp"
+#include "peer/training/judge.hpp"
 
 namespace starling::peer {
 
@@ -40,6 +41,9 @@ public:
         compute::Engine& engine, std::size_t first, std::size_t count, const std::atomic<bool>& stop
     );
 
+    /// Hands all answers on to `judge` from now on, which outlives this; null: to nobody.
+    void judge_by(Judge* judge) { judge_ = judge; }
+
 private:
     const data::ShardStore& shards_;
     std::size_t batch_;
@@ -48,6 +52,7 @@ private:
     std::vector<float> values_;
     std::vector<std::int32_t> labels_;
     std::vector<float> targets_;
+    Judge* judge_ = nullptr;
 };
 
 }  // namespace starling::peer

@@ -15,6 +15,8 @@ namespace {
 
 class BrightEngine final : public compute::Engine {
 public:
+    std::span<const float> answers() const override { return {}; }
+
     Result<compute::EvalResult> evaluate(const compute::Batch& batch) override {
         if (interrupted_) return compute::EvalResult{};
         ++evaluations;

@@ -1,0 +1,151 @@
+#include "peer/training/judge.hpp"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <variant>
+
+#include "data/tokens/text_encoder.hpp"
+
+namespace starling::peer {
+
+namespace {
+
+using compute::ClassRows;
+using compute::ScoreKind;
+using nlohmann::json;
+
+constexpr std::uint32_t kNamedMax = 1024;
+
+void put(json& out, const char* name, const std::optional<double>& value) {
+    if (value) out[name] = *value;
+}
+
+void describe(json& out, const compute::ClassTally& tally) {
+    put(out, "balanced_accuracy", tally.balanced_accuracy());
+    put(out, "macro_f1", tally.macro_f1());
+    if (tally.classes() > 5) put(out, "top5_accuracy", tally.top5_accuracy());
+}
+
+void describe(json& out, const compute::ScoreTally& tally) {
+    put(out, "auc", compute::roc_auc(tally.ranking()));
+    put(out, "average_precision", compute::average_precision(tally.ranking()));
+    const auto best = compute::best_f1(tally.ranking());
+    if (!best) return;
+    out["best_f1"] = best->f1;
+    out["best_f1_threshold"] = best->probability;
+}
+
+void describe(json& out, const compute::LabelsTally& tally) {
+    const compute::Tally any = tally;
+    put(out, "auc", compute::quality(any, compute::QualityKind::Auc));
+    if (tally.kind() == compute::Rankings::OneVsRest) return;
+    put(out, "average_precision", compute::quality(any, compute::QualityKind::Ap));
+    put(out, "best_f1", compute::quality(any, compute::QualityKind::F1));
+}
+
+void describe(json& out, const compute::TokenTally& tally) {
+    put(out, "perplexity", tally.perplexity());
+    put(out, "bits_per_byte", tally.bits_per_byte());
+}
+
+void describe(json& out, const compute::NumberTally& tally) {
+    put(out, "rmse", tally.root_mean_square_error());
+    put(out, "r2", tally.r2());
+}
+
+void describe(json& out, const compute::BoxTally& tally) {
+    put(out, "map50", tally.map50());
+    put(out, "map", tally.map());
+}
+
+std::vector<compute::Tally> tallies_for(const data::Label& label) {
+    const auto count = label.count;
+    switch (label.kind) {
+        case data::LabelKind::Class: {
+            std::vector<compute::Tally> tallies{compute::ClassTally(count)};
+            if (count == 2) {
+                tallies.emplace_back(compute::ScoreTally());
+            } else if (count > 2 && count <= compute::LabelsTally::kRankingsMax) {
+                tallies.emplace_back(compute::LabelsTally(compute::Rankings::OneVsRest, count));
+            }
+            return tallies;
+        }
+        case data::LabelKind::Classes:
+            if (count > compute::LabelsTally::kRankingsMax) return {};
+            return {compute::LabelsTally(compute::Rankings::Labels, count)};
+        case data::LabelKind::Numbers:
+            return {compute::NumberTally(count)};
+        case data::LabelKind::Tokens:
+            return {compute::TokenTally()};
+        default:
+            return {};  // no model learns such labels yet
+    }
+}
+
+}  // namespace
+
+Judge::Judge(const data::Manifest& manifest)
+    : label_(manifest.schema.label),
+      tallies_(tallies_for(label_)) {
+    if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
+        token_bytes_ = data::bytes_of_tokens(*tokens);
+        label_.count = manifest.classes();
+    }
+}
+
+Result<void> Judge::add(std::span<const float> answers, const compute::Batch& batch) {
+    // Whichever tally refuses a batch, all of them do: they check the same answers and labels.
+    for (auto& tally : tallies_) {
+        if (auto added = add_to(tally, answers, batch); !added) return added;
+    }
+    return {};
+}
+
+Result<void> Judge::add_to(
+    compute::Tally& tally, std::span<const float> answers, const compute::Batch& batch
+) const {
+    const ClassRows rows{answers, batch.labels, label_.count, ScoreKind::LogProbability};
+    if (auto* classes = std::get_if<compute::ClassTally>(&tally)) return classes->add(rows);
+    if (auto* scores = std::get_if<compute::ScoreTally>(&tally)) return scores->add(rows);
+    if (auto* tokens = std::get_if<compute::TokenTally>(&tally)) {
+        std::uint64_t bytes = 0;
+        for (const auto label : batch.labels) {
+            const auto token = static_cast<std::size_t>(label);
+            if (label >= 0 && token < token_bytes_.size()) bytes += token_bytes_[token];
+        }
+        return tokens->add(rows, bytes);
+    }
+    if (auto* numbers = std::get_if<compute::NumberTally>(&tally)) {
+        return numbers->add(answers, batch.targets);
+    }
+    auto& labels = std::get<compute::LabelsTally>(tally);
+    if (labels.kind() == compute::Rankings::OneVsRest) return labels.add(rows);
+    return labels.add(answers, batch.targets, ScoreKind::Logit);
+}
+
+json Judge::qualities() const {
+    json out = json::object();
+    for (const auto& tally : tallies_) {
+        std::visit([&out](const auto& one) { describe(out, one); }, tally);
+    }
+    return out;
+}
+
+json Judge::classes() const {
+    json out = json::array();
+    const auto* tally =
+        tallies_.empty() ? nullptr : std::get_if<compute::ClassTally>(&tallies_.front());
+    if (tally == nullptr) return out;
+    for (std::size_t i = 0; i < std::min<std::size_t>(tally->classes(), kNamedMax); ++i) {
+        const auto quality = tally->quality_of(i);
+        json one{{"samples", quality.truths}, {"predicted", quality.predictions}};
+        one["class"] = label_.names.empty() ? std::to_string(i) : label_.names[i];
+        put(one, "precision", quality.precision);
+        put(one, "recall", quality.recall);
+        put(one, "f1", quality.f1);
+        out.push_back(std::move(one));
+    }
+    return out;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,86 @@
+// Goal: an evaluation says what suits its labels, and counts what the engine counts. Method: answers
+// that the test makes up, and numbers worked out by hand.
+
+#include "peer/training/judge.hpp"
+
+#include <cmath>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace starling::peer {
+namespace {
+
+data::Manifest manifest_of(data::LabelKind kind, std::uint32_t count) {
+    data::Manifest manifest;
+    manifest.schema.label = {kind, count, {}, {}};
+    return manifest;
+}
+
+/// Turns rows of probabilities into what an engine answers.
+std::vector<float> logs(const std::vector<double>& probabilities) {
+    std::vector<float> answers;
+    for (const double p : probabilities) answers.push_back(static_cast<float>(std::log(p)));
+    return answers;
+}
+
+TEST(Judge, OfTwoClassesItKnowsTheRanking) {
+    auto manifest = manifest_of(data::LabelKind::Class, 2);
+    manifest.schema.label.names = {"sound", "fraud"};
+    Judge judge(manifest);
+    const auto answers = logs({0.9, 0.1, 0.6, 0.4, 0.7, 0.3, 0.2, 0.8});
+    const std::vector<std::int32_t> labels{0, 1, 0, 1};
+    ASSERT_TRUE(judge.add(answers, {{}, labels, {}}).has_value());
+    const auto said = judge.qualities();
+    EXPECT_DOUBLE_EQ(said["auc"], 1.0);
+    EXPECT_DOUBLE_EQ(said["average_precision"], 1.0);
+    EXPECT_DOUBLE_EQ(said["best_f1"], 1.0);
+    EXPECT_DOUBLE_EQ(said["balanced_accuracy"], 0.75);
+    EXPECT_FALSE(said.contains("top5_accuracy"));
+    const auto classes = judge.classes();
+    ASSERT_EQ(classes.size(), 2U);
+    EXPECT_EQ(classes[1]["class"], "fraud");
+    EXPECT_DOUBLE_EQ(classes[1]["recall"], 0.5);
+    EXPECT_DOUBLE_EQ(classes[1]["precision"], 1.0);
+}
+
+TEST(Judge, OfManyClassesTheMeanAndTheBestFive) {
+    Judge judge(manifest_of(data::LabelKind::Class, 8));
+    const auto answers = logs({0.3, 0.2, 0.15, 0.1, 0.1, 0.05, 0.05, 0.05});
+    ASSERT_TRUE(judge.add(answers, {{}, std::vector<std::int32_t>{2}, {}}).has_value());
+    EXPECT_DOUBLE_EQ(judge.qualities()["top5_accuracy"], 1.0);
+    EXPECT_DOUBLE_EQ(judge.qualities()["balanced_accuracy"], 0.0);
+}
+
+TEST(Judge, OfTokensTheBitsOfEachByte) {
+    auto manifest = manifest_of(data::LabelKind::Tokens, 2);
+    // The second character has two bytes.
+    manifest.recipe = data::TokenRecipe{data::Tokenizer::Characters, "a\xc3\xa9", 2};
+    Judge judge(manifest);
+    const auto answers = logs({0.5, 0.5, 0.75, 0.25});
+    ASSERT_TRUE(judge.add(answers, {{}, std::vector<std::int32_t>{0, 1}, {}}).has_value());
+    EXPECT_NEAR(judge.qualities()["bits_per_byte"], (1.0 + 2.0) / 3.0, 1e-6);
+    EXPECT_NEAR(judge.qualities()["perplexity"], std::sqrt(8.0), 1e-5);
+}
+
+TEST(Judge, OfNumbersAndOfLabelsThatMayHoldAtOnce) {
+    Judge numbers(manifest_of(data::LabelKind::Numbers, 1));
+    ASSERT_TRUE(
+        numbers.add(std::vector<float>{1, 2, 3}, {{}, {}, std::vector<float>{1, 2, 5}}).has_value()
+    );
+    EXPECT_NEAR(numbers.qualities()["rmse"], std::sqrt(4.0 / 3.0), 1e-6);
+    Judge labels(manifest_of(data::LabelKind::Classes, 2));
+    const std::vector<float> scores{-1, 2, 3, -2};
+    ASSERT_TRUE(labels.add(scores, {{}, {}, std::vector<float>{0, 1, 1, 0}}).has_value());
+    EXPECT_DOUBLE_EQ(labels.qualities()["auc"], 1.0);
+    EXPECT_TRUE(labels.classes().empty());
+}
+
+TEST(Judge, AnAnswerThatIsNoNumberIsRefused) {
+    Judge judge(manifest_of(data::LabelKind::Class, 2));
+    const std::vector<float> answers{std::nanf(""), 0.0F};
+    EXPECT_TRUE(judge.add(answers, {{}, std::vector<std::int32_t>{0}, {}}).has_error());
+    EXPECT_FALSE(judge.qualities().contains("auc"));
+}
+
+}  // namespace
+}  // namespace starling::peer
