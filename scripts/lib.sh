@@ -34,7 +34,7 @@ BUILD_PACKAGES=(
     prometheus-cpp-dev zlib1g-dev
     libjpeg-dev libpng-dev libsndfile1-dev libsamplerate0-dev libarchive-dev
     libpugixml-dev libsimdjson-dev libutf8proc-dev
-    libsnappy-dev libzstd-dev
+    libsnappy-dev libzstd-dev libsqlite3-dev
 )
 DATA_PACKAGES=(dataset-fashion-mnist)
 TEST_PACKAGES=(libgtest-dev python3 libonnx-testdata iproute2 iptables)

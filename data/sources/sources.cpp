@@ -15,7 +15,7 @@ struct Kind {
     Result<SourcePointer> (*open)(const Spec& spec, const ScanOptions& options);
 };
 
-constexpr std::array<Kind, 12> kKinds{{
+constexpr std::array<Kind, 13> kKinds{{
     {"images",
      "images:DIR|TAR?size=64&flip=1   JPEG and PNG files in folders named by class, below train, "
      "valid and test or not",
@@ -32,6 +32,11 @@ constexpr std::array<Kind, 12> kKinds{{
      "jsonl:FILE?label=FIELD   a table with one JSON object a line; options as for csv",
      open_jsonl},
     {"parquet", "parquet:FILE?label=COLUMN   a table; options as for csv", open_parquet},
+    {"sqlite",
+     "sqlite:FILE?table=NAME   a table of a database, or what query=SELECT... gives; options as "
+     "for "
+     "csv",
+     open_sqlite},
     {"cifar", "cifar:FILE|DIR   records of CIFAR-10 or CIFAR-100, plain or .gz", open_cifar},
     {"npz",
      "npz:FILE?x=NAME&y=NAME   NumPy's arrays of samples and labels; without names those of "

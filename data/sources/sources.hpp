@@ -12,6 +12,7 @@ namespace starling::data {
 [[nodiscard]] Result<SourcePointer> open_csv(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_jsonl(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_parquet(const Spec& spec, const ScanOptions& options);
+[[nodiscard]] Result<SourcePointer> open_sqlite(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_cifar(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_voc(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_npz(const Spec& spec, const ScanOptions& options);

@@ -120,6 +120,13 @@ std::vector<HelpKey> csv_keys() {
     return keys;
 }
 
+std::vector<HelpKey> sqlite_keys() {
+    auto keys = table_keys();
+    keys.push_back({"table", "the table or view (the only one)"});
+    keys.push_back({"query", "instead of it one SELECT, as SELECT a, b FROM t ORDER BY id"});
+    return keys;
+}
+
 std::vector<HelpSpec> table_specs() {
     return {
         {"csv:FILE",
@@ -134,7 +141,11 @@ std::vector<HelpSpec> table_specs() {
         {"parquet:FILE",
          "a table in a Parquet file with columns of numbers and texts",
          table_keys(),
-         "parquet:clients.parquet?label=default"}};
+         "parquet:clients.parquet?label=default"},
+        {"sqlite:FILE",
+         "a table in a SQLite database, or what a SELECT over its tables gives",
+         sqlite_keys(),
+         "sqlite:shop.db?table=clients&label=default"}};
 }
 
 std::vector<HelpSpec> box_specs() {
