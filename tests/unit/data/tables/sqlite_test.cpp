@@ -128,7 +128,7 @@ TEST_F(Sqlite, NothingButASelectRuns) {
           "attach 'other.db' as o",
           "pragma table_info(t)",
           "select * from pragma_table_info('t')",
-          "select random() from t",
+          "select RANDOM() from t",
           "select * from t order by random()",
           "vacuum into 'copy.db'",
           "select load_extension('x')",
