@@ -218,7 +218,8 @@ Result<CellCodes> CellCodes::make(const TableFacts& facts, std::vector<std::size
         if (column.kind == ColumnKind::Nested) {
             return fail(
                 FaultCode::Unsupported,
-                "column '" + shown(column.name) + "' has lists, objects or other values that are not read; drop it"
+                "column '" + shown(column.name) +
+                    "' has lists, objects or other values that are not read; drop it"
             );
         }
         if (column.kind != ColumnKind::Category) continue;
