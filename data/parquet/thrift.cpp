@@ -74,7 +74,8 @@ ThriftReader::ListHead ThriftReader::list_head() {
 bool ThriftReader::integer(const ThriftField& field, std::int64_t& out) {
     out = 0;
     if (field.type == ThriftType::Byte) {
-        out = static_cast<std::int8_t>(byte());
+        const std::int64_t value = byte();
+        out = value < 128 ? value : value - 256;
     } else if (field.type >= ThriftType::I16 && field.type <= ThriftType::I64) {
         out = zigzag();
     } else {
