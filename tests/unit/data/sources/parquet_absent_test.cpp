@@ -11,6 +11,8 @@ TEST(ParquetAbsent, OneLineNamesTheOption) {
     const auto refused = testing::refusal("parquet:t.parquet?label=y");
     EXPECT_EQ(refused.code, FaultCode::Unsupported);
     EXPECT_NE(refused.message.find("-DSTARLING_PARQUET=ON"), std::string::npos) << refused.message;
+    const auto odd = testing::refusal("parquet:x?no-such-key=1");
+    EXPECT_NE(odd.message.find("it takes label"), std::string::npos) << odd.message;
 }
 
 }  // namespace

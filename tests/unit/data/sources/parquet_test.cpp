@@ -89,6 +89,8 @@ TEST_F(ParquetSource, OptionsOfTablesHold) {
     const auto cut = refusal("parquet:" + path("cut.parquet"));
     EXPECT_NE(cut.message.find("cut.parquet: byte 900: it ends without PAR1"), std::string::npos);
     EXPECT_EQ(refusal("parquet:" + path("none.parquet")).code, FaultCode::NotFound);
+    const auto odd = refusal("parquet:x?no-such-key=1");
+    EXPECT_NE(odd.message.find("it takes label"), std::string::npos) << odd.message;
 }
 
 }  // namespace

@@ -251,6 +251,8 @@ TEST_F(Sqlite, ADatabaseIsTheDataSetThatItsCsvIs) {
     EXPECT_EQ(joined->count(Split::Train) + joined->count(Split::Test), 100U);
     EXPECT_EQ(refusal("sqlite:" + path("t.db") + "?query=SELECT 1&table=t").code, FaultCode::Usage);
     EXPECT_EQ(refusal("csv:" + path("t.csv") + "?table=t").code, FaultCode::Usage);
+    const auto odd = refusal("sqlite:x?no-such-key=1");
+    EXPECT_NE(odd.message.find(",query,table"), std::string::npos) << odd.message;
 }
 
 }  // namespace

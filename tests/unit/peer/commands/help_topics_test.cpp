@@ -67,7 +67,8 @@ TEST(HelpTopics, ExamplesAreAccepted) {
                 const bool misses_file = said.find("no directory") != std::string::npos ||
                                          said.find("cannot be opened") != std::string::npos ||
                                          said.find("give a file") != std::string::npos ||
-                                         said.find("no such") != std::string::npos;
+                                         said.find("no such") != std::string::npos ||
+                                         said.find("this build does not") != std::string::npos;
                 if (misses_file) said.clear();
             }
             EXPECT_EQ(said, "") << spec.example;
