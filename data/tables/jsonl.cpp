@@ -216,12 +216,12 @@ Result<bool> JsonlRows::read(std::string_view line, std::span<double> values) {
         const auto kind = facts_->table.columns[column].kind;
         const auto cell = cell_of(value);
         const bool nested = value.kind == JsonKind::Nested && kind != ColumnKind::Nested;
-        // A value in a column that the scan left empty, and a single one in a column of lists, stand in
-        // a line that was wrong.
-        const bool none = kind == ColumnKind::Empty ||
-                          (kind == ColumnKind::Nested && value.kind != JsonKind::Nested);
-        const bool word = (cell.kind == CellKind::Word && kind == ColumnKind::Number) ||
-                          (cell.kind != CellKind::Missing && none);
+        // A value in a column that the scan left empty stands in a line that was wrong, and so does a
+        // word where an option says that there are none, even if lists came later.
+        const bool no_words =
+            kind == ColumnKind::Number || facts_->table.columns[column].numbers_only;
+        const bool word = (cell.kind == CellKind::Word && no_words) ||
+                          (cell.kind != CellKind::Missing && kind == ColumnKind::Empty);
         wrong = wrong || seen_[column] == lines_.number() || nested || word;
         seen_[column] = lines_.number();
         if (wrong || wanted_[column] == kNowhere) return {};

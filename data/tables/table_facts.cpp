@@ -75,7 +75,8 @@ Result<std::size_t> TableFacts::column(std::string_view name) const {
 std::size_t TableScan::add_column(std::string name) {
     Column column;
     column.category = contains(options_.categories, name);
-    column.words_allowed = !contains(options_.numbers, name);
+    column.facts.numbers_only = contains(options_.numbers, name);
+    column.words_allowed = !column.facts.numbers_only;
     column.facts.name = std::move(name);
     columns_.push_back(std::move(column));
     return columns_.size() - 1;

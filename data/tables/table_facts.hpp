@@ -33,6 +33,7 @@ enum class ColumnKind {
 struct ColumnFacts {
     std::string name;
     ColumnKind kind = ColumnKind::Empty;
+    bool numbers_only = false;  ///< an option says that words are errors
     std::uint64_t count = 0;    ///< values that are not missing
     std::uint64_t missing = 0;  ///< count + missing = rows
     /// Of numbers, over the values that are not missing; they do not depend on the order of rows.
