@@ -30,7 +30,8 @@ class Member:
         self.test = test
         self.number = number
         self.machine = namespaces.Machine()
-        self.state = test.directory / f"state-{number}"
+        # Of one machine each: directories side by side would tell each other where peers are.
+        self.state = test.directory / f"machine-{number}" / "state"
         self.peer = None
         self.lives = 0
 
