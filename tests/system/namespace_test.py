@@ -5,7 +5,6 @@ faults. The tests read what every peer prints, and what `starling status` says a
 The classes that end in ForMinutes are the same with more peers or more time. They are slow.
 """
 
-import json
 import os
 import pathlib
 import signal
