@@ -25,10 +25,6 @@ constexpr std::size_t kSamplesPerShardMin = 50;
 constexpr std::size_t kSamplesPerShardMax = 1000;
 constexpr std::size_t kShardsWanted = 32;
 constexpr std::size_t kShardsOfFew = 16;
-/// A text is cut into more shards: the more shards there are, the less the shares of peers differ.
-/// A shard's last characters start no window, but that costs little.
-constexpr std::size_t kTextShardsWanted = 128;
-constexpr std::size_t kTokensPerShardMin = 1024;
 
 /// Returns how many samples a shard of a new swarm gets. Very few samples are cut finer, so that each
 /// of a few peers has some to train on.
@@ -37,6 +33,14 @@ std::size_t samples_per_shard(std::size_t count) {
         return std::max<std::size_t>(1, count / kShardsOfFew);
     }
     return std::clamp(count / kShardsWanted, kSamplesPerShardMin, kSamplesPerShardMax);
+}
+
+/// Cuts samples of bytes for a new swarm.
+Result<data::Manifest> cut_bytes(
+    const data::Dataset& dataset, const data::Partition& partition, const data::ShardSink& sink
+) {
+    const auto each = samples_per_shard(dataset.count(data::Split::Train));
+    return data::shard_dataset(dataset, each, partition, &sha256, sink);
 }
 
 /// Cuts samples of bytes into as many shards as the manifest has.
@@ -48,8 +52,8 @@ Result<data::Manifest> cut_into(
 ) {
     const auto shards = data::shard_counts(manifest).train;
     const auto count = dataset.count(data::Split::Train);
-    if (dataset.is_text() || shards.size() != 1 || shards[0] == 0 || count == 0) {
-        return cut_dataset(dataset, partition, sink);
+    if (shards.size() != 1 || shards[0] == 0 || count == 0) {
+        return cut_bytes(dataset, partition, sink);
     }
     // The least number that makes no more shards makes as many, if any does.
     const auto each = (count + shards[0] - 1) / shards[0];
@@ -236,7 +240,7 @@ Result<Cut> cut_old_for_eval(
         );
     }
     dataset->classes = swarm.classes();
-    auto manifest = cut_dataset(*dataset, {}, sink);
+    auto manifest = cut_bytes(*dataset, {}, sink);
     if (manifest.has_error()) return manifest.error();
     if (manifest->schema.inputs != swarm.schema.inputs) {
         return fail(FaultCode::Usage, spec + ": samples have another shape than the model's");
@@ -264,9 +268,9 @@ Result<Cut> cut_new(
         if (source.has_error()) return source.error();
         return cut_records(**source, partition, std::nullopt, sink);
     }
-    auto loaded = load_for_model(dataset, model);
+    auto loaded = data::load_dataset(dataset);
     if (loaded.has_error()) return loaded.error();
-    auto manifest = cut_dataset(*loaded, partition, sink);
+    auto manifest = cut_bytes(*loaded, partition, sink);
     if (manifest.has_error()) return manifest.error();
     return Cut{std::move(*manifest), std::move(loaded->notes)};
 }
@@ -335,32 +339,6 @@ std::vector<std::string> notes_of(const data::Source& source) {
     return lines;
 }
 
-Result<data::Dataset> load_for_model(const std::string& dataset, const std::string& model) {
-    const auto data = Spec::parse(dataset);
-    // A mistake in the spec is reported later, and better, by the function that uses it.
-    if (!data || data->name != "text") return data::load_dataset(dataset);
-    return data::load_dataset(with_context(*data, model).to_string());
-}
-
-Result<data::Sharded> cut_dataset(const data::Dataset& dataset, const data::Partition& partition) {
-    data::Sharded sharded;
-    auto manifest = cut_dataset(dataset, partition, data::collect_in(sharded.shards));
-    if (manifest.has_error()) return manifest.error();
-    sharded.manifest = std::move(*manifest);
-    return sharded;
-}
-
-Result<data::Manifest> cut_dataset(
-    const data::Dataset& dataset, const data::Partition& partition, const data::ShardSink& sink
-) {
-    const auto count = dataset.count(data::Split::Train);
-    if (dataset.is_text()) {
-        const auto tokens = std::max(count / kTextShardsWanted, kTokensPerShardMin);
-        return data::shard_text(dataset, tokens, partition, &sha256, sink);
-    }
-    return data::shard_dataset(dataset, samples_per_shard(count), partition, &sha256, sink);
-}
-
 Result<CutData> cut_for_swarm(
     const std::string& dataset,
     const std::string& model,
@@ -417,7 +395,6 @@ Result<data::Manifest> cut_like(
     } else {
         auto loaded = data::load_dataset(dataset);
         if (loaded.has_error()) return loaded.error();
-        if (loaded->is_text() && manifest.is_text()) loaded->shape = manifest.shape();
         return cut_into(*loaded, manifest, partition, sink);
     }
     if (cut.has_error()) return cut.error();

@@ -36,25 +36,8 @@ struct CutData {
 /// Returns all that a scan has to say, as lines for people.
 [[nodiscard]] std::vector<std::string> notes_of(const data::Source& source);
 
-/// Loads an `idx:` or `text:` data set for a model; blocks until it is read. If the spec of a text
-/// does not set the windows, the model does: `gpt?context=64`.
-/// Errors    those of data::load_dataset
-[[nodiscard]] Result<data::Dataset> load_for_model(
-    const std::string& dataset, const std::string& model
-);
-
-/// Cuts such a data set. A small one is cut finer, so that each of a few peers owns some of it.
-/// Errors    Usage (a partition that the data do not allow)
-[[nodiscard]] Result<data::Sharded> cut_dataset(
-    const data::Dataset& dataset, const data::Partition& partition = {}
-);
-
-/// As above, and hands over one shard at a time.
-[[nodiscard]] Result<data::Manifest> cut_dataset(
-    const data::Dataset& dataset, const data::Partition& partition, const data::ShardSink& sink
-);
-
-/// Reads a data set of any kind and cuts it for a new swarm that trains `model`. The shards go into
+/// Reads a data set of any kind and cuts it for a new swarm that trains `model`. If the spec
+/// of a text does not set the windows, the model does: `gpt?context=64`. The shards go into
 /// files in `directory`, or into files without a name. A small data set for which the disk has no room
 /// stays in memory.
 /// Errors    those of data::load_dataset and data::open_source, Usage; Busy, Io (no room for a large

@@ -29,16 +29,20 @@ protected:
 
 TEST_F(Tasks, TheModelDecidesATextsWindowsWhereTheTextDoesNot) {
     const std::string gpt = "gpt?layers=1&context=32";
-    EXPECT_EQ(load_for_model(text(), gpt)->shape, (std::vector<std::uint32_t>{32}));
-    EXPECT_EQ(load_for_model(text("?context=16"), gpt)->shape, (std::vector<std::uint32_t>{16}));
-    EXPECT_EQ(load_for_model(text(), "gpt")->shape, (std::vector<std::uint32_t>{64}));
-    EXPECT_TRUE(load_for_model(text(), "gpt?context=none").has_error());
+    const auto shape = [](const std::string& dataset, const std::string& model) {
+        return cut_for_swarm(dataset, model)->sharded.manifest.shape();
+    };
+    EXPECT_EQ(shape(text(), gpt), (std::vector<std::uint32_t>{32}));
+    EXPECT_EQ(shape(text("?context=16"), gpt), (std::vector<std::uint32_t>{16}));
+    EXPECT_EQ(shape(text(), "gpt"), (std::vector<std::uint32_t>{64}));
+    EXPECT_TRUE(cut_for_swarm(text(), "gpt?context=none").has_error());
 }
 
 TEST_F(Tasks, AJoinersShardsAreTheFoundersWhateverItsSpecSaysAboutWindows) {
     const auto partition = *data::Partition::parse("iid?owners=3");
-    const auto founder = cut_dataset(*data::load_dataset(text("?context=16")), partition);
-    ASSERT_TRUE(founder.has_value()) << founder.error().message;
+    const auto founded = cut_for_swarm(text("?context=16"), "", partition);
+    ASSERT_TRUE(founded.has_value()) << founded.error().message;
+    const auto* founder = &founded->sharded;
     EXPECT_GT(founder->manifest.shards.size(), 20U);
     std::vector<Bytes> shards;
     const auto joiner = cut_like(text(), founder->manifest, data::collect_in(shards));
@@ -47,11 +51,16 @@ TEST_F(Tasks, AJoinersShardsAreTheFoundersWhateverItsSpecSaysAboutWindows) {
         data::encode_manifest(*joiner).size(),
         data::encode_manifest(founder->manifest).size() - std::string("?context=16").size()
     );
-    EXPECT_EQ(shards, founder->shards);
+    std::vector<Bytes> theirs;
+    for (const auto& shard : founder->shards) {
+        theirs.emplace_back(shard.view.begin(), shard.view.end());
+    }
+    EXPECT_EQ(shards, theirs);
 }
 
 TEST_F(Tasks, ATextIsEvaluatedInBatchesOfSoManyCharacters) {
-    const auto founder = cut_dataset(*data::load_dataset(text("?context=16")));
+    const auto founded = cut_for_swarm(text("?context=16"), "");
+    const auto* founder = &founded->sharded;
     EXPECT_EQ(evaluation_batch(founder->manifest), 256);
     auto wide = founder->manifest;
     std::get<data::TokenRecipe>(wide.recipe).context = 8192;
