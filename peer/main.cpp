@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
     starling::peer::add_status(app, chosen);
     starling::peer::add_leave(app, chosen);
     starling::peer::add_eval(app, chosen);
+    starling::peer::add_predict(app, chosen);
     starling::peer::add_export(app, chosen);
     starling::peer::add_data(app, chosen);
     starling::peer::add_bench(app, chosen);

@@ -23,6 +23,8 @@ enum class QualityKind : std::uint8_t {
     Mae,       ///< mean absolute error
 };
 
+inline constexpr QualityKind kQualityKindLast = QualityKind::Mae;
+
 /// Returns the kind as users write it: accuracy, auc, ap, f1, map50, map, bpb, loss, balanced, mae.
 /// Errors    none
 /// Thread    any

@@ -74,8 +74,12 @@ private:
 
 }  // namespace
 
+std::unique_ptr<TableFormat> csv_format() {
+    return std::make_unique<CsvFormat>();
+}
+
 Result<SourcePointer> open_csv(const Spec& spec, const ScanOptions& options) {
-    return open_table(spec, options, std::make_unique<CsvFormat>());
+    return open_table(spec, options, csv_format());
 }
 
 }  // namespace starling::data

@@ -59,8 +59,12 @@ void note_wrong_lines(const std::string& path, const LineFindings& wrong, ScanNo
     notes.skipped += wrong.count - wrong.first.size();
 }
 
+std::unique_ptr<TableFormat> jsonl_format() {
+    return std::make_unique<JsonlFormat>();
+}
+
 Result<SourcePointer> open_jsonl(const Spec& spec, const ScanOptions& options) {
-    return open_table(spec, options, std::make_unique<JsonlFormat>());
+    return open_table(spec, options, jsonl_format());
 }
 
 }  // namespace starling::data

@@ -62,8 +62,12 @@ private:
 
 }  // namespace
 
+std::unique_ptr<TableFormat> parquet_format() {
+    return std::make_unique<ParquetFormat>();
+}
+
 Result<SourcePointer> open_parquet(const Spec& spec, const ScanOptions& options) {
-    return open_table(spec, options, std::make_unique<ParquetFormat>());
+    return open_table(spec, options, parquet_format());
 }
 
 }  // namespace starling::data

@@ -7,6 +7,8 @@
 
 namespace starling::data {
 
+class TableFormat;
+
 [[nodiscard]] Result<SourcePointer> open_images(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_audio(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_csv(const Spec& spec, const ScanOptions& options);
@@ -21,6 +23,12 @@ namespace starling::data {
 [[nodiscard]] Result<SourcePointer> open_yolo(const Spec& spec, const ScanOptions& options);
 
 [[nodiscard]] Result<SourcePointer> open_idx(const Spec& spec, const ScanOptions& options);
+
+/// The formats of tables, not opened yet.
+[[nodiscard]] std::unique_ptr<TableFormat> csv_format();
+[[nodiscard]] std::unique_ptr<TableFormat> jsonl_format();
+[[nodiscard]] std::unique_ptr<TableFormat> parquet_format();
+[[nodiscard]] Result<std::unique_ptr<TableFormat>> sqlite_format(const Spec& spec);
 
 /// Makes a source of a format and scans its files.
 /// Requires  Format::scan(spec, options), which gives a Result<void>

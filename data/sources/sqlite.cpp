@@ -44,14 +44,20 @@ private:
 
 }  // namespace
 
-Result<SourcePointer> open_sqlite(const Spec& spec, const ScanOptions& options) {
+Result<std::unique_ptr<TableFormat>> sqlite_format(const Spec& spec) {
     SqliteChoice choice{spec.text("query", ""), spec.text("table", "")};
     if (!choice.query.empty() && !choice.table.empty()) {
         return fail(
             FaultCode::Usage, "'" + spec.to_string() + "': give query= or table=, and not both"
         );
     }
-    return open_table(spec, options, std::make_unique<SqliteFormat>(std::move(choice)));
+    return std::unique_ptr<TableFormat>(std::make_unique<SqliteFormat>(std::move(choice)));
+}
+
+Result<SourcePointer> open_sqlite(const Spec& spec, const ScanOptions& options) {
+    auto format = sqlite_format(spec);
+    if (!format) return format.error();
+    return open_table(spec, options, std::move(*format));
 }
 
 }  // namespace starling::data

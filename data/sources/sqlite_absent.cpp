@@ -5,11 +5,17 @@
 
 namespace starling::data {
 
-Result<SourcePointer> open_sqlite(const Spec& spec, const ScanOptions& options) {
+Result<std::unique_ptr<TableFormat>> sqlite_format(const Spec& /*spec*/) {
     const std::string what =
         "this build does not read SQLite; build with -DSTARLING_SQLITE=ON (it wants "
         "libsqlite3-dev)";
-    return open_table(spec, options, std::make_unique<AbsentTable>(what, ",query,table"));
+    return std::unique_ptr<TableFormat>(std::make_unique<AbsentTable>(what, ",query,table"));
+}
+
+Result<SourcePointer> open_sqlite(const Spec& spec, const ScanOptions& options) {
+    auto format = sqlite_format(spec);
+    if (!format) return format.error();
+    return open_table(spec, options, std::move(*format));
 }
 
 }  // namespace starling::data

@@ -36,6 +36,7 @@ void add_swarm(CLI::App& app, Command& chosen);
 void add_status(CLI::App& app, Command& chosen);
 void add_leave(CLI::App& app, Command& chosen);
 void add_eval(CLI::App& app, Command& chosen);
+void add_predict(CLI::App& app, Command& chosen);
 void add_export(CLI::App& app, Command& chosen);
 void add_data(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);

@@ -39,7 +39,9 @@ constexpr std::array kFounderFlags = {
     FounderFlag{
         "--until",
         "TARGET",
-        "samples=N, steps=N (per peer), epochs=N, accuracy=X or loss=X; for ever without it"},
+        "samples=N, steps=N (per peer), epochs=N, or a quality: accuracy, loss, balanced, auc, ap, "
+        "f1, bpb, mae, "
+        "map50 or map, as auc=0.78; for ever without it"},
     FounderFlag{"--settle", "X", "Relative spread at which peers agree at the end"},
 };
 

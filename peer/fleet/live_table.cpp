@@ -43,6 +43,12 @@ std::string number_text(const std::optional<double>& value) {
     return value ? fmt::format("{:.4f}", *value) : "-";
 }
 
+/// Returns `auc 0.9712`.
+std::string quality_text(const PeerView& peer) {
+    if (!peer.quality) return "-";
+    return fmt::format("{} {:.4f}", compute::to_string(peer.quality->kind), peer.quality->value);
+}
+
 std::string time_text(double seconds) {
     const auto whole = static_cast<long>(seconds);
     return fmt::format("{}:{:02}", whole / 60, whole % 60);
@@ -70,6 +76,7 @@ const std::array kColumns = {
     Column{"loss", 7, 6, [](const PeerView& p) { return number_text(p.loss); }},
     Column{"test loss", 9, 7, [](const PeerView& p) { return number_text(p.test_loss); }},
     Column{"accuracy", 8, 8, [](const PeerView& p) { return number_text(p.accuracy); }},
+    Column{"quality", 12, 8, quality_text},
     Column{"spread", 8, 3, [](const PeerView& p) { return fmt::format("{:.2g}", p.spread); }},
     Column{"exchanges", 9, 2, [](const PeerView& p) { return count_text(p.exchanges); }},
     Column{
@@ -77,8 +84,13 @@ const std::array kColumns = {
 };
 
 /// Returns the columns that fit, in their order.
-std::vector<Column> fitting_columns(std::size_t width) {
+std::vector<Column> fitting_columns(const FleetView& swarm, std::size_t width) {
     std::vector<Column> columns(kColumns.begin(), kColumns.end());
+    // Of many swarms the accuracy tells most, and there is no other quality to show.
+    const bool watched = std::any_of(swarm.peers.begin(), swarm.peers.end(), [](const auto& peer) {
+        return peer.quality.has_value();
+    });
+    if (!watched) std::erase_if(columns, [](const auto& c) { return c.cell == quality_text; });
     const auto total = [&columns] {
         std::size_t sum = 0;
         for (const auto& column : columns) sum += column.width + kGap;
@@ -163,6 +175,20 @@ std::string range_text(
     return fmt::format("  {} {:.4f}..{:.4f}", name, *low, *high);
 }
 
+/// All peers of a swarm watch the same quality.
+std::string quality_range_text(const FleetView& swarm) {
+    std::vector<compute::Quality> found;
+    for (const auto& peer : swarm.peers) {
+        if (peer.living() && peer.quality) found.push_back(*peer.quality);
+    }
+    if (found.empty()) return {};
+    const auto less = [](const auto& a, const auto& b) { return a.value < b.value; };
+    const auto [low, high] = std::minmax_element(found.begin(), found.end(), less);
+    const auto name = compute::to_string(found.front().kind);
+    if (low->value == high->value) return fmt::format("  {} {:.4f}", name, low->value);
+    return fmt::format("  {} {:.4f}..{:.4f}", name, low->value, high->value);
+}
+
 std::string ending_text(const PeerView& peer) {
     if (peer.killed_by_chaos) return "killed by chaos";
     if (peer.exit && !peer.exit->ok()) return "failed: " + peer.exit->to_string();
@@ -172,7 +198,7 @@ std::string ending_text(const PeerView& peer) {
 }  // namespace
 
 std::vector<std::string> render_table(const FleetView& swarm, const Screen& screen) {
-    const auto columns = fitting_columns(screen.columns);
+    const auto columns = fitting_columns(swarm, screen.columns);
     std::vector<std::string> lines;
     lines.push_back(cut(header(swarm), screen.columns));
     lines.push_back(cut(
@@ -212,7 +238,7 @@ std::string render_line(const FleetView& swarm) {
            ) +
            range_text(swarm, "loss", &PeerView::loss) +
            range_text(swarm, "test loss", &PeerView::test_loss) +
-           range_text(swarm, "accuracy", &PeerView::accuracy) +
+           range_text(swarm, "accuracy", &PeerView::accuracy) + quality_range_text(swarm) +
            fmt::format("  spread {:.2g}  {} training", spread, count);
 }
 

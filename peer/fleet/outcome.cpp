@@ -9,6 +9,13 @@
 namespace starling::peer {
 namespace {
 
+/// Peers of older releases report no goal. Theirs is an accuracy or a loss.
+std::optional<double> goal_of(const FinalReport& report, compute::QualityKind kind) {
+    if (report.goal) return report.goal;
+    if (kind == compute::QualityKind::Accuracy) return report.accuracy;
+    return kind == compute::QualityKind::Loss ? report.loss : std::nullopt;
+}
+
 /// Returns why a peer that should have survived did not end well, or an empty text.
 std::string explain(const PeerView& peer, const Until& target) {
     const std::string who = fmt::format("peer {} ", peer.index);
@@ -18,25 +25,26 @@ std::string explain(const PeerView& peer, const Until& target) {
     if (!peer.exit->ok()) return who + "ended with " + peer.exit->to_string() + said;
     if (!peer.final_report) return who + "ended without a final report" + said;
     const auto& report = *peer.final_report;
-    const bool wants_accuracy = target.kind == UntilKind::Accuracy;
-    if (wants_accuracy && report.accuracy.value_or(-1) < target.value) {
-        return who +
-               (report.accuracy ? fmt::format("reached accuracy {:.4f}", *report.accuracy)
-                                : std::string("reported no accuracy")) +
-               fmt::format(", the target was {}", target.value);
-    }
-    const bool wants_loss = target.kind == UntilKind::Loss;
-    if (wants_loss && (!report.loss || !(*report.loss <= target.value))) {
-        return who +
-               (report.loss ? fmt::format("reached loss {:.4f}", *report.loss)
-                            : std::string("reported no loss")) +
-               fmt::format(", the target was {}", target.value);
-    }
-    return {};
+    const auto kind = target.quality();
+    if (!kind) return {};
+    const auto goal = goal_of(report, *kind);
+    const compute::Quality wanted{*kind, target.value};
+    if (goal && compute::Quality{*kind, *goal}.reaches(wanted)) return {};
+    const auto name = compute::to_string(*kind);
+    return who +
+           (goal ? fmt::format("reached {} {:.4f}", name, *goal)
+                 : fmt::format("reported no {}", name)) +
+           fmt::format(", the target was {}", target.value);
 }
 
 nlohmann::json or_null(const std::optional<double>& value) {
     return value ? nlohmann::json(*value) : nlohmann::json(nullptr);
+}
+
+nlohmann::json qualities_json(const std::vector<compute::Quality>& qualities) {
+    auto out = nlohmann::json::object();
+    for (const auto& one : qualities) out[std::string(compute::to_string(one.kind))] = one.value;
+    return out;
 }
 
 }  // namespace
@@ -78,6 +86,7 @@ std::string summary_json(const std::vector<PeerView>& peers, double seconds) {
              {"peer", peer.index},
              {"accuracy", or_null(report.accuracy)},
              {"loss", or_null(report.loss)},
+             {"qualities", qualities_json(report.qualities)},
              {"samples", report.samples},
              {"steps", report.steps},
              {"spread", report.spread},

@@ -17,7 +17,7 @@ struct Verdict {
 };
 
 /// Judges a run by its survivors. A peer that chaos killed is no survivor. A peer that died by
-/// itself is a failure, even if the others went on. A target of accuracy or loss is compared with
+/// itself is a failure, even if the others went on. A target that is a quality is compared with
 /// each survivor's final report. Other targets (samples, steps, epochs) need no check: a peer ends
 /// only after it has reached them.
 [[nodiscard]] Verdict judge(const std::vector<PeerView>& peers, const Until& target);

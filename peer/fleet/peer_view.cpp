@@ -37,6 +37,18 @@ void read(const json& object, const char* key, bool& value) {
     if (found != object.end() && found->is_boolean()) value = found->get<bool>();
 }
 
+/// Reads `{"auc":0.97,"ap":0.8}`.
+std::vector<compute::Quality> read_qualities(const json& object, const char* key) {
+    std::vector<compute::Quality> qualities;
+    const auto found = object.find(key);
+    if (found == object.end() || !found->is_object()) return qualities;
+    for (const auto& [name, value] : found->items()) {
+        const auto kind = compute::parse_quality_kind(name);
+        if (kind && value.is_number()) qualities.push_back({*kind, value.get<double>()});
+    }
+    return qualities;
+}
+
 void apply_progress(PeerView& view, const json& object) {
     read(object, "state", view.state);
     read(object, "steps", view.steps);
@@ -45,6 +57,8 @@ void apply_progress(PeerView& view, const json& object) {
     read(object, "loss", view.loss);
     read(object, "test_loss", view.test_loss);
     read(object, "accuracy", view.accuracy);
+    const auto watched = read_qualities(object, "quality");
+    if (!watched.empty()) view.quality = watched.front();
     read(object, "spread", view.spread);
     read(object, "exchanges", view.exchanges);
     read(object, "shards", view.shards);
@@ -57,6 +71,8 @@ void apply_final(PeerView& view, const json& object) {
     FinalReport report;
     read(object, "accuracy", report.accuracy);
     read(object, "loss", report.loss);
+    report.qualities = read_qualities(object, "qualities");
+    read(object, "goal", report.goal);
     read(object, "spread", report.spread);
     read(object, "seconds", report.seconds);
     read(object, "samples", report.samples);
@@ -76,6 +92,7 @@ std::optional<FinalReport> PeerView::reached() const {
     FinalReport last;
     last.accuracy = accuracy;
     last.loss = test_loss;
+    if (quality) last.qualities = {*quality};
     last.spread = spread;
     last.samples = samples;
     last.steps = steps;

@@ -8,7 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "compute/metrics/quality.hpp"
 #include "peer/machine/process.hpp"
 
 namespace starling::peer {
@@ -24,6 +26,8 @@ struct FinalReport {
     std::uint64_t exchanges = 0;
     std::uint64_t bytes = 0;
     std::string model{};  ///< the file with its model; empty: none was written
+    std::vector<compute::Quality> qualities{};  ///< what else is known
+    std::optional<double> goal{};               ///< the quality that was held against the target
 };
 
 struct PeerView {
@@ -43,6 +47,7 @@ struct PeerView {
     std::optional<double> loss;       ///< of training
     std::optional<double> test_loss;  ///< an estimate, like the accuracy
     std::optional<double> accuracy;
+    std::optional<compute::Quality> quality;  ///< an estimate of the one that the swarm watches
     bool target = false;
     std::optional<FinalReport> final_report;
     std::optional<ProcessExit> exit;

@@ -18,7 +18,7 @@ inline constexpr const char* kLivePage = R"html(<!doctype html>
 </style></head><body>
 <h1>starling <code id="swarm"></code></h1><p id="line">asking…</p>
 <table><thead><tr><th>peer</th><th>address</th><th>member</th><th>state</th><th>steps</th>
-<th>samples/s</th><th>loss</th><th>test loss</th><th>accuracy</th><th>spread</th><th>exchanges</th><th>shards</th></tr></thead>
+<th>samples/s</th><th>loss</th><th>test loss</th><th>accuracy</th><th>quality</th><th>spread</th><th>exchanges</th><th>shards</th></tr></thead>
 <tbody id="members"></tbody></table>
 <script>
 const fixed = (x, n) => x == null ? "–" : Number(x).toFixed(n);
@@ -27,6 +27,7 @@ function row(m) {
   tr.className = m.state + (m.self ? " self" : "");
   const cells = [m.name ? m.name + " (" + m.id.slice(0, 8) + ")" : m.id.slice(0, 8), m.address, m.reachable === false ? m.state + ", unreachable" : m.state, m.training ?? "–", m.steps ?? "–",
     fixed(m.samples_per_s, 0), fixed(m.loss, 4), fixed(m.test_loss, 4), fixed(m.accuracy, 4),
+    m.quality == null ? "–" : Object.entries(m.quality).map(([k, x]) => k + " " + fixed(x, 4)).join(),
     m.spread == null ? "–" : Number(m.spread).toExponential(1), m.exchanges ?? "–", m.shards ?? "–"];
   for (const text of cells) tr.appendChild(document.createElement("td")).textContent = text;
   return tr;

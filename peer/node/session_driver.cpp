@@ -245,8 +245,14 @@ void SessionDriver::finish(const SessionOutcome& outcome) {
 void SessionDriver::report_end(double last_distance) {
     const auto& report = session_.report();
     FinalLine line;
-    line.accuracy = report.evaluated.accuracy();
-    line.loss = report.evaluated.loss();
+    const auto& last = report.tested ? *report.tested : report.evaluated;
+    line.accuracy = last.value(compute::QualityKind::Accuracy);
+    line.loss = last.result.loss();
+    line.qualities = last.qualities;
+    if (report.tested) line.split = "test";
+    if (const auto goal = plan_.descriptor.until.quality()) {
+        line.goal = report.evaluated.value(*goal);
+    }
     line.samples = report.samples;
     line.steps = report.steps;
     line.spread = last_distance;

@@ -34,6 +34,14 @@ void gauge(Families& out, std::string_view name, std::string_view help, double v
     add(out, name, help, MetricType::Gauge).metric.push_back(std::move(metric));
 }
 
+void quality(Families& out, const compute::Quality& found) {
+    ClientMetric metric;
+    metric.label.push_back({"kind", std::string(compute::to_string(found.kind))});
+    metric.gauge.value = found.value;
+    const auto help = "Estimated quality of the model on the test set, by kind";
+    add(out, "quality", help, MetricType::Gauge).metric.push_back(std::move(metric));
+}
+
 void histogram(
     Families& out, std::string_view name, std::string_view help, const DurationHistogram& times
 ) {
@@ -275,6 +283,7 @@ void session_metrics(Families& out, const SessionStatus& s) {
     gauge(out, "loss", "Running mean of the training loss", r.loss);
     gauge(out, "test_loss", "Estimated test loss, -1 before the first", r.test_loss);
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);
+    if (r.quality) quality(out, *r.quality);
     gauge(out, "spread", "Relative distance to recent partners", r.spread);
     gauge(out, "shards_owned", "Training shards that this peer trains on", r.shards);
     gauge(out, "shards_held", "Shards held", r.held);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
@@ -30,8 +31,13 @@ struct ProgressLine {
 };
 
 struct FinalLine {
-    double accuracy = 0;
+    std::optional<double> accuracy;  ///< nothing where answers are not just right or wrong
     double loss = 0;
+    std::vector<compute::Quality> qualities = {};  ///< what else is known
+    /// Where targets are held against the valid split: all above is on this one; else empty.
+    std::string split = {};
+    /// Of a swarm with such a target: the quality that was held against it.
+    std::optional<double> goal = {};
     std::uint64_t samples = 0;
     std::uint64_t steps = 0;
     double spread = 0;

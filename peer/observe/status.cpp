@@ -66,6 +66,13 @@ json member_json(
     out["loss"] = record->steps > 0 ? finite_or_null(record->loss) : json(nullptr);
     out["test_loss"] = record->test_loss >= 0 ? finite_or_null(record->test_loss) : json(nullptr);
     out["accuracy"] = record->accuracy >= 0 ? finite_or_null(record->accuracy) : json(nullptr);
+    if (record->quality) {
+        out["quality"] = {
+            {std::string(compute::to_string(record->quality->kind)),
+             finite_or_null(record->quality->value)}};
+    } else {
+        out["quality"] = nullptr;
+    }
     out["spread"] = finite_or_null(record->spread);
     out["exchanges"] = record->exchanges;
     out["shards"] = record->shards;

@@ -47,8 +47,15 @@ void Ending::follow(Instant now, std::span<const Record> others) {
     }
 }
 
+/// Returns whether a quality is as good as the target and better by a margin.
+bool Ending::meets(double quality, double margin) const {
+    const auto kind = until_.quality();
+    if (!kind) return true;
+    if (compute::higher_is_better(*kind)) return quality >= std::min(1.0, until_.value + margin);
+    return quality <= until_.value * (1.0 - margin);
+}
+
 bool Ending::estimate_reached(const EndingInputs& inputs) const {
-    const double margin = kMissMargin * round_;
     switch (until_.kind) {
         case UntilKind::Forever:
             return false;
@@ -57,15 +64,12 @@ bool Ending::estimate_reached(const EndingInputs& inputs) const {
         case UntilKind::Samples:
         case UntilKind::Epochs:
             return inputs.samples_wanted && inputs.swarm_samples >= *inputs.samples_wanted;
-        case UntilKind::Accuracy:
-            return inputs.accuracy && *inputs.accuracy >= std::min(1.0, until_.value + margin);
-        case UntilKind::Loss:
-            return inputs.loss && *inputs.loss <= until_.value * (1.0 - margin);
+        default:
+            return inputs.estimate && meets(*inputs.estimate, kMissMargin * round_);
     }
-    return false;
 }
 
-/// For accuracy and loss a majority decides. The count of samples is the same for all peers, so one
+/// For a quality a majority decides. The count of samples is the same for all peers, so one
 /// peer that sees the target is enough. Steps are counted per peer, so all peers must have made
 /// them.
 bool Ending::enough_reached(std::span<const Record> others) const {
@@ -83,27 +87,14 @@ bool Ending::enough_reached(std::span<const Record> others) const {
             return reached > 0;
         case UntilKind::Steps:
             return reached == live;
-        case UntilKind::Accuracy:
-        case UntilKind::Loss:
-            return 2 * reached > live;
-    }
-    return false;
-}
-
-bool Ending::quality_met(const EndingInputs& inputs) const {
-    switch (until_.kind) {
-        case UntilKind::Accuracy:
-            return *inputs.full_accuracy >= until_.value;
-        case UntilKind::Loss:
-            return *inputs.full_loss <= until_.value;
         default:
-            return true;
+            return 2 * reached > live;
     }
 }
 
 void Ending::judge(Instant now, const EndingInputs& inputs) {
-    if (!inputs.full_accuracy || !inputs.full_loss) return;
-    met_ = quality_met(inputs);
+    if (!inputs.evaluated) return;
+    met_ = !until_.quality() || (inputs.full && meets(*inputs.full, 0.0));
     if (met_) {
         enter(now, EndingPhase::Linger);
         return;

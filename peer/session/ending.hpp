@@ -28,11 +28,10 @@ struct EndingInputs {
     std::uint64_t own_steps = 0;
     std::uint64_t swarm_samples = 0;              ///< sum over all peers, the dead ones included
     std::optional<std::uint64_t> samples_wanted;  ///< of all peers, for samples and epochs
-    std::optional<double> accuracy;               ///< our own running estimates
-    std::optional<double> loss;
-    bool settled = false;  ///< all partners are nearer than the tolerance, or there are none
-    std::optional<double> full_accuracy;  ///< result on the whole test set, once it is there
-    std::optional<double> full_loss;
+    std::optional<double> estimate;  ///< our own running one, of the quality that is the target
+    bool settled = false;        ///< all partners are nearer than the tolerance, or there are none
+    bool evaluated = false;      ///< the whole test set has been measured
+    std::optional<double> full;  ///< then the quality there; nothing where it cannot be told
 };
 
 /// Thread    network
@@ -54,24 +53,24 @@ public:
     /// Returns the sticky flag of this round. Our record contains it.
     [[nodiscard]] bool ending() const { return phase_ != EndingPhase::Train; }
 
-    /// Returns whether the last evaluation on the whole test set met the target. If the target is
-    /// neither an accuracy nor a loss, every evaluation meets it.
+    /// Returns whether the last evaluation on the whole test set met the target. If the target is no
+    /// quality, every evaluation meets it.
     [[nodiscard]] bool met() const { return met_; }
 
     /// A peer averages at most so long until it agrees with its partners.
     static constexpr Duration kSettleMax = std::chrono::seconds(20);
     /// A peer lingers at most so long.
     static constexpr Duration kLingerMax = std::chrono::seconds(30);
-    /// Each missed round adds this much to the accuracy that an estimate must show, or takes this
-    /// share off the loss.
+    /// Each missed round adds this much to the accuracy or the like that an estimate must show, or
+    /// takes this share off the loss or the like.
     static constexpr double kMissMargin = 0.002;
 
 private:
     void enter(Instant now, EndingPhase phase);
     void follow(Instant now, std::span<const Record> others);
+    [[nodiscard]] bool meets(double quality, double margin) const;
     [[nodiscard]] bool estimate_reached(const EndingInputs& inputs) const;
     [[nodiscard]] bool enough_reached(std::span<const Record> others) const;
-    [[nodiscard]] bool quality_met(const EndingInputs& inputs) const;
     void judge(Instant now, const EndingInputs& inputs);
     [[nodiscard]] bool all_finished(std::span<const Record> others) const;
 

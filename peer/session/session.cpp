@@ -106,14 +106,24 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
     inputs.own_steps = idle ? std::numeric_limits<std::uint64_t>::max() : report_.steps;
     inputs.swarm_samples = swarm_samples_;
     inputs.samples_wanted = quota_.target();
-    inputs.accuracy = report_.accuracy;
-    inputs.loss = report_.test_loss;
+    inputs.estimate = estimate();
     inputs.settled = settled();
     if (evaluation_ > 0 && report_.evaluation == evaluation_) {
-        inputs.full_accuracy = report_.evaluated.accuracy();
-        inputs.full_loss = report_.evaluated.loss();
+        const auto goal = descriptor_.until.quality();
+        inputs.evaluated = true;
+        inputs.full = goal ? report_.evaluated.value(*goal) : std::nullopt;
     }
     return inputs;
+}
+
+/// Returns our running estimate of the quality that is the target.
+std::optional<double> Session::estimate() const {
+    const auto goal = descriptor_.until.quality();
+    if (!goal) return std::nullopt;
+    if (*goal == compute::QualityKind::Accuracy) return report_.accuracy;
+    if (*goal == compute::QualityKind::Loss) return report_.test_loss;
+    const auto& quality = report_.quality;
+    return quality && quality->kind == *goal ? std::optional(quality->value) : std::nullopt;
 }
 
 void Session::update_quota(Instant now, const SwarmView& view) {
@@ -245,8 +255,10 @@ void Session::handle_report(Instant now, TrainerReport report) {
         return;
     }
     const bool news = report.evaluation != report_.evaluation ||
-                      report.accuracy != report_.accuracy || report.prepared != report_.prepared;
+                      report.accuracy != report_.accuracy || report.quality != report_.quality ||
+                      report.prepared != report_.prepared;
     const bool paused = report_.obeyed < pause_order_ && report.obeyed >= pause_order_;
+    const bool evaluated = report.evaluation != report_.evaluation;
     const bool estimated = report.test_loss && report.test_loss != report_.test_loss;
     report_ = std::move(report);
     note_unsound(now);
@@ -255,8 +267,20 @@ void Session::handle_report(Instant now, TrainerReport report) {
             overfitting_.handle_estimate(now, {report_.steps, report_.loss, *report_.test_loss});
         if (line) notes_.push_back(std::move(*line));
     }
+    note_unknown_quality(evaluated);
     const bool rests = quota_.used_up(report_.samples) && report_.samples != told_samples_;
     if ((news || paused || rests) && view_due_) view_due_ = now;
+}
+
+/// Such a swarm would go on training for ever and miss its target each time.
+void Session::note_unknown_quality(bool evaluated) {
+    const auto goal = descriptor_.until.quality();
+    if (!evaluated || !goal || report_.evaluated.value(*goal)) return;
+    notes_.push_back(
+        "the evaluation of " + std::to_string(report_.evaluated.result.samples) +
+        " samples cannot tell the target " + descriptor_.until.to_string() +
+        ": they lack a class, or nothing is held of them"
+    );
 }
 
 void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
@@ -371,6 +395,7 @@ Record Session::record() const {
     r.loss = static_cast<float>(report_.loss);
     r.accuracy = report_.accuracy ? static_cast<float>(*report_.accuracy) : -1.0F;
     r.test_loss = report_.test_loss ? static_cast<float>(*report_.test_loss) : -1.0F;
+    r.quality = report_.quality;
     r.spread = static_cast<float>(parts_.averager.spread());
     const auto shards = roster_.duties().train.size();
     r.shards = static_cast<std::uint16_t>(std::min<std::size_t>(shards, 65535));

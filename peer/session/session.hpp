@@ -145,6 +145,7 @@ private:
     void offer_donors(Instant now, const SwarmView& view);
     void start_training(Instant now);
     void note_unsound(Instant now);
+    void note_unknown_quality(bool evaluated);
     void begin_recovery(Instant now, RecoveryCause cause);
     void update_recovery(Instant now, const SwarmView& view);
     void end_diverged();
@@ -158,6 +159,7 @@ private:
     void mix_without_steps(Instant now);
     void note_caught_up();
     void update_ending(Instant now, const SwarmView& view);
+    [[nodiscard]] std::optional<double> estimate() const;
     [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
         const;
     void enter(Instant now, EndingPhase phase);

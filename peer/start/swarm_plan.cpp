@@ -12,6 +12,7 @@
 #include "peer/machine/memory.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/streams/dial.hpp"
+#include "peer/terms/qualities.hpp"
 #include "peer/terms/task.hpp"
 #include "peer/training/engine_options.hpp"
 #include "peer/training/trainer_options.hpp"
@@ -82,13 +83,7 @@ Descriptor describe(const PeerConfig& config, bool keyed) {
 /// Peers never pass a target in samples, so a swarm with less than a batch to make would end at once.
 Result<void> check_target(const PeerConfig& config, const data::Manifest& manifest) {
     const auto until = *Until::parse(config.until);
-    if (until.kind == UntilKind::Accuracy &&
-        manifest.schema.label.kind == data::LabelKind::Numbers) {
-        return fail(
-            FaultCode::Usage,
-            "--until " + config.until + ": numbers have no accuracy; give loss=X, the mean square"
-        );
-    }
+    if (auto ok = check_quality(manifest, until); ok.has_error()) return ok;
     if (until.kind != UntilKind::Samples && until.kind != UntilKind::Epochs) return {};
     auto samples = until.value;
     if (until.kind == UntilKind::Epochs) {

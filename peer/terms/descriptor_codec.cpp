@@ -51,7 +51,7 @@ bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& m
     d.sync = sync != 0;
     std::uint8_t kind = 0;
     archive(kind, d.until.value, d.settle, d.seed, d.replicas);
-    if (kind > static_cast<std::uint8_t>(UntilKind::Loss)) return false;
+    if (kind > static_cast<std::uint8_t>(kUntilKindLast)) return false;
     d.until.kind = static_cast<UntilKind>(kind);
     archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
     if (d.minor >= 1) {

@@ -23,6 +23,14 @@ unsigned flags_of(const Record& record) {
     return flags;
 }
 
+/// A kind that this release does not know, or a value that is no number, counts as none.
+std::optional<compute::Quality> take_quality(ByteReader& reader) {
+    const auto kind = reader.take<compute::QualityKind>();
+    const auto value = static_cast<double>(reader.take<float>());
+    if (kind > compute::kQualityKindLast || !std::isfinite(value)) return std::nullopt;
+    return compute::Quality{kind, value};
+}
+
 }  // namespace
 
 std::string_view to_string(PeerState state) {
@@ -73,7 +81,7 @@ Bytes encode_record(const Record& record) {
     writer.put(record.shards);
     writer.put(record.held);
     // Each release reads as far as it knows. What has nothing to say has the bytes of an older one.
-    const bool more = record.test_loss >= 0 || record.claim.turn > 0;
+    const bool more = record.test_loss >= 0 || record.claim.turn > 0 || record.quality;
     if (!record.name.empty() || more) {
         writer.put(static_cast<std::uint8_t>(record.name.size()));
         writer.put_bytes(as_byte_view(record.name));
@@ -83,6 +91,10 @@ Bytes encode_record(const Record& record) {
         writer.put(record.claim.samples);
         writer.put(record.claim.turn);
         writer.put(record.claim.sharers);
+    }
+    if (record.quality) {
+        writer.put(record.quality->kind);
+        writer.put(static_cast<float>(record.quality->value));
     }
     return bytes;
 }
@@ -119,6 +131,7 @@ Result<Record> decode_record(ByteView bytes) {
         record.claim.turn = reader.take<std::uint32_t>();
         record.claim.sharers = reader.take<std::uint32_t>();
     }
+    if (reader.ok() && reader.remaining() > 0) record.quality = take_quality(reader);
     if (!reader.ok()) return fail(FaultCode::Truncated, "progress record is cut short");
     // A diverged model may have no loss that is a number.
     if (!(record.test_loss >= 0)) record.test_loss = -1;

@@ -12,6 +12,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "compute/metrics/quality.hpp"
 
 namespace starling::peer {
 
@@ -58,6 +59,8 @@ struct Record {
     /// tried.
     std::optional<bool> reachable;
     Claim claim;
+    /// An estimate of the quality that the swarm watches, besides accuracy and loss.
+    std::optional<compute::Quality> quality;
 };
 
 /// Longest name of a peer in bytes.

@@ -10,6 +10,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "compute/metrics/quality.hpp"
 #include "compute/values/eval_result.hpp"
 #include "data/batcher.hpp"
 
@@ -50,6 +51,16 @@ struct ShardFileReport {
     std::string error;         ///< why the newest attempt failed; empty: it did not
 };
 
+/// What an evaluation of all held samples of a split has found.
+struct Examined {
+    compute::EvalResult result;
+    /// What else the tallies of these labels know, by the names of --until.
+    std::vector<compute::Quality> qualities;
+
+    /// Returns a quality, with accuracy and loss from the sums of the engine; nothing where it is unknown.
+    [[nodiscard]] std::optional<double> value(compute::QualityKind kind) const;
+};
+
 /// What the compute thread reports. A newer report replaces an older one.
 struct TrainerReport {
     /// Number of the last order that is obeyed. If that order says to pause, no step runs any more.
@@ -62,15 +73,18 @@ struct TrainerReport {
     double loss = 0;                 ///< running mean over recent steps; of a text per character
     std::optional<double> accuracy;  ///< running estimate over small evaluations
     std::optional<double> test_loss;
+    /// Running estimate of the quality that the swarm watches (peer/terms/task.hpp).
+    std::optional<compute::Quality> quality;
     std::uint64_t damaged_records = 0;  ///< left out of batches, because they cannot be decoded
     std::uint64_t unsound_steps = 0;    ///< batches without a finite loss: they changed nothing
     /// Five unsound steps came in a row, or a parameter is not finite. Training rests until the
     /// next restart.
     bool diverged = false;
-    std::uint64_t restarts = 0;     ///< number of the last restart that was done
-    bool prepared = false;          ///< local shards were read and the engine was built
-    std::uint64_t evaluation = 0;   ///< number of the last evaluation on the whole test set
-    compute::EvalResult evaluated;  ///< the result of that evaluation
+    std::uint64_t restarts = 0;    ///< number of the last restart that was done
+    bool prepared = false;         ///< local shards were read and the engine was built
+    std::uint64_t evaluation = 0;  ///< number of the last full evaluation
+    Examined evaluated;            ///< what it has found on the split that targets are held against
+    std::optional<Examined> tested;  ///< and on the test split, where that is another one
     data::BatcherPosition position;
     CheckpointReport checkpoints;
     ShardFileReport shard_files;

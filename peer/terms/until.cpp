@@ -21,6 +21,14 @@ constexpr UntilName kUntilNames[] = {
     {UntilKind::Epochs, "epochs", 1e-3, 1e9},
     {UntilKind::Accuracy, "accuracy", 0, 1},
     {UntilKind::Loss, "loss", 0, 1e9},
+    {UntilKind::Auc, "auc", 0, 1},
+    {UntilKind::Ap, "ap", 0, 1},
+    {UntilKind::F1, "f1", 0, 1},
+    {UntilKind::Map50, "map50", 0, 1},
+    {UntilKind::Map, "map", 0, 1},
+    {UntilKind::Bpb, "bpb", 0, 1e9},
+    {UntilKind::Balanced, "balanced", 0, 1},
+    {UntilKind::Mae, "mae", 0, 1e18},
 };
 
 }  // namespace
@@ -30,7 +38,9 @@ Result<Until> Until::parse(std::string_view text) {
     const auto bad = fail(
         FaultCode::Usage,
         "--until " + std::string(text) +
-            ": give samples=N, steps=N, epochs=N, accuracy=X (0 to 1) or loss=X"
+            ": give samples=N, steps=N, epochs=N, or a quality: accuracy, balanced, auc, ap, f1, "
+            "map50 or map "
+            "(=X from 0 to 1), loss, bpb or mae (=X from 0 on)"
     );
     // The spec parser reads `until?accuracy=0.9`, so numbers are checked as everywhere else.
     const auto spec = Spec::parse("until?" + std::string(text));
@@ -56,6 +66,37 @@ std::string Until::to_string() const {
         return std::string(entry.name) + "=" + number;
     }
     return "";
+}
+
+std::optional<compute::QualityKind> Until::quality() const {
+    switch (kind) {
+        case UntilKind::Forever:
+        case UntilKind::Samples:
+        case UntilKind::Steps:
+        case UntilKind::Epochs:
+            return std::nullopt;
+        case UntilKind::Accuracy:
+            return compute::QualityKind::Accuracy;
+        case UntilKind::Loss:
+            return compute::QualityKind::Loss;
+        case UntilKind::Auc:
+            return compute::QualityKind::Auc;
+        case UntilKind::Ap:
+            return compute::QualityKind::Ap;
+        case UntilKind::F1:
+            return compute::QualityKind::F1;
+        case UntilKind::Map50:
+            return compute::QualityKind::Map50;
+        case UntilKind::Map:
+            return compute::QualityKind::Map;
+        case UntilKind::Bpb:
+            return compute::QualityKind::Bpb;
+        case UntilKind::Balanced:
+            return compute::QualityKind::Balanced;
+        case UntilKind::Mae:
+            return compute::QualityKind::Mae;
+    }
+    return std::nullopt;
 }
 
 }  // namespace starling::peer

@@ -154,6 +154,7 @@ Result<void> EngineTrainer::prepare() {
     if (!state.empty()) (void)engine_->restore_optimizer_state(state);
     const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
     estimator_.emplace(shards_, eval_batch, options_.evaluation_seed);
+    if (options_.watched) estimator_->watch(*options_.watched);
     report_.prepared = true;
     publish(true);
     return {};
@@ -301,10 +302,12 @@ void EngineTrainer::update_estimate() {
 }
 
 void EngineTrainer::evaluate_all() {
-    const auto result = estimator_->evaluate_all(*engine_, stop_);
+    auto result = estimator_->evaluate_all(*engine_, stop_);
+    auto tested = estimator_->evaluate_test(*engine_, stop_);
     if (const auto fault = estimator_->take_fault()) note_refused(*fault);
     if (stop_) return;
-    report_.evaluated = result;
+    report_.evaluated = std::move(result);
+    report_.tested = std::move(tested);
     report_.evaluation = current_.evaluation;
 }
 
@@ -343,6 +346,7 @@ void EngineTrainer::publish(bool always) {
     const auto estimate = estimator_ ? estimator_->estimate() : std::nullopt;
     report_.accuracy = estimate ? estimate->accuracy : std::nullopt;
     report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;
+    report_.quality = estimate ? estimate->quality : std::nullopt;
     report_.position = batches_.position();
     told_samples_ = report_.samples;
     if (reports_.put(report_)) callbacks_.report_ready();

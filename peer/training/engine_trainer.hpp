@@ -37,6 +37,8 @@ struct TrainerOptions {
     std::uint64_t mix_every = 8;
     /// The trainer waits at most so long for each exchange; zero: it never waits.
     Duration sync_wait{};
+    /// Estimated while training, besides accuracy and loss; nothing: only these.
+    std::optional<compute::QualityKind> watched;
     double evaluation_share = 0.05;  ///< evaluations take at most this share of the time
     std::uint64_t steps = 0;         ///< counters to continue from
     std::uint64_t samples = 0;

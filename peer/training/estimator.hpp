@@ -1,7 +1,9 @@
 #pragma once
 
-// The estimate of a training peer: a running mean over evaluations of one batch of test samples
-// each. An evaluation of the whole test set replaces it.
+// The estimate of a training peer. Accuracy and loss are a running mean over evaluations of one batch of
+// test samples each. The quality that the swarm watches comes from a tally over the last batches, because
+// an area under a curve of 256 rows with three frauds says nothing. An evaluation of all held samples
+// replaces the estimate.
 //
 // Thread    compute
 
@@ -13,6 +15,8 @@
 
 #include "base/result.hpp"
 #include "base/running_mean.hpp"
+#include "compute/metrics/quality.hpp"
+#include "peer/terms/training.hpp"
 #include "peer/training/evaluation.hpp"
 
 namespace starling::peer {
@@ -20,10 +24,15 @@ namespace starling::peer {
 struct Estimate {
     std::optional<double> accuracy;  ///< nothing where labels are numbers
     double loss = 0.0;
+    /// Nothing without a watched quality, and where the last samples cannot tell it.
+    std::optional<compute::Quality> quality;
 };
 
 class Estimator {
 public:
+    /// Watches a quality from now on, besides accuracy and loss.
+    void watch(compute::QualityKind kind);
+
     /// Begins at a batch of the test set that `seed` draws, so that a majority of peers has seen more
     /// of the test set than one peer has.
     /// Requires  `shards` outlives the estimator
@@ -34,9 +43,13 @@ public:
     /// engine was interrupted. Blocks as long as the engine computes, as evaluate_all() does.
     bool evaluate_next(compute::Engine& engine, const std::atomic<bool>& stop);
 
-    /// Evaluates all test samples that are held. If there are any, the result is the new estimate.
-    /// If `stop` is true afterwards, the result is that of a part.
-    [[nodiscard]] compute::EvalResult evaluate_all(
+    /// Evaluates all samples that are held of the split that targets are held against. If there are any,
+    /// the result is the new estimate. If `stop` is true afterwards, the result is that of a part.
+    [[nodiscard]] Examined evaluate_all(compute::Engine& engine, const std::atomic<bool>& stop);
+
+    /// Evaluates all samples that are held of the test split where targets are held against another one;
+    /// the estimate stays. Returns nothing where it is the same split.
+    [[nodiscard]] std::optional<Examined> evaluate_test(
         compute::Engine& engine, const std::atomic<bool>& stop
     );
 
@@ -56,6 +69,23 @@ private:
     );
     [[nodiscard]] double weight(std::size_t samples) const;
 
+    struct Found {
+        Examined examined;
+        std::size_t samples = 0;
+        Judge judge;
+    };
+
+    [[nodiscard]] Found examine(
+        Evaluation& evaluation, compute::Engine& engine, const std::atomic<bool>& stop
+    );
+    void count_part();
+    [[nodiscard]] std::optional<compute::Quality> quality() const;
+
+    /// Batches of one tally. The estimate is that of the present tally and of the one before, so it is
+    /// over one to two times as many.
+    static constexpr std::size_t kTallyBatches = 16;
+
+    const data::ShardStore& shards_;
     std::size_t all_;
     std::size_t batch_;
     Evaluation evaluation_;
@@ -65,6 +95,10 @@ private:
     std::optional<Fault> fault_;
     RunningMean accuracy_;
     RunningMean loss_;
+    std::optional<compute::QualityKind> watched_;
+    std::optional<Judge> recent_;  ///< of the last batches, where a quality is watched
+    std::optional<Judge> before_;  ///< of those before them
+    std::size_t parts_ = 0;        ///< batches in `recent_`
 };
 
 }  // namespace starling::peer

@@ -1,5 +1,6 @@
 #include "peer/training/judge.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <variant>
@@ -62,10 +63,10 @@ std::vector<compute::Tally> tallies_for(const data::Label& label) {
     const auto count = label.count;
     switch (label.kind) {
         case data::LabelKind::Class: {
+            // The first one that knows a quality tells it.
+            if (count == 2) return {compute::ScoreTally(), compute::ClassTally(count)};
             std::vector<compute::Tally> tallies{compute::ClassTally(count)};
-            if (count == 2) {
-                tallies.emplace_back(compute::ScoreTally());
-            } else if (count > 2 && count <= compute::LabelsTally::kRankingsMax) {
+            if (count > 2 && count <= compute::LabelsTally::kRankingsMax) {
                 tallies.emplace_back(compute::LabelsTally(compute::Rankings::OneVsRest, count));
             }
             return tallies;
@@ -82,15 +83,85 @@ std::vector<compute::Tally> tallies_for(const data::Label& label) {
     }
 }
 
+/// Returns whether a tally of this kind can tell the quality, once it has seen samples.
+bool knows(const compute::Tally& tally, compute::QualityKind kind) {
+    using enum compute::QualityKind;
+    using Kinds = std::vector<compute::QualityKind>;
+    const auto one_of = [kind](const Kinds& kinds) {
+        return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+    };
+    if (std::holds_alternative<compute::ClassTally>(tally)) {
+        return one_of({Accuracy, Balanced, F1, Loss});
+    }
+    if (std::holds_alternative<compute::ScoreTally>(tally)) {
+        return one_of({Accuracy, Balanced, Auc, Ap, F1, Loss});
+    }
+    if (std::holds_alternative<compute::LabelsTally>(tally)) return one_of({Auc, Ap, F1, Loss});
+    if (std::holds_alternative<compute::TokenTally>(tally)) return one_of({Bpb, Loss});
+    if (std::holds_alternative<compute::NumberTally>(tally)) return one_of({Mae, Loss});
+    return one_of({Map50, Map});
+}
+
 }  // namespace
 
 Judge::Judge(const data::Manifest& manifest)
     : label_(manifest.schema.label),
-      tallies_(tallies_for(label_)) {
+      empty_(tallies_for(label_)),
+      tallies_(empty_) {
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
         token_bytes_ = data::bytes_of_tokens(*tokens);
         label_.count = manifest.classes();
     }
+}
+
+Judge::Judge(const data::Manifest& manifest, compute::QualityKind only)
+    : Judge(Judge(manifest).only(only)) {}
+
+Judge Judge::only(compute::QualityKind kind) const {
+    Judge part = *this;
+    part.empty_.clear();
+    part.tallies_.clear();
+    for (std::size_t i = 0; i < tallies_.size(); ++i) {
+        if (!part.tallies_.empty() || !knows(tallies_[i], kind)) continue;
+        part.empty_.push_back(empty_[i]);
+        part.tallies_.push_back(tallies_[i]);
+    }
+    return part;
+}
+
+void Judge::clear() {
+    tallies_ = empty_;
+}
+
+Result<void> Judge::merge(const Judge& other) {
+    if (tallies_.size() != other.tallies_.size()) {
+        return fail(FaultCode::BadValue, "tallies of other qualities");
+    }
+    auto merged = tallies_;
+    for (std::size_t i = 0; i < merged.size(); ++i) {
+        if (auto ok = compute::merge(merged[i], other.tallies_[i]); !ok) return ok;
+    }
+    tallies_ = std::move(merged);
+    return {};
+}
+
+std::uint64_t Judge::count() const {
+    return tallies_.empty() ? 0 : compute::count(tallies_.front());
+}
+
+std::optional<double> Judge::quality(compute::QualityKind kind) const {
+    for (const auto& tally : tallies_) {
+        if (knows(tally, kind)) return compute::quality(tally, kind);
+    }
+    return std::nullopt;
+}
+
+std::vector<compute::Quality> Judge::known(std::span<const compute::QualityKind> kinds) const {
+    std::vector<compute::Quality> found;
+    for (const auto kind : kinds) {
+        if (const auto value = quality(kind)) found.push_back({kind, *value});
+    }
+    return found;
 }
 
 Result<void> Judge::add(std::span<const float> answers, const compute::Batch& batch) {
@@ -133,9 +204,12 @@ json Judge::qualities() const {
 
 json Judge::classes() const {
     json out = json::array();
-    const auto* tally =
-        tallies_.empty() ? nullptr : std::get_if<compute::ClassTally>(&tallies_.front());
-    if (tally == nullptr) return out;
+    const auto found =
+        std::find_if(tallies_.begin(), tallies_.end(), [](const compute::Tally& one) {
+            return std::holds_alternative<compute::ClassTally>(one);
+        });
+    if (found == tallies_.end()) return out;
+    const auto* tally = std::get_if<compute::ClassTally>(&*found);
     for (std::size_t i = 0; i < std::min<std::size_t>(tally->classes(), kNamedMax); ++i) {
         const auto quality = tally->quality_of(i);
         json one{{"samples", quality.truths}, {"predicted", quality.predictions}};

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,11 +22,35 @@ class Judge {
 public:
     explicit Judge(const data::Manifest& manifest);
 
+    /// Keeps only the tally that knows this quality, or none where no tally is needed for it.
+    Judge(const data::Manifest& manifest, compute::QualityKind only);
+
+    /// Returns the part of it that knows this quality, with what it has seen.
+    [[nodiscard]] Judge only(compute::QualityKind kind) const;
+
     /// Adds what a model has answered for a batch, all of it or nothing.
     ///
     /// Shapes    answers as Engine::answers()
     /// Errors    BadValue, with the place: an answer that is not finite, a label that is none
     [[nodiscard]] Result<void> add(std::span<const float> answers, const compute::Batch& batch);
+
+    /// Adds what another judge of the same labels and qualities has seen.
+    /// Errors    BadValue: others, or counts beyond 2^48; nothing was merged
+    [[nodiscard]] Result<void> merge(const Judge& other);
+
+    /// Forgets all answers.
+    void clear();
+
+    /// Returns how many samples, tokens, numbers or images were added.
+    [[nodiscard]] std::uint64_t count() const;
+
+    /// Returns a quality by the name of --until; nothing where it is unknown or would be 0 / 0. The F1 of two
+    /// classes is the best over all thresholds, and that of more the mean over classes.
+    [[nodiscard]] std::optional<double> quality(compute::QualityKind kind) const;
+
+    /// Returns all that are known of `kinds`, in their order.
+    [[nodiscard]] std::vector<compute::Quality> known(std::span<const compute::QualityKind> kinds
+    ) const;
 
     [[nodiscard]] const std::vector<compute::Tally>& tallies() const { return tallies_; }
 
@@ -44,6 +69,7 @@ private:
     ) const;
 
     data::Label label_;
+    std::vector<compute::Tally> empty_;  ///< the tallies before the first answer
     std::vector<compute::Tally> tallies_;
     std::vector<std::uint32_t>
         token_bytes_;  ///< of each token, the bytes of text that it stands for

@@ -2,6 +2,7 @@
 
 #include "gossip/config.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/terms/qualities.hpp"
 #include "peer/training/engine_options.hpp"
 
 namespace starling::peer {
@@ -39,6 +40,11 @@ TrainerOptions trainer_options(
     options.mix_every = mix.steps > 0 ? mix.steps : descriptor.mix_every;
     if (descriptor.sync && mix.rule != gossip::Rule::None) options.sync_wait = kSyncTrainerWait;
     options.shard_directory = shard_directory(config);
+    const auto watched = watched_quality(descriptor.manifest, descriptor.until);
+    // These two are estimated in any case.
+    const bool known =
+        watched == compute::QualityKind::Accuracy || watched == compute::QualityKind::Loss;
+    if (!known) options.watched = watched;
     if (descriptor.until.kind == UntilKind::Steps) {
         options.steps_limit = static_cast<std::uint64_t>(descriptor.until.value);
     }

@@ -155,11 +155,12 @@ void VirtualTrainer::evaluate() {
     const double loss = parameters_.mean_square();
     report_.evaluation = current_.evaluation;
     report_.evaluated = {};
-    report_.evaluated.samples = kTestSamples;
-    report_.evaluated.loss_sum = loss * static_cast<double>(kTestSamples);
+    auto& result = report_.evaluated.result;
+    result.samples = kTestSamples;
+    result.loss_sum = loss * static_cast<double>(kTestSamples);
     const double right = static_cast<double>(kTestSamples) / (1.0 + loss);
-    report_.evaluated.correct = static_cast<std::uint64_t>(std::max(0.0, std::round(right)));
-    report_.accuracy = report_.evaluated.accuracy();
+    result.correct = static_cast<std::uint64_t>(std::max(0.0, std::round(right)));
+    report_.accuracy = result.accuracy();
     report_.test_loss = loss;
 }
 

@@ -33,6 +33,25 @@ TEST(Verdict, GoodRunIsZero) {
     EXPECT_EQ(verdict.reason, "");
 }
 
+TEST(Verdict, AnyQualityIsHeldAgainstTheTarget) {
+    auto peers = good_run();
+    for (auto& peer : peers) peer.final_report->goal = 0.79;
+    EXPECT_EQ(judge(peers, *Until::parse("auc=0.78")).exit_code, 0);
+    EXPECT_EQ(judge(peers, *Until::parse("bpb=0.8")).exit_code, 0);
+    // The target was met on the valid split, and the accuracy in the report is that of the test split.
+    EXPECT_EQ(judge(peers, *Until::parse("accuracy=0.785")).exit_code, 0);
+    peers[1].final_report->goal = 0.81;
+    EXPECT_EQ(
+        judge(peers, *Until::parse("bpb=0.8")).reason,
+        "peer 2 reached bpb 0.8100, the target was 0.8"
+    );
+    peers[1].final_report->goal.reset();
+    EXPECT_EQ(
+        judge(peers, *Until::parse("auc=0.78")).reason,
+        "peer 2 reported no auc, the target was 0.78"
+    );
+}
+
 TEST(Verdict, PeerKilledByChaosIsNoFailure) {
     auto peers = good_run();
     peers[0].killed_by_chaos = true;

@@ -71,6 +71,7 @@ ProgressLine trained() {
     line.record.samples_per_s = 1000;
     line.record.loss = 0.5F;
     line.record.accuracy = 0.75F;
+    line.record.quality = {compute::QualityKind::Auc, 0.875};
     line.record.spread = 0.25F;
     line.record.exchanges = 3;
     line.record.shards = 4;
@@ -127,6 +128,7 @@ TEST(Reporter, ProgressHasEachNumberOrNullUnderTheSameKeys) {
         {"samples_per_s", 1000.0},
         {"loss", 0.5},
         {"accuracy", 0.75},
+        {"quality", {{"auc", 0.875}}},
         {"test_loss", 1.5},
         {"spread", 0.25},
         {"exchanges", 3},
@@ -140,7 +142,8 @@ TEST(Reporter, ProgressHasEachNumberOrNullUnderTheSameKeys) {
     EXPECT_EQ(full, expected);
     const auto fresh = object([](Reporter& r) { r.progress({}); });
     EXPECT_EQ(keys(fresh), keys(full));
-    for (const auto* name : {"loss", "accuracy", "test_loss"}) EXPECT_EQ(fresh[name], nullptr);
+    for (const auto* name : {"loss", "accuracy", "quality", "test_loss"})
+        EXPECT_EQ(fresh[name], nullptr);
     auto line = trained();
     line.record.loss = std::numeric_limits<float>::quiet_NaN();
     line.record.accuracy = std::numeric_limits<float>::infinity();
@@ -155,13 +158,28 @@ TEST(Reporter, ProgressHasEachNumberOrNullUnderTheSameKeys) {
 }
 
 TEST(Reporter, TheFinalLineHasEachNumberOrNullUnderTheSameKeys) {
-    FinalLine line{0.9, 0.25, 640, 10, 1e-4, 2.5, 4096, 3, "/s/checkpoint"};
+    FinalLine line{
+        0.9,
+        0.25,
+        {{compute::QualityKind::Auc, 0.75}},
+        "test",
+        0.9375,
+        640,
+        10,
+        1e-4,
+        2.5,
+        4096,
+        3,
+        "/s/checkpoint"};
     const auto full = object([&line](Reporter& r) { r.finished(line); });
     const json expected{
         {"event", "final"},
         {"id", full["id"]},
         {"accuracy", 0.9},
         {"loss", 0.25},
+        {"qualities", {{"auc", 0.75}}},
+        {"split", "test"},
+        {"goal", 0.9375},
         {"samples", 640},
         {"steps", 10},
         {"spread", 1e-4},
@@ -172,11 +190,13 @@ TEST(Reporter, TheFinalLineHasEachNumberOrNullUnderTheSameKeys) {
     EXPECT_EQ(full, expected);
     line.loss = kInfinity;
     line.spread = kNan;
-    line.accuracy = kNan;
+    line.accuracy = std::nullopt;
+    line.goal = std::nullopt;
     line.model.clear();
     const auto broken = object([&line](Reporter& r) { r.finished(line); });
     EXPECT_EQ(keys(broken), keys(full));
-    for (const auto* name : {"loss", "spread", "accuracy"}) EXPECT_EQ(broken[name], nullptr);
+    for (const auto* name : {"loss", "spread", "accuracy", "goal"})
+        EXPECT_EQ(broken[name], nullptr);
     EXPECT_EQ(broken["model"], "");
 }
 
@@ -235,13 +255,28 @@ TEST(Reporter, PeopleReadSentences) {
     EXPECT_EQ(
         sentence([](Reporter& r) { r.progress(trained()); }),
         "training: step 8, 1000 samples/s, loss 0.5000, test loss 1.5000, accuracy 0.7500, "
+        "auc 0.8750, "
         "spread 2.50e-01, 3 exchanges, 2 members\n"
     );
     EXPECT_EQ(
         sentence([](Reporter& r) {
-            r.finished({0.9, 0.25, 640, 10, 1e-4, 2.5, 4096, 3, "/s/checkpoint"});
+            r.finished(
+                {0.9,
+                 0.25,
+                 {{compute::QualityKind::Auc, 0.75}},
+                 {},
+                 {},
+                 640,
+                 10,
+                 1e-4,
+                 2.5,
+                 4096,
+                 3,
+                 "/s/checkpoint"}
+            );
         }),
-        "finished after 2.5 s: accuracy 0.9000, test loss 0.2500, 640 samples in 10 steps, 3 "
+        "finished after 2.5 s: accuracy 0.9000, test loss 0.2500, auc 0.7500, 640 samples in 10 "
+        "steps, 3 "
         "exchanges, "
         "distance to the last partner 1.00e-04; model in /s/checkpoint\n"
     );

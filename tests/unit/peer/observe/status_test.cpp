@@ -51,6 +51,7 @@ const std::set<std::string> kRecordKeys{
     "exchanges",
     "held",
     "loss",
+    "quality",
     "round",
     "samples",
     "shards",
@@ -106,6 +107,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
     session.record.loss = 0.5F;
     session.record.test_loss = 1.75F;
     session.record.accuracy = 0.75F;
+    session.record.quality = {compute::QualityKind::Auc, 0.875};
     session.record.samples_per_s = 1000.0F;
     session.record.spread = 0.25F;
     session.record.exchanges = 4;
@@ -123,6 +125,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
         {"loss", 0.5},
         {"test_loss", 1.75},
         {"accuracy", 0.75},
+        {"quality", {{"auc", 0.875}}},
         {"samples_per_s", 1000.0},
         {"spread", 0.25},
         {"exchanges", 4},
@@ -164,7 +167,7 @@ TEST(Status, ColumnsStandInTheOrderOfThePageAndNamesAreShown) {
     EXPECT_EQ(out["members"][1]["name"], "attic");
     std::vector<std::string> columns;
     for (const auto& item : out["members"][1].items()) columns.push_back(item.key());
-    columns.resize(13);
+    columns.resize(14);
     const std::vector<std::string> page{
         "id",
         "name",
@@ -176,6 +179,7 @@ TEST(Status, ColumnsStandInTheOrderOfThePageAndNamesAreShown) {
         "loss",
         "test_loss",
         "accuracy",
+        "quality",
         "spread",
         "exchanges",
         "shards"};

@@ -69,13 +69,13 @@ public:
 
     void evaluate_all(double accuracy) {
         for (auto& in : inputs_) {
-            in.full_accuracy = accuracy;
-            in.full_loss = 1.0 - accuracy;
+            in.evaluated = true;
+            in.full = accuracy;
         }
     }
 
     void forget_evaluations() {
-        for (auto& in : inputs_) in.full_accuracy = in.full_loss = std::nullopt;
+        for (auto& in : inputs_) in.evaluated = false;
     }
 
 private:
@@ -86,35 +86,35 @@ private:
 
 TEST(Ending, AMajorityEndsTrainingAndAMinorityDoesNot) {
     Swarm swarm(4, {UntilKind::Accuracy, 0.9});
-    swarm.inputs(0).accuracy = 0.91;
-    swarm.inputs(1).accuracy = 0.92;
-    swarm.inputs(2).accuracy = 0.80;
+    swarm.inputs(0).estimate = 0.91;
+    swarm.inputs(1).estimate = 0.92;
+    swarm.inputs(2).estimate = 0.80;
     swarm.steps(3);
     for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Train);
-    swarm.inputs(2).accuracy = 0.90;
+    swarm.inputs(2).estimate = 0.90;
     swarm.steps(3);
     for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Settle);
 }
 
 TEST(Ending, TheFlagSticksWhenTheEstimateFallsAgain) {
     Swarm swarm(3, {UntilKind::Accuracy, 0.9});
-    swarm.inputs(0).accuracy = swarm.inputs(1).accuracy = 0.95;
+    swarm.inputs(0).estimate = swarm.inputs(1).estimate = 0.95;
     swarm.steps(2);
-    swarm.inputs(0).accuracy = swarm.inputs(1).accuracy = 0.5;
+    swarm.inputs(0).estimate = swarm.inputs(1).estimate = 0.5;
     swarm.steps(5);
     EXPECT_EQ(swarm.peer(2).phase(), EndingPhase::Settle);
 }
 
 TEST(Ending, WhoeverHasSeenTheTargetCountsForTheRoundAndNotForTheNext) {
     Swarm swarm(3, {UntilKind::Accuracy, 0.9});
-    swarm.inputs(0).accuracy = 0.91;
+    swarm.inputs(0).estimate = 0.91;
     swarm.steps(2);
-    swarm.inputs(0).accuracy = 0.89;
-    swarm.inputs(1).accuracy = 0.91;
+    swarm.inputs(0).estimate = 0.89;
+    swarm.inputs(1).estimate = 0.91;
     for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).settled = true;
     swarm.steps(2);
     EXPECT_NE(swarm.peer(2).phase(), EndingPhase::Train) << "two of three, one after the other";
-    swarm.inputs(1).accuracy = 0.89;
+    swarm.inputs(1).estimate = 0.89;
     swarm.evaluate_all(0.89);
     swarm.steps(4);
     swarm.forget_evaluations();
@@ -144,7 +144,7 @@ TEST(Ending, SettledPeersEvaluateLingerForTheLastAndLeave) {
 TEST(Ending, AMissOpensANewRoundForEverybodyWithAStricterEstimate) {
     Swarm swarm(3, {UntilKind::Accuracy, 0.9});
     for (std::size_t i = 0; i < 3; ++i) {
-        swarm.inputs(i).accuracy = 0.9005;
+        swarm.inputs(i).estimate = 0.9005;
         swarm.inputs(i).settled = true;
     }
     swarm.evaluate_all(0.89);
@@ -156,7 +156,7 @@ TEST(Ending, AMissOpensANewRoundForEverybodyWithAStricterEstimate) {
         EXPECT_GE(swarm.peer(i).round(), 1U);
         EXPECT_EQ(swarm.peer(i).round(), swarm.peer(0).round());
     }
-    for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).accuracy = 0.95;
+    for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).estimate = 0.95;
     swarm.evaluate_all(0.93);
     swarm.steps(8);
     for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Leave);
@@ -164,14 +164,14 @@ TEST(Ending, AMissOpensANewRoundForEverybodyWithAStricterEstimate) {
 
 TEST(Ending, ALingererFollowsAPeerThatMissed) {
     Swarm swarm(2, {UntilKind::Accuracy, 0.9});
-    swarm.inputs(0).accuracy = swarm.inputs(1).accuracy = 0.9;
+    swarm.inputs(0).estimate = swarm.inputs(1).estimate = 0.9;
     swarm.inputs(0).settled = swarm.inputs(1).settled = true;
-    swarm.inputs(0).full_accuracy = 0.901;
-    swarm.inputs(0).full_loss = 0.1;
+    swarm.inputs(0).evaluated = true;
+    swarm.inputs(0).full = 0.901;
     swarm.steps(4);
     ASSERT_EQ(swarm.peer(0).phase(), EndingPhase::Linger);
-    swarm.inputs(1).full_accuracy = 0.899;
-    swarm.inputs(1).full_loss = 0.1;
+    swarm.inputs(1).evaluated = true;
+    swarm.inputs(1).full = 0.899;
     swarm.steps(2);
     EXPECT_EQ(swarm.peer(0).round(), 1U);
     EXPECT_EQ(swarm.peer(1).round(), 1U);
@@ -195,7 +195,7 @@ TEST(Ending, WaitingIsBoundedWhenOthersNeverSettleOrFinish) {
     swarm.evaluate_all(0.5);
     swarm.steps(2);
     ASSERT_EQ(swarm.peer(0).phase(), EndingPhase::Settle);
-    swarm.inputs(1).full_accuracy = std::nullopt;
+    swarm.inputs(1).evaluated = false;
     swarm.wait(Ending::kSettleMax);
     swarm.steps(3);
     EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Linger);
@@ -221,11 +221,39 @@ TEST(Ending, WhoHasFinishedServesANewcomerFirst) {
     EXPECT_EQ(swarm.peer(1).phase(), EndingPhase::Leave);
 }
 
+TEST(Ending, AnyQualityMayBeTheTarget) {
+    Swarm higher(1, {UntilKind::Auc, 0.8});
+    higher.inputs(0).estimate = 0.79;
+    higher.steps(2);
+    EXPECT_EQ(higher.peer(0).phase(), EndingPhase::Train);
+    higher.inputs(0).estimate = 0.8;
+    higher.steps(2);
+    EXPECT_EQ(higher.peer(0).phase(), EndingPhase::Settle);
+    Swarm lower(1, {UntilKind::Bpb, 2.0});
+    lower.inputs(0).estimate = 2.1;
+    lower.steps(2);
+    EXPECT_EQ(lower.peer(0).phase(), EndingPhase::Train);
+    lower.inputs(0).estimate = 2.0;
+    lower.steps(2);
+    EXPECT_EQ(lower.peer(0).phase(), EndingPhase::Settle);
+}
+
+TEST(Ending, AQualityThatCannotBeToldMissesItsTarget) {
+    Swarm swarm(1, {UntilKind::Auc, 0.0});
+    swarm.inputs(0).estimate = 0.5;
+    swarm.inputs(0).settled = true;
+    swarm.inputs(0).evaluated = true;
+    swarm.inputs(0).full = std::nullopt;
+    swarm.steps(4);
+    EXPECT_EQ(swarm.peer(0).round(), 1U);
+    EXPECT_FALSE(swarm.peer(0).met());
+}
+
 TEST(Ending, APeerAloneEndsByItself) {
     Swarm swarm(1, {UntilKind::Loss, 0.3});
-    swarm.inputs(0).loss = 0.25;
+    swarm.inputs(0).estimate = 0.25;
     swarm.inputs(0).settled = true;
-    swarm.evaluate_all(0.8);
+    swarm.evaluate_all(0.2);
     swarm.steps(5);
     EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Leave);
 }

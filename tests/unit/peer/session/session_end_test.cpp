@@ -123,7 +123,7 @@ void evaluate(SessionRig& rig) {
 
 void tell_evaluation(SessionRig& rig, std::uint64_t number, std::uint64_t correct) {
     rig.report.evaluation = number;
-    rig.report.evaluated = {4.0, correct, 8};
+    rig.report.evaluated.result = {4.0, correct, 8};
     (void)rig.tell();
     (void)rig.settle_down();
 }

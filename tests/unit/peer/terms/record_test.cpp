@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <limits>
 #include <string>
 
 #include "base/rng.hpp"
@@ -87,7 +88,7 @@ TEST(Record, WhatLaterReleasesSayFollowsTheNameAndMayBeMissing) {
         EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
         // And this one at what it knows.
         auto longer = bytes;
-        longer.push_back(std::byte{1});
+        longer.insert(longer.end(), 6, std::byte{1});
         EXPECT_EQ(decode_record(longer)->claim, record.claim);
     }
     for (const float unknown : {std::nanf(""), -0.5F, -INFINITY}) {
@@ -97,6 +98,26 @@ TEST(Record, WhatLaterReleasesSayFollowsTheNameAndMayBeMissing) {
         EXPECT_EQ(read->test_loss, -1.0F);
         EXPECT_EQ(read->claim, record.claim);
     }
+}
+
+TEST(Record, TheWatchedQualityFollowsTheClaim) {
+    auto record = sample();
+    record.claim = {4096, 7, 0xdeadbeef};
+    const Bytes before = encode_record(record);
+    record.quality = {compute::QualityKind::Auc, 0.875};
+    const Bytes bytes = encode_record(record);
+    ASSERT_EQ(bytes.size(), before.size() + 5);
+    EXPECT_TRUE(std::equal(before.begin(), before.end(), bytes.begin())) << "as an older one wrote";
+    EXPECT_EQ(decode_record(bytes)->quality, record.quality);
+    EXPECT_FALSE(decode_record(before)->quality.has_value());
+    EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
+    // What a later release may know, and what no release says, is left out.
+    auto later = bytes;
+    later[before.size()] = std::byte{200};
+    ASSERT_TRUE(decode_record(later).has_value());
+    EXPECT_FALSE(decode_record(later)->quality.has_value());
+    record.quality->value = std::numeric_limits<double>::infinity();
+    EXPECT_FALSE(decode_record(encode_record(record))->quality.has_value());
 }
 
 TEST(Record, SaysWhetherOthersCouldDialItsPeer) {

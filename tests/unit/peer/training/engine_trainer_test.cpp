@@ -39,15 +39,15 @@ TEST_F(EngineTrainers, EvaluatesTheWholeTestSetWhenOrdered) {
     order.evaluation = 1;
     life.trainer().order(order);
     const auto report = life.await([](const TrainerReport& r) { return r.evaluation == 1; });
-    EXPECT_EQ(report.evaluated.samples, 48U);
-    EXPECT_GT(report.evaluated.accuracy(), 0.9);
-    EXPECT_EQ(report.accuracy, report.evaluated.accuracy());
-    EXPECT_EQ(report.test_loss, report.evaluated.loss());
+    EXPECT_EQ(report.evaluated.result.samples, 48U);
+    EXPECT_GT(report.evaluated.result.accuracy(), 0.9);
+    EXPECT_EQ(report.accuracy, report.evaluated.result.accuracy());
+    EXPECT_EQ(report.test_loss, report.evaluated.result.loss());
     EXPECT_EQ(report.samples_per_s, 0.0);
     order.evaluation = 2;
     life.trainer().order(order);
     const auto again = life.await([](const TrainerReport& r) { return r.evaluation == 2; });
-    EXPECT_EQ(again.evaluated.correct, report.evaluated.correct);
+    EXPECT_EQ(again.evaluated.result.correct, report.evaluated.result.correct);
 }
 
 TEST_F(EngineTrainers, AMissingDataSetIsAFault) {

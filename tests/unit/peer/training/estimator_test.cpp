@@ -5,9 +5,14 @@
 #include "peer/training/estimator.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <set>
+#include <vector>
 
+#include "peer/terms/data_set.hpp"
+#include "tests/support/temporary_directory.hpp"
 #include "tests/unit/peer/training/tiny_data.hpp"
 
 namespace starling::peer {
@@ -15,7 +20,8 @@ namespace {
 
 class BrightEngine final : public compute::Engine {
 public:
-    std::span<const float> answers() const override { return {}; }
+    /// It is sure of class 1 in any case, and the more the brighter a sample is.
+    std::span<const float> answers() const override { return answers_; }
 
     Result<compute::EvalResult> evaluate(const compute::Batch& batch) override {
         if (interrupted_) return compute::EvalResult{};
@@ -25,6 +31,12 @@ public:
         samples = batch.labels.size();
         correct =
             static_cast<std::uint64_t>(std::count(batch.labels.begin(), batch.labels.end(), 1));
+        answers_.clear();
+        for (std::size_t i = 0; i < samples; ++i) {
+            const double bright = 0.7 + 0.1 * std::tanh(batch.values[i * 4]);
+            answers_.push_back(static_cast<float>(std::log(1.0 - bright)));
+            answers_.push_back(static_cast<float>(std::log(bright)));
+        }
         compute::EvalResult result{0.25 * static_cast<double>(samples), correct, samples};
         result.has_accuracy = has_accuracy;
         return result;
@@ -63,6 +75,7 @@ public:
 
 private:
     bool interrupted_ = false;
+    std::vector<float> answers_;
 };
 
 class Estimators : public ::testing::Test {
@@ -82,7 +95,7 @@ protected:
 TEST_F(Estimators, WithoutTestSamplesThereIsNone) {
     Estimator estimator(shards_, 16, 1);
     EXPECT_FALSE(estimator.evaluate_next(engine_, stop_));
-    EXPECT_EQ(estimator.evaluate_all(engine_, stop_).samples, 0U);
+    EXPECT_EQ(estimator.evaluate_all(engine_, stop_).result.samples, 0U);
     EXPECT_FALSE(estimator.estimate().has_value());
 }
 
@@ -135,8 +148,8 @@ TEST_F(Estimators, AnEvaluationOfAllReplacesTheEstimateAndOutweighsTheNext) {
     Estimator estimator(shards_, 16, 1);
     ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
     const auto all = estimator.evaluate_all(engine_, stop_);
-    EXPECT_EQ(all.samples, 48U);
-    EXPECT_EQ(all.correct, 24U);
+    EXPECT_EQ(all.result.samples, 48U);
+    EXPECT_EQ(all.result.correct, 24U);
     EXPECT_DOUBLE_EQ(*estimator.estimate()->accuracy, 0.5);
     ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
     // The whole set counts as three batches, halved to 1.5, and the next batch as one.
@@ -151,7 +164,7 @@ TEST_F(Estimators, AnInterruptedOrStoppedEvaluationChangesNothing) {
     Estimator estimator(shards_, 16, 1);
     stop_ = true;
     EXPECT_FALSE(estimator.evaluate_next(engine_, stop_));
-    EXPECT_EQ(estimator.evaluate_all(engine_, stop_).samples, 0U);
+    EXPECT_EQ(estimator.evaluate_all(engine_, stop_).result.samples, 0U);
     EXPECT_EQ(engine_.evaluations, 0);
     stop_ = false;
     engine_.interrupt();
@@ -165,7 +178,7 @@ TEST_F(Estimators, ARefusedBatchCountsForNothingAndIsTold) {
     Estimator estimator(shards_, 16, 1);
     const auto all = estimator.evaluate_all(engine_, stop_);
     EXPECT_EQ(engine_.evaluations, 3);
-    EXPECT_EQ(all.samples, 32U);
+    EXPECT_EQ(all.result.samples, 32U);
     const auto fault = estimator.take_fault();
     ASSERT_TRUE(fault.has_value());
     EXPECT_EQ(fault->message, "test samples 16 to 31: label 0 is 7");
@@ -189,6 +202,73 @@ TEST_F(Estimators, NumbersHaveALossAndNoAccuracy) {
     ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
     EXPECT_FALSE(estimator.estimate()->accuracy.has_value());
     EXPECT_DOUBLE_EQ(estimator.estimate()->loss, 0.25);
+}
+
+TEST_F(Estimators, AWatchedQualityIsThatOfTheLastBatchesTogether) {
+    hold_all();
+    // A batch of two samples has mostly one class, and then no area under a curve.
+    Estimator estimator(shards_, 2, 1);
+    estimator.watch(compute::QualityKind::Auc);
+    EXPECT_FALSE(estimator.estimate().has_value());
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+    const auto estimate = estimator.estimate();
+    ASSERT_TRUE(estimate->quality.has_value());
+    EXPECT_EQ(estimate->quality->kind, compute::QualityKind::Auc);
+    EXPECT_GT(estimate->quality->value, 0.99);
+    estimator.forget();
+    EXPECT_FALSE(estimator.estimate().has_value());
+    ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+    const bool both = engine_.correct == 1;
+    EXPECT_EQ(estimator.estimate()->quality.has_value(), both) << "what was before is forgotten";
+}
+
+TEST_F(Estimators, AnEvaluationOfAllIsTheNewQualityToo) {
+    hold_all();
+    Estimator estimator(shards_, 2, 1);
+    estimator.watch(compute::QualityKind::Balanced);
+    const auto all = estimator.evaluate_all(engine_, stop_);
+    EXPECT_EQ(all.value(compute::QualityKind::Accuracy), 0.5);
+    EXPECT_EQ(all.value(compute::QualityKind::Balanced), 0.5);
+    EXPECT_GT(*all.value(compute::QualityKind::Auc), 0.99);
+    EXPECT_FALSE(all.value(compute::QualityKind::Bpb).has_value());
+    EXPECT_EQ(
+        estimator.estimate()->quality, (compute::Quality{compute::QualityKind::Balanced, 0.5})
+    );
+    ASSERT_TRUE(estimator.evaluate_next(engine_, stop_));
+    // Two more samples beside 48 move it by a fiftieth at most.
+    EXPECT_NEAR(estimator.estimate()->quality->value, 0.5, 0.02);
+    EXPECT_FALSE(estimator.evaluate_test(engine_, stop_).has_value()) << "it is the same split";
+}
+
+TEST_F(Estimators, TargetsAreHeldAgainstTheValidSplitAndTheTestSplitIsReported) {
+    const starling::testing::TemporaryDirectory directory;
+    const auto file = directory.path() / "bright.csv";
+    {
+        std::ofstream rows(file);
+        rows << "a,b,c,d,class\n";
+        for (int i = 0; i < 200; ++i) {
+            const int value = i % 2 == 1 ? 1000 + i : i;
+            for (int column = 0; column < 4; ++column) rows << value << ',';
+            rows << i % 2 << '\n';
+        }
+    }
+    auto cut = cut_for_swarm("csv:" + file.string() + "?valid=0.3&test=0.2", "mlp");
+    ASSERT_TRUE(cut.has_value());
+    const auto& manifest = cut->sharded.manifest;
+    data::ShardStore shards(manifest, &sha256);
+    for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
+        ASSERT_TRUE(shards.put_known(manifest.shards[i].id, cut->sharded.shards[i]).has_value());
+    }
+    Estimator estimator(shards, 16, 1);
+    EXPECT_EQ(
+        estimator.evaluate_all(engine_, stop_).result.samples, manifest.samples(data::Split::Valid)
+    );
+    const auto before = estimator.estimate();
+    const auto tested = estimator.evaluate_test(engine_, stop_);
+    ASSERT_TRUE(tested.has_value());
+    EXPECT_EQ(tested->result.samples, manifest.samples(data::Split::Test));
+    EXPECT_GT(*tested->value(compute::QualityKind::Auc), 0.99);
+    EXPECT_DOUBLE_EQ(estimator.estimate()->loss, before->loss);
 }
 
 }  // namespace

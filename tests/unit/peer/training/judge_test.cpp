@@ -43,6 +43,45 @@ TEST(Judge, OfTwoClassesItKnowsTheRanking) {
     EXPECT_DOUBLE_EQ(classes[1]["precision"], 1.0);
 }
 
+TEST(Judge, QualitiesHaveTheNamesOfTargets) {
+    const auto manifest = manifest_of(data::LabelKind::Class, 2);
+    Judge all(manifest);
+    Judge ranking(manifest, compute::QualityKind::Auc);
+    const auto answers = logs({0.9, 0.1, 0.6, 0.4, 0.7, 0.3, 0.2, 0.8});
+    const std::vector<std::int32_t> labels{0, 1, 0, 1};
+    for (auto* judge : {&all, &ranking}) {
+        EXPECT_FALSE(judge->quality(compute::QualityKind::Auc).has_value())
+            << "nothing is known yet";
+        ASSERT_TRUE(judge->add(answers, {{}, labels, {}}).has_value());
+        EXPECT_EQ(judge->quality(compute::QualityKind::Auc), 1.0);
+        // Of two classes the F1 is the best over all thresholds, not the mean over the classes.
+        EXPECT_EQ(judge->quality(compute::QualityKind::F1), 1.0);
+        EXPECT_EQ(judge->quality(compute::QualityKind::Balanced), 0.75);
+        EXPECT_FALSE(judge->quality(compute::QualityKind::Bpb).has_value());
+        EXPECT_EQ(judge->count(), 4U);
+    }
+    EXPECT_EQ(ranking.tallies().size(), 1U);
+    const auto known = all.known(std::vector{compute::QualityKind::Mae, compute::QualityKind::Auc});
+    ASSERT_EQ(known.size(), 1U);
+    EXPECT_EQ(known[0], (compute::Quality{compute::QualityKind::Auc, 1.0}));
+}
+
+TEST(Judge, MergesAndForgets) {
+    const auto manifest = manifest_of(data::LabelKind::Class, 2);
+    Judge both(manifest, compute::QualityKind::Auc);
+    // Neither half has an area under a curve: each has one class only.
+    Judge half(manifest, compute::QualityKind::Auc);
+    ASSERT_TRUE(both.add(logs({0.9, 0.1}), {{}, std::vector<std::int32_t>{0}, {}}).has_value());
+    ASSERT_TRUE(half.add(logs({0.2, 0.8}), {{}, std::vector<std::int32_t>{1}, {}}).has_value());
+    EXPECT_FALSE(half.quality(compute::QualityKind::Auc).has_value());
+    ASSERT_TRUE(both.merge(half).has_value());
+    EXPECT_EQ(both.quality(compute::QualityKind::Auc), 1.0);
+    EXPECT_TRUE(both.merge(Judge(manifest)).has_error()) << "other tallies";
+    EXPECT_EQ(both.count(), 2U);
+    both.clear();
+    EXPECT_EQ(both.count(), 0U);
+}
+
 TEST(Judge, OfManyClassesTheMeanAndTheBestFive) {
     Judge judge(manifest_of(data::LabelKind::Class, 8));
     const auto answers = logs({0.3, 0.2, 0.15, 0.1, 0.1, 0.05, 0.05, 0.05});

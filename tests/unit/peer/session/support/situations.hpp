@@ -117,7 +117,7 @@ inline void evaluate(SessionRig& rig) {
 inline void linger(SessionRig& rig) {
     evaluate(rig);
     rig.report.evaluation = 1;
-    rig.report.evaluated = {0.0, 8, 8};
+    rig.report.evaluated.result = {0.0, 8, 8};
     (void)rig.tell();
     (void)rig.see();
     ASSERT_EQ(rig.session.state(), PeerState::Lingering);
@@ -210,7 +210,7 @@ inline Given tell(SessionRig& rig, Event event) {
     if (event == Event::ReportFault) report.fault = fail(FaultCode::Io, "no memory");
     if (event == Event::ReportOfOldEvaluation) report.evaluation = 0;
     if (event == Event::ReportOfEvaluation) report.evaluation = 1;
-    report.evaluated = {0.0, 8, 8};
+    report.evaluated.result = {0.0, 8, 8};
     return rig.tell();
 }
 
