@@ -55,7 +55,7 @@ class WrongUsage(BadInputTestCase):
                 ((*PEER, "--optimizer", "sgd?rate=1"), USAGE, ["rate", "lr"]),
                 ((*PEER, "--optimizer", "nope"), USAGE, ["nope", "sgd"]),
                 ((*PEER, "--until", "tuesday"), USAGE, ["--until", "tuesday", "samples=N"]),
-                ((*PEER, "--until", "accuracy=2"), USAGE, ["--until", "accuracy=X"]),
+                ((*PEER, "--until", "accuracy=2"), USAGE, ["--until", "0 to 1"]),
                 ((*PEER, "--mix", "blend"), USAGE, ["--mix", "blend", "pairwise"]),
                 ((*PEER, "--encoding", "morse"), USAGE, ["--encoding", "morse", "f32"]),
                 ((*PEER, "--precision", "f8"), USAGE, ["--precision", "f8"]),
