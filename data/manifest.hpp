@@ -54,6 +54,8 @@ struct Manifest {
     std::string name;  ///< for people, as "idx:/usr/share/datasets/fashion-mnist"
     Schema schema;
     Recipe recipe;
+    /// Private: each peer has samples of its own, of this schema. The manifest that travels lists no shards, and
+    /// that of a peer's own samples never leaves it.
     DataMode mode = DataMode::Shared;
     /// How the training samples were divided among the partitions, as a SPEC with all its values. A
     /// peer with the same files needs it to cut the same shards. Empty without partitions.
@@ -83,6 +85,10 @@ struct Manifest {
     /// Returns the split on which targets are measured: Valid where there is one, else Test.
     [[nodiscard]] Split target_split() const;
 };
+
+/// Returns what a swarm of private data agrees on: schema and recipe, without shards, and without a
+/// name, because that is a path.
+[[nodiscard]] Manifest agreed_part(const Manifest& own);
 
 /// Describes raw samples of bytes with one class each: what manifests of version 1 can say.
 /// Shapes    `shape` is that of one sample, as C, H, W

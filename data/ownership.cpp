@@ -220,6 +220,20 @@ Duty shard_duty(
 
 }  // namespace
 
+namespace {
+
+/// Nobody else has these samples, and nobody will get them.
+Duties all_of(const Manifest& manifest) {
+    Duties duties;
+    for (const auto& shard : manifest.shards) {
+        if (shard.split == Split::Train) duties.train.push_back(shard.id);
+        duties.hold.push_back(shard.id);
+    }
+    return duties;
+}
+
+}  // namespace
+
 Duties duties_of(
     const PeerId& self,
     std::span<const WeightedPeer> peers,
@@ -230,6 +244,7 @@ Duties duties_of(
     STARLING_CHECK(std::any_of(candidates.begin(), candidates.end(), [&](const auto& c) {
         return c.peer->id == self;
     }));
+    if (manifest.mode == DataMode::Private) return all_of(manifest);
     const std::size_t holders = replicas < candidates.size() ? replicas + 1 : candidates.size();
     std::vector<Duty> by_partition;
     if (manifest.partitions > 0) {

@@ -53,7 +53,7 @@ struct Duties {
 
 /// Returns what `self` should train on and hold. Each training shard has `replicas` holders besides
 /// its owner: the next peers in rank for the shard, or for its partition where there are
-/// partitions. The order of `peers` does not matter.
+/// partitions. The order of `peers` does not matter. Of a manifest of private samples, all are our own.
 /// Requires  `peers` contains `self`, and no peer twice
 [[nodiscard]] Duties duties_of(
     const PeerId& self,

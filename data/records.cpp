@@ -244,7 +244,9 @@ Result<Manifest> cut_source(
     }
     for (const auto split : {Split::Test, Split::Valid}) {
         const Order order(source.count(split), split);
-        const auto own = bytes_of_split(source, split) / kShardBytesWanted + 1;
+        // A partition may also divide what models are judged by (`shards:DIR?part=N`).
+        const auto least = std::min<std::uint64_t>(partition.owners, source.count(split));
+        const auto own = std::max(bytes_of_split(source, split) / kShardBytesWanted + 1, least);
         const auto given = split == Split::Test ? counts ? counts->test : 0
                            : counts             ? counts->valid
                                                 : 0;

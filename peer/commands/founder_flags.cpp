@@ -16,6 +16,11 @@ constexpr std::array kFounderFlags = {
         "SPEC",
         "Who gets which data: iid, iid?owners=N (equal shares), dirichlet?alpha=0.5&owners=N or "
         "labels?per-peer=2&owners=N (labels unevenly)"},
+    FounderFlag{
+        "--private",
+        "",
+        "Each peer brings samples of its own (--dataset), which never leave it; see "
+        "docs/PRIVATE.md"},
     FounderFlag{"--wait-for", "N", "Train when so many peers are ready, not before"},
     FounderFlag{
         "--model",

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -7,13 +8,16 @@
 #include <unistd.h>
 #include <vector>
 
+#include "base/printable.hpp"
 #include "base/spec.hpp"
+#include "data/partition.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/commands/founder_flags.hpp"
 #include "peer/commands/training_flags.hpp"
 #include "peer/crypto/swarm_key.hpp"
 #include "peer/fleet/swarm_run.hpp"
 #include "peer/machine/files.hpp"
+#include "peer/terms/data_set.hpp"
 
 namespace starling::peer {
 namespace {
@@ -45,6 +49,59 @@ std::string for_all_peers(const std::string& partition, std::size_t peers) {
     if (spec.has_error()) return partition;
     spec->options.try_emplace("owners", std::to_string(peers));
     return spec->to_string();
+}
+
+/// A temporary directory for this run, which is removed after it.
+class PrivateFolder {
+public:
+    PrivateFolder() = default;
+    PrivateFolder(const PrivateFolder&) = delete;
+    PrivateFolder& operator=(const PrivateFolder&) = delete;
+
+    ~PrivateFolder() {
+        std::error_code ignored;  // what is left behind is a copy of the user's own data
+        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+    }
+
+    /// Makes it and returns its path.
+    /// Errors    Io
+    Result<std::filesystem::path> make() {
+        std::error_code error;
+        std::string pattern =
+            (std::filesystem::temp_directory_path(error) / "starling-XXXXXX").string();
+        if (error || ::mkdtemp(pattern.data()) == nullptr) {
+            return fail(FaultCode::Io, "cannot make a temporary directory");
+        }
+        path_ = pattern;
+        return path_;
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+/// Divides the data among the peers of a private swarm before it starts: each brings a part of its own.
+/// Errors    those of cut_into_folder
+Result<void> cut_parts(SwarmOptions& options, PrivateFolder& folder) {
+    std::string wanted = "iid";
+    std::erase_if(options.founder_flags, [&](const auto& flag) {
+        if (flag.first == "--partition") wanted = flag.second;
+        return flag.first == "--partition";
+    });
+    const auto partition = data::Partition::parse(for_all_peers(wanted, options.peers));
+    if (!partition) return partition.error();
+    auto path = folder.make();
+    if (!path) return path.error();
+    std::vector<std::string> notes;
+    const auto into = *path / "parts";
+    if (auto cut = cut_into_folder(options.dataset, into, *partition, notes); !cut) {
+        return cut.error();
+    }
+    for (const auto& note : notes) {
+        std::fputs(("starling: " + printable(note) + "\n").c_str(), stderr);
+    }
+    options.dataset = "shards:" + into.string();
+    return {};
 }
 
 /// The file with the key of this run's swarm. It stays in the state directory if there is one.
@@ -107,6 +164,11 @@ int run(SwarmFlags flags) {
         }
         options.founder_flags.emplace_back(known[i].name, std::move(value));
     }
+    PrivateFolder parts;
+    if (options.private_data) {
+        auto cut = cut_parts(options, parts);
+        if (!cut) return report_fault("swarm", as_usage(cut.error()));
+    }
     if (options.program.empty()) options.program = own_binary();
     if (!options.state.empty()) {
         const auto made = make_directories(real_disk(), options.state, 0777);
@@ -151,7 +213,8 @@ void add_swarm(CLI::App& app, Command& chosen) {
         if (flag.name == std::string_view("--until")) {
             command->add_option(flag.name, options.until, flag.help)->type_name(flag.value);
         } else if (flag.is_switch()) {
-            command->add_flag(flag.name, options.sync, flag.help);
+            const bool own = flag.name == std::string_view("--private");
+            command->add_flag(flag.name, own ? options.private_data : options.sync, flag.help);
         } else {
             command->add_option(flag.name, flags->founder[i], flag.help)
                 ->type_name(flag.value)

@@ -46,6 +46,12 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         )
         ->transform(&expand_home);
     add_founder_flag(command, "--partition", config.partition)->capture_default_str();
+    add_founder_flag(command, "--private", config.private_data);
+    command.add_flag(
+        "--silent-quality",
+        config.silent_quality,
+        "In a private swarm: tell the others neither loss nor quality on this peer's samples"
+    );
     add_founder_flag(command, "--wait-for", config.wait_for)->capture_default_str();
     add_founder_flag(command, "--model", config.model)
         ->capture_default_str()

@@ -12,6 +12,17 @@ std::size_t threads_of_each(const SwarmOptions& options) {
     return std::max<std::size_t>(1, all / options.peers);
 }
 
+namespace {
+
+/// Who comes later to a private swarm has no samples of its own.
+std::string dataset_of(const SwarmOptions& options, std::size_t index, const Entry& entry) {
+    if (!options.private_data) return entry.with_dataset ? options.dataset : std::string();
+    if (options.dataset.empty() || index > options.peers) return {};
+    return options.dataset + "?part=" + std::to_string(index - 1);
+}
+
+}  // namespace
+
 ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, const Entry& entry) {
     const std::string threads = std::to_string(threads_of_each(options));
     ProcessOptions process;
@@ -26,7 +37,9 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     add("--threads", threads);
     add("--seed", std::to_string(options.seed + index - 1));
     if (!options.state.empty()) add("--state", options.state + "/peer-" + std::to_string(index));
-    if (!options.dataset.empty() && entry.with_dataset) add("--dataset", options.dataset);
+    if (const auto dataset = dataset_of(options, index, entry); !dataset.empty()) {
+        add("--dataset", dataset);
+    }
     if (!options.key.empty()) add("--key", options.key);
     if (!options.profile.empty()) add("--profile", options.profile);
     if (!options.upload_limit.empty()) add("--upload-limit", options.upload_limit);
@@ -36,6 +49,7 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     if (!entry.join.empty()) {
         add("--join", entry.join);
     } else {
+        if (options.private_data) arguments.emplace_back("--private");
         if (options.sync) arguments.emplace_back("--sync");
         for (const auto& [flag, value] : options.founder_flags) add(flag, value);
         if (!options.until.empty()) add("--until", options.until);

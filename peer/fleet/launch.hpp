@@ -31,6 +31,8 @@ struct SwarmOptions {
     std::string until;
     /// Flags, with their values, that only the founder gets. Joiners learn them from the swarm.
     std::vector<std::pair<std::string, std::string>> founder_flags;
+    /// Each peer brings its own part of `dataset`, which is a folder of shards with a partition.
+    bool private_data = false;
     bool sync = false;         ///< only the founder gets this flag, too
     std::string upload_limit;  ///< upload limit of each peer; empty: none
     std::string precision;     ///< precision of each peer; empty: the peers' default

@@ -173,6 +173,7 @@ Result<void> Node::live() {
     auto plan = make_plan();
     if (ending_) return *fault_;
     if (plan.has_error()) return plan.error();
+    if (auto ok = read_own(*plan); ok.has_error()) return ok;
     if (auto ok = become_member(std::move(*plan)); ok.has_error()) return ok;
     if (config_.run_for > Duration::zero()) run_timer_.arm_after(config_.run_for);
     loop_.run();

@@ -81,6 +81,8 @@ private:
     void write_http_file();
     [[nodiscard]] Result<void> check_founding() const;
     [[nodiscard]] Result<void> read_founding();
+    [[nodiscard]] Result<void> read_own(SwarmPlan& plan);
+    [[nodiscard]] Result<Founding> read_files(std::function<Result<Founding>()> job);
     [[nodiscard]] Result<SwarmPlan> make_plan();
     [[nodiscard]] Result<void> become_member(SwarmPlan plan);
     void note_once(const std::string& line);

@@ -1,4 +1,4 @@
-// The part of Node that reads a founder's data while it listens already.
+// The part of Node that reads data while it listens already: a founder's, and private ones.
 
 #include <optional>
 #include <utility>
@@ -28,7 +28,41 @@ Result<void> Node::check_founding() const {
 Result<void> Node::read_founding() {
     if (!founds(config_, local_.checkpoint)) return {};
     links_.open_early(hello());
-    FoundingReader reader(config_, [post = loop_.poster()] { post([] {}); });
+    auto read = read_files([config = config_] { return load_founding(config); });
+    if (read.has_error()) return read.error();
+    founding_ = std::move(*read);
+    return {};
+}
+
+/// Reads what a peer brings into a swarm of private samples, before anybody counts it as a member. One without files
+/// averages and trains on nothing.
+/// Errors    those of load_own; Cancelled
+Result<void> Node::read_own(SwarmPlan& plan) {
+    if (config_.membership_only || !plan.is_private() || plan.own) return {};
+    plan.own = plan.descriptor.manifest;
+    if (config_.dataset.empty()) {
+        reporter_.note(
+            "the samples of this swarm are private, and no --dataset was given: this peer averages "
+            "and "
+            "trains on nothing"
+        );
+        return {};
+    }
+    if (auto ok = check_data_set(config_.dataset); ok.has_error()) return ok;
+    auto read = read_files([config = config_, agreed = plan.descriptor.manifest] {
+        return load_own(config, agreed);
+    });
+    if (read.has_error()) return read.error();
+    plan.own = read->data.manifest;
+    founding_ = std::move(*read);
+    return {};
+}
+
+/// Runs a job that reads files, tells how far it is, and prints what is odd about them.
+Result<Founding> Node::read_files(std::function<Result<Founding>()> job) {
+    FoundingReader reader(config_.dataset, std::move(job), [post = loop_.poster()] {
+        post([] {});
+    });
     reading_ = reader.progress();
     reporter_.busy(reading_);
     std::optional<Timer> timer;
@@ -45,9 +79,8 @@ Result<void> Node::read_founding() {
     });
     if (!outcome) return fault_ ? *fault_ : fail(FaultCode::Cancelled, "interrupted");
     if (outcome->has_error()) return outcome->error();
-    founding_ = std::move(**outcome);
-    for (const auto& note : founding_->notes) reporter_.note(note);
-    return {};
+    for (const auto& note : (**outcome).notes) reporter_.note(note);
+    return std::move(**outcome);
 }
 
 void Node::on_descriptor_wanted(Connection& asker) {

@@ -38,7 +38,7 @@ SessionDriver::SessionDriver(
       ended_(std::move(ended)),
       parameters_(std::move(plan_.layout)),
       chunks_(parameters_, plan_.descriptor.seed),
-      shards_(plan_.descriptor.manifest, &sha256),
+      shards_(plan_.manifest(), &sha256),
       checkpoints_(around.config.state, plan_.blob, parameters_),
       gossip_(
           around.loop,
@@ -49,7 +49,11 @@ SessionDriver::SessionDriver(
           averaging_rng(around.config.seed, self, process),
           gossip_callbacks()
       ),
-      session_(self, plan_.descriptor, {gossip_.machine(), shards_, chunks_}),
+      session_(
+          self,
+          plan_.descriptor,
+          {gossip_.machine(), shards_, chunks_, around.config.silent_quality}
+      ),
       timer_(around.loop, [this] { on_timer(); }) {
     for (const auto type : kFrames) around.links.route(type, *this);
 }
@@ -102,9 +106,15 @@ void SessionDriver::start_trainer() {
         };
     }
     auto options = trainer_options(
-        config, self_, plan_.descriptor, plan_.checkpoint ? &*plan_.checkpoint : nullptr
+        config,
+        self_,
+        plan_.descriptor,
+        shards_.manifest(),
+        plan_.checkpoint ? &*plan_.checkpoint : nullptr
     );
-    if (shards_.held() == 0) options.local_source = config.dataset;
+    // Private samples were read before the peer became a member.
+    const bool shared = shards_.manifest().mode == data::DataMode::Shared;
+    if (shared && shards_.held() == 0) options.local_source = config.dataset;
     trainer_ = std::make_unique<EngineTrainer>(
         std::move(options), parameters_, shards_, std::move(callbacks)
     );
@@ -227,8 +237,12 @@ void SessionDriver::publish(Record record) {
     record.reachable = reachable(around_.dial_back.reach());
     around_.membership.swim().set_record(real_now(), encode_record(record));
     around_.membership.pump();
+    auto known = session_.record();
+    known.bytes = record.bytes;
+    known.name = record.name;
+    known.reachable = record.reachable;
     around_.reporter.progress(ProgressLine{
-        record,
+        known,
         session_.live(),
         session_.swarm_samples(),
         record.ending,
@@ -363,6 +377,9 @@ SessionStatus SessionDriver::status() const {
     status.shards_missing = session_.transfers().shards_missing();
     status.swarm_samples = session_.swarm_samples();
     status.averaging = gossip_.averager().counters();
+    status.private_samples = shards_.manifest().mode == data::DataMode::Private;
+    status.silent_quality = status.private_samples && around_.config.silent_quality;
+    status.shard_requests_denied = session_.transfers().shard_requests_denied();
     status.shard_bytes = session_.transfers().shard_bytes();
     status.shard_frames_rejected = session_.transfers().shard_frames_rejected();
     status.unsound_steps = session_.report().unsound_steps;

@@ -17,6 +17,9 @@ struct SessionStatus {
     std::size_t shards_missing = 0;
     std::uint64_t swarm_samples = 0;
     gossip::AveragerCounters averaging;
+    bool private_samples = false;  ///< each peer has samples of its own, which stay there
+    bool silent_quality = false;
+    std::uint64_t shard_requests_denied = 0;  ///< for private samples
     std::uint64_t shard_bytes = 0;
     std::uint64_t shard_frames_rejected = 0;
     std::uint64_t unsound_steps = 0;

@@ -82,6 +82,30 @@ json member_json(
     return out;
 }
 
+/// Says what leaves this machine, and whose samples take part. Samples of a dead peer are gone with it.
+json private_json(const StatusInputs& in) {
+    std::uint64_t living = in.session->record.own_train;
+    std::uint64_t all = living;
+    for (const auto& peer : in.view.others) {
+        const std::uint64_t count = peer.record ? peer.record->own_train : 0;
+        all += count;
+        if (peer.live()) living += count;
+    }
+    json out;
+    out["leaves"] = {"parameters", "number of samples"};
+    if (!in.session->silent_quality) {
+        out["leaves"].push_back("loss");
+        out["leaves"].push_back("quality");
+    }
+    out["own_samples"] = in.session->record.own_train;
+    out["samples_of_the_living"] = living;
+    out["samples_of_all"] = all;
+    out["share"] =
+        all > 0 ? json(static_cast<double>(living) / static_cast<double>(all)) : json(nullptr);
+    out["shard_requests_denied"] = in.session->shard_requests_denied;
+    return out;
+}
+
 /// Null: nobody has tried yet.
 json reachable_json(const std::optional<bool>& reachable) {
     return reachable ? json(*reachable) : json(nullptr);
@@ -110,6 +134,7 @@ std::string render_status(const StatusInputs& in) {
         out["data_wait"] = finite_or_null(in.session->data_wait);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints);
         out["shard_files"] = shard_files_json(in.session->shard_files);
+        if (in.session->private_samples) out["private"] = private_json(in);
     }
     out["members"] = json::array();
     out["members"].push_back(std::move(self));

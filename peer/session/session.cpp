@@ -22,14 +22,18 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
     : self_(self),
       descriptor_(descriptor),
       parts_(parts),
+      until_(own_until(
+          descriptor_.until,
+          parts.shards.manifest().mode == data::DataMode::Private,
+          parts.shards.manifest().samples(data::Split::Train),
+          descriptor_.batch
+      )),
       readiness_(descriptor_.wait_for),
-      roster_(self, descriptor_.manifest, descriptor_.replicas),
+      roster_(self, parts.shards.manifest(), descriptor_.replicas),
       transfers_(parts.shards, parts.parameters, descriptor_.layout, self.prefix64(), out_),
       settling_(parts.averager, descriptor_.settle),
-      ending_(descriptor_.until),
-      quota_(
-          descriptor_.until, descriptor_.manifest.samples(data::Split::Train), descriptor_.batch
-      ) {}
+      ending_(until_),
+      quota_(until_, descriptor_.manifest.samples(data::Split::Train), descriptor_.batch) {}
 
 void Session::begin(Instant now, Start start, const Progress& before) {
     arrival_.begin(now);
@@ -106,24 +110,14 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
     inputs.own_steps = idle ? std::numeric_limits<std::uint64_t>::max() : report_.steps;
     inputs.swarm_samples = swarm_samples_;
     inputs.samples_wanted = quota_.target();
-    inputs.estimate = estimate();
+    const auto goal = descriptor_.until.quality();
+    if (goal) inputs.estimate = mean_over_swarm(own_estimate(*goal), *goal, others);
     inputs.settled = settled();
     if (evaluation_ > 0 && report_.evaluation == evaluation_) {
-        const auto goal = descriptor_.until.quality();
         inputs.evaluated = true;
-        inputs.full = goal ? report_.evaluated.value(*goal) : std::nullopt;
+        if (goal) inputs.full = mean_over_swarm(report_.evaluated.value(*goal), *goal, others);
     }
     return inputs;
-}
-
-/// Returns our running estimate of the quality that is the target.
-std::optional<double> Session::estimate() const {
-    const auto goal = descriptor_.until.quality();
-    if (!goal) return std::nullopt;
-    if (*goal == compute::QualityKind::Accuracy) return report_.accuracy;
-    if (*goal == compute::QualityKind::Loss) return report_.test_loss;
-    const auto& quality = report_.quality;
-    return quality && quality->kind == *goal ? std::optional(quality->value) : std::nullopt;
 }
 
 void Session::update_quota(Instant now, const SwarmView& view) {
@@ -152,7 +146,7 @@ void Session::update_quota(Instant now, const SwarmView& view) {
 
 /// Returns whether our trainer has shards to train on, and steps and samples left to make.
 bool Session::makes_steps() const {
-    const auto& until = descriptor_.until;
+    const auto& until = until_;
     const bool limited = until.kind == UntilKind::Steps;
     const bool done = limited && static_cast<double>(report_.steps) >= until.value;
     return !done && !roster_.duties().train.empty() && !quota_.used_up(report_.samples);
@@ -238,8 +232,8 @@ void Session::give_order() {
     order.restarts = recovery_.done();
     // We evaluate when all test shards are here. Those that are missing are being fetched.
     const bool all_tests = std::all_of(
-        descriptor_.manifest.shards.begin(),
-        descriptor_.manifest.shards.end(),
+        parts_.shards.manifest().shards.begin(),
+        parts_.shards.manifest().shards.end(),
         [this](const auto& s) { return s.split == data::Split::Train || parts_.shards.has(s.id); }
     );
     const bool trains = state_ == PeerState::Training && readiness_.enough() && has_parameters();
@@ -270,17 +264,6 @@ void Session::handle_report(Instant now, TrainerReport report) {
     note_unknown_quality(evaluated);
     const bool rests = quota_.used_up(report_.samples) && report_.samples != told_samples_;
     if ((news || paused || rests) && view_due_) view_due_ = now;
-}
-
-/// Such a swarm would go on training for ever and miss its target each time.
-void Session::note_unknown_quality(bool evaluated) {
-    const auto goal = descriptor_.until.quality();
-    if (!evaluated || !goal || report_.evaluated.value(*goal)) return;
-    notes_.push_back(
-        "the evaluation of " + std::to_string(report_.evaluated.result.samples) +
-        " samples cannot tell the target " + descriptor_.until.to_string() +
-        ": they lack a class, or nothing is held of them"
-    );
 }
 
 void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
@@ -401,6 +384,7 @@ Record Session::record() const {
     r.shards = static_cast<std::uint16_t>(std::min<std::size_t>(shards, 65535));
     r.held = static_cast<std::uint16_t>(std::min<std::size_t>(parts_.shards.held(), 65535));
     r.claim = quota_.claim();
+    tell_of_own(r);
     return r;
 }
 
@@ -421,7 +405,9 @@ std::optional<std::uint64_t> Session::poll_release() {
 
 std::optional<Record> Session::poll_record() {
     if (!std::exchange(record_due_, false)) return std::nullopt;
-    return record();
+    auto told = record();
+    silence(told);
+    return told;
 }
 
 std::optional<std::string> Session::poll_note() {

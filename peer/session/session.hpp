@@ -54,6 +54,7 @@ public:
         gossip::Averager& averager;
         data::ShardStore& shards;
         ParameterChunks& parameters;
+        bool silent_quality = false;  ///< say nothing of loss and quality on private samples
     };
 
     /// What a peer has done in earlier lives.
@@ -117,6 +118,7 @@ public:
     /// Returns whether our parameters are good to train on and to give to others.
     [[nodiscard]] bool has_parameters() const;
 
+    /// Returns what we know of ourselves; poll_record() has what the others are told.
     [[nodiscard]] Record record() const;
 
     /// Returns what we wait for, of whom and since when, as words for people; nothing while we train.
@@ -145,12 +147,22 @@ private:
     void offer_donors(Instant now, const SwarmView& view);
     void start_training(Instant now);
     void note_unsound(Instant now);
-    void note_unknown_quality(bool evaluated);
     void begin_recovery(Instant now, RecoveryCause cause);
     void update_recovery(Instant now, const SwarmView& view);
     void end_diverged();
     [[nodiscard]] bool data_is_here() const;
     [[nodiscard]] bool is_complete() const;
+
+    // session_quality.cpp
+    [[nodiscard]] bool is_private() const;
+    [[nodiscard]] std::uint64_t judged_samples() const;
+    [[nodiscard]] std::optional<double> own_estimate(compute::QualityKind goal) const;
+    [[nodiscard]] std::optional<double> mean_over_swarm(
+        std::optional<double> own, compute::QualityKind goal, std::span<const Record> others
+    ) const;
+    void note_unknown_quality(bool evaluated);
+    void tell_of_own(Record& record) const;
+    void silence(Record& record) const;
 
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
@@ -159,7 +171,6 @@ private:
     void mix_without_steps(Instant now);
     void note_caught_up();
     void update_ending(Instant now, const SwarmView& view);
-    [[nodiscard]] std::optional<double> estimate() const;
     [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
         const;
     void enter(Instant now, EndingPhase phase);
@@ -175,6 +186,7 @@ private:
     Parts parts_;
     Outbox out_;
     Arrival arrival_;
+    Until until_;  ///< as we pursue it
     Readiness readiness_;
     Roster roster_;
     Transfers transfers_;

@@ -8,10 +8,10 @@
 
 namespace starling::peer {
 
-FoundingReader::FoundingReader(const PeerConfig& config, std::function<void()> done)
-    : progress_("reading " + config.dataset),
+FoundingReader::FoundingReader(const std::string& dataset, Job job, std::function<void()> done)
+    : progress_("reading " + dataset),
       done_(std::move(done)),
-      thread_([this, config] { read(config); }) {}
+      thread_([this, dataset, job = std::move(job)] { read(dataset, job); }) {}
 
 FoundingReader::~FoundingReader() {
     stop_ = true;
@@ -28,7 +28,7 @@ std::optional<Result<Founding>> FoundingReader::take() {
     return std::exchange(outcome_, std::nullopt);
 }
 
-void FoundingReader::read(const PeerConfig& config) {
+void FoundingReader::read(const std::string& dataset, const Job& job) {
     (void)::pthread_setname_np(::pthread_self(), "reading data");
     const data::Reading reading(
         [this](const std::string& line) {
@@ -40,9 +40,9 @@ void FoundingReader::read(const PeerConfig& config) {
     Result<Founding> outcome = Founding{};
     // Memory may be short. An exception that leaves a thread would end the process without a word.
     try {
-        outcome = load_founding(config);
+        outcome = job();
     } catch (const std::exception& error) {
-        outcome = fail(FaultCode::Io, "--dataset " + config.dataset + ": " + error.what());
+        outcome = fail(FaultCode::Io, "--dataset " + dataset + ": " + error.what());
     }
     {
         const std::scoped_lock lock(mutex_);

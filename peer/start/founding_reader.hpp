@@ -1,7 +1,7 @@
 #pragma once
 
-// Reads a founder's files on a thread of its own, so that the peer listens meanwhile, answers those who
-// want to join, and ends at once when it is asked to.
+// Reads the files of a founder, or of a peer with private samples, on a thread of its own, so that the peer listens
+// meanwhile, answers those who want to join, and ends at once when it is asked to.
 
 #include <atomic>
 #include <functional>
@@ -18,8 +18,11 @@ namespace starling::peer {
 /// Thread    network, except where stated
 class FoundingReader {
 public:
-    /// Starts to read. `done` is called once, on the reading thread, when outcome() is there.
-    FoundingReader(const PeerConfig& config, std::function<void()> done);
+    using Job = std::function<Result<Founding>()>;
+
+    /// Starts the job, which reads `dataset`. `done` is called once, on the reading thread, when the outcome
+    /// is there.
+    FoundingReader(const std::string& dataset, Job job, std::function<void()> done);
     FoundingReader(const FoundingReader&) = delete;
     FoundingReader& operator=(const FoundingReader&) = delete;
     /// Ends the reading if it goes on, and waits for the next piece of a file until it has ended.
@@ -29,11 +32,11 @@ public:
     [[nodiscard]] std::string progress() const;
 
     /// Returns what was read, once; nothing before it is there.
-    /// Errors    those of load_founding
+    /// Errors    those of the job
     [[nodiscard]] std::optional<Result<Founding>> take();
 
 private:
-    void read(const PeerConfig& config);
+    void read(const std::string& dataset, const Job& job);
 
     std::atomic<bool> stop_{false};
     mutable std::mutex mutex_;

@@ -119,6 +119,12 @@ Result<Founding> load_founding(const PeerConfig& config) {
     return Founding{std::move(cut->sharded), std::move(*model), std::move(notes)};
 }
 
+Result<Founding> load_own(const PeerConfig& config, const data::Manifest& agreed) {
+    auto cut = cut_private(config.dataset, agreed, shard_directory(config));
+    if (cut.has_error()) return as_usage(cut.error());
+    return Founding{std::move(cut->sharded), {}, std::move(cut->notes)};
+}
+
 Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Founding* founding) {
     SwarmPlan plan;
     plan.start = Start::Found;
@@ -126,6 +132,11 @@ Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Foun
     d = describe(config, keyed);
     if (founding != nullptr) {
         d.manifest = founding->data.manifest;
+        if (config.private_data) {
+            plan.own = founding->data.manifest;
+            plan.own->mode = data::DataMode::Private;
+            d.manifest = data::agreed_part(*plan.own);
+        }
         d.model = founding->model.spec;
         if (founding->model.file != nullptr) d.model_file = *founding->model.file;
         const auto layout = layout_of(d);
@@ -193,7 +204,10 @@ Result<SwarmPlan> plan_resuming(Checkpoint checkpoint, const Note& note) {
 
 Result<void> lay_out(SwarmPlan& plan) {
     const auto& d = plan.descriptor;
-    if (d.manifest.shards.empty()) {
+    if (plan.is_private() && !d.manifest.shards.empty()) {
+        return fail(FaultCode::BadValue, "this swarm's data are private, and yet it lists shards");
+    }
+    if (d.manifest.shards.empty() && !plan.is_private()) {
         return fail(
             FaultCode::Unsupported, "this swarm trains nothing; join it with --membership-only"
         );

@@ -32,10 +32,21 @@ struct SwarmPlan {
     Bytes blob;  ///< the encoded descriptor; its hash is the swarm's id
     compute::ParameterLayout layout;
     Start start = Start::Found;
+    /// In a swarm of private samples: our own ones, and their shards.
+    std::optional<data::Manifest> own;
     std::optional<Checkpoint> checkpoint;   ///< the checkpoint to resume from
     std::vector<Endpoint> known_addresses;  ///< members of the last life
     std::optional<Endpoint> via;            ///< the seed that described the swarm
     bool small_segments = false;            ///< large packets get lost on the way to `via`
+
+    [[nodiscard]] bool is_private() const {
+        return descriptor.manifest.mode == data::DataMode::Private;
+    }
+
+    /// Returns the manifest of the shards that we may hold.
+    [[nodiscard]] const data::Manifest& manifest() const {
+        return own ? *own : descriptor.manifest;
+    }
 };
 
 /// What a founder reads from its files.
@@ -51,6 +62,11 @@ using Note = std::function<void(const std::string& line)>;
 /// reading and cutting the whole data set.
 /// Errors    Usage, NotFound, BadFormat and the other faults of load_dataset
 [[nodiscard]] Result<Founding> load_founding(const PeerConfig& config);
+
+/// Reads the samples that a peer brings into a swarm of private data, and checks that they are as the swarm
+/// has agreed. Takes as long as load_founding.
+/// Errors    as load_founding; Usage: samples that the swarm's model cannot take; names what differs
+[[nodiscard]] Result<Founding> load_own(const PeerConfig& config, const data::Manifest& agreed);
 
 /// Describes a new swarm. `founding` is null for a swarm that trains nothing.
 /// Errors    Oversized (a descriptor of more than 16 MiB)

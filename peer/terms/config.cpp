@@ -69,6 +69,9 @@ Result<void> validate_training(const PeerConfig& config) {
     if (optimizer.has_error()) return wrong("--optimizer", optimizer.error());
     const auto partition = data::Partition::parse(config.partition);
     if (partition.has_error()) return partition.error();
+    if (config.private_data && partition->owners > 0) {
+        return usage("--private: each peer has samples of its own, so leave --partition out");
+    }
     if (config.wait_for < 1 || config.wait_for > kWaitForMax) {
         return usage("--wait-for: give 1 to " + std::to_string(kWaitForMax) + " peers");
     }

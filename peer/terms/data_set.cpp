@@ -1,6 +1,7 @@
 #include "peer/terms/data_set.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <initializer_list>
 #include <string_view>
@@ -153,11 +154,41 @@ bool is_shard_folder(const Result<Spec>& spec) {
     return spec.has_value() && spec->name == "shards";
 }
 
+/// Reads what one of the owners of a partition has: its training shards, and every so manieth shard of the
+/// other splits.
+Result<Cut> read_part(const Spec& spec, const data::ShardSink& sink) {
+    const auto all = read_folder_manifest(spec.path);
+    if (all.has_error()) return all.error();
+    if (all->partitions == 0) {
+        return fail(
+            FaultCode::Usage,
+            spec.to_string() +
+                ": it was cut without a partition, so there are no parts; give "
+                "`starling data shard` --partition"
+        );
+    }
+    const auto part = spec.integer("part", 0, 0, std::int64_t{all->partitions} - 1);
+    if (part.has_error()) return part.error();
+    const auto wanted = static_cast<std::uint32_t>(*part);
+    std::array<std::uint32_t, data::kSplits> seen{};
+    const auto choice = [&](const data::ShardInfo& shard) {
+        if (shard.split == data::Split::Train) return shard.partition == wanted;
+        return seen[static_cast<std::size_t>(shard.split)]++ % all->partitions == wanted;
+    };
+    auto manifest = read_shard_folder(spec.path, sink, choice);
+    if (manifest.has_error()) return manifest.error();
+    manifest->partition.clear();
+    manifest->partitions = 0;
+    for (auto& shard : manifest->shards) shard.partition = 0;
+    return Cut{std::move(*manifest), {}};
+}
+
 /// Reads shards that were cut before; they stay as they are.
 Result<Cut> read_cut(
     const Spec& spec, const data::Partition& partition, const data::ShardSink& sink
 ) {
-    if (auto known = spec.only(""); !known) return known.error();
+    if (auto known = spec.only("part"); !known) return known.error();
+    if (spec.options.contains("part")) return read_part(spec, sink);
     auto manifest = read_shard_folder(spec.path, sink);
     if (manifest.has_error()) return manifest.error();
     const auto wanted = partition.to_string();
@@ -399,6 +430,18 @@ Result<data::Manifest> cut_like(
     }
     if (cut.has_error()) return cut.error();
     return std::move(cut->manifest);
+}
+
+Result<CutData> cut_private(
+    const std::string& dataset, const data::Manifest& agreed, const std::filesystem::path& directory
+) {
+    data::Reading reading;
+    Keeping keeping(directory);
+    auto cut = cut_known(dataset, agreed, keeping.sink());
+    if (cut.has_error()) return cut.error();
+    add_notes(reading, cut->notes);
+    cut->manifest.mode = data::DataMode::Private;
+    return CutData{keeping.with(std::move(cut->manifest)), std::move(cut->notes)};
 }
 
 Result<CutData> cut_for_eval(const std::string& dataset, const data::Manifest& swarm) {

@@ -67,6 +67,13 @@ struct CutData {
     const std::string& dataset, const data::Manifest& manifest, const data::ShardSink& sink
 );
 
+/// Reads the samples that a peer brings into a swarm of private data. They are prepared and labelled as
+/// the swarm has agreed, and stay with the peer.
+/// Errors    as cut_for_swarm; Usage (samples that the model cannot take, named)
+[[nodiscard]] Result<CutData> cut_private(
+    const std::string& dataset, const data::Manifest& agreed, const std::filesystem::path& directory
+);
+
 /// Reads a data set and cuts it to evaluate a model of this swarm. Samples are prepared and labels
 /// numbered as the swarm's own.
 /// Errors    as cut_for_swarm; Usage (data that the model cannot take)

@@ -128,7 +128,9 @@ Bytes encode_descriptor(const Descriptor& d) {
     archive(static_cast<std::uint8_t>(d.until.kind), d.until.value, d.settle, d.seed, d.replicas);
     archive(cereal::binary_data(d.layout.bytes.data(), d.layout.bytes.size()));
     archive(static_cast<std::uint8_t>(d.keyed ? 1 : 0));
-    const Bytes manifest = d.manifest.shards.empty() ? Bytes{} : data::encode_manifest(d.manifest);
+    const Bytes manifest = (d.manifest.shards.empty() && d.manifest.mode == data::DataMode::Shared)
+                               ? Bytes{}
+                               : data::encode_manifest(d.manifest);
     archive(static_cast<std::uint32_t>(manifest.size()));
     archive(cereal::binary_data(manifest.data(), manifest.size()));
     if (minor < kDescriptorMinorModelFile) return bytes;

@@ -15,6 +15,8 @@ constexpr unsigned kEnding = 2;
 constexpr unsigned kTried = 4;
 constexpr unsigned kReachable = 8;
 
+constexpr auto kNoQuality = static_cast<compute::QualityKind>(255);
+
 unsigned flags_of(const Record& record) {
     unsigned flags = 0;
     if (record.reached) flags |= kReached;
@@ -81,7 +83,9 @@ Bytes encode_record(const Record& record) {
     writer.put(record.shards);
     writer.put(record.held);
     // Each release reads as far as it knows. What has nothing to say has the bytes of an older one.
-    const bool more = record.test_loss >= 0 || record.claim.turn > 0 || record.quality;
+    const bool own = record.own_train > 0 || record.own_judged > 0;
+    const bool watched = record.quality.has_value() || own;
+    const bool more = record.test_loss >= 0 || record.claim.turn > 0 || watched;
     if (!record.name.empty() || more) {
         writer.put(static_cast<std::uint8_t>(record.name.size()));
         writer.put_bytes(as_byte_view(record.name));
@@ -92,9 +96,14 @@ Bytes encode_record(const Record& record) {
         writer.put(record.claim.turn);
         writer.put(record.claim.sharers);
     }
-    if (record.quality) {
-        writer.put(record.quality->kind);
-        writer.put(static_cast<float>(record.quality->value));
+    if (watched) {
+        const auto quality = record.quality.value_or(compute::Quality{kNoQuality, 0.0});
+        writer.put(quality.kind);
+        writer.put(static_cast<float>(quality.value));
+    }
+    if (own) {
+        writer.put(record.own_train);
+        writer.put(record.own_judged);
     }
     return bytes;
 }
@@ -132,6 +141,10 @@ Result<Record> decode_record(ByteView bytes) {
         record.claim.sharers = reader.take<std::uint32_t>();
     }
     if (reader.ok() && reader.remaining() > 0) record.quality = take_quality(reader);
+    if (reader.ok() && reader.remaining() > 0) {
+        record.own_train = reader.take<std::uint32_t>();
+        record.own_judged = reader.take<std::uint32_t>();
+    }
     if (!reader.ok()) return fail(FaultCode::Truncated, "progress record is cut short");
     // A diverged model may have no loss that is a number.
     if (!(record.test_loss >= 0)) record.test_loss = -1;

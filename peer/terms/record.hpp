@@ -61,6 +61,9 @@ struct Record {
     Claim claim;
     /// An estimate of the quality that the swarm watches, besides accuracy and loss.
     std::optional<compute::Quality> quality;
+    /// In a swarm of private samples: how many it trains on, and how many it judges itself by.
+    std::uint32_t own_train = 0;
+    std::uint32_t own_judged = 0;
 };
 
 /// Longest name of a peer in bytes.

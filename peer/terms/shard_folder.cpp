@@ -87,9 +87,18 @@ Result<void> write_manifest(const fs::path& directory, const data::Manifest& man
     );
 }
 
-Result<data::Manifest> read_shard_folder(const fs::path& directory, const data::ShardSink& sink) {
+Result<data::Manifest> read_folder_manifest(const fs::path& directory) {
+    return read_manifest(directory);
+}
+
+Result<data::Manifest> read_shard_folder(
+    const fs::path& directory, const data::ShardSink& sink, const ShardChoice& choice
+) {
     auto manifest = read_manifest(directory);
     if (!manifest) return manifest.error();
+    if (choice) {
+        std::erase_if(manifest->shards, [&](const auto& shard) { return !choice(shard); });
+    }
     for (const auto& info : manifest->shards) {
         auto bytes = read_shard(directory, info, *manifest);
         if (!bytes) return bytes.error();

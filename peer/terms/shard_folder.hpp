@@ -5,6 +5,7 @@
 // scanned then, and the ids are the manifest's on every machine.
 
 #include <filesystem>
+#include <functional>
 
 #include "base/result.hpp"
 #include "data/manifest.hpp"
@@ -28,12 +29,21 @@ namespace starling::peer {
     const std::filesystem::path& directory, const data::Manifest& manifest
 );
 
-/// Reads the manifest and all shards, verifies each one by its hash and hands it over; only one is in
+/// Returns whether a shard is wanted.
+using ShardChoice = std::function<bool(const data::ShardInfo& shard)>;
+
+/// Reads the manifest alone.
+/// Errors    NotFound, those of decode_manifest, Io; each names the file
+[[nodiscard]] Result<data::Manifest> read_folder_manifest(const std::filesystem::path& directory);
+
+/// Reads the manifest and all shards that `choice` takes, without one all of them, verifies each one by its hash and hands it over; only one is in
 /// memory.
 /// Errors    NotFound (no manifest, or a shard of it is missing), Corrupt (a shard is not what the
 ///           manifest says), those of decode_manifest, Io; each names the file; what the sink returns
 [[nodiscard]] Result<data::Manifest> read_shard_folder(
-    const std::filesystem::path& directory, const data::ShardSink& sink
+    const std::filesystem::path& directory,
+    const data::ShardSink& sink,
+    const ShardChoice& choice = {}
 );
 
 }  // namespace starling::peer

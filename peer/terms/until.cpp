@@ -1,5 +1,6 @@
 #include "peer/terms/until.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/spec.hpp"
@@ -66,6 +67,14 @@ std::string Until::to_string() const {
         return std::string(entry.name) + "=" + number;
     }
     return "";
+}
+
+Until own_until(
+    const Until& until, bool private_samples, std::uint64_t own_samples, std::uint32_t batch
+) {
+    if (!private_samples || until.kind != UntilKind::Epochs) return until;
+    const double steps = until.value * static_cast<double>(own_samples) / batch;
+    return {UntilKind::Steps, std::max(1.0, std::ceil(steps))};
 }
 
 std::optional<compute::QualityKind> Until::quality() const {

@@ -23,6 +23,7 @@ TrainerOptions trainer_options(
     const PeerConfig& config,
     const PeerId& self,
     const Descriptor& descriptor,
+    const data::Manifest& manifest,
     const Checkpoint* checkpoint
 ) {
     TrainerOptions options;
@@ -45,8 +46,14 @@ TrainerOptions trainer_options(
     const bool known =
         watched == compute::QualityKind::Accuracy || watched == compute::QualityKind::Loss;
     if (!known) options.watched = watched;
-    if (descriptor.until.kind == UntilKind::Steps) {
-        options.steps_limit = static_cast<std::uint64_t>(descriptor.until.value);
+    const auto until = own_until(
+        descriptor.until,
+        manifest.mode == data::DataMode::Private,
+        manifest.samples(data::Split::Train),
+        descriptor.batch
+    );
+    if (until.kind == UntilKind::Steps) {
+        options.steps_limit = static_cast<std::uint64_t>(until.value);
     }
     if (checkpoint) {
         options.steps = checkpoint->steps;

@@ -16,12 +16,13 @@ namespace starling::peer {
 [[nodiscard]] std::filesystem::path shard_directory(const PeerConfig& config);
 
 /// Returns how this peer trains. It continues where `checkpoint` ends, or begins at the start if
-/// that is null.
+/// that is null. `manifest` is that of the shards which it may hold.
 /// Requires  a descriptor and flags that were validated
 [[nodiscard]] TrainerOptions trainer_options(
     const PeerConfig& config,
     const PeerId& self,
     const Descriptor& descriptor,
+    const data::Manifest& manifest,
     const Checkpoint* checkpoint
 );
 

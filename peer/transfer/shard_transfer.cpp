@@ -122,7 +122,10 @@ void ShardTransfer::handle_request(const PeerId& from, ByteView payload, bool ov
         ++rejected_;
         return;
     }
-    const auto bytes = store_.get(shard);
+    // Whoever guesses the id of a private shard must not learn that we hold it.
+    const bool hidden = store_.manifest().mode == data::DataMode::Private;
+    if (hidden) ++denied_;
+    const auto bytes = hidden ? SharedBytes{} : store_.get(shard);
     const bool held = !overloaded && bytes && offset < bytes.view.size();
     const std::size_t size = held ? std::min(kPayloadMax, bytes.view.size() - offset) : 0;
     Bytes piece;

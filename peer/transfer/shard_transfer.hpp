@@ -64,6 +64,9 @@ public:
 
     [[nodiscard]] std::uint64_t rejected() const { return rejected_; }
 
+    /// Returns how many requests were not even looked up, because our samples are private.
+    [[nodiscard]] std::uint64_t denied() const { return denied_; }
+
 private:
     struct Fetch {
         PeerId holder;  ///< whom we ask now
@@ -116,6 +119,7 @@ private:
     std::optional<Instant> room_at_;          ///< when to look whether the store is still crowded
     std::uint64_t bytes_fetched_ = 0;
     std::uint64_t rejected_ = 0;
+    std::uint64_t denied_ = 0;
 };
 
 }  // namespace starling::peer

@@ -74,6 +74,8 @@ public:
 
     [[nodiscard]] std::uint64_t shard_frames_rejected() const { return shards_.rejected(); }
 
+    [[nodiscard]] std::uint64_t shard_requests_denied() const { return shards_.denied(); }
+
     /// Handles a frame about shards or parameters and ignores all others. Returns true when it
     /// completed a shard.
     bool handle_frame(

@@ -42,6 +42,18 @@ void expect_share(std::size_t count, std::size_t trials, double probability) {
     EXPECT_NEAR(static_cast<double>(count), n * probability, 5.0 * deviation);
 }
 
+TEST(Ownership, OfPrivateSamplesAllAreOurOwn) {
+    Rng rng(1);
+    const auto peers = random_peers(rng, 5);
+    auto manifest = random_manifest(rng, 20, 3);
+    manifest.mode = DataMode::Private;
+    for (const auto& self : peers) {
+        const auto duties = duties_of(self.id, peers, manifest, 2);
+        EXPECT_EQ(duties.train.size(), 20U);
+        EXPECT_EQ(duties.hold.size(), 23U);
+    }
+}
+
 TEST(Ownership, AllPeersAgreeWhateverOrderTheyListMembersIn) {
     SCOPED_TRACE("seed 1");
     Rng rng(1);

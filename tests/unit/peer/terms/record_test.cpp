@@ -88,7 +88,7 @@ TEST(Record, WhatLaterReleasesSayFollowsTheNameAndMayBeMissing) {
         EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
         // And this one at what it knows.
         auto longer = bytes;
-        longer.insert(longer.end(), 6, std::byte{1});
+        longer.insert(longer.end(), 64, std::byte{1});
         EXPECT_EQ(decode_record(longer)->claim, record.claim);
     }
     for (const float unknown : {std::nanf(""), -0.5F, -INFINITY}) {
@@ -118,6 +118,20 @@ TEST(Record, TheWatchedQualityFollowsTheClaim) {
     EXPECT_FALSE(decode_record(later)->quality.has_value());
     record.quality->value = std::numeric_limits<double>::infinity();
     EXPECT_FALSE(decode_record(encode_record(record))->quality.has_value());
+}
+
+TEST(Record, OwnSamplesFollowTheQualityThatMayBeUnknown) {
+    auto record = sample();
+    record.own_train = 4000;
+    record.own_judged = 500;
+    for (const bool known : {false, true}) {
+        if (known) record.quality = {compute::QualityKind::Bpb, 1.5};
+        const auto read = decode_record(encode_record(record));
+        ASSERT_TRUE(read.has_value());
+        EXPECT_EQ(read->own_train, 4000U);
+        EXPECT_EQ(read->own_judged, 500U);
+        EXPECT_EQ(read->quality, record.quality);
+    }
 }
 
 TEST(Record, SaysWhetherOthersCouldDialItsPeer) {

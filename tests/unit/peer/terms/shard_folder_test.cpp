@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <gtest/gtest.h>
+#include <set>
 
 #include "peer/terms/data_set.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -53,6 +54,56 @@ protected:
     starling::testing::TemporaryDirectory root_;
     std::vector<std::string> notes_;
 };
+
+TEST_F(ShardFolders, EachPartHasItsOwnSamplesOfEverySplit) {
+    write(table() + "?valid=0.2&test=0.2", *data::Partition::parse("dirichlet?alpha=1&owners=3"));
+    std::uint64_t train = 0;
+    std::uint64_t valid = 0;
+    std::set<ShardId> ids;
+    for (const char* part : {"0", "1", "2"}) {
+        const auto cut = cut_for_swarm(shards() + "?part=" + part, "");
+        ASSERT_TRUE(cut.has_value()) << cut.error().message;
+        const auto& manifest = cut->sharded.manifest;
+        EXPECT_EQ(manifest.partitions, 0U);
+        EXPECT_GT(manifest.samples(data::Split::Train), 0U);
+        EXPECT_GT(manifest.samples(data::Split::Valid), 0U);
+        EXPECT_GT(manifest.samples(data::Split::Test), 0U);
+        EXPECT_EQ(manifest.shards.size(), cut->sharded.shards.size());
+        train += manifest.samples(data::Split::Train);
+        valid += manifest.samples(data::Split::Valid);
+        for (const auto& shard : manifest.shards) {
+            EXPECT_TRUE(ids.insert(shard.id).second) << "no sample is in two parts";
+        }
+    }
+    const auto all = read_folder_manifest(folder());
+    EXPECT_EQ(train, all->samples(data::Split::Train));
+    EXPECT_EQ(valid, all->samples(data::Split::Valid));
+    EXPECT_EQ(cut_for_swarm(shards() + "?part=3", "").error().code, FaultCode::Usage);
+    fs::remove_all(folder());
+    write(table());
+    const auto none = cut_for_swarm(shards() + "?part=0", "");
+    ASSERT_TRUE(none.has_error());
+    EXPECT_NE(none.error().message.find("--partition"), std::string::npos);
+}
+
+TEST_F(ShardFolders, PrivateSamplesAreReadAsTheSwarmHasAgreed) {
+    const auto cut = cut_for_swarm(table(), "");
+    ASSERT_TRUE(cut.has_value());
+    const auto agreed = data::agreed_part(cut->sharded.manifest);
+    EXPECT_TRUE(agreed.shards.empty());
+    EXPECT_EQ(agreed.name.find(root_.path().string()), std::string::npos)
+        << "a path tells too much";
+    EXPECT_EQ(data::decode_manifest(data::encode_manifest(agreed))->mode, data::DataMode::Private);
+    const auto own = cut_private(table(), agreed, {});
+    ASSERT_TRUE(own.has_value()) << own.error().message;
+    EXPECT_EQ(own->sharded.manifest.mode, data::DataMode::Private);
+    EXPECT_EQ(own->sharded.manifest.recipe, agreed.recipe);
+    EXPECT_EQ(
+        own->sharded.manifest.samples(data::Split::Train),
+        cut->sharded.manifest.samples(data::Split::Train)
+    );
+    EXPECT_EQ(cut_private(text(), agreed, {}).error().code, FaultCode::Usage);
+}
 
 TEST_F(ShardFolders, FoundAndServeTheSwarmThatTheFilesFound) {
     for (const auto& spec : {text(), table()}) {

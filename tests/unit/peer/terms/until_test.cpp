@@ -48,6 +48,17 @@ TEST(Until, KnowsWhichQualityItAsksFor) {
     }
 }
 
+TEST(Until, EpochsOfPrivateSamplesAreStepsOfTheirOwner) {
+    const auto epochs = *Until::parse("epochs=3");
+    EXPECT_EQ(own_until(epochs, false, 100, 8).kind, UntilKind::Epochs);
+    const auto own = own_until(epochs, true, 100, 8);
+    EXPECT_EQ(own.kind, UntilKind::Steps);
+    EXPECT_EQ(own.value, 38);  // 37.5 batches
+    EXPECT_EQ(own_until(epochs, true, 0, 8).value, 1);
+    EXPECT_EQ(own_until(*Until::parse("auc=0.9"), true, 100, 8).kind, UntilKind::Auc);
+    EXPECT_EQ(own_until(*Until::parse("samples=9"), true, 100, 8).kind, UntilKind::Samples);
+}
+
 TEST(Until, MistakesSayWhatIsAllowed) {
     for (const char* text :
          {"accuracy",

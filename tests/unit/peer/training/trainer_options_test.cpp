@@ -25,7 +25,7 @@ protected:
 
     [[nodiscard]] std::uint64_t seed(const PeerId& self, const Checkpoint* checkpoint = nullptr)
         const {
-        return trainer_options(config_, self, descriptor_, checkpoint).seed;
+        return trainer_options(config_, self, descriptor_, descriptor_.manifest, checkpoint).seed;
     }
 
     PeerConfig config_;
@@ -40,7 +40,8 @@ TEST_F(TrainersOptions, AGivenSeedAloneDecidesTheShuffle) {
     EXPECT_EQ(seed(ours_), 7U);
     EXPECT_EQ(seed(theirs_), 7U);
     const auto evaluations = [this](const PeerId& self) {
-        return trainer_options(config_, self, descriptor_, nullptr).evaluation_seed;
+        return trainer_options(config_, self, descriptor_, descriptor_.manifest, nullptr)
+            .evaluation_seed;
     };
     EXPECT_NE(evaluations(ours_), evaluations(theirs_)) << "they see different parts of the tests";
 }
@@ -57,16 +58,25 @@ TEST_F(TrainersOptions, ACheckpointKeepsItsShuffle) {
     config_.seed_given = true;
     Checkpoint checkpoint;
     checkpoint.position = {3, 1234, 99};
-    const auto options = trainer_options(config_, ours_, descriptor_, &checkpoint);
+    const auto options =
+        trainer_options(config_, ours_, descriptor_, descriptor_.manifest, &checkpoint);
     EXPECT_EQ(options.position.seed, 99U);
     checkpoint.position.seed.reset();
     EXPECT_EQ(seed(ours_, &checkpoint), 7 ^ ours_.prefix64()) << "as older releases chose it";
 }
 
 TEST_F(TrainersOptions, FixedKernelsAreNotMeasured) {
-    EXPECT_NE(trainer_options(config_, ours_, descriptor_, nullptr).engine.stopwatch, nullptr);
+    EXPECT_NE(
+        trainer_options(config_, ours_, descriptor_, descriptor_.manifest, nullptr)
+            .engine.stopwatch,
+        nullptr
+    );
     config_.kernels = Kernels::Fixed;
-    EXPECT_EQ(trainer_options(config_, ours_, descriptor_, nullptr).engine.stopwatch, nullptr);
+    EXPECT_EQ(
+        trainer_options(config_, ours_, descriptor_, descriptor_.manifest, nullptr)
+            .engine.stopwatch,
+        nullptr
+    );
 }
 
 }  // namespace

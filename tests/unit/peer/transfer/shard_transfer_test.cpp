@@ -261,5 +261,32 @@ TEST_F(Shards, NoFetchBeginsWhileTooMuchWaitsToBeWritten) {
     EXPECT_EQ(mine_->held(), sharded_.shards.size());
 }
 
+TEST(PrivateShards, AreNotGivenToWhoGuessesTheirId) {
+    data::Dataset dataset;
+    dataset.name = "tiny";
+    dataset.shape = {1, 2, 2};
+    dataset.classes = 2;
+    dataset.train.values.assign(40, 3);
+    dataset.train.labels.assign(10, 1);
+    auto sharded = data::shard_dataset(dataset, 10, &sha256);
+    for (const auto mode : {data::DataMode::Shared, data::DataMode::Private}) {
+        sharded.manifest.mode = mode;
+        data::ShardStore store(sharded.manifest, &sha256);
+        ASSERT_TRUE(store.put(sharded.shards[0]).has_value());
+        Outbox out;
+        ShardTransfer transfer(store, out);
+        Bytes request;
+        ByteWriter writer(request);
+        writer.put_array(sharded.manifest.shards[0].id.bytes);
+        writer.put(std::uint32_t{0});
+        transfer.handle_request(peer_id(1), request, false);
+        ASSERT_EQ(out.size(), 1U);
+        const bool hidden = mode == data::DataMode::Private;
+        // 40 bytes of head say that it is not held.
+        EXPECT_EQ(out.front().payload.size() > 40, !hidden);
+        EXPECT_EQ(transfer.denied(), hidden ? 1U : 0U);
+    }
+}
+
 }  // namespace
 }  // namespace starling::peer

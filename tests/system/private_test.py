@@ -1,0 +1,80 @@
+"""Goal: in a private swarm each peer trains on its own samples, and all end by their common quality. Method: the rows of a
+shipped table are dealt to three peers on loopback."""
+
+import json
+
+from private_tables import PEERS, ROWS, PrivateTestCase, write_rows
+from swarm_fixture import main, run
+
+
+class PrivateSwarm(PrivateTestCase):
+    def test_each_brings_its_own_and_all_end_by_their_common_quality(self):
+        files = self.hospitals()
+        founder = self.found(
+            "--private", "--until", "auc=0.97", "--wait-for", PEERS,
+            dataset=self.spec(files[0]), model="tabular",
+        )
+        joiners = [
+            self.join(founder, "--dataset", self.spec(file)) for file in files[1:]
+        ]
+        peers = [founder, *joiners]
+        self.wait_for_exit(peers, 60)
+        finals = [peer.last("final") for peer in peers]
+        for final in finals:
+            self.assertGreater(final["samples"], 0)
+            self.assertGreater(final["exchanges"], 0)
+        # The goal is the mean over the samples of all, not what a single peer sees on its own.
+        self.assertGreaterEqual(max(final["goal"] for final in finals), 0.97)
+
+    def test_who_brings_nothing_averages_and_who_brings_something_else_is_refused(self):
+        files = self.hospitals()
+        founder = self.found("--private", dataset=self.spec(files[0]), model="tabular")
+        other = write_rows(self.directory / "other.csv", [["1", "2"], ["3", "4"]] * 20, ["a", "kind"])
+        refused = run("peer", "--join", founder.address, "--dataset", f"csv:{other}?label=kind")
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn(str(other), refused.stderr.splitlines()[-1])
+        watcher = self.join(founder)
+        self.wait_for(
+            lambda: watcher.progress("exchanges", 0) > 2 and watcher.progress("state") == "training",
+            30, "it averages", [founder, watcher],
+        )
+        self.assertEqual(watcher.progress("steps"), 0)
+        self.assertEqual(watcher.progress("shards"), 0)
+        def status():
+            return founder.status()
+
+        private = status()["private"]
+        self.assertEqual(private["own_samples"], sum(1 for i in range(0, 569, 3) if i % 5 != 0))
+        self.assertEqual(private["samples_of_the_living"], private["own_samples"])
+        self.assertEqual(private["share"], 1.0)
+        self.assertIn("parameters", private["leaves"])
+        # Whoever is silent tells its own user how good the model is, and nobody else.
+        silent = self.join(founder, "--dataset", self.spec(files[1]), "--silent-quality")
+        self.wait_for(
+            lambda: silent.progress("accuracy") is not None, 30, "it knows its accuracy", [founder, silent]
+        )
+
+        def seen():
+            return next((m for m in status()["members"] if m["id"] == silent.id), {})
+
+        self.poll(lambda: seen().get("steps", 0) > 0, 20, "the founder knows of its steps")
+        self.assertEqual([seen()[name] for name in ("loss", "test_loss", "accuracy")], [0.0, None, None])
+        mine = {m["self"]: m for m in status()["members"]}[True]
+        self.assertIsNotNone(mine["test_loss"])
+
+    def test_a_swarm_on_one_machine_divides_a_data_set(self):
+        done = run(
+            "swarm", "--private", "--peers", 3, "--profile", "local", "--model", "tabular", "--json",
+            "--dataset", f"csv:{ROWS}?skip=1&header=0", "--partition", "dirichlet?alpha=1",
+            "--until", "epochs=5", seconds=60,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        summary = json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual(len(summary["peers"]), 3)
+        samples = [peer["samples"] for peer in summary["peers"]]
+        # Each makes five epochs of what is its own, which differs.
+        self.assertGreater(max(samples), min(samples))
+
+
+if __name__ == "__main__":
+    main()
