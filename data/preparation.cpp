@@ -20,6 +20,17 @@ double unit_of(Element element) {
     return element == Element::I16 ? 1.0 / 32768.0 : 1.0;
 }
 
+/// A hundredth of a picture of many objects would show none of them.
+constexpr CropRange kCropWithBoxes{0.4, 1.0, 3.0 / 4.0, 4.0 / 3.0};
+
+Region region_of(const Window& window) {
+    return {
+        static_cast<double>(window.top),
+        static_cast<double>(window.left),
+        static_cast<double>(window.height),
+        static_cast<double>(window.width)};
+}
+
 template <class T>
 std::vector<T> numbers_in(ByteView record) {
     std::vector<T> numbers(record.size() / sizeof(T));
@@ -37,6 +48,7 @@ std::size_t labels_of(const Manifest& manifest) {
 
 std::size_t targets_of(const Manifest& manifest) {
     const auto& label = manifest.schema.label;
+    if (label.kind == LabelKind::Boxes) return kBoxesMax * kBoxNumbers;
     const bool targets = label.kind == LabelKind::Classes || label.kind == LabelKind::Numbers;
     return targets ? label.count : 0;
 }
@@ -76,8 +88,8 @@ Result<void> Preparation::read(
         read_window(view, sample, shift, out);
         return {};
     }
-    if (auto label = read_label_of(view.label_of(sample), out); !label) return label.error();
-    return read_values(view.record(sample), draw, out.values);
+    if (auto values = read_values(view.record(sample), draw, out.values); !values) return values;
+    return read_label_of(view.label_of(sample), out);
 }
 
 void Preparation::read_window(
@@ -103,13 +115,18 @@ Result<void> Preparation::read_label_of(ByteView bytes, const SampleOut& out) co
     if (schema_.label.kind == LabelKind::Numbers) {
         std::copy(value->numbers.begin(), value->numbers.end(), out.targets.begin());
     }
+    if (schema_.label.kind == LabelKind::Boxes) {
+        put_boxes(value->boxes, stored_, points_, out.targets);
+    }
     return {};
 }
 
 Result<void> Preparation::read_values(ByteView record, const Draw& draw, std::span<float> out) {
     const bool raw = schema_.inputs.front().storage == Storage::Raw;
     if (const auto* image = std::get_if<ImageRecipe>(&recipe_)) {
+        points_ = {};
         if (!raw) return read_picture(*image, record, draw, out);
+        if (shape_.size() == 3) stored_ = {shape_[1], shape_[2]};
         read_raw(record, out);
         if (draw && (image->flip || image->pad > 0)) augment_raw(*image, *draw, out);
     }
@@ -157,6 +174,8 @@ void Preparation::augment_raw(const ImageRecipe& recipe, std::uint64_t draw, std
     const auto right = static_cast<std::int64_t>(rng.below(range)) - recipe.pad;
     const auto height = static_cast<std::int64_t>(shape_[1]);
     const auto width = static_cast<std::int64_t>(shape_[2]);
+    points_.show(region_of({down, right, shape_[1], shape_[2]}), stored_);
+    if (mirror) points_.mirror();
     scratch_.assign(out.begin(), out.end());
     for (std::size_t channel = 0; channel < shape_[0]; ++channel) {
         const float black = normalizers_[normalizers_.size() == 1 ? 0 : channel](0.0F);
@@ -176,7 +195,14 @@ void Preparation::augment_raw(const ImageRecipe& recipe, std::uint64_t draw, std
 
 Result<void> Preparation::read_picture(
     const ImageRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
-) const {
+) {
+    const bool boxes = schema_.label.kind == LabelKind::Boxes;
+    if (boxes) {
+        // A label has pixels of the picture at its full size.
+        const auto facts = probe_image(record);
+        if (!facts) return facts.error();
+        stored_ = {facts->height, facts->width};
+    }
     ImageRequest request;
     request.channels = recipe.channels;
     // A picture of which a part will be enlarged is decoded whole.
@@ -189,10 +215,25 @@ Result<void> Preparation::read_picture(
     if (!picture) return picture.error();
     const Size size{recipe.height, recipe.width};
     Rng rng(draw.value_or(0));
-    Image ready = zoom ? random_resized_crop(*picture, size, CropRange{}, rng)
-                       : fit(*picture, size, recipe.fit);
-    if (draw && recipe.flip) ready = random_flip(std::move(ready), 0.5, rng);
-    if (draw && recipe.pad > 0) ready = random_crop(ready, recipe.pad, size, rng);
+    const Size whole{picture->height, picture->width};
+    Image ready;
+    if (zoom) {
+        const auto box = random_box(whole, boxes ? kCropWithBoxes : CropRange{}, rng);
+        points_.show(region_of({box.top, box.left, box.height, box.width}), whole);
+        ready = resized_crop(*picture, box, size);
+    } else {
+        points_.show(shown(whole, size, recipe.fit), whole);
+        ready = fit(*picture, size, recipe.fit);
+    }
+    if (draw && recipe.flip && rng.chance(0.5)) {
+        points_.mirror();
+        ready = flipped(std::move(ready));
+    }
+    if (draw && recipe.pad > 0) {
+        const auto window = random_window(size, recipe.pad, size, rng);
+        points_.show(region_of(window), size);
+        ready = crop(ready, window);
+    }
     const std::size_t pixels = std::size_t{size.height} * size.width;
     for (std::size_t channel = 0; channel < recipe.channels; ++channel) {
         const auto& normalizer = normalizers_[normalizers_.size() == 1 ? 0 : channel];

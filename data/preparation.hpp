@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "data/box_targets.hpp"
 #include "data/media/spectrum.hpp"
 #include "data/shard_view.hpp"
 
@@ -42,14 +43,15 @@ private:
 struct SampleOut {
     std::span<float> values;
     std::span<std::int32_t> labels;  ///< Class: one; Tokens: one for each token
-    std::span<float> targets = {};   ///< Classes: 0 or 1 for each; Numbers: the numbers
+    /// Classes: 0 or 1 for each; Numbers: the numbers; Boxes: kBoxesMax rows of put_boxes
+    std::span<float> targets = {};
 };
 
 /// Returns how many labels a model gets with one sample: one for a class, one for each token.
 [[nodiscard]] std::size_t labels_of(const Manifest& manifest);
 
-/// Returns how many targets a model gets with one sample: one for each label that may hold, or each
-/// number.
+/// Returns how many targets a model gets with one sample: one for each label that may hold, each
+/// number, or each number of kBoxesMax boxes.
 [[nodiscard]] std::size_t targets_of(const Manifest& manifest);
 
 /// Thread    one at a time; it keeps room for decoding
@@ -99,7 +101,7 @@ private:
     void augment_raw(const ImageRecipe& recipe, std::uint64_t draw, std::span<float> out);
     Result<void> read_picture(
         const ImageRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
-    ) const;
+    );
     Result<void> read_sound(const AudioRecipe& recipe, ByteView record, std::span<float> out);
     void read_columns(const TableRecipe& recipe, ByteView record, std::span<float> out) const;
 
@@ -112,6 +114,8 @@ private:
     std::vector<Normalizer> normalizers_;  ///< of images: one, or one for each channel
     std::optional<LogMel> spectrum_;
     std::vector<float> scratch_;
+    Size stored_;      ///< of the picture that was read last, at its full size; known for boxes
+    PointMap points_;  ///< where its points have gone
 };
 
 }  // namespace starling::data

@@ -41,7 +41,7 @@ struct ImageRecipe {
     // Only in training:
     bool flip = false;      ///< mirror left and right, half of the time
     std::uint32_t pad = 0;  ///< shift by up to so many pixels, black comes in
-    bool zoom = false;      ///< cut out a part of 8 % to 100 % of the area, and enlarge it
+    bool zoom = false;      ///< cut out a part of 8 % (with boxes 40 %) to 100 %, and enlarge it
 
     bool operator==(const ImageRecipe&) const = default;
 };

@@ -214,6 +214,11 @@ Result<void> check_schema(const Schema& schema) {
     if (tokens != (schema.inputs[0].meaning == Meaning::Tokens)) {
         return bad("tokens, and nothing else, have the next token as their label");
     }
+    const bool image =
+        schema.inputs[0].meaning == Meaning::Image && schema.inputs[0].shape.size() == 3;
+    if (schema.label.kind == LabelKind::Boxes && !image) {
+        return bad("only images of C, H, W have boxes");
+    }
     return check_label(schema.label);
 }
 

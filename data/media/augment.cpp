@@ -51,10 +51,14 @@ Image random_flip(Image image, double probability, Rng& rng) {
     return rng.chance(probability) ? flipped(std::move(image)) : image;
 }
 
+Window random_window(Size picture, std::uint32_t padding, Size size, Rng& rng) {
+    const auto top = draw_offset(picture.height, padding, size.height, rng);
+    const auto left = draw_offset(picture.width, padding, size.width, rng);
+    return {top, left, size.height, size.width};
+}
+
 Image random_crop(const Image& image, std::uint32_t padding, Size size, Rng& rng) {
-    const auto top = draw_offset(image.height, padding, size.height, rng);
-    const auto left = draw_offset(image.width, padding, size.width, rng);
-    return crop(image, {top, left, size.height, size.width});
+    return crop(image, random_window({image.height, image.width}, padding, size, rng));
 }
 
 Box random_box(Size picture, const CropRange& range, Rng& rng) {

@@ -31,6 +31,13 @@ struct CropRange {
 /// Thread    any (pure)
 [[nodiscard]] Image random_flip(Image image, double probability, Rng& rng);
 
+/// Draws where a window of the size lies in a picture with `padding` pixels more on each side, as
+/// random_crop does.
+///
+/// Errors    none
+/// Thread    any (pure)
+[[nodiscard]] Window random_window(Size picture, std::uint32_t padding, Size size, Rng& rng);
+
 /// Draws a window of the size from the picture with `padding` black pixels on each side. Draws two
 /// numbers. A window that is larger than that is put in its middle.
 ///

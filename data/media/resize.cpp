@@ -185,7 +185,7 @@ Box whole(const Image& image) {
 }
 
 /// The largest region of the size's proportions, in the middle of the picture.
-Region middle_of(const Image& image, Size size) {
+Region middle_of(Size image, Size size) {
     const double scale = std::min(
         static_cast<double>(image.height) / size.height,
         static_cast<double>(image.width) / size.width
@@ -195,8 +195,17 @@ Region middle_of(const Image& image, Size size) {
     return {(image.height - height) / 2, (image.width - width) / 2, height, width};
 }
 
+Size size_of(const Image& image) {
+    return {image.height, image.width};
+}
+
+/// Where a window of `wanted` in the middle of `length` begins. Rounded down also where it is larger.
+std::int64_t middle(std::uint32_t length, std::uint32_t wanted) {
+    return (std::int64_t{length} - wanted) >> 1;
+}
+
 /// The size of the whole picture at the largest scale at which it fits.
-Size inside(const Image& image, Size size) {
+Size inside(Size image, Size size) {
     const double scale = std::min(
         static_cast<double>(size.height) / image.height,
         static_cast<double>(size.width) / image.width
@@ -209,6 +218,21 @@ Size inside(const Image& image, Size size) {
 }
 
 }  // namespace
+
+Region shown(Size picture, Size size, Fit how) {
+    if (how == Fit::Crop) return middle_of(picture, size);
+    if (how == Fit::Stretch) {
+        return {0, 0, static_cast<double>(picture.height), static_cast<double>(picture.width)};
+    }
+    const auto whole = inside(picture, size);
+    const double down = static_cast<double>(picture.height) / whole.height;
+    const double across = static_cast<double>(picture.width) / whole.width;
+    return {
+        static_cast<double>(middle(whole.height, size.height)) * down,
+        static_cast<double>(middle(whole.width, size.width)) * across,
+        size.height * down,
+        size.width * across};
+}
 
 Image resize(const Image& image, Size size) {
     return resized_crop(image, whole(image), size);
@@ -247,14 +271,10 @@ Image crop(const Image& image, const Window& window) {
 }
 
 Image centre_crop(const Image& image, Size size) {
-    const auto offset = [](std::uint32_t length, std::uint32_t wanted) {
-        // Rounded down also where the window is larger than the picture.
-        return (std::int64_t{length} - wanted) >> 1;
-    };
     return crop(
         image,
-        {offset(image.height, size.height),
-         offset(image.width, size.width),
+        {middle(image.height, size.height),
+         middle(image.width, size.width),
          size.height,
          size.width}
     );
@@ -265,9 +285,9 @@ Image fit(const Image& image, Size size, Fit how) {
         case Fit::Stretch:
             return resize(image, size);
         case Fit::Crop:
-            return resize(image, middle_of(image, size), size);
+            return resize(image, middle_of(size_of(image), size), size);
         case Fit::Pad:
-            return centre_crop(resize(image, inside(image, size)), size);
+            return centre_crop(resize(image, inside(size_of(image), size)), size);
     }
     STARLING_UNREACHABLE("a fit that does not exist");
 }

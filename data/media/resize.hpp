@@ -46,6 +46,14 @@ enum class Fit : std::uint8_t {
     Pad = 2,      ///< the long side fits, black fills what is left at both ends
 };
 
+/// Returns the part of a picture that fit() shows; with Fit::Pad it reaches over the edges.
+///
+/// Units     pixels of the picture
+/// Requires  the picture and the size are not empty
+/// Errors    none
+/// Thread    any (pure)
+[[nodiscard]] Region shown(Size picture, Size size, Fit how);
+
 /// Resizes the whole picture with a triangle filter. The filter widens as the picture shrinks, so
 /// that every pixel counts (antialiasing).
 ///

@@ -13,9 +13,8 @@
 
 namespace starling::data {
 
-/// The keys of a SPEC that say how pictures with boxes are fed. None of them is random: mirrored or
-/// cut pictures would need other boxes.
-inline constexpr const char* kBoxKeys = "size,channels,fit";
+/// The keys of a SPEC that say how pictures with boxes are fed.
+inline constexpr const char* kBoxKeys = "size,channels,fit,flip,pad,zoom";
 
 /// A box as an annotation has it, in pixels from the picture's left and upper edge.
 struct GivenBox {

@@ -149,7 +149,7 @@ TEST_F(VocFiles, WhatIsNoTreeOfVocIsRefusedInOneLine) {
     EXPECT_NE(
         refusal(spec() + "?test=0").message.find("no picture in it has a box"), std::string::npos
     );
-    EXPECT_EQ(refusal(spec() + "?flip=1").code, FaultCode::Usage) << "boxes would not be mirrored";
+    EXPECT_EQ(refusal(spec() + "?turn=1").code, FaultCode::Usage);
     put_picture("a", voc_object("dog", "1 1 nan 9"));
     const auto strict = open_source(*Spec::parse(spec()), {true});
     ASSERT_TRUE(strict.has_error());
