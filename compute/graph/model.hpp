@@ -36,7 +36,9 @@ struct Model {
     ValueId values = ValueId::None;
     ValueId labels = ValueId::None;
     ValueId loss = ValueId::None;
-    ValueId scores = ValueId::None;  ///< [rows, classes]: what the net gives, and an export too
+    /// [rows, classes]: what the net gives, and an export too. Of a detector [N, classes + 4, H, W],
+    /// see CentrePointLoss.
+    ValueId scores = ValueId::None;
     /// What an evaluation reads: log-probabilities of classes, else the scores. Scores of labels
     /// that may hold at once come before the sigmoid.
     ValueId answers = ValueId::None;

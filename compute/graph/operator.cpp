@@ -9,7 +9,7 @@ namespace {
 
 using Family = std::span<const Operator> (*)();
 
-constexpr std::array<Family, 10> kFamilies{
+constexpr std::array<Family, 11> kFamilies{
     convolution_operators,
     pooling_operators,
     matrix_operators,
@@ -20,6 +20,7 @@ constexpr std::array<Family, 10> kFamilies{
     normalization_operators,
     attention_operators,
     loss_operators,
+    centre_point_operators,
 };
 
 /// Operators that only move elements; they take whole numbers as well.

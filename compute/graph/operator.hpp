@@ -58,5 +58,6 @@ struct Operator {
 [[nodiscard]] std::span<const Operator> normalization_operators();
 [[nodiscard]] std::span<const Operator> attention_operators();
 [[nodiscard]] std::span<const Operator> loss_operators();
+[[nodiscard]] std::span<const Operator> centre_point_operators();
 
 }  // namespace starling::compute

@@ -12,7 +12,7 @@ namespace {
 
 /// Which samples a model takes. Tokens have a label each; all others have one label, or several
 /// that may hold at once, or numbers, for the whole sample.
-enum class Input : std::uint8_t { Any, Images, Row, Tokens };
+enum class Input : std::uint8_t { Any, Images, Row, Tokens, Boxes };
 
 struct NamedModel {
     std::string_view name;
@@ -23,7 +23,7 @@ struct NamedModel {
     )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) = nullptr;
 };
 
-constexpr std::array<NamedModel, 6> kModels{{
+constexpr std::array<NamedModel, 7> kModels{{
     {"mlp",
      Input::Any,
      "hidden",
@@ -45,6 +45,13 @@ constexpr std::array<NamedModel, 6> kModels{{
      "stem,width",
      "resnet18?stem=imagenet   residual net of 18 layers; stem=cifar for small images",
      build_resnet18},
+    {"detector",
+     Input::Boxes,
+     "size,stride,width",
+     "detector?width=32&size=320x240&stride=4   finds boxes in pictures; size=WxH asks pictures "
+     "with "
+     "boxes for that size, of which both sides are multiples of 16",
+     build_detector},
     {"gpt",
      Input::Tokens,
      "layers,heads,dim,dropout,tied,bias,context",
@@ -88,7 +95,10 @@ bool takes(Input input, const Task& task) {
         return task.kind == LabelKind::Class && axes == 1 &&
                (task.labels == 0 || task.labels == task.sample_shape[0]);
     }
-    return !is_text(task) && (input != Input::Images || axes == 3);
+    const bool boxes = task.kind == LabelKind::Boxes;
+    if (boxes != (input == Input::Boxes)) return false;
+    const bool images = boxes || input == Input::Images;
+    return !is_text(task) && (!images || axes == 3);
 }
 
 std::string_view wishes(Input input) {
@@ -97,6 +107,8 @@ std::string_view wishes(Input input) {
             return "texts: samples of shape T with a class for each token";
         case Input::Images:
             return "samples of shape C, H, W with labels for the whole sample";
+        case Input::Boxes:
+            return "pictures with boxes: samples of shape C, H, W";
         case Input::Any:
         case Input::Row:
             break;
@@ -408,6 +420,7 @@ std::string fitting_models(const Task& task) {
         if (takes(model.input, task)) names += std::string(model.name) + ", ";
     }
     if (!names.empty()) names.resize(names.size() - 2);
+    if (task.kind == LabelKind::Boxes) return names;  // no file is taken for a detector
     return names + (names.empty() ? "" : " or ") + "onnx:FILE";
 }
 

@@ -3,6 +3,7 @@
 // The named nets: each builds the forward graph of a task for one batch size, with parameter names
 // like PyTorch's, so that exported weights load there.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -162,6 +163,17 @@ struct ModelFacts {
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 );
 
+/// Units     pixels
+struct PictureSides {
+    std::int64_t width = 0;
+    std::int64_t height = 0;
+};
+
+/// Returns the size of pictures that a detector's spec asks for, `size=320x240` (width x height, as
+/// pictures state it), or nothing.
+/// Errors    Usage
+[[nodiscard]] Result<std::optional<PictureSides>> detector_size(const Spec& spec);
+
 /// The data that a model from a file is made for.
 struct FileTask {
     Task task;
@@ -184,6 +196,9 @@ struct FileTask {
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
 );
 [[nodiscard]] Result<Model> build_resnet18(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+);
+[[nodiscard]] Result<Model> build_detector(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
 );
 [[nodiscard]] Result<Model> build_gpt(

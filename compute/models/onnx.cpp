@@ -52,7 +52,7 @@ constexpr bool fits(Loss loss, LabelKind kind) {
         case Loss::Nll:
             return kind == LabelKind::Class;
         case Loss::Bce:
-            return kind != LabelKind::Numbers;
+            return kind == LabelKind::Class || kind == LabelKind::Classes;
         case Loss::Mse:
         case Loss::SmoothL1:
             return kind == LabelKind::Numbers;
@@ -265,6 +265,7 @@ std::string meaning_of(const std::string& output, const Task& task) {
             return text + "the scores of " + count + " classes to a cross-entropy";
         case LabelKind::Classes:
             return text + "the scores of " + count + " labels to a binary cross-entropy";
+        case LabelKind::Boxes:  // refused before
         case LabelKind::Numbers:
             break;
     }
@@ -284,6 +285,13 @@ Task with_loss(Task task, Loss loss) {
 Result<Model> build_onnx(
     const Spec& spec, const Task& given, std::int64_t batch, Purpose purpose, ByteView file
 ) {
+    if (given.kind == LabelKind::Boxes) {
+        return fail(
+            FaultCode::Usage,
+            "the data have " + describe_task(given) + ", which no ONNX file learns here; try " +
+                fitting_models(given)
+        );
+    }
     const auto loss = loss_of(spec, given);
     if (loss.has_error()) return loss.error();
     const auto task = with_loss(given, *loss);

@@ -5,6 +5,7 @@
 //           paper's nets for small images pad with zeros. Names as in torchvision
 
 #include "compute/models/models.hpp"
+#include "compute/models/residual.hpp"
 
 namespace starling::compute {
 
@@ -12,8 +13,20 @@ namespace {
 
 using Kernel = ModelBuilder::Kernel;
 
-/// Two 3x3 convolutions beside a shortcut.
-ValueId block(
+/// Stages of blocks, each twice as wide and half as large as the one before.
+ValueId stages(ModelBuilder& net, ValueId x, std::int64_t width, int count, int blocks) {
+    for (int stage = 0; stage < count; ++stage) {
+        for (int i = 0; i < blocks && x != ValueId::None; ++i) {
+            const auto name = "layer" + std::to_string(stage + 1) + "." + std::to_string(i);
+            x = residual_block(net, name, x, width << stage, stage > 0 && i == 0 ? 2 : 1);
+        }
+    }
+    return net.flatten(net.node("GlobalAveragePool", {x}));
+}
+
+}  // namespace
+
+ValueId residual_block(
     ModelBuilder& net,
     const std::string& name,
     ValueId x,
@@ -32,19 +45,6 @@ ValueId block(
     }
     return net.relu(net.add(y, shortcut));
 }
-
-/// Stages of blocks, each twice as wide and half as large as the one before.
-ValueId stages(ModelBuilder& net, ValueId x, std::int64_t width, int count, int blocks) {
-    for (int stage = 0; stage < count; ++stage) {
-        for (int i = 0; i < blocks && x != ValueId::None; ++i) {
-            const auto name = "layer" + std::to_string(stage + 1) + "." + std::to_string(i);
-            x = block(net, name, x, width << stage, stage > 0 && i == 0 ? 2 : 1);
-        }
-    }
-    return net.flatten(net.node("GlobalAveragePool", {x}));
-}
-
-}  // namespace
 
 Result<Model> build_resnet20(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose

@@ -10,6 +10,8 @@ std::string_view loss_operator(const Task& task) {
             return "SoftmaxCrossEntropyLoss";
         case LabelKind::Classes:
             return "BinaryCrossEntropyLoss";
+        case LabelKind::Boxes:
+            return "CentrePointLoss";
         case LabelKind::Numbers:
             break;
     }
@@ -20,7 +22,11 @@ std::string_view loss_operator(const Task& task) {
 
 TensorType label_type(const Task& task, Shape rows) {
     if (task.kind == LabelKind::Class) return {std::move(rows), ElementType::I32};
-    rows.push_back(task.classes);
+    if (task.kind == LabelKind::Boxes) {
+        rows.insert(rows.end(), {task.boxes, kBoxNumbers});
+    } else {
+        rows.push_back(task.classes);
+    }
     return {std::move(rows), ElementType::F32};
 }
 

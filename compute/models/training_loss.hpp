@@ -17,9 +17,10 @@ struct TrainingLoss {
 };
 
 /// Adds the loss to a graph: the softmax cross entropy of Class, the binary cross entropy of
-/// Classes, the squared error or smooth L1 of Numbers, with the task's weights and beta.
+/// Classes, the squared error or smooth L1 of Numbers, with the task's weights and beta; of Boxes a focal loss
+/// of centres and L1 of sizes and offsets.
 ///
-/// Shapes    scores [rows, classes] f32, labels of label_type
+/// Shapes    scores [rows, classes] f32, for Boxes [N, classes + 4, H, W]; labels of label_type
 /// Errors    BadValue (shapes that do not fit)
 /// Thread    any
 [[nodiscard]] Result<TrainingLoss> add_training_loss(

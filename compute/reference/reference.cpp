@@ -31,11 +31,11 @@ Result<void> evaluate(const Graph& graph, Tensors& tensors) {
         for (const auto id : node.inputs) {
             call.inputs.push_back(id == ValueId::None ? nullptr : &tensors.at(id));
         }
-        const bool done = evaluate_convolution(call) || evaluate_pooling(call) ||
-                          evaluate_matrix(call) || evaluate_elementwise(call) ||
-                          evaluate_loss(call) || evaluate_reshaping(call) ||
-                          evaluate_reduction(call) || evaluate_movement(call) ||
-                          evaluate_normalization(call) || evaluate_attention(call);
+        const bool done =
+            evaluate_convolution(call) || evaluate_pooling(call) || evaluate_matrix(call) ||
+            evaluate_elementwise(call) || evaluate_loss(call) || evaluate_centre_point(call) ||
+            evaluate_reshaping(call) || evaluate_reduction(call) || evaluate_movement(call) ||
+            evaluate_normalization(call) || evaluate_attention(call);
         if (!done) {
             return fail(FaultCode::Unsupported, std::string(node.op->name) + " has no reference");
         }

@@ -38,6 +38,7 @@ struct Call {
 [[nodiscard]] bool evaluate_matrix(const Call& call);
 [[nodiscard]] bool evaluate_elementwise(const Call& call);
 [[nodiscard]] bool evaluate_loss(const Call& call);
+[[nodiscard]] bool evaluate_centre_point(const Call& call);
 [[nodiscard]] bool evaluate_reduction(const Call& call);
 [[nodiscard]] bool evaluate_movement(const Call& call);
 [[nodiscard]] bool evaluate_normalization(const Call& call);

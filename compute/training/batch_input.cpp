@@ -1,6 +1,7 @@
 #include "compute/training/batch_input.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <string>
@@ -10,6 +11,8 @@
 namespace starling::compute {
 
 namespace {
+
+constexpr auto kBoxRow = static_cast<std::size_t>(kBoxNumbers);
 
 /// Copies all numbers and returns whether they are finite. Only infinities and NaNs have an
 /// exponent of ones, which carries into the sign bit here. The loop has no branch, so it takes no
@@ -128,7 +131,42 @@ Result<void> BatchInput::copy_targets(std::span<const float> from, std::span<flo
             std::to_string(*bad) + ", outside 0 to 1"
         );
     }
+    if (kind_ == LabelKind::Boxes) {
+        if (auto ok = check_boxes(from); !ok) return ok;
+    }
     std::fill(to.begin() + static_cast<std::ptrdiff_t>(from.size()), to.end(), 0.0F);
+    if (kind_ == LabelKind::Boxes) {
+        for (auto i = from.size(); i < to.size(); i += kBoxRow) to[i] = -1.0F;
+    }
+    return {};
+}
+
+Result<void> BatchInput::check_boxes(std::span<const float> rows) const {
+    const auto wrong = [&](std::size_t row, std::size_t k) {
+        constexpr std::array<std::string_view, 5> kNames{"class", "x", "y", "width", "height"};
+        const auto each = labels_ / kBoxRow;
+        const auto allowed = k == 0 ? "no whole number from -1 to " + std::to_string(classes_ - 1)
+                                    : std::string("not a share of a side of the picture");
+        return fail(
+            FaultCode::BadValue,
+            "sample " + std::to_string(row / each) + " of the batch: the " +
+                std::string(kNames[k]) + " of box " + std::to_string(row % each) + " is " +
+                std::to_string(rows[row * kBoxRow + k]) + ", " + allowed
+        );
+    };
+    for (std::size_t row = 0; row < rows.size() / kBoxRow; ++row) {
+        const auto box = rows.subspan(row * kBoxRow, kBoxRow);
+        if (!(box[0] >= -1.0F && box[0] < static_cast<float>(classes_)) ||
+            box[0] != std::floor(box[0])) {
+            return wrong(row, 0);
+        }
+        for (std::size_t k = 1; k < kBoxRow; ++k) {
+            // A box without area has no size that could be learned.
+            const bool side = k > 2 && box[0] >= 0.0F;
+            const bool sound = side ? box[k] > 0.0F : box[k] >= 0.0F;
+            if (!sound || box[k] > 1.0F) return wrong(row, k);
+        }
+    }
     return {};
 }
 

@@ -31,12 +31,12 @@ public:
         const Task& task, std::size_t capacity, std::size_t labels, std::vector<std::int64_t> rows
     );
 
-    /// Copies the batch; the rest of the room becomes zeros with label 0. Returns the number of
+    /// Copies the batch; the rest of the room becomes zeros with label 0, or without boxes. Returns the number of
     /// samples.
     ///
     /// Errors    BadValue, with the number of the sample and of the value in it: a field of a wrong
     ///           size, a label outside [0, classes), a number that is not finite, a target of
-    ///           Classes outside [0, 1], a value that names no row of its table. What was copied
+    ///           Classes outside [0, 1], a box that is none, a value that names no row of its table. What was copied
     ///           before means nothing
     [[nodiscard]] Result<std::size_t> copy(const Batch& batch, const BatchTarget& to) const;
 
@@ -49,6 +49,7 @@ private:
         std::span<const std::int32_t> from, std::span<std::int32_t> to
     ) const;
     [[nodiscard]] Result<void> copy_targets(std::span<const float> from, std::span<float> to) const;
+    [[nodiscard]] Result<void> check_boxes(std::span<const float> rows) const;
     [[nodiscard]] Result<void> check_rows(std::span<const float> values) const;
 
     LabelKind kind_;

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
+
+#include "base/check.hpp"
+#include "compute/cpu/loops/centre_point.hpp"
+#include "compute/metrics/detections.hpp"
 
 namespace starling::compute {
 
@@ -34,6 +39,30 @@ double binary_cross_entropy(double score, double target) {
     return std::max(score, 0.0) - score * target + std::log1p(std::exp(-std::abs(score)));
 }
 
+/// The loss of the training step, over the number of boxes.
+EvalResult measure_boxes(const Task& task, std::span<const float> answers, const Batch& batch) {
+    const auto elements = [](std::int64_t count) { return static_cast<std::size_t>(count); };
+    const auto samples = batch.targets.size() / elements(task.boxes * kBoxNumbers);
+    const auto cells = answers.size() / samples / elements(task.classes + 4);
+    const auto grid =
+        grid_of(cells, elements(task.sample_shape[1]), elements(task.sample_shape[2]));
+    STARLING_CHECK(grid.has_value());
+    cpu::CentrePointShape shape;
+    shape.samples = static_cast<std::int64_t>(samples);
+    shape.classes = task.classes;
+    shape.height = static_cast<std::int64_t>(grid->height);
+    shape.width = static_cast<std::int64_t>(grid->width);
+    shape.rows = task.boxes;
+    std::vector<float> heat(samples * cells * elements(task.classes));
+    EvalResult result;
+    result.has_accuracy = false;
+    const auto boxes = cpu::count_boxes(batch.targets);
+    result.samples = static_cast<std::uint64_t>(std::max<std::int64_t>(boxes, 1));
+    result.loss_sum = cpu::CentrePointLoss(shape).compute(answers, batch.targets, heat) *
+                      static_cast<double>(result.samples);
+    return result;
+}
+
 }  // namespace
 
 std::uint64_t count_correct(const Task& task, std::span<const float> answers, const Batch& batch) {
@@ -43,12 +72,14 @@ std::uint64_t count_correct(const Task& task, std::span<const float> answers, co
         case LabelKind::Classes:
             return right_labels(answers, batch.targets);
         case LabelKind::Numbers:
+        case LabelKind::Boxes:
             break;
     }
     return 0;
 }
 
 EvalResult measure(const Task& task, std::span<const float> answers, const Batch& batch) {
+    if (task.kind == LabelKind::Boxes) return measure_boxes(task, answers, batch);
     EvalResult result;
     result.correct = count_correct(task, answers, batch);
     if (task.kind == LabelKind::Class) {

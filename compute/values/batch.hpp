@@ -11,7 +11,9 @@ namespace starling::compute {
 /// is empty.
 ///
 /// Shapes    values N * sample elements f32; labels N * labels a sample, in [0, classes), for
-///           LabelKind::Class; targets [N, classes] f32 for Classes, in [0, 1], and for Numbers
+///           LabelKind::Class; targets [N, classes] f32 for Classes, in [0, 1], and for Numbers; for
+///           Boxes targets [N, boxes, 5]: class (-1: no box), centre x, centre y, width and height,
+///           all four as shares of the picture's sides in [0, 1]
 struct Batch {
     std::span<const float> values = {};
     std::span<const std::int32_t> labels = {};

@@ -47,13 +47,14 @@ Result<void> check_task(const Task& task) {
             FaultCode::BadValue,
             "a model wants " + std::to_string(least) + " to " + std::to_string(kClassesMax) +
                 (task.kind == LabelKind::Class     ? " classes"
+                 : task.kind == LabelKind::Boxes   ? " classes of boxes"
                  : task.kind == LabelKind::Classes ? " labels"
                                                    : " numbers") +
                 " to answer with, not " + std::to_string(task.classes)
         );
     }
-    const auto wanted =
-        task.kind == LabelKind::Numbers ? 0U : static_cast<std::size_t>(task.classes);
+    const bool weighs = task.kind == LabelKind::Class || task.kind == LabelKind::Classes;
+    const auto wanted = weighs ? static_cast<std::size_t>(task.classes) : 0U;
     const bool sound = std::all_of(task.weights.begin(), task.weights.end(), [](float weight) {
         return is_factor(static_cast<double>(weight));
     });
@@ -62,6 +63,15 @@ Result<void> check_task(const Task& task) {
             FaultCode::BadValue,
             "the weights of labels are " + std::to_string(wanted) +
                 " numbers from 1e-6 to 1e6, one for each label, or none"
+        );
+    }
+    const bool of_boxes = task.kind == LabelKind::Boxes;
+    const std::int64_t least_rows = of_boxes ? 1 : 0;
+    if (task.boxes < least_rows || task.boxes > (of_boxes ? kBoxRowsMax : 0)) {
+        return fail(
+            FaultCode::BadValue,
+            "pictures with boxes have room for 1 to " + std::to_string(kBoxRowsMax) +
+                " of them, other samples for none, not " + std::to_string(task.boxes)
         );
     }
     if (task.beta != 0.0 && (task.kind != LabelKind::Numbers || !is_factor(task.beta))) {
@@ -79,6 +89,9 @@ std::string describe_task(const Task& task) {
     }
     if (task.kind == LabelKind::Classes) {
         return text + of_classes(task.classes, "label", "labels") + " that may hold at once";
+    }
+    if (task.kind == LabelKind::Boxes) {
+        return text + "boxes of " + of_classes(task.classes, "class", "classes");
     }
     const auto classes = "one of " + std::to_string(task.classes) + " classes";
     if (task.labels <= 1) return text + classes;

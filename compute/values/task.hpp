@@ -17,12 +17,19 @@ enum class LabelKind : std::uint8_t {
     Class,    ///< one class of several for each sample, or for each token of a sample
     Classes,  ///< for each of several labels whether it holds; any number may hold at once
     Numbers,  ///< one or more real numbers for each sample
+    Boxes,    ///< boxes in a picture, each of one class of several
 };
+
+/// The numbers of a row of targets for Boxes.
+inline constexpr std::int64_t kBoxNumbers = 5;
+/// No picture has more boxes than this.
+inline constexpr std::int64_t kBoxRowsMax = 4096;
 
 /// The problem that a model is built for.
 struct Task {
     std::vector<std::int64_t> sample_shape;  ///< C, H, W
-    /// The number of scores of an answer: classes, labels that may hold at once, or numbers.
+    /// The number of scores of an answer: classes, labels that may hold at once, or numbers; for
+    /// Boxes the classes.
     std::int64_t classes = 0;
     /// How many labels of kind Class the data have for each sample; 0 where no data are known yet,
     /// and a model may have as many as it likes.
@@ -35,6 +42,8 @@ struct Task {
     double beta = 0.0;
     /// Of a table: its first columns are categories, each with so many codes from 0 on.
     std::vector<std::int64_t> categories = {};
+    /// For Boxes how many rows of targets a picture has; see Batch.
+    std::int64_t boxes = 0;
 };
 
 /// Checks that a task is one that a model can be built for: samples that are not empty and not too

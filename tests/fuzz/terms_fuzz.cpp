@@ -69,9 +69,9 @@ data::Manifest choose_manifest(Choice& choice) {
 }
 
 std::string choose_model(Choice& choice) {
-    constexpr std::array<const char*, 6> kNames{
-        "mlp", "cnn", "resnet20", "resnet18", "gpt", "tabular"};
-    constexpr std::array<const char*, 13> kKeys{
+    constexpr std::array<const char*, 7> kNames{
+        "mlp", "cnn", "resnet20", "resnet18", "gpt", "tabular", "detector"};
+    constexpr std::array<const char*, 14> kKeys{
         "hidden",
         "channels",
         "kernel",
@@ -84,7 +84,8 @@ std::string choose_model(Choice& choice) {
         "tied",
         "context",
         "embed",
-        "categories"};
+        "categories",
+        "stride"};
     std::string spec = kNames[choice.below(kNames.size())];
     for (auto left = choice.below(4); left > 0; --left) {
         spec += spec.find('?') == std::string::npos ? '?' : '&';
@@ -94,6 +95,14 @@ std::string choose_model(Choice& choice) {
     }
     return spec;
 }
+
+struct Made {
+    std::vector<float> values;
+    std::vector<std::int32_t> labels;
+    std::vector<float> targets;
+
+    [[nodiscard]] compute::Batch batch() const { return {values, labels, targets}; }
+};
 
 void train(const compute::EngineOptions& options) {
     auto facts = compute::inspect_model(options.model, options.task, options.batch);
@@ -114,12 +123,18 @@ void train(const compute::EngineOptions& options) {
             values[i] = static_cast<float>(i % static_cast<std::size_t>(named > 0 ? named : 7));
         }
         const auto last = static_cast<std::int32_t>(options.task.classes) - 1;
-        return std::pair(values, std::vector<std::int32_t>(count * labels_of, last));
+        std::vector<float> boxes(
+            count * static_cast<std::size_t>(options.task.boxes * compute::kBoxNumbers), 1.0F
+        );
+        for (std::size_t i = 0; i < boxes.size(); i += compute::kBoxNumbers) {
+            boxes[i] = static_cast<float>(i % 2 == 0 ? last : -1);
+        }
+        return Made{values, std::vector<std::int32_t>(count * labels_of, last), boxes};
     };
-    const auto [values, labels] = batch(options.batch);
-    if ((*engine)->step({values, labels}, 0.01).has_error()) std::abort();
-    const auto [test, truth] = batch(options.eval_batch);
-    if ((*engine)->evaluate({test, truth}).has_error()) std::abort();
+    const auto some = batch(options.batch);
+    if ((*engine)->step(some.batch(), 0.01).has_error()) std::abort();
+    const auto test = batch(options.eval_batch);
+    if ((*engine)->evaluate(test.batch()).has_error()) std::abort();
 }
 
 }  // namespace
@@ -132,6 +147,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (data::check_manifest(manifest).has_error()) return 0;
     options.task = peer::task_of(manifest);
     options.batch = choice.number();
+    if (options.task.kind == compute::LabelKind::Class && choice.below(4) == 1) {
+        options.task.kind = compute::LabelKind::Boxes;
+        options.task.boxes = 4;
+        options.task.labels = 0;
+    }
     options.eval_batch = peer::evaluation_batch(manifest);
     const auto least = compute::least_memory(options);
     if (least.has_error() || *least > kTrainedBytesMax) return 0;

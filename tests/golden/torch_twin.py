@@ -17,6 +17,8 @@ import numpy
 import torch
 from torch.nn import functional as F
 
+import torch_centre_point
+
 STEPS = 20
 
 
@@ -67,6 +69,33 @@ def resnet20(p, x):
     return linear(p, "fc", x.mean((2, 3)))
 
 
+def residual_block(p, name, x, stride):
+    y = F.relu(conv_norm(p, name + ".conv1", name + ".bn1", x, stride))
+    y = conv_norm(p, name + ".conv2", name + ".bn2", y)
+    if name + ".downsample.0.weight" in p:
+        x = conv_norm(p, name + ".downsample.0", name + ".downsample.1", x, stride)
+    return F.relu(x + y)
+
+
+def detector(p, x):
+    x = F.relu(conv_norm(p, "backbone.conv1", "backbone.bn1", x, 2))
+    maps = []
+    for stage in (1, 2, 3):
+        for i in (0, 1):
+            x = residual_block(p, f"backbone.layer{stage}.{i}", x, 2 if i == 0 else 1)
+        maps.append(x)
+    for name, fine in (("up2", maps[1]), ("up1", maps[0])):
+        x = conv_norm(p, name + ".reduce", name + ".bn1", x)
+        x = F.relu(F.interpolate(x, scale_factor=2, mode="nearest") + fine)
+        x = F.relu(conv_norm(p, name + ".smooth", name + ".bn2", x))
+
+    def head(name):
+        y = F.relu(F.conv2d(x, p[name + ".0.weight"], p[name + ".0.bias"], padding=1))
+        return F.conv2d(y, p[name + ".2.weight"], p[name + ".2.bias"])
+
+    return torch.cat([head("heat") - 2.19, head("size"), head("offset")], 1)
+
+
 def layer_norm(p, name, x):
     return F.layer_norm(x, x.shape[-1:], p[name + ".weight"], p[name + ".bias"])
 
@@ -101,6 +130,9 @@ TWINS = {
         gpt, (12, 64),
         lambda w: torch.optim.AdamW(w, lr=0.001, betas=(0.9, 0.99), weight_decay=0.1),
     ),
+    "detector": (
+        detector, (8, 3, 48, 64), lambda w: torch.optim.SGD(w, lr=0.0005, momentum=0.9),
+    ),
 }
 
 
@@ -112,11 +144,18 @@ def losses_of(directory, name):
         weight.requires_grad_()
     optimizer = optimizer(weights)
     values = numpy.fromfile(directory / f"{name}.values", dtype="<f4")
-    labels = numpy.fromfile(directory / f"{name}.labels", dtype="<i4")
+    if name == "detector":
+        labels = numpy.fromfile(directory / f"{name}.targets", dtype="<f4").reshape(STEPS, 8, -1, 5)
+    else:
+        labels = numpy.fromfile(directory / f"{name}.labels", dtype="<i4").reshape(STEPS, -1)
     losses = []
-    for x, y in zip(values.reshape(STEPS, *shape), labels.reshape(STEPS, -1)):
+    for x, y in zip(values.reshape(STEPS, *shape), labels):
         optimizer.zero_grad()
-        loss = F.cross_entropy(net(parameters, torch.tensor(x)), torch.tensor(y).long())
+        scores = net(parameters, torch.tensor(x))
+        if name == "detector":
+            loss = torch_centre_point.loss(scores.double(), torch.tensor(y).double())
+        else:
+            loss = F.cross_entropy(scores, torch.tensor(y).long())
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

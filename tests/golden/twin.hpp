@@ -23,8 +23,14 @@ struct Twin {
     std::int64_t classes = 0;
     std::int64_t batch = 0;
     std::string_view optimizer;
+    std::int64_t boxes = 0;  ///< rows of a picture, where the labels are boxes
 
-    [[nodiscard]] Task task() const { return {sample_shape, classes}; }
+    [[nodiscard]] Task task() const {
+        Task task{sample_shape, classes};
+        if (boxes > 0) task.kind = LabelKind::Boxes;
+        task.boxes = boxes;
+        return task;
+    }
 };
 
 /// A net with batch norm amplifies rounding: at a rate of 0.01 PyTorch in float is 1e-3 from
@@ -47,6 +53,7 @@ inline const std::vector<Twin>& twins() {
          65,
          12,
          "adamw?lr=0.001&beta2=0.99&weight_decay=0.1"},
+        {"detector", "detector?width=8", {3, 48, 64}, 2, 8, "sgd?lr=0.0005&momentum=0.9", 4},
     };
     return all;
 }
@@ -54,6 +61,9 @@ inline const std::vector<Twin>& twins() {
 struct Samples {
     std::vector<float> values;
     std::vector<std::int32_t> labels;
+    std::vector<float> targets;
+
+    [[nodiscard]] Batch batch() const { return {values, labels, targets}; }
 };
 
 /// A token follows from the one before in four cases of five.
@@ -100,11 +110,57 @@ inline Samples image_samples(const Twin& twin, std::uint64_t seed) {
     return samples;
 }
 
+/// Bright rectangles under noise, of which class 0 is bright in the first channel and class 1 in the
+/// second one.
+inline Samples box_samples(const Twin& twin, std::uint64_t seed) {
+    const auto height = twin.sample_shape[1];
+    const auto width = twin.sample_shape[2];
+    const auto pixels = height * width;
+    Rng rng(seed);
+    const auto up_to = [&rng](std::int64_t most) {
+        return static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(most)));
+    };
+    Samples samples;
+    for (std::int64_t n = 0; n < twin.batch; ++n) {
+        const auto begin = static_cast<std::int64_t>(samples.values.size());
+        for (std::int64_t i = 0; i < twin.sample_shape[0] * pixels; ++i) {
+            samples.values.push_back(0.3F * static_cast<float>(rng.normal()));
+        }
+        for (std::int64_t r = 0; r < twin.boxes; ++r) {
+            const auto one_class = up_to(twin.classes + 1) - 1;
+            const auto wide = 8 + up_to(20);
+            const auto high = 8 + up_to(20);
+            const auto left = up_to(width - wide);
+            const auto top = up_to(height - high);
+            const auto share = [](std::int64_t doubled, std::int64_t side) {
+                return static_cast<float>(doubled) / static_cast<float>(2 * side);
+            };
+            if (one_class < 0) {
+                samples.targets.insert(samples.targets.end(), {-1.0F, 0.0F, 0.0F, 0.0F, 0.0F});
+                continue;
+            }
+            samples.targets.insert(
+                samples.targets.end(),
+                {static_cast<float>(one_class),
+                 share(2 * left + wide, width),
+                 share(2 * top + high, height),
+                 share(2 * wide, width),
+                 share(2 * high, height)}
+            );
+            for (std::int64_t i = 0; i < wide * high; ++i) {
+                const auto at = (top + i / wide) * width + left + i % wide;
+                samples.values[static_cast<std::size_t>(begin + one_class * pixels + at)] += 1.0F;
+            }
+        }
+    }
+    return samples;
+}
+
 /// Returns the batch of a step.
 inline Samples twin_batch(const Twin& twin, int step) {
     const auto seed = std::uint64_t{100} + static_cast<std::uint64_t>(step);
     if (twin.sample_shape.size() == 1) return token_samples(twin, seed);
-    return image_samples(twin, seed);
+    return twin.boxes > 0 ? box_samples(twin, seed) : image_samples(twin, seed);
 }
 
 /// Every peer of a swarm starts so, too: from one seed.

@@ -1,5 +1,5 @@
 // Writes what torch_twin.py needs to repeat our trainings: NAME.safetensors (initial parameters),
-// NAME.values and NAME.labels (all batches, raw).
+// NAME.values and NAME.labels or, of boxes, NAME.targets (all batches, raw).
 //
 //   twin_inputs DIRECTORY
 
@@ -35,11 +35,14 @@ bool write_inputs(const std::filesystem::path& directory, const Twin& twin) {
         const auto batch = twin_batch(twin, step);
         all.values.insert(all.values.end(), batch.values.begin(), batch.values.end());
         all.labels.insert(all.labels.end(), batch.labels.begin(), batch.labels.end());
+        all.targets.insert(all.targets.end(), batch.targets.begin(), batch.targets.end());
     }
     const auto path = directory / twin.name;
     return write(path.string() + ".safetensors", export_safetensors(store)) &&
            write(path.string() + ".values", std::as_bytes(std::span(all.values))) &&
-           write(path.string() + ".labels", std::as_bytes(std::span(all.labels)));
+           (twin.boxes > 0
+                ? write(path.string() + ".targets", std::as_bytes(std::span(all.targets)))
+                : write(path.string() + ".labels", std::as_bytes(std::span(all.labels))));
 }
 
 }  // namespace

@@ -67,6 +67,8 @@ constexpr auto kTable = std::to_array<Entry>({
     {"CausalAttentionGrad", lower_attention_gradient},
     {"SoftmaxCrossEntropyLoss", lower_loss},
     {"SoftmaxCrossEntropyGrad", lower_loss_gradient},
+    {"CentrePointLoss", lower_centre_point_loss},
+    {"CentrePointGrad", lower_centre_point_gradient},
 });
 
 std::size_t index_of(BufferId id) {

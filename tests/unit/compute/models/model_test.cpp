@@ -285,5 +285,62 @@ TEST(Model, AllButGptTakeEveryKindOfLabels) {
     }
 }
 
+Task boxes_in(Shape picture) {
+    Task task{std::move(picture), 3, 0, LabelKind::Boxes};
+    task.boxes = 8;
+    return task;
+}
+
+TEST(Model, OnlyTheDetectorTakesBoxesAndItTakesNothingElse) {
+    const auto task = boxes_in({3, 48, 64});
+    for (const auto& [spec, cells] :
+         {std::pair("detector?width=8", 192), std::pair("detector?width=8&stride=16", 12)}) {
+        const auto model = build_model(spec, task, 2);
+        ASSERT_TRUE(model.has_value()) << model.error().message;
+        const auto& scores = model->graph.shape(model->scores);
+        EXPECT_EQ(scores[1], 3 + 4);
+        EXPECT_EQ(scores[2] * scores[3], cells);
+        EXPECT_EQ(model->answers, model->scores);
+        EXPECT_EQ(
+            model->graph.value(model->labels).type, (TensorType{{2, 8, 5}, ElementType::F32})
+        );
+    }
+    for (const auto* spec : {"mlp", "cnn", "resnet18", "gpt", "tabular"}) {
+        const auto model = build_model(spec, task, 2);
+        ASSERT_TRUE(model.has_error()) << spec;
+        EXPECT_TRUE(model.error().message.ends_with("; try detector")) << model.error().message;
+    }
+    const auto refused = build_model("detector", kFashion, 2);
+    ASSERT_TRUE(refused.has_error());
+    EXPECT_NE(refused.error().message.find("takes pictures with boxes"), std::string::npos);
+    EXPECT_NE(
+        build_model("onnx:a", task, 2).error().message.find("try detector"), std::string::npos
+    );
+}
+
+TEST(Model, WrongOptionsOfADetectorAreToldWithWhatToWrite) {
+    const auto message = [](std::string_view spec, Shape picture) {
+        const auto model = build_model(spec, boxes_in(std::move(picture)), 2);
+        EXPECT_TRUE(model.has_error()) << spec;
+        return model.has_error() ? model.error().message : std::string();
+    };
+    EXPECT_EQ(
+        message("detector", {3, 240, 250}),
+        "'detector': pictures are fed 250 wide and 240 high, and both sides must be multiples of "
+        "16; give the model size=320x240 (width x height), or the data set size=240x320 (height x "
+        "width)"
+    );
+    for (const auto* size : {"320", "320x", "x240", "320x241", "320x240x3", "0x16", "2048x16"}) {
+        const auto text = message(std::string("detector?size=") + size, {3, 48, 64});
+        EXPECT_NE(text.find("multiples of 16 up to 1024"), std::string::npos) << text;
+    }
+    EXPECT_NE(message("detector?stride=5", {3, 48, 64}).find("4, 8 or 16"), std::string::npos);
+    const auto sides = detector_size(*Spec::parse("detector?size=320x240"));
+    ASSERT_TRUE(sides.has_value() && sides->has_value());
+    EXPECT_EQ((*sides)->width, 320);
+    EXPECT_EQ((*sides)->height, 240);
+    EXPECT_FALSE(detector_size(*Spec::parse("detector"))->has_value());
+}
+
 }  // namespace
 }  // namespace starling::compute

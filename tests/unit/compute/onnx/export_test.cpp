@@ -25,6 +25,12 @@ struct Case {
     bool tokens = false;
 };
 
+Task boxes_in(Shape picture) {
+    Task task{std::move(picture), 3, 0, LabelKind::Boxes};
+    task.boxes = 4;
+    return task;
+}
+
 std::vector<Case> cases() {
     return {
         {"mlp", "mlp?hidden=20,10", {{1, 6, 6}, 4}},
@@ -33,10 +39,11 @@ std::vector<Case> cases() {
         {"resnet18", "resnet18?width=4", {{3, 64, 64}, 5}},
         {"gpt", "gpt?layers=2&heads=2&dim=16", {{12}, 20}, true},
         {"gpt_plain", "gpt?layers=2&heads=2&dim=16&bias=0", {{12}, 20}, true},
-        {"tabular", "tabular?categories=3,4&embed=3&hidden=8", {{6}, 3}, true}};
+        {"tabular", "tabular?categories=3,4&embed=3&hidden=8", {{6}, 3}, true},
+        {"detector", "detector?width=4", boxes_in({3, 32, 48})}};
 }
 
-/// Scores of the model itself, [N, classes].
+/// Scores of the model itself, [N, classes]; of a detector its maps.
 std::vector<float> own_scores(
     const Case& c, ParameterStore& store, const std::vector<double>& values
 ) {
@@ -46,7 +53,7 @@ std::vector<float> own_scores(
     own.graph = std::move(model->graph);
     own.inputs = {{"values", model->values, Kind::Real}};
     for (const auto& node : own.graph.nodes()) {
-        if (node.op->name == "SoftmaxCrossEntropyLoss") {
+        if (node.op->name == "SoftmaxCrossEntropyLoss" || node.op->name == "CentrePointLoss") {
             own.outputs = {{"scores", node.inputs[0], Kind::Real}};
         }
     }

@@ -140,5 +140,36 @@ TEST(BatchInputOfTargets, TheyAreFiniteAndThoseOfLabelsLieBetweenZeroAndOne) {
     EXPECT_TRUE(room.copy(input, {values, labels, targets}).has_error());
 }
 
+TEST(BatchInputOfBoxes, EachIsABoxInThePictureOfAClassThatThereIs) {
+    Task task{{2}, 3, 0, LabelKind::Boxes};
+    task.boxes = 2;
+    const BatchInput input(task, 2, 10, {});
+    const std::vector<float> values{1, 2};
+    const auto message = [&](const std::vector<float>& first) {
+        std::vector<float> targets{-1, 0, 0, 0, 0};
+        targets.insert(targets.begin(), first.begin(), first.end());
+        Room room{.values = std::vector<float>(4), .targets = std::vector<float>(20, 9.0F)};
+        const auto copied = room.copy(input, {values, {}, targets});
+        if (copied.has_value()) {
+            const std::vector<float> rest(room.targets.begin() + 10, room.targets.end());
+            EXPECT_EQ(rest, (std::vector<float>{-1, 0, 0, 0, 0, -1, 0, 0, 0, 0}));
+        }
+        return copied.has_error() ? copied.error().message : std::string();
+    };
+    EXPECT_EQ(message({2, 0.5F, 1, 1, 0.1F}), "");
+    EXPECT_EQ(message({0, 0, 0, 1e-6F, 1}), "");
+    EXPECT_EQ(
+        message({3, 0.5F, 0.5F, 0.1F, 0.1F}),
+        "sample 0 of the batch: the class of box 0 is 3.000000, no whole number from -1 to 2"
+    );
+    EXPECT_NE(message({-2, 0, 0, 0, 0}).find("the class of box 0"), std::string::npos);
+    EXPECT_NE(message({0.5F, 0.5F, 0.5F, 0.1F, 0.1F}).find("the class"), std::string::npos);
+    EXPECT_NE(message({1, 1.5F, 0.5F, 0.1F, 0.1F}).find("the x of box 0"), std::string::npos);
+    EXPECT_NE(message({1, 0.5F, -0.5F, 0.1F, 0.1F}).find("the y of box 0"), std::string::npos);
+    EXPECT_NE(message({1, 0.5F, 0.5F, 0, 0.1F}).find("the width of box 0"), std::string::npos);
+    EXPECT_NE(message({1, 0.5F, 0.5F, 0.1F, 2}).find("the height of box 0"), std::string::npos);
+    EXPECT_NE(message({1, kNan, 0.5F, 0.1F, 0.1F}).find("target 1 is nan"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace starling::compute

@@ -40,8 +40,7 @@ void expect_twin(const Twin& twin, Precision precision, double share) {
     for (int step = 0; step < kTwinSteps; ++step) {
         const auto batch = twin_batch(twin, step);
         const auto rate = options.optimizer.learning_rate;
-        const auto loss =
-            static_cast<double>((*engine)->step({batch.values, batch.labels}, rate)->loss);
+        const auto loss = static_cast<double>((*engine)->step(batch.batch(), rate)->loss);
         const auto expected = golden.at(static_cast<std::size_t>(step)).get<double>();
         const auto difference = std::abs(loss - expected) / expected;
         EXPECT_LT(difference, share)

@@ -43,6 +43,18 @@ TEST(Task, OthersAreRefusedInOneLine) {
     refused({{4}, 1, 0, LabelKind::Numbers, {}, -1.0}, "beta");
     refused({{4}, 1, 0, LabelKind::Numbers, {}, static_cast<double>(kInfinity)}, "beta");
     refused({{4}, 2, 0, LabelKind::Class, {}, 1.0}, "beta");
+    const auto with_rows = [](LabelKind kind, std::int64_t rows) {
+        Task task{{3, 32, 32}, 2, 0, kind};
+        task.boxes = rows;
+        return task;
+    };
+    EXPECT_TRUE(check_task(with_rows(LabelKind::Boxes, 256)).has_value());
+    refused(with_rows(LabelKind::Boxes, 0), "room for 1 to 4096");
+    refused(with_rows(LabelKind::Boxes, 4097), "room for 1 to 4096");
+    refused(with_rows(LabelKind::Class, 1), "room for 1 to 4096");
+    auto weighted = with_rows(LabelKind::Boxes, 1);
+    weighted.weights = {1.0F, 1.0F};
+    refused(weighted, "weights");
 }
 
 TEST(Task, ItsDescriptionSaysWhatTheDataHave) {
@@ -53,6 +65,10 @@ TEST(Task, ItsDescriptionSaysWhatTheDataHave) {
     EXPECT_EQ(
         describe_task({{8}, 3, 0, LabelKind::Classes}),
         "samples of shape [8] with 3 labels that may hold at once"
+    );
+    EXPECT_EQ(
+        describe_task({{3, 32, 48}, 2, 0, LabelKind::Boxes}),
+        "samples of shape [3, 32, 48] with boxes of 2 classes"
     );
     EXPECT_EQ(
         describe_task({{8}, 1, 0, LabelKind::Numbers}), "samples of shape [8] with 1 number each"
