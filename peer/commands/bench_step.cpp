@@ -61,6 +61,11 @@ Standard standard_of(std::string_view model) {
     if (model == "gpt") return {model, {{256}, 65}, 8, "adamw?lr=0.0003"};
     if (model == "resnet20") return {model, {{3, 32, 32}, 10}, 128, "sgd?lr=0.05"};
     if (model == "resnet18") return {model, {{3, 224, 224}, 1000}, 16, "sgd?lr=0.05"};
+    if (model == "detector") {
+        compute::Task task{{3, 240, 320}, 3, 0, compute::LabelKind::Boxes};
+        task.boxes = data::kBoxesMax;
+        return {model, std::move(task), 8, "adamw?lr=0.001"};
+    }
     if (model == "tabular") return {model, {{32}, 2}, 1024, "adamw?lr=0.001"};
     return {model, {{1, 28, 28}, 10}, 64, "sgd?lr=0.05"};
 }
@@ -111,10 +116,26 @@ Result<Subject> subject_of(const Flags& flags) {
 struct Samples {
     std::vector<float> values;
     std::vector<std::int32_t> labels;
+    std::vector<float> targets;
     double units = 0.0;  ///< samples, or tokens
 
-    [[nodiscard]] compute::Batch batch() const { return {values, labels}; }
+    [[nodiscard]] compute::Batch batch() const { return {values, labels, targets}; }
 };
+
+/// A dozen boxes in each picture.
+std::vector<float> made_up_boxes(const compute::EngineOptions& options, Rng& rng) {
+    constexpr std::int64_t kBoxes = 12;
+    std::vector<float> rows;
+    for (std::int64_t i = 0; i < options.batch * options.task.boxes; ++i) {
+        const bool box = i % options.task.boxes < kBoxes;
+        const auto classes = static_cast<std::uint64_t>(options.task.classes);
+        rows.push_back(box ? static_cast<float>(rng.below(classes)) : -1.0F);
+        for (std::int64_t k = 1; k < compute::kBoxNumbers; ++k) {
+            rows.push_back(static_cast<float>(box ? 0.1 + 0.2 * rng.uniform() : 0.0));
+        }
+    }
+    return rows;
+}
 
 /// `rows` says which values choose rows of a table, as ModelFacts has it.
 Samples make_samples(
@@ -136,10 +157,14 @@ Samples make_samples(
             static_cast<float>(limit > 0 ? static_cast<double>(rng.below(limit)) : rng.uniform())
         );
     }
+    made.units = static_cast<double>(labels);
+    if (options.task.kind == compute::LabelKind::Boxes) {
+        made.targets = made_up_boxes(options, rng);
+        return made;
+    }
     for (std::int64_t i = 0; i < labels; ++i) {
         made.labels.push_back(static_cast<std::int32_t>(rng.below(classes)));
     }
-    made.units = static_cast<double>(labels);
     return made;
 }
 

@@ -1,12 +1,14 @@
 // starling eval: prints loss and accuracy of a checkpoint's model, or of a model file, on a data set.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <variant>
 
 #include "base/printable.hpp"
 #include "base/spec.hpp"
@@ -155,6 +157,14 @@ Result<Judged> evaluate_checkpoint(const EvalFlags& flags) {
     return evaluate_on(flags.dataset, *sharded, options, store);
 }
 
+template <class One>
+bool has(const Judge& judge) {
+    const auto& tallies = judge.tallies();
+    return std::any_of(tallies.begin(), tallies.end(), [](const compute::Tally& tally) {
+        return std::holds_alternative<One>(tally);
+    });
+}
+
 int run_eval(const EvalFlags& flags) {
     const auto result = flags.state.empty() ? evaluate_file(flags) : evaluate_checkpoint(flags);
     if (result.has_error()) return report_fault("eval", result.error());
@@ -162,7 +172,7 @@ int run_eval(const EvalFlags& flags) {
     nlohmann::json out{{"loss", evaluated.result.loss()}, {"samples", evaluated.samples}};
     if (evaluated.result.has_accuracy) {
         out["accuracy"] = evaluated.result.accuracy();
-    } else {
+    } else if (has<compute::NumberTally>(result->judge)) {
         out["absolute_error"] = evaluated.result.absolute_error();
     }
     out.update(result->judge.qualities());
@@ -194,12 +204,16 @@ void add_eval(CLI::App& app, Command& chosen) {
         ->transform(&expand_home);
     command->add_option("--threads", flags->threads, "Compute threads (0: all cores)");
     command->add_flag(
-        "--per-class", flags->per_class, "Also precision, recall and F1 of each class"
+        "--per-class",
+        flags->per_class,
+        "Also precision, recall and F1 of each class, or its average precision"
     );
     command->footer(
         "Besides loss and accuracy: balanced accuracy, F1 and area under the ROC curve of "
         "classes,\n"
-        "average precision of two, bits per byte of texts, R^2 of numbers.\n"
+        "average precision of two, bits per byte of texts, R^2 of numbers, mean average precision "
+        "of "
+        "boxes.\n"
         "Examples:\n  starling eval --state ~/.starling --dataset "
         "idx:/usr/share/datasets/fashion-mnist\n"
         "  starling eval --model onnx:net.onnx --dataset idx:data/samples"

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/spec.hpp"
+#include "compute/models/models.hpp"
 #include "data/reading.hpp"
 #include "data/shard_store.hpp"
 #include "data/token_source.hpp"
@@ -256,6 +257,20 @@ Spec with_context(Spec data, const std::string& model) {
     return data;
 }
 
+/// If the spec of pictures with boxes does not set their size, the detector does.
+Spec with_size(Spec data, const std::string& model) {
+    const bool boxes = data.name == "voc" || data.name == "coco" || data.name == "yolo";
+    const auto net = Spec::parse(model);
+    if (!boxes || !net || net->name != "detector") return data;
+    const auto sides = compute::detector_size(*net);
+    if (sides && *sides) {
+        data.options.emplace(
+            "size", std::to_string((*sides)->height) + "x" + std::to_string((*sides)->width)
+        );
+    }
+    return data;
+}
+
 /// Cuts samples of bytes to evaluate a model that was trained on such data.
 Result<Cut> cut_old_for_eval(
     const std::string& spec, const data::Manifest& swarm, const data::ShardSink& sink
@@ -295,7 +310,7 @@ Result<Cut> cut_new(
         return cut_tokens(**source, partition, std::nullopt, sink);
     }
     if (is_source(spec)) {
-        const auto source = data::open_source(*spec, {});
+        const auto source = data::open_source(with_size(*spec, model), {});
         if (source.has_error()) return source.error();
         return cut_records(**source, partition, std::nullopt, sink);
     }

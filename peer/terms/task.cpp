@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::size_t kEvaluationSamples = 256;
 constexpr std::size_t kEvaluationTokens = 4096;
+/// Pictures with boxes are large, and so are the maps that a detector makes of them.
+constexpr std::int64_t kEvaluationPictures = 16;
 
 std::size_t samples_within(
     const data::Manifest& manifest, std::size_t samples, std::size_t tokens
@@ -20,7 +22,7 @@ std::size_t samples_within(
 
 Result<void> check_learnable(const data::Manifest& manifest) {
     const auto kind = manifest.schema.label.kind;
-    if (kind != data::LabelKind::None && kind != data::LabelKind::Boxes) return {};
+    if (kind != data::LabelKind::None) return {};
     return fail(
         FaultCode::Usage,
         manifest.name + ": no model here learns samples whose labels are " +
@@ -36,6 +38,10 @@ compute::Task task_of(const data::Manifest& manifest) {
     const auto& label = manifest.schema.label;
     if (label.kind == data::LabelKind::Classes) task.kind = compute::LabelKind::Classes;
     if (label.kind == data::LabelKind::Numbers) task.kind = compute::LabelKind::Numbers;
+    if (label.kind == data::LabelKind::Boxes) {
+        task.kind = compute::LabelKind::Boxes;
+        task.boxes = data::kBoxesMax;
+    }
     task.weights = label.weights;
     if (const auto* table = std::get_if<data::TableRecipe>(&manifest.recipe)) {
         for (const auto& column : table->columns) {
@@ -49,6 +55,7 @@ compute::Task task_of(const data::Manifest& manifest) {
 }
 
 std::int64_t evaluation_batch(const data::Manifest& manifest) {
+    if (manifest.schema.label.kind == data::LabelKind::Boxes) return kEvaluationPictures;
     return static_cast<std::int64_t>(samples_within(manifest, kEvaluationSamples, kEvaluationTokens)
     );
 }

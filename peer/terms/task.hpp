@@ -19,7 +19,8 @@ namespace starling::peer {
 [[nodiscard]] compute::Task task_of(const data::Manifest& manifest);
 
 /// Returns the number of samples in one evaluation batch, which is also one estimate while
-/// training. A text gets fewer, because each of its windows has many labels.
+/// training. A text gets fewer, because each of its windows has many labels, and so do pictures with
+/// boxes, which are large.
 [[nodiscard]] std::int64_t evaluation_batch(const data::Manifest& manifest);
 
 }  // namespace starling::peer

@@ -5,6 +5,8 @@
 #include <optional>
 #include <variant>
 
+#include "compute/metrics/detections.hpp"
+#include "data/preparation.hpp"
 #include "data/tokens/text_encoder.hpp"
 
 namespace starling::peer {
@@ -78,8 +80,10 @@ std::vector<compute::Tally> tallies_for(const data::Label& label) {
             return {compute::NumberTally(count)};
         case data::LabelKind::Tokens:
             return {compute::TokenTally()};
+        case data::LabelKind::Boxes:
+            return {compute::BoxTally(count)};
         default:
-            return {};  // no model learns such labels yet
+            return {};  // there is nothing to learn
     }
 }
 
@@ -108,6 +112,10 @@ Judge::Judge(const data::Manifest& manifest)
     : label_(manifest.schema.label),
       empty_(tallies_for(label_)),
       tallies_(empty_) {
+    if (label_.kind == data::LabelKind::Boxes) {
+        const auto shape = manifest.shape();
+        picture_ = {shape.at(1), shape.at(2)};
+    }
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
         token_bytes_ = data::bytes_of_tokens(*tokens);
         label_.count = manifest.classes();
@@ -189,9 +197,37 @@ Result<void> Judge::add_to(
     if (auto* numbers = std::get_if<compute::NumberTally>(&tally)) {
         return numbers->add(answers, batch.targets);
     }
+    if (auto* boxes = std::get_if<compute::BoxTally>(&tally)) {
+        return add_boxes(*boxes, answers, batch.targets);
+    }
     auto& labels = std::get<compute::LabelsTally>(tally);
     if (labels.kind() == compute::Rankings::OneVsRest) return labels.add(rows);
     return labels.add(answers, batch.targets, ScoreKind::Logit);
+}
+
+Result<void> Judge::add_boxes(
+    compute::BoxTally& tally, std::span<const float> answers, std::span<const float> targets
+) const {
+    constexpr auto kRows = std::size_t{data::kBoxesMax} * data::kBoxNumbers;
+    const auto pictures = targets.size() / kRows;
+    const auto each = pictures > 0 ? answers.size() / pictures : 0;
+    const std::size_t maps = std::size_t{label_.count} + 4;
+    const auto grid = compute::grid_of(each / maps, picture_.height, picture_.width);
+    if (!grid || grid->cells() * maps * pictures != answers.size()) {
+        return fail(FaultCode::BadValue, "the model's answers are no boxes in such pictures");
+    }
+    // Of a batch with an answer that is none, no picture is added.
+    std::vector<std::vector<compute::Detection>> found;
+    for (std::size_t i = 0; i < pictures; ++i) {
+        auto one = compute::detect(answers.subspan(i * each, each), label_.count, *grid);
+        if (one.has_error()) return one.error();
+        found.push_back(std::move(*one));
+    }
+    for (std::size_t i = 0; i < pictures; ++i) {
+        const auto truths = compute::true_boxes(targets.subspan(i * kRows, kRows));
+        if (auto added = tally.add(found[i], truths); !added) return added;
+    }
+    return {};
 }
 
 json Judge::qualities() const {
@@ -202,8 +238,21 @@ json Judge::qualities() const {
     return out;
 }
 
+std::string Judge::name_of(std::size_t one_class) const {
+    return label_.names.empty() ? std::to_string(one_class) : label_.names[one_class];
+}
+
 json Judge::classes() const {
     json out = json::array();
+    if (tallies_.empty()) return out;
+    if (const auto* boxes = std::get_if<compute::BoxTally>(&tallies_.front())) {
+        for (std::size_t i = 0; i < std::min<std::size_t>(boxes->classes(), kNamedMax); ++i) {
+            json one{{"class", name_of(i)}, {"boxes", boxes->truths(i)}};
+            put(one, "ap50", boxes->average_precision(i, 0));
+            out.push_back(std::move(one));
+        }
+        return out;
+    }
     const auto found =
         std::find_if(tallies_.begin(), tallies_.end(), [](const compute::Tally& one) {
             return std::holds_alternative<compute::ClassTally>(one);
@@ -213,7 +262,7 @@ json Judge::classes() const {
     for (std::size_t i = 0; i < std::min<std::size_t>(tally->classes(), kNamedMax); ++i) {
         const auto quality = tally->quality_of(i);
         json one{{"samples", quality.truths}, {"predicted", quality.predictions}};
-        one["class"] = label_.names.empty() ? std::to_string(i) : label_.names[i];
+        one["class"] = name_of(i);
         put(one, "precision", quality.precision);
         put(one, "recall", quality.recall);
         put(one, "f1", quality.f1);

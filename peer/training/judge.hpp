@@ -57,10 +57,11 @@ public:
     /// Returns the qualities that are known, by the names that programs of this field use. Of one class:
     /// balanced_accuracy, macro_f1, top5_accuracy (of more than five); auc, with two classes also
     /// average_precision, best_f1 and its threshold. Of several labels auc, average_precision, best_f1.
-    /// Of numbers rmse and r2. Of tokens perplexity and bits_per_byte.
+    /// Of numbers rmse and r2. Of tokens perplexity and bits_per_byte. Of boxes map50 and map.
     [[nodiscard]] nlohmann::json qualities() const;
 
-    /// Returns for each class its name, samples, precision, recall and F1; nothing for other labels.
+    /// Returns for each class its name, samples, precision, recall and F1; of boxes their number and
+    /// average precision; nothing for other labels.
     [[nodiscard]] nlohmann::json classes() const;
 
 private:
@@ -68,8 +69,14 @@ private:
         compute::Tally& tally, std::span<const float> answers, const compute::Batch& batch
     ) const;
 
+    [[nodiscard]] Result<void> add_boxes(
+        compute::BoxTally& tally, std::span<const float> answers, std::span<const float> targets
+    ) const;
+    [[nodiscard]] std::string name_of(std::size_t one_class) const;
+
     data::Label label_;
     std::vector<compute::Tally> empty_;  ///< the tallies before the first answer
+    data::Size picture_;  ///< as the model is fed it; known for boxes
     std::vector<compute::Tally> tallies_;
     std::vector<std::uint32_t>
         token_bytes_;  ///< of each token, the bytes of text that it stands for

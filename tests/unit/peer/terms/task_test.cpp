@@ -4,6 +4,7 @@
 
 #include "peer/terms/task.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 
@@ -67,6 +68,56 @@ TEST_F(Tasks, ATextIsEvaluatedInBatchesOfSoManyCharacters) {
     EXPECT_EQ(evaluation_batch(wide), 1);
     EXPECT_EQ(task_of(founder->manifest).classes, 11);
     EXPECT_EQ(task_of(founder->manifest).sample_shape, (std::vector<std::int64_t>{16}));
+}
+
+/// Pictures with boxes; a grey file of 26 x 17 pixels is enough.
+class BoxTasks : public Tasks {
+protected:
+    BoxTasks() {
+        const auto picture =
+            std::filesystem::path(STARLING_SOURCE_DIR) / "tests/golden/media/grey.jpg";
+        for (const auto* folder : {"v/JPEGImages", "v/Annotations"}) {
+            std::filesystem::create_directories(directory_.path() / folder);
+        }
+        for (const std::string name : {"a", "b", "c"}) {
+            std::filesystem::copy_file(
+                picture, directory_.path() / "v/JPEGImages" / (name + ".jpg")
+            );
+            std::ofstream(directory_.path() / "v/Annotations" / (name + ".xml"))
+                << "<annotation><object><name>dog</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+                   "<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>";
+        }
+    }
+
+    [[nodiscard]] data::Manifest manifest(const std::string& options, const std::string& model) {
+        const auto spec = "voc:" + (directory_.path() / "v").string() + "?test=0" + options;
+        auto cut = cut_for_swarm(spec, model);
+        EXPECT_TRUE(cut.has_value()) << cut.error().message;
+        return cut->sharded.manifest;
+    }
+};
+
+TEST_F(BoxTasks, TheDetectorDecidesThePicturesSizeWhereTheDataDoNot) {
+    using Shape = std::vector<std::uint32_t>;
+    const std::string wide = "detector?size=64x32";
+    EXPECT_EQ(manifest("", wide).shape(), (Shape{1, 32, 64}));
+    EXPECT_EQ(manifest("&size=16x48", wide).shape(), (Shape{1, 16, 48}));
+    EXPECT_EQ(manifest("", "detector?size=64x31").shape(), manifest("", "detector").shape());
+    EXPECT_EQ(manifest("", "mlp").shape(), manifest("", "detector").shape());
+}
+
+TEST_F(BoxTasks, BoxesAreATask) {
+    const auto boxes = manifest("", "detector?size=64x32");
+    EXPECT_TRUE(check_learnable(boxes).has_value());
+    const auto task = task_of(boxes);
+    EXPECT_EQ(task.kind, compute::LabelKind::Boxes);
+    EXPECT_EQ(task.classes, 1);
+    EXPECT_EQ(task.boxes, data::kBoxesMax);
+    EXPECT_TRUE(compute::check_task(task).has_value());
+    EXPECT_EQ(evaluation_batch(boxes), 16);
+    auto nothing = boxes;
+    nothing.schema.label = {data::LabelKind::None, 0, {}, {}};
+    EXPECT_TRUE(check_learnable(nothing).has_error());
 }
 
 }  // namespace

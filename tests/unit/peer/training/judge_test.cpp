@@ -121,5 +121,73 @@ TEST(Judge, AnAnswerThatIsNoNumberIsRefused) {
     EXPECT_FALSE(judge.qualities().contains("auc"));
 }
 
+/// Answers of a detector for pictures of 32 x 64 pixels, in 2 x 4 cells, and what is there.
+struct Pictures {
+    data::Manifest manifest = manifest_of(data::LabelKind::Boxes, 2);
+    std::vector<float> answers;
+    std::vector<float> targets;
+
+    Pictures() {
+        data::Input image;
+        image.storage = data::Storage::Encoded;
+        image.shape = {{1, false}, {32, false}, {64, false}};
+        manifest.schema.inputs = {image};
+        data::ImageRecipe recipe;
+        recipe.channels = 1;
+        recipe.height = 32;
+        recipe.width = 64;
+        manifest.recipe = recipe;
+        manifest.schema.label.names = {"cat", "dog"};
+    }
+
+    /// A picture with one box of 2 x 1 cells around the middle of a cell, and the answer that says so
+    /// of another cell, perhaps.
+    void add(std::size_t one_class, std::size_t truth, std::size_t answer) {
+        std::vector<float> scores(6 * 8, -9.0F);
+        scores[one_class * 8 + answer] = 2.0F;
+        for (std::size_t i = 16; i < 48; ++i) scores[i] = i < 24 ? 2.0F : i < 32 ? 1.0F : 0.5F;
+        answers.insert(answers.end(), scores.begin(), scores.end());
+        std::vector<float> rows(std::size_t{data::kBoxesMax} * 5, 0.0F);
+        for (std::size_t i = 0; i < rows.size(); i += 5) rows[i] = -1.0F;
+        const auto column = static_cast<float>(truth % 4);
+        const auto row = static_cast<float>(truth / 4);
+        const float box[] = {
+            static_cast<float>(one_class), (column + 0.5F) / 4, (row + 0.5F) / 2, 0.5F, 0.5F};
+        std::copy(std::begin(box), std::end(box), rows.begin() + 5);
+        targets.insert(targets.end(), rows.begin(), rows.end());
+    }
+};
+
+TEST(Judge, OfBoxesTheMeanAveragePrecision) {
+    Pictures pictures;
+    Judge judge(pictures.manifest);
+    pictures.add(0, 1, 1);
+    pictures.add(0, 6, 6);
+    pictures.add(1, 2, 2);
+    pictures.add(1, 1, 7);
+    ASSERT_TRUE(judge.add(pictures.answers, {{}, {}, pictures.targets}).has_value());
+    // Of two dogs one was found, by one of two equal scores.
+    const double dogs = judge.classes()[1]["ap50"];
+    EXPECT_DOUBLE_EQ(judge.classes()[0]["ap50"], 1.0);
+    EXPECT_GT(dogs, 0.2);
+    EXPECT_LE(dogs, 0.5);
+    EXPECT_DOUBLE_EQ(judge.qualities()["map50"], (1.0 + dogs) / 2.0);
+    EXPECT_TRUE(judge.qualities().contains("map"));
+    EXPECT_EQ(judge.classes()[1]["class"], "dog");
+    EXPECT_EQ(judge.classes()[1]["boxes"], 2);
+}
+
+TEST(Judge, OfABatchOfPicturesAllCountOrNone) {
+    Pictures pictures;
+    Judge judge(pictures.manifest);
+    pictures.add(0, 1, 1);
+    pictures.add(0, 1, 1);
+    pictures.answers.back() = std::nanf("");
+    EXPECT_TRUE(judge.add(pictures.answers, {{}, {}, pictures.targets}).has_error());
+    EXPECT_EQ(compute::count(judge.tallies()[0]), 0U);
+    pictures.answers.pop_back();
+    EXPECT_TRUE(judge.add(pictures.answers, {{}, {}, pictures.targets}).has_error());
+}
+
 }  // namespace
 }  // namespace starling::peer
