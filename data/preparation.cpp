@@ -9,6 +9,7 @@
 #include "data/media/audio.hpp"
 #include "data/media/augment.hpp"
 #include "data/media/image.hpp"
+#include "data/tables/signed_log.hpp"
 
 namespace starling::data {
 
@@ -36,6 +37,21 @@ std::vector<T> numbers_in(ByteView record) {
     std::vector<T> numbers(record.size() / sizeof(T));
     std::memcpy(numbers.data(), record.data(), numbers.size() * sizeof(T));
     return numbers;
+}
+
+/// Returns a category's code. What a stranger wrote chooses a row of a table, so it must be one of
+/// its rows.
+float code_of(const Column& column, float cell) {
+    const auto last = static_cast<float>(column.codes() - 1);
+    if (cell >= 0.0F && cell <= last) return std::floor(cell);
+    return column.unknown && !std::isnan(cell) ? last : 0.0F;
+}
+
+/// Returns a number as the column's recipe says.
+float number_of(const Column& column, float cell) {
+    if (column.log_unit > 0.0F) cell = static_cast<float>(signed_log(cell, column.log_unit));
+    const float scaled = Normalizer(column.scale, 1.0)(cell);
+    return column.clip > 0.0F ? std::clamp(scaled, -column.clip, column.clip) : scaled;
 }
 
 }  // namespace
@@ -133,7 +149,9 @@ Result<void> Preparation::read_values(ByteView record, const Draw& draw, std::sp
     if (const auto* audio = std::get_if<AudioRecipe>(&recipe_)) {
         return read_sound(*audio, record, out);
     }
-    if (const auto* table = std::get_if<TableRecipe>(&recipe_)) read_columns(*table, record, out);
+    if (const auto* table = std::get_if<TableRecipe>(&recipe_)) {
+        read_columns(*table, record, draw, out);
+    }
     return {};
 }
 
@@ -270,22 +288,22 @@ Result<void> Preparation::read_sound(
     return {};
 }
 
-void Preparation::read_columns(const TableRecipe& recipe, ByteView record, std::span<float> out)
-    const {
+void Preparation::read_columns(
+    const TableRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
+) const {
     const auto cells = numbers_in<float>(record);
     std::size_t at = 0;
     const auto& columns = recipe.columns;
     for (std::size_t i = 0; i < columns.size(); ++i) {
-        if (columns[i].kind != ColumnRole::Category) continue;
-        // What a stranger wrote chooses a row of a table, so it must be one of its rows.
-        const bool known =
-            cells[i] >= 0.0F && cells[i] <= static_cast<float>(columns[i].categories.size());
-        out[at++] = known ? std::floor(cells[i]) : 0.0F;
+        if (columns[i].kind == ColumnRole::Category) out[at++] = code_of(columns[i], cells[i]);
     }
+    Rng rng(draw.value_or(0));
+    const bool noisy = draw && recipe.noise > 0.0F;
     for (std::size_t i = 0; i < columns.size(); ++i) {
         if (columns[i].kind != ColumnRole::Number) continue;
         const bool there = std::isfinite(cells[i]);
-        out[at++] = there ? Normalizer(columns[i].scale, 1.0)(cells[i]) : 0.0F;
+        const double noise = noisy ? static_cast<double>(recipe.noise) * rng.normal() : 0.0;
+        out[at++] = there ? number_of(columns[i], cells[i]) + static_cast<float>(noise) : 0.0F;
     }
     for (std::size_t i = 0; i < columns.size(); ++i) {
         if (columns[i].mask) out[at++] = std::isfinite(cells[i]) ? 0.0F : 1.0F;

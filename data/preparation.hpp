@@ -103,7 +103,9 @@ private:
         const ImageRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
     );
     Result<void> read_sound(const AudioRecipe& recipe, ByteView record, std::span<float> out);
-    void read_columns(const TableRecipe& recipe, ByteView record, std::span<float> out) const;
+    void read_columns(
+        const TableRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
+    ) const;
 
     Schema schema_;
     Recipe recipe_;

@@ -17,6 +17,7 @@ constexpr std::uint32_t kSideMax = 8192;
 constexpr std::uint32_t kRateMax = 192000;
 constexpr std::uint32_t kMelsMax = 512;
 constexpr std::uint32_t kTokenClassesMax = kClassesMax;
+constexpr float kNoiseMax = 10.0F;
 
 Fault bad(const std::string& what) {
     return fail(FaultCode::BadValue, "recipe: " + what);
@@ -24,6 +25,10 @@ Fault bad(const std::string& what) {
 
 bool sound_scale(const Scale& scale) {
     return std::isfinite(scale.mean) && std::isfinite(scale.stddev) && scale.stddev > 0.0F;
+}
+
+bool sound_noise(float noise) {
+    return noise >= 0.0F && noise <= kNoiseMax;
 }
 
 bool within(std::uint32_t value, std::uint32_t low, std::uint32_t high) {
@@ -70,12 +75,14 @@ Result<void> check_image(const ImageRecipe& image, const Input& input) {
     if (!std::all_of(image.scales.begin(), image.scales.end(), sound_scale)) {
         return bad("mean and deviation must be finite and the deviation positive");
     }
-    const bool changes = image.flip || image.zoom || image.pad > 0;
+    if (!sound_noise(image.noise)) return bad("noise has a deviation of 0 to 10");
+    const bool changes = image.flip || image.zoom || image.pad > 0 || image.cutout > 0;
     if (raw && changes && input.shape.size() != 3)
         return bad("only C, H, W can be mirrored or cut");
     const auto height = raw && changes ? input.shape[1].size : image.height;
     const auto width = raw && changes ? input.shape[2].size : image.width;
     if (image.pad > std::min(height, width)) return bad("the padding is too wide");
+    if (image.cutout > std::min(height, width)) return bad("what is cut out is too wide");
     return {};
 }
 
@@ -86,7 +93,16 @@ Result<void> check_audio(const AudioRecipe& audio) {
     if (audio.features > AudioFeatures::LogMel || !sound_scale(audio.scale)) {
         return bad("an unknown form of sounds, or a scale that is not finite");
     }
-    if (audio.features == AudioFeatures::Waveform) return {};
+    if (audio.shift > audio.samples || !sound_noise(audio.noise)) {
+        return bad("a sound moves by at most its length, and noise has a deviation of 0 to 10");
+    }
+    if (audio.features == AudioFeatures::Waveform) {
+        if (!audio.centred && audio.band_mask == 0 && audio.time_mask == 0) return {};
+        return bad("only a spectrogram has bands");
+    }
+    if (audio.band_mask > audio.mels || audio.time_mask > audio.samples) {
+        return bad("a mask is wider than the spectrogram");
+    }
     if (!within(audio.mels, 1, kMelsMax) || !within(audio.window, 16, audio.samples) ||
         !within(audio.hop, 1, audio.window)) {
         return bad("a spectrogram's window or hop does not fit its samples");
@@ -137,141 +153,15 @@ Result<void> check_table(const TableRecipe& table, const Input& input) {
             return bad("column " + column.name + " is neither of numbers nor of categories");
         }
         if (!sound_scale(column.scale)) return bad("column " + column.name + " has no scale");
+        const bool sound = std::isfinite(column.log_unit) && column.log_unit >= 0.0F &&
+                           std::isfinite(column.clip) && column.clip >= 0.0F;
+        const bool changes = column.log_unit > 0.0F || column.clip > 0.0F;
+        if (!sound || (changes && !number) || (column.unknown && number)) {
+            return bad("column " + column.name + " is changed in a way that does not suit it");
+        }
     }
+    if (!sound_noise(table.noise)) return bad("noise has a deviation of 0 to 10");
     return {};
-}
-
-void put_scale(ByteWriter& writer, const Scale& scale) {
-    writer.put(scale.mean);
-    writer.put(scale.stddev);
-}
-
-Scale take_scale(ByteReader& reader) {
-    Scale scale;
-    scale.mean = reader.take<float>();
-    scale.stddev = reader.take<float>();
-    return scale;
-}
-
-bool take_flag(ByteReader& reader) {
-    const auto flag = reader.take<std::uint8_t>();
-    if (flag > 1) reader.spoil();
-    return flag == 1;
-}
-
-/// Writes the part of a recipe that depends on its kind.
-struct Encoder {
-    ByteWriter& writer;
-
-    void operator()(const ImageRecipe& image) const {
-        for (const auto side : {image.channels, image.height, image.width}) writer.put(side);
-        writer.put(image.fit);
-        writer.put(static_cast<std::uint32_t>(image.scales.size()));
-        for (const auto& scale : image.scales) put_scale(writer, scale);
-        writer.put(static_cast<std::uint8_t>(image.flip));
-        writer.put(image.pad);
-        writer.put(static_cast<std::uint8_t>(image.zoom));
-    }
-
-    void operator()(const AudioRecipe& audio) const {
-        writer.put(audio.rate);
-        writer.put(audio.samples);
-        writer.put(audio.features);
-        for (const auto size : {audio.mels, audio.window, audio.hop}) writer.put(size);
-        put_scale(writer, audio.scale);
-    }
-
-    void operator()(const TokenRecipe& tokens) const {
-        writer.put(tokens.tokenizer);
-        writer.put(tokens.context);
-        writer.put(static_cast<std::uint32_t>(tokens.vocabulary.size()));
-        writer.put_bytes(as_byte_view(tokens.vocabulary));
-    }
-
-    void operator()(const TableRecipe& table) const {
-        writer.put(static_cast<std::uint32_t>(table.columns.size()));
-        for (const auto& column : table.columns) {
-            writer.put_text(column.name);
-            writer.put(column.kind);
-            put_scale(writer, column.scale);
-            writer.put(static_cast<std::uint8_t>(column.mask));
-            writer.put(static_cast<std::uint32_t>(column.categories.size()));
-            for (const auto& category : column.categories) writer.put_text(category);
-        }
-    }
-};
-
-ImageRecipe read_image(ByteReader& reader) {
-    ImageRecipe image;
-    image.channels = reader.take<std::uint32_t>();
-    image.height = reader.take<std::uint32_t>();
-    image.width = reader.take<std::uint32_t>();
-    image.fit = reader.take<Fit>();
-    const auto scales = reader.take<std::uint32_t>();
-    for (std::uint32_t i = 0; i < scales && reader.ok(); ++i) {
-        image.scales.push_back(take_scale(reader));
-    }
-    image.flip = take_flag(reader);
-    image.pad = reader.take<std::uint32_t>();
-    image.zoom = take_flag(reader);
-    return image;
-}
-
-AudioRecipe read_audio(ByteReader& reader) {
-    AudioRecipe audio;
-    audio.rate = reader.take<std::uint32_t>();
-    audio.samples = reader.take<std::uint32_t>();
-    audio.features = reader.take<AudioFeatures>();
-    audio.mels = reader.take<std::uint32_t>();
-    audio.window = reader.take<std::uint32_t>();
-    audio.hop = reader.take<std::uint32_t>();
-    audio.scale = take_scale(reader);
-    return audio;
-}
-
-TokenRecipe read_tokens(ByteReader& reader) {
-    TokenRecipe tokens;
-    tokens.tokenizer = reader.take<Tokenizer>();
-    tokens.context = reader.take<std::uint32_t>();
-    const auto bytes = reader.take<std::uint32_t>();
-    tokens.vocabulary = std::string(as_text(reader.take_bytes(bytes)));
-    return tokens;
-}
-
-TableRecipe read_table(ByteReader& reader) {
-    TableRecipe table;
-    const auto columns = reader.take<std::uint32_t>();
-    if (columns > kRecipeColumnsMax) reader.spoil();
-    for (std::uint32_t i = 0; i < columns && reader.ok(); ++i) {
-        Column column;
-        column.name = reader.take_text();
-        column.kind = reader.take<ColumnRole>();
-        column.scale = take_scale(reader);
-        column.mask = take_flag(reader);
-        const auto categories = reader.take<std::uint32_t>();
-        if (categories > kCategoriesMax) reader.spoil();
-        for (std::uint32_t k = 0; k < categories && reader.ok(); ++k) {
-            column.categories.push_back(reader.take_text());
-        }
-        table.columns.push_back(std::move(column));
-    }
-    return table;
-}
-
-Recipe read_recipe(ByteReader& reader) {
-    switch (reader.take<std::uint8_t>()) {
-        case 0:
-            return read_image(reader);
-        case 1:
-            return read_audio(reader);
-        case 2:
-            return read_tokens(reader);
-        case 3:
-            return read_table(reader);
-        default:
-            reader.spoil();
-            return ImageRecipe{};
-    }
 }
 
 }  // namespace
@@ -314,26 +204,6 @@ Result<void> check_recipe(const Recipe& recipe, const Schema& schema) {
     if (const auto* table = std::get_if<TableRecipe>(&recipe)) sound = check_table(*table, input);
     if (!sound) return sound.error();
     return check_elements(fed_shape(recipe, schema));
-}
-
-Bytes encode_recipe(const Recipe& recipe) {
-    Bytes out;
-    ByteWriter writer(out);
-    writer.put(static_cast<std::uint8_t>(recipe.index()));
-    std::visit(Encoder{writer}, recipe);
-    return out;
-}
-
-Result<Recipe> decode_recipe(ByteView bytes, const Schema& schema) {
-    if (bytes.size() > kRecipeBytesMax) {
-        return fail(FaultCode::Oversized, "recipe: it is over 4 MiB");
-    }
-    ByteReader reader(bytes);
-    auto recipe = read_recipe(reader);
-    if (!reader.ok()) return fail(FaultCode::Truncated, "recipe: it ends too early");
-    if (!reader.finished()) return fail(FaultCode::BadFormat, "recipe: bytes follow its end");
-    if (auto sound = check_recipe(recipe, schema); !sound) return sound.error();
-    return recipe;
 }
 
 }  // namespace starling::data

@@ -39,9 +39,11 @@ struct ImageRecipe {
     std::vector<Scale> scales;  ///< one for all channels, or one for each
 
     // Only in training:
-    bool flip = false;      ///< mirror left and right, half of the time
-    std::uint32_t pad = 0;  ///< shift by up to so many pixels, black comes in
-    bool zoom = false;      ///< cut out a part of 8 % (with boxes 40 %) to 100 %, and enlarge it
+    bool flip = false;         ///< mirror left and right, half of the time
+    std::uint32_t pad = 0;     ///< shift by up to so many pixels, black comes in
+    bool zoom = false;         ///< cut out a part of 8 % (with boxes 40 %) to 100 %, and enlarge it
+    float noise = 0.0F;        ///< deviation of what is added to each number that the model gets
+    std::uint32_t cutout = 0;  ///< a square of up to so many pixels becomes the mean
 
     bool operator==(const ImageRecipe&) const = default;
 };
@@ -58,6 +60,16 @@ struct AudioRecipe {
     std::uint32_t window = 400;  ///< samples
     std::uint32_t hop = 160;     ///< samples
     Scale scale;
+    /// LogMel: from each band its mean over the frames of the clip's own sound is taken away first, and
+    /// frames of silence behind it are 0. So a microphone or a room, which colours all of a clip
+    /// alike, does not matter.
+    bool centred = false;
+
+    // Only in training:
+    std::uint32_t shift = 0;      ///< move by up to so many samples, silence comes in
+    std::uint32_t band_mask = 0;  ///< LogMel: up to so many bands become the mean
+    std::uint32_t time_mask = 0;  ///< LogMel: likewise frames
+    float noise = 0.0F;           ///< as of an image
 
     bool operator==(const AudioRecipe&) const = default;
 };
@@ -80,14 +92,21 @@ struct TokenRecipe {
 enum class ColumnRole : std::uint8_t { Number = 0, Category = 1 };
 
 /// A column of a table. Numbers: a missing one becomes the mean, and with `mask` a further column
-/// says 1 where it was missing. Categories: a code counts from 1, and 0 stands for what is missing
-/// or was not seen by the founder.
+/// says 1 where it was missing. Categories: a code counts from 1, and 0 stands for what is missing.
+/// What the founder's training rows do not have gets the last code with `unknown`, and else 0, too.
 struct Column {
     std::string name;
     ColumnRole kind = ColumnRole::Number;
     Scale scale;
     bool mask = false;
     std::vector<std::string> categories;
+    /// Above 0 a number x counts as sign(x) log(1 + |x| / log_unit); `scale` is of that.
+    float log_unit = 0.0F;
+    float clip = 0.0F;  ///< above 0 a number is at most so many deviations away from the mean
+    bool unknown = false;
+
+    /// Returns how many codes a category has, 0 included.
+    [[nodiscard]] std::size_t codes() const { return categories.size() + (unknown ? 2 : 1); }
 
     bool operator==(const Column&) const = default;
 };
@@ -96,6 +115,7 @@ struct Column {
 /// order.
 struct TableRecipe {
     std::vector<Column> columns;
+    float noise = 0.0F;  ///< only in training: as of an image, for the numbers that are there
 
     bool operator==(const TableRecipe&) const = default;
 };

@@ -60,8 +60,8 @@ constexpr std::array<NamedModel, 7> kModels{{
      build_gpt},
     {"tabular",
      Input::Row,
-     "categories,embed,hidden",
-     "tabular?embed=8&hidden=128,64   rows of a table; columns of categories through embeddings "
+     "categories,embed,hidden,norm",
+     "tabular?hidden=128,64   rows of a table; columns of categories through embeddings "
      "(categories=3,12 says how many codes the first columns have, if the data do not)",
      build_tabular},
 }};

@@ -50,8 +50,8 @@ std::optional<std::size_t> code_of(const Column& column, const std::string& word
     return static_cast<std::size_t>(found - known.begin()) + 1;
 }
 
-std::size_t unknown_code(const Column& /*column*/) {
-    return 0;
+std::size_t unknown_code(const Column& column) {
+    return column.unknown ? column.codes() - 1 : 0;
 }
 
 std::string listed(const std::vector<std::string>& names) {

@@ -8,6 +8,7 @@
 #include "data/sources/array_set.hpp"
 #include "data/sources/record_files.hpp"
 #include "data/sources/sources.hpp"
+#include "data/tables/column_learner.hpp"
 #include "data/tables/exact_moments.hpp"
 
 namespace starling::data {
@@ -401,6 +402,7 @@ private:
             column.name = std::to_string(i);
             column.scale = scale_of(moments_[i], 1.0);
             column.mask = missing_[i];
+            column.clip = kColumnClip;
             recipe.columns.push_back(std::move(column));
         }
         recipe_ = std::move(recipe);

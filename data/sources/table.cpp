@@ -1,16 +1,15 @@
 #include "data/sources/table.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 
 #include "base/printable.hpp"
-#include "base/rng.hpp"
 #include "data/dataset.hpp"
 #include "data/sources/record_files.hpp"
 #include "data/sources/sources.hpp"
-#include "data/tables/exact_moments.hpp"
+#include "data/sources/split_rule.hpp"
+#include "data/tables/column_learner.hpp"
 
 namespace starling::data {
 
@@ -18,8 +17,6 @@ namespace {
 
 /// A label column of whole numbers with at most so many different ones is taken for classes.
 constexpr std::size_t kClassesOfNumbersMax = 100;
-/// In split=row%5==0 the number of the row, from 0, unless a column has this name.
-constexpr const char* kRowNumber = "row";
 
 std::vector<std::string> names_in(const std::string& list) {
     std::vector<std::string> names;
@@ -34,56 +31,6 @@ std::vector<std::string> names_in(const std::string& list) {
     return names;
 }
 
-/// Which rows are for testing.
-struct SplitRule {
-    std::string column;       ///< empty: rows are drawn
-    std::int64_t modulo = 0;  ///< above 0: column % modulo == rest
-    std::int64_t rest = 0;
-    std::string value;  ///< else: column == value
-    double test = 0.1;
-    double valid = 0.0;
-};
-
-/// Reads `ID%5==0` or `part=test`.
-Result<SplitRule> read_split(const Spec& spec) {
-    SplitRule rule;
-    const auto shares = read_shares(spec);
-    if (!shares) return shares.error();
-    rule.test = shares->test;
-    rule.valid = shares->valid;
-    const auto text = spec.text("split", "");
-    if (text.empty()) return rule;
-    const auto wrong = fail(
-        FaultCode::Usage,
-        "'" + spec.to_string() + "': split=" + text +
-            " is not allowed; give the rows for testing, as split=ID%5==0, split=row%5==0 or "
-            "split=part=test"
-    );
-    const auto percent = text.find('%');
-    const auto equal = text.find('=');
-    if (equal == std::string::npos || equal == 0) return wrong;
-    if (percent == std::string::npos || percent > equal) {
-        rule.column = text.substr(0, equal);
-        rule.value = text.substr(
-            text.find_first_not_of('=', equal) == std::string::npos
-                ? text.size()
-                : text.find_first_not_of('=', equal)
-        );
-        return rule;
-    }
-    rule.column = text.substr(0, percent);
-    const char* at = text.data() + percent + 1;
-    const char* end = text.data() + text.size();
-    const auto [after, error] = std::from_chars(at, end, rule.modulo);
-    const auto rest = std::find_if(after, end, [](char c) { return c != '='; });
-    const auto [last, rest_error] = std::from_chars(rest, end, rule.rest);
-    const bool sound = error == std::errc{} && rest_error == std::errc{} && last == end &&
-                       rest != after && rule.modulo > 1 && rule.rest >= 0 &&
-                       rule.rest < rule.modulo;
-    if (!sound) return wrong;
-    return rule;
-}
-
 class TableSource final : public Source {
 public:
     explicit TableSource(std::unique_ptr<TableFormat> format) : format_(std::move(format)) {}
@@ -95,13 +42,14 @@ public:
         if (auto ok = format_->scan(path_, options_, notes_); !ok) return ok.error();
         if (auto ok = choose_columns(); !ok) return ok.error();
         if (auto ok = choose_label(); !ok) return ok.error();
-        describe();
+        auto logs = choose_logs();
+        if (!logs) return logs.error();
+        describe(std::move(*logs));
         if (auto ok = second_pass(); !ok) return ok.error();
         const auto good = count(Split::Train) + count(Split::Test) + count(Split::Valid);
         if (auto ok = check_skipped(name_, notes_, good, options.strict); !ok) return ok.error();
-        learn_scales();
-        weigh();
-        return {};
+        if (auto ok = learn_columns(); !ok) return ok.error();
+        return weigh();
     }
 
     [[nodiscard]] Result<void> read(Split split, std::uint64_t sample, Bytes& out) const override {
@@ -137,15 +85,16 @@ public:
                 path_ + ": its columns are not those that the model was trained with"
             );
         }
-        codes_.assign(ours.size(), {});
         for (std::size_t i = 0; i < ours.size(); ++i) {
             if (ours[i].kind != ColumnRole::Category) continue;
-            const auto& known = theirs->columns[i].categories;
-            codes_[i].push_back(0.0F);
-            for (const auto& word : ours[i].categories) {
+            const auto& column = theirs->columns[i];
+            const auto& known = column.categories;
+            const auto unknown = column.unknown ? known.size() + 1 : 0;
+            codes_[i] = {0.0F};
+            for (const auto& word : words_[i]) {
                 const auto found = std::find(known.begin(), known.end(), word);
-                const auto place = found == known.end() ? 0 : found - known.begin() + 1;
-                codes_[i].push_back(static_cast<float>(place));
+                const auto place = static_cast<std::size_t>(found - known.begin()) + 1;
+                codes_[i].push_back(static_cast<float>(found == known.end() ? unknown : place));
             }
         }
         recipe_ = recipe;
@@ -155,7 +104,8 @@ public:
 private:
     Result<void> read_options(const Spec& spec) {
         auto known = spec.only(
-            "label,target,drop,categories,numbers,split,test,valid,balance" +
+            "label,target,drop,categories,numbers,log,split,test,valid,balance,"
+            "pos_weight" +
             std::string(format_->keys())
         );
         if (!known) return known.error();
@@ -164,6 +114,7 @@ private:
         drop_ = names_in(spec.text("drop", ""));
         options_.categories = names_in(spec.text("categories", ""));
         options_.numbers = names_in(spec.text("numbers", ""));
+        log_ = spec.text("log", "auto");
         target_ = spec.text("target", "");
         if (!target_.empty() && target_ != "class" && target_ != "number") {
             return fail(
@@ -175,7 +126,15 @@ private:
         const auto balance = spec.integer("balance", 0, 0, 1);
         if (!balance) return balance.error();
         balance_ = *balance == 1;
-        auto rule = read_split(spec);
+        const auto positive = spec.real("pos_weight", 0.0, 1e-6, 1e6);
+        if (!positive) return positive.error();
+        positive_weight_ = *positive;
+        if (balance_ && positive_weight_ > 0.0) {
+            return fail(
+                FaultCode::Usage, "'" + spec.to_string() + "': give balance or pos_weight, not both"
+            );
+        }
+        auto rule = SplitRule::read(spec);
         if (!rule) return rule.error();
         rule_ = std::move(*rule);
         return {};
@@ -201,8 +160,7 @@ private:
             if (!column) return fail(FaultCode::Usage, path_ + ": " + column.error().message);
             dropped[*column] = true;
         }
-        const bool counted = rule_.modulo > 0 && rule_.column == kRowNumber;
-        if (!rule_.column.empty() && !(counted && !table.column(kRowNumber))) {
+        if (!rule_.column.empty() && !(rule_.may_count() && !table.column(rule_.column))) {
             const auto column = table.column(rule_.column);
             if (!column) return fail(FaultCode::Usage, path_ + ": " + column.error().message);
             split_ = *column;
@@ -304,7 +262,30 @@ private:
         return {};
     }
 
-    void describe() {
+    /// Reads `log=auto`, `log=none` or `log=COLUMN,COLUMN`.
+    Result<std::vector<LogChoice>> choose_logs() {
+        if (log_ == "auto") return std::vector(columns_.size(), LogChoice::Auto);
+        std::vector<LogChoice> logs(columns_.size(), LogChoice::Never);
+        if (log_ == "none") return logs;
+        for (const auto& name : names_in(log_)) {
+            const auto column = format_->facts().column(name);
+            if (!column) return fail(FaultCode::Usage, path_ + ": " + column.error().message);
+            const auto place = std::find(columns_.begin(), columns_.end(), *column);
+            if (place == columns_.end() ||
+                format_->facts().columns[*column].kind != ColumnKind::Number) {
+                return fail(
+                    FaultCode::Usage,
+                    path_ + ": log=" + name +
+                        " is not a column of numbers that a model is fed; give log=auto, log=none "
+                        "or such columns"
+                );
+            }
+            logs[static_cast<std::size_t>(place - columns_.begin())] = LogChoice::Always;
+        }
+        return logs;
+    }
+
+    void describe(std::vector<LogChoice> logs) {
         Input input;
         input.name = "columns";
         input.meaning = Meaning::Columns;
@@ -326,7 +307,8 @@ private:
             }
             recipe.columns.push_back(std::move(column));
         }
-        recipe_ = std::move(recipe);
+        for (const auto& column : recipe.columns) words_.push_back(column.categories);
+        learner_ = ColumnLearner(std::move(recipe.columns), std::move(logs));
         for (auto& list : labels_) list = LabelList(schema_.label);
     }
 
@@ -343,7 +325,6 @@ private:
         if (auto rows = format_->begin(wanted); !rows) {
             return fail(FaultCode::Usage, rows.error().message);
         }
-        moments_.assign(columns_.size(), ExactMoments{});
         std::vector<double> cells(wanted.size());
         std::vector<float> record(columns_.size());
         for (std::uint64_t row = 0;; ++row) {
@@ -359,16 +340,17 @@ private:
                 );
                 continue;
             }
-            const auto split = split_of(row, split_ ? cells.back() : 0.0);
+            const auto* column = split_ ? &format_->facts().columns[*split_] : nullptr;
+            const auto split = rule_.split_of(row, cells.back(), column);
             for (std::size_t i = 0; i < columns_.size(); ++i) {
                 const bool word =
                     format_->facts().columns[columns_[i]].kind == ColumnKind::Category;
                 const double cell = cells[i];
-                if (split == Split::Train && !word && std::isfinite(cell)) moments_[i].add(cell);
                 // Code 0 stands for a word that is missing.
                 record[i] =
                     static_cast<float>(word ? std::isfinite(cell) ? cell + 1.0 : 0.0 : cell);
             }
+            if (split == Split::Train) learner_.add(record);
             const auto bytes = std::as_bytes(std::span<const float>(record));
             const auto file = unpacked_[static_cast<std::size_t>(split)];
             if (auto put = records_.append(file, bytes); !put) return put.error();
@@ -395,44 +377,39 @@ private:
         return value;
     }
 
-    [[nodiscard]] Split split_of(std::uint64_t row, double cell) const {
-        if (rule_.column.empty()) {
-            const double draw = static_cast<double>(mix64(row) >> 11U) * 0x1p-53;
-            if (draw < rule_.test) return Split::Test;
-            return draw < rule_.test + rule_.valid ? Split::Valid : Split::Train;
+    /// Learns from the training rows alone how columns are fed.
+    Result<void> learn_columns() {
+        if (learner_.choose_logs()) {
+            Bytes bytes;
+            std::vector<float> record(columns_.size());
+            for (std::uint64_t row = 0; row < count(Split::Train); ++row) {
+                bytes.clear();
+                if (auto ok = read(Split::Train, row, bytes); !ok) return ok.error();
+                std::memcpy(record.data(), bytes.data(), bytes.size());
+                learner_.add_again(record);
+            }
         }
-        if (!split_) {
-            const auto rest = row % static_cast<std::uint64_t>(rule_.modulo);
-            return rest == static_cast<std::uint64_t>(rule_.rest) ? Split::Test : Split::Train;
-        }
-        const auto& column = format_->facts().columns[*split_];
-        bool test = false;
-        if (rule_.modulo > 0) {
-            test = std::isfinite(cell) && std::fmod(cell, static_cast<double>(rule_.modulo)) ==
-                                              static_cast<double>(rule_.rest);
-        } else if (column.kind == ColumnKind::Category) {
-            const auto place = static_cast<std::size_t>(std::isfinite(cell) ? cell : -1.0);
-            test = std::isfinite(cell) && column.categories[place].first == rule_.value;
-        } else {
-            test = shortest_text(cell) == rule_.value;
-        }
-        return test ? Split::Test : Split::Train;
-    }
-
-    /// Mean and deviation of the numbers, of the training rows alone.
-    void learn_scales() {
-        auto& columns = std::get<TableRecipe>(recipe_).columns;
-        for (std::size_t i = 0; i < columns.size(); ++i) {
-            if (columns[i].kind != ColumnRole::Number || moments_[i].count() == 0) continue;
-            columns[i].scale.mean = static_cast<float>(moments_[i].mean());
-            const auto deviation = static_cast<float>(moments_[i].deviation());
-            if (deviation > 0.0F && std::isfinite(deviation)) columns[i].scale.stddev = deviation;
-        }
+        recipe_ = TableRecipe{learner_.columns()};
+        codes_ = learner_.codes();
+        learner_ = {};
+        return {};
     }
 
     /// With balance=1 a class counts the more, the rarer it is: all classes count alike in the loss.
-    void weigh() {
-        if (!balance_ || schema_.label.kind != LabelKind::Class) return;
+    /// With pos_weight=W the second of two classes counts so many times.
+    Result<void> weigh() {
+        const bool classes = schema_.label.kind == LabelKind::Class;
+        if (positive_weight_ > 0.0) {
+            if (!classes || schema_.label.count != 2) {
+                return fail(
+                    FaultCode::Usage,
+                    path_ + ": pos_weight is for a label of two classes; balance=1 is for several"
+                );
+            }
+            schema_.label.weights = {1.0F, static_cast<float>(positive_weight_)};
+            return {};
+        }
+        if (!balance_ || !classes) return {};
         std::vector<double> counts(schema_.label.count);
         const auto& labels = labels_[static_cast<std::size_t>(Split::Train)];
         for (std::uint64_t i = 0; i < labels.count(); ++i) {
@@ -444,6 +421,7 @@ private:
                 count > 0 ? all / (static_cast<double>(counts.size()) * count) : 1.0;
             schema_.label.weights.push_back(static_cast<float>(weight));
         }
+        return {};
     }
 
     std::string path_;
@@ -453,13 +431,16 @@ private:
     std::string target_;
     std::vector<std::string> drop_;
     bool balance_ = false;
+    double positive_weight_ = 0.0;
     SplitRule rule_;
     std::size_t label_ = 0;
     std::optional<std::size_t> split_;
     std::vector<std::size_t> columns_;  ///< of the table, those that a model is fed
     std::vector<double> values_;        ///< of the classes, where they are numbers; sorted
-    std::vector<ExactMoments> moments_;
-    std::vector<std::vector<float>> codes_;  ///< of a category here: its code in another table
+    std::string log_;
+    ColumnLearner learner_;
+    std::vector<std::vector<std::string>> words_;  ///< of each column here, by their stored codes
+    std::vector<std::vector<float>> codes_;        ///< what a model is fed for a stored code
     RecordFiles records_;
     std::array<std::uint32_t, kSplits> unpacked_{};  ///< the files of each split's rows
 };

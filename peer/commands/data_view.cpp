@@ -148,8 +148,8 @@ std::string row(const data::TableRecipe& table, ByteView record) {
         std::string value = std::isfinite(cell) ? fmt::format("{:g}", cell) : "missing";
         const auto code = static_cast<std::size_t>(std::isfinite(cell) ? cell : 0.0F);
         if (column.kind == data::ColumnRole::Category) {
-            value = code == 0 || code > column.categories.size() ? "missing"
-                                                                 : column.categories[code - 1];
+            const bool known = code > 0 && code <= column.categories.size();
+            value = known ? column.categories[code - 1] : code == 0 ? "missing" : "unknown";
         }
         text += " " + column.name + "=" + value;
     }

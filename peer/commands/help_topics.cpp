@@ -66,7 +66,7 @@ HelpTopic models() {
              "gpt?layers=4&heads=4&dim=128&context=64"},
             {"tabular",
              "dense layers over the rows of a table; categories through embeddings",
-             {{"embed", "width of each embedding (8)"},
+             {{"embed", "width of each embedding (half of the codes, at most 32)"},
               {"hidden", "widths of the hidden layers (128,64)"},
               {"categories", "how many codes the first columns have, if the data do not say it"}},
              "tabular?embed=4&hidden=64,32"},
@@ -78,6 +78,7 @@ HelpTopic models() {
                "numbers (what fits the data's labels)"}},
              "onnx:net.onnx?loss=bce"},
         }};
+              {"norm", "1: numbers through batch norm, though the data scale them (0)"},
 }
 
 HelpTopic optimizer() {
@@ -118,13 +119,15 @@ std::vector<HelpKey> table_keys() {
         {"split", "the rows for testing, as ID%5==0, row%5==0 or part=test (drawn)"},
         {"test", "share of the rows for testing, if they are drawn (0.1)"},
         {"valid", "share for validation, likewise (0)"},
-        {"balance", "1: rare classes count more in the loss (0)"}};
+        {"balance", "1: rare classes count more in the loss (0)"},
+        {"pos_weight", "how many times the second of two classes counts in the loss (1)"}};
 }
 
 std::vector<HelpKey> csv_keys() {
     auto keys = table_keys();
     keys.push_back({"skip", "lines at the beginning that are no rows (0)"});
     keys.push_back({"header", "1: the first line names the columns, 0: it does not (guessed)"});
+        {"log", "auto, none, or columns of numbers that are fed as logarithms (auto)"},
     return keys;
 }
 

@@ -46,6 +46,7 @@ json describe(const data::AudioRecipe& audio) {
         out["mels"] = audio.mels;
         out["window"] = audio.window;
         out["hop"] = audio.hop;
+        out["centred"] = audio.centred;
     }
     out["scale"] = scale_json(audio.scale);
     return out;
@@ -78,7 +79,11 @@ json describe(const data::TableRecipe& table) {
         json one{{"name", column.name}};
         if (column.kind == data::ColumnRole::Category) {
             one["categories"] = column.categories;
+            one["unknown_code"] = column.unknown;
         } else {
+            // A number x becomes sign(x) log(1 + |x| / log_unit) before it is scaled.
+            if (column.log_unit > 0.0F) one["log_unit"] = column.log_unit;
+            if (column.clip > 0.0F) one["clip"] = column.clip;
             one.update(scale_json(column.scale));
             one["missing_flag"] = column.mask;
         }

@@ -46,8 +46,7 @@ compute::Task task_of(const data::Manifest& manifest) {
     if (const auto* table = std::get_if<data::TableRecipe>(&manifest.recipe)) {
         for (const auto& column : table->columns) {
             if (column.kind != data::ColumnRole::Category) continue;
-            // Code 0 stands for what is missing.
-            task.categories.push_back(static_cast<std::int64_t>(column.categories.size()) + 1);
+            task.categories.push_back(static_cast<std::int64_t>(column.codes()));
         }
     }
     task.labels = static_cast<std::int64_t>(manifest.labels_per_sample());

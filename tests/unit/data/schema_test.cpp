@@ -2,6 +2,7 @@
 // harm. Method: one example of each kind, fields out of range one by one, every truncation, and
 // seeded mutations: what is accepted must keep every limit and have one encoding.
 
+#include <cmath>
 #include <functional>
 #include <gtest/gtest.h>
 #include <limits>
@@ -43,7 +44,12 @@ Example sounds() {
     input.shape = {{8000, true}};
     example.schema.inputs = {input};
     example.schema.label = {LabelKind::Classes, 9, {}, std::vector<float>(9, 3.0F)};
-    example.recipe = AudioRecipe{8000, 8000, AudioFeatures::LogMel, 40, 200, 80, {-5.0F, 2.0F}};
+    AudioRecipe recipe;
+    recipe.rate = recipe.samples = 8000;
+    recipe.window = 200;
+    recipe.hop = 80;
+    recipe.scale = {-5.0F, 2.0F};
+    example.recipe = recipe;
     return example;
 }
 
@@ -70,14 +76,46 @@ Example table() {
     example.schema.label = {LabelKind::Numbers, 2, {"price", "age"}, {}};
     TableRecipe recipe;
     recipe.columns = {
-        {"rooms", ColumnRole::Number, {4.0F, 1.5F}, true, {}},
-        {"town", ColumnRole::Category, {}, false, {"Bern", "Chur"}},
-        {"floor", ColumnRole::Number, {1.0F, 2.0F}, false, {}}};
+        {"rooms", ColumnRole::Number, {4.0F, 1.5F}, true, {}, 0.0F, 0.0F, false},
+        {"town", ColumnRole::Category, {}, false, {"Bern", "Chur"}, 0.0F, 0.0F, false},
+        {"floor", ColumnRole::Number, {1.0F, 2.0F}, false, {}, 0.0F, 0.0F, false}};
     example.recipe = recipe;
     return example;
 }
 
-const std::vector<std::function<Example()>> kExamples{photos, sounds, tokens, table};
+// The same with the fields that older programs do not know.
+
+Example changed_photos() {
+    auto example = photos();
+    auto& recipe = std::get<ImageRecipe>(example.recipe);
+    recipe.noise = 0.1F;
+    recipe.cutout = 8;
+    return example;
+}
+
+Example changed_sounds() {
+    auto example = sounds();
+    auto& recipe = std::get<AudioRecipe>(example.recipe);
+    recipe.centred = true;
+    recipe.shift = 800;
+    recipe.band_mask = 6;
+    recipe.time_mask = 10;
+    recipe.noise = 0.01F;
+    return example;
+}
+
+Example changed_table() {
+    auto example = table();
+    auto& recipe = std::get<TableRecipe>(example.recipe);
+    recipe.columns[0].log_unit = 3.0F;
+    recipe.columns[0].clip = recipe.columns[2].clip = 8.0F;
+    recipe.columns[1].unknown = true;
+    recipe.noise = 0.01F;
+    return example;
+}
+
+const std::vector<std::function<Example()>> kExamples{
+    photos, sounds, tokens, table, changed_photos, changed_sounds, changed_table};
 
 TEST(Schema, EachKindSurvivesItsEncodingAndNoTruncationDoes) {
     for (const auto& make : kExamples) {
@@ -103,6 +141,96 @@ TEST(Recipe, EachKindSurvivesItsEncodingAndNoTruncationDoes) {
             EXPECT_FALSE(decode_recipe(ByteView(bytes).first(length), example.schema).has_value());
         }
     }
+}
+
+std::string hex_of(const Bytes& bytes) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    std::string text;
+    for (const auto byte : bytes) {
+        text += kDigits[std::to_integer<unsigned>(byte) >> 4U];
+        text += kDigits[std::to_integer<unsigned>(byte) & 15U];
+    }
+    return text;
+}
+
+TEST(Recipe, WithoutNewFieldsBytesAreThoseOfTheFirstPrograms) {
+    EXPECT_EQ(
+        hex_of(encode_recipe(photos().recipe)),
+        "00"
+        "03000000"
+        "40000000"
+        "40000000"
+        "00"
+        "01000000"
+        "0000003f"
+        "0000803e"
+        "00"
+        "00000000"
+        "00"
+    );
+    EXPECT_EQ(
+        hex_of(encode_recipe(sounds().recipe)),
+        "01"
+        "401f0000"
+        "401f0000"
+        "01"
+        "28000000"
+        "c8000000"
+        "50000000"
+        "0000a0c0"
+        "00000040"
+    );
+    EXPECT_EQ(
+        hex_of(encode_recipe(table().recipe)),
+        "03"
+        "03000000"
+        "0500"
+        "726f6f6d73"
+        "00"
+        "00008040"
+        "0000c03f"
+        "01"
+        "00000000"
+        "0400"
+        "746f776e"
+        "01"
+        "00000000"
+        "0000803f"
+        "00"
+        "02000000"
+        "0400"
+        "4265726e"
+        "0400"
+        "43687572"
+        "0500"
+        "666c6f6f72"
+        "00"
+        "0000803f"
+        "00000040"
+        "00"
+        "00000000"
+    );
+}
+
+TEST(Recipe, NewFieldsFollowTheOldOnesAndAnEmptyExtensionIsRefused) {
+    const auto extended = hex_of(encode_recipe(changed_sounds().recipe));
+    const auto plain = hex_of(encode_recipe(sounds().recipe));
+    EXPECT_EQ(
+        extended,
+        "81" + plain.substr(2) +
+            "01"
+            "20030000"
+            "06000000"
+            "0a000000"
+            "0ad7233c"
+    );
+    auto empty = encode_recipe(sounds().recipe);
+    empty[0] = std::byte{0x81};
+    empty.resize(empty.size() + 17);
+    EXPECT_TRUE(decode_recipe(empty, sounds().schema).has_error());
+    auto text = encode_recipe(tokens().recipe);
+    text[0] = std::byte{0x82};
+    EXPECT_TRUE(decode_recipe(text, tokens().schema).has_error());
 }
 
 TEST(Recipe, SaysInWhichShapeAModelIsFed) {
@@ -159,6 +287,8 @@ TEST(Recipe, EachFieldOutOfRangeIsRefused) {
     EXPECT_TRUE(image([](ImageRecipe& r) { r.scales.clear(); }));
     EXPECT_TRUE(image([](ImageRecipe& r) { r.scales[0].stddev = 0.0F; }));
     EXPECT_TRUE(image([](ImageRecipe& r) { r.pad = 65; }));
+    EXPECT_TRUE(image([](ImageRecipe& r) { r.cutout = 65; }));
+    EXPECT_TRUE(image([](ImageRecipe& r) { r.noise = std::nanf(""); }));
     const auto sound = [](const std::function<void(AudioRecipe&)>& spoil) {
         auto example = sounds();
         spoil(std::get<AudioRecipe>(example.recipe));
@@ -168,6 +298,13 @@ TEST(Recipe, EachFieldOutOfRangeIsRefused) {
     EXPECT_TRUE(sound([](AudioRecipe& r) { r.hop = 0; }));
     EXPECT_TRUE(sound([](AudioRecipe& r) { r.mels = 0; }));
     EXPECT_TRUE(sound([](AudioRecipe& r) { r.rate = 0; }));
+    EXPECT_TRUE(sound([](AudioRecipe& r) { r.band_mask = 41; }));
+    EXPECT_TRUE(sound([](AudioRecipe& r) { r.shift = 8001; }));
+    EXPECT_TRUE(sound([](AudioRecipe& r) { r.noise = -1.0F; }));
+    EXPECT_TRUE(sound([](AudioRecipe& r) {
+        r.features = AudioFeatures::Waveform;
+        r.centred = true;
+    }));
     const auto text = [](const std::function<void(TokenRecipe&)>& spoil) {
         auto example = tokens();
         spoil(std::get<TokenRecipe>(example.recipe));
@@ -184,6 +321,10 @@ TEST(Recipe, EachFieldOutOfRangeIsRefused) {
     EXPECT_TRUE(columns([](TableRecipe& r) { r.columns.pop_back(); }));
     EXPECT_TRUE(columns([](TableRecipe& r) { r.columns[0].categories = {"x"}; }));
     EXPECT_TRUE(columns([](TableRecipe& r) { r.columns[1].mask = true; }));
+    EXPECT_TRUE(columns([](TableRecipe& r) { r.columns[0].unknown = true; }));
+    EXPECT_TRUE(columns([](TableRecipe& r) { r.columns[1].clip = 8.0F; }));
+    EXPECT_TRUE(columns([](TableRecipe& r) { r.columns[0].log_unit = -1.0F; }));
+    EXPECT_TRUE(columns([](TableRecipe& r) { r.noise = 11.0F; }));
     EXPECT_TRUE(check_recipe(table().recipe, photos().schema).has_error());
 }
 

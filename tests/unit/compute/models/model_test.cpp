@@ -127,8 +127,42 @@ TEST(Model, ReferenceGradientsOfGptAreTrue) {
 }
 
 TEST(Model, TabularStepMatchesTheReference) {
-    const auto test = model_graph("tabular?categories=3,4&embed=2&hidden=8", {{5}, 3}, 6);
-    expect_plan_matches(test, 5, 1, 1e-3);
+    for (const auto* spec :
+         {"tabular?categories=3,4&embed=2&hidden=8&norm=1", "tabular?categories=3,4&hidden=8"}) {
+        SCOPED_TRACE(spec);
+        expect_plan_matches(model_graph(spec, {{5}, 3}, 6), 5, 1, 1e-3);
+        expect_plan_matches(model_graph(spec, {{5}, 2}, 6), 5, 1, 1e-3);
+    }
+}
+
+TEST(Model, TabularHasOneScoreForTwoClassesAndWidthsByTheCodes) {
+    const auto layout = [](const char* spec, const Task& task) {
+        std::vector<std::string> names;
+        const auto made = model_layout(spec, task);
+        for (const auto& info : made->parameters()) {
+            names.push_back(info.name + to_string(info.shape));
+        }
+        return names;
+    };
+    Task task{{4}, 2};
+    task.categories = {4, 100, 5};
+    EXPECT_EQ(
+        layout("tabular?hidden=8", task),
+        (std::vector<std::string>{
+            "embeds.0.weight[4, 2]",
+            "embeds.1.weight[100, 32]",
+            "embeds.2.weight[5, 3]",
+            "fc1.weight[8, 38]",
+            "fc1.bias[8]",
+            "fc2.weight[1, 8]",
+            "fc2.bias[1]"})
+    );
+    task.classes = 3;
+    EXPECT_EQ(layout("tabular?hidden=8&embed=5", task)[5], "fc2.weight[3, 8]");
+    EXPECT_EQ(layout("tabular?hidden=8&embed=5", task)[2], "embeds.2.weight[5, 5]");
+    Task wide{{200}, 4};
+    wide.categories.assign(150, 3);
+    EXPECT_EQ(layout("tabular?hidden=8", wide)[150], "fc1.weight[8, 350]");
 }
 
 TEST(Model, LargeNetsAreCountedAsInPyTorch) {
