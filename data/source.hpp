@@ -68,6 +68,9 @@ struct ScanNotes {
 /// What a scan has to know. How far it is, it tells to the thread's Reading.
 struct ScanOptions {
     bool strict = false;  ///< the first bad record ends the scan
+    /// Of tables: what a model was trained with. Columns are then found by their names, words by its
+    /// categories and labels by the names of its classes. It outlives the scan.
+    const Manifest* like = nullptr;
 };
 
 /// Thread    any one at a time

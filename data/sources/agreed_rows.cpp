@@ -87,9 +87,25 @@ Result<AgreedRows> AgreedRows::open(const Spec& spec, const TableRecipe& recipe)
         return ok.error();
     }
     if (auto ok = (*format)->configure(spec); !ok) return ok.error();
-    AgreedRows rows(spec.path, std::move(*format));
+    return open(spec.path, std::move(*format), recipe, true, {});
+}
+
+Result<AgreedRows> AgreedRows::open(
+    const std::string& path,
+    std::unique_ptr<TableFormat> format,
+    const TableRecipe& recipe,
+    bool may_lack,
+    const Choose& choose
+) {
+    AgreedRows rows(path, std::move(format));
     if (auto ok = rows.scan(recipe); !ok) return ok.error();
-    if (auto ok = rows.place(recipe); !ok) return ok.error();
+    if (auto ok = rows.place(recipe, may_lack); !ok) return ok.error();
+    rows.extra_ = rows.wanted_.size();
+    if (choose) {
+        const auto extra = choose(rows.facts());
+        if (!extra) return extra.error();
+        rows.wanted_.insert(rows.wanted_.end(), extra->begin(), extra->end());
+    }
     if (auto ok = rows.format_->begin(rows.wanted_); !ok) return ok.error();
     rows.cells_.resize(rows.wanted_.size());
     return rows;
@@ -105,7 +121,7 @@ Result<void> AgreedRows::scan(const TableRecipe& recipe) {
     return format_->scan(path_, *options, again);
 }
 
-Result<void> AgreedRows::place(const TableRecipe& recipe) {
+Result<void> AgreedRows::place(const TableRecipe& recipe, bool may_lack) {
     std::vector<std::string> missing;
     for (std::size_t i = 0; i < recipe.columns.size(); ++i) {
         const auto& column = recipe.columns[i];
@@ -119,12 +135,14 @@ Result<void> AgreedRows::place(const TableRecipe& recipe) {
         if (!place) return place.error();
         places_.push_back(std::move(*place));
     }
-    note_further(recipe);
+    if (may_lack) note_further(recipe);
     if (missing.empty()) return {};
-    if (missing.size() == recipe.columns.size()) {
+    if (!may_lack || missing.size() == recipe.columns.size()) {
         return fail(
             FaultCode::Usage,
-            path_ + ": has none of the columns that the model was trained with: " + listed(missing)
+            path_ + ": lacks " + std::to_string(missing.size()) + " of the " +
+                std::to_string(recipe.columns.size()) +
+                " columns that the model is trained with: " + listed(missing)
         );
     }
     notes_.push_back(

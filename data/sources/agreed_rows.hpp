@@ -2,9 +2,10 @@
 
 // The rows of any table as a recipe wants them: its columns are found by their names, and its
 // categories by their words. So a file may have its columns in another order and further ones, and
-// needs no column to learn.
+// needs no column to learn. data/sources/agreed_table.hpp makes a source of such rows, where labels are known.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,7 +14,7 @@
 #include "base/result.hpp"
 #include "base/spec.hpp"
 #include "data/recipe.hpp"
-#include "data/sources/table.hpp"
+#include "data/sources/table_format.hpp"
 
 namespace starling::data {
 
@@ -26,6 +27,17 @@ public:
     ///           has numbers; names column and word), those of the format
     [[nodiscard]] static Result<AgreedRows> open(const Spec& spec, const TableRecipe& recipe);
 
+    /// The same for a format that has scanned nothing yet. `choose` is asked, once the columns are known, for the
+    /// further ones.
+    using Choose = std::function<Result<std::vector<std::size_t>>(const TableFacts& facts)>;
+    [[nodiscard]] static Result<AgreedRows> open(
+        const std::string& path,
+        std::unique_ptr<TableFormat> format,
+        const TableRecipe& recipe,
+        bool may_lack,
+        const Choose& choose
+    );
+
     /// Appends the next row as shards store it. Returns false at the end.
     /// Errors    those of the format
     [[nodiscard]] Result<bool> next(Bytes& record);
@@ -34,6 +46,11 @@ public:
     [[nodiscard]] std::uint64_t line() const { return format_->line(); }
 
     [[nodiscard]] std::string_view unit() const { return format_->unit(); }
+
+    [[nodiscard]] const TableFacts& facts() const { return format_->facts(); }
+
+    /// Returns the cell of a further column in the last row, as CellCodes gives it.
+    [[nodiscard]] double extra(std::size_t place) const { return cells_[extra_ + place]; }
 
     /// Returns what is odd about the file, as lines for people: columns that are not there, words that the
     /// recipe does not know.
@@ -54,13 +71,14 @@ private:
 
     Result<void> scan(const TableRecipe& recipe);
     void note_further(const TableRecipe& recipe);
-    Result<void> place(const TableRecipe& recipe);
+    Result<void> place(const TableRecipe& recipe, bool may_lack);
     Result<Place> place_of(const Column& column, std::size_t number, std::size_t at);
 
     std::string path_;
     std::unique_ptr<TableFormat> format_;
     std::vector<Place> places_;  ///< of the recipe's columns
     std::vector<std::size_t> wanted_;
+    std::size_t extra_ = 0;  ///< where the further columns begin among those
     std::vector<double> cells_;
     std::vector<std::string> notes_;
 };

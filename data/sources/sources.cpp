@@ -78,7 +78,7 @@ Result<SourcePointer> open_source(const Spec& spec, const ScanOptions& options) 
         }
         auto source = kind.open(spec, options);
         if (!source) return source.error();
-        if ((*source)->count(Split::Train) == 0) {
+        if (options.like == nullptr && (*source)->count(Split::Train) == 0) {
             return fail(FaultCode::Usage, (*source)->name() + ": nothing in it is for training");
         }
         return source;

@@ -6,6 +6,7 @@
 
 #include "base/printable.hpp"
 #include "data/dataset.hpp"
+#include "data/sources/agreed_table.hpp"
 #include "data/sources/record_files.hpp"
 #include "data/sources/sources.hpp"
 #include "data/sources/split_rule.hpp"
@@ -450,6 +451,7 @@ private:
 Result<SourcePointer> open_table(
     const Spec& spec, const ScanOptions& options, std::unique_ptr<TableFormat> format
 ) {
+    if (options.like != nullptr) return open_agreed_table(spec, options, std::move(format));
     auto source = std::make_unique<TableSource>(std::move(format));
     if (auto ok = source->scan(spec, options); !ok) return ok.error();
     return SourcePointer(std::move(source));

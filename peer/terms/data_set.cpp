@@ -330,7 +330,7 @@ Result<Cut> cut_known(
     const auto known = tokens_of(swarm);
     if (is_tokens(spec)) return cut_known_tokens(*spec, known, {}, std::nullopt, sink);
     if (!is_source(spec)) return cut_old_for_eval(dataset, swarm, sink);
-    const auto source = data::open_source(*spec, {});
+    const auto source = data::open_source(*spec, {.strict = false, .like = &swarm});
     if (source.has_error()) return source.error();
     if (auto ok = (*source)->adopt_recipe(swarm.recipe); !ok) return ok.error();
     if (auto ok = (*source)->adopt_label(swarm.schema.label); !ok) return ok.error();
