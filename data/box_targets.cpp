@@ -1,6 +1,8 @@
 #include "data/box_targets.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "base/check.hpp"
 
@@ -14,27 +16,37 @@ struct Extent {
     double end = 0.0;
     double visible = 0.0;  ///< its share of the whole side
 
-    Extent(double a, double b)
-        : begin(std::clamp(std::min(a, b), 0.0, 1.0)),
-          end(std::clamp(std::max(a, b), 0.0, 1.0)) {
-        const double whole = std::max(a, b) - std::min(a, b);
+    Extent(const PointMap::Line& line, double stored_begin, double stored_end) {
+        const double a = line(stored_begin);
+        const double b = line(stored_end);
+        begin = std::clamp(std::min(a, b), line.begin, line.end);
+        end = std::clamp(std::max(a, b), line.begin, line.end);
+        const double whole = std::abs(b - a);
         if (whole > 0.0) visible = (end - begin) / whole;
     }
 };
+
+/// Goes on with `length` of `side` pixels, from `begin` on.
+void cut(PointMap::Line& line, double begin, double length, double side) {
+    const auto moved = [&](double place) { return (place * side - begin) / length; };
+    line.scale *= side / length;
+    line.offset = moved(line.offset);
+    line.begin = std::clamp(moved(line.begin), 0.0, 1.0);
+    line.end = std::clamp(moved(line.end), 0.0, 1.0);
+}
 
 }  // namespace
 
 void PointMap::show(const Region& window, Size size) {
     STARLING_CHECK(window.width > 0 && window.height > 0 && size.width > 0 && size.height > 0);
-    across_.scale *= size.width / window.width;
-    across_.offset = (across_.offset * size.width - window.left) / window.width;
-    down_.scale *= size.height / window.height;
-    down_.offset = (down_.offset * size.height - window.top) / window.height;
+    cut(across_, window.left, window.width, size.width);
+    cut(down_, window.top, window.height, size.height);
 }
 
 void PointMap::mirror() {
     across_.scale = -across_.scale;
     across_.offset = 1.0 - across_.offset;
+    across_.begin = 1.0 - std::exchange(across_.end, 1.0 - across_.begin);
 }
 
 void put_boxes(
@@ -48,8 +60,8 @@ void put_boxes(
     const double width = size.width;
     const double height = size.height;
     for (const auto& box : boxes) {
-        const Extent across(map.x(box.left / width), map.x(box.right / width));
-        const Extent down(map.y(box.top / height), map.y(box.bottom / height));
+        const Extent across(map.x(), box.left / width, box.right / width);
+        const Extent down(map.y(), box.top / height, box.bottom / height);
         const double visible = across.visible * down.visible;
         const auto wide = static_cast<float>(across.end - across.begin);
         const auto high = static_cast<float>(down.end - down.begin);

@@ -32,17 +32,22 @@ public:
     /// The picture is mirrored from left to right.
     void mirror();
 
-    /// Return a place in the new picture for one in the stored picture, both as shares of a side.
-    [[nodiscard]] double x(double stored) const { return across_.scale * stored + across_.offset; }
-
-    [[nodiscard]] double y(double stored) const { return down_.scale * stored + down_.offset; }
-
-private:
+    /// One axis. What a step has cut off stays away, even if a later one shows that place again.
     struct Line {
         double scale = 1.0;
         double offset = 0.0;
+        double begin = 0.0;  ///< what is left of the stored picture lies between these places
+        double end = 1.0;
+
+        /// Returns a place in the new picture for one in the stored picture, as shares of a side.
+        [[nodiscard]] double operator()(double stored) const { return scale * stored + offset; }
     };
 
+    [[nodiscard]] const Line& x() const { return across_; }
+
+    [[nodiscard]] const Line& y() const { return down_; }
+
+private:
     Line across_;
     Line down_;
 };

@@ -25,8 +25,9 @@ constexpr std::array kFounderFlags = {
     FounderFlag{
         "--model",
         "SPEC",
-        "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, gpt for a text, onnx:net.onnx; see "
-        "starling help models"},
+        "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, detector, gpt for a text, "
+        "onnx:net.onnx; "
+        "see starling help models"},
     FounderFlag{
         "--optimizer",
         "SPEC",

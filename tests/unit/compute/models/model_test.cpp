@@ -248,7 +248,8 @@ TEST(Model, BadSpecsGetOneLineOfUsage) {
     };
     EXPECT_EQ(
         message("resnet", kFashion),
-        "'resnet': no such model; there are mlp, cnn, resnet20, resnet18, gpt, tabular, onnx:FILE"
+        "'resnet': no such model; there are mlp, cnn, resnet20, resnet18, detector, gpt, tabular, "
+        "onnx:FILE"
     );
     EXPECT_EQ(message("mlp?width=3", kFashion), "'mlp' has no option 'width'; it takes hidden");
     for (const auto* list : {"", "0", "5,", "5,,6", "5;6", "-1", "99999999999999999999", "1e3"}) {
