@@ -68,6 +68,7 @@ HelpTopic models() {
              "dense layers over the rows of a table; categories through embeddings",
              {{"embed", "width of each embedding (half of the codes, at most 32)"},
               {"hidden", "widths of the hidden layers (128,64)"},
+              {"norm", "1: numbers through batch norm, though the data scale them (0)"},
               {"categories", "how many codes the first columns have, if the data do not say it"}},
              "tabular?embed=4&hidden=64,32"},
             {"onnx:FILE",
@@ -78,7 +79,6 @@ HelpTopic models() {
                "numbers (what fits the data's labels)"}},
              "onnx:net.onnx?loss=bce"},
         }};
-              {"norm", "1: numbers through batch norm, though the data scale them (0)"},
 }
 
 HelpTopic optimizer() {
@@ -116,6 +116,7 @@ std::vector<HelpKey> table_keys() {
         {"drop", "columns to leave out, as ID,Time"},
         {"categories", "columns of numbers that are codes"},
         {"numbers", "columns in which a word is an error"},
+        {"log", "auto, none, or columns of numbers that are fed as logarithms (auto)"},
         {"split", "the rows for testing, as ID%5==0, row%5==0 or part=test (drawn)"},
         {"test", "share of the rows for testing, if they are drawn (0.1)"},
         {"valid", "share for validation, likewise (0)"},
@@ -127,7 +128,6 @@ std::vector<HelpKey> csv_keys() {
     auto keys = table_keys();
     keys.push_back({"skip", "lines at the beginning that are no rows (0)"});
     keys.push_back({"header", "1: the first line names the columns, 0: it does not (guessed)"});
-        {"log", "auto, none, or columns of numbers that are fed as logarithms (auto)"},
     return keys;
 }
 
