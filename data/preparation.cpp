@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "base/rng.hpp"
+#include "data/disturb.hpp"
 #include "data/media/audio.hpp"
 #include "data/media/augment.hpp"
 #include "data/media/image.hpp"
@@ -88,10 +89,8 @@ Preparation::Preparation(const Manifest& manifest)
     }
     if (const auto* audio = std::get_if<AudioRecipe>(&recipe_)) {
         normalizers_.emplace_back(audio->scale, 1.0);
-        if (audio->features == AudioFeatures::LogMel) {
-            auto made = LogMel::make({audio->rate, audio->window, audio->hop, audio->mels, 0, 0});
-            if (made) spectrum_.emplace(std::move(*made));
-        }
+        auto made = SoundFeatures::make(*audio);
+        if (made) features_.emplace(std::move(*made));
     }
 }
 
@@ -105,6 +104,7 @@ Result<void> Preparation::read(
         return {};
     }
     if (auto values = read_values(view.record(sample), draw, out.values); !values) return values;
+    if (draw) disturb(*draw, out.values);
     return read_label_of(view.label_of(sample), out);
 }
 
@@ -147,7 +147,7 @@ Result<void> Preparation::read_values(ByteView record, const Draw& draw, std::sp
         if (draw && (image->flip || image->pad > 0)) augment_raw(*image, *draw, out);
     }
     if (const auto* audio = std::get_if<AudioRecipe>(&recipe_)) {
-        return read_sound(*audio, record, out);
+        return read_sound(*audio, record, draw, out);
     }
     if (const auto* table = std::get_if<TableRecipe>(&recipe_)) {
         read_columns(*table, record, draw, out);
@@ -265,27 +265,28 @@ Result<void> Preparation::read_picture(
 }
 
 Result<void> Preparation::read_sound(
-    const AudioRecipe& recipe, ByteView record, std::span<float> out
+    const AudioRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
 ) {
-    auto clip = decode_audio(record, {recipe.rate, recipe.samples});
+    if (!features_) return fail(FaultCode::BadValue, "a spectrogram with bands that hear nothing");
+    const auto clip = decode_audio(record, {recipe.rate, recipe.samples});
     if (!clip) return clip.error();
-    clip->resize(recipe.samples, 0.0F);
-    const auto& normalizer = normalizers_.front();
-    if (recipe.features == AudioFeatures::Waveform) {
-        normalizer.apply(std::span<const float>(*clip), out);
-        return {};
-    }
-    if (!spectrum_) return fail(FaultCode::BadValue, "a spectrogram with bands that hear nothing");
-    const auto rows = spectrum_->compute(*clip);
-    if (!rows) return rows.error();
-    const std::size_t frames = out.size() / recipe.mels;
-    STARLING_CHECK(rows->size() == out.size());
-    for (std::size_t frame = 0; frame < frames; ++frame) {
-        for (std::size_t band = 0; band < recipe.mels; ++band) {
-            out[band * frames + frame] = normalizer((*rows)[frame * recipe.mels + band]);
-        }
-    }
+    const auto shift = draw && recipe.shift > 0 ? draw_shift(recipe, *draw) : 0;
+    const auto own = features_->compute(*clip, shift, out);
+    for (auto& value : out) value = normalizers_.front()(value);
+    const bool masks = recipe.band_mask > 0 || recipe.time_mask > 0;
+    if (draw && masks) mask_spectrogram(recipe, own, *draw, out);
     return {};
+}
+
+/// Changes the scaled values of a training sample as the recipe says.
+void Preparation::disturb(std::uint64_t draw, std::span<float> out) const {
+    if (const auto* image = std::get_if<ImageRecipe>(&recipe_)) {
+        if (image->cutout > 0) cut_out(image->cutout, draw, shape_[1], shape_[2], out);
+        if (image->noise > 0.0F) add_noise(image->noise, draw, out);
+    }
+    if (const auto* audio = std::get_if<AudioRecipe>(&recipe_)) {
+        if (audio->noise > 0.0F) add_noise(audio->noise, draw, out);
+    }
 }
 
 void Preparation::read_columns(

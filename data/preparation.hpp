@@ -11,8 +11,8 @@
 
 #include "base/result.hpp"
 #include "data/box_targets.hpp"
-#include "data/media/spectrum.hpp"
 #include "data/shard_view.hpp"
+#include "data/sound_features.hpp"
 
 namespace starling::data {
 
@@ -102,7 +102,10 @@ private:
     Result<void> read_picture(
         const ImageRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
     );
-    Result<void> read_sound(const AudioRecipe& recipe, ByteView record, std::span<float> out);
+    Result<void> read_sound(
+        const AudioRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
+    );
+    void disturb(std::uint64_t draw, std::span<float> out) const;
     void read_columns(
         const TableRecipe& recipe, ByteView record, const Draw& draw, std::span<float> out
     ) const;
@@ -114,7 +117,7 @@ private:
     std::size_t labels_;
     std::size_t targets_;
     std::vector<Normalizer> normalizers_;  ///< of images: one, or one for each channel
-    std::optional<LogMel> spectrum_;
+    std::optional<SoundFeatures> features_;
     std::vector<float> scratch_;
     Size stored_;      ///< of the picture that was read last, at its full size; known for boxes
     PointMap points_;  ///< where its points have gone

@@ -12,7 +12,7 @@ namespace {
 
 /// Which samples a model takes. Tokens have a label each; all others have one label, or several
 /// that may hold at once, or numbers, for the whole sample.
-enum class Input : std::uint8_t { Any, Images, Row, Tokens, Boxes };
+enum class Input : std::uint8_t { Any, Images, Row, Tokens, Boxes, Spectra };
 
 struct NamedModel {
     std::string_view name;
@@ -58,6 +58,12 @@ constexpr std::array<NamedModel, 7> kModels{{
      "gpt?layers=6&heads=6&dim=384&dropout=0&tied=1&bias=1   transformer over tokens; samples of "
      "shape T, a label per token; context=T asks a text for such windows",
      build_gpt},
+    {"audio",
+     Input::Spectra,
+     "blocks,channels,dropout,hidden,hop,mels,window",
+     "audio?channels=32,64,128&hidden=128&blocks=conv   convolutions over spectrograms of sounds; "
+     "blocks=ds for small devices; mels=40&window=25ms&hop=10ms asks sounds for such ones",
+     build_audio},
     {"tabular",
      Input::Row,
      "categories,embed,hidden,norm",
@@ -97,8 +103,9 @@ bool takes(Input input, const Task& task) {
     }
     const bool boxes = task.kind == LabelKind::Boxes;
     if (boxes != (input == Input::Boxes)) return false;
-    const bool images = boxes || input == Input::Images;
-    return !is_text(task) && (!images || axes == 3);
+    if (input == Input::Spectra && task.sample_shape[0] != 1) return false;
+    const bool planes = boxes || input == Input::Images || input == Input::Spectra;
+    return !is_text(task) && (!planes || axes == 3);
 }
 
 std::string_view wishes(Input input) {
@@ -109,6 +116,8 @@ std::string_view wishes(Input input) {
             return "samples of shape C, H, W with labels for the whole sample";
         case Input::Boxes:
             return "pictures with boxes: samples of shape C, H, W";
+        case Input::Spectra:
+            return "spectrograms: samples of shape 1, bands, frames";
         case Input::Any:
         case Input::Row:
             break;
@@ -235,7 +244,7 @@ ValueId ModelBuilder::conv2d(
 ) {
     expect_rank(x, 4, "convolutions want samples of shape C, H, W; try the mlp model");
     if (status_.has_error()) return ValueId::None;
-    const auto inputs = shape(x)[1];
+    const auto inputs = shape(x)[1] / kernel.groups;
     const auto size = kernel.size;
     const auto fan_in = inputs * size * size;
     std::vector<ValueId> operands{
@@ -243,13 +252,12 @@ ValueId ModelBuilder::conv2d(
     if (kernel.bias) operands.push_back(parameter(name + ".bias", {channels}, fan_in));
     const auto before = kernel.padded ? (size - 1) / 2 : 0;
     const auto after = kernel.padded ? size / 2 : 0;
-    return node(
-        "Conv",
-        std::move(operands),
-        {{"kernel_shape", std::vector<std::int64_t>{size, size}},
-         {"strides", std::vector<std::int64_t>{kernel.stride, kernel.stride}},
-         {"pads", std::vector<std::int64_t>{before, before, after, after}}}
-    );
+    Attributes attributes{
+        {"kernel_shape", std::vector<std::int64_t>{size, size}},
+        {"strides", std::vector<std::int64_t>{kernel.stride, kernel.stride}},
+        {"pads", std::vector<std::int64_t>{before, before, after, after}}};
+    if (kernel.groups > 1) attributes.set("group", kernel.groups);
+    return node("Conv", std::move(operands), std::move(attributes));
 }
 
 ValueId ModelBuilder::batch_norm(const std::string& name, ValueId x) {
@@ -417,6 +425,8 @@ std::string fitting_models(const Task& task) {
     for (const auto& model : kModels) {
         // Only a row of a table has columns.
         if (model.input == Input::Row && task.sample_shape.size() != 1) continue;
+        // A task does not say whether one plane is a grey image or a spectrogram.
+        if (model.input == Input::Spectra) continue;
         if (takes(model.input, task)) names += std::string(model.name) + ", ";
     }
     if (!names.empty()) names.resize(names.size() - 2);

@@ -37,11 +37,13 @@ public:
         std::int64_t stride = 1;
         bool bias = true;
         bool padded = true;  ///< pads so that stride one keeps the size
+        std::int64_t groups =
+            1;  ///< each sees its share of the inputs; as many as those: depthwise
     };
 
-    /// Parameters `name.weight` [O,C,k,k] and `name.bias` [O].
+    /// Parameters `name.weight` [O,C/groups,k,k] and `name.bias` [O].
     ValueId conv2d(const std::string& name, ValueId x, std::int64_t channels, std::int64_t kernel) {
-        return conv2d(name, x, channels, Kernel{kernel, 1, true, true});
+        return conv2d(name, x, channels, Kernel{kernel, 1, true, true, 1});
     }
 
     ValueId conv2d(const std::string& name, ValueId x, std::int64_t channels, Kernel kernel);
@@ -202,6 +204,9 @@ struct FileTask {
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
 );
 [[nodiscard]] Result<Model> build_gpt(
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+);
+[[nodiscard]] Result<Model> build_audio(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
 );
 [[nodiscard]] Result<Model> build_tabular(

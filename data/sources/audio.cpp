@@ -6,8 +6,8 @@
 #include <cmath>
 #include <map>
 
-#include "data/media/spectrum.hpp"
 #include "data/reading.hpp"
+#include "data/sound_features.hpp"
 #include "data/sources/class_tree.hpp"
 #include "data/sources/sources.hpp"
 
@@ -23,11 +23,27 @@ struct AudioOptions {
     std::int64_t rate = 0;  ///< 0: that of most files
     double seconds = 0.0;   ///< 0: chosen by the clips
     std::int64_t mels = 40;
+    double window = 25.0;  ///< milliseconds
+    double hop = 10.0;
     bool waveform = false;
+    bool centred = true;
 };
 
+/// Reads `25ms`, or 25, which are milliseconds, too.
+Result<double> read_milliseconds(const Spec& spec, const char* key, double fallback) {
+    Spec bare = spec;
+    auto& text = bare.options[key];
+    if (text.ends_with("ms")) text.resize(text.size() - 2);
+    if (text.empty()) {
+        if (spec.text(key, "").empty()) return fallback;
+        text = "ms";  // without a number in front
+    }
+    return bare.real(key, fallback, 1.0, 1000.0);
+}
+
 Result<AudioOptions> read_options(const Spec& spec) {
-    if (auto known = spec.only("rate,seconds,features,mels,test,valid,label"); !known) {
+    if (auto known = spec.only("rate,seconds,features,mels,window,hop,centre,test,valid,label");
+        !known) {
         return known.error();
     }
     AudioOptions options;
@@ -45,6 +61,15 @@ Result<AudioOptions> read_options(const Spec& spec) {
                 " is not allowed; give logmel or waveform"
         );
     }
+    const auto window = read_milliseconds(spec, "window", options.window);
+    if (!window) return window.error();
+    const auto hop = read_milliseconds(spec, "hop", options.hop);
+    if (!hop) return hop.error();
+    const auto centre = spec.integer("centre", 1, 0, 1);
+    if (!centre) return centre.error();
+    options.window = *window;
+    options.hop = *hop;
+    options.centred = *centre == 1;
     options.rate = *rate;
     options.seconds = *seconds;
     options.mels = *mels;
@@ -137,8 +162,12 @@ private:
         recipe.samples = static_cast<std::uint32_t>(seconds * recipe.rate);
         recipe.features = options.waveform ? AudioFeatures::Waveform : AudioFeatures::LogMel;
         recipe.mels = static_cast<std::uint32_t>(options.mels);
-        recipe.window = std::max<std::uint32_t>(16, recipe.rate / 40);  // 25 ms
-        recipe.hop = std::max<std::uint32_t>(1, recipe.rate / 100);     // 10 ms
+        recipe.centred = options.centred && !options.waveform;
+        const auto samples = [&](double milliseconds) {
+            return static_cast<std::uint32_t>(milliseconds * recipe.rate / 1000.0);
+        };
+        recipe.window = std::max<std::uint32_t>(16, samples(options.window));
+        recipe.hop = std::max<std::uint32_t>(1, samples(options.hop));
         recipe.window = std::min(recipe.window, recipe.samples);
         recipe.hop = std::min(recipe.hop, recipe.window);
         Input input;
@@ -158,16 +187,15 @@ private:
     /// Learns mean and deviation of the features from training clips.
     Result<void> learn_scale() {
         auto& recipe = std::get<AudioRecipe>(recipe_);
-        std::optional<LogMel> spectrum;
-        if (recipe.features == AudioFeatures::LogMel) {
-            auto made = LogMel::make({recipe.rate, recipe.window, recipe.hop, recipe.mels, 0, 0});
-            if (!made) {
-                return fail(
-                    FaultCode::Usage, name_ + ": " + made.error().message + "; give fewer mels="
-                );
-            }
-            spectrum.emplace(std::move(*made));
+        auto features = SoundFeatures::make(recipe);
+        if (!features) {
+            return fail(
+                FaultCode::Usage, name_ + ": " + features.error().message + "; give fewer mels="
+            );
         }
+        std::size_t size = 1;
+        for (const auto side : fed_shape(recipe_, schema_)) size *= side;
+        std::vector<float> values(size);
         const auto all = count(Split::Train);
         const auto looks = std::min(all, kLearnedFrom);
         double sum = 0.0;
@@ -179,21 +207,22 @@ private:
             if (auto ok = read(Split::Train, i * all / looks, bytes); !ok) return ok.error();
             auto clip = decode_audio(bytes, {recipe.rate, recipe.samples});
             if (!clip) continue;  // training meets it, counts it and goes on
-            clip->resize(recipe.samples, 0.0F);
-            const auto values = spectrum ? spectrum->compute(*clip) : *clip;
-            if (!values) return values.error();
-            for (const double value : *values) {
+            const auto own = features->compute(*clip, 0, values);
+            for (const double value : values) {
                 sum += value;
                 squares += value * value;
             }
-            n += static_cast<double>(values->size());
+            // Without their means, frames behind the sound are 0 and say nothing of a deviation.
+            n += recipe.centred ? static_cast<double>(own.count) * recipe.mels
+                                : static_cast<double>(values.size());
         }
         if (n == 0.0) {
             return fail(FaultCode::BadValue, name_ + ": no training sound can be decoded");
         }
         const double mean = sum / n;
         const double deviation = std::sqrt(std::max(0.0, squares / n - mean * mean));
-        recipe.scale.mean = static_cast<float>(mean);
+        // Of centred bands the mean is 0 but for rounding, and silence stays exactly 0.
+        recipe.scale.mean = recipe.centred ? 0.0F : static_cast<float>(mean);
         recipe.scale.stddev = deviation > 1e-6 ? static_cast<float>(deviation) : 1.0F;
         return {};
     }

@@ -92,7 +92,9 @@ std::string recipe_text(const data::Manifest& manifest) {
         const bool waveform = audio->features == data::AudioFeatures::Waveform;
         return fmt::format(
             "a model is fed {} of {:.2f} s at {} Hz: {}",
-            waveform ? "waveforms" : "log-mel spectra",
+            waveform         ? "waveforms"
+            : audio->centred ? "log-mel spectra without their means"
+                             : "log-mel spectra",
             seconds,
             audio->rate,
             shape

@@ -271,6 +271,17 @@ Spec with_size(Spec data, const std::string& model) {
     return data;
 }
 
+/// If the spec of sounds does not set their spectrograms, the model `audio` does.
+Spec with_spectra(Spec data, const std::string& model) {
+    const auto net = Spec::parse(model);
+    if (data.name != "audio" || !net || net->name != "audio") return data;
+    for (const auto* key : {"mels", "window", "hop"}) {
+        const auto given = net->options.find(key);
+        if (given != net->options.end()) data.options.emplace(key, given->second);
+    }
+    return data;
+}
+
 /// Cuts samples of bytes to evaluate a model that was trained on such data.
 Result<Cut> cut_old_for_eval(
     const std::string& spec, const data::Manifest& swarm, const data::ShardSink& sink
@@ -310,7 +321,7 @@ Result<Cut> cut_new(
         return cut_tokens(**source, partition, std::nullopt, sink);
     }
     if (is_source(spec)) {
-        const auto source = data::open_source(with_size(*spec, model), {});
+        const auto source = data::open_source(with_spectra(with_size(*spec, model), model), {});
         if (source.has_error()) return source.error();
         return cut_records(**source, partition, std::nullopt, sink);
     }

@@ -69,8 +69,8 @@ data::Manifest choose_manifest(Choice& choice) {
 }
 
 std::string choose_model(Choice& choice) {
-    constexpr std::array<const char*, 7> kNames{
-        "mlp", "cnn", "resnet20", "resnet18", "gpt", "tabular", "detector"};
+    constexpr std::array<const char*, 8> kNames{
+        "mlp", "cnn", "resnet20", "resnet18", "gpt", "audio", "tabular", "detector"};
     constexpr std::array<const char*, 14> kKeys{
         "hidden",
         "channels",

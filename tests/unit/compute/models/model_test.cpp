@@ -126,6 +126,49 @@ TEST(Model, ReferenceGradientsOfGptAreTrue) {
     expect_reference_gradients(model_graph("gpt?layers=1&heads=2&dim=4", {{3}, 5}, 2), 8);
 }
 
+TEST(Model, AudioStepMatchesTheReference) {
+    for (const auto* spec :
+         {"audio?channels=3,4,5&hidden=6&dropout=0",
+          "audio?channels=4,5,6&hidden=6&dropout=0&blocks=ds"}) {
+        SCOPED_TRACE(spec);
+        expect_plan_matches(model_graph(spec, {{1, 9, 13}, 4}, 5), 5, 1, 1e-3);
+    }
+}
+
+TEST(Model, AudioAveragesTimeAndKeepsBands) {
+    const auto names = [](const char* spec) {
+        std::vector<std::string> names;
+        const auto made = model_layout(spec, {{1, 40, 99}, 10});
+        for (const auto& info : made->parameters()) {
+            if (!info.buffer && info.shape.size() > 1) {
+                names.push_back(info.name + to_string(info.shape));
+            }
+        }
+        return names;
+    };
+    EXPECT_EQ(
+        names("audio?channels=8,16&hidden=12"),
+        (std::vector<std::string>{
+            "conv1.weight[8, 1, 3, 3]",
+            "conv2.weight[16, 8, 3, 3]",
+            "fc1.weight[12, 160]",
+            "fc2.weight[10, 12]"})
+    );
+    EXPECT_EQ(
+        names("audio?channels=8,16&hidden=12&blocks=ds"),
+        (std::vector<std::string>{
+            "conv1.weight[8, 1, 3, 3]",
+            "ds2.depthwise.weight[8, 1, 3, 3]",
+            "ds2.pointwise.weight[16, 8, 1, 1]",
+            "fc1.weight[12, 160]",
+            "fc2.weight[10, 12]"})
+    );
+    // More blocks than a spectrogram can be halved.
+    EXPECT_TRUE(model_layout("audio?channels=2,2,2,2,2,2&hidden=4", {{1, 5, 9}, 3}).has_value());
+    EXPECT_TRUE(model_layout("audio", {{3, 40, 99}, 10}).has_error());
+    EXPECT_TRUE(model_layout("audio", {{8000}, 10}).has_error());
+}
+
 TEST(Model, TabularStepMatchesTheReference) {
     for (const auto* spec :
          {"tabular?categories=3,4&embed=2&hidden=8&norm=1", "tabular?categories=3,4&hidden=8"}) {
@@ -248,7 +291,7 @@ TEST(Model, BadSpecsGetOneLineOfUsage) {
     };
     EXPECT_EQ(
         message("resnet", kFashion),
-        "'resnet': no such model; there are mlp, cnn, resnet20, resnet18, detector, gpt, tabular, "
+        "'resnet': no such model; there are mlp, cnn, resnet20, resnet18, detector, gpt, audio, tabular, "
         "onnx:FILE"
     );
     EXPECT_EQ(message("mlp?width=3", kFashion), "'mlp' has no option 'width'; it takes hidden");
@@ -260,6 +303,8 @@ TEST(Model, BadSpecsGetOneLineOfUsage) {
     EXPECT_NE(message("gpt?dim=10&heads=3", {{8}, 9}).find("dim=10"), std::string::npos);
     EXPECT_NE(message("gpt?context=9", {{8}, 9}).find("windows of 8"), std::string::npos);
     EXPECT_NE(message("resnet18?stem=x", kFashion).find("stem=x"), std::string::npos);
+    EXPECT_NE(message("audio?blocks=x", kFashion).find("conv or ds"), std::string::npos);
+    EXPECT_NE(message("audio?mels=40", kFashion).find("28 bands"), std::string::npos);
     EXPECT_NE(message("tabular?categories=2,2,2", {{2}, 2}).find("columns"), std::string::npos);
     EXPECT_NE(message("cnn", {{1, 1, 1}, 10}).find("does not fit"), std::string::npos);
     (void)message("mlp", {{1, 28, 28}, 1});

@@ -39,6 +39,9 @@ std::vector<Case> cases() {
         {"resnet18", "resnet18?width=4", {{3, 64, 64}, 5}},
         {"gpt", "gpt?layers=2&heads=2&dim=16", {{12}, 20}, true},
         {"gpt_plain", "gpt?layers=2&heads=2&dim=16&bias=0", {{12}, 20}, true},
+        {"audio", "audio?channels=4,6&hidden=8", {{1, 9, 14}, 3}},
+        {"audio_ds", "audio?channels=4,6&hidden=8&blocks=ds", {{1, 9, 14}, 3}},
+        {"tabular_two", "tabular?categories=3,4&hidden=8", {{6}, 2}, true},
         {"tabular", "tabular?categories=3,4&embed=3&hidden=8", {{6}, 3}, true},
         {"detector", "detector?width=4", boxes_in({3, 32, 48})}};
 }
