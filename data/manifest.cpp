@@ -91,6 +91,16 @@ bool is_plain(const Manifest& manifest) {
     return plain.schema == manifest.schema && plain.recipe == manifest.recipe;
 }
 
+ImageRecipe without_changes(ImageRecipe image) {
+    const ImageRecipe still;
+    image.flip = still.flip;
+    image.pad = still.pad;
+    image.zoom = still.zoom;
+    image.noise = still.noise;
+    image.cutout = still.cutout;
+    return image;
+}
+
 /// Returns whether it is a text whose tokens are characters, and nothing else is said of it.
 bool is_characters(const Manifest& manifest) {
     const auto* tokens = std::get_if<TokenRecipe>(&manifest.recipe);
@@ -178,7 +188,13 @@ std::uint16_t manifest_version(const Manifest& manifest) {
 
 std::uint16_t shard_version(const Manifest& manifest) {
     if (manifest.is_text()) return kShardVersionText;
-    return is_plain(manifest) ? kShardVersion : kShardVersionRecords;
+    const auto* image = std::get_if<ImageRecipe>(&manifest.recipe);
+    if (image == nullptr || image->scales.size() != 1) return kShardVersionRecords;
+    // How samples are changed in training has no part in how they are stored.
+    Manifest still;
+    still.schema = manifest.schema;
+    still.recipe = without_changes(*image);
+    return is_plain(still) ? kShardVersion : kShardVersionRecords;
 }
 
 Result<void> check_manifest(const Manifest& manifest) {

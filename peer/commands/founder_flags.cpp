@@ -21,13 +21,17 @@ constexpr std::array kFounderFlags = {
         "",
         "Each peer brings samples of its own (--dataset), which never leave it; see "
         "docs/PRIVATE.md"},
+    FounderFlag{
+        "--augment",
+        "LIST",
+        "Change training samples at random: flip, crop=N, shift=N, zoom, noise=S, mask=N, "
+        "time_mask=N, as flip,crop=4; docs/FORMATS.md says what suits which data"},
     FounderFlag{"--wait-for", "N", "Train when so many peers are ready, not before"},
     FounderFlag{
         "--model",
         "SPEC",
-        "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, detector, gpt for a text, "
-        "onnx:net.onnx; "
-        "see starling help models"},
+        "Model: cnn, mlp?hidden=512,256, resnet20, resnet18, detector for boxes, gpt for a text, "
+        "audio for sounds, tabular for tables, onnx:net.onnx; see starling help models"},
     FounderFlag{
         "--optimizer",
         "SPEC",

@@ -6,6 +6,7 @@
 #include "compute/models/models.hpp"
 #include "compute/training/least_memory.hpp"
 #include "compute/training/schedule.hpp"
+#include "data/augmentation.hpp"
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/exit_codes.hpp"
@@ -103,7 +104,8 @@ Result<Founding> load_founding(const PeerConfig& config) {
     const auto partition = *data::Partition::parse(config.partition);
     auto cut = cut_for_swarm(config.dataset, config.model, partition, shard_directory(config));
     if (cut.has_error()) return as_usage(cut.error());
-    const auto& manifest = cut->sharded.manifest;
+    auto& manifest = cut->sharded.manifest;
+    if (auto ok = data::augment(config.augment, manifest); ok.has_error()) return ok.error();
     if (auto ok = check_learnable(manifest); ok.has_error()) return ok.error();
     if (auto ok = check_target(config, manifest); ok.has_error()) return ok.error();
     auto model = choose_model(config.model);

@@ -7,6 +7,7 @@
 #include "compute/models/models.hpp"
 #include "compute/training/engine.hpp"
 #include "compute/training/schedule.hpp"
+#include "data/augmentation.hpp"
 #include "data/partition.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"
@@ -72,6 +73,7 @@ Result<void> validate_training(const PeerConfig& config) {
     if (config.private_data && partition->owners > 0) {
         return usage("--private: each peer has samples of its own, so leave --partition out");
     }
+    if (auto ok = data::check_augment(config.augment); ok.has_error()) return ok;
     if (config.wait_for < 1 || config.wait_for > kWaitForMax) {
         return usage("--wait-for: give 1 to " + std::to_string(kWaitForMax) + " peers");
     }

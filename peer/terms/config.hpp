@@ -43,6 +43,7 @@ struct PeerConfig {
     std::string partition = "iid";  ///< how training samples are dealt out
     bool private_data = false;      ///< each peer brings samples of its own, which stay there
     bool silent_quality = false;    ///< say nothing of loss and quality on them
+    std::string augment;            ///< how they are changed at random, as flip,crop=4
     std::uint32_t wait_for = 1;     ///< peers that must be ready before training begins
     std::string until;
     std::string precision = "f32";

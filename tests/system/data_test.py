@@ -60,8 +60,9 @@ class DataSets(SwarmTestCase):
         # So few clips only show that all of them travel and are decoded on both sides.
         spec = f"audio:{SAMPLES}/spoken-digits-5lang.tar.gz?test=0.3&seconds=0.5"
         founder = self.found(
-            "--until", "steps=20", "--wait-for", 2, "--batch", 8, dataset=spec,
-            model="cnn?channels=4,8&hidden=16",
+            "--until", "steps=20", "--wait-for", 2, "--batch", 8,
+            "--augment", "shift=20,mask=4,time_mask=4,noise=0.01", dataset=spec,
+            model="audio?channels=4,8&hidden=16&mels=20&window=40ms&hop=20ms",
         )
         joiner = self.join(founder)
         self.wait_for_exit([founder, joiner], 90)
@@ -88,6 +89,25 @@ class DataSets(SwarmTestCase):
         for fact in facts:
             del fact["dataset"]
         self.assertEqual(facts[0], facts[1])
+
+    def test_augment_refuses_what_does_not_suit_the_data(self):
+        sounds = f"audio:{SAMPLES}/spoken-digits-5lang.tar.gz"
+        refused = run("peer", "--dataset", sounds, "--model", "audio", "--augment", "mask=6,flip")
+        self.assertEqual(refused.returncode, 2)
+        lines = refused.stderr.strip().splitlines()
+        self.assertEqual(len(lines), 1, refused.stderr)
+        self.assertIn("'flip' does not suit spectrograms", lines[0])
+        self.assertIn("shift=2, noise=0.01, mask=6, time_mask=10", lines[0])
+
+    def test_images_that_are_changed_in_training_are_those_that_joiners_have(self):
+        founder = self.found(
+            "--until", "steps=30", "--wait-for", 2, "--augment", "flip,crop=2,noise=0.05,mask=4",
+            model="mlp?hidden=16",
+        )
+        joiner = self.join(founder)
+        self.wait_for_exit([founder, joiner], 90)
+        for peer in (founder, joiner):
+            self.assertEqual(peer.last("final")["steps"], 30)
 
     def test_a_founder_listens_while_it_reads(self):
         words = (b"It was a dark and stormy night, and %d captains sat around a fire. " % n for n in range(1 << 14))

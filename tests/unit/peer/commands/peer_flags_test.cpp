@@ -90,6 +90,7 @@ constexpr Flag kFlags[] = {
     {"sync", nullptr, [](auto& c) { return c.sync; }},
     {"upload-limit", "10Mbit", [](auto& c) { return c.upload_limit == "10Mbit"; }},
     {"partition", "iid?owners=2", [](auto& c) { return c.partition == "iid?owners=2"; }},
+    {"augment", "flip,crop=4", [](auto& c) { return c.augment == "flip,crop=4"; }},
     {"wait-for", "4", [](auto& c) { return c.wait_for == 4; }},
     {"until", "steps=5", [](auto& c) { return c.until == "steps=5"; }},
     {"precision", "bf16", [](auto& c) { return c.precision == "bf16"; }},

@@ -57,6 +57,7 @@ constexpr Change kWrong[] = {
     {"--optimizer", "lr", [](auto& c) { c.optimizer = "sgd?rate=1"; }},
     {"--optimizer", "lr", [](auto& c) { c.optimizer = "sgd?lr=nan"; }},
     {"--optimizer", "lr", [](auto& c) { c.optimizer = "sgd?lr=-1"; }},
+    {"--augment", "flop", [](auto& c) { c.augment = "flip,flop"; }},
     {"--partition", "dirichlet", [](auto& c) { c.partition = "sorted"; }},
     {"--partition", "alpha", [](auto& c) { c.partition = "dirichlet?owners=2&alpha=0"; }},
     {"--partition", "owners", [](auto& c) { c.partition = "iid?owners=0"; }},
