@@ -66,6 +66,12 @@ public:
 
     [[nodiscard]] std::size_t targets() const { return targets_; }
 
+    /// Returns where the points of the picture have gone that was read last; known for boxes.
+    [[nodiscard]] const PointMap& points() const { return points_; }
+
+    /// Returns the size of that picture, as it is stored; known for boxes.
+    [[nodiscard]] Size stored() const { return stored_; }
+
     /// Returns where sample number `at` of several lies.
     [[nodiscard]] SampleOut part(const SampleOut& all, std::size_t at) const {
         return {

@@ -76,7 +76,7 @@ HOMES = [
     (r"cereal/", lambda p: p.endswith("codec.cpp")),
     (r"(oneapi/dnnl|dnnl|cblas|cuda)", lambda p: p.startswith("compute/")),
     (r"(jpeglib|jerror|turbojpeg)", lambda p: p == "data/media/jpeg.cpp"),
-    (r"png\.h", lambda p: p == "data/media/png.cpp"),
+    (r"png\.h", lambda p: p in ("data/media/png.cpp", "data/media/draw.cpp")),
     (r"(sndfile|samplerate)", lambda p: p == "data/media/audio.cpp"),
     (r"archive(_entry)?\.h", lambda p: p == "data/archive/archive.cpp"),
     (r"pugixml", lambda p: p == "data/formats/voc.cpp"),

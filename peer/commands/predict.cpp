@@ -14,6 +14,8 @@
 #include "base/printable.hpp"
 #include "base/spec.hpp"
 #include "data/file_record.hpp"
+#include "data/media/draw.hpp"
+#include "data/media/image.hpp"
 #include "data/sources/agreed_rows.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/machine/cores.hpp"
@@ -39,6 +41,8 @@ struct PredictFlags {
     std::uint64_t seed = 1;
     int threads = 0;
     int top = 3;
+    double score = 0.3;  ///< boxes below it are not told
+    std::filesystem::path draw;
     bool json = false;
 };
 
@@ -220,6 +224,82 @@ Result<void> predict_text(
     return {};
 }
 
+json as_json(
+    const std::string& file, const data::Label& label, const std::vector<Predictor::Found>& found
+) {
+    json boxes = json::array();
+    for (const auto& one : found) {
+        const auto& r = one.region;
+        boxes.push_back(
+            {{"class", name_of(label, one.label)},
+             {"score", one.score},
+             {"left", r.left},
+             {"top", r.top},
+             {"right", r.left + r.width},
+             {"bottom", r.top + r.height}}
+        );
+    }
+    return {{"sample", file}, {"boxes", std::move(boxes)}};
+}
+
+/// Writes the picture with its boxes as DIR/NAME.png.
+Result<void> draw_boxes(
+    const std::filesystem::path& directory,
+    const std::string& file,
+    ByteView bytes,
+    const std::vector<Predictor::Found>& found
+) {
+    data::ImageRequest request;
+    request.channels = 3;
+    auto picture = data::decode_image(bytes, request);
+    if (picture.has_error()) return picture.error();
+    for (const auto& one : found) data::draw_edges(*picture, one.region, one.label);
+    const auto png = data::encode_png(*picture);
+    if (png.has_error()) return png.error();
+    if (auto made = make_directories(real_disk(), directory, 0755); !made) return made.error();
+    const auto name = std::filesystem::path(file).stem().string() + ".png";
+    return write_file_atomically(directory / name, *png, 0644);
+}
+
+Result<void> predict_boxes(const PredictFlags& flags, const TrainedModel& model) {
+    const auto& manifest = model.descriptor.manifest;
+    auto predictor = Predictor::make(model, 1, flags.threads);
+    if (predictor.has_error()) return predictor.error();
+    for (const auto& file : flags.files) {
+        const auto bytes = read_file(file, kFileMax);
+        if (bytes.has_error()) return missing_is_usage(bytes.error());
+        const auto record = data::record_of_file(manifest, *bytes);
+        if (record.has_error()) return fail(FaultCode::Usage, file + ": " + record.error().message);
+        auto found = predictor->find(*record);
+        if (found.has_error()) return fail(found.error().code, file + ": " + found.error().message);
+        std::erase_if(*found, [&](const auto& one) { return one.score < flags.score; });
+        const auto& label = manifest.schema.label;
+        if (flags.json) {
+            const auto line = as_json(file, label, *found);
+            std::puts(line.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+        } else {
+            std::puts(printable(file + ": " + std::to_string(found->size()) + " found").c_str());
+        }
+        for (const auto& one : *found) {
+            const auto& r = one.region;
+            if (flags.json) break;
+            std::puts(printable(fmt::format(
+                                    "  {} {:.3f} at {:.0f},{:.0f} to {:.0f},{:.0f}",
+                                    name_of(label, one.label),
+                                    one.score,
+                                    r.left,
+                                    r.top,
+                                    r.left + r.width,
+                                    r.top + r.height
+                                ))
+                          .c_str());
+        }
+        if (flags.draw.empty()) continue;
+        if (auto drawn = draw_boxes(flags.draw, file, *bytes, *found); !drawn) return drawn;
+    }
+    return {};
+}
+
 Result<void> predict_files(const PredictFlags& flags, const TrainedModel& model) {
     const auto& manifest = model.descriptor.manifest;
     const auto* table = std::get_if<data::TableRecipe>(&manifest.recipe);
@@ -253,6 +333,8 @@ Result<void> predict(PredictFlags flags) {
     if (flags.files.empty()) {
         return fail(FaultCode::Usage, "nothing to look at: name the files behind the flags");
     }
+    const auto kind = model->descriptor.manifest.schema.label.kind;
+    if (kind == data::LabelKind::Boxes) return predict_boxes(flags, *model);
     return predict_files(flags, *model);
 }
 
@@ -293,6 +375,12 @@ void add_predict(CLI::App& app, Command& chosen) {
     command->add_option("--top", flags->top, "So many of the likeliest classes")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
+    command->add_option("--score", flags->score, "Tell boxes from this score on")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    command->add_option(
+        "--draw", flags->draw, "Write each picture with its boxes into this folder"
+    );
     command->add_option("--threads", flags->threads, "Compute threads (0: all cores)");
     command->add_flag("--json", flags->json, "One JSON object a line");
     command->footer(

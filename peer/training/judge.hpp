@@ -76,7 +76,7 @@ private:
 
     data::Label label_;
     std::vector<compute::Tally> empty_;  ///< the tallies before the first answer
-    data::Size picture_;  ///< as the model is fed it; known for boxes
+    data::Size picture_;                 ///< as the model is fed it; known for boxes
     std::vector<compute::Tally> tallies_;
     std::vector<std::uint32_t>
         token_bytes_;  ///< of each token, the bytes of text that it stands for

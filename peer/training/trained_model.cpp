@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "base/rng.hpp"
+#include "compute/metrics/detections.hpp"
 #include "compute/models/models.hpp"
 #include "data/tokens/text_encoder.hpp"
 #include "peer/machine/exit_codes.hpp"
@@ -93,7 +94,7 @@ Result<void> Predictor::run(std::size_t samples) {
     return {};
 }
 
-Result<std::span<const float>> Predictor::answer(std::span<const Bytes> records) {
+Result<void> Predictor::prepare(std::span<const Bytes> records) {
     STARLING_CHECK(!records.empty() && records.size() <= batch_);
     const auto& label = model_->descriptor.manifest.schema.label;
     Bytes any;
@@ -113,11 +114,48 @@ Result<std::span<const float>> Predictor::answer(std::span<const Bytes> records)
             );
         }
     }
-    if (auto ok = run(records.size()); !ok) return ok.error();
+    return run(records.size());
+}
+
+Result<std::span<const float>> Predictor::answer(std::span<const Bytes> records) {
+    if (auto ok = prepare(records); !ok) return ok.error();
+    const auto& label = model_->descriptor.manifest.schema.label;
     const auto answers = engine_->answers().first(records.size() * scores_);
     answers_.assign(answers.begin(), answers.end());
     to_probabilities(label, answers_);
     return std::span<const float>(answers_);
+}
+
+Result<std::vector<Predictor::Found>> Predictor::find(const Bytes& record) {
+    if (auto ok = prepare(std::span(&record, 1)); !ok) return ok.error();
+    const auto& manifest = model_->descriptor.manifest;
+    const auto shape = manifest.shape();
+    const auto maps = std::size_t{manifest.classes()} + 4;
+    const auto answers = engine_->answers();
+    const auto grid = compute::grid_of(answers.size() / batch_ / maps, shape.at(1), shape.at(2));
+    if (!grid) return fail(FaultCode::BadValue, "the model's answers are no boxes");
+    const auto seen =
+        compute::detect(answers.first(grid->cells() * maps), manifest.classes(), *grid);
+    if (seen.has_error()) return seen.error();
+    // Back to where the points of the stored picture came from.
+    const auto back = [](const data::PointMap::Line& line, double fed, std::uint32_t size) {
+        return std::clamp((fed - line.offset) / line.scale, 0.0, 1.0) * size;
+    };
+    const auto& map = preparation_.points();
+    const auto size = preparation_.stored();
+    std::vector<Found> found;
+    for (const auto& one : *seen) {
+        const double left = back(map.x(), one.box.left, size.width);
+        const double top = back(map.y(), one.box.top, size.height);
+        const double right = back(map.x(), one.box.right, size.width);
+        const double bottom = back(map.y(), one.box.bottom, size.height);
+        found.push_back(
+            {static_cast<std::size_t>(one.one_class),
+             static_cast<double>(one.score),
+             {top, left, bottom - top, right - left}}
+        );
+    }
+    return found;
 }
 
 /// What stands behind the last token does not matter: no token sees a later one.

@@ -49,6 +49,17 @@ public:
     /// Errors    those of the decoders, with the place of the record among these
     [[nodiscard]] Result<std::span<const float>> answer(std::span<const Bytes> records);
 
+    /// A thing that a detector has found in a picture.
+    struct Found {
+        std::size_t label = 0;
+        double score = 0.0;   ///< 0 to 1
+        data::Region region;  ///< in pixels of the picture as it is stored
+    };
+
+    /// Lets a detector look at one picture. The surest come first.
+    /// Errors    as answer()
+    [[nodiscard]] Result<std::vector<Found>> find(const Bytes& record);
+
     /// Lets a model of tokens say how likely each token is to come next.
     ///
     /// Requires  one to the context's number of tokens, each below the number of tokens
@@ -58,6 +69,7 @@ public:
 private:
     Predictor(const TrainedModel& model, std::size_t batch);
 
+    Result<void> prepare(std::span<const Bytes> records);
     Result<void> run(std::size_t samples);
 
     const TrainedModel* model_;

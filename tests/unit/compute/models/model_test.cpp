@@ -291,7 +291,8 @@ TEST(Model, BadSpecsGetOneLineOfUsage) {
     };
     EXPECT_EQ(
         message("resnet", kFashion),
-        "'resnet': no such model; there are mlp, cnn, resnet20, resnet18, detector, gpt, audio, tabular, "
+        "'resnet': no such model; there are mlp, cnn, resnet20, resnet18, detector, gpt, audio, "
+        "tabular, "
         "onnx:FILE"
     );
     EXPECT_EQ(message("mlp?width=3", kFashion), "'mlp' has no option 'width'; it takes hidden");
