@@ -29,7 +29,7 @@ namespace starling::data {
 
 struct WeightedPeer {
     PeerId id;
-    std::uint32_t weight = 1;  ///< a power of two; a peer with 0 ranks last
+    std::uint32_t weight = 1;  ///< a peer with 0 ranks last
 };
 
 /// Returns the first `count` peers in rank for one shard, or all peers if there are fewer. The

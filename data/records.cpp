@@ -20,6 +20,9 @@ constexpr std::uint64_t kDealSeed = 0x5245434f524453;
 
 constexpr std::uint64_t kShardsWanted = 2048;
 constexpr std::uint64_t kSamplesWanted = 8;  ///< of a shard, where there are many
+/// Shards of few samples: in all, and for each peer that is expected.
+constexpr std::uint64_t kShardsOfFew = 64;
+constexpr std::uint64_t kShardsOfPeer = 16;
 constexpr std::uint64_t kShardBytesWanted = std::uint64_t{8} << 20U;
 /// Leaves room for a page of shards of the other splits and of partitions.
 constexpr std::uint64_t kShardsAtMost = kShardsMax / 2;
@@ -193,11 +196,11 @@ std::uint64_t bytes_of_split(const Source& source, Split split) {
 
 }  // namespace
 
-std::uint32_t shards_wanted(std::uint64_t samples, std::uint64_t bytes) {
+std::uint32_t shards_wanted(std::uint64_t samples, std::uint64_t bytes, std::uint32_t peers) {
     const auto by_bytes = bytes / kShardBytesWanted + 1;
     const auto fine = samples / kSamplesWanted;
-    // Eight peers that share few samples still get some each.
-    const auto few = std::min<std::uint64_t>(samples, 64);
+    // Peers that share few samples still get some each.
+    const auto few = std::min(samples, std::max(kShardsOfFew, kShardsOfPeer * peers));
     const auto wanted = std::max({by_bytes, std::min(kShardsWanted, fine), few, std::uint64_t{1}});
     return static_cast<std::uint32_t>(
         std::min({wanted, kShardsAtMost, std::max<std::uint64_t>(samples, 1)})
@@ -220,7 +223,8 @@ Result<Manifest> cut_source(
     const Partition& partition,
     const std::optional<ShardCounts>& counts,
     HashFunction sha256,
-    const ShardSink& sink
+    const ShardSink& sink,
+    std::uint32_t peers
 ) {
     Manifest manifest;
     manifest.name = printable_name(source.name());
@@ -237,8 +241,8 @@ Result<Manifest> cut_source(
         const auto& part = (*parts)[i];
         const bool given = counts && i < counts->train.size();
         // Partitions have one owner each, so none needs many shards.
-        const auto own = partition.owners == 0 ? shards_wanted(part.size(), bytes)
-                                               : bytes * part.size() / all / kShardBytesWanted + 1;
+        const auto own = partition.owners == 0 ? shards_wanted(part.size(), bytes, peers)
+                                              : bytes * part.size() / all / kShardBytesWanted + 1;
         const auto done = cutter.cut(Split::Train, i, part, given ? counts->train[i] : own);
         if (!done) return done.error();
     }

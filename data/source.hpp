@@ -142,11 +142,15 @@ struct ShardCounts {
 
 /// Returns how many shards a new swarm cuts from so many samples: at most 8 MiB each, and 2,048 of
 /// them where each then has at least eight samples, so that some ten peers of unlike speed get shares
-/// that fit them. Few samples are cut down to shards of one.
-[[nodiscard]] std::uint32_t shards_wanted(std::uint64_t samples, std::uint64_t bytes);
+/// that fit them. Few samples are cut down to shards of one, so that each of `peers` gets some: with 16
+/// shards for each of them one in ten million goes without.
+[[nodiscard]] std::uint32_t shards_wanted(
+    std::uint64_t samples, std::uint64_t bytes, std::uint32_t peers = 1
+);
 
 /// Cuts a source into shards of version 3 and hands each over; only one is in memory. A shuffle with
-/// a fixed seed deals out the samples, so every training shard is a fair subset of the whole.
+/// a fixed seed deals out the samples, so every training shard is a fair subset of the whole. There are
+/// as many as `counts` says, else as shards_wanted().
 ///
 /// Errors    Usage (a partition that these labels do not allow), those of Source::read, and what the
 ///           sink returns
@@ -155,7 +159,8 @@ struct ShardCounts {
     const Partition& partition,
     const std::optional<ShardCounts>& counts,
     HashFunction sha256,
-    const ShardSink& sink
+    const ShardSink& sink,
+    std::uint32_t peers = 1
 );
 
 }  // namespace starling::data

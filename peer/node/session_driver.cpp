@@ -383,6 +383,7 @@ SessionStatus SessionDriver::status() const {
     status.shard_bytes = session_.transfers().shard_bytes();
     status.shard_frames_rejected = session_.transfers().shard_frames_rejected();
     status.unsound_steps = session_.report().unsound_steps;
+    status.waiting = session_.waiting(real_now());
     status.damaged_records = session_.report().damaged_records;
     status.data_wait = session_.report().data_wait;
     status.recoveries = session_.recovery().done();

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "gossip/outcome.hpp"
 #include "peer/terms/record.hpp"
@@ -14,6 +15,7 @@ namespace starling::peer {
 /// What /status and /metrics show of a session.
 struct SessionStatus {
     Record record;
+    std::string waiting;  ///< for what and since when, for people; empty while it trains
     std::size_t shards_missing = 0;
     std::uint64_t swarm_samples = 0;
     gossip::AveragerCounters averaging;

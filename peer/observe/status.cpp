@@ -128,6 +128,7 @@ std::string render_status(const StatusInputs& in) {
     self["reachable"] = out["reachable"];
     self["epoch"] = in.incarnation.epoch;
     if (in.session) {
+        if (!in.session->waiting.empty()) out["waiting"] = in.session->waiting;
         out["swarm_samples"] = in.session->swarm_samples;
         out["shards_missing"] = in.session->shards_missing;
         if (in.session->damaged_records > 0) out["damaged_records"] = in.session->damaged_records;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
+
+#include "peer/session/speed.hpp"
 
 namespace starling::peer {
 
@@ -19,18 +22,14 @@ Roster::Change Roster::update_partners(const SwarmView& view) {
     return change;
 }
 
-bool Roster::update_duties(const SwarmView& view) {
+bool Roster::update_duties(const SwarmView& view, std::optional<std::int16_t> own_speed) {
     auto peers = view.training_peers();
     // The others count us only when we train. We count ourselves at once, so that our shards are
     // here by then. Until then their present owners train on them.
-    peers.push_back({self_, 1});
-    const bool same =
-        std::equal(peers.begin(), peers.end(), peers_.begin(), peers_.end(), [](auto& a, auto& b) {
-            return a.id == b.id && a.weight == b.weight;
-        });
-    if (same) return false;
-    peers_ = std::move(peers);
-    duties_ = data::duties_of(self_, peers_, manifest_, replicas_);
+    peers.push_back({self_, own_speed});
+    if (peers == peers_) return false;
+    before_ = std::exchange(peers_, std::move(peers));
+    duties_ = data::duties_of(self_, weigh(peers_), manifest_, replicas_);
     return true;
 }
 

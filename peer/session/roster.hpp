@@ -6,6 +6,7 @@
 // Thread    network
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -35,19 +36,27 @@ public:
     /// Forgets a partner that membership has just declared gone.
     void remove_partner(const PeerId& partner) { std::erase(partners_, partner); }
 
-    /// Computes our duties among those that train, with us. Returns whether they may have changed.
-    bool update_duties(const SwarmView& view);
+    /// Computes our duties among those that train, with us and what our record says of our speed.
+    /// Returns whether they may have changed.
+    bool update_duties(const SwarmView& view, std::optional<std::int16_t> own_speed = {});
 
     [[nodiscard]] const std::vector<PeerId>& partners() const { return partners_; }
 
     [[nodiscard]] const data::Duties& duties() const { return duties_; }
+
+    /// Returns those among whom duties were computed last, with us, and what they say of their speed.
+    [[nodiscard]] const std::vector<TrainingPeer>& counted() const { return peers_; }
+
+    /// Returns those that counted before the last change of duties, with us if we did.
+    [[nodiscard]] const std::vector<TrainingPeer>& owners_before() const { return before_; }
 
 private:
     PeerId self_;
     const data::Manifest& manifest_;
     std::uint32_t replicas_;
     std::vector<PeerId> partners_;  ///< in order of id
-    std::vector<data::WeightedPeer> peers_;
+    std::vector<TrainingPeer> before_;
+    std::vector<TrainingPeer> peers_;
     data::Duties duties_;
 };
 

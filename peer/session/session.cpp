@@ -61,6 +61,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     // For good: the last one of a swarm is alone because the others have ended.
     if (view.live > 1) meets_until_ = std::min(meets_until_, now);
     update_quota(now, view);
+    update_speed(now, view);
     update_roster(now, view);
     update_readiness(view);
     if (state_ == PeerState::Joining) update_arrival(now, view);
@@ -78,12 +79,26 @@ void Session::update_roster(Instant now, const SwarmView& view) {
     for (const auto& peer : change.up) parts_.averager.peer_up(now, peer);
     for (const auto& peer : change.down) parts_.averager.peer_down(now, peer);
     if (!report_.prepared) return;
-    if (roster_.update_duties(view)) {
+    if (roster_.update_duties(view, speed_.word())) {
         ++shards_version_;
+        duty_samples_ = samples_of(roster_.duties().train);
         transfers_.want_shards(now, roster_.duties().hold);
         give_order();
     }
     if (transfers_.shards_missing() > 0) update_holders(now, view);
+}
+
+/// Returns the samples of training shards, which are in the manifest's order.
+std::uint64_t Session::samples_of(std::span<const ShardId> shards) const {
+    std::uint64_t sum = 0;
+    auto at = shards.begin();
+    for (const auto& info : descriptor_.manifest.shards) {
+        if (at == shards.end()) break;
+        if (info.id != *at) continue;
+        sum += info.samples;
+        ++at;
+    }
+    return sum;
 }
 
 bool Session::has_parameters() const {
@@ -118,6 +133,16 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
         if (goal) inputs.full = mean_over_swarm(report_.evaluated.value(*goal), *goal, others);
     }
     return inputs;
+}
+
+void Session::update_speed(Instant now, const SwarmView& view) {
+    SpeedWord::Inputs inputs;
+    inputs.samples = report_.samples;
+    inputs.trains = state_ == PeerState::Training && has_parameters() && readiness_.enough() &&
+                    makes_steps() && data_is_here();
+    inputs.duty = duty_samples_;
+    inputs.usual = usual_speed(view.training_peers());
+    if (speed_.update(now, inputs)) publish(now);
 }
 
 void Session::update_quota(Instant now, const SwarmView& view) {
@@ -385,6 +410,7 @@ Record Session::record() const {
     r.held = static_cast<std::uint16_t>(std::min<std::size_t>(parts_.shards.held(), 65535));
     r.claim = quota_.claim();
     tell_of_own(r);
+    r.speed = speed_.word();
     return r;
 }
 

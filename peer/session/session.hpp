@@ -33,6 +33,7 @@
 #include "peer/session/recovery.hpp"
 #include "peer/session/roster.hpp"
 #include "peer/session/settling.hpp"
+#include "peer/session/speed.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/record.hpp"
 #include "peer/terms/start.hpp"
@@ -166,8 +167,10 @@ private:
 
     // session.cpp
     void update_roster(Instant now, const SwarmView& view);
+    void update_speed(Instant now, const SwarmView& view);
     void update_quota(Instant now, const SwarmView& view);
     [[nodiscard]] bool makes_steps() const;
+    [[nodiscard]] std::uint64_t samples_of(std::span<const ShardId> shards) const;
     void mix_without_steps(Instant now);
     void note_caught_up();
     void update_ending(Instant now, const SwarmView& view);
@@ -194,12 +197,14 @@ private:
     Settling settling_;
     Ending ending_;
     Quota quota_;
+    SpeedWord speed_;
     Overfitting overfitting_;
 
     PeerState state_ = PeerState::Joining;
     Instant state_since_;
     TrainerReport report_;
     std::uint64_t shards_version_ = 0;
+    std::uint64_t duty_samples_ = 0;  ///< of the training shards that are ours
     std::uint64_t evaluation_ = 0;
     std::uint64_t orders_ = 0;       ///< number of the last order
     std::uint64_t pause_order_ = 0;  ///< the one that paused the trainer for a recovery

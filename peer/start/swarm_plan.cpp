@@ -102,7 +102,9 @@ Result<void> check_target(const PeerConfig& config, const data::Manifest& manife
 
 Result<Founding> load_founding(const PeerConfig& config) {
     const auto partition = *data::Partition::parse(config.partition);
-    auto cut = cut_for_swarm(config.dataset, config.model, partition, shard_directory(config));
+    auto cut = cut_for_swarm(
+        config.dataset, config.model, partition, shard_directory(config), config.wait_for
+    );
     if (cut.has_error()) return as_usage(cut.error());
     auto& manifest = cut->sharded.manifest;
     if (auto ok = data::augment(config.augment, manifest); ok.has_error()) return ok.error();

@@ -29,19 +29,23 @@ constexpr std::size_t kShardsWanted = 32;
 constexpr std::size_t kShardsOfFew = 16;
 
 /// Returns how many samples a shard of a new swarm gets. Very few samples are cut finer, so that each
-/// of a few peers has some to train on.
-std::size_t samples_per_shard(std::size_t count) {
-    if (count < kShardsOfFew * kSamplesPerShardMin) {
-        return std::max<std::size_t>(1, count / kShardsOfFew);
-    }
-    return std::clamp(count / kShardsWanted, kSamplesPerShardMin, kSamplesPerShardMax);
+/// of `peers` has some to train on.
+std::size_t samples_per_shard(std::size_t count, std::size_t peers) {
+    const auto few = kShardsOfFew * peers;
+    if (count < few * kSamplesPerShardMin) return std::max<std::size_t>(1, count / few);
+    return std::clamp(
+        count / std::max(kShardsWanted, few), kSamplesPerShardMin, kSamplesPerShardMax
+    );
 }
 
 /// Cuts samples of bytes for a new swarm.
 Result<data::Manifest> cut_bytes(
-    const data::Dataset& dataset, const data::Partition& partition, const data::ShardSink& sink
+    const data::Dataset& dataset,
+    const data::Partition& partition,
+    const data::ShardSink& sink,
+    std::uint32_t peers = 1
 ) {
-    const auto each = samples_per_shard(dataset.count(data::Split::Train));
+    const auto each = samples_per_shard(dataset.count(data::Split::Train), peers);
     return data::shard_dataset(dataset, each, partition, &sha256, sink);
 }
 
@@ -131,9 +135,10 @@ Result<Cut> cut_records(
     const data::Source& source,
     const data::Partition& partition,
     const std::optional<data::ShardCounts>& counts,
-    const data::ShardSink& sink
+    const data::ShardSink& sink,
+    std::uint32_t peers = 1
 ) {
-    auto manifest = data::cut_source(source, partition, counts, &sha256, sink);
+    auto manifest = data::cut_source(source, partition, counts, &sha256, sink, peers);
     if (manifest.has_error()) return manifest.error();
     return Cut{std::move(*manifest), notes_of(source)};
 }
@@ -311,7 +316,8 @@ Result<Cut> cut_new(
     const std::string& dataset,
     const std::string& model,
     const data::Partition& partition,
-    const data::ShardSink& sink
+    const data::ShardSink& sink,
+    std::uint32_t peers = 1
 ) {
     const auto spec = Spec::parse(dataset);
     if (is_shard_folder(spec)) return read_cut(*spec, partition, sink);
@@ -323,11 +329,11 @@ Result<Cut> cut_new(
     if (is_source(spec)) {
         const auto source = data::open_source(with_spectra(with_size(*spec, model), model), {});
         if (source.has_error()) return source.error();
-        return cut_records(**source, partition, std::nullopt, sink);
+        return cut_records(**source, partition, std::nullopt, sink, peers);
     }
     auto loaded = data::load_dataset(dataset);
     if (loaded.has_error()) return loaded.error();
-    auto manifest = cut_bytes(*loaded, partition, sink);
+    auto manifest = cut_bytes(*loaded, partition, sink, peers);
     if (manifest.has_error()) return manifest.error();
     return Cut{std::move(*manifest), std::move(loaded->notes)};
 }
@@ -400,11 +406,12 @@ Result<CutData> cut_for_swarm(
     const std::string& dataset,
     const std::string& model,
     const data::Partition& partition,
-    const std::filesystem::path& directory
+    const std::filesystem::path& directory,
+    std::uint32_t peers
 ) {
     data::Reading reading;
     Keeping keeping(directory);
-    auto cut = cut_new(dataset, model, partition, keeping.sink());
+    auto cut = cut_new(dataset, model, partition, keeping.sink(), peers);
     if (cut.has_error()) return cut.error();
     add_notes(reading, cut->notes);
     return CutData{keeping.with(std::move(cut->manifest)), std::move(cut->notes)};

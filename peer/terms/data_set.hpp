@@ -39,14 +39,15 @@ struct CutData {
 /// Reads a data set of any kind and cuts it for a new swarm that trains `model`. If the spec
 /// of a text does not set the windows, the model does: `gpt?context=64`. The shards go into
 /// files in `directory`, or into files without a name. A small data set for which the disk has no room
-/// stays in memory.
+/// stays in memory. Few samples are cut so fine that each of `peers` gets some.
 /// Errors    those of data::load_dataset and data::open_source, Usage; Busy, Io (no room for a large
 ///           one); Cancelled
 [[nodiscard]] Result<CutData> cut_for_swarm(
     const std::string& dataset,
     const std::string& model,
     const data::Partition& partition = {},
-    const std::filesystem::path& directory = {}
+    const std::filesystem::path& directory = {},
+    std::uint32_t peers = 1
 );
 
 /// Reads a data set of any kind and writes its shards into a folder as they are cut: of a source one

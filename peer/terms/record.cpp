@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace starling::peer {
 
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::int16_t kNoSpeed = std::numeric_limits<std::int16_t>::min();
+constexpr std::uint8_t kOldWeightMax = 16;
 
 // Flags.
 constexpr unsigned kReached = 1;
@@ -69,7 +72,7 @@ Bytes encode_record(const Record& record) {
     ByteWriter writer(bytes);
     writer.put(kVersion);
     writer.put(record.state);
-    writer.put(record.weight_log2);
+    writer.put(std::uint8_t{0});  // once the log2 of a weight, which nobody has ever set
     writer.put(static_cast<std::uint8_t>(flags_of(record)));
     writer.put(record.round);
     writer.put(record.steps);
@@ -83,7 +86,8 @@ Bytes encode_record(const Record& record) {
     writer.put(record.shards);
     writer.put(record.held);
     // Each release reads as far as it knows. What has nothing to say has the bytes of an older one.
-    const bool own = record.own_train > 0 || record.own_judged > 0;
+    const bool fast = record.speed.has_value();
+    const bool own = record.own_train > 0 || record.own_judged > 0 || fast;
     const bool watched = record.quality.has_value() || own;
     const bool more = record.test_loss >= 0 || record.claim.turn > 0 || watched;
     if (!record.name.empty() || more) {
@@ -105,6 +109,7 @@ Bytes encode_record(const Record& record) {
         writer.put(record.own_train);
         writer.put(record.own_judged);
     }
+    if (record.speed) writer.put(*record.speed);
     return bytes;
 }
 
@@ -115,7 +120,7 @@ Result<Record> decode_record(ByteView bytes) {
     }
     Record record;
     record.state = reader.take<PeerState>();
-    record.weight_log2 = reader.take<std::uint8_t>();
+    const auto old_weight = reader.take<std::uint8_t>();
     const auto flags = reader.take<std::uint8_t>();
     record.reached = (flags & kReached) != 0;
     record.ending = (flags & kEnding) != 0;
@@ -145,11 +150,15 @@ Result<Record> decode_record(ByteView bytes) {
         record.own_train = reader.take<std::uint32_t>();
         record.own_judged = reader.take<std::uint32_t>();
     }
+    if (reader.ok() && reader.remaining() > 0) {
+        const auto speed = reader.take<std::int16_t>();
+        if (speed != kNoSpeed) record.speed = speed;
+    }
     if (!reader.ok()) return fail(FaultCode::Truncated, "progress record is cut short");
     // A diverged model may have no loss that is a number.
     if (!(record.test_loss >= 0)) record.test_loss = -1;
     const bool finite = std::isfinite(record.samples_per_s) && std::isfinite(record.accuracy);
-    if (record.state > PeerState::Watching || record.weight_log2 > 16 || !finite ||
+    if (record.state > PeerState::Watching || old_weight > kOldWeightMax || !finite ||
         (!record.name.empty() && !is_peer_name(record.name))) {
         return fail(FaultCode::BadValue, "progress record holds a value out of range");
     }

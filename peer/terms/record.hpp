@@ -39,10 +39,9 @@ struct Claim {
 
 struct Record {
     PeerState state = PeerState::Joining;
-    std::uint8_t weight_log2 = 0;  ///< log2 of its weight when shards are assigned
-    bool reached = false;          ///< its own estimate meets the target of this round
-    bool ending = false;           ///< the sticky flag: training of this round is over
-    std::uint32_t round = 0;       ///< how often the swarm went back to training after a miss
+    bool reached = false;     ///< its own estimate meets the target of this round
+    bool ending = false;      ///< the sticky flag: training of this round is over
+    std::uint32_t round = 0;  ///< how often the swarm went back to training after a miss
     std::uint64_t steps = 0;
     std::uint64_t samples = 0;  ///< trained on by this peer, never falls
     std::uint64_t exchanges = 0;
@@ -64,6 +63,9 @@ struct Record {
     /// In a swarm of private samples: how many it trains on, and how many it judges itself by.
     std::uint32_t own_train = 0;
     std::uint32_t own_judged = 0;
+    /// Log2 of the samples that it trains on in a second, in eighths; empty: not measured yet
+    /// (peer/session/speed.hpp).
+    std::optional<std::int16_t> speed;
 };
 
 /// Longest name of a peer in bytes.

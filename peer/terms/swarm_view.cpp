@@ -17,12 +17,10 @@ std::vector<Record> SwarmView::training_records() const {
     return records;
 }
 
-std::vector<data::WeightedPeer> SwarmView::training_peers() const {
-    std::vector<data::WeightedPeer> peers;
+std::vector<TrainingPeer> SwarmView::training_peers() const {
+    std::vector<TrainingPeer> peers;
     for (const auto& peer : others) {
-        if (peer.trains()) {
-            peers.push_back({peer.id, std::uint32_t{1} << peer.record->weight_log2});
-        }
+        if (peer.trains()) peers.push_back({peer.id, peer.record->speed});
     }
     return peers;
 }

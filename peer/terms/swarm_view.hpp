@@ -10,7 +10,6 @@
 
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
-#include "data/ownership.hpp"
 #include "membership/swim.hpp"
 #include "peer/terms/record.hpp"
 
@@ -33,6 +32,14 @@ struct SeenPeer {
     [[nodiscard]] bool trains() const;
 };
 
+/// One that takes part in training, and what it says of its speed.
+struct TrainingPeer {
+    PeerId id;
+    std::optional<std::int16_t> speed;  ///< as in Record
+
+    bool operator==(const TrainingPeer&) const = default;
+};
+
 struct SwarmView {
     std::vector<SeenPeer> others;    ///< everybody but us, in order of id
     std::uint64_t gone_samples = 0;  ///< samples of peers that the table forgot or never had
@@ -40,7 +47,7 @@ struct SwarmView {
 
     /// Both return the other peers that are live and take part in training.
     [[nodiscard]] std::vector<Record> training_records() const;
-    [[nodiscard]] std::vector<data::WeightedPeer> training_peers() const;
+    [[nodiscard]] std::vector<TrainingPeer> training_peers() const;
 
     /// Returns the samples of all peers, with our own. No counter falls, and those of the dead
     /// stay.

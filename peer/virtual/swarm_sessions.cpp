@@ -33,6 +33,8 @@ void Swarm::create_session(NodeIndex index) {
         SessionNode::Parts{*terms_, *options_.training, *node.averager, *node.floats, node.disk},
         rng(index, 5)
     );
+    const auto& slowness = options_.training->slowness;
+    if (index < slowness.size()) node.session->trainer().slow_down(slowness[index]);
     if (index < options_.training->slow) node.session->trainer().slow_down(2.0);
 }
 

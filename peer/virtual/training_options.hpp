@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "base/instant.hpp"
 #include "peer/terms/until.hpp"
@@ -22,7 +23,8 @@ struct TrainingOptions {
     Duration step = std::chrono::milliseconds(50);      ///< median of a log-normal distribution
     double step_sigma = 0.2;
     std::size_t slow = 0;  ///< the first nodes, so many of them, take twice as long for a step
-    std::uint64_t mix_every = 8;                         ///< steps
+    std::vector<double> slowness;  ///< of the first nodes: a step takes them so many times as long
+    std::uint64_t mix_every = 8;   ///< steps
     Duration evaluate = std::chrono::milliseconds(500);  ///< the whole test set
     Duration checkpoint_every = std::chrono::seconds(30);
     Duration checkpoint_takes = std::chrono::milliseconds(200);

@@ -112,16 +112,16 @@ void SessionCheckers::look_at_partners(NodeIndex node) {
 
 /// Peers that all see the same owners must share out all shards.
 void SessionCheckers::look_at_duties() {
-    std::optional<std::vector<PeerId>> view;
+    std::optional<std::vector<peer::TrainingPeer>> view;
     std::map<ShardId, NodeIndex> owners;
     std::size_t members = 0;
     for (NodeIndex node = 0; node < swarm_.size(); ++node) {
         if (!trains(node)) continue;
         const auto& session = swarm_.session(node)->session();
-        auto peers = session.roster().partners();
-        peers.insert(
-            std::lower_bound(peers.begin(), peers.end(), swarm_.id(node)), swarm_.id(node)
-        );
+        auto peers = session.roster().counted();
+        std::sort(peers.begin(), peers.end(), [](const auto& a, const auto& b) {
+            return a.id < b.id;
+        });
         if (view && *view != peers) return;
         view = std::move(peers);
         ++members;

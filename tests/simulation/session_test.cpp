@@ -169,6 +169,46 @@ TEST(Sessions, WithSyncFourPeersAreNeverMoreThanOneRoundApart) {
     }
 }
 
+/// Three peers with a whole, a half and a quarter of a core share 2,000 shards.
+TEST(Sessions, PeersOfUnlikeSpeedFinishAnEpochTogether) {
+    for (const auto seed : seeds(3)) {
+        auto options = whole_peers(seed, 3);
+        options.training->slowness = {1.0, 2.0, 4.0};
+        options.training->shards = 2000;
+        options.training->samples_per_shard = 8;
+        WholeRun run(options);
+        auto& swarm = run.swarm();
+        swarm.start_all(2s);
+        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+        const auto epochs = [&] {
+            std::vector<double> seconds;
+            for (NodeIndex node = 0; node < 3; ++node) {
+                const auto& roster = swarm.session(node)->session().roster();
+                const auto duty = static_cast<double>(roster.duties().train.size());
+                seconds.push_back(duty * options.training->slowness[node]);
+            }
+            const auto [least, most] = std::minmax_element(seconds.begin(), seconds.end());
+            return *most / *least;
+        };
+        EXPECT_GT(epochs(), 2.5) << "nobody has measured yet";
+        run.run_for(60s);
+        EXPECT_LT(epochs(), 1.25) << hex(seed);
+        // Every shard has one owner, and nothing moves any more.
+        std::size_t owned = 0;
+        std::vector<std::optional<std::int16_t>> words;
+        for (NodeIndex node = 0; node < 3; ++node) {
+            owned += swarm.session(node)->session().roster().duties().train.size();
+            words.push_back(swarm.session(node)->session().record().speed);
+        }
+        EXPECT_EQ(owned, 2000U);
+        run.run_for(300s);
+        for (NodeIndex node = 0; node < 3; ++node) {
+            EXPECT_EQ(swarm.session(node)->session().record().speed, words[node]);
+        }
+        ASSERT_TRUE(run.simulation.passed());
+    }
+}
+
 /// A request that has waited until its partner is free crosses with the partner's own. Whoever
 /// misses that it answers already waits ten seconds for a request that never comes.
 TEST(Sessions, WithSyncNobodyWaitsForWhomItAnswersAlready) {

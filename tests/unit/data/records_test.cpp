@@ -134,6 +134,9 @@ TEST(Records, ManySamplesMakeManyShardsAndFewMakeSome) {
     EXPECT_EQ(shards_wanted(7500, 23'000'000), 937U);
     EXPECT_EQ(shards_wanted(30, 3000), 30U) << "so that each of a few peers has some";
     EXPECT_EQ(shards_wanted(1, 100), 1U);
+    EXPECT_EQ(shards_wanted(455, 50'000), 64U);
+    EXPECT_EQ(shards_wanted(455, 50'000, 10), 160U) << "16 for each peer that is waited for";
+    EXPECT_EQ(shards_wanted(455, 50'000, 100), 455U) << "one sample each";
     EXPECT_EQ(shards_wanted(100'000, std::uint64_t{100} << 30U), 12801U) << "8 MiB each";
 }
 

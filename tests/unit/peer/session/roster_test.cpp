@@ -90,8 +90,8 @@ TEST_F(ARoster, ComputesDutiesAnewWhenAPeerOrItsWeightChanges) {
     view_.others[0].record->steps = 7;
     EXPECT_FALSE(roster_.update_duties(view_));
     const auto before = roster_.duties().train.size();
-    view_.others[0].record->weight_log2 = 4;
-    EXPECT_TRUE(roster_.update_duties(view_));
+    view_.others[0].record->speed = std::int16_t{32};
+    EXPECT_TRUE(roster_.update_duties(view_, std::int16_t{0}));
     EXPECT_LT(roster_.duties().train.size(), before);
 }
 

@@ -27,6 +27,44 @@ void train(SessionRig& rig, Start start = Start::Found, const Session::Progress&
     ASSERT_EQ(rig.session.state(), PeerState::Training);
 }
 
+TEST(APeerWithoutAShard, SaysThatItHasNoDuty) {
+    auto rig = SessionRig({{}, 1});
+    train(rig);
+    EXPECT_EQ(rig.session.waiting(rig.now), "");
+    // One of some peers is the owner of the only shard instead of us.
+    const auto owned_by = [&](const PeerId& other) {
+        const std::vector<data::WeightedPeer> peers = {{kSelf, 1}, {other, 1}};
+        return data::duties_of(kSelf, peers, rig.descriptor.manifest, 0).train.empty();
+    };
+    std::uint8_t n = 20;
+    while (!owned_by(peer_id(n))) ++n;
+    rig.other(peer_id(n));
+    (void)rig.pass(seconds(1));
+    EXPECT_EQ(rig.session.record().shards, 0U);
+    EXPECT_EQ(
+        rig.session.waiting(rig.now).find("a part of the training data: all of its shards belong"),
+        0U
+    );
+}
+
+TEST(ATrainingPeer, SaysHowFastItIsAndTakesThatShare) {
+    auto rig = SessionRig({{}, 64});
+    train(rig);
+    rig.other(kPartner).speed = std::int16_t{80};  // 1,024 samples a second
+    Given given;
+    for (int i = 0; i < 400; ++i) {
+        rig.report.samples += 25;
+        ++rig.report.steps;
+        (void)rig.tell();
+        given.add(rig.pass(milliseconds(100)));
+    }
+    const auto speed = rig.session.record().speed;
+    ASSERT_TRUE(speed.has_value());
+    EXPECT_NEAR(*speed, 64, 1) << "256 a second";
+    EXPECT_EQ(given.records.back().speed, speed);
+    EXPECT_LT(rig.session.record().shards, 24U) << "an even share is 32, a fifth 13";
+}
+
 TEST(ATargetInSamples, IsClaimedInTheRecordBeforeTheTrainerMayGoOn) {
     auto rig = SessionRig({[](Descriptor& d) { d.until = {UntilKind::Samples, 6400}; }});
     train(rig);
