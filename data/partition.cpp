@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kSamplesMin = 10;
 constexpr int kDrawsMax = 1000;
+constexpr std::string_view kColumn = "column=";
+constexpr std::size_t kColumnNameMax = 128;
 constexpr std::int64_t kSeedMax = std::int64_t{1} << 53;
 
 using Members = std::vector<std::vector<std::uint32_t>>;  ///< by label or by partition
@@ -144,6 +146,8 @@ Members draw(Rng& rng, const Members& labels, const Partition& partition, std::s
             return draw_dirichlet(rng, labels, partition, samples);
         case PartitionKind::Labels:
             return draw_labels(rng, labels, partition);
+        case PartitionKind::Column:
+            break;
     }
     STARLING_UNREACHABLE("partition kind");
 }
@@ -178,11 +182,21 @@ Result<void> check_possible(
 }  // namespace
 
 Result<Partition> Partition::parse(std::string_view text) {
-    const auto spec = Spec::parse(text);
+    // `column=NAME` reads as the path of a SPEC.
+    const bool by_column = text.starts_with(kColumn);
+    const auto spec = by_column ? Spec::parse("column:" + std::string(text.substr(kColumn.size())))
+                                : Spec::parse(text);
     if (!spec) return usage(spec.error().message);
     Partition partition;
     std::string known = "owners,seed";
-    if (spec->name == "dirichlet") {
+    if (by_column) {
+        partition.kind = PartitionKind::Column;
+        partition.column = spec->path;
+        known = "owners";
+        if (partition.column.empty() || partition.column.size() > kColumnNameMax) {
+            return usage("'" + std::string(text) + "': give the column's name, as column=speaker");
+        }
+    } else if (spec->name == "dirichlet") {
         partition.kind = PartitionKind::Dirichlet;
         known += ",alpha";
     } else if (spec->name == "labels") {
@@ -191,7 +205,8 @@ Result<Partition> Partition::parse(std::string_view text) {
     } else if (spec->name != "iid" || !spec->path.empty()) {
         return usage(
             "'" + std::string(text) +
-            "' is none; give iid, dirichlet?alpha=0.5&owners=N or labels?per-peer=2&owners=N"
+            "' is none; give iid, dirichlet?alpha=0.5&owners=N, labels?per-peer=2&owners=N or "
+            "column=NAME"
         );
     }
     if (auto ok = spec->only(known); !ok) return usage(ok.error().message);
@@ -207,15 +222,23 @@ Result<Partition> Partition::parse(std::string_view text) {
     partition.alpha = *alpha;
     partition.per_peer = static_cast<std::uint32_t>(*per_peer);
     partition.seed = static_cast<std::uint64_t>(*seed);
-    if (partition.owners == 0 && partition.kind != PartitionKind::Iid) {
+    if (!partition.divides() && partition.kind != PartitionKind::Iid) {
         return usage("'" + std::string(text) + "' wants owners=N: for how many peers to divide");
     }
     return partition;
 }
 
 std::string Partition::to_string() const {
-    if (owners == 0) return "";
+    if (!divides()) return "";
     Spec spec;
+    if (kind == PartitionKind::Column) {
+        spec.name = "column";
+        spec.path = column;
+        if (owners > 0) spec.options = {{"owners", std::to_string(owners)}};
+        auto text = spec.to_string();
+        text[spec.name.size()] = kColumn.back();
+        return text;
+    }
     spec.options = {{"owners", std::to_string(owners)}, {"seed", std::to_string(seed)}};
     switch (kind) {
         case PartitionKind::Iid:
@@ -229,6 +252,8 @@ std::string Partition::to_string() const {
             spec.name = "labels";
             spec.options["per-peer"] = std::to_string(per_peer);
             break;
+        case PartitionKind::Column:
+            break;
     }
     return spec.to_string();
 }
@@ -236,7 +261,7 @@ std::string Partition::to_string() const {
 Result<std::vector<std::uint32_t>> draw_partitions(
     const Partition& partition, std::span<const std::uint16_t> labels, std::uint32_t classes
 ) {
-    STARLING_CHECK(partition.owners > 0);
+    STARLING_CHECK(partition.owners > 0 && partition.kind != PartitionKind::Column);
     if (auto ok = check_possible(partition, labels.size(), classes); !ok) return ok.error();
     const auto members = by_label(labels, classes);
     Rng rng(partition.seed);

@@ -152,10 +152,32 @@ private:
     std::uint64_t done_ = 0;  ///< samples that were cut
 };
 
+/// Divides the training samples by a field, and tells people who has what.
+Result<std::vector<Order>> divide_by_column(
+    const Source& source, const Partition& partition, const Order& order
+) {
+    const auto groups = source.groups(partition.column);
+    if (!groups) return groups.error();
+    const auto owners = deal_groups(*groups, partition.owners, partition.column);
+    if (!owners) return owners.error();
+    Reading::note(describe_deal(*groups, *owners, partition.column, "samples"));
+    std::vector<std::vector<std::uint32_t>> lists(
+        *std::max_element(owners->begin(), owners->end()) + 1
+    );
+    for (std::uint64_t i = 0; i < order.size(); ++i) {
+        const auto sample = order.at(i);
+        lists[(*owners)[groups->of[sample]]].push_back(sample);
+    }
+    std::vector<Order> parts;
+    for (auto& list : lists) parts.emplace_back(std::move(list));
+    return parts;
+}
+
 /// Divides the training samples among partitions. Without partitions there is one part.
 Result<std::vector<Order>> divide(const Source& source, const Partition& partition) {
     const Order order(source.count(Split::Train), Split::Train);
-    if (partition.owners == 0) return std::vector<Order>{order};
+    if (!partition.divides()) return std::vector<Order>{order};
+    if (partition.kind == PartitionKind::Column) return divide_by_column(source, partition, order);
     const auto& label = source.schema().label;
     std::vector<std::uint16_t> classes(order.size(), 0);
     if (label.kind == LabelKind::Class) {
@@ -231,9 +253,9 @@ Result<Manifest> cut_source(
     manifest.schema = source.schema();
     manifest.recipe = source.recipe();
     manifest.partition = partition.to_string();
-    manifest.partitions = partition.owners;
     const auto parts = divide(source, partition);
     if (!parts) return parts.error();
+    manifest.partitions = partition.divides() ? static_cast<std::uint32_t>(parts->size()) : 0;
     Cutter cutter(source, manifest, sha256, sink);
     const auto bytes = bytes_of_split(source, Split::Train);
     const auto all = std::max<std::uint64_t>(1, source.count(Split::Train));
@@ -241,7 +263,7 @@ Result<Manifest> cut_source(
         const auto& part = (*parts)[i];
         const bool given = counts && i < counts->train.size();
         // Partitions have one owner each, so none needs many shards.
-        const auto own = partition.owners == 0 ? shards_wanted(part.size(), bytes, peers)
+        const auto own = !partition.divides() ? shards_wanted(part.size(), bytes, peers)
                                               : bytes * part.size() / all / kShardBytesWanted + 1;
         const auto done = cutter.cut(Split::Train, i, part, given ? counts->train[i] : own);
         if (!done) return done.error();

@@ -6,6 +6,7 @@
 #include "base/printable.hpp"
 #include "base/rng.hpp"
 #include "data/dataset.hpp"
+#include "data/groups.hpp"
 #include "data/shard_format.hpp"
 
 namespace starling::data {
@@ -161,6 +162,9 @@ Result<Manifest> shard_dataset(
     const ShardSink& sink
 ) {
     STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0 && !dataset.is_text());
+    if (partition.kind == PartitionKind::Column) {
+        return no_such_field(dataset.name, partition.column, {});
+    }
     Manifest manifest = describe(dataset, partition);
     Deal common;
     common.per_shard = allowed_per_shard(dataset, manifest.sample_elements(), samples_per_shard);

@@ -52,6 +52,27 @@ Result<void> Source::adopt_recipe(const Recipe& recipe) {
     return {};
 }
 
+Result<Groups> Source::groups(const std::string& field) const {
+    const bool classes = schema_.label.kind == LabelKind::Class;
+    if (classes && field == "label") return classes_as_groups();
+    std::vector<std::string> known;
+    if (classes) known.emplace_back("label");
+    return no_such_field(name_, field, known);
+}
+
+Result<Groups> Source::classes_as_groups() const {
+    const auto& label = schema_.label;
+    const auto& list = labels(Split::Train);
+    GroupBuilder values;
+    for (std::uint64_t i = 0; i < list.count(); ++i) {
+        const auto value = read_label(label, list.at(i));
+        if (!value) return value.error();
+        const auto number = value->classes[0];
+        values.add(label.names.empty() ? std::to_string(number) : label.names[number]);
+    }
+    return values.groups("label");
+}
+
 Result<void> Source::adopt_label(const Label& label) {
     const auto& ours = schema_.label;
     if (ours.kind != label.kind) {

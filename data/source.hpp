@@ -16,6 +16,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "base/spec.hpp"
+#include "data/groups.hpp"
 #include "data/manifest.hpp"
 #include "data/partition.hpp"
 #include "data/shard_sink.hpp"
@@ -102,11 +103,20 @@ public:
     /// Errors    Usage (a recipe that cannot prepare these samples)
     [[nodiscard]] virtual Result<void> adopt_recipe(const Recipe& recipe);
 
+    /// Reads a field of all training samples, by which they can be divided. Every source whose labels
+    /// are classes has the field `label`.
+    /// Errors    Usage (no such field: the message lists them; too many values), those of read
+    [[nodiscard]] virtual Result<Groups> groups(const std::string& field) const;
+
     /// Numbers the labels as another data set does: classes by their names, where both have names.
     /// Errors    Usage (another kind of label, a class that the other has not)
     [[nodiscard]] Result<void> adopt_label(const Label& label);
 
 protected:
+    /// Returns the classes of the training samples as a field.
+    /// Requires  labels that are classes
+    [[nodiscard]] Result<Groups> classes_as_groups() const;
+
     std::string name_;
     Schema schema_;
     Recipe recipe_;

@@ -1,6 +1,7 @@
 // Cuts tokens into runs: shards of version 2.
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "data/dataset.hpp"
@@ -29,6 +30,12 @@ std::uint64_t runs_wanted(std::uint64_t tokens, std::uint32_t context) {
     return std::max(std::min(kRunsWanted, tokens / least), runs_that_hold(tokens));
 }
 
+/// Tokens in [begin, end) of a split.
+struct Stretch {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+};
+
 class RunCutter {
 public:
     RunCutter(
@@ -43,9 +50,12 @@ public:
         }
     }
 
-    /// Cuts a split into runs whose lengths differ by at most one token.
-    Result<void> cut(Split split, std::uint64_t runs) {
-        const auto tokens = source_.count(split);
+    /// Cuts some tokens of a split, in this order, into runs whose lengths differ by at most one token.
+    Result<void> cut(
+        Split split, std::uint32_t partition, std::span<const Stretch> part, std::uint64_t runs
+    ) {
+        std::uint64_t tokens = 0;
+        for (const auto& stretch : part) tokens += stretch.end - stretch.begin;
         if (tokens == 0) return {};
         // Each run has a window at least.
         const auto at_most = std::min(kRunsMax, tokens / (source_.recipe().context + 1));
@@ -53,18 +63,41 @@ public:
         if (tokens / runs >= kTokensThatFit) {
             return fail(FaultCode::Oversized, source_.name() + ": too many tokens for one swarm");
         }
+        auto at = part.begin();
+        std::uint64_t passed = 0;  // tokens of the stretches before `at`
         for (std::uint64_t i = 0; i < runs; ++i) {
-            const auto begin = i * tokens / runs;
+            auto begin = i * tokens / runs;
             const auto end = (i + 1) * tokens / runs;
-            if (auto done = add(split, i, begin, end); !done) return done;
+            tokens_.clear();
+            while (begin < end) {
+                const auto length = at->end - at->begin;
+                const auto from = begin - passed;
+                const auto count = std::min(length - from, end - begin);
+                if (auto read = append(split, at->begin + from, count); !read) return read;
+                begin += count;
+                if (from + count < length) continue;
+                passed += length;
+                ++at;
+            }
+            const bool divided = split == Split::Train && manifest_.partitions > 0;
+            const auto dealt = static_cast<std::uint32_t>(divided ? i % manifest_.partitions : 0);
+            if (auto done = add(split, by_column_ ? partition : dealt); !done) return done;
         }
         return {};
     }
 
+    /// Partitions are given to cut(); else runs are dealt out to them.
+    void by_column() { by_column_ = true; }
+
 private:
-    Result<void> add(Split split, std::uint64_t run, std::uint64_t begin, std::uint64_t end) {
-        tokens_.resize(static_cast<std::size_t>(end - begin));
-        if (auto read = source_.read(split, begin, tokens_); !read) return read;
+    Result<void> append(Split split, std::uint64_t from, std::uint64_t count) {
+        const auto before = tokens_.size();
+        tokens_.resize(before + static_cast<std::size_t>(count));
+        return source_.read(split, from, std::span(tokens_).subspan(before));
+    }
+
+    /// Hands over the tokens that were collected.
+    Result<void> add(Split split, std::uint32_t partition) {
         Bytes bytes;
         bytes.reserve(kShardHeaderBytes + tokens_.size() * kTokenBytes);
         ByteWriter writer(bytes);
@@ -81,8 +114,7 @@ private:
         info.samples =
             static_cast<std::uint32_t>(windows_in(tokens_.size(), source_.recipe().context));
         info.bytes = static_cast<std::uint32_t>(bytes.size());
-        const bool divided = split == Split::Train && manifest_.partitions > 0;
-        info.partition = divided ? static_cast<std::uint32_t>(run % manifest_.partitions) : 0;
+        info.partition = partition;
         manifest_.shards.push_back(info);
         done_ += tokens_.size();
         const auto percent = std::to_string(100 * done_ / all_);
@@ -96,6 +128,7 @@ private:
     HashFunction sha256_;
     const ShardSink& sink_;
     std::vector<std::uint16_t> tokens_;
+    bool by_column_ = false;
     std::uint64_t all_ = 0;   ///< tokens of all splits
     std::uint64_t done_ = 0;  ///< tokens that were cut
 };
@@ -116,27 +149,50 @@ Result<void> check_lengths(const TokenSource& source) {
     return {};
 }
 
-}  // namespace
+/// The tokens of one owner.
+struct Part {
+    std::vector<Stretch> stretches;
+    std::uint64_t tokens = 0;
+};
 
-Result<Manifest> cut_tokens(
+/// Divides the documents by a field, and tells people who has what.
+Result<std::vector<Part>> divide(const TokenSource& source, const Partition& partition) {
+    const auto found = source.groups(partition.column);
+    if (!found) return found.error();
+    const auto& groups = found->groups;
+    const auto owners = deal_groups(groups, partition.owners, partition.column);
+    if (!owners) return owners.error();
+    Reading::note(describe_deal(groups, *owners, partition.column, "tokens"));
+    std::vector<Part> parts(*std::max_element(owners->begin(), owners->end()) + 1);
+    for (std::size_t i = 0; i < groups.of.size(); ++i) {
+        const bool last = i + 1 == groups.of.size();
+        const auto end = last ? source.count(Split::Train) : found->begins[i + 1];
+        auto& part = parts[(*owners)[groups.of[i]]];
+        if (end == found->begins[i]) continue;
+        part.stretches.push_back({found->begins[i], end});
+        part.tokens += end - found->begins[i];
+    }
+    const auto least = std::uint64_t{source.recipe().context} + 1;
+    for (std::size_t i = 0; i < groups.count(); ++i) {
+        const auto& part = parts[(*owners)[i]];
+        if (part.tokens >= least) continue;
+        return fail(
+            FaultCode::Usage,
+            "--partition column=" + partition.column + ": the owner of " + groups.names[i] +
+                " gets " + std::to_string(part.tokens) + " tokens, at least " +
+                std::to_string(least) + " are wanted; give fewer owners, as &owners=N"
+        );
+    }
+    return parts;
+}
+
+/// Cuts the training part; of partitions each gets as many runs.
+Result<void> cut_all(
     const TokenSource& source,
     const Partition& partition,
     const std::optional<ShardCounts>& counts,
-    HashFunction sha256,
-    const ShardSink& sink
+    RunCutter& cutter
 ) {
-    if (partition.kind != PartitionKind::Iid) {
-        return fail(
-            FaultCode::Usage, "--partition: a text has no labels to divide by; give iid?owners=N"
-        );
-    }
-    if (auto enough = check_lengths(source); !enough) return enough.error();
-    Manifest manifest;
-    manifest.name = printable_name(source.name());
-    describe_characters(manifest, {}, source.tokens(), source.recipe().context);
-    manifest.recipe = source.recipe();
-    manifest.partition = partition.to_string();
-    manifest.partitions = partition.owners;
     auto runs = runs_wanted(source.count(Split::Train), source.recipe().context);
     if (counts) {
         runs = std::accumulate(counts->train.begin(), counts->train.end(), std::uint64_t{0});
@@ -147,12 +203,66 @@ Result<Manifest> cut_tokens(
                 " shards, fewer than owners=" + std::to_string(partition.owners)
         );
     }
+    const std::array all{Stretch{0, source.count(Split::Train)}};
+    return cutter.cut(Split::Train, 0, all, runs);
+}
+
+/// Cuts what each owner has.
+Result<void> cut_parts(
+    const TokenSource& source,
+    const Partition& partition,
+    const std::optional<ShardCounts>& counts,
+    RunCutter& cutter,
+    Manifest& manifest
+) {
+    const auto parts = divide(source, partition);
+    if (!parts) return parts.error();
+    manifest.partitions = static_cast<std::uint32_t>(parts->size());
+    cutter.by_column();
+    for (std::uint32_t i = 0; i < parts->size(); ++i) {
+        const auto& part = (*parts)[i];
+        const bool given = counts && i < counts->train.size();
+        const auto runs = given ? counts->train[i] : runs_that_hold(part.tokens);
+        if (auto done = cutter.cut(Split::Train, i, part.stretches, runs); !done) return done;
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Manifest> cut_tokens(
+    const TokenSource& source,
+    const Partition& partition,
+    const std::optional<ShardCounts>& counts,
+    HashFunction sha256,
+    const ShardSink& sink
+) {
+    const bool by_column = partition.kind == PartitionKind::Column;
+    if (partition.kind != PartitionKind::Iid && !by_column) {
+        return fail(
+            FaultCode::Usage,
+            "--partition: a text has no labels to divide by; give iid?owners=N, or of a folder "
+            "column=file"
+        );
+    }
+    if (auto enough = check_lengths(source); !enough) return enough.error();
+    Manifest manifest;
+    manifest.name = printable_name(source.name());
+    describe_characters(manifest, {}, source.tokens(), source.recipe().context);
+    manifest.recipe = source.recipe();
+    manifest.partition = partition.to_string();
+    manifest.partitions = partition.owners;
     RunCutter cutter(source, manifest, sha256, sink);
-    if (auto done = cutter.cut(Split::Train, runs); !done) return done.error();
+    if (auto done = by_column ? cut_parts(source, partition, counts, cutter, manifest)
+                              : cut_all(source, partition, counts, cutter);
+        !done) {
+        return done.error();
+    }
     for (const auto split : {Split::Test, Split::Valid}) {
         const auto given = counts ? split == Split::Test ? counts->test : counts->valid : 0;
         const auto own = runs_that_hold(source.count(split));
-        if (auto done = cutter.cut(split, counts ? given : own); !done) return done.error();
+        const std::array all{Stretch{0, source.count(split)}};
+        if (auto done = cutter.cut(split, 0, all, counts ? given : own); !done) return done.error();
     }
     if (auto sound = check_manifest(manifest); !sound) return sound.error();
     return manifest;

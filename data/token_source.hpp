@@ -14,6 +14,13 @@
 
 namespace starling::data {
 
+/// A field of the documents whose tokens are for training: `groups.of` is by document, and its sizes
+/// are tokens.
+struct TokenGroups {
+    Groups groups;
+    std::vector<std::uint64_t> begins;  ///< the first token of each document; the first one has 0
+};
+
 /// Thread    any one at a time
 class TokenSource {
 public:
@@ -28,6 +35,12 @@ public:
     [[nodiscard]] virtual Result<void> read(
         Split split, std::uint64_t at, std::span<std::uint16_t> out
     ) const = 0;
+
+    /// Reads a field of the documents, by which their tokens can be divided.
+    /// Errors    Usage (no such field: the message lists them; too many values)
+    [[nodiscard]] virtual Result<TokenGroups> groups(const std::string& field) const {
+        return no_such_field(name_, field, {});
+    }
 
     [[nodiscard]] std::uint64_t count(Split split) const {
         return counts_[static_cast<std::size_t>(split)];

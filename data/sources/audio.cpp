@@ -42,7 +42,8 @@ Result<double> read_milliseconds(const Spec& spec, const char* key, double fallb
 }
 
 Result<AudioOptions> read_options(const Spec& spec) {
-    if (auto known = spec.only("rate,seconds,features,mels,window,hop,centre,test,valid,label");
+    if (auto known =
+            spec.only("rate,seconds,features,mels,window,hop,centre,test,valid,label,names");
         !known) {
         return known.error();
     }
@@ -88,6 +89,7 @@ public:
         name_ = spec.to_string();
         auto listed = list_class_tree(*tree);
         if (!listed) return listed.error();
+        fields_ = FileFields(tree->names);
         records_ = std::move(listed->records);
         notes_ = std::move(listed->skipped);
         for (auto& line : listed->notes) notes_.lines.push_back(std::move(line));
@@ -107,6 +109,10 @@ public:
 
     [[nodiscard]] Result<void> read(Split split, std::uint64_t sample, Bytes& out) const override {
         return records_.read(places_[static_cast<std::size_t>(split)][sample], out);
+    }
+
+    [[nodiscard]] Result<Groups> groups(const std::string& field) const override {
+        return field == "label" ? classes_as_groups() : fields_.groups(name_, field, {"label"});
     }
 
 private:
@@ -134,6 +140,7 @@ private:
             label.classes = {file.label};
             labels_[static_cast<std::size_t>(file.split)].add(schema_.label, label);
             places_[static_cast<std::size_t>(file.split)].push_back(file.place);
+            if (file.split == Split::Train) fields_.add(file.name);
         }
         return {};
     }
@@ -227,6 +234,7 @@ private:
         return {};
     }
 
+    FileFields fields_;
     RecordFiles records_;
     std::array<std::vector<RecordPlace>, kSplits> places_;
     std::map<std::uint32_t, std::uint64_t> rates_;

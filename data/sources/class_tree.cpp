@@ -34,7 +34,10 @@ Named named(ListedFile& file, const TreeOptions& options) {
     for (const auto& folder : folders) {
         if (const auto split = split_named(folder)) named.split = split;
     }
-    if (options.name_part) {
+    if (options.label_field) {
+        const auto fields = options.names->read(file.name);
+        if (fields) named.klass = std::string((*fields)[*options.label_field]);
+    } else if (options.name_part) {
         const auto parts = parts_of(fs::path(base).stem().string(), options.separator);
         if (*options.name_part < parts.size()) named.klass = parts[*options.name_part];
     } else if (!folders.empty() && !split_named(folders.back())) {
@@ -52,6 +55,10 @@ Result<void> assign(
     bool tests = false;
     for (auto& file : found) {
         auto one = named(file, options);
+        if (options.names && !options.names->read(file.name)) {
+            notes.skip(options.path + ": " + file.name, "its name is not as names= says");
+            continue;
+        }
         if (one.klass.empty()) {
             notes.skip(options.path + ": " + file.name, "it lies in no folder of a class");
             continue;
@@ -60,6 +67,12 @@ Result<void> assign(
         tests = tests || one.split == Split::Test;
         classes.insert(one.klass);
         all.push_back(std::move(one));
+    }
+    if (all.empty() && options.names && !found.empty()) {
+        return fail(
+            FaultCode::Usage,
+            options.path + ": no file's name is as names= says; the first is " + found[0].name
+        );
     }
     if (classes.size() < 2) {
         return fail(
@@ -107,8 +120,17 @@ Result<TreeOptions> tree_options(const Spec& spec) {
     if (!shares) return shares.error();
     options.test = shares->test;
     options.valid = shares->valid;
-    const auto label = spec.text("label", "folder");
-    if (label == "folder") return options;
+    const auto names = spec.text("names", "");
+    if (!names.empty()) {
+        auto pattern = NamePattern::parse(names);
+        if (!pattern) {
+            return fail(FaultCode::Usage, "'" + spec.to_string() + "': " + pattern.error().message);
+        }
+        options.names = std::move(*pattern);
+    }
+    const auto label = spec.text("label", "");
+    if (options.names) options.label_field = options.names->field(label.empty() ? "label" : label);
+    if (options.label_field || label.empty() || label == "folder") return options;
     const auto parts = parts_of(label, ':');
     std::size_t number = 0;
     const bool sound =
@@ -119,7 +141,8 @@ Result<TreeOptions> tree_options(const Spec& spec) {
         return fail(
             FaultCode::Usage,
             "'" + spec.to_string() + "': label=" + label +
-                " is not allowed; give folder, or name:PART:SEPARATOR as name:0:_"
+                " is not allowed; give folder, name:PART:SEPARATOR as name:0:_, or a field of "
+                "names={label}_{speaker}"
         );
     }
     options.name_part = number;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/source.hpp"
+#include "data/sources/name_pattern.hpp"
 #include "data/sources/record_files.hpp"
 
 namespace starling::data {
@@ -21,11 +22,13 @@ struct TreeOptions {
     /// cut by `separator`.
     std::optional<std::size_t> name_part;
     char separator = '_';
+    std::optional<NamePattern> names;        ///< what the files' names say
+    std::optional<std::size_t> label_field;  ///< or the class is this field of the names
     double test = 0.1;  ///< shares of the files, where folders do not say the split
     double valid = 0.0;
 };
 
-/// Reads `label=name:0:_` and the shares from a SPEC.
+/// Reads `label=name:0:_`, `names={label}_{speaker}`, and the shares from a SPEC.
 /// Errors    Usage
 [[nodiscard]] Result<TreeOptions> tree_options(const Spec& spec);
 

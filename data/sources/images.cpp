@@ -13,7 +13,7 @@ class ImageSource final : public PictureSource {
 public:
     Result<void> scan(const Spec& spec, const ScanOptions& scan) {
         const auto options =
-            read_image_options(spec, "size,channels,fit,flip,zoom,pad,test,valid,label");
+            read_image_options(spec, "size,channels,fit,flip,zoom,pad,test,valid,label,names");
         if (!options) return options.error();
         const auto tree = tree_options(spec);
         if (!tree) return tree.error();
@@ -21,6 +21,7 @@ public:
         auto listed = tree_of(*tree);
         if (!listed) return listed.error();
         auto& files = *listed;
+        fields_ = FileFields(tree->names);
         records_ = std::move(files.records);
         notes_ = std::move(files.skipped);
         for (auto& line : files.notes) notes_.lines.push_back(std::move(line));
@@ -32,6 +33,10 @@ public:
         if (auto ok = check_skipped(name_, notes_, good, scan.strict); !ok) return ok.error();
         if (count(Split::Train) == 0) return {};  // open_source says so
         return describe_pictures(*options);
+    }
+
+    [[nodiscard]] Result<Groups> groups(const std::string& field) const override {
+        return field == "label" ? classes_as_groups() : fields_.groups(name_, field, {"label"});
     }
 
 private:
@@ -52,9 +57,12 @@ private:
             LabelValue label;
             label.classes = {file.label};
             keep(*facts, file.split, file.place, label);
+            if (file.split == Split::Train) fields_.add(file.name);
         }
         return {};
     }
+
+    FileFields fields_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/printable.hpp"
 #include "data/dataset.hpp"
+#include "data/sources/class_weights.hpp"
 #include "data/sources/agreed_table.hpp"
 #include "data/sources/record_files.hpp"
 #include "data/sources/sources.hpp"
@@ -102,7 +103,54 @@ public:
         return {};
     }
 
+    /// Any column, also one that no model is fed. Reads the file once more.
+    [[nodiscard]] Result<Groups> groups(const std::string& field) const override {
+        const auto& table = format_->facts();
+        const auto column = table.column(field);
+        if (!column) {
+            std::vector<std::string> known;
+            for (const auto& one : table.columns) known.push_back(one.name);
+            return no_such_field(path_, field, known);
+        }
+        // What the second pass kept, and the field; a column is asked for once.
+        std::vector<std::size_t> wanted{*column};
+        const auto place_of = [&wanted](std::size_t place) {
+            const auto found = std::find(wanted.begin(), wanted.end(), place);
+            if (found != wanted.end()) return static_cast<std::size_t>(found - wanted.begin());
+            wanted.push_back(place);
+            return wanted.size() - 1;
+        };
+        const auto label_at = place_of(label_);
+        const auto split_at = split_ ? place_of(*split_) : 0;
+        if (auto rows = format_->begin(wanted); !rows) {
+            return fail(FaultCode::Usage, "--partition: " + rows.error().message);
+        }
+        GroupBuilder values;
+        std::vector<double> cells(wanted.size());
+        for (std::uint64_t row = 0;; ++row) {
+            const auto more = format_->next(cells);
+            if (!more) return more.error();
+            if (!*more) break;
+            if (!label_of(cells[label_at])) continue;
+            const auto* by = split_ ? &table.columns[*split_] : nullptr;
+            if (rule_.split_of(row, split_ ? cells[split_at] : 0.0, by) != Split::Train) continue;
+            values.add(text_of(table.columns[*column], cells[0]));
+        }
+        auto groups = values.groups(field);
+        if (groups && groups->of.size() != count(Split::Train)) {
+            return fail(FaultCode::Corrupt, path_ + ": it has changed since it was scanned");
+        }
+        return groups;
+    }
+
 private:
+    /// Returns a cell as words; nothing for one without a value.
+    static std::string text_of(const ColumnFacts& column, double cell) {
+        if (!std::isfinite(cell)) return {};
+        if (column.kind != ColumnKind::Category) return shortest_text(cell);
+        return column.categories[static_cast<std::size_t>(cell)].first;
+    }
+
     Result<void> read_options(const Spec& spec) {
         auto known = spec.only(
             "label,target,drop,categories,numbers,log,split,test,valid,balance,"
@@ -411,17 +459,8 @@ private:
             return {};
         }
         if (!balance_ || !classes) return {};
-        std::vector<double> counts(schema_.label.count);
-        const auto& labels = labels_[static_cast<std::size_t>(Split::Train)];
-        for (std::uint64_t i = 0; i < labels.count(); ++i) {
-            ++counts[read_label(schema_.label, labels.at(i))->classes[0]];
-        }
-        for (const double count : counts) {
-            const auto all = static_cast<double>(labels.count());
-            const double weight =
-                count > 0 ? all / (static_cast<double>(counts.size()) * count) : 1.0;
-            schema_.label.weights.push_back(static_cast<float>(weight));
-        }
+        schema_.label.weights =
+            balanced_weights(labels_[static_cast<std::size_t>(Split::Train)], schema_.label);
         return {};
     }
 

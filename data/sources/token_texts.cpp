@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "data/reading.hpp"
+#include "data/sources/name_pattern.hpp"
 #include "data/sources/record_files.hpp"
 #include "data/sources/sources.hpp"
 #include "data/sources/tokens.hpp"
@@ -150,13 +151,43 @@ public:
         return {};
     }
 
+    /// The fields of a folder of texts: `file`, `folder`, and those that names= reads.
+    [[nodiscard]] Result<TokenGroups> groups(const std::string& field) const override {
+        if (documents_.files.size() < 2) return no_such_field(name_, field, {});
+        TokenGroups found;
+        GroupBuilder files;
+        FileFields fields(names_);
+        for (const auto& document : training_) {
+            const auto name = fs::relative(documents_.files[document.file], path_).generic_string();
+            if (names_ && !names_->read(name)) {
+                return fail(
+                    FaultCode::Usage, path_ + ": " + name + ": its name is not as names= says"
+                );
+            }
+            files.add(name);
+            fields.add(name);
+            found.begins.push_back(document.begin);
+        }
+        auto groups = field == "file" ? files.groups(field) : fields.groups(name_, field, {"file"});
+        if (!groups) return groups.error();
+        found.groups = std::move(*groups);
+        auto& sizes = found.groups.sizes;
+        sizes.assign(sizes.size(), 0);
+        for (std::size_t i = 0; i < training_.size(); ++i) {
+            const bool last = i + 1 == training_.size();
+            const auto end = last ? count(Split::Train) : training_[i + 1].begin;
+            sizes[found.groups.of[i]] += end - training_[i].begin;
+        }
+        return found;
+    }
+
 private:
     Result<void> read_options(const Spec& spec, const KnownTokens* known) {
         const bool json = spec.name == "jsonl";
         name_ = spec.to_string();
         path_ = spec.path;
         auto allowed = spec.only(
-            json ? "text,context,split,tokens" : "context,split,tokens,newlines,encoding"
+            json ? "text,context,split,tokens" : "context,split,tokens,newlines,encoding,names"
         );
         if (!allowed) return allowed;
         const auto context = spec.integer("context", 64, 1, kContextMax);
@@ -169,6 +200,12 @@ private:
         documents_.utf8 = tokenizer_ != Tokenizer::Bytes;
         if (auto ok = read_how(spec); !ok) return ok;
         documents_.field = spec.text("text", "");
+        if (const auto names = spec.text("names", ""); !names.empty()) {
+            auto pattern = NamePattern::parse(names);
+            if (!pattern)
+                return fail(FaultCode::Usage, "'" + name_ + "': " + pattern.error().message);
+            names_ = std::move(*pattern);
+        }
         std::error_code
             ignored;  // what is no directory is opened as a file, which says what is wrong
         documents_.files = {path_};
@@ -322,7 +359,7 @@ private:
         left_ = train;
         bool some = false;
         const auto reader = read_documents(documents_);
-        while (true) {
+        for (std::uint32_t document = 0;; ++document) {
             const auto more = reader->next();
             if (!more) return more.error();
             if (!*more) return flush();
@@ -333,11 +370,20 @@ private:
                 if (piece->empty()) break;
                 // A mark stands between two documents that have text.
                 if (!begun && some && encoder.mark()) ready_.push_back(*encoder.mark());
+                if (!begun) note_training(document);
                 begun = some = true;
                 if (auto ok = encode_piece(encoder, *piece); !ok) return ok;
             }
             encoder.finish(ready_);
         }
+    }
+
+    /// Notes where the tokens of a file begin, if some of them are for training. The mark before it
+    /// belongs to the one before.
+    void note_training(std::uint32_t file) {
+        if (documents_.files.size() < 2 || split_now_ != Split::Train || left_ == 0) return;
+        const auto begin = count(Split::Train) + ready_.size();
+        training_.push_back({file, training_.empty() ? 0 : begin});
     }
 
     Result<void> encode_piece(TextEncoder& encoder, std::string_view piece) {
@@ -365,8 +411,15 @@ private:
         return {};
     }
 
+    struct TrainingDocument {
+        std::uint32_t file = 0;
+        std::uint64_t begin = 0;  ///< its first token
+    };
+
     std::string path_;
     DocumentFiles documents_;
+    std::optional<NamePattern> names_;
+    std::vector<TrainingDocument> training_;  ///< of a folder
     std::uint32_t context_ = 0;
     double split_ = 0.9;
     Tokenizer tokenizer_ = Tokenizer::Characters;

@@ -245,7 +245,8 @@ HelpTopic dataset() {
               {"split", "share of the characters to train on (0.9)"},
               {"newlines", "lf, or keep: CR LF stays two characters (lf)"},
               {"encoding", "utf8 or latin1 (utf8)"},
-              {"tokens", "chars, bytes, bpe:N to learn N of them, bpe:DIR with vocab.bpe (chars)"}},
+              {"tokens", "chars, bytes, bpe:N to learn N of them, bpe:DIR with vocab.bpe (chars)"},
+              {"names", "of a folder: fields in the files' names, as {year}_{author*}"}},
              "text:data/samples/moby-dick.txt.gz?context=128"},
             {"images:DIR or TAR",
              "JPEG and PNG files in folders named by class, below train, valid and test or not",
@@ -257,7 +258,10 @@ HelpTopic dataset() {
               {"zoom", "1: enlarge a random part, as for ImageNet (0)"},
               {"test", "share of the files for testing, without folders that say it (0.1)"},
               {"valid", "share for validation, likewise (0)"},
-              {"label", "folder, or name:PART:SEPARATOR for files like cat_17.jpg (folder)"}},
+              {"label",
+               "folder, name:PART:SEPARATOR for files like cat_17.jpg, or a field of names "
+               "(folder)"},
+              {"names", "fields in the files' names, as {label}_{artist}_{number}"}},
              "images:pets?size=64&flip=1"},
             {"audio:DIR or TAR",
              "WAV, FLAC, OGG and MP3 files in folders named by class",
@@ -270,7 +274,8 @@ HelpTopic dataset() {
               {"centre", "1: each band loses its mean over the clip (1)"},
               {"test", "share of the files for testing (0.1)"},
               {"valid", "share for validation (0)"},
-              {"label", "folder, or name:PART:SEPARATOR (folder)"}},
+              {"label", "folder, name:PART:SEPARATOR, or a field of names (folder)"},
+              {"names", "fields in the files' names, as {label}_{speaker}_{take}"}},
              "audio:recordings.tar.gz?label=name:0:_"},
             {"bin:DIR",
              "train.bin and val.bin with tokens of 16 bits, as of nanoGPT or llm.c",
@@ -332,6 +337,10 @@ HelpTopic partition() {
               {"seed", "of the draw (1)"},
               {"per-peer", "labels of each (2)"}},
              "labels?per-peer=2&owners=10"},
+            {"column=NAME",
+             "the values of a column, as of a table, or of a field of files' names (names=)",
+             {{"owners", "for so many peers, values dealt out evenly (one for each value)"}},
+             "column=speaker"},
         }};
 }
 

@@ -26,6 +26,7 @@ namespace {
 constexpr std::size_t kSamplesPerShardMin = 50;
 constexpr std::size_t kSamplesPerShardMax = 1000;
 constexpr std::size_t kShardsWanted = 32;
+/// In all, and for each peer that is expected.
 constexpr std::size_t kShardsOfFew = 16;
 
 /// Returns how many samples a shard of a new swarm gets. Very few samples are cut finer, so that each
@@ -198,7 +199,7 @@ Result<Cut> read_cut(
     auto manifest = read_shard_folder(spec.path, sink);
     if (manifest.has_error()) return manifest.error();
     const auto wanted = partition.to_string();
-    if (partition.owners > 0 && wanted != manifest->partition) {
+    if (!wanted.empty() && wanted != manifest->partition) {
         return fail(
             FaultCode::Usage,
             "--partition " + wanted + ": " + spec.to_string() + " was cut " +
