@@ -23,19 +23,46 @@ Batcher::Batcher(const ShardStore& store, std::uint64_t seed)
       order_(seed) {}
 
 void Batcher::set_shards(std::span<const ShardId> shards) {
+    std::vector<ShardStart> starts;
+    starts.reserve(shards.size());
+    for (const auto& id : shards) starts.push_back({id});
+    replace(std::move(starts), false);
+}
+
+void Batcher::set_shards_from(std::span<const ShardStart> shards) {
+    replace({shards.begin(), shards.end()}, true);
+}
+
+void Batcher::replace(std::vector<ShardStart> shards, bool resumes) {
+    const auto now = place_of(position());
     // We sort by id. Samples with equal keys then have one order, whatever the order of `shards`.
-    std::vector<ShardId> ids(shards.begin(), shards.end());
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    std::sort(shards.begin(), shards.end(), [](const auto& a, const auto& b) {
+        return a.id < b.id;
+    });
+    const auto same = [](const auto& a, const auto& b) { return a.id == b.id; };
+    shards.erase(std::unique(shards.begin(), shards.end(), same), shards.end());
     std::vector<Slot> slots;
-    slots.reserve(ids.size());
+    slots.reserve(shards.size());
     auto old = slots_.begin();
-    for (const auto& id : ids) {
+    const auto leave = [&](const Slot& slot) {
+        const auto from = slot.from.value_or(now);
+        if (resumes) left_[slot.id] = slot.held ? std::max(from, now) : from;
+    };
+    for (const auto& [id, from] : shards) {
         STARLING_CHECK(store_.info(id) != nullptr);
-        while (old != slots_.end() && old->id < id) ++old;
-        const bool known = old != slots_.end() && old->id == id;
-        slots.push_back(known ? std::move(*old++) : Slot{id, false, {}, {}});
+        for (; old != slots_.end() && old->id < id; ++old) leave(*old);
+        if (old != slots_.end() && old->id == id) {
+            slots.push_back(std::move(*old++));
+            if (from) slots.back().from = std::max(slots.back().from.value_or(*from), *from);
+            continue;
+        }
+        auto start = from;
+        const auto left = resumes ? left_.find(id) : left_.end();
+        if (left != left_.end()) start = start ? std::max(*start, left->second) : left->second;
+        if (resumes && !start) start = now;
+        slots.push_back({id, start, false, {}, {}});
     }
+    for (; old != slots_.end(); ++old) leave(*old);
     slots_ = std::move(slots);
     missing_ = slots_.size();
     take_arrivals();
@@ -52,19 +79,47 @@ bool Batcher::arrived() {
 }
 
 void Batcher::take_arrivals() {
-    std::vector<OrderedShard> held;
-    held.reserve(slots_.size());
+    const auto now = place_of(position());
     missing_ = 0;
-    for (auto& slot : slots_) {
+    std::optional<EpochPlace> least;
+    std::vector<bool> came(slots_.size());
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        auto& slot = slots_[i];
+        came[i] = !slot.held;
         if (!slot.held) {
             slot.bytes = store_.get(slot.id);
             slot.held = static_cast<bool>(slot.bytes);
             if (slot.held) slot.view = store_.view(slot.bytes.view);
         }
-        if (!slot.held) ++missing_;
-        held.push_back({slot.id, slot.view.samples});
+        if (!slot.held) {
+            ++missing_;
+            continue;
+        }
+        const auto from = slot.from.value_or(now);
+        const auto place = came[i] ? from : std::max(from, now);
+        least = least ? std::min(*least, place) : place;
     }
-    order_.set(std::move(held));
+    std::vector<OrderedShard> held;
+    held.reserve(slots_.size());
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        auto& slot = slots_[i];
+        // Who goes back for a shard that is behind gives nothing of the others until then.
+        if (slot.held && !came[i] && least < now)
+            slot.from = std::max(slot.from.value_or(now), now);
+        held.push_back({slot.id, slot.view.samples, slot.from.value_or(EpochPlace{})});
+    }
+    if (!least || *least == now) return order_.set(std::move(held));
+    order_.set_at(std::move(held), *least);
+}
+
+std::vector<ShardPlace> Batcher::places() const {
+    std::vector<ShardPlace> places;
+    places.reserve(slots_.size());
+    const auto now = place_of(position());
+    for (const auto& slot : slots_) {
+        places.push_back({slot.id, slot.from.value_or(now), slot.held});
+    }
+    return places;
 }
 
 /// Takes the bytes of shards from where they lie now. The caller of arrived() and samples() looks at

@@ -11,6 +11,11 @@
 // number, a fair subset, and all its samples from the next epoch on. A resumed batcher continues
 // exactly where it was.
 //
+// All peers of a swarm shuffle with one seed, so a number means the same at each of them. A shard can
+// come with the place up to which its owners before have trained on it. Then it goes on from there: if
+// that is behind the others, they wait until it has caught up, and if it is ahead, it waits for them. So
+// none of its samples is left out, and none comes twice (docs/decisions/0032-hand-over.md).
+//
 // The samples of a text are windows. A shard of a text is a ring: after its last character that has
 // a next one as label comes its first. Each epoch draws from the same seeds where in the ring the
 // windows begin, and they follow each other without a gap. So no character comes twice in an epoch.
@@ -19,6 +24,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +35,22 @@
 #include "data/shard_store.hpp"
 
 namespace starling::data {
+
+/// A shard, and the place from which on its samples are to be given; none: it is not known.
+struct ShardStart {
+    ShardId id;
+    std::optional<EpochPlace> from = std::nullopt;
+
+    friend bool operator==(const ShardStart&, const ShardStart&) = default;
+};
+
+/// How far a shard of the set is: up to `from`, and if it is held, up to the batcher's position where
+/// that is further.
+struct ShardPlace {
+    ShardId id;
+    EpochPlace from;
+    bool held = false;
+};
 
 /// Thread    compute; under a Prefetcher see there
 class Batcher {
@@ -40,6 +63,14 @@ public:
     /// in this epoch. An id that is given twice counts once.
     /// Requires  ids of the manifest
     void set_shards(std::span<const ShardId> shards);
+
+    /// As above, and each shard that comes goes on from its place, or from where it was when it left
+    /// the set, whichever is later. One that is known at neither place begins at the position. A later
+    /// place is taken for a shard that stays, too.
+    void set_shards_from(std::span<const ShardStart> shards);
+
+    /// Returns how far the shards of the set are, in order of id.
+    [[nodiscard]] std::vector<ShardPlace> places() const;
 
     /// Fills one batch of N samples: N times what Preparation says of one. Continues with the next
     /// epoch where one ends. A record that is damaged is left out and counted. Returns false while no
@@ -76,6 +107,8 @@ public:
 private:
     struct Slot {
         ShardId id;
+        /// Its samples before this place are not ours to give; nothing: those before its arrival.
+        std::optional<EpochPlace> from;
         bool held = false;  ///< the store has it, and samples of it are drawn
         SharedBytes bytes;  ///< of the thread that draws; none until it is held
         ShardView view;     ///< likewise
@@ -84,12 +117,14 @@ private:
     const ShardStore& store_;
     [[nodiscard]] bool draw_one(const SampleOut& out);
     void follow_moves();
+    void replace(std::vector<ShardStart> shards, bool resumes);
 
     Preparation preparation_;
-    std::vector<Slot> slots_;    ///< by id
-    std::size_t missing_ = 0;    ///< slots that are not held
-    std::uint64_t moves_ = 0;    ///< of the store, when the slots got their bytes
-    std::size_t looked_at_ = 0;  ///< what the store held when arrived() found nothing
+    std::vector<Slot> slots_;             ///< by id
+    std::size_t missing_ = 0;             ///< slots that are not held
+    std::uint64_t moves_ = 0;             ///< of the store, when the slots got their bytes
+    std::size_t looked_at_ = 0;           ///< what the store held when arrived() found nothing
+    std::map<ShardId, EpochPlace> left_;  ///< how far shards were when they left the set
     SampleOrder order_;
     std::atomic<std::uint64_t> damaged_{0};
     std::string first_damage_;

@@ -234,6 +234,30 @@ Duties all_of(const Manifest& manifest) {
 
 }  // namespace
 
+std::vector<PeerId> owners_of(
+    std::span<const std::size_t> shards,
+    std::span<const WeightedPeer> peers,
+    const Manifest& manifest
+) {
+    STARLING_CHECK(!peers.empty());
+    std::vector<PeerId> owners;
+    owners.reserve(shards.size());
+    std::vector<std::size_t> by_partition;
+    if (manifest.partitions > 0) by_partition = assign_partitions(manifest.partitions, peers);
+    auto candidates = candidates_of(peers);
+    for (const auto shard : shards) {
+        const auto& info = manifest.shards.at(shard);
+        STARLING_CHECK(info.split == Split::Train);
+        if (!by_partition.empty()) {
+            owners.push_back(peers[by_partition[info.partition]].id);
+            continue;
+        }
+        rank(mix64(fold(info.id)), candidates, 1);
+        owners.push_back(candidates.front().peer->id);
+    }
+    return owners;
+}
+
 Duties duties_of(
     const PeerId& self,
     std::span<const WeightedPeer> peers,

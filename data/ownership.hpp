@@ -38,6 +38,14 @@ struct WeightedPeer {
     const ShardId& shard, std::span<const WeightedPeer> peers, std::size_t count
 );
 
+/// Returns the owner of each of some training shards, by their places in the manifest.
+/// Requires  at least one peer, and no peer twice; training shards
+[[nodiscard]] std::vector<PeerId> owners_of(
+    std::span<const std::size_t> shards,
+    std::span<const WeightedPeer> peers,
+    const Manifest& manifest
+);
+
 struct Duties {
     // Both in the manifest's order.
     std::vector<ShardId> train;  ///< training shards that this peer owns

@@ -69,6 +69,13 @@ Prefetcher::~Prefetcher() {
 void Prefetcher::set_shards(std::span<const ShardId> shards) {
     const Pause pause(*this);
     batcher_.set_shards(shards);
+    ++places_version_;
+}
+
+void Prefetcher::set_shards_from(std::span<const ShardStart> shards) {
+    const Pause pause(*this);
+    batcher_.set_shards_from(shards);
+    ++places_version_;
 }
 
 void Prefetcher::resume(const BatcherPosition& position) {
@@ -80,6 +87,7 @@ const PreparedBatch* Prefetcher::next() {
     if (batcher_.arrived()) {
         const Pause pause(*this);
         batcher_.take_arrivals();
+        ++places_version_;
     }
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     std::unique_lock lock(mutex_);
@@ -88,6 +96,7 @@ const PreparedBatch* Prefetcher::next() {
     if (ready_.empty()) return nullptr;
     free_.push_back(std::exchange(current_, std::move(ready_.front())));
     ready_.pop_front();
+    current_.before = taken_;
     taken_ = current_.after;
     // The thread wakes for two batches at a time: each waking may take a core from the step.
     const bool wake = 2 * ready_.size() <= ahead_;

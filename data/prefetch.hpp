@@ -28,6 +28,7 @@ struct PreparedBatch {
     std::vector<float> values;  ///< N times what Preparation says of one sample, as below
     std::vector<std::int32_t> labels;
     std::vector<float> targets;
+    BatcherPosition before;     ///< its first sample, or one that was left out
     BatcherPosition after;      ///< behind its last sample
     std::uint64_t damaged = 0;  ///< records that were left out until then, as Batcher::damaged()
     std::string damage;         ///< what was wrong with the first of them
@@ -50,6 +51,13 @@ public:
 
     /// As Batcher::set_shards().
     void set_shards(std::span<const ShardId> shards);
+    void set_shards_from(std::span<const ShardStart> shards);
+
+    /// As Batcher::places(), of what the caller has taken.
+    [[nodiscard]] std::vector<ShardPlace> places() const { return batcher_.places(); }
+
+    /// Returns a number that rises whenever places() may have changed.
+    [[nodiscard]] std::uint64_t places_version() const { return places_version_; }
 
     /// Returns the next batch, or null while no sample is held. The batch stays as it is until the
     /// next call of a member that is not const. Waits until it is prepared.
@@ -82,6 +90,7 @@ private:
     // The caller's.
     PreparedBatch current_;
     BatcherPosition taken_;
+    std::uint64_t places_version_ = 0;
 
     // The thread draws from it while `drawing_`, the caller changes it while `pausing_`.
     Batcher batcher_;

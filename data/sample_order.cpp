@@ -90,7 +90,10 @@ void SampleOrder::scan(std::uint32_t slot, std::uint32_t from, std::uint32_t to,
         hashed_block_ = block;
     }
     const std::uint64_t seed = mix64(epoch_seed(into.epoch) ^ shards_[slot].id.prefix64());
-    const std::uint64_t begin = into.begin;
+    const auto& start = shards_[slot].from;
+    if (start.epoch > into.epoch) return;
+    const auto begin = std::max(into.begin, start.epoch == into.epoch ? start.next : 0);
+    if (begin >= into.end) return;
     const std::uint64_t width = into.end - begin;
     for (std::uint32_t i = from; i < to; ++i) {
         const std::uint64_t key = mix64(seed ^ hashes_[i - first]) >> 1U;
@@ -287,6 +290,13 @@ void SampleOrder::set(std::vector<OrderedShard> shards) {
     samples_ = sum_of(shards_);
     change_running(change);
     change_coming(change);
+}
+
+void SampleOrder::set_at(std::vector<OrderedShard> shards, const EpochPlace& place) {
+    shards_ = std::move(shards);
+    samples_ = sum_of(shards_);
+    position_ = {place.epoch, place.next, position_.seed};
+    started_ = false;
 }
 
 /// Adds the shards that came. The slice begins at the position now: of what lies before it, it has

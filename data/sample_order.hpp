@@ -19,6 +19,7 @@
 // for each shard. Time: docs/decisions/0024-slices-of-an-epoch.md.
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -41,10 +42,24 @@ struct BatcherPosition {
     friend bool operator==(const BatcherPosition&, const BatcherPosition&) = default;
 };
 
+/// A place in the order of epochs: what comes before it are the earlier epochs, and of this one the
+/// samples with a key below `next`.
+struct EpochPlace {
+    std::uint64_t epoch = 0;
+    std::uint64_t next = 0;
+
+    friend auto operator<=>(const EpochPlace&, const EpochPlace&) = default;
+};
+
+[[nodiscard]] constexpr EpochPlace place_of(const BatcherPosition& position) {
+    return {position.epoch, position.next};
+}
+
 /// One shard of the set. Without samples it is there, but not held yet.
 struct OrderedShard {
     ShardId id;
     std::uint32_t samples = 0;
+    EpochPlace from = {};  ///< its samples before this place are not given
 };
 
 /// One sample that is given out.
@@ -76,8 +91,12 @@ public:
     /// Replaces the set. Of a shard that stays nothing comes again in this epoch; a shard that comes
     /// contributes the samples whose keys are not below the position. The time is that of hashing
     /// the new shards' samples (about 2 ns each) and of one pass over a slice.
-    /// Requires  ascending ids without repetition; a shard that stays and had samples has as many
+    /// Requires  ascending ids without repetition; a shard that stays and had samples has as many, and
+    ///           begins no later than at the position, or where it did
     void set(std::vector<OrderedShard> shards);
+
+    /// As set(), and continues at another place. Costs a pass over all samples at the next draw.
+    void set_at(std::vector<OrderedShard> shards, const EpochPlace& place);
 
     /// Gives the next sample, or nothing if the set has none. Continues with the next epoch where
     /// one ends.

@@ -30,6 +30,7 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
       )),
       readiness_(descriptor_.wait_for),
       roster_(self, parts.shards.manifest(), descriptor_.replicas),
+      hand_over_(self, parts.shards.manifest()),
       transfers_(parts.shards, parts.parameters, descriptor_.layout, self.prefix64(), out_),
       settling_(parts.averager, descriptor_.settle),
       ending_(until_),
@@ -67,6 +68,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     if (state_ == PeerState::Joining) update_arrival(now, view);
     if (recovery_.running()) update_recovery(now, view);
     if (has_parameters() && now >= meets_until_) update_ending(now, view);
+    hand_over_.note(now, view);
     note_caught_up();
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
@@ -83,7 +85,14 @@ void Session::update_roster(Instant now, const SwarmView& view) {
         ++shards_version_;
         duty_samples_ = samples_of(roster_.duties().train);
         transfers_.want_shards(now, roster_.duties().hold);
+        std::optional<DutyPlace> own;
+        if (const auto progress = hand_over_.progress(report_); progress && report_.steps > 0) {
+            own = progress->base;
+        }
+        hand_over_.change(roster_.owners_before(), roster_.duties().train, own);
         give_order();
+        // If we are gone before the next word, our heirs must know what came to us.
+        if (state_ == PeerState::Training) publish(now);
     }
     if (transfers_.shards_missing() > 0) update_holders(now, view);
 }
@@ -142,6 +151,7 @@ void Session::update_speed(Instant now, const SwarmView& view) {
                     makes_steps() && data_is_here();
     inputs.duty = duty_samples_;
     inputs.usual = usual_speed(view.training_peers());
+    inputs.lead = hand_over_.lead(data::place_of(report_.position));
     if (speed_.update(now, inputs)) publish(now);
 }
 
@@ -250,6 +260,7 @@ void Session::give_order() {
     order.number = ++orders_;
     order.keep = owns_parameters_ && !untrained_ && !recovery_.running();
     order.shards = roster_.duties().train;
+    order.starts = hand_over_.starts();
     order.shards_version = shards_version_;
     order.evaluation = evaluation_;
     order.schedule_step = schedule_step_;
@@ -411,6 +422,9 @@ Record Session::record() const {
     r.claim = quota_.claim();
     tell_of_own(r);
     r.speed = speed_.word();
+    // Private shards have no heirs.
+    const bool inherited = state_ != PeerState::Joining && !is_private();
+    if (inherited) r.duty = hand_over_.progress(report_);
     return r;
 }
 

@@ -28,6 +28,7 @@
 #include "gossip/averager.hpp"
 #include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
+#include "peer/session/hand_over.hpp"
 #include "peer/session/overfitting.hpp"
 #include "peer/session/quota.hpp"
 #include "peer/session/recovery.hpp"
@@ -146,7 +147,7 @@ private:
     void update_readiness(const SwarmView& view);
     void update_holders(Instant now, const SwarmView& view);
     void offer_donors(Instant now, const SwarmView& view);
-    void start_training(Instant now);
+    void start_training(Instant now, const SwarmView& view);
     void note_unsound(Instant now);
     void begin_recovery(Instant now, RecoveryCause cause);
     void update_recovery(Instant now, const SwarmView& view);
@@ -192,6 +193,7 @@ private:
     Until until_;  ///< as we pursue it
     Readiness readiness_;
     Roster roster_;
+    HandOver hand_over_;
     Transfers transfers_;
     Recovery recovery_;
     Settling settling_;

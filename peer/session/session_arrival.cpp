@@ -149,7 +149,7 @@ void Session::update_arrival(Instant now, const SwarmView& view) {
             view_due_ = now;
             break;
         case ArrivalStep::Train:
-            start_training(now);
+            start_training(now, view);
             break;
         case ArrivalStep::Deserted:
             end(fail(
@@ -161,7 +161,12 @@ void Session::update_arrival(Instant now, const SwarmView& view) {
     }
 }
 
-void Session::start_training(Instant now) {
+void Session::start_training(Instant now, const SwarmView& view) {
+    // The present owners have gone on while we fetched their shards.
+    hand_over_.note(now, view);
+    hand_over_.forget();
+    hand_over_.change(view.training_peers(), roster_.duties().train, std::nullopt);
+    ++shards_version_;
     if (const auto step = transfers_.donors_schedule_step()) schedule_step_ = step;
     transfers_.end_state();
     owns_parameters_ = true;

@@ -86,7 +86,8 @@ Bytes encode_record(const Record& record) {
     writer.put(record.shards);
     writer.put(record.held);
     // Each release reads as far as it knows. What has nothing to say has the bytes of an older one.
-    const bool fast = record.speed.has_value();
+    const bool owes = record.duty.has_value();
+    const bool fast = record.speed.has_value() || owes;
     const bool own = record.own_train > 0 || record.own_judged > 0 || fast;
     const bool watched = record.quality.has_value() || own;
     const bool more = record.test_loss >= 0 || record.claim.turn > 0 || watched;
@@ -109,7 +110,8 @@ Bytes encode_record(const Record& record) {
         writer.put(record.own_train);
         writer.put(record.own_judged);
     }
-    if (record.speed) writer.put(*record.speed);
+    if (fast) writer.put(record.speed.value_or(kNoSpeed));
+    if (owes) write_duty(writer, *record.duty);
     return bytes;
 }
 
@@ -154,11 +156,15 @@ Result<Record> decode_record(ByteView bytes) {
         const auto speed = reader.take<std::int16_t>();
         if (speed != kNoSpeed) record.speed = speed;
     }
+    bool sound = true;
+    if (reader.ok() && reader.remaining() > 0) {
+        sound = read_duty(reader, record.duty.emplace());
+    }
     if (!reader.ok()) return fail(FaultCode::Truncated, "progress record is cut short");
     // A diverged model may have no loss that is a number.
     if (!(record.test_loss >= 0)) record.test_loss = -1;
     const bool finite = std::isfinite(record.samples_per_s) && std::isfinite(record.accuracy);
-    if (record.state > PeerState::Watching || old_weight > kOldWeightMax || !finite ||
+    if (record.state > PeerState::Watching || old_weight > kOldWeightMax || !finite || !sound ||
         (!record.name.empty() && !is_peer_name(record.name))) {
         return fail(FaultCode::BadValue, "progress record holds a value out of range");
     }

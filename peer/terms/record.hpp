@@ -13,6 +13,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "compute/metrics/quality.hpp"
+#include "peer/terms/duty.hpp"
 
 namespace starling::peer {
 
@@ -66,6 +67,7 @@ struct Record {
     /// Log2 of the samples that it trains on in a second, in eighths; empty: not measured yet
     /// (peer/session/speed.hpp).
     std::optional<std::int16_t> speed;
+    std::optional<DutyProgress> duty;  ///< how far its shards are; empty: it has none
 };
 
 /// Longest name of a peer in bytes.

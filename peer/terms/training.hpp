@@ -4,6 +4,7 @@
 // reports come back.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,7 +23,10 @@ enum class TrainerPhase : std::uint8_t { Pause, Train, Evaluate, Stop };
 struct TrainerOrder {
     std::uint64_t number = 0;  ///< rises with each order
     TrainerPhase phase = TrainerPhase::Pause;
-    std::vector<ShardId> shards;       ///< shards to train on
+    std::vector<ShardId> shards;  ///< shards to train on
+    /// The same shards, and from where on their samples are to be trained on (data/batcher.hpp). Empty:
+    /// from where the trainer is.
+    std::vector<data::ShardStart> starts;
     std::uint64_t shards_version = 0;  ///< rises when `shards` changes or when a shard has arrived
     std::uint64_t evaluation = 0;      ///< a new number asks to evaluate on the whole test set
     std::optional<std::uint64_t> schedule_step;  ///< a newcomer's place in the schedule
@@ -86,6 +90,8 @@ struct TrainerReport {
     Examined evaluated;            ///< what it has found on the split that targets are held against
     std::optional<Examined> tested;  ///< and on the test split, where that is another one
     data::BatcherPosition position;
+    /// How far the shards are that are trained on, in order of id; `position` belongs to it.
+    std::shared_ptr<const std::vector<data::ShardPlace>> places;
     CheckpointReport checkpoints;
     ShardFileReport shard_files;
     std::optional<Fault> fault;  ///< the thread has ended because of this

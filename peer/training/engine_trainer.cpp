@@ -167,7 +167,13 @@ void EngineTrainer::obey(const TrainerOrder& order) {
         return;
     }
     if (order.restarts != report_.restarts) start_over(order.restarts);
-    if (order.shards_version != current_.shards_version) batches_.set_shards(order.shards);
+    if (order.shards_version != current_.shards_version) {
+        if (order.starts.empty()) {
+            batches_.set_shards(order.shards);
+        } else {
+            batches_.set_shards_from(order.starts);
+        }
+    }
     if (order.schedule_step && order.schedule_step != current_.schedule_step) {
         report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
     }
@@ -193,7 +199,6 @@ void EngineTrainer::train_once() {
     const auto after = report_.samples + static_cast<std::uint64_t>(options_.engine.batch);
     const bool waits = current_.samples_limit && after > *current_.samples_limit;
     const bool enough = last || waits;
-    const auto before = batches_.position();
     const Instant begin = real_now();
     const auto* batch = enough ? nullptr : batches_.next();
     const Instant ready = real_now();
@@ -211,6 +216,7 @@ void EngineTrainer::train_once() {
     if (made.has_value()) result = *made;
     if (result.interrupted) {
         // Nobody has learned from this batch. The next life must get it again.
+        const auto before = batch->before;
         batches_.resume(before);
         return;
     }
@@ -348,6 +354,10 @@ void EngineTrainer::publish(bool always) {
     report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;
     report_.quality = estimate ? estimate->quality : std::nullopt;
     report_.position = batches_.position();
+    if (places_told_ != batches_.places_version()) {
+        places_told_ = batches_.places_version();
+        report_.places = std::make_shared<const std::vector<data::ShardPlace>>(batches_.places());
+    }
     told_samples_ = report_.samples;
     if (reports_.put(report_)) callbacks_.report_ready();
 }

@@ -120,6 +120,7 @@ private:
     RefusedBatches refused_;
     StepMeter meter_;
     Instant published_;
+    std::uint64_t places_told_ = 0;        ///< version of the last report
     std::uint64_t told_samples_ = 0;       ///< in the last report
     std::optional<Instant> checkpointed_;  ///< when the last one was begun; nothing: none was
     std::jthread thread_;

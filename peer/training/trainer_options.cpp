@@ -33,10 +33,10 @@ TrainerOptions trainer_options(
         options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
     }
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor.optimizer);
-    // A given seed alone decides the shuffle, so that a run can be repeated. Peers have different
-    // shards, and a shard has a shuffle of its own, so they may have equal seeds.
-    options.seed = config.seed_given ? config.seed : descriptor.seed ^ self.prefix64();
-    options.evaluation_seed = options.seed ^ self.prefix64();
+    // All peers shuffle alike, so that a shard's heir can go on where its owner has stopped. Peers have
+    // different shards, and a shard has a shuffle of its own.
+    options.seed = descriptor.seed;
+    options.evaluation_seed = (config.seed_given ? config.seed : descriptor.seed) ^ self.prefix64();
     const auto mix = *gossip::Mix::parse(descriptor.mix);
     options.mix_every = mix.steps > 0 ? mix.steps : descriptor.mix_every;
     if (descriptor.sync && mix.rule != gossip::Rule::None) options.sync_wait = kSyncTrainerWait;
@@ -60,8 +60,8 @@ TrainerOptions trainer_options(
         options.samples = checkpoint->samples;
         options.schedule_step = checkpoint->schedule_step;
         options.position = checkpoint->position;
-        // As the older release that wrote it chose the seed.
-        if (!checkpoint->position.seed) options.seed = config.seed ^ self.prefix64();
+        // Earlier releases had a shuffle for each peer. What is left of that epoch is others' now.
+        options.position.seed = descriptor.seed;
         options.optimizer_state = checkpoint->optimizer_state;
     }
     return options;

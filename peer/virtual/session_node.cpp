@@ -40,7 +40,14 @@ SessionNode::SessionNode(const PeerId& self, const Parts& parts, Rng rng)
       chunks_(parts.floats, parts.terms.descriptor.seed),
       shards_(parts.terms.descriptor.manifest, &peer::sha256),
       shelf_(parts.disk, kShards, shards_),
-      trainer_(parts.training, parts.terms.descriptor.sync, shards_, parts.floats, rng),
+      trainer_(
+          parts.training,
+          parts.terms.descriptor.sync,
+          shards_,
+          parts.floats,
+          parts.terms.descriptor.seed,
+          rng
+      ),
       session_(self, parts.terms.descriptor, {parts.averager, shards_, chunks_}) {}
 
 std::optional<std::vector<Endpoint>> SessionNode::read_disk() {
@@ -75,6 +82,7 @@ void SessionNode::begin(Instant now, peer::Start start) {
         before.steps = resumed_->steps;
         before.samples = resumed_->samples;
         before.schedule_step = resumed_->schedule_step;
+        before.position = resumed_->position;
         shelf_.read();
     }
     session_.begin(now, start, {before.steps, before.samples, before.schedule_step});
@@ -90,6 +98,7 @@ void SessionNode::collect_checkpoint(
     collected_->steps = report.steps;
     collected_->samples = report.samples;
     collected_->schedule_step = report.schedule_step;
+    collected_->position = report.position;
     collected_->addresses = std::move(addresses);
 }
 

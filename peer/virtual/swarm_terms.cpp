@@ -14,11 +14,13 @@ constexpr std::uint64_t kNoncePurpose = 0x6e6f6e;
 constexpr std::uint32_t kClasses = 2;
 constexpr std::size_t kTestShards = 2;
 
-/// Returns a data set of one pixel a sample. Nobody looks at its values; its shards travel.
-data::Samples make_samples(std::size_t count) {
+/// Returns a data set of a few bytes a sample, which are its number, lowest first.
+data::Samples make_samples(std::size_t count, std::size_t bytes) {
     data::Samples samples;
     for (std::size_t i = 0; i < count; ++i) {
-        samples.values.push_back(static_cast<std::uint8_t>(i));
+        for (std::size_t k = 0; k < bytes; ++k) {
+            samples.values.push_back(static_cast<std::uint8_t>(i >> (8 * k)));
+        }
         samples.labels.push_back(static_cast<std::uint16_t>(i % kClasses));
     }
     return samples;
@@ -34,10 +36,12 @@ SwarmTerms SwarmTerms::make(
 ) {
     data::Dataset dataset;
     dataset.name = "virtual";
-    dataset.shape = {1, 1, 1};
+    // Where nobody looks at the numbers one byte is enough; shards travel.
+    const std::uint32_t bytes = training.trained ? 4 : 1;
+    dataset.shape = {1, 1, bytes};
     dataset.classes = kClasses;
-    dataset.train = make_samples(training.shards * training.samples_per_shard);
-    dataset.test = make_samples(kTestShards * training.samples_per_shard);
+    dataset.train = make_samples(training.shards * training.samples_per_shard, bytes);
+    dataset.test = make_samples(kTestShards * training.samples_per_shard, bytes);
     auto sharded = data::shard_dataset(dataset, training.samples_per_shard, &peer::sha256);
 
     SwarmTerms terms;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "base/instant.hpp"
@@ -18,6 +19,9 @@ struct TrainingOptions {
     std::size_t shards = 24;     ///< training shards
     std::size_t samples_per_shard = 16;
     std::uint32_t batch = 8;
+    /// Not empty: samples have numbers, steps draw them with a real batcher, and this is called for each
+    /// one that is trained on, with its epoch.
+    std::function<void(std::uint32_t sample, std::uint64_t epoch)> trained;
 
     Duration prepare = std::chrono::milliseconds(500);  ///< from the start until it can train
     Duration step = std::chrono::milliseconds(50);      ///< median of a log-normal distribution

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <utility>
 
 namespace starling::peer_virtual {
@@ -22,16 +23,24 @@ VirtualTrainer::VirtualTrainer(
     bool sync,
     const data::ShardStore& shards,
     FloatVector& parameters,
+    std::uint64_t shuffle,
     Rng rng
 )
     : options_(options),
       sync_(sync),
       shards_(shards),
       parameters_(parameters),
-      rng_(rng) {}
+      rng_(rng) {
+    if (!options_.trained) return;
+    batches_.emplace(shards, shuffle);
+    const auto& manifest = shards.manifest();
+    values_.resize(manifest.sample_elements());
+    labels_.resize(manifest.labels_per_sample());
+}
 
 void VirtualTrainer::begin(Instant now, const peer::TrainerReport& before) {
     report_ = before;
+    if (batches_) batches_->resume(before.position);
     due_ = now + drawn(options_.prepare);
 }
 
@@ -55,6 +64,9 @@ void VirtualTrainer::obey(Instant now, const peer::TrainerOrder& order) {
     }
     if (order.schedule_step && order.schedule_step != current_.schedule_step) {
         report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
+    }
+    if (batches_ && order.shards_version != current_.shards_version) {
+        batches_->set_shards_from(order.starts);
     }
     current_ = order;
     report_.obeyed = order.number;
@@ -131,6 +143,10 @@ void VirtualTrainer::step(Instant now) {
         report(now, true);
         return;
     }
+    if (batches_ && !draw()) {
+        report(now, false);
+        return;
+    }
     parameters_.descend(options_.rate, options_.noise);
     ++report_.steps;
     ++report_.schedule_step;
@@ -151,6 +167,24 @@ void VirtualTrainer::step(Instant now) {
     due_ = now + kSyncWaitMax;
 }
 
+/// Trains on a batch of samples that have numbers. Returns false if there are none.
+bool VirtualTrainer::draw() {
+    const auto scale = std::get<data::ImageRecipe>(shards_.manifest().recipe).scales[0];
+    for (std::uint32_t i = 0; i < options_.batch; ++i) {
+        // One at a time, because a batch may begin in one epoch and end in the next.
+        if (!batches_->next({values_, labels_, {}})) return false;
+        std::uint32_t number = 0;
+        for (std::size_t k = values_.size(); k-- > 0;) {
+            const float byte = (values_[k] * scale.stddev + scale.mean) * 255.0F;
+            number = (number << 8U) | static_cast<std::uint32_t>(std::lround(byte));
+        }
+        // Behind the last sample of an epoch the position is that of the next one.
+        const auto after = batches_->position();
+        options_.trained(number, after.next == 0 ? after.epoch - 1 : after.epoch);
+    }
+    return true;
+}
+
 void VirtualTrainer::evaluate() {
     const double loss = parameters_.mean_square();
     report_.evaluation = current_.evaluation;
@@ -167,6 +201,10 @@ void VirtualTrainer::evaluate() {
 void VirtualTrainer::report(Instant now, bool always) {
     if (!always && now - reported_ < kReportEvery) return;
     reported_ = now;
+    if (batches_) {
+        report_.position = batches_->position();
+        report_.places = std::make_shared<const std::vector<data::ShardPlace>>(batches_->places());
+    }
     report_due_ = true;
 }
 

@@ -7,9 +7,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/instant.hpp"
 #include "base/rng.hpp"
+#include "data/batcher.hpp"
 #include "data/shard_store.hpp"
 #include "peer/terms/training.hpp"
 #include "peer/virtual/float_vector.hpp"
@@ -28,6 +30,7 @@ public:
         bool sync,
         const data::ShardStore& shards,
         FloatVector& parameters,
+        std::uint64_t shuffle,
         Rng rng
     );
 
@@ -66,6 +69,7 @@ private:
     void next(Instant now);
     void step(Instant now);
     void evaluate();
+    bool draw();
     void report(Instant now, bool always);
     [[nodiscard]] bool holds_samples() const;
     [[nodiscard]] Duration drawn(Duration median);
@@ -79,6 +83,9 @@ private:
     const data::ShardStore& shards_;
     FloatVector& parameters_;
     Rng rng_;
+    std::optional<data::Batcher> batches_;  ///< where options say so
+    std::vector<float> values_;
+    std::vector<std::int32_t> labels_;
     Activity activity_ = Activity::Prepare;
     std::optional<Instant> due_;
     std::optional<peer::TrainerOrder> pending_;

@@ -71,6 +71,30 @@ TEST(Ownership, AllPeersAgreeWhateverOrderTheyListMembersIn) {
     for (const auto& [id, times] : trained) EXPECT_EQ(times, 1);
 }
 
+TEST(Ownership, AJoinMovesItsShareAndNothingElse) {
+    constexpr std::size_t kPeers = 16;
+    constexpr std::size_t kShards = 2000;
+    std::size_t moved = 0;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        SCOPED_TRACE(seed);
+        Rng rng(seed);
+        auto peers = random_peers(rng, kPeers + 1);
+        const auto manifest = random_manifest(rng, kShards, 0);
+        std::vector<std::size_t> all(kShards);
+        for (std::size_t i = 0; i < kShards; ++i) all[i] = i;
+        const auto with = owners_of(all, peers, manifest);
+        const auto newcomer = peers.back().id;
+        peers.pop_back();
+        const auto without = owners_of(all, peers, manifest);
+        for (std::size_t i = 0; i < kShards; ++i) {
+            EXPECT_EQ(without[i], rank_owners(manifest.shards[i].id, peers, 1)[0]);
+            EXPECT_TRUE(with[i] == without[i] || with[i] == newcomer);
+            moved += with[i] != without[i] ? 1U : 0U;
+        }
+    }
+    EXPECT_LE(static_cast<double>(moved), 1.1 * 20 * kShards / (kPeers + 1));
+}
+
 TEST(Ownership, DutiesFollowTheRank) {
     SCOPED_TRACE("seed 2");
     Rng rng(2);

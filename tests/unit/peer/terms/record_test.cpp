@@ -88,7 +88,8 @@ TEST(Record, WhatLaterReleasesSayFollowsTheNameAndMayBeMissing) {
         EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
         // And this one at what it knows.
         auto longer = bytes;
-        longer.insert(longer.end(), 64, std::byte{1});
+        for (int i = 0; i < 13 + 9 + 5; ++i) longer.push_back(std::byte{1});
+        longer.push_back(std::byte{1});
         EXPECT_EQ(decode_record(longer)->claim, record.claim);
     }
     for (const float unknown : {std::nanf(""), -0.5F, -INFINITY}) {
@@ -147,6 +148,43 @@ TEST(Record, SaysHowFastItsPeerIsAfterAllThatOlderReleasesSay) {
         // A release that knows claims only stops before it.
         EXPECT_EQ(decode_record(ByteView(bytes).first(bytes.size() - 2))->speed, std::nullopt);
         EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
+    }
+}
+
+TEST(Record, SaysHowFarItsShardsAre) {
+    auto record = sample();
+    const Bytes silent = encode_record(record);
+    DutyProgress duty{{7, 40000}, {}};
+    for (std::uint16_t i = 0; i < DutyProgress::kOthersMax; ++i) {
+        record.duty = duty;
+        const Bytes bytes = encode_record(record);
+        EXPECT_EQ(bytes.size(), silent.size() + 1 + 20 + 13 + 2 + 7 + 5 * duty.others.size());
+        EXPECT_LE(bytes.size() + kNameBytesMax, membership::kRecordMax);
+        const auto read = decode_record(bytes);
+        ASSERT_TRUE(read.has_value());
+        EXPECT_EQ(read->duty, duty);
+        EXPECT_EQ(read->speed, std::nullopt);
+        // A release that knows speeds only stops before it.
+        const auto older = bytes.size() - 7 - 5 * duty.others.size();
+        EXPECT_EQ(decode_record(ByteView(bytes).first(older))->duty, std::nullopt);
+        EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
+        const auto shard = static_cast<std::uint16_t>(3 * i + 1);
+        duty.others.push_back({shard, {static_cast<std::uint32_t>(6 + i % 3), i}});
+        EXPECT_EQ(duty.of(shard), (DutyPlace{static_cast<std::uint32_t>(6 + i % 3), i}));
+        EXPECT_EQ(duty.of(static_cast<std::uint16_t>(shard + 1)), duty.base);
+    }
+    record.duty = DutyProgress{{7, 40000}, {{3, {6, 1}}, {9, {8, 2}}}};
+    const Bytes good = encode_record(record);
+    for (std::uint64_t seed = 0; seed < 5000; ++seed) {
+        Rng rng(seed);
+        Bytes bad = good;
+        const auto at =
+            silent.size() + static_cast<std::size_t>(rng.below(good.size() - silent.size()));
+        bad[at] = static_cast<std::byte>(rng.next());
+        const auto read = decode_record(bad);
+        if (!read || !read->duty) continue;
+        EXPECT_TRUE(read->duty->fits());
+        EXPECT_LE(read->duty->base.epoch, kEpochMax);
     }
 }
 

@@ -34,11 +34,12 @@ protected:
     PeerId theirs_;
 };
 
-TEST_F(TrainersOptions, AGivenSeedAloneDecidesTheShuffle) {
+TEST_F(TrainersOptions, AllPeersOfASwarmShuffleAlike) {
+    EXPECT_EQ(seed(ours_), 11U) << "that of the descriptor, which a founder's --seed becomes";
+    EXPECT_EQ(seed(theirs_), 11U);
     config_.seed = 7;
     config_.seed_given = true;
-    EXPECT_EQ(seed(ours_), 7U);
-    EXPECT_EQ(seed(theirs_), 7U);
+    EXPECT_EQ(seed(ours_), 11U) << "a joiner's own seed does not change the order of samples";
     const auto evaluations = [this](const PeerId& self) {
         return trainer_options(config_, self, descriptor_, descriptor_.manifest, nullptr)
             .evaluation_seed;
@@ -46,23 +47,13 @@ TEST_F(TrainersOptions, AGivenSeedAloneDecidesTheShuffle) {
     EXPECT_NE(evaluations(ours_), evaluations(theirs_)) << "they see different parts of the tests";
 }
 
-TEST_F(TrainersOptions, WithoutASeedEachPeerHasItsOwnShuffle) {
-    EXPECT_NE(seed(ours_), seed(theirs_));
-    const auto before = seed(ours_);
-    descriptor_.seed = 12;
-    EXPECT_NE(seed(ours_), before) << "nor is it that of another swarm";
-}
-
-TEST_F(TrainersOptions, ACheckpointKeepsItsShuffle) {
-    config_.seed = 7;
-    config_.seed_given = true;
+TEST_F(TrainersOptions, ACheckpointOfAnEarlierReleaseGoesOnInTheCommonShuffle) {
     Checkpoint checkpoint;
-    checkpoint.position = {3, 1234, 99};
-    const auto options =
-        trainer_options(config_, ours_, descriptor_, descriptor_.manifest, &checkpoint);
-    EXPECT_EQ(options.position.seed, 99U);
-    checkpoint.position.seed.reset();
-    EXPECT_EQ(seed(ours_, &checkpoint), 7 ^ ours_.prefix64()) << "as older releases chose it";
+    for (const auto kept : {std::optional<std::uint64_t>(99), {}}) {
+        checkpoint.position = {3, 1234, kept};
+        const auto options = trainer_options(config_, ours_, descriptor_, descriptor_.manifest, &checkpoint);
+        EXPECT_EQ(options.position, (data::BatcherPosition{3, 1234, 11}));
+    }
 }
 
 TEST_F(TrainersOptions, FixedKernelsAreNotMeasured) {
