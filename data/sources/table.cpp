@@ -6,8 +6,8 @@
 
 #include "base/printable.hpp"
 #include "data/dataset.hpp"
-#include "data/sources/class_weights.hpp"
 #include "data/sources/agreed_table.hpp"
+#include "data/sources/class_weights.hpp"
 #include "data/sources/record_files.hpp"
 #include "data/sources/sources.hpp"
 #include "data/sources/split_rule.hpp"

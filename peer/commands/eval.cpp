@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -25,6 +26,7 @@
 #include "peer/training/checkpoint.hpp"
 #include "peer/training/engine_options.hpp"
 #include "peer/training/evaluation.hpp"
+#include "peer/training/trained_model.hpp"
 
 namespace starling::peer {
 
@@ -165,6 +167,24 @@ bool has(const Judge& judge) {
     });
 }
 
+constexpr std::size_t kTextTokens = 100;
+
+/// Returns how a text goes on that the model begins by itself; nothing for a model of other data.
+Result<std::optional<std::string>> text_of_model(const EvalFlags& flags) {
+    if (flags.state.empty() || !flags.model.empty()) return std::optional<std::string>();
+    const auto model = load_trained(flags.state);
+    if (model.has_error()) return model.error();
+    const auto* tokens = std::get_if<data::TokenRecipe>(&model->descriptor.manifest.recipe);
+    if (tokens == nullptr || tokens->tokenizer == data::Tokenizer::Numbers) {
+        return std::optional<std::string>();
+    }
+    auto predictor = Predictor::make(*model, 1, threads_of(flags));
+    if (predictor.has_error()) return predictor.error();
+    auto text = continue_text(*predictor, *tokens, "", {kTextTokens, 0.8, 1});
+    if (text.has_error()) return text.error();
+    return std::optional(std::move(*text));
+}
+
 int run_eval(const EvalFlags& flags) {
     const auto result = flags.state.empty() ? evaluate_file(flags) : evaluate_checkpoint(flags);
     if (result.has_error()) return report_fault("eval", result.error());
@@ -177,7 +197,10 @@ int run_eval(const EvalFlags& flags) {
     }
     out.update(result->judge.qualities());
     if (flags.per_class) out["classes"] = result->judge.classes();
-    std::puts(out.dump().c_str());
+    const auto text = text_of_model(flags);
+    if (text.has_error()) return report_fault("eval", text.error());
+    if (*text) out["text"] = **text;
+    std::puts(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return kExitDone;
 }
 

@@ -4,6 +4,7 @@ peers on loopback."""
 
 import json
 import random
+import re
 import struct
 import zlib
 
@@ -99,6 +100,26 @@ class Detection(SwarmTestCase):
         for one in told["classes"]:
             self.assertGreater(one["boxes"], 0)
             self.assertGreater(one["ap50"], 0.5, told)
+        # What it finds in a picture lies where the picture says, and is drawn there.
+        seen = self.directory / "seen"
+        picture = tree / "JPEGImages" / "val1.png"
+        found = run("predict", "--state", state, picture, "--json", "--draw", seen, "--score", 0.3)
+        self.assertEqual(found.returncode, 0, found.stderr)
+        boxes = json.loads(found.stdout)["boxes"]
+        known = re.findall(
+            r"<name>(\w+)</name><bndbox><xmin>(\d+)</xmin><ymin>(\d+)</ymin><xmax>(\d+)</xmax><ymax>(\d+)</ymax>",
+            (tree / "Annotations" / "val1.xml").read_text(),
+        )
+        for name, *corners in known:
+            left, top, right, bottom = map(int, corners)
+            near = [
+                box for box in boxes
+                if box["class"] == name and abs(box["left"] - left) < 6 and abs(box["top"] - top) < 6
+                and abs(box["right"] - right) < 6 and abs(box["bottom"] - bottom) < 6
+            ]
+            self.assertTrue(near, (name, corners, boxes))
+        self.assertGreater(len(known), 0)
+        self.assertNotEqual((seen / "val1.png").read_bytes(), picture.read_bytes())
         # Other runtimes find the same scores in the file.
         model = self.directory / "net.onnx"
         exported = run("export", "--state", state, "--output", model)

@@ -41,6 +41,8 @@ class Text(SwarmTestCase):
         self.assertAlmostEqual(result["loss"], finals[0]["loss"], delta=1e-3)
         inspected = json.loads(run("data", "inspect", f"text:{path}?context=32").stdout)
         self.assertEqual(result["samples"], inspected["test"])
+        self.assertEqual(len(result["text"]), 100)
+        self.assertLessEqual(set(result["text"]), set("".join(SENTENCES)))
         self.assertEqual(inspected["shape"], [32])
         self.assertEqual(inspected["classes"], len(set("".join(SENTENCES))))
         self.assertEqual(inspected["train_characters"], 9 * path.stat().st_size // 10)

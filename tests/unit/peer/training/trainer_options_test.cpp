@@ -51,7 +51,8 @@ TEST_F(TrainersOptions, ACheckpointOfAnEarlierReleaseGoesOnInTheCommonShuffle) {
     Checkpoint checkpoint;
     for (const auto kept : {std::optional<std::uint64_t>(99), {}}) {
         checkpoint.position = {3, 1234, kept};
-        const auto options = trainer_options(config_, ours_, descriptor_, descriptor_.manifest, &checkpoint);
+        const auto options =
+            trainer_options(config_, ours_, descriptor_, descriptor_.manifest, &checkpoint);
         EXPECT_EQ(options.position, (data::BatcherPosition{3, 1234, 11}));
     }
 }
