@@ -23,7 +23,7 @@ struct NamedModel {
     )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) = nullptr;
 };
 
-constexpr std::array<NamedModel, 7> kModels{{
+constexpr std::array<NamedModel, 8> kModels{{
     {"mlp",
      Input::Any,
      "hidden",
