@@ -137,14 +137,14 @@ TEST(Model, AudioStepMatchesTheReference) {
 
 TEST(Model, AudioAveragesTimeAndKeepsBands) {
     const auto names = [](const char* spec) {
-        std::vector<std::string> names;
+        std::vector<std::string> listed;
         const auto made = model_layout(spec, {{1, 40, 99}, 10});
         for (const auto& info : made->parameters()) {
             if (!info.buffer && info.shape.size() > 1) {
-                names.push_back(info.name + to_string(info.shape));
+                listed.push_back(info.name + to_string(info.shape));
             }
         }
-        return names;
+        return listed;
     };
     EXPECT_EQ(
         names("audio?channels=8,16&hidden=12"),
@@ -180,12 +180,12 @@ TEST(Model, TabularStepMatchesTheReference) {
 
 TEST(Model, TabularHasOneScoreForTwoClassesAndWidthsByTheCodes) {
     const auto layout = [](const char* spec, const Task& task) {
-        std::vector<std::string> names;
+        std::vector<std::string> listed;
         const auto made = model_layout(spec, task);
         for (const auto& info : made->parameters()) {
-            names.push_back(info.name + to_string(info.shape));
+            listed.push_back(info.name + to_string(info.shape));
         }
-        return names;
+        return listed;
     };
     Task task{{4}, 2};
     task.categories = {4, 100, 5};
