@@ -289,7 +289,7 @@ HelpTopic dataset() {
              "cifar:cifar-10-batches-bin?flip=1&pad=4"},
             {"shards:DIR",
              "what `starling data shard SPEC --out DIR` wrote; nothing is read or cut anew",
-             {},
+             {{"part", "only what this owner of the partition has, from 0 on"}},
              "shards:fashion-shards"},
         }};
     for (auto& spec : table_specs()) topic.specs.push_back(std::move(spec));

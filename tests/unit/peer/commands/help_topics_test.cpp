@@ -10,6 +10,7 @@
 #include "compute/models/models.hpp"
 #include "compute/training/schedule.hpp"
 #include "data/partition.hpp"
+#include "data/schema.hpp"
 #include "gossip/config.hpp"
 #include "peer/terms/data_set.hpp"
 
@@ -24,7 +25,13 @@ std::string refusal(std::string_view topic, const std::string& spec) {
     if (topic == "models") {
         const bool text = spec.starts_with("gpt");
         const auto shape = text ? compute::Shape{64} : compute::Shape{1, 28, 28};
-        return why(compute::build_model(spec, {shape, 10}, 1, compute::Purpose::Inference, {}));
+        compute::Task task{shape, 10};
+        if (spec.starts_with("detector")) {
+            task.sample_shape = {3, 240, 320};
+            task.kind = compute::LabelKind::Boxes;
+            task.boxes = data::kBoxesMax;
+        }
+        return why(compute::build_model(spec, task, 1, compute::Purpose::Inference, {}));
     }
     if (topic == "optimizer") return why(compute::OptimizerSpec::parse(spec));
     if (topic == "mix") return why(gossip::Mix::parse(spec));

@@ -63,6 +63,8 @@ struct Flag {
 };
 
 constexpr Flag kFlags[] = {
+    {"private", nullptr, [](auto& c) { return c.private_data; }},
+    {"silent-quality", nullptr, [](auto& c) { return c.silent_quality; }},
     {"name", "kitchen-pc", [](auto& c) { return c.name == "kitchen-pc"; }},
     {"state", "/s", [](auto& c) { return c.state == "/s"; }},
     {"listen", "127.0.0.1:1", [](auto& c) { return c.listen == "127.0.0.1:1"; }},
