@@ -54,7 +54,7 @@ RECIPES = {
         ),
         Recipe(
             "speech", "spoken digits",
-            "audio:{data}/fsdd/fsdd.tar.gz?rate=8000&seconds=1&label=name:0:_&split=name:2:_<5",
+            "audio:{data}/fsdd/fsdd.tar.gz?rate=8000&seconds=1&names={{label}}_{{speaker}}_{{take}}&split=take<5",
             "audio", "adamw?lr=0.001", 16, 20,
             {"accuracy": 0.97}, ("accuracy", "balanced"),
             augment="shift=50,mask=6",

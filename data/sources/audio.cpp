@@ -43,7 +43,7 @@ Result<double> read_milliseconds(const Spec& spec, const char* key, double fallb
 
 Result<AudioOptions> read_options(const Spec& spec) {
     if (auto known =
-            spec.only("rate,seconds,features,mels,window,hop,centre,test,valid,label,names");
+            spec.only("rate,seconds,features,mels,window,hop,centre,split,test,valid,label,names");
         !known) {
         return known.error();
     }

@@ -34,8 +34,11 @@ Named named(ListedFile& file, const TreeOptions& options) {
     for (const auto& folder : folders) {
         if (const auto split = split_named(folder)) named.split = split;
     }
+    const auto fields = options.names ? options.names->read(file.name) : std::nullopt;
+    if (options.rule && fields) {
+        named.split = options.rule->split_of_text((*fields)[options.rule_field]);
+    }
     if (options.label_field) {
-        const auto fields = options.names->read(file.name);
         if (fields) named.klass = std::string((*fields)[*options.label_field]);
     } else if (options.name_part) {
         const auto parts = parts_of(fs::path(base).stem().string(), options.separator);
@@ -111,6 +114,24 @@ Result<void> assign(
     return {};
 }
 
+/// Reads `split=take<5`, where take is a field of the names.
+Result<void> read_rule(const Spec& spec, TreeOptions& options) {
+    if (spec.text("split", "").empty()) return {};
+    auto rule = SplitRule::read(spec);
+    if (!rule) return rule.error();
+    const auto field = options.names ? options.names->field(rule->column) : std::nullopt;
+    if (!field) {
+        return fail(
+            FaultCode::Usage,
+            "'" + spec.to_string() + "': split=" + rule->column +
+                "... is no field of names=; write names={label}_{speaker}_{take} and split=take<5"
+        );
+    }
+    options.rule = std::move(*rule);
+    options.rule_field = *field;
+    return {};
+}
+
 }  // namespace
 
 Result<TreeOptions> tree_options(const Spec& spec) {
@@ -128,6 +149,7 @@ Result<TreeOptions> tree_options(const Spec& spec) {
         }
         options.names = std::move(*pattern);
     }
+    if (auto ok = read_rule(spec, options); !ok) return ok.error();
     const auto label = spec.text("label", "");
     if (options.names) options.label_field = options.names->field(label.empty() ? "label" : label);
     if (options.label_field || label.empty() || label == "folder") return options;

@@ -12,6 +12,7 @@
 #include "data/source.hpp"
 #include "data/sources/name_pattern.hpp"
 #include "data/sources/record_files.hpp"
+#include "data/sources/split_rule.hpp"
 
 namespace starling::data {
 
@@ -24,6 +25,8 @@ struct TreeOptions {
     char separator = '_';
     std::optional<NamePattern> names;        ///< what the files' names say
     std::optional<std::size_t> label_field;  ///< or the class is this field of the names
+    std::optional<SplitRule> rule;           ///< a field of the names says the split
+    std::size_t rule_field = 0;
     double test = 0.1;  ///< shares of the files, where folders do not say the split
     double valid = 0.0;
 };

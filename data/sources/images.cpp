@@ -12,8 +12,9 @@ namespace {
 class ImageSource final : public PictureSource {
 public:
     Result<void> scan(const Spec& spec, const ScanOptions& scan) {
-        const auto options =
-            read_image_options(spec, "size,channels,fit,flip,zoom,pad,test,valid,label,names");
+        const auto options = read_image_options(
+            spec, "size,channels,fit,flip,zoom,pad,split,test,valid,label,names"
+        );
         if (!options) return options.error();
         const auto tree = tree_options(spec);
         if (!tree) return tree.error();

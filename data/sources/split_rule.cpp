@@ -28,9 +28,19 @@ Result<SplitRule> SplitRule::read(const Spec& spec) {
     const auto wrong = fail(
         FaultCode::Usage,
         "'" + spec.to_string() + "': split=" + text +
-            " is not allowed; give the rows for testing, as split=ID%5==0, split=row%5==0 or "
-            "split=part=test"
+            " is not allowed; give what is for testing, as split=ID%5==0, split=row%5==0, "
+            "split=take<5 or split=part=test"
     );
+    if (const auto less = text.find('<'); less != std::string::npos && less > 0) {
+        double below = 0.0;
+        const char* from = text.data() + less + 1;
+        const char* to = text.data() + text.size();
+        const auto [after, error] = std::from_chars(from, to, below);
+        if (error != std::errc{} || after != to || from == to) return wrong;
+        rule.column = text.substr(0, less);
+        rule.below = below;
+        return rule;
+    }
     const auto percent = text.find('%');
     const auto equal = text.find('=');
     if (equal == std::string::npos || equal == 0) return wrong;
@@ -71,9 +81,8 @@ Split SplitRule::split_of(std::uint64_t row, double cell, const ColumnFacts* fac
         return left == static_cast<std::uint64_t>(rest) ? Split::Test : Split::Train;
     }
     bool tests = false;
-    if (modulo > 0) {
-        tests = std::isfinite(cell) &&
-                std::fmod(cell, static_cast<double>(modulo)) == static_cast<double>(rest);
+    if (modulo > 0 || below) {
+        tests = facts->kind != ColumnKind::Category && tests_number(cell);
     } else if (facts->kind == ColumnKind::Category) {
         const auto place = static_cast<std::size_t>(std::isfinite(cell) ? cell : -1.0);
         tests = std::isfinite(cell) && facts->categories[place].first == value;
@@ -81,6 +90,21 @@ Split SplitRule::split_of(std::uint64_t row, double cell, const ColumnFacts* fac
         tests = shortest_text(cell) == value;
     }
     return tests ? Split::Test : Split::Train;
+}
+
+bool SplitRule::tests_number(double number) const {
+    if (!std::isfinite(number)) return false;
+    if (below) return number < *below;
+    return std::fmod(number, static_cast<double>(modulo)) == static_cast<double>(rest);
+}
+
+Split SplitRule::split_of_text(std::string_view field) const {
+    if (modulo == 0 && !below) return field == value ? Split::Test : Split::Train;
+    double number = 0.0;
+    const char* end = field.data() + field.size();
+    const auto [after, error] = std::from_chars(field.data(), end, number);
+    const bool whole = error == std::errc{} && after == end;
+    return whole && tests_number(number) ? Split::Test : Split::Train;
 }
 
 }  // namespace starling::data

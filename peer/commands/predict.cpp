@@ -385,9 +385,9 @@ void add_predict(CLI::App& app, Command& chosen) {
     command->add_flag("--json", flags->json, "One JSON object a line");
     command->footer(
         "Samples are prepared as the swarm prepared its own; a table needs no column to learn.\n"
-        "Examples:\n  starling predict --state ~/.starling photo.jpg\n"
-        "  starling predict --state ~/.starling customers.csv --json\n"
-        "  starling predict --state ~/.starling --prompt 'Call me'"
+        "Examples:\n  starling predict --state DIR photo.jpg\n"
+        "  starling predict --state DIR customers.csv --json\n"
+        "  starling predict --state DIR --prompt 'Call me'"
     );
     command->callback([flags, &chosen] { chosen = [flags] { return run_predict(*flags); }; });
 }

@@ -29,7 +29,8 @@ public:
     /// Makes a local training step: adds a normal draw to every value.
     void train(double deviation);
 
-    /// Makes a step towards zero: goes the share `rate` of the way, and adds a normal draw.
+    /// Makes a step towards zero: goes the share `rate` of the way, and adds noise of this
+    /// deviation.
     void descend(double rate, double deviation);
 
     /// Makes the values infinite, as training does that diverges.

@@ -57,6 +57,28 @@ TEST_F(Sources, FoldersNameTheClassesAndTheSplits) {
     EXPECT_EQ(prepared.values.size(), 3U);
 }
 
+TEST_F(Sources, AFieldOfTheNamesMaySayTheSplit) {
+    for (int i = 0; i < 20; ++i) {
+        const auto who = i % 4 == 0 ? "ann" : "bob";
+        put_golden(
+            "a/" + std::to_string(i % 2) + "_" + who + "_" + std::to_string(i) + ".png", "grey8.png"
+        );
+    }
+    const auto spec = "images:" + path("a") + "?names={label}_{who}_{take}";
+    const auto takes = open(spec + "&split=take<5");
+    ASSERT_NE(takes, nullptr);
+    EXPECT_EQ(takes->count(Split::Test), 5U);
+    EXPECT_EQ(takes->count(Split::Train), 15U);
+    EXPECT_EQ(open(spec + "&split=who=bob")->count(Split::Test), 15U);
+    EXPECT_EQ(open(spec + "&split=take%4==3")->count(Split::Test), 5U);
+    const auto unknown = open_source(*Spec::parse(spec + "&split=day<5"), {});
+    ASSERT_TRUE(unknown.has_error());
+    EXPECT_NE(unknown.error().message.find("no field of names="), std::string::npos);
+    for (const char* wrong : {"take<", "take<x", "<5"}) {
+        EXPECT_TRUE(open_source(*Spec::parse(spec + "&split=" + wrong), {}).has_error()) << wrong;
+    }
+}
+
 TEST_F(Sources, WithoutFoldersForSplitsFilesAreDrawnByTheirNames) {
     for (int i = 0; i < 60; ++i) {
         const auto name = std::to_string(i) + ".png";
