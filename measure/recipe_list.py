@@ -34,7 +34,7 @@ RECIPES = {
         Recipe(
             "fraud", "fraud detection",
             "csv:{data}/creditcard-ulb-sample/creditcard_sample.csv.gz?label=Class&drop=Time&split=row%5==0",
-            "tabular", "adamw?lr=0.001", 64, 60,
+            "tabular", "adamw?lr=0.001", 64, 40,
             {"ap": 0.965}, ("ap", "auc", "f1"),
             note="the share of frauds in this sample is not the real one",
         ),
@@ -48,9 +48,9 @@ RECIPES = {
         Recipe(
             "medical", "medical images of four hospitals, which keep them",
             "npz:{data}/pneumoniamnist/pneumoniamnist_trainval.npz",
-            "cnn?channels=16,32&hidden=64&kernel=3", "adamw?lr=0.001", 32, 12,
+            "cnn?channels=16,32&hidden=64&kernel=3", "sgd?lr=0.02&momentum=0.9", 32, 30,
             {"auc": 0.988, "balanced": 0.94}, ("auc", "balanced", "accuracy"),
-            private="dirichlet?alpha=0.5",
+            private="dirichlet?alpha=0.5", mix=("--mix-every", "1", "--sync"),
         ),
         Recipe(
             "speech", "spoken digits",
@@ -71,7 +71,7 @@ RECIPES = {
         ),
         Recipe(
             "language", "the next token of a text",
-            "text:{data}/tinyshakespeare/input.txt?tokens=bpe:1024&context=64&split=0.9",
+            "text:{data}/tinyshakespeare/input.txt.gz?tokens=bpe:1024&context=64&split=0.9",
             "gpt?layers=3&heads=4&dim=96", "adamw?lr=0.001", 16, 4,
             {}, ("bpb",), mix=("--mix-every", "1"),
         ),
