@@ -72,7 +72,7 @@ RECIPES = {
         Recipe(
             "language", "the next token of a text",
             "text:{data}/tinyshakespeare/input.txt.gz?tokens=bpe:1024&context=64&split=0.9",
-            "gpt?layers=3&heads=4&dim=96", "adamw?lr=0.001", 16, 4,
+            "gpt?layers=3&heads=4&dim=96", "adamw?lr=0.002", 16, 4,
             {}, ("bpb",), mix=("--mix-every", "1"),
         ),
     )
