@@ -23,7 +23,6 @@
 #include "peer/terms/data_set.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/model_file.hpp"
-#include "peer/training/checkpoint.hpp"
 #include "peer/training/engine_options.hpp"
 #include "peer/training/evaluation.hpp"
 #include "peer/training/trained_model.hpp"
@@ -51,6 +50,7 @@ void print_notes(const CutData& data) {
 struct Judged {
     Evaluated evaluated;
     Judge judge;
+    std::optional<std::string> text = std::nullopt;  ///< that the model has made up
 };
 
 /// Evaluates the model of `options` with the parameters of `store` on the test part of the data,
@@ -128,35 +128,40 @@ Result<Judged> evaluate_file(const EvalFlags& flags) {
     return result;
 }
 
+constexpr std::size_t kTextTokens = 100;
+
+/// Returns how a text goes on that the model begins by itself; nothing for a model of other data.
+Result<std::optional<std::string>> text_of(const TrainedModel& model, int threads) {
+    const auto* tokens = std::get_if<data::TokenRecipe>(&model.descriptor.manifest.recipe);
+    if (tokens == nullptr || tokens->tokenizer == data::Tokenizer::Numbers) {
+        return std::optional<std::string>();
+    }
+    auto predictor = Predictor::make(model, 1, threads);
+    if (predictor.has_error()) return predictor.error();
+    auto text = continue_text(*predictor, *tokens, "", {kTextTokens, 0.8, 1});
+    if (text.has_error()) return text.error();
+    return std::optional(std::move(*text));
+}
+
 Result<Judged> evaluate_checkpoint(const EvalFlags& flags) {
-    const auto checkpoint = read_checkpoint(real_disk(), flags.state);
-    if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
-    const auto descriptor = decode_descriptor(checkpoint->descriptor);
-    if (descriptor.has_error()) return descriptor.error();
-    auto cut = cut_for_eval(flags.dataset, descriptor->manifest);
+    std::optional<ModelChoice> other;
+    if (!flags.model.empty()) {
+        auto chosen = choose_model(flags.model);
+        if (chosen.has_error()) return chosen.error();
+        other = std::move(*chosen);
+    }
+    const auto model = load_trained(flags.state, other ? &*other : nullptr);
+    if (model.has_error()) return model.error();
+    auto cut = cut_for_eval(flags.dataset, model->descriptor.manifest);
     if (cut.has_error()) return as_usage(cut.error());
     print_notes(*cut);
-    auto* sharded = &cut->sharded;
-    auto options = engine_options(*descriptor, threads_of(flags));
-    if (!flags.model.empty()) {
-        const auto chosen = choose_model(flags.model);
-        if (chosen.has_error()) return chosen.error();
-        options.model = chosen->spec;
-        options.model_file = chosen->file ? chosen->file : std::make_shared<const Bytes>();
-    }
-    auto layout = compute::model_layout(options.model, options.task, *options.model_file);
-    if (layout.has_error()) return layout.error();
-    if (layout->elements() != checkpoint->parameters.size()) {
-        return fail(
-            FaultCode::LayoutMismatch,
-            flags.state + ": the checkpoint holds " +
-                std::to_string(checkpoint->parameters.size()) + " parameters, " + options.model +
-                " has " + std::to_string(layout->elements())
-        );
-    }
-    compute::ParameterStore store(std::move(*layout));
-    store.write_all(checkpoint->parameters);
-    return evaluate_on(flags.dataset, *sharded, options, store);
+    const auto options = engine_options(model->descriptor, threads_of(flags));
+    auto judged = evaluate_on(flags.dataset, cut->sharded, options, *model->parameters);
+    if (judged.has_error() || other) return judged;
+    auto text = text_of(*model, threads_of(flags));
+    if (text.has_error()) return text.error();
+    judged->text = std::move(*text);
+    return judged;
 }
 
 template <class One>
@@ -165,24 +170,6 @@ bool has(const Judge& judge) {
     return std::any_of(tallies.begin(), tallies.end(), [](const compute::Tally& tally) {
         return std::holds_alternative<One>(tally);
     });
-}
-
-constexpr std::size_t kTextTokens = 100;
-
-/// Returns how a text goes on that the model begins by itself; nothing for a model of other data.
-Result<std::optional<std::string>> text_of_model(const EvalFlags& flags) {
-    if (flags.state.empty() || !flags.model.empty()) return std::optional<std::string>();
-    const auto model = load_trained(flags.state);
-    if (model.has_error()) return model.error();
-    const auto* tokens = std::get_if<data::TokenRecipe>(&model->descriptor.manifest.recipe);
-    if (tokens == nullptr || tokens->tokenizer == data::Tokenizer::Numbers) {
-        return std::optional<std::string>();
-    }
-    auto predictor = Predictor::make(*model, 1, threads_of(flags));
-    if (predictor.has_error()) return predictor.error();
-    auto text = continue_text(*predictor, *tokens, "", {kTextTokens, 0.8, 1});
-    if (text.has_error()) return text.error();
-    return std::optional(std::move(*text));
 }
 
 int run_eval(const EvalFlags& flags) {
@@ -197,9 +184,7 @@ int run_eval(const EvalFlags& flags) {
     }
     out.update(result->judge.qualities());
     if (flags.per_class) out["classes"] = result->judge.classes();
-    const auto text = text_of_model(flags);
-    if (text.has_error()) return report_fault("eval", text.error());
-    if (*text) out["text"] = **text;
+    if (result->text) out["text"] = *result->text;
     std::puts(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return kExitDone;
 }

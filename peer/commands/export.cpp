@@ -13,10 +13,9 @@
 #include "compute/models/models.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/machine/files.hpp"
-#include "peer/terms/descriptor.hpp"
 #include "peer/terms/recipe_json.hpp"
 #include "peer/terms/task.hpp"
-#include "peer/training/checkpoint.hpp"
+#include "peer/training/trained_model.hpp"
 
 namespace starling::peer {
 
@@ -46,22 +45,11 @@ Result<std::string> format_of(const ExportFlags& flags) {
 Result<std::string> export_checkpoint(const ExportFlags& flags) {
     const auto format = format_of(flags);
     if (format.has_error()) return format.error();
-    const auto checkpoint = read_checkpoint(real_disk(), flags.state);
-    if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
-    const auto descriptor = decode_descriptor(checkpoint->descriptor);
-    if (descriptor.has_error()) return descriptor.error();
-    const auto& d = *descriptor;
+    const auto trained = load_trained(flags.state);
+    if (trained.has_error()) return trained.error();
+    const auto& d = trained->descriptor;
+    auto& store = *trained->parameters;
     const auto task = task_of(d.manifest);
-    auto layout = compute::model_layout(d.model, task, d.model_file);
-    if (layout.has_error()) return layout.error();
-    if (layout->elements() != checkpoint->parameters.size()) {
-        return fail(
-            FaultCode::LayoutMismatch,
-            flags.state + ": the checkpoint's parameters do not fit its model " + d.model
-        );
-    }
-    compute::ParameterStore store(std::move(*layout));
-    store.write_all(checkpoint->parameters);
     Result<Bytes> bytes = Bytes{};
     if (*format == "onnx") {
         const auto build = [&](std::int64_t batch) {

@@ -42,11 +42,15 @@ void to_probabilities(const data::Label& label, std::span<float> scores) {
 
 }  // namespace
 
-Result<TrainedModel> load_trained(const std::filesystem::path& state) {
+Result<TrainedModel> load_trained(const std::filesystem::path& state, const ModelChoice* other) {
     auto checkpoint = read_checkpoint(real_disk(), state);
     if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
     auto descriptor = decode_descriptor(checkpoint->descriptor);
     if (descriptor.has_error()) return descriptor.error();
+    if (other != nullptr) {
+        descriptor->model = other->spec;
+        descriptor->model_file = other->file ? *other->file : Bytes{};
+    }
     auto layout = compute::model_layout(
         descriptor->model, task_of(descriptor->manifest), descriptor->model_file
     );

@@ -13,6 +13,7 @@
 #include "compute/training/engine.hpp"
 #include "data/preparation.hpp"
 #include "peer/terms/descriptor.hpp"
+#include "peer/terms/model_file.hpp"
 
 namespace starling::peer {
 
@@ -21,9 +22,12 @@ struct TrainedModel {
     std::unique_ptr<compute::ParameterStore> parameters;
 };
 
-/// Reads the newest sound checkpoint of a state directory.
+/// Reads the newest sound checkpoint of a state directory. `other` replaces the descriptor's model by another one that the
+/// parameters fit.
 /// Errors    Usage (there is none), those of read_checkpoint; LayoutMismatch (another release's layers)
-[[nodiscard]] Result<TrainedModel> load_trained(const std::filesystem::path& state);
+[[nodiscard]] Result<TrainedModel> load_trained(
+    const std::filesystem::path& state, const ModelChoice* other = nullptr
+);
 
 /// Answers for samples that nobody has labelled.
 /// Thread    one at a time
