@@ -209,19 +209,18 @@ Result<bool> AgreedRows::next(Bytes& record) {
     const auto more = format_->next(cells_);
     if (!more) return more.error();
     if (!*more) return false;
-    std::vector<float> values;
-    values.reserve(places_.size());
+    values_.clear();
     for (const auto& place : places_) {
         const double cell =
             place.there ? cells_[place.wanted] : std::numeric_limits<double>::quiet_NaN();
         if (!place.words) {
-            values.push_back(static_cast<float>(cell));
+            values_.push_back(static_cast<float>(cell));
         } else {
             const bool known = std::isfinite(cell);
-            values.push_back(known ? place.codes[static_cast<std::size_t>(cell)] : 0.0F);
+            values_.push_back(known ? place.codes[static_cast<std::size_t>(cell)] : 0.0F);
         }
     }
-    const auto bytes = std::as_bytes(std::span<const float>(values));
+    const auto bytes = std::as_bytes(std::span<const float>(values_));
     record.insert(record.end(), bytes.begin(), bytes.end());
     return true;
 }

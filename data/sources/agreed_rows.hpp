@@ -80,6 +80,7 @@ private:
     std::vector<std::size_t> wanted_;
     std::size_t extra_ = 0;  ///< where the further columns begin among those
     std::vector<double> cells_;
+    std::vector<float> values_;  ///< of the last row
     std::vector<std::string> notes_;
 };
 

@@ -61,7 +61,7 @@ public:
     PrivateFolder& operator=(const PrivateFolder&) = delete;
 
     ~PrivateFolder() {
-        std::error_code ignored;  // what is left behind is a copy of the user's own data
+        std::error_code ignored;  // what is left behind is this user's own
         if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
     }
 
@@ -72,7 +72,7 @@ public:
         std::string pattern =
             (std::filesystem::temp_directory_path(error) / "starling-XXXXXX").string();
         if (error || ::mkdtemp(pattern.data()) == nullptr) {
-            return fail(FaultCode::Io, "cannot make a temporary directory");
+            return fail(FaultCode::Io, "cannot make a directory for files of this run");
         }
         path_ = pattern;
         return path_;
@@ -110,15 +110,6 @@ Result<void> cut_parts(SwarmOptions& options, PrivateFolder& folder) {
 /// Otherwise it is in a temporary directory, which is removed after the run.
 class KeyFile {
 public:
-    KeyFile() = default;
-    KeyFile(const KeyFile&) = delete;
-    KeyFile& operator=(const KeyFile&) = delete;
-
-    ~KeyFile() {
-        std::error_code ignored;  // a key that is left behind opens nothing any more
-        if (!private_.empty()) std::filesystem::remove_all(private_, ignored);
-    }
-
     /// Makes the file if it does not exist yet. Returns its name, which is empty if the state
     /// directory comes from an open swarm.
     /// Errors    Io
@@ -126,13 +117,9 @@ public:
         namespace fs = std::filesystem;
         fs::path path;
         if (state.empty()) {
-            std::error_code error;
-            std::string pattern = (fs::temp_directory_path(error) / "starling-XXXXXX").string();
-            if (error || ::mkdtemp(pattern.data()) == nullptr) {
-                return fail(FaultCode::Io, "cannot make a directory for the swarm's key");
-            }
-            private_ = pattern;
-            path = private_ / "swarm.key";
+            auto made = private_.make();
+            if (!made) return made.error();
+            path = *made / "swarm.key";
         } else {
             std::error_code ignored;  // if exists() fails, writing fails below with a message
             path = fs::path(state) / "swarm.key";
@@ -144,7 +131,7 @@ public:
     }
 
 private:
-    std::filesystem::path private_;
+    PrivateFolder private_;
 };
 
 int run(SwarmFlags flags) {
