@@ -1,8 +1,11 @@
 # One static library per module, with an explicit list of sources and of allowed links.
 #
 #   starling_module(NAME membership SOURCES swim.cpp ... LINKS starling_base PRIVATE_LINKS cereal)
+#
+# HEADERS are further headers that nearly all of its sources include and that are worth parsing once.
+# OPENMP says that it is compiled with OpenMP, be it through LINKS.
 function(starling_module)
-    cmake_parse_arguments(ARG "" "NAME" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+    cmake_parse_arguments(ARG "OPENMP" "NAME" "SOURCES;LINKS;PRIVATE_LINKS;HEADERS" ${ARGN})
     set(target starling_${ARG_NAME})
     add_library(${target} STATIC ${ARG_SOURCES})
     target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
@@ -11,29 +14,26 @@ function(starling_module)
         PUBLIC ${ARG_LINKS}
         PRIVATE starling_warnings starling_sanitizers ${ARG_PRIVATE_LINKS}
     )
-endfunction()
-
-# Parses headers once for a target whose sources nearly all include them: a test's gtest.h is a second
-# of each. Left to ccache where there is one: it keeps whole objects, but none that such a header went into.
-function(starling_precompile target)
-    if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
-        target_precompile_headers(${target} PRIVATE ${ARGN})
+    if(ARG_OPENMP)
+        set(starling_headers_here starling_openmp_headers)
     endif()
+    starling_precompile(${target} ${starling_headers_here} ${ARG_HEADERS})
 endfunction()
 
 # One test program; LABELS are ctest labels (unit, sim, system, slow, net, handoff).
 #
 #   starling_test(NAME membership_test SOURCES ... LINKS ... LABELS unit)
 function(starling_test)
-    cmake_parse_arguments(ARG "" "NAME" "SOURCES;LINKS;LABELS" ${ARGN})
+    cmake_parse_arguments(ARG "OPENMP" "NAME" "SOURCES;LINKS;LABELS" ${ARGN})
     add_executable(${ARG_NAME} ${ARG_SOURCES})
     target_link_libraries(
         ${ARG_NAME}
         PRIVATE ${ARG_LINKS} GTest::gtest GTest::gtest_main starling_warnings starling_sanitizers
     )
-    list(LENGTH ARG_SOURCES sources)
-    if(sources GREATER 3)
-        starling_precompile(${ARG_NAME} <gtest/gtest.h>)
+    if(ARG_OPENMP)
+        starling_precompile(${ARG_NAME} starling_openmp_test_headers)
+    else()
+        starling_precompile(${ARG_NAME} starling_test_headers)
     endif()
     # Two labels become one, unit+net, which -L unit and -L net both match: on its way into ctest's file
     # a list of them would fall apart, and take the time limit with it.
