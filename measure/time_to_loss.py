@@ -50,7 +50,7 @@ def final_of(output):
 
 
 def start(arguments, spaces, i, seed, output):
-    command = [arguments.binary, "peer", "--json", "--insecure", "--threads", "1",
+    command = [arguments.binary, "peer", "--json", "--threads", "1",
                "--http", "127.0.0.1:0", "--dataset", f"idx:{arguments.dataset}",
                "--listen", f"{spaces[i].address}:{PORT}", "--seed", str(seed),
                "--precision", arguments.precision]  # fmt: skip

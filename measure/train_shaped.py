@@ -42,7 +42,7 @@ def metrics(space):
 
 
 def start(arguments, space, mixing, seed_address=None, extra=()):
-    command = [arguments.binary, "peer", "--json", "--insecure", "--threads", "1",
+    command = [arguments.binary, "peer", "--json", "--threads", "1",
                "--listen", f"{space.address}:{PORT}", "--http", "127.0.0.1:7501",
                "--dataset", arguments.dataset, *extra]  # fmt: skip
     if seed_address:

@@ -23,7 +23,7 @@ PEER_ROOMS = {
     "machine": "",
     "crypto": "machine",
     "http": "machine",
-    "streams": "machine",
+    "streams": "machine crypto",
     "terms": "machine crypto",
     "members": "machine crypto streams",
     "averaging": "machine streams terms",

@@ -8,9 +8,12 @@
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 #include "compute/arena/parameter_store.hpp"
 #include "peer/averaging/gossip_driver.hpp"
+#include "peer/crypto/identity.hpp"
+#include "peer/crypto/notary.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/streams/links.hpp"
@@ -30,12 +33,6 @@ struct Flags {
     std::string connect;  ///< this process is the half that asks
 };
 
-PeerId bench_id(std::uint8_t number) {
-    PeerId id;
-    id.bytes[0] = number;
-    return id;
-}
-
 compute::ParameterLayout layout_of(std::size_t parameters) {
     compute::ParameterInfo info;
     info.name = "weights";
@@ -48,14 +45,14 @@ compute::ParameterLayout layout_of(std::size_t parameters) {
 /// One of the two peers: a store, an averager, streams, and nothing else.
 class BenchPeer final : private LinkHandler, private FrameReceiver {
 public:
-    BenchPeer(const Flags& flags, std::uint8_t number, std::uint8_t partner)
-        : partner_(bench_id(partner)),
+    BenchPeer(const Flags& flags, std::uint8_t number)
+        : identity_(ephemeral_identity()),
           store_(layout_of(flags.parameters)),
           links_(loop_, *this),
           gossip_(
               loop_,
               config_of(flags),
-              bench_id(number),
+              identity_.id,
               LayoutHash{},
               store_,
               Rng(number),
@@ -65,14 +62,16 @@ public:
         store_.initialize(Rng(number));
         links_.route(FrameType::Exchange, *this);
         if (flags.streams > 0) links_.fix_lanes(flags.streams - 1);
-        hello_.id = bench_id(number);
-        hello_.swarm.bytes.fill(1);
-        gossip_.peer_up(partner_);
+        introduction_.ours.id = identity_.id;
+        introduction_.ours.swarm.bytes.fill(1);
+        introduction_.notary = make_notary(identity_);
+        introduction_.keys = open_channel(introduction_.ours.swarm);
+        introduction_.plain = flags.plain_tcp;
     }
 
     Result<Endpoint> listen(const Endpoint& at = Endpoint::v4(0x7f000001, 0)) {
         auto bound = links_.bind(at);
-        if (bound) links_.open(hello_, {});
+        if (bound) links_.open(introduction_);
         return bound;
     }
 
@@ -86,7 +85,9 @@ public:
     bool drive(const Endpoint& partner, double seconds) {
         links_.introduce(partner, [this](const Result<PeerId>& greeted) {
             gone_ = greeted.has_error();
-            if (!gone_) gossip_.begin_exchange();
+            if (gone_) return;
+            meet(*greeted);
+            gossip_.begin_exchange();
         });
         budget_ = seconds;
         loop_.run_until([this] { return gone_ || done_; });
@@ -108,7 +109,14 @@ private:
         return config;
     }
 
+    /// Whoever dials us is the partner.
+    void meet(const PeerId& partner) {
+        if (std::exchange(met_, true)) return;
+        gossip_.peer_up(partner);
+    }
+
     void handle_frame(const PeerId& from, FrameType /*type*/, ByteView payload) override {
+        meet(from);
         gossip_.handle_frame(from, payload);
     }
 
@@ -125,7 +133,7 @@ private:
         gossip_.handle_lane_broken(partner, lanes);
     }
 
-    void on_descriptor_wanted(Connection& /*asker*/) override {}
+    void on_descriptor_wanted(Connection& /*asker*/, std::size_t /*piece*/) override {}
 
     std::optional<Endpoint> address_of(const PeerId& /*partner*/) override { return std::nullopt; }
 
@@ -148,17 +156,18 @@ private:
         if (!done_) loop_.post([this] { gossip_.begin_exchange(); });
     }
 
+    Identity identity_;
     Loop loop_;
-    PeerId partner_;
     compute::ParameterStore store_;
     Links links_;
     GossipDriver gossip_;
-    Hello hello_;
+    Introduction introduction_;
     Instant began_;
     double budget_ = 0.0;
     double elapsed_ = 0.0;
     std::uint64_t bytes_ = 0;
     std::size_t exchanges_ = 0;
+    bool met_ = false;
     bool warm_ = false;
     bool done_ = false;
     bool gone_ = false;
@@ -166,7 +175,7 @@ private:
 
 /// The second process. It writes the port on which it listens to `out`, and then answers.
 [[noreturn]] void run_partner(const Flags& flags, int out) {
-    BenchPeer peer(flags, 2, 1);
+    BenchPeer peer(flags, 2);
     const auto at = peer.listen();
     const std::uint16_t port = at ? at->port : 0;
     if (::write(out, &port, sizeof(port)) != sizeof(port)) std::_Exit(kExitFailed);
@@ -178,19 +187,20 @@ private:
 /// Runs the half that asks, and prints the result. `at` is the partner's address; it is empty if
 /// the partner does not listen.
 int drive(const Flags& flags, const std::optional<Endpoint>& at) {
-    BenchPeer peer(flags, 1, 2);
-    // listen() gives our id to the streams. Nobody dials us.
+    BenchPeer peer(flags, 1);
+    // listen() tells the streams who we are. Nobody dials us.
     if (!at || !peer.listen() || !peer.drive(*at, flags.seconds)) {
         std::fputs("starling bench: the exchange broke off\n", stderr);
         return kExitFailed;
     }
     const double parameters = static_cast<double>(flags.parameters * peer.exchanges());
     std::printf(
-        "{\"bench\":\"exchange\",\"params\":%zu,\"encoding\":\"%s\",\"encrypted\":false,"
+        "{\"bench\":\"exchange\",\"params\":%zu,\"encoding\":\"%s\",\"encrypted\":%s,"
         "\"exchanges\":%zu,\"seconds\":%.3f,\"bytes_per_s\":%.0f,\"gbit_per_s\":%.2f,"
         "\"params_per_s\":%.0f}\n",
         flags.parameters,
         flags.encoding.c_str(),
+        flags.plain_tcp ? "false" : "true",
         peer.exchanges(),
         peer.elapsed(),
         static_cast<double>(peer.bytes()) / peer.elapsed(),
@@ -204,7 +214,7 @@ int drive(const Flags& flags, const std::optional<Endpoint>& at) {
 int serve(const Flags& flags) {
     const auto at = Endpoint::parse(flags.listen);
     if (at.has_error()) return report_fault("bench", as_usage(at.error()));
-    BenchPeer peer(flags, 2, 1);
+    BenchPeer peer(flags, 2);
     const auto bound = peer.listen(*at);
     if (bound.has_error()) return report_fault("bench", bound.error());
     std::printf("{\"bench\":\"exchange\",\"listen\":\"%s\"}\n", bound->to_string().c_str());

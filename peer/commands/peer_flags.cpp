@@ -69,11 +69,6 @@ void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for)
         ->capture_default_str();
     command.add_option("--for", run_for, "Leave after this long: 90s, 5m, 2h");
     command.add_flag("--membership-only", config.membership_only, "Be a member, train nothing");
-    command.add_flag(
-        "--insecure",
-        config.insecure,
-        "Listen beyond loopback although streams are not encrypted yet"
-    );
     command.add_flag("--json", config.json, "Print one JSON object a line");
 }
 

@@ -22,8 +22,6 @@ struct SwarmKey {
     bool operator==(const SwarmKey&) const = default;
 };
 
-using Mac = std::array<std::uint8_t, 32>;
-
 /// Returns 32 bytes of the system's randomness.
 [[nodiscard]] SwarmKey random_swarm_key();
 
@@ -38,9 +36,6 @@ using Mac = std::array<std::uint8_t, 32>;
 /// Writes a key to a file that only its owner can read. Blocks until it is on the disk.
 /// Errors    Io
 [[nodiscard]] Result<void> write_swarm_key(const std::filesystem::path& path, const SwarmKey& key);
-
-/// Returns the HMAC-SHA256 of a text.
-[[nodiscard]] Mac mac_of(const SwarmKey& key, ByteView text);
 
 /// Returns a key derived with HKDF-SHA256 (RFC 5869): the swarm id is the salt, `purpose` is the
 /// info, and the output has one block.

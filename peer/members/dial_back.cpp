@@ -10,8 +10,6 @@ namespace starling::peer {
 
 namespace {
 
-/// The first minor version that knows these frames. An older peer would close the stream.
-constexpr std::uint16_t kFirstMinor = 3;
 constexpr std::size_t kAsked = 3;
 constexpr std::size_t kTrialsMax = 8;
 constexpr std::size_t kStreamsMax = 64;
@@ -35,7 +33,7 @@ void DialBack::begin(const PeerId& self, const Endpoint& announced) {
 
 void DialBack::on_greeted(const PeerId& peer) {
     if (reach_ == Reach::Reached || asked_.size() + refusals_ >= kAsked) return;
-    if (links_.minor_of(peer).value_or(0) < kFirstMinor || !asked_.insert(peer).second) return;
+    if (!asked_.insert(peer).second) return;
     Bytes payload;
     ByteWriter writer(payload);
     writer.put_array(announced_.address);
@@ -55,7 +53,7 @@ void DialBack::keep_streams(const membership::MemberList& members) {
     for (const auto& member : members) {
         const bool up = member.state <= membership::MemberState::Suspect && member.id != self_;
         if (!up) continue;
-        if (links_.minor_of(member.id)) {
+        if (links_.connected(member.id)) {
             if (ask) on_greeted(member.id);
         } else if (dialled < kStreamsMax) {
             ++dialled;
@@ -89,10 +87,9 @@ void DialBack::on_request(const PeerId& from, ByteView payload) {
         }
         auto& trial = trials_.at(from);
         trial.connection = std::move(*connection);
-        Hello stranger;
-        stranger.id = self_;
-        stranger.address = announced_;
-        trial.connection->start({stranger, {}}, kTrialTimeout);
+        Introduction stranger = links_.introduction();
+        stranger.ours.swarm = {};
+        trial.connection->start(std::move(stranger), kTrialTimeout);
     });
 }
 
@@ -109,7 +106,7 @@ void DialBack::on_closed(Connection& connection, const Fault& /*why*/) {
         return entry.second.connection.get() == &connection;
     });
     const auto asker = found->first;
-    const auto* partner = connection.greeting().partner();
+    const auto* partner = connection.partner();
     const bool reached = partner != nullptr && partner->id == asker;
     trials_.erase(found);
     answer(asker, reached);

@@ -204,6 +204,7 @@ Result<void> Node::open_state() {
     if (ours.has_error()) return ours.error();
     local_ = std::move(*ours);
     self_ = local_.identity.id;
+    notary_ = make_notary(local_.identity);
     reporter_.set_self(self_);
     return check_founding();
 }
@@ -214,7 +215,7 @@ Result<SwarmPlan> Node::make_plan() {
     auto plan =
         checkpoint ? plan_resuming(std::move(*checkpoint), note)
         : !config_.join.empty()
-            ? plan_joining(loop_, config_, hello(), local_.key, note)
+            ? plan_joining(loop_, config_, introduction({}), local_.key, note)
             : plan_founding(config_, local_.key.has_value(), founding_ ? &*founding_ : nullptr);
     if (plan.has_error()) return plan;
     if (plan->via) {
@@ -236,6 +237,7 @@ Result<void> Node::become_member(SwarmPlan plan) {
     auto key = choose_key(config_, local_.key, plan.descriptor, swarm_);
     if (key.has_error()) return key.error();
     key_ = *key;
+    channel_keys_ = plan.descriptor.keyed ? keyed_channel(key_) : open_channel(swarm_);
     blob_ = plan.blob;
     auto addresses = std::move(plan.known_addresses);
     if (plan.via) addresses.push_back(*plan.via);
@@ -314,13 +316,13 @@ void Node::start_session(SwarmPlan plan) {
     session_->begin();
 }
 
-Hello Node::hello() const {
+Introduction Node::introduction(ChannelKeys keys) const {
     Hello ours;
     ours.id = self_;
     ours.swarm = swarm_;
     ours.address = advertised_;
     ours.process = process_;
-    return ours;
+    return {ours, notary_, std::move(keys)};
 }
 
 void Node::start_membership(Start start) {
@@ -333,7 +335,7 @@ void Node::start_membership(Start start) {
         .id = self_,
         .address = advertised_,
         .epoch = identity.epoch,
-        .notary = make_notary(identity),
+        .notary = notary_,
         .pool = nullptr,
         .founder = start == Start::Found,
         .mark = 1 + process_ % kMarks,
@@ -346,7 +348,7 @@ void Node::start_membership(Start start) {
         lived ? kHoldTime : Duration::zero()
     );
     dial_back_.begin(self_, advertised_);
-    links_.open(hello(), [this](ByteView text) { return mac_of(key_, text); });
+    links_.open(introduction(channel_keys_));
     if (config_.membership_only) publish_watching();
 }
 

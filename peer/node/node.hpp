@@ -56,7 +56,7 @@ private:
     void on_broken(const PeerId& partner, const Fault& why) override;
     void on_lane_broken(const PeerId& partner, Lanes lanes, const Fault& why) override;
     void on_small_segments(const Endpoint& partner) override;
-    void on_descriptor_wanted(Connection& asker) override;
+    void on_descriptor_wanted(Connection& asker, std::size_t piece) override;
     [[nodiscard]] std::optional<Endpoint> address_of(const PeerId& partner) override;
     void on_member_event(const membership::Event& event) override;
     void on_stream_request(const membership::StreamRequest& request) override;
@@ -88,7 +88,7 @@ private:
     void note_once(const std::string& line);
     [[nodiscard]] std::string rival_at() const;
     void on_signal();
-    [[nodiscard]] Hello hello() const;
+    [[nodiscard]] Introduction introduction(ChannelKeys keys) const;
     void start_session(SwarmPlan plan);
     void start_membership(Start start);
     void on_contested();
@@ -115,7 +115,9 @@ private:
     std::uint64_t process_ =
         std::random_device{}() | 1U;  ///< tells our streams from those of a copy
     SwarmKey key_;                    ///< the key of our swarm
-    std::string reading_;             ///< how far a founder has read its data; empty before
+    ChannelKeys channel_keys_;        ///< and of its streams
+    std::shared_ptr<const membership::Notary> notary_;
+    std::string reading_;  ///< how far a founder has read its data; empty before
     std::optional<Founding> founding_;
     Links links_;
     MembershipDriver membership_;

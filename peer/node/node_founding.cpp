@@ -27,7 +27,7 @@ Result<void> Node::check_founding() const {
 /// Errors    those of load_founding; Cancelled
 Result<void> Node::read_founding() {
     if (!founds(config_, local_.checkpoint)) return {};
-    links_.open_early(hello());
+    links_.open_early(introduction(local_.key ? keyed_channel(*local_.key) : guest_channel()));
     auto read = read_files([config = config_] { return load_founding(config); });
     if (read.has_error()) return read.error();
     founding_ = std::move(*read);
@@ -83,9 +83,9 @@ Result<Founding> Node::read_files(std::function<Result<Founding>()> job) {
     return std::move(**outcome);
 }
 
-void Node::on_descriptor_wanted(Connection& asker) {
+void Node::on_descriptor_wanted(Connection& asker, std::size_t piece) {
     owner_.check();
-    if (!blob_.empty()) return send_descriptor(asker, blob_);
+    if (!blob_.empty()) return send_descriptor_piece(asker, blob_, piece);
     send_not_yet(asker, reading_);
 }
 

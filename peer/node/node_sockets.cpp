@@ -56,21 +56,19 @@ std::vector<Endpoint> Node::others_at_start() const {
 Result<void> Node::bind_streams_and_datagrams(const std::vector<Endpoint>& others) {
     const Endpoint wanted = wanted_.listen;
     if (!config_.advertise.empty()) return bind_at(wanted);
-    const auto place = listening_place(wanted, others, config_.insecure);
-    if (place.has_error()) return place.error();
-    const bool as_before = local_.book && place->because == local_.book->self;
-    if (place->because && !as_before) {
+    const auto place = listening_place(wanted, others);
+    const bool as_before = local_.book && place.because == local_.book->self;
+    if (place.because && !as_before) {
         note_once(
-            place->because->to_string() +
+            place.because->to_string() +
             " is on another machine: listening where it can dial this peer, not on " +
             wanted.to_string()
         );
     }
-    return bind_at(place->at);
+    return bind_at(place.at);
 }
 
 Result<void> Node::bind_at(const Endpoint& wanted) {
-    if (auto ok = check_exposure(wanted, config_.insecure); ok.has_error()) return ok;
     if (wanted.port != 0) return bind_both(wanted);
     // Others know the port of the last life.
     if (local_.book) {
@@ -109,17 +107,22 @@ Result<void> Node::choose_advertised() {
     if (!config_.advertise.empty()) {
         advertised_ = wanted_.advertise;
     } else if (listen_.is_unspecified()) {
-        return fail(
-            FaultCode::Usage,
-            "--listen " + config_.listen +
-                " says not how others reach us: add --advertise HOST:PORT"
-        );
+        const auto outward = outward_address(listen_.port);
+        if (!outward) {
+            return fail(
+                FaultCode::Usage,
+                "--listen " + config_.listen +
+                    " says not how others reach us, and no way leads out of this machine: add "
+                    "--advertise HOST:PORT"
+            );
+        }
+        advertised_ = *outward;
     }
     return {};
 }
 
 Result<void> Node::bind_http() {
-    if (auto ok = check_exposure(wanted_.http, config_.insecure); ok.has_error()) return ok;
+    if (auto ok = check_exposure(wanted_.http); ok.has_error()) return ok;
     http_.set_names(config_.http_names);
     const auto served = http_.listen(wanted_.http);
     if (served.has_error()) return served.error();

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/endpoint.hpp"
-#include "base/result.hpp"
 
 namespace starling::peer {
 
@@ -21,9 +20,12 @@ struct ListeningPlace {
 
 /// Returns `wanted`; or, if that is on loopback and one of `others` is not, the address of this
 /// machine from which packets to that one leave, with the port of `wanted`.
-/// Errors    Refused, with the flags to give, if this release does not listen there
-[[nodiscard]] Result<ListeningPlace> listening_place(
-    const Endpoint& wanted, const std::vector<Endpoint>& others, bool insecure
+[[nodiscard]] ListeningPlace listening_place(
+    const Endpoint& wanted, const std::vector<Endpoint>& others
 );
+
+/// Returns the address of this machine that others most likely reach, with this port: the one from which
+/// packets to the internet leave. Nothing without a way there.
+[[nodiscard]] std::optional<Endpoint> outward_address(std::uint16_t port);
 
 }  // namespace starling::peer

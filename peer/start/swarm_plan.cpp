@@ -161,11 +161,13 @@ Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Foun
 Result<SwarmPlan> plan_joining(
     Loop& loop,
     const PeerConfig& config,
-    const Hello& ours,
+    Introduction ours,
     const std::optional<SwarmKey>& key,
     const Note& note
 ) {
-    auto fetched = fetch_descriptor(loop, config.join, ours, kJoinPatience, note);
+    ours.keys = key ? keyed_channel(*key) : guest_channel();
+    const auto file = key_path(config).string();
+    auto fetched = fetch_descriptor(loop, config.join, std::move(ours), file, kJoinPatience, note);
     if (fetched.has_error()) return fetched.error();
     SwarmPlan plan;
     plan.start = Start::Join;
@@ -176,10 +178,10 @@ Result<SwarmPlan> plan_joining(
     auto descriptor = decode_descriptor(plan.blob);
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);
-    if (plan.descriptor.keyed && key && mac_of(*key, fetched->proof_text) != fetched->proof) {
+    if (plan.descriptor.keyed && key && fetched->as_guest) {
         return fail(
             FaultCode::Refused,
-            plan.via->to_string() + " holds another key than " + key_path(config).string() +
+            plan.via->to_string() + " holds another key than " + file +
                 ": give --key with the swarm.key of this swarm's founder"
         );
     }

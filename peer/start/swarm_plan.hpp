@@ -15,7 +15,7 @@
 #include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
 #include "peer/crypto/swarm_key.hpp"
-#include "peer/streams/hello.hpp"
+#include "peer/streams/greeting.hpp"
 #include "peer/terms/config.hpp"
 #include "peer/terms/data_set.hpp"
 #include "peer/terms/descriptor.hpp"
@@ -80,7 +80,7 @@ using Note = std::function<void(const std::string& line)>;
 [[nodiscard]] Result<SwarmPlan> plan_joining(
     Loop& loop,
     const PeerConfig& config,
-    const Hello& ours,
+    Introduction ours,
     const std::optional<SwarmKey>& key,
     const Note& note
 );

@@ -72,6 +72,12 @@ asio::awaitable<ByteStream::Moved> ByteStream::write_some(
     return socket_.async_send(buffers_, packet ? MSG_EOR : 0, kTuple);
 }
 
+void ByteStream::write_last(ByteView bytes) {
+    error_code ignored;  // nothing more can be said to the other side
+    socket_.non_blocking(true, ignored);
+    (void)socket_.send(asio::buffer(bytes.data(), bytes.size()), 0, ignored);
+}
+
 void ByteStream::wake_at(std::size_t bytes) {
     const auto wanted = static_cast<int>(bytes);
     if (wanted == wake_bytes_) return;

@@ -1,8 +1,6 @@
 #pragma once
 
-// The bytes of one stream: a thin layer over its socket. What is read and written passes through
-// here, so encryption belongs here and frames need not know of it. Only for files that include Asio
-// anyway.
+// The bytes of one stream: a thin layer over its socket. Only for files that include Asio anyway.
 //
 // Thread    network
 
@@ -43,6 +41,9 @@ public:
     [[nodiscard]] boost::asio::awaitable<Moved> write_some(
         const std::vector<ByteView>& from, bool packet
     );
+
+    /// Writes what the kernel takes at once, before the stream is closed.
+    void write_last(ByteView bytes);
 
     /// Asks the kernel to wake the reader only for at least this many bytes. When the number is
     /// lowered, the reader wakes up at once if that many are there.

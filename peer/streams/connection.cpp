@@ -6,11 +6,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/check.hpp"
+#include "peer/crypto/channel.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/coroutine.hpp"
 #include "peer/streams/byte_stream.hpp"
@@ -31,6 +32,11 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr Duration kGoodbyeTime = std::chrono::seconds(1);
 /// A reader whose stream is faster than any timer wakes up when the kernel has this many bytes.
 constexpr std::size_t kWakeBytes = std::size_t{64} * 1024;
+/// What the session may hold of a record that is not whole. Ciphertext is never shorter than what it
+/// seals, so at least the rest of the missing bytes still has to come.
+constexpr std::size_t kHalfRecord = Channel::kRecordMax + 256;
+/// So much is sealed at once: whole records, few enough to stay in the cache until they leave.
+constexpr std::size_t kSealMost = 8 * Channel::kRecordMax;
 
 class TcpConnection final : public Connection, public std::enable_shared_from_this<TcpConnection> {
 public:
@@ -46,11 +52,13 @@ public:
           handler_(handler) {}
 
     void start(Introduction introduction, Duration timeout) override {
-        std::random_device device;
-        for (auto& byte : introduction.ours.nonce) byte = static_cast<std::uint8_t>(device());
-        const auto role = dialled_ ? StreamRole::Dialler : StreamRole::Acceptor;
-        greeting_.emplace(role, std::move(introduction));
-        send_greeting();
+        introduction_ = std::move(introduction);
+        const auto role = dialled_ ? ChannelRole::Dialler : ChannelRole::Acceptor;
+        if (introduction_.plain) {
+            greet(Admission::Member, {});
+        } else {
+            channel_.emplace(role, introduction_.keys);
+        }
         arm_deadline(timeout, fail(FaultCode::Timeout, "no greeting from " + remote_.to_string()));
         const auto self = shared_from_this();
         spawn(
@@ -79,6 +87,8 @@ public:
 
     void close(const Fault& why) override {
         if (closing_) return;
+        // What has no session can be told nothing.
+        if (channel_ && !channel_->open()) return abandon(why);
         closing_ = true;
         why_ = why;
         const auto reason = as_byte_view(std::string_view(why.message).substr(0, 1000));
@@ -88,6 +98,20 @@ public:
 
     [[nodiscard]] const Greeting& greeting() const override { return *greeting_; }
 
+    [[nodiscard]] const Hello* partner() const override {
+        return greeting_ ? greeting_->partner() : nullptr;
+    }
+
+    [[nodiscard]] bool refused() const override {
+        return refused_ || (greeting_ && greeting_->refused());
+    }
+
+    [[nodiscard]] bool overdue(Instant now) const override {
+        const double size = static_cast<double>(reader_.payload_size());
+        return reader_.missing() > 0 &&
+               now - began_ > kFramePatience + from_seconds(size / kFrameRateMin);
+    }
+
     [[nodiscard]] Endpoint remote() const override { return remote_; }
 
     [[nodiscard]] bool dialled() const override { return dialled_; }
@@ -95,7 +119,8 @@ public:
     [[nodiscard]] std::size_t queued_bytes() const override { return writer_.queued_bytes(); }
 
     [[nodiscard]] std::size_t backlog() override {
-        return writer_.queued_bytes() + stream_.unacknowledged();
+        const std::size_t sealed = channel_ ? channel_->waiting() : 0;
+        return writer_.queued_bytes() + sealed + stream_.unacknowledged();
     }
 
     [[nodiscard]] TcpFacts facts() override { return stream_.facts(); }
@@ -134,32 +159,87 @@ private:
         });
     }
 
+    /// The session is open, or there is none: says who we are.
+    void greet(Admission admission, const ChannelBinding& binding) {
+        const auto role = dialled_ ? ChannelRole::Dialler : ChannelRole::Acceptor;
+        greeting_.emplace(role, std::move(introduction_), admission, binding);
+        send_greeting();
+    }
+
     static asio::awaitable<void> read_frames(std::shared_ptr<TcpConnection> self) {
         auto& reader = self->reader_;
-        Instant began{};  // when the payload began to come in
-        while (true) {
+        while (!self->finished_) {
             const auto frame = reader.next();
             if (frame.has_error()) {
                 self->finish(frame.error());
                 co_return;
             }
             if (frame->has_value()) {
-                self->batching_.measured((*frame)->payload.size(), real_now() - began);
+                self->batching_.measured((*frame)->payload.size(), real_now() - self->began_);
                 self->dispatch(**frame);
                 continue;
             }
-            const auto missing = reader.missing();
-            if (missing == reader.payload_size()) began = real_now();
-            const bool fast = missing > 0 && self->batching_.fast();
-            self->stream_.wake_at(fast ? std::min(missing, kWakeBytes) : 1);
-            auto [error, bytes] = co_await self->stream_.read_some(reader.room());
-            if (error) {
-                self->finish(network_fault(error, self->remote_.to_string()));
-                co_return;
+            if (reader.missing() == reader.payload_size()) self->began_ = real_now();
+            if (self->channel_) {
+                co_await read_sealed(self);
+            } else {
+                co_await read_plain(self);
             }
-            reader.filled(bytes);
-            if (reader.missing() > 0) co_await wait_for_more(self, reader.missing());
         }
+    }
+
+    static asio::awaitable<void> read_plain(std::shared_ptr<TcpConnection> self) {
+        auto& reader = self->reader_;
+        const auto missing = reader.missing();
+        const bool fast = missing > 0 && self->batching_.fast();
+        self->stream_.wake_at(fast ? std::min(missing, kWakeBytes) : 1);
+        auto [error, bytes] = co_await self->stream_.read_some(reader.room());
+        if (error) co_return self->finish(network_fault(error, self->remote_.to_string()));
+        reader.filled(bytes);
+        if (reader.missing() > 0) co_await wait_for_more(self, reader.missing());
+    }
+
+    /// Opens what is here; if that is nothing, reads on and goes on with the handshake.
+    static asio::awaitable<void> read_sealed(std::shared_ptr<TcpConnection> self) {
+        auto& channel = *self->channel_;
+        if (channel.open()) {
+            const auto opened = self->unseal();
+            if (opened.has_error()) co_return self->finish(self->named(opened.error()));
+            if (*opened > 0) co_return;
+            const auto missing = self->reader_.missing();
+            if (missing > 0) co_await wait_for_more(self, missing);
+            const bool fast = missing > kHalfRecord && self->batching_.fast();
+            self->stream_.wake_at(fast ? std::min(missing - kHalfRecord, kWakeBytes) : 1);
+        }
+        auto [error, bytes] = co_await self->stream_.read_some({channel.room(), {}});
+        if (error) co_return self->finish(network_fault(error, self->remote_.to_string()));
+        const bool shaking = !channel.open();
+        if (const auto ok = channel.filled(bytes); ok.has_error()) {
+            self->refused_ = ok.error().code == FaultCode::Refused;
+            // Who has no key is told so. What speaks no such protocol hears nothing.
+            if (self->refused_) self->stream_.write_last(channel.outgoing());
+            co_return self->finish(self->named(ok.error()));
+        }
+        if (!shaking) co_return;
+        if (channel.open()) self->greet(channel.admission(), channel.binding());
+        self->wake_.cancel();
+    }
+
+    /// Returns how many bytes of frames were here.
+    Result<std::size_t> unseal() {
+        const auto room = reader_.room();
+        auto opened = channel_->read(room[0]);
+        if (opened.has_error()) return opened;
+        if (*opened == room[0].size() && !room[1].empty()) {
+            // A fault shows again at the next call.
+            if (const auto more = channel_->read(room[1])) *opened += *more;
+        }
+        reader_.filled(*opened);
+        return opened;
+    }
+
+    [[nodiscard]] Fault named(const Fault& fault) const {
+        return fail(fault.code, remote_.to_string() + " " + fault.message);
     }
 
     /// Sleeps until more of a payload must have come. Meanwhile no packet wakes us.
@@ -188,7 +268,7 @@ private:
         send_greeting();
         if (stranger && greeting_->partner() != nullptr) {
             deadline_.cancel();
-            reader_.greeted();
+            if (greeting_->over()) reader_.admit();
             handler_.on_hello(*this);
         }
         if (closing_) return;
@@ -209,7 +289,7 @@ private:
     static asio::awaitable<void> write_frames(std::shared_ptr<TcpConnection> self) {
         auto& writer = self->writer_;
         while (self->stream_.is_open()) {
-            const auto& bytes = writer.next();
+            const auto& bytes = self->channel_ ? self->sealed() : writer.next();
             if (bytes.empty()) {
                 if (self->closing_) break;
                 self->wake_.expires_at(std::chrono::steady_clock::time_point::max());
@@ -223,13 +303,35 @@ private:
                 if (!self->closing_) self->abandon(why);
                 break;
             }
-            writer.written(written);
-            self->release_written();
+            if (self->channel_) {
+                self->channel_->sent(written);
+            } else {
+                writer.written(written);
+                self->release_written();
+            }
             self->keep_pace();
         }
         // Either the goodbye is written or the socket is dead. Shutting down our side lets the
         // partner read what we sent; the reader ends when the partner closes, or at the deadline.
         self->stream_.end_writing();
+    }
+
+    /// Returns ciphertext to write, of frames that wait if none is left over. A payload is done with
+    /// when it is sealed.
+    const std::vector<ByteView>& sealed() {
+        auto& channel = *channel_;
+        if (channel.outgoing().empty() && channel.open()) {
+            constexpr std::size_t kPaced = StreamPace::kPacket - Channel::kRecordOverhead;
+            const auto& plain = writer_.next(writer_.paced() ? kPaced : kSealMost);
+            std::size_t size = 0;
+            for (const auto view : plain) size += view.size();
+            if (size > 0) channel.seal(plain);
+            writer_.written(size);
+            release_written();
+        }
+        ciphertext_.clear();
+        if (!channel.outgoing().empty()) ciphertext_.push_back(channel.outgoing());
+        return ciphertext_;
     }
 
     void release_written() {
@@ -257,8 +359,12 @@ private:
     ByteStream stream_;
     FrameReader reader_;
     FrameWriter writer_;
-    std::optional<Greeting> greeting_;
+    Introduction introduction_;         ///< until the session is open
+    std::optional<Channel> channel_;    ///< none: frames travel unsealed
+    std::vector<ByteView> ciphertext_;  ///< of the write in flight
+    std::optional<Greeting> greeting_;  ///< once the session is open
     ReadBatching batching_;
+    Instant began_{};              ///< when the payload that comes in began to
     asio::steady_timer wake_;      ///< the writer sleeps on it until there is work
     asio::steady_timer deadline_;  ///< for the greeting, later for the goodbye
     asio::steady_timer more_;      ///< the reader sleeps on it while more of a payload comes
@@ -266,6 +372,7 @@ private:
     bool dialled_;
     ConnectionHandler& handler_;
     bool closing_ = false;
+    bool refused_ = false;   ///< the partner holds another key
     bool finished_ = false;  ///< the handler knows that this stream is closed
     Fault why_;
     std::uint64_t sent_ = 0;

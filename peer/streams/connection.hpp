@@ -1,7 +1,7 @@
 #pragma once
 
-// One framed TCP stream to one peer. start() starts a coroutine that reads and one that writes;
-// close() ends both. ByteStream, FrameReader, FrameWriter and Greeting do the parts.
+// One framed and sealed TCP stream to one peer. start() starts a coroutine that reads and one that
+// writes; close() ends both. ByteStream, Channel, FrameReader, FrameWriter and Greeting do the parts.
 //
 // Thread    network, for everything
 
@@ -24,6 +24,10 @@ class Connection;
 /// Most bytes that a connection queues. When more are waiting, the partner reads too slowly for
 /// what it asks, and the connection is closed.
 inline constexpr std::size_t kSendQueueMax = std::size_t{24} << 20U;
+
+/// A frame must come in at this many bytes per second, after a time for whatever holds up a link.
+inline constexpr double kFrameRateMin = 16.0 * 1024;
+inline constexpr Duration kFramePatience = std::chrono::seconds(10);
 
 /// Receives the events of a connection, on the network thread. Each of these functions may close
 /// the connection.
@@ -48,8 +52,8 @@ class Connection {
 public:
     virtual ~Connection() = default;
 
-    /// Starts to read and write. The connection closes if the partner does not greet within
-    /// `timeout`, or if the greeting refuses it.
+    /// Starts to read and write. The connection closes if the partner has not greeted within
+    /// `timeout`, or if it does not hold the key, or if the greeting refuses it.
     virtual void start(Introduction introduction, Duration timeout) = 0;
 
     /// Queues one frame; frames leave in order. Above kSendQueueMax the connection closes instead.
@@ -59,8 +63,15 @@ public:
     /// at once; on_closed() comes later. A second call does nothing.
     virtual void close(const Fault& why) = 0;
 
-    /// Requires  start()
+    /// Requires  the partner has greeted, or has tried to
     [[nodiscard]] virtual const Greeting& greeting() const = 0;
+    /// Returns the partner's Hello; null before it comes.
+    [[nodiscard]] virtual const Hello* partner() const = 0;
+    /// Returns whether the partner was refused: it holds another key, is of another swarm, or is
+    /// ourselves.
+    [[nodiscard]] virtual bool refused() const = 0;
+    /// Returns whether the partner takes longer for a frame that it has begun than any link should.
+    [[nodiscard]] virtual bool overdue(Instant now) const = 0;
     [[nodiscard]] virtual Endpoint remote() const = 0;
     [[nodiscard]] virtual bool dialled() const = 0;  ///< whether we opened it
     [[nodiscard]] virtual std::size_t queued_bytes() const = 0;

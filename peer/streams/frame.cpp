@@ -14,7 +14,6 @@ std::size_t frame_limit(FrameType type) {
         case FrameType::StateInfoRequest:
         case FrameType::Ping:
         case FrameType::Pong:
-        case FrameType::Proof:
         case FrameType::ReachRequest:
         case FrameType::ReachAnswer:
             return 64;

@@ -36,13 +36,13 @@ enum class FrameType : std::uint8_t {
     ShardPiece = 12,        ///< one piece of a shard, or a refusal
     Ping = 13,              ///< empty; membership asks whether the other side lives
     Pong = 14,              ///< empty; the answer to a Ping
-    Proof = 15,             ///< that the dialler holds the swarm key; it follows the greetings
-    ReachRequest = 16,      ///< asks to dial an address back
-    ReachAnswer = 17,       ///< whether we live there
-    NotYet = 18,            ///< no descriptor yet: the swarm is being founded; a line for people
+    NotYet = 15,            ///< no descriptor yet: the swarm is being founded; a line for people
+    // 16 to 47 are reserved for relays, stages of a pipeline and attached trainers.
+    ReachRequest = 48,  ///< asks to dial an address back
+    ReachAnswer = 49,   ///< whether we live there
 };
 
-inline constexpr std::size_t kFrameTypes = 19;  ///< all types are below this number
+inline constexpr std::size_t kFrameTypes = 50;  ///< all types are below this number
 inline constexpr std::size_t kFrameHeaderSize = 8;
 inline constexpr std::uint8_t kFrameVersion = 1;
 inline constexpr std::size_t kControlFrameMax = std::size_t{64} * 1024;

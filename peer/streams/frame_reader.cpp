@@ -24,7 +24,7 @@ Result<std::optional<Frame>> FrameReader::next() {
         if (head_have_ < head_.size()) return std::nullopt;
         const auto header = decode_frame_header(head_);
         if (header.has_error()) return header.error();
-        if (!greeted_ && header->length > frame_limit(FrameType::Hello)) {
+        if (!admitted_ && header->length > frame_limit(FrameType::Hello)) {
             return fail(FaultCode::BadFormat, "the greeting comes first, and once");
         }
         header_ = *header;

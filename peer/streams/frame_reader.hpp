@@ -38,7 +38,7 @@ public:
 
     /// Lets the partner send more than a greeting. Before this it gets no more memory than one
     /// needs.
-    void greeted() { greeted_ = true; }
+    void admit() { admitted_ = true; }
 
     /// Returns the length of the payload that comes in now; 0 while a header comes in.
     [[nodiscard]] std::size_t payload_size() const { return header_ ? payload_.size() : 0; }
@@ -53,7 +53,7 @@ private:
     std::span<std::byte> payload_;
     std::size_t have_ = 0;  ///< bytes of that payload
     FrameRoom memory_;
-    bool greeted_ = false;
+    bool admitted_ = false;
 };
 
 }  // namespace starling::peer

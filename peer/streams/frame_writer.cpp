@@ -1,7 +1,6 @@
 #include "peer/streams/frame_writer.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace starling::peer {
@@ -18,12 +17,12 @@ void FrameWriter::put(FrameType type, Bytes payload) {
     queue_.push_back({type, encode_frame_header(header), std::move(payload)});
 }
 
-const std::vector<ByteView>& FrameWriter::next() {
+const std::vector<ByteView>& FrameWriter::next(std::size_t most) {
     while (!queue_.empty() && batch_.size() < kFramesPerWrite) {
         batch_.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
-    std::size_t most = paced() ? StreamPace::kPacket : std::numeric_limits<std::size_t>::max();
+    if (paced()) most = std::min(most, StreamPace::kPacket);
     std::size_t skip = done_;
     views_.clear();
     for (const auto& frame : batch_) {

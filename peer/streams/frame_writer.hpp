@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -29,9 +30,11 @@ public:
     /// Drops all frames except those of which a write may be in flight.
     void drop() { queue_.clear(); }
 
-    /// Returns the bytes to write next, from up to 16 frames; empty: nothing waits. They are valid
-    /// until written().
-    [[nodiscard]] const std::vector<ByteView>& next();
+    /// Returns the bytes to write next, at most `most` from up to 16 frames; empty: nothing waits. They
+    /// are valid until written().
+    [[nodiscard]] const std::vector<ByteView>& next(
+        std::size_t most = std::numeric_limits<std::size_t>::max()
+    );
 
     /// Says that this many bytes of next() were written.
     void written(std::size_t bytes) { done_ += bytes; }

@@ -3,29 +3,20 @@
 #include <string>
 #include <utility>
 
+#include "base/check.hpp"
+
 namespace starling::peer {
 
-namespace {
-
-constexpr const char* kWrongKey =
-    "the two peers hold different swarm keys: give --key with the founder's swarm.key";
-
-/// Takes the same time wherever the two differ, so that nobody can find a proof bit by bit.
-bool equal(const std::array<std::uint8_t, 32>& expected, ByteView got) {
-    if (got.size() != expected.size()) return false;
-    unsigned difference = 0;
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-        difference |= expected[i] ^ std::to_integer<unsigned>(got[i]);
-    }
-    return difference == 0;
-}
-
-}  // namespace
-
-Greeting::Greeting(StreamRole role, Introduction introduction)
+Greeting::Greeting(
+    ChannelRole role, Introduction introduction, Admission admission, ChannelBinding binding
+)
     : role_(role),
-      intro_(std::move(introduction)) {
-    // The dialler greets first: a stranger that does not greet never gets a byte from us.
+      intro_(std::move(introduction)),
+      admission_(admission),
+      binding_(binding) {
+    STARLING_CHECK(intro_.notary != nullptr);
+    intro_.ours.id = intro_.notary->id_of(intro_.notary->key());
+    // The dialler greets first: what does not speak our protocol never hears who we are.
     if (dialled()) put_hello();
 }
 
@@ -34,9 +25,9 @@ Result<Greeting::Step> Greeting::handle_frame(FrameType type, ByteView payload) 
         return fail(FaultCode::BadFormat, "the greeting comes first, and once");
     }
     if (type == FrameType::Hello) return on_hello(payload);
-    if (stage_ == Stage::Over && type != FrameType::Proof) return Step::Pass;
-    if (stage_ != Stage::Guest && type == FrameType::Proof) return on_proof(payload);
-    return on_other(type);
+    if (stage_ == Stage::Over) return Step::Pass;
+    if (type == FrameType::DescriptorRequest) return Step::Pass;
+    return refuse(FaultCode::Refused, "ask for the descriptor first");
 }
 
 std::optional<Greeting::Outgoing> Greeting::poll_transmit() {
@@ -46,65 +37,29 @@ std::optional<Greeting::Outgoing> Greeting::poll_transmit() {
     return frame;
 }
 
-Bytes Greeting::text_of(StreamRole role) const {
-    const Hello& dialler = dialled() ? ours() : *partner_;
-    const Hello& acceptor = dialled() ? *partner_ : ours();
-    return proof_text(role, acceptor.swarm, dialler, acceptor);
-}
-
 Result<Greeting::Step> Greeting::on_hello(ByteView payload) {
-    auto hello = decode_hello(payload);
+    const auto theirs = dialled() ? ChannelRole::Acceptor : ChannelRole::Dialler;
+    auto hello = decode_hello(payload, {theirs, binding_}, *intro_.notary);
     if (hello.has_error()) return hello.error();
     partner_ = *hello;
-    if (!dialled()) {
-        if (intro_.prove) intro_.ours.proof = intro_.prove(text_of(StreamRole::Acceptor));
-        put_hello();
-    }
+    if (!dialled()) put_hello();
     if (auto why = objection(*partner_)) return std::move(*why);
-    if (partner_->swarm.is_zero() && !ours().swarm.is_zero()) {
+    const bool guest = admission_ == Admission::Guest || partner_->swarm.is_zero();
+    if (guest && !ours().swarm.is_zero()) {
         stage_ = Stage::Guest;
         return Step::Taken;
     }
-    if (intro_.prove && !dialled()) {
-        stage_ = Stage::Owing;
-        return Step::Taken;
-    }
-    if (intro_.prove) {
-        const auto expected = intro_.prove(text_of(StreamRole::Acceptor));
-        if (!equal(expected, std::as_bytes(std::span(partner_->proof)))) {
-            return refuse(FaultCode::Refused, kWrongKey);
-        }
-        const auto proof = intro_.prove(text_of(StreamRole::Dialler));
-        const auto bytes = std::as_bytes(std::span(proof));
-        outgoing_.push_back({FrameType::Proof, Bytes(bytes.begin(), bytes.end())});
-    }
     stage_ = Stage::Over;
     return Step::Over;
-}
-
-Result<Greeting::Step> Greeting::on_proof(ByteView payload) {
-    const bool owed = stage_ == Stage::Owing;
-    if (!owed || !equal(intro_.prove(text_of(StreamRole::Dialler)), payload)) {
-        return refuse(FaultCode::Refused, kWrongKey);
-    }
-    stage_ = Stage::Over;
-    return Step::Over;
-}
-
-/// Handles a frame that comes before the greeting is over.
-Result<Greeting::Step> Greeting::on_other(FrameType type) {
-    if (type == FrameType::DescriptorRequest) return Step::Pass;
-    if (stage_ == Stage::Guest) return fail(FaultCode::Refused, "ask for the descriptor first");
-    return refuse(FaultCode::Refused, "prove first that you hold the swarm's key");
 }
 
 /// Says why we do not want this partner. A peer that only asks for a descriptor takes it from
 /// anybody, because the blob's hash says whether it is right.
 std::optional<Fault> Greeting::objection(const Hello& partner) {
-    if (ours().swarm.is_zero()) return std::nullopt;
     if (intro_.wanted && *intro_.wanted != partner.id) {
         return fail(FaultCode::Unreachable, "another peer lives there now");
     }
+    if (ours().swarm.is_zero()) return std::nullopt;
     // Another process with our identity gets in, so that the two can settle which of them ends.
     if (partner.id == ours().id && !other_process(partner, ours()))
         return refuse(FaultCode::Refused, "that is ourselves");
@@ -124,7 +79,8 @@ Fault Greeting::refuse(FaultCode code, std::string why) {
 }
 
 void Greeting::put_hello() {
-    outgoing_.push_back({FrameType::Hello, encode_hello(ours())});
+    outgoing_.push_back({FrameType::Hello, encode_hello(ours(), {role_, binding_}, *intro_.notary)}
+    );
 }
 
 }  // namespace starling::peer

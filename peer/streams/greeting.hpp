@@ -1,17 +1,18 @@
 #pragma once
 
-// What both sides of a stream say before anything else, as a machine without I/O: who they are, that
-// they belong to one swarm, and that they hold its key.
+// What both sides of a stream say before anything else, as a machine without I/O: who they are, proven
+// by a signature, and that they belong to one swarm. The session below it (peer/crypto/channel.hpp) has
+// shown already that they hold its key.
 //
 //   dialler   Hello ------------->            acceptor
-//                    <------------- Hello, with the acceptor's proof
-//             Proof ------------->            if the swarm has a key
+//                    <------------- Hello
 //
-// A peer that does not know its swarm yet names none. Until the greeting is over, and for such a
-// peer for ever, the only other frame that is let in is a DescriptorRequest.
+// A peer that does not know its swarm yet names none, and one whose session was opened without the
+// swarm's key may not name any. The only frame that is let in from such a guest is a DescriptorRequest.
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 
 #include "base/bytes.hpp"
@@ -22,11 +23,15 @@
 
 namespace starling::peer {
 
-/// What one side brings to a greeting.
+/// What one side brings to a stream.
 struct Introduction {
     Hello ours;
-    ProveKey prove;                  ///< none: nobody has to prove that it holds a key
+    /// Who signs it. Its id is that of ours.
+    std::shared_ptr<const membership::Notary> notary;
+    ChannelKeys keys{};
     std::optional<PeerId> wanted{};  ///< the only peer that may be on the other side
+    /// Frames travel unsealed. Only measurements want that, to know what sealing costs.
+    bool plain = false;
 };
 
 class Greeting {
@@ -43,13 +48,15 @@ public:
         Bytes payload;
     };
 
-    /// Requires  a nonce in `introduction.ours` that was never used before
-    Greeting(StreamRole role, Introduction introduction);
+    /// Requires  a session that is open: `admission` and `binding` are its own
+    Greeting(
+        ChannelRole role, Introduction introduction, Admission admission, ChannelBinding binding
+    );
 
     /// Takes in any frame but a Goodbye.
-    /// Errors    those of decode_hello; BadFormat (frames out of order), Refused (ourselves, a wrong
-    ///           key, a frame that needs a greeting first), SwarmMismatch, Unreachable (not the
-    ///           wanted peer)
+    /// Errors    those of decode_hello; BadFormat (frames out of order), Refused (ourselves, a guest
+    ///           that asks for more than the descriptor), SwarmMismatch, Unreachable (not the wanted
+    ///           peer)
     [[nodiscard]] Result<Step> handle_frame(FrameType type, ByteView payload);
 
     /// Returns the frames to send, also those before an error.
@@ -62,34 +69,30 @@ public:
 
     [[nodiscard]] bool over() const { return stage_ == Stage::Over; }
 
-    /// Returns whether the partner was refused: it is of another swarm or holds another key.
+    /// Returns whether the partner was refused: it is of another swarm, or ourselves.
     [[nodiscard]] bool refused() const { return refused_; }
 
     /// Returns what the stream carries, which its dialler has said.
     [[nodiscard]] StreamKind kind() const { return (dialled() ? ours() : *partner_).kind; }
 
-    /// Returns the text over which this side makes its MAC.
-    [[nodiscard]] Bytes text_of(StreamRole role) const;
-
 private:
     enum class Stage {
         Silent,  ///< the partner has not said anything
-        Owing,   ///< it has greeted and owes us the proof that it holds the key
         Guest,   ///< it belongs to no swarm
         Over,
     };
 
-    [[nodiscard]] bool dialled() const { return role_ == StreamRole::Dialler; }
+    [[nodiscard]] bool dialled() const { return role_ == ChannelRole::Dialler; }
 
     [[nodiscard]] Result<Step> on_hello(ByteView payload);
-    [[nodiscard]] Result<Step> on_proof(ByteView payload);
-    [[nodiscard]] Result<Step> on_other(FrameType type);
     [[nodiscard]] std::optional<Fault> objection(const Hello& partner);
     Fault refuse(FaultCode code, std::string why);
     void put_hello();
 
-    StreamRole role_;
+    ChannelRole role_;
     Introduction intro_;
+    Admission admission_;
+    ChannelBinding binding_;
     Stage stage_ = Stage::Silent;
     std::optional<Hello> partner_;
     bool refused_ = false;

@@ -7,27 +7,45 @@ namespace starling::peer {
 namespace {
 
 constexpr std::uint32_t kHelloMagic = 0x4c525453;  // "STRL"
+constexpr std::size_t kSignatureSize = std::tuple_size_v<membership::Signature>;
+
+/// What is signed: what it is for, both roles, the session, and the greeting itself. So it is good for
+/// no other purpose, no other direction and no other stream.
+Bytes signed_text(ByteView greeting, const HelloContext& context) {
+    const bool dialler = context.signer == ChannelRole::Dialler;
+    Bytes text;
+    ByteWriter writer(text);
+    writer.put_bytes(as_byte_view(
+        dialler ? "starling hello 2, dialler to acceptor" : "starling hello 2, acceptor to dialler"
+    ));
+    writer.put_array(context.binding);
+    writer.put_bytes(greeting);
+    return text;
+}
 
 }  // namespace
 
-Bytes encode_hello(const Hello& hello) {
+Bytes encode_hello(
+    const Hello& hello, const HelloContext& context, const membership::Notary& notary
+) {
     Bytes bytes;
     ByteWriter writer(bytes);
     writer.put(kHelloMagic);
     writer.put(hello.major);
     writer.put(hello.minor);
-    writer.put_array(hello.id.bytes);
+    writer.put_array(notary.key());
     writer.put_array(hello.swarm.bytes);
     writer.put_array(hello.address.address);
     writer.put(hello.address.port);
-    writer.put_array(hello.nonce);
-    writer.put_array(hello.proof);
     writer.put(hello.kind);
     writer.put(hello.process);
+    writer.put_array(notary.sign(signed_text(bytes, context)));
     return bytes;
 }
 
-Result<Hello> decode_hello(ByteView bytes) {
+Result<Hello> decode_hello(
+    ByteView bytes, const HelloContext& context, const membership::Notary& notary
+) {
     ByteReader reader(bytes);
     const auto magic = reader.take<std::uint32_t>();
     Hello hello;
@@ -43,37 +61,30 @@ Result<Hello> decode_hello(ByteView bytes) {
                 "; this one " + std::to_string(kProtocolMajor) + ": run the same release on both"
         );
     }
-    hello.id.bytes = reader.take_array<32>();
+    const auto key = reader.take_array<32>();
     hello.swarm.bytes = reader.take_array<32>();
     hello.address.address = reader.take_array<16>();
     hello.address.port = reader.take<std::uint16_t>();
-    if (hello.minor >= 1) {
-        hello.nonce = reader.take_array<16>();
-        hello.proof = reader.take_array<32>();
+    hello.kind = reader.take<StreamKind>();
+    hello.process = reader.take<std::uint64_t>();
+    // What stands between this and the signature belongs to later minor versions.
+    if (!reader.ok() || reader.remaining() < kSignatureSize) {
+        return fail(FaultCode::Truncated, "greeting is cut short");
     }
-    if (hello.minor >= 2) hello.kind = reader.take<StreamKind>();
-    if (hello.minor >= 4) hello.process = reader.take<std::uint64_t>();
-    // Bytes after these belong to later minor versions and are ignored.
-    if (!reader.ok()) return fail(FaultCode::Truncated, "greeting is cut short");
     if (hello.kind != StreamKind::Main && hello.kind != StreamKind::Lane) {
         return fail(FaultCode::BadFormat, "a greeting for a stream of an unknown kind");
     }
+    membership::Signature signature{};
+    ByteReader tail(bytes.last(kSignatureSize));
+    signature = tail.take_array<kSignatureSize>();
+    const auto text = signed_text(bytes.first(bytes.size() - kSignatureSize), context);
+    if (!notary.verify(key, text, signature)) {
+        return fail(
+            FaultCode::BadFormat, "a greeting that its peer has not signed for this stream"
+        );
+    }
+    hello.id = notary.id_of(key);
     return hello;
-}
-
-Bytes proof_text(
-    StreamRole role, const SwarmId& swarm, const Hello& dialler, const Hello& acceptor
-) {
-    Bytes text;
-    ByteWriter writer(text);
-    writer.put_bytes(as_byte_view("starling stream"));
-    writer.put(role);
-    writer.put_array(swarm.bytes);
-    writer.put_array(dialler.id.bytes);
-    writer.put_array(dialler.nonce);
-    writer.put_array(acceptor.id.bytes);
-    writer.put_array(acceptor.nonce);
-    return text;
 }
 
 }  // namespace starling::peer

@@ -1,21 +1,23 @@
 #pragma once
 
-// The first frame of both sides of a stream. It says who they are and which swarm they
-// belong to, and it proves that they hold the swarm's key. docs/protocol/streams.md has the bytes.
+// The first frame of both sides of a stream. It says who they are and which swarm they belong to, and
+// proves the first with a signature that is good for this stream only. docs/protocol/streams.md has
+// the bytes.
 
 #include <array>
 #include <cstdint>
-#include <functional>
 
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "membership/notary.hpp"
+#include "peer/crypto/channel.hpp"
 
 namespace starling::peer {
 
-inline constexpr std::uint16_t kProtocolMajor = 1;
-inline constexpr std::uint16_t kProtocolMinor = 5;
+inline constexpr std::uint16_t kProtocolMajor = 2;
+inline constexpr std::uint16_t kProtocolMinor = 0;
 
 /// What a stream carries. Its dialler decides.
 enum class StreamKind : std::uint8_t {
@@ -28,17 +30,12 @@ enum class StreamKind : std::uint8_t {
 struct Hello {
     std::uint16_t major = kProtocolMajor;
     std::uint16_t minor = kProtocolMinor;
-    PeerId id;
+    PeerId id;  ///< not on the wire: that of the key which has signed
     SwarmId swarm;
     Endpoint address;  ///< where this peer can be dialled
-    /// Drawn anew for each stream, so that no proof can be used twice; since minor version 1.
-    std::array<std::uint8_t, 16> nonce{};
-    /// The acceptor's proof that it holds the swarm key: a MAC over proof_text(). It is zero in the
-    /// dialler's greeting, because the dialler knows only one nonce then; its proof is a frame.
-    std::array<std::uint8_t, 32> proof{};
-    StreamKind kind = StreamKind::Main;  ///< since minor version 2
+    StreamKind kind = StreamKind::Main;
     /// Drawn by each process, so that streams of two processes with one identity can be told apart;
-    /// 0 says nothing. Since minor version 4.
+    /// 0 says nothing.
     std::uint64_t process = 0;
 };
 
@@ -47,21 +44,22 @@ struct Hello {
     return a.process != 0 && b.process != 0 && a.process != b.process;
 }
 
-/// Makes a MAC with the swarm key.
-using ProveKey = std::function<std::array<std::uint8_t, 32>(ByteView text)>;
+/// Who signs a Hello, and for which stream.
+struct HelloContext {
+    ChannelRole signer = ChannelRole::Dialler;
+    ChannelBinding binding{};
+};
 
-enum class StreamRole : std::uint8_t { Dialler = 1, Acceptor = 2 };
-
-/// Returns the text of one stream over which a peer in this role makes its MAC, to prove that it
-/// holds the swarm key.
-[[nodiscard]] Bytes proof_text(
-    StreamRole role, const SwarmId& swarm, const Hello& dialler, const Hello& acceptor
+/// Returns the bytes of a Hello of ours, signed for one stream.
+[[nodiscard]] Bytes encode_hello(
+    const Hello& hello, const HelloContext& context, const membership::Notary& notary
 );
 
-[[nodiscard]] Bytes encode_hello(const Hello& hello);
-
-/// Errors    Truncated, BadFormat (magic, an unknown kind), BadVersion (another major version, with
-/// a sentence)
-[[nodiscard]] Result<Hello> decode_hello(ByteView bytes);
+/// Reads the partner's Hello, and says in `id` who has signed it.
+/// Errors    Truncated, BadFormat (magic, an unknown kind, a signature that is not good for this
+///           stream), BadVersion (another major version, with a sentence)
+[[nodiscard]] Result<Hello> decode_hello(
+    ByteView bytes, const HelloContext& context, const membership::Notary& notary
+);
 
 }  // namespace starling::peer

@@ -1,6 +1,7 @@
 #include "peer/streams/links.hpp"
 
 #include <utility>
+#include <vector>
 
 #include "base/check.hpp"
 #include "peer/machine/clock.hpp"
@@ -12,7 +13,11 @@ namespace starling::peer {
 namespace {
 
 constexpr Duration kDialTimeout = std::chrono::seconds(3);
-constexpr Duration kHelloTimeout = std::chrono::seconds(10);
+/// From the first byte to both signatures, of those that dial us; and of those whom we dial, whose side
+/// may have us wait for a place.
+constexpr Duration kGreetingTimeout = std::chrono::seconds(5);
+constexpr Duration kDialledTimeout = std::chrono::seconds(10);
+constexpr Duration kCareEvery = std::chrono::seconds(5);
 /// Frames that may wait for one dial: an Open and a few requests. More means that a dial hangs.
 constexpr std::size_t kWaitingMax = 64;
 constexpr std::size_t kSmallMax = 1024;
@@ -23,7 +28,8 @@ Links::Links(Loop& loop, LinkHandler& handler)
     : loop_(loop),
       handler_(handler),
       listener_(loop, *this),
-      idle_timer_(loop, [this] { close_idle_lanes(); }) {}
+      idle_timer_(loop, [this] { close_idle_lanes(); }),
+      care_timer_(loop, [this] { look_after_streams(); }) {}
 
 Links::~Links() = default;
 
@@ -32,34 +38,36 @@ Result<Endpoint> Links::bind(const Endpoint& at) {
     return listener_.bind(at);
 }
 
-void Links::open(const Hello& ours, ProveKey prove) {
+void Links::open(Introduction ours) {
     owner_.check();
-    ours_ = ours;
-    prove_ = std::move(prove);
+    ours_ = std::move(ours);
+    care_timer_.arm_after(kCareEvery);
     if (!std::exchange(early_, false)) return listener_.accept();
     for (const auto& [connection, stream] : streams_) {
         connection->close(fail(FaultCode::Closed, "we have a swarm now, greet again"));
     }
 }
 
-void Links::open_early(const Hello& ours) {
+void Links::open_early(Introduction ours) {
     owner_.check();
-    STARLING_CHECK(ours.swarm.is_zero());
-    ours_ = ours;
+    STARLING_CHECK(ours.ours.swarm.is_zero());
+    ours_ = std::move(ours);
     early_ = true;
+    care_timer_.arm_after(kCareEvery);
     listener_.accept();
 }
 
 void Links::on_accepted(ConnectionPtr connection) {
     owner_.check();
     ++counters_.accepted;
-    adopt({std::move(connection), Stage::Stranger, {}}, {ours_, prove_});
+    adopt({std::move(connection), Stage::Greeting, {}, real_now()}, ours_);
 }
 
 void Links::adopt(Stream stream, Introduction introduction) {
     auto connection = stream.connection;
+    const auto patience = connection->dialled() ? kDialledTimeout : kGreetingTimeout;
     streams_.emplace(connection.get(), std::move(stream));
-    connection->start(std::move(introduction), kHelloTimeout);
+    connection->start(std::move(introduction), patience);
 }
 
 Connection* Links::main_of(const PeerId& id) const {
@@ -102,24 +110,22 @@ void Links::send(const PeerId& to, FrameType type, Bytes payload) {
 }
 
 void Links::dial_partner(const PeerId& partner, const Endpoint& to) {
-    dial_stream(to, std::nullopt, [this, partner](Result<PeerId> greeted) {
-        if (greeted.has_error()) {
-            drop_waiting(partner, greeted.error());
-        } else if (*greeted != partner) {
-            drop_waiting(partner, fail(FaultCode::Unreachable, "another peer lives there now"));
-        }
+    dial_stream(to, StreamKind::Main, partner, [this, partner](const Result<PeerId>& greeted) {
+        if (greeted.has_error()) drop_waiting(partner, greeted.error());
     });
 }
 
 void Links::introduce(const Endpoint& to, Introduced done) {
     owner_.check();
-    dial_stream(to, std::nullopt, std::move(done));
+    dial_stream(to, StreamKind::Main, std::nullopt, std::move(done));
 }
 
-/// Opens a main stream, or a lane of a partner. Calls `introduced` when it has greeted or failed.
-void Links::dial_stream(const Endpoint& to, std::optional<PeerId> lane_of, Introduced introduced) {
+/// Calls `introduced` when the stream has greeted or failed.
+void Links::dial_stream(
+    const Endpoint& to, StreamKind kind, std::optional<PeerId> wanted, Introduced introduced
+) {
     ++counters_.dialled;
-    auto dialled = [this, lane_of, introduced = std::move(introduced)](
+    auto dialled = [this, kind, wanted, introduced = std::move(introduced)](
                        const Result<ConnectionPtr>& connection
                    ) mutable {
         if (closing_) return;
@@ -128,9 +134,13 @@ void Links::dial_stream(const Endpoint& to, std::optional<PeerId> lane_of, Intro
             introduced(connection.error());
             return;
         }
-        Introduction introduction{ours_, prove_, lane_of};
-        if (lane_of) introduction.ours.kind = StreamKind::Lane;
-        adopt({*connection, Stage::Greeting, std::move(introduced)}, std::move(introduction));
+        Introduction introduction = ours_;
+        introduction.wanted = wanted;
+        introduction.ours.kind = kind;
+        adopt(
+            {*connection, Stage::Greeting, std::move(introduced), real_now()},
+            std::move(introduction)
+        );
     };
     const auto segments = small_.contains(to) ? Segments::Small : Segments::Usual;
     dial(loop_, to, kDialTimeout, *this, std::move(dialled), segments);
@@ -138,14 +148,14 @@ void Links::dial_stream(const Endpoint& to, std::optional<PeerId> lane_of, Intro
 
 void Links::on_hello(Connection& connection) {
     owner_.check();
-    auto& stream = streams_.at(&connection);
-    if (stream.stage == Stage::Stranger) listener_.release_stranger(connection.remote());
-    stream.stage = Stage::Greeting;
+    listener_.greeted(connection);
+    if (!connection.greeting().over()) streams_.at(&connection).stage = Stage::Guest;
 }
 
 void Links::on_greeted(Connection& connection) {
     owner_.check();
     if (early_) return;
+    listener_.proven(connection);
     auto& stream = streams_.at(&connection);
     const PeerId partner = connection.greeting().partner()->id;
     if (connection.greeting().kind() == StreamKind::Lane) {
@@ -160,11 +170,22 @@ void Links::welcome_main(const PeerId& id, Connection& connection, Stream& strea
     replace_older_process(id, connection);
     auto& partner = partners_[id];
     partner.mains.push_back(&connection);
+    if (partner.mains.size() > kMainsMax) replace_oldest(partner, id);
     auto introduced = std::exchange(stream.introduced, {});
     for (auto& frame : std::exchange(partner.waiting, {})) {
         connection.send(frame.type, std::move(frame.payload));
     }
     if (introduced) introduced(id);
+}
+
+/// What was on its way there may be lost, as when a stream breaks.
+void Links::replace_oldest(Partner& partner, const PeerId& id) {
+    auto* oldest = partner.mains.front();
+    partner.mains.erase(partner.mains.begin());
+    streams_.at(oldest).stage = Stage::Dismissed;
+    const auto why = fail(FaultCode::Closed, "a newer stream takes its place");
+    oldest->close(why);
+    handler_.on_broken(id, why);
 }
 
 /// Closes the streams of an earlier process of this peer. They may look alive for minutes, and what we
@@ -197,10 +218,7 @@ void Links::drop_waiting(const PeerId& id, const Fault& why) {
 
 void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
     owner_.check();
-    if (type == FrameType::DescriptorRequest) {
-        handler_.on_descriptor_wanted(connection);
-        return;
-    }
+    if (type == FrameType::DescriptorRequest) return give_descriptor(connection);
     const auto stage = streams_.at(&connection).stage;
     if (stage == Stage::Dismissed) return;
     if (early_) return connection.close(fail(FaultCode::Refused, "no swarm is here yet"));
@@ -217,8 +235,21 @@ void Links::on_frame(Connection& connection, FrameType type, ByteView payload) {
     receiver->handle_frame(connection.greeting().partner()->id, type, payload);
 }
 
-void Links::on_sent(Connection& /*connection*/, FrameType type, Bytes payload) {
+/// Whoever asks twice wants our work and not the descriptor.
+void Links::give_descriptor(Connection& connection) {
+    auto& stream = streams_.at(&connection);
+    if (stream.pieces > 0) {
+        ++counters_.garbage;
+        return connection.close(fail(FaultCode::Refused, "a stream gets the descriptor once"));
+    }
+    handler_.on_descriptor_wanted(connection, stream.pieces++);
+}
+
+void Links::on_sent(Connection& connection, FrameType type, Bytes payload) {
     owner_.check();
+    if (type == FrameType::DescriptorPiece) {
+        return handler_.on_descriptor_wanted(connection, streams_.at(&connection).pieces++);
+    }
     handler_.on_sent(type, std::move(payload));
 }
 
@@ -230,7 +261,7 @@ void Links::on_closed(Connection& connection, const Fault& why) {
     const Stream stream = std::move(found->second);
     streams_.erase(found);
     count_closed(connection, why);
-    if (stream.stage == Stage::Stranger) listener_.release_stranger(connection.remote());
+    listener_.gone(connection);
     if (stream.introduced) stream.introduced(why);
     if (stream.stage == Stage::Main) {
         on_main_closed(connection.greeting().partner()->id, connection, why);
@@ -240,11 +271,14 @@ void Links::on_closed(Connection& connection, const Fault& why) {
 }
 
 void Links::count_closed(const Connection& connection, const Fault& why) {
-    const bool stranger = connection.greeting().partner() == nullptr;
+    const bool stranger = connection.partner() == nullptr;
     const bool broken = why.code == FaultCode::BadFormat || why.code == FaultCode::Oversized ||
                         why.code == FaultCode::BadVersion;
-    if (stranger ? !connection.dialled() : broken) ++counters_.garbage;
-    if (connection.greeting().refused()) ++counters_.refused;
+    if (connection.refused()) {
+        ++counters_.refused;
+    } else if (stranger ? !connection.dialled() : broken) {
+        ++counters_.garbage;
+    }
     closed_bytes_sent_ += connection.bytes_sent();
     closed_bytes_received_ += connection.bytes_received();
 }
@@ -276,7 +310,7 @@ void Links::redial_with_small_segments(const PeerId& id, const Connection& stuck
     if (!at) return;
     if (small_.erase(*at) > 0) return;  // small ones did not come through either
     use_small_segments(*at);
-    dial_stream(*at, std::nullopt, [this, to = *at](const Result<PeerId>& greeted) {
+    dial_stream(*at, StreamKind::Main, id, [this, to = *at](const Result<PeerId>& greeted) {
         if (greeted.has_error()) {
             small_.erase(to);
         } else {
@@ -289,10 +323,22 @@ void Links::use_small_segments(const Endpoint& to) {
     if (small_.size() < kSmallMax) small_.insert(to);
 }
 
-std::optional<std::uint16_t> Links::minor_of(const PeerId& partner) const {
-    const Connection* main = main_of(partner);
-    if (main == nullptr) return std::nullopt;
-    return main->greeting().partner()->minor;
+/// Ends streams that hold memory or a place for too long: of guests, and of partners in the middle of a
+/// frame.
+void Links::look_after_streams() {
+    const Instant now = real_now();
+    std::vector<std::pair<Connection*, Fault>> over;
+    for (const auto& [connection, stream] : streams_) {
+        if (stream.stage == Stage::Guest && now - stream.since > kGuestMax) {
+            over.emplace_back(
+                connection, fail(FaultCode::Timeout, "a guest may not stay for ever")
+            );
+        } else if (connection->overdue(now)) {
+            over.emplace_back(connection, fail(FaultCode::Timeout, "a frame took too long"));
+        }
+    }
+    for (const auto& [connection, why] : over) connection->close(why);
+    if (!closing_) care_timer_.arm_after(kCareEvery);
 }
 
 std::size_t Links::queued_bytes(const PeerId& to) const {
@@ -314,6 +360,7 @@ const LinkCounters& Links::counters() const {
 void Links::close_all(const std::string& why) {
     owner_.check();
     closing_ = true;
+    care_timer_.cancel();
     listener_.stop();
     for (const auto& [connection, stream] : streams_) {
         connection->close(fail(FaultCode::Cancelled, why));

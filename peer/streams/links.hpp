@@ -2,7 +2,8 @@
 
 // All streams of one peer, by partner. Links dials on demand, keeps connections and hands each frame to
 // whoever has registered for its type. Two peers that dial each other at the same moment end up with two connections.
-// Each side then reads from both and sends on one for as long as that one lives. So frames stay in
+// Each side then reads from both and sends on one for as long as that one lives. A third one replaces the
+// oldest. So frames stay in
 // order in each direction, and the two peers need not agree which connection to close. When a new
 // process of a partner greets, the streams of its earlier one are closed.
 //
@@ -45,6 +46,12 @@ struct LinkCounters {
     std::uint64_t bytes_received = 0;
 };
 
+/// Main streams with one partner: two that dialled each other at once.
+inline constexpr std::size_t kMainsMax = 2;
+
+/// How long a guest may stay: for a descriptor of 16 MiB over a slow link.
+inline constexpr Duration kGuestMax = std::chrono::minutes(15);
+
 /// Most lanes that each side of a pair dials.
 inline constexpr std::size_t kLanesMax = 7;
 
@@ -75,8 +82,10 @@ public:
     /// Large packets seem to get lost on the way to a partner, which small ones reach.
     virtual void on_small_segments(const Endpoint& /*partner*/) {}
 
-    /// A peer, perhaps not yet of our swarm, asks for the descriptor.
-    virtual void on_descriptor_wanted(Connection& asker) = 0;
+    /// A peer, perhaps not yet of our swarm, asks for the descriptor, once a stream. Called again when
+    /// the kernel has taken a piece, with the number of the next one, so that what waits for a reader
+    /// that is slow, or does not read, is one piece.
+    virtual void on_descriptor_wanted(Connection& asker, std::size_t piece) = 0;
     /// Returns where a partner can be dialled, if we know.
     [[nodiscard]] virtual std::optional<Endpoint> address_of(const PeerId& partner) = 0;
 };
@@ -96,14 +105,16 @@ public:
     /// Requires  neither open() nor open_early() was called
     void unbind() { listener_.stop(); }
 
-    /// Sets our greeting and the function that proves the swarm key (none: nobody has to prove it),
-    /// and starts to accept.
-    void open(const Hello& ours, ProveKey prove);
+    /// Sets how we introduce ourselves, and starts to accept.
+    void open(Introduction ours);
 
     /// Starts to accept before we belong to a swarm: whoever asks for the descriptor is handed to the
     /// handler, and nobody becomes a partner. open() then ends these streams.
     /// Requires  a greeting without a swarm
-    void open_early(const Hello& ours);
+    void open_early(Introduction ours);
+
+    /// Returns how we introduce ourselves.
+    [[nodiscard]] const Introduction& introduction() const { return ours_; }
 
     /// Queues a frame for a partner and dials it if there is no stream. Up to 64 frames wait for
     /// one dial; more are dropped and counted. If the dial fails, the waiting frames are dropped
@@ -125,8 +136,10 @@ public:
     /// Streams to this address have small segments from now on.
     void use_small_segments(const Endpoint& to);
 
-    /// Returns the minor version of a partner with which there is a stream.
-    [[nodiscard]] std::optional<std::uint16_t> minor_of(const PeerId& partner) const;
+    /// Returns whether there is a main stream with this partner.
+    [[nodiscard]] bool connected(const PeerId& partner) const {
+        return main_of(partner) != nullptr;
+    }
 
     /// Opens a stream to an address whose peer we may not know. Returns at once and later calls
     /// `done` once with the peer that greeted; a dial in progress at close_all() is dropped
@@ -157,8 +170,8 @@ public:
 private:
     /// What a stream is to us.
     enum class Stage : std::uint8_t {
-        Stranger,   ///< accepted, and has not greeted: the listener counts it
-        Greeting,   ///< the greeting is not over; of a peer without a swarm it never is
+        Greeting,   ///< the greeting is not over
+        Guest,      ///< of no swarm, or without the key: it may ask for the descriptor
         Main,       ///< carries everything
         Lane,       ///< carries exchanges beside a main stream
         Dismissed,  ///< we close it: its frames count no more, its end is not reported
@@ -166,8 +179,10 @@ private:
 
     struct Stream {
         ConnectionPtr connection;
-        Stage stage = Stage::Stranger;
+        Stage stage = Stage::Greeting;
         Introduced introduced;  ///< to call when it has greeted or failed
+        Instant since{};
+        std::size_t pieces = 0;  ///< of the descriptor that were asked for
     };
 
     struct Waiting {
@@ -188,11 +203,14 @@ private:
     };
 
     void dial_partner(const PeerId& partner, const Endpoint& to);
-    void dial_stream(const Endpoint& to, std::optional<PeerId> lane_of, Introduced introduced);
+    void dial_stream(
+        const Endpoint& to, StreamKind kind, std::optional<PeerId> wanted, Introduced introduced
+    );
     void adopt(Stream stream, Introduction introduction);
     void widen(const PeerId& id, Partner& partner);
     void dial_lane(const PeerId& partner, const Endpoint& to);
     void lane_dialled(const PeerId& partner, bool greeted);
+    void replace_oldest(Partner& partner, const PeerId& id);
     void replace_older_process(const PeerId& id, const Connection& newer);
     void welcome_main(const PeerId& id, Connection& connection, Stream& stream);
     void welcome_lane(const PeerId& id, Connection& connection, Stream& stream);
@@ -200,6 +218,8 @@ private:
     void on_lane_closed(const PeerId& id, Connection& connection, const Fault& why);
     void dismiss(const std::vector<Connection*>& lanes, const Fault& why);
     void close_idle_lanes();
+    void look_after_streams();
+    void give_descriptor(Connection& connection);
     void redial_with_small_segments(const PeerId& id, const Connection& stuck);
     void drop_waiting(const PeerId& id, const Fault& why);
     void count_closed(const Connection& connection, const Fault& why);
@@ -210,8 +230,7 @@ private:
     LinkHandler& handler_;
     std::array<FrameReceiver*, kFrameTypes> routes_{};
     Listener listener_;
-    Hello ours_;
-    ProveKey prove_;
+    Introduction ours_;
     bool early_ = false;  ///< we belong to no swarm yet
     bool closing_ = false;
     std::unordered_map<Connection*, Stream> streams_;
@@ -219,6 +238,7 @@ private:
     std::unordered_set<Endpoint> small_;  ///< where segments are small
     std::optional<std::size_t> fixed_lanes_;
     Timer idle_timer_;
+    Timer care_timer_;
     mutable LinkCounters counters_;
     std::uint64_t closed_bytes_sent_ = 0;
     std::uint64_t closed_bytes_received_ = 0;

@@ -64,7 +64,6 @@ void Links::widen(const PeerId& id, Partner& partner) {
     if (now < partner.look_at) return;
     partner.look_at = now + kLookEvery;
     Connection& main = *partner.mains.front();
-    if (main.greeting().partner()->minor < 2) return;
     const std::size_t wanted = std::min(fixed_lanes_.value_or(lanes_for(main.facts())), kLanesMax);
     auto at = handler_.address_of(id);
     if (!at && main.dialled()) at = main.remote();
@@ -76,7 +75,7 @@ void Links::widen(const PeerId& id, Partner& partner) {
 }
 
 void Links::dial_lane(const PeerId& partner, const Endpoint& to) {
-    dial_stream(to, partner, [this, partner](const Result<PeerId>& greeted) {
+    dial_stream(to, StreamKind::Lane, partner, [this, partner](const Result<PeerId>& greeted) {
         lane_dialled(partner, greeted.has_value());
     });
 }

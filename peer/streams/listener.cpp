@@ -1,19 +1,22 @@
 #include "peer/streams/listener.hpp"
 
-#include <array>
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <map>
+#include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "peer/machine/asio_endpoint.hpp"
+#include "peer/machine/clock.hpp"
 #include "peer/machine/coroutine.hpp"
 #include "peer/machine/descriptors.hpp"
 #include "peer/machine/loop.hpp"
+#include "peer/streams/doorkeeper.hpp"
 #include "peer/streams/tcp_connection.hpp"
 #include "peer/streams/tcp_facts.hpp"
 
@@ -26,33 +29,36 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kStrangersMax = 64;
 constexpr auto kNoDescriptorPause = std::chrono::milliseconds(500);
-constexpr std::size_t kStrangersPerSource = 8;
 
 }  // namespace
 
 struct Listener::State : std::enable_shared_from_this<Listener::State> {
-    State(asio::io_context& context, ListenerHandler& owner)
-        : acceptor(context),
-          pause(context),
-          handler(owner) {}
+    State(Loop& loop, ListenerHandler& owner)
+        : acceptor(loop.context()),
+          pause(loop.context()),
+          handler(owner),
+          timer(loop, [this] { attend(); }) {}
+
+    struct Waiting {
+        tcp::socket socket;
+        Endpoint source;
+    };
 
     tcp::acceptor acceptor;
     asio::steady_timer pause;
     ListenerHandler& handler;
-    std::map<std::array<std::uint8_t, 16>, std::size_t> strangers;
-    std::size_t stranger_count = 0;
+    Doorkeeper door;
+    Timer timer;
+    std::unordered_map<Doorkeeper::Ticket, Waiting> waiting;
+    /// Those that shake hands or are guests.
+    std::unordered_map<Doorkeeper::Ticket, std::weak_ptr<Connection>> inside;
+    std::unordered_map<const Connection*, Doorkeeper::Ticket> tickets;
     bool stopped = false;
 
     static asio::awaitable<void> accept_all(std::shared_ptr<State> self) {
         auto back_off = std::chrono::milliseconds(5);
         while (!self->stopped) {
-            if (self->stranger_count >= kStrangersMax) {
-                self->pause.expires_at(std::chrono::steady_clock::time_point::max());
-                co_await self->pause.async_wait(kTuple);
-                continue;
-            }
             // What is left belongs to our own files and to whoever asks over HTTP. The kernel queues.
             if (!descriptor_free(DescriptorUse::Stream)) {
                 self->pause.expires_after(kNoDescriptorPause);
@@ -69,25 +75,71 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
                 continue;
             }
             back_off = std::chrono::milliseconds(5);
-            self->admit(std::move(socket));
+            self->hold(std::move(socket));
         }
     }
 
-    void admit(tcp::socket socket) {
+    /// Keeps a connection outside until its first bytes are here.
+    void hold(tcp::socket socket) {
         error_code error;
         const auto remote = socket.remote_endpoint(error);
         if (error) return;
         const Endpoint source = from_asio(remote);
-        auto& count = strangers[source.address];
-        if (count >= kStrangersPerSource && !source.is_loopback()) return;
-        ++count;
-        ++stranger_count;
-        handler.on_accepted(tcp_connection(std::move(socket), source, false, handler));
+        const auto ticket = door.arrive(real_now(), source);
+        const auto held = waiting.emplace(ticket, Waiting{std::move(socket), source}).first;
+        held->second.socket.async_wait(
+            tcp::socket::wait_read,
+            [self = shared_from_this(), ticket](const error_code& failed) {
+                if (failed || self->stopped) return;
+                self->door.spoke(real_now(), ticket);
+                self->attend();
+            }
+        );
+        attend();
+    }
+
+    /// Does what the doorkeeper wants.
+    void attend() {
+        if (stopped) return;
+        while (const auto ticket = door.poll_dismissed(real_now())) dismiss(*ticket);
+        while (const auto ticket = door.poll_admitted(real_now())) admit(*ticket);
+        timer.cancel();
+        if (const auto next = door.poll_timeout(real_now())) timer.arm(*next);
+    }
+
+    void dismiss(Doorkeeper::Ticket ticket) {
+        waiting.erase(ticket);
+        const auto found = inside.find(ticket);
+        if (found == inside.end()) return;
+        const auto connection = found->second.lock();
+        inside.erase(found);
+        if (!connection) return;
+        tickets.erase(connection.get());
+        connection->close(fail(FaultCode::Busy, "too many strangers"));
+    }
+
+    void admit(Doorkeeper::Ticket ticket) {
+        auto entry = waiting.extract(ticket);
+        auto connection =
+            tcp_connection(std::move(entry.mapped().socket), entry.mapped().source, false, handler);
+        inside.emplace(ticket, connection);
+        tickets.emplace(connection.get(), ticket);
+        handler.on_accepted(std::move(connection));
+    }
+
+    /// Forgets a connection that is no stranger any more. Returns its ticket.
+    std::optional<Doorkeeper::Ticket> forget(const Connection& connection) {
+        const auto found = tickets.find(&connection);
+        if (found == tickets.end()) return std::nullopt;
+        const auto ticket = found->second;
+        tickets.erase(found);
+        inside.erase(ticket);
+        return ticket;
     }
 };
 
 Listener::Listener(Loop& loop, ListenerHandler& handler)
-    : state_(std::make_shared<State>(loop.context(), handler)) {}
+    : state_(std::make_shared<State>(loop, handler)) {}
 
 Listener::~Listener() {
     stop();
@@ -125,12 +177,23 @@ void Listener::limit_segments() {
     if (!state_->stopped) peer::limit_segments(state_->acceptor.native_handle());
 }
 
-void Listener::release_stranger(const Endpoint& source) {
-    const auto found = state_->strangers.find(source.address);
-    if (found == state_->strangers.end()) return;
-    if (--found->second == 0) state_->strangers.erase(found);
-    --state_->stranger_count;
-    state_->pause.cancel();
+void Listener::greeted(const Connection& connection) {
+    const auto found = state_->tickets.find(&connection);
+    if (found != state_->tickets.end()) state_->door.greeted(found->second);
+}
+
+void Listener::proven(const Connection& connection) {
+    const auto ticket = state_->forget(connection);
+    if (!ticket) return;
+    state_->door.proven(*ticket);
+    state_->attend();
+}
+
+void Listener::gone(const Connection& connection) {
+    const auto ticket = state_->forget(connection);
+    if (!ticket) return;
+    state_->door.gone(*ticket);
+    state_->attend();
 }
 
 void Listener::stop() {
@@ -138,6 +201,8 @@ void Listener::stop() {
     error_code ignored;
     state_->acceptor.close(ignored);
     state_->pause.cancel();
+    state_->timer.cancel();
+    state_->waiting.clear();
 }
 
 }  // namespace starling::peer

@@ -1,6 +1,6 @@
 #pragma once
 
-// The port that a peer listens on, and the limits for connections that have not greeted.
+// The port that a peer listens on, and what keeps strangers from wearing it out.
 //
 // Thread    network
 
@@ -14,16 +14,15 @@ namespace starling::peer {
 
 class Loop;
 
-/// Takes what a Listener accepts, and then the events of those connections.
+/// Takes what a Listener lets in, and then the events of those connections.
 class ListenerHandler : public ConnectionHandler {
 public:
-    /// A connection was accepted; the callee must start it.
+    /// A stranger may begin its handshake; the callee must start it.
     virtual void on_accepted(ConnectionPtr connection) = 0;
 };
 
-/// Accepts connections and limits strangers, which are connections that have not greeted: 64 in
-/// all, 8 from one source (loopback exempt). At the first limit it accepts nothing until one greets
-/// or closes; above the second it closes the new connection.
+/// Accepts connections and holds those that say nothing, or too many of them, back from us
+/// (peer/streams/doorkeeper.hpp).
 class Listener {
 public:
     Listener(Loop& loop, ListenerHandler& handler);
@@ -41,8 +40,13 @@ public:
     /// Makes the segments of all streams small that are accepted from now on.
     void limit_segments();
 
-    /// Says that a connection has greeted or closed, so it no longer counts as a stranger.
-    void release_stranger(const Endpoint& source);
+    /// Each of these takes any connection, also one that never was a stranger here.
+    /// It has greeted as its peer should.
+    void greeted(const Connection& connection);
+    /// It is one of our swarm.
+    void proven(const Connection& connection);
+    /// It has ended.
+    void gone(const Connection& connection);
 
     void stop();
 

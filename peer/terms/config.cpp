@@ -143,21 +143,12 @@ Result<void> validate(const PeerConfig& config) {
     return validate_training(config);
 }
 
-Result<void> check_exposure(const Endpoint& listen, bool insecure, NetworkNamespace here) {
-    if (insecure || listen.is_loopback() || here == NetworkNamespace::Own) return {};
-    // We do not advise a network namespace. In a container we are in one that looks like the
-    // machine's own, and most users may make none.
-    const std::string unknown =
-        here == NetworkNamespace::Unknown
-            ? " (in a network namespace of its own it would listen, but this user may not see "
-              "whether it is in one)"
-            : "";
+Result<void> check_exposure(const Endpoint& listen, NetworkNamespace here) {
+    if (listen.is_loopback() || here == NetworkNamespace::Own) return {};
     return fail(
         FaultCode::Refused,
-        "refusing to listen on " + listen.to_string() +
-            ": this release does not encrypt streams; listen on 127.0.0.1, or add --insecure on a "
-            "network that you trust" +
-            unknown
+        "--http: refusing to serve on " + listen.to_string() +
+            ", because HTTP is not encrypted: serve on 127.0.0.1, and forward that with ssh -L"
     );
 }
 

@@ -55,7 +55,6 @@ struct PeerConfig {
     double settle = 1e-3;
     Duration run_for{};           ///< zero: no limit
     std::string profile = "lan";  ///< of membership; the same for the whole swarm
-    bool insecure = false;
     bool membership_only = false;
     bool json = false;
     std::string founder_flags;  ///< given flags of a founder; a joiner is warned about them
@@ -65,11 +64,10 @@ struct PeerConfig {
 /// Errors    Usage, one line: what, where, what to do
 [[nodiscard]] Result<void> validate(const PeerConfig& config);
 
-/// Checks that strangers cannot reach our streams, which are not encrypted yet.
-/// Errors    Refused, unless the address is loopback, lies in a network namespace of its own, or
-///           --insecure was given
+/// Checks that strangers cannot reach our HTTP, which is not encrypted.
+/// Errors    Refused, unless the address is loopback or lies in a network namespace of its own
 [[nodiscard]] Result<void> check_exposure(
-    const Endpoint& listen, bool insecure, NetworkNamespace here = network_namespace()
+    const Endpoint& listen, NetworkNamespace here = network_namespace()
 );
 
 /// Parses a rate: 100Mbit, 1Gbit, 500kbit (bits a second), 1.5MB, 200kB (bytes a second). Returns

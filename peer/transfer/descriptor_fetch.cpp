@@ -114,9 +114,10 @@ void DescriptorFetch::handle_closed(Instant now, const Endpoint& at, const Fault
     auto* seed = find(at);
     if (outcome_ || seed == nullptr) return;
     if (seed->stage == Stage::Due || seed->stage >= Stage::Failed) return;
+    const bool hopeless = why.code == FaultCode::BadVersion || why.code == FaultCode::Refused;
     // A seed that was given up keeps the reason for which it was.
-    if (seed->stage != Stage::Closing) failed(*seed, why);
-    seed->stage = why.code == FaultCode::BadVersion ? Stage::Hopeless : Stage::Failed;
+    if (seed->stage != Stage::Closing) failed(*seed, why, !hopeless);
+    seed->stage = hopeless ? Stage::Hopeless : Stage::Failed;
     seed->deadline.reset();
     go_on(now);
 }
@@ -232,16 +233,17 @@ void DescriptorFetch::dial(Instant now) {
 
 /// The seed is dialled again when the stream to it has ended.
 void DescriptorFetch::give_up(Seed& seed, const Fault& why) {
-    failed(seed, why);
+    failed(seed, why, true);
     seed.stage = Stage::Closing;
     seed.deadline.reset();
     commands_.push_back({Command::Kind::Close, seed.at});
 }
 
-void DescriptorFetch::failed(Seed& seed, const Fault& why) {
+void DescriptorFetch::failed(Seed& seed, const Fault& why, bool again) {
     last_ = why;
-    if (std::exchange(seed.failed_before, true) || why.code == FaultCode::BadVersion) return;
-    notes_.push_back(why.message + "; trying again");
+    if (!std::exchange(seed.failed_before, true) && again) {
+        notes_.push_back(why.message + "; trying again");
+    }
 }
 
 void DescriptorFetch::end(Result<FetchedDescriptor> outcome) {

@@ -115,7 +115,7 @@ private:
     void ask(Instant now);
     void dial(Instant now);
     void give_up(Seed& seed, const Fault& why);
-    void failed(Seed& seed, const Fault& why);
+    void failed(Seed& seed, const Fault& why, bool again);
     void end(Result<FetchedDescriptor> outcome);
 
     PeerId self_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "base/printable.hpp"
@@ -16,8 +17,6 @@ namespace starling::peer {
 
 namespace {
 
-/// The first minor version that knows NotYet. An older peer would close the stream.
-constexpr std::uint16_t kNotYetMinor = 5;
 constexpr std::size_t kLineMax = 500;
 
 std::array<std::uint8_t, 32> hash_of(ByteView blob) {
@@ -30,12 +29,14 @@ public:
     FetchDriver(
         Loop& loop,
         const std::vector<std::string>& seeds,
-        const Hello& ours,
+        Introduction ours,
+        const std::string& key_file,
         Duration patience,
         const std::function<void(const std::string&)>& note
     )
         : loop_(loop),
-          ours_(ours),
+          ours_(std::move(ours)),
+          key_file_(key_file),
           note_(note),
           timer_(
               loop,
@@ -44,7 +45,7 @@ public:
                   pump();
               }
           ),
-          fetch_(real_now(), {}, ours.id, patience, hash_of, seeds.size()) {
+          fetch_(real_now(), {}, ours_.ours.id, patience, hash_of, seeds.size()) {
         for (const auto& seed : seeds) {
             // A look-up may last longer than this object.
             resolve_later(loop, seed, [this, alive = std::weak_ptr(alive_)](const auto& found) {
@@ -55,13 +56,13 @@ public:
         }
     }
 
-    Result<ProvenDescriptor> run() {
+    Result<AdmittedDescriptor> run() {
         pump();
         // This must outlive its streams, whose coroutines call back here.
         loop_.run_until([this] { return fetch_.outcome().has_value() && streams_.empty(); });
         if (!fetch_.outcome()) return fail(FaultCode::Cancelled, "interrupted");
         if (fetch_.outcome()->has_error()) return fetch_.outcome()->error();
-        return ProvenDescriptor{**fetch_.outcome(), std::move(proof_text_), proof_};
+        return AdmittedDescriptor{**fetch_.outcome(), guests_.contains((*fetch_.outcome())->seed)};
     }
 
     void on_greeted(Connection& connection) override {
@@ -78,24 +79,26 @@ public:
         }
         if (type != FrameType::DescriptorPiece || fetch_.outcome()) return;
         fetch_.handle_piece(real_now(), connection.remote(), payload);
-        if (fetch_.outcome()) {
-            proof_ = connection.greeting().partner()->proof;
-            proof_text_ = connection.greeting().text_of(StreamRole::Acceptor);
-        }
         pump();
     }
 
     void on_sent(Connection& /*connection*/, FrameType /*type*/, Bytes /*payload*/) override {}
 
     void on_closed(Connection& connection, const Fault& why) override {
-        closed(connection.remote(), why);
+        const auto at = connection.remote();
+        const bool locked_out = why.code == FaultCode::Refused && connection.partner() == nullptr;
+        if (!locked_out) return closed(at, why);
+        // An open swarm knows no key. It shows its descriptor to guests, which says that it is open.
+        if (ours_.keys.member && guests_.insert(at).second) return redial(at);
+        closed(at, no_key(at));
     }
 
 private:
     using Command = DescriptorFetch::Command;
 
     struct Stream {
-        EndDial give_up;           ///< ends the dial
+        EndDial give_up;  ///< ends the dial
+        bool small = false;
         ConnectionPtr connection;  ///< once the seed is dialled
     };
 
@@ -110,17 +113,8 @@ private:
         auto& stream = streams_[command.to];
         switch (command.kind) {
             case Command::Kind::Dial:
-                stream.give_up = dial(
-                    loop_,
-                    command.to,
-                    DescriptorFetch::kStreamTimeout,
-                    *this,
-                    [this, to = command.to](Result<ConnectionPtr> connection) {
-                        dialled(to, std::move(connection));
-                    },
-                    command.small ? Segments::Small : Segments::Usual
-                );
-                return;
+                stream.small = command.small;
+                return redial(command.to);
             case Command::Kind::Ask:
                 stream.connection->send(FrameType::DescriptorRequest, {});
                 return;
@@ -131,11 +125,44 @@ private:
         }
     }
 
+    void redial(const Endpoint& to) {
+        auto& stream = streams_.at(to);
+        stream.connection.reset();
+        stream.give_up = dial(
+            loop_,
+            to,
+            DescriptorFetch::kStreamTimeout,
+            *this,
+            [this, to](Result<ConnectionPtr> connection) { dialled(to, std::move(connection)); },
+            stream.small ? Segments::Small : Segments::Usual
+        );
+    }
+
+    [[nodiscard]] Fault no_key(const Endpoint& at) const {
+        const auto who = at.to_string();
+        if (!ours_.keys.member) {
+            return fail(
+                FaultCode::Refused,
+                who +
+                    " needs a key: copy swarm.key from the founder's state directory and give "
+                    "--key "
+                    "FILE"
+            );
+        }
+        return fail(
+            FaultCode::Refused,
+            who + " holds another key than " + key_file_ +
+                ": give --key with the swarm.key of this swarm's founder"
+        );
+    }
+
     void dialled(const Endpoint& to, Result<ConnectionPtr> connection) {
         if (connection.has_error()) return closed(to, connection.error());
         auto& stream = streams_.at(to);
         stream.connection = std::move(*connection);
-        stream.connection->start({ours_, {}}, DescriptorFetch::kStreamTimeout);
+        Introduction introduction = ours_;
+        if (guests_.contains(to)) introduction.keys = guest_channel();
+        stream.connection->start(std::move(introduction), DescriptorFetch::kStreamTimeout);
     }
 
     void closed(const Endpoint& at, const Fault& why) {
@@ -145,48 +172,47 @@ private:
     }
 
     Loop& loop_;
-    Hello ours_;
+    Introduction ours_;
+    std::string key_file_;
     const std::function<void(const std::string&)>& note_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     Timer timer_;
     DescriptorFetch fetch_;
     std::map<Endpoint, Stream> streams_;  ///< each until its dial has failed or it has ended
-    Bytes proof_text_;
-    std::array<std::uint8_t, 32> proof_{};
+    std::set<Endpoint> guests_;           ///< where our key did not open a stream
 };
 
 }  // namespace
 
-void send_descriptor(Connection& asker, ByteView blob) {
-    for (std::size_t offset = 0; offset < blob.size(); offset += kPayloadMax) {
-        const auto piece = blob.subspan(offset, std::min(kPayloadMax, blob.size() - offset));
-        Bytes payload;
-        payload.reserve(piece.size() + 8);
-        ByteWriter writer(payload);
-        writer.put(static_cast<std::uint32_t>(blob.size()));
-        writer.put(static_cast<std::uint32_t>(offset));
-        writer.put_bytes(piece);
-        asker.send(FrameType::DescriptorPiece, std::move(payload));
-    }
+void send_descriptor_piece(Connection& asker, ByteView blob, std::size_t index) {
+    const std::size_t offset = index * kPayloadMax;
+    if (offset >= blob.size()) return;
+    const auto piece = blob.subspan(offset, std::min(kPayloadMax, blob.size() - offset));
+    Bytes payload;
+    payload.reserve(piece.size() + 8);
+    ByteWriter writer(payload);
+    writer.put(static_cast<std::uint32_t>(blob.size()));
+    writer.put(static_cast<std::uint32_t>(offset));
+    writer.put_bytes(piece);
+    asker.send(FrameType::DescriptorPiece, std::move(payload));
 }
 
 void send_not_yet(Connection& asker, const std::string& progress) {
     const auto text = "it founds a swarm: " + progress;
-    if (asker.greeting().partner()->minor >= kNotYetMinor) {
-        const auto line = as_byte_view(std::string_view(progress).substr(0, kLineMax));
-        asker.send(FrameType::NotYet, Bytes(line.begin(), line.end()));
-    }
+    const auto line = as_byte_view(std::string_view(progress).substr(0, kLineMax));
+    asker.send(FrameType::NotYet, Bytes(line.begin(), line.end()));
     asker.close(fail(FaultCode::Closed, text));
 }
 
-Result<ProvenDescriptor> fetch_descriptor(
+Result<AdmittedDescriptor> fetch_descriptor(
     Loop& loop,
     const std::vector<std::string>& seeds,
-    const Hello& ours,
+    Introduction ours,
+    const std::string& key_file,
     Duration patience,
     const std::function<void(const std::string&)>& note
 ) {
-    return FetchDriver(loop, seeds, ours, patience, note).run();
+    return FetchDriver(loop, seeds, std::move(ours), key_file, patience, note).run();
 }
 
 }  // namespace starling::peer

@@ -19,28 +19,30 @@ namespace starling::peer {
 
 class Loop;
 
-/// Queues the blob in pieces for the peer that asked.
-void send_descriptor(Connection& asker, ByteView blob);
+/// Queues one piece of the blob for the peer that asked; there may be none with this number.
+void send_descriptor_piece(Connection& asker, ByteView blob, std::size_t index);
 
 /// Tells the peer that asked that there is no descriptor yet, with a line for people that says how far
 /// the founding is, and ends the stream.
 void send_not_yet(Connection& asker, const std::string& progress);
 
-struct ProvenDescriptor : FetchedDescriptor {
-    /// The text over which a seed that holds the swarm key made its MAC, and that MAC.
-    Bytes proof_text;
-    std::array<std::uint8_t, 32> proof{};
+struct AdmittedDescriptor : FetchedDescriptor {
+    /// Our key did not open the stream, so the seed is a member of an open swarm, or none of ours.
+    bool as_guest = false;
 };
 
 /// Looks the seeds up (HOST:PORT) and dials several at once, again and again, until one gives the
 /// descriptor. Runs the loop meanwhile, and blocks for `patience` and at most one more round over
 /// all addresses, of some 6 s for each eight. Calls `note` with one line for each address that fails
 /// in the first round and for each name that is not known.
-/// Errors    as DescriptorFetch::outcome; Cancelled, when the loop is stopped
-[[nodiscard]] Result<ProvenDescriptor> fetch_descriptor(
+/// Introduces itself with `ours`; `key_file` is the file of its key, for people.
+/// Errors    as DescriptorFetch::outcome; Refused (no seed takes our key, or one wants a key);
+///           Cancelled, when the loop is stopped
+[[nodiscard]] Result<AdmittedDescriptor> fetch_descriptor(
     Loop& loop,
     const std::vector<std::string>& seeds,
-    const Hello& ours,
+    Introduction ours,
+    const std::string& key_file,
     Duration patience,
     const std::function<void(const std::string&)>& note
 );

@@ -77,8 +77,8 @@ class Capture:
     def datagrams(self):
         return [payload for _, _, _, payload in self.transport(UDP)]
 
-    def streams(self):
-        """Returns the bytes of each direction of each TCP connection. One with a hole is an error."""
+    def sealed(self):
+        """Returns the bytes of each direction of each TCP connection by its ends. One with a hole is an error."""
         pieces, begins = {}, {}
         for source, target, head, payload in self.transport(TCP):
             sequence = struct.unpack(">I", head[4:8])[0]
@@ -86,7 +86,87 @@ class Capture:
                 begins[source, target] = sequence + 1
             elif payload:
                 pieces.setdefault((source, target), []).append((sequence, payload))
-        return [join(begins[way], parts) for way, parts in pieces.items()]
+        return {way: join(begins[way], parts) for way, parts in pieces.items()}
+
+    def streams(self, key_log):
+        """Returns what was sealed in each direction of each TCP connection."""
+        secrets = {}
+        for line in key_log.read_text().splitlines():
+            name, client, secret = line.split()
+            secrets[name, bytes.fromhex(client)] = bytes.fromhex(secret)
+        sealed = self.sealed()
+        opened = []
+        for (source, target), stream in sealed.items():
+            if (target, source) not in sealed or stream[5:6] != b"\x01":
+                continue  # it begins with no ClientHello: this is the acceptor's half
+            client = stream[11:43]
+            answer = sealed[target, source]
+            opened.append(open_records(stream, answer, secrets, "CLIENT", client))
+            opened.append(open_records(answer, answer, secrets, "SERVER", client))
+        return opened
+
+
+def expand(secret, label, size):
+    """HKDF-Expand-Label of RFC 8446, section 7.1, for up to one block."""
+    label = b"tls13 " + label
+    info = struct.pack(">HB", size, len(label)) + label + b"\0"
+    return hmac.digest(secret, info + b"\x01", hashlib.sha256)[:size]
+
+
+class Records:
+    """Opens the records under one secret, one after the other."""
+
+    SUITES = {0x1301: ("EVP_aes_128_gcm", 16), 0x1303: ("EVP_chacha20_poly1305", 32)}
+
+    def __init__(self, secret, suite):
+        self.library = ctypes.CDLL(ctypes.util.find_library("crypto"))
+        name, size = self.SUITES[suite]
+        for function in ("EVP_CIPHER_CTX_new", name):
+            getattr(self.library, function).restype = ctypes.c_void_p
+        self.cipher = ctypes.c_void_p(getattr(self.library, name)())
+        self.context = ctypes.c_void_p(self.library.EVP_CIPHER_CTX_new())
+        self.key, self.iv = expand(secret, b"key", size), expand(secret, b"iv", 12)
+        self.number = 0
+
+    def open(self, head, body):
+        """Returns the inner bytes, or nothing if this is not the record's secret."""
+        nonce = (int.from_bytes(self.iv, "big") ^ self.number).to_bytes(12, "big")
+        text, tag = body[:-16], body[-16:]
+        out, size, library = ctypes.create_string_buffer(len(text) + 16), ctypes.c_int(), self.library
+        library.EVP_DecryptInit_ex(self.context, self.cipher, None, self.key, nonce)
+        library.EVP_DecryptUpdate(self.context, None, ctypes.byref(size), head, len(head))
+        library.EVP_DecryptUpdate(self.context, out, ctypes.byref(size), text, len(text))
+        library.EVP_CIPHER_CTX_ctrl(self.context, 0x11, 16, tag)
+        if library.EVP_DecryptFinal_ex(self.context, out, ctypes.byref(size)) != 1:
+            library.ERR_clear_error()
+            return None
+        self.number += 1
+        return out.raw[: len(text)]
+
+
+def open_records(stream, answer, secrets, who, client):
+    """Returns the application's bytes of one direction. Records that end beyond the capture are left out."""
+    # ServerHello: record and message heads, version, random, an empty or 32-byte id, then the suite.
+    session = answer[43]
+    suite = struct.unpack(">H", answer[44 + session : 46 + session])[0]
+    shaking = Records(secrets[f"{who}_HANDSHAKE_TRAFFIC_SECRET", client], suite)
+    talking = Records(secrets[f"{who}_TRAFFIC_SECRET_0", client], suite)
+    plain, at = bytearray(), 0
+    while at + 5 <= len(stream):
+        kind, size = stream[at], struct.unpack(">H", stream[at + 3 : at + 5])[0]
+        head, body = stream[at : at + 5], stream[at + 5 : at + 5 + size]
+        at += 5 + size
+        if kind != 0x17 or len(body) < size:
+            continue
+        inner = talking.open(head, body)
+        if inner is None:
+            if shaking.open(head, body) is None:
+                raise ValueError("a record that no secret opens")
+            continue
+        inner = inner.rstrip(b"\0")
+        if inner[-1] == 0x17:
+            plain += inner[:-1]
+    return bytes(plain)
 
 
 def join(begin, pieces):

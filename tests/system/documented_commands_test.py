@@ -157,7 +157,7 @@ class DocumentedCommands(SwarmTestCase):
 
     def run_peer(self, folder, words, line):
         words = with_value(with_value(words, "--listen", "127.0.0.1:0"), "--http", "127.0.0.1:0")
-        words = [word for word in words if word not in ("--insecure", "--json")] + ["--json"]
+        words = [word for word in words if word != "--json"] + ["--json"]
         if "--threads" not in words:
             words += ["--threads", "1"]
         if "--wait-for" in words:

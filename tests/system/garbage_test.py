@@ -7,6 +7,7 @@ import random
 import select
 import socket
 
+import tls
 import wire
 from swarm_fixture import SwarmTestCase, main, samples_for, scaled
 
@@ -17,7 +18,6 @@ HALF_OPEN = 40
 
 def wrong_streams(rng):
     """Yields first bytes of a stream that no peer sends."""
-    greeting = wire.hello()
     yield rng.randbytes(4096)
     yield bytes(64)
     yield b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -25,10 +25,7 @@ def wrong_streams(rng):
     yield wire.frame(wire.HELLO, length=0xFFFFFFFF)  # would be 4 GiB
     yield wire.frame(wire.HELLO, length=1 << 20) + rng.randbytes(1024)
     yield wire.frame(wire.HELLO, rng.randbytes(92))  # right length, wrong magic
-    yield wire.frame(wire.HELLO, greeting[8:20])  # cut short
-    yield wire.frame(wire.HELLO, greeting[8:], version=77)
-    yield wire.frame(wire.HELLO, greeting[8:], reserved=1)
-    yield wire.frame(wire.DESCRIPTOR_REQUEST)  # a request before the greeting
+    yield wire.frame(wire.DESCRIPTOR_REQUEST)  # as before streams were sealed
     yield wire.frame(200, b"?")
     for _ in range(10):
         yield rng.randbytes(rng.randrange(8, 300))
@@ -106,26 +103,36 @@ class Garbage(SwarmTestCase):
     def test_a_guest_that_greets_well_and_then_lies_is_cut_off(self):
         self.start_two()
         garbage_before = self.founder.metric("streams_garbage_total")
+        early = [
+            wire.frame(wire.HELLO, b"STRL"),  # cut short
+            wire.frame(wire.HELLO, bytes(163)),  # right length, wrong magic
+            wire.frame(wire.HELLO, length=1 << 20),
+            wire.frame(wire.DESCRIPTOR_REQUEST),
+            wire.frame(200, b"?"),
+        ]
+        for first in early:
+            with wire.connect(self.founder.port) as stream:
+                stream.sendall(first)
+                self.assertIsNone(wire.read_frame(stream), first)
+        again = tls.Identity()
         lies = [
-            wire.frame(wire.HELLO, wire.hello()[8:]),  # greets twice
+            wire.frame(wire.HELLO, wire.hello(again, bytes(32))),  # greets twice
             wire.frame(wire.DESCRIPTOR_PIECE, length=1 << 30),
             wire.frame(99, b""),
             wire.frame(5, self.rng.randbytes(100)),  # gossip, without knowing the swarm
         ]
         for lie in lies:
-            link = self.connect()
-            stream = link.makefile("rb")
-            link.sendall(wire.hello())
-            kind, _ = wire.read_frame(stream)
+            stream, (kind, _) = wire.greet(self.founder.port)
             self.assertEqual(kind, wire.HELLO)
-            link.sendall(lie)
-            answer = wire.read_frame(stream)
-            if answer is not None:
-                self.assertEqual(answer[0], wire.GOODBYE)
+            with stream:
+                stream.sendall(lie)
+                answer = wire.read_frame(stream)
+                if answer is not None:
+                    self.assertEqual(answer[0], wire.GOODBYE)
         # The last one is a valid frame that comes too early. It is refused with a message and does not
         # count as garbage.
         self.poll(
-            lambda: self.founder.metric("streams_garbage_total") == garbage_before + len(lies) - 1,
+            lambda: self.founder.metric("streams_garbage_total") == garbage_before + len(early) + len(lies) - 1,
             10,
             "each broken frame is counted once",
         )

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <array>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -14,23 +15,28 @@
 #include "gossip/codec.hpp"
 #include "peer/averaging/gossip_driver.hpp"
 #include "peer/streams/links.hpp"
+#include "tests/support/introductions.hpp"
 
 namespace starling::peer {
 namespace {
 
 constexpr std::size_t kChunk = compute::kChunkElements;
 
-PeerId id_of(std::uint8_t number) {
-    PeerId id;
-    id.bytes[0] = number;
-    return id;
+/// Both sides send frames unsealed, so that the test can cut them at each byte.
+const Introduction& introduction_of(std::uint8_t number) {
+    static const auto made = [] {
+        std::array<Introduction, 3> peers;
+        for (auto& peer : peers) {
+            peer = new_introduction(1);
+            peer.plain = true;
+        }
+        return peers;
+    }();
+    return made.at(number);
 }
 
-Hello hello_of(std::uint8_t number) {
-    Hello hello;
-    hello.id = id_of(number);
-    hello.swarm.bytes.fill(1);
-    return hello;
+PeerId id_of(std::uint8_t number) {
+    return introduction_of(number).ours.id;
 }
 
 compute::ParameterLayout layout_of(std::size_t chunks) {
@@ -71,7 +77,7 @@ public:
         const auto bound = links.bind(Endpoint::v4(0x7f000001, 0));
         EXPECT_TRUE(bound.has_value());
         address = *bound;
-        links.open(hello_of(2), {});
+        links.open(introduction_of(2));
     }
 
     /// Sets deadlines of a fifth of a second; no test depends on their length.
@@ -98,7 +104,7 @@ public:
         gossip.handle_lane_broken(partner, lanes);
     }
 
-    void on_descriptor_wanted(Connection&) override {}
+    void on_descriptor_wanted(Connection&, std::size_t) override {}
 
     std::optional<Endpoint> address_of(const PeerId&) override { return std::nullopt; }
 
@@ -127,7 +133,10 @@ public:
         address.sin_port = htons(to.port);
         EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
         ::fcntl(fd_, F_SETFL, O_NONBLOCK);
-        say(framed(FrameType::Hello, encode_hello(hello_of(1))));
+        const auto& ours = introduction_of(1);
+        say(framed(
+            FrameType::Hello, encode_hello(ours.ours, {ChannelRole::Dialler, {}}, *ours.notary)
+        ));
     }
 
     ~Hostile() { reset(); }

@@ -103,7 +103,6 @@ constexpr Flag kFlags[] = {
     {"settle", "0.5", [](auto& c) { return c.settle == 0.5; }},
     {"for", "90s", [](auto& c) { return c.run_for == std::chrono::seconds(90); }},
     {"profile", "wan", [](auto& c) { return c.profile == "wan"; }},
-    {"insecure", nullptr, [](auto& c) { return c.insecure; }},
     {"membership-only", nullptr, [](auto& c) { return c.membership_only; }},
     {"json", nullptr, [](auto& c) { return c.json; }},
 };

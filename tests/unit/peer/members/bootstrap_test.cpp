@@ -36,11 +36,12 @@ public:
     }
 
     void open() {
-        Hello hello;
-        hello.id = id();
-        hello.swarm = swarm;
-        hello.address = address;
-        links.open(hello, {});
+        Introduction introduction;
+        introduction.ours.swarm = swarm;
+        introduction.ours.address = address;
+        introduction.notary = make_notary(identity);
+        introduction.keys = keyed_channel({});
+        links.open(std::move(introduction));
     }
 
     /// Makes the table when the address that others dial is known.
@@ -73,7 +74,7 @@ public:
 
     void on_lane_broken(const PeerId&, Lanes, const Fault&) override {}
 
-    void on_descriptor_wanted(Connection&) override {}
+    void on_descriptor_wanted(Connection&, std::size_t) override {}
 
     std::optional<Endpoint> address_of(const PeerId&) override { return std::nullopt; }
 

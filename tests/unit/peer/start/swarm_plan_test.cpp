@@ -14,6 +14,7 @@
 #include "peer/start/local_state.hpp"
 #include "peer/streams/links.hpp"
 #include "peer/transfer/descriptor_transfer.hpp"
+#include "tests/support/introductions.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace starling::peer {
@@ -383,13 +384,11 @@ public:
         : blob_(std::move(blob)),
           links_(loop, *this) {
         address = *links_.bind(Endpoint::v4(0x7f000001, 0));
-        Hello hello;
-        hello.id.bytes.fill(7);
-        hello.swarm = swarm_id_of(blob_);
-        hello.address = address;
-        links_.open(
-            hello, key ? ProveKey([key](ByteView text) { return mac_of(*key, text); }) : ProveKey()
-        );
+        auto introduction = new_introduction(7);
+        introduction.ours.swarm = swarm_id_of(blob_);
+        introduction.ours.address = address;
+        introduction.keys = key ? keyed_channel(*key) : open_channel(introduction.ours.swarm);
+        links_.open(std::move(introduction));
     }
 
     Endpoint address;
@@ -401,7 +400,9 @@ private:
 
     void on_lane_broken(const PeerId&, Lanes, const Fault&) override {}
 
-    void on_descriptor_wanted(Connection& asker) override { send_descriptor(asker, blob_); }
+    void on_descriptor_wanted(Connection& asker, std::size_t piece) override {
+        send_descriptor_piece(asker, blob_, piece);
+    }
 
     std::optional<Endpoint> address_of(const PeerId&) override { return std::nullopt; }
 
@@ -414,11 +415,9 @@ protected:
     Result<SwarmPlan> join(
         const std::vector<Endpoint>& seeds, const std::optional<SwarmKey>& key = std::nullopt
     ) {
-        Hello ours;
-        ours.id.bytes.fill(1);
         config_.join.clear();
         for (const auto& seed : seeds) config_.join.push_back(seed.to_string());
-        return plan_joining(loop_, config_, ours, key, note());
+        return plan_joining(loop_, config_, new_introduction(0), key, note());
     }
 
     Loop loop_;

@@ -37,7 +37,7 @@ TEST(FrameReader, GivesTheSameFramesWhateverPiecesTheBytesComeIn) {
     append(bytes, FrameType::StateInfo, Bytes(7, std::byte{2}));
     for (const std::size_t most : {1U, 2U, 3U, 7U, 8U, 9U, 500U, 1007U, 1008U, 5000U}) {
         FrameReader reader;
-        reader.greeted();
+        reader.admit();
         ByteView stream(bytes);
         std::vector<std::pair<FrameType, Bytes>> frames;
         while (true) {
@@ -63,7 +63,7 @@ TEST(FrameReader, GivesTheSameFramesWhateverPiecesTheBytesComeIn) {
 
 TEST(FrameReader, PutsAPayloadWhereItsFrameIsRead) {
     FrameReader reader;
-    reader.greeted();
+    reader.admit();
     Bytes bytes;
     append(bytes, FrameType::Exchange, Bytes(1000, std::byte{1}));
     ByteView stream(bytes);
@@ -91,7 +91,7 @@ TEST(FrameReader, GivesAStrangerNoMoreMemoryThanAGreetingNeeds) {
     EXPECT_EQ(stranger.payload_size(), 0U);
 
     FrameReader partner;
-    partner.greeted();
+    partner.admit();
     stream = ByteView(header);
     read(partner, stream, header.size());
     EXPECT_TRUE(partner.next().has_value());
@@ -102,7 +102,7 @@ TEST(FrameReader, RefusesALengthAboveItsTypesLimit) {
     const auto large = static_cast<std::uint32_t>(frame_limit(FrameType::Ping) + 1);
     const auto header = encode_frame_header({large, FrameType::Ping, kFrameVersion});
     FrameReader reader;
-    reader.greeted();
+    reader.admit();
     ByteView stream(header);
     read(reader, stream, header.size());
     EXPECT_EQ(reader.next().error().code, FaultCode::Oversized);

@@ -5,10 +5,10 @@
 
 #include <gtest/gtest.h>
 #include <new>
-#include <stdexcept>
 
 #include "peer/machine/loop.hpp"
 #include "peer/streams/dial.hpp"
+#include "tests/support/introductions.hpp"
 
 namespace starling::peer {
 namespace {
@@ -29,21 +29,23 @@ public:
     void on_closed(Connection& /*connection*/, const Fault& /*why*/) override {}
 };
 
-TEST(Listener, AnExceptionWhileItAcceptsEndsTheLoopByItsName) {
+TEST(Listener, AnExceptionWhileItAcceptsEndsTheLoop) {
     Loop loop;
     Full full;
     Listener listener(loop, full);
     const auto bound = listener.bind(Endpoint::v4(0x7f000001, 0));
     ASSERT_TRUE(bound.has_value()) << bound.error().message;
     listener.accept();
-    const auto end = dial(loop, *bound, std::chrono::seconds(10), full, [](auto /*dialled*/) {});
+    const auto end = dial(loop, *bound, std::chrono::seconds(10), full, [](auto dialled) {
+        // The first bytes of a stream: nobody is let in without.
+        if (dialled) (*dialled)->start(new_introduction(0), std::chrono::seconds(10));
+    });
     Timer late(loop, [&loop] { loop.stop(); });
     late.arm_after(std::chrono::seconds(10));
     try {
         loop.run();
         ADD_FAILURE() << "the loop went on";
-    } catch (const std::runtime_error& error) {
-        EXPECT_STREQ(error.what(), "accepting streams of peers has failed: std::bad_alloc");
+    } catch (const std::bad_alloc&) {
     }
 }
 
