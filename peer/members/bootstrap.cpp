@@ -86,9 +86,16 @@ void Bootstrap::introduce(const Endpoint& address) {
 
 void Bootstrap::on_greeted(const Endpoint& address, const Result<PeerId>& greeted) {
     if (greeted.has_error()) {
-        if (greeted.error().code == FaultCode::SwarmMismatch && named_.erase(address) > 0) {
-            handler_.on_other_swarm(address, greeted.error().message);
-            return;
+        const auto& fault = greeted.error();
+        if (fault.code == FaultCode::SwarmMismatch && named_.erase(address) > 0) {
+            return handler_.on_other_swarm(address, fault.message);
+        }
+        // Who holds another key does not say of which swarm it is.
+        if (fault.code == FaultCode::Refused && named_.erase(address) > 0) {
+            const auto ours = links_.introduction().ours.swarm.short_string();
+            return handler_.on_other_swarm(
+                address, fault.message + ": it does not belong to swarm " + ours
+            );
         }
         failed_.insert(address);
         // People read this only once per address; the dialling goes on.
