@@ -50,6 +50,9 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Open& open) {
     }
     // A pull changes nothing here, so it cannot cross with another exchange.
     const bool pulls = open.rule == Rule::Pull;
+    // Who is no partner of ours may learn our parameters, but not change them. One that has begun to
+    // train a moment ago, so that we have not heard of it, asks again.
+    if (!pulls && !partners_.contains(from)) return decline(from, open);
     // When the requests of a pair cross, that of the lower id goes on, whichever arrives first. The
     // peer with the lower id says so, and the other withdraws its own. Without this rule two peers
     // in lockstep decline each other, or swap their models, for ever.

@@ -25,6 +25,15 @@ PartnerChoice::Partner* PartnerChoice::find(const PeerId& peer) {
     return at != partners_.end() && at->id == peer ? &*at : nullptr;
 }
 
+bool PartnerChoice::contains(const PeerId& peer) const {
+    return std::binary_search(
+        partners_.begin(),
+        partners_.end(),
+        Partner{peer},
+        [](const Partner& a, const Partner& b) { return a.id < b.id; }
+    );
+}
+
 void PartnerChoice::add(const PeerId& peer) {
     if (auto* known = find(peer)) {
         *known = Partner{peer, known->met};

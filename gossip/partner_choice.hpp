@@ -45,6 +45,8 @@ public:
 
     [[nodiscard]] std::size_t size() const { return partners_.size(); }
 
+    [[nodiscard]] bool contains(const PeerId& peer) const;
+
     /// Returns a uniformly chosen partner that may be asked now and is not among `except`. Partners
     /// that were busy when they were last asked come before all others.
     [[nodiscard]] std::optional<PeerId> choose(
@@ -88,7 +90,7 @@ private:
         }
     };
 
-    Partner* find(const PeerId& peer);
+    [[nodiscard]] Partner* find(const PeerId& peer);
 
     /// Kept apart from the partners: a peer that leaves and comes back still has its strikes.
     struct Struck {

@@ -163,7 +163,11 @@ void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView pa
     if (trainer_ended_) return;
     if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
     if (stopped_) return;
-    const bool overloaded = around_.links.queued_bytes(from) > kServeQueueMax;
+    // Whoever is no member gets neither parameters nor samples; a newcomer that we have not heard of yet
+    // asks again.
+    const auto member = around_.membership.swim().find(from);
+    const bool stranger = !member || member->state > membership::MemberState::Suspect;
+    const bool overloaded = stranger || around_.links.queued_bytes(from) > kServeQueueMax;
     session_.handle_frame(real_now(), from, type, payload, overloaded);
     pump();
 }

@@ -333,6 +333,22 @@ TEST(Exchange, FloatsMeetInTheMiddleAndBuffersStayOutOfTheSpread) {
     EXPECT_DOUBLE_EQ(swarm.at(0).spread(), 0.25);
 }
 
+TEST(Exchange, WhoIsNoPartnerCannotChangeParameters) {
+    GossipSwarm<Floats> swarm(2, {1}, 1);
+    swarm.at(1).peer_down(swarm.now, peer_id(1));
+    swarm.nodes[0].vector->chunks[0][0] = 8.0F;
+    ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
+    swarm.finish_exchanges();
+    EXPECT_EQ(swarm.nodes[1].vector->chunks[0][0], 0.0F);
+    ASSERT_EQ(swarm.nodes[0].events.size(), 1U);
+    EXPECT_EQ(swarm.nodes[0].events[0].outcome, Outcome::Busy) << "it may ask again";
+    swarm.at(1).peer_up(swarm.now, peer_id(1));
+    swarm.now += std::chrono::seconds(1);
+    ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
+    swarm.finish_exchanges();
+    EXPECT_EQ(swarm.nodes[1].vector->chunks[0][0], 4.0F);
+}
+
 TEST(Exchange, SmallerCoefficientOfTheInitiatorHoldsForBoth) {
     AveragerConfig config;
     config.coefficient = 0.25;
@@ -340,6 +356,7 @@ TEST(Exchange, SmallerCoefficientOfTheInitiatorHoldsForBoth) {
     swarm.nodes[1].averager = std::make_unique<Averager>(
         AveragerConfig{}, peer_id(2), layout_hash(1), *swarm.nodes[1].vector, Rng(1)
     );
+    swarm.at(1).peer_up(swarm.now, peer_id(1));
     swarm.nodes[0].vector->chunks[0][0] = 8.0F;
     ASSERT_TRUE(swarm.at(0).begin_exchange(swarm.now));
     swarm.finish_exchanges();

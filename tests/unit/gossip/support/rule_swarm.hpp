@@ -40,7 +40,12 @@ inline void isolate(FloatSwarm& swarm) {
 /// Lets `a` ask `b`, and nobody else. Returns whether it could.
 inline bool ask(FloatSwarm& swarm, std::size_t a, std::size_t b) {
     swarm.at(a).peer_up(swarm.now, swarm.nodes[b].id);
-    return swarm.at(a).begin_exchange(swarm.now);
+    swarm.at(b).peer_up(swarm.now, swarm.nodes[a].id);
+    std::vector<PeerId> others;
+    for (const auto& node : swarm.nodes) {
+        if (node.id != swarm.nodes[b].id) others.push_back(node.id);
+    }
+    return swarm.at(a).begin_exchange(swarm.now, others);
 }
 
 /// One whole exchange between the two. Requires isolate() before
@@ -48,6 +53,7 @@ inline void meet(FloatSwarm& swarm, std::size_t a, std::size_t b) {
     EXPECT_TRUE(ask(swarm, a, b));
     swarm.finish_exchanges();
     swarm.at(a).peer_down(swarm.now, swarm.nodes[b].id);
+    swarm.at(b).peer_down(swarm.now, swarm.nodes[a].id);
     swarm.drain();
 }
 

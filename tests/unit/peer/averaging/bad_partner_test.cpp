@@ -78,6 +78,7 @@ public:
         EXPECT_TRUE(bound.has_value());
         address = *bound;
         links.open(introduction_of(2));
+        gossip.peer_up(id_of(1));
     }
 
     /// Sets deadlines of a fifth of a second; no test depends on their length.
