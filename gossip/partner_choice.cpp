@@ -126,7 +126,12 @@ bool PartnerChoice::barred(Instant now, const PeerId& peer) const {
 }
 
 void PartnerChoice::succeeded(Instant now, const PeerId& peer) {
-    std::erase_if(struck_, [&](const Struck& struck) { return struck.id == peer; });
+    // One strike for one success: a partner that does harm each second time does not get away with it
+    // for ever, and one that did so once is trusted again.
+    for (auto& struck : struck_) {
+        if (struck.id == peer) --struck.strikes;
+    }
+    std::erase_if(struck_, [](const Struck& struck) { return struck.strikes == 0; });
     if (auto* partner = find(peer)) *partner = Partner{peer, now};
 }
 

@@ -36,7 +36,7 @@ inline constexpr std::size_t kStruckMax = 64;
 
 class PartnerChoice {
 public:
-    /// A partner is barred at so many strikes without a success in between; 0: never.
+    /// A partner is barred at so many strikes; a success takes one away. 0: never.
     explicit PartnerChoice(std::size_t strikes = 0) : strikes_(strikes) {}
 
     /// A partner that comes up, also again, starts without back-off.

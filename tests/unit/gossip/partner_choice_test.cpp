@@ -138,5 +138,23 @@ TEST(PartnerChoice, GoneAndExcludedPartnersAreNeverChosen) {
     EXPECT_FALSE(choice.choose({}, rng));
 }
 
+TEST(PartnerChoice, ASuccessTakesOneStrikeAwayAndNotAll) {
+    PartnerChoice partners(3);
+    PeerId other;
+    other.bytes[0] = 1;
+    Instant now{};
+    for (int i = 0; i < 2; ++i) partners.struck(now, other);
+    partners.succeeded(now, other);
+    partners.struck(now, other);
+    EXPECT_FALSE(partners.barred(now, other));
+    partners.struck(now, other);
+    EXPECT_TRUE(partners.barred(now, other));
+    now += kBarred;
+    EXPECT_FALSE(partners.barred(now, other));
+    for (int i = 0; i < 3; ++i) partners.succeeded(now, other);
+    for (int i = 0; i < 2; ++i) partners.struck(now, other);
+    EXPECT_FALSE(partners.barred(now, other)) << "all is forgotten";
+}
+
 }  // namespace
 }  // namespace starling::gossip
