@@ -22,14 +22,13 @@ void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for)
         )
         ->transform(&expand_home)
         ->envname("STARLING_STATE");
-    command
-        .add_option(
-            "--listen",
-            config.listen,
-            "Where to listen, TCP and UDP (port 0: any). Loopback gives way to an address that the "
-            "other machine can dial when a seed is on one"
-        )
-        ->capture_default_str();
+    command.add_option(
+        "--listen",
+        config.listen,
+        "Where to listen, TCP and UDP (port 0: any). Loopback gives way to an address that the "
+        "other machine can dial when a seed is on one. By default all addresses for who holds "
+        "a swarm's key, which its founder makes with --state, and 127.0.0.1 otherwise"
+    );
     command.add_option(
         "--advertise", config.advertise, "Address that others dial, when it differs from --listen"
     );

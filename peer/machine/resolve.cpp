@@ -5,8 +5,12 @@
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <charconv>
+#include <cstring>
 #include <exception>
+#include <ifaddrs.h>
 #include <memory>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -119,6 +123,29 @@ std::optional<Endpoint> local_address_towards(const Endpoint& to) {
     } catch (const std::exception&) {  // there is no descriptor left
         return std::nullopt;
     }
+}
+
+std::optional<Endpoint> network_address() {
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) != 0) return std::nullopt;
+    const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, ::freeifaddrs);
+    std::optional<Endpoint> v6;
+    for (const auto* at = list; at != nullptr; at = at->ifa_next) {
+        const bool up = (at->ifa_flags & IFF_UP) != 0 && (at->ifa_flags & IFF_LOOPBACK) == 0;
+        if (!up || at->ifa_addr == nullptr) continue;
+        if (at->ifa_addr->sa_family == AF_INET) {
+            sockaddr_in address{};
+            std::memcpy(&address, at->ifa_addr, sizeof(address));
+            return Endpoint::v4(ntohl(address.sin_addr.s_addr), 0);
+        }
+        if (at->ifa_addr->sa_family != AF_INET6 || v6) continue;
+        sockaddr_in6 address{};
+        std::memcpy(&address, at->ifa_addr, sizeof(address));
+        if (IN6_IS_ADDR_LINKLOCAL(&address.sin6_addr)) continue;
+        v6.emplace();
+        std::memcpy(v6->address.data(), &address.sin6_addr, v6->address.size());
+    }
+    return v6;
 }
 
 void resolve_later(

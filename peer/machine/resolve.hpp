@@ -32,6 +32,11 @@ class Loop;
 /// route leads there. Sends nothing.
 [[nodiscard]] std::optional<Endpoint> local_address_towards(const Endpoint& to);
 
+/// Returns an address of this machine, with port 0, that machines on its networks can dial: not of
+/// loopback, nor one that means something else on each link. IPv4 before IPv6. Nothing on a machine
+/// without a network.
+[[nodiscard]] std::optional<Endpoint> network_address();
+
 /// Like resolve(), but returns at once. Calls `done` once, later, on the network thread, or never
 /// if the loop ends first.
 void resolve_later(

@@ -9,8 +9,15 @@ namespace starling::peer {
 namespace {
 
 constexpr int kBindAttempts = 16;
+constexpr std::uint32_t kLoopback = 0x7f000001;
 /// As long as a seed may take.
 constexpr Duration kLookUpMax = std::chrono::seconds(10);
+
+/// IPv6 only where there is nothing else: a socket of both kinds is not allowed everywhere.
+Endpoint every_address() {
+    const auto outward = outward_address(0, {});
+    return outward && !outward->is_v4() ? Endpoint{} : Endpoint::v4(0, 0);
+}
 
 }  // namespace
 
@@ -24,6 +31,8 @@ Result<void> Node::look_up_names() {
         return Result<void>(fail(FaultCode::Usage, std::string(flag) + ": " + found.error().message)
         );
     };
+    // Strangers cost a swarm with a key nothing, so others reach it without a flag.
+    wanted_.listen = local_.key ? every_address() : Endpoint::v4(kLoopback, 0);
     if (auto ok = look_up("--listen", config_.listen, wanted_.listen); ok.has_error()) return ok;
     if (auto ok = look_up("--http", config_.http, wanted_.http); ok.has_error()) return ok;
     return look_up("--advertise", config_.advertise, wanted_.advertise);
@@ -94,7 +103,12 @@ Result<void> Node::bind_both(const Endpoint& at) {
 /// A seed that was named by its host turns out to be on another machine: nobody there could dial an
 /// address of loopback, so we listen elsewhere before we announce where.
 Result<void> Node::move_towards(const Endpoint& seed) {
-    if (seed.is_loopback() || !listen_.is_loopback() || !config_.advertise.empty()) return {};
+    if (seed.is_loopback() || !advertised_.is_loopback() || !config_.advertise.empty()) return {};
+    if (listen_.is_unspecified()) {
+        advertised_ = outward_address(listen_.port, {seed}).value_or(advertised_);
+        reporter_.listening(advertised_.to_string(), http_address_.to_string());
+        return {};
+    }
     links_.unbind();
     if (auto ok = bind_streams_and_datagrams({seed}); ok.has_error()) return ok;
     advertised_ = listen_;
@@ -107,16 +121,9 @@ Result<void> Node::choose_advertised() {
     if (!config_.advertise.empty()) {
         advertised_ = wanted_.advertise;
     } else if (listen_.is_unspecified()) {
-        const auto outward = outward_address(listen_.port);
-        if (!outward) {
-            return fail(
-                FaultCode::Usage,
-                "--listen " + config_.listen +
-                    " says not how others reach us, and no way leads out of this machine: add "
-                    "--advertise HOST:PORT"
-            );
-        }
-        advertised_ = *outward;
+        // Without a way out of this machine there is nobody else to reach us.
+        advertised_ = outward_address(listen_.port, others_at_start())
+                          .value_or(Endpoint::v4(kLoopback, listen_.port));
     }
     return {};
 }

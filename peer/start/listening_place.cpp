@@ -16,15 +16,21 @@ ListeningPlace listening_place(const Endpoint& wanted, const std::vector<Endpoin
     return {wanted};
 }
 
-std::optional<Endpoint> outward_address(std::uint16_t port) {
+std::optional<Endpoint> outward_address(std::uint16_t port, const std::vector<Endpoint>& others) {
+    auto towards = others;
     // Addresses for documentation (RFC 5737, RFC 3849): every route to the internet leads there.
-    for (const char* anywhere : {"192.0.2.1:9", "[2001:db8::1]:9"}) {
-        auto local = local_address_towards(*Endpoint::parse(anywhere));
+    towards.push_back(*Endpoint::parse("192.0.2.1:9"));
+    towards.push_back(*Endpoint::parse("[2001:db8::1]:9"));
+    for (const auto& other : towards) {
+        if (other.is_loopback()) continue;
+        auto local = local_address_towards(other);
         if (!local || local->is_loopback()) continue;
         local->port = port;
         return local;
     }
-    return std::nullopt;
+    auto local = network_address();
+    if (local) local->port = port;
+    return local;
 }
 
 }  // namespace starling::peer

@@ -1,8 +1,8 @@
 #pragma once
 
-// Where to listen so that others can dial us. The default is an address of loopback, which other
-// machines cannot dial: a peer that announced it to them would be called failed again and again,
-// and would be alone when the seed dies that it dials itself.
+// Where to listen so that others can dial us, and which address to announce. Without a key the default
+// is an address of loopback, which other machines cannot dial: a peer that announced it to them would be
+// called failed again and again, and would be alone when the seed dies that it dials itself.
 //
 // Thread    any; it asks the kernel for routes and sends nothing
 
@@ -25,7 +25,10 @@ struct ListeningPlace {
 );
 
 /// Returns the address of this machine that others most likely reach, with this port: the one from which
-/// packets to the internet leave. Nothing without a way there.
-[[nodiscard]] std::optional<Endpoint> outward_address(std::uint16_t port);
+/// packets to the first of `others` leave that is on another machine, or packets to the internet; or any
+/// of a network. Nothing on a machine without one.
+[[nodiscard]] std::optional<Endpoint> outward_address(
+    std::uint16_t port, const std::vector<Endpoint>& others
+);
 
 }  // namespace starling::peer

@@ -24,8 +24,8 @@ enum class Kernels : std::uint8_t {
 struct PeerConfig {
     std::string name;             ///< what people call this peer; empty: by its id
     std::filesystem::path state;  ///< empty: an identity for this run only, nothing is kept
-    std::string listen = "127.0.0.1:0";
-    std::string advertise;  ///< empty: the listening address
+    std::string listen;           ///< empty: all addresses if we hold a swarm's key, else loopback
+    std::string advertise;        ///< empty: the listening address
     std::string http = "127.0.0.1:0";
     std::vector<std::string> http_names;  ///< by which HTTP may be asked, besides addresses
     std::vector<std::string> join;

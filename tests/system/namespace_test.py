@@ -160,11 +160,29 @@ class NamespaceDefaults(NamespaceTestCase):
         for joiner in joiners:
             host = joiner.peer.address.rsplit(":", 1)[0]
             self.assertEqual(host, joiner.machine.host)
-            self.assertIn("is on another machine", joiner.peer.errors[0])
         founder.peer.kill()
         self.wait_until_whole(joiners, 45)
         self.assert_no_failure(joiners, {founder.id})
 
+
+    def test_two_machines_meet_with_default_flags(self):
+        founder, joiner = (Member(self, number) for number in range(1, 3))
+        founder.start(listen=DEFAULT)
+        self.wait_for_start([founder])
+        host = founder.peer.address.rsplit(":", 1)[0]
+        self.assertEqual(host, founder.machine.host)
+        joiner.start(founder, join=founder.peer.address, listen=DEFAULT)
+        self.wait_for_start([joiner])
+        self.wait_until_whole([founder, joiner], 20)
+        self.assertEqual(joiner.peer.errors, [])
+        # The second start, of both, in the other order.
+        for member in (founder, joiner):
+            member.peer.kill()
+        joiner.start(listen=DEFAULT)
+        self.wait_for_start([joiner])
+        founder.start(listen=DEFAULT)
+        self.wait_for_start([founder])
+        self.wait_until_whole([founder, joiner], 30)
 
     def test_one_that_nobody_can_dial_says_so_and_stays_a_member(self):
         founder, mistaken = (Member(self, number) for number in range(1, 3))

@@ -261,9 +261,10 @@ class SwarmTestCase(unittest.TestCase):
         return peer
 
     def start_peer(self, *arguments, name=None, threads=1, prefix=()):
-        """Starts a peer and waits until it listens."""
+        """Starts a peer and waits until it listens, on loopback if it is not told where."""
+        where = () if "--listen" in arguments else ("--listen", "127.0.0.1:0")
         peer = self.start(
-            "peer", "--json", "--threads", threads, *arguments, name=name, prefix=prefix
+            "peer", "--json", "--threads", threads, *where, *arguments, name=name, prefix=prefix
         )
         self.wait_for(lambda: peer.last("listening"), 20, f"{peer.name} listens", peers=[peer])
         return peer

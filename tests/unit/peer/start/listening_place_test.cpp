@@ -34,7 +34,8 @@ TEST(ListeningPlace, APeerOnAnotherMachineMovesUs) {
     const auto place = listening_place(at("127.0.0.1:7301"), {at("127.0.0.1:1"), other});
     EXPECT_EQ(place.at, expected);
     EXPECT_EQ(place.because, other);
-    EXPECT_EQ(outward_address(7301), expected);
+    EXPECT_EQ(outward_address(7301, {at("127.0.0.1:1")}), expected);
+    EXPECT_EQ(outward_address(7301, {other}), expected);
 }
 
 }  // namespace
