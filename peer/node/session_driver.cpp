@@ -16,6 +16,9 @@ namespace {
 /// If more bytes than this are queued for a peer, we decline its requests. It is four times the
 /// largest payload of a frame.
 constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
+/// Above this many bytes that wait for anybody, nobody's requests are served: many that ask and do not read
+/// cost no more than a few.
+constexpr std::size_t kServeQueuesMax = std::size_t{64} << 20U;
 constexpr std::size_t kAddressesMax = 64;
 constexpr FrameType kFrames[] = {
     FrameType::Exchange,
@@ -167,7 +170,9 @@ void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView pa
     // asks again.
     const auto member = around_.membership.swim().find(from);
     const bool stranger = !member || member->state > membership::MemberState::Suspect;
-    const bool overloaded = stranger || around_.links.queued_bytes(from) > kServeQueueMax;
+    const auto& links = around_.links;
+    const bool overloaded = stranger || links.queued_bytes(from) > kServeQueueMax ||
+                            links.queued_in_all() > kServeQueuesMax;
     session_.handle_frame(real_now(), from, type, payload, overloaded);
     pump();
 }

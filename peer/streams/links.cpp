@@ -347,6 +347,13 @@ std::size_t Links::queued_bytes(const PeerId& to) const {
     return main == nullptr ? 0 : main->queued_bytes();
 }
 
+std::size_t Links::queued_in_all() const {
+    owner_.check();
+    std::size_t total = 0;
+    for (const auto& [connection, stream] : streams_) total += connection->queued_bytes();
+    return total;
+}
+
 const LinkCounters& Links::counters() const {
     counters_.bytes_sent = closed_bytes_sent_;
     counters_.bytes_received = closed_bytes_received_;

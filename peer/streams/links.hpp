@@ -150,6 +150,9 @@ public:
     /// Returns how many bytes wait to leave for this partner on the main stream.
     [[nodiscard]] std::size_t queued_bytes(const PeerId& to) const;
 
+    /// Returns how many bytes wait to leave, for everybody and on all streams.
+    [[nodiscard]] std::size_t queued_in_all() const;
+
     [[nodiscard]] const LinkCounters& counters() const;
 
     [[nodiscard]] std::size_t connection_count() const { return streams_.size(); }
