@@ -1,28 +1,33 @@
 #pragma once
 
-// Text of strangers on a terminal: of peers, and of files that somebody else has named.
+// Text of strangers on a terminal, in a log, in JSON or on a page: of peers, and of files that somebody
+// else has named. Whatever shows such text calls one of these.
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace starling {
+
+/// Most characters that are shown of a stranger's text.
+inline constexpr std::size_t kShownMax = 200;
 
 /// Returns whether a byte is an ASCII control character, with which terminal escapes begin.
 [[nodiscard]] constexpr bool is_control(char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
-/// Returns the text with `?` for the bytes of control characters, those of Unicode's second set
-/// (U+0080 to U+009F, in UTF-8) included. The result is one line and cannot move the cursor.
-[[nodiscard]] inline std::string printable(std::string text) {
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (is_control(text[i])) text[i] = '?';
-        if (i == 0 || text[i - 1] != '\xc2') continue;
-        if (static_cast<unsigned char>(text[i]) >= 0x80 &&
-            static_cast<unsigned char>(text[i]) < 0xa0)
-            text[i - 1] = text[i] = '?';
-    }
-    return text;
-}
+/// Returns the text in valid UTF-8, with one `?` for each byte that is none and for each character that
+/// moves the cursor, changes the direction of writing or cannot be seen: control characters (also
+/// U+0080 to U+009F), line separators, bidirectional marks, zero-width characters, tags. The result is
+/// one line and looks like what it is. It is meant for whole lines, so it does not shorten them.
+[[nodiscard]] std::string printable(std::string_view text);
+
+/// Returns printable() of the first characters of a text. `...` says that it had more.
+[[nodiscard]] std::string excerpt(std::string_view text, std::size_t characters = kShownMax);
+
+/// Returns an excerpt between double quotes, so that nobody takes it for words of ours. A double quote
+/// inside becomes a single one.
+[[nodiscard]] std::string in_quotes(std::string_view text);
 
 }  // namespace starling

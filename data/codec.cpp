@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "base/check.hpp"
+#include "base/checked.hpp"
 #include "data/manifest.hpp"
 
 namespace starling::data {
@@ -55,7 +56,7 @@ public:
                     std::to_string(limit)
             );
         }
-        if (count * item_bytes > remaining()) {
+        if (!holds_items(remaining(), count, item_bytes)) {
             return fail(FaultCode::Truncated, "manifest: it ends before its last item");
         }
         return count;

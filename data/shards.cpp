@@ -132,8 +132,17 @@ std::size_t allowed_per_shard(const Dataset& dataset, std::size_t elements, std:
 
 }  // namespace
 
+/// Names of classes and columns must be the same in all releases, or a peer's own files would no longer
+/// fit its swarm. So this stays as it is, whatever printable() thinks of a character.
 std::string printable_name(std::string_view name) {
-    return printable(std::string(name.substr(0, kManifestNameMax)));
+    std::string text(name.substr(0, kManifestNameMax));
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (is_control(text[i])) text[i] = '?';
+        if (i == 0 || text[i - 1] != '\xc2') continue;
+        const auto byte = static_cast<unsigned char>(text[i]);
+        if (byte >= 0x80 && byte < 0xa0) text[i - 1] = text[i] = '?';
+    }
+    return text;
 }
 
 Sharded shard_dataset(const Dataset& dataset, std::size_t samples_per_shard, HashFunction sha256) {

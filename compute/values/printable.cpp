@@ -1,13 +1,17 @@
 #include "compute/values/printable.hpp"
 
+#include "base/printable.hpp"
+
 namespace starling::compute {
 
+namespace {
+
+constexpr std::size_t kNameShownMax = 80;
+
+}  // namespace
+
 std::string printable(std::string_view name) {
-    std::string text(name.substr(0, 80));
-    for (auto& c : text) {
-        if (c < ' ' || c > '~') c = '?';
-    }
-    return text;
+    return excerpt(name, kNameShownMax);
 }
 
 }  // namespace starling::compute

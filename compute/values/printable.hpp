@@ -7,7 +7,7 @@
 
 namespace starling::compute {
 
-/// Returns the first 80 bytes of a name, with '?' for each that is not printable ASCII.
+/// Returns an excerpt of a name (base/printable.hpp): its first 80 characters.
 [[nodiscard]] std::string printable(std::string_view name);
 
 }  // namespace starling::compute
