@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "peer/terms/descriptor.hpp"
 
 namespace starling::peer {
@@ -33,7 +34,8 @@ DescriptorFetch::DescriptorFetch(
       last_(
           names == 0 ? fail(FaultCode::Unreachable, "no seed address was given")
                      : fail(FaultCode::Unreachable, "no name server says where the seeds are")
-      ) {
+      ),
+      blob_(kDescriptorMax) {
     for (const auto& at : seeds) add(at);
     go_on(now);
 }
@@ -71,15 +73,12 @@ void DescriptorFetch::handle_piece(Instant /*now*/, const Endpoint& from, ByteVi
     const auto total = reader.take<std::uint32_t>();
     const auto offset = reader.take<std::uint32_t>();
     const auto data = reader.take_bytes(reader.remaining());
-    const bool fits = reader.ok() && total <= kDescriptorMax && offset == blob_.size() &&
-                      !data.empty() && data.size() <= total - offset;
-    if (!fits) {
+    if (!reader.ok() || !blob_.take(total, offset, data)) {
         give_up(*seed, fail(FaultCode::BadFormat, from.to_string() + " sent a broken descriptor"));
         return;
     }
-    blob_.insert(blob_.end(), data.begin(), data.end());
-    if (blob_.size() < total) return;
-    if (SwarmId{sha256_(blob_)} != seed->swarm) {
+    if (!blob_.complete()) return;
+    if (SwarmId{sha256_(blob_.bytes())} != seed->swarm) {
         give_up(
             *seed,
             fail(
@@ -89,7 +88,7 @@ void DescriptorFetch::handle_piece(Instant /*now*/, const Endpoint& from, ByteVi
         );
         return;
     }
-    end(FetchedDescriptor{std::move(blob_), seed->swarm, from, seed->small});
+    end(FetchedDescriptor{blob_.release(), seed->swarm, from, seed->small});
 }
 
 void DescriptorFetch::handle_not_yet(
@@ -98,7 +97,9 @@ void DescriptorFetch::handle_not_yet(
     auto* seed = find(from);
     if (outcome_ || seed == nullptr || seed->stage != Stage::Asking) return;
     until_ = std::max(until_, now + patience_);
-    last_ = fail(FaultCode::Unreachable, from.to_string() + " is founding its swarm: " + progress);
+    last_ = fail(
+        FaultCode::Unreachable, from.to_string() + " is founding its swarm: " + in_quotes(progress)
+    );
     if (!told_not_yet_ || now - *told_not_yet_ >= kTellEvery) {
         told_not_yet_ = now;
         notes_.push_back(last_.message);
@@ -127,7 +128,7 @@ void DescriptorFetch::handle_timeout(Instant now) {
     for (auto& seed : seeds_) {
         // One that has greeted waits without a deadline until it is asked.
         if (seed.stage == Stage::Greeted || !seed.deadline || now < *seed.deadline) continue;
-        seed.small = seed.stage == Stage::Asking && blob_.empty();
+        seed.small = seed.stage == Stage::Asking && blob_.bytes().empty();
         give_up(seed, fail(FaultCode::Timeout, "no descriptor from " + seed.at.to_string()));
     }
     go_on(now);
@@ -233,6 +234,7 @@ void DescriptorFetch::dial(Instant now) {
 
 /// The seed is dialled again when the stream to it has ended.
 void DescriptorFetch::give_up(Seed& seed, const Fault& why) {
+    if (seed.stage == Stage::Asking) blob_.clear();
     failed(seed, why, true);
     seed.stage = Stage::Closing;
     seed.deadline.reset();

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/assembly.hpp"
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
@@ -79,6 +80,9 @@ public:
     [[nodiscard]] std::optional<std::string> poll_note();
     [[nodiscard]] std::optional<Instant> poll_timeout() const;
 
+    /// Returns how many bytes of a blob are held: never more than the seed that is asked has sent.
+    [[nodiscard]] std::size_t held_bytes() const { return blob_.bytes().size(); }
+
     /// Errors    at once, when no seed is left that may answer later: BadVersion, or the fault of a
     ///           look-up; otherwise the last failure when the time is over: Unreachable, Timeout,
     ///           Closed, Refused (we are the seed), Truncated, BadFormat, Oversized, Corrupt (hash)
@@ -126,7 +130,7 @@ private:
     std::size_t names_;  ///< look-ups that have not ended
     std::vector<Seed> seeds_;
     Fault last_;                          ///< why the last seed that failed did
-    Bytes blob_;                          ///< what the seed that is asked has sent
+    Assembly blob_;                       ///< what the seed that is asked has sent
     std::optional<Instant> pause_until_;  ///< between two rounds over the seeds
     std::deque<Command> commands_;
     std::deque<std::string> notes_;

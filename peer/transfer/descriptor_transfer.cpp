@@ -6,7 +6,6 @@
 #include <set>
 #include <utility>
 
-#include "base/printable.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/machine/resolve.hpp"
@@ -73,8 +72,7 @@ public:
 
     void on_frame(Connection& connection, FrameType type, ByteView payload) override {
         if (type == FrameType::NotYet && !fetch_.outcome()) {
-            const auto line = printable(std::string(as_text(payload)));
-            fetch_.handle_not_yet(real_now(), connection.remote(), line);
+            fetch_.handle_not_yet(real_now(), connection.remote(), std::string(as_text(payload)));
             return pump();
         }
         if (type != FrameType::DescriptorPiece || fetch_.outcome()) return;

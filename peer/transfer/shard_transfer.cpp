@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/checked.hpp"
+
 namespace starling::peer {
 
 namespace {
@@ -157,7 +159,8 @@ bool ShardTransfer::handle_piece(Instant now, const PeerId& from, ByteView paylo
     const bool awaited = fetch.waiting && fetch.holder == from;
     const auto had = fetch.bytes.size();
     const bool sound = piece.total == sizes_[piece.shard] && piece.offset <= had &&
-                       !piece.data.empty() && piece.data.size() <= piece.total - piece.offset;
+                       !piece.data.empty() &&
+                       lies_within(piece.offset, piece.data.size(), piece.total);
     if (!sound) {
         if (piece.total != 0) ++rejected_;
         if (awaited) {

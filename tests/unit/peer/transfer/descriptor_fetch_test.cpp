@@ -297,6 +297,48 @@ TEST_F(DescriptorFetchTest, APieceThatDoesNotFitIsRefused) {
     }
 }
 
+/// The total minus the offset would wrap around, and the seed could go on for ever.
+TEST_F(DescriptorFetchTest, ASeedThatChangesTheTotalIsGivenUpAndNothingIsKept) {
+    constexpr std::size_t kOffset = 60;
+    for (const std::size_t total : {std::size_t{10}, kOffset, std::size_t{99}, std::size_t{101}}) {
+        int pieces = 0;
+        seeds_[seed_at(1)] = [&](Command::Kind kind, const Endpoint& at) {
+            if (kind == Command::Kind::Dial) {
+                fetch_->handle_greeted(now_, at, peer_id(2), swarm_id_of(blob_));
+                return;
+            }
+            fetch_->handle_piece(now_, at, piece(100, 0, Bytes(kOffset)));
+            for (std::size_t offset = kOffset; offset < 6000 && open_.contains(at); offset += 60) {
+                fetch_->handle_piece(now_, at, piece(total, offset, Bytes(40)));
+                ++pieces;
+                EXPECT_LE(fetch_->held_bytes(), kOffset);
+            }
+        };
+        notes_.clear();
+        open_.clear();
+        begin({seed_at(1)});
+        EXPECT_EQ(
+            notes_, std::vector<std::string>{"127.0.0.1:1 sent a broken descriptor; trying again"}
+        ) << total;
+        EXPECT_EQ(fetch_->held_bytes(), 0U);
+        EXPECT_TRUE(open_.empty()) << "its stream is closed";
+        EXPECT_GT(pieces, 0);
+    }
+}
+
+TEST_F(DescriptorFetchTest, WhatAFounderSaysOfItsProgressIsQuoted) {
+    seeds_[seed_at(1)] = [this](Command::Kind kind, const Endpoint& at) {
+        if (kind == Command::Kind::Dial) {
+            fetch_->handle_greeted(now_, at, peer_id(2), swarm_id_of(blob_));
+        } else {
+            fetch_->handle_not_yet(now_, at, "\x1b]0;owned\x07\xff\n" + std::string(500, 'x'));
+        }
+    };
+    begin({seed_at(1)});
+    const auto shown = "\"?]0;owned???" + std::string(188, 'x') + "...\"";
+    EXPECT_EQ(notes_, std::vector<std::string>{"127.0.0.1:1 is founding its swarm: " + shown});
+}
+
 TEST_F(DescriptorFetchTest, ASeedThatClosesHalfwayIsAskedFromTheStartAgain) {
     bool first = true;
     seeds_[seed_at(1)] = [this, &first](Command::Kind kind, const Endpoint& at) {
