@@ -14,6 +14,9 @@ namespace starling::peer {
 
 namespace {
 
+/// Characters of a fault that are shown: a text of others may be in it.
+constexpr std::size_t kLineMax = 4096;
+
 class ConfigFile : public CLI::ConfigTOML {
 public:
     explicit ConfigFile(const CLI::App& app) : app_(app) {}
@@ -53,7 +56,8 @@ void take_config_file(CLI::App& app) {
 int report_fault(std::string_view command, const Fault& fault) {
     if (can_write(STDERR_FILENO))
         std::fputs(
-            ("starling " + std::string(command) + ": " + printable(fault.message) + "\n").c_str(),
+            ("starling " + std::string(command) + ": " + excerpt(fault.message, kLineMax) + "\n")
+                .c_str(),
             stderr
         );
     return exit_code_of(fault.code);

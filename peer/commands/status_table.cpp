@@ -31,11 +31,21 @@ std::string dump(const ordered_json& value) {
 std::string cell_text(const std::string& key, const ordered_json& value) {
     if (value.is_null()) return "-";
     if (value.is_number_float()) return fmt::format("{:.5g}", value.get<double>());
-    if (!value.is_string()) return dump(value);
-    auto text = printable(value.get<std::string>());
+    if (!value.is_string()) return excerpt(dump(value));
+    auto text = excerpt(value.get<std::string>());
     // An id has 64 digits. Eight tell peers apart and leave room for other columns.
     if (key == "id") return text.substr(0, 8);
     return text;
+}
+
+/// Cuts a cell without a mark, and never within a character.
+std::string cut_cell(const std::string& text) {
+    auto end = std::min(text.size(), kCellMax);
+    const auto inside = [&text](std::size_t at) {
+        return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0U) == 0x80;
+    };
+    while (end > 0 && inside(end)) --end;
+    return text.substr(0, end);
 }
 
 bool is_table(const ordered_json& value) {
@@ -62,15 +72,15 @@ std::vector<std::string> columns_of(const ordered_json& rows) {
 std::string rows_text(const std::string& name, const ordered_json& rows) {
     std::vector<std::vector<std::string>> cells(1);
     const auto keys = columns_of(rows);
-    for (const auto& key : keys) cells.front().push_back(printable(key));
+    for (const auto& key : keys) cells.front().push_back(excerpt(key));
     for (const auto& row : rows) {
         cells.emplace_back();
         for (const auto& key : keys) {
             const bool has = row.is_object() && row.contains(key);
-            cells.back().push_back(has ? cell_text(key, row[key]).substr(0, kCellMax) : "-");
+            cells.back().push_back(has ? cut_cell(cell_text(key, row[key])) : "-");
         }
     }
-    std::string text = "\n" + printable(name) + " (" + std::to_string(rows.size()) + ")\n";
+    std::string text = "\n" + excerpt(name) + " (" + std::to_string(rows.size()) + ")\n";
     for (const auto& row : cells) {
         std::string line;
         for (std::size_t i = 0; i < row.size(); ++i) {
@@ -88,7 +98,7 @@ std::string rows_text(const std::string& name, const ordered_json& rows) {
 Result<std::string> status_line(std::string_view body) {
     const auto object = parse_status(body);
     if (!object.is_object()) return not_json();
-    return dump(object) + "\n";
+    return printable(dump(object)) + "\n";
 }
 
 Result<std::string> status_table(std::string_view body) {
@@ -103,9 +113,9 @@ Result<std::string> status_table(std::string_view body) {
             tables += rows_text(item.key(), item.value());
         } else {
             // We show the peer's own id in full, so that a user can copy it.
-            const auto text = item.value().is_string() ? printable(item.value().get<std::string>())
+            const auto text = item.value().is_string() ? excerpt(item.value().get<std::string>())
                                                        : cell_text(item.key(), item.value());
-            values += fmt::format("{:<{}}  {}\n", printable(item.key()), width, text);
+            values += fmt::format("{:<{}}  {}\n", excerpt(item.key()), width, text);
         }
     }
     return values + tables;

@@ -15,6 +15,9 @@ namespace {
 /// Programs get each progress line, people one of so many: about one every five seconds.
 constexpr int kPlainEvery = 5;
 constexpr Duration kFlushMax = std::chrono::seconds(1);
+/// Characters of a note: what others say in it is short, unless it comes from a text of theirs that was
+/// read (a model, an option).
+constexpr std::size_t kLineMax = 4096;
 
 nlohmann::json number_or_null(double value, bool known) {
     if (!known || !std::isfinite(value)) return nullptr;
@@ -89,9 +92,10 @@ Reporter::Reporter(bool json) : json_(json) {
 }
 
 /// A founder's model file and a user's directory may have names that are not UTF-8. They get
-/// replacement characters, because without them dump() throws.
+/// replacement characters, because without them dump() throws. JSON escapes only the controls of ASCII,
+/// and people read these lines on terminals, too.
 void Reporter::print_json(const nlohmann::json& line, LineKind kind) {
-    out_->put(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), kind);
+    out_->put(printable(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)), kind);
 }
 
 void Reporter::print_line(const std::string& line, LineKind kind) {
@@ -147,10 +151,14 @@ void Reporter::busy(const std::string& what) {
 
 void Reporter::joined(const SwarmId& swarm, const std::string& model, const std::string& via) {
     if (json_) {
-        print_json({{"event", "joined"}, {"swarm", swarm.hex()}, {"model", model}, {"via", via}});
+        print_json(
+            {{"event", "joined"}, {"swarm", swarm.hex()}, {"model", excerpt(model)}, {"via", via}}
+        );
         return;
     }
-    print_line(fmt::format("joined swarm {} ({}) by {}", swarm.short_string(), model, via));
+    print_line(
+        fmt::format("joined swarm {} ({}) by {}", swarm.short_string(), in_quotes(model), via)
+    );
 }
 
 void Reporter::resumed(const SwarmId& swarm, std::uint64_t steps) {
@@ -256,7 +264,7 @@ void Reporter::left() {
 }
 
 void Reporter::note(const std::string& line) {
-    errors_->put("starling: " + printable(line), LineKind::Event);
+    errors_->put("starling: " + excerpt(line, kLineMax), LineKind::Event);
 }
 
 void Reporter::flush() {

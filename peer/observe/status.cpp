@@ -3,6 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.hpp"
+
 namespace starling::peer {
 
 namespace {
@@ -150,7 +152,7 @@ std::string render_status(const StatusInputs& in) {
         out["members"].push_back(std::move(member));
     }
     // A path in an error need not be UTF-8.
-    return out.dump(-1, ' ', false, json::error_handler_t::replace);
+    return printable(out.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 }  // namespace starling::peer

@@ -11,6 +11,8 @@
 #include <set>
 #include <vector>
 
+#include "base/printable.hpp"
+
 namespace starling::peer {
 namespace {
 
@@ -209,6 +211,8 @@ const std::vector<std::string> kStrange = {
     "onnx:\x1b[2J\x07\x7f.onnx",  // what clears a terminal
     std::string("onnx:a\0b", 8),  // what ends a C string
     "onnx:\xc2\x9b[2J",           // a control character beyond ASCII, in UTF-8
+    "onnx:\xe2\x80\xaexnno.a",    // what turns the text around
+    "onnx:\xe2\x80\x8b.onnx",     // what nobody sees
 };
 
 TEST(Reporter, NoNameBreaksALineForPrograms) {
@@ -233,6 +237,8 @@ TEST(Reporter, NoNameBreaksALineForPeopleOrTheirTerminal) {
                 const auto byte = static_cast<unsigned char>(c);
                 EXPECT_TRUE(byte >= 0x20 && byte != 0x7f) << static_cast<int>(byte);
             }
+            EXPECT_EQ(printable(text.substr(0, text.size() - 1)) + "\n", text)
+                << "UTF-8, all visible";
         }
     }
 }
@@ -240,7 +246,7 @@ TEST(Reporter, NoNameBreaksALineForPeopleOrTheirTerminal) {
 TEST(Reporter, PeopleReadSentences) {
     EXPECT_EQ(
         sentence([](Reporter& r) { r.joined(swarm(), "cnn", "h:1"); }),
-        "joined swarm " + swarm().short_string() + " (cnn) by h:1\n"
+        "joined swarm " + swarm().short_string() + " (\"cnn\") by h:1\n"
     );
     EXPECT_EQ(
         sentence([](Reporter& r) { r.resumed(swarm(), 7); }),
