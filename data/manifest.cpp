@@ -169,6 +169,18 @@ void describe_characters(
     manifest.recipe = TokenRecipe{Tokenizer::Characters, std::move(vocabulary), context};
 }
 
+std::string public_name(std::string_view name) {
+    const auto spec = name.substr(0, name.find('?'));
+    const auto colon = spec.find(':');
+    const auto kind = spec.substr(0, colon);
+    if (colon == std::string_view::npos) return std::string(kind.substr(kind.rfind('/') + 1));
+    auto path = spec.substr(colon + 1);
+    while (path.ends_with('/')) path.remove_suffix(1);
+    const auto last = path.substr(path.rfind('/') + 1);
+    const bool says_something = !last.empty() && last != "." && last != ".." && last != "~";
+    return std::string(kind) + (says_something ? ":" + std::string(last) : "");
+}
+
 Manifest agreed_part(const Manifest& own) {
     Manifest agreed;
     agreed.name = "private";

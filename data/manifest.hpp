@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -51,7 +52,8 @@ struct ShardInfo {
 /// Of a text a sample is a window. Its label kind is Tokens: each token has the next one as its
 /// label. All counts of samples count windows that do not overlap.
 struct Manifest {
-    std::string name;  ///< for people, as "idx:/usr/share/datasets/fashion-mnist"
+    std::string
+        name;  ///< for people, as "idx:fashion-mnist"; where it was read, with path and options
     Schema schema;
     Recipe recipe;
     /// Private: each peer has samples of its own, of this schema. The manifest that travels lists no shards, and
@@ -85,6 +87,10 @@ struct Manifest {
     /// Returns the split on which targets are measured: Valid where there is one, else Test.
     [[nodiscard]] Split target_split() const;
 };
+
+/// Returns the name under which strangers may know a data set: its kind and the last part of its path.
+/// Folders of the founder's machine, and options such as a query, are nobody else's business.
+[[nodiscard]] std::string public_name(std::string_view name);
 
 /// Returns what a swarm of private data agrees on: schema and recipe, without shards, and without a
 /// name, because that is a path.

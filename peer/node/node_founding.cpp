@@ -14,6 +14,14 @@ namespace {
 
 constexpr Duration kTellEvery = std::chrono::seconds(1);
 
+/// Whoever reaches our port may hear how far the reading is ("40 % of /home/ann/letters.txt read"), but
+/// not of what.
+std::string public_progress(const std::string& line) {
+    const auto digits = line.find_first_not_of("0123456789");
+    const bool counts = digits > 0 && digits < 4 && line.compare(digits, 2, " %") == 0;
+    return "reading its data" + (counts ? ", at " + line.substr(0, digits) + " %" : "");
+}
+
 }  // namespace
 
 /// What needs no reading is checked before anybody hears of us.
@@ -86,7 +94,7 @@ Result<Founding> Node::read_files(std::function<Result<Founding>()> job) {
 void Node::on_descriptor_wanted(Connection& asker, std::size_t piece) {
     owner_.check();
     if (!blob_.empty()) return send_descriptor_piece(asker, blob_, piece);
-    send_not_yet(asker, reading_);
+    send_not_yet(asker, public_progress(reading_));
 }
 
 }  // namespace starling::peer

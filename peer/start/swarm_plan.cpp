@@ -3,6 +3,7 @@
 #include <random>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "compute/models/models.hpp"
 #include "compute/training/least_memory.hpp"
 #include "compute/training/schedule.hpp"
@@ -54,7 +55,7 @@ Result<void> check_memory(const Descriptor& d, const compute::OptimizerSpec& opt
     constexpr std::size_t kMega = 1000000;
     return fail(
         FaultCode::Oversized,
-        d.model + " with batches of " + std::to_string(d.batch) + " needs at least " +
+        excerpt(d.model) + " with batches of " + std::to_string(d.batch) + " needs at least " +
             std::to_string(need / kMega) + " MB of memory, this machine has " +
             std::to_string(have / kMega) + " MB"
     );
@@ -141,6 +142,8 @@ Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Foun
             plan.own->mode = data::DataMode::Private;
             d.manifest = data::agreed_part(*plan.own);
         }
+        // Whoever reaches a member gets the descriptor.
+        d.manifest.name = data::public_name(d.manifest.name);
         d.model = founding->model.spec;
         if (founding->model.file != nullptr) d.model_file = *founding->model.file;
         const auto layout = layout_of(d);
@@ -225,7 +228,7 @@ Result<void> lay_out(SwarmPlan& plan) {
     if (hash != d.layout) {
         return fail(
             FaultCode::LayoutMismatch,
-            "this release builds " + d.model + " with layout " + hash.short_string() +
+            "this release builds " + in_quotes(d.model) + " with layout " + hash.short_string() +
                 ", the swarm has " + d.layout.short_string() + ": run the same release as the swarm"
         );
     }

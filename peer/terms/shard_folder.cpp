@@ -82,8 +82,11 @@ Result<void> write_shard(const fs::path& directory, const ShardId& id, ByteView 
 }
 
 Result<void> write_manifest(const fs::path& directory, const data::Manifest& manifest) {
+    // The folder is made to be given away.
+    auto published = manifest;
+    published.name = data::public_name(manifest.name);
     return write_file_atomically(
-        directory / kManifestFile, data::encode_manifest(manifest), kFileMode
+        directory / kManifestFile, data::encode_manifest(published), kFileMode
     );
 }
 

@@ -225,5 +225,29 @@ TEST(ManifestCodec, MutatedBytesAreRefusedOrKeepEveryLimit) {
     EXPECT_GT(accepted, 1000U);
 }
 
+TEST(PublicName, IsTheKindAndTheLastPartOfThePath) {
+    struct Row {
+        const char* name;
+        const char* shown;
+    };
+
+    for (const auto& row : {
+             Row{"idx:/usr/share/datasets/fashion-mnist", "idx:fashion-mnist"},
+             Row{"images:/home/ann/pets/?size=32", "images:pets"},
+             Row{"text:letters.txt", "text:letters.txt"},
+             Row{"csv:/home/ann/%3F.csv?label=/home/ann/x", "csv:%3F.csv"},
+             Row{"sqlite:/var/a.db?query=SELECT name FROM patients", "sqlite:a.db"},
+             Row{"idx:/a:b/c:d", "idx:c:d"},
+             Row{"idx:.", "idx"},
+             Row{"idx:../..", "idx"},
+             Row{"idx:/", "idx"},
+             Row{"/home/ann", "ann"},
+             Row{"private", "private"},
+             Row{"", ""},
+         }) {
+        EXPECT_EQ(public_name(row.name), row.shown);
+    }
+}
+
 }  // namespace
 }  // namespace starling::data

@@ -95,6 +95,9 @@ TEST_F(Plans, WhatAFounderDecidesIsInTheDescriptorThatOthersRead) {
     EXPECT_EQ(read->settle, 0.01);
     EXPECT_EQ(read->seed, 77U);
     EXPECT_TRUE(read->keyed);
+    EXPECT_EQ(read->manifest.name, "text:text.txt");
+    const std::string all(as_text(plan.blob));
+    EXPECT_FALSE(contains(all, directory_.path().filename())) << "no folder of the founder's";
 }
 
 TEST_F(Plans, TwoSwarmsWithEqualFlagsDifferInIdAndUnlessGivenInSeed) {
