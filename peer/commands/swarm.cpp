@@ -17,6 +17,7 @@
 #include "peer/crypto/swarm_key.hpp"
 #include "peer/fleet/swarm_run.hpp"
 #include "peer/machine/files.hpp"
+#include "peer/machine/private_folder.hpp"
 #include "peer/terms/data_set.hpp"
 
 namespace starling::peer {
@@ -160,8 +161,10 @@ int run(SwarmFlags flags) {
     }
     if (options.program.empty()) options.program = own_binary();
     if (!options.state.empty()) {
-        const auto made = make_directories(real_disk(), options.state, 0777);
+        const auto made = make_directories(real_disk(), options.state, kPrivateDirectory);
         if (!made) return usage_error("--state " + made.error().message);
+        const auto closed = close_to_others(options.state, {.untouched = {"swarm.key"}});
+        if (!closed) return report_fault("swarm", closed.error());
     }
     // These are for one peer. Ours would all take the same directory and the same port.
     for (const char* name : {"STARLING_STATE", "STARLING_KEY", "STARLING_HTTP"}) {

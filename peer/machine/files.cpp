@@ -340,9 +340,10 @@ Result<void> make_directories(Disk& disk, const fs::path& directory, unsigned mo
 }
 
 Result<StateLock> lock_state_directory(const fs::path& directory) {
-    if (auto made = make_directories(real_disk(), directory, 0700); !made) return made.error();
+    if (auto made = make_directories(real_disk(), directory, kPrivateDirectory); !made)
+        return made.error();
     const fs::path path = directory / "lock";
-    FileHandle file = open_file(path, O_RDWR | O_CREAT, 0600);
+    FileHandle file = open_file(path, O_RDWR | O_CREAT, kPrivateFile);
     if (!file.is_open()) return io_fault(path, "cannot be opened", errno);
     // The kernel drops the lock when the process ends in any way, so no stale lock stays behind.
     if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return StateLock(std::move(file));

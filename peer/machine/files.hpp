@@ -13,6 +13,10 @@
 
 namespace starling::peer {
 
+/// The modes of what lies in a state directory, and of that directory: nobody but its owner reads it.
+inline constexpr unsigned kPrivateFile = 0600;
+inline constexpr unsigned kPrivateDirectory = 0700;
+
 /// A file descriptor that closes itself.
 class FileHandle {
 public:

@@ -17,9 +17,10 @@ std::filesystem::path ShardFiles::path_of(const ShardId& id) const {
 
 Result<SharedBytes> ShardFiles::keep(const ShardId& id, ByteView bytes) {
     if (directory_.empty()) return map_unnamed(bytes);
-    if (auto made = make_directories(disk_, directory_, 0777); !made) return made.error();
+    if (auto made = make_directories(disk_, directory_, kPrivateDirectory); !made)
+        return made.error();
     const auto path = path_of(id);
-    if (auto written = write_file_atomically(disk_, path, bytes, 0644); !written) {
+    if (auto written = write_file_atomically(disk_, path, bytes, kPrivateFile); !written) {
         return written.error();
     }
     return disk_.map(path, bytes.size());

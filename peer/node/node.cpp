@@ -203,6 +203,7 @@ Result<void> Node::open_state() {
     auto ours = open_local_state(config_);
     if (ours.has_error()) return ours.error();
     local_ = std::move(*ours);
+    for (const auto& line : local_.notes) note_once(line);
     self_ = local_.identity.id;
     notary_ = make_notary(local_.identity);
     reporter_.set_self(self_);

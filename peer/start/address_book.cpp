@@ -60,7 +60,7 @@ fs::path address_book_path(const fs::path& state) {
 Result<void> write_address_book(const fs::path& state, const AddressBook& book) {
     std::string text = "swarm " + book.swarm.hex() + "\nself " + book.self.to_string() + "\n";
     for (const auto& member : book.members) text += "member " + member.to_string() + "\n";
-    return write_file_atomically(address_book_path(state), as_byte_view(text), 0600);
+    return write_file_atomically(address_book_path(state), as_byte_view(text), kPrivateFile);
 }
 
 Result<AddressBook> read_address_book(const fs::path& state) {

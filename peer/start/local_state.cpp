@@ -5,6 +5,7 @@
 
 #include "peer/crypto/seal.hpp"
 #include "peer/machine/files.hpp"
+#include "peer/machine/private_folder.hpp"
 
 namespace starling::peer {
 
@@ -17,11 +18,28 @@ bool founds_members_only(const PeerConfig& config, const std::optional<Checkpoin
     return config.join.empty() && !checkpoint && config.membership_only;
 }
 
+/// A directory may have been there before, or an earlier release may have written in it what others may
+/// read. Keys are left to those who read them: one that others could read is no secret any more.
+Result<void> close_state(const PeerConfig& config, LocalState& ours) {
+    const auto closed = close_to_others(
+        config.state, {.untouched = {"identity.key", kKeyFile}, .folders = {"shards"}}
+    );
+    if (closed.has_error()) return closed.error();
+    if (*closed) {
+        ours.notes.push_back(
+            config.state.string() +
+            ": other users could read it or what lies in it; now only its owner can"
+        );
+    }
+    return {};
+}
+
 Result<void> load_checkpoint(const PeerConfig& config, LocalState& ours) {
     if (config.state.empty()) return {};
     auto lock = lock_state_directory(config.state);
     if (lock.has_error()) return lock.error();
     ours.lock.emplace(std::move(*lock));
+    if (auto ok = close_state(config, ours); ok.has_error()) return ok;
     remove_torn_checkpoint(real_disk(), config.state);
     auto checkpoint = read_checkpoint(real_disk(), config.state);
     if (checkpoint.has_value()) {

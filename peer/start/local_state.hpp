@@ -6,6 +6,8 @@
 // Thread    any; it uses files, but no sockets
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "peer/crypto/identity.hpp"
@@ -24,15 +26,16 @@ struct LocalState {
     std::optional<Checkpoint> checkpoint;
     std::optional<SwarmKey> key;      ///< from the user, or from the last life
     std::optional<AddressBook> book;  ///< the addresses of the last life
+    std::vector<std::string> notes;   ///< lines for people
 };
 
 /// Returns whether a peer with this configuration and checkpoint founds a swarm that trains.
 [[nodiscard]] bool founds(const PeerConfig& config, const std::optional<Checkpoint>& checkpoint);
 
-/// Locks the state directory and reads its contents. Makes an identity if there is none, and a key
+/// Locks the state directory, closes it to other users and reads its contents. Makes an identity if there is none, and a key
 /// for a founder with a state directory.
 /// Errors    Usage (nothing to train on; a key file that is missing, damaged or readable by others,
-///           or not that of the swarm to resume; an identity that has started too often), Io, BadFormat, AddressInUse (another peer
+///           or not that of the swarm to resume; a directory of another user; an identity that has started too often), Io, BadFormat, AddressInUse (another peer
 ///           runs there), and those of read_checkpoint
 [[nodiscard]] Result<LocalState> open_local_state(const PeerConfig& config);
 

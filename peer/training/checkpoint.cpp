@@ -311,7 +311,7 @@ bool is_whole(Disk& disk, const fs::path& path) {
 Result<void> write_one(
     Disk& disk, const fs::path& directory, const Checkpoint& checkpoint, bool keeps_newest
 ) {
-    auto file = AtomicFile::create(disk, directory / kNewest, 0600);
+    auto file = AtomicFile::create(disk, directory / kNewest, kPrivateFile);
     if (!file) return file.error();
     SealedWriter writer(*file);
     if (auto written = write_sections(writer, checkpoint); !written) return written.error();

@@ -110,7 +110,7 @@ void ShardShelf::remember() {
                 " " + std::to_string(stamp.inode) + "\n";
     }
     const auto path = files_.directory() / kListName;
-    changed_ = write_file_atomically(disk_, path, as_byte_view(text), 0644).has_error();
+    changed_ = write_file_atomically(disk_, path, as_byte_view(text), kPrivateFile).has_error();
 }
 
 }  // namespace starling::peer

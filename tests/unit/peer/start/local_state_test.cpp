@@ -116,6 +116,32 @@ TEST_F(LocalStates, OnlyAFounderMakesAKey) {
     EXPECT_TRUE(open_local_state(again_)->key.has_value()) << "a founder of members only";
 }
 
+/// As a release that knew no modes has left it. A key is left to its reader, who refuses it.
+TEST_F(LocalStates, WhatOthersCouldReadIsClosedAndSaidOnce) {
+    live_once();
+    fs::create_directory(file("shards"));
+    std::ofstream(file("shards") / "verified") << "";
+    std::ofstream(file("http")) << "";
+    const auto open = fs::perms::owner_all | fs::perms::group_read | fs::perms::others_read;
+    for (const auto* name : {".", "shards", "shards/verified", "http", "checkpoint", "epoch"}) {
+        fs::permissions(file(name), open);
+    }
+    {
+        const auto opened = open_local_state(again_);
+        ASSERT_TRUE(opened.has_value()) << opened.error().message;
+        ASSERT_EQ(opened->notes.size(), 1U);
+        EXPECT_NE(opened->notes[0].find(founder_.state.string()), std::string::npos);
+    }
+    constexpr auto kOthers = fs::perms::group_all | fs::perms::others_all;
+    for (const auto& entry : fs::recursive_directory_iterator(founder_.state)) {
+        EXPECT_EQ(entry.status().permissions() & kOthers, fs::perms::none) << entry.path();
+    }
+    EXPECT_EQ(fs::status(founder_.state).permissions(), fs::perms::owner_all);
+    EXPECT_TRUE(open_local_state(again_)->notes.empty());
+    fs::permissions(file("identity.key"), open);
+    expect_fault(again_, FaultCode::Usage, {"identity.key", "chmod 600"});
+}
+
 TEST_F(LocalStates, ALockedDirectoryIsRefusedAndItsEpochStays) {
     const auto running = open_local_state(founder_);
     ASSERT_TRUE(running.has_value()) << running.error().message;
