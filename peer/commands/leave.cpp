@@ -26,6 +26,9 @@ void add_leave(CLI::App& app, Command& chosen) {
     command->add_option("--state", address->state, "the peer's state directory")
         ->type_name("DIR")
         ->transform(&expand_home);
+    command->add_option("--token", address->token, "file with the token of the peer at --http")
+        ->type_name("FILE")
+        ->transform(&expand_home);
     command->footer("Example:\n  starling leave --state /var/lib/starling");
     command->callback([address, &chosen] { chosen = [address] { return run(*address); }; });
 }

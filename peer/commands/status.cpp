@@ -65,7 +65,7 @@ int run(StatusFlags flags) {
         }
         const auto http = Endpoint::parse(peers.front().http);
         if (!http) return report_fault("status", http.error());
-        return watch({*http, peers.front().life}, flags);
+        return watch({*http, peers.front().life, peers.front().token}, flags);
     }
     const auto peer = find_peer(flags.address);
     if (!peer) return report_fault("status", peer.error());
@@ -82,6 +82,12 @@ void add_status(CLI::App& app, Command& chosen) {
         ->type_name("HOST:PORT");
     command->add_option("--state", flags->address.state, "the peer's state directory")
         ->type_name("DIR")
+        ->transform(&expand_home);
+    command
+        ->add_option(
+            "--token", flags->address.token, "file with the token of the peer at --http, elsewhere"
+        )
+        ->type_name("FILE")
         ->transform(&expand_home);
     command->add_flag("--json", flags->json, "the JSON object instead of a table");
     command->add_flag("--watch", flags->watch, "again each second, until the peer has gone");

@@ -29,6 +29,8 @@ struct HttpRequest {
     std::string body;
     /// Says which life of a peer is meant (the header Starling-Life). Empty: whichever serves there.
     std::string life{};
+    /// What a client proves its right with (Authorization: Bearer). A handler sees none: it was checked.
+    std::string token{};
 };
 
 struct HttpReply {
@@ -39,20 +41,40 @@ struct HttpReply {
 
 /// The status of a reply to a request that means another life (412, precondition failed).
 inline constexpr unsigned kOtherLife = 412;
+/// The status of a reply to a request without the token that it needs.
+inline constexpr unsigned kNoToken = 401;
 
 struct HttpLimits {
     std::size_t header_bytes = std::size_t{8} * 1024;
     std::size_t body_bytes = std::size_t{64} * 1024;
-    std::size_t connections = 64;                 ///< above this a new one is closed at once
-    Duration timeout = std::chrono::seconds(10);  ///< for the whole request, then for its reply
+    std::size_t connections = 64;  ///< above this the oldest one gives way
+    Duration header_timeout =
+        std::chrono::seconds(2);                  ///< from the connection to the last header line
+    Duration timeout = std::chrono::seconds(10);  ///< for the body, then for the reply
+};
+
+/// Where a request comes from.
+enum class HttpClient {
+    Local,   ///< this machine
+    Remote,  ///< any other
+};
+
+/// Who may ask. Whoever changes something (neither GET nor HEAD) must know the token, and whoever
+/// comes from another machine must know it for everything. Without a token nobody may do that.
+///
+/// Browsers get less. Any page that is open in one could ask a peer on the same machine, so a change
+/// with an Origin other than this server is refused. So is a Host that is neither an address, nor
+/// `localhost`, nor one of our names: a page can let its own name point to this machine (DNS
+/// rebinding), and then its Origin looks like ours.
+struct HttpGate {
+    std::string token;
+    std::vector<std::string> names;  ///< by which the server may be asked, besides addresses
 };
 
 /// Serves requests with one handler. The handler runs on the io_context's thread and must not
-/// block; when it throws, the client gets a 500. A request that changes something (neither GET nor
-/// HEAD) and carries an Origin other than this server is refused: otherwise any page open in a
-/// browser could make a peer on the same machine leave. A Host that is neither an address, nor
-/// `localhost`, nor one of our names is refused, too: a page can let its own name point to this
-/// machine (DNS rebinding), and then its Origin looks like ours.
+/// block; when it throws, the client gets a 500. When all places are taken, the oldest client that has
+/// its reply or has not yet sent its request gives way to a new one, and then the oldest that is slow to
+/// read: nobody locks out the others by holding places.
 class HttpServer {
 public:
     using Handler = std::function<HttpReply(const HttpRequest&)>;
@@ -62,8 +84,8 @@ public:
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
 
-    /// Sets the names by which this server may be asked.
-    void set_names(std::vector<std::string> names);
+    /// Says who may ask from now on.
+    void set_gate(HttpGate gate);
 
     /// Starts to listen and returns the bound address; port 0 means any free port.
     /// Errors    AddressInUse, Io; nothing is listening then

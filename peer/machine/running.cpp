@@ -1,17 +1,20 @@
 #include "peer/machine/running.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <random>
+#include <string_view>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
 #include "base/bytes.hpp"
+#include "base/check.hpp"
 #include "peer/machine/files.hpp"
 
 namespace starling::peer {
@@ -21,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kServingFileMax = 512;
+constexpr std::size_t kTokenBytes = 32;
 
 /// Returns the user's directory for the files of running peers, or nothing. Others may write to
 /// /tmp, so a directory there that is not ours alone is not used.
@@ -42,6 +46,37 @@ fs::path serving_file(const fs::path& state) {
     return state / "http";
 }
 
+std::string random_digits(std::size_t bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::array<std::uint8_t, kTokenBytes> random{};
+    // Up to 256 bytes come whole or not at all, and only a kernel without getrandom() gives none.
+    const auto got = ::getrandom(random.data(), bytes, 0);
+    STARLING_CHECK(got == static_cast<ssize_t>(bytes));
+    std::string digits;
+    for (std::size_t i = 0; i < bytes; ++i) {
+        digits += kDigits[random.at(i) >> 4U];
+        digits += kDigits[random.at(i) & 15U];
+    }
+    return digits;
+}
+
+bool is_token(std::string_view line) {
+    return line.size() == 2 * kTokenBytes && std::all_of(line.begin(), line.end(), [](char c) {
+               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+           });
+}
+
+/// Returns the last line of a text that is a token, or nothing.
+std::string token_in(std::string_view text) {
+    std::string token;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\n'), text.size());
+        if (is_token(text.substr(0, end))) token = std::string(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return token;
+}
+
 bool lives(const std::string& name) {
     pid_t process = 0;
     const char* end = name.data() + name.size();
@@ -53,16 +88,16 @@ bool lives(const std::string& name) {
 }  // namespace
 
 std::string random_life() {
-    constexpr const char* kDigits = "0123456789abcdef";
-    std::random_device device;
-    std::string life;
-    for (int i = 0; i < 32; ++i) life += kDigits[device() % 16];
-    return life;
+    return random_digits(16);
+}
+
+std::string random_token() {
+    return random_digits(kTokenBytes);
 }
 
 Result<void> write_serving_place(const fs::path& state, const ServingPlace& place) {
-    const auto text = place.http.to_string() + "\n" + place.life + "\n";
-    return write_file_atomically(serving_file(state), as_byte_view(text), 0644);
+    const auto text = place.http.to_string() + "\n" + place.life + "\n" + place.token + "\n";
+    return write_file_atomically(serving_file(state), as_byte_view(text), kPrivateFile);
 }
 
 Result<ServingPlace> read_serving_place(const fs::path& state) {
@@ -79,7 +114,21 @@ Result<ServingPlace> read_serving_place(const fs::path& state) {
             path.string() + ": it does not say where which peer serves; give --http HOST:PORT"
         );
     }
-    return ServingPlace{*http, std::string(text.substr(first + 1, end - first - 1))};
+    return ServingPlace{
+        *http, std::string(text.substr(first + 1, end - first - 1)), token_in(text.substr(end))};
+}
+
+Result<std::string> read_token(const fs::path& file) {
+    const auto bytes = read_file(file, kServingFileMax);
+    if (!bytes) return bytes.error();
+    auto token = token_in(as_text(*bytes));
+    if (!token.empty()) return token;
+    return fail(
+        FaultCode::BadFormat,
+        file.string() +
+            ": no line of it is a token; give a copy of the file http of a peer's state "
+            "directory"
+    );
 }
 
 void remove_serving_place(const fs::path& state) {
@@ -90,8 +139,9 @@ RunningMark::RunningMark(const RunningPeer& peer) {
     const auto directory = run_directory();
     if (directory.empty()) return;
     const auto file = directory / std::to_string(::getpid());
-    const auto text = peer.http + "\n" + peer.id + "\n" + peer.state + "\n" + peer.life + "\n";
-    if (write_file_atomically(file, as_byte_view(text), 0600)) file_ = file;
+    const auto text = peer.http + "\n" + peer.id + "\n" + peer.state + "\n" + peer.life + "\n" +
+                      peer.token + "\n";
+    if (write_file_atomically(file, as_byte_view(text), kPrivateFile)) file_ = file;
 }
 
 RunningMark::~RunningMark() {
@@ -125,6 +175,7 @@ std::vector<RunningPeer> running_peers() {
         if (std::getline(file, peer.http) && std::getline(file, peer.id)) {
             std::getline(file, peer.state);
             std::getline(file, peer.life);
+            std::getline(file, peer.token);
             peers.push_back(std::move(peer));
         }
     }

@@ -111,7 +111,8 @@ private:
     Loop loop_;
     LocalState local_;
     PeerId self_;
-    std::string life_ = random_life();  ///< which requests over HTTP mean us and no other life
+    std::string life_ = random_life();    ///< which requests over HTTP mean us and no other life
+    std::string token_ = random_token();  ///< what requests over HTTP that order us about must know
     std::uint64_t process_ =
         std::random_device{}() | 1U;  ///< tells our streams from those of a copy
     SwarmKey key_;                    ///< the key of our swarm

@@ -130,22 +130,29 @@ Result<void> Node::choose_advertised() {
 
 Result<void> Node::bind_http() {
     if (auto ok = check_exposure(wanted_.http); ok.has_error()) return ok;
-    http_.set_names(config_.http_names);
+    http_.set_gate({token_, config_.http_names});
     const auto served = http_.listen(wanted_.http);
     if (served.has_error()) return served.error();
     http_address_ = *served;
     std::error_code ignored;  // without an absolute path people see the one that was given
     const auto state =
         config_.state.empty() ? config_.state : std::filesystem::absolute(config_.state, ignored);
-    mark_ = RunningMark({http_address_.to_string(), self_.hex(), state.string(), life_});
-    if (config_.state.empty()) return {};
-    write_http_file();
+    mark_ = RunningMark({http_address_.to_string(), self_.hex(), state.string(), life_, token_});
+    if (!config_.state.empty()) {
+        write_http_file();
+    } else if (!mark_.is_written()) {
+        note_once(
+            "there is no place for this peer's token, so nobody can ask it to leave over HTTP: "
+            "give it a "
+            "--state, or end it by a signal"
+        );
+    }
     return {};
 }
 
 /// Without this file people have to give --http to status and leave. That is no reason not to start.
 void Node::write_http_file() {
-    const auto written = write_serving_place(config_.state, {http_address_, life_});
+    const auto written = write_serving_place(config_.state, {http_address_, life_, token_});
     if (written) return;
     remove_serving_place(config_.state);  // one of a life before names a peer that is gone
     note_once(

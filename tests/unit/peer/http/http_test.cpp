@@ -14,10 +14,15 @@
 #include <boost/asio/write.hpp>
 #include <chrono>
 #include <gtest/gtest.h>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "base/bytes.hpp"
+#include "peer/http/answer.hpp"
 #include "peer/machine/asio_endpoint.hpp"
 
 namespace starling::peer {
@@ -27,6 +32,12 @@ using boost::asio::ip::tcp;
 using namespace std::chrono_literals;
 
 const Endpoint kAnyPort = Endpoint::v4(0x7f000001, 0);
+constexpr const char* kToken = "00112233445566778899aabbccddeeff";
+const std::string kProof = std::string("Authorization: Bearer ") + kToken + "\r\n";
+
+HttpRequest post(const std::string& target, const std::string& body) {
+    return {"POST", target, body, "", kToken};
+}
 
 /// A server that echoes what its handler saw, on a thread of its own.
 class RunningServer {
@@ -35,7 +46,7 @@ public:
         : server_(
               io_, [this](const HttpRequest& request) { return answer(request); }, limits
           ) {
-        server_.set_names({"kitchen.lan"});
+        server_.set_gate({kToken, {"kitchen.lan"}});
         const auto bound = server_.listen(kAnyPort);
         EXPECT_TRUE(bound.has_value());
         if (bound) endpoint_ = *bound;
@@ -59,6 +70,8 @@ private:
         ++calls_;
         if (request.target == "/throw") throw std::runtime_error("the handler failed");
         if (request.target == "/stop") server_.stop();
+        if (request.target == "/large")
+            return {200, "text/plain", std::string(std::size_t{16} << 20U, 'x')};
         if (request.target == "/life") return {200, "text/plain", "life '" + request.life + "'"};
         return {200, "text/plain", request.method + " " + request.target + " " + request.body};
     }
@@ -113,7 +126,7 @@ bool has_status(const std::string& reply, int status) {
 
 TEST(HttpServer, HandlerSeesMethodTargetAndBody) {
     const RunningServer server;
-    const auto reply = http_request(server.endpoint(), {"POST", "/leave?now=1", "please"}, 10s);
+    const auto reply = http_request(server.endpoint(), post("/leave?now=1", "please"), 10s);
     ASSERT_TRUE(reply.has_value()) << reply.error().message;
     EXPECT_EQ(reply->status, 200U);
     EXPECT_EQ(reply->content_type, "text/plain");
@@ -146,7 +159,7 @@ TEST(HttpServer, RequestCutShortIsClosedWithoutReachingTheHandler) {
     const RunningServer server;
     ask(server, "");
     ask(server, "GET / HT");
-    ask(server, "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nfive!");
+    ask(server, "POST / HTTP/1.1\r\n" + kProof + "Content-Length: 10\r\n\r\nfive!");
     EXPECT_EQ(server.calls(), 0);
 }
 
@@ -163,20 +176,23 @@ TEST(HttpServer, OversizedBodyIsRefusedByItsLengthAndByItsBytes) {
     HttpLimits limits;
     limits.body_bytes = 1000;
     const RunningServer server(limits);
-    EXPECT_TRUE(has_status(ask(server, "POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n"), 413));
+    EXPECT_TRUE(has_status(
+        ask(server, "POST / HTTP/1.1\r\n" + kProof + "Content-Length: 1001\r\n\r\n"), 413
+    ));
     const std::string chunk = "1f4\r\n" + std::string(500, 'x') + "\r\n";
-    const std::string chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk +
-                                chunk + chunk + "0\r\n\r\n";
+    const std::string chunked = "POST / HTTP/1.1\r\n" + kProof +
+                                "Transfer-Encoding: chunked\r\n\r\n" + chunk + chunk + chunk +
+                                "0\r\n\r\n";
     EXPECT_TRUE(has_status(ask(server, chunked), 413));
     EXPECT_EQ(server.calls(), 0);
-    const auto fits = http_request(server.endpoint(), {"POST", "/", std::string(1000, 'x')}, 10s);
+    const auto fits = http_request(server.endpoint(), post("/", std::string(1000, 'x')), 10s);
     ASSERT_TRUE(fits.has_value());
     EXPECT_EQ(fits->status, 200U);
 }
 
 TEST(HttpServer, SlowClientIsClosedAtTheDeadline) {
     HttpLimits limits;
-    limits.timeout = 50ms;
+    limits.header_timeout = 50ms;
     const RunningServer server(limits);
     RawClient client(server.endpoint());
     client.send("GET / HTTP/1.1\r\nX-Slow: ");
@@ -184,33 +200,130 @@ TEST(HttpServer, SlowClientIsClosedAtTheDeadline) {
     EXPECT_EQ(server.calls(), 0);
 }
 
-TEST(HttpServer, ConnectionsAboveTheLimitAreClosedAndPlacesComeBack) {
+TEST(HttpServer, SlowBodyIsClosedAtTheDeadline) {
+    HttpLimits limits;
+    limits.timeout = 50ms;
+    const RunningServer server(limits);
+    RawClient client(server.endpoint());
+    client.send("POST / HTTP/1.1\r\n" + kProof + "Content-Length: 10\r\n\r\nslow");
+    EXPECT_EQ(client.read_all(), "");
+    EXPECT_EQ(server.calls(), 0);
+}
+
+TEST(HttpServer, TheOldestHalfRequestGivesWay) {
     HttpLimits limits;
     limits.connections = 2;
+    limits.header_timeout = 1h;
     const RunningServer server(limits);
-    {
-        RawClient first(server.endpoint());
-        RawClient second(server.endpoint());
-        RawClient third(server.endpoint());
-        EXPECT_EQ(third.read_all(), "");
-        first.finish_sending();
-        EXPECT_EQ(first.read_all(), "");  // the server frees the place when it closes
-        second.finish_sending();
-        EXPECT_EQ(second.read_all(), "");
-    }
+    RawClient first(server.endpoint());
+    RawClient second(server.endpoint());
+    first.send("GET / HT");
+    second.send("GET / HT");
     EXPECT_TRUE(http_request(server.endpoint(), {"GET", "/", ""}, 10s).has_value());
+    EXPECT_EQ(first.read_all(), "");  // returns because the server closed it
+    second.send("TP/1.1\r\n\r\n");
+    EXPECT_TRUE(has_status(second.read_all(), 200)) << "the younger one has kept its place";
+}
+
+TEST(HttpServer, ClientsThatHoldAllPlacesDoNotLockOutTheOwner) {
+    HttpLimits limits;
+    limits.header_timeout = 1h;
+    limits.timeout = 1h;
+    const RunningServer server(limits);
+    std::vector<std::unique_ptr<RawClient>> crowd;
+    for (std::size_t i = 0; i < 2 * limits.connections; ++i) {
+        crowd.push_back(std::make_unique<RawClient>(server.endpoint()));
+        crowd.back()->send(i % 2 == 0 ? "GET / HTTP/1.1\r\nX-" : "GET /large HTTP/1.1\r\n\r\n");
+        if (i % 32 != 31) continue;
+        const auto reply = http_request(server.endpoint(), {"GET", "/", ""}, 10s);
+        EXPECT_TRUE(reply.has_value() && reply->status == 200) << i;
+    }
+}
+
+TEST(HttpServer, WhatChangesSomethingNeedsTheToken) {
+    const RunningServer server;
+    const std::string begin = "POST /leave HTTP/1.1\r\nHost: localhost\r\n";
+    for (const auto& header :
+         {std::string(),
+          std::string("Authorization: Bearer \r\n"),
+          std::string("Authorization: ") + kToken + "\r\n",
+          std::string("Authorization: Basic ") + kToken + "\r\n",
+          "Authorization: Bearer " + std::string(kToken).substr(1) + "\r\n",
+          std::string("Authorization: Bearer ") + kToken + "0\r\n",
+          std::string("Authorization: Bearer 10112233445566778899aabbccddeeff\r\n")}) {
+        const auto reply = ask(server, begin + header + "\r\n");
+        EXPECT_TRUE(has_status(reply, 401)) << header << reply;
+        EXPECT_NE(reply.find("WWW-Authenticate: Bearer"), std::string::npos) << reply;
+    }
+    for (const auto* method : {"PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"}) {
+        const auto reply = ask(server, std::string(method) + " / HTTP/1.1\r\n\r\n");
+        EXPECT_TRUE(has_status(reply, 401)) << method;
+    }
+    EXPECT_EQ(server.calls(), 0);
+    EXPECT_TRUE(has_status(ask(server, begin + kProof + "\r\n"), 200));
+    EXPECT_TRUE(has_status(ask(server, "GET / HTTP/1.1\r\n\r\n"), 200)) << "on this machine";
+}
+
+/// What is refused is refused by its header: nobody waits for its body.
+TEST(HttpServer, WithoutTheTokenTheBodyIsNotRead) {
+    const RunningServer server;
+    RawClient client(server.endpoint());
+    client.send("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n");
+    EXPECT_TRUE(has_status(client.read_all(), 401));
+}
+
+std::optional<HttpReply> answer_from(
+    HttpClient client, const std::string& text, const HttpGate& gate
+) {
+    return answer(as_byte_view(text), client, gate, {}, [](const HttpRequest& request) {
+        return HttpReply{200, "text/plain", request.target};
+    });
+}
+
+TEST(HttpGate, FromAnotherMachineEverythingNeedsTheToken) {
+    const HttpGate gate{kToken, {}};
+    for (const auto* method : {"GET", "HEAD", "POST"}) {
+        const std::string begin = std::string(method) + " /status HTTP/1.1\r\nHost: 10.0.0.1\r\n";
+        const auto refused = answer_from(HttpClient::Remote, begin + "\r\n", gate);
+        ASSERT_TRUE(refused);
+        EXPECT_EQ(refused->status, kNoToken);
+        EXPECT_EQ(refused->body.find('\n'), refused->body.size() - 1) << "one line";
+        const auto served = answer_from(HttpClient::Remote, begin + kProof + "\r\n", gate);
+        ASSERT_TRUE(served);
+        EXPECT_EQ(served->status, 200U);
+    }
+}
+
+TEST(HttpGate, WithoutATokenNobodyMayDoWhatNeedsOne) {
+    const auto reply = answer_from(
+        HttpClient::Local, "POST / HTTP/1.1\r\nAuthorization: Bearer \r\n\r\n", HttpGate{}
+    );
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->status, kNoToken);
+}
+
+TEST(HttpGate, ARequestThatIsCutShortHasNoReply) {
+    const std::string whole = "POST /x HTTP/1.1\r\n" + kProof + "Content-Length: 4\r\n\r\nbody";
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        EXPECT_FALSE(answer_from(HttpClient::Local, whole.substr(0, size), {kToken, {}})) << size;
+    }
+    const auto reply = answer_from(HttpClient::Local, whole, {kToken, {}});
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->body, "/x");
 }
 
 TEST(HttpServer, WriteFromAnotherSiteIsRefused) {
     const RunningServer server;
     const auto foreign =
         ask(server,
-            "POST /leave HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: http://evil.example\r\n\r\n");
+            "POST /leave HTTP/1.1\r\nHost: 127.0.0.1:1\r\n" + kProof +
+                "Origin: http://evil.example\r\n\r\n");
     EXPECT_TRUE(has_status(foreign, 403)) << foreign;
     EXPECT_EQ(server.calls(), 0);
     const auto own =
         ask(server,
-            "POST /leave HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: http://127.0.0.1:1\r\n\r\n");
+            "POST /leave HTTP/1.1\r\nHost: 127.0.0.1:1\r\n" + kProof +
+                "Origin: http://127.0.0.1:1\r\n\r\n");
     EXPECT_TRUE(has_status(own, 200)) << own;
 }
 
@@ -218,7 +331,7 @@ TEST(HttpServer, OnlyAddressesLocalhostAndItsOwnNamesAreAnsweredAsHost) {
     const RunningServer server;
     const auto status_of = [&server](const std::string& host) {
         const auto from = "Origin: http://" + host + "\r\n\r\n";
-        return ask(server, "POST /leave HTTP/1.1\r\nHost: " + host + "\r\n" + from);
+        return ask(server, "POST /leave HTTP/1.1\r\nHost: " + host + "\r\n" + kProof + from);
     };
     for (const auto* host :
          {"127.0.0.1",
@@ -260,7 +373,7 @@ TEST(HttpServer, ThrowingHandlerGivesA500) {
 
 TEST(HttpServer, HandlerThatStopsTheServerStillAnswers) {
     const RunningServer server;
-    const auto reply = http_request(server.endpoint(), {"POST", "/stop", ""}, 10s);
+    const auto reply = http_request(server.endpoint(), post("/stop", ""), 10s);
     ASSERT_TRUE(reply.has_value()) << reply.error().message;
     EXPECT_EQ(reply->status, 200U);
 }
