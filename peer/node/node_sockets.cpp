@@ -1,6 +1,7 @@
 // The part of Node that binds its sockets and decides which address others hear of.
 
 #include "peer/machine/resolve.hpp"
+#include "peer/machine/surroundings.hpp"
 #include "peer/node/node.hpp"
 #include "peer/start/listening_place.hpp"
 
@@ -129,7 +130,13 @@ Result<void> Node::choose_advertised() {
 }
 
 Result<void> Node::bind_http() {
-    if (auto ok = check_exposure(wanted_.http); ok.has_error()) return ok;
+    if (!wanted_.http.is_loopback() && network_namespace() != NetworkNamespace::Own) {
+        note_once(
+            "--http " + wanted_.http.to_string() +
+            ": other machines may ask with the token, but HTTP is not encrypted, so whoever is on "
+            "the path reads it; ssh -L to 127.0.0.1 is safer"
+        );
+    }
     http_.set_gate({token_, config_.http_names});
     const auto served = http_.listen(wanted_.http);
     if (served.has_error()) return served.error();

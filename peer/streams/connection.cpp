@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "base/printable.hpp"
 #include "peer/crypto/channel.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/coroutine.hpp"
@@ -260,7 +261,7 @@ private:
         if (closing_) return;
         if (frame.type == FrameType::Goodbye) {
             const std::string reason(as_text(frame.payload));
-            abandon(fail(FaultCode::Closed, remote_.to_string() + " says: " + reason));
+            abandon(fail(FaultCode::Closed, remote_.to_string() + " says: " + in_quotes(reason)));
             return;
         }
         const bool stranger = greeting_->partner() == nullptr;

@@ -143,15 +143,6 @@ Result<void> validate(const PeerConfig& config) {
     return validate_training(config);
 }
 
-Result<void> check_exposure(const Endpoint& listen, NetworkNamespace here) {
-    if (listen.is_loopback() || here == NetworkNamespace::Own) return {};
-    return fail(
-        FaultCode::Refused,
-        "--http: refusing to serve on " + listen.to_string() +
-            ", because HTTP is not encrypted: serve on 127.0.0.1, and forward that with ssh -L"
-    );
-}
-
 Result<double> parse_rate(std::string_view text) {
     struct Unit {
         std::string_view name;

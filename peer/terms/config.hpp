@@ -11,7 +11,6 @@
 #include "base/endpoint.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
-#include "peer/machine/surroundings.hpp"
 
 namespace starling::peer {
 
@@ -63,12 +62,6 @@ struct PeerConfig {
 /// Checks everything that can be checked without opening files or sockets.
 /// Errors    Usage, one line: what, where, what to do
 [[nodiscard]] Result<void> validate(const PeerConfig& config);
-
-/// Checks that strangers cannot reach our HTTP, which is not encrypted.
-/// Errors    Refused, unless the address is loopback or lies in a network namespace of its own
-[[nodiscard]] Result<void> check_exposure(
-    const Endpoint& listen, NetworkNamespace here = network_namespace()
-);
 
 /// Parses a rate: 100Mbit, 1Gbit, 500kbit (bits a second), 1.5MB, 200kB (bytes a second). Returns
 /// bytes per second.

@@ -64,7 +64,6 @@ class WrongUsage(BadInputTestCase):
                 ((*PEER, "--membership-only"), USAGE, ["--membership-only", "--dataset"]),
                 ((*PEER, "--listen", "nowhere"), USAGE, ["--listen", "nowhere", "HOST:PORT"]),
                 ((*PEER, "--insecure"), USAGE, ["--insecure"]),
-                ((*PEER, "--http", "0.0.0.0:0"), USAGE, ["0.0.0.0", "127.0.0.1"]),
                 (("--config", self.directory / "none.toml", *PEER), USAGE, ["none.toml"]),
                 (("--config", config, *PEER), USAGE, ["batch", "many"]),
                 (("swarm", "--dataset", SAMPLES_SPEC, "--chaos", "earthquake"), USAGE,

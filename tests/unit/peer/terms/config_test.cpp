@@ -162,19 +162,5 @@ TEST(Durations, WhatIsNoTimeIsRefusedAndQuoted) {
     }
 }
 
-TEST(Exposure, HttpIsForThisMachine) {
-    for (const char* text : {"127.0.0.1:0", "127.9.9.9:7000", "[::1]:7000"}) {
-        EXPECT_TRUE(check_exposure(*Endpoint::parse(text)).has_value()) << text;
-    }
-    for (const char* text : {"0.0.0.0:0", "10.0.0.1:7000", "[::]:7000", "[::ffff:10.0.0.1]:7"}) {
-        const auto endpoint = *Endpoint::parse(text);
-        EXPECT_TRUE(check_exposure(endpoint, NetworkNamespace::Own).has_value()) << text;
-        const auto checked = check_exposure(endpoint, NetworkNamespace::Initial);
-        ASSERT_TRUE(checked.has_error()) << text;
-        EXPECT_EQ(checked.error().code, FaultCode::Refused);
-        EXPECT_NE(checked.error().message.find(endpoint.to_string()), std::string::npos);
-    }
-}
-
 }  // namespace
 }  // namespace starling::peer
