@@ -240,6 +240,7 @@ Result<void> Node::become_member(SwarmPlan plan) {
     key_ = *key;
     channel_keys_ = plan.descriptor.keyed ? keyed_channel(key_) : open_channel(swarm_);
     blob_ = plan.blob;
+    keep_data_set(plan);
     auto addresses = std::move(plan.known_addresses);
     if (plan.via) addresses.push_back(*plan.via);
     if (plan.small_segments) links_.use_small_segments(*plan.via);

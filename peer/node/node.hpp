@@ -30,6 +30,7 @@
 #include "peer/node/session_driver.hpp"
 #include "peer/observe/reporter.hpp"
 #include "peer/observe/status.hpp"
+#include "peer/start/kept_data_set.hpp"
 #include "peer/start/local_state.hpp"
 #include "peer/start/swarm_plan.hpp"
 #include "peer/streams/links.hpp"
@@ -82,6 +83,9 @@ private:
     [[nodiscard]] Result<void> check_founding() const;
     [[nodiscard]] Result<void> read_founding();
     [[nodiscard]] Result<void> read_own(SwarmPlan& plan);
+    [[nodiscard]] Result<void> read_own_again(SwarmPlan& plan);
+    [[nodiscard]] Result<void> read_own_from(SwarmPlan& plan, const KeptDataSet* kept);
+    void keep_data_set(const SwarmPlan& plan);
     [[nodiscard]] Result<Founding> read_files(std::function<Result<Founding>()> job);
     [[nodiscard]] Result<SwarmPlan> make_plan();
     [[nodiscard]] Result<void> become_member(SwarmPlan plan);

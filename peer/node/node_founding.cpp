@@ -42,28 +42,80 @@ Result<void> Node::read_founding() {
     return {};
 }
 
-/// Reads what a peer brings into a swarm of private samples, before anybody counts it as a member. One without files
-/// averages and trains on nothing.
+/// Reads what a peer brings into a swarm of private samples, before anybody counts it as a member. One that is
+/// given no files reads those of its last life; one that has none averages and trains on nothing.
 /// Errors    those of load_own; Cancelled
 Result<void> Node::read_own(SwarmPlan& plan) {
     if (config_.membership_only || !plan.is_private() || plan.own) return {};
     plan.own = plan.descriptor.manifest;
-    if (config_.dataset.empty()) {
+    if (config_.dataset.empty()) return read_own_again(plan);
+    if (auto ok = check_data_set(config_.dataset); ok.has_error()) return ok;
+    return read_own_from(plan, nullptr);
+}
+
+/// Reads the files that this peer trained on in its last life. If they cannot be used, it says why.
+/// Errors    Cancelled
+Result<void> Node::read_own_again(SwarmPlan& plan) {
+    const auto kept = config_.state.empty()
+                          ? Result<KeptDataSet>(fail(FaultCode::NotFound, "no state directory"))
+                          : read_kept_data_set(config_.state);
+    const bool ours = kept.has_value() && kept->swarm == swarm_id_of(plan.blob);
+    if (!ours && (kept.has_value() || kept.error().code == FaultCode::NotFound)) {
         reporter_.note(
             "the samples of this swarm are private, and no --dataset was given: this peer averages "
-            "and "
-            "trains on nothing"
+            "and trains on nothing"
         );
         return {};
     }
-    if (auto ok = check_data_set(config_.dataset); ok.has_error()) return ok;
+    Result<void> read;
+    if (kept.has_error()) {
+        read = kept.error();
+    } else {
+        config_.dataset = kept->spec;
+        read = check_data_set(config_.dataset);
+        if (read.has_value()) read = read_own_from(plan, &*kept);
+    }
+    if (read.has_value()) return {};
+    if (read.error().code == FaultCode::Cancelled) return read;
+    config_.dataset.clear();
+    reporter_.note(
+        "what this peer trained on cannot be used, so it averages and trains on nothing until it "
+        "is started with --dataset: " +
+        read.error().message
+    );
+    return {};
+}
+
+/// With `kept` the samples must be those of the last life: nobody has agreed to train on others.
+/// Errors    those of load_own; BadValue (other samples); Cancelled
+Result<void> Node::read_own_from(SwarmPlan& plan, const KeptDataSet* kept) {
     auto read = read_files([config = config_, agreed = plan.descriptor.manifest] {
         return load_own(config, agreed);
     });
     if (read.has_error()) return read.error();
+    if (kept != nullptr && samples_hash(read->data.manifest) != kept->samples) {
+        return fail(
+            FaultCode::BadValue,
+            "--dataset " + config_.dataset + ": its samples are not those of the last start"
+        );
+    }
     plan.own = read->data.manifest;
     founding_ = std::move(*read);
     return {};
+}
+
+/// Remembers what a peer with private samples trains on, for its next life.
+void Node::keep_data_set(const SwarmPlan& plan) {
+    if (!plan.is_private() || config_.dataset.empty() || config_.state.empty()) return;
+    const auto spec = with_absolute_paths(config_.dataset);
+    const KeptDataSet kept{swarm_, samples_hash(plan.manifest()), spec};
+    if (const auto before = read_kept_data_set(config_.state); before && *before == kept) return;
+    if (const auto ok = write_kept_data_set(config_.state, kept); ok.has_error()) {
+        note_once(
+            "the next start of this peer needs --dataset, which cannot be kept: " +
+            ok.error().message
+        );
+    }
 }
 
 /// Runs a job that reads files, tells how far it is, and prints what is odd about them.

@@ -84,6 +84,8 @@ std::string Session::waiting(Instant now) const {
             } else if (!readiness_.enough() && readiness_.wait_for() > 1) {
                 what = "peers: " + std::to_string(ready_) + " of " +
                        std::to_string(readiness_.wait_for()) + " are ready";
+            } else if (roster_.duties().train.empty() && is_private()) {
+                what = "samples of its own to train on, which nobody else can give";
             } else if (roster_.duties().train.empty()) {
                 what = "a part of the training data: all of its shards belong to other peers";
             } else if (rests_since_ && now - *rests_since_ > kRestMax) {

@@ -1,11 +1,11 @@
 #include "peer/start/address_book.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 #include <utility>
 
 #include "base/bytes.hpp"
+#include "base/hex.hpp"
 #include "peer/machine/files.hpp"
 
 namespace starling::peer {
@@ -19,25 +19,13 @@ constexpr std::size_t kBookBytesMax = std::size_t{16} * 1024;
 /// Most directories beside ours that are looked at.
 constexpr std::size_t kNeighboursMax = 256;
 
-Result<SwarmId> swarm_of(std::string_view hex) {
-    SwarmId id;
-    bool sound = hex.size() == 2 * id.bytes.size();
-    for (std::size_t i = 0; sound && i < id.bytes.size(); ++i) {
-        const char* digits = hex.data() + 2 * i;
-        const auto [rest, error] = std::from_chars(digits, digits + 2, id.bytes[i], 16);
-        sound = error == std::errc{} && rest == digits + 2;
-    }
-    if (!sound) return fail(FaultCode::BadFormat, "not the id of a swarm");
-    return id;
-}
-
 Result<void> take_line(std::string_view line, AddressBook& book) {
     const auto space = line.find(' ');
     const auto key = line.substr(0, space);
     const auto value = space == std::string_view::npos ? "" : line.substr(space + 1);
     if (key == "swarm") {
-        const auto swarm = swarm_of(value);
-        if (swarm.has_error()) return swarm.error();
+        const auto swarm = hash_from_hex<SwarmIdTag>(value);
+        if (!swarm) return fail(FaultCode::BadFormat, "not the id of a swarm");
         book.swarm = *swarm;
         return {};
     }

@@ -103,9 +103,11 @@ Result<void> check_target(const PeerConfig& config, const data::Manifest& manife
 
 Result<Founding> load_founding(const PeerConfig& config) {
     const auto partition = *data::Partition::parse(config.partition);
-    auto cut = cut_for_swarm(
-        config.dataset, config.model, partition, shard_directory(config), config.wait_for
-    );
+    // Of private samples others get none, so those for whom we wait need no finer shards. The same files
+    // then give the same shards in the founder's next life.
+    const auto peers = config.private_data ? 1 : config.wait_for;
+    auto cut =
+        cut_for_swarm(config.dataset, config.model, partition, shard_directory(config), peers);
     if (cut.has_error()) return as_usage(cut.error());
     auto& manifest = cut->sharded.manifest;
     if (auto ok = data::augment(config.augment, manifest); ok.has_error()) return ok.error();

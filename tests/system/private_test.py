@@ -2,6 +2,9 @@
 shipped table are dealt to three peers on loopback."""
 
 import json
+import os
+import pathlib
+import signal
 
 from private_tables import PEERS, ROWS, PrivateTestCase, write_rows
 from swarm_fixture import main, run
@@ -61,6 +64,52 @@ class PrivateSwarm(PrivateTestCase):
         self.assertEqual([seen()[name] for name in ("loss", "test_loss", "accuracy")], [0.0, None, None])
         mine = {m["self"]: m for m in status()["members"]}[True]
         self.assertIsNotNone(mine["test_loss"])
+
+    def leave(self, *peers):
+        for peer in peers:
+            peer.send(signal.SIGTERM)
+        self.wait_for_exit(peers, 30)
+
+    def test_a_second_start_reads_the_same_samples_again(self):
+        files = self.hospitals()
+        states = [self.directory / name for name in "ab"]
+        founder = self.found(
+            "--private", "--state", states[0], dataset=self.spec(files[0]), model="tabular"
+        )
+        # The path is relative to the directory in which the first life was started.
+        near = pathlib.Path(os.path.relpath(files[1]))
+        joiner = self.join(founder, "--dataset", self.spec(near), "--state", states[1])
+        self.wait_for_training([founder, joiner])
+        shards = [peer.progress("shards") for peer in (founder, joiner)]
+        self.leave(joiner, founder)
+        self.assertEqual((states[1] / "dataset").stat().st_mode & 0o777, 0o600)
+
+        again = [self.start_peer("--state", state, name=f"again {state.name}") for state in states]
+        self.wait_for(lambda: all(peer.last("resumed") for peer in again), 20, "both resume", again)
+        before = [peer.last("resumed")["steps"] for peer in again]
+        self.wait_for(
+            lambda: all(p.progress("steps") > steps for p, steps in zip(again, before)),
+            20, "both train on", again,
+        )
+        self.assertEqual([peer.progress("shards") for peer in again], shards)
+        self.leave(*again)
+
+        rows = files[0].read_text().splitlines(keepends=True)
+        files[0].write_text("".join(rows[:-5]))
+        files[1].unlink()
+        late = [self.start_peer("--state", state, name=f"late {state.name}") for state in states]
+        self.wait_for(
+            lambda: all("samples of its own" in (p.progress("waiting", "") or "") for p in late),
+            20, "both have nothing to train on", late,
+        )
+        self.wait_for(
+            lambda: all(p.progress("exchanges") > 0 for p in late), 20, "they average", late
+        )
+        for peer, why in zip(late, ("not those of the last start", "does not exist")):
+            said = [line for line in peer.errors if "cannot be used" in line]
+            self.assertEqual(len(said), 1, peer.errors)
+            self.assertIn(why, said[0])
+            self.assertEqual(peer.progress("shards"), 0)
 
     def test_a_swarm_on_one_machine_divides_a_data_set(self):
         done = run(

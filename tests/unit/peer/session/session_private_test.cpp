@@ -39,6 +39,20 @@ TEST(PrivateSession, TrainsOnAllOfItsOwnSamplesWhoeverElseTrains) {
     EXPECT_GT(record.own_judged, 0U);
 }
 
+TEST(PrivateSession, WithoutSamplesItAveragesAndSaysWhy) {
+    SessionRig rig({[](Descriptor& d) {
+        d.manifest.mode = data::DataMode::Private;
+        d.manifest.shards.clear();
+    }});
+    rig.sharded.shards.clear();
+    rig.other(kPartner);
+    train(rig);
+    EXPECT_EQ(rig.session.record().shards, 0U);
+    const auto waiting = rig.session.waiting(rig.now);
+    EXPECT_EQ(waiting.find("samples of its own to train on"), 0U) << waiting;
+    EXPECT_EQ(waiting.find("belong to other peers"), std::string::npos) << waiting;
+}
+
 TEST(PrivateSession, EpochsAreOfItsOwnSamples) {
     SessionRig rig(own(UntilKind::Epochs, 2));
     train(rig);
