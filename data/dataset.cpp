@@ -5,8 +5,6 @@
 
 #include "base/spec.hpp"
 #include "data/formats/idx.hpp"
-#include "data/formats/text.hpp"
-#include "data/utf8.hpp"
 
 namespace starling::data {
 
@@ -180,53 +178,9 @@ Result<Dataset> load_idx(const Spec& spec) {
     return dataset;
 }
 
-Result<Dataset> load_text(const Spec& spec) {
-    if (auto known = spec.only("context,split,tokens"); !known) return known.error();
-    const auto context = spec.integer("context", 64, 1, kContextMax);
-    if (!context) return context.error();
-    const auto split = spec.real("split", 0.9, 0.01, 0.99);
-    if (!split) return split.error();
-    if (spec.path.empty()) {
-        return fail(FaultCode::Usage, "'" + spec.to_string() + "': no file; write text:FILE");
-    }
-    if (spec.text("tokens", "chars") != "chars") {
-        return fail(
-            FaultCode::Usage, "'" + spec.to_string() + "': only characters are wanted here"
-        );
-    }
-    auto text = read_text(spec.path);
-    if (!text) return text.error();
-    const auto count = text->tokens.size();
-    const auto train = static_cast<std::size_t>(*split * static_cast<double>(count));
-    const auto least = static_cast<std::size_t>(*context) + 1;
-    if (train < least || count - train < least) {
-        return fail(
-            FaultCode::Usage,
-            spec.path + ": " + std::to_string(train) + " characters to train on and " +
-                std::to_string(count - train) + " to test on; both want at least " +
-                std::to_string(least) + ", one more than context=" + std::to_string(*context)
-        );
-    }
-    if (text->symbols < 2) {
-        return fail(FaultCode::Usage, spec.path + ": one character all along is nothing to learn");
-    }
-    Dataset dataset;
-    dataset.name = spec.to_string();
-    dataset.shape = {static_cast<std::uint32_t>(*context)};
-    dataset.classes = text->symbols;
-    dataset.vocabulary = std::move(text->vocabulary);
-    dataset.notes = std::move(text->notes);
-    const auto border = text->tokens.begin() + static_cast<std::ptrdiff_t>(train);
-    dataset.test_tokens.assign(border, text->tokens.end());
-    text->tokens.resize(train);
-    dataset.train_tokens = std::move(text->tokens);
-    return dataset;
-}
-
 }  // namespace
 
 std::size_t Dataset::count(Split split) const {
-    if (is_text()) return (split == Split::Train ? train_tokens : test_tokens).size();
     return (split == Split::Train ? train : test).count();
 }
 
@@ -234,42 +188,12 @@ Result<Dataset> load_dataset(std::string_view spec) {
     const auto parsed = Spec::parse(spec);
     if (!parsed) return parsed.error();
     if (parsed->name == "idx") return load_idx(*parsed);
-    if (parsed->name == "text") return load_text(*parsed);
     return fail(
         FaultCode::Usage,
         "no dataset kind '" + parsed->name +
             "'; there are idx:DIR, text:FILE, images:DIR, audio:DIR, csv:FILE, jsonl:FILE, "
             "parquet:FILE, sqlite:FILE, cifar:DIR and bin:DIR; see starling help dataset"
     );
-}
-
-Result<void> adopt_vocabulary(Dataset& dataset, const std::string& vocabulary) {
-    const auto ours = utf8_points(dataset.vocabulary);
-    const auto theirs = utf8_points(vocabulary);
-    if (!dataset.is_text() || !ours || !theirs) {
-        return fail(FaultCode::Usage, dataset.name + ": no text; give text:FILE");
-    }
-    std::vector<std::uint16_t> number;
-    for (const auto point : *ours) {
-        const auto found = std::lower_bound(theirs->begin(), theirs->end(), point);
-        if (found == theirs->end() || *found != point) {
-            std::string character;
-            append_utf8(character, point);
-            if (point < 0x20 || point == 0x7f) character = "number " + std::to_string(point);
-            return fail(
-                FaultCode::Usage,
-                dataset.name + ": the character " + character +
-                    " is not in the vocabulary that the model was trained with"
-            );
-        }
-        number.push_back(static_cast<std::uint16_t>(found - theirs->begin()));
-    }
-    for (auto* tokens : {&dataset.train_tokens, &dataset.test_tokens}) {
-        for (auto& token : *tokens) token = number[token];
-    }
-    dataset.vocabulary = vocabulary;
-    dataset.classes = static_cast<std::uint32_t>(theirs->size());
-    return {};
 }
 
 }  // namespace starling::data

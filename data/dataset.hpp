@@ -1,7 +1,6 @@
 #pragma once
 
-// A data set in memory, as its files hold it: samples of raw bytes with one label each, or a text
-// in which each character is a number.
+// A data set in memory, as its files hold it: samples of raw bytes with one label each.
 
 #include <cstdint>
 #include <string>
@@ -23,21 +22,14 @@ struct Samples {
 
 struct Dataset {
     std::string name;
-    std::vector<std::uint32_t> shape;  ///< C, H, W of one sample; of a text its context
+    std::vector<std::uint32_t> shape;  ///< C, H, W of one sample
     std::uint32_t classes = 0;
     Samples train;
     Samples test;
 
     std::vector<std::string> notes;  ///< lines for people: what is odd about the files
 
-    // Only for a text. It has no samples here: the batcher cuts windows from its shards.
-    std::string vocabulary;  ///< see Manifest
-    std::vector<std::uint16_t> train_tokens;
-    std::vector<std::uint16_t> test_tokens;
-
-    [[nodiscard]] bool is_text() const { return !vocabulary.empty(); }
-
-    [[nodiscard]] std::size_t count(Split split) const;  ///< of samples, or of a text's characters
+    [[nodiscard]] std::size_t count(Split split) const;  ///< of samples
 };
 
 /// Reads the dataset that a SPEC names.
@@ -47,22 +39,12 @@ struct Dataset {
 /// ending. `train` and `test` keep at most the first N samples. The classes are those of the whole
 /// training file, at least 2.
 ///
-/// `text:FILE[?context=64&split=0.9]`: FILE is UTF-8, plain or .gz. The share `split` of the
-/// characters, from the beginning, is for training, the rest is for testing. A sample is a window
-/// of `context` characters; the label of each is the character that follows it.
-///
 /// Reads all files before it returns.
 ///
-/// Errors    Usage (unknown kind or key; two files that could be meant; a text that is empty, too
-///           short for its context, not UTF-8, or of too many characters), NotFound, BadFormat
-///           (wrong magic, bytes after the end), Truncated, Corrupt (gzip checksum), BadValue
-///           (a label or a number of labels that does not fit), Oversized, Io; each names the file
+/// Errors    Usage (unknown kind or key; two files that could be meant), NotFound, BadFormat (wrong magic,
+///           bytes after the end), Truncated, Corrupt (gzip checksum), BadValue (a label or a number of
+///           labels that does not fit), Oversized, Io; each names the file
 [[nodiscard]] Result<Dataset> load_dataset(std::string_view spec);
-
-/// Numbers a text's characters by another vocabulary, for instance by that of the swarm in which a
-/// model was trained.
-/// Errors    Usage (the data set is no text, or has a character that is not in the vocabulary)
-[[nodiscard]] Result<void> adopt_vocabulary(Dataset& dataset, const std::string& vocabulary);
 
 /// A dataset that is cut into shards. A shuffle with a fixed seed deals out the samples, so every
 /// training shard is a fair subset of the whole, in whatever order the file had them.
@@ -76,7 +58,6 @@ struct Sharded {
 [[nodiscard]] std::string printable_name(std::string_view name);
 
 /// Cuts a dataset into shards of about `samples_per_shard` samples.
-/// Requires  samples, not a text
 [[nodiscard]] Sharded shard_dataset(
     const Dataset& dataset, std::size_t samples_per_shard, HashFunction sha256
 );
@@ -99,27 +80,6 @@ struct Sharded {
 [[nodiscard]] Result<Manifest> shard_dataset(
     const Dataset& dataset,
     std::size_t samples_per_shard,
-    const Partition& partition,
-    HashFunction sha256,
-    const ShardSink& sink
-);
-
-/// Cuts a text into runs of about `tokens_per_shard` characters, in the text's order. Each run is a
-/// shard, and no window crosses from one run into the next. The runs do not depend on the context,
-/// except where they would be shorter than four windows.
-/// Errors    Usage (a partition that a text cannot have)
-[[nodiscard]] Result<Sharded> shard_text(
-    const Dataset& dataset,
-    std::size_t tokens_per_shard,
-    const Partition& partition,
-    HashFunction sha256
-);
-
-/// As above, and hands each shard over; only one of them is in memory.
-/// Errors    as above, and what the sink returns
-[[nodiscard]] Result<Manifest> shard_text(
-    const Dataset& dataset,
-    std::size_t tokens_per_shard,
     const Partition& partition,
     HashFunction sha256,
     const ShardSink& sink

@@ -45,7 +45,7 @@ std::vector<T> numbers_in(ByteView record) {
 float code_of(const Column& column, float cell) {
     const auto last = static_cast<float>(column.codes() - 1);
     if (cell >= 0.0F && cell <= last) return std::floor(cell);
-    return column.unknown && !std::isnan(cell) ? last : 0.0F;
+    return std::isnan(cell) ? 0.0F : static_cast<float>(column.unknown_code());
 }
 
 /// Returns a number as the column's recipe says.

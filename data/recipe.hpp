@@ -108,6 +108,9 @@ struct Column {
     /// Returns how many codes a category has, 0 included.
     [[nodiscard]] std::size_t codes() const { return categories.size() + (unknown ? 2 : 1); }
 
+    /// Returns the code of a word that is not among the categories.
+    [[nodiscard]] std::size_t unknown_code() const { return unknown ? codes() - 1 : 0; }
+
     bool operator==(const Column&) const = default;
 };
 

@@ -149,6 +149,13 @@ Sharded shard_dataset(const Dataset& dataset, std::size_t samples_per_shard, Has
     return *shard_dataset(dataset, samples_per_shard, Partition{}, sha256);
 }
 
+ShardSink collect_in(std::vector<Bytes>& shards) {
+    return [&shards](const ShardId&, Bytes shard) -> Result<void> {
+        shards.push_back(std::move(shard));
+        return {};
+    };
+}
+
 Result<Sharded> shard_dataset(
     const Dataset& dataset,
     std::size_t samples_per_shard,
@@ -170,7 +177,7 @@ Result<Manifest> shard_dataset(
     HashFunction sha256,
     const ShardSink& sink
 ) {
-    STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0 && !dataset.is_text());
+    STARLING_CHECK(samples_per_shard > 0 && dataset.train.count() > 0);
     if (partition.kind == PartitionKind::Column) {
         return no_such_field(dataset.name, partition.column, {});
     }

@@ -1,5 +1,7 @@
 #include "compute/metrics/tally.hpp"
 
+#include <algorithm>
+#include <initializer_list>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -120,6 +122,24 @@ Result<void> merge(Tally& into, const Tally& from) {
 
 std::optional<double> quality(const Tally& tally, QualityKind kind) {
     return std::visit([&](const auto& one) { return quality_of(one, kind); }, tally);
+}
+
+bool knows(const Tally& tally, QualityKind kind) {
+    using enum QualityKind;
+    const auto one_of = [kind](std::initializer_list<QualityKind> kinds) {
+        return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+    };
+    if (std::holds_alternative<ClassTally>(tally)) return one_of({Accuracy, Balanced, F1, Loss});
+    if (std::holds_alternative<ScoreTally>(tally)) {
+        return one_of({Accuracy, Balanced, Auc, Ap, F1, Loss});
+    }
+    if (const auto* labels = std::get_if<LabelsTally>(&tally)) {
+        if (kind == Accuracy) return labels->kind() == Rankings::Labels;
+        return one_of({Auc, Ap, F1, Loss});
+    }
+    if (std::holds_alternative<TokenTally>(tally)) return one_of({Bpb, Loss});
+    if (std::holds_alternative<NumberTally>(tally)) return one_of({Mae, Loss});
+    return one_of({Map50, Map});
 }
 
 std::optional<double> loss(const Tally& tally) {

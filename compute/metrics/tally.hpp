@@ -46,6 +46,11 @@ inline constexpr std::size_t kTallyBytesMax = std::size_t{32} << 20U;
 /// Thread    any
 [[nodiscard]] std::optional<double> quality(const Tally& tally, QualityKind kind);
 
+/// Returns whether a tally of this kind tells the quality once it has seen enough: the table above.
+/// Errors    none
+/// Thread    any
+[[nodiscard]] bool knows(const Tally& tally, QualityKind kind);
+
 /// Returns the mean loss; boxes have none.
 /// Errors    none
 /// Thread    any

@@ -50,10 +50,6 @@ std::optional<std::size_t> code_of(const Column& column, const std::string& word
     return static_cast<std::size_t>(found - known.begin()) + 1;
 }
 
-std::size_t unknown_code(const Column& column) {
-    return column.unknown ? column.codes() - 1 : 0;
-}
-
 std::string listed(const std::vector<std::string>& names) {
     std::string text;
     for (std::size_t i = 0; i < std::min(kNamedMax, names.size()); ++i) {
@@ -192,7 +188,7 @@ Result<AgreedRows::Place> AgreedRows::place_of(
     for (const auto& [word, times] : facts.categories) {
         const auto code = code_of(column, printable_name(word).substr(0, kClassNameMax));
         if (!code) unknown.push_back(word);
-        place.codes.push_back(static_cast<float>(code.value_or(unknown_code(column))));
+        place.codes.push_back(static_cast<float>(code.value_or(column.unknown_code())));
     }
     if (!unknown.empty()) {
         notes_.push_back(

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/printable.hpp"
 #include "data/dataset.hpp"
@@ -19,31 +23,42 @@ namespace {
 /// The classes of a label column, found by their names.
 class Classes {
 public:
-    Classes(const ColumnFacts& facts, const Label& label) : facts_(facts), label_(label) {}
+    Classes() = default;
 
-    /// Returns the text of a cell, as names of classes have it.
-    [[nodiscard]] std::string text_of(double cell) const {
-        if (facts_.kind != ColumnKind::Category) return shortest_text(cell);
-        const auto place = static_cast<std::size_t>(cell);
-        return printable_name(facts_.categories[place].first).substr(0, kClassNameMax);
+    /// Looks each word of the column up once.
+    Classes(const ColumnFacts& facts, const Label& label)
+        : words_(facts.kind == ColumnKind::Category),
+          numbers_(facts.kind == ColumnKind::Number),
+          count_(label.count) {
+        for (std::size_t i = 0; i < label.names.size(); ++i) {
+            by_name_.emplace(label.names[i], static_cast<std::uint16_t>(i));
+        }
+        for (const auto& [word, times] : facts.categories) {
+            const auto found = by_name_.find(printable_name(word).substr(0, kClassNameMax));
+            by_word_.push_back(
+                found == by_name_.end() ? std::nullopt : std::optional(found->second)
+            );
+        }
     }
 
     /// Returns the class of a cell that has a value; nothing where it is none of the swarm's.
     [[nodiscard]] std::optional<std::uint16_t> find(double cell) const {
-        if (label_.names.empty()) {
-            const bool number = facts_.kind == ColumnKind::Number && cell >= 0.0 &&
-                                cell < label_.count && cell == std::floor(cell);
+        if (by_name_.empty()) {
+            const bool number =
+                numbers_ && cell >= 0.0 && cell < count_ && cell == std::floor(cell);
             return number ? std::optional(static_cast<std::uint16_t>(cell)) : std::nullopt;
         }
-        const auto text = text_of(cell);
-        const auto found = std::find(label_.names.begin(), label_.names.end(), text);
-        if (found == label_.names.end()) return std::nullopt;
-        return static_cast<std::uint16_t>(found - label_.names.begin());
+        if (words_) return by_word_[static_cast<std::size_t>(cell)];
+        const auto found = by_name_.find(shortest_text(cell));
+        return found == by_name_.end() ? std::nullopt : std::optional(found->second);
     }
 
 private:
-    const ColumnFacts& facts_;
-    const Label& label_;
+    bool words_ = false;
+    bool numbers_ = false;
+    std::uint32_t count_ = 0;
+    std::map<std::string, std::uint16_t, std::less<>> by_name_;
+    std::vector<std::optional<std::uint16_t>> by_word_;  ///< of the file's words
 };
 
 class AgreedTable final : public Source {
@@ -121,6 +136,7 @@ private:
             if (!made) return made.error();
             file = *made;
         }
+        classes_ = Classes(rows.facts().columns[label_], schema_.label);
         Bytes record;
         for (std::uint64_t row = 0;; ++row) {
             record.clear();
@@ -143,6 +159,13 @@ private:
         }
     }
 
+    /// Returns the text of a cell, as names of classes have it.
+    [[nodiscard]] static std::string text_of(const ColumnFacts& facts, double cell) {
+        if (facts.kind != ColumnKind::Category) return shortest_text(cell);
+        return printable_name(facts.categories[static_cast<std::size_t>(cell)].first)
+            .substr(0, kClassNameMax);
+    }
+
     [[nodiscard]] Result<LabelValue> label_of(const AgreedRows& rows, const std::string& where)
         const {
         const auto& facts = rows.facts().columns[label_];
@@ -158,9 +181,7 @@ private:
                 where + ": column " + label_name_ + " has words; the model learns numbers"
             );
         }
-        const Classes classes(facts, schema_.label);
-        const auto found = classes.find(cell);
-        if (found) {
+        if (const auto found = classes_.find(cell)) {
             value.classes = {*found};
             return value;
         }
@@ -170,7 +191,7 @@ private:
         }
         return fail(
             FaultCode::Usage,
-            where + ": " + label_name_ + " \"" + printable(classes.text_of(cell)) +
+            where + ": " + label_name_ + " \"" + printable(text_of(facts, cell)) +
                 "\" is not among the model's " + std::to_string(schema_.label.count) + " classes" +
                 names
         );
@@ -181,6 +202,7 @@ private:
     std::string label_name_;
     SplitRule rule_;
     std::size_t label_ = 0;
+    Classes classes_;
     std::optional<std::size_t> split_;
     RecordFiles records_;
     std::array<std::uint32_t, kSplits> unpacked_{};  ///< the files of each split's rows

@@ -71,38 +71,6 @@ public:
         return {};
     }
 
-    /// The columns must be the same ones; words are numbered as the model knows them.
-    [[nodiscard]] Result<void> adopt_recipe(const Recipe& recipe) override {
-        const auto* theirs = std::get_if<TableRecipe>(&recipe);
-        const auto& ours = std::get<TableRecipe>(recipe_).columns;
-        const auto same_name = [](const Column& a, const Column& b) {
-            return a.name == b.name && a.kind == b.kind;
-        };
-        if (theirs == nullptr ||
-            !std::equal(
-                ours.begin(), ours.end(), theirs->columns.begin(), theirs->columns.end(), same_name
-            )) {
-            return fail(
-                FaultCode::Usage,
-                path_ + ": its columns are not those that the model was trained with"
-            );
-        }
-        for (std::size_t i = 0; i < ours.size(); ++i) {
-            if (ours[i].kind != ColumnRole::Category) continue;
-            const auto& column = theirs->columns[i];
-            const auto& known = column.categories;
-            const auto unknown = column.unknown ? known.size() + 1 : 0;
-            codes_[i] = {0.0F};
-            for (const auto& word : words_[i]) {
-                const auto found = std::find(known.begin(), known.end(), word);
-                const auto place = static_cast<std::size_t>(found - known.begin()) + 1;
-                codes_[i].push_back(static_cast<float>(found == known.end() ? unknown : place));
-            }
-        }
-        recipe_ = recipe;
-        return {};
-    }
-
     /// Any column, also one that no model is fed. Reads the file once more.
     [[nodiscard]] Result<Groups> groups(const std::string& field) const override {
         const auto& table = format_->facts();
@@ -356,7 +324,6 @@ private:
             }
             recipe.columns.push_back(std::move(column));
         }
-        for (const auto& column : recipe.columns) words_.push_back(column.categories);
         learner_ = ColumnLearner(std::move(recipe.columns), std::move(logs));
         for (auto& list : labels_) list = LabelList(schema_.label);
     }
@@ -479,8 +446,7 @@ private:
     std::vector<double> values_;        ///< of the classes, where they are numbers; sorted
     std::string log_;
     ColumnLearner learner_;
-    std::vector<std::vector<std::string>> words_;  ///< of each column here, by their stored codes
-    std::vector<std::vector<float>> codes_;        ///< what a model is fed for a stored code
+    std::vector<std::vector<float>> codes_;  ///< what a model is fed for a stored code
     RecordFiles records_;
     std::array<std::uint32_t, kSplits> unpacked_{};  ///< the files of each split's rows
 };

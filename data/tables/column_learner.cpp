@@ -97,11 +97,12 @@ std::vector<Column> ColumnLearner::columns() const {
 }
 
 std::vector<std::vector<float>> ColumnLearner::codes() const {
+    const auto learned = columns();
     std::vector<std::vector<float>> codes(columns_.size());
     for (std::size_t i = 0; i < columns_.size(); ++i) {
         if (columns_[i].kind != ColumnRole::Category) continue;
         const auto kept = kept_words(i);
-        const auto unknown = static_cast<float>(std::count(kept.begin(), kept.end(), true) + 1);
+        const auto unknown = static_cast<float>(learned[i].unknown_code());
         float next = 1.0F;
         codes[i].push_back(0.0F);
         for (const bool keep : kept) codes[i].push_back(keep ? next++ : unknown);

@@ -22,12 +22,7 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
     : self_(self),
       descriptor_(descriptor),
       parts_(parts),
-      until_(own_until(
-          descriptor_.until,
-          parts.shards.manifest().mode == data::DataMode::Private,
-          parts.shards.manifest().samples(data::Split::Train),
-          descriptor_.batch
-      )),
+      until_(own_until(descriptor_.until, parts.shards.manifest(), descriptor_.batch)),
       readiness_(descriptor_.wait_for),
       roster_(self, parts.shards.manifest(), descriptor_.replicas),
       hand_over_(self, parts.shards.manifest()),

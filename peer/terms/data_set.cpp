@@ -1,7 +1,6 @@
 #include "peer/terms/data_set.hpp"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <initializer_list>
 #include <string_view>
@@ -161,71 +160,10 @@ bool is_shard_folder(const Result<Spec>& spec) {
     return spec.has_value() && spec->name == "shards";
 }
 
-/// Reads what one of the owners of a partition has: its training shards, and every so manieth shard of the
-/// other splits.
-Result<Cut> read_part(const Spec& spec, const data::ShardSink& sink) {
-    const auto all = read_folder_manifest(spec.path);
-    if (all.has_error()) return all.error();
-    if (all->partitions == 0) {
-        return fail(
-            FaultCode::Usage,
-            spec.to_string() +
-                ": it was cut without a partition, so there are no parts; give "
-                "`starling data shard` --partition"
-        );
-    }
-    const auto part = spec.integer("part", 0, 0, std::int64_t{all->partitions} - 1);
-    if (part.has_error()) return part.error();
-    const auto wanted = static_cast<std::uint32_t>(*part);
-    std::array<std::uint32_t, data::kSplits> seen{};
-    const auto choice = [&](const data::ShardInfo& shard) {
-        if (shard.split == data::Split::Train) return shard.partition == wanted;
-        return seen[static_cast<std::size_t>(shard.split)]++ % all->partitions == wanted;
-    };
-    auto manifest = read_shard_folder(spec.path, sink, choice);
+/// Shards that were cut before stay as they are, and there is nothing to say of them.
+Result<Cut> as_cut(Result<data::Manifest> manifest) {
     if (manifest.has_error()) return manifest.error();
-    manifest->partition.clear();
-    manifest->partitions = 0;
-    for (auto& shard : manifest->shards) shard.partition = 0;
     return Cut{std::move(*manifest), {}};
-}
-
-/// Reads shards that were cut before; they stay as they are.
-Result<Cut> read_cut(
-    const Spec& spec, const data::Partition& partition, const data::ShardSink& sink
-) {
-    if (auto known = spec.only("part"); !known) return known.error();
-    if (spec.options.contains("part")) return read_part(spec, sink);
-    auto manifest = read_shard_folder(spec.path, sink);
-    if (manifest.has_error()) return manifest.error();
-    const auto wanted = partition.to_string();
-    if (!wanted.empty() && wanted != manifest->partition) {
-        return fail(
-            FaultCode::Usage,
-            "--partition " + wanted + ": " + spec.to_string() + " was cut " +
-                (manifest->partition.empty() ? "without one" : "as " + manifest->partition) +
-                "; give it to `starling data shard`"
-        );
-    }
-    return Cut{std::move(*manifest), {}};
-}
-
-/// Reads shards to evaluate a model whose swarm stores and labels samples alike.
-Result<Cut> read_cut_for_eval(
-    const Spec& spec, const data::Manifest& swarm, const data::ShardSink& sink
-) {
-    auto cut = read_cut(spec, {}, sink);
-    if (cut.has_error()) return cut.error();
-    if (cut->manifest.schema != swarm.schema) {
-        return fail(
-            FaultCode::Usage,
-            spec.to_string() +
-                ": its samples or labels are not those of the model's swarm; give "
-                "the files that it was cut from"
-        );
-    }
-    cut->manifest.recipe = swarm.recipe;
-    return cut;
 }
 
 /// Returns how the texts of a swarm are encoded, if it has texts.
@@ -321,7 +259,7 @@ Result<Cut> cut_new(
     std::uint32_t peers = 1
 ) {
     const auto spec = Spec::parse(dataset);
-    if (is_shard_folder(spec)) return read_cut(*spec, partition, sink);
+    if (is_shard_folder(spec)) return as_cut(read_cut(*spec, partition, sink));
     if (is_tokens(spec)) {
         const auto source = data::open_tokens(with_context(*spec, model), {});
         if (source.has_error()) return source.error();
@@ -344,7 +282,7 @@ Result<Cut> cut_known(
     const std::string& dataset, const data::Manifest& swarm, const data::ShardSink& sink
 ) {
     const auto spec = Spec::parse(dataset);
-    if (is_shard_folder(spec)) return read_cut_for_eval(*spec, swarm, sink);
+    if (is_shard_folder(spec)) return as_cut(read_cut_like(*spec, swarm, sink));
     const auto known = tokens_of(swarm);
     if (is_tokens(spec)) return cut_known_tokens(*spec, known, {}, std::nullopt, sink);
     if (!is_source(spec)) return cut_old_for_eval(dataset, swarm, sink);
@@ -450,7 +388,7 @@ Result<data::Manifest> cut_like(
     const auto known = tokens_of(manifest);
     Result<Cut> cut = Cut{};
     if (is_shard_folder(spec)) {
-        cut = read_cut(*spec, {}, sink);
+        cut = as_cut(read_cut(*spec, {}, sink));
     } else if (is_tokens(spec)) {
         cut = cut_known_tokens(*spec, known, partition, data::shard_counts(manifest), sink);
     } else if (is_source(spec)) {

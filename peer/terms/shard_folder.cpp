@@ -1,8 +1,12 @@
 #include "peer/terms/shard_folder.hpp"
 
+#include <array>
+#include <string>
 #include <system_error>
+#include <utility>
 
 #include "data/shard_view.hpp"
+#include "data/source.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
 
@@ -19,22 +23,6 @@ constexpr std::uint64_t kManifestBytesMax = std::uint64_t{32} << 20U;
 
 Fault named(const fs::path& path, const Fault& fault) {
     return fail(fault.code, path.string() + ": " + fault.message);
-}
-
-Result<data::Manifest> read_manifest(const fs::path& directory) {
-    const auto path = directory / kManifestFile;
-    const auto bytes = read_file(path, kManifestBytesMax);
-    if (!bytes) {
-        if (bytes.error().code != FaultCode::NotFound) return bytes.error();
-        return fail(
-            FaultCode::NotFound,
-            path.string() + ": no such file; `starling data shard SPEC --out " +
-                directory.string() + "` writes it last"
-        );
-    }
-    auto manifest = data::decode_manifest(*bytes);
-    if (!manifest) return named(path, manifest.error());
-    return manifest;
 }
 
 Result<Bytes> read_shard(
@@ -91,22 +79,105 @@ Result<void> write_manifest(const fs::path& directory, const data::Manifest& man
 }
 
 Result<data::Manifest> read_folder_manifest(const fs::path& directory) {
-    return read_manifest(directory);
+    const auto path = directory / kManifestFile;
+    const auto bytes = read_file(path, kManifestBytesMax);
+    if (!bytes) {
+        if (bytes.error().code != FaultCode::NotFound) return bytes.error();
+        return fail(
+            FaultCode::NotFound,
+            path.string() + ": no such file; `starling data shard SPEC --out " +
+                directory.string() + "` writes it last"
+        );
+    }
+    auto manifest = data::decode_manifest(*bytes);
+    if (!manifest) return named(path, manifest.error());
+    return manifest;
 }
 
-Result<data::Manifest> read_shard_folder(
-    const fs::path& directory, const data::ShardSink& sink, const ShardChoice& choice
+Result<void> read_folder_shards(
+    const fs::path& directory, const data::Manifest& manifest, const data::ShardSink& sink
 ) {
-    auto manifest = read_manifest(directory);
-    if (!manifest) return manifest.error();
-    if (choice) {
-        std::erase_if(manifest->shards, [&](const auto& shard) { return !choice(shard); });
-    }
-    for (const auto& info : manifest->shards) {
-        auto bytes = read_shard(directory, info, *manifest);
+    for (const auto& info : manifest.shards) {
+        auto bytes = read_shard(directory, info, manifest);
         if (!bytes) return bytes.error();
         if (auto taken = sink(info.id, std::move(*bytes)); !taken) return taken.error();
     }
+    return {};
+}
+
+Result<data::Manifest> read_shard_folder(const fs::path& directory, const data::ShardSink& sink) {
+    auto manifest = read_folder_manifest(directory);
+    if (!manifest) return manifest.error();
+    if (auto read = read_folder_shards(directory, *manifest, sink); !read) return read.error();
+    return manifest;
+}
+
+namespace {
+
+/// Reads what one of the owners of a partition has: its training shards, and every so manieth shard of the
+/// other splits.
+Result<data::Manifest> read_part(const Spec& spec, const data::ShardSink& sink) {
+    auto manifest = read_folder_manifest(spec.path);
+    if (manifest.has_error()) return manifest.error();
+    const auto parts = manifest->partitions;
+    if (parts == 0) {
+        return fail(
+            FaultCode::Usage,
+            spec.to_string() +
+                ": it was cut without a partition, so there are no parts; give "
+                "`starling data shard` --partition"
+        );
+    }
+    const auto part = spec.integer("part", 0, 0, std::int64_t{parts} - 1);
+    if (part.has_error()) return part.error();
+    const auto wanted = static_cast<std::uint32_t>(*part);
+    std::array<std::uint32_t, data::kSplits> seen{};
+    std::erase_if(manifest->shards, [&](const data::ShardInfo& shard) {
+        if (shard.split == data::Split::Train) return shard.partition != wanted;
+        return seen[static_cast<std::size_t>(shard.split)]++ % parts != wanted;
+    });
+    if (auto read = read_folder_shards(spec.path, *manifest, sink); !read) return read.error();
+    manifest->partition.clear();
+    manifest->partitions = 0;
+    for (auto& shard : manifest->shards) shard.partition = 0;
+    return manifest;
+}
+
+}  // namespace
+
+Result<data::Manifest> read_cut(
+    const Spec& spec, const data::Partition& partition, const data::ShardSink& sink
+) {
+    if (auto known = spec.only("part"); !known) return known.error();
+    if (spec.options.contains("part")) return read_part(spec, sink);
+    auto manifest = read_shard_folder(spec.path, sink);
+    if (manifest.has_error()) return manifest.error();
+    const auto wanted = partition.to_string();
+    if (!wanted.empty() && wanted != manifest->partition) {
+        return fail(
+            FaultCode::Usage,
+            "--partition " + wanted + ": " + spec.to_string() + " was cut " +
+                (manifest->partition.empty() ? "without one" : "as " + manifest->partition) +
+                "; give it to `starling data shard`"
+        );
+    }
+    return manifest;
+}
+
+Result<data::Manifest> read_cut_like(
+    const Spec& spec, const data::Manifest& swarm, const data::ShardSink& sink
+) {
+    auto manifest = read_cut(spec, {}, sink);
+    if (manifest.has_error()) return manifest;
+    if (manifest->schema != swarm.schema) {
+        return fail(
+            FaultCode::Usage,
+            spec.to_string() +
+                ": its samples or labels are not those of the model's swarm; give "
+                "the files that it was cut from"
+        );
+    }
+    manifest->recipe = swarm.recipe;
     return manifest;
 }
 

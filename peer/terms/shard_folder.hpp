@@ -5,10 +5,11 @@
 // scanned then, and the ids are the manifest's on every machine.
 
 #include <filesystem>
-#include <functional>
 
 #include "base/result.hpp"
+#include "base/spec.hpp"
 #include "data/manifest.hpp"
+#include "data/partition.hpp"
 #include "data/shard_sink.hpp"
 
 namespace starling::peer {
@@ -29,21 +30,37 @@ namespace starling::peer {
     const std::filesystem::path& directory, const data::Manifest& manifest
 );
 
-/// Returns whether a shard is wanted.
-using ShardChoice = std::function<bool(const data::ShardInfo& shard)>;
-
 /// Reads the manifest alone.
 /// Errors    NotFound, those of decode_manifest, Io; each names the file
 [[nodiscard]] Result<data::Manifest> read_folder_manifest(const std::filesystem::path& directory);
 
-/// Reads the manifest and all shards that `choice` takes, without one all of them, verifies each one by its hash and hands it over; only one is in
-/// memory.
-/// Errors    NotFound (no manifest, or a shard of it is missing), Corrupt (a shard is not what the
-///           manifest says), those of decode_manifest, Io; each names the file; what the sink returns
-[[nodiscard]] Result<data::Manifest> read_shard_folder(
+/// Reads the shards of a manifest, verifies each one by its hash and hands it over; only one is in memory.
+/// Errors    NotFound (a shard is missing), Corrupt (a shard is not what the manifest says), Io; each names
+///           the file; what the sink returns
+[[nodiscard]] Result<void> read_folder_shards(
     const std::filesystem::path& directory,
-    const data::ShardSink& sink,
-    const ShardChoice& choice = {}
+    const data::Manifest& manifest,
+    const data::ShardSink& sink
+);
+
+/// Reads the manifest and all of its shards.
+/// Errors    those of read_folder_manifest and read_folder_shards
+[[nodiscard]] Result<data::Manifest> read_shard_folder(
+    const std::filesystem::path& directory, const data::ShardSink& sink
+);
+
+/// Reads what `shards:DIR` or `shards:DIR?part=N` names: all shards, or those of one owner of the partition and every so
+/// manieth one of the other splits.
+/// Errors    Usage (an unknown key, no partition to take a part of, another partition than the folder's), those of
+///           read_shard_folder
+[[nodiscard]] Result<data::Manifest> read_cut(
+    const Spec& spec, const data::Partition& partition, const data::ShardSink& sink
+);
+
+/// The same for a model whose swarm stores and labels samples alike; they are prepared as the swarm prepares its own.
+/// Errors    Usage (samples or labels that are not the swarm's), those of read_cut
+[[nodiscard]] Result<data::Manifest> read_cut_like(
+    const Spec& spec, const data::Manifest& swarm, const data::ShardSink& sink
 );
 
 }  // namespace starling::peer

@@ -69,11 +69,11 @@ std::string Until::to_string() const {
     return "";
 }
 
-Until own_until(
-    const Until& until, bool private_samples, std::uint64_t own_samples, std::uint32_t batch
-) {
-    if (!private_samples || until.kind != UntilKind::Epochs) return until;
-    const double steps = until.value * static_cast<double>(own_samples) / batch;
+Until own_until(const Until& until, const data::Manifest& manifest, std::uint32_t batch) {
+    const bool own = manifest.mode == data::DataMode::Private;
+    if (!own || until.kind != UntilKind::Epochs) return until;
+    const auto samples = static_cast<double>(manifest.samples(data::Split::Train));
+    const double steps = until.value * samples / batch;
     return {UntilKind::Steps, std::max(1.0, std::ceil(steps))};
 }
 

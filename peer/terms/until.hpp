@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "compute/metrics/quality.hpp"
+#include "data/manifest.hpp"
 
 namespace starling::peer {
 
@@ -46,10 +47,10 @@ struct Until {
     [[nodiscard]] std::optional<compute::QualityKind> quality() const;
 };
 
-/// Returns the target as a peer with private samples pursues it. Nobody knows how many samples all peers have
-/// together, so there epochs are counted by each peer over its own samples, as steps of `batch`.
+/// Returns the target as the peer with this manifest pursues it. Nobody knows how many private samples all peers
+/// have together, so there epochs are counted by each peer over its own samples, as steps of `batch`.
 [[nodiscard]] Until own_until(
-    const Until& until, bool private_samples, std::uint64_t own_samples, std::uint32_t batch
+    const Until& until, const data::Manifest& manifest, std::uint32_t batch
 );
 
 }  // namespace starling::peer

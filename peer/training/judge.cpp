@@ -87,25 +87,6 @@ std::vector<compute::Tally> tallies_for(const data::Label& label) {
     }
 }
 
-/// Returns whether a tally of this kind can tell the quality, once it has seen samples.
-bool knows(const compute::Tally& tally, compute::QualityKind kind) {
-    using enum compute::QualityKind;
-    using Kinds = std::vector<compute::QualityKind>;
-    const auto one_of = [kind](const Kinds& kinds) {
-        return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
-    };
-    if (std::holds_alternative<compute::ClassTally>(tally)) {
-        return one_of({Accuracy, Balanced, F1, Loss});
-    }
-    if (std::holds_alternative<compute::ScoreTally>(tally)) {
-        return one_of({Accuracy, Balanced, Auc, Ap, F1, Loss});
-    }
-    if (std::holds_alternative<compute::LabelsTally>(tally)) return one_of({Auc, Ap, F1, Loss});
-    if (std::holds_alternative<compute::TokenTally>(tally)) return one_of({Bpb, Loss});
-    if (std::holds_alternative<compute::NumberTally>(tally)) return one_of({Mae, Loss});
-    return one_of({Map50, Map});
-}
-
 }  // namespace
 
 Judge::Judge(const data::Manifest& manifest)
@@ -130,7 +111,7 @@ Judge Judge::only(compute::QualityKind kind) const {
     part.empty_.clear();
     part.tallies_.clear();
     for (std::size_t i = 0; i < tallies_.size(); ++i) {
-        if (!part.tallies_.empty() || !knows(tallies_[i], kind)) continue;
+        if (!part.tallies_.empty() || !compute::knows(tallies_[i], kind)) continue;
         part.empty_.push_back(empty_[i]);
         part.tallies_.push_back(tallies_[i]);
     }
@@ -159,7 +140,7 @@ std::uint64_t Judge::count() const {
 
 std::optional<double> Judge::quality(compute::QualityKind kind) const {
     for (const auto& tally : tallies_) {
-        if (knows(tally, kind)) return compute::quality(tally, kind);
+        if (compute::knows(tally, kind)) return compute::quality(tally, kind);
     }
     return std::nullopt;
 }

@@ -46,12 +46,7 @@ TrainerOptions trainer_options(
     const bool known =
         watched == compute::QualityKind::Accuracy || watched == compute::QualityKind::Loss;
     if (!known) options.watched = watched;
-    const auto until = own_until(
-        descriptor.until,
-        manifest.mode == data::DataMode::Private,
-        manifest.samples(data::Split::Train),
-        descriptor.batch
-    );
+    const auto until = own_until(descriptor.until, manifest, descriptor.batch);
     if (until.kind == UntilKind::Steps) {
         options.steps_limit = static_cast<std::uint64_t>(until.value);
     }

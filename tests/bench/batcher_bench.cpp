@@ -9,12 +9,15 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/check.hpp"
 #include "base/rng.hpp"
 #include "data/batcher.hpp"
 #include "data/dataset.hpp"
+#include "tests/unit/data/support/few_tokens.hpp"
 
 namespace starling::data {
 namespace {
@@ -66,17 +69,14 @@ Task images() {
 }
 
 Task text() {
-    Dataset dataset;
-    dataset.name = "text";
-    dataset.shape = {256};
-    dataset.classes = 65;
-    for (char32_t c = 0; c < 65; ++c) dataset.vocabulary.push_back(static_cast<char>('0' + c));
+    std::string vocabulary;
+    for (char c = 0; c < 65; ++c) vocabulary.push_back(static_cast<char>('0' + c));
+    std::vector<std::uint16_t> tokens;
     Rng rng(1);
-    for (int i = 0; i < 20000000; ++i) {
-        dataset.train_tokens.push_back(static_cast<std::uint16_t>(rng.below(65)));
-    }
-    dataset.test_tokens.assign(1000, 0);
-    return {"windows of 256 tokens", *shard_text(dataset, 150000, {}, bench_hash), 8};
+    for (int i = 0; i < 20000000; ++i) tokens.push_back(static_cast<std::uint16_t>(rng.below(65)));
+    const std::vector<std::uint16_t> test(1000, 0);
+    const testing::FewTokens few("text", vocabulary, 256, std::move(tokens), test);
+    return {"windows of 256 tokens", testing::cut_text(few, 150000, bench_hash), 8};
 }
 
 void bench_draws(Task task) {

@@ -7,6 +7,7 @@
 
 #include "data/manifest.hpp"
 #include "tests/unit/data/support/datasets.hpp"
+#include "tests/unit/data/support/few_tokens.hpp"
 
 namespace starling::data {
 namespace {
@@ -80,22 +81,20 @@ TEST(ManifestCodec, WhatVersions1And2CanSayIsWrittenAsTheyWroteIt) {
     };
 
     const auto numbered = testing::numbered_dataset(100, 20);
-    Dataset text;
-    text.name = "text";
-    text.shape = {8};
-    text.classes = 3;
-    text.vocabulary = "abc";
+    std::vector<std::uint16_t> train;
+    std::vector<std::uint16_t> test;
     for (std::uint64_t i = 0; i < 5000; ++i) {
-        text.train_tokens.push_back(static_cast<std::uint16_t>(mix64(i) % 3));
+        train.push_back(static_cast<std::uint16_t>(mix64(i) % 3));
     }
-    for (std::uint16_t i = 0; i < 500; ++i) text.test_tokens.push_back(i % 3);
+    for (std::uint16_t i = 0; i < 500; ++i) test.push_back(i % 3);
+    const testing::FewTokens text("text", "abc", 8, train, test);
     const auto parts = *Partition::parse("iid?owners=3");
     const Known known[] = {
         {example(), 543, {0x8d, 0xb4, 0xdf, 0x0d}},
         {shard_dataset(numbered, 10, parts, testing::test_hash)->manifest,
          712,
          {0x05, 0xdf, 0xcf, 0xfe}},
-        {shard_text(text, 1000, {}, testing::test_hash)->manifest, 324, {0xcb, 0x42, 0xb4, 0x0d}},
+        {testing::cut_text(text, 1000, testing::test_hash).manifest, 324, {0xcb, 0x42, 0xb4, 0x0d}},
     };
     for (const auto& each : known) {
         const auto bytes = encode_manifest(each.manifest);
@@ -103,6 +102,19 @@ TEST(ManifestCodec, WhatVersions1And2CanSayIsWrittenAsTheyWroteIt) {
         const auto hash = testing::test_hash(bytes);
         EXPECT_TRUE(std::equal(each.hash.begin(), each.hash.end(), hash.begin()));
     }
+}
+
+TEST(ManifestCodec, AVersionTwoWithoutAnythingNewIsRefused) {
+    auto bytes = encode_manifest(
+        shard_dataset(testing::numbered_dataset(100, 20), 10, testing::test_hash).manifest
+    );
+    EXPECT_EQ(bytes[5], std::byte{1})
+        << "samples without partitions make the bytes they always made";
+    // The extension follows name, shape, classes, mean and deviation.
+    const std::size_t at = 1 + 4 + 2 + (4 + 8) + (4 + 12) + 4 + 8;
+    bytes[5] = std::byte{2};
+    bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(at), 12, std::byte{0});
+    EXPECT_FALSE(decode_manifest(bytes).has_value());
 }
 
 TEST(ManifestCodec, Version3SaysWhatTheOthersCannot) {

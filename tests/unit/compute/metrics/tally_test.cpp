@@ -79,9 +79,16 @@ TEST(Tally, EachKindKnowsItsQualities) {
             const auto value = quality(tallies[i], static_cast<QualityKind>(kind));
             if (value) found.push_back(static_cast<QualityKind>(kind));
             EXPECT_GE(value.value_or(0.5), 0.0);
+            EXPECT_EQ(knows(tallies[i], static_cast<QualityKind>(kind)), value.has_value());
         }
         EXPECT_EQ(found, known[i]);
     }
+    LabelsTally several(Rankings::Labels, 2);
+    const std::vector<float> logits{1.0F, -1.0F};
+    const std::vector<float> hold{1.0F, 0.0F};
+    ASSERT_TRUE(several.add(logits, hold, ScoreKind::Logit).has_value());
+    EXPECT_TRUE(knows(several, Accuracy));
+    EXPECT_EQ(quality(several, Accuracy), 1.0);
     EXPECT_EQ(*quality(tallies[4], Mae), 0.5);
     EXPECT_EQ(*loss(tallies[4]), 0.25);
     EXPECT_EQ(*quality(tallies[5], Map), 1.0);

@@ -3,12 +3,10 @@
 
 #include <cmath>
 #include <gtest/gtest.h>
-#include <memory>
 
 #include "compute/metrics/box_tally.hpp"
 #include "compute/metrics/detections.hpp"
-#include "compute/models/models.hpp"
-#include "compute/training/engine.hpp"
+#include "tests/unit/compute/support/engine_net.hpp"
 
 namespace starling::compute {
 namespace {
@@ -64,23 +62,8 @@ Made drawn(std::size_t count, std::uint64_t seed) {
     return made;
 }
 
-struct Net {
-    Net() {
-        options.model = "detector?width=8";
-        options.task = pictures();
-        options.batch = 16;
-        options.eval_batch = 40;
-        options.optimizer = *OptimizerSpec::parse("adamw?lr=0.005&weight_decay=0");
-        store = std::make_unique<ParameterStore>(*model_layout(options.model, options.task));
-        store->initialize(Rng(3));
-        auto made = Engine::create(options, *store);
-        EXPECT_TRUE(made.has_value()) << made.error().message;
-        engine = std::move(*made);
-    }
-
-    EngineOptions options;
-    std::unique_ptr<ParameterStore> store;
-    std::unique_ptr<Engine> engine;
+struct Net : EngineNet {
+    Net() : EngineNet(pictures(), "detector?width=8", {16, 40}, "adamw?lr=0.005&weight_decay=0") {}
 };
 
 double map50_of(const Engine& engine, const Made& made) {

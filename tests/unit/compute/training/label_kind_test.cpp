@@ -5,13 +5,11 @@
 #include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
-#include <memory>
 #include <numeric>
 #include <string>
 
-#include "compute/models/models.hpp"
-#include "compute/training/engine.hpp"
 #include "tests/unit/compute/support/contents.hpp"
+#include "tests/unit/compute/support/engine_net.hpp"
 
 namespace starling::compute {
 namespace {
@@ -25,23 +23,9 @@ struct Made {
     [[nodiscard]] Batch batch() const { return {values, {}, targets}; }
 };
 
-struct Net {
-    explicit Net(const Task& task, const std::string& model = "mlp?hidden=32") {
-        options.model = model;
-        options.task = task;
-        options.batch = 64;
-        options.eval_batch = 200;
-        options.optimizer = *OptimizerSpec::parse("adamw?lr=0.01&weight_decay=0");
-        store = std::make_unique<ParameterStore>(*model_layout(model, task));
-        store->initialize(Rng(3));
-        auto made = Engine::create(options, *store);
-        EXPECT_TRUE(made.has_value()) << made.error().message;
-        engine = std::move(*made);
-    }
-
-    EngineOptions options;
-    std::unique_ptr<ParameterStore> store;
-    std::unique_ptr<Engine> engine;
+struct Net : EngineNet {
+    explicit Net(const Task& task, const std::string& model = "mlp?hidden=32")
+        : EngineNet(task, model, {64, 200}, "adamw?lr=0.01&weight_decay=0") {}
 };
 
 /// Two labels that depend on the values, and on each other in nothing: in a third of the samples

@@ -1,14 +1,11 @@
 // Goal: the loss of each kind of labels and its gradient are PyTorch's.
-// Method: the cases of tests/golden/torch_label_losses.json, beside the script that made them. The
-// scores are parameters, so that their gradient can be read.
+// Method: the cases of tests/golden/torch_label_losses.json, beside the script that made them.
 
-#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "compute/models/training_loss.hpp"
-#include "tests/unit/compute/support/graph_fixture.hpp"
+#include "tests/unit/compute/support/torch_loss.hpp"
 
 namespace starling::compute {
 namespace {
@@ -35,32 +32,13 @@ void load_targets(Plan& plan, ValueId labels, LabelKind kind, const nlohmann::js
     for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<std::int32_t>(targets[i]);
 }
 
-void expect_torch(const nlohmann::json& given) {
+void expect_loss(const nlohmann::json& given) {
     const auto task = task_of(given);
     const auto rows = given.at("rows").get<std::int64_t>();
-    TestGraph test;
-    const auto scores = test.parameter({rows, task.classes});
-    const auto labels = test.graph.add_input("labels", label_type(task, {rows}));
-    const auto loss = add_training_loss(test.graph, scores, labels, task);
-    ASSERT_TRUE(loss.has_value()) << loss.error().message;
-    const auto gradients = differentiate(test.graph, loss->loss);
-    ASSERT_TRUE(gradients.has_value());
-    const ParameterLayout layout(test.graph.parameters());
-    ParameterStore store(layout);
-    store.write_all(given.at("scores").get<std::vector<float>>());
-    auto plan = compile_cpu_plan({test.graph, {loss->loss, loss->answers}, *gradients, 1}, layout);
-    ASSERT_TRUE(plan.has_value()) << plan.error().message;
-    (*plan)->pack(store);
-    load_targets(**plan, labels, task.kind, given);
-    std::atomic<bool> never{false};
-    ASSERT_TRUE((*plan)->run(never));
-    const auto expected = given.at("loss").get<double>();
-    EXPECT_NEAR(static_cast<double>((*plan)->output(loss->loss)[0]), expected, 2e-6 * expected);
-    const auto gradient = given.at("gradient").get<std::vector<double>>();
-    for (std::size_t i = 0; i < gradient.size(); ++i) {
-        const auto ours = static_cast<double>((*plan)->gradients()[i]);
-        EXPECT_NEAR(ours, gradient[i], 1e-6 * std::abs(gradient[i]) + 5e-8) << "score " << i;
-    }
+    const auto load = [&](Plan& plan, ValueId labels) {
+        load_targets(plan, labels, task.kind, given);
+    };
+    expect_torch({task, {rows, task.classes}, {rows}, load, 5e-8}, given);
 }
 
 TEST(LabelLossTwin, EachLossAndItsGradientArePyTorchs) {
@@ -72,7 +50,7 @@ TEST(LabelLossTwin, EachLossAndItsGradientArePyTorchs) {
             given.at("name").get<std::string>() + " " +
             given.value("weights", nlohmann::json()).dump()
         );
-        expect_torch(given);
+        expect_loss(given);
     }
 }
 

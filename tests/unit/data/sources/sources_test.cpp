@@ -17,6 +17,7 @@
 namespace starling::data {
 namespace {
 
+using testing::class_of;
 using testing::open;
 using testing::Prepared;
 using testing::refusal;
@@ -26,10 +27,6 @@ class Sources : public testing::SourceFiles {};
 
 std::string samples(const std::string& name) {
     return "csv:" STARLING_SAMPLES "/" + name;
-}
-
-std::uint16_t class_of(const Source& source, Split split, std::uint64_t sample) {
-    return read_label(source.schema().label, source.labels(split).at(sample))->classes[0];
 }
 
 TEST_F(Sources, FoldersNameTheClassesAndTheSplits) {
@@ -225,31 +222,6 @@ TEST_F(Sources, BalanceWeighsRareClassesMore) {
     ASSERT_EQ(source->schema().label.weights.size(), 2U);
     EXPECT_FLOAT_EQ(source->schema().label.weights[0], 100.0F / (2 * 90));
     EXPECT_FLOAT_EQ(source->schema().label.weights[1], 100.0F / (2 * 10));
-}
-
-TEST_F(Sources, AnotherTableIsNumberedAsTheModelsOwn) {
-    put("ours.csv", "town,n,y\nBern,1,a\nChur,2,b\nDavos,3,a\nBern,4,b\nChur,5,a\nDavos,6,b\n");
-    put("theirs.csv", "town,n,y\nDavos,1,b\nGenf,2,a\nDavos,7,b\nGenf,5,a\n");
-    const auto ours = open("csv:" + path("ours.csv") + "?test=0");
-    auto theirs = open("csv:" + path("theirs.csv") + "?test=0");
-    ASSERT_TRUE(theirs->adopt_recipe(ours->recipe()).has_value());
-    ASSERT_TRUE(theirs->adopt_label(ours->schema().label).has_value());
-    Bytes row;
-    ASSERT_TRUE(theirs->read(Split::Train, 0, row).has_value());
-    float code = 0.0F;
-    std::memcpy(&code, row.data(), 4);
-    EXPECT_EQ(code, 3.0F) << "Davos";
-    row.clear();
-    ASSERT_TRUE(theirs->read(Split::Train, 1, row).has_value());
-    std::memcpy(&code, row.data(), 4);
-    EXPECT_EQ(code, 4.0F) << "the model has never seen Genf: unknown, not missing";
-    EXPECT_EQ(class_of(*theirs, Split::Train, 0), 1U);
-    put("other.csv", "city,n,y\nDavos,1,b\nGenf,2,a\n");
-    const auto other = open("csv:" + path("other.csv") + "?test=0");
-    EXPECT_TRUE(other->adopt_recipe(ours->recipe()).has_error());
-    put("third.csv", "town,n,y\nDavos,1,c\nBern,2,a\n");
-    const auto third = open("csv:" + path("third.csv") + "?test=0");
-    EXPECT_TRUE(third->adopt_label(ours->schema().label).has_error()) << "no class c";
 }
 
 TEST_F(Sources, JsonLinesAreTheTableThatTheirCsvIs) {

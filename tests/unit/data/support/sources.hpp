@@ -27,6 +27,10 @@ inline Fault refusal(const std::string& spec) {
     return source ? Fault{} : source.error();
 }
 
+inline std::uint16_t class_of(const Source& source, Split split, std::uint64_t sample) {
+    return read_label(source.schema().label, source.labels(split).at(sample))->classes[0];
+}
+
 /// Cuts a source, and prepares every sample of a split, in the shards' order.
 struct Prepared {
     explicit Prepared(const Source& source, Split split = Split::Train) {

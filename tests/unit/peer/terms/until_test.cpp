@@ -50,13 +50,17 @@ TEST(Until, KnowsWhichQualityItAsksFor) {
 
 TEST(Until, EpochsOfPrivateSamplesAreStepsOfTheirOwner) {
     const auto epochs = *Until::parse("epochs=3");
-    EXPECT_EQ(own_until(epochs, false, 100, 8).kind, UntilKind::Epochs);
-    const auto own = own_until(epochs, true, 100, 8);
+    data::Manifest manifest;
+    manifest.shards = {{{}, data::Split::Train, 100}, {{}, data::Split::Test, 900}};
+    EXPECT_EQ(own_until(epochs, manifest, 8).kind, UntilKind::Epochs);
+    manifest.mode = data::DataMode::Private;
+    const auto own = own_until(epochs, manifest, 8);
     EXPECT_EQ(own.kind, UntilKind::Steps);
     EXPECT_EQ(own.value, 38);  // 37.5 batches
-    EXPECT_EQ(own_until(epochs, true, 0, 8).value, 1);
-    EXPECT_EQ(own_until(*Until::parse("auc=0.9"), true, 100, 8).kind, UntilKind::Auc);
-    EXPECT_EQ(own_until(*Until::parse("samples=9"), true, 100, 8).kind, UntilKind::Samples);
+    EXPECT_EQ(own_until(*Until::parse("auc=0.9"), manifest, 8).kind, UntilKind::Auc);
+    EXPECT_EQ(own_until(*Until::parse("samples=9"), manifest, 8).kind, UntilKind::Samples);
+    manifest.shards.clear();
+    EXPECT_EQ(own_until(epochs, manifest, 8).value, 1);
 }
 
 TEST(Until, MistakesSayWhatIsAllowed) {
