@@ -1,4 +1,4 @@
-// starling data: prints what a data set contains, or cuts it into a folder of shards.
+// starling data: prints what a data set contains, cuts it into a folder of shards, or writes its schema.
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -14,6 +14,7 @@
 #include "peer/commands/commands.hpp"
 #include "peer/commands/data_view.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/terms/schema_file.hpp"
 
 namespace starling::peer {
 
@@ -23,6 +24,7 @@ struct Flags {
     std::string spec;
     std::string partition = "iid";
     std::string directory;
+    std::string file = "schema.json";
     bool json = false;
 };
 
@@ -75,6 +77,48 @@ int shard(const Flags& flags) {
     return kExitDone;
 }
 
+int schema(const Flags& flags) {
+    std::vector<std::string> notes;
+    const data::Reading reading(print_progress());
+    const auto manifest = schema_of(flags.spec, notes);
+    if (manifest.has_error()) {
+        return report_fault("data", as_usage(missing_is_usage(manifest.error())));
+    }
+    if (auto ok = write_schema_file(flags.file, *manifest); ok.has_error()) {
+        return report_fault("data", ok.error());
+    }
+    for (const auto& note : notes)
+        std::fputs(("starling: " + printable(note) + "\n").c_str(), stderr);
+    const nlohmann::json facts{
+        {"dataset", flags.spec},
+        {"schema", flags.file},
+        {"shape", manifest->shape()},
+        {"classes", manifest->classes()},
+        {"label", data::to_string(manifest->schema.label.kind)}};
+    std::puts(facts.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).c_str());
+    return kExitDone;
+}
+
+void add_schema(CLI::App& data, Command& chosen) {
+    auto* write = data.add_subcommand(
+        "schema",
+        "Write how a data set's samples are prepared and labelled, for `starling peer --private "
+        "--schema`"
+    );
+    auto flags = std::make_shared<Flags>();
+    write->add_option("SPEC", flags->spec, "Data set, as in --dataset")
+        ->required()
+        ->transform(&expand_home);
+    write->add_option("--out", flags->file, "New file; nothing of a single sample is in it")
+        ->capture_default_str()
+        ->type_name("FILE")
+        ->transform(&expand_home);
+    write->footer(
+        "Example:\n  starling data schema csv:data/samples/digits.csv.gz --out digits-schema.json"
+    );
+    write->callback([flags, &chosen] { chosen = [flags] { return schema(*flags); }; });
+}
+
 void add_shard(CLI::App& data, Command& chosen) {
     auto* cut = data.add_subcommand(
         "shard", "Cut a data set once, for --dataset shards:DIR on any machine"
@@ -96,7 +140,8 @@ void add_shard(CLI::App& data, Command& chosen) {
 }  // namespace
 
 void add_data(CLI::App& app, Command& chosen) {
-    auto* command = app.add_subcommand("data", "Inspect data sets, and cut them into shards");
+    auto* command =
+        app.add_subcommand("data", "Inspect data sets, cut them into shards, write their schema");
     command->require_subcommand(1);
     auto* look = command->add_subcommand(
         "inspect", "Print sizes, shape and classes, and on a terminal some samples"
@@ -109,6 +154,7 @@ void add_data(CLI::App& app, Command& chosen) {
     look->footer("Example:\n  starling data inspect idx:/usr/share/datasets/fashion-mnist");
     look->callback([flags, &chosen] { chosen = [flags] { return inspect(*flags); }; });
     add_shard(*command, chosen);
+    add_schema(*command, chosen);
 }
 
 }  // namespace starling::peer

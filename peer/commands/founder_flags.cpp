@@ -22,6 +22,12 @@ constexpr std::array kFounderFlags = {
         "Each peer brings samples of its own (--dataset), which never leave it; see "
         "docs/PRIVATE.md"},
     FounderFlag{
+        "--schema",
+        "FILE",
+        "With --private: how samples are prepared and labelled, as `starling data schema` wrote "
+        "it, "
+        "instead of by this founder's own samples"},
+    FounderFlag{
         "--augment",
         "LIST",
         "Change training samples at random: flip, crop=N, shift=N, zoom, noise=S, mask=N, "

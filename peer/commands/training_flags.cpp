@@ -47,6 +47,7 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         ->transform(&expand_home);
     add_founder_flag(command, "--partition", config.partition)->capture_default_str();
     add_founder_flag(command, "--private", config.private_data);
+    add_founder_flag(command, "--schema", config.schema)->transform(&expand_home);
     command.add_flag(
         "--silent-quality",
         config.silent_quality,

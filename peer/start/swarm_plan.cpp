@@ -15,6 +15,7 @@
 #include "peer/start/local_state.hpp"
 #include "peer/streams/dial.hpp"
 #include "peer/terms/qualities.hpp"
+#include "peer/terms/schema_file.hpp"
 #include "peer/terms/task.hpp"
 #include "peer/training/engine_options.hpp"
 #include "peer/training/trainer_options.hpp"
@@ -99,15 +100,36 @@ Result<void> check_target(const PeerConfig& config, const data::Manifest& manife
     );
 }
 
-}  // namespace
-
-Result<Founding> load_founding(const PeerConfig& config) {
+/// Reads and cuts the founder's data; with a schema that was agreed on, as any other peer of a private swarm.
+Result<CutData> cut_founding(
+    const PeerConfig& config, const std::optional<data::Manifest>& agreed
+) {
+    const auto directory = shard_directory(config);
+    if (agreed) {
+        auto cut = cut_private(config.dataset, *agreed, directory);
+        if (cut.has_error()) return cut;
+        if (cut->sharded.manifest.samples(data::Split::Train) > 0) return cut;
+        return fail(FaultCode::Usage, config.dataset + ": nothing in it is for training");
+    }
     const auto partition = *data::Partition::parse(config.partition);
     // Of private samples others get none, so those for whom we wait need no finer shards. The same files
     // then give the same shards in the founder's next life.
     const auto peers = config.private_data ? 1 : config.wait_for;
-    auto cut =
-        cut_for_swarm(config.dataset, config.model, partition, shard_directory(config), peers);
+    return cut_for_swarm(config.dataset, config.model, partition, directory, peers);
+}
+
+}  // namespace
+
+Result<Founding> load_founding(const PeerConfig& config) {
+    std::optional<data::Manifest> agreed;
+    if (!config.schema.empty()) {
+        auto read = read_schema_file(config.schema);
+        if (read.has_error()) {
+            return as_usage(fail(read.error().code, "--schema " + read.error().message));
+        }
+        agreed = std::move(*read);
+    }
+    auto cut = cut_founding(config, agreed);
     if (cut.has_error()) return as_usage(cut.error());
     auto& manifest = cut->sharded.manifest;
     if (auto ok = data::augment(config.augment, manifest); ok.has_error()) return ok.error();
@@ -123,13 +145,15 @@ Result<Founding> load_founding(const PeerConfig& config) {
     }
     auto notes = std::move(cut->notes);
     for (const auto& note : facts->notes) notes.push_back("model: " + note);
-    return Founding{std::move(cut->sharded), std::move(*model), std::move(notes)};
+    Founding founding{std::move(cut->sharded), std::move(*model), std::move(notes), {}};
+    if (agreed) founding.schema = std::move(agreed->schema);
+    return founding;
 }
 
 Result<Founding> load_own(const PeerConfig& config, const data::Manifest& agreed) {
     auto cut = cut_private(config.dataset, agreed, shard_directory(config));
     if (cut.has_error()) return as_usage(cut.error());
-    return Founding{std::move(cut->sharded), {}, std::move(cut->notes)};
+    return Founding{std::move(cut->sharded), {}, std::move(cut->notes), {}};
 }
 
 Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Founding* founding) {
@@ -143,6 +167,8 @@ Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Foun
             plan.own = founding->data.manifest;
             plan.own->mode = data::DataMode::Private;
             d.manifest = data::agreed_part(*plan.own);
+            // Ours may hold less than others will: the largest of our pictures is not the largest of all.
+            if (founding->schema) d.manifest.schema = *founding->schema;
         }
         // Whoever reaches a member gets the descriptor.
         d.manifest.name = data::public_name(d.manifest.name);

@@ -53,7 +53,8 @@ struct SwarmPlan {
 struct Founding {
     CutShards data;
     ModelChoice model;
-    std::vector<std::string> notes;  ///< lines for people about the data and the model
+    std::vector<std::string> notes;      ///< lines for people about the data and the model
+    std::optional<data::Schema> schema;  ///< of --schema: what all have agreed on
 };
 
 using Note = std::function<void(const std::string& line)>;

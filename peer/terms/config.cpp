@@ -73,6 +73,12 @@ Result<void> validate_training(const PeerConfig& config) {
     if (config.private_data && partition->owners > 0) {
         return usage("--private: each peer has samples of its own, so leave --partition out");
     }
+    if (!config.schema.empty() && !config.private_data) {
+        return usage(
+            "--schema " + config.schema.string() +
+            ": a schema is agreed on for private samples; add --private, or leave it out"
+        );
+    }
     if (auto ok = data::check_augment(config.augment); ok.has_error()) return ok;
     if (config.wait_for < 1 || config.wait_for > kWaitForMax) {
         return usage("--wait-for: give 1 to " + std::to_string(kWaitForMax) + " peers");

@@ -41,9 +41,11 @@ struct PeerConfig {
     std::string upload_limit;    ///< for averaging, such as 10Mbit or 1.5MB a second; empty: none
     std::string partition = "iid";  ///< how training samples are dealt out
     bool private_data = false;      ///< each peer brings samples of its own, which stay there
-    bool silent_quality = false;    ///< say nothing of loss and quality on them
-    std::string augment;            ///< how they are changed at random, as flip,crop=4
-    std::uint32_t wait_for = 1;     ///< peers that must be ready before training begins
+    std::filesystem::path
+        schema;  ///< of private samples: a file that was agreed on; empty: the founder's
+    bool silent_quality = false;  ///< say nothing of loss and quality on them
+    std::string augment;          ///< how they are changed at random, as flip,crop=4
+    std::uint32_t wait_for = 1;   ///< peers that must be ready before training begins
     std::string until;
     std::string precision = "f32";
     Kernels kernels = Kernels::Measured;

@@ -356,6 +356,16 @@ Result<CutData> cut_for_swarm(
     return CutData{keeping.with(std::move(cut->manifest)), std::move(cut->notes)};
 }
 
+Result<data::Manifest> schema_of(const std::string& dataset, std::vector<std::string>& notes) {
+    data::Reading reading;
+    const auto drop = [](const ShardId&, const Bytes&) -> Result<void> { return {}; };
+    auto cut = cut_new(dataset, "", {}, drop);
+    if (cut.has_error()) return cut.error();
+    add_notes(reading, cut->notes);
+    notes = std::move(cut->notes);
+    return data::agreed_part(cut->manifest);
+}
+
 Result<data::Manifest> cut_into_folder(
     const std::string& dataset,
     const std::filesystem::path& directory,

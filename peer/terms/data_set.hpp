@@ -50,6 +50,13 @@ struct CutData {
     std::uint32_t peers = 1
 );
 
+/// Reads a data set as a founder would, and returns schema and recipe alone (data::agreed_part), with what is odd about
+/// the files in `notes`.
+/// Errors    those of cut_for_swarm
+[[nodiscard]] Result<data::Manifest> schema_of(
+    const std::string& dataset, std::vector<std::string>& notes
+);
+
 /// Reads a data set of any kind and writes its shards into a folder as they are cut: of a source one
 /// is in memory at a time. Returns the manifest, and in `notes` what is odd about the files.
 /// Errors    Usage (something is in the folder already), those of cut_for_swarm and of write_shard

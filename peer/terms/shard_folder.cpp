@@ -1,9 +1,11 @@
 #include "peer/terms/shard_folder.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <variant>
 
 #include "data/shard_view.hpp"
 #include "data/source.hpp"
@@ -143,6 +145,24 @@ Result<data::Manifest> read_part(const Spec& spec, const data::ShardSink& sink) 
     return manifest;
 }
 
+/// Returns whether stored words and tokens have the same numbers under both recipes.
+bool same_codes(const data::Recipe& a, const data::Recipe& b) {
+    if (a.index() != b.index()) return false;
+    if (const auto* tokens = std::get_if<data::TokenRecipe>(&a)) {
+        const auto& others = std::get<data::TokenRecipe>(b);
+        return tokens->tokenizer == others.tokenizer && tokens->vocabulary == others.vocabulary;
+    }
+    const auto* table = std::get_if<data::TableRecipe>(&a);
+    if (table == nullptr) return true;
+    const auto& others = std::get<data::TableRecipe>(b).columns;
+    const auto alike = [](const data::Column& one, const data::Column& other) {
+        return one.name == other.name && one.kind == other.kind &&
+               one.categories == other.categories && one.unknown == other.unknown;
+    };
+    const auto& ours = table->columns;
+    return std::equal(ours.begin(), ours.end(), others.begin(), others.end(), alike);
+}
+
 }  // namespace
 
 Result<data::Manifest> read_cut(
@@ -169,7 +189,9 @@ Result<data::Manifest> read_cut_like(
 ) {
     auto manifest = read_cut(spec, {}, sink);
     if (manifest.has_error()) return manifest;
-    if (manifest->schema != swarm.schema) {
+    const bool same =
+        manifest->schema == swarm.schema && same_codes(manifest->recipe, swarm.recipe);
+    if (!same) {
         return fail(
             FaultCode::Usage,
             spec.to_string() +

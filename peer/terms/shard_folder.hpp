@@ -58,7 +58,7 @@ namespace starling::peer {
 );
 
 /// The same for a model whose swarm stores and labels samples alike; they are prepared as the swarm prepares its own.
-/// Errors    Usage (samples or labels that are not the swarm's), those of read_cut
+/// Errors    Usage (samples, labels, or the numbers of words that are not the swarm's), those of read_cut
 [[nodiscard]] Result<data::Manifest> read_cut_like(
     const Spec& spec, const data::Manifest& swarm, const data::ShardSink& sink
 );

@@ -6,7 +6,7 @@ import os
 import pathlib
 import signal
 
-from private_tables import PEERS, ROWS, PrivateTestCase, write_rows
+from private_tables import NAMES, PEERS, ROWS, PrivateTestCase, write_rows
 from swarm_fixture import main, run
 
 
@@ -110,6 +110,31 @@ class PrivateSwarm(PrivateTestCase):
             self.assertEqual(len(said), 1, peer.errors)
             self.assertIn(why, said[0])
             self.assertEqual(peer.progress("shards"), 0)
+
+    def test_a_schema_that_was_agreed_on_comes_before_the_founders_own_data(self):
+        files = self.hospitals()
+        schema = self.directory / "schema.json"
+        wrote = run("data", "schema", self.spec(files[0]), "--out", schema)
+        self.assertEqual(wrote.returncode, 0, wrote.stderr)
+        columns = json.loads(schema.read_text())["recipe"]["columns"]
+        self.assertEqual([column["name"] for column in columns], NAMES)
+        self.assertEqual(run("data", "schema", self.spec(files[0]), "--out", schema).returncode, 2)
+        founder = self.found(
+            "--private", "--schema", schema, "--until", "epochs=10", "--wait-for", 2,
+            dataset=self.spec(files[1]), model="tabular",
+        )
+        joiner = self.join(founder, "--dataset", self.spec(files[2]))
+        self.wait_for_exit([founder, joiner], 60)
+        for peer in (founder, joiner):
+            self.assertGreater(peer.last("final")["exchanges"], 0)
+        other = write_rows(self.directory / "other.csv", [["1", "2"], ["3", "4"]] * 20, ["m1", "kind"])
+        refused = run(
+            "peer", "--private", "--schema", schema, "--dataset", f"csv:{other}?label=kind",
+            "--model", "tabular",
+        )
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        last = refused.stderr.splitlines()[-1]
+        self.assertIn(f"{other}: lacks 29 of the 30 columns", last)
 
     def test_a_swarm_on_one_machine_divides_a_data_set(self):
         done = run(

@@ -64,6 +64,7 @@ struct Flag {
 
 constexpr Flag kFlags[] = {
     {"private", nullptr, [](auto& c) { return c.private_data; }},
+    {"schema", "/s.json", [](auto& c) { return c.schema == "/s.json"; }},
     {"silent-quality", nullptr, [](auto& c) { return c.silent_quality; }},
     {"name", "kitchen-pc", [](auto& c) { return c.name == "kitchen-pc"; }},
     {"state", "/s", [](auto& c) { return c.state == "/s"; }},

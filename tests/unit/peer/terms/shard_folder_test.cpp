@@ -105,6 +105,26 @@ TEST_F(ShardFolders, PrivateSamplesAreReadAsTheSwarmHasAgreed) {
     EXPECT_EQ(cut_private(text(), agreed, {}).error().code, FaultCode::Usage);
 }
 
+TEST_F(ShardFolders, OfWordsWithOtherNumbersAreRefused) {
+    const auto towns = [&](const char* name, const std::string& first, const std::string& second) {
+        const auto path = root_.path() / name;
+        std::ofstream file(path);
+        file << "town,age,kind\n";
+        for (int i = 0; i < 100; ++i) {
+            file << (i % 2 == 0 ? first : second) << ',' << i << (i % 3 == 0 ? ",x\n" : ",y\n");
+        }
+        return "csv:" + path.string();
+    };
+    write(towns("ours.csv", "Chur", "Davos"));
+    const auto ours = cut_for_swarm(shards(), "")->sharded.manifest;
+    const auto theirs = cut_for_swarm(towns("theirs.csv", "Bern", "Chur"), "")->sharded.manifest;
+    ASSERT_EQ(ours.schema, theirs.schema) << "only the recipes know the words";
+    EXPECT_EQ(cut_private(shards(), data::agreed_part(theirs), {}).error().code, FaultCode::Usage);
+    auto alike = ours;
+    std::get<data::TableRecipe>(alike.recipe).columns[1].scale.mean += 1.0F;
+    EXPECT_TRUE(cut_private(shards(), data::agreed_part(alike), {}).has_value());
+}
+
 TEST_F(ShardFolders, FoundAndServeTheSwarmThatTheFilesFound) {
     for (const auto& spec : {text(), table()}) {
         fs::remove_all(folder());
