@@ -275,6 +275,10 @@ std::vector<std::string> render_summary(const FleetView& swarm) {
         count_text(totals.samples),
         rate_text(totals.samples_per_s)
     ));
+    if (totals.share) {
+        lines.back() +=
+            fmt::format(", {:.1f} % of the data took part to the last", 100 * *totals.share);
+    }
     if (totals.bytes > 0) lines.back() += ", " + bytes_text(totals.bytes) + " exchanged";
     return lines;
 }

@@ -1,5 +1,6 @@
 #include "peer/fleet/outcome.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -66,7 +67,11 @@ Totals add_up(const std::vector<PeerView>& peers, double seconds) {
     totals.seconds = seconds;
     for (const auto& peer : peers) {
         totals.samples += peer.samples;
-        if (peer.final_report) totals.bytes += peer.final_report->bytes;
+        if (!peer.final_report) continue;
+        totals.bytes += peer.final_report->bytes;
+        // Who ends early has not seen who dies after it.
+        const auto& share = peer.final_report->share;
+        if (share) totals.share = std::min(totals.share.value_or(*share), *share);
     }
     if (seconds > 0) totals.samples_per_s = static_cast<double>(totals.samples) / seconds;
     return totals;
@@ -100,6 +105,7 @@ std::string summary_json(const std::vector<PeerView>& peers, double seconds) {
     summary["samples"] = totals.samples;
     summary["bytes"] = totals.bytes;
     summary["samples_per_s"] = totals.samples_per_s;
+    if (totals.share) summary["share"] = *totals.share;
     return summary.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -3,6 +3,7 @@
 // How the run of a swarm ended: the verdict, which becomes the exit code, and the summary for
 // programs. These are pure functions of what the peers reported.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ struct Totals {
     std::uint64_t samples = 0;  ///< of all peers, those that were killed included
     std::uint64_t bytes = 0;
     double seconds = 0;
-    double samples_per_s = 0;  ///< over the whole run, with its start, evaluation and waiting
+    double samples_per_s = 0;       ///< over the whole run, with its start, evaluation and waiting
+    std::optional<double> share{};  ///< of all private samples, those that took part to the last
 };
 
 [[nodiscard]] Totals add_up(const std::vector<PeerView>& peers, double seconds);

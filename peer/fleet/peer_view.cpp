@@ -80,6 +80,7 @@ void apply_final(PeerView& view, const json& object) {
     read(object, "exchanges", report.exchanges);
     read(object, "bytes", report.bytes);
     read(object, "model", report.model);
+    read(object, "share", report.share);
     view.state = "done";
     view.samples = report.samples;
     view.final_report = report;

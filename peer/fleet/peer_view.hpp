@@ -28,6 +28,7 @@ struct FinalReport {
     std::string model{};  ///< the file with its model; empty: none was written
     std::vector<compute::Quality> qualities{};  ///< what else is known
     std::optional<double> goal{};               ///< the quality that was held against the target
+    std::optional<double> share{};  ///< of all private samples, those that took part to the last
 };
 
 struct PeerView {

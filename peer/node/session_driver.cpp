@@ -282,6 +282,10 @@ void SessionDriver::report_end(double last_distance) {
     line.seconds = to_seconds(real_now() - started_);
     line.bytes = around_.links.counters().bytes_sent;
     line.exchanges = gossip_.averager().counters().committed;
+    if (plan_.is_private()) {
+        const auto own = session_.record().own_train;
+        line.share = sample_share(look(around_.membership.swim()), own).share();
+    }
     // Only what is on the disk is promised.
     if (checkpoints_told_.last) line.model = (around_.config.state / "checkpoint").string();
     around_.reporter.finished(line);

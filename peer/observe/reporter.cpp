@@ -236,7 +236,8 @@ void Reporter::finished(const FinalLine& line) {
              {"seconds", line.seconds},
              {"bytes", line.bytes},
              {"exchanges", line.exchanges},
-             {"model", line.model}},
+             {"model", line.model},
+             {"share", number_or_null(line.share.value_or(0), line.share.has_value())}},
             LineKind::Last
         );
         return;
@@ -244,13 +245,16 @@ void Reporter::finished(const FinalLine& line) {
     print_line(
         fmt::format(
             "finished after {:.1f} s: {}, {} samples in {} steps, {} exchanges, "
-            "distance to the last partner {:.2e}{}{}",
+            "distance to the last partner {:.2e}{}{}{}",
             line.seconds,
             found_text(line),
             line.samples,
             line.steps,
             line.exchanges,
             line.spread,
+            line.share
+                ? fmt::format("; {:.1f} % of all samples took part to the last", 100 * *line.share)
+                : "",
             line.model.empty() ? "" : "; model in ",
             line.model
         ),

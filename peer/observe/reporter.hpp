@@ -45,6 +45,8 @@ struct FinalLine {
     std::uint64_t bytes = 0;
     std::uint64_t exchanges = 0;
     std::string model;  ///< the file with the model; empty without a state directory
+    /// Of private samples: which share of those of all peers took part to the last.
+    std::optional<double> share = {};
 };
 
 class Reporter {

@@ -84,15 +84,10 @@ json member_json(
     return out;
 }
 
-/// Says what leaves this machine, and whose samples take part. Samples of a dead peer are gone with it.
+/// Says what leaves this machine, and whose samples take part.
 json private_json(const StatusInputs& in) {
-    std::uint64_t living = in.session->record.own_train;
-    std::uint64_t all = living;
-    for (const auto& peer : in.view.others) {
-        const std::uint64_t count = peer.record ? peer.record->own_train : 0;
-        all += count;
-        if (peer.live()) living += count;
-    }
+    const auto samples = sample_share(in.view, in.session->record.own_train);
+    const auto share = samples.share();
     json out;
     out["leaves"] = {"parameters", "number of samples"};
     if (!in.session->silent_quality) {
@@ -100,10 +95,9 @@ json private_json(const StatusInputs& in) {
         out["leaves"].push_back("quality");
     }
     out["own_samples"] = in.session->record.own_train;
-    out["samples_of_the_living"] = living;
-    out["samples_of_all"] = all;
-    out["share"] =
-        all > 0 ? json(static_cast<double>(living) / static_cast<double>(all)) : json(nullptr);
+    out["samples_of_the_living"] = samples.lasting;
+    out["samples_of_all"] = samples.all;
+    out["share"] = share ? json(*share) : json(nullptr);
     out["shard_requests_denied"] = in.session->shard_requests_denied;
     return out;
 }

@@ -33,6 +33,23 @@ std::uint64_t SwarmView::samples(std::uint64_t own) const {
     return total;
 }
 
+std::optional<double> SampleShare::share() const {
+    if (all == 0) return std::nullopt;
+    return static_cast<double>(lasting) / static_cast<double>(all);
+}
+
+SampleShare sample_share(const SwarmView& view, std::uint64_t own) {
+    SampleShare found{own, own + view.gone_own};
+    for (const auto& peer : view.others) {
+        if (!peer.record) continue;
+        const auto state = peer.record->state;
+        const bool finished = state == PeerState::Lingering || state == PeerState::Done;
+        found.all += peer.record->own_train;
+        if (peer.live() || finished) found.lasting += peer.record->own_train;
+    }
+    return found;
+}
+
 SwarmView look(const membership::Swim& swim) {
     SwarmView view;
     for (const auto& member : swim.members()) {
@@ -53,7 +70,10 @@ SwarmView look(const membership::Swim& swim) {
     });
     for (const auto& id : swim.recorded_peers()) {
         if (id == swim.self() || swim.find(id).has_value()) continue;
-        if (auto record = decode_record(swim.record(id))) view.gone_samples += record->samples;
+        const auto record = decode_record(swim.record(id));
+        if (!record) continue;
+        view.gone_samples += record->samples;
+        view.gone_own += record->own_train;
     }
     return view;
 }

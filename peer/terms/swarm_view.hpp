@@ -43,6 +43,7 @@ struct TrainingPeer {
 struct SwarmView {
     std::vector<SeenPeer> others;    ///< everybody but us, in order of id
     std::uint64_t gone_samples = 0;  ///< samples of peers that the table forgot or never had
+    std::uint64_t gone_own = 0;      ///< likewise, private samples that they had to train on
     std::size_t live = 1;            ///< live peers, with us
 
     /// Both return the other peers that are live and take part in training.
@@ -53,6 +54,18 @@ struct SwarmView {
     /// stay.
     [[nodiscard]] std::uint64_t samples(std::uint64_t own) const;
 };
+
+/// Of the samples in a private swarm. Those of a dead peer are gone with it.
+struct SampleShare {
+    std::uint64_t lasting = 0;  ///< of peers that take part still, or did until their end
+    std::uint64_t all = 0;      ///< of all peers that were ever seen
+
+    /// Returns the share that takes part; nothing where nobody has samples.
+    [[nodiscard]] std::optional<double> share() const;
+};
+
+/// Counts the samples of all, of which `own` are ours. A peer that is gone took part to the last if it had finished.
+[[nodiscard]] SampleShare sample_share(const SwarmView& view, std::uint64_t own);
 
 /// Returns the present view. Reads the whole table and decodes every record.
 [[nodiscard]] SwarmView look(const membership::Swim& swim);

@@ -6,7 +6,7 @@ import os
 import pathlib
 import signal
 
-from private_tables import NAMES, PEERS, ROWS, PrivateTestCase, write_rows
+from private_tables import NAMES, PEERS, ROWS, PrivateTestCase, table, write_rows
 from swarm_fixture import main, run
 
 
@@ -28,6 +28,32 @@ class PrivateSwarm(PrivateTestCase):
             self.assertGreater(final["exchanges"], 0)
         # The goal is the mean over the samples of all, not what a single peer sees on its own.
         self.assertGreaterEqual(max(final["goal"] for final in finals), 0.97)
+
+    def test_the_end_says_which_share_of_the_samples_took_part_to_the_last(self):
+        files = self.hospitals()
+        # One more than bring samples: nobody trains, and so nobody ends, before one of them is dead.
+        founder = self.found(
+            "--private", "--until", "epochs=20", "--wait-for", PEERS + 1, "--profile", "local",
+            dataset=self.spec(files[0]), model="tabular",
+        )
+        second, victim = [
+            self.join(founder, "--dataset", self.spec(file), "--profile", "local")
+            for file in files[1:]
+        ]
+        rows = len(table())
+        counts = [sum(1 for i in range(n, rows, PEERS) if i % 5 != 0) for n in range(PEERS)]
+        self.poll(
+            lambda: all(
+                peer.status()["private"]["samples_of_all"] == sum(counts) for peer in (founder, second)
+            ),
+            20, "all know of all samples",
+        )
+        victim.kill()
+        self.wait_for(lambda: victim.id in founder.ids_that_are("failed"), 30, "one is dead", [founder])
+        watchers = [self.join(founder, "--profile", "local") for _ in range(2)]
+        self.wait_for_exit([founder, second, *watchers], 60)
+        for peer in (founder, second):
+            self.assertAlmostEqual(peer.last("final")["share"], sum(counts[:2]) / sum(counts))
 
     def test_who_brings_nothing_averages_and_who_brings_something_else_is_refused(self):
         files = self.hospitals()

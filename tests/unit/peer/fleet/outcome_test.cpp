@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "peer/fleet/launch.hpp"
+#include "peer/fleet/live_table.hpp"
 
 namespace starling::peer {
 namespace {
@@ -120,6 +121,19 @@ TEST(Summary, NamesOnlyModelsThatWereWritten) {
     const auto summary = nlohmann::json::parse(summary_json(peers, 10.0));
     EXPECT_EQ(summary["peers"][0]["model"], "/s/1/checkpoint");
     EXPECT_EQ(summary["peers"][1]["model"], nullptr);
+}
+
+TEST(Summary, SaysWhichShareOfPrivateSamplesTookPartToTheLast) {
+    auto peers = good_run();
+    EXPECT_FALSE(nlohmann::json::parse(summary_json(peers, 10.0)).contains("share"));
+    (void)apply_line(peers[0], R"({"event":"final","share":1.0})");
+    (void)apply_line(peers[1], R"({"event":"final","share":0.75})");
+    (void)apply_line(peers[2], R"({"event":"final","share":null})");
+    EXPECT_EQ(nlohmann::json::parse(summary_json(peers, 10.0))["share"], 0.75);
+    FleetView swarm;
+    swarm.peers = peers;
+    const auto lines = render_summary(swarm);
+    EXPECT_NE(lines.back().find("75.0 % of the data took part"), std::string::npos) << lines.back();
 }
 
 TEST(Launch, EachPeerGetsItsShareOfThreadsAndItsOwnSeedAndState) {

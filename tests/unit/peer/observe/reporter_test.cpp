@@ -172,7 +172,8 @@ TEST(Reporter, TheFinalLineHasEachNumberOrNullUnderTheSameKeys) {
         2.5,
         4096,
         3,
-        "/s/checkpoint"};
+        "/s/checkpoint",
+        0.75};
     const auto full = object([&line](Reporter& r) { r.finished(line); });
     const json expected{
         {"event", "final"},
@@ -188,16 +189,18 @@ TEST(Reporter, TheFinalLineHasEachNumberOrNullUnderTheSameKeys) {
         {"seconds", 2.5},
         {"bytes", 4096},
         {"exchanges", 3},
-        {"model", "/s/checkpoint"}};
+        {"model", "/s/checkpoint"},
+        {"share", 0.75}};
     EXPECT_EQ(full, expected);
     line.loss = kInfinity;
     line.spread = kNan;
     line.accuracy = std::nullopt;
     line.goal = std::nullopt;
+    line.share = std::nullopt;
     line.model.clear();
     const auto broken = object([&line](Reporter& r) { r.finished(line); });
     EXPECT_EQ(keys(broken), keys(full));
-    for (const auto* name : {"loss", "spread", "accuracy", "goal"})
+    for (const auto* name : {"loss", "spread", "accuracy", "goal", "share"})
         EXPECT_EQ(broken[name], nullptr);
     EXPECT_EQ(broken["model"], "");
 }
@@ -286,6 +289,11 @@ TEST(Reporter, PeopleReadSentences) {
         "exchanges, "
         "distance to the last partner 1.00e-04; model in /s/checkpoint\n"
     );
+    FinalLine last;
+    last.share = 2.0 / 3.0;
+    const auto told = sentence([&](Reporter& r) { r.finished(last); });
+    EXPECT_NE(told.find("; 66.7 % of all samples took part to the last\n"), std::string::npos)
+        << told;
 }
 
 TEST(Reporter, PeopleReadNoNumberThatIsNotKnown) {
