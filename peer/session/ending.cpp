@@ -61,15 +61,16 @@ bool Ending::estimate_reached(const EndingInputs& inputs) const {
             return false;
         case UntilKind::Steps:
             return static_cast<double>(inputs.own_steps) >= until_.value;
-        case UntilKind::Samples:
         case UntilKind::Epochs:
+            return inputs.epochs_done;
+        case UntilKind::Samples:
             return inputs.samples_wanted && inputs.swarm_samples >= *inputs.samples_wanted;
         default:
             return inputs.estimate && meets(*inputs.estimate, kMissMargin * round_);
     }
 }
 
-/// For a quality a majority decides. The count of samples is the same for all peers, so one
+/// For a quality a majority decides, and for epochs, because views differ for some seconds. The count of samples is the same for all peers, so one
 /// peer that sees the target is enough. Steps are counted per peer, so all peers must have made
 /// them.
 bool Ending::enough_reached(std::span<const Record> others) const {
@@ -83,7 +84,6 @@ bool Ending::enough_reached(std::span<const Record> others) const {
         case UntilKind::Forever:
             return reached > 0;
         case UntilKind::Samples:
-        case UntilKind::Epochs:
             return reached > 0;
         case UntilKind::Steps:
             return reached == live;

@@ -27,7 +27,8 @@ struct EndingInputs {
     std::size_t joining = 0;         ///< number of live peers that still fetch what we serve
     std::uint64_t own_steps = 0;
     std::uint64_t swarm_samples = 0;              ///< sum over all peers, the dead ones included
-    std::optional<std::uint64_t> samples_wanted;  ///< of all peers, for samples and epochs
+    std::optional<std::uint64_t> samples_wanted;  ///< of all peers
+    bool epochs_done = false;                     ///< all shards have come as far as the target
     std::optional<double> estimate;  ///< our own running one, of the quality that is the target
     bool settled = false;        ///< all partners are nearer than the tolerance, or there are none
     bool evaluated = false;      ///< the whole test set has been measured

@@ -1,6 +1,7 @@
 #include "peer/session/hand_over.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.hpp"
 #include "data/ownership.hpp"
@@ -43,6 +44,7 @@ HandOver::HandOver(const PeerId& self, const data::Manifest& manifest)
         const auto& shard = manifest.shards[i];
         if (shard.split == data::Split::Train) {
             numbers_.emplace(shard.id, static_cast<std::uint16_t>(i));
+            train_.push_back(i);
         }
     }
 }
@@ -62,6 +64,17 @@ std::optional<DutyPlace> HandOver::usual() const {
     return *middle;
 }
 
+HandOver::LastWords HandOver::last_words(std::span<const TrainingPeer> owners) const {
+    LastWords recent{{owners.begin(), owners.end()}, {}};
+    for (const auto& gone : gone_) {
+        if (!gone.recent) continue;
+        const auto counted = [&](const TrainingPeer& peer) { return peer.id == gone.peer.id; };
+        if (std::none_of(owners.begin(), owners.end(), counted)) recent.owners.push_back(gone.peer);
+        recent.words[gone.peer.id] = &gone.said;
+    }
+    return recent;
+}
+
 void HandOver::change(
     std::span<const TrainingPeer> owners,
     std::span<const ShardId> duty,
@@ -78,23 +91,16 @@ void HandOver::change(
     }
     if (owners.empty() || came.empty()) return;
     const auto reference = own ? own : usual();
-    std::vector<TrainingPeer> with_gone(owners.begin(), owners.end());
-    std::map<PeerId, const DutyProgress*> last_words;
-    for (const auto& gone : gone_) {
-        if (!gone.recent) continue;
-        const auto counted = [&](const TrainingPeer& peer) { return peer.id == gone.peer.id; };
-        if (std::none_of(owners.begin(), owners.end(), counted)) with_gone.push_back(gone.peer);
-        last_words[gone.peer.id] = &gone.said;
-    }
+    const auto recent = last_words(owners);
     const auto owner = data::owners_of(came, weigh(owners), manifest_);
-    const auto before_that = data::owners_of(came, weigh(with_gone), manifest_);
+    const auto before_that = data::owners_of(came, weigh(recent.owners), manifest_);
     for (std::size_t i = 0; i < came.size(); ++i) {
         const auto said = said_.find(owner[i]);
         const auto number = static_cast<std::uint16_t>(came[i]);
         if (owner[i] != self_ && said != said_.end()) {
             auto word = said->second.of(number);
-            const auto last = last_words.find(before_that[i]);
-            if (last != last_words.end()) word = std::min(word, last->second->of(number));
+            const auto last = recent.words.find(before_that[i]);
+            if (last != recent.words.end()) word = std::min(word, last->second->of(number));
             starts_[number] = exact(bounded(word, reference));
         } else if (!own && reference) {
             // A newcomer has no place of its own to begin at.
@@ -126,8 +132,7 @@ void HandOver::note(Instant now, const SwarmView& view) {
 double HandOver::lead(const data::EpochPlace& own) const {
     const auto most = usual();
     if (!most) return 0.0;
-    const auto epochs = [](const DutyPlace& place) { return place.epoch + place.key / 65536.0; };
-    return epochs(rounded(own)) - epochs(*most);
+    return epochs_of(rounded(own)) - epochs_of(*most);
 }
 
 std::vector<data::ShardStart> HandOver::starts() const {
@@ -139,13 +144,13 @@ std::vector<data::ShardStart> HandOver::starts() const {
     return starts;
 }
 
-std::optional<DutyProgress> HandOver::progress(const TrainerReport& report) const {
-    if (starts_.empty()) return std::nullopt;
+/// Returns how far each of our shards is, rounded down.
+std::vector<std::pair<std::uint16_t, DutyPlace>> HandOver::places_of(const TrainerReport& report
+) const {
     const auto position = data::place_of(report.position);
     static const std::vector<data::ShardPlace> kNone;
     const auto& told = report.places ? *report.places : kNone;
     std::vector<std::pair<std::uint16_t, DutyPlace>> places;
-    std::map<DutyPlace, std::size_t> counts;
     for (const auto& [number, from] : starts_) {
         const auto& id = manifest_.shards[number].id;
         const auto found = std::lower_bound(
@@ -158,8 +163,61 @@ std::optional<DutyProgress> HandOver::progress(const TrainerReport& report) cons
             if (from) place = std::max(place, *from);
         }
         places.emplace_back(number, rounded(place));
-        ++counts[places.back().second];
     }
+    return places;
+}
+
+double HandOver::left(
+    const TrainerReport& report,
+    const DutyPlace& target,
+    const std::function<bool(const ShardId&)>& holds
+) const {
+    double samples = 0.0;
+    for (const auto& [number, place] : places_of(report)) {
+        const auto& shard = manifest_.shards[number];
+        if (place >= target || !holds(shard.id)) continue;
+        samples += (epochs_of(target) - epochs_of(place)) * shard.samples;
+    }
+    return samples;
+}
+
+void HandOver::know(KnownOwners& owners, std::span<const TrainingPeer> among) const {
+    if (std::equal(among.begin(), among.end(), owners.among.begin(), owners.among.end())) return;
+    owners.among.assign(among.begin(), among.end());
+    owners.of = data::owners_of(train_, weigh(among), manifest_);
+}
+
+std::vector<PeerId> HandOver::behind(
+    std::span<const TrainingPeer> owners, const TrainerReport& report, const DutyPlace& target
+) {
+    const auto recent = last_words(owners);
+    know(now_owned_, owners);
+    know(before_owned_, recent.owners);
+    const auto ours = places_of(report);
+    auto mine = ours.begin();
+    std::set<PeerId> late;
+    for (std::size_t i = 0; i < train_.size(); ++i) {
+        const auto number = static_cast<std::uint16_t>(train_[i]);
+        const auto& owner = now_owned_.of[i];
+        while (mine != ours.end() && mine->first < number) ++mine;
+        std::optional<DutyPlace> place;
+        if (owner == self_) {
+            if (mine != ours.end() && mine->first == number) place = mine->second;
+        } else if (const auto said = said_.find(owner); said != said_.end()) {
+            place = said->second.of(number);
+            const auto last = recent.words.find(before_owned_.of[i]);
+            if (last != recent.words.end()) place = std::min(*place, last->second->of(number));
+        }
+        if (!place || *place < target) late.insert(owner);
+    }
+    return {late.begin(), late.end()};
+}
+
+std::optional<DutyProgress> HandOver::progress(const TrainerReport& report) const {
+    if (starts_.empty()) return std::nullopt;
+    const auto places = places_of(report);
+    std::map<DutyPlace, std::size_t> counts;
+    for (const auto& [number, place] : places) ++counts[place];
     DutyProgress progress;
     const auto most = std::max_element(counts.begin(), counts.end(), [](auto& a, auto& b) {
         return a.second < b.second;

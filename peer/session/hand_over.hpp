@@ -15,9 +15,11 @@
 // Thread    network
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -54,15 +56,49 @@ public:
     /// Returns where each shard of our duty begins, as far as it is known.
     [[nodiscard]] std::vector<data::ShardStart> starts() const;
 
+    /// Returns how many samples our shards lack up to a place, but for those of which `holds` says that we have no
+    /// bytes.
+    [[nodiscard]] double left(
+        const TrainerReport& report,
+        const DutyPlace& target,
+        const std::function<bool(const ShardId&)>& holds
+    ) const;
+
+    /// Returns who among the owners has a shard that has not come to a place, with us. A shard counts as its owner
+    /// says, or as one said that was the owner until its recent death, where that is less.
+    [[nodiscard]] std::vector<PeerId> behind(
+        std::span<const TrainingPeer> owners, const TrainerReport& report, const DutyPlace& target
+    );
+
     /// Returns what our record says, from what the trainer has told. Nothing without a duty.
     [[nodiscard]] std::optional<DutyProgress> progress(const TrainerReport& report) const;
 
 private:
+    /// What those said last that are gone, for so long as nobody can know whether their heirs have heard of it.
+    struct LastWords {
+        std::vector<TrainingPeer> owners;  ///< with those that are gone
+        std::map<PeerId, const DutyProgress*> words;
+    };
+
+    /// The owners of all training shards among some peers, which take long to compute.
+    struct KnownOwners {
+        std::vector<TrainingPeer> among;
+        std::vector<PeerId> of;
+    };
+
     [[nodiscard]] std::optional<DutyPlace> usual() const;
+    [[nodiscard]] LastWords last_words(std::span<const TrainingPeer> owners) const;
+    void know(KnownOwners& owners, std::span<const TrainingPeer> among) const;
+    [[nodiscard]] std::vector<std::pair<std::uint16_t, DutyPlace>> places_of(
+        const TrainerReport& report
+    ) const;
 
     PeerId self_;
     const data::Manifest& manifest_;
     std::map<ShardId, std::uint16_t> numbers_;  ///< of the training shards: places in the manifest
+    std::vector<std::size_t> train_;            ///< these places, ascending
+    KnownOwners now_owned_;
+    KnownOwners before_owned_;  ///< by those that died lately, too
     /// Of our duty, by place in the manifest; nothing: where the trainer is.
     std::map<std::uint16_t, std::optional<data::EpochPlace>> starts_;
     std::map<PeerId, DutyProgress> said_;  ///< in the view before

@@ -13,13 +13,9 @@ constexpr double kTargetMax = 9007199254740992.0;  // 2^53
 /// No swarm takes as many turns. Who says so does not share.
 constexpr std::uint32_t kTurnsMax = std::uint32_t{1} << 31U;
 
-std::optional<std::uint64_t> target_of(
-    const Until& until, std::uint64_t train_samples, std::uint64_t batch
-) {
-    double target = until.value;
-    if (until.kind == UntilKind::Epochs) target *= static_cast<double>(train_samples);
-    if (until.kind != UntilKind::Epochs && until.kind != UntilKind::Samples) return std::nullopt;
-    return static_cast<std::uint64_t>(std::min(target, kTargetMax)) / batch * batch;
+std::optional<std::uint64_t> target_of(const Until& until, std::uint64_t batch) {
+    if (until.kind != UntilKind::Samples) return std::nullopt;
+    return static_cast<std::uint64_t>(std::min(until.value, kTargetMax)) / batch * batch;
 }
 
 /// Returns what the ids of all that share are combined from, in any order.
@@ -39,8 +35,8 @@ std::uint64_t unused(const Record& record) {
 
 }  // namespace
 
-Quota::Quota(const Until& until, std::uint64_t train_samples, std::uint32_t batch)
-    : target_(target_of(until, train_samples, batch)),
+Quota::Quota(const Until& until, std::uint32_t batch)
+    : target_(target_of(until, batch)),
       batch_(batch) {
     if (target_) limit_ = 0;
 }

@@ -32,8 +32,8 @@ namespace starling::peer {
 
 class Quota {
 public:
-    /// `train_samples` is the size of the training set, for epochs; `batch` the samples of a step.
-    Quota(const Until& until, std::uint64_t train_samples, std::uint32_t batch);
+    /// `batch` is the number of samples of a step.
+    Quota(const Until& until, std::uint32_t batch);
 
     struct Inputs {
         PeerId self;

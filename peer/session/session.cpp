@@ -10,8 +10,6 @@ namespace {
 
 constexpr Duration kViewEvery = std::chrono::milliseconds(100);
 constexpr Duration kPublishEvery = std::chrono::seconds(1);
-/// A peer that makes no steps averages so often.
-constexpr Duration kIdleMixEvery = std::chrono::seconds(1);
 /// A peer that returns to its swarm waits so long for the others before it decides alone that the
 /// target is reached.
 constexpr Duration kMeetMax = std::chrono::seconds(10);
@@ -29,7 +27,8 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
       transfers_(parts.shards, parts.parameters, descriptor_.layout, self.prefix64(), out_),
       settling_(parts.averager, descriptor_.settle),
       ending_(until_),
-      quota_(until_, descriptor_.manifest.samples(data::Split::Train), descriptor_.batch) {}
+      quota_(until_, descriptor_.batch),
+      goal_(until_, descriptor_.batch) {}
 
 void Session::begin(Instant now, Start start, const Progress& before) {
     arrival_.begin(now);
@@ -57,6 +56,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     // For good: the last one of a swarm is alone because the others have ended.
     if (view.live > 1) meets_until_ = std::min(meets_until_, now);
     update_quota(now, view);
+    update_goal(now, view);
     update_speed(now, view);
     update_roster(now, view);
     update_readiness(view);
@@ -139,60 +139,6 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
     return inputs;
 }
 
-void Session::update_speed(Instant now, const SwarmView& view) {
-    SpeedWord::Inputs inputs;
-    inputs.samples = report_.samples;
-    inputs.trains = state_ == PeerState::Training && has_parameters() && readiness_.enough() &&
-                    makes_steps() && data_is_here();
-    inputs.duty = duty_samples_;
-    inputs.usual = usual_speed(view.training_peers());
-    inputs.lead = hand_over_.lead(data::place_of(report_.position));
-    if (speed_.update(now, inputs)) publish(now);
-}
-
-void Session::update_quota(Instant now, const SwarmView& view) {
-    Quota::Inputs inputs;
-    inputs.self = self_;
-    inputs.own = report_.samples;
-    inputs.own_rate = report_.samples_per_s;
-    inputs.others = swarm_samples_ - report_.samples;
-    inputs.shares = state_ == PeerState::Training && !roster_.duties().train.empty();
-    // Who comes back alone may know the samples of nobody else yet.
-    inputs.trains = inputs.shares && readiness_.enough() && has_parameters() && now >= meets_until_;
-    inputs.obeyed = report_.obeyed >= quota_order_;
-    const bool changed = quota_.update(now, inputs, view);
-    if (changed && state_ == PeerState::Training) {
-        give_order();
-        quota_order_ = orders_;
-    }
-    const bool rests = inputs.shares && quota_.used_up(report_.samples);
-    if (!rests) rests_since_.reset();
-    if (rests && !rests_since_) rests_since_ = now;
-    if (state_ != PeerState::Training) return;
-    // Others wait for these words, and we for theirs.
-    const bool untold = rests && report_.samples != told_samples_;
-    if (untold || quota_.claim() != told_claim_) publish(now);
-}
-
-/// Returns whether our trainer has shards to train on, and steps and samples left to make.
-bool Session::makes_steps() const {
-    const auto& until = until_;
-    const bool limited = until.kind == UntilKind::Steps;
-    const bool done = limited && static_cast<double>(report_.steps) >= until.value;
-    return !done && !roster_.duties().train.empty() && !quota_.used_up(report_.samples);
-}
-
-/// A peer that owns no shard, or has made all its steps, has no trainer that says when to average.
-/// It asks by itself: otherwise its parameters would stay behind, and a ghost would stay one and
-/// decline all requests. With sync the others count rounds, so it asks only while it is a ghost.
-void Session::mix_without_steps(Instant now) {
-    const bool mixes = state_ == PeerState::Training && has_parameters() && readiness_.enough();
-    if (makes_steps() || !mixes || now < idle_mix_at_) return;
-    idle_mix_at_ = now + kIdleMixEvery;
-    if (descriptor_.sync && !parts_.averager.ghost()) return;
-    (void)parts_.averager.begin_exchange(now);
-}
-
 void Session::update_ending(Instant now, const SwarmView& view) {
     const auto others = view.training_records();
     const bool others_train = std::any_of(others.begin(), others.end(), [](const Record& other) {
@@ -201,7 +147,8 @@ void Session::update_ending(Instant now, const SwarmView& view) {
     settling_.update(roster_.partners(), others_train);
     const auto before = ending_.phase();
     const bool reached_before = ending_.reached();
-    const auto inputs = ending_inputs(view, others);
+    auto inputs = ending_inputs(view, others);
+    inputs.epochs_done = before == EndingPhase::Train && epochs_done(now);
     awaited_ = inputs.joining;
     for (const auto& other : others) {
         const bool ended = other.state == PeerState::Lingering || other.state == PeerState::Done;
@@ -259,7 +206,7 @@ void Session::give_order() {
     order.shards_version = shards_version_;
     order.evaluation = evaluation_;
     order.schedule_step = schedule_step_;
-    order.samples_limit = quota_.limit();
+    order.samples_limit = goal_.target() ? goal_.limit() : quota_.limit();
     order.restarts = recovery_.done();
     // We evaluate when all test shards are here. Those that are missing are being fetched.
     const bool all_tests = std::all_of(
@@ -293,7 +240,7 @@ void Session::handle_report(Instant now, TrainerReport report) {
         if (line) notes_.push_back(std::move(*line));
     }
     note_unknown_quality(evaluated);
-    const bool rests = quota_.used_up(report_.samples) && report_.samples != told_samples_;
+    const bool rests = used_up() && report_.samples != told_samples_;
     if ((news || paused || rests) && view_due_) view_due_ = now;
 }
 

@@ -10,8 +10,8 @@
 // returns at once. When view_due() has come, give it the present view of the swarm.
 //
 // Parts: Arrival and Readiness (how a newcomer comes to train), Roster (partners and duties),
-// Transfers (parameters and shards in both directions), Recovery (after divergence), Quota (how far
-// training may go before others must be heard), Settling and Ending (the common end). The session
+// Transfers (parameters and shards in both directions), Recovery (after divergence), Quota and EpochGoal
+// (how far training may go), Settling and Ending (the common end). The session
 // joins them and owns the peer's public state.
 //
 // Thread    network
@@ -28,6 +28,7 @@
 #include "gossip/averager.hpp"
 #include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
+#include "peer/session/epoch_goal.hpp"
 #include "peer/session/hand_over.hpp"
 #include "peer/session/overfitting.hpp"
 #include "peer/session/quota.hpp"
@@ -166,13 +167,18 @@ private:
     void tell_of_own(Record& record) const;
     void silence(Record& record) const;
 
-    // session.cpp
-    void update_roster(Instant now, const SwarmView& view);
+    // session_pace.cpp
     void update_speed(Instant now, const SwarmView& view);
     void update_quota(Instant now, const SwarmView& view);
+    void update_goal(Instant now, const SwarmView& view);
+    [[nodiscard]] bool epochs_done(Instant now);
+    [[nodiscard]] bool used_up() const;
     [[nodiscard]] bool makes_steps() const;
-    [[nodiscard]] std::uint64_t samples_of(std::span<const ShardId> shards) const;
     void mix_without_steps(Instant now);
+
+    // session.cpp
+    void update_roster(Instant now, const SwarmView& view);
+    [[nodiscard]] std::uint64_t samples_of(std::span<const ShardId> shards) const;
     void note_caught_up();
     void update_ending(Instant now, const SwarmView& view);
     [[nodiscard]] EndingInputs ending_inputs(const SwarmView& view, std::span<const Record> others)
@@ -199,6 +205,7 @@ private:
     Settling settling_;
     Ending ending_;
     Quota quota_;
+    EpochGoal goal_;
     SpeedWord speed_;
     Overfitting overfitting_;
 
@@ -228,6 +235,7 @@ private:
     bool owns_parameters_ = false;  ///< they were whole at some time in this life
     bool untrained_ = false;  ///< we began from nothing while others trained, and are a ghost yet
     bool unsound_noted_ = false;
+    bool stuck_noted_ = false;
 
     std::optional<TrainerOrder> order_;
     std::optional<std::uint64_t> waits_in_;  ///< the round in which the trainer waits

@@ -89,8 +89,10 @@ std::string Session::waiting(Instant now) const {
             } else if (roster_.duties().train.empty()) {
                 what = "a part of the training data: all of its shards belong to other peers";
             } else if (rests_since_ && now - *rests_since_ > kRestMax) {
-                what = live_ > 1 ? "the other peers, which have claimed the samples that are left"
-                                 : "other members of its swarm";
+                what = live_ > 1 && goal_.target()
+                           ? "the other peers, whose shards have not come as far as ours"
+                       : live_ > 1 ? "the other peers, which have claimed the samples that are left"
+                                   : "other members of its swarm";
                 since = *rests_since_;
             }
             break;

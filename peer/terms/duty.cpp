@@ -8,6 +8,10 @@
 
 namespace starling::peer {
 
+double epochs_of(const DutyPlace& place) {
+    return place.epoch + place.key / 65536.0;
+}
+
 DutyPlace DutyProgress::of(std::uint16_t shard) const {
     const auto found = std::lower_bound(
         others.begin(),

@@ -24,6 +24,9 @@ struct DutyPlace {
     friend auto operator<=>(const DutyPlace&, const DutyPlace&) = default;
 };
 
+/// Returns a place in epochs: 2.5 is in the middle of the third one.
+[[nodiscard]] double epochs_of(const DutyPlace& place);
+
 /// The place of one shard.
 struct ShardDuty {
     std::uint16_t shard = 0;  ///< its place in the manifest

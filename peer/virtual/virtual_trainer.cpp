@@ -31,7 +31,9 @@ VirtualTrainer::VirtualTrainer(
       shards_(shards),
       parameters_(parameters),
       rng_(rng) {
-    if (!options_.trained) return;
+    // How far epochs are, only a batcher knows.
+    const bool epochs = options_.until.kind == peer::UntilKind::Epochs;
+    if (!options_.trained && !epochs) return;
     batches_.emplace(shards, shuffle);
     const auto& manifest = shards.manifest();
     values_.resize(manifest.sample_elements());
@@ -167,8 +169,15 @@ void VirtualTrainer::step(Instant now) {
     due_ = now + kSyncWaitMax;
 }
 
-/// Trains on a batch of samples that have numbers. Returns false if there are none.
+/// Trains on a batch of samples. Returns false if there are none.
 bool VirtualTrainer::draw() {
+    if (!options_.trained) {
+        for (std::uint32_t i = 0; i < options_.batch; ++i) {
+            if (!batches_->next({values_, labels_, {}})) return false;
+        }
+        return true;
+    }
+    // Here samples have numbers.
     const auto scale = std::get<data::ImageRecipe>(shards_.manifest().recipe).scales[0];
     for (std::uint32_t i = 0; i < options_.batch; ++i) {
         // One at a time, because a batch may begin in one epoch and end in the next.

@@ -345,35 +345,47 @@ TEST(Sessions, ADivergedPeerTakesTheParametersOfOthers) {
 }
 
 /// Nodes crash and return until the swarm ends. A node that has ended is not started again.
+void crash_until_the_end(std::uint64_t seed, const std::string& target, Rng rng) {
+    auto options = whole_peers(seed, 8);
+    options.training->until = until(target);
+    options.training->noise = 0.02;
+    options.training->checkpoint_every = 5s;
+    options.training->evaluate = from_seconds(0.2 * std::exp(3.9 * rng.uniform()));
+    options.network.loss = 0.05;
+    const double between_faults = 1.0 * std::exp(2.0 * rng.uniform());
+    WholeRun run(options);
+    auto& swarm = run.swarm();
+    swarm.start_all(2s);
+    run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
+    run.simulation.checkers().ignore_leaves();
+    const auto give_up_at = swarm.now() + 900s;
+    while (swarm.now() < give_up_at && run.checkers.finished() < swarm.size()) {
+        if (!run.run_for(from_seconds(rng.exponential(between_faults)))) break;
+        const auto node = static_cast<NodeIndex>(rng.below(swarm.size()));
+        if (run.checkers.has_finished(node)) continue;
+        if (swarm.state(node) == NodeState::Running) {
+            swarm.crash(node, rng.chance(0.5) ? Power::Dark : Power::Stopped);
+        } else if (!swarm.exists(node)) {
+            swarm.start(node, swarm.running());
+        }
+    }
+    ASSERT_TRUE(run.simulation.passed());
+    EXPECT_GE(run.checkers.finished(), 1U) << hex(seed) << run.describe();
+}
+
 TEST(Sessions, EndsDoNotDifferWhileNodesCrashAndReturn) {
     for (const auto seed : seeds(20)) {
-        auto options = whole_peers(seed, 8);
         Rng rng(seed);
         const bool by_samples = rng.chance(0.5);
-        options.training->until = until(by_samples ? "samples=40000" : "accuracy=0.95");
-        options.training->noise = 0.02;
-        options.training->checkpoint_every = 5s;
-        options.training->evaluate = from_seconds(0.2 * std::exp(3.9 * rng.uniform()));
-        options.network.loss = 0.05;
-        const double between_faults = 1.0 * std::exp(2.0 * rng.uniform());
-        WholeRun run(options);
-        auto& swarm = run.swarm();
-        swarm.start_all(2s);
-        run.require_within(kTrainWithin, "all train", [&] { return run.all_train(); });
-        run.simulation.checkers().ignore_leaves();
-        const auto give_up_at = swarm.now() + 900s;
-        while (swarm.now() < give_up_at && run.checkers.finished() < swarm.size()) {
-            if (!run.run_for(from_seconds(rng.exponential(between_faults)))) break;
-            const auto node = static_cast<NodeIndex>(rng.below(swarm.size()));
-            if (run.checkers.has_finished(node)) continue;
-            if (swarm.state(node) == NodeState::Running) {
-                swarm.crash(node, rng.chance(0.5) ? Power::Dark : Power::Stopped);
-            } else if (!swarm.exists(node)) {
-                swarm.start(node, swarm.running());
-            }
-        }
-        ASSERT_TRUE(run.simulation.passed());
-        EXPECT_GE(run.checkers.finished(), 1U) << hex(seed) << run.describe();
+        crash_until_the_end(seed, by_samples ? "samples=40000" : "accuracy=0.95", rng);
+        if (HasFatalFailure()) return;
+    }
+}
+
+TEST(Sessions, EpochsEndWhileNodesCrashAndReturn) {
+    for (const auto seed : seeds(10)) {
+        crash_until_the_end(seed, "epochs=60", Rng(seed));
+        if (HasFatalFailure()) return;
     }
 }
 

@@ -96,6 +96,17 @@ TEST(Ending, AMajorityEndsTrainingAndAMinorityDoesNot) {
     for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Settle);
 }
 
+TEST(Ending, EpochsEndWhenAMajoritySeesThatAllShardsHaveComeSoFar) {
+    Swarm swarm(3, {UntilKind::Epochs, 2});
+    for (std::size_t i = 0; i < 3; ++i) swarm.inputs(i).swarm_samples = 1'000'000'000;
+    swarm.inputs(0).epochs_done = true;
+    swarm.steps(5);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Train);
+    swarm.inputs(1).epochs_done = true;
+    swarm.steps(3);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Settle);
+}
+
 TEST(Ending, TheFlagSticksWhenTheEstimateFallsAgain) {
     Swarm swarm(3, {UntilKind::Accuracy, 0.9});
     swarm.inputs(0).estimate = swarm.inputs(1).estimate = 0.95;

@@ -136,6 +136,96 @@ TEST_F(Heirs, BeginWhereMostAreIfTheOwnerHasSaidNothing) {
     for (const auto& [id, from] : ours_.starts()) EXPECT_EQ(from, exact(7, 300));
 }
 
+/// Whose shards have not come to the beginning of the fourth epoch, among some owners.
+class Late : public Heirs {
+protected:
+    Late() { report_.position = {3, 0}; }
+
+    std::vector<PeerId> behind(const std::vector<TrainingPeer>& owners) {
+        return ours_.behind(owners, report_, {3, 0});
+    }
+
+    [[nodiscard]] std::vector<ShardId> owned(
+        const PeerId& peer, const std::vector<TrainingPeer>& owners
+    ) const {
+        std::vector<ShardId> ids;
+        for (const auto& id : train()) {
+            if (owner(id, owners) == peer) ids.push_back(id);
+        }
+        return ids;
+    }
+
+    TrainerReport report_;
+    const std::vector<TrainingPeer> three_{{peer_id(1), {}}, {peer_id(2), {}}, {kSelf, {}}};
+};
+
+TEST_F(Late, IsWhoseRecordSaysSo) {
+    ours_.change({}, owned(kSelf, three_), std::nullopt);
+    EXPECT_EQ(behind(three_), (std::vector{peer_id(1), peer_id(2)}))
+        << "who has said nothing is not done";
+    say(1, {{3, 0}, {}});
+    say(2, {{2, 65535}, {}});
+    ours_.note(now_, view_);
+    EXPECT_EQ(behind(three_), std::vector{peer_id(2)});
+    // Who lies about its places lies about the shards that it owns, and about no other.
+    view_.others[0].record->duty->base = {4000000, 0};
+    ours_.note(now_, view_);
+    EXPECT_EQ(behind(three_), std::vector{peer_id(2)});
+    view_.others[1].record->duty->base = {3, 7};
+    ours_.note(now_, view_);
+    EXPECT_TRUE(behind(three_).empty());
+    report_.position = {2, 17};
+    EXPECT_EQ(behind(three_), std::vector{kSelf});
+}
+
+TEST_F(Late, IsWhoHasASingleShardThatIsBehind) {
+    ours_.change({}, owned(kSelf, three_), std::nullopt);
+    say(1, {{3, 0}, {}});
+    std::uint16_t theirs = 0;
+    std::uint16_t others = 0;
+    for (std::uint16_t i = 0; i < 40; ++i) {
+        (owner(manifest_.shards[i].id, three_) == peer_id(2) ? theirs : others) = i;
+    }
+    say(2, {{3, 0}, {{theirs, {2, 9}}}});
+    ours_.note(now_, view_);
+    EXPECT_EQ(behind(three_), std::vector{peer_id(2)});
+    view_.others[1].record->duty->others = {{others, {2, 9}}};
+    ours_.note(now_, view_);
+    EXPECT_TRUE(behind(three_).empty()) << "its word of another's shard says nothing";
+}
+
+TEST_F(Late, IsAnHeirThatMayNotHaveHeardOfADeath) {
+    say(1, {{2, 100}, {}});
+    say(2, {{3, 0}, {}});
+    ours_.note(now_, view_);
+    view_.others[0].state = membership::MemberState::Failed;
+    ours_.note(now_, view_);
+    const std::vector<TrainingPeer> left{{peer_id(2), {}}, {kSelf, {}}};
+    ours_.change(three_, owned(kSelf, left), DutyPlace{3, 0});
+    EXPECT_EQ(behind(left), (std::vector{peer_id(2), kSelf}))
+        << "both are heirs, and both must catch up";
+    now_ += std::chrono::seconds(11);
+    ours_.note(now_, view_);
+    EXPECT_EQ(behind(left), std::vector{kSelf}) << "by now its own word counts";
+}
+
+TEST_F(Late, LacksWhatItsHeldShardsLack) {
+    const auto ours = owned(kSelf, three_);
+    ours_.change({}, ours, std::nullopt);
+    double all = 0.0;
+    for (const auto& shard : manifest_.shards) {
+        if (std::find(ours.begin(), ours.end(), shard.id) != ours.end()) all += shard.samples;
+    }
+    const auto every = [](const ShardId&) { return true; };
+    EXPECT_EQ(ours_.left(report_, {3, 0}, every), 0.0);
+    EXPECT_EQ(ours_.left(report_, {2, 0}, every), 0.0);
+    EXPECT_DOUBLE_EQ(ours_.left(report_, {4, 32768}, every), 1.5 * all);
+    EXPECT_EQ(ours_.left(report_, {4, 0}, [](const ShardId&) { return false; }), 0.0);
+    const auto one = [&](const ShardId& id) { return id == ours.front(); };
+    EXPECT_GT(ours_.left(report_, {4, 0}, one), 0.0);
+    EXPECT_LT(ours_.left(report_, {4, 0}, one), all);
+}
+
 TEST_F(Heirs, SayNoMoreThanTheyHaveDone) {
     const auto all = train();
     std::size_t in_full = 0;

@@ -20,7 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint32_t kBatch = 64;
-constexpr std::uint64_t kTrainSamples = 1000;
 constexpr Duration kTurn = 100ms;
 
 PeerId id(std::size_t number) {
@@ -51,7 +50,7 @@ public:
     Swarm(const std::string& until, const std::vector<std::uint64_t>& speeds, std::size_t delay = 3)
         : delay_(delay) {
         for (const auto speed : speeds) {
-            Quota quota(*Until::parse(until), kTrainSamples, kBatch);
+            Quota quota(*Until::parse(until), kBatch);
             peers.push_back(Peer{speed, 0, quota, 0, 0, 0, true, false, false, false, {}, {}});
             peers.back().heard.resize(speeds.size());
         }
@@ -184,12 +183,6 @@ TEST(Quotas, OnePeerMakesAllWholeBatchesWithinTheTarget) {
     EXPECT_EQ(swarm.peers[0].quota.target(), 1984U);
 }
 
-TEST(Quotas, AnEpochIsAsManySamplesAsTheTrainingSetHas) {
-    Swarm swarm("epochs=1.5", {10000, 10000});
-    (void)swarm.run();
-    EXPECT_EQ(swarm.total(), 1472U);
-}
-
 TEST(Quotas, PeersThatAreFasterThanTheirWordsKeepTheTarget) {
     // Each could make the whole target a hundred times before it hears from anybody.
     for (const std::size_t peers : {2U, 3U, 4U, 7U}) {
@@ -274,7 +267,7 @@ TEST(Quotas, WhatADeadPeerHadClaimedGoesToTheOthers) {
 
 TEST(Quotas, OtherTargetsHaveNone) {
     for (const char* text : {"", "steps=10", "accuracy=0.9", "loss=0.1"}) {
-        const Quota quota(*Until::parse(text), 1000, kBatch);
+        const Quota quota(*Until::parse(text), kBatch);
         EXPECT_FALSE(quota.limit()) << text;
         EXPECT_FALSE(quota.used_up(1'000'000'000)) << text;
         EXPECT_EQ(quota.claim(), Claim{}) << text;

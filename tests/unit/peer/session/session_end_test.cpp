@@ -77,14 +77,75 @@ TEST(TheEnd, CountsTheSamplesOfAllAndWaitsForNoPeerWithoutShards) {
 
     auto epochs = SessionRig(until(UntilKind::Epochs, 2));
     train(epochs);
-    epochs.report.samples = 63;
+    epochs.report.samples = 1'000'000;  // whatever was made
+    epochs.report.position.epoch = 1;
+    epochs.report.position.next = std::uint64_t{0xffff} << 47U;
     (void)epochs.tell();
     (void)epochs.pass(seconds(1));
     EXPECT_EQ(epochs.session.state(), PeerState::Training);
-    epochs.report.samples = 64;
+    epochs.report.position = {2, 0};
+    ++epochs.report.samples;
     (void)epochs.tell();
     (void)epochs.pass(milliseconds(100));
     EXPECT_NE(epochs.session.state(), PeerState::Training);
+}
+
+TEST(TheEnd, OfEpochsComesWhenTheShardsOfAllHaveComeSoFar) {
+    auto rig = SessionRig(until(UntilKind::Epochs, 2));
+    train(rig);
+    auto& other = rig.other(kPartner);
+    other.duty = DutyProgress{{1, 500}, {}};
+    (void)rig.pass(seconds(1));
+    rig.report.position = {2, 0};
+    rig.report.samples = 64;
+    (void)rig.tell();
+    (void)rig.pass(seconds(1));
+    (void)rig.tell();  // that it has heard how little is left
+    (void)rig.pass(seconds(5));
+    EXPECT_EQ(rig.session.state(), PeerState::Training) << "the partner's shards are behind";
+    EXPECT_FALSE(rig.session.record().reached);
+    EXPECT_EQ(rig.session.waiting(rig.now).find("the other peers, whose shards"), 0U);
+    other.duty = DutyProgress{{2, 0}, {}};
+    (void)rig.pass(seconds(1));
+    EXPECT_TRUE(rig.session.record().reached);
+    other.reached = true;
+    (void)rig.pass(seconds(1));
+    EXPECT_NE(rig.session.state(), PeerState::Training);
+}
+
+TEST(TheEnd, OfEpochsWaitsAMinuteForOneThatTrainsOnNothing) {
+    auto rig = SessionRig(until(UntilKind::Epochs, 2));
+    train(rig);
+    auto& other = rig.other(kPartner);
+    other.duty = DutyProgress{{1, 500}, {}};
+    (void)rig.pass(seconds(1));
+    rig.report.position = {2, 0};
+    rig.report.samples = 64;
+    (void)rig.tell();
+    (void)rig.pass(seconds(1));
+    (void)rig.tell();  // that it has heard how little is left
+    auto given = rig.pass(seconds(54));
+    EXPECT_FALSE(rig.session.record().reached);
+    given.add(rig.pass(seconds(10)));
+    EXPECT_TRUE(rig.session.record().reached);
+    const auto told = [](const std::string& note) {
+        return note.find("1 of 2 peers have trained on nothing") != std::string::npos;
+    };
+    EXPECT_EQ(std::count_if(given.notes.begin(), given.notes.end(), told), 1);
+}
+
+TEST(TheEnd, OfEpochsBoundsWhatThePeerTrainsOn) {
+    auto rig = SessionRig(until(UntilKind::Epochs, 2));
+    auto given = rig.begin(Start::Found);
+    given.add(rig.tell_prepared());
+    given.add(rig.settle_down());
+    given.add(rig.pass(seconds(1)));
+    const auto samples = rig.shards.manifest().samples(data::Split::Train);
+    ASSERT_FALSE(given.orders.empty());
+    const auto limit = given.orders.back().samples_limit;
+    ASSERT_TRUE(limit.has_value());
+    EXPECT_GE(*limit, 2 * samples);
+    EXPECT_LT(*limit, 2 * samples + rig.descriptor.batch);
 }
 
 TEST(TheEnd, EvaluatesOnlyWhenAllTestShardsAreHere) {
