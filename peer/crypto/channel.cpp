@@ -321,7 +321,7 @@ void Channel::write(ByteView plaintext) {
 }
 
 ByteView Channel::outgoing() {
-    if (sent_ == leaving_.size()) {
+    if (sent_ == leaving_.size() && !out_.empty()) {
         leaving_.clear();
         leaving_.swap(out_);
         sent_ = 0;

@@ -208,12 +208,15 @@ private:
             if (opened.has_error()) co_return self->finish(self->named(opened.error()));
             if (*opened > 0) co_return;
             const auto missing = self->reader_.missing();
-            if (missing > 0) co_await wait_for_more(self, missing);
+            // A read that filled its room has left something in the kernel.
+            if (missing > 0 && self->drained_) co_await wait_for_more(self, missing);
             const bool fast = missing > kHalfRecord && self->batching_.fast();
             self->stream_.wake_at(fast ? std::min(missing - kHalfRecord, kWakeBytes) : 1);
         }
-        auto [error, bytes] = co_await self->stream_.read_some({channel.room(), {}});
+        const auto room = channel.room();
+        auto [error, bytes] = co_await self->stream_.read_some({room, {}});
         if (error) co_return self->finish(network_fault(error, self->remote_.to_string()));
+        self->drained_ = bytes < room.size();
         const bool shaking = !channel.open();
         if (const auto ok = channel.filled(bytes); ok.has_error()) {
             self->refused_ = ok.error().code == FaultCode::Refused;
@@ -365,6 +368,7 @@ private:
     std::vector<ByteView> ciphertext_;  ///< of the write in flight
     std::optional<Greeting> greeting_;  ///< once the session is open
     ReadBatching batching_;
+    bool drained_ = false;         ///< the last read took all that was here
     Instant began_{};              ///< when the payload that comes in began to
     asio::steady_timer wake_;      ///< the writer sleeps on it until there is work
     asio::steady_timer deadline_;  ///< for the greeting, later for the goodbye

@@ -101,7 +101,7 @@ class WrongUsage(BadInputTestCase):
                 (("swrm", "--peers", 2), USAGE, ["no command", "mean 'swarm'"]),
                 (("peer", "--bogus"), USAGE, ["--bogus", "--help"]),
                 (("peer", "--bach", 3), USAGE, ["starling peer", "no flag --bach", "mean '--batch'"]),
-                (("bench",), USAGE, ["starling bench", "exchange, step"]),
+                (("bench",), USAGE, ["starling bench", "exchange, handshake, step"]),
                 (("bench", "stp"), USAGE, ["no command 'starling bench stp'", "mean 'step'"]),
                 (("data",), USAGE, ["starling data", "inspect"]),
                 (("data", "inspect"), USAGE, ["SPEC", "starling data inspect --help"]),

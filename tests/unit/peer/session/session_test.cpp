@@ -180,6 +180,7 @@ TEST(TheRecord, SaysHowOftenWeAveragedAndHowFarApartWeWere) {
     theirs.initialize();
     const auto config = *averager_config(rig.descriptor);
     gossip::Averager partner(config, kPartner, rig.descriptor.layout, theirs, Rng(8));
+    partner.peer_up(rig.now, kSelf);
     rig.other(kPartner);
     train(rig);
     Given given = rig.mix_due();
