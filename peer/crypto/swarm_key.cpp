@@ -18,8 +18,6 @@ namespace {
 constexpr std::size_t kKeyFileMax = 256;
 constexpr std::size_t kDigits = 64;
 
-using Mac = std::array<std::uint8_t, 32>;
-
 Mac hmac(ByteView key, ByteView text) {
     Mac mac{};
     unsigned int size = 0;
@@ -108,6 +106,10 @@ Result<void> write_swarm_key(const std::filesystem::path& path, const SwarmKey& 
     auto written = write_file_atomically(path, as_byte_view(text), 0600);
     OPENSSL_cleanse(text.data(), text.size());
     return written;
+}
+
+Mac mac_of(const SwarmKey& key, ByteView text) {
+    return hmac(std::as_bytes(std::span(key.bytes)), text);
 }
 
 SwarmKey derive_key(const SwarmKey& key, const SwarmId& swarm, ByteView purpose) {

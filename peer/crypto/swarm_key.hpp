@@ -37,6 +37,11 @@ struct SwarmKey {
 /// Errors    Io
 [[nodiscard]] Result<void> write_swarm_key(const std::filesystem::path& path, const SwarmKey& key);
 
+using Mac = std::array<std::uint8_t, 32>;
+
+/// Returns the HMAC-SHA256 of a text.
+[[nodiscard]] Mac mac_of(const SwarmKey& key, ByteView text);
+
 /// Returns a key derived with HKDF-SHA256 (RFC 5869): the swarm id is the salt, `purpose` is the
 /// info, and the output has one block.
 [[nodiscard]] SwarmKey derive_key(const SwarmKey& key, const SwarmId& swarm, ByteView purpose);
