@@ -31,7 +31,7 @@ constexpr std::size_t kFrame = 1 + 2;  // kind, length
 constexpr std::size_t kProbeBody = 8 + 32;
 constexpr std::size_t kAckBody = 8;
 constexpr std::size_t kDigestBody = 8;
-constexpr std::size_t kClaimBody = 32 + 16 + 18 + 64;
+constexpr std::size_t kClaimBody = 32 + 16 + 18 + 1 + 64;  // and the tail
 constexpr std::size_t kAccusationBody = 32 + 16 + 32;
 constexpr std::size_t kForgottenBody = 32 + 16;
 constexpr std::size_t kStrangerBody = 8;
@@ -59,7 +59,8 @@ struct BodySize {
     std::size_t operator()(const SliceDigests&) const { return kSlicesBody; }
 
     std::size_t operator()(const Statement& statement) const {
-        return is_accusation(statement.state) ? kAccusationBody : kClaimBody;
+        if (is_accusation(statement.state)) return kAccusationBody;
+        return kClaimBody + statement.tail.size();
     }
 
     std::size_t operator()(const ProgressRecord& record) const {
@@ -103,6 +104,12 @@ void write(ByteWriter& out, const Endpoint& address) {
     out.put(address.port);
 }
 
+void write_tail(ByteWriter& out, ByteView tail) {
+    STARLING_CHECK(tail.size() <= kTailMax);
+    out.put(static_cast<std::uint8_t>(tail.size()));
+    out.put_bytes(tail);
+}
+
 /// The leading bytes of the id themselves, whatever the byte order of the machine.
 void write(ByteWriter& out, const ShortId& id) {
     for (unsigned shift = 64; shift > 0; shift -= 8) {
@@ -139,6 +146,7 @@ struct WriteBody {
         out.put_array(statement.key);
         write(out, statement.incarnation);
         write(out, statement.address);
+        write_tail(out, statement.tail);
         out.put_array(statement.signature);
     }
 
@@ -206,6 +214,9 @@ Statement read_statement(ByteReader& in, Kind kind, const Notary& notary) {
     statement.incarnation = read_incarnation(in);
     statement.address.address = in.take_array<16>();
     statement.address.port = in.take<std::uint16_t>();
+    const auto tail = in.take_bytes(in.take<std::uint8_t>());
+    if (!is_tail(tail)) in.spoil();
+    statement.tail.assign(tail.begin(), tail.end());
     statement.signature = in.take_array<64>();
     if (in.ok()) statement.subject = notary.id_of(statement.key);
     return statement;
@@ -353,6 +364,7 @@ Bytes signed_text(const Statement& statement, const SwarmId& swarm) {
     out.put(statement.state);
     write(out, statement.incarnation);
     write(out, statement.address);
+    write_tail(out, statement.tail);
     return text;
 }
 
@@ -364,6 +376,25 @@ std::uint32_t swarm_tag(const SwarmId& swarm) {
 
 std::size_t wire_size(const Message& message) {
     return kFrame + std::visit(BodySize{}, message);
+}
+
+void write_claim(ByteWriter& out, const Statement& claim) {
+    STARLING_CHECK(!is_accusation(claim.state));
+    out.put(KindOf{}(claim));
+    out.put(static_cast<std::uint16_t>(BodySize{}(claim)));
+    WriteBody{out}(claim);
+}
+
+std::optional<Statement> take_claim(ByteView& bytes, const Notary& notary) {
+    ByteReader in(bytes);
+    const auto kind = in.take<Kind>();
+    const auto length = in.take<std::uint16_t>();
+    if (kind != Kind::Alive && kind != Kind::Left) return std::nullopt;
+    ByteReader body(in.take_bytes(length));
+    auto claim = read_statement(body, kind, notary);
+    if (!in.ok() || !body.finished()) return std::nullopt;
+    bytes = bytes.last(in.remaining());
+    return claim;
 }
 
 void encode_into(

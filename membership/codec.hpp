@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/bytes.hpp"
@@ -17,7 +18,7 @@
 namespace starling::membership {
 
 /// Major version in the high four bits, minor in the low four.
-inline constexpr std::uint8_t kWireVersion = 0x21;
+inline constexpr std::uint8_t kWireVersion = 0x30;
 
 /// Version, swarm tag, sender. Sealing leaves these bytes as they are (peer/seal).
 inline constexpr std::size_t kPacketOverhead = 1 + 4 + 8;
@@ -44,6 +45,13 @@ void encode_into(
 
 /// As encode_into, into new memory.
 [[nodiscard]] Bytes encode(const Packet& packet, std::uint32_t swarm_tag, std::size_t size_max);
+
+/// Appends an Alive or Left statement with its kind and length, as it stands in a packet.
+void write_claim(ByteWriter& out, const Statement& claim);
+
+/// Reads what write_claim wrote from the front of `bytes`, and moves `bytes` behind it. Nothing: it
+/// is no such statement. The signature is not verified yet.
+[[nodiscard]] std::optional<Statement> take_claim(ByteView& bytes, const Notary& notary);
 
 /// Parses one datagram over `out`, whose memory is reused; all messages but SliceDigests are
 /// allowed. `notary` tells the owners of the keys; no signature is verified yet.

@@ -15,8 +15,8 @@ namespace starling::membership {
 
 /// Largest datagram on the wire, all framing included: below the IPv6 minimum MTU of 1,280 B.
 inline constexpr std::size_t kDatagramMax = 1200;
-/// What sealing adds to a packet: a counter (8) and a tag (16).
-inline constexpr std::size_t kSealOverhead = 8 + 16;
+/// What sealing adds to a packet: a form (1), a counter (8) and a tag (16).
+inline constexpr std::size_t kSealOverhead = 1 + 8 + 16;
 /// Largest packet that the machine sends in one datagram.
 inline constexpr std::size_t kPacketMax = kDatagramMax - kSealOverhead;
 /// Largest progress record of one peer.

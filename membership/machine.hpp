@@ -82,6 +82,8 @@ public:
 
     [[nodiscard]] std::optional<Endpoint> rival() const { return conflict_.rival(); }
 
+    [[nodiscard]] ByteView introduction() const { return introduction_; }
+
 private:
     enum class Timer : std::size_t {
         Period,     ///< the probe period ends and the next begins
@@ -156,7 +158,7 @@ private:
     void rise_to(Instant now, const Incarnation& incarnation);
     void restate(Instant now, const Incarnation& incarnation);
 
-    // machine_duties.cpp
+    // machine_duties.cpp; sending in machine_send.cpp
     void fire(Timer timer, Instant now);
     void on_period(Instant now);
     void on_ack_wait();
@@ -182,6 +184,7 @@ private:
 
     /// Sends `messages` to `to`, adding what we hold against `peer` and as many rumours as fit.
     void send(const Endpoint& to, std::optional<ShortId> peer, std::span<const Message> messages);
+    [[nodiscard]] bool hears_us(const Member& member) const;
     [[nodiscard]] std::optional<Message> accusation_of(const ShortId& peer) const;
 
     /// What we repeat of a member that is suspect or failed.
@@ -219,7 +222,10 @@ private:
     Endpoint address_;
     Incarnation incarnation_;
     std::uint64_t mark_;  ///< the lowest counter of this process
+    BootSalt salt_;
     Statement own_claim_;
+    Bytes introduction_;  ///< our claim, as it stands in the readable part of a datagram
+    Instant life_since_;  ///< when we first claimed our present epoch
     bool left_ = false;
     int calm_push_pulls_ = 0;         ///< full exchanges left out in a row
     std::optional<PeerId> compared_;  ///< with whom we compare tables just now

@@ -38,8 +38,6 @@ constexpr std::size_t kLooksMax = 3;
 constexpr std::size_t kLostStreamsMax = 16;
 /// Probes of the round in one period while a crash is being confirmed.
 constexpr std::size_t kAlertProbes = 3;
-/// Datagrams whose memory is kept.
-constexpr std::size_t kSpareMax = 16;
 
 bool is_alive(MemberState state) {
     return state == MemberState::Alive;
@@ -224,6 +222,8 @@ void Swim::Machine::ask_helpers(const ProbeCycle::Probe& probe) {
     std::erase_if(helpers, [&](const Member& helper) { return helper.id == probe.target; });
     if (helpers.size() > config_.indirect_probes) helpers.resize(config_.indirect_probes);
     cycle_.set_helpers(probe.id, helpers.size());
+    // Perhaps it has forgotten us, and cannot open what we send.
+    table_.set_hearing(probe.target, MemberTable::Hearing::Doubted);
     ask_over_stream(probe.target);
     for (const auto& helper : helpers) {
         const Message request[] = {PingRequest{probe.id, probe.target}};
@@ -360,50 +360,6 @@ std::vector<Member> Swim::Machine::sample(std::size_t count, bool (*wanted)(Memb
     const auto start = static_cast<std::size_t>(target_rng_.below(size));
     for (std::size_t i = 0; i < size && chosen.size() < count; ++i) consider((start + i) % size);
     return chosen;
-}
-
-void Swim::Machine::send(
-    const Endpoint& to, std::optional<ShortId> peer, std::span<const Message> messages
-) {
-    auto& out = workspace_->outgoing;
-    out.assign(messages.begin(), messages.end());
-    if (peer) {
-        if (auto accusation = accusation_of(*peer)) out.push_back(std::move(*accusation));
-    }
-    const bool probing = std::any_of(out.begin(), out.end(), [](const Message& m) {
-        return std::holds_alternative<Ping>(m) || std::holds_alternative<Ack>(m) ||
-               std::holds_alternative<Nack>(m);
-    });
-    if (probing && !left_) out.emplace_back(TableDigest{table_.digest()});
-    std::size_t used = kPacketOverhead;
-    for (const auto& message : out) used += wire_size(message);
-    rumours_.fill(out, kPacketMax - used, transmit_limit(table_.up_count()));
-    if (out.empty()) return;
-    Datagram datagram{to, {}};
-    if (auto& spare = workspace_->spare; !spare.empty()) {
-        datagram.bytes = std::move(spare.back());
-        spare.pop_back();
-    }
-    encode_into(datagram.bytes, self_, out, swarm_tag(config_.swarm), kPacketMax);
-    ++counters_.datagrams_sent;
-    counters_.bytes_sent += datagram.bytes.size();
-    transmits_.push_back(std::move(datagram));
-}
-
-void Swim::Machine::recycle(Bytes bytes) {
-    auto& spare = workspace_->spare;
-    if (spare.size() < kSpareMax) spare.push_back(std::move(bytes));
-}
-
-std::optional<Message> Swim::Machine::accusation_of(const ShortId& peer) const {
-    if (const auto member = table_.resolve(peer)) {
-        if (!is_accusation(member->state)) return std::nullopt;
-        return accusation_of(*member);
-    }
-    const auto id = departed_.resolve(peer);
-    if (!id) return Stranger{peer};
-    // One that has said goodbye hears it as well: its state may be a copy from before that.
-    return Forgotten{*id, departed_.find(*id)->verdict.incarnation};
 }
 
 Duration Swim::Machine::jittered(Duration period, double spread) {

@@ -10,9 +10,11 @@ namespace starling::membership {
 
 namespace {
 
-/// Most corrections, and most messages in all, that one datagram can draw from us: at 133 B each
-/// they fit one datagram beside our refutation, whatever the sender got wrong.
+/// Most corrections, and most messages in all, that one datagram can draw from us, and most bytes of
+/// the corrections: they fit one datagram beside our refutation and our introduction, whatever the
+/// sender got wrong and however long the tails of the claims are.
 constexpr std::size_t kCorrectionsMax = 4;
+constexpr std::size_t kCorrectionBytesMax = 512;
 constexpr std::size_t kRepliesMax = 8;
 
 /// Members of its first page that a newcomer repeats as rumours.
@@ -160,6 +162,7 @@ void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
         if (!cycle_.waits()) disarm(Timer::AckWait);
         awareness_.add(-1);
         if (talk.sender == probe->target) {
+            table_.set_hearing(probe->target, MemberTable::Hearing::Heard);
             reach_.answered(probe->target);
             round_trip_.sample(now_ - probe->sent);
             counters_.round_trips.add(now_ - probe->sent);
@@ -202,6 +205,10 @@ void Swim::Machine::on_digest(Instant now, const TableDigest& digest, const Conv
     // What a stranger misses is ourselves, and it is told so anyway.
     const auto sender = table_.resolve(talk.from);
     if (left_ || !sender || !is_up(sender->state)) return;
+    // Whoever has our table has our claim in it.
+    if (digest.value == table_.digest()) {
+        table_.set_hearing(sender->id, MemberTable::Hearing::Heard);
+    }
     agreement_.hear(sender->id, digest.value, table_.digest());
     const auto gap = scaled_for_size(kExchangeGap * config_.probe_interval);
     const auto peer = agreement_.take_due(now, table_.digest(), gap);
@@ -265,8 +272,11 @@ void Swim::Machine::on_accusation(
         // It said goodbye, or it has refuted this; without our word its departure would end as a
         // failure, or its refutation as a death, wherever that news got lost. Each suspecting
         // member spreads its accusation, so it meets somebody who knows better in time.
-        if (talk.replies.size() < kCorrectionsMax) {
-            talk.replies.emplace_back(table_.claim_of(accusation.subject));
+        const Message correction = table_.claim_of(accusation.subject);
+        std::size_t bytes = wire_size(correction);
+        for (const auto& reply : talk.replies) bytes += wire_size(reply);
+        if (talk.replies.size() < kCorrectionsMax && bytes <= kCorrectionBytesMax) {
+            talk.replies.push_back(correction);
         }
         return;
     }

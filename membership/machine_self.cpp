@@ -103,6 +103,10 @@ void Swim::Machine::rise_to(Instant now, const Incarnation& incarnation) {
 
 /// Claims another incarnation from now on.
 void Swim::Machine::restate(Instant now, const Incarnation& incarnation) {
+    if (incarnation.epoch != incarnation_.epoch) {
+        life_since_ = now;
+        table_.forget_hearing();
+    }
     incarnation_ = incarnation;
     make_own_claim();
     table_.apply(now, own_claim_);

@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
+#include "membership/notary.hpp"
 
 namespace starling::membership {
 
@@ -33,6 +35,10 @@ struct Member {
 struct Datagram {
     Endpoint to;
     Bytes bytes;
+    /// Whom it is for, if that member knows our present life and its key is known here. Else the
+    /// datagram has to introduce us: it carries Swim::introduction() in its readable part, and
+    /// `bytes` leave room for that.
+    std::optional<PublicKey> receiver{};
 };
 
 /// Tables are compared in slices of the id space; a set of slices has one bit for each.

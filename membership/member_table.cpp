@@ -55,7 +55,14 @@ std::optional<MemberTable::Change> MemberTable::apply(Instant now, const Stateme
     if (place == kNowhere) return insert(now, statement);
     auto& entry = entries_[place];
     Change change{member_of(entry), {}};
-    if (!is_accusation(statement.state)) entry.claim = pool_->intern(statement);
+    if (!is_accusation(statement.state)) {
+        // A process that has just started has forgotten what it knew of us.
+        const auto& before = *entry.claim;
+        const bool same_life = before.incarnation.epoch == statement.incarnation.epoch &&
+                               before.tail == statement.tail;
+        if (!same_life) entry.hearing = Hearing::Doubted;
+        entry.claim = pool_->intern(statement);
+    }
     if (entry.state != statement.state) entry.since = now;
     --count_of(entry.state);
     entry.state = statement.state;
@@ -117,6 +124,20 @@ void MemberTable::set_reach(const PeerId& id, bool udp_out, bool udp_in) {
     if (place == kNowhere) return;
     entries_[place].udp_out = udp_out;
     entries_[place].udp_in = udp_in;
+}
+
+void MemberTable::set_hearing(const PeerId& id, Hearing hearing) {
+    const auto place = place_of(id);
+    if (place != kNowhere) entries_[place].hearing = hearing;
+}
+
+MemberTable::Hearing MemberTable::hearing(const ShortId& id) const {
+    const auto place = place_of(id);
+    return place == kNowhere ? Hearing::Doubted : entries_[place].hearing;
+}
+
+void MemberTable::forget_hearing() {
+    for (auto& entry : entries_) entry.hearing = Hearing::Unknown;
 }
 
 bool MemberTable::set_in_round(const ShortId& id, bool in_round) {

@@ -128,6 +128,19 @@ public:
     /// Notes which directions of UDP work between us and a member.
     void set_reach(const PeerId& id, bool udp_out, bool udp_in);
 
+    /// What we believe that a member knows of our present life.
+    enum class Hearing : std::uint8_t {
+        Unknown,  ///< it has not shown whether it knows us
+        Heard,    ///< it has answered us, or its table is ours
+        Doubted,  ///< it did not answer, or is itself in a new life
+    };
+
+    void set_hearing(const PeerId& id, Hearing hearing);
+    [[nodiscard]] Hearing hearing(const ShortId& id) const;
+
+    /// Our life is a new one, which nobody knows.
+    void forget_hearing();
+
     /// Notes whether the member is in the round of probes; returns what was noted before.
     bool set_in_round(const ShortId& id, bool in_round);
 
@@ -185,6 +198,7 @@ private:
         bool udp_out = true;
         bool udp_in = true;
         bool in_round = false;
+        Hearing hearing = Hearing::Unknown;
     };
 
     static constexpr std::size_t kNowhere = ~std::size_t{0};

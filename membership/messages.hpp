@@ -9,6 +9,7 @@
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/ids.hpp"
+#include "membership/claim_tail.hpp"
 #include "membership/member.hpp"
 #include "membership/notary.hpp"
 
@@ -76,6 +77,7 @@ struct Statement {
     Endpoint address;       ///< of Alive and Left
     PeerId accuser;         ///< of Suspect and Failed
     PublicKey key{};        ///< of Alive and Left: the subject's; on the wire in place of its id
+    Bytes tail;             ///< of Alive and Left: claim_tail.hpp
     Signature signature{};  ///< of Alive and Left
 
     bool operator==(const Statement&) const = default;

@@ -61,6 +61,8 @@ Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Inst
       address_(self.address),
       incarnation_{self.epoch, self.lived ? 0 : self.mark},
       mark_(self.mark),
+      salt_(self.salt),
+      life_since_(now),
       now_(now),
       timing_rng_(fork(rng, Purpose::Timing)),
       target_rng_(fork(rng, Purpose::Target)),
@@ -212,7 +214,11 @@ void Swim::Machine::make_own_claim() {
     claim.state = left_ ? MemberState::Left : MemberState::Alive;
     claim.address = address_;
     claim.key = notary_->key();
+    claim.tail = make_tail(salt_);
     claim.signature = notary_->sign(signed_text(claim, config_.swarm));
+    introduction_.clear();
+    ByteWriter writer(introduction_);
+    write_claim(writer, claim);
 }
 
 void Swim::Machine::advance(Instant now) {
@@ -322,6 +328,16 @@ const PeerId& Swim::self() const {
 
 Incarnation Swim::incarnation() const {
     return machine_->incarnation();
+}
+
+ByteView Swim::introduction() const {
+    return machine_->introduction();
+}
+
+const Statement* Swim::claim_of(const ShortId& id) const {
+    const auto& table = machine_->table();
+    const auto* known = table.id_of(id);
+    return known == nullptr ? nullptr : &table.claim_of(*known);
 }
 
 std::optional<Endpoint> Swim::rival() const {

@@ -69,6 +69,7 @@ public:
         /// Others may know earlier lives. Until one has told us, we claim counter 0, below the mark of
         /// a life with the same epoch, which its holder then shows to us.
         bool lived = false;
+        BootSalt salt{};  ///< random, drawn by this process
     };
 
     /// Requires  a config that validates; a notary that signs for `self.id`; `now` is the first of
@@ -141,6 +142,10 @@ public:
 
     [[nodiscard]] std::optional<Member> find(const PeerId& id) const;
 
+    /// What a member last said of itself, null for one that is not in the table. Its signature is
+    /// verified.
+    [[nodiscard]] const Statement* claim_of(const ShortId& id) const;
+
     /// The newest record of a peer, empty when none is known. Records outlive their peer's
     /// tombstone (bounded: the oldest of gone peers are dropped above 4,096).
     [[nodiscard]] ByteView record(const PeerId& id) const;
@@ -156,6 +161,9 @@ public:
     /// another process runs with our identity (identity_conflict.hpp). The driver stores the epoch
     /// before it sends anything under it.
     [[nodiscard]] Incarnation incarnation() const;
+
+    /// Our own claim as it stands in the readable part of a datagram without a receiver.
+    [[nodiscard]] ByteView introduction() const;
 
     /// Where another process with our identity can be dialled, once it has shown itself.
     [[nodiscard]] std::optional<Endpoint> rival() const;

@@ -46,6 +46,8 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
     std::optional<membership::Swim> swim;
     std::optional<Sealer> sealer;
     std::optional<Opener> opener;
+    /// The lives that the table knows, for the opener.
+    Opener::Table table = [this](const membership::ShortId& id) { return life_of(id); };
     Bytes sealed;
     Instant held_until{};
     bool mute = false;  ///< the handler has refused our epoch
@@ -64,11 +66,25 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
             if (self->stopped) co_return;
             // An ICMP error of an earlier send is reported here. The probe that was sent times out.
             if (error) continue;
-            const auto packet = self->opener->open(ByteView(buffer).first(size));
+            const auto now = real_now();
+            const auto packet = self->opener->open(now, ByteView(buffer).first(size), self->table);
             if (!packet) continue;
-            self->swim->handle_datagram(real_now(), from_asio(from), *packet);
+            self->swim->handle_datagram(now, from_asio(from), *packet);
             self->pump();
         }
+    }
+
+    [[nodiscard]] std::optional<Life> life_of(const membership::ShortId& id) const {
+        const auto* claim = swim->claim_of(id);
+        if (claim == nullptr) return std::nullopt;
+        const auto salt = membership::salt_of(claim->tail);
+        if (!salt) return std::nullopt;
+        return Life{claim->key, claim->incarnation.epoch, *salt};
+    }
+
+    [[nodiscard]] bool seal(const membership::Datagram& datagram) {
+        if (datagram.receiver) return sealer->seal(datagram.bytes, *datagram.receiver, sealed);
+        return sealer->introduce(datagram.bytes, swim->introduction(), sealed);
     }
 
     void pump() {
@@ -111,7 +127,7 @@ struct MembershipDriver::State : std::enable_shared_from_this<MembershipDriver::
                 continue;
             }
             error_code error = asio::error::no_buffer_space;
-            if (sealer->seal(datagram->bytes, sealed)) {
+            if (seal(*datagram)) {
                 socket.send_to(asio::buffer(sealed), to_asio<udp>(datagram->to), 0, error);
             }
             if (error) swim->handle_send_error(real_now(), datagram->to);

@@ -342,11 +342,13 @@ void Node::start_membership(Start start) {
         .founder = start == Start::Found,
         .mark = 1 + process_ % kMarks,
         .lived = lived,
+        .salt = random_boot_salt(),
     };
+    const auto pairs = std::make_shared<PairKeys>(key_, identity);
     membership_.start(
         membership::Swim(swim, self, Rng(std::random_device{}() ^ self_.prefix64()), real_now()),
-        Sealer(key_, swarm_, self_, identity.epoch),
-        Opener(key_, swarm_),
+        Sealer(key_, swarm_, pairs, self.salt, identity.epoch),
+        Opener(key_, swarm_, pairs, self.notary),
         lived ? kHoldTime : Duration::zero()
     );
     dial_back_.begin(self_, advertised_);

@@ -170,7 +170,9 @@ static_assert(covers(kAveragingRows, sizeof(Averaging::misdeeds)));
 Swim with_seal(Swim counters, const SealCounters& seal) {
     counters.bytes_sent += membership::kSealOverhead * counters.datagrams_sent;
     counters.bytes_received += membership::kSealOverhead * counters.datagrams_received;
+    counters.bytes_received += seal.introduction_bytes;
     counters.malformed += seal.rejected;
+    counters.forged += seal.forged;
     counters.foreign += seal.foreign;
     return counters;
 }

@@ -93,17 +93,20 @@ Duration Network::clogged(Instant now, NodeIndex from, NodeIndex to) const {
     return clog == clogs_.end() ? Duration{} : std::max(Duration{}, clog->second - now);
 }
 
-void Network::send_datagram(Instant now, NodeIndex from, NodeIndex to, Bytes bytes) {
+void Network::send_datagram(
+    Instant now, NodeIndex from, NodeIndex to, Bytes bytes, std::size_t readable, std::uint64_t mark
+) {
+    const auto sealed = bytes.size() + readable + membership::kSealOverhead;
     auto& traffic = traffic_[from];
     ++traffic.datagrams;
-    traffic.datagram_bytes += bytes.size() + membership::kSealOverhead;
+    traffic.datagram_bytes += sealed;
     const auto queued = to_seconds(uplink_free_[from] - now) * options_.uplink;
     if (options_.uplink > 0.0 && queued > options_.uplink_queue) return;
-    now += uplink_wait(now, from, bytes.size() + membership::kSealOverhead);
-    if (bytes.size() + membership::kSealOverhead + kHeaders > options_.mtu) return;
+    now += uplink_wait(now, from, sealed);
+    if (sealed + kHeaders > options_.mtu) return;
     if (!connected(from, to) || blocks_.contains({from, to}) || lost(from, to)) return;
     now += clogged(now, from, to);
-    Event event{EventKind::Datagram, to, from, 0, 0, std::move(bytes)};
+    Event event{EventKind::Datagram, to, from, mark, 0, std::move(bytes)};
     if (options_.duplicate > 0.0 && rngs_[from].chance(options_.duplicate)) {
         heap_.push(now + delay(from, to), event);
     }
@@ -224,7 +227,7 @@ std::optional<Delivery> Network::on_datagram(Event event) {
     // A datagram that was under way when a cut began is lost.
     if (power_[event.node] != Power::On || !connected(event.peer, event.node)) return std::nullopt;
     return Delivery{
-        Delivery::Kind::Datagram, event.node, event.peer, 0, {}, std::move(event.bytes)};
+        Delivery::Kind::Datagram, event.node, event.peer, event.stream, {}, std::move(event.bytes)};
 }
 
 std::optional<Delivery> Network::on_accept(Instant now, Streams::iterator at) {

@@ -85,7 +85,16 @@ public:
     /// Requires  `heap` outlives the network
     Network(const NetworkOptions& options, std::size_t nodes, std::uint64_t seed, EventHeap& heap);
 
-    void send_datagram(Instant now, NodeIndex from, NodeIndex to, Bytes bytes);
+    /// `readable` is the size of what the datagram carries besides the packet; `mark` reaches the
+    /// receiver as Delivery::stream.
+    void send_datagram(
+        Instant now,
+        NodeIndex from,
+        NodeIndex to,
+        Bytes bytes,
+        std::size_t readable = 0,
+        std::uint64_t mark = 0
+    );
 
     /// Starts a handshake. Later `from` gets Opened or Broken.
     std::uint64_t open_stream(Instant now, NodeIndex from, NodeIndex to, StreamPurpose purpose);

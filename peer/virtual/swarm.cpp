@@ -190,6 +190,7 @@ void Swarm::stop(NodeIndex index, Power power) {
     node.links.clear();
     node.unopened.clear();
     node.asked.clear();
+    node.met.clear();
     node.history.clear();
     book_.forget(index);
     tell_state(index, NodeState::Absent);

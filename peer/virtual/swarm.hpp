@@ -299,6 +299,8 @@ private:
 
     void pump(NodeIndex node);
     [[nodiscard]] std::size_t pump_swim(NodeIndex node, std::size_t budget);
+    [[nodiscard]] static std::uint64_t life_mark(std::uint64_t epoch, bool introduces);
+    [[nodiscard]] bool opens(Node& node, const Delivery& delivery) const;
     [[nodiscard]] std::size_t pump_averager(NodeIndex node, std::size_t budget);
     void on_member_event(NodeIndex node, const membership::Event& event);
     void transmit_frame(NodeIndex node, gossip::Outgoing outgoing);

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "peer/members/seed_schedule.hpp"
@@ -50,6 +51,7 @@ struct Swarm::Node {
     /// Push/pulls and pings that this node has started, by stream.
     std::map<std::uint64_t, membership::StreamRequest> asked;
     std::map<NodeIndex, std::deque<Bytes>> history;  ///< the last frames of each partner, to replay
+    std::unordered_map<NodeIndex, std::uint64_t> met;  ///< lives that have introduced themselves
     std::uint64_t round = 0;
     std::optional<Instant> waits_since;  ///< since when training waits for the end of an exchange
     Duration waited{};

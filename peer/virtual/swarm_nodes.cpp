@@ -126,13 +126,18 @@ std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
             auto datagram = swim.poll_transmit();
             if (!datagram) break;
             --budget;
+            const bool introduces = !datagram->receiver;
+            const auto readable = introduces ? swim.introduction().size() : 0;
             for (auto* observer : observers_) {
                 const auto sealed = datagram->bytes.size() + membership::kSealOverhead;
-                observer->on_datagram(now_, index, sealed);
+                observer->on_datagram(now_, index, sealed + readable);
             }
             if (const auto to = this->index(datagram->to)) {
                 for (auto* observer : observers_) observer->on_packet(index, *to, datagram->bytes);
-                network_.send_datagram(now_, index, *to, std::move(datagram->bytes));
+                const auto mark = life_mark(swim.incarnation().epoch, introduces);
+                network_.send_datagram(
+                    now_, index, *to, std::move(datagram->bytes), readable, mark
+                );
             }
         }
         while (budget > 0) {
@@ -152,6 +157,27 @@ std::size_t Swarm::pump_swim(NodeIndex index, std::size_t budget) {
         }
     }
     return budget;
+}
+
+/// What the seal of a datagram tells: the life of its sender, and whether it introduces that life.
+std::uint64_t Swarm::life_mark(std::uint64_t epoch, bool introduces) {
+    return epoch << 1U | std::uint64_t{introduces};
+}
+
+/// Decides as peer::Opener does. A packet that was injected is a liar's, who knows all keys.
+bool Swarm::opens(Node& node, const Delivery& delivery) const {
+    const auto epoch = delivery.stream >> 1U;
+    if (epoch == 0) return true;
+    const auto met = node.met.find(delivery.peer);
+    const auto known = met == node.met.end() ? 0 : met->second;
+    if (known > epoch) return false;
+    if (known == epoch) return true;
+    if ((delivery.stream & 1U) == 0) {
+        const auto* claim = node.swim->claim_of(membership::ShortId(id(delivery.peer)));
+        return claim != nullptr && claim->incarnation.epoch == epoch;
+    }
+    node.met[delivery.peer] = epoch;
+    return true;
 }
 
 std::size_t Swarm::pump_averager(NodeIndex index, std::size_t budget) {

@@ -31,7 +31,7 @@ void Swarm::on_delivery(Delivery delivery) {
     const bool member = !node.session || node.session->begun();
     switch (delivery.kind) {
         case Delivery::Kind::Datagram:
-            if (!member) return;
+            if (!member || !opens(node, delivery)) return;
             node.swim->handle_datagram(local(index), endpoint(delivery.peer), delivery.bytes);
             node.swim->recycle(std::move(delivery.bytes));
             break;

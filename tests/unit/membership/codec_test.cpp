@@ -16,6 +16,22 @@ namespace {
 
 constexpr std::uint32_t kTag = 0x11223344;
 
+/// A salt and a value of a type that this release does not know.
+Bytes sample_tail() {
+    BootSalt salt{};
+    salt.fill(0x5a);
+    Bytes tail = make_tail(salt);
+    for (const int byte : {99, 2, 7, 8}) tail.push_back(static_cast<std::byte>(byte));
+    return tail;
+}
+
+Statement claim_with_tail(Bytes tail) {
+    Statement alive = claim(4, {3, 9}, MemberState::Alive);
+    alive.tail = std::move(tail);
+    sign(alive);
+    return alive;
+}
+
 Packet sample_packet(bool with_probes) {
     Packet packet{peer(1), {}};
     if (with_probes) {
@@ -30,6 +46,7 @@ Packet sample_packet(bool with_probes) {
          {MemberState::Alive, MemberState::Suspect, MemberState::Failed, MemberState::Left}) {
         packet.messages.emplace_back(claim(4, {3, 9}, state));
     }
+    packet.messages.emplace_back(claim_with_tail(sample_tail()));
     packet.messages.emplace_back(Forgotten{peer(5), {1, 2}});
     packet.messages.emplace_back(ProgressRecord{peer(6), 2, 8, Bytes(20, std::byte{0xab})});
     packet.messages.emplace_back(ProgressRecord{peer(7), 2, 8, {}});
@@ -67,7 +84,7 @@ TEST(Codec, GoldenBytesOfOneDatagramDoNotDrift) {
     const std::string bb(64, 'b');
     EXPECT_EQ(
         hex(encode(packet, kTag, kPacketMax)),
-        "21"                // version 2.1
+        "30"                // version 3.0
         "44332211"          // swarm tag
         "01aaaaaaaaaaaaaa"  // sender
         "012800"
@@ -87,13 +104,22 @@ TEST(Codec, GoldenBytesOfStatementsDoNotDrift) {
     Statement alive = claim(1, {2, 3}, MemberState::Alive);
     alive.key.fill(0xcc);
     alive.signature.fill(0xdd);
+    alive.tail.clear();
     const std::string incarnation = "02000000000000000300000000000000";
     const Bytes bytes = encode({peer(1), {suspect, alive}}, kTag, kPacketMax);
     EXPECT_EQ(
         hex(ByteView(bytes).subspan(kPacketOverhead)),
         "055000" + std::string(64, 'a') + incarnation + std::string(64, 'b') +  //
-            "048200" + std::string(64, 'c') + incarnation + "00000000000000000000ffff0a000001" +
-            "581b" + std::string(128, 'd')
+            "048300" + std::string(64, 'c') + incarnation + "00000000000000000000ffff0a000001" +
+            "581b" + "00" + std::string(128, 'd')
+    );
+    alive.tail = sample_tail();
+    const Bytes longer = encode({peer(1), {alive}}, kTag, kPacketMax);
+    const std::string salt = "0110" + std::string("5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a");
+    EXPECT_EQ(
+        hex(ByteView(longer).subspan(kPacketOverhead)),
+        "049900" + std::string(64, 'c') + incarnation + "00000000000000000000ffff0a000001" +
+            "581b" + "16" + salt + "63020708" + std::string(128, 'd')
     );
 }
 
@@ -106,6 +132,7 @@ TEST(Codec, GoldenBytesOfTheOtherKindsDoNotDrift) {
     Statement left = claim(1, {2, 3}, MemberState::Left);
     left.key.fill(0xcc);
     left.signature.fill(0xdd);
+    left.tail.clear();
     const Bytes record{std::byte{0xee}, std::byte{0xef}};
     const std::vector<std::pair<Message, std::string>> golden = {
         {PingRequest{5, id}, "0228000500000000000000" + std::string(64, 'a')},
@@ -115,8 +142,8 @@ TEST(Codec, GoldenBytesOfTheOtherKindsDoNotDrift) {
          "065000" + std::string(64, 'a') + "02000000000000000300000000000000" +
              std::string(64, 'b')},
         {left,
-         "078200" + std::string(64, 'c') + "02000000000000000300000000000000" +
-             "00000000000000000000ffff0a000001581b" + std::string(128, 'd')},
+         "078300" + std::string(64, 'c') + "02000000000000000300000000000000" +
+             "00000000000000000000ffff0a000001581b" + "00" + std::string(128, 'd')},
         {Forgotten{id, {2, 3}},
          "093000" + std::string(64, 'a') + "02000000000000000300000000000000"},
         {ProgressRecord{id, 2, 3, record},
@@ -161,14 +188,67 @@ TEST(Codec, SlicesAreWholeAndInPagesOnly) {
 }
 
 TEST(Codec, WhatIsSignedNamesItsPurposeTheSwarmAndEverythingSaid) {
-    const Statement alive = claim(1, {2, 3}, MemberState::Alive);
+    Statement alive = claim(1, {2, 3}, MemberState::Alive);
+    alive.tail.clear();
     const std::string swarm(64, '7');
     EXPECT_EQ(
         hex(signed_text(alive, sample_swarm())),
         hex(as_byte_view("starling membership claim")) + swarm +
             "01000000000000000000000000000000" + "00000000000000000000000000000001" + "00" +
-            "02000000000000000300000000000000" + "00000000000000000000ffff0a000001" + "581b"
+            "02000000000000000300000000000000" + "00000000000000000000ffff0a000001" + "581b" + "00"
     );
+    EXPECT_EQ(
+        hex(signed_text(claim_with_tail(sample_tail()), sample_swarm())).substr(2 * 124),
+        "16" + hex(sample_tail())
+    ) << "a tail that anybody could change says nothing";
+}
+
+TEST(Codec, ATailHoldsWhatItKnowsOnceAndPassesOnTheRest) {
+    BootSalt salt{};
+    salt.fill(0x5a);
+    EXPECT_EQ(salt_of(sample_tail()), salt);
+    EXPECT_EQ(salt_of({}), std::nullopt);
+    const auto taken = [](const Bytes& tail) {
+        const Bytes bytes = encode({peer(1), {claim_with_tail(tail)}}, kTag, kPacketMax);
+        return parse_datagram(bytes, kTag).has_value();
+    };
+    EXPECT_TRUE(taken({}));
+    EXPECT_TRUE(taken(sample_tail()));
+    Bytes full = make_tail(salt);
+    full.push_back(std::byte{42});
+    full.push_back(static_cast<std::byte>(kTailMax - full.size() - 1));
+    full.resize(kTailMax);
+    EXPECT_TRUE(taken(full));
+    Bytes twice = make_tail(salt);
+    const Bytes again = twice;
+    twice.insert(twice.end(), again.begin(), again.end());
+    EXPECT_FALSE(taken(twice));
+    Bytes cut = sample_tail();
+    cut.pop_back();
+    EXPECT_FALSE(taken(cut));
+    EXPECT_FALSE(taken({std::byte{1}, std::byte{2}, std::byte{0}, std::byte{0}})) << "a short salt";
+    EXPECT_FALSE(taken({std::byte{42}})) << "no length";
+    EXPECT_FALSE(is_tail(Bytes(kTailMax + 2)));
+}
+
+TEST(Codec, AClaimAloneIsReadFromTheFrontOfBytes) {
+    Bytes bytes;
+    ByteWriter writer(bytes);
+    const auto alive = claim_with_tail(sample_tail());
+    write_claim(writer, alive);
+    bytes.push_back(std::byte{0xee});
+    ByteView rest(bytes);
+    const auto back = take_claim(rest, SampleNotary({}));
+    ASSERT_TRUE(back.has_value());
+    EXPECT_EQ(*back, alive);
+    EXPECT_EQ(rest.size(), 1U);
+    for (std::size_t length = 0; length + 1 < bytes.size(); ++length) {
+        ByteView cut = ByteView(bytes).first(length);
+        ASSERT_FALSE(take_claim(cut, SampleNotary({})).has_value()) << length;
+    }
+    bytes[0] = std::byte{8};
+    ByteView record(bytes);
+    EXPECT_FALSE(take_claim(record, SampleNotary({})).has_value());
 }
 
 TEST(Codec, EveryTruncationInsideAMessageIsRefused) {
@@ -186,7 +266,7 @@ TEST(Codec, WrongTagVersionSizeAndTailAreTold) {
     const Bytes good = encode(sample_packet(true), kTag, kPacketMax);
     EXPECT_EQ(parse_datagram(good, kTag + 1).error().code, FaultCode::SwarmMismatch);
     Bytes bytes = good;
-    bytes[0] = std::byte{0x30};
+    bytes[0] = std::byte{0x21};
     EXPECT_EQ(parse_datagram(bytes, kTag).error().code, FaultCode::BadVersion);
     bytes = good;
     bytes.push_back(std::byte{0});

@@ -101,6 +101,7 @@ inline Statement claim(std::uint8_t number, Incarnation incarnation, MemberState
         return statement;
     }
     statement.address = address_of(number);
+    statement.tail = make_tail({});
     sign(statement);
     return statement;
 }
