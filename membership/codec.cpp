@@ -25,6 +25,7 @@ enum class Kind : std::uint8_t {
     TableDigest = 11,
     Stranger = 12,
     SliceDigests = 13,
+    SignedRecord = 14,
 };
 
 constexpr std::size_t kFrame = 1 + 2;  // kind, length
@@ -36,10 +37,12 @@ constexpr std::size_t kAccusationBody = 32 + 16 + 32;
 constexpr std::size_t kForgottenBody = 32 + 16;
 constexpr std::size_t kStrangerBody = 8;
 constexpr std::size_t kSlicesBody = 1 + 8 * kSlices;
-constexpr std::size_t kRecordBody = 32 + 16;  // and the record itself
+constexpr std::size_t kRecordBody = 32 + 16;                  // and the record itself
+constexpr std::size_t kSignedRecordBody = 32 + 16 + 16 + 64;  // likewise
 
 constexpr unsigned kMajorShift = 4;
 constexpr char kClaimContext[] = "starling membership claim";
+constexpr char kRecordContext[] = "starling progress record";
 
 struct BodySize {
     std::size_t operator()(const Ping&) const { return kProbeBody; }
@@ -64,7 +67,7 @@ struct BodySize {
     }
 
     std::size_t operator()(const ProgressRecord& record) const {
-        return kRecordBody + record.bytes.size();
+        return (record.is_signed ? kSignedRecordBody : kRecordBody) + record.bytes.size();
     }
 };
 
@@ -85,7 +88,9 @@ struct KindOf {
 
     Kind operator()(const SliceDigests&) const { return Kind::SliceDigests; }
 
-    Kind operator()(const ProgressRecord&) const { return Kind::Record; }
+    Kind operator()(const ProgressRecord& record) const {
+        return record.is_signed ? Kind::SignedRecord : Kind::Record;
+    }
 
     Kind operator()(const Statement& statement) const {
         return static_cast<Kind>(
@@ -164,9 +169,13 @@ struct WriteBody {
     }
 
     void operator()(const ProgressRecord& record) const {
-        out.put_array(record.owner.bytes);
+        out.put_array(record.is_signed ? record.key : record.owner.bytes);
         out.put(record.epoch);
         out.put(record.version);
+        if (record.is_signed) {
+            out.put_array(record.salt);
+            out.put_array(record.signature);
+        }
         out.put_bytes(record.bytes);
     }
 };
@@ -222,11 +231,19 @@ Statement read_statement(ByteReader& in, Kind kind, const Notary& notary) {
     return statement;
 }
 
-ProgressRecord read_record(ByteReader& in) {
+ProgressRecord read_record(ByteReader& in, Kind kind, const Notary& notary) {
     ProgressRecord record;
-    record.owner = read_id(in);
+    record.is_signed = kind == Kind::SignedRecord;
+    record.key = in.take_array<32>();
     record.epoch = read_counter(in);
     record.version = read_counter(in);
+    if (record.is_signed) {
+        record.salt = in.take_array<16>();
+        record.signature = in.take_array<64>();
+        if (in.ok()) record.owner = notary.id_of(record.key);
+    } else {
+        record.owner = PeerId{std::exchange(record.key, {})};
+    }
     if (in.remaining() > kRecordMax) in.spoil();
     const auto bytes = in.take_bytes(in.remaining());
     record.bytes.assign(bytes.begin(), bytes.end());
@@ -265,7 +282,8 @@ Message read_body(ByteReader& in, Kind kind, const Notary& notary) {
         case Kind::Left:
             return read_statement(in, kind, notary);
         case Kind::Record:
-            return read_record(in);
+        case Kind::SignedRecord:
+            return read_record(in, kind, notary);
         case Kind::Forgotten: {
             const auto subject = read_id(in);
             return Forgotten{subject, read_incarnation(in)};
@@ -279,7 +297,7 @@ Message read_body(ByteReader& in, Kind kind, const Notary& notary) {
 }
 
 bool is_known(Kind kind) {
-    return kind >= Kind::Ping && kind <= Kind::SliceDigests;
+    return kind >= Kind::Ping && kind <= Kind::SignedRecord;
 }
 
 /// What makes sense only between the two ends of a datagram.
@@ -365,6 +383,19 @@ Bytes signed_text(const Statement& statement, const SwarmId& swarm) {
     write(out, statement.incarnation);
     write(out, statement.address);
     write_tail(out, statement.tail);
+    return text;
+}
+
+Bytes signed_text(const ProgressRecord& record, const SwarmId& swarm) {
+    Bytes text;
+    ByteWriter out(text);
+    out.put_bytes(as_byte_view(kRecordContext));
+    out.put_array(swarm.bytes);
+    out.put_array(record.key);
+    out.put(record.epoch);
+    out.put(record.version);
+    out.put_array(record.salt);
+    out.put_bytes(record.bytes);
     return text;
 }
 

@@ -16,9 +16,9 @@ namespace {
 constexpr std::size_t kMissesMax = 16;
 
 // The fields of a rank.
-constexpr unsigned kTopicShift = 63;
-constexpr unsigned kSentShift = 56;
-constexpr unsigned kBadNewsShift = 55;
+constexpr unsigned kTopicShift = 62;
+constexpr unsigned kSentShift = 55;
+constexpr unsigned kBadNewsShift = 54;
 constexpr std::uint64_t kSentOnce = std::uint64_t{1} << kSentShift;
 constexpr std::size_t kSentMax = (1U << (kTopicShift - kSentShift)) - 1;
 constexpr std::uint64_t kAgeMax = (std::uint64_t{1} << kBadNewsShift) - 1;
@@ -44,7 +44,12 @@ void Dissemination::push(const Statement& statement) {
 }
 
 void Dissemination::push(const ProgressRecord& record) {
-    push(record.owner, Topic::Record, false, record);
+    // A signed record is newer than what waits, and an unsigned one must not keep it from spreading.
+    if (record.is_signed) {
+        if (const auto older = find(record.owner, Topic::Record); older != queue_.end())
+            drop(older);
+    }
+    push(record.owner, record.is_signed ? Topic::SignedRecord : Topic::Record, false, record);
 }
 
 void Dissemination::push(const PeerId& peer, Topic topic, bool bad_news, Message message) {

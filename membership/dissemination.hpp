@@ -1,9 +1,9 @@
 #pragma once
 
 // The rumours that ride on datagrams. A newer rumour about a member replaces the older one, so the
-// queue never holds more than one claim and one record per peer.
+// queue never holds more than one claim and two records per peer, a signed one and one that is not.
 //
-// Order: claims before records; among claims the least often sent first, so that a burst spreads
+// Order: claims before records, and signed records before others; among claims the least often sent first, so that a burst spreads
 // evenly; among equals good news before bad (a refutation must overtake its accusation), and the
 // newest first.
 //
@@ -51,7 +51,7 @@ public:
     [[nodiscard]] bool crowded() const { return claim_bytes_ > kPacketMax; }
 
 private:
-    enum class Topic : std::uint8_t { Claim, Record };
+    enum class Topic : std::uint8_t { Claim, SignedRecord, Record };
 
     /// Where one rumour stands in the order.
     struct Place {

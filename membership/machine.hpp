@@ -43,6 +43,7 @@
 #include "membership/suspicion.hpp"
 #include "membership/swim.hpp"
 #include "membership/throttle.hpp"
+#include "membership/verify_budget.hpp"
 #include "membership/workspace.hpp"
 
 namespace starling::membership {
@@ -58,7 +59,7 @@ public:
     void handle_stream_lost(Instant now, const PeerId& peer);
     void handle_send_error(Instant now, const Endpoint& to);
     void leave(Instant now);
-    void set_record(Instant now, ByteView record);
+    void set_record(Instant now, ByteView record, bool decides);
 
     std::optional<Datagram> poll_transmit();
     std::optional<StreamRequest> poll_stream();
@@ -135,26 +136,31 @@ private:
     void confirm(const Statement& suspicion);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
     void on_slices(const SliceDigests& digests, Conversation& talk);
-    void on_record(const ProgressRecord& record);
+    void on_record(Instant now, const ProgressRecord& record, Source source);
     void answer_page(const Conversation& talk);
     void count_fault(const Fault& fault);
 
     [[nodiscard]] std::optional<PeerId> id_of(const ShortId& id) const;
-    [[nodiscard]] bool genuine(const Statement& claim);
+    template <class Signed>
+    [[nodiscard]] bool genuine(Instant now, const Signed& claim, Source source);
     bool apply(Instant now, const Statement& statement, Source source);
     void accuse(Instant now, const Statement& claim);
     void settle(Instant now, const MemberTable::Change& change, const PeerId& accuser);
     void announce(const MemberTable::Change& change);
 
+    // machine_records.cpp
+    void on_record_of_self(Instant now, const ProgressRecord& record, Source source);
+    [[nodiscard]] bool is_known(const PeerId& owner, Source source) const;
+    void sign(ProgressRecord& record);
+
     // machine_self.cpp
     void on_accusation_of_self(Instant now, const Statement& accusation, Conversation& talk);
-    void on_claim_of_self(Instant now, const Statement& claim, Conversation& talk);
+    void on_claim_of_self(Instant now, const Statement& claim, Source source, Conversation& talk);
     void on_packet_of_self(Instant now, const Packet& packet);
     void on_stranger(const Stranger& stranger, Conversation& talk);
     void on_forgotten_self(
         Instant now, const Member& known, const Incarnation& forgotten, Conversation& talk
     );
-    void on_record_of_self(const ProgressRecord& record);
     void rise_to(Instant now, const Incarnation& incarnation);
     void restate(Instant now, const Incarnation& incarnation);
 
@@ -227,6 +233,10 @@ private:
     Bytes introduction_;  ///< our claim, as it stands in the readable part of a datagram
     Instant life_since_;  ///< when we first claimed our present epoch
     bool left_ = false;
+    std::optional<Instant> signed_at_;     ///< our last signed record
+    std::optional<ShortId> first_sender_;  ///< whose pages a newcomer reads first
+    VerifyBudget verify_budget_;
+    std::uint32_t forged_in_page_ = 0;
     int calm_push_pulls_ = 0;         ///< full exchanges left out in a row
     std::optional<PeerId> compared_;  ///< with whom we compare tables just now
     Instant now_;

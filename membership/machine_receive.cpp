@@ -20,6 +20,9 @@ constexpr std::size_t kRepliesMax = 8;
 /// Members of its first page that a newcomer repeats as rumours.
 constexpr std::size_t kRepeatedMax = 64;
 
+/// After so many forged statements the rest of a page is not read.
+constexpr std::uint32_t kForgedMax = 3;
+
 /// A helper sends its nack after this share of the probe timeout, in per cent, so that it arrives
 /// before the asker's period ends (Lifeguard has 80; our periods may be a tenth shorter).
 constexpr int kNackShare = 75;
@@ -73,9 +76,16 @@ Result<StreamAnswer> Swim::Machine::handle_push_pull(Instant now, ByteView bytes
     }
     conflict_.note_contact(now);
     const auto source = table_.size() == 1 ? Source::FirstPage : Source::Page;
+    if (source == Source::FirstPage) first_sender_ = page.sender;
+    // The records stand on the last pages of several.
+    const bool first = first_sender_ == page.sender && conflict_.arriving(now);
+    const auto source_of_record = first ? Source::FirstPage : source;
     Conversation talk{page.sender, id_of(page.sender), {}, false, {}};
+    forged_in_page_ = 0;
     for (const auto& message : page.messages) {
-        on_news(now, message, source, talk);
+        const bool told = std::holds_alternative<ProgressRecord>(message);
+        on_news(now, message, told ? source_of_record : source, talk);
+        if (forged_in_page_ >= kForgedMax) break;
         // A page begins with its sender's own claim.
         if (!talk.sender) talk.sender = id_of(page.sender);
     }
@@ -86,8 +96,8 @@ Result<StreamAnswer> Swim::Machine::handle_push_pull(Instant now, ByteView bytes
     }
     answer_page(talk);
     arm_on_demand(now);
-    if (!talk.asked) return StreamAnswer{};
-    return StreamAnswer{table_.differing(talk.asked->values), true};
+    if (!talk.asked) return StreamAnswer{kAllSlices, false, forged_in_page_};
+    return StreamAnswer{table_.differing(talk.asked->values), true, forged_in_page_};
 }
 
 std::optional<PeerId> Swim::Machine::id_of(const ShortId& id) const {
@@ -128,7 +138,7 @@ void Swim::Machine::on_news(
             [&](const Stranger& stranger) { on_stranger(stranger, talk); },
             [&](const Forgotten& forgotten) { on_forgotten(now, forgotten, talk); },
             [&](const SliceDigests& digests) { on_slices(digests, talk); },
-            [&](const ProgressRecord& record) { on_record(record); },
+            [&](const ProgressRecord& record) { on_record(now, record, source); },
             [](const auto& /*probe*/) {},
         },
         message
@@ -235,7 +245,7 @@ void Swim::Machine::on_statement(
         if (is_accusation(statement.state)) {
             on_accusation_of_self(now, statement, talk);
         } else {
-            on_claim_of_self(now, statement, talk);
+            on_claim_of_self(now, statement, source, talk);
         }
     } else if (is_accusation(statement.state)) {
         on_accusation(now, statement, source, talk);
@@ -244,18 +254,12 @@ void Swim::Machine::on_statement(
     }
 }
 
-bool Swim::Machine::genuine(const Statement& claim) {
-    if (notary_->verify(claim.key, signed_text(claim, config_.swarm), claim.signature)) return true;
-    ++counters_.forged;
-    return false;
-}
-
 void Swim::Machine::on_claim(Instant now, const Statement& claim, Source source) {
     // A signature costs a hundred times what the rest does: look only at news.
     if (!table_.would_change(claim)) return;
     const auto* departed = departed_.find(claim.subject);
     if (departed != nullptr && verdict_of(claim) <= departed->verdict) return;
-    if (!genuine(claim)) return;
+    if (!genuine(now, claim, source)) return;
     if (departed != nullptr) departed_.remove(claim.subject);
     apply(now, claim, source);
 }
@@ -358,16 +362,6 @@ void Swim::Machine::on_slices(const SliceDigests& digests, Conversation& talk) {
     const auto member = table_.find(*talk.sender);
     if (differing == 0 || !member) return;
     request_stream({member->id, member->address, StreamRequest::Kind::Tell, differing});
-}
-
-void Swim::Machine::on_record(const ProgressRecord& record) {
-    if (record.owner == self_) {
-        on_record_of_self(record);
-        return;
-    }
-    if (!records_.merge(record, table_.find(record.owner).has_value())) return;
-    rumours_.push(record);
-    events_.push_back({EventKind::Record, record.owner});
 }
 
 void Swim::Machine::answer_page(const Conversation& talk) {

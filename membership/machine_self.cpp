@@ -36,10 +36,12 @@ void Swim::Machine::on_accusation_of_self(
 
 /// Takes our own words as they come back. This process may have said them; else an earlier life did,
 /// or another process with our identity.
-void Swim::Machine::on_claim_of_self(Instant now, const Statement& claim, Conversation& talk) {
+void Swim::Machine::on_claim_of_self(
+    Instant now, const Statement& claim, Source source, Conversation& talk
+) {
     if (verdict_of(claim) < verdict_of(own_claim_)) return;
     if (verdict_of(claim) == verdict_of(own_claim_) && claim.address == address_) return;
-    if (!genuine(claim)) return;
+    if (!genuine(now, claim, source)) return;
     auto verdict = conflict_.on_claim(now, address_, claim.address);
     // Nothing is above the last epoch.
     if (claim.incarnation.epoch + 1 >= kCounterMax) verdict = IdentityConflict::Verdict::Yield;
@@ -71,7 +73,8 @@ void Swim::Machine::on_packet_of_self(Instant now, const Packet& packet) {
     for (const auto& message : packet.messages) {
         const auto* statement = std::get_if<Statement>(&message);
         if (statement == nullptr || statement->subject != self_) continue;
-        if (!is_accusation(statement->state)) on_claim_of_self(now, *statement, talk);
+        if (!is_accusation(statement->state))
+            on_claim_of_self(now, *statement, Source::Rumour, talk);
     }
 }
 
@@ -111,24 +114,6 @@ void Swim::Machine::restate(Instant now, const Incarnation& incarnation) {
     make_own_claim();
     table_.apply(now, own_claim_);
     rumours_.push(own_claim_);
-}
-
-void Swim::Machine::on_record_of_self(const ProgressRecord& record) {
-    const auto* ours = records_.find(self_);
-    if (ours == nullptr) {
-        // From an earlier life; the next set_record goes above it.
-        records_.merge(record, true);
-        events_.push_back({EventKind::Record, self_});
-        return;
-    }
-    ProgressRecord again = *ours;
-    if (!records_.merge(record, true)) return;
-    // An earlier life counted further than we do: what we say now must win all the same.
-    again.epoch = record.epoch;
-    again.version = record.version;
-    advance_version(again);
-    records_.merge(again, true);
-    rumours_.push(again);
 }
 
 }  // namespace starling::membership

@@ -70,6 +70,9 @@ struct StreamRequest {
 struct StreamAnswer {
     Slices slices = kAllSlices;  ///< those to send
     bool compares = false;       ///< ends with the digests of our slices, as the page asked for
+    /// Statements in the page whose signature does not fit. An honest member passes none on, so
+    /// whoever sent the page over a stream that it has signed is a liar.
+    std::uint32_t forged = 0;
 };
 
 enum class EventKind : std::uint8_t {

@@ -117,15 +117,23 @@ struct SliceDigests {
     bool operator==(const SliceDigests&) const = default;
 };
 
-/// What a peer publishes about itself. The larger (epoch, version) wins.
+/// What a peer publishes about itself. The larger (epoch, version) wins. What the swarm decides from
+/// is signed; what comes in between is for people to look at.
 struct ProgressRecord {
     PeerId owner;
     std::uint64_t epoch = 0;
     std::uint64_t version = 0;
     Bytes bytes;
+    bool is_signed = false;
+    BootSalt salt{};        ///< of a signed one: that of the process that wrote it
+    PublicKey key{};        ///< of a signed one: the owner's; on the wire in place of its id
+    Signature signature{};  ///< of a signed one
 
     bool operator==(const ProgressRecord&) const = default;
 };
+
+/// Returns what the owner of a signed record signs.
+[[nodiscard]] Bytes signed_text(const ProgressRecord& record, const SwarmId& swarm);
 
 using Message = std::variant<
     Ping,

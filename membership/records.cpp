@@ -12,14 +12,27 @@ void advance_version(ProgressRecord& record) {
     ++record.epoch;
 }
 
+bool Records::is_news(const ProgressRecord& record) const {
+    const auto found = entries_.find(record.owner);
+    if (found == entries_.end()) return record.is_signed;
+    const auto& [last, shown, gone] = found->second;
+    const auto order = std::tie(record.epoch, record.version);
+    if (std::tie(last.epoch, last.version) >= order) return false;
+    if (record.is_signed) return true;
+    if (shown && shown->version >= record.version) return false;
+    return last.epoch == record.epoch && record.version - last.version <= kUnsignedAheadMax;
+}
+
 bool Records::merge(const ProgressRecord& record, bool present) {
+    if (!is_news(record)) return false;
     const auto [place, added] = entries_.try_emplace(record.owner);
     auto& entry = place->second;
-    if (!added && std::tie(entry.record.epoch, entry.record.version) >=
-                      std::tie(record.epoch, record.version)) {
-        return false;
+    if (record.is_signed) {
+        entry.record = record;
+        entry.shown.reset();
+    } else {
+        entry.shown = record;
     }
-    entry.record = record;
     if (added && !present) mark_gone(record.owner, entry);
     return true;
 }
@@ -37,6 +50,12 @@ void Records::owner_gone(const PeerId& owner) {
 }
 
 const ProgressRecord* Records::find(const PeerId& owner) const {
+    const auto found = entries_.find(owner);
+    if (found == entries_.end()) return nullptr;
+    return found->second.shown ? &*found->second.shown : &found->second.record;
+}
+
+const ProgressRecord* Records::find_signed(const PeerId& owner) const {
     const auto found = entries_.find(owner);
     return found == entries_.end() ? nullptr : &found->second.record;
 }

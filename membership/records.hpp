@@ -1,11 +1,13 @@
 #pragma once
 
-// The newest progress record of every peer. Records outlive their peers, because counters over the
+// The newest progress records of every peer: the newest signed one, from which the swarm decides, and
+// what came after it without a signature, which is for people. Records outlive their peers, because counters over the
 // swarm (samples trained) must not fall when a peer goes.
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -17,13 +19,21 @@ namespace starling::membership {
 /// Most records kept of peers that are not in the table; above it the oldest gone are dropped.
 inline constexpr std::size_t kGoneRecordsMax = 4096;
 
+/// An unsigned record may be so many versions ahead of the last signed one: several a second until
+/// the next is due. It lasts no longer than until then, so a forged one cannot stay.
+inline constexpr std::uint64_t kUnsignedAheadMax = 65536;
+
 /// Moves a record to its next version, carrying into the epoch where the wire's range ends.
 void advance_version(ProgressRecord& record);
 
 class Records {
 public:
+    /// Returns whether merge() would keep the record: worth a look at the signature.
+    [[nodiscard]] bool is_news(const ProgressRecord& record) const;
+
     /// Keeps the record if its (epoch, version) is larger than what is known; returns whether it
-    /// did. `present` says whether its owner is in the table.
+    /// did. A signed one replaces whatever there was; an unsigned one needs a signed one of the same
+    /// epoch. `present` says whether its owner is in the table.
     bool merge(const ProgressRecord& record, bool present);
 
     /// The owner has entered the table: its record no longer counts against kGoneRecordsMax.
@@ -32,19 +42,27 @@ public:
     /// The table has forgotten the owner: its record counts against kGoneRecordsMax from now on.
     void owner_gone(const PeerId& owner);
 
+    /// Returns the newest record of a peer, signed or not.
     [[nodiscard]] const ProgressRecord* find(const PeerId& owner) const;
+
+    /// Returns the newest signed record of a peer.
+    [[nodiscard]] const ProgressRecord* find_signed(const PeerId& owner) const;
 
     [[nodiscard]] std::vector<PeerId> owners() const;
 
-    /// Calls `visit` with each record in order of owner.
+    /// Calls `visit` with each record in order of owner, signed ones before what came after them.
     template <class Visit>
     void for_each(Visit visit) const {
-        for (const auto& [owner, entry] : entries_) visit(entry.record);
+        for (const auto& [owner, entry] : entries_) {
+            visit(entry.record);
+            if (entry.shown) visit(*entry.shown);
+        }
     }
 
 private:
     struct Entry {
-        ProgressRecord record;
+        ProgressRecord record;                ///< signed
+        std::optional<ProgressRecord> shown;  ///< newer and unsigned
         std::uint64_t gone = 0;  ///< key in gone_, or 0 while the owner is in the table
     };
 

@@ -105,21 +105,6 @@ void Swim::Machine::leave(Instant now) {
     on_gossip(now);
 }
 
-void Swim::Machine::set_record(Instant now, ByteView bytes) {
-    advance(now);
-    STARLING_CHECK(bytes.size() <= kRecordMax);
-    ProgressRecord record{self_, incarnation_.epoch, 0, Bytes(bytes.begin(), bytes.end())};
-    const auto* last = records_.find(self_);
-    if (last != nullptr && last->epoch >= record.epoch) {
-        record.epoch = last->epoch;
-        record.version = last->version;
-    }
-    advance_version(record);
-    records_.merge(record, true);
-    rumours_.push(record);
-    arm_on_demand(now);
-}
-
 std::optional<Datagram> Swim::Machine::poll_transmit() {
     if (transmitted_ == transmits_.size()) {
         transmits_.clear();
@@ -261,8 +246,8 @@ void Swim::leave(Instant now) {
     machine_->leave(now);
 }
 
-void Swim::set_record(Instant now, ByteView record) {
-    machine_->set_record(now, record);
+void Swim::set_record(Instant now, ByteView record, bool decides) {
+    machine_->set_record(now, record, decides);
 }
 
 std::optional<Datagram> Swim::poll_transmit() {
@@ -307,6 +292,11 @@ std::optional<Member> Swim::find(const PeerId& id) const {
 
 ByteView Swim::record(const PeerId& id) const {
     const auto* record = machine_->records().find(id);
+    return record == nullptr ? ByteView{} : ByteView(record->bytes);
+}
+
+ByteView Swim::signed_record(const PeerId& id) const {
+    const auto* record = machine_->records().find_signed(id);
     return record == nullptr ? ByteView{} : ByteView(record->bytes);
 }
 

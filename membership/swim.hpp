@@ -44,6 +44,8 @@ struct SwimCounters {
     std::uint64_t reflected = 0;  ///< named us as their sender; dropped
     std::uint64_t forged = 0;     ///< statements whose signature does not fit; dropped
     std::uint64_t throttled = 0;  ///< accusations above what one sender may make; dropped
+    std::uint64_t postponed = 0;  ///< signatures above what we check in a second; dropped
+    std::uint64_t unvouched = 0;  ///< records of peers that nobody has had as a member; dropped
     std::uint64_t probes = 0;
     std::uint64_t probes_failed = 0;     ///< neither direct nor indirect answer
     std::uint64_t probes_by_stream = 0;  ///< answered by no datagram, but over a stream
@@ -111,10 +113,11 @@ public:
     void leave(Instant now);
 
     /// Replaces our progress record and spreads it. Of two records of one owner the larger (epoch,
-    /// version) wins; records never touch incarnations.
+    /// version) wins; records never touch incarnations. It is signed if others decide something from
+    /// what is new in it, and else every max(10 s, n x 50 ms).
     ///
     /// Requires  at most kRecordMax bytes
-    void set_record(Instant now, ByteView record);
+    void set_record(Instant now, ByteView record, bool decides = true);
 
     // To outside: drain after every call above.
 
@@ -146,9 +149,13 @@ public:
     /// verified.
     [[nodiscard]] const Statement* claim_of(const ShortId& id) const;
 
-    /// The newest record of a peer, empty when none is known. Records outlive their peer's
-    /// tombstone (bounded: the oldest of gone peers are dropped above 4,096).
+    /// The newest record of a peer, empty when none is known: for people only, for it may be anybody's
+    /// word. Records outlive their peer's tombstone (bounded: the oldest of gone peers are dropped
+    /// above 4,096).
     [[nodiscard]] ByteView record(const PeerId& id) const;
+
+    /// The newest record of a peer that the peer has signed, empty when none is known.
+    [[nodiscard]] ByteView signed_record(const PeerId& id) const;
 
     /// All peers that ever published a record we still keep.
     [[nodiscard]] std::vector<PeerId> recorded_peers() const;

@@ -77,6 +77,10 @@ void MembershipStreams::on_page(const PeerId& from, ByteView payload) {
         ++counters_.malformed_pages;
         return;
     }
+    if (merged->forged > 0) {
+        ++counters_.forged_pages;
+        if (judge_) judge_(from, merged->forged);
+    }
     if (payload.front() == kWantsAnswer) answer(from, *merged);
     membership_.release();
     membership_.pump();

@@ -6,6 +6,8 @@
 // Thread    network
 
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -21,6 +23,7 @@ namespace starling::peer {
 struct MembershipStreamCounters {
     std::uint64_t malformed_pages = 0;
     std::uint64_t refused_answers = 0;  ///< too many were on their way
+    std::uint64_t forged_pages = 0;     ///< held statements whose signature does not fit
 };
 
 class MembershipStreams final : public FrameReceiver {
@@ -34,6 +37,12 @@ public:
 
     /// Sends our whole table to a peer and asks for its own.
     void send_table(const PeerId& to);
+
+    /// Calls `judge` with each peer that sends a page with forged statements, and their number. No
+    /// honest peer passes any on, so whoever has signed the stream is to blame.
+    void on_forged(std::function<void(const PeerId& from, std::uint32_t forged)> judge) {
+        judge_ = std::move(judge);
+    }
 
     void handle_frame(const PeerId& from, FrameType type, ByteView payload) override;
 
@@ -49,6 +58,7 @@ private:
     MembershipDriver& membership_;
     AnswerLimit answer_limit_;
     MembershipStreamCounters counters_;
+    std::function<void(const PeerId&, std::uint32_t)> judge_;
 };
 
 }  // namespace starling::peer

@@ -244,7 +244,9 @@ void SessionDriver::publish(Record record) {
     record.bytes = around_.links.counters().bytes_sent;
     record.name = around_.config.name;
     record.reachable = reachable(around_.dial_back.reach());
-    around_.membership.swim().set_record(real_now(), encode_record(record));
+    around_.membership.swim().set_record(
+        real_now(), encode_record(record), session_.record_decides()
+    );
     around_.membership.pump();
     auto known = session_.record();
     known.bytes = record.bytes;

@@ -92,6 +92,12 @@ constexpr CounterRow<Swim> kSwimRows[] = {
     {"datagrams_reflected_total", "Datagrams that named us as their sender", &Swim::reflected},
     {"statements_forged_total", "Statements with a wrong signature", &Swim::forged},
     {"accusations_throttled_total", "Accusations above what one sender may make", &Swim::throttled},
+    {"signatures_postponed_total",
+     "Statements dropped because too many signatures came in a second",
+     &Swim::postponed},
+    {"records_unvouched_total",
+     "Records dropped because their owner was never a member here",
+     &Swim::unvouched},
     {"probes_total", "Members probed", &Swim::probes},
     {"probes_failed_total", "Probes without direct or indirect answer", &Swim::probes_failed},
     {"probes_by_stream_total",
@@ -127,6 +133,9 @@ constexpr CounterRow<MembershipStreamCounters> kMembershipStreamRows[] = {
     {"push_pulls_refused_total",
      "Push/pulls not answered because too many answers were on their way",
      &MembershipStreamCounters::refused_answers},
+    {"pages_forged_total",
+     "Push/pull pages with statements whose signature does not fit",
+     &MembershipStreamCounters::forged_pages},
 };
 static_assert(covers(kMembershipStreamRows));
 
@@ -173,6 +182,7 @@ Swim with_seal(Swim counters, const SealCounters& seal) {
     counters.bytes_received += seal.introduction_bytes;
     counters.malformed += seal.rejected;
     counters.forged += seal.forged;
+    counters.postponed += seal.postponed;
     counters.foreign += seal.foreign;
     return counters;
 }

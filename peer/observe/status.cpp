@@ -137,12 +137,12 @@ std::string render_status(const StatusInputs& in) {
     out["members"].push_back(std::move(self));
     for (const auto& peer : in.view.others) {
         auto member = member_json(
-            peer.id, peer.address, state_name(peer.state), peer.record ? &*peer.record : nullptr
+            peer.id, peer.address, state_name(peer.state), peer.newest() ? &*peer.newest() : nullptr
         );
         member["self"] = false;
         member["udp"] = udp_name(peer);
         member["reachable"] =
-            reachable_json(peer.record ? peer.record->reachable : std::optional<bool>());
+            reachable_json(peer.newest() ? peer.newest()->reachable : std::optional<bool>());
         out["members"].push_back(std::move(member));
     }
     // A path in an error need not be UTF-8.

@@ -1,6 +1,8 @@
 #include "peer/session/ending.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <vector>
 
 namespace starling::peer {
 
@@ -36,15 +38,43 @@ void Ending::enter(Instant now, EndingPhase phase) {
     since_ = now;
 }
 
-/// Joins the newest round of any peer. Only a peer that missed the target opens a round.
+/// Joins a newer round.
 void Ending::follow(Instant now, std::span<const Record> others) {
-    if (phase_ == EndingPhase::Leave) return;
-    for (const auto& other : others) {
-        if (other.round <= round_) continue;
-        round_ = other.round;
-        reached_ = false;
-        enter(now, EndingPhase::Train);
+    if (phase_ == EndingPhase::Leave || others.empty()) return;
+    const auto next = next_round(now, others);
+    alone_ = false;
+    if (next == round_) return;
+    round_ = next;
+    reached_ = false;
+    behind_since_.reset();
+    enter(now, EndingPhase::Train);
+}
+
+/// Only a peer that missed the target opens a round, and it ends the round before together with most
+/// others. So where more than half of the others are, everybody goes. Beyond that a peer follows by one
+/// round, and only if it has ended its own, or if somebody is ahead for long (after a cut); and
+/// only a few times, because whoever is ahead may be a liar.
+std::uint32_t Ending::next_round(Instant now, std::span<const Record> others) {
+    std::vector<std::uint32_t> rounds;
+    for (const auto& other : others) rounds.push_back(other.round);
+    std::sort(rounds.begin(), rounds.end(), std::greater<>());
+    // A liar in a swarm of two is more than half of the others. Who has just come must believe it.
+    const bool several = rounds.size() > 1 || alone_;
+    const auto common = std::max(round_, several ? rounds[rounds.size() / 2] : 0);
+    if (common > round_) return common;
+    const auto newest = rounds.front();
+    rounds.push_back(round_);
+    std::sort(rounds.begin(), rounds.end(), std::greater<>());
+    const auto majority = rounds[rounds.size() / 2];
+    if (newest <= round_ || round_ > majority) {
+        behind_since_.reset();
+        return round_;
     }
+    if (!behind_since_) behind_since_ = now;
+    const bool ended = phase_ != EndingPhase::Train || now - *behind_since_ > kFollowAfter;
+    if (followed_few_ >= kFollowFewMax || !ended) return round_;
+    ++followed_few_;
+    return round_ + 1;
 }
 
 /// Returns whether a quality is as good as the target and better by a margin.
@@ -66,30 +96,24 @@ bool Ending::estimate_reached(const EndingInputs& inputs) const {
         case UntilKind::Samples:
             return inputs.samples_wanted && inputs.swarm_samples >= *inputs.samples_wanted;
         default:
-            return inputs.estimate && meets(*inputs.estimate, kMissMargin * round_);
+            return inputs.estimate &&
+                   meets(*inputs.estimate, kMissMargin * std::min(round_, kMissesMax));
     }
 }
 
-/// For a quality a majority decides, and for epochs, because views differ for some seconds. The count of samples is the same for all peers, so one
-/// peer that sees the target is enough. Steps are counted per peer, so all peers must have made
-/// them.
+/// A majority decides, with us, and so does one that has raised the flag already, without us: we may
+/// have come later. Steps are counted per peer, so all peers must have made them.
 bool Ending::enough_reached(std::span<const Record> others) const {
     std::size_t reached = reached_ ? 1 : 0;
+    std::size_t ending = 0;
     for (const auto& other : others) {
-        if (other.round == round_ && other.ending) return true;
-        if (other.round == round_ && other.reached) ++reached;
+        if (other.round != round_) continue;
+        if (other.ending) ++ending;
+        if (other.reached || other.ending) ++reached;
     }
     const std::size_t live = others.size() + 1;
-    switch (until_.kind) {
-        case UntilKind::Forever:
-            return reached > 0;
-        case UntilKind::Samples:
-            return reached > 0;
-        case UntilKind::Steps:
-            return reached == live;
-        default:
-            return 2 * reached > live;
-    }
+    if (2 * ending > others.size()) return true;
+    return until_.kind == UntilKind::Steps ? reached == live : 2 * reached > live;
 }
 
 void Ending::judge(Instant now, const EndingInputs& inputs) {

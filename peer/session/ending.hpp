@@ -3,6 +3,9 @@
 // How a swarm without a coordinator ends: a state machine without I/O that reads the records of all
 // peers.
 //
+// Only what peers have signed counts, and nobody is believed alone: a liar can open no round and end
+// none, as long as more than half of the others are honest. Of two peers each believes the other.
+//
 // Each peer says in its record whether its own estimate meets the target. When enough peers say so,
 // the sticky flag `ending` rises and spreads. The peers stop training, average until they agree,
 // and evaluate on the whole test set. A peer that misses the target opens the next round. All
@@ -65,10 +68,17 @@ public:
     /// Each missed round adds this much to the accuracy or the like that an estimate must show, or
     /// takes this share off the loss or the like.
     static constexpr double kMissMargin = 0.002;
+    /// Rounds that add to it.
+    static constexpr std::uint32_t kMissesMax = 16;
+    /// A peer that trains follows another by one round if that one is ahead for so long.
+    static constexpr Duration kFollowAfter = std::chrono::seconds(10);
+    /// So many times it follows fewer than half of the others.
+    static constexpr std::uint32_t kFollowFewMax = 4;
 
 private:
     void enter(Instant now, EndingPhase phase);
     void follow(Instant now, std::span<const Record> others);
+    [[nodiscard]] std::uint32_t next_round(Instant now, std::span<const Record> others);
     [[nodiscard]] bool meets(double quality, double margin) const;
     [[nodiscard]] bool estimate_reached(const EndingInputs& inputs) const;
     [[nodiscard]] bool enough_reached(std::span<const Record> others) const;
@@ -81,6 +91,9 @@ private:
     std::uint32_t round_ = 0;
     bool reached_ = false;
     bool met_ = false;
+    bool alone_ = true;  ///< no view so far had others
+    std::uint32_t followed_few_ = 0;
+    std::optional<Instant> behind_since_;  ///< somebody has been ahead of the round since then
 };
 
 }  // namespace starling::peer

@@ -100,7 +100,8 @@ void Quota::hear(Instant now, const SwarmView& view) {
     auto known = words_.begin();
     for (const auto& peer : view.others) {
         Word word{peer.id, 0, {}, now};
-        if (peer.record) word = {peer.id, peer.record->samples, peer.record->claim, now};
+        // An unsigned word shows that the peer goes on, and decides nothing else.
+        if (const auto& said = peer.newest()) word = {peer.id, said->samples, said->claim, now};
         while (known != words_.end() && known->id < peer.id) ++known;
         const bool same = known != words_.end() && known->id == peer.id &&
                           known->samples == word.samples && known->claim == word.claim;

@@ -51,7 +51,7 @@ void Session::begin(Instant now, Start start, const Progress& before) {
 void Session::handle_view(Instant now, const SwarmView& view) {
     if (!view_due_) return;
     view_due_ = now + kViewEvery;
-    swarm_samples_ = view.samples(report_.samples);
+    swarm_samples_ = sample_bound_.count(now, view, report_.samples);
     live_ = view.live;
     // For good: the last one of a swarm is alone because the others have ended.
     if (view.live > 1) meets_until_ = std::min(meets_until_, now);
@@ -68,7 +68,8 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
     release_trainer(now);
-    if (now - published_ >= kPublishEvery) publish(now);
+    // What ends a swarm of private samples is the mean of all estimates, so each of them is signed.
+    if (now - published_ >= kPublishEvery) publish(now, is_private());
 }
 
 void Session::update_roster(Instant now, const SwarmView& view) {
@@ -336,7 +337,8 @@ void Session::end(std::optional<Fault> fault) {
     outcome_ = SessionOutcome{std::move(fault), last_distance_};
 }
 
-void Session::publish(Instant now) {
+void Session::publish(Instant now, bool decides) {
+    record_decides_ = decides || (record_due_ && record_decides_);
     published_ = now;
     told_samples_ = report_.samples;
     told_claim_ = quota_.claim();

@@ -34,6 +34,7 @@
 #include "peer/session/quota.hpp"
 #include "peer/session/recovery.hpp"
 #include "peer/session/roster.hpp"
+#include "peer/session/sample_bound.hpp"
 #include "peer/session/settling.hpp"
 #include "peer/session/speed.hpp"
 #include "peer/terms/descriptor.hpp"
@@ -104,6 +105,10 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> poll_release();
     /// Returns the record to publish, if it is time to. Its `bytes` are for the caller to fill in.
     [[nodiscard]] std::optional<Record> poll_record();
+
+    /// Returns whether others decide something from the record that poll_record() returned last.
+    [[nodiscard]] bool record_decides() const { return record_decides_; }
+
     /// Returns the next line for people.
     [[nodiscard]] std::optional<std::string> poll_note();
     /// Returns once how the session has ended by itself.
@@ -187,7 +192,8 @@ private:
     void become(Instant now, PeerState state);
     void give_order();
     void release_trainer(Instant now);
-    void publish(Instant now);
+    /// With `decides`, others decide something from what is new in the record.
+    void publish(Instant now, bool decides = true);
     void end(std::optional<Fault> fault);
     [[nodiscard]] bool settled() const;
 
@@ -206,6 +212,7 @@ private:
     Ending ending_;
     Quota quota_;
     EpochGoal goal_;
+    SampleBound sample_bound_;
     SpeedWord speed_;
     Overfitting overfitting_;
 
@@ -241,6 +248,7 @@ private:
     std::optional<std::uint64_t> waits_in_;  ///< the round in which the trainer waits
     std::optional<std::uint64_t> release_;
     bool record_due_ = false;
+    bool record_decides_ = false;
     std::deque<std::string> notes_;
     std::optional<SessionOutcome> outcome_;
 };

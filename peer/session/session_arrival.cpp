@@ -37,7 +37,8 @@ void Session::update_readiness(const SwarmView& view) {
 void Session::update_holders(Instant now, const SwarmView& view) {
     std::vector<data::WeightedPeer> holders;
     for (const auto& peer : view.others) {
-        if (peer.live() && peer.record && peer.record->held > 0) holders.push_back({peer.id, 1});
+        if (peer.live() && peer.newest() && peer.newest()->held > 0)
+            holders.push_back({peer.id, 1});
     }
     transfers_.set_holders(now, std::move(holders));
 }

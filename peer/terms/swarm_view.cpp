@@ -25,14 +25,6 @@ std::vector<TrainingPeer> SwarmView::training_peers() const {
     return peers;
 }
 
-std::uint64_t SwarmView::samples(std::uint64_t own) const {
-    std::uint64_t total = own + gone_samples;
-    for (const auto& peer : others) {
-        if (peer.record) total += peer.record->samples;
-    }
-    return total;
-}
-
 std::optional<double> SampleShare::share() const {
     if (all == 0) return std::nullopt;
     return static_cast<double>(lasting) / static_cast<double>(all);
@@ -41,11 +33,11 @@ std::optional<double> SampleShare::share() const {
 SampleShare sample_share(const SwarmView& view, std::uint64_t own) {
     SampleShare found{own, own + view.gone_own};
     for (const auto& peer : view.others) {
-        if (!peer.record) continue;
-        const auto state = peer.record->state;
-        const bool finished = state == PeerState::Lingering || state == PeerState::Done;
-        found.all += peer.record->own_train;
-        if (peer.live() || finished) found.lasting += peer.record->own_train;
+        const auto& said = peer.newest();
+        if (!said) continue;
+        const bool finished = said->state == PeerState::Lingering || said->state == PeerState::Done;
+        found.all += said->own_train;
+        if (peer.live() || finished) found.lasting += said->own_train;
     }
     return found;
 }
@@ -55,11 +47,21 @@ SwarmView look(const membership::Swim& swim) {
     for (const auto& member : swim.members()) {
         if (member.id == swim.self()) continue;
         SeenPeer seen{
-            member.id, member.address, member.state, std::nullopt, member.udp_out, member.udp_in};
-        if (const auto bytes = swim.record(member.id); !bytes.empty()) {
+            member.id,
+            member.address,
+            member.state,
+            std::nullopt,
+            std::nullopt,
+            member.udp_out,
+            member.udp_in};
+        const auto said = swim.signed_record(member.id);
+        if (!said.empty()) {
             // A record that we cannot read belongs to another release: that peer is a member but
             // does not train.
-            if (auto record = decode_record(bytes)) seen.record = *record;
+            if (auto record = decode_record(said)) seen.record = *record;
+        }
+        if (const auto bytes = swim.record(member.id); bytes.data() != said.data()) {
+            if (auto record = decode_record(bytes)) seen.shown = *record;
         }
         if (seen.live()) ++view.live;
         view.others.push_back(std::move(seen));
@@ -70,8 +72,9 @@ SwarmView look(const membership::Swim& swim) {
     });
     for (const auto& id : swim.recorded_peers()) {
         if (id == swim.self() || swim.find(id).has_value()) continue;
-        const auto record = decode_record(swim.record(id));
+        const auto record = decode_record(swim.signed_record(id));
         if (!record) continue;
+        view.gone.push_back({id, record->samples});
         view.gone_samples += record->samples;
         view.gone_own += record->own_train;
     }

@@ -19,13 +19,17 @@ struct SeenPeer {
     PeerId id;
     Endpoint address;
     membership::MemberState state = membership::MemberState::Alive;
-    std::optional<Record> record;
-    bool udp_out = true;  ///< as in membership::Member
+    std::optional<Record> record;  ///< the newest that it has signed: what others decide from
+    std::optional<Record> shown;   ///< newer than that and unsigned: for people to look at
+    bool udp_out = true;           ///< as in membership::Member
     bool udp_in = true;
 
     [[nodiscard]] bool live() const {
         return state == membership::MemberState::Alive || state == membership::MemberState::Suspect;
     }
+
+    /// Returns the newest that is known, for people.
+    [[nodiscard]] const std::optional<Record>& newest() const { return shown ? shown : record; }
 
     /// Returns whether the peer takes part in training: it trains, settles or has finished, but is
     /// still here.
@@ -40,19 +44,22 @@ struct TrainingPeer {
     bool operator==(const TrainingPeer&) const = default;
 };
 
+/// One that the table has forgotten, and the samples that it has signed.
+struct GonePeer {
+    PeerId id;
+    std::uint64_t samples = 0;
+};
+
 struct SwarmView {
     std::vector<SeenPeer> others;    ///< everybody but us, in order of id
-    std::uint64_t gone_samples = 0;  ///< samples of peers that the table forgot or never had
+    std::vector<GonePeer> gone;      ///< in order of id
+    std::uint64_t gone_samples = 0;  ///< of all of them
     std::uint64_t gone_own = 0;      ///< likewise, private samples that they had to train on
     std::size_t live = 1;            ///< live peers, with us
 
     /// Both return the other peers that are live and take part in training.
     [[nodiscard]] std::vector<Record> training_records() const;
     [[nodiscard]] std::vector<TrainingPeer> training_peers() const;
-
-    /// Returns the samples of all peers, with our own. No counter falls, and those of the dead
-    /// stay.
-    [[nodiscard]] std::uint64_t samples(std::uint64_t own) const;
 };
 
 /// Of the samples in a private swarm. Those of a dead peer are gone with it.

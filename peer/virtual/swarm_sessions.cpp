@@ -164,7 +164,7 @@ bool Swarm::pump_session(NodeIndex index) {
     }
     if (auto record = session.poll_record()) {
         record->bytes = network_.traffic(index).stream_bytes;
-        node.swim->set_record(local(index), peer::encode_record(*record));
+        node.swim->set_record(local(index), peer::encode_record(*record), session.record_decides());
         const bool arrived = node.published == peer::PeerState::Joining &&
                              record->state == peer::PeerState::Training;
         node.published = record->state;

@@ -50,6 +50,7 @@ Packet sample_packet(bool with_probes) {
     packet.messages.emplace_back(Forgotten{peer(5), {1, 2}});
     packet.messages.emplace_back(ProgressRecord{peer(6), 2, 8, Bytes(20, std::byte{0xab})});
     packet.messages.emplace_back(ProgressRecord{peer(7), 2, 8, {}});
+    packet.messages.emplace_back(record_of(8, 2, 8, Bytes(20, std::byte{0xab})));
     return packet;
 }
 
@@ -134,6 +135,10 @@ TEST(Codec, GoldenBytesOfTheOtherKindsDoNotDrift) {
     left.signature.fill(0xdd);
     left.tail.clear();
     const Bytes record{std::byte{0xee}, std::byte{0xef}};
+    ProgressRecord signed_record = record_of(1, 2, 3, record);
+    signed_record.key.fill(0xcc);
+    signed_record.salt.fill(0xbb);
+    signed_record.signature.fill(0xdd);
     const std::vector<std::pair<Message, std::string>> golden = {
         {PingRequest{5, id}, "0228000500000000000000" + std::string(64, 'a')},
         {Nack{5}, "0a08000500000000000000"},
@@ -148,6 +153,9 @@ TEST(Codec, GoldenBytesOfTheOtherKindsDoNotDrift) {
          "093000" + std::string(64, 'a') + "02000000000000000300000000000000"},
         {ProgressRecord{id, 2, 3, record},
          "083200" + std::string(64, 'a') + "02000000000000000300000000000000eeef"},
+        {signed_record,
+         "0e8200" + std::string(64, 'c') + "02000000000000000300000000000000" +
+             std::string(32, 'b') + std::string(128, 'd') + "eeef"},
     };
     for (const auto& [message, bytes] : golden) {
         const Bytes packet = encode({peer(1), {message}}, kTag, kPacketMax);

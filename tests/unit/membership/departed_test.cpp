@@ -50,13 +50,13 @@ TEST(Lost, AreBoundedAndRetriedLessOftenTheLongerTheyAreGone) {
 
 TEST(Records, NewestWinsAndTheLongestGoneAreDropped) {
     Records records;
-    EXPECT_TRUE(records.merge({numbered(1), 1, 5, Bytes(1)}, true));
-    EXPECT_FALSE(records.merge({numbered(1), 1, 5, Bytes(2)}, true));
-    EXPECT_FALSE(records.merge({numbered(1), 1, 4, Bytes(2)}, true));
-    EXPECT_TRUE(records.merge({numbered(1), 2, 0, Bytes(3)}, true));
+    EXPECT_TRUE(records.merge({numbered(1), 1, 5, Bytes(1), true}, true));
+    EXPECT_FALSE(records.merge({numbered(1), 1, 5, Bytes(2), true}, true));
+    EXPECT_FALSE(records.merge({numbered(1), 1, 4, Bytes(2), true}, true));
+    EXPECT_TRUE(records.merge({numbered(1), 2, 0, Bytes(3), true}, true));
     EXPECT_EQ(records.find(numbered(1))->bytes.size(), 3U);
     for (std::uint64_t i = 2; i < kGoneRecordsMax + 3; ++i) {
-        records.merge({numbered(i), 1, 1, {}}, false);
+        records.merge({numbered(i), 1, 1, {}, true}, false);
     }
     EXPECT_EQ(records.find(numbered(2)), nullptr) << "the longest gone should have been dropped";
     EXPECT_NE(records.find(numbered(1)), nullptr) << "a present member's record must stay";
@@ -66,6 +66,26 @@ TEST(Records, NewestWinsAndTheLongestGoneAreDropped) {
     records.owner_gone(numbered(3));
     records.owner_gone(numbered(3));
     EXPECT_NE(records.find(numbered(3)), nullptr);
+}
+
+TEST(Records, UnsignedOnesStandBesideTheSignedOneAndOnlyUntilTheNext) {
+    Records records;
+    EXPECT_FALSE(records.merge({numbered(1), 1, 5, Bytes(1)}, true)) << "nothing is signed yet";
+    EXPECT_TRUE(records.merge({numbered(1), 1, 5, Bytes(1), true}, true));
+    EXPECT_TRUE(records.merge({numbered(1), 1, 6, Bytes(2)}, true));
+    EXPECT_EQ(records.find(numbered(1))->bytes.size(), 2U);
+    EXPECT_EQ(records.find_signed(numbered(1))->bytes.size(), 1U);
+    EXPECT_FALSE(records.merge({numbered(1), 1, 6 + kUnsignedAheadMax, Bytes(3)}, true));
+    EXPECT_FALSE(records.merge({numbered(1), 2, 6, Bytes(3)}, true)) << "another epoch";
+    // A forged one lasts until its owner signs again, whatever its version.
+    EXPECT_TRUE(records.merge({numbered(1), 1, 5000, Bytes(4)}, true));
+    EXPECT_FALSE(records.merge({numbered(1), 1, 7, Bytes(2)}, true));
+    EXPECT_TRUE(records.merge({numbered(1), 1, 8, Bytes(5), true}, true));
+    EXPECT_EQ(records.find(numbered(1))->bytes.size(), 5U);
+    std::size_t visited = 0;
+    records.merge({numbered(1), 1, 9, Bytes(6)}, true);
+    records.for_each([&](const ProgressRecord&) { ++visited; });
+    EXPECT_EQ(visited, 2U);
 }
 
 }  // namespace

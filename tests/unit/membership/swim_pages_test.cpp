@@ -19,8 +19,7 @@ TEST(Swim, ManyMembersAndRecordsNeedSeveralPagesThatAllMerge) {
     EXPECT_EQ(first.size(), 1U);
     for (std::uint8_t i = 2; i < 200; ++i) {
         alone.hear(
-            i,
-            {claim(i, {1, 0}, MemberState::Alive), ProgressRecord{peer(i), 1, 1, Bytes(kRecordMax)}}
+            i, {claim(i, {1, 0}, MemberState::Alive), record_of(i, 1, 1, Bytes(kRecordMax))}
         );
     }
     const auto pages = alone.swim.push_pull_pages();

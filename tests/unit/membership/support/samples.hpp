@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "base/rng.hpp"
 #include "membership/codec.hpp"
@@ -104,6 +105,25 @@ inline Statement claim(std::uint8_t number, Incarnation incarnation, MemberState
     statement.tail = make_tail({});
     sign(statement);
     return statement;
+}
+
+inline void sign(ProgressRecord& record, const SwarmId& swarm = sample_swarm()) {
+    const SampleNotary notary(record.owner);
+    record.is_signed = true;
+    record.key = notary.key();
+    record.signature = notary.sign(signed_text(record, swarm));
+}
+
+inline ProgressRecord record_of(
+    std::uint8_t number, std::uint64_t epoch, std::uint64_t version, Bytes bytes = {}
+) {
+    ProgressRecord record;
+    record.owner = peer(number);
+    record.epoch = epoch;
+    record.version = version;
+    record.bytes = std::move(bytes);
+    sign(record);
+    return record;
 }
 
 inline Statement random_claim(Rng& rng, std::uint8_t peers) {

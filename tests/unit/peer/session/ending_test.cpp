@@ -50,7 +50,7 @@ public:
 
     void step() {
         for (std::size_t i = 0; i < peers_.size(); ++i) {
-            std::vector<Record> others;
+            std::vector<Record> others = lies;
             for (std::size_t j = 0; j < peers_.size(); ++j) {
                 if (j != i) others.push_back(record(j));
             }
@@ -60,6 +60,8 @@ public:
         }
         now_ += std::chrono::milliseconds(100);
     }
+
+    std::vector<Record> lies;  ///< what members say that are not honest
 
     void steps(int count) {
         for (int i = 0; i < count; ++i) step();
@@ -202,7 +204,7 @@ TEST(Ending, StepsCountPerPeerSoAllMustHaveMadeThem) {
 
 TEST(Ending, WaitingIsBoundedWhenOthersNeverSettleOrFinish) {
     Swarm swarm(2, {UntilKind::Samples, 1});
-    swarm.inputs(0).swarm_samples = 1;
+    swarm.inputs(0).swarm_samples = swarm.inputs(1).swarm_samples = 1;
     swarm.evaluate_all(0.5);
     swarm.steps(2);
     ASSERT_EQ(swarm.peer(0).phase(), EndingPhase::Settle);
@@ -230,6 +232,66 @@ TEST(Ending, WhoHasFinishedServesANewcomerFirst) {
     swarm.steps(2);
     EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Leave);
     EXPECT_EQ(swarm.peer(1).phase(), EndingPhase::Leave);
+}
+
+Record lie(std::uint32_t round, bool ending) {
+    Record lie;
+    lie.state = PeerState::Training;
+    lie.round = round;
+    lie.reached = lie.ending = ending;
+    return lie;
+}
+
+TEST(Ending, ALiarEndsNobody) {
+    for (const auto kind : {UntilKind::Accuracy, UntilKind::Samples, UntilKind::Forever}) {
+        Swarm swarm(3, {kind, 100});
+        swarm.lies = {lie(0, true)};
+        swarm.steps(100);
+        for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Train);
+    }
+}
+
+TEST(Ending, OnePeerThatSeesTheCountIsNotEnough) {
+    Swarm swarm(3, {UntilKind::Samples, 100});
+    swarm.inputs(0).swarm_samples = 100;
+    swarm.steps(10);
+    EXPECT_EQ(swarm.peer(0).phase(), EndingPhase::Train);
+    swarm.inputs(1).swarm_samples = 100;
+    swarm.steps(3);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Settle);
+}
+
+TEST(Ending, ALiarInAFarRoundMovesTheOthersAFewRoundsAndKeepsNoTargetFromBeingReached) {
+    Swarm swarm(3, {UntilKind::Accuracy, 0.9});
+    swarm.lies = {lie(0xfffffff0, false)};
+    swarm.steps(50);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(swarm.peer(i).round(), 0U);
+    swarm.steps(600);
+    const auto most = 3 * Ending::kFollowFewMax;
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_LE(swarm.peer(i).round(), most);
+        swarm.inputs(i).estimate = 0.94;
+        swarm.inputs(i).settled = true;
+    }
+    swarm.evaluate_all(0.93);
+    swarm.steps(600);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(swarm.peer(i).phase(), EndingPhase::Leave) << i;
+        EXPECT_TRUE(swarm.peer(i).met()) << i;
+        EXPECT_LE(swarm.peer(i).round(), most);
+    }
+}
+
+TEST(Ending, WhereMostAreEverybodyGoesAtOnce) {
+    Swarm swarm(1, {UntilKind::Accuracy, 0.9});
+    swarm.step();
+    swarm.lies = {lie(5, false), lie(5, false), lie(9, false)};
+    swarm.step();
+    EXPECT_EQ(swarm.peer(0).round(), 5U);
+    Swarm returned(1, {UntilKind::Accuracy, 0.9});
+    returned.lies = {lie(3, false)};
+    returned.step();
+    EXPECT_EQ(returned.peer(0).round(), 3U) << "of two, who comes back believes the other";
 }
 
 TEST(Ending, AnyQualityMayBeTheTarget) {

@@ -73,6 +73,9 @@ TEST(TheEnd, CountsTheSamplesOfAllAndWaitsForNoPeerWithoutShards) {
     EXPECT_EQ(rig.session.state(), PeerState::Training);
     rig.view.gone_samples = 1;
     (void)rig.pass(milliseconds(100));
+    EXPECT_EQ(rig.session.state(), PeerState::Training) << "one of two is no majority";
+    rig.other(kPartner).reached = true;
+    (void)rig.pass(milliseconds(100));
     EXPECT_EQ(rig.session.state(), PeerState::Settling);
 
     auto epochs = SessionRig(until(UntilKind::Epochs, 2));

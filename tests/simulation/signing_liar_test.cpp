@@ -1,0 +1,236 @@
+// Goal: a member that signs whatever it may sign about itself ends no swarm before its time, keeps
+// none from its target, and makes nobody count what was not trained (invariant S14: what a peer holds
+// as another's signed word, that one has said). Method: whole peers train in virtual time, and for the
+// whole run one of them also signs and sends absurd records of its own, forges those of others, and
+// invents peers that it signs for.
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <map>
+#include <vector>
+
+#include "membership/codec.hpp"
+#include "peer/terms/record.hpp"
+#include "peer/virtual/virtual_notary.hpp"
+#include "tests/simulation/simulation.hpp"
+
+namespace starling::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+using membership::Message;
+using membership::ProgressRecord;
+using peer_virtual::VirtualNotary;
+
+constexpr std::size_t kPeers = 5;
+constexpr NodeIndex kLiar = 4;
+constexpr Duration kLieEvery = 200ms;
+/// It is honest for so long: what a peer says at first is all that others know of it.
+constexpr Duration kHonestFor = 10s;
+
+peer_virtual::SwarmOptions whole_peers(std::uint64_t seed, const std::string& until) {
+    peer_virtual::SwarmOptions options;
+    options.peers = kPeers;
+    options.seed = seed;
+    peer_virtual::AveragingOptions averaging;
+    averaging.config.encoding = gossip::Encoding::F32;
+    averaging.floats = peer_virtual::FloatVector::Shape{4, 64, 0.05};
+    options.averaging = averaging;
+    options.training.emplace().until = *peer::Until::parse(until);
+    return options;
+}
+
+class SigningLiar {
+public:
+    SigningLiar(Swarm& swarm, std::uint64_t seed)
+        : swarm_(swarm),
+          rng_(Rng(seed).fork(0x7369676e)) {}
+
+    void lie() {
+        std::vector<Message> lies{own(), forged(), invented(), shown()};
+        const auto to = static_cast<NodeIndex>(rng_.below(kLiar));
+        const membership::Packet packet{swarm_.id(kLiar), std::move(lies)};
+        swarm_.inject(
+            kLiar, to, membership::encode(packet, membership::swarm_tag({}), membership::kPacketMax)
+        );
+    }
+
+    /// What the liar has said of itself, which is its own to say.
+    [[nodiscard]] const std::vector<Bytes>& said() const { return said_; }
+
+private:
+    peer::Record absurd() {
+        peer::Record record;
+        record.state = peer::PeerState::Training;
+        record.samples = std::uint64_t{1} << 62U;
+        record.round = rng_.chance(0.5) ? 0 : 0xfffffff0U;
+        record.reached = record.ending = rng_.chance(0.5);
+        record.shards = 3;
+        return record;
+    }
+
+    ProgressRecord record_of(const PeerId& owner, std::uint64_t version) {
+        ProgressRecord record;
+        record.owner = owner;
+        record.epoch = 1;
+        record.version = version;
+        record.bytes = peer::encode_record(absurd());
+        return record;
+    }
+
+    static void sign(ProgressRecord& record) {
+        const VirtualNotary notary(record.owner);
+        record.is_signed = true;
+        record.key = notary.key();
+        record.signature = notary.sign(membership::signed_text(record, {}));
+    }
+
+    ProgressRecord own() {
+        auto record = record_of(swarm_.id(kLiar), 1'000'000 * ++lies_);
+        sign(record);
+        said_.push_back(record.bytes);
+        return record;
+    }
+
+    ProgressRecord forged() {
+        auto record = record_of(swarm_.id(static_cast<NodeIndex>(rng_.below(kLiar))), 1U << 30U);
+        record.is_signed = true;
+        record.key = record.owner.bytes;
+        record.signature.fill(7);
+        return record;
+    }
+
+    ProgressRecord invented() {
+        PeerId nobody;
+        for (auto& byte : nobody.bytes) byte = static_cast<std::uint8_t>(rng_.below(256));
+        auto record = record_of(nobody, 5);
+        sign(record);
+        return record;
+    }
+
+    /// Without a signature, which is for people.
+    ProgressRecord shown() {
+        return record_of(swarm_.id(static_cast<NodeIndex>(rng_.below(kLiar))), 1 + rng_.below(400));
+    }
+
+    Swarm& swarm_;
+    Rng rng_;
+    std::uint64_t lies_ = 0;
+    std::vector<Bytes> said_;
+};
+
+/// Looks at what the honest nodes do while the liar lies.
+struct Watch {
+    Simulation& simulation;
+    Swarm& swarm;
+    std::map<NodeIndex, std::uint64_t>
+        trained{};  ///< samples of each node, its last lives included
+    std::uint32_t newest_round = 0;
+    std::size_t held = 0;  ///< signed words that were compared
+
+    void look(const SigningLiar& liar) {
+        const auto running = swarm.running();
+        for (const auto node : running) {
+            const auto* session = swarm.session(node);
+            if (session == nullptr) continue;
+            auto& samples = trained[node];
+            samples = std::max(samples, session->session().report().samples);
+        }
+        for (const auto node : running) {
+            const auto* session = swarm.session(node);
+            if (session == nullptr || node == kLiar) continue;
+            newest_round = std::max(newest_round, session->session().ending().round());
+            for (NodeIndex other = 0; other < kPeers; ++other) compare(node, other, liar);
+        }
+    }
+
+    void compare(NodeIndex node, NodeIndex other, const SigningLiar& liar) {
+        const auto bytes = swarm.swim(node).signed_record(swarm.id(other));
+        if (bytes.empty()) return;
+        ++held;
+        const auto record = peer::decode_record(bytes);
+        if (!record) return simulation.checkers().report("S14 a signed word", node, "unreadable");
+        const bool lies =
+            other == kLiar &&
+            std::any_of(liar.said().begin(), liar.said().end(), [&](const Bytes& said) {
+                return std::ranges::equal(said, bytes);
+            });
+        if (!lies && record->samples > trained[other] + 1000) {
+            simulation.checkers().report("S14 nobody's word is forged", node, "too many samples");
+        }
+    }
+
+    [[nodiscard]] std::uint64_t honest() const {
+        std::uint64_t sum = 0;
+        for (const auto& [node, samples] : trained) sum += node == kLiar ? 0 : samples;
+        return sum;
+    }
+};
+
+/// Runs the swarm until all honest nodes have ended, and lies meanwhile.
+void run_with_liar(
+    std::uint64_t seed, const std::string& until, Duration honest_for, const auto& judge
+) {
+    Simulation simulation(whole_peers(seed, until));
+    auto& swarm = simulation.swarm();
+    swarm.start_all(2s);
+    SigningLiar liar(swarm, seed);
+    Watch watch{simulation, swarm};
+    const auto ended = [&] {
+        const auto running = swarm.running();
+        return std::none_of(running.begin(), running.end(), [](NodeIndex node) {
+            return node != kLiar;
+        });
+    };
+    simulation.run_for(honest_for);
+    for (int i = 0; i < 5 * 600 && !ended(); ++i) {
+        if (swarm.state(kLiar) == peer_virtual::NodeState::Running) liar.lie();
+        if (!simulation.run_for(kLieEvery)) break;
+        watch.look(liar);
+    }
+    if (!ended())
+        simulation.checkers().report("P8 liars keep nobody from ending", 0, "not in 600 s");
+    judge(watch, simulation);
+    ASSERT_TRUE(simulation.passed());
+    EXPECT_GT(watch.held, 0U);
+    EXPECT_FALSE(liar.said().empty());
+}
+
+TEST(SigningLiar, MakesNobodyCountSamplesThatWereNotTrained) {
+    constexpr std::uint64_t kTarget = 20'000;
+    for (const auto seed : seeds(4)) {
+        run_with_liar(
+            seed,
+            "samples=20000",
+            kHonestFor,
+            [&](const Watch& watch, Simulation& simulation) {
+                // The liar's own count is bounded by its speed and time, as if it had trained.
+                if (watch.honest() < kTarget / 4) {
+                    simulation.checkers().report(
+                        "P9 a liar ends nobody", 0, std::to_string(watch.honest()) + " samples"
+                    );
+                }
+            }
+        );
+    }
+}
+
+TEST(SigningLiar, NeitherEndsARoundNorKeepsATargetFromBeingReached) {
+    for (const auto seed : seeds(4)) {
+        run_with_liar(
+            seed,
+            "accuracy=0.95",
+            Duration{},
+            [&](const Watch& watch, Simulation& simulation) {
+                if (watch.newest_round > 30) {
+                    simulation.checkers().report(
+                        "P10 a liar opens no rounds", 0, std::to_string(watch.newest_round)
+                    );
+                }
+            }
+        );
+    }
+}
+
+}  // namespace
+}  // namespace starling::simulation

@@ -1,0 +1,110 @@
+// Goal: an honest swarm counts every sample, and a peer that lies about its own moves the count by no
+// more than its speed and its time explain. Method: swarms of made-up records, second by second.
+
+#include "peer/session/sample_bound.hpp"
+
+#include <gtest/gtest.h>
+
+namespace starling::peer {
+namespace {
+
+using namespace std::chrono_literals;
+
+PeerId id(std::uint8_t number) {
+    PeerId id;
+    id.bytes[0] = number;
+    return id;
+}
+
+/// We train 100 samples in a second; the others as a test says.
+struct Swarm {
+    void add(std::uint8_t number, std::uint64_t samples = 0) {
+        SeenPeer peer;
+        peer.id = id(number);
+        peer.record.emplace().state = PeerState::Training;
+        peer.record->samples = samples;
+        view.others.push_back(peer);
+        ++view.live;
+    }
+
+    Record& record(std::size_t i) { return *view.others[i].record; }
+
+    std::uint64_t after(Duration time, std::uint64_t samples) {
+        now += time;
+        own += samples;
+        return bound.count(now, view, own);
+    }
+
+    SwarmView view;
+    SampleBound bound;
+    Instant now{};
+    std::uint64_t own = 0;
+};
+
+TEST(SampleBound, AnHonestSwarmCountsEverySampleAlsoOfFastPeersAndOfOldOnes) {
+    Swarm swarm;
+    swarm.add(1, 5'000'000);
+    swarm.add(2, 40'000);
+    swarm.add(3, 90'000);
+    EXPECT_EQ(swarm.after(0s, 0), 5'130'000U) << "what a newcomer hears at first";
+    for (int second = 1; second <= 600; ++second) {
+        swarm.record(0).samples += 100;
+        swarm.record(1).samples += 25;
+        swarm.record(2).samples += 3200;
+        if (second == 30) {
+            swarm.record(0).speed = 53;
+            swarm.record(1).speed = 37;
+            swarm.record(2).speed = 93;
+        }
+        const auto all = swarm.after(1s, 100);
+        ASSERT_EQ(all, 5'130'000U + static_cast<std::uint64_t>(second) * 3425U) << second;
+    }
+}
+
+TEST(SampleBound, ALieCountsAsFarAsItsSpeedAndItsTimeExplain) {
+    Swarm swarm;
+    for (std::uint8_t number = 1; number <= 3; ++number) swarm.add(number);
+    for (int second = 0; second < 120; ++second) {
+        swarm.record(0).samples += 100;
+        swarm.record(1).samples += 100;
+        if (second == 100) swarm.record(2).samples = std::uint64_t{1} << 62U;
+        (void)swarm.after(1s, 100);
+    }
+    const auto honest = 3U * 12'000U;
+    const auto all = swarm.after(0s, 0);
+    EXPECT_GT(all, honest);
+    EXPECT_LE(all, honest + 2U * 100U * 160U) << "of nobody's speed";
+    // A word of speed costs it shards, and is bounded as well.
+    swarm.record(0).speed = swarm.record(1).speed = 53;
+    swarm.record(2).speed = 32'000;
+    const auto fast = swarm.after(0s, 0);
+    EXPECT_LE(fast, honest + 64U * 2U * 100U * 160U);
+    // It went away, and what counted stays.
+    swarm.view.gone.push_back({id(3), std::uint64_t{1} << 62U});
+    swarm.view.gone_samples = std::uint64_t{1} << 62U;
+    swarm.view.others.pop_back();
+    EXPECT_EQ(swarm.after(1s, 0), fast);
+}
+
+TEST(SampleBound, WhatANewcomerHearsOfTheGoneIsWithinReason) {
+    Swarm swarm;
+    swarm.add(1, 10'000);
+    swarm.add(2, 20'000);
+    swarm.view.gone = {{id(7), 15'000}, {id(8), std::uint64_t{1} << 62U}};
+    swarm.view.gone_samples = 15'000 + (std::uint64_t{1} << 62U);
+    const auto all = swarm.after(0s, 0);
+    EXPECT_GE(all, 45'000U);
+    EXPECT_LE(all, 45'000U + 1024U * 20'000U);
+}
+
+TEST(SampleBound, NoCountFallsAndNoSumOverflows) {
+    Swarm swarm;
+    swarm.add(1, ~std::uint64_t{0});
+    swarm.add(2, ~std::uint64_t{0});
+    const auto first = swarm.after(0s, 1);
+    swarm.record(0).samples = 0;
+    EXPECT_GE(swarm.after(1s, 0), first);
+}
+
+}  // namespace
+}  // namespace starling::peer
