@@ -113,15 +113,17 @@ void HandOver::note(Instant now, const SwarmView& view) {
     std::map<PeerId, DutyProgress> said;
     std::vector<Gone> gone;
     for (const auto& peer : view.others) {
-        if (!peer.record || !peer.record->duty) continue;
-        said.emplace(peer.id, *peer.record->duty);
+        // Places are believed within an epoch, signed or not, and those of the last second repeat least.
+        const auto& newest = peer.newest();
+        if (!peer.record || !newest->duty) continue;
+        said.emplace(peer.id, *newest->duty);
         if (peer.trains()) continue;
         const auto known = std::find_if(gone_.begin(), gone_.end(), [&](const Gone& one) {
             return one.peer.id == peer.id;
         });
         gone.push_back(
             known != gone_.end() ? std::move(*known)
-                                 : Gone{{peer.id, peer.record->speed}, *peer.record->duty, now}
+                                 : Gone{{peer.id, peer.record->speed}, *newest->duty, now}
         );
         gone.back().recent = gone.back().recent && now - gone.back().since < kRecently;
     }
