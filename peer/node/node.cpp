@@ -77,7 +77,11 @@ Node::Node(PeerConfig config)
       lonely_timer_(loop_, [this] { look_around(); }),
       wrong_swarm_timer_(loop_, [this] { end_in_wrong_swarm(); }),
       stop_timer_(loop_, [this] { loop_.stop(); }),
-      run_timer_(loop_, [this] { leave("time is up"); }) {}
+      run_timer_(loop_, [this] { leave("time is up"); }) {
+    membership_streams_.on_forged([this](const PeerId& from, std::uint32_t /*forged*/) {
+        links_.strike(from);
+    });
+}
 
 Node::~Node() {
     // Nobody answers there any more. Only a peer that was killed leaves the file behind.

@@ -158,6 +158,10 @@ void Links::on_greeted(Connection& connection) {
     listener_.proven(connection);
     auto& stream = streams_.at(&connection);
     const PeerId partner = connection.greeting().partner()->id;
+    if (strikes_.barred(real_now(), partner)) {
+        ++counters_.refused;
+        return connection.close(fail(FaultCode::Refused, "too many breaches of the protocol"));
+    }
     if (connection.greeting().kind() == StreamKind::Lane) {
         welcome_lane(partner, connection, stream);
     } else {
@@ -279,8 +283,23 @@ void Links::count_closed(const Connection& connection, const Fault& why) {
     } else if (stranger ? !connection.dialled() : broken) {
         ++counters_.garbage;
     }
+    // Whoever has signed this stream has sent it: nobody else can.
+    if (!stranger && broken && connection.greeting().over()) {
+        strikes_.strike(real_now(), connection.partner()->id);
+    }
     closed_bytes_sent_ += connection.bytes_sent();
     closed_bytes_received_ += connection.bytes_received();
+}
+
+void Links::strike(const PeerId& partner) {
+    owner_.check();
+    if (!strikes_.strike(real_now(), partner)) return;
+    const auto found = partners_.find(partner);
+    if (found == partners_.end()) return;
+    const auto mains = found->second.mains;
+    for (auto* main : mains) {
+        main->close(fail(FaultCode::Refused, "too many breaches of the protocol"));
+    }
 }
 
 /// With the last main stream of a partner its lanes end.

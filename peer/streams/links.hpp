@@ -31,6 +31,7 @@
 #include "peer/machine/loop.hpp"
 #include "peer/streams/connection.hpp"
 #include "peer/streams/listener.hpp"
+#include "peer/streams/strikes.hpp"
 
 namespace starling::peer {
 
@@ -150,6 +151,11 @@ public:
     /// Returns how many bytes wait to leave for this partner on the main stream.
     [[nodiscard]] std::size_t queued_bytes(const PeerId& to) const;
 
+    /// A partner has broken the protocol above frames, as by a forged statement. The third time ends its
+    /// streams and bars it for a while (peer/streams/strikes.hpp); frames that break it count by
+    /// themselves.
+    void strike(const PeerId& partner);
+
     /// Returns how many bytes wait to leave, for everybody and on all streams.
     [[nodiscard]] std::size_t queued_in_all() const;
 
@@ -238,6 +244,7 @@ private:
     bool closing_ = false;
     std::unordered_map<Connection*, Stream> streams_;
     std::unordered_map<PeerId, Partner> partners_;
+    Strikes strikes_;
     std::unordered_set<Endpoint> small_;  ///< where segments are small
     std::optional<std::size_t> fixed_lanes_;
     Timer idle_timer_;

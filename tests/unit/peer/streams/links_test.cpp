@@ -197,6 +197,36 @@ TEST_F(LinksTest, AStreamGetsTheDescriptorOncePieceByPiece) {
     EXPECT_EQ(guest.frames.size(), 20U);
 }
 
+TEST_F(LinksTest, WhoBreaksTheProtocolThreeTimesIsBarredAndNobodyElse) {
+    End b(loop_, 9);
+    const auto partner = new_introduction(9, 5);
+    for (std::size_t i = 0; i < Strikes::kAllowed; ++i) {
+        Raw breaker(loop_, b.address, partner);
+        ASSERT_TRUE(run_until([&] { return breaker.greeted; }));
+        breaker.connection->send(FrameType::Hello, {});  // a second one
+        ASSERT_TRUE(run_until([&] { return breaker.closed.has_value(); })) << i;
+    }
+    Raw again(loop_, b.address, partner);
+    ASSERT_TRUE(run_until([&] { return again.closed.has_value(); }));
+    EXPECT_NE(again.closed->message.find("breaches"), std::string::npos) << again.closed->message;
+    Raw other(loop_, b.address, new_introduction(9));
+    ASSERT_TRUE(run_until([&] { return other.greeted; }));
+    other.connection->send(FrameType::Exchange, Bytes(3));
+    EXPECT_TRUE(run_until([&] { return b.received.size() == 1; }));
+}
+
+TEST_F(LinksTest, StrikesFromAboveEndTheStreamsOfAPartner) {
+    End b(loop_, 9);
+    const auto partner = new_introduction(9);
+    Raw forger(loop_, b.address, partner);
+    ASSERT_TRUE(run_until([&] { return forger.greeted && b.links->connected(partner.ours.id); }));
+    for (std::size_t i = 0; i + 1 < Strikes::kAllowed; ++i) b.links->strike(partner.ours.id);
+    EXPECT_FALSE(forger.closed.has_value());
+    b.links->strike(partner.ours.id);
+    EXPECT_TRUE(run_until([&] { return forger.closed.has_value(); }));
+    EXPECT_TRUE(run_until([&] { return b.broken.size() == 1; }));
+}
+
 TEST_F(LinksTest, AThirdMainStreamTakesThePlaceOfTheFirst) {
     End b(loop_, 9);
     const auto partner = new_introduction(9, 5);
