@@ -1,6 +1,7 @@
 """Every byte that machines in namespaces send: a reader of their devices, streams put together from TCP segments,
 and datagrams unsealed with the swarm's key. A second, independent implementation of what docs/protocol says."""
 
+import base64
 import ctypes
 import ctypes.util
 import hashlib
@@ -192,34 +193,118 @@ def frames(stream):
     return found, len(stream) - at
 
 
-class Opener:
-    """Unseals the datagrams of a swarm (docs/protocol/membership.md): AES-256-GCM, whose text is AES in counter
-    mode. The tags are not checked: what is looked for is what was written."""
+P = 2**255 - 19
+ALIVE_OR_LEFT = {4, 7}
+SALT = b"\x01\x10"  # type and length in the tail of a claim
 
-    def __init__(self, key, swarm):
+
+def x25519(scalar, u):
+    """RFC 7748, section 5."""
+    k = int.from_bytes(scalar, "little") & ~7 & ~(1 << 255) | 1 << 254
+    x1 = int.from_bytes(u, "little") & ((1 << 255) - 1)
+    x2, z2, x3, z3, swap = 1, 0, x1, 1, 0
+    for t in reversed(range(255)):
+        bit = k >> t & 1
+        if swap ^ bit:
+            x2, x3, z2, z3 = x3, x2, z3, z2
+        swap = bit
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        da, cb = d * a % P, c * b % P
+        x3, z3 = (da + cb) ** 2 % P, x1 * (da - cb) ** 2 % P
+        aa, bb = a * a % P, b * b % P
+        x2, z2 = aa * bb % P, (aa - bb) * (aa + 121665 * (aa - bb)) % P
+    if swap:
+        x2, z2 = x3, z3
+    return (x2 * pow(z2, P - 2, P) % P).to_bytes(32, "little")
+
+
+class Identity:
+    """The key of a state directory."""
+
+    def __init__(self, state, public):
+        pem = (state / "identity.key").read_text().split("-----")[2]
+        seed = base64.b64decode(pem)[-32:]
+        self.public = public
+        self.scalar = hashlib.sha512(seed).digest()[:32]
+        y = int.from_bytes(public, "little") & ((1 << 255) - 1)
+        self.u = ((1 + y) * pow(1 - y, P - 2, P) % P).to_bytes(32, "little")
+
+
+class Opener:
+    """Unseals the datagrams of a swarm (docs/protocol/membership.md) among peers whose identities are known."""
+
+    def __init__(self, key, swarm, states, datagrams):
         self.key, self.swarm = key, swarm
         self.library = ctypes.CDLL(ctypes.util.find_library("crypto"))
-        for name in ("EVP_CIPHER_CTX_new", "EVP_aes_256_ctr"):
+        for name in ("EVP_CIPHER_CTX_new", "EVP_aes_256_gcm"):
             getattr(self.library, name).restype = ctypes.c_void_p
         self.context = ctypes.c_void_p(self.library.EVP_CIPHER_CTX_new())
-        self.cipher = ctypes.c_void_p(self.library.EVP_aes_256_ctr())
+        self.cipher = ctypes.c_void_p(self.library.EVP_aes_256_gcm())
+        claims = {claim[0] for datagram in datagrams if (claim := claim_of(datagram))}
+        self.identities = [
+            Identity(states[public_id(public)], public)
+            for public in claims
+            if public_id(public) in states
+        ]
+        self.salts = {claim[:2]: claim[2] for d in datagrams if (claim := claim_of(d))}
+        self.pairs = {}
 
-    def derived(self, purpose):
-        extracted = hmac.digest(self.swarm, self.key, hashlib.sha256)
+    def derived(self, secret, purpose):
+        extracted = hmac.digest(self.swarm, secret, hashlib.sha256)
         return hmac.digest(extracted, purpose + b"\x01", hashlib.sha256)
 
+    def pair(self, a, b):
+        if (a.public, b.public) not in self.pairs:
+            text = b"starling pair" + x25519(a.scalar, b.u)
+            self.pairs[a.public, b.public] = hmac.digest(self.key, text, hashlib.sha256)
+        return self.pairs[a.public, b.public]
+
     def open(self, datagram):
-        sender, counter, body = datagram[5:13], datagram[13:21], datagram[21:-16]
-        life = struct.unpack(">Q", counter)[0] >> 36
-        key = self.derived(
-            b"starling datagram" + sender + struct.pack(">Q", life)
-        )
-        block = bytes(4) + counter + b"\x00\x00\x00\x02"
-        out = ctypes.create_string_buffer(len(body) + 16)
-        size = ctypes.c_int()
-        library = self.library
-        assert library.EVP_EncryptInit_ex(self.context, self.cipher, None, key, block) == 1
-        assert library.EVP_EncryptUpdate(
-            self.context, out, ctypes.byref(size), body, len(body)
-        ) == 1
-        return out.raw[: size.value]
+        """Returns the messages. A datagram that nothing opens is an error."""
+        epoch = struct.pack(">Q", struct.unpack(">Q", datagram[14:22])[0] >> 36)
+        claim = claim_of(datagram)
+        if claim:
+            public, _, salt, size = claim
+            key = self.derived(self.key, b"starling introduction" + public + epoch + salt)
+            return self.decrypt(key, datagram, 22 + size)
+        for sender in self.identities:
+            salt = self.salts.get((sender.public, epoch))
+            if public_id(sender.public)[:8] != datagram[5:13] or salt is None:
+                continue
+            for receiver in self.identities:
+                if receiver is sender:
+                    continue
+                life = sender.public + receiver.public + epoch + salt
+                key = self.derived(self.pair(sender, receiver), b"starling datagram" + life)
+                opened = self.decrypt(key, datagram, 22)
+                if opened is not None:
+                    return opened
+        raise ValueError("a datagram that no key opens")
+
+    def decrypt(self, key, datagram, readable):
+        head, text, tag = datagram[:readable], datagram[readable:-16], datagram[-16:]
+        nonce = bytes(4) + datagram[14:22]
+        out, size, library = ctypes.create_string_buffer(len(text) + 16), ctypes.c_int(), self.library
+        library.EVP_DecryptInit_ex(self.context, self.cipher, None, key, nonce)
+        library.EVP_DecryptUpdate(self.context, None, ctypes.byref(size), head, len(head))
+        library.EVP_DecryptUpdate(self.context, out, ctypes.byref(size), text, len(text))
+        library.EVP_CIPHER_CTX_ctrl(self.context, 0x11, 16, tag)
+        if library.EVP_DecryptFinal_ex(self.context, out, ctypes.byref(size)) != 1:
+            library.ERR_clear_error()
+            return None
+        return out.raw[: len(text)]
+
+
+def public_id(public):
+    return hashlib.sha256(bytes.fromhex("302a300506032b6570032100") + public).digest()
+
+
+def claim_of(datagram):
+    """Returns key, epoch (big-endian), salt and size of the claim in an introduction."""
+    if datagram[13] != 1 or datagram[22] not in ALIVE_OR_LEFT:
+        return None
+    size = 3 + struct.unpack("<H", datagram[23:25])[0]
+    body = datagram[25 : 22 + size]
+    epoch = struct.pack(">Q", struct.unpack("<Q", body[32:40])[0])
+    tail = body[67 : 67 + body[66]]
+    return body[:32], epoch, tail[tail.index(SALT) + 2 :][:16], size

@@ -76,19 +76,24 @@ class PrivateOnTheWire(PrivateTestCase):
             *flags, dataset=self.spec(files[0]), model="tabular", prefix=machines[0].enter,
         )
         joiners = []
+        states = [state]
         for machine, file in zip(machines[1:], files[1:]):
+            states.append(self.directory / f"joiner-{len(states)}")
             brings = ("--dataset", self.spec(file)) if own else ()
             joiners.append(
                 self.start_peer(
                     "--listen", machine.address, "--join", founder.address, "--key", state / "swarm.key",
-                    *brings, prefix=machine.enter,
+                    "--state", states[-1], *brings, prefix=machine.enter,
                 )
             )
         self.wait_for_exit([founder, *joiners], 90)
         self.assertEqual(wire.stop(), 0, "packets were lost before they were read")
         key = (state / "swarm.key").read_text().strip()
         opener = capture.Opener(bytes.fromhex(re.sub(r"\A.*[^0-9a-fA-F]", "", key)),
-                                bytes.fromhex(founder.last("founded")["swarm"]))
+                                bytes.fromhex(founder.last("founded")["swarm"]),
+                                {bytes.fromhex(peer.id): place
+                                 for peer, place in zip([founder, *joiners], states)},
+                                wire.datagrams())
         datagrams = [opener.open(datagram) for datagram in wire.datagrams()]
         inspected = json.loads(run("data", "inspect", "--json", self.spec(files[0])).stdout)
         sealed = list(wire.sealed().values())
