@@ -33,9 +33,10 @@ PEER_ROOMS = {
     "start": "machine crypto streams terms averaging transfer training",
     "session": "streams terms transfer",
     "node": "machine crypto http streams terms members averaging transfer training observe start session",
-    "virtual": "machine crypto streams terms members transfer training session",
-    "fleet": "machine terms",
-    "commands": "machine crypto http streams terms averaging training node virtual fleet",
+    "scenario": "",
+    "virtual": "scenario machine crypto streams terms members transfer training session",
+    "fleet": "scenario machine terms",
+    "commands": "machine crypto http streams terms averaging training node scenario virtual fleet",
     "main.cpp": "machine commands",
 }
 
@@ -80,6 +81,7 @@ HOMES = [
     (r"(sndfile|samplerate)", lambda p: p == "data/media/audio.cpp"),
     (r"archive(_entry)?\.h", lambda p: p == "data/archive/archive.cpp"),
     (r"pugixml", lambda p: p == "data/formats/voc.cpp"),
+    (r"toml\+\+", lambda p: p == "peer/scenario/parse.cpp"),
     (r"sqlite3\.h", lambda p: p == "data/tables/sqlite.cpp"),
     (r"(snappy|zstd)", lambda p: p == "data/parquet/unpack.cpp"),
     (r"(zlib|simdjson|utf8proc)\.h", lambda p: p.startswith("data/")),

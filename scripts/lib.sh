@@ -33,7 +33,7 @@ BUILD_PACKAGES=(
     libdnnl-dev libopenblas-dev libonnx-dev libprotobuf-dev libssl-dev
     prometheus-cpp-dev zlib1g-dev
     libjpeg-dev libpng-dev libsndfile1-dev libsamplerate0-dev libarchive-dev
-    libpugixml-dev libsimdjson-dev libutf8proc-dev
+    libpugixml-dev libtomlplusplus-dev libsimdjson-dev libutf8proc-dev
     libsnappy-dev libzstd-dev libsqlite3-dev
 )
 DATA_PACKAGES=(dataset-fashion-mnist)

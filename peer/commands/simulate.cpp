@@ -7,6 +7,8 @@
 #include <string>
 
 #include "peer/commands/commands.hpp"
+#include "peer/commands/scenario_file.hpp"
+#include "peer/commands/simulate_scenario.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/terms/until.hpp"
 #include "peer/virtual/campaign.hpp"
@@ -39,6 +41,8 @@ struct Flags {
     std::string restart = "0/min";
     std::uint32_t batch = 64;
     std::size_t train_samples = 60'000;
+    std::string scenario;
+    std::string report;
     bool json = false;
 };
 
@@ -178,7 +182,8 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
     }
     options.restarts_per_minute = parse_per_minute("--restart", flags.restart);
     // Whole peers join, train, restart and end. Else there are only membership and mixing.
-    const bool whole = !flags.until.empty() || options.restarts_per_minute > 0.0;
+    const bool whole =
+        !flags.until.empty() || options.restarts_per_minute > 0.0 || !flags.scenario.empty();
     if (!flags.mix.empty() || whole) options.averaging = interpret_averaging(flags);
     if (whole) {
         const auto steps = options.averaging->config.mix.steps;
@@ -188,6 +193,58 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
         wrong("--partition", flags.partition, "at most a third of --duration");
     }
     return options;
+}
+
+/// Puts what a scenario says in the place of flags. It ignores settings of training that no virtual
+/// peer has.
+Flags with_scenario(Flags flags, const scenario::Scenario& scenario) {
+    const auto take = [&](const char* key, std::string& into) {
+        if (const auto value = scenario.setting(key); !value.empty()) into = value;
+    };
+    flags.peers = scenario.peers + scenario.added();
+    flags.seed = scenario.seed;
+    if (!scenario.profile.empty()) flags.profile = scenario.profile;
+    take("mix", flags.mix);
+    take("encoding", flags.encoding);
+    take("share", flags.share);
+    std::string every = std::to_string(flags.mix_every);
+    take("mix-every", every);
+    Quantity steps;
+    if (!split(every, steps) || !steps.unit.empty() || steps.value < 1 || steps.value > 1e6) {
+        wrong(
+            "--scenario", every, "a number of steps, which 'mix-every' of a simulation has to be"
+        );
+    }
+    flags.mix_every = static_cast<std::uint32_t>(steps.value);
+    return flags;
+}
+
+/// Reads the scenario and makes of it and of the flags what the simulator takes.
+std::function<int()> interpret_scenario(const Flags& given, bool has_seed) {
+    auto file = read_scenario(
+        given.scenario,
+        scenario::Mode::Simulate,
+        has_seed ? std::optional(given.seed) : std::nullopt
+    );
+    if (!file) return [fault = file.error()] { return report_fault("simulate", fault); };
+    const auto& scenario = file->scenario;
+    const auto campaign = interpret(with_scenario(given, scenario));
+    peer_virtual::SwarmOptions options;
+    options.swim = campaign.swim;
+    options.averaging = campaign.averaging;
+    options.training = campaign.training;
+    options.network = campaign.network;
+    const auto& links = scenario.links;
+    if (links.delay) {
+        options.network.latency = *links.delay;
+        options.network.jitter = *links.delay / 5;
+    }
+    options.network.jitter = links.jitter.value_or(options.network.jitter);
+    options.network.loss = links.loss.value_or(options.network.loss);
+    options.network.uplink = links.rate.value_or(options.network.uplink);
+    return [file = *std::move(file), options, report = given.report, json = given.json] {
+        return simulate_scenario(file, options, report, json);
+    };
 }
 
 /// Prints on stderr every five seconds how far a campaign is.
@@ -293,15 +350,34 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
     add_swarm_flags(*command, *flags);
     add_mixing_flags(*command, *flags);
     add_training_flags(*command, *flags);
+    auto* scenario = command->add_option(
+        "--scenario",
+        flags->scenario,
+        "A file that says who runs, what goes wrong and what must hold: docs/SCENARIOS.md"
+    );
+    scenario->type_name("FILE")->transform(&expand_home);
+    for (const char* name :
+         {"--peers", "--duration", "--loss", "--crash", "--partition", "--restart", "--until"}) {
+        scenario->excludes(command->get_option(name));
+    }
+    command->add_option("--report", flags->report, "Folder for report.json and report.html")
+        ->type_name("DIR")
+        ->transform(&expand_home)
+        ->needs(scenario);
     command->add_flag("--json", flags->json, "Print one JSON object");
     command->footer(
         "Example:\n  starling simulate --peers 200 --duration 10m --seed 7 --loss 1% "
         "--crash 10/min --partition 60s\n"
         "  starling simulate --peers 64 --duration 60s --mix pairwise --params 100000 "
         "--bandwidth 100Mbit\n"
-        "  starling simulate --peers 16 --duration 5m --until epochs=20 --restart 2/min --loss 1%"
+        "  starling simulate --peers 16 --duration 5m --until epochs=20 --restart 2/min --loss 1%\n"
+        "  starling simulate --scenario scripts/scenarios/founder-dies.toml --seed 3"
     );
-    command->callback([flags, &chosen] {
+    command->callback([flags, command, &chosen] {
+        if (!flags->scenario.empty()) {
+            chosen = interpret_scenario(*flags, command->count("--seed") > 0);
+            return;
+        }
         // Wrong values are usage errors. CLI11 must see them while it parses.
         const auto options = interpret(*flags);
         chosen = [options, json = flags->json] { return run(options, json); };

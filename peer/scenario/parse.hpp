@@ -1,0 +1,24 @@
+#pragma once
+
+// Reads a scenario file, which is TOML. All that can be wrong with a file is found here, before
+// anything starts: unknown keys and words, values out of their range, names of steps that do not
+// exist, and verbs that the mode cannot do.
+
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "peer/scenario/scenario.hpp"
+
+namespace starling::scenario {
+
+/// Most bytes of a scenario file.
+inline constexpr std::size_t kFileMax = std::size_t{256} * 1024;
+/// Most steps of a scenario, and of the actions that its rates come to.
+inline constexpr std::size_t kStepsMax = 10'000;
+
+/// Reads a scenario. `name` is what the file is called in messages.
+/// Errors    Usage (`FILE:LINE:COLUMN: what is wrong; what to do`)
+[[nodiscard]] Result<Scenario> parse(std::string_view text, std::string_view name, Mode mode);
+
+}  // namespace starling::scenario

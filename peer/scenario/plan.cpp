@@ -1,0 +1,321 @@
+#include "peer/scenario/plan.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+
+namespace starling::scenario {
+namespace {
+
+/// Returns whether a fault of this kind lasts until it is undone. A kill is undone by `for` alone.
+bool lasting(const Step& step) {
+    switch (step.action.verb) {
+        case Verb::Kill:
+        case Verb::PowerOff:
+            return step.lasts.has_value();
+        case Verb::Term:
+        case Verb::Restart:
+        case Verb::Add:
+        case Verb::Resume:
+        case Verb::Heal:
+        case Verb::Wait:
+            return false;
+        default:
+            return true;
+    }
+}
+
+bool is_cut(Verb verb) {
+    return verb == Verb::Cut || verb == Verb::Isolate || verb == Verb::OneWay ||
+           verb == Verb::BlockUdp;
+}
+
+bool includes(const std::vector<std::size_t>& all, const std::vector<std::size_t>& some) {
+    return std::includes(all.begin(), all.end(), some.begin(), some.end());
+}
+
+}  // namespace
+
+std::string_view to_string(Phase phase) {
+    static constexpr std::string_view kNames[] = {"forming", "storm", "calm", "over"};
+    return kNames[static_cast<std::size_t>(phase)];
+}
+
+std::string_view to_string(Entry::State state) {
+    static constexpr std::string_view kNames[] = {
+        "waiting", "asked", "done", "undoing", "undone", "skipped", "failed"};
+    return kNames[static_cast<std::size_t>(state)];
+}
+
+bool Entry::holds() const {
+    return state == State::Done && lasting(step);
+}
+
+Plan::Plan(const Scenario& scenario, std::vector<Step> steps) : scenario_(scenario) {
+    entries_.reserve(steps.size());
+    for (auto& step : steps) {
+        for (const auto* terms : {&step.when.terms, &step.action.terms}) {
+            for (const auto& term : *terms) {
+                if (term.kind == Term::Kind::Says) wanted_events_.insert({term.peer, term.name});
+            }
+        }
+        entries_.emplace_back().step = std::move(step);
+    }
+}
+
+void Plan::handle_event(std::size_t peer, const std::string& event) {
+    // Only what a condition waits for is kept, so the memory is bounded.
+    if (wanted_events_.contains({peer, event})) said_.insert({peer, event});
+}
+
+void Plan::fail_run(std::string why) {
+    if (failure_.empty()) failure_ = std::move(why);
+    phase_ = Phase::Over;
+}
+
+void Plan::fail_entry(Entry& entry, const std::string& why) {
+    entry.state = Entry::State::Failed;
+    entry.why = why;
+    fail_run(fmt::format(
+        "line {}: '{}' could not be done: {}",
+        entry.step.place.line,
+        to_string(entry.step.action),
+        why
+    ));
+}
+
+std::optional<Order> Plan::poll(Instant now, const View& view) {
+    advance(now, view);
+    if (phase_ == Phase::Storm || phase_ == Phase::Calm) {
+        if (auto order = undo_due(now)) return order;
+    }
+    if (phase_ != Phase::Storm) return {};
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        if (auto order = step_due(now, view, i)) return order;
+        if (phase_ != Phase::Storm) return {};
+    }
+    return {};
+}
+
+/// Goes to the next phase when the present one is over.
+void Plan::advance(Instant now, const View& view) {
+    using State = Entry::State;
+    if (!began_) began_ = now;
+    if (phase_ == Phase::Forming) {
+        const Term all_train;
+        if (holds(all_train, view)) {
+            phase_ = Phase::Storm;
+            storm_ = now;
+        } else if (now - *began_ > scenario_.start) {
+            fail_run("not all peers train after " + to_text(scenario_.start));
+        }
+    }
+    if (phase_ == Phase::Storm) {
+        const bool over = std::all_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
+            // What has a `for` ends in its time. Everything else ends with the storm.
+            if (entry.holds()) return !entry.step.lasts;
+            return entry.state == State::Done || entry.state == State::Undone ||
+                   entry.state == State::Skipped;
+        });
+        if (over) phase_ = Phase::Calm;
+    }
+    if (phase_ != Phase::Calm) return;
+    const bool undone = std::none_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
+        return entry.holds() || entry.state == State::Undoing;
+    });
+    if (undone && !calm_) calm_ = now;
+    if (calm_ && now - *calm_ >= scenario_.calm) phase_ = Phase::Over;
+}
+
+std::optional<Order> Plan::undo_due(Instant now) {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        auto& entry = entries_[i];
+        if (!entry.holds()) continue;
+        const bool due =
+            phase_ == Phase::Calm || (entry.step.lasts && now - *entry.done >= *entry.step.lasts);
+        if (!due) continue;
+        entry.state = Entry::State::Undoing;
+        return Order{i, true};
+    }
+    return {};
+}
+
+/// Returns whether the time of a step has come, apart from its condition.
+bool Plan::begun(const Entry& entry, std::size_t index, Instant now) const {
+    using State = Entry::State;
+    const auto& when = entry.step.when;
+    if (when.kind == When::Kind::At) return now - *storm_ >= when.time;
+    if (index == 0) return when.kind != When::Kind::After || now - *storm_ >= when.time;
+    const auto& before = entries_[index - 1];
+    if (before.state == State::Waiting || before.state == State::Asked) return false;
+    if (when.kind != When::Kind::After) return true;
+    return now - before.done.value_or(*storm_) >= when.time;
+}
+
+std::optional<Order> Plan::step_due(Instant now, const View& view, std::size_t index) {
+    using State = Entry::State;
+    auto& entry = entries_[index];
+    if (entry.state != State::Waiting || !begun(entry, index, now)) return {};
+    if (!entry.since) entry.since = now;
+    auto obstacle = missing(entry.step.when.terms, view);
+    if (obstacle.empty()) obstacle = missing(entry.step.action.terms, view);
+    if (obstacle.empty()) obstacle = Plan::obstacle(entry.step.action, view);
+    if (obstacle.empty()) {
+        entry.state = State::Asked;
+        entry.asked = now;
+        return Order{index, false};
+    }
+    if (entry.step.optional) {
+        entry.state = State::Skipped;
+        entry.why = obstacle;
+    } else if (now - *entry.since >= entry.step.deadline) {
+        fail_entry(entry, fmt::format("{} after {}", obstacle, to_text(entry.step.deadline)));
+    }
+    return {};
+}
+
+/// Returns the first part of a condition that does not hold, as a sentence.
+std::string Plan::missing(const std::vector<Term>& terms, const View& view) const {
+    for (const auto& term : terms) {
+        if (!holds(term, view)) return "the condition '" + to_string(term) + "' did not hold";
+    }
+    return {};
+}
+
+bool Plan::holds(const Term& term, const View& view) const {
+    using Kind = Term::Kind;
+    switch (term.kind) {
+        case Kind::AllTrain: {
+            const auto first = view.peers.begin();
+            const auto count =
+                static_cast<std::ptrdiff_t>(std::min(scenario_.peers, view.peers.size()));
+            const bool started = view.peers.size() >= scenario_.peers &&
+                                 std::all_of(first, first + count, [](const PeerSeen& peer) {
+                                     return peer.started;
+                                 });
+            return started && view.all_active([](const PeerSeen& peer) { return peer.trains; });
+        }
+        case Kind::Whole:
+            return view.whole();
+        case Kind::SpreadBelow:
+            return view.all_active([&](const PeerSeen& peer) { return peer.spread < term.value; });
+        case Kind::AccuracyAbove:
+            return view.all_active([&](const PeerSeen& peer) {
+                return peer.accuracy && *peer.accuracy > term.value;
+            });
+        case Kind::StepAbove:
+            return view.all_active([&](const PeerSeen& peer) {
+                return static_cast<double>(peer.steps) > term.value;
+            });
+        case Kind::After:
+            return after(term.name);
+        case Kind::Says:
+            return said_.contains({term.peer, term.name});
+    }
+    STARLING_UNREACHABLE("all kinds are above");
+}
+
+/// Returns whether all steps of this name that have begun are over.
+bool Plan::after(const std::string& name) const {
+    using State = Entry::State;
+    bool any = false;
+    for (const auto& entry : entries_) {
+        // What a rate has made has the name of its verb, and no step waits for it.
+        if (entry.step.name != name || entry.step.optional) continue;
+        const bool over = entry.state == State::Undone || entry.state == State::Skipped ||
+                          (entry.state == State::Done && !entry.step.lasts);
+        if (!over && entry.state != State::Waiting) return false;
+        any = any || over;
+    }
+    return any;
+}
+
+/// Returns why an action cannot be done as things stand, or an empty text.
+std::string Plan::obstacle(const Action& action, const View& view) {
+    for (const auto number : action.who.peers) {
+        const auto name = fmt::format("peer {}", number);
+        if (number > view.peers.size() || !view.peers[number - 1].started) {
+            return name + " has not started";
+        }
+        const auto& peer = view.peers[number - 1];
+        switch (action.verb) {
+            case Verb::Restart:
+                if (peer.ended) return name + " has trained to its end";
+                if (peer.running) return name + " still runs";
+                break;
+            case Verb::Resume:
+                if (!peer.running || !peer.paused) return name + " is not paused";
+                break;
+            case Verb::Kill:
+            case Verb::PowerOff:
+                if (peer.ended) return name + " has trained to its end";
+                if (!peer.running) return name + " does not run";
+                break;
+            case Verb::Cut:
+            case Verb::Isolate:
+            case Verb::OneWay:
+            case Verb::BlockUdp:
+                break;  // links can be cut whoever runs
+            default:
+                if (peer.ended) return name + " has trained to its end";
+                if (!peer.running) return name + " does not run";
+                if (peer.paused) return name + " is paused";
+                break;
+        }
+    }
+    return {};
+}
+
+void Plan::answer(Instant now, const Order& order, const Result<void>& result) {
+    STARLING_CHECK(order.entry < entries_.size());
+    auto& entry = entries_[order.entry];
+    if (!result) {
+        if (order.undo) {
+            entry.state = Entry::State::Failed;
+            entry.why = result.error().message;
+            fail_run(fmt::format(
+                "line {}: '{}' could not be undone: {}",
+                entry.step.place.line,
+                to_string(entry.step.action),
+                entry.why
+            ));
+        } else {
+            fail_entry(entry, result.error().message);
+        }
+        return;
+    }
+    if (order.undo) {
+        entry.state = Entry::State::Undone;
+        entry.undone = now;
+        return;
+    }
+    entry.state = Entry::State::Done;
+    entry.done = now;
+    said_.clear();
+    supersede(entry);
+}
+
+/// Marks the faults that this step has ended: they need not be undone any more.
+void Plan::supersede(const Entry& by) {
+    const auto verb = by.step.action.verb;
+    const auto& who = by.step.action.who.peers;
+    for (auto& entry : entries_) {
+        if (!entry.holds() || &entry == &by) continue;
+        const auto& victims = entry.step.action.who.peers;
+        const auto fault = entry.step.action.verb;
+        const bool ended =
+            (verb == Verb::Heal && is_cut(fault)) ||
+            (verb == Verb::Resume && fault == Verb::Pause && includes(who, victims)) ||
+            (verb == Verb::Restart && includes(who, victims) &&
+             (fault == Verb::Kill || fault == Verb::PowerOff || fault == Verb::Pause ||
+              fault == Verb::Slow)) ||
+            ((verb == Verb::Kill || verb == Verb::PowerOff) && includes(who, victims) &&
+             (fault == Verb::Pause || fault == Verb::Slow));
+        if (!ended) continue;
+        entry.state = Entry::State::Undone;
+        entry.undone = by.done;
+    }
+}
+
+}  // namespace starling::scenario

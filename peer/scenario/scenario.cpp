@@ -1,0 +1,200 @@
+#include "peer/scenario/scenario.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace starling::scenario {
+namespace {
+
+struct VerbRow {
+    std::string_view word;
+    bool loopback;
+    bool simulate;
+};
+
+/// In the order of Verb. The columns are those of the table in docs/SCENARIOS.md.
+constexpr std::array<VerbRow, kVerbs> kRows = {{
+    {"kill", true, true},       {"term", true, true},     {"power-off", false, true},
+    {"restart", true, true},    {"add", true, true},      {"pause", true, true},
+    {"resume", true, true},     {"slow", true, true},     {"cut", false, true},
+    {"isolate", false, true},   {"one-way", false, true}, {"heal", false, true},
+    {"loss", false, true},      {"delay", false, true},   {"jitter", false, true},
+    {"duplicate", false, true}, {"rate", false, true},    {"mtu", false, true},
+    {"block-udp", false, true}, {"wait", true, true},
+}};
+
+std::string numbers(const std::vector<std::size_t>& peers) {
+    return fmt::format("{}", fmt::join(peers, ","));
+}
+
+std::string share_text(double share) {
+    return fmt::format("{}%", share * 100.0);
+}
+
+}  // namespace
+
+std::string_view to_string(Mode mode) {
+    return mode == Mode::Loopback ? "starling swarm on loopback" : "starling simulate";
+}
+
+std::string_view to_string(Verb verb) {
+    return kRows.at(static_cast<std::size_t>(verb)).word;
+}
+
+std::optional<Verb> parse_verb(std::string_view word) {
+    for (std::size_t i = 0; i < kRows.size(); ++i) {
+        if (kRows.at(i).word == word) return static_cast<Verb>(i);
+    }
+    return {};
+}
+
+bool can(Mode mode, Verb verb) {
+    const auto& row = kRows.at(static_cast<std::size_t>(verb));
+    return mode == Mode::Loopback ? row.loopback : row.simulate;
+}
+
+std::string verbs_of(Mode mode) {
+    std::string list;
+    for (std::size_t i = 0; i < kRows.size(); ++i) {
+        if (!can(mode, static_cast<Verb>(i))) continue;
+        list += (list.empty() ? "" : ", ") + std::string(kRows.at(i).word);
+    }
+    return list;
+}
+
+std::string to_string(const Who& who) {
+    using Kind = Who::Kind;
+    switch (who.kind) {
+        case Kind::Nobody:
+            return {};
+        case Kind::Founder:
+            return "founder";
+        case Kind::Peers:
+            return "peer " + numbers(who.peers);
+        case Kind::Random:
+            return who.count == 1 ? "random" : fmt::format("random {}", who.count);
+        case Kind::Half:
+            return "half";
+        case Kind::Minority:
+            return "minority";
+        case Kind::All:
+            return "all";
+        case Kind::Newest:
+            return "newest";
+        case Kind::Last:
+            return "last";
+        case Kind::Side:
+            return fmt::format("{}.{}", who.name, who.count);
+    }
+    STARLING_UNREACHABLE("all kinds are above");
+}
+
+Who these(std::vector<std::size_t> peers) {
+    std::sort(peers.begin(), peers.end());
+    Who who;
+    who.kind = Who::Kind::Peers;
+    who.count = peers.size();
+    who.peers = std::move(peers);
+    return who;
+}
+
+std::string to_string(const Term& term) {
+    using Kind = Term::Kind;
+    switch (term.kind) {
+        case Kind::AllTrain:
+            return "all train";
+        case Kind::Whole:
+            return "whole";
+        case Kind::SpreadBelow:
+            return fmt::format("spread < {}", term.value);
+        case Kind::AccuracyAbove:
+            return fmt::format("accuracy > {}", term.value);
+        case Kind::StepAbove:
+            return fmt::format("step > {}", term.value);
+        case Kind::After:
+            return "after " + term.name;
+        case Kind::Says:
+            return fmt::format("peer {} says {}", term.peer, term.name);
+    }
+    STARLING_UNREACHABLE("all kinds are above");
+}
+
+std::string to_string(const std::vector<Term>& terms) {
+    std::string text;
+    for (const auto& term : terms) text += (text.empty() ? "" : " and ") + to_string(term);
+    return text;
+}
+
+std::string to_string(const When& when) {
+    if (when.kind == When::Kind::At) return to_text(when.time);
+    if (when.kind == When::Kind::After) return "+" + to_text(when.time);
+    return to_string(when.terms);
+}
+
+std::string to_string(const Action& action) {
+    const std::string verb(to_string(action.verb));
+    const auto who = to_string(action.who);
+    const auto other = to_string(action.other);
+    switch (action.verb) {
+        case Verb::Add:
+            return fmt::format("{} {}", verb, action.count) + (who.empty() ? "" : " by " + who);
+        case Verb::Slow:
+            return fmt::format("{} {} {}x", verb, who, action.value);
+        case Verb::Cut:
+            return fmt::format("{} {}", verb, who) + (other.empty() ? "" : " | " + other);
+        case Verb::OneWay:
+            return fmt::format("{} {}", verb, who) + (other.empty() ? "" : " > " + other);
+        case Verb::Loss:
+        case Verb::Duplicate:
+            return fmt::format("{} {}", verb, share_text(action.value));
+        case Verb::Delay:
+        case Verb::Jitter:
+            return fmt::format("{} {}", verb, to_text(action.time));
+        case Verb::Rate:
+            return fmt::format("{} {}kbit", verb, action.value / 125.0);
+        case Verb::Mtu:
+            return fmt::format("{} {}", verb, action.value);
+        case Verb::Heal:
+            return verb;
+        case Verb::Wait:
+            return verb + " " + to_string(action.terms);
+        case Verb::Kill:
+        case Verb::Term:
+        case Verb::PowerOff:
+        case Verb::Restart:
+        case Verb::Pause:
+        case Verb::Resume:
+        case Verb::Isolate:
+        case Verb::BlockUdp:
+            return fmt::format("{} {}", verb, who);
+    }
+    STARLING_UNREACHABLE("all kinds are above");
+}
+
+std::string Scenario::setting(std::string_view key) const {
+    for (const auto& setting : train) {
+        if (setting.key == key) return setting.value;
+    }
+    return {};
+}
+
+std::size_t Scenario::added() const {
+    std::size_t count = 0;
+    for (const auto& step : steps) count += step.action.verb == Verb::Add ? step.action.count : 0;
+    return count;
+}
+
+std::string to_text(Duration duration) {
+    using std::chrono::microseconds;
+    const auto micros = std::chrono::duration_cast<microseconds>(duration).count();
+    if (micros % 1'000 != 0) return fmt::format("{}us", micros);
+    const auto millis = micros / 1'000;
+    if (millis % 1'000 != 0) return fmt::format("{}ms", millis);
+    return fmt::format("{}s", millis / 1'000);
+}
+
+}  // namespace starling::scenario

@@ -1,0 +1,219 @@
+#pragma once
+
+// A scenario: who runs, what goes wrong when, and what must hold. These are the plain values of a
+// scenario file. `starling swarm --scenario` carries it out with real processes, and
+// `starling simulate --scenario` with virtual ones. docs/SCENARIOS.md describes the file.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/instant.hpp"
+
+namespace starling::scenario {
+
+/// Who carries a scenario out. Each mode has verbs that it cannot do.
+enum class Mode : std::uint8_t {
+    Loopback,  ///< processes on 127.0.0.1; needs no rights
+    Simulate,  ///< virtual peers on a virtual network
+};
+
+[[nodiscard]] std::string_view to_string(Mode mode);
+
+/// A place in the file, counted from 1.
+struct Place {
+    std::size_t line = 0;
+    std::size_t column = 0;
+};
+
+enum class Verb : std::uint8_t {
+    Kill,      ///< SIGKILL
+    Term,      ///< SIGTERM: the peer says goodbye
+    PowerOff,  ///< the machine goes dark: silence instead of a reset
+    Restart,
+    Add,
+    Pause,  ///< SIGSTOP
+    Resume,
+    Slow,  ///< it runs for only a part of the time
+    Cut,
+    Isolate,
+    OneWay,
+    Heal,
+    Loss,
+    Delay,
+    Jitter,
+    Duplicate,
+    Rate,
+    Mtu,
+    BlockUdp,
+    Wait,  ///< does nothing but wait for its condition
+};
+
+inline constexpr std::size_t kVerbs = 20;
+
+[[nodiscard]] std::string_view to_string(Verb verb);
+[[nodiscard]] std::optional<Verb> parse_verb(std::string_view word);
+
+/// Returns whether a mode can carry out a verb.
+[[nodiscard]] bool can(Mode mode, Verb verb);
+
+/// Returns the verbs that a mode can carry out, separated by commas.
+[[nodiscard]] std::string verbs_of(Mode mode);
+
+/// Whom an action hits. The plan turns each of these into a list of peers before anything starts.
+struct Who {
+    enum class Kind : std::uint8_t {
+        Nobody,
+        Founder,
+        Peers,   ///< those of `peers`
+        Random,  ///< `count` of those that the action can hit
+        Half,
+        Minority,  ///< the most that are fewer than half
+        All,
+        Newest,
+        Last,  ///< whom the step before hit
+        Side,  ///< side `count` (1 or 2) of the cut of step `name`
+    };
+
+    Kind kind = Kind::Nobody;
+    std::size_t count = 1;
+    std::vector<std::size_t> peers;  ///< count from 1, sorted
+    std::string name;
+
+    bool operator==(const Who&) const = default;
+};
+
+[[nodiscard]] std::string to_string(const Who& who);
+
+/// Returns the peers with these numbers.
+[[nodiscard]] Who these(std::vector<std::size_t> peers);
+
+/// One part of a condition.
+struct Term {
+    enum class Kind : std::uint8_t {
+        AllTrain,       ///< every peer that should run trains
+        Whole,          ///< each of them lists exactly them as alive
+        SpreadBelow,    ///< of every peer
+        AccuracyAbove,  ///< of every peer
+        StepAbove,      ///< of every peer
+        After,          ///< the step of this name is done, and undone if it has a `for`
+        Says,           ///< a peer has printed this event since the step before
+    };
+
+    Kind kind = Kind::AllTrain;
+    double value = 0;
+    std::size_t peer = 0;
+    std::string name;
+
+    bool operator==(const Term&) const = default;
+};
+
+[[nodiscard]] std::string to_string(const Term& term);
+[[nodiscard]] std::string to_string(const std::vector<Term>& terms);
+
+/// When a step is due.
+struct When {
+    enum class Kind : std::uint8_t {
+        At,        ///< so long after the storm has begun; does not wait for other steps
+        After,     ///< so long after the step before was done
+        Condition  ///< all terms hold, once the step before was done
+    };
+
+    Kind kind = Kind::Condition;
+    Duration time{};
+    std::vector<Term> terms;
+};
+
+[[nodiscard]] std::string to_string(const When& when);
+
+struct Action {
+    Verb verb = Verb::Wait;
+    Who who;
+    Who other;                ///< the second side of a cut; nobody: all others
+    double value = 0;         ///< a share, a factor, bytes, or bytes a second
+    Duration time{};          ///< of delay and jitter
+    std::size_t count = 0;    ///< how many peers are added
+    std::vector<Term> terms;  ///< of wait
+};
+
+[[nodiscard]] std::string to_string(const Action& action);
+
+inline constexpr Duration kDeadline = std::chrono::seconds(60);
+
+struct Step {
+    std::string name;
+    When when;
+    Action action;
+    std::optional<Duration> lasts;  ///< `for`: the action is undone after so long
+    Duration deadline = kDeadline;
+    bool optional = false;  ///< it is left out if its victims are away
+    Place place;
+};
+
+/// A schedule of its own: the action comes again and again.
+struct Repeat {
+    Action action;
+    Duration every{};  ///< mean of an exponential distribution
+    std::optional<Duration> lasts;
+    Duration until = std::chrono::minutes(1);
+    Place place;
+};
+
+/// What must hold. Nothing means that it is not judged.
+struct Expect {
+    bool reach = true;  ///< survivors end together and have reached the target, if there is one
+    std::optional<Duration> whole_within = std::chrono::seconds(15);
+    std::optional<Duration> no_exchange_for = std::chrono::seconds(30);
+    std::optional<Duration> training_gap = std::chrono::seconds(30);
+    std::optional<std::uint64_t> false_failures = 0;
+    std::optional<double> spread;  ///< of every survivor at the end of the calm
+    /// Parts of lines that peers may write to stderr. Any other line is a finding.
+    std::optional<std::vector<std::string>> errors;
+};
+
+/// A flag of `starling peer`, with its value.
+struct Setting {
+    std::string key;
+    std::string value;
+    Place place;
+};
+
+/// Properties of all links. Nothing means that the mode's own value stays.
+struct Links {
+    std::optional<Duration> delay;
+    std::optional<Duration> jitter;
+    std::optional<double> loss;
+    std::optional<double> rate;  ///< bytes a second that a peer can send
+    Place place;
+};
+
+struct Scenario {
+    std::string name;
+    std::uint64_t seed = 1;
+    std::size_t peers = 4;
+    std::size_t threads = 1;  ///< of each peer
+    std::string profile;
+    bool state = true;
+    Duration start = std::chrono::minutes(2);  ///< within this time all peers must train
+    Duration calm = std::chrono::seconds(30);
+    Duration limit = std::chrono::minutes(10);  ///< of the whole run
+    std::vector<Setting> train;
+    Links links;
+    std::vector<Step> steps;
+    std::vector<Repeat> repeats;
+    Expect expect;
+
+    /// Returns the value of a setting, or an empty text.
+    [[nodiscard]] std::string setting(std::string_view key) const;
+
+    /// Returns the number of peers that are added on the way.
+    [[nodiscard]] std::size_t added() const;
+};
+
+/// Returns for instance `1.5s`, which the parser reads as the same duration.
+[[nodiscard]] std::string to_text(Duration duration);
+
+}  // namespace starling::scenario

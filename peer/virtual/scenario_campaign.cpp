@@ -1,0 +1,403 @@
+#include "peer/virtual/scenario_campaign.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+#include <utility>
+
+#include "base/check.hpp"
+#include "peer/scenario/history.hpp"
+#include "peer/scenario/judge.hpp"
+#include "peer/scenario/plan.hpp"
+
+namespace starling::peer_virtual {
+namespace {
+
+using scenario::Action;
+using scenario::Entry;
+using scenario::Order;
+using scenario::PeerSeen;
+using scenario::Phase;
+using scenario::Verb;
+
+constexpr Duration kTick = std::chrono::milliseconds(100);
+/// A slowed peer runs for one slice of so many. A slice is shorter than a probe's timeout.
+constexpr Duration kSlice = std::chrono::milliseconds(20);
+constexpr Duration kJoinEvery = std::chrono::milliseconds(20);
+constexpr Duration kReportEvery = std::chrono::seconds(1);
+
+SwarmOptions with_peers(SwarmOptions options, const scenario::Scenario& scenario) {
+    options.peers = scenario.peers + scenario.added();
+    options.seed = scenario.seed;
+    return options;
+}
+
+bool is_link(Verb verb) {
+    switch (verb) {
+        case Verb::Cut:
+        case Verb::Isolate:
+        case Verb::OneWay:
+        case Verb::Heal:
+        case Verb::Loss:
+        case Verb::Delay:
+        case Verb::Jitter:
+        case Verb::Duplicate:
+        case Verb::Rate:
+        case Verb::Mtu:
+        case Verb::BlockUdp:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+class ScenarioCampaign::Impl final : public Observer {
+public:
+    Impl(scenario::Scenario scenario, std::vector<scenario::Step> steps, SwarmOptions options)
+        : scenario_(std::move(scenario)),
+          options_(with_peers(std::move(options), scenario_)),
+          swarm_(options_),
+          plan_(scenario_, std::move(steps)),
+          judge_(scenario_),
+          started_(options_.peers),
+          finished_(options_.peers),
+          slowed_(options_.peers) {
+        swarm_.observe(*this);
+    }
+
+    void run(const std::function<void(Instant, Phase)>& progress);
+
+    void on_member_event(Instant now, NodeIndex at, membership::EventKind kind, NodeIndex about)
+        override;
+    void on_session(Instant now, NodeIndex at, SessionNews news, const Fault* why) override;
+
+    [[nodiscard]] scenario::Run result() const {
+        return {
+            scenario_,
+            plan_,
+            judge_,
+            history_,
+            scenario::Mode::Simulate,
+            to_seconds(swarm_.now().time_since_epoch()),
+            Instant{},
+            notes_};
+    }
+
+    [[nodiscard]] std::uint64_t trace_hash() const { return swarm_.trace_hash(); }
+
+private:
+    void start_peers();
+    void look();
+    [[nodiscard]] PeerSeen see(NodeIndex node) const;
+    void carry_out(const Order& order);
+    Result<void> act(const Action& action);
+    Result<void> undo(const Action& action);
+    Result<void> start_again(NodeIndex node);
+    Result<void> add(const Action& action);
+    void apply_links();
+    void cut(std::size_t from, std::size_t to);
+    void tell_judge(const Order& order);
+    void advance(Duration time);
+    void finish();
+    [[nodiscard]] bool settled() const;
+
+    scenario::Scenario scenario_;
+    SwarmOptions options_;
+    Swarm swarm_;
+    scenario::Plan plan_;
+    scenario::Judge judge_;
+    scenario::History history_;
+    scenario::View view_;
+    std::vector<bool> started_;
+    std::vector<bool> finished_;
+    std::vector<double> slowed_;      ///< 0: not; else the factor
+    std::vector<std::size_t> added_;  ///< by the order that is carried out now
+    std::vector<std::string> notes_;
+    std::uint64_t slice_ = 0;
+};
+
+void ScenarioCampaign::Impl::on_member_event(
+    Instant now, NodeIndex at, membership::EventKind kind, NodeIndex about
+) {
+    if (kind == membership::EventKind::Failed) judge_.called_failed(now, at + 1, about + 1, view_);
+}
+
+void ScenarioCampaign::Impl::on_session(
+    Instant now, NodeIndex at, SessionNews news, const Fault* why
+) {
+    if (news == SessionNews::Finished) finished_[at] = true;
+    if (news != SessionNews::Failed) return;
+    judge_.add(
+        now,
+        fmt::format("peer {} ended by itself", at + 1),
+        {why != nullptr ? why->message : "it gave no reason"}
+    );
+}
+
+void ScenarioCampaign::Impl::start_peers() {
+    for (NodeIndex node = 0; node < scenario_.peers; ++node) {
+        started_[node] = true;
+        swarm_.start(node, node == 0 ? std::vector<NodeIndex>{} : std::vector<NodeIndex>{0});
+        swarm_.run_for(kJoinEvery);
+    }
+}
+
+PeerSeen ScenarioCampaign::Impl::see(NodeIndex node) const {
+    PeerSeen seen;
+    seen.started = started_[node];
+    seen.ended = finished_[node];
+    if (!seen.started || !swarm_.exists(node)) return seen;
+    const auto state = swarm_.state(node);
+    seen.running = true;
+    // A slowed peer is not paused, although it does not run in each slice.
+    seen.paused = state == NodeState::Paused && slowed_[node] == 0;
+    seen.state = state == NodeState::Leaving ? "leaving" : "joining";
+    seen.members = swarm_.swim(node).alive_count();
+    const auto* session = swarm_.session(node);
+    if (session == nullptr) return seen;
+    const auto record = session->session().record();
+    seen.state = std::string(peer::to_string(record.state));
+    seen.trains = record.state == peer::PeerState::Training;
+    seen.steps = record.steps;
+    seen.exchanges = swarm_.averager(node).counters().committed;
+    seen.spread = double{record.spread};
+    return seen;
+}
+
+void ScenarioCampaign::Impl::look() {
+    view_.peers.resize(swarm_.size());
+    for (NodeIndex node = 0; node < swarm_.size(); ++node) view_.peers[node] = see(node);
+}
+
+bool ScenarioCampaign::Impl::settled() const {
+    return std::none_of(plan_.entries().begin(), plan_.entries().end(), [](const Entry& entry) {
+        return entry.holds();
+    });
+}
+
+Result<void> ScenarioCampaign::Impl::start_again(NodeIndex node) {
+    if (swarm_.exists(node)) return {};  // something else has started it before
+    std::vector<NodeIndex> seeds = swarm_.running();
+    if (seeds.size() > 3) seeds.resize(3);
+    if (seeds.empty() && node != 0) seeds.push_back(0);
+    swarm_.start(node, std::move(seeds));
+    return {};
+}
+
+Result<void> ScenarioCampaign::Impl::add(const Action& action) {
+    for (std::size_t i = 0; i < action.count; ++i) {
+        const auto next = std::find(started_.begin(), started_.end(), false);
+        STARLING_CHECK(next != started_.end());
+        const auto node = static_cast<NodeIndex>(next - started_.begin());
+        *next = true;
+        added_.push_back(node + 1);
+        std::vector<NodeIndex> seeds;
+        for (const auto peer : action.who.peers) seeds.push_back(static_cast<NodeIndex>(peer - 1));
+        swarm_.start(node, std::move(seeds));
+    }
+    return {};
+}
+
+Result<void> ScenarioCampaign::Impl::act(const Action& action) {
+    if (is_link(action.verb)) return {};  // apply_links() follows from what holds
+    if (action.verb == Verb::Add) return add(action);
+    for (const auto peer : action.who.peers) {
+        const auto node = static_cast<NodeIndex>(peer - 1);
+        switch (action.verb) {
+            case Verb::Kill:
+            case Verb::PowerOff:
+                slowed_[node] = 0;
+                swarm_.crash(node, action.verb == Verb::Kill ? Power::Stopped : Power::Dark);
+                break;
+            case Verb::Term:
+                if (slowed_[node] > 0 && swarm_.state(node) == NodeState::Paused) {
+                    swarm_.resume(node);
+                }
+                slowed_[node] = 0;
+                swarm_.leave(node);
+                break;
+            case Verb::Restart:
+                if (auto ok = start_again(node); !ok) return ok;
+                break;
+            case Verb::Pause:
+                slowed_[node] = 0;
+                if (swarm_.state(node) == NodeState::Running) swarm_.pause(node);
+                break;
+            case Verb::Resume:
+                if (swarm_.state(node) == NodeState::Paused) swarm_.resume(node);
+                break;
+            case Verb::Slow:
+                slowed_[node] = action.value;
+                break;
+            default:
+                return fail(FaultCode::Unsupported, "the simulator cannot do that");
+        }
+    }
+    return {};
+}
+
+Result<void> ScenarioCampaign::Impl::undo(const Action& action) {
+    for (const auto peer : action.who.peers) {
+        const auto node = static_cast<NodeIndex>(peer - 1);
+        switch (action.verb) {
+            case Verb::Kill:
+            case Verb::PowerOff:
+                if (auto ok = start_again(node); !ok) return ok;
+                break;
+            case Verb::Pause:
+            case Verb::Slow:
+                slowed_[node] = 0;
+                if (swarm_.state(node) == NodeState::Paused) swarm_.resume(node);
+                break;
+            default:
+                break;
+        }
+    }
+    return {};
+}
+
+void ScenarioCampaign::Impl::cut(std::size_t from, std::size_t to) {
+    if (from == to) return;
+    swarm_.network().cut_one_way(static_cast<NodeIndex>(from - 1), static_cast<NodeIndex>(to - 1));
+}
+
+/// Makes the network what the faults that hold make of it. So faults may overlap and end in any order.
+void ScenarioCampaign::Impl::apply_links() {
+    auto& network = swarm_.network();
+    network.heal();
+    auto links = options_.network;
+    std::vector<std::size_t> all(swarm_.size());
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = i + 1;
+    for (const auto& entry : plan_.entries()) {
+        if (!entry.holds()) continue;
+        const auto& action = entry.step.action;
+        const auto& others = action.other.peers.empty() ? all : action.other.peers;
+        if (action.verb == Verb::Loss) links.loss = action.value;
+        if (action.verb == Verb::Delay) links.latency = action.time;
+        if (action.verb == Verb::Jitter) links.jitter = action.time;
+        if (action.verb == Verb::Duplicate) links.duplicate = action.value;
+        if (action.verb == Verb::Rate) links.uplink = action.value;
+        if (action.verb == Verb::Mtu) links.mtu = static_cast<std::size_t>(action.value);
+        const bool both = action.verb == Verb::Cut || action.verb == Verb::Isolate;
+        for (const auto from : action.who.peers) {
+            for (const auto to : others) {
+                if (both || action.verb == Verb::OneWay) cut(from, to);
+                if (both) cut(to, from);
+                if (action.verb != Verb::BlockUdp || from == to) continue;
+                const auto a = static_cast<NodeIndex>(from - 1);
+                const auto b = static_cast<NodeIndex>(to - 1);
+                network.block_datagrams(a, b);
+                network.block_datagrams(b, a);
+            }
+        }
+    }
+    network.set_options(links);
+}
+
+/// Tells the judge whom an order that was just answered hurts, or no longer does.
+void ScenarioCampaign::Impl::tell_judge(const Order& order) {
+    const auto& entry = plan_.entries()[order.entry];
+    const auto& action = entry.step.action;
+    if (action.verb == Verb::Wait || entry.state == Entry::State::Failed) return;
+    auto peers = action.verb == Verb::Add ? added_ : action.who.peers;
+    // Both sides of a cut call each other failed, and slow links hurt all.
+    if (is_link(action.verb)) peers.clear();
+    if (order.undo) {
+        judge_.fault_ends(swarm_.now(), peers);
+    } else {
+        judge_.fault_begins(swarm_.now(), peers, entry.holds());
+    }
+}
+
+void ScenarioCampaign::Impl::carry_out(const Order& order) {
+    const auto action = plan_.action(order);
+    added_.clear();
+    const auto result = order.undo ? undo(action) : act(action);
+    plan_.answer(swarm_.now(), order, result);
+    if (is_link(action.verb)) apply_links();
+    tell_judge(order);
+    look();
+}
+
+/// Runs the swarm. Slowed peers are paused in all slices but one of each round.
+void ScenarioCampaign::Impl::advance(Duration time) {
+    const bool any = std::any_of(slowed_.begin(), slowed_.end(), [](double f) { return f > 0; });
+    if (!any) {
+        swarm_.run_for(time);
+        return;
+    }
+    for (auto left = time; left > Duration::zero(); left -= kSlice) {
+        ++slice_;
+        for (NodeIndex node = 0; node < swarm_.size(); ++node) {
+            if (slowed_[node] == 0) continue;
+            const bool runs = slice_ % static_cast<std::uint64_t>(slowed_[node]) == 0;
+            const auto state = swarm_.state(node);
+            if (runs && state == NodeState::Paused) swarm_.resume(node);
+            if (!runs && state == NodeState::Running) swarm_.pause(node);
+        }
+        swarm_.run_for(kSlice);
+    }
+}
+
+void ScenarioCampaign::Impl::run(const std::function<void(Instant, Phase)>& progress) {
+    start_peers();
+    const auto limit = Instant{} + scenario_.limit;
+    Instant next_report{};
+    while (plan_.phase() != Phase::Over) {
+        look();
+        while (const auto order = plan_.poll(swarm_.now(), view_)) carry_out(*order);
+        if (plan_.phase() == Phase::Storm || plan_.phase() == Phase::Calm) {
+            judge_.observe(swarm_.now(), view_, settled());
+        }
+        history_.observe(swarm_.now(), view_);
+        if (swarm_.now() > limit) {
+            judge_.add(
+                swarm_.now(), "the run was not over after " + scenario::to_text(scenario_.limit)
+            );
+            break;
+        }
+        if (progress && swarm_.now() >= next_report) {
+            next_report = swarm_.now() + kReportEvery;
+            progress(swarm_.now(), plan_.phase());
+        }
+        if (plan_.phase() != Phase::Over) advance(kTick);
+    }
+    finish();
+}
+
+void ScenarioCampaign::Impl::finish() {
+    look();
+    if (!plan_.failure().empty()) {
+        judge_.add(swarm_.now(), plan_.failure());
+    } else if (plan_.phase() == Phase::Over) {
+        judge_.calm_over(swarm_.now(), view_);
+    }
+    if (!scenario_.setting("until").empty()) {
+        notes_.emplace_back(
+            "virtual peers train no real data, so whether they reach the target was not judged"
+        );
+    }
+}
+
+ScenarioCampaign::ScenarioCampaign(
+    scenario::Scenario scenario, std::vector<scenario::Step> steps, SwarmOptions options
+)
+    : impl_(std::make_unique<Impl>(std::move(scenario), std::move(steps), std::move(options))) {}
+
+ScenarioCampaign::~ScenarioCampaign() = default;
+
+void ScenarioCampaign::run(const std::function<void(Instant, scenario::Phase)>& progress) {
+    impl_->run(progress);
+}
+
+scenario::Run ScenarioCampaign::result() const {
+    return impl_->result();
+}
+
+std::uint64_t ScenarioCampaign::trace_hash() const {
+    return impl_->trace_hash();
+}
+
+}  // namespace starling::peer_virtual
