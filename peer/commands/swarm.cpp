@@ -1,8 +1,13 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -13,8 +18,11 @@
 #include "data/partition.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/commands/founder_flags.hpp"
+#include "peer/commands/scenario_file.hpp"
+#include "peer/commands/swarm_scenario.hpp"
 #include "peer/commands/training_flags.hpp"
 #include "peer/crypto/swarm_key.hpp"
+#include "peer/fleet/scenario_run.hpp"
 #include "peer/fleet/swarm_run.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/machine/private_folder.hpp"
@@ -29,6 +37,9 @@ struct SwarmFlags {
     SwarmOptions options;
     std::vector<std::string> founder;  ///< values in the order of founder_flags()
     std::string chaos;
+    std::string scenario;
+    std::string report;
+    std::optional<std::uint64_t> seed;  ///< if the user has given one
     bool json = false;
 };
 
@@ -135,7 +146,61 @@ private:
     PrivateFolder private_;
 };
 
+/// Runs the swarm with the key that `--state` or a temporary directory has.
+int run_with_key(SwarmFlags& flags, const std::function<int()>& go) {
+    auto& options = flags.options;
+    if (options.program.empty()) options.program = own_binary();
+    if (!options.state.empty()) {
+        const auto made = make_directories(real_disk(), options.state, kPrivateDirectory);
+        if (!made) return usage_error("--state " + made.error().message);
+        const auto closed = close_to_others(options.state, {.untouched = {"swarm.key"}});
+        if (!closed) return report_fault("swarm", closed.error());
+    }
+    // These are for one peer. Ours would all take the same directory and the same port.
+    for (const char* name : {"STARLING_STATE", "STARLING_KEY", "STARLING_HTTP"}) {
+        (void)::unsetenv(name);
+    }
+    KeyFile key_file;
+    const auto key = key_file.make(options.state);
+    if (!key) return usage_error(key.error().message);
+    options.key = *key;
+    const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+    options.output =
+        flags.json ? OutputMode::Json : (terminal ? OutputMode::Table : OutputMode::Lines);
+    return go();
+}
+
+/// Runs a scenario. Everything that can be wrong with its file is found before a peer starts.
+int run_file(SwarmFlags flags) {
+    auto& options = flags.options;
+    auto file = read_scenario(flags.scenario, scenario::Mode::Loopback, flags.seed);
+    if (!file) return report_fault("swarm", file.error());
+    if (auto ok = apply_scenario(file->scenario, flags.scenario, options); !ok) {
+        return report_fault("swarm", ok.error());
+    }
+    const auto target = Until::parse(options.until);
+    if (!target) return report_fault("swarm", target.error());
+    if (!flags.report.empty()) {
+        const auto made = make_report_folder(flags.report);
+        if (!made) return report_fault("swarm", as_usage(made.error()));
+    }
+    PrivateFolder state;
+    if (file->scenario.state && options.state.empty()) {
+        auto made = state.make();
+        if (!made) return report_fault("swarm", made.error());
+        options.state = made->string();
+    }
+    ScenarioJob job{file->scenario, file->steps, *target, {}};
+    if (!flags.report.empty()) {
+        job.report = [&flags](const scenario::Run& run) {
+            return write_reports(flags.report, run);
+        };
+    }
+    return run_with_key(flags, [&] { return run_scenario(options, job); });
+}
+
 int run(SwarmFlags flags) {
+    if (!flags.scenario.empty()) return run_file(std::move(flags));
     auto& options = flags.options;
     const auto chaos = ChaosOptions::parse(flags.chaos);
     if (!chaos) return usage_error(chaos.error().message);
@@ -159,25 +224,33 @@ int run(SwarmFlags flags) {
         auto cut = cut_parts(options, parts);
         if (!cut) return report_fault("swarm", as_usage(cut.error()));
     }
-    if (options.program.empty()) options.program = own_binary();
-    if (!options.state.empty()) {
-        const auto made = make_directories(real_disk(), options.state, kPrivateDirectory);
-        if (!made) return usage_error("--state " + made.error().message);
-        const auto closed = close_to_others(options.state, {.untouched = {"swarm.key"}});
-        if (!closed) return report_fault("swarm", closed.error());
+    return run_with_key(flags, [&] { return run_swarm(options, *target); });
+}
+
+/// A scenario file says all that most other flags say.
+void add_scenario_flags(CLI::App& command, SwarmFlags& flags) {
+    static constexpr std::array<std::string_view, 6> kTogether = {
+        "--seed", "--state", "--json", "--peer-binary", "--help", "--config"};
+    const auto others = command.get_options();
+    auto* scenario = command.add_option(
+        "--scenario",
+        flags.scenario,
+        "a file that says who runs, what goes wrong and what must hold: docs/SCENARIOS.md"
+    );
+    scenario->type_name("FILE")->transform(&expand_home);
+    for (auto* option : others) {
+        const auto name = option->get_name();
+        if (std::find(kTogether.begin(), kTogether.end(), name) == kTogether.end()) {
+            scenario->excludes(option);
+        }
     }
-    // These are for one peer. Ours would all take the same directory and the same port.
-    for (const char* name : {"STARLING_STATE", "STARLING_KEY", "STARLING_HTTP"}) {
-        (void)::unsetenv(name);
-    }
-    KeyFile key_file;
-    const auto key = key_file.make(options.state);
-    if (!key) return usage_error(key.error().message);
-    options.key = *key;
-    const bool terminal = ::isatty(STDOUT_FILENO) == 1;
-    options.output =
-        flags.json ? OutputMode::Json : (terminal ? OutputMode::Table : OutputMode::Lines);
-    return run_swarm(options, *target);
+    command
+        .add_option(
+            "--report", flags.report, "folder for report.json and report.html of a scenario"
+        )
+        ->type_name("DIR")
+        ->transform(&expand_home)
+        ->needs(scenario);
 }
 
 }  // namespace
@@ -241,15 +314,20 @@ void add_swarm(CLI::App& app, Command& chosen) {
         ->transform(&expand_home);
     command->add_flag("--json", flags->json, "one JSON object a line, the summary last");
     command->add_option("--peer-binary", options.program, "what to run as peers")->group("");
+    add_scenario_flags(*command, *flags);
     command->footer(
         "Examples:\n"
         "  starling swarm --peers 2 --dataset idx:data/samples --model mlp --until samples=200000\n"
         "  starling swarm --peers 4 --dataset idx:/usr/share/datasets/fashion-mnist --model cnn "
         "\\\n"
         "      --until accuracy=0.9 --chaos founder-crash,late-join\n"
+        "  starling swarm --scenario scripts/scenarios/founder-dies.toml\n"
         "data/samples is in Starling's repository, the other in Debian's dataset-fashion-mnist."
     );
-    command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+    command->callback([flags, command, &chosen] {
+        if (command->count("--seed") > 0) flags->seed = flags->options.seed;
+        chosen = [flags] { return run(*flags); };
+    });
 }
 
 }  // namespace starling::peer

@@ -63,6 +63,7 @@ void apply_progress(PeerView& view, const json& object) {
     read(object, "exchanges", view.exchanges);
     read(object, "shards", view.shards);
     read(object, "held", view.held);
+    read(object, "members", view.members);
     read(object, "swarm_samples", view.swarm_samples);
     read(object, "target", view.target);
 }

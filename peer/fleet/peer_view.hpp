@@ -42,6 +42,7 @@ struct PeerView {
     std::uint64_t exchanges = 0;
     std::uint64_t shards = 0;
     std::uint64_t held = 0;
+    std::uint64_t members = 0;  ///< that it lists as alive, itself included
     std::uint64_t swarm_samples = 0;
     double samples_per_s = 0;
     double spread = 0;
@@ -52,7 +53,7 @@ struct PeerView {
     bool target = false;
     std::optional<FinalReport> final_report;
     std::optional<ProcessExit> exit;
-    bool killed_by_chaos = false;
+    bool killed_by_chaos = false;  ///< or ended by a scenario
     std::string last_error_line;
 
     /// Returns the final report. A peer that was asked to leave gives none: then it is what the peer

@@ -28,12 +28,13 @@ std::vector<std::string> what_peers_see(const View& view) {
 
 }  // namespace
 
-Judge::Judge(const Scenario& scenario)
+Judge::Judge(const Scenario& scenario, Instant began)
     : expect_(scenario.expect),
-      trust_(scenario.peers + scenario.added()) {}
+      trust_(scenario.peers + scenario.added(), Trust{0, began}),
+      began_(began) {}
 
 double Judge::seconds(Instant at) const {
-    return begin_ ? to_seconds(at - *begin_) : 0.0;
+    return to_seconds(at - began_);
 }
 
 void Judge::add(Instant now, std::string what, std::vector<std::string> evidence) {
@@ -136,10 +137,6 @@ void Judge::look_at_whole(Instant now, const View& view, bool settled) {
 }
 
 void Judge::observe(Instant now, const View& view, bool settled) {
-    if (!begin_) {
-        begin_ = now;
-        for (auto& trust : trust_) trust.calm_since = now;
-    }
     std::uint64_t steps = 0;
     std::uint64_t exchanges = 0;
     for (const auto& peer : view.peers) {

@@ -39,7 +39,8 @@ struct Measures {
 
 class Judge {
 public:
-    explicit Judge(const Scenario& scenario);
+    /// Times of findings count from `began`.
+    explicit Judge(const Scenario& scenario, Instant began = {});
 
     /// Notes that a fault on these peers begins (`ongoing` until it ends) or ends. An empty list
     /// means all peers.
@@ -96,7 +97,7 @@ private:
 
     Expect expect_;
     std::vector<Trust> trust_;
-    std::optional<Instant> begin_;
+    Instant began_;
     std::optional<Instant> whole_since_;  ///< waits since then for all to list all
     bool late_ = false;
     Gap exchanges_;

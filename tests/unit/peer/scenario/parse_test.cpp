@@ -68,7 +68,7 @@ errors = ["suspected"]
 )";
 
 TEST(ScenarioFile, AllItsPartsAreRead) {
-    const auto file = read(kWhole");
+    const auto file = read(kWhole);
     ASSERT_TRUE(file.has_value()) << file.error().message;
     EXPECT_EQ(file->name, "storm");
     EXPECT_EQ(file->seed, 7U);

@@ -1,0 +1,19 @@
+#pragma once
+
+// What a scenario says of its peers, as the options of the swarm command.
+
+#include <string>
+
+#include "base/result.hpp"
+#include "peer/fleet/launch.hpp"
+#include "peer/scenario/scenario.hpp"
+
+namespace starling::peer {
+
+/// `file` is what the file is called in messages.
+/// Errors    Usage (an unknown setting of [train]; the message has its place)
+[[nodiscard]] Result<void> apply_scenario(
+    const scenario::Scenario& scenario, const std::string& file, SwarmOptions& options
+);
+
+}  // namespace starling::peer

@@ -1,0 +1,195 @@
+#include "peer/fleet/scenario_peers.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <fmt/format.h>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace starling::peer {
+
+using scenario::Verb;
+
+Result<void> ScenarioPeers::start(const Entry& entry) {
+    const std::size_t slot = views_.size();
+    views_.emplace_back().index = slot + 1;
+    slots_.emplace_back().with_dataset = entry.with_dataset;
+    return spawn(slot, entry);
+}
+
+Result<void> ScenarioPeers::spawn(std::size_t slot, const Entry& entry) {
+    ProcessEvents events{
+        [this, slot](std::string_view line) {
+            const auto event = apply_line(views_[slot], line);
+            events_.on_line(slot, line, event);
+        },
+        [this, slot](std::string_view line) {
+            if (line.empty()) return;
+            views_[slot].last_error_line = std::string(line);
+            events_.on_error_line(slot, line);
+        },
+        [this, slot](ProcessExit how) { handle_exit(slot, how); }};
+    auto process = Process::spawn(io_, peer_process(options_, slot + 1, entry), std::move(events));
+    if (!process) {
+        views_[slot].exit = ProcessExit{1, 0};
+        return process.error();
+    }
+    slots_[slot].process = std::move(*process);
+    return {};
+}
+
+void ScenarioPeers::handle_exit(std::size_t slot, ProcessExit how) {
+    auto& view = views_[slot];
+    view.exit = how;
+    const bool done = how.ok() && view.final_report;
+    events_.on_exit(slot, how, slots_[slot].may_end || released_ || done);
+}
+
+/// Starts a peer with the state of its last life. While others run it enters by one of them. Else it
+/// looks for the founder where that listened, and the founder resumes by itself.
+Result<void> ScenarioPeers::restart(std::size_t slot) {
+    if (!views_[slot].exit) return {};  // something else has started it before
+    Entry entry{{}, slots_[slot].with_dataset};
+    for (const auto& other : views_) {
+        if (other.index != slot + 1 && other.living() && !other.listen.empty()) {
+            entry.join = other.listen;
+            break;
+        }
+    }
+    if (entry.join.empty() && slot != 0) entry.join = views_.front().listen;
+    PeerView fresh;
+    fresh.index = slot + 1;
+    fresh.id = views_[slot].id;
+    views_[slot] = std::move(fresh);
+    const bool with_dataset = slots_[slot].with_dataset;
+    slots_[slot] = Slot{};
+    slots_[slot].with_dataset = with_dataset;
+    return spawn(slot, entry);
+}
+
+Result<void> ScenarioPeers::add(const scenario::Action& action, std::vector<std::size_t>& added) {
+    STARLING_CHECK(action.who.peers.size() >= 1);
+    const auto& seed = views_[action.who.peers.front() - 1];
+    if (seed.listen.empty()) {
+        return fail(FaultCode::NotFound, fmt::format("peer {} does not listen yet", seed.index));
+    }
+    const Entry entry{seed.listen, false};  // a copy: start() moves the views
+    for (std::size_t i = 0; i < action.count; ++i) {
+        if (auto ok = start(entry); !ok) return ok;
+        added.push_back(views_.size());
+    }
+    return {};
+}
+
+Result<void> ScenarioPeers::act(const scenario::Action& action, std::vector<std::size_t>& added) {
+    if (action.verb == Verb::Add) return add(action, added);
+    for (const auto peer : action.who.peers) {
+        auto& slot = slots_[peer - 1];
+        switch (action.verb) {
+            case Verb::Kill:
+            case Verb::Term:
+                slot.may_end = true;
+                slot.slowed = 0;
+                views_[peer - 1].killed_by_chaos = true;
+                if (action.verb == Verb::Term) go_on(slot);
+                slot.process->send_signal(action.verb == Verb::Kill ? SIGKILL : SIGTERM);
+                break;
+            case Verb::Restart:
+                if (auto ok = restart(peer - 1); !ok) return ok;
+                break;
+            case Verb::Pause:
+                slot.slowed = 0;
+                slot.paused = true;
+                slot.process->send_signal(SIGSTOP);
+                break;
+            case Verb::Resume:
+                go_on(slot);
+                break;
+            case Verb::Slow:
+                slot.slowed = action.value;
+                break;
+            case Verb::Wait:
+                break;
+            default:
+                return fail(FaultCode::Unsupported, "this cannot be done on loopback");
+        }
+    }
+    return {};
+}
+
+Result<void> ScenarioPeers::undo(const scenario::Action& action) {
+    for (const auto peer : action.who.peers) {
+        if (action.verb == Verb::Kill) {
+            if (!views_[peer - 1].exit) {
+                return fail(FaultCode::Busy, fmt::format("peer {} does not end", peer));
+            }
+            if (auto ok = restart(peer - 1); !ok) return ok;
+        } else {
+            go_on(slots_[peer - 1]);
+        }
+    }
+    return {};
+}
+
+void ScenarioPeers::go_on(Slot& slot) {
+    slot.paused = false;
+    slot.slowed = 0;
+    if (slot.process) slot.process->send_signal(SIGCONT);
+}
+
+bool ScenarioPeers::slows() const {
+    return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+        return slot.slowed > 0;
+    });
+}
+
+void ScenarioPeers::next_slice() {
+    ++slice_;
+    for (auto& slot : slots_) {
+        if (slot.slowed == 0) continue;
+        const bool runs = slice_ % static_cast<std::uint64_t>(slot.slowed) == 0;
+        slot.process->send_signal(runs ? SIGCONT : SIGSTOP);
+    }
+}
+
+void ScenarioPeers::release() {
+    released_ = true;
+    for (auto& slot : slots_) go_on(slot);
+}
+
+void ScenarioPeers::signal_all(int signal) {
+    for (auto& slot : slots_) {
+        if (slot.process) slot.process->send_signal(signal);
+    }
+}
+
+bool ScenarioPeers::anyone_running() const {
+    return std::any_of(views_.begin(), views_.end(), [](const PeerView& peer) {
+        return !peer.exit;
+    });
+}
+
+scenario::View ScenarioPeers::see() const {
+    scenario::View view;
+    for (std::size_t i = 0; i < views_.size(); ++i) {
+        const auto& peer = views_[i];
+        auto& seen = view.peers.emplace_back();
+        seen.started = true;
+        // A peer that was killed is gone for us at once, and can be started again once it has ended.
+        seen.running = !peer.exit;
+        seen.paused = slots_[i].paused;
+        seen.ended = peer.final_report.has_value() && !peer.killed_by_chaos;
+        seen.state = peer.state;
+        seen.trains = peer.state == "training" && !peer.killed_by_chaos;
+        seen.steps = peer.steps;
+        seen.exchanges = peer.exchanges;
+        seen.members = static_cast<std::size_t>(peer.members);
+        seen.spread = peer.spread;
+        seen.accuracy = peer.accuracy;
+        seen.loss = peer.loss;
+    }
+    return view;
+}
+
+}  // namespace starling::peer

@@ -1,0 +1,93 @@
+#pragma once
+
+// The processes of a scenario, and what can be done to them on one machine without any rights: kill,
+// end, start again, add, pause, slow down. A peer keeps its number and its state directory through all
+// its lives.
+//
+// A peer that is stopped when we die does not stay so: its process group is orphaned then, and the
+// kernel sends it SIGHUP and SIGCONT (POSIX.1-2017, _exit).
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "peer/fleet/launch.hpp"
+#include "peer/fleet/peer_view.hpp"
+#include "peer/machine/process.hpp"
+#include "peer/scenario/scenario.hpp"
+#include "peer/scenario/view.hpp"
+
+namespace starling::peer {
+
+/// Thread    the one that runs the io_context
+class ScenarioPeers {
+public:
+    /// What a peer does; slots count from 0. The views are already up to date.
+    struct Events {
+        std::function<void(std::size_t slot, std::string_view line, const PeerEvent&)> on_line;
+        std::function<void(std::size_t slot, std::string_view line)> on_error_line;
+        std::function<void(std::size_t slot, ProcessExit how, bool expected)> on_exit;
+    };
+
+    ScenarioPeers(boost::asio::io_context& io, const SwarmOptions& options, Events events)
+        : io_(io),
+          options_(options),
+          events_(std::move(events)) {}
+
+    /// Starts the next peer.
+    /// Errors    NotFound, Io
+    Result<void> start(const Entry& entry);
+
+    /// Carries out an action. `added` gets the numbers of new peers.
+    /// Errors    NotFound, Io (a peer cannot be started); Unsupported
+    Result<void> act(const scenario::Action& action, std::vector<std::size_t>& added);
+
+    /// Ends what an action does.
+    /// Errors    NotFound, Io (a peer cannot be started)
+    Result<void> undo(const scenario::Action& action);
+
+    /// Stops and continues the slowed peers. Call it once every kSlice while slows() holds.
+    void next_slice();
+    [[nodiscard]] bool slows() const;
+
+    /// A slowed peer runs for one slice of so many. All of them together are shorter than the timeout
+    /// of a probe.
+    static constexpr Duration kSlice = std::chrono::milliseconds(20);
+
+    /// From now on all peers may end. Those that are stopped go on.
+    void release();
+    void signal_all(int signal);
+
+    [[nodiscard]] bool anyone_running() const;
+
+    [[nodiscard]] const std::vector<PeerView>& views() const { return views_; }
+
+    [[nodiscard]] scenario::View see() const;
+
+private:
+    struct Slot {
+        std::unique_ptr<Process> process;
+        bool paused = false;
+        bool may_end = false;
+        double slowed = 0;  ///< 0: not
+        bool with_dataset = true;
+    };
+
+    Result<void> spawn(std::size_t slot, const Entry& entry);
+    Result<void> restart(std::size_t slot);
+    Result<void> add(const scenario::Action& action, std::vector<std::size_t>& added);
+    void go_on(Slot& slot);
+    void handle_exit(std::size_t slot, ProcessExit how);
+
+    boost::asio::io_context& io_;
+    const SwarmOptions& options_;
+    Events events_;
+    std::vector<PeerView> views_;
+    std::vector<Slot> slots_;
+    std::uint64_t slice_ = 0;
+    bool released_ = false;
+};
+
+}  // namespace starling::peer
