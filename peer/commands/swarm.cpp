@@ -33,6 +33,15 @@ namespace {
 
 constexpr std::size_t kPeersMax = 256;
 
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  starling swarm --peers 2 --dataset idx:data/samples --model mlp --until samples=200000\n"
+    "  starling swarm --peers 4 --dataset idx:/usr/share/datasets/fashion-mnist --model cnn "
+    "\\\n"
+    "      --until accuracy=0.9 --chaos founder-crash,late-join\n"
+    "  starling swarm --scenario scripts/scenarios/founder-dies.toml\n"
+    "data/samples is in Starling's repository, the other in Debian's dataset-fashion-mnist.";
+
 struct SwarmFlags {
     SwarmOptions options;
     std::vector<std::string> founder;  ///< values in the order of founder_flags()
@@ -315,15 +324,7 @@ void add_swarm(CLI::App& app, Command& chosen) {
     command->add_flag("--json", flags->json, "one JSON object a line, the summary last");
     command->add_option("--peer-binary", options.program, "what to run as peers")->group("");
     add_scenario_flags(*command, *flags);
-    command->footer(
-        "Examples:\n"
-        "  starling swarm --peers 2 --dataset idx:data/samples --model mlp --until samples=200000\n"
-        "  starling swarm --peers 4 --dataset idx:/usr/share/datasets/fashion-mnist --model cnn "
-        "\\\n"
-        "      --until accuracy=0.9 --chaos founder-crash,late-join\n"
-        "  starling swarm --scenario scripts/scenarios/founder-dies.toml\n"
-        "data/samples is in Starling's repository, the other in Debian's dataset-fashion-mnist."
-    );
+    command->footer(kExamples);
     command->callback([flags, command, &chosen] {
         if (command->count("--seed") > 0) flags->seed = flags->options.seed;
         chosen = [flags] { return run(*flags); };

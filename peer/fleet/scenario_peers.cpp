@@ -99,6 +99,7 @@ Result<void> ScenarioPeers::act(const scenario::Action& action, std::vector<std:
                 if (auto ok = restart(peer - 1); !ok) return ok;
                 break;
             case Verb::Pause:
+                if (auto ok = guard(slot); !ok) return ok;
                 slot.slowed = 0;
                 slot.paused = true;
                 slot.process->send_signal(SIGSTOP);
@@ -107,6 +108,7 @@ Result<void> ScenarioPeers::act(const scenario::Action& action, std::vector<std:
                 go_on(slot);
                 break;
             case Verb::Slow:
+                if (auto ok = guard(slot); !ok) return ok;
                 slot.slowed = action.value;
                 break;
             case Verb::Wait:
@@ -130,6 +132,16 @@ Result<void> ScenarioPeers::undo(const scenario::Action& action) {
         }
     }
     return {};
+}
+
+/// Has to come before a peer is stopped.
+Result<void> ScenarioPeers::guard(const Slot& slot) {
+    if (!guard_) {
+        auto started = StopGuard::start();
+        if (!started) return started.error();
+        guard_.emplace(*std::move(started));
+    }
+    return guard_->watch(slot.process->pid());
 }
 
 void ScenarioPeers::go_on(Slot& slot) {
@@ -176,8 +188,9 @@ scenario::View ScenarioPeers::see() const {
         const auto& peer = views_[i];
         auto& seen = view.peers.emplace_back();
         seen.started = true;
-        // A peer that was killed is gone for us at once, and can be started again once it has ended.
         seen.running = !peer.exit;
+        // A peer that was killed counts no more at once, and can be started again once it has ended.
+        seen.leaving = peer.killed_by_chaos && !peer.exit;
         seen.paused = slots_[i].paused;
         seen.ended = peer.final_report.has_value() && !peer.killed_by_chaos;
         seen.state = peer.state;

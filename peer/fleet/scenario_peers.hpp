@@ -4,11 +4,11 @@
 // end, start again, add, pause, slow down. A peer keeps its number and its state directory through all
 // its lives.
 //
-// A peer that is stopped when we die does not stay so: its process group is orphaned then, and the
-// kernel sends it SIGHUP and SIGCONT (POSIX.1-2017, _exit).
+// A peer that is stopped when we die does not stay so (peer/machine/stop_guard).
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +16,7 @@
 #include "peer/fleet/launch.hpp"
 #include "peer/fleet/peer_view.hpp"
 #include "peer/machine/process.hpp"
+#include "peer/machine/stop_guard.hpp"
 #include "peer/scenario/scenario.hpp"
 #include "peer/scenario/view.hpp"
 
@@ -78,6 +79,7 @@ private:
     Result<void> spawn(std::size_t slot, const Entry& entry);
     Result<void> restart(std::size_t slot);
     Result<void> add(const scenario::Action& action, std::vector<std::size_t>& added);
+    Result<void> guard(const Slot& slot);
     void go_on(Slot& slot);
     void handle_exit(std::size_t slot, ProcessExit how);
 
@@ -86,6 +88,7 @@ private:
     Events events_;
     std::vector<PeerView> views_;
     std::vector<Slot> slots_;
+    std::optional<StopGuard> guard_;  ///< once a peer is stopped
     std::uint64_t slice_ = 0;
     bool released_ = false;
 };

@@ -125,7 +125,10 @@ void Plan::advance(Instant now, const View& view) {
         return entry.holds() || entry.state == State::Undoing;
     });
     if (undone && !calm_) calm_ = now;
-    if (calm_ && now - *calm_ >= scenario_.calm) phase_ = Phase::Over;
+    if (!calm_ || now - *calm_ < scenario_.calm) return;
+    // A calm that is shorter than what the peers may take to list all of them lasts until they do.
+    const auto longest = scenario_.expect.whole_within.value_or(Duration{});
+    if (view.active() == 0 || view.whole() || now - *calm_ > longest) phase_ = Phase::Over;
 }
 
 std::optional<Order> Plan::undo_due(Instant now) {
@@ -239,6 +242,9 @@ std::string Plan::obstacle(const Action& action, const View& view) {
             return name + " has not started";
         }
         const auto& peer = view.peers[number - 1];
+        if (peer.leaving && action.verb != Verb::Restart && !is_cut(action.verb)) {
+            return name + " is about to end";
+        }
         switch (action.verb) {
             case Verb::Restart:
                 if (peer.ended) return name + " has trained to its end";

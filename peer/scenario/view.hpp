@@ -16,6 +16,7 @@ struct PeerSeen {
     bool started = false;
     bool running = false;  ///< its process exists
     bool paused = false;   ///< it was stopped by a fault
+    bool leaving = false;  ///< it was told to end, and its process may still exist
     bool ended = false;    ///< it has trained to the common end
     bool trains = false;
     std::string state;        ///< its own word for what it does
@@ -27,7 +28,7 @@ struct PeerSeen {
     std::optional<double> loss;
 
     /// Returns whether it should take part now.
-    [[nodiscard]] bool active() const { return running && !paused && !ended; }
+    [[nodiscard]] bool active() const { return running && !paused && !leaving && !ended; }
 };
 
 struct View {

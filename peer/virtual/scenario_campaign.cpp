@@ -151,6 +151,7 @@ PeerSeen ScenarioCampaign::Impl::see(NodeIndex node) const {
     if (!seen.started || !swarm_.exists(node)) return seen;
     const auto state = swarm_.state(node);
     seen.running = true;
+    seen.leaving = state == NodeState::Leaving;
     // A slowed peer is not paused, although it does not run in each slice.
     seen.paused = state == NodeState::Paused && slowed_[node] == 0;
     seen.state = state == NodeState::Leaving ? "leaving" : "joining";

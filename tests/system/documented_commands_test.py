@@ -118,7 +118,8 @@ class DocumentedCommands(SwarmTestCase):
         for number, line in enumerate(lines.values(), 1):
             folder = self.directory / f"line-{number}"
             folder.mkdir()
-            (folder / "data").symlink_to(ROOT / "data")
+            for name in ("data", "scripts"):
+                (folder / name).symlink_to(ROOT / name)
             try:
                 self.run_line(folder, line)
             except AssertionError as failure:
@@ -188,6 +189,9 @@ class DocumentedCommands(SwarmTestCase):
         return seed, with_value(words, "--join", seed.address)
 
     def run_swarm(self, folder, words, line):
+        if "--scenario" in words:  # it says itself when it is over
+            self.wait_for_exit([self.begin(folder, words, line)], 2 * SECONDS_OF_A_LINE)
+            return
         peers = int(value_of(words, "--peers") or 4)
         chaos = "--chaos" in words
         after = peers * SAMPLES_BEFORE_CHAOS if chaos else 0

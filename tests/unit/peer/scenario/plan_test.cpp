@@ -118,10 +118,30 @@ TEST(Plan, TheCalmUndoesWhatHasNoEndButNoKill) {
         (Done{"pause peer 3", "loss 20%", "kill peer 1", "end of pause peer 3", "end of loss 20%"})
     );
     EXPECT_EQ(driver.plan.phase(), Phase::Calm);
+    driver.view.peers[1].members = driver.view.peers[2].members = 2;
     EXPECT_EQ(driver.run(4s), Done{});
     EXPECT_EQ(driver.plan.phase(), Phase::Calm);
     EXPECT_EQ(driver.run(2s), Done{});
     EXPECT_EQ(driver.plan.phase(), Phase::Over);
+}
+
+TEST(Plan, AShortCalmLastsUntilAllAreThereButNoLongerThanTheyMayTake) {
+    Driver driver(step("0s", "kill peer 1") + "[expect]\nwhole_within = \"20s\"\n");
+    EXPECT_EQ(driver.run(10s), Done{"kill peer 1"});
+    EXPECT_EQ(driver.plan.phase(), Phase::Calm);  // the others still list three
+    driver.view.peers[1].members = driver.view.peers[2].members = 2;
+    EXPECT_EQ(driver.run(200ms), Done{});
+    EXPECT_EQ(driver.plan.phase(), Phase::Over);
+    Driver apart(step("0s", "kill peer 1") + "[expect]\nwhole_within = \"20s\"\n");
+    EXPECT_EQ(apart.run(21s), Done{"kill peer 1"});
+    EXPECT_EQ(apart.plan.phase(), Phase::Over);
+}
+
+TEST(Plan, APeerThatIsAboutToEndIsNotHurtAgain) {
+    Driver driver(step("0s", "pause peer 1", "deadline = \"1s\"\n"));
+    driver.view.peers[0].leaving = true;
+    EXPECT_EQ(driver.run(2s), Done{});
+    EXPECT_NE(driver.plan.failure().find("about to end"), std::string::npos);
 }
 
 TEST(Plan, AConditionThatNeverHoldsFailsTheRunByItsName) {

@@ -1,0 +1,156 @@
+"""Goal: `starling swarm --scenario` does to real peers what its file says, judges them, and leaves nothing behind.
+Method: small scenarios and those that ship; their JSON lines, their reports, and the processes that are left."""
+
+import json
+import os
+import pathlib
+import time
+import unittest
+
+from swarm_fixture import ROOT, SAMPLES_SPEC, SwarmTestCase, main, run, scaled
+
+SHIPPED = ROOT / "scripts/scenarios"
+HEAD = f"""
+calm = "3s"
+[swarm]
+peers = 3
+profile = "local"
+[train]
+dataset = "{SAMPLES_SPEC}"
+model = "mlp"
+"""
+
+
+def step(what, when=None, more=""):
+    condition = f'when = "{when}"\n' if when else ""
+    return f'[[step]]\ndo = "{what}"\n{condition}{more}\n'
+
+
+def state_of(pid):
+    """The letter of a process' state, or None where it is gone."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    state = text.rsplit(")", 1)[1].split()[0]
+    return None if state in "ZX" else state
+
+
+def peers_of(pid):
+    """The children that are peers, and not the guard that continues them."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            text = (entry / "stat").read_text()
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[1:2] == [b"peer"] and int(text.rsplit(")", 1)[1].split()[1]) == pid:
+            found.append(int(entry.name))
+    return found
+
+
+class ScenarioTestCase(SwarmTestCase):
+    def begin(self, text, *flags):
+        file = self.directory / "scenario.toml"
+        file.write_text(text)
+        return self.start("swarm", "--scenario", file, "--json", *flags, name="scenario")
+
+    def end(self, process, code, seconds=100):
+        self.wait_for(lambda: process.code is not None, seconds, "the scenario is over")
+        verdict = process.last("verdict")
+        self.assertEqual(process.code, code, verdict or process.errors)
+        return verdict
+
+
+class Scenario(ScenarioTestCase):
+    def test_all_are_killed_started_again_and_joined_by_another(self):
+        report = self.directory / "report"
+        text = HEAD + step("kill all", "all train and whole and step > 20") + step("restart all")
+        text += step("add 1 by peer 2", "all train and whole")
+        text += step("pause newest", "whole and all train", 'for = "1s"')
+        process = self.begin(text, "--report", report)
+        verdict = self.end(process, 0)
+        self.assertEqual(verdict["faults_carried_out"], 4)
+        self.assertTrue(verdict["clean"])
+        done = [event["do"] for event in process.all("fault", undone=False)]
+        self.assertEqual(
+            done, ["kill peer 1,2,3", "restart peer 1,2,3", "add 1 by peer 2", "pause peer 4"]
+        )
+        self.assertEqual(len(process.all("resumed")) + len(process.all("founded")), 4)
+        self.assertEqual(process.events[-1]["event"], "summary")
+        written = json.loads((report / "report.json").read_text())
+        self.assertEqual(written["mode"], "swarm")
+        self.assertEqual(len(written["series"]["peers"]), 4)
+        self.assertIn("<svg", (report / "report.html").read_text())
+
+    def test_a_target_is_reached_by_those_that_survive(self):
+        text = HEAD.replace("[train]", '[train]\nuntil = "samples=400000"')
+        verdict = self.end(self.begin(text + step("kill random", "all train")), 0)
+        self.assertEqual(verdict["faults_carried_out"], 1)
+
+    def test_a_fault_that_cannot_be_carried_out_fails_the_run(self):
+        text = HEAD + step("kill peer 2") + step("pause peer 2", None, 'deadline = "3s"')
+        verdict = self.end(self.begin(text), 1)
+        self.assertIn("'pause peer 2' could not be done", verdict["findings"][0]["what"])
+
+    def test_a_peer_that_dies_by_itself_is_a_finding(self):
+        process = self.begin(HEAD + step("wait step > 1000000"))
+        self.wait_for(lambda: len(process.all("listening")) == 3, 30, "all listen")
+        victim = peers_of(process.process.pid)[0]
+        os.kill(victim, 11)
+        self.wait_for(lambda: state_of(victim) is None, 10, "it is gone")
+        process.send(15)
+        verdict = self.end(process, 1)
+        self.assertIn("ended by itself", verdict["findings"][0]["what"])
+
+    def test_wrong_files_are_refused_before_anything_starts(self):
+        file = self.directory / "wrong.toml"
+        cases = {
+            step("cut half"): "wrong.toml:2:6: starling swarm on loopback cannot do 'cut'",
+            "[train]\npears = 3\n": "wrong.toml:2:1: [train] cannot take pears = 3",
+            '[train]\nmodel = "nonsense"\n' + f'dataset = "{SAMPLES_SPEC}"\n': "nonsense",
+        }
+        for text, reason in cases.items():
+            file.write_text(text)
+            result = run("swarm", "--scenario", file)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn(reason, result.stderr)
+        result = run("swarm", "--scenario", file, "--peers", 3)
+        self.assertEqual(result.returncode, 2, result.stderr)
+
+    def test_kill_minus_9_of_the_tool_leaves_no_process_and_none_that_is_stopped(self):
+        # It dies while one peer is paused and another one is slowed.
+        text = HEAD + step("pause peer 2", "all train", 'for = "60s"') + step("slow peer 3 10x")
+        process = self.begin(text)
+        self.wait_for(lambda: process.all("fault", do="slow peer 3 10x"), 60, "both faults")
+        peers = peers_of(process.process.pid)
+        self.assertEqual(len(peers), 3)
+        self.assertIn("T", [state_of(pid) for pid in peers])
+        process.kill()
+        deadline = time.monotonic() + scaled(30)
+        while any(state_of(pid) for pid in peers) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertEqual([state_of(pid) for pid in peers], [None] * 3)
+
+
+@unittest.skipUnless(os.environ.get("STARLING_TEST_SLOW"), "takes minutes")
+class ShippedScenarios(ScenarioTestCase):
+    def test_those_that_loopback_can_carry_out_are_clean(self):
+        ran = 0
+        for file in sorted(SHIPPED.glob("*.toml")):
+            text = file.read_text()
+            if "starling\n# simulate" in text or "starling simulate" in text or "cut half" in text:
+                continue  # it needs a network that can be cut
+            ran += 1
+            with self.subTest(file.name):
+                text = text.replace("idx:data/samples", SAMPLES_SPEC)
+                verdict = self.end(self.begin(text), 0, 120)
+                self.assertGreater(verdict["faults_carried_out"], 0)
+        self.assertGreaterEqual(ran, 10)
+
+
+if __name__ == "__main__":
+    main()
