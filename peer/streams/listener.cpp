@@ -38,7 +38,10 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
         : acceptor(loop.context()),
           pause(loop.context()),
           handler(owner),
-          timer(loop, [this] { attend(); }) {}
+          timer(loop, [this] {
+              armed.reset();
+              attend();
+          }) {}
 
     struct Waiting {
         tcp::socket socket;
@@ -50,6 +53,7 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
     ListenerHandler& handler;
     Doorkeeper door;
     Timer timer;
+    std::optional<Instant> armed;  ///< when the timer fires
     std::unordered_map<Doorkeeper::Ticket, Waiting> waiting;
     /// Those that shake hands or are guests.
     std::unordered_map<Doorkeeper::Ticket, std::weak_ptr<Connection>> inside;
@@ -103,8 +107,11 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
         if (stopped) return;
         while (const auto ticket = door.poll_dismissed(real_now())) dismiss(*ticket);
         while (const auto ticket = door.poll_admitted(real_now())) admit(*ticket);
-        timer.cancel();
-        if (const auto next = door.poll_timeout(real_now())) timer.arm(*next);
+        const auto next = door.poll_timeout(real_now());
+        // A timer that fires too early costs less than one that is set anew for each stranger.
+        if (!next || (armed && *armed <= *next)) return;
+        armed = next;
+        timer.arm(*next);
     }
 
     void dismiss(Doorkeeper::Ticket ticket) {
@@ -202,6 +209,7 @@ void Listener::stop() {
     state_->acceptor.close(ignored);
     state_->pause.cancel();
     state_->timer.cancel();
+    state_->armed.reset();
     state_->waiting.clear();
 }
 
