@@ -218,7 +218,7 @@ void Expansion::expand_rate(const Repeat& repeat, std::size_t index) {
 }
 
 /// A text as TOML writes it; JSON escapes the same way.
-std::string quoted(const std::string& text) {
+std::string toml_text(const std::string& text) {
     return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -233,13 +233,13 @@ std::string to_toml(const std::vector<Step>& steps) {
     for (const auto& step : steps) {
         out += fmt::format(
             "[[step]]\nname = {}\nwhen = {}\ndo = {}\n",
-            quoted(step.name),
-            quoted(to_string(step.when)),
-            quoted(to_string(step.action))
+            toml_text(step.name),
+            toml_text(to_string(step.when)),
+            toml_text(to_string(step.action))
         );
-        if (step.lasts) out += fmt::format("for = {}\n", quoted(to_text(*step.lasts)));
+        if (step.lasts) out += fmt::format("for = {}\n", toml_text(to_text(*step.lasts)));
         if (step.deadline != kDeadline) {
-            out += fmt::format("deadline = {}\n", quoted(to_text(step.deadline)));
+            out += fmt::format("deadline = {}\n", toml_text(to_text(step.deadline)));
         }
         if (step.optional) out += "optional = true\n";
         out += "\n";

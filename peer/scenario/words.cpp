@@ -22,7 +22,7 @@ Fault wrong(std::string message) {
 }
 
 /// Shows a text of the file.
-std::string quoted(std::string_view text) {
+std::string in_marks(std::string_view text) {
     return "'" + excerpt(text) + "'";
 }
 
@@ -61,7 +61,7 @@ std::optional<std::pair<double, std::string_view>> quantity(std::string_view tex
 Result<std::size_t> parse_count(std::string_view text) {
     const auto count = whole_number(text);
     if (!count || *count == 0 || *count > kPeersMax) {
-        return wrong(fmt::format("{} is no number from 1 to {}", quoted(text), kPeersMax));
+        return wrong(fmt::format("{} is no number from 1 to {}", in_marks(text), kPeersMax));
     }
     return static_cast<std::size_t>(*count);
 }
@@ -122,7 +122,7 @@ Result<Who> parse_who(const Words& words) {
         if (auto side = parse_side(words[0])) return *std::move(side);
     }
     return wrong(
-        quoted(join(words)) +
+        in_marks(join(words)) +
         " names nobody; use founder, peer N, random, random N, half, minority, all, newest, last, "
         "or a side of a cut such as cut.1"
     );
@@ -258,13 +258,13 @@ Result<Term> parse_term(const Words& words) {
     for (const auto& [name, rest] : kValues) {
         if (words.size() != 3 || words[0] != name || words[1] != rest.first) continue;
         const auto value = quantity(words[2]);
-        if (!value || !value->second.empty()) return wrong(quoted(words[2]) + " is no number");
+        if (!value || !value->second.empty()) return wrong(in_marks(words[2]) + " is no number");
         term.kind = rest.second;
         term.value = value->first;
         return term;
     }
     return wrong(
-        quoted(join(words)) +
+        in_marks(join(words)) +
         " is no condition; use 'all train', 'whole', 'spread < X', 'accuracy > X', 'step > N', "
         "'after NAME' or 'peer N says EVENT', joined by 'and'"
     );
@@ -284,7 +284,7 @@ Result<Duration> parse_duration(std::string_view text) {
             }
         }
     }
-    return wrong(quoted(text) + " is no duration such as 500ms, 60s, 10m or 2h");
+    return wrong(in_marks(text) + " is no duration such as 500ms, 60s, 10m or 2h");
 }
 
 Result<double> parse_share(std::string_view text) {
@@ -292,7 +292,7 @@ Result<double> parse_share(std::string_view text) {
         if (q->second == "%" && q->first <= 100) return q->first / 100;
         if (q->second.empty() && q->first <= 1) return q->first;
     }
-    return wrong(quoted(text) + " is no share such as 20% or 0.2");
+    return wrong(in_marks(text) + " is no share such as 20% or 0.2");
 }
 
 Result<double> parse_rate(std::string_view text) {
@@ -301,7 +301,7 @@ Result<double> parse_rate(std::string_view text) {
         if (q->second == "Mbit") return q->first * 125e3;
         if (q->second == "Gbit") return q->first * 125e6;
     }
-    return wrong(quoted(text) + " is no rate such as 100Mbit or 1Gbit");
+    return wrong(in_marks(text) + " is no rate such as 100Mbit or 1Gbit");
 }
 
 Result<Action> parse_action(std::string_view text) {
@@ -313,7 +313,7 @@ Result<Action> parse_action(std::string_view text) {
         for (std::size_t i = 0; i < kVerbs; ++i) {
             all += (all.empty() ? "" : ", ") + std::string(to_string(static_cast<Verb>(i)));
         }
-        return wrong("there is no verb " + quoted(words[0]) + "; use " + all);
+        return wrong("there is no verb " + in_marks(words[0]) + "; use " + all);
     }
     Action action;
     action.verb = *verb;
