@@ -185,7 +185,6 @@ void Channel::Free::operator()(ssl_st* session) const {
 
 Channel::Channel(ChannelRole role, const ChannelKeys& keys)
     : keys_(keys),
-      role_(role),
       session_(SSL_new(context_of(role))) {
     STARLING_CHECK(session_ != nullptr);
     auto* session = session_.get();

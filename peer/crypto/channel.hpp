@@ -116,7 +116,6 @@ private:
     void write(ByteView plaintext);
 
     ChannelKeys keys_;
-    ChannelRole role_;
     std::unique_ptr<ssl_st, Free> session_;
     Bytes in_;                ///< ciphertext from the socket
     std::size_t in_at_ = 0;   ///< what the session has taken

@@ -242,7 +242,6 @@ Result<void> Node::become_member(SwarmPlan plan) {
     auto key = choose_key(config_, local_.key, plan.descriptor, swarm_);
     if (key.has_error()) return key.error();
     key_ = *key;
-    channel_keys_ = plan.descriptor.keyed ? keyed_channel(key_) : open_channel(swarm_);
     blob_ = plan.blob;
     keep_data_set(plan);
     auto addresses = std::move(plan.known_addresses);
@@ -257,7 +256,9 @@ Result<void> Node::become_member(SwarmPlan plan) {
     }
     resumed_ = plan.start == Start::Resume;
     started_ = true;
-    start_membership(plan.start);
+    start_membership(
+        plan.start, plan.descriptor.keyed ? keyed_channel(key_) : open_channel(swarm_)
+    );
     if (!config_.membership_only) start_session(std::move(plan));
     bootstrap_.begin(advertised_, config_.join, addresses);
     if (!config_.state.empty()) {
@@ -331,7 +332,7 @@ Introduction Node::introduction(ChannelKeys keys) const {
     return {ours, notary_, std::move(keys)};
 }
 
-void Node::start_membership(Start start) {
+void Node::start_membership(Start start, ChannelKeys keys) {
     const auto& identity = local_.identity;
     auto swim = *membership::SwimConfig::profile(config_.profile);
     swim.swarm = swarm_;
@@ -356,7 +357,7 @@ void Node::start_membership(Start start) {
         lived ? kHoldTime : Duration::zero()
     );
     dial_back_.begin(self_, advertised_);
-    links_.open(introduction(channel_keys_));
+    links_.open(introduction(std::move(keys)));
     if (config_.membership_only) publish_watching();
 }
 

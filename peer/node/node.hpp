@@ -94,7 +94,7 @@ private:
     void on_signal();
     [[nodiscard]] Introduction introduction(ChannelKeys keys) const;
     void start_session(SwarmPlan plan);
-    void start_membership(Start start);
+    void start_membership(Start start, ChannelKeys keys);
     void on_contested();
     void end_displaced();
     void publish_watching();
@@ -120,7 +120,6 @@ private:
     std::uint64_t process_ =
         std::random_device{}() | 1U;  ///< tells our streams from those of a copy
     SwarmKey key_;                    ///< the key of our swarm
-    ChannelKeys channel_keys_;        ///< and of its streams
     std::shared_ptr<const membership::Notary> notary_;
     std::string reading_;  ///< how far a founder has read its data; empty before
     std::optional<Founding> founding_;

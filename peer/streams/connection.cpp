@@ -243,7 +243,7 @@ private:
     }
 
     [[nodiscard]] Fault named(const Fault& fault) const {
-        return fail(fault.code, remote_.to_string() + " " + fault.message);
+        return fail(fault.code, remote_.to_string() + ": " + fault.message);
     }
 
     /// Sleeps until more of a payload must have come. Meanwhile no packet wakes us.
