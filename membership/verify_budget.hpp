@@ -5,29 +5,16 @@
 //
 // Thread    the owner's
 
-#include <algorithm>
-
-#include "base/instant.hpp"
+#include "base/rate_limit.hpp"
 
 namespace starling::membership {
 
-class VerifyBudget {
+class VerifyBudget : public RateLimit {
 public:
     static constexpr double kPerSecond = 1000.0;
     static constexpr double kBurst = 4000.0;
 
-    /// Returns whether one more may be checked now.
-    bool take(Instant now) {
-        used_ = std::max(0.0, used_ - to_seconds(now - at_) * kPerSecond);
-        at_ = now;
-        if (used_ + 1.0 > kBurst) return false;
-        used_ += 1.0;
-        return true;
-    }
-
-private:
-    double used_ = 0.0;  ///< not yet refilled
-    Instant at_{};
+    VerifyBudget() : RateLimit(kPerSecond, kBurst) {}
 };
 
 }  // namespace starling::membership

@@ -292,7 +292,7 @@ std::optional<ByteView> Opener::open_introduction(
         }
     }
     if (known == nullptr) {
-        if (!may_verify(now)) return reject(counters_.postponed);
+        if (!verifications_.take(now)) return reject(counters_.postponed);
         if (!notary_->verify(claim->key, signed_text(*claim, swarm_), claim->signature)) {
             return reject(counters_.forged);
         }
@@ -331,15 +331,6 @@ bool Opener::note_introduction(ByteView datagram) {
         introduced_.erase(std::exchange(introductions_[next_introduction_], tag));
         next_introduction_ = (next_introduction_ + 1) % kIntroductionsMax;
     }
-    return true;
-}
-
-bool Opener::may_verify(Instant now) {
-    const double forgiven = to_seconds(now - verified_at_) * kIntroductionsPerSecond;
-    verified_ = std::max(0.0, verified_ - forgiven);
-    verified_at_ = now;
-    if (verified_ + 1.0 > kIntroductionsBurst) return false;
-    verified_ += 1.0;
     return true;
 }
 

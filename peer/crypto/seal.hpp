@@ -30,6 +30,7 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/instant.hpp"
+#include "base/rate_limit.hpp"
 #include "membership/config.hpp"
 #include "membership/messages.hpp"
 #include "peer/crypto/pair_keys.hpp"
@@ -173,7 +174,6 @@ private:
     [[nodiscard]] static bool is_news(const Channel& channel, std::uint64_t sequence);
     static void note(Channel& channel, std::uint64_t sequence);
     Channel& note_life(std::uint64_t sender, Channel channel);
-    [[nodiscard]] bool may_verify(Instant now);
     [[nodiscard]] bool note_introduction(ByteView datagram);
     [[nodiscard]] bool decrypt(const SwarmKey& key, ByteView datagram, std::size_t readable);
     [[nodiscard]] std::optional<ByteView> reject(std::uint64_t& counter);
@@ -187,8 +187,7 @@ private:
     std::vector<std::uint64_t> introductions_;  ///< the leading bytes of their tags, a ring
     std::size_t next_introduction_ = 0;
     std::unordered_set<std::uint64_t> introduced_;  ///< the same, to look up
-    double verified_ = 0.0;  ///< signatures, less those that time has forgiven
-    Instant verified_at_{};
+    RateLimit verifications_{kIntroductionsPerSecond, kIntroductionsBurst};
     std::array<std::byte, membership::kDatagramMax> packet_{};
     SealCounters counters_;
 };

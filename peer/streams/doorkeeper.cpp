@@ -12,30 +12,6 @@ constexpr std::size_t kSourcesMax = 4096;
 
 }  // namespace
 
-void TokenBucket::refill(Instant now) {
-    if (now > at_) tokens_ = std::min(rate_, tokens_ + rate_ * to_seconds(now - at_));
-    at_ = std::max(at_, now);
-}
-
-bool TokenBucket::take(Instant now) {
-    refill(now);
-    if (tokens_ < 1.0) return false;
-    tokens_ -= 1.0;
-    return true;
-}
-
-Instant TokenBucket::next(Instant now) {
-    refill(now);
-    if (tokens_ >= 1.0) return now;
-    // A little later than exact, so that rounding leaves no gap.
-    return now + from_seconds((1.0 - tokens_) / rate_) + std::chrono::milliseconds(1);
-}
-
-bool TokenBucket::full(Instant now) {
-    refill(now);
-    return tokens_ >= rate_;
-}
-
 Doorkeeper::Source Doorkeeper::source_of(const Endpoint& at) {
     Source source = at.address;
     constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};

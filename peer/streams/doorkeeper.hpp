@@ -10,7 +10,6 @@
 //
 // Thread    network
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -21,33 +20,9 @@
 
 #include "base/endpoint.hpp"
 #include "base/instant.hpp"
+#include "base/rate_limit.hpp"
 
 namespace starling::peer {
-
-/// Allows so many events a second, and as many at once.
-class TokenBucket {
-public:
-    explicit TokenBucket(double rate) : rate_(rate), tokens_(rate) {}
-
-    /// Takes a token, if there is one.
-    [[nodiscard]] bool take(Instant now);
-
-    /// Gives one back: the event was not what the bucket limits.
-    void give_back() { tokens_ = std::min(rate_, tokens_ + 1.0); }
-
-    /// Returns when there is a token.
-    [[nodiscard]] Instant next(Instant now);
-
-    /// Returns whether it is as full as at the beginning.
-    [[nodiscard]] bool full(Instant now);
-
-private:
-    void refill(Instant now);
-
-    double rate_;
-    double tokens_;
-    Instant at_{};
-};
 
 class Doorkeeper {
 public:
@@ -107,7 +82,7 @@ private:
     struct Visits {
         std::size_t here = 0;
         std::size_t shaking = 0;
-        TokenBucket failures{kFailuresPerSource};
+        RateLimit failures{kFailuresPerSource, kFailuresPerSource};
     };
 
     [[nodiscard]] static Source source_of(const Endpoint& at);
@@ -117,7 +92,7 @@ private:
 
     std::vector<Stranger> strangers_;  ///< in the order in which they came
     std::map<Source, Visits> sources_;
-    TokenBucket failures_{kFailuresMax};
+    RateLimit failures_{kFailuresMax, kFailuresMax};
     std::deque<Ticket> dismissed_;
     Ticket last_ = 0;
 };
