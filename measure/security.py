@@ -127,21 +127,6 @@ def attack(port, first, per_second, stop):
         link.close()
 
 
-def client_hello(key):
-    ours, theirs = socket.socketpair()
-    thread = threading.Thread(target=lambda: contextlib.suppress(OSError) and _try(theirs, key))
-    thread.start()
-    message = ours.recv(4096)
-    ours.close()
-    thread.join()
-    return message
-
-
-def _try(link, key):
-    with contextlib.suppress(OSError):
-        tls.Stream(link, key, timeout=1)
-
-
 def under_attack(binary, seconds):
     print("| strangers from one address | samples per CPU second | of calm | memory, MiB more | an honest join, s |")
     print("|---|---|---|---|---|")
@@ -159,8 +144,8 @@ def under_attack(binary, seconds):
             calm = founder.rate(seconds)
             memory = founder.memory()
             print(f"| none | {calm:,.0f} | 1 | | {join(binary, founder, folder):.2f} |")
-            for name, first in (("silent", b""), ("half handshakes", client_hello(key)),
-                                ("another key", client_hello(tls.guest()))):
+            for name, first in (("silent", b""), ("half handshakes", tls.client_hello(key)),
+                                ("another key", tls.client_hello(tls.guest()))):
                 stop = threading.Event()
                 thread = threading.Thread(target=attack, args=(founder.port, first, 1000, stop))
                 thread.start()

@@ -68,22 +68,6 @@ class Attacked(SwarmTestCase):
             made.append(link)
         return made
 
-    def client_hello(self):
-        """Returns the first message of an honest peer, whose rest never comes."""
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            pid = os.fork()
-            if pid == 0:
-                with contextlib.suppress(OSError):
-                    tls.Stream(theirs, self.key, timeout=1)
-                os._exit(0)
-            ours.settimeout(scaled(5))
-            message = ours.recv(4096)
-            ours.close()
-            theirs.close()
-            os.waitpid(pid, 0)
-        return message
-
 
 class Strangers(Attacked):
     def test_a_thousand_silent_ones_do_not_stop_a_join(self):
@@ -100,16 +84,16 @@ class Strangers(Attacked):
     def test_a_thousand_half_handshakes_do_not_stop_a_join(self):
         self.found_keyed()
         before = memory_of(self.founder)
-        links = self.strangers(64, self.client_hello())
+        links = self.strangers(64, tls.client_hello(self.key))
         self.assert_joins(2)
-        links += self.strangers(1000, self.client_hello())
+        links += self.strangers(1000, tls.client_hello(self.key))
         self.assert_joins(3)
         self.assertLess(memory_of(self.founder) - before, 8 * MIB)
 
     def test_silence_ends_after_seconds_and_gives_everything_back(self):
         self.found_keyed()
         before = descriptors_of(self.founder)
-        links = self.strangers(40) + self.strangers(8, self.client_hello())
+        links = self.strangers(40) + self.strangers(8, tls.client_hello(self.key))
         for link in links:
             link.settimeout(scaled(15))
             # The answer to a ClientHello, and then the end.
@@ -138,20 +122,13 @@ class Strangers(Attacked):
     def test_a_stranger_hears_seven_bytes_and_none_of_them_tells_anything(self):
         # A Hello with a zero swarm id was answered with peer id, swarm id and address.
         self.found_keyed()
-        link = self.strangers(1, self.client_hello_of(tls.guest()))[0]
+        link = self.strangers(1, tls.client_hello(tls.guest()))[0]
         heard = b""
         with contextlib.suppress(ConnectionResetError):
             while piece := link.recv(4096):
                 heard += piece
         self.assertEqual(len(heard), 7, heard)
         self.assertEqual(heard[:3], b"\x15\x03\x03", "an alert")
-
-    def client_hello_of(self, key):
-        kept, self.key = self.key, key
-        try:
-            return self.client_hello()
-        finally:
-            self.key = kept
 
     def test_other_tls_clients_are_refused(self):
         if shutil.which("openssl") is None:

@@ -2,13 +2,13 @@
 and datagrams unsealed with the swarm's key. A second, independent implementation of what docs/protocol says."""
 
 import base64
-import ctypes
-import ctypes.util
 import hashlib
 import hmac
 import socket
 import struct
 import threading
+
+import tls
 
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_STATISTICS = 263, 6
@@ -120,29 +120,18 @@ class Records:
     SUITES = {0x1301: ("EVP_aes_128_gcm", 16), 0x1303: ("EVP_chacha20_poly1305", 32)}
 
     def __init__(self, secret, suite):
-        self.library = ctypes.CDLL(ctypes.util.find_library("crypto"))
         name, size = self.SUITES[suite]
-        for function in ("EVP_CIPHER_CTX_new", name):
-            getattr(self.library, function).restype = ctypes.c_void_p
-        self.cipher = ctypes.c_void_p(getattr(self.library, name)())
-        self.context = ctypes.c_void_p(self.library.EVP_CIPHER_CTX_new())
+        self.opener = tls.Opener(name)
         self.key, self.iv = expand(secret, b"key", size), expand(secret, b"iv", 12)
         self.number = 0
 
     def open(self, head, body):
         """Returns the inner bytes, or nothing if this is not the record's secret."""
         nonce = (int.from_bytes(self.iv, "big") ^ self.number).to_bytes(12, "big")
-        text, tag = body[:-16], body[-16:]
-        out, size, library = ctypes.create_string_buffer(len(text) + 16), ctypes.c_int(), self.library
-        library.EVP_DecryptInit_ex(self.context, self.cipher, None, self.key, nonce)
-        library.EVP_DecryptUpdate(self.context, None, ctypes.byref(size), head, len(head))
-        library.EVP_DecryptUpdate(self.context, out, ctypes.byref(size), text, len(text))
-        library.EVP_CIPHER_CTX_ctrl(self.context, 0x11, 16, tag)
-        if library.EVP_DecryptFinal_ex(self.context, out, ctypes.byref(size)) != 1:
-            library.ERR_clear_error()
-            return None
-        self.number += 1
-        return out.raw[: len(text)]
+        inner = self.opener.open(self.key, nonce, head, body)
+        if inner is not None:
+            self.number += 1
+        return inner
 
 
 def open_records(stream, answer, secrets, who, client):
@@ -235,23 +224,15 @@ class Opener:
 
     def __init__(self, key, swarm, states, datagrams):
         self.key, self.swarm = key, swarm
-        self.library = ctypes.CDLL(ctypes.util.find_library("crypto"))
-        for name in ("EVP_CIPHER_CTX_new", "EVP_aes_256_gcm"):
-            getattr(self.library, name).restype = ctypes.c_void_p
-        self.context = ctypes.c_void_p(self.library.EVP_CIPHER_CTX_new())
-        self.cipher = ctypes.c_void_p(self.library.EVP_aes_256_gcm())
+        self.opener = tls.Opener("EVP_aes_256_gcm")
         claims = {claim[0] for datagram in datagrams if (claim := claim_of(datagram))}
         self.identities = [
-            Identity(states[public_id(public)], public)
+            Identity(states[tls.id_of(public)], public)
             for public in claims
-            if public_id(public) in states
+            if tls.id_of(public) in states
         ]
         self.salts = {claim[:2]: claim[2] for d in datagrams if (claim := claim_of(d))}
         self.pairs = {}
-
-    def derived(self, secret, purpose):
-        extracted = hmac.digest(self.swarm, secret, hashlib.sha256)
-        return hmac.digest(extracted, purpose + b"\x01", hashlib.sha256)
 
     def pair(self, a, b):
         if (a.public, b.public) not in self.pairs:
@@ -265,38 +246,25 @@ class Opener:
         claim = claim_of(datagram)
         if claim:
             public, _, salt, size = claim
-            key = self.derived(self.key, b"starling introduction" + public + epoch + salt)
+            key = tls.derived(self.key, self.swarm, b"starling introduction" + public + epoch + salt)
             return self.decrypt(key, datagram, 22 + size)
         for sender in self.identities:
             salt = self.salts.get((sender.public, epoch))
-            if public_id(sender.public)[:8] != datagram[5:13] or salt is None:
+            if tls.id_of(sender.public)[:8] != datagram[5:13] or salt is None:
                 continue
             for receiver in self.identities:
                 if receiver is sender:
                     continue
                 life = sender.public + receiver.public + epoch + salt
-                key = self.derived(self.pair(sender, receiver), b"starling datagram" + life)
+                key = tls.derived(self.pair(sender, receiver), self.swarm, b"starling datagram" + life)
                 opened = self.decrypt(key, datagram, 22)
                 if opened is not None:
                     return opened
         raise ValueError("a datagram that no key opens")
 
     def decrypt(self, key, datagram, readable):
-        head, text, tag = datagram[:readable], datagram[readable:-16], datagram[-16:]
         nonce = bytes(4) + datagram[14:22]
-        out, size, library = ctypes.create_string_buffer(len(text) + 16), ctypes.c_int(), self.library
-        library.EVP_DecryptInit_ex(self.context, self.cipher, None, key, nonce)
-        library.EVP_DecryptUpdate(self.context, None, ctypes.byref(size), head, len(head))
-        library.EVP_DecryptUpdate(self.context, out, ctypes.byref(size), text, len(text))
-        library.EVP_CIPHER_CTX_ctrl(self.context, 0x11, 16, tag)
-        if library.EVP_DecryptFinal_ex(self.context, out, ctypes.byref(size)) != 1:
-            library.ERR_clear_error()
-            return None
-        return out.raw[: len(text)]
-
-
-def public_id(public):
-    return hashlib.sha256(bytes.fromhex("302a300506032b6570032100") + public).digest()
+        return self.opener.open(key, nonce, datagram[:readable], datagram[readable:])
 
 
 def claim_of(datagram):

@@ -8,12 +8,14 @@ import hmac
 import os
 import socket
 import struct
+import threading
 
 SSL = ctypes.CDLL(ctypes.util.find_library("ssl"))
 CRYPTO = ctypes.CDLL(ctypes.util.find_library("crypto"))
 POINTER = ctypes.c_void_p
 TLS1_3 = 0x0304
 SET_MIN_PROTO_VERSION, SET_MAX_PROTO_VERSION = 123, 124
+SET_TAG = 0x11
 EVP_PKEY_ED25519 = 1087
 KEY_INFO = bytes.fromhex("302a300506032b6570032100")
 MEMBER, GUEST = b"starling 2 member", b"starling 2 guest"
@@ -21,7 +23,7 @@ BINDING_LABEL = b"EXPORTER-starling-hello-2"
 
 for library, names in (
     (SSL, "TLS_client_method TLS_server_method SSL_CTX_new SSL_new SSL_SESSION_new SSL_CIPHER_find"),
-    (CRYPTO, "EVP_PKEY_new_raw_private_key EVP_MD_CTX_new"),
+    (CRYPTO, "EVP_PKEY_new_raw_private_key EVP_MD_CTX_new EVP_CIPHER_CTX_new"),
 ):
     for name in names.split():
         getattr(library, name).restype = POINTER
@@ -53,6 +55,52 @@ def guest():
     return GUEST, derived(bytes(32), bytes(32), b"starling guest stream")
 
 
+def id_of(public):
+    return hashlib.sha256(KEY_INFO + public).digest()
+
+
+class Opener:
+    """Decrypts what was sealed with an AEAD of OpenSSL whose tags have 16 bytes."""
+
+    def __init__(self, name):
+        getattr(CRYPTO, name).restype = POINTER
+        self.cipher = POINTER(getattr(CRYPTO, name)())
+        self.context = POINTER(CRYPTO.EVP_CIPHER_CTX_new())
+
+    def open(self, key, nonce, head, sealed):
+        """Returns the text, or nothing if the tag over head and text does not fit."""
+        text, tag = sealed[:-16], sealed[-16:]
+        out, size = ctypes.create_string_buffer(len(text) + 16), ctypes.c_int()
+        CRYPTO.EVP_DecryptInit_ex(self.context, self.cipher, None, key, nonce)
+        CRYPTO.EVP_DecryptUpdate(self.context, None, ctypes.byref(size), head, len(head))
+        CRYPTO.EVP_DecryptUpdate(self.context, out, ctypes.byref(size), text, len(text))
+        CRYPTO.EVP_CIPHER_CTX_ctrl(self.context, SET_TAG, 16, tag)
+        if CRYPTO.EVP_DecryptFinal_ex(self.context, out, ctypes.byref(size)) != 1:
+            CRYPTO.ERR_clear_error()
+            return None
+        return out.raw[: len(text)]
+
+
+def client_hello(key):
+    """Returns the first message of a dialler with this key, whose rest never comes."""
+    ours, theirs = socket.socketpair()
+
+    def dial():
+        try:
+            Stream(theirs, key, timeout=1)
+        except OSError:
+            pass  # nobody answers
+
+    with ours, theirs:
+        thread = threading.Thread(target=dial)
+        thread.start()
+        ours.settimeout(10)
+        message = ours.recv(4096)
+        ours.close()
+        thread.join()
+    return message
+
+
 class Identity:
     def __init__(self):
         seed = os.urandom(32)
@@ -60,7 +108,7 @@ class Identity:
         public, size = ctypes.create_string_buffer(32), ctypes.c_size_t(32)
         assert CRYPTO.EVP_PKEY_get_raw_public_key(self.key, public, ctypes.byref(size)) == 1
         self.public = public.raw
-        self.id = hashlib.sha256(KEY_INFO + self.public).digest()
+        self.id = id_of(self.public)
 
     def sign(self, text):
         context = POINTER(CRYPTO.EVP_MD_CTX_new())
