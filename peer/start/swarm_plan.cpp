@@ -209,13 +209,7 @@ Result<SwarmPlan> plan_joining(
     auto descriptor = decode_descriptor(plan.blob);
     if (descriptor.has_error()) return descriptor.error();
     plan.descriptor = std::move(*descriptor);
-    if (plan.descriptor.keyed && key && fetched->as_guest) {
-        return fail(
-            FaultCode::Refused,
-            plan.via->to_string() + " holds another key than " + file +
-                ": give --key with the swarm.key of this swarm's founder"
-        );
-    }
+    if (plan.descriptor.keyed && key && fetched->as_guest) return wrong_key(*plan.via, file);
     return plan;
 }
 

@@ -137,20 +137,12 @@ private:
     }
 
     [[nodiscard]] Fault no_key(const Endpoint& at) const {
-        const auto who = at.to_string();
-        if (!ours_.keys.member) {
-            return fail(
-                FaultCode::Refused,
-                who +
-                    " needs a key: copy swarm.key from the founder's state directory and give "
-                    "--key "
-                    "FILE"
-            );
-        }
+        if (ours_.keys.member) return wrong_key(at, key_file_);
         return fail(
             FaultCode::Refused,
-            who + " holds another key than " + key_file_ +
-                ": give --key with the swarm.key of this swarm's founder"
+            at.to_string() +
+                " needs a key: copy swarm.key from the founder's state directory and give --key "
+                "FILE"
         );
     }
 
@@ -181,6 +173,14 @@ private:
 };
 
 }  // namespace
+
+Fault wrong_key(const Endpoint& seed, const std::string& key_file) {
+    return fail(
+        FaultCode::Refused,
+        seed.to_string() + " holds another key than " + key_file +
+            ": give --key with the swarm.key of this swarm's founder"
+    );
+}
 
 void send_descriptor_piece(Connection& asker, ByteView blob, std::size_t index) {
     const std::size_t offset = index * kPayloadMax;

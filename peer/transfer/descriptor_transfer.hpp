@@ -26,6 +26,9 @@ void send_descriptor_piece(Connection& asker, ByteView blob, std::size_t index);
 /// the founding is, and ends the stream.
 void send_not_yet(Connection& asker, const std::string& progress);
 
+/// Returns what to say of a seed whose swarm has another key than that of `key_file`.
+[[nodiscard]] Fault wrong_key(const Endpoint& seed, const std::string& key_file);
+
 struct AdmittedDescriptor : FetchedDescriptor {
     /// Our key did not open the stream, so the seed is a member of an open swarm, or none of ours.
     bool as_guest = false;
