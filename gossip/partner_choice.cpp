@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/check.hpp"
+#include "base/doubled.hpp"
 
 namespace starling::gossip {
 namespace {
@@ -114,9 +115,7 @@ void PartnerChoice::struck(Instant now, const PeerId& peer) {
     }
     ++found->strikes;
     if (found->strikes < strikes_) return;
-    // Six doublings reach the bound; more would overflow in the end.
-    const auto doublings = std::min<std::size_t>(found->strikes - strikes_, 6);
-    found->until = now + std::min(kBarredMax, (1 << doublings) * kBarred);
+    found->until = now + doubled(kBarred, found->strikes - strikes_, kBarredMax);
 }
 
 bool PartnerChoice::barred(Instant now, const PeerId& peer) const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/doubled.hpp"
+
 namespace starling::peer {
 
 bool Strikes::strike(Instant now, const PeerId& peer) {
@@ -16,9 +18,7 @@ bool Strikes::strike(Instant now, const PeerId& peer) {
     if (now - past.last > kBarredMax) past.strikes = 0;
     past.last = now;
     if (++past.strikes < kAllowed) return false;
-    // Six doublings reach the bound; more would overflow in the end.
-    const auto doublings = std::min<std::size_t>(past.strikes - kAllowed, 6);
-    past.until = now + std::min(kBarredMax, (1 << doublings) * kBarred);
+    past.until = now + doubled(kBarred, past.strikes - kAllowed, kBarredMax);
     return true;
 }
 
