@@ -56,7 +56,8 @@ Result<std::uint64_t> raise_epoch(Disk& disk, const fs::path& path, std::uint64_
     const auto last = read_epoch(disk, path);
     if (!last) return last.error();
     const auto epoch = std::max((*last ? (*last)->epoch : 0) + 1, at_least);
-    auto stored = write_file_atomically(disk, path, as_byte_view(text_of(epoch, kDigits)), 0600);
+    auto stored =
+        write_file_atomically(disk, path, as_byte_view(text_of(epoch, kDigits)), kPrivateFile);
     if (stored) return epoch;
     if (stored.error().code == kDiskFull && *last) {
         const auto text = text_of(epoch, (*last)->digits);

@@ -89,8 +89,9 @@ Result<KeyPointer> create_key(const fs::path& path) {
     STARLING_CHECK(written == 1);
     char* pem = nullptr;
     const long length = BIO_get_mem_data(bio.get(), &pem);
-    const auto stored =
-        write_file_atomically(path, as_byte_view({pem, static_cast<std::size_t>(length)}), 0600);
+    const auto stored = write_file_atomically(
+        path, as_byte_view({pem, static_cast<std::size_t>(length)}), kPrivateFile
+    );
     OPENSSL_cleanse(pem, static_cast<std::size_t>(length));
     if (!stored) return stored.error();
     return key;

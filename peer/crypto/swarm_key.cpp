@@ -103,7 +103,7 @@ Result<SwarmKey> read_swarm_key(const std::filesystem::path& path) {
 
 Result<void> write_swarm_key(const std::filesystem::path& path, const SwarmKey& key) {
     std::string text = Hash256<SwarmKey>{key.bytes}.hex() + "\n";
-    auto written = write_file_atomically(path, as_byte_view(text), 0600);
+    auto written = write_file_atomically(path, as_byte_view(text), kPrivateFile);
     OPENSSL_cleanse(text.data(), text.size());
     return written;
 }

@@ -72,7 +72,7 @@ SamplesHash samples_hash(const data::Manifest& own) {
 Result<void> write_kept_data_set(const fs::path& state, const KeptDataSet& kept) {
     const auto text = std::string(kSwarm) + kept.swarm.hex() + "\n" + std::string(kSamples) +
                       kept.samples.hex() + "\n" + std::string(kDataSet) + kept.spec + "\n";
-    return write_file_atomically(kept_data_set_path(state), as_byte_view(text), 0600);
+    return write_file_atomically(kept_data_set_path(state), as_byte_view(text), kPrivateFile);
 }
 
 Result<KeptDataSet> read_kept_data_set(const fs::path& state) {
