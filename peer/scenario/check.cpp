@@ -59,8 +59,7 @@ void Checker::check_peers(const Who& who, Place place) {
 bool Checker::named_before(const std::string& name, std::size_t step, bool cut) const {
     for (std::size_t i = 0; i < step; ++i) {
         const auto verb = scenario_.steps[i].action.verb;
-        const bool sides = verb == Verb::Cut || verb == Verb::Isolate || verb == Verb::OneWay;
-        if (scenario_.steps[i].name == name && (!cut || sides)) return true;
+        if (scenario_.steps[i].name == name && (!cut || has_sides(verb))) return true;
     }
     return false;
 }

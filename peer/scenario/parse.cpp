@@ -364,9 +364,7 @@ void Parser::read_step(const toml::table& table) {
         step.optional = value->get();
     }
     const auto verb = step.action.verb;
-    const bool undone = verb != Verb::Term && verb != Verb::Restart && verb != Verb::Add &&
-                        verb != Verb::Resume && verb != Verb::Heal && verb != Verb::Wait;
-    if (step.lasts && !undone) {
+    if (step.lasts && !can_be_undone(verb)) {
         fail_at(
             place_of(table.get("for")->source()),
             fmt::format("'{}' cannot be undone, so it has no 'for'", to_string(verb))

@@ -10,25 +10,9 @@ namespace {
 
 /// Returns whether a fault of this kind lasts until it is undone. A kill is undone by `for` alone.
 bool lasting(const Step& step) {
-    switch (step.action.verb) {
-        case Verb::Kill:
-        case Verb::PowerOff:
-            return step.lasts.has_value();
-        case Verb::Term:
-        case Verb::Restart:
-        case Verb::Add:
-        case Verb::Resume:
-        case Verb::Heal:
-        case Verb::Wait:
-            return false;
-        default:
-            return true;
-    }
-}
-
-bool is_cut(Verb verb) {
-    return verb == Verb::Cut || verb == Verb::Isolate || verb == Verb::OneWay ||
-           verb == Verb::BlockUdp;
+    const auto verb = step.action.verb;
+    if (verb == Verb::Kill || verb == Verb::PowerOff) return step.lasts.has_value();
+    return can_be_undone(verb);
 }
 
 bool includes(const std::vector<std::size_t>& all, const std::vector<std::size_t>& some) {
@@ -74,13 +58,14 @@ void Plan::fail_run(std::string why) {
     phase_ = Phase::Over;
 }
 
-void Plan::fail_entry(Entry& entry, const std::string& why) {
+void Plan::fail_entry(Entry& entry, const char* what, const std::string& why) {
     entry.state = Entry::State::Failed;
     entry.why = why;
     fail_run(fmt::format(
-        "line {}: '{}' could not be done: {}",
+        "line {}: '{}' could not be {}: {}",
         entry.step.place.line,
         to_string(entry.step.action),
+        what,
         why
     ));
 }
@@ -173,7 +158,9 @@ std::optional<Order> Plan::step_due(Instant now, const View& view, std::size_t i
         entry.state = State::Skipped;
         entry.why = obstacle;
     } else if (now - *entry.since >= entry.step.deadline) {
-        fail_entry(entry, fmt::format("{} after {}", obstacle, to_text(entry.step.deadline)));
+        fail_entry(
+            entry, "done", fmt::format("{} after {}", obstacle, to_text(entry.step.deadline))
+        );
     }
     return {};
 }
@@ -277,19 +264,7 @@ void Plan::answer(Instant now, const Order& order, const Result<void>& result) {
     STARLING_CHECK(order.entry < entries_.size());
     auto& entry = entries_[order.entry];
     if (!result) {
-        if (order.undo) {
-            entry.state = Entry::State::Failed;
-            entry.why = result.error().message;
-            fail_run(fmt::format(
-                "line {}: '{}' could not be undone: {}",
-                entry.step.place.line,
-                to_string(entry.step.action),
-                entry.why
-            ));
-        } else {
-            fail_entry(entry, result.error().message);
-        }
-        return;
+        return fail_entry(entry, order.undo ? "undone" : "done", result.error().message);
     }
     if (order.undo) {
         entry.state = Entry::State::Undone;

@@ -81,7 +81,7 @@ public:
 
 private:
     void fail_run(std::string why);
-    void fail_entry(Entry& entry, const std::string& why);
+    void fail_entry(Entry& entry, const char* what, const std::string& why);
     void advance(Instant now, const View& view);
     [[nodiscard]] std::optional<Order> undo_due(Instant now);
     [[nodiscard]] std::optional<Order> step_due(Instant now, const View& view, std::size_t index);

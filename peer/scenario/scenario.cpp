@@ -57,6 +57,28 @@ bool can(Mode mode, Verb verb) {
     return mode == Mode::Loopback ? row.loopback : row.simulate;
 }
 
+bool can_be_undone(Verb verb) {
+    switch (verb) {
+        case Verb::Term:
+        case Verb::Restart:
+        case Verb::Add:
+        case Verb::Resume:
+        case Verb::Heal:
+        case Verb::Wait:
+            return false;
+        default:
+            return true;
+    }
+}
+
+bool has_sides(Verb verb) {
+    return verb == Verb::Cut || verb == Verb::Isolate || verb == Verb::OneWay;
+}
+
+bool is_cut(Verb verb) {
+    return has_sides(verb) || verb == Verb::BlockUdp;
+}
+
 std::string verbs_of(Mode mode) {
     std::string list;
     for (std::size_t i = 0; i < kRows.size(); ++i) {

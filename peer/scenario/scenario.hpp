@@ -60,6 +60,15 @@ inline constexpr std::size_t kVerbs = 20;
 /// Returns whether a mode can carry out a verb.
 [[nodiscard]] bool can(Mode mode, Verb verb);
 
+/// Returns whether what a verb does lasts until it is undone.
+[[nodiscard]] bool can_be_undone(Verb verb);
+
+/// Returns whether a verb parts the peers into two sides, which others may name.
+[[nodiscard]] bool has_sides(Verb verb);
+
+/// Returns whether a verb stops what some peers send, until it is healed.
+[[nodiscard]] bool is_cut(Verb verb);
+
 /// Returns the verbs that a mode can carry out, separated by commas.
 [[nodiscard]] std::string verbs_of(Mode mode);
 

@@ -142,9 +142,7 @@ Result<void> Expansion::resolve(Step& step) {
         if (!chosen) return chosen.error();
         action.other = these(*std::move(chosen));
     }
-    const bool sides =
-        action.verb == Verb::Cut || action.verb == Verb::Isolate || action.verb == Verb::OneWay;
-    if (!sides) return {};
+    if (!has_sides(action.verb)) return {};
     if (action.other.kind == Who::Kind::Nobody && action.verb != Verb::Isolate) {
         std::vector<std::size_t> rest;
         for (std::size_t i = 0; i < status_.size(); ++i) {
