@@ -38,8 +38,11 @@ function(starling_test)
     # Two labels become one, unit+net, which -L unit and -L net both match: on its way into ctest's file
     # a list of them would fall apart, and take the time limit with it.
     list(JOIN ARG_LABELS + labels)
+    # OpenMP's threads would wait for each other at full speed, and several tests share the cores.
     gtest_discover_tests(
-        ${ARG_NAME} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${labels}" TIMEOUT 300
+        ${ARG_NAME}
+        DISCOVERY_TIMEOUT 60
+        PROPERTIES LABELS "${labels}" TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=PASSIVE
     )
 endfunction()
 

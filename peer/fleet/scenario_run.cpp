@@ -73,6 +73,7 @@ private:
     void watch_end(Instant now);
     void stop_all(Instant now);
     void judge_end();
+    void tell_findings();
     [[nodiscard]] bool settled() const;
     [[nodiscard]] FleetView fleet() const;
     int finish();
@@ -92,7 +93,9 @@ private:
     std::vector<std::size_t> added_;  ///< by the order that is carried out now
     std::optional<Instant> ending_since_;
     std::optional<Instant> kill_at_;
-    bool stopped_ = false;  ///< we have asked the peers to leave
+    bool stopped_ = false;      ///< we have asked the peers to leave
+    bool interrupted_ = false;  ///< because somebody has asked us to end
+    std::size_t told_ = 0;      ///< findings that were shown when they were found
     bool refused_configuration_ = false;
     ScenarioPeers peers_;  ///< last: it ends its processes before what they call is gone
 };
@@ -165,22 +168,27 @@ void ScenarioRun::on_exit(std::size_t slot, ProcessExit how, bool expected) {
         refused_configuration_ = true;
         return io_.stop();
     }
-    // SIGKILL is ours where the end was expected. Any other bad end shows a fault of the peer.
+    // SIGKILL is ours where the end was expected. Any other bad end shows a fault of the peer, but one
+    // that was interrupted before it had joined says so and exits with 1.
     const bool bad = !expected || (!how.ok() && how.signal != SIGKILL);
-    if (!bad) return;
+    if (!bad || (interrupted_ && how.signal == 0)) return;
     const auto& said = peer.last_error_line;
     judge_.add(
         real_now(),
         fmt::format("peer {} ended by itself with {}", slot + 1, how.to_string()),
         said.empty() ? std::vector<std::string>{} : std::vector{said}
     );
+    tell_findings();
 }
 
 void ScenarioRun::await_signal() {
     signals_.async_wait([this](const boost::system::error_code& error, int) {
         if (error) return;
         if (stopped_) kill_at_ = real_now();  // the second signal: do not wait any more
-        if (!stopped_) judge_.add(real_now(), "interrupted");
+        if (!stopped_) {
+            judge_.add(real_now(), "interrupted");
+            interrupted_ = true;
+        }
         stop_all(real_now());
         await_signal();
     });
@@ -204,6 +212,7 @@ void ScenarioRun::on_tick() {
         } else {
             watch_end(now);
         }
+        tell_findings();
         history_.observe(now, view_);
         display_.update(fleet(), now);
     }
@@ -292,6 +301,18 @@ void ScenarioRun::stop_all(Instant now) {
     kill_at_ = now + kLeaveMax;
     peers_.release();
     peers_.signal_all(SIGTERM);
+}
+
+/// Shows what was found since the last time: who watches need not wait for the verdict.
+void ScenarioRun::tell_findings() {
+    const auto& findings = judge_.findings();
+    for (; told_ < findings.size(); ++told_) {
+        const auto& finding = findings[told_];
+        const nlohmann::ordered_json event = {
+            {"event", "finding"}, {"what", printable(finding.what)}, {"seconds", finding.at}};
+        display_.json(event.dump());
+        display_.note("finding: " + printable(finding.what));
+    }
 }
 
 /// Holds the survivors against the target, if they were to reach one and were not stopped before.

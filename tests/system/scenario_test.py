@@ -7,7 +7,7 @@ import pathlib
 import time
 import unittest
 
-from swarm_fixture import ROOT, SAMPLES_SPEC, SwarmTestCase, main, run, scaled
+from swarm_fixture import ROOT, SAMPLES_SPEC, SwarmTestCase, main, run, samples_for, scaled
 
 SHIPPED = ROOT / "scripts/scenarios"
 HEAD = f"""
@@ -87,7 +87,7 @@ class Scenario(ScenarioTestCase):
         self.assertIn("<svg", (report / "report.html").read_text())
 
     def test_a_target_is_reached_by_those_that_survive(self):
-        text = HEAD.replace("[train]", '[train]\nuntil = "samples=400000"')
+        text = HEAD.replace("[train]", f'[train]\nuntil = "{samples_for(4)}"')
         verdict = self.end(self.begin(text + step("kill random", "all train")), 0)
         self.assertEqual(verdict["faults_carried_out"], 1)
 
@@ -101,10 +101,11 @@ class Scenario(ScenarioTestCase):
         self.wait_for(lambda: len(process.all("listening")) == 3, 30, "all listen")
         victim = peers_of(process.process.pid)[0]
         os.kill(victim, 11)
-        self.wait_for(lambda: state_of(victim) is None, 10, "it is gone")
+        self.wait_for(lambda: process.all("finding"), 10, "its end is told")
         process.send(15)
-        verdict = self.end(process, 1)
-        self.assertIn("ended by itself", verdict["findings"][0]["what"])
+        found = [finding["what"] for finding in self.end(process, 1)["findings"]]
+        self.assertIn("ended by itself with SIGSEGV", found[0])
+        self.assertEqual(found[1:], ["interrupted"])
 
     def test_wrong_files_are_refused_before_anything_starts(self):
         file = self.directory / "wrong.toml"
@@ -128,7 +129,8 @@ class Scenario(ScenarioTestCase):
         self.wait_for(lambda: process.all("fault", do="slow peer 3 10x"), 60, "both faults")
         peers = peers_of(process.process.pid)
         self.assertEqual(len(peers), 3)
-        self.assertIn("T", [state_of(pid) for pid in peers])
+        # A process that runs on a busy core stops a moment after the signal.
+        self.poll(lambda: "T" in [state_of(pid) for pid in peers], 10, "one is stopped")
         process.kill()
         deadline = time.monotonic() + scaled(30)
         while any(state_of(pid) for pid in peers) and time.monotonic() < deadline:
