@@ -78,7 +78,7 @@ need_packages() {
 check_rules() {
     local failed=0 name
     say "checking the rules of includes, lengths and pages"
-    for name in check_layers check_include_order check_lengths check_docs; do
+    for name in check_layers check_names check_include_order check_lengths check_docs; do
         python3 -B "scripts/$name.py" || failed=1
     done
     [ "$failed" -eq 0 ] || die "sources or pages break a rule, see above"

@@ -23,6 +23,7 @@
 #include "peer/commands/training_flags.hpp"
 #include "peer/crypto/swarm_key.hpp"
 #include "peer/fleet/scenario_run.hpp"
+#include "peer/fleet/spaces.hpp"
 #include "peer/fleet/swarm_run.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/machine/private_folder.hpp"
@@ -49,6 +50,8 @@ struct SwarmFlags {
     std::string scenario;
     std::string report;
     std::optional<std::uint64_t> seed;  ///< if the user has given one
+    std::size_t repeat = 1;             ///< runs of the scenario
+    bool can = false;                   ///< only say which faults can be done here
     bool json = false;
 };
 
@@ -179,36 +182,93 @@ int run_with_key(SwarmFlags& flags, const std::function<int()>& go) {
     return go();
 }
 
-/// Runs a scenario. Everything that can be wrong with its file is found before a peer starts.
+/// Makes the networks of a scenario that needs them; else null.
+/// Errors    Usage (this machine or user cannot)
+Result<std::unique_ptr<Spaces>> make_spaces(const scenario::Scenario& scenario) {
+    if (scenario.mode != scenario::Mode::Spaces) return std::unique_ptr<Spaces>();
+    auto allowed = allow_net_spaces();
+    if (!allowed) return as_usage(allowed.error());
+    auto spaces = Spaces::make(scenario.peers + scenario.added(), scenario.links, scenario.seed);
+    if (!spaces) return as_usage(spaces.error());
+    return std::make_unique<Spaces>(*std::move(spaces));
+}
+
+/// Runs a scenario once. With a new state directory, unless the user has named one.
+ScenarioEnd run_once(
+    SwarmFlags flags, const ScenarioFile& file, const ScenarioJob& job, const std::string& report
+) {
+    auto& options = flags.options;
+    PrivateFolder state;
+    if (file.scenario.state && options.state.empty()) {
+        auto made = state.make();
+        if (!made) return {report_fault("swarm", made.error()), false};
+        options.state = made->string();
+    }
+    auto with_report = job;
+    if (!report.empty()) {
+        const auto made = make_report_folder(report);
+        if (!made) return {report_fault("swarm", as_usage(made.error())), false};
+        with_report.report = [&report](const scenario::Run& run) {
+            return write_reports(report, run);
+        };
+    }
+    ScenarioEnd end;
+    end.code = run_with_key(flags, [&] {
+        end = run_scenario(options, with_report);
+        return end.code;
+    });
+    return end;
+}
+
+/// Runs a scenario again and again. Clean is only what is clean each time.
+int run_repeated(const SwarmFlags& flags, const ScenarioFile& file, const ScenarioJob& job) {
+    std::size_t clean = 0;
+    std::size_t runs = 0;
+    bool interrupted = false;
+    while (runs < flags.repeat && !interrupted) {
+        const auto number = std::to_string(++runs);
+        const auto report = flags.report.empty() ? "" : flags.report + "/run-" + number;
+        if (!flags.json) std::printf("run %s of %zu\n", number.c_str(), flags.repeat);
+        const auto end = run_once(flags, file, job, report);
+        if (end.code == kExitUsage) return end.code;
+        if (end.code == kExitDone) ++clean;
+        interrupted = end.interrupted;
+    }
+    if (flags.json) {
+        std::printf("{\"event\":\"runs\",\"clean\":%zu,\"of\":%zu}\n", clean, runs);
+    } else {
+        std::printf("%zu of %zu runs clean\n", clean, runs);
+    }
+    return clean == flags.repeat ? kExitDone : kExitFailed;
+}
+
+/// Runs the scenario of a file. All that can be wrong with the file is found before a peer starts.
 int run_file(SwarmFlags flags) {
     auto& options = flags.options;
-    auto file = read_scenario(flags.scenario, scenario::Mode::Loopback, flags.seed);
+    auto file = read_scenario(flags.scenario, scenario::Mode::Spaces, flags.seed);
     if (!file) return report_fault("swarm", file.error());
     if (auto ok = apply_scenario(file->scenario, flags.scenario, options); !ok) {
         return report_fault("swarm", ok.error());
     }
     const auto target = Until::parse(options.until);
     if (!target) return report_fault("swarm", target.error());
-    if (!flags.report.empty()) {
-        const auto made = make_report_folder(flags.report);
-        if (!made) return report_fault("swarm", as_usage(made.error()));
-    }
-    PrivateFolder state;
-    if (file->scenario.state && options.state.empty()) {
-        auto made = state.make();
-        if (!made) return report_fault("swarm", made.error());
-        options.state = made->string();
-    }
-    ScenarioJob job{file->scenario, file->steps, *target, {}};
-    if (!flags.report.empty()) {
-        job.report = [&flags](const scenario::Run& run) {
-            return write_reports(flags.report, run);
-        };
-    }
-    return run_with_key(flags, [&] { return run_scenario(options, job); });
+    auto spaces = make_spaces(file->scenario);
+    if (!spaces) return report_fault("swarm", spaces.error());
+    const ScenarioJob job{file->scenario, file->steps, spaces->get(), *target, {}};
+    if (flags.repeat > 1) return run_repeated(flags, *file, job);
+    return run_once(flags, *file, job, flags.report).code;
+}
+
+/// Says which faults can be done to real peers here.
+int tell_what_can_be_done() {
+    auto allowed = allow_net_spaces();
+    auto spaces = allowed ? Spaces::make(1, {}, 1) : Result<Spaces>(allowed.error());
+    std::printf("%s", verbs_table(spaces ? std::string() : spaces.error().message).c_str());
+    return kExitDone;
 }
 
 int run(SwarmFlags flags) {
+    if (flags.can) return tell_what_can_be_done();
     if (!flags.scenario.empty()) return run_file(std::move(flags));
     auto& options = flags.options;
     const auto chaos = ChaosOptions::parse(flags.chaos);
@@ -260,6 +320,13 @@ void add_scenario_flags(CLI::App& command, SwarmFlags& flags) {
         ->type_name("DIR")
         ->transform(&expand_home)
         ->needs(scenario);
+    command.add_option("--repeat", flags.repeat, "run the scenario so often (1)")
+        ->type_name("N")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))
+        ->needs(scenario)
+        ->excludes(command.get_option("--state"));
+    command.add_flag("--can", flags.can, "say which faults can be done to real peers here")
+        ->excludes(scenario);
 }
 
 }  // namespace

@@ -49,6 +49,23 @@ bool take_founder_flag(const scenario::Setting& setting, SwarmOptions& options) 
 
 }  // namespace
 
+std::string verbs_table(const std::string& missing) {
+    using scenario::Mode;
+    std::string table;
+    for (std::size_t i = 0; i < scenario::kVerbs; ++i) {
+        const auto verb = static_cast<scenario::Verb>(i);
+        const char* can = "starling simulate alone";
+        if (scenario::can(Mode::Loopback, verb)) {
+            can = "yes";
+        } else if (scenario::can(Mode::Spaces, verb)) {
+            can = missing.empty() ? "yes, with networks of their own" : "not here";
+        }
+        table += fmt::format("{:<10} {}\n", to_string(verb), can);
+    }
+    if (missing.empty()) return table;
+    return table + "not here: " + missing + "\n";
+}
+
 Result<void> apply_scenario(
     const scenario::Scenario& scenario, const std::string& file, SwarmOptions& options
 ) {

@@ -16,4 +16,8 @@ namespace starling::peer {
     const scenario::Scenario& scenario, const std::string& file, SwarmOptions& options
 );
 
+/// Returns a table of all verbs and whether real peers can be hit by them. `missing` says why there are no
+/// networks of their own here; empty: there are.
+[[nodiscard]] std::string verbs_table(const std::string& missing);
+
 }  // namespace starling::peer

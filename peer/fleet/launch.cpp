@@ -28,7 +28,7 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     ProcessOptions process;
     process.program = options.program;
     auto& arguments = process.arguments;
-    arguments = {"peer", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"};
+    arguments = {"peer", "--listen", entry.listen, "--http", "127.0.0.1:0", "--json"};
     const auto add = [&arguments](const std::string& flag, const std::string& value) {
         arguments.push_back(flag);
         arguments.push_back(value);
@@ -56,6 +56,9 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     }
     // Many peers share few cores. A thread that spins while it waits would take a core from others.
     process.environment = {{"OMP_NUM_THREADS", threads}, {"OMP_WAIT_POLICY", "PASSIVE"}};
+    process.net_space = entry.net_space;
+    // Nobody outside its network could ask it, so it is none of those that `starling status` finds.
+    if (entry.net_space >= 0) process.environment.emplace_back("XDG_RUNTIME_DIR", "/nonexistent");
     return process;
 }
 

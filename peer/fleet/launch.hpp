@@ -46,6 +46,8 @@ struct SwarmOptions {
 struct Entry {
     std::string join;          ///< address to join by; empty for the founder
     bool with_dataset = true;  ///< false for a late newcomer, which fetches its shards
+    std::string listen = "127.0.0.1:0";
+    int net_space = -1;  ///< the network that it runs in; -1: ours
 };
 
 /// Returns how many threads each peer gets: an equal share of all, at least one.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "peer/scenario/links.hpp"
 
 namespace starling::peer {
 
@@ -18,7 +19,12 @@ Result<void> ScenarioPeers::start(const Entry& entry) {
     return spawn(slot, entry);
 }
 
-Result<void> ScenarioPeers::spawn(std::size_t slot, const Entry& entry) {
+Result<void> ScenarioPeers::spawn(std::size_t slot, Entry entry) {
+    if (spaces_ != nullptr) {
+        entry.listen = spaces_->listen(slot + 1);
+        entry.net_space = spaces_->space(slot + 1);
+        spaces_->set_dark(slot + 1, false);
+    }
     ProcessEvents events{
         [this, slot](std::string_view line) {
             const auto event = apply_line(views_[slot], line);
@@ -50,7 +56,8 @@ void ScenarioPeers::handle_exit(std::size_t slot, ProcessExit how) {
 /// looks for the founder where that listened, and the founder resumes by itself.
 Result<void> ScenarioPeers::restart(std::size_t slot) {
     if (!views_[slot].exit) return {};  // something else has started it before
-    Entry entry{{}, slots_[slot].with_dataset};
+    Entry entry;
+    entry.with_dataset = slots_[slot].with_dataset;
     for (const auto& other : views_) {
         if (other.index != slot + 1 && other.living() && !other.listen.empty()) {
             entry.join = other.listen;
@@ -74,7 +81,9 @@ Result<void> ScenarioPeers::add(const scenario::Action& action, std::vector<std:
     if (seed.listen.empty()) {
         return fail(FaultCode::NotFound, fmt::format("peer {} does not listen yet", seed.index));
     }
-    const Entry entry{seed.listen, false};  // a copy: start() moves the views
+    Entry entry;
+    entry.join = seed.listen;  // a copy: start() moves the views
+    entry.with_dataset = false;
     for (std::size_t i = 0; i < action.count; ++i) {
         if (auto ok = start(entry); !ok) return ok;
         added.push_back(views_.size());
@@ -82,47 +91,59 @@ Result<void> ScenarioPeers::add(const scenario::Action& action, std::vector<std:
     return {};
 }
 
+void ScenarioPeers::end(std::size_t peer, Verb verb) {
+    auto& slot = slots_[peer - 1];
+    slot.may_end = true;
+    slot.slowed = 0;
+    views_[peer - 1].killed_by_chaos = true;
+    if (verb == Verb::PowerOff) spaces_->set_dark(peer, true);
+    if (verb == Verb::Term) go_on(slot);
+    slot.process->send_signal(verb == Verb::Term ? SIGTERM : SIGKILL);
+}
+
+Result<void> ScenarioPeers::hit(const scenario::Action& action, std::size_t peer) {
+    auto& slot = slots_[peer - 1];
+    switch (action.verb) {
+        case Verb::Kill:
+        case Verb::Term:
+        case Verb::PowerOff:
+            end(peer, action.verb);
+            return {};
+        case Verb::Restart:
+            return restart(peer - 1);
+        case Verb::Pause:
+            if (auto ok = guard(slot); !ok) return ok;
+            slot.slowed = 0;
+            slot.paused = true;
+            slot.process->send_signal(SIGSTOP);
+            return {};
+        case Verb::Resume:
+            go_on(slot);
+            return {};
+        case Verb::Slow:
+            if (auto ok = guard(slot); !ok) return ok;
+            slot.slowed = action.value;
+            return {};
+        case Verb::Wait:
+            return {};
+        default:
+            return fail(FaultCode::Unsupported, "this cannot be done to a process");
+    }
+}
+
 Result<void> ScenarioPeers::act(const scenario::Action& action, std::vector<std::size_t>& added) {
+    if (is_link(action.verb)) return {};  // set_links() follows from what holds
     if (action.verb == Verb::Add) return add(action, added);
     for (const auto peer : action.who.peers) {
-        auto& slot = slots_[peer - 1];
-        switch (action.verb) {
-            case Verb::Kill:
-            case Verb::Term:
-                slot.may_end = true;
-                slot.slowed = 0;
-                views_[peer - 1].killed_by_chaos = true;
-                if (action.verb == Verb::Term) go_on(slot);
-                slot.process->send_signal(action.verb == Verb::Kill ? SIGKILL : SIGTERM);
-                break;
-            case Verb::Restart:
-                if (auto ok = restart(peer - 1); !ok) return ok;
-                break;
-            case Verb::Pause:
-                if (auto ok = guard(slot); !ok) return ok;
-                slot.slowed = 0;
-                slot.paused = true;
-                slot.process->send_signal(SIGSTOP);
-                break;
-            case Verb::Resume:
-                go_on(slot);
-                break;
-            case Verb::Slow:
-                if (auto ok = guard(slot); !ok) return ok;
-                slot.slowed = action.value;
-                break;
-            case Verb::Wait:
-                break;
-            default:
-                return fail(FaultCode::Unsupported, "this cannot be done on loopback");
-        }
+        if (auto ok = hit(action, peer); !ok) return ok;
     }
     return {};
 }
 
 Result<void> ScenarioPeers::undo(const scenario::Action& action) {
+    if (is_link(action.verb)) return {};
     for (const auto peer : action.who.peers) {
-        if (action.verb == Verb::Kill) {
+        if (action.verb == Verb::Kill || action.verb == Verb::PowerOff) {
             if (!views_[peer - 1].exit) {
                 return fail(FaultCode::Busy, fmt::format("peer {} does not end", peer));
             }

@@ -1,7 +1,7 @@
 #pragma once
 
-// The processes of a scenario, and what can be done to them on one machine without any rights: kill,
-// end, start again, add, pause, slow down. A peer keeps its number and its state directory through all
+// The processes of a scenario, and what can be done to them: kill, end, start again, add, pause, slow
+// down; and with networks of their own, power off. A peer keeps its number and its state directory through all
 // its lives.
 //
 // A peer that is stopped when we die does not stay so (peer/machine/stop_guard).
@@ -15,6 +15,7 @@
 #include "base/result.hpp"
 #include "peer/fleet/launch.hpp"
 #include "peer/fleet/peer_view.hpp"
+#include "peer/fleet/spaces.hpp"
 #include "peer/machine/process.hpp"
 #include "peer/machine/stop_guard.hpp"
 #include "peer/scenario/scenario.hpp"
@@ -32,9 +33,13 @@ public:
         std::function<void(std::size_t slot, ProcessExit how, bool expected)> on_exit;
     };
 
-    ScenarioPeers(boost::asio::io_context& io, const SwarmOptions& options, Events events)
+    /// `spaces` are the peers' networks; null: they share loopback. They outlive this.
+    ScenarioPeers(
+        boost::asio::io_context& io, const SwarmOptions& options, Spaces* spaces, Events events
+    )
         : io_(io),
           options_(options),
+          spaces_(spaces),
           events_(std::move(events)) {}
 
     /// Starts the next peer.
@@ -76,7 +81,9 @@ private:
         bool with_dataset = true;
     };
 
-    Result<void> spawn(std::size_t slot, const Entry& entry);
+    Result<void> spawn(std::size_t slot, Entry entry);
+    Result<void> hit(const scenario::Action& action, std::size_t peer);
+    void end(std::size_t peer, scenario::Verb verb);
     Result<void> restart(std::size_t slot);
     Result<void> add(const scenario::Action& action, std::vector<std::size_t>& added);
     Result<void> guard(const Slot& slot);
@@ -85,6 +92,7 @@ private:
 
     boost::asio::io_context& io_;
     const SwarmOptions& options_;
+    Spaces* spaces_;
     Events events_;
     std::vector<PeerView> views_;
     std::vector<Slot> slots_;

@@ -20,6 +20,7 @@
 #include "peer/machine/surroundings.hpp"
 #include "peer/scenario/history.hpp"
 #include "peer/scenario/judge.hpp"
+#include "peer/scenario/links.hpp"
 #include "peer/scenario/plan.hpp"
 
 namespace starling::peer {
@@ -45,6 +46,7 @@ public:
           peers_(
               io_,
               options,
+              job.spaces,
               {[this](std::size_t slot, std::string_view line, const PeerEvent& event) {
                    on_line(slot, line, event);
                },
@@ -56,7 +58,7 @@ public:
         for (const int signal : ending_signals()) signals_.add(signal);
     }
 
-    int run();
+    ScenarioEnd run();
 
 private:
     void on_line(std::size_t slot, std::string_view line, const PeerEvent& event);
@@ -100,7 +102,7 @@ private:
     ScenarioPeers peers_;  ///< last: it ends its processes before what they call is gone
 };
 
-int ScenarioRun::run() {
+ScenarioEnd ScenarioRun::run() {
     await_signal();
     await_tick();
     if (auto ok = peers_.start({}); !ok) {
@@ -111,9 +113,9 @@ int ScenarioRun::run() {
     if (refused_configuration_) {
         const auto& said = peers_.views().front().last_error_line;
         std::fputs(("starling swarm: " + printable(said) + "\n").c_str(), stderr);
-        return kExitUsage;
+        return {kExitUsage, interrupted_};
     }
-    return finish();
+    return {finish(), interrupted_};
 }
 
 void ScenarioRun::on_line(std::size_t slot, std::string_view line, const PeerEvent& event) {
@@ -148,7 +150,8 @@ void ScenarioRun::on_line(std::size_t slot, std::string_view line, const PeerEve
 /// The others join by the founder.
 void ScenarioRun::on_listening(std::size_t slot) {
     if (slot != 0 || stopped_) return;
-    const Entry entry{peers_.views().front().listen, true};
+    Entry entry;
+    entry.join = peers_.views().front().listen;
     while (peers_.views().size() < options_.peers) {
         if (auto ok = peers_.start(entry); !ok) {
             judge_.add(real_now(), ok.error().message);
@@ -236,6 +239,9 @@ void ScenarioRun::carry_out(Instant now, const scenario::Order& order) {
     added_.clear();
     const auto result = order.undo ? peers_.undo(action) : peers_.act(action, added_);
     plan_.answer(now, order, result);
+    if (job_.spaces != nullptr && is_link(action.verb)) {
+        job_.spaces->set(link_faults(plan_.entries(), job_.scenario.peers + job_.scenario.added()));
+    }
     tell_judge(now, order);
     view_ = peers_.see();
     const auto text = (order.undo ? "end of " : "") + to_string(action);
@@ -252,9 +258,10 @@ void ScenarioRun::carry_out(Instant now, const scenario::Order& order) {
 
 void ScenarioRun::tell_judge(Instant now, const scenario::Order& order) {
     const auto& entry = plan_.entries()[order.entry];
-    const auto verb = entry.step.action.verb;
-    if (verb == scenario::Verb::Wait || entry.state == scenario::Entry::State::Failed) return;
-    const auto& peers = verb == scenario::Verb::Add ? added_ : entry.step.action.who.peers;
+    const auto& action = entry.step.action;
+    const bool failed = entry.state == scenario::Entry::State::Failed;
+    if (action.verb == scenario::Verb::Wait || failed) return;
+    const auto peers = hurt_by(action, added_);
     if (order.undo) {
         judge_.fault_ends(now, peers);
     } else {
@@ -334,7 +341,7 @@ int ScenarioRun::finish() {
     judge_end();
     const auto last = fleet();
     const scenario::Run run{
-        job_.scenario, plan_, judge_, history_, scenario::Mode::Loopback, last.seconds, began_, {}};
+        job_.scenario, plan_, judge_, history_, job_.scenario.mode, last.seconds, began_, {}};
     display_.json(verdict_json(run));
     display_.finish(last);
     int code = judge_.count() == 0 ? kExitDone : kExitFailed;
@@ -356,7 +363,7 @@ int ScenarioRun::finish() {
 
 }  // namespace
 
-int run_scenario(const SwarmOptions& options, const ScenarioJob& job) {
+ScenarioEnd run_scenario(const SwarmOptions& options, const ScenarioJob& job) {
     return ScenarioRun(options, job).run();
 }
 

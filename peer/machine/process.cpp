@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -117,6 +118,7 @@ struct ChildEnds {
     int errors;
     int report;  ///< where the child writes errno when it cannot become the program
     pid_t parent;
+    int net_space;
 };
 
 /// Turns the forked child into the program. It makes only async-signal-safe calls.
@@ -131,7 +133,9 @@ struct ChildEnds {
     ::dup2(ends.input, STDIN_FILENO);
     ::dup2(ends.output, STDOUT_FILENO);
     ::dup2(ends.errors, STDERR_FILENO);
-    ::execve(vectors.argv()[0], vectors.argv(), vectors.envp());
+    if (ends.net_space < 0 || ::setns(ends.net_space, CLONE_NEWNET) == 0) {
+        ::execve(vectors.argv()[0], vectors.argv(), vectors.envp());
+    }
     const int error = errno;
     const auto written = ::write(ends.report, &error, sizeof error);
     ::_exit(written == sizeof error ? 127 : 126);
@@ -251,7 +255,12 @@ Result<std::unique_ptr<Process>> Process::spawn(
     auto impl = std::make_shared<Impl>(io, std::move(events));
     const ExecVectors vectors(options);
     const ChildEnds ends{
-        input.get(), output->write.get(), errors->write.get(), report->write.get(), ::getpid()};
+        input.get(),
+        output->write.get(),
+        errors->write.get(),
+        report->write.get(),
+        ::getpid(),
+        options.net_space};
     impl->pid = ::fork();
     if (impl->pid < 0) return os_fault("cannot start " + options.program, errno);
     if (impl->pid == 0) become(vectors, ends);

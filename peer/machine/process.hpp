@@ -47,6 +47,7 @@ struct ProcessOptions {
     std::string program;                 ///< a path; PATH is not searched
     std::vector<std::string> arguments;  ///< without the program's own name
     std::vector<std::pair<std::string, std::string>> environment;  ///< added to ours
+    int net_space = -1;  ///< the network that it runs in (NetSpace::space()); -1: ours
 };
 
 /// How a process ended.

@@ -25,7 +25,9 @@ Place place_of(const toml::source_region& region) {
 /// Reads the tables of one file. The first fault ends it: each member does nothing once there is one.
 class Parser {
 public:
-    Parser(std::string_view name, Mode mode) : name_(name), mode_(mode) {}
+    Parser(std::string_view name, Mode mode) : name_(name), mode_(mode) {
+        out_.mode = mode == Mode::Simulate ? Mode::Simulate : Mode::Loopback;
+    }
 
     Result<Scenario> read(const toml::table& root);
 
@@ -57,6 +59,7 @@ private:
     void read_errors(const toml::node& node);
     void read_limit(const toml::table& table, const char* key, std::optional<Duration>& into);
     void read_step(const toml::table& table);
+    void read_network(const toml::table& table);
     void read_rate(const toml::table& table);
     void check_verb(Verb verb, const toml::table& table);
 
@@ -216,14 +219,7 @@ void Parser::read_swarm(const toml::table& table) {
     if (std::find(kProfiles.begin(), kProfiles.end(), out_.profile) == kProfiles.end()) {
         fail_at(place_of(table.get("profile")->source()), "'profile' is lan, wan or local");
     }
-    std::string network = "loopback";
-    text(table, "network", network);
-    if (network != "loopback") {
-        fail_at(
-            place_of(table.get("network")->source()),
-            "'network' can only be \"loopback\" here; the simulator can cut, lose and delay"
-        );
-    }
+    read_network(table);
     if (const auto* node = table.get("state")) {
         const auto* value = node->as_boolean();
         if (value == nullptr) {
@@ -232,6 +228,19 @@ void Parser::read_swarm(const toml::table& table) {
             out_.state = value->get();
         }
     }
+}
+
+/// The simulator has its own network, whatever the file says.
+void Parser::read_network(const toml::table& table) {
+    std::string network;
+    text(table, "network", network);
+    if (network.empty()) return;
+    if (network != "loopback" && network != "spaces") {
+        fail_at(place_of(table.get("network")->source()), "'network' is loopback or spaces");
+    }
+    if (mode_ != Mode::Spaces) return;
+    if (network == "spaces") out_.mode = Mode::Spaces;
+    if (network == "loopback") mode_ = Mode::Loopback;
 }
 
 /// What the flags mean, a peer knows. Whoever starts peers checks which flags exist.
@@ -265,9 +274,12 @@ void Parser::read_links(const toml::table& table) {
     links.jitter = by(table, "jitter", parse_duration);
     links.loss = by(table, "loss", parse_share);
     links.rate = by(table, "rate", parse_rate);
-    if (mode_ != Mode::Simulate && !table.empty()) {
-        fail_at(links.place, "links on loopback cannot be changed; starling simulate can do that");
+    if (mode_ == Mode::Loopback && !table.empty()) {
+        fail_at(
+            links.place, "links on loopback cannot be changed; network = \"spaces\" can do that"
+        );
     }
+    if (mode_ == Mode::Spaces && !table.empty()) out_.mode = Mode::Spaces;
 }
 
 void Parser::read_limit(const toml::table& table, const char* key, std::optional<Duration>& into) {
@@ -332,6 +344,7 @@ void Parser::read_expect(const toml::table& table) {
 }
 
 void Parser::check_verb(Verb verb, const toml::table& table) {
+    if (mode_ == Mode::Spaces && !can(Mode::Loopback, verb)) out_.mode = Mode::Spaces;
     if (can(mode_, verb)) return;
     fail_at(
         place_of(table.get("do")->source()),
@@ -389,11 +402,12 @@ void Parser::read_rate(const toml::table& table) {
         case Verb::Slow:
         case Verb::Isolate:
         case Verb::BlockUdp:
+        case Verb::BlockTcp:
             break;
         default:
             fail_at(
                 place_of(table.get("do")->source()),
-                "a rate can do kill, power-off, pause, slow, isolate and block-udp"
+                "a rate can do kill, power-off, pause, slow, isolate, block-udp and block-tcp"
             );
     }
     duration(table, "every", repeat.every);

@@ -17,7 +17,8 @@ inline constexpr std::size_t kFileMax = std::size_t{256} * 1024;
 /// Most steps of a scenario, and of the actions that its rates come to.
 inline constexpr std::size_t kStepsMax = 10'000;
 
-/// Reads a scenario. `name` is what the file is called in messages.
+/// Reads a scenario. `name` is what the file is called in messages. With Mode::Spaces the result's mode
+/// is Loopback where that will do and the file does not say otherwise.
 /// Errors    Usage (`FILE:LINE:COLUMN: what is wrong; what to do`)
 [[nodiscard]] Result<Scenario> parse(std::string_view text, std::string_view name, Mode mode);
 

@@ -249,6 +249,7 @@ std::string Plan::obstacle(const Action& action, const View& view) {
             case Verb::Isolate:
             case Verb::OneWay:
             case Verb::BlockUdp:
+            case Verb::BlockTcp:
                 break;  // links can be cut whoever runs
             default:
                 if (peer.ended) return name + " has trained to its end";

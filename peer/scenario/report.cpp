@@ -108,7 +108,7 @@ Json head(const Run& run) {
     return {
         {"scenario", printable(run.scenario.name)},
         {"seed", run.scenario.seed},
-        {"mode", run.mode == Mode::Loopback ? "swarm" : "simulate"},
+        {"mode", run.mode == Mode::Simulate ? "simulate" : "swarm"},
         {"clean", run.judge.count() == 0},
         {"seconds", run.seconds},
         {"phase", to_string(run.plan.phase())},

@@ -13,18 +13,23 @@ namespace {
 struct VerbRow {
     std::string_view word;
     bool loopback;
+    bool spaces;
     bool simulate;
 };
 
 /// In the order of Verb. The columns are those of the table in docs/SCENARIOS.md.
 constexpr std::array<VerbRow, kVerbs> kRows = {{
-    {"kill", true, true},       {"term", true, true},     {"power-off", false, true},
-    {"restart", true, true},    {"add", true, true},      {"pause", true, true},
-    {"resume", true, true},     {"slow", true, true},     {"cut", false, true},
-    {"isolate", false, true},   {"one-way", false, true}, {"heal", false, true},
-    {"loss", false, true},      {"delay", false, true},   {"jitter", false, true},
-    {"duplicate", false, true}, {"rate", false, true},    {"mtu", false, true},
-    {"block-udp", false, true}, {"wait", true, true},
+    {"kill", true, true, true},       {"term", true, true, true},
+    {"power-off", false, true, true}, {"restart", true, true, true},
+    {"add", true, true, true},        {"pause", true, true, true},
+    {"resume", true, true, true},     {"slow", true, true, true},
+    {"cut", false, true, true},       {"isolate", false, true, true},
+    {"one-way", false, true, true},   {"heal", false, true, true},
+    {"loss", false, true, true},      {"delay", false, true, true},
+    {"jitter", false, true, true},    {"duplicate", false, true, true},
+    {"rate", false, true, true},      {"mtu", false, true, true},
+    {"block-udp", false, true, true}, {"block-tcp", false, true, false},
+    {"wait", true, true, true},
 }};
 
 std::string numbers(const std::vector<std::size_t>& peers) {
@@ -38,7 +43,9 @@ std::string share_text(double share) {
 }  // namespace
 
 std::string_view to_string(Mode mode) {
-    return mode == Mode::Loopback ? "starling swarm on loopback" : "starling simulate";
+    static constexpr std::string_view kNames[] = {
+        "starling swarm on loopback", "starling swarm", "starling simulate"};
+    return kNames[static_cast<std::size_t>(mode)];
 }
 
 std::string_view to_string(Verb verb) {
@@ -54,7 +61,15 @@ std::optional<Verb> parse_verb(std::string_view word) {
 
 bool can(Mode mode, Verb verb) {
     const auto& row = kRows.at(static_cast<std::size_t>(verb));
-    return mode == Mode::Loopback ? row.loopback : row.simulate;
+    switch (mode) {
+        case Mode::Loopback:
+            return row.loopback;
+        case Mode::Spaces:
+            return row.spaces;
+        case Mode::Simulate:
+            return row.simulate;
+    }
+    STARLING_UNREACHABLE("all modes are above");
 }
 
 bool can_be_undone(Verb verb) {
@@ -76,7 +91,7 @@ bool has_sides(Verb verb) {
 }
 
 bool is_cut(Verb verb) {
-    return has_sides(verb) || verb == Verb::BlockUdp;
+    return has_sides(verb) || verb == Verb::BlockUdp || verb == Verb::BlockTcp;
 }
 
 std::string verbs_of(Mode mode) {
@@ -192,6 +207,7 @@ std::string to_string(const Action& action) {
         case Verb::Resume:
         case Verb::Isolate:
         case Verb::BlockUdp:
+        case Verb::BlockTcp:
             return fmt::format("{} {}", verb, who);
     }
     STARLING_UNREACHABLE("all kinds are above");

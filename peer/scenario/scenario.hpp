@@ -18,6 +18,7 @@ namespace starling::scenario {
 /// Who carries a scenario out. Each mode has verbs that it cannot do.
 enum class Mode : std::uint8_t {
     Loopback,  ///< processes on 127.0.0.1; needs no rights
+    Spaces,    ///< processes with a network each, between which links can fail
     Simulate,  ///< virtual peers on a virtual network
 };
 
@@ -49,10 +50,11 @@ enum class Verb : std::uint8_t {
     Rate,
     Mtu,
     BlockUdp,
+    BlockTcp,
     Wait,  ///< does nothing but wait for its condition
 };
 
-inline constexpr std::size_t kVerbs = 20;
+inline constexpr std::size_t kVerbs = 21;
 
 [[nodiscard]] std::string_view to_string(Verb verb);
 [[nodiscard]] std::optional<Verb> parse_verb(std::string_view word);
@@ -201,6 +203,7 @@ struct Links {
 
 struct Scenario {
     std::string name;
+    Mode mode = Mode::Loopback;  ///< who carries it out
     std::uint64_t seed = 1;
     std::size_t peers = 4;
     std::size_t threads = 1;  ///< of each peer

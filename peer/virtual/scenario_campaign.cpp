@@ -8,6 +8,7 @@
 #include "base/check.hpp"
 #include "peer/scenario/history.hpp"
 #include "peer/scenario/judge.hpp"
+#include "peer/scenario/links.hpp"
 #include "peer/scenario/plan.hpp"
 
 namespace starling::peer_virtual {
@@ -30,25 +31,6 @@ SwarmOptions with_peers(SwarmOptions options, const scenario::Scenario& scenario
     options.peers = scenario.peers + scenario.added();
     options.seed = scenario.seed;
     return options;
-}
-
-bool is_link(Verb verb) {
-    switch (verb) {
-        case Verb::Cut:
-        case Verb::Isolate:
-        case Verb::OneWay:
-        case Verb::Heal:
-        case Verb::Loss:
-        case Verb::Delay:
-        case Verb::Jitter:
-        case Verb::Duplicate:
-        case Verb::Rate:
-        case Verb::Mtu:
-        case Verb::BlockUdp:
-            return true;
-        default:
-            return false;
-    }
 }
 
 }  // namespace
@@ -97,7 +79,7 @@ private:
     Result<void> start_again(NodeIndex node);
     Result<void> add(const Action& action);
     void apply_links();
-    void cut(std::size_t from, std::size_t to);
+    void set_barrier(const scenario::Barrier& barrier);
     void tell_judge(const Order& order);
     void advance(Duration time);
     void finish();
@@ -202,7 +184,7 @@ Result<void> ScenarioCampaign::Impl::add(const Action& action) {
 }
 
 Result<void> ScenarioCampaign::Impl::act(const Action& action) {
-    if (is_link(action.verb)) return {};  // apply_links() follows from what holds
+    if (scenario::is_link(action.verb)) return {};  // apply_links() follows from what holds
     if (action.verb == Verb::Add) return add(action);
     for (const auto peer : action.who.peers) {
         const auto node = static_cast<NodeIndex>(peer - 1);
@@ -259,42 +241,32 @@ Result<void> ScenarioCampaign::Impl::undo(const Action& action) {
     return {};
 }
 
-void ScenarioCampaign::Impl::cut(std::size_t from, std::size_t to) {
-    if (from == to) return;
-    swarm_.network().cut_one_way(static_cast<NodeIndex>(from - 1), static_cast<NodeIndex>(to - 1));
-}
-
-/// Makes the network what the faults that hold make of it. So faults may overlap and end in any order.
-void ScenarioCampaign::Impl::apply_links() {
+void ScenarioCampaign::Impl::set_barrier(const scenario::Barrier& barrier) {
     auto& network = swarm_.network();
-    network.heal();
-    auto links = options_.network;
-    std::vector<std::size_t> all(swarm_.size());
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = i + 1;
-    for (const auto& entry : plan_.entries()) {
-        if (!entry.holds()) continue;
-        const auto& action = entry.step.action;
-        const auto& others = action.other.peers.empty() ? all : action.other.peers;
-        if (action.verb == Verb::Loss) links.loss = action.value;
-        if (action.verb == Verb::Delay) links.latency = action.time;
-        if (action.verb == Verb::Jitter) links.jitter = action.time;
-        if (action.verb == Verb::Duplicate) links.duplicate = action.value;
-        if (action.verb == Verb::Rate) links.uplink = action.value;
-        if (action.verb == Verb::Mtu) links.mtu = static_cast<std::size_t>(action.value);
-        const bool both = action.verb == Verb::Cut || action.verb == Verb::Isolate;
-        for (const auto from : action.who.peers) {
-            for (const auto to : others) {
-                if (both || action.verb == Verb::OneWay) cut(from, to);
-                if (both) cut(to, from);
-                if (action.verb != Verb::BlockUdp || from == to) continue;
-                const auto a = static_cast<NodeIndex>(from - 1);
-                const auto b = static_cast<NodeIndex>(to - 1);
-                network.block_datagrams(a, b);
-                network.block_datagrams(b, a);
-            }
+    for (const auto from : barrier.from) {
+        for (const auto to : barrier.to) {
+            if (from == to) continue;
+            const auto a = static_cast<NodeIndex>(from - 1);
+            const auto b = static_cast<NodeIndex>(to - 1);
+            if (barrier.what == scenario::Barrier::What::Everything) network.cut_one_way(a, b);
+            if (barrier.what == scenario::Barrier::What::Datagrams) network.block_datagrams(a, b);
         }
     }
-    network.set_options(links);
+}
+
+/// Makes the network what the faults that hold make of it.
+void ScenarioCampaign::Impl::apply_links() {
+    const auto faults = scenario::link_faults(plan_.entries(), swarm_.size());
+    auto links = options_.network;
+    links.loss = faults.loss.value_or(links.loss);
+    links.latency = faults.delay.value_or(links.latency);
+    links.jitter = faults.jitter.value_or(links.jitter);
+    links.duplicate = faults.duplicate.value_or(links.duplicate);
+    links.uplink = faults.rate.value_or(links.uplink);
+    links.mtu = faults.mtu.value_or(links.mtu);
+    swarm_.network().heal();
+    for (const auto& barrier : faults.barriers) set_barrier(barrier);
+    swarm_.network().set_options(links);
 }
 
 /// Tells the judge whom an order that was just answered hurts, or no longer does.
@@ -302,9 +274,7 @@ void ScenarioCampaign::Impl::tell_judge(const Order& order) {
     const auto& entry = plan_.entries()[order.entry];
     const auto& action = entry.step.action;
     if (action.verb == Verb::Wait || entry.state == Entry::State::Failed) return;
-    auto peers = action.verb == Verb::Add ? added_ : action.who.peers;
-    // Both sides of a cut call each other failed, and slow links hurt all.
-    if (is_link(action.verb)) peers.clear();
+    const auto peers = scenario::hurt_by(action, added_);
     if (order.undo) {
         judge_.fault_ends(swarm_.now(), peers);
     } else {
@@ -317,7 +287,7 @@ void ScenarioCampaign::Impl::carry_out(const Order& order) {
     added_.clear();
     const auto result = order.undo ? undo(action) : act(action);
     plan_.answer(swarm_.now(), order, result);
-    if (is_link(action.verb)) apply_links();
+    if (scenario::is_link(action.verb)) apply_links();
     tell_judge(order);
     look();
 }

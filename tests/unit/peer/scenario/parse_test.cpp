@@ -122,7 +122,7 @@ TEST(ScenarioFile, WrongFilesAreRefusedWithAReason) {
         {"calm = \"8parsecs\"", "no duration"},
         {"[swarm]\npeers = 0", "from 1 to 1000"},
         {"[swarm]\nprofile = \"moon\"", "lan, wan or local"},
-        {"[swarm]\nnetwork = \"spaces\"", "loopback"},
+        {"[swarm]\nnetwork = \"moon\"", "loopback or spaces"},
         {"[swarm]\nstate = 1", "true or false"},
         {"swarm = 3", "[swarm]"},
         {"step = 3", "[[step]]"},
@@ -174,6 +174,26 @@ TEST(ScenarioFile, VerbsThatTheModeCannotDoAreRefused) {
     EXPECT_NE(
         fault_of("[links]\ndelay = \"5ms\"", Mode::Loopback).find("loopback"), std::string::npos
     );
+}
+
+TEST(ScenarioFile, RealPeersGetNetworksOfTheirOwnWhereTheFileNeedsThem) {
+    const auto mode_of = [](const std::string& text) { return read(text, Mode::Spaces)->mode; };
+    EXPECT_EQ(mode_of(step("kill random")), Mode::Loopback);
+    EXPECT_EQ(mode_of(step("kill random") + step("cut half")), Mode::Spaces);
+    EXPECT_EQ(mode_of("[links]\ndelay = \"5ms\""), Mode::Spaces);
+    EXPECT_EQ(mode_of("[swarm]\nnetwork = \"spaces\""), Mode::Spaces);
+    EXPECT_EQ(mode_of("[swarm]\nnetwork = \"loopback\""), Mode::Loopback);
+    EXPECT_EQ(read("[swarm]\nnetwork = \"spaces\"")->mode, Mode::Simulate);
+    EXPECT_NE(
+        fault_of("[swarm]\nnetwork = \"loopback\"\n" + step("cut half"), Mode::Spaces)
+            .find("starling swarm on loopback cannot do 'cut'"),
+        std::string::npos
+    );
+    EXPECT_NE(
+        fault_of("[swarm]\nnetwork = \"moon\"", Mode::Spaces).find("loopback or spaces"),
+        std::string::npos
+    );
+    EXPECT_NE(fault_of(step("block-tcp half")).find("cannot do 'block-tcp'"), std::string::npos);
 }
 
 TEST(ScenarioFile, TooMuchIsRefused) {
