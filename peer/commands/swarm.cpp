@@ -33,6 +33,7 @@ namespace starling::peer {
 namespace {
 
 constexpr std::size_t kPeersMax = 256;
+constexpr const char* kStandardInput = "-";
 
 constexpr const char* kExamples =
     "Examples:\n"
@@ -49,9 +50,11 @@ struct SwarmFlags {
     std::string chaos;
     std::string scenario;
     std::string report;
-    std::optional<std::uint64_t> seed;  ///< if the user has given one
-    std::size_t repeat = 1;             ///< runs of the scenario
-    bool can = false;                   ///< only say which faults can be done here
+    std::string network;
+    std::optional<std::uint64_t> seed;        ///< if the user has given one
+    std::vector<CLI::Option*> not_with_file;  ///< a scenario file says what these say
+    std::size_t repeat = 1;                   ///< runs of the scenario
+    bool can = false;                         ///< only say which faults can be done here
     bool json = false;
 };
 
@@ -177,8 +180,9 @@ int run_with_key(SwarmFlags& flags, const std::function<int()>& go) {
     if (!key) return usage_error(key.error().message);
     options.key = *key;
     const bool terminal = ::isatty(STDOUT_FILENO) == 1;
-    options.output =
-        flags.json ? OutputMode::Json : (terminal ? OutputMode::Table : OutputMode::Lines);
+    options.output = terminal ? OutputMode::Table : OutputMode::Lines;
+    if (flags.scenario == kStandardInput) options.output = OutputMode::Answers;
+    if (flags.json) options.output = OutputMode::Json;
     return go();
 }
 
@@ -245,6 +249,10 @@ int run_repeated(const SwarmFlags& flags, const ScenarioFile& file, const Scenar
 /// Runs the scenario of a file. All that can be wrong with the file is found before a peer starts.
 int run_file(SwarmFlags flags) {
     auto& options = flags.options;
+    for (const auto* option : flags.not_with_file) {
+        if (option->count() == 0) continue;
+        return usage_error("--scenario FILE says it all and excludes " + option->get_name());
+    }
     auto file = read_scenario(flags.scenario, scenario::Mode::Spaces, flags.seed);
     if (!file) return report_fault("swarm", file.error());
     if (auto ok = apply_scenario(file->scenario, flags.scenario, options); !ok) {
@@ -254,9 +262,43 @@ int run_file(SwarmFlags flags) {
     if (!target) return report_fault("swarm", target.error());
     auto spaces = make_spaces(file->scenario);
     if (!spaces) return report_fault("swarm", spaces.error());
-    const ScenarioJob job{file->scenario, file->steps, spaces->get(), *target, {}};
+    const ScenarioJob job{file->scenario, file->steps, false, spaces->get(), *target, {}};
     if (flags.repeat > 1) return run_repeated(flags, *file, job);
     return run_once(flags, *file, job, flags.report).code;
+}
+
+/// Hands the values of the training flags to the founder.
+void take_founder_values(SwarmFlags& flags) {
+    const auto known = founder_flags();
+    for (std::size_t i = 0; i < known.size(); ++i) {
+        auto value = flags.founder[i];
+        if (value.empty()) continue;
+        if (known[i].name == std::string_view("--partition")) {
+            value = for_all_peers(value, flags.options.peers);
+        }
+        flags.options.founder_flags.emplace_back(known[i].name, std::move(value));
+    }
+}
+
+/// Runs a swarm whose faults come from standard input. Peers get networks of their own where that is
+/// possible and not forbidden.
+int run_live(SwarmFlags flags) {
+    auto& options = flags.options;
+    const auto target = Until::parse(options.until);
+    if (!target) return report_fault("swarm", target.error());
+    if (options.private_data) return usage_error("--private wants a scenario of a file");
+    ScenarioFile file{live_scenario(options), {}};
+    std::unique_ptr<Spaces> networks;
+    if (flags.network != "loopback") {
+        file.scenario.mode = scenario::Mode::Spaces;
+        auto spaces = make_spaces(file.scenario);
+        if (!spaces && flags.network == "spaces") return report_fault("swarm", spaces.error());
+        if (spaces) networks = *std::move(spaces);
+        if (!networks) file.scenario.mode = scenario::Mode::Loopback;
+    }
+    take_founder_values(flags);
+    const ScenarioJob job{file.scenario, {}, true, networks.get(), *target, {}};
+    return run_once(flags, file, job, flags.report).code;
 }
 
 /// Says which faults can be done to real peers here.
@@ -269,6 +311,7 @@ int tell_what_can_be_done() {
 
 int run(SwarmFlags flags) {
     if (flags.can) return tell_what_can_be_done();
+    if (flags.scenario == kStandardInput) return run_live(std::move(flags));
     if (!flags.scenario.empty()) return run_file(std::move(flags));
     auto& options = flags.options;
     const auto chaos = ChaosOptions::parse(flags.chaos);
@@ -279,15 +322,7 @@ int run(SwarmFlags flags) {
         return usage_error("--chaos founder-crash needs --peers 2 at least: somebody must survive");
     }
     options.chaos = *chaos;
-    const auto known = founder_flags();
-    for (std::size_t i = 0; i < known.size(); ++i) {
-        auto value = flags.founder[i];
-        if (value.empty()) continue;
-        if (known[i].name == std::string_view("--partition")) {
-            value = for_all_peers(value, options.peers);
-        }
-        options.founder_flags.emplace_back(known[i].name, std::move(value));
-    }
+    take_founder_values(flags);
     PrivateFolder parts;
     if (options.private_data) {
         auto cut = cut_parts(options, parts);
@@ -304,14 +339,15 @@ void add_scenario_flags(CLI::App& command, SwarmFlags& flags) {
     auto* scenario = command.add_option(
         "--scenario",
         flags.scenario,
-        "a file that says who runs, what goes wrong and what must hold: docs/SCENARIOS.md"
+        "a file that says who runs, what goes wrong and what must hold: docs/SCENARIOS.md; or - "
+        "for "
+        "actions from standard input, beside the other flags"
     );
     scenario->type_name("FILE")->transform(&expand_home);
     for (auto* option : others) {
         const auto name = option->get_name();
-        if (std::find(kTogether.begin(), kTogether.end(), name) == kTogether.end()) {
-            scenario->excludes(option);
-        }
+        if (std::find(kTogether.begin(), kTogether.end(), name) != kTogether.end()) continue;
+        flags.not_with_file.push_back(option);
     }
     command
         .add_option(
@@ -319,6 +355,11 @@ void add_scenario_flags(CLI::App& command, SwarmFlags& flags) {
         )
         ->type_name("DIR")
         ->transform(&expand_home)
+        ->needs(scenario);
+    command
+        .add_option("--network", flags.network, "of the peers of --scenario - (spaces if possible)")
+        ->type_name("spaces|loopback")
+        ->check(CLI::IsMember({"spaces", "loopback"}))
         ->needs(scenario);
     command.add_option("--repeat", flags.repeat, "run the scenario so often (1)")
         ->type_name("N")

@@ -11,6 +11,12 @@
 namespace starling::peer {
 namespace {
 
+/// How long a run is left alone at its end.
+constexpr Duration kLiveCalm = std::chrono::seconds(8);
+constexpr Duration kLiveLimit = std::chrono::hours(24 * 30);
+/// Peers that may be added to a run. Each has its network from the start.
+constexpr std::size_t kLiveSpare = 32;
+
 /// Settings that each peer gets.
 std::string* option_of_each(SwarmOptions& options, std::string_view key) {
     if (key == "dataset") return &options.dataset;
@@ -48,6 +54,19 @@ bool take_founder_flag(const scenario::Setting& setting, SwarmOptions& options) 
 }
 
 }  // namespace
+
+scenario::Scenario live_scenario(const SwarmOptions& options) {
+    scenario::Scenario scenario;
+    scenario.name = "actions from standard input";
+    scenario.seed = options.seed;
+    scenario.peers = options.peers;
+    scenario.threads = threads_of_each(options);
+    scenario.profile = options.profile;
+    scenario.calm = kLiveCalm;
+    scenario.limit = kLiveLimit;
+    scenario.spare = kLiveSpare;
+    return scenario;
+}
 
 std::string verbs_table(const std::string& missing) {
     using scenario::Mode;

@@ -16,6 +16,9 @@ namespace starling::peer {
     const scenario::Scenario& scenario, const std::string& file, SwarmOptions& options
 );
 
+/// Returns a scenario without steps for a swarm with these options. Some peers may be added to it.
+[[nodiscard]] scenario::Scenario live_scenario(const SwarmOptions& options);
+
 /// Returns a table of all verbs and whether real peers can be hit by them. `missing` says why there are no
 /// networks of their own here; empty: there are.
 [[nodiscard]] std::string verbs_table(const std::string& missing);

@@ -31,7 +31,8 @@ void put_line(std::FILE* file, const std::string& line) {
 
 void Display::note(const std::string& text) {
     erase_table();
-    put_line(mode_ == OutputMode::Json ? stderr : stdout, text);
+    const bool programs = mode_ == OutputMode::Json || mode_ == OutputMode::Answers;
+    put_line(programs ? stderr : stdout, text);
     if (mode_ == OutputMode::Table) updated_at_.reset();
 }
 
@@ -39,8 +40,12 @@ void Display::json(const std::string& line) {
     if (mode_ == OutputMode::Json) put_line(stdout, line);
 }
 
+void Display::answer(const std::string& line) {
+    put_line(stdout, line);
+}
+
 void Display::update(const FleetView& swarm, Instant now) {
-    if (mode_ == OutputMode::Json) return;
+    if (mode_ == OutputMode::Json || mode_ == OutputMode::Answers) return;
     const auto period = mode_ == OutputMode::Table ? kTablePeriod : kLinePeriod;
     if (updated_at_ && now - *updated_at_ < period) return;
     // The first line comes after one period: at the start there is nothing to show yet.
@@ -63,7 +68,8 @@ void Display::finish(const FleetView& swarm) {
         return;
     }
     erase_table();
-    for (const auto& line : render_summary(swarm)) put_line(stdout, line);
+    auto* const file = mode_ == OutputMode::Answers ? stderr : stdout;
+    for (const auto& line : render_summary(swarm)) put_line(file, line);
 }
 
 void Display::erase_table() {

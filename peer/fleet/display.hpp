@@ -17,11 +17,14 @@ class Display {
 public:
     explicit Display(OutputMode mode) : mode_(mode) {}
 
-    /// Writes one line about an event: on a terminal above the table, with JSON on stderr.
+    /// Writes one line about an event: on a terminal above the table, with JSON and answers on stderr.
     void note(const std::string& text);
 
     /// Writes one JSON object. Does nothing in the other modes.
     void json(const std::string& line);
+
+    /// Writes an answer to whoever steers the run.
+    static void answer(const std::string& line);
 
     /// Redraws the table or writes a line, if the last time was long enough ago.
     void update(const FleetView& swarm, Instant now);

@@ -14,9 +14,10 @@
 namespace starling::peer {
 
 enum class OutputMode {
-    Table,  ///< redrawn in place on a terminal
-    Lines,  ///< one compact line now and then
-    Json,   ///< the peers' events as they come, then the summary
+    Table,    ///< redrawn in place on a terminal
+    Lines,    ///< one compact line now and then
+    Json,     ///< the peers' events as they come, then the summary
+    Answers,  ///< answers to what is asked on standard input, and nothing else
 };
 
 struct SwarmOptions {

@@ -13,6 +13,7 @@
 
 #include "base/printable.hpp"
 #include "peer/fleet/display.hpp"
+#include "peer/fleet/live_control.hpp"
 #include "peer/fleet/outcome.hpp"
 #include "peer/fleet/scenario_peers.hpp"
 #include "peer/machine/clock.hpp"
@@ -56,6 +57,9 @@ public:
                }}
           ) {
         for (const int signal : ending_signals()) signals_.add(signal);
+        if (job.live) {
+            live_.emplace(io_, job_.scenario, plan_, judge_, &Display::answer);
+        }
     }
 
     ScenarioEnd run();
@@ -92,6 +96,7 @@ private:
     scenario::Judge judge_;
     scenario::History history_;
     scenario::View view_;
+    std::optional<LiveControl> live_;
     std::vector<std::size_t> added_;  ///< by the order that is carried out now
     std::optional<Instant> ending_since_;
     std::optional<Instant> kill_at_;
@@ -105,8 +110,10 @@ private:
 ScenarioEnd ScenarioRun::run() {
     await_signal();
     await_tick();
-    if (auto ok = peers_.start({}); !ok) {
-        judge_.add(real_now(), ok.error().message);
+    auto started = live_ ? live_->start(began_) : Result<void>();
+    if (started) started = peers_.start({});
+    if (!started) {
+        judge_.add(real_now(), started.error().message);
     } else {
         io_.run();
     }
@@ -223,6 +230,7 @@ void ScenarioRun::on_tick() {
 }
 
 void ScenarioRun::go_on(Instant now) {
+    if (live_) live_->poll(now, view_);
     while (const auto order = plan_.poll(now, view_)) carry_out(now, *order);
     if (plan_.phase() == Phase::Storm || plan_.phase() == Phase::Calm) {
         judge_.observe(now, view_, settled());
@@ -278,6 +286,7 @@ bool ScenarioRun::settled() const {
 /// The calm is over, or the run has failed. Peers that have a target go on until they have reached it.
 void ScenarioRun::begin_end(Instant now) {
     ending_since_ = now;
+    if (live_) live_->abandon(now);
     if (!plan_.failure().empty()) {
         judge_.add(now, plan_.failure());
     } else if (plan_.phase() == Phase::Over) {
@@ -304,6 +313,7 @@ void ScenarioRun::watch_end(Instant now) {
 void ScenarioRun::stop_all(Instant now) {
     if (stopped_) return;
     stopped_ = true;
+    if (live_) live_->abandon(now);
     if (!ending_since_) ending_since_ = now;
     kill_at_ = now + kLeaveMax;
     peers_.release();

@@ -16,6 +16,7 @@ namespace starling::peer {
 struct ScenarioJob {
     scenario::Scenario scenario;
     std::vector<scenario::Step> steps;  ///< from scenario::expand()
+    bool live = false;                  ///< steps come from standard input (LiveControl)
     Spaces* spaces = nullptr;           ///< the peers' networks, if its mode is Spaces
     Until target;
     /// Gets the run before its verdict is printed, to write reports.

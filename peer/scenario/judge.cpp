@@ -182,6 +182,38 @@ void Judge::calm_over(Instant now, const View& view) {
     }
 }
 
+std::string Judge::check(const Claim& claim, const View& view) const {
+    using Kind = Claim::Kind;
+    const auto at_most = [&](double value, const char* what) {
+        if (value <= claim.most) return std::string();
+        return fmt::format("{} {:.3g}, more than {:.3g}", what, value, claim.most);
+    };
+    double spread = 0;
+    for (const auto& peer : view.peers) {
+        if (peer.active()) spread = std::max(spread, peer.spread);
+    }
+    switch (claim.kind) {
+        case Kind::WholeWithin:
+            return at_most(measures_.whole_max, "seconds until all listed all:");
+        case Kind::NoExchangeFor:
+            return at_most(measures_.exchange_gap, "seconds without an exchange:");
+        case Kind::TrainingGap:
+            return at_most(measures_.training_gap, "seconds without a step:");
+        case Kind::FalseFailures:
+            return at_most(static_cast<double>(measures_.false_failures), "false failures:");
+        case Kind::Spread:
+            return at_most(spread, "the largest spread is");
+        case Kind::Members:
+            break;
+    }
+    for (std::size_t i = 0; i < view.peers.size(); ++i) {
+        const auto& peer = view.peers[i];
+        if (!peer.active() || static_cast<double>(peer.members) == claim.most) continue;
+        return fmt::format("peer {} lists {} alive, not {:.0f}", i + 1, peer.members, claim.most);
+    }
+    return {};
+}
+
 std::string verdict_line(const Judge& judge, std::size_t carried_out) {
     const auto& m = judge.measures();
     auto numbers = fmt::format(

@@ -27,6 +27,21 @@ struct Finding {
     std::vector<std::string> evidence;
 };
 
+/// What somebody expects of a run that is still going on.
+struct Claim {
+    enum class Kind : std::uint8_t {
+        WholeWithin,    ///< the longest time so far until all listed all, in seconds
+        NoExchangeFor,  ///< the longest time so far without an exchange
+        TrainingGap,    ///< and without a step
+        FalseFailures,  ///< so far
+        Spread,         ///< of every active peer now
+        Members,        ///< whom every active peer lists now
+    };
+
+    Kind kind = Kind::Members;
+    double most = 0;  ///< of Members: exactly
+};
+
 /// What the run came to, in numbers.
 struct Measures {
     double whole_max = 0;  ///< longest time from a fault's begin or end until all list all, seconds
@@ -58,6 +73,9 @@ public:
 
     /// Judges the end of the calm.
     void calm_over(Instant now, const View& view);
+
+    /// Returns what a claim says, if it does not hold by now, else an empty text.
+    [[nodiscard]] std::string check(const Claim& claim, const View& view) const;
 
     void add(Instant now, std::string what, std::vector<std::string> evidence = {});
 

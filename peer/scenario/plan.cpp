@@ -38,14 +38,24 @@ bool Entry::holds() const {
 
 Plan::Plan(const Scenario& scenario, std::vector<Step> steps) : scenario_(scenario) {
     entries_.reserve(steps.size());
-    for (auto& step : steps) {
-        for (const auto* terms : {&step.when.terms, &step.action.terms}) {
-            for (const auto& term : *terms) {
-                if (term.kind == Term::Kind::Says) wanted_events_.insert({term.peer, term.name});
-            }
+    for (auto& step : steps) add(std::move(step));
+}
+
+void Plan::add(Step step) {
+    for (const auto* terms : {&step.when.terms, &step.action.terms}) {
+        for (const auto& term : *terms) {
+            if (term.kind == Term::Kind::Says) wanted_events_.insert({term.peer, term.name});
         }
-        entries_.emplace_back().step = std::move(step);
     }
+    entries_.emplace_back().step = std::move(step);
+}
+
+void Plan::open(Instant now) {
+    open_ = true;
+    live_ = true;
+    began_ = now;
+    storm_ = now;
+    phase_ = Phase::Storm;
 }
 
 void Plan::handle_event(std::size_t peer, const std::string& event) {
@@ -61,6 +71,7 @@ void Plan::fail_run(std::string why) {
 void Plan::fail_entry(Entry& entry, const char* what, const std::string& why) {
     entry.state = Entry::State::Failed;
     entry.why = why;
+    if (live_) return;
     fail_run(fmt::format(
         "line {}: '{}' could not be {}: {}",
         entry.step.place.line,
@@ -96,12 +107,12 @@ void Plan::advance(Instant now, const View& view) {
             fail_run("not all peers train after " + to_text(scenario_.start));
         }
     }
-    if (phase_ == Phase::Storm) {
+    if (phase_ == Phase::Storm && !open_) {
         const bool over = std::all_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
             // What has a `for` ends in its time. Everything else ends with the storm.
             if (entry.holds()) return !entry.step.lasts;
             return entry.state == State::Done || entry.state == State::Undone ||
-                   entry.state == State::Skipped;
+                   entry.state == State::Skipped || entry.state == State::Failed;
         });
         if (over) phase_ = Phase::Calm;
     }

@@ -62,6 +62,15 @@ public:
     /// `now` never decreases.
     [[nodiscard]] std::optional<Order> poll(Instant now, const View& view);
 
+    /// From now on steps come one by one, by add(), and the storm lasts until close(). It begins at once. A
+    /// step that cannot be done is marked as failed, and the others go on.
+    void open(Instant now);
+
+    void close() { open_ = false; }
+
+    /// Takes a step whose names are resolved.
+    void add(Step step);
+
     /// Says whether an order was carried out.
     void answer(Instant now, const Order& order, const Result<void>& result);
 
@@ -95,6 +104,8 @@ private:
     const Scenario& scenario_;
     std::vector<Entry> entries_;
     Phase phase_ = Phase::Forming;
+    bool open_ = false;
+    bool live_ = false;  ///< it was open
     std::optional<Instant> began_;
     std::optional<Instant> storm_;
     std::optional<Instant> calm_;

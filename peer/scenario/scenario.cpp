@@ -221,7 +221,7 @@ std::string Scenario::setting(std::string_view key) const {
 }
 
 std::size_t Scenario::added() const {
-    std::size_t count = 0;
+    std::size_t count = spare;
     for (const auto& step : steps) count += step.action.verb == Verb::Add ? step.action.count : 0;
     return count;
 }

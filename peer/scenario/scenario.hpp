@@ -217,11 +217,12 @@ struct Scenario {
     std::vector<Step> steps;
     std::vector<Repeat> repeats;
     Expect expect;
+    std::size_t spare = 0;  ///< peers that may be added beside those of the steps
 
     /// Returns the value of a setting, or an empty text.
     [[nodiscard]] std::string setting(std::string_view key) const;
 
-    /// Returns the number of peers that are added on the way.
+    /// Returns the number of peers that are added on the way, at most.
     [[nodiscard]] std::size_t added() const;
 };
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <map>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 
-#include "base/rng.hpp"
+#include "peer/scenario/parse.hpp"
 
 namespace starling::scenario {
 namespace {
@@ -15,50 +15,7 @@ namespace {
 constexpr std::uint64_t kStepPurpose = 0x73746570;
 constexpr std::uint64_t kRatePurpose = 0x72617465;
 
-enum class Status : std::uint8_t { Absent, Up, Down, Stopped };
-
-class Expansion {
-public:
-    explicit Expansion(const Scenario& scenario)
-        : scenario_(scenario),
-          status_(scenario.peers, Status::Up),
-          rng_(Rng(scenario.seed).fork(kStepPurpose)) {
-        status_.resize(scenario.peers + scenario.added(), Status::Absent);
-    }
-
-    Result<std::vector<Step>> run();
-
-private:
-    Result<void> resolve(Step& step);
-    Result<std::vector<std::size_t>> choose(const Step& step, const Who& who, Verb verb);
-    [[nodiscard]] std::vector<std::size_t> candidates(Verb verb) const;
-    std::vector<std::size_t> draw(std::vector<std::size_t> from, std::size_t count, Rng& rng) const;
-    void apply(const Step& step);
-    void expand_rate(const Repeat& repeat, std::size_t index);
-    [[nodiscard]] static Fault nobody(const Step& step);
-
-    const Scenario& scenario_;
-    std::vector<Status> status_;
-    Rng rng_;
-    std::size_t next_new_ = 0;
-    std::vector<std::size_t> last_;
-    std::map<std::string, std::pair<Who, Who>> sides_;
-    std::vector<Step> steps_;
-};
-
-Result<std::vector<Step>> Expansion::run() {
-    next_new_ = scenario_.peers + 1;
-    for (auto step : scenario_.steps) {
-        if (auto ok = resolve(step); !ok) return ok.error();
-        apply(step);
-        steps_.push_back(std::move(step));
-    }
-    std::size_t index = 0;
-    for (const auto& repeat : scenario_.repeats) expand_rate(repeat, index++);
-    return std::move(steps_);
-}
-
-Fault Expansion::nobody(const Step& step) {
+Fault nobody(const Step& step) {
     return fail(
         FaultCode::Usage,
         fmt::format(
@@ -69,8 +26,29 @@ Fault Expansion::nobody(const Step& step) {
     );
 }
 
+std::vector<std::size_t> draw(std::vector<std::size_t> from, std::size_t count, Rng& rng) {
+    rng.shuffle(std::span(from));
+    from.resize(std::min(count, from.size()));
+    return from;
+}
+
+/// A text as TOML writes it; JSON escapes the same way.
+std::string toml_text(const std::string& text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+Resolver::Resolver(const Scenario& scenario)
+    : scenario_(scenario),
+      status_(scenario.peers, Status::Up),
+      rng_(Rng(scenario.seed).fork(kStepPurpose)),
+      next_new_(scenario.peers + 1) {
+    status_.resize(scenario.peers + scenario.added(), Status::Absent);
+}
+
 /// Returns whom a verb can hit as things stand.
-std::vector<std::size_t> Expansion::candidates(Verb verb) const {
+std::vector<std::size_t> Resolver::candidates(Verb verb) const {
     std::vector<std::size_t> found;
     for (std::size_t i = 0; i < status_.size(); ++i) {
         const auto status = status_[i];
@@ -82,16 +60,9 @@ std::vector<std::size_t> Expansion::candidates(Verb verb) const {
     return found;
 }
 
-std::vector<std::size_t> Expansion::draw(std::vector<std::size_t> from, std::size_t count, Rng& rng)
-    const {
-    rng.shuffle(std::span(from));
-    from.resize(std::min(count, from.size()));
-    return from;
-}
-
-Result<std::vector<std::size_t>> Expansion::choose(const Step& step, const Who& who, Verb verb) {
+Result<std::vector<std::size_t>> Resolver::choose(const Step& step, const Who& who) {
     using Kind = Who::Kind;
-    auto able = candidates(verb);
+    auto able = candidates(step.action.verb);
     std::vector<std::size_t> chosen;
     switch (who.kind) {
         case Kind::Nobody:
@@ -121,7 +92,9 @@ Result<std::vector<std::size_t>> Expansion::choose(const Step& step, const Who& 
             chosen = last_;
             break;
         case Kind::Side: {
-            const auto& [one, two] = sides_.at(who.name);
+            const auto sides = sides_.find(who.name);
+            if (sides == sides_.end()) break;
+            const auto& [one, two] = sides->second;
             chosen = who.count == 1 ? one.peers : two.peers;
             break;
         }
@@ -130,18 +103,32 @@ Result<std::vector<std::size_t>> Expansion::choose(const Step& step, const Who& 
     return chosen;
 }
 
-Result<void> Expansion::resolve(Step& step) {
+Result<void> Resolver::resolve(Step& step) {
     auto& action = step.action;
+    if (action.verb == Verb::Add && next_new_ - 1 + action.count > status_.size()) {
+        return fail(
+            FaultCode::Usage,
+            fmt::format("only {} peers can be added", status_.size() + 1 - next_new_)
+        );
+    }
     if (action.who.kind != Who::Kind::Nobody) {
-        auto chosen = choose(step, action.who, action.verb);
+        auto chosen = choose(step, action.who);
         if (!chosen) return chosen.error();
         action.who = these(*std::move(chosen));
     }
     if (action.other.kind != Who::Kind::Nobody) {
-        auto chosen = choose(step, action.other, action.verb);
+        auto chosen = choose(step, action.other);
         if (!chosen) return chosen.error();
         action.other = these(*std::move(chosen));
     }
+    if (auto ok = resolve_sides(step); !ok) return ok;
+    apply(step);
+    return {};
+}
+
+/// Who is not on the first side of a cut is on the second one, if the step does not say who is.
+Result<void> Resolver::resolve_sides(Step& step) {
+    auto& action = step.action;
     if (!has_sides(action.verb)) return {};
     if (action.other.kind == Who::Kind::Nobody && action.verb != Verb::Isolate) {
         std::vector<std::size_t> rest;
@@ -158,12 +145,12 @@ Result<void> Expansion::resolve(Step& step) {
 }
 
 /// Notes what the step does to its peers for good.
-void Expansion::apply(const Step& step) {
+void Resolver::apply(const Step& step) {
     const auto& action = step.action;
     const auto set = [&](Status status) {
         for (const auto peer : action.who.peers) status_[peer - 1] = status;
     };
-    last_ = action.who.peers;
+    if (action.verb != Verb::Wait) last_ = action.who.peers;
     switch (action.verb) {
         case Verb::Kill:
         case Verb::Term:
@@ -189,14 +176,14 @@ void Expansion::apply(const Step& step) {
     }
 }
 
-/// Draws times and victims of a rate. It has a generator of its own, so a change of the steps does
-/// not change it.
-void Expansion::expand_rate(const Repeat& repeat, std::size_t index) {
+/// Draws times and victims. A rate has a generator of its own, so a change of the steps does not change
+/// it.
+std::vector<Step> Resolver::expand(const Repeat& repeat, std::size_t index) const {
     auto rng = Rng(scenario_.seed).fork(kRatePurpose + index);
     const auto able = candidates(repeat.action.verb);
-    if (able.empty()) return;
+    std::vector<Step> steps;
     Duration at{};
-    while (steps_.size() < 20'000) {
+    while (!able.empty() && steps.size() < kStepsMax) {
         const auto gap = from_seconds(rng.exponential(to_seconds(repeat.every)));
         at += std::chrono::milliseconds(gap / std::chrono::milliseconds(1));
         if (at >= repeat.until) break;
@@ -211,19 +198,33 @@ void Expansion::expand_rate(const Repeat& repeat, std::size_t index) {
         step.lasts = repeat.lasts;
         step.optional = true;
         step.place = repeat.place;
-        steps_.push_back(std::move(step));
+        steps.push_back(std::move(step));
+    }
+    return steps;
+}
+
+void Resolver::observe(const View& view) {
+    for (std::size_t i = 0; i < std::min(view.peers.size(), status_.size()); ++i) {
+        const auto& peer = view.peers[i];
+        if (!peer.started) continue;
+        const bool up = peer.running && !peer.leaving && !peer.ended;
+        status_[i] = up ? (peer.paused ? Status::Stopped : Status::Up) : Status::Down;
     }
 }
 
-/// A text as TOML writes it; JSON escapes the same way.
-std::string toml_text(const std::string& text) {
-    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-}  // namespace
-
 Result<std::vector<Step>> expand(const Scenario& scenario) {
-    return Expansion(scenario).run();
+    Resolver resolver(scenario);
+    std::vector<Step> steps;
+    for (auto step : scenario.steps) {
+        if (auto ok = resolver.resolve(step); !ok) return ok.error();
+        steps.push_back(std::move(step));
+    }
+    std::size_t index = 0;
+    for (const auto& repeat : scenario.repeats) {
+        auto more = resolver.expand(repeat, index++);
+        std::move(more.begin(), more.end(), std::back_inserter(steps));
+    }
+    return steps;
 }
 
 std::string to_toml(const std::vector<Step>& steps) {

@@ -1,11 +1,12 @@
 // Goal: no scenario file crashes its reader, and what an accepted one expands to can be read again and
-// means the same. Method: the first byte picks the mode, the rest is the file.
+// means the same; nor does a line of a running one. Method: each input is read for each mode.
 
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
 #include "base/bytes.hpp"
+#include "peer/scenario/command.hpp"
 #include "peer/scenario/parse.hpp"
 #include "peer/scenario/schedule.hpp"
 
@@ -22,7 +23,8 @@ void require(bool holds) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto text = as_text(ByteView(reinterpret_cast<const std::byte*>(data), size));
-    for (const auto mode : {Mode::Simulate, Mode::Loopback}) {
+    (void)parse_command(text, Mode::Spaces);
+    for (const auto mode : {Mode::Simulate, Mode::Loopback, Mode::Spaces}) {
         const auto first = parse(text, "file", mode);
         if (!first) continue;
         const auto steps = expand(*first);

@@ -1,13 +1,17 @@
 """Goal: `starling swarm --scenario` does to real peers what its file says, judges them, and leaves nothing behind.
 Method: small scenarios and those that ship; their JSON lines, their reports, and the processes that are left."""
 
+import fcntl
 import json
 import os
 import pathlib
+import struct
+import subprocess
+import termios
 import time
 import unittest
 
-from swarm_fixture import ROOT, SAMPLES_SPEC, SwarmTestCase, main, run, samples_for, scaled
+from swarm_fixture import BINARY, ROOT, SAMPLES_SPEC, SwarmTestCase, environment, main, run, samples_for, scaled
 
 SHIPPED = ROOT / "scripts/scenarios"
 HEAD = f"""
@@ -137,6 +141,91 @@ class Scenario(ScenarioTestCase):
         while any(state_of(pid) for pid in peers) and time.monotonic() < deadline:
             time.sleep(0.1)
         self.assertEqual([state_of(pid) for pid in peers], [None] * 3)
+
+
+class LiveScenario(ScenarioTestCase):
+    """Actions come from standard input, and each is answered when it has been done."""
+
+    COMMAND = [BINARY, "swarm", "--scenario", "-", "--network", "loopback", "--peers", "3", "--profile", "local"]
+    COMMAND += ["--dataset", SAMPLES_SPEC, "--model", "mlp"]
+
+    def steer(self):
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            self.COMMAND, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment()
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        return process
+
+    def say(self, process, line):
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    @staticmethod
+    def unread(pipe):
+        return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+    def test_a_script_reads_an_answer_to_each_line(self):
+        process = self.steer()
+        self.assertTrue(self.say(process, "wait all train and whole")["ok"])
+        answer = self.say(process, "kill random")
+        self.assertTrue(answer["ok"])
+        victim = int(answer["did"].split()[-1])
+        self.assertTrue(self.say(process, "wait whole 30s")["ok"])
+        seen = self.say(process, "status")["peers"]
+        self.assertEqual([peer["running"] for peer in seen], [peer["peer"] != victim for peer in seen])
+        self.assertEqual(self.say(process, "restart all")["did"], f"restart peer {victim}")
+        self.assertIn("no verb 'fly'", self.say(process, "fly")["why"])
+        self.assertIn("loopback cannot do 'cut'", self.say(process, "cut half")["why"])
+        self.assertTrue(self.say(process, "wait all train and whole")["ok"])
+        self.assertTrue(self.say(process, "expect members 3")["ok"])
+        self.assertEqual(self.say(process, "end")["command"], "end")
+        _, errors = process.communicate(timeout=scaled(60))
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertIn("clean: 2 faults carried out", errors)
+
+    def test_what_does_not_hold_is_a_finding(self):
+        process = self.steer()
+        self.assertTrue(self.say(process, "wait all train")["ok"])
+        answer = self.say(process, "wait step > 1000000000 200ms")
+        self.assertFalse(answer["ok"])
+        self.assertIn("did not hold", answer["why"])
+        self.assertFalse(self.say(process, "expect members 77")["ok"])
+        _, errors = process.communicate(timeout=scaled(60))
+        self.assertEqual(process.returncode, 1, errors)
+        self.assertIn("2 findings", errors)
+
+    def test_lines_of_a_file_are_done_one_after_another(self):
+        lines = self.directory / "lines"
+        lines.write_text("# first of all\nwait all train\n\npause peer 2 for 1s\nwait after pause\n")
+        with lines.open() as file:
+            done = subprocess.run(
+                self.COMMAND,
+                stdin=file,
+                capture_output=True,
+                text=True,
+                env=environment(),
+                timeout=scaled(100),
+                check=False,
+            )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([answer["line"] for answer in answers], [2, 4, 5])
+        self.assertTrue(all(answer["ok"] for answer in answers))
+
+    def test_whoever_waits_for_an_answer_gets_one_when_the_run_is_interrupted(self):
+        process = self.steer()
+        self.assertTrue(self.say(process, "wait all train")["ok"])
+        process.stdin.write("wait step > 1000000000 10m\n")
+        process.stdin.flush()
+        self.poll(lambda: self.unread(process.stdin) == 0, 10, "the line is read")
+        process.send_signal(15)
+        answer = json.loads(process.stdout.readline())
+        self.assertEqual((answer["ok"], answer["why"]), (False, "the run has ended"))
+        process.communicate(timeout=scaled(60))
+        self.assertEqual(process.returncode, 1)
 
 
 def why_no_networks():

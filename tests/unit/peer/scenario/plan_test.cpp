@@ -9,6 +9,7 @@
 
 #include "peer/scenario/parse.hpp"
 #include "peer/scenario/schedule.hpp"
+#include "peer/scenario/words.hpp"
 
 namespace starling::scenario {
 namespace {
@@ -197,6 +198,31 @@ TEST(Plan, WaitsForWhatAPeerSays) {
     EXPECT_FALSE(plan.poll(Instant{}, view));
     plan.handle_event(2, "left");
     EXPECT_TRUE(plan.poll(Instant{}, view));
+}
+
+TEST(Plan, AnOpenPlanTakesStepsAsTheyComeAndAFailureDoesNotEndIt) {
+    Driver driver("");
+    driver.view.peers[0].trains = false;  // it does not wait until all train
+    driver.plan.open({});
+    const auto add = [&](const std::string& action, Duration deadline = 1s) {
+        Step made;
+        made.action = *parse_action(action);
+        made.when.kind = When::Kind::After;
+        made.deadline = deadline;
+        driver.plan.add(made);
+    };
+    EXPECT_EQ(driver.run(1s), Done{});
+    add("kill peer 2");
+    EXPECT_EQ(driver.run(1s), Done{"kill peer 2"});
+    add("pause peer 2");
+    add("pause peer 3");
+    EXPECT_EQ(driver.run(3s), Done{"pause peer 3"});
+    EXPECT_EQ(driver.plan.entries()[1].state, Entry::State::Failed);
+    EXPECT_TRUE(driver.plan.failure().empty());
+    EXPECT_EQ(driver.plan.phase(), Phase::Storm);
+    driver.plan.close();
+    EXPECT_EQ(driver.run(1s), Done{"end of pause peer 3"});
+    EXPECT_EQ(driver.plan.phase(), Phase::Calm);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "peer/scenario/parse.hpp"
+#include "peer/scenario/words.hpp"
 
 namespace starling::scenario {
 namespace {
@@ -90,6 +91,36 @@ TEST(Schedule, AFaultHitsOnlyWhoIsThere) {
         EXPECT_EQ(steps[2].action.who, steps[0].action.who);
         EXPECT_EQ(steps[3].action.who, steps[1].action.who);
     }
+}
+
+TEST(Schedule, LastIsWhomTheStepBeforeHitAndWaitingHitsNobody) {
+    const auto steps =
+        *expand(read("[[step]]\ndo = \"kill peer 2\"\n[[step]]\ndo = \"wait whole\"\n"
+                     "[[step]]\ndo = \"restart last\"\n"));
+    EXPECT_EQ(steps[2].action.who, these({2}));
+}
+
+TEST(Schedule, AResolverGoesByWhatItSees) {
+    auto scenario = read("[swarm]\npeers = 3\n");
+    scenario.spare = 1;
+    Resolver resolver(scenario);
+    View view;
+    view.peers.resize(3);
+    for (auto& peer : view.peers) peer.started = peer.running = true;
+    view.peers[1].running = false;  // by itself
+    resolver.observe(view);
+    Step step;
+    step.action = *parse_action("restart all");
+    ASSERT_TRUE(resolver.resolve(step).has_value());
+    EXPECT_EQ(step.action.who, these({2}));
+    step.action = *parse_action("add 1");
+    EXPECT_TRUE(resolver.resolve(step).has_value());
+    step.action = *parse_action("add 1");
+    const auto more = resolver.resolve(step);
+    ASSERT_FALSE(more.has_value());
+    EXPECT_EQ(more.error().message, "only 0 peers can be added");
+    step.action = *parse_action("kill cut.1");
+    EXPECT_FALSE(resolver.resolve(step).has_value()) << "there was no cut";
 }
 
 TEST(Schedule, WhoHitsNobodyIsRefused) {
