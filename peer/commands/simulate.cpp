@@ -9,6 +9,7 @@
 #include "peer/commands/commands.hpp"
 #include "peer/commands/scenario_file.hpp"
 #include "peer/commands/simulate_scenario.hpp"
+#include "peer/commands/soak.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/terms/until.hpp"
 #include "peer/virtual/campaign.hpp"
@@ -43,6 +44,7 @@ struct Flags {
     std::size_t train_samples = 60'000;
     std::string scenario;
     std::string report;
+    std::string soak;
     bool json = false;
 };
 
@@ -342,6 +344,35 @@ void add_training_flags(CLI::App& command, Flags& flags) {
         ->capture_default_str();
 }
 
+/// Drawn scenarios in virtual time, each like one of a file.
+int run_soak(const Flags& flags) {
+    SoakOptions options;
+    options.command = "simulate";
+    options.length = flags.soak;
+    options.seed = flags.seed;
+    options.folder = flags.report.empty() ? "soak" : flags.report;
+    options.draw.mode = scenario::Mode::Simulate;
+    return soak(options, [&flags](const std::string& file, const std::string& report) {
+        auto one = flags;
+        one.scenario = file;
+        one.report = report;
+        return SoakRun{interpret_scenario(one, false)(), false};
+    });
+}
+
+void add_soak_flags(CLI::App& command, Flags& flags) {
+    auto* soak = command.add_option(
+        "--soak",
+        flags.soak,
+        "Run drawn scenarios for so long, such as 30m, or until one has findings"
+    );
+    soak->type_name("TIME");
+    for (const char* name :
+         {"--scenario", "--peers", "--duration", "--loss", "--crash", "--partition"}) {
+        soak->excludes(command.get_option(name));
+    }
+}
+
 }  // namespace
 
 void add_simulate(CLI::App& app, std::function<int()>& chosen) {
@@ -360,10 +391,10 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
          {"--peers", "--duration", "--loss", "--crash", "--partition", "--restart", "--until"}) {
         scenario->excludes(command->get_option(name));
     }
-    command->add_option("--report", flags->report, "Folder for report.json and report.html")
+    command->add_option("--report", flags->report, "Folder for what a scenario or a soak shows")
         ->type_name("DIR")
-        ->transform(&expand_home)
-        ->needs(scenario);
+        ->transform(&expand_home);
+    add_soak_flags(*command, *flags);
     command->add_flag("--json", flags->json, "Print one JSON object");
     command->footer(
         "Example:\n  starling simulate --peers 200 --duration 10m --seed 7 --loss 1% "
@@ -374,6 +405,13 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
         "  starling simulate --scenario scripts/scenarios/founder-dies.toml --seed 3"
     );
     command->callback([flags, command, &chosen] {
+        if (!flags->soak.empty()) {
+            chosen = [flags = *flags] { return run_soak(flags); };
+            return;
+        }
+        if (flags->scenario.empty() && !flags->report.empty()) {
+            throw CLI::ValidationError("--report", "it is of --scenario and --soak");
+        }
         if (!flags->scenario.empty()) {
             chosen = interpret_scenario(*flags, command->count("--seed") > 0);
             return;

@@ -28,6 +28,7 @@ Result<void> ScenarioPeers::spawn(std::size_t slot, Entry entry) {
     ProcessEvents events{
         [this, slot](std::string_view line) {
             const auto event = apply_line(views_[slot], line);
+            if (!views_[slot].listen.empty()) slots_[slot].listened = views_[slot].listen;
             events_.on_line(slot, line, event);
         },
         [this, slot](std::string_view line) {
@@ -52,26 +53,32 @@ void ScenarioPeers::handle_exit(std::size_t slot, ProcessExit how) {
     events_.on_exit(slot, how, slots_[slot].may_end || released_ || done);
 }
 
-/// Starts a peer with the state of its last life. While others run it enters by one of them. Else it
-/// looks for the founder where that listened, and the founder resumes by itself.
+/// Returns where somebody else listens, or listened before all died. Who runs goes first.
+std::string ScenarioPeers::address_of_another(std::size_t slot) const {
+    std::string last;
+    for (std::size_t i = 0; i < views_.size(); ++i) {
+        if (i == slot) continue;
+        if (views_[i].living() && !views_[i].listen.empty()) return views_[i].listen;
+        if (last.empty()) last = slots_[i].listened;
+    }
+    return last;
+}
+
+/// Starts a peer with the state of its last life. It resumes by itself; one that was killed before it had
+/// written a state joins the others, and never founds a second swarm.
 Result<void> ScenarioPeers::restart(std::size_t slot) {
     if (!views_[slot].exit) return {};  // something else has started it before
     Entry entry;
     entry.with_dataset = slots_[slot].with_dataset;
-    for (const auto& other : views_) {
-        if (other.index != slot + 1 && other.living() && !other.listen.empty()) {
-            entry.join = other.listen;
-            break;
-        }
-    }
-    if (entry.join.empty() && slot != 0) entry.join = views_.front().listen;
+    entry.join = address_of_another(slot);
     PeerView fresh;
     fresh.index = slot + 1;
     fresh.id = views_[slot].id;
     views_[slot] = std::move(fresh);
-    const bool with_dataset = slots_[slot].with_dataset;
-    slots_[slot] = Slot{};
-    slots_[slot].with_dataset = with_dataset;
+    Slot next;
+    next.with_dataset = slots_[slot].with_dataset;
+    next.listened = slots_[slot].listened;
+    slots_[slot] = std::move(next);
     return spawn(slot, entry);
 }
 

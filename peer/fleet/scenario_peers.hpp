@@ -79,12 +79,14 @@ private:
         bool may_end = false;
         double slowed = 0;  ///< 0: not
         bool with_dataset = true;
+        std::string listened;  ///< where it was last reached
     };
 
     Result<void> spawn(std::size_t slot, Entry entry);
     Result<void> hit(const scenario::Action& action, std::size_t peer);
     void end(std::size_t peer, scenario::Verb verb);
     Result<void> restart(std::size_t slot);
+    [[nodiscard]] std::string address_of_another(std::size_t slot) const;
     Result<void> add(const scenario::Action& action, std::vector<std::size_t>& added);
     Result<void> guard(const Slot& slot);
     void go_on(Slot& slot);

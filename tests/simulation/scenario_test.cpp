@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "peer/commands/commands.hpp"
+#include "peer/scenario/draw.hpp"
 
 namespace starling::simulation {
 namespace {
@@ -77,6 +78,28 @@ TEST_F(ScenarioFiles, ThoseThatShipRunClean) {
             EXPECT_EQ(run.code, 0) << path << " seed " << seed << "\n" << run.out << run.errors;
         }
     }
+}
+
+TEST_F(ScenarioFiles, ThoseThatAreDrawnRunClean) {
+    scenario::DrawOptions options;
+    options.mode = scenario::Mode::Simulate;
+    for (std::uint64_t seed = 1; seed <= 25; ++seed) {
+        const auto text = scenario::draw_scenario(seed, options);
+        const auto run = simulate("--scenario " + file(text));
+        EXPECT_EQ(run.code, 0) << text << run.out << run.errors;
+    }
+}
+
+TEST_F(ScenarioFiles, ASoakGoesOnWhereTheLastOneStopped) {
+    const auto folder = (folder_ / "soak").string();
+    fs::create_directory(folder);
+    std::ofstream(folder + "/soak.log") << "seed 41 clean\n";
+    const auto run = simulate("--soak 1ms --seed 7 --report " + folder);
+    EXPECT_EQ(run.code, 0) << run.out << run.errors;
+    EXPECT_NE(run.out.find("drawn 42"), std::string::npos) << run.out;
+    EXPECT_NE(run.out.find("1 scenarios clean, to seed 42"), std::string::npos) << run.out;
+    EXPECT_FALSE(fs::exists(folder + "/seed-42.toml"));
+    EXPECT_EQ(simulate("--soak soon").code, 2);
 }
 
 TEST_F(ScenarioFiles, TheSameFileAndSeedGiveTheSameReport) {

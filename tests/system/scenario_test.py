@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pathlib
+import random
 import struct
 import subprocess
 import termios
@@ -279,6 +280,51 @@ class NetworkScenario(ScenarioTestCase):
         for number in (1, 2):
             written = json.loads((report / f"run-{number}/report.json").read_text())
             self.assertTrue(written["clean"])
+
+
+def processes_with(mark):
+    """Those that have this text in their environment, but for zombies."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            marked = mark.encode() in (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if marked and state_of(entry.name):
+            found.append(int(entry.name))
+    return found
+
+
+@unittest.skipUnless(os.environ.get("STARLING_TEST_SLOW"), "takes minutes")
+class KilledTool(ScenarioTestCase):
+    def test_kill_minus_9_at_any_moment_leaves_nothing(self):
+        seed = random.randrange(1 << 32)
+        luck = random.Random(seed)
+        text = HEAD + step("pause peer 2", "all train", 'for = "60s"') + step("slow peer 3 10x")
+        if not why_no_networks():
+            text += step("isolate peer 1", None, 'for = "60s"')
+        file = self.directory / "scenario.toml"
+        file.write_text(text)
+        for number in range(50):
+            mark = f"STARLING_TEST_MARK={seed}.{number}."
+            name, value = mark.split("=")
+            process = subprocess.Popen(
+                [BINARY, "swarm", "--scenario", file],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**environment(), name: value},
+            )
+            try:
+                process.wait(luck.uniform(0, 4))  # it goes on for longer, so this only waits
+            except subprocess.TimeoutExpired:
+                pass
+            process.kill()
+            process.wait()
+            left = lambda mark=mark: processes_with(mark) == []
+            self.poll(left, 30, f"nothing of run {number} is left (seed {seed})")
+        self.assertNotIn("link0", pathlib.Path("/proc/net/dev").read_text())
 
 
 @unittest.skipUnless(os.environ.get("STARLING_TEST_SLOW"), "takes minutes")
