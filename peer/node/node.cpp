@@ -377,6 +377,8 @@ void Node::on_member_event(const membership::Event& event) {
     if (event.kind == EventKind::Contested) on_contested();
     if (event.kind == EventKind::Displaced) loop_.post([this] { end_displaced(); });
     if (event.kind == EventKind::Record || event.id == self_) return;
+    const bool silent = event.kind == EventKind::Suspected || event.kind == EventKind::Failed;
+    if (silent) links_.note_silence(event.id);
     const auto record = decode_record(table().record(event.id));
     reporter_.member(
         event_name(event.kind), event.id, record.has_value() ? record->name : std::string()

@@ -323,6 +323,7 @@ void Links::on_main_closed(const PeerId& id, Connection& connection, const Fault
 /// the dial fails, too; or large packets get lost on the way, without the ICMP message that would
 /// tell the kernel. Then both sides send on the new stream.
 void Links::redial_with_small_segments(const PeerId& id, const Connection& stuck) {
+    if (silences_.lately(real_now(), id)) return;
     auto at = handler_.address_of(id);
     if (!at && stuck.dialled()) at = stuck.remote();
     if (!stuck.dialled()) listener_.limit_segments();
@@ -336,6 +337,11 @@ void Links::redial_with_small_segments(const PeerId& id, const Connection& stuck
             handler_.on_small_segments(to);
         }
     });
+}
+
+void Links::note_silence(const PeerId& partner) {
+    owner_.check();
+    silences_.note(real_now(), partner);
 }
 
 void Links::use_small_segments(const Endpoint& to) {

@@ -31,6 +31,7 @@
 #include "peer/machine/loop.hpp"
 #include "peer/streams/connection.hpp"
 #include "peer/streams/listener.hpp"
+#include "peer/streams/silences.hpp"
 #include "peer/streams/strikes.hpp"
 
 namespace starling::peer {
@@ -133,6 +134,9 @@ public:
 
     /// Fixes the number of lanes instead of asking lanes_for, for measurements and tests.
     void fix_lanes(std::size_t lanes) { fixed_lanes_ = lanes; }
+
+    /// Notes that a partner answers nothing at all now, whatever the size.
+    void note_silence(const PeerId& partner);
 
     /// Streams to this address have small segments from now on.
     void use_small_segments(const Endpoint& to);
@@ -245,6 +249,7 @@ private:
     std::unordered_map<Connection*, Stream> streams_;
     std::unordered_map<PeerId, Partner> partners_;
     Strikes strikes_;
+    Silences silences_;
     std::unordered_set<Endpoint> small_;  ///< where segments are small
     std::optional<std::size_t> fixed_lanes_;
     Timer idle_timer_;
