@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "peer/commands/soak.hpp"
 #include "peer/commands/swarm_flags.hpp"
 #include "peer/commands/swarm_scenario.hpp"
+#include "peer/fleet/peer_disks.hpp"
 #include "peer/fleet/scenario_run.hpp"
 #include "peer/fleet/spaces.hpp"
 #include "peer/machine/exit_codes.hpp"
@@ -26,6 +29,12 @@ Result<std::unique_ptr<Spaces>> make_spaces(const scenario::Scenario& scenario) 
     auto spaces = Spaces::make(scenario.peers + scenario.added(), scenario.links, scenario.seed);
     if (!spaces) return as_usage(spaces.error());
     return std::make_unique<Spaces>(*std::move(spaces));
+}
+
+bool needs_disks(const scenario::Scenario& scenario) {
+    return std::any_of(scenario.steps.begin(), scenario.steps.end(), [](const auto& step) {
+        return step.action.verb == scenario::Verb::DiskFull;
+    });
 }
 
 /// Runs a scenario once. With a new state directory, unless the user has named one.
@@ -49,6 +58,12 @@ ScenarioEnd run_once(
     }
     ScenarioEnd end;
     end.code = run_with_key(flags, [&] {
+        std::optional<PeerDisks> disks;
+        if (needs_disks(file.scenario)) {
+            auto made = PeerDisks::make(options.state, file.scenario.peers + file.scenario.added());
+            if (!made) return report_fault("swarm", made.error());
+            with_report.surroundings.disks = &disks.emplace(*std::move(made));
+        }
         end = run_scenario(options, with_report);
         return end.code;
     });
@@ -97,7 +112,7 @@ ScenarioEnd run_file(SwarmFlags flags) {
     if (!target) return refuse(target.error());
     auto spaces = make_spaces(file->scenario);
     if (!spaces) return refuse(spaces.error());
-    const ScenarioJob job{file->scenario, file->steps, false, spaces->get(), *target, {}};
+    const ScenarioJob job{file->scenario, file->steps, false, {spaces->get()}, *target, {}};
     if (flags.repeat > 1) return {run_repeated(flags, *file, job), false};
     return run_once(flags, *file, job, flags.report);
 }
@@ -150,7 +165,7 @@ int run_live(SwarmFlags flags) {
         if (!networks) file.scenario.mode = scenario::Mode::Loopback;
     }
     take_founder_values(flags);
-    const ScenarioJob job{file.scenario, {}, true, networks.get(), *target, {}};
+    const ScenarioJob job{file.scenario, {}, true, {networks.get()}, *target, {}};
     return run_once(flags, file, job, flags.report).code;
 }
 

@@ -106,8 +106,13 @@ void PacketPaths::send(
     auto due = left + faults_.delay.value_or(Duration{});
     if (faults_.jitter) due += from_seconds(rng_.uniform() * to_seconds(*faults_.jitter));
     auto& last = last_[pair(from, to)];
-    last = std::max(last, due);
-    travelling_.push({last, number_++, from, to, Packet(packet.begin(), packet.end())});
+    due = std::max(last, due);
+    if (faults_.reorder && rng_.chance(*faults_.reorder)) {
+        due += kHeldBack;
+    } else {
+        last = due;
+    }
+    travelling_.push({due, number_++, from, to, Packet(packet.begin(), packet.end())});
     bytes_ += packet.size();
 }
 

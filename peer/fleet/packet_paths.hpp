@@ -5,7 +5,8 @@
 //
 // A peer's packets leave one behind another at its rate; what would wait longer than kQueueTime is
 // lost, as at the end of a router's queue. Then a packet may be lost or come twice, and travels for the
-// delay and a random part of the jitter. Packets of one pair arrive in the order in which they were sent.
+// delay and a random part of the jitter. Packets of one pair arrive in the order in which they were sent, but
+// for the share that is held back so that others overtake them.
 
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,8 @@ public:
 
     /// Longest time for which a packet waits to leave.
     static constexpr Duration kQueueTime = std::chrono::milliseconds(400);
+    /// How long a packet is held back that others are to overtake.
+    static constexpr Duration kHeldBack = std::chrono::milliseconds(10);
     /// Bytes that may wait to leave at any rate.
     static constexpr std::size_t kQueueBytes = std::size_t{32} * 1024;
     /// Bytes on their way in all. What comes on top is lost.

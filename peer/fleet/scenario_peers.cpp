@@ -1,8 +1,12 @@
 #include "peer/fleet/scenario_peers.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <fmt/format.h>
+#include <fstream>
+#include <sys/resource.h>
+#include <system_error>
 #include <utility>
 
 #include "base/check.hpp"
@@ -131,6 +135,12 @@ Result<void> ScenarioPeers::hit(const scenario::Action& action, std::size_t peer
             if (auto ok = guard(slot); !ok) return ok;
             slot.slowed = action.value;
             return {};
+        case Verb::DiskFull:
+            return fill_disk(peer, true);
+        case Verb::FdLimit:
+            return limit_descriptors(peer, static_cast<std::uint64_t>(action.value));
+        case Verb::Corrupt:
+            return corrupt_checkpoint(peer);
         case Verb::Wait:
             return {};
         default:
@@ -155,10 +165,54 @@ Result<void> ScenarioPeers::undo(const scenario::Action& action) {
                 return fail(FaultCode::Busy, fmt::format("peer {} does not end", peer));
             }
             if (auto ok = restart(peer - 1); !ok) return ok;
+        } else if (action.verb == Verb::DiskFull) {
+            if (auto ok = fill_disk(peer, false); !ok) return ok;
+        } else if (action.verb == Verb::FdLimit) {
+            if (auto ok = limit_descriptors(peer, std::nullopt); !ok) return ok;
         } else {
             go_on(slots_[peer - 1]);
         }
     }
+    return {};
+}
+
+Result<void> ScenarioPeers::fill_disk(std::size_t peer, bool full) {
+    if (disks_ == nullptr) {
+        return fail(FaultCode::Unsupported, "only a scenario whose file has disk-full makes disks");
+    }
+    return disks_->set_full(peer, full);
+}
+
+/// Nothing: as many as before.
+Result<void> ScenarioPeers::limit_descriptors(std::size_t peer, std::optional<std::uint64_t> most) {
+    auto& slot = slots_[peer - 1];
+    rlimit limits{};
+    const auto pid = slot.process->pid();
+    if (::prlimit(pid, RLIMIT_NOFILE, nullptr, &limits) == 0) {
+        if (!slot.descriptors) slot.descriptors = limits.rlim_cur;
+        limits.rlim_cur = std::min<rlim_t>(most.value_or(*slot.descriptors), limits.rlim_max);
+        if (::prlimit(pid, RLIMIT_NOFILE, &limits, nullptr) == 0) return {};
+    }
+    // Who has ended meanwhile needs no limit any more.
+    if (!most && errno == ESRCH) return {};
+    return fail(
+        FaultCode::Io,
+        fmt::format("limits of peer {}: {}", peer, std::generic_category().message(errno))
+    );
+}
+
+/// Changes one byte in the middle, as a disk that decays does.
+Result<void> ScenarioPeers::corrupt_checkpoint(std::size_t peer) {
+    const auto path = fmt::format("{}/peer-{}/checkpoint", options_.state, peer);
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary | std::ios::ate);
+    const auto size = static_cast<std::streamoff>(file.tellg());
+    if (!file || size <= 0) return fail(FaultCode::NotFound, path + ": there is no checkpoint");
+    file.seekg(size / 2);
+    const int byte = file.get();
+    file.seekp(size / 2);
+    file.put(static_cast<char>(static_cast<unsigned>(byte) ^ 0x55U));
+    file.close();
+    if (!file) return fail(FaultCode::Io, path + ": cannot be written");
     return {};
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/result.hpp"
 #include "peer/fleet/launch.hpp"
+#include "peer/fleet/peer_disks.hpp"
 #include "peer/fleet/peer_view.hpp"
 #include "peer/fleet/spaces.hpp"
 #include "peer/machine/process.hpp"
@@ -22,6 +23,12 @@
 #include "peer/scenario/view.hpp"
 
 namespace starling::peer {
+
+/// What the peers have that the machine has not. All of it outlives them.
+struct Surroundings {
+    Spaces* spaces = nullptr;    ///< networks of their own; null: they share loopback
+    PeerDisks* disks = nullptr;  ///< disks of their own; null: they share ours
+};
 
 /// Thread    the one that runs the io_context
 class ScenarioPeers {
@@ -33,13 +40,16 @@ public:
         std::function<void(std::size_t slot, ProcessExit how, bool expected)> on_exit;
     };
 
-    /// `spaces` are the peers' networks; null: they share loopback. They outlive this.
     ScenarioPeers(
-        boost::asio::io_context& io, const SwarmOptions& options, Spaces* spaces, Events events
+        boost::asio::io_context& io,
+        const SwarmOptions& options,
+        const Surroundings& surroundings,
+        Events events
     )
         : io_(io),
           options_(options),
-          spaces_(spaces),
+          spaces_(surroundings.spaces),
+          disks_(surroundings.disks),
           events_(std::move(events)) {}
 
     /// Starts the next peer.
@@ -80,11 +90,16 @@ private:
         double slowed = 0;  ///< 0: not
         bool with_dataset = true;
         std::string listened;  ///< where it was last reached
+        std::optional<std::uint64_t>
+            descriptors;  ///< how many it could have, before they were limited
     };
 
     Result<void> spawn(std::size_t slot, Entry entry);
     Result<void> hit(const scenario::Action& action, std::size_t peer);
     void end(std::size_t peer, scenario::Verb verb);
+    Result<void> fill_disk(std::size_t peer, bool full);
+    Result<void> limit_descriptors(std::size_t peer, std::optional<std::uint64_t> most);
+    Result<void> corrupt_checkpoint(std::size_t peer);
     Result<void> restart(std::size_t slot);
     [[nodiscard]] std::string address_of_another(std::size_t slot) const;
     Result<void> add(const scenario::Action& action, std::vector<std::size_t>& added);
@@ -95,6 +110,7 @@ private:
     boost::asio::io_context& io_;
     const SwarmOptions& options_;
     Spaces* spaces_;
+    PeerDisks* disks_;
     Events events_;
     std::vector<PeerView> views_;
     std::vector<Slot> slots_;

@@ -47,7 +47,7 @@ public:
           peers_(
               io_,
               options,
-              job.spaces,
+              job.surroundings,
               {[this](std::size_t slot, std::string_view line, const PeerEvent& event) {
                    on_line(slot, line, event);
                },
@@ -247,8 +247,10 @@ void ScenarioRun::carry_out(Instant now, const scenario::Order& order) {
     added_.clear();
     const auto result = order.undo ? peers_.undo(action) : peers_.act(action, added_);
     plan_.answer(now, order, result);
-    if (job_.spaces != nullptr && is_link(action.verb)) {
-        job_.spaces->set(link_faults(plan_.entries(), job_.scenario.peers + job_.scenario.added()));
+    if (job_.surroundings.spaces != nullptr && is_link(action.verb)) {
+        job_.surroundings.spaces->set(
+            link_faults(plan_.entries(), job_.scenario.peers + job_.scenario.added())
+        );
     }
     tell_judge(now, order);
     view_ = peers_.see();

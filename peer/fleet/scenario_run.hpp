@@ -7,7 +7,7 @@
 
 #include "base/result.hpp"
 #include "peer/fleet/launch.hpp"
-#include "peer/fleet/spaces.hpp"
+#include "peer/fleet/scenario_peers.hpp"
 #include "peer/scenario/report.hpp"
 #include "peer/terms/until.hpp"
 
@@ -17,7 +17,7 @@ struct ScenarioJob {
     scenario::Scenario scenario;
     std::vector<scenario::Step> steps;  ///< from scenario::expand()
     bool live = false;                  ///< steps come from standard input (LiveControl)
-    Spaces* spaces = nullptr;           ///< the peers' networks, if its mode is Spaces
+    Surroundings surroundings;
     Until target;
     /// Gets the run before its verdict is printed, to write reports.
     std::function<Result<void>(const scenario::Run&)> report;

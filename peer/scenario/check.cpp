@@ -99,11 +99,17 @@ void Checker::check_steps() {
         check_terms(step.when.terms, i);
         check_terms(step.action.terms, i);
         const bool returns =
-            step.action.verb == Verb::Restart || (step.action.verb == Verb::Kill && step.lasts);
+            step.action.verb == Verb::Restart ||
+            ((step.action.verb == Verb::Kill || step.action.verb == Verb::PowerOff) && step.lasts);
         if (returns && !scenario_.state) {
             fail_at(
                 step.place, "a peer without a state directory cannot come back; set state = true"
             );
+        }
+        const bool on_disk =
+            step.action.verb == Verb::DiskFull || step.action.verb == Verb::Corrupt;
+        if (on_disk && !scenario_.state) {
+            fail_at(step.place, "peers have no files without a state directory; set state = true");
         }
     }
     for (const auto& repeat : scenario_.repeats) check_peers(repeat.action.who, repeat.place);

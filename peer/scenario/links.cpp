@@ -1,6 +1,8 @@
 #include "peer/scenario/links.hpp"
 
+#include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace starling::scenario {
 namespace {
@@ -27,6 +29,9 @@ void set_value(const Action& action, LinkFaults& faults) {
         case Verb::Duplicate:
             faults.duplicate = action.value;
             break;
+        case Verb::Reorder:
+            faults.reorder = action.value;
+            break;
         case Verb::Rate:
             faults.rate = action.value;
             break;
@@ -35,6 +40,33 @@ void set_value(const Action& action, LinkFaults& faults) {
             break;
         default:
             break;
+    }
+}
+
+using Peers = std::vector<std::size_t>;
+
+/// The first of them is the bridge: it belongs to both halves of the others.
+void add_bridge(const Peers& peers, std::vector<Barrier>& barriers) {
+    if (peers.size() < 3) return;
+    const auto middle = peers.begin() + 1 + static_cast<std::ptrdiff_t>((peers.size() - 1) / 2);
+    const Peers one(peers.begin() + 1, middle);
+    const Peers two(middle, peers.end());
+    barriers.push_back({one, two, Barrier::What::Everything});
+    barriers.push_back({two, one, Barrier::What::Everything});
+}
+
+/// In a ring each reaches those around it, just so many that they are a majority with itself. (Jepsen
+/// calls this nemesis "majorities ring".)
+void add_majorities(const Peers& peers, std::vector<Barrier>& barriers) {
+    const std::size_t n = peers.size();
+    const std::size_t reach = (n / 2 + 1) / 2;
+    for (std::size_t i = 0; i < n; ++i) {
+        Barrier barrier{{peers[i]}, {}, Barrier::What::Everything};
+        for (std::size_t j = 0; j < n; ++j) {
+            const std::size_t way = i > j ? i - j : j - i;
+            if (std::min(way, n - way) > reach) barrier.to.push_back(peers[j]);
+        }
+        if (!barrier.to.empty()) barriers.push_back(std::move(barrier));
     }
 }
 
@@ -47,6 +79,7 @@ bool is_link(Verb verb) {
         case Verb::Delay:
         case Verb::Jitter:
         case Verb::Duplicate:
+        case Verb::Reorder:
         case Verb::Rate:
         case Verb::Mtu:
             return true;
@@ -63,6 +96,10 @@ LinkFaults link_faults(const std::vector<Entry>& entries, std::size_t peers) {
         if (!entry.holds()) continue;
         const auto& action = entry.step.action;
         set_value(action, faults);
+        if (action.verb == Verb::Bridge) add_bridge(action.who.peers, faults.barriers);
+        if (action.verb == Verb::MajoritiesRing) {
+            add_majorities(action.who.peers, faults.barriers);
+        }
         const auto what = stopped_by(action.verb);
         if (!what) continue;
         const auto& others = action.other.peers.empty() ? all : action.other.peers;

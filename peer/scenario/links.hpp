@@ -31,6 +31,7 @@ struct LinkFaults {
     std::optional<Duration> delay;
     std::optional<Duration> jitter;
     std::optional<double> duplicate;
+    std::optional<double> reorder;   ///< share of packets that others overtake
     std::optional<double> rate;      ///< bytes a second that a peer can send
     std::optional<std::size_t> mtu;  ///< bytes of a packet; larger ones are lost
     std::vector<Barrier> barriers;

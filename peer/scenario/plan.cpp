@@ -251,6 +251,9 @@ std::string Plan::obstacle(const Action& action, const View& view) {
             case Verb::Resume:
                 if (!peer.running || !peer.paused) return name + " is not paused";
                 break;
+            case Verb::Corrupt:
+                if (peer.running) return name + " still runs";
+                break;
             case Verb::Kill:
             case Verb::PowerOff:
                 if (peer.ended) return name + " has trained to its end";
@@ -261,6 +264,9 @@ std::string Plan::obstacle(const Action& action, const View& view) {
             case Verb::OneWay:
             case Verb::BlockUdp:
             case Verb::BlockTcp:
+            case Verb::Bridge:
+            case Verb::MajoritiesRing:
+            case Verb::DiskFull:
                 break;  // links can be cut whoever runs
             default:
                 if (peer.ended) return name + " has trained to its end";

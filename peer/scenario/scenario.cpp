@@ -19,16 +19,32 @@ struct VerbRow {
 
 /// In the order of Verb. The columns are those of the table in docs/SCENARIOS.md.
 constexpr std::array<VerbRow, kVerbs> kRows = {{
-    {"kill", true, true, true},       {"term", true, true, true},
-    {"power-off", false, true, true}, {"restart", true, true, true},
-    {"add", true, true, true},        {"pause", true, true, true},
-    {"resume", true, true, true},     {"slow", true, true, true},
-    {"cut", false, true, true},       {"isolate", false, true, true},
-    {"one-way", false, true, true},   {"heal", false, true, true},
-    {"loss", false, true, true},      {"delay", false, true, true},
-    {"jitter", false, true, true},    {"duplicate", false, true, true},
-    {"rate", false, true, true},      {"mtu", false, true, true},
-    {"block-udp", false, true, true}, {"block-tcp", false, true, false},
+    {"kill", true, true, true},
+    {"term", true, true, true},
+    {"power-off", false, true, true},
+    {"restart", true, true, true},
+    {"add", true, true, true},
+    {"pause", true, true, true},
+    {"resume", true, true, true},
+    {"slow", true, true, true},
+    {"cut", false, true, true},
+    {"isolate", false, true, true},
+    {"one-way", false, true, true},
+    {"bridge", false, true, true},
+    {"majorities-ring", false, true, true},
+    {"heal", false, true, true},
+    {"loss", false, true, true},
+    {"delay", false, true, true},
+    {"jitter", false, true, true},
+    {"duplicate", false, true, true},
+    {"reorder", false, true, false},
+    {"rate", false, true, true},
+    {"mtu", false, true, true},
+    {"block-udp", false, true, true},
+    {"block-tcp", false, true, false},
+    {"disk-full", false, true, false},
+    {"fd-limit", true, true, false},
+    {"corrupt", true, true, false},
     {"wait", true, true, true},
 }};
 
@@ -79,6 +95,7 @@ bool can_be_undone(Verb verb) {
         case Verb::Add:
         case Verb::Resume:
         case Verb::Heal:
+        case Verb::Corrupt:
         case Verb::Wait:
             return false;
         default:
@@ -91,7 +108,8 @@ bool has_sides(Verb verb) {
 }
 
 bool is_cut(Verb verb) {
-    return has_sides(verb) || verb == Verb::BlockUdp || verb == Verb::BlockTcp;
+    return has_sides(verb) || verb == Verb::Bridge || verb == Verb::MajoritiesRing ||
+           verb == Verb::BlockUdp || verb == Verb::BlockTcp;
 }
 
 std::string verbs_of(Mode mode) {
@@ -181,12 +199,15 @@ std::string to_string(const Action& action) {
             return fmt::format("{} {}", verb, action.count) + (who.empty() ? "" : " by " + who);
         case Verb::Slow:
             return fmt::format("{} {} {}x", verb, who, action.value);
+        case Verb::FdLimit:
+            return fmt::format("{} {} {}", verb, who, action.value);
         case Verb::Cut:
             return fmt::format("{} {}", verb, who) + (other.empty() ? "" : " | " + other);
         case Verb::OneWay:
             return fmt::format("{} {}", verb, who) + (other.empty() ? "" : " > " + other);
         case Verb::Loss:
         case Verb::Duplicate:
+        case Verb::Reorder:
             return fmt::format("{} {}", verb, share_text(action.value));
         case Verb::Delay:
         case Verb::Jitter:
@@ -208,6 +229,10 @@ std::string to_string(const Action& action) {
         case Verb::Isolate:
         case Verb::BlockUdp:
         case Verb::BlockTcp:
+        case Verb::DiskFull:
+        case Verb::Corrupt:
+        case Verb::Bridge:
+        case Verb::MajoritiesRing:
             return fmt::format("{} {}", verb, who);
     }
     STARLING_UNREACHABLE("all kinds are above");

@@ -42,19 +42,25 @@ enum class Verb : std::uint8_t {
     Cut,
     Isolate,
     OneWay,
+    Bridge,          ///< two halves that reach each other by one peer alone
+    MajoritiesRing,  ///< each peer reaches a majority, and no two the same
     Heal,
     Loss,
     Delay,
     Jitter,
     Duplicate,
+    Reorder,
     Rate,
     Mtu,
     BlockUdp,
     BlockTcp,
-    Wait,  ///< does nothing but wait for its condition
+    DiskFull,  ///< nothing more can be written to its state directory
+    FdLimit,   ///< it can have only so many descriptors
+    Corrupt,   ///< a byte of its newest checkpoint is changed
+    Wait,      ///< does nothing but wait for its condition
 };
 
-inline constexpr std::size_t kVerbs = 21;
+inline constexpr std::size_t kVerbs = 27;
 
 [[nodiscard]] std::string_view to_string(Verb verb);
 [[nodiscard]] std::optional<Verb> parse_verb(std::string_view word);

@@ -52,9 +52,9 @@ std::vector<std::size_t> Resolver::candidates(Verb verb) const {
     std::vector<std::size_t> found;
     for (std::size_t i = 0; i < status_.size(); ++i) {
         const auto status = status_[i];
-        const bool fits = verb == Verb::Restart  ? status == Status::Down
-                          : verb == Verb::Resume ? status == Status::Stopped
-                                                 : status == Status::Up;
+        const bool fits = verb == Verb::Restart || verb == Verb::Corrupt ? status == Status::Down
+                          : verb == Verb::Resume                         ? status == Status::Stopped
+                                                                         : status == Status::Up;
         if (fits) found.push_back(i + 1);
     }
     return found;

@@ -141,13 +141,21 @@ Result<void> parse_sides(const Words& words, std::string_view mark, Action& acti
     return {};
 }
 
-Result<void> parse_slow(Words words, Action& action) {
-    const bool there = !words.empty() && words.back().ends_with('x');
-    const auto factor = there ? quantity(words.back()) : std::nullopt;
-    if (!factor || factor->second != "x" || factor->first < 2 || factor->first > 20) {
-        return wrong("'slow' wants whom and how much, from 2x to 20x: slow random 4x");
+/// Reads whom, and then a value.
+Result<void> parse_who_and_value(Words words, Action& action) {
+    const bool slow = action.verb == Verb::Slow;
+    const auto none = std::pair(-1.0, std::string_view());
+    const auto [value, unit] = words.empty() ? none : quantity(words.back()).value_or(none);
+    const double least = slow ? 2 : 16;
+    const double most = slow ? 20 : 65'536;
+    const bool right = unit == (slow ? "x" : "") && value >= least && value <= most;
+    if (!right) {
+        return wrong(
+            slow ? "'slow' wants whom and how much, from 2x to 20x: slow random 4x"
+                 : "'fd-limit' wants whom and how many, from 16 to 65536: fd-limit random 40"
+        );
     }
-    action.value = factor->first;
+    action.value = slow ? value : std::floor(value);
     words.pop_back();
     auto who = parse_who(words);
     if (!who) return who.error();
@@ -204,7 +212,12 @@ Result<void> parse_rest(const Words& words, Action& action) {
         case Verb::Add:
             return parse_add(words, action);
         case Verb::Slow:
-            return parse_slow(words, action);
+        case Verb::FdLimit:
+            return parse_who_and_value(words, action);
+        case Verb::Bridge:
+        case Verb::MajoritiesRing:
+            if (words.empty()) action.who.kind = Who::Kind::All;
+            return words.empty() ? Result<void>() : parse_sides(words, {}, action);
         case Verb::Cut:
             return parse_sides(words, "|", action);
         case Verb::OneWay:
@@ -216,6 +229,7 @@ Result<void> parse_rest(const Words& words, Action& action) {
         case Verb::Delay:
         case Verb::Jitter:
         case Verb::Duplicate:
+        case Verb::Reorder:
         case Verb::Rate:
         case Verb::Mtu:
             return parse_link(words, action);

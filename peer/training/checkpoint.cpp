@@ -354,7 +354,11 @@ Result<Checkpoint> read_checkpoint(Disk& disk, const fs::path& directory) {
     // newest file, or of the previous one if the newest file is missing.
     const bool explains =
         newest.error().code == FaultCode::NotFound && previous.error().code != FaultCode::NotFound;
-    return explains ? previous.error() : newest.error();
+    auto fault = explains ? previous.error() : newest.error();
+    const bool damaged = fault.code == FaultCode::Corrupt || fault.code == FaultCode::Truncated ||
+                         fault.code == FaultCode::BadFormat;
+    if (damaged) fault.message += "; no other one can be read: move it away to start without";
+    return fault;
 }
 
 }  // namespace starling::peer

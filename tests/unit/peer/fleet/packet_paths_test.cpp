@@ -164,6 +164,17 @@ TEST(PacketPaths, SharesOfLossAndDuplicatesAreThoseThatWereAsked) {
     EXPECT_NEAR(static_cast<double>(net.by(1s)), 11'000.0, 200.0);
 }
 
+TEST(PacketPaths, SomeAreOvertakenAndNoneIsLost) {
+    Net net;
+    LinkFaults faults;
+    faults.reorder = 0.1;
+    net.paths.set(faults);
+    for (int i = 0; i < 1000; ++i) net.send(1, packet(2));
+    const auto at_once = net.by(0ms);
+    EXPECT_NEAR(static_cast<double>(at_once), 900.0, 50.0);
+    EXPECT_EQ(at_once + net.by(PacketPaths::kHeldBack), 1000U);
+}
+
 TEST(PacketPaths, LargePacketsAreLostAboveTheMtu) {
     Net net;
     LinkFaults faults;

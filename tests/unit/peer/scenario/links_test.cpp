@@ -4,6 +4,7 @@
 #include "peer/scenario/links.hpp"
 
 #include <gtest/gtest.h>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,41 @@ TEST(LinkFaults, CutsStopBothWaysAndOneWayOne) {
         {{2}, {1, 2, 3}, What::Streams},
         {{1, 2, 3}, {2}, What::Streams}};
     EXPECT_EQ(faults.barriers, expected);
+}
+
+/// Whom each of n peers reaches, itself included.
+std::vector<std::set<std::size_t>> reached(const std::string& verb, std::size_t n) {
+    auto made = entry(verb);
+    std::vector<std::size_t> all;
+    for (std::size_t i = 1; i <= n; ++i) all.push_back(i);
+    made.step.action.who = these(all);
+    std::vector<std::set<std::size_t>> reach(n, std::set<std::size_t>(all.begin(), all.end()));
+    for (const auto& barrier : link_faults({made}, n).barriers) {
+        for (const auto from : barrier.from) {
+            for (const auto to : barrier.to) reach[from - 1].erase(to);
+        }
+    }
+    return reach;
+}
+
+TEST(LinkFaults, InARingOfMajoritiesEachReachesAMajorityAndNoTwoTheSame) {
+    for (std::size_t n = 5; n <= 12; ++n) {
+        const auto reach = reached("majorities-ring", n);
+        for (std::size_t i = 0; i < n; ++i) {
+            EXPECT_GT(2 * reach[i].size(), n) << n;
+            EXPECT_LT(reach[i].size(), n) << n;
+            for (const auto other : reach[i]) EXPECT_TRUE(reach[other - 1].contains(i + 1)) << n;
+        }
+        const std::set<std::set<std::size_t>> views(reach.begin(), reach.end());
+        EXPECT_EQ(views.size(), n);
+    }
+}
+
+TEST(LinkFaults, ABridgeReachesAllAndTheHalvesOnlyIt) {
+    const auto reach = reached("bridge", 5);
+    const std::vector<std::set<std::size_t>> expected = {
+        {1, 2, 3, 4, 5}, {1, 2, 3}, {1, 2, 3}, {1, 4, 5}, {1, 4, 5}};
+    EXPECT_EQ(reach, expected);
 }
 
 TEST(LinkFaults, OnlyWhatHoldsCounts) {

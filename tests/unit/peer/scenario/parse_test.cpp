@@ -168,7 +168,7 @@ TEST(ScenarioFile, VerbsThatTheModeCannotDoAreRefused) {
     EXPECT_EQ(
         fault_of(step("cut half"), Mode::Loopback),
         "file:2:6: starling swarm on loopback cannot do 'cut'; it can do kill, term, restart, add, "
-        "pause, resume, slow, wait"
+        "pause, resume, slow, fd-limit, corrupt, wait"
     );
     EXPECT_EQ(fault_of(step("cut half"), Mode::Simulate), "no fault");
     EXPECT_NE(

@@ -158,6 +158,14 @@ TEST_F(Checkpoints, WhenBothAreDamagedTheNewestsFaultIsReported) {
     expect_fault(FaultCode::BadFormat);
 }
 
+TEST_F(Checkpoints, WhatIsDamagedSaysHowToStartWithoutIt) {
+    store(1);
+    replace_newest(as_byte_view("short"));
+    const auto read = read_checkpoint(real_disk(), path());
+    ASSERT_FALSE(read.has_value());
+    EXPECT_NE(read.error().message.find("move it away to start without"), std::string::npos);
+}
+
 TEST_F(Checkpoints, LengthsAreCheckedBeforeAllocation) {
     const auto magic = as_byte_view("STARCKPT");
     Bytes contents(magic.begin(), magic.end());
