@@ -67,7 +67,7 @@ public:
     struct Callbacks {
         std::function<void(gossip::Outgoing outgoing)> send;
         std::function<void(const gossip::ExchangeEvent&)> exchanged;
-        /// Bytes per second that exchanges may send; 0: no limit. Membership's frames do not pass
+        /// Bytes per second that exchanges, and answers to newcomers, may send; 0: no limit. Membership's frames do not pass
         /// here, so they never wait for this limit.
         double upload_limit = 0.0;
     };
@@ -98,6 +98,12 @@ public:
 
     /// Sends what the machine has to send, tells how exchanges have ended, and arms the timer.
     void pump();
+
+    /// Returns the upload limit, which holds for all that a peer sends in bulk.
+    [[nodiscard]] TokenBucket& upload() {
+        owner_.check();
+        return upload_;
+    }
 
     /// Takes back the memory of a frame that was sent.
     void recycle(Bytes frame);

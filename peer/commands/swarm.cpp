@@ -163,7 +163,10 @@ void add_swarm(CLI::App& app, Command& chosen) {
                 ->default_str(peer.get_option(flag.name)->get_default_str());
         }
     }
-    command->add_option("--upload-limit", options.upload_limit, "of each peer's exchanges (none)")
+    command
+        ->add_option(
+            "--upload-limit", options.upload_limit, "of each peer's exchanges and transfers (none)"
+        )
         ->type_name("RATE");
     command
         ->add_option(

@@ -68,7 +68,9 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
     command.add_option(
         "--upload-limit",
         config.upload_limit,
-        "What exchanges of this peer may send: 10Mbit or 1.5MB a second"
+        "What this peer may send of exchanges, and of parameters and shards to newcomers: 10Mbit "
+        "or "
+        "1.5MB a second"
     );
     add_founder_flag(command, "--until", config.until);
     add_founder_flag(command, "--settle", config.settle)->capture_default_str();

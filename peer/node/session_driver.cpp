@@ -1,6 +1,7 @@
 #include "peer/node/session_driver.hpp"
 
 #include <filesystem>
+#include <random>
 #include <utility>
 
 #include "peer/averaging/averaging_options.hpp"
@@ -13,13 +14,19 @@ namespace starling::peer {
 
 namespace {
 
-/// If more bytes than this are queued for a peer, we decline its requests. It is four times the
-/// largest payload of a frame.
+/// If more bytes than this are queued for a peer, its requests wait. It is four times the largest payload
+/// of a frame.
 constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
 /// Above this many bytes that wait for anybody, nobody's requests are served: many that ask and do not read
 /// cost no more than a few.
 constexpr std::size_t kServeQueuesMax = std::size_t{64} << 20U;
 constexpr std::size_t kAddressesMax = 64;
+
+std::uint64_t secret() {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32U) | device();
+}
+
 constexpr FrameType kFrames[] = {
     FrameType::Exchange,
     FrameType::StateInfoRequest,
@@ -55,9 +62,10 @@ SessionDriver::SessionDriver(
       session_(
           self,
           plan_.descriptor,
-          {gossip_.machine(), shards_, chunks_, around.config.silent_quality}
+          {gossip_.machine(), shards_, chunks_, around.config.silent_quality, secret()}
       ),
-      timer_(around.loop, [this] { on_timer(); }) {
+      timer_(around.loop, [this] { on_timer(); }),
+      upload_timer_(around.loop, [this] { pump(); }) {
     for (const auto type : kFrames) around.links.route(type, *this);
 }
 
@@ -171,8 +179,7 @@ void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView pa
     const auto member = around_.membership.swim().find(from);
     const bool stranger = !member || member->state > membership::MemberState::Suspect;
     const auto& links = around_.links;
-    const bool overloaded = stranger || links.queued_bytes(from) > kServeQueueMax ||
-                            links.queued_in_all() > kServeQueuesMax;
+    const bool overloaded = stranger || links.queued_in_all() > kServeQueuesMax;
     session_.handle_frame(real_now(), from, type, payload, overloaded);
     pump();
 }
@@ -194,6 +201,8 @@ void SessionDriver::handle_lane_broken(const PeerId& partner, Lanes lanes) {
 void SessionDriver::recycle(FrameType type, Bytes payload) {
     owner_.check();
     if (type == FrameType::Exchange && !trainer_ended_) gossip_.recycle(std::move(payload));
+    // There may be room for the next answer.
+    if (type == FrameType::StateChunk || type == FrameType::ShardPiece) pump();
 }
 
 void SessionDriver::member_up() {
@@ -229,10 +238,29 @@ void SessionDriver::pump() {
     if (const auto next = session_.poll_timeout()) timer_.arm(*next);
 }
 
-void SessionDriver::drain() {
-    while (auto frame = session_.poll_transmit()) {
-        around_.links.send(frame->to, frame->type, std::move(frame->payload));
+/// Sends what the session has to send, and answers requests as far as their streams and the upload limit
+/// have room.
+void SessionDriver::transmit() {
+    auto& upload = gossip_.upload();
+    const auto room = [this](const PeerId& to) {
+        return around_.links.queued_bytes(to) <= kServeQueueMax;
+    };
+    bool more = true;
+    while (more) {
+        while (auto frame = session_.poll_transmit()) {
+            const bool answers =
+                frame->type == FrameType::StateChunk || frame->type == FrameType::ShardPiece;
+            if (answers) upload.take(frame->payload.size());
+            around_.links.send(frame->to, frame->type, std::move(frame->payload));
+        }
+        const Duration wait = upload.wait(real_now());
+        more = wait == Duration::zero() && session_.serve(room);
+        if (wait > Duration::zero() && session_.asked()) upload_timer_.arm_after(wait);
     }
+}
+
+void SessionDriver::drain() {
+    transmit();
     if (auto order = session_.poll_order(); order && trainer_) trainer_->order(std::move(*order));
     if (const auto round = session_.poll_release(); round && trainer_) trainer_->mixed(*round);
     while (const auto note = session_.poll_note()) around_.reporter.note(*note);
@@ -328,6 +356,7 @@ void SessionDriver::begin_stop() {
     if (stopped_) return;
     stopped_ = true;
     timer_.cancel();
+    upload_timer_.cancel();
     session_.stop();
     gossip_.machine().set_accepting(false);
     if (trainer_) trainer_->begin_stop();

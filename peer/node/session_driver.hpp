@@ -95,6 +95,7 @@ private:
     void on_exchange(const gossip::ExchangeEvent& event);
     void pump();
     void drain();
+    void transmit();
     void publish(Record record);
     void finish(const SessionOutcome& outcome);
     void report_end(double last_distance);
@@ -118,6 +119,7 @@ private:
     CheckpointReport checkpoints_told_;
     ShardFileReport shard_files_told_;
     Timer timer_;
+    Timer upload_timer_;  ///< requests wait for the upload limit
     Instant started_;
     bool begun_ = false;
     bool stopped_ = false;        ///< nothing is decided any more

@@ -15,7 +15,7 @@ namespace starling::peer {
 
 struct ArrivalInputs {
     bool fetching = false;   ///< the parameters are not complete
-    std::size_t chunks = 0;  ///< number of their chunks that have come
+    std::size_t chunks = 0;  ///< rises whenever a piece of one of their chunks has come
     bool trainers = false;   ///< somebody trains and may give parameters
     bool prepared = false;   ///< the trainer can begin
     bool data = false;       ///< a training shard of ours is here, or we own none
@@ -46,7 +46,7 @@ public:
 
 private:
     Instant trainers_at_;  ///< when somebody last trained
-    Instant news_at_;      ///< when the last chunk came
+    Instant news_at_;      ///< when the last piece of a chunk came
     Instant company_at_;   ///< when another peer was last live, or the trainer was not ready
     std::size_t chunks_ = 0;
 };

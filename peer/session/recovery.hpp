@@ -44,7 +44,7 @@ public:
     struct Inputs {
         /// An exchange runs in either role or is still being undone, or a step runs.
         bool in_use = false;
-        std::size_t chunks = 0;  ///< number of chunks that have come since Fetch
+        std::size_t chunks = 0;  ///< rises whenever a piece of a chunk has come since Fetch
         bool complete = false;   ///< all chunks have come
     };
 

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "base/rng.hpp"
+
 namespace starling::peer {
 
 namespace {
@@ -24,7 +26,13 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
       readiness_(descriptor_.wait_for),
       roster_(self, parts.shards.manifest(), descriptor_.replicas),
       hand_over_(self, parts.shards.manifest()),
-      transfers_(parts.shards, parts.parameters, descriptor_.layout, self.prefix64(), out_),
+      transfers_(
+          parts.shards,
+          parts.parameters,
+          descriptor_.layout,
+          mix64(self.prefix64() ^ parts.secret),
+          out_
+      ),
       settling_(parts.averager, descriptor_.settle),
       ending_(until_),
       quota_(until_, descriptor_.batch),
@@ -285,15 +293,24 @@ void Session::handle_frame(
     if (!view_due_) return;
     const bool complete = is_complete();
     note_caught_up();
-    Transfers::Serving serving;
+    auto serving = this->serving();
     serving.overloaded = overloaded;
-    serving.ready = has_parameters() && !untrained_;
-    serving.schedule_step = report_.schedule_step;
     if (transfers_.handle_frame(now, from, type, payload, serving)) {
         ++shards_version_;
         give_order();
     }
     if (!complete && is_complete() && !has_parameters()) view_due_ = now;
+}
+
+Transfers::Serving Session::serving() const {
+    Transfers::Serving serving;
+    serving.ready = has_parameters() && !untrained_;
+    serving.schedule_step = report_.schedule_step;
+    return serving;
+}
+
+bool Session::serve(const std::function<bool(const PeerId&)>& room) {
+    return view_due_ && transfers_.serve(serving(), room);
 }
 
 /// A peer that began from nothing has real parameters once it is no ghost any more.
@@ -395,6 +412,7 @@ std::optional<Record> Session::poll_record() {
 }
 
 std::optional<std::string> Session::poll_note() {
+    if (auto note = transfers_.poll_note()) return note;
     if (notes_.empty()) return std::nullopt;
     auto note = std::move(notes_.front());
     notes_.pop_front();

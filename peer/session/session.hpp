@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -59,6 +60,8 @@ public:
         data::ShardStore& shards;
         ParameterChunks& parameters;
         bool silent_quality = false;  ///< say nothing of loss and quality on private samples
+        /// A number that nobody else knows: whoever gives parameters must not know what is compared.
+        std::uint64_t secret = 0;
     };
 
     /// What a peer has done in earlier lives.
@@ -82,11 +85,18 @@ public:
     void handle_exchange(Instant now, const gossip::ExchangeEvent& event);
     /// The trainer has made the steps between two exchanges.
     void handle_mix_due(Instant now, std::uint64_t round);
-    /// Takes a frame about parameters or shards. With `overloaded`, much is queued for this peer
-    /// already.
+    /// Takes a frame about parameters or shards. With `overloaded`, this peer gets nothing now. Requests
+    /// wait until serve().
     void handle_frame(
         Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
     );
+    /// Answers one of the requests that wait, of a peer for which there is `room`. Returns false if there
+    /// is none.
+    bool serve(const std::function<bool(const PeerId&)>& room);
+
+    /// Returns whether requests wait.
+    [[nodiscard]] bool asked() const { return transfers_.asked(); }
+
     /// The stream to a partner broke.
     void handle_broken(Instant now, const PeerId& partner);
     void member_up(Instant now);
@@ -182,6 +192,7 @@ private:
     void mix_without_steps(Instant now);
 
     // session.cpp
+    [[nodiscard]] Transfers::Serving serving() const;
     void update_roster(Instant now, const SwarmView& view);
     [[nodiscard]] std::uint64_t samples_of(std::span<const ShardId> shards) const;
     void note_caught_up();

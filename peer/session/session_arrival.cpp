@@ -2,6 +2,7 @@
 // it gets new parameters when its own have gone bad.
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "peer/session/session.hpp"
@@ -12,6 +13,19 @@ namespace {
 
 /// A peer that rests for longer than words and turns take has something to tell.
 constexpr Duration kRestMax = std::chrono::seconds(3);
+
+/// Returns how far apart the peers that train are: the median of what they say, so that one that lies
+/// changes little.
+double spread_of(const SwarmView& view) {
+    std::vector<double> spreads;
+    for (const auto& record : view.training_records()) {
+        if (std::isfinite(record.spread)) spreads.push_back(record.spread);
+    }
+    if (spreads.empty()) return 0.0;
+    const auto middle = spreads.begin() + static_cast<std::ptrdiff_t>(spreads.size() / 2);
+    std::nth_element(spreads.begin(), middle, spreads.end());
+    return *middle;
+}
 
 }  // namespace
 
@@ -119,14 +133,14 @@ std::string Session::waiting(Instant now) const {
 void Session::offer_donors(Instant now, const SwarmView& view) {
     std::vector<PeerId> donors;
     for (const auto& peer : view.training_peers()) donors.push_back(peer.id);
-    transfers_.set_donors(now, donors);
+    transfers_.set_donors(now, donors, spread_of(view));
 }
 
 void Session::update_arrival(Instant now, const SwarmView& view) {
     offer_donors(now, view);
     ArrivalInputs inputs;
     inputs.fetching = transfers_.fetching_state();
-    inputs.chunks = transfers_.state_chunks();
+    inputs.chunks = transfers_.state_progress();
     inputs.trainers = !roster_.partners().empty();
     inputs.prepared = report_.prepared;
     inputs.data = data_is_here();
@@ -225,7 +239,7 @@ void Session::update_recovery(Instant now, const SwarmView& view) {
     // round may still begin. A step that still runs would update what we fetch.
     inputs.in_use = averager.initiating() || averager.responding() || averager.in_round() ||
                     averager.returning() || report_.obeyed < pause_order_;
-    inputs.chunks = transfers_.state_chunks();
+    inputs.chunks = transfers_.state_progress();
     inputs.complete = !transfers_.fetching_state();
     switch (recovery_.advance(now, inputs)) {
         case RecoveryStep::None:

@@ -38,7 +38,8 @@ struct PeerConfig {
     std::string encoding = "f32";
     std::string share = "100%";  ///< share of the parameters that one exchange averages
     bool sync = false;           ///< pair peers round by round and wait for the exchange
-    std::string upload_limit;    ///< for averaging, such as 10Mbit or 1.5MB a second; empty: none
+    std::string
+        upload_limit;  ///< of averaging and transfers, such as 10Mbit or 1.5MB a second; empty: none
     std::string partition = "iid";  ///< how training samples are dealt out
     bool private_data = false;      ///< each peer brings samples of its own, which stay there
     std::filesystem::path

@@ -32,8 +32,14 @@ std::optional<std::uint64_t> Transfers::donors_schedule_step() const {
     return fetch_->schedule_step();
 }
 
-void Transfers::set_donors(Instant now, std::span<const PeerId> donors) {
-    if (fetch_) fetch_->set_candidates(now, donors);
+void Transfers::set_donors(Instant now, std::span<const PeerId> donors, double spread) {
+    if (!fetch_) return;
+    fetch_->set_spread(spread);
+    fetch_->set_candidates(now, donors);
+}
+
+std::optional<std::string> Transfers::poll_note() {
+    return fetch_ ? fetch_->poll_note() : std::nullopt;
 }
 
 void Transfers::want_shards(Instant now, const std::vector<ShardId>& shards) {
@@ -52,11 +58,10 @@ bool Transfers::handle_frame(
             donor_.handle_info_request(from, serving.ready, serving.schedule_step);
             return false;
         case FrameType::StateRequest:
-            // Whoever began to fetch before our parameters went bad must not get the bad ones.
-            donor_.handle_request(from, payload, serving.overloaded || !serving.ready);
-            return false;
         case FrameType::ShardRequest:
-            shards_.handle_request(from, payload, serving.overloaded);
+            if (serving.overloaded || !waiting_.put(from, type, payload)) {
+                answer(from, type, payload, true);
+            }
             return false;
         case FrameType::StateInfo:
             if (fetch_) fetch_->handle_info(now, from, payload);
@@ -71,7 +76,25 @@ bool Transfers::handle_frame(
     }
 }
 
+void Transfers::answer(const PeerId& from, FrameType type, ByteView payload, bool refuse) {
+    if (type == FrameType::StateRequest) {
+        donor_.handle_request(from, payload, refuse);
+    } else {
+        shards_.handle_request(from, payload, refuse);
+    }
+}
+
+bool Transfers::serve(const Serving& serving, const std::function<bool(const PeerId&)>& room) {
+    const auto request = waiting_.take(room);
+    if (!request) return false;
+    // Whoever began to fetch before our parameters went bad must not get the bad ones.
+    const bool refuse = request->type == FrameType::StateRequest && !serving.ready;
+    answer(request->from, request->type, request->payload, refuse);
+    return true;
+}
+
 void Transfers::handle_broken(Instant now, const PeerId& partner) {
+    waiting_.forget(partner);
     shards_.handle_broken(now, partner);
     if (fetch_) fetch_->handle_broken(now, partner);
 }

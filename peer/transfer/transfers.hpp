@@ -4,14 +4,16 @@
 // serves, and the present parameters, which it fetches as a newcomer and serves as a donor.
 //
 // Use: call one function that takes `now`, send what is in the outbox, and call handle_timeout() at
-// timeout().
+// timeout(). Whenever something may leave, call serve().
 //
 // Thread    network
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -21,8 +23,10 @@
 #include "data/shard_store.hpp"
 #include "peer/transfer/outbox.hpp"
 #include "peer/transfer/parameter_chunks.hpp"
+#include "peer/transfer/serve_queue.hpp"
 #include "peer/transfer/shard_transfer.hpp"
-#include "peer/transfer/state_transfer.hpp"
+#include "peer/transfer/state_donor.hpp"
+#include "peer/transfer/state_fetch.hpp"
 
 namespace starling::peer {
 
@@ -30,7 +34,7 @@ class Transfers {
 public:
     /// What the answer to a request depends on.
     struct Serving {
-        bool overloaded = false;  ///< enough is queued for the asking peer already
+        bool overloaded = false;  ///< the asking peer gets nothing now
         bool ready = false;       ///< our parameters are good enough for a newcomer
         std::uint64_t schedule_step = 0;
     };
@@ -62,7 +66,17 @@ public:
     /// Returns how many peers give us parameters.
     [[nodiscard]] std::size_t donors() const { return fetch_ ? fetch_->donors() : 0; }
 
-    void set_donors(Instant now, std::span<const PeerId> donors);
+    /// Returns a number that changes whenever something of the parameters has come.
+    [[nodiscard]] std::uint64_t state_progress() const { return fetch_ ? fetch_->progress() : 0; }
+
+    /// Returns how many donors were refused since fetch_state(); what they gave is asked for anew.
+    [[nodiscard]] std::size_t donors_refused() const { return fetch_ ? fetch_->refused() : 0; }
+
+    /// `spread` is how far apart the peers that train are, relative to the norm.
+    void set_donors(Instant now, std::span<const PeerId> donors, double spread);
+
+    /// Returns a line for people.
+    [[nodiscard]] std::optional<std::string> poll_note();
 
     /// Replaces the shards that we should hold, and the peers that may have them.
     void want_shards(Instant now, const std::vector<ShardId>& shards);
@@ -81,6 +95,12 @@ public:
     bool handle_frame(
         Instant now, const PeerId& from, FrameType type, ByteView payload, const Serving& serving
     );
+    /// Answers one request that waits, of a peer for which there is room. Returns false if there is none.
+    bool serve(const Serving& serving, const std::function<bool(const PeerId&)>& room);
+
+    /// Returns whether requests wait.
+    [[nodiscard]] bool asked() const { return !waiting_.empty(); }
+
     void handle_broken(Instant now, const PeerId& partner);
     void handle_timeout(Instant now);
 
@@ -88,12 +108,15 @@ public:
     [[nodiscard]] std::optional<Instant> timeout() const;
 
 private:
+    void answer(const PeerId& from, FrameType type, ByteView payload, bool refuse);
+
     ParameterChunks& parameters_;
     LayoutHash layout_;
     std::uint64_t salt_;
     Outbox& out_;
     ShardTransfer shards_;
     StateDonor donor_;
+    ServeQueue waiting_;
     std::optional<StateFetch> fetch_;
 };
 

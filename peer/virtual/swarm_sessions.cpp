@@ -150,6 +150,8 @@ bool Swarm::pump_session(NodeIndex index) {
     if (node.state != NodeState::Running) return false;
     auto& session = node.session->session();
     bool more = false;
+    while (session.serve([](const PeerId&) { return true; })) {
+    }
     while (auto frame = session.poll_transmit()) {
         transmit_transfer(index, std::move(*frame));
         more = true;

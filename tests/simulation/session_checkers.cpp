@@ -11,8 +11,8 @@ using peer::FrameType;
 using peer_virtual::SessionNews;
 using peer_virtual::TransferFrame;
 
-/// An answer may take so long before somebody is asked anew: the shorter one of the two deadlines.
-constexpr Duration kPatience = peer::StateFetch::kChunkTimeout;
+/// An answer may take so long before somebody is asked anew: the shortest of the deadlines.
+constexpr Duration kPatience = peer::DonorPace::kPatienceMin;
 /// A tick of the session and the time to look, with a clock that is off by a hundredth.
 constexpr Duration kTick = std::chrono::milliseconds(150);
 
@@ -26,9 +26,11 @@ std::optional<std::pair<FrameType, Bytes>> item_of(const TransferFrame& frame) {
     ByteReader reader(frame.payload);
     switch (frame.type) {
         case FrameType::StateRequest:
+            // Only copies that are compared are asked for by offset here: the chunks are small.
+            if (frame.payload.size() != 4) return std::nullopt;
             return std::pair(FrameType::StateRequest, first(4));
         case FrameType::StateChunk:
-            // One that is busy gives nothing.
+            // One that is busy gives nothing, and a part belongs to a comparison.
             (void)reader.take<std::uint32_t>();
             if (reader.take<std::uint8_t>() != 0) return std::nullopt;
             return std::pair(FrameType::StateRequest, first(4));
@@ -201,9 +203,11 @@ void SessionCheckers::check_end(Instant now, NodeIndex node) {
 void SessionCheckers::on_transfer_sent(Instant now, const TransferFrame& frame) {
     if (!is_question(frame.type)) return;
     const auto item = item_of(frame);
+    if (!item) return;
     auto& life = lives_[frame.from];
-    // Each recovery fetches the parameters anew.
-    const auto fetches = swarm_.session(frame.from)->session().recovery().begun();
+    // Each recovery fetches the parameters anew, and what a donor gave that is refused is asked of others.
+    const auto& session = swarm_.session(frame.from)->session();
+    const auto fetches = (session.recovery().begun() << 8U) + session.transfers().donors_refused();
     if (fetches != life.fetches) {
         life.fetches = fetches;
         std::erase_if(life.arrived, [](const auto& one) {

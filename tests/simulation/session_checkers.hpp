@@ -76,7 +76,7 @@ private:
     struct Life {
         Instant since;                         ///< when it got its descriptor
         std::optional<Instant> joining_since;  ///< while a donor can be reached
-        std::uint64_t fetches = 0;             ///< recoveries when `arrived` was last cleared
+        std::uint64_t fetches = 0;             ///< and refusals, when `arrived` was last cleared
         std::set<Item> arrived;
         std::map<std::pair<NodeIndex, Item>, Instant> asked;
         std::map<NodeIndex, Instant> gone;  ///< peers that it knows to be gone, and since when

@@ -226,7 +226,7 @@ public:
         return given.count(FrameType::StateInfo) == 1 && ready(given.frames.back());
     }
 
-    static bool ready(const OutgoingFrame& info) { return info.payload.back() != std::byte{0}; }
+    static bool ready(const OutgoingFrame& info) { return info.payload.at(40) != std::byte{0}; }
 
     data::Sharded sharded;
     Descriptor descriptor;
@@ -264,6 +264,8 @@ private:
     void drain(Given& given) {
         for (bool again = true; again;) {
             again = false;
+            while (session.serve([](const PeerId&) { return true; })) {
+            }
             while (auto frame = session.poll_transmit()) given.frames.push_back(std::move(*frame));
             if (auto order = session.poll_order()) {
                 again = obey(*order) || again;
