@@ -22,6 +22,13 @@ void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for)
         )
         ->transform(&expand_home)
         ->envname("STARLING_STATE");
+    command
+        .add_option(
+            "--checkpoint-every",
+            config.checkpoint_every,
+            "How often a checkpoint is written to --state, beside the steps: 10s, 5m"
+        )
+        ->capture_default_str();
     command.add_option(
         "--listen",
         config.listen,

@@ -7,6 +7,7 @@
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/machine/files.hpp"
 #include "peer/training/engine_trainer.hpp"
 #include "peer/training/trainer_options.hpp"
 
@@ -49,7 +50,7 @@ SessionDriver::SessionDriver(
       parameters_(std::move(plan_.layout)),
       chunks_(parameters_, plan_.descriptor.seed),
       shards_(plan_.manifest(), &sha256),
-      checkpoints_(around.config.state, plan_.blob, parameters_),
+      checkpoints_(real_disk(), around.config.state, plan_.blob, parameters_),
       gossip_(
           around.loop,
           *averager_config(plan_.descriptor),  // lay_out() has checked that it succeeds
@@ -112,9 +113,10 @@ void SessionDriver::start_trainer() {
     };
     const auto& config = around_.config;
     if (!config.state.empty()) {
-        callbacks.checkpoint = [this](const TrainerReport& report, std::span<const float> state) {
-            return checkpoints_.write(report, state);
+        callbacks.checkpoint = [this](const auto& report, auto state, auto done) {
+            checkpoints_.write(report, state, std::move(done));
         };
+        callbacks.checkpoint_soon = [this](std::size_t state) { checkpoints_.prepare(state); };
     }
     auto options = trainer_options(
         config,
@@ -432,6 +434,9 @@ SessionStatus SessionDriver::status() const {
     status.data_wait = session_.report().data_wait;
     status.recoveries = session_.recovery().done();
     status.checkpoints = checkpoints_told_;
+    if (const auto at = checkpoints_told_.kept_at) {
+        status.checkpoint_age = real_now() - *at;
+    }
     status.shard_files = shard_files_told_;
     return status;
 }

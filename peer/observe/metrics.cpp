@@ -251,6 +251,30 @@ void violation_metrics(Families& out, const gossip::AveragerCounters& counters) 
     }
 }
 
+void checkpoint_metrics(Families& out, const SessionStatus& s) {
+    counter(out, "checkpoints_written_total", "Checkpoints written", s.checkpoints.written);
+    counter(
+        out,
+        "checkpoints_failed_total",
+        "Checkpoints that could not be written; /status says why",
+        s.checkpoints.failed
+    );
+    gauge(
+        out,
+        "checkpoint_failing",
+        "1 if the newest checkpoint could not be written",
+        s.checkpoints.error.empty() ? 0.0 : 1.0
+    );
+    if (s.checkpoint_age) {
+        gauge(
+            out,
+            "checkpoint_age_seconds",
+            "How old the newest checkpoint on the disk is",
+            to_seconds(*s.checkpoint_age)
+        );
+    }
+}
+
 void session_metrics(Families& out, const SessionStatus& s) {
     const auto& r = s.record;
     counter(out, "steps_total", "Training steps", r.steps);
@@ -271,19 +295,7 @@ void session_metrics(Families& out, const SessionStatus& s) {
     counter(
         out, "recoveries_total", "Times that diverged parameters gave way to others'", s.recoveries
     );
-    counter(out, "checkpoints_written_total", "Checkpoints written", s.checkpoints.written);
-    counter(
-        out,
-        "checkpoints_failed_total",
-        "Checkpoints that could not be written; /status says why",
-        s.checkpoints.failed
-    );
-    gauge(
-        out,
-        "checkpoint_failing",
-        "1 if the newest checkpoint could not be written",
-        s.checkpoints.error.empty() ? 0.0 : 1.0
-    );
+    checkpoint_metrics(out, s);
     counter(
         out,
         "shard_files_failed_total",

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "base/instant.hpp"
 #include "gossip/outcome.hpp"
 #include "peer/terms/record.hpp"
 #include "peer/terms/training.hpp"
@@ -29,6 +31,7 @@ struct SessionStatus {
     std::uint64_t recoveries = 0;
     double data_wait = 0;  ///< as in TrainerReport
     CheckpointReport checkpoints;
+    std::optional<Duration> checkpoint_age;  ///< of the newest on the disk; nothing: there is none
     ShardFileReport shard_files;
 };
 

@@ -38,11 +38,12 @@ json finite_or_null(double value) {
 }
 
 /// Without a state directory nothing is written, and nothing fails.
-json checkpoints_json(const CheckpointReport& told) {
+json checkpoints_json(const CheckpointReport& told, std::optional<Duration> age) {
     json out;
     out["written"] = told.written;
     out["failed"] = told.failed;
     out["error"] = told.error.empty() ? json(nullptr) : json(told.error);
+    out["age_seconds"] = age ? json(to_seconds(*age)) : json(nullptr);
     return out;
 }
 
@@ -129,7 +130,7 @@ std::string render_status(const StatusInputs& in) {
         out["shards_missing"] = in.session->shards_missing;
         if (in.session->damaged_records > 0) out["damaged_records"] = in.session->damaged_records;
         out["data_wait"] = finite_or_null(in.session->data_wait);
-        out["checkpoints"] = checkpoints_json(in.session->checkpoints);
+        out["checkpoints"] = checkpoints_json(in.session->checkpoints, in.session->checkpoint_age);
         out["shard_files"] = shard_files_json(in.session->shard_files);
         if (in.session->private_samples) out["private"] = private_json(in);
     }

@@ -36,6 +36,11 @@ Result<void> validate_averaging(const PeerConfig& config) {
     if (encoding.has_error()) return wrong("--encoding", encoding.error());
     const auto parts = gossip::parse_share(config.share);
     if (parts.has_error()) return wrong("--share", parts.error());
+    const auto every = parse_duration(config.checkpoint_every);
+    if (every.has_error()) return wrong("--checkpoint-every", every.error());
+    if (*every < std::chrono::seconds(1)) {
+        return wrong("--checkpoint-every", fail(FaultCode::Usage, "give 1s or more"));
+    }
     if (!config.upload_limit.empty()) {
         const auto rate = parse_rate(config.upload_limit);
         if (rate.has_error()) return wrong("--upload-limit", rate.error());

@@ -55,7 +55,8 @@ struct PeerConfig {
     std::uint64_t seed = 0;
     bool seed_given = false;
     double settle = 1e-3;
-    Duration run_for{};           ///< zero: no limit
+    Duration run_for{};  ///< zero: no limit
+    std::string checkpoint_every = "30s";
     std::string profile = "lan";  ///< of membership; the same for the whole swarm
     bool membership_only = false;
     bool json = false;

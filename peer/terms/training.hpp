@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/instant.hpp"
 #include "base/result.hpp"
 #include "compute/metrics/quality.hpp"
 #include "compute/values/eval_result.hpp"
@@ -47,6 +48,8 @@ struct CheckpointReport {
     std::uint64_t failed = 0;
     std::string error;  ///< why the newest attempt failed; empty: it did not
     bool last = false;  ///< the one at the end of this life is on the disk
+    /// Of what moment the newest one on the disk is, in this life. Nothing: there is none.
+    std::optional<Instant> kept_at;
 };
 
 /// What became of the files of shards in this life.

@@ -17,7 +17,8 @@ namespace {
 
 constexpr Duration kIdleWait = std::chrono::milliseconds(50);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(200);
-constexpr Duration kCheckpointEvery = std::chrono::seconds(30);
+/// Memory for a checkpoint is made so long before it is due.
+constexpr Duration kCheckpointSoon = std::chrono::seconds(1);
 constexpr int kComputeNice = 5;
 
 }  // namespace
@@ -88,6 +89,7 @@ void EngineTrainer::run() {
         publish(true);
     }
     running_ = nullptr;
+    (void)await_checkpoint();
     files_.stop();
     if (callbacks_.ended) callbacks_.ended();
 }
@@ -103,9 +105,10 @@ void EngineTrainer::live() {
         if (const auto order = idle ? orders_.wait(kIdleWait) : orders_.take()) obey(*order);
         if (stop_ || current_.phase == TrainerPhase::Stop) break;
         if (current_.phase == TrainerPhase::Train) train_once();
-        if (keeps() && checkpoint_due()) (void)checkpoint();
+        look_after_checkpoint();
     }
-    report_.checkpoints.last = checkpoint();
+    (void)await_checkpoint();
+    report_.checkpoints.last = begin_checkpoint() && await_checkpoint();
     publish(true);
 }
 
@@ -155,6 +158,12 @@ Result<void> EngineTrainer::prepare() {
     const auto eval_batch = static_cast<std::size_t>(options_.engine.eval_batch);
     estimator_.emplace(shards_, eval_batch, options_.evaluation_seed);
     if (options_.watched) estimator_->watch(*options_.watched);
+    if (options_.kept) {
+        checkpointed_ = real_now();
+        report_.checkpoints.kept_at = checkpointed_;
+    } else if (callbacks_.checkpoint_soon) {
+        callbacks_.checkpoint_soon(engine_->optimizer_state().size());
+    }
     report_.prepared = true;
     publish(true);
     return {};
@@ -318,21 +327,54 @@ void EngineTrainer::evaluate_all() {
 }
 
 bool EngineTrainer::checkpoint_due() const {
-    return !checkpointed_ || real_now() - *checkpointed_ > kCheckpointEvery;
+    return !checkpointed_ || real_now() - *checkpointed_ > options_.checkpoint_every;
 }
 
-/// Returns whether the disk has what this peer has learned so far.
-bool EngineTrainer::checkpoint() {
+/// Hears what became of the last checkpoint, and begins the next one when it is due. One that takes longer
+/// than the interval puts off the next.
+void EngineTrainer::look_after_checkpoint() {
+    if (const auto written = written_.take()) (void)note_checkpoint(*written);
+    if (!keeps() || writing_) return;
+    if (checkpoint_due()) {
+        (void)begin_checkpoint();
+    } else if (!told_soon_ && callbacks_.checkpoint_soon && real_now() - *checkpointed_ > options_.checkpoint_every - kCheckpointSoon) {
+        told_soon_ = true;
+        callbacks_.checkpoint_soon(engine_->optimizer_state().size());
+    }
+}
+
+/// Hands over what a checkpoint keeps. Returns whether there is something to keep.
+bool EngineTrainer::begin_checkpoint() {
     checkpointed_ = real_now();
+    told_soon_ = false;
     if (!callbacks_.checkpoint || !keeps()) return false;
     // The file on disk may be the last sound model: we must not replace it with a bad one.
     if (divergence_.in_doubt() || !parameters_.finite()) return false;
     report_.position = batches_.position();
+    writing_ = true;
+    callbacks_.checkpoint(report_, engine_->optimizer_state(), [this](Result<void> written) {
+        (void)written_.put(std::move(written));
+    });
+    return true;
+}
+
+/// Waits for the checkpoint that is being written. Returns whether the disk has it.
+bool EngineTrainer::await_checkpoint() {
+    while (writing_) {
+        if (const auto written = written_.wait(std::chrono::seconds(1))) {
+            return note_checkpoint(*written);
+        }
+    }
+    return false;
+}
+
+bool EngineTrainer::note_checkpoint(const Result<void>& written) {
+    writing_ = false;
     auto& told = report_.checkpoints;
     const bool failed_before = !told.error.empty();
-    const auto written = callbacks_.checkpoint(report_, engine_->optimizer_state());
     told.error = written ? "" : written.error().message;
     ++(written ? told.written : told.failed);
+    if (written) told.kept_at = checkpointed_;
     if (failed_before == written.has_value()) publish(true);
     return written.has_value();
 }

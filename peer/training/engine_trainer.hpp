@@ -45,6 +45,8 @@ struct TrainerOptions {
     std::uint64_t schedule_step = 0;
     data::BatcherPosition position;
     std::vector<float> optimizer_state;
+    Duration checkpoint_every = std::chrono::seconds(30);
+    bool kept = false;  ///< the disk has all of this, so the first checkpoint can wait
     /// The trainer reads shards from here at its start and keeps the held ones here. Empty: the held
     /// ones lie in files without a name.
     std::filesystem::path shard_directory;
@@ -88,7 +90,10 @@ private:
     void update_estimate();
     void evaluate_all();
     [[nodiscard]] bool checkpoint_due() const;
-    bool checkpoint();
+    void look_after_checkpoint();
+    [[nodiscard]] bool begin_checkpoint();
+    bool await_checkpoint();
+    bool note_checkpoint(const Result<void>& written);
 
     /// Returns whether a checkpoint would keep anything. Before the first shards we hold nothing
     /// that a restarted peer could not fetch from others.
@@ -103,7 +108,8 @@ private:
     Callbacks callbacks_;
     Mailbox<TrainerOrder> orders_;
     Mailbox<TrainerReport> reports_;
-    Mailbox<std::uint64_t> mixed_;  ///< the last round that is over
+    Mailbox<std::uint64_t> mixed_;   ///< the last round that is over
+    Mailbox<Result<void>> written_;  ///< what became of a checkpoint
     std::atomic<bool> stop_{false};
     std::atomic<compute::Engine*> running_{nullptr};  ///< the engine that stop() interrupts
     std::atomic<Instant> averaged_at_{Instant{}};
@@ -123,6 +129,8 @@ private:
     std::uint64_t places_told_ = 0;        ///< version of the last report
     std::uint64_t told_samples_ = 0;       ///< in the last report
     std::optional<Instant> checkpointed_;  ///< when the last one was begun; nothing: none was
+    bool writing_ = false;                 ///< the last one is not on the disk yet
+    bool told_soon_ = false;               ///< that the next one is due soon
     std::jthread thread_;
 };
 

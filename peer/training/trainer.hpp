@@ -3,6 +3,7 @@
 // What a session knows of the thing that trains: it takes orders and gives reports. EngineTrainer is
 // the one that computes.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -21,9 +22,16 @@ public:
         std::function<void()> report_ready;
         /// An exchange is due. Post here, too.
         std::function<void(std::uint64_t round)> mix_due;
-        /// Writes a checkpoint. The compute thread waits for its end; may be empty.
-        std::function<Result<void>(const TrainerReport&, std::span<const float> optimizer_state)>
+        /// Takes what a checkpoint keeps, and returns. Calls `done` once, on any thread, when the file is on
+        /// the disk or has failed; until then it is not called again. May be empty.
+        std::function<void(
+            const TrainerReport&,
+            std::span<const float> optimizer_state,
+            std::function<void(Result<void>)> done
+        )>
             checkpoint;
+        /// A checkpoint is due soon, with so many floats of optimizer state. May be empty.
+        std::function<void(std::size_t state)> checkpoint_soon;
         /// The compute thread does nothing any more: the last checkpoint is written, or a fault was
         /// reported. Post here, too.
         std::function<void()> ended;

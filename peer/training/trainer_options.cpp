@@ -41,6 +41,7 @@ TrainerOptions trainer_options(
     options.mix_every = mix.steps > 0 ? mix.steps : descriptor.mix_every;
     if (descriptor.sync && mix.rule != gossip::Rule::None) options.sync_wait = kSyncTrainerWait;
     options.shard_directory = shard_directory(config);
+    options.checkpoint_every = *parse_duration(config.checkpoint_every);
     const auto watched = watched_quality(descriptor.manifest, descriptor.until);
     // These two are estimated in any case.
     const bool known =
@@ -58,6 +59,8 @@ TrainerOptions trainer_options(
         // Earlier releases had a shuffle for each peer. What is left of that epoch is others' now.
         options.position.seed = descriptor.seed;
         options.optimizer_state = checkpoint->optimizer_state;
+        // What was read from the older file must be written again.
+        options.kept = !checkpoint->damage;
     }
     return options;
 }

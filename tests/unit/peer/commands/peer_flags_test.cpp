@@ -103,6 +103,7 @@ constexpr Flag kFlags[] = {
     {"seed", "0", [](auto& c) { return c.seed_given && c.seed == 0; }},
     {"settle", "0.5", [](auto& c) { return c.settle == 0.5; }},
     {"for", "90s", [](auto& c) { return c.run_for == std::chrono::seconds(90); }},
+    {"checkpoint-every", "5m", [](auto& c) { return c.checkpoint_every == "5m"; }},
     {"profile", "wan", [](auto& c) { return c.profile == "wan"; }},
     {"membership-only", nullptr, [](auto& c) { return c.membership_only; }},
     {"json", nullptr, [](auto& c) { return c.json; }},

@@ -62,11 +62,14 @@ TEST(Metrics, ACheckpointThatCannotBeWrittenShows) {
     inputs.session->checkpoints.failed = 2;
     inputs.session->checkpoints.error = "no room";
     inputs.session->shard_files.failed = 3;
+    EXPECT_EQ(render_metrics(inputs).find("checkpoint_age"), std::string::npos) << "there is none";
+    inputs.session->checkpoint_age = std::chrono::milliseconds(2500);
     const auto text = render_metrics(inputs);
     for (const auto* line :
          {"\nstarling_checkpoints_written_total 4\n",
           "\nstarling_checkpoints_failed_total 2\n",
           "\nstarling_checkpoint_failing 1\n",
+          "\nstarling_checkpoint_age_seconds 2.5\n",
           "\nstarling_shard_files_failed_total 3\n"}) {
         EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
     }

@@ -53,6 +53,39 @@ TEST_F(EngineTrainers, CheckpointsWhenTrainingBeginsAndAtTheEnd) {
     EXPECT_EQ(checkpoints[1].samples, 40 * kBatch);
 }
 
+TEST_F(EngineTrainers, StepsGoOnWhileACheckpointIsWritten) {
+    Life life(sharded_);
+    life.hold(sharded_);
+    life.disk_is_slow = true;
+    life.options.checkpoint_every = std::chrono::nanoseconds(1);
+    life.start(life.order(TrainerPhase::Train));
+    const auto report = life.await_steps(40);
+    EXPECT_EQ(report.checkpoints.written, 0U);
+    EXPECT_FALSE(report.checkpoints.kept_at);
+    EXPECT_EQ(life.checkpoints().size(), 1U) << "the next one waits for the end of the first";
+    life.disk_is_slow = false;
+    life.finish_checkpoint();
+    life.stop();
+    const auto last = life.trainer().take_report();
+    ASSERT_TRUE(last.has_value());
+    EXPECT_GE(last->checkpoints.written, 2U);
+    EXPECT_TRUE(last->checkpoints.kept_at);
+    EXPECT_TRUE(last->checkpoints.last);
+    EXPECT_EQ(life.checkpoints().back().steps, 40U);
+}
+
+TEST_F(EngineTrainers, AStartWritesNothingThatItHasJustRead) {
+    Life life(sharded_);
+    life.hold(sharded_);
+    life.options.kept = true;
+    life.start(life.order(TrainerPhase::Train));
+    EXPECT_TRUE(life.await_steps(40).checkpoints.kept_at);
+    EXPECT_TRUE(life.checkpoints().empty());
+    life.stop();
+    ASSERT_EQ(life.checkpoints().size(), 1U) << "that of the end";
+    EXPECT_EQ(life.checkpoints().back().steps, 40U);
+}
+
 TEST_F(EngineTrainers, AReportSaysWhatBecameOfTheCheckpoints) {
     Life life(sharded_);
     life.hold(sharded_);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <gtest/gtest.h>
 #include <limits>
 #include <malloc.h>
@@ -68,9 +69,8 @@ public:
             if (answers_at_once) trainer_->mixed(round);
             if (stops_in_round) trainer_->begin_stop();
         };
-        callbacks.checkpoint =
-            [this](const TrainerReport& report, std::span<const float> state) -> Result<void> {
-            if (disk_full) return fail(FaultCode::Busy, "checkpoint: the disk is full");
+        callbacks.checkpoint = [this](const auto& report, auto state, auto done) {
+            if (disk_full) return done(fail(FaultCode::Busy, "checkpoint: the disk is full"));
             std::unique_lock lock(mutex_);
             writing_ = true;
             changed_.notify_all();
@@ -80,7 +80,8 @@ public:
                 checkpoints_.push_back(report);
                 optimizer_state_.assign(state.begin(), state.end());
             });
-            return {};
+            if (!disk_is_slow) return done({});
+            note([&] { slow_done_ = std::move(done); });
         };
         callbacks.note = [this](std::string line) {
             note([&] { lines_.push_back(std::move(line)); });
@@ -219,7 +220,17 @@ public:
         note([this] { disk_hangs_ = false; });
     }
 
+    /// Ends a checkpoint that was begun while the disk is slow.
+    void finish_checkpoint() {
+        std::unique_lock lock(mutex_);
+        EXPECT_TRUE(changed_.wait_for(lock, kPatience, [this] { return bool{slow_done_}; }));
+        const auto done = std::exchange(slow_done_, nullptr);
+        lock.unlock();
+        if (done) done({});
+    }
+
     std::atomic<bool> disk_full = false;        ///< no checkpoint can be written
+    std::atomic<bool> disk_is_slow = false;     ///< finish_checkpoint() ends each
     std::atomic<bool> stops_in_round = false;   ///< the stop comes before the wait for the exchange
     std::atomic<bool> answers_at_once = false;  ///< each exchange that is due is over at once
     data::ShardStore shards;
@@ -240,6 +251,7 @@ private:
     bool ended_ = false;
     bool writing_ = false;
     bool disk_hangs_ = false;
+    std::function<void(Result<void>)> slow_done_;
     std::vector<std::uint64_t> rounds_;
     std::size_t mixed_ = 0;
     bool overtaken_ = false;  ///< a round began before the one before it had ended
