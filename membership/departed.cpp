@@ -6,6 +6,13 @@
 
 namespace starling::membership {
 
+namespace {
+
+/// The longest wait between two tries of one address that failed not long ago, in probe intervals.
+constexpr int kRetryMax = 25;
+
+}  // namespace
+
 void Departed::add(Instant now, const Member& member) {
     departed_.insert_or_assign(member.id, Entry{verdict_of(member), member.address, now});
     if (departed_.size() <= kDepartedMax) return;
@@ -30,11 +37,7 @@ const Departed::Entry* Departed::find(const PeerId& id) const {
 }
 
 std::optional<PeerId> Departed::resolve(const ShortId& id) const {
-    PeerId first;
-    for (std::size_t i = 0; i < 8; ++i) {
-        first.bytes[i] = static_cast<std::uint8_t>(id.value >> (56 - 8 * i));
-    }
-    const auto found = departed_.lower_bound(first);
+    const auto found = departed_.lower_bound(first_with(id));
     if (found == departed_.end() || ShortId(found->first) != id) return std::nullopt;
     return found->first;
 }
@@ -50,7 +53,7 @@ Lost::Entries::iterator Lost::place_of(const PeerId& id) {
 
 void Lost::add(Instant now, const Member& member) {
     remove(member.id);
-    lost_.insert(place_of(member.id), {member.id, member.address, now});
+    lost_.insert(place_of(member.id), {member.id, member.address, now, now});
     if (lost_.size() <= kLostMax) return;
     lost_.erase(std::min_element(lost_.begin(), lost_.end(), [](const Entry& a, const Entry& b) {
         return a.since < b.since;
@@ -62,16 +65,46 @@ void Lost::remove(const PeerId& id) {
     if (place != lost_.end() && place->id == id) lost_.erase(place);
 }
 
-std::pair<PeerId, Endpoint> Lost::pick(Rng& rng) const {
-    STARLING_CHECK(!lost_.empty());
-    const auto& chosen = lost_[static_cast<std::size_t>(rng.below(lost_.size()))];
-    return {chosen.id, chosen.address};
+/// Those that lived lately are worth most, and those that have been tried in vain least.
+bool Lost::worthier(const Entry& a, const Entry& b) {
+    if (a.tries != b.tries) return a.tries < b.tries;
+    return a.since != b.since ? a.since > b.since : a.next < b.next;
 }
 
-Duration Lost::retry_after(Instant now, Duration probe_interval) const {
-    Instant newest{};
-    for (const auto& entry : lost_) newest = std::max(newest, entry.since);
-    return std::clamp((now - newest) / 8, 2 * probe_interval, 30 * probe_interval);
+std::vector<Lost::Address> Lost::due(Instant now, Duration probe_interval, std::size_t most) {
+    std::vector<Entry*> waiting;
+    for (auto& entry : lost_) {
+        if (entry.next <= now) waiting.push_back(&entry);
+    }
+    const auto count = std::min(most, waiting.size());
+    const auto end = waiting.begin() + static_cast<std::ptrdiff_t>(count);
+    std::partial_sort(waiting.begin(), end, waiting.end(), [](const Entry* a, const Entry* b) {
+        return worthier(*a, *b);
+    });
+    std::vector<Address> chosen;
+    for (auto at = waiting.begin(); at != end; ++at) {
+        auto& entry = **at;
+        const auto age = now - entry.since;
+        const auto longest = std::max<Duration>(kRetryMax * probe_interval, age / 40);
+        entry.next = now + std::clamp<Duration>(age / 8, 2 * probe_interval, longest);
+        ++entry.tries;
+        chosen.push_back({entry.id, entry.address});
+    }
+    return chosen;
+}
+
+bool Lost::heard(const PeerId& id, Instant now, Duration probe_interval) {
+    const auto place = place_of(id);
+    if (place == lost_.end() || place->id != id) return false;
+    if (place->heard && now - *place->heard < 2 * probe_interval) return false;
+    place->heard = now;
+    return true;
+}
+
+Instant Lost::next_due(Instant now, Duration probe_interval) const {
+    auto next = Instant::max();
+    for (const auto& entry : lost_) next = std::min(next, entry.next);
+    return std::max(next, now + probe_interval);
 }
 
 }  // namespace starling::membership

@@ -51,7 +51,7 @@ private:
     std::map<PeerId, Entry> departed_;
 };
 
-/// The failed members that are dialled again now and then: the kLostMax that failed last.
+/// The failed members that are tried again now and then: the kLostMax that failed last.
 class Lost {
 public:
     void add(Instant now, const Member& member);
@@ -61,19 +61,34 @@ public:
 
     [[nodiscard]] std::size_t size() const { return lost_.size(); }
 
-    [[nodiscard]] std::pair<PeerId, Endpoint> pick(Rng& rng) const;
+    struct Address {
+        PeerId id;
+        Endpoint address;
+    };
 
-    /// Returns the wait before the next attempt, without jitter: an eighth of the time since the
-    /// last failure, so that a cut of a minute heals within seconds and a machine that is gone for
-    /// good costs next to nothing.
-    [[nodiscard]] Duration retry_after(Instant now, Duration probe_interval) const;
+    /// Returns up to `most` members to try now and notes that they are tried: those tried least often
+    /// first, and of these the one that failed last. Each is tried again after an eighth of the time
+    /// since it failed, within 2 and 25 probe intervals or, if that is more, a fortieth of the time. So
+    /// a cut heals within half a minute, and a machine that is gone for good costs ever less.
+    std::vector<Address> due(Instant now, Duration probe_interval, std::size_t most);
+
+    /// Notes that a lost member has sent us something. Returns true if it is lost, once in 2 probe intervals.
+    bool heard(const PeerId& id, Instant now, Duration probe_interval);
+
+    /// Returns when due() has somebody, after a probe interval at the earliest.
+    [[nodiscard]] Instant next_due(Instant now, Duration probe_interval) const;
 
 private:
     struct Entry {
         PeerId id;
         Endpoint address;
         Instant since;
+        Instant next;
+        std::uint32_t tries = 0;
+        std::optional<Instant> heard{};
     };
+
+    [[nodiscard]] static bool worthier(const Entry& a, const Entry& b);
 
     using Entries = std::vector<Entry>;
 

@@ -38,7 +38,7 @@ public:
     void push(const ProgressRecord& record);
 
     /// Appends rumours to `out` that take at most `budget` bytes together, counting each as sent
-    /// once; rumours sent `limit` times are dropped.
+    /// once; claims sent `limit` times are dropped, records after 8 times, or 4 while many rumours wait or few members are there.
     ///
     /// Requires  limit <= 127
     void fill(std::vector<Message>& out, std::size_t budget, std::size_t limit);

@@ -1,8 +1,9 @@
 #pragma once
 
 // The inside of Swim: state, timers, and one function per message kind and per duty. Split over
-// swim.cpp (front door), machine_receive.cpp (what others say), machine_self.cpp (what they say
-// about us), machine_duties.cpp (what time asks for).
+// swim.cpp (front door), machine_receive.cpp (what others say), machine_claims.cpp (who is a member),
+// machine_self.cpp (what they say about us), machine_duties.cpp (what time asks for),
+// machine_doubts.cpp (from a silent member to an accusation).
 //
 // Where we differ from the paper and from memberlist:
 // - Incarnation = (boot epoch, counter): a restarted peer beats every rumour of its earlier life.
@@ -25,9 +26,11 @@
 #include <array>
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "membership/agreement.hpp"
@@ -43,6 +46,7 @@
 #include "membership/suspicion.hpp"
 #include "membership/swim.hpp"
 #include "membership/throttle.hpp"
+#include "membership/unproven.hpp"
 #include "membership/verify_budget.hpp"
 #include "membership/workspace.hpp"
 
@@ -54,9 +58,12 @@ public:
 
     void handle_datagram(Instant now, const Endpoint& from, ByteView bytes);
     void handle_timeout(Instant now);
-    Result<StreamAnswer> handle_push_pull(Instant now, ByteView page);
+    Result<StreamAnswer> handle_push_pull(
+        Instant now, ByteView page, const std::optional<PeerId>& from
+    );
     void handle_stream_pong(Instant now, const PeerId& peer);
     void handle_stream_lost(Instant now, const PeerId& peer);
+    void handle_stream_refused(Instant now, const PeerId& peer);
     void handle_send_error(Instant now, const Endpoint& to);
     void leave(Instant now);
     void set_record(Instant now, ByteView record, bool decides);
@@ -73,7 +80,11 @@ public:
 
     [[nodiscard]] const MemberTable& table() const { return table_; }
 
+    [[nodiscard]] const Unproven& unproven() const { return unproven_; }
+
     [[nodiscard]] const Records& records() const { return records_; }
+
+    [[nodiscard]] Duration record_interval() const;
 
     [[nodiscard]] const SwimCounters& counters() const { return counters_; }
 
@@ -97,6 +108,10 @@ private:
         Sweep,      ///< forgets tombstones and the departed; armed only while there are any
     };
     static constexpr std::size_t kTimers = 8;
+    /// How many of the unproven are asked whether they are there. What they name as their addresses
+    /// may be anybody's.
+    static constexpr double kAsksPerSecond = 8.0;
+    static constexpr double kAsksAtOnce = 32.0;
 
     /// How a claim reached us. A failure in a page is hearsay of unknown age; what a newcomer
     /// learns from its first page is news to few others.
@@ -108,7 +123,8 @@ private:
         std::optional<PeerId> sender;  ///< if it is in the table
         std::vector<Message> replies;
         bool introduce = false;  ///< it must hear our own claim: we refuted, or it knows us not
-        std::optional<SliceDigests> asked;  ///< of its table, to be compared with ours
+        bool probing = false;    ///< it holds a ping or an ack
+        std::optional<SliceDigests> asked{};  ///< of its table, to be compared with ours
     };
 
     // machine_receive.cpp
@@ -118,13 +134,13 @@ private:
     void on_ping(const Ping& ping, Conversation& talk);
     void on_ack(const Ack& ack, const Conversation& talk);
     void on_stream_answer(const PeerId& peer);
+    void answered(const ProbeCycle::Probe& probe);
     void note_reach(const PeerId& peer);
     void on_digest(Instant now, const TableDigest& digest, const Conversation& talk);
     void on_ping_request(
         Instant now, const Endpoint& from, const PingRequest& request, const Conversation& talk
     );
     void on_statement(Instant now, const Statement& statement, Source source, Conversation& talk);
-    void on_claim(Instant now, const Statement& claim, Source source);
     void on_accusation(Instant now, Statement accusation, Source source, Conversation& talk);
     void raise_suspicion(
         Instant now,
@@ -136,7 +152,7 @@ private:
     void confirm(const Statement& suspicion);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
     void on_slices(const SliceDigests& digests, Conversation& talk);
-    void on_record(Instant now, const ProgressRecord& record, Source source);
+    void on_record(Instant now, const ProgressRecord& record, Source source, bool for_us = false);
     void answer_page(const Conversation& talk);
     void count_fault(const Fault& fault);
 
@@ -147,11 +163,27 @@ private:
     void accuse(Instant now, const Statement& claim);
     void settle(Instant now, const MemberTable::Change& change, const PeerId& accuser);
     void announce(const MemberTable::Change& change);
+    [[nodiscard]] SuspicionBounds present_bounds() const;
+    void tighten();
+
+    // machine_claims.cpp
+    void on_claim(Instant now, const Statement& claim, Source source, const Conversation& talk);
+    [[nodiscard]] bool is_backed(
+        Instant now, const Statement& claim, Source source, const Conversation& talk
+    ) const;
+    void hold_apart(Instant now, const Statement& claim, Source source, const Conversation& talk);
+    void prove(Instant now, const ShortId& id);
+    void ask_unproven(Instant now);
 
     // machine_records.cpp
     void on_record_of_self(Instant now, const ProgressRecord& record, Source source);
     [[nodiscard]] bool is_known(const PeerId& owner, Source source) const;
     void sign(ProgressRecord& record);
+    [[nodiscard]] double ride_rate() const;
+    [[nodiscard]] bool is_news_to_others(
+        Instant now, const ProgressRecord& record, Source source, bool for_us
+    ) const;
+    void add_own_record(const Member& to, std::vector<Message>& out, std::size_t room);
 
     // machine_self.cpp
     void on_accusation_of_self(Instant now, const Statement& accusation, Conversation& talk);
@@ -164,6 +196,13 @@ private:
     void rise_to(Instant now, const Incarnation& incarnation);
     void restate(Instant now, const Incarnation& incarnation);
 
+    // machine_doubts.cpp
+    void probe_doubtful(Instant now, std::size_t most);
+    void suspect(Instant now, const ProbeCycle::Probe& missed);
+    [[nodiscard]] int misses_to_tell() const;
+    void blame(const ProbeCycle::Probe& missed);
+    [[nodiscard]] bool deaf() const;
+
     // machine_duties.cpp; sending in machine_send.cpp
     void fire(Timer timer, Instant now);
     void on_period(Instant now);
@@ -172,15 +211,16 @@ private:
     void on_gossip(Instant now);
     void announce();
     void on_push_pull(Instant now);
+    void refresh(const Member& member);
     void on_rejoin(Instant now);
     void on_suspicion(Instant now);
     void on_sweep(Instant now);
     void begin_probes(Instant now);
-    void probe_lost_streams(Instant now);
-    void begin_probe(Instant now, const ShortId& target);
+    void begin_probe(Instant now, const ShortId& target, bool of_silent_helper = false);
+    void arm_ack_wait(Instant now);
+    void on_lost_heard(Instant now, const PeerId& peer, const Endpoint& from);
     void compare_tables();
     std::optional<ShortId> take_urgent();
-    void suspect(Instant now, const ProbeCycle::Probe& missed);
     void wake_up(Instant now);
     void ask_helpers(const ProbeCycle::Probe& probe);
     void ask_over_stream(const PeerId& peer);
@@ -216,7 +256,7 @@ private:
     Duration jittered(Duration period, double spread = 0.1);
     class Pager;
     void add_slices(Pager& pager, Slices slices) const;
-    [[nodiscard]] SliceDigests slice_digests(bool answer) const;
+    [[nodiscard]] SliceDigests slice_digests(bool answer, Slices refresh = 0) const;
     [[nodiscard]] Duration scaled_for_size(Duration period) const;
     [[nodiscard]] std::size_t listeners() const;
     void advance(Instant now);
@@ -233,16 +273,27 @@ private:
     Bytes introduction_;  ///< our claim, as it stands in the readable part of a datagram
     Instant life_since_;  ///< when we first claimed our present epoch
     bool left_ = false;
-    std::optional<Instant> signed_at_;     ///< our last signed record
-    std::optional<ShortId> first_sender_;  ///< whose pages a newcomer reads first
+    std::optional<Instant> signed_at_;  ///< our last signed record
+    Instant decided_at_;                ///< the last from which others decide
+    double ride_bytes_ = 0.0;           ///< that our record may take in probes now
+    Instant ride_at_;
+    std::unordered_map<std::uint64_t, Instant> told_;  ///< who has it; looked up, never walked
+    std::optional<ShortId> first_sender_;              ///< whose pages a newcomer reads first
     VerifyBudget verify_budget_;
+    RateLimit ask_budget_{kAsksPerSecond, kAsksAtOnce};  ///< of the unproven
     std::uint32_t forged_in_page_ = 0;
     int calm_push_pulls_ = 0;         ///< full exchanges left out in a row
     std::optional<PeerId> compared_;  ///< with whom we compare tables just now
     Instant now_;
-    std::vector<PeerId> urgent_;        ///< suspected by others; to be probed besides
-    std::vector<PeerId> lost_streams_;  ///< their streams ended; to be probed besides
-    Instant last_blame_;                ///< when an accusation last made us doubt ourselves
+    std::vector<PeerId> urgent_;           ///< suspected by others; to be probed besides
+    std::vector<PeerId> lost_streams_;     ///< their streams ended; to be probed besides
+    std::map<PeerId, int> doubts_;         ///< probes that a member has missed in a row
+    std::vector<ShortId> silent_helpers_;  ///< to be probed besides
+    bool looked_ = false;                  ///< a lost stream has had its probe in this period
+    Instant heard_at_;                     ///< the last datagram or page
+    std::uint32_t rejoins_ = 0;            ///< lost members that were tried
+    SuspicionBounds bounds_;               ///< of the last suspicion
+    Instant last_blame_;                   ///< when an accusation last made us doubt ourselves
 
     Rng timing_rng_;
     Rng target_rng_;
@@ -252,6 +303,7 @@ private:
     ProbeOrder order_;
     ProbeCycle cycle_;
     RoundTrip round_trip_;
+    PathLoss path_loss_;
     Awareness awareness_;
     Agreement agreement_;
     Reach reach_;
@@ -261,6 +313,7 @@ private:
     Dissemination rumours_;
     Departed departed_;
     Lost lost_;
+    Unproven unproven_;
     Records records_;
     IdentityConflict conflict_;
 

@@ -28,19 +28,33 @@ constexpr std::size_t kCompareAbove = 64;
 /// Tombstones and the departed are swept this many times in a tombstone's life.
 constexpr int kSweepsPerLife = 10;
 /// While all digests agree, one of so many full exchanges takes place.
-constexpr int kCalmPushPulls = 8;
+constexpr int kCalmPushPulls = 24;
+/// Slices of a large table that one of these refreshes.
+constexpr std::size_t kRefreshedSlices = 8;
 /// Gossip ticks come so many times as often while there is more to tell than fits one datagram.
 constexpr int kCrowdedTicks = 4;
 /// Extra probes of each kind in one period, besides that of the round.
 constexpr std::size_t kLooksMax = 3;
-/// Most members whose streams have ended that wait for an extra probe. A member that loses more
-/// streams at once has lost its own link, and the round finds the others.
-constexpr std::size_t kLostStreamsMax = 16;
+/// The same where no datagrams get lost: then those that are silent are dead, and there may be many.
+constexpr std::size_t kLooksMaxCalm = 8;
+/// Above this share of direct probes that get lost although the member lives, nobody probes more because
+/// of what others suspect: it would be about the links, and cost the links more.
+constexpr double kLossyShare = 0.05;
+/// Lost members that hear a datagram in one attempt to find them again.
+constexpr std::size_t kRejoinPings = 8;
+/// A stream is tried once in so many attempts: datagrams may be blocked.
+constexpr int kRejoinStreams = 4;
 /// Probes of the round in one period while a crash is being confirmed.
 constexpr std::size_t kAlertProbes = 3;
+constexpr std::size_t kAlertProbesMax = 16;
+constexpr std::size_t kDisaster = 2;
 
 bool is_alive(MemberState state) {
     return state == MemberState::Alive;
+}
+
+bool is_accused(MemberState state) {
+    return is_accusation(state);
 }
 
 /// Failed members keep hearing gossip: one that lives after all learns of its failure and refutes.
@@ -117,7 +131,9 @@ void Swim::Machine::on_period(Instant now) {
     relays_.expire(now);
     disarm(Timer::AckWait);
     for (const auto& missed : cycle_.finish()) suspect(now, missed);
+    looked_ = false;
     begin_probes(now);
+    ask_unproven(now);
     compare_tables();
     arm(Timer::Period, now + awareness_.scale(jittered(config_.probe_interval)));
 }
@@ -136,55 +152,41 @@ void Swim::Machine::compare_tables() {
 /// confirmed, because crashes rarely come alone. At one probe a period, in one disaster of ten the
 /// last of three crashed members would be probed first after some four periods.
 void Swim::Machine::begin_probes(Instant now) {
-    for (std::size_t looks = 0; looks < kLooksMax; ++looks) {
+    const bool calm = path_loss_.share() < kLossyShare;
+    for (std::size_t looks = 0; looks < (calm ? kLooksMaxCalm : kLooksMax); ++looks) {
         const auto urgent = take_urgent();
         if (!urgent) break;
         begin_probe(now, *urgent);
     }
-    probe_lost_streams(now);
+    probe_doubtful(now, calm ? kLooksMaxCalm : kLooksMax);
     std::optional<Member> target;
     const auto probeable = [&](const ShortId& id) {
         target = table_.resolve(id);
         return target && is_up(target->state);
     };
     const auto dropped = [&](const ShortId& id) { (void)table_.set_in_round(id, false); };
-    const std::size_t probes = suspicions_.any_confirmed() ? kAlertProbes : 1;
+    // Several that are silent at once where nothing gets lost are a disaster, too.
+    const auto silent = doubts_.size() >= kDisaster ? 2 * doubts_.size() : 0;
+    const auto crashes = calm ? std::max(suspicions_.confirmed(), silent) : 0;
+    const auto probes = crashes == 0 ? 1 : std::clamp(crashes, kAlertProbes, kAlertProbesMax);
     for (std::size_t i = 0; i < probes; ++i) {
         const auto next = order_.next(probeable, dropped);
         if (next && !cycle_.probes(*next)) begin_probe(now, *next);
     }
-    if (!cycle_.waits()) return;
+    if (cycle_.waits()) arm_ack_wait(now);
+}
+
+void Swim::Machine::arm_ack_wait(Instant now) {
+    if (armed(Timer::AckWait)) return;
     const auto wait = round_trip_.timeout(config_.probe_timeout_min, config_.probe_timeout);
     arm(Timer::AckWait, now + awareness_.scale(wait));
 }
 
-/// A process that dies loses its streams at that moment, and the members at their other ends see
-/// that long before the round comes to the dead one.
-void Swim::Machine::probe_lost_streams(Instant now) {
-    for (std::size_t looks = 0; looks < kLooksMax && !lost_streams_.empty(); ++looks) {
-        const auto member = table_.find(lost_streams_.front());
-        lost_streams_.erase(lost_streams_.begin());
-        if (!member || !is_up(member->state)) continue;
-        const ShortId target(member->id);
-        if (!cycle_.probes(target)) begin_probe(now, target);
-    }
-}
-
-void Swim::Machine::handle_stream_lost(Instant now, const PeerId& peer) {
-    advance(now);
-    const auto member = table_.find(peer);
-    if (left_ || !member || !is_up(member->state) || lost_streams_.size() >= kLostStreamsMax)
-        return;
-    if (std::find(lost_streams_.begin(), lost_streams_.end(), peer) == lost_streams_.end()) {
-        lost_streams_.push_back(peer);
-    }
-}
-
-void Swim::Machine::begin_probe(Instant now, const ShortId& target) {
+void Swim::Machine::begin_probe(Instant now, const ShortId& target, bool of_silent_helper) {
     const Member member = *table_.resolve(target);
     const auto id = probe_id_rng_.next();
     ++counters_.probes;
-    cycle_.begin({id, member.id, member.incarnation, false, now, 0, 0});
+    cycle_.begin({id, member.id, member.incarnation, false, now, 0, {}, of_silent_helper});
     const Message ping[] = {Ping{id, member.id}};
     send(member.address, member.id, ping);
 }
@@ -203,15 +205,6 @@ std::optional<ShortId> Swim::Machine::take_urgent() {
     return chosen;
 }
 
-void Swim::Machine::suspect(Instant now, const ProbeCycle::Probe& missed) {
-    ++counters_.probes_failed;
-    awareness_.add(blame_for_missed_probe(missed.helpers, missed.nacks));
-    const auto member = table_.find(missed.target);
-    // What the member said while the probe was open is newer than our verdict.
-    if (!member || member->incarnation != missed.incarnation) return;
-    accuse(now, accusation(*member, MemberState::Suspect, self_));
-}
-
 void Swim::Machine::on_ack_wait() {
     while (const auto probe = cycle_.ask_helpers()) ask_helpers(*probe);
 }
@@ -221,7 +214,9 @@ void Swim::Machine::ask_helpers(const ProbeCycle::Probe& probe) {
     auto helpers = sample(config_.indirect_probes + 1, is_alive);
     std::erase_if(helpers, [&](const Member& helper) { return helper.id == probe.target; });
     if (helpers.size() > config_.indirect_probes) helpers.resize(config_.indirect_probes);
-    cycle_.set_helpers(probe.id, helpers.size());
+    std::vector<ShortId> asked;
+    for (const auto& helper : helpers) asked.emplace_back(helper.id);
+    cycle_.set_helpers(probe.id, std::move(asked));
     // Perhaps it has forgotten us, and cannot open what we send.
     table_.set_hearing(probe.target, MemberTable::Hearing::Doubted);
     ask_over_stream(probe.target);
@@ -265,11 +260,13 @@ void Swim::Machine::handle_send_error(Instant now, const Endpoint& to) {
 
 void Swim::Machine::on_gossip(Instant now) {
     if (rumours_.empty()) return;
-    for (const auto& member : sample(config_.gossip_fanout, hears_gossip)) {
+    for (const auto& member : sample(config_.gossip_fanout, is_alive)) {
         // An earlier target of this tick may have taken the last rumour to its limit.
         if (rumours_.empty()) break;
         send(member.address, member.id, {});
     }
+    // It hears what we hold against it, and no rumours: they would be spent on the dead.
+    for (const auto& member : sample(1, is_accused)) send(member.address, member.id, {});
     if (!rumours_.empty() && listeners() > 0) {
         const auto wait = config_.gossip_interval / (rumours_.crowded() ? kCrowdedTicks : 1);
         arm(Timer::Gossip, now + jittered(wait));
@@ -296,7 +293,7 @@ void Swim::Machine::on_push_pull(Instant now) {
     calm_push_pulls_ = 0;
     for (const auto& member : sample(1, is_alive)) {
         if (agreement_.calm()) {
-            request_stream({member.id, member.address});
+            refresh(member);
         } else {
             request_exchange(member.id, member.address);
         }
@@ -304,12 +301,34 @@ void Swim::Machine::on_push_pull(Instant now) {
     arm(Timer::PushPull, now + jittered(scaled_for_size(config_.push_pull_interval)));
 }
 
+/// Asks for what digests do not show: records whose rumour has missed us.
+void Swim::Machine::refresh(const Member& member) {
+    StreamRequest request{member.id, member.address};
+    if (table_.size() > kCompareAbove) {
+        request.kind = StreamRequest::Kind::Compare;
+        const auto first = target_rng_.below(kSlices / kRefreshedSlices) * kRefreshedSlices;
+        request.refresh = ((Slices{1} << kRefreshedSlices) - 1) << first;
+        compared_ = member.id;
+    }
+    request_stream(request);
+}
+
 void Swim::Machine::on_rejoin(Instant now) {
     if (lost_.empty() || left_) return;
-    const auto [peer, address] = lost_.pick(target_rng_);
-    request_exchange(peer, address);
-    const auto wait = scaled_for_size(lost_.retry_after(now, config_.probe_interval));
+    for (const auto& lost : lost_.due(now, config_.probe_interval, kRejoinPings)) {
+        const Message ping[] = {Ping{probe_id_rng_.next(), lost.id}};
+        send(lost.address, lost.id, ping);
+        if (rejoins_++ % kRejoinStreams == 0) request_exchange(lost.id, lost.address);
+    }
+    const auto wait = lost_.next_due(now, config_.probe_interval) - now;
     arm(Timer::Rejoin, now + jittered(wait, 0.25));
+}
+
+/// A cut has healed, or a member is back: what both sides know is exchanged at once.
+void Swim::Machine::on_lost_heard(Instant now, const PeerId& peer, const Endpoint& from) {
+    if (left_ || !lost_.heard(peer, now, config_.probe_interval)) return;
+    const auto member = table_.find(peer);
+    request_exchange(peer, member ? member->address : from);
 }
 
 void Swim::Machine::on_suspicion(Instant now) {

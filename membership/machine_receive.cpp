@@ -1,5 +1,6 @@
 // What others say: packets in, claims merged, replies out.
 
+#include <algorithm>
 #include <optional>
 #include <variant>
 
@@ -30,6 +31,8 @@ constexpr int kNackShare = 75;
 constexpr int kExchangeGap = 2;
 /// So many members, on average, probe a suspect as soon as they hear of the suspicion.
 constexpr double kLookers = 5.0;
+/// Bounds that are shorter than this share, in per cent, take effect on open suspicions.
+constexpr int kTighter = 90;
 /// Suspects that wait for such a probe here; more would keep the regular round from going on.
 constexpr std::size_t kUrgentMax = 16;
 
@@ -61,13 +64,19 @@ void Swim::Machine::handle_datagram(Instant now, const Endpoint& from, ByteView 
     arm_on_demand(now);
 }
 
-Result<StreamAnswer> Swim::Machine::handle_push_pull(Instant now, ByteView bytes) {
+Result<StreamAnswer> Swim::Machine::handle_push_pull(
+    Instant now, ByteView bytes, const std::optional<PeerId>& from
+) {
     advance(now);
     Packet page;
     const auto decoded = decode_page(bytes, swarm_tag(config_.swarm), *notary_, page);
     if (!decoded) {
         count_fault(decoded.error());
         return decoded.error();
+    }
+    if (from && page.sender != ShortId(*from)) {
+        ++counters_.malformed;
+        return fail(FaultCode::BadValue, "a page in another member's name");
     }
     if (page.sender == ShortId(self_)) {
         on_packet_of_self(now, page);
@@ -80,7 +89,8 @@ Result<StreamAnswer> Swim::Machine::handle_push_pull(Instant now, ByteView bytes
     // The records stand on the last pages of several.
     const bool first = first_sender_ == page.sender && conflict_.arriving(now);
     const auto source_of_record = first ? Source::FirstPage : source;
-    Conversation talk{page.sender, id_of(page.sender), {}, false, {}};
+    prove(now, page.sender);
+    Conversation talk{page.sender, id_of(page.sender), {}};
     forged_in_page_ = 0;
     for (const auto& message : page.messages) {
         const bool told = std::holds_alternative<ProgressRecord>(message);
@@ -117,8 +127,18 @@ void Swim::Machine::count_fault(const Fault& fault) {
 void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& packet) {
     conflict_.note_contact(now);
     auto& replies = workspace_->replies;
-    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies), false, {}};
-    if (talk.sender) reach_.heard(*talk.sender);
+    prove(now, packet.sender);
+    Conversation talk{packet.sender, id_of(packet.sender), std::move(replies)};
+    talk.probing =
+        std::any_of(packet.messages.begin(), packet.messages.end(), [](const Message& message) {
+            return std::holds_alternative<Ping>(message) || std::holds_alternative<Ack>(message);
+        });
+    heard_at_ = now_;
+    if (talk.sender) {
+        reach_.heard(*talk.sender);
+        if (!doubts_.empty()) doubts_.erase(*talk.sender);
+        if (!lost_.empty()) on_lost_heard(now, *talk.sender, from);
+    }
     // News first: the ack then carries our answer to it, and a stranger may have named itself.
     for (const auto& message : packet.messages) on_news(now, message, Source::Rumour, talk);
     if (!talk.sender) talk.sender = id_of(packet.sender);
@@ -138,7 +158,9 @@ void Swim::Machine::on_news(
             [&](const Stranger& stranger) { on_stranger(stranger, talk); },
             [&](const Forgotten& forgotten) { on_forgotten(now, forgotten, talk); },
             [&](const SliceDigests& digests) { on_slices(digests, talk); },
-            [&](const ProgressRecord& record) { on_record(now, record, source); },
+            [&](const ProgressRecord& record) {
+                on_record(now, record, source, talk.probing && talk.from == ShortId(record.owner));
+            },
             [](const auto& /*probe*/) {},
         },
         message
@@ -152,7 +174,7 @@ void Swim::Machine::on_probe(
         Overloaded{
             [&](const Ping& ping) { on_ping(ping, talk); },
             [&](const Ack& ack) { on_ack(ack, talk); },
-            [&](const Nack& nack) { cycle_.nack(nack.probe); },
+            [&](const Nack& nack) { cycle_.nack(nack.probe, talk.from); },
             [&](const TableDigest& digest) { on_digest(now, digest, talk); },
             [&](const PingRequest& request) { on_ping_request(now, from, request, talk); },
             [](const auto& /*news*/) {},
@@ -170,13 +192,15 @@ void Swim::Machine::on_ping(const Ping& ping, Conversation& talk) {
 void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
     if (const auto probe = cycle_.answer(ack.probe)) {
         if (!cycle_.waits()) disarm(Timer::AckWait);
-        awareness_.add(-1);
+        answered(*probe);
         if (talk.sender == probe->target) {
+            path_loss_.answered();
             table_.set_hearing(probe->target, MemberTable::Hearing::Heard);
             reach_.answered(probe->target);
             round_trip_.sample(now_ - probe->sent);
             counters_.round_trips.add(now_ - probe->sent);
         } else {
+            path_loss_.rescued();
             reach_.missed(probe->target, probe->id);
         }
         note_reach(probe->target);
@@ -191,17 +215,26 @@ void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
 
 void Swim::Machine::handle_stream_pong(Instant now, const PeerId& peer) {
     advance(now);
+    prove(now, peer);
     on_stream_answer(peer);
 }
 
 void Swim::Machine::on_stream_answer(const PeerId& peer) {
     // A probe asks for a stream when it asks its helpers; before that, its ack may still come.
+    heard_at_ = now_;
     const auto probe = cycle_.answer_by_stream(peer);
     if (!probe) return;
-    awareness_.add(-1);
+    answered(*probe);
+    path_loss_.rescued();
     ++counters_.probes_by_stream;
     reach_.missed(peer, probe->id);
     note_reach(peer);
+}
+
+/// A member lives. If it had been silent as a helper, we are the ones that hear badly.
+void Swim::Machine::answered(const ProbeCycle::Probe& probe) {
+    awareness_.add(probe.of_silent_helper ? 1 : -1);
+    doubts_.erase(probe.target);
 }
 
 void Swim::Machine::note_reach(const PeerId& peer) {
@@ -250,18 +283,8 @@ void Swim::Machine::on_statement(
     } else if (is_accusation(statement.state)) {
         on_accusation(now, statement, source, talk);
     } else {
-        on_claim(now, statement, source);
+        on_claim(now, statement, source, talk);
     }
-}
-
-void Swim::Machine::on_claim(Instant now, const Statement& claim, Source source) {
-    // A signature costs a hundred times what the rest does: look only at news.
-    if (!table_.would_change(claim)) return;
-    const auto* departed = departed_.find(claim.subject);
-    if (departed != nullptr && verdict_of(claim) <= departed->verdict) return;
-    if (!genuine(now, claim, source)) return;
-    if (departed != nullptr) departed_.remove(claim.subject);
-    apply(now, claim, source);
 }
 
 void Swim::Machine::on_accusation(
@@ -296,6 +319,7 @@ void Swim::Machine::on_accusation(
             return;
         }
         accusation.state = MemberState::Suspect;
+        if (heard_in_time) suspicions_.note_verdict(accusation.subject);
         if (!heard_in_time) {
             if (!talk.sender) return;
             accusation.accuser = *talk.sender;
@@ -393,8 +417,10 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
     const Member& after = change.after;
     const PeerId& id = after.id;
     if (after.state == MemberState::Suspect) {
-        const auto bounds = suspicion_bounds(config_, table_.size(), table_.up_count());
-        suspicions_.start(id, now, bounds, accuser);
+        bounds_ = present_bounds();
+        suspicions_.start(id, now, bounds_, accuser);
+        // Its last words reach its heirs before it is gone: each of us was told at another time.
+        if (const auto* said = records_.find_signed(id)) rumours_.push(*said);
         // A few of the members that hear of a suspicion probe the suspect at once. So a crash is
         // confirmed within two periods, and a member that lives hears what is said of it.
         const auto up = static_cast<double>(table_.up_count());
@@ -404,6 +430,7 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
     } else {
         suspicions_.cancel(id);
     }
+    tighten();
     if (!is_up(after.state)) reach_.forget(id);
     if (is_up(after.state)) {
         if (id != self_ && !table_.set_in_round(id, true)) order_.insert(id);
@@ -419,6 +446,23 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
         }
     }
     announce(change);
+}
+
+/// Only members that answer can confirm anything, and hear a suspicion early: they count, and the suspect.
+SuspicionBounds Swim::Machine::present_bounds() const {
+    const auto answering = table_.count(MemberState::Alive) + 1;
+    return suspicion_bounds(config_, answering, answering);
+}
+
+/// When most of a swarm dies, the first suspicions begin with bounds of a swarm that is no more. But whoever
+/// hears nobody has lost its own link, and waits.
+void Swim::Machine::tighten() {
+    if (suspicions_.empty() || deaf()) return;
+    const auto present = present_bounds();
+    const bool fewer = present.confirmations < bounds_.confirmations;
+    if (!fewer && present.min > bounds_.min * kTighter / 100) return;
+    bounds_ = present;
+    suspicions_.tighten(present);
 }
 
 void Swim::Machine::announce(const MemberTable::Change& change) {

@@ -1,6 +1,7 @@
 // Progress records, ours and those of others, and whether a signature is worth its time.
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/check.hpp"
 #include "membership/codec.hpp"
@@ -10,9 +11,26 @@ namespace starling::membership {
 
 namespace {
 
+/// Bytes a second of our own record on pings and acks, per member above kRideMembers, and at most; with the
+/// probe interval of the profile `lan`.
+constexpr double kRideBytes = 130.0;
+constexpr double kRideBytesPerMember = 0.7;
+constexpr double kRideMembers = 16.0;
+constexpr double kRideBytesMax = 450.0;
+constexpr double kRideBurst = 1300.0;
+/// Up to so many members are told in turn; in a larger swarm whoever is met.
+constexpr std::size_t kToldMax = 64;
+/// A member is told again after this share of the time that telling all takes: it is not met at any time.
+constexpr double kTurnShare = 0.8;
+/// A rumour has reached all by then.
+constexpr Duration kRumourTime = std::chrono::seconds(3);
+/// Nobody is told again sooner.
+constexpr Duration kTellEvery = std::chrono::seconds(5);
+/// With it, counters are usually no older than this, in a small swarm.
+constexpr Duration kIntervalMin = std::chrono::seconds(10);
 /// A record that changes nothing which others decide from is signed so often, in a swarm of n the
 /// longer of these: so all records of a large swarm together stay below 20 signatures a second.
-constexpr Duration kSignEvery = std::chrono::seconds(10);
+constexpr Duration kSignEvery = std::chrono::seconds(1);
 constexpr Duration kSignEveryPerMember = std::chrono::milliseconds(50);
 
 }  // namespace
@@ -46,18 +64,61 @@ void Swim::Machine::set_record(Instant now, ByteView bytes, bool decides) {
         record.version = last->version;
     }
     advance_version(record);
+    // The first of each epoch is signed, too: others take no other before that.
+    const auto* said = records_.find_signed(self_);
+    const bool first = said == nullptr || said->epoch != record.epoch;
     const auto members = static_cast<std::int64_t>(table_.up_count());
     const auto every = std::max(kSignEvery, kSignEveryPerMember * members);
-    // The first of each epoch is signed, too: others take an unsigned one only after that.
-    const auto* said = records_.find_signed(self_);
-    const bool first = !signed_at_ || said == nullptr || said->epoch != record.epoch;
-    if (decides || first || now - *signed_at_ >= every) {
+    const bool told = decides || first;
+    if (told || !signed_at_ || now - *signed_at_ >= every) {
         signed_at_ = now;
         sign(record);
     }
-    records_.merge(record, true);
+    records_.merge(record, true, now);
+    if (!told) return;
+    decided_at_ = now;
     rumours_.push(record);
     arm_on_demand(now);
+}
+
+double Swim::Machine::ride_rate() const {
+    const auto members = static_cast<double>(table_.up_count());
+    const double more = kRideBytesPerMember * std::max(0.0, members - kRideMembers);
+    return std::min(kRideBytes + more, kRideBytesMax) / to_seconds(config_.probe_interval);
+}
+
+/// Counters, losses and the like ride on pings and acks: the owner tells each member itself, which
+/// nobody passes on. So every copy tells somebody who does not know it, and a swarm of any size costs each
+/// member the same. What decides does not wait for that: it is a rumour.
+void Swim::Machine::add_own_record(const Member& to, std::vector<Message>& out, std::size_t room) {
+    // A rumour is still about, and the member hears it anyway.
+    if (left_ || now_ - decided_at_ < kRumourTime) return;
+    const auto* record = records_.find_signed(self_);
+    if (record == nullptr) return;
+    const auto size = wire_size(*record);
+    const auto rate = ride_rate();
+    ride_bytes_ = std::min(kRideBurst, ride_bytes_ + rate * to_seconds(now_ - ride_at_));
+    ride_at_ = now_;
+    if (size > room || ride_bytes_ < static_cast<double>(size)) return;
+    const auto members = table_.up_count();
+    if (members <= kToldMax) {
+        // In turn, so that nobody waits much longer than others.
+        const auto turn = static_cast<double>(members * size) / rate * kTurnShare;
+        if (told_.size() > 2 * kToldMax) told_.clear();
+        const auto [told, first] = told_.try_emplace(to.id.prefix64(), now_);
+        if (!first && now_ - told->second < std::max<Duration>(kTellEvery, from_seconds(turn))) {
+            return;
+        }
+        told->second = now_;
+    }
+    ride_bytes_ -= static_cast<double>(size);
+    out.emplace_back(*record);
+}
+
+/// A member is met twice in a round of probes, and told at least every third time.
+Duration Swim::Machine::record_interval() const {
+    const auto members = static_cast<std::int64_t>(table_.up_count());
+    return std::max<Duration>(kIntervalMin, 2 * members * config_.probe_interval);
 }
 
 void Swim::Machine::sign(ProgressRecord& record) {
@@ -67,17 +128,38 @@ void Swim::Machine::sign(ProgressRecord& record) {
     record.signature = notary_->sign(signed_text(record, config_.swarm));
 }
 
-void Swim::Machine::on_record(Instant now, const ProgressRecord& record, Source source) {
+void Swim::Machine::on_record(
+    Instant now, const ProgressRecord& record, Source source, bool for_us
+) {
     if (record.owner == self_) return on_record_of_self(now, record, source);
     if (!records_.is_news(record)) return;
     if (!is_known(record.owner, source)) {
-        ++counters_.unvouched;
+        // Kept for the moment at which its owner is proven: it may not say this again for long.
+        auto* apart = record.is_signed ? unproven_.find(record.owner) : nullptr;
+        if (apart != nullptr) {
+            apart->record = record;
+        } else {
+            ++counters_.unvouched;
+        }
         return;
     }
     if (record.is_signed && !genuine(now, record, source)) return;
-    records_.merge(record, table_.find(record.owner).has_value());
-    rumours_.push(record);
+    const bool spreads = is_news_to_others(now, record, source, for_us);
+    records_.merge(record, table_.find(record.owner).has_value(), now);
+    if (spreads) rumours_.push(record);
     events_.push_back({EventKind::Record, record.owner});
+}
+
+/// What its owner tells us in a probe, it tells everybody itself. The same holds for what a page has of an owner
+/// whom we hear regularly; after a cut we do not. What a newcomer reads first is news to few others, but peers
+/// of a small swarm that start together have met only their seed.
+bool Swim::Machine::is_news_to_others(
+    Instant now, const ProgressRecord& record, Source source, bool for_us
+) const {
+    if (source == Source::Rumour) return !for_us;
+    if (source == Source::FirstPage) return table_.size() <= kToldMax;
+    const auto heard = records_.heard(record.owner);
+    return !heard || now - *heard > 2 * record_interval();
 }
 
 /// Anybody can invent a peer and sign for it. So the records of peers that are gone count only if we
@@ -93,7 +175,7 @@ void Swim::Machine::on_record_of_self(Instant now, const ProgressRecord& record,
     const auto* ours = records_.find_signed(self_);
     if (ours == nullptr) {
         // From an earlier life; the next set_record goes above it.
-        records_.merge(record, true);
+        records_.merge(record, true, now);
         events_.push_back({EventKind::Record, self_});
         return;
     }
@@ -103,7 +185,7 @@ void Swim::Machine::on_record_of_self(Instant now, const ProgressRecord& record,
     again.version = record.version;
     advance_version(again);
     sign(again);
-    records_.merge(again, true);
+    records_.merge(again, true, now);
     rumours_.push(again);
 }
 

@@ -69,7 +69,7 @@ void Swim::Machine::on_claim_of_self(
 void Swim::Machine::on_packet_of_self(Instant now, const Packet& packet) {
     ++counters_.reflected;
     conflict_.note_contact(now);
-    Conversation talk{packet.sender, std::nullopt, {}, false, {}};
+    Conversation talk{packet.sender, std::nullopt, {}};
     for (const auto& message : packet.messages) {
         const auto* statement = std::get_if<Statement>(&message);
         if (statement == nullptr || statement->subject != self_) continue;

@@ -49,15 +49,24 @@ void Swim::Machine::send(
     if (probing && !left_) out.emplace_back(TableDigest{table_.digest()});
     Datagram datagram{to, {}};
     std::size_t room = kPacketMax;
-    if (const auto member = peer ? table_.resolve(*peer) : std::nullopt;
-        member && hears_us(*member)) {
+    const auto member = peer ? table_.resolve(*peer) : std::nullopt;
+    if (member && hears_us(*member)) {
         datagram.receiver = table_.claim_of(member->id).key;
     } else {
         room -= introduction_.size();
     }
     std::size_t used = kPacketOverhead;
     for (const auto& message : out) used += wire_size(message);
-    rumours_.fill(out, room - used, transmit_limit(table_.up_count()));
+    if (probing && member && member->state == MemberState::Alive && room > used) {
+        const auto before = out.size();
+        add_own_record(*member, out, room - used);
+        if (out.size() > before) used += wire_size(out.back());
+    }
+    // Rumours would be spent on the dead, and there may be many. One that lives after all learns what it
+    // has missed when it has refuted.
+    if (!member || !is_accusation(member->state)) {
+        rumours_.fill(out, room - used, transmit_limit(table_.count(MemberState::Alive)));
+    }
     if (out.empty()) return;
     if (auto& spare = workspace_->spare; !spare.empty()) {
         datagram.bytes = std::move(spare.back());

@@ -61,6 +61,7 @@ struct StreamRequest {
     Endpoint to;
     Kind kind = Kind::PushPull;
     Slices slices = kAllSlices;  ///< of Tell: those to send
+    Slices refresh = 0;          ///< of Compare: those to be told even where they agree
 
     [[nodiscard]] bool wants_answer() const { return kind != Kind::Tell; }
 };

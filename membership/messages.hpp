@@ -30,6 +30,15 @@ struct ShortId {
     auto operator<=>(const ShortId&) const = default;
 };
 
+/// Returns the lowest id that begins with these bytes.
+[[nodiscard]] inline PeerId first_with(const ShortId& id) {
+    PeerId first;
+    for (std::size_t i = 0; i < 8; ++i) {
+        first.bytes[i] = static_cast<std::uint8_t>(id.value >> (56 - 8 * i));
+    }
+    return first;
+}
+
 /// Asks `target`, and nobody else who may listen at its address by now, to answer.
 struct Ping {
     std::uint64_t probe = 0;  ///< random; the ack repeats it

@@ -1,6 +1,7 @@
 #include "membership/probe.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 #include <utility>
 
@@ -43,6 +44,12 @@ Duration RoundTrip::timeout(Duration min, Duration max) const {
     return std::clamp(2 * (mean_ + 4 * deviation_), min, max);
 }
 
+double PathLoss::missed(std::uint32_t helpers) const {
+    const double passes = std::sqrt(1.0 - share_);
+    const double one_helper = 1.0 - std::pow(passes, 4.0);
+    return share_ * std::pow(one_helper, static_cast<double>(helpers));
+}
+
 std::optional<ProbeCycle::Probe> ProbeCycle::answer(std::uint64_t id) {
     const auto found = std::find_if(open_.begin(), open_.end(), [&](const Probe& probe) {
         return probe.id == id;
@@ -70,15 +77,18 @@ std::optional<ProbeCycle::Probe> ProbeCycle::ask_helpers(const PeerId* target) {
     return *found;
 }
 
-void ProbeCycle::set_helpers(std::uint64_t id, std::size_t count) {
+void ProbeCycle::set_helpers(std::uint64_t id, std::vector<ShortId> helpers) {
     for (auto& probe : open_) {
-        if (probe.id == id) probe.helpers = static_cast<std::uint32_t>(count);
+        if (probe.id != id) continue;
+        probe.asked = static_cast<std::uint32_t>(helpers.size());
+        probe.silent = std::move(helpers);
+        return;
     }
 }
 
-void ProbeCycle::nack(std::uint64_t id) {
+void ProbeCycle::nack(std::uint64_t id, const ShortId& helper) {
     for (auto& probe : open_) {
-        if (probe.id == id) ++probe.nacks;
+        if (probe.id == id) std::erase(probe.silent, helper);
     }
 }
 

@@ -81,6 +81,26 @@ private:
     Duration deviation_{};
 };
 
+/// Measures what share of the direct probes of members that live stays without an answer: the probes that a
+/// helper or a stream answered. A dead member does not show in it.
+class PathLoss {
+public:
+    void answered() { share_ -= share_ / kMemory; }
+
+    void rescued() { share_ += (1.0 - share_) / kMemory; }
+
+    [[nodiscard]] double share() const { return share_; }
+
+    /// Returns how likely it is that a member which lives answers a probe neither directly nor through
+    /// one of `helpers`, if each datagram gets lost with the same chance: a direct answer takes two
+    /// datagrams, one through a helper takes four.
+    [[nodiscard]] double missed(std::uint32_t helpers) const;
+
+private:
+    static constexpr double kMemory = 24.0;  ///< probes
+    double share_ = 0.0;
+};
+
 /// The open probes of one period: of the next member in the round, and of others that there is a
 /// reason to probe at once.
 class ProbeCycle {
@@ -91,8 +111,10 @@ public:
         Incarnation incarnation;  ///< the target's when the probe began
         bool indirect = false;    ///< helpers have been asked
         Instant sent{};
-        std::uint32_t helpers = 0;
-        std::uint32_t nacks = 0;
+        std::uint32_t asked = 0;        ///< helpers
+        std::vector<ShortId> silent{};  ///< helpers that have said nothing
+        /// A helper that was silent: if it answers, its silence was ours.
+        bool of_silent_helper = false;
     };
 
     void begin(const Probe& probe) { open_.push_back(probe); }
@@ -107,11 +129,15 @@ public:
     /// as having asked.
     std::optional<Probe> ask_helpers(const PeerId* target = nullptr);
 
-    /// Notes how many helpers probe `id` has asked.
-    void set_helpers(std::uint64_t id, std::size_t count);
+    /// Closes and returns the probe of `target` whose stream was refused. The direct ack must have
+    /// had its time: streams may be blocked where datagrams pass.
+    std::optional<Probe> refuse(const PeerId& target) { return answer_by_stream(target); }
 
-    /// Counts a nack of a helper if `id` is open.
-    void nack(std::uint64_t id);
+    /// Notes whom probe `id` has asked.
+    void set_helpers(std::uint64_t id, std::vector<ShortId> helpers);
+
+    /// Notes a nack of a helper if `id` is open.
+    void nack(std::uint64_t id, const ShortId& helper);
 
     /// Ends the period and returns the probes that nobody answered, until the next call.
     const std::vector<Probe>& finish();

@@ -15,7 +15,8 @@ void advance_version(ProgressRecord& record) {
 bool Records::is_news(const ProgressRecord& record) const {
     const auto found = entries_.find(record.owner);
     if (found == entries_.end()) return record.is_signed;
-    const auto& [last, shown, gone] = found->second;
+    const auto& last = found->second.record;
+    const auto& shown = found->second.shown;
     const auto order = std::tie(record.epoch, record.version);
     if (std::tie(last.epoch, last.version) >= order) return false;
     if (record.is_signed) return true;
@@ -23,10 +24,11 @@ bool Records::is_news(const ProgressRecord& record) const {
     return last.epoch == record.epoch && record.version - last.version <= kUnsignedAheadMax;
 }
 
-bool Records::merge(const ProgressRecord& record, bool present) {
+bool Records::merge(const ProgressRecord& record, bool present, Instant now) {
     if (!is_news(record)) return false;
     const auto [place, added] = entries_.try_emplace(record.owner);
     auto& entry = place->second;
+    entry.heard = now;
     if (record.is_signed) {
         entry.record = record;
         entry.shown.reset();
@@ -58,6 +60,12 @@ const ProgressRecord* Records::find(const PeerId& owner) const {
 const ProgressRecord* Records::find_signed(const PeerId& owner) const {
     const auto found = entries_.find(owner);
     return found == entries_.end() ? nullptr : &found->second.record;
+}
+
+std::optional<Instant> Records::heard(const PeerId& owner) const {
+    const auto found = entries_.find(owner);
+    if (found == entries_.end()) return std::nullopt;
+    return found->second.heard;
 }
 
 std::vector<PeerId> Records::owners() const {

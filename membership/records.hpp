@@ -34,7 +34,10 @@ public:
     /// Keeps the record if its (epoch, version) is larger than what is known; returns whether it
     /// did. A signed one replaces whatever there was; an unsigned one needs a signed one of the same
     /// epoch. `present` says whether its owner is in the table.
-    bool merge(const ProgressRecord& record, bool present);
+    bool merge(const ProgressRecord& record, bool present, Instant now = {});
+
+    /// Returns when the newest record of a peer came.
+    [[nodiscard]] std::optional<Instant> heard(const PeerId& owner) const;
 
     /// The owner has entered the table: its record no longer counts against kGoneRecordsMax.
     void owner_present(const PeerId& owner);
@@ -63,6 +66,7 @@ private:
     struct Entry {
         ProgressRecord record;                ///< signed
         std::optional<ProgressRecord> shown;  ///< newer and unsigned
+        Instant heard{};                      ///< the newer of the two
         std::uint64_t gone = 0;  ///< key in gone_, or 0 while the owner is in the table
     };
 

@@ -13,6 +13,10 @@ namespace {
 constexpr double kMultiplierAboveConfirmations = 2.0;
 /// What is left of the shortest timeout after one confirmation more than wanted.
 constexpr double kSureShare = 0.7;
+/// The same with a second accuser, if we have seen a refusal ourselves. Others have seen none, and a verdict is
+/// hearsay to them until their suspicions are ripe: a little later than that, all agree at once. If they agreed only
+/// after a second, heirs would take over what others still count as the dead one's.
+constexpr double kRefusedShare = 0.6;
 /// Where fewer confirmations are wanted, one more than wanted proves too little.
 constexpr std::uint32_t kSureFrom = 2;
 /// Deadlines kept for each suspicion, stale ones included.
@@ -62,8 +66,12 @@ void Suspicions::start(
 /// Gives the suspicion the deadline that its accusers and its floor ask for.
 void Suspicions::move(const PeerId& id, Suspicion& suspicion) {
     const auto confirmations = static_cast<std::uint32_t>(suspicion.accusers.size() - 1);
-    const auto end = suspicion.since + confirmed_timeout(suspicion.bounds, confirmations);
-    const auto deadline = std::max(end, suspicion.floor);
+    auto time = confirmed_timeout(suspicion.bounds, confirmations);
+    if (confirmations > 0 && suspicion.verdict) time = std::min(time, ripe_after(suspicion));
+    if (confirmations > 0 && suspicion.refused) {
+        time = std::min(time, from_seconds(kRefusedShare * to_seconds(suspicion.bounds.min)));
+    }
+    const auto deadline = std::max(suspicion.since + time, suspicion.floor);
     if (deadline == suspicion.deadline) return;
     suspicion.deadline = deadline;
     deadlines_.emplace_back(suspicion.deadline, id);
@@ -120,15 +128,43 @@ const PeerId* Suspicions::accuser(const PeerId& id) const {
     return found == open_.end() ? nullptr : &found->second.accusers.front();
 }
 
-bool Suspicions::any_confirmed() const {
-    return std::any_of(open_.begin(), open_.end(), [](const auto& entry) {
+std::size_t Suspicions::confirmed() const {
+    const auto count = std::count_if(open_.begin(), open_.end(), [](const auto& entry) {
         return entry.second.accusers.size() > 1;
     });
+    return static_cast<std::size_t>(count);
+}
+
+Duration Suspicions::ripe_after(const Suspicion& suspicion) {
+    return suspicion.bounds.min / 2;
 }
 
 bool Suspicions::ripe(const PeerId& id, Instant now) const {
     const auto found = open_.find(id);
-    return found != open_.end() && now - found->second.since >= found->second.bounds.min / 2;
+    return found != open_.end() && now - found->second.since >= ripe_after(found->second);
+}
+
+void Suspicions::note_refused(const PeerId& id) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    found->second.refused = true;
+    move(id, found->second);
+}
+
+void Suspicions::note_verdict(const PeerId& id) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    found->second.verdict = true;
+    move(id, found->second);
+}
+
+void Suspicions::tighten(const SuspicionBounds& bounds) {
+    for (auto& [id, suspicion] : open_) {
+        auto& own = suspicion.bounds;
+        if (bounds.min > own.min || bounds.confirmations > own.confirmations) continue;
+        own = bounds;
+        move(id, suspicion);
+    }
 }
 
 void Suspicions::postpone(Instant earliest) {

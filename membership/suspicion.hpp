@@ -77,9 +77,22 @@ public:
     /// The first accuser, or null when `id` is not suspected.
     [[nodiscard]] const PeerId* accuser(const PeerId& id) const;
 
-    /// True while one of the suspicions has a second accuser: then it is about a crash, and hardly
-    /// about a lost datagram.
-    [[nodiscard]] bool any_confirmed() const;
+    /// Returns how many of the suspicions have a second accuser: those are about crashes, and hardly
+    /// about lost datagrams.
+    [[nodiscard]] std::size_t confirmed() const;
+
+    /// We have seen ourselves that nobody listens where `id` did. With a second accuser, six tenths of
+    /// the shortest time are enough then.
+    void note_refused(const PeerId& id);
+
+    /// Another member has declared `id` failed. With a second accuser, the suspicion ends as soon as it
+    /// is ripe.
+    void note_verdict(const PeerId& id);
+
+    /// Fewer members are left to confirm anything. Shortens what is longer than these bounds say.
+    void tighten(const SuspicionBounds& bounds);
+
+    [[nodiscard]] bool empty() const { return open_.empty(); }
 
     /// True when the suspicion has lasted at least half of its shortest time: by then a member that
     /// lives and can be reached has refuted it.
@@ -99,10 +112,13 @@ private:
         Instant floor;
         Instant deadline = Instant::max();
         SuspicionBounds bounds;
+        bool refused = false;          ///< our own dial was
+        bool verdict = false;          ///< another member's
         std::vector<PeerId> accusers;  ///< at most 2 + bounds.confirmations
     };
 
     void move(const PeerId& id, Suspicion& suspicion);
+    [[nodiscard]] static Duration ripe_after(const Suspicion& suspicion);
     [[nodiscard]] bool stale(const std::pair<Instant, PeerId>& deadline) const;
     void drop_stale();
     [[nodiscard]] static bool wants(const Suspicion& suspicion, const PeerId& accuser);

@@ -64,6 +64,7 @@ Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Inst
       salt_(self.salt),
       life_since_(now),
       now_(now),
+      heard_at_(now),
       timing_rng_(fork(rng, Purpose::Timing)),
       target_rng_(fork(rng, Purpose::Target)),
       probe_id_rng_(fork(rng, Purpose::ProbeId)),
@@ -133,7 +134,7 @@ std::vector<Bytes> Swim::Machine::pages_for(const StreamRequest& request) const 
     // Our own claim comes first: it tells where the page comes from.
     pager.add(own_claim_);
     if (request.kind == StreamRequest::Kind::Compare) {
-        pager.add(slice_digests(false));
+        pager.add(slice_digests(false, request.refresh));
     } else {
         add_slices(pager, request.slices);
     }
@@ -164,13 +165,19 @@ void Swim::Machine::add_slices(Pager& pager, Slices slices) const {
         }
     }
     records_.for_each([&](const ProgressRecord& record) {
-        if (wanted(record.owner)) pager.add(record);
+        // What is not signed is for ourselves.
+        if (record.is_signed && wanted(record.owner)) pager.add(record);
     });
 }
 
-SliceDigests Swim::Machine::slice_digests(bool answer) const {
+/// Records are not in the digests, so now and then a slice is to be told again: it gets a wrong digest.
+SliceDigests Swim::Machine::slice_digests(bool answer, Slices refresh) const {
     const auto digests = table_.slice_digests();
-    return {answer, {digests.begin(), digests.end()}};
+    SliceDigests told{answer, {digests.begin(), digests.end()}};
+    for (std::size_t i = 0; i < kSlices; ++i) {
+        if ((refresh >> i & 1U) != 0) told.values[i] = ~told.values[i];
+    }
+    return told;
 }
 
 Statement Swim::Machine::accusation(
@@ -226,8 +233,10 @@ void Swim::handle_timeout(Instant now) {
     machine_->handle_timeout(now);
 }
 
-Result<StreamAnswer> Swim::handle_push_pull(Instant now, ByteView page) {
-    return machine_->handle_push_pull(now, page);
+Result<StreamAnswer> Swim::handle_push_pull(
+    Instant now, ByteView page, const std::optional<PeerId>& from
+) {
+    return machine_->handle_push_pull(now, page, from);
 }
 
 void Swim::handle_stream_pong(Instant now, const PeerId& peer) {
@@ -236,6 +245,10 @@ void Swim::handle_stream_pong(Instant now, const PeerId& peer) {
 
 void Swim::handle_stream_lost(Instant now, const PeerId& peer) {
     machine_->handle_stream_lost(now, peer);
+}
+
+void Swim::handle_stream_refused(Instant now, const PeerId& peer) {
+    machine_->handle_stream_refused(now, peer);
 }
 
 void Swim::handle_send_error(Instant now, const Endpoint& to) {
@@ -300,8 +313,20 @@ ByteView Swim::signed_record(const PeerId& id) const {
     return record == nullptr ? ByteView{} : ByteView(record->bytes);
 }
 
+std::optional<Instant> Swim::record_heard(const PeerId& id) const {
+    return machine_->records().heard(id);
+}
+
+Duration Swim::record_interval() const {
+    return machine_->record_interval();
+}
+
 std::vector<PeerId> Swim::recorded_peers() const {
     return machine_->records().owners();
+}
+
+std::size_t Swim::unproven_count() const {
+    return machine_->unproven().size();
 }
 
 std::size_t Swim::alive_count() const {
@@ -327,7 +352,9 @@ ByteView Swim::introduction() const {
 const Statement* Swim::claim_of(const ShortId& id) const {
     const auto& table = machine_->table();
     const auto* known = table.id_of(id);
-    return known == nullptr ? nullptr : &table.claim_of(*known);
+    if (known != nullptr) return &table.claim_of(*known);
+    const auto* apart = machine_->unproven().resolve(id);
+    return apart == nullptr ? nullptr : &apart->claim;
 }
 
 std::optional<Endpoint> Swim::rival() const {

@@ -39,13 +39,14 @@ struct SwimCounters {
     std::uint64_t datagrams_received = 0;
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
-    std::uint64_t malformed = 0;  ///< did not parse; never answered
-    std::uint64_t foreign = 0;    ///< another swarm's tag
-    std::uint64_t reflected = 0;  ///< named us as their sender; dropped
-    std::uint64_t forged = 0;     ///< statements whose signature does not fit; dropped
-    std::uint64_t throttled = 0;  ///< accusations above what one sender may make; dropped
-    std::uint64_t postponed = 0;  ///< signatures above what we check in a second; dropped
-    std::uint64_t unvouched = 0;  ///< records of peers that nobody has had as a member; dropped
+    std::uint64_t malformed = 0;   ///< did not parse; never answered
+    std::uint64_t foreign = 0;     ///< another swarm's tag
+    std::uint64_t reflected = 0;   ///< named us as their sender; dropped
+    std::uint64_t forged = 0;      ///< statements whose signature does not fit; dropped
+    std::uint64_t throttled = 0;   ///< accusations above what one sender may make; dropped
+    std::uint64_t postponed = 0;   ///< signatures above what we check in a second; dropped
+    std::uint64_t held_apart = 0;  ///< peers of which only claims were known when they came
+    std::uint64_t unvouched = 0;   ///< records of peers that nobody has had as a member; dropped
     std::uint64_t probes = 0;
     std::uint64_t probes_failed = 0;     ///< neither direct nor indirect answer
     std::uint64_t probes_by_stream = 0;  ///< answered by no datagram, but over a stream
@@ -91,17 +92,25 @@ public:
     /// Merges one page of another member's table. Returns what to answer if its sender wants an
     /// answer; the frame around the page tells, not the page.
     ///
-    /// Errors    Truncated, BadFormat, Oversized, BadVersion, SwarmMismatch; the page was dropped
-    ///           whole
-    [[nodiscard]] Result<StreamAnswer> handle_push_pull(Instant now, ByteView page);
+    /// `from` is who has signed the stream; the page has to be in its name.
+    ///
+    /// Errors    Truncated, BadFormat, Oversized, BadVersion, SwarmMismatch, BadValue; the page was
+    ///           dropped whole
+    [[nodiscard]] Result<StreamAnswer> handle_push_pull(
+        Instant now, ByteView page, const std::optional<PeerId>& from = std::nullopt
+    );
 
     /// A member answered a Ping over a stream. The driver of a member that is asked answers by
     /// itself, without its machine.
     void handle_stream_pong(Instant now, const PeerId& peer);
 
-    /// A stream with a member ended without a goodbye. That is a reason to probe the member in the
-    /// next period and no verdict: streams also end when a peer restarts or a link changes.
+    /// A stream with a member ended without a goodbye. That is a reason to probe the member at once and
+    /// no verdict: streams also end when a peer restarts or a link changes.
     void handle_stream_lost(Instant now, const PeerId& peer);
+
+    /// Nobody listens where a member should: its machine refused a stream, or reset it. If the member
+    /// owes us the ack of a probe, it is suspected at once.
+    void handle_stream_refused(Instant now, const PeerId& peer);
 
     /// Counts a refused local send as a missed probe, as if the datagram had vanished.
     void handle_send_error(Instant now, const Endpoint& to);
@@ -112,9 +121,10 @@ public:
     /// gossip ticks afterwards, in which the news spreads.
     void leave(Instant now);
 
-    /// Replaces our progress record and spreads it. Of two records of one owner the larger (epoch,
-    /// version) wins; records never touch incarnations. It is signed if others decide something from
-    /// what is new in it, and else every max(10 s, n x 50 ms).
+    /// Replaces our progress record. Of two records of one owner the larger (epoch, version) wins; records
+    /// never touch incarnations. With `decides`, others decide something from what is new in it: it is signed
+    /// and spreads at once. Else it is signed every max(1 s, n x 50 ms) at the most and rides on our probes, so
+    /// that each member hears of it within record_interval().
     ///
     /// Requires  at most kRecordMax bytes
     void set_record(Instant now, ByteView record, bool decides = true);
@@ -145,20 +155,30 @@ public:
 
     [[nodiscard]] std::optional<Member> find(const PeerId& id) const;
 
-    /// What a member last said of itself, null for one that is not in the table. Its signature is
-    /// verified.
+    /// What a member last said of itself, or a peer that is held apart until it is proven; null for
+    /// anybody else. Its signature is verified.
     [[nodiscard]] const Statement* claim_of(const ShortId& id) const;
 
-    /// The newest record of a peer, empty when none is known: for people only, for it may be anybody's
-    /// word. Records outlive their peer's tombstone (bounded: the oldest of gone peers are dropped
+    /// The newest record of a peer, empty when none is known: for people only. Of another peer it may be
+    /// anybody's word. Records outlive their peer's tombstone (bounded: the oldest of gone peers are dropped
     /// above 4,096).
     [[nodiscard]] ByteView record(const PeerId& id) const;
 
     /// The newest record of a peer that the peer has signed, empty when none is known.
     [[nodiscard]] ByteView signed_record(const PeerId& id) const;
 
+    /// Returns when that record came here; its owner made it up to record_interval() before.
+    [[nodiscard]] std::optional<Instant> record_heard(const PeerId& id) const;
+
+    /// Returns how long it usually takes at most, until we hear again of a member that has nothing to say from
+    /// which others decide.
+    [[nodiscard]] Duration record_interval() const;
+
     /// All peers that ever published a record we still keep.
     [[nodiscard]] std::vector<PeerId> recorded_peers() const;
+
+    /// Peers that are held apart, because only claims of them are known (unproven.hpp).
+    [[nodiscard]] std::size_t unproven_count() const;
 
     [[nodiscard]] std::size_t alive_count() const;  ///< alive or suspect, ourselves included
     [[nodiscard]] const SwimCounters& counters() const;

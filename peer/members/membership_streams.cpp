@@ -63,6 +63,7 @@ void MembershipStreams::send_pages(
         const bool asks = wants_answer && i + 1 == pages.size();
         payload.push_back(asks ? kWantsAnswer : kTells);
         payload.insert(payload.end(), pages[i].begin(), pages[i].end());
+        counters_.page_bytes_sent += payload.size();
         links_.send(to, FrameType::PushPull, std::move(payload));
     }
 }
@@ -72,7 +73,7 @@ void MembershipStreams::on_page(const PeerId& from, ByteView payload) {
         ++counters_.malformed_pages;
         return;
     }
-    const auto merged = membership_.swim().handle_push_pull(real_now(), payload.subspan(1));
+    const auto merged = membership_.swim().handle_push_pull(real_now(), payload.subspan(1), from);
     if (merged.has_error()) {
         ++counters_.malformed_pages;
         return;

@@ -21,6 +21,7 @@
 namespace starling::peer {
 
 struct MembershipStreamCounters {
+    std::uint64_t page_bytes_sent = 0;
     std::uint64_t malformed_pages = 0;
     std::uint64_t refused_answers = 0;  ///< too many were on their way
     std::uint64_t forged_pages = 0;     ///< held statements whose signature does not fit

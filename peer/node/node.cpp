@@ -93,9 +93,15 @@ void Node::on_sent(FrameType type, Bytes payload) {
     if (session_) session_->recycle(type, std::move(payload));
 }
 
-void Node::on_broken(const PeerId& partner, const Fault& /*why*/) {
+void Node::on_broken(const PeerId& partner, const Fault& why) {
     owner_.check();
-    if (started_) membership_.swim().handle_stream_lost(real_now(), partner);
+    if (started_) {
+        auto& swim = membership_.swim();
+        if (why.code == FaultCode::Unreachable) swim.handle_stream_refused(real_now(), partner);
+        swim.handle_stream_lost(real_now(), partner);
+        // Later, for what it sends may use the streams that have just called us.
+        loop_.post([this] { membership_.pump(); });
+    }
     if (session_) session_->handle_broken(partner);
 }
 
@@ -465,6 +471,7 @@ StatusInputs Node::status_inputs() const {
     inputs.http = http_address_;
     inputs.incarnation = membership_.swim().incarnation();
     inputs.view = look(membership_.swim());
+    inputs.now = real_now();
     inputs.membership = membership_.swim().counters();
     inputs.seal = membership_.seal_counters();
     inputs.links = links_.counters();

@@ -90,6 +90,7 @@ constexpr CounterRow<Swim> kSwimRows[] = {
      &Swim::malformed},
     {"datagrams_foreign_total", "Datagrams of another swarm", &Swim::foreign},
     {"datagrams_reflected_total", "Datagrams that named us as their sender", &Swim::reflected},
+    {"peers_held_apart_total", "Peers of which only claims were known", &Swim::held_apart},
     {"statements_forged_total", "Statements with a wrong signature", &Swim::forged},
     {"accusations_throttled_total", "Accusations above what one sender may make", &Swim::throttled},
     {"signatures_postponed_total",
@@ -127,6 +128,9 @@ constexpr CounterRow<LinkCounters> kLinkRows[] = {
 static_assert(covers(kLinkRows));
 
 constexpr CounterRow<MembershipStreamCounters> kMembershipStreamRows[] = {
+    {"membership_page_bytes_sent_total",
+     "Bytes of membership sent on streams; with the datagrams, all that membership costs",
+     &MembershipStreamCounters::page_bytes_sent},
     {"pages_malformed_total",
      "Push/pull pages that did not parse",
      &MembershipStreamCounters::malformed_pages},

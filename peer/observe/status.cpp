@@ -122,6 +122,7 @@ std::string render_status(const StatusInputs& in) {
     self["name"] = in.name.empty() ? json(nullptr) : json(in.name);
     self["self"] = true;
     self["udp"] = nullptr;
+    self["heard_s_ago"] = 0.0;
     self["reachable"] = out["reachable"];
     self["epoch"] = in.incarnation.epoch;
     if (in.session) {
@@ -142,6 +143,9 @@ std::string render_status(const StatusInputs& in) {
         );
         member["self"] = false;
         member["udp"] = udp_name(peer);
+        // Counters come now and then only; what decides comes at once.
+        member["heard_s_ago"] =
+            peer.heard ? finite_or_null(to_seconds(in.now - *peer.heard)) : json(nullptr);
         member["reachable"] =
             reachable_json(peer.newest() ? peer.newest()->reachable : std::optional<bool>());
         out["members"].push_back(std::move(member));

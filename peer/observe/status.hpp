@@ -26,6 +26,7 @@ struct StatusInputs {
     Endpoint http;
     Incarnation incarnation;
     SwarmView view;
+    Instant now;  ///< of the view
     membership::SwimCounters membership;
     SealCounters seal;
     LinkCounters links;

@@ -59,6 +59,7 @@ void EpochGoal::note(Instant now, const PeerId& id, std::uint64_t samples, doubl
 
 void EpochGoal::hear(Instant now, const PeerId& self, std::uint64_t own, const SwarmView& view) {
     if (!target_) return;
+    records_every_ = view.records_every;
     note(now, self, own, 0.0);
     for (const auto& peer : view.others) {
         if (!peer.live()) {
@@ -74,7 +75,7 @@ bool EpochGoal::stuck(Instant now, std::span<const PeerId> peers) const {
         const auto found = words_.find(id);
         if (found == words_.end()) return false;
         const auto& word = found->second;
-        auto patience = kPatience;
+        auto patience = std::max<Duration>(kPatience, kUnheard * records_every_);
         if (word.rate > 0.0) {
             const double steps = 4.0 * static_cast<double>(batch_) / word.rate;
             patience = std::max(patience, from_seconds(std::min(steps, 3600.0)));

@@ -53,6 +53,8 @@ public:
     /// A peer that makes no step for so long, and for four of its steps, is not waited for: it cannot get the bytes of a
     /// shard, or it lies.
     static constexpr Duration kPatience = std::chrono::seconds(60);
+    /// So many times as long as counters take to come at the most, where that is longer.
+    static constexpr int kUnheard = 3;
 
 private:
     struct Word {
@@ -68,6 +70,7 @@ private:
     std::optional<std::uint64_t> limit_;
     std::uint64_t version_ = 0;  ///< of the shards that the limit is for
     std::map<PeerId, Word> words_;
+    Duration records_every_{};  ///< as in the last view
 };
 
 }  // namespace starling::peer

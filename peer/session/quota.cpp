@@ -96,6 +96,7 @@ void Quota::take_turn(const Inputs& inputs, const Sharers& others, std::uint64_t
 
 /// Notes who has said something new. Both lists are in order of id.
 void Quota::hear(Instant now, const SwarmView& view) {
+    records_every_ = view.records_every;
     std::vector<Word> words;
     auto known = words_.begin();
     for (const auto& peer : view.others) {
@@ -116,6 +117,8 @@ void Quota::hear(Instant now, const SwarmView& view) {
 bool Quota::gave_up(const Word& word, const SeenPeer& peer, Instant now) const {
     auto patience = kPatience;
     if (peer.record) {
+        // It tells us its counters only now and then.
+        patience = std::max<Duration>(patience, kUnheard * records_every_);
         if (!rests_ || unused(*peer.record) < batch_) return false;
         const auto rate = static_cast<double>(peer.record->samples_per_s);
         const double steps = rate > 0.0 ? 4.0 * static_cast<double>(batch_) / rate : 0.0;

@@ -65,6 +65,8 @@ public:
     /// If a peer that holds a claim says nothing new for so long, and for four of its steps, then
     /// those that have none left take it over.
     static constexpr Duration kPatience = std::chrono::seconds(5);
+    /// So many times as long as counters take to come at the most, where that is longer.
+    static constexpr int kUnheard = 3;
     /// A peer that has nothing left waits at most so long for its turn. Then it claims its even part
     /// of what it sees, whatever the others say: one that lies must not keep the swarm from training.
     static constexpr Duration kTurnMax = 3 * kPatience;
@@ -100,9 +102,10 @@ private:
     std::uint64_t batch_;
     std::optional<std::uint64_t> limit_;  ///< of our trainer; below our claim while it gives back
     Claim claim_;
-    bool rests_ = false;       ///< we want samples and have none
-    Instant turn_at_;          ///< when we last had some, or took a turn without the others
-    std::vector<Word> words_;  ///< of all others in the last view, in its order
+    bool rests_ = false;        ///< we want samples and have none
+    Duration records_every_{};  ///< as in the last view
+    Instant turn_at_;           ///< when we last had some, or took a turn without the others
+    std::vector<Word> words_;   ///< of all others in the last view, in its order
 };
 
 }  // namespace starling::peer

@@ -76,8 +76,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     mix_without_steps(now);
     // No event tells us that a round has ended without an exchange.
     release_trainer(now);
-    // What ends a swarm of private samples is the mean of all estimates, so each of them is signed.
-    if (now - published_ >= kPublishEvery) publish(now, is_private());
+    if (now - published_ >= kPublishEvery) publish(now, estimate_is_news(now));
 }
 
 void Session::update_roster(Instant now, const SwarmView& view) {

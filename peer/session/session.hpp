@@ -179,6 +179,7 @@ private:
         std::optional<double> own, compute::QualityKind goal, std::span<const Record> others
     ) const;
     void note_unknown_quality(bool evaluated);
+    [[nodiscard]] bool estimate_is_news(Instant now);
     void tell_of_own(Record& record) const;
     void silence(Record& record) const;
 
@@ -243,7 +244,9 @@ private:
     std::size_t awaited_ = 0;          ///< other live peers that have not ended
     std::optional<Instant> view_due_;  ///< nothing before begin() and after the end
     Instant published_;
-    std::uint64_t told_samples_ = 0;      ///< in the last record
+    std::uint64_t told_samples_ = 0;       ///< in the last record
+    std::optional<double> told_estimate_;  ///< of private samples
+    Instant estimate_told_at_;
     Claim told_claim_;                    ///< likewise
     std::optional<Instant> rests_since_;  ///< while others have claimed all samples that are left
     std::uint64_t quota_order_ = 0;       ///< the order that gave the trainer its present limit

@@ -1,6 +1,7 @@
 // The part of Session that knows how good the model is, by whose word.
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "peer/session/session.hpp"
@@ -8,6 +9,10 @@
 namespace starling::peer {
 
 namespace {
+
+/// Estimates of private samples are told so often, in a swarm of n the longer of these.
+constexpr Duration kEstimateEvery = std::chrono::seconds(1);
+constexpr Duration kEstimateEveryPerMember = std::chrono::milliseconds(50);
 
 /// Returns what a peer says of its model; nothing where it says nothing.
 std::optional<double> value_in(const Record& record, compute::QualityKind kind) {
@@ -67,6 +72,20 @@ void Session::note_unknown_quality(bool evaluated) {
         " samples cannot tell the target " + descriptor_.until.to_string() +
         ": they lack a class, or nothing is held of them"
     );
+}
+
+/// What ends a swarm of private samples is the mean of all estimates, so a new one goes to all at once. It
+/// waits a little in a large swarm, whose mean moves little by it.
+bool Session::estimate_is_news(Instant now) {
+    const auto goal = descriptor_.until.quality();
+    if (!is_private() || !goal) return false;
+    const auto estimate = own_estimate(*goal);
+    const auto members = static_cast<std::int64_t>(live_);
+    const auto every = std::max(kEstimateEvery, kEstimateEveryPerMember * members);
+    if (estimate == told_estimate_ || now - estimate_told_at_ < every) return false;
+    told_estimate_ = estimate;
+    estimate_told_at_ = now;
+    return true;
 }
 
 /// What a record says of private samples is how many there are.

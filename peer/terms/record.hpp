@@ -1,7 +1,7 @@
 #pragma once
 
-// A peer's progress record: what it tells the whole swarm about itself, about once a second, inside
-// the 512 bytes that membership carries for each peer. From these records peers decide everything
+// A peer's progress record: what it tells the whole swarm about itself, inside the 512 bytes that
+// membership carries for each peer. What others decide from goes to all at once, counters now and then. From these records peers decide everything
 // without a coordinator: who owns a shard, whether the target is reached, whether all have settled.
 
 #include <cstddef>

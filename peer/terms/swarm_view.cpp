@@ -44,6 +44,7 @@ SampleShare sample_share(const SwarmView& view, std::uint64_t own) {
 
 SwarmView look(const membership::Swim& swim) {
     SwarmView view;
+    view.records_every = swim.record_interval();
     for (const auto& member : swim.members()) {
         if (member.id == swim.self()) continue;
         SeenPeer seen{
@@ -63,6 +64,7 @@ SwarmView look(const membership::Swim& swim) {
         if (const auto bytes = swim.record(member.id); bytes.data() != said.data()) {
             if (auto record = decode_record(bytes)) seen.shown = *record;
         }
+        seen.heard = swim.record_heard(member.id);
         if (seen.live()) ++view.live;
         view.others.push_back(std::move(seen));
     }

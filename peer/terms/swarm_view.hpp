@@ -23,6 +23,7 @@ struct SeenPeer {
     std::optional<Record> shown;   ///< newer than that and unsigned: for people to look at
     bool udp_out = true;           ///< as in membership::Member
     bool udp_in = true;
+    std::optional<Instant> heard{};  ///< when its newest record came
 
     [[nodiscard]] bool live() const {
         return state == membership::MemberState::Alive || state == membership::MemberState::Suspect;
@@ -56,6 +57,7 @@ struct SwarmView {
     std::uint64_t gone_samples = 0;  ///< of all of them
     std::uint64_t gone_own = 0;      ///< likewise, private samples that they had to train on
     std::size_t live = 1;            ///< live peers, with us
+    Duration records_every{};        ///< counters in records are up to so old, usually
 
     /// Both return the other peers that are live and take part in training.
     [[nodiscard]] std::vector<Record> training_records() const;

@@ -4,6 +4,7 @@
 #include "membership/departed.hpp"
 
 #include <gtest/gtest.h>
+#include <set>
 
 #include "membership/records.hpp"
 #include "tests/unit/membership/support/samples.hpp"
@@ -37,15 +38,46 @@ TEST(Departed, AreBoundedDropTheOldestAndExpire) {
     EXPECT_NE(departed.find(numbered(16)), nullptr);
 }
 
-TEST(Lost, AreBoundedAndRetriedLessOftenTheLongerTheyAreGone) {
+TEST(Lost, AreBoundedAndTriedLessOftenTheLongerTheyAreGone) {
     Lost lost;
     for (std::uint64_t i = 0; i < kLostMax + 10; ++i) lost.add(at(i), failed(i));
     EXPECT_EQ(lost.size(), kLostMax);
-    const std::uint64_t last = kLostMax + 9;
     const Duration second = std::chrono::seconds(1);
-    EXPECT_EQ(lost.retry_after(at(last), second), 2 * second);
-    EXPECT_EQ(lost.retry_after(at(last + 80), second), 10 * second);
-    EXPECT_EQ(lost.retry_after(at(last + 86'400), second), 30 * second);
+    const auto waits = [&](std::uint64_t age) {
+        Lost one;
+        one.add(at(0), failed(1));
+        EXPECT_EQ(one.due(at(age), second, 8).size(), 1U);
+        EXPECT_TRUE(one.due(at(age), second, 8).empty()) << "twice in a row";
+        return to_seconds(one.next_due(at(age), second) - at(age));
+    };
+    EXPECT_EQ(waits(0), 2.0);
+    EXPECT_EQ(waits(80), 10.0);
+    EXPECT_EQ(waits(600), 25.0);
+    EXPECT_EQ(waits(40 * 3600), 3600.0);
+}
+
+TEST(Lost, ThoseThatLivedLatelyComeFirstAndAllHaveTheirTurn) {
+    Lost lost;
+    for (std::uint64_t i = 0; i < 200; ++i) lost.add(at(i), failed(i));
+    const Duration second = std::chrono::seconds(1);
+    std::set<PeerId> tried;
+    const auto first = lost.due(at(700), second, 8);
+    EXPECT_EQ(first.front().id, numbered(199));
+    for (const auto& address : first) tried.insert(address.id);
+    for (std::uint64_t t = 701; t < 725; ++t) {
+        for (const auto& address : lost.due(at(t), second, 8)) tried.insert(address.id);
+    }
+    EXPECT_EQ(tried.size(), 200U) << "within half a minute";
+}
+
+TEST(Lost, OneThatIsHeardIsNoticedOnceInAWhile) {
+    Lost lost;
+    const Duration second = std::chrono::seconds(1);
+    lost.add(at(0), failed(1));
+    EXPECT_TRUE(lost.heard(numbered(1), at(5), second));
+    EXPECT_FALSE(lost.heard(numbered(1), at(6), second));
+    EXPECT_TRUE(lost.heard(numbered(1), at(8), second));
+    EXPECT_FALSE(lost.heard(numbered(2), at(8), second));
 }
 
 TEST(Records, NewestWinsAndTheLongestGoneAreDropped) {

@@ -2,6 +2,7 @@
 
 #include "membership/probe.hpp"
 
+#include <cmath>
 #include <gtest/gtest.h>
 #include <map>
 #include <string>
@@ -115,16 +116,35 @@ TEST(ProbeCycle, KeepsTheProbesOfOnePeriodApart) {
     EXPECT_TRUE(cycle.probes(peer(1)));
     EXPECT_EQ(cycle.answer(1)->target, peer(1));
     EXPECT_FALSE(cycle.probes(peer(1)));
-    cycle.set_helpers(2, 3);
-    cycle.nack(2);
-    cycle.nack(3);
+    cycle.set_helpers(2, {peer(7), peer(8), peer(9)});
+    cycle.nack(2, peer(8));
+    cycle.nack(3, peer(9));
     EXPECT_EQ(cycle.ask_helpers()->id, 3U);
-    EXPECT_EQ(cycle.answer_by_stream(peer(3))->nacks, 1U);
+    EXPECT_TRUE(cycle.answer_by_stream(peer(3))->silent.empty());
     const auto& missed = cycle.finish();
     ASSERT_EQ(missed.size(), 1U);
     EXPECT_EQ(missed[0].id, 2U);
-    EXPECT_EQ(missed[0].helpers, 3U);
-    EXPECT_EQ(missed[0].nacks, 1U);
+    EXPECT_EQ(missed[0].silent, (std::vector<ShortId>{peer(7), peer(9)}));
+}
+
+TEST(PathLoss, IsWhatHelpersSaveAndNotWhatIsDead) {
+    PathLoss loss;
+    EXPECT_EQ(loss.share(), 0.0);
+    EXPECT_EQ(loss.missed(3), 0.0);
+    for (int i = 0; i < 3000; ++i) {
+        // 15 % of datagrams: a direct answer fails with 1 - 0.85^2.
+        if (11 * i % 40 < 11) {
+            loss.rescued();
+        } else {
+            loss.answered();
+        }
+    }
+    EXPECT_NEAR(loss.share(), 0.2775, 0.12);
+    const double share = loss.share();
+    const double passes = std::sqrt(1.0 - share);
+    EXPECT_NEAR(loss.missed(0), share, 1e-12);
+    EXPECT_NEAR(loss.missed(3), share * std::pow(1.0 - std::pow(passes, 4.0), 3.0), 1e-12);
+    EXPECT_LT(loss.missed(3), loss.missed(1));
 }
 
 TEST(RoundTrip, WaitFollowsWhatIsMeasuredWithinItsBounds) {

@@ -142,5 +142,41 @@ TEST(Suspicions, ConfirmationAfterASleepDoesNotEndThemAtOnce) {
     EXPECT_EQ(suspicions.next_deadline(), at(35));
 }
 
+TEST(Suspicions, WhoHasSeenARefusalWaitsLessOnceThereIsASecondAccuser) {
+    Suspicions suspicions;
+    const auto bounds = suspicion_bounds(SwimConfig{}, 10, 10);
+    suspicions.start(peer(1), at(0), bounds, peer(2));
+    suspicions.note_refused(peer(1));
+    EXPECT_EQ(suspicions.next_deadline(), at(0) + bounds.max) << "one accuser is no proof";
+    EXPECT_TRUE(suspicions.confirm(peer(1), peer(3)));
+    EXPECT_NEAR(to_seconds(*suspicions.next_deadline() - at(0)), 0.6 * 4.0, 1e-6);
+    EXPECT_FALSE(suspicions.ripe(peer(1), at(1))) << "so that others believe the verdict at once";
+    EXPECT_TRUE(suspicions.ripe(peer(1), *suspicions.next_deadline()));
+    suspicions.note_refused(peer(9));
+    EXPECT_EQ(suspicions.confirmed(), 1U);
+}
+
+TEST(Suspicions, AVerdictOfAnotherEndsThemWhenTheyAreRipe) {
+    Suspicions suspicions;
+    const auto bounds = suspicion_bounds(SwimConfig{}, 10, 10);
+    suspicions.start(peer(1), at(0), bounds, peer(2));
+    suspicions.note_verdict(peer(1));
+    EXPECT_EQ(suspicions.next_deadline(), at(0) + bounds.max);
+    EXPECT_TRUE(suspicions.confirm(peer(1), peer(3)));
+    EXPECT_EQ(suspicions.next_deadline(), at(0) + bounds.min / 2);
+    EXPECT_TRUE(suspicions.ripe(peer(1), at(2)));
+}
+
+TEST(Suspicions, ShrinkToTheBoundsOfASmallerSwarmAndNeverGrow) {
+    Suspicions suspicions;
+    const auto large = suspicion_bounds(SwimConfig{}, 100, 100);
+    suspicions.start(peer(1), at(0), large, peer(2));
+    const auto few = suspicion_bounds(SwimConfig{}, 3, 3);
+    suspicions.tighten(few);
+    EXPECT_EQ(suspicions.next_deadline(), at(0) + few.min) << "nobody is left to confirm it";
+    suspicions.tighten(large);
+    EXPECT_EQ(suspicions.next_deadline(), at(0) + few.min);
+}
+
 }  // namespace
 }  // namespace starling::membership

@@ -2,7 +2,9 @@
 // virtual time on a network that crashes, pauses, cuts and loses on command.
 
 #include <gtest/gtest.h>
+#include <optional>
 
+#include "tests/unit/membership/support/alone.hpp"
 #include "tests/unit/membership/support/cluster.hpp"
 
 namespace starling::membership {
@@ -34,6 +36,93 @@ TEST(SwimFaults, ACrashIsDetectedByAllWithinTheBound) {
     }
 }
 
+/// Two machines beside one that a test talks to by hand; peer 3 says nothing.
+struct Watcher : Alone {
+    Watcher() {
+        for (std::uint8_t i = 2; i <= 5; ++i) hear(i, {claim(i, {1, 0}, MemberState::Alive)});
+    }
+
+    /// Runs; all but peer 3 answer. Returns when peer 3 is suspected, or when the time is over.
+    Instant run_until_suspected(Duration longest) {
+        const Instant end = now + longest;
+        while (now < end && swim.find(peer(3))->state == MemberState::Alive) {
+            now += milliseconds(10);
+            swim.handle_timeout(now);
+            while (const auto datagram = swim.poll_transmit()) answer(*datagram);
+            while (const auto request = swim.poll_stream()) {
+                if (refuses && request->peer == peer(3)) {
+                    swim.handle_stream_refused(now, peer(3));
+                }
+            }
+        }
+        return now;
+    }
+
+    void answer(const Datagram& datagram) {
+        const auto packet = *parse_datagram(datagram.bytes, kTag);
+        for (const auto& message : packet.messages) {
+            const auto* ping = std::get_if<Ping>(&message);
+            if (ping != nullptr) {
+                if (ping->target == peer(3)) first_ping = first_ping.value_or(now);
+                if (ping->target != peer(3)) hear(ping->target.bytes[0], {Ack{ping->probe}});
+            }
+            const auto* request = std::get_if<PingRequest>(&message);
+            if (request != nullptr) nack(datagram.to, request->probe);
+        }
+    }
+
+    void nack(const Endpoint& helper, std::uint64_t probe) {
+        for (std::uint8_t i = 2; i <= 5; ++i) {
+            if (address_of(i) == helper) hear(i, {Nack{probe}});
+        }
+    }
+
+    bool refuses = false;
+    std::optional<Instant> first_ping;
+};
+
+TEST(SwimFaults, OneMissIsTheObserversAlone) {
+    Watcher watcher;
+    const auto suspected = watcher.run_until_suspected(seconds(20));
+    ASSERT_EQ(watcher.swim.find(peer(3))->state, MemberState::Suspect);
+    EXPECT_GE(suspected - *watcher.first_ping, milliseconds(1700)) << "two periods";
+    EXPECT_LE(suspected - *watcher.first_ping, milliseconds(2300));
+    Watcher heard;
+    heard.now += milliseconds(1);
+    while (!heard.first_ping) {
+        heard.now += milliseconds(10);
+        heard.swim.handle_timeout(heard.now);
+        while (const auto datagram = heard.swim.poll_transmit()) heard.answer(*datagram);
+    }
+    // It answers nothing, but it says something in time.
+    for (int i = 0; i < 20; ++i) {
+        (void)heard.run_until_suspected(milliseconds(500));
+        heard.hear(3, {Ack{1}});
+    }
+    EXPECT_EQ(heard.swim.find(peer(3))->state, MemberState::Alive);
+}
+
+TEST(SwimFaults, ARefusedStreamMakesASuspectAtOnce) {
+    Watcher watcher;
+    watcher.refuses = true;
+    const auto suspected = watcher.run_until_suspected(seconds(20));
+    ASSERT_EQ(watcher.swim.find(peer(3))->state, MemberState::Suspect);
+    EXPECT_LE(suspected - *watcher.first_ping, milliseconds(600)) << "when the direct ack is late";
+}
+
+TEST(SwimFaults, SilentHelpersThatAreDeadAreNoBlameOfOurs) {
+    // Half of the swarm is gone, so most helpers are silent, and yet the others keep their pace.
+    Cluster cluster(4);
+    cluster.grow(20);
+    cluster.run(seconds(10));
+    for (std::size_t i = 4; i < 20; ++i) cluster.crash(i);
+    cluster.run(seconds(13));
+    for (std::size_t i = 0; i < 4; ++i) {
+        EXPECT_EQ(cluster[i].count(EventKind::Failed), 16U) << "at " << i;
+        EXPECT_EQ(cluster.swim(i).alive_count(), 4U);
+    }
+}
+
 TEST(SwimFaults, ARefusedSendCountsAsAMissedProbe) {
     Cluster cluster(1);
     cluster.grow(2);
@@ -58,7 +147,7 @@ TEST(SwimFaults, ALostStreamMakesItsOtherEndLookInTheNextPeriod) {
     }
 }
 
-TEST(SwimFaults, StreamsThatLiveMembersLoseCostOneProbeAPeriodAndNoSuspicion) {
+TEST(SwimFaults, StreamsThatLiveMembersLoseCostTwoProbesAPeriodAndNoSuspicion) {
     Cluster cluster(3);
     cluster.grow(8);
     cluster.run(seconds(10));
@@ -70,7 +159,7 @@ TEST(SwimFaults, StreamsThatLiveMembersLoseCostOneProbeAPeriodAndNoSuspicion) {
     }
     const auto probes = cluster.swim(0).counters().probes - before;
     EXPECT_GT(probes, 90U);
-    EXPECT_LT(probes, 140U);
+    EXPECT_LT(probes, 200U);
     for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(cluster[i].count(EventKind::Suspected), 0U);
 }
 

@@ -160,7 +160,7 @@ TEST(Introduction, OfALargeSwarmThatAgreesEndsWhenItsNewsHasSpread) {
     for (std::uint8_t number = 3; number < 25; ++number) {
         const auto alive = claim(number, {1, 0}, MemberState::Alive);
         theirs.apply({}, alive);
-        prober.hear(2, {alive});
+        prober.hear(number, {alive});
     }
     while (prober.swim.poll_transmit()) continue;
     const auto ack_to = [&](std::uint8_t number) {

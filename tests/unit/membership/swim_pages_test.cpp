@@ -52,7 +52,8 @@ TEST(Swim, LargeTablesTellEachOtherOnlyWhereTheyDiffer) {
     Alone alone;
     Swim other(alone.config, self_of(peer(201), address_of(201), 1), Rng(2), alone.now);
     const auto learn = [&](Swim& swim, std::uint8_t number) {
-        const Packet page{peer(number), {spread_claim(number)}};
+        const auto alive = spread_claim(number);
+        const Packet page{alive.subject, {alive}};
         ASSERT_TRUE(swim.handle_push_pull(alone.now, encode(page, kTag, kPageMax)));
     };
     for (std::uint8_t i = 2; i < 150; ++i) {
@@ -68,7 +69,7 @@ TEST(Swim, LargeTablesTellEachOtherOnlyWhereTheyDiffer) {
     const auto question = alone.swim.pages_for(compare);
     const auto answer = other.pages_for(merge(other, question));
     merge(alone.swim, answer);
-    EXPECT_TRUE(alone.swim.find(spread_claim(7).subject).has_value());
+    EXPECT_NE(alone.swim.claim_of(spread_claim(7).subject), nullptr);
     EXPECT_LT(total(question) + total(answer), total(other.push_pull_pages()) / 4);
     EXPECT_FALSE(alone.swim.poll_stream().has_value()) << "nobody is told who did not ask";
 }

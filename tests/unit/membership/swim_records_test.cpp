@@ -20,20 +20,41 @@ Bytes page_of(std::uint8_t sender, std::vector<Message> messages) {
 struct Reader : Alone {
     Reader() { hear(2, {claim(2, {1, 0}, MemberState::Alive)}); }
 
-    /// Publishes and returns what the machine then says of itself.
-    ProgressRecord publish(bool decides) {
+    /// Publishes, and returns whether the machine has signed that.
+    bool publish(bool decides) {
         while (swim.poll_transmit()) continue;
-        swim.set_record(now, Bytes(4, static_cast<std::byte>(++published)), decides);
-        for (const auto& page : swim.push_pull_pages()) {
-            ProgressRecord last;
-            const auto packet = *parse_page(page, kTag);
+        const Bytes bytes(4, static_cast<std::byte>(++published));
+        swim.set_record(now, bytes, decides);
+        const auto said = swim.signed_record(peer(1));
+        return std::equal(said.begin(), said.end(), bytes.begin(), bytes.end());
+    }
+
+    /// Returns the records of the machine itself in what it says to peer 2.
+    std::vector<ProgressRecord> said_of_itself() {
+        std::vector<ProgressRecord> told;
+        for (const auto& packet : said(address_of(2))) {
             for (const auto& message : packet.messages) {
                 const auto* record = std::get_if<ProgressRecord>(&message);
-                if (record != nullptr && record->owner == peer(1)) last = *record;
+                if (record != nullptr && record->owner == peer(1)) told.push_back(*record);
             }
-            return last;
         }
-        return {};
+        return told;
+    }
+
+    /// Returns the machine's own record in its page.
+    [[nodiscard]] ProgressRecord newest() const {
+        ProgressRecord found;
+        const auto page = *parse_page(swim.push_pull_pages().front(), kTag);
+        for (const auto& message : page.messages) {
+            const auto* record = std::get_if<ProgressRecord>(&message);
+            if (record != nullptr && record->owner == peer(1)) found = *record;
+        }
+        return found;
+    }
+
+    std::vector<ProgressRecord> answer_to_ping() {
+        hear(2, {Ping{77, peer(1)}});
+        return said_of_itself();
     }
 
     int published = 0;
@@ -41,19 +62,85 @@ struct Reader : Alone {
 
 TEST(SignedRecords, AreSignedWhenOthersDecideFromThemAndNowAndThen) {
     Reader reader;
-    EXPECT_TRUE(reader.publish(false).is_signed) << "the first";
-    EXPECT_FALSE(reader.publish(false).is_signed);
+    EXPECT_TRUE(reader.publish(false)) << "the first";
+    EXPECT_FALSE(reader.publish(false));
     EXPECT_EQ(reader.swim.signed_record(peer(1)).front(), std::byte{1});
     EXPECT_EQ(reader.swim.record(peer(1)).front(), std::byte{2});
-    const auto decides = reader.publish(true);
-    EXPECT_TRUE(decides.is_signed);
-    EXPECT_TRUE(SampleNotary({}).verify(
-        decides.key, signed_text(decides, sample_swarm()), decides.signature
-    ));
-    reader.now += 9s;
-    EXPECT_FALSE(reader.publish(false).is_signed);
-    reader.now += 1s;
-    EXPECT_TRUE(reader.publish(false).is_signed);
+    EXPECT_TRUE(reader.publish(true));
+    const auto told = reader.newest();
+    EXPECT_TRUE(SampleNotary({}).verify(told.key, signed_text(told, sample_swarm()), told.signature)
+    );
+    reader.now += 900ms;
+    EXPECT_FALSE(reader.publish(false));
+    reader.now += 100ms;
+    EXPECT_TRUE(reader.publish(false));
+}
+
+TEST(SignedRecords, ThatDecideNothingRideOnProbesAndOnlyNowAndThen) {
+    Reader reader;
+    reader.publish(true);
+    const auto told_within = [&](int ticks) {
+        std::size_t told = 0;
+        for (int i = 0; i < ticks; ++i) {
+            reader.now += 200ms;
+            reader.swim.handle_timeout(reader.now);
+            told += reader.said_of_itself().size();
+            reader.hear(2, {Ack{1}, Ping{77, peer(1)}});
+            if (i % 5 == 0) reader.publish(false);
+        }
+        return told;
+    };
+    EXPECT_GT(told_within(20), 2U) << "what decides is a rumour";
+    (void)told_within(20);
+    const auto counters = told_within(100);
+    EXPECT_GE(counters, 2U) << "in 20 s";
+    EXPECT_LE(counters, 5U);
+}
+
+TEST(SignedRecords, OfASuspectAreToldToItsHeirs) {
+    Reader reader;
+    reader.hear(3, {claim(3, {1, 0}, MemberState::Alive)});
+    reader.hear(2, {record_of(2, 1, 5, Bytes(7)), Ping{9, peer(1)}});
+    const auto told = [&] {
+        for (int i = 0; i < 20; ++i) {
+            reader.now += 50ms;
+            reader.swim.handle_timeout(reader.now);
+            reader.hear(3, {Ack{1}});
+            for (const auto& packet : reader.said(address_of(3))) {
+                for (const auto& message : packet.messages) {
+                    const auto* record = std::get_if<ProgressRecord>(&message);
+                    if (record != nullptr && record->owner == peer(2)) return true;
+                }
+            }
+        }
+        return false;
+    };
+    EXPECT_FALSE(told());
+    reader.hear(3, {claim(2, {1, 0}, MemberState::Suspect)});
+    EXPECT_TRUE(told());
+}
+
+TEST(SignedRecords, ThatTheirOwnersTellInAProbeAreNotPassedOn) {
+    for (const bool probing : {false, true}) {
+        Reader reader;
+        reader.hear(3, {claim(3, {1, 0}, MemberState::Alive)});
+        std::vector<Message> told{record_of(2, 1, 5, Bytes(7))};
+        if (probing) told.emplace_back(Ping{9, peer(1)});
+        reader.hear(2, told);
+        EXPECT_EQ(reader.swim.signed_record(peer(2)).size(), 7U);
+        bool passed_on = false;
+        for (int i = 0; i < 20; ++i) {
+            reader.now += 100ms;
+            reader.swim.handle_timeout(reader.now);
+            for (const auto& packet : reader.said(address_of(3))) {
+                for (const auto& message : packet.messages) {
+                    const auto* record = std::get_if<ProgressRecord>(&message);
+                    passed_on = passed_on || (record != nullptr && record->owner == peer(2));
+                }
+            }
+        }
+        EXPECT_EQ(passed_on, !probing);
+    }
 }
 
 TEST(SignedRecords, CountOnlyWithTheirOwnersSignatureAndANewerNumber) {
@@ -92,9 +179,11 @@ TEST(SignedRecords, OfOurselvesRaiseOurNumberOnlyIfWeHaveSignedThem) {
     Reader reader;
     reader.publish(true);
     reader.hear(2, {ProgressRecord{peer(1), 9, 9, Bytes(3)}});
-    EXPECT_EQ(reader.publish(true).epoch, 3U) << "what others show in our name is no word of ours";
+    EXPECT_TRUE(reader.publish(true));
+    EXPECT_EQ(reader.newest().epoch, 3U) << "what others show in our name is no word of ours";
     reader.hear(2, {record_of(1, 5, 70, Bytes(3))});
-    const auto next = reader.publish(true);
+    EXPECT_TRUE(reader.publish(true));
+    const auto next = reader.newest();
     EXPECT_EQ(next.epoch, 5U);
     EXPECT_GT(next.version, 70U);
     EXPECT_TRUE(next.is_signed);

@@ -214,7 +214,8 @@ TEST(Swim, PoorHealthStretchesIntervalAndTimeoutAlike) {
 
 TEST(Swim, ASuspectIsToldWhenItPingsUs) {
     Alone alone;
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive), claim(3, {1, 0}, MemberState::Suspect)});
+    alone.hear(3, {claim(3, {1, 0}, MemberState::Alive)});
+    alone.hear(2, {claim(3, {1, 0}, MemberState::Suspect)});
     alone.said({});
     alone.hear(3, {Ping{5, peer(1)}});
     const auto told = claim(3, {1, 0}, MemberState::Suspect);
@@ -235,7 +236,7 @@ TEST(Swim, AStrangerThatPingsIntroducesItself) {
 
 TEST(Swim, ARelayedPingGoesToTheTableAddressAndItsAckBackToTheAsker) {
     Alone alone;
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
+    alone.hear(3, {claim(3, {1, 0}, MemberState::Alive)});
     alone.said({});
     alone.hear(2, {PingRequest{50, peer(4)}});
     EXPECT_FALSE(alone.swim.poll_transmit().has_value()) << "an unknown member was pinged";
@@ -252,7 +253,7 @@ TEST(Swim, ARelayedPingGoesToTheTableAddressAndItsAckBackToTheAsker) {
 
 TEST(Swim, AHelperWithoutAnAckSaysThatItLives) {
     Alone alone;
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
+    alone.hear(3, {claim(3, {1, 0}, MemberState::Alive)});
     alone.hear(2, {PingRequest{50, peer(3)}});
     alone.said({});
     for (int i = 0; i < 10 && alone.swim.poll_timeout(); ++i) {
@@ -295,7 +296,7 @@ TEST(Swim, OnlyAccusersThatAreMembersShortenASuspicion) {
 
 TEST(Swim, AFailureHeardInAPageIsOnlyASuspicion) {
     Alone alone;
-    alone.hear(2, {claim(3, {1, 0}, MemberState::Alive)});
+    alone.hear(3, {claim(3, {1, 0}, MemberState::Alive)});
     const Packet page{
         peer(2), {claim(2, {1, 0}, MemberState::Alive), claim(3, {1, 0}, MemberState::Failed)}};
     ASSERT_TRUE(alone.swim.handle_push_pull(alone.now, encode(page, kTag, kPageMax)));

@@ -45,7 +45,7 @@ std::set<std::string> keys(const json& object) {
 }
 
 const std::set<std::string> kMemberKeys{
-    "address", "id", "name", "reachable", "self", "state", "udp"};
+    "address", "heard_s_ago", "id", "name", "reachable", "self", "state", "udp"};
 const std::set<std::string> kRecordKeys{
     "accuracy",
     "exchanges",
@@ -154,6 +154,18 @@ TEST(Status, EachStateOfAMemberHasItsWord) {
     EXPECT_EQ(out["members"][4]["address"], "10.0.0.4:7000");
     EXPECT_EQ(out["members"][4]["self"], false);
     EXPECT_EQ(keys(out["members"][4]), kMemberKeys) << "a member without a record";
+    EXPECT_EQ(out["members"][4]["heard_s_ago"], nullptr);
+}
+
+TEST(Status, SaysHowOldIsWhatItSaysOfOthers) {
+    auto in = inputs();
+    in.view.others = {peer(1, membership::MemberState::Alive)};
+    in.view.others[0].record.emplace();
+    in.view.others[0].heard = Instant(std::chrono::seconds(40));
+    in.now = Instant(std::chrono::seconds(47));
+    const auto out = json::parse(render_status(in));
+    EXPECT_EQ(out["members"][0]["heard_s_ago"], 0.0) << "ourselves";
+    EXPECT_EQ(out["members"][1]["heard_s_ago"], 7.0);
 }
 
 TEST(Status, ColumnsStandInTheOrderOfThePageAndNamesAreShown) {

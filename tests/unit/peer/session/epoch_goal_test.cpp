@@ -91,5 +91,20 @@ TEST(EpochGoal, WaitsForWhoMakesProgressAndForWhoIsSlow) {
     EXPECT_FALSE(ours.stuck(now, late));
 }
 
+TEST(EpochGoal, WaitsLongerWhereCountersComeRarely) {
+    auto ours = goal("epochs=2");
+    SwarmView view;
+    view.records_every = std::chrono::seconds(100);
+    SeenPeer other;
+    other.id = kPartner;
+    other.record.emplace().samples = 10;
+    view.others = {other};
+    const Instant now{std::chrono::seconds(1000)};
+    ours.hear(now, kSelf, 0, view);
+    const std::vector<PeerId> late{kPartner};
+    EXPECT_FALSE(ours.stuck(now + std::chrono::seconds(299), late));
+    EXPECT_TRUE(ours.stuck(now + std::chrono::seconds(301), late));
+}
+
 }  // namespace
 }  // namespace starling::peer
