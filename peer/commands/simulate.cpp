@@ -11,6 +11,7 @@
 #include "peer/commands/simulate_scenario.hpp"
 #include "peer/commands/soak.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/machine/exit_codes.hpp"
 #include "peer/terms/until.hpp"
 #include "peer/virtual/campaign.hpp"
 
@@ -40,6 +41,9 @@ struct Flags {
     bool sync = false;
     std::string until;
     std::string restart = "0/min";
+    std::string kill = "0%";
+    std::string at = "60s";
+    bool membership_only = false;
     std::uint32_t batch = 64;
     std::size_t train_samples = 60'000;
     std::string scenario;
@@ -112,11 +116,13 @@ peer_virtual::FloatVector::Shape shape_of(std::size_t parameters) {
 double parse_bandwidth(const std::string& flag, const std::string& text) {
     Quantity q;
     if (split(text, q)) {
-        if (q.unit == "kbit") return q.value * 125.0;
-        if (q.unit == "Mbit") return q.value * 125e3;
-        if (q.unit == "Gbit") return q.value * 125e6;
+        double rate = 0.0;
+        if (q.unit == "kbit") rate = q.value * 125.0;
+        if (q.unit == "Mbit") rate = q.value * 125e3;
+        if (q.unit == "Gbit") rate = q.value * 125e6;
+        if (rate > 0.0) return rate;
     }
-    return wrong(flag, text, "a rate such as 100Mbit or 1Gbit");
+    return wrong(flag, text, "a rate above 0 such as 100Mbit or 1Gbit");
 }
 
 /// Returns what whole peers train: a data set of so many samples in at most this many shards.
@@ -174,6 +180,9 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
     options.crashes_per_minute = parse_per_minute("--crash", flags.crash);
     options.partition = parse_duration("--partition", flags.partition);
     options.network.loss = parse_share("--loss", flags.loss);
+    options.kill = parse_share("--kill", flags.kill);
+    if (options.kill > 0.0) options.kill_at = parse_duration("--at", flags.at);
+    options.records = !flags.membership_only;
     options.network.latency = parse_duration("--latency", flags.latency);
     options.network.jitter = options.network.latency / 5;
     const auto swim = membership::SwimConfig::profile(flags.profile);
@@ -280,7 +289,8 @@ int run(peer_virtual::CampaignOptions options, bool json) {
     const auto summary = peer_virtual::run_campaign(options);
     const auto text = json ? to_json(summary) + "\n" : to_text(summary);
     std::fputs(text.c_str(), stdout);
-    return 0;
+    const bool formed = summary.formation_seconds.has_value();
+    return formed && summary.whole_at_end ? kExitDone : kExitFailed;
 }
 
 void add_swarm_flags(CLI::App& command, Flags& flags) {
@@ -295,6 +305,15 @@ void add_swarm_flags(CLI::App& command, Flags& flags) {
         ->capture_default_str();
     command.add_option("--partition", flags.partition, "Cut the swarm in halves for so long, once")
         ->capture_default_str();
+    command.add_option("--kill", flags.kill, "This share of the peers dies at one instant")
+        ->capture_default_str();
+    command.add_option("--at", flags.at, "When: so long after the swarm has formed")
+        ->capture_default_str();
+    command.add_flag(
+        "--membership-only",
+        flags.membership_only,
+        "Peers publish no progress records, as in `starling peer --membership-only`"
+    );
     command.add_option("--latency", flags.latency, "Mean delay of a link, one way")
         ->capture_default_str();
     command.add_option("--profile", flags.profile, "Membership's timing: lan, wan or local")

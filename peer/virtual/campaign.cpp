@@ -23,6 +23,9 @@ constexpr Duration kLook = std::chrono::milliseconds(100);
 constexpr Duration kRestartAfter = std::chrono::minutes(1);
 /// A peer that is only restarted, or that has ended with a fault, is away for so long.
 constexpr Duration kAwayFor = std::chrono::seconds(5);
+/// The first records of all have spread by then.
+constexpr Duration kRecordsSpread = std::chrono::seconds(30);
+constexpr Duration kRecordsSpreadEach = std::chrono::milliseconds(100);
 /// No crash comes so long before a partition, so that only its healing is measured.
 constexpr Duration kCalmBefore = std::chrono::seconds(30);
 /// Number of points of the curve of the consensus error.
@@ -68,6 +71,7 @@ SwarmOptions swarm_options(const CampaignOptions& options) {
     swarm.network = options.network;
     swarm.averaging = options.averaging;
     swarm.training = options.training;
+    swarm.records = options.records;
     return swarm;
 }
 
@@ -92,6 +96,7 @@ private:
     void report();
     void run_with_crashes(Instant until, Instant last_crash);
     void take_one(Duration away);
+    void kill_share();
     void restart_due();
     [[nodiscard]] bool all_ended() const;
     void partition();
@@ -110,6 +115,7 @@ private:
     Instant next_report_;
     std::size_t started_ = 0;
     bool formed_ = false;
+    bool killed_ = false;
     Instant next_sample_ = Instant::max();
     std::multimap<Instant, NodeIndex> restarts_;
     CampaignSummary summary_;
@@ -126,6 +132,11 @@ CampaignSummary Campaign::run() {
     summary_.formation_seconds = wait_until_whole(kFormationMax);
     if (summary_.formation_seconds) {
         *summary_.formation_seconds = to_seconds(swarm_.now().time_since_epoch());
+    }
+    // The first records of all are about. What they cost belongs to the joins.
+    if (options_.records && !options_.training) {
+        const auto peers = static_cast<std::int64_t>(options_.peers);
+        swarm_.run_for(kRecordsSpread + kRecordsSpreadEach * peers);
     }
     const auto begin = swarm_.now();
     const auto end = begin + options_.duration;
@@ -182,7 +193,10 @@ void Campaign::run_with_crashes(Instant until, Instant last_crash) {
         const auto soon = swarm_.now() + kReportEvery;
         auto next = std::min({until, next_crash, next_restart, next_sample_, soon});
         if (!restarts_.empty()) next = std::min(next, restarts_.begin()->first);
+        const bool kills = options_.kill_at && !killed_;
+        if (kills) next = std::min(next, begin_ + *options_.kill_at);
         swarm_.run_until(next);
+        if (kills && swarm_.now() >= begin_ + *options_.kill_at) kill_share();
         restart_due();
         sample_due();
         if (swarm_.now() >= next_crash) {
@@ -226,7 +240,7 @@ void Campaign::summarize_averaging(Instant begin) {
     }
     out.exchange_time = quantiles(std::move(exchanges_.seconds));
     const double peer_seconds =
-        to_seconds(swarm_.now() - begin) * static_cast<double>(options_.peers);
+        std::max(1e-9, to_seconds(swarm_.now() - begin)) * static_cast<double>(options_.peers);
     out.waiting_share = to_seconds(swarm_.waited()) / peer_seconds;
 }
 
@@ -239,6 +253,18 @@ void Campaign::take_one(Duration away) {
     const auto victim = rng_.pick(std::span<const NodeIndex>(running));
     swarm_.crash(victim, rng_.chance(0.5) ? Power::Stopped : Power::Dark);
     restarts_.emplace(swarm_.now() + away, victim);
+}
+
+/// Half of the victims are killed, the machines of the others go dark. None comes back.
+void Campaign::kill_share() {
+    killed_ = true;
+    auto victims = swarm_.running();
+    rng_.shuffle(std::span(victims));
+    const auto share = options_.kill * static_cast<double>(victims.size());
+    victims.resize(std::min(static_cast<std::size_t>(share), victims.size() - 1));
+    for (std::size_t i = 0; i < victims.size(); ++i) {
+        swarm_.crash(victims[i], i % 2 == 0 ? Power::Stopped : Power::Dark);
+    }
 }
 
 void Campaign::restart_due() {
@@ -311,8 +337,9 @@ void Campaign::summarize(Instant begin, const std::vector<Traffic>& before) {
     out.detected_all = quantiles(std::move(all));
     out.false_suspicions = detection_.false_alarms().suspicions;
     out.false_failures = detection_.false_alarms().failures;
+    // Nobody was there for less than a moment: then nothing was sent, and rates are 0.
     const double peer_seconds =
-        to_seconds(swarm_.now() - begin) * static_cast<double>(options_.peers);
+        std::max(1e-9, to_seconds(swarm_.now() - begin)) * static_cast<double>(options_.peers);
     for (NodeIndex i = 0; i < swarm_.size(); ++i) {
         const auto& now = swarm_.network().traffic(i);
         const auto rate = [&](std::uint64_t later, std::uint64_t earlier) {

@@ -43,6 +43,11 @@ struct CampaignOptions {
     /// Mean restarts per minute over the whole swarm. The peer is killed and starts again after
     /// five seconds. With `training` it has its state.
     double restarts_per_minute = 0.0;
+    /// This share of the peers dies at one instant, so long after the swarm has formed, and does not come back.
+    double kill = 0.0;
+    std::optional<Duration> kill_at;
+    /// Peers publish progress records as peers that train do. Whole peers do so in any case.
+    bool records = false;
     /// Called about once per virtual second. It must not change the result.
     std::function<void(const CampaignProgress&)> progress;
 };

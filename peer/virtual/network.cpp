@@ -237,6 +237,7 @@ std::optional<Delivery> Network::on_accept(Instant now, Streams::iterator at) {
     if (power_[to] == Power::Dark) return std::nullopt;
     if (power_[to] == Power::Stopped) {
         stream.dead = true;
+        stream.refused = true;
         stream.closed[1] = true;
         schedule_break(now + delay(to, from), id, stream, 0);
         return std::nullopt;
@@ -296,6 +297,7 @@ std::optional<Delivery> Network::on_break(Streams::iterator at, std::size_t side
     if (stream.closed[side]) return std::nullopt;
     Delivery broken{
         Delivery::Kind::Broken, stream.ends[side], stream.ends[1 - side], id, stream.purpose, {}};
+    broken.refused = stream.refused;
     end_side(at, side);
     return broken;
 }

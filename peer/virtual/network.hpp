@@ -71,6 +71,7 @@ struct Delivery {
     std::uint64_t stream = 0;
     StreamPurpose purpose = StreamPurpose::PushPull;
     Bytes bytes;
+    bool refused = false;  ///< of Broken: nobody listened there
 };
 
 struct Traffic {
@@ -157,6 +158,7 @@ private:
         StreamPurpose purpose = StreamPurpose::PushPull;
         bool accepted = false;
         bool opened = false;
+        bool refused = false;
         bool dead = false;  ///< nothing more is delivered; the ends learn of the break later
         std::array<bool, 2> closed{};
         std::array<Direction, 2> directions{};  ///< [i] flows from ends[i]

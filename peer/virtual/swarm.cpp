@@ -192,6 +192,8 @@ void Swarm::stop(NodeIndex index, Power power) {
     node.asked.clear();
     node.met.clear();
     node.history.clear();
+    node.published_at.reset();
+    node.records = 0;
     book_.forget(index);
     tell_state(index, NodeState::Absent);
 }

@@ -70,6 +70,8 @@ struct SwarmOptions {
     /// If given, each node is a whole peer: it fetches descriptor, parameters and shards, trains,
     /// keeps its state on a disk, and ends with the others. Requires averaging on floats.
     std::optional<TrainingOptions> training;
+    /// Without training: nodes publish records all the same, as often as whole peers and as long.
+    bool records = false;
 };
 
 enum class NodeState : std::uint8_t { Absent, Running, Paused, Leaving };
@@ -174,6 +176,10 @@ public:
 
     /// Makes a node say goodbye. Its process ends a few gossip ticks later.
     void leave(NodeIndex node);
+
+    /// Lets a node say something from which others decide, as a record of its own.
+    /// Requires  exists(node)
+    void say(NodeIndex node, ByteView record);
 
     /// Sends a packet that the node itself has not made, as a liar with the swarm key can do.
     void inject(NodeIndex from, NodeIndex to, Bytes packet) {
@@ -283,6 +289,7 @@ private:
 
     void dispatch(Event event);
     void on_timer(NodeIndex node, EventKind kind);
+    void publish(NodeIndex node, Instant clock);
     void on_mix(NodeIndex node);
     void mixed(NodeIndex node);
     void on_train(NodeIndex node);

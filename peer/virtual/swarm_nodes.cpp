@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "peer/terms/record.hpp"
 #include "peer/virtual/swarm_node.hpp"
 
 namespace starling::peer_virtual {
@@ -18,6 +19,9 @@ using Happening = membership::EventKind;
 /// other events that are due.
 constexpr std::size_t kTurnMax = 256;
 constexpr Duration kJoinRetry = std::chrono::seconds(2);
+constexpr Duration kPublishEvery = std::chrono::seconds(1);
+constexpr std::uint64_t kStepsEach = 20;
+constexpr std::uint64_t kSamplesEach = 1280;
 constexpr Duration kSeedRetry = std::chrono::seconds(10);
 
 }  // namespace
@@ -33,11 +37,35 @@ void Swarm::on_timer(NodeIndex index, Kind kind) {
             node.averager->handle_timeout(clock);
         } else if (kind == Kind::SwimTimer) {
             node.swim->handle_timeout(clock);
+            if (options_.records && !node.session) publish(index, clock);
         } else {
             on_session_timer(index, kind, clock);
         }
     }
     if (exists(index)) pump(index);
+}
+
+/// Says what a peer says that trains: the first record decides something, the others are counters.
+void Swarm::publish(NodeIndex index, Instant clock) {
+    auto& node = *nodes_[index];
+    if (node.published_at && clock - *node.published_at < kPublishEvery) return;
+    node.published_at = clock;
+    peer::Record record;
+    record.state = peer::PeerState::Training;
+    record.steps = kStepsEach * node.records;
+    record.samples = kSamplesEach * node.records;
+    record.test_loss = 1.0F;
+    record.shards = 1;
+    record.held = 1;
+    record.speed = std::int16_t{80};
+    record.duty = peer::DutyProgress{};
+    node.swim->set_record(clock, peer::encode_record(record), node.records == 0);
+    ++node.records;
+}
+
+void Swarm::say(NodeIndex index, ByteView record) {
+    nodes_[index]->swim->set_record(local(index), record, true);
+    pump(index);
 }
 
 void Swarm::on_mix(NodeIndex index) {

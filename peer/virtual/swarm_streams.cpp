@@ -127,6 +127,9 @@ void Swarm::on_opened(const Delivery& delivery) {
 void Swarm::on_broken(const Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     node.asked.erase(delivery.stream);
+    if (delivery.refused) {
+        node.swim->handle_stream_refused(local(delivery.node), id(delivery.peer));
+    }
     node.unopened.erase(delivery.stream);
     if (node.fetches_over(delivery)) {
         const Endpoint seed = endpoint(delivery.peer);
@@ -155,7 +158,7 @@ void Swarm::on_page(Delivery& delivery) {
     auto& node = *nodes_[delivery.node];
     STARLING_CHECK(!delivery.bytes.empty());
     const auto page = ByteView(delivery.bytes).subspan(1);
-    const auto merged = node.swim->handle_push_pull(local(delivery.node), page);
+    const auto merged = node.swim->handle_push_pull(local(delivery.node), page, id(delivery.peer));
     if (!merged) tell_rejected(delivery.node, merged.error());
     if (delivery.bytes.front() == kMore) return;
     if (node.asked.erase(delivery.stream) == 0 && delivery.bytes.front() == kLast) {

@@ -52,6 +52,8 @@ TEST(Simulate, WrongValuesAreUsageErrorsThatNameTheFlag) {
           "--mix push-sum --encoding lattice8",
           "--mix pairwise --share 7",
           "--bandwidth wide",
+          "--bandwidth 0kbit",
+          "--kill 120%",
           "--peers 0"}) {
         std::string out;
         EXPECT_EQ(simulate(flag, out), 2) << flag;
@@ -73,6 +75,27 @@ TEST(Simulate, AveragesByEachRuleAndTellsHowFarThePeersAreFromTheirMean) {
         const bool waits = out.find("\"waiting_share\":0.0000") == std::string::npos;
         EXPECT_EQ(waits, mix == "pairwise --sync");
     }
+}
+
+TEST(Simulate, SaysByItsExitCodeThatASwarmNeverFormed) {
+    std::string out;
+    EXPECT_EQ(simulate("--peers 3 --duration 1s --loss 100% --latency 4s", out), 1);
+    EXPECT_NE(out.find("formed after     never"), std::string::npos) << out;
+    EXPECT_EQ(simulate("--peers 3 --duration 0s", out), 0);
+    EXPECT_EQ(out.find("nan"), std::string::npos) << out;
+}
+
+TEST(Simulate, KillsAShareAtOneInstantAndPublishesRecordsUnlessToldNotTo) {
+    std::string out;
+    const std::string flags = "--peers 12 --seed 2 --json";
+    ASSERT_EQ(simulate(flags + " --duration 60s --kill 50% --at 10s", out), 0);
+    EXPECT_NE(out.find("\"crashes\":6,\"undetected\":0"), std::string::npos) << out;
+    const auto bytes = [&](const std::string& more) {
+        EXPECT_EQ(simulate(flags + " --duration 10m" + more, out), 0);
+        const std::string key = "\"datagram_bytes_per_second\":";
+        return std::stod(out.substr(out.find(key) + key.size()));
+    };
+    EXPECT_GT(bytes(""), bytes(" --membership-only") + 50.0);
 }
 
 TEST(Campaign, DetectsCrashesHealsThePartitionAndRepeatsItself) {
