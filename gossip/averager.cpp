@@ -128,6 +128,10 @@ void Averager::set_settling(bool settling) {
     machine_->set_settling(settling);
 }
 
+void Averager::set_weight(std::optional<std::int8_t> log2) {
+    machine_->set_weight(log2);
+}
+
 void Averager::adopt_parameters() {
     machine_->adopt_parameters();
 }
@@ -181,6 +185,10 @@ std::size_t Averager::bytes_held() const {
     const auto& responder = machine_->responder();
     return (initiator ? initiator->bytes_in_flight() : 0) +
            (responder ? responder->bytes_parked() : 0);
+}
+
+double Averager::share_left() const {
+    return machine_->share_left();
 }
 
 double Averager::spread() const {

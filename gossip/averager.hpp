@@ -117,6 +117,10 @@ public:
     /// share.
     void set_settling(bool settling);
 
+    /// Sets log2 of our weight in pairwise exchanges to come; nothing: all our pairs are even, as with
+    /// the other rules. An honest peer changes it at most once in a minute. Initially nothing.
+    void set_weight(std::optional<std::int8_t> log2);
+
     /// The parameters were replaced from outside: what a rule keeps beside them starts anew.
     void adopt_parameters();
 
@@ -153,6 +157,10 @@ public:
     /// Bytes of payloads that are held for exchanges: offered and not answered yet, or waiting for
     /// a lock. At most a window and a chunk of each, whatever partners do.
     [[nodiscard]] std::size_t bytes_held() const;
+
+    /// Returns the share of a difference that we may still go beside what the exchanges in flight take:
+    /// these shares add up to at most 1. Otherwise two heavy partners of a light peer would mirror it.
+    [[nodiscard]] double share_left() const;
 
     /// Running mean of relative_distance over the last exchanges (decay 1/4 an exchange); 0 at
     /// first.

@@ -31,9 +31,9 @@ constexpr auto kVersionByte = static_cast<std::uint8_t>((kVersionMajor << 4U) | 
 constexpr std::size_t header_bytes(Kind kind) {
     switch (kind) {
         case Kind::Open:
-            return 8 + 32 + 4 + 8 + 1 + 1 + 4 + 4 + 8;
+            return 8 + 32 + 4 + 8 + 1 + 1 + 4 + 4 + 8 + 1 + 1 + 8;
         case Kind::Accept:
-            return 8 + 1 + 8;
+            return 8 + 1 + 8 + 8 + 1 + 1 + 1;
         case Kind::Busy:
             return 8 + 1;
         case Kind::Refuse:
@@ -50,10 +50,14 @@ constexpr std::size_t header_bytes(Kind kind) {
     return 0;
 }
 
-/// Header bytes of a minor version up to ours. Minor 1 appended the rounds.
+/// Header bytes of a minor version up to ours. Minor 1 appended the rounds, minor 2 the weights.
 constexpr std::size_t header_bytes(Kind kind, unsigned minor) {
+    std::size_t later = 0;
+    if (minor < 2 && kind == Kind::Open) later += 1 + 1 + 8;
+    if (minor < 2 && kind == Kind::Accept) later += 8 + 1 + 1 + 1;
     const bool has_round = kind == Kind::Open || kind == Kind::Refuse;
-    return header_bytes(kind) - (minor == 0 && has_round ? sizeof(std::uint64_t) : 0);
+    if (minor < 1 && has_round) later += sizeof(std::uint64_t);
+    return header_bytes(kind) - later;
 }
 
 static_assert(kPrefix + header_bytes(Kind::Chunk) == kPayloadOffset);
@@ -67,11 +71,13 @@ void fields(Archive& archive, Open& open) {
     archive(cereal::binary_data(open.layout.bytes.data(), open.layout.bytes.size()));
     archive(open.chunk_count, open.coefficient, open.encoding);
     archive(open.rule, open.parts, open.part, open.round);
+    archive(open.weight, open.weight_max, open.left);
 }
 
 template <class Archive>
 void fields(Archive& archive, Accept& accept) {
-    archive(accept.id.value, accept.encoding, accept.spread);
+    archive(accept.id.value, accept.encoding, accept.spread, accept.coefficient);
+    archive(accept.weight, accept.weight_max, accept.tilt);
 }
 
 template <class Archive>
@@ -293,6 +299,7 @@ Result<Message> decode(ByteView frame) {
     if (auto* accept = std::get_if<Accept>(&*body)) {
         accept->minor = static_cast<std::uint8_t>(minor);
     }
+    if (auto* open = std::get_if<Open>(&*body)) open->minor = static_cast<std::uint8_t>(minor);
     return body;
 }
 

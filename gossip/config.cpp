@@ -175,6 +175,7 @@ Result<void> AveragerConfig::validate() const {
     if (encoding == Encoding::Exact64 && coefficient != 0.5) {
         return out_of_range("coefficient", std::to_string(coefficient), "0.5 with exact64");
     }
+    if (weight_max > 16) return out_of_range("weight_max", std::to_string(weight_max), "0 to 16");
     if (mix.rule == Rule::Pull) return out_of_range("mix", "pull", "a rule for a whole swarm");
     if (mix.rule == Rule::PushSum && encoding != Encoding::F32 && encoding != Encoding::Bf16) {
         // A one-way message meets no value that it could be decoded beside.

@@ -82,9 +82,14 @@ struct AveragerConfig {
     /// 1000.
     std::uint32_t parts = 1;
     Encoding encoding = Encoding::F32;
-    /// Share of the difference that each side adds, in (0, 1/2]; both sides use the initiator's
-    /// offer if it is no larger than their own, else they refuse. Exact64 knows 1/2 only.
+    /// Share of the difference that each side of an even pair adds, in (0, 1/2]; both sides use the
+    /// initiator's offer, or less where the responder has less left to go. One above our own is
+    /// refused. With exact64 it is 1/2.
     double coefficient = 0.5;
+    /// log2 of how many times as heavy one side of a pair may count as the other. Pairs whose weights
+    /// differ by more do not keep the weighted sum; that is counted. 0: all pairs are even. Range 0 to
+    /// 16.
+    std::uint8_t weight_max = 7;
     /// Most unacknowledged payload bytes in flight as initiator. Range 1 B to 16 MiB; one chunk is
     /// always allowed.
     std::size_t window_bytes = std::size_t{4} << 20U;

@@ -49,6 +49,9 @@ public:
         Part part;
         std::uint64_t round = 0;  ///< as in Open
         Duration patience{};      ///< how long the answer may take
+        double left = 1.0;        ///< we go at most this share of the difference
+        std::int8_t weight = 0;   ///< as in Open, and the next
+        std::uint8_t weight_max = 0;
     };
 
     /// Sends Open.
@@ -69,6 +72,12 @@ public:
     /// What the responder said of its distance to others.
     [[nodiscard]] double their_spread() const { return their_spread_; }
 
+    /// Returns the share of the difference that we go, at most, or as agreed once we trade.
+    [[nodiscard]] double share() const { return opening_ ? left_ : terms_.share(); }
+
+    /// What our Open said of our weight.
+    [[nodiscard]] std::int8_t weight() const { return weight_; }
+
     /// Replies applied: what Chunk and Abort acknowledge.
     [[nodiscard]] std::uint32_t acked() const;
 
@@ -83,6 +92,8 @@ private:
     std::optional<Ending> advance(Instant now);
     /// False when the window is full, or nothing unlocked is left to send.
     bool send_next(Instant now);
+    /// Takes over what the responder says of coefficient and tilt. False when it must not say so.
+    bool agree_on(const Accept& accept);
     [[nodiscard]] bool window_takes(std::size_t bytes) const;
     bool send_chunk(std::uint32_t index);
     /// Puts a chunk back that the partner could not decode.
@@ -98,6 +109,9 @@ private:
     Tally tally_;
     Terms terms_;
     Rule rule_;
+    double left_;
+    std::int8_t weight_;
+    std::uint8_t weight_max_;
     double their_spread_ = 0.0;
     std::uint32_t chunks_ = 0;  ///< that have elements in this part
     std::size_t window_bytes_ = 0;
@@ -112,11 +126,16 @@ private:
 
 class Responder {
 public:
-    /// Sends Accept.
+    /// Sends `accept`, of which it fills in what belongs to the bench.
     ///
-    /// Requires  a request that was checked
+    /// Requires  a request that was checked; `accept` says coefficient, weight and tilt
     Responder(
-        Workbench& bench, MixingRule& mixing, const Open& open, const PeerId& partner, Instant now
+        Workbench& bench,
+        MixingRule& mixing,
+        const Open& open,
+        Accept accept,
+        const PeerId& partner,
+        Instant now
     );
 
     [[nodiscard]] std::optional<Ending> on_chunk(Instant now, const Chunk& chunk);
@@ -130,6 +149,9 @@ public:
     [[nodiscard]] const Tally& tally() const { return tally_; }
 
     [[nodiscard]] Rule rule() const { return rule_; }
+
+    /// Returns the share of the difference that we go; none when we are pulled from.
+    [[nodiscard]] double share() const { return rule_ == Rule::Pull ? 0.0 : terms_.share(); }
 
     /// Bytes of payloads that wait for a lock.
     [[nodiscard]] std::size_t bytes_parked() const { return parked_bytes_; }

@@ -22,8 +22,16 @@ Instant ExchangeClock::next_timeout() const {
 Initiator::Initiator(Workbench& bench, MixingRule& mixing, const Request& request, Instant now)
     : bench_(bench),
       mixing_(mixing),
-      terms_{request.partner, bench.wish, bench.config.coefficient, request.part},
+      // A partner that knows no weights goes by this coefficient, and so do we then.
+      terms_{
+          request.partner,
+          bench.wish,
+          std::min(bench.config.coefficient, request.left),
+          request.part},
       rule_(request.rule),
+      left_(request.left),
+      weight_(request.weight),
+      weight_max_(request.weight_max),
       chunks_(bench.chunks_in(request.part)) {
     const Instant patience = now + request.patience;
     clock_ = ExchangeClock{request.id, request.partner, now, now, patience, patience, std::nullopt};
@@ -37,6 +45,9 @@ Initiator::Initiator(Workbench& bench, MixingRule& mixing, const Request& reques
     open.parts = terms_.part.count;
     open.part = terms_.part.index;
     open.round = request.round;
+    open.weight = request.weight;
+    open.weight_max = request.weight_max;
+    open.left = request.left;
     bench_.send(request.partner, encode(open));
 }
 
@@ -46,11 +57,11 @@ std::uint32_t Initiator::acked() const {
 
 std::optional<Ending> Initiator::on_accept(Instant now, const Accept& accept) {
     STARLING_CHECK(opening_);
-    opening_ = false;
     // The partner must not choose a coarser encoding than the one we wished for.
-    if (agree(accept.encoding, terms_.encoding) != accept.encoding) {
+    if (agree(accept.encoding, terms_.encoding) != accept.encoding || !agree_on(accept)) {
         return bench_.violated(Misdeed::Lie);
     }
+    opening_ = false;
     terms_.encoding = accept.encoding;
     terms_.minor = accept.minor;
     their_spread_ = accept.spread;
@@ -64,6 +75,21 @@ std::optional<Ending> Initiator::on_accept(Instant now, const Accept& accept) {
     clock_.deadline = now + bench_.whole_allowance(clock_.partner);
     clock_.stalled = now + bench_.stall_allowance(clock_.partner);
     return advance(now);
+}
+
+bool Initiator::agree_on(const Accept& accept) {
+    if (accept.minor < 2) return true;
+    // Negated, so that a NaN is a lie too.
+    if (!(accept.coefficient > 0.0 && accept.coefficient <= terms_.coefficient)) return false;
+    if (accept.tilt != 0) {
+        const int most = std::min(weight_max_, accept.weight_max);
+        if (accept.tilt != std::clamp(weight_ - accept.weight, -most, most)) return false;
+    }
+    terms_.coefficient = accept.coefficient;
+    terms_.tilt = Tilt::lighter_by(-accept.tilt);
+    // A hair more, because the responder has rounded.
+    constexpr double kHair = 1.0 + 1e-9;
+    return terms_.share() <= left_ * kHair;
 }
 
 std::optional<Ending> Initiator::on_reply(Instant now, const ChunkReply& reply) {

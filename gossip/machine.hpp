@@ -21,9 +21,13 @@
 #include "gossip/mixing/rule.hpp"
 #include "gossip/partner_choice.hpp"
 #include "gossip/rounds.hpp"
+#include "gossip/weight_claims.hpp"
 #include "gossip/workbench.hpp"
 
 namespace starling::gossip {
+
+/// With less than this share of a difference left to go, an exchange is not worth its bytes.
+inline constexpr double kShareMin = 0.125;
 
 /// The exchanges that we answered last, so that a repeated Open does not open one again. Streams
 /// are ordered and authenticated, so a repetition comes soon or never, and a few ids suffice.
@@ -71,6 +75,7 @@ public:
 
     void set_encoding(Encoding encoding);
     void set_settling(bool wanted);
+    void set_weight(std::optional<std::int8_t> log2);
 
     void adopt_parameters() { mixing_->adopt(); }
 
@@ -91,6 +96,10 @@ public:
     [[nodiscard]] bool ghost() const { return ghost_; }
 
     [[nodiscard]] double spread() const { return bench_.spread; }
+
+    /// Returns the share of a difference that we may still go, beside what the exchanges in flight
+    /// take.
+    [[nodiscard]] double share_left() const;
 
     [[nodiscard]] const AveragerCounters& counters() const { return bench_.counters; }
 
@@ -117,6 +126,13 @@ private:
     [[nodiscard]] bool initiating(const PeerId& partner, ExchangeId id) const;
     [[nodiscard]] bool responding(const PeerId& partner, ExchangeId id) const;
 
+    /// Returns how far both sides go, or nothing when we have too little left to be of use.
+    [[nodiscard]] std::optional<Accept> terms_for(
+        Instant now, const PeerId& from, const Open& open
+    );
+    /// Returns the tilt of a pair as Accept says it, and counts when the bounds cut it.
+    [[nodiscard]] std::int8_t tilt_for(Instant now, const PeerId& from, const Open& open);
+
     /// Answers a request with Accept and serves it.
     void serve(Instant now, const PeerId& from, const Open& open);
     /// Lets a request wait until we are in its round, or until we answer nobody else.
@@ -136,6 +152,11 @@ private:
     void decline_parked();
     void follow_initiator(Instant now, const ExchangeEvent& event, bool of_round);
     void note_pull(const ExchangeEvent& event);
+    /// Whether exchanges of this rule are of weighted pairs, as far as we are concerned.
+    [[nodiscard]] bool weighs(Rule rule) const;
+    /// Returns what an Open promises: the share that an exchange with this partner takes if it is as
+    /// heavy as when we met it last, and at least what an even pair takes.
+    [[nodiscard]] double promise(Rule rule, const PeerId& partner) const;
 
     // machine_endings.cpp
     /// Ends what is in flight with a partner. One misdeed is one strike, though it ends two
@@ -164,6 +185,8 @@ private:
     bool ghost_ = false;
     std::size_t ghost_exchanges_ = 0;
     std::uint32_t next_part_;
+    std::optional<std::int8_t> weight_;  ///< log2 of ours
+    WeightClaims claims_;
     bool of_round_ = false;            ///< what we initiate is this round's, so a miss falls back
     std::optional<Instant> retry_at_;  ///< when withdrawn chunks are tried again
     std::vector<PeerId> except_;       ///< kept for its memory

@@ -57,7 +57,7 @@ void Averager::Machine::peer_down(Instant now, const PeerId& peer) {
 }
 
 bool Averager::Machine::begin_exchange(Instant now, std::span<const PeerId> except) {
-    if (initiator_ || bench_.chunk_count() == 0) return false;
+    if (initiator_ || bench_.chunk_count() == 0 || share_left() < kShareMin) return false;
     except_.assign(except.begin(), except.end());
     if (responder_) except_.push_back(responder_->clock().partner);
     if (bench_.config.mix.rule == Rule::None) return false;
@@ -171,7 +171,39 @@ void Averager::Machine::open_with(Instant now, const PeerId& partner, bool of_ro
         request.part = {next_part_, bench_.config.parts};
         next_part_ = (next_part_ + 1) % bench_.config.parts;
     }
+    request.left = promise(request.rule, partner);
+    if (weighs(request.rule) && !claims_.distrusts(partner)) {
+        request.weight = *weight_;
+        request.weight_max = bench_.config.weight_max;
+    }
     initiator_.emplace(bench_, rule_of(request.rule), request, now);
+}
+
+bool Averager::Machine::weighs(Rule rule) const {
+    return weight_ && rule == Rule::Pairwise && bench_.config.mix.rule == Rule::Pairwise &&
+           bench_.config.weight_max > 0;
+}
+
+double Averager::Machine::promise(Rule rule, const PeerId& partner) const {
+    const double even = bench_.config.coefficient;
+    double wanted = even;
+    const auto theirs = claims_.of(partner);
+    if (weighs(rule) && theirs) {
+        const int lighter = std::clamp(*theirs - *weight_, 0, int{bench_.config.weight_max});
+        wanted = std::max(even, share_of(even, Tilt::lighter_by(lighter)));
+    }
+    return std::min(wanted, share_left());
+}
+
+double Averager::Machine::share_left() const {
+    return 1.0 - (initiator_ ? initiator_->share() : 0.0) -
+           (responder_ ? responder_->share() : 0.0);
+}
+
+void Averager::Machine::set_weight(std::optional<std::int8_t> log2) {
+    if (weight_ == log2) return;
+    weight_ = log2;
+    ++bench_.counters.weight_changes;
 }
 
 void Averager::Machine::set_ghost(bool wanted) {

@@ -1,5 +1,7 @@
 // What frames do to the machine.
 
+#include <cstdlib>
+
 #include "gossip/codec.hpp"
 #include "gossip/machine.hpp"
 
@@ -77,11 +79,47 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Open& open) {
 }
 
 void Averager::Machine::serve(Instant now, const PeerId& from, const Open& open) {
+    const auto terms = terms_for(now, from, open);
+    if (!terms) return decline(from, open);
     recent_.add(open.id);
-    responder_.emplace(bench_, rule_of(open.rule), open, from, now);
+    responder_.emplace(bench_, rule_of(open.rule), open, *terms, from, now);
     const bool of_round = open.rule != Rule::Pull && from == rounds_.partner() &&
                           rounds_.stage() == RoundStage::Expecting;
     if (of_round) rounds_.enter(now, RoundStage::Answering, from);
+}
+
+std::optional<Accept> Averager::Machine::terms_for(
+    Instant now, const PeerId& from, const Open& open
+) {
+    Accept accept;
+    accept.coefficient = open.coefficient;
+    if (open.rule == Rule::Pull) return accept;
+    const double left = share_left();
+    // An old partner goes by its own coefficient whatever we say.
+    if (open.minor < 2) return left < open.coefficient ? std::nullopt : std::optional(accept);
+    // Who waits for the partner of its round had better go a short way than none.
+    if (left < kShareMin && open.round == 0) return std::nullopt;
+    if (weighs(open.rule)) {
+        accept.weight = *weight_;
+        accept.weight_max = bench_.config.weight_max;
+        if (open.weight_max > 0) accept.tilt = tilt_for(now, from, open);
+    }
+    const auto ours = Tilt::lighter_by(accept.tilt);
+    accept.coefficient = std::min(
+        {open.coefficient, coefficient_for(left, ours), coefficient_for(open.left, ours.reversed())}
+    );
+    return accept;
+}
+
+std::int8_t Averager::Machine::tilt_for(Instant now, const PeerId& from, const Open& open) {
+    if (!claims_.note(now, from, open.weight)) {
+        ++bench_.counters.weights_distrusted;
+        return 0;
+    }
+    const int most = std::min(open.weight_max, bench_.config.weight_max);
+    const int heavier = open.weight - *weight_;
+    if (std::abs(heavier) > most) ++bench_.counters.weights_clipped;
+    return static_cast<std::int8_t>(std::clamp(heavier, -most, most));
 }
 
 void Averager::Machine::decline(const PeerId& from, const Open& open) {
@@ -118,9 +156,9 @@ std::optional<RefuseReason> Averager::Machine::misfit(const Open& open) const {
     const double own = bench_.config.coefficient;
     // Negated, so that a NaN is refused too.
     if (!(open.coefficient > 0.0 && open.coefficient <= own)) return RefuseReason::Coefficient;
-    if (open.encoding == Encoding::Exact64 && open.coefficient != own) {
-        return RefuseReason::Coefficient;
-    }
+    // No coefficient of an even pair is above a half, and neither is what is left for it.
+    const bool left = open.left > 0.0 && open.left <= 1.0;
+    if (open.minor >= 2 && !left) return RefuseReason::Coefficient;
     return std::nullopt;
 }
 
@@ -134,6 +172,11 @@ void Averager::Machine::on(Instant now, const PeerId& from, const Accept& accept
     if (!initiator_->opening()) {
         ++bench_.counters.stale;
         return;
+    }
+    const bool weighed = accept.weight_max > 0 && weighs(initiator_->rule());
+    if (weighed && !claims_.note(now, from, accept.weight)) ++bench_.counters.weights_distrusted;
+    if (weighed && accept.tilt != 0 && initiator_->weight() - accept.weight != accept.tilt) {
+        ++bench_.counters.weights_clipped;
     }
     if (const auto end = initiator_->on_accept(now, accept))
         conclude_initiator(now, *end, Stream::Alive);

@@ -12,7 +12,7 @@
 namespace starling::gossip {
 
 inline constexpr std::uint8_t kVersionMajor = 1;
-inline constexpr std::uint8_t kVersionMinor = 1;
+inline constexpr std::uint8_t kVersionMinor = 2;
 
 /// Initiator: let us average. Nothing else is sent before the answer, so a partner whose layout
 /// differs refuses before any payload.
@@ -26,6 +26,12 @@ struct Open {
     std::uint32_t parts = 1;  ///< the parameters are cut into so many
     std::uint32_t part = 0;   ///< the one that is averaged now
     std::uint64_t round = 0;  ///< the round whose exchange this is, or 0: it belongs to none
+    std::int8_t weight = 0;   ///< log2 of ours, where weight_max is not 0
+    /// log2 of how many times as heavy one side may count as the other; 0: we have no weight, so the
+    /// pair is even. So it is with a partner that does not know weights.
+    std::uint8_t weight_max = 0;
+    double left = 1.0;  ///< at most this share of the difference may we go; a coefficient, if even
+    std::uint8_t minor = kVersionMinor;  ///< of the initiator's protocol: the frame's, not a field
 };
 
 /// Responder: send your chunks.
@@ -34,6 +40,10 @@ struct Accept {
     Encoding encoding = Encoding::F32;   ///< the finer of both sides' wishes: both use it
     double spread = 0.0;                 ///< how far the responder is from its partners, relatively
     std::uint8_t minor = kVersionMinor;  ///< of the responder's protocol: the frame's, not a field
+    double coefficient = 0.5;            ///< what both use: the least that either side can go
+    std::int8_t weight = 0;              ///< as in Open, of the responder
+    std::uint8_t weight_max = 0;         ///< as in Open, of the responder
+    std::int8_t tilt = 0;                ///< log2 of how many times as heavy the initiator counts
 };
 
 /// Responder: not now.

@@ -106,6 +106,11 @@ struct AveragerCounters {
     std::uint64_t asked_again = 0;  ///< offers that we could not decode: they come again
     /// Times that we began to count in the sum after standing outside, as a ghost.
     std::uint64_t promotions = 0;
+    std::uint64_t weight_changes = 0;  ///< of our own: from then on another weighted sum is kept
+    /// Pairs whose weights differ by more than the bound, so that they move the weighted sum.
+    std::uint64_t weights_clipped = 0;
+    /// Times that a partner's weight had changed too often to be believed: such a pair is even.
+    std::uint64_t weights_distrusted = 0;
     std::uint64_t fallbacks = 0;  ///< rounds whose partner did not come, or could not
 };
 

@@ -8,11 +8,22 @@
 namespace starling::gossip {
 
 Responder::Responder(
-    Workbench& bench, MixingRule& mixing, const Open& open, const PeerId& partner, Instant now
+    Workbench& bench,
+    MixingRule& mixing,
+    const Open& open,
+    Accept accept,
+    const PeerId& partner,
+    Instant now
 )
     : bench_(bench),
       mixing_(mixing),
-      terms_{partner, *agree(open.encoding, bench.wish), open.coefficient, {open.part, open.parts}},
+      terms_{
+          partner,
+          *agree(open.encoding, bench.wish),
+          accept.coefficient,
+          {open.part, open.parts},
+          open.minor,
+          Tilt::lighter_by(accept.tilt)},
       rule_(open.rule),
       chunks_(bench.chunks_in(terms_.part)),
       seen_(bench.chunk_count(), false),
@@ -25,7 +36,10 @@ Responder::Responder(
         now + bench.whole_allowance(partner),
         now + bench.stall_allowance(partner),
         std::nullopt};
-    bench_.send(partner, encode(Accept{open.id, terms_.encoding, bench.spread}));
+    accept.id = open.id;
+    accept.encoding = terms_.encoding;
+    accept.spread = bench.spread;
+    bench_.send(partner, encode(accept));
 }
 
 std::optional<Ending> Responder::on_chunk(Instant now, const Chunk& chunk) {

@@ -40,10 +40,8 @@ Difference PlainEncoding::answer(ByteView offer, ByteView raw, Reply& reply, con
 }
 
 Difference PlainEncoding::take_reply(ByteView reply, ByteView offered, const Share& share) const {
-    const auto result = difference(reply, offered, share.coefficient, share.delta);
-    if (result.finite && !share.gaps.empty()) {
-        measure_gaps(share.delta, share.coefficient, share.gaps);
-    }
+    const auto result = weighted(reply, offered, share);
+    if (result.finite && !share.gaps.empty()) measure_gaps(share.delta, share.mine(), share.gaps);
     return result;
 }
 

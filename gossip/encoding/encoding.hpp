@@ -14,6 +14,7 @@
 
 #include "base/bytes.hpp"
 #include "gossip/parameter_vector.hpp"
+#include "gossip/tilt.hpp"
 
 namespace starling::gossip {
 
@@ -54,6 +55,10 @@ struct Share {
     std::span<std::byte> delta;  ///< gets what we add: the raw size
     /// Gets the largest difference of each block: block_count of them, or empty.
     std::span<float> gaps = {};
+    Tilt tilt = {};  ///< of a weighted pair, seen from us
+
+    /// Share of the difference that we add.
+    [[nodiscard]] double mine() const { return share_of(coefficient, tilt); }
 };
 
 /// Thread    any: encodings have no state
@@ -144,6 +149,13 @@ public:
     virtual Difference difference(
         ByteView theirs, ByteView mine, double coefficient, std::span<std::byte> delta
     ) const = 0;
+
+protected:
+    /// Writes what we add in an exchange: such that the partner, who computes the same with the
+    /// signs and the tilt reversed, adds exactly 2^k times the opposite.
+    virtual Difference weighted(ByteView theirs, ByteView mine, const Share& share) const {
+        return difference(theirs, mine, share.mine(), share.delta);
+    }
 };
 
 }  // namespace starling::gossip

@@ -2,7 +2,8 @@
 
 // 64-bit integers, for simulations that check the mean for equality. delta = (theirs - mine) / 2
 // truncated towards zero, so the two deltas are exact negatives and a pair ends within 1 of each
-// other. The coefficient is 1/2, nothing else.
+// other. In a weighted pair t = 2 a (theirs - mine) / (1 + 2^k) is truncated, so the other side's 2^k t
+// goes no further than the difference, and the pair ends within 1 + 2^k of each other.
 
 #include "gossip/encoding/encoding.hpp"
 
@@ -22,6 +23,9 @@ public:
     Difference difference(
         ByteView theirs, ByteView mine, double coefficient, std::span<std::byte> delta
     ) const override;
+
+protected:
+    Difference weighted(ByteView theirs, ByteView mine, const Share& share) const override;
 };
 
 }  // namespace starling::gossip

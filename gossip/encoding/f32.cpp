@@ -1,5 +1,6 @@
 #include "gossip/encoding/f32.hpp"
 
+#include <cmath>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -42,6 +43,14 @@ STARLING_INLINE BlockSums difference_body(
     return {distance, norm, poison};
 }
 
+/// How far the two sides go: `step` is the share of the difference that the heavier one goes, and the
+/// others are powers of two.
+struct Gaits {
+    float step = 0.0F;
+    float own = 1.0F;
+    float other = 1.0F;
+};
+
 /// Writes what the partner adds to `reply`, which may be `mine` itself, and what we add to `delta`.
 STARLING_INLINE BlockSums answer_body(
     const std::byte* theirs,
@@ -49,7 +58,7 @@ STARLING_INLINE BlockSums answer_body(
     std::byte* reply,
     std::byte* delta,
     std::size_t n,
-    float a
+    const Gaits& gaits
 ) {
     float distance = 0.0F;
     float norm = 0.0F;
@@ -58,12 +67,13 @@ STARLING_INLINE BlockSums answer_body(
     for (std::size_t i = 0; i < n; ++i) {
         const float m = load(mine, i);
         const float gap = load(theirs, i) - m;
-        const float d = a * gap;
-        store(reply, i, -d);
-        store(delta, i, d);
+        const float t = gaits.step * gap;
+        // Computed once, so that both sides add the same: products with powers of two are exact.
+        store(reply, i, -(gaits.other * t));
+        store(delta, i, gaits.own * t);
         distance += gap * gap;
         norm += m * m;
-        poison += 0.0F * d;
+        poison += 0.0F * t;
     }
     return {distance, norm, poison};
 }
@@ -111,6 +121,10 @@ Difference F32Encoding::answer(ByteView offer, ByteView raw, Reply& reply, const
     STARLING_CHECK(share.delta.size() == raw.size());
     reply.bytes = raw.size();
     const auto kernel = kAnswer.for_isa(isa_);
+    const Gaits gaits{
+        static_cast<float>(step_of(share.coefficient, share.tilt)),
+        std::ldexp(1.0F, share.tilt.own),
+        std::ldexp(1.0F, share.tilt.other)};
     const auto result = sum_blocks(raw.size() / kWidth, [&](std::size_t start, std::size_t count) {
         const std::size_t at = start * kWidth;
         return kernel(
@@ -119,12 +133,10 @@ Difference F32Encoding::answer(ByteView offer, ByteView raw, Reply& reply, const
             reply.wire.data() + at,
             share.delta.data() + at,
             count,
-            static_cast<float>(share.coefficient)
+            gaits
         );
     });
-    if (result.finite && !share.gaps.empty()) {
-        measure_gaps(share.delta, share.coefficient, share.gaps);
-    }
+    if (result.finite && !share.gaps.empty()) measure_gaps(share.delta, share.mine(), share.gaps);
     return result;
 }
 
@@ -134,8 +146,8 @@ Difference F32Encoding::take_reply(ByteView reply, ByteView /*offered*/, const S
     const auto sums = measure(kMeasure.for_isa(isa_), reply);
     Difference result;
     result.finite = sums.finite;
-    result.squared_distance = sums.squared_norm / (share.coefficient * share.coefficient);
-    if (result.finite && !share.gaps.empty()) measure_gaps(reply, share.coefficient, share.gaps);
+    result.squared_distance = sums.squared_norm / (share.mine() * share.mine());
+    if (result.finite && !share.gaps.empty()) measure_gaps(reply, share.mine(), share.gaps);
     return result;
 }
 

@@ -212,7 +212,7 @@ Difference LatticeEncoding::answer_codes(
         block.theirs = theirs;
         block.codes = codes;
         block.delta = share.delta.data() + i * kBlockRaw;
-        block.step = static_cast<float>(share.coefficient * static_cast<double>(head.scale));
+        block.step = static_cast<float>(share.mine() * static_cast<double>(head.scale));
         const auto distance = lattice::answer(block, isa_);
         if (distance.hash != head.hash || distance.gap > gap_max()) {
             sum.wrapped = true;
@@ -251,7 +251,7 @@ Difference LatticeEncoding::take_reply(ByteView reply, ByteView offered, const S
         block.theirs = theirs;
         block.mine = mine;
         block.delta = share.delta.data() + i * kBlockRaw;
-        block.step = static_cast<float>(share.coefficient * static_cast<double>(scale));
+        block.step = static_cast<float>(share.mine() * static_cast<double>(scale));
         const auto distance = lattice::take_reply(block, isa_);
         // An honest responder answers gaps within the range only.
         if (distance.gap > gap_max()) sum.finite = false;

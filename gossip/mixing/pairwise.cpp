@@ -2,7 +2,7 @@
 // their chunk holds by then.
 //
 // The store holds the parameters themselves. Invariant: the sum over both peers is kept exactly,
-// up to the rounding of the additions.
+// up to the rounding of the additions. In a weighted pair (gossip/tilt.hpp) it is the weighted sum.
 //
 // Source    AD-PSGD (Lian et al. 2018, Alg. 1), SwarmSGD (Nadiradze et al. 2021), non-blocking.
 
@@ -77,7 +77,7 @@ public:
         Reply reply{wire};
         const auto gaps = bench_.gaps_room(chunk, terms.part);
         const auto difference =
-            encoding.answer(offer, raw, reply, {terms.coefficient, delta_, gaps});
+            encoding.answer(offer, raw, reply, {terms.coefficient, delta_, gaps, terms.tilt});
         frame.resize(kPayloadOffset + reply.bytes);
         if (difference.wrapped) return {Served::Again};
         Tally entered = tally;
@@ -95,7 +95,7 @@ public:
         const auto& encoding = this->encoding(terms, flight.index);
         const auto gaps = bench_.gaps_room(flight.index, terms.part);
         ByteView delta = reply;
-        Share share{terms.coefficient, {}, gaps};
+        Share share{terms.coefficient, {}, gaps, terms.tilt};
         if (!encoding.reply_is_delta()) {
             delta_.resize(bench_.raw_bytes(flight.index, terms.part));
             share.delta = delta_;

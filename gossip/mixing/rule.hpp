@@ -26,6 +26,10 @@ struct Terms {
     double coefficient = 0.5;
     Part part;
     std::uint8_t minor = kVersionMinor;  ///< of the partner's protocol; known to the initiator
+    Tilt tilt = {};                      ///< of a weighted pair, seen from us; pairwise only
+
+    /// Share of the difference that we go.
+    [[nodiscard]] double share() const { return share_of(coefficient, tilt); }
 };
 
 /// A chunk that the initiator has offered and not yet applied.

@@ -28,8 +28,9 @@ std::vector<Bytes> samples() {
     LayoutHash layout;
     layout.bytes.fill(7);
     return {
-        encode(Open{kId, layout, 12, 0.25, Encoding::Exact64, Rule::Noloco, 20, 7, 0x1234}),
-        encode(Accept{kId, Encoding::Lattice4, 0.125}),
+        encode(Open{
+            kId, layout, 12, 0.25, Encoding::Exact64, Rule::Noloco, 20, 7, 0x1234, -3, 7, 0.75}),
+        encode(Accept{kId, Encoding::Lattice4, 0.125, kVersionMinor, 0.375, 4, 6, -6}),
         encode(Busy{kId, true}),
         encode(Refuse{kId, RefuseReason::Round, 77}),
         chunk_frame(),
@@ -59,7 +60,14 @@ TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
     EXPECT_EQ(open.parts, 20U);
     EXPECT_EQ(open.part, 7U);
     EXPECT_EQ(open.round, 0x1234U);
+    EXPECT_EQ(open.weight, -3);
+    EXPECT_EQ(open.weight_max, 7U);
+    EXPECT_EQ(open.left, 0.75);
     EXPECT_EQ(decoded<Accept>(frames[1]).spread, 0.125);
+    EXPECT_EQ(decoded<Accept>(frames[1]).coefficient, 0.375);
+    EXPECT_EQ(decoded<Accept>(frames[1]).weight, 4);
+    EXPECT_EQ(decoded<Accept>(frames[1]).weight_max, 6U);
+    EXPECT_EQ(decoded<Accept>(frames[1]).tilt, -6);
     EXPECT_EQ(decoded<Accept>(frames[1]).id, kId);
     EXPECT_EQ(decoded<Accept>(frames[1]).encoding, Encoding::Lattice4);
     EXPECT_TRUE(decoded<Busy>(frames[2]).collapsed);
@@ -82,7 +90,7 @@ TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
 
 TEST(AveragingCodec, GoldenBytesOfAnAbort) {
     const std::vector<unsigned> golden{
-        8, 0x11, 13, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 9, 0, 0, 0};
+        8, 0x12, 13, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 1, 9, 0, 0, 0};
     const auto frame = samples()[7];
     ASSERT_EQ(frame.size(), golden.size());
     for (std::size_t i = 0; i < golden.size(); ++i) {
@@ -91,7 +99,7 @@ TEST(AveragingCodec, GoldenBytesOfAnAbort) {
 }
 
 TEST(AveragingCodec, GoldenBytesOfARefusal) {
-    const std::vector<unsigned> golden{4,    0x11, 17, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22,
+    const std::vector<unsigned> golden{4,    0x12, 17, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22,
                                        0x11, 5,    77, 0, 0,    0,    0,    0,    0,    0};
     const auto frame = samples()[3];
     ASSERT_EQ(frame.size(), golden.size());
@@ -100,13 +108,18 @@ TEST(AveragingCodec, GoldenBytesOfARefusal) {
     }
 }
 
+/// Takes from a frame what later minor versions appended to its header.
+Bytes of_minor(Bytes frame, unsigned minor, std::size_t fewer) {
+    frame[1] = static_cast<std::byte>(0x10U | minor);
+    EXPECT_EQ(decode(frame).error().code, FaultCode::BadFormat) << "too long for its version";
+    frame.resize(frame.size() - fewer);
+    frame[2] = static_cast<std::byte>(frame.size() - 4);
+    return frame;
+}
+
 TEST(AveragingCodec, FramesOfMinorVersionZeroHaveNoRounds) {
     for (const std::size_t kind : {0U, 3U}) {
-        auto frame = samples()[kind];
-        frame[1] = std::byte{0x10};
-        EXPECT_EQ(decode(frame).error().code, FaultCode::BadFormat) << "too long for its version";
-        frame.resize(frame.size() - 8);
-        frame[2] = static_cast<std::byte>(frame.size() - 4);
+        auto frame = of_minor(samples()[kind], 0, kind == 0 ? 18 : 8);
         const auto message = decode(frame);
         ASSERT_TRUE(message.has_value()) << message.error().message;
         if (const auto* open = std::get_if<Open>(&*message)) {
@@ -119,6 +132,31 @@ TEST(AveragingCodec, FramesOfMinorVersionZeroHaveNoRounds) {
         frame[1] = std::byte{0x11};
         EXPECT_EQ(decode(frame).error().code, FaultCode::Truncated);
     }
+}
+
+TEST(AveragingCodec, FramesOfMinorVersionOneHaveNoWeights) {
+    const auto open = decoded<Open>(of_minor(samples()[0], 1, 10));
+    EXPECT_EQ(open.round, 0x1234U);
+    EXPECT_EQ(open.weight_max, 0U) << "the pair is even";
+    EXPECT_EQ(open.minor, 1U);
+    const auto accept = decoded<Accept>(of_minor(samples()[1], 1, 11));
+    EXPECT_EQ(accept.spread, 0.125);
+    EXPECT_EQ(accept.weight_max, 0U);
+    EXPECT_EQ(accept.tilt, 0);
+    EXPECT_EQ(accept.minor, 1U);
+}
+
+TEST(AveragingCodec, GoldenBytesOfWeights) {
+    const auto frames = samples();
+    const auto last = [&](std::size_t kind, std::size_t count) {
+        std::vector<unsigned> bytes;
+        for (const auto byte : ByteView(frames[kind]).last(count)) {
+            bytes.push_back(std::to_integer<unsigned>(byte));
+        }
+        return bytes;
+    };
+    EXPECT_EQ(last(0, 10), (std::vector<unsigned>{0xfd, 7, 0, 0, 0, 0, 0, 0, 0xe8, 0x3f}));
+    EXPECT_EQ(last(1, 11), (std::vector<unsigned>{0, 0, 0, 0, 0, 0, 0xd8, 0x3f, 4, 6, 0xfa}));
 }
 
 TEST(AveragingCodec, EveryTruncatedHeaderIsNoticed) {
@@ -142,15 +180,15 @@ TEST(AveragingCodec, BytesBehindAHeaderAreRefused) {
 
 TEST(AveragingCodec, LaterMinorVersionsAreReadAsFarAsKnown) {
     auto longer = samples()[1];
-    EXPECT_EQ(decoded<Accept>(longer).minor, 1);
-    longer[1] = std::byte{0x12};
-    longer[2] = std::byte{19};  // two bytes of header that we do not know
+    EXPECT_EQ(decoded<Accept>(longer).minor, 2);
+    longer[1] = std::byte{0x13};
+    longer[2] = std::byte{30};  // two bytes of header that we do not know
     longer.insert(longer.end(), 2, std::byte{0xff});
     EXPECT_EQ(decoded<Accept>(longer).id, kId);
-    EXPECT_EQ(decoded<Accept>(longer).minor, 2);
+    EXPECT_EQ(decoded<Accept>(longer).minor, 3);
     longer[0] = std::byte{99};
     EXPECT_EQ(decoded<Unknown>(longer).kind, 99);
-    longer[1] = std::byte{0x11};
+    longer[1] = std::byte{0x12};
     EXPECT_EQ(decode(longer).error().code, FaultCode::BadFormat);
 }
 

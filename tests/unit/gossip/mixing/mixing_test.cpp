@@ -340,7 +340,11 @@ std::pair<std::vector<std::vector<std::vector<float>>>, std::uint64_t> train_two
         while (!swarm.wire.empty()) {
             auto& frame = swarm.wire.front().frame;
             constexpr std::byte kAccept{2};
-            if (old && frame[0] == kAccept) frame[1] = std::byte{0x10};
+            if (old && frame[0] == kAccept) {
+                frame[1] = std::byte{0x10};
+                frame[2] = std::byte{17};
+                frame.resize(21);
+            }
             if (!swarm.deliver()) break;
         }
         EXPECT_EQ(swarm.nodes[0].events.back().outcome, Outcome::Committed);

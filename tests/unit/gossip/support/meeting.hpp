@@ -30,13 +30,14 @@ struct Meeting {
     std::vector<float> gaps;
 };
 
-/// Computes both deltas; nothing is added yet.
+/// Computes both deltas; nothing is added yet. The tilt is the initiator's.
 inline Meeting meet(
     const ChunkEncoding& encoding,
     const std::vector<float>& a,
     const std::vector<float>& b,
     const std::vector<float>& known_gaps,
-    double coefficient = 0.5
+    double coefficient = 0.5,
+    const Tilt& tilt = {}
 ) {
     Meeting meeting;
     Bytes offer(encoding.wire_bytes(a.size()));
@@ -50,7 +51,10 @@ inline Meeting meet(
     meeting.gaps.resize(block_count(a.size()));
     Reply written{reply};
     meeting.responder = encoding.answer(
-        offer, view(b), written, {coefficient, room(meeting.for_responder), meeting.gaps}
+        offer,
+        view(b),
+        written,
+        {coefficient, room(meeting.for_responder), meeting.gaps, tilt.reversed()}
     );
     meeting.reply_bytes = written.bytes;
     reply.resize(meeting.reply_bytes);
@@ -61,7 +65,7 @@ inline Meeting meet(
     if (meeting.wrapped) return meeting;
     std::vector<float> gaps(meeting.gaps.size());
     meeting.initiator =
-        encoding.take_reply(reply, offer, {coefficient, room(meeting.for_initiator), gaps});
+        encoding.take_reply(reply, offer, {coefficient, room(meeting.for_initiator), gaps, tilt});
     meeting.initiator.squared_norm += made.squared_norm;
     EXPECT_EQ(gaps, meeting.gaps) << "both sides remember the same";
     return meeting;
