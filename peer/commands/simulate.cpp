@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "peer/commands/commands.hpp"
 #include "peer/commands/scenario_file.hpp"
@@ -37,6 +38,7 @@ struct Flags {
     double step_sigma = 0.2;
     std::uint32_t mix_every = 8;
     double step_size = 0.0;
+    std::vector<int> weights;
     std::string bandwidth;
     bool sync = false;
     std::string until;
@@ -143,6 +145,15 @@ peer_virtual::TrainingOptions interpret_training(const Flags& flags, std::uint64
     return training;
 }
 
+std::vector<std::int8_t> interpret_weights(const Flags& flags) {
+    if (flags.weights.size() > flags.peers) {
+        throw CLI::ValidationError("--weights", "has more weights than --peers has peers");
+    }
+    std::vector<std::int8_t> weights;
+    for (const int log2 : flags.weights) weights.push_back(static_cast<std::int8_t>(log2));
+    return weights;
+}
+
 peer_virtual::AveragingOptions interpret_averaging(const Flags& flags) {
     peer_virtual::AveragingOptions averaging;
     const auto mix = gossip::Mix::parse(flags.mix.empty() ? "pairwise" : flags.mix);
@@ -161,8 +172,10 @@ peer_virtual::AveragingOptions interpret_averaging(const Flags& flags) {
     }
     averaging.floats = shape_of(flags.parameters);
     averaging.sync = flags.sync;
-    averaging.step_deviation = flags.step_size;
     const std::uint32_t steps = mix->steps > 0 ? mix->steps : flags.mix_every;
+    // Between two exchanges there are so many independent steps.
+    averaging.step_deviation = flags.step_size * std::sqrt(static_cast<double>(steps));
+    averaging.weights = interpret_weights(flags);
     averaging.mix_every = parse_duration("--step-time", flags.step_time) * std::int64_t{steps};
     if (averaging.mix_every <= Duration::zero()) {
         wrong("--step-time", flags.step_time, "longer than nothing");
@@ -337,10 +350,17 @@ void add_mixing_flags(CLI::App& command, Flags& flags) {
     command.add_option("--mix-every", flags.mix_every, "Steps between exchanges")
         ->check(CLI::Range(1, 1'000'000))
         ->capture_default_str();
-    command
-        .add_option("--step-size", flags.step_size, "Random walk between exchanges, per parameter")
+    command.add_option("--step-size", flags.step_size, "Random walk of a step, per parameter")
         ->check(CLI::Range(0.0, 1e6))
         ->capture_default_str();
+    command
+        .add_option(
+            "--weights",
+            flags.weights,
+            "log2 of the first peers' weights in pairwise averaging, such as 7,0,0"
+        )
+        ->delimiter(',')
+        ->check(CLI::Range(-64, 64));
     command.add_option("--bandwidth", flags.bandwidth, "What a peer can send: 100Mbit (no limit)");
     command.add_flag("--sync", flags.sync, "Rounds with a partner for each; training waits");
 }

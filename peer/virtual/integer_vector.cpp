@@ -1,5 +1,7 @@
 #include "peer/virtual/integer_vector.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -15,19 +17,29 @@ std::int64_t uniform(Rng& rng, std::int64_t range) {
     return static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(2 * range))) - range;
 }
 
+std::int64_t odd_part(std::int64_t value) {
+    if (value == 0) return 0;
+    return value / (std::int64_t{1} << std::countr_zero(static_cast<std::uint64_t>(value)));
+}
+
 }  // namespace
 
 void MassBook::add(NodeIndex node, const std::vector<std::int64_t>& delta) {
-    const auto found = waiting_.find(-delta.back());
+    const auto mark = odd_part(delta.back());
+    const auto found = waiting_.find(-mark);
     if (found == waiting_.end()) {
         // If this mark already waits, one side has applied the exchange twice.
-        if (!waiting_.emplace(delta.back(), Waiting{node, false, delta}).second) ++unequal_;
+        if (!waiting_.emplace(mark, Waiting{node, false, delta}).second) ++unequal_;
         ++open_[node];
         return;
     }
     const auto& other = found->second;
+    // Of the two, the delta of the heavier one counts more.
+    const int heavier = weights_[node] - weights_[other.node];
     for (std::size_t i = 0; i < delta.size(); ++i) {
-        if (delta[i] == -other.delta[i]) continue;
+        const auto here = delta[i] * (std::int64_t{1} << std::max(heavier, 0));
+        const auto there = other.delta[i] * (std::int64_t{1} << std::max(-heavier, 0));
+        if (here == -there) continue;
         ++unequal_;
         break;
     }

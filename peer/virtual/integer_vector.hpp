@@ -22,10 +22,14 @@ namespace starling::peer_virtual {
 /// of half-applied chunks, which nobody knows in a real swarm. Tests compare it with the ledgers.
 ///
 /// A mark identifies the two deltas of a pair, see IntegerVector. Their contents cannot, because
-/// near agreement most deltas are 0 or 1.
+/// near agreement most deltas are 0 or 1. In a weighted pair one side adds 2^k times the opposite, so
+/// only the odd part of a mark is the same.
 class MassBook {
 public:
-    explicit MassBook(std::size_t nodes) : open_(nodes, 0) {}
+    explicit MassBook(std::size_t nodes) : open_(nodes, 0), weights_(nodes, 0) {}
+
+    /// From now on the deltas of a node count 2^log2 times in the sum. Initially 0.
+    void weigh(NodeIndex node, int log2) { weights_[node] = log2; }
 
     /// Notes that `node` added `delta`, whose last element is the mark.
     void add(NodeIndex node, const std::vector<std::int64_t>& delta);
@@ -36,8 +40,8 @@ public:
     /// Returns how many chunks `node` has applied in this life and its partner has not.
     [[nodiscard]] std::uint64_t open(NodeIndex node) const { return open_[node]; }
 
-    /// Returns how many pairs had opposite marks, but not opposite contents. Each has moved the
-    /// mean.
+    /// Returns how many pairs had opposite marks, but not opposite contents, weights included. Each
+    /// has moved the mean.
     [[nodiscard]] std::uint64_t unequal() const { return unequal_; }
 
 private:
@@ -47,14 +51,15 @@ private:
         std::vector<std::int64_t> delta;
     };
 
-    std::map<std::int64_t, Waiting> waiting_;
+    std::map<std::int64_t, Waiting> waiting_;  ///< by the odd part of the mark
     std::vector<std::uint64_t> open_;
+    std::vector<int> weights_;  ///< log2
     std::uint64_t unequal_ = 0;
 };
 
 /// One node's parameters. On the wire each chunk has one more element, which is drawn anew at each
-/// read and is never stored. Half the difference of the two sides' draws is the mark of the two
-/// deltas of one chunk in one exchange. No other deltas have this mark.
+/// read and is never stored. Each side's share of the difference of the two draws is the mark of its
+/// delta of one chunk in one exchange. No other deltas have this mark.
 class IntegerVector final : public gossip::ParameterVector {
 public:
     struct Shape {

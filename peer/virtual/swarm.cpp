@@ -144,6 +144,10 @@ void Swarm::create(NodeIndex index) {
     if (misfit(index)) layout.bytes.fill(1);
     node.averager.emplace(averaging.config, node.id, layout, *parameters, rng(index, 4));
     node.averager->adopt_parameters();
+    if (index < averaging.weights.size()) {
+        node.averager->set_weight(averaging.weights[index]);
+        book_.weigh(index, averaging.weights[index]);
+    }
     if (has_sessions()) return create_session(index);
     // In its first life a node counts from the start. A later life starts in a swarm that has moved
     // on, so the node is a ghost first.

@@ -36,6 +36,9 @@ struct AveragingOptions {
     std::optional<FloatVector::Shape> floats;
     double deviation = 1.0;
     double step_deviation = 0.0;
+    /// log2 of the weights of the first nodes; the others have none, so their
+    /// pairs are even.
+    std::vector<std::int8_t> weights;
     /// As --sync: in each round every node has one given partner, and training waits for it.
     bool sync = false;
     /// Sigma of a log-normal factor of the time between exchanges; 0: it varies by a tenth.

@@ -178,6 +178,8 @@ void Checkers::look_at_incarnations(NodeIndex at) {
 
 void Checkers::look_at_exchange(NodeIndex at) {
     if (swarm_.state(at) != NodeState::Running || !swarm_.averages()) return;
+    const double left = swarm_.averager(at).share_left();
+    if (left < -1e-9) report("A11 shares add up to at most 1", at, std::to_string(left) + " left");
     const auto check = [&](bool busy, std::optional<Instant>& since, const char* role) {
         if (!busy) return since.reset();
         if (!since) since = swarm_.now();

@@ -17,6 +17,7 @@
 //        nobody else; our nodes never reject what our nodes have sent
 //   A9   nobody opens an exchange with a partner if it knows that this one is gone
 //   A10  no chunk is exchanged with a partner of another layout
+//   A11  the shares that a node goes in exchanges at one time add up to at most 1
 
 #include <limits>
 #include <optional>

@@ -54,6 +54,8 @@ TEST(Simulate, WrongValuesAreUsageErrorsThatNameTheFlag) {
           "--bandwidth wide",
           "--bandwidth 0kbit",
           "--kill 120%",
+          "--weights 7,heavy",
+          "--weights 1,2,3 --peers 2 --mix pairwise",
           "--peers 0"}) {
         std::string out;
         EXPECT_EQ(simulate(flag, out), 2) << flag;
@@ -64,7 +66,12 @@ TEST(Simulate, WrongValuesAreUsageErrorsThatNameTheFlag) {
 }
 
 TEST(Simulate, AveragesByEachRuleAndTellsHowFarThePeersAreFromTheirMean) {
-    for (const std::string mix : {"pairwise", "push-sum", "noloco?alpha=0.3", "pairwise --sync"}) {
+    for (const std::string mix :
+         {"pairwise",
+          "push-sum",
+          "noloco?alpha=0.3",
+          "pairwise --sync",
+          "pairwise --weights 7,3,0,-2"}) {
         std::string out;
         const auto flags = "--peers 8 --duration 20s --seed 3 --params 500 --json --mix " + mix;
         ASSERT_EQ(simulate(flags, out), 0) << mix;
