@@ -395,7 +395,7 @@ int run_soak(const Flags& flags) {
         auto one = flags;
         one.scenario = file;
         one.report = report;
-        return SoakRun{interpret_scenario(one, false)(), false};
+        return ScenarioEnd{interpret_scenario(one, false)(), false};
     });
 }
 

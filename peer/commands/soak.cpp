@@ -44,15 +44,11 @@ private:
     fs::path path_;
 };
 
-std::string again(const SoakOptions& options, const std::string& file) {
-    return fmt::format("starling {} --scenario {}", options.command, file);
-}
-
 }  // namespace
 
 int soak(
     const SoakOptions& options,
-    const std::function<SoakRun(const std::string& file, const std::string& report)>& run
+    const std::function<ScenarioEnd(const std::string& file, const std::string& report)>& run
 ) {
     const auto length = scenario::parse_duration(options.length);
     if (!length) {
@@ -77,7 +73,7 @@ int soak(
         log.add(fmt::format("seed {} {}", seed, result.code == kExitDone ? "clean" : "findings"));
         if (result.code != kExitDone) {
             fmt::print("seed {} has findings after {} clean ones; again: ", seed, count);
-            fmt::print("{}\n", again(options, file));
+            fmt::print("starling {} --scenario {}\n", options.command, file);
             return kExitFailed;
         }
         std::error_code ignored;  // what is left behind is only in the way

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/instant.hpp"
+#include "peer/fleet/scenario_run.hpp"
 #include "peer/scenario/draw.hpp"
 
 namespace starling::peer {
@@ -19,18 +20,12 @@ struct SoakOptions {
     scenario::DrawOptions draw;
 };
 
-/// What came of one scenario.
-struct SoakRun {
-    int code = 0;  ///< exit code
-    bool interrupted = false;
-};
-
 /// Runs scenarios by `run`, which gets the file and a folder for reports. Returns an exit code: 0 if the
 /// time is over and all were clean, 1 at the first finding, whose file and report stay in the folder, or
 /// when interrupted; 2 for wrong options.
 [[nodiscard]] int soak(
     const SoakOptions& options,
-    const std::function<SoakRun(const std::string& file, const std::string& report)>& run
+    const std::function<ScenarioEnd(const std::string& file, const std::string& report)>& run
 );
 
 }  // namespace starling::peer

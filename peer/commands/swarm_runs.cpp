@@ -145,8 +145,7 @@ int run_soak(SwarmFlags flags) {
         one.report = report;
         one.json = flags.json;
         one.options.program = flags.options.program;
-        const auto end = run_file(std::move(one));
-        return SoakRun{end.code, end.interrupted};
+        return run_file(std::move(one));
     });
 }
 

@@ -73,19 +73,7 @@ void add_majorities(const Peers& peers, std::vector<Barrier>& barriers) {
 }  // namespace
 
 bool is_link(Verb verb) {
-    switch (verb) {
-        case Verb::Heal:
-        case Verb::Loss:
-        case Verb::Delay:
-        case Verb::Jitter:
-        case Verb::Duplicate:
-        case Verb::Reorder:
-        case Verb::Rate:
-        case Verb::Mtu:
-            return true;
-        default:
-            return is_cut(verb);
-    }
+    return verb == Verb::Heal || sets_links(verb) || is_cut(verb);
 }
 
 LinkFaults link_faults(const std::vector<Entry>& entries, std::size_t peers) {

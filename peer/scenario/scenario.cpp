@@ -112,6 +112,21 @@ bool is_cut(Verb verb) {
            verb == Verb::BlockUdp || verb == Verb::BlockTcp;
 }
 
+bool sets_links(Verb verb) {
+    switch (verb) {
+        case Verb::Loss:
+        case Verb::Delay:
+        case Verb::Jitter:
+        case Verb::Duplicate:
+        case Verb::Reorder:
+        case Verb::Rate:
+        case Verb::Mtu:
+            return true;
+        default:
+            return false;
+    }
+}
+
 std::string verbs_of(Mode mode) {
     std::string list;
     for (std::size_t i = 0; i < kRows.size(); ++i) {

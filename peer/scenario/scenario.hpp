@@ -77,6 +77,9 @@ inline constexpr std::size_t kVerbs = 27;
 /// Returns whether a verb stops what some peers send, until it is healed.
 [[nodiscard]] bool is_cut(Verb verb);
 
+/// Returns whether a verb gives all links a value, such as a share of loss.
+[[nodiscard]] bool sets_links(Verb verb);
+
 /// Returns the verbs that a mode can carry out, separated by commas.
 [[nodiscard]] std::string verbs_of(Mode mode);
 

@@ -208,6 +208,7 @@ Result<void> parse_link(const Words& words, Action& action) {
 }
 
 Result<void> parse_rest(const Words& words, Action& action) {
+    if (sets_links(action.verb)) return parse_link(words, action);
     switch (action.verb) {
         case Verb::Add:
             return parse_add(words, action);
@@ -225,14 +226,6 @@ Result<void> parse_rest(const Words& words, Action& action) {
         case Verb::Heal:
             if (!words.empty()) return wrong("'heal' ends all cuts and takes nothing more");
             return {};
-        case Verb::Loss:
-        case Verb::Delay:
-        case Verb::Jitter:
-        case Verb::Duplicate:
-        case Verb::Reorder:
-        case Verb::Rate:
-        case Verb::Mtu:
-            return parse_link(words, action);
         case Verb::Wait: {
             auto terms = parse_terms(join(words));
             if (!terms) return terms.error();
