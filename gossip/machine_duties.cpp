@@ -1,5 +1,6 @@
 // What time, partners and commands do to the machine.
 
+#include "base/planted_fault.hpp"
 #include "gossip/codec.hpp"
 #include "gossip/machine.hpp"
 
@@ -58,6 +59,7 @@ void Averager::Machine::peer_down(Instant now, const PeerId& peer) {
 
 bool Averager::Machine::begin_exchange(Instant now, std::span<const PeerId> except) {
     if (initiator_ || bench_.chunk_count() == 0 || share_left() < kShareMin) return false;
+    if (bench_.counters.aborted > 0 && planted(PlantedFault::StuckAfterAbort)) return false;
     except_.assign(except.begin(), except.end());
     if (responder_) except_.push_back(responder_->clock().partner);
     if (bench_.config.mix.rule == Rule::None) return false;
@@ -223,6 +225,7 @@ void Averager::Machine::set_settling(bool wanted) {
 
 void Averager::Machine::note_pull(const ExchangeEvent& event) {
     if (event.outcome != Outcome::Committed || !ghost_) return;
+    if (planted(PlantedFault::NeverCounts)) return;
     const bool near = event.relative_distance <= kCaughtUp * initiator_->their_spread();
     if (near || ++ghost_exchanges_ >= kGhostExchanges) set_ghost(false);
 }

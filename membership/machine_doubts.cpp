@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/planted_fault.hpp"
 #include "membership/machine.hpp"
 
 namespace starling::membership {
@@ -101,6 +102,9 @@ void Swim::Machine::suspect(Instant now, const ProbeCycle::Probe& missed) {
     if (!member || member->incarnation != missed.incarnation || !is_up(member->state)) {
         doubts_.erase(missed.target);
         return;
+    }
+    if (planted(PlantedFault::NoSuspicion)) {
+        return accuse(now, accusation(*member, MemberState::Failed, self_));
     }
     // One miss is ours to know alone. Where others suspect the member already, it adds to what they say.
     if (member->state == MemberState::Alive) {

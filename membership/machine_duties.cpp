@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 #include "membership/codec.hpp"
 #include "membership/machine.hpp"
 
@@ -206,6 +207,7 @@ std::optional<ShortId> Swim::Machine::take_urgent() {
 }
 
 void Swim::Machine::on_ack_wait() {
+    if (planted(PlantedFault::NoHelpers)) return;
     while (const auto probe = cycle_.ask_helpers()) ask_helpers(*probe);
 }
 
@@ -265,6 +267,7 @@ void Swim::Machine::on_gossip(Instant now) {
         if (rumours_.empty()) break;
         send(member.address, member.id, {});
     }
+    if (planted(PlantedFault::NoHealing)) return;
     // It hears what we hold against it, and no rumours: they would be spent on the dead.
     for (const auto& member : sample(1, is_accused)) send(member.address, member.id, {});
     if (!rumours_.empty() && listeners() > 0) {
@@ -314,7 +317,7 @@ void Swim::Machine::refresh(const Member& member) {
 }
 
 void Swim::Machine::on_rejoin(Instant now) {
-    if (lost_.empty() || left_) return;
+    if (lost_.empty() || left_ || planted(PlantedFault::NoHealing)) return;
     for (const auto& lost : lost_.due(now, config_.probe_interval, kRejoinPings)) {
         const Message ping[] = {Ping{probe_id_rng_.next(), lost.id}};
         send(lost.address, lost.id, ping);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <variant>
 
+#include "base/planted_fault.hpp"
 #include "membership/codec.hpp"
 #include "membership/machine.hpp"
 
@@ -407,6 +408,7 @@ bool Swim::Machine::apply(Instant now, const Statement& statement, Source source
     const auto change = table_.apply(now, statement);
     if (!change) return false;
     settle(now, *change, statement.accuser);
+    if (is_accusation(statement.state) && planted(PlantedFault::FailureUntold)) return true;
     // The member that gave a newcomer its first page knows what is in it, and so do most others. A
     // small swarm hears it all the same: peers that start together have met only the seed.
     if (source != Source::FirstPage || table_.size() <= kRepeatedMax) rumours_.push(statement);

@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "base/planted_fault.hpp"
 #include "membership/codec.hpp"
 #include "membership/machine.hpp"
 
@@ -20,6 +21,7 @@ void Swim::Machine::on_accusation_of_self(
     Instant now, const Statement& accusation, Conversation& talk
 ) {
     if (verdict_of(accusation) <= verdict_of(own_claim_)) return;
+    if (planted(PlantedFault::NoRefutation)) return;
     // Nobody can have heard a claim of ours that we have not made. If an earlier life made it and
     // its state is lost, we shall hear our own signed claim as well.
     if (accusation.incarnation != incarnation_) return;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 #include "base/queue.hpp"
 #include "membership/codec.hpp"
 #include "membership/machine.hpp"
@@ -99,6 +100,7 @@ void Swim::Machine::leave(Instant now) {
     ++incarnation_.counter;
     make_own_claim();
     table_.apply(now, own_claim_);
+    if (planted(PlantedFault::SilentLeave)) return;
     rumours_.push(own_claim_);
     // To all at once, or a large part: a rumour alone may spend its few rounds on members that are
     // gone, and then nobody is left to tell it.

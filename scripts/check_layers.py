@@ -81,7 +81,7 @@ HOMES = [
     (r"(sndfile|samplerate)", lambda p: p == "data/media/audio.cpp"),
     (r"archive(_entry)?\.h", lambda p: p == "data/archive/archive.cpp"),
     (r"pugixml", lambda p: p == "data/formats/voc.cpp"),
-    (r"toml\+\+", lambda p: p == "peer/scenario/parse.cpp"),
+    (r"toml\+\+", lambda p: p == "peer/scenario/table_reader.hpp"),
     (r"sqlite3\.h", lambda p: p == "data/tables/sqlite.cpp"),
     (r"(snappy|zstd)", lambda p: p == "data/parquet/unpack.cpp"),
     (r"(zlib|simdjson|utf8proc)\.h", lambda p: p.startswith("data/")),

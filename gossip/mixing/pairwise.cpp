@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted_fault.hpp"
 #include "gossip/mixing/rule.hpp"
 
 namespace starling::gossip {
@@ -80,6 +81,9 @@ public:
             encoding.answer(offer, raw, reply, {terms.coefficient, delta_, gaps, terms.tilt});
         frame.resize(kPayloadOffset + reply.bytes);
         if (difference.wrapped) return {Served::Again};
+        if (planted(PlantedFault::OneSidedExchange)) {
+            std::fill(delta_.begin(), delta_.end(), std::byte{0});
+        }
         Tally entered = tally;
         const Misdeed misdeed = bench_.check(chunk, terms.part, difference, entered);
         if (misdeed != Misdeed::None) return give_up(frame, Served::Refused, misdeed);

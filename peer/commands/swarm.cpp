@@ -15,8 +15,10 @@
 #include "peer/commands/founder_flags.hpp"
 #include "peer/commands/swarm_flags.hpp"
 #include "peer/commands/training_flags.hpp"
-#include "peer/fleet/swarm_run.hpp"
+#include "peer/fleet/scenario_run.hpp"
 #include "peer/machine/exit_codes.hpp"
+#include "peer/scenario/built_in.hpp"
+#include "peer/scenario/schedule.hpp"
 #include "peer/terms/data_set.hpp"
 #include "peer/terms/until.hpp"
 
@@ -65,23 +67,20 @@ int run(SwarmFlags flags) {
     if (!flags.soak.empty()) return run_soak(std::move(flags));
     if (!flags.report.empty()) return swarm_usage_error("--report is of --scenario and --soak");
     auto& options = flags.options;
-    const auto chaos = ChaosOptions::parse(flags.chaos);
+    auto chaos = scenario::built_in(flags.chaos, options.peers);
     if (!chaos) return swarm_usage_error(chaos.error().message);
     const auto target = Until::parse(options.until);
     if (!target) return report_fault("swarm", target.error());
-    if (chaos->founder_crash && options.peers < 2) {
-        return swarm_usage_error(
-            "--chaos founder-crash needs --peers 2 at least: somebody must survive"
-        );
-    }
-    options.chaos = *chaos;
     take_founder_values(flags);
     TemporaryFolder parts;
     if (options.private_data) {
         auto cut = cut_parts(options, parts);
         if (!cut) return report_fault("swarm", as_usage(cut.error()));
     }
-    return run_with_key(flags, [&] { return run_swarm(options, *target); });
+    auto steps = scenario::expand(*chaos);
+    if (!steps) return swarm_usage_error(steps.error().message);
+    const ScenarioJob job{*chaos, *steps, false, true, {}, *target, {}};
+    return run_with_key(flags, [&] { return run_scenario(options, job).code; });
 }
 
 /// A scenario file says all that most other flags say.

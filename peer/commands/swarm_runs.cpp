@@ -26,7 +26,7 @@ Result<std::unique_ptr<Spaces>> make_spaces(const scenario::Scenario& scenario) 
     if (scenario.mode != scenario::Mode::Spaces) return std::unique_ptr<Spaces>();
     auto allowed = allow_net_spaces();
     if (!allowed) return as_usage(allowed.error());
-    auto spaces = Spaces::make(scenario.peers + scenario.added(), scenario.links, scenario.seed);
+    auto spaces = Spaces::make(scenario.peers + scenario.added(), scenario, scenario.seed);
     if (!spaces) return as_usage(spaces.error());
     return std::make_unique<Spaces>(*std::move(spaces));
 }
@@ -45,13 +45,13 @@ ScenarioEnd run_once(
     TemporaryFolder state;
     if (file.scenario.state && options.state.empty()) {
         auto made = state.make();
-        if (!made) return {report_fault("swarm", made.error()), false};
+        if (!made) return {report_fault("swarm", made.error()), false, {}};
         options.state = made->string();
     }
     auto with_report = job;
     if (!report.empty()) {
         const auto made = make_report_folder(report);
-        if (!made) return {report_fault("swarm", as_usage(made.error())), false};
+        if (!made) return {report_fault("swarm", as_usage(made.error())), false, {}};
         with_report.report = [&report](const scenario::Run& run) {
             return write_reports(report, run);
         };
@@ -68,6 +68,23 @@ ScenarioEnd run_once(
         return end.code;
     });
     return end;
+}
+
+/// Runs the same peers with nothing done to them, and returns what they reach.
+/// Errors    Refused (they do not end well)
+Result<double> run_baseline(const SwarmFlags& flags, const ScenarioFile& file, ScenarioJob job) {
+    job.steps.clear();
+    job.scenario.steps.clear();
+    job.scenario.expect = {};
+    job.scenario.expect.errors.reset();
+    if (!flags.json) std::puts("the baseline: the same peers, and nothing is done to them");
+    const auto end = run_once(flags, file, job, {});
+    if (end.code == kExitDone && end.accuracy) return *end.accuracy;
+    return fail(
+        FaultCode::Refused,
+        "the run without faults, which gives the baseline, reached no accuracy; [train] wants an "
+        "'until', or something is wrong without faults, too"
+    );
 }
 
 /// Runs a scenario again and again. Clean is only what is clean each time.
@@ -96,7 +113,7 @@ int run_repeated(const SwarmFlags& flags, const ScenarioFile& file, const Scenar
 ScenarioEnd run_file(SwarmFlags flags) {
     auto& options = flags.options;
     const auto refuse = [](const Fault& fault) {
-        return ScenarioEnd{report_fault("swarm", fault), false};
+        return ScenarioEnd{report_fault("swarm", fault), false, {}};
     };
     for (const auto* option : flags.not_with_file) {
         if (option->count() == 0) continue;
@@ -112,8 +129,13 @@ ScenarioEnd run_file(SwarmFlags flags) {
     if (!target) return refuse(target.error());
     auto spaces = make_spaces(file->scenario);
     if (!spaces) return refuse(spaces.error());
-    const ScenarioJob job{file->scenario, file->steps, false, {spaces->get()}, *target, {}};
-    if (flags.repeat > 1) return {run_repeated(flags, *file, job), false};
+    ScenarioJob job{file->scenario, file->steps, false, false, {spaces->get()}, *target, {}};
+    if (auto& expect = job.scenario.expect; expect.baseline_is_run) {
+        const auto baseline = run_baseline(flags, *file, job);
+        if (!baseline) return refuse(baseline.error());
+        expect.baseline = *baseline;
+    }
+    if (flags.repeat > 1) return {run_repeated(flags, *file, job), false, {}};
     return run_once(flags, *file, job, flags.report);
 }
 
@@ -164,7 +186,7 @@ int run_live(SwarmFlags flags) {
         if (!networks) file.scenario.mode = scenario::Mode::Loopback;
     }
     take_founder_values(flags);
-    const ScenarioJob job{file.scenario, {}, true, {networks.get()}, *target, {}};
+    const ScenarioJob job{file.scenario, {}, true, false, {networks.get()}, *target, {}};
     return run_once(flags, file, job, flags.report).code;
 }
 

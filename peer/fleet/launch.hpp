@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "peer/fleet/chaos.hpp"
 #include "peer/machine/process.hpp"
 
 namespace starling::peer {
@@ -39,7 +38,6 @@ struct SwarmOptions {
     std::string precision;     ///< precision of each peer; empty: the peers' default
     std::string kernels;       ///< how each peer chooses its kernels; empty: the peers' default
     std::string device;        ///< device of each peer; empty: the peers' default
-    ChaosOptions chaos;
     OutputMode output = OutputMode::Lines;
 };
 

@@ -55,7 +55,7 @@ std::string time_text(double seconds) {
 }
 
 std::string state_text(const PeerView& peer) {
-    if (peer.killed_by_chaos) return "killed";
+    if (peer.hit) return "killed";
     if (peer.exit && !peer.exit->ok()) return "failed";
     return peer.state;
 }
@@ -190,7 +190,7 @@ std::string quality_range_text(const FleetView& swarm) {
 }
 
 std::string ending_text(const PeerView& peer) {
-    if (peer.killed_by_chaos) return "killed by chaos";
+    if (peer.hit) return "killed";
     if (peer.exit && !peer.exit->ok()) return "failed: " + peer.exit->to_string();
     return "no final report";
 }
@@ -250,7 +250,7 @@ std::vector<std::string> render_summary(const FleetView& swarm) {
     ));
     for (const auto& peer : swarm.peers) {
         const auto reached = peer.reached();
-        if (!reached || peer.killed_by_chaos) {
+        if (!reached || peer.hit) {
             lines.push_back(
                 fmt::format("{:>4} {:<8}  {}", peer.index, peer.short_id(), ending_text(peer))
             );

@@ -53,7 +53,7 @@ nlohmann::json qualities_json(const std::vector<compute::Quality>& qualities) {
 Verdict judge(const std::vector<PeerView>& peers, const Until& target) {
     bool any = false;
     for (const auto& peer : peers) {
-        if (peer.killed_by_chaos) continue;
+        if (peer.hit) continue;
         any = true;
         auto reason = explain(peer, target);
         if (!reason.empty()) return {kExitFailed, std::move(reason)};
@@ -84,7 +84,7 @@ std::string summary_json(const std::vector<PeerView>& peers, double seconds) {
     summary["peers"] = nlohmann::ordered_json::array();
     for (const auto& peer : peers) {
         const auto reached = peer.reached();
-        if (!reached || peer.killed_by_chaos) continue;
+        if (!reached || peer.hit) continue;
         const auto& report = *reached;
         summary["peers"].push_back(
             {{"id", peer.id},

@@ -17,7 +17,7 @@ struct Verdict {
     std::string reason;  ///< one line, empty after success
 };
 
-/// Judges a run by its survivors. A peer that chaos killed is no survivor. A peer that died by
+/// Judges a run by its survivors. A peer that a fault has ended is no survivor. A peer that died by
 /// itself is a failure, even if the others went on. A target that is a quality is compared with
 /// each survivor's final report. Other targets (samples, steps, epochs) need no check: a peer ends
 /// only after it has reached them.

@@ -57,17 +57,38 @@ std::uint32_t destination(std::span<const std::byte> packet) {
 PacketPaths::PacketPaths(std::size_t peers, std::uint64_t seed)
     : peers_(peers),
       rng_(seed),
+      values_(peers * peers),
       barriers_(peers * peers),
       dark_(peers),
-      free_at_(peers),
+      up_(peers),
+      down_(peers),
+      broken_(peers),
       last_(peers * peers) {}
 
 std::size_t PacketPaths::pair(std::size_t from, std::size_t to) const {
     return (from - 1) * peers_ + (to - 1);
 }
 
+void PacketPaths::set_values(const scenario::LinkFaults& faults) {
+    std::fill(values_.begin(), values_.end(), static_cast<const scenario::LinkValues&>(faults));
+    for (auto& queue : up_) queue.rate = faults.rate;
+    for (auto& queue : down_) queue.rate.reset();
+    for (const auto& part : faults.parts) {
+        for (const auto from : part.from) {
+            if (part.values.rate)
+                up_.at(from - 1).rate = down_.at(from - 1).rate = part.values.rate;
+            for (const auto to : part.to) values_.at(pair(from, to)).take(part.values);
+            if (!part.to.empty()) continue;
+            for (std::size_t to = 1; to <= peers_; ++to) {
+                values_.at(pair(from, to)).take(part.values);
+                values_.at(pair(to, from)).take(part.values);
+            }
+        }
+    }
+}
+
 void PacketPaths::set(const scenario::LinkFaults& faults) {
-    faults_ = faults;
+    set_values(faults);
     std::fill(barriers_.begin(), barriers_.end(), std::uint8_t{0});
     for (const auto& barrier : faults.barriers) {
         for (const auto from : barrier.from) {
@@ -76,6 +97,10 @@ void PacketPaths::set(const scenario::LinkFaults& faults) {
             }
         }
     }
+}
+
+void PacketPaths::break_streams(std::size_t peer, BrokenStreams::How how) {
+    broken_.at(peer - 1).begin(how);
 }
 
 void PacketPaths::set_dark(std::size_t peer, bool dark) {
@@ -88,14 +113,14 @@ bool PacketPaths::passes(std::size_t from, std::size_t to, std::span<const std::
     return (barriers_[pair(from, to)] & bit_of(packet)) == 0;
 }
 
-/// Returns when a packet has left its sender, or nothing if the queue is too long.
-std::optional<Instant> PacketPaths::leaves(Instant now, std::size_t from, std::size_t bytes) {
-    auto& free_at = free_at_[from - 1];
+/// Returns when a packet has passed a queue, or nothing if it is too long.
+std::optional<Instant> PacketPaths::leaves(Instant now, Queue& queue, std::size_t bytes) {
+    auto& free_at = queue.free_at;
     free_at = std::max(free_at, now);
-    if (!faults_.rate) return now;
-    const auto queue = std::max(kQueueTime, from_seconds(double{kQueueBytes} / *faults_.rate));
-    if (free_at - now > queue) return {};
-    free_at += from_seconds(static_cast<double>(bytes) / *faults_.rate);
+    if (!queue.rate) return now;
+    const auto longest = std::max(kQueueTime, from_seconds(double{kQueueBytes} / *queue.rate));
+    if (free_at - now > longest) return {};
+    free_at += from_seconds(static_cast<double>(bytes) / *queue.rate);
     return free_at;
 }
 
@@ -103,11 +128,14 @@ void PacketPaths::send(
     Instant left, std::size_t from, std::size_t to, std::span<const std::byte> packet
 ) {
     if (bytes_ + packet.size() > kBytesMax) return;
-    auto due = left + faults_.delay.value_or(Duration{});
-    if (faults_.jitter) due += from_seconds(rng_.uniform() * to_seconds(*faults_.jitter));
+    const auto& values = values_[pair(from, to)];
+    auto due = left + values.delay.value_or(Duration{});
+    if (values.jitter) due += from_seconds(rng_.uniform() * to_seconds(*values.jitter));
+    const auto arrives = leaves(due, down_[to - 1], packet.size());
+    if (!arrives) return;
     auto& last = last_[pair(from, to)];
-    due = std::max(last, due);
-    if (faults_.reorder && rng_.chance(*faults_.reorder)) {
+    due = std::max(last, *arrives);
+    if (values.reorder && rng_.chance(*values.reorder)) {
         due += kHeldBack;
     } else {
         last = due;
@@ -116,18 +144,35 @@ void PacketPaths::send(
     bytes_ += packet.size();
 }
 
+/// Returns whether a packet is of a stream that is broken. Its sender may be told so.
+bool PacketPaths::is_broken(
+    Instant now, std::size_t from, std::size_t to, std::span<const std::byte> packet
+) {
+    using Verdict = BrokenStreams::Verdict;
+    // Both are asked: each has to see the streams that begin.
+    const auto own = broken_[from - 1].judge(packet);
+    const auto other = broken_[to - 1].judge(packet);
+    if (own == Verdict::Pass && other == Verdict::Pass) return false;
+    const auto answer = own == Verdict::Lose || other == Verdict::Lose ? std::vector<std::byte>{}
+                                                                       : reset_answer(packet);
+    if (!answer.empty()) send(now, to, from, answer);
+    return true;
+}
+
 void PacketPaths::take(Instant now, std::size_t from, std::span<const std::byte> packet) {
     STARLING_CHECK(from >= 1 && from <= peers_);
     if (!is_ipv4(packet)) return;
-    const auto address = destination(packet);
+    const auto address = destination(packet) & ~kMovedBit;
     const std::size_t to = address - kLinksNet;
     if (address <= kLinksNet || to > peers_ || !passes(from, to, packet)) return;
-    if (faults_.mtu && packet.size() > *faults_.mtu) return;
-    const auto left = leaves(now, from, packet.size());
+    if (is_broken(now, from, to, packet)) return;
+    const auto& values = values_[pair(from, to)];
+    if (values.mtu && packet.size() > *values.mtu) return;
+    const auto left = leaves(now, up_[from - 1], packet.size());
     if (!left) return;
-    if (faults_.loss && rng_.chance(*faults_.loss)) return;
+    if (values.loss && rng_.chance(*values.loss)) return;
     send(*left, from, to, packet);
-    if (faults_.duplicate && rng_.chance(*faults_.duplicate)) send(*left, from, to, packet);
+    if (values.duplicate && rng_.chance(*values.duplicate)) send(*left, from, to, packet);
 }
 
 void PacketPaths::deliver(Instant now, const Deliver& deliver) {

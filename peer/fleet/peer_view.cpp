@@ -61,11 +61,13 @@ void apply_progress(PeerView& view, const json& object) {
     if (!watched.empty()) view.quality = watched.front();
     read(object, "spread", view.spread);
     read(object, "exchanges", view.exchanges);
+    read(object, "bytes", view.bytes);
     read(object, "shards", view.shards);
     read(object, "held", view.held);
     read(object, "members", view.members);
     read(object, "swarm_samples", view.swarm_samples);
     read(object, "target", view.target);
+    read(object, "ghost", view.ghost);
 }
 
 void apply_final(PeerView& view, const json& object) {

@@ -1,7 +1,7 @@
 #pragma once
 
 // What the swarm command knows about each of its peers. It learns it from the JSON lines that they
-// print. The table, the chaos plan and the verdict are functions of these plain values.
+// print. The table and the verdict are functions of these plain values.
 
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +40,7 @@ struct PeerView {
     std::uint64_t steps = 0;
     std::uint64_t samples = 0;
     std::uint64_t exchanges = 0;
+    std::uint64_t bytes = 0;  ///< sent on streams
     std::uint64_t shards = 0;
     std::uint64_t held = 0;
     std::uint64_t members = 0;  ///< that it lists as alive, itself included
@@ -51,16 +52,17 @@ struct PeerView {
     std::optional<double> accuracy;
     std::optional<compute::Quality> quality;  ///< an estimate of the one that the swarm watches
     bool target = false;
+    bool ghost = false;  ///< it stands outside the sum
     std::optional<FinalReport> final_report;
     std::optional<ProcessExit> exit;
-    bool killed_by_chaos = false;  ///< or ended by a scenario
+    bool hit = false;  ///< a fault has ended it, and it was not started again
     std::string last_error_line;
 
     /// Returns the final report. A peer that was asked to leave gives none: then it is what the peer
     /// last said.
     [[nodiscard]] std::optional<FinalReport> reached() const;
 
-    [[nodiscard]] bool living() const { return !exit && !killed_by_chaos; }
+    [[nodiscard]] bool living() const { return !exit && !hit; }
 
     /// Returns the first eight digits of the id, which tell peers apart.
     [[nodiscard]] std::string short_id() const { return id.substr(0, 8); }

@@ -58,6 +58,11 @@ void Router::set_dark(std::size_t peer, bool dark) {
     paths_.set_dark(peer, dark);
 }
 
+void Router::break_streams(std::size_t peer, BrokenStreams::How how) {
+    const std::scoped_lock lock(mutex_);
+    paths_.break_streams(peer, how);
+}
+
 void Router::wake() {
     const std::uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one);

@@ -32,6 +32,7 @@ public:
 
     void set(const scenario::LinkFaults& faults);
     void set_dark(std::size_t peer, bool dark);
+    void break_streams(std::size_t peer, BrokenStreams::How how);
 
 private:
     Router(std::vector<int> devices, std::uint64_t seed, FileHandle wake);

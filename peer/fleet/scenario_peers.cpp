@@ -5,7 +5,6 @@
 #include <csignal>
 #include <fmt/format.h>
 #include <fstream>
-#include <sys/resource.h>
 #include <system_error>
 #include <utility>
 
@@ -74,7 +73,7 @@ Result<void> ScenarioPeers::restart(std::size_t slot) {
     if (!views_[slot].exit) return {};  // something else has started it before
     Entry entry;
     entry.with_dataset = slots_[slot].with_dataset;
-    entry.join = address_of_another(slot);
+    entry.join = seeds_gone_.empty() || slot == 0 ? address_of_another(slot) : seeds_gone_;
     PeerView fresh;
     fresh.index = slot + 1;
     fresh.id = views_[slot].id;
@@ -106,7 +105,7 @@ void ScenarioPeers::end(std::size_t peer, Verb verb) {
     auto& slot = slots_[peer - 1];
     slot.may_end = true;
     slot.slowed = 0;
-    views_[peer - 1].killed_by_chaos = true;
+    views_[peer - 1].hit = true;
     if (verb == Verb::PowerOff) spaces_->set_dark(peer, true);
     if (verb == Verb::Term) go_on(slot);
     slot.process->send_signal(verb == Verb::Term ? SIGTERM : SIGKILL);
@@ -119,6 +118,20 @@ Result<void> ScenarioPeers::hit(const scenario::Action& action, std::size_t peer
         case Verb::Term:
         case Verb::PowerOff:
             end(peer, action.verb);
+            return {};
+        case Verb::SeedsGone:
+            seeds_gone_ = slot.listened;
+            end(peer, Verb::Kill);
+            return {};
+        case Verb::AddressChange:
+            end(peer, Verb::Kill);
+            slot.moves = true;  // restart_moved() follows when it has ended
+            return {};
+        case Verb::Reset:
+            spaces_->break_streams(peer, BrokenStreams::How::Reset);
+            return {};
+        case Verb::HalfOpen:
+            spaces_->break_streams(peer, BrokenStreams::How::HalfOpen);
             return {};
         case Verb::Restart:
             return restart(peer - 1);
@@ -138,7 +151,10 @@ Result<void> ScenarioPeers::hit(const scenario::Action& action, std::size_t peer
         case Verb::DiskFull:
             return fill_disk(peer, true);
         case Verb::FdLimit:
-            return limit_descriptors(peer, static_cast<std::uint64_t>(action.value));
+            return limit(slot, slot.descriptors, static_cast<std::uint64_t>(action.value));
+        case Verb::Memory:
+            slot.may_end = true;  // a peer that gets no memory says so and ends
+            return limit(slot, slot.memory, static_cast<std::uint64_t>(action.value));
         case Verb::Corrupt:
             return corrupt_checkpoint(peer);
         case Verb::Wait:
@@ -160,7 +176,9 @@ Result<void> ScenarioPeers::act(const scenario::Action& action, std::vector<std:
 Result<void> ScenarioPeers::undo(const scenario::Action& action) {
     if (is_link(action.verb)) return {};
     for (const auto peer : action.who.peers) {
-        if (action.verb == Verb::Kill || action.verb == Verb::PowerOff) {
+        auto& slot = slots_[peer - 1];
+        if (action.verb == Verb::SeedsGone) seeds_gone_.clear();
+        if (scenario::ends_peer(action.verb)) {
             if (!views_[peer - 1].exit) {
                 return fail(FaultCode::Busy, fmt::format("peer {} does not end", peer));
             }
@@ -168,10 +186,23 @@ Result<void> ScenarioPeers::undo(const scenario::Action& action) {
         } else if (action.verb == Verb::DiskFull) {
             if (auto ok = fill_disk(peer, false); !ok) return ok;
         } else if (action.verb == Verb::FdLimit) {
-            if (auto ok = limit_descriptors(peer, std::nullopt); !ok) return ok;
+            if (auto ok = limit(slot, slot.descriptors, std::nullopt); !ok) return ok;
+        } else if (action.verb == Verb::Memory) {
+            if (auto ok = limit(slot, slot.memory, std::nullopt); !ok) return ok;
         } else {
-            go_on(slots_[peer - 1]);
+            go_on(slot);
         }
+    }
+    return {};
+}
+
+Result<void> ScenarioPeers::restart_moved() {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        if (!slots_[i].moves || !views_[i].exit) continue;
+        if (spaces_ != nullptr) {
+            if (auto ok = spaces_->move(i + 1); !ok) return ok;
+        }
+        if (auto ok = restart(i); !ok) return ok;
     }
     return {};
 }
@@ -183,21 +214,22 @@ Result<void> ScenarioPeers::fill_disk(std::size_t peer, bool full) {
     return disks_->set_full(peer, full);
 }
 
-/// Nothing: as many as before.
-Result<void> ScenarioPeers::limit_descriptors(std::size_t peer, std::optional<std::uint64_t> most) {
-    auto& slot = slots_[peer - 1];
+/// Nothing: as much as before.
+Result<void> ScenarioPeers::limit(
+    const Slot& slot, Limit& limit, std::optional<std::uint64_t> most
+) {
+    if (!slot.process) return {};
     rlimit limits{};
     const auto pid = slot.process->pid();
-    if (::prlimit(pid, RLIMIT_NOFILE, nullptr, &limits) == 0) {
-        if (!slot.descriptors) slot.descriptors = limits.rlim_cur;
-        limits.rlim_cur = std::min<rlim_t>(most.value_or(*slot.descriptors), limits.rlim_max);
-        if (::prlimit(pid, RLIMIT_NOFILE, &limits, nullptr) == 0) return {};
+    if (::prlimit(pid, limit.resource, nullptr, &limits) == 0) {
+        if (!limit.before) limit.before = limits.rlim_cur;
+        limits.rlim_cur = std::min<rlim_t>(most.value_or(*limit.before), limits.rlim_max);
+        if (::prlimit(pid, limit.resource, &limits, nullptr) == 0) return {};
     }
     // Who has ended meanwhile needs no limit any more.
     if (!most && errno == ESRCH) return {};
     return fail(
-        FaultCode::Io,
-        fmt::format("limits of peer {}: {}", peer, std::generic_category().message(errno))
+        FaultCode::Io, fmt::format("limits of a peer: {}", std::generic_category().message(errno))
     );
 }
 
@@ -264,6 +296,13 @@ bool ScenarioPeers::anyone_running() const {
     });
 }
 
+void ScenarioPeers::look_at_usage() {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        if (views_[i].exit || !slots_[i].process) continue;
+        slots_[i].uses = process_usage(slots_[i].process->pid()).value_or(ProcessUsage{});
+    }
+}
+
 scenario::View ScenarioPeers::see() const {
     scenario::View view;
     for (std::size_t i = 0; i < views_.size(); ++i) {
@@ -272,14 +311,21 @@ scenario::View ScenarioPeers::see() const {
         seen.started = true;
         seen.running = !peer.exit;
         // A peer that was killed counts no more at once, and can be started again once it has ended.
-        seen.leaving = peer.killed_by_chaos && !peer.exit;
+        seen.leaving = peer.hit && !peer.exit;
         seen.paused = slots_[i].paused;
-        seen.ended = peer.final_report.has_value() && !peer.killed_by_chaos;
+        seen.ended = peer.final_report.has_value() && !peer.hit;
         seen.state = peer.state;
-        seen.trains = peer.state == "training" && !peer.killed_by_chaos;
+        seen.trains = peer.state == "training" && !peer.hit;
         seen.steps = peer.steps;
         seen.exchanges = peer.exchanges;
+        seen.shards = peer.shards;
+        seen.bytes = peer.bytes;
+        if (seen.running) {
+            seen.memory = slots_[i].uses.memory;
+            seen.descriptors = slots_[i].uses.descriptors;
+        }
         seen.members = static_cast<std::size_t>(peer.members);
+        seen.ghost = peer.ghost;
         seen.spread = peer.spread;
         seen.accuracy = peer.accuracy;
         seen.loss = peer.loss;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 #include "base/result.hpp"
@@ -18,6 +19,7 @@
 #include "peer/fleet/peer_view.hpp"
 #include "peer/fleet/spaces.hpp"
 #include "peer/machine/process.hpp"
+#include "peer/machine/process_usage.hpp"
 #include "peer/machine/stop_guard.hpp"
 #include "peer/scenario/scenario.hpp"
 #include "peer/scenario/view.hpp"
@@ -64,6 +66,10 @@ public:
     /// Errors    NotFound, Io (a peer cannot be started)
     Result<void> undo(const scenario::Action& action);
 
+    /// Starts those again whose address changes and that have ended. Call it now and then.
+    /// Errors    NotFound, Io (a peer cannot be started); Refused (its network cannot be changed)
+    Result<void> restart_moved();
+
     /// Stops and continues the slowed peers. Call it once every kSlice while slows() holds.
     void next_slice();
     [[nodiscard]] bool slows() const;
@@ -78,11 +84,20 @@ public:
 
     [[nodiscard]] bool anyone_running() const;
 
+    /// Looks at what the processes use. It takes a few system calls for each, so not at every look.
+    void look_at_usage();
+
     [[nodiscard]] const std::vector<PeerView>& views() const { return views_; }
 
     [[nodiscard]] scenario::View see() const;
 
 private:
+    /// A limit of the kernel for one process.
+    struct Limit {
+        __rlimit_resource resource;
+        std::optional<std::uint64_t> before{};  ///< what it was, once we have changed it
+    };
+
     struct Slot {
         std::unique_ptr<Process> process;
         bool paused = false;
@@ -90,15 +105,17 @@ private:
         double slowed = 0;  ///< 0: not
         bool with_dataset = true;
         std::string listened;  ///< where it was last reached
-        std::optional<std::uint64_t>
-            descriptors;  ///< how many it could have, before they were limited
+        ProcessUsage uses;     ///< when we last looked
+        bool moves = false;    ///< it is to be started again at another address
+        Limit descriptors{RLIMIT_NOFILE};
+        Limit memory{RLIMIT_DATA};
     };
 
     Result<void> spawn(std::size_t slot, Entry entry);
     Result<void> hit(const scenario::Action& action, std::size_t peer);
     void end(std::size_t peer, scenario::Verb verb);
     Result<void> fill_disk(std::size_t peer, bool full);
-    Result<void> limit_descriptors(std::size_t peer, std::optional<std::uint64_t> most);
+    static Result<void> limit(const Slot& slot, Limit& limit, std::optional<std::uint64_t> most);
     Result<void> corrupt_checkpoint(std::size_t peer);
     Result<void> restart(std::size_t slot);
     [[nodiscard]] std::string address_of_another(std::size_t slot) const;
@@ -115,6 +132,7 @@ private:
     std::vector<PeerView> views_;
     std::vector<Slot> slots_;
     std::optional<StopGuard> guard_;  ///< once a peer is stopped
+    std::string seeds_gone_;  ///< the address of a seed that is gone, and that all had; or empty
     std::uint64_t slice_ = 0;
     bool released_ = false;
 };

@@ -1,28 +1,16 @@
 #include "peer/fleet/scenario_run.hpp"
 
 #include <algorithm>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "base/printable.hpp"
-#include "peer/fleet/display.hpp"
-#include "peer/fleet/live_control.hpp"
-#include "peer/fleet/outcome.hpp"
-#include "peer/fleet/scenario_peers.hpp"
-#include "peer/machine/clock.hpp"
+#include "peer/fleet/scenario_runner.hpp"
 #include "peer/machine/exit_codes.hpp"
-#include "peer/machine/surroundings.hpp"
-#include "peer/scenario/history.hpp"
-#include "peer/scenario/judge.hpp"
 #include "peer/scenario/links.hpp"
-#include "peer/scenario/plan.hpp"
 
 namespace starling::peer {
 namespace {
@@ -30,82 +18,9 @@ namespace {
 using scenario::Phase;
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
-/// Peers that were asked to leave are killed after so long.
-constexpr Duration kLeaveMax = std::chrono::seconds(20);
+constexpr Duration kUsageEvery = std::chrono::seconds(1);
 
-class ScenarioRun {
-public:
-    ScenarioRun(const SwarmOptions& options, const ScenarioJob& job)
-        : options_(options),
-          job_(job),
-          display_(options.output),
-          signals_(io_),
-          ticker_(io_),
-          began_(real_now()),
-          plan_(job.scenario, job.steps),
-          judge_(job.scenario, began_),
-          peers_(
-              io_,
-              options,
-              job.surroundings,
-              {[this](std::size_t slot, std::string_view line, const PeerEvent& event) {
-                   on_line(slot, line, event);
-               },
-               [this](std::size_t slot, std::string_view line) { on_error_line(slot, line); },
-               [this](std::size_t slot, ProcessExit how, bool expected) {
-                   on_exit(slot, how, expected);
-               }}
-          ) {
-        for (const int signal : ending_signals()) signals_.add(signal);
-        if (job.live) {
-            live_.emplace(io_, job_.scenario, plan_, judge_, &Display::answer);
-        }
-    }
-
-    ScenarioEnd run();
-
-private:
-    void on_line(std::size_t slot, std::string_view line, const PeerEvent& event);
-    void on_error_line(std::size_t slot, std::string_view line);
-    void on_exit(std::size_t slot, ProcessExit how, bool expected);
-    void on_listening(std::size_t slot);
-    void await_signal();
-    void await_tick();
-    void on_tick();
-    void go_on(Instant now);
-    void carry_out(Instant now, const scenario::Order& order);
-    void tell_judge(Instant now, const scenario::Order& order);
-    void begin_end(Instant now);
-    void watch_end(Instant now);
-    void stop_all(Instant now);
-    void judge_end();
-    void tell_findings();
-    [[nodiscard]] bool settled() const;
-    [[nodiscard]] FleetView fleet() const;
-    int finish();
-
-    const SwarmOptions& options_;
-    const ScenarioJob& job_;
-    Display display_;
-    boost::asio::io_context io_{1};
-    boost::asio::signal_set signals_;
-    boost::asio::steady_timer ticker_;
-    Instant began_;
-    Instant next_look_;
-    scenario::Plan plan_;
-    scenario::Judge judge_;
-    scenario::History history_;
-    scenario::View view_;
-    std::optional<LiveControl> live_;
-    std::vector<std::size_t> added_;  ///< by the order that is carried out now
-    std::optional<Instant> ending_since_;
-    std::optional<Instant> kill_at_;
-    bool stopped_ = false;      ///< we have asked the peers to leave
-    bool interrupted_ = false;  ///< because somebody has asked us to end
-    std::size_t told_ = 0;      ///< findings that were shown when they were found
-    bool refused_configuration_ = false;
-    ScenarioPeers peers_;  ///< last: it ends its processes before what they call is gone
-};
+}  // namespace
 
 ScenarioEnd ScenarioRun::run() {
     await_signal();
@@ -119,10 +34,12 @@ ScenarioEnd ScenarioRun::run() {
     }
     if (refused_configuration_) {
         const auto& said = peers_.views().front().last_error_line;
-        std::fputs(("starling swarm: " + printable(said) + "\n").c_str(), stderr);
-        return {kExitUsage, interrupted_};
+        const auto why = said.empty() ? "peer 1 refused its configuration" : printable(said);
+        std::fputs(("starling swarm: " + why + "\n").c_str(), stderr);
+        return {kExitUsage, interrupted_, {}};
     }
-    return {finish(), interrupted_};
+    const int code = finish();
+    return {code, interrupted_, accuracy()};
 }
 
 void ScenarioRun::on_line(std::size_t slot, std::string_view line, const PeerEvent& event) {
@@ -134,13 +51,8 @@ void ScenarioRun::on_line(std::size_t slot, std::string_view line, const PeerEve
             break;
         case PeerEventKind::Member:
             plan_.handle_event(slot + 1, event.what);
-            if (event.what != "failed" || ending_since_) break;
-            for (const auto& peer : peers_.views()) {
-                if (!peer.id.empty() && peer.id == event.member) {
-                    view_ = peers_.see();
-                    judge_.called_failed(real_now(), slot + 1, peer.index, view_);
-                }
-            }
+            note_member(slot, event);
+            if (!ending_since_) on_accused(slot, event);
             break;
         case PeerEventKind::NotJson:
             on_error_line(slot, line);
@@ -154,8 +66,40 @@ void ScenarioRun::on_line(std::size_t slot, std::string_view line, const PeerEve
     }
 }
 
+/// The table shows peers that come up or move. Each of N peers would report it once more.
+void ScenarioRun::note_member(std::size_t slot, const PeerEvent& event) {
+    if (event.what == "up" || event.what == "moved" || options_.output == OutputMode::Json) return;
+    auto who = event.member.substr(0, 8);
+    for (const auto& peer : peers_.views()) {
+        if (!peer.id.empty() && peer.id == event.member) who = fmt::format("peer {}", peer.index);
+    }
+    display_.note(fmt::format("peer {}: {} {}", slot + 1, printable(who), printable(event.what)));
+}
+
+/// Shows the judge whom a peer suspects or calls failed.
+void ScenarioRun::on_accused(std::size_t slot, const PeerEvent& event) {
+    const bool failed = event.what == "failed";
+    if (!failed && event.what != "suspected") return;
+    for (const auto& peer : peers_.views()) {
+        if (peer.id.empty() || peer.id != event.member) continue;
+        view_ = peers_.see();
+        if (failed) judge_.called_failed(real_now(), slot + 1, peer.index, view_);
+        if (!failed) judge_.suspected(real_now(), slot + 1, peer.index, view_);
+    }
+}
+
 /// The others join by the founder.
 void ScenarioRun::on_listening(std::size_t slot) {
+    const auto& peer = peers_.views()[slot];
+    if (options_.output != OutputMode::Json && job_.surroundings.spaces == nullptr) {
+        display_.note(fmt::format(
+            "peer {} ({}) listens on {}, page on http://{}/",
+            peer.index,
+            peer.short_id(),
+            printable(peer.listen),
+            printable(peer.http)
+        ));
+    }
     if (slot != 0 || stopped_) return;
     Entry entry;
     entry.join = peers_.views().front().listen;
@@ -183,6 +127,14 @@ void ScenarioRun::on_exit(std::size_t slot, ProcessExit how, bool expected) {
     const bool bad = !expected || (!how.ok() && how.signal != SIGKILL);
     if (!bad || (interrupted_ && how.signal == 0)) return;
     const auto& said = peer.last_error_line;
+    if (job_.plain) {  // the end is judged, and the others go on
+        return display_.note(fmt::format(
+            "peer {} ended with {}{}",
+            slot + 1,
+            how.to_string(),
+            said.empty() ? "" : ": " + printable(said)
+        ));
+    }
     judge_.add(
         real_now(),
         fmt::format("peer {} ended by itself with {}", slot + 1, how.to_string()),
@@ -216,6 +168,11 @@ void ScenarioRun::on_tick() {
     if (peers_.slows()) peers_.next_slice();
     if (now >= next_look_) {
         next_look_ = now + kTick;
+        if (now >= next_usage_) {
+            next_usage_ = now + kUsageEvery;
+            peers_.look_at_usage();
+        }
+        if (auto moved = peers_.restart_moved(); !moved) judge_.add(now, moved.error().message);
         view_ = peers_.see();
         if (!ending_since_) {
             go_on(now);
@@ -232,14 +189,39 @@ void ScenarioRun::on_tick() {
 void ScenarioRun::go_on(Instant now) {
     if (live_) live_->poll(now, view_);
     while (const auto order = plan_.poll(now, view_)) carry_out(now, *order);
+    if (plan_.quiet()) judge_.observe_quiet(now, view_);
+    plan_.slow_down(judge_.slowness());
     if (plan_.phase() == Phase::Storm || plan_.phase() == Phase::Calm) {
-        judge_.observe(now, view_, settled());
+        judge_.observe(now, view_, plan_.settled());
+        if (plan_.phase() == Phase::Calm && plan_.settled()) judge_.observe_calm(view_);
     }
     const bool late = now - began_ > job_.scenario.limit;
     if (late) {
         judge_.add(now, "the run was not over after " + scenario::to_text(job_.scenario.limit));
     }
-    if (late || plan_.phase() == Phase::Over) begin_end(now);
+    if (plan_.phase() != Phase::Over) look_for_early_end(now);
+    if (late || plan_.phase() == Phase::Over || all_ended()) begin_end(now);
+}
+
+/// Returns whether nobody runs, and not because somebody was killed who is to return.
+bool ScenarioRun::all_ended() const {
+    const bool any = std::any_of(view_.peers.begin(), view_.peers.end(), [](const auto& peer) {
+        return peer.ended;
+    });
+    return any && !peers_.anyone_running();
+}
+
+/// Peers that have a target may reach it before everything was done to them.
+void ScenarioRun::look_for_early_end(Instant now) {
+    if (!all_ended()) return;
+    for (const auto& entry : plan_.entries()) {
+        if (entry.state != scenario::Entry::State::Waiting || entry.step.optional) continue;
+        judge_.add(
+            now,
+            fmt::format("training ended before '{}' could be done", to_string(entry.step.action))
+        );
+        return;
+    }
 }
 
 void ScenarioRun::carry_out(Instant now, const scenario::Order& order) {
@@ -276,104 +258,10 @@ void ScenarioRun::tell_judge(Instant now, const scenario::Order& order) {
         judge_.fault_ends(now, peers);
     } else {
         judge_.fault_begins(now, peers, entry.holds());
+        if (action.verb != scenario::Verb::Term) return;
+        for (const auto peer : peers) judge_.says_goodbye(now, peer);
     }
 }
-
-bool ScenarioRun::settled() const {
-    return std::none_of(plan_.entries().begin(), plan_.entries().end(), [](const auto& entry) {
-        return entry.holds();
-    });
-}
-
-/// The calm is over, or the run has failed. Peers that have a target go on until they have reached it.
-void ScenarioRun::begin_end(Instant now) {
-    ending_since_ = now;
-    if (live_) live_->abandon(now);
-    if (!plan_.failure().empty()) {
-        judge_.add(now, plan_.failure());
-    } else if (plan_.phase() == Phase::Over) {
-        judge_.calm_over(now, view_);
-    }
-    peers_.release();
-    const bool awaits = job_.scenario.expect.reach && !options_.until.empty();
-    if (!awaits || judge_.count() > 0) stop_all(now);
-}
-
-void ScenarioRun::watch_end(Instant now) {
-    if (!peers_.anyone_running()) return io_.stop();
-    if (!stopped_ && now - began_ > job_.scenario.limit) {
-        judge_.add(
-            now, "the target was not reached after " + scenario::to_text(job_.scenario.limit)
-        );
-        stop_all(now);
-    }
-    if (!kill_at_ || now < *kill_at_) return;
-    if (now - *kill_at_ < kTick) judge_.add(now, "peers did not leave when they were asked to");
-    peers_.signal_all(SIGKILL);
-}
-
-void ScenarioRun::stop_all(Instant now) {
-    if (stopped_) return;
-    stopped_ = true;
-    if (live_) live_->abandon(now);
-    if (!ending_since_) ending_since_ = now;
-    kill_at_ = now + kLeaveMax;
-    peers_.release();
-    peers_.signal_all(SIGTERM);
-}
-
-/// Shows what was found since the last time: who watches need not wait for the verdict.
-void ScenarioRun::tell_findings() {
-    const auto& findings = judge_.findings();
-    for (; told_ < findings.size(); ++told_) {
-        const auto& finding = findings[told_];
-        const nlohmann::ordered_json event = {
-            {"event", "finding"}, {"what", printable(finding.what)}, {"seconds", finding.at}};
-        display_.json(event.dump());
-        display_.note("finding: " + printable(finding.what));
-    }
-}
-
-/// Holds the survivors against the target, if they were to reach one and were not stopped before.
-void ScenarioRun::judge_end() {
-    if (stopped_ || !job_.scenario.expect.reach || options_.until.empty()) return;
-    const auto verdict = judge(peers_.views(), job_.target);
-    if (verdict.exit_code != kExitDone) judge_.add(real_now(), verdict.reason);
-}
-
-FleetView ScenarioRun::fleet() const {
-    FleetView fleet;
-    fleet.seconds = to_seconds(real_now() - began_);
-    fleet.until = options_.until;
-    fleet.peers = peers_.views();
-    return fleet;
-}
-
-int ScenarioRun::finish() {
-    judge_end();
-    const auto last = fleet();
-    const scenario::Run run{
-        job_.scenario, plan_, judge_, history_, job_.scenario.mode, last.seconds, began_, {}};
-    display_.json(verdict_json(run));
-    display_.finish(last);
-    int code = judge_.count() == 0 ? kExitDone : kExitFailed;
-    if (job_.report) {
-        if (const auto written = job_.report(run); !written) {
-            std::fputs(
-                ("starling swarm: " + printable(written.error().message) + "\n").c_str(), stderr
-            );
-            code = kExitFailed;
-        }
-    }
-    for (const auto& finding : judge_.findings()) {
-        display_.note(fmt::format("finding at {:.1f} s: {}", finding.at, printable(finding.what)));
-        for (const auto& line : finding.evidence) display_.note("    " + printable(line));
-    }
-    display_.note(printable(verdict_line(judge_, carried_out(plan_))));
-    return code;
-}
-
-}  // namespace
 
 ScenarioEnd run_scenario(const SwarmOptions& options, const ScenarioJob& job) {
     return ScenarioRun(options, job).run();

@@ -21,7 +21,7 @@ public:
     /// Makes networks for so many peers.
     /// Errors    Refused (this machine or user cannot; says what is missing), Io
     [[nodiscard]] static Result<Spaces> make(
-        std::size_t peers, const scenario::Links& links, std::uint64_t seed
+        std::size_t peers, const scenario::Scenario& scenario, std::uint64_t seed
     );
 
     /// Where a peer listens, which counts from 1.
@@ -36,14 +36,26 @@ public:
     /// A dark machine is silent: nothing leaves it, not even the resets of its kernel.
     void set_dark(std::size_t peer, bool dark) { router_->set_dark(peer, dark); }
 
+    void break_streams(std::size_t peer, BrokenStreams::How how) {
+        router_->break_streams(peer, how);
+    }
+
+    /// Gives a peer's network another address. Nobody may listen there now.
+    /// Errors    Refused
+    Result<void> move(std::size_t peer);
+
 private:
-    Spaces(std::vector<NetSpace> spaces, scenario::Links links, std::unique_ptr<Router> router)
+    Spaces(std::vector<NetSpace> spaces, scenario::LinkFaults usual, std::unique_ptr<Router> router)
         : spaces_(std::move(spaces)),
-          links_(std::move(links)),
+          moved_(spaces_.size()),
+          usual_(std::move(usual)),
           router_(std::move(router)) {}
 
+    [[nodiscard]] std::uint32_t address(std::size_t peer) const;
+
     std::vector<NetSpace> spaces_;
-    scenario::Links links_;
+    std::vector<bool> moved_;     ///< its address has kMovedBit
+    scenario::LinkFaults usual_;  ///< what the scenario says of links while nothing is done to them
     std::unique_ptr<Router> router_;  ///< last: it uses the devices
 };
 

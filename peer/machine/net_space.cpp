@@ -63,6 +63,12 @@ public:
         return send(what, request);
     }
 
+    bool set_address(const NetSpaceOptions& options) {
+        const std::uint32_t mask = ~std::uint32_t{0} << (32U - options.prefix);
+        return set_address(kNetSpaceDevice, SIOCSIFADDR, options.address) &&
+               set_address(kNetSpaceDevice, SIOCSIFNETMASK, mask);
+    }
+
     bool set_number(const char* device, unsigned long what, int value) {
         ifreq request = named(device);
         if (what == SIOCSIFMTU) {
@@ -108,10 +114,8 @@ Result<Ends> enter_new(const NetSpaceOptions& options) {
     request.ifr_flags = IFF_TUN | IFF_NO_PI;
     if (::ioctl(ends.device.get(), TUNSETIFF, &request) != 0) return refused(kTun, errno);
     DeviceControl control;
-    const std::uint32_t mask = ~std::uint32_t{0} << (32U - options.prefix);
     const bool set =
-        control.ok() && control.set_address(kNetSpaceDevice, SIOCSIFADDR, options.address) &&
-        control.set_address(kNetSpaceDevice, SIOCSIFNETMASK, mask) &&
+        control.ok() && control.set_address(options) &&
         control.set_number(kNetSpaceDevice, SIOCSIFMTU, static_cast<int>(options.mtu)) &&
         control.bring_up(kNetSpaceDevice) && control.bring_up("lo");
     if (!set) return refused("a network device cannot be set up", errno);
@@ -150,6 +154,19 @@ Result<NetSpace> NetSpace::make(const NetSpaceOptions& options) {
     std::thread([&] { made.emplace(enter_new(options)); }).join();
     if (!*made) return made->error();
     return NetSpace(std::move((*made)->space), std::move((*made)->device));
+}
+
+Result<void> NetSpace::set_address(const NetSpaceOptions& options) {
+    int error = 0;
+    std::thread([&] {
+        if (::setns(space(), CLONE_NEWNET) == 0) {
+            DeviceControl control;
+            if (control.ok() && control.set_address(options)) return;
+        }
+        error = errno;
+    }).join();
+    if (error != 0) return refused("a network cannot be given another address", error);
+    return {};
 }
 
 Result<void> allow_net_spaces() {

@@ -29,6 +29,10 @@ public:
     /// Errors    Refused (this machine or user cannot; says what is missing), Io
     [[nodiscard]] static Result<NetSpace> make(const NetSpaceOptions& options);
 
+    /// Gives it another address instead. Streams and sockets of the old one are dead.
+    /// Errors    Refused
+    Result<void> set_address(const NetSpaceOptions& options);
+
     /// The namespace, for ProcessOptions::net_space.
     [[nodiscard]] int space() const { return space_.get(); }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 
 namespace starling::peer {
 
@@ -18,7 +19,7 @@ constexpr std::size_t kDialsAtOnce = 8;
 }  // namespace
 
 void SeedSchedule::add(Instant now, const Endpoint& address) {
-    if (plans_.size() < kSeedsMax) plans_.try_emplace(address, Plan{now, kFirstWait});
+    if (plans_.size() < kSeedsMax) plans_.try_emplace(address, Plan{now, kFirstWait, false});
 }
 
 Duration SeedSchedule::jittered(Duration wait) {
@@ -31,8 +32,12 @@ std::vector<Endpoint> SeedSchedule::take_due(
     std::vector<Endpoint> dial;
     for (auto& [address, plan] : plans_) {
         if (plan.due > now || dial.size() >= kDialsAtOnce) continue;
+        if (plan.met && planted(PlantedFault::NoHealing)) {
+            plan.due = now + kLastWait;
+            continue;
+        }
         if (alive(address)) {
-            plan = {now + jittered(kAliveWait), kFirstWait};
+            plan = {now + jittered(kAliveWait), kFirstWait, true};
             continue;
         }
         dial.push_back(address);

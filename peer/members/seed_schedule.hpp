@@ -43,7 +43,8 @@ public:
 private:
     struct Plan {
         Instant due;
-        Duration wait{};  ///< before jitter
+        Duration wait{};   ///< before jitter
+        bool met = false;  ///< it was alive once
     };
 
     [[nodiscard]] Duration jittered(Duration wait);

@@ -288,6 +288,7 @@ void SessionDriver::publish(Record record) {
         session_.swarm_samples(),
         record.ending,
         session_.report().test_loss,
+        gossip_.averager().ghost(),
         session_.waiting(real_now())});
     checkpoints_.set_addresses(known_addresses());
 }

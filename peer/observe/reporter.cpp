@@ -188,12 +188,14 @@ void Reporter::progress(const ProgressLine& line) {
               number_or_null(line.test_loss.value_or(0.0), line.test_loss.has_value())},
              {"spread", number_or_null(r.spread, true)},
              {"exchanges", r.exchanges},
+             {"bytes", r.bytes},
              {"shards", r.shards},
              {"held", r.held},
              {"members", line.members},
              {"swarm_samples", line.swarm_samples},
              {"round", r.round},
              {"target", line.target},
+             {"ghost", line.ghost},
              {"waiting", line.waiting.empty() ? nlohmann::json() : nlohmann::json(line.waiting)}},
             LineKind::Progress
         );

@@ -27,6 +27,7 @@ struct ProgressLine {
     std::uint64_t swarm_samples = 0;
     bool target = false;              ///< the sticky flag is set
     std::optional<double> test_loss;  ///< an estimate, like the record's accuracy
+    bool ghost = false;               ///< it stands outside the sum (gossip/averager.hpp)
     std::string waiting;              ///< for what and since when; empty while it waits for nothing
 };
 

@@ -98,18 +98,29 @@ void Checker::check_steps() {
         }
         check_terms(step.when.terms, i);
         check_terms(step.action.terms, i);
+        const auto verb = step.action.verb;
+        if (mode_ == Mode::Simulate && sets_links(verb) &&
+            step.action.who.kind != Who::Kind::Nobody) {
+            fail_at(step.place, "the simulator's links are all alike; leave out 'on ...'");
+        }
         const bool returns =
-            step.action.verb == Verb::Restart ||
-            ((step.action.verb == Verb::Kill || step.action.verb == Verb::PowerOff) && step.lasts);
+            verb == Verb::Restart || verb == Verb::AddressChange || (ends_peer(verb) && step.lasts);
         if (returns && !scenario_.state) {
             fail_at(
                 step.place, "a peer without a state directory cannot come back; set state = true"
             );
         }
-        const bool on_disk =
-            step.action.verb == Verb::DiskFull || step.action.verb == Verb::Corrupt;
+        const bool on_disk = verb == Verb::DiskFull || verb == Verb::Corrupt;
         if (on_disk && !scenario_.state) {
             fail_at(step.place, "peers have no files without a state directory; set state = true");
+        }
+    }
+    check_peers(these(scenario_.core), {1, 1});
+    for (const auto& own : scenario_.own_links) {
+        check_peers(these(own.from), own.links.place);
+        check_peers(these(own.to), own.links.place);
+        if (mode_ == Mode::Simulate) {
+            fail_at(own.links.place, "the simulator's links are all alike; use [links]");
         }
     }
     for (const auto& repeat : scenario_.repeats) check_peers(repeat.action.who, repeat.place);

@@ -30,7 +30,7 @@ struct Kind {
     bool lasts;
 };
 
-constexpr std::array<Kind, 22> kKinds = {{
+constexpr std::array<Kind, 26> kKinds = {{
     {Verb::Kill, "kill random", 0, 0, true},
     {Verb::Kill, "kill founder", 0, 0, true},
     {Verb::Kill, "kill minority", 0, 0, true},
@@ -52,6 +52,10 @@ constexpr std::array<Kind, 22> kKinds = {{
     {Verb::Rate, "rate {:.0f}Mbit", 10, 100, true},
     {Verb::BlockUdp, "block-udp random", 0, 0, true},
     {Verb::BlockTcp, "block-tcp random", 0, 0, true},
+    {Verb::Reset, "reset random", 0, 0, false},
+    {Verb::Reset, "reset all", 0, 0, false},
+    {Verb::HalfOpen, "half-open random", 0, 0, false},
+    {Verb::AddressChange, "address-change random", 0, 0, false},
     {Verb::Add, "add 1", 0, 0, false},
 }};
 

@@ -6,15 +6,19 @@ namespace starling::scenario {
 namespace {
 
 Sample sample_of(const PeerSeen& peer) {
-    if (!peer.started) return {"absent", 0, 0, 0, 0, {}, {}};
-    Sample sample{
-        peer.state,
-        peer.steps,
-        peer.exchanges,
-        peer.members,
-        peer.spread,
-        peer.accuracy,
-        peer.loss};
+    Sample sample;
+    sample.state = "absent";
+    if (!peer.started) return sample;
+    sample.state = peer.state;
+    sample.steps = peer.steps;
+    sample.exchanges = peer.exchanges;
+    sample.members = peer.members;
+    sample.bytes = peer.bytes;
+    sample.memory = peer.memory;
+    sample.descriptors = peer.descriptors;
+    sample.spread = peer.spread;
+    sample.accuracy = peer.accuracy;
+    sample.loss = peer.loss;
     if (peer.paused) sample.state = "paused";
     if (!peer.running) sample.state = peer.ended ? "done" : "dead";
     return sample;
@@ -38,7 +42,7 @@ void History::observe(Instant now, const View& view) {
     next_ = std::max(next_ + period_, now);
     times_.push_back(to_seconds(now - *begin_));
     while (peers_.size() < view.peers.size()) {
-        peers_.emplace_back(times_.size() - 1, Sample{"absent", 0, 0, 0, 0, {}, {}});
+        peers_.emplace_back(times_.size() - 1, sample_of({}));
     }
     for (std::size_t i = 0; i < view.peers.size(); ++i) {
         peers_[i].push_back(sample_of(view.peers[i]));

@@ -19,6 +19,9 @@ struct Sample {
     std::uint64_t steps = 0;
     std::uint64_t exchanges = 0;
     std::size_t members = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t memory = 0;  ///< bytes
+    std::size_t descriptors = 0;
     double spread = 0;
     std::optional<double> accuracy;
     std::optional<double> loss;

@@ -30,8 +30,14 @@ std::vector<std::string> what_peers_see(const View& view) {
 
 Judge::Judge(const Scenario& scenario, Instant began)
     : expect_(scenario.expect),
-      trust_(scenario.peers + scenario.added(), Trust{0, began}),
+      core_(scenario.core),
+      calm_(scenario),
+      trust_(scenario.peers + scenario.added(), Trust{0, began, {}}),
       began_(began) {}
+
+Duration Judge::scaled(Duration limit) const {
+    return from_seconds(tempo_.slowness() * to_seconds(limit));
+}
 
 double Judge::seconds(Instant at) const {
     return to_seconds(at - began_);
@@ -71,6 +77,10 @@ void Judge::fault_ends(Instant now, const std::vector<std::size_t>& peers) {
     late_ = false;
 }
 
+void Judge::says_goodbye(Instant now, std::size_t peer) {
+    if (peer >= 1 && peer <= trust_.size()) trust_[peer - 1].goodbye = now;
+}
+
 bool Judge::trusted(std::size_t peer, Instant now) const {
     if (peer < 1 || peer > trust_.size()) return false;
     const auto& trust = trust_[peer - 1];
@@ -78,13 +88,43 @@ bool Judge::trusted(std::size_t peer, Instant now) const {
 }
 
 void Judge::called_failed(Instant now, std::size_t by, std::size_t about, const View& view) {
-    if (about < 1 || about > view.peers.size() || !view.peers[about - 1].active()) return;
-    if (!trusted(about, now) || !trusted(by, now)) return;
+    if (about < 1 || about > view.peers.size() || about > trust_.size()) return;
+    const auto& peer = view.peers[about - 1];
+    if (peer.running && !peer.leaving && !peer.ended) {
+        ++measures_.failures;
+        if (expect_.failures && measures_.failures > *expect_.failures) {
+            add(now,
+                fmt::format("peer {} was called failed while it ran", about),
+                {fmt::format("peer {} said so", by)});
+        }
+    }
+    const auto& goodbye = trust_[about - 1].goodbye;
+    const bool left = goodbye && !peer.active() && trusted(by, now) && now - *goodbye < kGrace;
+    if (left) {
+        ++measures_.false_failures;
+        if (!expect_.false_failures || measures_.false_failures <= *expect_.false_failures) return;
+        add(now,
+            fmt::format("peer {} was told to leave, and was called failed", about),
+            {fmt::format("peer {} said so", by)});
+        return;
+    }
+    if (!peer.active() || !trusted(about, now) || !trusted(by, now)) return;
     ++measures_.false_failures;
     if (!expect_.false_failures || measures_.false_failures <= *expect_.false_failures) return;
     add(now,
         fmt::format("peer {} was called failed, but it runs and nothing was done to it", about),
         {fmt::format("peer {} said so", by)});
+}
+
+void Judge::suspected(Instant now, std::size_t by, std::size_t about, const View& view) {
+    if (about < 1 || about > view.peers.size()) return;
+    const auto& peer = view.peers[about - 1];
+    if (!peer.running || peer.leaving || peer.ended) return;
+    ++measures_.suspicions;
+    if (!expect_.suspicions || measures_.suspicions != *expect_.suspicions + 1) return;
+    add(now,
+        fmt::format("peers were suspected {} times while they ran", measures_.suspicions),
+        {fmt::format("the last time peer {} by peer {}", about, by)});
 }
 
 void Judge::error_line(Instant now, std::size_t peer, const std::string& line) {
@@ -112,20 +152,21 @@ void Judge::look_at_gap(
         return;
     }
     longest = std::max(longest, to_seconds(now - *gap.since));
-    if (limit && !gap.told && now - *gap.since > *limit) {
+    if (limit && !gap.told && now - *gap.since > scaled(*limit)) {
         gap.told = true;
         add(now, fmt::format("nobody made {} for more than {}", name, to_text(*limit)));
     }
 }
 
 void Judge::look_at_whole(Instant now, const View& view, bool settled) {
-    if (!settled || !whole_since_) return;
+    // Who else is in touch with the core while faults go on, nobody can say.
+    if (!settled || !whole_since_ || !core_.empty()) return;
     const double waited = to_seconds(now - *whole_since_);
     if (view.whole()) {
         measures_.whole_max = std::max(measures_.whole_max, waited);
         ++measures_.times_whole;
         whole_since_.reset();
-    } else if (expect_.whole_within && !late_ && now - *whole_since_ > *expect_.whole_within) {
+    } else if (expect_.whole_within && !late_ && now - *whole_since_ > scaled(*expect_.whole_within)) {
         late_ = true;
         add(now,
             fmt::format(
@@ -137,6 +178,7 @@ void Judge::look_at_whole(Instant now, const View& view, bool settled) {
 }
 
 void Judge::observe(Instant now, const View& view, bool settled) {
+    if (measures_.faults == 0) calm_.before(view);
     std::uint64_t steps = 0;
     std::uint64_t exchanges = 0;
     for (const auto& peer : view.peers) {
@@ -163,9 +205,14 @@ void Judge::observe(Instant now, const View& view, bool settled) {
     look_at_whole(now, view, settled);
 }
 
-void Judge::calm_over(Instant now, const View& view) {
+void Judge::calm_over(Instant now, const View& view, const History& history) {
+    for (auto& [what, evidence] : calm_.judge()) add(now, std::move(what), std::move(evidence));
+    if (expect_.memory_growth) {
+        for (auto& what : grown(history, *expect_.memory_growth)) add(now, std::move(what));
+    }
     const bool all_done = view.active() == 0;
-    if (expect_.whole_within && !late_ && !all_done && !view.whole()) {
+    const bool must = expect_.whole_within && !late_ && core_.empty();
+    if (must && !all_done && !view.whole()) {
         add(now, "not all peers list all peers at the end of the calm", what_peers_see(view));
     }
     if (!expect_.spread) return;

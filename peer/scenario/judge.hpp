@@ -7,11 +7,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/instant.hpp"
+#include "peer/scenario/calm.hpp"
+#include "peer/scenario/history.hpp"
 #include "peer/scenario/scenario.hpp"
+#include "peer/scenario/tempo.hpp"
 #include "peer/scenario/view.hpp"
 
 namespace starling::scenario {
@@ -49,7 +53,9 @@ struct Measures {
     double exchange_gap = 0;        ///< longest time without an exchange anywhere, seconds
     double training_gap = 0;        ///< longest time without a step anywhere, seconds
     std::uint64_t false_failures = 0;
-    std::uint64_t faults = 0;  ///< peers and links that were hurt
+    std::uint64_t failures = 0;    ///< that anybody called anybody failed who ran
+    std::uint64_t suspicions = 0;  ///< that anybody suspected anybody who ran
+    std::uint64_t faults = 0;      ///< peers and links that were hurt
 };
 
 class Judge {
@@ -65,14 +71,34 @@ public:
     /// Looks at the peers. `settled` says that no fault goes on, so that all must become whole.
     void observe(Instant now, const View& view, bool settled);
 
+    /// Looks at the peers while they train and nothing has been done to them yet.
+    void observe_quiet(Instant now, const View& view) { tempo_.observe(now, view); }
+
+    /// Returns by how much things take longer here than usual. Limits are multiplied by it.
+    [[nodiscard]] double slowness() const { return tempo_.slowness(); }
+
+    /// Looks at the peers in the calm, when no fault goes on any more.
+    void observe_calm(const View& view) { calm_.observe(view); }
+
+    /// Takes what averaging has done to all peers in the calm, see Calm.
+    void averaged(Instant now, std::span<const double> moved, double squares) {
+        calm_.averaged(now, moved, squares);
+    }
+
+    /// Notes that a peer was told to leave, which it tells the others.
+    void says_goodbye(Instant now, std::size_t peer);
+
     /// Notes that peer `by` has called peer `about` failed.
     void called_failed(Instant now, std::size_t by, std::size_t about, const View& view);
+
+    /// Notes that peer `by` suspects peer `about`.
+    void suspected(Instant now, std::size_t by, std::size_t about, const View& view);
 
     /// Notes a line that a peer has written to stderr.
     void error_line(Instant now, std::size_t peer, const std::string& line);
 
     /// Judges the end of the calm.
-    void calm_over(Instant now, const View& view);
+    void calm_over(Instant now, const View& view, const History& history);
 
     /// Returns what a claim says, if it does not hold by now, else an empty text.
     [[nodiscard]] std::string check(const Claim& claim, const View& view) const;
@@ -90,6 +116,7 @@ private:
     struct Trust {
         std::size_t faults = 0;  ///< that go on
         Instant calm_since;
+        std::optional<Instant> goodbye;
     };
 
     /// Measures how long a sum of counters stays as it is.
@@ -112,8 +139,12 @@ private:
     void look_at_whole(Instant now, const View& view, bool settled);
     [[nodiscard]] bool trusted(std::size_t peer, Instant now) const;
     [[nodiscard]] double seconds(Instant at) const;
+    [[nodiscard]] Duration scaled(Duration limit) const;
 
     Expect expect_;
+    std::vector<std::size_t> core_;
+    Calm calm_;
+    Tempo tempo_;
     std::vector<Trust> trust_;
     Instant began_;
     std::optional<Instant> whole_since_;  ///< waits since then for all to list all

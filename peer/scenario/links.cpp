@@ -15,7 +15,7 @@ std::optional<Barrier::What> stopped_by(Verb verb) {
     return {};
 }
 
-void set_value(const Action& action, LinkFaults& faults) {
+void set_value(const Action& action, LinkValues& faults) {
     switch (action.verb) {
         case Verb::Loss:
             faults.loss = action.value;
@@ -72,6 +72,32 @@ void add_majorities(const Peers& peers, std::vector<Barrier>& barriers) {
 
 }  // namespace
 
+void LinkValues::take(const LinkValues& other) {
+    const auto one = [](auto& value, const auto& given) {
+        if (given) value = given;
+    };
+    one(loss, other.loss);
+    one(delay, other.delay);
+    one(jitter, other.jitter);
+    one(duplicate, other.duplicate);
+    one(reorder, other.reorder);
+    one(rate, other.rate);
+    one(mtu, other.mtu);
+}
+
+LinkValues values_of(const Links& links) {
+    LinkValues values;
+    values.loss = links.loss;
+    values.delay = links.delay;
+    values.jitter = links.jitter;
+    values.rate = links.rate;
+    return values;
+}
+
+LinkPart part_of(const OwnLinks& own) {
+    return {own.from, own.to, values_of(own.links)};
+}
+
 bool is_link(Verb verb) {
     return verb == Verb::Heal || sets_links(verb) || is_cut(verb);
 }
@@ -83,7 +109,14 @@ LinkFaults link_faults(const std::vector<Entry>& entries, std::size_t peers) {
     for (const auto& entry : entries) {
         if (!entry.holds()) continue;
         const auto& action = entry.step.action;
-        set_value(action, faults);
+        if (sets_links(action.verb) && !action.who.peers.empty()) {
+            auto& part = faults.parts.emplace_back();
+            part.from = action.who.peers;
+            part.to = action.other.peers;
+            set_value(action, part.values);
+        } else {
+            set_value(action, faults);
+        }
         if (action.verb == Verb::Bridge) add_bridge(action.who.peers, faults.barriers);
         if (action.verb == Verb::MajoritiesRing) {
             add_majorities(action.who.peers, faults.barriers);

@@ -26,7 +26,7 @@ struct Barrier {
 };
 
 /// Nothing means that the network's own value stays.
-struct LinkFaults {
+struct LinkValues {
     std::optional<double> loss;
     std::optional<Duration> delay;
     std::optional<Duration> jitter;
@@ -34,10 +34,33 @@ struct LinkFaults {
     std::optional<double> reorder;   ///< share of packets that others overtake
     std::optional<double> rate;      ///< bytes a second that a peer can send
     std::optional<std::size_t> mtu;  ///< bytes of a packet; larger ones are lost
+
+    /// Takes the values that the other one has.
+    void take(const LinkValues& other);
+
+    bool operator==(const LinkValues&) const = default;
+};
+
+/// Links of some peers, whatever all links have.
+struct LinkPart {
+    std::vector<std::size_t> from;  ///< peers, counted from 1
+    std::vector<std::size_t> to;    ///< empty: everybody, in both directions
+    LinkValues values;              ///< a rate is what each of `from` can send, and what it can get
+
+    bool operator==(const LinkPart&) const = default;
+};
+
+/// What all links have, what some have instead, and what does not pass.
+struct LinkFaults : LinkValues {
+    std::vector<LinkPart> parts;  ///< the later one wins
     std::vector<Barrier> barriers;
 
     bool operator==(const LinkFaults&) const = default;
 };
+
+/// Returns what a scenario says of some links.
+[[nodiscard]] LinkPart part_of(const OwnLinks& own);
+[[nodiscard]] LinkValues values_of(const Links& links);
 
 /// Returns whether a verb changes links and no peer.
 [[nodiscard]] bool is_link(Verb verb);

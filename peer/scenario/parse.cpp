@@ -8,198 +8,72 @@
 #include <span>
 #include <utility>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "base/printable.hpp"
 #include "peer/scenario/check.hpp"
+#include "peer/scenario/table_reader.hpp"
 #include "peer/scenario/words.hpp"
 
 namespace starling::scenario {
 namespace {
 
-Place place_of(const toml::source_region& region) {
-    return {region.begin.line, region.begin.column};
-}
-
-/// Reads the tables of one file. The first fault ends it: each member does nothing once there is one.
-class Parser {
+/// Reads the tables of one file.
+class Parser : private TableReader {
 public:
-    Parser(std::string_view name, Mode mode) : name_(name), mode_(mode) {
+    Parser(std::string_view name, Mode mode) : TableReader(name), name_(name), mode_(mode) {
         out_.mode = mode == Mode::Simulate ? Mode::Simulate : Mode::Loopback;
     }
 
     Result<Scenario> read(const toml::table& root);
 
 private:
-    void fail_at(Place place, const std::string& message);
-    void only(const toml::table& table, std::string_view where, std::span<const std::string_view>);
-    const toml::table* section(const toml::table& root, const char* key);
-    std::vector<const toml::table*> sections(const toml::table& root, const char* key);
-
-    void text(const toml::table& table, const char* key, std::string& into);
-    void number(
-        const toml::table& table,
-        const char* key,
-        std::uint64_t least,
-        std::uint64_t most,
-        std::uint64_t& into
-    );
-    void duration(const toml::table& table, const char* key, Duration& into);
-
-    /// Reads a text by a function of words.hpp. Returns nothing if the key is not there.
-    template <class Read>
-    auto by(const toml::table& table, const char* key, Read reader)
-        -> std::optional<typename decltype(reader(std::string_view()))::value_type>;
-
     void read_swarm(const toml::table& table);
     void read_train(const toml::table& table);
     void read_links(const toml::table& table);
-    void read_expect(const toml::table& table);
-    void read_errors(const toml::node& node);
-    void read_limit(const toml::table& table, const char* key, std::optional<Duration>& into);
+    void read_link_values(const toml::table& table, Links& links);
+    void read_own_links(const toml::table& table);
     void read_step(const toml::table& table);
     void read_network(const toml::table& table);
+    void read_core(const toml::table& root);
     void read_rate(const toml::table& table);
     void check_verb(Verb verb, const toml::table& table);
 
     std::string name_;
     Mode mode_;
     Scenario out_;
-    std::optional<Fault> fault_;
 };
 
-void Parser::fail_at(Place place, const std::string& message) {
-    if (fault_) return;
-    fault_ = fail(
-        FaultCode::Usage, fmt::format("{}:{}:{}: {}", name_, place.line, place.column, message)
-    );
-}
-
-/// Refuses keys that are not among `known`.
-void Parser::only(
-    const toml::table& table, std::string_view where, std::span<const std::string_view> known
-) {
-    for (const auto& [key, node] : table) {
-        if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-        fail_at(
-            place_of(key.source()),
-            fmt::format(
-                "{} has no '{}'; it has {}", where, excerpt(key.str()), fmt::join(known, ", ")
-            )
-        );
-    }
-}
-
-const toml::table* Parser::section(const toml::table& root, const char* key) {
-    const auto* node = root.get(key);
-    if (node == nullptr) return nullptr;
-    if (!node->is_table()) {
-        fail_at(place_of(node->source()), fmt::format("'{0}' is a table: [{0}]", key));
-        return nullptr;
-    }
-    return node->as_table();
-}
-
-std::vector<const toml::table*> Parser::sections(const toml::table& root, const char* key) {
-    std::vector<const toml::table*> found;
-    const auto* node = root.get(key);
-    if (node == nullptr) return found;
-    const auto* array = node->as_array();
-    const bool right = array != nullptr && array->is_homogeneous(toml::node_type::table);
-    if (!right || array->size() > kStepsMax) {
-        fail_at(
-            place_of(node->source()),
-            fmt::format(
-                "each '{0}' is a table with two brackets, [[{0}]], at most {1}", key, kStepsMax
-            )
-        );
-        return found;
-    }
-    for (const auto& entry : *array) found.push_back(entry.as_table());
-    return found;
-}
-
-void Parser::text(const toml::table& table, const char* key, std::string& into) {
-    const auto* node = table.get(key);
-    if (node == nullptr) return;
-    const auto* value = node->as_string();
-    if (value == nullptr) {
-        fail_at(place_of(node->source()), fmt::format("'{}' is a text in double quotes", key));
-    } else {
-        into = value->get();
-    }
-}
-
-void Parser::number(
-    const toml::table& table,
-    const char* key,
-    std::uint64_t least,
-    std::uint64_t most,
-    std::uint64_t& into
-) {
-    const auto* node = table.get(key);
-    if (node == nullptr) return;
-    const auto* value = node->as_integer();
-    const bool right = value != nullptr && value->get() >= 0 &&
-                       static_cast<std::uint64_t>(value->get()) >= least &&
-                       static_cast<std::uint64_t>(value->get()) <= most;
-    if (!right) {
-        fail_at(
-            place_of(node->source()),
-            fmt::format("'{}' is a whole number from {} to {}", key, least, most)
-        );
-    } else {
-        into = static_cast<std::uint64_t>(value->get());
-    }
-}
-
-template <class Read>
-auto Parser::by(const toml::table& table, const char* key, Read reader)
-    -> std::optional<typename decltype(reader(std::string_view()))::value_type> {
-    const auto* node = table.get(key);
-    if (node == nullptr || fault_) return {};
-    std::string value;
-    text(table, key, value);
-    if (fault_) return {};
-    auto result = reader(std::string_view(value));
-    if (!result) {
-        fail_at(place_of(node->source()), result.error().message);
-        return {};
-    }
-    return *std::move(result);
-}
-
-void Parser::duration(const toml::table& table, const char* key, Duration& into) {
-    into = by(table, key, parse_duration).value_or(into);
-}
-
 Result<Scenario> Parser::read(const toml::table& root) {
-    static constexpr std::array<std::string_view, 11> kKeys = {
+    static constexpr std::array<std::string_view, 14> kKeys = {
         "name",
         "seed",
+        "quiet",
+        "core",
         "calm",
         "start",
         "limit",
         "swarm",
         "train",
         "links",
+        "link",
         "step",
         "rate",
         "expect"};
     only(root, "a scenario", kKeys);
     text(root, "name", out_.name);
     number(root, "seed", 0, std::uint64_t{1} << 62U, out_.seed);
+    duration(root, "quiet", out_.quiet);
     duration(root, "calm", out_.calm);
     duration(root, "start", out_.start);
     duration(root, "limit", out_.limit);
     if (const auto* table = section(root, "swarm")) read_swarm(*table);
     if (const auto* table = section(root, "train")) read_train(*table);
     if (const auto* table = section(root, "links")) read_links(*table);
-    if (const auto* table = section(root, "expect")) read_expect(*table);
+    for (const auto* table : sections(root, "link")) read_own_links(*table);
+    read_core(root);
+    if (const auto* table = section(root, "expect")) read_expect(*this, *table, out_.expect);
     for (const auto* table : sections(root, "step")) read_step(*table);
     for (const auto* table : sections(root, "rate")) read_rate(*table);
-    if (fault_) return *fault_;
+    if (fault()) return *fault();
     if (auto ok = check(out_, name_, mode_); !ok) return ok.error();
     return std::move(out_);
 }
@@ -220,14 +94,7 @@ void Parser::read_swarm(const toml::table& table) {
         fail_at(place_of(table.get("profile")->source()), "'profile' is lan, wan or local");
     }
     read_network(table);
-    if (const auto* node = table.get("state")) {
-        const auto* value = node->as_boolean();
-        if (value == nullptr) {
-            fail_at(place_of(node->source()), "'state' is true or false");
-        } else {
-            out_.state = value->get();
-        }
-    }
+    truth(table, "state", out_.state);
 }
 
 /// The simulator has its own network, whatever the file says.
@@ -241,6 +108,19 @@ void Parser::read_network(const toml::table& table) {
     if (mode_ != Mode::Spaces) return;
     if (network == "spaces") out_.mode = Mode::Spaces;
     if (network == "loopback") mode_ = Mode::Loopback;
+}
+
+/// `half` are the first ones, so that steps can name the others.
+void Parser::read_core(const toml::table& root) {
+    std::string core;
+    text(root, "core", core);
+    if (core.empty()) return;
+    if (core != "half") {
+        const auto peers = by(root, "core", parse_named_peers);
+        if (peers) out_.core = *peers;
+        return;
+    }
+    for (std::size_t peer = 1; 2 * peer <= out_.peers + 1; ++peer) out_.core.push_back(peer);
 }
 
 /// What the flags mean, a peer knows. Whoever starts peers checks which flags exist.
@@ -268,7 +148,10 @@ void Parser::read_train(const toml::table& table) {
 void Parser::read_links(const toml::table& table) {
     static constexpr std::array<std::string_view, 4> kKeys = {"delay", "jitter", "loss", "rate"};
     only(table, "[links]", kKeys);
-    auto& links = out_.links;
+    read_link_values(table, out_.links);
+}
+
+void Parser::read_link_values(const toml::table& table, Links& links) {
     links.place = place_of(table.source());
     links.delay = by(table, "delay", parse_duration);
     links.jitter = by(table, "jitter", parse_duration);
@@ -282,65 +165,23 @@ void Parser::read_links(const toml::table& table) {
     if (mode_ == Mode::Spaces && !table.empty()) out_.mode = Mode::Spaces;
 }
 
-void Parser::read_limit(const toml::table& table, const char* key, std::optional<Duration>& into) {
-    std::string value;
-    text(table, key, value);
-    if (value == "no") {
-        into.reset();
-    } else if (auto limit = by(table, key, parse_duration)) {
-        into = limit;
-    }
-}
-
-void Parser::read_errors(const toml::node& node) {
-    const auto* array = node.as_array();
-    if (array == nullptr || !array->is_homogeneous(toml::node_type::string)) {
-        return fail_at(
-            place_of(node.source()), "'errors' is a list of texts that lines on stderr may contain"
+void Parser::read_own_links(const toml::table& table) {
+    static constexpr std::array<std::string_view, 6> kKeys = {
+        "from", "to", "delay", "jitter", "loss", "rate"};
+    only(table, "[[link]]", kKeys);
+    OwnLinks own;
+    read_link_values(table, own.links);
+    const auto from = by(table, "from", parse_named_peers);
+    if (!from) return fail_at(own.links.place, "a link says whose it is: from = \"peer 3\"");
+    own.from = *from;
+    own.to = by(table, "to", parse_named_peers).value_or(std::vector<std::size_t>{});
+    if (!own.to.empty() && own.links.rate) {
+        fail_at(
+            place_of(table.get("rate")->source()),
+            "a rate is of all that a peer sends and gets; leave out 'to'"
         );
     }
-    out_.expect.errors.emplace();
-    for (const auto& entry : *array) {
-        out_.expect.errors->push_back(entry.as_string()->get());
-    }
-}
-
-void Parser::read_expect(const toml::table& table) {
-    static constexpr std::array<std::string_view, 7> kKeys = {
-        "reach",
-        "whole_within",
-        "no_exchange_for",
-        "training_gap",
-        "false_failures",
-        "spread",
-        "errors"};
-    only(table, "[expect]", kKeys);
-    auto& expect = out_.expect;
-    std::string reach = "until";
-    text(table, "reach", reach);
-    if (reach != "until" && reach != "no") {
-        fail_at(place_of(table.get("reach")->source()), "'reach' is \"until\" or \"no\"");
-    }
-    expect.reach = reach == "until";
-    read_limit(table, "whole_within", expect.whole_within);
-    read_limit(table, "no_exchange_for", expect.no_exchange_for);
-    read_limit(table, "training_gap", expect.training_gap);
-    if (const auto* node = table.get("false_failures")) {
-        if (node->is_string() && node->as_string()->get() == "no") {
-            expect.false_failures.reset();
-        } else {
-            number(table, "false_failures", 0, 1'000'000, expect.false_failures.emplace());
-        }
-    }
-    if (const auto* node = table.get("spread")) {
-        const auto value = node->value<double>();
-        if (!value || !node->is_number() || !(*value > 0)) {
-            fail_at(place_of(node->source()), "'spread' is a number above 0");
-        } else {
-            expect.spread = value;
-        }
-    }
-    if (const auto* node = table.get("errors")) read_errors(*node);
+    out_.own_links.push_back(std::move(own));
 }
 
 void Parser::check_verb(Verb verb, const toml::table& table) {
@@ -370,12 +211,7 @@ void Parser::read_step(const toml::table& table) {
     if (auto when = by(table, "when", parse_when)) step.when = *std::move(when);
     step.lasts = by(table, "for", parse_duration);
     duration(table, "deadline", step.deadline);
-    if (const auto* node = table.get("optional")) {
-        const auto* value = node->as_boolean();
-        if (value == nullptr)
-            return fail_at(place_of(node->source()), "'optional' is true or false");
-        step.optional = value->get();
-    }
+    truth(table, "optional", step.optional);
     const auto verb = step.action.verb;
     if (step.lasts && !can_be_undone(verb)) {
         fail_at(

@@ -14,8 +14,6 @@ namespace starling::scenario {
 
 /// Most bytes of a scenario file.
 inline constexpr std::size_t kFileMax = std::size_t{256} * 1024;
-/// Most steps of a scenario, and of the actions that its rates come to.
-inline constexpr std::size_t kStepsMax = 10'000;
 
 /// Reads a scenario. `name` is what the file is called in messages. With Mode::Spaces the result's mode
 /// is Loopback where that will do and the file does not say otherwise.

@@ -11,7 +11,7 @@ namespace {
 /// Returns whether a fault of this kind lasts until it is undone. A kill is undone by `for` alone.
 bool lasting(const Step& step) {
     const auto verb = step.action.verb;
-    if (verb == Verb::Kill || verb == Verb::PowerOff) return step.lasts.has_value();
+    if (ends_peer(verb)) return step.lasts.has_value();
     return can_be_undone(verb);
 }
 
@@ -100,7 +100,12 @@ void Plan::advance(Instant now, const View& view) {
     if (!began_) began_ = now;
     if (phase_ == Phase::Forming) {
         const Term all_train;
-        if (holds(all_train, view)) {
+        if (!holds(all_train, view)) {
+            quiet_.reset();
+        } else if (!quiet_) {
+            quiet_ = now;
+        }
+        if (quiet_ && now - *quiet_ >= scenario_.quiet) {
             phase_ = Phase::Storm;
             storm_ = now;
         } else if (now - *began_ > scenario_.start) {
@@ -117,20 +122,35 @@ void Plan::advance(Instant now, const View& view) {
         if (over) phase_ = Phase::Calm;
     }
     if (phase_ != Phase::Calm) return;
-    const bool undone = std::none_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
-        return entry.holds() || entry.state == State::Undoing;
+    const bool undone = std::none_of(entries_.begin(), entries_.end(), [this](const Entry& entry) {
+        return (entry.holds() && !for_ever(entry)) || entry.state == State::Undoing;
     });
     if (undone && !calm_) calm_ = now;
     if (!calm_ || now - *calm_ < scenario_.calm) return;
     // A calm that is shorter than what the peers may take to list all of them lasts until they do.
-    const auto longest = scenario_.expect.whole_within.value_or(Duration{});
-    if (view.active() == 0 || view.whole() || now - *calm_ > longest) phase_ = Phase::Over;
+    const auto longest = scaled(scenario_.expect.whole_within.value_or(Duration{}));
+    const bool ends = !scenario_.core.empty() || view.active() == 0;
+    if (ends || view.whole() || now - *calm_ > longest) phase_ = Phase::Over;
+}
+
+/// Returns whether a fault hurts nobody of the core, so that the calm does not end it.
+bool Plan::for_ever(const Entry& entry) const {
+    const auto& action = entry.step.action;
+    if (scenario_.core.empty() || action.who.peers.empty()) return false;
+    return std::none_of(action.who.peers.begin(), action.who.peers.end(), [this](std::size_t peer) {
+        const auto& core = scenario_.core;
+        return std::find(core.begin(), core.end(), peer) != core.end();
+    });
+}
+
+Duration Plan::scaled(Duration duration) const {
+    return from_seconds(slowness_ * to_seconds(duration));
 }
 
 std::optional<Order> Plan::undo_due(Instant now) {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         auto& entry = entries_[i];
-        if (!entry.holds()) continue;
+        if (!entry.holds() || (phase_ == Phase::Calm && for_ever(entry))) continue;
         const bool due =
             phase_ == Phase::Calm || (entry.step.lasts && now - *entry.done >= *entry.step.lasts);
         if (!due) continue;
@@ -168,7 +188,7 @@ std::optional<Order> Plan::step_due(Instant now, const View& view, std::size_t i
     if (entry.step.optional) {
         entry.state = State::Skipped;
         entry.why = obstacle;
-    } else if (now - *entry.since >= entry.step.deadline) {
+    } else if (now - *entry.since >= scaled(entry.step.deadline)) {
         fail_entry(
             entry, "done", fmt::format("{} after {}", obstacle, to_text(entry.step.deadline))
         );
@@ -207,7 +227,8 @@ bool Plan::holds(const Term& term, const View& view) const {
             });
         case Kind::StepAbove:
             return view.all_active([&](const PeerSeen& peer) {
-                return static_cast<double>(peer.steps) > term.value;
+                // A peer that owns no shard makes no steps, but it averages: that is all its training.
+                return peer.shards == 0 || static_cast<double>(peer.steps) > term.value;
             });
         case Kind::After:
             return after(term.name);
@@ -256,6 +277,8 @@ std::string Plan::obstacle(const Action& action, const View& view) {
                 break;
             case Verb::Kill:
             case Verb::PowerOff:
+            case Verb::SeedsGone:
+            case Verb::AddressChange:
                 if (peer.ended) return name + " has trained to its end";
                 if (!peer.running) return name + " does not run";
                 break;
@@ -267,6 +290,15 @@ std::string Plan::obstacle(const Action& action, const View& view) {
             case Verb::Bridge:
             case Verb::MajoritiesRing:
             case Verb::DiskFull:
+            case Verb::Reset:
+            case Verb::HalfOpen:
+            case Verb::Loss:
+            case Verb::Delay:
+            case Verb::Jitter:
+            case Verb::Duplicate:
+            case Verb::Reorder:
+            case Verb::Rate:
+            case Verb::Mtu:
                 break;  // links can be cut whoever runs
             default:
                 if (peer.ended) return name + " has trained to its end";
@@ -276,6 +308,12 @@ std::string Plan::obstacle(const Action& action, const View& view) {
         }
     }
     return {};
+}
+
+bool Plan::settled() const {
+    return std::none_of(entries_.begin(), entries_.end(), [this](const Entry& entry) {
+        return entry.holds() && !(phase_ == Phase::Calm && for_ever(entry));
+    });
 }
 
 void Plan::answer(Instant now, const Order& order, const Result<void>& result) {
@@ -307,9 +345,8 @@ void Plan::supersede(const Entry& by) {
             (verb == Verb::Heal && is_cut(fault)) ||
             (verb == Verb::Resume && fault == Verb::Pause && includes(who, victims)) ||
             (verb == Verb::Restart && includes(who, victims) &&
-             (fault == Verb::Kill || fault == Verb::PowerOff || fault == Verb::Pause ||
-              fault == Verb::Slow)) ||
-            ((verb == Verb::Kill || verb == Verb::PowerOff) && includes(who, victims) &&
+             (ends_peer(fault) || fault == Verb::Pause || fault == Verb::Slow)) ||
+            ((ends_peer(verb) || verb == Verb::AddressChange) && includes(who, victims) &&
              (fault == Verb::Pause || fault == Verb::Slow));
         if (!ended) continue;
         entry.state = Entry::State::Undone;

@@ -74,6 +74,9 @@ public:
     /// Says whether an order was carried out.
     void answer(Instant now, const Order& order, const Result<void>& result);
 
+    /// From now on deadlines are so many times as long.
+    void slow_down(double factor) { slowness_ = factor; }
+
     [[nodiscard]] Phase phase() const { return phase_; }
 
     [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
@@ -81,6 +84,12 @@ public:
     [[nodiscard]] const Action& action(const Order& order) const {
         return entries_[order.entry].step.action;
     }
+
+    /// Returns whether all train and the storm has not begun.
+    [[nodiscard]] bool quiet() const { return phase_ == Phase::Forming && quiet_; }
+
+    /// Returns whether no fault goes on.
+    [[nodiscard]] bool settled() const;
 
     /// Returns why the run has failed, or an empty text.
     [[nodiscard]] const std::string& failure() const { return failure_; }
@@ -93,6 +102,8 @@ private:
     void fail_entry(Entry& entry, const char* what, const std::string& why);
     void advance(Instant now, const View& view);
     [[nodiscard]] std::optional<Order> undo_due(Instant now);
+    [[nodiscard]] Duration scaled(Duration duration) const;
+    [[nodiscard]] bool for_ever(const Entry& entry) const;
     [[nodiscard]] std::optional<Order> step_due(Instant now, const View& view, std::size_t index);
     [[nodiscard]] bool begun(const Entry& entry, std::size_t index, Instant now) const;
     [[nodiscard]] std::string missing(const std::vector<Term>& terms, const View& view) const;
@@ -107,7 +118,9 @@ private:
     bool open_ = false;
     bool live_ = false;  ///< it was open
     std::optional<Instant> began_;
+    std::optional<Instant> quiet_;  ///< since then all train, and the storm has not begun
     std::optional<Instant> storm_;
+    double slowness_ = 1;
     std::optional<Instant> calm_;
     std::set<std::pair<std::size_t, std::string>> wanted_events_;
     std::set<std::pair<std::size_t, std::string>> said_;

@@ -66,7 +66,10 @@ Json measures_json(const Judge& judge) {
         {"no_exchange_for", m.exchange_gap},
         {"training_gap", m.training_gap},
         {"false_failures", m.false_failures},
-        {"faults", m.faults}};
+        {"failures", m.failures},
+        {"suspicions", m.suspicions},
+        {"faults", m.faults},
+        {"slowness", judge.slowness()}};
 }
 
 Json expect_json(const Expect& expect) {
@@ -76,6 +79,12 @@ Json expect_json(const Expect& expect) {
         {"no_exchange_for", seconds_or_null(expect.no_exchange_for)},
         {"training_gap", seconds_or_null(expect.training_gap)},
         {"false_failures", or_null(expect.false_failures)},
+        {"failures", or_null(expect.failures)},
+        {"suspicions", or_null(expect.suspicions)},
+        {"progress", expect.progress},
+        {"shards", expect.shards},
+        {"mean_kept", expect.mean_kept},
+        {"memory_growth", or_null(expect.memory_growth)},
         {"spread", or_null(expect.spread)}};
 }
 
@@ -86,7 +95,15 @@ Json series_json(const History& history) {
     std::size_t number = 0;
     for (const auto& samples : history.peers()) {
         Json peer = {{"peer", ++number}};
-        for (const char* key : {"state", "steps", "exchanges", "members", "spread"}) {
+        for (const char* key :
+             {"state",
+              "steps",
+              "exchanges",
+              "members",
+              "bytes",
+              "memory",
+              "descriptors",
+              "spread"}) {
             peer[key] = Json::array();
         }
         peer["accuracy"] = peer["loss"] = Json::array();
@@ -95,6 +112,9 @@ Json series_json(const History& history) {
             peer["steps"].push_back(sample.steps);
             peer["exchanges"].push_back(sample.exchanges);
             peer["members"].push_back(sample.members);
+            peer["bytes"].push_back(sample.bytes);
+            peer["memory"].push_back(sample.memory);
+            peer["descriptors"].push_back(sample.descriptors);
             peer["spread"].push_back(sample.spread);
             peer["accuracy"].push_back(or_null(sample.accuracy));
             peer["loss"].push_back(or_null(sample.loss));

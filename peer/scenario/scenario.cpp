@@ -42,11 +42,18 @@ constexpr std::array<VerbRow, kVerbs> kRows = {{
     {"mtu", false, true, true},
     {"block-udp", false, true, true},
     {"block-tcp", false, true, false},
+    {"reset", false, true, true},
+    {"half-open", false, true, true},
+    {"seeds-gone", true, true, true},
+    {"address-change", true, true, false},
     {"disk-full", false, true, false},
     {"fd-limit", true, true, false},
+    {"memory", true, true, false},
     {"corrupt", true, true, false},
     {"wait", true, true, true},
 }};
+
+constexpr double kMiB = 1024.0 * 1024.0;
 
 std::string numbers(const std::vector<std::size_t>& peers) {
     return fmt::format("{}", fmt::join(peers, ","));
@@ -54,6 +61,21 @@ std::string numbers(const std::vector<std::size_t>& peers) {
 
 std::string share_text(double share) {
     return fmt::format("{}%", share * 100.0);
+}
+
+/// Returns what a verb that sets links gives them.
+std::string link_value(const Action& action) {
+    switch (action.verb) {
+        case Verb::Delay:
+        case Verb::Jitter:
+            return to_text(action.time);
+        case Verb::Rate:
+            return fmt::format("{}kbit", action.value / 125.0);
+        case Verb::Mtu:
+            return fmt::format("{}", action.value);
+        default:
+            return share_text(action.value);
+    }
 }
 
 }  // namespace
@@ -96,11 +118,18 @@ bool can_be_undone(Verb verb) {
         case Verb::Resume:
         case Verb::Heal:
         case Verb::Corrupt:
+        case Verb::Reset:
+        case Verb::HalfOpen:
+        case Verb::AddressChange:
         case Verb::Wait:
             return false;
         default:
             return true;
     }
+}
+
+bool ends_peer(Verb verb) {
+    return verb == Verb::Kill || verb == Verb::PowerOff || verb == Verb::SeedsGone;
 }
 
 bool has_sides(Verb verb) {
@@ -223,14 +252,14 @@ std::string to_string(const Action& action) {
         case Verb::Loss:
         case Verb::Duplicate:
         case Verb::Reorder:
-            return fmt::format("{} {}", verb, share_text(action.value));
         case Verb::Delay:
         case Verb::Jitter:
-            return fmt::format("{} {}", verb, to_text(action.time));
         case Verb::Rate:
-            return fmt::format("{} {}kbit", verb, action.value / 125.0);
         case Verb::Mtu:
-            return fmt::format("{} {}", verb, action.value);
+            return fmt::format("{} {}", verb, link_value(action)) +
+                   (who.empty() ? "" : " on " + who) + (other.empty() ? "" : " > " + other);
+        case Verb::Memory:
+            return fmt::format("{} {} {}MiB", verb, who, action.value / kMiB);
         case Verb::Heal:
             return verb;
         case Verb::Wait:
@@ -244,6 +273,10 @@ std::string to_string(const Action& action) {
         case Verb::Isolate:
         case Verb::BlockUdp:
         case Verb::BlockTcp:
+        case Verb::Reset:
+        case Verb::HalfOpen:
+        case Verb::SeedsGone:
+        case Verb::AddressChange:
         case Verb::DiskFull:
         case Verb::Corrupt:
         case Verb::Bridge:

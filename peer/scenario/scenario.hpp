@@ -54,13 +54,18 @@ enum class Verb : std::uint8_t {
     Mtu,
     BlockUdp,
     BlockTcp,
-    DiskFull,  ///< nothing more can be written to its state directory
-    FdLimit,   ///< it can have only so many descriptors
-    Corrupt,   ///< a byte of its newest checkpoint is changed
-    Wait,      ///< does nothing but wait for its condition
+    Reset,          ///< its streams are reset
+    HalfOpen,       ///< its streams carry nothing any more, and nobody tells their ends
+    SeedsGone,      ///< the founder dies, and who is started again knows only its address
+    AddressChange,  ///< it is started again at another address
+    DiskFull,       ///< nothing more can be written to its state directory
+    FdLimit,        ///< it can have only so many descriptors
+    Memory,         ///< it can have only so much memory of its own
+    Corrupt,        ///< a byte of its newest checkpoint is changed
+    Wait,           ///< does nothing but wait for its condition
 };
 
-inline constexpr std::size_t kVerbs = 27;
+inline constexpr std::size_t kVerbs = 32;
 
 [[nodiscard]] std::string_view to_string(Verb verb);
 [[nodiscard]] std::optional<Verb> parse_verb(std::string_view word);
@@ -70,6 +75,9 @@ inline constexpr std::size_t kVerbs = 27;
 
 /// Returns whether what a verb does lasts until it is undone.
 [[nodiscard]] bool can_be_undone(Verb verb);
+
+/// Returns whether a verb ends a peer without a word, until it is started again.
+[[nodiscard]] bool ends_peer(Verb verb);
 
 /// Returns whether a verb parts the peers into two sides, which others may name.
 [[nodiscard]] bool has_sides(Verb verb);
@@ -152,7 +160,7 @@ struct When {
 struct Action {
     Verb verb = Verb::Wait;
     Who who;
-    Who other;                ///< the second side of a cut; nobody: all others
+    Who other;                ///< the second side of a cut or of links; nobody: all others
     double value = 0;         ///< a share, a factor, bytes, or bytes a second
     Duration time{};          ///< of delay and jitter
     std::size_t count = 0;    ///< how many peers are added
@@ -161,6 +169,8 @@ struct Action {
 
 [[nodiscard]] std::string to_string(const Action& action);
 
+/// Most steps of a scenario, and of the actions that its rates come to.
+inline constexpr std::size_t kStepsMax = 10'000;
 inline constexpr Duration kDeadline = std::chrono::seconds(60);
 
 struct Step {
@@ -189,7 +199,16 @@ struct Expect {
     std::optional<Duration> no_exchange_for = std::chrono::seconds(30);
     std::optional<Duration> training_gap = std::chrono::seconds(30);
     std::optional<std::uint64_t> false_failures = 0;
-    std::optional<double> spread;  ///< of every survivor at the end of the calm
+    std::optional<std::uint64_t> failures;    ///< that anybody calls anybody who runs failed
+    std::optional<std::uint64_t> suspicions;  ///< and suspected
+    bool progress = true;   ///< in the calm everybody who trains makes steps and exchanges
+    bool shards = true;     ///< in the calm all training shards are somebody's duty
+    bool mean_kept = true;  ///< in the calm averaging moves no mean; judged in virtual time alone
+    std::optional<double> accuracy_lost;  ///< of any survivor, against the baseline
+    std::optional<double> baseline;       ///< an accuracy
+    bool baseline_is_run = false;  ///< the baseline is a run without the steps, which comes first
+    std::optional<double> memory_growth;  ///< bytes, of a peer over the second half of its life
+    std::optional<double> spread;         ///< of every survivor at the end of the calm
     /// Parts of lines that peers may write to stderr. Any other line is a finding.
     std::optional<std::vector<std::string>> errors;
 };
@@ -201,13 +220,21 @@ struct Setting {
     Place place;
 };
 
-/// Properties of all links. Nothing means that the mode's own value stays.
+/// Properties of links. Nothing means that the mode's own value stays.
 struct Links {
     std::optional<Duration> delay;
     std::optional<Duration> jitter;
     std::optional<double> loss;
-    std::optional<double> rate;  ///< bytes a second that a peer can send
+    std::optional<double>
+        rate;  ///< bytes a second that a peer can send; of one peer's own links: and get
     Place place;
+};
+
+/// The links of some peers, in both directions; or those from some peers to others.
+struct OwnLinks {
+    std::vector<std::size_t> from;  ///< peers, counted from 1
+    std::vector<std::size_t> to;    ///< empty: everybody, in both directions
+    Links links;
 };
 
 struct Scenario {
@@ -219,10 +246,16 @@ struct Scenario {
     std::string profile;
     bool state = true;
     Duration start = std::chrono::minutes(2);  ///< within this time all peers must train
+    /// So long nothing is done to peers that train, and it is measured how fast things go here.
+    Duration quiet = std::chrono::seconds(2);
     Duration calm = std::chrono::seconds(30);
     Duration limit = std::chrono::minutes(10);  ///< of the whole run
     std::vector<Setting> train;
+    /// Peers that must go on whatever is done to the others: faults that hurt none of them last through the
+    /// calm. Empty: all.
+    std::vector<std::size_t> core;
     Links links;
+    std::vector<OwnLinks> own_links;
     std::vector<Step> steps;
     std::vector<Repeat> repeats;
     Expect expect;

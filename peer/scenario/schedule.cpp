@@ -7,8 +7,6 @@
 #include <span>
 #include <utility>
 
-#include "peer/scenario/parse.hpp"
-
 namespace starling::scenario {
 namespace {
 
@@ -155,6 +153,7 @@ void Resolver::apply(const Step& step) {
         case Verb::Kill:
         case Verb::Term:
         case Verb::PowerOff:
+        case Verb::SeedsGone:
             if (!step.lasts) set(Status::Down);
             break;
         case Verb::Restart:

@@ -22,7 +22,12 @@ struct PeerSeen {
     std::string state;        ///< its own word for what it does
     std::uint64_t steps = 0;  ///< of its present life
     std::uint64_t exchanges = 0;
-    std::size_t members = 0;  ///< whom it lists as alive, itself included
+    std::uint64_t shards = 0;     ///< training shards that are its duty
+    std::size_t members = 0;      ///< whom it lists as alive, itself included
+    std::uint64_t bytes = 0;      ///< sent on streams
+    std::uint64_t memory = 0;     ///< bytes that its process has in memory; 0: not known
+    std::size_t descriptors = 0;  ///< that its process has open; 0: not known
+    bool ghost = false;           ///< it stands outside the sum (gossip/averager.hpp)
     double spread = 0;
     std::optional<double> accuracy;
     std::optional<double> loss;

@@ -141,8 +141,24 @@ Result<void> parse_sides(const Words& words, std::string_view mark, Action& acti
     return {};
 }
 
+/// Reads whom, and then bytes.
+Result<void> parse_memory(Words words, Action& action) {
+    constexpr double kLeast = 16.0 * 1024 * 1024;
+    auto bytes = parse_bytes(words.empty() ? std::string_view() : words.back());
+    if (!bytes || *bytes < kLeast) {
+        return wrong("'memory' wants whom and how much, at least 16MiB: memory random 200MiB");
+    }
+    action.value = *bytes;
+    words.pop_back();
+    auto who = parse_who(words);
+    if (!who) return who.error();
+    action.who = *std::move(who);
+    return {};
+}
+
 /// Reads whom, and then a value.
 Result<void> parse_who_and_value(Words words, Action& action) {
+    if (action.verb == Verb::Memory) return parse_memory(std::move(words), action);
     const bool slow = action.verb == Verb::Slow;
     const auto none = std::pair(-1.0, std::string_view());
     const auto [value, unit] = words.empty() ? none : quantity(words.back()).value_or(none);
@@ -179,10 +195,21 @@ Result<void> parse_add(const Words& words, Action& action) {
     return {};
 }
 
-/// Reads the number of a verb that changes all links.
+/// Reads the number of a verb that changes links, and whose they are: `20% on peer 3 > peer 4`.
 Result<void> parse_link(const Words& words, Action& action) {
     const std::string verb(to_string(action.verb));
-    if (words.size() != 1) return wrong("'" + verb + "' wants one value; it changes all links");
+    if (words.size() == 1 || (words.size() > 2 && words[1] == "on")) {
+        if (words.size() > 2) {
+            auto sides = parse_sides(Words(words.begin() + 2, words.end()), ">", action);
+            if (!sides) return sides;
+        }
+        const bool one_way = action.other.kind != Who::Kind::Nobody;
+        if (one_way && action.verb == Verb::Rate) {
+            return wrong("'rate' is of all that a peer sends and gets: rate 1Mbit on peer 3");
+        }
+    } else {
+        return wrong("'" + verb + "' wants a value, and may say whose links: on peer 3");
+    }
     const auto take = [&](auto value, auto& into) -> Result<void> {
         if (!value) return value.error();
         into = *value;
@@ -214,7 +241,12 @@ Result<void> parse_rest(const Words& words, Action& action) {
             return parse_add(words, action);
         case Verb::Slow:
         case Verb::FdLimit:
+        case Verb::Memory:
             return parse_who_and_value(words, action);
+        case Verb::SeedsGone:
+            if (!words.empty()) return wrong("'seeds-gone' is about the founder and takes no more");
+            action.who.kind = Who::Kind::Founder;
+            return {};
         case Verb::Bridge:
         case Verb::MajoritiesRing:
             if (words.empty()) action.who.kind = Who::Kind::All;
@@ -309,6 +341,23 @@ Result<double> parse_rate(std::string_view text) {
         if (q->second == "Gbit") return q->first * 125e6;
     }
     return wrong(in_marks(text) + " is no rate such as 100Mbit or 1Gbit");
+}
+
+Result<std::vector<std::size_t>> parse_named_peers(std::string_view text) {
+    auto who = parse_who(split(text));
+    if (who && who->kind == Who::Kind::Founder) return std::vector<std::size_t>{1};
+    if (who && who->kind == Who::Kind::Peers) return who->peers;
+    return wrong(in_marks(text) + " names no peers; use founder, peer 3 or peer 2,5");
+}
+
+Result<double> parse_bytes(std::string_view text) {
+    if (const auto q = quantity(text); q && q->first > 0 && q->first < 1e15) {
+        if (q->second.empty()) return q->first;
+        if (q->second == "KiB") return q->first * 1024.0;
+        if (q->second == "MiB") return q->first * 1024.0 * 1024.0;
+        if (q->second == "GiB") return q->first * 1024.0 * 1024.0 * 1024.0;
+    }
+    return wrong(in_marks(text) + " are no bytes such as 32MiB or 64KiB");
 }
 
 Result<Action> parse_action(std::string_view text) {

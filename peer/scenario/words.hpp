@@ -27,6 +27,14 @@ inline constexpr std::size_t kPeersMax = 1000;
 /// Errors    Usage
 [[nodiscard]] Result<double> parse_rate(std::string_view text);
 
+/// Reads `32MiB`, `64KiB`, `2GiB` or `4096` as bytes.
+/// Errors    Usage
+[[nodiscard]] Result<double> parse_bytes(std::string_view text);
+
+/// Reads `founder`, `peer 3` or `peer 2,5`: peers that have their number before anything is drawn.
+/// Errors    Usage
+[[nodiscard]] Result<std::vector<std::size_t>> parse_named_peers(std::string_view text);
+
 /// Reads what a step does.
 /// Errors    Usage
 [[nodiscard]] Result<Action> parse_action(std::string_view text);

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/planted_fault.hpp"
 #include "peer/session/speed.hpp"
 
 namespace starling::peer {
@@ -28,6 +29,7 @@ bool Roster::update_duties(const SwarmView& view, std::optional<std::int16_t> ow
     // here by then. Until then their present owners train on them.
     peers.push_back({self_, own_speed});
     if (peers == peers_) return false;
+    if (peers.size() < peers_.size() && planted(PlantedFault::ShardsNotTakenOver)) return false;
     before_ = std::exchange(peers_, std::move(peers));
     duties_ = data::duties_of(self_, weigh(peers_), manifest_, replicas_);
     return true;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/planted_fault.hpp"
 #include "base/rng.hpp"
 
 namespace starling::peer {
@@ -222,7 +223,10 @@ void Session::give_order() {
         parts_.shards.manifest().shards.end(),
         [this](const auto& s) { return s.split == data::Split::Train || parts_.shards.has(s.id); }
     );
-    const bool trains = state_ == PeerState::Training && readiness_.enough() && has_parameters();
+    const bool shrank = roster_.owners_before().size() > roster_.partners().size() + 1;
+    const bool stops = shrank && planted(PlantedFault::TrainerStops);
+    const bool trains =
+        state_ == PeerState::Training && readiness_.enough() && has_parameters() && !stops;
     if (trains) order.phase = TrainerPhase::Train;
     if (state_ == PeerState::Evaluating && all_tests) order.phase = TrainerPhase::Evaluate;
     order_ = std::move(order);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/checked.hpp"
+#include "base/planted_fault.hpp"
 #include "peer/transfer/state_wire.hpp"
 
 namespace starling::peer {
@@ -18,6 +19,7 @@ void StateDonor::handle_info_request(const PeerId& from, bool ready, std::uint64
 }
 
 void StateDonor::handle_request(const PeerId& from, ByteView payload, bool overloaded) {
+    if (planted(PlantedFault::SilentDonor)) return;
     ByteReader reader(payload);
     const auto chunk = reader.take<std::uint32_t>();
     if (!reader.ok() || chunk >= parameters_.chunk_count()) return;

@@ -12,7 +12,8 @@ namespace starling::peer_virtual {
 FloatVector::FloatVector(const Shape& shape, double deviation, Rng rng)
     : shape_(shape),
       rng_(rng),
-      values_(shape.chunks * shape.elements, 0.0F) {
+      values_(shape.chunks * shape.elements, 0.0F),
+      averaged_(values_.size(), 0.0) {
     train(deviation);
 }
 
@@ -71,6 +72,8 @@ bool FloatVector::try_add(std::size_t chunk, ByteView delta) {
         float added = 0.0F;
         std::memcpy(&added, delta.data() + i * sizeof(float), sizeof(float));
         values_[chunk * shape_.elements + i] += added;
+        averaged_[chunk * shape_.elements + i] += double{added};
+        averaged_squares_ += double{added} * double{added};
     }
     return true;
 }

@@ -43,6 +43,12 @@ public:
 
     [[nodiscard]] double mean_square() const;
 
+    /// Returns what averaging has added to each value until now, and the sum of the squares of all
+    /// single additions.
+    [[nodiscard]] const std::vector<double>& averaged() const { return averaged_; }
+
+    [[nodiscard]] double averaged_squares() const { return averaged_squares_; }
+
     [[nodiscard]] const std::vector<float>& values() const { return values_; }
 
     [[nodiscard]] gossip::Element element() const override { return gossip::Element::F32; }
@@ -60,6 +66,8 @@ private:
     Shape shape_;
     Rng rng_;
     std::vector<float> values_;
+    std::vector<double> averaged_;
+    double averaged_squares_ = 0.0;
 };
 
 }  // namespace starling::peer_virtual

@@ -179,6 +179,25 @@ void Network::break_both(Instant now, std::uint64_t id, Stream& stream) {
     }
 }
 
+void Network::reset_streams(Instant now, NodeIndex node) {
+    for (auto& [id, stream] : streams_) {
+        const bool its = stream.ends[0] == node || stream.ends[1] == node;
+        if (its && !stream.dead) break_both(now, id, stream);
+    }
+}
+
+void Network::strand_streams(Instant now, NodeIndex node) {
+    for (auto& [id, stream] : streams_) {
+        const bool its = stream.ends[0] == node || stream.ends[1] == node;
+        if (!its || stream.dead) continue;
+        stream.dead = true;
+        for (std::size_t side = 0; side < 2; ++side) {
+            if (!stream.closed[side])
+                schedule_break(now + options_.stream_timeout, id, stream, side);
+        }
+    }
+}
+
 void Network::end_side(Streams::iterator at, std::size_t side) {
     auto& stream = at->second;
     stream.closed[side] = true;

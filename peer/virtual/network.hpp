@@ -123,6 +123,13 @@ public:
     /// Holds back everything that `from` sends to `to` until `until`.
     void clog(NodeIndex from, NodeIndex to, Instant until) { clogs_[{from, to}] = until; }
 
+    /// Breaks all streams of a node; both ends learn of it at once.
+    void reset_streams(Instant now, NodeIndex node);
+
+    /// What was sent on a stream of a node and is to come is lost, and its ends learn of it when they have waited for
+    /// stream_timeout.
+    void strand_streams(Instant now, NodeIndex node);
+
     /// Ends partitions, cuts, blocks and clogs. Loss, duplication and resets continue.
     void heal();
 

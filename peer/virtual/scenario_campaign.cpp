@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -83,7 +84,7 @@ private:
     void tell_judge(const Order& order);
     void advance(Duration time);
     void finish();
-    [[nodiscard]] bool settled() const;
+    void look_at_mean();
 
     scenario::Scenario scenario_;
     SwarmOptions options_;
@@ -97,13 +98,23 @@ private:
     std::vector<double> slowed_;      ///< 0: not; else the factor
     std::vector<std::size_t> added_;  ///< by the order that is carried out now
     std::vector<std::string> notes_;
+    bool seeds_gone_ = false;  ///< who is started again knows only the first peer, which is dead
     std::uint64_t slice_ = 0;
+
+    /// What averaging had done to a peer when we last looked.
+    struct Averaged {
+        std::vector<double> sums;
+        double squares = 0;
+    };
+
+    std::vector<std::optional<Averaged>> averaged_;  ///< for each peer that counts in the sum
 };
 
 void ScenarioCampaign::Impl::on_member_event(
     Instant now, NodeIndex at, membership::EventKind kind, NodeIndex about
 ) {
     if (kind == membership::EventKind::Failed) judge_.called_failed(now, at + 1, about + 1, view_);
+    if (kind == membership::EventKind::Suspected) judge_.suspected(now, at + 1, about + 1, view_);
 }
 
 void ScenarioCampaign::Impl::on_session(
@@ -144,7 +155,10 @@ PeerSeen ScenarioCampaign::Impl::see(NodeIndex node) const {
     seen.state = std::string(peer::to_string(record.state));
     seen.trains = record.state == peer::PeerState::Training;
     seen.steps = record.steps;
+    seen.shards = record.shards;
+    seen.bytes = record.bytes;
     seen.exchanges = swarm_.averager(node).counters().committed;
+    seen.ghost = swarm_.averager(node).ghost();
     seen.spread = double{record.spread};
     return seen;
 }
@@ -154,16 +168,39 @@ void ScenarioCampaign::Impl::look() {
     for (NodeIndex node = 0; node < swarm_.size(); ++node) view_.peers[node] = see(node);
 }
 
-bool ScenarioCampaign::Impl::settled() const {
-    return std::none_of(plan_.entries().begin(), plan_.entries().end(), [](const Entry& entry) {
-        return entry.holds();
-    });
+/// Shows the judge how far averaging has moved the peers that count in the sum. What a ghost takes over from
+/// its partners is no part of it, and neither is who has just begun a life.
+void ScenarioCampaign::Impl::look_at_mean() {
+    const bool calm = plan_.phase() == Phase::Calm && plan_.settled();
+    averaged_.resize(swarm_.size());
+    std::vector<double> moved;
+    double squares = 0;
+    for (NodeIndex node = 0; node < swarm_.size(); ++node) {
+        auto& before = averaged_[node];
+        const bool counts =
+            swarm_.exists(node) && view_.peers[node].trains && !view_.peers[node].ghost;
+        if (!calm || !counts) {
+            before.reset();
+            continue;
+        }
+        const auto& floats = swarm_.floats(node);
+        Averaged now{floats.averaged(), floats.averaged_squares()};
+        moved.resize(now.sums.size());
+        if (before) {
+            for (std::size_t i = 0; i < moved.size(); ++i)
+                moved[i] += now.sums[i] - before->sums[i];
+            squares += now.squares - before->squares;
+        }
+        before = std::move(now);
+    }
+    if (!moved.empty()) judge_.averaged(swarm_.now(), moved, squares);
 }
 
 Result<void> ScenarioCampaign::Impl::start_again(NodeIndex node) {
     if (swarm_.exists(node)) return {};  // something else has started it before
     std::vector<NodeIndex> seeds = swarm_.running();
     if (seeds.size() > 3) seeds.resize(3);
+    if (seeds_gone_ && node != 0) seeds = {0};
     if (seeds.empty() && node != 0) seeds.push_back(0);
     swarm_.start(node, std::move(seeds));
     return {};
@@ -193,6 +230,17 @@ Result<void> ScenarioCampaign::Impl::act(const Action& action) {
             case Verb::PowerOff:
                 slowed_[node] = 0;
                 swarm_.crash(node, action.verb == Verb::Kill ? Power::Stopped : Power::Dark);
+                break;
+            case Verb::SeedsGone:
+                seeds_gone_ = true;
+                slowed_[node] = 0;
+                swarm_.crash(node, Power::Stopped);
+                break;
+            case Verb::Reset:
+                swarm_.network().reset_streams(swarm_.now(), node);
+                break;
+            case Verb::HalfOpen:
+                swarm_.network().strand_streams(swarm_.now(), node);
                 break;
             case Verb::Term:
                 if (slowed_[node] > 0 && swarm_.state(node) == NodeState::Paused) {
@@ -227,6 +275,8 @@ Result<void> ScenarioCampaign::Impl::undo(const Action& action) {
         switch (action.verb) {
             case Verb::Kill:
             case Verb::PowerOff:
+            case Verb::SeedsGone:
+                if (action.verb == Verb::SeedsGone) seeds_gone_ = false;
                 if (auto ok = start_again(node); !ok) return ok;
                 break;
             case Verb::Pause:
@@ -279,6 +329,8 @@ void ScenarioCampaign::Impl::tell_judge(const Order& order) {
         judge_.fault_ends(swarm_.now(), peers);
     } else {
         judge_.fault_begins(swarm_.now(), peers, entry.holds());
+        if (action.verb != Verb::Term) return;
+        for (const auto peer : peers) judge_.says_goodbye(swarm_.now(), peer);
     }
 }
 
@@ -319,8 +371,12 @@ void ScenarioCampaign::Impl::run(const std::function<void(Instant, Phase)>& prog
     while (plan_.phase() != Phase::Over) {
         look();
         while (const auto order = plan_.poll(swarm_.now(), view_)) carry_out(*order);
+        if (plan_.quiet()) judge_.observe_quiet(swarm_.now(), view_);
+        plan_.slow_down(judge_.slowness());
         if (plan_.phase() == Phase::Storm || plan_.phase() == Phase::Calm) {
-            judge_.observe(swarm_.now(), view_, settled());
+            judge_.observe(swarm_.now(), view_, plan_.settled());
+            if (plan_.phase() == Phase::Calm && plan_.settled()) judge_.observe_calm(view_);
+            look_at_mean();
         }
         history_.observe(swarm_.now(), view_);
         if (swarm_.now() > limit) {
@@ -343,7 +399,7 @@ void ScenarioCampaign::Impl::finish() {
     if (!plan_.failure().empty()) {
         judge_.add(swarm_.now(), plan_.failure());
     } else if (plan_.phase() == Phase::Over) {
-        judge_.calm_over(swarm_.now(), view_);
+        judge_.calm_over(swarm_.now(), view_, history_);
     }
     if (!scenario_.setting("until").empty()) {
         notes_.emplace_back(

@@ -39,9 +39,10 @@ class SwarmChaos(SwarmCommandTestCase):
         swarm = self.run_swarm(
             "--peers", 3, "--until", until, "--chaos", "founder-crash,late-join", seconds=100
         )
-        self.assertEqual([event["action"] for event in swarm.all("chaos")], ["kill", "join"])
-        founder = swarm.all("chaos", action="kill")[0]["id"]
-        newcomer = swarm.all("chaos", action="join")[0]["peer"]
+        done = [event["do"] for event in swarm.all("fault")]
+        self.assertEqual(done, ["kill peer 1", "add 1 by peer 3"])
+        founder = swarm.all("listening", peer=1)[0]["id"]
+        newcomer = 4
         finals = swarm.events[-1]["peers"]
         self.assertEqual(len(finals), 3)
         self.assertNotIn(founder, {peer["id"] for peer in finals})

@@ -60,10 +60,12 @@ elif "--until" in flags:
 say("listening", listen="127.0.0.1:%d" % server.getsockname()[1], http="127.0.0.1:1")
 say("joined" if seed_link else "founded", arguments=sys.argv[1:], omp=os.environ["OMP_NUM_THREADS"])
 links, steps = [], 0
+# The founder counts its joiners, and a joiner all of them until it sees one die.
+members = int(fake.get("wait", 0)) + 1
 
 
 def serve(patience):
-    global seed_link
+    global seed_link, members
     readable, _, _ = select.select(
         [server] + ([seed_link] if seed_link else []), [], [], patience
     )
@@ -75,6 +77,7 @@ def serve(patience):
         if not seed_link.recv(16):  # a peer that leaves says goodbye
             event = {"event": "member", "what": "failed", "id": seed_id}
             print(json.dumps(event), flush=True)
+            members -= 1
         seed_link.close()
         seed_link = None
 
@@ -89,7 +92,7 @@ while steps < until["steps"]:
     if steps % 10 == 0:
         say("progress", state="training", steps=steps, samples=32 * steps, samples_per_s=100.0,
             loss=1.0 / steps, accuracy=None if steps < 100 else 0.9, spread=0.01, exchanges=steps,
-            shards=4, held=4, members=1, swarm_samples=32 * steps, target=steps >= 100)
+            shards=4, held=4, members=members, swarm_samples=32 * steps, target=steps >= 100)
 while fake.get("victim") == seed or (seed_link and seed_id == id_of(fake.get("victim", ""))):
     serve(1)
 while fake.get("linger") == seed and not links:

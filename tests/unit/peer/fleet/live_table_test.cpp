@@ -88,11 +88,11 @@ TEST(LiveTable, SummaryTellsEachPeersEnd) {
             "spread":0.001,"seconds":70,"bytes":12300000,"exchanges":350})"
     );
     first.exit = ProcessExit{0, 0};
-    swarm.peers[1].killed_by_chaos = true;
+    swarm.peers[1].hit = true;
     const std::vector<std::string> expected = {
         "peer           accuracy  test loss    samples     steps    spread  exchanges",
         "   1 3fa9c21b    0.8610     0.3900     400000     12500     0.001        350",
-        "   2 77aa0001  killed by chaos",
+        "   2 77aa0001  killed",
         "72.4 s, 400000 samples (5525/s), 12.3 MB exchanged",
     };
     EXPECT_EQ(render_summary(swarm), expected);

@@ -55,7 +55,7 @@ TEST(Verdict, AnyQualityIsHeldAgainstTheTarget) {
 
 TEST(Verdict, PeerKilledByChaosIsNoFailure) {
     auto peers = good_run();
-    peers[0].killed_by_chaos = true;
+    peers[0].hit = true;
     peers[0].exit = ProcessExit{0, SIGKILL};
     peers[0].final_report.reset();
     EXPECT_EQ(judge(peers, {}).exit_code, 0);
@@ -96,14 +96,14 @@ TEST(Verdict, EachSurvivorMustReachTheTarget) {
 
 TEST(Verdict, NobodyLeftIsAFailure) {
     auto peers = good_run();
-    for (auto& peer : peers) peer.killed_by_chaos = true;
+    for (auto& peer : peers) peer.hit = true;
     EXPECT_EQ(judge(peers, {}).reason, "no peer survived");
     EXPECT_EQ(judge({}, {}).exit_code, 1);
 }
 
 TEST(Summary, CountsTheSamplesOfTheDeadButListsTheLiving) {
     auto peers = good_run();
-    peers[0].killed_by_chaos = true;
+    peers[0].hit = true;
     peers[0].final_report.reset();
     const auto summary = nlohmann::json::parse(summary_json(peers, 10.0));
     EXPECT_EQ(summary["event"], "summary");

@@ -150,6 +150,52 @@ TEST(PacketPaths, ARateLetsSoManyBytesPassAndTheQueueIsBounded) {
     EXPECT_EQ(net.by(10s + 1ms), 1U);
 }
 
+TEST(PacketPaths, LinksOfSomePeersDifferFromTheOthers) {
+    Net net;
+    LinkFaults faults;
+    faults.delay = 10ms;
+    scenario::LinkPart own{{2}, {}, {}};
+    own.values.delay = 30ms;
+    scenario::LinkPart one_way{{1}, {3}, {}};
+    one_way.values.loss = 1.0;
+    faults.parts = {own, one_way};
+    net.paths.set(faults);
+    EXPECT_FALSE(net.passes(1, 3, Udp));
+    net.send(3, packet(1));
+    net.send(1, packet(2));
+    net.send(2, packet(3));
+    EXPECT_EQ(net.by(10ms), 1U);
+    EXPECT_EQ(net.by(30ms), 2U);
+}
+
+TEST(PacketPaths, ARateOfOnePeerIsOfAllThatItSendsAndOfAllThatItGets) {
+    Net net;
+    LinkFaults faults;
+    scenario::LinkPart own{{2}, {}, {}};
+    own.values.rate = 1e6;
+    faults.parts = {own};
+    net.paths.set(faults);
+    for (int i = 0; i < 150; ++i) {
+        net.send(1, packet(2, Udp, 1000));
+        net.send(3, packet(2, Udp, 1000));
+        net.send(1, packet(3, Udp, 1000));
+    }
+    EXPECT_EQ(net.by(0ms), 150U);  // between the others
+    EXPECT_EQ(net.by(100ms), 100U);
+    net.by(1s);
+    for (int i = 0; i < 150; ++i) {
+        net.send(2, packet(1, Udp, 1000), 1s);
+        net.send(2, packet(3, Udp, 1000), 1s);
+    }
+    EXPECT_EQ(net.by(1100ms), 100U);
+}
+
+TEST(PacketPaths, APeerThatHasMovedIsReachedAtItsNewAddress) {
+    Net net;
+    net.send(1, packet(2 | kMovedBit));
+    EXPECT_EQ(net.by(0ms), 1U);
+}
+
 TEST(PacketPaths, SharesOfLossAndDuplicatesAreThoseThatWereAsked) {
     Net net;
     LinkFaults faults;

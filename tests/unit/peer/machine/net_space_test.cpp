@@ -64,6 +64,18 @@ TEST(NetSpace, WhatAProcessSendsComesOutOfTheDevice) {
     EXPECT_EQ(next_datagram(*network), "hello");
 }
 
+TEST(NetSpace, ItCanHaveAnotherAddress) {
+    auto network = make_space();
+    if (!network) GTEST_SKIP() << network.error().message;
+    NetSpaceOptions options;
+    options.address = kAddress | 1U << 15U;
+    ASSERT_TRUE(network->set_address(options).has_value());
+    EXPECT_EQ(run_inside(*network, "grep -q 10.77.128.1 /proc/net/fib_trie"), 0);
+    EXPECT_NE(run_inside(*network, "grep -q 10.77.0.1 /proc/net/fib_trie"), 0);
+    EXPECT_EQ(run_inside(*network, "echo -n hello > /dev/udp/10.77.0.2/7300"), 0);
+    EXPECT_EQ(next_datagram(*network), "hello");
+}
+
 TEST(NetSpace, ItHasLoopbackAndNoWayToTheOutside) {
     const auto network = make_space();
     if (!network) GTEST_SKIP() << network.error().message;

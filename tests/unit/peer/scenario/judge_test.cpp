@@ -55,7 +55,7 @@ TEST(Judge, ARunThatGoesWellIsClean) {
     go_on(judge, view, now, 4s);
     view.peers[1].members = view.peers[2].members = 2;
     go_on(judge, view, now, 30s);
-    judge.calm_over(now, view);
+    judge.calm_over(now, view, {});
     EXPECT_EQ(judge.count(), 0U);
     EXPECT_NEAR(judge.measures().whole_max, 4.0, 0.2);
     EXPECT_EQ(judge.measures().times_whole, 1U);
@@ -69,7 +69,7 @@ TEST(Judge, ASwarmThatStaysApartIsFoundOnceWithWhatPeersSee) {
     judge.fault_begins(now, {1}, false);
     view.peers[0].running = false;
     go_on(judge, view, now, 30s);
-    judge.calm_over(now, view);
+    judge.calm_over(now, view, {});
     ASSERT_EQ(judge.count(), 1U);
     EXPECT_NEAR(judge.findings()[0].at, 10.1, 0.2);
     ASSERT_EQ(judge.findings()[0].evidence.size(), 2U);
@@ -167,6 +167,55 @@ TEST(History, IsBoundedAndKeepsTheWholeRun) {
         EXPECT_EQ(history.peers()[0][i].steps, static_cast<std::uint64_t>(history.times()[i]) + 1);
     }
     EXPECT_EQ(history.peers()[3].front().state, "absent");
+}
+
+TEST(Judge, WhoIsToldToLeaveMustNotBeCalledFailed) {
+    Judge judge(of_three(), kStart);
+    auto view = three_that_train();
+    const auto now = kStart + 20s;
+    view.peers[1].running = false;
+    judge.called_failed(now, 1, 2, view);
+    EXPECT_EQ(judge.count(), 0U);
+    judge.says_goodbye(now, 2);
+    judge.called_failed(now + 5s, 1, 2, view);
+    ASSERT_EQ(judge.count(), 1U);
+    EXPECT_EQ(judge.findings()[0].what, "peer 2 was told to leave, and was called failed");
+}
+
+TEST(Judge, FailuresAndSuspicionsAreCountedWhereTheFileSaysHowMany) {
+    auto scenario = of_three();
+    scenario.expect.failures = 1;
+    scenario.expect.suspicions = 2;
+    Judge judge(scenario, kStart);
+    auto view = three_that_train();
+    judge.fault_begins(kStart, {}, true);  // whatever was done to them
+    for (int i = 0; i < 4; ++i) judge.suspected(kStart + 1s, 1, 2, view);
+    ASSERT_EQ(judge.count(), 1U);  // once, however many more
+    EXPECT_EQ(judge.findings()[0].what, "peers were suspected 3 times while they ran");
+    judge.called_failed(kStart + 2s, 1, 2, view);
+    EXPECT_EQ(judge.count(), 1U);
+    judge.called_failed(kStart + 2s, 3, 2, view);
+    EXPECT_EQ(judge.count(), 2U);
+    view.peers[1].running = false;
+    judge.called_failed(kStart + 2s, 1, 2, view);
+    EXPECT_EQ(judge.count(), 2U);
+}
+
+TEST(Judge, LimitsAreLongerWhereThingsAreSlow) {
+    for (const bool slow : {false, true}) {
+        Judge judge(of_three(), kStart);
+        auto view = three_that_train();
+        auto now = kStart;
+        for (; now < kStart + 10s; now += slow ? 500ms : 100ms) {
+            for (auto& peer : view.peers) ++peer.steps, ++peer.exchanges;
+            judge.observe_quiet(now, view);
+        }
+        EXPECT_EQ(judge.slowness() > 3, slow);
+        for (const auto end = now + 8s; now < end; now += 100ms) judge.observe(now, view, false);
+        EXPECT_EQ(
+            judge.count() == 0, slow
+        );  // nobody steps or exchanges for 8 s, and the limit is 5 s
+    }
 }
 
 }  // namespace

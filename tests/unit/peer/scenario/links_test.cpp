@@ -37,6 +37,20 @@ TEST(LinkFaults, CutsStopBothWaysAndOneWayOne) {
     EXPECT_EQ(faults.barriers, expected);
 }
 
+TEST(LinkFaults, WhatIsOnSomePeersLeavesTheOthersAlone) {
+    auto faults = link_faults(
+        {entry("loss 5%"), entry("loss 20% on peer 2"), entry("delay 1s on peer 1 > peer 3")}, 3
+    );
+    EXPECT_EQ(faults.loss, 0.05);
+    EXPECT_FALSE(faults.delay);
+    ASSERT_EQ(faults.parts.size(), 2U);
+    EXPECT_EQ(faults.parts[0].from, std::vector<std::size_t>{2});
+    EXPECT_TRUE(faults.parts[0].to.empty());
+    EXPECT_EQ(faults.parts[0].values.loss, 0.2);
+    EXPECT_EQ(faults.parts[1].to, std::vector<std::size_t>{3});
+    EXPECT_EQ(faults.parts[1].values.delay, Duration(1s));
+}
+
 /// Whom each of n peers reaches, itself included.
 std::vector<std::set<std::size_t>> reached(const std::string& verb, std::size_t n) {
     auto made = entry(verb);

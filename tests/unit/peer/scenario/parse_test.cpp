@@ -139,7 +139,23 @@ TEST(ScenarioFile, WrongFilesAreRefusedWithAReason) {
         {step("add 1 near peer 2"), "'by'"},
         {step("heal all"), "nothing more"},
         {step("loss 120%"), "no share"},
-        {step("loss 1% of peer 2"), "all links"},
+        {step("loss 1% of peer 2"), "whose links"},
+        {step("loss 1% on"), "whose links"},
+        {step("loss 1% on nobody"), "names nobody"},
+        {step("rate 1Mbit on peer 1 > peer 2"), "all that a peer sends"},
+        {step("loss 1% on peer 2"), "all alike"},
+        {step("seeds-gone peer 2"), "about the founder"},
+        {"[[link]]\nfrom = \"random\"\nloss = \"1%\"", "names no peers"},
+        {"[[link]]\nloss = \"1%\"", "whose it is"},
+        {"[[link]]\nfrom = \"peer 1\"\nto = \"peer 2\"\nrate = \"1Mbit\"", "leave out 'to'"},
+        {"[[link]]\nfrom = \"peer 9\"", "no peer 9"},
+        {"[[link]]\nfrom = \"peer 1\"", "all alike"},
+        {"[expect]\nprogress = \"maybe\"", "true or \"no\""},
+        {"[expect]\nfailures = -1", "whole number"},
+        {"[expect]\naccuracy_lost = 0.1", "wants a 'baseline'"},
+        {"[expect]\naccuracy_lost = 2\nbaseline = 0.9", "from 0 to 1"},
+        {"[expect]\naccuracy_lost = 0.1\nbaseline = \"best\"", "an accuracy or \"run\""},
+        {"[expect]\nmemory_growth = \"32 stones\"", "no bytes"},
         {step("rate wide"), "no rate"},
         {step("mtu 12"), "576"},
         {step("wait"), "no condition"},
@@ -168,7 +184,7 @@ TEST(ScenarioFile, VerbsThatTheModeCannotDoAreRefused) {
     EXPECT_EQ(
         fault_of(step("cut half"), Mode::Loopback),
         "file:2:6: starling swarm on loopback cannot do 'cut'; it can do kill, term, restart, add, "
-        "pause, resume, slow, fd-limit, corrupt, wait"
+        "pause, resume, slow, seeds-gone, address-change, fd-limit, memory, corrupt, wait"
     );
     EXPECT_EQ(fault_of(step("cut half"), Mode::Simulate), "no fault");
     EXPECT_NE(
@@ -194,6 +210,24 @@ TEST(ScenarioFile, RealPeersGetNetworksOfTheirOwnWhereTheFileNeedsThem) {
         std::string::npos
     );
     EXPECT_NE(fault_of(step("block-tcp half")).find("cannot do 'block-tcp'"), std::string::npos);
+}
+
+TEST(ScenarioFile, SomeLinksMayDifferFromAllOthers) {
+    const auto file = read(
+        "[[link]]\nfrom = \"founder\"\nrate = \"1Mbit\"\n"
+        "[[link]]\nfrom = \"peer 2\"\nto = \"peer 1,3\"\ndelay = \"50ms\"\n" +
+            step("loss 5% on peer 2 > peer 3"),
+        Mode::Spaces
+    );
+    ASSERT_TRUE(file.has_value()) << file.error().message;
+    EXPECT_EQ(file->mode, Mode::Spaces);
+    ASSERT_EQ(file->own_links.size(), 2U);
+    EXPECT_EQ(file->own_links[0].from, std::vector<std::size_t>{1});
+    EXPECT_TRUE(file->own_links[0].to.empty());
+    EXPECT_EQ(file->own_links[0].links.rate, 125e3);
+    EXPECT_EQ(file->own_links[1].to, (std::vector<std::size_t>{1, 3}));
+    EXPECT_EQ(file->own_links[1].links.delay, 50ms);
+    EXPECT_EQ(file->steps[0].action.other, these({3}));
 }
 
 TEST(ScenarioFile, TooMuchIsRefused) {

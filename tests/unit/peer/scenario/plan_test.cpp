@@ -19,13 +19,16 @@ using namespace std::chrono_literals;
 /// Peers that do at once what they are told.
 class Driver {
 public:
-    explicit Driver(const std::string& text)
-        : scenario_(*parse("calm = \"5s\"\n[swarm]\npeers = 3\n" + text, "file", Mode::Simulate)),
+    explicit Driver(const std::string& text, const std::string& head = "quiet = \"0s\"\n")
+        : scenario_(
+              *parse(head + "calm = \"5s\"\n[swarm]\npeers = 3\n" + text, "file", Mode::Simulate)
+          ),
           plan(scenario_, *expand(scenario_)) {
         view.peers.resize(3);
         for (auto& peer : view.peers) {
             peer.started = peer.running = peer.trains = true;
             peer.members = 3;
+            peer.shards = 8;
         }
     }
 
@@ -70,6 +73,41 @@ using Done = std::vector<std::string>;
 
 std::string step(const std::string& when, const std::string& what, const std::string& more = "") {
     return "[[step]]\nwhen = \"" + when + "\"\ndo = \"" + what + "\"\n" + more;
+}
+
+TEST(Plan, BeforeTheStormAllTrainInQuietForAMoment) {
+    Driver driver(step("0s", "kill peer 2"), "quiet = \"3s\"\n");
+    EXPECT_EQ(driver.run(2s), Done{});
+    EXPECT_TRUE(driver.plan.quiet());
+    driver.view.peers[0].trains = false;
+    EXPECT_EQ(driver.run(200ms), Done{});
+    driver.view.peers[0].trains = true;
+    EXPECT_EQ(driver.run(2900ms), Done{});  // it begins anew
+    EXPECT_EQ(driver.run(200ms), Done{"kill peer 2"});
+    EXPECT_FALSE(driver.plan.quiet());
+}
+
+TEST(Plan, WhatHurtsNobodyOfTheCoreLastsThroughTheCalm) {
+    Driver driver(
+        step("0s", "pause peer 3") + step("0s", "pause peer 2"),
+        "quiet = \"0s\"\ncore = \"peer 1,2\"\n"
+    );
+    const Done expected = {"pause peer 3", "pause peer 2", "end of pause peer 2"};
+    EXPECT_EQ(driver.run(2s), expected);
+    EXPECT_EQ(driver.plan.phase(), Phase::Calm);
+    EXPECT_TRUE(driver.plan.settled());
+    EXPECT_EQ(driver.run(10s), Done{});
+    EXPECT_EQ(driver.plan.phase(), Phase::Over);
+}
+
+TEST(Plan, DeadlinesAreLongerWhereThingsAreSlow) {
+    for (const double slowness : {1.0, 3.0}) {
+        Driver driver(step("0s", "wait spread < 0.1", "deadline = \"5s\"\n"));
+        for (auto& peer : driver.view.peers) peer.spread = 1;
+        driver.plan.slow_down(slowness);
+        driver.run(6s);
+        EXPECT_EQ(driver.plan.failure().empty(), slowness > 1);
+    }
 }
 
 TEST(Plan, NothingHappensBeforeAllTrain) {
@@ -186,7 +224,9 @@ TEST(Plan, HealEndsCutsBeforeTheirTime) {
 
 TEST(Plan, WaitsForWhatAPeerSays) {
     auto scenario = *parse(
-        "[swarm]\npeers = 3\n" + step("peer 2 says left", "kill peer 1"), "file", Mode::Loopback
+        "quiet = \"0s\"\n[swarm]\npeers = 3\n" + step("peer 2 says left", "kill peer 1"),
+        "file",
+        Mode::Loopback
     );
     Plan plan(scenario, *expand(scenario));
     View view;

@@ -18,7 +18,8 @@ using namespace std::chrono_literals;
 struct Made {
     Made()
         : scenario(*parse(
-              "name = \"<b>\"\nseed = 3\n[swarm]\npeers = 2\n[[step]]\ndo = \"kill peer 1\"\n",
+              "name = \"<b>\"\nseed = 3\nquiet = \"0s\"\n[swarm]\npeers = 2\n[[step]]\ndo = \"kill "
+              "peer 1\"\n",
               "file",
               Mode::Loopback
           )),

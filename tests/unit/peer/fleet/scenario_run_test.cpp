@@ -1,8 +1,8 @@
-// Goal: the swarm command starts the peers that the user asked for, passes on what they print, and
-// carries out chaos in its order. Its exit code says whether all went well. Method: real child
+// Goal: a plain run starts the peers that the user asked for, passes on what they print, and carries
+// out chaos in its order. Its exit code says whether all ended well. Method: real child
 // processes of a stand-in peer (fake_peer.py), which prints the JSON lines and trains nothing.
 
-#include "peer/fleet/swarm_run.hpp"
+#include "peer/fleet/scenario_run.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,6 +12,9 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "peer/scenario/built_in.hpp"
+#include "peer/scenario/schedule.hpp"
 
 namespace starling::peer {
 namespace {
@@ -45,12 +48,18 @@ SwarmOptions sample_options() {
     return options;
 }
 
-Run run_fake(const SwarmOptions& options, const char* fake = "wait=2") {
+Run run_fake(const SwarmOptions& options, const char* fake = "wait=2", const char* chaos = "") {
     ::setenv("STARLING_FAKE", fake, 1);
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
     Run run;
-    run.exit_code = run_swarm(options, *Until::parse(options.until));
+    const auto file = scenario::built_in(chaos, options.peers);
+    ScenarioJob job;
+    job.scenario = *file;
+    job.steps = *scenario::expand(*file);
+    job.plain = true;
+    job.target = *Until::parse(options.until);
+    run.exit_code = run_scenario(options, job).code;
     run.errors = testing::internal::GetCapturedStderr();
     std::istringstream lines(testing::internal::GetCapturedStdout());
     for (std::string line; std::getline(lines, line);) {
@@ -64,7 +73,7 @@ bool holds(const json& arguments, const std::string& word) {
     return std::find(arguments.begin(), arguments.end(), json(word)) != arguments.end();
 }
 
-TEST(SwarmRun, AllPeersTrainAndTheSummaryComesLast) {
+TEST(PlainRun, AllPeersTrainAndTheSummaryComesLast) {
     const auto run = run_fake(sample_options());
     EXPECT_EQ(run.exit_code, 0) << run.errors;
     EXPECT_EQ(run.errors, "");
@@ -80,7 +89,7 @@ TEST(SwarmRun, AllPeersTrainAndTheSummaryComesLast) {
     EXPECT_EQ(summary["samples"], 3 * 32 * 60);
 }
 
-TEST(SwarmRun, OnlyTheFounderIsConfiguredAndThreadsAreShared) {
+TEST(PlainRun, OnlyTheFounderIsConfiguredAndThreadsAreShared) {
     const auto run = run_fake(sample_options());
     const auto founded = run.of("founded");
     const auto joined = run.of("joined");
@@ -97,7 +106,7 @@ TEST(SwarmRun, OnlyTheFounderIsConfiguredAndThreadsAreShared) {
     }
 }
 
-TEST(SwarmRun, WithoutAWordOnThreadsThePeersShareAllCores) {
+TEST(PlainRun, WithoutAWordOnThreadsThePeersShareAllCores) {
     auto options = sample_options();
     options.threads = 0;
     options.peers = 1;
@@ -107,7 +116,7 @@ TEST(SwarmRun, WithoutAWordOnThreadsThePeersShareAllCores) {
     EXPECT_EQ(threads_of_each(options), 1U);
 }
 
-TEST(SwarmRun, PrecisionIsEachPeersOwn) {
+TEST(PlainRun, PrecisionIsEachPeersOwn) {
     auto options = sample_options();
     options.precision = "bf16";
     const auto run = run_fake(options);
@@ -120,18 +129,15 @@ TEST(SwarmRun, PrecisionIsEachPeersOwn) {
     EXPECT_EQ(run.of("joined").size(), 2U);
 }
 
-TEST(SwarmRun, ChaosKillsTheFounderAndANewcomerJoinsByASurvivorWithNothingElse) {
+TEST(PlainRun, ChaosKillsTheFounderAndANewcomerJoinsByASurvivorWithNothingElse) {
     auto options = sample_options();
     options.until = "steps=600";
-    options.chaos = {true, true};
-    const auto run = run_fake(options, "wait=2,victim=1,linger=3");
+    const auto run = run_fake(options, "wait=2,victim=1,linger=3", "founder-crash,late-join");
     EXPECT_EQ(run.exit_code, 0) << run.errors;
-    const auto chaos = run.of("chaos");
+    const auto chaos = run.of("fault");
     ASSERT_EQ(chaos.size(), 2U);
-    EXPECT_EQ(chaos[0]["action"], "kill");
-    EXPECT_EQ(chaos[0]["peer"], 1);
-    EXPECT_EQ(chaos[1]["action"], "join");
-    EXPECT_EQ(chaos[1]["peer"], 4);
+    EXPECT_EQ(chaos[0]["do"], "kill peer 1");
+    EXPECT_EQ(chaos[1]["do"], "add 1 by peer 3");
     EXPECT_EQ(run.of("member").size(), 2U);  // both survivors noticed, before the newcomer came
     const auto joined = run.of("joined");
     ASSERT_EQ(joined.size(), 3U);
@@ -145,17 +151,14 @@ TEST(SwarmRun, ChaosKillsTheFounderAndANewcomerJoinsByASurvivorWithNothingElse) 
     EXPECT_EQ(run.events.back()["peers"].size(), 3U);
 }
 
-TEST(SwarmRun, TrainingThatEndsBeforeChaosIsAnError) {
+TEST(PlainRun, TrainingThatEndsBeforeChaosIsAnError) {
     auto options = sample_options();
-    options.chaos = {true, false};
-    const auto run = run_fake(options);
+    const auto run = run_fake(options, "wait=2", "founder-crash");
     EXPECT_EQ(run.exit_code, 1);
-    EXPECT_EQ(
-        run.errors, "starling swarm: training ended before chaos could happen: founder-crash\n"
-    );
+    EXPECT_EQ(run.errors, "starling swarm: training ended before 'kill peer 1' could be done\n");
 }
 
-TEST(SwarmRun, PeerThatDiesByItselfIsNamedAndTheOthersGoOn) {
+TEST(PlainRun, PeerThatDiesByItselfIsNamedAndTheOthersGoOn) {
     const auto run = run_fake(sample_options(), "wait=2,crash=2");
     EXPECT_EQ(run.exit_code, 1);
     EXPECT_EQ(run.of("final").size(), 2U);
@@ -167,13 +170,13 @@ TEST(SwarmRun, PeerThatDiesByItselfIsNamedAndTheOthersGoOn) {
     ) << run.errors;
 }
 
-TEST(SwarmRun, PeerWithoutAFinalReportIsAFailure) {
+TEST(PlainRun, PeerWithoutAFinalReportIsAFailure) {
     const auto run = run_fake(sample_options(), "wait=2,silent=3");
     EXPECT_EQ(run.exit_code, 1);
     EXPECT_NE(run.errors.find("peer 3 ended without a final report"), std::string::npos);
 }
 
-TEST(SwarmRun, ConfigurationThatTheFounderRefusesIsAUsageError) {
+TEST(PlainRun, ConfigurationThatTheFounderRefusesIsAUsageError) {
     const auto run = run_fake(sample_options(), "refuse=1");
     EXPECT_EQ(run.exit_code, 2);
     EXPECT_TRUE(run.events.empty());
@@ -182,7 +185,7 @@ TEST(SwarmRun, ConfigurationThatTheFounderRefusesIsAUsageError) {
     );
 }
 
-TEST(SwarmRun, MissedTargetIsAFailureThatSaysByHowMuch) {
+TEST(PlainRun, MissedTargetIsAFailureThatSaysByHowMuch) {
     auto options = sample_options();
     options.until = "accuracy=0.95";
     const auto run = run_fake(options);
@@ -190,7 +193,7 @@ TEST(SwarmRun, MissedTargetIsAFailureThatSaysByHowMuch) {
     EXPECT_EQ(run.errors, "starling swarm: peer 1 reached accuracy 0.9000, the target was 0.95\n");
 }
 
-TEST(SwarmRun, MissingPeerBinaryFailsAtOnce) {
+TEST(PlainRun, MissingPeerBinaryFailsAtOnce) {
     auto options = sample_options();
     options.program = "/no/such/starling";
     const auto run = run_fake(options);

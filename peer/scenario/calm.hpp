@@ -1,0 +1,86 @@
+#pragma once
+
+// What the calm must show once all faults are over: that everybody who trains goes on, that no part of the data
+// was lost with the dead, that averaging moves no mean, and that nobody's memory grows. A machine without I/O.
+//
+// Who makes no step is held against the others, not against a clock: how long a step takes depends on the model
+// and the machine, and one that stands still among many that do not is at fault on any.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/instant.hpp"
+#include "peer/scenario/history.hpp"
+#include "peer/scenario/scenario.hpp"
+#include "peer/scenario/view.hpp"
+
+namespace starling::scenario {
+
+class Calm {
+public:
+    explicit Calm(const Scenario& scenario);
+
+    /// Looks at the peers while nothing has been done to them yet: whose duty is which part of the data.
+    void before(const View& view);
+
+    /// Looks at the peers while no fault goes on any more.
+    void observe(const View& view);
+
+    /// Takes what averaging has added to the values of all peers that count in the sum, since the last time, and
+    /// the sum of the squares of all single additions.
+    /// Shapes    moved [V], the same V each time
+    void averaged(Instant now, std::span<const double> moved, double squares);
+
+    /// Returns what does not hold, and the evidence of each.
+    [[nodiscard]] std::vector<std::pair<std::string, std::vector<std::string>>> judge() const;
+
+private:
+    /// A peer that has trained in the calm from its first look to its last.
+    struct Witness {
+        bool trains = false;
+        std::uint64_t steps_first = 0;
+        std::uint64_t steps = 0;
+        std::uint64_t exchanges_first = 0;
+        std::uint64_t exchanges = 0;
+        bool idle = false;  ///< it has no shard, so it makes no step
+        bool ghost = false;
+    };
+
+    using Findings = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+    void judge_progress(Findings& findings) const;
+    void judge_shards(Findings& findings) const;
+    void judge_mean(Findings& findings) const;
+
+    Expect expect_;
+    std::vector<std::size_t> core_;  ///< empty: all
+    bool mixes_ = true;
+    bool shares_data_ = true;
+    bool began_ = false;
+    std::vector<Witness> witnesses_;
+    std::uint64_t duties_before_ = 0;
+    std::uint64_t duties_ = 0;  ///< the most in the calm
+
+    /// Additions of some seconds.
+    struct Window {
+        Instant began;
+        std::vector<double> moved;
+        double squares = 0;
+
+        /// Returns the square of the whole way over the sum of the squares of all single ways.
+        [[nodiscard]] double drift() const;
+    };
+
+    std::optional<Window> window_;
+    std::optional<double> least_drift_;  ///< of all windows that are over
+};
+
+/// Returns the peers whose memory has grown by more than `bytes` over the second half of their present life, as
+/// sentences. A life of fewer than 20 samples is too short to tell.
+[[nodiscard]] std::vector<std::string> grown(const History& history, double bytes);
+
+}  // namespace starling::scenario
