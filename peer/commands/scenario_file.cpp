@@ -7,6 +7,7 @@
 #include "base/bytes.hpp"
 #include "peer/machine/exit_codes.hpp"
 #include "peer/machine/files.hpp"
+#include "peer/scenario/check.hpp"
 #include "peer/scenario/parse.hpp"
 #include "peer/scenario/schedule.hpp"
 
@@ -23,13 +24,15 @@ Result<void> write(const std::filesystem::path& path, std::string_view text) {
 }  // namespace
 
 Result<ScenarioFile> read_scenario(
-    const std::string& path, scenario::Mode mode, std::optional<std::uint64_t> seed
+    const std::string& path, scenario::Mode mode, const ScenarioChanges& changes
 ) {
     const auto bytes = read_file(path, scenario::kFileMax);
     if (!bytes) return as_usage(fail(FaultCode::Usage, "--scenario: " + bytes.error().message));
     auto parsed = scenario::parse(as_text(*bytes), path, mode);
     if (!parsed) return parsed.error();
-    if (seed) parsed->seed = *seed;
+    parsed->seed = changes.seed.value_or(parsed->seed);
+    parsed->peers = changes.peers.value_or(parsed->peers);
+    if (auto ok = scenario::check(*parsed, path, mode); !ok) return ok.error();
     auto steps = scenario::expand(*parsed);
     if (!steps) return fail(FaultCode::Usage, path + ": " + steps.error().message);
     return ScenarioFile{*std::move(parsed), *std::move(steps)};

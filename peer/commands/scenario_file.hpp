@@ -18,10 +18,16 @@ struct ScenarioFile {
     std::vector<scenario::Step> steps;  ///< expanded
 };
 
-/// Reads and expands a scenario. A seed takes the place of that of the file.
+/// What takes the place of what a scenario file says.
+struct ScenarioChanges {
+    std::optional<std::uint64_t> seed;
+    std::optional<std::size_t> peers;
+};
+
+/// Reads and expands a scenario.
 /// Errors    Usage (one line with file, line and column)
 [[nodiscard]] Result<ScenarioFile> read_scenario(
-    const std::string& path, scenario::Mode mode, std::optional<std::uint64_t> seed
+    const std::string& path, scenario::Mode mode, const ScenarioChanges& changes
 );
 
 /// Makes the folder for reports, so that a wrong one is refused before the run.

@@ -49,6 +49,7 @@ struct Flags {
     std::uint32_t batch = 64;
     std::size_t train_samples = 60'000;
     std::string scenario;
+    std::size_t repeat = 1;  ///< seeds of the scenario
     std::string report;
     std::string soak;
     bool json = false;
@@ -244,12 +245,8 @@ Flags with_scenario(Flags flags, const scenario::Scenario& scenario) {
 }
 
 /// Reads the scenario and makes of it and of the flags what the simulator takes.
-std::function<int()> interpret_scenario(const Flags& given, bool has_seed) {
-    auto file = read_scenario(
-        given.scenario,
-        scenario::Mode::Simulate,
-        has_seed ? std::optional(given.seed) : std::nullopt
-    );
+std::function<int()> interpret_scenario(const Flags& given, const ScenarioChanges& changes) {
+    auto file = read_scenario(given.scenario, scenario::Mode::Simulate, changes);
     if (!file) return [fault = file.error()] { return report_fault("simulate", fault); };
     const auto& scenario = file->scenario;
     const auto campaign = interpret(with_scenario(given, scenario));
@@ -266,6 +263,11 @@ std::function<int()> interpret_scenario(const Flags& given, bool has_seed) {
     options.network.jitter = links.jitter.value_or(options.network.jitter);
     options.network.loss = links.loss.value_or(options.network.loss);
     options.network.uplink = links.rate.value_or(options.network.uplink);
+    if (given.repeat > 1) {
+        return [file = *std::move(file), options, given] {
+            return simulate_seeds(file, options, given.repeat, given.json);
+        };
+    }
     return [file = *std::move(file), options, report = given.report, json = given.json] {
         return simulate_scenario(file, options, report, json);
     };
@@ -395,7 +397,7 @@ int run_soak(const Flags& flags) {
         auto one = flags;
         one.scenario = file;
         one.report = report;
-        return ScenarioEnd{interpret_scenario(one, false)(), false};
+        return ScenarioEnd{interpret_scenario(one, {})(), false, {}};
     });
 }
 
@@ -427,9 +429,15 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
     );
     scenario->type_name("FILE")->transform(&expand_home);
     for (const char* name :
-         {"--peers", "--duration", "--loss", "--crash", "--partition", "--restart", "--until"}) {
+         {"--duration", "--loss", "--crash", "--partition", "--restart", "--until"}) {
         scenario->excludes(command->get_option(name));
     }
+    command
+        ->add_option(
+            "--repeat", flags->repeat, "Run the scenario with so many seeds, from --seed on"
+        )
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
+        ->needs(scenario);
     command->add_option("--report", flags->report, "Folder for what a scenario or a soak shows")
         ->type_name("DIR")
         ->transform(&expand_home);
@@ -452,7 +460,10 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
             throw CLI::ValidationError("--report", "it is of --scenario and --soak");
         }
         if (!flags->scenario.empty()) {
-            chosen = interpret_scenario(*flags, command->count("--seed") > 0);
+            ScenarioChanges changes;
+            if (command->count("--seed") > 0) changes.seed = flags->seed;
+            if (command->count("--peers") > 0) changes.peers = flags->peers;
+            chosen = interpret_scenario(*flags, changes);
             return;
         }
         // Wrong values are usage errors. CLI11 must see them while it parses.

@@ -6,6 +6,7 @@
 #include "peer/commands/commands.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/exit_codes.hpp"
+#include "peer/scenario/schedule.hpp"
 #include "peer/virtual/scenario_campaign.hpp"
 
 namespace starling::peer {
@@ -65,6 +66,40 @@ int simulate_scenario(
         if (!written) return report_fault("simulate", written.error());
     }
     return run.judge.count() == 0 ? kExitDone : kExitFailed;
+}
+
+int simulate_seeds(
+    const ScenarioFile& file,
+    const peer_virtual::SwarmOptions& options,
+    std::size_t count,
+    bool json
+) {
+    std::size_t clean = 0;
+    auto next = real_now() + kPrintEvery;
+    for (std::size_t i = 0; i < count; ++i) {
+        auto scenario = file.scenario;
+        scenario.seed += i;
+        auto steps = expand(scenario);
+        if (!steps) return report_fault("simulate", steps.error());
+        peer_virtual::ScenarioCampaign campaign(scenario, *std::move(steps), options);
+        campaign.run();
+        const auto run = campaign.result();
+        if (run.judge.count() == 0) ++clean;
+        if (json) {
+            fmt::print("{}\n", verdict_json(run));
+        } else if (run.judge.count() > 0) {
+            fmt::print("seed {}: {}\n", scenario.seed, run.judge.findings().front().what);
+        }
+        if (real_now() < next) continue;
+        next = real_now() + kPrintEvery;
+        fmt::print(stderr, "{} of {} seeds\n", i + 1, count);
+    }
+    if (json) {
+        fmt::print("{{\"event\":\"runs\",\"clean\":{},\"of\":{}}}\n", clean, count);
+    } else {
+        fmt::print("{} of {} seeds clean\n", clean, count);
+    }
+    return clean == count ? kExitDone : kExitFailed;
 }
 
 }  // namespace starling::peer

@@ -18,4 +18,13 @@ namespace starling::peer {
     bool json
 );
 
+/// Runs the scenario with `count` seeds, the file's first, and says how many were clean. Findings are printed with their
+/// seed. Returns the exit code.
+[[nodiscard]] int simulate_seeds(
+    const ScenarioFile& file,
+    const peer_virtual::SwarmOptions& options,
+    std::size_t count,
+    bool json
+);
+
 }  // namespace starling::peer

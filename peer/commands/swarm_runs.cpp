@@ -120,7 +120,7 @@ ScenarioEnd run_file(SwarmFlags flags) {
         const auto name = option->get_name();
         return refuse(fail(FaultCode::Usage, "--scenario FILE says it all and excludes " + name));
     }
-    auto file = read_scenario(flags.scenario, scenario::Mode::Spaces, flags.seed);
+    auto file = read_scenario(flags.scenario, scenario::Mode::Spaces, {flags.seed, {}});
     if (!file) return refuse(file.error());
     if (auto ok = apply_scenario(file->scenario, flags.scenario, options); !ok) {
         return refuse(ok.error());

@@ -101,6 +101,16 @@ TEST_F(ScenarioFiles, ThoseThatAreDrawnRunClean) {
     }
 }
 
+TEST_F(ScenarioFiles, ManySeedsAndAnotherNumberOfPeersAreTried) {
+    const auto path = std::string(SCENARIOS) + "/half-dies.toml";
+    const auto run = simulate("--scenario " + path + " --peers 9 --seed 5 --repeat 3");
+    EXPECT_EQ(run.code, 0) << run.out << run.errors;
+    EXPECT_EQ(run.out, "3 of 3 seeds clean\n");
+    const auto cut = std::string(SCENARIOS) + "/one-way-pair.toml";
+    EXPECT_EQ(simulate("--scenario " + cut + " --peers 2").code, 2);  // there is no peer 3
+    EXPECT_EQ(simulate("--repeat 3").code, 2);
+}
+
 TEST_F(ScenarioFiles, ASoakGoesOnWhereTheLastOneStopped) {
     const auto folder = (folder_ / "soak").string();
     fs::create_directory(folder);
