@@ -126,16 +126,15 @@ std::vector<PeerId> rank_owners(
     return owners;
 }
 
-std::vector<std::size_t> assign_partitions(
-    std::uint32_t partitions, std::span<const WeightedPeer> peers
-) {
-    STARLING_CHECK(!peers.empty());
+namespace {
 
-    struct Pair {
-        Candidate candidate;
-        std::uint32_t partition = 0;
-    };
+struct Pair {
+    Candidate candidate;
+    std::uint32_t partition = 0;
+};
 
+/// Returns all pairs of a partition and a peer, the cheapest first.
+std::vector<Pair> pairs_by_cost(std::uint32_t partitions, std::span<const WeightedPeer> peers) {
     const auto candidates = candidates_of(peers);
     std::vector<Pair> pairs;
     pairs.reserve(candidates.size() * partitions);
@@ -151,19 +150,56 @@ std::vector<std::size_t> assign_partitions(
         if (ranks_before(b.candidate, a.candidate)) return false;
         return a.partition < b.partition;
     });
-    std::uint64_t total = 0;
-    for (const auto& peer : peers) total += peer.weight;
-    const auto share = [&](const WeightedPeer& peer) -> std::uint64_t {
-        return total == 0 ? partitions / peers.size()
-                          : std::uint64_t{partitions} * peer.weight / total;
-    };
+    return pairs;
+}
+
+/// How many partitions each peer may have, from pass to pass.
+class PartitionCaps {
+public:
+    PartitionCaps(std::uint32_t partitions, std::span<const WeightedPeer> peers) {
+        std::uint64_t total = 0;
+        for (const auto& peer : peers) total += peer.weight;
+        for (const auto& peer : peers) {
+            const std::uint64_t weight = total == 0 ? 1 : peer.weight;
+            heaviest_ = std::max(heaviest_, weight);
+            weights_.push_back(weight);
+            shares_.push_back(partitions * weight / (total == 0 ? peers.size() : total));
+        }
+        passes_ = *std::max_element(shares_.begin(), shares_.end());
+    }
+
+    /// In pass i of this number the heaviest has i at most, and others as much less as they are lighter; then all
+    /// have their whole shares.
+    [[nodiscard]] std::uint64_t passes() const { return passes_; }
+
+    [[nodiscard]] std::uint64_t cap(std::size_t peer, std::uint64_t pass) const {
+        if (pass > passes_) return shares_[peer] + 1;
+        if (pass == passes_) return shares_[peer];
+        return std::min(shares_[peer], pass * weights_[peer] / heaviest_);
+    }
+
+private:
+    std::vector<std::uint64_t> weights_;
+    std::vector<std::uint64_t> shares_;  ///< the whole parts
+    std::uint64_t heaviest_ = 0;
+    std::uint64_t passes_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::size_t> assign_partitions(
+    std::uint32_t partitions, std::span<const WeightedPeer> peers
+) {
+    STARLING_CHECK(!peers.empty());
+    const auto pairs = pairs_by_cost(partitions, peers);
+    const PartitionCaps caps(partitions, peers);
     std::vector<std::size_t> owners(partitions, peers.size());
     std::vector<std::uint64_t> held(peers.size());
-    for (const std::uint64_t more : {0U, 1U}) {
+    for (std::uint64_t pass = 1; pass <= caps.passes() + 1; ++pass) {
         for (const auto& [candidate, partition] : pairs) {
             const auto index = static_cast<std::size_t>(candidate.peer - peers.data());
             if (owners[partition] != peers.size()) continue;
-            if (held[index] >= share(*candidate.peer) + more) continue;
+            if (held[index] >= caps.cap(index, pass)) continue;
             owners[partition] = index;
             ++held[index];
         }

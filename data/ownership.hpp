@@ -12,8 +12,11 @@
 // Hashing divides few shards unevenly: of 60 shards, each of 4 equal peers gets 15 with a deviation
 // of 3.4. Partitions are about as many as peers, so they need an even division: of equal peers,
 // none gets two more than another. We sort all pairs of partition and peer by the same cost and go
-// through them twice. In the first pass a peer takes up to the whole part of its even share, in the
-// second pass one more. When a peer goes, its partitions move, and few others.
+// through them once for each partition that a peer shall have: in the first pass a peer takes one, in the
+// second another one, until all are taken. The passes are the same for n peers and for n - 1, so when
+// a peer goes, its partitions move and few others. With one pass up to the whole part of the share, and
+// then one more, 51 peers that become 50 would begin with another pass: of 100 partitions, 25 moved where 2 had to,
+// now 5. Without a memory of who had what before, no rule moves the fewest every time.
 //
 // Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998; weights
 // by Schindelhauer and Schomaker's logarithmic method ("Weighted distributed hash tables", 2005).

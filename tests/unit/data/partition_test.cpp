@@ -5,6 +5,7 @@
 #include "data/partition.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -303,6 +304,34 @@ TEST(PartitionOwners, ALeaversPartitionsMoveAndFewOthers) {
     EXPECT_LT(moved, kSeeds * 3 / 2);
 }
 
+/// Returns how many of the partitions that the leaver did not have move when it goes, on average.
+double moved_without_need(std::uint32_t partitions, std::size_t count, std::uint32_t weights) {
+    constexpr std::uint64_t kSeeds = 40;
+    std::size_t moved = 0;
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+        auto peers = some_peers(count, seed);
+        for (std::size_t i = 0; i < count; ++i) peers[i].weight = i % 3 == 0 ? weights : 1;
+        const auto survivors = std::vector(peers.begin() + 1, peers.end());
+        const auto before = assign_partitions(partitions, peers);
+        const auto after = assign_partitions(partitions, survivors);
+        for (std::size_t p = 0; p < partitions; ++p) {
+            if (before[p] == 0) continue;
+            moved += peers[before[p]].id == survivors[after[p]].id ? 0U : 1U;
+        }
+    }
+    return static_cast<double>(moved) / kSeeds;
+}
+
+TEST(PartitionOwners, FewOthersMoveWhereTheSharesBecomeWholeNumbers) {
+    EXPECT_LT(moved_without_need(100, 51, 1), 5.0) << "22.6 before";
+    EXPECT_LT(moved_without_need(100, 34, 1), 8.0) << "18.3 before";
+    EXPECT_LT(moved_without_need(64, 17, 1), 7.0) << "10.1 before";
+    EXPECT_LT(moved_without_need(100, 21, 1), 8.0) << "13.3 before";
+    EXPECT_LT(moved_without_need(100, 40, 1), 5.0);
+    EXPECT_LT(moved_without_need(100, 101, 1), 2.5);
+    EXPECT_LT(moved_without_need(100, 31, 4), 20.0) << "of unlike peers all shares change";
+}
+
 TEST(PartitionOwners, SharesFollowTheWeights) {
     auto peers = some_peers(3, 5);
     peers[0].weight = 2;
@@ -315,6 +344,27 @@ TEST(PartitionOwners, SharesFollowTheWeights) {
     held.assign(3, 0);
     for (const auto owner : assign_partitions(9, peers)) ++held[owner];
     EXPECT_EQ(held, (std::vector<int>{3, 3, 3}));
+}
+
+TEST(PartitionOwners, NobodyHasMuchMoreOrLessThanItsShareWhateverTheWeights) {
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        SCOPED_TRACE(seed);
+        Rng rng(seed);
+        auto peers = some_peers(1 + rng.below(30), seed);
+        double total = 0.0;
+        for (auto& peer : peers) {
+            peer.weight = std::uint32_t{1} << rng.below(8);
+            total += peer.weight;
+        }
+        const auto partitions = static_cast<std::uint32_t>(1 + rng.below(120));
+        std::vector<double> held(peers.size());
+        for (const auto owner : assign_partitions(partitions, peers)) ++held.at(owner);
+        for (std::size_t i = 0; i < peers.size(); ++i) {
+            const double share = partitions * peers[i].weight / total;
+            EXPECT_GE(held[i], std::floor(share + 1e-9)) << i;
+            EXPECT_LE(held[i], std::floor(share + 1e-9) + 1.0) << i;
+        }
+    }
 }
 
 }  // namespace
