@@ -42,6 +42,8 @@ std::string_view to_string(FaultCode code) {
             return "AddressInUse";
         case FaultCode::Diverged:
             return "Diverged";
+        case FaultCode::Device:
+            return "Device";
         case FaultCode::Io:
             return "Io";
         case FaultCode::Cancelled:

@@ -30,6 +30,7 @@ enum class FaultCode {
     Timeout,         ///< a deadline passed; treated like Closed
     AddressInUse,    ///< the port belongs to another process; nothing was started
     Diverged,        ///< training gives no finite loss any more; what was on disk is intact
+    Device,          ///< a graphics card or its driver failed; the step was not made
     Io,              ///< the operating system refused a read or write; old contents are intact
     Cancelled,       ///< we are shutting down; nothing more will happen
 };

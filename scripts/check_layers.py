@@ -48,6 +48,7 @@ COMPUTE_ROOMS = (
     "arena",
     "graph",
     "device",
+    "lowering",
     "reference",
     "onnx",
     "files",
@@ -56,6 +57,7 @@ COMPUTE_ROOMS = (
     "cpu/loops",
     "cpu/lowering",
     "cpu",
+    "gpu",
     "training",
 )
 

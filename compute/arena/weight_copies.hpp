@@ -19,7 +19,16 @@
 
 namespace starling::compute {
 
-class WeightCopies {
+/// What a plan keeps of the weights, which only its own device knows.
+class PlanCopies {
+public:
+    PlanCopies() = default;
+    PlanCopies(const PlanCopies&) = delete;
+    PlanCopies& operator=(const PlanCopies&) = delete;
+    virtual ~PlanCopies() = default;
+};
+
+class WeightCopies final : public PlanCopies {
 public:
     /// Requires  the layout outlives it
     explicit WeightCopies(const ParameterLayout& layout);

@@ -11,6 +11,7 @@
 #include "base/check.hpp"
 #include "compute/arena/weight_copies.hpp"
 #include "compute/cpu/lowering/lowering.hpp"
+#include "compute/device/host_memory.hpp"
 #include "compute/graph/passes.hpp"
 #include "compute/values/block.hpp"
 #include "compute/values/memory_plan.hpp"
@@ -18,8 +19,6 @@
 namespace starling::compute {
 
 namespace {
-
-using cpu::BufferId;
 
 /// Copies one parameter into a layout that is not the store's.
 class Packer {
@@ -83,7 +82,7 @@ public:
         // otherwise both would be resident.
         (void)malloc_trim(0);
 #endif
-        place_buffers();
+        take_memory();
         for (auto& kernel : lowered_.kernels) kernel->bind(addresses_);
         for (const auto& entry : lowered_.packed) keep(entry);
     }
@@ -98,7 +97,7 @@ public:
         return {reinterpret_cast<std::int32_t*>(bytes), size / sizeof(std::int32_t)};
     }
 
-    void pack(ParameterStore& store) override {
+    Result<void> pack(ParameterStore& store) override {
         omp_set_num_threads(request_.threads);
         copies_.refresh(store, request_.threads);
         for (auto& tensor : tensors_) {
@@ -111,22 +110,23 @@ public:
                 for (auto& packer : tensor.packers) packer.pack(values);
             });
         }
+        return {};
     }
 
-    WeightCopies* copies() override {
+    PlanCopies* copies() override {
         return &copies_;
     }
 
-    bool run(std::atomic<bool>& interrupt) override {
+    Result<RunEnd> run(std::atomic<bool>& interrupt) override {
         omp_set_num_threads(request_.threads);
         for (const auto& kernel : lowered_.kernels) {
-            if (interrupt.exchange(false, std::memory_order_relaxed)) return false;
+            if (interrupt.exchange(false, std::memory_order_relaxed)) return RunEnd::Interrupted;
             kernel->run();
         }
-        return true;
+        return RunEnd::Whole;
     }
 
-    void profile(Stopwatch stopwatch, std::vector<KernelTime>& times) override {
+    Result<void> profile(Stopwatch stopwatch, std::vector<KernelTime>& times) override {
         omp_set_num_threads(request_.threads);
         for (const auto& kernel : lowered_.kernels) {
             const double start = stopwatch();
@@ -141,6 +141,7 @@ public:
                  account.bytes}
             );
         }
+        return {};
     }
 
     std::span<const float> output(ValueId output) const override {
@@ -148,15 +149,15 @@ public:
         return {reinterpret_cast<const float*>(bytes), size / sizeof(float)};
     }
 
-    std::span<const float> gradients() const override {
-        return {reinterpret_cast<const float*>(gradients_.get()), gradient_elements_};
+    DeviceSpan gradients() const override {
+        return DeviceSpan(*gradients_);
     }
 
     MemoryUse memory() const override {
         MemoryUse use;
         use.activations = arena_bytes_;
         use.lasting = lasting_bytes_;
-        use.gradients = gradient_elements_ * sizeof(float);
+        use.gradients = gradients_->size() * sizeof(float);
         return use;
     }
 
@@ -201,36 +202,25 @@ private:
         if (!tensor.packers.empty()) tensors_.push_back(std::move(tensor));
     }
 
-    void place_buffers() {
-        std::vector<Lifetime> temporaries;
-        std::vector<Lifetime> lasting;
-        for (const auto& buffer : lowered_.buffers) {
-            if (buffer.gradient_offset.has_value() && !buffer.temporary) continue;
-            if (buffer.temporary) {
-                temporaries.push_back({buffer.bytes, buffer.first, buffer.last});
-            } else {
-                lasting.push_back({buffer.bytes, 0, 0});
-            }
+    void take_memory() {
+        const auto all = place_buffers(lowered_.buffers);
+        arena_bytes_ = all.arena_bytes;
+        lasting_bytes_ = all.lasting_bytes;
+        arena_ = allocate_block(all.arena_bytes);
+        lasting_ = allocate_block(all.lasting_bytes);
+        const auto elements = request_.gradients.empty() ? 0 : layout_.elements();
+        gradients_ = std::make_unique<HostMemory>(elements);
+        for (const auto& place : all.places) {
+            addresses_.push_back(address_of(place.region) + place.offset);
         }
-        const auto arena = place(temporaries);
-        const auto rest = place(lasting);
-        arena_bytes_ = arena.bytes;
-        lasting_bytes_ = rest.bytes;
-        arena_ = allocate_block(arena.bytes);
-        lasting_ = allocate_block(rest.bytes);
-        if (!request_.gradients.empty()) gradient_elements_ = layout_.elements();
-        gradients_ = allocate_block(gradient_elements_ * sizeof(float));
-        std::size_t next_temporary = 0;
-        std::size_t next_lasting = 0;
-        for (const auto& buffer : lowered_.buffers) {
-            if (buffer.temporary) {
-                addresses_.push_back(arena_.get() + arena.offsets[next_temporary++]);
-            } else if (buffer.gradient_offset.has_value()) {
-                addresses_.push_back(gradients_.get() + *buffer.gradient_offset * sizeof(float));
-            } else {
-                addresses_.push_back(lasting_.get() + rest.offsets[next_lasting++]);
-            }
-        }
+    }
+
+    [[nodiscard]] std::byte* address_of(BufferPlace::Region region) {
+        if (region == BufferPlace::Region::Arena) return arena_.get();
+        if (region == BufferPlace::Region::Gradient) return gradients_->bytes();
+        // Each parameter that a kernel reads has a copy of its own.
+        STARLING_CHECK(region == BufferPlace::Region::Lasting);
+        return lasting_.get();
     }
 
     PlanRequest request_;
@@ -238,10 +228,9 @@ private:
     cpu::Lowered lowered_;
     Block arena_;
     Block lasting_;
-    Block gradients_;
+    std::unique_ptr<HostMemory> gradients_;
     std::size_t arena_bytes_ = 0;
     std::size_t lasting_bytes_ = 0;
-    std::size_t gradient_elements_ = 0;
     std::vector<std::byte*> addresses_;
     WeightCopies copies_;
     std::vector<PackedTensor> tensors_;

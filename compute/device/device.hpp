@@ -4,11 +4,13 @@
 // compiles a graph into a plan, holds memory, and updates chunks of parameters. `cpu` is fast;
 // `reference` has naive loops in double precision, and tests compare the others with it.
 //
-// The interface has room for a device with memory of its own (a GPU). Such a device queues work in
-// order, as on one stream, and synchronize() waits for it. The gradients that a plan hands out are
-// addresses for the same device's update() and for nobody else. update() copies a chunk in, changes
-// it and copies it back while it holds the chunk's lock, so averaging sees the same three calls of
-// the store (read, add, update) whatever the device.
+// A device with memory of its own queues work in order, as on one stream, and synchronize() waits
+// for it. Its memory is a DeviceSpan, which the host reads through copy_out() only. update() brings
+// chunks in, changes them and hands them back while it holds their locks, so averaging sees the same
+// three calls of the store (read, add, update) whatever the device.
+//
+// Hardware and drivers fail: what runs on a device returns a Result with FaultCode::Device, and the
+// process goes on. A device that has failed once goes on failing until it is opened anew.
 //
 // Thread    compute
 
@@ -18,39 +20,32 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
 #include "compute/arena/weight_copies.hpp"
+#include "compute/device/device_info.hpp"
+#include "compute/device/device_span.hpp"
 #include "compute/device/plan.hpp"
 #include "compute/simd/denormals.hpp"
 #include "compute/values/update.hpp"
 
 namespace starling::compute {
 
-/// Memory of a device. It holds zeros at first, is aligned to cache lines, and is freed with the
-/// object.
-class DeviceMemory {
-public:
-    DeviceMemory() = default;
-    DeviceMemory(const DeviceMemory&) = delete;
-    DeviceMemory& operator=(const DeviceMemory&) = delete;
-    virtual ~DeviceMemory() = default;
-
-    /// Returns the floats as the device addresses them: for its own calls, and for the host only
-    /// when Device::on_host().
-    [[nodiscard]] virtual std::span<float> floats() = 0;
-};
-
-/// One chunk's update by one optimizer. The spans lie in the device's memory and are as long as the
-/// chunk.
-struct ChunkUpdate {
-    std::size_t chunk = 0;
+/// The update of all chunks of weights by one optimizer. Buffers stay as they are. The ranges lie in
+/// the device's memory, flat in the store's order.
+struct UpdateRequest {
     UpdateSettings settings;
-    std::span<const float> gradient;
-    std::span<float> mean;    ///< momentum for SGD
-    std::span<float> square;  ///< AdamW only
-    /// Copies of weights that update() writes on the way if the device can. If it cannot, their
-    /// plan's next pack() writes them.
-    WeightCopies* copies = nullptr;
+    /// Matrices are multiplied by it before they move; 1 for no decay of their own. AdamW shrinks a
+    /// weight before it moves it, and the move does not depend on that, so the result is that of a
+    /// decay in the fused pass.
+    float matrix_factor = 1.0F;
+    DeviceSpan gradient;
+    DeviceSpan mean;    ///< momentum for SGD
+    DeviceSpan square;  ///< AdamW only
+    /// What a plan of this device keeps of the weights. update() writes it on the way if the device
+    /// can. If it cannot, the plan's next pack() does.
+    PlanCopies* copies = nullptr;
+    int threads = 1;
 };
 
 class Device {
@@ -58,6 +53,9 @@ public:
     virtual ~Device() = default;
 
     [[nodiscard]] virtual std::string_view name() const = 0;
+
+    /// Returns what people are told of the device.
+    [[nodiscard]] virtual DeviceInfo info() const = 0;
 
     /// Returns one line for logs: the libraries behind the device, their versions and threads.
     [[nodiscard]] virtual std::string describe() const = 0;
@@ -67,39 +65,48 @@ public:
     /// beside a step.
     [[nodiscard]] virtual FlushDenormals enter() = 0;
 
-    /// Returns true when the host can use the device's addresses, so that nothing needs a copy.
+    /// Returns true when the device computes in the host's memory, so that host_floats() works and
+    /// nothing needs a copy.
     [[nodiscard]] virtual bool on_host() const = 0;
 
-    /// Errors    Oversized
+    /// Errors    Oversized, Device
     [[nodiscard]] virtual Result<std::unique_ptr<DeviceMemory>> allocate(std::size_t floats) = 0;
 
-    /// Copy between the host and the device, in order with the queued work.
-    /// Requires  spans of one length
-    virtual void copy_in(std::span<const float> host, std::span<float> device) = 0;
-    virtual void copy_out(std::span<const float> device, std::span<float> host) = 0;
+    /// Copy between the host and the device, in order with the queued work. When they return, the
+    /// host may use its span again.
+    /// Requires  ranges of one length
+    /// Errors    Device
+    [[nodiscard]] virtual Result<void> copy_in(std::span<const float> host, DeviceSpan device) = 0;
+    [[nodiscard]] virtual Result<void> copy_out(DeviceSpan device, std::span<float> host) = 0;
 
     /// Blocks until the device has done all queued work.
-    virtual void synchronize() = 0;
+    /// Errors    Device, also for work that was queued before
+    [[nodiscard]] virtual Result<void> synchronize() = 0;
 
     /// Compiles a graph. The layout holds its parameters by name and outlives the plan. With a
     /// stopwatch in the request a device may choose kernels by measuring them, which takes time:
     /// see PlanRequest.
-    /// Errors    Unsupported (no kernel), Io (the library refused), Oversized (memory)
+    /// Errors    Unsupported (no kernel), Io (the library refused), Oversized (memory), Device
     [[nodiscard]] virtual Result<std::unique_ptr<Plan>> compile(
         PlanRequest request, const ParameterLayout& layout
     ) = 0;
 
     /// Returns the gradient's Euclidean norm, summed in double.
-    [[nodiscard]] virtual double norm(std::span<const float> gradient, int threads) = 0;
+    /// Errors    Device
+    [[nodiscard]] virtual Result<double> norm(DeviceSpan gradient, int threads) = 0;
 
     /// sum += share * gradient, or sum = share * gradient when `fresh`, whatever sum held before.
-    virtual void accumulate(
-        bool fresh, float share, std::span<const float> gradient, std::span<float> sum, int threads
+    /// Errors    Device
+    [[nodiscard]] virtual Result<void> accumulate(
+        bool fresh, float share, DeviceSpan gradient, DeviceSpan sum, int threads
     ) = 0;
 
-    /// Applies the update to the store's chunk while it holds the chunk's lock. The OpenMP threads
-    /// of the compute thread call this for several chunks at once.
-    virtual void update(ParameterStore& store, const ChunkUpdate& update) = 0;
+    /// Applies the update to all chunks of the store's weights, each while it holds the chunk's
+    /// lock. What an exchange adds meanwhile is kept.
+    /// Errors    Device; then some chunks may have been updated and others not
+    [[nodiscard]] virtual Result<void> update(
+        ParameterStore& store, const UpdateRequest& request
+    ) = 0;
 };
 
 }  // namespace starling::compute

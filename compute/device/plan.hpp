@@ -12,13 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
+#include "compute/device/device_span.hpp"
 #include "compute/graph/graph.hpp"
 #include "compute/values/task.hpp"
 
 namespace starling::compute {
 
-class WeightCopies;
+class PlanCopies;
 
 struct PlanRequest {
     Graph graph;
@@ -31,6 +33,9 @@ struct PlanRequest {
     Stopwatch stopwatch = nullptr;
 };
 
+/// How a run ended that nothing has failed in.
+enum class RunEnd : std::uint8_t { Whole, Interrupted };
+
 class Plan {
 public:
     virtual ~Plan() = default;
@@ -42,23 +47,28 @@ public:
 
     /// Copies the parameters that have changed since the last call into the plan's own layouts,
     /// each while it holds the locks of the parameter's chunks, for which it may wait.
-    virtual void pack(ParameterStore& store) = 0;
+    /// Errors    Device
+    [[nodiscard]] virtual Result<void> pack(ParameterStore& store) = 0;
 
     /// Returns the copies that an update of weights may write in place of pack(); nullptr for none.
-    [[nodiscard]] virtual WeightCopies* copies() { return nullptr; }
+    [[nodiscard]] virtual PlanCopies* copies() { return nullptr; }
 
-    /// Runs all kernels. Looks at `interrupt` before each one; when it is set, clears it and
-    /// returns false at once.
-    [[nodiscard]] virtual bool run(std::atomic<bool>& interrupt) = 0;
+    /// Runs all kernels, and waits until the outputs are there. Looks at `interrupt` before each
+    /// kernel; when it is set, clears it and returns Interrupted at once.
+    /// Errors    Device
+    [[nodiscard]] virtual Result<RunEnd> run(std::atomic<bool>& interrupt) = 0;
 
     /// Runs all kernels once and appends the time of each. Calls `stopwatch` before and after each.
-    virtual void profile(Stopwatch stopwatch, std::vector<KernelTime>& times) = 0;
+    /// Errors    Device
+    [[nodiscard]] virtual Result<void> profile(
+        Stopwatch stopwatch, std::vector<KernelTime>& times
+    ) = 0;
 
     /// Returns an output in row-major order, valid until the next run.
     [[nodiscard]] virtual std::span<const float> output(ValueId output) const = 0;
 
     /// Returns all gradients, flat in the store's order; zero where there is none.
-    [[nodiscard]] virtual std::span<const float> gradients() const = 0;
+    [[nodiscard]] virtual DeviceSpan gradients() const = 0;
 
     /// Returns the bytes of the arena of temporaries, of buffers that last from step to step, and
     /// of the gradient.

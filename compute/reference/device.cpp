@@ -19,7 +19,7 @@ class ReferencePlan final : public Plan {
 public:
     ReferencePlan(PlanRequest request, const ParameterLayout& layout)
         : request_(std::move(request)),
-          gradients_(request_.gradients.empty() ? 0 : layout.elements(), 0.0F) {
+          gradients_(request_.gradients.empty() ? 0 : layout.elements()) {
         for (std::size_t i = 0; i < request_.graph.value_count(); ++i) {
             const auto id = static_cast<ValueId>(i);
             const auto& value = request_.graph.value(id);
@@ -37,7 +37,7 @@ public:
 
     std::span<std::int32_t> input_labels(ValueId input) override { return labels_.at(input); }
 
-    void pack(ParameterStore& store) override {
+    Result<void> pack(ParameterStore& store) override {
         for (std::size_t i = 0; i < request_.graph.parameters().size(); ++i) {
             const auto& name = request_.graph.parameters()[i].name;
             for (const auto& info : store.layout().parameters()) {
@@ -49,10 +49,11 @@ public:
                 });
             }
         }
+        return {};
     }
 
-    bool run(std::atomic<bool>& interrupt) override {
-        if (interrupt.exchange(false, std::memory_order_relaxed)) return false;
+    Result<RunEnd> run(std::atomic<bool>& interrupt) override {
+        if (interrupt.exchange(false, std::memory_order_relaxed)) return RunEnd::Interrupted;
         for (const auto& [id, values] : floats_) {
             tensors_[id] = {request_.graph.shape(id), {values.begin(), values.end()}};
         }
@@ -71,23 +72,24 @@ public:
             std::transform(
                 values.begin(),
                 values.end(),
-                gradients_.begin() + static_cast<std::ptrdiff_t>(offsets_.at(i)),
+                host_floats(gradients()).begin() + static_cast<std::ptrdiff_t>(offsets_.at(i)),
                 [](double value) { return static_cast<float>(value); }
             );
         }
-        return true;
+        return RunEnd::Whole;
     }
 
-    void profile(Stopwatch stopwatch, std::vector<KernelTime>& times) override {
+    Result<void> profile(Stopwatch stopwatch, std::vector<KernelTime>& times) override {
         std::atomic<bool> never{false};
         const double start = stopwatch();
         STARLING_CHECK(run(never));
         times.push_back({"the whole graph", "Reference", stopwatch() - start});
+        return {};
     }
 
     std::span<const float> output(ValueId output) const override { return outputs_.at(output); }
 
-    std::span<const float> gradients() const override { return gradients_; }
+    DeviceSpan gradients() const override { return DeviceSpan(gradients_); }
 
     MemoryUse memory() const override {
         MemoryUse use;
@@ -106,7 +108,7 @@ public:
 
 private:
     PlanRequest request_;
-    std::vector<float> gradients_;
+    mutable HostMemory gradients_;                ///< a range of it is for writing as well
     std::map<std::size_t, std::size_t> offsets_;  ///< in the store, by the graph's parameter
     std::map<ValueId, std::vector<float>> floats_;
     std::map<ValueId, std::vector<std::int32_t>> labels_;
@@ -153,24 +155,36 @@ public:
         return std::unique_ptr<Plan>(std::make_unique<ReferencePlan>(std::move(request), layout));
     }
 
-    [[nodiscard]] double norm(std::span<const float> gradient, int /*threads*/) override {
+    [[nodiscard]] DeviceInfo info() const override {
+        DeviceInfo info;
+        info.name = name();
+        info.model = describe();
+        info.memory_bytes = host_memory_bytes();
+        info.precisions = {"f32"};
+        info.libraries = "none";
+        info.state = "ready; for tests";
+        info.ready = true;
+        return info;
+    }
+
+    [[nodiscard]] Result<double> norm(DeviceSpan gradient, int /*threads*/) override {
         double sum = 0.0;
-        for (const double value : gradient) sum += value * value;
+        for (const double value : host_floats(gradient)) sum += value * value;
         return std::sqrt(sum);
     }
 
-    void accumulate(
-        bool fresh,
-        float share,
-        std::span<const float> gradient,
-        std::span<float> sum,
-        int /*threads*/
+    [[nodiscard]] Result<void> accumulate(
+        bool fresh, float share, DeviceSpan gradient, DeviceSpan sum, int /*threads*/
     ) override {
-        if (fresh) std::fill(sum.begin(), sum.end(), 0.0F);
-        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += share * gradient[i];
+        const auto from = host_floats(gradient);
+        const auto to = host_floats(sum);
+        if (fresh) std::fill(to.begin(), to.end(), 0.0F);
+        for (std::size_t i = 0; i < to.size(); ++i) to[i] += share * from[i];
+        return {};
     }
 
-    void update(ParameterStore& store, const ChunkUpdate& update) override {
+protected:
+    void update_chunk(ParameterStore& store, const ChunkUpdate& update) override {
         store.update(update.chunk, [&](std::span<float> weights, std::uint64_t) {
             if (const auto* adam = std::get_if<AdamSettings>(&update.settings)) {
                 plain_adamw(*adam, update, weights);

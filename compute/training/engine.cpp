@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <new>
 #include <optional>
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -16,6 +17,7 @@
 #include "compute/models/models.hpp"
 #include "compute/training/batch_input.hpp"
 #include "compute/training/devices.hpp"
+#include "compute/training/least_memory.hpp"
 #include "compute/training/metrics.hpp"
 #include "compute/training/optimizer.hpp"
 
@@ -93,9 +95,11 @@ public:
         const EngineOptions& options,
         ParameterStore& store,
         Compiled training,
-        Compiled evaluation
+        Compiled evaluation,
+        std::string passed_over
     )
         : device_(device),
+          passed_over_(std::move(passed_over)),
           store_(store),
           training_(std::move(training)),
           evaluation_(std::move(evaluation)),
@@ -108,15 +112,21 @@ public:
         owner_.check();
         const auto entered = device_.enter();
         if (auto loaded = load_whole(batch); loaded.has_error()) return loaded.error();
-        training_.plan->pack(store_);
+        if (auto packed = training_.plan->pack(store_); !packed) return packed.error();
         StepResult result;
-        if (!training_.plan->run(interrupt_)) {
+        const auto end = training_.plan->run(interrupt_);
+        if (!end) return end.error();
+        if (*end == RunEnd::Interrupted) {
             result.interrupted = true;
             return result;
         }
         result.loss = training_.plan->output(training_.loss)[0];
         result.correct = count_correct(task_, training_.plan->output(training_.answers), batch);
-        result.unsound = !std::isfinite(result.loss) || !update(learning_rate);
+        result.unsound = !std::isfinite(result.loss);
+        if (result.unsound) return result;
+        const auto updated = update(learning_rate);
+        if (!updated) return updated.error();
+        result.unsound = !*updated;
         if (result.unsound) return result;
         for (const auto& statistic : training_.statistics) move_buffer(statistic);
         return result;
@@ -128,9 +138,9 @@ public:
         const auto samples = load(evaluation_, batch);
         if (samples.has_error()) return samples.error();
         if (*samples == 0) return EvalResult{};
-        evaluation_.plan->pack(store_);
+        if (auto packed = evaluation_.plan->pack(store_); !packed) return packed.error();
         std::atomic<bool> never{false};
-        STARLING_CHECK(evaluation_.plan->run(never));
+        if (const auto end = evaluation_.plan->run(never); !end) return end.error();
         const auto all = evaluation_.plan->output(evaluation_.answers);
         answers_ = all.first(all.size() / eval_batch_ * static_cast<std::size_t>(*samples));
         return measure(task_, answers_, batch);
@@ -161,6 +171,10 @@ public:
 
     Precision precision() const override { return precision_; }
 
+    std::string_view device() const override { return device_.name(); }
+
+    const std::string& passed_over() const override { return passed_over_; }
+
     std::string describe() const override { return training_.plan->describe(); }
 
     Result<std::vector<KernelTime>> profile(const Batch& batch, Stopwatch stopwatch) override {
@@ -169,28 +183,29 @@ public:
         std::vector<KernelTime> times;
         const double start = stopwatch();
         if (auto loaded = load_whole(batch); loaded.has_error()) return loaded.error();
-        training_.plan->pack(store_);
+        if (auto packed = training_.plan->pack(store_); !packed) return packed.error();
         times.push_back({"pack", "Pack", stopwatch() - start});
-        training_.plan->profile(stopwatch, times);
-        profile_update(stopwatch, times);
+        if (auto run = training_.plan->profile(stopwatch, times); !run) return run.error();
+        if (auto updated = profile_update(stopwatch, times); !updated) return updated.error();
         return times;
     }
 
 private:
-    bool update(double learning_rate) {
+    Result<bool> update(double learning_rate) {
         auto& plan = *training_.plan;
         return optimizer_.step(store_, plan.gradients(), learning_rate, plan.copies());
     }
 
-    void profile_update(Stopwatch stopwatch, std::vector<KernelTime>& times) {
+    Result<void> profile_update(Stopwatch stopwatch, std::vector<KernelTime>& times) {
         const auto state = optimizer_.state();
         const std::vector<float> before(state.begin(), state.end());
         const double start = stopwatch();
-        (void)update(0.0);
+        if (const auto updated = update(0.0); !updated) return updated.error();
         const double seconds = stopwatch() - start;
         STARLING_CHECK(optimizer_.restore(before));
         const auto bytes = static_cast<double>(4 * (store_.layout().elements() + before.size()));
         times.push_back({"optimizer", "Update", seconds, 0.0, 2.0 * bytes});
+        return {};
     }
 
     void move_buffer(const RunningStatistic& statistic) {
@@ -232,6 +247,7 @@ private:
     }
 
     Device& device_;
+    std::string passed_over_;
     ParameterStore& store_;
     Compiled training_;
     Compiled evaluation_;
@@ -246,14 +262,14 @@ private:
 
 /// Returns the seconds of a step's forward and backward pass, the best of four. It runs with the
 /// parameters as they are and on a batch of zeros.
-double step_time(Compiled& compiled, ParameterStore& store, Stopwatch stopwatch) {
+Result<double> step_time(Compiled& compiled, ParameterStore& store, Stopwatch stopwatch) {
     constexpr int kRepetitions = 4;
     double best = std::numeric_limits<double>::infinity();
     for (int i = 0; i < kRepetitions; ++i) {
         std::atomic<bool> never{false};
         const double start = stopwatch();
-        compiled.plan->pack(store);
-        STARLING_CHECK(compiled.plan->run(never));
+        if (auto packed = compiled.plan->pack(store); !packed) return packed.error();
+        if (const auto end = compiled.plan->run(never); !end) return end.error();
         best = std::min(best, stopwatch() - start);
     }
     return best;
@@ -274,14 +290,17 @@ Result<Compiled> compile_training(Device& device, EngineOptions& options, Parame
     if (choose) options.precision = Precision::F32;
     auto exact = compile(device, options, store.layout(), options.batch, true);
     if (exact.has_error() || !choose || options.stopwatch == nullptr) return exact;
-    const double exact_seconds = step_time(*exact, store, options.stopwatch);
+    const auto exact_seconds = step_time(*exact, store, options.stopwatch);
+    if (!exact_seconds) return exact_seconds.error();
     exact->plan.reset();
     give_back_memory();
     options.precision = Precision::Bf16;
     auto rounded = compile(device, options, store.layout(), options.batch, true);
     // A processor or library that has no bf16 says so here.
     if (rounded.has_value()) {
-        if (step_time(*rounded, store, options.stopwatch) < 0.9 * exact_seconds) return rounded;
+        const auto seconds = step_time(*rounded, store, options.stopwatch);
+        if (!seconds) return seconds.error();
+        if (*seconds < 0.9 * *exact_seconds) return rounded;
         rounded->plan.reset();
         give_back_memory();
     }
@@ -289,10 +308,54 @@ Result<Compiled> compile_training(Device& device, EngineOptions& options, Parame
     return compile(device, options, store.layout(), options.batch, true);
 }
 
+Result<std::unique_ptr<Engine>> create_on(
+    Device& device, EngineOptions options, ParameterStore& store, std::string passed_over
+) {
+    // Measurements start OpenMP's threads, which keep the floating-point mode they start with.
+    const auto entered = device.enter();
+    auto training = compile_training(device, options, store);
+    if (training.has_error()) return training.error();
+    auto evaluation = compile(device, options, store.layout(), options.eval_batch, false);
+    if (evaluation.has_error()) return evaluation.error();
+    give_back_memory();
+    try {
+        return std::make_unique<PlanEngine>(
+            device,
+            options,
+            store,
+            std::move(*training),
+            std::move(*evaluation),
+            std::move(passed_over)
+        );
+    } catch (const std::bad_alloc&) {
+        return fail(FaultCode::Oversized, "the optimizer's state does not fit in memory");
+    }
+}
+
+/// Tries the devices that `auto` stands for. The last one is the CPU, whose fault is everybody's.
+Result<std::unique_ptr<Engine>> create_automatic(
+    const EngineOptions& options, ParameterStore& store
+) {
+    const auto bytes = least_memory(options);
+    if (!bytes) return bytes.error();
+    std::string passed_over;
+    Fault last;
+    for (const auto& name : automatic_devices(*bytes)) {
+        const auto device = find_device(name);
+        auto engine = device ? create_on(**device, options, store, passed_over)
+                             : Result<std::unique_ptr<Engine>>(device.error());
+        if (engine) return engine;
+        last = engine.error();
+        passed_over += (passed_over.empty() ? "" : "; ") + name + ": " + last.message;
+    }
+    return last;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, ParameterStore& store) {
-    auto options = given;
+Result<std::unique_ptr<Engine>> Engine::create(
+    const EngineOptions& options, ParameterStore& store
+) {
     if (options.threads < 1 || options.threads > kThreadsMax) {
         return fail(
             FaultCode::BadValue,
@@ -300,21 +363,13 @@ Result<std::unique_ptr<Engine>> Engine::create(const EngineOptions& given, Param
                 std::to_string(kThreadsMax)
         );
     }
-    const auto device = find_device(options.device);
-    if (device.has_error()) return device.error();
-    // Measurements start OpenMP's threads, which keep the floating-point mode they start with.
-    const auto entered = (*device)->enter();
     const auto layout = model_layout(options.model, options.task, file_of(options));
     if (layout.has_error()) return layout.error();
     STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
-    auto training = compile_training(**device, options, store);
-    if (training.has_error()) return training.error();
-    auto evaluation = compile(**device, options, store.layout(), options.eval_batch, false);
-    if (evaluation.has_error()) return evaluation.error();
-    give_back_memory();
-    return std::make_unique<PlanEngine>(
-        **device, options, store, std::move(*training), std::move(*evaluation)
-    );
+    if (options.device == "auto") return create_automatic(options, store);
+    const auto device = find_device(options.device);
+    if (device.has_error()) return device.error();
+    return create_on(**device, options, store, {});
 }
 
 }  // namespace starling::compute

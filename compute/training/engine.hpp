@@ -8,31 +8,17 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
-#include "compute/training/schedule.hpp"
+#include "compute/training/engine_options.hpp"
 #include "compute/values/batch.hpp"
 #include "compute/values/eval_result.hpp"
 #include "compute/values/task.hpp"
 
 namespace starling::compute {
-
-struct EngineOptions {
-    std::string model;
-    std::shared_ptr<const Bytes> model_file;  ///< the bytes of a model that is a file; else null
-    Task task;
-    std::int64_t batch = 64;
-    std::int64_t eval_batch = 256;
-    int threads = 1;
-    OptimizerSpec optimizer;
-    Precision precision = Precision::F32;
-    std::string device = "cpu";  ///< or reference
-    /// A clock for choices by measurement: which library multiplies a shape faster, whether bf16 is
-    /// faster than f32. Without one the engine makes fixed choices, the same on every machine.
-    Stopwatch stopwatch = nullptr;
-};
 
 struct StepResult {
     float loss = 0.0F;          ///< mean over the batch, as the task's kind of labels defines it
@@ -50,7 +36,8 @@ public:
     /// step two or three times and runs it.
     ///
     /// Requires  `store` outlives the engine and has the layout that model_layout returns
-    /// Errors    Usage, BadValue, Unsupported, Io (a library refused; its message is included)
+    /// Errors    Usage, BadValue, Unsupported, Io (a library refused; its message is included),
+    ///           Oversized, Device
     [[nodiscard]] static Result<std::unique_ptr<Engine>> create(
         const EngineOptions& options, ParameterStore& store
     );
@@ -65,12 +52,13 @@ public:
     /// Errors    BadValue, with the number of the sample and of the value in it: a batch that does
     ///           not fit, a label outside [0, classes), a value or target that is not finite, a
     ///           target of Classes outside [0, 1], a token that is no row of the model's table;
-    ///           nothing was updated
+    ///           nothing was updated. Device, when it has failed: then some chunks may be updated,
+    ///           and every later call fails as well
     [[nodiscard]] virtual Result<StepResult> step(const Batch& batch, double learning_rate) = 0;
 
     /// Evaluates up to eval_batch samples on the parameters as they are now. Takes as long as a
     /// full batch however few samples there are, and cannot be interrupted.
-    /// Errors    BadValue, as for step()
+    /// Errors    BadValue and Device, as for step()
     [[nodiscard]] virtual Result<EvalResult> evaluate(const Batch& batch) = 0;
 
     /// Returns what the model has answered in the last evaluate(), until the next call of this engine:
@@ -83,6 +71,7 @@ public:
     /// Thread    any
     virtual void interrupt() = 0;
 
+    /// Returns the optimizer's state; nothing when the device has failed, and the state with it.
     [[nodiscard]] virtual std::span<const float> optimizer_state() const = 0;
     /// Returns false, and changes nothing, if the state is not that of such an optimizer.
     [[nodiscard]] virtual bool restore_optimizer_state(std::span<const float> state) = 0;
@@ -95,12 +84,16 @@ public:
     /// Returns the precision that Precision::Auto has chosen, or the one in the options.
     [[nodiscard]] virtual Precision precision() const = 0;
 
+    /// Returns the name of the device that computes, and, where auto has passed one over, why.
+    [[nodiscard]] virtual std::string_view device() const = 0;
+    [[nodiscard]] virtual const std::string& passed_over() const = 0;
+
     /// Returns a line for each kernel of the training step, and the number of reorders.
     [[nodiscard]] virtual std::string describe() const = 0;
 
     /// Runs one training step with learning rate zero and times each kernel by `stopwatch`, which
     /// it calls before and after each. Parameters and optimizer state stay as they are.
-    /// Errors    BadValue, as for step()
+    /// Errors    BadValue and Device, as for step()
     [[nodiscard]] virtual Result<std::vector<KernelTime>> profile(
         const Batch& batch, Stopwatch stopwatch
     ) = 0;

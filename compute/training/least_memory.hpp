@@ -6,7 +6,7 @@
 #include <cstddef>
 
 #include "base/result.hpp"
-#include "compute/training/engine.hpp"
+#include "compute/training/engine_options.hpp"
 
 namespace starling::compute {
 

@@ -8,15 +8,13 @@
 #include <span>
 #include <vector>
 
+#include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
+#include "compute/device/device.hpp"
 #include "compute/training/schedule.hpp"
 #include "compute/values/update.hpp"
 
 namespace starling::compute {
-
-class Device;
-class DeviceMemory;
-class WeightCopies;
 
 /// Thread    compute
 class Optimizer {
@@ -35,23 +33,25 @@ public:
     /// that accumulates changes the weights only once in `accumulate` calls. Returns false when the
     /// norm of a gradient to clip is not finite: the accumulated gradients are then dropped, and
     /// weights and state stay as they were.
-    bool step(
+    /// Errors    Device
+    [[nodiscard]] Result<bool> step(
         ParameterStore& store,
-        std::span<const float> gradient,
+        DeviceSpan gradient,
         double learning_rate,
-        WeightCopies* copies = nullptr
+        PlanCopies* copies = nullptr
     );
 
     /// Returns the state in the store's order: the momentum of SGD, or the means and the squares of
     /// AdamW; then, of an optimizer that accumulates, the sum of the gradients that are not applied
-    /// yet; then the number of updates (AdamW) and the number of gradients in that sum.
+    /// yet; then the number of updates (AdamW) and the number of gradients in that sum. Returns
+    /// nothing when the device has failed, and the state with it.
     [[nodiscard]] std::span<const float> state() const;
 
     [[nodiscard]] std::size_t bytes() const;
 
     /// Takes a state over. It may lack the sum of gradients and their number, as in checkpoints of
     /// older releases; then the sum is empty. Returns false, and changes nothing, if it is not the
-    /// state of such an optimizer.
+    /// state of such an optimizer. A device that fails is found at the next step.
     [[nodiscard]] bool restore(std::span<const float> state);
 
     /// Forgets all gradients so far: momentum and moments, and accumulated gradients.
@@ -63,15 +63,13 @@ private:
     [[nodiscard]] std::size_t state_size() const;
 
     /// The sum of gradients within the state; empty where there is none.
-    [[nodiscard]] std::span<float> sum() const;
+    [[nodiscard]] DeviceSpan sum() const;
 
     /// Writes both counters to the end of the state.
-    void write_counters();
+    [[nodiscard]] Result<void> write_counters();
 
     /// Returns the gradient to apply now, empty while it still accumulates.
-    [[nodiscard]] std::span<const float> gathered(std::span<const float> gradient);
-
-    void shrink_matrices(ParameterStore& store, double learning_rate) const;
+    [[nodiscard]] Result<DeviceSpan> gathered(DeviceSpan gradient);
 
     /// Returns the settings of the next update, and counts it.
     [[nodiscard]] UpdateSettings settings(float rate, float scale);

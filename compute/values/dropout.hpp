@@ -25,6 +25,13 @@ public:
         return draw < threshold_ ? 0.0F : scale_;
     }
 
+    /// What decides, for devices that draw the mask themselves.
+    [[nodiscard]] std::uint64_t key() const { return key_; }
+
+    [[nodiscard]] float scale() const { return scale_; }
+
+    [[nodiscard]] std::uint32_t threshold() const { return threshold_; }
+
 private:
     std::uint64_t key_;
     float scale_;

@@ -11,10 +11,9 @@
 #include <vector>
 
 #include "compute/cpu/library/onednn.hpp"
+#include "compute/lowering/buffers.hpp"
 
 namespace starling::compute::cpu {
-
-enum class BufferId : std::int32_t { None = -1 };
 
 /// Addresses by buffer.
 using Addresses = std::span<std::byte* const>;

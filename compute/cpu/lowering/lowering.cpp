@@ -71,29 +71,14 @@ constexpr auto kTable = std::to_array<Entry>({
     {"CentrePointGrad", lower_centre_point_gradient},
 });
 
-std::size_t index_of(BufferId id) {
-    return static_cast<std::size_t>(id);
-}
-
 }  // namespace
 
 Lowering::Lowering(const PlanRequest& request, const ParameterLayout& layout)
     : request_(request),
       layout_(layout),
+      buffers_(request, layout),
       forms_(request.graph.value_count()),
-      last_reader_(request.graph.value_count(), 0),
-      wanted_(request.graph.value_count(), false),
       rounded_(request.graph.value_count(), false) {
-    const auto mark = [&](ValueId id) {
-        if (id != ValueId::None) wanted_[to_index(id)] = true;
-    };
-    std::for_each(request.outputs.begin(), request.outputs.end(), mark);
-    std::for_each(request.gradients.begin(), request.gradients.end(), mark);
-    for (std::size_t i = 0; i < graph().nodes().size(); ++i) {
-        for (const auto id : graph().nodes()[i].inputs) {
-            if (id != ValueId::None) last_reader_[to_index(id)] = i + 1;
-        }
-    }
     if (bf16()) find_rounded();
 }
 
@@ -102,7 +87,7 @@ void Lowering::find_rounded() {
         const auto id = static_cast<ValueId>(i);
         const auto& value = graph().value(id);
         rounded_[i] = value.kind == ValueKind::Computed && value.type.element == ElementType::F32 &&
-                      last_reader_[i] > 0 && !wanted_[i];
+                      buffers_.readers(id) && !buffers_.wanted(id);
     }
     // From the last reader to the first: whether a reader takes bf16 may depend on whether its own
     // result is bf16.
@@ -138,12 +123,13 @@ Lowered Lowering::run() {
         const auto& value = graph().value(id);
         if (value.kind != ValueKind::Input) continue;
         const auto layout = plain(value.type.shape, value.type.element);
-        const auto buffer = add_buffer(byte_count(layout), false);
+        const auto buffer = buffers_.add(byte_count(layout), false);
         forms_[i].push_back({layout, buffer});
         lowered_.inputs.emplace_back(id, buffer);
     }
     for (current_ = 0; current_ < graph().nodes().size(); ++current_) lower_current();
     finish_outputs();
+    lowered_.buffers = buffers_.take();
     return std::move(lowered_);
 }
 
@@ -160,7 +146,7 @@ void Lowering::finish_outputs() {
     for (const auto id : request_.outputs) finish(id, std::nullopt);
     for (std::size_t i = 0; i < request_.gradients.size(); ++i) {
         if (request_.gradients[i] == ValueId::None) continue;
-        finish(request_.gradients[i], store_offset(i));
+        finish(request_.gradients[i], buffers_.parameter(graph().parameter_value(i)).offset);
     }
 }
 
@@ -168,13 +154,13 @@ void Lowering::finish(ValueId id, std::optional<std::size_t> offset) {
     const auto& type = graph().value(id).type;
     const auto row_major = plain(type.shape, type.element);
     auto buffer = use(id, row_major);
-    if (lowered_.buffers[index_of(buffer)].gradient_offset == offset) {
-        lowered_.buffers[index_of(buffer)].temporary = false;
+    if (buffers_[buffer].gradient_offset == offset) {
+        buffers_[buffer].temporary = false;
     } else {
         // The row-major form lies elsewhere when one value is the gradient of two parameters, or a
         // gradient and an output.
-        const auto copy = add_buffer(byte_count(row_major), false);
-        lowered_.buffers[index_of(copy)].gradient_offset = offset;
+        const auto copy = buffers_.add(byte_count(row_major), false);
+        buffers_[copy].gradient_offset = offset;
         add_primitive(
             "Copy " + graph().value(id).name,
             reorder(row_major, row_major),
@@ -183,25 +169,6 @@ void Lowering::finish(ValueId id, std::optional<std::size_t> offset) {
         buffer = copy;
     }
     lowered_.outputs.emplace_back(id, buffer);
-}
-
-std::size_t Lowering::store_offset(std::size_t parameter) const {
-    const auto& name = graph().parameters()[parameter].name;
-    for (const auto& info : layout_.parameters()) {
-        if (info.name == name) return info.offset;
-    }
-    STARLING_UNREACHABLE("parameter that the store does not have");
-}
-
-std::optional<std::size_t> Lowering::gradient_offset(ValueId id) const {
-    for (std::size_t i = 0; i < request_.gradients.size(); ++i) {
-        if (request_.gradients[i] == id) return store_offset(i);
-    }
-    return std::nullopt;
-}
-
-bool Lowering::is_read(ValueId id) const {
-    return wanted_[to_index(id)] || last_reader_[to_index(id)] > 0;
 }
 
 bool Lowering::sums_rows(const Node& node) const {
@@ -252,7 +219,7 @@ BufferId Lowering::use(ValueId id, const Desc& wanted) {
         for (const auto& copy : entry.copies) {
             if (copy.layout == layout) return copy.buffer;
         }
-        const auto buffer = add_buffer(byte_count(layout), false);
+        const auto buffer = buffers_.add(byte_count(layout), false);
         const auto dims = dims_of(layout);
         const bool same = dims.size() == value.type.shape.size();
         entry.copies.push_back(
@@ -267,9 +234,8 @@ BufferId Lowering::use(ValueId id, const Desc& wanted) {
     }
     const auto from = forms.front();
     if (dims_of(from.layout).size() != dims_of(layout).size()) return use_regrouped(id, layout);
-    const auto buffer = add_buffer(byte_count(layout), true);
-    if (layout == row_major)
-        lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
+    const auto buffer = buffers_.add(byte_count(layout), true);
+    if (layout == row_major) buffers_[buffer].gradient_offset = buffers_.gradient_offset(id);
     add_primitive(
         "Reorder " + value.name,
         reorder(from.layout, layout),
@@ -277,7 +243,7 @@ BufferId Lowering::use(ValueId id, const Desc& wanted) {
     );
     forms.push_back({layout, buffer});
     // The copy belongs to the value: nobody may overwrite it before the value's last reader.
-    lowered_.buffers[index_of(buffer)].values.push_back(id);
+    buffers_.hold(buffer, id);
     return buffer;
 }
 
@@ -293,9 +259,9 @@ BufferId Lowering::use_regrouped(ValueId id, const Desc& layout) {
     const auto& type = graph().value(id).type;
     auto buffer = from.buffer;
     if (from.layout != dense) {
-        buffer = add_buffer(byte_count(dense), true);
+        buffer = buffers_.add(byte_count(dense), true);
         if (layout == plain(type.shape, type.element)) {
-            lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
+            buffers_[buffer].gradient_offset = buffers_.gradient_offset(id);
         }
         add_primitive(
             "Reorder " + graph().value(id).name,
@@ -304,7 +270,7 @@ BufferId Lowering::use_regrouped(ValueId id, const Desc& layout) {
         );
     }
     if (layout != target) {
-        const auto packed_buffer = add_buffer(byte_count(layout), true);
+        const auto packed_buffer = buffers_.add(byte_count(layout), true);
         add_primitive(
             "Reorder " + graph().value(id).name,
             reorder(target, layout),
@@ -313,7 +279,7 @@ BufferId Lowering::use_regrouped(ValueId id, const Desc& layout) {
         buffer = packed_buffer;
     }
     forms_[to_index(id)].push_back({layout, buffer});
-    lowered_.buffers[index_of(buffer)].values.push_back(id);
+    buffers_.hold(buffer, id);
     return buffer;
 }
 
@@ -325,10 +291,10 @@ BufferId Lowering::overwrite_or_define(ValueId input, const Desc& layout) {
 }
 
 BufferId Lowering::define(ValueId id, const Desc& layout) {
-    const auto buffer = add_buffer(byte_count(layout), true);
+    const auto buffer = buffers_.add(byte_count(layout), true);
     const auto& type = graph().value(id).type;
     if (layout == plain(type.shape, type.element)) {
-        lowered_.buffers[index_of(buffer)].gradient_offset = gradient_offset(id);
+        buffers_[buffer].gradient_offset = buffers_.gradient_offset(id);
     }
     define_alias(id, layout, buffer);
     return buffer;
@@ -337,38 +303,16 @@ BufferId Lowering::define(ValueId id, const Desc& layout) {
 void Lowering::define_alias(ValueId id, const Desc& layout, BufferId buffer) {
     STARLING_CHECK(forms_[to_index(id)].empty());
     forms_[to_index(id)].push_back({canonical(layout), buffer});
-    lowered_.buffers[index_of(buffer)].values.push_back(id);
+    buffers_.hold(buffer, id);
 }
 
 std::optional<BufferId> Lowering::take_over(ValueId input, const Desc& layout) {
     for (const auto& form : forms_[to_index(input)]) {
         if (form.layout != layout) continue;
-        const auto& buffer = lowered_.buffers[index_of(form.buffer)];
-        if (!buffer.temporary || buffer.gradient_offset.has_value()) return std::nullopt;
-        for (const auto sharer : buffer.values) {
-            if (wanted_[to_index(sharer)] || last_reader_[to_index(sharer)] > current_ + 1) {
-                return std::nullopt;
-            }
-        }
+        if (!buffers_.may_overwrite(form.buffer, current_)) return std::nullopt;
         return form.buffer;
     }
     return std::nullopt;
-}
-
-BufferId Lowering::add_buffer(std::size_t bytes, bool temporary) {
-    Buffer buffer;
-    buffer.bytes = bytes;
-    buffer.temporary = temporary;
-    lowered_.buffers.push_back(std::move(buffer));
-    return static_cast<BufferId>(lowered_.buffers.size() - 1);
-}
-
-void Lowering::touch(BufferId id) {
-    auto& buffer = lowered_.buffers[index_of(id)];
-    const auto kernel = lowered_.kernels.size();
-    if (!buffer.used) buffer.first = kernel;
-    buffer.used = true;
-    buffer.last = kernel;
 }
 
 void Lowering::add_primitive(
@@ -376,7 +320,7 @@ void Lowering::add_primitive(
 ) {
     if (compiled.has(DNNL_ARG_SCRATCHPAD)) {
         const auto bytes = byte_count(compiled.desc(DNNL_ARG_SCRATCHPAD));
-        operands.push_back({DNNL_ARG_SCRATCHPAD, add_buffer(bytes, true)});
+        operands.push_back({DNNL_ARG_SCRATCHPAD, buffers_.add(bytes, true)});
     }
     std::vector<BufferId> touched;
     for (const auto& operand : operands) touched.push_back(operand.buffer);
@@ -389,15 +333,15 @@ void Lowering::add_loop(
     const std::string& name, std::vector<BufferId> operands, LoopKernel::Body body
 ) {
     std::vector<LoopKernel::Operand> sized;
-    for (const auto id : operands) sized.push_back({id, lowered_.buffers[index_of(id)].bytes});
+    for (const auto id : operands) sized.push_back({id, buffers_[id].bytes});
     add_kernel(std::make_unique<LoopKernel>(name, std::move(sized), std::move(body)), operands);
 }
 
 void Lowering::add_kernel(std::unique_ptr<Kernel> kernel, std::span<const BufferId> operands) {
     Account account;
     for (const auto id : operands) {
-        touch(id);
-        account.bytes += static_cast<double>(lowered_.buffers[index_of(id)].bytes);
+        buffers_.touch(id, lowered_.kernels.size());
+        account.bytes += static_cast<double>(buffers_[id].bytes);
     }
     // A kernel whose name has two words, like `Reorder Conv_3`, moves data and stands for no node.
     const auto& name = kernel->name();

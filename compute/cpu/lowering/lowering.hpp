@@ -21,19 +21,9 @@
 #include "compute/cpu/library/kernel.hpp"
 #include "compute/device/plan.hpp"
 #include "compute/graph/graph.hpp"
+#include "compute/lowering/buffers.hpp"
 
 namespace starling::compute::cpu {
-
-/// A range of bytes that kernels read and write.
-struct Buffer {
-    std::size_t bytes = 0;
-    bool temporary = true;  ///< lives in the arena between its first and its last kernel
-    std::optional<std::size_t> gradient_offset;  ///< where it lies in the flat gradient, in floats
-    std::size_t first = 0;
-    std::size_t last = 0;
-    bool used = false;
-    std::vector<ValueId> values;  ///< those that share the bytes
-};
 
 /// One packed copy of a parameter.
 struct PackedCopy {
@@ -96,7 +86,7 @@ public:
     [[nodiscard]] Desc typed(ValueId id, const Desc& layout) const;
 
     /// Returns true when some node reads the value, or when it is an output.
-    [[nodiscard]] bool is_read(ValueId id) const;
+    [[nodiscard]] bool is_read(ValueId id) const { return buffers_.is_read(id); }
 
     /// Returns true when the graph holds gradients: forward primitives then keep what these need.
     [[nodiscard]] bool training() const { return !request_.gradients.empty(); }
@@ -130,7 +120,7 @@ public:
     BufferId overwrite_or_define(ValueId input, const Desc& layout);
 
     /// Makes a buffer that holds no value and lives from its first kernel to its last.
-    BufferId temporary(std::size_t bytes) { return add_buffer(bytes, true); }
+    BufferId temporary(std::size_t bytes) { return buffers_.add(bytes, true); }
 
     /// Adds a primitive. Its scratchpad becomes a temporary buffer.
     void add_primitive(
@@ -158,25 +148,20 @@ private:
         BufferId buffer = BufferId::None;
     };
 
-    BufferId add_buffer(std::size_t bytes, bool temporary);
     BufferId use_regrouped(ValueId id, const Desc& layout);
-    void touch(BufferId buffer);
     void lower_current();
     void finish_outputs();
     void finish(ValueId id, std::optional<std::size_t> offset);
     void find_rounded();
     [[nodiscard]] bool takes_bf16(const Node& node, std::size_t operand) const;
-    [[nodiscard]] std::size_t store_offset(std::size_t parameter) const;
     [[nodiscard]] PackedParameter& packed(ValueId id);
-    [[nodiscard]] std::optional<std::size_t> gradient_offset(ValueId id) const;
 
     const PlanRequest& request_;
     const ParameterLayout& layout_;
+    Buffers buffers_;
     Lowered lowered_;
     std::size_t current_ = 0;
     std::vector<std::vector<Form>> forms_;  ///< by value, the produced one first
-    std::vector<std::size_t> last_reader_;  ///< by value, index of a node
-    std::vector<bool> wanted_;              ///< by value
     std::vector<std::pair<ValueId, std::pair<Desc, Desc>>> pools_;
     std::vector<bool> rounded_;  ///< by value
 };

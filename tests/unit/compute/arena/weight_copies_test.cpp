@@ -10,6 +10,7 @@
 #include "compute/cpu/device.hpp"
 #include "compute/training/optimizer.hpp"
 #include "tests/unit/compute/support/contents.hpp"
+#include "tests/unit/compute/support/devices.hpp"
 #include "tests/unit/compute/support/threads.hpp"
 
 namespace starling::compute {
@@ -83,7 +84,7 @@ TEST(WeightCopies, AnUpdateWritesThemAndAMixBeforeOrAfterItIsNotMissed) {
     const std::vector<float> gradient(layout.elements(), 0.5F);
     c.copies.refresh(c.store, 1);
     c.add_one_to(1);
-    optimizer.step(c.store, gradient, 0.1, &c.copies);
+    make_step(cpu_device(), optimizer, c.store, gradient, 0.1, &c.copies);
     EXPECT_EQ(c.differences(), 0U);
     c.add_one_to(2);
     EXPECT_GT(c.differences(), 0U);

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "compute/cpu/device.hpp"
 #include "compute/cpu/library/sliced_gradient.hpp"
 #include "tests/unit/compute/support/operator_check.hpp"
 
@@ -64,7 +65,7 @@ std::string described(
     TestRun run(test, 1);
     PlanRequest request{test.graph, {test.loss}, test.gradients, threads, precision};
     request.stopwatch = stopwatch;
-    const auto plan = compile_cpu_plan(std::move(request), run.layout);
+    const auto plan = cpu_device().compile(std::move(request), run.layout);
     EXPECT_TRUE(plan.has_value()) << plan.error().message;
     return plan ? (*plan)->describe() : "";
 }

@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 
+#include "compute/cpu/device.hpp"
 #include "compute/simd/strips.hpp"
 #include "tests/unit/compute/support/operator_check.hpp"
 
@@ -120,7 +121,7 @@ TEST(Residual, NoActivationOfABf16PlanIsReorderedBetweenBlocks) {
     const auto test = residual_net(1);
     TestRun run(test, 1);
     PlanRequest request{test.graph, {test.loss}, test.gradients, 1, Precision::Bf16};
-    const auto plan = compile_cpu_plan(std::move(request), run.layout);
+    const auto plan = cpu_device().compile(std::move(request), run.layout);
     ASSERT_TRUE(plan.has_value()) << plan.error().message;
     // The images, the weights' gradients (6 convolutions), the pool's input, its output and their
     // slopes; not one for each convolution's operands.

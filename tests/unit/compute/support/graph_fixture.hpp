@@ -3,6 +3,7 @@
 // What the operator and model tests share: a graph with a loss, run by the reference and by the
 // plan on the same random parameters and inputs.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <gtest/gtest.h>
@@ -11,10 +12,12 @@
 
 #include "base/rng.hpp"
 #include "compute/arena/parameter_store.hpp"
-#include "compute/cpu/plan.hpp"
+#include "compute/gpu/lowering.hpp"
 #include "compute/graph/autodiff.hpp"
 #include "compute/graph/graph.hpp"
+#include "compute/graph/operator.hpp"
 #include "compute/reference/reference.hpp"
+#include "tests/unit/compute/support/devices.hpp"
 #include "tests/unit/compute/support/threads.hpp"
 
 namespace starling::compute {
@@ -154,41 +157,40 @@ inline void expect_near_in_norm(
     EXPECT_LE(std::sqrt(error), tolerance * std::sqrt(norm)) << what;
 }
 
-/// Runs the plan and compares loss, log-probabilities and every gradient with the reference.
-inline void expect_plan_matches(
-    const TestGraph& test,
-    std::uint64_t seed,
-    int threads,
-    double tolerance = 2e-5,
-    Stopwatch stopwatch = nullptr,
-    Precision precision = Precision::F32
-) {
-    TestRun run(test, seed);
-    const double loss = run.reference_loss(test);
-    PlanRequest request{
-        test.graph, {test.loss, test.log_probabilities}, test.gradients, threads_here(threads)};
-    request.stopwatch = stopwatch;
-    request.precision = precision;
-    auto plan = compile_cpu_plan(std::move(request), run.layout);
-    ASSERT_TRUE(plan.has_value()) << plan.error().message;
+/// Writes the run's inputs where a plan reads them.
+inline void write_inputs(const TestGraph& test, const TestRun& run, Plan& plan) {
     for (const auto& [id, tensor] : run.tensors) {
         if (test.graph.value(id).kind != ValueKind::Input) continue;
         if (test.graph.value(id).type.element == ElementType::I32) {
-            auto to = (*plan)->input_labels(id);
+            auto to = plan.input_labels(id);
             for (std::size_t i = 0; i < to.size(); ++i) {
                 to[i] = static_cast<std::int32_t>(tensor.values[i]);
             }
         } else {
-            auto to = (*plan)->input_values(id);
+            auto to = plan.input_values(id);
             for (std::size_t i = 0; i < to.size(); ++i)
                 to[i] = static_cast<float>(tensor.values[i]);
         }
     }
+}
+
+/// Runs the plan and compares loss, log-probabilities and every gradient with the reference.
+inline void expect_plan_matches_on(
+    Device& device, const TestGraph& test, TestRun& run, PlanRequest request, double tolerance
+) {
+    SCOPED_TRACE(device.name());
+    const auto precision = request.precision;
+    const double loss = run.tensors.at(test.loss).values[0];
+    auto plan = device.compile(std::move(request), run.layout);
+    ASSERT_TRUE(plan.has_value()) << plan.error().message;
+    write_inputs(test, run, **plan);
     std::atomic<bool> interrupt{false};
     // Twice: the second run finds whatever the first left in the shared arena.
     for (int repetition = 0; repetition < 2; ++repetition) {
-        (*plan)->pack(run.store);
-        ASSERT_TRUE((*plan)->run(interrupt));
+        ASSERT_TRUE((*plan)->pack(run.store));
+        const auto end = (*plan)->run(interrupt);
+        ASSERT_TRUE(end.has_value()) << end.error().message;
+        ASSERT_EQ(*end, RunEnd::Whole);
     }
     EXPECT_NEAR(static_cast<double>((*plan)->output(test.loss)[0]), loss, tolerance * (1.0 + loss));
     const auto compare = precision == Precision::Bf16 ? expect_near_in_norm : expect_close;
@@ -198,17 +200,50 @@ inline void expect_plan_matches(
         tolerance,
         "log-probabilities"
     );
+    const auto gradients = read(device, (*plan)->gradients());
     for (std::size_t i = 0; i < test.gradients.size(); ++i) {
         if (test.gradients[i] == ValueId::None) continue;
         for (const auto& info : run.layout.parameters()) {
             if (info.name != test.graph.parameters()[i].name) continue;
             compare(
-                (*plan)->gradients().subspan(info.offset, info.elements),
+                std::span(gradients).subspan(info.offset, info.elements),
                 run.tensors.at(test.gradients[i]).values,
                 tolerance,
                 "gradient of " + info.name
             );
         }
+    }
+}
+
+/// Returns whether cards have kernels for all of the graph.
+inline bool lowered_for_cards(const Graph& graph) {
+    const auto& nodes = graph.nodes();
+    return std::all_of(nodes.begin(), nodes.end(), [](const Node& node) {
+        return gpu::lowers(node.op->name);
+    });
+}
+
+/// Does so on each of the test's devices that has the precision.
+inline void expect_plan_matches(
+    const TestGraph& test,
+    std::uint64_t seed,
+    int threads,
+    double tolerance = 2e-5,
+    Stopwatch stopwatch = nullptr,
+    Precision precision = Precision::F32
+) {
+    TestRun run(test, seed);
+    (void)run.reference_loss(test);
+    PlanRequest request{
+        test.graph, {test.loss, test.log_probabilities}, test.gradients, threads_here(threads)};
+    request.stopwatch = stopwatch;
+    request.precision = precision;
+    for (auto* device : test_devices()) {
+        // The CPU has kernels for bf16 that it may emulate.
+        if (precision != Precision::F32 && device->name() != "cpu") continue;
+        // tests/unit/compute/gpu/lowering_test.cpp lists the operators without kernels.
+        if (!device->on_host() && !lowered_for_cards(test.graph)) continue;
+        expect_plan_matches_on(*device, test, run, request, tolerance);
     }
 }
 

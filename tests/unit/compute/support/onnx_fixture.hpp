@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "compute/cpu/plan.hpp"
 #include "compute/onnx/import.hpp"
 #include "compute/reference/reference.hpp"
+#include "tests/unit/compute/support/devices.hpp"
 
 namespace starling::compute::onnx {
 
@@ -61,7 +61,7 @@ struct Runnable {
     Result<std::vector<std::vector<float>>> run_plan(
         const std::vector<std::vector<double>>& values, ParameterStore& store
     ) {
-        auto plan = compile_cpu_plan({model.graph, outputs, {}, 1}, store.layout());
+        auto plan = test_device().compile({model.graph, outputs, {}, 1}, store.layout());
         if (plan.has_error()) return plan.error();
         for (std::size_t i = 0; i < model.inputs.size(); ++i) {
             const auto id = model.inputs[i].id;
@@ -78,9 +78,9 @@ struct Runnable {
                 }
             }
         }
-        (*plan)->pack(store);
+        if (auto packed = (*plan)->pack(store); !packed) return packed.error();
         std::atomic<bool> interrupt{false};
-        if (!(*plan)->run(interrupt)) return fail(FaultCode::Cancelled, "interrupted");
+        if (const auto end = (*plan)->run(interrupt); !end) return end.error();
         std::vector<std::vector<float>> results;
         for (const auto id : outputs) {
             const auto span = (*plan)->output(id);

@@ -36,17 +36,18 @@ inline void expect_torch(const TorchLoss& like, const nlohmann::json& given) {
     const ParameterLayout layout(test.graph.parameters());
     ParameterStore store(layout);
     store.write_all(given.at("scores").get<std::vector<float>>());
-    auto plan = compile_cpu_plan({test.graph, {loss->loss}, *gradients, 1}, layout);
+    auto plan = test_device().compile({test.graph, {loss->loss}, *gradients, 1}, layout);
     ASSERT_TRUE(plan.has_value()) << plan.error().message;
-    (*plan)->pack(store);
+    ASSERT_TRUE((*plan)->pack(store));
     like.load(**plan, labels);
     std::atomic<bool> never{false};
     ASSERT_TRUE((*plan)->run(never));
     const auto expected = given.at("loss").get<double>();
     EXPECT_NEAR(static_cast<double>((*plan)->output(loss->loss)[0]), expected, 2e-6 * expected);
+    const auto found = read(test_device(), (*plan)->gradients());
     const auto gradient = given.at("gradient").get<std::vector<double>>();
     for (std::size_t i = 0; i < gradient.size(); ++i) {
-        const auto ours = static_cast<double>((*plan)->gradients()[i]);
+        const auto ours = static_cast<double>(found[i]);
         EXPECT_NEAR(ours, gradient[i], 1e-6 * std::abs(gradient[i]) + like.least) << "score " << i;
     }
 }

@@ -9,6 +9,7 @@
 #include "compute/training/devices.hpp"
 #include "compute/training/engine.hpp"
 #include "tests/unit/compute/support/contents.hpp"
+#include "tests/unit/compute/support/devices.hpp"
 #include "tests/unit/compute/support/synthetic.hpp"
 #include "tests/unit/compute/support/threads.hpp"
 
@@ -77,6 +78,7 @@ Run train(const Case& given, const EngineOptions& options, int steps) {
 void expect_devices_agree(const Case& given, double tolerance) {
     SCOPED_TRACE(given.model);
     auto options = options_of(given);
+    options.device = test_device().name();
     const auto fast = train(given, options, 2);
     options.device = "reference";
     const auto plain = train(given, options, 2);
@@ -92,7 +94,7 @@ void expect_devices_agree(const Case& given, double tolerance) {
     EXPECT_LE(worst, tolerance);
 }
 
-TEST(Device, TrainingStepsOnTheReferenceAndTheCpuEndAlike) {
+TEST(Device, TrainingStepsOnTheReferenceAndOnTheDeviceEndAlike) {
     expect_devices_agree(kMlp, 1e-6);
     expect_devices_agree(kCnn, 1e-6);
     expect_devices_agree(kResidual, 2e-5);
@@ -144,11 +146,57 @@ TEST(Device, AutoTakesF32WithoutAStopwatchAndSaysWhatItTook) {
     EXPECT_EQ((*measured)->precision(), Precision::F32);
 }
 
-TEST(Device, AnUnknownOneIsRefusedNamingThoseThatExist) {
-    const auto device = find_device("abacus");
-    ASSERT_TRUE(device.has_error());
-    EXPECT_EQ(device.error().code, FaultCode::Usage);
-    EXPECT_NE(device.error().message.find("reference"), std::string::npos);
+TEST(Device, AnUnknownOneIsRefusedNamingThoseThatMayBe) {
+    for (const auto* name :
+         {"abacus", "cpu:0", "opencl:", "opencl:x", "opencl:-1", "cuda:1x", ""}) {
+        const auto device = find_device(name);
+        ASSERT_TRUE(device.has_error()) << name;
+        EXPECT_EQ(device.error().code, FaultCode::Usage) << name;
+        EXPECT_NE(device.error().message.find("opencl:N"), std::string::npos) << name;
+        EXPECT_TRUE(check_device_name(name).has_error()) << name;
+    }
+    for (const auto* name : {"auto", "cpu", "reference", "cuda", "cuda:1", "opencl", "opencl:12"}) {
+        EXPECT_TRUE(check_device_name(name).has_value()) << name;
+    }
+}
+
+TEST(Device, OneThatIsNotHereIsRefusedWithWhatWasLookedForAndFound) {
+    for (const auto* name : {"opencl:4000", "cuda", "cuda:3"}) {
+        const auto device = find_device(name);
+        ASSERT_TRUE(device.has_error()) << name;
+        EXPECT_EQ(device.error().code, FaultCode::Usage) << name;
+        EXPECT_NE(device.error().message.find(name), std::string::npos) << device.error().message;
+        EXPECT_EQ(device.error().message.find('\n'), std::string::npos);
+    }
+}
+
+TEST(Device, TheListHasTheCpuFirstAndEachThatIsReadyCanBeFound) {
+    const auto list = devices();
+    ASSERT_FALSE(list.devices.empty());
+    EXPECT_EQ(list.devices.front().name, "cpu");
+    for (const auto& info : list.devices) {
+        EXPECT_FALSE(info.model.empty()) << info.name;
+        EXPECT_FALSE(info.state.empty()) << info.name;
+        EXPECT_GT(info.memory_bytes, 0U) << info.name;
+    }
+    for (const auto& missing : list.missing) EXPECT_FALSE(missing.why.empty()) << missing.name;
+    EXPECT_EQ(automatic_devices(0).back(), "cpu");
+    // No card has so much memory.
+    EXPECT_EQ(automatic_devices(std::uint64_t{1} << 60U), std::vector<std::string>{"cpu"});
+}
+
+TEST(Device, AutoComputesWhereTheFirstThatCanDoes) {
+    auto options = options_of(kMlp);
+    options.device = "auto";
+    ParameterStore store(*model_layout(options.model, options.task));
+    store.initialize(Rng(5));
+    const auto engine = Engine::create(options, store);
+    ASSERT_TRUE(engine.has_value()) << engine.error().message;
+    if ((*engine)->device() == "cpu") {
+        EXPECT_EQ((*engine)->passed_over(), "");
+    }
+    const auto batch = batch_of(kMlp, 1);
+    EXPECT_TRUE((*engine)->step({batch.values, batch.labels}, 0.01).has_value());
 }
 
 }  // namespace

@@ -8,9 +8,9 @@
 #include <limits>
 
 #include "base/rng.hpp"
-#include "compute/cpu/device.hpp"
-#include "compute/cpu/loops/update.hpp"
+#include "compute/device/device.hpp"
 #include "tests/unit/compute/support/contents.hpp"
+#include "tests/unit/compute/support/devices.hpp"
 #include "tests/unit/compute/support/threads.hpp"
 
 namespace starling::compute {
@@ -36,12 +36,12 @@ void expect_equal_to_twin(const OptimizerSpec& spec, int threads) {
     store.initialize(Rng(3));
     const auto start = contents(store);
     Twin twin{{start.begin(), start.end()}, std::vector<double>(start.size(), 0.0)};
-    Optimizer optimizer(spec, layout, threads_here(threads), cpu_device());
+    Optimizer optimizer(spec, layout, threads_here(threads), test_device());
     Rng rng(4);
     std::vector<float> gradient(start.size());
     for (int step = 0; step < 5; ++step) {
         for (auto& g : gradient) g = static_cast<float>(rng.uniform() - 0.5);
-        optimizer.step(store, gradient, 0.1);
+        make_step(test_device(), optimizer, store, gradient, 0.1);
         twin.step(spec, gradient, 0.1);
     }
     const auto end = contents(store);
@@ -75,16 +75,16 @@ TEST(Optimizer, RestoredStateContinuesAsIfNeverStopped) {
             ParameterStore copy(layout);
             store.initialize(Rng(1));
             copy.initialize(Rng(1));
-            Optimizer whole(spec, layout, 1, cpu_device());
-            auto part = std::make_unique<Optimizer>(spec, layout, 1, cpu_device());
+            Optimizer whole(spec, layout, 1, test_device());
+            auto part = std::make_unique<Optimizer>(spec, layout, 1, test_device());
             for (int step = 0; step < 12; ++step) {
                 // The stop may come while gradients are summed up that are not applied yet.
                 const std::vector<float> gradient(100, 0.25F * static_cast<float>(step + 1));
-                auto next = std::make_unique<Optimizer>(spec, layout, 1, cpu_device());
+                auto next = std::make_unique<Optimizer>(spec, layout, 1, test_device());
                 EXPECT_TRUE(next->restore(part->state()));
                 part = std::move(next);
-                EXPECT_TRUE(whole.step(store, gradient, 0.1));
-                EXPECT_TRUE(part->step(copy, gradient, 0.1));
+                EXPECT_TRUE(make_step(test_device(), whole, store, gradient, 0.1));
+                EXPECT_TRUE(make_step(test_device(), *part, copy, gradient, 0.1));
                 EXPECT_EQ(contents(store), contents(copy)) << text << ' ' << step;
             }
         }
@@ -98,16 +98,16 @@ TEST(Optimizer, AStateOfAnOlderReleaseHasNoSumOfGradientsAndOthersAreRefused) {
         ParameterStore store(layout);
         store.initialize(Rng(1));
         const std::vector<float> gradient(100, 0.25F);
-        Optimizer old(spec, layout, 1, cpu_device());
-        EXPECT_TRUE(old.step(store, gradient, 0.1));
+        Optimizer old(spec, layout, 1, test_device());
+        EXPECT_TRUE(make_step(test_device(), old, store, gradient, 0.1));
         ParameterStore copy(layout);
         copy.write_all(contents(store));
         spec.accumulate = 2;
-        Optimizer now(spec, layout, 1, cpu_device());
+        Optimizer now(spec, layout, 1, test_device());
         EXPECT_TRUE(now.restore(old.state()));
-        EXPECT_TRUE(old.step(store, gradient, 0.1));
-        EXPECT_TRUE(now.step(copy, gradient, 0.1));
-        EXPECT_TRUE(now.step(copy, gradient, 0.1));
+        EXPECT_TRUE(make_step(test_device(), old, store, gradient, 0.1));
+        EXPECT_TRUE(make_step(test_device(), now, copy, gradient, 0.1));
+        EXPECT_TRUE(make_step(test_device(), now, copy, gradient, 0.1));
         EXPECT_EQ(contents(store), contents(copy)) << text;
         const auto state = now.state();
         std::vector<float> bad(state.begin(), state.end());
@@ -129,20 +129,20 @@ TEST(Optimizer, AGradientWithoutAFiniteNormIsDroppedWhereNormsAreClipped) {
         ParameterStore twin(layout);
         store.initialize(Rng(1));
         twin.initialize(Rng(1));
-        Optimizer optimizer(spec, layout, 1, cpu_device());
-        Optimizer without(spec, layout, 1, cpu_device());
+        Optimizer optimizer(spec, layout, 1, test_device());
+        Optimizer without(spec, layout, 1, test_device());
         const std::vector<float> gradient(100, 0.25F);
         auto spoilt = gradient;
         spoilt[17] = bad;
         const auto both = [&] {
             for (int part = 0; part < 2; ++part) {
-                EXPECT_TRUE(optimizer.step(store, gradient, 0.1));
-                EXPECT_TRUE(without.step(twin, gradient, 0.1));
+                EXPECT_TRUE(make_step(test_device(), optimizer, store, gradient, 0.1));
+                EXPECT_TRUE(make_step(test_device(), without, twin, gradient, 0.1));
             }
         };
         both();
-        EXPECT_TRUE(optimizer.step(store, spoilt, 0.1));  // gathered only
-        EXPECT_FALSE(optimizer.step(store, gradient, 0.1));
+        EXPECT_TRUE(make_step(test_device(), optimizer, store, spoilt, 0.1));  // gathered only
+        EXPECT_FALSE(make_step(test_device(), optimizer, store, gradient, 0.1));
         EXPECT_EQ(contents(store), contents(twin));
         both();
         EXPECT_EQ(contents(store), contents(twin));
@@ -158,16 +158,16 @@ TEST(Optimizer, AResetOneGoesOnLikeANewOne) {
         spec.accumulate = 2;
         ParameterStore store(layout);
         store.initialize(Rng(1));
-        Optimizer used(spec, layout, 1, cpu_device());
+        Optimizer used(spec, layout, 1, test_device());
         const std::vector<float> gradient(100, 0.25F);
-        for (int i = 0; i < 5; ++i) used.step(store, gradient, 0.1);
+        for (int i = 0; i < 5; ++i) make_step(test_device(), used, store, gradient, 0.1);
         used.reset();
         ParameterStore copy(layout);
         copy.write_all(contents(store));
-        Optimizer fresh(spec, layout, 1, cpu_device());
+        Optimizer fresh(spec, layout, 1, test_device());
         for (int i = 0; i < 4; ++i) {
-            used.step(store, gradient, 0.1);
-            fresh.step(copy, gradient, 0.1);
+            make_step(test_device(), used, store, gradient, 0.1);
+            make_step(test_device(), fresh, copy, gradient, 0.1);
             EXPECT_EQ(contents(store), contents(copy)) << text;
         }
     }
@@ -209,7 +209,7 @@ TEST(Optimizer, AdamWithClippingAndAccumulationEqualsTheNaiveTwin) {
             const auto start = contents(store);
             const std::vector<double> zero(start.size(), 0.0);
             AdamTwin twin{{start.begin(), start.end()}, zero, zero};
-            Optimizer optimizer(spec, layout, threads_here(accumulate == 1 ? 2 : 1), cpu_device());
+            Optimizer optimizer(spec, layout, threads_here(accumulate == 1 ? 2 : 1), test_device());
             Rng rng(4);
             for (int step = 0; step < 4; ++step) {
                 std::vector<double> mean(start.size(), 0.0);
@@ -220,7 +220,7 @@ TEST(Optimizer, AdamWithClippingAndAccumulationEqualsTheNaiveTwin) {
                         mean[i] +=
                             static_cast<double>(gradient[i]) / static_cast<double>(accumulate);
                     }
-                    optimizer.step(store, gradient, 0.1);
+                    make_step(test_device(), optimizer, store, gradient, 0.1);
                 }
                 double norm = 0.0;
                 for (const double g : mean) norm += g * g;
@@ -257,12 +257,12 @@ TEST(Optimizer, DecayOfMatricesLeavesVectorsAndEqualsTheTwin) {
     const std::vector<double> zero(start.size(), 0.0);
     AdamTwin shrinking{{start.begin(), start.end()}, zero, zero};
     AdamTwin staying{{start.begin(), start.end()}, zero, zero};
-    Optimizer optimizer(spec, layout, threads_here(2), cpu_device());
+    Optimizer optimizer(spec, layout, threads_here(2), test_device());
     Rng rng(4);
     for (int step = 0; step < 4; ++step) {
         std::vector<float> gradient(start.size());
         for (auto& g : gradient) g = static_cast<float>(rng.uniform() - 0.5);
-        optimizer.step(store, gradient, 0.1);
+        make_step(test_device(), optimizer, store, gradient, 0.1);
         const std::vector<double> exact(gradient.begin(), gradient.end());
         shrinking.step(spec, exact, 0.1);
         staying.step(without, exact, 0.1);
@@ -281,15 +281,21 @@ TEST(Optimizer, NormIsEuclidean) {
     std::vector<float> gradient(10000, 0.0F);
     gradient[3] = 3.0F;
     gradient[9999] = -4.0F;
-    EXPECT_NEAR(cpu::gradient_norm(gradient, threads_here(2)), 5.0, 1e-9);
+    auto& device = test_device();
+    const auto memory = device.allocate(gradient.size());
+    ASSERT_TRUE(memory.has_value());
+    ASSERT_TRUE(device.copy_in(gradient, DeviceSpan(**memory)).has_value());
+    const auto norm = device.norm(DeviceSpan(**memory), threads_here(2));
+    ASSERT_TRUE(norm.has_value());
+    EXPECT_NEAR(*norm, 5.0, 1e-6);
 }
 
 TEST(Optimizer, BuffersAreLeftAlone) {
     const ParameterLayout layout({{"mean", {4}, true, Init::One}, {"w", {4}, false, Init::One}});
     ParameterStore store(layout);
     store.initialize(Rng(1));
-    Optimizer optimizer({}, layout, 1, cpu_device());
-    optimizer.step(store, std::vector<float>(8, 1.0F), 0.5);
+    Optimizer optimizer({}, layout, 1, test_device());
+    make_step(test_device(), optimizer, store, std::vector<float>(8, 1.0F), 0.5);
     EXPECT_EQ(contents(store), (std::vector<float>{0.5F, 0.5F, 0.5F, 0.5F, 1, 1, 1, 1}));
 }
 

@@ -1,0 +1,226 @@
+#include "compute/gpu/plan.hpp"
+
+#include <cstring>
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+#include "base/check.hpp"
+#include "compute/gpu/lowering.hpp"
+#include "compute/graph/passes.hpp"
+
+namespace starling::compute::gpu {
+
+namespace {
+
+class GpuPlan final : public Plan {
+public:
+    GpuPlan(PlanRequest request, Backend& backend, std::shared_ptr<WeightMirror> mirror)
+        : request_(std::move(request)),
+          backend_(backend),
+          mirror_(std::move(mirror)) {}
+
+    /// Errors    also throws std::runtime_error, as the lowering
+    Result<void> make(const ParameterLayout& layout) {
+        auto wanted = request_.outputs;
+        wanted.insert(wanted.end(), request_.gradients.begin(), request_.gradients.end());
+        remove_dead_nodes(request_.graph, wanted);
+        fuse_relu(request_.graph, wanted);
+        fuse_relu_gradient(request_.graph, wanted);
+        auto lowered = Lowering(request_, layout).run();
+        places_ = place_buffers(lowered.buffers);
+        const auto elements = request_.gradients.empty() ? 0 : layout.elements();
+        if (auto ok = take(arena_, places_.arena_bytes / sizeof(float)); !ok) return ok;
+        if (auto ok = take(lasting_, places_.lasting_bytes / sizeof(float)); !ok) return ok;
+        if (auto ok = take(gradients_, elements); !ok) return ok;
+        for (const auto& upload : lowered.uploads) {
+            const auto words = std::as_bytes(std::span(upload.words));
+            if (auto ok = write(words, upload.buffer); !ok) return ok;
+        }
+        for (auto& step : lowered.steps) bind(step);
+        steps_ = std::move(lowered.steps);
+        for (const auto& [id, buffer] : lowered.inputs) inputs_[id] = host_of(id, buffer);
+        // Gradients stay where they are.
+        for (const auto id : request_.outputs) {
+            for (const auto& [known, buffer] : lowered.outputs) {
+                if (known == id && !outputs_.contains(id)) outputs_[id] = host_of(id, buffer);
+            }
+        }
+        return {};
+    }
+
+    std::span<float> input_values(ValueId input) override {
+        return floats(inputs_.at(input).words);
+    }
+
+    std::span<std::int32_t> input_labels(ValueId input) override {
+        auto& words = inputs_.at(input).words;
+        return {reinterpret_cast<std::int32_t*>(words.data()), words.size()};
+    }
+
+    Result<void> pack(ParameterStore& store) override { return mirror_->refresh(store); }
+
+    PlanCopies* copies() override { return mirror_.get(); }
+
+    Result<RunEnd> run(std::atomic<bool>& interrupt) override {
+        if (auto ok = write_inputs(); !ok) return ok.error();
+        for (auto& step : steps_) {
+            if (interrupt.exchange(false, std::memory_order_relaxed)) return RunEnd::Interrupted;
+            if (step.prepare) step.prepare(step.launch);
+            if (auto ok = backend_.launch(step.launch); !ok) return ok.error();
+        }
+        if (auto ok = read_outputs(); !ok) return ok.error();
+        return RunEnd::Whole;
+    }
+
+    Result<void> profile(Stopwatch stopwatch, std::vector<KernelTime>& times) override {
+        if (auto ok = write_inputs(); !ok) return ok;
+        if (auto ok = backend_.finish(); !ok) return ok;
+        for (auto& step : steps_) {
+            const double start = stopwatch();
+            if (step.prepare) step.prepare(step.launch);
+            if (auto ok = backend_.launch(step.launch); !ok) return ok;
+            if (auto ok = backend_.finish(); !ok) return ok;
+            const double seconds = stopwatch() - start;
+            times.push_back(
+                {step.name + " " + step.launch.kernel, step.op, seconds, step.flops, 0.0}
+            );
+        }
+        return read_outputs();
+    }
+
+    std::span<const float> output(ValueId output) const override {
+        return floats(outputs_.at(output).words);
+    }
+
+    DeviceSpan gradients() const override { return DeviceSpan(*gradients_); }
+
+    MemoryUse memory() const override {
+        MemoryUse use;
+        use.activations = places_.arena_bytes;
+        use.lasting = places_.lasting_bytes + mirror_->memory().size() * sizeof(float);
+        use.gradients = gradients_->size() * sizeof(float);
+        return use;
+    }
+
+    std::string describe() const override {
+        std::string text;
+        for (const auto& step : steps_) text += step.name + " " + step.launch.kernel + "\n";
+        return text + "0 of " + std::to_string(steps_.size()) + " kernels only reorder\n";
+    }
+
+private:
+    /// A value on its way between the host and the device.
+    struct HostCopy {
+        std::vector<std::uint32_t> words;
+        DeviceMemory* memory = nullptr;
+        std::size_t offset = 0;  ///< in bytes
+    };
+
+    static std::span<float> floats(std::vector<std::uint32_t>& words) {
+        return {reinterpret_cast<float*>(words.data()), words.size()};
+    }
+
+    static std::span<const float> floats(const std::vector<std::uint32_t>& words) {
+        return {reinterpret_cast<const float*>(words.data()), words.size()};
+    }
+
+    Result<void> take(std::unique_ptr<DeviceMemory>& memory, std::size_t elements) {
+        auto taken = backend_.allocate(elements);
+        if (!taken) return taken.error();
+        memory = std::move(*taken);
+        return {};
+    }
+
+    [[nodiscard]] DeviceMemory& memory_of(BufferPlace::Region region) const {
+        switch (region) {
+            case BufferPlace::Region::Arena:
+                return *arena_;
+            case BufferPlace::Region::Lasting:
+                return *lasting_;
+            case BufferPlace::Region::Gradient:
+                return *gradients_;
+            case BufferPlace::Region::Parameters:
+                break;
+        }
+        return mirror_->memory();
+    }
+
+    [[nodiscard]] const BufferPlace& place_of(BufferId id) const {
+        return places_.places[to_index(id)];
+    }
+
+    Result<void> write(std::span<const std::byte> bytes, BufferId buffer) {
+        const auto& place = place_of(buffer);
+        return backend_.write(bytes, memory_of(place.region), place.offset);
+    }
+
+    void bind(Step& step) const {
+        for (const auto& operand : step.operands) {
+            const auto* buffer = std::get_if<BufferId>(&operand);
+            if (buffer == nullptr) {
+                step.launch.arguments.push_back(std::get<Argument>(operand));
+                continue;
+            }
+            const auto& place = place_of(*buffer);
+            const auto offset = static_cast<std::int64_t>(place.offset / sizeof(float));
+            step.launch.arguments.emplace_back(&memory_of(place.region), offset);
+        }
+    }
+
+    [[nodiscard]] HostCopy host_of(ValueId id, BufferId buffer) const {
+        const auto& place = place_of(buffer);
+        const auto count = static_cast<std::size_t>(element_count(request_.graph.shape(id)));
+        return {std::vector<std::uint32_t>(count), &memory_of(place.region), place.offset};
+    }
+
+    Result<void> write_inputs() {
+        for (auto& [id, copy] : inputs_) {
+            const auto bytes = std::as_bytes(std::span(copy.words));
+            if (auto ok = backend_.write(bytes, *copy.memory, copy.offset); !ok) return ok;
+        }
+        return {};
+    }
+
+    Result<void> read_outputs() {
+        if (outputs_.empty()) return backend_.finish();
+        for (auto& [id, copy] : outputs_) {
+            const auto bytes = std::as_writable_bytes(std::span(copy.words));
+            if (auto ok = backend_.read(*copy.memory, copy.offset, bytes); !ok) return ok;
+        }
+        return {};
+    }
+
+    PlanRequest request_;
+    Backend& backend_;
+    std::shared_ptr<WeightMirror> mirror_;
+    BufferPlaces places_;
+    std::unique_ptr<DeviceMemory> arena_;
+    std::unique_ptr<DeviceMemory> lasting_;
+    std::unique_ptr<DeviceMemory> gradients_;
+    std::vector<Step> steps_;
+    std::map<ValueId, HostCopy> inputs_;
+    std::map<ValueId, HostCopy> outputs_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Plan>> compile_plan(
+    PlanRequest request,
+    const ParameterLayout& layout,
+    Backend& backend,
+    std::shared_ptr<WeightMirror> mirror
+) {
+    if (request.precision == Precision::Bf16) {
+        return fail(FaultCode::Unsupported, "this device has no kernels for bf16; give f32");
+    }
+    try {
+        auto plan = std::make_unique<GpuPlan>(std::move(request), backend, std::move(mirror));
+        if (auto made = plan->make(layout); !made) return made.error();
+        return std::unique_ptr<Plan>(std::move(plan));
+    } catch (const std::runtime_error& error) {
+        return fail(FaultCode::Unsupported, error.what());
+    }
+}
+
+}  // namespace starling::compute::gpu
