@@ -63,6 +63,7 @@ int main(int argc, char** argv) {
     starling::peer::add_export(app, chosen);
     starling::peer::add_data(app, chosen);
     starling::peer::add_bench(app, chosen);
+    starling::peer::add_devices(app, chosen);
     starling::peer::add_simulate(app, chosen);
     starling::peer::add_help(app, chosen);
     try {

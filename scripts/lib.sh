@@ -37,7 +37,9 @@ BUILD_PACKAGES=(
     libsnappy-dev libzstd-dev libsqlite3-dev
 )
 DATA_PACKAGES=(dataset-fashion-mnist)
-TEST_PACKAGES=(libgtest-dev python3 libonnx-testdata iproute2 iptables)
+TEST_PACKAGES=(
+    libgtest-dev python3 libonnx-testdata iproute2 iptables pocl-opencl-icd ocl-icd-libopencl1
+)
 # What only developers and CI need. clang does without g++'s OpenMP headers, so it brings its own.
 CHECK_PACKAGES=(clang-format clang-tidy libomp-dev)
 FUZZ_PACKAGES=(clang libomp-dev)

@@ -423,7 +423,8 @@ void add_bench_step(CLI::App& bench, Command& chosen) {
         ->check(CLI::Range(0, 1024));
     command->add_option("--precision", flags->precision, "f32, bf16 or auto")
         ->capture_default_str();
-    command->add_option("--device", flags->device, "cpu, or reference")->capture_default_str();
+    command->add_option("--device", flags->device, "cpu, opencl:N, auto, or reference")
+        ->capture_default_str();
     command->add_option("--optimizer", flags->optimizer, "As for peer");
     command->add_option(
         "--dataset", flags->dataset, "Train on its samples, as for peer, and report data_wait"

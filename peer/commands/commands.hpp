@@ -40,6 +40,7 @@ void add_predict(CLI::App& app, Command& chosen);
 void add_export(CLI::App& app, Command& chosen);
 void add_data(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);
+void add_devices(CLI::App& app, Command& chosen);
 void add_simulate(CLI::App& app, Command& chosen);
 void add_help(CLI::App& app, Command& chosen);
 

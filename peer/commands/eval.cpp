@@ -35,6 +35,7 @@ struct EvalFlags {
     std::string state;
     std::string dataset;
     std::string model;
+    std::string device = "cpu";
     int threads = 0;
     bool per_class = false;
 };
@@ -114,7 +115,8 @@ Result<Judged> evaluate_file(const EvalFlags& flags) {
     descriptor.model = chosen->spec;
     descriptor.model_file = *chosen->file;
     descriptor.manifest = sharded->manifest;
-    const auto options = engine_options(descriptor, threads_of(flags));
+    auto options = engine_options(descriptor, threads_of(flags));
+    options.device = flags.device;
     auto layout = compute::model_layout(options.model, options.task, *options.model_file);
     if (layout.has_error()) {
         return fail(FaultCode::Usage, "--model " + flags.model + ": " + layout.error().message);
@@ -155,7 +157,8 @@ Result<Judged> evaluate_checkpoint(const EvalFlags& flags) {
     auto cut = cut_for_eval(flags.dataset, model->descriptor.manifest);
     if (cut.has_error()) return as_usage(cut.error());
     print_notes(*cut);
-    const auto options = engine_options(model->descriptor, threads_of(flags));
+    auto options = engine_options(model->descriptor, threads_of(flags));
+    options.device = flags.device;
     auto judged = evaluate_on(flags.dataset, cut->sharded, options, *model->parameters);
     if (judged.has_error() || other) return judged;
     auto text = text_of(*model, threads_of(flags));
@@ -211,6 +214,7 @@ void add_eval(CLI::App& app, Command& chosen) {
         )
         ->transform(&expand_home);
     command->add_option("--threads", flags->threads, "Compute threads (0: all cores)");
+    command->add_option("--device", flags->device, "cpu, opencl:N, or auto")->capture_default_str();
     command->add_flag(
         "--per-class",
         flags->per_class,

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "compute/training/devices.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/commands/peer_flags.hpp"
 #include "peer/machine/surroundings.hpp"
@@ -24,12 +25,21 @@ Result<void> check_dataset_path(const PeerConfig& config) {
     return check_data_set(config.dataset);
 }
 
+/// A device that was asked for and is not there is found here, before anybody hears of this peer.
+Result<void> check_device(const PeerConfig& config) {
+    if (config.device == "auto" || config.membership_only) return {};
+    const auto device = compute::find_device(config.device);
+    if (device) return {};
+    return fail(FaultCode::Usage, "--device " + config.device + ": " + device.error().message);
+}
+
 int run_peer(const CLI::App& command, const std::string& run_for, PeerConfig config) {
     if (auto ok = complete_config(command, run_for, config); ok.has_error()) {
         return complain(ok.error());
     }
     if (const auto ok = validate(config); ok.has_error()) return complain(ok.error());
     if (const auto ok = check_dataset_path(config); ok.has_error()) return complain(ok.error());
+    if (const auto ok = check_device(config); ok.has_error()) return complain(ok.error());
     survive_failed_writes();
     Node node(std::move(config));
     const auto ended = node.run();

@@ -89,7 +89,14 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         ->transform(CLI::CheckedTransformer(std::map<std::string, Kernels>{
             {"measured", Kernels::Measured}, {"fixed", Kernels::Fixed}}))
         ->default_str("measured");
-    command.add_option("--device", config.device, "cpu")->capture_default_str();
+    command
+        .add_option(
+            "--device",
+            config.device,
+            "cpu, opencl:N, or auto, which takes the first graphics card that can; `starling "
+            "devices` lists them"
+        )
+        ->capture_default_str();
     command.add_option("--threads", config.threads, "Compute threads (0: all cores)")
         ->capture_default_str()
         ->envname("STARLING_THREADS");

@@ -5,7 +5,7 @@
 
 #include "base/spec.hpp"
 #include "compute/models/models.hpp"
-#include "compute/training/engine.hpp"
+#include "compute/training/devices.hpp"
 #include "compute/training/schedule.hpp"
 #include "data/augmentation.hpp"
 #include "data/partition.hpp"
@@ -61,8 +61,9 @@ Result<void> validate_training(const PeerConfig& config) {
     if (auto ok = validate_averaging(config); ok.has_error()) return ok;
     const auto precision = compute::parse_precision(config.precision);
     if (precision.has_error()) return wrong("--precision", precision.error());
-    if (config.device != "cpu")
-        return usage("--device " + config.device + ": this release has cpu");
+    if (auto ok = compute::check_device_name(config.device); ok.has_error()) {
+        return wrong("--device " + config.device, ok.error());
+    }
     // Not a number fails this comparison, too.
     if (!(config.settle > 0 && config.settle < 1))
         return usage("--settle: give a number between 0 and 1");

@@ -147,10 +147,7 @@ Result<void> EngineTrainer::prepare() {
     if (!options_.local_source.empty() && !whole) {
         if (auto cut = cut_local_source(); cut.has_error()) return cut;
     }
-    auto engine = compute::Engine::create(options_.engine, parameters_);
-    if (engine.has_error()) return engine.error();
-    engine_ = std::move(*engine);
-    running_ = engine_.get();
+    if (auto made = make_engine(); made.has_error()) return made;
     // The engine now has its own copy, so we give the memory of ours back. A state that does not
     // fit is of another optimizer; then this one begins anew.
     const auto state = std::exchange(options_.optimizer_state, {});
@@ -167,6 +164,44 @@ Result<void> EngineTrainer::prepare() {
     report_.prepared = true;
     publish(true);
     return {};
+}
+
+Result<void> EngineTrainer::make_engine() {
+    auto engine = compute::Engine::create(options_.engine, parameters_);
+    if (engine.has_error()) return engine.error();
+    // Another thread may be about to interrupt the engine before this one.
+    if (engine_) retired_.push_back(std::move(engine_));
+    engine_ = std::move(*engine);
+    running_ = engine_.get();
+    const bool card = engine_->device() != "cpu";
+    const auto& passed_over = engine_->passed_over();
+    if ((!card && passed_over.empty()) || !callbacks_.note) return {};
+    callbacks_.note(
+        "computes on " + std::string(engine_->device()) +
+        (passed_over.empty() ? "" : " (" + passed_over + ")")
+    );
+    return {};
+}
+
+/// A device that has failed is opened anew once. After that `auto` goes on on the CPU, and a peer that
+/// was told its device ends. The parameters are the store's, so that only the last step is lost, and
+/// what the optimizer had gathered.
+void EngineTrainer::replace_device(const Fault& fault) {
+    const bool automatic = options_.engine.device == "auto";
+    if (!retired_.empty()) {
+        if (!automatic) {
+            report_.fault = fault;
+            stop_ = true;
+            return;
+        }
+        options_.engine.device = "cpu";
+    }
+    if (callbacks_.note)
+        callbacks_.note("the device has failed and is opened anew: " + fault.message);
+    if (const auto made = make_engine(); made.has_error()) {
+        report_.fault = made.error();
+        stop_ = true;
+    }
 }
 
 void EngineTrainer::obey(const TrainerOrder& order) {
@@ -219,6 +254,12 @@ void EngineTrainer::train_once() {
     if (batch->damaged != report_.damaged_records) note_damage(*batch);
     const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
     const auto made = engine_->step({batch->values, batch->labels, batch->targets}, rate);
+    if (made.has_error() && made.error().code == FaultCode::Device) {
+        ++report_.unsound_steps;
+        const auto before = batch->before;
+        batches_.resume(before);
+        return replace_device(made.error());
+    }
     if (made.has_error()) note_refused(made.error());
     compute::StepResult result;
     result.unsound = made.has_error();

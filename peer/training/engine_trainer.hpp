@@ -79,6 +79,8 @@ private:
     static void yield_to_network();
     [[nodiscard]] Result<void> prepare();
     [[nodiscard]] Result<void> cut_local_source();
+    [[nodiscard]] Result<void> make_engine();
+    void replace_device(const Fault& fault);
     void obey(const TrainerOrder& order);
     void train_once();
     void start_over(std::uint64_t number);
@@ -116,6 +118,7 @@ private:
 
     // Owned by the compute thread.
     std::unique_ptr<compute::Engine> engine_;
+    std::vector<std::unique_ptr<compute::Engine>> retired_;  ///< those whose device has failed
     data::Prefetcher batches_;
     TrainerOrder current_;
     TrainerReport report_;

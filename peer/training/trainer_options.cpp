@@ -28,6 +28,7 @@ TrainerOptions trainer_options(
 ) {
     TrainerOptions options;
     options.engine = engine_options(descriptor, config.threads);
+    options.engine.device = config.device;
     options.engine.precision = *compute::parse_precision(config.precision);
     if (config.kernels == Kernels::Measured) {
         options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };

@@ -48,6 +48,10 @@ public:
 
     void interrupt() override { interrupted_ = true; }
 
+    [[nodiscard]] std::string_view device() const override { return "none"; }
+
+    [[nodiscard]] const std::string& passed_over() const override { return nothing_; }
+
     [[nodiscard]] std::span<const float> optimizer_state() const override { return {}; }
 
     bool restore_optimizer_state(std::span<const float>) override { return false; }
@@ -75,6 +79,7 @@ public:
 
 private:
     bool interrupted_ = false;
+    std::string nothing_;
     std::vector<float> answers_;
 };
 
