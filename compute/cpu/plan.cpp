@@ -149,6 +149,11 @@ public:
         return {reinterpret_cast<const float*>(bytes), size / sizeof(float)};
     }
 
+    std::span<const std::int32_t> output_labels(ValueId output) const override {
+        const auto [bytes, size] = find(lowered_.outputs, output);
+        return {reinterpret_cast<const std::int32_t*>(bytes), size / sizeof(std::int32_t)};
+    }
+
     DeviceSpan gradients() const override {
         return DeviceSpan(*gradients_);
     }

@@ -67,6 +67,9 @@ public:
     /// Returns an output in row-major order, valid until the next run.
     [[nodiscard]] virtual std::span<const float> output(ValueId output) const = 0;
 
+    /// Does so for an output of whole numbers.
+    [[nodiscard]] virtual std::span<const std::int32_t> output_labels(ValueId output) const = 0;
+
     /// Returns all gradients, flat in the store's order; zero where there is none.
     [[nodiscard]] virtual DeviceSpan gradients() const = 0;
 

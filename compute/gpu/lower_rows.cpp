@@ -137,4 +137,22 @@ void lower_loss_gradient(Lowering& lowering) {
     );
 }
 
+void lower_score(Lowering& lowering) {
+    const auto& shape = lowering.shape(lowering.input(0));
+    const bool of_class =
+        lowering.graph().value(lowering.input(1)).type.element == ElementType::I32;
+    const auto count = of_class ? shape[0] : lowering.count(lowering.input(0));
+    const auto answers = lowering.use(lowering.input(0));
+    const auto labels = lowering.use(lowering.input(1));
+    const auto hits = lowering.temporary(count);
+    if (of_class) {
+        lowering.add_flat(
+            "class_hits", count, {answers, labels, hits, wide(count), word(shape[1])}
+        );
+    } else {
+        lowering.add_flat("label_hits", count, {answers, labels, hits, wide(count)});
+    }
+    lowering.add_rows("sum_words", 1, {hits, lowering.define(lowering.output()), word(count)});
+}
+
 }  // namespace starling::compute::gpu

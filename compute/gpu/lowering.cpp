@@ -89,6 +89,7 @@ constexpr auto kTable = std::to_array<Entry>({
     {"LogSoftmaxGrad", lower_softmax_gradient},
     {"SoftmaxCrossEntropyLoss", lower_loss},
     {"SoftmaxCrossEntropyGrad", lower_loss_gradient},
+    {"Score", lower_score},
 });
 
 const Entry* find_entry(std::string_view op) {

@@ -183,6 +183,7 @@ void lower_softmax(Lowering& lowering);
 void lower_softmax_gradient(Lowering& lowering);
 void lower_loss(Lowering& lowering);
 void lower_loss_gradient(Lowering& lowering);
+void lower_score(Lowering& lowering);
 void lower_max_pool(Lowering& lowering);
 void lower_max_pool_gradient(Lowering& lowering);
 void lower_average_pool(Lowering& lowering);

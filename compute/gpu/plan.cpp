@@ -93,6 +93,11 @@ public:
         return floats(outputs_.at(output).words);
     }
 
+    std::span<const std::int32_t> output_labels(ValueId output) const override {
+        const auto& words = outputs_.at(output).words;
+        return {reinterpret_cast<const std::int32_t*>(words.data()), words.size()};
+    }
+
     DeviceSpan gradients() const override { return DeviceSpan(*gradients_); }
 
     MemoryUse memory() const override {

@@ -73,6 +73,20 @@ InferredTypes infer_binary(OperandTypes inputs, const Attributes& attributes) {
     return types;
 }
 
+InferredTypes infer_score(OperandTypes inputs, const Attributes&) {
+    const auto& answers = *inputs[0];
+    const bool of_class =
+        answers.shape.size() == 2 && *inputs[1] == TensorType{{answers.shape[0]}, ElementType::I32};
+    if (!of_class && *inputs[1] != answers) {
+        return fail(
+            FaultCode::BadValue,
+            "Score wants answers [N, classes] and labels [N], or targets of one shape, not " +
+                to_string(answers.shape) + " and " + to_string(inputs[1]->shape)
+        );
+    }
+    return std::vector<TensorType>{{Shape{}, ElementType::I32}};
+}
+
 ValueId constant(Graph& graph, double value) {
     return graph.emit("Constant", {}, {{"value", std::vector<double>{value}}})[0];
 }
@@ -130,6 +144,13 @@ constexpr auto kOperators = std::to_array<Operator>({
      2,
      3,
      infer_gradient,
+     nullptr},
+    {"Score",
+     "answers [N,C], labels [N] int32 -> how many rows have their first largest answer at the "
+     "label [] int32; or answers, targets of one shape -> how often answer > 0 is target > 1/2",
+     2,
+     2,
+     infer_score,
      nullptr},
     {"BinaryCrossEntropyLoss",
      "scores [N,C], targets [N,C] in [0, 1], pos_weight [C] optional -> mean loss [] of "

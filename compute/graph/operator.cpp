@@ -40,7 +40,7 @@ constexpr auto kMovers = std::to_array<std::string_view>(
 );
 /// Operators whose second operand may hold whole numbers: labels or indices.
 constexpr auto kPointers = std::to_array<std::string_view>(
-    {"GatherGrad", "MaxPoolGrad", "SoftmaxCrossEntropyGrad", "SoftmaxCrossEntropyLoss"}
+    {"GatherGrad", "MaxPoolGrad", "Score", "SoftmaxCrossEntropyGrad", "SoftmaxCrossEntropyLoss"}
 );
 
 bool takes_whole_numbers(const Operator& op, std::size_t operand) {

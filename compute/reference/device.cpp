@@ -65,6 +65,11 @@ public:
         for (const auto id : request_.outputs) {
             const auto& values = tensors_.at(id).values;
             outputs_[id].assign(values.begin(), values.end());
+            whole_outputs_[id].clear();
+            if (request_.graph.value(id).type.element != ElementType::I32) continue;
+            for (const double value : values) {
+                whole_outputs_[id].push_back(static_cast<std::int32_t>(value));
+            }
         }
         for (std::size_t i = 0; i < request_.gradients.size(); ++i) {
             if (request_.gradients[i] == ValueId::None) continue;
@@ -88,6 +93,10 @@ public:
     }
 
     std::span<const float> output(ValueId output) const override { return outputs_.at(output); }
+
+    std::span<const std::int32_t> output_labels(ValueId output) const override {
+        return whole_outputs_.at(output);
+    }
 
     DeviceSpan gradients() const override { return DeviceSpan(gradients_); }
 
@@ -113,6 +122,7 @@ private:
     std::map<ValueId, std::vector<float>> floats_;
     std::map<ValueId, std::vector<std::int32_t>> labels_;
     std::map<ValueId, std::vector<float>> outputs_;
+    std::map<ValueId, std::vector<std::int32_t>> whole_outputs_;
     reference::Tensors tensors_;
 };
 

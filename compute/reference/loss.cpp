@@ -83,6 +83,24 @@ void cross_entropy_gradient(const Call& call) {
     }
 }
 
+void score(const Call& call) {
+    const auto& answers = call.inputs[0]->values;
+    const auto& labels = call.inputs[1]->values;
+    auto& hits = call.outputs[0].values[0];
+    if (call.inputs[0]->shape == call.inputs[1]->shape) {
+        for (std::size_t i = 0; i < labels.size(); ++i) {
+            hits += (answers[i] > 0.0) == (labels[i] > 0.5) ? 1.0 : 0.0;
+        }
+        return;
+    }
+    const auto classes = answers.size() / labels.size();
+    for (std::size_t n = 0; n < labels.size(); ++n) {
+        const auto row = std::span(answers).subspan(n * classes, classes);
+        const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+        hits += static_cast<double>(best) == labels[n] ? 1.0 : 0.0;
+    }
+}
+
 }  // namespace
 
 bool evaluate_loss(const Call& call) {
@@ -91,6 +109,8 @@ bool evaluate_loss(const Call& call) {
         cross_entropy(call);
     } else if (op == "SoftmaxCrossEntropyGrad") {
         cross_entropy_gradient(call);
+    } else if (op == "Score") {
+        score(call);
     } else {
         return false;
     }

@@ -34,6 +34,7 @@ struct Compiled {
     ValueId labels = ValueId::None;
     ValueId loss = ValueId::None;
     ValueId answers = ValueId::None;
+    ValueId hits = ValueId::None;  ///< of a training step, where labels are right or wrong
     std::vector<RunningStatistic> statistics;
     std::optional<BatchInput> input;
 };
@@ -73,13 +74,21 @@ Result<Compiled> compile(
     request.threads = options.threads;
     request.precision = options.precision;
     request.stopwatch = options.stopwatch;
-    request.outputs = {model->loss, model->answers};
+    request.outputs = {model->loss};
     compiled.statistics = model->statistics;
     for (const auto& statistic : model->statistics) request.outputs.push_back(statistic.batch);
     if (training) {
         auto gradients = differentiate(model->graph, model->loss);
         if (gradients.has_error()) return gradients.error();
         request.gradients = std::move(*gradients);
+        // A step reads two numbers, and not the answers, of which a text has very many.
+        const auto kind = options.task.kind;
+        if (kind == LabelKind::Class || kind == LabelKind::Classes) {
+            compiled.hits = model->graph.emit("Score", {model->answers, model->labels})[0];
+            request.outputs.push_back(compiled.hits);
+        }
+    } else {
+        request.outputs.push_back(model->answers);
     }
     request.graph = std::move(model->graph);
     auto plan = device.compile(std::move(request), layout);
@@ -121,7 +130,10 @@ public:
             return result;
         }
         result.loss = training_.plan->output(training_.loss)[0];
-        result.correct = count_correct(task_, training_.plan->output(training_.answers), batch);
+        if (training_.hits != ValueId::None) {
+            const auto hits = training_.plan->output_labels(training_.hits)[0];
+            result.correct = static_cast<std::uint64_t>(hits);
+        }
         result.unsound = !std::isfinite(result.loss);
         if (result.unsound) return result;
         const auto updated = update(learning_rate);

@@ -256,4 +256,31 @@ void softmax_cross_entropy_gradient(
     }
 }
 
+std::int32_t right_classes(
+    int threads, std::span<const float> answers, std::span<const std::int32_t> labels
+) {
+    const auto classes = answers.size() / labels.size();
+    std::int32_t hits = 0;
+    const int team = answers.size() < kParallelElementsMin ? 1 : threads;
+#pragma omp parallel for schedule(static) num_threads(team) reduction(+ : hits)
+    for (std::size_t n = 0; n < labels.size(); ++n) {
+        const auto row = answers.subspan(n * classes, classes);
+        const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+        hits += best == labels[n] ? 1 : 0;
+    }
+    return hits;
+}
+
+std::int32_t right_labels(
+    int threads, std::span<const float> answers, std::span<const float> targets
+) {
+    std::int32_t hits = 0;
+    const int team = answers.size() < kParallelElementsMin ? 1 : threads;
+#pragma omp parallel for schedule(static) num_threads(team) reduction(+ : hits)
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+        hits += (answers[i] > 0.0F) == (targets[i] > 0.5F) ? 1 : 0;
+    }
+    return hits;
+}
+
 }  // namespace starling::compute::cpu

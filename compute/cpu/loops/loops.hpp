@@ -67,4 +67,13 @@ void softmax_cross_entropy_gradient(
     std::span<float> dscores
 );
 
+/// Return how many labels the answers have right; see the operator Score.
+/// Shapes    answers [N,C], labels [N]; or two of one shape
+[[nodiscard]] std::int32_t right_classes(
+    int threads, std::span<const float> answers, std::span<const std::int32_t> labels
+);
+[[nodiscard]] std::int32_t right_labels(
+    int threads, std::span<const float> answers, std::span<const float> targets
+);
+
 }  // namespace starling::compute::cpu

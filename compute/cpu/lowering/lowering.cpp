@@ -67,6 +67,7 @@ constexpr auto kTable = std::to_array<Entry>({
     {"CausalAttentionGrad", lower_attention_gradient},
     {"SoftmaxCrossEntropyLoss", lower_loss},
     {"SoftmaxCrossEntropyGrad", lower_loss_gradient},
+    {"Score", lower_score},
     {"CentrePointLoss", lower_centre_point_loss},
     {"CentrePointGrad", lower_centre_point_gradient},
 });

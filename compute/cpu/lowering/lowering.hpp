@@ -204,6 +204,7 @@ void lower_attention_gradient(Lowering& lowering);
 void lower_reshape(Lowering& lowering);
 void lower_loss(Lowering& lowering);
 void lower_loss_gradient(Lowering& lowering);
+void lower_score(Lowering& lowering);
 void lower_centre_point_loss(Lowering& lowering);
 void lower_centre_point_gradient(Lowering& lowering);
 

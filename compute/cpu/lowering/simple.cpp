@@ -110,4 +110,21 @@ void lower_loss_gradient(Lowering& lowering) {
     add_loss_loop(lowering, {shape}, body);
 }
 
+/// Two numbers leave a step, and not all its answers.
+void lower_score(Lowering& lowering) {
+    const auto& graph = lowering.graph();
+    const auto answers = lowering.use_plain(lowering.input(0));
+    const auto labels = lowering.use_plain(lowering.input(1));
+    const auto to = lowering.define(lowering.output(), plain(Shape{}, ElementType::I32));
+    const bool of_class = graph.value(lowering.input(1)).type.element == ElementType::I32;
+    lowering.add_loop(
+        lowering.node().name,
+        {answers, labels, to},
+        [of_class, threads = lowering.threads()](LoopKernel::Operands o) {
+            integers(o[2])[0] = of_class ? right_classes(threads, floats(o[0]), integers(o[1]))
+                                         : right_labels(threads, floats(o[0]), floats(o[1]));
+        }
+    );
+}
+
 }  // namespace starling::compute::cpu

@@ -43,6 +43,55 @@ TEST(Dropout, KeepsTheMeanAndItsGradientFollowsTheMask) {
     }
 }
 
+/// Runs a graph whose inputs are answers and labels, and returns what Score counts.
+std::int32_t score_of(Device& device, const Shape& shape, bool of_class, std::uint64_t seed) {
+    Graph graph;
+    const auto answers = graph.add_input("answers", {shape, ElementType::F32});
+    const auto labels = of_class ? graph.add_input("labels", {{shape[0]}, ElementType::I32})
+                                 : graph.add_input("labels", {shape, ElementType::F32});
+    const auto hits = graph.emit("Score", {answers, labels})[0];
+    const ParameterLayout none;
+    auto plan = device.compile({graph, {hits}, {}, 1}, none);
+    EXPECT_TRUE(plan.has_value()) << plan.error().message;
+    Rng rng(seed);
+    reference::Tensors tensors;
+    // Few different values, so that there are ties.
+    for (auto& value : (*plan)->input_values(answers)) {
+        value = static_cast<float>(rng.below(4)) - 1.0F;
+        tensors[answers].values.push_back(static_cast<double>(value));
+    }
+    if (of_class) {
+        for (auto& label : (*plan)->input_labels(labels)) {
+            label = static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(shape[1])));
+            tensors[labels].values.push_back(label);
+        }
+    } else {
+        for (auto& target : (*plan)->input_values(labels)) {
+            target = rng.chance(0.5) ? 1.0F : 0.0F;
+            tensors[labels].values.push_back(static_cast<double>(target));
+        }
+    }
+    tensors[answers].shape = shape;
+    tensors[labels].shape = graph.shape(labels);
+    std::atomic<bool> never{false};
+    EXPECT_TRUE((*plan)->run(never).has_value());
+    const auto found = (*plan)->output_labels(hits)[0];
+    EXPECT_TRUE(reference::evaluate(graph, tensors).has_value());
+    EXPECT_EQ(static_cast<double>(found), tensors.at(hits).values[0]);
+    return found;
+}
+
+TEST(Score, CountsWhatTheReferenceCounts) {
+    for (auto* device : test_devices()) {
+        std::int32_t hits = 0;
+        for (const Shape& shape : {Shape{1, 2}, Shape{63, 5}, Shape{65, 65}, Shape{997, 3}}) {
+            hits += score_of(*device, shape, true, 3);
+            hits += score_of(*device, shape, false, 4);
+        }
+        EXPECT_GT(hits, 1000);
+    }
+}
+
 TEST(Loss, SmoothingWeightsAndIgnoredLabelsMatchTheReference) {
     for (std::uint64_t seed = 1; seed <= 6; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
