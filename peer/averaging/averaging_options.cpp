@@ -1,5 +1,7 @@
 #include "peer/averaging/averaging_options.hpp"
 
+#include <bit>
+
 namespace starling::peer {
 
 namespace {
@@ -21,6 +23,14 @@ Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor) {
     config.sync_seed = descriptor.seed;
     if (auto ok = config.validate(); ok.has_error()) return ok.error();
     return config;
+}
+
+gossip::AveragerConfig own_averager_config(
+    const Descriptor& descriptor, const PeerConfig& config
+) {
+    auto own = *averager_config(descriptor);
+    own.weight_max = static_cast<std::uint8_t>(std::countr_zero(config.weight_max));
+    return own;
 }
 
 Rng averaging_rng(std::uint64_t seed, const PeerId& self, std::uint64_t process) {

@@ -169,6 +169,13 @@ void add_swarm(CLI::App& app, Command& chosen) {
         ->type_name("RATE");
     command
         ->add_option(
+            "--weight-max",
+            options.weight_max,
+            "How many times as much as its partner each peer may count, as in `starling peer` (128)"
+        )
+        ->type_name("N");
+    command
+        ->add_option(
             "--precision", options.precision, "of each peer's products, as in `starling peer` (f32)"
         )
         ->type_name("f32|bf16|auto")

@@ -22,6 +22,7 @@ std::string* option_of_each(SwarmOptions& options, std::string_view key) {
     if (key == "dataset") return &options.dataset;
     if (key == "until") return &options.until;
     if (key == "upload-limit") return &options.upload_limit;
+    if (key == "weight-max") return &options.weight_max;
     if (key == "precision") return &options.precision;
     if (key == "kernels") return &options.kernels;
     if (key == "device") return &options.device;
@@ -34,7 +35,7 @@ std::string known_keys() {
         const std::string_view name = std::string_view(flag.name).substr(2);
         if (name != "private") keys += ", " + std::string(name);
     }
-    return keys + ", upload-limit, precision, kernels, device";
+    return keys + ", upload-limit, weight-max, precision, kernels, device";
 }
 
 /// Takes a setting that only the founder gets. Returns false if there is none of this name.

@@ -72,6 +72,14 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         "or "
         "1.5MB a second"
     );
+    command
+        .add_option(
+            "--weight-max",
+            config.weight_max,
+            "A peer counts in averaging by its measured speed, where all train on the same data, "
+            "but at most so many times as much as its partner: a power of two; 1: all count alike"
+        )
+        ->capture_default_str();
     add_founder_flag(command, "--until", config.until);
     add_founder_flag(command, "--settle", config.settle)->capture_default_str();
     command

@@ -43,6 +43,7 @@ ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, cons
     if (!options.key.empty()) add("--key", options.key);
     if (!options.profile.empty()) add("--profile", options.profile);
     if (!options.upload_limit.empty()) add("--upload-limit", options.upload_limit);
+    if (!options.weight_max.empty()) add("--weight-max", options.weight_max);
     if (!options.precision.empty()) add("--precision", options.precision);
     if (!options.kernels.empty()) add("--kernels", options.kernels);
     if (!options.device.empty()) add("--device", options.device);

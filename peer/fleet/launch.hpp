@@ -35,6 +35,7 @@ struct SwarmOptions {
     bool private_data = false;
     bool sync = false;         ///< only the founder gets this flag, too
     std::string upload_limit;  ///< upload limit of each peer; empty: none
+    std::string weight_max;    ///< of each peer; empty: the peers' default
     std::string precision;     ///< precision of each peer; empty: the peers' default
     std::string kernels;       ///< how each peer chooses its kernels; empty: the peers' default
     std::string device;        ///< device of each peer; empty: the peers' default

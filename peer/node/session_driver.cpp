@@ -53,7 +53,7 @@ SessionDriver::SessionDriver(
       checkpoints_(real_disk(), around.config.state, plan_.blob, parameters_),
       gossip_(
           around.loop,
-          *averager_config(plan_.descriptor),  // lay_out() has checked that it succeeds
+          own_averager_config(plan_.descriptor, around.config),  // lay_out() has checked them
           self,
           plan_.descriptor.layout,
           parameters_,
@@ -424,6 +424,7 @@ SessionStatus SessionDriver::status() const {
     status.shards_missing = session_.transfers().shards_missing();
     status.swarm_samples = session_.swarm_samples();
     status.averaging = gossip_.averager().counters();
+    if (around_.config.weight_max > 1) status.weight_log2 = session_.mix_weight();
     status.private_samples = shards_.manifest().mode == data::DataMode::Private;
     status.silent_quality = status.private_samples && around_.config.silent_quality;
     status.shard_requests_denied = session_.transfers().shard_requests_denied();

@@ -1,5 +1,6 @@
 #include "peer/observe/metrics.hpp"
 
+#include <cmath>
 #include <limits>
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
@@ -322,6 +323,12 @@ void session_metrics(Families& out, const SessionStatus& s) {
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);
     if (r.quality) quality(out, *r.quality);
     gauge(out, "spread", "Relative distance to recent partners", r.spread);
+    gauge(
+        out,
+        "weight",
+        "How much this peer counts in weighted pairs; 0: its pairs are even",
+        s.weight_log2 ? std::ldexp(1.0, *s.weight_log2) : 0.0
+    );
     gauge(out, "shards_owned", "Training shards that this peer trains on", r.shards);
     gauge(out, "shards_held", "Shards held", r.held);
     gauge(

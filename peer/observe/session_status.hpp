@@ -21,6 +21,7 @@ struct SessionStatus {
     std::size_t shards_missing = 0;
     std::uint64_t swarm_samples = 0;
     gossip::AveragerCounters averaging;
+    std::optional<std::int8_t> weight_log2;  ///< of our weight in pairs; nothing: they are even
     bool private_samples = false;  ///< each peer has samples of its own, which stay there
     bool silent_quality = false;
     std::uint64_t shard_requests_denied = 0;  ///< for private samples

@@ -85,6 +85,12 @@ json member_json(
     return out;
 }
 
+json mixing_json(const SessionStatus& s) {
+    json out;
+    out["weight"] = s.weight_log2 ? json(std::ldexp(1.0, *s.weight_log2)) : json(nullptr);
+    return out;
+}
+
 /// Says what leaves this machine, and whose samples take part.
 json private_json(const StatusInputs& in) {
     const auto samples = sample_share(in.view, in.session->record.own_train);
@@ -131,6 +137,7 @@ std::string render_status(const StatusInputs& in) {
         out["shards_missing"] = in.session->shards_missing;
         if (in.session->damaged_records > 0) out["damaged_records"] = in.session->damaged_records;
         out["data_wait"] = finite_or_null(in.session->data_wait);
+        out["mixing"] = mixing_json(*in.session);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints, in.session->checkpoint_age);
         out["shard_files"] = shard_files_json(in.session->shard_files);
         if (in.session->private_samples) out["private"] = private_json(in);

@@ -31,6 +31,7 @@
 #include "peer/session/ending.hpp"
 #include "peer/session/epoch_goal.hpp"
 #include "peer/session/hand_over.hpp"
+#include "peer/session/mix_weight.hpp"
 #include "peer/session/overfitting.hpp"
 #include "peer/session/quota.hpp"
 #include "peer/session/recovery.hpp"
@@ -152,6 +153,9 @@ public:
 
     [[nodiscard]] const Transfers& transfers() const { return transfers_; }
 
+    /// Returns log2 of our weight in pairs; nothing: they are even.
+    [[nodiscard]] std::optional<std::int8_t> mix_weight() const { return mix_weight_.log2(); }
+
     /// Returns the samples of the whole swarm and its live peers, as of the last view.
     [[nodiscard]] std::uint64_t swarm_samples() const { return swarm_samples_; }
 
@@ -185,6 +189,7 @@ private:
 
     // session_pace.cpp
     void update_speed(Instant now, const SwarmView& view);
+    void update_weight(Instant now, std::optional<std::int16_t> usual);
     void update_quota(Instant now, const SwarmView& view);
     void update_goal(Instant now, const SwarmView& view);
     [[nodiscard]] bool epochs_done(Instant now);
@@ -226,6 +231,7 @@ private:
     EpochGoal goal_;
     SampleBound sample_bound_;
     SpeedWord speed_;
+    MixWeight mix_weight_;
     Overfitting overfitting_;
 
     PeerState state_ = PeerState::Joining;

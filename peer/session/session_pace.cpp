@@ -22,6 +22,19 @@ void Session::update_speed(Instant now, const SwarmView& view) {
     inputs.usual = usual_speed(view.training_peers());
     inputs.lead = hand_over_.lead(data::place_of(report_.position));
     if (speed_.update(now, inputs)) publish(now);
+    update_weight(now, inputs.usual);
+}
+
+void Session::update_weight(Instant now, std::optional<std::int16_t> usual) {
+    MixWeight::Inputs weight;
+    weight.speed = speed_.measured();
+    if (usual) weight.usual = SpeedWord::log2_of(*usual);
+    weight.samples = report_.samples;
+    weight.duty = duty_samples_;
+    // What is optimised is the sum of weight times speed, which is right only where all data are alike.
+    const bool unlike = is_private() || parts_.shards.manifest().partitions > 0;
+    weight.equal = unlike || descriptor_.mix != gossip::to_string(gossip::Rule::Pairwise);
+    if (mix_weight_.update(now, weight)) parts_.averager.set_weight(mix_weight_.log2());
 }
 
 void Session::update_quota(Instant now, const SwarmView& view) {

@@ -53,6 +53,16 @@ public:
     /// Returns what our record says, or nothing before we have measured.
     [[nodiscard]] std::optional<std::int16_t> word() const { return word_; }
 
+    /// Returns log2 of the samples per second that the word is from, without what it says more or less
+    /// so that all keep together.
+    [[nodiscard]] std::optional<double> measured() const {
+        if (!word_) return std::nullopt;
+        return log2_of(*word_ - trim_);
+    }
+
+    /// Returns log2 of the samples per second that a word stands for.
+    [[nodiscard]] static double log2_of(int word) { return word / 8.0; }
+
     /// The first steps of a life are not measured: kernels are chosen and caches filled.
     static constexpr Duration kWarm = std::chrono::seconds(5);
     /// Time of training that the first word is the mean of, and each later one.

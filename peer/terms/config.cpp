@@ -1,5 +1,6 @@
 #include "peer/terms/config.hpp"
 
+#include <bit>
 #include <charconv>
 #include <utility>
 
@@ -19,6 +20,7 @@ namespace starling::peer {
 namespace {
 
 constexpr std::uint32_t kWaitForMax = 65536;
+constexpr std::uint32_t kWeightMax = 65536;
 
 Fault usage(std::string message) {
     return fail(FaultCode::Usage, std::move(message));
@@ -44,6 +46,12 @@ Result<void> validate_averaging(const PeerConfig& config) {
     if (!config.upload_limit.empty()) {
         const auto rate = parse_rate(config.upload_limit);
         if (rate.has_error()) return wrong("--upload-limit", rate.error());
+    }
+    if (!std::has_single_bit(config.weight_max) || config.weight_max > kWeightMax) {
+        return usage(
+            "--weight-max: give a power of two from 1 to " + std::to_string(kWeightMax) +
+            "; 1 makes all pairs even"
+        );
     }
     gossip::AveragerConfig averager;
     averager.mix = *mix;

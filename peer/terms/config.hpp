@@ -40,6 +40,7 @@ struct PeerConfig {
     bool sync = false;           ///< pair peers round by round and wait for the exchange
     std::string
         upload_limit;  ///< of averaging and transfers, such as 10Mbit or 1.5MB a second; empty: none
+    std::uint32_t weight_max = 128;  ///< how many times as heavy one side of a pair may count
     std::string partition = "iid";  ///< how training samples are dealt out
     bool private_data = false;      ///< each peer brings samples of its own, which stay there
     std::filesystem::path

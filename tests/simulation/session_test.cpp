@@ -200,6 +200,12 @@ TEST(Sessions, PeersOfUnlikeSpeedFinishAnEpochTogether) {
             owned += swarm.session(node)->session().roster().duties().train.size();
             words.push_back(swarm.session(node)->session().record().speed);
         }
+        // In pairs each counts by its speed, so the fast one is not held up.
+        const auto weight = [&](NodeIndex node) {
+            return int{swarm.session(node)->session().mix_weight().value_or(-100)};
+        };
+        EXPECT_NEAR(weight(0) - weight(1), 1, 1) << hex(seed);
+        EXPECT_NEAR(weight(0) - weight(2), 2, 1) << hex(seed);
         EXPECT_EQ(owned, 2000U);
         run.run_for(300s);
         for (NodeIndex node = 0; node < 3; ++node) {

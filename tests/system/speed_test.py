@@ -55,7 +55,9 @@ def what_is_missing():
     return None
 
 
-class Speeds(SwarmTestCase):
+class Grouped(SwarmTestCase):
+    """Peers that get shares of a core, and a table that they train on."""
+
     def write_table(self):
         draw = random.Random(1)
         path = self.directory / "table.csv"
@@ -81,6 +83,13 @@ class Speeds(SwarmTestCase):
         self.cleanups = []
         super().setUp()
 
+    def end(self, peers):
+        for peer in peers:
+            peer.send(signal.SIGTERM)
+        self.wait_for_exit(peers, 60)
+
+
+class Speeds(Grouped):
     def epoch_seconds(self, peers, seconds=12):
         """Returns how long each peer takes for its shards at the speed of the next seconds."""
         shards = [peer.progress("shards") for peer in peers]
@@ -118,9 +127,7 @@ class Speeds(SwarmTestCase):
             if max(times) < 1.25 * min(times):
                 break
             self.assertLess(time.monotonic(), deadline, f"epochs differ: {times}")
-        for peer in peers:
-            peer.send(signal.SIGTERM)
-        self.wait_for_exit(peers, 60)
+        self.end(peers)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,15 @@ TEST(AveragingFlags, DescriptorCarriesThem) {
     EXPECT_EQ(averaging->mix.steps, 50U);
 }
 
+TEST(AveragingFlags, EachPeerBoundsWeightsForItself) {
+    auto config = training();
+    EXPECT_EQ(own_averager_config({}, config).weight_max, 7);
+    config.weight_max = 1;
+    EXPECT_EQ(own_averager_config({}, config).weight_max, 0) << "all pairs are even";
+    config.weight_max = 65536;
+    EXPECT_TRUE(own_averager_config({}, config).validate().has_value());
+}
+
 TEST(AveragingFlags, DescriptorsThatNoReleaseWritesAreRefused) {
     Descriptor descriptor;
     descriptor.parts = 0;

@@ -92,6 +92,7 @@ constexpr Flag kFlags[] = {
     {"share", "5%", [](auto& c) { return c.share == "5%"; }},
     {"sync", nullptr, [](auto& c) { return c.sync; }},
     {"upload-limit", "10Mbit", [](auto& c) { return c.upload_limit == "10Mbit"; }},
+    {"weight-max", "16", [](auto& c) { return c.weight_max == 16; }},
     {"partition", "iid?owners=2", [](auto& c) { return c.partition == "iid?owners=2"; }},
     {"augment", "flip,crop=4", [](auto& c) { return c.augment == "flip,crop=4"; }},
     {"wait-for", "4", [](auto& c) { return c.wait_for == 4; }},

@@ -167,6 +167,7 @@ TEST(Launch, EachPeerGetsItsShareOfThreadsAndItsOwnSeedAndState) {
 TEST(Launch, WhatHoldsForEachPeerIsPassedOnAsItWasGiven) {
     SwarmOptions options;
     options.upload_limit = "10Mbit";
+    options.weight_max = "16";
     options.precision = "bf16";
     options.kernels = "fixed";
     options.device = "reference";
@@ -174,6 +175,7 @@ TEST(Launch, WhatHoldsForEachPeerIsPassedOnAsItWasGiven) {
         const auto given = peer_process(options, 1, {join, true}).arguments;
         for (const auto& [flag, value] :
              {std::pair("--upload-limit", "10Mbit"),
+              {"--weight-max", "16"},
               {"--precision", "bf16"},
               {"--kernels", "fixed"},
               {"--device", "reference"}}) {

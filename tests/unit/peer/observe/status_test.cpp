@@ -95,6 +95,16 @@ TEST(Status, APeerThatOnlyWatchesShowsItselfAndNoTraining) {
     EXPECT_EQ(self["epoch"], 7);
 }
 
+TEST(Status, AWeightIsShownAsWhatItMultipliesBy) {
+    auto in = inputs();
+    auto& session = in.session.emplace();
+    EXPECT_EQ(status(in)["mixing"]["weight"], nullptr) << "its pairs are even";
+    session.weight_log2 = std::int8_t{8};
+    EXPECT_EQ(status(in)["mixing"]["weight"], 256.0);
+    session.weight_log2 = std::int8_t{-2};
+    EXPECT_EQ(status(in)["mixing"]["weight"], 0.25);
+}
+
 TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
     auto in = inputs();
     auto& session = in.session.emplace();
