@@ -80,7 +80,7 @@ std::string verbs_table(const std::string& missing) {
         } else if (scenario::can(Mode::Spaces, verb)) {
             can = missing.empty() ? "yes, with networks of their own" : "not here";
         }
-        table += fmt::format("{:<10} {}\n", to_string(verb), can);
+        table += fmt::format("{:<16} {}\n", to_string(verb), can);
     }
     if (missing.empty()) return table;
     return table + "not here: " + missing + "\n";

@@ -1,6 +1,7 @@
 #include "peer/virtual/scenario_campaign.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <optional>
 #include <set>
@@ -85,6 +86,7 @@ private:
     void advance(Duration time);
     void finish();
     void look_at_mean();
+    [[nodiscard]] std::optional<double> weight_of(NodeIndex node) const;
 
     scenario::Scenario scenario_;
     SwarmOptions options_;
@@ -168,8 +170,20 @@ void ScenarioCampaign::Impl::look() {
     for (NodeIndex node = 0; node < swarm_.size(); ++node) view_.peers[node] = see(node);
 }
 
-/// Shows the judge how far averaging has moved the peers that count in the sum. What a ghost takes over from
-/// its partners is no part of it, and neither is who has just begun a life.
+/// Returns the weight that a peer has in the sum. Nothing: some know theirs and some do not, so that some
+/// pairs are even and others not, and no sum is kept.
+std::optional<double> ScenarioCampaign::Impl::weight_of(NodeIndex node) const {
+    const auto own = swarm_.session(node)->session().mix_weight();
+    for (NodeIndex other = 0; other < swarm_.size(); ++other) {
+        const auto* session = swarm_.exists(other) ? swarm_.session(other) : nullptr;
+        if (session == nullptr || !view_.peers[other].trains) continue;
+        if (session->session().mix_weight().has_value() != own.has_value()) return {};
+    }
+    return std::exp2(own.value_or(0));
+}
+
+/// Shows the judge how far averaging has moved the peers that count in the sum, each by its weight. What a ghost
+/// takes over from its partners is no part of it, and neither is who has just begun a life.
 void ScenarioCampaign::Impl::look_at_mean() {
     const bool calm = plan_.phase() == Phase::Calm && plan_.settled();
     averaged_.resize(swarm_.size());
@@ -177,9 +191,10 @@ void ScenarioCampaign::Impl::look_at_mean() {
     double squares = 0;
     for (NodeIndex node = 0; node < swarm_.size(); ++node) {
         auto& before = averaged_[node];
-        const bool counts =
-            swarm_.exists(node) && view_.peers[node].trains && !view_.peers[node].ghost;
-        if (!calm || !counts) {
+        const auto& seen = view_.peers[node];
+        const bool counts = calm && swarm_.exists(node) && seen.trains && !seen.ghost;
+        const auto weight = counts ? weight_of(node) : std::nullopt;
+        if (!weight) {
             before.reset();
             continue;
         }
@@ -187,9 +202,10 @@ void ScenarioCampaign::Impl::look_at_mean() {
         Averaged now{floats.averaged(), floats.averaged_squares()};
         moved.resize(now.sums.size());
         if (before) {
-            for (std::size_t i = 0; i < moved.size(); ++i)
-                moved[i] += now.sums[i] - before->sums[i];
-            squares += now.squares - before->squares;
+            for (std::size_t i = 0; i < moved.size(); ++i) {
+                moved[i] += *weight * (now.sums[i] - before->sums[i]);
+            }
+            squares += *weight * *weight * (now.squares - before->squares);
         }
         before = std::move(now);
     }
