@@ -20,11 +20,17 @@ bool StoreVector::is_buffer(std::size_t chunk) const {
 }
 
 bool StoreVector::try_read(std::size_t chunk, std::span<std::byte> out) {
-    return store_.try_read(chunk, out);
+    const Instant begin = real_now();
+    const bool read = store_.try_read(chunk, out);
+    if (read) held_ += real_now() - begin;
+    return read;
 }
 
 bool StoreVector::try_add(std::size_t chunk, ByteView delta) {
-    return store_.try_add(chunk, delta);
+    const Instant begin = real_now();
+    const bool added = store_.try_add(chunk, delta);
+    if (added) held_ += real_now() - begin;
+    return added;
 }
 
 Duration TokenBucket::wait(Instant now) {
@@ -112,10 +118,24 @@ void GossipDriver::pump() {
     while (again_) {
         again_ = false;
         transmit();
-        while (auto event = averager_.poll_event()) callbacks_.exchanged(*event);
+        while (auto event = averager_.poll_event()) {
+            if (event->outcome == gossip::Outcome::Committed) cost_.handle_committed(spent());
+            callbacks_.exchanged(*event);
+        }
     }
     pumping_ = false;
+    measure();
     if (const auto next = averager_.poll_timeout()) timer_.arm(*next);
+}
+
+/// Asks the clock only when the first exchange begins or the last has ended: it is a system call.
+void GossipDriver::measure() {
+    const bool running = averager_.initiating() || averager_.responding();
+    if (running != cost_.running()) cost_.handle_running(running, spent());
+}
+
+Duration GossipDriver::spent() const {
+    return thread_cpu_time() + vector_.held();
 }
 
 /// Sends what is due. Frames that the limit holds back stay with the averager: at most a window.

@@ -13,6 +13,7 @@
 #include "base/ids.hpp"
 #include "compute/arena/parameter_store.hpp"
 #include "gossip/averager.hpp"
+#include "peer/averaging/exchange_cost.hpp"
 #include "peer/machine/loop.hpp"
 #include "peer/streams/links.hpp"
 
@@ -31,8 +32,12 @@ public:
     [[nodiscard]] bool try_read(std::size_t chunk, std::span<std::byte> out) override;
     [[nodiscard]] bool try_add(std::size_t chunk, ByteView delta) override;
 
+    /// Returns for how long locks were held here, over all calls: training can have waited no longer.
+    [[nodiscard]] Duration held() const { return held_; }
+
 private:
     compute::ParameterStore& store_;
+    Duration held_{};
 };
 
 /// Limits what is sent to `rate` bytes a second in the mean, and to what a tenth of a second brings
@@ -99,6 +104,12 @@ public:
     /// Sends what the machine has to send, tells how exchanges have ended, and arms the timer.
     void pump();
 
+    /// Returns what an exchange takes from training, as a running mean.
+    [[nodiscard]] Duration exchange_cost() const {
+        owner_.check();
+        return cost_.mean();
+    }
+
     /// Returns the upload limit, which holds for all that a peer sends in bulk.
     [[nodiscard]] TokenBucket& upload() {
         owner_.check();
@@ -121,6 +132,8 @@ public:
 
 private:
     void transmit();
+    void measure();
+    [[nodiscard]] Duration spent() const;
 
     ThreadOwner owner_;
     StoreVector vector_;
@@ -129,6 +142,7 @@ private:
     Timer timer_;
     Timer upload_timer_;
     TokenBucket upload_;
+    ExchangeCost cost_;
     bool pumping_ = false;
     bool again_ = false;
 };

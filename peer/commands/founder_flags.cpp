@@ -48,7 +48,12 @@ constexpr std::array kFounderFlags = {
         "--mix",
         "RULE",
         "Averaging rule: pairwise, push-sum, noloco?h=50&alpha=0.5&beta=0.7&gamma=0.7 or none"},
-    FounderFlag{"--mix-every", "STEPS", "Steps between exchanges"},
+    FounderFlag{
+        "--mix-every",
+        "WHEN",
+        "auto: as often as exchanges cost each peer less than 2 % of its time, and so often that "
+        "peers stay close; 8: after so many steps, as auto does with --sync and noloco; 500ms: "
+        "after so much time"},
     FounderFlag{"--encoding", "NAME", "How parameters travel: f32, bf16, lattice8 or lattice4"},
     FounderFlag{"--share", "SHARE", "Share of the parameters in one exchange, in turn: 5%"},
     FounderFlag{"--sync", "", "Pair peers round by round and wait for each exchange, in bounds"},

@@ -309,7 +309,7 @@ HelpTopic mix() {
             {"push-sum", "one peer gives, in proportion to weights", {}, "push-sum"},
             {"noloco",
              "many local steps, then an outer step with momentum",
-             {{"h", "local steps between two outer steps (--mix-every)"},
+             {{"h", "local steps between two outer steps (--mix-every, else 8)"},
               {"alpha", "outer momentum (0.5)"},
               {"beta", "outer learning rate (0.7)"},
               {"gamma", "pull towards the partner (0.7)"}},

@@ -13,6 +13,7 @@
 #include "peer/commands/soak.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/exit_codes.hpp"
+#include "peer/terms/mix_every.hpp"
 #include "peer/terms/until.hpp"
 #include "peer/virtual/campaign.hpp"
 
@@ -36,7 +37,8 @@ struct Flags {
     std::size_t parameters = 4096;
     std::string step_time = "50ms";
     double step_sigma = 0.2;
-    std::uint32_t mix_every = 8;
+    std::string mix_every = "8";
+    std::string exchange_cost = "1ms";
     double step_size = 0.0;
     std::vector<int> weights;
     std::string bandwidth;
@@ -128,8 +130,24 @@ double parse_bandwidth(const std::string& flag, const std::string& text) {
     return wrong(flag, text, "a rate above 0 such as 100Mbit or 1Gbit");
 }
 
+constexpr std::uint32_t kStepsMax = 1'000'000;
+
+/// Returns what --mix-every says; rounds and outer steps are counted in steps, as in `starling peer`.
+MixEvery interpret_mix_every(const Flags& flags, const gossip::Mix& mix) {
+    auto every = MixEvery::parse(flags.mix_every);
+    if (every.has_error()) throw CLI::ValidationError("--mix-every", every.error().message);
+    if (every->steps > kStepsMax) wrong("--mix-every", flags.mix_every, "at most 1000000 steps");
+    const bool counts = flags.sync || mix.rule == gossip::Rule::Noloco;
+    if (counts && every->by == MixBy::Time) {
+        wrong("--mix-every", flags.mix_every, "a number of steps, which --sync and noloco count");
+    }
+    if (counts) every->by = MixBy::Steps;
+    if (mix.steps > 0) every->steps = mix.steps;
+    return *every;
+}
+
 /// Returns what whole peers train: a data set of so many samples in at most this many shards.
-peer_virtual::TrainingOptions interpret_training(const Flags& flags, std::uint64_t mix_steps) {
+peer_virtual::TrainingOptions interpret_training(const Flags& flags, const MixEvery& every) {
     constexpr std::size_t kShards = 64;
     peer_virtual::TrainingOptions training;
     if (!flags.until.empty()) {
@@ -142,7 +160,7 @@ peer_virtual::TrainingOptions interpret_training(const Flags& flags, std::uint64
     training.batch = flags.batch;
     training.step = parse_duration("--step-time", flags.step_time);
     training.step_sigma = flags.step_sigma;
-    training.mix_every = mix_steps;
+    training.mix_every = every;
     return training;
 }
 
@@ -173,16 +191,22 @@ peer_virtual::AveragingOptions interpret_averaging(const Flags& flags) {
     }
     averaging.floats = shape_of(flags.parameters);
     averaging.sync = flags.sync;
-    const std::uint32_t steps = mix->steps > 0 ? mix->steps : flags.mix_every;
+    const auto every = interpret_mix_every(flags, *mix);
+    averaging.automatic = every.by == MixBy::Auto;
+    averaging.exchange_cost = parse_duration("--exchange-cost", flags.exchange_cost);
+    const auto step = parse_duration("--step-time", flags.step_time);
+    if (step <= Duration::zero()) wrong("--step-time", flags.step_time, "longer than nothing");
+    // With `auto` each step is an event of its own.
+    const auto count = every.by == MixBy::Time ? to_seconds(every.time) / to_seconds(step)
+                       : averaging.automatic   ? 1.0
+                                               : static_cast<double>(every.steps);
+    const double steps = std::max(1.0, count);
     // Between two exchanges there are so many independent steps.
-    averaging.step_deviation = flags.step_size * std::sqrt(static_cast<double>(steps));
+    averaging.step_deviation = flags.step_size * std::sqrt(steps);
     averaging.weights = interpret_weights(flags);
-    averaging.mix_every = parse_duration("--step-time", flags.step_time) * std::int64_t{steps};
-    if (averaging.mix_every <= Duration::zero()) {
-        wrong("--step-time", flags.step_time, "longer than nothing");
-    }
+    averaging.mix_every = from_seconds(to_seconds(step) * steps);
     // The relative spread of the sum of many steps' times is smaller than that of one step.
-    averaging.pace_sigma = flags.step_sigma / std::sqrt(static_cast<double>(steps));
+    averaging.pace_sigma = flags.step_sigma / std::sqrt(steps);
     return averaging;
 }
 
@@ -211,8 +235,8 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
         !flags.until.empty() || options.restarts_per_minute > 0.0 || !flags.scenario.empty();
     if (!flags.mix.empty() || whole) options.averaging = interpret_averaging(flags);
     if (whole) {
-        const auto steps = options.averaging->config.mix.steps;
-        options.training = interpret_training(flags, steps > 0 ? steps : flags.mix_every);
+        const auto& mix = options.averaging->config.mix;
+        options.training = interpret_training(flags, interpret_mix_every(flags, mix));
     }
     if (options.partition > options.duration / 3) {
         wrong("--partition", flags.partition, "at most a third of --duration");
@@ -232,15 +256,7 @@ Flags with_scenario(Flags flags, const scenario::Scenario& scenario) {
     take("mix", flags.mix);
     take("encoding", flags.encoding);
     take("share", flags.share);
-    std::string every = std::to_string(flags.mix_every);
-    take("mix-every", every);
-    Quantity steps;
-    if (!split(every, steps) || !steps.unit.empty() || steps.value < 1 || steps.value > 1e6) {
-        wrong(
-            "--scenario", every, "a number of steps, which 'mix-every' of a simulation has to be"
-        );
-    }
-    flags.mix_every = static_cast<std::uint32_t>(steps.value);
+    take("mix-every", flags.mix_every);
     return flags;
 }
 
@@ -349,8 +365,17 @@ void add_mixing_flags(CLI::App& command, Flags& flags) {
     command.add_option("--step-sigma", flags.step_sigma, "Log-normal spread of the step time")
         ->check(CLI::Range(0.0, 3.0))
         ->capture_default_str();
-    command.add_option("--mix-every", flags.mix_every, "Steps between exchanges")
-        ->check(CLI::Range(1, 1'000'000))
+    command
+        .add_option(
+            "--mix-every",
+            flags.mix_every,
+            "Steps between exchanges, a time such as 500ms, or auto, as in `starling peer`"
+        )
+        ->capture_default_str();
+    command
+        .add_option(
+            "--exchange-cost", flags.exchange_cost, "What an exchange takes from training, for auto"
+        )
         ->capture_default_str();
     command.add_option("--step-size", flags.step_size, "Random walk of a step, per parameter")
         ->check(CLI::Range(0.0, 1e6))

@@ -129,6 +129,34 @@ void add_scenario_flags(CLI::App& command, SwarmFlags& flags) {
         ->excludes(scenario);
 }
 
+/// Flags that each peer gets as they are.
+void add_flags_of_each(CLI::App& command, SwarmOptions& options) {
+    command
+        .add_option(
+            "--upload-limit", options.upload_limit, "of each peer's exchanges and transfers (none)"
+        )
+        ->type_name("RATE");
+    command
+        .add_option(
+            "--weight-max",
+            options.weight_max,
+            "how many times as much as its partner each peer may count, as in `starling peer` (128)"
+        )
+        ->type_name("N");
+    command
+        .add_option(
+            "--precision", options.precision, "of each peer's products, as in `starling peer` (f32)"
+        )
+        ->type_name("f32|bf16|auto")
+        ->check(CLI::IsMember({"f32", "bf16", "auto"}));
+    command
+        .add_option("--kernels", options.kernels, "of each peer, as in `starling peer` (measured)")
+        ->type_name("measured|fixed")
+        ->check(CLI::IsMember({"measured", "fixed"}));
+    command.add_option("--device", options.device, "of each peer, as in `starling peer` (cpu)")
+        ->type_name("NAME");
+}
+
 }  // namespace
 
 void add_swarm(CLI::App& app, Command& chosen) {
@@ -162,30 +190,7 @@ void add_swarm(CLI::App& app, Command& chosen) {
                 ->default_str(peer.get_option(flag.name)->get_default_str());
         }
     }
-    command
-        ->add_option(
-            "--upload-limit", options.upload_limit, "of each peer's exchanges and transfers (none)"
-        )
-        ->type_name("RATE");
-    command
-        ->add_option(
-            "--weight-max",
-            options.weight_max,
-            "How many times as much as its partner each peer may count, as in `starling peer` (128)"
-        )
-        ->type_name("N");
-    command
-        ->add_option(
-            "--precision", options.precision, "of each peer's products, as in `starling peer` (f32)"
-        )
-        ->type_name("f32|bf16|auto")
-        ->check(CLI::IsMember({"f32", "bf16", "auto"}));
-    command
-        ->add_option("--kernels", options.kernels, "of each peer, as in `starling peer` (measured)")
-        ->type_name("measured|fixed")
-        ->check(CLI::IsMember({"measured", "fixed"}));
-    command->add_option("--device", options.device, "of each peer, as in `starling peer` (cpu)")
-        ->type_name("NAME");
+    add_flags_of_each(*command, options);
     command->add_option("--seed", options.seed, "peer i gets this plus i - 1 (1)")->type_name("N");
     command->add_option("--threads", options.threads, "of all peers together (all cores)")
         ->type_name("N")

@@ -28,6 +28,11 @@ std::uint64_t secret() {
     return (std::uint64_t{device()} << 32U) | device();
 }
 
+/// Returns the bytes a second that the peer may send in bulk; 0: no limit.
+double upload_limit(const PeerConfig& config) {
+    return config.upload_limit.empty() ? 0.0 : *parse_rate(config.upload_limit);
+}
+
 constexpr FrameType kFrames[] = {
     FrameType::Exchange,
     FrameType::StateInfoRequest,
@@ -63,7 +68,12 @@ SessionDriver::SessionDriver(
       session_(
           self,
           plan_.descriptor,
-          {gossip_.machine(), shards_, chunks_, around.config.silent_quality, secret()}
+          {gossip_.machine(),
+           shards_,
+           chunks_,
+           around.config.silent_quality,
+           upload_limit(around.config),
+           secret()}
       ),
       timer_(around.loop, [this] { on_timer(); }),
       upload_timer_(around.loop, [this] { pump(); }) {
@@ -78,11 +88,10 @@ SessionDriver::~SessionDriver() {
 }
 
 GossipDriver::Callbacks SessionDriver::gossip_callbacks() {
-    const auto& limit = around_.config.upload_limit;
     return {
         [this](gossip::Outgoing outgoing) { send_exchange(around_.links, std::move(outgoing)); },
         [this](const gossip::ExchangeEvent& event) { on_exchange(event); },
-        limit.empty() ? 0.0 : *parse_rate(limit)};
+        upload_limit(around_.config)};
 }
 
 void SessionDriver::begin() {
@@ -167,7 +176,7 @@ void SessionDriver::on_exchange(const gossip::ExchangeEvent& event) {
     owner_.check();
     if (stopped_) return;
     if (event.outcome == gossip::Outcome::Committed && trainer_) trainer_->averaged();
-    session_.handle_exchange(real_now(), event);
+    session_.handle_exchange(real_now(), event, gossip_.exchange_cost());
     pump();
 }
 
@@ -265,6 +274,7 @@ void SessionDriver::drain() {
     transmit();
     if (auto order = session_.poll_order(); order && trainer_) trainer_->order(std::move(*order));
     if (const auto round = session_.poll_release(); round && trainer_) trainer_->mixed(*round);
+    if (const auto from = session_.poll_mix_from(); from && trainer_) trainer_->mix_from(*from);
     while (const auto note = session_.poll_note()) around_.reporter.note(*note);
     if (const auto record = session_.poll_record()) publish(*record);
     if (const auto outcome = session_.poll_outcome()) finish(*outcome);
@@ -415,6 +425,18 @@ std::optional<Fault> SessionDriver::lost_checkpoint() const {
     );
 }
 
+MixingStatus SessionDriver::mixing() const {
+    MixingStatus mixing;
+    if (around_.config.weight_max > 1) mixing.weight_log2 = session_.mix_weight();
+    const auto outer = gossip::Mix::parse(plan_.descriptor.mix)->steps;
+    auto every = plan_.descriptor.mix_every;
+    if (outer > 0) every = {MixBy::Steps, outer, {}};
+    mixing.every = plan_.descriptor.mix == "none" ? "never" : every.to_string();
+    mixing.interval = session_.interval();
+    mixing.target_spread = gossip::Interval::target_spread(session_.report().schedule_step);
+    return mixing;
+}
+
 SessionStatus SessionDriver::status() const {
     owner_.check();
     SessionStatus status;
@@ -424,7 +446,7 @@ SessionStatus SessionDriver::status() const {
     status.shards_missing = session_.transfers().shards_missing();
     status.swarm_samples = session_.swarm_samples();
     status.averaging = gossip_.averager().counters();
-    if (around_.config.weight_max > 1) status.weight_log2 = session_.mix_weight();
+    status.mixing = mixing();
     status.private_samples = shards_.manifest().mode == data::DataMode::Private;
     status.silent_quality = status.private_samples && around_.config.silent_quality;
     status.shard_requests_denied = session_.transfers().shard_requests_denied();

@@ -101,6 +101,7 @@ private:
     void report_end(double last_distance);
     [[nodiscard]] Fault with_last_model(Fault fault) const;
     [[nodiscard]] std::vector<std::string> known_addresses() const;
+    [[nodiscard]] MixingStatus mixing() const;
     void note_checkpoints(const CheckpointReport& told);
     void note_shard_files(const ShardFileReport& told);
 

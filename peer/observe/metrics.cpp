@@ -289,6 +289,29 @@ void checkpoint_metrics(Families& out, const SessionStatus& s) {
     }
 }
 
+void mixing_metrics(Families& out, const MixingStatus& mixing) {
+    gauge(
+        out,
+        "weight",
+        "How much this peer counts in weighted pairs; 0: its pairs are even",
+        mixing.weight_log2 ? std::ldexp(1.0, *mixing.weight_log2) : 0.0
+    );
+    if (const auto& interval = mixing.interval) {
+        gauge(
+            out,
+            "mix_interval_seconds",
+            "From one exchange that this peer opens to the next",
+            to_seconds(interval->interval())
+        );
+        gauge(
+            out,
+            "exchange_cost_share",
+            "Share of the time that exchanges take from training",
+            interval->cost_share()
+        );
+    }
+}
+
 void session_metrics(Families& out, const SessionStatus& s) {
     const auto& r = s.record;
     counter(out, "steps_total", "Training steps", r.steps);
@@ -323,12 +346,7 @@ void session_metrics(Families& out, const SessionStatus& s) {
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);
     if (r.quality) quality(out, *r.quality);
     gauge(out, "spread", "Relative distance to recent partners", r.spread);
-    gauge(
-        out,
-        "weight",
-        "How much this peer counts in weighted pairs; 0: its pairs are even",
-        s.weight_log2 ? std::ldexp(1.0, *s.weight_log2) : 0.0
-    );
+    mixing_metrics(out, s.mixing);
     gauge(out, "shards_owned", "Training shards that this peer trains on", r.shards);
     gauge(out, "shards_held", "Shards held", r.held);
     gauge(

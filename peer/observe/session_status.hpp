@@ -8,11 +8,20 @@
 #include <string>
 
 #include "base/instant.hpp"
+#include "gossip/interval.hpp"
 #include "gossip/outcome.hpp"
 #include "peer/terms/record.hpp"
 #include "peer/terms/training.hpp"
 
 namespace starling::peer {
+
+/// How a peer averages with others.
+struct MixingStatus {
+    std::optional<std::int8_t> weight_log2;    ///< of our weight in pairs; nothing: they are even
+    std::string every;                         ///< as --mix-every says it
+    std::optional<gossip::Interval> interval;  ///< where exchanges go by time
+    double target_spread = 0;                  ///< of the interval
+};
 
 /// What /status and /metrics show of a session.
 struct SessionStatus {
@@ -21,7 +30,7 @@ struct SessionStatus {
     std::size_t shards_missing = 0;
     std::uint64_t swarm_samples = 0;
     gossip::AveragerCounters averaging;
-    std::optional<std::int8_t> weight_log2;  ///< of our weight in pairs; nothing: they are even
+    MixingStatus mixing;
     bool private_samples = false;  ///< each peer has samples of its own, which stay there
     bool silent_quality = false;
     std::uint64_t shard_requests_denied = 0;  ///< for private samples

@@ -85,9 +85,40 @@ json member_json(
     return out;
 }
 
-json mixing_json(const SessionStatus& s) {
+/// Says for people what an interval follows from.
+std::string_view reason(gossip::IntervalBy by) {
+    using By = gossip::IntervalBy;
+    switch (by) {
+        case By::Start:
+            return "no exchange has been measured yet";
+        case By::Fixed:
+            return "so much time was asked for";
+        case By::Steps:
+            return "exchanges cost so little that one follows each step";
+        case By::Cost:
+            return "exchanges take as much of the time as they may";
+        case By::Spread:
+            return "peers would drift too far apart if it were longer";
+        case By::Upload:
+            return "the upload limit allows no more";
+        case By::Link:
+            return "exchanges take longer than it, so the next begins when the last has ended";
+        case By::Alone:
+            return "there is nobody to exchange with";
+    }
+    return "unknown";
+}
+
+json mixing_json(const MixingStatus& s) {
     json out;
     out["weight"] = s.weight_log2 ? json(std::ldexp(1.0, *s.weight_log2)) : json(nullptr);
+    out["every"] = s.every;
+    if (!s.interval) return out;
+    out["interval_seconds"] = to_seconds(s.interval->interval());
+    out["by"] = to_string(s.interval->by());
+    out["why"] = reason(s.interval->by());
+    out["cost_share"] = finite_or_null(s.interval->cost_share());
+    out["target_spread"] = s.target_spread;
     return out;
 }
 
@@ -137,7 +168,7 @@ std::string render_status(const StatusInputs& in) {
         out["shards_missing"] = in.session->shards_missing;
         if (in.session->damaged_records > 0) out["damaged_records"] = in.session->damaged_records;
         out["data_wait"] = finite_or_null(in.session->data_wait);
-        out["mixing"] = mixing_json(*in.session);
+        out["mixing"] = mixing_json(in.session->mixing);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints, in.session->checkpoint_age);
         out["shard_files"] = shard_files_json(in.session->shard_files);
         if (in.session->private_samples) out["private"] = private_json(in);

@@ -17,6 +17,14 @@ constexpr Duration kPublishEvery = std::chrono::seconds(1);
 /// target is reached.
 constexpr Duration kMeetMax = std::chrono::seconds(10);
 
+std::optional<gossip::Interval> interval_of(const Descriptor& descriptor, double upload_limit) {
+    if (steps_between(descriptor, 0) > 0) return std::nullopt;
+    gossip::Interval::Limits limits;
+    limits.upload = upload_limit;
+    if (descriptor.mix_every.by == MixBy::Time) limits.fixed = descriptor.mix_every.time;
+    return gossip::Interval(limits);
+}
+
 }  // namespace
 
 Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& parts)
@@ -37,7 +45,8 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
       settling_(parts.averager, descriptor_.settle),
       ending_(until_),
       quota_(until_, descriptor_.batch),
-      goal_(until_, descriptor_.batch) {}
+      goal_(until_, descriptor_.batch),
+      interval_(interval_of(descriptor_, parts.upload_limit)) {}
 
 void Session::begin(Instant now, Start start, const Progress& before) {
     arrival_.begin(now);
@@ -256,9 +265,10 @@ void Session::handle_report(Instant now, TrainerReport report) {
     if ((news || paused || rests) && view_due_) view_due_ = now;
 }
 
-void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
+void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event, Duration cost) {
     release_trainer(now);
     if (!view_due_) return;
+    pace_exchange(now, event, cost);
     const bool committed = event.outcome == gossip::Outcome::Committed;
     if (committed && event.rule != gossip::Rule::Pull) last_distance_ = event.relative_distance;
     settling_.handle_exchange(now, event);
@@ -271,13 +281,14 @@ void Session::handle_exchange(Instant now, const gossip::ExchangeEvent& event) {
 void Session::handle_mix_due(Instant now, std::uint64_t round) {
     if (descriptor_.sync) waits_in_ = round;
     // The trainer may not have seen yet that we recover.
-    if (view_due_ && state_ == PeerState::Training && has_parameters()) {
-        if (descriptor_.sync) {
-            (void)parts_.averager.begin_round(now, round);
-        } else {
-            (void)parts_.averager.begin_exchange(now);
-        }
+    const bool mixes = view_due_ && state_ == PeerState::Training && has_parameters();
+    bool begun = false;
+    if (mixes && descriptor_.sync) {
+        (void)parts_.averager.begin_round(now, round);
+    } else if (mixes) {
+        begun = parts_.averager.begin_exchange(now);
     }
+    if (interval_) interval_->handle_asked(now, begun, roster_.partners().empty());
     release_trainer(now);
 }
 

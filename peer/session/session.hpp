@@ -27,6 +27,7 @@
 #include "base/result.hpp"
 #include "data/shard_store.hpp"
 #include "gossip/averager.hpp"
+#include "gossip/interval.hpp"
 #include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
 #include "peer/session/epoch_goal.hpp"
@@ -61,6 +62,7 @@ public:
         data::ShardStore& shards;
         ParameterChunks& parameters;
         bool silent_quality = false;  ///< say nothing of loss and quality on private samples
+        double upload_limit = 0.0;    ///< bytes a second of what we send in bulk; 0: none
         /// A number that nobody else knows: whoever gives parameters must not know what is compared.
         std::uint64_t secret = 0;
     };
@@ -83,8 +85,9 @@ public:
     /// Takes in the present view of the swarm, and decides what follows from it.
     void handle_view(Instant now, const SwarmView& view);
     void handle_report(Instant now, TrainerReport report);
-    void handle_exchange(Instant now, const gossip::ExchangeEvent& event);
-    /// The trainer has made the steps between two exchanges.
+    /// An exchange has ended. `cost` is what exchanges take from training, as a mean of the last ones.
+    void handle_exchange(Instant now, const gossip::ExchangeEvent& event, Duration cost = {});
+    /// The trainer has made the steps between two exchanges, or an exchange is due since poll_mix_from().
     void handle_mix_due(Instant now, std::uint64_t round);
     /// Takes a frame about parameters or shards. With `overloaded`, this peer gets nothing now. Requests
     /// wait until serve().
@@ -114,6 +117,9 @@ public:
     [[nodiscard]] std::optional<TrainerOrder> poll_order();
     /// With sync: returns the round that is over, once, for the trainer that waits for it.
     [[nodiscard]] std::optional<std::uint64_t> poll_release();
+    /// Where exchanges go by time: returns from when on the trainer should say that one is due, if that
+    /// has changed.
+    [[nodiscard]] std::optional<Instant> poll_mix_from();
     /// Returns the record to publish, if it is time to. Its `bytes` are for the caller to fill in.
     [[nodiscard]] std::optional<Record> poll_record();
 
@@ -152,6 +158,9 @@ public:
     [[nodiscard]] const Roster& roster() const { return roster_; }
 
     [[nodiscard]] const Transfers& transfers() const { return transfers_; }
+
+    /// Returns how long we wait between two exchanges; nothing: the trainer counts steps.
+    [[nodiscard]] const std::optional<gossip::Interval>& interval() const { return interval_; }
 
     /// Returns log2 of our weight in pairs; nothing: they are even.
     [[nodiscard]] std::optional<std::int8_t> mix_weight() const { return mix_weight_.log2(); }
@@ -192,6 +201,7 @@ private:
     void update_weight(Instant now, std::optional<std::int16_t> usual);
     void update_quota(Instant now, const SwarmView& view);
     void update_goal(Instant now, const SwarmView& view);
+    void pace_exchange(Instant now, const gossip::ExchangeEvent& event, Duration cost);
     [[nodiscard]] bool epochs_done(Instant now);
     [[nodiscard]] bool used_up() const;
     [[nodiscard]] bool makes_steps() const;
@@ -232,6 +242,8 @@ private:
     SampleBound sample_bound_;
     SpeedWord speed_;
     MixWeight mix_weight_;
+    std::optional<gossip::Interval> interval_;
+    std::optional<Instant> mix_from_told_;
     Overfitting overfitting_;
 
     PeerState state_ = PeerState::Joining;

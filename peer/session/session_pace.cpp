@@ -37,6 +37,23 @@ void Session::update_weight(Instant now, std::optional<std::int16_t> usual) {
     if (mix_weight_.update(now, weight)) parts_.averager.set_weight(mix_weight_.log2());
 }
 
+void Session::pace_exchange(Instant now, const gossip::ExchangeEvent& event, Duration cost) {
+    if (!interval_) return;
+    gossip::Interval::Measured measured;
+    measured.cost = cost;
+    measured.steps = report_.schedule_step;
+    const double rate = report_.samples_per_s;
+    if (rate > 0.0) measured.step = from_seconds(descriptor_.batch / rate);
+    interval_->handle_end(now, event, measured);
+}
+
+std::optional<Instant> Session::poll_mix_from() {
+    const auto due = interval_ && view_due_ ? interval_->due() : std::nullopt;
+    if (!due || due == mix_from_told_) return std::nullopt;
+    mix_from_told_ = due;
+    return due;
+}
+
 void Session::update_quota(Instant now, const SwarmView& view) {
     Quota::Inputs inputs;
     inputs.self = self_;

@@ -71,8 +71,13 @@ Descriptor describe(const PeerConfig& config, bool keyed) {
     d.model = config.membership_only ? "none" : config.model;
     d.optimizer = compute::OptimizerSpec::parse(config.optimizer)->to_string();
     d.batch = config.batch;
-    d.mix = gossip::Mix::parse(config.mix)->to_string();
-    d.mix_every = config.mix_every;
+    const auto mix = *gossip::Mix::parse(config.mix);
+    d.mix = mix.to_string();
+    d.mix_every = *MixEvery::parse(config.mix_every);
+    // Rounds and outer steps are counted in steps, and without a rule nothing is due.
+    const bool counts =
+        config.sync || mix.rule == gossip::Rule::Noloco || mix.rule == gossip::Rule::None;
+    if (counts) d.mix_every.by = MixBy::Steps, d.mix_every.time = {};
     d.encoding = config.encoding;
     d.parts = *gossip::parse_share(config.share);
     d.sync = config.sync;

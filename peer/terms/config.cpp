@@ -12,6 +12,7 @@
 #include "data/partition.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"
+#include "peer/terms/mix_every.hpp"
 #include "peer/terms/record.hpp"
 #include "peer/terms/until.hpp"
 
@@ -34,6 +35,15 @@ Fault wrong(const std::string& flag, const Fault& fault) {
 Result<void> validate_averaging(const PeerConfig& config) {
     const auto mix = gossip::Mix::parse(config.mix);
     if (mix.has_error()) return wrong("--mix", mix.error());
+    const auto often = MixEvery::parse(config.mix_every);
+    if (often.has_error()) return wrong("--mix-every", often.error());
+    const bool counts = config.sync || mix->rule == gossip::Rule::Noloco;
+    if (counts && often->by == MixBy::Time) {
+        return usage(
+            "--mix-every " + config.mix_every + ": " + (config.sync ? "--sync" : "noloco") +
+            " counts steps; give their number"
+        );
+    }
     const auto encoding = gossip::parse_encoding(config.encoding);
     if (encoding.has_error()) return wrong("--encoding", encoding.error());
     const auto parts = gossip::parse_share(config.share);
@@ -65,7 +75,6 @@ Result<void> validate_averaging(const PeerConfig& config) {
 
 Result<void> validate_training(const PeerConfig& config) {
     if (config.batch < 1 || config.batch > 65536) return usage("--batch: give 1 to 65536");
-    if (config.mix_every < 1) return usage("--mix-every: give at least 1 step");
     if (auto ok = validate_averaging(config); ok.has_error()) return ok;
     const auto precision = compute::parse_precision(config.precision);
     if (precision.has_error()) return wrong("--precision", precision.error());
@@ -161,52 +170,6 @@ Result<void> validate(const PeerConfig& config) {
         return wrong("--profile", profile.error());
     }
     return validate_training(config);
-}
-
-Result<double> parse_rate(std::string_view text) {
-    struct Unit {
-        std::string_view name;
-        double bytes;
-    };
-
-    constexpr Unit kUnits[] = {
-        {"kbit", 125.0},
-        {"Mbit", 125e3},
-        {"Gbit", 125e6},
-        {"B", 1.0},
-        {"kB", 1e3},
-        {"MB", 1e6},
-        {"GB", 1e9},
-    };
-    double number = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
-    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
-    for (const auto& known : kUnits) {
-        const double rate = number * known.bytes;
-        if (error == std::errc{} && unit == known.name && rate >= 1e3 && rate <= 1e12) return rate;
-    }
-    return usage(
-        "'" + std::string(text) + "' is not a rate; write 10Mbit, 1Gbit, 500kB or 1.5MB (a second)"
-    );
-}
-
-Result<Duration> parse_duration(std::string_view text) {
-    double number = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
-    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
-    double seconds = -1;
-    if (unit == "ms") seconds = number / 1000;
-    if (unit == "s") seconds = number;
-    if (unit == "m") seconds = number * 60;
-    if (unit == "h") seconds = number * 3600;
-    // Not a number is in no range. What rounds to zero would read as no limit.
-    const bool in_range = seconds > 0 && seconds <= 1e8;
-    if (error != std::errc{} || !in_range || from_seconds(seconds) == Duration::zero()) {
-        return usage("'" + std::string(text) + "' is not a duration; write 500ms, 90s, 5m or 2h");
-    }
-    return from_seconds(seconds);
 }
 
 }  // namespace starling::peer

@@ -11,6 +11,7 @@
 #include "base/endpoint.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
+#include "peer/terms/units.hpp"
 
 namespace starling::peer {
 
@@ -34,15 +35,15 @@ struct PeerConfig {
     std::string optimizer = "sgd";
     std::uint32_t batch = 64;
     std::string mix = "pairwise";
-    std::uint32_t mix_every = 8;
+    std::string mix_every = "auto";
     std::string encoding = "f32";
     std::string share = "100%";  ///< share of the parameters that one exchange averages
     bool sync = false;           ///< pair peers round by round and wait for the exchange
     std::string
         upload_limit;  ///< of averaging and transfers, such as 10Mbit or 1.5MB a second; empty: none
     std::uint32_t weight_max = 128;  ///< how many times as heavy one side of a pair may count
-    std::string partition = "iid";  ///< how training samples are dealt out
-    bool private_data = false;      ///< each peer brings samples of its own, which stay there
+    std::string partition = "iid";   ///< how training samples are dealt out
+    bool private_data = false;       ///< each peer brings samples of its own, which stay there
     std::filesystem::path
         schema;  ///< of private samples: a file that was agreed on; empty: the founder's
     bool silent_quality = false;  ///< say nothing of loss and quality on them
@@ -67,14 +68,5 @@ struct PeerConfig {
 /// Checks everything that can be checked without opening files or sockets.
 /// Errors    Usage, one line: what, where, what to do
 [[nodiscard]] Result<void> validate(const PeerConfig& config);
-
-/// Parses a rate: 100Mbit, 1Gbit, 500kbit (bits a second), 1.5MB, 200kB (bytes a second). Returns
-/// bytes per second.
-/// Errors    Usage
-[[nodiscard]] Result<double> parse_rate(std::string_view text);
-
-/// Parses 90s, 5m, 2h, 500ms.
-/// Errors    Usage
-[[nodiscard]] Result<Duration> parse_duration(std::string_view text);
 
 }  // namespace starling::peer

@@ -11,6 +11,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "data/manifest.hpp"
+#include "peer/terms/mix_every.hpp"
 #include "peer/terms/until.hpp"
 
 namespace starling::peer {
@@ -26,6 +27,9 @@ inline constexpr std::uint16_t kDescriptorMinorModelFile = 2;
 /// The minor version of a descriptor whose peers wait for each other before they train.
 inline constexpr std::uint16_t kDescriptorMinorWait = 3;
 
+/// The minor version of a descriptor whose peers average by time instead of steps.
+inline constexpr std::uint16_t kDescriptorMinorMixBy = 4;
+
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
     std::uint16_t minor = kDescriptorMinor;
@@ -34,7 +38,7 @@ struct Descriptor {
     std::string optimizer;
     std::uint32_t batch = 64;
     std::string mix = "pairwise";
-    std::uint32_t mix_every = 8;
+    MixEvery mix_every;  ///< older releases read its steps
     std::string encoding = "f32";
     std::uint32_t parts = 1;  ///< an exchange averages one of this many parts of the parameters
     bool sync = false;        ///< peers pair up round by round and wait for each other
@@ -48,6 +52,9 @@ struct Descriptor {
     Bytes model_file;            ///< the file of a model that is one; else empty
     std::uint32_t wait_for = 1;  ///< peers that must be ready before any of them trains
 };
+
+/// Returns the steps between two exchanges, or 0 if they go by time. Rounds and outer steps are counted.
+[[nodiscard]] std::uint32_t steps_between(const Descriptor& descriptor, std::uint32_t outer_steps);
 
 /// Encodes a descriptor (cereal, portable binary). Equal descriptors give equal bytes.
 [[nodiscard]] Bytes encode_descriptor(const Descriptor& descriptor);

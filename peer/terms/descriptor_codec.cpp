@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x44525453;  // "STRD"
 constexpr std::size_t kTextMax = 4096;
+constexpr Duration kMixTimeMax = std::chrono::hours(1'000'000);
 
 using Output = cereal::PortableBinaryOutputArchive;
 using Input = cereal::PortableBinaryInputArchive;
@@ -38,13 +39,24 @@ bool load_bytes(Input& archive, const SpanSource& source, Container& out, std::s
     return true;
 }
 
+bool load_mix_by(Input& archive, MixEvery& every) {
+    std::uint8_t by = 0;
+    std::int64_t nanoseconds = 0;
+    archive(by, nanoseconds);
+    if (by > static_cast<std::uint8_t>(kMixByLast)) return false;
+    every.by = static_cast<MixBy>(by);
+    every.time = Duration(nanoseconds);
+    const bool timed = every.by == MixBy::Time;
+    return timed ? every.time > Duration::zero() && every.time <= kMixTimeMax : nanoseconds == 0;
+}
+
 bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& manifest) {
     archive(cereal::binary_data(d.nonce.data(), d.nonce.size()));
     if (!load_bytes(archive, source, d.model, kTextMax)) return false;
     if (!load_bytes(archive, source, d.optimizer, kTextMax)) return false;
     archive(d.batch);
     if (!load_bytes(archive, source, d.mix, kTextMax)) return false;
-    archive(d.mix_every);
+    archive(d.mix_every.steps);
     if (!load_bytes(archive, source, d.encoding, kTextMax)) return false;
     std::uint8_t sync = 0;
     archive(d.parts, sync);
@@ -64,11 +76,11 @@ bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& m
     if (d.minor < kDescriptorMinorModelFile) return true;
     if (!load_bytes(archive, source, d.model_file, kDescriptorMax)) return false;
     if (d.minor >= kDescriptorMinorWait) archive(d.wait_for);
-    return true;
+    return d.minor < kDescriptorMinorMixBy || load_mix_by(archive, d.mix_every);
 }
 
 bool in_range(const Descriptor& d) {
-    return d.batch >= 1 && d.batch <= 65536 && d.mix_every >= 1 && d.replicas >= 1 &&
+    return d.batch >= 1 && d.batch <= 65536 && d.mix_every.steps >= 1 && d.replicas >= 1 &&
            std::isfinite(d.until.value) && d.until.value >= 0 && std::isfinite(d.settle) &&
            d.settle > 0;
 }
@@ -116,13 +128,14 @@ Bytes encode_descriptor(const Descriptor& d) {
     auto minor = d.minor;
     if (!d.model_file.empty()) minor = std::max(minor, kDescriptorMinorModelFile);
     if (d.wait_for > 1) minor = std::max(minor, kDescriptorMinorWait);
+    if (d.mix_every.by != MixBy::Steps) minor = std::max(minor, kDescriptorMinorMixBy);
     archive(kMagic, d.major, minor);
     archive(cereal::binary_data(d.nonce.data(), d.nonce.size()));
     save_text(archive, d.model);
     save_text(archive, d.optimizer);
     archive(d.batch);
     save_text(archive, d.mix);
-    archive(d.mix_every);
+    archive(d.mix_every.steps);
     save_text(archive, d.encoding);
     archive(d.parts, static_cast<std::uint8_t>(d.sync ? 1 : 0));
     archive(static_cast<std::uint8_t>(d.until.kind), d.until.value, d.settle, d.seed, d.replicas);
@@ -137,6 +150,9 @@ Bytes encode_descriptor(const Descriptor& d) {
     archive(static_cast<std::uint32_t>(d.model_file.size()));
     archive(cereal::binary_data(d.model_file.data(), d.model_file.size()));
     if (minor >= kDescriptorMinorWait) archive(d.wait_for);
+    if (minor < kDescriptorMinorMixBy) return bytes;
+    archive(static_cast<std::uint8_t>(d.mix_every.by));
+    archive(static_cast<std::int64_t>(d.mix_every.time.count()));
     return bytes;
 }
 

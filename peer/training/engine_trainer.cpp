@@ -282,7 +282,7 @@ void EngineTrainer::train_once() {
     report_.samples += static_cast<std::uint64_t>(options_.engine.batch);
     meter_.add_step(ready - begin, real_now() - begin);
     meter_.add_loss(static_cast<double>(result.loss));
-    if (report_.steps % options_.mix_every == 0) mix();
+    if (exchange_due()) mix();
     if (evaluation_due()) update_estimate();
     publish(false);
 }
@@ -316,10 +316,18 @@ void EngineTrainer::start_over(std::uint64_t number) {
     report_.restarts = number;
 }
 
+bool EngineTrainer::exchange_due() {
+    if (options_.mix_every > 0) return report_.steps % options_.mix_every == 0;
+    auto from = mix_from_.load();
+    // The network thread may have asked for another one in between.
+    return real_now() >= from && mix_from_.compare_exchange_strong(from, Instant::max());
+}
+
 /// A round's number follows from the place in the schedule, which a newcomer takes from its donor.
 /// So peers of one speed have the same numbers.
 void EngineTrainer::mix() {
-    const auto round = report_.schedule_step / options_.mix_every;
+    // Without a number of steps there are no rounds.
+    const auto round = report_.schedule_step / std::max<std::uint64_t>(1, options_.mix_every);
     callbacks_.mix_due(round);
     if (options_.sync_wait <= Duration::zero()) return;
     const Instant until = real_now() + options_.sync_wait;
@@ -334,6 +342,10 @@ void EngineTrainer::mix() {
 
 void EngineTrainer::mixed(std::uint64_t round) {
     (void)mixed_.put(round);
+}
+
+void EngineTrainer::mix_from(Instant from) {
+    mix_from_ = from;
 }
 
 void EngineTrainer::averaged() {

@@ -34,7 +34,7 @@ struct TrainerOptions {
     std::string local_source;           ///< dataset SPEC to cut shards from; empty: all are fetched
     std::uint64_t seed = 0;             ///< of the shuffle, unless `position` has one
     std::uint64_t evaluation_seed = 0;  ///< where in the test set the estimates begin
-    std::uint64_t mix_every = 8;
+    std::uint64_t mix_every = 8;        ///< steps; 0: mix_from() says when
     /// The trainer waits at most so long for each exchange; zero: it never waits.
     Duration sync_wait{};
     /// Estimated while training, besides accuracy and loss; nothing: only these.
@@ -69,6 +69,7 @@ public:
     void order(TrainerOrder order) override;
     [[nodiscard]] std::optional<TrainerReport> take_report() override;
     void mixed(std::uint64_t round) override;
+    void mix_from(Instant from) override;
     void averaged() override;
     void begin_stop() override;
     void stop() override;
@@ -87,6 +88,7 @@ private:
     /// Counts records that could not be decoded, and tells people of the first.
     void note_damage(const data::PreparedBatch& batch);
     void rest();
+    [[nodiscard]] bool exchange_due();
     void mix();
     [[nodiscard]] bool evaluation_due() const;
     void update_estimate();
@@ -115,6 +117,7 @@ private:
     std::atomic<bool> stop_{false};
     std::atomic<compute::Engine*> running_{nullptr};  ///< the engine that stop() interrupts
     std::atomic<Instant> averaged_at_{Instant{}};
+    std::atomic<Instant> mix_from_{Instant::max()};
 
     // Owned by the compute thread.
     std::unique_ptr<compute::Engine> engine_;

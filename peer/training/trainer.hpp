@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "base/instant.hpp"
 #include "base/result.hpp"
 #include "peer/terms/training.hpp"
 
@@ -57,6 +58,10 @@ public:
     /// Tells the trainer that a round is over. A trainer that keeps in step with the exchanges waits
     /// for this.
     virtual void mixed(std::uint64_t round) = 0;
+
+    /// Where exchanges go by time: the next one is due when a step ends at this instant or later. Each call
+    /// asks for one.
+    virtual void mix_from(Instant from) = 0;
 
     /// Tells the trainer that an exchange has just averaged the parameters with a partner's.
     virtual void averaged() = 0;

@@ -39,7 +39,7 @@ TrainerOptions trainer_options(
     options.seed = descriptor.seed;
     options.evaluation_seed = (config.seed_given ? config.seed : descriptor.seed) ^ self.prefix64();
     const auto mix = *gossip::Mix::parse(descriptor.mix);
-    options.mix_every = mix.steps > 0 ? mix.steps : descriptor.mix_every;
+    options.mix_every = steps_between(descriptor, mix.steps);
     if (descriptor.sync && mix.rule != gossip::Rule::None) options.sync_wait = kSyncTrainerWait;
     options.shard_directory = shard_directory(config);
     options.checkpoint_every = *parse_duration(config.checkpoint_every);

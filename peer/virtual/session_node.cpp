@@ -48,7 +48,11 @@ SessionNode::SessionNode(const PeerId& self, const Parts& parts, Rng rng)
           parts.terms.descriptor.seed,
           rng
       ),
-      session_(self, parts.terms.descriptor, {parts.averager, shards_, chunks_}) {}
+      session_(
+          self,
+          parts.terms.descriptor,
+          {parts.averager, shards_, chunks_, false, parts.training.upload_limit}
+      ) {}
 
 std::optional<std::vector<Endpoint>> SessionNode::read_disk() {
     auto read = peer::read_checkpoint(parts_.disk, kState);

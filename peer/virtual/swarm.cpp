@@ -153,6 +153,10 @@ void Swarm::create(NodeIndex index) {
     // on, so the node is a ghost first.
     if (averaging.ghosts && node.epoch > 1) node.averager->set_ghost(true);
     node.waits_since.reset();
+    node.interval.reset();
+    if (averaging.automatic) {
+        node.interval.emplace(gossip::Interval::Limits{averaging.upload_limit, std::nullopt});
+    }
     schedule(index, Kind::Mix, averaging.mix_every);
     if (averaging.train_every > Duration::zero()) {
         schedule(index, Kind::Train, averaging.train_every);

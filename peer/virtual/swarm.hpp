@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "gossip/averager.hpp"
+#include "gossip/interval.hpp"
 #include "membership/claim_pool.hpp"
 #include "membership/swim.hpp"
 #include "peer/virtual/event_heap.hpp"
@@ -51,6 +52,13 @@ struct AveragingOptions {
     /// them at the same instant.
     Duration mix_every = std::chrono::milliseconds(500);
     bool lockstep = false;
+    /// As --mix-every auto: mix_every is the time of a local step, and exchanges begin when one ends. Whole
+    /// peers do so if their terms say it.
+    bool automatic = false;
+    /// What each exchange takes from training, as `automatic` sees it.
+    Duration exchange_cost{};
+    /// Bytes a second that `automatic` keeps to; 0: no limit.
+    double upload_limit = 0.0;
     /// Time between two local steps; zero: a node never trains.
     Duration train_every{};
     /// Probability that a delivered frame is followed by a replay of an earlier one of its link.
@@ -223,6 +231,8 @@ public:
     [[nodiscard]] const membership::Swim& swim(NodeIndex node) const;
     [[nodiscard]] const gossip::Averager& averager(NodeIndex node) const;
     [[nodiscard]] const IntegerVector& vector(NodeIndex node) const;
+    /// Returns how long a node waits between exchanges; nothing unless it measures that.
+    [[nodiscard]] const std::optional<gossip::Interval>& interval(NodeIndex node) const;
 
     [[nodiscard]] const FloatVector& floats(NodeIndex node) const;
 
@@ -294,6 +304,8 @@ private:
     void on_timer(NodeIndex node, EventKind kind);
     void publish(NodeIndex node, Instant clock);
     void on_mix(NodeIndex node);
+    void mix_by_time(NodeIndex node);
+    void pace_exchange(NodeIndex node, const gossip::ExchangeEvent& event);
     void mixed(NodeIndex node);
     void on_train(NodeIndex node);
     void on_join(NodeIndex node);

@@ -52,8 +52,10 @@ struct Swarm::Node {
     std::map<std::uint64_t, membership::StreamRequest> asked;
     std::map<NodeIndex, std::deque<Bytes>> history;  ///< the last frames of each partner, to replay
     std::unordered_map<NodeIndex, std::uint64_t> met;  ///< lives that have introduced themselves
-    std::optional<Instant> published_at;  ///< the last record of a node without a session
-    std::uint64_t records = 0;            ///< published in this life
+    std::optional<Instant> published_at;       ///< the last record of a node without a session
+    std::uint64_t records = 0;                 ///< published in this life
+    std::optional<gossip::Interval> interval;  ///< of a node without a session
+    std::uint64_t steps = 0;                   ///< likewise
     std::uint64_t round = 0;
     std::optional<Instant> waits_since;  ///< since when training waits for the end of an exchange
     Duration waited{};

@@ -75,6 +75,7 @@ void Swarm::on_mix(NodeIndex index) {
     if (!averaging.sync || !mixes) schedule(index, Kind::Mix, averaging.mix_every);
     if (!mixes) return;
     if (averaging.step_deviation > 0.0 && training_) node.floats->train(averaging.step_deviation);
+    if (node.interval) return mix_by_time(index);
     if (!averaging.sync) {
         (void)node.averager->begin_exchange(local(index));
         pump(index);
@@ -84,6 +85,29 @@ void Swarm::on_mix(NodeIndex index) {
     (void)node.averager->begin_round(local(index), ++node.round);
     pump(index);
     mixed(index);
+}
+
+/// A step has ended: opens an exchange if one is due.
+void Swarm::mix_by_time(NodeIndex index) {
+    auto& node = *nodes_[index];
+    ++node.steps;
+    const auto due = node.interval->due();
+    if (!due || *due > local(index)) return;
+    const bool begun = node.averager->begin_exchange(local(index));
+    node.interval->handle_asked(local(index), begun, node.swim->alive_count() < 2);
+    pump(index);
+}
+
+void Swarm::pace_exchange(NodeIndex index, const gossip::ExchangeEvent& event) {
+    auto& node = *nodes_[index];
+    const auto& averaging = *options_.averaging;
+    if (node.session) {
+        node.session->session().handle_exchange(local(index), event, averaging.exchange_cost);
+    } else if (node.interval) {
+        const gossip::Interval::Measured measured{
+            averaging.exchange_cost, averaging.mix_every, node.steps};
+        node.interval->handle_end(local(index), event, measured);
+    }
 }
 
 /// With sync: lets training go on when the round is over.
@@ -224,8 +248,7 @@ std::size_t Swarm::pump_averager(NodeIndex index, std::size_t budget) {
             if (!event) break;
             --budget;
             for (auto* observer : observers_) observer->on_exchange(now_, index, *event);
-            auto* session = nodes_[index]->session.get();
-            if (session != nullptr) session->session().handle_exchange(local(index), *event);
+            pace_exchange(index, *event);
             more = true;
         }
     }

@@ -162,6 +162,7 @@ bool Swarm::pump_session(NodeIndex index) {
     if (const auto round = session.poll_release()) {
         node.session->trainer().handle_mixed(local(index), *round);
     }
+    if (const auto from = session.poll_mix_from()) node.session->trainer().handle_mix_from(*from);
     while (session.poll_note()) {
     }
     if (auto record = session.poll_record()) {
@@ -195,6 +196,7 @@ bool Swarm::pump_trainer(NodeIndex index) {
             session.handle_mix_due(local(index), *round);
         } else {
             trainer.handle_mixed(local(index), *round);
+            trainer.handle_mix_from(local(index));
         }
         more = true;
     }

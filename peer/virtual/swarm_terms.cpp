@@ -53,7 +53,7 @@ SwarmTerms SwarmTerms::make(
     d.optimizer = "virtual";
     d.batch = training.batch;
     d.mix = averaging.mix.to_string();
-    d.mix_every = static_cast<std::uint32_t>(training.mix_every);
+    d.mix_every = training.mix_every;
     d.encoding = gossip::to_string(averaging.encoding);
     d.parts = averaging.parts;
     d.sync = sync;

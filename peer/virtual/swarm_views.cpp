@@ -42,6 +42,11 @@ const IntegerVector& Swarm::vector(NodeIndex node) const {
     return *nodes_[node]->vector;
 }
 
+const std::optional<gossip::Interval>& Swarm::interval(NodeIndex node) const {
+    const auto& session = nodes_[node]->session;
+    return session ? session->session().interval() : nodes_[node]->interval;
+}
+
 const PeerId& Swarm::id(NodeIndex node) const {
     return nodes_[node]->id;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/instant.hpp"
+#include "peer/terms/mix_every.hpp"
 #include "peer/terms/until.hpp"
 
 namespace starling::peer_virtual {
@@ -28,7 +29,8 @@ struct TrainingOptions {
     double step_sigma = 0.2;
     std::size_t slow = 0;  ///< the first nodes, so many of them, take twice as long for a step
     std::vector<double> slowness;  ///< of the first nodes: a step takes them so many times as long
-    std::uint64_t mix_every = 8;   ///< steps
+    peer::MixEvery mix_every;
+    double upload_limit = 0.0;  ///< bytes a second that `auto` keeps to; 0: none
     Duration evaluate = std::chrono::milliseconds(500);  ///< the whole test set
     Duration checkpoint_every = std::chrono::seconds(30);
     Duration checkpoint_takes = std::chrono::milliseconds(200);

@@ -161,12 +161,20 @@ void VirtualTrainer::step(Instant now) {
         report_.accuracy = 1.0 / (1.0 + loss);
     }
     report(now, false);
-    if (report_.steps % options_.mix_every != 0) return;
-    round_ = report_.schedule_step / options_.mix_every;
+    if (!exchange_due(now)) return;
+    round_ = report_.schedule_step / std::max(1U, options_.mix_every.steps);
     mix_due_ = round_;
     if (!sync_) return;
     activity_ = Activity::WaitForMix;
     due_ = now + kSyncWaitMax;
+}
+
+bool VirtualTrainer::exchange_due(Instant now) {
+    const auto& every = options_.mix_every;
+    if (sync_ || every.by == peer::MixBy::Steps) return report_.steps % every.steps == 0;
+    if (!mix_from_ || now < *mix_from_) return false;
+    mix_from_.reset();
+    return true;
 }
 
 /// Trains on a batch of samples. Returns false if there are none.

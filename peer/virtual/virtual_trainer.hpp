@@ -40,6 +40,10 @@ public:
     void handle_order(Instant now, peer::TrainerOrder order);
     /// A round is over.
     void handle_mixed(Instant now, std::uint64_t round);
+
+    /// Where exchanges go by time: the next is due at the first end of a step from then on.
+    void handle_mix_from(Instant from) { mix_from_ = from; }
+
     void handle_timeout(Instant now);
 
     [[nodiscard]] std::optional<peer::TrainerReport> poll_report();
@@ -70,6 +74,7 @@ private:
     void step(Instant now);
     void evaluate();
     bool draw();
+    [[nodiscard]] bool exchange_due(Instant now);
     void report(Instant now, bool always);
     [[nodiscard]] bool holds_samples() const;
     [[nodiscard]] Duration drawn(Duration median);
@@ -96,6 +101,7 @@ private:
     bool written_ = false;
     std::optional<std::uint64_t> mix_due_;
     std::uint64_t round_ = 0;  ///< the last that was due
+    std::optional<Instant> mix_from_;
     double slowness_ = 1.0;
     Instant reported_;
     Instant estimated_;

@@ -51,6 +51,11 @@ TEST(Simulate, WrongValuesAreUsageErrorsThatNameTheFlag) {
           "--mix median",
           "--mix push-sum --encoding lattice8",
           "--mix pairwise --share 7",
+          "--mix-every sometimes --mix pairwise",
+          "--mix-every 0 --mix pairwise",
+          "--mix-every 2000000 --mix pairwise",
+          "--mix-every 500ms --mix pairwise --sync",
+          "--exchange-cost dear --mix pairwise",
           "--bandwidth wide",
           "--bandwidth 0kbit",
           "--kill 120%",
@@ -71,7 +76,10 @@ TEST(Simulate, AveragesByEachRuleAndTellsHowFarThePeersAreFromTheirMean) {
           "push-sum",
           "noloco?alpha=0.3",
           "pairwise --sync",
-          "pairwise --weights 7,3,0,-2"}) {
+          "pairwise --weights 7,3,0,-2",
+          "pairwise --mix-every 250ms",
+          "pairwise --mix-every auto",
+          "noloco --mix-every auto"}) {
         std::string out;
         const auto flags = "--peers 8 --duration 20s --seed 3 --params 500 --json --mix " + mix;
         ASSERT_EQ(simulate(flags, out), 0) << mix;

@@ -87,7 +87,7 @@ constexpr Flag kFlags[] = {
     {"optimizer", "sgd?lr=0.5", [](auto& c) { return c.optimizer == "sgd?lr=0.5"; }},
     {"batch", "7", [](auto& c) { return c.batch == 7; }},
     {"mix", "push-sum", [](auto& c) { return c.mix == "push-sum"; }},
-    {"mix-every", "3", [](auto& c) { return c.mix_every == 3; }},
+    {"mix-every", "3", [](auto& c) { return c.mix_every == "3"; }},
     {"encoding", "bf16", [](auto& c) { return c.encoding == "bf16"; }},
     {"share", "5%", [](auto& c) { return c.share == "5%"; }},
     {"sync", nullptr, [](auto& c) { return c.sync; }},
@@ -161,7 +161,7 @@ TEST_F(PeerFlags, AFileWithoutASectionBelongsToTheCommandThatRuns) {
     EXPECT_NE(parse_file("bach = 7\n").error, "");
     const auto both = parse_file("batch = 7\n[peer]\nmix-every = 3\n");
     EXPECT_EQ(both.config.batch, 7U);
-    EXPECT_EQ(both.config.mix_every, 3U);
+    EXPECT_EQ(both.config.mix_every, "3");
 }
 
 TEST_F(PeerFlags, ATildeIsTheHomeDirectoryInAFile) {

@@ -99,10 +99,28 @@ TEST(Status, AWeightIsShownAsWhatItMultipliesBy) {
     auto in = inputs();
     auto& session = in.session.emplace();
     EXPECT_EQ(status(in)["mixing"]["weight"], nullptr) << "its pairs are even";
-    session.weight_log2 = std::int8_t{8};
+    session.mixing.weight_log2 = std::int8_t{8};
     EXPECT_EQ(status(in)["mixing"]["weight"], 256.0);
-    session.weight_log2 = std::int8_t{-2};
+    session.mixing.weight_log2 = std::int8_t{-2};
     EXPECT_EQ(status(in)["mixing"]["weight"], 0.25);
+}
+
+TEST(Status, HowOftenAPeerAveragesIsSaidWithItsReason) {
+    auto in = inputs();
+    auto& mixing = in.session.emplace().mixing;
+    mixing.every = "8 steps";
+    EXPECT_EQ(status(in)["mixing"], (json{{"weight", nullptr}, {"every", "8 steps"}}));
+    mixing.every = "auto";
+    mixing.target_spread = 0.05;
+    auto& interval = mixing.interval.emplace(gossip::Interval::Limits{});
+    EXPECT_EQ(status(in)["mixing"]["by"], "start");
+    interval.handle_asked(Instant{}, false, true);
+    const auto out = status(in)["mixing"];
+    EXPECT_EQ(out["by"], "alone");
+    EXPECT_EQ(out["why"], "there is nobody to exchange with");
+    EXPECT_EQ(out["interval_seconds"], 0.1);
+    EXPECT_EQ(out["cost_share"], 0.0);
+    EXPECT_EQ(out["target_spread"], 0.05);
 }
 
 TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {

@@ -65,38 +65,6 @@ TEST(ATrainingPeer, SaysHowFastItIsAndTakesThatShare) {
     EXPECT_LT(rig.session.record().shards, 24U) << "an even share is 32, a fifth 13";
 }
 
-/// Trains 250 samples a second for 40 s, and returns the weight in pairs of the last moment.
-std::optional<std::int8_t> weight_after_measuring(const SessionRig::Setup& setup) {
-    SessionRig rig(setup);
-    train(rig);
-    rig.other(kPartner);
-    for (int i = 0; i < 400; ++i) {
-        rig.report.samples += 25;
-        ++rig.report.steps;
-        (void)rig.tell();
-        (void)rig.pass(milliseconds(100));
-    }
-    const auto changes = rig.averager.counters().weight_changes;
-    EXPECT_EQ(changes, rig.session.mix_weight() ? 1U : 0U) << "averaging knows it";
-    return rig.session.mix_weight();
-}
-
-TEST(ATrainingPeer, CountsInPairsByTheSpeedThatItHasMeasured) {
-    EXPECT_EQ(weight_after_measuring({{}, 8}), 8) << "256 is near 250";
-}
-
-TEST(ATrainingPeer, CountsAsAnyOtherWhereDataDifferOrTheRuleKnowsNoWeights) {
-    const std::function<void(Descriptor&)> unlike[] = {
-        [](Descriptor& d) { d.manifest.mode = data::DataMode::Private; },
-        [](Descriptor& d) { d.manifest.partition = "iid?owners=1", d.manifest.partitions = 1; },
-        [](Descriptor& d) { d.mix = "noloco"; },
-        [](Descriptor& d) { d.mix = "push-sum"; },
-    };
-    for (const auto& change : unlike) {
-        EXPECT_EQ(weight_after_measuring({change, 8}), std::nullopt);
-    }
-}
-
 TEST(ATargetInSamples, IsClaimedInTheRecordBeforeTheTrainerMayGoOn) {
     auto rig = SessionRig({[](Descriptor& d) { d.until = {UntilKind::Samples, 6400}; }});
     train(rig);

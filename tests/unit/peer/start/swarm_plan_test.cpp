@@ -58,11 +58,17 @@ protected:
     std::vector<std::string> notes_;
 };
 
+TEST_F(Plans, PeersMeasureHowOftenTheyAverageUnlessStepsAreCounted) {
+    EXPECT_EQ(found().descriptor.mix_every.by, MixBy::Auto);
+    config_.sync = true;
+    EXPECT_EQ(found().descriptor.mix_every, MixEvery{});
+}
+
 TEST_F(Plans, WhatAFounderDecidesIsInTheDescriptorThatOthersRead) {
     config_.optimizer = "adamw?lr=0.002";
     config_.batch = 5;
     config_.mix = "noloco?h=10";
-    config_.mix_every = 3;
+    config_.mix_every = "3";
     config_.encoding = "bf16";
     config_.share = "25%";
     config_.sync = true;
@@ -84,14 +90,11 @@ TEST_F(Plans, WhatAFounderDecidesIsInTheDescriptorThatOthersRead) {
     EXPECT_EQ(read->batch, 5U);
     EXPECT_EQ(read->mix.rfind("noloco?", 0), 0U) << read->mix;
     EXPECT_TRUE(contains(read->mix, "h=10")) << read->mix;
-    EXPECT_EQ(read->mix_every, 3U);
-    EXPECT_EQ(read->encoding, "bf16");
-    EXPECT_EQ(read->parts, 4U);
-    EXPECT_TRUE(read->sync);
+    EXPECT_EQ(read->mix_every, (MixEvery{MixBy::Steps, 3, {}}));
+    EXPECT_TRUE(read->encoding == "bf16" && read->parts == 4 && read->sync);
     EXPECT_EQ(read->manifest.partitions, 2U);
     EXPECT_EQ(read->wait_for, 4U);
-    EXPECT_EQ(read->until.kind, UntilKind::Loss);
-    EXPECT_EQ(read->until.value, 1.5);
+    EXPECT_TRUE(read->until.kind == UntilKind::Loss && read->until.value == 1.5);
     EXPECT_EQ(read->settle, 0.01);
     EXPECT_EQ(read->seed, 77U);
     EXPECT_TRUE(read->keyed);

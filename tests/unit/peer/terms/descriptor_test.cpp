@@ -72,6 +72,48 @@ TEST(Descriptor, PeersToWaitForTravelAndRaiseTheMinorVersion) {
     EXPECT_EQ(decode_descriptor(encode_descriptor(d))->minor, kDescriptorMinor);
 }
 
+TEST(Descriptor, MixingByTimeTravelsAndOlderReleasesReadSteps) {
+    Descriptor d = decodable();
+    const Bytes steps = encode_descriptor(d);
+    for (const auto& every :
+         {MixEvery{MixBy::Auto, 8, {}}, MixEvery{MixBy::Time, 5, std::chrono::milliseconds(500)}}) {
+        d.mix_every = every;
+        const Bytes bytes = encode_descriptor(d);
+        const auto decoded = decode_descriptor(bytes);
+        ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+        EXPECT_EQ(decoded->mix_every, every);
+        EXPECT_EQ(decoded->minor, kDescriptorMinorMixBy);
+        EXPECT_TRUE(decode_descriptor(ByteView(bytes).first(bytes.size() - 1)).has_error());
+        // All that stands before it is where it was: behind the minor version only what is new follows.
+        EXPECT_TRUE(std::equal(steps.begin() + 9, steps.begin() + 60, bytes.begin() + 9));
+        // The kind is known, and only a time has one.
+        for (const int by : {0, 3, 255}) {
+            Bytes wrong = bytes;
+            wrong[wrong.size() - 9] = static_cast<std::byte>(by);
+            EXPECT_EQ(decode_descriptor(wrong).has_value(), every.by == MixBy::Auto && by == 0);
+        }
+        Bytes wrong = bytes;
+        wrong.back() = std::byte{0xFF};  // negative
+        EXPECT_TRUE(decode_descriptor(wrong).has_error());
+    }
+    d.mix_every = {};
+    EXPECT_EQ(encode_descriptor(d), steps);
+}
+
+TEST(MixEvery, IsAutoStepsOrATime) {
+    EXPECT_EQ(MixEvery::parse("auto")->by, MixBy::Auto);
+    EXPECT_EQ(*MixEvery::parse("8"), (MixEvery{MixBy::Steps, 8, {}}));
+    EXPECT_EQ(
+        *MixEvery::parse("1.5s"), (MixEvery{MixBy::Time, 8, std::chrono::milliseconds(1500)})
+    );
+    for (const char* text :
+         {"", "0", "-8", "8 ", "8.5", "auto ", "4294967296", "ms", "0s", "1e99s"}) {
+        EXPECT_TRUE(MixEvery::parse(text).has_error()) << text;
+    }
+    EXPECT_EQ(MixEvery::parse("1")->to_string(), "1 step");
+    EXPECT_EQ(MixEvery::parse("500ms")->to_string(), "0.5 s");
+}
+
 TEST(Descriptor, ModelFileLongerThanTheBlobIsRefused) {
     Descriptor d = decodable();
     d.model_file = {std::byte{1}, std::byte{2}, std::byte{3}};

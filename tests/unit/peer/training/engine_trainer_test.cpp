@@ -150,6 +150,26 @@ TEST_F(EngineTrainers, ANewcomerTakesALaterPlaceInTheSchedule) {
     EXPECT_EQ(report.schedule_step, 540U) << "a place never goes back";
 }
 
+TEST_F(EngineTrainers, WhereExchangesGoByTimeEachIsAskedForOnce) {
+    Life life(sharded_);
+    life.hold(sharded_);
+    life.options.mix_every = 0;
+    life.options.steps_limit = 0;
+    life.start(life.order(TrainerPhase::Train));
+    (void)life.await_steps(20);
+    EXPECT_EQ(life.rounds().size(), 0U) << "nobody has asked for one";
+    life.trainer().mix_from(Instant{});
+    life.answer_exchanges(1);
+    const auto steps = life.await_steps(0).steps;
+    (void)life.await_steps(steps + 20);
+    EXPECT_EQ(life.rounds().size(), 1U);
+    life.trainer().mix_from(Instant{});
+    life.answer_exchanges(2);
+    life.trainer().mix_from(Instant::max() - std::chrono::hours(1));
+    (void)life.await_steps(steps + 60);
+    EXPECT_EQ(life.rounds().size(), 2U) << "not yet";
+}
+
 TEST_F(EngineTrainers, WithSyncNoRoundBeginsBeforeTheOneBeforeHasEnded) {
     Life life(sharded_);
     life.hold(sharded_);

@@ -28,6 +28,7 @@ struct Given {
     std::vector<gossip::Outgoing> exchange_frames;
     std::optional<SessionOutcome> outcome;
     bool release = false;
+    std::optional<Instant> mix_from;
     std::uint64_t opened = 0;  ///< number of exchanges that we have asked for
 
     void add(Given other) {
@@ -41,6 +42,7 @@ struct Given {
         append(exchange_frames, other.exchange_frames);
         if (other.outcome) outcome = other.outcome;
         release = release || other.release;
+        if (other.mix_from) mix_from = other.mix_from;
         opened += other.opened;
     }
 
@@ -92,8 +94,8 @@ public:
         return tell();
     }
 
-    Given exchange(const gossip::ExchangeEvent& event) {
-        return after([&] { session.handle_exchange(now, event); });
+    Given exchange(const gossip::ExchangeEvent& event, Duration cost = {}) {
+        return after([&] { session.handle_exchange(now, event, cost); });
     }
 
     Given mix_due(std::uint64_t round = 1) {
@@ -272,6 +274,7 @@ private:
                 given.orders.push_back(std::move(*order));
             }
             if (session.poll_release()) given.release = true;
+            if (const auto from = session.poll_mix_from()) given.mix_from = from;
             while (auto note = session.poll_note()) given.notes.push_back(std::move(*note));
             if (const auto record = session.poll_record()) given.records.push_back(*record);
             if (const auto outcome = session.poll_outcome()) {
