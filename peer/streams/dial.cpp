@@ -1,5 +1,6 @@
 #include "peer/streams/dial.hpp"
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -45,6 +46,9 @@ void finish_dial(const std::shared_ptr<Dial>& dial, const error_code& error) {
     dial->timer.cancel();
     if (dial->ended) {
         dial->done(*dial->ended);
+    } else if (error == asio::error::host_unreachable || error == asio::error::network_unreachable || error == asio::error::timed_out) {
+        // The way there is gone, which says nothing about who listens at its end.
+        dial->done(fail(FaultCode::Timeout, name_of(*dial) + ": " + error.message()));
     } else if (error) {
         dial->done(fail(FaultCode::Unreachable, name_of(*dial) + ": " + error.message()));
     } else {

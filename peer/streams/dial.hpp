@@ -29,7 +29,7 @@ enum class Segments {
 using EndDial = std::function<void()>;
 
 /// Opens a TCP connection. Returns at once; calls `done` once, later, on the network thread.
-/// Errors    Unreachable, Timeout, Closed (given up)
+/// Errors    Unreachable (nobody listens there), Timeout (no answer, or no way there), Closed (given up)
 EndDial dial(
     Loop& loop,
     const Endpoint& to,

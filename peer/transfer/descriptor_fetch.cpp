@@ -29,6 +29,8 @@ DescriptorFetch::DescriptorFetch(
     : self_(self),
       patience_(patience),
       until_(now + patience),
+      longest_(now + std::max(patience, kLongPatience)),
+      pause_(kPause),
       sha256_(sha256),
       names_(names),
       last_(
@@ -97,6 +99,7 @@ void DescriptorFetch::handle_not_yet(
     auto* seed = find(from);
     if (outcome_ || seed == nullptr || seed->stage != Stage::Asking) return;
     until_ = std::max(until_, now + patience_);
+    longest_ = std::max(longest_, now + kLongPatience);
     last_ = fail(
         FaultCode::Unreachable, from.to_string() + " is founding its swarm: " + in_quotes(progress)
     );
@@ -187,7 +190,7 @@ bool DescriptorFetch::any(Stage stage) const {
 /// Does what is due: a new round, an end, a question, dials.
 void DescriptorFetch::go_on(Instant now) {
     if (outcome_) return;
-    const bool over = now >= until_;
+    const bool over = this->over(now);
     if (pause_until_ && now >= *pause_until_) {
         pause_until_.reset();
         for (auto& seed : seeds_) {
@@ -205,8 +208,34 @@ void DescriptorFetch::go_on(Instant now) {
             last_.code, last_.message + "; is the seed's address right, and does a peer run there?"
         ));
     } else if (any(Stage::Failed)) {
-        pause_until_ = now + kPause;
+        pause(now);
     }
+}
+
+/// Where nobody listens, or somebody else, the address is wrong, and people hear that soon. A seed that gives no
+/// answer may be behind a link that is cut just now.
+bool DescriptorFetch::over(Instant now) const {
+    if (now < until_) return false;
+    const bool cut = std::any_of(seeds_.begin(), seeds_.end(), [](const Seed& seed) {
+        return seed.cut_off && seed.stage != Stage::Hopeless;
+    });
+    return !cut || now >= longest_;
+}
+
+void DescriptorFetch::pause(Instant now) {
+    const bool told = std::exchange(told_, false);
+    pause_until_ = now + pause_;
+    if (now < until_) return;
+    pause_ = std::min(2 * pause_, kPauseMax);
+    pause_until_ = now + pause_;
+    if (told) return;
+    const auto whole = [](Duration duration) {
+        return std::to_string(std::chrono::ceil<std::chrono::seconds>(duration).count()) + " s";
+    };
+    notes_.push_back(
+        last_.message + "; trying again in " + whole(pause_) + ", for " + whole(longest_ - now) +
+        " more"
+    );
 }
 
 void DescriptorFetch::ask(Instant now) {
@@ -243,7 +272,10 @@ void DescriptorFetch::give_up(Seed& seed, const Fault& why) {
 
 void DescriptorFetch::failed(Seed& seed, const Fault& why, bool again) {
     last_ = why;
+    const bool greeted = seed.stage == Stage::Greeted || seed.stage == Stage::Asking;
+    seed.cut_off = why.code == FaultCode::Timeout || (why.code == FaultCode::Closed && greeted);
     if (!std::exchange(seed.failed_before, true) && again) {
+        told_ = true;
         notes_.push_back(why.message + "; trying again");
     }
 }

@@ -2,7 +2,8 @@
 
 // How a newcomer gets the descriptor of its swarm, as a machine without I/O: it dials several seeds
 // at once, asks the first that greets, and goes on again and again until one gives the descriptor
-// or the patience is over. At most kAtOnce streams are open, and one seed at a time sends the blob.
+// or the patience is over. A seed that gives no answer at all, or that is cut off after it has greeted, may
+// come back: then it goes on for kLongPatience, with ever longer pauses. At most kAtOnce streams are open, and one seed at a time sends the blob.
 // Seeds that are names come in when they are looked up.
 //
 // The driver carries out each command, and calls handle_closed() exactly once for each Dial: when
@@ -37,7 +38,12 @@ struct FetchedDescriptor {
 class DescriptorFetch {
 public:
     /// How long the driver may take to dial, and then how long it waits for the greeting.
-    static constexpr Duration kStreamTimeout = std::chrono::seconds(3);
+    /// A dial takes one round trip, a greeting one or two: 6 s allow a second one way.
+    static constexpr Duration kStreamTimeout = std::chrono::seconds(6);
+    /// How long it goes on in all while a seed seems to be cut off.
+    static constexpr Duration kLongPatience = std::chrono::minutes(10);
+    /// The longest pause between two rounds over the seeds.
+    static constexpr Duration kPauseMax = std::chrono::seconds(30);
     /// Most streams that are open at once.
     static constexpr std::size_t kAtOnce = 8;
     /// Most seeds; more help nobody.
@@ -75,8 +81,8 @@ public:
     void handle_timeout(Instant now);
 
     [[nodiscard]] std::optional<Command> poll_command();
-    /// Returns a line for the user: one for each seed that fails in the first round, for each name that
-    /// is not known, and now and then how far a founder is.
+    /// Returns a line for the user: one for each seed that fails in the first round, one for each round after the
+    /// patience is over, one for each name that is not known, and now and then how far a founder is.
     [[nodiscard]] std::optional<std::string> poll_note();
     [[nodiscard]] std::optional<Instant> poll_timeout() const;
 
@@ -107,6 +113,8 @@ private:
         std::optional<Instant> deadline{};
         SwarmId swarm{};
         bool failed_before = false;
+        /// Its last failure may be that of a link, and no sign that nobody of ours is there.
+        bool cut_off = false;
         /// It has greeted and then sent nothing: large packets may get lost on the way.
         bool small = false;
     };
@@ -120,11 +128,16 @@ private:
     void dial(Instant now);
     void give_up(Seed& seed, const Fault& why);
     void failed(Seed& seed, const Fault& why, bool again);
+    [[nodiscard]] bool over(Instant now) const;
+    void pause(Instant now);
     void end(Result<FetchedDescriptor> outcome);
 
     PeerId self_;
     Duration patience_;
     Instant until_;
+    Instant longest_;                      ///< the end of the long patience
+    Duration pause_;                       ///< the next one
+    bool told_ = false;                    ///< people have read a line in this round
     std::optional<Instant> told_not_yet_;  ///< when people read last that a seed is founding
     data::HashFunction sha256_;
     std::size_t names_;  ///< look-ups that have not ended

@@ -36,8 +36,9 @@ struct AdmittedDescriptor : FetchedDescriptor {
 
 /// Looks the seeds up (HOST:PORT) and dials several at once, again and again, until one gives the
 /// descriptor. Runs the loop meanwhile, and blocks for `patience` and at most one more round over
-/// all addresses, of some 6 s for each eight. Calls `note` with one line for each address that fails
-/// in the first round and for each name that is not known.
+/// all addresses, of some 12 s for each eight; for DescriptorFetch::kLongPatience while a seed seems to be cut off.
+/// Calls `note` with one line for each address that fails in the first round, for each round after `patience`, and
+/// for each name that is not known.
 /// Introduces itself with `ours`; `key_file` is the file of its key, for people.
 /// Errors    as DescriptorFetch::outcome; Refused (no seed takes our key, or one wants a key);
 ///           Cancelled, when the loop is stopped

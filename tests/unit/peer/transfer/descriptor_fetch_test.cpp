@@ -3,13 +3,10 @@
 
 #include "peer/transfer/descriptor_fetch.hpp"
 
-#include <functional>
 #include <gtest/gtest.h>
-#include <map>
-#include <optional>
-#include <set>
 
 #include "peer/terms/descriptor.hpp"
+#include "tests/unit/peer/transfer/support/descriptor_seeds.hpp"
 
 namespace starling::peer {
 namespace {
@@ -17,118 +14,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Command = DescriptorFetch::Command;
-
-std::array<std::uint8_t, 32> hash_of(ByteView blob) {
-    return swarm_id_of(blob).bytes;
-}
-
-PeerId peer_id(std::uint8_t n) {
-    PeerId id;
-    id.bytes[0] = n;
-    return id;
-}
-
-Endpoint seed_at(std::uint16_t port) {
-    return Endpoint::v4(0x7f000001, port);
-}
-
-Bytes piece(std::size_t total, std::size_t offset, ByteView data) {
-    Bytes payload;
-    ByteWriter writer(payload);
-    writer.put(static_cast<std::uint32_t>(total));
-    writer.put(static_cast<std::uint32_t>(offset));
-    writer.put_bytes(data);
-    return payload;
-}
-
-class DescriptorFetchTest : public ::testing::Test {
-protected:
-    static constexpr Duration kPatience = seconds(10);
-    static inline const PeerId kSelf = peer_id(1);
-
-    using Seed = std::function<void(Command::Kind, const Endpoint&)>;
-
-    void begin(const std::vector<Endpoint>& seeds) {
-        fetch_.emplace(now_, seeds, kSelf, kPatience, hash_of);
-        drain();
-    }
-
-    /// Carries out the commands, with the seeds as the other side.
-    void drain() {
-        while (true) {
-            while (const auto note = fetch_->poll_note()) notes_.push_back(*note);
-            const auto command = fetch_->poll_command();
-            if (!command) return;
-            if (command->kind == Command::Kind::Dial) {
-                EXPECT_TRUE(open_.insert(command->to).second) << "two streams to one seed";
-                EXPECT_LE(open_.size(), DescriptorFetch::kAtOnce);
-                dialled_.push_back(command->to);
-            }
-            EXPECT_TRUE(open_.contains(command->to));
-            if (command->kind == Command::Kind::Close) {
-                ++closes_;
-                close(command->to, "thank you", FaultCode::Closed);
-            } else {
-                seeds_.at(command->to)(command->kind, command->to);
-            }
-        }
-    }
-
-    void close(const Endpoint& at, const std::string& why, FaultCode code) {
-        open_.erase(at);
-        fetch_->handle_closed(now_, at, fail(code, why));
-    }
-
-    /// Fires one timer after the other until the fetch has an outcome or no timer is left.
-    void run() {
-        while (!fetch_->outcome() && fetch_->poll_timeout()) {
-            now_ = std::max(now_, *fetch_->poll_timeout());
-            fetch_->handle_timeout(now_);
-            drain();
-        }
-    }
-
-    [[nodiscard]] Fault fault() const { return fetch_->outcome()->error(); }
-
-    Seed refusing() {
-        return [this](Command::Kind, const Endpoint& at) {
-            close(at, "cannot reach it", FaultCode::Unreachable);
-        };
-    }
-
-    /// A seed that greets and gives the blob in two pieces.
-    Seed honest() {
-        return [this](Command::Kind kind, const Endpoint& at) {
-            if (kind == Command::Kind::Dial) {
-                fetch_->handle_greeted(now_, at, peer_id(2), swarm_id_of(blob_));
-            } else {
-                const ByteView blob(blob_);
-                fetch_->handle_piece(now_, at, piece(blob.size(), 0, blob.first(60)));
-                fetch_->handle_piece(now_, at, piece(blob.size(), 60, blob.subspan(60)));
-            }
-        };
-    }
-
-    /// A seed that greets honestly and then answers with one payload.
-    Seed answering(Bytes payload) {
-        return [this, payload = std::move(payload)](Command::Kind kind, const Endpoint& at) {
-            if (kind == Command::Kind::Dial) {
-                fetch_->handle_greeted(now_, at, peer_id(2), swarm_id_of(blob_));
-            } else {
-                fetch_->handle_piece(now_, at, payload);
-            }
-        };
-    }
-
-    Instant now_{seconds(100)};
-    Bytes blob_ = Bytes(100, std::byte{7});
-    std::map<Endpoint, Seed> seeds_;
-    std::optional<DescriptorFetch> fetch_;
-    std::vector<Endpoint> dialled_;
-    std::vector<std::string> notes_;
-    int closes_ = 0;
-    std::set<Endpoint> open_;  ///< streams
-};
 
 TEST_F(DescriptorFetchTest, TheFirstSeedThatHasTheDescriptorGivesIt) {
     seeds_[seed_at(1)] = refusing();
@@ -146,15 +31,15 @@ TEST_F(DescriptorFetchTest, TheFirstSeedThatHasTheDescriptorGivesIt) {
     EXPECT_FALSE(fetch_->poll_timeout());
 }
 
-TEST_F(DescriptorFetchTest, ASilentSeedIsGivenUpAfterSixSeconds) {
+TEST_F(DescriptorFetchTest, ASilentSeedIsGivenUpAfterTwelveSeconds) {
     seeds_[seed_at(1)] = [](Command::Kind, const Endpoint&) {};
     begin({seed_at(1)});
     const Instant began = now_;
-    EXPECT_EQ(fetch_->poll_timeout(), began + seconds(6));
-    fetch_->handle_timeout(began + seconds(5));
+    EXPECT_EQ(fetch_->poll_timeout(), began + seconds(12));
+    fetch_->handle_timeout(began + seconds(11));
     drain();
     EXPECT_FALSE(fetch_->outcome());
-    now_ = began + seconds(6);
+    now_ = began + seconds(12);
     fetch_->handle_timeout(now_);
     drain();
     EXPECT_TRUE(open_.empty());
@@ -169,7 +54,7 @@ TEST_F(DescriptorFetchTest, ASeedThatGreetsAndThenSaysNothingCostsNoMoreThanASil
     };
     const Instant began = now_;
     begin({seed_at(1)});
-    EXPECT_EQ(fetch_->poll_timeout(), began + seconds(6));
+    EXPECT_EQ(fetch_->poll_timeout(), began + seconds(12));
 }
 
 TEST_F(DescriptorFetchTest, SilentSeedsDoNotHoldUpTheOneThatAnswers) {
@@ -184,7 +69,7 @@ TEST_F(DescriptorFetchTest, SilentSeedsDoNotHoldUpTheOneThatAnswers) {
     run();
     ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
     EXPECT_EQ((*fetch_->outcome())->seed, seed_at(20));
-    EXPECT_EQ(now_, began + seconds(12)) << "twice eight silent ones, 6 s each";
+    EXPECT_EQ(now_, began + seconds(24)) << "twice eight silent ones, 12 s each";
     EXPECT_TRUE(open_.empty()) << "the streams to the others are closed";
 }
 
@@ -201,11 +86,11 @@ TEST_F(DescriptorFetchTest, OfTwoThatGreetOneIsAskedAndTheOtherWhenThatFails) {
     }
     begin({seed_at(1), seed_at(2)});
     EXPECT_EQ(asked, std::vector<Endpoint>{seed_at(1)});
-    now_ += seconds(4);
+    now_ += seconds(8);
     close(seed_at(1), "closed by the other side", FaultCode::Closed);
     drain();
     EXPECT_EQ(asked, (std::vector<Endpoint>{seed_at(1), seed_at(2)}));
-    EXPECT_EQ(fetch_->poll_timeout(), now_ + seconds(3)) << "the second one has time to answer";
+    EXPECT_EQ(fetch_->poll_timeout(), now_ + seconds(6)) << "the second one has time to answer";
     fetch_->handle_piece(now_, seed_at(2), piece(blob_.size(), 0, blob_));
     drain();
     ASSERT_TRUE(fetch_->outcome() && fetch_->outcome()->has_value());
