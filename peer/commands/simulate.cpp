@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "peer/commands/commands.hpp"
+#include "peer/commands/quantities.hpp"
 #include "peer/commands/scenario_file.hpp"
+#include "peer/commands/simulate_faults.hpp"
 #include "peer/commands/simulate_scenario.hpp"
 #include "peer/commands/soak.hpp"
 #include "peer/machine/clock.hpp"
@@ -48,6 +50,7 @@ struct Flags {
     std::string kill = "0%";
     std::string at = "60s";
     bool membership_only = false;
+    FaultFlags faults;
     std::uint32_t batch = 64;
     std::size_t train_samples = 60'000;
     std::string scenario;
@@ -57,77 +60,11 @@ struct Flags {
     bool json = false;
 };
 
-struct Quantity {
-    double value = 0.0;
-    std::string unit;
-};
-
-/// Splits for instance `12.5ms` into a number and a unit. Returns false if there is no number, or
-/// if it is negative or too large.
-bool split(const std::string& text, Quantity& out) {
-    std::size_t used = 0;
-    try {
-        out.value = std::stod(text, &used);
-    } catch (const std::exception&) {
-        return false;
-    }
-    out.unit = text.substr(used);
-    return out.value >= 0.0 && out.value < 1e12;
-}
-
-double wrong(const std::string& flag, const std::string& text, const std::string& allowed) {
-    throw CLI::ValidationError(flag, "'" + text + "' is not " + allowed);
-}
-
-Duration parse_duration(const std::string& flag, const std::string& text) {
-    Quantity q;
-    if (split(text, q)) {
-        if (q.unit == "us") return from_seconds(q.value * 1e-6);
-        if (q.unit == "ms") return from_seconds(q.value * 1e-3);
-        if (q.unit == "s" || (q.unit.empty() && q.value == 0.0)) return from_seconds(q.value);
-        if (q.unit == "m" || q.unit == "min") return from_seconds(q.value * 60.0);
-        if (q.unit == "h" && q.value < 1e5) return from_seconds(q.value * 3600.0);
-    }
-    return from_seconds(wrong(flag, text, "a duration such as 500ms, 60s, 10m or 2h"));
-}
-
-double parse_share(const std::string& flag, const std::string& text) {
-    Quantity q;
-    if (split(text, q)) {
-        if (q.unit == "%" && q.value <= 100.0) return q.value / 100.0;
-        if (q.unit.empty() && q.value <= 1.0) return q.value;
-    }
-    return wrong(flag, text, "a share such as 1% or 0.01");
-}
-
-double parse_per_minute(const std::string& flag, const std::string& text) {
-    Quantity q;
-    if (split(text, q)) {
-        if (q.unit == "/min" || q.unit == "/m") return q.value;
-        if (q.unit == "/s") return q.value * 60.0;
-        if (q.unit == "/h") return q.value / 60.0;
-        if (q.unit.empty() && q.value == 0.0) return 0.0;
-    }
-    return wrong(flag, text, "a rate such as 10/min, 1/s or 30/h");
-}
-
 /// Returns a shape with chunks of at most the size that the parameter store uses.
 peer_virtual::FloatVector::Shape shape_of(std::size_t parameters) {
     const std::size_t chunks =
         (parameters + gossip::kChunkElementsMax - 1) / gossip::kChunkElementsMax;
     return {chunks, parameters / chunks, 0.0};
-}
-
-double parse_bandwidth(const std::string& flag, const std::string& text) {
-    Quantity q;
-    if (split(text, q)) {
-        double rate = 0.0;
-        if (q.unit == "kbit") rate = q.value * 125.0;
-        if (q.unit == "Mbit") rate = q.value * 125e3;
-        if (q.unit == "Gbit") rate = q.value * 125e6;
-        if (rate > 0.0) return rate;
-    }
-    return wrong(flag, text, "a rate above 0 such as 100Mbit or 1Gbit");
 }
 
 constexpr std::uint32_t kStepsMax = 1'000'000;
@@ -229,6 +166,7 @@ peer_virtual::CampaignOptions interpret(const Flags& flags) {
     if (!flags.bandwidth.empty()) {
         options.network.uplink = parse_bandwidth("--bandwidth", flags.bandwidth);
     }
+    interpret_faults(flags.faults, options);
     options.restarts_per_minute = parse_per_minute("--restart", flags.restart);
     // Whole peers join, train, restart and end. Else there are only membership and mixing.
     const bool whole =
@@ -447,6 +385,7 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
     add_swarm_flags(*command, *flags);
     add_mixing_flags(*command, *flags);
     add_training_flags(*command, *flags);
+    add_fault_flags(*command, flags->faults);
     auto* scenario = command->add_option(
         "--scenario",
         flags->scenario,
@@ -474,7 +413,12 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
         "  starling simulate --peers 64 --duration 60s --mix pairwise --params 100000 "
         "--bandwidth 100Mbit\n"
         "  starling simulate --peers 16 --duration 5m --until epochs=20 --restart 2/min --loss 1%\n"
-        "  starling simulate --scenario scripts/scenarios/founder-dies.toml --seed 3"
+        "  starling simulate --peers 32 --duration 2m --latency 500ms --loss 5% --loss-burst 300ms "
+        "--pause 2/min --fault-time 3s\n"
+        "  starling simulate --scenario scripts/scenarios/founder-dies.toml --seed 3\n"
+        "Faults at times of your own, such as kill, term, pause, slow, cut, one-way, bridge, "
+        "duplicate and "
+        "rate, are steps of a scenario (docs/SCENARIOS.md)."
     );
     command->callback([flags, command, &chosen] {
         if (!flags->soak.empty()) {

@@ -45,13 +45,16 @@ Quantiles quantiles(std::vector<double> values) {
 /// Adds up time and bytes of exchanges.
 class Exchanges final : public Observer {
 public:
-    void on_exchange(Instant, NodeIndex, const gossip::ExchangeEvent& event) override {
+    explicit Exchanges(std::size_t peers) : by_peer(peers) {}
+
+    void on_exchange(Instant, NodeIndex at, const gossip::ExchangeEvent& event) override {
         using gossip::Outcome;
         if (event.outcome == Outcome::Busy) ++busy;
         const bool failed = event.outcome == Outcome::TimedOut ||
                             event.outcome == Outcome::Disconnected ||
                             event.outcome == Outcome::Violated;
         if (failed) ++aborted;
+        if (event.outcome == Outcome::Committed) ++by_peer[at];
         if (!event.initiator || event.outcome != Outcome::Committed) return;
         bytes += event.bytes;
         seconds.push_back(to_seconds(event.duration));
@@ -61,6 +64,7 @@ public:
     std::uint64_t aborted = 0;
     std::uint64_t bytes = 0;
     std::vector<double> seconds;
+    std::vector<std::uint64_t> by_peer;
 };
 
 SwarmOptions swarm_options(const CampaignOptions& options) {
@@ -81,7 +85,9 @@ public:
         : options_(options),
           swarm_(swarm_options(options)),
           detection_(swarm_),
-          rng_(Rng(options.seed).fork(kCampaignPurpose)) {
+          exchanges_(options.peers),
+          rng_(Rng(options.seed).fork(kCampaignPurpose)),
+          faults_(swarm_, options.faults, rng_.fork(1)) {
         swarm_.observe(detection_);
         swarm_.observe(exchanges_);
         if (options.training) swarm_.observe(sessions_.emplace(swarm_));
@@ -111,6 +117,7 @@ private:
     Exchanges exchanges_;
     std::optional<SessionLog> sessions_;  ///< only with whole peers
     Rng rng_;
+    CampaignFaults faults_;
     Instant begin_;
     Instant next_report_;
     std::size_t started_ = 0;
@@ -142,6 +149,8 @@ CampaignSummary Campaign::run() {
     const auto end = begin + options_.duration;
     begin_ = begin;
     formed_ = true;
+    faults_.begin();
+    if (options_.faults.cuts()) detection_.disturb(begin);
     if (options_.averaging) {
         summary_.averaging.emplace();
         next_sample_ = begin;
@@ -193,10 +202,12 @@ void Campaign::run_with_crashes(Instant until, Instant last_crash) {
         const auto soon = swarm_.now() + kReportEvery;
         auto next = std::min({until, next_crash, next_restart, next_sample_, soon});
         if (!restarts_.empty()) next = std::min(next, restarts_.begin()->first);
+        next = std::min(next, std::max(swarm_.now(), faults_.next()));
         const bool kills = options_.kill_at && !killed_;
         if (kills) next = std::min(next, begin_ + *options_.kill_at);
         swarm_.run_until(next);
         if (kills && swarm_.now() >= begin_ + *options_.kill_at) kill_share();
+        if (faults_.carry_out()) detection_.disturb(swarm_.now());
         restart_due();
         sample_due();
         if (swarm_.now() >= next_crash) {
@@ -229,6 +240,7 @@ void Campaign::summarize_averaging(Instant begin) {
     out.encoding = gossip::to_string(averaging.config.encoding);
     out.parameters = averaging.floats->chunks * averaging.floats->elements;
     out.exchanges = exchanges_.seconds.size();
+    out.exchanges_by_peer = exchanges_.by_peer;
     out.aborted = exchanges_.aborted;
     out.busy = exchanges_.busy;
     for (const auto node : swarm_.running()) {
@@ -349,6 +361,7 @@ void Campaign::summarize(Instant begin, const std::vector<Traffic>& before) {
         out.datagram_bytes_per_second += rate(now.datagram_bytes, before[i].datagram_bytes);
         out.stream_bytes_per_second += rate(now.stream_bytes, before[i].stream_bytes);
     }
+    faults_.end();
     // The peers may not know the last crash yet. From here on nobody is restarted.
     out.whole_at_end = wait_until_whole(kWholeMax).has_value();
 }

@@ -12,6 +12,7 @@
 
 #include "base/instant.hpp"
 #include "membership/config.hpp"
+#include "peer/virtual/campaign_faults.hpp"
 #include "peer/virtual/network.hpp"
 #include "peer/virtual/swarm.hpp"
 
@@ -46,6 +47,7 @@ struct CampaignOptions {
     /// This share of the peers dies at one instant, so long after the swarm has formed, and does not come back.
     double kill = 0.0;
     std::optional<Duration> kill_at;
+    FaultRates faults;
     /// Peers publish progress records as peers that train do. Whole peers do so in any case.
     bool records = false;
     /// Called about once per virtual second. It must not change the result.
@@ -68,6 +70,7 @@ struct AveragingSummary {
     /// Pairs of the seconds since the swarm has formed and the relative distance from the mean.
     std::vector<std::pair<double, double>> error;
     std::uint64_t exchanges = 0;
+    std::vector<std::uint64_t> exchanges_by_peer;  ///< in which each took part
     std::uint64_t aborted = 0;
     std::uint64_t busy = 0;
     std::uint64_t promotions = 0;

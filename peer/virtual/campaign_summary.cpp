@@ -47,6 +47,11 @@ std::string averaging_json(const AveragingSummary& a) {
     append(out, ",\"encoding\":\"%s\",\"params\":%zu", a.encoding.c_str(), a.parameters);
     append(out, ",\"exchanges\":%" PRIu64 ",\"aborted\":%" PRIu64, a.exchanges, a.aborted);
     append(out, ",\"busy\":%" PRIu64 ",\"promotions\":%" PRIu64, a.busy, a.promotions);
+    out += ",\"exchanges_by_peer\":[";
+    for (std::size_t i = 0; i < a.exchanges_by_peer.size(); ++i) {
+        append(out, "%s%" PRIu64, i == 0 ? "" : ",", a.exchanges_by_peer[i]);
+    }
+    out += "]";
     append_quantiles(out, "exchange_seconds", a.exchange_time);
     append(out, ",\"bytes_per_exchange\":%.0f", a.bytes_per_exchange);
     append(out, ",\"waiting_share\":%.4f,\"error\":[", a.waiting_share);

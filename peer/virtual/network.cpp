@@ -35,6 +35,8 @@ Network::Network(
       seed_(mix64(seed ^ kNetworkPurpose)),
       heap_(heap),
       uplink_free_(nodes),
+      datagrams_sent_(nodes),
+      downlink_free_(nodes),
       power_(nodes, Power::Dark),
       traffic_(nodes) {
     const Rng root(seed_);
@@ -46,10 +48,14 @@ std::uint64_t Network::link_hash(NodeIndex from, NodeIndex to) const {
     return mix64(seed_ ^ mix64((std::uint64_t{from} << 32U) | to));
 }
 
-bool Network::lost(NodeIndex from, NodeIndex to) {
+bool Network::lost(Instant now, NodeIndex from, NodeIndex to) {
     if (options_.loss <= 0.0) return false;
     const double factor = link_factor(mix64(link_hash(from, to)));
-    return rngs_[from].chance(std::min(1.0, options_.loss * factor));
+    const double share = std::min(1.0, options_.loss * factor);
+    if (options_.loss_burst <= Duration::zero()) return rngs_[from].chance(share);
+    const auto slot = static_cast<std::uint64_t>(now.time_since_epoch() / options_.loss_burst);
+    const auto drawn = mix64(link_hash(from, to) ^ mix64(slot));
+    return static_cast<double>(drawn >> 11U) * 0x1.0p-53 < share;
 }
 
 Duration Network::delay(NodeIndex from, NodeIndex to) {
@@ -66,9 +72,29 @@ Duration Network::uplink_wait(Instant now, NodeIndex from, std::size_t bytes) {
     return free - now;
 }
 
-Duration Network::reliable_delay(NodeIndex from, NodeIndex to, Duration first) {
+std::optional<Duration> Network::datagram_wait(Instant now, NodeIndex from, std::size_t bytes) {
+    if (options_.uplink <= 0.0) return Duration::zero();
+    auto& sent = datagrams_sent_[from];
+    const auto time = from_seconds(static_cast<double>(bytes) / options_.uplink);
+    const auto most = from_seconds(options_.uplink_queue / options_.uplink);
+    if (sent - now > most) return std::nullopt;
+    sent = std::max(sent, now) + time;
+    const auto streams = std::min<Duration>(uplink_free_[from] - now, most);
+    // What a datagram takes, streams do not have.
+    uplink_free_[from] = std::max(uplink_free_[from], now) + time;
+    return std::max<Duration>(sent - now, std::max(Duration::zero(), streams) + time);
+}
+
+Instant Network::received(Instant at, NodeIndex to, std::size_t bytes) {
+    if (options_.downlink <= 0.0) return at;
+    auto& free = downlink_free_[to];
+    free = std::max(free, at) + from_seconds(static_cast<double>(bytes) / options_.downlink);
+    return free;
+}
+
+Duration Network::reliable_delay(Instant now, NodeIndex from, NodeIndex to, Duration first) {
     auto total = delay(from, to);
-    for (int tries = 0; tries < kTriesMax && lost(from, to); ++tries) {
+    for (int tries = 0; tries < kTriesMax && lost(now + total, from, to); ++tries) {
         total += first;
         first *= 2;
     }
@@ -100,17 +126,17 @@ void Network::send_datagram(
     auto& traffic = traffic_[from];
     ++traffic.datagrams;
     traffic.datagram_bytes += sealed;
-    const auto queued = to_seconds(uplink_free_[from] - now) * options_.uplink;
-    if (options_.uplink > 0.0 && queued > options_.uplink_queue) return;
-    now += uplink_wait(now, from, sealed);
+    const auto wait = datagram_wait(now, from, sealed);
+    if (!wait) return;
+    now += *wait;
     if (sealed + kHeaders > options_.mtu) return;
-    if (!connected(from, to) || blocks_.contains({from, to}) || lost(from, to)) return;
+    if (!connected(from, to) || blocks_.contains({from, to}) || lost(now, from, to)) return;
     now += clogged(now, from, to);
     Event event{EventKind::Datagram, to, from, mark, 0, std::move(bytes)};
     if (options_.duplicate > 0.0 && rngs_[from].chance(options_.duplicate)) {
-        heap_.push(now + delay(from, to), event);
+        heap_.push(received(now + delay(from, to), to, sealed), event);
     }
-    heap_.push(now + delay(from, to), std::move(event));
+    heap_.push(received(now + delay(from, to), to, sealed), std::move(event));
 }
 
 std::uint64_t Network::open_stream(
@@ -124,8 +150,9 @@ std::uint64_t Network::open_stream(
     // The handshakes of TCP and TLS 1.3: the acceptor has finished after three flights, the
     // initiator after the fourth.
     const auto first = options_.handshake_retransmit;
-    const auto flights = reliable_delay(from, to, first) + reliable_delay(to, from, first) +
-                         reliable_delay(from, to, options_.retransmit);
+    auto flights = reliable_delay(now, from, to, first);
+    flights += reliable_delay(now + flights, to, from, first);
+    flights += reliable_delay(now + flights, from, to, options_.retransmit);
     heap_.push(now + flights, {EventKind::StreamAccept, to, from, id, 0, {}});
     heap_.push(now + options_.connect_timeout, {EventKind::StreamDeadline, from, to, id, 0, {}});
     return id;
@@ -151,8 +178,9 @@ void Network::enqueue(
 ) {
     const auto from = stream.ends[side];
     const auto to = stream.ends[1 - side];
-    const auto due = now + uplink_wait(now, from, message.bytes.size()) + clogged(now, from, to) +
-                     reliable_delay(from, to, options_.retransmit);
+    const auto size = message.bytes.size();
+    const auto sent = now + uplink_wait(now, from, size) + clogged(now, from, to);
+    const auto due = received(sent + reliable_delay(sent, from, to, options_.retransmit), to, size);
     auto& direction = stream.directions[side];
     direction.last_due = std::max(direction.last_due, due);
     message.due = direction.last_due;
@@ -324,6 +352,13 @@ std::optional<Delivery> Network::on_break(Streams::iterator at, std::size_t side
 std::optional<Delivery> Network::on_deadline(Instant now, Streams::iterator at) {
     auto& [id, stream] = *at;
     if (stream.opened || stream.dead || stream.closed[0]) return std::nullopt;
+    if (stream.accepted && !std::exchange(stream.greets, true)) {
+        const auto [from, to] = stream.ends;
+        heap_.push(
+            now + options_.greeting_timeout, {EventKind::StreamDeadline, from, to, id, 0, {}}
+        );
+        return std::nullopt;
+    }
     stream.dead = true;
     if (stream.accepted) {
         schedule_break(now + options_.stream_timeout, id, stream, 1);

@@ -37,18 +37,26 @@ struct NetworkOptions {
     /// and 3/2 of this. On a stream each loss costs a retransmission timeout instead, which doubles
     /// from try to try.
     double loss = 0.0;
+    /// With it losses come in bursts: the time of each link is cut in slots of this length, and in the share
+    /// `loss` of them everything is lost, nothing in the others. Zero: each packet by itself.
+    Duration loss_burst{};
     double duplicate = 0.0;
     /// Largest IP packet that passes. Larger datagrams vanish. IPv6 guarantees 1,280.
     std::size_t mtu = 1280;
-    /// Bytes per second that each machine can send; 0: no limit. If more than `uplink_queue` bytes
-    /// wait, further datagrams are lost. Streams wait.
+    /// Bytes per second that each machine can send; 0: no limit. At most `uplink_queue` bytes wait at the link:
+    /// the rest of a stream waits in its sender's socket, as TCP has it, and does not delay datagrams. Datagrams
+    /// above the queue are lost.
     double uplink = 0.0;
-    double uplink_queue = 256.0 * 1024;
+    double uplink_queue = 64.0 * 1024;
+    /// Bytes per second that each machine can receive; 0: no limit.
+    double downlink = 0.0;
     /// Probability that a stream breaks when a message is sent.
     double stream_reset = 0.0;
     Duration retransmit = std::chrono::milliseconds(200);
     Duration handshake_retransmit = std::chrono::seconds(1);  ///< RFC 6298's first timeout
-    Duration connect_timeout = std::chrono::seconds(3);
+    Duration connect_timeout = std::chrono::seconds(6);
+    /// If the other side has accepted a stream, so much longer for its proofs.
+    Duration greeting_timeout = std::chrono::seconds(6);
     /// If the receiver does not take a stream's data for so long, the stream breaks at both ends.
     Duration stream_timeout = std::chrono::seconds(10);
 };
@@ -117,6 +125,8 @@ public:
 
     void cut_one_way(NodeIndex from, NodeIndex to) { cuts_.insert({from, to}); }
 
+    void mend_one_way(NodeIndex from, NodeIndex to) { cuts_.erase({from, to}); }
+
     /// Drops all datagrams from `from` to `to`, as a firewall does. Streams pass.
     void block_datagrams(NodeIndex from, NodeIndex to) { blocks_.insert({from, to}); }
 
@@ -165,6 +175,7 @@ private:
         StreamPurpose purpose = StreamPurpose::PushPull;
         bool accepted = false;
         bool opened = false;
+        bool greets = false;  ///< the dial has come through in its time
         bool refused = false;
         bool dead = false;  ///< nothing more is delivered; the ends learn of the break later
         std::array<bool, 2> closed{};
@@ -174,7 +185,7 @@ private:
     using Streams = std::map<std::uint64_t, Stream>;
 
     [[nodiscard]] std::uint64_t link_hash(NodeIndex from, NodeIndex to) const;
-    [[nodiscard]] bool lost(NodeIndex from, NodeIndex to);
+    [[nodiscard]] bool lost(Instant now, NodeIndex from, NodeIndex to);
     [[nodiscard]] Duration delay(NodeIndex from, NodeIndex to);
 
     /// Returns how long a clog still holds back what `from` sends to `to`.
@@ -183,9 +194,19 @@ private:
     /// Reserves the uplink of `from` for `bytes`. Returns the time until they have left it.
     [[nodiscard]] Duration uplink_wait(Instant now, NodeIndex from, std::size_t bytes);
 
+    /// The same for a datagram. Returns nothing if the link's queue is full of datagrams.
+    [[nodiscard]] std::optional<Duration> datagram_wait(
+        Instant now, NodeIndex from, std::size_t bytes
+    );
+
+    /// Returns when bytes that arrive at `at` are through the receiver's downlink.
+    [[nodiscard]] Instant received(Instant at, NodeIndex to, std::size_t bytes);
+
     /// Returns the delay of a packet that TCP repeats until it arrives. `first` is the time between
     /// the first and the second try.
-    [[nodiscard]] Duration reliable_delay(NodeIndex from, NodeIndex to, Duration first);
+    [[nodiscard]] Duration reliable_delay(
+        Instant now, NodeIndex from, NodeIndex to, Duration first
+    );
     void enqueue(Instant now, std::uint64_t id, Stream& stream, std::size_t side, Message message);
     void schedule_head(Instant at, std::uint64_t id, const Stream& stream, std::size_t side);
     void schedule_break(Instant at, std::uint64_t id, const Stream& stream, std::size_t side);
@@ -207,6 +228,8 @@ private:
     EventHeap& heap_;
     std::vector<Rng> rngs_;
     std::vector<Instant> uplink_free_;
+    std::vector<Instant> datagrams_sent_;  ///< when the link has sent those that wait
+    std::vector<Instant> downlink_free_;
     std::vector<Power> power_;
     std::vector<std::uint8_t> groups_;
     std::set<std::pair<NodeIndex, NodeIndex>> cuts_;

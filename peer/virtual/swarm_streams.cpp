@@ -134,9 +134,10 @@ void Swarm::on_broken(const Delivery& delivery) {
     if (node.fetches_over(delivery)) {
         const Endpoint seed = endpoint(delivery.peer);
         node.fetch_streams.erase(seed);
-        node.session->fetch()->handle_closed(
-            local(delivery.node), seed, fail(FaultCode::Closed, "the stream broke")
-        );
+        const auto why = delivery.refused
+                             ? fail(FaultCode::Unreachable, "nobody listens at the seed")
+                             : fail(FaultCode::Timeout, "no answer from the seed");
+        node.session->fetch()->handle_closed(local(delivery.node), seed, why);
         return;
     }
     const auto found = node.links.find(delivery.peer);

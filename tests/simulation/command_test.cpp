@@ -3,6 +3,7 @@
 // Method: a CLI11 app with this subcommand only runs short campaigns.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <gtest/gtest.h>
 
 #include "peer/commands/commands.hpp"
@@ -59,6 +60,11 @@ TEST(Simulate, WrongValuesAreUsageErrorsThatNameTheFlag) {
           "--bandwidth wide",
           "--bandwidth 0kbit",
           "--kill 120%",
+          "--loss-burst long",
+          "--downlink 0Mbit",
+          "--pause 3",
+          "--fault-time 0s",
+          "--clock-error 20000",
           "--weights 7,heavy",
           "--weights 1,2,3 --peers 2 --mix pairwise",
           "--peers 0"}) {
@@ -111,6 +117,51 @@ TEST(Simulate, KillsAShareAtOneInstantAndPublishesRecordsUnlessToldNotTo) {
         return std::stod(out.substr(out.find(key) + key.size()));
     };
     EXPECT_GT(bytes(""), bytes(" --membership-only") + 50.0);
+}
+
+/// Returns what stands in a summary under a key, up to the next comma.
+std::string value_of(const std::string& json, const std::string& key) {
+    const auto at = json.find("\"" + key + "\":");
+    if (at == std::string::npos) return "";
+    const auto begin = at + key.size() + 3;
+    return json.substr(begin, json.find(',', begin) - begin);
+}
+
+TEST(Simulate, EachFaultIsInTheRunAndTheSwarmIsWholeAfterIt) {
+    const std::string flags = "--peers 12 --seed 5 --duration 100s --json ";
+    std::string out;
+    ASSERT_EQ(simulate(flags, out), 0);
+    const auto plain = value_of(out, "trace");
+    ASSERT_EQ(simulate(flags + "--fault-time 7s", out), 0);
+    EXPECT_EQ(value_of(out, "trace"), plain) << "without a rate it means nothing";
+    for (const std::string fault :
+         {"--loss 10% --loss-burst 300ms",
+          "--downlink 100kbit",
+          "--duplicate 10%",
+          "--reset 20%",
+          "--pause 4/min --fault-time 3s",
+          "--leave 2/min",
+          "--one-way 1/min --fault-time 20s",
+          "--clog 2/min --fault-time 5s",
+          "--flap 1",
+          "--slow 30%",
+          "--clock-error 5000"}) {
+        EXPECT_EQ(simulate(flags + fault, out), 0) << fault << out;
+        EXPECT_NE(value_of(out, "trace"), plain) << fault;
+    }
+}
+
+TEST(Simulate, ASlowUplinkFullOfParametersMakesNoFalseFailure) {
+    std::string out;
+    const std::string flags =
+        "--peers 8 --seed 1 --duration 2m --mix pairwise --params 200000 --bandwidth 1Mbit --json";
+    ASSERT_EQ(simulate(flags, out), 0) << out;
+    EXPECT_EQ(value_of(out, "false_failures"), "0");
+    EXPECT_EQ(value_of(out, "false_suspicions"), "0");
+    const auto counts = out.find("\"exchanges_by_peer\":[");
+    ASSERT_NE(counts, std::string::npos);
+    const auto list = out.substr(counts, out.find(']', counts) - counts);
+    EXPECT_EQ(std::count(list.begin(), list.end(), ','), 7) << list;
 }
 
 TEST(Campaign, DetectsCrashesHealsThePartitionAndRepeatsItself) {
