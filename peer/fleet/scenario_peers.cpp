@@ -173,25 +173,37 @@ Result<void> ScenarioPeers::act(const scenario::Action& action, std::vector<std:
     return {};
 }
 
-Result<void> ScenarioPeers::undo(const scenario::Action& action) {
-    if (is_link(action.verb)) return {};
-    for (const auto peer : action.who.peers) {
-        auto& slot = slots_[peer - 1];
-        if (action.verb == Verb::SeedsGone) seeds_gone_.clear();
-        if (scenario::ends_peer(action.verb)) {
+/// Ends what an action does to one peer.
+Result<void> ScenarioPeers::release(Verb verb, std::size_t peer) {
+    auto& slot = slots_[peer - 1];
+    switch (verb) {
+        case Verb::Kill:
+        case Verb::PowerOff:
+        case Verb::SeedsGone:
             if (!views_[peer - 1].exit) {
                 return fail(FaultCode::Busy, fmt::format("peer {} does not end", peer));
             }
-            if (auto ok = restart(peer - 1); !ok) return ok;
-        } else if (action.verb == Verb::DiskFull) {
-            if (auto ok = fill_disk(peer, false); !ok) return ok;
-        } else if (action.verb == Verb::FdLimit) {
-            if (auto ok = limit(slot, slot.descriptors, std::nullopt); !ok) return ok;
-        } else if (action.verb == Verb::Memory) {
-            if (auto ok = limit(slot, slot.memory, std::nullopt); !ok) return ok;
-        } else {
+            return restart(peer - 1);
+        case Verb::DiskFull:
+            return fill_disk(peer, false);
+        case Verb::FdLimit:
+            return limit(slot, slot.descriptors, std::nullopt);
+        case Verb::Memory:
+            return limit(slot, slot.memory, std::nullopt);
+        case Verb::Pause:
+        case Verb::Slow:
             go_on(slot);
-        }
+            return {};
+        default:
+            return {};
+    }
+}
+
+Result<void> ScenarioPeers::undo(const scenario::Action& action) {
+    if (is_link(action.verb)) return {};
+    if (action.verb == Verb::SeedsGone) seeds_gone_.clear();
+    for (const auto peer : action.who.peers) {
+        if (auto ok = release(action.verb, peer); !ok) return ok;
     }
     return {};
 }

@@ -102,6 +102,7 @@ Result<Command> parse_step(std::string_view line, Mode mode) {
     if (step.lasts && !can_be_undone(verb)) {
         return wrong(fmt::format("'{}' cannot be undone, so it has no 'for'", to_string(verb)));
     }
+    if (!step.lasts) step.lasts = usual_length(verb);
     if (verb != Verb::Wait) step.deadline = kActionDeadline;
     return command;
 }

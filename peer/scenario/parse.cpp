@@ -210,6 +210,7 @@ void Parser::read_step(const toml::table& table) {
     step.when.kind = When::Kind::After;  // at once after the step before
     if (auto when = by(table, "when", parse_when)) step.when = *std::move(when);
     step.lasts = by(table, "for", parse_duration);
+    if (!step.lasts) step.lasts = usual_length(step.action.verb);
     duration(table, "deadline", step.deadline);
     truth(table, "optional", step.optional);
     const auto verb = step.action.verb;

@@ -119,13 +119,18 @@ bool can_be_undone(Verb verb) {
         case Verb::Heal:
         case Verb::Corrupt:
         case Verb::Reset:
-        case Verb::HalfOpen:
         case Verb::AddressChange:
         case Verb::Wait:
             return false;
         default:
             return true;
     }
+}
+
+std::optional<Duration> usual_length(Verb verb) {
+    // By then TCP has given up what nobody acknowledges, on either side.
+    if (verb == Verb::HalfOpen) return std::chrono::seconds(12);
+    return {};
 }
 
 bool ends_peer(Verb verb) {

@@ -76,6 +76,9 @@ inline constexpr std::size_t kVerbs = 32;
 /// Returns whether what a verb does lasts until it is undone.
 [[nodiscard]] bool can_be_undone(Verb verb);
 
+/// Returns how long what a verb does lasts if nobody says so; nothing: until it is undone.
+[[nodiscard]] std::optional<Duration> usual_length(Verb verb);
+
 /// Returns whether a verb ends a peer without a word, until it is started again.
 [[nodiscard]] bool ends_peer(Verb verb);
 

@@ -210,7 +210,7 @@ void Network::break_both(Instant now, std::uint64_t id, Stream& stream) {
 void Network::reset_streams(Instant now, NodeIndex node) {
     for (auto& [id, stream] : streams_) {
         const bool its = stream.ends[0] == node || stream.ends[1] == node;
-        if (its && !stream.dead) break_both(now, id, stream);
+        if (its) break_both(now, id, stream);
     }
 }
 
