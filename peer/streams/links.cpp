@@ -14,9 +14,9 @@ namespace {
 
 /// One round trip, and a second try of the kernel where a second goes one way.
 constexpr Duration kDialTimeout = std::chrono::seconds(6);
-/// From the first byte to both signatures, of those that dial us: one round trip, and a lost packet on a link of a
-/// second one way; and of those whom we dial, whose side may have us wait for a place.
-constexpr Duration kGreetingTimeout = std::chrono::seconds(8);
+/// From the first byte to both signatures, of those that dial us: one round trip, and room for a lost packet on a
+/// link of a second one way; and of those whom we dial, whose side may have us wait for a place.
+constexpr Duration kGreetingTimeout = std::chrono::seconds(5);
 constexpr Duration kDialledTimeout = std::chrono::seconds(12);
 constexpr Duration kCareEvery = std::chrono::seconds(5);
 /// Frames that may wait for one dial: an Open and a few requests. More means that a dial hangs.
