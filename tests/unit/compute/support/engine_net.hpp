@@ -8,6 +8,7 @@
 
 #include "compute/models/models.hpp"
 #include "compute/training/engine.hpp"
+#include "tests/unit/compute/support/devices.hpp"
 
 namespace starling::compute {
 
@@ -22,6 +23,7 @@ struct EngineNet {
     ) {
         options.model = model;
         options.task = task;
+        options.device = test_device().name();
         options.batch = batches.training;
         options.eval_batch = batches.evaluation;
         options.optimizer = *OptimizerSpec::parse(optimizer);

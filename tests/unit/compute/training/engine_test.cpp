@@ -14,6 +14,7 @@
 #include "compute/models/models.hpp"
 #include "compute/training/devices.hpp"
 #include "tests/unit/compute/support/contents.hpp"
+#include "tests/unit/compute/support/devices.hpp"
 #include "tests/unit/compute/support/synthetic.hpp"
 #include "tests/unit/compute/support/threads.hpp"
 
@@ -28,6 +29,7 @@ struct Setup {
 
 Setup make(const char* model, int threads = 1) {
     Setup setup;
+    setup.options.device = test_device().name();
     setup.options.model = model;
     setup.options.task = {{1, 12, 12}, 6};
     setup.options.batch = 32;

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compute/models/models.hpp"
+#include "tests/unit/compute/support/devices.hpp"
 #include "tests/unit/compute/support/threads.hpp"
 
 namespace starling::compute {
@@ -22,7 +23,14 @@ void expect_twin(const Twin& twin, Precision precision, double share) {
     std::ifstream file(STARLING_GOLDEN "/torch_losses.json");
     const auto golden = nlohmann::json::parse(file).at(std::string(twin.name));
     ASSERT_EQ(golden.size(), static_cast<std::size_t>(kTwinSteps));
+    auto& device = test_device();
+    const auto has = device.info().precisions;
+    if (precision == Precision::Bf16 && std::find(has.begin(), has.end(), "bf16") == has.end() &&
+        !device.on_host()) {
+        GTEST_SKIP() << device.name() << " has no bf16";
+    }
     EngineOptions options;
+    options.device = device.name();
     options.model = twin.model;
     options.task = twin.task();
     options.batch = twin.batch;
