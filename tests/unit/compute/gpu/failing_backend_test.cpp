@@ -100,7 +100,7 @@ TEST(FailingBackend, EachCallThatFailsEndsTheStepWithItsFaultAndKeepsTheStore) {
         const auto device = make_device({}, std::make_unique<FailingBackend>(whole, -1));
         ASSERT_FALSE(step_on(*device, test, run).has_value());
     }
-    ASSERT_GT(whole, 20);
+    ASSERT_GT(whole, 15);
     for (int n = 0; n < whole; ++n) {
         TestRun run(test, 1);
         const auto before = contents(run.store);
