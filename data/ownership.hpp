@@ -15,7 +15,7 @@
 // through them once for each partition that a peer shall have: in the first pass a peer takes one, in the
 // second another one, until all are taken. The passes are the same for n peers and for n - 1, so when
 // a peer goes, its partitions move and few others. With one pass up to the whole part of the share, and
-// then one more, 51 peers that become 50 would begin with another pass: of 100 partitions, 25 moved where 2 had to,
+// then one more, 51 peers that become 50 would begin with another pass: of 100 partitions, 23 moved where 2 had to,
 // now 5. Without a memory of who had what before, no rule moves the fewest every time.
 //
 // Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998; weights

@@ -58,12 +58,21 @@ void Dissemination::push(const ProgressRecord& record) {
     push(record.owner, record.is_signed ? Topic::SignedRecord : Topic::Record, false, record);
 }
 
-void Dissemination::push(const PeerId& peer, Topic topic, bool bad_news, Message message) {
+void Dissemination::pass_on(const ProgressRecord& record, std::size_t times) {
+    STARLING_CHECK(times > 0 && times <= kRecordSends);
+    const auto topic = record.is_signed ? Topic::SignedRecord : Topic::Record;
+    push(record.owner, topic, false, record, kRecordSends - times);
+}
+
+void Dissemination::push(
+    const PeerId& peer, Topic topic, bool bad_news, Message message, std::size_t sent
+) {
     if (const auto older = find(peer, topic); older != queue_.end()) drop(older);
     Place place;
     // The newest has the smallest age.
     place.rank = static_cast<std::uint64_t>(topic) << kTopicShift |
-                 std::uint64_t{bad_news} << kBadNewsShift | (kAgeMax - pushed_++);
+                 std::uint64_t{sent} << kSentShift | std::uint64_t{bad_news} << kBadNewsShift |
+                 (kAgeMax - pushed_++);
     place.prefix = peer.prefix64();
     place.size = static_cast<std::uint32_t>(wire_size(message));
     if (free_.empty()) {

@@ -37,6 +37,12 @@ public:
     void push(const Statement& statement);
     void push(const ProgressRecord& record);
 
+    /// Queues a record whose owner tells it to all members itself: it is passed on `times` times, for those that
+    /// did not hear the owner.
+    ///
+    /// Requires  0 < times <= 8
+    void pass_on(const ProgressRecord& record, std::size_t times);
+
     /// Appends rumours to `out` that take at most `budget` bytes together, counting each as sent
     /// once; claims sent `limit` times are dropped, records after 8 times, or 4 while many rumours wait or few members are there.
     ///
@@ -65,7 +71,9 @@ private:
 
     using Places = std::vector<Place>;
 
-    void push(const PeerId& peer, Topic topic, bool bad_news, Message message);
+    void push(
+        const PeerId& peer, Topic topic, bool bad_news, Message message, std::size_t sent = 0
+    );
     [[nodiscard]] Places::iterator find(const PeerId& peer, Topic topic);
     void drop(Places::iterator place);
 

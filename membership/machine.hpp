@@ -3,7 +3,7 @@
 // The inside of Swim: state, timers, and one function per message kind and per duty. Split over
 // swim.cpp (front door), machine_receive.cpp (what others say), machine_claims.cpp (who is a member),
 // machine_self.cpp (what they say about us), machine_duties.cpp (what time asks for),
-// machine_doubts.cpp (from a silent member to an accusation).
+// machine_timing.cpp (how long to wait for whom), machine_doubts.cpp (from a silent member to an accusation).
 //
 // Where we differ from the paper and from memberlist:
 // - Incarnation = (boot epoch, counter): a restarted peer beats every rumour of its earlier life.
@@ -16,6 +16,8 @@
 // - A ping from a stranger is acked with "I do not know you", and the stranger introduces itself.
 //   So peers that joined at the same time and missed each other's rumour meet within a probe round
 //   instead of at the next push/pull.
+// - Waits follow the round trips that each member has shown; a profile is their floor. A probe lasts as long
+//   as its answer may take, so it may be open for several periods.
 // - Lifeguard (Dadgar, Phillips, Currey, 2017): local health scales interval and timeout, helpers
 //   nack, suspicions shorten with independent accusers.
 // - Digests beside pings and acks show when a table stays different; memberlist leaves that to its
@@ -105,9 +107,10 @@ private:
         PushPull,   ///< full exchange with a live member
         Rejoin,     ///< full exchange with a failed one; armed only while there are any
         Suspicion,  ///< mirrors the earliest deadline in suspicions_
+        Tell,       ///< what we have decided waits to be told together with what follows it
         Sweep,      ///< forgets tombstones and the departed; armed only while there are any
     };
-    static constexpr std::size_t kTimers = 8;
+    static constexpr std::size_t kTimers = 9;
     /// How many of the unproven are asked whether they are there. What they name as their addresses
     /// may be anybody's.
     static constexpr double kAsksPerSecond = 8.0;
@@ -132,7 +135,6 @@ private:
     void on_news(Instant now, const Message& message, Source source, Conversation& talk);
     void on_probe(Instant now, const Endpoint& from, const Message& message, Conversation& talk);
     void on_ping(const Ping& ping, Conversation& talk);
-    void on_ack(const Ack& ack, const Conversation& talk);
     void on_stream_answer(const PeerId& peer);
     void answered(const ProbeCycle::Probe& probe);
     void note_reach(const PeerId& peer);
@@ -152,7 +154,13 @@ private:
     void confirm(const Statement& suspicion);
     void on_forgotten(Instant now, const Forgotten& forgotten, Conversation& talk);
     void on_slices(const SliceDigests& digests, Conversation& talk);
-    void on_record(Instant now, const ProgressRecord& record, Source source, bool for_us = false);
+    /// Who tells a record: its owner, beside a probe that is for us or in any other datagram, or somebody else.
+    enum class Teller { Other, Owner, OwnerInProbe };
+    void on_record(
+        Instant now, const ProgressRecord& record, Source source, Teller teller = Teller::Other
+    );
+    void on_tell(Instant now);
+    [[nodiscard]] bool tell_directly(const ProgressRecord& record);
     void answer_page(const Conversation& talk);
     void count_fault(const Fault& fault);
 
@@ -181,12 +189,15 @@ private:
     void sign(ProgressRecord& record);
     [[nodiscard]] double ride_rate() const;
     [[nodiscard]] bool is_news_to_others(
-        Instant now, const ProgressRecord& record, Source source, bool for_us
+        Instant now, const ProgressRecord& record, Source source, Teller teller
     ) const;
     void add_own_record(const Member& to, std::vector<Message>& out, std::size_t room);
 
     // machine_self.cpp
     void on_accusation_of_self(Instant now, const Statement& accusation, Conversation& talk);
+    [[nodiscard]] Incarnation next_incarnation() const;
+    [[nodiscard]] bool holds_back(Instant now, MemberState accused);
+    void come_back(Instant now);
     void on_claim_of_self(Instant now, const Statement& claim, Source source, Conversation& talk);
     void on_packet_of_self(Instant now, const Packet& packet);
     void on_stranger(const Stranger& stranger, Conversation& talk);
@@ -195,6 +206,17 @@ private:
     );
     void rise_to(Instant now, const Incarnation& incarnation);
     void restate(Instant now, const Incarnation& incarnation);
+
+    // machine_timing.cpp
+    [[nodiscard]] Duration ack_wait(const ShortId& id) const;
+    [[nodiscard]] Duration probe_time(const ShortId& id, Duration direct) const;
+    ProbeCycle::Probe& begin_probe(Instant now, const ShortId& target);
+    [[nodiscard]] SuspicionBounds bounds_of(std::size_t answering) const;
+    void arm_ack_wait();
+    void on_ack_wait(Instant now);
+    void on_ack(const Ack& ack, const Conversation& talk);
+    void on_late_ack(const Ack& ack, const PeerId& sender);
+    void note_round_trip(const ProbeCycle::Probe& probe);
 
     // machine_doubts.cpp
     void probe_doubtful(Instant now, std::size_t most);
@@ -206,7 +228,6 @@ private:
     // machine_duties.cpp; sending in machine_send.cpp
     void fire(Timer timer, Instant now);
     void on_period(Instant now);
-    void on_ack_wait();
     void on_nack(Instant now);
     void on_gossip(Instant now);
     void announce();
@@ -216,8 +237,6 @@ private:
     void on_suspicion(Instant now);
     void on_sweep(Instant now);
     void begin_probes(Instant now);
-    void begin_probe(Instant now, const ShortId& target, bool of_silent_helper = false);
-    void arm_ack_wait(Instant now);
     void on_lost_heard(Instant now, const PeerId& peer, const Endpoint& from);
     void compare_tables();
     std::optional<ShortId> take_urgent();
@@ -294,6 +313,10 @@ private:
     std::uint32_t rejoins_ = 0;            ///< lost members that were tried
     SuspicionBounds bounds_;               ///< of the last suspicion
     Instant last_blame_;                   ///< when an accusation last made us doubt ourselves
+    bool was_deaf_ = false;                ///< since we were last taken for failed
+    int falls_ = 0;                        ///< how often we were taken for failed lately
+    Instant fell_at_;                      ///< the last time
+    std::optional<Instant> quiet_until_;   ///< until then we do not contradict that
 
     Rng timing_rng_;
     Rng target_rng_;

@@ -73,7 +73,7 @@ void Swim::Machine::ask_unproven(Instant now) {
     if (left_) return;
     while (unproven_.size() > 0) {
         if (!ask_budget_.take(now)) return;
-        const auto asked = unproven_.next_to_ask(now, config_.probe_interval);
+        const auto asked = unproven_.next_to_ask(now, config_.probe_interval + round_trip_.usual());
         if (!asked) return ask_budget_.give_back();
         const auto& claim = asked->claim;
         const Message ping[] = {Ping{probe_id_rng_.next(), claim.subject}};

@@ -36,7 +36,7 @@ void Swim::Machine::probe_doubtful(Instant now, std::size_t most) {
         if (!member || !is_up(member->state)) return false;
         const ShortId target(member->id);
         if (cycle_.probes(target)) return false;
-        begin_probe(now, target, helper);
+        begin_probe(now, target).of_silent_helper = helper;
         return true;
     };
     std::size_t begun = 0;
@@ -71,8 +71,8 @@ void Swim::Machine::handle_stream_lost(Instant now, const PeerId& peer) {
     // One at once; a link that loses streams all the time gives no more reason than that.
     if (!looked_ && cycle_.open().size() < kOpenMax) {
         looked_ = true;
-        begin_probe(now, target);
-        arm_ack_wait(now);
+        begin_probe(now, target).at_once = true;
+        arm_ack_wait();
         return;
     }
     const bool waits =
@@ -109,7 +109,13 @@ void Swim::Machine::suspect(Instant now, const ProbeCycle::Probe& missed) {
     // One miss is ours to know alone. Where others suspect the member already, it adds to what they say.
     if (member->state == MemberState::Alive) {
         if (doubts_.size() >= kDoubtsMax && !doubts_.contains(missed.target)) return;
-        if (++doubts_[missed.target] < misses_to_tell()) return;
+        // Two probes may end together. What was heard meanwhile stands between their misses.
+        if (missed.heard && doubts_.contains(missed.target)) return;
+        // A second probe that has had its direct wait meanwhile has missed that, too.
+        const int more = !missed.heard && cycle_.has_asked(missed.target) ? 2 : 1;
+        auto& misses = doubts_[missed.target];
+        misses += more;
+        if (misses < misses_to_tell()) return;
     }
     doubts_.erase(missed.target);
     accuse(now, accusation(*member, MemberState::Suspect, self_));
@@ -127,7 +133,7 @@ int Swim::Machine::misses_to_tell() const {
 
 /// Members that live are heard about once a period; where most have died, more rarely.
 bool Swim::Machine::deaf() const {
-    return now_ - heard_at_ > kDeafAfter * config_.probe_interval;
+    return now_ - heard_at_ > kDeafAfter * config_.probe_interval + round_trip_.usual();
 }
 
 /// A helper that said nothing may be dead itself, and only if it is not, its silence was our fault. So it is

@@ -34,6 +34,9 @@ constexpr int kCalmPushPulls = 24;
 constexpr std::size_t kRefreshedSlices = 8;
 /// Gossip ticks come so many times as often while there is more to tell than fits one datagram.
 constexpr int kCrowdedTicks = 4;
+/// Share of a period, in per cent, after which a probe that has asked its helpers gets company; periods
+/// are up to a tenth shorter than their mean.
+constexpr int kOverdueAfter = 80;
 /// Extra probes of each kind in one period, besides that of the round.
 constexpr std::size_t kLooksMax = 3;
 /// The same where no datagrams get lost: then those that are silent are dead, and there may be many.
@@ -85,7 +88,8 @@ void Swim::Machine::wake_up(Instant now) {
     cycle_.drop();
     disarm(Timer::AckWait);
     awareness_.add(1);
-    suspicions_.postpone(now + suspicion_timeout(config_, table_.size()));
+    was_deaf_ = true;
+    suspicions_.postpone(now + bounds_of(table_.size()).min);
     disarm(Timer::Suspicion);
 }
 
@@ -94,7 +98,7 @@ void Swim::Machine::fire(Timer timer, Instant now) {
         case Timer::Period:
             return on_period(now);
         case Timer::AckWait:
-            return on_ack_wait();
+            return on_ack_wait(now);
         case Timer::Nack:
             return on_nack(now);
         case Timer::Gossip:
@@ -105,6 +109,8 @@ void Swim::Machine::fire(Timer timer, Instant now) {
             return on_rejoin(now);
         case Timer::Suspicion:
             return on_suspicion(now);
+        case Timer::Tell:
+            return on_tell(now);
         case Timer::Sweep:
             return on_sweep(now);
     }
@@ -130,12 +136,15 @@ void Swim::Machine::arm_on_demand(Instant now) {
 
 void Swim::Machine::on_period(Instant now) {
     relays_.expire(now);
-    disarm(Timer::AckWait);
-    for (const auto& missed : cycle_.finish()) suspect(now, missed);
+    for (const auto& missed : cycle_.finish(now)) suspect(now, missed);
     looked_ = false;
-    begin_probes(now);
-    ask_unproven(now);
-    compare_tables();
+    was_deaf_ = was_deaf_ || deaf();
+    come_back(now);
+    if (!quiet_until_) {
+        begin_probes(now);
+        ask_unproven(now);
+        compare_tables();
+    }
     arm(Timer::Period, now + awareness_.scale(jittered(config_.probe_interval)));
 }
 
@@ -159,6 +168,11 @@ void Swim::Machine::begin_probes(Instant now) {
         if (!urgent) break;
         begin_probe(now, *urgent);
     }
+    // Where an answer may take longer than a period, the second probe does not wait for the end of the first.
+    for (const auto& id :
+         cycle_.overdue(now - kOverdueAfter * config_.probe_interval / 100, kLooksMax)) {
+        begin_probe(now, id);
+    }
     probe_doubtful(now, calm ? kLooksMaxCalm : kLooksMax);
     std::optional<Member> target;
     const auto probeable = [&](const ShortId& id) {
@@ -174,22 +188,7 @@ void Swim::Machine::begin_probes(Instant now) {
         const auto next = order_.next(probeable, dropped);
         if (next && !cycle_.probes(*next)) begin_probe(now, *next);
     }
-    if (cycle_.waits()) arm_ack_wait(now);
-}
-
-void Swim::Machine::arm_ack_wait(Instant now) {
-    if (armed(Timer::AckWait)) return;
-    const auto wait = round_trip_.timeout(config_.probe_timeout_min, config_.probe_timeout);
-    arm(Timer::AckWait, now + awareness_.scale(wait));
-}
-
-void Swim::Machine::begin_probe(Instant now, const ShortId& target, bool of_silent_helper) {
-    const Member member = *table_.resolve(target);
-    const auto id = probe_id_rng_.next();
-    ++counters_.probes;
-    cycle_.begin({id, member.id, member.incarnation, false, now, 0, {}, of_silent_helper});
-    const Message ping[] = {Ping{id, member.id}};
-    send(member.address, member.id, ping);
+    arm_ack_wait();
 }
 
 /// Of several members that fell silent at once, the one with the fewest accusers comes first: a
@@ -204,11 +203,6 @@ std::optional<ShortId> Swim::Machine::take_urgent() {
     const ShortId chosen(*fewest);
     urgent_.erase(fewest);
     return chosen;
-}
-
-void Swim::Machine::on_ack_wait() {
-    if (planted(PlantedFault::NoHelpers)) return;
-    while (const auto probe = cycle_.ask_helpers()) ask_helpers(*probe);
 }
 
 void Swim::Machine::ask_helpers(const ProbeCycle::Probe& probe) {
@@ -253,10 +247,10 @@ void Swim::Machine::handle_send_error(Instant now, const Endpoint& to) {
     for (const auto& probe : cycle_.open()) {
         const auto target = table_.find(probe.target);
         if (!target || target->address != to) continue;
-        if (const auto unasked = cycle_.ask_helpers(&target->id)) ask_helpers(*unasked);
+        if (const auto unasked = cycle_.ask_helpers(target->id)) ask_helpers(*unasked);
         break;
     }
-    if (!cycle_.waits()) disarm(Timer::AckWait);
+    arm_ack_wait();
     arm_on_demand(now);
 }
 

@@ -30,6 +30,8 @@ constexpr std::uint32_t kForgedMax = 3;
 constexpr int kNackShare = 75;
 /// Probe intervals between two full exchanges that digests ask for, in a small swarm.
 constexpr int kExchangeGap = 2;
+/// Round trips that an exchange takes, and then its news to others.
+constexpr int kTripsOfExchange = 4;
 /// So many members, on average, probe a suspect as soon as they hear of the suspicion.
 constexpr double kLookers = 5.0;
 /// Bounds that are shorter than this share, in per cent, take effect on open suspicions.
@@ -138,6 +140,7 @@ void Swim::Machine::on_packet(Instant now, const Endpoint& from, const Packet& p
     if (talk.sender) {
         reach_.heard(*talk.sender);
         if (!doubts_.empty()) doubts_.erase(*talk.sender);
+        cycle_.hear(*talk.sender);
         if (!lost_.empty()) on_lost_heard(now, *talk.sender, from);
     }
     // News first: the ack then carries our answer to it, and a stranger may have named itself.
@@ -160,7 +163,9 @@ void Swim::Machine::on_news(
             [&](const Forgotten& forgotten) { on_forgotten(now, forgotten, talk); },
             [&](const SliceDigests& digests) { on_slices(digests, talk); },
             [&](const ProgressRecord& record) {
-                on_record(now, record, source, talk.probing && talk.from == ShortId(record.owner));
+                const bool owner = talk.from == ShortId(record.owner);
+                const auto told = talk.probing ? Teller::OwnerInProbe : Teller::Owner;
+                on_record(now, record, source, owner ? told : Teller::Other);
             },
             [](const auto& /*probe*/) {},
         },
@@ -186,32 +191,8 @@ void Swim::Machine::on_probe(
 
 void Swim::Machine::on_ping(const Ping& ping, Conversation& talk) {
     // A ping for another id was meant for a process that listened here before us.
-    if (ping.target != self_ || talk.replies.size() >= kRepliesMax) return;
+    if (ping.target != self_ || talk.replies.size() >= kRepliesMax || quiet_until_) return;
     talk.replies.emplace_back(Ack{ping.probe});
-}
-
-void Swim::Machine::on_ack(const Ack& ack, const Conversation& talk) {
-    if (const auto probe = cycle_.answer(ack.probe)) {
-        if (!cycle_.waits()) disarm(Timer::AckWait);
-        answered(*probe);
-        if (talk.sender == probe->target) {
-            path_loss_.answered();
-            table_.set_hearing(probe->target, MemberTable::Hearing::Heard);
-            reach_.answered(probe->target);
-            round_trip_.sample(now_ - probe->sent);
-            counters_.round_trips.add(now_ - probe->sent);
-        } else {
-            path_loss_.rescued();
-            reach_.missed(probe->target, probe->id);
-        }
-        note_reach(probe->target);
-        return;
-    }
-    if (talk.sender) reach_.answered_late(*talk.sender, ack.probe);
-    if (const auto relay = relays_.take(ack.probe)) {
-        const Message ack_on[] = {Ack{relay->probe}};
-        send(relay->asker, std::nullopt, ack_on);
-    }
 }
 
 void Swim::Machine::handle_stream_pong(Instant now, const PeerId& peer) {
@@ -226,6 +207,7 @@ void Swim::Machine::on_stream_answer(const PeerId& peer) {
     const auto probe = cycle_.answer_by_stream(peer);
     if (!probe) return;
     answered(*probe);
+    cycle_.keep_late(*probe);
     path_loss_.rescued();
     ++counters_.probes_by_stream;
     reach_.missed(peer, probe->id);
@@ -254,7 +236,9 @@ void Swim::Machine::on_digest(Instant now, const TableDigest& digest, const Conv
         table_.set_hearing(sender->id, MemberTable::Hearing::Heard);
     }
     agreement_.hear(sender->id, digest.value, table_.digest());
-    const auto gap = scaled_for_size(kExchangeGap * config_.probe_interval);
+    const auto gap = scaled_for_size(
+        kExchangeGap * config_.probe_interval + kTripsOfExchange * round_trip_.usual()
+    );
     const auto peer = agreement_.take_due(now, table_.digest(), gap);
     if (!peer) return;
     if (const auto member = table_.find(*peer)) request_exchange(*peer, member->address);
@@ -267,7 +251,8 @@ void Swim::Machine::on_ping_request(
     if (!target || request.target == self_ || request.target == talk.sender) return;
     const auto id = probe_id_rng_.next();
     const auto nack_at = now + config_.probe_timeout * kNackShare / 100;
-    if (!relays_.add(id, {from, request.probe, nack_at, now + 2 * config_.probe_interval})) return;
+    const auto deadline = now + 2 * (config_.probe_interval + round_trip_.usual());
+    if (!relays_.add(id, {from, request.probe, nack_at, deadline})) return;
     const Message ping[] = {Ping{id, request.target}};
     send(target->address, request.target, ping);
 }
@@ -433,7 +418,10 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
         suspicions_.cancel(id);
     }
     tighten();
-    if (!is_up(after.state)) reach_.forget(id);
+    if (!is_up(after.state)) {
+        reach_.forget(id);
+        cycle_.drop(id);
+    }
     if (is_up(after.state)) {
         if (id != self_ && !table_.set_in_round(id, true)) order_.insert(id);
         records_.owner_present(id);
@@ -452,8 +440,7 @@ void Swim::Machine::settle(Instant now, const MemberTable::Change& change, const
 
 /// Only members that answer can confirm anything, and hear a suspicion early: they count, and the suspect.
 SuspicionBounds Swim::Machine::present_bounds() const {
-    const auto answering = table_.count(MemberState::Alive) + 1;
-    return suspicion_bounds(config_, answering, answering);
+    return bounds_of(table_.count(MemberState::Alive) + 1);
 }
 
 /// When most of a swarm dies, the first suspicions begin with bounds of a swarm that is no more. But whoever

@@ -20,6 +20,21 @@ constexpr double kRideBytesMax = 450.0;
 constexpr double kRideBurst = 1300.0;
 /// Up to so many members are told in turn; in a larger swarm whoever is met.
 constexpr std::size_t kToldMax = 64;
+/// What decides is told by its owner to so many members directly. A rumour of 16 members costs 128 copies for the 15
+/// that do not know it yet; so it costs 15, and 30 that make up for datagrams that get lost: who misses what decides
+/// trains on what others train on, until it hears of it.
+constexpr std::size_t kToldDirectlyMax = 32;
+constexpr std::size_t kPassedOn = 2;
+/// Among so few, not much comes back on other ways.
+constexpr std::size_t kFewMembers = 8;
+/// By then a newcomer and the members know each other.
+constexpr Duration kIntroduced = std::chrono::milliseconds(1500);
+/// A peer that joins, or measures its speed anew, changes its record several times in a second or two. What follows
+/// within this time is told together.
+constexpr Duration kTellGap = std::chrono::milliseconds(300);
+/// Above this share of direct probes that get lost, it is passed on more often.
+constexpr double kLossyShare = 0.05;
+constexpr std::size_t kPassedOnInLoss = 3;
 /// A member is told again after this share of the time that telling all takes: it is not met at any time.
 constexpr double kTurnShare = 0.8;
 /// A rumour has reached all by then.
@@ -76,9 +91,37 @@ void Swim::Machine::set_record(Instant now, ByteView bytes, bool decides) {
     }
     records_.merge(record, true, now);
     if (!told) return;
+    if (armed(Timer::Tell)) return;
+    const auto due = std::max(decided_at_, life_since_) + kTellGap;
+    if (due > now) return arm(Timer::Tell, due);
+    on_tell(now);
+}
+
+/// Tells what others decide from: our newest signed record.
+void Swim::Machine::on_tell(Instant now) {
+    const auto* record = records_.find_signed(self_);
+    if (record == nullptr || left_) return;
     decided_at_ = now;
-    rumours_.push(record);
+    if (!tell_directly(*record)) rumours_.push(*record);
     arm_on_demand(now);
+}
+
+/// Tells all members what decides, if they are few. Returns whether it did.
+bool Swim::Machine::tell_directly(const ProgressRecord& record) {
+    const auto alive = table_.count(MemberState::Alive);
+    if (alive < 2 || alive > kToldDirectlyMax || now_ - life_since_ < kIntroduced) return false;
+    const Message told[] = {record};
+    bool young = false;
+    for (const auto& member : table_.members()) {
+        if (member.state != MemberState::Alive || member.id == self_) continue;
+        send(member.address, member.id, told);
+        // It has our counters, too. A newcomer may not know us yet, and not take what we say of ourselves.
+        told_[member.id.prefix64()] = now_;
+        young = young || now_ - member.since < kIntroduced;
+    }
+    const bool once_more = young || alive <= kFewMembers;
+    rumours_.pass_on(record, once_more ? kPassedOnInLoss : kPassedOn);
+    return true;
 }
 
 double Swim::Machine::ride_rate() const {
@@ -129,7 +172,7 @@ void Swim::Machine::sign(ProgressRecord& record) {
 }
 
 void Swim::Machine::on_record(
-    Instant now, const ProgressRecord& record, Source source, bool for_us
+    Instant now, const ProgressRecord& record, Source source, Teller teller
 ) {
     if (record.owner == self_) return on_record_of_self(now, record, source);
     if (!records_.is_news(record)) return;
@@ -144,9 +187,16 @@ void Swim::Machine::on_record(
         return;
     }
     if (record.is_signed && !genuine(now, record, source)) return;
-    const bool spreads = is_news_to_others(now, record, source, for_us);
+    const bool spreads = is_news_to_others(now, record, source, teller);
     records_.merge(record, table_.find(record.owner).has_value(), now);
-    if (spreads) rumours_.push(record);
+    const bool directly = teller == Teller::Owner && source == Source::Rumour &&
+                          table_.count(MemberState::Alive) <= kToldDirectlyMax;
+    if (spreads && directly) {
+        const bool lossy = path_loss_.share() > kLossyShare;
+        rumours_.pass_on(record, lossy ? kPassedOnInLoss : kPassedOn);
+    } else if (spreads) {
+        rumours_.push(record);
+    }
     events_.push_back({EventKind::Record, record.owner});
 }
 
@@ -154,9 +204,9 @@ void Swim::Machine::on_record(
 /// whom we hear regularly; after a cut we do not. What a newcomer reads first is news to few others, but peers
 /// of a small swarm that start together have met only their seed.
 bool Swim::Machine::is_news_to_others(
-    Instant now, const ProgressRecord& record, Source source, bool for_us
+    Instant now, const ProgressRecord& record, Source source, Teller teller
 ) const {
-    if (source == Source::Rumour) return !for_us;
+    if (source == Source::Rumour) return teller != Teller::OwnerInProbe;
     if (source == Source::FirstPage) return table_.size() <= kToldMax;
     const auto heard = records_.heard(record.owner);
     return !heard || now - *heard > 2 * record_interval();

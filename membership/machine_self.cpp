@@ -1,6 +1,9 @@
 // What others say about ourselves: accusations to refute, and our own words from another life or
 // from another process.
 
+#include <algorithm>
+#include <chrono>
+#include <utility>
 #include <variant>
 
 #include "base/planted_fault.hpp"
@@ -14,6 +17,13 @@ namespace {
 /// A member that says without a signature that it knows a later life of ours is believed up to so
 /// many lives above this one, so that a liar cannot use up all of them.
 constexpr std::uint64_t kHearsayLives = 1024;
+/// A member that loses its link again and again may come back at once so often, then after this time, and each
+/// further time after twice as long.
+constexpr int kFreeFalls = 2;
+constexpr Duration kQuietMin = std::chrono::seconds(20);
+constexpr Duration kQuietMax = std::chrono::minutes(5);
+/// Falls further apart than this are no series.
+constexpr Duration kFallsMemory = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -25,15 +35,43 @@ void Swim::Machine::on_accusation_of_self(
     // Nobody can have heard a claim of ours that we have not made. If an earlier life made it and
     // its state is lost, we shall hear our own signed claim as well.
     if (accusation.incarnation != incarnation_) return;
+    if (holds_back(now, accusation.state)) return;
     // A liar that accuses us all the time must not drive our health to its worst.
     if (now - last_blame_ >= config_.probe_interval) {
         last_blame_ = now;
         awareness_.add(1);
     }
-    Incarnation above{incarnation_.epoch, incarnation_.counter + 1};
-    if (above.counter >= kCounterMax) above = {incarnation_.epoch + 1, mark_};
-    rise_to(now, above);
+    rise_to(now, next_incarnation());
     talk.introduce = true;
+}
+
+Incarnation Swim::Machine::next_incarnation() const {
+    const Incarnation next{incarnation_.epoch, incarnation_.counter + 1};
+    return next.counter < kCounterMax ? next : Incarnation{incarnation_.epoch + 1, mark_};
+}
+
+/// Returns whether we leave others in the belief that we have failed. Each fall and each return costs all others
+/// work: duties move, exchanges break off. So a member that falls out of the swarm again and again returns
+/// later each time. It decides that itself, so all others agree about it. Being cut off together with others is no
+/// fall, and neither is being accused while we hear the others: then the mistake is not ours.
+bool Swim::Machine::holds_back(Instant now, MemberState accused) {
+    if (quiet_until_) return true;
+    if (accused != MemberState::Failed || !std::exchange(was_deaf_, false)) return false;
+    if (now - fell_at_ > kFallsMemory) falls_ = 0;
+    fell_at_ = now;
+    if (++falls_ <= kFreeFalls) return false;
+    const int doublings = std::min(falls_ - kFreeFalls - 1, 8);
+    quiet_until_ = now + std::min<Duration>(kQuietMin * (1 << doublings), kQuietMax);
+    return true;
+}
+
+void Swim::Machine::come_back(Instant now) {
+    if (!quiet_until_ || now < *quiet_until_ || deaf()) return;
+    quiet_until_.reset();
+    was_deaf_ = false;
+    fell_at_ = now;
+    rise_to(now, next_incarnation());
+    announce();
 }
 
 /// Takes our own words as they come back. This process may have said them; else an earlier life did,

@@ -61,6 +61,7 @@ std::optional<MemberTable::Change> MemberTable::apply(Instant now, const Stateme
         const bool same_life = before.incarnation.epoch == statement.incarnation.epoch &&
                                before.tail == statement.tail;
         if (!same_life) entry.hearing = Hearing::Doubted;
+        if (before.address != statement.address) entry.timing = {};
         entry.claim = pool_->intern(statement);
     }
     if (entry.state != statement.state) entry.since = now;
@@ -138,6 +139,16 @@ MemberTable::Hearing MemberTable::hearing(const ShortId& id) const {
 
 void MemberTable::forget_hearing() {
     for (auto& entry : entries_) entry.hearing = Hearing::Unknown;
+}
+
+void MemberTable::note_round_trip(const PeerId& id, Duration round_trip) {
+    const auto place = place_of(id);
+    if (place != kNowhere) entries_[place].timing.sample(round_trip);
+}
+
+PairTiming MemberTable::timing(const ShortId& id) const {
+    const auto place = place_of(id);
+    return place == kNowhere ? PairTiming{} : entries_[place].timing;
 }
 
 bool MemberTable::set_in_round(const ShortId& id, bool in_round) {

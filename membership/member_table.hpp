@@ -21,6 +21,7 @@
 #include "membership/claim_pool.hpp"
 #include "membership/member.hpp"
 #include "membership/messages.hpp"
+#include "membership/pair_timing.hpp"
 
 namespace starling::membership {
 
@@ -141,6 +142,12 @@ public:
     /// Our life is a new one, which nobody knows.
     void forget_hearing();
 
+    /// A member has answered us directly after so long.
+    void note_round_trip(const PeerId& id, Duration round_trip);
+
+    /// Returns how long the member takes to answer, at the address where it is now.
+    [[nodiscard]] PairTiming timing(const ShortId& id) const;
+
     /// Notes whether the member is in the round of probes; returns what was noted before.
     bool set_in_round(const ShortId& id, bool in_round);
 
@@ -199,7 +206,10 @@ private:
         bool udp_in = true;
         bool in_round = false;
         Hearing hearing = Hearing::Unknown;
+        PairTiming timing;
     };
+
+    static_assert(sizeof(Entry) == 24);
 
     static constexpr std::size_t kNowhere = ~std::size_t{0};
 

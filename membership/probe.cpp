@@ -41,7 +41,7 @@ void RoundTrip::sample(Duration rtt) {
 
 Duration RoundTrip::timeout(Duration min, Duration max) const {
     if (!known_) return max;
-    return std::clamp(2 * (mean_ + 4 * deviation_), min, max);
+    return std::clamp(mean_ + 2 * deviation_, min, max);
 }
 
 double PathLoss::missed(std::uint32_t helpers) const {
@@ -56,8 +56,23 @@ std::optional<ProbeCycle::Probe> ProbeCycle::answer(std::uint64_t id) {
     });
     if (found == open_.end()) return std::nullopt;
     const Probe probe = *found;
-    open_.erase(found);
+    std::erase_if(open_, [&](const Probe& other) { return other.target == probe.target; });
     return probe;
+}
+
+std::optional<ProbeCycle::Probe> ProbeCycle::answer_late(std::uint64_t id) {
+    const auto found = std::find_if(late_.begin(), late_.end(), [&](const Probe& probe) {
+        return probe.id == id;
+    });
+    if (found == late_.end()) return std::nullopt;
+    const Probe probe = *found;
+    late_.erase(found);
+    return probe;
+}
+
+void ProbeCycle::keep_late(const Probe& probe) {
+    late_.push_back(probe);
+    if (late_.size() > kLateMax) late_.pop_front();
 }
 
 std::optional<ProbeCycle::Probe> ProbeCycle::answer_by_stream(const PeerId& target) {
@@ -68,13 +83,28 @@ std::optional<ProbeCycle::Probe> ProbeCycle::answer_by_stream(const PeerId& targ
     return answer(found->id);
 }
 
-std::optional<ProbeCycle::Probe> ProbeCycle::ask_helpers(const PeerId* target) {
-    const auto found = std::find_if(open_.begin(), open_.end(), [&](const Probe& probe) {
-        return !probe.indirect && (target == nullptr || probe.target == *target);
-    });
-    if (found == open_.end()) return std::nullopt;
-    found->indirect = true;
-    return *found;
+std::optional<ProbeCycle::Probe> ProbeCycle::ask(std::vector<Probe>::iterator probe) {
+    if (probe == open_.end()) return std::nullopt;
+    probe->indirect = true;
+    return *probe;
+}
+
+std::optional<ProbeCycle::Probe> ProbeCycle::ask_helpers(Instant now) {
+    return ask(std::find_if(open_.begin(), open_.end(), [&](const Probe& probe) {
+        return !probe.indirect && probe.ask_at <= now;
+    }));
+}
+
+std::optional<ProbeCycle::Probe> ProbeCycle::ask_helpers(const PeerId& target) {
+    return ask(std::find_if(open_.begin(), open_.end(), [&](const Probe& probe) {
+        return !probe.indirect && probe.target == target;
+    }));
+}
+
+void ProbeCycle::hear(const PeerId& target) {
+    for (auto& probe : open_) {
+        if (probe.target == target) probe.heard = true;
+    }
 }
 
 void ProbeCycle::set_helpers(std::uint64_t id, std::vector<ShortId> helpers) {
@@ -92,14 +122,48 @@ void ProbeCycle::nack(std::uint64_t id, const ShortId& helper) {
     }
 }
 
-const std::vector<ProbeCycle::Probe>& ProbeCycle::finish() {
+const std::vector<ProbeCycle::Probe>& ProbeCycle::finish(Instant now) {
     missed_.clear();
-    std::swap(open_, missed_);
+    std::erase_if(open_, [&](const Probe& probe) {
+        if (probe.until > now) return false;
+        missed_.push_back(probe);
+        return true;
+    });
+    for (const auto& probe : missed_) keep_late(probe);
     return missed_;
 }
 
-bool ProbeCycle::waits() const {
-    return std::any_of(open_.begin(), open_.end(), [](const Probe& p) { return !p.indirect; });
+void ProbeCycle::drop(const PeerId& target) {
+    const auto of_target = [&](const Probe& probe) { return probe.target == target; };
+    std::erase_if(open_, of_target);
+    std::erase_if(late_, of_target);
+}
+
+std::optional<Instant> ProbeCycle::next_ask() const {
+    std::optional<Instant> next;
+    for (const auto& probe : open_) {
+        if (!probe.indirect) next = std::min(next.value_or(probe.ask_at), probe.ask_at);
+    }
+    return next;
+}
+
+std::vector<ShortId> ProbeCycle::overdue(Instant sent, std::size_t most) const {
+    std::vector<ShortId> members;
+    for (const auto& probe : open_) {
+        if (members.size() == most) break;
+        if (!probe.at_once && (!probe.indirect || probe.sent > sent)) continue;
+        const auto same = std::count_if(open_.begin(), open_.end(), [&](const Probe& other) {
+            return other.target == probe.target;
+        });
+        if (same == 1) members.emplace_back(probe.target);
+    }
+    return members;
+}
+
+bool ProbeCycle::has_asked(const PeerId& target) const {
+    return std::any_of(open_.begin(), open_.end(), [&](const Probe& probe) {
+        return probe.indirect && probe.target == target;
+    });
 }
 
 bool ProbeCycle::probes(const ShortId& target) const {

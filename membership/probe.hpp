@@ -3,8 +3,10 @@
 // One probe cycle: whom to probe next, the probe that is open, and the probes that we relay for
 // others. Source: SWIM section 4.3 (round-robin order) and 3.1 (direct, then indirect probes).
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -66,14 +68,21 @@ private:
 /// Measures how long direct answers take, over all members, and says how long to wait for one.
 ///
 /// Source    Jacobson and Karels, "Congestion Avoidance and Control", 1988 (gains 1/8 and 1/4),
-///           with twice the margin: a timeout here costs messages, not throughput. Every probe has
-///           an id of its own, so each answer is a sound sample.
+///           but with 2 deviations: here they are mostly those between members, and an answer that is
+///           late has cost a few messages. Every probe has an id of its own, so each answer is a sound
+///           sample.
 class RoundTrip {
 public:
     void sample(Duration rtt);
 
-    /// Returns the wait, `max` before the first sample, never below `min`.
+    [[nodiscard]] bool known() const { return known_; }
+
+    /// Returns the wait for a member of which nothing else is known: `max` before the first sample,
+    /// never below `min`.
     [[nodiscard]] Duration timeout(Duration min, Duration max) const;
+
+    /// Returns what most round trips stay below, zero before the first sample.
+    [[nodiscard]] Duration usual() const { return mean_ + deviation_; }
 
 private:
     bool known_ = false;
@@ -86,6 +95,12 @@ private:
 class PathLoss {
 public:
     void answered() { share_ -= share_ / kMemory; }
+
+    /// The direct answer to a probe that had been rescued came after all.
+    void came_late() {
+        share_ = std::max(0.0, share_ - 1.0 / kMemory);
+        answered();
+    }
 
     void rescued() { share_ += (1.0 - share_) / kMemory; }
 
@@ -101,8 +116,8 @@ private:
     double share_ = 0.0;
 };
 
-/// The open probes of one period: of the next member in the round, and of others that there is a
-/// reason to probe at once.
+/// The open probes: of the next member in the round, and of others that there is a reason to probe at
+/// once. Each lasts as long as its answer may take, which may be more than a period.
 class ProbeCycle {
 public:
     struct Probe {
@@ -115,23 +130,42 @@ public:
         std::vector<ShortId> silent{};  ///< helpers that have said nothing
         /// A helper that was silent: if it answers, its silence was ours.
         bool of_silent_helper = false;
+        Instant ask_at{};      ///< when helpers are asked
+        Instant until{};       ///< a period that ends later than this ends the probe
+        bool heard = false;    ///< something else of the target has come meanwhile
+        bool at_once = false;  ///< it began between two periods
     };
 
-    void begin(const Probe& probe) { open_.push_back(probe); }
+    /// Probes that are over and whose own answer may still come.
+    static constexpr std::size_t kLateMax = 64;
 
-    /// Closes and returns the probe with this id.
+    /// Returns the probe, until the next call.
+    Probe& begin(const Probe& probe) { return open_.emplace_back(probe); }
+
+    /// Closes and returns the probe with this id; other probes of its target end without a verdict.
     std::optional<Probe> answer(std::uint64_t id);
+
+    /// Returns, once, a probe that is over: one that was missed, or that keep_late() was given.
+    std::optional<Probe> answer_late(std::uint64_t id);
+
+    /// The direct answer to a probe that a helper has answered may still come.
+    void keep_late(const Probe& probe);
 
     /// Closes and returns the probe of `target` if it has asked helpers and a stream.
     std::optional<Probe> answer_by_stream(const PeerId& target);
 
-    /// Returns one probe that has not asked helpers yet, of `target` if that is given, and marks it
-    /// as having asked.
-    std::optional<Probe> ask_helpers(const PeerId* target = nullptr);
+    /// Returns one probe that has not asked helpers yet and should now, and marks it as having asked.
+    std::optional<Probe> ask_helpers(Instant now);
+
+    /// The same of a probe of `target`, at any time.
+    std::optional<Probe> ask_helpers(const PeerId& target);
 
     /// Closes and returns the probe of `target` whose stream was refused. The direct ack must have
     /// had its time: streams may be blocked where datagrams pass.
     std::optional<Probe> refuse(const PeerId& target) { return answer_by_stream(target); }
+
+    /// Something of a member has come that answers no probe.
+    void hear(const PeerId& target);
 
     /// Notes whom probe `id` has asked.
     void set_helpers(std::uint64_t id, std::vector<ShortId> helpers);
@@ -139,14 +173,27 @@ public:
     /// Notes a nack of a helper if `id` is open.
     void nack(std::uint64_t id, const ShortId& helper);
 
-    /// Ends the period and returns the probes that nobody answered, until the next call.
-    const std::vector<Probe>& finish();
+    /// Ends a period and returns the probes whose time is over and that nobody answered, until the next call.
+    const std::vector<Probe>& finish(Instant now);
 
-    /// Ends the period without a verdict.
-    void drop() { open_.clear(); }
+    /// Ends the probes of a member without a verdict: it has failed or left.
+    void drop(const PeerId& target);
 
-    /// Whether a probe waits for its direct answer.
-    [[nodiscard]] bool waits() const;
+    /// Ends all probes without a verdict.
+    void drop() {
+        open_.clear();
+        late_.clear();
+    }
+
+    /// When the next probe has waited long enough for its direct answer.
+    [[nodiscard]] std::optional<Instant> next_ask() const;
+
+    /// Returns up to `most` members that have one open probe only, which has asked helpers and was sent
+    /// before `sent`, or began between two periods.
+    [[nodiscard]] std::vector<ShortId> overdue(Instant sent, std::size_t most) const;
+
+    /// Whether a probe of `target` is open that has asked helpers.
+    [[nodiscard]] bool has_asked(const PeerId& target) const;
 
     /// Whether a probe of `target` is open.
     [[nodiscard]] bool probes(const ShortId& target) const;
@@ -154,8 +201,11 @@ public:
     [[nodiscard]] const std::vector<Probe>& open() const { return open_; }
 
 private:
+    std::optional<Probe> ask(std::vector<Probe>::iterator probe);
+
     std::vector<Probe> open_;
     std::vector<Probe> missed_;  ///< memory of the last period's
+    std::deque<Probe> late_;     ///< at most kLateMax
 };
 
 /// Most probes relayed at a time; above it requests are dropped, which costs the asker one helper.

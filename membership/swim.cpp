@@ -92,9 +92,11 @@ Swim::Machine::Machine(const SwimConfig& config, const Self& self, Rng rng, Inst
 void Swim::Machine::leave(Instant now) {
     advance(now);
     if (left_) return;
+    if (armed(Timer::Tell)) on_tell(now);
     left_ = true;
     cycle_.drop();
-    for (const auto timer : {Timer::Period, Timer::AckWait, Timer::PushPull, Timer::Rejoin}) {
+    for (const auto timer :
+         {Timer::Period, Timer::AckWait, Timer::PushPull, Timer::Rejoin, Timer::Tell}) {
         disarm(timer);
     }
     ++incarnation_.counter;

@@ -288,6 +288,7 @@ TEST(Swarm, SleeperThatSuspectedOthersAsksAgainBeforeItsVerdict) {
         Simulation simulation(options(12, seed));
         auto& swarm = simulation.swarm();
         ASSERT_TRUE(simulation.form() || simulation.passed());
+        simulation.run_for(3s);
         // For a moment nobody hears the probes of the node that we pause next. So it suspects
         // healthy peers when the pause begins.
         for (NodeIndex i = 0; i < swarm.size(); ++i) {

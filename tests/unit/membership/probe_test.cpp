@@ -85,46 +85,104 @@ TEST(ProbeOrder, BeginsAgainAfterAllAreGone) {
     EXPECT_EQ(visits.size(), 4U);
 }
 
+Instant at(int ms) {
+    return Instant{} + std::chrono::milliseconds(ms);
+}
+
+/// A probe that was sent at `sent`, asks helpers 200 ms later and is over after `lasts`.
+ProbeCycle::Probe probe(std::uint64_t id, std::uint8_t target, int sent = 0, int lasts = 600) {
+    ProbeCycle::Probe probe{id, peer(target), {1, 0}, false, at(sent)};
+    probe.ask_at = at(sent + 200);
+    probe.until = at(sent + lasts);
+    return probe;
+}
+
 TEST(ProbeCycle, AsksHelpersOnceAndOnlyItsOwnAckClosesIt) {
     ProbeCycle cycle;
-    EXPECT_FALSE(cycle.ask_helpers().has_value());
-    EXPECT_FALSE(cycle.waits());
-    cycle.begin({7, peer(1), {1, 0}, false});
-    EXPECT_TRUE(cycle.waits());
+    EXPECT_FALSE(cycle.ask_helpers(at(0)).has_value());
+    EXPECT_FALSE(cycle.next_ask().has_value());
+    cycle.begin(probe(7, 1));
+    EXPECT_EQ(cycle.next_ask(), at(200));
     EXPECT_FALSE(cycle.answer(8).has_value());
-    EXPECT_TRUE(cycle.ask_helpers().has_value());
-    EXPECT_FALSE(cycle.waits());
-    EXPECT_FALSE(cycle.ask_helpers().has_value());
+    EXPECT_FALSE(cycle.ask_helpers(at(199)).has_value()) << "the direct ack has its time";
+    EXPECT_TRUE(cycle.ask_helpers(at(200)).has_value());
+    EXPECT_FALSE(cycle.next_ask().has_value());
+    EXPECT_FALSE(cycle.ask_helpers(at(200)).has_value());
     EXPECT_TRUE(cycle.answer(7).has_value());
     EXPECT_FALSE(cycle.answer(7).has_value());
-    EXPECT_TRUE(cycle.finish().empty());
-    cycle.begin({9, peer(2), {1, 0}, false});
-    const auto missed = cycle.finish();
+    EXPECT_TRUE(cycle.finish(at(1000)).empty());
+    cycle.begin(probe(9, 2, 1000));
+    const auto missed = cycle.finish(at(2000));
     ASSERT_EQ(missed.size(), 1U);
     EXPECT_EQ(missed[0].target, peer(2));
-    EXPECT_TRUE(cycle.finish().empty());
+    EXPECT_TRUE(cycle.finish(at(3000)).empty());
 }
 
 TEST(ProbeCycle, KeepsTheProbesOfOnePeriodApart) {
     ProbeCycle cycle;
-    for (std::uint8_t i = 1; i <= 3; ++i) cycle.begin({i, peer(i), {1, 0}, false});
+    for (std::uint8_t i = 1; i <= 3; ++i) cycle.begin(probe(i, i));
     EXPECT_FALSE(cycle.answer_by_stream(peer(2)).has_value()) << "it has asked for no stream yet";
-    const PeerId second = peer(2);
-    EXPECT_EQ(cycle.ask_helpers(&second)->id, 2U);
-    EXPECT_FALSE(cycle.ask_helpers(&second).has_value());
-    EXPECT_TRUE(cycle.waits());
+    EXPECT_EQ(cycle.ask_helpers(peer(2))->id, 2U);
+    EXPECT_FALSE(cycle.ask_helpers(peer(2)).has_value());
+    EXPECT_EQ(cycle.next_ask(), at(200));
     EXPECT_TRUE(cycle.probes(peer(1)));
     EXPECT_EQ(cycle.answer(1)->target, peer(1));
     EXPECT_FALSE(cycle.probes(peer(1)));
     cycle.set_helpers(2, {peer(7), peer(8), peer(9)});
     cycle.nack(2, peer(8));
     cycle.nack(3, peer(9));
-    EXPECT_EQ(cycle.ask_helpers()->id, 3U);
+    EXPECT_EQ(cycle.ask_helpers(at(200))->id, 3U);
     EXPECT_TRUE(cycle.answer_by_stream(peer(3))->silent.empty());
-    const auto& missed = cycle.finish();
+    const auto& missed = cycle.finish(at(1000));
     ASSERT_EQ(missed.size(), 1U);
     EXPECT_EQ(missed[0].id, 2U);
     EXPECT_EQ(missed[0].silent, (std::vector<ShortId>{peer(7), peer(9)}));
+}
+
+TEST(ProbeCycle, LetsAProbeLastForSeveralPeriodsAndGivesItCompany) {
+    ProbeCycle cycle;
+    cycle.begin(probe(1, 1, 0, 5000));
+    cycle.begin(probe(2, 2, 0, 5000));
+    EXPECT_TRUE(cycle.finish(at(1000)).empty());
+    EXPECT_TRUE(cycle.overdue(at(200), 8).empty()) << "the direct ack has its time";
+    EXPECT_TRUE(cycle.ask_helpers(peer(1)).has_value());
+    EXPECT_TRUE(cycle.overdue(at(-1), 8).empty()) << "it is younger than that";
+    EXPECT_TRUE(cycle.overdue(at(200), 0).empty());
+    EXPECT_EQ(cycle.overdue(at(200), 8), (std::vector<ShortId>{ShortId(peer(1))}));
+    cycle.begin(probe(3, 1, 1000, 5000));
+    EXPECT_TRUE(cycle.overdue(at(2000), 8).empty()) << "two are enough";
+    EXPECT_TRUE(cycle.has_asked(peer(1)));
+    cycle.hear(peer(2));
+    EXPECT_FALSE(cycle.open()[0].heard);
+    EXPECT_TRUE(cycle.open()[1].heard);
+    EXPECT_FALSE(cycle.has_asked(peer(2)));
+    EXPECT_EQ(cycle.finish(at(5000)).size(), 2U);
+    EXPECT_FALSE(cycle.has_asked(peer(1))) << "the one that is left is younger";
+    EXPECT_EQ(cycle.open().size(), 1U);
+    EXPECT_EQ(cycle.finish(at(6000)).size(), 1U);
+    cycle.begin(probe(4, 4, 6900)).at_once = true;
+    EXPECT_EQ(cycle.overdue(at(6200), 8).size(), 1U) << "a period begins at 7000";
+}
+
+TEST(ProbeCycle, AnAnswerEndsAllProbesOfItsMemberAndOneThatIsLateIsStillAMeasurement) {
+    ProbeCycle cycle;
+    cycle.begin(probe(1, 1, 0, 5000));
+    cycle.begin(probe(2, 1, 1000, 5000));
+    cycle.begin(probe(3, 2, 1000, 600));
+    cycle.begin(probe(4, 9, 0, 5000));
+    cycle.drop(peer(9));
+    EXPECT_FALSE(cycle.probes(ShortId(peer(9))));
+    EXPECT_TRUE(cycle.answer(1).has_value());
+    EXPECT_FALSE(cycle.probes(ShortId(peer(1)))) << "nor is the other one ever missed";
+    EXPECT_EQ(cycle.finish(at(2000)).size(), 1U);
+    EXPECT_EQ(cycle.answer_late(3)->target, peer(2));
+    EXPECT_FALSE(cycle.answer_late(3).has_value()) << "once";
+    for (std::uint64_t i = 10; i < 10 + 2 * ProbeCycle::kLateMax; ++i) cycle.keep_late(probe(i, 3));
+    EXPECT_FALSE(cycle.answer_late(10).has_value()) << "their number is bounded";
+    EXPECT_TRUE(cycle.answer_late(9 + 2 * ProbeCycle::kLateMax).has_value());
+    cycle.keep_late(probe(5, 3));
+    cycle.drop();
+    EXPECT_FALSE(cycle.answer_late(5).has_value());
 }
 
 TEST(PathLoss, IsWhatHelpersSaveAndNotWhatIsDead) {
@@ -147,6 +205,15 @@ TEST(PathLoss, IsWhatHelpersSaveAndNotWhatIsDead) {
     EXPECT_LT(loss.missed(3), loss.missed(1));
 }
 
+TEST(PathLoss, DoesNotCountWhatIsOnlySlow) {
+    PathLoss loss;
+    for (int i = 0; i < 200; ++i) {
+        loss.rescued();
+        loss.came_late();
+    }
+    EXPECT_LT(loss.share(), 0.02);
+}
+
 TEST(RoundTrip, WaitFollowsWhatIsMeasuredWithinItsBounds) {
     using std::chrono::milliseconds;
     RoundTrip round_trip;
@@ -154,10 +221,12 @@ TEST(RoundTrip, WaitFollowsWhatIsMeasuredWithinItsBounds) {
     EXPECT_EQ(wait(), milliseconds(500)) << "nothing is known yet";
     for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(1));
     EXPECT_EQ(wait(), milliseconds(100));
-    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(i % 2 == 0 ? 80 : 90));
-    EXPECT_GT(wait(), milliseconds(160));
+    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(i % 2 == 0 ? 180 : 220));
+    EXPECT_GT(wait(), milliseconds(220));
     EXPECT_LT(wait(), milliseconds(300));
-    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(400));
+    EXPECT_GT(round_trip.usual(), milliseconds(210));
+    EXPECT_LT(round_trip.usual(), milliseconds(230));
+    for (int i = 0; i < 50; ++i) round_trip.sample(milliseconds(600));
     EXPECT_EQ(wait(), milliseconds(500));
 }
 
@@ -182,7 +251,6 @@ TEST(Relays, AreBoundedAndExpire) {
 }
 
 TEST(Relays, OweOneNackEachUnlessTheAckCameBefore) {
-    const auto at = [](int ms) { return Instant{} + std::chrono::milliseconds(ms); };
     Relays relays;
     ASSERT_TRUE(relays.add(1, {address_of(1), 11, at(400), at(2000)}));
     ASSERT_TRUE(relays.add(2, {address_of(2), 12, at(300), at(2000)}));

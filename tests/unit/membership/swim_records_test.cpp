@@ -86,15 +86,52 @@ TEST(SignedRecords, ThatDecideNothingRideOnProbesAndOnlyNowAndThen) {
             reader.swim.handle_timeout(reader.now);
             told += reader.said_of_itself().size();
             reader.hear(2, {Ack{1}, Ping{77, peer(1)}});
-            if (i % 5 == 0) reader.publish(false);
+            // publish() would throw away what the machine has just answered.
+            const Bytes counters(4, static_cast<std::byte>(100 + i));
+            if (i % 5 == 0) reader.swim.set_record(reader.now, counters, false);
         }
         return told;
     };
-    EXPECT_GT(told_within(20), 2U) << "what decides is a rumour";
+    EXPECT_GT(told_within(20), 2U) << "a newcomer is not known yet: it is a rumour";
+    (void)told_within(20);
+    reader.publish(true);
+    const auto told = told_within(5);
+    EXPECT_GE(told, 2U) << "told directly, and then once more";
+    EXPECT_LE(told, 5U);
     (void)told_within(20);
     const auto counters = told_within(100);
     EXPECT_GE(counters, 2U) << "in 20 s";
     EXPECT_LE(counters, 5U);
+}
+
+TEST(SignedRecords, ThatDecideSoonAfterEachOtherAreToldTogether) {
+    Reader reader;
+    reader.publish(true);
+    reader.now += 1600ms;
+    reader.swim.handle_timeout(reader.now);
+    EXPECT_GE(reader.said_of_itself().size(), 1U);
+    reader.publish(true);
+    const auto newest = reader.newest();
+    std::vector<ProgressRecord> told;
+    for (int i = 0; i < 30; ++i) {
+        reader.now += 50ms;
+        reader.publish(true);
+        reader.swim.handle_timeout(reader.now);
+        for (const auto& record : reader.said_of_itself()) {
+            if (told.empty() || told.back().version != record.version) told.push_back(record);
+        }
+        reader.hear(2, {Ack{1}});
+    }
+    ASSERT_GE(told.size(), 1U);
+    EXPECT_LE(told.size(), 6U) << "of 30, in one and a half seconds";
+    EXPECT_GT(told.back().version, newest.version);
+    // The last one comes, too, also if the peer leaves at once.
+    reader.publish(true);
+    const auto last = reader.newest();
+    reader.swim.leave(reader.now);
+    bool said = false;
+    for (const auto& record : reader.said_of_itself()) said = said || record == last;
+    EXPECT_TRUE(said);
 }
 
 TEST(SignedRecords, OfASuspectAreToldToItsHeirs) {

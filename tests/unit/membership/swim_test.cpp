@@ -160,12 +160,12 @@ TEST(Swim, AProbesTimeIsCountedOnceAndOnlyForAnAnswerOfItsTarget) {
     EXPECT_EQ(alone.swim.counters().round_trips.max(), milliseconds(7));
 }
 
-/// Runs a machine that knows peer 2 alone; `answer` tells whether peer 2 acks.
+/// Runs a machine that knows peer 2 alone, which acks the first `answers` pings.
 struct Probes {
     std::vector<Instant> sent;          ///< pings to peer 2
     std::vector<Duration> until_asked;  ///< from a ping until a stream is tried as well
 
-    Probes(Duration span, bool answer) {
+    Probes(Duration span, std::size_t answers) {
         Alone alone;
         alone.hear(2, {claim(2, {1, 0}, MemberState::Alive)});
         const Instant end = alone.now + span;
@@ -177,7 +177,7 @@ struct Probes {
                     const auto* ping = std::get_if<Ping>(&message);
                     if (ping == nullptr) continue;
                     sent.push_back(alone.now);
-                    if (answer) alone.hear(2, {Ack{ping->probe}});
+                    if (sent.size() <= answers) alone.hear(2, {Ack{ping->probe}});
                 }
             }
             while (const auto request = alone.swim.poll_stream()) {
@@ -190,7 +190,7 @@ struct Probes {
 };
 
 TEST(Swim, EveryPeriodIsDrawnAnewSoThatPeersLeaveStep) {
-    const auto sent = Probes(seconds(60), true).sent;
+    const auto sent = Probes(seconds(60), 1000).sent;
     ASSERT_GT(sent.size(), 50U);
     std::set<Duration> periods;
     for (std::size_t i = 1; i < sent.size(); ++i) {
@@ -203,13 +203,30 @@ TEST(Swim, EveryPeriodIsDrawnAnewSoThatPeersLeaveStep) {
 
 TEST(Swim, PoorHealthStretchesIntervalAndTimeoutAlike) {
     // Nobody else could say whether it is peer 2 or us: each miss is blamed on us.
-    const Probes probes(seconds(5), false);
-    ASSERT_GE(probes.sent.size(), 3U);
+    const Probes probes(seconds(6), 1);
+    ASSERT_GE(probes.sent.size(), 4U);
     ASSERT_GE(probes.until_asked.size(), 2U);
-    EXPECT_EQ(probes.until_asked[0], milliseconds(500));
-    EXPECT_EQ(probes.until_asked[1], milliseconds(1000));
-    EXPECT_LE(probes.sent[1] - probes.sent[0], milliseconds(1100));
-    EXPECT_GE(probes.sent[2] - probes.sent[1], milliseconds(1800));
+    EXPECT_EQ(probes.until_asked[0], milliseconds(200));
+    EXPECT_EQ(probes.until_asked[1], milliseconds(400));
+    EXPECT_LE(probes.sent[2] - probes.sent[1], milliseconds(1100));
+    EXPECT_GE(probes.sent[3] - probes.sent[2], milliseconds(1800));
+}
+
+TEST(Swim, BeforeAnyAnswerAProbeHasTimeForTheSlowestLink) {
+    Alone alone;
+    alone.hear(2, {claim(2, {1, 0}, MemberState::Alive)});
+    const auto run_for = [&](Duration span) {
+        const Instant end = alone.now + span;
+        while (alone.swim.poll_timeout() && *alone.swim.poll_timeout() < end) {
+            alone.now = *alone.swim.poll_timeout();
+            alone.swim.handle_timeout(alone.now);
+        }
+    };
+    run_for(seconds(6));
+    EXPECT_GE(alone.swim.counters().probes, 2U);
+    EXPECT_EQ(alone.swim.counters().probes_failed, 0U);
+    run_for(seconds(4));
+    EXPECT_GE(alone.swim.counters().probes_failed, 1U);
 }
 
 TEST(Swim, ASuspectIsToldWhenItPingsUs) {
