@@ -26,9 +26,9 @@ inline constexpr std::size_t kPageMax = std::size_t{64} * 1024;
 /// Most members one table holds; the lowest layer that refuses more.
 inline constexpr std::size_t kMembersMax = std::size_t{1} << 20U;
 
-/// Parameters of SWIM, with the values of the profile `lan`. All members of a swarm should run the
-/// same profile: a suspicion is judged by the clock of its observer. Every time is on the project
-/// clock.
+/// Parameters of SWIM, with the values of the profile `lan`: the least of each time, to which links add what they
+/// take (machine_timing.cpp). All members of a swarm should run the same profile: a suspicion is judged
+/// by the clock of its observer. Every time is on the project clock.
 struct SwimConfig {
     /// The swarm. Datagrams and pages that bear another one's tag are dropped and counted, and its
     /// id is part of what members sign, so two swarms that reuse each other's addresses never
@@ -38,12 +38,12 @@ struct SwimConfig {
     /// One member is probed per interval. Range 10 ms to 1 min; at least twice the probe timeout.
     /// Load and detection time follow from it: a crash is first noticed after 1.6 intervals.
     Duration probe_interval = std::chrono::seconds(1);
-    /// Longest wait for the direct ack before helpers are asked; a helper waits as long. Range 1 ms
-    /// to half an interval; choose well above the 99th percentile of the RTT.
+    /// Wait for the direct ack before helpers are asked, until a first answer has been measured; a helper
+    /// waits as long. Range 1 ms to half an interval.
     Duration probe_timeout = std::chrono::milliseconds(500);
-    /// Shortest wait for the direct ack: measured RTTs bring the wait down to here, which leaves
-    /// more of the period to helpers and the stream. Range 1 ms to probe_timeout; choose above the
-    /// scheduling delays of a busy machine.
+    /// Shortest wait for the direct ack; the measured RTTs of the member come on top, where they are
+    /// longer. Range 1 ms to probe_timeout; choose above the scheduling delays of a busy
+    /// machine.
     Duration probe_timeout_min = std::chrono::milliseconds(200);
     /// Helpers asked for an indirect probe. Range 0 to 16. At 5 % loss three let one probe in 1,500
     /// fail.
