@@ -1,6 +1,6 @@
 """Goal: a fast peer counts more than a slow one in averaging and keeps its pace. Method: a founder that trains
 alone tells how the loss falls with its steps. Another one of the same seed is joined, once it knows its speed, by
-a peer that gets a fifteenth of its share of a core. Its loss must fall nearly as far in as many steps of its own:
+a peer that gets a tenth of its share of a core. Its loss must fall nearly as far in as many steps of its own:
 steps are counted, so that other load of the machine changes nothing. Without groups of the kernel that bound CPU
 time the test says so and is skipped.
 """
@@ -10,17 +10,16 @@ import sys
 from speed_test import SKIPPED, Grouped, what_is_missing
 from swarm_fixture import main
 
-FAST, SLOW = 0.6, 0.04  # of a core
-STEPS = 40_000
-# Slow on purpose: the loss of this rate falls all the time, and with little noise.
-TRAINING = ("--optimizer", "sgd?lr=0.0002", "--batch", 16, "--mix-every", 1, "--kernels", "fixed")
+FAST, SLOW = 0.6, 0.06  # of a core
+# Slow on purpose: the loss falls from 0.7 to a half of that in the minutes that this takes.
+TRAINING = ("--optimizer", "sgd?lr=0.000005", "--batch", 64, "--mix-every", 1, "--kernels", "fixed")
 
 
 class Weights(Grouped):
-    def found_fast(self):
+    def found_fast(self, name):
         founder = self.found(
             *TRAINING, "--until", "samples=1e12", dataset=f"csv:{self.write_table()}?label=label",
-            model="mlp?hidden=16",
+            model="mlp?hidden=16", name=name,
         )
         self.group(founder, FAST)
         self.wait_for_training([founder], 60)
@@ -45,18 +44,18 @@ class Weights(Grouped):
         return [point for point in self.curve(peer) if point[0] >= begin]
 
     def test_a_fast_peer_is_not_slowed(self):
-        alone = self.found_fast()
-        self.train_on(alone, 3 * STEPS)
+        alone = self.found_fast("alone")
+        self.train_on(alone, 3 * alone.progress("steps"))
         alone_curve = self.curve(alone)
         self.end([alone])
 
-        fast = self.found_fast()
+        fast = self.found_fast("fast")
         slow = self.join(fast)
         self.group(slow, SLOW)
         self.wait_for_training([slow], 60)
         exchanges = fast.progress("exchanges")
-        with_slow = self.train_on(fast, STEPS)
-        self.assertGreater(fast.progress("exchanges"), exchanges + 100)
+        with_slow = self.train_on(fast, fast.progress("steps"))
+        self.assertGreater(fast.progress("exchanges"), exchanges + 20)
         weights = [peer.status()["mixing"]["weight"] for peer in (fast, slow)]
         self.assertGreaterEqual(weights[0], 4 * weights[1], weights)
         (begin, first), (end, last) = with_slow[0], with_slow[-1]
