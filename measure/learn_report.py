@@ -69,7 +69,8 @@ def write(table, results, scale):
     text += "\n\nMeans over runs with different seeds, ± standard error where there are several; an empty row has not been "
     text += "run. Exchanges, bytes and samples are those of all peers together.\n\n"
     scale_flag = f" --scale {scale}" if scale != 1 else ""
-    text += f"Command: `scripts/dev learn {table}{scale_flag}`. Commits: {', '.join(commits) or 'none'}. "
+    command = TABLES[table].get("command", f"scripts/dev learn {table}")
+    text += f"Command: `{command}{scale_flag}`. Commits: {', '.join(commits) or 'none'}. "
     text += f"Machine: {'; '.join(machines) or 'none'}; times are of a machine that also did other work.\n"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)

@@ -2,6 +2,7 @@
 
 import math
 
+from defaults_cells import cells as defaults_cells
 from learn_runs import FASHION, live_for, straggle, train
 
 
@@ -88,6 +89,12 @@ def churn_cell(churn):
 
 
 TABLES = {
+    "defaults": {
+        "title": "K peers without a mixing flag beside one big batch",
+        "cells": defaults_cells,
+        "columns": ["loss", "accuracy", "spread", "samples", "bytes", "seconds"],
+        "command": "measure/defaults.py --data DIR",
+    },
     "gpt": {
         "title": "nanoGPT's CPU recipe on tinyshakespeare",
         "cells": gpt_cells,

@@ -15,8 +15,8 @@ constexpr std::string_view kSgdKeys =
     "lr,momentum,nesterov,weight_decay,clip,accumulate,schedule,warmup,total,step_every,gamma,"
     "floor";
 constexpr std::string_view kAdamKeys =
-    "lr,beta1,beta2,eps,weight_decay,decay,clip,accumulate,schedule,warmup,total,step_every,gamma,"
-    "floor";
+    "lr,beta1,beta2,eps,weight_decay,decay,clip,accumulate,scale,schedule,warmup,total,step_every,"
+    "gamma,floor";
 constexpr std::int64_t kStepsMax = std::int64_t{1} << 53;
 
 std::string_view name_of(ScheduleKind kind) {
@@ -76,6 +76,17 @@ public:
         if (!matrices && given != "all") {
             status_ = not_allowed("decay", given, "give all or matrices");
         }
+    }
+
+    void scale(std::uint64_t& peers) {
+        const auto given = spec_.text("scale", "0");
+        if (given == "auto") {
+            peers = kScaleAny;
+            return;
+        }
+        auto most = static_cast<std::int64_t>(peers);
+        take(spec_.integer("scale", most, 0, kScaleAny), most);
+        peers = static_cast<std::uint64_t>(most);
     }
 
     [[nodiscard]] const Result<void>& status() const { return status_; }
@@ -142,6 +153,7 @@ Result<OptimizerSpec> OptimizerSpec::parse(std::string_view text) {
     reader.decay(spec.decay_matrices);
     reader.real("clip", spec.clip, 0.0, 1e9);
     reader.steps("accumulate", spec.accumulate);
+    reader.scale(spec.scale);
     reader.schedule(spec.schedule);
     reader.steps("warmup", spec.warmup);
     reader.steps("total", spec.total);
@@ -177,6 +189,8 @@ std::string OptimizerSpec::to_string() const {
     }
     if (decay_matrices) spec.options["decay"] = "matrices";
     if (clip != 0.0) spec.options["clip"] = shortest_text(clip);
+    if (scale == kScaleAny) spec.options["scale"] = "auto";
+    if (scale != 0 && scale != kScaleAny) spec.options["scale"] = std::to_string(scale);
     if (accumulate != 1) spec.options["accumulate"] = std::to_string(accumulate);
     return spec.to_string();
 }

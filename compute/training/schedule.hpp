@@ -12,6 +12,9 @@ namespace starling::compute {
 
 enum class ScheduleKind : std::uint8_t { Constant, Step, Cosine };
 
+/// The value of `scale` that `auto` stands for.
+inline constexpr std::uint64_t kScaleAny = 65536;
+
 struct OptimizerSpec {
     std::string name = "sgd";  ///< sgd or adamw
     double learning_rate = 0.05;
@@ -23,6 +26,7 @@ struct OptimizerSpec {
     double weight_decay = 0.0;     ///< sgd adds it to the gradient, adamw applies it apart
     bool decay_matrices = false;   ///< adamw: only matrices decay, not vectors (biases, norms)
     double clip = 0.0;             ///< largest global norm of a gradient; 0 for any
+    std::uint64_t scale = 0;       ///< adamw: K peers up to so many step sqrt(K) times as far
     std::uint64_t accumulate = 1;  ///< batches whose mean gradient makes one update
     ScheduleKind schedule = ScheduleKind::Constant;
     std::uint64_t warmup = 0;      ///< steps of linear warm-up; step i runs at (i + 1) / warmup
@@ -37,11 +41,11 @@ struct OptimizerSpec {
     [[nodiscard]] static Result<OptimizerSpec> parse(std::string_view text);
 
     /// Returns the spec with every value, in the syntax that parse() takes. It leaves out decay,
-    /// clip and accumulate when they have no effect.
+    /// clip, accumulate and scale when they have no effect.
     [[nodiscard]] std::string to_string() const;
 };
 
-/// Returns the learning rate of a step (0 is the first).
+/// Returns the learning rate of a step (0 is the first), without `scale`: who trains knows K.
 [[nodiscard]] double learning_rate_at(const OptimizerSpec& spec, std::uint64_t step);
 
 }  // namespace starling::compute

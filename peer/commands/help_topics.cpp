@@ -113,7 +113,10 @@ HelpTopic optimizer() {
                   {"beta2", "(0.999)"},
                   {"eps", "(1e-8)"},
                   {"weight_decay", "(0.01)"},
-                  {"decay", "all, or matrices: not biases and norms (all)"}}
+                  {"decay", "all, or matrices: not biases and norms (all)"},
+                  {"scale",
+                   "auto: K peers that are one model step sqrt(K) times as far; a number bounds K "
+                   "(0)"}}
              ),
              "adamw?lr=0.001&schedule=cosine&warmup=100&total=4000"},
         }};

@@ -275,6 +275,9 @@ void SessionDriver::drain() {
     if (auto order = session_.poll_order(); order && trainer_) trainer_->order(std::move(*order));
     if (const auto round = session_.poll_release(); round && trainer_) trainer_->mixed(*round);
     if (const auto from = session_.poll_mix_from(); from && trainer_) trainer_->mix_from(*from);
+    if (const auto factor = session_.poll_rate_factor(); factor && trainer_) {
+        trainer_->scale_rate(*factor);
+    }
     while (const auto note = session_.poll_note()) around_.reporter.note(*note);
     if (const auto record = session_.poll_record()) publish(*record);
     if (const auto outcome = session_.poll_outcome()) finish(*outcome);
@@ -433,6 +436,7 @@ MixingStatus SessionDriver::mixing() const {
     if (outer > 0) every = {MixBy::Steps, outer, {}};
     mixing.every = plan_.descriptor.mix == "none" ? "never" : every.to_string();
     mixing.interval = session_.interval();
+    mixing.rate_factor = session_.rate_factor();
     mixing.target_spread = gossip::Interval::target_spread(session_.report().schedule_step);
     return mixing;
 }

@@ -296,6 +296,14 @@ void mixing_metrics(Families& out, const MixingStatus& mixing) {
         "How much this peer counts in weighted pairs; 0: its pairs are even",
         mixing.weight_log2 ? std::ldexp(1.0, *mixing.weight_log2) : 0.0
     );
+    if (mixing.rate_factor) {
+        gauge(
+            out,
+            "learning_rate_factor",
+            "By how much scale= multiplies the learning rate",
+            *mixing.rate_factor
+        );
+    }
     if (const auto& interval = mixing.interval) {
         gauge(
             out,

@@ -21,6 +21,7 @@ struct MixingStatus {
     std::string every;                         ///< as --mix-every says it
     std::optional<gossip::Interval> interval;  ///< where exchanges go by time
     double target_spread = 0;                  ///< of the interval
+    std::optional<double> rate_factor;         ///< of the learning rate, with scale=auto
 };
 
 /// What /status and /metrics show of a session.

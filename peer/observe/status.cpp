@@ -113,6 +113,7 @@ json mixing_json(const MixingStatus& s) {
     json out;
     out["weight"] = s.weight_log2 ? json(std::ldexp(1.0, *s.weight_log2)) : json(nullptr);
     out["every"] = s.every;
+    if (s.rate_factor) out["learning_rate_times"] = *s.rate_factor;
     if (!s.interval) return out;
     out["interval_seconds"] = to_seconds(s.interval->interval());
     out["by"] = to_string(s.interval->by());

@@ -6,6 +6,7 @@
 
 #include "base/planted_fault.hpp"
 #include "base/rng.hpp"
+#include "compute/training/schedule.hpp"
 
 namespace starling::peer {
 
@@ -46,7 +47,11 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
       ending_(until_),
       quota_(until_, descriptor_.batch),
       goal_(until_, descriptor_.batch),
-      interval_(interval_of(descriptor_, parts.upload_limit)) {}
+      interval_(interval_of(descriptor_, parts.upload_limit)) {
+    const auto optimizer = compute::OptimizerSpec::parse(descriptor_.optimizer);
+    // Virtual peers have another one.
+    if (optimizer && optimizer->scale > 0) rate_scale_.emplace(optimizer->scale);
+}
 
 void Session::begin(Instant now, Start start, const Progress& before) {
     arrival_.begin(now);
@@ -78,6 +83,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     update_speed(now, view);
     update_roster(now, view);
     update_readiness(view);
+    update_rate(now);
     if (state_ == PeerState::Joining) update_arrival(now, view);
     if (recovery_.running()) update_recovery(now, view);
     if (has_parameters() && now >= meets_until_) update_ending(now, view);

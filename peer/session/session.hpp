@@ -35,6 +35,7 @@
 #include "peer/session/mix_weight.hpp"
 #include "peer/session/overfitting.hpp"
 #include "peer/session/quota.hpp"
+#include "peer/session/rate_scale.hpp"
 #include "peer/session/recovery.hpp"
 #include "peer/session/roster.hpp"
 #include "peer/session/sample_bound.hpp"
@@ -120,6 +121,9 @@ public:
     /// Where exchanges go by time: returns from when on the trainer should say that one is due, if that
     /// has changed.
     [[nodiscard]] std::optional<Instant> poll_mix_from();
+    /// Returns how many times the learning rate of the schedule the trainer should take, if that has
+    /// changed.
+    [[nodiscard]] std::optional<double> poll_rate_factor();
     /// Returns the record to publish, if it is time to. Its `bytes` are for the caller to fill in.
     [[nodiscard]] std::optional<Record> poll_record();
 
@@ -162,6 +166,11 @@ public:
     /// Returns how long we wait between two exchanges; nothing: the trainer counts steps.
     [[nodiscard]] const std::optional<gossip::Interval>& interval() const { return interval_; }
 
+    /// Returns by how much the learning rate is multiplied; nothing: nobody has asked for that.
+    [[nodiscard]] std::optional<double> rate_factor() const {
+        return rate_scale_ ? std::optional(rate_scale_->factor()) : std::nullopt;
+    }
+
     /// Returns log2 of our weight in pairs; nothing: they are even.
     [[nodiscard]] std::optional<std::int8_t> mix_weight() const { return mix_weight_.log2(); }
 
@@ -199,6 +208,7 @@ private:
     // session_pace.cpp
     void update_speed(Instant now, const SwarmView& view);
     void update_weight(Instant now, std::optional<std::int16_t> usual);
+    void update_rate(Instant now);
     void update_quota(Instant now, const SwarmView& view);
     void update_goal(Instant now, const SwarmView& view);
     void pace_exchange(Instant now, const gossip::ExchangeEvent& event, Duration cost);
@@ -244,6 +254,8 @@ private:
     MixWeight mix_weight_;
     std::optional<gossip::Interval> interval_;
     std::optional<Instant> mix_from_told_;
+    std::optional<RateScale> rate_scale_;
+    std::optional<double> rate_factor_;  ///< that the trainer has not been told yet
     Overfitting overfitting_;
 
     PeerState state_ = PeerState::Joining;

@@ -47,6 +47,20 @@ void Session::pace_exchange(Instant now, const gossip::ExchangeEvent& event, Dur
     interval_->handle_end(now, event, measured);
 }
 
+void Session::update_rate(Instant now) {
+    if (!rate_scale_ || state_ != PeerState::Training) return;
+    RateScale::Inputs inputs;
+    inputs.peers = roster_.partners().size() + 1;
+    const auto& averager = parts_.averager;
+    if (averager.counters().committed > 0) inputs.spread = averager.spread();
+    inputs.target_spread = gossip::Interval::target_spread(report_.schedule_step);
+    if (rate_scale_->update(now, inputs)) rate_factor_ = rate_scale_->factor();
+}
+
+std::optional<double> Session::poll_rate_factor() {
+    return std::exchange(rate_factor_, std::nullopt);
+}
+
 std::optional<Instant> Session::poll_mix_from() {
     const auto due = interval_ && view_due_ ? interval_->due() : std::nullopt;
     if (!due || due == mix_from_told_) return std::nullopt;

@@ -252,7 +252,8 @@ void EngineTrainer::train_once() {
         return rest();
     }
     if (batch->damaged != report_.damaged_records) note_damage(*batch);
-    const double rate = compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
+    const double rate =
+        rate_factor_ * compute::learning_rate_at(options_.engine.optimizer, report_.schedule_step);
     const auto made = engine_->step({batch->values, batch->labels, batch->targets}, rate);
     if (made.has_error() && made.error().code == FaultCode::Device) {
         ++report_.unsound_steps;
@@ -346,6 +347,10 @@ void EngineTrainer::mixed(std::uint64_t round) {
 
 void EngineTrainer::mix_from(Instant from) {
     mix_from_ = from;
+}
+
+void EngineTrainer::scale_rate(double factor) {
+    rate_factor_ = factor;
 }
 
 void EngineTrainer::averaged() {

@@ -70,6 +70,7 @@ public:
     [[nodiscard]] std::optional<TrainerReport> take_report() override;
     void mixed(std::uint64_t round) override;
     void mix_from(Instant from) override;
+    void scale_rate(double factor) override;
     void averaged() override;
     void begin_stop() override;
     void stop() override;
@@ -117,6 +118,7 @@ private:
     std::atomic<bool> stop_{false};
     std::atomic<compute::Engine*> running_{nullptr};  ///< the engine that stop() interrupts
     std::atomic<Instant> averaged_at_{Instant{}};
+    std::atomic<double> rate_factor_{1.0};
     std::atomic<Instant> mix_from_{Instant::max()};
 
     // Owned by the compute thread.

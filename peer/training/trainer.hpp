@@ -63,6 +63,9 @@ public:
     /// asks for one.
     virtual void mix_from(Instant from) = 0;
 
+    /// From now on the learning rate is so many times what the schedule says.
+    virtual void scale_rate(double factor) = 0;
+
     /// Tells the trainer that an exchange has just averaged the parameters with a partner's.
     virtual void averaged() = 0;
 

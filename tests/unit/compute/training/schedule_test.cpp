@@ -81,6 +81,10 @@ TEST(Schedule, MistakesAreUsageFaultsThatNameTheKey) {
         {"adamw?beta1=1", "beta1=1"},
         {"adamw?decay=some", "give all or matrices"},
         {"sgd?decay=all", "has no option 'decay'"},
+        {"adamw?scale=all", "scale=all"},
+        {"adamw?scale=-1", "scale=-1"},
+        {"adamw?scale=65537", "scale=65537"},
+        {"sgd?scale=auto", "has no option 'scale'"},
         {"sgd?accumulate=0", "accumulate=0"},
         {"sgd?clip=-1", "clip=-1"},
         {"sgd?nesterov=yes", "nesterov=yes"},
@@ -97,6 +101,20 @@ TEST(Schedule, MistakesAreUsageFaultsThatNameTheKey) {
         ASSERT_TRUE(spec.has_error()) << text;
         EXPECT_EQ(spec.error().code, FaultCode::Usage);
         EXPECT_NE(spec.error().message.find(expected), std::string::npos) << spec.error().message;
+    }
+}
+
+TEST(OptimizerSpec, SaysForHowManyPeersTheRateScales) {
+    EXPECT_EQ(OptimizerSpec::parse("adamw")->scale, 0U);
+    EXPECT_EQ(OptimizerSpec::parse("adamw")->to_string().find("scale"), std::string::npos)
+        << "older releases do not know it";
+    for (const auto& [text, peers] :
+         {std::pair("adamw?scale=auto", kScaleAny),
+          std::pair("adamw?scale=16", std::uint64_t{16})}) {
+        const auto spec = OptimizerSpec::parse(text);
+        ASSERT_TRUE(spec.has_value()) << spec.error().message;
+        EXPECT_EQ(spec->scale, peers);
+        EXPECT_EQ(OptimizerSpec::parse(spec->to_string())->scale, peers);
     }
 }
 

@@ -112,10 +112,12 @@ TEST(Status, HowOftenAPeerAveragesIsSaidWithItsReason) {
     EXPECT_EQ(status(in)["mixing"], (json{{"weight", nullptr}, {"every", "8 steps"}}));
     mixing.every = "auto";
     mixing.target_spread = 0.05;
+    mixing.rate_factor = 2.0;
     auto& interval = mixing.interval.emplace(gossip::Interval::Limits{});
     EXPECT_EQ(status(in)["mixing"]["by"], "start");
     interval.handle_asked(Instant{}, false, true);
     const auto out = status(in)["mixing"];
+    EXPECT_EQ(out["learning_rate_times"], 2.0);
     EXPECT_EQ(out["by"], "alone");
     EXPECT_EQ(out["why"], "there is nobody to exchange with");
     EXPECT_EQ(out["interval_seconds"], 0.1);

@@ -74,6 +74,23 @@ TEST(MixingByTime, AsksTheTrainerForTheNextExchangeWhenTheLastHasEnded) {
     EXPECT_EQ(rig.exchange(event, milliseconds(2)).mix_from, begun + milliseconds(200));
 }
 
+TEST(TheLearningRate, FollowsTheNumberOfPeersThatAverageIfThatIsAskedFor) {
+    for (const bool scales : {false, true}) {
+        SessionRig rig({[=](Descriptor& d) {
+            d.optimizer = scales ? "adamw?scale=auto" : "adamw?lr=0.001";
+        }});
+        train(rig);
+        for (const auto n : {20, 21, 22}) rig.other(peer_id(static_cast<std::uint8_t>(n)));
+        EXPECT_EQ(rig.pass(seconds(30)).rate_factor, std::nullopt) << "it has met nobody";
+        // What a partner has, and asks for, is what we have.
+        rig.average_with(peer_id(20));
+        const auto told = rig.pass(seconds(60)).rate_factor;
+        EXPECT_EQ(told.has_value(), scales);
+        EXPECT_NEAR(told.value_or(2.0), 2.0, 0.02);
+        EXPECT_EQ(rig.session.rate_factor().has_value(), scales);
+    }
+}
+
 TEST(MixingByTime, ThatWasAskedForIsKept) {
     SessionRig rig({[](Descriptor& d) { d.mix_every = {MixBy::Time, 8, milliseconds(500)}; }});
     train(rig);

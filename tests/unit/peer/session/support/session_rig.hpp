@@ -29,6 +29,7 @@ struct Given {
     std::optional<SessionOutcome> outcome;
     bool release = false;
     std::optional<Instant> mix_from;
+    std::optional<double> rate_factor;
     std::uint64_t opened = 0;  ///< number of exchanges that we have asked for
 
     void add(Given other) {
@@ -43,6 +44,7 @@ struct Given {
         if (other.outcome) outcome = other.outcome;
         release = release || other.release;
         if (other.mix_from) mix_from = other.mix_from;
+        if (other.rate_factor) rate_factor = other.rate_factor;
         opened += other.opened;
     }
 
@@ -163,6 +165,27 @@ public:
         EXPECT_TRUE(averager.handle_frame(now, partner, frame).has_value());
     }
 
+    /// A partner that has the same parameters averages with us.
+    void average_with(const PeerId& partner) {
+        FewFloats same = floats;
+        gossip::Averager other(
+            *averager_config(descriptor), partner, descriptor.layout, same, Rng(9)
+        );
+        other.peer_up(now, kSelf);
+        EXPECT_TRUE(other.begin_exchange(now));
+        for (bool again = true; again;) {
+            again = false;
+            while (auto frame = other.poll_transmit()) {
+                again = averager.handle_frame(now, partner, frame->frame).has_value();
+            }
+            while (auto frame = averager.poll_transmit()) {
+                if (frame->to != partner) continue;
+                again = other.handle_frame(now, kSelf, frame->frame).has_value();
+            }
+        }
+        (void)after([] {});
+    }
+
     /// Shows the session the view at once, as often as it asks to come back at once.
     Given settle_down() {
         Given all = see();
@@ -275,6 +298,7 @@ private:
             }
             if (session.poll_release()) given.release = true;
             if (const auto from = session.poll_mix_from()) given.mix_from = from;
+            if (const auto factor = session.poll_rate_factor()) given.rate_factor = factor;
             while (auto note = session.poll_note()) given.notes.push_back(std::move(*note));
             if (const auto record = session.poll_record()) given.records.push_back(*record);
             if (const auto outcome = session.poll_outcome()) {
