@@ -9,11 +9,9 @@
 
 namespace starling::peer {
 
-void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for) {
-    add_training_flags(command, config);
-    command.add_option(
-        "--name", config.name, "What people call this peer, such as kitchen-pc; others see it, too"
-    );
+namespace {
+
+void add_state_flags(CLI::App& command, PeerConfig& config) {
     command
         .add_option(
             "--state",
@@ -29,6 +27,19 @@ void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for)
             "How often a checkpoint is written to --state, beside the steps: 10s, 5m"
         )
         ->capture_default_str();
+    command
+        .add_option("--keep", config.keep, "How many checkpoints --state keeps, with the newest")
+        ->capture_default_str();
+}
+
+}  // namespace
+
+void add_peer_flags(CLI::App& command, PeerConfig& config, std::string& run_for) {
+    add_training_flags(command, config);
+    command.add_option(
+        "--name", config.name, "What people call this peer, such as kitchen-pc; others see it, too"
+    );
+    add_state_flags(command, config);
     command.add_option(
         "--listen",
         config.listen,

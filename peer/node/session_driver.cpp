@@ -22,6 +22,9 @@ constexpr std::size_t kServeQueueMax = 4 * kPayloadMax;
 /// cost no more than a few.
 constexpr std::size_t kServeQueuesMax = std::size_t{64} << 20U;
 constexpr std::size_t kAddressesMax = 64;
+/// Of the state directory: the chunks that a newcomer has fetched.
+constexpr const char* kFetchedFolder = "parameters";
+constexpr Duration kLoadMax = std::chrono::seconds(1);
 
 std::uint64_t secret() {
     std::random_device device;
@@ -54,8 +57,9 @@ SessionDriver::SessionDriver(
       ended_(std::move(ended)),
       parameters_(std::move(plan_.layout)),
       chunks_(parameters_, plan_.descriptor.seed),
+      keeper_(chunks_),
       shards_(plan_.manifest(), &sha256),
-      checkpoints_(real_disk(), around.config.state, plan_.blob, parameters_),
+      checkpoints_(real_disk(), around.config.state, plan_.blob, parameters_, around.config.keep),
       gossip_(
           around.loop,
           own_averager_config(plan_.descriptor, around.config),  // lay_out() has checked them
@@ -70,7 +74,7 @@ SessionDriver::SessionDriver(
           plan_.descriptor,
           {gossip_.machine(),
            shards_,
-           chunks_,
+           keeper_,
            around.config.silent_quality,
            upload_limit(around.config),
            secret()}
@@ -102,12 +106,36 @@ void SessionDriver::begin() {
     Session::Progress before;
     if (const auto& checkpoint = plan_.checkpoint) {
         parameters_.write_all(checkpoint->parameters);
-        before = {checkpoint->steps, checkpoint->samples, checkpoint->schedule_step};
+        before = {
+            checkpoint->steps, checkpoint->samples, checkpoint->schedule_step, checkpoint->learned};
     }
+    before.chunks = fetched_before();
     session_.begin(started_, plan_.start, before);
     start_trainer();
     plan_.checkpoint.reset();
     pump();
+}
+
+/// Reads what an earlier life of a newcomer has fetched, and keeps what this one will fetch. Returns the chunks
+/// that are here. It takes a second at most, because the network thread does nothing else meanwhile.
+std::vector<std::uint32_t> SessionDriver::fetched_before() {
+    const auto& state = around_.config.state;
+    if (state.empty()) return {};
+    KeptChunks files(real_disk(), state / kFetchedFolder, swarm_id_of(plan_.blob), &sha256);
+    if (plan_.start != Start::Join) {
+        files.clear();
+        return {};
+    }
+    const Instant until = real_now() + kLoadMax;
+    auto chunks = files.load(chunks_, [until] { return real_now() >= until; });
+    if (!chunks.empty()) {
+        around_.reporter.note(
+            std::to_string(chunks.size()) + " of " + std::to_string(chunks_.chunk_count()) +
+            " chunks of the parameters are here from the last start"
+        );
+    }
+    keeper_.begin(std::move(files));
+    return chunks;
 }
 
 void SessionDriver::start_trainer() {
@@ -159,6 +187,7 @@ void SessionDriver::on_report() {
     auto report = trainer_->take_report();
     if (!report) return;
     note_checkpoints(report->checkpoints);
+    if (report->checkpoints.written > 0) keeper_.finish();
     note_shard_files(report->shard_files);
     session_.handle_report(real_now(), std::move(*report));
     pump();
@@ -303,7 +332,7 @@ void SessionDriver::publish(Record record) {
         session_.report().test_loss,
         gossip_.averager().ghost(),
         session_.waiting(real_now())});
-    checkpoints_.set_addresses(known_addresses());
+    checkpoints_.set_known(known_addresses(), known.learned);
 }
 
 void SessionDriver::finish(const SessionOutcome& outcome) {

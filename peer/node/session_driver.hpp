@@ -30,6 +30,7 @@
 #include "peer/training/checkpoint_writer.hpp"
 #include "peer/training/handoff.hpp"
 #include "peer/training/trainer.hpp"
+#include "peer/transfer/chunk_keeper.hpp"
 #include "peer/transfer/store_chunks.hpp"
 
 namespace starling::peer {
@@ -86,6 +87,7 @@ public:
 private:
     void handle_frame(const PeerId& from, FrameType type, ByteView payload) override;
     [[nodiscard]] GossipDriver::Callbacks gossip_callbacks();
+    [[nodiscard]] std::vector<std::uint32_t> fetched_before();
     void start_trainer();
     void begin_stop();
     void on_trainer_ended();
@@ -112,6 +114,7 @@ private:
     Ended ended_;
     compute::ParameterStore parameters_;
     StoreChunks chunks_;
+    ChunkKeeper keeper_;  ///< the same, and files of what a newcomer fetches
     data::ShardStore shards_;
     CheckpointWriter checkpoints_;
     GossipDriver gossip_;

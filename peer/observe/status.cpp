@@ -82,6 +82,8 @@ json member_json(
     out["samples"] = record->samples;
     out["held"] = record->held;
     out["round"] = record->round;
+    out["ghost"] = record->ghost;
+    out["learned"] = record->learned;
     return out;
 }
 

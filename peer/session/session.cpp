@@ -47,7 +47,8 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
       ending_(until_),
       quota_(until_, descriptor_.batch),
       goal_(until_, descriptor_.batch),
-      interval_(interval_of(descriptor_, parts.upload_limit)) {
+      interval_(interval_of(descriptor_, parts.upload_limit)),
+      standing_(self) {
     const auto optimizer = compute::OptimizerSpec::parse(descriptor_.optimizer);
     // Virtual peers have another one.
     if (optimizer && optimizer->scale > 0) rate_scale_.emplace(optimizer->scale);
@@ -61,7 +62,8 @@ void Session::begin(Instant now, Start start, const Progress& before) {
     // Only a founder counts in the sum at once. A peer that joins or returns is a ghost first.
     parts_.averager.set_ghost(start != Start::Found);
     owns_parameters_ = start != Start::Join;
-    if (start == Start::Join) transfers_.fetch_state();
+    if (start == Start::Join) transfers_.fetch_state(before.chunks);
+    standing_.begin(before.learned, before.samples);
     report_.steps = before.steps;
     report_.samples = before.samples;
     told_samples_ = before.samples;
@@ -86,6 +88,7 @@ void Session::handle_view(Instant now, const SwarmView& view) {
     update_rate(now);
     if (state_ == PeerState::Joining) update_arrival(now, view);
     if (recovery_.running()) update_recovery(now, view);
+    update_standing(now, view);
     if (has_parameters() && now >= meets_until_) update_ending(now, view);
     hand_over_.note(now, view);
     note_caught_up();
@@ -168,7 +171,7 @@ void Session::update_ending(Instant now, const SwarmView& view) {
     const bool others_train = std::any_of(others.begin(), others.end(), [](const Record& other) {
         return other.state == PeerState::Training;
     });
-    settling_.update(roster_.partners(), others_train);
+    settling_.update(roster_.partners(), others_train, standing_.ghosts());
     const auto before = ending_.phase();
     const bool reached_before = ending_.reached();
     auto inputs = ending_inputs(view, others);
@@ -292,7 +295,7 @@ void Session::handle_mix_due(Instant now, std::uint64_t round) {
     if (mixes && descriptor_.sync) {
         (void)parts_.averager.begin_round(now, round);
     } else if (mixes) {
-        begun = parts_.averager.begin_exchange(now);
+        begun = average(now);
     }
     if (interval_) interval_->handle_asked(now, begun, roster_.partners().empty());
     release_trainer(now);
@@ -379,6 +382,7 @@ void Session::publish(Instant now, bool decides) {
     published_ = now;
     told_samples_ = report_.samples;
     told_claim_ = quota_.claim();
+    told_ghost_ = parts_.averager.ghost();
     record_due_ = true;
 }
 
@@ -406,6 +410,8 @@ Record Session::record() const {
     // Private shards have no heirs.
     const bool inherited = state_ != PeerState::Joining && !is_private();
     if (inherited) r.duty = hand_over_.progress(report_);
+    r.ghost = parts_.averager.ghost();
+    r.learned = standing_.learned();
     return r;
 }
 

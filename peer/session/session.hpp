@@ -11,8 +11,8 @@
 //
 // Parts: Arrival and Readiness (how a newcomer comes to train), Roster (partners and duties),
 // Transfers (parameters and shards in both directions), Recovery (after divergence), Quota and EpochGoal
-// (how far training may go), Settling and Ending (the common end). The session
-// joins them and owns the peer's public state.
+// (how far training may go), Standing (whether we count in the sum), Settling and Ending (the common end). The
+// session joins them and owns the peer's public state.
 //
 // Thread    network
 
@@ -41,6 +41,7 @@
 #include "peer/session/sample_bound.hpp"
 #include "peer/session/settling.hpp"
 #include "peer/session/speed.hpp"
+#include "peer/session/standing.hpp"
 #include "peer/terms/descriptor.hpp"
 #include "peer/terms/record.hpp"
 #include "peer/terms/start.hpp"
@@ -73,6 +74,9 @@ public:
         std::uint64_t steps = 0;
         std::uint64_t samples = 0;
         std::uint64_t schedule_step = 0;
+        std::uint64_t learned = 0;  ///< samples of the swarm that its parameters have learned from
+        /// Chunks of the parameters that a newcomer has fetched, ascending; the parameters hold them.
+        std::vector<std::uint32_t> chunks{};
     };
 
     /// Requires  `descriptor` and `parts` outlive the session; the averaging settings are valid
@@ -185,6 +189,9 @@ private:
     void update_readiness(const SwarmView& view);
     void update_holders(Instant now, const SwarmView& view);
     void offer_donors(Instant now, const SwarmView& view);
+    void update_standing(Instant now, const SwarmView& view);
+    void shun(Instant now);
+    bool average(Instant now);
     void start_training(Instant now, const SwarmView& view);
     void note_unsound(Instant now);
     void begin_recovery(Instant now, RecoveryCause cause);
@@ -257,6 +264,8 @@ private:
     std::optional<RateScale> rate_scale_;
     std::optional<double> rate_factor_;  ///< that the trainer has not been told yet
     Overfitting overfitting_;
+    Standing standing_;
+    std::vector<PeerId> shunned_;  ///< partners that the averager must not have, in order of id
 
     PeerState state_ = PeerState::Joining;
     Instant state_since_;
@@ -287,6 +296,7 @@ private:
     bool untrained_ = false;  ///< we began from nothing while others trained, and are a ghost yet
     bool unsound_noted_ = false;
     bool stuck_noted_ = false;
+    bool told_ghost_ = false;  ///< in the last record
 
     std::optional<TrainerOrder> order_;
     std::optional<std::uint64_t> waits_in_;  ///< the round in which the trainer waits

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "peer/session/session.hpp"
@@ -132,8 +133,63 @@ std::string Session::waiting(Instant now) const {
 /// Tells the transfer which peers may give parameters.
 void Session::offer_donors(Instant now, const SwarmView& view) {
     std::vector<PeerId> donors;
-    for (const auto& peer : view.training_peers()) donors.push_back(peer.id);
-    transfers_.set_donors(now, donors, spread_of(view));
+    std::vector<PeerId> ghosts;
+    for (const auto& peer : view.others) {
+        if (peer.trains()) (peer.record->ghost ? ghosts : donors).push_back(peer.id);
+    }
+    // What a ghost has may be old. But where nobody else is, it is what the swarm goes on with.
+    transfers_.set_donors(now, donors.empty() ? ghosts : donors, spread_of(view));
+}
+
+/// Decides whether we count in the sum of all. A ghost gives nothing: what it has may be old.
+void Session::update_standing(Instant now, const SwarmView& view) {
+    auto& averager = parts_.averager;
+    Standing::Inputs inputs;
+    inputs.ghost = averager.ghost();
+    inputs.whole = has_parameters();
+    inputs.fetching = !owns_parameters_ && transfers_.fetching_state();
+    inputs.samples = report_.samples;
+    switch (standing_.advance(now, inputs, view)) {
+        case StandingStep::None:
+            break;
+        case StandingStep::CountIn:
+            averager.set_ghost(false);
+            break;
+        case StandingStep::StandAside:
+            notes_.emplace_back(
+                "a peer has come back whose model has learned from more samples; taking its "
+                "parameters"
+            );
+            averager.set_ghost(true);
+            break;
+    }
+    shun(now);
+    averager.set_accepting(has_parameters() && !averager.ghost());
+    if (averager.ghost() != told_ghost_) publish(now);
+}
+
+/// Takes away from the averager who would drag us back, and gives back who would not any more.
+void Session::shun(Instant now) {
+    const auto before = std::exchange(shunned_, {});
+    const auto& partners = roster_.partners();
+    std::set_intersection(
+        partners.begin(),
+        partners.end(),
+        standing_.shunned().begin(),
+        standing_.shunned().end(),
+        std::back_inserter(shunned_)
+    );
+    // One that has come anew is the averager's partner again, though it was shunned before.
+    for (const auto& peer : shunned_) parts_.averager.peer_down(now, peer);
+    for (const auto& peer : before) {
+        const bool still = std::binary_search(shunned_.begin(), shunned_.end(), peer);
+        const bool here = std::binary_search(partners.begin(), partners.end(), peer);
+        if (!still && here) parts_.averager.peer_up(now, peer);
+    }
+}
+
+bool Session::average(Instant now) {
+    return parts_.averager.begin_exchange(now, standing_.ghosts());
 }
 
 void Session::update_arrival(Instant now, const SwarmView& view) {
@@ -153,6 +209,7 @@ void Session::update_arrival(Instant now, const SwarmView& view) {
             parts_.parameters.initialize();
             transfers_.end_state();
             parts_.averager.set_ghost(false);
+            standing_.begin_from_seed(now);
             view_due_ = now;
             break;
         case ArrivalStep::FromNothing:
@@ -165,6 +222,7 @@ void Session::update_arrival(Instant now, const SwarmView& view) {
             parts_.parameters.initialize();
             transfers_.end_state();
             untrained_ = true;
+            standing_.begin_from_nothing();
             view_due_ = now;
             break;
         case ArrivalStep::Train:
@@ -190,7 +248,6 @@ void Session::start_training(Instant now, const SwarmView& view) {
     transfers_.end_state();
     owns_parameters_ = true;
     parts_.averager.adopt_parameters();
-    parts_.averager.set_accepting(true);
     become(now, PeerState::Training);
     give_order();
 }
@@ -250,7 +307,6 @@ void Session::update_recovery(Instant now, const SwarmView& view) {
         case RecoveryStep::Resume:
             transfers_.end_state();
             parts_.averager.adopt_parameters();
-            parts_.averager.set_accepting(true);
             notes_.emplace_back(
                 inputs.complete ? "the parameters of others are here; training goes on"
                                 : "nobody gave any parameters; training goes on with our own"

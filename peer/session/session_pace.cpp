@@ -144,7 +144,7 @@ void Session::mix_without_steps(Instant now) {
     if (makes_steps() || !mixes || now < idle_mix_at_) return;
     idle_mix_at_ = now + kIdleMixEvery;
     if (descriptor_.sync && !parts_.averager.ghost()) return;
-    (void)parts_.averager.begin_exchange(now);
+    (void)average(now);
 }
 
 }  // namespace starling::peer

@@ -56,8 +56,11 @@ void Settling::handle_exchange(Instant now, const gossip::ExchangeEvent& event) 
     due_ = committed ? now : now + kRetry;
 }
 
-void Settling::update(std::span<const PeerId> partners, bool others_train) {
+void Settling::update(
+    std::span<const PeerId> partners, bool others_train, std::span<const PeerId> unasked
+) {
     partners_.assign(partners.begin(), partners.end());
+    unasked_.assign(unasked.begin(), unasked.end());
     others_train_ = others_train;
 }
 
@@ -81,7 +84,7 @@ Settling::Met Settling::last_meeting(const PeerId& peer) const {
 /// Chooses the partners not to ask: those that agree and, if asked for, all others but those that
 /// we met longest ago, because two peers that have just exchanged gain little by another exchange.
 void Settling::leave_out(bool all_but_the_longest_unmet) {
-    except_.clear();
+    except_ = unasked_;
     std::uint64_t longest = exchanges_;
     for (const auto& partner : partners_) {
         const Met met = last_meeting(partner);

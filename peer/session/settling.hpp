@@ -44,8 +44,11 @@ public:
     [[nodiscard]] std::optional<Instant> timeout() const { return due_; }
 
     /// Sets the partners to agree with, and whether one of them has not heard yet that training is
-    /// over. Such a peer moves away from what it agrees to, so we wait for it for a while.
-    void update(std::span<const PeerId> partners, bool others_train);
+    /// over. Such a peer moves away from what it agrees to, so we wait for it for a while. Those that are
+    /// `unasked` are asked for nothing.
+    void update(
+        std::span<const PeerId> partners, bool others_train, std::span<const PeerId> unasked = {}
+    );
 
     /// Returns whether nobody trains and all partners, or eight of them, agree with us.
     [[nodiscard]] bool agreed() const;
@@ -68,7 +71,8 @@ private:
     std::vector<Met> met_;  ///< since we began
     std::uint64_t exchanges_ = 0;
     Instant begun_;
-    Instant engaged_at_;          ///< when we were last in an exchange or waited for others
+    Instant engaged_at_;  ///< when we were last in an exchange or waited for others
+    std::vector<PeerId> unasked_;
     std::vector<PeerId> except_;  ///< whom not to ask; a member to reuse its memory
 };
 

@@ -22,7 +22,7 @@ bool founds_members_only(const PeerConfig& config, const std::optional<Checkpoin
 /// read. Keys are left to those who read them: one that others could read is no secret any more.
 Result<void> close_state(const PeerConfig& config, LocalState& ours) {
     const auto closed = close_to_others(
-        config.state, {.untouched = {"identity.key", kKeyFile}, .folders = {"shards"}}
+        config.state, {.untouched = {"identity.key", kKeyFile}, .folders = {"shards", "parameters"}}
     );
     if (closed.has_error()) return closed.error();
     if (*closed) {

@@ -53,6 +53,7 @@ Result<void> validate_averaging(const PeerConfig& config) {
     if (*every < std::chrono::seconds(1)) {
         return wrong("--checkpoint-every", fail(FaultCode::Usage, "give 1s or more"));
     }
+    if (config.keep < 1 || config.keep > 100) return usage("--keep: give 1 to 100 checkpoints");
     if (!config.upload_limit.empty()) {
         const auto rate = parse_rate(config.upload_limit);
         if (rate.has_error()) return wrong("--upload-limit", rate.error());

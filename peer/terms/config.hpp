@@ -59,6 +59,7 @@ struct PeerConfig {
     double settle = 1e-3;
     Duration run_for{};  ///< zero: no limit
     std::string checkpoint_every = "30s";
+    std::size_t keep = 2;         ///< checkpoints, with the newest one
     std::string profile = "lan";  ///< of membership; the same for the whole swarm
     bool membership_only = false;
     bool json = false;

@@ -17,6 +17,8 @@ constexpr unsigned kReached = 1;
 constexpr unsigned kEnding = 2;
 constexpr unsigned kTried = 4;
 constexpr unsigned kReachable = 8;
+constexpr unsigned kGhost = 16;
+constexpr unsigned kNoDuty = 32;  ///< the duty below says nothing; another field follows it
 
 constexpr auto kNoQuality = static_cast<compute::QualityKind>(255);
 
@@ -25,6 +27,8 @@ unsigned flags_of(const Record& record) {
     if (record.reached) flags |= kReached;
     if (record.ending) flags |= kEnding;
     if (record.reachable) flags |= *record.reachable ? kTried | kReachable : kTried;
+    if (record.ghost) flags |= kGhost;
+    if (record.learned > 0 && !record.duty) flags |= kNoDuty;
     return flags;
 }
 
@@ -86,7 +90,8 @@ Bytes encode_record(const Record& record) {
     writer.put(record.shards);
     writer.put(record.held);
     // Each release reads as far as it knows. What has nothing to say has the bytes of an older one.
-    const bool owes = record.duty.has_value();
+    const bool learned = record.learned > 0;
+    const bool owes = record.duty.has_value() || learned;
     const bool fast = record.speed.has_value() || owes;
     const bool own = record.own_train > 0 || record.own_judged > 0 || fast;
     const bool watched = record.quality.has_value() || own;
@@ -111,7 +116,8 @@ Bytes encode_record(const Record& record) {
         writer.put(record.own_judged);
     }
     if (fast) writer.put(record.speed.value_or(kNoSpeed));
-    if (owes) write_duty(writer, *record.duty);
+    if (owes) write_duty(writer, record.duty.value_or(DutyProgress{}));
+    if (learned) writer.put(record.learned);
     return bytes;
 }
 
@@ -127,6 +133,7 @@ Result<Record> decode_record(ByteView bytes) {
     record.reached = (flags & kReached) != 0;
     record.ending = (flags & kEnding) != 0;
     if ((flags & kTried) != 0) record.reachable = (flags & kReachable) != 0;
+    record.ghost = (flags & kGhost) != 0;
     record.round = reader.take<std::uint32_t>();
     record.steps = reader.take<std::uint64_t>();
     record.samples = reader.take<std::uint64_t>();
@@ -160,6 +167,11 @@ Result<Record> decode_record(ByteView bytes) {
     if (reader.ok() && reader.remaining() > 0) {
         sound = read_duty(reader, record.duty.emplace());
     }
+    if (sound && reader.ok() && reader.remaining() > 0) {
+        record.learned = reader.take<std::uint64_t>();
+        sound = record.learned <= kLearnedMax;
+    }
+    if ((flags & kNoDuty) != 0) record.duty.reset();
     if (!reader.ok()) return fail(FaultCode::Truncated, "progress record is cut short");
     // A diverged model may have no loss that is a number.
     if (!(record.test_loss >= 0)) record.test_loss = -1;

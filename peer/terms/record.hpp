@@ -68,7 +68,13 @@ struct Record {
     /// (peer/session/speed.hpp).
     std::optional<std::int16_t> speed;
     std::optional<DutyProgress> duty;  ///< how far its shards are; empty: it has none
+    /// It stands outside the sum that averaging keeps, and is asked for nothing (peer/session/standing.hpp).
+    bool ghost = false;
+    std::uint64_t learned = 0;  ///< samples of the swarm that its parameters have learned from
 };
+
+/// No swarm trains on more samples.
+inline constexpr std::uint64_t kLearnedMax = std::uint64_t{1} << 62U;
 
 /// Longest name of a peer in bytes.
 inline constexpr std::size_t kNameBytesMax = 32;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
 
@@ -30,10 +31,11 @@ enum class Section : std::uint32_t {
     Counters = 4,
     Addresses = 5,
     Shuffle = 6,
+    Learned = 7,
 };
 
-constexpr std::uint32_t kSections = 6;
-/// Those that each file has. Older releases write no seed of the shuffle.
+constexpr std::uint32_t kSections = 7;
+/// Those that each file has. Older releases write neither the seed of the shuffle nor what was learned.
 constexpr std::uint32_t kSectionsRequired = 5;
 
 /// Appends to a file and hashes what it appends.
@@ -98,6 +100,8 @@ Result<void> write_sections(SealedWriter& writer, const Checkpoint& checkpoint) 
     const Bytes addresses = encode_addresses(checkpoint);
     Bytes shuffle;
     if (const auto seed = checkpoint.position.seed) ByteWriter(shuffle).put(*seed);
+    Bytes learned;
+    if (checkpoint.learned > 0) ByteWriter(learned).put(checkpoint.learned);
     const std::array<std::pair<Section, ByteView>, kSections> sections{{
         {Section::Descriptor, checkpoint.descriptor},
         {Section::Parameters, std::as_bytes(std::span(checkpoint.parameters))},
@@ -105,9 +109,11 @@ Result<void> write_sections(SealedWriter& writer, const Checkpoint& checkpoint) 
         {Section::Counters, counters},
         {Section::Addresses, addresses},
         {Section::Shuffle, shuffle},
+        {Section::Learned, learned},
     }};
     for (const auto& [kind, bytes] : sections) {
-        if (kind == Section::Shuffle && shuffle.empty()) continue;
+        const bool optional = kind == Section::Shuffle || kind == Section::Learned;
+        if (optional && bytes.empty()) continue;
         if (auto done = writer.put_section(kind, bytes); !done) return done.error();
     }
     return writer.seal();
@@ -206,6 +212,8 @@ private:
                 return read_addresses(length);
             case Section::Shuffle:
                 return read_shuffle(length);
+            case Section::Learned:
+                return read_learned(length);
         }
         return skip(length);
     }
@@ -262,6 +270,14 @@ private:
         return {};
     }
 
+    Result<void> read_learned(std::uint64_t length) {
+        std::array<std::byte, sizeof(std::uint64_t)> bytes{};
+        if (length != bytes.size()) return bad(FaultCode::BadValue, "a count of a wrong length");
+        if (auto taken = take(bytes); !taken) return taken.error();
+        checkpoint_.learned = ByteReader(bytes).take<std::uint64_t>();
+        return {};
+    }
+
     Result<void> skip(std::uint64_t length) {
         std::array<std::byte, kSkipBytes> piece{};
         while (length > 0) {
@@ -307,33 +323,79 @@ bool is_whole(Disk& disk, const fs::path& path) {
     return read.has_value() && stored == hash.finish();
 }
 
+/// Returns the name of the file that was the newest one `back` checkpoints ago.
+fs::path older_path(const fs::path& directory, std::size_t back) {
+    return directory / (kPrevious + (back > 1 ? std::to_string(back) : std::string()));
+}
+
+/// Makes place for the file that becomes the previous one. The oldest of `keep` files gives way.
+void make_older(Disk& disk, const fs::path& directory, std::size_t keep) {
+    for (std::size_t back = keep - 1; back > 1; --back) {
+        const auto from = older_path(directory, back - 1);
+        // One that stays where it is will be replaced, so that it is lost; the newest is not.
+        if (disk.exists(from)) (void)disk.rename(from, older_path(directory, back));
+    }
+}
+
+/// Removes what a larger `keep` has left.
+void remove_surplus(Disk& disk, const fs::path& directory, std::size_t keep) {
+    for (std::size_t back = keep; back < kCheckpointsMax; ++back) {
+        const auto path = older_path(directory, back);
+        if (disk.exists(path)) disk.remove(path);
+    }
+}
+
+std::optional<fs::path> oldest(Disk& disk, const fs::path& directory) {
+    for (std::size_t back = kCheckpointsMax - 1; back > 0; --back) {
+        auto path = older_path(directory, back);
+        if (disk.exists(path)) return path;
+    }
+    return std::nullopt;
+}
+
 /// Writes a new file in the place of the newest one, which becomes the previous one if it is sound.
 Result<void> write_one(
-    Disk& disk, const fs::path& directory, const Checkpoint& checkpoint, bool keeps_newest
+    Disk& disk,
+    const fs::path& directory,
+    const Checkpoint& checkpoint,
+    bool keeps_newest,
+    std::size_t keep
 ) {
     auto file = AtomicFile::create(disk, directory / kNewest, kPrivateFile);
     if (!file) return file.error();
     SealedWriter writer(*file);
     if (auto written = write_sections(writer, checkpoint); !written) return written.error();
-    return file->commit(keeps_newest ? directory / kPrevious : fs::path());
+    const bool older = keeps_newest && keep > 1;
+    if (older) make_older(disk, directory, keep);
+    auto done = file->commit(older ? older_path(directory, 1) : fs::path());
+    if (done && keeps_newest) remove_surplus(disk, directory, keep);
+    return done;
 }
 
 }  // namespace
 
 Result<void> write_checkpoint(
-    Disk& disk, const fs::path& directory, const Checkpoint& checkpoint, NewestFile newest
+    Disk& disk,
+    const fs::path& directory,
+    const Checkpoint& checkpoint,
+    NewestFile newest,
+    std::size_t keep
 ) {
+    STARLING_CHECK(keep >= 1 && keep <= kCheckpointsMax);
     if (checkpoint.descriptor.size() > kCheckpointDescriptorMax) {
         return fail(FaultCode::Oversized, "a checkpoint's descriptor is over 16 MiB");
     }
     const auto path = directory / kNewest;
     const bool sound = newest == NewestFile::Sound || is_whole(disk, path);
-    auto written = write_one(disk, directory, checkpoint, sound);
-    if (written || written.error().code != kDiskFull) return written;
-    // Of two files one can go: the older one, or a newest one that is damaged.
-    if (!disk.exists(path) || !disk.exists(directory / kPrevious)) return written;
-    disk.remove(sound ? directory / kPrevious : path);
-    return write_one(disk, directory, checkpoint, sound);
+    auto written = write_one(disk, directory, checkpoint, sound, keep);
+    while (!written && written.error().code == kDiskFull) {
+        // One of several files can go: the oldest, or a newest one that is damaged.
+        const auto last = oldest(disk, directory);
+        if (!disk.exists(path) || !last) break;
+        disk.remove(sound ? *last : path);
+        written = write_one(disk, directory, checkpoint, sound, keep);
+    }
+    return written;
 }
 
 void remove_torn_checkpoint(Disk& disk, const fs::path& directory) {
@@ -344,17 +406,20 @@ void remove_torn_checkpoint(Disk& disk, const fs::path& directory) {
 Result<Checkpoint> read_checkpoint(Disk& disk, const fs::path& directory) {
     auto newest = read_one(disk, directory / kNewest);
     if (newest) return newest;
-    auto previous = read_one(disk, directory / kPrevious);
-    if (previous) {
-        // Without a newest file this one is the newest, and nothing is damaged.
-        if (newest.error().code != FaultCode::NotFound) previous->damage = newest.error();
-        return previous;
+    // If no file exists, this is an ordinary first start. Otherwise we return the fault of the newest file
+    // that exists.
+    auto fault = newest.error();
+    for (std::size_t back = 1; back < kCheckpointsMax; ++back) {
+        const auto path = older_path(directory, back);
+        if (!disk.exists(path)) continue;
+        auto previous = read_one(disk, path);
+        if (previous) {
+            // Without a newer file this one is the newest, and nothing is damaged.
+            if (fault.code != FaultCode::NotFound) previous->damage = fault;
+            return previous;
+        }
+        if (fault.code == FaultCode::NotFound) fault = previous.error();
     }
-    // If neither file exists, this is an ordinary first start. Otherwise we return the fault of the
-    // newest file, or of the previous one if the newest file is missing.
-    const bool explains =
-        newest.error().code == FaultCode::NotFound && previous.error().code != FaultCode::NotFound;
-    auto fault = explains ? previous.error() : newest.error();
     const bool damaged = fault.code == FaultCode::Corrupt || fault.code == FaultCode::Truncated ||
                          fault.code == FaultCode::BadFormat;
     if (damaged) fault.message += "; no other one can be read: move it away to start without";

@@ -20,12 +20,14 @@ CheckpointWriter::CheckpointWriter(
     Disk& disk,
     std::filesystem::path directory,
     const Bytes& descriptor,
-    compute::ParameterStore& parameters
+    compute::ParameterStore& parameters,
+    std::size_t keep
 )
     : disk_(disk),
       directory_(std::move(directory)),
       descriptor_(descriptor),
-      parameters_(parameters) {
+      parameters_(parameters),
+      keep_(keep) {
     if (!directory_.empty()) thread_ = std::thread([this] { run(); });
 }
 
@@ -38,9 +40,10 @@ CheckpointWriter::~CheckpointWriter() {
     if (thread_.joinable()) thread_.join();
 }
 
-void CheckpointWriter::set_addresses(std::vector<std::string> addresses) {
+void CheckpointWriter::set_known(std::vector<std::string> addresses, std::uint64_t learned) {
     const std::scoped_lock lock(mutex_);
     addresses_ = std::move(addresses);
+    learned_ = learned;
 }
 
 void CheckpointWriter::prepare(std::size_t state) {
@@ -64,6 +67,7 @@ void CheckpointWriter::write(
         wanted_.reset();
         checkpoint = std::exchange(room_, {});
         checkpoint.addresses = addresses_;
+        checkpoint.learned = learned_;
     }
     // Memory that is ready costs nothing here; other memory is made now.
     checkpoint.parameters.resize(parameters_.layout().elements());
@@ -114,7 +118,7 @@ void CheckpointWriter::make_room(std::size_t state) {
 
 void CheckpointWriter::carry_out(Job job) {
     job.checkpoint.descriptor = descriptor_;
-    auto written = write_checkpoint(disk_, directory_, job.checkpoint, newest_);
+    auto written = write_checkpoint(disk_, directory_, job.checkpoint, newest_, keep_);
     if (written) newest_ = NewestFile::Sound;
     job.checkpoint = {};
     job.done(std::move(written));

@@ -28,21 +28,23 @@ class CheckpointWriter {
 public:
     using Done = std::function<void(Result<void>)>;
 
-    /// Requires  `disk`, `descriptor` and `parameters` outlive the writer
+    /// It keeps so many files in the directory. Requires  `disk`, `descriptor` and `parameters` outlive the writer
     CheckpointWriter(
         Disk& disk,
         std::filesystem::path directory,
         const Bytes& descriptor,
-        compute::ParameterStore& parameters
+        compute::ParameterStore& parameters,
+        std::size_t keep = 2
     );
     CheckpointWriter(const CheckpointWriter&) = delete;
     CheckpointWriter& operator=(const CheckpointWriter&) = delete;
     /// Waits until what was begun is written.
     ~CheckpointWriter();
 
-    /// Sets the addresses that a restarted peer will ask.
+    /// Sets the addresses that a restarted peer will ask, and from how many samples of the swarm the
+    /// parameters have learned.
     /// Thread    any
-    void set_addresses(std::vector<std::string> addresses);
+    void set_known(std::vector<std::string> addresses, std::uint64_t learned);
 
     /// Makes memory ready for the next checkpoint, with so many floats of optimizer state.
     /// Thread    compute
@@ -70,10 +72,12 @@ private:
     std::filesystem::path directory_;
     const Bytes& descriptor_;
     compute::ParameterStore& parameters_;
+    std::size_t keep_;
 
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::string> addresses_;
+    std::uint64_t learned_ = 0;
     std::optional<std::size_t> wanted_;  ///< floats of optimizer state to make room for
     Checkpoint room_;                    ///< memory that was made ready
     std::optional<Job> job_;

@@ -1,6 +1,7 @@
 #include "peer/transfer/state_fetch.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/rng.hpp"
 #include "peer/transfer/state_wire.hpp"
@@ -18,12 +19,17 @@ std::vector<std::size_t> sizes_of(const ParameterChunks& parameters) {
 }  // namespace
 
 StateFetch::StateFetch(
-    ParameterChunks& parameters, const LayoutHash& layout, std::uint64_t salt, Outbox& out
+    ParameterChunks& parameters,
+    const LayoutHash& layout,
+    std::uint64_t salt,
+    Outbox& out,
+    std::vector<std::uint32_t> kept
 )
     : parameters_(parameters),
       layout_(layout),
       salt_(salt),
       out_(out),
+      kept_(std::move(kept)),
       pieces_(sizes_of(parameters)),
       check_(pieces_, salt) {}
 
@@ -124,6 +130,8 @@ void StateFetch::handle_info(Instant now, const PeerId& from, ByteView payload) 
         candidate.gives_pieces = (can & kGivesPieces) != 0;
         candidate.due = now;
         trial_.changed(now);
+        // Now there is somebody to compare them with.
+        adopt_kept(now);
     }
     request_more(now);
     ask_around(now);

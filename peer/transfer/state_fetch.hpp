@@ -37,6 +37,8 @@ namespace starling::peer {
 class StateFetch {
 public:
     static constexpr std::size_t kDonorsMax = 4;
+    /// Stands for our own disk among those that gave chunks. It is nobody's id.
+    static constexpr PeerId kOurDisk{};
     /// Bytes on the way from all donors together.
     static constexpr std::size_t kInFlightMax = std::size_t{16} << 20U;
     /// A candidate may take so long to say what it offers.
@@ -50,10 +52,15 @@ public:
     static constexpr Duration kBusyPause = std::chrono::milliseconds(2);
     static constexpr Duration kBusyPauseMax = std::chrono::milliseconds(256);
 
-    /// `salt` decides whom to ask first; newcomers with different salts ask different peers.
+    /// `salt` decides whom to ask first; newcomers with different salts ask different peers. Of `kept` chunks
+    /// the parameters hold what an earlier life has fetched.
     /// Requires  `parameters` and `out` outlive the fetch
     StateFetch(
-        ParameterChunks& parameters, const LayoutHash& layout, std::uint64_t salt, Outbox& out
+        ParameterChunks& parameters,
+        const LayoutHash& layout,
+        std::uint64_t salt,
+        Outbox& out,
+        std::vector<std::uint32_t> kept = {}
     );
 
     /// Replaces the peers that may be donors. It may be called as often as one likes: it changes
@@ -146,6 +153,7 @@ private:
     void ask_around(Instant now);
     void lose_donor(Instant now, const PeerId& donor);
     void recall_spares(Instant now);
+    void adopt_kept(Instant now);
 
     // state_requests.cpp
     [[nodiscard]] static std::optional<Answer> read_answer(ByteView payload);
@@ -166,6 +174,7 @@ private:
     void try_donors(Instant now);
     void check_copies(Instant now);
     void refuse(Instant now, const CopyCheck::Verdict& verdict);
+    void refuse_kept(Instant now, double distance);
     [[nodiscard]] std::size_t in_flight() const;
     [[nodiscard]] std::optional<Instant> deadline(const Candidate& candidate) const;
 
@@ -173,6 +182,7 @@ private:
     LayoutHash layout_;
     std::uint64_t salt_;
     Outbox& out_;
+    std::vector<std::uint32_t> kept_;
     Candidates candidates_;
     ChunkPieces pieces_;
     DonorTrial trial_;

@@ -2,6 +2,7 @@
 // of them with what others have.
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -305,8 +306,36 @@ void StateFetch::check_copies(Instant now) {
     settled_ = step == CopyCheck::Step::Settled;
 }
 
+/// Takes what an earlier life has fetched, as if our disk had given it now.
+void StateFetch::adopt_kept(Instant now) {
+    for (const auto chunk : std::exchange(kept_, {})) {
+        const auto piece = pieces_.whole(chunk);
+        if (!piece || pieces_.here(chunk)) continue;
+        Bytes bytes(pieces_.size(chunk));
+        if (!parameters_.try_read(chunk, bytes) || !finite(bytes)) continue;
+        ++progress_;
+        check_.keep(now, pieces_, *piece, bytes, kOurDisk);
+        if (pieces_.fill(*piece, bytes, kOurDisk)) pieces_.confirm(chunk, true);
+    }
+}
+
+/// What we had fetched is too old, or somebody has lied to our last life: fetches all of it anew.
+void StateFetch::refuse_kept(Instant now, double distance) {
+    notes_.push_back(
+        "the parameters that this peer had fetched before it was stopped differ by " +
+        std::to_string(std::lround(100.0 * distance)) +
+        " % of their norm from those of others; fetching them anew"
+    );
+    check_.forget(kOurDisk);
+    pieces_.forget(kOurDisk);
+    request_more(now);
+}
+
 /// Bars the peer whose copy is not believed, and asks others for what it gave.
 void StateFetch::refuse(Instant now, const CopyCheck::Verdict& verdict) {
+    if (verdict.believed == kOurDisk || verdict.refused == kOurDisk) {
+        return refuse_kept(now, verdict.distance);
+    }
     notes_.push_back(describe(verdict));
     ++refused_;
     check_.forget(verdict.refused);

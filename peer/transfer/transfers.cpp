@@ -19,8 +19,8 @@ Transfers::Transfers(
       shards_(shards, out),
       donor_(parameters, layout, out) {}
 
-void Transfers::fetch_state() {
-    fetch_.emplace(parameters_, layout_, salt_, out_);
+void Transfers::fetch_state(std::vector<std::uint32_t> kept) {
+    fetch_.emplace(parameters_, layout_, salt_, out_, std::move(kept));
 }
 
 void Transfers::end_state() {

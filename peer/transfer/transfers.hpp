@@ -48,8 +48,9 @@ public:
         Outbox& out
     );
 
-    /// Begins to fetch the parameters from the peers that set_donors() names.
-    void fetch_state();
+    /// Begins to fetch the parameters from the peers that set_donors() names. Of `kept` chunks an earlier life
+    /// has fetched what the parameters hold; they are only compared.
+    void fetch_state(std::vector<std::uint32_t> kept = {});
 
     /// Ends the fetch of the parameters, whether it is complete or not.
     void end_state();

@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kState = "state";
 constexpr const char* kShards = "state/shards";
+constexpr const char* kFetched = "state/parameters";
 constexpr Duration kJoinPatience = std::chrono::seconds(10);
 /// More operations than any checkpoint takes, with all shards of a small data set.
 constexpr std::uint64_t kOperationsMax = 40;
@@ -24,6 +25,8 @@ bool FloatChunks::write(std::size_t chunk, ByteView bytes) {
     std::memcpy(values.data(), bytes.data(), bytes.size());
     if (!all_finite(values)) return false;
     values_.write(chunk, bytes);
+    // A chunk that the disk does not take is fetched again by the next life.
+    if (files_ != nullptr) (void)files_->keep(static_cast<std::uint32_t>(chunk), bytes);
     return true;
 }
 
@@ -38,6 +41,7 @@ SessionNode::SessionNode(const PeerId& self, const Parts& parts, Rng rng)
     : parts_(parts),
       self_(self),
       chunks_(parts.floats, parts.terms.descriptor.seed),
+      kept_(parts.disk, kFetched, peer::swarm_id_of(parts.terms.blob), &peer::sha256),
       shards_(parts.terms.descriptor.manifest, &peer::sha256),
       shelf_(parts.disk, kShards, shards_),
       trainer_(
@@ -89,7 +93,19 @@ void SessionNode::begin(Instant now, peer::Start start) {
         before.position = resumed_->position;
         shelf_.read();
     }
-    session_.begin(now, start, {before.steps, before.samples, before.schedule_step});
+    const auto learned = resumed_ ? resumed_->learned : 0;
+    std::vector<std::uint32_t> fetched;
+    if (start == peer::Start::Join) {
+        fetched = kept_.load(chunks_, [] { return false; });
+        chunks_.keep_in(&kept_);
+    } else {
+        kept_.clear();
+    }
+    session_.begin(
+        now,
+        start,
+        {before.steps, before.samples, before.schedule_step, learned, std::move(fetched)}
+    );
     trainer_.begin(now, before);
 }
 
@@ -102,6 +118,7 @@ void SessionNode::collect_checkpoint(
     collected_->steps = report.steps;
     collected_->samples = report.samples;
     collected_->schedule_step = report.schedule_step;
+    collected_->learned = session_.record().learned;
     collected_->position = report.position;
     collected_->addresses = std::move(addresses);
 }
@@ -110,6 +127,10 @@ std::optional<peer::Checkpoint> SessionNode::write_checkpoint() {
     const auto checkpoint = std::exchange(collected_, std::nullopt);
     if (!checkpoint || !all_finite(checkpoint->parameters)) return std::nullopt;
     const bool written = peer::write_checkpoint(parts_.disk, kState, *checkpoint).has_value();
+    if (written) {
+        chunks_.keep_in(nullptr);
+        kept_.clear();
+    }
     (void)shelf_.keep();  // what finds no room stays in memory
     return written ? checkpoint : std::nullopt;
 }

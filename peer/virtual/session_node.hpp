@@ -18,6 +18,7 @@
 #include "peer/training/checkpoint.hpp"
 #include "peer/training/shard_shelf.hpp"
 #include "peer/transfer/descriptor_fetch.hpp"
+#include "peer/transfer/kept_chunks.hpp"
 #include "peer/virtual/float_vector.hpp"
 #include "peer/virtual/memory_disk.hpp"
 #include "peer/virtual/swarm_terms.hpp"
@@ -29,6 +30,9 @@ namespace starling::peer_virtual {
 class FloatChunks final : public peer::ParameterChunks {
 public:
     FloatChunks(FloatVector& values, std::uint64_t seed) : values_(values), seed_(seed) {}
+
+    /// From now on keeps what is written in these files, too; null: not any more.
+    void keep_in(peer::KeptChunks* files) { files_ = files; }
 
     [[nodiscard]] std::size_t chunk_count() const override { return values_.chunk_count(); }
 
@@ -46,6 +50,7 @@ public:
 private:
     FloatVector& values_;
     std::uint64_t seed_;
+    peer::KeptChunks* files_ = nullptr;
 };
 
 /// Thread    the owner
@@ -112,6 +117,7 @@ private:
     PeerId self_;
     std::optional<peer::DescriptorFetch> fetch_;
     FloatChunks chunks_;
+    peer::KeptChunks kept_;
     data::ShardStore shards_;
     peer::ShardShelf shelf_;
     VirtualTrainer trainer_;

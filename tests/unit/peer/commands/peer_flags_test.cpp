@@ -105,6 +105,7 @@ constexpr Flag kFlags[] = {
     {"settle", "0.5", [](auto& c) { return c.settle == 0.5; }},
     {"for", "90s", [](auto& c) { return c.run_for == std::chrono::seconds(90); }},
     {"checkpoint-every", "5m", [](auto& c) { return c.checkpoint_every == "5m"; }},
+    {"keep", "5", [](auto& c) { return c.keep == 5; }},
     {"profile", "wan", [](auto& c) { return c.profile == "wan"; }},
     {"membership-only", nullptr, [](auto& c) { return c.membership_only; }},
     {"json", nullptr, [](auto& c) { return c.json; }},

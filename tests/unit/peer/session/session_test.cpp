@@ -324,7 +324,7 @@ TEST(APeerWithoutSteps, AveragesWithSyncOnlyWhileItIsAGhost) {
         d.sync = true;
     };
     SessionRig rig(setup);
-    rig.other(kPartner);
+    rig.other(kPartner).learned = 1000;
     rig.hold_all_shards();
     train(rig, Start::Resume, {10, 640, 10});
     ASSERT_TRUE(rig.averager.ghost());

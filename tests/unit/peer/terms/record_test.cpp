@@ -101,6 +101,30 @@ TEST(Record, WhatLaterReleasesSayFollowsTheNameAndMayBeMissing) {
     }
 }
 
+TEST(Record, SaysAfterItsDutyFromHowManySamplesItHasLearned) {
+    auto record = sample();
+    const Bytes silent = encode_record(record);
+    record.ghost = true;
+    EXPECT_EQ(encode_record(record).size(), silent.size()) << "a flag";
+    record.learned = 123'456'789;
+    for (const bool owes : {false, true}) {
+        if (owes) record.duty.emplace().base = {7, 9};
+        const Bytes bytes = encode_record(record);
+        EXPECT_LE(bytes.size(), membership::kRecordMax);
+        const auto read = decode_record(bytes);
+        ASSERT_TRUE(read.has_value());
+        EXPECT_TRUE(read->ghost);
+        EXPECT_EQ(read->learned, record.learned);
+        EXPECT_EQ(read->duty, record.duty);
+        EXPECT_EQ(read->test_loss, -1.0F);
+        EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
+        // An older release reads the rest of it.
+        EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 8)).has_value());
+    }
+    record.learned = kLearnedMax + 1;
+    EXPECT_TRUE(decode_record(encode_record(record)).has_error());
+}
+
 TEST(Record, TheWatchedQualityFollowsTheClaim) {
     auto record = sample();
     record.claim = {4096, 7, 0xdeadbeef};

@@ -48,9 +48,13 @@ std::uint64_t read_number(MemoryDisk& disk) {
 
 /// Writes checkpoints first, first + 1, ... until one fails or `count` are written. Returns how many
 /// were written.
-std::uint64_t write_numbers(MemoryDisk& disk, std::uint64_t first, std::uint64_t count) {
+std::uint64_t write_numbers(
+    MemoryDisk& disk, std::uint64_t first, std::uint64_t count, std::size_t keep = 2
+) {
     for (std::uint64_t done = 0; done < count; ++done) {
-        if (!write_checkpoint(disk, kDirectory, numbered(first + done))) return done;
+        const auto written =
+            write_checkpoint(disk, kDirectory, numbered(first + done), NewestFile::Unknown, keep);
+        if (!written) return done;
     }
     return count;
 }
@@ -104,6 +108,75 @@ TEST(CheckpointCrash, ANewestFileIsThereAtEachMoment) {
         ASSERT_TRUE(disk.exists("state/checkpoint")) << changes;
         ASSERT_GE(read_number(disk), 2U) << changes;
     }
+}
+
+TEST(CheckpointCrash, WithAnyNumberOfFilesTheLastWholeOneIsFound) {
+    for (const std::size_t keep : {1U, 3U, 4U}) {
+        const auto prepared = [keep] {
+            MemoryDisk disk;
+            EXPECT_EQ(write_numbers(disk, 1, 3, keep), 3U);
+            return disk;
+        };
+        const auto changes = crash_everywhere(prepared, 3, [keep](MemoryDisk& disk) {
+            return write_numbers(disk, 4, 2, keep);
+        });
+        EXPECT_GT(changes, 10U);
+    }
+}
+
+/// Removes the newest files one after the other, and returns what is read each time.
+std::vector<std::uint64_t> kept_numbers(MemoryDisk& disk) {
+    std::vector<std::uint64_t> numbers;
+    while (const auto number = read_number(disk)) {
+        numbers.push_back(number);
+        for (const std::string name : {"", ".prev", ".prev2", ".prev3", ".prev4"}) {
+            const auto path = "state/checkpoint" + name;
+            if (!disk.exists(path)) continue;
+            disk.remove(path);
+            break;
+        }
+    }
+    return numbers;
+}
+
+TEST(CheckpointCrash, AsManyAreKeptAsAreAskedFor) {
+    for (const std::size_t keep : {1U, 2U, 3U, 5U}) {
+        MemoryDisk disk;
+        ASSERT_EQ(write_numbers(disk, 1, 7, keep), 7U);
+        std::vector<std::uint64_t> expected;
+        for (std::uint64_t i = 0; i < keep; ++i) expected.push_back(7 - i);
+        EXPECT_EQ(kept_numbers(disk), expected);
+    }
+    MemoryDisk fewer;
+    ASSERT_EQ(write_numbers(fewer, 1, 7, 5), 7U);
+    ASSERT_EQ(write_numbers(fewer, 8, 1, 2), 1U);
+    EXPECT_EQ(kept_numbers(fewer), (std::vector<std::uint64_t>{8, 7}));
+}
+
+TEST(CheckpointCrash, OfManyDamagedFilesTheNewestSoundOneServes) {
+    MemoryDisk disk;
+    ASSERT_EQ(write_numbers(disk, 1, 4, 4), 4U);
+    for (const std::string name : {"checkpoint", "checkpoint.prev"}) {
+        auto file = disk.create("state/" + name, 0600);
+        ASSERT_TRUE(file.has_value());
+        ASSERT_TRUE((*file)->append(Bytes(100)).has_value());
+    }
+    const auto read = read_checkpoint(disk, kDirectory);
+    ASSERT_TRUE(read.has_value());
+    EXPECT_EQ(read->steps, 2U);
+    EXPECT_TRUE(read->damage.has_value());
+    ASSERT_EQ(write_numbers(disk, 9, 1, 4), 1U);
+    EXPECT_EQ(read_number(disk), 9U);
+}
+
+TEST(CheckpointCrash, AFullDiskGivesUpTheOldestFirst) {
+    MemoryDisk sized;
+    EXPECT_EQ(write_numbers(sized, 1, 1), 1U);
+    const auto one = (*sized.open("state/checkpoint", 1000))->size();
+    MemoryDisk disk;
+    disk.set_capacity(3 * one);
+    ASSERT_EQ(write_numbers(disk, 1, 9, 5), 9U);
+    EXPECT_EQ(kept_numbers(disk), (std::vector<std::uint64_t>{9, 8, 7}));
 }
 
 TEST(CheckpointCrash, AFileWithoutANewerOneIsNotCalledDamaged) {

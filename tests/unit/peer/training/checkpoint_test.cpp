@@ -32,6 +32,7 @@ Checkpoint example(std::uint64_t seed) {
     checkpoint.samples = rng.next();
     checkpoint.steps = rng.next();
     checkpoint.schedule_step = rng.next();
+    checkpoint.learned = 1 + rng.below(1U << 30U);
     checkpoint.addresses = {"127.0.0.1:4000", "[2001:db8::7]:65535"};
     return checkpoint;
 }
@@ -41,7 +42,7 @@ bool equal(const Checkpoint& a, const Checkpoint& b) {
            a.optimizer_state == b.optimizer_state && a.position.epoch == b.position.epoch &&
            a.position.next == b.position.next && a.position.seed == b.position.seed &&
            a.samples == b.samples && a.steps == b.steps && a.schedule_step == b.schedule_step &&
-           a.addresses == b.addresses;
+           a.learned == b.learned && a.addresses == b.addresses;
 }
 
 class Checkpoints : public ::testing::Test {
@@ -86,9 +87,10 @@ TEST_F(Checkpoints, WhatIsWrittenComesBack) {
     EXPECT_TRUE(equal(*read_checkpoint(real_disk(), path()), Checkpoint{}));
 }
 
-TEST_F(Checkpoints, AFileOfAnOlderReleaseHasNoSeedOfTheShuffle) {
+TEST_F(Checkpoints, AFileOfAnOlderReleaseHasNoSeedOfTheShuffleAndNotWhatWasLearned) {
     auto old = example(1);
     old.position.seed.reset();
+    old.learned = 0;
     ASSERT_TRUE(write_checkpoint(real_disk(), path(), old).has_value());
     const auto read = read_checkpoint(real_disk(), path());
     ASSERT_TRUE(read.has_value()) << read.error().message;

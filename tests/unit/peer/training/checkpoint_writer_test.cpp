@@ -139,7 +139,7 @@ protected:
 
 TEST_F(Writer, KeepsTheMomentAtWhichItWasBegunWhileTrainingGoesOn) {
     CheckpointWriter writer(disk_, directory_.path(), descriptor_, store_);
-    writer.set_addresses({"127.0.0.1:7300"});
+    writer.set_known({"127.0.0.1:7300"}, 77);
     disk_.set(false);
     const auto before = values();
     write(writer);
@@ -158,6 +158,7 @@ TEST_F(Writer, KeepsTheMomentAtWhichItWasBegunWhileTrainingGoesOn) {
     EXPECT_EQ(kept.samples, 70U);
     EXPECT_EQ(kept.descriptor, descriptor_);
     EXPECT_EQ(kept.addresses, std::vector<std::string>{"127.0.0.1:7300"});
+    EXPECT_EQ(kept.learned, 77U);
 }
 
 TEST_F(Writer, MemoryThatWasMadeReadyChangesNothing) {

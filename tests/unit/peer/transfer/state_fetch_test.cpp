@@ -51,6 +51,22 @@ protected:
         }
     }
 
+    /// Begins anew, with these chunks as an earlier life has fetched them.
+    void fetch_with(std::vector<std::uint32_t> kept) {
+        fetch_ = std::make_unique<StateFetch>(
+            *mine_chunks_, layout_, kSalt, wire_.outbox(kSelf), std::move(kept)
+        );
+    }
+
+    /// Returns how many bytes a request asks for.
+    [[nodiscard]] std::size_t asked_bytes(const Bytes& payload) const {
+        ByteReader reader(payload);
+        const auto chunk = reader.take<std::uint32_t>();
+        if (reader.finished()) return mine_chunks_->chunk_bytes(chunk);
+        (void)reader.take<std::uint32_t>();
+        return reader.take<std::uint32_t>();
+    }
+
     void name_candidates() { fetch_->set_candidates(now_, candidates_); }
 
     void deliver(const Sent& sent) {
@@ -193,6 +209,65 @@ TEST_F(StateTransfer, ADonorThatIsNotReadyIsAskedAgainSoon) {
     ready_ = true;
     pass(seconds(1));
     EXPECT_TRUE(fetch_->complete());
+}
+
+TEST_F(StateTransfer, WhatAnEarlierLifeHasFetchedIsComparedAndNotFetchedAgain) {
+    make(6, 3);
+    // Chunks 0, 2 and 5 are here. They are of an earlier moment, and a little off.
+    std::vector<float> theirs(theirs_->layout().elements());
+    theirs_->read_all(theirs);
+    for (const std::uint32_t chunk : {0U, 2U, 5U}) {
+        Bytes bytes(mine_chunks_->chunk_bytes(chunk));
+        ASSERT_TRUE(their_chunks_->try_read(chunk, bytes));
+        auto* first = reinterpret_cast<float*>(bytes.data());
+        *first += 0.001F;
+        ASSERT_TRUE(mine_chunks_->write(chunk, bytes));
+    }
+    fetch_with({0, 2, 5});
+    name_candidates();
+    run();
+    EXPECT_TRUE(fetch_->complete());
+    EXPECT_EQ(asked_twice_, 0);
+    std::size_t bytes = 0;
+    for (const auto& [to, payload] : requested_) bytes += asked_bytes(payload);
+    const std::size_t rest = 3 * mine_chunks_->chunk_bytes(1);
+    EXPECT_GE(bytes, rest);
+    EXPECT_LE(bytes, rest + CopyCheck::kExcerpts * CopyCheck::kExcerptBytes);
+    std::vector<float> mine(theirs.size());
+    mine_->read_all(mine);
+    EXPECT_NE(mine, theirs);
+    mine[0] = theirs[0];
+    mine[2 * compute::kChunkElements] = theirs[2 * compute::kChunkElements];
+    mine[5 * compute::kChunkElements] = theirs[5 * compute::kChunkElements];
+    EXPECT_EQ(mine, theirs);
+}
+
+TEST_F(StateTransfer, WhatAnEarlierLifeHasFetchedIsFetchedAnewIfItIsUnlikeThatOfOthers) {
+    for (const auto last : {std::uint8_t{2}, std::uint8_t{4}}) {
+        donors_.clear();
+        candidates_.clear();
+        make(6, last);
+        mine_chunks_->initialize();  // of another seed
+        fetch_with({0, 1, 2, 3, 4, 5});
+        name_candidates();
+        run();
+        EXPECT_TRUE(fetch_->complete());
+        expect_all_values();
+        EXPECT_EQ(fetch_->refused(), 0U) << "no donor is to blame";
+        const auto note = fetch_->poll_note();
+        ASSERT_TRUE(note.has_value());
+        EXPECT_NE(note->find("fetching them anew"), std::string::npos) << *note;
+        EXPECT_FALSE(fetch_->poll_note().has_value());
+    }
+}
+
+TEST_F(StateTransfer, ChunksThatDoNotExistAreNotTakenFromAnEarlierLife) {
+    make(3, 2);
+    fetch_with({7, 4'000'000'000U});
+    name_candidates();
+    run();
+    EXPECT_TRUE(fetch_->complete());
+    expect_all_values();
 }
 
 TEST_F(StateTransfer, ADonorThatVanishesCostsItsChunksAndNoMore) {
