@@ -17,6 +17,7 @@
 #include "compute/training/engine.hpp"
 #include "data/shard_store.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/commands/model_source.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/cores.hpp"
 #include "peer/machine/files.hpp"
@@ -32,7 +33,7 @@ namespace starling::peer {
 namespace {
 
 struct EvalFlags {
-    std::string state;
+    ModelSource source;
     std::string dataset;
     std::string model;
     std::string device = "cpu";
@@ -91,8 +92,9 @@ Result<Judged> evaluate_file(const EvalFlags& flags) {
     if (flags.model.empty()) {
         return fail(
             FaultCode::Usage,
-            "nothing to evaluate: give --state DIR with a checkpoint, or --model onnx:FILE with "
-            "weights of its own"
+            "nothing to evaluate: give --state DIR with a checkpoint, --from HOST:PORT of a "
+            "member, or "
+            "--model onnx:FILE with weights of its own"
         );
     }
     const auto spec = Spec::parse(flags.model);
@@ -152,7 +154,7 @@ Result<Judged> evaluate_checkpoint(const EvalFlags& flags) {
         if (chosen.has_error()) return chosen.error();
         other = std::move(*chosen);
     }
-    const auto model = load_trained(flags.state, other ? &*other : nullptr);
+    const auto model = load_model(flags.source, other ? &*other : nullptr);
     if (model.has_error()) return model.error();
     auto cut = cut_for_eval(flags.dataset, model->descriptor.manifest);
     if (cut.has_error()) return as_usage(cut.error());
@@ -176,7 +178,7 @@ bool has(const Judge& judge) {
 }
 
 int run_eval(const EvalFlags& flags) {
-    const auto result = flags.state.empty() ? evaluate_file(flags) : evaluate_checkpoint(flags);
+    const auto result = flags.source.empty() ? evaluate_file(flags) : evaluate_checkpoint(flags);
     if (result.has_error()) return report_fault("eval", result.error());
     const auto& evaluated = result->evaluated;
     nlohmann::json out{{"loss", evaluated.result.loss()}, {"samples", evaluated.samples}};
@@ -199,9 +201,7 @@ void add_eval(CLI::App& app, Command& chosen) {
         "eval", "Loss and accuracy of a checkpoint, or of a model file, on a data set's test part"
     );
     auto flags = std::make_shared<EvalFlags>();
-    command->add_option("--state", flags->state, "State directory with the checkpoint")
-        ->transform(&expand_home)
-        ->envname("STARLING_STATE");
+    add_model_source(*command, flags->source);
     command->add_option("--dataset", flags->dataset, "Data set, as for peer")
         ->required()
         ->transform(&expand_home);
@@ -228,6 +228,7 @@ void add_eval(CLI::App& app, Command& chosen) {
         "boxes.\n"
         "Examples:\n  starling eval --state ~/.starling --dataset "
         "idx:/usr/share/datasets/fashion-mnist\n"
+        "  starling eval --from 192.0.2.7:7300 --key swarm.key --dataset idx:data/samples\n"
         "  starling eval --model onnx:net.onnx --dataset idx:data/samples"
     );
     command->callback([flags, &chosen] { chosen = [flags] { return run_eval(*flags); }; });

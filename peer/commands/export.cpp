@@ -12,6 +12,7 @@
 #include "compute/files/safetensors.hpp"
 #include "compute/models/models.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/commands/model_source.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/terms/recipe_json.hpp"
 #include "peer/terms/task.hpp"
@@ -22,7 +23,7 @@ namespace starling::peer {
 namespace {
 
 struct ExportFlags {
-    std::string state;
+    ModelSource source;
     std::string output;
     std::string format;
 };
@@ -45,7 +46,7 @@ Result<std::string> format_of(const ExportFlags& flags) {
 Result<std::string> export_checkpoint(const ExportFlags& flags) {
     const auto format = format_of(flags);
     if (format.has_error()) return format.error();
-    const auto trained = load_trained(flags.state);
+    const auto trained = load_model(flags.source);
     if (trained.has_error()) return trained.error();
     const auto& d = trained->descriptor;
     auto& store = *trained->parameters;
@@ -93,10 +94,7 @@ void add_export(CLI::App& app, Command& chosen) {
     auto* command =
         app.add_subcommand("export", "Write a checkpoint's model as an ONNX or safetensors file");
     auto flags = std::make_shared<ExportFlags>();
-    command->add_option("--state", flags->state, "State directory with the checkpoint")
-        ->required()
-        ->transform(&expand_home)
-        ->envname("STARLING_STATE");
+    add_model_source(*command, flags->source);
     command->add_option("--output", flags->output, "File to write: NAME.onnx or NAME.safetensors")
         ->required();
     command->add_option(

@@ -18,6 +18,7 @@
 #include "data/media/image.hpp"
 #include "data/sources/agreed_rows.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/commands/model_source.hpp"
 #include "peer/machine/cores.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/training/trained_model.hpp"
@@ -33,7 +34,7 @@ constexpr std::size_t kBatch = 32;
 constexpr std::size_t kFileMax = data::kEncodedBytesMax;
 
 struct PredictFlags {
-    std::string state;
+    ModelSource source;
     std::vector<std::string> files;
     std::string prompt;
     std::size_t tokens = 200;
@@ -318,14 +319,13 @@ Result<void> predict_files(const PredictFlags& flags, const TrainedModel& model)
 
 Result<void> predict(PredictFlags flags) {
     if (flags.threads <= 0) flags.threads = static_cast<int>(core_count());
-    const auto model = load_trained(flags.state);
+    const auto model = load_model(flags.source);
     if (model.has_error()) return model.error();
     const auto& recipe = model->descriptor.manifest.recipe;
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&recipe)) {
         if (!flags.files.empty()) {
             return fail(
-                FaultCode::Usage,
-                flags.state + ": its model continues texts; give --prompt TEXT instead of files"
+                FaultCode::Usage, "the model continues texts: give --prompt TEXT instead of files"
             );
         }
         return predict_text(flags, *model, *tokens);
@@ -350,10 +350,7 @@ void add_predict(CLI::App& app, Command& chosen) {
         "predict", "What a trained model says of pictures, sounds or rows, or how a text goes on"
     );
     auto flags = std::make_shared<PredictFlags>();
-    command->add_option("--state", flags->state, "State directory with the checkpoint")
-        ->required()
-        ->transform(&expand_home)
-        ->envname("STARLING_STATE");
+    add_model_source(*command, flags->source);
     command->add_option(
         "FILE",
         flags->files,

@@ -214,12 +214,13 @@ void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView pa
     if (trainer_ended_) return;
     if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
     if (stopped_) return;
-    // Whoever is no member gets neither parameters nor samples; a newcomer that we have not heard of yet
-    // asks again.
+    // Whoever is no member gets no samples; a newcomer that we have not heard of yet asks again. Parameters are
+    // for everybody who holds the swarm's key: who holds it could be a member.
     const auto member = around_.membership.swim().find(from);
     const bool stranger = !member || member->state > membership::MemberState::Suspect;
     const auto& links = around_.links;
-    const bool overloaded = stranger || links.queued_in_all() > kServeQueuesMax;
+    const bool denied = stranger && type == FrameType::ShardRequest;
+    const bool overloaded = denied || links.queued_in_all() > kServeQueuesMax;
     session_.handle_frame(real_now(), from, type, payload, overloaded);
     pump();
 }

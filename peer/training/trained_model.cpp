@@ -43,9 +43,16 @@ void to_probabilities(const data::Label& label, std::span<float> scores) {
 }  // namespace
 
 Result<TrainedModel> load_trained(const std::filesystem::path& state, const ModelChoice* other) {
-    auto checkpoint = read_checkpoint(real_disk(), state);
-    if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
-    auto descriptor = decode_descriptor(checkpoint->descriptor);
+    return load_mean({state}, other);
+}
+
+namespace {
+
+/// Lays the checkpoint's model out, without its parameters.
+Result<TrainedModel> lay_out_model(
+    const std::filesystem::path& state, const Checkpoint& checkpoint, const ModelChoice* other
+) {
+    auto descriptor = decode_descriptor(checkpoint.descriptor);
     if (descriptor.has_error()) return descriptor.error();
     if (other != nullptr) {
         descriptor->model = other->spec;
@@ -55,18 +62,55 @@ Result<TrainedModel> load_trained(const std::filesystem::path& state, const Mode
         descriptor->model, task_of(descriptor->manifest), descriptor->model_file
     );
     if (layout.has_error()) return layout.error();
-    if (layout->elements() != checkpoint->parameters.size()) {
+    if (layout->elements() != checkpoint.parameters.size()) {
         return fail(
             FaultCode::LayoutMismatch,
             state.string() + ": the checkpoint holds " +
-                std::to_string(checkpoint->parameters.size()) + " parameters, " +
-                descriptor->model + " has " + std::to_string(layout->elements())
+                std::to_string(checkpoint.parameters.size()) + " parameters, " + descriptor->model +
+                " has " + std::to_string(layout->elements())
         );
     }
     TrainedModel model{std::move(*descriptor), nullptr};
     model.parameters = std::make_unique<compute::ParameterStore>(std::move(*layout));
-    model.parameters->write_all(checkpoint->parameters);
     return model;
+}
+
+}  // namespace
+
+Result<TrainedModel> load_mean(
+    const std::vector<std::filesystem::path>& states, const ModelChoice* other
+) {
+    STARLING_CHECK(!states.empty());
+    std::optional<TrainedModel> model;
+    Bytes swarm;
+    // Two models are in memory at most, however many there are.
+    std::vector<float> mean;
+    for (std::size_t i = 0; i < states.size(); ++i) {
+        auto checkpoint = read_checkpoint(real_disk(), states[i]);
+        if (checkpoint.has_error()) return missing_is_usage(checkpoint.error());
+        if (i == 0) {
+            auto made = lay_out_model(states[i], *checkpoint, other);
+            if (made.has_error()) return made.error();
+            model = std::move(*made);
+            swarm = std::move(checkpoint->descriptor);
+            mean = std::move(checkpoint->parameters);
+            continue;
+        }
+        if (checkpoint->descriptor != swarm || checkpoint->parameters.size() != mean.size()) {
+            return fail(
+                FaultCode::Usage,
+                states[i].string() + " and " + states[0].string() +
+                    " are of different swarms: a mean needs states of one"
+            );
+        }
+        const double share = 1.0 / static_cast<double>(i + 1);
+        for (std::size_t k = 0; k < mean.size(); ++k) {
+            const double before = mean[k];
+            mean[k] = static_cast<float>(before + share * (checkpoint->parameters[k] - before));
+        }
+    }
+    model->parameters->write_all(mean);
+    return std::move(*model);
 }
 
 Predictor::Predictor(const TrainedModel& model, std::size_t batch)

@@ -29,6 +29,14 @@ struct TrainedModel {
     const std::filesystem::path& state, const ModelChoice* other = nullptr
 );
 
+/// Returns the mean of the models of several state directories of one swarm; of one, that model. Each weighs the
+/// same.
+/// Requires  at least one
+/// Errors    as load_trained; Usage (of different swarms)
+[[nodiscard]] Result<TrainedModel> load_mean(
+    const std::vector<std::filesystem::path>& states, const ModelChoice* other = nullptr
+);
+
 /// Answers for samples that nobody has labelled.
 /// Thread    one at a time
 class Predictor {

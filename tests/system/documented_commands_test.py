@@ -216,11 +216,23 @@ class DocumentedCommands(SwarmTestCase):
     run_leave = run_status
 
     def run_eval(self, folder, words, line):
+        if "--from" in words:
+            return self.run_on_a_swarm(folder, words, line)
         if "--state" in words:
             self.leave_state_in(value_of(words, "--state"))
         self.run_to_end(folder, words, line)
 
     run_export = run_eval
+
+    def run_on_a_swarm(self, folder, words, line):
+        state = folder / "founder"
+        seed = self.found("--state", state, name="whose model is asked for")
+        self.wait_for_training([seed])
+        words = with_value(words, "--from", seed.address)
+        if "--key" in words:
+            words = with_value(words, "--key", str(state / "swarm.key"))
+        self.run_to_end(folder, words, line)
+        seed.kill()
 
     def run_bench_step(self, folder, words, line):
         self.run_to_end(folder, with_value(words, "--seconds", "0.1"), line)
