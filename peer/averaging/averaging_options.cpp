@@ -25,9 +25,7 @@ Result<gossip::AveragerConfig> averager_config(const Descriptor& descriptor) {
     return config;
 }
 
-gossip::AveragerConfig own_averager_config(
-    const Descriptor& descriptor, const PeerConfig& config
-) {
+gossip::AveragerConfig own_averager_config(const Descriptor& descriptor, const PeerConfig& config) {
     auto own = *averager_config(descriptor);
     own.weight_max = static_cast<std::uint8_t>(std::countr_zero(config.weight_max));
     return own;

@@ -33,6 +33,36 @@ std::string not_a_seed(const std::string& text) {
     return text + " is not a whole number from 0 to 18446744073709551615";
 }
 
+/// What the machine computes with. None of it is the swarm's affair.
+void add_hardware_flags(CLI::App& command, PeerConfig& config) {
+    command
+        .add_option(
+            "--precision", config.precision, "f32, bf16, or auto, which takes what is faster here"
+        )
+        ->capture_default_str();
+    command
+        .add_option(
+            "--kernels",
+            config.kernels,
+            "measured: the fastest here; fixed: always the same, so that one peer with one --seed "
+            "and one --threads repeats its run bit for bit"
+        )
+        ->transform(CLI::CheckedTransformer(std::map<std::string, Kernels>{
+            {"measured", Kernels::Measured}, {"fixed", Kernels::Fixed}}))
+        ->default_str("measured");
+    command
+        .add_option(
+            "--device",
+            config.device,
+            "cpu, opencl:N, or auto, which takes the first graphics card that can; `starling "
+            "devices` lists them"
+        )
+        ->capture_default_str();
+    command.add_option("--threads", config.threads, "Compute threads (0: all cores)")
+        ->capture_default_str()
+        ->envname("STARLING_THREADS");
+}
+
 }  // namespace
 
 void add_training_flags(CLI::App& command, PeerConfig& config) {
@@ -82,32 +112,7 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         ->capture_default_str();
     add_founder_flag(command, "--until", config.until);
     add_founder_flag(command, "--settle", config.settle)->capture_default_str();
-    command
-        .add_option(
-            "--precision", config.precision, "f32, bf16, or auto, which takes what is faster here"
-        )
-        ->capture_default_str();
-    command
-        .add_option(
-            "--kernels",
-            config.kernels,
-            "measured: the fastest here; fixed: always the same, so that one peer with one --seed "
-            "and one --threads repeats its run bit for bit"
-        )
-        ->transform(CLI::CheckedTransformer(std::map<std::string, Kernels>{
-            {"measured", Kernels::Measured}, {"fixed", Kernels::Fixed}}))
-        ->default_str("measured");
-    command
-        .add_option(
-            "--device",
-            config.device,
-            "cpu, opencl:N, or auto, which takes the first graphics card that can; `starling "
-            "devices` lists them"
-        )
-        ->capture_default_str();
-    command.add_option("--threads", config.threads, "Compute threads (0: all cores)")
-        ->capture_default_str()
-        ->envname("STARLING_THREADS");
+    add_hardware_flags(command, config);
     command.add_option("--seed", config.seed, "Seed of initial parameters and shuffles")
         ->check(&not_a_seed);
 }

@@ -219,8 +219,7 @@ void VirtualTrainer::report(Instant now, bool always) {
     if (!always && now - reported_ < kReportEvery) return;
     reported_ = now;
     const bool trains = current_.phase == peer::TrainerPhase::Train && holds_samples();
-    report_.samples_per_s =
-        trains ? options_.batch / (to_seconds(options_.step) * slowness_) : 0.0;
+    report_.samples_per_s = trains ? options_.batch / (to_seconds(options_.step) * slowness_) : 0.0;
     if (batches_) {
         report_.position = batches_->position();
         report_.places = std::make_shared<const std::vector<data::ShardPlace>>(batches_->places());
