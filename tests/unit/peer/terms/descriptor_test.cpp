@@ -139,11 +139,13 @@ TEST(Descriptor, EveryTruncationIsAnError) {
 }
 
 TEST(Descriptor, MutationsNeverDoMoreThanFail) {
-    const Bytes good = encode_descriptor(sample());
+    Descriptor timed = sample();
+    timed.mix_every = {MixBy::Time, 8, std::chrono::seconds(1)};
+    const Bytes goods[] = {encode_descriptor(sample()), encode_descriptor(timed)};
     for (std::uint64_t seed = 0; seed < 20000; ++seed) {
         SCOPED_TRACE(seed);
         Rng rng(seed);
-        Bytes bad = good;
+        Bytes bad = goods[seed % 2];
         const auto changes = 1 + rng.below(4);
         for (std::uint64_t i = 0; i < changes; ++i) {
             bad[static_cast<std::size_t>(rng.below(bad.size()))] =
@@ -154,6 +156,10 @@ TEST(Descriptor, MutationsNeverDoMoreThanFail) {
             EXPECT_FALSE(decoded.error().message.empty());
         } else {
             EXPECT_GE(decoded->batch, 1U);
+            EXPECT_GE(decoded->mix_every.steps, 1U);
+            EXPECT_EQ(
+                decoded->mix_every.time > Duration::zero(), decoded->mix_every.by == MixBy::Time
+            );
             EXPECT_LE(decoded->manifest.shards.size(), data::kShardsMax);
         }
     }
