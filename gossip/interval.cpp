@@ -96,10 +96,12 @@ void Interval::take(Instant now, const ExchangeEvent& event, const Measured& mea
 /// are mostly noise. The quotient suits the first, and settles in a few exchanges in the second case.
 void Interval::note_distance(const ExchangeEvent& event, Duration gap, double target) {
     const double distance = event.relative_distance;
-    // Who pulls is far away for other reasons, and equal models say nothing about time.
-    const bool says = std::isfinite(distance) && distance > 0.0 && event.rule != Rule::Pull;
+    // Who pulls is far away for other reasons.
+    const bool says = std::isfinite(distance) && distance >= 0.0 && event.rule != Rule::Pull;
     if (!says || gap <= Duration::zero()) return;
-    rooms_[rooms_seen_ % rooms_.size()] = bounded(to_seconds(gap) * target / distance);
+    const bool equal = distance == 0.0;
+    rooms_[rooms_seen_ % rooms_.size()] =
+        equal ? kMost : bounded(to_seconds(gap) * target / distance);
     ++rooms_seen_;
 }
 

@@ -128,7 +128,7 @@ TEST(AutomaticMixing, KeepsTheInvariantsUnderRandomFaults) {
     }
 }
 
-TEST(AutomaticMixing, AmongLiarsKeepsItsBounds) {
+TEST(AutomaticMixing, KeepsTheInvariantsAmongLiars) {
     for (const auto seed : seeds(10)) {
         FaultSchedule faults(seed);
         auto o = faults.draw_options_with_liars();
@@ -137,13 +137,7 @@ TEST(AutomaticMixing, AmongLiarsKeepsItsBounds) {
         auto expectations = expectations_of(o);
         expectations.value_max = 1e6F;
         Simulation simulation(o, expectations);
-        auto& swarm = simulation.swarm();
         endure(simulation, faults);
-        for (const auto node : swarm.running()) {
-            const double share = swarm.interval(node)->cost_share();
-            if (share <= 0.2 + 1e-3) continue;
-            simulation.checkers().report("A cost", node, std::to_string(share));
-        }
         simulation.finish_exchanges();
         ASSERT_TRUE(simulation.passed(faults.story())) << "seed " << seed;
     }

@@ -232,6 +232,18 @@ TEST(Interval, APartnerThatLiesAndIsTheOnlyOneCostsAFifthOfTheTimeAtMost) {
     EXPECT_NEAR(peer.interval.cost_share(), 0.02, 1e-3) << "no less often than costs allow";
 }
 
+TEST(Interval, PeersThatHaveMetAreInNoHurry) {
+    Peer peer;
+    World world;
+    world.step = 1ms;
+    world.distance = [](Duration) { return 1.0; };
+    peer.run(world);
+    ASSERT_EQ(peer.interval.by(), IntervalBy::Spread);
+    world.distance = [](Duration) { return 0.0; };
+    peer.run(world);
+    EXPECT_EQ(peer.interval.by(), IntervalBy::Cost);
+}
+
 TEST(Interval, OnlyItsOwnExchangesCount) {
     Peer peer;
     peer.run({});
