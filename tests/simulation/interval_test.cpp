@@ -27,7 +27,10 @@ SwarmOptions automatic(std::size_t peers, std::uint64_t seed, Duration cost) {
 }
 
 TEST(AutomaticMixing, TakesItsShareOfTheTime) {
-    Simulation simulation(automatic(4, 3, 5ms));
+    auto o = automatic(4, 3, 5ms);
+    o.averaging->config.encoding = gossip::Encoding::F32;
+    o.averaging->floats = peer_virtual::FloatVector::Shape{4, 64, 0.0};
+    Simulation simulation(o);
     auto& swarm = simulation.swarm();
     ASSERT_TRUE(simulation.form());
     simulation.run_for(10s);
