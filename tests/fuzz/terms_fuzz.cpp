@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compute/models/models.hpp"
+#include "compute/training/engine.hpp"
 #include "compute/training/least_memory.hpp"
 #include "data/shard_format.hpp"
 #include "peer/terms/task.hpp"
