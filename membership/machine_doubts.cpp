@@ -65,7 +65,8 @@ void Swim::Machine::probe_doubtful(Instant now, std::size_t most) {
 void Swim::Machine::handle_stream_lost(Instant now, const PeerId& peer) {
     advance(now);
     const auto member = table_.find(peer);
-    if (left_ || !member || !is_up(member->state)) return;
+    // Our own id: another process has our key.
+    if (left_ || peer == self_ || !member || !is_up(member->state)) return;
     const ShortId target(peer);
     if (cycle_.probes(target)) return;
     // One at once; a link that loses streams all the time gives no more reason than that.

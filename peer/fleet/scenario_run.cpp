@@ -193,7 +193,7 @@ void ScenarioRun::go_on(Instant now) {
     plan_.slow_down(judge_.slowness());
     if (plan_.phase() == Phase::Storm || plan_.phase() == Phase::Calm) {
         judge_.observe(now, view_, plan_.settled());
-        if (plan_.phase() == Phase::Calm && plan_.settled()) judge_.observe_calm(view_);
+        if (plan_.phase() == Phase::Calm && plan_.settled()) judge_.observe_calm(now, view_);
     }
     const bool late = now - began_ > job_.scenario.limit;
     if (late) {

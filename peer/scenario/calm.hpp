@@ -28,12 +28,12 @@ public:
     void before(const View& view);
 
     /// Looks at the peers while no fault goes on any more.
-    void observe(const View& view);
+    void observe(Instant now, const View& view);
 
-    /// Takes what averaging has added to the values of all peers that count in the sum, since the last time, and
-    /// the sum of the squares of all single additions.
+    /// Takes what averaging has added to the values of all peers that count in the sum, and the sum of the squares of
+    /// all single additions, between two moments in which no exchange ran.
     /// Shapes    moved [V], the same V each time
-    void averaged(Instant now, std::span<const double> moved, double squares);
+    void averaged(std::span<const double> moved, double squares);
 
     /// Returns what does not hold, and the evidence of each.
     [[nodiscard]] std::vector<std::pair<std::string, std::vector<std::string>>> judge() const;
@@ -60,23 +60,14 @@ private:
     std::vector<std::size_t> core_;  ///< empty: all
     bool mixes_ = true;
     bool shares_data_ = true;
-    bool began_ = false;
     std::vector<Witness> witnesses_;
     std::uint64_t duties_before_ = 0;
     std::uint64_t duties_ = 0;  ///< the most in the calm
 
-    /// Additions of some seconds.
-    struct Window {
-        Instant began;
-        std::vector<double> moved;
-        double squares = 0;
-
-        /// Returns the square of the whole way over the sum of the squares of all single ways.
-        [[nodiscard]] double drift() const;
-    };
-
-    std::optional<Window> window_;
-    std::optional<double> least_drift_;  ///< of all windows that are over
+    std::optional<Instant> began_;
+    Instant last_;
+    /// Of each part of the calm, the square of the whole way over the sum of the squares of all single ways.
+    std::vector<double> drifts_;
 };
 
 /// Returns the peers whose memory has grown by more than `bytes` over the second half of their present life, as

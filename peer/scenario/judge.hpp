@@ -78,12 +78,10 @@ public:
     [[nodiscard]] double slowness() const { return tempo_.slowness(); }
 
     /// Looks at the peers in the calm, when no fault goes on any more.
-    void observe_calm(const View& view) { calm_.observe(view); }
+    void observe_calm(Instant now, const View& view) { calm_.observe(now, view); }
 
     /// Takes what averaging has done to all peers in the calm, see Calm.
-    void averaged(Instant now, std::span<const double> moved, double squares) {
-        calm_.averaged(now, moved, squares);
-    }
+    void averaged(std::span<const double> moved, double squares) { calm_.averaged(moved, squares); }
 
     /// Notes that a peer was told to leave, which it tells the others.
     void says_goodbye(Instant now, std::size_t peer);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <optional>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -86,7 +86,7 @@ private:
     void advance(Duration time);
     void finish();
     void look_at_mean();
-    [[nodiscard]] std::optional<double> weight_of(NodeIndex node) const;
+    [[nodiscard]] std::map<NodeIndex, double> counting() const;
 
     scenario::Scenario scenario_;
     SwarmOptions options_;
@@ -109,7 +109,9 @@ private:
         double squares = 0;
     };
 
-    std::vector<std::optional<Averaged>> averaged_;  ///< for each peer that counts in the sum
+    std::map<NodeIndex, Averaged> averaged_;
+    std::map<NodeIndex, double>
+        counted_;  ///< peers that counted in the sum then, and their weights
 };
 
 void ScenarioCampaign::Impl::on_member_event(
@@ -170,46 +172,51 @@ void ScenarioCampaign::Impl::look() {
     for (NodeIndex node = 0; node < swarm_.size(); ++node) view_.peers[node] = see(node);
 }
 
-/// Returns the weight that a peer has in the sum. Nothing: some know theirs and some do not, so that some
-/// pairs are even and others not, and no sum is kept.
-std::optional<double> ScenarioCampaign::Impl::weight_of(NodeIndex node) const {
-    const auto own = swarm_.session(node)->session().mix_weight();
-    for (NodeIndex other = 0; other < swarm_.size(); ++other) {
-        const auto* session = swarm_.exists(other) ? swarm_.session(other) : nullptr;
-        if (session == nullptr || !view_.peers[other].trains) continue;
-        if (session->session().mix_weight().has_value() != own.has_value()) return {};
+/// Returns the peers that count in the sum, each with its weight; empty: no sum is kept now, because some know their
+/// weight and some do not, so that some pairs are even and others not.
+std::map<NodeIndex, double> ScenarioCampaign::Impl::counting() const {
+    std::map<NodeIndex, double> peers;
+    std::size_t weighed = 0;
+    for (NodeIndex node = 0; node < swarm_.size(); ++node) {
+        const auto& seen = view_.peers[node];
+        if (!swarm_.exists(node) || !seen.trains || seen.ghost) continue;
+        const auto log2 = swarm_.session(node)->session().mix_weight();
+        if (log2) ++weighed;
+        peers[node] = std::exp2(log2.value_or(0));
     }
-    return std::exp2(own.value_or(0));
+    if (weighed > 0 && weighed < peers.size()) peers.clear();
+    return peers;
 }
 
-/// Shows the judge how far averaging has moved the peers that count in the sum, each by its weight. What a ghost
-/// takes over from its partners is no part of it, and neither is who has just begun a life.
+/// Shows the judge how far averaging has moved the peers that count in the sum, between two moments in which no
+/// exchange runs. What a ghost takes over from its partners is no part of it.
 void ScenarioCampaign::Impl::look_at_mean() {
-    const bool calm = plan_.phase() == Phase::Calm && plan_.settled();
-    averaged_.resize(swarm_.size());
+    auto peers = plan_.phase() == Phase::Calm && plan_.settled() ? counting()
+                                                                 : std::map<NodeIndex, double>{};
+    if (peers != counted_) averaged_.clear();
+    counted_ = std::move(peers);
+    bool busy = false;
+    for (NodeIndex node = 0; node < swarm_.size(); ++node) {
+        if (!swarm_.exists(node) || swarm_.session(node) == nullptr) continue;
+        const auto& averager = swarm_.averager(node);
+        busy = busy || averager.initiating() || averager.responding() || averager.returning();
+    }
+    if (busy || counted_.empty()) return;
     std::vector<double> moved;
     double squares = 0;
-    for (NodeIndex node = 0; node < swarm_.size(); ++node) {
-        auto& before = averaged_[node];
-        const auto& seen = view_.peers[node];
-        const bool counts = calm && swarm_.exists(node) && seen.trains && !seen.ghost;
-        const auto weight = counts ? weight_of(node) : std::nullopt;
-        if (!weight) {
-            before.reset();
-            continue;
-        }
+    const bool known = !averaged_.empty();
+    for (const auto& [node, weight] : counted_) {
         const auto& floats = swarm_.floats(node);
-        Averaged now{floats.averaged(), floats.averaged_squares()};
-        moved.resize(now.sums.size());
-        if (before) {
-            for (std::size_t i = 0; i < moved.size(); ++i) {
-                moved[i] += *weight * (now.sums[i] - before->sums[i]);
-            }
-            squares += *weight * *weight * (now.squares - before->squares);
+        auto& before = averaged_[node];
+        moved.resize(floats.averaged().size());
+        before.sums.resize(moved.size());
+        for (std::size_t i = 0; i < moved.size(); ++i) {
+            moved[i] += weight * (floats.averaged()[i] - before.sums[i]);
         }
-        before = std::move(now);
+        squares += weight * weight * (floats.averaged_squares() - before.squares);
+        before = {floats.averaged(), floats.averaged_squares()};
     }
-    if (!moved.empty()) judge_.averaged(swarm_.now(), moved, squares);
+    if (known) judge_.averaged(moved, squares);
 }
 
 Result<void> ScenarioCampaign::Impl::start_again(NodeIndex node) {
@@ -391,7 +398,8 @@ void ScenarioCampaign::Impl::run(const std::function<void(Instant, Phase)>& prog
         plan_.slow_down(judge_.slowness());
         if (plan_.phase() == Phase::Storm || plan_.phase() == Phase::Calm) {
             judge_.observe(swarm_.now(), view_, plan_.settled());
-            if (plan_.phase() == Phase::Calm && plan_.settled()) judge_.observe_calm(view_);
+            if (plan_.phase() == Phase::Calm && plan_.settled())
+                judge_.observe_calm(swarm_.now(), view_);
             look_at_mean();
         }
         history_.observe(swarm_.now(), view_);

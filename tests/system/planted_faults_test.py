@@ -21,7 +21,7 @@ FOUND_BY = {
     "failure-untold": ("founder-dies", "list all"),
     "never-counts": ("rolling-restart", "outside the sum"),
     "one-sided-exchange": ("churn", "moves the mean"),
-    "stuck-after-abort": ("isolated-one", "an exchange"),
+    "stuck-after-abort": ("isolated-one", "exchange"),
     "shards-not-taken-over": ("half-dies", "nobody's duty"),
     "trainer-stops": ("founder-dies", "made no step"),
     "silent-donor": ("thundering-join", "did not hold"),
