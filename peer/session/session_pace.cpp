@@ -33,7 +33,9 @@ void Session::update_weight(Instant now, std::optional<std::int16_t> usual) {
     weight.duty = duty_samples_;
     // What is optimised is the sum of weight times speed, which is right only where all data are alike.
     const bool unlike = is_private() || parts_.shards.manifest().partitions > 0;
-    weight.equal = unlike || descriptor_.mix != gossip::to_string(gossip::Rule::Pairwise);
+    // In rounds all make as many steps, so nobody's count for more.
+    const bool even = unlike || descriptor_.sync;
+    weight.equal = even || descriptor_.mix != gossip::to_string(gossip::Rule::Pairwise);
     if (mix_weight_.update(now, weight)) parts_.averager.set_weight(mix_weight_.log2());
 }
 

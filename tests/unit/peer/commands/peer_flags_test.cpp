@@ -241,7 +241,6 @@ TEST_F(PeerFlags, ASlipIsAnErrorThatNamesIt) {
         {{"peer", "--batch", "4294967296"}, "4294967296"},
         {{"peer", "--batch", "1.5"}, "1.5"},
         {{"peer", "--batch", "8", "--batch", "9"}, "--batch"},
-        {{"peer", "--mix-every", "-8"}, "-8"},
         {{"peer", "--wait-for", "-1"}, "-1"},
         {{"peer", "--seed", "-1"}, "-1"},
         {{"peer", "--seed", "18446744073709551616"}, "18446744073709551616"},

@@ -134,6 +134,8 @@ TEST(Reporter, ProgressHasEachNumberOrNullUnderTheSameKeys) {
         {"test_loss", 1.5},
         {"spread", 0.25},
         {"exchanges", 3},
+        {"bytes", 0},
+        {"ghost", false},
         {"shards", 4},
         {"held", 5},
         {"members", 2},

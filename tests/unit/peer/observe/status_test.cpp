@@ -49,6 +49,8 @@ const std::set<std::string> kMemberKeys{
 const std::set<std::string> kRecordKeys{
     "accuracy",
     "exchanges",
+    "ghost",
+    "learned",
     "held",
     "loss",
     "quality",

@@ -88,7 +88,7 @@ TEST(Record, WhatLaterReleasesSayFollowsTheNameAndMayBeMissing) {
         EXPECT_TRUE(decode_record(ByteView(bytes).first(bytes.size() - 1)).has_error());
         // And this one at what it knows.
         auto longer = bytes;
-        for (int i = 0; i < 13 + 9 + 5; ++i) longer.push_back(std::byte{1});
+        for (int i = 0; i < 13 + 9 + 5 + 8; ++i) longer.push_back(std::byte{1});
         longer.push_back(std::byte{1});
         EXPECT_EQ(decode_record(longer)->claim, record.claim);
     }
