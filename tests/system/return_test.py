@@ -109,9 +109,9 @@ class Returns(ReturnCase):
             self.assertGreater(peer.status()["members"][0]["learned"], learned[0])
         self.wait_for_checkpoints(states)
         self.kill(again)
-        # They went on from the better ones: half of the way back would be a pull of one that was away.
+        # They went on from the better ones, and trained a little: half of the way back would be a pull of one that was away.
         for state in states:
-            self.assertLess(distance(self.parameters(state), best), 0.3 * away)
+            self.assertLess(distance(self.parameters(state), best), 0.4 * away)
 
     def test_a_joiner_has_a_state_as_soon_as_it_is_whole(self):
         founder = self.found("--state", self.directory / "founder")
