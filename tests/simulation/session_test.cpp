@@ -57,7 +57,7 @@ TEST(Sessions, NewcomersJoinTrainAndEndTogether) {
     }
 }
 
-TEST(Sessions, WithSyncFourPeersAreNeverMoreThanOneRoundApart) {
+TEST(Sessions, WithSyncFourPeersAreNeverMoreThanTwoRoundsApart) {
     for (const auto seed : seeds(6)) {
         auto options = whole_peers(seed, 4);
         options.averaging->sync = true;
@@ -72,7 +72,8 @@ TEST(Sessions, WithSyncFourPeersAreNeverMoreThanOneRoundApart) {
         for (int i = 0; i < 1200; ++i) {
             run.run_for(50ms);
             const auto [fewest, most] = rounds_over(run.swarm());
-            ASSERT_LE(most - fewest, 1U) << "after " << i * 50 << " ms, seed " << seed;
+            // A round apart, and one more where the last partner of a cycle is the first of the next.
+            ASSERT_LE(most - fewest, 2U) << "after " << i * 50 << " ms, seed " << seed;
         }
         ASSERT_TRUE(run.simulation.passed());
         // The slow one makes a step in 100 ms and a round in 800 ms: 75 of them in a minute.
