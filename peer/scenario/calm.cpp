@@ -18,6 +18,8 @@ constexpr std::size_t kDriftsMin = 5;
 constexpr std::size_t kDriftsMax = 10'000;
 /// TCP finds out so slowly that a way is open again, so exchanges with some may begin late in the calm.
 constexpr Duration kStreamsReturn = std::chrono::seconds(12);
+/// Peers tell once a second what their duties are.
+constexpr Duration kSettled = std::chrono::milliseconds(1500);
 constexpr std::size_t kSamplesMin = 20;
 constexpr double kMiB = 1024.0 * 1024.0;
 
@@ -41,12 +43,17 @@ Calm::Calm(const Scenario& scenario)
       mixes_(scenario.setting("mix") != "none"),
       shares_data_(scenario.setting("partition").empty() && scenario.setting("private").empty()) {}
 
-void Calm::before(const View& view) {
+void Calm::before(Instant now, const View& view) {
     const bool all = view.all_active([](const PeerSeen& peer) { return peer.trains; });
-    if (!all || !view.whole()) return;
+    if (!all || !view.whole()) {
+        settled_since_.reset();
+        return;
+    }
     // While a duty goes from one to another, both may say that they have it.
-    const auto now = duties(view);
-    duties_before_ = duties_before_ == 0 ? now : std::min(duties_before_, now);
+    const auto sum = duties(view);
+    duties_before_ = settled_since_ ? std::min(duties_before_, sum) : sum;
+    if (!settled_since_) settled_since_ = now;
+    settled_until_ = now;
 }
 
 void Calm::observe(Instant now, const View& view) {
@@ -125,6 +132,7 @@ void Calm::judge_progress(Findings& findings) const {
 }
 
 void Calm::judge_shards(Findings& findings) const {
+    if (!settled_since_ || settled_until_ - *settled_since_ < kSettled) return;
     if (!shares_data_ || !core_.empty() || duties_before_ == 0 || !began_) return;
     const double least = kShardsShare * static_cast<double>(duties_before_);
     if (static_cast<double>(duties_) >= least) return;

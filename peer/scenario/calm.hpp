@@ -24,8 +24,9 @@ class Calm {
 public:
     explicit Calm(const Scenario& scenario);
 
-    /// Looks at the peers while nothing has been done to them yet: whose duty is which part of the data.
-    void before(const View& view);
+    /// Looks at the peers while nothing has been done to them yet: whose duty is which part of the data. What they
+    /// say then is believed once they have said it for kSettled.
+    void before(Instant now, const View& view);
 
     /// Looks at the peers while no fault goes on any more.
     void observe(Instant now, const View& view);
@@ -61,8 +62,10 @@ private:
     bool mixes_ = true;
     bool shares_data_ = true;
     std::vector<Witness> witnesses_;
-    std::uint64_t duties_before_ = 0;
-    std::uint64_t duties_ = 0;  ///< the most in the calm
+    std::optional<Instant> settled_since_;  ///< since then all train and list all
+    Instant settled_until_;
+    std::uint64_t duties_before_ = 0;  ///< the fewest in that time
+    std::uint64_t duties_ = 0;         ///< the most in the calm
 
     std::optional<Instant> began_;
     Instant last_;

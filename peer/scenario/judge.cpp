@@ -178,7 +178,7 @@ void Judge::look_at_whole(Instant now, const View& view, bool settled) {
 }
 
 void Judge::observe(Instant now, const View& view, bool settled) {
-    if (measures_.faults == 0) calm_.before(view);
+    if (measures_.faults == 0) calm_.before(now, view);
     std::uint64_t steps = 0;
     std::uint64_t exchanges = 0;
     for (const auto& peer : view.peers) {

@@ -72,7 +72,10 @@ public:
     void observe(Instant now, const View& view, bool settled);
 
     /// Looks at the peers while they train and nothing has been done to them yet.
-    void observe_quiet(Instant now, const View& view) { tempo_.observe(now, view); }
+    void observe_quiet(Instant now, const View& view) {
+        tempo_.observe(now, view);
+        calm_.before(now, view);
+    }
 
     /// Returns by how much things take longer here than usual. Limits are multiplied by it.
     [[nodiscard]] double slowness() const { return tempo_.slowness(); }
