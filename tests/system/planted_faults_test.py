@@ -13,7 +13,7 @@ from swarm_fixture import BINARY, ROOT, main
 
 SHIPPED = ROOT / "scripts/scenarios"
 FOUND_BY = {
-    "no-refutation": ("one-way-cut", "exchange"),
+    "no-refutation": ("one-way-cut", "list all"),
     "no-suspicion": ("lossy-20", "called failed while it ran"),
     "no-helpers": ("one-way-pair", "suspected"),
     "no-healing": ("isolated-one", "in the calm"),
