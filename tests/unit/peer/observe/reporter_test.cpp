@@ -121,28 +121,13 @@ TEST(Reporter, EventsHaveTheKeysThatScriptsRead) {
 
 TEST(Reporter, ProgressHasEachNumberOrNullUnderTheSameKeys) {
     const auto full = object([](Reporter& r) { r.progress(trained()); });
-    const json expected{
-        {"event", "progress"},
-        {"id", full["id"]},
-        {"state", "training"},
-        {"steps", 8},
-        {"samples", 512},
-        {"samples_per_s", 1000.0},
-        {"loss", 0.5},
-        {"accuracy", 0.75},
-        {"quality", {{"auc", 0.875}}},
-        {"test_loss", 1.5},
-        {"spread", 0.25},
-        {"exchanges", 3},
-        {"bytes", 0},
-        {"ghost", false},
-        {"shards", 4},
-        {"held", 5},
-        {"members", 2},
-        {"swarm_samples", 1024},
-        {"round", 1},
-        {"target", true},
-        {"waiting", nullptr}};
+    const json expected{{"event", "progress"}, {"id", full["id"]}, {"state", "training"},
+                        {"steps", 8},          {"samples", 512},   {"samples_per_s", 1000.0},
+                        {"loss", 0.5},         {"accuracy", 0.75}, {"quality", {{"auc", 0.875}}},
+                        {"test_loss", 1.5},    {"spread", 0.25},   {"exchanges", 3},
+                        {"bytes", 0},          {"ghost", false},   {"shards", 4},
+                        {"held", 5},           {"members", 2},     {"swarm_samples", 1024},
+                        {"round", 1},          {"target", true},   {"waiting", nullptr}};
     EXPECT_EQ(full, expected);
     const auto fresh = object([](Reporter& r) { r.progress({}); });
     EXPECT_EQ(keys(fresh), keys(full));
