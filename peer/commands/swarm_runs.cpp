@@ -76,7 +76,6 @@ Result<double> run_baseline(const SwarmFlags& flags, const ScenarioFile& file, S
     job.steps.clear();
     job.scenario.steps.clear();
     job.scenario.expect = {};
-    job.scenario.expect.errors.reset();
     if (!flags.json) std::puts("the baseline: the same peers, and nothing is done to them");
     const auto end = run_once(flags, file, job, {});
     if (end.code == kExitDone && end.accuracy) return *end.accuracy;

@@ -199,8 +199,10 @@ void ScenarioRun::go_on(Instant now) {
     if (late) {
         judge_.add(now, "the run was not over after " + scenario::to_text(job_.scenario.limit));
     }
-    if (plan_.phase() != Phase::Over) look_for_early_end(now);
-    if (late || plan_.phase() == Phase::Over || all_ended()) begin_end(now);
+    const bool over = plan_.phase() == Phase::Over;
+    const bool early = !over && all_ended();
+    if (early) note_early_end(now);
+    if (late || over || early) begin_end(now);
 }
 
 /// Returns whether nobody runs, and not because somebody was killed who is to return.
@@ -212,8 +214,7 @@ bool ScenarioRun::all_ended() const {
 }
 
 /// Peers that have a target may reach it before everything was done to them.
-void ScenarioRun::look_for_early_end(Instant now) {
-    if (!all_ended()) return;
+void ScenarioRun::note_early_end(Instant now) {
     for (const auto& entry : plan_.entries()) {
         if (entry.state != scenario::Entry::State::Waiting || entry.step.optional) continue;
         judge_.add(

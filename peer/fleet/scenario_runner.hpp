@@ -59,7 +59,7 @@ private:
     void on_line(std::size_t slot, std::string_view line, const PeerEvent& event);
     void on_error_line(std::size_t slot, std::string_view line);
     void on_exit(std::size_t slot, ProcessExit how, bool expected);
-    void look_for_early_end(Instant now);
+    void note_early_end(Instant now);
     void look_for_lingerers(Instant now);
     void note_member(std::size_t slot, const PeerEvent& event);
     [[nodiscard]] bool all_ended() const;

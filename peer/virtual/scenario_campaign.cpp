@@ -195,13 +195,14 @@ void ScenarioCampaign::Impl::look_at_mean() {
                                                                  : std::map<NodeIndex, double>{};
     if (peers != counted_) averaged_.clear();
     counted_ = std::move(peers);
+    if (counted_.empty()) return;
     bool busy = false;
     for (NodeIndex node = 0; node < swarm_.size(); ++node) {
         if (!swarm_.exists(node) || swarm_.session(node) == nullptr) continue;
         const auto& averager = swarm_.averager(node);
         busy = busy || averager.initiating() || averager.responding() || averager.returning();
     }
-    if (busy || counted_.empty()) return;
+    if (busy) return;
     std::vector<double> moved;
     double squares = 0;
     const bool known = !averaged_.empty();
