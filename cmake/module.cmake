@@ -18,6 +18,7 @@ function(starling_module)
         set(starling_headers_here starling_openmp_headers)
     endif()
     starling_precompile(${target} ${starling_headers_here} ${ARG_HEADERS})
+    starling_join_sources(${target})
 endfunction()
 
 # One test program; LABELS are ctest labels (unit, sim, system, slow, net, handoff).
@@ -35,6 +36,7 @@ function(starling_test)
     else()
         starling_precompile(${ARG_NAME} starling_test_headers)
     endif()
+    starling_join_sources(${ARG_NAME})
     # Two labels become one, unit+net, which -L unit and -L net both match: on its way into ctest's file
     # a list of them would fall apart, and take the time limit with it.
     list(JOIN ARG_LABELS + labels)
@@ -60,7 +62,8 @@ function(starling_fuzz)
         target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     else()
         set(target ${ARG_NAME}_replay)
-        add_executable(${target} ${ARG_NAME}_fuzz.cpp replay_main.cpp)
+        add_executable(${target} ${ARG_NAME}_fuzz.cpp)
+        target_link_libraries(${target} PRIVATE starling_replay)
         add_test(
             NAME Corpus.${ARG_NAME}
             COMMAND ${target} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${ARG_NAME}

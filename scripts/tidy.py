@@ -76,7 +76,6 @@ def commands():
         die(f"there is no {DATABASE}; run scripts/dev build, or cmake --preset dev")
     found = {}
     for entry in entries:
-        path = os.path.relpath(entry["file"], ROOT)
         words = shlex.split(entry["command"])
         if "ccache" in words[0]:
             words = words[1:]
@@ -89,8 +88,19 @@ def commands():
                 skip = True
             elif not NOT_FOR_CLANG.fullmatch(word):
                 kept.append(word)
-        found.setdefault(path, {**entry, "command": shlex.join(kept)})
+        for source in sources_in(entry["file"]):
+            alone = [source if word == entry["file"] else word for word in kept]
+            found.setdefault(
+                os.path.relpath(source, ROOT), {**entry, "file": source, "command": shlex.join(alone)}
+            )
     return found
+
+
+def sources_in(path):
+    """The sources that CMake compiles as one with this file, which it wrote, or the file itself."""
+    if pathlib.Path(path).parent.name != "Unity":
+        return [path]
+    return re.findall(r'^#include "(.*)"$', pathlib.Path(path).read_text(), re.MULTILINE)
 
 
 def sources_of(changed, known):

@@ -39,7 +39,7 @@ InferredTypes infer_attention_grad(OperandTypes inputs, const Attributes&) {
     return std::vector<TensorType>{*inputs[1]};
 }
 
-constexpr std::array<Operator, 2> kOperators{{
+constexpr std::array<Operator, 2> kAttentionOperators{{
     {"CausalAttention",
      "QKV [N,T,3D] -> Y [N,T,D], weights [N,heads,T,T]: softmax(Q K^T / sqrt(D / heads)) V, where "
      "a token sees itself and those before it",
@@ -53,7 +53,7 @@ constexpr std::array<Operator, 2> kOperators{{
 }  // namespace
 
 std::span<const Operator> attention_operators() {
-    return kOperators;
+    return kAttentionOperators;
 }
 
 }  // namespace starling::compute

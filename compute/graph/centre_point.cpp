@@ -39,7 +39,7 @@ InferredTypes infer_gradient(OperandTypes inputs, const Attributes&) {
     return std::vector<TensorType>{*inputs[0]};
 }
 
-constexpr auto kOperators = std::to_array<Operator>({
+constexpr auto kCentrePointOperators = std::to_array<Operator>({
     {"CentrePointLoss",
      "scores [N,C+4,H,W]: heat maps of C classes before the sigmoid, width and height in cells, "
      "offsets in the cell; boxes [N,R,5]: class (below 0: no box), centre x, y, width, height as "
@@ -59,7 +59,7 @@ constexpr auto kOperators = std::to_array<Operator>({
 }  // namespace
 
 std::span<const Operator> centre_point_operators() {
-    return kOperators;
+    return kCentrePointOperators;
 }
 
 }  // namespace starling::compute

@@ -141,7 +141,7 @@ Expansion expand_transposed(
     return graph.emit("Add", {y[0], bias});
 }
 
-constexpr std::array<Operator, 4> kOperators{{
+constexpr std::array<Operator, 4> kConvolutionOperators{{
     {"Conv",
      "X [N,C,H,W], W [O,C,h,w], B [O] optional -> [N,O,H',W']: cross-correlation",
      2,
@@ -167,7 +167,7 @@ constexpr std::array<Operator, 4> kOperators{{
 }  // namespace
 
 std::span<const Operator> convolution_operators() {
-    return kOperators;
+    return kConvolutionOperators;
 }
 
 }  // namespace starling::compute

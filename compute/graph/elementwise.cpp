@@ -150,7 +150,7 @@ void where_gradient(GradientContext& context) {
     }
 }
 
-constexpr auto kOperators = std::to_array<Operator>({
+constexpr auto kElementwiseOperators = std::to_array<Operator>({
     {"Relu", "X -> max(X, 0)", 1, 1, infer_same, relu_gradient},
     {"ReluGrad", "dY, Y -> dY where Y > 0, else 0", 2, 2, infer_pair, nullptr},
     {"LeakyRelu", "X -> X or alpha X", 1, 1, infer_same, gradient_by_input},
@@ -197,7 +197,7 @@ constexpr auto kOperators = std::to_array<Operator>({
 }  // namespace
 
 std::span<const Operator> elementwise_operators() {
-    return kOperators;
+    return kElementwiseOperators;
 }
 
 }  // namespace starling::compute

@@ -130,7 +130,7 @@ Expansion expand_smooth(
     return mean_of(graph, graph.emit("Mul", {area, constant(graph, 1.0 / beta)})[0]);
 }
 
-constexpr auto kOperators = std::to_array<Operator>({
+constexpr auto kLossOperators = std::to_array<Operator>({
     {"SoftmaxCrossEntropyLoss",
      "scores [N,C], labels [N] int32, class weights [C] optional -> mean loss [], "
      "log-probabilities [N,C]. The mean is weighted by the labels' weights; a label that equals "
@@ -179,7 +179,7 @@ constexpr auto kOperators = std::to_array<Operator>({
 }  // namespace
 
 std::span<const Operator> loss_operators() {
-    return kOperators;
+    return kLossOperators;
 }
 
 }  // namespace starling::compute

@@ -146,7 +146,7 @@ void matmul_gradient(GradientContext& context) {
     }
 }
 
-constexpr std::array<Operator, 2> kOperators{{
+constexpr std::array<Operator, 2> kMatrixOperators{{
     {"Gemm",
      "A [N,K], B [K,O], C optional -> alpha A B + beta C, C broadcast; transA and transB swap the "
      "axes of A and B",
@@ -168,7 +168,7 @@ constexpr std::array<Operator, 2> kOperators{{
 }  // namespace
 
 std::span<const Operator> matrix_operators() {
-    return kOperators;
+    return kMatrixOperators;
 }
 
 }  // namespace starling::compute

@@ -229,7 +229,7 @@ InferredTypes infer_constant(OperandTypes, const Attributes& attributes) {
     return std::vector<TensorType>{{shape, whole ? ElementType::I32 : ElementType::F32}};
 }
 
-constexpr auto kOperators = std::to_array<Operator>({
+constexpr auto kMovementOperators = std::to_array<Operator>({
     {"Transpose",
      "X -> axes in order `perm`",
      1,
@@ -273,7 +273,7 @@ constexpr auto kOperators = std::to_array<Operator>({
 }  // namespace
 
 std::span<const Operator> movement_operators() {
-    return kOperators;
+    return kMovementOperators;
 }
 
 }  // namespace starling::compute

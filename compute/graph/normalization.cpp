@@ -178,7 +178,7 @@ void dropout_gradient(GradientContext& context) {
     context.contribute(0, context.emit("Mul", {context.output_gradient(0), context.output(1)})[0]);
 }
 
-constexpr auto kOperators = std::to_array<Operator>({
+constexpr auto kNormalizationOperators = std::to_array<Operator>({
     {"LayerNormalization",
      "X, scale and bias optional -> Y, mean, 1 / standard deviation; over the axes from `axis` on",
      1,
@@ -231,7 +231,7 @@ constexpr auto kOperators = std::to_array<Operator>({
 }  // namespace
 
 std::span<const Operator> normalization_operators() {
-    return kOperators;
+    return kNormalizationOperators;
 }
 
 }  // namespace starling::compute

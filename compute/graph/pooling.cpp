@@ -85,7 +85,7 @@ Expansion expand_global_max(Graph& graph, const std::vector<ValueId>& inputs, co
     return graph.emit("ReduceMax", inputs, {{"axes", Shape{2, 3}}});
 }
 
-constexpr std::array<Operator, 6> kOperators{{
+constexpr std::array<Operator, 6> kPoolingOperators{{
     {"MaxPool",
      "X [N,C,H,W] -> Y [N,C,H',W'], Indices: where each maximum lies, as H * width + W. A backend "
      "may keep its own encoding there",
@@ -103,7 +103,7 @@ constexpr std::array<Operator, 6> kOperators{{
 }  // namespace
 
 std::span<const Operator> pooling_operators() {
-    return kOperators;
+    return kPoolingOperators;
 }
 
 }  // namespace starling::compute

@@ -81,7 +81,7 @@ void softmax_gradient(GradientContext& context) {
     );
 }
 
-constexpr auto kOperators = std::to_array<Operator>({
+constexpr auto kReductionOperators = std::to_array<Operator>({
     {"ReduceSum", "X -> sum over `axes`", 1, 1, infer_reduce, sum_gradient},
     {"ReduceMean", "X -> mean over `axes`", 1, 1, infer_reduce, mean_gradient},
     {"ReduceMax", "X -> maximum over `axes`", 1, 1, infer_reduce, max_gradient},
@@ -94,7 +94,7 @@ constexpr auto kOperators = std::to_array<Operator>({
 }  // namespace
 
 std::span<const Operator> reduction_operators() {
-    return kOperators;
+    return kReductionOperators;
 }
 
 }  // namespace starling::compute

@@ -91,7 +91,7 @@ InferredTypes infer_unsqueeze(OperandTypes inputs, const Attributes& attributes)
     return std::vector<TensorType>{{y, inputs[0]->element}};
 }
 
-constexpr std::array<Operator, 4> kOperators{{
+constexpr std::array<Operator, 4> kReshapingOperators{{
     {"Flatten",
      "X -> matrix; axes before `axis` become rows",
      1,
@@ -111,7 +111,7 @@ constexpr std::array<Operator, 4> kOperators{{
 }  // namespace
 
 std::span<const Operator> reshaping_operators() {
-    return kOperators;
+    return kReshapingOperators;
 }
 
 }  // namespace starling::compute

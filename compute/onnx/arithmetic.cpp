@@ -238,7 +238,7 @@ void reduce(Importer& in) {
     in.bind(0, y);
 }
 
-constexpr auto kTranslations = std::to_array<NamedTranslation>({
+constexpr auto kArithmeticTranslations = std::to_array<NamedTranslation>({
     {"Sum", chain<kAdd>},
     {"Max", chain<kMax>},
     {"Min", chain<kMin>},
@@ -278,7 +278,7 @@ constexpr auto kTranslations = std::to_array<NamedTranslation>({
 }  // namespace
 
 std::span<const NamedTranslation> arithmetic_translations() {
-    return kTranslations;
+    return kArithmeticTranslations;
 }
 
 }  // namespace starling::compute::onnx

@@ -192,7 +192,7 @@ void dropout(Importer& in) {
     in.bind(0, in.emit("Dropout", {x}, attributes));
 }
 
-constexpr auto kTranslations = std::to_array<NamedTranslation>({
+constexpr auto kNormalizationTranslations = std::to_array<NamedTranslation>({
     {"BatchNormalization", batch_norm},
     {"InstanceNormalization", instance_norm},
     {"GroupNormalization", group_norm},
@@ -203,7 +203,7 @@ constexpr auto kTranslations = std::to_array<NamedTranslation>({
 }  // namespace
 
 std::span<const NamedTranslation> normalization_translations() {
-    return kTranslations;
+    return kNormalizationTranslations;
 }
 
 }  // namespace starling::compute::onnx

@@ -60,7 +60,7 @@ void where(Importer& in) {
     in.bind(0, in.emit("Where", in.operands()), kind);
 }
 
-constexpr auto kTranslations = std::to_array<NamedTranslation>({
+constexpr auto kPlainTranslations = std::to_array<NamedTranslation>({
     {"Relu", plain},    {"LeakyRelu", plain},   {"Elu", plain},       {"Sigmoid", plain},
     {"Tanh", plain},    {"HardSigmoid", plain}, {"HardSwish", plain}, {"Softplus", plain},
     {"Exp", plain},     {"Log", plain},         {"Sqrt", plain},      {"Reciprocal", plain},
@@ -73,7 +73,7 @@ constexpr auto kTranslations = std::to_array<NamedTranslation>({
 }  // namespace
 
 std::span<const NamedTranslation> plain_translations() {
-    return kTranslations;
+    return kPlainTranslations;
 }
 
 }  // namespace starling::compute::onnx

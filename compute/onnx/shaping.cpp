@@ -375,7 +375,7 @@ void shape_of(Importer& in) {
     in.bind(0, Known{Kind::Integer, {end - start}, std::move(values)});
 }
 
-constexpr auto kTranslations = std::to_array<NamedTranslation>({
+constexpr auto kShapingTranslations = std::to_array<NamedTranslation>({
     {"Reshape", reshape},
     {"Squeeze", squeeze},
     {"Unsqueeze", squeeze},
@@ -396,7 +396,7 @@ constexpr auto kTranslations = std::to_array<NamedTranslation>({
 }  // namespace
 
 std::span<const NamedTranslation> shape_translations() {
-    return kTranslations;
+    return kShapingTranslations;
 }
 
 }  // namespace starling::compute::onnx

@@ -253,7 +253,7 @@ void global_pool(Importer& in) {
     in.bind(0, in.emit(fold, {x}, {{"axes", axes}}));
 }
 
-constexpr auto kTranslations = std::to_array<NamedTranslation>({
+constexpr auto kWindowTranslations = std::to_array<NamedTranslation>({
     {"Conv", conv},
     {"ConvTranspose", conv_transpose},
     {"MaxPool", pool},
@@ -265,7 +265,7 @@ constexpr auto kTranslations = std::to_array<NamedTranslation>({
 }  // namespace
 
 std::span<const NamedTranslation> window_translations() {
-    return kTranslations;
+    return kWindowTranslations;
 }
 
 }  // namespace starling::compute::onnx

@@ -17,7 +17,6 @@ namespace starling::peer {
 namespace {
 
 using scenario::Command;
-using scenario::Entry;
 
 nlohmann::ordered_json peers_json(const scenario::View& view) {
     auto peers = nlohmann::ordered_json::array();
@@ -169,7 +168,7 @@ Result<void> LiveControl::add_step(scenario::Step step, const scenario::View& vi
 }
 
 void LiveControl::answer_step(Instant now) {
-    using State = Entry::State;
+    using State = scenario::Entry::State;
     const auto& entry = plan_.entries()[*awaited_];
     if (entry.state == State::Waiting || entry.state == State::Asked) return;
     awaited_.reset();

@@ -54,7 +54,7 @@ protected:
         }
     }
 
-    testing::TemporaryDirectory directory_;
+    starling::testing::TemporaryDirectory directory_;
 };
 
 TEST_F(AgreedTables, ColumnsAreFoundByNameAndWordsByTheRecipesCodes) {
