@@ -85,8 +85,8 @@ int run(SwarmFlags flags) {
 
 /// A scenario file says all that most other flags say.
 void add_scenario_flags(CLI::App& command, SwarmFlags& flags) {
-    static constexpr std::array<std::string_view, 6> kTogether = {
-        "--seed", "--state", "--json", "--peer-binary", "--help", "--config"};
+    static constexpr std::array<std::string_view, 7> kTogether = {
+        "--seed", "--state", "--json", "--peer-binary", "--other-binary", "--help", "--config"};
     const auto others = command.get_options();
     auto* scenario = command.add_option(
         "--scenario",
@@ -205,6 +205,15 @@ void add_swarm(CLI::App& app, Command& chosen) {
         ->transform(&expand_home);
     command->add_flag("--json", flags->json, "one JSON object a line, the summary last");
     command->add_option("--peer-binary", options.program, "what to run as peers")->group("");
+    command
+        ->add_option(
+            "--other-binary",
+            options.other_program,
+            "what every second peer runs, for instance the release before (this program)"
+        )
+        ->type_name("FILE")
+        ->transform(&expand_home)
+        ->check(CLI::ExistingFile);
     add_scenario_flags(*command, *flags);
     command->footer(kExamples);
     command->callback([flags, command, &chosen] {

@@ -33,7 +33,7 @@ Result<std::unique_ptr<Spaces>> make_spaces(const scenario::Scenario& scenario) 
 
 bool needs_disks(const scenario::Scenario& scenario) {
     return std::any_of(scenario.steps.begin(), scenario.steps.end(), [](const auto& step) {
-        return step.action.verb == scenario::Verb::DiskFull;
+        return scenario::needs_disk_of_its_own(step.action.verb);
     });
 }
 

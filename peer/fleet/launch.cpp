@@ -26,7 +26,8 @@ std::string dataset_of(const SwarmOptions& options, std::size_t index, const Ent
 ProcessOptions peer_process(const SwarmOptions& options, std::size_t index, const Entry& entry) {
     const std::string threads = std::to_string(threads_of_each(options));
     ProcessOptions process;
-    process.program = options.program;
+    const bool other = index % 2 == 0 && !options.other_program.empty();
+    process.program = other ? options.other_program : options.program;
     auto& arguments = process.arguments;
     arguments = {"peer", "--listen", entry.listen, "--http", "127.0.0.1:0", "--json"};
     const auto add = [&arguments](const std::string& flag, const std::string& value) {

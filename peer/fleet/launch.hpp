@@ -20,7 +20,8 @@ enum class OutputMode {
 };
 
 struct SwarmOptions {
-    std::string program;  ///< the starling binary
+    std::string program;        ///< the starling binary
+    std::string other_program;  ///< what every second peer runs; empty: the same
     std::size_t peers = 4;
     std::size_t threads = 0;  ///< compute threads of all peers together; 0: all cores
     std::uint64_t seed = 1;

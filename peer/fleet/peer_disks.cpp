@@ -22,7 +22,8 @@ constexpr unsigned kPrivateMode = 0700;
 Fault refused(const std::string& what, int error) {
     return fail(
         FaultCode::Refused,
-        what + ": " + std::generic_category().message(error) + "; disk-full needs disks of its own"
+        what + ": " + std::generic_category().message(error) +
+            "; disk-full and disk-read-only need disks of their own"
     );
 }
 
@@ -77,6 +78,24 @@ Result<void> PeerDisks::set_full(std::size_t peer, bool full) {
     std::filesystem::remove(path, error);
     if (error) return fail(FaultCode::Io, path.string() + ": " + error.message());
     return {};
+}
+
+// A disk with a file that is open for writing cannot be made read-only, but a second mount of it that
+// covers the first can.
+Result<void> PeerDisks::set_read_only(std::size_t peer, bool read_only) {
+    const auto& path = mounts_.at(peer - 1);
+    if (!read_only) {
+        if (::umount2(path.c_str(), MNT_DETACH) == 0) return {};
+        return fail(FaultCode::Io, path.string() + ": " + std::generic_category().message(errno));
+    }
+    if (::mount(path.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+        return fail(FaultCode::Io, path.string() + ": " + std::generic_category().message(errno));
+    }
+    constexpr auto kReadOnly = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV | MS_NOSUID;
+    if (::mount(nullptr, path.c_str(), nullptr, kReadOnly, nullptr) == 0) return {};
+    const int error = errno;
+    (void)::umount2(path.c_str(), MNT_DETACH);
+    return fail(FaultCode::Io, path.string() + ": " + std::generic_category().message(error));
 }
 
 }  // namespace starling::peer

@@ -1,6 +1,6 @@
 #pragma once
 
-// Disks of a scenario's peers that can be full: each state directory is a small file system in memory. They
+// Disks of a scenario's peers that can be full or refuse to be written: each state directory is a small file system in memory. They
 // are mounted where only this process and its children see them, so nothing of them is left when it ends.
 
 #include <cstddef>
@@ -28,6 +28,11 @@ public:
     /// Fills a disk, or takes the filler away. Peers count from 1.
     /// Errors    Io
     Result<void> set_full(std::size_t peer, bool full);
+
+    /// Lets nothing on a disk be changed, as a kernel does that has met errors there, or lets it be changed
+    /// again. What is open for writing stays so.
+    /// Errors    Io
+    Result<void> set_read_only(std::size_t peer, bool read_only);
 
     /// Room on a disk, in bytes. Twice this times the number of peers is the most memory that they take.
     static constexpr std::size_t kBytes = std::size_t{256} << 20U;

@@ -149,7 +149,8 @@ Result<void> ScenarioPeers::hit(const scenario::Action& action, std::size_t peer
             slot.slowed = action.value;
             return {};
         case Verb::DiskFull:
-            return fill_disk(peer, true);
+        case Verb::DiskReadOnly:
+            return break_disk(action.verb, peer, true);
         case Verb::FdLimit:
             return limit(slot, slot.descriptors, static_cast<std::uint64_t>(action.value));
         case Verb::Memory:
@@ -185,7 +186,8 @@ Result<void> ScenarioPeers::release(Verb verb, std::size_t peer) {
             }
             return restart(peer - 1);
         case Verb::DiskFull:
-            return fill_disk(peer, false);
+        case Verb::DiskReadOnly:
+            return break_disk(verb, peer, false);
         case Verb::FdLimit:
             return limit(slot, slot.descriptors, std::nullopt);
         case Verb::Memory:
@@ -219,11 +221,15 @@ Result<void> ScenarioPeers::restart_moved() {
     return {};
 }
 
-Result<void> ScenarioPeers::fill_disk(std::size_t peer, bool full) {
+Result<void> ScenarioPeers::break_disk(Verb verb, std::size_t peer, bool broken) {
     if (disks_ == nullptr) {
-        return fail(FaultCode::Unsupported, "only a scenario whose file has disk-full makes disks");
+        return fail(
+            FaultCode::Unsupported,
+            "only a scenario whose file has disk-full or disk-read-only makes disks"
+        );
     }
-    return disks_->set_full(peer, full);
+    return verb == Verb::DiskFull ? disks_->set_full(peer, broken)
+                                  : disks_->set_read_only(peer, broken);
 }
 
 /// Nothing: as much as before.

@@ -115,7 +115,7 @@ private:
     Result<void> hit(const scenario::Action& action, std::size_t peer);
     void end(std::size_t peer, scenario::Verb verb);
     Result<void> release(scenario::Verb verb, std::size_t peer);
-    Result<void> fill_disk(std::size_t peer, bool full);
+    Result<void> break_disk(scenario::Verb verb, std::size_t peer, bool broken);
     static Result<void> limit(const Slot& slot, Limit& limit, std::optional<std::uint64_t> most);
     Result<void> corrupt_checkpoint(std::size_t peer);
     Result<void> restart(std::size_t slot);

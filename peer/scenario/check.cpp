@@ -110,7 +110,7 @@ void Checker::check_steps() {
                 step.place, "a peer without a state directory cannot come back; set state = true"
             );
         }
-        const bool on_disk = verb == Verb::DiskFull || verb == Verb::Corrupt;
+        const bool on_disk = needs_disk_of_its_own(verb) || verb == Verb::Corrupt;
         if (on_disk && !scenario_.state) {
             fail_at(step.place, "peers have no files without a state directory; set state = true");
         }

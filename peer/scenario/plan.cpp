@@ -290,6 +290,7 @@ std::string Plan::obstacle(const Action& action, const View& view) {
             case Verb::Bridge:
             case Verb::MajoritiesRing:
             case Verb::DiskFull:
+            case Verb::DiskReadOnly:
             case Verb::Reset:
             case Verb::HalfOpen:
             case Verb::Loss:

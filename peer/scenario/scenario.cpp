@@ -47,6 +47,7 @@ constexpr std::array<VerbRow, kVerbs> kRows = {{
     {"seeds-gone", true, true, true},
     {"address-change", true, true, false},
     {"disk-full", false, true, false},
+    {"disk-read-only", false, true, false},
     {"fd-limit", true, true, false},
     {"memory", true, true, false},
     {"corrupt", true, true, false},
@@ -135,6 +136,10 @@ std::optional<Duration> usual_length(Verb verb) {
 
 bool ends_peer(Verb verb) {
     return verb == Verb::Kill || verb == Verb::PowerOff || verb == Verb::SeedsGone;
+}
+
+bool needs_disk_of_its_own(Verb verb) {
+    return verb == Verb::DiskFull || verb == Verb::DiskReadOnly;
 }
 
 bool has_sides(Verb verb) {
@@ -283,6 +288,7 @@ std::string to_string(const Action& action) {
         case Verb::SeedsGone:
         case Verb::AddressChange:
         case Verb::DiskFull:
+        case Verb::DiskReadOnly:
         case Verb::Corrupt:
         case Verb::Bridge:
         case Verb::MajoritiesRing:

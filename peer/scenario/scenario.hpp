@@ -59,13 +59,14 @@ enum class Verb : std::uint8_t {
     SeedsGone,      ///< the founder dies, and who is started again knows only its address
     AddressChange,  ///< it is started again at another address
     DiskFull,       ///< nothing more can be written to its state directory
+    DiskReadOnly,   ///< nothing in its state directory can be changed
     FdLimit,        ///< it can have only so many descriptors
     Memory,         ///< it can have only so much memory of its own
     Corrupt,        ///< a byte of its newest checkpoint is changed
     Wait,           ///< does nothing but wait for its condition
 };
 
-inline constexpr std::size_t kVerbs = 32;
+inline constexpr std::size_t kVerbs = 33;
 
 [[nodiscard]] std::string_view to_string(Verb verb);
 [[nodiscard]] std::optional<Verb> parse_verb(std::string_view word);
@@ -81,6 +82,9 @@ inline constexpr std::size_t kVerbs = 32;
 
 /// Returns whether a verb ends a peer without a word, until it is started again.
 [[nodiscard]] bool ends_peer(Verb verb);
+
+/// Returns whether a verb needs a disk of the peer's own.
+[[nodiscard]] bool needs_disk_of_its_own(Verb verb);
 
 /// Returns whether a verb parts the peers into two sides, which others may name.
 [[nodiscard]] bool has_sides(Verb verb);

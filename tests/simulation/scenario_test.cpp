@@ -75,6 +75,7 @@ TEST_F(ScenarioFiles, ThoseThatShipRunClean) {
     ASSERT_GE(files.size(), 10U);
     const std::map<std::string, std::string> for_real_peers = {
         {"disk-full.toml", "starling simulate cannot do 'disk-full'"},
+        {"disk-read-only.toml", "starling simulate cannot do 'disk-read-only'"},
         {"address-change.toml", "starling simulate cannot do 'address-change'"},
         {"home-link.toml", "the simulator's links are all alike"}};
     for (const auto& path : files) {

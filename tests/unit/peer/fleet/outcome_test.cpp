@@ -164,6 +164,16 @@ TEST(Launch, EachPeerGetsItsShareOfThreadsAndItsOwnSeedAndState) {
     EXPECT_EQ(process.arguments, expected);
 }
 
+TEST(Launch, EverySecondPeerIsOfTheOtherRelease) {
+    SwarmOptions options;
+    options.program = "/bin/starling";
+    EXPECT_EQ(peer_process(options, 2, {"127.0.0.1:7000", true}).program, "/bin/starling");
+    options.other_program = "/opt/starling";
+    EXPECT_EQ(peer_process(options, 1, {"", true}).program, "/bin/starling");
+    EXPECT_EQ(peer_process(options, 2, {"127.0.0.1:7000", true}).program, "/opt/starling");
+    EXPECT_EQ(peer_process(options, 3, {"127.0.0.1:7000", true}).program, "/bin/starling");
+}
+
 TEST(Launch, WhatHoldsForEachPeerIsPassedOnAsItWasGiven) {
     SwarmOptions options;
     options.upload_limit = "10Mbit";
