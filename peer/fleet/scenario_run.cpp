@@ -11,6 +11,7 @@
 #include "peer/fleet/scenario_runner.hpp"
 #include "peer/machine/exit_codes.hpp"
 #include "peer/scenario/links.hpp"
+#include "peer/scenario/watch.hpp"
 
 namespace starling::peer {
 namespace {
@@ -177,7 +178,7 @@ void ScenarioRun::on_tick() {
         if (!ending_since_) {
             go_on(now);
         } else {
-            watch_end(now);
+            await_end(now);
         }
         tell_findings();
         history_.observe(now, view_);
@@ -189,16 +190,8 @@ void ScenarioRun::on_tick() {
 void ScenarioRun::go_on(Instant now) {
     if (live_) live_->poll(now, view_);
     while (const auto order = plan_.poll(now, view_)) carry_out(now, *order);
-    if (plan_.quiet()) judge_.observe_quiet(now, view_);
-    plan_.slow_down(judge_.slowness());
-    if (plan_.phase() == Phase::Storm || plan_.phase() == Phase::Calm) {
-        judge_.observe(now, view_, plan_.settled());
-        if (plan_.phase() == Phase::Calm && plan_.settled()) judge_.observe_calm(now, view_);
-    }
-    const bool late = now - began_ > job_.scenario.limit;
-    if (late) {
-        judge_.add(now, "the run was not over after " + scenario::to_text(job_.scenario.limit));
-    }
+    watch_peers(judge_, plan_, now, view_);
+    const bool late = watch_limit(judge_, job_.scenario, now, now - began_);
     const bool over = plan_.phase() == Phase::Over;
     const bool early = !over && all_ended();
     if (early) note_early_end(now);
@@ -235,7 +228,7 @@ void ScenarioRun::carry_out(Instant now, const scenario::Order& order) {
             link_faults(plan_.entries(), job_.scenario.peers + job_.scenario.added())
         );
     }
-    tell_judge(now, order);
+    watch_order(judge_, plan_, now, order, added_);
     view_ = peers_.see();
     const auto text = (order.undo ? "end of " : "") + to_string(action);
     if (action.verb == scenario::Verb::Wait) return;
@@ -247,21 +240,6 @@ void ScenarioRun::carry_out(Instant now, const scenario::Order& order) {
         {"seconds", to_seconds(now - began_)}};
     display_.json(event.dump());
     display_.note("fault: " + text + (result ? "" : ": " + printable(result.error().message)));
-}
-
-void ScenarioRun::tell_judge(Instant now, const scenario::Order& order) {
-    const auto& entry = plan_.entries()[order.entry];
-    const auto& action = entry.step.action;
-    const bool failed = entry.state == scenario::Entry::State::Failed;
-    if (action.verb == scenario::Verb::Wait || failed) return;
-    const auto peers = hurt_by(action, added_);
-    if (order.undo) {
-        judge_.fault_ends(now, peers);
-    } else {
-        judge_.fault_begins(now, peers, entry.holds());
-        if (action.verb != scenario::Verb::Term) return;
-        for (const auto peer : peers) judge_.says_goodbye(now, peer);
-    }
 }
 
 ScenarioEnd run_scenario(const SwarmOptions& options, const ScenarioJob& job) {

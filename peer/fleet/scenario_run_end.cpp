@@ -8,11 +8,10 @@
 #include "peer/fleet/outcome.hpp"
 #include "peer/fleet/scenario_runner.hpp"
 #include "peer/machine/exit_codes.hpp"
+#include "peer/scenario/watch.hpp"
 
 namespace starling::peer {
 namespace {
-
-using scenario::Phase;
 
 /// Peers that were asked to leave are killed after so long.
 constexpr Duration kLeaveMax = std::chrono::seconds(20);
@@ -27,18 +26,14 @@ constexpr Duration kOnce = std::chrono::milliseconds(100);
 void ScenarioRun::begin_end(Instant now) {
     ending_since_ = now;
     if (live_) live_->abandon(now);
-    if (!plan_.failure().empty()) {
-        judge_.add(now, plan_.failure());
-    } else if (plan_.phase() == Phase::Over) {
-        judge_.calm_over(now, view_, history_);
-    }
+    watch_end(judge_, plan_, now, view_, history_);
     peers_.release();
     if (job_.plain) return;
     const bool awaits = job_.scenario.expect.reach && !options_.until.empty();
     if (!awaits || judge_.count() > 0) stop_all(now);
 }
 
-void ScenarioRun::watch_end(Instant now) {
+void ScenarioRun::await_end(Instant now) {
     if (!peers_.anyone_running()) return io_.stop();
     if (!stopped_ && now - began_ > job_.scenario.limit) {
         judge_.add(

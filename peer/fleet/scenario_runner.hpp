@@ -70,9 +70,8 @@ private:
     void on_tick();
     void go_on(Instant now);
     void carry_out(Instant now, const scenario::Order& order);
-    void tell_judge(Instant now, const scenario::Order& order);
     void begin_end(Instant now);
-    void watch_end(Instant now);
+    void await_end(Instant now);
     void stop_all(Instant now);
     void judge_end();
     void judge_accuracy();

@@ -12,12 +12,12 @@
 #include "peer/scenario/judge.hpp"
 #include "peer/scenario/links.hpp"
 #include "peer/scenario/plan.hpp"
+#include "peer/scenario/watch.hpp"
 
 namespace starling::peer_virtual {
 namespace {
 
 using scenario::Action;
-using scenario::Entry;
 using scenario::Order;
 using scenario::PeerSeen;
 using scenario::Phase;
@@ -82,7 +82,6 @@ private:
     Result<void> add(const Action& action);
     void apply_links();
     void set_barrier(const scenario::Barrier& barrier);
-    void tell_judge(const Order& order);
     void advance(Duration time);
     void finish();
     void look_at_mean();
@@ -343,28 +342,13 @@ void ScenarioCampaign::Impl::apply_links() {
     swarm_.network().set_options(links);
 }
 
-/// Tells the judge whom an order that was just answered hurts, or no longer does.
-void ScenarioCampaign::Impl::tell_judge(const Order& order) {
-    const auto& entry = plan_.entries()[order.entry];
-    const auto& action = entry.step.action;
-    if (action.verb == Verb::Wait || entry.state == Entry::State::Failed) return;
-    const auto peers = scenario::hurt_by(action, added_);
-    if (order.undo) {
-        judge_.fault_ends(swarm_.now(), peers);
-    } else {
-        judge_.fault_begins(swarm_.now(), peers, entry.holds());
-        if (action.verb != Verb::Term) return;
-        for (const auto peer : peers) judge_.says_goodbye(swarm_.now(), peer);
-    }
-}
-
 void ScenarioCampaign::Impl::carry_out(const Order& order) {
     const auto action = plan_.action(order);
     added_.clear();
     const auto result = order.undo ? undo(action) : act(action);
     plan_.answer(swarm_.now(), order, result);
     if (scenario::is_link(action.verb)) apply_links();
-    tell_judge(order);
+    watch_order(judge_, plan_, swarm_.now(), order, added_);
     look();
 }
 
@@ -390,26 +374,14 @@ void ScenarioCampaign::Impl::advance(Duration time) {
 
 void ScenarioCampaign::Impl::run(const std::function<void(Instant, Phase)>& progress) {
     start_peers();
-    const auto limit = Instant{} + scenario_.limit;
     Instant next_report{};
     while (plan_.phase() != Phase::Over) {
         look();
         while (const auto order = plan_.poll(swarm_.now(), view_)) carry_out(*order);
-        if (plan_.quiet()) judge_.observe_quiet(swarm_.now(), view_);
-        plan_.slow_down(judge_.slowness());
-        if (plan_.phase() == Phase::Storm || plan_.phase() == Phase::Calm) {
-            judge_.observe(swarm_.now(), view_, plan_.settled());
-            if (plan_.phase() == Phase::Calm && plan_.settled())
-                judge_.observe_calm(swarm_.now(), view_);
-            look_at_mean();
-        }
+        watch_peers(judge_, plan_, swarm_.now(), view_);
+        look_at_mean();
         history_.observe(swarm_.now(), view_);
-        if (swarm_.now() > limit) {
-            judge_.add(
-                swarm_.now(), "the run was not over after " + scenario::to_text(scenario_.limit)
-            );
-            break;
-        }
+        if (watch_limit(judge_, scenario_, swarm_.now(), swarm_.now() - Instant{})) break;
         if (progress && swarm_.now() >= next_report) {
             next_report = swarm_.now() + kReportEvery;
             progress(swarm_.now(), plan_.phase());
@@ -421,11 +393,7 @@ void ScenarioCampaign::Impl::run(const std::function<void(Instant, Phase)>& prog
 
 void ScenarioCampaign::Impl::finish() {
     look();
-    if (!plan_.failure().empty()) {
-        judge_.add(swarm_.now(), plan_.failure());
-    } else if (plan_.phase() == Phase::Over) {
-        judge_.calm_over(swarm_.now(), view_, history_);
-    }
+    watch_end(judge_, plan_, swarm_.now(), view_, history_);
     if (!scenario_.setting("until").empty()) {
         notes_.emplace_back(
             "virtual peers train no real data, so whether they reach the target was not judged"
