@@ -3,18 +3,11 @@
 #include <algorithm>
 #include <optional>
 
+#include "peer/fleet/ipv4.hpp"
+
 namespace starling::peer {
 namespace {
 
-// RFC 791, section 3.1.
-constexpr std::size_t kIpBytes = 20;
-constexpr std::size_t kTotalAt = 2;
-constexpr std::size_t kTtlAt = 8;
-constexpr std::size_t kProtocolAt = 9;
-constexpr std::size_t kIpChecksumAt = 10;
-constexpr std::size_t kSourceAt = 12;
-constexpr std::size_t kDestinationAt = 16;
-constexpr std::uint32_t kTcp = 6;
 // RFC 9293, section 3.1; places count from the beginning of the TCP header.
 constexpr std::size_t kTcpBytes = 20;
 constexpr std::size_t kSequenceAt = 4;
@@ -28,13 +21,7 @@ constexpr std::uint32_t kRst = 4;
 constexpr std::uint32_t kAck = 16;
 constexpr std::uint32_t kTtl = 64;
 
-std::uint32_t number(std::span<const std::byte> bytes, std::size_t at, std::size_t size) {
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-        value = value << 8U | std::to_integer<std::uint32_t>(bytes[at + i]);
-    }
-    return value;
-}
+using ipv4::number;
 
 void put(std::span<std::byte> bytes, std::size_t at, std::size_t size, std::uint32_t value) {
     for (std::size_t i = size; i > 0; --i) {
@@ -52,11 +39,12 @@ struct Packet {
 };
 
 std::optional<Packet> read(std::span<const std::byte> bytes) {
-    if (bytes.size() < kIpBytes || number(bytes, 0, 1) >> 4U != 4) return {};
+    if (!ipv4::is_packet(bytes)) return {};
     const std::size_t header = std::size_t{number(bytes, 0, 1) & 0x0FU} * 4;
-    const std::size_t total = number(bytes, kTotalAt, 2);
-    if (header < kIpBytes || total > bytes.size() || total < header + kTcpBytes) return {};
-    if (number(bytes, kProtocolAt, 1) != kTcp) return {};
+    const std::size_t total = number(bytes, ipv4::kTotalAt, 2);
+    if (header < ipv4::kHeaderBytes || total > bytes.size() || total < header + kTcpBytes)
+        return {};
+    if (number(bytes, ipv4::kProtocolAt, 1) != ipv4::kTcp) return {};
     Packet packet{bytes.first(header), bytes.subspan(header, total - header), 0, 0};
     packet.flags = number(packet.tcp, kFlagsAt, 1);
     const std::size_t offset = std::size_t{number(packet.tcp, kOffsetAt, 1) >> 4U} * 4;
@@ -86,8 +74,8 @@ BrokenStreams::Verdict BrokenStreams::judge(std::span<const std::byte> bytes) {
     const auto end = [&](std::size_t address, std::size_t port) {
         return std::uint64_t{number(packet->ip, address, 4)} << 16U | number(packet->tcp, port, 2);
     };
-    const auto from = end(kSourceAt, 0);
-    const auto to = end(kDestinationAt, 2);
+    const auto from = end(ipv4::kSourceAt, 0);
+    const auto to = end(ipv4::kDestinationAt, 2);
     const Stream stream(std::min(from, to), std::max(from, to));
     const bool opens = (packet->flags & (kSyn | kAck)) == kSyn;
     if (opens && new_.size() < kNewMax) new_.insert(stream);
@@ -98,16 +86,16 @@ BrokenStreams::Verdict BrokenStreams::judge(std::span<const std::byte> bytes) {
 std::vector<std::byte> reset_answer(std::span<const std::byte> bytes) {
     const auto packet = read(bytes);
     if (!packet || (packet->flags & kRst) != 0) return {};
-    std::vector<std::byte> answer(kIpBytes + kTcpBytes);
-    const std::span ip = std::span(answer).first(kIpBytes);
-    const std::span tcp = std::span(answer).subspan(kIpBytes);
+    std::vector<std::byte> answer(ipv4::kHeaderBytes + kTcpBytes);
+    const std::span ip = std::span(answer).first(ipv4::kHeaderBytes);
+    const std::span tcp = std::span(answer).subspan(ipv4::kHeaderBytes);
     put(ip, 0, 1, 0x45);
-    put(ip, kTotalAt, 2, static_cast<std::uint32_t>(answer.size()));
-    put(ip, kTtlAt, 1, kTtl);
-    put(ip, kProtocolAt, 1, kTcp);
-    put(ip, kSourceAt, 4, number(packet->ip, kDestinationAt, 4));
-    put(ip, kDestinationAt, 4, number(packet->ip, kSourceAt, 4));
-    put(ip, kIpChecksumAt, 2, ~folded_sum(ip, 0) & 0xFFFFU);
+    put(ip, ipv4::kTotalAt, 2, static_cast<std::uint32_t>(answer.size()));
+    put(ip, ipv4::kTtlAt, 1, kTtl);
+    put(ip, ipv4::kProtocolAt, 1, ipv4::kTcp);
+    put(ip, ipv4::kSourceAt, 4, number(packet->ip, ipv4::kDestinationAt, 4));
+    put(ip, ipv4::kDestinationAt, 4, number(packet->ip, ipv4::kSourceAt, 4));
+    put(ip, ipv4::kChecksumAt, 2, ~folded_sum(ip, 0) & 0xFFFFU);
     put(tcp, 0, 2, number(packet->tcp, 2, 2));
     put(tcp, 2, 2, number(packet->tcp, 0, 2));
     put(tcp, kOffsetAt, 1, (kTcpBytes / 4) << 4U);
@@ -121,7 +109,7 @@ std::vector<std::byte> reset_answer(std::span<const std::byte> bytes) {
         put(tcp, kFlagsAt, 1, kRst | kAck);
     }
     // The pseudo header: both addresses, the protocol and the length.
-    const auto pseudo = folded_sum(ip.subspan(kSourceAt, 8), kTcp + kTcpBytes);
+    const auto pseudo = folded_sum(ip.subspan(ipv4::kSourceAt, 8), ipv4::kTcp + kTcpBytes);
     put(tcp, kTcpChecksumAt, 2, ~folded_sum(tcp, pseudo) & 0xFFFFU);
     return answer;
 }

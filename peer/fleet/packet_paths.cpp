@@ -4,18 +4,12 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "peer/fleet/ipv4.hpp"
 
 namespace starling::peer {
 namespace {
 
 using What = scenario::Barrier::What;
-
-// RFC 791, section 3.1.
-constexpr std::size_t kHeaderBytes = 20;
-constexpr std::size_t kProtocolAt = 9;
-constexpr std::size_t kDestinationAt = 16;
-constexpr std::uint8_t kTcp = 6;
-constexpr std::uint8_t kUdp = 17;
 
 /// What a barrier stops, and what a packet is, as bits.
 constexpr std::uint8_t kOther = 1;
@@ -35,21 +29,13 @@ std::uint8_t bits_of(What what) {
 }
 
 std::uint8_t bit_of(std::span<const std::byte> packet) {
-    const auto protocol = std::to_integer<std::uint8_t>(packet[kProtocolAt]);
-    if (protocol == kTcp) return kStream;
-    return protocol == kUdp ? kDatagram : kOther;
-}
-
-bool is_ipv4(std::span<const std::byte> packet) {
-    return packet.size() >= kHeaderBytes && std::to_integer<unsigned>(packet[0]) >> 4U == 4;
+    const auto protocol = ipv4::number(packet, ipv4::kProtocolAt, 1);
+    if (protocol == ipv4::kTcp) return kStream;
+    return protocol == ipv4::kUdp ? kDatagram : kOther;
 }
 
 std::uint32_t destination(std::span<const std::byte> packet) {
-    std::uint32_t address = 0;
-    for (std::size_t i = 0; i < 4; ++i) {
-        address = address << 8U | std::to_integer<std::uint32_t>(packet[kDestinationAt + i]);
-    }
-    return address;
+    return ipv4::number(packet, ipv4::kDestinationAt, 4);
 }
 
 }  // namespace
@@ -161,7 +147,7 @@ bool PacketPaths::is_broken(
 
 void PacketPaths::take(Instant now, std::size_t from, std::span<const std::byte> packet) {
     STARLING_CHECK(from >= 1 && from <= peers_);
-    if (!is_ipv4(packet)) return;
+    if (!ipv4::is_packet(packet)) return;
     const auto address = destination(packet) & ~kMovedBit;
     const std::size_t to = address - kLinksNet;
     if (address <= kLinksNet || to > peers_ || !passes(from, to, packet)) return;
