@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #if defined(__GLIBC__)
+#include <cstring>
 #include <malloc.h>
 #endif
 #include <new>
@@ -152,6 +153,11 @@ public:
     std::span<const std::int32_t> output_labels(ValueId output) const override {
         const auto [bytes, size] = find(lowered_.outputs, output);
         return {reinterpret_cast<const std::int32_t*>(bytes), size / sizeof(std::int32_t)};
+    }
+
+    Result<void> poison() override {
+        std::memset(arena_.get(), 0xFF, arena_bytes_);
+        return {};
     }
 
     DeviceSpan gradients() const override {

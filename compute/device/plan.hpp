@@ -64,6 +64,11 @@ public:
         Stopwatch stopwatch, std::vector<KernelTime>& times
     ) = 0;
 
+    /// Fills the memory of temporaries and inputs with bytes that as numbers are none, so that a run that reads what
+    /// nobody has written shows it. For tests; inputs are written afterwards.
+    /// Errors    Device
+    [[nodiscard]] virtual Result<void> poison() = 0;
+
     /// Returns an output in row-major order, valid until the next run.
     [[nodiscard]] virtual std::span<const float> output(ValueId output) const = 0;
 

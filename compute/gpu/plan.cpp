@@ -89,6 +89,11 @@ public:
         return read_outputs();
     }
 
+    Result<void> poison() override {
+        const std::vector<std::byte> bytes(places_.arena_bytes, std::byte{0xFF});
+        return backend_.write(bytes, *arena_, 0);
+    }
+
     std::span<const float> output(ValueId output) const override {
         return floats(outputs_.at(output).words);
     }

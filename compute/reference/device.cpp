@@ -92,6 +92,8 @@ public:
         return {};
     }
 
+    Result<void> poison() override { return {}; }  // each run makes its values anew
+
     std::span<const float> output(ValueId output) const override { return outputs_.at(output); }
 
     std::span<const std::int32_t> output_labels(ValueId output) const override {

@@ -63,6 +63,7 @@ struct Runnable {
     ) {
         auto plan = test_device().compile({model.graph, outputs, {}, 1}, store.layout());
         if (plan.has_error()) return plan.error();
+        if (auto poisoned = (*plan)->poison(); !poisoned) return poisoned.error();
         for (std::size_t i = 0; i < model.inputs.size(); ++i) {
             const auto id = model.inputs[i].id;
             if (!reads(id)) continue;
