@@ -70,11 +70,11 @@ void Batcher::replace(std::vector<ShardStart> shards, bool resumes) {
 
 bool Batcher::arrived() {
     // The count first: a shard that comes after it changes it again.
-    const std::size_t held = store_.held();
-    if (missing_ == 0 || held == looked_at_) return false;
+    const auto arrivals = store_.arrivals();
+    if (missing_ == 0 || arrivals == looked_at_) return false;
     const auto here = [this](const Slot& slot) { return !slot.held && store_.has(slot.id); };
     if (std::any_of(slots_.begin(), slots_.end(), here)) return true;
-    looked_at_ = held;
+    looked_at_ = arrivals;
     return false;
 }
 
@@ -130,7 +130,9 @@ void Batcher::follow_moves() {
     moves_ = moves;
     for (auto& slot : slots_) {
         if (!slot.held || slot.bytes.mapped) continue;
-        slot.bytes = store_.get(slot.id);
+        auto bytes = store_.get(slot.id);
+        if (!bytes) continue;  // given up since
+        slot.bytes = std::move(bytes);
         slot.view = store_.view(slot.bytes.view);
     }
 }

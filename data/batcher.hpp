@@ -123,7 +123,7 @@ private:
     std::vector<Slot> slots_;             ///< by id
     std::size_t missing_ = 0;             ///< slots that are not held
     std::uint64_t moves_ = 0;             ///< of the store, when the slots got their bytes
-    std::size_t looked_at_ = 0;           ///< what the store held when arrived() found nothing
+    std::uint64_t looked_at_ = 0;         ///< arrivals() of the store when arrived() found nothing
     std::map<ShardId, EpochPlace> left_;  ///< how far shards were when they left the set
     SampleOrder order_;
     std::atomic<std::uint64_t> damaged_{0};

@@ -294,6 +294,39 @@ std::vector<PeerId> owners_of(
     return owners;
 }
 
+std::vector<std::vector<PeerId>> holders_of(
+    std::span<const std::size_t> shards,
+    std::span<const WeightedPeer> peers,
+    const Manifest& manifest,
+    std::size_t replicas
+) {
+    STARLING_CHECK(!peers.empty());
+    std::vector<std::vector<PeerId>> holders;
+    holders.reserve(shards.size());
+    std::vector<std::size_t> owners;
+    if (manifest.partitions > 0) owners = assign_partitions(manifest.partitions, peers);
+    auto candidates = candidates_of(peers);
+    for (const auto shard : shards) {
+        const auto& info = manifest.shards.at(shard);
+        const bool train = info.split == Split::Train;
+        const auto count = train ? std::min(replicas, peers.size() - 1) + 1 : peers.size();
+        auto& those = holders.emplace_back();
+        const bool dealt = train && !owners.empty();
+        if (dealt) those.push_back(peers[owners[info.partition]].id);
+        rank(
+            dealt ? salt_of_partition(info.partition) : mix64(fold(info.id)),
+            candidates,
+            candidates.size()
+        );
+        for (const auto& candidate : candidates) {
+            if (those.size() == count) break;
+            const auto& id = candidate.peer->id;
+            if (!dealt || id != those.front()) those.push_back(id);
+        }
+    }
+    return holders;
+}
+
 Duties duties_of(
     const PeerId& self,
     std::span<const WeightedPeer> peers,

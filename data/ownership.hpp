@@ -49,6 +49,16 @@ struct WeightedPeer {
     const Manifest& manifest
 );
 
+/// Returns those that should hold each of some shards, by their places in the manifest: the owner and
+/// its heirs, all for a shard that is not for training. duties_of() says the same of one peer.
+/// Requires  as owners_of(), but any shards
+[[nodiscard]] std::vector<std::vector<PeerId>> holders_of(
+    std::span<const std::size_t> shards,
+    std::span<const WeightedPeer> peers,
+    const Manifest& manifest,
+    std::size_t replicas
+);
+
 struct Duties {
     // Both in the manifest's order.
     std::vector<ShardId> train;  ///< training shards that this peer owns

@@ -1,6 +1,8 @@
 #include "data/shard_store.hpp"
 
+#include <algorithm>
 #include <mutex>
+#include <unordered_set>
 #include <utility>
 
 #include "base/check.hpp"
@@ -52,12 +54,18 @@ Result<void> ShardStore::put_known(const ShardId& id, SharedBytes bytes) {
     {
         const std::unique_lock lock(mutex_);
         const auto [at, fresh] = held_.try_emplace(id, bytes);
-        if (fresh && !bytes.mapped) {
-            memory_bytes_ += bytes.view.size();
-            arrived = arrived_;
-        } else if (!fresh && bytes.mapped && !at->second.mapped) {
+        auto& held = at->second;
+        if (fresh) {
+            held.used = ++uses_;
+            ++arrivals_;
+            bytes_ += bytes.view.size();
+            if (!bytes.mapped) {
+                memory_bytes_ += bytes.view.size();
+                arrived = arrived_;
+            }
+        } else if (bytes.mapped && !held.bytes.mapped) {
             memory_bytes_ -= bytes.view.size();
-            at->second = std::move(bytes);
+            held.bytes = std::move(bytes);
             ++moves_;
         }
     }
@@ -73,7 +81,9 @@ bool ShardStore::has(const ShardId& id) const {
 SharedBytes ShardStore::get(const ShardId& id) const {
     const std::shared_lock lock(mutex_);
     const auto found = held_.find(id);
-    return found == held_.end() ? SharedBytes{} : found->second;
+    if (found == held_.end()) return {};
+    found->second.used = ++uses_;
+    return found->second.bytes;
 }
 
 void ShardStore::on_arrival(std::function<void()> arrived, std::size_t most) {
@@ -88,7 +98,7 @@ std::vector<ShardId> ShardStore::in_memory() const {
     if (memory_bytes_ == 0) return ids;
     for (const auto& shard : manifest_.shards) {
         const auto found = held_.find(shard.id);
-        if (found != held_.end() && !found->second.mapped) ids.push_back(shard.id);
+        if (found != held_.end() && !found->second.bytes.mapped) ids.push_back(shard.id);
     }
     return ids;
 }
@@ -101,6 +111,53 @@ bool ShardStore::crowded() const {
 std::size_t ShardStore::held() const {
     const std::shared_lock lock(mutex_);
     return held_.size();
+}
+
+std::uint64_t ShardStore::bytes() const {
+    const std::shared_lock lock(mutex_);
+    return bytes_;
+}
+
+std::vector<ShardId> ShardStore::spare(
+    std::span<const ShardId> keep, std::uint64_t bytes, std::size_t most
+) const {
+    const std::unordered_set<ShardId> kept(keep.begin(), keep.end());
+    std::vector<std::pair<std::uint64_t, ShardId>> by_use;
+    {
+        const std::shared_lock lock(mutex_);
+        for (const auto& [id, held] : held_) {
+            if (held.bytes.mapped && !kept.contains(id)) by_use.emplace_back(held.used, id);
+        }
+    }
+    std::sort(by_use.begin(), by_use.end());
+    std::vector<ShardId> spare;
+    std::uint64_t sum = 0;
+    for (const auto& [used, id] : by_use) {
+        if (sum >= bytes || spare.size() == most) break;
+        sum += info(id)->bytes;
+        spare.push_back(id);
+    }
+    return spare;
+}
+
+bool ShardStore::drop(const ShardId& id) {
+    std::function<void()> arrived;
+    {
+        const std::unique_lock lock(mutex_);
+        const auto found = held_.find(id);
+        if (found == held_.end() || !found->second.bytes.mapped) return false;
+        bytes_ -= found->second.bytes.view.size();
+        held_.erase(found);
+        dropped_.push_back(id);
+        arrived = arrived_;
+    }
+    if (arrived) arrived();
+    return true;
+}
+
+std::vector<ShardId> ShardStore::take_dropped() {
+    const std::unique_lock lock(mutex_);
+    return std::exchange(dropped_, {});
 }
 
 const ShardInfo* ShardStore::info(const ShardId& id) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <shared_mutex>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -50,11 +51,30 @@ public:
 
     [[nodiscard]] std::size_t held() const;
 
+    /// Returns the bytes of all shards that are held, in memory and in files.
+    [[nodiscard]] std::uint64_t bytes() const;
+
+    /// Returns a number that rises with each shard that comes. held() may fall meanwhile.
+    [[nodiscard]] std::uint64_t arrivals() const { return arrivals_; }
+
+    /// Returns shards that lie in files and are not in `keep`, and whose bytes were asked for longest
+    /// ago: as few as have `bytes` together, and no more than `most`.
+    [[nodiscard]] std::vector<ShardId> spare(
+        std::span<const ShardId> keep, std::uint64_t bytes, std::size_t most
+    ) const;
+
+    /// Gives up a shard that lies in a file. Who has its bytes may go on to use them. Returns false
+    /// if it is not held, or lies in memory still: then its file is about to be written.
+    bool drop(const ShardId& id);
+
+    /// Returns the shards that were given up since the last call. Their files can go.
+    [[nodiscard]] std::vector<ShardId> take_dropped();
+
     /// Returns how often a shard has moved into a file. Who holds bytes for long asks for them again
     /// then, or their memory is never free.
     [[nodiscard]] std::uint64_t moves() const { return moves_; }
 
-    /// Calls `arrived` whenever a shard has come into memory, on the thread that has brought it. With
+    /// Calls `arrived` whenever a shard has come into memory or was given up, on the thread that did it. With
     /// an empty function nobody keeps a cache, and shards stay in memory.
     /// The store is crowded when more than `most` bytes lie there.
     void on_arrival(std::function<void()> arrived, std::size_t most = kWaitingBytesMax);
@@ -76,12 +96,24 @@ public:
     [[nodiscard]] ShardView view(ByteView bytes) const;
 
 private:
+    struct Held {
+        SharedBytes bytes;
+        /// When they were asked for last, as a number of `uses_`. Readers share the lock.
+        mutable std::atomic<std::uint64_t> used{0};
+
+        explicit Held(SharedBytes of) : bytes(std::move(of)) {}
+    };
+
     Manifest manifest_;
     HashFunction sha256_;
     std::unordered_map<ShardId, std::size_t> index_;  ///< into manifest_.shards
     mutable std::shared_mutex mutex_;
-    std::unordered_map<ShardId, SharedBytes> held_;
+    std::unordered_map<ShardId, Held> held_;
+    std::vector<ShardId> dropped_;
     std::size_t memory_bytes_ = 0;  ///< of the shards that lie in memory
+    std::uint64_t bytes_ = 0;       ///< of all
+    mutable std::atomic<std::uint64_t> uses_{0};
+    std::atomic<std::uint64_t> arrivals_{0};
     std::function<void()> arrived_;
     std::size_t waiting_most_ = kWaitingBytesMax;
     std::atomic<std::uint64_t> moves_{0};

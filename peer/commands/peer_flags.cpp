@@ -27,6 +27,13 @@ void add_state_flags(CLI::App& command, PeerConfig& config) {
             "How often a checkpoint is written to --state, beside the steps: 10s, 5m"
         )
         ->capture_default_str();
+    command.add_option(
+        "--cache",
+        config.cache,
+        "How much of the data is kept on this disk besides this peer's own part, such as 10GB: "
+        "then what "
+        "was used longest ago goes, once others have shown that they hold it (no limit)"
+    );
     command
         .add_option("--keep", config.keep, "How many checkpoints --state keeps, with the newest")
         ->capture_default_str();

@@ -36,6 +36,11 @@ double upload_limit(const PeerConfig& config) {
     return config.upload_limit.empty() ? 0.0 : *parse_rate(config.upload_limit);
 }
 
+/// Returns how many bytes of shards the peer keeps besides its duties; 0: no limit.
+std::uint64_t cache_limit(const PeerConfig& config) {
+    return config.cache.empty() ? 0 : *parse_size(config.cache);
+}
+
 constexpr FrameType kFrames[] = {
     FrameType::Exchange,
     FrameType::StateInfoRequest,
@@ -77,7 +82,8 @@ SessionDriver::SessionDriver(
            keeper_,
            around.config.silent_quality,
            upload_limit(around.config),
-           secret()}
+           secret(),
+           cache_limit(around.config)}
       ),
       timer_(around.loop, [this] { on_timer(); }),
       upload_timer_(around.loop, [this] { pump(); }) {
@@ -463,6 +469,8 @@ SessionStatus SessionDriver::status() const {
         status.checkpoint_age = real_now() - *at;
     }
     status.shard_files = shard_files_told_;
+    const auto& cache = session_.transfers().cache();
+    status.cache = {shards_.bytes(), cache.limit(), cache.dropped()};
     return status;
 }
 

@@ -347,6 +347,18 @@ void session_metrics(Families& out, const SessionStatus& s) {
         "Times that shards could not be written; /status says why",
         s.shard_files.failed
     );
+    counter(
+        out,
+        "shards_dropped_total",
+        "Shards of others that went because of --cache",
+        s.cache.dropped
+    );
+    gauge(
+        out,
+        "shard_cache_bytes",
+        "Bytes of all shards that are held",
+        static_cast<double>(s.cache.bytes)
+    );
     gauge(out, "samples_per_second", "Training speed", r.samples_per_s);
     gauge(out, "data_wait", "Share of time that steps wait for data, 0 to 1", s.data_wait);
     gauge(out, "loss", "Running mean of the training loss", r.loss);

@@ -24,6 +24,13 @@ struct MixingStatus {
     std::optional<double> rate_factor;         ///< of the learning rate, with scale=auto
 };
 
+/// How many bytes of shards lie in the cache.
+struct CacheStatus {
+    std::uint64_t bytes = 0;
+    std::uint64_t limit = 0;    ///< besides the peer's own; 0: none
+    std::uint64_t dropped = 0;  ///< shards that were given up
+};
+
 /// What /status and /metrics show of a session.
 struct SessionStatus {
     Record record;
@@ -44,6 +51,7 @@ struct SessionStatus {
     CheckpointReport checkpoints;
     std::optional<Duration> checkpoint_age;  ///< of the newest on the disk; nothing: there is none
     ShardFileReport shard_files;
+    CacheStatus cache;
 };
 
 }  // namespace starling::peer

@@ -54,6 +54,14 @@ json shard_files_json(const ShardFileReport& told) {
     return out;
 }
 
+json cache_json(const CacheStatus& cache) {
+    json out;
+    out["bytes"] = cache.bytes;
+    out["limit"] = cache.limit > 0 ? json(cache.limit) : json(nullptr);
+    out["dropped"] = cache.dropped;
+    return out;
+}
+
 json member_json(
     const PeerId& id, const Endpoint& address, std::string_view state, const Record* record
 ) {
@@ -174,6 +182,7 @@ std::string render_status(const StatusInputs& in) {
         out["mixing"] = mixing_json(in.session->mixing);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints, in.session->checkpoint_age);
         out["shard_files"] = shard_files_json(in.session->shard_files);
+        out["cache"] = cache_json(in.session->cache);
         if (in.session->private_samples) out["private"] = private_json(in);
     }
     out["members"] = json::array();

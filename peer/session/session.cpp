@@ -41,7 +41,8 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
           parts.parameters,
           descriptor_.layout,
           mix64(self.prefix64() ^ parts.secret),
-          out_
+          out_,
+          parts.cache
       ),
       settling_(parts.averager, descriptor_.settle),
       ending_(until_),
@@ -106,7 +107,9 @@ void Session::update_roster(Instant now, const SwarmView& view) {
     if (roster_.update_duties(view, speed_.word())) {
         ++shards_version_;
         duty_samples_ = samples_of(roster_.duties().train);
-        transfers_.want_shards(now, roster_.duties().hold);
+        const auto& hold = roster_.duties().hold;
+        transfers_.want_shards(now, hold);
+        transfers_.set_duties(now, {self_, hold, weigh(roster_.counted()), descriptor_.replicas});
         std::optional<DutyPlace> own;
         if (const auto progress = hand_over_.progress(report_); progress && report_.steps > 0) {
             own = progress->base;

@@ -67,6 +67,7 @@ public:
         double upload_limit = 0.0;    ///< bytes a second of what we send in bulk; 0: none
         /// A number that nobody else knows: whoever gives parameters must not know what is compared.
         std::uint64_t secret = 0;
+        std::uint64_t cache = 0;  ///< bytes of shards that we keep, besides our duties; 0: no limit
     };
 
     /// What a peer has done in earlier lives.

@@ -54,6 +54,10 @@ Result<void> validate_averaging(const PeerConfig& config) {
         return wrong("--checkpoint-every", fail(FaultCode::Usage, "give 1s or more"));
     }
     if (config.keep < 1 || config.keep > 100) return usage("--keep: give 1 to 100 checkpoints");
+    if (!config.cache.empty()) {
+        const auto size = parse_size(config.cache);
+        if (size.has_error()) return wrong("--cache", size.error());
+    }
     if (!config.upload_limit.empty()) {
         const auto rate = parse_rate(config.upload_limit);
         if (rate.has_error()) return wrong("--upload-limit", rate.error());

@@ -58,6 +58,7 @@ struct PeerConfig {
     bool seed_given = false;
     double settle = 1e-3;
     Duration run_for{};  ///< zero: no limit
+    std::string cache;   ///< size of the shards that are kept, as 10GB; empty: no limit
     std::string checkpoint_every = "30s";
     std::size_t keep = 2;         ///< checkpoints, with the newest one
     std::string profile = "lan";  ///< of membership; the same for the whole swarm

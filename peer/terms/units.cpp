@@ -34,6 +34,24 @@ Result<double> parse_rate(std::string_view text) {
     );
 }
 
+Result<std::uint64_t> parse_size(std::string_view text) {
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+    double bytes = -1;
+    if (unit == "kB") bytes = number * 1e3;
+    if (unit == "MB") bytes = number * 1e6;
+    if (unit == "GB") bytes = number * 1e9;
+    if (unit == "TB") bytes = number * 1e12;
+    // Not a number is in no range.
+    const bool in_range = bytes >= 1e3 && bytes <= 1e15;
+    if (error == std::errc{} && in_range) return static_cast<std::uint64_t>(bytes);
+    return fail(
+        FaultCode::Usage, "'" + std::string(text) + "' is not a size; write 500MB, 10GB or 1.5TB"
+    );
+}
+
 Result<Duration> parse_duration(std::string_view text) {
     double number = 0;
     const char* end = text.data() + text.size();

@@ -2,6 +2,7 @@
 
 // Rates and times as people write them.
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/instant.hpp"
@@ -13,6 +14,10 @@ namespace starling::peer {
 /// bytes per second.
 /// Errors    Usage
 [[nodiscard]] Result<double> parse_rate(std::string_view text);
+
+/// Parses a size: 500MB, 10GB, 1.5TB. Returns bytes.
+/// Errors    Usage
+[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
 
 /// Parses 90s, 5m, 2h, 500ms.
 /// Errors    Usage

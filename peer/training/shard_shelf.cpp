@@ -72,7 +72,17 @@ void ShardShelf::take(const std::filesystem::path& path, const ShardId& id) {
     changed_ = true;
 }
 
+/// One that was given up and has come again lies in memory, and is written after this.
+void ShardShelf::remove_dropped() {
+    for (const auto& id : shards_.take_dropped()) {
+        if (files_.directory().empty()) continue;
+        disk_.remove(files_.path_of(id));
+        changed_ = verified_.erase(id.hex()) > 0 || changed_;
+    }
+}
+
 Result<void> ShardShelf::keep() {
+    remove_dropped();
     for (const auto& id : shards_.in_memory()) {
         const auto bytes = shards_.get(id);
         auto kept = files_.keep(id, bytes.view);

@@ -26,8 +26,8 @@ public:
     /// swarms; other files are left alone. The session fetches what is missing.
     void read();
 
-    /// Writes each shard that lies in memory, and lets the store have the file instead. Blocks until
-    /// they are on the disk. The first that cannot be written ends it; the next call tries again.
+    /// Removes the files of the shards that the store has given up. Then it writes each shard that lies
+    /// in memory, and lets the store have the file instead. Blocks until they are on the disk. The first that cannot be written ends it; the next call tries again.
     /// Errors    kDiskFull, Io
     [[nodiscard]] Result<void> keep();
 
@@ -37,6 +37,7 @@ public:
 private:
     void take(const std::filesystem::path& path, const ShardId& id);
     void recall();
+    void remove_dropped();
 
     Disk& disk_;
     ShardFiles files_;

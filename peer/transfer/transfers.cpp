@@ -10,13 +10,15 @@ Transfers::Transfers(
     ParameterChunks& parameters,
     const LayoutHash& layout,
     std::uint64_t salt,
-    Outbox& out
+    Outbox& out,
+    std::uint64_t cache
 )
     : parameters_(parameters),
       layout_(layout),
       salt_(salt),
       out_(out),
       shards_(shards, out),
+      cache_(shards, out, cache),
       donor_(parameters, layout, out) {}
 
 void Transfers::fetch_state(std::vector<std::uint32_t> kept) {
@@ -39,6 +41,7 @@ void Transfers::set_donors(Instant now, std::span<const PeerId> donors, double s
 }
 
 std::optional<std::string> Transfers::poll_note() {
+    if (auto note = cache_.poll_note()) return note;
     return fetch_ ? fetch_->poll_note() : std::nullopt;
 }
 
@@ -70,7 +73,7 @@ bool Transfers::handle_frame(
             if (fetch_) fetch_->handle_chunk(now, from, payload);
             return false;
         case FrameType::ShardPiece:
-            return shards_.handle_piece(now, from, payload);
+            return !cache_.handle_piece(from, payload) && shards_.handle_piece(now, from, payload);
         default:
             return false;
     }
@@ -101,14 +104,16 @@ void Transfers::handle_broken(Instant now, const PeerId& partner) {
 
 void Transfers::handle_timeout(Instant now) {
     shards_.handle_timeout(now);
+    cache_.handle_timeout(now);
     if (fetch_) fetch_->handle_timeout(now);
 }
 
 std::optional<Instant> Transfers::timeout() const {
-    const auto shards = shards_.timeout();
-    const auto state = fetch_ ? fetch_->timeout() : std::nullopt;
-    if (shards && state) return std::min(*shards, *state);
-    return shards ? shards : state;
+    auto next = fetch_ ? fetch_->timeout() : std::nullopt;
+    for (const auto at : {shards_.timeout(), cache_.timeout()}) {
+        if (at && (!next || *at < *next)) next = at;
+    }
+    return next;
 }
 
 }  // namespace starling::peer

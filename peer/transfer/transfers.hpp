@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -24,6 +25,7 @@
 #include "peer/transfer/outbox.hpp"
 #include "peer/transfer/parameter_chunks.hpp"
 #include "peer/transfer/serve_queue.hpp"
+#include "peer/transfer/shard_cache.hpp"
 #include "peer/transfer/shard_transfer.hpp"
 #include "peer/transfer/state_donor.hpp"
 #include "peer/transfer/state_fetch.hpp"
@@ -39,13 +41,15 @@ public:
         std::uint64_t schedule_step = 0;
     };
 
-    /// `salt` differs from peer to peer. Requires  `shards`, `parameters`, `out` outlive this
+    /// `salt` differs from peer to peer. Shards are kept below `cache` bytes; 0: without a limit.
+    /// Requires  `shards`, `parameters`, `out` outlive this
     Transfers(
         data::ShardStore& shards,
         ParameterChunks& parameters,
         const LayoutHash& layout,
         std::uint64_t salt,
-        Outbox& out
+        Outbox& out,
+        std::uint64_t cache = 0
     );
 
     /// Begins to fetch the parameters from the peers that set_donors() names. Of `kept` chunks an earlier life
@@ -83,6 +87,13 @@ public:
     void want_shards(Instant now, const std::vector<ShardId>& shards);
     void set_holders(Instant now, std::vector<data::WeightedPeer> holders);
 
+    /// Says what we should hold, for the limit of what is held.
+    void set_duties(Instant now, ShardCache::Duties duties) {
+        cache_.set_duties(now, std::move(duties));
+    }
+
+    [[nodiscard]] const ShardCache& cache() const { return cache_; }
+
     [[nodiscard]] std::size_t shards_missing() const { return shards_.missing(); }
 
     [[nodiscard]] std::uint64_t shard_bytes() const { return shards_.bytes_fetched(); }
@@ -116,6 +127,7 @@ private:
     std::uint64_t salt_;
     Outbox& out_;
     ShardTransfer shards_;
+    ShardCache cache_;
     StateDonor donor_;
     ServeQueue waiting_;
     std::optional<StateFetch> fetch_;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "tests/unit/data/support/datasets.hpp"
 
@@ -221,6 +222,33 @@ TEST(Ownership, GoldenRanksAreTheSameOnEveryMachine) {
         ranks += ' ';
     }
     EXPECT_EQ(ranks, "423 123 241 140 021 104 ");
+}
+
+TEST(Ownership, WhoShouldHoldAShardIsWhoeverHasItAsADuty) {
+    SCOPED_TRACE("seed 9");
+    Rng rng(9);
+    const auto peers = random_peers(rng, 6);
+    auto manifest = random_manifest(rng, 60, 3);
+    std::vector<std::size_t> places(manifest.shards.size());
+    std::iota(places.begin(), places.end(), 0U);
+    for (const std::uint32_t partitions : {0U, 12U}) {
+        manifest.partitions = partitions;
+        for (std::size_t i = 0; i < 60; ++i) {
+            manifest.shards[i].partition = partitions > 0 ? static_cast<std::uint32_t>(i % 12) : 0;
+        }
+        for (const std::size_t replicas : {0U, 2U, 9U}) {
+            const auto holders = holders_of(places, peers, manifest, replicas);
+            for (const auto& self : peers) {
+                std::vector<ShardId> hold;
+                for (std::size_t i = 0; i < places.size(); ++i) {
+                    const auto count = std::count(holders[i].begin(), holders[i].end(), self.id);
+                    ASSERT_LE(count, 1);
+                    if (count == 1) hold.push_back(manifest.shards[i].id);
+                }
+                EXPECT_EQ(duties_of(self.id, peers, manifest, replicas).hold, hold);
+            }
+        }
+    }
 }
 
 TEST(Ownership, ReplicasBeyondTheSwarmMeanEverybody) {

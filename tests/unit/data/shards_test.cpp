@@ -121,6 +121,47 @@ SharedBytes as_mapped(Bytes bytes) {
     return shared;
 }
 
+TEST(ShardStore, WhatWasUsedLongestAgoIsSpareFirst) {
+    const auto sharded = shard_dataset(numbered_dataset(100, 20), 10, test_hash);
+    ShardStore store(sharded.manifest, test_hash);
+    std::vector<ShardId> ids;
+    for (std::size_t i = 0; i < 5; ++i) {
+        ids.push_back(sharded.manifest.shards[i].id);
+        ASSERT_TRUE(store.put_known(ids[i], as_mapped(sharded.shards[i])).has_value());
+    }
+    const auto size = sharded.shards[0].size();
+    EXPECT_EQ(store.bytes(), 5 * size);
+    (void)store.get(ids[0]);
+    const std::vector<ShardId> keep{ids[2]};
+    EXPECT_EQ(store.spare(keep, size + 1, 10), (std::vector{ids[1], ids[3]}));
+    EXPECT_EQ(store.spare(keep, 100 * size, 3), (std::vector{ids[1], ids[3], ids[4]}));
+    EXPECT_EQ(store.spare(keep, 100 * size, 10).back(), ids[0]);
+    EXPECT_TRUE(store.spare(keep, 0, 10).empty());
+}
+
+TEST(ShardStore, AShardThatIsGivenUpMayComeAgain) {
+    const auto sharded = shard_dataset(numbered_dataset(100, 20), 10, test_hash);
+    ShardStore store(sharded.manifest, test_hash);
+    int told = 0;
+    store.on_arrival([&told] { ++told; });
+    const auto& id = sharded.manifest.shards[3].id;
+    ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
+    EXPECT_FALSE(store.drop(id)) << "its file is about to be written";
+    ASSERT_TRUE(store.put_known(id, as_mapped(sharded.shards[3])).has_value());
+    const auto used = store.get(id);
+    EXPECT_TRUE(store.drop(id));
+    EXPECT_FALSE(store.drop(id));
+    EXPECT_FALSE(store.has(id));
+    EXPECT_EQ(store.bytes(), 0U);
+    EXPECT_EQ(used.view.size(), sharded.shards[3].size()) << "whoever uses it may go on";
+    EXPECT_EQ(told, 2) << "its arrival and its end";
+    EXPECT_EQ(store.take_dropped(), std::vector{id});
+    EXPECT_TRUE(store.take_dropped().empty());
+    const auto arrivals = store.arrivals();
+    ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
+    EXPECT_EQ(store.arrivals(), arrivals + 1) << "held() is what it was";
+}
+
 TEST(ShardStore, AFileReplacesTheSameBytesInMemory) {
     const auto sharded = shard_dataset(numbered_dataset(100, 20), 10, test_hash);
     ShardStore store(sharded.manifest, test_hash);

@@ -104,6 +104,7 @@ constexpr Flag kFlags[] = {
     {"seed", "0", [](auto& c) { return c.seed_given && c.seed == 0; }},
     {"settle", "0.5", [](auto& c) { return c.settle == 0.5; }},
     {"for", "90s", [](auto& c) { return c.run_for == std::chrono::seconds(90); }},
+    {"cache", "10GB", [](auto& c) { return c.cache == "10GB"; }},
     {"checkpoint-every", "5m", [](auto& c) { return c.checkpoint_every == "5m"; }},
     {"keep", "5", [](auto& c) { return c.keep == 5; }},
     {"profile", "wan", [](auto& c) { return c.profile == "wan"; }},

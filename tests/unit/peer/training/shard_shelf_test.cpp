@@ -180,6 +180,26 @@ TEST_F(StampedShelves, ADamagedFileWithTheOldStampIsCaughtByItsHeader) {
     EXPECT_EQ(hashes, 0U);
 }
 
+TEST_F(StampedShelves, TheFileOfAShardThatWasGivenUpGoes) {
+    data::ShardStore store(sharded_.manifest, &sha256);
+    for (const auto& bytes : sharded_.shards) ASSERT_TRUE(store.put(bytes).has_value());
+    ShardShelf shelf(real_disk(), path_, store);
+    ASSERT_TRUE(shelf.keep().has_value());
+    const auto id = sharded_.manifest.shards[0].id;
+    ASSERT_TRUE(store.drop(id));
+    ASSERT_TRUE(shelf.keep().has_value());
+    EXPECT_FALSE(std::filesystem::exists(file(0)));
+    EXPECT_TRUE(std::filesystem::exists(file(1)));
+    // Given up and here again before the files were looked after.
+    ASSERT_TRUE(store.drop(sharded_.manifest.shards[1].id));
+    ASSERT_TRUE(store.put(sharded_.shards[1]).has_value());
+    ASSERT_TRUE(shelf.keep().has_value());
+    EXPECT_TRUE(std::filesystem::exists(file(1)));
+    EXPECT_TRUE(store.get(sharded_.manifest.shards[1].id).mapped);
+    shelf.remember();
+    EXPECT_EQ(found(), 2U);
+}
+
 TEST_F(StampedShelves, ShardsOfOtherSwarmsGo) {
     keep();
     const auto foreign = path_ / std::string(64, 'a');
