@@ -40,7 +40,7 @@ std::function<void(const std::string&)> print_progress() {
 
 int inspect(const Flags& flags) {
     const data::Reading reading(print_progress());
-    const auto data = cut_for_swarm(flags.spec, "");
+    const auto data = look_at(flags.spec);
     if (data.has_error()) {
         return report_fault("data", as_usage(missing_is_usage(data.error())));
     }

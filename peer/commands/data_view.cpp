@@ -17,50 +17,25 @@ namespace starling::peer {
 
 namespace {
 
-constexpr std::size_t kSamplesShown = 3;
 constexpr std::size_t kClassesShown = 12;
 constexpr std::size_t kColumnsShown = 16;
 constexpr std::size_t kTokensShown = 80;
 
 /// Returns how many training samples each class has; empty for other kinds of labels.
-std::vector<std::uint64_t> class_counts(const CutData& data) {
-    const auto& manifest = data.sharded.manifest;
-    if (manifest.schema.label.kind != data::LabelKind::Class) return {};
-    std::vector<std::uint64_t> counts(manifest.classes());
-    for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
-        if (manifest.shards[i].split != data::Split::Train) continue;
-        const auto view = data::view_shard(data.sharded.shards[i].view, manifest);
-        for (std::uint32_t k = 0; k < view.samples; ++k) ++counts[view.label(k)];
-    }
-    return counts;
+std::vector<std::uint64_t> class_counts(const LookedAt& data) {
+    if (data.manifest.schema.label.kind != data::LabelKind::Class) return {};
+    return data.tally.classes(data.manifest.classes());
 }
 
-/// The boxes of the training pictures.
-struct BoxCounts {
-    std::vector<std::uint64_t> of_class;
-    std::uint64_t boxes = 0;
-    std::uint64_t pictures = 0;
-    std::size_t most = 0;  ///< in one picture
-};
+BoxCounts box_counts(const LookedAt& data) {
+    if (data.manifest.schema.label.kind != data::LabelKind::Boxes) return {};
+    return data.tally.boxes(data.manifest.classes());
+}
 
-BoxCounts box_counts(const CutData& data) {
-    const auto& manifest = data.sharded.manifest;
-    BoxCounts counts;
-    if (manifest.schema.label.kind != data::LabelKind::Boxes) return counts;
-    counts.of_class.resize(manifest.classes());
-    for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
-        if (manifest.shards[i].split != data::Split::Train) continue;
-        const auto view = data::view_shard(data.sharded.shards[i].view, manifest);
-        for (std::uint32_t k = 0; k < view.samples; ++k) {
-            const auto label = data::read_label(manifest.schema.label, view.label_of(k));
-            if (!label) continue;
-            for (const auto& box : label->boxes) ++counts.of_class[box.label];
-            counts.boxes += label->boxes.size();
-            counts.most = std::max(counts.most, label->boxes.size());
-            ++counts.pictures;
-        }
-    }
-    return counts;
+std::uint64_t bytes_of(const data::Manifest& manifest) {
+    std::uint64_t bytes = 0;
+    for (const auto& shard : manifest.shards) bytes += shard.bytes;
+    return bytes;
 }
 
 std::string class_name(const data::Label& label, std::size_t number) {
@@ -179,9 +154,12 @@ std::string label_text(const data::Label& label, ByteView bytes) {
 }
 
 std::string sample(
-    const CutData& data, const data::ShardView& view, data::Preparation& preparation, std::size_t at
+    const LookedAt& data,
+    const data::ShardView& view,
+    data::Preparation& preparation,
+    std::size_t at
 ) {
-    const auto& manifest = data.sharded.manifest;
+    const auto& manifest = data.manifest;
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
         return first_tokens(view, *tokens);
     }
@@ -198,8 +176,8 @@ std::string sample(
     return text + picture(values, manifest.shape());
 }
 
-std::string classes_text(const CutData& data) {
-    const auto& label = data.sharded.manifest.schema.label;
+std::string classes_text(const LookedAt& data) {
+    const auto& label = data.manifest.schema.label;
     auto counts = class_counts(data);
     std::string text = fmt::format(
         "{} {}",
@@ -227,10 +205,8 @@ std::string classes_text(const CutData& data) {
 
 }  // namespace
 
-nlohmann::json data_facts(const CutData& data) {
-    const auto& manifest = data.sharded.manifest;
-    std::size_t bytes = 0;
-    for (const auto& shard : data.sharded.shards) bytes += shard.view.size();
+nlohmann::json data_facts(const LookedAt& data) {
+    const auto& manifest = data.manifest;
     nlohmann::json out{
         {"dataset", manifest.name},
         {"train", manifest.samples(data::Split::Train)},
@@ -239,7 +215,7 @@ nlohmann::json data_facts(const CutData& data) {
         {"classes", manifest.classes()},
         {"label", data::to_string(manifest.schema.label.kind)},
         {"shards", manifest.shards.size()},
-        {"bytes", bytes}};
+        {"bytes", bytes_of(manifest)}};
     if (const auto valid = manifest.samples(data::Split::Valid)) out["valid"] = valid;
     if (!manifest.schema.label.names.empty()) out["names"] = manifest.schema.label.names;
     if (const auto counts = class_counts(data); !counts.empty()) out["counts"] = counts;
@@ -251,11 +227,7 @@ nlohmann::json data_facts(const CutData& data) {
     out["recipe"] = recipe_json(manifest);
     if (!data.notes.empty()) out["notes"] = data.notes;
     if (const auto* tokens = std::get_if<data::TokenRecipe>(&manifest.recipe)) {
-        std::array<std::uint64_t, 2> counts{};
-        for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
-            const auto view = data::view_shard(data.sharded.shards[i].view, manifest);
-            counts.at(manifest.shards[i].split == data::Split::Train ? 0 : 1) += view.tokens();
-        }
+        const auto& counts = data.tally.tokens();
         const bool characters = tokens->tokenizer == data::Tokenizer::Characters;
         out[characters ? "train_characters" : "train_tokens"] = counts[0];
         out[characters ? "test_characters" : "test_tokens"] = counts[1];
@@ -275,8 +247,8 @@ nlohmann::json data_facts(const CutData& data) {
     return out;
 }
 
-std::string data_page(const CutData& data) {
-    const auto& manifest = data.sharded.manifest;
+std::string data_page(const LookedAt& data) {
+    const auto& manifest = data.manifest;
     std::string text = manifest.name + "\n";
     text += fmt::format(
         "{} samples for training, {} for testing",
@@ -287,15 +259,15 @@ std::string data_page(const CutData& data) {
         text += fmt::format(", {} for validation", valid);
     }
     text += "\n" + classes_text(data) + "\n" + recipe_text(manifest) + "\n";
-    std::size_t bytes = 0;
-    for (const auto& shard : data.sharded.shards) bytes += shard.view.size();
     text += fmt::format(
-        "{} shards, {:.1f} MB\n", manifest.shards.size(), static_cast<double>(bytes) / 1e6
+        "{} shards, {:.1f} MB\n",
+        manifest.shards.size(),
+        static_cast<double>(bytes_of(manifest)) / 1e6
     );
     for (const auto& note : data.notes) text += "note: " + printable(note) + "\n";
     data::Preparation preparation(manifest);
-    for (std::size_t i = 0; i < std::min(kSamplesShown, data.sharded.shards.size()); ++i) {
-        const auto view = data::view_shard(data.sharded.shards[i].view, manifest);
+    for (const auto& shard : data.first) {
+        const auto view = data::view_shard(shard.view, manifest);
         text += sample(data, view, preparation, 0);
     }
     return text;

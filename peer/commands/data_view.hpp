@@ -11,10 +11,10 @@
 namespace starling::peer {
 
 /// Returns counts, shape, classes, preparation and notes.
-[[nodiscard]] nlohmann::json data_facts(const CutData& data);
+[[nodiscard]] nlohmann::json data_facts(const LookedAt& data);
 
 /// Returns the same for people, with three training samples: a picture in blocks, a row of a table,
 /// 80 characters of a text. Text of the files is made printable.
-[[nodiscard]] std::string data_page(const CutData& data);
+[[nodiscard]] std::string data_page(const LookedAt& data);
 
 }  // namespace starling::peer

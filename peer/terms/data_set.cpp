@@ -250,16 +250,30 @@ Result<Cut> cut_old_for_eval(
     return Cut{std::move(*manifest), std::move(dataset->notes)};
 }
 
-/// Reads a data set of any kind and cuts it for a new swarm.
+/// Returns what a manifest will say of each sample.
+data::Manifest described(const data::Source& source) {
+    data::Manifest manifest;
+    manifest.schema = source.schema();
+    manifest.recipe = source.recipe();
+    return manifest;
+}
+
+/// Reads a data set of any kind and cuts it for a new swarm. The tally, if there is one, hears how the shards
+/// are laid out before they come.
 Result<Cut> cut_new(
     const std::string& dataset,
     const std::string& model,
     const data::Partition& partition,
     const data::ShardSink& sink,
-    std::uint32_t peers = 1
+    std::uint32_t peers = 1,
+    ShardTally* tally = nullptr
 ) {
     const auto spec = Spec::parse(dataset);
-    if (is_shard_folder(spec)) return as_cut(read_cut(*spec, partition, sink));
+    if (is_shard_folder(spec)) {
+        auto manifest = tally != nullptr ? read_folder_manifest(spec->path) : data::Manifest{};
+        if (tally != nullptr && manifest) tally->expect(std::move(*manifest));
+        return as_cut(read_cut(*spec, partition, sink));
+    }
     if (is_tokens(spec)) {
         const auto source = data::open_tokens(with_context(*spec, model), {});
         if (source.has_error()) return source.error();
@@ -268,6 +282,7 @@ Result<Cut> cut_new(
     if (is_source(spec)) {
         const auto source = data::open_source(with_spectra(with_size(*spec, model), model), {});
         if (source.has_error()) return source.error();
+        if (tally != nullptr) tally->expect(described(**source));
         return cut_records(**source, partition, std::nullopt, sink, peers);
     }
     auto loaded = data::load_dataset(dataset);
@@ -354,6 +369,27 @@ Result<CutData> cut_for_swarm(
     if (cut.has_error()) return cut.error();
     add_notes(reading, cut->notes);
     return CutData{keeping.with(std::move(cut->manifest)), std::move(cut->notes)};
+}
+
+Result<LookedAt> look_at(const std::string& dataset) {
+    data::Reading reading;
+    Keeping keeping{std::filesystem::path()};
+    const auto keep = keeping.sink();
+    LookedAt looked;
+    std::size_t seen = 0;
+    const auto count = [&](const ShardId& id, Bytes bytes) -> Result<void> {
+        looked.tally.add(bytes);
+        if (seen++ < kShardsLookedAt) return keep(id, std::move(bytes));
+        return {};
+    };
+    auto cut = cut_new(dataset, "", {}, count, 1, &looked.tally);
+    if (cut.has_error()) return cut.error();
+    add_notes(reading, cut->notes);
+    auto kept = keeping.with(std::move(cut->manifest));
+    looked.manifest = std::move(kept.manifest);
+    looked.first = std::move(kept.shards);
+    looked.notes = std::move(cut->notes);
+    return looked;
 }
 
 Result<data::Manifest> schema_of(const std::string& dataset, std::vector<std::string>& notes) {

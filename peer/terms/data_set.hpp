@@ -13,6 +13,7 @@
 #include "data/dataset.hpp"
 #include "data/shard_sink.hpp"
 #include "data/source.hpp"
+#include "peer/terms/shard_tally.hpp"
 
 namespace starling::peer {
 
@@ -27,6 +28,17 @@ struct CutData {
     CutShards sharded;
     std::vector<std::string> notes;  ///< lines for people: what is odd about the files
 };
+
+/// What people want to know of a data set. Its shards were cut, counted and hashed, and not kept.
+struct LookedAt {
+    data::Manifest manifest;
+    ShardTally tally;
+    std::vector<SharedBytes> first;  ///< the first shards, for samples of them
+    std::vector<std::string> notes;
+};
+
+/// Shards that look_at() keeps.
+inline constexpr std::size_t kShardsLookedAt = 3;
 
 /// Checks what can be checked without reading: that the kind is known and that the path leads to
 /// what this kind reads. Takes no time, so that a joiner can do it before it joins.
@@ -49,6 +61,11 @@ struct CutData {
     const std::filesystem::path& directory = {},
     std::uint32_t peers = 1
 );
+
+/// Reads a data set and cuts it as cut_for_swarm does, and keeps its first shards alone, in files without
+/// names. It takes no room on the disk for the others.
+/// Errors    those of cut_for_swarm
+[[nodiscard]] Result<LookedAt> look_at(const std::string& dataset);
 
 /// Reads a data set as a founder would, and returns schema and recipe alone (data::agreed_part), with what is odd about
 /// the files in `notes`.
