@@ -7,6 +7,7 @@
 #include "peer/averaging/averaging_options.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/clock.hpp"
+#include "peer/machine/cores.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/training/engine_trainer.hpp"
 #include "peer/training/trainer_options.hpp"
@@ -39,6 +40,10 @@ double upload_limit(const PeerConfig& config) {
 /// Returns how many bytes of shards the peer keeps besides its duties; 0: no limit.
 std::uint64_t cache_limit(const PeerConfig& config) {
     return config.cache.empty() ? 0 : *parse_size(config.cache);
+}
+
+std::size_t training_threads(const PeerConfig& config) {
+    return config.threads > 0 ? static_cast<std::size_t>(config.threads) : core_count();
 }
 
 constexpr FrameType kFrames[] = {
@@ -85,6 +90,7 @@ SessionDriver::SessionDriver(
            secret(),
            cache_limit(around.config)}
       ),
+      fetch_pace_(core_count(), training_threads(around.config)),
       timer_(around.loop, [this] { on_timer(); }),
       upload_timer_(around.loop, [this] { pump(); }) {
     for (const auto type : kFrames) around.links.route(type, *this);
@@ -181,6 +187,7 @@ void SessionDriver::on_timer() {
     owner_.check();
     if (stopped_) return;
     const Instant now = real_now();
+    pace_fetching();
     session_.handle_timeout(now);
     const auto due = session_.view_due();
     if (due && *due <= now) session_.handle_view(now, look(around_.membership.swim()));
@@ -197,6 +204,16 @@ void SessionDriver::on_report() {
     note_shard_files(report->shard_files);
     session_.handle_report(real_now(), std::move(*report));
     pump();
+}
+
+/// Charges what has been fetched so far, before more is asked for.
+void SessionDriver::pace_fetching() {
+    const FetchPace::Inputs inputs{
+        thread_cpu_time(),
+        shard_files_told_.cpu,
+        session_.trains(),
+        session_.transfers().fetching_shards()};
+    session_.hold_shards(fetch_pace_.update(real_now(), inputs));
 }
 
 void SessionDriver::on_mix_due() {
@@ -227,6 +244,7 @@ void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView pa
     const auto& links = around_.links;
     const bool denied = stranger && type == FrameType::ShardRequest;
     const bool overloaded = denied || links.queued_in_all() > kServeQueuesMax;
+    if (type == FrameType::ShardPiece) pace_fetching();
     session_.handle_frame(real_now(), from, type, payload, overloaded);
     pump();
 }

@@ -31,6 +31,7 @@
 #include "peer/training/handoff.hpp"
 #include "peer/training/trainer.hpp"
 #include "peer/transfer/chunk_keeper.hpp"
+#include "peer/transfer/fetch_pace.hpp"
 #include "peer/transfer/store_chunks.hpp"
 
 namespace starling::peer {
@@ -92,6 +93,7 @@ private:
     void begin_stop();
     void on_trainer_ended();
     void on_mix_due();
+    void pace_fetching();
     void on_timer();
     void on_report();
     void on_exchange(const gossip::ExchangeEvent& event);
@@ -122,6 +124,7 @@ private:
     std::unique_ptr<Trainer> trainer_;
     CheckpointReport checkpoints_told_;
     ShardFileReport shard_files_told_;
+    FetchPace fetch_pace_;
     Timer timer_;
     Timer upload_timer_;  ///< requests wait for the upload limit
     Instant started_;

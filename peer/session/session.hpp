@@ -100,6 +100,15 @@ public:
     void handle_frame(
         Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
     );
+
+    /// Asks for no further piece of a shard before this time (peer/transfer/fetch_pace.hpp).
+    void hold_shards(std::optional<Instant> until) { transfers_.hold_shards(until); }
+
+    /// Returns whether steps are made at present.
+    [[nodiscard]] bool trains() const {
+        return state_ == PeerState::Training && data_is_here() && report_.samples_per_s > 0;
+    }
+
     /// Answers one of the requests that wait, of a peer for which there is `room`. Returns false if there
     /// is none.
     bool serve(const std::function<bool(const PeerId&)>& room);

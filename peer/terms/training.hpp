@@ -56,6 +56,7 @@ struct CheckpointReport {
 struct ShardFileReport {
     std::uint64_t failed = 0;  ///< attempts that found no room, or a disk that does not work
     std::string error;         ///< why the newest attempt failed; empty: it did not
+    Duration cpu{};            ///< processor time that their thread has used
 };
 
 /// What an evaluation of all held samples of a split has found.

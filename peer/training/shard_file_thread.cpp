@@ -2,6 +2,8 @@
 
 #include <exception>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <utility>
 
 #include "peer/machine/clock.hpp"
@@ -12,6 +14,7 @@ namespace {
 
 /// How long after a failure the disk is tried again.
 constexpr auto kRetryAfter = std::chrono::seconds(10);
+constexpr int kFilesNice = 10;
 constexpr Duration kRememberEvery = std::chrono::seconds(10);
 
 }  // namespace
@@ -61,6 +64,8 @@ ShardFileReport ShardFileThread::report() const {
 
 void ShardFileThread::run() {
     (void)::pthread_setname_np(::pthread_self(), "shard files");
+    // Steps come first: shards that arrive are trained on from memory. No kernel refuses this.
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kFilesNice);
     // The trainer goes on without what cannot be read, as if there were no files.
     try {
         shelf_.read();
@@ -109,6 +114,7 @@ void ShardFileThread::keep() {
     const std::scoped_lock lock(mutex_);
     if (!error.empty()) ++report_.failed;
     report_.error = std::move(error);
+    report_.cpu = thread_cpu_time();
 }
 
 }  // namespace starling::peer

@@ -69,19 +69,23 @@ std::size_t ShardTransfer::running() const {
     ));
 }
 
+/// Returns until when no piece should be asked for.
+std::optional<Instant> ShardTransfer::pause(Instant now) const {
+    if (held_until_ && now < *held_until_) return held_until_;
+    // What is written more slowly than it comes would fill the memory.
+    if (store_.crowded()) return now + kRoomAfter;
+    return std::nullopt;
+}
+
 void ShardTransfer::start_fetches(Instant now) {
     if (retry_at_ && *retry_at_ <= now) {
         // Everybody was asked. Somebody may hold the shard by now, so everybody is asked again.
         refused_.clear();
         retry_at_.reset();
     }
-    room_at_.reset();
+    room_at_ = wanted_.empty() ? std::nullopt : pause(now);
+    if (room_at_) return;
     auto left = kFetchesMax - std::min(kFetchesMax, running());
-    // What is written more slowly than it comes would fill the memory.
-    if (left > 0 && !wanted_.empty() && store_.crowded()) {
-        left = 0;
-        room_at_ = now + kRoomAfter;
-    }
     bool exhausted = false;
     for (const auto& shard : wanted_) {
         if (left == 0) break;
@@ -186,6 +190,11 @@ bool ShardTransfer::take(
     bytes_fetched_ += piece.data.size();
     if (fetch.bytes.size() == piece.total) return finish(now, at);
     fetch.holder = from;
+    if (held_until_ && now < *held_until_) {
+        fetch.waiting = false;
+        room_at_ = held_until_;
+        return false;
+    }
     request_piece(now, piece.shard, fetch);
     return false;
 }

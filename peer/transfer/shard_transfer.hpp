@@ -47,6 +47,12 @@ public:
     /// Replaces the peers that may hold them, without ourselves.
     void set_holders(Instant now, std::vector<data::WeightedPeer> holders);
 
+    /// Asks for no further piece before this time; nothing: at once. What was asked for still comes.
+    void hold(std::optional<Instant> until) { held_until_ = until; }
+
+    /// Returns whether pieces are awaited.
+    [[nodiscard]] bool fetching() const { return running() > 0; }
+
     /// Answers a request. With `overloaded`, enough is queued for this peer already, so it is told
     /// to ask elsewhere.
     void handle_request(const PeerId& from, ByteView payload, bool overloaded);
@@ -95,6 +101,7 @@ private:
 
     void start_fetches(Instant now);
     [[nodiscard]] std::size_t running() const;
+    [[nodiscard]] std::optional<Instant> pause(Instant now) const;
     [[nodiscard]] std::optional<PeerId> choose_holder(Instant now, const ShardId& shard);
     [[nodiscard]] bool may_answer(Instant now, const ShardId& shard, const PeerId& holder) const;
     [[nodiscard]] Duration patience(const PeerId& holder) const;
@@ -116,7 +123,8 @@ private:
     std::map<ShardId, std::uint32_t> sizes_;  ///< from the manifest
     std::map<PeerId, Holder> known_;          ///< everybody who was asked
     std::optional<Instant> retry_at_;         ///< when everybody may be asked again
-    std::optional<Instant> room_at_;          ///< when to look whether the store is still crowded
+    std::optional<Instant> room_at_;          ///< when to look whether fetches may begin again
+    std::optional<Instant> held_until_;       ///< no piece is asked for before
     std::uint64_t bytes_fetched_ = 0;
     std::uint64_t rejected_ = 0;
     std::uint64_t denied_ = 0;

@@ -94,6 +94,11 @@ public:
 
     [[nodiscard]] const ShardCache& cache() const { return cache_; }
 
+    /// Asks for no further piece of a shard before this time.
+    void hold_shards(std::optional<Instant> until) { shards_.hold(until); }
+
+    [[nodiscard]] bool fetching_shards() const { return shards_.fetching(); }
+
     [[nodiscard]] std::size_t shards_missing() const { return shards_.missing(); }
 
     [[nodiscard]] std::uint64_t shard_bytes() const { return shards_.bytes_fetched(); }

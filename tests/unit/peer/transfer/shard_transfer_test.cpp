@@ -134,6 +134,25 @@ protected:
     Instant view_at_ = now_;
 };
 
+TEST_F(Shards, WhileItIsHeldBackNothingIsAskedAndNothingIsLost) {
+    add_holder(2, 0, sharded_.shards.size());
+    transfer_->set_holders(now_, peers_);
+    transfer_->want(now_, wanted_);
+    // The first pieces come, and none is asked for after them.
+    transfer_->hold(now_ + seconds(2));
+    run();
+    const auto asked = requested_.size();
+    EXPECT_LE(asked, ShardTransfer::kFetchesMax);
+    EXPECT_GT(transfer_->bytes_fetched(), 0U);
+    EXPECT_FALSE(transfer_->fetching());
+    pass(seconds(1));
+    EXPECT_EQ(requested_.size(), asked) << "a new view begins no fetch either";
+    EXPECT_GT(transfer_->missing(), 0U);
+    pass(seconds(2));
+    EXPECT_EQ(transfer_->missing(), 0U);
+    EXPECT_EQ(asked_twice_, 0U);
+}
+
 TEST_F(Shards, AreFoundAtWhoeverHoldsThem) {
     add_holder(2, 0, 2);
     add_holder(3, 2, sharded_.shards.size() - 2);
