@@ -122,7 +122,7 @@ private:
         for (const auto& file : files) {
             if (auto ok = Reading::seen(++done, files.size(), "sounds"); !ok) return ok;
             bytes.clear();
-            const auto where = name_ + ": " + file.name;
+            const auto where = name_ + ": " + std::string(file.name);
             if (auto ok = records_.read(file.place, bytes); !ok) {
                 notes_.skip(where, ok.error().message);
                 continue;

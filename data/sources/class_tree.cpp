@@ -4,7 +4,6 @@
 #include <charconv>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "base/printable.hpp"
 #include "data/dataset.hpp"
@@ -17,24 +16,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// What a file's path says of it.
 struct Named {
-    ListedFile* file = nullptr;
     std::optional<Split> split;
     std::string klass;
 };
 
 /// Finds split and class of one file in its path. A folder with a split's name may lie at any depth
 /// above the class: archives often begin with one folder that holds all.
-Named named(ListedFile& file, const TreeOptions& options) {
+Named named(std::string_view file, const TreeOptions& options) {
     Named named;
-    named.file = &file;
-    auto folders = parts_of(file.name, '/');
+    auto folders = parts_of(file, '/');
     const auto base = folders.back();
     folders.pop_back();
     for (const auto& folder : folders) {
         if (const auto split = split_named(folder)) named.split = split;
     }
-    const auto fields = options.names ? options.names->read(file.name) : std::nullopt;
+    const auto fields = options.names ? options.names->read(file) : std::nullopt;
     if (options.rule && fields) {
         named.split = options.rule->split_of_text((*fields)[options.rule_field]);
     }
@@ -49,61 +47,81 @@ Named named(ListedFile& file, const TreeOptions& options) {
     return named;
 }
 
-Result<void> assign(
-    const TreeOptions& options, std::vector<ListedFile>& found, ClassTree& tree, ScanNotes& notes
-) {
-    std::vector<Named> all;
-    std::set<std::string> classes;
-    bool splits = false;
+/// What a pass over the names has found.
+struct Survey {
+    std::map<std::string, std::uint32_t> classes;  ///< and which of them was met how manieth
+    bool splits = false;                           ///< folders or a rule say the splits
     bool tests = false;
-    for (auto& file : found) {
-        auto one = named(file, options);
+};
+
+/// Takes the files that have a class. Their label is the number of that class in the survey.
+Result<void> take_files(
+    const TreeOptions& options,
+    const std::vector<ListedFile>& found,
+    ClassTree& tree,
+    Survey& survey
+) {
+    tree.files.reserve(found.size());
+    for (const auto& file : found) {
+        const auto skip = [&](const char* why) {
+            tree.skipped.skip(options.path + ": " + std::string(file.name), why);
+        };
         if (options.names && !options.names->read(file.name)) {
-            notes.skip(options.path + ": " + file.name, "its name is not as names= says");
+            skip("its name is not as names= says");
             continue;
         }
+        const auto one = named(file.name, options);
         if (one.klass.empty()) {
-            notes.skip(options.path + ": " + file.name, "it lies in no folder of a class");
+            skip("it lies in no folder of a class");
             continue;
         }
-        splits = splits || one.split.has_value();
-        tests = tests || one.split == Split::Test;
-        classes.insert(one.klass);
-        all.push_back(std::move(one));
-    }
-    if (all.empty() && options.names && !found.empty()) {
-        return fail(
-            FaultCode::Usage,
-            options.path + ": no file's name is as names= says; the first is " + found[0].name
+        survey.splits = survey.splits || one.split.has_value();
+        survey.tests = survey.tests || one.split == Split::Test;
+        const auto number = static_cast<std::uint32_t>(survey.classes.size());
+        const auto klass = survey.classes.emplace(one.klass, number).first->second;
+        if (klass >= kClassesMax) {
+            return fail(FaultCode::Oversized, options.path + ": more than 65536 classes");
+        }
+        tree.files.push_back(
+            {file.name,
+             file.place,
+             one.split.value_or(Split::Train),
+             static_cast<std::uint16_t>(klass)}
         );
     }
-    if (classes.size() < 2) {
+    if (tree.files.empty() && options.names && !found.empty()) {
         return fail(
             FaultCode::Usage,
-            options.path + ": " + std::to_string(classes.size()) +
-                " classes with files in them; put the files of each class into a folder of its "
-                "name, as DIR/cat/1.jpg, or say where names have it, as &label=name:0:_"
+            options.path + ": no file's name is as names= says; the first is " +
+                std::string(found[0].name)
         );
     }
-    if (classes.size() > kClassesMax) {
-        return fail(FaultCode::Oversized, options.path + ": more than 65536 classes");
-    }
-    for (const auto& name : classes) {
+    if (survey.classes.size() >= 2) return {};
+    return fail(
+        FaultCode::Usage,
+        options.path + ": " + std::to_string(survey.classes.size()) +
+            " classes with files in them; put the files of each class into a folder of its "
+            "name, as DIR/cat/1.jpg, or say where names have it, as &label=name:0:_"
+    );
+}
+
+Result<void> assign(
+    const TreeOptions& options, const std::vector<ListedFile>& found, ClassTree& tree
+) {
+    Survey survey;
+    if (auto ok = take_files(options, found, tree, survey); !ok) return ok;
+    std::vector<std::uint16_t> labels(survey.classes.size());  // by the number in the survey
+    for (const auto& [name, number] : survey.classes) {
+        labels[number] = static_cast<std::uint16_t>(tree.classes.size());
         tree.classes.push_back(printable_name(name).substr(0, kClassNameMax));
     }
-    for (const auto& one : all) {
-        TreeFile file;
-        file.name = one.file->name;
-        file.place = one.file->place;
-        file.label =
-            static_cast<std::uint16_t>(std::distance(classes.begin(), classes.find(one.klass)));
-        file.split = splits ? one.split.value_or(Split::Train)
-                            : drawn_split(file.name, options.test, options.valid);
+    for (auto& file : tree.files) {
+        file.label = labels[file.label];
+        if (!survey.splits) file.split = drawn_split(file.name, options.test, options.valid);
         // With train and validation folders alone, the second one is what models are judged by.
-        if (splits && !tests && file.split == Split::Valid) file.split = Split::Test;
-        tree.files.push_back(std::move(file));
+        if (survey.splits && !survey.tests && file.split == Split::Valid) file.split = Split::Test;
     }
-    if (!splits) {
+    if (!survey.splits) {
         tree.notes.push_back(
             options.path + ": no folders train and test, so " + shortest_text(100 * options.test) +
             " % of the files are for testing" +
@@ -174,11 +192,12 @@ Result<TreeOptions> tree_options(const Spec& spec) {
 
 Result<ClassTree> list_class_tree(const TreeOptions& options) {
     ClassTree tree;
-    ScanNotes notes;
-    auto found = list_files({options.path, options.extensions, false}, tree.records, notes);
+    auto found = list_files(
+        {options.path, options.extensions, false, options.bytes_max}, tree.records, tree.skipped
+    );
     if (!found) return found.error();
-    if (auto ok = assign(options, *found, tree, notes); !ok) return ok.error();
-    tree.skipped = std::move(notes);
+    tree.names = std::move(found->names);
+    if (auto ok = assign(options, found->files, tree); !ok) return ok.error();
     return tree;
 }
 

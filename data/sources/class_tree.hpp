@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/source.hpp"
+#include "data/sources/name_arena.hpp"
 #include "data/sources/name_pattern.hpp"
 #include "data/sources/record_files.hpp"
 #include "data/sources/split_rule.hpp"
@@ -17,8 +18,9 @@
 namespace starling::data {
 
 struct TreeOptions {
-    std::string path;                     ///< a directory, or a tar or zip file
-    std::vector<std::string> extensions;  ///< in lower case, with the dot
+    std::string path;                            ///< a directory, or a tar or zip file
+    std::vector<std::string> extensions;         ///< in lower case, with the dot
+    std::uint32_t bytes_max = kEncodedBytesMax;  ///< a larger file is skipped and counted
     /// How to find the class: empty: the folder; else the part of the file's name with this number,
     /// cut by `separator`.
     std::optional<std::size_t> name_part;
@@ -36,18 +38,19 @@ struct TreeOptions {
 [[nodiscard]] Result<TreeOptions> tree_options(const Spec& spec);
 
 struct TreeFile {
-    std::string name;  ///< below the root, with `/`
+    std::string_view name;  ///< below the root, with `/`; in the tree's arena
+    RecordPlace place;
     Split split = Split::Train;
     std::uint16_t label = 0;
-    RecordPlace place;
 };
 
 struct ClassTree {
     RecordFiles records;
     std::vector<std::string> classes;  ///< sorted; a label is a place in it
-    std::vector<TreeFile> files;       ///< sorted by name
-    std::vector<std::string> notes;    ///< lines for people
-    ScanNotes skipped;                 ///< files that were left out
+    NameArena names;
+    std::vector<TreeFile> files;     ///< sorted by name
+    std::vector<std::string> notes;  ///< lines for people
+    ScanNotes skipped;               ///< files that were left out
 };
 
 /// Lists the files. Of a packed archive the files are unpacked once.

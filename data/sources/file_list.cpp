@@ -26,16 +26,15 @@ bool wanted(const FileFilter& filter, const std::string& name) {
     return std::find(all.begin(), all.end(), extension) != all.end();
 }
 
-/// Returns why a file of this size cannot be a record, or null.
-const char* unfit(std::uint64_t size, const FileFilter& filter) {
+/// Returns why a file of this size cannot be a record, or nothing.
+std::optional<std::string> unfit(std::uint64_t size, const FileFilter& filter) {
     if (size == 0 && !filter.empty_too) return "it is empty";
-    return size > kEncodedBytesMax ? "it is over 12 MiB" : nullptr;
+    if (size <= filter.bytes_max) return std::nullopt;
+    return "it is over " + std::to_string(filter.bytes_max >> 20U) + " MiB";
 }
 
-Result<std::vector<ListedFile>> list_directory(
-    const FileFilter& filter, RecordFiles& records, ScanNotes& notes
-) {
-    std::vector<ListedFile> found;
+Result<FileList> list_directory(const FileFilter& filter, RecordFiles& records, ScanNotes& notes) {
+    FileList found;
     std::error_code error;
     const fs::path root(filter.path);
     fs::recursive_directory_iterator it(
@@ -51,12 +50,13 @@ Result<std::vector<ListedFile>> list_directory(
             continue;
         }
         const auto size = records.size(*file);
-        if (const char* why = unfit(size, filter)) {
-            notes.skip(it->path().string(), why);
+        if (const auto why = unfit(size, filter)) {
+            notes.skip(it->path().string(), *why);
             continue;
         }
-        found.push_back({name, {*file, static_cast<std::uint32_t>(size), 0}});
-        if (found.size() > kFilesMax) {
+        found.files.push_back({found.names.keep(name), {*file, static_cast<std::uint32_t>(size), 0}}
+        );
+        if (found.files.size() > kFilesMax) {
             return fail(FaultCode::Oversized, filter.path + ": more than 16 million files");
         }
     }
@@ -67,14 +67,12 @@ Result<std::vector<ListedFile>> list_directory(
 }
 
 /// Lists an archive. Files that lie in it as they are stay there, packed ones are unpacked.
-Result<std::vector<ListedFile>> list_archive(
-    const FileFilter& filter, RecordFiles& records, ScanNotes& notes
-) {
+Result<FileList> list_archive(const FileFilter& filter, RecordFiles& records, ScanNotes& notes) {
     const auto whole = records.add(filter.path);
     if (!whole) return whole.error();
     auto archive = Archive::open(filter.path, {});
     if (!archive) return archive.error();
-    std::vector<ListedFile> found;
+    FileList found;
     std::optional<std::uint32_t> unpacked;
     Bytes bytes;
     std::uint64_t told_to = 0;  // position in the archive
@@ -90,18 +88,18 @@ Result<std::vector<ListedFile>> list_archive(
             filter.path, position - std::exchange(told_to, position), position, archive->size()
         );
         if (!told) return told.error();
-        if (const char* why = unfit(file.size.value_or(1), filter)) {
-            notes.skip(where, why);
+        if (const auto why = unfit(file.size.value_or(1), filter)) {
+            notes.skip(where, *why);
             continue;
         }
         if (file.offset && file.size) {
             const auto length = static_cast<std::uint32_t>(*file.size);
-            found.push_back({file.name, {*whole, length, *file.offset}});
+            found.files.push_back({found.names.keep(file.name), {*whole, length, *file.offset}});
             continue;
         }
-        if (auto read = archive->read(bytes, kEncodedBytesMax); !read) {
+        if (auto read = archive->read(bytes, filter.bytes_max); !read) {
             if (read.error().code != FaultCode::Oversized) return read.error();
-            notes.skip(where, "it is over 12 MiB");
+            notes.skip(where, *unfit(std::uint64_t{filter.bytes_max} + 1, filter));
             continue;
         }
         if (!unpacked) {
@@ -111,7 +109,10 @@ Result<std::vector<ListedFile>> list_archive(
         }
         const auto at = records.append(*unpacked, bytes);
         if (!at) return at.error();
-        found.push_back({file.name, {*unpacked, static_cast<std::uint32_t>(bytes.size()), *at}});
+        found.files.push_back(
+            {found.names.keep(file.name),
+             {*unpacked, static_cast<std::uint32_t>(bytes.size()), *at}}
+        );
     }
 }
 
@@ -153,9 +154,7 @@ Split drawn_split(std::string_view name, double test, double valid) {
     return draw < test + valid ? Split::Valid : Split::Train;
 }
 
-Result<std::vector<ListedFile>> list_files(
-    const FileFilter& filter, RecordFiles& records, ScanNotes& notes
-) {
+Result<FileList> list_files(const FileFilter& filter, RecordFiles& records, ScanNotes& notes) {
     std::error_code error;
     const auto status = fs::status(filter.path, error);
     if (!fs::exists(status)) {
@@ -164,14 +163,16 @@ Result<std::vector<ListedFile>> list_files(
     auto found = fs::is_directory(status) ? list_directory(filter, records, notes)
                                           : list_archive(filter, records, notes);
     if (!found) return found.error();
-    if (found->empty()) {
+    if (found->files.empty()) {
         std::string wanted;
         for (const auto& one : filter.extensions) wanted += (wanted.empty() ? "" : ", ") + one;
         return fail(FaultCode::Usage, filter.path + ": no files " + wanted + " in it");
     }
-    std::sort(found->begin(), found->end(), [](const ListedFile& a, const ListedFile& b) {
-        return a.name < b.name;
-    });
+    std::sort(
+        found->files.begin(),
+        found->files.end(),
+        [](const ListedFile& a, const ListedFile& b) { return a.name < b.name; }
+    );
     return found;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/source.hpp"
+#include "data/sources/name_arena.hpp"
 #include "data/sources/record_files.hpp"
 
 namespace starling::data {
@@ -16,18 +17,24 @@ struct FileFilter {
     std::string path;                     ///< a directory, or a tar or zip file
     std::vector<std::string> extensions;  ///< in lower case, with the dot
     bool empty_too = false;               ///< false: a file without bytes is skipped and counted
+    std::uint32_t bytes_max = kEncodedBytesMax;  ///< a larger file is skipped and counted
 };
 
 struct ListedFile {
-    std::string name;  ///< below the root, with `/`
+    std::string_view name;  ///< below the root, with `/`; in the list's arena
     RecordPlace place;
+};
+
+struct FileList {
+    NameArena names;
+    std::vector<ListedFile> files;
 };
 
 /// Lists the files sorted by name. Of a packed archive the files are unpacked once. Hidden files,
 /// links that loop, and other extensions are passed over; unreadable files and such of over 12 MiB
 /// are skipped and counted.
 /// Errors    NotFound, Io, Oversized (16 million files), Usage (no such files), those of Archive
-[[nodiscard]] Result<std::vector<ListedFile>> list_files(
+[[nodiscard]] Result<FileList> list_files(
     const FileFilter& filter, RecordFiles& records, ScanNotes& notes
 );
 

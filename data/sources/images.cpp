@@ -52,7 +52,7 @@ private:
             if (auto ok = Reading::seen(++done, files.size(), "pictures"); !ok) return ok.error();
             const auto facts = look_at(file.place);
             if (!facts) {
-                notes_.skip(name_ + ": " + file.name, facts.error().message);
+                notes_.skip(name_ + ": " + std::string(file.name), facts.error().message);
                 continue;
             }
             LabelValue label;

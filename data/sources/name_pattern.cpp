@@ -122,7 +122,7 @@ FileFields::FileFields(std::optional<NamePattern> pattern) : pattern_(std::move(
     values_.resize(names_.size());
 }
 
-void FileFields::add(const std::string& name) {
+void FileFields::add(std::string_view name) {
     if (pattern_) {
         const auto values = pattern_->read(name);
         for (std::size_t i = 0; i + 1 < names_.size(); ++i) {

@@ -44,7 +44,7 @@ public:
 
     /// Adds the next training sample.
     /// Requires  a name that the pattern reads
-    void add(const std::string& name);
+    void add(std::string_view name);
 
     /// Returns a field of the samples of `source`, which has these fields besides.
     /// Errors    Usage (no such field, too many values)

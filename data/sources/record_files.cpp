@@ -3,7 +3,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
+#include <map>
 #include <span>
+#include <string_view>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +14,7 @@
 
 #include "base/check.hpp"
 #include "data/reading.hpp"
+#include "data/sources/name_arena.hpp"
 
 namespace starling::data {
 
@@ -98,45 +102,73 @@ Result<void> write_all(int descriptor, ByteView bytes, std::uint64_t offset) {
     return {};
 }
 
+/// A file that a source reads. There may be millions, so each takes few bytes.
 struct File {
-    std::string path;  ///< empty: one without a name
     std::uint64_t size = 0;
-    std::int64_t seconds = 0;  ///< of its last change
-    std::int64_t nanoseconds = 0;
-    Descriptor unpacked;
-    Bytes collected;  ///< bytes of an unpacked file that are not written yet
-    Mapping mapping;  ///< of an unpacked file, as large as it was when it was last read
+    std::int64_t changed = 0;       ///< its last change, ns since 1970
+    const char* name = nullptr;     ///< without its directory; null: an unpacked one
+    std::uint32_t name_length = 0;  ///< in bytes
+    std::uint32_t directory = 0;    ///< its place among the directories
+};
 
-    /// Writes what is collected.
-    Result<void> flush() {
+/// What cannot be read in place, in a file without a name.
+struct Unpacked {
+    Descriptor descriptor;
+    Bytes collected;  ///< bytes that are not written yet
+    Mapping mapping;  ///< as large as the file was when it was last read
+
+    /// Writes what is collected, to the end of a file that will have this size.
+    Result<void> flush(std::uint64_t size) {
         if (collected.empty()) return {};
         const auto at = size - collected.size();
-        if (auto done = write_all(unpacked.number(), collected, at); !done) return done;
+        if (auto done = write_all(descriptor.number(), collected, at); !done) return done;
         collected.clear();
         return {};
     }
 };
 
+std::int64_t change_of(const struct stat& now) {
+    // A damaged file system may give any number.
+    const auto seconds = static_cast<std::uint64_t>(now.st_mtim.tv_sec);
+    const auto rest = static_cast<std::uint64_t>(now.st_mtim.tv_nsec);
+    return static_cast<std::int64_t>(seconds * 1'000'000'000U + rest);
+}
+
 bool same(const File& file, const struct stat& now) {
-    return file.size == static_cast<std::uint64_t>(now.st_size) &&
-           file.seconds == now.st_mtim.tv_sec && file.nanoseconds == now.st_mtim.tv_nsec;
+    return file.size == static_cast<std::uint64_t>(now.st_size) && file.changed == change_of(now);
 }
 
 }  // namespace
 
 struct RecordFiles::State {
     std::vector<File> files;
+    NameArena names;
+    std::vector<std::string> directories;
+    std::map<std::uint32_t, Unpacked> unpacked;  ///< by the number of the file
     // The file that was read last stays open: most sources have few files, or one record in each.
     mutable Descriptor open;
     mutable std::uint32_t opened = 0;
 
+    [[nodiscard]] std::string path(std::uint32_t number) const {
+        const auto& file = files[number];
+        if (file.name == nullptr) return {};
+        return directories[file.directory] + std::string(file.name, file.name_length);
+    }
+
+    /// Returns the number of a directory, which ends with a slash. Files come directory by directory, or
+    /// nearly so.
+    std::uint32_t directory(const std::string& name) {
+        if (directories.empty() || directories.back() != name) directories.push_back(name);
+        return static_cast<std::uint32_t>(directories.size() - 1);
+    }
+
     Result<int> descriptor(std::uint32_t number) const {
         const auto& file = files[number];
-        if (file.path.empty()) return file.unpacked.number();
         if (!open.open() || opened != number) {
             // Opening a named pipe must not wait.
-            Descriptor fresh(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-            if (!fresh.open()) return system_fault(file.path, "cannot be opened");
+            const auto name = path(number);
+            Descriptor fresh(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+            if (!fresh.open()) return system_fault(name, "cannot be opened");
             open = std::move(fresh);
             opened = number;
         }
@@ -144,9 +176,9 @@ struct RecordFiles::State {
         // It may change while it is open, too.
         struct stat now {};
 
-        if (::fstat(open.number(), &now) != 0) return system_fault(file.path, "cannot be read");
+        if (::fstat(open.number(), &now) != 0) return system_fault(path(number), "cannot be read");
         if (!same(file, now)) {
-            return fail(FaultCode::Corrupt, file.path + ": it has changed since it was scanned");
+            return fail(FaultCode::Corrupt, path(number) + ": it has changed since it was scanned");
         }
         return open.number();
     }
@@ -166,12 +198,16 @@ Result<std::uint32_t> RecordFiles::add(const std::filesystem::path& path) {
         return fail(FaultCode::Usage, path.string() + ": not a regular file");
     }
     if (::access(path.c_str(), R_OK) != 0) return system_fault(path.string(), "cannot be read");
+    const auto whole = path.string();
+    const auto cut = whole.rfind('/') + 1;  // 0 where there is none
+    const auto name = state_->names.keep(std::string_view(whole).substr(cut));
     File file;
-    file.path = path.string();
     file.size = static_cast<std::uint64_t>(now.st_size);
-    file.seconds = now.st_mtim.tv_sec;
-    file.nanoseconds = now.st_mtim.tv_nsec;
-    state_->files.push_back(std::move(file));
+    file.changed = change_of(now);
+    file.name = name.data();
+    file.name_length = static_cast<std::uint32_t>(name.size());
+    file.directory = state_->directory(whole.substr(0, cut));
+    state_->files.push_back(file);
     return static_cast<std::uint32_t>(state_->files.size() - 1);
 }
 
@@ -188,43 +224,37 @@ Result<std::uint32_t> RecordFiles::add_unpacked() {
     if (!made.open()) return system_fault(name, "cannot be made");
     // A process that is killed leaves no file behind if the file has no name.
     (void)::unlink(name.c_str());
-    File file;
-    file.unpacked = std::move(made);
-    state_->files.push_back(std::move(file));
-    return static_cast<std::uint32_t>(state_->files.size() - 1);
+    const auto number = static_cast<std::uint32_t>(state_->files.size());
+    state_->files.emplace_back();
+    state_->unpacked[number].descriptor = std::move(made);
+    return number;
 }
 
 Result<std::uint64_t> RecordFiles::append(std::uint32_t number, ByteView bytes) {
     auto& file = state_->files[number];
-    STARLING_CHECK(file.unpacked.open());
+    const auto at = state_->unpacked.find(number);
+    STARLING_CHECK(at != state_->unpacked.end());
+    auto& unpacked = at->second;
     const auto begin = file.size;
-    file.collected.insert(file.collected.end(), bytes.begin(), bytes.end());
+    unpacked.collected.insert(unpacked.collected.end(), bytes.begin(), bytes.end());
     file.size += bytes.size();
-    if (file.collected.size() < kCollectBytes) return begin;
-    if (auto done = file.flush(); !done) return done.error();
+    if (unpacked.collected.size() < kCollectBytes) return begin;
+    if (auto done = unpacked.flush(file.size); !done) return done.error();
     return begin;
 }
 
-Result<void> RecordFiles::read(const RecordPlace& place, Bytes& out) const {
-    auto& file = state_->files[place.file];
-    if (auto done = file.flush(); !done) return done;
-    const auto end = place.offset + place.length;
-    if (file.unpacked.open() && file.mapping.bytes().size() < end && end <= file.size) {
-        file.mapping = Mapping(file.unpacked.number(), static_cast<std::size_t>(file.size));
-    }
-    if (end <= file.mapping.bytes().size()) {
-        const auto record = file.mapping.bytes().subspan(place.offset, place.length);
-        out.insert(out.end(), record.begin(), record.end());
-        return Reading::advance(file.path, 0, 0, 0);
-    }
-    const auto descriptor = state_->descriptor(place.file);
-    if (!descriptor) return descriptor.error();
+namespace {
+
+/// Appends `length` bytes of a file. `path` names it in a fault.
+Result<void> read_from(
+    int descriptor, const RecordPlace& place, const std::function<std::string()>& path, Bytes& out
+) {
     const std::size_t before = out.size();
     out.resize(before + place.length);
     std::size_t done = 0;
     while (done < place.length) {
         const auto got = ::pread(
-            *descriptor,
+            descriptor,
             out.data() + before + done,
             place.length - done,
             static_cast<off_t>(place.offset + done)
@@ -232,13 +262,41 @@ Result<void> RecordFiles::read(const RecordPlace& place, Bytes& out) const {
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             out.resize(before);
-            if (got < 0) return system_fault(file.path, "cannot be read");
-            return fail(FaultCode::Corrupt, file.path + ": it has become shorter");
+            if (got < 0) return system_fault(path(), "cannot be read");
+            return fail(FaultCode::Corrupt, path() + ": it has become shorter");
         }
         done += static_cast<std::size_t>(got);
     }
-    // Which part of the file this is says nothing about how far the reading is.
-    return Reading::advance(file.path, 0, 0, 0);
+    return {};
+}
+
+}  // namespace
+
+Result<void> RecordFiles::read(const RecordPlace& place, Bytes& out) const {
+    const auto& file = state_->files[place.file];
+    const auto path = [&] { return state_->path(place.file); };
+    if (file.name != nullptr) {
+        const auto descriptor = state_->descriptor(place.file);
+        if (!descriptor) return descriptor.error();
+        if (auto read = read_from(*descriptor, place, path, out); !read) return read;
+        // Which part of the file this is says nothing about how far the reading is.
+        return Reading::advance("", 0, 0, 0);
+    }
+    auto& unpacked = state_->unpacked.at(place.file);
+    if (auto done = unpacked.flush(file.size); !done) return done;
+    const auto end = place.offset + place.length;
+    if (unpacked.mapping.bytes().size() < end && end <= file.size) {
+        unpacked.mapping =
+            Mapping(unpacked.descriptor.number(), static_cast<std::size_t>(file.size));
+    }
+    if (end > unpacked.mapping.bytes().size()) {
+        if (auto read = read_from(unpacked.descriptor.number(), place, path, out); !read)
+            return read;
+    } else {
+        const auto record = unpacked.mapping.bytes().subspan(place.offset, place.length);
+        out.insert(out.end(), record.begin(), record.end());
+    }
+    return Reading::advance("", 0, 0, 0);
 }
 
 }  // namespace starling::data

@@ -74,7 +74,7 @@ public:
             {spec.path, {".jpg", ".jpeg", ".png", ".xml", ".txt"}, true}, records_, notes_
         );
         if (!all) return all.error();
-        const auto files = sort_files(*all);
+        const auto files = sort_files(all->files);
         if (files.annotations.empty()) {
             return fail(
                 FaultCode::Usage,

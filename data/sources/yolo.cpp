@@ -31,7 +31,7 @@ std::string label_file(const std::string& picture) {
     return name.substr(0, name.rfind('.')) + ".txt";
 }
 
-std::optional<Split> split_of(const std::string& file) {
+std::optional<Split> split_of(std::string_view file) {
     std::optional<Split> split;
     auto folders = parts_of(file, '/');
     folders.pop_back();
@@ -57,8 +57,8 @@ public:
             notes_
         );
         if (!all) return all.error();
-        if (auto ok = read_names(*all); !ok) return ok.error();
-        if (auto ok = add_all(*all, shares->test, shares->valid); !ok) return ok.error();
+        if (auto ok = read_names(all->files); !ok) return ok.error();
+        if (auto ok = add_all(all->files, shares->test, shares->valid); !ok) return ok.error();
         if (classes_.empty()) {
             notes_.lines.push_back(
                 name_ + ": no names in data.yaml or classes.txt, so classes have numbers"
@@ -84,7 +84,7 @@ private:
                 if (!parsed) {
                     return fail(
                         parsed.error().code,
-                        name_ + ": " + file.name + ": " + parsed.error().message
+                        name_ + ": " + std::string(file.name) + ": " + parsed.error().message
                     );
                 }
                 names = std::move(*parsed);
@@ -121,7 +121,7 @@ private:
         for (const auto* picture : pictures) {
             if (auto ok = Reading::seen(++done, pictures.size(), "pictures"); !ok)
                 return ok.error();
-            const auto& name = picture->name;
+            const std::string name(picture->name);
             const auto split =
                 splits ? split_of(name).value_or(Split::Train) : drawn_split(name, test, valid);
             const auto text = texts.find(label_file(name));
@@ -159,7 +159,7 @@ private:
         }
         const auto facts = look_at(picture.place);
         if (!facts) {
-            notes_.skip(name_ + ": " + picture.name, facts.error().message);
+            notes_.skip(name_ + ": " + std::string(picture.name), facts.error().message);
             return {};
         }
         std::vector<GivenBox> boxes;
@@ -172,7 +172,7 @@ private:
             box.bottom = (share.y + share.height / 2) * facts->height;
             boxes.push_back(box);
         }
-        add(picture.name, split, picture.place, boxes);
+        add(std::string(picture.name), split, picture.place, boxes);
         return {};
     }
 
