@@ -192,7 +192,7 @@ Result<Dataset> load_dataset(std::string_view spec) {
         FaultCode::Usage,
         "no dataset kind '" + parsed->name +
             "'; there are idx:DIR, text:FILE, images:DIR, audio:DIR, csv:FILE, jsonl:FILE, "
-            "parquet:FILE, sqlite:FILE, cifar:DIR and bin:DIR; see starling help dataset"
+            "parquet:FILE, sqlite:FILE, dicom:DIR, cifar:DIR and bin:DIR; see starling help dataset"
     );
 }
 

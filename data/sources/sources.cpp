@@ -15,7 +15,7 @@ struct Kind {
     Result<SourcePointer> (*open)(const Spec& spec, const ScanOptions& options);
 };
 
-constexpr std::array<Kind, 13> kKinds{{
+constexpr std::array<Kind, 14> kKinds{{
     {"images",
      "images:DIR|TAR?size=64&flip=1   JPEG and PNG files in folders named by class, below train, "
      "valid and test or not",
@@ -37,6 +37,11 @@ constexpr std::array<Kind, 13> kKinds{{
      "for "
      "csv",
      open_sqlite},
+    {"dicom",
+     "dicom:DIR|TAR?size=64&window=40:400   grey pictures in DICOM files (.dcm) in folders named "
+     "by class; "
+     "options as for images",
+     open_dicom},
     {"cifar", "cifar:FILE|DIR   records of CIFAR-10 or CIFAR-100, plain or .gz", open_cifar},
     {"npz",
      "npz:FILE?x=NAME&y=NAME   NumPy's arrays of samples and labels; without names those of "

@@ -16,6 +16,7 @@ class TableFormat;
 [[nodiscard]] Result<SourcePointer> open_parquet(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_sqlite(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_cifar(const Spec& spec, const ScanOptions& options);
+[[nodiscard]] Result<SourcePointer> open_dicom(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_voc(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_npz(const Spec& spec, const ScanOptions& options);
 [[nodiscard]] Result<SourcePointer> open_npy(const Spec& spec, const ScanOptions& options);

@@ -212,6 +212,21 @@ std::vector<HelpSpec> box_specs() {
 
 std::vector<HelpSpec> array_specs() {
     return {
+        {"dicom:DIR or TAR",
+         "grey pictures in DICOM files (.dcm, not compressed) in folders named by class",
+         {{"window", "centre and width of the values that are shown, as 40:400 (of the file)"},
+          {"size", "side, or height x width, that a model is fed (by the pictures)"},
+          {"channels", "1 grey, 3 colours (1)"},
+          {"fit", "crop, stretch or pad pictures of another shape (crop)"},
+          {"flip", "1: mirror at random while training (0)"},
+          {"pad", "shift at random by up to so many pixels (0)"},
+          {"zoom", "1: enlarge a random part (0)"},
+          {"test", "share of the files for testing, without folders that say it (0.1)"},
+          {"valid", "share for validation, likewise (0)"},
+          {"label", "folder, name:PART:SEPARATOR, or a field of names (folder)"},
+          {"names", "fields in the files' names, as {patient}_{label}"},
+          {"split", "files for testing by such a field: patient%5==0"}},
+         "dicom:chest?size=128&window=40:400"},
         {"npz:FILE",
          "NumPy's arrays; without names those of MedMNIST, as train_images and train_labels",
          {{"x", "the array of the samples (train_images and so on)"},
