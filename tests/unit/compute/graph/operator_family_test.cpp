@@ -96,6 +96,17 @@ TEST(Function, ClipMatchesTheReference) {
     });
 }
 
+TEST(Function, CastsToWholeNumbersAndBackMatchTheReference) {
+    check_operator([](TestGraph& test, Rng& rng) {
+        const Shape shape{3, draw(rng, 2, 30)};
+        // A buffer, because whole numbers have no slope.
+        const auto scaled = test.add("Mul", {test.buffer(shape), test.constant({7.0})});
+        const auto whole = test.add("Cast", {scaled}, {{"to", std::string("int32")}});
+        const auto back = test.add("Cast", {whole}, {{"to", std::string("float")}});
+        return test.add("Add", {test.parameter(shape), back});
+    });
+}
+
 TEST(Function, WorksOnTheBlockedLayoutOfAConvolution) {
     check_operator([](TestGraph& test, Rng& rng) {
         const auto x = test.parameter({2, 3, 6, 6});
