@@ -50,8 +50,9 @@ void Averager::Machine::handle_loss(Instant now, const PeerId& peer, Passage pas
 }
 
 void Averager::Machine::peer_down(Instant now, const PeerId& peer) {
-    // The stream may live on when membership was wrong: then the Abort spares the partner a wait.
-    rounds_.forget(peer);
+    // The stream may live on when membership was wrong, or when we only want no exchange with this
+    // peer: then Busy and Abort spare it a wait.
+    if (const auto parked = rounds_.take(peer)) decline(peer, parked->open);
     partners_.remove(peer);
     end_all_with(now, peer, {Outcome::Disconnected}, Stream::Alive);
     if (rounds_.waits_for(peer)) fall_back(now);

@@ -63,6 +63,16 @@ std::vector<Rounds::Parked> Rounds::take_all() {
     return std::exchange(parked_, {});
 }
 
+std::optional<Rounds::Parked> Rounds::take(const PeerId& from) {
+    const auto found = std::find_if(parked_.begin(), parked_.end(), [&](const Parked& parked) {
+        return parked.from == from;
+    });
+    if (found == parked_.end()) return std::nullopt;
+    auto taken = std::move(*found);
+    parked_.erase(found);
+    return taken;
+}
+
 void Rounds::forget(const PeerId& from) {
     std::erase_if(parked_, [&](const Parked& parked) { return parked.from == from; });
 }

@@ -94,6 +94,8 @@ public:
     /// Takes a request that has waited too long.
     [[nodiscard]] std::optional<Parked> take_overdue(Instant now);
     [[nodiscard]] std::vector<Parked> take_all();
+    /// Takes the request of this peer.
+    [[nodiscard]] std::optional<Parked> take(const PeerId& from);
     void forget(const PeerId& from);
     /// Returns whether a request with this id has waited.
     bool forget(ExchangeId id);

@@ -256,6 +256,22 @@ TEST(Rounds, DeathOfThePartnerEndsTheWait) {
     EXPECT_FALSE(swarm.at(1).in_round());
 }
 
+/// A newcomer shuns partners until it knows how much they have learned. It forgot a request that
+/// waited without a word, so its partner waited for ten seconds, and a third peer for that one.
+TEST(Rounds, WhoseRequestWaitsIsToldWhenItIsAPartnerNoMore) {
+    IntegerSwarm swarm(2, {5}, 3, synchronous());
+    swarm.at(0).count_rounds(swarm.now, true);
+    ASSERT_TRUE(swarm.at(1).begin_round(swarm.now, 1));
+    while (swarm.deliver()) {
+    }
+    ASSERT_TRUE(swarm.at(1).in_round());
+    swarm.at(0).peer_down(swarm.now, peer_id(2));
+    while (swarm.deliver()) {
+    }
+    EXPECT_FALSE(swarm.at(1).in_round()) << "no time has passed";
+    EXPECT_EQ(swarm.nodes[1].events.back().outcome, Outcome::Busy);
+}
+
 TEST(Rounds, ALaterOneWaitsUntilItIsThere) {
     for (const std::size_t early : {0U, 1U}) {
         IntegerSwarm swarm(2, {5, 9}, 3, synchronous());
