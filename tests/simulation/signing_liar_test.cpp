@@ -23,14 +23,15 @@ using membership::ProgressRecord;
 using peer_virtual::VirtualNotary;
 
 constexpr std::size_t kPeers = 5;
-constexpr NodeIndex kLiar = 4;
 constexpr Duration kLieEvery = 200ms;
 /// It is honest for so long: what a peer says at first is all that others know of it.
 constexpr Duration kHonestFor = 10s;
 
-peer_virtual::SwarmOptions whole_peers(std::uint64_t seed, const std::string& until) {
+peer_virtual::SwarmOptions whole_peers(
+    std::uint64_t seed, std::size_t peers, const std::string& until
+) {
     peer_virtual::SwarmOptions options;
-    options.peers = kPeers;
+    options.peers = peers;
     options.seed = seed;
     peer_virtual::AveragingOptions averaging;
     averaging.config.encoding = gossip::Encoding::F32;
@@ -40,20 +41,24 @@ peer_virtual::SwarmOptions whole_peers(std::uint64_t seed, const std::string& un
     return options;
 }
 
+/// The last node of a swarm.
 class SigningLiar {
 public:
     SigningLiar(Swarm& swarm, std::uint64_t seed)
-        : swarm_(swarm),
+        : node(static_cast<NodeIndex>(swarm.size() - 1)),
+          swarm_(swarm),
           rng_(Rng(seed).fork(0x7369676e)) {}
 
     void lie() {
         std::vector<Message> lies{own(), forged(), invented(), shown()};
-        const auto to = static_cast<NodeIndex>(rng_.below(kLiar));
-        const membership::Packet packet{swarm_.id(kLiar), std::move(lies)};
+        const auto to = static_cast<NodeIndex>(rng_.below(node));
+        const membership::Packet packet{swarm_.id(node), std::move(lies)};
         swarm_.inject(
-            kLiar, to, membership::encode(packet, membership::swarm_tag({}), membership::kPacketMax)
+            node, to, membership::encode(packet, membership::swarm_tag({}), membership::kPacketMax)
         );
     }
+
+    const NodeIndex node;
 
     /// What the liar has said of itself, which is its own to say.
     [[nodiscard]] const std::vector<Bytes>& said() const { return said_; }
@@ -86,14 +91,14 @@ private:
     }
 
     ProgressRecord own() {
-        auto record = record_of(swarm_.id(kLiar), 1'000'000 * ++lies_);
+        auto record = record_of(swarm_.id(node), 1'000'000 * ++lies_);
         sign(record);
         said_.push_back(record.bytes);
         return record;
     }
 
     ProgressRecord forged() {
-        auto record = record_of(swarm_.id(static_cast<NodeIndex>(rng_.below(kLiar))), 1U << 30U);
+        auto record = record_of(swarm_.id(static_cast<NodeIndex>(rng_.below(node))), 1U << 30U);
         record.is_signed = true;
         record.key = record.owner.bytes;
         record.signature.fill(7);
@@ -110,7 +115,7 @@ private:
 
     /// Without a signature, which is for people.
     ProgressRecord shown() {
-        return record_of(swarm_.id(static_cast<NodeIndex>(rng_.below(kLiar))), 1 + rng_.below(400));
+        return record_of(swarm_.id(static_cast<NodeIndex>(rng_.below(node))), 1 + rng_.below(400));
     }
 
     Swarm& swarm_;
@@ -138,9 +143,9 @@ struct Watch {
         }
         for (const auto node : running) {
             const auto* session = swarm.session(node);
-            if (session == nullptr || node == kLiar) continue;
+            if (session == nullptr || node == liar.node) continue;
             newest_round = std::max(newest_round, session->session().ending().round());
-            for (NodeIndex other = 0; other < kPeers; ++other) compare(node, other, liar);
+            for (NodeIndex other = 0; other < swarm.size(); ++other) compare(node, other, liar);
         }
     }
 
@@ -151,7 +156,7 @@ struct Watch {
         const auto record = peer::decode_record(bytes);
         if (!record) return simulation.checkers().report("S14 a signed word", node, "unreadable");
         const bool lies =
-            other == kLiar &&
+            other == liar.node &&
             std::any_of(liar.said().begin(), liar.said().end(), [&](const Bytes& said) {
                 return std::ranges::equal(said, bytes);
             });
@@ -162,29 +167,29 @@ struct Watch {
 
     [[nodiscard]] std::uint64_t honest() const {
         std::uint64_t sum = 0;
-        for (const auto& [node, samples] : trained) sum += node == kLiar ? 0 : samples;
+        for (const auto& [node, samples] : trained) sum += node + 1 == swarm.size() ? 0 : samples;
         return sum;
     }
 };
 
 /// Runs the swarm until all honest nodes have ended, and lies meanwhile.
 void run_with_liar(
-    std::uint64_t seed, const std::string& until, Duration honest_for, const auto& judge
+    const peer_virtual::SwarmOptions& options, Duration honest_for, const auto& judge
 ) {
-    Simulation simulation(whole_peers(seed, until));
+    Simulation simulation(options);
     auto& swarm = simulation.swarm();
     swarm.start_all(2s);
-    SigningLiar liar(swarm, seed);
+    SigningLiar liar(swarm, options.seed);
     Watch watch{simulation, swarm};
     const auto ended = [&] {
         const auto running = swarm.running();
-        return std::none_of(running.begin(), running.end(), [](NodeIndex node) {
-            return node != kLiar;
+        return std::none_of(running.begin(), running.end(), [&](NodeIndex node) {
+            return node != liar.node;
         });
     };
     simulation.run_for(honest_for);
     for (int i = 0; i < 5 * 600 && !ended(); ++i) {
-        if (swarm.state(kLiar) == peer_virtual::NodeState::Running) liar.lie();
+        if (swarm.state(liar.node) == peer_virtual::NodeState::Running) liar.lie();
         if (!simulation.run_for(kLieEvery)) break;
         watch.look(liar);
     }
@@ -200,8 +205,7 @@ TEST(SigningLiar, MakesNobodyCountSamplesThatWereNotTrained) {
     constexpr std::uint64_t kTarget = 20'000;
     for (const auto seed : seeds(4)) {
         run_with_liar(
-            seed,
-            "samples=20000",
+            whole_peers(seed, kPeers, "samples=20000"),
             kHonestFor,
             [&](const Watch& watch, Simulation& simulation) {
                 // The liar's own count is bounded by its speed and time, as if it had trained.
@@ -215,20 +219,27 @@ TEST(SigningLiar, MakesNobodyCountSamplesThatWereNotTrained) {
     }
 }
 
+void opens_few_rounds(const Watch& watch, Simulation& simulation) {
+    if (watch.newest_round > 30) {
+        simulation.checkers().report(
+            "P10 a liar opens no rounds", 0, std::to_string(watch.newest_round)
+        );
+    }
+}
+
 TEST(SigningLiar, NeitherEndsARoundNorKeepsATargetFromBeingReached) {
     for (const auto seed : seeds(4)) {
-        run_with_liar(
-            seed,
-            "accuracy=0.95",
-            Duration{},
-            [&](const Watch& watch, Simulation& simulation) {
-                if (watch.newest_round > 30) {
-                    simulation.checkers().report(
-                        "P10 a liar opens no rounds", 0, std::to_string(watch.newest_round)
-                    );
-                }
-            }
-        );
+        run_with_liar(whole_peers(seed, kPeers, "accuracy=0.95"), Duration{}, opens_few_rounds);
+    }
+}
+
+/// Where it is one of few, and has never said anything true.
+TEST(SigningLiar, OfAFewMembersLiesFromItsFirstWordAndTheOthersStillEnd) {
+    for (const auto seed : seeds(3)) {
+        for (const std::size_t peers : {2U, 3U, 4U}) {
+            SCOPED_TRACE(std::to_string(peers) + " peers");
+            run_with_liar(whole_peers(seed, peers, "accuracy=0.95"), Duration{}, opens_few_rounds);
+        }
     }
 }
 
