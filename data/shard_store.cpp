@@ -118,6 +118,11 @@ std::uint64_t ShardStore::bytes() const {
     return bytes_;
 }
 
+std::uint64_t ShardStore::memory_bytes() const {
+    const std::shared_lock lock(mutex_);
+    return memory_bytes_;
+}
+
 std::vector<ShardId> ShardStore::spare(
     std::span<const ShardId> keep, std::uint64_t bytes, std::size_t most
 ) const {

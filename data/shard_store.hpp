@@ -54,6 +54,9 @@ public:
     /// Returns the bytes of all shards that are held, in memory and in files.
     [[nodiscard]] std::uint64_t bytes() const;
 
+    /// Returns the bytes of those that lie in memory.
+    [[nodiscard]] std::uint64_t memory_bytes() const;
+
     /// Returns a number that rises with each shard that comes. held() may fall meanwhile.
     [[nodiscard]] std::uint64_t arrivals() const { return arrivals_; }
 

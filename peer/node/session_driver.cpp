@@ -212,7 +212,8 @@ void SessionDriver::pace_fetching() {
         thread_cpu_time(),
         shard_files_told_.cpu,
         session_.trains(),
-        session_.transfers().fetching_shards()};
+        session_.transfers().fetching_shards(),
+        shard_files_told_.error.empty() ? shards_.memory_bytes() : 0};
     session_.hold_shards(fetch_pace_.update(real_now(), inputs));
 }
 

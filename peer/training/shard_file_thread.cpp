@@ -105,7 +105,10 @@ void ShardFileThread::keep() {
     std::string error;
     // Memory may be short. An exception that leaves a thread would end the process.
     try {
-        const auto kept = shelf_.keep();
+        const auto kept = shelf_.keep([this] {
+            const std::scoped_lock lock(mutex_);
+            report_.cpu = thread_cpu_time();
+        });
         if (kept.has_error()) error = kept.error().message;
         remember();
     } catch (const std::exception& exception) {

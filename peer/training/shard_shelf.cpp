@@ -81,7 +81,7 @@ void ShardShelf::remove_dropped() {
     }
 }
 
-Result<void> ShardShelf::keep() {
+Result<void> ShardShelf::keep(const std::function<void()>& written) {
     remove_dropped();
     for (const auto& id : shards_.in_memory()) {
         const auto bytes = shards_.get(id);
@@ -89,6 +89,7 @@ Result<void> ShardShelf::keep() {
         if (kept.has_error()) return kept.error();
         const auto put = shards_.put_known(id, std::move(*kept));
         if (put.has_error()) return put.error();
+        if (written) written();
         if (files_.directory().empty()) continue;
         if (const auto stamp = disk_.stamp(files_.path_of(id))) {
             verified_[id.hex()] = *stamp;

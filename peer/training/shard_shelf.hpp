@@ -6,6 +6,7 @@
 // Thread    that of the files
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <unordered_map>
 
@@ -28,8 +29,9 @@ public:
 
     /// Removes the files of the shards that the store has given up. Then it writes each shard that lies
     /// in memory, and lets the store have the file instead. Blocks until they are on the disk. The first that cannot be written ends it; the next call tries again.
+    /// Calls `written`, if there is one, after each.
     /// Errors    kDiskFull, Io
-    [[nodiscard]] Result<void> keep();
+    [[nodiscard]] Result<void> keep(const std::function<void()>& written = {});
 
     /// Writes down which files need not be hashed by the next life. If that fails, they are hashed.
     void remember();

@@ -9,6 +9,7 @@
 // Thread    network
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 
 #include "base/instant.hpp"
@@ -21,6 +22,10 @@ public:
     /// as much; with both on one machine steps keep 95 % of their speed.
     static constexpr double kShare = 0.03;
 
+    /// What is not written yet has not been charged yet. While there is more than this, nothing is asked for: the
+    /// thread that writes gives way to steps, and would have much to charge at once.
+    static constexpr std::uint64_t kUnwrittenMax = std::uint64_t{1} << 20U;
+
     /// A machine with `cores`, of which `threads` train.
     FetchPace(std::size_t cores, std::size_t threads);
 
@@ -29,6 +34,7 @@ public:
         Duration files{};       ///< of the thread that writes shards, in all; it may be told late
         bool trains = false;    ///< steps are made at present
         bool fetching = false;  ///< pieces are awaited
+        std::uint64_t unwritten = 0;  ///< bytes of shards that wait to be written, if they can be
     };
 
     /// Returns until when no further piece should be asked for; nothing: it may be asked for at once.
@@ -40,7 +46,8 @@ private:
     Inputs last_;
     Instant last_at_;
     bool begun_ = false;
-    double charge_ = 0;  ///< seconds of processor time
+    double charge_ = 0;     ///< seconds of processor time
+    Instant exempt_until_;  ///< what is written until then came before the first step
 };
 
 }  // namespace starling::peer

@@ -168,9 +168,12 @@ TEST(ShardStore, AFileReplacesTheSameBytesInMemory) {
     const auto& id = sharded.manifest.shards[3].id;
     ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
     EXPECT_EQ(store.in_memory(), std::vector<ShardId>{id});
+    EXPECT_EQ(store.memory_bytes(), sharded.shards[3].size());
     const auto before = store.get(id);
     ASSERT_TRUE(store.put_known(id, as_mapped(sharded.shards[3])).has_value());
     EXPECT_EQ(store.moves(), 1U);
+    EXPECT_EQ(store.memory_bytes(), 0U);
+    EXPECT_EQ(store.bytes(), sharded.shards[3].size());
     EXPECT_TRUE(store.in_memory().empty());
     EXPECT_EQ(store.held(), 1U);
     EXPECT_TRUE(store.get(id).mapped);

@@ -29,7 +29,7 @@ protected:
         const Instant until = now_ + time;
         while (now_ < until) {
             const auto inputs = [&](bool fetching) {
-                return FetchPace::Inputs{network_, files_told_, trains, fetching};
+                return FetchPace::Inputs{network_, files_told_, trains, fetching, 0};
             };
             pass(milliseconds(4), other_load);
             network_ += milliseconds(1);
@@ -96,6 +96,26 @@ TEST_F(Paces, WhatItCostBeforeTheFirstStepIsNotCharged) {
     EXPECT_GE(share(spent, seconds(10)), 0.8 * 2 * FetchPace::kShare);
 }
 
+TEST_F(Paces, WhatCameBeforeTheFirstStepAndIsWrittenAfterItIsNotCharged) {
+    FetchPace pace(2, 2);
+    const std::uint64_t backlog = std::uint64_t{30} << 20U;
+    EXPECT_FALSE(pace.update(now_, {network_, files_, false, true, backlog}));
+    // It takes 20 s to write, as the thread has what steps leave over, and 4 s of processor time.
+    for (int i = 0; i < 200; ++i) {
+        now_ += milliseconds(100);
+        files_ += milliseconds(20);
+        const auto until = pace.update(now_, {network_, files_, true, false, backlog});
+        ASSERT_TRUE(until) << "there is no room yet";
+        ASSERT_LT(*until, now_ + milliseconds(100)) << i;
+    }
+    now_ += milliseconds(200);
+    files_ += milliseconds(40);
+    EXPECT_FALSE(pace.update(now_, {network_, files_, true, false, 0})) << "told late";
+    now_ += seconds(1);
+    files_ += milliseconds(200);
+    EXPECT_TRUE(pace.update(now_, {network_, files_, true, false, 0})) << "from now on it counts";
+}
+
 TEST_F(Paces, CoresOfTheirOwnNeedNoBrake) {
     FetchPace pace(4, 2);
     EXPECT_EQ(fetch(pace, seconds(4), true).pieces, 1000);
@@ -108,11 +128,28 @@ TEST_F(Paces, OtherWorkOfTheNetworkThreadDoesNotStarveFetching) {
     EXPECT_GE(share(spent, seconds(60)), 0.3 * FetchPace::kShare);
 }
 
+TEST_F(Paces, WhatIsNotWrittenYetHoldsFurtherPiecesUp) {
+    FetchPace pace(2, 2);
+    const auto ask = [&](std::uint64_t unwritten, bool trains) {
+        return pace.update(now_, {network_, files_, trains, false, unwritten});
+    };
+    EXPECT_FALSE(ask(0, true));
+    EXPECT_FALSE(ask(FetchPace::kUnwrittenMax, true));
+    const auto until = ask(FetchPace::kUnwrittenMax + 1, true);
+    ASSERT_TRUE(until);
+    EXPECT_GT(*until, now_);
+    EXPECT_LT(*until, now_ + seconds(1)) << "it looks again soon";
+    EXPECT_FALSE(ask(FetchPace::kUnwrittenMax + 1, false)) << "nothing to train on";
+    FetchPace free(4, 2);
+    EXPECT_FALSE(free.update(now_, {network_, files_, true, false, 0}));
+    EXPECT_FALSE(free.update(now_, {network_, files_, true, false, std::uint64_t{1} << 24U}));
+}
+
 TEST_F(Paces, APauseSavesNothingUp) {
     FetchPace pace(1, 1);
     (void)fetch(pace, seconds(1), true);
     pass(seconds(100), 0.0);
-    EXPECT_FALSE(pace.update(now_, {network_, files_told_, true, false}));
+    EXPECT_FALSE(pace.update(now_, {network_, files_told_, true, false, 0}));
     EXPECT_LT(fetch(pace, seconds(10), true).pieces, 200);
 }
 
