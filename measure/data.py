@@ -154,22 +154,25 @@ def listening(starling, spec, model):
 
 
 def joining(starling, spec, model, folder):
-    """How fast a newcomer trains while shards still arrive, compared with itself when all are there. Both write
-    their shards to the disk; the slowest second shows what that costs a step."""
+    """How fast a newcomer trains while shards still arrive, compared with itself when all are there, for ten seconds.
+    Both write their shards to the disk; the slowest second shows what that costs a step."""
     founder = start(starling, "--dataset", spec, "--model", model, "--state", f"{folder}/founder")
     address = next(event["listen"] for _, event in events(founder, 600) if event["event"] == "listening")
     next(event for _, event in events(founder, 600) if event["event"] == "founded")
+    most = next(event["held"] for _, event in events(founder, 600) if event["event"] == "progress")
     # Nobody reads its lines any more; it drops and counts them.
     joiner = start(
         starling, "--join", address, "--key", f"{folder}/founder/swarm.key", "--state", f"{folder}/joiner"
     )
     speeds = []
-    for now, event in events(joiner, 45):
+    for now, event in events(joiner, 600):
         if event["event"] == "progress" and event["steps"] > 0:
             speeds.append((round(now, 1), event["held"], event["samples_per_s"]))
+            whole = next((at for at, held, _ in speeds if held == most), None)
+            if whole is not None and now - whole > 10:
+                break
     end(joiner)
     end(founder)
-    most = max(held for _, held, _ in speeds)
     early = [speed for _, held, speed in speeds[1:] if held < most]
     late = [speed for _, held, speed in speeds if held == most]
     print(json.dumps({
