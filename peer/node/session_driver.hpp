@@ -125,6 +125,7 @@ private:
     CheckpointReport checkpoints_told_;
     ShardFileReport shard_files_told_;
     FetchPace fetch_pace_;
+    Duration pieces_cost_{};  ///< processor time for pieces of shards
     Timer timer_;
     Timer upload_timer_;  ///< requests wait for the upload limit
     Instant started_;

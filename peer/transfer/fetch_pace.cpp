@@ -31,8 +31,7 @@ std::optional<Instant> FetchPace::update(Instant now, const Inputs& inputs) {
         return std::nullopt;
     }
     if (behind && now < exempt_until_) exempt_until_ = now + kToldWithin;
-    // The network thread does other things, too. What it does while no piece is awaited is none of ours.
-    if (before.fetching) charge_ += to_seconds(inputs.network - before.network);
+    charge_ += to_seconds(inputs.network - before.network);
     if (now >= exempt_until_) charge_ += to_seconds(inputs.files - before.files);
     // Time in which nothing was fetched is not saved up: a burst would hold up steps.
     charge_ = std::max(0.0, charge_ - elapsed * rate_);

@@ -30,10 +30,9 @@ public:
     FetchPace(std::size_t cores, std::size_t threads);
 
     struct Inputs {
-        Duration network{};     ///< processor time of the network thread, in all
-        Duration files{};       ///< of the thread that writes shards, in all; it may be told late
-        bool trains = false;    ///< steps are made at present
-        bool fetching = false;  ///< pieces are awaited
+        Duration network{};   ///< processor time of what the network thread did with pieces, in all
+        Duration files{};     ///< of the thread that writes shards, in all; it may be told late
+        bool trains = false;  ///< steps are made at present
         std::uint64_t unwritten = 0;  ///< bytes of shards that wait to be written, if they can be
     };
 

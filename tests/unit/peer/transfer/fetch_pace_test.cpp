@@ -24,39 +24,32 @@ class Paces : public ::testing::Test {
 protected:
     /// Asks for pieces for so long. Each takes 4 ms to come, 1 ms of the network thread and 1 ms of the
     /// file thread, which is told up to 200 ms late.
-    Spent fetch(FetchPace& pace, Duration time, bool trains, double other_load = 0.0) {
+    Spent fetch(FetchPace& pace, Duration time, bool trains) {
         Spent spent;
         const Instant until = now_ + time;
         while (now_ < until) {
-            const auto inputs = [&](bool fetching) {
-                return FetchPace::Inputs{network_, files_told_, trains, fetching, 0};
-            };
-            pass(milliseconds(4), other_load);
+            const auto inputs = [&] { return FetchPace::Inputs{network_, files_told_, trains, 0}; };
+            pass(milliseconds(4));
             network_ += milliseconds(1);
             files_ += milliseconds(1);
             spent.cpu += milliseconds(2);
             ++spent.pieces;
             // A new piece is asked for at once, unless this one was the last for a while.
-            auto wait = pace.update(now_, inputs(false));
+            auto wait = pace.update(now_, inputs());
             const Instant paused = now_;
             while (wait && now_ < until) {
-                pass(
-                    std::max<Duration>(
-                        milliseconds(1), std::min<Duration>(*wait - now_, milliseconds(100))
-                    ),
-                    other_load
-                );
-                wait = pace.update(now_, inputs(false));
+                pass(std::max<Duration>(
+                    milliseconds(1), std::min<Duration>(*wait - now_, milliseconds(100))
+                ));
+                wait = pace.update(now_, inputs());
             }
             spent.longest_pause = std::max(spent.longest_pause, now_ - paused);
-            (void)pace.update(now_, inputs(true));
         }
         return spent;
     }
 
-    void pass(Duration time, double other_load) {
+    void pass(Duration time) {
         now_ += time;
-        network_ += std::chrono::duration_cast<Duration>(time * other_load);
         if (now_ - told_at_ < milliseconds(200)) return;
         told_at_ = now_;
         files_told_ = files_;
@@ -99,21 +92,21 @@ TEST_F(Paces, WhatItCostBeforeTheFirstStepIsNotCharged) {
 TEST_F(Paces, WhatCameBeforeTheFirstStepAndIsWrittenAfterItIsNotCharged) {
     FetchPace pace(2, 2);
     const std::uint64_t backlog = std::uint64_t{30} << 20U;
-    EXPECT_FALSE(pace.update(now_, {network_, files_, false, true, backlog}));
+    EXPECT_FALSE(pace.update(now_, {network_, files_, false, backlog}));
     // It takes 20 s to write, as the thread has what steps leave over, and 4 s of processor time.
     for (int i = 0; i < 200; ++i) {
         now_ += milliseconds(100);
         files_ += milliseconds(20);
-        const auto until = pace.update(now_, {network_, files_, true, false, backlog});
+        const auto until = pace.update(now_, {network_, files_, true, backlog});
         ASSERT_TRUE(until) << "there is no room yet";
         ASSERT_LT(*until, now_ + milliseconds(100)) << i;
     }
     now_ += milliseconds(200);
     files_ += milliseconds(40);
-    EXPECT_FALSE(pace.update(now_, {network_, files_, true, false, 0})) << "told late";
+    EXPECT_FALSE(pace.update(now_, {network_, files_, true, 0})) << "told late";
     now_ += seconds(1);
     files_ += milliseconds(200);
-    EXPECT_TRUE(pace.update(now_, {network_, files_, true, false, 0})) << "from now on it counts";
+    EXPECT_TRUE(pace.update(now_, {network_, files_, true, 0})) << "from now on it counts";
 }
 
 TEST_F(Paces, CoresOfTheirOwnNeedNoBrake) {
@@ -121,17 +114,10 @@ TEST_F(Paces, CoresOfTheirOwnNeedNoBrake) {
     EXPECT_EQ(fetch(pace, seconds(4), true).pieces, 1000);
 }
 
-TEST_F(Paces, OtherWorkOfTheNetworkThreadDoesNotStarveFetching) {
-    // Exchanges take half of a core, twenty times the share.
-    FetchPace pace(1, 1);
-    const auto spent = fetch(pace, seconds(60), true, 0.5);
-    EXPECT_GE(share(spent, seconds(60)), 0.3 * FetchPace::kShare);
-}
-
 TEST_F(Paces, WhatIsNotWrittenYetHoldsFurtherPiecesUp) {
     FetchPace pace(2, 2);
     const auto ask = [&](std::uint64_t unwritten, bool trains) {
-        return pace.update(now_, {network_, files_, trains, false, unwritten});
+        return pace.update(now_, {network_, files_, trains, unwritten});
     };
     EXPECT_FALSE(ask(0, true));
     EXPECT_FALSE(ask(FetchPace::kUnwrittenMax, true));
@@ -141,15 +127,15 @@ TEST_F(Paces, WhatIsNotWrittenYetHoldsFurtherPiecesUp) {
     EXPECT_LT(*until, now_ + seconds(1)) << "it looks again soon";
     EXPECT_FALSE(ask(FetchPace::kUnwrittenMax + 1, false)) << "nothing to train on";
     FetchPace free(4, 2);
-    EXPECT_FALSE(free.update(now_, {network_, files_, true, false, 0}));
-    EXPECT_FALSE(free.update(now_, {network_, files_, true, false, std::uint64_t{1} << 24U}));
+    EXPECT_FALSE(free.update(now_, {network_, files_, true, 0}));
+    EXPECT_FALSE(free.update(now_, {network_, files_, true, std::uint64_t{1} << 24U}));
 }
 
 TEST_F(Paces, APauseSavesNothingUp) {
     FetchPace pace(1, 1);
     (void)fetch(pace, seconds(1), true);
-    pass(seconds(100), 0.0);
-    EXPECT_FALSE(pace.update(now_, {network_, files_told_, true, false, 0}));
+    pass(seconds(100));
+    EXPECT_FALSE(pace.update(now_, {network_, files_told_, true, 0}));
     EXPECT_LT(fetch(pace, seconds(10), true).pieces, 200);
 }
 
