@@ -30,12 +30,24 @@ std::uint64_t ShardCache::over() const {
 
 void ShardCache::set_duties(Instant now, Duties duties) {
     if (limit_ == 0) return;
+    if (!duties_) look_at_ = now + kLookEvery;
     duties_ = std::move(duties);
-    // What was answered before was answered by those that should hold the shard then.
-    questions_.clear();
-    settled_at_ = now + kSettled;
-    look_at_ = now + kLookEvery;
+    for (const auto& shard : duties_->hold) questions_.erase(shard);
+    for (auto& [shard, question] : questions_) {
+        auto holders = holders_of({shard}).front();
+        // What was answered before was answered by those that should hold the shard then.
+        if (holders != question.holders) question = {std::move(holders), now + kSettled, false, {}};
+    }
     note_duties();
+}
+
+/// Returns who else should hold each of some shards.
+std::vector<std::vector<PeerId>> ShardCache::holders_of(const std::vector<ShardId>& shards) const {
+    std::vector<std::size_t> places;
+    for (const auto& shard : shards) places.push_back(places_.at(shard));
+    auto holders = data::holders_of(places, duties_->peers, store_.manifest(), duties_->replicas);
+    for (auto& those : holders) std::erase(those, duties_->self);
+    return holders;
 }
 
 /// Says once that the limit cannot be kept.
@@ -51,38 +63,41 @@ void ShardCache::note_duties() {
 void ShardCache::handle_timeout(Instant now) {
     if (limit_ == 0 || !duties_ || now < look_at_) return;
     look_at_ = now + kLookEvery;
-    if (now < settled_at_) return;
     std::erase_if(questions_, [&](const auto& entry) {
-        const bool over = entry.second.until <= now;
+        const bool over = entry.second.asked && entry.second.due <= now;
         // Asking for it counts as a use: others are tried before it is this one's turn again.
         if (over) (void)store_.get(entry.first);
         return over;
     });
     const auto excess = over();
-    if (excess > 0) ask(now, store_.spare(duties_->hold, excess, kAskedMax));
+    if (excess > 0) consider(now, store_.spare(duties_->hold, excess, kAskedMax));
+    for (auto& [shard, question] : questions_) {
+        if (!question.asked && question.due <= now) ask(now, shard, question);
+    }
 }
 
-void ShardCache::ask(Instant now, const std::vector<ShardId>& shards) {
-    std::vector<std::size_t> places;
+void ShardCache::consider(Instant now, const std::vector<ShardId>& shards) {
+    std::vector<ShardId> fresh;
     for (const auto& shard : shards) {
-        if (!questions_.contains(shard)) places.push_back(places_.at(shard));
+        if (questions_.size() + fresh.size() == kAskedMax) break;
+        if (!questions_.contains(shard)) fresh.push_back(shard);
     }
-    const auto& all = store_.manifest().shards;
-    const auto holders =
-        data::holders_of(places, duties_->peers, store_.manifest(), duties_->replicas);
-    for (std::size_t i = 0; i < places.size(); ++i) {
-        const auto& shard = all[places[i]];
-        auto& question = questions_[shard.id];
-        question.until = now + kAskAgain;
-        for (const auto& peer : holders[i]) {
-            if (peer == duties_->self) continue;
-            question.open.insert(peer);
-            Bytes payload;
-            ByteWriter writer(payload);
-            writer.put_array(shard.id.bytes);
-            writer.put(shard.bytes - 1);
-            out_.push_back({peer, FrameType::ShardRequest, std::move(payload)});
-        }
+    auto holders = holders_of(fresh);
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+        questions_[fresh[i]] = {std::move(holders[i]), now + kSettled, false, {}};
+    }
+}
+
+void ShardCache::ask(Instant now, const ShardId& shard, Question& question) {
+    question.asked = true;
+    question.due = now + kAskAgain;
+    for (const auto& peer : question.holders) {
+        question.open.insert(peer);
+        Bytes payload;
+        ByteWriter writer(payload);
+        writer.put_array(shard.bytes);
+        writer.put(store_.info(shard)->bytes - 1);
+        out_.push_back({peer, FrameType::ShardRequest, std::move(payload)});
     }
 }
 

@@ -6,8 +6,8 @@
 // A peer's duties shrink at the moment when somebody joins, long before the newcomer has fetched what it
 // should hold now. So a shard goes only when all those that should hold it have shown that they do: each
 // is asked for its last byte, with the request of any other fetch. Whoever should hold a shard does not
-// give it up, so two peers never give up a shard because of each other. Views differ for some seconds;
-// nothing goes before our duties have been the same for kSettled.
+// give it up, so two peers never give up a shard because of each other. Views differ for some seconds, so
+// they are not asked before the same ones should have held it for kSettled.
 //
 // Thread    network
 
@@ -34,7 +34,7 @@ public:
     static constexpr Duration kSettled = std::chrono::seconds(30);
     /// Whoever has not answered, or does not hold the shard yet, is asked again after this time.
     static constexpr Duration kAskAgain = std::chrono::seconds(30);
-    /// Shards that are asked about at once.
+    /// Shards that are considered at once.
     static constexpr std::size_t kAskedMax = 32;
 
     /// `limit` in bytes; 0: none. Requires  `store` and `out` outlive this
@@ -67,20 +67,24 @@ public:
 
 private:
     struct Question {
-        std::set<PeerId> open;  ///< who has not shown yet that it holds the shard
-        Instant until;          ///< then they are asked again
+        std::vector<PeerId> holders;  ///< who should hold the shard, without ourselves
+        Instant due;  ///< they are asked then; once they are, they are left alone then
+        bool asked = false;
+        std::set<PeerId> open;  ///< who was asked and has not shown yet that it holds the shard
     };
 
     [[nodiscard]] std::uint64_t over() const;
     void note_duties();
-    void ask(Instant now, const std::vector<ShardId>& shards);
+    void consider(Instant now, const std::vector<ShardId>& shards);
+    void ask(Instant now, const ShardId& shard, Question& question);
+    [[nodiscard]] std::vector<std::vector<PeerId>> holders_of(const std::vector<ShardId>& shards
+    ) const;
 
     data::ShardStore& store_;
     Outbox& out_;
     std::uint64_t limit_;
     std::map<ShardId, std::size_t> places_;  ///< in the manifest; empty where there is no limit
     std::optional<Duties> duties_;
-    Instant settled_at_;
     Instant look_at_;
     std::map<ShardId, Question> questions_;
     std::optional<std::string> note_;
