@@ -244,7 +244,7 @@ void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView pa
     const bool overloaded = denied || links.queued_in_all() > kServeQueuesMax;
     const bool piece = type == FrameType::ShardPiece;
     if (piece) pace_fetching();
-    const Duration before = thread_cpu_time();
+    const Duration before = piece ? thread_cpu_time() : Duration{};
     session_.handle_frame(real_now(), from, type, payload, overloaded);
     // Reading and decrypting it took about half as long as hashing it.
     if (piece) pieces_cost_ += (thread_cpu_time() - before) * 3 / 2;
