@@ -91,13 +91,8 @@ public:
         if (!listed) return listed.error();
         fields_ = FileFields(tree->names);
         records_ = std::move(listed->records);
-        notes_ = std::move(listed->skipped);
-        for (auto& line : listed->notes) notes_.lines.push_back(std::move(line));
-        schema_.label = {
-            LabelKind::Class,
-            static_cast<std::uint32_t>(listed->classes.size()),
-            listed->classes,
-            {}};
+        notes_ = std::move(listed->notes);
+        schema_.label = listed->label();
         for (auto& list : labels_) list = LabelList(schema_.label);
         if (auto ok = look_at(listed->files); !ok) return ok;
         const auto good = count(Split::Train) + count(Split::Test) + count(Split::Valid);

@@ -64,7 +64,7 @@ Result<void> take_files(
     tree.files.reserve(found.size());
     for (const auto& file : found) {
         const auto skip = [&](const char* why) {
-            tree.skipped.skip(options.path + ": " + std::string(file.name), why);
+            tree.notes.skip(options.path + ": " + std::string(file.name), why);
         };
         if (options.names && !options.names->read(file.name)) {
             skip("its name is not as names= says");
@@ -122,7 +122,7 @@ Result<void> assign(
         if (survey.splits && !survey.tests && file.split == Split::Valid) file.split = Split::Test;
     }
     if (!survey.splits) {
-        tree.notes.push_back(
+        tree.notes.lines.push_back(
             options.path + ": no folders train and test, so " + shortest_text(100 * options.test) +
             " % of the files are for testing" +
             (options.valid > 0 ? " and " + shortest_text(100 * options.valid) + " % for validation"
@@ -193,7 +193,7 @@ Result<TreeOptions> tree_options(const Spec& spec) {
 Result<ClassTree> list_class_tree(const TreeOptions& options) {
     ClassTree tree;
     auto found = list_files(
-        {options.path, options.extensions, false, options.bytes_max}, tree.records, tree.skipped
+        {options.path, options.extensions, false, options.bytes_max}, tree.records, tree.notes
     );
     if (!found) return found.error();
     tree.names = std::move(found->names);

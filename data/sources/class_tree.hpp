@@ -48,9 +48,13 @@ struct ClassTree {
     RecordFiles records;
     std::vector<std::string> classes;  ///< sorted; a label is a place in it
     NameArena names;
-    std::vector<TreeFile> files;     ///< sorted by name
-    std::vector<std::string> notes;  ///< lines for people
-    ScanNotes skipped;               ///< files that were left out
+    std::vector<TreeFile> files;  ///< sorted by name
+    ScanNotes notes;              ///< files that were left out, and lines for people
+
+    /// Returns what a sample's label is: one of the classes.
+    [[nodiscard]] Label label() const {
+        return {LabelKind::Class, static_cast<std::uint32_t>(classes.size()), classes, {}};
+    }
 };
 
 /// Lists the files. Of a packed archive the files are unpacked once.

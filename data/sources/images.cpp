@@ -24,10 +24,8 @@ public:
         auto& files = *listed;
         fields_ = FileFields(tree->names);
         records_ = std::move(files.records);
-        notes_ = std::move(files.skipped);
-        for (auto& line : files.notes) notes_.lines.push_back(std::move(line));
-        schema_.label = {
-            LabelKind::Class, static_cast<std::uint32_t>(files.classes.size()), files.classes, {}};
+        notes_ = std::move(files.notes);
+        schema_.label = files.label();
         for (auto& list : labels_) list = LabelList(schema_.label);
         if (auto ok = look_at_all(files.files); !ok) return ok.error();
         const auto good = count(Split::Train) + count(Split::Test) + count(Split::Valid);

@@ -27,11 +27,15 @@ Fault refused(const std::string& what, int error) {
     );
 }
 
+Fault failed(const std::filesystem::path& path, int error) {
+    return fail(FaultCode::Io, path.string() + ": " + std::generic_category().message(error));
+}
+
 /// Writes until nothing more fits.
 Result<void> fill(const std::filesystem::path& path) {
     const FileHandle file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     if (!file.is_open()) {
-        return fail(FaultCode::Io, path.string() + ": " + std::generic_category().message(errno));
+        return failed(path, errno);
     }
     static constexpr std::array<char, 65'536> kZeros{};
     // The last page is filled byte by byte, as it were: a write that does not fit is made smaller.
@@ -86,16 +90,16 @@ Result<void> PeerDisks::set_read_only(std::size_t peer, bool read_only) {
     const auto& path = mounts_.at(peer - 1);
     if (!read_only) {
         if (::umount2(path.c_str(), MNT_DETACH) == 0) return {};
-        return fail(FaultCode::Io, path.string() + ": " + std::generic_category().message(errno));
+        return failed(path, errno);
     }
     if (::mount(path.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
-        return fail(FaultCode::Io, path.string() + ": " + std::generic_category().message(errno));
+        return failed(path, errno);
     }
     constexpr auto kReadOnly = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV | MS_NOSUID;
     if (::mount(nullptr, path.c_str(), nullptr, kReadOnly, nullptr) == 0) return {};
     const int error = errno;
     (void)::umount2(path.c_str(), MNT_DETACH);
-    return fail(FaultCode::Io, path.string() + ": " + std::generic_category().message(error));
+    return failed(path, error);
 }
 
 }  // namespace starling::peer
