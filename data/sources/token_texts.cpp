@@ -1,6 +1,7 @@
 // text:FILE or DIR, and jsonl:FILE?text=FIELD: documents that are turned into tokens.
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
 #include <system_error>
@@ -13,6 +14,8 @@
 #include "data/sources/tokens.hpp"
 #include "data/tokens/documents.hpp"
 #include "data/tokens/text_encoder.hpp"
+#include "data/tokens/text_replay.hpp"
+#include "data/tokens/training_text.hpp"
 #include "data/utf8.hpp"
 
 namespace starling::data {
@@ -23,70 +26,15 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kFilesMax = std::size_t{1} << 20U;
 constexpr std::size_t kPoints = 0x110000;
+constexpr std::size_t kBytePoints = 0x80;  ///< which UTF-8 writes as one byte
 
 /// What the first pass over the documents has found.
 struct TextFacts {
     std::uint64_t documents = 0;   ///< that are not empty
     std::uint64_t characters = 0;  ///< of tokens=bytes: bytes
     std::vector<bool> points;      ///< which characters occur, where the tokens are characters
-};
-
-/// The training part of the documents, to learn merges from. A line end stands between documents.
-class TrainingText final : public ByteStream {
-public:
-    TrainingText(DocumentReader& reader, std::uint64_t characters, std::string name)
-        : reader_(&reader),
-          left_(characters),
-          name_(std::move(name)) {}
-
-    Result<std::size_t> read(std::span<std::uint8_t> out) override {
-        std::size_t done = 0;
-        while (done < out.size()) {
-            if (rest_.empty()) {
-                const auto more = fill();
-                if (!more) return more.error();
-                if (!*more) break;
-            }
-            const auto count = std::min(rest_.size(), out.size() - done);
-            std::copy_n(rest_.begin(), count, out.begin() + static_cast<std::ptrdiff_t>(done));
-            rest_.remove_prefix(count);
-            done += count;
-        }
-        return done;
-    }
-
-    [[nodiscard]] Fault bad(FaultCode code, const std::string& what) const override {
-        return fail(code, name_ + ": " + what);
-    }
-
-private:
-    Result<bool> fill() {
-        while (left_ > 0) {
-            if (!inside_) {
-                const auto more = reader_->next();
-                if (!more) return more.error();
-                if (!*more) return false;
-                inside_ = true;
-                if (std::exchange(some_, true)) {
-                    rest_ = "\n";
-                    return true;
-                }
-            }
-            const auto piece = reader_->piece();
-            if (!piece) return piece.error();
-            inside_ = !piece->empty();
-            rest_ = piece->substr(0, take_characters(*piece, left_, true));
-            if (!rest_.empty()) return true;
-        }
-        return false;
-    }
-
-    DocumentReader* reader_;
-    std::uint64_t left_;
-    std::string name_;
-    std::string_view rest_;
-    bool inside_ = false;
-    bool some_ = false;
+    /// Those of a text, with the characters before each; JSON lines may have too many.
+    std::vector<DocumentPlace> places;
 };
 
 Result<std::vector<std::string>> files_in(const fs::path& folder) {
@@ -135,12 +83,15 @@ public:
         if (tokens_ < 2) {
             return fail(FaultCode::Usage, path_ + ": one character all along is nothing to learn");
         }
+        if (replays()) return plan_replay(*facts, std::move(*encoder), train);
         if (auto ok = Reading::tell("encoding " + path_); !ok) return ok;
         return encode(*encoder, train);
     }
 
     [[nodiscard]] Result<void> read(Split split, std::uint64_t at, std::span<std::uint16_t> out)
         const override {
+        if (replay_)
+            return replay_->read(at + (split == Split::Test ? count(Split::Train) : 0), out);
         Bytes bytes;
         const auto length = static_cast<std::uint32_t>(out.size_bytes());
         const auto file = files_of_tokens_[static_cast<std::size_t>(split)];
@@ -157,7 +108,8 @@ public:
         TokenGroups found;
         GroupBuilder files;
         FileFields fields(names_);
-        for (const auto& document : training_) {
+        const auto documents = training_documents();
+        for (const auto& document : documents) {
             const auto name = fs::relative(documents_.files[document.file], path_).generic_string();
             if (names_ && !names_->read(name)) {
                 return fail(
@@ -166,17 +118,17 @@ public:
             }
             files.add(name);
             fields.add(name);
-            found.begins.push_back(document.begin);
+            found.begins.push_back(found.begins.empty() ? 0 : document.begin);
         }
         auto groups = field == "file" ? files.groups(field) : fields.groups(name_, field, {"file"});
         if (!groups) return groups.error();
         found.groups = std::move(*groups);
         auto& sizes = found.groups.sizes;
         sizes.assign(sizes.size(), 0);
-        for (std::size_t i = 0; i < training_.size(); ++i) {
-            const bool last = i + 1 == training_.size();
-            const auto end = last ? count(Split::Train) : training_[i + 1].begin;
-            sizes[found.groups.of[i]] += end - training_[i].begin;
+        for (std::size_t i = 0; i < documents.size(); ++i) {
+            const bool last = i + 1 == documents.size();
+            const auto end = last ? count(Split::Train) : found.begins[i + 1];
+            sizes[found.groups.of[i]] += end - found.begins[i];
         }
         return found;
     }
@@ -271,7 +223,7 @@ private:
         const bool characters = tokenizer_ == Tokenizer::Characters;
         if (characters) facts.points.resize(kPoints);
         const auto reader = read_documents(documents_);
-        while (true) {
+        for (std::uint32_t file = 0;; ++file) {
             const auto more = reader->next();
             if (!more) return more.error();
             if (!*more) break;
@@ -280,6 +232,7 @@ private:
                 const auto piece = reader->piece();
                 if (!piece) return piece.error();
                 if (piece->empty()) break;
+                if (!some && replays()) facts.places.push_back({file, facts.characters});
                 some = true;
                 std::uint64_t room = piece->size();
                 (void)take_characters(*piece, room, documents_.utf8);
@@ -298,11 +251,22 @@ private:
     }
 
     static void mark_points(std::string_view text, std::vector<bool>& points) {
+        // The flag of a byte is set without a look at a packed bit, as nearly all characters are bytes.
+        std::array<bool, kBytePoints> bytes{};
         for (std::size_t at = 0; at < text.size();) {
+            const auto byte = static_cast<unsigned char>(text[at]);
+            if (byte < kBytePoints) {
+                bytes[byte] = true;
+                ++at;
+                continue;
+            }
             // Pieces have whole characters only.
             const auto character = utf8_at(text, at).value_or(Utf8Character{kCharacterMark, 1});
             points[character.point] = true;
             at += character.bytes;
+        }
+        for (std::size_t point = 0; point < kBytePoints; ++point) {
+            if (bytes[point]) points[point] = true;
         }
     }
 
@@ -349,6 +313,49 @@ private:
         return learned;
     }
 
+    /// Whether tokens are encoded when they are read. How many there are is known without: one a
+    /// character, and the marks.
+    [[nodiscard]] bool replays() const {
+        return tokenizer_ != Tokenizer::Bpe && documents_.field.empty();
+    }
+
+    /// Counts the tokens of both splits; `train` is of characters. A mark at the border is the training part's.
+    Result<void> plan_replay(TextFacts& facts, TextEncoder encoder, std::uint64_t train) {
+        if (auto known = check_points(facts, encoder); !known) return known;
+        auto& places = facts.places;
+        const std::uint64_t mark = encoder.mark() ? 1 : 0;
+        const auto from = [](const DocumentPlace& place) { return place.begin; };
+        const auto after = std::ranges::upper_bound(places, train, {}, from);
+        const auto marks = mark * (static_cast<std::uint64_t>(after - places.begin()) - 1);
+        const auto training = std::ranges::lower_bound(places, train, {}, from);
+        training_documents_ = static_cast<std::size_t>(training - places.begin());
+        const auto all = facts.characters + mark * (places.size() - 1);
+        counts_[static_cast<std::size_t>(Split::Train)] = train + marks;
+        counts_[static_cast<std::size_t>(Split::Test)] = all - train - marks;
+        for (std::size_t i = 0; i < places.size(); ++i) places[i].begin += mark * i;
+        replay_ =
+            std::make_unique<TextReplay>(documents_, std::move(encoder), std::move(places), all);
+        return {};
+    }
+
+    /// Every character must be in the vocabulary, which may be another swarm's.
+    Result<void> check_points(const TextFacts& facts, TextEncoder& encoder) {
+        std::string all;
+        for (std::size_t point = 1; point < facts.points.size(); ++point) {
+            if (facts.points[point]) append_utf8(all, static_cast<char32_t>(point));
+        }
+        std::vector<std::uint16_t> ignored;
+        auto fed = encoder.feed(all, ignored);
+        if (!fed) return fail(fed.error().code, path_ + ": " + fed.error().message);
+        return {};
+    }
+
+    /// The documents of a folder that have training tokens.
+    [[nodiscard]] std::span<const DocumentPlace> training_documents() const {
+        const auto& all = replay_ ? replay_->documents() : places_;
+        return std::span(all).first(training_documents_);
+    }
+
     Result<void> encode(TextEncoder& encoder, std::uint64_t train) {
         for (const auto split : {Split::Train, Split::Test}) {
             const auto made = records_.add_unpacked();
@@ -382,8 +389,8 @@ private:
     /// belongs to the one before.
     void note_training(std::uint32_t file) {
         if (documents_.files.size() < 2 || split_now_ != Split::Train || left_ == 0) return;
-        const auto begin = count(Split::Train) + ready_.size();
-        training_.push_back({file, training_.empty() ? 0 : begin});
+        places_.push_back({file, count(Split::Train) + ready_.size()});
+        ++training_documents_;
     }
 
     Result<void> encode_piece(TextEncoder& encoder, std::string_view piece) {
@@ -411,21 +418,19 @@ private:
         return {};
     }
 
-    struct TrainingDocument {
-        std::uint32_t file = 0;
-        std::uint64_t begin = 0;  ///< its first token
-    };
-
     std::string path_;
     DocumentFiles documents_;
     std::optional<NamePattern> names_;
-    std::vector<TrainingDocument> training_;  ///< of a folder
+    std::size_t training_documents_ = 0;
     std::uint32_t context_ = 0;
     double split_ = 0.9;
     Tokenizer tokenizer_ = Tokenizer::Characters;
     std::string bpe_;  ///< what stands behind tokens=bpe:
 
-    // While encoding:
+    std::unique_ptr<TextReplay> replay_;
+
+    // Tokens that lie in files, of which there are only as many as are encoded:
+    std::vector<DocumentPlace> places_;  ///< of a folder, those for training
     Split split_now_ = Split::Train;
     std::uint64_t left_ = 0;  ///< characters of the training part
     std::vector<std::uint16_t> ready_;

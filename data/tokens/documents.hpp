@@ -51,8 +51,11 @@ struct DocumentFiles {
     bool latin1 = false;          ///< of a text: each byte is a character of Latin-1
 };
 
-/// Opens the documents from the first one on; each call begins anew.
-[[nodiscard]] std::unique_ptr<DocumentReader> read_documents(const DocumentFiles& files);
+/// Opens the documents of the files from number `first` on; each call begins anew.
+/// Requires  `files` outlives the reader
+[[nodiscard]] std::unique_ptr<DocumentReader> read_documents(
+    const DocumentFiles& files, std::size_t first = 0
+);
 
 /// Takes characters from the beginning of a text: at most `left` of them, which it counts down. Returns
 /// their bytes. Without `utf8` each byte counts as one.

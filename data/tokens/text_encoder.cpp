@@ -86,6 +86,8 @@ void TextEncoder::number_common() {
 Result<void> TextEncoder::feed_characters(std::string_view text, std::vector<std::uint16_t>& out)
     const {
     for (std::size_t at = 0; at < text.size();) {
+        at += feed_bytes(text.substr(at), out);
+        if (at == text.size()) break;
         const auto character = utf8_at(text, at);
         if (!character) return fail(FaultCode::BadValue, "a text that is not UTF-8");
         if (character->point < common_.size() && common_[character->point] != kNone) {
@@ -105,6 +107,23 @@ Result<void> TextEncoder::feed_characters(std::string_view text, std::vector<std
         at += character->bytes;
     }
     return {};
+}
+
+/// Appends the tokens of the characters of one byte that a text begins with, and returns how many there are.
+std::size_t TextEncoder::feed_bytes(std::string_view text, std::vector<std::uint16_t>& out) const {
+    constexpr unsigned char kBytePoints = 0x80;
+    const auto known = [this](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte < kBytePoints && common_[byte] != kNone;
+    };
+    const auto end = std::find_if_not(text.begin(), text.end(), known);
+    const auto done = static_cast<std::size_t>(end - text.begin());
+    const auto begin = out.size();
+    out.resize(begin + done);
+    for (std::size_t i = 0; i < done; ++i) {
+        out[begin + i] = static_cast<std::uint16_t>(common_[static_cast<unsigned char>(text[i])]);
+    }
+    return done;
 }
 
 void TextEncoder::finish(std::vector<std::uint16_t>& out) {

@@ -44,6 +44,7 @@ public:
 private:
     TextEncoder() = default;
 
+    std::size_t feed_bytes(std::string_view text, std::vector<std::uint16_t>& out) const;
     [[nodiscard]] Result<void> feed_characters(
         std::string_view text, std::vector<std::uint16_t>& out
     ) const;
