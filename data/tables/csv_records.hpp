@@ -82,7 +82,7 @@ private:
     std::vector<char> buffer_;
     std::array<bool, 256> ends_field_{};
     std::size_t begin_ =
-        0;  ///< buffer_[begin_, end_) is read and not used yet; one byte behind is ours
+        0;  ///< buffer_[begin_, end_) is read and not used yet; some bytes behind are ours
     std::size_t end_ = 0;
     std::size_t piece_bytes_ = std::size_t{1} << 12U;
     bool at_end_ = false;

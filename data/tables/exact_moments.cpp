@@ -12,6 +12,7 @@ namespace starling::data {
 namespace {
 
 __extension__ using Wide = unsigned __int128;
+__extension__ using Integer = __int128;
 
 constexpr int kUnitExponent = -1074;  // of the sums; the squares' is twice as much
 constexpr unsigned kUnitShift = 1074;
@@ -117,6 +118,10 @@ void ExactMoments::add_wide(double value) {
     auto mantissa = bits & ((std::uint64_t{1} << 52U) - 1);
     if (exponent != 0) mantissa |= std::uint64_t{1} << 52U;
     const unsigned shift = exponent == 0 ? 0 : exponent - 1;
+    if (add_near(mantissa, shift, bits >> 63U != 0)) {
+        if (++uncarried_ == kUncarriedMax) carry();
+        return;
+    }
     accumulate(sum_.data(), mantissa, shift, bits >> 63U ? -1 : 1);
     const Wide square = Wide{mantissa} * mantissa;
     accumulate(squares_.data(), static_cast<std::uint64_t>(square), 2 * shift, 1);
@@ -124,7 +129,50 @@ void ExactMoments::add_wide(double value) {
     if (++uncarried_ == kUncarriedMax) carry();
 }
 
+/// Adds mantissa * 2^shift where it lies within so many bits of the first such number; else returns false.
+bool ExactMoments::add_near(std::uint64_t mantissa, unsigned shift, bool negative) {
+    constexpr unsigned kBelow = 20;
+    constexpr unsigned kReach = 40;
+    if (!near_known_) {
+        near_known_ = true;
+        near_shift_ = shift - std::min(shift, kBelow);
+    }
+    if (shift < near_shift_ || shift - near_shift_ > kReach) return false;
+    const auto moved = shift - near_shift_;
+    const auto value = static_cast<Integer>(Wide{mantissa} << moved);
+    near_sum_ += negative ? -value : value;
+    // 106 bits, moved by up to 80: three words, and a carry into the fourth.
+    const Wide square = Wide{mantissa} * mantissa;
+    const auto words = 2 * moved / 64;
+    const auto bits = 2 * moved % 64;
+    const Wide low = Wide{static_cast<std::uint64_t>(square)} << bits;
+    const Wide high = Wide{static_cast<std::uint64_t>(square >> 64U)} << bits;
+    const Wide middle = high + static_cast<std::uint64_t>(low >> 64U);
+    const std::array<std::uint64_t, 3> parts{
+        static_cast<std::uint64_t>(low),
+        static_cast<std::uint64_t>(middle),
+        static_cast<std::uint64_t>(middle >> 64U)};
+    Wide over = 0;
+    for (std::size_t i = words; i < near_squares_.size(); ++i) {
+        const auto part = i - words < parts.size() ? parts[i - words] : 0;
+        over += Wide{near_squares_[i]} + part;
+        near_squares_[i] = static_cast<std::uint64_t>(over);
+        over >>= 64U;
+    }
+    return true;
+}
+
 void ExactMoments::carry() {
+    const bool below = near_sum_ < 0;
+    const auto near = static_cast<Wide>(below ? -near_sum_ : near_sum_);
+    const std::int64_t sign = below ? -1 : 1;
+    accumulate(sum_.data(), static_cast<std::uint64_t>(near), near_shift_, sign);
+    accumulate(sum_.data(), static_cast<std::uint64_t>(near >> 64U), near_shift_ + 64, sign);
+    for (unsigned i = 0; i < near_squares_.size(); ++i) {
+        accumulate(squares_.data(), near_squares_[i], 2 * near_shift_ + 64 * i, 1);
+    }
+    near_sum_ = 0;
+    near_squares_ = {};
     const bool negative = small_sum_ < 0;
     accumulate(
         sum_.data(),

@@ -204,15 +204,24 @@ Result<bool> JsonlRows::next(std::span<double> values) {
     }
 }
 
+/// Returns a column's place, or kNowhere. Lines mostly have the same fields in the same order, so `guess` is tried first.
+std::size_t JsonlRows::place_of(std::string_view name, std::size_t guess) const {
+    const auto& columns = facts_->table.columns;
+    if (guess < columns.size() && columns[guess].name == name) return guess;
+    const auto place = places_.find(name);
+    return place == places_.end() ? kNowhere : place->second;
+}
+
 /// Returns whether the line is right, by the rules of the scan.
 Result<bool> JsonlRows::read(std::string_view line, std::span<double> values) {
     std::fill(values.begin(), values.end(), std::numeric_limits<double>::quiet_NaN());
     bool wrong = false;
     std::optional<Fault> changed;
+    std::size_t next = 0;
     const auto visit = [&](std::string_view name, const JsonValue& value) -> Result<void> {
-        const auto place = places_.find(name);
-        if (place == places_.end()) return {};  // only wrong lines have names that no column has
-        const auto column = place->second;
+        const auto column = place_of(name, next);
+        if (column == kNowhere) return {};  // only wrong lines have names that no column has
+        next = column + 1;
         const auto kind = facts_->table.columns[column].kind;
         const auto cell = cell_of(value);
         const bool nested = value.kind == JsonKind::Nested && kind != ColumnKind::Nested;

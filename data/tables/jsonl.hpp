@@ -74,6 +74,7 @@ private:
     JsonlRows(ByteStream& stream, const JsonlFacts& facts, CellCodes codes);
 
     [[nodiscard]] Result<bool> read(std::string_view line, std::span<double> values);
+    [[nodiscard]] std::size_t place_of(std::string_view name, std::size_t guess) const;
 
     LineReader lines_;
     JsonParser parser_;
