@@ -358,7 +358,8 @@ void SessionDriver::publish(Record record) {
         record.ending,
         session_.report().test_loss,
         gossip_.averager().ghost(),
-        session_.waiting(real_now())});
+        session_.waiting(real_now()),
+        session_.report().longest_step});
     checkpoints_.set_known(known_addresses(), known.learned);
 }
 
@@ -483,6 +484,7 @@ SessionStatus SessionDriver::status() const {
     status.waiting = session_.waiting(real_now());
     status.damaged_records = session_.report().damaged_records;
     status.data_wait = session_.report().data_wait;
+    status.longest_step = session_.report().longest_step;
     status.recoveries = session_.recovery().done();
     status.checkpoints = checkpoints_told_;
     if (const auto at = checkpoints_told_.kept_at) {

@@ -320,6 +320,35 @@ void mixing_metrics(Families& out, const MixingStatus& mixing) {
     }
 }
 
+void shard_metrics(Families& out, const SessionStatus& s) {
+    counter(
+        out,
+        "shard_files_failed_total",
+        "Times that shards could not be written; /status says why",
+        s.shard_files.failed
+    );
+    counter(
+        out,
+        "shards_dropped_total",
+        "Shards of others that went because of --cache",
+        s.cache.dropped
+    );
+    gauge(
+        out,
+        "shard_cache_bytes",
+        "Bytes of all shards that are held",
+        static_cast<double>(s.cache.bytes)
+    );
+    gauge(out, "shards_owned", "Training shards that this peer trains on", s.record.shards);
+    gauge(out, "shards_held", "Shards held", s.record.held);
+    gauge(
+        out,
+        "shards_missing",
+        "Shards that should be held and are not yet",
+        static_cast<double>(s.shards_missing)
+    );
+}
+
 void session_metrics(Families& out, const SessionStatus& s) {
     const auto& r = s.record;
     counter(out, "steps_total", "Training steps", r.steps);
@@ -341,40 +370,21 @@ void session_metrics(Families& out, const SessionStatus& s) {
         out, "recoveries_total", "Times that diverged parameters gave way to others'", s.recoveries
     );
     checkpoint_metrics(out, s);
-    counter(
-        out,
-        "shard_files_failed_total",
-        "Times that shards could not be written; /status says why",
-        s.shard_files.failed
-    );
-    counter(
-        out,
-        "shards_dropped_total",
-        "Shards of others that went because of --cache",
-        s.cache.dropped
-    );
-    gauge(
-        out,
-        "shard_cache_bytes",
-        "Bytes of all shards that are held",
-        static_cast<double>(s.cache.bytes)
-    );
+    shard_metrics(out, s);
     gauge(out, "samples_per_second", "Training speed", r.samples_per_s);
     gauge(out, "data_wait", "Share of time that steps wait for data, 0 to 1", s.data_wait);
+    gauge(
+        out,
+        "longest_step_seconds",
+        "Longest time from one step's end to the next one's, over the last 5 to 10 s",
+        to_seconds(s.longest_step)
+    );
     gauge(out, "loss", "Running mean of the training loss", r.loss);
     gauge(out, "test_loss", "Estimated test loss, -1 before the first", r.test_loss);
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);
     if (r.quality) quality(out, *r.quality);
     gauge(out, "spread", "Relative distance to recent partners", r.spread);
     mixing_metrics(out, s.mixing);
-    gauge(out, "shards_owned", "Training shards that this peer trains on", r.shards);
-    gauge(out, "shards_held", "Shards held", r.held);
-    gauge(
-        out,
-        "shards_missing",
-        "Shards that should be held and are not yet",
-        static_cast<double>(s.shards_missing)
-    );
     counters(out, kAveragingRows, s.averaging);
     violation_metrics(out, s.averaging);
     counter(out, "shard_bytes_fetched_total", "Bytes of shards fetched from others", s.shard_bytes);

@@ -181,6 +181,7 @@ void Reporter::progress(const ProgressLine& line) {
              {"steps", r.steps},
              {"samples", r.samples},
              {"samples_per_s", number_or_null(r.samples_per_s, true)},
+             {"longest_step_ms", number_or_null(1e3 * to_seconds(line.longest_step), r.steps > 0)},
              {"loss", number_or_null(r.loss, r.steps > 0)},
              {"accuracy", number_or_null(r.accuracy, measured)},
              {"quality", quality_json(r.quality)},

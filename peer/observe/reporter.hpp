@@ -29,6 +29,7 @@ struct ProgressLine {
     std::optional<double> test_loss;  ///< an estimate, like the record's accuracy
     bool ghost = false;               ///< it stands outside the sum (gossip/averager.hpp)
     std::string waiting;              ///< for what and since when; empty while it waits for nothing
+    Duration longest_step{};          ///< as in TrainerReport
 };
 
 struct FinalLine {

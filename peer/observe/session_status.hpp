@@ -47,7 +47,8 @@ struct SessionStatus {
     std::uint64_t unsound_steps = 0;
     std::uint64_t damaged_records = 0;
     std::uint64_t recoveries = 0;
-    double data_wait = 0;  ///< as in TrainerReport
+    double data_wait = 0;     ///< as in TrainerReport
+    Duration longest_step{};  ///< as in TrainerReport
     CheckpointReport checkpoints;
     std::optional<Duration> checkpoint_age;  ///< of the newest on the disk; nothing: there is none
     ShardFileReport shard_files;

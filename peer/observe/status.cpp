@@ -179,6 +179,7 @@ std::string render_status(const StatusInputs& in) {
         out["shards_missing"] = in.session->shards_missing;
         if (in.session->damaged_records > 0) out["damaged_records"] = in.session->damaged_records;
         out["data_wait"] = finite_or_null(in.session->data_wait);
+        out["longest_step_ms"] = finite_or_null(1e3 * to_seconds(in.session->longest_step));
         out["mixing"] = mixing_json(in.session->mixing);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints, in.session->checkpoint_age);
         out["shard_files"] = shard_files_json(in.session->shard_files);

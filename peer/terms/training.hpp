@@ -78,6 +78,7 @@ struct TrainerReport {
     std::uint64_t schedule_step = 0;
     double samples_per_s = 0;
     double data_wait = 0;            ///< share of time that the last steps waited for data, 0 to 1
+    Duration longest_step{};         ///< as StepMeter::longest_step
     double loss = 0;                 ///< running mean over recent steps; of a text per character
     std::optional<double> accuracy;  ///< running estimate over small evaluations
     std::optional<double> test_loss;

@@ -281,7 +281,7 @@ void EngineTrainer::train_once() {
     ++report_.steps;
     ++report_.schedule_step;
     report_.samples += static_cast<std::uint64_t>(options_.engine.batch);
-    meter_.add_step(ready - begin, real_now() - begin);
+    meter_.add_step(begin, ready, real_now());
     meter_.add_loss(static_cast<double>(result.loss));
     if (exchange_due()) mix();
     if (evaluation_due()) update_estimate();
@@ -447,6 +447,7 @@ void EngineTrainer::publish(bool always) {
     }
     report_.loss = meter_.loss();
     report_.data_wait = meter_.data_wait();
+    report_.longest_step = meter_.longest_step();
     report_.diverged = divergence_.diverged();
     report_.shard_files = files_.report();
     const auto estimate = estimator_ ? estimator_->estimate() : std::nullopt;

@@ -2,6 +2,7 @@
 
 // How fast steps go, how long they wait for data, and their mean loss.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -21,12 +22,16 @@ public:
     /// Adds the loss of a step to the running mean.
     void add_loss(double loss);
 
-    /// Adds a step that took `whole`, of which it waited `wait` for its batch.
-    void add_step(Duration wait, Duration whole);
+    /// Adds a step, which had its batch at `ready`.
+    void add_step(Instant begin, Instant ready, Instant end);
 
     /// Returns the share of time that the last steps (about 50) waited for data, 0 to 1; 0 before
     /// the first.
     [[nodiscard]] double data_wait() const { return whole_ > 0.0 ? wait_ / whole_ : 0.0; }
+
+    /// Returns the longest time from the end of a step to the end of the next one, or from start() to the
+    /// first, over the last five to ten seconds: what else this thread did in between counts, too.
+    [[nodiscard]] Duration longest_step() const { return std::max(longest_, longest_before_); }
 
     /// The next step has other parameters: the mean starts anew from its loss.
     void forget_loss() { loss_known_ = false; }
@@ -34,11 +39,17 @@ public:
     [[nodiscard]] double loss() const { return loss_; }
 
 private:
+    void measure_from(Instant now, std::uint64_t samples);
+
     Instant since_;
     std::uint64_t samples_ = 0;
     double loss_ = 0.0;
     bool loss_known_ = false;
-    double wait_ = 0.0;  ///< decaying sums, in seconds
+    Instant ended_;  ///< when the last step ended, or training began
+    Instant window_;
+    Duration longest_{};         ///< since window_
+    Duration longest_before_{};  ///< in the window before
+    double wait_ = 0.0;          ///< decaying sums, in seconds
     double whole_ = 0.0;
 };
 

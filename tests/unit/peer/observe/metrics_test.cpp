@@ -117,7 +117,10 @@ TEST(Metrics, TheShareOfTimeThatStepsWaitForDataIsShown) {
     StatusInputs inputs;
     inputs.session.emplace();
     inputs.session->data_wait = 0.25;
-    EXPECT_NE(render_metrics(inputs).find("\nstarling_data_wait 0.25\n"), std::string::npos);
+    inputs.session->longest_step = std::chrono::milliseconds(500);
+    const auto metrics = render_metrics(inputs);
+    EXPECT_NE(metrics.find("\nstarling_data_wait 0.25\n"), std::string::npos);
+    EXPECT_NE(metrics.find("\nstarling_longest_step_seconds 0.5\n"), std::string::npos);
 }
 
 TEST(Metrics, EveryFamilyHasOneHelpAndOneType) {

@@ -83,6 +83,7 @@ ProgressLine trained() {
     line.swarm_samples = 1024;
     line.target = true;
     line.test_loss = 1.5;
+    line.longest_step = std::chrono::milliseconds(20);
     return line;
 }
 
@@ -121,17 +122,33 @@ TEST(Reporter, EventsHaveTheKeysThatScriptsRead) {
 
 TEST(Reporter, ProgressHasEachNumberOrNullUnderTheSameKeys) {
     const auto full = object([](Reporter& r) { r.progress(trained()); });
-    const json expected{{"event", "progress"}, {"id", full["id"]}, {"state", "training"},
-                        {"steps", 8},          {"samples", 512},   {"samples_per_s", 1000.0},
-                        {"loss", 0.5},         {"accuracy", 0.75}, {"quality", {{"auc", 0.875}}},
-                        {"test_loss", 1.5},    {"spread", 0.25},   {"exchanges", 3},
-                        {"bytes", 0},          {"ghost", false},   {"shards", 4},
-                        {"held", 5},           {"members", 2},     {"swarm_samples", 1024},
-                        {"round", 1},          {"target", true},   {"waiting", nullptr}};
+    const json expected{
+        {"event", "progress"},
+        {"id", full["id"]},
+        {"state", "training"},
+        {"steps", 8},
+        {"samples", 512},
+        {"samples_per_s", 1000.0},
+        {"loss", 0.5},
+        {"accuracy", 0.75},
+        {"quality", {{"auc", 0.875}}},
+        {"test_loss", 1.5},
+        {"spread", 0.25},
+        {"exchanges", 3},
+        {"bytes", 0},
+        {"ghost", false},
+        {"shards", 4},
+        {"held", 5},
+        {"members", 2},
+        {"swarm_samples", 1024},
+        {"round", 1},
+        {"target", true},
+        {"waiting", nullptr},
+        {"longest_step_ms", 20.0}};
     EXPECT_EQ(full, expected);
     const auto fresh = object([](Reporter& r) { r.progress({}); });
     EXPECT_EQ(keys(fresh), keys(full));
-    for (const auto* name : {"loss", "accuracy", "quality", "test_loss"})
+    for (const auto* name : {"loss", "accuracy", "quality", "test_loss", "longest_step_ms"})
         EXPECT_EQ(fresh[name], nullptr);
     auto line = trained();
     line.record.loss = std::numeric_limits<float>::quiet_NaN();

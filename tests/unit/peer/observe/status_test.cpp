@@ -133,6 +133,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
     session.swarm_samples = std::numeric_limits<std::uint64_t>::max();
     session.shards_missing = 3;
     session.data_wait = 0.25;
+    session.longest_step = std::chrono::milliseconds(12);
     session.record.state = PeerState::Settling;
     session.record.steps = 10;
     session.record.samples = 640;
@@ -150,6 +151,7 @@ TEST(Status, ATrainingPeerShowsItsNumbersBesideThoseOfTheSwarm) {
     EXPECT_EQ(out["swarm_samples"], std::numeric_limits<std::uint64_t>::max());
     EXPECT_EQ(out["shards_missing"], 3);
     EXPECT_EQ(out["data_wait"], 0.25);
+    EXPECT_EQ(out["longest_step_ms"], 12.0);
     const json expected{
         {"training", "settling"},
         {"steps", 10},

@@ -36,13 +36,39 @@ TEST(StepMeter, AfterThreeSecondsTheSpanStartsAnew) {
 TEST(StepMeter, DataWaitIsTheShareOfTimeOfTheLastSteps) {
     StepMeter meter;
     EXPECT_DOUBLE_EQ(meter.data_wait(), 0.0);
-    meter.add_step(milliseconds(1), milliseconds(4));
+    const auto step = [&meter](Duration wait) {
+        meter.add_step(kStart, kStart + wait, kStart + milliseconds(4));
+    };
+    step(milliseconds(1));
     EXPECT_DOUBLE_EQ(meter.data_wait(), 0.25);
-    meter.add_step(milliseconds(1), milliseconds(4));
+    step(milliseconds(1));
     EXPECT_DOUBLE_EQ(meter.data_wait(), 0.25);
     // What is long ago does not count.
-    for (int i = 0; i < 1000; ++i) meter.add_step({}, milliseconds(4));
+    for (int i = 0; i < 1000; ++i) step({});
     EXPECT_NEAR(meter.data_wait(), 0.0, 1e-6);
+}
+
+TEST(StepMeter, TheLongestStepHoldsWhatLiesBetweenStepsAndIsForgottenAfterAWhile) {
+    StepMeter meter;
+    meter.start(kStart, 0);
+    auto at = kStart;
+    const auto step = [&](Duration before) {
+        at += before + milliseconds(10);
+        meter.add_step(at - milliseconds(10), at - milliseconds(10), at);
+    };
+    for (int i = 0; i < 100; ++i) step({});
+    EXPECT_EQ(meter.longest_step(), milliseconds(10));
+    step(milliseconds(40));
+    EXPECT_EQ(meter.longest_step(), milliseconds(50)) << "the pause before the step counts";
+    for (int i = 0; i < 490; ++i) step({});
+    EXPECT_EQ(meter.longest_step(), milliseconds(50)) << "five seconds are not over";
+    for (int i = 0; i < 1100; ++i) step({});
+    EXPECT_EQ(meter.longest_step(), milliseconds(10));
+    // Training stood still by order, and goes on.
+    at += seconds(60);
+    meter.start(at, 0);
+    step({});
+    EXPECT_EQ(meter.longest_step(), milliseconds(10));
 }
 
 TEST(StepMeter, APauseDoesNotCount) {
