@@ -1,71 +1,28 @@
 #!/usr/bin/env python3
 """Measures how data sets are read, on files that it makes, and prints JSON lines.
 
-    measure/data.py STARLING [--megabytes 300] [--pictures 2000] [--keep DIR]
+    measure/data.py STARLING [--megabytes 300] [--pictures 2000] [--only inspect,step] [--bench PROGRAM] [--large]
 
-`inspect`: seconds and megabytes a second of `starling data inspect`, and the peak of its anonymous and
-mapped memory. `listening`: when a founder listens, and when it has read all. `joining`: the speed of a newcomer while shards
-arrive and after that. `step`: what share of the time steps wait for data (data_wait), with the samples of the
-repository and the files made here. Compare numbers of one run only.
+`sha256sum`: how fast that reads the text, to compare with. `inspect`: seconds and megabytes a second of `starling
+data inspect`, and the peak of its anonymous and mapped memory. `listening`: when a founder listens, and when it has read
+all. `joining`: the speed of a newcomer while shards arrive and after that. `step`: what share of the time steps wait for
+data (data_wait), with the samples of the repository and the files made here. `batcher`: the lines of the program that
+--bench names, tests/bench/batcher_bench. --large adds 10 GB of text and of tokens, a table of 2 GB and 100,000 JPEG files, and takes
+60 GB of disk and some minutes. Compare numbers of one run only.
 """
 
 import argparse
 import json
 import os
-import random
-import struct
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import zlib
+
+import data_files
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-def make_text(path, megabytes):
-    random.seed(1)
-    words = ["".join(random.choices("etaoinshrdlu", k=random.randint(2, 9))) for _ in range(5000)]
-    with open(path, "w") as out:
-        while out.tell() < megabytes * 1000000:
-            out.write(" ".join(random.choices(words, k=20000)) + "\n")
-
-
-def make_table(path, megabytes):
-    random.seed(2)
-    rows = [
-        ",".join(f"{random.gauss(0, 1):.4f}" for _ in range(20)) + f",{random.randint(0, 1)}\n"
-        for _ in range(20000)
-    ]
-    with open(path, "w") as out:
-        out.write(",".join(f"v{i}" for i in range(20)) + ",y\n")
-        while out.tell() < megabytes * 1000000:
-            out.writelines(rows)
-
-
-def png(side, seed):
-    """A colour picture of smooth stripes, which packs as photos of simple things do."""
-    rng = random.Random(seed)
-    a, b = rng.random() * 0.2, rng.random() * 0.2
-    rows = b""
-    for y in range(side):
-        row = bytes(int(127 + 60 * ((x * a + y * b + c) % 2)) & 255 for x in range(side) for c in range(3))
-        rows += b"\0" + row
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b"")
-
-
-def make_pictures(folder, count):
-    for klass in range(4):
-        os.makedirs(f"{folder}/class{klass}", exist_ok=True)
-    some = [png(96, seed) for seed in range(32)]
-    for i in range(count):
-        with open(f"{folder}/class{i % 4}/{i}.png", "wb") as out:
-            out.write(some[i % 32])
 
 
 def memory(pid):
@@ -154,8 +111,9 @@ def listening(starling, spec, model):
 
 
 def joining(starling, spec, model, folder):
-    """How fast a newcomer trains while shards still arrive, compared with itself when all are there, for ten seconds.
-    Both write their shards to the disk; the slowest second shows what that costs a step."""
+    """How fast a newcomer trains while shards still arrive, compared with itself when all are there, for half a minute.
+    Both write their shards to the disk; the slowest second shows what that costs a step. One second differs from the next by a fifth where two
+    peers share two cores, so the means need half a minute at least."""
     founder = start(starling, "--dataset", spec, "--model", model, "--state", f"{folder}/founder")
     address = next(event["listen"] for _, event in events(founder, 600) if event["event"] == "listening")
     next(event for _, event in events(founder, 600) if event["event"] == "founded")
@@ -164,12 +122,13 @@ def joining(starling, spec, model, folder):
     joiner = start(
         starling, "--join", address, "--key", f"{folder}/founder/swarm.key", "--state", f"{folder}/joiner"
     )
-    speeds = []
+    speeds, longest = [], []
     for now, event in events(joiner, 600):
         if event["event"] == "progress" and event["steps"] > 0:
             speeds.append((round(now, 1), event["held"], event["samples_per_s"]))
+            longest.append((event["held"], event.get("longest_step_ms")))
             whole = next((at for at, held, _ in speeds if held == most), None)
-            if whole is not None and now - whole > 10:
+            if whole is not None and now - whole > 30:
                 break
     end(joiner)
     end(founder)
@@ -179,7 +138,58 @@ def joining(starling, spec, model, folder):
         "bench": "joining", "dataset": spec.split(":")[0], "shards": most, "seconds_of_arrivals": len(early),
         "per_s_meanwhile": round(sum(early) / max(1, len(early))), "per_s_after": round(sum(late) / max(1, len(late))),
         "slowest_s_meanwhile": round(min(early, default=0)), "first_step_s": speeds[0][0],
+        "longest_step_ms_meanwhile": max((ms for held, ms in longest[6:] if held < most and ms), default=None),
+        "longest_step_ms_after": longest[-1][1],
     }), flush=True)
+
+
+def sha256sum(path):
+    begin = time.monotonic()
+    subprocess.run(["sha256sum", path], stdout=subprocess.DEVNULL, check=True)
+    seconds = time.monotonic() - begin
+    print(json.dumps({
+        "bench": "sha256sum", "seconds": round(seconds, 2), "mb_per_s": round(size_of(path) / 1e6 / seconds, 1),
+    }), flush=True)
+
+
+def batcher(program):
+    for what in ("draws", "change"):
+        done = subprocess.run([program, what], capture_output=True, text=True, check=True)
+        print(done.stdout.strip(), flush=True)
+
+
+def steps(starling, folder):
+    step(starling, "idx:data/samples", "mlp", 64)
+    step(starling, "csv:data/samples/digits.csv.gz", "tabular", 256)
+    step(starling, "audio:data/samples/spoken-digits-5lang.tar.gz", "audio", 16)
+    step(starling, "audio:data/samples/spoken-digits-5lang.tar.gz", "cnn?channels=16,32&hidden=64", 16)
+    step(starling, f"images:{folder}/pictures?size=64&flip=1&pad=4", "cnn?channels=16,32&hidden=64", 32)
+    if os.path.isdir(f"{folder}/photos"):
+        step(starling, f"images:{folder}/photos?size=224&flip=1&pad=8", "resnet18", 16)
+    step(starling, "text:data/samples/moby-dick.txt.gz", "gpt?layers=2&heads=4&dim=128&context=128", 8)
+    step(starling, f"bin:{folder}/tokens?context=128&vocab=50257", "gpt?layers=2&heads=4&dim=128&context=128", 8)
+
+
+def large(starling, folder):
+    """What is large is made, read and removed, one after another: not all of it has room on a disk at once."""
+    for name, make, spec in (
+        ("text.txt", lambda path: data_files.make_text(path, 10000), "text:{}"),
+        ("table.csv", lambda path: data_files.make_table(path, 2000), "csv:{}"),
+        ("photos", lambda path: data_files.make_photos(path, 100000), "images:{}"),
+    ):
+        path = f"{folder}/large-{name}"
+        if make(path) is False:
+            print(json.dumps({"bench": "inspect", "dataset": "images", "error": "python3-pil is missing"}), flush=True)
+            continue
+        inspect(starling, spec.format(path), path)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
+    data_files.make_tokens(f"{folder}/large-tokens", 10000)
+    spec = f"bin:{folder}/large-tokens?context=128&vocab=50257"
+    inspect(starling, spec, f"{folder}/large-tokens")
+    step(starling, spec, "gpt?layers=2&heads=4&dim=128&context=128", 8)
 
 
 def main():
@@ -187,25 +197,43 @@ def main():
     parser.add_argument("starling")
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--only", default="inspect,listening,joining,step,batcher", help="what to measure (all)")
+    parser.add_argument("--bench", metavar="PROGRAM", help="batcher_bench, for the batcher's rows")
+    parser.add_argument("--large", action="store_true", help="large files, too")
+    parser.add_argument("--folder", help="where the files are made for a while (the folder for temporary files)")
     flags = parser.parse_args()
     starling = os.path.abspath(flags.starling)
+    bench = os.path.abspath(flags.bench) if flags.bench else None
+    only = flags.only.split(",")
     os.chdir(ROOT)
-    with tempfile.TemporaryDirectory() as folder:
-        text, table, pictures = (f"{folder}/{name}" for name in ("text.txt", "table.csv", "pictures"))
-        make_text(text, flags.megabytes)
-        make_table(table, flags.megabytes)
-        make_pictures(pictures, flags.pictures)
-        inspect(starling, f"text:{text}", text)
-        inspect(starling, f"csv:{table}", table)
-        inspect(starling, f"images:{pictures}", pictures)
-        listening(starling, f"text:{text}", "gpt?layers=1&heads=2&dim=32&context=64")
-        listening(starling, f"csv:{table}", "tabular")
-        joining(starling, f"text:{text}", "gpt?layers=1&heads=2&dim=32&context=64", folder)
-        step(starling, "idx:data/samples", "mlp", 64)
-        step(starling, "csv:data/samples/digits.csv.gz", "tabular", 256)
-        step(starling, "audio:data/samples/spoken-digits-5lang.tar.gz", "cnn?channels=16,32&hidden=64", 16)
-        step(starling, f"images:{pictures}?size=64&flip=1&pad=4", "cnn?channels=16,32&hidden=64", 32)
-        step(starling, "text:data/samples/moby-dick.txt.gz", "gpt?layers=2&heads=4&dim=128&context=128", 8)
+    with tempfile.TemporaryDirectory(dir=flags.folder) as folder:
+        text, table, lines = (f"{folder}/{name}" for name in ("text.txt", "table.csv", "lines.jsonl"))
+        pictures, tokens = f"{folder}/pictures", f"{folder}/tokens"
+        data_files.make_text(text, flags.megabytes)
+        data_files.make_table(table, flags.megabytes)
+        data_files.make_lines(lines, flags.megabytes)
+        data_files.make_tokens(tokens, flags.megabytes)
+        data_files.make_pictures(pictures, flags.pictures)
+        data_files.make_photos(f"{folder}/photos", flags.pictures)
+        model = "gpt?layers=1&heads=2&dim=32&context=64"
+        if "inspect" in only:
+            sha256sum(text)
+            for spec, path in (
+                (f"text:{text}", text), (f"csv:{table}", table), (f"jsonl:{lines}", lines),
+                (f"bin:{tokens}?vocab=50257", tokens), (f"images:{pictures}", pictures),
+            ):
+                inspect(starling, spec, path)
+        if "listening" in only:
+            listening(starling, f"text:{text}", model)
+            listening(starling, f"csv:{table}", "tabular")
+        if "joining" in only:
+            joining(starling, f"text:{text}", model, folder)
+        if "step" in only:
+            steps(starling, folder)
+        if "batcher" in only and bench:
+            batcher(bench)
+        if flags.large:
+            large(starling, folder)
 
 
 if __name__ == "__main__":

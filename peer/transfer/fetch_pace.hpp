@@ -20,7 +20,7 @@ class FetchPace {
 public:
     /// Of the cores' time that fetching may take while the peer trains. Whoever gives the shards pays about
     /// as much; with both on one machine steps keep 95 % of their speed.
-    static constexpr double kShare = 0.03;
+    static constexpr double kShare = 0.01;
 
     /// What is not written yet has not been charged yet. While there is more than this, nothing is asked for: the
     /// thread that writes gives way to steps, and would have much to charge at once.
