@@ -94,6 +94,9 @@ HOMES = [
     ),
 ]
 
+# Call pattern -> its only home, and what to call instead.
+CALLS = [(re.compile(r"\.dump\("), "base/json_text.hpp", "json_text(): dump() throws at what is not UTF-8")]
+
 
 def top(path):
     return path.split("/")[0]
@@ -124,6 +127,16 @@ def module_violations(tree):
                 for pattern, at_home in HOMES:
                     if re.match(pattern, header) and not at_home(path):
                         yield f"{where}: <{header}> belongs elsewhere"
+
+
+def call_violations(tree):
+    for path, text in tree.items():
+        for pattern, home, instead in CALLS:
+            if path == home or top(path) in ("tests", "measure"):
+                continue
+            for number, line in enumerate(text.split("\n"), 1):
+                if pattern.search(line):
+                    yield f"{path}:{number}: call {instead}"
 
 
 # Rooms.
@@ -218,7 +231,8 @@ def main():
     revision = parser.parse_args().at
     tree = includes.read_tree(revision)
     graph = includes.Graph(tree)
-    bad = [*module_violations(tree), *room_violations(graph), *circle_violations(graph)]
+    bad = [*module_violations(tree), *call_violations(tree)]
+    bad += [*room_violations(graph), *circle_violations(graph)]
     if revision is None:
         bad += page_violations((includes.ROOT / ARCHITECTURE).read_text())
     print("\n".join(bad) if bad else f"include rules hold in {len(tree)} files")

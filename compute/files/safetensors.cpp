@@ -4,6 +4,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "compute/graph/view.hpp"
 #include "compute/values/printable.hpp"
 #include "compute/values/small_floats.hpp"
@@ -159,7 +160,7 @@ Bytes export_safetensors(ParameterStore& store) {
             {"shape", info.shape},
             {"data_offsets", {begin, begin + info.elements * sizeof(float)}}};
     }
-    auto text = header.dump();
+    auto text = json_text(header);
     // Spaces bring the tensors to a multiple of eight bytes, as the format recommends.
     text.resize((text.size() + 7) / 8 * 8, ' ');
     Bytes out;

@@ -108,7 +108,9 @@ Result<void> check_skipped(
         FaultCode::BadValue,
         name + ": " + std::to_string(notes.skipped) + " of " +
             std::to_string(notes.skipped + good) + " records cannot be used; the first is " +
-            first.where + ": " + first.what
+            first.where + ": " + first.what +
+            (strict ? "; --strict allows none"
+                    : "; up to 1 % may be, so mend them or leave them out")
     );
 }
 

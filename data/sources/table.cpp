@@ -207,7 +207,8 @@ private:
             return fail(
                 FaultCode::Usage,
                 path_ + ": " + std::to_string(columns_.size()) +
-                    " columns to learn from, 1 to 4096 are wanted"
+                    " columns to learn from, 1 to 4096 are wanted; the label is " + label_name_ +
+                    " (label=NAME takes another column)" + left_out_
             );
         }
         return {};
@@ -221,10 +222,10 @@ private:
         for (std::size_t i = 0; i < std::min(kNamed, names.size()); ++i) {
             listed += (i == 0 ? "" : ", ") + printable(names[i]);
         }
-        notes_.lines.push_back(
-            path_ + ": " + std::to_string(names.size()) + " columns " + why +
-            " are left out: " + listed + (names.size() > kNamed ? ", ..." : "")
-        );
+        const auto line = std::to_string(names.size()) + " columns " + why +
+                          " are left out: " + listed + (names.size() > kNamed ? ", ..." : "");
+        notes_.lines.push_back(path_ + ": " + line);
+        left_out_ += "; " + line;
     }
 
     Result<void> choose_label() {
@@ -352,7 +353,7 @@ private:
                 notes_.skip(
                     path_ + ": " + std::string(format_->unit()) + " " +
                         std::to_string(format_->line()),
-                    "no value in " + label_name_
+                    "no value in " + label_name_ + ", the label (label=NAME takes another column)"
                 );
                 continue;
             }
@@ -434,6 +435,7 @@ private:
     std::string path_;
     std::unique_ptr<TableFormat> format_;
     TableOptions options_;
+    std::string left_out_;  ///< columns that no model is fed, for people
     std::string label_name_;
     std::string target_;
     std::vector<std::string> drop_;

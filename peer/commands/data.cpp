@@ -8,6 +8,7 @@
 #include <string>
 #include <unistd.h>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 #include "data/partition.hpp"
 #include "data/reading.hpp"
@@ -50,7 +51,7 @@ int inspect(const Flags& flags) {
     }
     // A text may contain escape sequences for a terminal. JSON escapes control characters, and we
     // let it escape everything that is not ASCII.
-    std::puts(data_facts(*data).dump(-1, ' ', true).c_str());
+    std::puts(json_text(data_facts(*data), JsonCharacters::Ascii).c_str());
     return kExitDone;
 }
 
@@ -73,7 +74,7 @@ int shard(const Flags& flags) {
         {"valid", manifest->samples(data::Split::Valid)},
         {"shards", manifest->shards.size()},
         {"bytes", bytes}};
-    std::puts(facts.dump(-1, ' ', true).c_str());
+    std::puts(json_text(facts, JsonCharacters::Ascii).c_str());
     return kExitDone;
 }
 
@@ -95,7 +96,7 @@ int schema(const Flags& flags) {
         {"shape", manifest->shape()},
         {"classes", manifest->classes()},
         {"label", data::to_string(manifest->schema.label.kind)}};
-    std::puts(facts.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).c_str());
+    std::puts(json_text(facts, JsonCharacters::Ascii).c_str());
     return kExitDone;
 }
 

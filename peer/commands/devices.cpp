@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json_text.hpp"
 #include "peer/commands/commands.hpp"
 #include "peer/machine/memory.hpp"
 
@@ -59,7 +60,7 @@ void print_json(const compute::DeviceList& list) {
     }
     const nlohmann::json all{{"devices", devices}, {"missing", missing}};
     // A driver may give names in any encoding.
-    std::puts(all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::puts(json_text(all).c_str());
 }
 
 void print_table(const compute::DeviceList& list) {

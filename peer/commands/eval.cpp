@@ -11,6 +11,7 @@
 #include <string>
 #include <variant>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 #include "base/spec.hpp"
 #include "compute/models/models.hpp"
@@ -190,7 +191,7 @@ int run_eval(const EvalFlags& flags) {
     out.update(result->judge.qualities());
     if (flags.per_class) out["classes"] = result->judge.classes();
     if (result->text) out["text"] = *result->text;
-    std::puts(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::puts(json_text(out).c_str());
     return kExitDone;
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/json_text.hpp"
 #include "compute/files/safetensors.hpp"
 #include "compute/models/models.hpp"
 #include "peer/commands/commands.hpp"
@@ -63,8 +64,8 @@ Result<std::string> export_checkpoint(const ExportFlags& flags) {
         const compute::onnx::Metadata metadata{
             {"starling.model", d.model},
             {"starling.dataset", d.manifest.name},
-            {"starling.recipe", recipe_json(d.manifest).dump(-1, ' ', true)},
-            {"starling.label", label_json(d.manifest).dump(-1, ' ', true)}};
+            {"starling.recipe", json_text(recipe_json(d.manifest), JsonCharacters::Ascii)},
+            {"starling.label", json_text(label_json(d.manifest), JsonCharacters::Ascii)}};
         bytes = compute::onnx::export_onnx(build, store, metadata);
         if (bytes.has_error()) return bytes.error();
     } else {
@@ -78,7 +79,7 @@ Result<std::string> export_checkpoint(const ExportFlags& flags) {
         {"model", d.model},
         {"parameters", store.layout().elements()},
         {"bytes", bytes->size()}};
-    return line.dump();
+    return json_text(line);
 }
 
 int run_export(const ExportFlags& flags) {

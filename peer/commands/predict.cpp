@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 #include "base/spec.hpp"
 #include "data/file_record.hpp"
@@ -71,9 +72,7 @@ public:
 
     void tell(const std::string& where, std::span<const float> scores) const {
         const auto line =
-            flags_.json
-                ? as_json(where, scores).dump(-1, ' ', false, json::error_handler_t::replace)
-                : where + ": " + as_text(scores);
+            flags_.json ? json_text(as_json(where, scores)) : where + ": " + as_text(scores);
         std::puts(printable(line).c_str());
     }
 
@@ -218,7 +217,7 @@ Result<void> predict_text(
     if (text.has_error()) return text.error();
     if (flags.json) {
         const json line{{"prompt", flags.prompt}, {"text", *text}};
-        std::puts(line.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+        std::puts(json_text(line).c_str());
     } else {
         std::puts(printable_lines(flags.prompt + *text).c_str());
     }
@@ -277,7 +276,7 @@ Result<void> predict_boxes(const PredictFlags& flags, const TrainedModel& model)
         const auto& label = manifest.schema.label;
         if (flags.json) {
             const auto line = as_json(file, label, *found);
-            std::puts(line.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+            std::puts(json_text(line).c_str());
         } else {
             std::puts(printable(file + ": " + std::to_string(found->size()) + " found").c_str());
         }

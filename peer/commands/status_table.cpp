@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 
 namespace starling::peer {
@@ -25,7 +26,7 @@ Fault not_json() {
 }
 
 std::string dump(const ordered_json& value) {
-    return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+    return json_text(value);
 }
 
 std::string cell_text(const std::string& key, const ordered_json& value) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 #include "peer/machine/process.hpp"
 
@@ -188,7 +189,7 @@ void LiveControl::answer(Instant now, const std::string& why, nlohmann::ordered_
         {"seconds", to_seconds(now - *began_)}};
     if (!why.empty()) line["why"] = printable(why);
     if (more.is_object()) line.update(more);
-    on_answer_(line.dump());
+    on_answer_(json_text(line));
 }
 
 void LiveControl::abandon(Instant now) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/json_text.hpp"
 #include "peer/machine/exit_codes.hpp"
 
 namespace starling::peer {
@@ -106,7 +107,7 @@ std::string summary_json(const std::vector<PeerView>& peers, double seconds) {
     summary["bytes"] = totals.bytes;
     summary["samples_per_s"] = totals.samples_per_s;
     if (totals.share) summary["share"] = *totals.share;
-    return summary.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    return json_text(summary);
 }
 
 }  // namespace starling::peer

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
+
 namespace starling::peer {
 namespace {
 
@@ -133,7 +135,7 @@ std::optional<std::string> with_peer_index(std::string_view line, std::size_t in
     json object = parse_object(line);
     if (!object.is_object()) return {};
     object["peer"] = index;
-    return object.dump(-1, ' ', false, json::error_handler_t::replace);
+    return json_text(object);
 }
 
 }  // namespace starling::peer

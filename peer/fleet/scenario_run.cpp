@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 #include "peer/fleet/scenario_runner.hpp"
 #include "peer/machine/exit_codes.hpp"
@@ -238,7 +239,7 @@ void ScenarioRun::carry_out(Instant now, const scenario::Order& order) {
         {"undone", order.undo},
         {"carried_out", result.has_value()},
         {"seconds", to_seconds(now - began_)}};
-    display_.json(event.dump());
+    display_.json(json_text(event));
     display_.note("fault: " + text + (result ? "" : ": " + printable(result.error().message)));
 }
 

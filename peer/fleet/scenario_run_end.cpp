@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 #include "peer/fleet/outcome.hpp"
 #include "peer/fleet/scenario_runner.hpp"
@@ -78,7 +79,7 @@ void ScenarioRun::tell_findings() {
         const auto& finding = findings[told_];
         const nlohmann::ordered_json event = {
             {"event", "finding"}, {"what", printable(finding.what)}, {"seconds", finding.at}};
-        display_.json(event.dump());
+        display_.json(json_text(event));
         display_.note("finding: " + printable(finding.what));
     }
 }

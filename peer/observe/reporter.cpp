@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 #include "peer/machine/clock.hpp"
 
@@ -78,7 +79,7 @@ std::string found_text(const FinalLine& line) {
 
 Reporter::Reporter(bool json) : json_(json) {
     out_ = std::make_shared<LineWriter>(STDOUT_FILENO, [json](std::uint64_t lines) {
-        return json ? nlohmann::json{{"event", "dropped"}, {"lines", lines}}.dump()
+        return json ? json_text(nlohmann::json{{"event", "dropped"}, {"lines", lines}})
                     : fmt::format("({} lines are missing here: nobody read them)", lines);
     });
     // Two writers would mix up the order of the lines on one terminal.
@@ -95,7 +96,7 @@ Reporter::Reporter(bool json) : json_(json) {
 /// replacement characters, because without them dump() throws. JSON escapes only the controls of ASCII,
 /// and people read these lines on terminals, too.
 void Reporter::print_json(const nlohmann::json& line, LineKind kind) {
-    out_->put(printable(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)), kind);
+    out_->put(printable(json_text(line)), kind);
 }
 
 void Reporter::print_line(const std::string& line, LineKind kind) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 
 namespace starling::peer {
@@ -202,7 +203,7 @@ std::string render_status(const StatusInputs& in) {
         out["members"].push_back(std::move(member));
     }
     // A path in an error need not be UTF-8.
-    return printable(out.dump(-1, ' ', false, json::error_handler_t::replace));
+    return printable(json_text(out));
 }
 
 }  // namespace starling::peer

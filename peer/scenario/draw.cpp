@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/json_text.hpp"
 #include "base/rng.hpp"
 #include "peer/scenario/parse.hpp"
 #include "peer/scenario/schedule.hpp"
@@ -91,7 +92,7 @@ std::string draw_text(Rng& rng, std::uint64_t seed, const DrawOptions& options) 
     text += rng.chance(0.5) ? "profile = \"lan\"\n" : "profile = \"local\"\n";
     text += "\n[train]\n";
     for (const auto& setting : options.train) {
-        text += setting.key + " = " + nlohmann::json(setting.value).dump() + "\n";
+        text += setting.key + " = " + json_text(nlohmann::json(setting.value)) + "\n";
     }
     text += "\n";
     const std::size_t steps = kStepsLeast + rng.below(kStepsSpread + 1);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/json_text.hpp"
 #include "base/printable.hpp"
 #include "peer/scenario/schedule.hpp"
 
@@ -13,7 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string dump(const Json& json, int indent) {
-    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+    return json_text(json, JsonCharacters::All, indent);
 }
 
 Json seconds_or_null(const Run& run, const std::optional<Instant>& at) {

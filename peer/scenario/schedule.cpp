@@ -7,6 +7,8 @@
 #include <span>
 #include <utility>
 
+#include "base/json_text.hpp"
+
 namespace starling::scenario {
 namespace {
 
@@ -32,7 +34,7 @@ std::vector<std::size_t> draw(std::vector<std::size_t> from, std::size_t count, 
 
 /// A text as TOML writes it; JSON escapes the same way.
 std::string toml_text(const std::string& text) {
-    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return json_text(nlohmann::json(text));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/json_text.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/terms/json_fields.hpp"
 
@@ -397,7 +398,7 @@ std::string schema_text(const data::Manifest& manifest) {
     for (const auto& input : manifest.schema.inputs) out["inputs"].push_back(write(input));
     out["label"] = write(manifest.schema.label);
     out["recipe"] = std::visit([](const auto& recipe) { return write(recipe); }, manifest.recipe);
-    return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+    return json_text(out, JsonCharacters::All, 2) + "\n";
 }
 
 Result<data::Manifest> parse_schema(std::string_view text) {

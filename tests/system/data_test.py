@@ -4,13 +4,15 @@ files that the test writes."""
 
 import gzip
 import json
+import os
 import shutil
 import signal
 import struct
+import subprocess
 import urllib.error
 import zlib
 
-from swarm_fixture import ROOT, SwarmTestCase, http_get, main, run
+from swarm_fixture import BINARY, ROOT, SwarmTestCase, http_get, main, run
 
 SAMPLES = ROOT / "data" / "samples"
 
@@ -55,6 +57,34 @@ class DataSets(SwarmTestCase):
         self.learn(
             f"csv:{SAMPLES}/digits.csv.gz", "tabular", 0.9, "--optimizer", "adamw?lr=0.003", "--batch", 32
         )
+
+    def test_a_table_whose_words_are_not_utf8(self):
+        # As spreadsheets of old write them: in Latin-1, the name of a column, a word and the file's own name.
+        folder = os.fsencode(self.directory)
+        path = folder + b"/caf\xe9.csv"
+        with open(path, "wb") as out:
+            out.write(b"a,b\xe9,kind\n")
+            for i in range(300):
+                out.write(b"%d,%s,%s\n" % (i % 2, [b"x", b"y\xe9"][i % 3 % 2], [b"caf\xe9", b"th\xe9"][i % 2]))
+        spec = b"csv:" + path
+        state = self.directory / "state"
+        commands = [
+            ("data", "inspect", spec),
+            ("data", "schema", spec, "--out", self.directory / "schema.json"),
+            ("data", "shard", spec, "--out", self.directory / "shards"),
+            ("peer", "--dataset", spec, "--model", "tabular", "--until", "steps=20", "--state", state, "--json",
+             "--listen", "127.0.0.1:0"),
+            ("eval", "--state", state, "--dataset", spec),
+            ("predict", "--state", state, "--json", path),
+            ("export", "--state", state, "--output", self.directory / "net.onnx"),
+            ("export", "--state", state, "--output", self.directory / "net.safetensors"),
+        ]
+        for command in commands:
+            done = subprocess.run([BINARY, *command], capture_output=True, timeout=60)
+            with self.subTest(command=command[:2]):
+                self.assertEqual(done.returncode, 0, done.stderr)
+                for line in done.stdout.splitlines():
+                    json.loads(line.decode("utf-8"))
 
     def test_sounds(self):
         # So few clips only show that all of them travel and are decoded on both sides.
