@@ -10,9 +10,10 @@ import zlib
 def make_text(path, megabytes):
     random.seed(1)
     words = ["".join(random.choices("etaoinshrdlu", k=random.randint(2, 9))) for _ in range(5000)]
+    lines = [" ".join(random.choices(words, k=20000)) + "\n" for _ in range(100)]
     with open(path, "w") as out:
         while out.tell() < megabytes * 1000000:
-            out.write(" ".join(random.choices(words, k=20000)) + "\n")
+            out.write(random.choice(lines))
 
 
 def make_table(path, megabytes):

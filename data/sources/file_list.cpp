@@ -146,6 +146,18 @@ std::optional<Split> split_named(std::string_view folder) {
     return std::nullopt;
 }
 
+std::optional<Split> split_of_folders(std::string_view file) {
+    std::optional<Split> split;
+    auto folders = parts_of(file, '/');
+    folders.pop_back();
+    for (const auto& folder : folders) {
+        // COCO's own folders are called train2017 and val2017.
+        const auto name = folder.substr(0, folder.find_last_not_of("0123456789") + 1);
+        if (const auto said = split_named(name)) split = said;
+    }
+    return split;
+}
+
 Split drawn_split(std::string_view name, double test, double valid) {
     std::uint64_t hash = 0;
     for (const char c : name) hash = mix64(hash ^ static_cast<unsigned char>(c));

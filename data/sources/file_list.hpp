@@ -41,6 +41,10 @@ struct FileList {
 /// Returns the split that a folder's name means, as `train` or `val`.
 [[nodiscard]] std::optional<Split> split_named(std::string_view folder);
 
+/// Returns the split that the folders of a file mean, the last of them that means any; a year may stand behind
+/// the word, as in COCO's train2017.
+[[nodiscard]] std::optional<Split> split_of_folders(std::string_view file);
+
 /// Draws the split of a file by its name, so that it does not depend on which other files are there.
 [[nodiscard]] Split drawn_split(std::string_view name, double test, double valid);
 

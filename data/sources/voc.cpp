@@ -1,5 +1,8 @@
 // voc:DIR or voc:TAR: pictures with boxes as PASCAL VOC has them, in the folders JPEGImages,
-// Annotations and ImageSets/Main. There may be several such trees, as of VOC2007 and VOC2012.
+// Annotations and ImageSets/Main. There may be several such trees, as of VOC2007 and VOC2012. Tools that write such
+// files put them elsewhere: beside the pictures (labelImg), in folders train, valid and test (Roboflow), in images and
+// annotations. So a picture and its file belong together where their names are alike and their folders are the same but
+// for the last one, if that is one of these.
 //
 // VOC counts pixels from 1, and a box's last pixel belongs to it; here a box has the edges of its
 // pixels: (xmin - 1, ymin - 1, xmax, ymax). A box with xmin = xmax is a click and no box: it has no
@@ -7,6 +10,8 @@
 
 #include "data/formats/voc.hpp"
 
+#include <algorithm>
+#include <array>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -40,21 +45,34 @@ struct VocFiles {
     std::vector<PictureList> lists;
 };
 
+/// Whether a folder's name says only what kind of files it has.
+bool is_kind(const std::string& folder) {
+    constexpr std::array<std::string_view, 9> kKinds{
+        "jpegimages", "images", "image", "imgs", "img", "annotations", "annotation", "xmls", "xml"};
+    return std::find(kKinds.begin(), kKinds.end(), lower_case(folder)) != kKinds.end();
+}
+
 VocFiles sort_files(const std::vector<ListedFile>& all) {
     VocFiles files;
     for (const auto& file : all) {
-        const auto parts = parts_of(file.name, '/');
-        if (parts.size() < 2) continue;
-        const auto& folder = parts[parts.size() - 2];
-        const bool list = folder == "Main" && parts.size() > 2 &&
-                          parts[parts.size() - 3] == "ImageSets" && file.name.ends_with(".txt");
+        auto folders = parts_of(file.name, '/');
+        const auto base = folders.back();
+        folders.pop_back();
+        const auto depth = folders.size();
+        const auto extension = lower_case(base.substr(base.rfind('.')));
+        const bool list = extension == ".txt" && depth > 1 && folders[depth - 1] == "Main" &&
+                          folders[depth - 2] == "ImageSets";
+        if (list) folders.resize(depth - 2);
+        if (!list && depth > 0 && is_kind(folders.back())) folders.pop_back();
         std::string prefix;
-        for (std::size_t i = 0; i + (list ? 3 : 2) < parts.size(); ++i) prefix += parts[i] + "/";
-        const auto stem = stem_of(parts.back());
-        if (list) files.lists.push_back({prefix, stem, file.place});
-        if (folder == "JPEGImages") files.pictures.emplace(prefix + stem, file.place);
-        if (folder == "Annotations" && file.name.ends_with(".xml")) {
+        for (const auto& folder : folders) prefix += folder + "/";
+        const auto stem = stem_of(base);
+        if (list) {
+            files.lists.push_back({prefix, stem, file.place});
+        } else if (extension == ".xml") {
             files.annotations.emplace_back(prefix + stem, file.place);
+        } else if (extension != ".txt") {
+            files.pictures.emplace(prefix + stem, file.place);
         }
     }
     return files;
@@ -79,8 +97,8 @@ public:
             return fail(
                 FaultCode::Usage,
                 name_ +
-                    ": no folder Annotations with XML files; VOC has JPEGImages, Annotations "
-                    "and ImageSets/Main"
+                    ": no .xml file with boxes in it; VOC has them in Annotations, other tools "
+                    "beside the pictures"
             );
         }
         if (auto ok = assign(files, *test, *valid); !ok) return ok.error();
@@ -98,11 +116,19 @@ private:
             }
         }
         if (!chosen_.empty()) return {};
+        const bool folders = std::ranges::any_of(files.annotations, [](const auto& one) {
+            return split_of_folders(one.first).has_value();
+        });
         for (const auto& [key, place] : files.annotations) {
-            chosen_.emplace_back(key, drawn_split(key, test, valid));
+            const auto split = folders ? split_of_folders(key).value_or(Split::Train)
+                                       : drawn_split(key, test, valid);
+            chosen_.emplace_back(key, split);
         }
+        if (folders) return {};
         notes_.lines.push_back(
-            name_ + ": no lists train.txt and val.txt in ImageSets/Main, so " +
+            name_ +
+            ": no lists train.txt and val.txt in ImageSets/Main, and no folders train and val, "
+            "so " +
             shortest_text(100 * test) + " % of the pictures are for testing"
         );
         return {};
@@ -144,8 +170,7 @@ private:
             if (picture == files.pictures.end() || annotation == annotations.end()) {
                 const bool lost = picture == files.pictures.end();
                 notes_.skip(
-                    name_ + ": " + key,
-                    lost ? "no such picture in JPEGImages" : "no such file in Annotations"
+                    name_ + ": " + key, lost ? "no such picture" : "no .xml file of that name"
                 );
                 continue;
             }

@@ -5,7 +5,6 @@
 #include "data/formats/yolo.hpp"
 
 #include <algorithm>
-#include <optional>
 #include <unordered_map>
 
 #include "data/reading.hpp"
@@ -29,18 +28,6 @@ std::string label_file(const std::string& picture) {
     std::string name;
     for (const auto& part : parts) name += (name.empty() ? "" : "/") + part;
     return name.substr(0, name.rfind('.')) + ".txt";
-}
-
-std::optional<Split> split_of(std::string_view file) {
-    std::optional<Split> split;
-    auto folders = parts_of(file, '/');
-    folders.pop_back();
-    for (const auto& folder : folders) {
-        // COCO's own folders are called train2017 and val2017.
-        const auto name = folder.substr(0, folder.find_last_not_of("0123456789") + 1);
-        if (const auto said = split_named(name)) split = said;
-    }
-    return split;
 }
 
 class YoloSource final : public BoxSource {
@@ -109,7 +96,7 @@ private:
         }
         const bool splits =
             std::any_of(pictures.begin(), pictures.end(), [](const ListedFile* picture) {
-                return split_of(picture->name).has_value();
+                return split_of_folders(picture->name).has_value();
             });
         if (!splits) {
             notes_.lines.push_back(
@@ -122,8 +109,8 @@ private:
             if (auto ok = Reading::seen(++done, pictures.size(), "pictures"); !ok)
                 return ok.error();
             const std::string name(picture->name);
-            const auto split =
-                splits ? split_of(name).value_or(Split::Train) : drawn_split(name, test, valid);
+            const auto split = splits ? split_of_folders(name).value_or(Split::Train)
+                                      : drawn_split(name, test, valid);
             const auto text = texts.find(label_file(name));
             if (text == texts.end()) {
                 count_note("pictures have no file with boxes, which means none of the classes");

@@ -175,7 +175,8 @@ std::vector<HelpSpec> table_specs() {
 std::vector<HelpSpec> box_specs() {
     return {
         {"voc:DIR or TAR",
-         "pictures with boxes in the folders JPEGImages, Annotations and ImageSets/Main",
+         "pictures with boxes in the folders JPEGImages, Annotations and ImageSets/Main, or with "
+         "an .xml beside each",
          {{"size", "side, or height x width, that a model is fed (by the pictures)"},
           {"channels", "1 grey, 3 colours (as the pictures are)"},
           {"fit", "crop, stretch or pad pictures of another shape (pad)"},

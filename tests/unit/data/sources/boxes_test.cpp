@@ -123,6 +123,36 @@ TEST_F(VocFiles, ListsAreTheSplits) {
     EXPECT_EQ(open(spec())->count(Split::Train), 4U) << "trainval alone";
 }
 
+TEST_F(VocFiles, FilesMayLieWhereOtherToolsPutThem) {
+    const auto xml = [](const std::string& name) {
+        return "<annotation>" + voc_object(name, "1 1 9 9") + "</annotation>";
+    };
+    // labelImg: beside the pictures.
+    put_golden("beside/a.jpg", "full.jpg");
+    put("beside/a.xml", xml("dog"));
+    put_golden("beside/b.JPG", "full.jpg");
+    put("beside/b.xml", xml("cat"));
+    const auto beside = open("voc:" + path("beside") + "?test=0");
+    ASSERT_NE(beside, nullptr);
+    EXPECT_EQ(beside->count(Split::Train), 2U);
+    // Roboflow: the same in folders that say the split.
+    for (const auto* name : {"train/a", "train/b", "valid/a", "test/a"}) {
+        put_golden(std::string("robo/") + name + ".jpg", "full.jpg");
+        put(std::string("robo/") + name + ".xml", xml("dog"));
+    }
+    const auto robo = open("voc:" + path("robo"));
+    ASSERT_NE(robo, nullptr);
+    EXPECT_EQ(robo->count(Split::Train), 2U);
+    EXPECT_EQ(robo->count(Split::Valid), 1U);
+    EXPECT_EQ(robo->count(Split::Test), 1U);
+    // Many others: folders of their own names.
+    put_golden("other/images/a.png", "grey8.png");
+    put("other/annotations/a.xml", xml("dog"));
+    const auto other = open("voc:" + path("other") + "?test=0");
+    ASSERT_NE(other, nullptr);
+    EXPECT_EQ(other->count(Split::Train), 1U);
+}
+
 TEST_F(VocFiles, PicturesThatCannotBeUsedAreSkippedAndCounted) {
     std::string list;
     for (int i = 0; i < 300; ++i) {
@@ -144,7 +174,7 @@ TEST_F(VocFiles, PicturesThatCannotBeUsedAreSkippedAndCounted) {
 TEST_F(VocFiles, WhatIsNoTreeOfVocIsRefusedInOneLine) {
     EXPECT_EQ(refusal(spec()).code, FaultCode::NotFound);
     put_golden("v/cat/1.png", "grey8.png");
-    EXPECT_NE(refusal(spec()).message.find("Annotations"), std::string::npos);
+    EXPECT_NE(refusal(spec()).message.find(".xml"), std::string::npos);
     put_picture("a", "");
     EXPECT_NE(
         refusal(spec() + "?test=0").message.find("no picture in it has a box"), std::string::npos
