@@ -99,10 +99,6 @@ void Checker::check_steps() {
         check_terms(step.when.terms, i);
         check_terms(step.action.terms, i);
         const auto verb = step.action.verb;
-        if (mode_ == Mode::Simulate && sets_links(verb) &&
-            step.action.who.kind != Who::Kind::Nobody) {
-            fail_at(step.place, "the simulator's links are all alike; leave out 'on ...'");
-        }
         const bool returns =
             verb == Verb::Restart || verb == Verb::AddressChange || (ends_peer(verb) && step.lasts);
         if (returns && !scenario_.state) {
@@ -119,9 +115,6 @@ void Checker::check_steps() {
     for (const auto& own : scenario_.own_links) {
         check_peers(these(own.from), own.links.place);
         check_peers(these(own.to), own.links.place);
-        if (mode_ == Mode::Simulate) {
-            fail_at(own.links.place, "the simulator's links are all alike; use [links]");
-        }
     }
     for (const auto& repeat : scenario_.repeats) check_peers(repeat.action.who, repeat.place);
 }

@@ -38,7 +38,7 @@ std::uint64_t sum(std::uint64_t a, std::uint64_t b) {
 /// Returns how many times as fast as the others the peer may be.
 double speed_of(const SeenPeer& peer, std::optional<std::int16_t> usual, Duration known) {
     if (!peer.record->speed) {
-        return known < SampleBound::kMeasuring ? SampleBound::kSpeedMax : 1.0;
+        return known < SampleBound::kMeasuring ? SampleBound::kSpeedUnsaid : 1.0;
     }
     const double octaves = (*peer.record->speed - usual.value_or(*peer.record->speed)) / kUnits;
     return std::clamp(std::exp2(octaves), 1.0, SampleBound::kSpeedMax);

@@ -23,9 +23,11 @@ public:
     /// A peer counts twice what its speed and its time explain, and so many seconds of it at once.
     static constexpr double kSlack = 2.0;
     static constexpr double kBurstSeconds = 30.0;
-    /// A peer that has not said its speed may be so many times as fast as the others (those measure
-    /// it in their first half minute), and no word makes it faster.
+    /// Whatever its word, a peer is at most so many times as fast as the others.
     static constexpr double kSpeedMax = 64.0;
+    /// One that has not said its speed yet, which takes half a minute, may be so many times as fast. What a faster one
+    /// has done by then counts when it has said it; a liar gains so much less.
+    static constexpr double kSpeedUnsaid = 8.0;
     static constexpr Duration kMeasuring = std::chrono::seconds(60);
     /// What a peer had when we first heard of it counts up to so many times the median of all.
     static constexpr double kHeadStartMax = 1024.0;

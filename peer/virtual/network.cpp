@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/check.hpp"
 #include "membership/config.hpp"
@@ -48,10 +49,55 @@ std::uint64_t Network::link_hash(NodeIndex from, NodeIndex to) const {
     return mix64(seed_ ^ mix64((std::uint64_t{from} << 32U) | to));
 }
 
+void Network::Link::take(const NetworkPart& part) {
+    latency = part.latency.value_or(latency);
+    jitter = part.jitter.value_or(jitter);
+    loss = part.loss.value_or(loss);
+    duplicate = part.duplicate.value_or(duplicate);
+    mtu = part.mtu.value_or(mtu);
+}
+
+void Network::set_parts(const std::vector<NetworkPart>& parts) {
+    links_.clear();
+    rates_.clear();
+    std::vector<NodeIndex> all(uplink_free_.size());
+    std::iota(all.begin(), all.end(), NodeIndex{0});
+    for (const auto& part : parts) {
+        const auto take = [&](NodeIndex from, NodeIndex to) {
+            links_.try_emplace({from, to}, link(from, to)).first->second.take(part);
+        };
+        for (const auto from : part.from) {
+            if (part.rate) rates_[from] = *part.rate;
+            for (const auto to : part.to.empty() ? all : part.to) {
+                take(from, to);
+                if (part.to.empty()) take(to, from);
+            }
+        }
+    }
+}
+
+Network::Link Network::link(NodeIndex from, NodeIndex to) const {
+    if (!links_.empty()) {
+        if (const auto own = links_.find({from, to}); own != links_.end()) return own->second;
+    }
+    return {options_.latency, options_.jitter, options_.loss, options_.duplicate, options_.mtu};
+}
+
+double Network::uplink(NodeIndex node) const {
+    const auto own = rates_.find(node);
+    return own == rates_.end() ? options_.uplink : own->second;
+}
+
+double Network::downlink(NodeIndex node) const {
+    const auto own = rates_.find(node);
+    return own == rates_.end() ? options_.downlink : own->second;
+}
+
 bool Network::lost(Instant now, NodeIndex from, NodeIndex to) {
-    if (options_.loss <= 0.0) return false;
+    const double loss = link(from, to).loss;
+    if (loss <= 0.0) return false;
     const double factor = link_factor(mix64(link_hash(from, to)));
-    const double share = std::min(1.0, options_.loss * factor);
+    const double share = std::min(1.0, loss * factor);
     if (options_.loss_burst <= Duration::zero()) return rngs_[from].chance(share);
     const auto slot = static_cast<std::uint64_t>(now.time_since_epoch() / options_.loss_burst);
     const auto drawn = mix64(link_hash(from, to) ^ mix64(slot));
@@ -59,24 +105,27 @@ bool Network::lost(Instant now, NodeIndex from, NodeIndex to) {
 }
 
 Duration Network::delay(NodeIndex from, NodeIndex to) {
-    const auto base = scale(options_.latency, link_factor(link_hash(from, to)));
-    if (options_.jitter <= Duration::zero()) return base;
+    const auto own = link(from, to);
+    const auto base = scale(own.latency, link_factor(link_hash(from, to)));
+    if (own.jitter <= Duration::zero()) return base;
     const double stretch = std::exp(options_.jitter_sigma * rngs_[from].normal());
-    return base + scale(options_.jitter, stretch);
+    return base + scale(own.jitter, stretch);
 }
 
 Duration Network::uplink_wait(Instant now, NodeIndex from, std::size_t bytes) {
-    if (options_.uplink <= 0.0) return {};
+    const double rate = uplink(from);
+    if (rate <= 0.0) return {};
     auto& free = uplink_free_[from];
-    free = std::max(free, now) + from_seconds(static_cast<double>(bytes) / options_.uplink);
+    free = std::max(free, now) + from_seconds(static_cast<double>(bytes) / rate);
     return free - now;
 }
 
 std::optional<Duration> Network::datagram_wait(Instant now, NodeIndex from, std::size_t bytes) {
-    if (options_.uplink <= 0.0) return Duration::zero();
+    const double rate = uplink(from);
+    if (rate <= 0.0) return Duration::zero();
     auto& sent = datagrams_sent_[from];
-    const auto time = from_seconds(static_cast<double>(bytes) / options_.uplink);
-    const auto most = from_seconds(options_.uplink_queue / options_.uplink);
+    const auto time = from_seconds(static_cast<double>(bytes) / rate);
+    const auto most = from_seconds(options_.uplink_queue / rate);
     if (sent - now > most) return std::nullopt;
     sent = std::max(sent, now) + time;
     const auto streams = std::min<Duration>(uplink_free_[from] - now, most);
@@ -86,9 +135,10 @@ std::optional<Duration> Network::datagram_wait(Instant now, NodeIndex from, std:
 }
 
 Instant Network::received(Instant at, NodeIndex to, std::size_t bytes) {
-    if (options_.downlink <= 0.0) return at;
+    const double rate = downlink(to);
+    if (rate <= 0.0) return at;
     auto& free = downlink_free_[to];
-    free = std::max(free, at) + from_seconds(static_cast<double>(bytes) / options_.downlink);
+    free = std::max(free, at) + from_seconds(static_cast<double>(bytes) / rate);
     return free;
 }
 
@@ -129,11 +179,12 @@ void Network::send_datagram(
     const auto wait = datagram_wait(now, from, sealed);
     if (!wait) return;
     now += *wait;
-    if (sealed + kHeaders > options_.mtu) return;
+    const auto own = link(from, to);
+    if (sealed + kHeaders > own.mtu) return;
     if (!connected(from, to) || blocks_.contains({from, to}) || lost(now, from, to)) return;
     now += clogged(now, from, to);
     Event event{EventKind::Datagram, to, from, mark, 0, std::move(bytes)};
-    if (options_.duplicate > 0.0 && rngs_[from].chance(options_.duplicate)) {
+    if (own.duplicate > 0.0 && rngs_[from].chance(own.duplicate)) {
         heap_.push(received(now + delay(from, to), to, sealed), event);
     }
     heap_.push(received(now + delay(from, to), to, sealed), std::move(event));

@@ -61,6 +61,18 @@ struct NetworkOptions {
     Duration stream_timeout = std::chrono::seconds(10);
 };
 
+/// What some links have instead of the NetworkOptions; nothing: the same.
+struct NetworkPart {
+    std::vector<NodeIndex> from;
+    std::vector<NodeIndex> to;  ///< empty: everybody, in both directions
+    std::optional<Duration> latency;
+    std::optional<Duration> jitter;
+    std::optional<double> loss;
+    std::optional<double> duplicate;
+    std::optional<std::size_t> mtu;
+    std::optional<double> rate;  ///< what each of `from` can send, and what it can receive
+};
+
 enum class Power : std::uint8_t {
     On,
     Stopped,  ///< the process is dead, but its kernel still answers with a reset
@@ -123,6 +135,9 @@ public:
     /// Cuts machines of different groups from each other. An empty list ends the partition.
     void set_groups(std::vector<std::uint8_t> groups) { groups_ = std::move(groups); }
 
+    /// Gives some links values of their own; the later part wins. An empty list makes all links alike again.
+    void set_parts(const std::vector<NetworkPart>& parts);
+
     void cut_one_way(NodeIndex from, NodeIndex to) { cuts_.insert({from, to}); }
 
     void mend_one_way(NodeIndex from, NodeIndex to) { cuts_.erase({from, to}); }
@@ -184,6 +199,20 @@ private:
 
     using Streams = std::map<std::uint64_t, Stream>;
 
+    /// What one link has.
+    struct Link {
+        Duration latency{};
+        Duration jitter{};
+        double loss = 0;
+        double duplicate = 0;
+        std::size_t mtu = 0;
+
+        void take(const NetworkPart& part);
+    };
+
+    [[nodiscard]] Link link(NodeIndex from, NodeIndex to) const;
+    [[nodiscard]] double uplink(NodeIndex node) const;
+    [[nodiscard]] double downlink(NodeIndex node) const;
     [[nodiscard]] std::uint64_t link_hash(NodeIndex from, NodeIndex to) const;
     [[nodiscard]] bool lost(Instant now, NodeIndex from, NodeIndex to);
     [[nodiscard]] Duration delay(NodeIndex from, NodeIndex to);
@@ -227,6 +256,9 @@ private:
     std::uint64_t seed_;
     EventHeap& heap_;
     std::vector<Rng> rngs_;
+    std::map<std::pair<NodeIndex, NodeIndex>, Link>
+        links_;                          ///< of the pairs that differ from the others
+    std::map<NodeIndex, double> rates_;  ///< of the machines that differ
     std::vector<Instant> uplink_free_;
     std::vector<Instant> datagrams_sent_;  ///< when the link has sent those that wait
     std::vector<Instant> downlink_free_;

@@ -35,6 +35,26 @@ SwarmOptions with_peers(SwarmOptions options, const scenario::Scenario& scenario
     return options;
 }
 
+/// The network counts machines from 0.
+std::vector<NodeIndex> nodes_of(const std::vector<std::size_t>& peers) {
+    std::vector<NodeIndex> nodes;
+    for (const auto peer : peers) nodes.push_back(static_cast<NodeIndex>(peer - 1));
+    return nodes;
+}
+
+NetworkPart network_part(const scenario::LinkPart& part) {
+    const auto& values = part.values;
+    return {
+        nodes_of(part.from),
+        nodes_of(part.to),
+        values.delay,
+        values.jitter,
+        values.loss,
+        values.duplicate,
+        values.mtu,
+        values.rate};
+}
+
 }  // namespace
 
 class ScenarioCampaign::Impl final : public Observer {
@@ -340,6 +360,12 @@ void ScenarioCampaign::Impl::apply_links() {
     swarm_.network().heal();
     for (const auto& barrier : faults.barriers) set_barrier(barrier);
     swarm_.network().set_options(links);
+    std::vector<NetworkPart> parts;
+    for (const auto& own : scenario_.own_links) {
+        parts.push_back(network_part(scenario::part_of(own)));
+    }
+    for (const auto& part : faults.parts) parts.push_back(network_part(part));
+    swarm_.network().set_parts(parts);
 }
 
 void ScenarioCampaign::Impl::carry_out(const Order& order) {
@@ -373,6 +399,7 @@ void ScenarioCampaign::Impl::advance(Duration time) {
 }
 
 void ScenarioCampaign::Impl::run(const std::function<void(Instant, Phase)>& progress) {
+    apply_links();
     start_peers();
     Instant next_report{};
     while (plan_.phase() != Phase::Over) {

@@ -4,6 +4,7 @@
 
 #include "peer/virtual/network.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
@@ -168,6 +169,66 @@ TEST(Network, UplinkDelaysWhatWaitsAndDropsWhatFindsAFullQueue) {
     for (std::size_t i = 1; i < arrivals.size(); ++i) {
         EXPECT_EQ(arrivals[i] - arrivals[i - 1], 100ms);
     }
+}
+
+TEST(Network, SomeLinksHaveValuesOfTheirOwnInOneDirectionOrBoth) {
+    Wire wire(calm());
+    NetworkPart slow;
+    slow.from = {0};
+    slow.to = {1};
+    slow.latency = 100ms;
+    NetworkPart deaf;  // later parts win
+    deaf.from = {2};
+    deaf.loss = 1.0;
+    wire.network.set_parts({slow, deaf});
+    const std::pair<NodeIndex, NodeIndex> links[] = {
+        {0, 1}, {1, 0}, {0, 2}, {2, 0}, {1, 2}, {2, 1}};
+    const auto send_all = [&] {
+        for (const auto& [from, to] : links) {
+            wire.network.send_datagram(wire.now, from, to, bytes_of("x"));
+        }
+    };
+    // A share of 1 is between 1/2 and 3/2 on a link, so some of many get through.
+    for (int i = 0; i < 100; ++i) send_all();
+    const auto early = wire.run(wire.now + 10ms);
+    const auto count = [](const std::vector<Delivery>& all, NodeIndex from, NodeIndex to) {
+        return std::count_if(all.begin(), all.end(), [&](const Delivery& one) {
+            return one.peer == from && one.node == to;
+        });
+    };
+    EXPECT_EQ(count(early, 0, 1), 0);
+    EXPECT_EQ(count(early, 1, 0), 100);
+    for (const auto& [from, to] : links) {
+        if (from == 2 || to == 2) EXPECT_LT(count(early, from, to), 70) << from << to;
+    }
+    EXPECT_EQ(count(wire.run(wire.now + 1s), 0, 1), 100);
+    // As before.
+    wire.network.set_parts({});
+    send_all();
+    EXPECT_EQ(wire.run(wire.now + 10ms).size(), 6U);
+}
+
+TEST(Network, AMachineMayHaveARateOfItsOwn) {
+    Wire wire(calm());
+    NetworkPart home;
+    home.from = {1};
+    home.rate = 10'000;
+    wire.network.set_parts({home});
+    const Bytes sealed_to_1000(1000 - membership::kSealOverhead);
+    for (int i = 0; i < 10; ++i) {
+        wire.network.send_datagram(wire.now, 0, 2, sealed_to_1000);
+        wire.network.send_datagram(wire.now, 0, 1, sealed_to_1000);
+        wire.network.send_datagram(wire.now, 1, 0, sealed_to_1000);
+    }
+    const auto early = wire.run(wire.now + 510ms);
+    const auto to = [&](NodeIndex node) {
+        return std::count_if(early.begin(), early.end(), [&](const Delivery& one) {
+            return one.node == node;
+        });
+    };
+    EXPECT_EQ(to(2), 10) << "other machines are as they were";
+    EXPECT_NEAR(static_cast<double>(to(1)), 5.0, 1.0) << "what it receives";
+    EXPECT_NEAR(static_cast<double>(to(0)), 5.0, 1.0) << "what it sends";
 }
 
 TEST(Network, CutsAreOneWayAndPartitionsBothWays) {

@@ -86,6 +86,21 @@ TEST(SampleBound, ALieCountsAsFarAsItsSpeedAndItsTimeExplain) {
     EXPECT_EQ(swarm.after(1s, 0), fast);
 }
 
+TEST(SampleBound, ALiarThatHasNotSaidItsSpeedGainsLittle) {
+    Swarm swarm;
+    for (std::uint8_t number = 1; number <= 3; ++number) swarm.add(number);
+    for (int second = 0; second < 10; ++second) {
+        swarm.record(0).samples += 100;
+        swarm.record(1).samples += 100;
+        swarm.record(2).samples += 100;
+        (void)swarm.after(1s, 100);
+    }
+    swarm.record(2).samples = std::uint64_t{1} << 62U;
+    const auto all = swarm.after(0s, 0);
+    EXPECT_GT(all, 4000U);
+    EXPECT_LE(all, 3U * 1000U + 8U * 2U * 100U * 40U);
+}
+
 TEST(SampleBound, WhatANewcomerHearsOfTheGoneIsWithinReason) {
     Swarm swarm;
     swarm.add(1, 10'000);
