@@ -36,10 +36,8 @@ std::uint64_t sum(std::uint64_t a, std::uint64_t b) {
 }
 
 /// Returns how many times as fast as the others the peer may be.
-double speed_of(const SeenPeer& peer, std::optional<std::int16_t> usual, Duration known) {
-    if (!peer.record->speed) {
-        return known < SampleBound::kMeasuring ? SampleBound::kSpeedUnsaid : 1.0;
-    }
+double speed_of(const SeenPeer& peer, std::optional<std::int16_t> usual) {
+    if (!peer.record->speed) return 1.0;
     const double octaves = (*peer.record->speed - usual.value_or(*peer.record->speed)) / kUnits;
     return std::clamp(std::exp2(octaves), 1.0, SampleBound::kSpeedMax);
 }
@@ -59,7 +57,7 @@ std::uint64_t SampleBound::count(Instant now, const SwarmView& view, std::uint64
         most = std::max(most, rate.value_or(0.0));
         auto allowed = ~std::uint64_t{0};
         if (most > kRateMin) {
-            const double speed = speed_of(peer, usual, now - seen.since);
+            const double speed = speed_of(peer, usual);
             const double time = to_seconds(now - seen.since) + kBurstSeconds;
             allowed = sum(seen.at_first, bounded(kSlack * speed * most * time));
         }

@@ -25,10 +25,9 @@ public:
     static constexpr double kBurstSeconds = 30.0;
     /// Whatever its word, a peer is at most so many times as fast as the others.
     static constexpr double kSpeedMax = 64.0;
-    /// One that has not said its speed yet, which takes half a minute, may be so many times as fast. What a faster one
-    /// has done by then counts when it has said it; a liar gains so much less.
-    static constexpr double kSpeedUnsaid = 8.0;
-    static constexpr Duration kMeasuring = std::chrono::seconds(60);
+    // One that has not said its speed yet, which takes half a minute, counts as fast as the others, with slack and burst up
+    // to four times as fast. What a faster one has done by then counts as soon as it has said it, while a liar
+    // that says nothing would otherwise end a short run alone.
     /// What a peer had when we first heard of it counts up to so many times the median of all.
     static constexpr double kHeadStartMax = 1024.0;
 
