@@ -43,6 +43,10 @@ class Ending {
 public:
     explicit Ending(const Until& until) : until_(until) {}
 
+    /// We have founded the swarm: nobody has been in it for longer, so the first one whom we see is believed no more than
+    /// any other.
+    void found() { alone_ = false; }
+
     /// Looks at the inputs and goes on to the next phase if it is time. Returns the phase. Session
     /// calls it ten times a second, and at once when something has changed.
     EndingPhase advance(Instant now, const EndingInputs& inputs);
@@ -91,7 +95,7 @@ private:
     std::uint32_t round_ = 0;
     bool reached_ = false;
     bool met_ = false;
-    bool alone_ = true;  ///< no view so far had others
+    bool alone_ = true;  ///< no view so far had others, and we came or came back
     std::uint32_t followed_few_ = 0;
     std::optional<Instant> behind_since_;  ///< somebody has been ahead of the round since then
 };

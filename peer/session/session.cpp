@@ -62,6 +62,7 @@ void Session::begin(Instant now, Start start, const Progress& before) {
     parts_.averager.set_accepting(false);
     // Only a founder counts in the sum at once. A peer that joins or returns is a ghost first.
     parts_.averager.set_ghost(start != Start::Found);
+    if (start == Start::Found) ending_.found();
     owns_parameters_ = start != Start::Join;
     if (start == Start::Join) transfers_.fetch_state(before.chunks);
     standing_.begin(before.learned, before.samples);

@@ -292,6 +292,13 @@ TEST(Ending, WhereMostAreEverybodyGoesAtOnce) {
     returned.lies = {lie(3, false)};
     returned.step();
     EXPECT_EQ(returned.peer(0).round(), 3U) << "of two, who comes back believes the other";
+    Swarm founder(1, *Until::parse("accuracy=0.9"));
+    founder.peer(0).found();
+    Record liar;
+    liar.round = 0xfffffff0U;
+    founder.lies = {liar};
+    for (int i = 0; i < 1000; ++i) founder.step();
+    EXPECT_LE(founder.peer(0).round(), 8U) << "a founder does not";
 }
 
 TEST(Ending, AnyQualityMayBeTheTarget) {
