@@ -26,20 +26,9 @@ namespace fs = std::filesystem;
 constexpr std::size_t kServingFileMax = 512;
 constexpr std::size_t kTokenBytes = 32;
 
-/// Returns the user's directory for the files of running peers, or nothing. Others may write to
-/// /tmp, so a directory there that is not ours alone is not used.
+/// Whatever lies there and is no process that lives is removed, so it has nothing else in it.
 fs::path run_directory() {
-    const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-    const fs::path directory = runtime != nullptr && *runtime == '/'
-                                   ? fs::path(runtime) / "starling"
-                                   : fs::path("/tmp/starling-" + std::to_string(::getuid()));
-    (void)::mkdir(directory.c_str(), 0700);
-
-    struct stat facts {};
-
-    const bool ours = ::lstat(directory.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode) &&
-                      facts.st_uid == ::getuid() && (facts.st_mode & 077U) == 0;
-    return ours ? directory : fs::path();
+    return runtime_directory("starling");
 }
 
 fs::path serving_file(const fs::path& state) {
@@ -86,6 +75,20 @@ bool lives(const std::string& name) {
 }
 
 }  // namespace
+
+fs::path runtime_directory(const std::string& name) {
+    const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+    const fs::path directory = runtime != nullptr && *runtime == '/'
+                                   ? fs::path(runtime) / name
+                                   : fs::path("/tmp/" + name + "-" + std::to_string(::getuid()));
+    (void)::mkdir(directory.c_str(), 0700);
+
+    struct stat facts {};
+
+    const bool ours = ::lstat(directory.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode) &&
+                      facts.st_uid == ::getuid() && (facts.st_mode & 077U) == 0;
+    return ours ? directory : fs::path();
+}
 
 std::string random_life() {
     return random_digits(16);

@@ -29,6 +29,10 @@ struct ServingPlace {
     std::string token{};  ///< empty: none is known
 };
 
+/// Returns a directory of the user for what belongs to running processes, and makes it if need be. Others
+/// may write to /tmp, so a directory there that is not the user's alone is not used: then it is empty.
+[[nodiscard]] std::filesystem::path runtime_directory(const std::string& name);
+
 /// Returns the name of a new life: 32 random hexadecimal digits.
 [[nodiscard]] std::string random_life();
 
