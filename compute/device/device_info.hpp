@@ -13,11 +13,14 @@ enum class DeviceKind : std::uint8_t { Cpu, Gpu, Other };
 struct DeviceInfo {
     std::string name;  ///< as find_device() takes it: cpu, opencl:0
     DeviceKind kind = DeviceKind::Cpu;
-    std::string model;                    ///< of the processor, with its driver
-    std::uint64_t memory_bytes = 0;       ///< that there is, whoever uses it
-    std::vector<std::string> precisions;  ///< f32, bf16
-    std::string libraries;                ///< what multiplies there
-    std::string state;                    ///< ready, or why it cannot be used
+    std::string model;  ///< of the processor, with its driver
+    /// Tells the hardware from any other on this machine, whichever driver names it. Empty: the CPU.
+    std::string identity;
+    std::uint64_t memory_bytes = 0;          ///< that there is, whoever uses it
+    std::uint64_t allocation_bytes_max = 0;  ///< of one piece; 0: no bound but the memory
+    std::vector<std::string> precisions;     ///< f32, bf16
+    std::string libraries;                   ///< what multiplies there
+    std::string state;                       ///< ready, or why it cannot be used
     bool ready = false;
 };
 

@@ -49,6 +49,15 @@ inline constexpr Uint kDeviceAvailable = 0x1027;
 inline constexpr Uint kDeviceCompiler = 0x1028;
 inline constexpr Uint kDeviceName = 0x102B;
 inline constexpr Uint kDriverVersion = 0x102D;
+inline constexpr Uint kDeviceExtensions = 0x1030;
+// Where a card sits, and its number: cl_khr_pci_bus_info, cl_nv_device_attribute_query,
+// cl_amd_device_attribute_query, cl_khr_device_uuid.
+inline constexpr Uint kDevicePciBus = 0x410F;
+inline constexpr Uint kDevicePciBusNvidia = 0x4008;
+inline constexpr Uint kDevicePciSlotNvidia = 0x4009;
+inline constexpr Uint kDevicePciDomainNvidia = 0x400A;
+inline constexpr Uint kDeviceTopologyAmd = 0x4037;
+inline constexpr Uint kDeviceUuid = 0x106A;
 inline constexpr Uint kBuildLog = 0x1183;
 inline constexpr Bits kReadWrite = 1U << 0U;
 inline constexpr Bool kBlocking = 1;

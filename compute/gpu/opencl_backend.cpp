@@ -96,7 +96,7 @@ public:
     Result<std::unique_ptr<DeviceMemory>> allocate(std::size_t floats) override {
         if (fault_) return *fault_;
         const auto bytes = std::max<std::size_t>(1, floats) * sizeof(float);
-        if (bytes > device_.allocation_bytes_max) return too_large(bytes);
+        if (bytes > device_.info.allocation_bytes_max) return too_large(bytes);
         cl::Int status = cl::kSuccess;
         OwnedBuffer buffer(
             api_, api_.CreateBuffer(context_.get(), cl::kReadWrite, bytes, nullptr, &status)

@@ -1,7 +1,9 @@
 #include "compute/gpu/opencl_devices.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "compute/values/printable.hpp"
 
@@ -43,6 +45,47 @@ std::string driver_of(const cl::Api& api, cl::Platform platform) {
     return end == std::string::npos ? rest : rest.substr(0, end);
 }
 
+bool extends(const std::string& extensions, std::string_view name) {
+    return (" " + extensions + " ").find(" " + std::string(name) + " ") != std::string::npos;
+}
+
+template <class T>
+std::optional<T> answer_of(const cl::Api& api, cl::Device device, cl::Uint what) {
+    T value{};
+    std::size_t size = 0;
+    const auto status = api.GetDeviceInfo(device, what, sizeof(T), &value, &size);
+    if (status != cl::kSuccess || size != sizeof(T)) return std::nullopt;
+    return value;
+}
+
+/// Asks only what the driver says that it answers.
+Hardware hardware_of(const cl::Api& api, cl::Device id) {
+    const auto extensions = text_of(api.GetDeviceInfo, id, cl::kDeviceExtensions);
+    Hardware found;
+    if (extends(extensions, "cl_khr_pci_bus_info")) {
+        found.bus = answer_of<std::array<std::uint32_t, 4>>(api, id, cl::kDevicePciBus);
+    }
+    if (!found.bus && extends(extensions, "cl_nv_device_attribute_query")) {
+        const auto bus = answer_of<cl::Uint>(api, id, cl::kDevicePciBusNvidia);
+        const auto slot = answer_of<cl::Uint>(api, id, cl::kDevicePciSlotNvidia);
+        const auto domain = answer_of<cl::Uint>(api, id, cl::kDevicePciDomainNvidia);
+        // A slot is device and function in one number.
+        if (bus && slot) found.bus = {domain.value_or(0), *bus, *slot >> 3U, *slot & 7U};
+    }
+    if (!found.bus && extends(extensions, "cl_amd_device_attribute_query")) {
+        // A type (1: PCI Express), 17 bytes of nothing, bus, device, function.
+        const auto topology =
+            answer_of<std::array<std::uint8_t, 24>>(api, id, cl::kDeviceTopologyAmd);
+        if (topology && (*topology)[0] == 1) {
+            found.bus = {0U, (*topology)[21], (*topology)[22], (*topology)[23]};
+        }
+    }
+    if (extends(extensions, "cl_khr_device_uuid")) {
+        found.uuid = answer_of<std::array<std::uint8_t, 16>>(api, id, cl::kDeviceUuid);
+    }
+    return found;
+}
+
 OpenClDevice look_at(const cl::Api& api, cl::Device id, const std::string& driver, std::size_t n) {
     OpenClDevice found;
     found.id = id;
@@ -56,7 +99,8 @@ OpenClDevice look_at(const cl::Api& api, cl::Device id, const std::string& drive
     info.memory_bytes = number_of<std::uint64_t>(api, id, cl::kDeviceGlobalMemory);
     info.precisions = {"f32"};
     info.libraries = "own kernels";
-    found.allocation_bytes_max = number_of<std::uint64_t>(api, id, cl::kDeviceMaxAllocation);
+    info.allocation_bytes_max = number_of<std::uint64_t>(api, id, cl::kDeviceMaxAllocation);
+    info.identity = identity_of(hardware_of(api, id), info);
     found.group_max = number_of<std::size_t>(api, id, cl::kDeviceMaxGroup);
     constexpr std::size_t kGroupLeast = 256;
     if (number_of<cl::Bool>(api, id, cl::kDeviceAvailable) == 0) {
@@ -105,6 +149,24 @@ Result<std::vector<OpenClDevice>> search() {
 }
 
 }  // namespace
+
+std::string identity_of(const Hardware& hardware, const DeviceInfo& info) {
+    char text[40];
+    if (const auto& bus = hardware.bus) {
+        const auto& [domain, number, device, function] = *bus;
+        std::snprintf(
+            text, sizeof(text), "pci-%04x:%02x:%02x.%x", domain, number, device, function
+        );
+        return text;
+    }
+    if (!hardware.uuid) return info.name + " " + info.model;
+    std::string digits = "uuid-";
+    for (const auto byte : *hardware.uuid) {
+        std::snprintf(text, sizeof(text), "%02x", byte);
+        digits += text;
+    }
+    return digits;
+}
 
 Result<std::vector<OpenClDevice>> opencl_devices() {
     static const auto found = search();

@@ -13,6 +13,27 @@ namespace starling::compute::gpu {
 
 namespace {
 
+/// Rewrites the graph for kernels that do more than one operator, and turns it into launches.
+/// Errors    throws std::runtime_error, as the lowering
+Lowered lower(PlanRequest& request, const ParameterLayout& layout) {
+    auto wanted = request.outputs;
+    wanted.insert(wanted.end(), request.gradients.begin(), request.gradients.end());
+    remove_dead_nodes(request.graph, wanted);
+    fuse_relu(request.graph, wanted);
+    fuse_relu_gradient(request.graph, wanted);
+    return Lowering(request, layout).run();
+}
+
+/// The floats of the flat gradient, which a plan without gradients has not.
+std::size_t gradient_elements(const PlanRequest& request, const ParameterLayout& layout) {
+    return request.gradients.empty() ? 0 : layout.elements();
+}
+
+Result<void> check_precision(const PlanRequest& request) {
+    if (request.precision != Precision::Bf16) return {};
+    return fail(FaultCode::Unsupported, "this device has no kernels for bf16; give f32");
+}
+
 class GpuPlan final : public Plan {
 public:
     GpuPlan(PlanRequest request, Backend& backend, std::shared_ptr<WeightMirror> mirror)
@@ -22,17 +43,11 @@ public:
 
     /// Errors    also throws std::runtime_error, as the lowering
     Result<void> make(const ParameterLayout& layout) {
-        auto wanted = request_.outputs;
-        wanted.insert(wanted.end(), request_.gradients.begin(), request_.gradients.end());
-        remove_dead_nodes(request_.graph, wanted);
-        fuse_relu(request_.graph, wanted);
-        fuse_relu_gradient(request_.graph, wanted);
-        auto lowered = Lowering(request_, layout).run();
+        auto lowered = lower(request_, layout);
         places_ = place_buffers(lowered.buffers);
-        const auto elements = request_.gradients.empty() ? 0 : layout.elements();
         if (auto ok = take(arena_, places_.arena_bytes / sizeof(float)); !ok) return ok;
         if (auto ok = take(lasting_, places_.lasting_bytes / sizeof(float)); !ok) return ok;
-        if (auto ok = take(gradients_, elements); !ok) return ok;
+        if (auto ok = take(gradients_, gradient_elements(request_, layout)); !ok) return ok;
         for (const auto& upload : lowered.uploads) {
             const auto words = std::as_bytes(std::span(upload.words));
             if (auto ok = write(words, upload.buffer); !ok) return ok;
@@ -108,7 +123,8 @@ public:
     MemoryUse memory() const override {
         MemoryUse use;
         use.activations = places_.arena_bytes;
-        use.lasting = places_.lasting_bytes + mirror_->memory().size() * sizeof(float);
+        use.lasting = places_.lasting_bytes;
+        use.weights = mirror_->memory().size() * sizeof(float);
         use.gradients = gradients_->size() * sizeof(float);
         return use;
     }
@@ -221,13 +237,26 @@ Result<std::unique_ptr<Plan>> compile_plan(
     Backend& backend,
     std::shared_ptr<WeightMirror> mirror
 ) {
-    if (request.precision == Precision::Bf16) {
-        return fail(FaultCode::Unsupported, "this device has no kernels for bf16; give f32");
-    }
+    if (auto known = check_precision(request); !known) return known.error();
     try {
         auto plan = std::make_unique<GpuPlan>(std::move(request), backend, std::move(mirror));
         if (auto made = plan->make(layout); !made) return made.error();
         return std::unique_ptr<Plan>(std::move(plan));
+    } catch (const std::runtime_error& error) {
+        return fail(FaultCode::Unsupported, error.what());
+    }
+}
+
+Result<MemoryUse> plan_memory(PlanRequest request, const ParameterLayout& layout) {
+    if (auto known = check_precision(request); !known) return known.error();
+    try {
+        const auto places = place_buffers(lower(request, layout).buffers);
+        MemoryUse use;
+        use.activations = places.arena_bytes;
+        use.lasting = places.lasting_bytes;
+        use.weights = layout.elements() * sizeof(float);
+        use.gradients = gradient_elements(request, layout) * sizeof(float);
+        return use;
     } catch (const std::runtime_error& error) {
         return fail(FaultCode::Unsupported, error.what());
     }

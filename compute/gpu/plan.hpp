@@ -22,4 +22,11 @@ namespace starling::compute::gpu {
     std::shared_ptr<WeightMirror> mirror
 );
 
+/// Returns the bytes that such a plan would take, in the card's memory, without a card: it lowers the
+/// graph, and places its buffers, but allocates nothing.
+///
+/// Errors    Unsupported, as above
+/// Thread    any (pure)
+[[nodiscard]] Result<MemoryUse> plan_memory(PlanRequest request, const ParameterLayout& layout);
+
 }  // namespace starling::compute::gpu

@@ -122,18 +122,19 @@ Result<Device*> find_device(std::string_view name) {
     return asked.kind == "reference" ? &reference_device() : &cpu_device();
 }
 
-std::vector<std::string> automatic_devices(std::uint64_t bytes) {
-    std::vector<std::string> names;
-    if (may_have_card()) {
-        const auto found = gpu::opencl_devices();
-        for (const auto& device : found ? *found : std::vector<gpu::OpenClDevice>()) {
-            const auto& info = device.info;
-            const bool fits = info.memory_bytes >= bytes;
-            if (info.kind == DeviceKind::Gpu && info.ready && fits) names.push_back(info.name);
-        }
+DeviceList offered_devices() {
+    DeviceList list;
+    if (!may_have_card()) {
+        list.missing.push_back({"card", "this machine has no graphics card"});
+        return list;
     }
-    names.emplace_back("cpu");
-    return names;
+    const auto found = gpu::opencl_devices();
+    if (!found) {
+        list.missing.push_back({"opencl", found.error().message});
+        return list;
+    }
+    for (const auto& device : *found) list.devices.push_back(device.info);
+    return list;
 }
 
 }  // namespace starling::compute

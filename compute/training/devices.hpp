@@ -24,9 +24,9 @@ namespace starling::compute {
 /// Errors    Usage, with what was looked for and found; Device, when the driver refuses
 [[nodiscard]] Result<Device*> find_device(std::string_view name);
 
-/// Returns the names that `auto` tries in order: OpenCL devices that are graphics cards and have at
-/// least `bytes` of memory, then `cpu`. Asks drivers only on a machine that has a file of a graphics
-/// card, because OpenCL on a CPU would take a hundred megabytes for nothing.
-[[nodiscard]] std::vector<std::string> automatic_devices(std::uint64_t bytes);
+/// Returns the devices besides the CPU that `auto` may look at, or why there are none. Asks drivers
+/// only on a machine that has a file of a graphics card, because OpenCL on a CPU would take a hundred
+/// megabytes for nothing.
+[[nodiscard]] DeviceList offered_devices();
 
 }  // namespace starling::compute

@@ -8,11 +8,13 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
 #include "compute/arena/parameter_store.hpp"
+#include "compute/device/device_info.hpp"
+#include "compute/training/device_choice.hpp"
 #include "compute/training/engine_options.hpp"
 #include "compute/values/batch.hpp"
 #include "compute/values/eval_result.hpp"
@@ -84,9 +86,20 @@ public:
     /// Returns the precision that Precision::Auto has chosen, or the one in the options.
     [[nodiscard]] virtual Precision precision() const = 0;
 
-    /// Returns the name of the device that computes, and, where auto has passed one over, why.
-    [[nodiscard]] virtual std::string_view device() const = 0;
-    [[nodiscard]] virtual const std::string& passed_over() const = 0;
+    /// Returns what there is to tell of the device that computes.
+    [[nodiscard]] virtual DeviceInfo device() const = 0;
+
+    /// Says why it is this device.
+    [[nodiscard]] const DeviceChoice& choice() const { return choice_; }
+
+    void set_choice(DeviceChoice choice) { choice_ = std::move(choice); }
+
+    /// Returns the seconds of a training step with its update, the best of those that fit in a second
+    /// (one at least, after one to warm up). It runs on a batch of zeros, with learning rate zero:
+    /// parameters stay as they are, and the optimizer's state is what it is at the beginning.
+    /// Requires  no step was made, and no state restored
+    /// Errors    Device
+    [[nodiscard]] virtual Result<double> step_time(Stopwatch stopwatch) = 0;
 
     /// Returns a line for each kernel of the training step, and the number of reorders.
     [[nodiscard]] virtual std::string describe() const = 0;
@@ -97,6 +110,9 @@ public:
     [[nodiscard]] virtual Result<std::vector<KernelTime>> profile(
         const Batch& batch, Stopwatch stopwatch
     ) = 0;
+
+private:
+    DeviceChoice choice_;
 };
 
 }  // namespace starling::compute

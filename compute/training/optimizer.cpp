@@ -31,8 +31,9 @@ Optimizer::Optimizer(
 
 Optimizer::~Optimizer() = default;
 
-std::size_t Optimizer::state_size() const {
-    return moments() + (adam() ? 1 : 0) + (spec_.accumulate > 1 ? elements_ + 1 : 0);
+std::size_t Optimizer::state_size(const OptimizerSpec& spec, std::size_t elements) {
+    const auto moments = is_adam(spec) ? 2 * elements + 1 : elements;
+    return moments + (spec.accumulate > 1 ? elements + 1 : 0);
 }
 
 DeviceSpan Optimizer::sum() const {

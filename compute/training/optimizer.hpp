@@ -28,6 +28,9 @@ public:
     Optimizer(const Optimizer&) = delete;
     Optimizer& operator=(const Optimizer&) = delete;
 
+    /// Returns the floats of the state of such an optimizer over so many elements.
+    [[nodiscard]] static std::size_t state_size(const OptimizerSpec& spec, std::size_t elements);
+
     /// Applies the gradient, flat in the store's order and in the device's memory, to every chunk
     /// of weights, and writes `copies`, if any, on the way. Buffers stay as they are. An optimizer
     /// that accumulates changes the weights only once in `accumulate` calls. Returns false when the
@@ -60,7 +63,7 @@ public:
 private:
     [[nodiscard]] std::size_t moments() const { return adam() ? 2 * elements_ : elements_; }
 
-    [[nodiscard]] std::size_t state_size() const;
+    [[nodiscard]] std::size_t state_size() const { return state_size(spec_, elements_); }
 
     /// The sum of gradients within the state; empty where there is none.
     [[nodiscard]] DeviceSpan sum() const;
@@ -74,7 +77,9 @@ private:
     /// Returns the settings of the next update, and counts it.
     [[nodiscard]] UpdateSettings settings(float rate, float scale);
 
-    [[nodiscard]] bool adam() const { return spec_.name == "adamw"; }
+    [[nodiscard]] bool adam() const { return is_adam(spec_); }
+
+    static bool is_adam(const OptimizerSpec& spec) { return spec.name == "adamw"; }
 
     OptimizerSpec spec_;
     int threads_;

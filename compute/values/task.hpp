@@ -82,11 +82,12 @@ struct KernelTime {
 struct MemoryUse {
     std::size_t activations = 0;  ///< the planned arenas of temporaries
     std::size_t lasting = 0;      ///< packed weights, inputs and outputs
+    std::size_t weights = 0;      ///< copies of the weights that all plans share
     std::size_t gradients = 0;
     std::size_t optimizer = 0;
 
     [[nodiscard]] std::size_t total() const {
-        return activations + lasting + gradients + optimizer;
+        return activations + lasting + weights + gradients + optimizer;
     }
 };
 

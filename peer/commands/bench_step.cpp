@@ -19,6 +19,7 @@
 #include "compute/training/engine.hpp"
 #include "peer/commands/bench_data.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/commands/device_search.hpp"
 #include "peer/machine/clock.hpp"
 #include "peer/machine/cores.hpp"
 #include "peer/terms/model_file.hpp"
@@ -33,7 +34,7 @@ struct Flags {
     std::int64_t batch = 0;
     int threads = 0;
     std::string precision = "f32";
-    std::string device = "cpu";
+    std::string device = "auto";
     std::string optimizer;
     std::string dataset;
     std::vector<std::int64_t> shape;
@@ -338,13 +339,15 @@ void print_result(
     const auto loss =
         std::isfinite(timing.loss) ? fmt::format("{:.5f}", timing.loss) : std::string("null");
     std::printf(
-        "{\"bench\":\"step\",\"model\":\"%s\",\"batch\":%lld,\"threads\":%d,\"precision\":\"%s\","
+        "{\"bench\":\"step\",\"model\":\"%s\",\"batch\":%lld,\"threads\":%d,\"device\":\"%s\","
+        "\"precision\":\"%s\","
         "\"params\":%zu,\"steps\":%zu,\"step_ms\":%.3f,\"best_ms\":%.3f,\"per_s\":%.1f,"
         "\"gflops\":%.1f,\"roofline\":%.3f,\"peak_bytes\":%zu,\"planned_bytes\":%zu,"
         "\"loss\":%s%s}\n",
         options.model.c_str(),
         static_cast<long long>(options.batch),
         options.threads,
+        engine.device().name.c_str(),
         std::string(to_string(engine.precision())).c_str(),
         parameters,
         timing.steps,
@@ -379,6 +382,8 @@ int run(const Flags& flags) {
         subject->engine.task = task_of(data->manifest());
         subject->tokens = data->manifest().is_text();
     }
+    CardLocks locks;
+    search_devices(subject->engine, locks);
     const auto* options = &subject->engine;
     auto facts =
         compute::inspect_model(options->model, options->task, options->batch, *options->model_file);
@@ -388,6 +393,7 @@ int run(const Flags& flags) {
     store.initialize(Rng(7));
     const auto engine = compute::Engine::create(*options, store);
     if (engine.has_error()) return complain(flags, engine.error());
+    tell_device(**engine);
     const auto samples = make_samples(*options, subject->tokens, facts->table_rows);
     const double rate = options->optimizer.learning_rate;
     const auto timing = data ? time_data_steps(**engine, *data, rate, flags.seconds)
@@ -423,7 +429,7 @@ void add_bench_step(CLI::App& bench, Command& chosen) {
         ->check(CLI::Range(0, 1024));
     command->add_option("--precision", flags->precision, "f32, bf16 or auto")
         ->capture_default_str();
-    command->add_option("--device", flags->device, "cpu, opencl:N, auto, or reference")
+    command->add_option("--device", flags->device, "auto, cpu, opencl:N, or reference")
         ->capture_default_str();
     command->add_option("--optimizer", flags->optimizer, "As for peer");
     command->add_option(

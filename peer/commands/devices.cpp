@@ -47,6 +47,7 @@ void print_json(const compute::DeviceList& list) {
             {{"name", device.name},
              {"kind", name_of(device.kind)},
              {"model", device.model},
+             {"identity", device.identity},
              {"memory_bytes", device.memory_bytes},
              {"precisions", device.precisions},
              {"libraries", device.libraries},

@@ -18,6 +18,7 @@
 #include "compute/training/engine.hpp"
 #include "data/shard_store.hpp"
 #include "peer/commands/commands.hpp"
+#include "peer/commands/device_search.hpp"
 #include "peer/commands/model_source.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/cores.hpp"
@@ -37,7 +38,7 @@ struct EvalFlags {
     ModelSource source;
     std::string dataset;
     std::string model;
-    std::string device = "cpu";
+    std::string device = "auto";
     int threads = 0;
     bool per_class = false;
 };
@@ -61,7 +62,7 @@ struct Judged {
 Result<Judged> evaluate_on(
     const std::string& spec,
     CutShards& data,
-    const compute::EngineOptions& options,
+    compute::EngineOptions options,
     compute::ParameterStore& store
 ) {
     data::ShardStore shards(data.manifest, &sha256);
@@ -69,8 +70,11 @@ Result<Judged> evaluate_on(
         const auto put = shards.put_known(data.manifest.shards[i].id, std::move(data.shards[i]));
         if (put.has_error()) return put.error();
     }
+    CardLocks locks;
+    search_devices(options, locks);
     auto engine = compute::Engine::create(options, store);
     if (engine.has_error()) return engine.error();
+    tell_device(**engine);
     const std::atomic<bool> never_stop{false};
     const bool tests = data.manifest.samples(data::Split::Test) > 0;
     const auto split = tests ? data::Split::Test : data.manifest.target_split();
@@ -215,7 +219,7 @@ void add_eval(CLI::App& app, Command& chosen) {
         )
         ->transform(&expand_home);
     command->add_option("--threads", flags->threads, "Compute threads (0: all cores)");
-    command->add_option("--device", flags->device, "cpu, opencl:N, or auto")->capture_default_str();
+    command->add_option("--device", flags->device, "auto, cpu, or opencl:N")->capture_default_str();
     command->add_flag(
         "--per-class",
         flags->per_class,

@@ -153,7 +153,7 @@ void add_flags_of_each(CLI::App& command, SwarmOptions& options) {
         .add_option("--kernels", options.kernels, "of each peer, as in `starling peer` (measured)")
         ->type_name("measured|fixed")
         ->check(CLI::IsMember({"measured", "fixed"}));
-    command.add_option("--device", options.device, "of each peer, as in `starling peer` (cpu)")
+    command.add_option("--device", options.device, "of each peer, as in `starling peer` (auto)")
         ->type_name("NAME");
 }
 

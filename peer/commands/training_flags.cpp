@@ -54,8 +54,8 @@ void add_hardware_flags(CLI::App& command, PeerConfig& config) {
         .add_option(
             "--device",
             config.device,
-            "cpu, opencl:N, or auto, which takes the first graphics card that can; `starling "
-            "devices` lists them"
+            "cpu, opencl:N, or auto: the first graphics card that is free, has the memory, and is "
+            "measured to be faster than the CPU; `starling devices` lists them"
         )
         ->capture_default_str();
     command.add_option("--threads", config.threads, "Compute threads (0: all cores)")

@@ -234,6 +234,7 @@ Result<SwarmPlan> Node::make_plan() {
     }
     if (config_.membership_only) return plan;
     if (auto ok = lay_out(*plan); ok.has_error()) return ok.error();
+    if (auto ok = check_device_memory(*plan, config_); ok.has_error()) return ok.error();
     return plan;
 }
 

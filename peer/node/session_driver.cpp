@@ -485,6 +485,7 @@ SessionStatus SessionDriver::status() const {
     status.damaged_records = session_.report().damaged_records;
     status.data_wait = session_.report().data_wait;
     status.longest_step = session_.report().longest_step;
+    status.device = session_.report().device;
     status.recoveries = session_.recovery().done();
     status.checkpoints = checkpoints_told_;
     if (const auto at = checkpoints_told_.kept_at) {

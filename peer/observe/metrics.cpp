@@ -289,6 +289,39 @@ void checkpoint_metrics(Families& out, const SessionStatus& s) {
     }
 }
 
+void device_metrics(Families& out, const DeviceReport& device) {
+    counter(
+        out,
+        "device_failures_total",
+        "Times that the device which computes has failed; its last step was lost each time",
+        device.failures
+    );
+    if (device.name.empty()) return;
+    ClientMetric metric;
+    metric.label = {{"device", device.name}, {"model", device.model}};
+    metric.gauge.value = 1.0;
+    add(out, "device_info", "The device that computes", MetricType::Gauge)
+        .metric.push_back(std::move(metric));
+    gauge(
+        out,
+        "device_memory_bytes",
+        "Memory of the device that computes",
+        static_cast<double>(device.memory_bytes)
+    );
+    gauge(
+        out,
+        "device_memory_used_bytes",
+        "Memory that the model takes there, with its gradients and its optimizer",
+        static_cast<double>(device.used_bytes)
+    );
+    gauge(
+        out,
+        "device_step_seconds",
+        "Mean time of the last steps on the device, without waiting for data; 0 before the first",
+        device.step_seconds
+    );
+}
+
 void mixing_metrics(Families& out, const MixingStatus& mixing) {
     gauge(
         out,
@@ -379,6 +412,7 @@ void session_metrics(Families& out, const SessionStatus& s) {
         "Longest time from one step's end to the next one's, over the last 5 to 10 s",
         to_seconds(s.longest_step)
     );
+    device_metrics(out, s.device);
     gauge(out, "loss", "Running mean of the training loss", r.loss);
     gauge(out, "test_loss", "Estimated test loss, -1 before the first", r.test_loss);
     gauge(out, "accuracy", "Estimated test accuracy, -1 before the first", r.accuracy);

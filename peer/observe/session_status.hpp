@@ -52,6 +52,7 @@ struct SessionStatus {
     CheckpointReport checkpoints;
     std::optional<Duration> checkpoint_age;  ///< of the newest on the disk; nothing: there is none
     ShardFileReport shard_files;
+    DeviceReport device;
     CacheStatus cache;
 };
 

@@ -55,6 +55,21 @@ json shard_files_json(const ShardFileReport& told) {
     return out;
 }
 
+/// Null before the engine is made.
+json device_json(const DeviceReport& device) {
+    if (device.name.empty()) return nullptr;
+    json out;
+    out["name"] = device.name;
+    // A table shows the beginning.
+    out["why"] = device.why.empty() ? json(nullptr) : json(device.why);
+    out["model"] = device.model;
+    out["memory_bytes"] = device.memory_bytes;
+    out["used_bytes"] = device.used_bytes;
+    out["step_seconds"] = device.step_seconds > 0 ? json(device.step_seconds) : json(nullptr);
+    out["failures"] = device.failures;
+    return out;
+}
+
 json cache_json(const CacheStatus& cache) {
     json out;
     out["bytes"] = cache.bytes;
@@ -181,6 +196,7 @@ std::string render_status(const StatusInputs& in) {
         if (in.session->damaged_records > 0) out["damaged_records"] = in.session->damaged_records;
         out["data_wait"] = finite_or_null(in.session->data_wait);
         out["longest_step_ms"] = finite_or_null(1e3 * to_seconds(in.session->longest_step));
+        out["device"] = device_json(in.session->device);
         out["mixing"] = mixing_json(in.session->mixing);
         out["checkpoints"] = checkpoints_json(in.session->checkpoints, in.session->checkpoint_age);
         out["shard_files"] = shard_files_json(in.session->shard_files);

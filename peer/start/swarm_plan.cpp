@@ -5,6 +5,8 @@
 
 #include "base/printable.hpp"
 #include "compute/models/models.hpp"
+#include "compute/training/device_memory.hpp"
+#include "compute/training/devices.hpp"
 #include "compute/training/least_memory.hpp"
 #include "compute/training/schedule.hpp"
 #include "data/augmentation.hpp"
@@ -268,6 +270,19 @@ Result<void> lay_out(SwarmPlan& plan) {
     }
     plan.layout = std::move(*layout);
     return {};
+}
+
+Result<void> check_device_memory(const SwarmPlan& plan, const PeerConfig& config) {
+    if (config.device == "auto") return {};
+    const auto device = compute::find_device(config.device);
+    if (device.has_error()) return device.error();
+    if ((*device)->on_host()) return {};
+    auto options = engine_options(plan.descriptor, 1);
+    options.optimizer = *compute::OptimizerSpec::parse(plan.descriptor.optimizer);
+    options.precision = *compute::parse_precision(config.precision);
+    const auto fits = compute::check_fit(options, (*device)->info());
+    if (fits) return {};
+    return fail(FaultCode::Usage, "--device " + config.device + ": " + fits.error().message);
 }
 
 }  // namespace starling::peer

@@ -97,4 +97,10 @@ using Note = std::function<void(const std::string& line)>;
 ///           Corrupt (a checkpoint that does not fit the model)
 [[nodiscard]] Result<void> lay_out(SwarmPlan& plan);
 
+/// Checks that the model fits in the memory of the device that --device names, if that has one of its
+/// own, before anybody hears of this peer. What `auto` takes it has looked at itself.
+/// Errors    Usage: what is needed, what there is, and the largest batch that fits; or the operator
+///           that has no kernel
+[[nodiscard]] Result<void> check_device_memory(const SwarmPlan& plan, const PeerConfig& config);
+
 }  // namespace starling::peer

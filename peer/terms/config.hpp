@@ -52,7 +52,7 @@ struct PeerConfig {
     std::string until;
     std::string precision = "f32";
     Kernels kernels = Kernels::Measured;
-    std::string device = "cpu";
+    std::string device = "auto";
     int threads = 0;  ///< 0: all cores
     std::uint64_t seed = 0;
     bool seed_given = false;

@@ -59,6 +59,17 @@ struct ShardFileReport {
     Duration cpu{};            ///< processor time that their thread has used
 };
 
+/// What computes the steps.
+struct DeviceReport {
+    std::string name;                ///< cpu, opencl:0; empty before there is an engine
+    std::string model{};             ///< of the processor or card
+    std::string why{};               ///< it is this one, as far as there was a choice
+    std::uint64_t memory_bytes = 0;  ///< that it has
+    std::uint64_t used_bytes = 0;    ///< that the model takes of them
+    double step_seconds = 0;         ///< mean over recent steps, without waiting for data
+    std::uint64_t failures = 0;      ///< times that a device has failed
+};
+
 /// What an evaluation of all held samples of a split has found.
 struct Examined {
     compute::EvalResult result;
@@ -99,6 +110,7 @@ struct TrainerReport {
     std::shared_ptr<const std::vector<data::ShardPlace>> places;
     CheckpointReport checkpoints;
     ShardFileReport shard_files;
+    DeviceReport device;
     std::optional<Fault> fault;  ///< the thread has ended because of this
 };
 

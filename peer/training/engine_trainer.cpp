@@ -33,6 +33,7 @@ EngineTrainer::EngineTrainer(
       parameters_(parameters),
       shards_(shards),
       callbacks_(std::move(callbacks)),
+      engine_(options_.engine, parameters, callbacks_.note),
       batches_(shards, options_.seed, static_cast<std::size_t>(options_.engine.batch)),
       files_(real_disk(), options_.shard_directory, shards),
       pace_(options_.evaluation_share) {
@@ -61,7 +62,7 @@ std::optional<TrainerReport> EngineTrainer::take_report() {
 void EngineTrainer::begin_stop() {
     stop_ = true;
     mixed(std::numeric_limits<std::uint64_t>::max());
-    if (auto* engine = running_.load()) engine->interrupt();
+    engine_.interrupt();
     TrainerOrder last;
     last.phase = TrainerPhase::Stop;
     orders_.put(std::move(last));
@@ -88,9 +89,9 @@ void EngineTrainer::run() {
         report_.fault = fail(FaultCode::Io, std::string("training failed: ") + error.what());
         publish(true);
     }
-    running_ = nullptr;
     (void)await_checkpoint();
     files_.stop();
+    engine_.retire();
     if (callbacks_.ended) callbacks_.ended();
 }
 
@@ -147,7 +148,7 @@ Result<void> EngineTrainer::prepare() {
     if (!options_.local_source.empty() && !whole) {
         if (auto cut = cut_local_source(); cut.has_error()) return cut;
     }
-    if (auto made = make_engine(); made.has_error()) return made;
+    if (auto made = engine_.make(); made.has_error()) return made;
     // The engine now has its own copy, so we give the memory of ours back. A state that does not
     // fit is of another optimizer; then this one begins anew.
     const auto state = std::exchange(options_.optimizer_state, {});
@@ -159,49 +160,22 @@ Result<void> EngineTrainer::prepare() {
         checkpointed_ = real_now();
         report_.checkpoints.kept_at = checkpointed_;
     } else if (callbacks_.checkpoint_soon) {
-        callbacks_.checkpoint_soon(engine_->optimizer_state().size());
+        callbacks_.checkpoint_soon(engine_.optimizer_state().size());
     }
     report_.prepared = true;
     publish(true);
     return {};
 }
 
-Result<void> EngineTrainer::make_engine() {
-    auto engine = compute::Engine::create(options_.engine, parameters_);
-    if (engine.has_error()) return engine.error();
-    // Another thread may be about to interrupt the engine before this one.
-    if (engine_) retired_.push_back(std::move(engine_));
-    engine_ = std::move(*engine);
-    running_ = engine_.get();
-    const bool card = engine_->device() != "cpu";
-    const auto& passed_over = engine_->passed_over();
-    if ((!card && passed_over.empty()) || !callbacks_.note) return {};
-    callbacks_.note(
-        "computes on " + std::string(engine_->device()) +
-        (passed_over.empty() ? "" : " (" + passed_over + ")")
-    );
-    return {};
-}
-
-/// A device that has failed is opened anew once. After that `auto` goes on on the CPU, and a peer that
-/// was told its device ends. The parameters are the store's, so that only the last step is lost, and
-/// what the optimizer had gathered.
-void EngineTrainer::replace_device(const Fault& fault) {
-    const bool automatic = options_.engine.device == "auto";
-    if (!retired_.empty()) {
-        if (!automatic) {
-            report_.fault = fault;
-            stop_ = true;
-            return;
-        }
-        options_.engine.device = "cpu";
-    }
-    if (callbacks_.note)
-        callbacks_.note("the device has failed and is opened anew: " + fault.message);
-    if (const auto made = make_engine(); made.has_error()) {
-        report_.fault = made.error();
+/// Returns whether there is an engine to go on with.
+bool EngineTrainer::replace_device(const Fault& fault) {
+    const auto replaced = engine_.replace(fault);
+    if (replaced.has_error()) {
+        report_.fault = replaced.error();
         stop_ = true;
     }
+    publish(true);
+    return replaced.has_value();
 }
 
 void EngineTrainer::obey(const TrainerOrder& order) {
@@ -259,7 +233,8 @@ void EngineTrainer::train_once() {
         ++report_.unsound_steps;
         const auto before = batch->before;
         batches_.resume(before);
-        return replace_device(made.error());
+        (void)replace_device(made.error());
+        return;
     }
     if (made.has_error()) note_refused(made.error());
     compute::StepResult result;
@@ -362,6 +337,16 @@ bool EngineTrainer::evaluation_due() const {
     return pace_.due(now, averaged_at_);
 }
 
+/// Returns whether the evaluation has to be made again, because its device had failed and there is another
+/// one now.
+bool EngineTrainer::note_evaluation_fault() {
+    const auto fault = estimator_->take_fault();
+    if (!fault) return false;
+    if (fault->code == FaultCode::Device) return replace_device(*fault);
+    note_refused(*fault);
+    return false;
+}
+
 void EngineTrainer::update_estimate() {
     const Instant begin = real_now();
     if (!parameters_.finite()) {
@@ -369,7 +354,7 @@ void EngineTrainer::update_estimate() {
         return publish(true);
     }
     const bool changed = estimator_->evaluate_next(*engine_, stop_);
-    if (const auto fault = estimator_->take_fault()) note_refused(*fault);
+    (void)note_evaluation_fault();
     pace_.evaluated(begin, real_now());
     if (changed) publish(true);
 }
@@ -377,7 +362,7 @@ void EngineTrainer::update_estimate() {
 void EngineTrainer::evaluate_all() {
     auto result = estimator_->evaluate_all(*engine_, stop_);
     auto tested = estimator_->evaluate_test(*engine_, stop_);
-    if (const auto fault = estimator_->take_fault()) note_refused(*fault);
+    if (note_evaluation_fault()) return evaluate_all();
     if (stop_) return;
     report_.evaluated = std::move(result);
     report_.tested = std::move(tested);
@@ -397,7 +382,7 @@ void EngineTrainer::look_after_checkpoint() {
         (void)begin_checkpoint();
     } else if (!told_soon_ && callbacks_.checkpoint_soon && real_now() - *checkpointed_ > options_.checkpoint_every - kCheckpointSoon) {
         told_soon_ = true;
-        callbacks_.checkpoint_soon(engine_->optimizer_state().size());
+        callbacks_.checkpoint_soon(engine_.optimizer_state().size());
     }
 }
 
@@ -410,7 +395,7 @@ bool EngineTrainer::begin_checkpoint() {
     if (divergence_.in_doubt() || !parameters_.finite()) return false;
     report_.position = batches_.position();
     writing_ = true;
-    callbacks_.checkpoint(report_, engine_->optimizer_state(), [this](Result<void> written) {
+    callbacks_.checkpoint(report_, engine_.optimizer_state(), [this](Result<void> written) {
         (void)written_.put(std::move(written));
     });
     return true;
@@ -450,6 +435,8 @@ void EngineTrainer::publish(bool always) {
     report_.longest_step = meter_.longest_step();
     report_.diverged = divergence_.diverged();
     report_.shard_files = files_.report();
+    report_.device = engine_.report();
+    report_.device.step_seconds = meter_.step_seconds();
     const auto estimate = estimator_ ? estimator_->estimate() : std::nullopt;
     report_.accuracy = estimate ? estimate->accuracy : std::nullopt;
     report_.test_loss = estimate ? std::optional(estimate->loss) : std::nullopt;

@@ -23,6 +23,7 @@
 #include "peer/training/evaluation_pace.hpp"
 #include "peer/training/handoff.hpp"
 #include "peer/training/refused_batches.hpp"
+#include "peer/training/running_engine.hpp"
 #include "peer/training/shard_file_thread.hpp"
 #include "peer/training/step_meter.hpp"
 #include "peer/training/trainer.hpp"
@@ -81,8 +82,8 @@ private:
     static void yield_to_network();
     [[nodiscard]] Result<void> prepare();
     [[nodiscard]] Result<void> cut_local_source();
-    [[nodiscard]] Result<void> make_engine();
-    void replace_device(const Fault& fault);
+    [[nodiscard]] bool replace_device(const Fault& fault);
+    [[nodiscard]] bool note_evaluation_fault();
     void obey(const TrainerOrder& order);
     void train_once();
     void start_over(std::uint64_t number);
@@ -116,14 +117,12 @@ private:
     Mailbox<std::uint64_t> mixed_;   ///< the last round that is over
     Mailbox<Result<void>> written_;  ///< what became of a checkpoint
     std::atomic<bool> stop_{false};
-    std::atomic<compute::Engine*> running_{nullptr};  ///< the engine that stop() interrupts
     std::atomic<Instant> averaged_at_{Instant{}};
     std::atomic<double> rate_factor_{1.0};
     std::atomic<Instant> mix_from_{Instant::max()};
 
     // Owned by the compute thread.
-    std::unique_ptr<compute::Engine> engine_;
-    std::vector<std::unique_ptr<compute::Engine>> retired_;  ///< those whose device has failed
+    RunningEngine engine_;
     data::Prefetcher batches_;
     TrainerOrder current_;
     TrainerReport report_;

@@ -40,6 +40,7 @@ void StepMeter::add_loss(double loss) {
 void StepMeter::add_step(Instant begin, Instant ready, Instant end) {
     wait_ = (1.0 - kTimeDecay) * wait_ + to_seconds(ready - begin);
     whole_ = (1.0 - kTimeDecay) * whole_ + to_seconds(end - begin);
+    steps_ = (1.0 - kTimeDecay) * steps_ + 1.0;
     if (end - window_ > kWindow) {
         longest_before_ = std::exchange(longest_, {});
         window_ = end;

@@ -32,6 +32,7 @@ TrainerOptions trainer_options(
     options.engine.precision = *compute::parse_precision(config.precision);
     if (config.kernels == Kernels::Measured) {
         options.engine.stopwatch = [] { return to_seconds(real_now().time_since_epoch()); };
+        options.engine.search.stopwatch = options.engine.stopwatch;
     }
     options.engine.optimizer = *compute::OptimizerSpec::parse(descriptor.optimizer);
     // All peers shuffle alike, so that a shard's heir can go on where its owner has stopped. Peers have

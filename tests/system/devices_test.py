@@ -51,6 +51,39 @@ class DeviceSwarm(SwarmTestCase):
         if "opencl:0" not in ready:
             self.skipTest("no OpenCL device here (Debian: pocl-opencl-icd ocl-icd-libopencl1)")
 
+    def look_at_the_device(self, card, other):
+        """What `starling status` and /metrics say of it, and who else wants it."""
+        device = card.status()["device"]
+        self.assertEqual(device["name"], "opencl:0")
+        self.assertGreater(device["used_bytes"], 1 << 20)
+        self.assertGreater(device["memory_bytes"], device["used_bytes"])
+        self.assertGreater(device["step_seconds"], 0)
+        self.assertEqual(device["failures"], 0)
+        self.assertGreater(card.metric("device_step_seconds"), 0)
+        self.assertEqual(card.metric("device_memory_used_bytes"), device["used_bytes"])
+        self.assertEqual(other.status()["device"]["name"], "cpu")
+        table = run("status", "--http", card.http)
+        self.assertIn("opencl:0", table.stdout)
+        second = run(
+            "bench", "step", "--model", "mlp", "--device", "opencl:0", "--seconds", 0.1, seconds=60
+        )
+        self.assertEqual(second.returncode, 0, second.stderr)
+        self.assertIn(f"process {card.process.pid} computes there, too", second.stderr)
+        self.assertEqual(json.loads(second.stdout)["device"], "opencl:0")
+
+    def test_a_model_that_does_not_fit_is_refused_before_training(self):
+        wide = "mlp?hidden=20000,20000"
+        for command in (
+            ("peer", "--dataset", SAMPLES_SPEC, "--model", wide),
+            ("bench", "step", "--model", wide),
+            ("bench", "step", "--model", "cnn", "--batch", 30000),
+        ):
+            result = run(*command, "--device", "opencl:0", seconds=60, more={"POCL_MEMORY_LIMIT": "1"})
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+            fits = "not even one sample fits" if wide in command else "the largest batch that fits is"
+            self.assertRegex(result.stderr, rf"opencl:0 .* has 1\.\d GB.* need \d+\.\d GB there; {fits}")
+
     def test_they_learn_together_and_each_may_die(self):
         state = self.directory / "card"
         first = self.found("--until", samples_for(120), "--mix-every", 4, "--device", "cpu")
@@ -64,7 +97,8 @@ class DeviceSwarm(SwarmTestCase):
             peers=[first, card, third],
         )
         said = [str(event) for event in card.events] + card.errors
-        self.assertTrue(any("computes on opencl:0" in line for line in said), said)
+        self.assertTrue(any("training on opencl:0" in line for line in said), said)
+        self.look_at_the_device(card, first)
         self.wait_for(
             lambda: (card.progress("accuracy") or 0) > 0.5, 120, "it learns", peers=[first, card]
         )

@@ -52,15 +52,15 @@ def runtime_directory():
     return path
 
 
-def run(*arguments, seconds=30, prefix=()):
-    """Runs one command to its end. Its caller looks at exit code, stdout and stderr."""
+def run(*arguments, seconds=30, prefix=(), more=None):
+    """Runs one command to its end, with `more` in its environment. Its caller looks at exit code, stdout and stderr."""
     return subprocess.run(
         [*prefix, BINARY, *map(str, arguments)],
         capture_output=True,
         text=True,
         errors="replace",
         timeout=scaled(seconds),
-        env=environment(),
+        env={**environment(), **(more or {})},
         check=False,
     )
 

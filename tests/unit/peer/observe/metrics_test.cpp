@@ -123,6 +123,22 @@ TEST(Metrics, TheShareOfTimeThatStepsWaitForDataIsShown) {
     EXPECT_NE(metrics.find("\nstarling_longest_step_seconds 0.5\n"), std::string::npos);
 }
 
+TEST(Metrics, TheDeviceShowsOnceThereIsAnEngine) {
+    StatusInputs inputs;
+    auto& device = inputs.session.emplace().device;
+    EXPECT_EQ(render_metrics(inputs).find("starling_device_info"), std::string::npos);
+    device = {"opencl:0", "Arc \"A\"", "", 8000, 500, 0.25, 2};
+    const auto text = render_metrics(inputs);
+    for (const auto* line :
+         {"\nstarling_device_failures_total 2\n",
+          "\nstarling_device_info{device=\"opencl:0\",model=\"Arc \\\"A\\\"\"} 1\n",
+          "\nstarling_device_memory_bytes 8000\n",
+          "\nstarling_device_memory_used_bytes 500\n",
+          "\nstarling_device_step_seconds 0.25\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
+    }
+}
+
 TEST(Metrics, EveryFamilyHasOneHelpAndOneType) {
     StatusInputs inputs;
     inputs.session.emplace();

@@ -97,6 +97,34 @@ TEST(Status, APeerThatOnlyWatchesShowsItselfAndNoTraining) {
     EXPECT_EQ(self["epoch"], 7);
 }
 
+TEST(Status, TheDeviceIsShownWithItsReasonOnceThereIsAnEngine) {
+    auto in = inputs();
+    auto& device = in.session.emplace().device;
+    EXPECT_EQ(status(in)["device"], nullptr);
+    device.name = "cpu";
+    device.model = "EPYC";
+    device.memory_bytes = 8000;
+    device.used_bytes = 500;
+    EXPECT_EQ(
+        status(in)["device"],
+        (json{
+            {"name", "cpu"},
+            {"model", "EPYC"},
+            {"why", nullptr},
+            {"memory_bytes", 8000},
+            {"used_bytes", 500},
+            {"step_seconds", nullptr},
+            {"failures", 0}})
+    );
+    device.why = "opencl:0 (Arc) made a step in 31 ms, the cpu in 12 ms";
+    device.step_seconds = 0.012;
+    device.failures = 2;
+    const auto out = status(in)["device"];
+    EXPECT_EQ(out["why"], device.why);
+    EXPECT_EQ(out["step_seconds"], 0.012);
+    EXPECT_EQ(out["failures"], 2);
+}
+
 TEST(Status, AWeightIsShownAsWhatItMultipliesBy) {
     auto in = inputs();
     auto& session = in.session.emplace();

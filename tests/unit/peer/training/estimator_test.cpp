@@ -48,9 +48,11 @@ public:
 
     void interrupt() override { interrupted_ = true; }
 
-    [[nodiscard]] std::string_view device() const override { return "none"; }
+    [[nodiscard]] compute::DeviceInfo device() const override { return {}; }
 
-    [[nodiscard]] const std::string& passed_over() const override { return nothing_; }
+    [[nodiscard]] Result<double> step_time(compute::Stopwatch /*stopwatch*/) override {
+        return 0.0;
+    }
 
     [[nodiscard]] std::span<const float> optimizer_state() const override { return {}; }
 
@@ -79,7 +81,6 @@ public:
 
 private:
     bool interrupted_ = false;
-    std::string nothing_;
     std::vector<float> answers_;
 };
 

@@ -39,13 +39,16 @@ TEST(StepMeter, DataWaitIsTheShareOfTimeOfTheLastSteps) {
     const auto step = [&meter](Duration wait) {
         meter.add_step(kStart, kStart + wait, kStart + milliseconds(4));
     };
+    EXPECT_DOUBLE_EQ(meter.step_seconds(), 0.0);
     step(milliseconds(1));
+    EXPECT_DOUBLE_EQ(meter.step_seconds(), 0.003);
     EXPECT_DOUBLE_EQ(meter.data_wait(), 0.25);
     step(milliseconds(1));
     EXPECT_DOUBLE_EQ(meter.data_wait(), 0.25);
     // What is long ago does not count.
     for (int i = 0; i < 1000; ++i) step({});
     EXPECT_NEAR(meter.data_wait(), 0.0, 1e-6);
+    EXPECT_NEAR(meter.step_seconds(), 0.004, 1e-9);
 }
 
 TEST(StepMeter, TheLongestStepHoldsWhatLiesBetweenStepsAndIsForgottenAfterAWhile) {

@@ -1,4 +1,4 @@
-#include "compute/training/engine.hpp"
+#include "compute/training/plan_engine.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -12,36 +12,21 @@
 #include "base/check.hpp"
 #include "compute/device/device.hpp"
 #include "compute/device/plan.hpp"
-#include "compute/graph/autodiff.hpp"
-#include "compute/graph/table_rows.hpp"
-#include "compute/models/models.hpp"
 #include "compute/training/batch_input.hpp"
-#include "compute/training/devices.hpp"
-#include "compute/training/least_memory.hpp"
 #include "compute/training/metrics.hpp"
 #include "compute/training/optimizer.hpp"
+#include "compute/training/plan_request.hpp"
 
 namespace starling::compute {
 
 namespace {
 
-constexpr int kThreadsMax = 1024;
-
 /// A compiled plan with the values that the engine feeds and reads.
 struct Compiled {
+    ModelRequest model;  ///< without its graph, which the plan has taken
     std::unique_ptr<Plan> plan;
-    ValueId values = ValueId::None;
-    ValueId labels = ValueId::None;
-    ValueId loss = ValueId::None;
-    ValueId answers = ValueId::None;
-    ValueId hits = ValueId::None;  ///< of a training step, where labels are right or wrong
-    std::vector<RunningStatistic> statistics;
     std::optional<BatchInput> input;
 };
-
-ByteView file_of(const EngineOptions& options) {
-    return options.model_file == nullptr ? ByteView() : ByteView(*options.model_file);
-}
 
 Result<Compiled> compile(
     Device& device,
@@ -50,50 +35,17 @@ Result<Compiled> compile(
     std::int64_t batch,
     bool training
 ) {
-    auto model = build_model(
-        options.model,
-        options.task,
-        batch,
-        training ? Purpose::Training : Purpose::Inference,
-        file_of(options)
-    );
+    auto model = request_model(options, batch, training);
     if (model.has_error()) return model.error();
-    Compiled compiled;
-    compiled.values = model->values;
-    compiled.labels = model->labels;
-    compiled.loss = model->loss;
-    compiled.answers = model->answers;
-    const auto answers = element_count(model->graph.shape(model->labels)) / batch;
+    auto plan = device.compile(std::move(model->plan), layout);
+    if (plan.has_error()) return plan.error();
+    Compiled compiled{std::move(*model), std::move(*plan), {}};
     compiled.input.emplace(
         options.task,
         static_cast<std::size_t>(batch),
-        static_cast<std::size_t>(answers),
-        table_rows(model->graph, model->values)
+        compiled.model.answers_each,
+        compiled.model.table_rows
     );
-    PlanRequest request;
-    request.threads = options.threads;
-    request.precision = options.precision;
-    request.stopwatch = options.stopwatch;
-    request.outputs = {model->loss};
-    compiled.statistics = model->statistics;
-    for (const auto& statistic : model->statistics) request.outputs.push_back(statistic.batch);
-    if (training) {
-        auto gradients = differentiate(model->graph, model->loss);
-        if (gradients.has_error()) return gradients.error();
-        request.gradients = std::move(*gradients);
-        // A step reads two numbers, and not the answers, of which a text has very many.
-        const auto kind = options.task.kind;
-        if (kind == LabelKind::Class || kind == LabelKind::Classes) {
-            compiled.hits = model->graph.emit("Score", {model->answers, model->labels})[0];
-            request.outputs.push_back(compiled.hits);
-        }
-    } else {
-        request.outputs.push_back(model->answers);
-    }
-    request.graph = std::move(model->graph);
-    auto plan = device.compile(std::move(request), layout);
-    if (plan.has_error()) return plan.error();
-    compiled.plan = std::move(*plan);
     return compiled;
 }
 
@@ -104,16 +56,15 @@ public:
         const EngineOptions& options,
         ParameterStore& store,
         Compiled training,
-        Compiled evaluation,
-        std::string passed_over
+        Compiled evaluation
     )
         : device_(device),
-          passed_over_(std::move(passed_over)),
           store_(store),
           training_(std::move(training)),
           evaluation_(std::move(evaluation)),
           optimizer_(options.optimizer, store.layout(), options.threads, device),
           precision_(options.precision),
+          threads_(options.threads),
           task_(options.task),
           eval_batch_(static_cast<std::size_t>(options.eval_batch)) {}
 
@@ -129,9 +80,9 @@ public:
             result.interrupted = true;
             return result;
         }
-        result.loss = training_.plan->output(training_.loss)[0];
-        if (training_.hits != ValueId::None) {
-            const auto hits = training_.plan->output_labels(training_.hits)[0];
+        result.loss = training_.plan->output(training_.model.loss)[0];
+        if (training_.model.hits != ValueId::None) {
+            const auto hits = training_.plan->output_labels(training_.model.hits)[0];
             result.correct = static_cast<std::uint64_t>(hits);
         }
         result.unsound = !std::isfinite(result.loss);
@@ -140,7 +91,7 @@ public:
         if (!updated) return updated.error();
         result.unsound = !*updated;
         if (result.unsound) return result;
-        for (const auto& statistic : training_.statistics) move_buffer(statistic);
+        for (const auto& statistic : training_.model.statistics) move_buffer(statistic);
         return result;
     }
 
@@ -153,7 +104,7 @@ public:
         if (auto packed = evaluation_.plan->pack(store_); !packed) return packed.error();
         std::atomic<bool> never{false};
         if (const auto end = evaluation_.plan->run(never); !end) return end.error();
-        const auto all = evaluation_.plan->output(evaluation_.answers);
+        const auto all = evaluation_.plan->output(evaluation_.model.answers);
         answers_ = all.first(all.size() / eval_batch_ * static_cast<std::size_t>(*samples));
         return measure(task_, answers_, batch);
     }
@@ -183,9 +134,7 @@ public:
 
     Precision precision() const override { return precision_; }
 
-    std::string_view device() const override { return device_.name(); }
-
-    const std::string& passed_over() const override { return passed_over_; }
+    DeviceInfo device() const override { return device_.info(); }
 
     std::string describe() const override { return training_.plan->describe(); }
 
@@ -202,7 +151,42 @@ public:
         return times;
     }
 
+    Result<double> step_time(Stopwatch stopwatch) override {
+        constexpr int kMost = 20;
+        constexpr double kLong = 1.0;
+        owner_.check();
+        const auto entered = device_.enter();
+        const double begin = stopwatch();
+        double best = std::numeric_limits<double>::infinity();
+        for (int i = 0; i < kMost; ++i) {
+            const auto seconds = idle_step(stopwatch);
+            if (!seconds) return seconds.error();
+            // A driver compiles kernels when they run for the first time.
+            const bool counts = i > 0 || (device_.on_host() && *seconds > kLong);
+            if (counts) best = std::min(best, *seconds);
+            if (counts && stopwatch() - begin > kLong) break;
+        }
+        optimizer_.reset();
+        return best;
+    }
+
 private:
+    /// Makes a step that changes nothing, on what the inputs hold, and returns its seconds.
+    Result<double> idle_step(Stopwatch stopwatch) {
+        std::atomic<bool> never{false};
+        const double start = stopwatch();
+        if (auto packed = training_.plan->pack(store_); !packed) return packed.error();
+        if (const auto end = training_.plan->run(never); !end) return end.error();
+        const double run = stopwatch() - start;
+        // Nothing times infinity is no number, and would spoil the weights.
+        const auto norm = device_.norm(training_.plan->gradients(), threads_);
+        if (!norm) return norm.error();
+        if (!std::isfinite(*norm)) return run;
+        const double again = stopwatch();
+        if (const auto updated = update(0.0); !updated) return updated.error();
+        return run + stopwatch() - again;
+    }
+
     Result<bool> update(double learning_rate) {
         auto& plan = *training_.plan;
         return optimizer_.step(store_, plan.gradients(), learning_rate, plan.copies());
@@ -237,11 +221,11 @@ private:
     /// Copies a batch into a plan's inputs. Returns the number of its samples.
     Result<std::size_t> load(Compiled& compiled, const Batch& batch) const {
         BatchTarget to;
-        to.values = compiled.plan->input_values(compiled.values);
+        to.values = compiled.plan->input_values(compiled.model.values);
         if (task_.kind == LabelKind::Class) {
-            to.labels = compiled.plan->input_labels(compiled.labels);
+            to.labels = compiled.plan->input_labels(compiled.model.labels);
         } else {
-            to.targets = compiled.plan->input_values(compiled.labels);
+            to.targets = compiled.plan->input_values(compiled.model.labels);
         }
         return compiled.input->copy(batch, to);
     }
@@ -259,12 +243,12 @@ private:
     }
 
     Device& device_;
-    std::string passed_over_;
     ParameterStore& store_;
     Compiled training_;
     Compiled evaluation_;
     Optimizer optimizer_;
     Precision precision_;
+    int threads_;
     Task task_;
     std::size_t eval_batch_;
     std::span<const float> answers_;  ///< of the last evaluation
@@ -320,8 +304,10 @@ Result<Compiled> compile_training(Device& device, EngineOptions& options, Parame
     return compile(device, options, store.layout(), options.batch, true);
 }
 
-Result<std::unique_ptr<Engine>> create_on(
-    Device& device, EngineOptions options, ParameterStore& store, std::string passed_over
+}  // namespace
+
+Result<std::unique_ptr<Engine>> make_plan_engine(
+    Device& device, EngineOptions options, ParameterStore& store
 ) {
     // Measurements start OpenMP's threads, which keep the floating-point mode they start with.
     const auto entered = device.enter();
@@ -332,56 +318,11 @@ Result<std::unique_ptr<Engine>> create_on(
     give_back_memory();
     try {
         return std::make_unique<PlanEngine>(
-            device,
-            options,
-            store,
-            std::move(*training),
-            std::move(*evaluation),
-            std::move(passed_over)
+            device, options, store, std::move(*training), std::move(*evaluation)
         );
     } catch (const std::bad_alloc&) {
         return fail(FaultCode::Oversized, "the optimizer's state does not fit in memory");
     }
-}
-
-/// Tries the devices that `auto` stands for. The last one is the CPU, whose fault is everybody's.
-Result<std::unique_ptr<Engine>> create_automatic(
-    const EngineOptions& options, ParameterStore& store
-) {
-    const auto bytes = least_memory(options);
-    if (!bytes) return bytes.error();
-    std::string passed_over;
-    Fault last;
-    for (const auto& name : automatic_devices(*bytes)) {
-        const auto device = find_device(name);
-        auto engine = device ? create_on(**device, options, store, passed_over)
-                             : Result<std::unique_ptr<Engine>>(device.error());
-        if (engine) return engine;
-        last = engine.error();
-        passed_over += (passed_over.empty() ? "" : "; ") + name + ": " + last.message;
-    }
-    return last;
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Engine>> Engine::create(
-    const EngineOptions& options, ParameterStore& store
-) {
-    if (options.threads < 1 || options.threads > kThreadsMax) {
-        return fail(
-            FaultCode::BadValue,
-            std::to_string(options.threads) + " threads are not allowed; give 1 to " +
-                std::to_string(kThreadsMax)
-        );
-    }
-    const auto layout = model_layout(options.model, options.task, file_of(options));
-    if (layout.has_error()) return layout.error();
-    STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
-    if (options.device == "auto") return create_automatic(options, store);
-    const auto device = find_device(options.device);
-    if (device.has_error()) return device.error();
-    return create_on(**device, options, store, {});
 }
 
 }  // namespace starling::compute
