@@ -80,7 +80,8 @@ public:
     /// Errors    Oversized: there is not so much; Device
     [[nodiscard]] virtual Result<std::unique_ptr<DeviceMemory>> allocate(std::size_t floats) = 0;
 
-    /// Copy bytes from and to the host, and wait until the host may use its span again.
+    /// Copy bytes from and to the host, and wait until the host may use its span again. A read that fails
+    /// leaves the span as it was.
     /// Errors    Device
     [[nodiscard]] virtual Result<void> write(
         std::span<const std::byte> from, DeviceMemory& to, std::size_t offset_bytes

@@ -53,7 +53,11 @@ Opened open() {
     take("clEnqueueWriteBuffer", api.EnqueueWriteBuffer);
     take("clEnqueueFillBuffer", api.EnqueueFillBuffer);
     take("clEnqueueNDRangeKernel", api.EnqueueNDRangeKernel);
-    take("clFinish", api.Finish);
+    take("clEnqueueMarkerWithWaitList", api.EnqueueMarkerWithWaitList);
+    take("clFlush", api.Flush);
+    take("clGetEventInfo", api.GetEventInfo);
+    take("clSetEventCallback", api.SetEventCallback);
+    take("clReleaseEvent", api.ReleaseEvent);
     return opened;
 }
 

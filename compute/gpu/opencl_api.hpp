@@ -60,7 +60,10 @@ inline constexpr Uint kDeviceTopologyAmd = 0x4037;
 inline constexpr Uint kDeviceUuid = 0x106A;
 inline constexpr Uint kBuildLog = 0x1183;
 inline constexpr Bits kReadWrite = 1U << 0U;
-inline constexpr Bool kBlocking = 1;
+inline constexpr Bool kNotBlocking = 0;
+inline constexpr Uint kEventStatus = 0x11D3;
+/// An event's status is this when its command is done, more before that, and less when it has failed.
+inline constexpr Int kComplete = 0;
 
 /// The functions that we call, under the names of the specification without `cl`.
 struct Api {
@@ -117,7 +120,11 @@ struct Api {
       Uint,
       const Event*,
       Event*) = nullptr;
-    Int (*Finish)(Queue) = nullptr;
+    Int (*EnqueueMarkerWithWaitList)(Queue, Uint, const Event*, Event*) = nullptr;
+    Int (*Flush)(Queue) = nullptr;
+    Int (*GetEventInfo)(Event, Uint, std::size_t, void*, std::size_t*) = nullptr;
+    Int (*SetEventCallback)(Event, Int, void (*)(Event, Int, void*), void*) = nullptr;
+    Int (*ReleaseEvent)(Event) = nullptr;
 };
 
 /// Returns the functions of libOpenCL.so.1, which stays open.

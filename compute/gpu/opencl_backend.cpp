@@ -1,11 +1,14 @@
 #include "compute/gpu/opencl_backend.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "compute/gpu/kernels.hpp"
+#include "compute/gpu/opencl_owned.hpp"
+#include "compute/gpu/opencl_watch.hpp"
 
 namespace starling::compute::gpu {
 
@@ -13,55 +16,31 @@ namespace {
 
 using Cl = const cl::Api&;
 
-/// Closes a handle of OpenCL with the function that belongs to it.
-template <class Handle, cl::Int (*cl::Api::*Release)(Handle)>
-class Owned {
-public:
-    Owned() = default;
+/// Any kernel of ours takes less, and so does any copy.
+constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(30);
 
-    Owned(Cl api, Handle handle) : api_(&api), handle_(handle) {}
-
-    Owned(const Owned&) = delete;
-    Owned& operator=(const Owned&) = delete;
-
-    Owned(Owned&& other) noexcept
-        : api_(other.api_),
-          handle_(std::exchange(other.handle_, nullptr)) {}
-
-    Owned& operator=(Owned&& other) noexcept {
-        std::swap(api_, other.api_);
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-
-    ~Owned() {
-        // A handle that the driver does not give back is the driver's loss.
-        if (handle_ != nullptr) (void)(api_->*Release)(handle_);
-    }
-
-    [[nodiscard]] Handle get() const { return handle_; }
-
-private:
-    const cl::Api* api_ = nullptr;
-    Handle handle_ = nullptr;
-};
-
-using OwnedContext = Owned<cl::Context, &cl::Api::ReleaseContext>;
-using OwnedQueue = Owned<cl::Queue, &cl::Api::ReleaseCommandQueue>;
-using OwnedProgram = Owned<cl::Program, &cl::Api::ReleaseProgram>;
-using OwnedKernel = Owned<cl::Kernel, &cl::Api::ReleaseKernel>;
-using OwnedBuffer = Owned<cl::Memory, &cl::Api::ReleaseMemObject>;
+/// Shared by a backend and its memories: a driver that hangs is not asked for anything any more.
+using Lost = std::shared_ptr<bool>;
 
 class OpenClMemory final : public DeviceMemory {
 public:
-    OpenClMemory(std::size_t floats, OwnedBuffer buffer)
+    OpenClMemory(std::size_t floats, cl::OwnedBuffer buffer, Lost lost)
         : DeviceMemory(floats),
-          buffer_(std::move(buffer)) {}
+          buffer_(std::move(buffer)),
+          lost_(std::move(lost)) {}
+
+    ~OpenClMemory() override {
+        if (*lost_) buffer_.forget();
+    }
+
+    OpenClMemory(const OpenClMemory&) = delete;
+    OpenClMemory& operator=(const OpenClMemory&) = delete;
 
     [[nodiscard]] cl::Memory handle() const { return buffer_.get(); }
 
 private:
-    OwnedBuffer buffer_;
+    cl::OwnedBuffer buffer_;
+    Lost lost_;
 };
 
 cl::Memory handle_of(DeviceMemory& memory) {
@@ -72,7 +51,25 @@ cl::Memory handle_of(DeviceMemory& memory) {
 
 class OpenClBackend final : public Backend {
 public:
-    OpenClBackend(Cl api, const OpenClDevice& device) : api_(api), device_(device) {}
+    OpenClBackend(Cl api, const OpenClDevice& device, std::chrono::milliseconds patience)
+        : api_(api),
+          device_(device),
+          patience_(patience),
+          watch_(api, patience) {}
+
+    ~OpenClBackend() override {
+        // The device may still read or write there.
+        if (fault_) (void)new std::vector<std::byte>(std::move(staging_));
+        if (!*lost_) return;
+        watch_.forget();
+        for (auto& [name, kernel] : kernels_) kernel.forget();
+        program_.forget();
+        queue_.forget();
+        context_.forget();
+    }
+
+    OpenClBackend(const OpenClBackend&) = delete;
+    OpenClBackend& operator=(const OpenClBackend&) = delete;
 
     Result<void> open() {
         cl::Int status = cl::kSuccess;
@@ -97,8 +94,11 @@ public:
         if (fault_) return *fault_;
         const auto bytes = std::max<std::size_t>(1, floats) * sizeof(float);
         if (bytes > device_.info.allocation_bytes_max) return too_large(bytes);
+        // What fails below is this memory, and nothing before it.
+        const auto before = checked("has lost its work", watch_.wait(queue_.get()));
+        if (!before) return before.error();
         cl::Int status = cl::kSuccess;
-        OwnedBuffer buffer(
+        cl::OwnedBuffer buffer(
             api_, api_.CreateBuffer(context_.get(), cl::kReadWrite, bytes, nullptr, &status)
         );
         if (cl::out_of_memory(status)) return too_large(bytes);
@@ -106,14 +106,16 @@ public:
         // Many drivers take memory only when it is used for the first time, so that its lack shows
         // here.
         const float zero = 0.0F;
+        cl::Event event = nullptr;
         status = api_.EnqueueFillBuffer(
-            queue_.get(), buffer.get(), &zero, sizeof(zero), 0, bytes, 0, nullptr, nullptr
+            queue_.get(), buffer.get(), &zero, sizeof(zero), 0, bytes, 0, nullptr, &event
         );
-        if (status == cl::kSuccess) status = api_.Finish(queue_.get());
+        if (status == cl::kSuccess) status = waited(event);
+        if (status == cl::kHangs) buffer.forget();
         if (cl::out_of_memory(status)) return too_large(bytes);
         if (status != cl::kSuccess) return remember("gives no memory", status);
         return std::unique_ptr<DeviceMemory>(
-            std::make_unique<OpenClMemory>(floats, std::move(buffer))
+            std::make_unique<OpenClMemory>(floats, std::move(buffer), lost_)
         );
     }
 
@@ -121,39 +123,46 @@ public:
         override {
         if (fault_) return *fault_;
         if (from.empty()) return {};
-        return checked(
-            "takes no data",
-            api_.EnqueueWriteBuffer(
-                queue_.get(),
-                handle_of(to),
-                cl::kBlocking,
-                offset,
-                from.size(),
-                from.data(),
-                0,
-                nullptr,
-                nullptr
-            )
+        // Where the device hangs, the host's span may be gone before it has been read.
+        staging_.assign(from.begin(), from.end());
+        cl::Event event = nullptr;
+        auto status = api_.EnqueueWriteBuffer(
+            queue_.get(),
+            handle_of(to),
+            cl::kNotBlocking,
+            offset,
+            from.size(),
+            staging_.data(),
+            0,
+            nullptr,
+            &event
         );
+        if (status == cl::kSuccess) status = waited(event);
+        if (status == cl::kSuccess) give_back_staging();
+        return checked("takes no data", status);
     }
 
     Result<void> read(DeviceMemory& from, std::size_t offset, std::span<std::byte> to) override {
         if (fault_) return *fault_;
         if (to.empty()) return {};
-        return checked(
-            "gives no data",
-            api_.EnqueueReadBuffer(
-                queue_.get(),
-                handle_of(from),
-                cl::kBlocking,
-                offset,
-                to.size(),
-                to.data(),
-                0,
-                nullptr,
-                nullptr
-            )
+        staging_.resize(to.size());
+        cl::Event event = nullptr;
+        auto status = api_.EnqueueReadBuffer(
+            queue_.get(),
+            handle_of(from),
+            cl::kNotBlocking,
+            offset,
+            to.size(),
+            staging_.data(),
+            0,
+            nullptr,
+            &event
         );
+        if (status == cl::kSuccess) status = waited(event);
+        if (status != cl::kSuccess) return remember("gives no data", status);
+        std::copy(staging_.begin(), staging_.end(), to.begin());
+        give_back_staging();
+        return {};
     }
 
     Result<void> launch(const Launch& launch) override {
@@ -178,6 +187,8 @@ public:
         }
         std::array<std::size_t, 3> threads = launch.grid.threads;
         for (std::size_t i = 0; i < threads.size(); ++i) threads[i] *= launch.grid.groups[i];
+        cl::Event event = nullptr;
+        const bool marked = watch_.wants_mark();
         const auto status = api_.EnqueueNDRangeKernel(
             queue_.get(),
             *kernel,
@@ -187,26 +198,50 @@ public:
             launch.grid.threads.data(),
             0,
             nullptr,
-            nullptr
+            marked ? &event : nullptr
         );
-        return status == cl::kSuccess ? Result<void>() : refused(launch, status);
+        if (status != cl::kSuccess) return refused(launch, status);
+        if (!marked) return {};
+        return checked("has lost its work", watch_.add(queue_.get(), event));
     }
 
     Result<void> finish() override {
         if (fault_) return *fault_;
-        return checked("has lost its work", api_.Finish(queue_.get()));
+        cl::Event event = nullptr;
+        auto status = api_.EnqueueMarkerWithWaitList(queue_.get(), 0, nullptr, &event);
+        if (status == cl::kSuccess) status = waited(event);
+        return checked("has lost its work", status);
     }
 
 private:
+    /// Waits for a command that was just queued, and so for all before it.
+    [[nodiscard]] cl::Int waited(cl::Event event) {
+        const auto status = watch_.add(queue_.get(), event);
+        return status == cl::kSuccess ? watch_.wait(queue_.get()) : status;
+    }
+
+    /// Keeps room for chunks of parameters, and not for the answers of a whole batch.
+    void give_back_staging() {
+        constexpr std::size_t kKept = std::size_t{4} << 20U;
+        if (staging_.size() > kKept) staging_ = {};
+    }
+
     [[nodiscard]] Fault failed(const std::string& what, cl::Int status) const {
+        const auto name = device_.info.name + " (" + device_.info.model + ")";
+        if (status == cl::kHangs) {
+            return fail(
+                FaultCode::Device,
+                name + " has done nothing for " + std::to_string(patience_.count() / 1000) +
+                    " s: it hangs"
+            );
+        }
         return fail(
-            FaultCode::Device,
-            device_.info.name + " (" + device_.info.model + ") " + what + ": OpenCL's status " +
-                cl::describe(status)
+            FaultCode::Device, name + " " + what + ": OpenCL's status " + cl::describe(status)
         );
     }
 
     Fault remember(const std::string& what, cl::Int status) {
+        *lost_ = status == cl::kHangs;
         fault_ = failed(what, status);
         return *fault_;
     }
@@ -248,7 +283,7 @@ private:
             return known->second.get();
         }
         cl::Int status = cl::kSuccess;
-        OwnedKernel kernel(api_, api_.CreateKernel(program_.get(), name, &status));
+        cl::OwnedKernel kernel(api_, api_.CreateKernel(program_.get(), name, &status));
         if (status != cl::kSuccess) return remember(std::string("has no kernel ") + name, status);
         auto* const handle = kernel.get();
         kernels_.emplace(name, std::move(kernel));
@@ -257,11 +292,15 @@ private:
 
     Cl api_;
     OpenClDevice device_;
+    std::chrono::milliseconds patience_;
     std::optional<Fault> fault_;
-    OwnedContext context_;
-    OwnedQueue queue_;
-    OwnedProgram program_;
-    std::map<std::string, OwnedKernel, std::less<>> kernels_;
+    Lost lost_ = std::make_shared<bool>(false);
+    cl::OwnedContext context_;
+    cl::OwnedQueue queue_;
+    cl::OwnedProgram program_;
+    std::map<std::string, cl::OwnedKernel, std::less<>> kernels_;
+    cl::Watch watch_;
+    std::vector<std::byte> staging_;  ///< what is on its way between the host and the device
 };
 
 }  // namespace
@@ -269,7 +308,13 @@ private:
 Result<std::unique_ptr<Backend>> open_opencl(const OpenClDevice& device) {
     const auto api = cl::api();
     if (!api) return api.error();
-    auto backend = std::make_unique<OpenClBackend>(**api, device);
+    return open_opencl(device, **api, kPatience);
+}
+
+Result<std::unique_ptr<Backend>> open_opencl(
+    const OpenClDevice& device, const cl::Api& api, std::chrono::milliseconds patience
+) {
+    auto backend = std::make_unique<OpenClBackend>(api, device, patience);
     if (auto opened = backend->open(); !opened) return opened.error();
     return std::unique_ptr<Backend>(std::move(backend));
 }

@@ -7,7 +7,6 @@
 //
 // Thread    compute
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -48,12 +47,7 @@ public:
                 done = backend_.write(std::as_bytes(floats), *memory_, offset);
             }
             if (done) done = change();
-            // A driver that fails in the middle of a copy must not leave half of it in the store.
-            staging_.resize(floats.size());
-            if (done) {
-                done = backend_.read(*memory_, offset, std::as_writable_bytes(std::span(staging_)));
-            }
-            if (done) std::copy(staging_.begin(), staging_.end(), floats.begin());
+            if (done) done = backend_.read(*memory_, offset, std::as_writable_bytes(floats));
             seen_[chunk] = done ? version : kNever;
         });
         return done;
@@ -69,7 +63,6 @@ private:
     std::unique_ptr<DeviceMemory> memory_;
     const ParameterStore* store_ = nullptr;
     std::vector<std::uint64_t> seen_;  ///< by chunk
-    std::vector<float> staging_;
 };
 
 }  // namespace starling::compute::gpu
