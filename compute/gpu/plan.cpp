@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "compute/gpu/kernel_table.hpp"
 #include "compute/gpu/lowering.hpp"
 #include "compute/graph/passes.hpp"
 
@@ -192,6 +193,7 @@ private:
             const auto offset = static_cast<std::int64_t>(place.offset / sizeof(float));
             step.launch.arguments.emplace_back(&memory_of(place.region), offset);
         }
+        STARLING_CHECK(mismatch(step.launch).empty());
     }
 
     [[nodiscard]] HostCopy host_of(ValueId id, BufferId buffer) const {
