@@ -81,7 +81,8 @@ public:
         const auto groups = (gradient.size() + kLength - 1) / kLength;
         if (parts_ == nullptr || parts_->size() < groups) {
             auto memory = backend_->allocate(groups);
-            if (!memory) return memory.error();
+            // A device without room for a few sums has none for another step.
+            if (!memory) return fail(FaultCode::Device, memory.error().message);
             parts_ = std::move(*memory);
         }
         const DeviceSpan parts(*parts_, 0, groups);
