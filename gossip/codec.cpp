@@ -25,9 +25,16 @@ enum class Kind : std::uint8_t {
 };
 
 constexpr std::size_t kPrefix = 4;
-constexpr auto kVersionByte = static_cast<std::uint8_t>((kVersionMajor << 4U) | kVersionMinor);
 
-/// Header bytes of this minor version; a later one may append fields, which we skip.
+/// Minor version 3 is that of an Accept with samples. All other frames are what they were.
+constexpr unsigned kMinorUsual = 2;
+constexpr unsigned kMinorSamples = 3;
+
+constexpr std::uint8_t version_byte(unsigned minor) {
+    return static_cast<std::uint8_t>((kVersionMajor << 4U) | minor);
+}
+
+/// Header bytes of minor version 2; a later one may append fields.
 constexpr std::size_t header_bytes(Kind kind) {
     switch (kind) {
         case Kind::Open:
@@ -50,8 +57,10 @@ constexpr std::size_t header_bytes(Kind kind) {
     return 0;
 }
 
-/// Header bytes of a minor version up to ours. Minor 1 appended the rounds, minor 2 the weights.
+/// Header bytes of a minor version, as far as we know it. Minor 1 appended the rounds, minor 2 the weights,
+/// minor 3 the samples.
 constexpr std::size_t header_bytes(Kind kind, unsigned minor) {
+    if (kind == Kind::Accept && minor >= kMinorSamples) return header_bytes(kind) + sizeof(Samples);
     std::size_t later = 0;
     if (minor < 2 && kind == Kind::Open) later += 1 + 1 + 8;
     if (minor < 2 && kind == Kind::Accept) later += 8 + 1 + 1 + 1;
@@ -60,6 +69,7 @@ constexpr std::size_t header_bytes(Kind kind, unsigned minor) {
     return header_bytes(kind) - later;
 }
 
+static_assert(header_bytes(Kind::Accept, kVersionMinor) <= kHeaderMax);
 static_assert(kPrefix + header_bytes(Kind::Chunk) == kPayloadOffset);
 static_assert(kPrefix + header_bytes(Kind::ChunkReply) == kPayloadOffset);
 
@@ -78,6 +88,8 @@ template <class Archive>
 void fields(Archive& archive, Accept& accept) {
     archive(accept.id.value, accept.encoding, accept.spread, accept.coefficient);
     archive(accept.weight, accept.weight_max, accept.tilt);
+    if (!accept.samples) return;
+    archive(cereal::binary_data(accept.samples->data(), sizeof(Samples)));
 }
 
 template <class Archive>
@@ -104,18 +116,19 @@ void fields(Archive& archive, Abort& abort) {
 }
 
 template <class T>
-Bytes encode_as(Kind kind, T message) {
+Bytes encode_as(Kind kind, T message, unsigned minor = kMinorUsual) {
+    const std::size_t length = header_bytes(kind, minor);
     Bytes frame;
-    frame.reserve(kPrefix + header_bytes(kind));
+    frame.reserve(kPrefix + length);
     ByteWriter writer(frame);
     writer.put(kind);
-    writer.put(kVersionByte);
-    writer.put(static_cast<std::uint16_t>(header_bytes(kind)));
+    writer.put(version_byte(minor));
+    writer.put(static_cast<std::uint16_t>(length));
     BytesSink sink(frame);
     std::ostream stream(&sink);
     cereal::BinaryOutputArchive archive(stream);
     fields(archive, message);
-    STARLING_CHECK(frame.size() == kPrefix + header_bytes(kind));
+    STARLING_CHECK(frame.size() == kPrefix + length);
     return frame;
 }
 
@@ -124,7 +137,7 @@ Bytes encode_message(const Open& m) {
 }
 
 Bytes encode_message(const Accept& m) {
-    return encode_as(Kind::Accept, m);
+    return encode_as(Kind::Accept, m, m.samples ? kMinorSamples : kMinorUsual);
 }
 
 Bytes encode_message(const Busy& m) {
@@ -150,8 +163,7 @@ Bytes encode_message(const T& /*with a payload, or unknown*/) {
 
 /// Requires  `header` holds what the first minor version sends, and at most kHeaderMax bytes
 template <class T>
-Result<Message> decode_as(ByteView header) {
-    T message;
+Result<Message> decode_as(ByteView header, T message = {}) {
     // What an older minor version does not send is zero.
     std::array<std::byte, kHeaderMax> whole{};
     std::copy(header.begin(), header.end(), whole.begin());
@@ -185,7 +197,7 @@ void write_payload_header(
         at += sizeof(value);
     };
     put(kind);
-    put(kVersionByte);
+    put(version_byte(kMinorUsual));
     put(static_cast<std::uint16_t>(header_bytes(kind)));
     put(header.id.value);
     put(header.index);
@@ -222,7 +234,14 @@ Result<Message> decode_chunk_reply(ByteView bytes, ByteView payload) {
     return Message(ChunkReply{header->id, header->index, header->elements, payload});
 }
 
-Result<Message> decode_body(Kind kind, ByteView header, ByteView payload) {
+Result<Message> decode_accept(ByteView header, unsigned minor) {
+    Accept accept;
+    accept.minor = static_cast<std::uint8_t>(minor);
+    if (minor >= kMinorSamples) accept.samples.emplace();
+    return decode_as(header, accept);
+}
+
+Result<Message> decode_body(Kind kind, unsigned minor, ByteView header, ByteView payload) {
     const bool carries = kind == Kind::Chunk || kind == Kind::ChunkReply;
     if (!carries && !payload.empty()) {
         return fail(FaultCode::BadFormat, "averaging frame with bytes after its header");
@@ -231,7 +250,7 @@ Result<Message> decode_body(Kind kind, ByteView header, ByteView payload) {
         case Kind::Open:
             return decode_as<Open>(header);
         case Kind::Accept:
-            return decode_as<Accept>(header);
+            return decode_accept(header, minor);
         case Kind::Busy:
             return decode_as<Busy>(header);
         case Kind::Refuse:
@@ -294,11 +313,9 @@ Result<Message> decode(ByteView frame) {
     if (length > known && minor <= kVersionMinor) {
         return fail(FaultCode::BadFormat, "averaging header too long for its version");
     }
-    auto body = decode_body(static_cast<Kind>(kind), header, reader.take_bytes(reader.remaining()));
+    auto body =
+        decode_body(static_cast<Kind>(kind), minor, header, reader.take_bytes(reader.remaining()));
     if (!body) return body;
-    if (auto* accept = std::get_if<Accept>(&*body)) {
-        accept->minor = static_cast<std::uint8_t>(minor);
-    }
     if (auto* open = std::get_if<Open>(&*body)) open->minor = static_cast<std::uint8_t>(minor);
     return body;
 }

@@ -1,55 +1,44 @@
 #pragma once
 
-// How far each partner was from us at the last exchange, block by block; the lattice chooses its
-// scale from that. The memory is bounded: it forgets the partners met longest ago, and treats them
-// as new when they come again.
+// How far apart we and our last partner were, block by block, whoever it was. The lattice chooses its
+// scale from that and from the samples of the next partner, which say how far that one is now
+// (gossip/samples.hpp). So nothing is kept of any single partner. Memory: 8 bytes for each 4,096
+// parameters.
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "base/ids.hpp"
+#include "gossip/encoding/encoding.hpp"
 
 namespace starling::gossip {
 
 class GapMemory {
 public:
-    static constexpr std::size_t kPartnersMax = 64;
-    /// All partners together. 100 M parameters have 24,415 blocks, so 42 partners fit.
-    static constexpr std::size_t kBytesMax = std::size_t{4} << 20U;
+    /// Sets where each slot's gaps lie, and forgets all of them. To be called before note(). A slot is a
+    /// chunk, or a part of one.
+    void lay_out(std::span<const std::size_t> slot_elements);
 
-    /// Returns the gaps of one chunk at the last exchange with the partner; empty if unknown.
-    [[nodiscard]] std::span<const float> of(const PeerId& partner, std::uint32_t chunk) const;
+    /// Returns the gaps of the last exchange of a slot; empty if there was none.
+    [[nodiscard]] std::span<const BlockGap> latest(std::uint32_t slot) const;
 
-    /// Returns the gaps of one chunk at the last exchange with anybody; empty if there was none.
-    /// The gaps of a pair that has not met for long are from a time when all peers were nearer or
-    /// further.
-    [[nodiscard]] std::span<const float> latest(std::uint32_t chunk) const;
+    /// Remembers the gaps of one slot.
+    void note(std::uint32_t slot, std::span<const BlockGap> gaps);
 
-    /// Remembers the gaps of one chunk.
-    void note(const PeerId& partner, std::uint32_t chunk, std::span<const float> gaps);
+    /// Returns how many times as wide as expected a gap has to be taken, so that one offer in a hundred
+    /// cannot be decoded: the largest difference of a block varies by a tenth where differences are
+    /// normal, and by a half in some models. Range 1 to 3.
+    [[nodiscard]] double caution() const { return caution_; }
 
-    /// Forgets the gaps of one chunk, which were no guide.
-    void forget(const PeerId& partner, std::uint32_t chunk);
-
-    /// Sets where each chunk's gaps lie, and forgets all of them. To be called before note().
-    void lay_out(std::span<const std::size_t> chunk_elements);
+    /// One of our offers could not be decoded, or could.
+    void wrapped();
+    void decoded();
 
 private:
-    struct Partner {
-        PeerId id;
-        std::uint64_t used = 0;
-        std::vector<float> gaps;  ///< of all blocks; negative: unknown
-    };
-
-    [[nodiscard]] const Partner* find(const PeerId& id) const;
-    Partner* find_or_make(const PeerId& id);
-
-    std::vector<std::size_t> first_block_{0};  ///< of each chunk, and one past the last
-    std::vector<Partner> partners_;
-    std::vector<float> latest_;  ///< of all blocks; negative: unknown
-    std::uint64_t clock_ = 0;
+    std::vector<std::size_t> first_block_{0};  ///< of each slot, and one past the last
+    std::vector<BlockGap> gaps_;               ///< of all blocks; empty before the first note
+    double caution_ = 1.0;
 };
 
 }  // namespace starling::gossip

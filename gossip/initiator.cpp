@@ -65,6 +65,7 @@ std::optional<Ending> Initiator::on_accept(Instant now, const Accept& accept) {
     terms_.encoding = accept.encoding;
     terms_.minor = accept.minor;
     their_spread_ = accept.spread;
+    if (accept.samples) terms_.apart = mixing_.apart(terms_, clock_.id, *accept.samples);
     auto& pace = bench_.paces.of(clock_.partner);
     pace.answered(now - clock_.started);
     window_bytes_ = bench_.config.adapt_window ? pace.window(bench_.config.window_bytes)
@@ -157,7 +158,7 @@ std::optional<Ending> Initiator::on_timeout(Instant now) {
 void Initiator::send_again_later(std::size_t at) {
     auto& flight = in_flight_[at];
     again_[flight.index] = true;
-    mixing_.forget(terms_, flight.index);
+    mixing_.wrapped(terms_);
     skipped_.push_back(flight.index);
     in_flight_bytes_ -= flight.offer.bytes;
     bench_.pool.give(std::move(flight.bytes));

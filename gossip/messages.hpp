@@ -2,7 +2,10 @@
 
 // The frames of averaging as plain values. docs/protocol/averaging.md has their bytes.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <variant>
 
 #include "base/bytes.hpp"
@@ -12,7 +15,12 @@
 namespace starling::gossip {
 
 inline constexpr std::uint8_t kVersionMajor = 1;
-inline constexpr std::uint8_t kVersionMinor = 2;
+inline constexpr std::uint8_t kVersionMinor = 3;
+
+/// Values of a few parameters, at places that both partners draw from the id of their exchange; NaN
+/// where one could not be read.
+inline constexpr std::size_t kSamples = 48;
+using Samples = std::array<float, kSamples>;
 
 /// Initiator: let us average. Nothing else is sent before the answer, so a partner whose layout
 /// differs refuses before any payload.
@@ -31,19 +39,22 @@ struct Open {
     /// pair is even. So it is with a partner that does not know weights.
     std::uint8_t weight_max = 0;
     double left = 1.0;  ///< at most this share of the difference may we go; a coefficient, if even
-    std::uint8_t minor = kVersionMinor;  ///< of the initiator's protocol: the frame's, not a field
+    std::uint8_t minor = 2;  ///< of the initiator's protocol: the frame's, not a field
 };
 
 /// Responder: send your chunks.
 struct Accept {
     ExchangeId id;
-    Encoding encoding = Encoding::F32;   ///< the finer of both sides' wishes: both use it
-    double spread = 0.0;                 ///< how far the responder is from its partners, relatively
-    std::uint8_t minor = kVersionMinor;  ///< of the responder's protocol: the frame's, not a field
-    double coefficient = 0.5;            ///< what both use: the least that either side can go
-    std::int8_t weight = 0;              ///< as in Open, of the responder
-    std::uint8_t weight_max = 0;         ///< as in Open, of the responder
-    std::int8_t tilt = 0;                ///< log2 of how many times as heavy the initiator counts
+    Encoding encoding = Encoding::F32;  ///< the finer of both sides' wishes: both use it
+    double spread = 0.0;                ///< how far the responder is from its partners, relatively
+    std::uint8_t minor = 2;             ///< of the responder's protocol: the frame's, not a field
+    double coefficient = 0.5;           ///< what both use: the least that either side can go
+    std::int8_t weight = 0;             ///< as in Open, of the responder
+    std::uint8_t weight_max = 0;        ///< as in Open, of the responder
+    std::int8_t tilt = 0;               ///< log2 of how many times as heavy the initiator counts
+    /// Of the responder, where a lattice needs them: the initiator sees from them how far apart the two
+    /// are now. A frame with samples is of minor version 3, one without of 2.
+    std::optional<Samples> samples = std::nullopt;
 };
 
 /// Responder: not now.

@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "gossip/codec.hpp"
+#include "gossip/encoding/registry.hpp"
 #include "gossip/exchange.hpp"
 
 namespace starling::gossip {
@@ -39,6 +40,9 @@ Responder::Responder(
     accept.id = open.id;
     accept.encoding = terms_.encoding;
     accept.spread = bench.spread;
+    if (rule_ != Rule::Pull && is_lattice(terms_.encoding)) {
+        accept.samples = take_samples(bench, open.id, terms_.part);
+    }
     bench_.send(partner, encode(accept));
 }
 
@@ -91,7 +95,6 @@ Answered Responder::serve(std::uint32_t index, ByteView payload) {
 /// Nothing was applied, so the chunk is as if it had never come.
 void Responder::ask_again(std::uint32_t index, Bytes frame) {
     ++bench_.counters.asked_again;
-    mixing_.forget(terms_, index);
     seen_[index] = false;
     again_[index] = true;
     send_reply(index, std::move(frame));

@@ -12,10 +12,6 @@
 namespace starling::gossip {
 namespace {
 
-/// While peers settle, distances shrink from one exchange to the next. A pair that has not met for
-/// long knows a gap many times too large, and its lattice would be as many times too coarse, so we
-/// use at most so many times the latest gap with anybody.
-constexpr float kSettlingGaps = 4.0F;
 /// Smaller buffers cost more to keep than to make.
 constexpr std::size_t kPooledMin = 1024;
 
@@ -105,45 +101,36 @@ bool Workbench::try_add(std::uint32_t chunk, const Part& wanted, ByteView delta)
     return parameters.try_add(chunk, whole_);
 }
 
-std::span<float> Workbench::gaps_room(std::uint32_t chunk, const Part& part) {
-    const bool lattice =
-        config.encoding == Encoding::Lattice8 || config.encoding == Encoding::Lattice4;
-    if (!lattice || parameters.is_buffer(chunk)) return {};
+std::span<BlockGap> Workbench::gaps_room(std::uint32_t chunk, const Part& part) {
+    if (!is_lattice(config.encoding) || parameters.is_buffer(chunk)) return {};
     return std::span(gaps_).first(block_count(elements(chunk, part)));
 }
 
 std::span<const float> Workbench::known_gaps(
-    const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
+    const GapMemory& memory, std::uint32_t chunk, const Part& part, double apart
 ) {
-    if (parameters.is_buffer(chunk) || part.count != config.parts) return {};
-    const auto own = memory.of(partner, gap_slot(chunk, part));
+    if (!has_gaps(chunk, part)) return {};
     const auto latest = memory.latest(gap_slot(chunk, part));
-    if (own.empty() || latest.empty()) return own;
-    // Each wrap costs a bf16 exchange, whose rounding moves the two apart; where that made other
-    // pairs wrap, a quiet swarm would stay that far apart for ever.
-    const auto known = std::span(known_gaps_).first(own.size());
-    for (std::size_t i = 0; i < own.size(); ++i) {
-        const float own_gap = settling ? std::min(own[i], kSettlingGaps * latest[i]) : own[i];
-        known[i] = std::max(own_gap, latest[i]);
-    }
+    const auto known = std::span(known_gaps_).first(latest.size());
+    const auto times = static_cast<float>(apart * memory.caution());
+    std::transform(latest.begin(), latest.end(), known.begin(), [times](const BlockGap& gap) {
+        return gap.largest * times;
+    });
     return known;
 }
 
-void Workbench::note_gaps(
-    GapMemory& memory,
-    const PeerId& partner,
-    std::uint32_t chunk,
-    const Part& part,
-    std::span<const float> gaps
+double Workbench::known_deviation(
+    const GapMemory& memory, std::uint32_t chunk, const Part& part, std::size_t at
 ) const {
-    if (gaps.empty() || part.count != config.parts) return;
-    memory.note(partner, gap_slot(chunk, part), gaps);
+    if (!has_gaps(chunk, part)) return 0.0;
+    const auto latest = memory.latest(gap_slot(chunk, part));
+    return latest.empty() ? 0.0 : double{latest[at / kBlockElements].deviation};
 }
 
-void Workbench::forget_gaps(
-    GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
+void Workbench::note_gaps(
+    GapMemory& memory, std::uint32_t chunk, const Part& part, std::span<const BlockGap> gaps
 ) const {
-    if (part.count == config.parts) memory.forget(partner, gap_slot(chunk, part));
+    if (!gaps.empty() && has_gaps(chunk, part)) memory.note(gap_slot(chunk, part), gaps);
 }
 
 void Workbench::lay_out(GapMemory& memory) const {

@@ -88,24 +88,22 @@ public:
 
     /// Returns room for the gaps of a part of a chunk; empty when they are of no use to the swarm's
     /// encoding.
-    [[nodiscard]] std::span<float> gaps_room(std::uint32_t chunk, const Part& part);
+    [[nodiscard]] std::span<BlockGap> gaps_room(std::uint32_t chunk, const Part& part);
 
-    /// Returns the gaps to expect: those of this partner, and at least the latest with anybody.
+    /// Returns the gaps to expect of a partner that is so many times as far as the last one was.
     /// They are remembered for each part of each chunk by itself, because parts that shared an
     /// entry would spoil each other's scale. Where exchanges are of parts, one of all elements has
     /// no gaps.
     [[nodiscard]] std::span<const float> known_gaps(
-        const GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
+        const GapMemory& memory, std::uint32_t chunk, const Part& part, double apart
     );
-    void note_gaps(
-        GapMemory& memory,
-        const PeerId& partner,
-        std::uint32_t chunk,
-        const Part& part,
-        std::span<const float> gaps
+    /// Returns the deviation of the differences at the last exchange, in the block of this element of the
+    /// part; 0 if unknown.
+    [[nodiscard]] double known_deviation(
+        const GapMemory& memory, std::uint32_t chunk, const Part& part, std::size_t at
     ) const;
-    void forget_gaps(
-        GapMemory& memory, const PeerId& partner, std::uint32_t chunk, const Part& part
+    void note_gaps(
+        GapMemory& memory, std::uint32_t chunk, const Part& part, std::span<const BlockGap> gaps
     ) const;
 
     /// Gives a memory room for the gaps of our chunks.
@@ -165,6 +163,10 @@ public:
 private:
     [[nodiscard]] bool sound(std::uint32_t chunk);
 
+    [[nodiscard]] bool has_gaps(std::uint32_t chunk, const Part& part) const {
+        return !parameters.is_buffer(chunk) && part.count == config.parts;
+    }
+
     [[nodiscard]] std::uint32_t gap_slot(std::uint32_t chunk, const Part& part) const {
         return chunk * config.parts + part.index;
     }
@@ -175,7 +177,7 @@ private:
     std::size_t chunk_bytes_max_ = 0;
     std::size_t payloads_ = 2;  ///< of a chunk in one exchange, both directions
     Bytes whole_;               ///< scratch for parts
-    std::array<float, kBlocksMax> gaps_{};
+    std::array<BlockGap, kBlocksMax> gaps_{};
     std::array<float, kBlocksMax> known_gaps_{};
 };
 

@@ -8,21 +8,25 @@
 
 namespace starling::gossip {
 
-void measure_gaps(ByteView delta, double coefficient, std::span<float> gaps) {
+void measure_gaps(ByteView delta, double coefficient, std::span<BlockGap> gaps) {
     const std::size_t elements = delta.size() / sizeof(float);
     STARLING_CHECK(gaps.size() == block_count(elements));
     for (std::size_t block = 0; block < gaps.size(); ++block) {
         const std::size_t begin = block * kBlockElements;
         const std::size_t end = std::min(elements, begin + kBlockElements);
         float largest = 0.0F;
-#pragma omp simd reduction(max : largest)
+        float squares = 0.0F;
+#pragma omp simd reduction(max : largest) reduction(+ : squares)
         for (std::size_t i = begin; i < end; ++i) {
             float d = 0.0F;
             std::memcpy(&d, delta.data() + i * sizeof(float), sizeof(float));
             const float size = std::fabs(d);
             largest = size > largest ? size : largest;
+            squares += d * d;
         }
-        gaps[block] = largest / static_cast<float>(coefficient);
+        const auto share = static_cast<float>(coefficient);
+        const float mean = squares / static_cast<float>(end - begin);
+        gaps[block] = {largest / share, std::sqrt(mean) / share};
     }
 }
 

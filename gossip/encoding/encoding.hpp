@@ -27,6 +27,14 @@ inline constexpr std::size_t kBlockElements = 4096;
 
 inline constexpr std::size_t kBlocksMax = block_count(kChunkElementsMax);
 
+/// How far the two sides of an exchange were apart in one block.
+struct BlockGap {
+    float largest = 0.0F;    ///< difference
+    float deviation = 0.0F;  ///< root of the mean square of the differences
+
+    bool operator==(const BlockGap&) const = default;
+};
+
 struct Difference {
     /// False when a value of either side, or their difference, is not a finite number: the delta
     /// must not be applied.
@@ -53,8 +61,8 @@ struct Reply {
 struct Share {
     double coefficient = 0.5;
     std::span<std::byte> delta;  ///< gets what we add: the raw size
-    /// Gets the largest difference of each block: block_count of them, or empty.
-    std::span<float> gaps = {};
+    /// Gets the gap of each block: block_count of them, or empty.
+    std::span<BlockGap> gaps = {};
     Tilt tilt = {};  ///< of a weighted pair, seen from us
 
     /// Share of the difference that we add.
@@ -90,17 +98,30 @@ public:
     /// True when a reply says that our offer could not be decoded.
     [[nodiscard]] virtual bool asks_again(ByteView reply) const = 0;
 
-    /// Writes what the initiator sends. `gaps` are the largest differences to this partner, a block
-    /// each, at the last exchange of this chunk; empty when there was none, or when the partner has
-    /// asked again.
+    /// Writes what the initiator sends. `gaps` are the largest differences to expect, a block each;
+    /// empty when nothing is known, or when the partner has asked again.
     ///
     /// Shapes    wire: wire_bytes of raw's elements, may be the very bytes of raw when wire_is_raw
     virtual Offer offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
         const = 0;
 
+    /// Bytes of the offer that offer_exact() writes.
+    [[nodiscard]] virtual std::size_t exact_bytes(std::size_t elements) const {
+        return wire_bytes(elements);
+    }
+
+    /// Writes what the initiator sends after the partner could not decode it, in a form that always
+    /// decodes and, where the encoding has one, rounds nothing.
+    ///
+    /// Shapes    wire: exact_bytes of raw's elements
+    virtual Offer offer_exact(ByteView raw, std::span<std::byte> wire) const {
+        return offer(raw, {}, wire);
+    }
+
     /// Decodes an offer beside our own values, and writes the reply and our delta.
     ///
-    /// Shapes    raw: the raw size, may be the very bytes of reply.wire when wire_is_raw
+    /// Shapes    raw: the raw size, may be the very bytes of reply.wire when wire_is_raw; reply.wire:
+    ///           wire_bytes, and at least as many as the offer has
     /// Requires  fits_offer
     virtual Difference answer(ByteView offer, ByteView raw, Reply& reply, const Share& share)
         const = 0;
@@ -113,8 +134,8 @@ public:
     virtual Difference take_reply(ByteView reply, ByteView offered, const Share& share) const = 0;
 };
 
-/// Writes the largest difference of each block, from deltas that are the coefficient times it.
-void measure_gaps(ByteView delta, double coefficient, std::span<float> gaps);
+/// Writes the gap of each block, from deltas that are the coefficient times the differences.
+void measure_gaps(ByteView delta, double coefficient, std::span<BlockGap> gaps);
 
 /// An encoding whose offers and replies have one form and one size and can always be decoded.
 /// Unless a subclass says otherwise, a reply is the encoding of the responder's chunk.

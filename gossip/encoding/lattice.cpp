@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -11,7 +12,7 @@ namespace starling::gossip {
 namespace {
 
 /// First byte of a payload. The head is eight bytes, so that what follows stays aligned.
-enum class Form : std::uint8_t { Bf16 = 0, Codes = 1, Again = 2 };
+enum class Form : std::uint8_t { Bf16 = 0, Codes = 1, Again = 2, F32 = 3 };
 
 constexpr std::size_t kHead = 8;
 
@@ -58,7 +59,7 @@ std::size_t block_size(std::size_t elements, std::size_t block) {
 /// Two values that bf16 rounds to one may be 2^-7 of their size apart. Without this a block that
 /// looks equal would get a scale that its true gap exceeds, wrap, travel as bf16 again, and so on
 /// for ever.
-void allow_for_rounding(ByteView one, ByteView other, std::span<float> gaps) {
+void allow_for_rounding(ByteView one, ByteView other, std::span<BlockGap> gaps) {
     const std::size_t elements = one.size() / sizeof(std::uint16_t);
     for (std::size_t block = 0; block < gaps.size(); ++block) {
         const std::size_t end = std::min(elements, (block + 1) * kBlockElements);
@@ -74,8 +75,14 @@ void allow_for_rounding(ByteView one, ByteView other, std::span<float> gaps) {
         }
         // The larger of the two, not their sum: the margin covers twice the measured gap.
         const float bound = std::bit_cast<float>(std::uint32_t{largest} << 16U) / 128.0F;
-        gaps[block] = std::max(gaps[block], bound);
+        gaps[block].largest = std::max(gaps[block].largest, bound);
     }
+}
+
+/// What a block's integers say of its gap. Rounding may hide one unit of it.
+BlockGap gap_of(const lattice::Distance& distance, std::size_t elements, float scale) {
+    const float mean = static_cast<float>(distance.squares) / static_cast<float>(elements);
+    return {static_cast<float>(distance.gap + 1) * scale, std::sqrt(mean) * scale};
 }
 
 constexpr std::size_t kBlockRaw = kBlockElements * sizeof(float);
@@ -100,6 +107,7 @@ std::size_t LatticeEncoding::wire_bytes(std::size_t elements) const {
 
 bool LatticeEncoding::fits_offer(ByteView offer, std::size_t elements) const {
     if (is_form(offer, Form::Bf16)) return offer.size() == kHead + bf16_.wire_bytes(elements);
+    if (is_form(offer, Form::F32)) return offer.size() == exact_bytes(elements);
     if (!is_form(offer, Form::Codes) || offer.size() != offer_bytes(elements)) return false;
     for (std::size_t block = 0; block < block_count(elements); ++block) {
         if (!sound(head_of(offer, block).scale)) return false;
@@ -109,14 +117,15 @@ bool LatticeEncoding::fits_offer(ByteView offer, std::size_t elements) const {
 
 bool LatticeEncoding::fits_reply(ByteView reply, ByteView offered, std::size_t elements) const {
     if (is_form(reply, Form::Again)) return reply.size() == kHead;
-    if (is_form(offered, Form::Bf16)) {
-        return is_form(reply, Form::Bf16) && reply.size() == offered.size();
+    for (const auto form : {Form::Bf16, Form::F32}) {
+        if (!is_form(offered, form)) continue;
+        return is_form(reply, form) && reply.size() == offered.size();
     }
     return is_form(reply, Form::Codes) && reply.size() == kHead + code_bytes(elements);
 }
 
 bool LatticeEncoding::always_decodes(ByteView offer) const {
-    return is_form(offer, Form::Bf16);
+    return is_form(offer, Form::Bf16) || is_form(offer, Form::F32);
 }
 
 bool LatticeEncoding::asks_again(ByteView reply) const {
@@ -137,6 +146,20 @@ Offer LatticeEncoding::offer(ByteView raw, std::span<const float> gaps, std::spa
     bf16_.encode(raw, wire.first(offer.bytes).subspan(kHead));
     // Taking a bf16 reply measures the norm itself.
     offer.squared_norm = 0.0;
+    return offer;
+}
+
+std::size_t LatticeEncoding::exact_bytes(std::size_t elements) const {
+    return kHead + f32_.wire_bytes(elements);
+}
+
+Offer LatticeEncoding::offer_exact(ByteView raw, std::span<std::byte> wire) const {
+    STARLING_CHECK(wire.size() == exact_bytes(elements_of(raw)));
+    write_head(wire, Form::F32);
+    const auto body = wire.subspan(kHead);
+    f32_.encode(raw, body);
+    Offer offer = f32_.offer(body, {}, body);
+    offer.bytes = wire.size();
     return offer;
 }
 
@@ -178,6 +201,13 @@ Difference LatticeEncoding::answer(ByteView offer, ByteView raw, Reply& reply, c
         const auto result = bf16_.answer(theirs, raw, body, share);
         if (result.finite) allow_for_rounding(theirs, body.wire, share.gaps);
         return result;
+    }
+    if (is_form(offer, Form::F32)) {
+        write_head(reply.wire, Form::F32);
+        reply.bytes = kHead + raw.size();
+        STARLING_CHECK(reply.wire.size() >= reply.bytes);
+        Reply body{reply.wire.subspan(kHead, raw.size())};
+        return f32_.answer(offer.subspan(kHead), raw, body, share);
     }
     write_head(reply.wire, Form::Codes);
     reply.bytes = kHead + code_bytes(elements_of(raw));
@@ -221,9 +251,7 @@ Difference LatticeEncoding::answer_codes(
         const double scale = static_cast<double>(head.scale);
         sum.squared_distance += scale * scale * static_cast<double>(distance.squares);
         sum.squared_norm += static_cast<double>(measured.squares);
-        if (!share.gaps.empty()) {
-            share.gaps[i] = static_cast<float>(distance.gap + 1) * head.scale;
-        }
+        if (!share.gaps.empty()) share.gaps[i] = gap_of(distance, block.elements, head.scale);
         theirs += code_bytes(block.elements);
         codes += code_bytes(block.elements);
     }
@@ -238,6 +266,7 @@ Difference LatticeEncoding::take_reply(ByteView reply, ByteView offered, const S
         if (result.finite) allow_for_rounding(theirs, mine, share.gaps);
         return result;
     }
+    if (is_form(offered, Form::F32)) return f32_.take_reply(reply.subspan(kHead), {}, share);
     const std::size_t elements = elements_of(share.delta);
     const std::size_t blocks = block_count(elements);
     const std::byte* theirs = reply.data() + kHead;
@@ -257,7 +286,7 @@ Difference LatticeEncoding::take_reply(ByteView reply, ByteView offered, const S
         if (distance.gap > gap_max()) sum.finite = false;
         const double wide = static_cast<double>(scale);
         sum.squared_distance += wide * wide * static_cast<double>(distance.squares);
-        if (!share.gaps.empty()) share.gaps[i] = static_cast<float>(distance.gap + 1) * scale;
+        if (!share.gaps.empty()) share.gaps[i] = gap_of(distance, block.elements, scale);
         theirs += code_bytes(block.elements);
         mine += code_bytes(block.elements);
     }

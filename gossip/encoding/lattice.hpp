@@ -6,8 +6,9 @@
 //
 // A block of 4,096 elements has its own scale and a 64-bit hash of its integers before reduction. A
 // value further away than half the range decodes to a wrong one (it wraps), which the hash notices:
-// then nothing of the chunk is applied, the reply asks again, and the initiator sends bf16. The
-// responder's reply is on the lattice of the offer, and it answers only if all gaps are within the
+// then nothing of the chunk is applied, the reply asks again, and the initiator sends f32 (bf16 to a
+// partner of an older protocol: its rounding moves two peers that are near apart, so that others wrap).
+// The responder's reply is on the lattice of the offer, and it answers only if all gaps are within the
 // range, so the initiator's decoding cannot wrap and needs no hash. Both deltas are the same float
 // step * (k_theirs - k_mine), with opposite signs.
 //
@@ -18,6 +19,7 @@
 #include "base/simd.hpp"
 #include "gossip/encoding/bf16.hpp"
 #include "gossip/encoding/encoding.hpp"
+#include "gossip/encoding/f32.hpp"
 
 namespace starling::gossip {
 
@@ -37,6 +39,8 @@ public:
         const override;
     [[nodiscard]] bool always_decodes(ByteView offer) const override;
     [[nodiscard]] bool asks_again(ByteView reply) const override;
+    [[nodiscard]] std::size_t exact_bytes(std::size_t elements) const override;
+    Offer offer_exact(ByteView raw, std::span<std::byte> wire) const override;
 
     Offer offer(ByteView raw, std::span<const float> gaps, std::span<std::byte> wire)
         const override;
@@ -47,12 +51,11 @@ public:
     /// Largest |k_theirs - k_mine| that both sides decode alike.
     [[nodiscard]] int gap_max() const { return (1 << (bits_ - 1)) - 1; }
 
-    /// How many times the last gap the range covers. Gaps grow between two meetings of a pair,
-    /// fastest when training begins: of `cnn` one chunk in four exceeds twice the last gap and
-    /// travels once more, as bf16; one in sixteen exceeds four times. The distance that is left is
-    /// about 0.25 * scale: with 8 bits a few hundredths of the gap's root mean square, so that a
-    /// wide margin costs nothing; with 4 bits it would.
-    [[nodiscard]] float margin() const { return bits_ == 8 ? 4.0F : 2.0F; }
+    /// How many times the expected gap the range covers. The distance that is left is about 0.25 *
+    /// scale: with 8 bits a few hundredths of the gap's root mean square, so that a wide margin costs
+    /// nothing; with 4 bits it does. Without training, peers come together 1.5 times as slowly as in f32
+    /// with 2, and 1.25 times with 1.3; a chunk in a thousand then travels once more.
+    [[nodiscard]] float margin() const { return bits_ == 8 ? 4.0F : 1.3F; }
 
 private:
     [[nodiscard]] std::size_t offer_bytes(std::size_t elements) const;
@@ -66,7 +69,8 @@ private:
 
     int bits_;
     Isa isa_;
-    Bf16Encoding bf16_;  ///< for what cannot be decoded on the lattice
+    Bf16Encoding bf16_;  ///< before anything is known of gaps
+    F32Encoding f32_;    ///< for what could not be decoded on the lattice
 };
 
 }  // namespace starling::gossip

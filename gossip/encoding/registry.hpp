@@ -7,6 +7,11 @@
 
 namespace starling::gossip {
 
+/// Whether the partner's own values are needed to decode it.
+[[nodiscard]] constexpr bool is_lattice(Encoding encoding) {
+    return encoding == Encoding::Lattice8 || encoding == Encoding::Lattice4;
+}
+
 /// Returns the encoding, or null for a value that we do not know.
 [[nodiscard]] const ChunkEncoding* find_encoding(Encoding encoding);
 

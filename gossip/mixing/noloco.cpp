@@ -129,19 +129,26 @@ public:
         const auto chunk = flight.index;
         if (!read(terms, chunk)) return false;
         const auto& encoding = this->encoding(terms, chunk);
-        const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
-        frame = take_frame(offer_bytes_max(terms, chunk));
+        const auto elements = bench_.elements(chunk, terms.part);
+        const bool exact = again && terms.minor >= kMinorExact;
+        const auto room = exact ? encoding.exact_bytes(elements) : encoding.wire_bytes(elements);
+        frame = take_frame(kHead + (sends_slow(terms, chunk) ? 2 : 1) * room);
         const auto payload = std::span(frame).subspan(kPayloadOffset);
+        const auto write = [&](const Bytes& raw, std::span<const float> gaps, std::size_t at) {
+            const auto wire = payload.subspan(at, room);
+            return exact ? encoding.offer_exact(raw, wire) : encoding.offer(raw, gaps, wire);
+        };
         std::span<const float> gaps;
-        if (!again) gaps = bench_.known_gaps(fast_gaps_, terms.partner, chunk, terms.part);
-        flight.offer = encoding.offer(theta_, gaps, payload.subspan(kHead, room));
+        if (!again) gaps = bench_.known_gaps(fast_gaps_, chunk, terms.part, terms.apart);
+        flight.offer = write(theta_, gaps, kHead);
         write_head(payload, flight.offer.bytes);
         flight.offer.bytes += kHead;
         if (sends_slow(terms, chunk)) {
             gaps = {};
-            if (!again) gaps = bench_.known_gaps(slow_gaps_, terms.partner, chunk, terms.part);
-            const auto slow = payload.subspan(flight.offer.bytes, room);
-            flight.offer.bytes += encoding.offer(phi_, gaps, slow).bytes;
+            // Samples are of the fast weights. Where these are further apart, the slow ones may be.
+            const double apart = std::max(1.0, terms.apart);
+            if (!again) gaps = bench_.known_gaps(slow_gaps_, chunk, terms.part, apart);
+            flight.offer.bytes += write(phi_, gaps, flight.offer.bytes).bytes;
         }
         frame.resize(kPayloadOffset + flight.offer.bytes);
         return true;
@@ -153,7 +160,8 @@ public:
         if (!read(terms, chunk)) return {Served::Locked};
         const auto got = *split(offer);
         const auto& encoding = this->encoding(terms, chunk);
-        const auto room = encoding.wire_bytes(bench_.elements(chunk, terms.part));
+        const auto elements = bench_.elements(chunk, terms.part);
+        const auto room = std::max(encoding.wire_bytes(elements), encoding.exact_bytes(elements));
         const bool both = !got.slow.empty();
         frame = take_frame(kHead + (both ? 2 : 1) * room);
         const auto payload = std::span(frame).subspan(kPayloadOffset);
@@ -189,8 +197,8 @@ public:
             return {sound ? Served::Locked : Served::Refused, misdeed};
         }
         tally = entered;
-        bench_.note_gaps(fast_gaps_, terms.partner, chunk, terms.part, fast_gaps);
-        if (both) bench_.note_gaps(slow_gaps_, terms.partner, chunk, terms.part, slow_gaps);
+        bench_.note_gaps(fast_gaps_, chunk, terms.part, fast_gaps);
+        if (both) bench_.note_gaps(slow_gaps_, chunk, terms.part, slow_gaps);
         return {Served::Done};
     }
 
@@ -223,8 +231,10 @@ public:
         bench_.pool.give(std::exchange(flight.bytes, std::move(fast)));
         const Misdeed misdeed = check(terms, chunk, difference, apart, tally);
         if (misdeed != Misdeed::None) return {ReplyState::Refused, misdeed};
-        bench_.note_gaps(fast_gaps_, terms.partner, chunk, terms.part, fast_gaps);
-        if (both) bench_.note_gaps(slow_gaps_, terms.partner, chunk, terms.part, slow_gaps);
+        fast_gaps_.decoded();
+        slow_gaps_.decoded();
+        bench_.note_gaps(fast_gaps_, chunk, terms.part, fast_gaps);
+        if (both) bench_.note_gaps(slow_gaps_, chunk, terms.part, slow_gaps);
         return {apply(terms, flight, tally) ? ReplyState::Applied : ReplyState::Locked};
     }
 
@@ -235,9 +245,13 @@ public:
         return step(terms, flight.index);
     }
 
-    void forget(const Terms& terms, std::uint32_t chunk) override {
-        bench_.forget_gaps(fast_gaps_, terms.partner, chunk, terms.part);
-        bench_.forget_gaps(slow_gaps_, terms.partner, chunk, terms.part);
+    void wrapped(const Terms& /*terms*/) override {
+        fast_gaps_.wrapped();
+        slow_gaps_.wrapped();
+    }
+
+    [[nodiscard]] double apart(const Terms& terms, ExchangeId id, const Samples& theirs) override {
+        return measure_apart(bench_, fast_gaps_, id, terms.part, theirs);
     }
 
     void adopt() override {
@@ -269,7 +283,7 @@ private:
         return has_slow(chunk) && (beta_ != gamma_ || terms.minor == 0);
     }
 
-    std::span<float> slow_room(std::uint32_t chunk, const Part& part) {
+    std::span<BlockGap> slow_room(std::uint32_t chunk, const Part& part) {
         return std::span(slow_scratch_).first(bench_.gaps_room(chunk, part).size());
     }
 
@@ -338,7 +352,7 @@ private:
     GapMemory fast_gaps_;
     GapMemory slow_gaps_;
     std::vector<Arena> arenas_;
-    std::array<float, kBlocksMax> slow_scratch_{};
+    std::array<BlockGap, kBlocksMax> slow_scratch_{};
     Bytes theta_;
     Bytes phi_;
     Bytes momentum_;

@@ -52,7 +52,9 @@ public:
     [[nodiscard]] bool offer(const Terms& terms, bool again, Bytes& frame, Flight& flight)
         override {
         const auto& encoding = this->encoding(terms, flight.index);
-        frame = take_frame(offer_bytes_max(terms, flight.index));
+        const auto elements = bench_.elements(flight.index, terms.part);
+        const bool exact = again && terms.minor >= kMinorExact;
+        frame = take_frame(exact ? encoding.exact_bytes(elements) : encoding.wire_bytes(elements));
         const auto wire = std::span(frame).subspan(kPayloadOffset);
         const auto raw = raw_room(encoding, flight.index, terms.part, wire);
         if (!bench_.try_read(flight.index, terms.part, raw)) {
@@ -60,8 +62,8 @@ public:
             return false;
         }
         std::span<const float> gaps;
-        if (!again) gaps = bench_.known_gaps(gaps_, terms.partner, flight.index, terms.part);
-        flight.offer = encoding.offer(raw, gaps, wire);
+        if (!again) gaps = bench_.known_gaps(gaps_, flight.index, terms.part, terms.apart);
+        flight.offer = exact ? encoding.offer_exact(raw, wire) : encoding.offer(raw, gaps, wire);
         frame.resize(kPayloadOffset + flight.offer.bytes);
         return true;
     }
@@ -70,7 +72,8 @@ public:
         const Terms& terms, std::uint32_t chunk, ByteView offer, Bytes& frame, Tally& tally
     ) override {
         const auto& encoding = this->encoding(terms, chunk);
-        frame = take_frame(offer_bytes_max(terms, chunk));
+        const auto room = std::max(offer_bytes_max(terms, chunk), offer.size());
+        frame = take_frame(room);
         const auto wire = std::span(frame).subspan(kPayloadOffset);
         const auto raw = raw_room(encoding, chunk, terms.part, wire);
         if (!bench_.try_read(chunk, terms.part, raw)) return give_up(frame, Served::Locked);
@@ -89,7 +92,7 @@ public:
         if (misdeed != Misdeed::None) return give_up(frame, Served::Refused, misdeed);
         if (!bench_.try_add(chunk, terms.part, delta_)) return give_up(frame, Served::Locked);
         tally = entered;
-        bench_.note_gaps(gaps_, terms.partner, chunk, terms.part, gaps);
+        bench_.note_gaps(gaps_, chunk, terms.part, gaps);
         return {Served::Done};
     }
 
@@ -109,7 +112,8 @@ public:
         difference.squared_norm += flight.offer.squared_norm;
         const Misdeed misdeed = bench_.check(flight.index, terms.part, difference, tally);
         if (misdeed != Misdeed::None) return {ReplyState::Refused, misdeed};
-        bench_.note_gaps(gaps_, terms.partner, flight.index, terms.part, gaps);
+        bench_.note_gaps(gaps_, flight.index, terms.part, gaps);
+        gaps_.decoded();
         if (bench_.try_add(flight.index, terms.part, delta)) return {ReplyState::Applied};
         bench_.pool.give(std::exchange(flight.bytes, bench_.pool.take(delta.size())));
         std::copy(delta.begin(), delta.end(), flight.bytes.begin());
@@ -120,8 +124,10 @@ public:
         return bench_.try_add(flight.index, terms.part, flight.bytes);
     }
 
-    void forget(const Terms& terms, std::uint32_t chunk) override {
-        bench_.forget_gaps(gaps_, terms.partner, chunk, terms.part);
+    void wrapped(const Terms& /*terms*/) override { gaps_.wrapped(); }
+
+    [[nodiscard]] double apart(const Terms& terms, ExchangeId id, const Samples& theirs) override {
+        return measure_apart(bench_, gaps_, id, terms.part, theirs);
     }
 
 private:

@@ -15,9 +15,13 @@
 #include <memory>
 
 #include "gossip/codec.hpp"
+#include "gossip/samples.hpp"
 #include "gossip/workbench.hpp"
 
 namespace starling::gossip {
+
+/// From this minor version on, a partner knows the lattice's exact form.
+inline constexpr std::uint8_t kMinorExact = 3;
 
 /// What both sides of one exchange have agreed on.
 struct Terms {
@@ -27,6 +31,8 @@ struct Terms {
     Part part;
     std::uint8_t minor = kVersionMinor;  ///< of the partner's protocol; known to the initiator
     Tilt tilt = {};                      ///< of a weighted pair, seen from us; pairwise only
+    /// How far the partner is, in units of the distance at our last exchange; known to the initiator
+    double apart = 1.0;
 
     /// Share of the difference that we go.
     [[nodiscard]] double share() const { return share_of(coefficient, tilt); }
@@ -115,11 +121,18 @@ public:
     /// Applies what take_reply() found locked; false when it still is.
     [[nodiscard]] virtual bool apply(const Terms& terms, Flight& flight, Tally& tally) = 0;
 
+    /// The partner could not decode an offer of ours.
+    virtual void wrapped(const Terms& /*terms*/) {}
+
     /// The exchange ended before a reply to this flight was applied.
     virtual void withdraw(const Terms& /*terms*/, Flight& /*flight*/) {}
 
-    /// Forgets what was known of the distance to a partner in this chunk.
-    virtual void forget(const Terms& /*terms*/, std::uint32_t /*chunk*/) {}
+    /// Returns how far the partner is by its samples, as Terms has it.
+    [[nodiscard]] virtual double apart(
+        const Terms& /*terms*/, ExchangeId /*id*/, const Samples& /*theirs*/
+    ) {
+        return 1.0;
+    }
 
     /// The parameters were replaced as a whole, or begin to count in the sum: what the rule keeps
     /// beside them starts anew.

@@ -24,19 +24,27 @@ Bytes reply_frame() {
     return frame;
 }
 
+/// An Accept as a responder on a lattice sends it.
+Accept accept_with_samples() {
+    Accept accept{kId, Encoding::Lattice4, 0.125, kVersionMinor, 0.375, 4, 6, -6, Samples{}};
+    for (std::size_t i = 0; i < kSamples; ++i) (*accept.samples)[i] = static_cast<float>(i) - 1.0F;
+    return accept;
+}
+
 std::vector<Bytes> samples() {
     LayoutHash layout;
     layout.bytes.fill(7);
     return {
         encode(Open{
             kId, layout, 12, 0.25, Encoding::Exact64, Rule::Noloco, 20, 7, 0x1234, -3, 7, 0.75}),
-        encode(Accept{kId, Encoding::Lattice4, 0.125, kVersionMinor, 0.375, 4, 6, -6}),
+        encode(Accept{kId, Encoding::Lattice4, 0.125, 2, 0.375, 4, 6, -6}),
         encode(Busy{kId, true}),
         encode(Refuse{kId, RefuseReason::Round, 77}),
         chunk_frame(),
         reply_frame(),
         encode(Commit{kId}),
         encode(Abort{kId, AbortReason::Violated, 9}),
+        encode(accept_with_samples()),
     };
 }
 
@@ -86,6 +94,10 @@ TEST(AveragingCodec, EveryKindSurvivesTheRoundTrip) {
     const auto abort = decoded<Abort>(frames[7]);
     EXPECT_EQ(abort.reason, AbortReason::Violated);
     EXPECT_EQ(abort.acked, 9U);
+    const auto accept = decoded<Accept>(frames[8]);
+    EXPECT_EQ(accept.tilt, -6);
+    EXPECT_EQ(accept.samples, accept_with_samples().samples);
+    EXPECT_FALSE(decoded<Accept>(frames[1]).samples.has_value());
 }
 
 TEST(AveragingCodec, GoldenBytesOfAnAbort) {
@@ -159,6 +171,29 @@ TEST(AveragingCodec, GoldenBytesOfWeights) {
     EXPECT_EQ(last(1, 11), (std::vector<unsigned>{0, 0, 0, 0, 0, 0, 0xd8, 0x3f, 4, 6, 0xfa}));
 }
 
+TEST(AveragingCodec, SamplesAreAppendedInAVersionOfTheirOwn) {
+    const auto frames = samples();
+    const auto& plain = frames[1];
+    const auto& longer = frames[8];
+    EXPECT_EQ(std::to_integer<unsigned>(plain[1]), 0x12U) << "as before there were samples";
+    EXPECT_EQ(std::to_integer<unsigned>(longer[1]), 0x13U);
+    ASSERT_EQ(longer.size(), plain.size() + 4 * kSamples);
+    EXPECT_EQ(std::to_integer<unsigned>(longer[2]), 28 + 4 * kSamples);
+    EXPECT_TRUE(std::equal(plain.begin() + 4, plain.end(), longer.begin() + 4));
+    // -1, 0, 1 and 2 in IEEE 754.
+    const std::vector<unsigned> golden{
+        0, 0, 0x80, 0xbf, 0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0x40};
+    for (std::size_t i = 0; i < golden.size(); ++i) {
+        EXPECT_EQ(std::to_integer<unsigned>(longer[plain.size() + i]), golden[i]) << "byte " << i;
+    }
+    auto shorter = longer;
+    shorter[1] = std::byte{0x12};
+    EXPECT_EQ(decode(shorter).error().code, FaultCode::BadFormat);
+    for (const std::size_t kind : {0U, 2U, 3U, 4U, 5U, 6U, 7U}) {
+        EXPECT_EQ(std::to_integer<unsigned>(frames[kind][1]), 0x12U) << "kind " << kind + 1;
+    }
+}
+
 TEST(AveragingCodec, EveryTruncatedHeaderIsNoticed) {
     for (const auto& frame : samples()) {
         const auto header = std::min(frame.size(), kPayloadOffset);
@@ -179,13 +214,15 @@ TEST(AveragingCodec, BytesBehindAHeaderAreRefused) {
 }
 
 TEST(AveragingCodec, LaterMinorVersionsAreReadAsFarAsKnown) {
-    auto longer = samples()[1];
-    EXPECT_EQ(decoded<Accept>(longer).minor, 2);
-    longer[1] = std::byte{0x13};
-    longer[2] = std::byte{30};  // two bytes of header that we do not know
+    auto longer = samples()[8];
+    EXPECT_EQ(decoded<Accept>(samples()[1]).minor, 2);
+    EXPECT_EQ(decoded<Accept>(longer).minor, 3);
+    longer[1] = std::byte{0x14};
+    longer[2] = std::byte{28 + 4 * kSamples + 2};  // two bytes of header that we do not know
     longer.insert(longer.end(), 2, std::byte{0xff});
     EXPECT_EQ(decoded<Accept>(longer).id, kId);
-    EXPECT_EQ(decoded<Accept>(longer).minor, 3);
+    EXPECT_EQ(decoded<Accept>(longer).samples, accept_with_samples().samples);
+    EXPECT_EQ(decoded<Accept>(longer).minor, 4);
     longer[0] = std::byte{99};
     EXPECT_EQ(decoded<Unknown>(longer).kind, 99);
     longer[1] = std::byte{0x12};

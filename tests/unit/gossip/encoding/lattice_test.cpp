@@ -94,7 +94,43 @@ TEST(Lattice, FirstMeetingIsBf16) {
     EXPECT_EQ(met.reply_bytes, met.offer_bytes);
     float largest = 0.0F;
     for (std::size_t i = 0; i < 4096; ++i) largest = std::max(largest, std::fabs(a[i] - b[i]));
-    EXPECT_NEAR(met.gaps[0], largest, 0.01F * largest);
+    EXPECT_NEAR(met.gaps[0].largest, largest, 0.01F * largest);
+}
+
+TEST(Lattice, WhatComesAgainIsExactOnBothSides) {
+    Rng rng(8);
+    for (const int bits : {8, 4}) {
+        for (const Tilt tilt : {Tilt{}, Tilt::lighter_by(3), Tilt::lighter_by(-3)}) {
+            const LatticeEncoding encoding(bits);
+            const auto a = uniform(5000, 1.0, rng);
+            const auto b = near(a, 1e-5, rng);
+            Bytes offer(encoding.exact_bytes(a.size()));
+            const auto made = encoding.offer_exact(view(a), offer);
+            ASSERT_EQ(made.bytes, 8U + 4U * 5000U);
+            ASSERT_TRUE(encoding.fits_offer(offer, a.size()) && encoding.always_decodes(offer));
+            EXPECT_FALSE(encoding.fits_offer(ByteView(offer).first(offer.size() - 4), a.size()));
+            Bytes reply(made.bytes);
+            std::vector<float> ours(a.size());
+            std::vector<float> theirs(a.size());
+            std::vector<BlockGap> gaps(2);
+            std::vector<BlockGap> again(2);
+            Reply written{reply};
+            const auto answered = encoding.answer(
+                offer, view(b), written, {0.5, room(theirs), gaps, tilt.reversed()}
+            );
+            ASSERT_EQ(written.bytes, made.bytes);
+            ASSERT_TRUE(encoding.fits_reply(reply, offer, a.size()));
+            const auto taken = encoding.take_reply(reply, offer, {0.5, room(ours), again, tilt});
+            EXPECT_EQ(gaps, again);
+            EXPECT_NEAR(taken.squared_distance, answered.squared_distance, 1e-12);
+            const float times = std::ldexp(1.0F, tilt.own - tilt.other);
+            for (std::size_t i = 0; i < a.size(); ++i) {
+                ASSERT_EQ(ours[i], -times * theirs[i]);
+                const auto share = static_cast<float>(share_of(0.5, tilt));
+                ASSERT_NEAR(ours[i], share * (b[i] - a[i]), 1e-11);
+            }
+        }
+    }
 }
 
 TEST(Lattice, AdversarialWrapsAreNoticed) {

@@ -11,14 +11,6 @@ namespace {
 
 const std::vector<std::size_t> kSizes{5000, 64, 1, 4096};
 
-void local_step(FloatSwarm& swarm, Rng& rng, double size) {
-    for (auto& node : swarm.nodes) {
-        for (auto& chunk : node.vector->chunks) {
-            for (auto& value : chunk) value += static_cast<float>(size * rng.normal());
-        }
-    }
-}
-
 class NolocoIn : public testing::TestWithParam<Encoding> {};
 
 TEST_P(NolocoIn, WithoutMomentumAndWithUnitWeightsIsPairwiseAveragingBitForBit) {
@@ -340,10 +332,11 @@ std::pair<std::vector<std::vector<std::vector<float>>>, std::uint64_t> train_two
         while (!swarm.wire.empty()) {
             auto& frame = swarm.wire.front().frame;
             constexpr std::byte kAccept{2};
-            if (old && frame[0] == kAccept) {
-                frame[1] = std::byte{0x10};
-                frame[2] = std::byte{17};
-                frame.resize(21);
+            if (frame[0] == kAccept) {
+                // Without samples in both, because they change scales.
+                frame[1] = old ? std::byte{0x10} : std::byte{0x12};
+                frame[2] = old ? std::byte{17} : std::byte{28};
+                frame.resize(old ? 21 : 32);
             }
             if (!swarm.deliver()) break;
         }

@@ -27,7 +27,7 @@ struct Meeting {
     Difference responder;
     std::vector<float> for_initiator;  ///< deltas
     std::vector<float> for_responder;
-    std::vector<float> gaps;
+    std::vector<BlockGap> gaps;
 };
 
 /// Computes both deltas; nothing is added yet. The tilt is the initiator's.
@@ -63,7 +63,7 @@ inline Meeting meet(
     meeting.wrapped = encoding.asks_again(reply);
     EXPECT_EQ(meeting.wrapped, meeting.responder.wrapped);
     if (meeting.wrapped) return meeting;
-    std::vector<float> gaps(meeting.gaps.size());
+    std::vector<BlockGap> gaps(meeting.gaps.size());
     meeting.initiator =
         encoding.take_reply(reply, offer, {coefficient, room(meeting.for_initiator), gaps, tilt});
     meeting.initiator.squared_norm += made.squared_norm;

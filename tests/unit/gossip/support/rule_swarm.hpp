@@ -30,6 +30,15 @@ inline void scatter(FloatSwarm& swarm, Rng& rng, double deviation = 1.0) {
     }
 }
 
+/// Moves every value of every node by a normal draw.
+inline void local_step(FloatSwarm& swarm, Rng& rng, double size) {
+    for (auto& node : swarm.nodes) {
+        for (auto& chunk : node.vector->chunks) {
+            for (auto& value : chunk) value += static_cast<float>(size * rng.normal());
+        }
+    }
+}
+
 /// Makes every node know nobody, so that whom() decides who asks whom.
 inline void isolate(FloatSwarm& swarm) {
     for (auto& node : swarm.nodes) {
