@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
         const std::vector<float> gaps(kBlocksMax, 1e-3F);
         // Gaps are measured for a lattice only.
         const bool lattice = which == Encoding::Lattice8 || which == Encoding::Lattice4;
-        std::vector<float> measured(lattice ? kBlocksMax : 0);
+        std::vector<BlockGap> measured(lattice ? kBlocksMax : 0);
         Bytes offer(encoding.wire_bytes(kElements));
         Bytes reply(encoding.wire_bytes(kElements));
         Reply written{reply};
