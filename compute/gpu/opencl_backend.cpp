@@ -59,7 +59,7 @@ public:
 
     ~OpenClBackend() override {
         // The device may still read or write there.
-        if (fault_) (void)new std::vector<std::byte>(std::move(staging_));
+        if (fault_) (void)staging_.release();
         if (!*lost_) return;
         watch_.forget();
         for (auto& [name, kernel] : kernels_) kernel.forget();
@@ -124,7 +124,7 @@ public:
         if (fault_) return *fault_;
         if (from.empty()) return {};
         // Where the device hangs, the host's span may be gone before it has been read.
-        staging_.assign(from.begin(), from.end());
+        staging_->assign(from.begin(), from.end());
         cl::Event event = nullptr;
         auto status = api_.EnqueueWriteBuffer(
             queue_.get(),
@@ -132,7 +132,7 @@ public:
             cl::kNotBlocking,
             offset,
             from.size(),
-            staging_.data(),
+            staging_->data(),
             0,
             nullptr,
             &event
@@ -145,7 +145,7 @@ public:
     Result<void> read(DeviceMemory& from, std::size_t offset, std::span<std::byte> to) override {
         if (fault_) return *fault_;
         if (to.empty()) return {};
-        staging_.resize(to.size());
+        staging_->resize(to.size());
         cl::Event event = nullptr;
         auto status = api_.EnqueueReadBuffer(
             queue_.get(),
@@ -153,14 +153,14 @@ public:
             cl::kNotBlocking,
             offset,
             to.size(),
-            staging_.data(),
+            staging_->data(),
             0,
             nullptr,
             &event
         );
         if (status == cl::kSuccess) status = waited(event);
         if (status != cl::kSuccess) return remember("gives no data", status);
-        std::copy(staging_.begin(), staging_.end(), to.begin());
+        std::copy(staging_->begin(), staging_->end(), to.begin());
         give_back_staging();
         return {};
     }
@@ -177,7 +177,7 @@ public:
             if (argument.memory() != nullptr) {
                 auto* const handle = handle_of(*argument.memory());
                 const auto status = api_.SetKernelArg(
-                    *kernel, index++, sizeof(handle), static_cast<const void*>(&handle)
+                    *kernel, index++, sizeof(cl::Memory), static_cast<const void*>(&handle)
                 );
                 if (status != cl::kSuccess) return refused(launch, status);
             }
@@ -223,7 +223,7 @@ private:
     /// Keeps room for chunks of parameters, and not for the answers of a whole batch.
     void give_back_staging() {
         constexpr std::size_t kKept = std::size_t{4} << 20U;
-        if (staging_.size() > kKept) staging_ = {};
+        if (staging_->size() > kKept) *staging_ = {};
     }
 
     [[nodiscard]] Fault failed(const std::string& what, cl::Int status) const {
@@ -300,7 +300,8 @@ private:
     cl::OwnedProgram program_;
     std::map<std::string, cl::OwnedKernel, std::less<>> kernels_;
     cl::Watch watch_;
-    std::vector<std::byte> staging_;  ///< what is on its way between the host and the device
+    /// What is on its way between the host and the device.
+    std::unique_ptr<std::vector<std::byte>> staging_ = std::make_unique<std::vector<std::byte>>();
 };
 
 }  // namespace
