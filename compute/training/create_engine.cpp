@@ -121,13 +121,17 @@ Result<std::unique_ptr<Engine>> create_named(const EngineOptions& options, Param
     const auto device = search.find ? search.find(options.device) : find_device(options.device);
     if (device.has_error()) return device.error();
     const auto info = (*device)->info();
+    const bool card = !(*device)->on_host();
     std::string why;
-    if (!(*device)->on_host()) {
+    if (card) {
         if (auto ok = check_fit(options, info); !ok) return ok.error();
         const auto other = search.claim ? search.claim(info) : std::string();
         if (!other.empty()) why = other + " computes there, too, and both will be slower";
     }
     auto engine = make_plan_engine(**device, options, store);
+    // Others may use the memory that there is.
+    const bool full = engine.has_error() && engine.error().code == FaultCode::Oversized;
+    if (card && full) return fail(FaultCode::Usage, engine.error().message);
     if (engine) (*engine)->set_choice({info.name, why, info.name != "cpu"});
     return engine;
 }

@@ -87,7 +87,9 @@ Result<void> RunningEngine::replace(const Fault& fault) {
     if (!std::exchange(reopened_, true)) {
         note("the device has failed and is opened anew: " + fault.message);
         auto made = make_on(report_.name);
-        if (made || !automatic) return made;
+        if (made) return made;
+        // It was there when the peer began, so that it was not asked for in vain.
+        if (!automatic) return fail(FaultCode::Device, made.error().message);
         note("training goes on on the cpu: " + made.error().message);
     } else if (!automatic) {
         return fault;

@@ -82,6 +82,7 @@ public:
     bool on_host() const override { return inner_.on_host(); }
 
     Result<std::unique_ptr<DeviceMemory>> allocate(std::size_t floats) override {
+        if (full) return fail(FaultCode::Oversized, "there is no more memory");
         return inner_.allocate(floats);
     }
 
@@ -117,6 +118,8 @@ public:
     Result<void> update(ParameterStore& store, const UpdateRequest& request) override {
         return inner_.update(store, request);
     }
+
+    bool full = false;  ///< plans find memory, and nothing else does
 
 private:
     Device& inner_;

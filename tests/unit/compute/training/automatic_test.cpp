@@ -209,6 +209,19 @@ TEST_F(Automatic, ADeviceThatWasNamedIsTakenThoughOthersComputeThere) {
     EXPECT_EQ(runs_["opencl:0"], 0) << "nothing is measured";
 }
 
+TEST_F(Automatic, ANamedDeviceWithoutTheMemoryThatItsDriverPromisesIsRefusedAsWrongUsage) {
+    if (test_device().on_host()) GTEST_SKIP() << "the system may promise any memory";
+    add("opencl:0", DeviceKind::Gpu, test_device(), 0.001);
+    dynamic_cast<WrappedDevice&>(*devices_["opencl:0"]).full = true;
+    options_.device = "opencl:0";
+    ParameterStore store(*model_layout(options_.model, options_.task));
+    const auto engine = Engine::create(options_, store);
+    ASSERT_TRUE(engine.has_error());
+    EXPECT_EQ(engine.error().code, FaultCode::Usage);
+    EXPECT_NE(engine.error().message.find("does not fit"), std::string::npos)
+        << engine.error().message;
+}
+
 TEST_F(Automatic, WhatACardNeedsIsWhatAnEngineTakesThere) {
     if (test_device().on_host()) GTEST_SKIP() << "the CPU's plans are made by its library";
     for (const auto* model :

@@ -34,7 +34,7 @@ public:
 
     /// Returns the device of the last opening, or a new one if that has failed.
     Result<compute::Device*> open() {
-        if (opened_ > 0 && opened_ == gone_after) return fail(FaultCode::Device, "no such card");
+        if (opened_ > 0 && opened_ == gone_after) return fail(FaultCode::Usage, "no such card");
         if (opened_ > 0 && !broken_) return devices_.back().get();
         broken_ = false;
         ++opened_;
@@ -134,6 +134,7 @@ TEST_F(DeviceFailures, ADeviceThatWasNamedAndCannotBeOpenedAnewEndsTheTrainer) {
     card_.gone_after = 1;
     life.start(life.order(TrainerPhase::Train));
     const auto report = life.await([](const TrainerReport& r) { return r.fault.has_value(); });
+    EXPECT_EQ(report.fault->code, FaultCode::Device) << "it was no wrong flag";
     EXPECT_EQ(report.fault->message, "no such card");
     EXPECT_EQ(report.steps, 2U);
 }
