@@ -18,6 +18,7 @@ class Recipe:
     augment: str = ""
     private: str = ""  # how the samples are divided among peers that keep them
     partition: str = ""
+    class_weights: str = ""
     mix: tuple = ("--mix-every", "8")
     note: str = ""
 
@@ -50,7 +51,7 @@ RECIPES = {
             "npz:{data}/pneumoniamnist/pneumoniamnist_trainval.npz",
             "cnn?channels=16,32&hidden=64&kernel=3", "sgd?lr=0.02&momentum=0.9", 32, 30,
             {"auc": 0.988, "balanced": 0.94}, ("auc", "balanced", "accuracy"),
-            private="dirichlet?alpha=0.5", mix=("--mix-every", "1", "--sync"),
+            private="dirichlet?alpha=0.5", class_weights="logits", mix=("--mix-every", "1", "--sync"),
         ),
         Recipe(
             "speech", "spoken digits",

@@ -362,7 +362,10 @@ Result<Model> ModelBuilder::finish(ValueId scores) {
     if (parameters > kParametersMax) {
         return fail(FaultCode::BadValue, "the model has more than 1e9 parameters");
     }
-    const auto loss = add_training_loss(model_.graph, scores, model_.labels, task_);
+    // Evaluations and answers are of the scores themselves.
+    const bool trains = purpose_ == Purpose::Training;
+    const auto judged = trains ? scores_to_train(model_.graph, scores, task_) : scores;
+    const auto loss = add_training_loss(model_.graph, judged, model_.labels, task_);
     if (loss.has_error()) return loss.error();
     model_.scores = scores;
     model_.loss = loss->loss;

@@ -1,5 +1,7 @@
 #include "compute/models/training_loss.hpp"
 
+#include <cmath>
+
 namespace starling::compute {
 
 namespace {
@@ -18,6 +20,12 @@ std::string_view loss_operator(const Task& task) {
     return task.beta == 0.0 ? "MeanSquaredErrorLoss" : "SmoothL1Loss";
 }
 
+/// A number for each class.
+ValueId of_classes(Graph& graph, std::vector<double> numbers) {
+    const Shape shape{static_cast<std::int64_t>(numbers.size())};
+    return graph.emit("Constant", {}, {{"value", std::move(numbers)}, {"shape", shape}})[0];
+}
+
 }  // namespace
 
 TensorType label_type(const Task& task, Shape rows) {
@@ -34,10 +42,8 @@ Result<TrainingLoss> add_training_loss(
     Graph& graph, ValueId scores, ValueId labels, const Task& task
 ) {
     std::vector<ValueId> operands{scores, labels};
-    if (!task.weights.empty()) {
-        const std::vector<double> weights(task.weights.begin(), task.weights.end());
-        const Attributes given{{"value", weights}, {"shape", Shape{task.classes}}};
-        operands.push_back(graph.emit("Constant", {}, given)[0]);
+    if (!task.weights.empty() && task.weighting == Weighting::Loss) {
+        operands.push_back(of_classes(graph, {task.weights.begin(), task.weights.end()}));
     }
     Attributes attributes;
     if (task.beta != 0.0) attributes.set("beta", task.beta);
@@ -45,6 +51,15 @@ Result<TrainingLoss> add_training_loss(
     if (outputs.has_error()) return outputs.error();
     const bool of_class = task.kind == LabelKind::Class;
     return TrainingLoss{(*outputs)[0], of_class ? (*outputs)[1] : scores};
+}
+
+ValueId scores_to_train(Graph& graph, ValueId scores, const Task& task) {
+    if (task.weights.empty() || task.weighting != Weighting::Scores) return scores;
+    std::vector<double> shifts;
+    for (const float weight : task.weights) {
+        shifts.push_back(-std::log(static_cast<double>(weight)));
+    }
+    return graph.emit("Add", {scores, of_classes(graph, std::move(shifts))})[0];
 }
 
 }  // namespace starling::compute

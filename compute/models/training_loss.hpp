@@ -27,4 +27,14 @@ struct TrainingLoss {
     Graph& graph, ValueId scores, ValueId labels, const Task& task
 );
 
+/// Returns the scores that the loss is to see while training: with Weighting::Scores the logarithms of the task's
+/// weights are taken from them, in a softmax and in sigmoids alike; else they are as they were.
+///
+/// Shapes    as add_training_loss
+/// Errors    none
+/// Thread    any
+/// Source    Menon et al., "Long-tail learning via logit adjustment" (arXiv 2007.07314), section 5.1, with tau = 1:
+///           the prior is proportional to 1 / weight
+[[nodiscard]] ValueId scores_to_train(Graph& graph, ValueId scores, const Task& task);
+
 }  // namespace starling::compute

@@ -20,6 +20,14 @@ enum class LabelKind : std::uint8_t {
     Boxes,    ///< boxes in a picture, each of one class of several
 };
 
+/// Where the weights of classes act, which is in training alone.
+enum class Weighting : std::uint8_t {
+    Loss,  ///< each sample's loss counts as much as its class
+    /// The logarithm of its weight is taken from each score before the loss (logit adjustment). So the scores
+    /// themselves are those of samples in which a class is the more frequent, the higher its weight is.
+    Scores,
+};
+
 /// The numbers of a row of targets for Boxes.
 inline constexpr std::int64_t kBoxNumbers = 5;
 /// No picture has more boxes than this.
@@ -44,6 +52,7 @@ struct Task {
     std::vector<std::int64_t> categories = {};
     /// For Boxes how many rows of targets a picture has; see Batch.
     std::int64_t boxes = 0;
+    Weighting weighting = Weighting::Loss;
 };
 
 /// Checks that a task is one that a model can be built for: samples that are not empty and not too

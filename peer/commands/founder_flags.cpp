@@ -32,6 +32,13 @@ constexpr std::array kFounderFlags = {
         "LIST",
         "Change training samples at random: flip, crop=N, shift=N, zoom, noise=S, mask=N, "
         "time_mask=N, as flip,crop=4; docs/FORMATS.md says what suits which data"},
+    FounderFlag{
+        "--class-weights",
+        "HOW",
+        "Whether rare classes count as much as frequent ones: none, balanced (a sample's loss "
+        "times the "
+        "weight of its class) or logits (scores shifted while training); with --private each peer "
+        "counts its own samples"},
     FounderFlag{"--wait-for", "N", "Train when so many peers are ready, not before"},
     FounderFlag{
         "--model",

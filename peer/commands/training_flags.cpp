@@ -84,6 +84,7 @@ void add_training_flags(CLI::App& command, PeerConfig& config) {
         "In a private swarm: tell the others neither loss nor quality on this peer's samples"
     );
     add_founder_flag(command, "--augment", config.augment);
+    add_founder_flag(command, "--class-weights", config.class_weights)->capture_default_str();
     add_founder_flag(command, "--wait-for", config.wait_for)->capture_default_str();
     add_founder_flag(command, "--model", config.model)
         ->capture_default_str()

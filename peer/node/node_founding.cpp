@@ -89,8 +89,10 @@ Result<void> Node::read_own_again(SwarmPlan& plan) {
 /// With `kept` the samples must be those of the last life: nobody has agreed to train on others.
 /// Errors    those of load_own; BadValue (other samples); Cancelled
 Result<void> Node::read_own_from(SwarmPlan& plan, const KeptDataSet* kept) {
-    auto read = read_files([config = config_, agreed = plan.descriptor.manifest] {
-        return load_own(config, agreed);
+    auto read = read_files([config = config_,
+                            agreed = plan.descriptor.manifest,
+                            weighting = plan.descriptor.class_weighting] {
+        return load_own(config, agreed, weighting);
     });
     if (read.has_error()) return read.error();
     if (kept != nullptr && samples_hash(read->data.manifest) != kept->samples) {
@@ -100,6 +102,7 @@ Result<void> Node::read_own_from(SwarmPlan& plan, const KeptDataSet* kept) {
         );
     }
     plan.own = read->data.manifest;
+    plan.descriptor.class_weights = read->class_weights;
     founding_ = std::move(*read);
     return {};
 }

@@ -85,6 +85,7 @@ Descriptor describe(const PeerConfig& config, bool keyed) {
     d.sync = config.sync;
     d.until = *Until::parse(config.until);
     d.wait_for = config.wait_for;
+    d.class_weighting = *parse_class_weighting(config.class_weights);
     d.settle = config.settle;
     d.seed = config.seed_given ? config.seed : Rng(std::random_device{}()).next();
     return d;
@@ -151,16 +152,24 @@ Result<Founding> load_founding(const PeerConfig& config) {
         return fail(FaultCode::Usage, "--model " + config.model + ": " + facts.error().message);
     }
     auto notes = std::move(cut->notes);
+    const auto weighting = *parse_class_weighting(config.class_weights);
+    auto weights = weigh_classes(weighting, cut->sharded, notes);
+    if (weights.has_error()) return weights.error();
     for (const auto& note : facts->notes) notes.push_back("model: " + note);
-    Founding founding{std::move(cut->sharded), std::move(*model), std::move(notes), {}};
+    Founding founding{
+        std::move(cut->sharded), std::move(*model), std::move(notes), {}, std::move(*weights)};
     if (agreed) founding.schema = std::move(agreed->schema);
     return founding;
 }
 
-Result<Founding> load_own(const PeerConfig& config, const data::Manifest& agreed) {
+Result<Founding> load_own(
+    const PeerConfig& config, const data::Manifest& agreed, ClassWeighting weighting
+) {
     auto cut = cut_private(config.dataset, agreed, shard_directory(config));
     if (cut.has_error()) return as_usage(cut.error());
-    return Founding{std::move(cut->sharded), {}, std::move(cut->notes), {}};
+    auto weights = weigh_classes(weighting, cut->sharded, cut->notes);
+    if (weights.has_error()) return weights.error();
+    return Founding{std::move(cut->sharded), {}, std::move(cut->notes), {}, std::move(*weights)};
 }
 
 Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Founding* founding) {
@@ -170,6 +179,7 @@ Result<SwarmPlan> plan_founding(const PeerConfig& config, bool keyed, const Foun
     d = describe(config, keyed);
     if (founding != nullptr) {
         d.manifest = founding->data.manifest;
+        d.class_weights = founding->class_weights;
         if (config.private_data) {
             plan.own = founding->data.manifest;
             plan.own->mode = data::DataMode::Private;

@@ -55,6 +55,7 @@ struct Founding {
     ModelChoice model;
     std::vector<std::string> notes;      ///< lines for people about the data and the model
     std::optional<data::Schema> schema;  ///< of --schema: what all have agreed on
+    std::vector<float> class_weights;    ///< by these training samples, if classes are weighted
 };
 
 using Note = std::function<void(const std::string& line)>;
@@ -65,9 +66,13 @@ using Note = std::function<void(const std::string& line)>;
 [[nodiscard]] Result<Founding> load_founding(const PeerConfig& config);
 
 /// Reads the samples that a peer brings into a swarm of private data, and checks that they are as the swarm
-/// has agreed. Takes as long as load_founding.
+/// has agreed, and weighs their classes as it has. Takes as long as load_founding.
 /// Errors    as load_founding; Usage: samples that the swarm's model cannot take; names what differs
-[[nodiscard]] Result<Founding> load_own(const PeerConfig& config, const data::Manifest& agreed);
+[[nodiscard]] Result<Founding> load_own(
+    const PeerConfig& config,
+    const data::Manifest& agreed,
+    ClassWeighting weighting = ClassWeighting::None
+);
 
 /// Describes a new swarm. `founding` is null for a swarm that trains nothing.
 /// Errors    Oversized (a descriptor of more than 16 MiB)

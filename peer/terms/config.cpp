@@ -12,6 +12,7 @@
 #include "data/partition.hpp"
 #include "gossip/config.hpp"
 #include "membership/config.hpp"
+#include "peer/terms/class_weights.hpp"
 #include "peer/terms/mix_every.hpp"
 #include "peer/terms/record.hpp"
 #include "peer/terms/until.hpp"
@@ -108,6 +109,9 @@ Result<void> validate_training(const PeerConfig& config) {
         );
     }
     if (auto ok = data::check_augment(config.augment); ok.has_error()) return ok;
+    if (auto ok = parse_class_weighting(config.class_weights); ok.has_error()) {
+        return wrong("--class-weights", ok.error());
+    }
     if (config.wait_for < 1 || config.wait_for > kWaitForMax) {
         return usage("--wait-for: give 1 to " + std::to_string(kWaitForMax) + " peers");
     }

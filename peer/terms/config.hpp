@@ -48,7 +48,9 @@ struct PeerConfig {
         schema;  ///< of private samples: a file that was agreed on; empty: the founder's
     bool silent_quality = false;  ///< say nothing of loss and quality on them
     std::string augment;          ///< how they are changed at random, as flip,crop=4
-    std::uint32_t wait_for = 1;   ///< peers that must be ready before training begins
+    std::string class_weights =
+        "none";                  ///< whether rare classes count more: none, balanced, logits
+    std::uint32_t wait_for = 1;  ///< peers that must be ready before training begins
     std::string until;
     std::string precision = "f32";
     Kernels kernels = Kernels::Measured;

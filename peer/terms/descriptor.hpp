@@ -6,11 +6,13 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "data/manifest.hpp"
+#include "peer/terms/class_weights.hpp"
 #include "peer/terms/mix_every.hpp"
 #include "peer/terms/until.hpp"
 
@@ -29,6 +31,9 @@ inline constexpr std::uint16_t kDescriptorMinorWait = 3;
 
 /// The minor version of a descriptor whose peers average by time instead of steps.
 inline constexpr std::uint16_t kDescriptorMinorMixBy = 4;
+
+/// The minor version of a descriptor whose peers weigh classes.
+inline constexpr std::uint16_t kDescriptorMinorClassWeights = 5;
 
 struct Descriptor {
     std::uint16_t major = kDescriptorMajor;
@@ -51,6 +56,10 @@ struct Descriptor {
     data::Manifest manifest;
     Bytes model_file;            ///< the file of a model that is one; else empty
     std::uint32_t wait_for = 1;  ///< peers that must be ready before any of them trains
+    ClassWeighting class_weighting = ClassWeighting::None;
+    /// The weight of each class, by all samples that the swarm shares. Of private samples those by this peer's own,
+    /// which are never encoded; empty where it has none, or where no class is weighted.
+    std::vector<float> class_weights;
 };
 
 /// Returns the steps between two exchanges, or 0 if they go by time. Rounds and outer steps are counted.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <istream>
 #include <ostream>
+#include <span>
 
 #include "peer/terms/descriptor.hpp"
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x44525453;  // "STRD"
 constexpr std::size_t kTextMax = 4096;
+constexpr float kClassWeightLeast = 1e-6F;
+constexpr float kClassWeightMost = 1e6F;
 constexpr Duration kMixTimeMax = std::chrono::hours(1'000'000);
 
 using Output = cereal::PortableBinaryOutputArchive;
@@ -26,6 +29,15 @@ cereal::PortableBinaryOutputArchive::Options little_out() {
 void save_text(Output& archive, const std::string& text) {
     archive(static_cast<std::uint32_t>(text.size()));
     archive(cereal::binary_data(text.data(), text.size()));
+}
+
+/// The classes of private samples are counted for the peer that has them, and for nobody else.
+void save_class_weights(Output& archive, const Descriptor& d) {
+    const bool shared = d.manifest.mode == data::DataMode::Shared;
+    const auto weights = shared ? std::span(d.class_weights) : std::span<const float>();
+    archive(static_cast<std::uint8_t>(d.class_weighting));
+    archive(static_cast<std::uint32_t>(weights.size()));
+    for (const float weight : weights) archive(weight);
 }
 
 /// Reads a length, checks it against the bytes that are left, and only then allocates.
@@ -48,6 +60,32 @@ bool load_mix_by(Input& archive, MixEvery& every) {
     every.time = Duration(nanoseconds);
     const bool timed = every.by == MixBy::Time;
     return timed ? every.time > Duration::zero() && every.time <= kMixTimeMax : nanoseconds == 0;
+}
+
+bool load_class_weights(Input& archive, const SpanSource& source, Descriptor& d) {
+    std::uint8_t weighting = 0;
+    std::uint32_t count = 0;
+    archive(weighting, count);
+    if (weighting > static_cast<std::uint8_t>(kClassWeightingLast)) return false;
+    if (count > data::kClassesMax || count > source.remaining() / sizeof(float)) return false;
+    d.class_weighting = static_cast<ClassWeighting>(weighting);
+    d.class_weights.resize(count);
+    for (auto& weight : d.class_weights) archive(weight);
+    return true;
+}
+
+/// Checks that there is one weight for each class of a swarm that shares its samples, and none in any other.
+bool class_weights_fit(const Descriptor& d) {
+    const auto& label = d.manifest.schema.label;
+    const bool classes =
+        label.kind == data::LabelKind::Class || label.kind == data::LabelKind::Classes;
+    const bool weighs = d.class_weighting != ClassWeighting::None;
+    const bool shared = d.manifest.mode == data::DataMode::Shared;
+    const std::size_t wanted = weighs && shared ? label.count : 0;
+    return (classes || !weighs) && d.class_weights.size() == wanted &&
+           std::all_of(d.class_weights.begin(), d.class_weights.end(), [](float weight) {
+               return weight >= kClassWeightLeast && weight <= kClassWeightMost;
+           });
 }
 
 bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& manifest) {
@@ -76,7 +114,8 @@ bool load_body(Input& archive, const SpanSource& source, Descriptor& d, Bytes& m
     if (d.minor < kDescriptorMinorModelFile) return true;
     if (!load_bytes(archive, source, d.model_file, kDescriptorMax)) return false;
     if (d.minor >= kDescriptorMinorWait) archive(d.wait_for);
-    return d.minor < kDescriptorMinorMixBy || load_mix_by(archive, d.mix_every);
+    if (d.minor >= kDescriptorMinorMixBy && !load_mix_by(archive, d.mix_every)) return false;
+    return d.minor < kDescriptorMinorClassWeights || load_class_weights(archive, source, d);
 }
 
 bool in_range(const Descriptor& d) {
@@ -109,10 +148,16 @@ Result<Descriptor> decode(ByteView bytes) {
         return fail(FaultCode::BadValue, "the swarm descriptor holds a value out of range");
     }
     // A swarm that only keeps membership trains on nothing and has no manifest.
-    if (manifest.empty()) return descriptor;
-    auto decoded = data::decode_manifest(manifest);
-    if (decoded.has_error()) return decoded.error();
-    descriptor.manifest = std::move(*decoded);
+    if (!manifest.empty()) {
+        auto decoded = data::decode_manifest(manifest);
+        if (decoded.has_error()) return decoded.error();
+        descriptor.manifest = std::move(*decoded);
+    }
+    if (!class_weights_fit(descriptor)) {
+        return fail(
+            FaultCode::BadValue, "the swarm descriptor's weights of classes do not fit its data"
+        );
+    }
     return descriptor;
 }
 
@@ -129,6 +174,8 @@ Bytes encode_descriptor(const Descriptor& d) {
     if (!d.model_file.empty()) minor = std::max(minor, kDescriptorMinorModelFile);
     if (d.wait_for > 1) minor = std::max(minor, kDescriptorMinorWait);
     if (d.mix_every.by != MixBy::Steps) minor = std::max(minor, kDescriptorMinorMixBy);
+    const bool weighs = d.class_weighting != ClassWeighting::None;
+    if (weighs) minor = std::max(minor, kDescriptorMinorClassWeights);
     archive(kMagic, d.major, minor);
     archive(cereal::binary_data(d.nonce.data(), d.nonce.size()));
     save_text(archive, d.model);
@@ -153,6 +200,7 @@ Bytes encode_descriptor(const Descriptor& d) {
     if (minor < kDescriptorMinorMixBy) return bytes;
     archive(static_cast<std::uint8_t>(d.mix_every.by));
     archive(static_cast<std::int64_t>(d.mix_every.time.count()));
+    if (minor >= kDescriptorMinorClassWeights) save_class_weights(archive, d);
     return bytes;
 }
 

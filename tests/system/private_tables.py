@@ -34,6 +34,17 @@ class PrivateTestCase(SwarmTestCase):
             )
         return files
 
+    def unlike_hospitals(self):
+        """Writes a table for each peer, two of which have seen one class hardly ever, and the third the other one."""
+        rows = [row + ["test" if i % 5 == 0 else "train"] for i, row in enumerate(table())]
+        kinds = [[row for row in rows if row[-2] == kind] for kind in ("0", "1")]
+        files = []
+        for number, (zeros, ones) in enumerate((((0, 10), (0, 160)), ((10, 20), (160, 320)), ((20, 200), (320, 335)))):
+            mine = kinds[0][slice(*zeros)] + kinds[1][slice(*ones)]
+            path = self.directory / f"unlike-{number}.csv"
+            files.append(write_rows(path, mine, [*NAMES, "kind", "part"]))
+        return files
+
     @staticmethod
     def spec(path):
         return f"csv:{path}?label=kind&split=part=test"

@@ -4,6 +4,7 @@ shipped table are dealt to three peers on loopback."""
 import json
 import os
 import pathlib
+import re
 import signal
 
 from private_tables import NAMES, PEERS, ROWS, PrivateTestCase, table, write_rows
@@ -161,6 +162,31 @@ class PrivateSwarm(PrivateTestCase):
         self.assertEqual(refused.returncode, 2, refused.stderr)
         last = refused.stderr.splitlines()[-1]
         self.assertIn(f"{other}: lacks 29 of the 30 columns", last)
+
+    def test_each_weighs_classes_by_its_own_samples(self):
+        files = self.unlike_hospitals()
+        state = self.directory / "founder"
+        founder = self.found(
+            "--private", "--class-weights", "logits", "--until", "epochs=20", "--wait-for", PEERS, "--state", state,
+            dataset=self.spec(files[0]), model="tabular",
+        )
+        joiners = [self.join(founder, "--dataset", self.spec(file)) for file in files[1:]]
+        peers = [founder, *joiners]
+        self.wait_for_exit(peers, 60)
+        said = []
+        for peer in peers:
+            lines = [line for line in peer.errors if "class weights: " in line]
+            self.assertEqual(len(lines), 1, peer.errors)
+            said.append([float(weight) for weight in re.findall(r"\d (\S+) \(of", lines[0])])
+        for zero, one in said[:2]:
+            self.assertGreater(zero, 5 * one)
+        self.assertGreater(said[2][1], 5 * said[2][0])
+        # A table wants something to train on, which an evaluation passes over.
+        rows = [row + ["train" if i % 50 == 0 else "test"] for i, row in enumerate(table())]
+        everything = write_rows(self.directory / "all.csv", rows, [*NAMES, "kind", "part"])
+        judged = run("eval", "--state", state, "--dataset", self.spec(everything))
+        self.assertEqual(judged.returncode, 0, judged.stderr)
+        self.assertGreater(json.loads(judged.stdout)["balanced_accuracy"], 0.9)
 
     def test_a_swarm_on_one_machine_divides_a_data_set(self):
         done = run(

@@ -95,6 +95,7 @@ constexpr Flag kFlags[] = {
     {"weight-max", "16", [](auto& c) { return c.weight_max == 16; }},
     {"partition", "iid?owners=2", [](auto& c) { return c.partition == "iid?owners=2"; }},
     {"augment", "flip,crop=4", [](auto& c) { return c.augment == "flip,crop=4"; }},
+    {"class-weights", "balanced", [](auto& c) { return c.class_weights == "balanced"; }},
     {"wait-for", "4", [](auto& c) { return c.wait_for == 4; }},
     {"until", "steps=5", [](auto& c) { return c.until == "steps=5"; }},
     {"precision", "bf16", [](auto& c) { return c.precision == "bf16"; }},

@@ -251,7 +251,7 @@ TEST_F(Plans, ADescriptorThatIsTooLargeIsRefusedBeforeAnybodyGetsIt) {
     const auto loaded = load_founding(config_);
     ASSERT_TRUE(loaded.has_value());
     const auto file = std::make_shared<const Bytes>(kDescriptorMax);
-    const Founding large{loaded->data, ModelChoice{config_.model, file}, {}, {}};
+    const Founding large{loaded->data, ModelChoice{config_.model, file}, {}, {}, {}};
     const auto plan = plan_founding(config_, false, &large);
     ASSERT_TRUE(plan.has_error());
     EXPECT_EQ(plan.error().code, FaultCode::Oversized);

@@ -73,6 +73,8 @@ constexpr Change kWrong[] = {
     {"--optimizer", "lr", [](auto& c) { c.optimizer = "sgd?lr=nan"; }},
     {"--optimizer", "lr", [](auto& c) { c.optimizer = "sgd?lr=-1"; }},
     {"--augment", "flop", [](auto& c) { c.augment = "flip,flop"; }},
+    {"--class-weights", "balanced", [](auto& c) { c.class_weights = "even"; }},
+    {"--class-weights", "none", [](auto& c) { c.class_weights = ""; }},
     {"--partition", "dirichlet", [](auto& c) { c.partition = "sorted"; }},
     {"--partition", "alpha", [](auto& c) { c.partition = "dirichlet?owners=2&alpha=0"; }},
     {"--partition", "owners", [](auto& c) { c.partition = "iid?owners=0"; }},

@@ -100,6 +100,51 @@ TEST(Descriptor, MixingByTimeTravelsAndOlderReleasesReadSteps) {
     EXPECT_EQ(encode_descriptor(d), steps);
 }
 
+TEST(Descriptor, WeightsOfClassesTravelWhereSamplesAreShared) {
+    Descriptor d = sample();
+    const Bytes without = encode_descriptor(d);
+    d.class_weighting = ClassWeighting::Logits;
+    d.class_weights = {0.75F, 1.5F};
+    const Bytes bytes = encode_descriptor(d);
+    const auto decoded = decode_descriptor(bytes);
+    ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+    EXPECT_EQ(decoded->minor, kDescriptorMinorClassWeights);
+    EXPECT_EQ(decoded->class_weighting, ClassWeighting::Logits);
+    EXPECT_EQ(decoded->class_weights, d.class_weights);
+    EXPECT_EQ(bytes.size(), without.size() + 4 + 4 + 9 + 1 + 4 + 8) << "file, wait, mix and these";
+    constexpr std::size_t kWeighting = 1 + 4 + 8;
+    for (std::size_t length = bytes.size() - kWeighting; length < bytes.size(); ++length) {
+        EXPECT_TRUE(decode_descriptor(ByteView(bytes).first(length)).has_error()) << length;
+    }
+    const auto refused = [&bytes](std::size_t from_end, int byte) {
+        Bytes wrong = bytes;
+        wrong[wrong.size() - from_end] = static_cast<std::byte>(byte);
+        return decode_descriptor(wrong).has_error();
+    };
+    EXPECT_TRUE(refused(kWeighting, 3)) << "a weighting that nobody knows";
+    EXPECT_TRUE(refused(kWeighting, 0)) << "weights that nobody wants";
+    EXPECT_TRUE(refused(12, 1)) << "fewer than classes";
+    EXPECT_TRUE(refused(9, 0x7F)) << "more than bytes";
+    EXPECT_TRUE(refused(1, 0xBF)) << "negative";
+    EXPECT_TRUE(refused(1, 0x7F)) << "without a bound";
+    d.class_weighting = ClassWeighting::None;
+    d.class_weights.clear();
+    EXPECT_EQ(encode_descriptor(d), without);
+}
+
+TEST(Descriptor, WeightsOfPrivateClassesStayWhereTheyAre) {
+    Descriptor d = decodable();
+    d.manifest = data::agreed_part(d.manifest);
+    d.class_weighting = ClassWeighting::Balanced;
+    const Bytes bytes = encode_descriptor(d);
+    d.class_weights = {0.75F, 1.5F};
+    EXPECT_EQ(encode_descriptor(d), bytes) << "they are this peer's own";
+    const auto decoded = decode_descriptor(bytes);
+    ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+    EXPECT_EQ(decoded->class_weighting, ClassWeighting::Balanced);
+    EXPECT_TRUE(decoded->class_weights.empty());
+}
+
 TEST(MixEvery, IsAutoStepsOrATime) {
     EXPECT_EQ(MixEvery::parse("auto")->by, MixBy::Auto);
     EXPECT_EQ(*MixEvery::parse("8"), (MixEvery{MixBy::Steps, 8, {}}));
@@ -141,11 +186,15 @@ TEST(Descriptor, EveryTruncationIsAnError) {
 TEST(Descriptor, MutationsNeverDoMoreThanFail) {
     Descriptor timed = sample();
     timed.mix_every = {MixBy::Time, 8, std::chrono::seconds(1)};
-    const Bytes goods[] = {encode_descriptor(sample()), encode_descriptor(timed)};
+    Descriptor weighted = sample();
+    weighted.class_weighting = ClassWeighting::Balanced;
+    weighted.class_weights = {0.75F, 1.5F};
+    const Bytes goods[] = {
+        encode_descriptor(sample()), encode_descriptor(timed), encode_descriptor(weighted)};
     for (std::uint64_t seed = 0; seed < 20000; ++seed) {
         SCOPED_TRACE(seed);
         Rng rng(seed);
-        Bytes bad = goods[seed % 2];
+        Bytes bad = goods[seed % 3];
         const auto changes = 1 + rng.below(4);
         for (std::uint64_t i = 0; i < changes; ++i) {
             bad[static_cast<std::size_t>(rng.below(bad.size()))] =
