@@ -10,9 +10,9 @@ namespace {
 constexpr BlockGap kUnknown{-1.0F, 0.0F};
 
 constexpr double kCautionMax = 3.0;
-/// A hundred of the one make up for one of the other.
-constexpr double kMoreCaution = 1.2;
-constexpr double kLessCaution = 0.9982;
+/// 260 of the one make up for one of the other.
+constexpr double kMoreCaution = 1.3;
+constexpr double kLessCaution = 0.999;
 
 }  // namespace
 

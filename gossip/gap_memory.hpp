@@ -26,9 +26,9 @@ public:
     /// Remembers the gaps of one slot.
     void note(std::uint32_t slot, std::span<const BlockGap> gaps);
 
-    /// Returns how many times as wide as expected a gap has to be taken, so that one offer in a hundred
+    /// Returns how many times as wide as expected a gap has to be taken, so that one offer in 260
     /// cannot be decoded: the largest difference of a block varies by a tenth where differences are
-    /// normal, and by a half in some models. Range 1 to 3.
+    /// normal, and by a third and more in some models. Range 1 to 3.
     [[nodiscard]] double caution() const { return caution_; }
 
     /// One of our offers could not be decoded, or could.
