@@ -133,10 +133,11 @@ bool ParameterStore::try_read(std::size_t chunk, std::span<std::byte> out) {
 bool ParameterStore::try_add(std::size_t chunk, ByteView delta) {
     const std::unique_lock lock(locks_[chunk], std::try_to_lock);
     if (!lock.owns_lock()) return false;
+    const auto& place = layout_.chunks()[chunk];
+    if (place.buffer && buffers_held_.load(std::memory_order_relaxed)) return true;
     const auto floats = chunk_span(chunk);
     STARLING_CHECK(delta.size() == floats.size_bytes());
     vectorized<add_body>(floats.data(), delta.data(), floats.size());
-    const auto& place = layout_.chunks()[chunk];
     for (const auto& info : layout_.parameters()) {
         if (!place.buffer || !info.variance) continue;
         const auto begin = std::max(info.offset, place.offset);

@@ -89,9 +89,13 @@ public:
     /// Requires  a span as long as the chunk, as for the next three calls
     [[nodiscard]] bool try_read(std::size_t chunk, std::span<std::byte> out);
     /// chunk += delta (raw floats), and raises the chunk's version. An element whose sum would not
-    /// be finite stays as it was, and variances are clamped to zero and above. Returns false, and
+    /// be finite stays as it was, and variances are clamped to zero and above; buffers that are held stay whole as they
+    /// were. Returns false, and
     /// changes nothing, when the chunk is locked.
     [[nodiscard]] bool try_add(std::size_t chunk, ByteView delta);
+
+    /// From now on try_add() leaves buffers as they are, or no longer does so.
+    void hold_buffers(bool held) { buffers_held_.store(held, std::memory_order_relaxed); }
 
     /// Read and write one chunk, for checkpoints and state transfer; they wait for its lock.
     void read(std::size_t chunk, std::span<float> out);
@@ -173,6 +177,7 @@ private:
     std::unique_ptr<float[], Free> arena_;  ///< 64-byte aligned
     std::unique_ptr<std::mutex[]> locks_;
     std::unique_ptr<std::atomic<std::uint64_t>[]> versions_;
+    std::atomic<bool> buffers_held_{false};
 };
 
 }  // namespace starling::compute

@@ -18,6 +18,7 @@
 #include "compute/training/engine_options.hpp"
 #include "compute/values/batch.hpp"
 #include "compute/values/eval_result.hpp"
+#include "compute/values/norm_moments.hpp"
 #include "compute/values/task.hpp"
 
 namespace starling::compute {
@@ -67,6 +68,19 @@ public:
     /// log probabilities of classes, scores of labels, or numbers.
     /// Shapes    [samples, classes, labels or numbers] f32; of tokens [samples, tokens, classes]
     [[nodiscard]] virtual std::span<const float> answers() const = 0;
+
+    /// Returns how many channels the batch norms have; 0: there are none whose statistics run.
+    [[nodiscard]] virtual std::size_t norm_channels() const = 0;
+
+    /// Runs a training step's forward and backward pass with the parameters as they are, changes nothing, and adds
+    /// what the batch norms see to `whole`. Without batch norms it does nothing. An interrupted or unsound pass adds
+    /// nothing.
+    /// Errors    as step()
+    [[nodiscard]] virtual Result<void> observe_norms(const Batch& batch, NormMoments& whole) = 0;
+
+    /// Replaces the running statistics of all batch norms.
+    /// Requires  moments of norm_channels() channels, as observe_norms() orders them
+    virtual void set_norms(const NormMoments& moments) = 0;
 
     /// Asks a running step to stop at its next operator. When no step runs, the next one stops at
     /// its first operator.

@@ -1,6 +1,7 @@
 #include "compute/training/plan_engine.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <new>
@@ -111,6 +112,52 @@ public:
 
     std::span<const float> answers() const override { return answers_; }
 
+    std::size_t norm_channels() const override {
+        std::size_t channels = 0;
+        for (std::size_t i = 0; i + 1 < training_.statistics.size(); i += 2) {
+            channels += buffer(training_.statistics[i]).elements;
+        }
+        return channels;
+    }
+
+    Result<void> observe_norms(const Batch& batch, NormMoments& whole) override {
+        owner_.check();
+        if (training_.statistics.empty()) return {};
+        const auto entered = device_.enter();
+        if (auto loaded = load_whole(batch); loaded.has_error()) return loaded.error();
+        if (auto packed = training_.plan->pack(store_); !packed) return packed.error();
+        const auto end = training_.plan->run(interrupt_);
+        if (!end) return end.error();
+        const bool sound = std::isfinite(training_.plan->output(training_.loss)[0]);
+        if (*end == RunEnd::Interrupted || !sound) return {};
+        NormMoments seen;
+        seen.samples = static_cast<double>(training_.input->capacity());
+        for (std::size_t i = 0; i < training_.statistics.size(); ++i) {
+            // Each norm has a mean, and then a variance.
+            auto& numbers = i % 2 == 0 ? seen.means : seen.variances;
+            const auto batch_values = training_.plan->output(training_.statistics[i].batch);
+            numbers.insert(numbers.end(), batch_values.begin(), batch_values.end());
+        }
+        return add_moments(whole, seen);
+    }
+
+    void set_norms(const NormMoments& moments) override {
+        owner_.check();
+        STARLING_CHECK(moments.means.size() == norm_channels());
+        std::array<std::size_t, 2> next{};
+        for (std::size_t i = 0; i < training_.statistics.size(); ++i) {
+            const auto& numbers = i % 2 == 0 ? moments.means : moments.variances;
+            const auto& info = buffer(training_.statistics[i]);
+            auto& first = next.at(i % 2);
+            store_.update_tensor(info, [&](std::span<float> piece, std::size_t at) {
+                for (std::size_t k = 0; k < piece.size(); ++k) {
+                    piece[k] = static_cast<float>(numbers[first + at + k]);
+                }
+            });
+            first += info.elements;
+        }
+    }
+
     void interrupt() override { interrupt_.store(true, std::memory_order_relaxed); }
 
     [[nodiscard]] std::span<const float> optimizer_state() const override {
@@ -208,14 +255,20 @@ private:
         const auto batch = training_.plan->output(statistic.batch);
         const auto share = static_cast<float>(statistic.momentum);
         const auto factor = static_cast<float>(statistic.factor);
-        for (const auto& info : store_.layout().parameters()) {
-            if (info.name != statistic.buffer) continue;
-            store_.update_tensor(info, [&](std::span<float> piece, std::size_t at) {
-                for (std::size_t i = 0; i < piece.size(); ++i) {
-                    piece[i] += share * (factor * batch[at + i] - piece[i]);
-                }
-            });
-        }
+        store_.update_tensor(buffer(statistic), [&](std::span<float> piece, std::size_t at) {
+            for (std::size_t i = 0; i < piece.size(); ++i) {
+                piece[i] += share * (factor * batch[at + i] - piece[i]);
+            }
+        });
+    }
+
+    [[nodiscard]] const ParameterInfo& buffer(const RunningStatistic& statistic) const {
+        const auto& all = store_.layout().parameters();
+        const auto found = std::find_if(all.begin(), all.end(), [&](const ParameterInfo& info) {
+            return info.name == statistic.buffer;
+        });
+        STARLING_CHECK(found != all.end());
+        return *found;
     }
 
     /// Copies a batch into a plan's inputs. Returns the number of its samples.

@@ -88,7 +88,8 @@ SessionDriver::SessionDriver(
            around.config.silent_quality,
            upload_limit(around.config),
            secret(),
-           cache_limit(around.config)}
+           cache_limit(around.config),
+           norm_channels(parameters_.layout())}
       ),
       fetch_pace_(core_count(), training_threads(around.config)),
       timer_(around.loop, [this] { on_timer(); }),
@@ -233,7 +234,8 @@ void SessionDriver::on_exchange(const gossip::ExchangeEvent& event) {
 void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
     owner_.check();
     if (trainer_ended_) return;
-    if (type == FrameType::Exchange) return gossip_.handle_frame(from, payload);
+    const bool exchange = type == FrameType::Exchange && !is_norm_part(payload);
+    if (exchange) return gossip_.handle_frame(from, payload);
     if (stopped_) return;
     // Whoever is no member gets no samples; a newcomer that we have not heard of yet asks again. Parameters are
     // for everybody who holds the swarm's key: who holds it could be a member.

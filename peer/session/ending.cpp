@@ -16,9 +16,11 @@ EndingPhase Ending::advance(Instant now, const EndingInputs& inputs) {
             reached_ = reached_ || estimate_reached(inputs);
             if (enough_reached(inputs.others)) enter(now, EndingPhase::Settle);
             break;
-        case EndingPhase::Settle:
-            if (inputs.settled || now - since_ > kSettleMax) enter(now, EndingPhase::Evaluate);
+        case EndingPhase::Settle: {
+            const auto longest = inputs.draws_norms ? kSettleMax + kNormsMax : kSettleMax;
+            if (inputs.settled || now - since_ > longest) enter(now, EndingPhase::Evaluate);
             break;
+        }
         case EndingPhase::Evaluate:
             judge(now, inputs);
             break;

@@ -34,6 +34,7 @@ struct EndingInputs {
     bool epochs_done = false;                     ///< all shards have come as far as the target
     std::optional<double> estimate;  ///< our own running one, of the quality that is the target
     bool settled = false;        ///< all partners are nearer than the tolerance, or there are none
+    bool draws_norms = false;    ///< they are, and batch norm's statistics are being drawn anew
     bool evaluated = false;      ///< the whole test set has been measured
     std::optional<double> full;  ///< then the quality there; nothing where it cannot be told
 };
@@ -67,6 +68,8 @@ public:
 
     /// A peer averages at most so long until it agrees with its partners.
     static constexpr Duration kSettleMax = std::chrono::seconds(20);
+    /// Drawing batch norm's statistics anew may take so much longer.
+    static constexpr Duration kNormsMax = std::chrono::seconds(40);
     /// A peer lingers at most so long.
     static constexpr Duration kLingerMax = std::chrono::seconds(30);
     /// Each missed round adds this much to the accuracy or the like that an estimate must show, or

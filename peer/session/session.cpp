@@ -45,6 +45,7 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
           parts.cache
       ),
       settling_(parts.averager, descriptor_.settle),
+      norms_(self, descriptor_.mix == "none" ? 0 : parts.norms, descriptor_.batch, out_),
       ending_(until_),
       quota_(until_, descriptor_.batch),
       goal_(until_, descriptor_.batch),
@@ -162,7 +163,8 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
     inputs.samples_wanted = quota_.target();
     const auto goal = descriptor_.until.quality();
     if (goal) inputs.estimate = mean_over_swarm(own_estimate(*goal), *goal, others);
-    inputs.settled = settled();
+    inputs.draws_norms = draws_norms();
+    inputs.settled = settled() && !inputs.draws_norms;
     if (evaluation_ > 0 && report_.evaluation == evaluation_) {
         inputs.evaluated = true;
         if (goal) inputs.full = mean_over_swarm(report_.evaluated.value(*goal), *goal, others);
@@ -177,6 +179,7 @@ void Session::update_ending(Instant now, const SwarmView& view) {
     });
     settling_.update(roster_.partners(), others_train, standing_.ghosts());
     const auto before = ending_.phase();
+    update_norms(now);
     const bool reached_before = ending_.reached();
     auto inputs = ending_inputs(view, others);
     inputs.epochs_done = before == EndingPhase::Train && epochs_done(now);
@@ -198,6 +201,7 @@ void Session::enter(Instant now, EndingPhase phase) {
     switch (phase) {
         case EndingPhase::Train:
             settling_.end(encoding);
+            norms_.reset();
             become(now, PeerState::Training);
             break;
         case EndingPhase::Settle:
@@ -237,6 +241,9 @@ void Session::give_order() {
     order.shards_version = shards_version_;
     order.evaluation = evaluation_;
     order.schedule_step = schedule_step_;
+    if (norms_.stage() != NormDraw::Stage::Idle) order.norms_draw = norms_.number();
+    order.norms = norms_.merged();
+    order.norms_set = norms_.number();
     order.samples_limit = goal_.target() ? goal_.limit() : quota_.limit();
     order.restarts = recovery_.done();
     // We evaluate when all test shards are here. Those that are missing are being fetched.
@@ -267,6 +274,7 @@ void Session::handle_report(Instant now, TrainerReport report) {
     const bool evaluated = report.evaluation != report_.evaluation;
     const bool estimated = report.test_loss && report.test_loss != report_.test_loss;
     report_ = std::move(report);
+    take_norms(now);
     note_unsound(now);
     if (estimated && state_ == PeerState::Training) {
         auto line =
@@ -318,6 +326,10 @@ void Session::handle_frame(
     Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
 ) {
     if (!view_due_) return;
+    if (type == FrameType::Exchange) {
+        if (norms_.handle_frame(from, payload)) view_due_ = now;
+        return;
+    }
     const bool complete = is_complete();
     note_caught_up();
     auto serving = this->serving();
@@ -348,7 +360,9 @@ void Session::note_caught_up() {
 }
 
 void Session::handle_broken(Instant now, const PeerId& partner) {
-    if (view_due_) transfers_.handle_broken(now, partner);
+    if (!view_due_) return;
+    norms_.handle_broken(partner);
+    transfers_.handle_broken(now, partner);
 }
 
 void Session::member_up(Instant now) {

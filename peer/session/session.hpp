@@ -33,6 +33,7 @@
 #include "peer/session/epoch_goal.hpp"
 #include "peer/session/hand_over.hpp"
 #include "peer/session/mix_weight.hpp"
+#include "peer/session/norm_draw.hpp"
 #include "peer/session/overfitting.hpp"
 #include "peer/session/quota.hpp"
 #include "peer/session/rate_scale.hpp"
@@ -68,6 +69,7 @@ public:
         /// A number that nobody else knows: whoever gives parameters must not know what is compared.
         std::uint64_t secret = 0;
         std::uint64_t cache = 0;  ///< bytes of shards that we keep, besides our duties; 0: no limit
+        std::size_t norms = 0;    ///< channels of batch norm whose statistics run
     };
 
     /// What a peer has done in earlier lives.
@@ -95,7 +97,7 @@ public:
     void handle_exchange(Instant now, const gossip::ExchangeEvent& event, Duration cost = {});
     /// The trainer has made the steps between two exchanges, or an exchange is due since poll_mix_from().
     void handle_mix_due(Instant now, std::uint64_t round);
-    /// Takes a frame about parameters or shards. With `overloaded`, this peer gets nothing now. Requests
+    /// Takes a frame about parameters or shards, or an Exchange with moments of batch norms (is_norm_part). With `overloaded`, this peer gets nothing now. Requests
     /// wait until serve().
     void handle_frame(
         Instant now, const PeerId& from, FrameType type, ByteView payload, bool overloaded
@@ -222,6 +224,11 @@ private:
     void tell_of_own(Record& record) const;
     void silence(Record& record) const;
 
+    // session_norms.cpp
+    void update_norms(Instant now);
+    void take_norms(Instant now);
+    [[nodiscard]] bool draws_norms() const;
+
     // session_pace.cpp
     void update_speed(Instant now, const SwarmView& view);
     void update_weight(Instant now, std::optional<std::int16_t> usual);
@@ -263,6 +270,7 @@ private:
     Transfers transfers_;
     Recovery recovery_;
     Settling settling_;
+    NormDraw norms_;
     Ending ending_;
     Quota quota_;
     EpochGoal goal_;

@@ -14,9 +14,13 @@
 #include "base/result.hpp"
 #include "compute/metrics/quality.hpp"
 #include "compute/values/eval_result.hpp"
+#include "compute/values/norm_moments.hpp"
 #include "data/batcher.hpp"
 
 namespace starling::peer {
+
+/// A peer draws batch norm's statistics from so many batches of its own.
+inline constexpr std::size_t kNormBatches = 32;
 
 enum class TrainerPhase : std::uint8_t { Pause, Train, Evaluate, Stop };
 
@@ -30,6 +34,12 @@ struct TrainerOrder {
     std::vector<data::ShardStart> starts;
     std::uint64_t shards_version = 0;  ///< rises when `shards` changes or when a shard has arrived
     std::uint64_t evaluation = 0;      ///< a new number asks to evaluate on the whole test set
+    /// A new number asks what the batch norms see of our data, with the parameters as they are.
+    std::uint64_t norms_draw = 0;
+    /// What they are to see from now on, of the draw with this number: then nobody else's statistics
+    /// change ours until training goes on. Null: nothing.
+    std::uint64_t norms_set = 0;
+    std::shared_ptr<const compute::NormMoments> norms;
     std::optional<std::uint64_t> schedule_step;  ///< a newcomer's place in the schedule
     /// The trainer never trains on more samples than these, over all its lives. It rests when the
     /// next batch would, until an order allows more. Nothing: no limit.
@@ -105,6 +115,9 @@ struct TrainerReport {
     std::uint64_t evaluation = 0;  ///< number of the last full evaluation
     Examined evaluated;            ///< what it has found on the split that targets are held against
     std::optional<Examined> tested;  ///< and on the test split, where that is another one
+    std::uint64_t norms_drawn = 0;   ///< number of the last draw
+    std::shared_ptr<const compute::NormMoments> norms;  ///< what it has found
+    std::uint64_t norms_set = 0;  ///< of which draw the running statistics are now
     data::BatcherPosition position;
     /// How far the shards are that are trained on, in order of id; `position` belongs to it.
     std::shared_ptr<const std::vector<data::ShardPlace>> places;

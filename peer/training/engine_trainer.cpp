@@ -10,6 +10,7 @@
 #include "peer/machine/clock.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/terms/data_set.hpp"
+#include "peer/training/norm_observer.hpp"
 
 namespace starling::peer {
 
@@ -203,6 +204,9 @@ void EngineTrainer::obey(const TrainerOrder& order) {
         meter_.start(now, report_.samples);
         pace_.start(now);
     }
+    if (order.phase == TrainerPhase::Train) parameters_.hold_buffers(false);
+    if (order.norms_draw > report_.norms_drawn) draw_norms();
+    if (order.norms && order.norms_set > report_.norms_set) set_norms();
     if (order.phase == TrainerPhase::Evaluate && order.evaluation != report_.evaluation)
         evaluate_all();
     if (order.phase != TrainerPhase::Train) {
@@ -367,6 +371,26 @@ void EngineTrainer::evaluate_all() {
     report_.evaluated = std::move(result);
     report_.tested = std::move(tested);
     report_.evaluation = current_.evaluation;
+}
+
+/// A peer without enough data, or one whose data cannot be read, has seen nothing.
+void EngineTrainer::draw_norms() {
+    auto seen =
+        observe_own(*engine_, shards_, static_cast<std::size_t>(options_.engine.batch), stop_);
+    if (seen.has_error()) note_refused(seen.error());
+    auto found = seen.has_value() ? std::move(*seen) : compute::NormMoments{};
+    report_.norms = std::make_shared<const compute::NormMoments>(std::move(found));
+    report_.norms_drawn = current_.norms_draw;
+}
+
+void EngineTrainer::set_norms() {
+    // Others may say anything of how many there are.
+    if (current_.norms->means.size() == engine_->norm_channels()) {
+        // First: what an exchange adds meanwhile is overwritten.
+        parameters_.hold_buffers(true);
+        engine_->set_norms(*current_.norms);
+    }
+    report_.norms_set = current_.norms_set;
 }
 
 bool EngineTrainer::checkpoint_due() const {

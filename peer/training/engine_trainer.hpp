@@ -95,6 +95,8 @@ private:
     [[nodiscard]] bool evaluation_due() const;
     void update_estimate();
     void evaluate_all();
+    void draw_norms();
+    void set_norms();
     [[nodiscard]] bool checkpoint_due() const;
     void look_after_checkpoint();
     [[nodiscard]] bool begin_checkpoint();

@@ -188,6 +188,40 @@ class PrivateSwarm(PrivateTestCase):
         self.assertEqual(judged.returncode, 0, judged.stderr)
         self.assertGreater(json.loads(judged.stdout)["balanced_accuracy"], 0.9)
 
+    def statistics(self, state):
+        """Returns the running statistics of a checkpoint's norms by their names, to the bit."""
+        file = self.directory / f"{state.name}.safetensors"
+        done = run("export", "--state", state, "--output", file)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        data = file.read_bytes()
+        size = int.from_bytes(data[:8], "little")
+        tensors = json.loads(data[8 : 8 + size])
+        return {
+            name: data[8 + size + entry["data_offsets"][0] : 8 + size + entry["data_offsets"][1]]
+            for name, entry in tensors.items() if "running_" in name
+        }
+
+    def test_statistics_of_norms_are_those_of_all_in_the_end(self):
+        files = self.unlike_hospitals()
+        states = [self.directory / name for name in ("first", "second", "third")]
+        founder = self.found(
+            "--private", "--until", "epochs=5", "--wait-for", PEERS, "--batch", 16, "--state", states[0],
+            dataset=self.spec(files[0]), model="tabular?norm=1",
+        )
+        joiners = [
+            self.join(founder, "--dataset", self.spec(file), "--state", state)
+            for file, state in zip(files[1:], states[1:])
+        ]
+        peers = [founder, *joiners]
+        self.wait_for_exit(peers, 90)
+        found = [self.statistics(state) for state in states]
+        self.assertEqual(set(found[0]), {"bn_cont.running_mean", "bn_cont.running_var"})
+        for other in found[1:]:
+            # What averaging alone leaves is equal to a thousandth, not to the bit.
+            self.assertEqual(other, found[0])
+        for peer in peers:
+            self.assertFalse([line for line in peer.errors if "drawn anew" in line], peer.errors)
+
     def test_a_swarm_on_one_machine_divides_a_data_set(self):
         done = run(
             "swarm", "--private", "--peers", 3, "--profile", "local", "--model", "tabular", "--json",

@@ -93,6 +93,22 @@ TEST(ParameterStore, OneSeedGivesOneModelWithinItsBounds) {
     EXPECT_FALSE(std::equal(x.begin(), x.begin() + 1000, x.begin() + 1000));
 }
 
+TEST(ParameterStore, BuffersThatAreHeldTakeNothingFromOthers) {
+    ParameterStore store(ParameterLayout({tensor("w", {4}), tensor("mean", {4}, true)}));
+    const std::vector<float> ones(4, 1.0F);
+    const auto delta = std::as_bytes(std::span(ones));
+    std::vector<float> all(8);
+    store.hold_buffers(true);
+    EXPECT_TRUE(store.try_add(0, delta));
+    EXPECT_TRUE(store.try_add(1, delta));
+    store.read_all(all);
+    EXPECT_EQ(all, (std::vector<float>{1, 1, 1, 1, 0, 0, 0, 0}));
+    store.hold_buffers(false);
+    EXPECT_TRUE(store.try_add(1, delta));
+    store.read_all(all);
+    EXPECT_EQ(all, (std::vector<float>{1, 1, 1, 1, 1, 1, 1, 1}));
+}
+
 TEST(ParameterStore, AddReadsRawFloatsFromAnyAddress) {
     ParameterStore store(ParameterLayout({tensor("w", {5000})}));
     const std::vector<float> delta(5000, 1.5F);

@@ -50,6 +50,54 @@ TEST_F(EngineTrainers, EvaluatesTheWholeTestSetWhenOrdered) {
     EXPECT_EQ(again.evaluated.result.correct, report.evaluated.result.correct);
 }
 
+TEST_F(EngineTrainers, LooksAtWhatNormsSeeAndTakesWhatTheyAreToSee) {
+    Life life(sharded_, "tabular?norm=1&hidden=8");
+    life.hold(sharded_);
+    life.start(life.order(TrainerPhase::Train));
+    (void)life.await_steps(40);
+    const auto before = life.values();
+    auto order = life.order(TrainerPhase::Pause);
+    order.norms_draw = 1;
+    life.trainer().order(order);
+    const auto drawn = life.await([](const TrainerReport& r) { return r.norms_drawn == 1; });
+    ASSERT_NE(drawn.norms, nullptr);
+    EXPECT_EQ(drawn.norms->samples, 128.0) << "eight batches of 16 are all that there is";
+    ASSERT_EQ(drawn.norms->means.size(), 4U);
+    EXPECT_EQ(life.values(), before) << "looking changes nothing";
+    // The recipe has standardised the pixels of all four places together.
+    double mean = 0.0;
+    double square = 0.0;
+    for (std::size_t c = 0; c < 4; ++c) {
+        mean += drawn.norms->means[c] / 4.0;
+        square += (drawn.norms->variances[c] + drawn.norms->means[c] * drawn.norms->means[c]) / 4.0;
+    }
+    EXPECT_NEAR(mean, 0.0, 1e-4);
+    EXPECT_NEAR(square, 1.0, 1e-4);
+    const compute::NormMoments merged{256.0, {1.0, 2.0, 3.0, 4.0}, {5.0, 6.0, 7.0, 8.0}};
+    order.norms = std::make_shared<const compute::NormMoments>(merged);
+    order.norms_set = 1;
+    life.trainer().order(order);
+    (void)life.await([](const TrainerReport& r) { return r.norms_set == 1; });
+    const auto after = life.values();
+    EXPECT_EQ(
+        std::vector<float>(after.end() - 8, after.end()),
+        (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8})
+    );
+    EXPECT_TRUE(std::equal(after.begin(), after.end() - 8, before.begin()));
+    // A partner that still has old ones does not change them.
+    const auto last = life.parameters.layout().chunks().size() - 1;
+    const std::vector<float> delta(8, 1.0F);
+    EXPECT_TRUE(life.parameters.try_add(last, std::as_bytes(std::span(delta))));
+    EXPECT_EQ(life.values(), after);
+    // Others may say anything of how many channels there are.
+    order.norms =
+        std::make_shared<const compute::NormMoments>(compute::NormMoments{1.0, {1.0}, {1.0}});
+    order.norms_set = 2;
+    life.trainer().order(order);
+    (void)life.await([](const TrainerReport& r) { return r.norms_set == 2; });
+    EXPECT_EQ(life.values(), after);
+}
+
 TEST_F(EngineTrainers, AMissingDataSetIsAFault) {
     Life life(sharded_);
     life.options.local_source = "idx:/no/such/directory";

@@ -46,6 +46,12 @@ public:
         return compute::StepResult{};
     }
 
+    [[nodiscard]] std::size_t norm_channels() const override { return 0; }
+
+    Result<void> observe_norms(const compute::Batch&, compute::NormMoments&) override { return {}; }
+
+    void set_norms(const compute::NormMoments&) override {}
+
     void interrupt() override { interrupted_ = true; }
 
     [[nodiscard]] compute::DeviceInfo device() const override { return {}; }

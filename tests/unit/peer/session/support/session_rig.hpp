@@ -60,6 +60,7 @@ public:
     struct Setup {
         std::function<void(Descriptor&)> change;
         std::size_t train_shards = 8;
+        std::size_t norms = 0;  ///< channels of batch norm
     };
 
     SessionRig() : SessionRig(Setup{}) {}
@@ -69,7 +70,7 @@ public:
           descriptor(describe(sharded.manifest, setup)),
           averager(*averager_config(descriptor), kSelf, descriptor.layout, floats, Rng(7)),
           shards(descriptor.manifest, &sha256),
-          session(kSelf, descriptor, {averager, shards, floats}) {}
+          session(kSelf, descriptor, parts(setup.norms)) {}
 
     // What the world does. Each function returns what the session gave in answer.
 
@@ -265,6 +266,12 @@ public:
     Instant now{std::chrono::seconds(1000)};
 
 private:
+    Session::Parts parts(std::size_t norms) {
+        Session::Parts made{averager, shards, floats};
+        made.norms = norms;
+        return made;
+    }
+
     static Descriptor describe(const data::Manifest& manifest, const Setup& setup) {
         Descriptor descriptor;
         descriptor.until = {UntilKind::Accuracy, 0.9};
