@@ -114,28 +114,28 @@ public:
 
     std::size_t norm_channels() const override {
         std::size_t channels = 0;
-        for (std::size_t i = 0; i + 1 < training_.statistics.size(); i += 2) {
-            channels += buffer(training_.statistics[i]).elements;
+        for (std::size_t i = 0; i + 1 < training_.model.statistics.size(); i += 2) {
+            channels += buffer(training_.model.statistics[i]).elements;
         }
         return channels;
     }
 
     Result<void> observe_norms(const Batch& batch, NormMoments& whole) override {
         owner_.check();
-        if (training_.statistics.empty()) return {};
+        if (training_.model.statistics.empty()) return {};
         const auto entered = device_.enter();
         if (auto loaded = load_whole(batch); loaded.has_error()) return loaded.error();
         if (auto packed = training_.plan->pack(store_); !packed) return packed.error();
         const auto end = training_.plan->run(interrupt_);
         if (!end) return end.error();
-        const bool sound = std::isfinite(training_.plan->output(training_.loss)[0]);
+        const bool sound = std::isfinite(training_.plan->output(training_.model.loss)[0]);
         if (*end == RunEnd::Interrupted || !sound) return {};
         NormMoments seen;
         seen.samples = static_cast<double>(training_.input->capacity());
-        for (std::size_t i = 0; i < training_.statistics.size(); ++i) {
+        for (std::size_t i = 0; i < training_.model.statistics.size(); ++i) {
             // Each norm has a mean, and then a variance.
             auto& numbers = i % 2 == 0 ? seen.means : seen.variances;
-            const auto batch_values = training_.plan->output(training_.statistics[i].batch);
+            const auto batch_values = training_.plan->output(training_.model.statistics[i].batch);
             numbers.insert(numbers.end(), batch_values.begin(), batch_values.end());
         }
         return add_moments(whole, seen);
@@ -145,9 +145,9 @@ public:
         owner_.check();
         STARLING_CHECK(moments.means.size() == norm_channels());
         std::array<std::size_t, 2> next{};
-        for (std::size_t i = 0; i < training_.statistics.size(); ++i) {
+        for (std::size_t i = 0; i < training_.model.statistics.size(); ++i) {
             const auto& numbers = i % 2 == 0 ? moments.means : moments.variances;
-            const auto& info = buffer(training_.statistics[i]);
+            const auto& info = buffer(training_.model.statistics[i]);
             auto& first = next.at(i % 2);
             store_.update_tensor(info, [&](std::span<float> piece, std::size_t at) {
                 for (std::size_t k = 0; k < piece.size(); ++k) {

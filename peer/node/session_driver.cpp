@@ -490,9 +490,7 @@ SessionStatus SessionDriver::status() const {
     status.device = session_.report().device;
     status.recoveries = session_.recovery().done();
     status.checkpoints = checkpoints_told_;
-    if (const auto at = checkpoints_told_.kept_at) {
-        status.checkpoint_age = real_now() - *at;
-    }
+    if (const auto at = checkpoints_told_.kept_at) status.checkpoint_age = real_now() - *at;
     status.shard_files = shard_files_told_;
     const auto& cache = session_.transfers().cache();
     status.cache = {shards_.bytes(), cache.limit(), cache.dropped()};
