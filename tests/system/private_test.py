@@ -89,8 +89,12 @@ class PrivateSwarm(PrivateTestCase):
 
         self.poll(lambda: seen().get("steps", 0) > 0, 20, "the founder knows of its steps")
         self.assertEqual([seen()[name] for name in ("loss", "test_loss", "accuracy")], [0.0, None, None])
-        mine = {m["self"]: m for m in status()["members"]}[True]
-        self.assertIsNotNone(mine["test_loss"])
+
+        def mine():
+            return {m["self"]: m for m in status()["members"]}[True]
+
+        # It may not have evaluated its own model by then.
+        self.poll(lambda: mine()["test_loss"] is not None, 20, "the founder says its own")
 
     def leave(self, *peers):
         for peer in peers:
