@@ -32,6 +32,7 @@ public:
     /// Returns the longest time from the end of a step to the end of the next one, or from start() to the
     /// first, over the last five to ten seconds: what else this thread did in between counts, too.
     [[nodiscard]] Duration longest_step() const { return std::max(longest_, longest_before_); }
+
     /// Returns the mean seconds of the last steps (about 50) without their waits; 0 before the first.
     [[nodiscard]] double step_seconds() const {
         return steps_ > 0.0 ? (whole_ - wait_) / steps_ : 0.0;
