@@ -7,18 +7,22 @@
 
 #include "base/check.hpp"
 #include "compute/device/device.hpp"
-#include "compute/models/models.hpp"
 #include "compute/training/device_choice.hpp"
 #include "compute/training/device_memory.hpp"
 #include "compute/training/devices.hpp"
 #include "compute/training/engine.hpp"
 #include "compute/training/plan_engine.hpp"
+#include "compute/training/plan_request.hpp"
 
 namespace starling::compute {
 
 namespace {
 
 constexpr int kThreadsMax = 1024;
+
+Result<Device*> find_by(const DeviceSearch& search, const std::string& name) {
+    return search.find ? search.find(name) : find_device(name);
+}
 
 /// `--device auto`: makes the engine on the first graphics card that is free, has the memory, and makes
 /// a step of this very model and batch in less time than the CPU; else on the CPU. Measures nothing, and
@@ -66,8 +70,7 @@ private:
     [[nodiscard]] bool refused() const { return !objection(candidates_.back(), host_).empty(); }
 
     Result<std::unique_ptr<Engine>> make(const std::string& name) {
-        const auto& search = options_.search;
-        const auto device = search.find ? search.find(name) : find_device(name);
+        const auto device = find_by(options_.search, name);
         if (device.has_error()) return device.error();
         return make_plan_engine(**device, options_, store_);
     }
@@ -118,7 +121,7 @@ private:
 /// Whoever names a device gets it, though others may compute there, unless the model does not fit.
 Result<std::unique_ptr<Engine>> create_named(const EngineOptions& options, ParameterStore& store) {
     const auto& search = options.search;
-    const auto device = search.find ? search.find(options.device) : find_device(options.device);
+    const auto device = find_by(search, options.device);
     if (device.has_error()) return device.error();
     const auto info = (*device)->info();
     const bool card = !(*device)->on_host();
@@ -148,11 +151,7 @@ Result<std::unique_ptr<Engine>> Engine::create(
                 std::to_string(kThreadsMax)
         );
     }
-    const auto layout = model_layout(
-        options.model,
-        options.task,
-        options.model_file == nullptr ? ByteView() : ByteView(*options.model_file)
-    );
+    const auto layout = layout_of(options);
     if (layout.has_error()) return layout.error();
     STARLING_CHECK(layout->canonical_bytes() == store.layout().canonical_bytes());
     if (options.device != "auto") return create_named(options, store);

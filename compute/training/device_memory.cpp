@@ -5,7 +5,6 @@
 
 #include "base/check.hpp"
 #include "compute/gpu/plan.hpp"
-#include "compute/models/models.hpp"
 #include "compute/training/optimizer.hpp"
 #include "compute/training/plan_request.hpp"
 
@@ -51,11 +50,7 @@ Result<MemoryUse> plan_use(
 }
 
 Result<Parts> parts_of(const EngineOptions& options) {
-    const auto layout = model_layout(
-        options.model,
-        options.task,
-        options.model_file == nullptr ? ByteView() : ByteView(*options.model_file)
-    );
+    const auto layout = layout_of(options);
     if (layout.has_error()) return layout.error();
     const auto training = plan_use(options, *layout, options.batch, true);
     if (training.has_error()) return training.error();
@@ -81,6 +76,8 @@ bool fits(EngineOptions options, std::int64_t batch, const DeviceInfo& device) {
     return parts && fit_of(*parts, options, device).fits();
 }
 
+}  // namespace
+
 std::string size_text(std::uint64_t bytes) {
     char text[32];
     const auto number = static_cast<double>(bytes);
@@ -88,8 +85,6 @@ std::string size_text(std::uint64_t bytes) {
     std::snprintf(text, sizeof(text), large ? "%.1f GB" : "%.1f MB", number / (large ? 1e9 : 1e6));
     return text;
 }
-
-}  // namespace
 
 Result<MemoryUse> card_memory(const EngineOptions& options) {
     const auto parts = parts_of(options);

@@ -48,6 +48,9 @@ struct DeviceFit {
 /// Thread    any (pure)
 [[nodiscard]] Result<void> check_fit(const EngineOptions& options, const DeviceInfo& device);
 
+/// Returns a number of bytes for people: `2.1 GB`, `31.5 MB`.
+[[nodiscard]] std::string size_text(std::uint64_t bytes);
+
 /// Returns what lacks, for people: `has 2.1 GB, and batches of 4096 need 3.4 GB there; at most 2511
 /// samples fit`.
 /// Requires  it does not fit

@@ -90,18 +90,23 @@ Result<Device*> find_opencl(std::size_t number) {
     return known;
 }
 
+/// Adds OpenCL's devices, or why there are none.
+void add_opencl(DeviceList& list) {
+    const auto found = gpu::opencl_devices();
+    if (!found) {
+        list.missing.push_back({"opencl", found.error().message});
+        return;
+    }
+    for (const auto& device : *found) list.devices.push_back(device.info);
+}
+
 }  // namespace
 
 DeviceList devices() {
     DeviceList list;
     list.devices.push_back(cpu_device().info());
     list.missing.push_back({"cuda", kNoCuda});
-    const auto found = gpu::opencl_devices();
-    if (!found) {
-        list.missing.push_back({"opencl", found.error().message});
-        return list;
-    }
-    for (const auto& device : *found) list.devices.push_back(device.info);
+    add_opencl(list);
     return list;
 }
 
@@ -128,12 +133,7 @@ DeviceList offered_devices() {
         list.missing.push_back({"card", "this machine has no graphics card"});
         return list;
     }
-    const auto found = gpu::opencl_devices();
-    if (!found) {
-        list.missing.push_back({"opencl", found.error().message});
-        return list;
-    }
-    for (const auto& device : *found) list.devices.push_back(device.info);
+    add_opencl(list);
     return list;
 }
 

@@ -8,6 +8,18 @@
 
 namespace starling::compute {
 
+namespace {
+
+ByteView file_of(const EngineOptions& options) {
+    return options.model_file == nullptr ? ByteView() : ByteView(*options.model_file);
+}
+
+}  // namespace
+
+Result<ParameterLayout> layout_of(const EngineOptions& options) {
+    return model_layout(options.model, options.task, file_of(options));
+}
+
 Result<ModelRequest> request_model(
     const EngineOptions& options, std::int64_t batch, bool training
 ) {
@@ -16,7 +28,7 @@ Result<ModelRequest> request_model(
         options.task,
         batch,
         training ? Purpose::Training : Purpose::Inference,
-        options.model_file == nullptr ? ByteView() : ByteView(*options.model_file)
+        file_of(options)
     );
     if (model.has_error()) return model.error();
     ModelRequest made;

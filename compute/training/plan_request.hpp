@@ -24,6 +24,11 @@ struct ModelRequest {
     std::vector<std::int64_t> table_rows;  ///< as table_rows() returns them
 };
 
+/// Returns the layout of the options' model.
+/// Errors    those of model_layout
+/// Thread    any (pure)
+[[nodiscard]] Result<ParameterLayout> layout_of(const EngineOptions& options);
+
 /// Builds the model's graph for batches of this size: with gradients for a training step, else with
 /// the answers among the outputs.
 /// Errors    those of build_model and differentiate

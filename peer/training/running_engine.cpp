@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "compute/training/device_memory.hpp"
 #include "peer/machine/memory.hpp"
 
 namespace starling::peer {
@@ -11,12 +12,6 @@ namespace starling::peer {
 namespace {
 
 constexpr std::string_view kCpu = "cpu";
-
-std::string size_text(std::uint64_t bytes) {
-    const auto number = static_cast<double>(bytes);
-    return number >= 1e9 ? fmt::format("{:.1f} GB", number / 1e9)
-                         : fmt::format("{:.1f} MB", number / 1e6);
-}
 
 /// `training on cpu: opencl:0 (NAME) made a step in 31 ms, the cpu in 12 ms`.
 std::string line_about(const DeviceReport& device) {
@@ -28,8 +23,8 @@ std::string line_about(const DeviceReport& device) {
         line += fmt::format(
             "{} takes {} of its {}",
             device.why.empty() ? ", which" : "; the model",
-            size_text(device.used_bytes),
-            size_text(device.memory_bytes)
+            compute::size_text(device.used_bytes),
+            compute::size_text(device.memory_bytes)
         );
     }
     return line;
