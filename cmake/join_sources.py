@@ -10,11 +10,13 @@ import os
 import re
 import sys
 
-SOURCES_MAX = 8
-LINES_MAX = 2500
+SOURCES_MAX = 12
+LINES_MAX = 3500
 COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.S)
 ALONE = re.compile(r"^\s*#\s*(define|undef|pragma)\b|#\s*include\s*<(linux|asm)/", re.M)
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
+# `using a::b;` may be said twice; but whoever declares a b of its own contradicts it.
+BORROWED = re.compile(r"^using (?:\w+::)+(\w+);")
 # Other names of namespaces may be said twice, and a test's name is its own.
 NOBODYS = re.compile(r"(using )?namespace\b|(TYPED_)?TEST(_[FP])?\(|INSTANTIATE_|CEREAL_|static_assert\b")
 TYPE = re.compile(r"^(?:template <.*> )?(?:struct|class|union|enum(?: class)?|using|concept)\s+(\w+)")
@@ -24,6 +26,11 @@ OTHER = re.compile(r"([A-Za-z_]\w*)\s*(?:\(|=|\{|\[|;)")
 def read(path):
     with open(path, encoding="utf-8") as file:
         return file.read()
+
+
+def borrowed(text):
+    """The names that a file takes from other namespaces, one by one."""
+    return {found.group(1) for line in text.splitlines() if (found := BORROWED.match(line))}
 
 
 def declared(text, everywhere=False):
@@ -44,7 +51,7 @@ def declared(text, everywhere=False):
             continue
         if rest and line.startswith(" "):
             line = f"{rest} {line.strip()}"
-        elif not line or line[0] in " #}" or NOBODYS.match(line):
+        elif not line or line[0] in " #}" or NOBODYS.match(line) or BORROWED.match(line):
             rest = ""
             continue
         found = TYPE.match(line) or OTHER.search(re.sub(r"<[^()]*>|alignas\(\w+\)|\[\[\w+\]\]", "", line))
@@ -89,7 +96,7 @@ class Source:
         self.lines = text.count("\n")
         self.alone = bool(ALONE.search(text))
         self.declared = declared(text)
-        self.named = self.declared | headers.names(text, os.path.dirname(path))
+        self.named = self.declared | borrowed(text) | headers.names(text, os.path.dirname(path))
 
     def fits(self, other):
         return self.declared.isdisjoint(other.named) and other.declared.isdisjoint(self.named)

@@ -10,14 +10,9 @@
 #include <vector>
 
 #include "gossip/averager.hpp"
+#include "tests/support/peer_id.hpp"
 
 namespace starling::gossip {
-
-inline PeerId peer_id(std::uint8_t number) {
-    PeerId id;
-    id.bytes[0] = number;
-    return id;
-}
 
 inline LayoutHash layout_hash(std::uint8_t number) {
     LayoutHash hash;

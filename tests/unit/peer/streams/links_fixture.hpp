@@ -19,14 +19,9 @@
 #include "peer/streams/dial.hpp"
 #include "peer/streams/links.hpp"
 #include "tests/support/introductions.hpp"
+#include "tests/support/peer_id.hpp"
 
 namespace starling::peer {
-
-inline PeerId peer_id(std::uint8_t n) {
-    PeerId id;
-    id.bytes[0] = n;
-    return id;
-}
 
 struct Received {
     PeerId from;

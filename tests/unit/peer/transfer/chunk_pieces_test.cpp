@@ -6,17 +6,12 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.hpp"
+#include "tests/support/peer_id.hpp"
 
 namespace starling::peer {
 namespace {
 
 constexpr auto kUnit = ChunkPieces::kUnit;
-
-PeerId peer_id(std::uint8_t n) {
-    PeerId id;
-    id.bytes[0] = n;
-    return id;
-}
 
 const auto kAny = [](const Piece&) { return true; };
 

@@ -16,14 +16,9 @@
 #include "gossip/parameter_vector.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/transfer/parameter_chunks.hpp"
+#include "tests/support/peer_id.hpp"
 
 namespace starling::peer {
-
-inline PeerId peer_id(std::uint8_t n) {
-    PeerId id;
-    id.bytes[0] = n;
-    return id;
-}
 
 inline const PeerId kSelf = peer_id(5);
 inline const PeerId kPartner = peer_id(3);

@@ -13,17 +13,12 @@
 
 #include "peer/terms/descriptor.hpp"
 #include "peer/transfer/descriptor_fetch.hpp"
+#include "tests/support/peer_id.hpp"
 
 namespace starling::peer {
 
 inline std::array<std::uint8_t, 32> hash_of(ByteView blob) {
     return swarm_id_of(blob).bytes;
-}
-
-inline PeerId peer_id(std::uint8_t n) {
-    PeerId id;
-    id.bytes[0] = n;
-    return id;
 }
 
 inline Endpoint seed_at(std::uint16_t port) {

@@ -8,14 +8,9 @@
 
 #include "base/instant.hpp"
 #include "peer/transfer/outbox.hpp"
+#include "tests/support/peer_id.hpp"
 
 namespace starling::peer {
-
-inline PeerId peer_id(std::uint8_t n) {
-    PeerId id;
-    id.bytes[0] = n;
-    return id;
-}
 
 /// A frame on its way, and who has sent it.
 struct Sent {
