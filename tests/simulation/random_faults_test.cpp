@@ -107,7 +107,7 @@ std::vector<std::uint64_t> failed_seeds() {
 }
 
 TEST(RandomFaults, SwarmStaysSafeUnderThemAndConvergesAfterwards) {
-    for (const auto seed : seeds(200)) {
+    for (const auto seed : seeds(120)) {
         ASSERT_TRUE(passes(seed));
     }
 }
@@ -165,7 +165,7 @@ bool run_on_floats(std::uint64_t seed) {
 }
 
 TEST(RandomFaults, EveryRuleStaysSafeUnderThemAndConvergesAfterwards) {
-    for (const auto seed : seeds(60)) {
+    for (const auto seed : seeds(36)) {
         ASSERT_TRUE(run_on_floats(seed));
     }
 }
@@ -201,7 +201,7 @@ private:
 };
 
 TEST(RandomFaults, NobodyIsStarvedAfterwards) {
-    for (const auto seed : seeds(40)) {
+    for (const auto seed : seeds(24)) {
         const auto skipped = skipped_faults();
         FaultSchedule faults(seed, skipped);
         const auto options = faults.draw_options();
@@ -254,10 +254,10 @@ bool run_with_liars(std::uint64_t seed, Named& named) {
 
 TEST(RandomFaults, LiarsAreNamedMisfitsRefusedAndModelsStaySound) {
     Named named;
-    for (const auto seed : seeds(60)) {
+    for (const auto seed : seeds(36)) {
         ASSERT_TRUE(run_with_liars(seed, named));
     }
-    if (seeds(60).size() == 1) return;  // a single seed may have no misfit
+    if (seeds(36).size() == 1) return;  // a single seed may have no misfit
     EXPECT_GT(named.misdeeds, 0U);
     EXPECT_GT(named.refusals, 0U);
 }

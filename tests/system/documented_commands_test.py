@@ -49,12 +49,25 @@ def flags_of(*command):
     return own | set(command_lines.FLAG.findall(help_of()))
 
 
-def documented_lines():
+def lines_of_documents():
     found = []
     for name in DOCUMENTS:
         found += command_lines.from_markdown(name, (ROOT / name).read_text())
-    for command in commands():
-        found += command_lines.from_help(command, help_of(*command))
+    return found
+
+
+def lines_of_help():
+    return [line for name in commands() for line in command_lines.from_help(name, help_of(*name))]
+
+
+def runnable(lines):
+    """By what they do: a swarm that loses its founder takes half a minute, so one of each chaos."""
+    found = {}
+    for line in lines:
+        # A command without flags, in the middle of a text, is its name and no line to type.
+        if not line.has_placeholder and len(line.words) > 1 + len(command_of(line.words) or ()):
+            chaos = value_of(line.words, "--chaos")
+            found.setdefault(f"chaos {chaos}" if chaos else line.text, line)
     return found
 
 
@@ -76,46 +89,11 @@ def with_value(words, flag, value):
     return [*words[: at + 1], value, *words[at + 2 :]]
 
 
-class DocumentedCommands(SwarmTestCase):
-    def test_every_flag_and_command_exists(self):
-        wrong = []
-        for line in documented_lines():
-            words = line.words
-            command = command_of(words)
-            if command is None and not words[1].startswith("-") and not line.has_placeholder:
-                wrong.append(f"{line}: no such command")
-            known = flags_of(*command) if command else all_flags()
-            wrong += [
-                f"{line}: no flag {flag}"
-                for flag in (word.split("=")[0] for word in words if word.startswith("--"))
-                if flag not in known
-            ]
-        for name in DOCUMENTS:
-            for where, flag in command_lines.flags_of_markdown(name, (ROOT / name).read_text()):
-                if flag not in all_flags():
-                    wrong.append(f"{where}: no flag {flag}")
-        self.assertFalse(wrong, "\n" + "\n".join(wrong))
-
-    def test_every_command_has_an_example(self):
-        without = [
-            " ".join(command)
-            for command in commands()
-            if not command_lines.subcommands(help_of(*command))
-            and not command_lines.from_help(command, help_of(*command))
-        ]
-        self.assertFalse(without, "these print no example in their --help")
-
-    def test_every_line_runs(self):
-        lines = {}
-        for line in documented_lines():
-            # A command without flags, in the middle of a text, is its name and no line to type.
-            if not line.has_placeholder and len(line.words) > 1 + len(command_of(line.words) or ()):
-                # A swarm that loses its founder takes half a minute, so one line of each chaos runs.
-                chaos = value_of(line.words, "--chaos")
-                lines.setdefault(f"chaos {chaos}" if chaos else line.text, line)
+class LineRunner(SwarmTestCase):
+    def run_lines(self, lines):
         self.assertGreater(len(lines), 8, "hardly any line was found; are documents read rightly?")
         failures = []
-        for number, line in enumerate(lines.values(), 1):
+        for number, line in enumerate(lines, 1):
             folder = self.directory / f"line-{number}"
             folder.mkdir()
             for name in ("data", "scripts"):
@@ -270,6 +248,50 @@ class DocumentedCommands(SwarmTestCase):
 
     def leave_state_in(self, path):
         shutil.copytree(self.left_state, path)
+
+
+class DocumentedCommands(LineRunner):
+    """README's, and that what any text names exists."""
+
+    def test_every_flag_and_command_exists(self):
+        wrong = []
+        for line in lines_of_documents() + lines_of_help():
+            words = line.words
+            command = command_of(words)
+            if command is None and not words[1].startswith("-") and not line.has_placeholder:
+                wrong.append(f"{line}: no such command")
+            known = flags_of(*command) if command else all_flags()
+            wrong += [
+                f"{line}: no flag {flag}"
+                for flag in (word.split("=")[0] for word in words if word.startswith("--"))
+                if flag not in known
+            ]
+        for name in DOCUMENTS:
+            for where, flag in command_lines.flags_of_markdown(name, (ROOT / name).read_text()):
+                if flag not in all_flags():
+                    wrong.append(f"{where}: no flag {flag}")
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    def test_every_command_has_an_example(self):
+        without = [
+            " ".join(command)
+            for command in commands()
+            if not command_lines.subcommands(help_of(*command))
+            and not command_lines.from_help(command, help_of(*command))
+        ]
+        self.assertFalse(without, "these print no example in their --help")
+
+    def test_every_line_runs(self):
+        self.run_lines(runnable(lines_of_documents()).values())
+
+
+class DocumentedHelp(LineRunner):
+    """What --help says and README does not."""
+
+    def test_every_line_runs(self):
+        said = runnable(lines_of_documents())
+        more = runnable(lines_of_help())
+        self.run_lines([line for key, line in more.items() if key not in said])
 
 
 @functools.cache

@@ -236,7 +236,7 @@ def why_no_networks():
     return last if last.startswith("not here: ") else ""
 
 
-class NetworkScenario(ScenarioTestCase):
+class NetworkTestCase(ScenarioTestCase):
     """Each peer has a network of its own, so links can fail."""
 
     def setUp(self):
@@ -244,6 +244,8 @@ class NetworkScenario(ScenarioTestCase):
         if reason := why_no_networks():
             self.skipTest(reason)
 
+
+class NetworkScenario(NetworkTestCase):
     def test_two_halves_and_a_founder_without_power_merge(self):
         text = HEAD.replace("peers = 3", "peers = 4")
         text += step("cut half", "all train and whole", 'for = "8s"')
@@ -257,18 +259,6 @@ class NetworkScenario(ScenarioTestCase):
         hosts = {event["listen"] for event in process.all("listening")}
         self.assertEqual(hosts, {f"10.77.0.{peer}:7300" for peer in range(1, 5)})
 
-    def test_nobody_is_called_failed_on_links_that_lose_and_delay(self):
-        text = HEAD + '[links]\ndelay = "20ms"\njitter = "5ms"\n'
-        text += step("loss 10%", "all train and whole", 'for = "5s"') + step("duplicate 10%")
-        verdict = self.end(self.begin(text), 0)
-        self.assertEqual(verdict["measures"]["false_failures"], 0)
-        self.assertEqual(verdict["faults_carried_out"], 2)
-
-    def test_streams_of_one_peer_are_stopped_and_it_comes_back(self):
-        text = HEAD + step("block-tcp peer 3", "all train and whole", 'for = "4s"')
-        text += step("wait all train", "after block-tcp")
-        self.assertEqual(self.end(self.begin(text), 0)["faults_carried_out"], 1)
-
     def test_two_runs_after_another_are_counted(self):
         report = self.directory / "report"
         text = HEAD + step("isolate random", "all train", 'for = "1s"')
@@ -280,6 +270,21 @@ class NetworkScenario(ScenarioTestCase):
         for number in (1, 2):
             written = json.loads((report / f"run-{number}/report.json").read_text())
             self.assertTrue(written["clean"])
+
+
+@unittest.skipUnless(os.environ.get("STARLING_TEST_SLOW"), "takes half a minute")
+class NetworkLinks(NetworkTestCase):
+    def test_nobody_is_called_failed_on_links_that_lose_and_delay(self):
+        text = HEAD + '[links]\ndelay = "20ms"\njitter = "5ms"\n'
+        text += step("loss 10%", "all train and whole", 'for = "5s"') + step("duplicate 10%")
+        verdict = self.end(self.begin(text), 0)
+        self.assertEqual(verdict["measures"]["false_failures"], 0)
+        self.assertEqual(verdict["faults_carried_out"], 2)
+
+    def test_streams_of_one_peer_are_stopped_and_it_comes_back(self):
+        text = HEAD + step("block-tcp peer 3", "all train and whole", 'for = "4s"')
+        text += step("wait all train", "after block-tcp")
+        self.assertEqual(self.end(self.begin(text), 0)["faults_carried_out"], 1)
 
 
 def processes_with(mark):
