@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how data sets are read, on files that it makes, and prints JSON lines.
 
-    measure/data.py STARLING [--megabytes 300] [--pictures 2000] [--only inspect,step] [--bench PROGRAM] [--large]
+    measure/data.py STARLING [--megabytes 300] [--pictures 2000] [--only inspect,step] [--bench FOLDER] [--large]
 
 `sha256sum`: how fast that reads the text, to compare with. `inspect`: seconds and megabytes a second of `starling
 data inspect`, and the peak of its anonymous and mapped memory. `listening`: when a founder listens, and when it has read
@@ -197,8 +197,8 @@ def main():
     parser.add_argument("starling")
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--pictures", type=int, default=2000)
-    parser.add_argument("--only", default="inspect,listening,joining,step,batcher", help="what to measure (all)")
-    parser.add_argument("--bench", metavar="PROGRAM", help="batcher_bench, for the batcher's rows")
+    parser.add_argument("--only", default="inspect,scan,listening,joining,step,batcher", help="what to measure (all)")
+    parser.add_argument("--bench", metavar="FOLDER", help="where table_bench and batcher_bench lie")
     parser.add_argument("--large", action="store_true", help="large files, too")
     parser.add_argument("--folder", help="where the files are made for a while (the folder for temporary files)")
     flags = parser.parse_args()
@@ -223,6 +223,8 @@ def main():
                 (f"bin:{tokens}?vocab=50257", tokens), (f"images:{pictures}", pictures),
             ):
                 inspect(starling, spec, path)
+        if "scan" in only and bench:
+            subprocess.run([f"{bench}/table_bench", table, lines], check=True)
         if "listening" in only:
             listening(starling, f"text:{text}", model)
             listening(starling, f"csv:{table}", "tabular")
@@ -231,7 +233,7 @@ def main():
         if "step" in only:
             steps(starling, folder)
         if "batcher" in only and bench:
-            batcher(bench)
+            batcher(f"{bench}/batcher_bench")
         if flags.large:
             large(starling, folder)
 

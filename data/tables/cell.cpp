@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 
 namespace starling::data {
@@ -29,16 +31,79 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
+constexpr std::size_t kDigitsMax = 16;
+constexpr std::array<double, kDigitsMax + 1> kTens{
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
+
+// Eight characters in a word, the first in the lowest byte.
+constexpr std::size_t kWord = sizeof(std::uint64_t);
+static_assert(std::endian::native == std::endian::little);
+
+constexpr std::uint64_t in_each_byte(unsigned char byte) {
+    return 0x0101010101010101U * byte;
+}
+
+/// Loads 1 to 8 characters and none beside them. The other bytes are 0.
+std::uint64_t load(std::string_view text) {
+    const auto* from = text.data();
+    const auto size = text.size();
+    if (size >= kWord / 2) {
+        // Two halves that overlap say the same where they do.
+        std::uint32_t first = 0;
+        std::uint32_t last = 0;
+        std::memcpy(&first, from, sizeof(first));
+        std::memcpy(&last, from + size - sizeof(last), sizeof(last));
+        return first | std::uint64_t{last} << (8 * (size - sizeof(last)));
+    }
+    const auto byte = [&](std::size_t at) {
+        return std::uint64_t{static_cast<unsigned char>(from[at])} << (8 * at);
+    };
+    return byte(0) | byte(size / 2) | byte(size - 1);
+}
+
+/// Returns whether all eight are digits.
+bool are_digits(std::uint64_t word) {
+    constexpr auto kHigh = in_each_byte(0xf0);
+    constexpr auto kZeros = in_each_byte('0');
+    // Adding 6 takes '9' to the end of its sixteen, and what stands behind it into the next.
+    return (word & kHigh) == kZeros && ((word + in_each_byte(0x06)) & kHigh) == kZeros;
+}
+
+/// Returns the number that eight digits are: neighbours become numbers of two digits, those of four, those of eight.
+std::uint64_t number_of(std::uint64_t digits) {
+    digits = (digits & in_each_byte(0x0f)) * (10 * 0x100 + 1) >> 8U;
+    digits = (digits & 0x00ff00ff00ff00ffU) * (100 * 0x10000U + 1) >> 16U;
+    return (digits & 0x0000ffff0000ffffU) * (10000 * 0x100000000U + 1) >> 32U;
+}
+
+/// read_short of 1 to 8 characters, without a branch for each: how long numbers are, nobody can foretell.
+std::optional<double> read_word(std::string_view text) {
+    const auto word = load(text);
+    auto digits = text.size();
+    std::size_t fraction = 0;
+    auto packed = word;
+    const auto other = word ^ in_each_byte('.');
+    if (const auto points = (other - in_each_byte(1)) & ~other & in_each_byte(0x80)) {
+        const auto point = static_cast<std::size_t>(std::countr_zero(points)) / 8;
+        const auto before = (std::uint64_t{1} << (8 * point)) - 1;
+        packed = (word & before) | ((word >> 8U) & ~before);
+        --digits;
+        fraction = digits - point;
+        if (digits == 0) return std::nullopt;
+    }
+    packed = packed << (8 * (kWord - digits)) | in_each_byte('0') >> (8 * (digits - 1)) >> 8U;
+    if (!are_digits(packed)) return std::nullopt;
+    return static_cast<double>(number_of(packed)) / kTens[fraction];
+}
+
 /// Reads digits with at most one point among them, exactly as std::from_chars does, which takes longer: a whole number below
 /// 2^53 and a power of ten up to 10^22 are doubles, so their quotient is rounded once.
 /// Returns nothing where that does not hold, or where there is anything else in the text.
 /// Source    Clinger, "How to Read Floating Point Numbers Accurately", 1990, section 3
 std::optional<double> read_short(std::string_view text) {
-    constexpr std::size_t kDigitsMax = 16;
     constexpr std::uint64_t kExact = std::uint64_t{1} << 53U;
-    constexpr std::array<double, kDigitsMax + 1> kTens{
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
-    if (text.size() > kDigitsMax + 1) return std::nullopt;
+    if (text.empty() || text.size() > kDigitsMax + 1) return std::nullopt;
+    if (text.size() <= kWord) return read_word(text);
     std::uint64_t whole = 0;
     std::size_t at = 0;
     for (; at < text.size() && is_digit(text[at]); ++at) {

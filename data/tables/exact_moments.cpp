@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "base/check.hpp"
@@ -12,7 +13,6 @@ namespace starling::data {
 namespace {
 
 __extension__ using Wide = unsigned __int128;
-__extension__ using Integer = __int128;
 
 constexpr int kUnitExponent = -1074;  // of the sums; the squares' is twice as much
 constexpr unsigned kUnitShift = 1074;
@@ -25,6 +25,12 @@ void accumulate(std::int64_t* digits, std::uint64_t value, unsigned shift, std::
     digit[0] += sign * static_cast<std::int64_t>(static_cast<std::uint64_t>(moved) & kDigit);
     digit[1] += sign * static_cast<std::int64_t>(static_cast<std::uint64_t>(moved >> 32U) & kDigit);
     digit[2] += sign * static_cast<std::int64_t>(static_cast<std::uint64_t>(moved >> 64U));
+}
+
+/// Adds value * 2^shift, times the sign.
+void accumulate_wide(std::int64_t* digits, Wide value, unsigned shift, std::int64_t sign) {
+    accumulate(digits, static_cast<std::uint64_t>(value), shift, sign);
+    accumulate(digits, static_cast<std::uint64_t>(value >> 64U), shift + 64, sign);
 }
 
 /// Leaves digits of 32 bits, but for the last, which bears the sign.
@@ -124,55 +130,33 @@ void ExactMoments::add_wide(double value) {
     }
     accumulate(sum_.data(), mantissa, shift, bits >> 63U ? -1 : 1);
     const Wide square = Wide{mantissa} * mantissa;
-    accumulate(squares_.data(), static_cast<std::uint64_t>(square), 2 * shift, 1);
-    accumulate(squares_.data(), static_cast<std::uint64_t>(square >> 64U), 2 * shift + 64, 1);
+    accumulate_wide(squares_.data(), square, 2 * shift, 1);
     if (++uncarried_ == kUncarriedMax) carry();
 }
 
 /// Adds mantissa * 2^shift where it lies within so many bits of the first such number; else returns false.
 bool ExactMoments::add_near(std::uint64_t mantissa, unsigned shift, bool negative) {
-    constexpr unsigned kBelow = 20;
-    constexpr unsigned kReach = 40;
+    constexpr unsigned kBelow = kNearExponents / 2;
     if (!near_known_) {
         near_known_ = true;
         near_shift_ = shift - std::min(shift, kBelow);
     }
-    if (shift < near_shift_ || shift - near_shift_ > kReach) return false;
-    const auto moved = shift - near_shift_;
-    const auto value = static_cast<Integer>(Wide{mantissa} << moved);
-    near_sum_ += negative ? -value : value;
-    // 106 bits, moved by up to 80: three words, and a carry into the fourth.
-    const Wide square = Wide{mantissa} * mantissa;
-    const auto words = 2 * moved / 64;
-    const auto bits = 2 * moved % 64;
-    const Wide low = Wide{static_cast<std::uint64_t>(square)} << bits;
-    const Wide high = Wide{static_cast<std::uint64_t>(square >> 64U)} << bits;
-    const Wide middle = high + static_cast<std::uint64_t>(low >> 64U);
-    const std::array<std::uint64_t, 3> parts{
-        static_cast<std::uint64_t>(low),
-        static_cast<std::uint64_t>(middle),
-        static_cast<std::uint64_t>(middle >> 64U)};
-    Wide over = 0;
-    for (std::size_t i = words; i < near_squares_.size(); ++i) {
-        const auto part = i - words < parts.size() ? parts[i - words] : 0;
-        over += Wide{near_squares_[i]} + part;
-        near_squares_[i] = static_cast<std::uint64_t>(over);
-        over >>= 64U;
-    }
+    // Below the first place this wraps to more than there are.
+    const auto place = shift - near_shift_;
+    if (place >= near_.size()) return false;
+    const auto value = static_cast<std::int64_t>(mantissa);
+    near_[place].sum += negative ? -value : value;
+    near_[place].squares += Wide{mantissa} * mantissa;
     return true;
 }
 
 void ExactMoments::carry() {
-    const bool below = near_sum_ < 0;
-    const auto near = static_cast<Wide>(below ? -near_sum_ : near_sum_);
-    const std::int64_t sign = below ? -1 : 1;
-    accumulate(sum_.data(), static_cast<std::uint64_t>(near), near_shift_, sign);
-    accumulate(sum_.data(), static_cast<std::uint64_t>(near >> 64U), near_shift_ + 64, sign);
-    for (unsigned i = 0; i < near_squares_.size(); ++i) {
-        accumulate(squares_.data(), near_squares_[i], 2 * near_shift_ + 64 * i, 1);
+    for (unsigned i = 0; i < near_.size(); ++i) {
+        const auto [sum, squares] = std::exchange(near_[i], {});
+        const auto size = static_cast<Wide>(sum < 0 ? -sum : sum);
+        accumulate_wide(sum_.data(), size, near_shift_ + i, sum < 0 ? -1 : 1);
+        accumulate_wide(squares_.data(), squares, 2 * (near_shift_ + i), 1);
     }
-    near_sum_ = 0;
-    near_squares_ = {};
     const bool negative = small_sum_ < 0;
     accumulate(
         sum_.data(),
@@ -180,10 +164,7 @@ void ExactMoments::carry() {
         kUnitShift,
         negative ? -1 : 1
     );
-    accumulate(squares_.data(), static_cast<std::uint64_t>(small_squares_), 2 * kUnitShift, 1);
-    accumulate(
-        squares_.data(), static_cast<std::uint64_t>(small_squares_ >> 64U), 2 * kUnitShift + 64, 1
-    );
+    accumulate_wide(squares_.data(), small_squares_, 2 * kUnitShift, 1);
     small_sum_ = 0;
     small_squares_ = 0;
     carry_over(sum_);

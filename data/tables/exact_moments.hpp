@@ -50,8 +50,14 @@ private:
     static constexpr std::size_t kSumDigits = 70;      // 1074 + 1024 + 63 bits
     static constexpr std::size_t kSquareDigits = 138;  // 2148 + 2048 + 63 bits, and 2 for carries
 
-    static constexpr std::uint32_t kUncarriedMax = std::uint32_t{1} << 28U;
-    static constexpr std::size_t kNearWords = 4;  // 2 * (53 + 40) + 28 bits
+    // Mantissas have 53 bits and their squares 106, so that 2^21 of them fit into 128.
+    static constexpr std::uint32_t kUncarriedMax = std::uint32_t{1} << 21U;
+    static constexpr unsigned kNearExponents = 41;
+
+    struct NearSum {
+        __extension__ __int128 sum = 0;
+        __extension__ unsigned __int128 squares = 0;
+    };
 
     void add_wide(double value);
     bool add_near(std::uint64_t mantissa, unsigned shift, bool negative);
@@ -61,11 +67,9 @@ private:
     std::array<std::int64_t, kSumDigits> sum_{};         ///< in units of 2^-1074
     std::array<std::int64_t, kSquareDigits> squares_{};  ///< in units of 2^-2148
     __extension__ unsigned __int128 small_squares_ = 0;
-    // Most columns have numbers of like size. Those near the first one that is no small whole number are summed in
-    // units of their own, and moved later like those.
-    __extension__ __int128 near_sum_ = 0;  ///< in units of 2^(near_shift_ - 1074)
-    std::array<std::uint64_t, kNearWords>
-        near_squares_{};  ///< in units of 2^(2 near_shift_ - 2148)
+    // Most columns have numbers of like size. Those near the first one that is no small whole number are summed by
+    // their exponents, in units of 2^(near_shift_ + place - 1074) and its square, and moved later like those.
+    std::array<NearSum, kNearExponents> near_{};
     unsigned near_shift_ = 0;
     bool near_known_ = false;
     std::int64_t small_sum_ = 0;

@@ -1,8 +1,13 @@
-// Goal: cells are read alike on every machine. Method: a table of texts.
+// Goal: cells are read alike on every machine. Method: a table of texts, and std::from_chars as a second opinion of drawn ones.
 
 #include "data/tables/cell.hpp"
 
+#include <charconv>
 #include <gtest/gtest.h>
+#include <optional>
+#include <string>
+
+#include "base/rng.hpp"
 
 namespace starling::data {
 namespace {
@@ -31,6 +36,36 @@ TEST(Cell, NumbersHaveAPointInEveryLocale) {
         EXPECT_EQ(cell.kind, CellKind::Number) << text;
         EXPECT_EQ(cell.number, value) << text;
     }
+}
+
+std::optional<double> second_opinion(const std::string& text) {
+    double value = 0;
+    const auto* end = text.data() + text.size();
+    const auto [read, error] = std::from_chars(text.data(), end, value);
+    return read == end && error == std::errc{} ? std::optional(value) : std::nullopt;
+}
+
+TEST(Cell, DrawnNumbersAreWhatTheLibraryReads) {
+    Rng rng(7);
+    int numbers = 0;
+    for (int i = 0; i < 200'000; ++i) {
+        std::string text(1 + rng.below(18), '0');
+        for (auto& c : text) c = static_cast<char>('0' + rng.below(10));
+        // A point in most, and in some a byte that is no part of a number: also one beside the digits or above ASCII.
+        if (rng.below(4) > 0) text[rng.below(text.size())] = '.';
+        if (rng.below(8) == 0) text[rng.below(text.size())] = ".:/-@\x80\xb0\xff"[rng.below(8)];
+        const auto expected = text.front() == '-' ? std::nullopt : second_opinion(text);
+        const auto cell = read_cell(text);
+        if (expected) {
+            ++numbers;
+            ASSERT_EQ(cell.kind, CellKind::Number) << text;
+            ASSERT_EQ(cell.number, *expected) << text;
+            ASSERT_EQ(read_cell("-" + text).number, -*expected) << text;
+        } else if (text.front() != '-') {
+            ASSERT_EQ(cell.kind, CellKind::Word) << text;
+        }
+    }
+    EXPECT_GT(numbers, 100'000);
 }
 
 TEST(Cell, WhatPeopleWriteForNothingIsMissing) {
