@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 
+#include "compute/models/detector_backbone.hpp"
 #include "compute/models/models.hpp"
 #include "compute/models/residual.hpp"
 
@@ -17,7 +18,7 @@ namespace {
 using Kernel = ModelBuilder::Kernel;
 
 /// The stride of the coarsest map.
-constexpr std::int64_t kCoarsest = 16;
+constexpr std::int64_t kCoarsest = kBackboneStrides.back();
 constexpr std::int64_t kBlocks = 2;
 /// The sigmoid of this is 0.1: without it, the first steps would only learn that most cells are no
 /// centre (Lin et al., "Focal Loss", arXiv 1708.02002, section 4.1).
@@ -58,11 +59,11 @@ Result<void> check_sides(const Task& task) {
 }
 
 /// The maps of the stages, from the finest to the coarsest; their strides are 4, 8 and 16.
-std::array<ValueId, 3> backbone(ModelBuilder& net, std::int64_t width) {
+BackboneMaps own_backbone(ModelBuilder& net, std::int64_t width) {
     const auto first = std::max<std::int64_t>(width / 2, 4);
     auto x = net.conv2d("backbone.conv1", net.input(), first, Kernel{3, 2, false});
     x = net.relu(net.batch_norm("backbone.bn1", x));
-    std::array<ValueId, 3> maps{};
+    BackboneMaps maps{};
     for (std::size_t stage = 0; stage < maps.size(); ++stage) {
         for (std::int64_t i = 0; i < kBlocks && x != ValueId::None; ++i) {
             const auto name =
@@ -70,6 +71,17 @@ std::array<ValueId, 3> backbone(ModelBuilder& net, std::int64_t width) {
             x = residual_block(net, name, x, width << stage, i == 0 ? 2 : 1);
         }
         maps[stage] = x;
+    }
+    return maps;
+}
+
+/// As wide as our own: what a file's net has is often much wider, and the maps are large.
+BackboneMaps narrowed(ModelBuilder& net, const BackboneMaps& wide, std::int64_t width) {
+    BackboneMaps maps{};
+    for (std::size_t stage = 0; stage < maps.size(); ++stage) {
+        const auto name = "lateral" + std::to_string(stage + 1);
+        const auto x = net.conv2d(name + ".conv", wide[stage], width << stage, Kernel{1, 1, false});
+        maps[stage] = net.relu(net.batch_norm(name + ".bn", x));
     }
     return maps;
 }
@@ -91,6 +103,20 @@ ValueId head(
 ) {
     x = net.relu(net.conv2d(name + ".0", x, width, 3));
     return net.conv2d(name + ".2", x, outputs, 1);
+}
+
+Result<Model> with_heads(
+    ModelBuilder& net, const BackboneMaps& maps, const Wishes& wishes, const Task& task
+) {
+    auto x = maps[2];
+    if (wishes.stride <= 8) x = merge(net, "up2", x, maps[1]);
+    if (wishes.stride <= 4) x = merge(net, "up1", x, maps[0]);
+    auto heat = head(net, "heat", x, wishes.width, task.classes);
+    const auto first = net.node("Constant", {}, {{"value", std::vector<double>{kFirstHeat}}});
+    heat = net.add(heat, first);
+    const auto size = head(net, "size", x, wishes.width, 2);
+    const auto offset = head(net, "offset", x, wishes.width, 2);
+    return net.finish(net.node("Concat", {heat, size, offset}, {{"axis", std::int64_t{1}}}));
 }
 
 }  // namespace
@@ -118,22 +144,26 @@ Result<std::optional<PictureSides>> detector_size(const Spec& spec) {
 }
 
 Result<Model> build_detector(
-    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 ) {
     const auto wishes = wishes_of(spec);
     if (wishes.has_error()) return wishes.error();
     if (auto sound = check_sides(task); sound.has_error()) return sound.error();
-    ModelBuilder net(task, batch, purpose);
-    const auto maps = backbone(net, wishes->width);
-    auto x = maps[2];
-    if (wishes->stride <= 8) x = merge(net, "up2", x, maps[1]);
-    if (wishes->stride <= 4) x = merge(net, "up1", x, maps[0]);
-    auto heat = head(net, "heat", x, wishes->width, task.classes);
-    const auto first = net.node("Constant", {}, {{"value", std::vector<double>{kFirstHeat}}});
-    heat = net.add(heat, first);
-    const auto size = head(net, "size", x, wishes->width, 2);
-    const auto offset = head(net, "offset", x, wishes->width, 2);
-    return net.finish(net.node("Concat", {heat, size, offset}, {{"axis", std::int64_t{1}}}));
+    const auto path = backbone_file(spec);
+    if (path.has_error()) return path.error();
+    if (path->empty()) {
+        ModelBuilder net(task, batch, purpose);
+        const auto maps = own_backbone(net, wishes->width);
+        return with_heads(net, maps, *wishes, task);
+    }
+    auto given = read_backbone(file, task, batch, purpose);
+    if (given.has_error()) return given.error();
+    ModelBuilder net(std::move(given->graph), given->values, task, purpose, Shape{batch});
+    net.add_statistics(std::move(given->statistics));
+    const auto maps = narrowed(net, given->maps, wishes->width);
+    auto model = with_heads(net, maps, *wishes, task);
+    if (model.has_value()) model->notes = std::move(given->notes);
+    return model;
 }
 
 }  // namespace starling::compute

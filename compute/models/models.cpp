@@ -21,6 +21,10 @@ struct NamedModel {
     std::string_view usage;  ///< spec syntax and what it builds, one line
     Result<Model> (*build
     )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose) = nullptr;
+    /// The same of a model that may stand on a file.
+    Result<Model> (*build_on
+    )(const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
+    ) = nullptr;
 };
 
 constexpr std::array<NamedModel, 8> kModels{{
@@ -47,10 +51,11 @@ constexpr std::array<NamedModel, 8> kModels{{
      build_resnet18},
     {"detector",
      Input::Boxes,
-     "size,stride,width",
+     "backbone,size,stride,width",
      "detector?width=32&size=320x240&stride=4   finds boxes in pictures; size=WxH asks pictures "
-     "with "
-     "boxes for that size, of which both sides are multiples of 16",
+     "with boxes for that size, of which both sides are multiples of 16; backbone=onnx:FILE begins "
+     "with the layers of a net that was trained on pictures",
+     nullptr,
      build_detector},
     {"gpt",
      Input::Tokens,
@@ -388,6 +393,9 @@ Result<Model> build_model(
     const auto sound = check_request(task, batch);
     if (sound.has_error()) return sound.error();
     if (auto fits = check_fit(**model, task); fits.has_error()) return fits.error();
+    if ((*model)->build_on != nullptr) {
+        return (*model)->build_on(*parsed, task, batch, purpose, file);
+    }
     return (*model)->build(*parsed, task, batch, purpose);
 }
 
@@ -396,6 +404,7 @@ Result<void> check_model_spec(std::string_view spec) {
     if (parsed.has_error()) return parsed.error();
     const auto model = find_model(*parsed);
     if (model.has_error()) return model.error();
+    if (auto backbone = backbone_file(*parsed); backbone.has_error()) return backbone.error();
     return {};
 }
 

@@ -165,6 +165,16 @@ struct ModelFacts {
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 );
 
+/// Returns the path in `detector?backbone=onnx:FILE`; empty where a spec names no such file.
+/// Errors    Usage
+[[nodiscard]] Result<std::string> backbone_file(const Spec& spec);
+
+/// Returns the part of an ONNX file that a detector stands on: what makes the maps of a quarter, an eighth and a
+/// sixteenth of the picture's sides.
+/// Errors    those of import_onnx; Unsupported (no net for pictures)
+/// Thread    any
+[[nodiscard]] Result<Bytes> cut_backbone(ByteView file);
+
 /// Units     pixels
 struct PictureSides {
     std::int64_t width = 0;
@@ -200,8 +210,9 @@ struct FileTask {
 [[nodiscard]] Result<Model> build_resnet18(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
 );
+/// With `backbone=onnx:FILE` the layers of `file`, which cut_backbone() has made, stand in the place of our own.
 [[nodiscard]] Result<Model> build_detector(
-    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose
+    const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose, ByteView file
 );
 [[nodiscard]] Result<Model> build_gpt(
     const Spec& spec, const Task& task, std::int64_t batch, Purpose purpose

@@ -9,6 +9,7 @@
 #include "compute/onnx/importer.hpp"
 #include "compute/onnx/parameters.hpp"
 #include "compute/values/printable.hpp"
+#include "compute/values/shape.hpp"
 
 namespace starling::compute::onnx {
 
@@ -85,12 +86,16 @@ Result<ImportedModel> import_onnx(ByteView bytes, const ImportOptions& options) 
     return Importer(*file, *placement, options).run();
 }
 
-Result<ImportedModel> Importer::run() {
+void Importer::prepare() {
     read_opset();
     declare_initializers();
     add_inputs();
     note_uses();
     mark_special_initializers();
+}
+
+Result<ImportedModel> Importer::run() {
+    prepare();
     for (const auto& node : file_.nodes) {
         if (!ok()) break;
         translate(node);
@@ -200,6 +205,11 @@ void Importer::add_input(const ValueMessage& input) {
         batch_ = *options_.batch;
         shape[0] = batch_;
     }
+    if (options_.sample.has_value()) {
+        if (auto fits = take_sample(shape); fits.has_error()) {
+            return refuse_file(fits.error().code, where + fits.error().message);
+        }
+    }
     for (std::size_t i = 0; i < shape.size(); ++i) {
         if (shape[i] >= 0) continue;
         return refuse_file(
@@ -220,6 +230,23 @@ void Importer::add_input(const ValueMessage& input) {
         entry.id = emit("Cast", {entry.id}, {{"to", std::string("int32")}});
     }
     entries_.emplace(input.name, std::move(entry));
+}
+
+/// Puts the sample's sides in the place of the file's. Weights are made for a number of channels, so that stays.
+Result<void> Importer::take_sample(Shape& shape) const {
+    const auto& sample = *options_.sample;
+    const auto takes =
+        compute::to_string(Shape(shape.begin() + (shape.empty() ? 0 : 1), shape.end()));
+    const bool other = shape.size() != sample.size() + 1 ||
+                       (!sample.empty() && shape[1] >= 0 && shape[1] != sample[0]);
+    if (other) {
+        return fail(
+            FaultCode::BadValue,
+            "it takes " + takes + ", and samples are " + compute::to_string(sample)
+        );
+    }
+    std::copy(sample.begin(), sample.end(), shape.begin() + 1);
+    return {};
 }
 
 void Importer::note_uses() {
@@ -345,7 +372,7 @@ ValueId Importer::make_parameter(const std::string& name, const Entry& entry) {
         return ValueId::None;
     }
     ParameterInfo info;
-    info.name = name;
+    info.name = options_.prefix + name;
     info.shape = entry.initializer->shape;
     info.buffer = entry.buffer;
     info.variance = entry.variance;

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,11 @@ struct ImportOptions {
     /// Inputs of whole numbers take floats and cut off their fractions: samples are always floats,
     /// even tokens.
     bool float_inputs = false;
+    /// Replaces all but the first dimension of the input. A net of convolutions takes pictures of any size, and its
+    /// file names the one that it was exported with.
+    std::optional<Shape> sample;
+    /// Stands before the names of parameters, as "backbone.".
+    std::string prefix;
     /// The values of inputs of the file that are not to be inputs of the graph, by name.
     std::map<std::string, Known, std::less<>> known_inputs;
     /// Whether to replace decompositions of operators by the operators, where we have these.
@@ -69,6 +75,13 @@ struct ImportedModel {
 ///           fit), Unsupported (operator, type, dynamic shape, external data); one line
 /// Thread    any
 [[nodiscard]] Result<ImportedModel> import_onnx(ByteView bytes, const ImportOptions& options);
+
+/// Cuts a net for pictures down to what makes its maps: what has the sides of the picture divided by each of the
+/// `strides`, the last of its kind. They are the outputs of the file that is returned, in that order. What lies behind them,
+/// which tells the classes of other data, is left out and need not be readable.
+/// Errors    those of import_onnx before the maps; Unsupported: it takes no pictures, or has no such map
+/// Thread    any
+[[nodiscard]] Result<Bytes> cut_to_maps(ByteView bytes, std::span<const std::int64_t> strides);
 
 /// Returns the names of the operators that a file may have, in no order.
 [[nodiscard]] std::vector<std::string_view> accepted_operators();

@@ -113,7 +113,7 @@ std::string Importer::parameter_name(std::size_t i) const {
     if (!has(i)) return {};
     const auto found = entries_.find(node_->inputs[i]);
     const bool parameter = found != entries_.end() && found->second.initializer != nullptr;
-    return parameter ? node_->inputs[i] : std::string();
+    return parameter ? options_.prefix + node_->inputs[i] : std::string();
 }
 
 void Importer::bind(std::size_t output, ValueId id, Kind kind) {

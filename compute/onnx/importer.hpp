@@ -26,6 +26,9 @@ public:
 
     [[nodiscard]] Result<ImportedModel> run();
 
+    /// Returns the names of the last maps with these strides; see cut_to_maps().
+    [[nodiscard]] Result<std::vector<std::string>> find_maps(std::span<const std::int64_t> strides);
+
     // The node that is being translated.
 
     [[nodiscard]] std::int64_t opset() const { return file_.opset.value_or(0); }
@@ -121,11 +124,14 @@ private:
         bool fixed = false;  ///< a float initializer that is a constant and no parameter
     };
 
+    /// All that precedes the first node.
+    void prepare();
     void read_opset();
     void declare_initializers();
     void mark_special_initializers();
     void add_inputs();
     void add_input(const ValueMessage& input);
+    [[nodiscard]] Result<void> take_sample(Shape& shape) const;
     void note_uses();
     void translate(const NodeMessage& node);
     void dispatch();

@@ -131,6 +131,27 @@ private:
     std::optional<Fault> fault_;
 };
 
+/// Lists hold what is narrow in 32 bits, raw bytes as wide as it is; of a half float these are its bits.
+void put_integer(ByteWriter& writer, DataType type, std::int64_t value) {
+    switch (type) {
+        case DataType::Int64:
+        case DataType::Uint64:
+            return writer.put(value);
+        case DataType::Bool:
+            return writer.put(static_cast<std::uint8_t>(value != 0));
+        case DataType::Int8:
+        case DataType::Uint8:
+            return writer.put(static_cast<std::uint8_t>(value));
+        case DataType::Int16:
+        case DataType::Uint16:
+        case DataType::Float16:
+        case DataType::Bfloat16:
+            return writer.put(static_cast<std::uint16_t>(value));
+        default:
+            return writer.put(static_cast<std::int32_t>(value));
+    }
+}
+
 void write_tensor(const TensorMessage& tensor, ::onnx::TensorProto& to) {
     for (const auto dimension : tensor.shape) to.add_dims(dimension);
     to.set_data_type(static_cast<std::int32_t>(tensor.type));
@@ -140,21 +161,17 @@ void write_tensor(const TensorMessage& tensor, ::onnx::TensorProto& to) {
         to.set_raw_data(tensor.floats.data(), tensor.floats.size() * sizeof(float));
         return;
     }
+    if (!tensor.doubles.empty()) {
+        to.set_raw_data(tensor.doubles.data(), tensor.doubles.size() * sizeof(double));
+        return;
+    }
     if (tensor.integers.empty()) {
         to.set_raw_data(tensor.raw);
         return;
     }
     Bytes raw;
     ByteWriter writer(raw);
-    for (const auto value : tensor.integers) {
-        if (tensor.type == DataType::Int64) {
-            writer.put(value);
-        } else if (tensor.type == DataType::Bool) {
-            writer.put(static_cast<std::uint8_t>(value != 0));
-        } else {
-            writer.put(static_cast<std::int32_t>(value));
-        }
-    }
+    for (const auto value : tensor.integers) put_integer(writer, tensor.type, value);
     to.set_raw_data(raw.data(), raw.size());
 }
 

@@ -84,7 +84,7 @@ Result<Subject> subject_of(const Flags& flags) {
     if (spec.has_error()) return spec.error();
     auto standard = standard_of(spec->name);
     bool tokens = spec->name == "gpt";
-    if (chosen->file != nullptr) {
+    if (spec->name == "onnx") {
         auto stated = compute::onnx_task(chosen->bytes());
         if (stated.has_error()) return stated.error();
         standard.task = std::move(stated->task);

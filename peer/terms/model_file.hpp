@@ -1,6 +1,6 @@
 #pragma once
 
-// Models that are files: `onnx:net.onnx`. The founder reads the file, and its bytes travel in the
+// Models that are files, `onnx:net.onnx`, or stand on one, `detector?backbone=onnx:net.onnx`. The founder reads the file, and its bytes travel in the
 // descriptor, so a newcomer needs nothing but an address.
 
 #include <memory>

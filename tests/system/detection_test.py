@@ -125,6 +125,20 @@ class Detection(SwarmTestCase):
         exported = run("export", "--state", state, "--output", model)
         self.assertEqual(exported.returncode, 0, exported.stderr)
         self.assertGreater(model.stat().st_size, 1000)
+        self.begin_with(model, dataset)
+
+    def begin_with(self, model, dataset):
+        """Another swarm begins with what this one has learned of pictures; the file travels to a newcomer."""
+        founder = self.found(
+            "--until", "steps=30", "--wait-for", 2, "--batch", 8, "--optimizer", "adamw?lr=0.004",
+            dataset=dataset, model=f"detector?backbone=onnx:{model}&width=8&size={WIDTH}x{HEIGHT}",
+        )
+        joiner = self.join(founder)
+        self.wait_for_exit([founder, joiner], 60)
+        for peer in (founder, joiner):
+            self.assertEqual(peer.last("final")["steps"], 30)
+        self.assertIn("backbone=onnx:net.onnx", founder.last("founded")["model"])
+        self.assertNotIn(str(model.parent), str(joiner.events))
 
     def test_what_does_not_fit_is_told_in_one_line(self):
         tree = self.draw_tree()
@@ -132,6 +146,8 @@ class Detection(SwarmTestCase):
             (f"voc:{tree}?size=40", "detector", "multiples of 16"),
             (f"voc:{tree}", "detector?size=64", "width x height"),
             (f"voc:{tree}", "detector?stride=3", "3"),
+            (f"voc:{tree}", "detector?backbone=resnet", "backbone=onnx:net.onnx"),
+            (f"voc:{tree}", f"detector?backbone=onnx:{tree}/none.onnx", "none.onnx"),
             (f"voc:{tree}", "resnet18", "try detector"),
             (f"voc:{tree}", "mlp", "try detector"),
         ):
