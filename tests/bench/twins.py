@@ -298,7 +298,7 @@ def qualities(scores, labels):
 def optimizer_of(recipe, net, steps):
     name, _, rest = recipe.optimizer.partition("?")
     options = dict(part.split("=") for part in rest.split("&"))
-    rate, decay = float(options["lr"]), float(options.get("decay", 0))
+    rate, decay = float(options["lr"]), float(options.get("weight_decay", 0))
     if name == "adamw":
         optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=decay)
     else:

@@ -1,8 +1,13 @@
 """Goal: the commands beside the peer print what scripts rely on. Method: run each once."""
 
 import json
+import sys
 
-from swarm_fixture import SAMPLES_SPEC, SwarmTestCase, main, run
+from swarm_fixture import ROOT, SAMPLES_SPEC, SwarmTestCase, main, run
+
+sys.path.insert(0, str(ROOT / "measure"))
+
+from recipe_list import RECIPES  # noqa: E402
 
 
 class Commands(SwarmTestCase):
@@ -18,6 +23,18 @@ class Commands(SwarmTestCase):
             {key: found[key] for key in ("train", "test", "shape", "classes")},
             {"train": 1500, "test": 300, "shape": [1, 28, 28], "classes": 10},
         )
+
+    def test_each_recipe_names_a_model_and_an_optimizer_that_exist(self):
+        for name, recipe in RECIPES.items():
+            with self.subTest(name):
+                steps = self.run_json(
+                    "bench", "step", "--model", recipe.model, "--optimizer", recipe.optimizer,
+                    "--batch", 2, "--seconds", 0.02,
+                )
+                self.assertGreater(steps["steps"], 0)
+                page = (ROOT / "docs/recipes" / f"{name}.md").read_text()
+                for value in (recipe.model, recipe.optimizer):
+                    self.assertIn(value, page)
 
     def test_simulate_gives_the_same_summary_for_the_same_seed(self):
         arguments = (

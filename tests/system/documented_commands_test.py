@@ -56,6 +56,14 @@ def lines_of_documents():
     return found
 
 
+def lines_of_pages():
+    """Those of the other pages, whose flags have to exist. Results and decisions say what was once typed."""
+    found = []
+    for path in sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/recipes").glob("*.md")]):
+        found += command_lines.from_markdown(str(path.relative_to(ROOT)), path.read_text())
+    return found
+
+
 def lines_of_help():
     return [line for name in commands() for line in command_lines.from_help(name, help_of(*name))]
 
@@ -255,7 +263,7 @@ class DocumentedCommands(LineRunner):
 
     def test_every_flag_and_command_exists(self):
         wrong = []
-        for line in lines_of_documents() + lines_of_help():
+        for line in lines_of_documents() + lines_of_pages() + lines_of_help():
             words = line.words
             command = command_of(words)
             if command is None and not words[1].startswith("-") and not line.has_placeholder:
