@@ -53,8 +53,7 @@ HelpTopic models() {
                "width x height that pictures are fed in, multiples of 16, as 320x240 (that of "
                "the data set)"},
               {"stride", "pixels of a cell of the heat map: 4, 8 or 16 (4)"},
-              {"backbone",
-               "onnx:FILE, a net that was trained on pictures, to begin with its layers (none)"}},
+              {"backbone", "onnx:FILE, a net trained on pictures to begin with (none)"}},
              "detector?width=32&size=320x240&stride=4"},
             {"gpt",
              "transformer that predicts the next character, for texts",
