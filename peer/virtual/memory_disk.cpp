@@ -90,6 +90,8 @@ MemoryDisk MemoryDisk::next_life(Names kept, Each each) const {
     next.capacity_ = capacity_;
     next.links_ = links_;
     next.overwrites_ = overwrites_;
+    next.full_ = full_;
+    next.read_only_ = read_only_;
     std::map<const File*, std::shared_ptr<File>> made;  // two names of a file stay two names of one
     for (const auto& [path, file] : kept) {
         auto& left = made[file.get()];
@@ -284,13 +286,22 @@ void MemoryDisk::apply(const NameChange& change, Names& names) {
 
 Result<void> MemoryDisk::note_change(const fs::path& path) {
     if (!has_power()) return io_fault(path, "no power");
+    if (read_only_) return io_fault(path, "the disk is read-only");
     if (changes_left_ != ~std::uint64_t{0}) --changes_left_;
     return {};
 }
 
 Result<void> MemoryDisk::take_room(const fs::path& path) {
-    if (room_left_ == 0) return disk_full(path);
+    if (room_left_ == 0 || full_) return disk_full(path);
     if (room_left_ != ~std::uint64_t{0}) --room_left_;
+    return {};
+}
+
+Result<void> MemoryDisk::corrupt(const fs::path& path) {
+    const auto found = names_.find(path);
+    if (found == names_.end() || found->second->bytes.empty()) return not_found(path);
+    auto& bytes = found->second->bytes;
+    bytes[bytes.size() / 2] ^= std::byte{0x55};
     return {};
 }
 

@@ -48,6 +48,16 @@ public:
     /// another program took at once whatever is freed.
     void fill_up_after(std::uint64_t changes) { room_left_ = changes; }
 
+    /// Nothing finds room any more, or again. Unlike the number of fill_up_after() the next life keeps this.
+    void set_full(bool full) { full_ = full; }
+
+    /// Nothing can be changed any more, or again, as after errors of a real disk; the next life keeps this.
+    void set_read_only(bool read_only) { read_only_ = read_only; }
+
+    /// Changes a byte in the middle of a file, as a disk does that is about to fail.
+    /// Errors    NotFound (no such file, or it is empty)
+    Result<void> corrupt(const std::filesystem::path& path);
+
     /// Lets the disk know no second names, as exFAT does.
     void refuse_links() { links_ = false; }
 
@@ -112,6 +122,8 @@ private:
     std::uint64_t capacity_ = ~std::uint64_t{0};
     bool links_ = true;
     bool overwrites_ = true;
+    bool full_ = false;
+    bool read_only_ = false;
 };
 
 }  // namespace starling::peer_virtual

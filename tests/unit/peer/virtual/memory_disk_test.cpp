@@ -219,5 +219,47 @@ TEST(MemoryDisk, AFullDiskTakesWhatFits) {
     EXPECT_EQ(contents(disk, "d/b"), "567890");
 }
 
+TEST(MemoryDisk, AFullDiskStaysFullUntilItIsNot) {
+    MemoryDisk disk;
+    put(disk, "d/a", "old");
+    ASSERT_TRUE(disk.sync_directory("d").has_value());
+    disk.set_full(true);
+    EXPECT_EQ(disk.create("d/b", 0600).error().code, peer::kDiskFull);
+    Rng rng(1);
+    MemoryDisk next = disk.crash(rng);
+    EXPECT_EQ(contents(next, "d/a"), "old");
+    EXPECT_EQ(next.create("d/b", 0600).error().code, peer::kDiskFull);
+    next.set_full(false);
+    put(next, "d/b", "new");
+    EXPECT_EQ(contents(next, "d/b"), "new");
+}
+
+TEST(MemoryDisk, AReadOnlyDiskIsReadAndChangesNothing) {
+    MemoryDisk disk;
+    put(disk, "d/a", "old");
+    auto open = disk.create("d/b", 0600);
+    disk.set_read_only(true);
+    EXPECT_EQ((*open)->append(as_byte_view("x")).error().code, FaultCode::Io);
+    EXPECT_EQ(disk.create("d/c", 0600).error().code, FaultCode::Io);
+    EXPECT_EQ(disk.rename("d/a", "d/c").error().code, FaultCode::Io);
+    EXPECT_EQ(disk.overwrite("d/a", as_byte_view("new")).error().code, FaultCode::Io);
+    disk.remove("d/a");
+    EXPECT_EQ(contents(disk, "d/a"), "old");
+    disk.set_read_only(false);
+    EXPECT_TRUE((*open)->append(as_byte_view("x")).has_value());
+}
+
+TEST(MemoryDisk, AByteOfAFileIsDamaged) {
+    MemoryDisk disk;
+    put(disk, "d/a", "whole");
+    ASSERT_TRUE(disk.corrupt("d/a").has_value());
+    const auto found = contents(disk, "d/a");
+    EXPECT_NE(found, "whole");
+    EXPECT_EQ(found.substr(0, 2) + found.substr(3), "whle");
+    EXPECT_EQ(disk.corrupt("d/none").error().code, FaultCode::NotFound);
+    put(disk, "d/empty", "");
+    EXPECT_EQ(disk.corrupt("d/empty").error().code, FaultCode::NotFound);
+}
+
 }  // namespace
 }  // namespace starling::peer_virtual
