@@ -417,8 +417,8 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
         "--pause 2/min --fault-time 3s\n"
         "  starling simulate --scenario scripts/scenarios/founder-dies.toml --seed 3\n"
         "Faults at times of your own, such as kill, term, pause, slow, cut, one-way, bridge, "
-        "duplicate and "
-        "rate, are steps of a scenario (docs/SCENARIOS.md)."
+        "duplicate, rate, disk-full, address-change, clock and liar, are steps of a scenario "
+        "(docs/SCENARIOS.md)."
     );
     command->callback([flags, command, &chosen] {
         if (!flags->soak.empty()) {

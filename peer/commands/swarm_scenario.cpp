@@ -74,11 +74,16 @@ std::string verbs_table(const std::string& missing) {
     std::string table;
     for (std::size_t i = 0; i < scenario::kVerbs; ++i) {
         const auto verb = static_cast<scenario::Verb>(i);
-        const char* can = "starling simulate alone";
+        std::string can = "starling simulate alone";
         if (scenario::can(Mode::Loopback, verb)) {
             can = "yes";
         } else if (scenario::can(Mode::Spaces, verb)) {
             can = missing.empty() ? "yes, with networks of their own" : "not here";
+        } else {
+            can += fmt::format(": {}", why_not(Mode::Spaces, verb));
+        }
+        if (!scenario::can(Mode::Simulate, verb)) {
+            can += fmt::format("; not with starling simulate: {}", why_not(Mode::Simulate, verb));
         }
         table += fmt::format("{:<16} {}\n", to_string(verb), can);
     }

@@ -106,6 +106,9 @@ void Checker::check_steps() {
                 step.place, "a peer without a state directory cannot come back; set state = true"
             );
         }
+        if (verb == Verb::Liar && scenario_.peers + scenario_.added() < 2) {
+            fail_at(step.place, "a peer that is alone has nobody to lie to");
+        }
         const bool on_disk = needs_disk_of_its_own(verb) || verb == Verb::Corrupt;
         if (on_disk && !scenario_.state) {
             fail_at(step.place, "peers have no files without a state directory; set state = true");

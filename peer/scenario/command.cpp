@@ -94,11 +94,7 @@ Result<Command> parse_step(std::string_view line, Mode mode) {
     const auto verb = step.action.verb;
     step.name = to_string(verb);
     step.when.kind = When::Kind::After;
-    if (!can(mode, verb)) {
-        return wrong(fmt::format(
-            "{} cannot do '{}'; it can do {}", to_string(mode), to_string(verb), verbs_of(mode)
-        ));
-    }
+    if (!can(mode, verb)) return wrong(cannot(mode, verb));
     if (step.lasts && !can_be_undone(verb)) {
         return wrong(fmt::format("'{}' cannot be undone, so it has no 'for'", to_string(verb)));
     }

@@ -31,7 +31,7 @@ struct Kind {
     bool lasts;
 };
 
-constexpr std::array<Kind, 26> kKinds = {{
+constexpr std::array<Kind, 31> kKinds = {{
     {Verb::Kill, "kill random", 0, 0, true},
     {Verb::Kill, "kill founder", 0, 0, true},
     {Verb::Kill, "kill minority", 0, 0, true},
@@ -58,6 +58,11 @@ constexpr std::array<Kind, 26> kKinds = {{
     {Verb::HalfOpen, "half-open random", 0, 0, false},
     {Verb::AddressChange, "address-change random", 0, 0, false},
     {Verb::Add, "add 1", 0, 0, false},
+    {Verb::Clock, "clock random +{:.0f}s", 1, 7200, false},
+    {Verb::Liar, "liar random frames", 0, 0, true},
+    {Verb::Liar, "liar random members", 0, 0, true},
+    {Verb::Liar, "liar random records", 0, 0, true},
+    {Verb::Liar, "liar random parameters", 0, 0, true},
 }};
 
 /// Uniform in the exponent.

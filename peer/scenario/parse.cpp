@@ -187,12 +187,7 @@ void Parser::read_own_links(const toml::table& table) {
 void Parser::check_verb(Verb verb, const toml::table& table) {
     if (mode_ == Mode::Spaces && !can(Mode::Loopback, verb)) out_.mode = Mode::Spaces;
     if (can(mode_, verb)) return;
-    fail_at(
-        place_of(table.get("do")->source()),
-        fmt::format(
-            "{} cannot do '{}'; it can do {}", to_string(mode_), to_string(verb), verbs_of(mode_)
-        )
-    );
+    fail_at(place_of(table.get("do")->source()), cannot(mode_, verb));
 }
 
 void Parser::read_step(const toml::table& table) {

@@ -275,6 +275,12 @@ std::string Plan::obstacle(const Action& action, const View& view) {
             case Verb::Corrupt:
                 if (peer.running) return name + " still runs";
                 break;
+            case Verb::Clock:
+                if (peer.ended) return name + " has trained to its end";
+                if (goes_back(action) && peer.running) {
+                    return name + " runs, and a clock that runs never goes back";
+                }
+                break;
             case Verb::Kill:
             case Verb::PowerOff:
             case Verb::SeedsGone:

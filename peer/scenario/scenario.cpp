@@ -45,14 +45,19 @@ constexpr std::array<VerbRow, kVerbs> kRows = {{
     {"reset", false, true, true},
     {"half-open", false, true, true},
     {"seeds-gone", true, true, true},
-    {"address-change", true, true, false},
-    {"disk-full", false, true, false},
-    {"disk-read-only", false, true, false},
+    {"address-change", true, true, true},
+    {"disk-full", false, true, true},
+    {"disk-read-only", false, true, true},
     {"fd-limit", true, true, false},
     {"memory", true, true, false},
-    {"corrupt", true, true, false},
+    {"corrupt", true, true, true},
+    {"clock", false, false, true},
+    {"liar", false, false, true},
     {"wait", true, true, true},
 }};
+
+constexpr std::array<std::string_view, kLies> kLieNames = {
+    "frames", "members", "records", "parameters"};
 
 constexpr double kMiB = 1024.0 * 1024.0;
 
@@ -87,6 +92,16 @@ std::string_view to_string(Mode mode) {
     return kNames[static_cast<std::size_t>(mode)];
 }
 
+std::string_view to_string(Lie lie) {
+    return kLieNames.at(static_cast<std::size_t>(lie));
+}
+
+std::optional<Lie> parse_lie(std::string_view word) {
+    const auto found = std::find(kLieNames.begin(), kLieNames.end(), word);
+    if (found == kLieNames.end()) return {};
+    return static_cast<Lie>(found - kLieNames.begin());
+}
+
 std::string_view to_string(Verb verb) {
     return kRows.at(static_cast<std::size_t>(verb)).word;
 }
@@ -111,6 +126,40 @@ bool can(Mode mode, Verb verb) {
     STARLING_UNREACHABLE("all modes are above");
 }
 
+std::string_view why_not(Mode mode, Verb verb) {
+    if (mode == Mode::Simulate) {
+        switch (verb) {
+            case Verb::Reorder:
+                return "its datagrams overtake each other wherever there is jitter";
+            case Verb::BlockTcp:
+                return "it has no packets of streams that could be stopped; half-open holds up "
+                       "those that are open";
+            case Verb::FdLimit:
+                return "virtual peers have no descriptors";
+            case Verb::Memory:
+                return "virtual peers have no memory of their own";
+            default:
+                return {};
+        }
+    }
+    if (verb == Verb::Clock) return "a kernel lets nobody move the clock of a process that runs";
+    if (verb == Verb::Liar) return "this program has no peer that lies";
+    return {};
+}
+
+std::string cannot(Mode mode, Verb verb) {
+    STARLING_CHECK(!can(mode, verb));
+    const auto why = why_not(mode, verb);
+    return fmt::format(
+        "{} cannot do '{}'{}{}; it can do {}",
+        to_string(mode),
+        to_string(verb),
+        why.empty() ? "" : ": ",
+        why,
+        verbs_of(mode)
+    );
+}
+
 bool can_be_undone(Verb verb) {
     switch (verb) {
         case Verb::Term:
@@ -121,6 +170,7 @@ bool can_be_undone(Verb verb) {
         case Verb::Corrupt:
         case Verb::Reset:
         case Verb::AddressChange:
+        case Verb::Clock:
         case Verb::Wait:
             return false;
         default:
@@ -255,6 +305,18 @@ std::string to_string(const Action& action) {
             return fmt::format("{} {} {}x", verb, who, action.value);
         case Verb::FdLimit:
             return fmt::format("{} {} {}", verb, who, action.value);
+        case Verb::Liar:
+            return fmt::format("{} {} {}", verb, who, to_string(action.lie));
+        case Verb::Clock: {
+            const bool back = action.time < Duration::zero();
+            return fmt::format(
+                "{} {} {}{}",
+                verb,
+                who,
+                back ? "-" : "+",
+                to_text(back ? -action.time : action.time)
+            );
+        }
         case Verb::Cut:
             return fmt::format("{} {}", verb, who) + (other.empty() ? "" : " | " + other);
         case Verb::OneWay:
@@ -295,6 +357,10 @@ std::string to_string(const Action& action) {
             return fmt::format("{} {}", verb, who);
     }
     STARLING_UNREACHABLE("all kinds are above");
+}
+
+bool goes_back(const Action& action) {
+    return action.verb == Verb::Clock && action.time < Duration::zero();
 }
 
 std::string Scenario::setting(std::string_view key) const {

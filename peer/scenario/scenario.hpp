@@ -63,16 +63,38 @@ enum class Verb : std::uint8_t {
     FdLimit,        ///< it can have only so many descriptors
     Memory,         ///< it can have only so much memory of its own
     Corrupt,        ///< a byte of its newest checkpoint is changed
+    Clock,          ///< its clock stands further on or back from now on
+    Liar,           ///< it tells the others what is not so
     Wait,           ///< does nothing but wait for its condition
 };
 
-inline constexpr std::size_t kVerbs = 33;
+inline constexpr std::size_t kVerbs = 35;
+
+/// What a liar lies about. It has the swarm's key and does everything else as the others do.
+enum class Lie : std::uint8_t {
+    Frames,  ///< in exchanges it sends altered bytes, too few of them, and numbers that are none or far too large
+    Members,  ///< it accuses others, says goodbye for them, moves and invents them, and repeats what it has heard
+    Records,  ///< it says that it has trained absurdly much, and the same of others, for whom it cannot sign
+    Parameters,  ///< newcomers get numbers of its own making from it
+};
+
+inline constexpr std::size_t kLies = 4;
+
+[[nodiscard]] std::string_view to_string(Lie lie);
+[[nodiscard]] std::optional<Lie> parse_lie(std::string_view word);
 
 [[nodiscard]] std::string_view to_string(Verb verb);
 [[nodiscard]] std::optional<Verb> parse_verb(std::string_view word);
 
 /// Returns whether a mode can carry out a verb.
 [[nodiscard]] bool can(Mode mode, Verb verb);
+
+/// Returns why a mode cannot carry out a verb, where that is meant so and will stay; else an empty text.
+[[nodiscard]] std::string_view why_not(Mode mode, Verb verb);
+
+/// Returns for instance `starling simulate cannot do 'reorder': ...; it can do kill, ...`.
+/// Requires  !can(mode, verb)
+[[nodiscard]] std::string cannot(Mode mode, Verb verb);
 
 /// Returns whether what a verb does lasts until it is undone.
 [[nodiscard]] bool can_be_undone(Verb verb);
@@ -167,10 +189,11 @@ struct When {
 struct Action {
     Verb verb = Verb::Wait;
     Who who;
-    Who other;                ///< the second side of a cut or of links; nobody: all others
-    double value = 0;         ///< a share, a factor, bytes, or bytes a second
-    Duration time{};          ///< of delay and jitter
-    std::size_t count = 0;    ///< how many peers are added
+    Who other;              ///< the second side of a cut or of links; nobody: all others
+    double value = 0;       ///< a share, a factor, bytes, or bytes a second
+    Duration time{};        ///< of delay and jitter; of clock: below zero it goes back
+    std::size_t count = 0;  ///< how many peers are added
+    Lie lie = Lie::Frames;
     std::vector<Term> terms;  ///< of wait
 };
 
@@ -274,6 +297,9 @@ struct Scenario {
     /// Returns the number of peers that are added on the way, at most.
     [[nodiscard]] std::size_t added() const;
 };
+
+/// Returns whether this sets a clock back, which only that of a peer that does not run can be.
+[[nodiscard]] bool goes_back(const Action& action);
 
 /// Returns for instance `1.5s`, which the parser reads as the same duration.
 [[nodiscard]] std::string to_text(Duration duration);

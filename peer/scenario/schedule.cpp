@@ -48,13 +48,15 @@ Resolver::Resolver(const Scenario& scenario)
 }
 
 /// Returns whom a verb can hit as things stand.
-std::vector<std::size_t> Resolver::candidates(Verb verb) const {
+std::vector<std::size_t> Resolver::candidates(const Action& action) const {
     std::vector<std::size_t> found;
+    const auto verb = action.verb;
+    const bool down = verb == Verb::Restart || verb == Verb::Corrupt || goes_back(action);
     for (std::size_t i = 0; i < status_.size(); ++i) {
         const auto status = status_[i];
-        const bool fits = verb == Verb::Restart || verb == Verb::Corrupt ? status == Status::Down
-                          : verb == Verb::Resume                         ? status == Status::Stopped
-                                                                         : status == Status::Up;
+        const bool fits = down                   ? status == Status::Down
+                          : verb == Verb::Resume ? status == Status::Stopped
+                                                 : status == Status::Up;
         if (fits) found.push_back(i + 1);
     }
     return found;
@@ -62,7 +64,7 @@ std::vector<std::size_t> Resolver::candidates(Verb verb) const {
 
 Result<std::vector<std::size_t>> Resolver::choose(const Step& step, const Who& who) {
     using Kind = Who::Kind;
-    auto able = candidates(step.action.verb);
+    auto able = candidates(step.action);
     std::vector<std::size_t> chosen;
     switch (who.kind) {
         case Kind::Nobody:
@@ -122,6 +124,22 @@ Result<void> Resolver::resolve(Step& step) {
         action.other = these(*std::move(chosen));
     }
     if (auto ok = resolve_sides(step); !ok) return ok;
+    if (goes_back(action)) {
+        for (const auto peer : action.who.peers) {
+            if (peer > status_.size() || status_[peer - 1] == Status::Down) continue;
+            return fail(
+                FaultCode::Usage,
+                fmt::format(
+                    "line {}, column {}: no clock goes back while its peer runs, and peer {} runs "
+                    "by then; kill it "
+                    "before, and restart it after",
+                    step.place.line,
+                    step.place.column,
+                    peer
+                )
+            );
+        }
+    }
     apply(step);
     return {};
 }
@@ -181,7 +199,7 @@ void Resolver::apply(const Step& step) {
 /// it.
 std::vector<Step> Resolver::expand(const Repeat& repeat, std::size_t index) const {
     auto rng = Rng(scenario_.seed).fork(kRatePurpose + index);
-    const auto able = candidates(repeat.action.verb);
+    const auto able = candidates(repeat.action);
     std::vector<Step> steps;
     Duration at{};
     while (!able.empty() && steps.size() < kStepsMax) {

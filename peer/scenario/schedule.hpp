@@ -39,7 +39,7 @@ private:
 
     Result<std::vector<std::size_t>> choose(const Step& step, const Who& who);
     Result<void> resolve_sides(Step& step);
-    [[nodiscard]] std::vector<std::size_t> candidates(Verb verb) const;
+    [[nodiscard]] std::vector<std::size_t> candidates(const Action& action) const;
     void apply(const Step& step);
 
     const Scenario& scenario_;

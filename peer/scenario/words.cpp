@@ -16,6 +16,7 @@ using Words = std::vector<std::string_view>;
 
 constexpr std::size_t kWordsMax = 64;
 constexpr double kSecondsMax = 30.0 * 24 * 3600;
+constexpr Duration kClockMax = std::chrono::hours(24);
 
 Fault wrong(std::string message) {
     return fail(FaultCode::Usage, std::move(message));
@@ -179,6 +180,39 @@ Result<void> parse_who_and_value(Words words, Action& action) {
     return {};
 }
 
+/// Reads whom, and how far its clock goes on or back.
+Result<void> parse_clock(Words words, Action& action) {
+    const auto text = words.empty() ? std::string_view() : words.back();
+    const bool back = text.starts_with('-');
+    const auto offset = back || text.starts_with('+') ? parse_duration(text.substr(1)) : wrong("");
+    if (!offset || *offset == Duration::zero() || *offset > kClockMax) {
+        return wrong("'clock' wants whom and how far, at most 24h on or back: clock random +1h");
+    }
+    action.time = back ? -*offset : *offset;
+    words.pop_back();
+    auto who = parse_who(words);
+    if (!who) return who.error();
+    action.who = *std::move(who);
+    return {};
+}
+
+/// Reads whom, and what it lies about.
+Result<void> parse_liar(Words words, Action& action) {
+    const auto lie = words.empty() ? std::nullopt : parse_lie(words.back());
+    if (!lie) {
+        return wrong(
+            "'liar' wants whom and what about: frames, members, records or parameters: liar random "
+            "frames"
+        );
+    }
+    action.lie = *lie;
+    words.pop_back();
+    auto who = parse_who(words);
+    if (!who) return who.error();
+    action.who = *std::move(who);
+    return {};
+}
+
 Result<void> parse_add(const Words& words, Action& action) {
     if (words.empty()) return wrong("'add' wants how many: add 1, or add 2 by peer 3");
     auto count = parse_count(words[0]);
@@ -243,6 +277,10 @@ Result<void> parse_rest(const Words& words, Action& action) {
         case Verb::FdLimit:
         case Verb::Memory:
             return parse_who_and_value(words, action);
+        case Verb::Clock:
+            return parse_clock(words, action);
+        case Verb::Liar:
+            return parse_liar(words, action);
         case Verb::SeedsGone:
             if (!words.empty()) return wrong("'seeds-gone' is about the founder and takes no more");
             action.who.kind = Who::Kind::Founder;

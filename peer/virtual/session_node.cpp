@@ -58,6 +58,10 @@ SessionNode::SessionNode(const PeerId& self, const Parts& parts, Rng rng)
           {parts.averager, shards_, chunks_, false, parts.training.upload_limit}
       ) {}
 
+std::filesystem::path SessionNode::newest_checkpoint() {
+    return std::filesystem::path(kState) / "checkpoint";
+}
+
 std::optional<std::vector<Endpoint>> SessionNode::read_disk() {
     auto read = peer::read_checkpoint(parts_.disk, kState);
     if (!read) return std::nullopt;

@@ -5,6 +5,7 @@
 // peer/node/session_driver in the daemon; Swarm moves its frames and its time.
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -66,6 +67,9 @@ public:
 
     /// Requires  the parts outlive the node
     SessionNode(const PeerId& self, const Parts& parts, Rng rng);
+
+    /// Returns where the newest checkpoint lies on the disk.
+    [[nodiscard]] static std::filesystem::path newest_checkpoint();
 
     /// Reads the disk. Returns the addresses of the checkpoint of an earlier life, or nothing if
     /// there is no readable one.

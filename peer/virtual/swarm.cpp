@@ -63,6 +63,8 @@ Swarm::Swarm(const SwarmOptions& options)
     for (NodeIndex i = 0; i < options.peers; ++i) {
         auto node = std::make_unique<Node>();
         node->id = make_id(options.seed, i);
+        node->address = i;
+        owners_.push_back(i);
         indices_[node->id] = i;
         nodes_.push_back(std::move(node));
     }
@@ -71,15 +73,17 @@ Swarm::Swarm(const SwarmOptions& options)
 Swarm::~Swarm() = default;
 
 Endpoint Swarm::endpoint(NodeIndex node) const {
-    return Endpoint::v4(kAddressBase + node, kPort);
+    return Endpoint::v4(kAddressBase + nodes_[node]->address, kPort);
 }
 
 std::optional<NodeIndex> Swarm::index(const Endpoint& endpoint) const {
     if (!endpoint.is_v4() || endpoint.port != kPort) return std::nullopt;
     std::uint32_t address = 0;
     for (std::size_t i = 12; i < 16; ++i) address = (address << 8U) | endpoint.address[i];
-    if (address < kAddressBase || address - kAddressBase >= nodes_.size()) return std::nullopt;
-    return address - kAddressBase;
+    if (address < kAddressBase || address - kAddressBase >= owners_.size()) return std::nullopt;
+    const auto owner = owners_[address - kAddressBase];
+    if (nodes_[owner]->address != address - kAddressBase) return std::nullopt;  // it has moved
+    return owner;
 }
 
 NodeIndex Swarm::index(const PeerId& id) const {
@@ -251,6 +255,29 @@ void Swarm::set_clock_error(NodeIndex index, std::int32_t ppm) {
     nodes_[index]->clock_ppm = ppm;
 }
 
+void Swarm::move_clock(NodeIndex index, Duration by) {
+    auto& node = *nodes_[index];
+    STARLING_CHECK(by >= Duration::zero() || !exists(index));
+    node.clock_offset += by;
+    STARLING_CHECK(local(index) >= Instant{});
+    // What was due in a while is due now.
+    if (exists(index)) arm_all(index);
+}
+
+void Swarm::move_address(NodeIndex index) {
+    STARLING_CHECK(!exists(index));
+    nodes_[index]->address = static_cast<std::uint32_t>(owners_.size());
+    owners_.push_back(index);
+}
+
+MemoryDisk& Swarm::disk(NodeIndex index) {
+    return nodes_[index]->disk;
+}
+
+void Swarm::set_spoils(NodeIndex index, double share) {
+    nodes_[index]->spoils = share;
+}
+
 void Swarm::set_cost(NodeIndex index, Duration cost) {
     nodes_[index]->cost = cost;
 }
@@ -259,11 +286,13 @@ Instant Swarm::local(NodeIndex index) const {
     const auto ppm = nodes_[index]->clock_ppm;
     const auto elapsed = now_.time_since_epoch().count();
     // The product is computed in two parts, so that it does not overflow and time never falls.
-    return now_ + Duration(elapsed / kMillion * ppm + elapsed % kMillion * ppm / kMillion);
+    const Duration gained(elapsed / kMillion * ppm + elapsed % kMillion * ppm / kMillion);
+    return now_ + gained + nodes_[index]->clock_offset + options_.clock_start;
 }
 
 Instant Swarm::global(NodeIndex index, Instant at) const {
     const auto ppm = nodes_[index]->clock_ppm;
+    at -= nodes_[index]->clock_offset + options_.clock_start;
     if (ppm == 0) return at;
     const auto shown = at.time_since_epoch().count();
     const auto rate = kMillion + ppm;

@@ -83,6 +83,8 @@ struct SwarmOptions {
     std::optional<TrainingOptions> training;
     /// Without training: nodes publish records all the same, as often as whole peers and as long.
     bool records = false;
+    /// What all clocks show at the beginning. Clocks that are set back need it: none shows less than nothing.
+    Duration clock_start{};
 };
 
 enum class NodeState : std::uint8_t { Absent, Running, Paused, Leaving };
@@ -182,6 +184,23 @@ public:
     /// before the node starts: a clock whose rate changes could run backwards here.
     void set_clock_error(NodeIndex node, std::int32_t ppm);
 
+    /// Moves the steady clock of a node's machine, the only one that peers read, on or back. It stays there in later
+    /// lives. A clock that jumps ahead is that of a virtual machine which was suspended, and one that goes back is
+    /// that of a machine which was booted again.
+    /// Requires  it shows no time before zero; by >= 0 while the node exists, for its clock never falls
+    void move_clock(NodeIndex node, Duration by);
+
+    /// Gives a node's machine another address, which nobody knows; what is sent to the old one is lost.
+    /// Requires  !exists(node)
+    void move_address(NodeIndex node);
+
+    /// Returns the disk on which a whole peer keeps its state.
+    [[nodiscard]] MemoryDisk& disk(NodeIndex node);
+
+    /// Changes a byte of the newest checkpoint of a whole peer.
+    /// Errors    NotFound (it has written none)
+    Result<void> corrupt_checkpoint(NodeIndex node);
+
     /// Makes every event of a node take so long. Its other events wait meanwhile. Zero ends it.
     void set_cost(NodeIndex node, Duration cost);
 
@@ -196,6 +215,12 @@ public:
     void inject(NodeIndex from, NodeIndex to, Bytes packet) {
         network_.send_datagram(now_, from, to, std::move(packet));
     }
+
+    /// Spoils each frame of averaging that a node sends with this probability.
+    void set_spoils(NodeIndex node, double share);
+
+    /// Lets a whole peer give newcomers numbers of its own making instead of its parameters.
+    void set_false_donor(NodeIndex node, bool lies);
 
     /// Stops training and the opening of exchanges on all nodes. Exchanges that run go on.
     void quiesce() { mixing_ = false; }
@@ -221,6 +246,9 @@ public:
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
     [[nodiscard]] NodeState state(NodeIndex node) const;
+
+    /// Returns the time that the node's own clock shows now.
+    [[nodiscard]] Instant local(NodeIndex node) const;
 
     /// Returns whether the process exists: it is running, paused or leaving.
     [[nodiscard]] bool exists(NodeIndex node) const { return state(node) != NodeState::Absent; }
@@ -326,7 +354,7 @@ private:
     [[nodiscard]] std::size_t pump_averager(NodeIndex node, std::size_t budget);
     void on_member_event(NodeIndex node, const membership::Event& event);
     void transmit_frame(NodeIndex node, gossip::Outgoing outgoing);
-    void spoil(NodeIndex node, Bytes& frame);
+    void spoil(NodeIndex node, double share, Bytes& frame);
     void open_stream(
         NodeIndex node,
         const Endpoint& to,
@@ -349,6 +377,7 @@ private:
     [[nodiscard]] bool pump_session(NodeIndex node);
     [[nodiscard]] bool pump_trainer(NodeIndex node);
     void transmit_transfer(NodeIndex node, peer::OutgoingFrame frame);
+    void falsify(NodeIndex node, peer::OutgoingFrame& frame);
     void on_partner_frame(Delivery& delivery);
     void on_descriptor_message(const Delivery& delivery);
     void on_session_timer(NodeIndex node, EventKind kind, Instant clock);
@@ -361,9 +390,7 @@ private:
     [[nodiscard]] std::optional<Instant> due(const Node& node, EventKind kind) const;
     [[nodiscard]] static std::optional<Instant>& armed(Node& node, EventKind kind);
     void arm(NodeIndex node, EventKind kind);
-
-    /// Returns the time that the node's own clock shows now.
-    [[nodiscard]] Instant local(NodeIndex node) const;
+    void arm_all(NodeIndex node);
 
     /// Returns the first instant at which the node's own clock shows `at`.
     [[nodiscard]] Instant global(NodeIndex node, Instant at) const;
@@ -381,6 +408,7 @@ private:
     std::shared_ptr<membership::Workspace> workspace_ = std::make_shared<membership::Workspace>();
     std::vector<std::unique_ptr<Node>> nodes_;
     std::unordered_map<PeerId, NodeIndex> indices_;  // never iterated: its order is not fixed
+    std::vector<NodeIndex> owners_;                  ///< whose each address is, or was
     std::vector<Observer*> observers_;
     bool mixing_ = true;
     bool training_ = true;

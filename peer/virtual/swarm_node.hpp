@@ -19,6 +19,7 @@ namespace starling::peer_virtual {
 struct Swarm::Node {
     PeerId id;
     NodeState state = NodeState::Absent;
+    std::uint32_t address = 0;  ///< its place in Swarm::owners_
     std::uint64_t epoch = 0;
     std::vector<NodeIndex> seeds;
     /// The members that the last life knew. A daemon keeps their addresses in its state directory.
@@ -39,6 +40,9 @@ struct Swarm::Node {
     std::array<std::optional<Instant>, 5> armed;
     bool pumping_later = false;
     std::int64_t clock_ppm = 0;  ///< how much faster than true time its clock runs
+    Duration clock_offset{};     ///< how far its machine's clock was moved
+    double spoils = 0;           ///< share of its frames of averaging that are spoiled
+    bool false_donor = false;    ///< it gives newcomers numbers of its own making
     Duration cost{};             ///< virtual time that each event takes
     Instant busy_until;
     std::vector<Event> waiting;  ///< events that wait while the node is paused

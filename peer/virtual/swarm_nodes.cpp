@@ -159,13 +159,7 @@ void Swarm::pump(NodeIndex index) {
         node.pumping_later = true;
         heap_.push(now_, {Kind::Pump, index, 0, 0, node.epoch, {}});
     }
-    arm(index, Kind::SwimTimer);
-    if (node.averager) arm(index, Kind::AveragerTimer);
-    if (node.session) {
-        for (const auto kind : {Kind::SessionTimer, Kind::TrainerTimer, Kind::FetchTimer}) {
-            arm(index, kind);
-        }
-    }
+    arm_all(index);
     mixed(index);
 }
 
@@ -300,6 +294,16 @@ void Swarm::arm(NodeIndex index, Kind kind) {
     if (set && *set <= at) return;
     set = at;
     heap_.push(at, {kind, index, 0, 0, node.epoch, {}});
+}
+
+void Swarm::arm_all(NodeIndex index) {
+    const auto& node = *nodes_[index];
+    arm(index, Kind::SwimTimer);
+    if (node.averager) arm(index, Kind::AveragerTimer);
+    if (!node.session) return;
+    for (const auto kind : {Kind::SessionTimer, Kind::TrainerTimer, Kind::FetchTimer}) {
+        arm(index, kind);
+    }
 }
 
 void Swarm::on_member_event(NodeIndex index, const membership::Event& event) {

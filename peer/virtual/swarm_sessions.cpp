@@ -2,9 +2,11 @@
 // session and trainer, frames of transfers, checkpoints, and the end. It corresponds to
 // peer/node/ in the daemon.
 
+#include <cstring>
 #include <utility>
 
 #include "base/check.hpp"
+#include "peer/transfer/state_wire.hpp"
 #include "peer/virtual/swarm_node.hpp"
 
 namespace starling::peer_virtual {
@@ -70,7 +72,9 @@ void Swarm::dial_seeds(NodeIndex index) {
     auto& node = *nodes_[index];
     if (node.schedule->empty() || node.state != NodeState::Running) return;
     const auto due = node.schedule->take_due(local(index), [&](const Endpoint& address) {
-        const auto member = node.swim->find(id(*this->index(address)));
+        const auto seed = this->index(address);
+        if (!seed) return false;  // it has moved
+        const auto member = node.swim->find(id(*seed));
         return member && member->state <= membership::MemberState::Suspect;
     });
     for (const auto& address : due) open_stream(index, address, StreamPurpose::PushPull, {});
@@ -87,14 +91,17 @@ void Swarm::pump_fetch(NodeIndex index) {
         using Command = peer::DescriptorFetch::Command;
         if (command->kind == Command::Kind::Dial) {
             const auto seed = this->index(command->to);
-            STARLING_CHECK(seed.has_value());
+            if (!seed) continue;  // nobody is there any more, and nothing answers
             node.fetch_streams[command->to] =
                 network_.open_stream(now_, index, *seed, StreamPurpose::Descriptor);
         } else if (command->kind == Command::Kind::Ask) {
             network_.send_message(now_, node.fetch_streams.at(command->to), index, Bytes{kAsk});
         } else {
-            network_.close_stream(now_, node.fetch_streams.at(command->to), index);
-            node.fetch_streams.erase(command->to);
+            const auto stream = node.fetch_streams.find(command->to);
+            if (stream != node.fetch_streams.end()) {
+                network_.close_stream(now_, stream->second, index);
+                node.fetch_streams.erase(stream);
+            }
             fetch->handle_closed(local(index), command->to, fail(FaultCode::Closed, "closed"));
         }
     }
@@ -105,6 +112,10 @@ void Swarm::pump_fetch(NodeIndex index) {
     const Fault why = fetch->outcome()->error();
     tell_session(index, SessionNews::Failed, &why);
     stop(index, Power::Stopped);
+}
+
+Result<void> Swarm::corrupt_checkpoint(NodeIndex index) {
+    return nodes_[index]->disk.corrupt(SessionNode::newest_checkpoint());
 }
 
 void Swarm::on_descriptor_message(const Delivery& delivery) {
@@ -230,9 +241,30 @@ std::vector<std::string> Swarm::known_addresses(NodeIndex index) const {
     return addresses;
 }
 
+void Swarm::set_false_donor(NodeIndex index, bool lies) {
+    nodes_[index]->false_donor = lies;
+}
+
+/// Puts other numbers in the place of the parameters that a frame carries.
+void Swarm::falsify(NodeIndex index, peer::OutgoingFrame& frame) {
+    if (frame.type != peer::FrameType::StateChunk) return;
+    constexpr std::size_t kStatusAt = 4;
+    auto& payload = frame.payload;
+    if (payload.size() < peer::kChunkHeadBytes) return;
+    const auto status = static_cast<peer::ChunkStatus>(payload[kStatusAt]);
+    if (status == peer::ChunkStatus::Busy) return;
+    const auto head =
+        status == peer::ChunkStatus::Piece ? peer::kChunkPieceHeadBytes : peer::kChunkHeadBytes;
+    for (auto at = head; at + sizeof(float) <= payload.size(); at += sizeof(float)) {
+        const auto number = static_cast<float>(nodes_[index]->rng.normal());
+        std::memcpy(payload.data() + at, &number, sizeof number);
+    }
+}
+
 void Swarm::transmit_transfer(NodeIndex index, peer::OutgoingFrame frame) {
     auto& node = *nodes_[index];
     const auto to = this->index(frame.to);
+    if (node.false_donor) falsify(index, frame);
     const TransferFrame sent{index, to, frame.type, frame.payload};
     for (auto* observer : observers_) observer->on_transfer_sent(now_, sent);
     const double lost = options_.training->lost_answers;

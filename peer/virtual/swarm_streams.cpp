@@ -1,6 +1,7 @@
 // The part of Swarm that uses streams: membership's push/pulls and pings, and frames of averaging.
 // It corresponds to peer/streams/ in the daemon.
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -132,8 +133,14 @@ void Swarm::on_broken(const Delivery& delivery) {
     }
     node.unopened.erase(delivery.stream);
     if (node.fetches_over(delivery)) {
-        const Endpoint seed = endpoint(delivery.peer);
-        node.fetch_streams.erase(seed);
+        // Not where the seed is now: it may have moved.
+        const auto over = std::find_if(
+            node.fetch_streams.begin(),
+            node.fetch_streams.end(),
+            [&](const auto& entry) { return entry.second == delivery.stream; }
+        );
+        const Endpoint seed = over->first;
+        node.fetch_streams.erase(over);
         const auto why = delivery.refused
                              ? fail(FaultCode::Unreachable, "nobody listens at the seed")
                              : fail(FaultCode::Timeout, "no answer from the seed");
@@ -181,9 +188,9 @@ void Swarm::on_stream_ping(const Delivery& delivery) {
 
 /// Spoils a frame as a hostile partner may do: it writes NaNs or far too large values at the
 /// frame's end, where payloads are, changes any byte, or changes the length.
-void Swarm::spoil(NodeIndex index, Bytes& frame) {
+void Swarm::spoil(NodeIndex index, double share, Bytes& frame) {
     auto& rng = nodes_[index]->rng;
-    if (frame.empty() || !rng.chance(options_.averaging->lie)) return;
+    if (frame.empty() || !rng.chance(share)) return;
     const auto any = static_cast<std::size_t>(rng.below(frame.size()));
     const auto way = rng.below(5);
     if (way < 2) {
@@ -202,7 +209,8 @@ void Swarm::spoil(NodeIndex index, Bytes& frame) {
 }
 
 void Swarm::transmit_frame(NodeIndex index, gossip::Outgoing outgoing) {
-    if (lying_ && lies(index)) spoil(index, outgoing.frame);
+    if (lying_ && lies(index)) spoil(index, options_.averaging->lie, outgoing.frame);
+    if (nodes_[index]->spoils > 0) spoil(index, nodes_[index]->spoils, outgoing.frame);
     if (has_sessions()) {
         outgoing.frame.insert(
             outgoing.frame.begin(), static_cast<std::byte>(peer::FrameType::Exchange)

@@ -9,19 +9,14 @@
 #include <map>
 #include <vector>
 
-#include "membership/codec.hpp"
 #include "peer/terms/record.hpp"
-#include "peer/virtual/virtual_notary.hpp"
+#include "peer/virtual/liars.hpp"
 #include "tests/simulation/simulation.hpp"
 
 namespace starling::simulation {
 namespace {
 
 using namespace std::chrono_literals;
-using membership::Message;
-using membership::ProgressRecord;
-using peer_virtual::VirtualNotary;
-
 constexpr std::size_t kPeers = 5;
 constexpr Duration kLieEvery = 200ms;
 /// It is honest for so long: what a peer says at first is all that others know of it.
@@ -41,89 +36,6 @@ peer_virtual::SwarmOptions whole_peers(
     return options;
 }
 
-/// The last node of a swarm.
-class SigningLiar {
-public:
-    SigningLiar(Swarm& swarm, std::uint64_t seed)
-        : node(static_cast<NodeIndex>(swarm.size() - 1)),
-          swarm_(swarm),
-          rng_(Rng(seed).fork(0x7369676e)) {}
-
-    void lie() {
-        std::vector<Message> lies{own(), forged(), invented(), shown()};
-        const auto to = static_cast<NodeIndex>(rng_.below(node));
-        const membership::Packet packet{swarm_.id(node), std::move(lies)};
-        swarm_.inject(
-            node, to, membership::encode(packet, membership::swarm_tag({}), membership::kPacketMax)
-        );
-    }
-
-    const NodeIndex node;
-
-    /// What the liar has said of itself, which is its own to say.
-    [[nodiscard]] const std::vector<Bytes>& said() const { return said_; }
-
-private:
-    peer::Record absurd() {
-        peer::Record record;
-        record.state = peer::PeerState::Training;
-        record.samples = std::uint64_t{1} << 62U;
-        record.round = rng_.chance(0.5) ? 0 : 0xfffffff0U;
-        record.reached = record.ending = rng_.chance(0.5);
-        record.shards = 3;
-        return record;
-    }
-
-    ProgressRecord record_of(const PeerId& owner, std::uint64_t version) {
-        ProgressRecord record;
-        record.owner = owner;
-        record.epoch = 1;
-        record.version = version;
-        record.bytes = peer::encode_record(absurd());
-        return record;
-    }
-
-    static void sign(ProgressRecord& record) {
-        const VirtualNotary notary(record.owner);
-        record.is_signed = true;
-        record.key = notary.key();
-        record.signature = notary.sign(membership::signed_text(record, {}));
-    }
-
-    ProgressRecord own() {
-        auto record = record_of(swarm_.id(node), 1'000'000 * ++lies_);
-        sign(record);
-        said_.push_back(record.bytes);
-        return record;
-    }
-
-    ProgressRecord forged() {
-        auto record = record_of(swarm_.id(static_cast<NodeIndex>(rng_.below(node))), 1U << 30U);
-        record.is_signed = true;
-        record.key = record.owner.bytes;
-        record.signature.fill(7);
-        return record;
-    }
-
-    ProgressRecord invented() {
-        PeerId nobody;
-        for (auto& byte : nobody.bytes) byte = static_cast<std::uint8_t>(rng_.below(256));
-        auto record = record_of(nobody, 5);
-        sign(record);
-        return record;
-    }
-
-    /// Without a signature, which is for people.
-    ProgressRecord shown() {
-        return record_of(swarm_.id(static_cast<NodeIndex>(rng_.below(node))), 1 + rng_.below(400));
-    }
-
-    Swarm& swarm_;
-    Rng rng_;
-    std::uint64_t lies_ = 0;
-    std::vector<Bytes> said_;
-};
-
 /// Looks at what the honest nodes do while the liar lies.
 struct Watch {
     Simulation& simulation;
@@ -133,7 +45,7 @@ struct Watch {
     std::uint32_t newest_round = 0;
     std::size_t held = 0;  ///< signed words that were compared
 
-    void look(const SigningLiar& liar) {
+    void look(const peer_virtual::RecordLiar& liar) {
         const auto running = swarm.running();
         for (const auto node : running) {
             const auto* session = swarm.session(node);
@@ -143,20 +55,20 @@ struct Watch {
         }
         for (const auto node : running) {
             const auto* session = swarm.session(node);
-            if (session == nullptr || node == liar.node) continue;
+            if (session == nullptr || node == liar.node()) continue;
             newest_round = std::max(newest_round, session->session().ending().round());
             for (NodeIndex other = 0; other < swarm.size(); ++other) compare(node, other, liar);
         }
     }
 
-    void compare(NodeIndex node, NodeIndex other, const SigningLiar& liar) {
+    void compare(NodeIndex node, NodeIndex other, const peer_virtual::RecordLiar& liar) {
         const auto bytes = swarm.swim(node).signed_record(swarm.id(other));
         if (bytes.empty()) return;
         ++held;
         const auto record = peer::decode_record(bytes);
         if (!record) return simulation.checkers().report("S14 a signed word", node, "unreadable");
         const bool lies =
-            other == liar.node &&
+            other == liar.node() &&
             std::any_of(liar.said().begin(), liar.said().end(), [&](const Bytes& said) {
                 return std::ranges::equal(said, bytes);
             });
@@ -179,17 +91,18 @@ void run_with_liar(
     Simulation simulation(options);
     auto& swarm = simulation.swarm();
     swarm.start_all(2s);
-    SigningLiar liar(swarm, options.seed);
+    const auto last = static_cast<NodeIndex>(swarm.size() - 1);
+    peer_virtual::RecordLiar liar(swarm, last, Rng(options.seed).fork(0x7369676e));
     Watch watch{simulation, swarm};
     const auto ended = [&] {
         const auto running = swarm.running();
         return std::none_of(running.begin(), running.end(), [&](NodeIndex node) {
-            return node != liar.node;
+            return node != liar.node();
         });
     };
     simulation.run_for(honest_for);
     for (int i = 0; i < 5 * 600 && !ended(); ++i) {
-        if (swarm.state(liar.node) == peer_virtual::NodeState::Running) liar.lie();
+        if (swarm.state(liar.node()) == peer_virtual::NodeState::Running) liar.lie();
         if (!simulation.run_for(kLieEvery)) break;
         watch.look(liar);
     }

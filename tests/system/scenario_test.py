@@ -15,6 +15,8 @@ import unittest
 from swarm_fixture import BINARY, ROOT, SAMPLES_SPEC, SwarmTestCase, environment, main, run, samples_for, scaled
 
 SHIPPED = ROOT / "scripts/scenarios"
+# For virtual peers alone, and what real ones say.
+SIMULATED = {"clock.toml": "cannot do 'clock'", "liar.toml": "cannot do 'liar'"}
 HEAD = f"""
 calm = "3s"
 [swarm]
@@ -358,6 +360,10 @@ class ShippedScenarios(ScenarioTestCase):
                 text = file.read_text().replace("idx:data/samples", SAMPLES_SPEC)
                 process = self.begin(text)
                 self.wait_for(lambda process=process: process.code is not None, 120, "it is over")
+                if file.name in SIMULATED:
+                    self.assertEqual(process.code, 2)
+                    self.assertIn(SIMULATED[file.name], "\n".join(process.errors))
+                    continue
                 if reason and process.code == 2:
                     continue  # it needs networks
                 ran += 1

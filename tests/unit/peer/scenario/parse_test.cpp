@@ -178,6 +178,23 @@ TEST(ScenarioFile, WrongFilesAreRefusedWithAReason) {
     }
 }
 
+TEST(ScenarioFile, ClocksAndLiarsAreRefusedWithAReason) {
+    const std::vector<std::pair<std::string, std::string>> cases = {
+        {step("clock random 1h"), "on or back"},
+        {step("clock random +0s"), "on or back"},
+        {step("clock random +25h"), "at most 24h"},
+        {step("clock +1h"), "does not say whom"},
+        {step("clock"), "on or back"},
+        {step("clock peer 1 +1h") + "for = \"1s\"", "cannot be undone"},
+        {step("liar peer 2"), "what about: frames, members, records or parameters"},
+        {step("liar frames"), "does not say whom"},
+        {"[swarm]\npeers = 1\n" + step("liar peer 1 frames"), "nobody to lie to"},
+    };
+    for (const auto& [text, reason] : cases) {
+        EXPECT_NE(fault_of(text).find(reason), std::string::npos) << text << "\n" << fault_of(text);
+    }
+}
+
 TEST(ScenarioFile, VerbsThatTheModeCannotDoAreRefused) {
     EXPECT_EQ(
         fault_of(step("cut half"), Mode::Loopback),
@@ -185,6 +202,32 @@ TEST(ScenarioFile, VerbsThatTheModeCannotDoAreRefused) {
         "pause, resume, slow, seeds-gone, address-change, fd-limit, memory, corrupt, wait"
     );
     EXPECT_EQ(fault_of(step("cut half"), Mode::Simulate), "no fault");
+    for (const std::string verb : {"disk-full", "disk-read-only", "corrupt", "address-change"}) {
+        EXPECT_EQ(fault_of(step(verb + " peer 2"), Mode::Simulate), "no fault");
+    }
+    const std::vector<std::pair<std::string, std::string>> by_design = {
+        {"reorder 10%",
+         "its datagrams overtake each other wherever there is jitter; it can do kill"},
+        {"block-tcp half", "half-open holds up those that are open; it can do kill"},
+        {"fd-limit half 40", "virtual peers have no descriptors; it can do kill"},
+        {"memory half 40MiB", "virtual peers have no memory of their own; it can do kill"}};
+    for (const auto& [action, reason] : by_design) {
+        EXPECT_NE(
+            fault_of(step(action)).find("cannot do '" + action.substr(0, action.find(' '))),
+            std::string::npos
+        );
+        EXPECT_NE(fault_of(step(action)).find(reason), std::string::npos) << fault_of(step(action));
+    }
+    for (const auto mode : {Mode::Loopback, Mode::Spaces}) {
+        EXPECT_NE(
+            fault_of(step("clock peer 2 +1h"), mode).find("file:2:6: starling swarm"),
+            std::string::npos
+        );
+        EXPECT_NE(
+            fault_of(step("liar peer 2 frames"), mode).find("cannot do 'liar': this program"),
+            std::string::npos
+        );
+    }
     EXPECT_NE(
         fault_of("[links]\ndelay = \"5ms\"", Mode::Loopback).find("loopback"), std::string::npos
     );
@@ -259,6 +302,10 @@ TEST(ScenarioWords, ActionsAndConditionsAreReadAsTheyAreWritten) {
           "mtu 1280",
           "block-udp random",
           "restart storm.2",
+          "clock peer 2 +3600s",
+          "clock random -1500ms",
+          "liar random members",
+          "liar peer 2,3 parameters",
           "wait all train and whole",
           "wait spread < 0.5 and step > 100",
           "wait accuracy > 0.8 and after cut and peer 3 says failed"}) {

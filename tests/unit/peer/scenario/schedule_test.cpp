@@ -57,6 +57,22 @@ TEST(Schedule, FollowsFromTheSeedByteForByte) {
     EXPECT_NE(expanded(scenario, 1), expanded(scenario, 2));
 }
 
+TEST(Schedule, AClockGoesBackOnlyWhereItsPeerIsDown) {
+    const auto steps =
+        expand(read("[[step]]\ndo = \"kill peer 3\"\n[[step]]\ndo = \"clock random -1h\"\n"
+                    "[[step]]\ndo = \"clock all +2s\"\n"));
+    ASSERT_TRUE(steps.has_value()) << steps.error().message;
+    EXPECT_EQ((*steps)[1].action.who, these({3}));
+    EXPECT_EQ((*steps)[1].action.time, -1h);
+    EXPECT_EQ((*steps)[2].action.who, these({1, 2, 4}));
+    // So it stays refused when the peer was killed for a while, after which it runs.
+    const auto refused = expand(
+        read("[[step]]\ndo = \"kill peer 3\"\nfor = \"5s\"\n[[step]]\ndo = \"clock peer 3 -1h\"\n")
+    );
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().message.substr(0, 24), "line 4, column 1: no clo");
+}
+
 TEST(Schedule, CanBeRunAgainWithoutTheSeed) {
     const auto once = expanded(read(kStorm), 5);
     const auto again = expanded(read("[swarm]\npeers = 8\n" + once), 77);
