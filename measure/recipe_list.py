@@ -1,5 +1,5 @@
 """The recipes: what is trained, on which data, and what a good result is. `{data}` stands for the folder of the real data
-sets, `{samples}` for data/samples. Each is one line of `starling swarm`; docs/recipes has a page for each."""
+sets, `{made}` for that of what is unpacked first, `{samples}` for data/samples. Each is one line of `starling swarm`; docs/recipes has a page for each."""
 
 import dataclasses
 
@@ -22,6 +22,8 @@ class Recipe:
     mix: tuple = ("--mix-every", "8")
     note: str = ""
 
+
+SPEECHES = "text:{made}/sotu?tokens=bpe:1024&context=64&names={{year}}_{{president*}}_{{party}}&split=0.9"
 
 RECIPES = {
     recipe.name: recipe
@@ -76,6 +78,16 @@ RECIPES = {
             "language", "the next token of a text",
             "text:{data}/tinyshakespeare/input.txt.gz?tokens=bpe:1024&context=64&split=0.9",
             "gpt?layers=3&heads=4&dim=96", "adamw?lr=0.002", 16, 4,
+            {}, ("bpb",), mix=("--mix-every", "1"),
+        ),
+        Recipe(
+            "sotu", "texts of authors, each of whom one peer has",
+            SPEECHES, "gpt?layers=3&heads=4&dim=96", "adamw?lr=0.002", 16, 1,
+            {}, ("bpb",), partition="column=president?owners=4", mix=("--mix-every", "1"),
+        ),
+        Recipe(
+            "sotu-mixed", "the same texts, evenly mixed",
+            SPEECHES, "gpt?layers=3&heads=4&dim=96", "adamw?lr=0.002", 16, 1,
             {}, ("bpb",), mix=("--mix-every", "1"),
         ),
     )

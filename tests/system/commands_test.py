@@ -32,7 +32,7 @@ class Commands(SwarmTestCase):
                     "--batch", 2, "--seconds", 0.02,
                 )
                 self.assertGreater(steps["steps"], 0)
-                page = (ROOT / "docs/recipes" / f"{name}.md").read_text()
+                page = (ROOT / "docs/recipes" / f"{name.split('-')[0]}.md").read_text()
                 for value in (recipe.model, recipe.optimizer):
                     self.assertIn(value, page)
 
