@@ -66,7 +66,7 @@ RECIPES = {
             "image", "image recognition",
             "cifar:{data}/cifar10", "resnet20",
             # Three peers are left, so each makes more steps than a quarter of thirty epochs has.
-            "sgd?lr=0.1&momentum=0.9&weight_decay=0.0005&schedule=cosine&warmup=100&total=2280", 32, 30,
+            "sgd?lr=0.1&momentum=0.9&weight_decay=0.0005&schedule=cosine&warmup=200&total=4560", 16, 30,
             {"accuracy": 0.70}, ("accuracy",), augment="flip,crop=4",
         ),
         Recipe(
