@@ -1,38 +1,15 @@
 #include "compute/arena/parameter_store.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
-#include <new>
+#include <utility>
 
 #include "base/check.hpp"
-#include "base/finite.hpp"
-#include "base/simd.hpp"
 #include "compute/values/shape.hpp"
 
 namespace starling::compute {
 
 namespace {
-
-constexpr std::align_val_t kArenaAlignment{64};
-
-/// A peer may send anything that decodes. This drops a sum that is not finite: otherwise one bad
-/// exchange would spoil the model, and then the swarm. Deltas may lie at any address.
-STARLING_INLINE void add_body(float* chunk, const std::byte* delta, std::size_t count) {
-    constexpr std::uint32_t kExponent = 0x7f800000U;
-#pragma omp simd
-    for (std::size_t i = 0; i < count; ++i) {
-        float d = 0.0F;
-        std::memcpy(&d, delta + i * sizeof(float), sizeof(float));
-        const float old = chunk[i];
-        const float sum = old + d;
-        // This compares bits: the compiler vectorises a comparison of floats only when it may
-        // assume that there is no NaN.
-        const bool finite = (std::bit_cast<std::uint32_t>(sum) & kExponent) != kExponent;
-        chunk[i] = finite ? sum : old;
-    }
-}
 
 void draw(std::span<float> tensor, const ParameterInfo& info, Rng rng) {
     switch (info.init) {
@@ -94,18 +71,13 @@ Bytes ParameterLayout::canonical_bytes() const {
     return bytes;
 }
 
-void ParameterStore::Free::operator()(float* p) const {
-    ::operator delete[](p, kArenaAlignment);
-}
-
-ParameterStore::ParameterStore(ParameterLayout layout)
+ParameterStore::ParameterStore(ParameterLayout layout, std::unique_ptr<ParameterHome> home)
     : layout_(std::move(layout)),
-      arena_(static_cast<float*>(::operator new[](
-          std::max<std::size_t>(1, layout_.elements()) * sizeof(float), kArenaAlignment
-      ))),
+      home_(home ? std::move(home) : std::make_unique<HostHome>(layout_.elements())),
+      host_(home_->host()),
       locks_(std::make_unique<std::mutex[]>(layout_.chunks().size())),
       versions_(std::make_unique<std::atomic<std::uint64_t>[]>(layout_.chunks().size())) {
-    std::fill_n(arena_.get(), layout_.elements(), 0.0F);
+    STARLING_CHECK(home_->size() == layout_.elements());
 }
 
 void ParameterStore::initialize(Rng rng) {
@@ -124,9 +96,9 @@ void ParameterStore::initialize(Rng rng) {
 bool ParameterStore::try_read(std::size_t chunk, std::span<std::byte> out) {
     const std::unique_lock lock(locks_[chunk], std::try_to_lock);
     if (!lock.owns_lock()) return false;
-    const auto floats = chunk_span(chunk);
-    STARLING_CHECK(out.size() == floats.size_bytes());
-    std::memcpy(out.data(), floats.data(), out.size());
+    const auto& place = layout_.chunks()[chunk];
+    STARLING_CHECK(out.size() == place.elements * sizeof(float));
+    home_->read(place.offset, out);
     return true;
 }
 
@@ -135,17 +107,13 @@ bool ParameterStore::try_add(std::size_t chunk, ByteView delta) {
     if (!lock.owns_lock()) return false;
     const auto& place = layout_.chunks()[chunk];
     if (place.buffer && buffers_held_.load(std::memory_order_relaxed)) return true;
-    const auto floats = chunk_span(chunk);
-    STARLING_CHECK(delta.size() == floats.size_bytes());
-    vectorized<add_body>(floats.data(), delta.data(), floats.size());
+    STARLING_CHECK(delta.size() == place.elements * sizeof(float));
+    home_->add(place.offset, delta);
     for (const auto& info : layout_.parameters()) {
         if (!place.buffer || !info.variance) continue;
         const auto begin = std::max(info.offset, place.offset);
         const auto end = std::min(info.offset + info.elements, place.offset + place.elements);
-        for (auto i = begin; i < end; ++i) {
-            auto& value = floats[i - place.offset];
-            value = std::max(value, 0.0F);
-        }
+        if (begin < end) home_->clamp(begin, end - begin);
     }
     versions_[chunk].fetch_add(1, std::memory_order_relaxed);
     return true;
@@ -153,16 +121,16 @@ bool ParameterStore::try_add(std::size_t chunk, ByteView delta) {
 
 void ParameterStore::read(std::size_t chunk, std::span<float> out) {
     const std::scoped_lock lock(locks_[chunk]);
-    const auto floats = chunk_span(chunk);
-    STARLING_CHECK(out.size() == floats.size());
-    std::copy(floats.begin(), floats.end(), out.begin());
+    const auto& place = layout_.chunks()[chunk];
+    STARLING_CHECK(out.size() == place.elements);
+    home_->read(place.offset, std::as_writable_bytes(out));
 }
 
 void ParameterStore::write(std::size_t chunk, std::span<const float> values) {
     const std::scoped_lock lock(locks_[chunk]);
-    const auto floats = chunk_span(chunk);
-    STARLING_CHECK(values.size() == floats.size());
-    std::copy(values.begin(), values.end(), floats.begin());
+    const auto& place = layout_.chunks()[chunk];
+    STARLING_CHECK(values.size() == place.elements);
+    home_->write(place.offset, std::as_bytes(values));
     versions_[chunk].fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -182,9 +150,9 @@ void ParameterStore::write_all(std::span<const float> values) {
 
 bool ParameterStore::finite() {
     for (std::size_t c = 0; c < layout_.chunks().size(); ++c) {
-        bool finite = false;
-        visit(c, [&](std::span<const float> chunk, std::uint64_t) { finite = all_finite(chunk); });
-        if (!finite) return false;
+        const std::scoped_lock lock(locks_[c]);
+        const auto& place = layout_.chunks()[c];
+        if (!home_->finite(place.offset, place.elements)) return false;
     }
     return true;
 }

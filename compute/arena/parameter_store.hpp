@@ -1,9 +1,10 @@
 #pragma once
 
-// The only thing that training and averaging share: a flat f32 arena, cut into chunks of 64 Ki
-// floats, each with its own lock and version. Nobody stops the other side or copies the whole
+// The only thing that training and averaging share: all parameters in f32, flat, cut into chunks of
+// 64 Ki floats, each with its own lock and version. Nobody stops the other side or copies the whole
 // model. The optimizer updates chunk by chunk; an exchange reads a chunk and adds a delta to it; at
-// the start of a step the plan packs each tensor while it holds the locks of all its chunks.
+// the start of a step the plan packs each tensor while it holds the locks of all its chunks. Where
+// the floats lie is the affair of the store's home.
 
 #include <algorithm>
 #include <atomic>
@@ -18,6 +19,7 @@
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
 #include "base/rng.hpp"
+#include "compute/arena/parameter_home.hpp"
 
 namespace starling::compute {
 
@@ -29,7 +31,7 @@ inline constexpr std::size_t kChunkElements = std::size_t{64} * 1024;
 /// and the parameter's deviation. Given copies the values of a model file.
 enum class Init : std::uint8_t { Zero, One, UniformFanIn, Normal, Given };
 
-/// One named tensor of the arena.
+/// One named tensor of the store.
 struct ParameterInfo {
     std::string name;
     std::vector<std::int64_t> shape;
@@ -72,12 +74,16 @@ private:
     std::size_t elements_ = 0;
 };
 
-/// Calls that read or change values wait for chunk locks, except those named `try_*`.
+/// Calls that read or change values wait for chunk locks, except those named `try_*`. All work with
+/// any home. update(), visit(), read_tensor() and update_tensor() hand out the floats themselves
+/// where the host has their address; else a copy, for the time of the call.
 ///
 /// Thread    any; the network thread calls only `try_*` where it must not wait
 class ParameterStore {
 public:
-    explicit ParameterStore(ParameterLayout layout);
+    /// Requires  a home of the layout's size; by default the store makes a HostHome
+    /// Errors    throws std::bad_alloc
+    explicit ParameterStore(ParameterLayout layout, std::unique_ptr<ParameterHome> home = nullptr);
 
     [[nodiscard]] const ParameterLayout& layout() const { return layout_; }
 
@@ -106,24 +112,25 @@ public:
     void read_all(std::span<float> out);
     void write_all(std::span<const float> values);
 
-    /// Returns whether no element is a NaN or an infinity. Reads the whole arena, chunk by chunk.
+    /// Returns whether no element is a NaN or an infinity. Looks at all parameters, chunk by chunk.
     [[nodiscard]] bool finite();
 
     /// Calls update(span of the chunk's floats, the version that they have afterwards) under its
     /// lock, and raises its version.
     template <class Update>
     void update(std::size_t chunk, Update&& update) {
-        const std::scoped_lock lock(locks_[chunk]);
-        const auto next = version(chunk) + 1;
-        update(chunk_span(chunk), next);
-        versions_[chunk].store(next, std::memory_order_relaxed);
+        const auto& info = layout_.chunks()[chunk];
+        edit(chunk, info.offset, info.elements, update);
     }
 
     /// Calls visit(span of the chunk's floats, their version) under its lock.
     template <class Visit>
     void visit(std::size_t chunk, Visit&& visit) {
         const std::scoped_lock lock(locks_[chunk]);
-        visit(std::span<const float>(chunk_span(chunk)), version(chunk));
+        const auto& info = layout_.chunks()[chunk];
+        look(info.offset, info.elements, [&](std::span<const float> floats) {
+            visit(floats, version(chunk));
+        });
     }
 
     /// Calls visit(span of the tensor's floats) while holding the locks of all its chunks, taken in
@@ -133,7 +140,7 @@ public:
         const std::size_t first = chunk_of(parameter.offset);
         const std::size_t last = chunk_of(parameter.offset + parameter.elements - 1);
         for (std::size_t c = first; c <= last; ++c) locks_[c].lock();
-        visit(std::span<const float>(arena_.get() + parameter.offset, parameter.elements));
+        look(parameter.offset, parameter.elements, visit);
         for (std::size_t c = first; c <= last; ++c) locks_[c].unlock();
     }
 
@@ -146,8 +153,8 @@ public:
             const auto c = chunk_of(at);
             const auto& info = layout_.chunks()[c];
             const auto stop = std::min(end, info.offset + info.elements);
-            update(c, [&](std::span<float> chunk, std::uint64_t) {
-                change(chunk.subspan(at - info.offset, stop - at), at - parameter.offset);
+            edit(c, at, stop - at, [&](std::span<float> piece, std::uint64_t) {
+                change(piece, at - parameter.offset);
             });
             at = stop;
         }
@@ -164,17 +171,39 @@ public:
     [[nodiscard]] std::size_t chunk_of(std::size_t offset) const;
 
 private:
-    struct Free {
-        void operator()(float* p) const;
-    };
+    /// Calls change(span of floats of the chunk, the version that they have afterwards) under the
+    /// chunk's lock, and raises its version.
+    template <class Change>
+    void edit(std::size_t chunk, std::size_t at, std::size_t count, Change&& change) {
+        const std::scoped_lock lock(locks_[chunk]);
+        const auto next = version(chunk) + 1;
+        if (host_ != nullptr) {
+            change(std::span(host_ + at, count), next);
+        } else {
+            std::vector<float> floats(count);
+            home_->read(at, std::as_writable_bytes(std::span(floats)));
+            change(std::span(floats), next);
+            home_->write(at, std::as_bytes(std::span(floats)));
+        }
+        versions_[chunk].store(next, std::memory_order_relaxed);
+    }
 
-    [[nodiscard]] std::span<float> chunk_span(std::size_t chunk) {
-        const auto& info = layout_.chunks()[chunk];
-        return {arena_.get() + info.offset, info.elements};
+    /// Calls visit(span of floats).
+    /// Requires  the caller holds the locks of their chunks
+    template <class Visit>
+    void look(std::size_t at, std::size_t count, Visit&& visit) {
+        if (host_ != nullptr) {
+            visit(std::span<const float>(host_ + at, count));
+            return;
+        }
+        std::vector<float> floats(count);
+        home_->read(at, std::as_writable_bytes(std::span(floats)));
+        visit(std::span<const float>(floats));
     }
 
     ParameterLayout layout_;
-    std::unique_ptr<float[], Free> arena_;  ///< 64-byte aligned
+    std::unique_ptr<ParameterHome> home_;
+    float* host_;  ///< the home's floats, if the host has their address
     std::unique_ptr<std::mutex[]> locks_;
     std::unique_ptr<std::atomic<std::uint64_t>[]> versions_;
     std::atomic<bool> buffers_held_{false};

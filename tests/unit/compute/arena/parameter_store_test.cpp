@@ -1,5 +1,6 @@
 // Goal: the arena's layout is the same on every peer, and the calls on chunks do what they promise.
-// Method: layouts by hand; chunk calls checked against plain copies.
+// Method: layouts by hand; chunk calls checked against plain copies, with floats in the host's memory
+// and where the host has no address of them.
 
 #include "compute/arena/parameter_store.hpp"
 
@@ -7,6 +8,9 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <limits>
+
+#include "tests/unit/compute/support/contents.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 
 namespace starling::compute {
 namespace {
@@ -54,8 +58,17 @@ TEST(ParameterLayout, CanonicalBytesTellDifferentModelsApart) {
     EXPECT_NE(bytes, ParameterLayout({tensor("w", {2, 3}), tensor("x", {1})}).canonical_bytes());
 }
 
-TEST(ParameterStore, FindsTheOneElementThatIsNotFinite) {
-    ParameterStore store(ParameterLayout({tensor("a", {300, 300}), tensor("mean", {8}, true)}));
+class ParameterStores : public testing::TestWithParam<HomeKind> {
+protected:
+    [[nodiscard]] static ParameterStore make(const ParameterLayout& layout) {
+        return store_in(GetParam(), layout);
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(In, ParameterStores, kHomes, name_of);
+
+TEST_P(ParameterStores, FindsTheOneElementThatIsNotFinite) {
+    auto store = make(ParameterLayout({tensor("a", {300, 300}), tensor("mean", {8}, true)}));
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     std::vector<float> values(store.layout().elements(), -std::numeric_limits<float>::max());
     store.write_all(values);
@@ -70,11 +83,11 @@ TEST(ParameterStore, FindsTheOneElementThatIsNotFinite) {
     }
 }
 
-TEST(ParameterStore, OneSeedGivesOneModelWithinItsBounds) {
+TEST_P(ParameterStores, OneSeedGivesOneModelWithinItsBounds) {
     const ParameterLayout layout({tensor("w", {1000}), tensor("v", {1000})});
-    ParameterStore a(layout);
-    ParameterStore b(layout);
-    ParameterStore c(layout);
+    auto a = make(layout);
+    auto b = make(layout);
+    auto c = make(layout);
     a.initialize(Rng(5));
     b.initialize(Rng(5));
     c.initialize(Rng(6));
@@ -93,8 +106,8 @@ TEST(ParameterStore, OneSeedGivesOneModelWithinItsBounds) {
     EXPECT_FALSE(std::equal(x.begin(), x.begin() + 1000, x.begin() + 1000));
 }
 
-TEST(ParameterStore, BuffersThatAreHeldTakeNothingFromOthers) {
-    ParameterStore store(ParameterLayout({tensor("w", {4}), tensor("mean", {4}, true)}));
+TEST_P(ParameterStores, BuffersThatAreHeldTakeNothingFromOthers) {
+    auto store = make(ParameterLayout({tensor("w", {4}), tensor("mean", {4}, true)}));
     const std::vector<float> ones(4, 1.0F);
     const auto delta = std::as_bytes(std::span(ones));
     std::vector<float> all(8);
@@ -109,8 +122,8 @@ TEST(ParameterStore, BuffersThatAreHeldTakeNothingFromOthers) {
     EXPECT_EQ(all, (std::vector<float>{1, 1, 1, 1, 1, 1, 1, 1}));
 }
 
-TEST(ParameterStore, AddReadsRawFloatsFromAnyAddress) {
-    ParameterStore store(ParameterLayout({tensor("w", {5000})}));
+TEST_P(ParameterStores, AddReadsRawFloatsFromAnyAddress) {
+    auto store = make(ParameterLayout({tensor("w", {5000})}));
     const std::vector<float> delta(5000, 1.5F);
     Bytes raw(1 + 4 * delta.size());
     std::memcpy(raw.data() + 1, delta.data(), 4 * delta.size());
@@ -123,8 +136,8 @@ TEST(ParameterStore, AddReadsRawFloatsFromAnyAddress) {
     EXPECT_EQ(values, std::vector<float>(5000, 3.0F));
 }
 
-TEST(ParameterStore, TryCallsDeclineWhileTheChunkIsLocked) {
-    ParameterStore store(ParameterLayout({tensor("w", {16})}));
+TEST_P(ParameterStores, TryCallsDeclineWhileTheChunkIsLocked) {
+    auto store = make(ParameterLayout({tensor("w", {16})}));
     Bytes raw(64);
     store.update(0, [&](std::span<float> values, std::uint64_t) {
         values[0] = 1.0F;
@@ -135,10 +148,10 @@ TEST(ParameterStore, TryCallsDeclineWhileTheChunkIsLocked) {
     EXPECT_TRUE(store.try_read(0, raw));
 }
 
-TEST(ParameterStore, VariancesStayNonNegativeAndNothingTurnsNotANumber) {
+TEST_P(ParameterStores, VariancesStayNonNegativeAndNothingTurnsNotANumber) {
     auto variance = tensor("var", {3}, true);
     variance.variance = true;
-    ParameterStore store(ParameterLayout({tensor("w", {3}), variance}));
+    auto store = make(ParameterLayout({tensor("w", {3}), variance}));
     store.write(0, std::vector<float>{1, 1, 1});
     store.write(1, std::vector<float>{1, 1, 1});
     const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -153,7 +166,7 @@ TEST(ParameterStore, VariancesStayNonNegativeAndNothingTurnsNotANumber) {
     EXPECT_EQ(values, (std::vector<float>{0, 1, 1}));
 }
 
-TEST(ParameterStore, MeansMayTurnNegativeAndVariancesMayNot) {
+TEST_P(ParameterStores, MeansMayTurnNegativeAndVariancesMayNot) {
     auto mean = tensor("bn.running_mean", {2}, true);
     mean.init = Init::Zero;
     auto variance = tensor("bn.running_var", {2}, true);
@@ -163,7 +176,7 @@ TEST(ParameterStore, MeansMayTurnNegativeAndVariancesMayNot) {
     auto file_mean = tensor("file_mean", {2}, true);
     file_mean.init = Init::Given;
     file_mean.given = std::make_shared<const std::vector<float>>(std::vector<float>{0.5F, 1.0F});
-    ParameterStore store(ParameterLayout({mean, variance, file_mean}));
+    auto store = make(ParameterLayout({mean, variance, file_mean}));
     const std::vector<float> delta(6, -2.0F);
     ASSERT_TRUE(store.try_add(0, std::as_bytes(std::span(delta))));
     std::vector<float> values(6);
@@ -178,9 +191,9 @@ TEST(ParameterLayout, HashDoesNotCoverWhatAStatisticIs) {
     EXPECT_EQ(ParameterLayout({variance}).canonical_bytes(), before);
 }
 
-TEST(ParameterStore, ATensorAcrossChunksIsReadWhole) {
+TEST_P(ParameterStores, ATensorAcrossChunksIsReadWhole) {
     const ParameterLayout layout({tensor("a", {65530}), tensor("b", {100}), tensor("c", {9})});
-    ParameterStore store(layout);
+    auto store = make(layout);
     EXPECT_EQ(store.chunk_of(65535), 0U);
     EXPECT_EQ(store.chunk_of(65536), 1U);
     std::vector<float> tail(layout.chunks()[1].elements);
@@ -194,6 +207,63 @@ TEST(ParameterStore, ATensorAcrossChunksIsReadWhole) {
         EXPECT_FALSE(store.try_read(0, raw));
     });
     EXPECT_TRUE(store.try_read(0, raw));
+}
+
+TEST_P(ParameterStores, ATensorIsChangedChunkByChunkAndNothingBesideIt) {
+    const ParameterLayout layout(
+        {tensor("a", {3}), tensor("b", {65536 + 100}), tensor("c", {9}), tensor("d", {2}, true)}
+    );
+    auto store = make(layout);
+    std::vector<std::size_t> begins;
+    store.update_tensor(layout.parameters()[1], [&](std::span<float> piece, std::size_t at) {
+        begins.push_back(at);
+        for (std::size_t i = 0; i < piece.size(); ++i) {
+            EXPECT_EQ(piece[i], 0.0F);
+            piece[i] = static_cast<float>(at + i + 1);
+        }
+    });
+    EXPECT_EQ(begins, (std::vector<std::size_t>{0, 65533}));
+    std::vector<float> expected(layout.elements(), 0.0F);
+    for (std::size_t i = 0; i < 65636; ++i) expected[3 + i] = static_cast<float>(i + 1);
+    EXPECT_EQ(contents(store), expected);
+    EXPECT_EQ(store.version(0), 1U);
+    EXPECT_EQ(store.version(1), 1U);
+    EXPECT_EQ(store.version(2), 0U);
+}
+
+TEST_P(ParameterStores, AVisitSeesWhatAnUpdateHasWrittenWithItsVersion) {
+    auto store = make(ParameterLayout({tensor("w", {70000})}));
+    std::uint64_t written = 0;
+    store.update(1, [&](std::span<float> values, std::uint64_t version) {
+        ASSERT_EQ(values.size(), 70000 - kChunkElements);
+        values.back() = 4.0F;
+        written = version;
+    });
+    store.visit(1, [&](std::span<const float> values, std::uint64_t version) {
+        EXPECT_EQ(values.front(), 0.0F);
+        EXPECT_EQ(values.back(), 4.0F);
+        EXPECT_EQ(version, written);
+    });
+    EXPECT_EQ(store.version(1), written);
+}
+
+TEST(ParameterHome, OneWithoutAddressesBringsNoMoreThanACallNeeds) {
+    const ParameterLayout layout(
+        {tensor("a", {65536}), tensor("b", {65536}), tensor("m", {8}, true)}
+    );
+    auto owned = std::make_unique<FileHome>(layout.elements());
+    const auto& home = *owned;
+    ParameterStore store(layout, std::move(owned));
+    store.update_tensor(layout.parameters()[2], [](std::span<float> piece, std::size_t) {
+        piece[0] = 1.0F;
+    });
+    EXPECT_EQ(home.bytes_out(), 32U);
+    EXPECT_EQ(home.bytes_in(), 32U);
+    store.visit(0, [](std::span<const float>, std::uint64_t) {});
+    EXPECT_EQ(home.bytes_out(), 32U + 4 * kChunkElements);
+    store.write(1, std::vector<float>(kChunkElements));
+    EXPECT_EQ(home.bytes_out(), 32U + 4 * kChunkElements);
+    EXPECT_EQ(home.bytes_in(), 32U + 4 * kChunkElements);
 }
 
 }  // namespace

@@ -6,18 +6,23 @@
 
 #include "compute/models/models.hpp"
 #include "compute/training/engine.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 #include "tests/unit/compute/support/synthetic.hpp"
 
 namespace starling::compute {
 namespace {
 
-TEST(Handoff, UpdatesAndDeltasBothArriveInFull) {
+class Handoff : public testing::TestWithParam<HomeKind> {};
+
+INSTANTIATE_TEST_SUITE_P(In, Handoff, kHomes, name_of);
+
+TEST_P(Handoff, UpdatesAndDeltasBothArriveInFull) {
     constexpr int kUpdates = 200;
     ParameterInfo info;
     info.name = "w";
     info.shape = {70000};
     const ParameterLayout layout({info});
-    ParameterStore store(layout);
+    auto store = store_in(GetParam(), layout);
     std::vector<int> added(layout.chunks().size(), 0);
     std::thread network([&] {
         for (std::size_t c = 0; c < layout.chunks().size(); ++c) {
@@ -46,12 +51,12 @@ TEST(Handoff, UpdatesAndDeltasBothArriveInFull) {
     }
 }
 
-TEST(Handoff, ATrainerOnItsOwnThreadLearnsWhileChunksAreReadAndAdded) {
+TEST_P(Handoff, ATrainerOnItsOwnThreadLearnsWhileChunksAreReadAndAdded) {
     EngineOptions options;
     options.model = "mlp?hidden=64";
     options.task = {{1, 12, 12}, 6};
     options.batch = 32;
-    ParameterStore store(*model_layout(options.model, options.task));
+    auto store = store_in(GetParam(), *model_layout(options.model, options.task));
     store.initialize(Rng(1));
     auto engine = Engine::create(options, store);
     ASSERT_TRUE(engine.has_value());

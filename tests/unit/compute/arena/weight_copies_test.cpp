@@ -11,6 +11,7 @@
 #include "compute/training/optimizer.hpp"
 #include "tests/unit/compute/support/contents.hpp"
 #include "tests/unit/compute/support/devices.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 #include "tests/unit/compute/support/threads.hpp"
 
 namespace starling::compute {
@@ -19,9 +20,9 @@ namespace {
 /// Three tensors: the second lies across the first two chunks, the third ends in the third.
 class Copied {
 public:
-    Copied()
+    explicit Copied(const HomeKind& home)
         : layout_({{"a", {40000}}, {"b", {50000}}, {"c", {60000}}}),
-          store(layout_),
+          store(layout_, home.make(layout_.elements())),
           copies(layout_),
           exact_(50000),
           rounded_(60000) {
@@ -64,8 +65,12 @@ private:
     std::vector<std::uint16_t> rounded_;
 };
 
-TEST(WeightCopies, RefreshCopiesAllAtFirstAndThenWhatHasChanged) {
-    Copied c;
+class WeightCopiesOf : public testing::TestWithParam<HomeKind> {};
+
+INSTANTIATE_TEST_SUITE_P(In, WeightCopiesOf, kHomes, name_of);
+
+TEST_P(WeightCopiesOf, RefreshCopiesAllAtFirstAndThenWhatHasChanged) {
+    Copied c(GetParam());
     EXPECT_GT(c.differences(), 100000U);
     c.copies.refresh(c.store, threads_here(2));
     EXPECT_EQ(c.differences(), 0U);
@@ -77,8 +82,8 @@ TEST(WeightCopies, RefreshCopiesAllAtFirstAndThenWhatHasChanged) {
     }
 }
 
-TEST(WeightCopies, AnUpdateWritesThemAndAMixBeforeOrAfterItIsNotMissed) {
-    Copied c;
+TEST_P(WeightCopiesOf, AnUpdateWritesThemAndAMixBeforeOrAfterItIsNotMissed) {
+    Copied c(GetParam());
     const auto& layout = c.store.layout();
     Optimizer optimizer({}, layout, threads_here(2), cpu_device());
     const std::vector<float> gradient(layout.elements(), 0.5F);
@@ -92,8 +97,8 @@ TEST(WeightCopies, AnUpdateWritesThemAndAMixBeforeOrAfterItIsNotMissed) {
     EXPECT_EQ(c.differences(), 0U);
 }
 
-TEST(WeightCopies, ARefreshLeavesChunksAloneThatNobodyChanged) {
-    Copied c;
+TEST_P(WeightCopiesOf, ARefreshLeavesChunksAloneThatNobodyChanged) {
+    Copied c(GetParam());
     c.copies.refresh(c.store, 1);
     // What stands in a copy without a new version of its chunk stays there.
     const std::vector<float> sevens(100, 7.0F);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/compute/support/contents.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 
 namespace starling::compute {
 namespace {
@@ -29,13 +30,21 @@ Bytes file(const std::string& header, const std::vector<std::uint8_t>& data) {
     return bytes;
 }
 
-TEST(Safetensors, ParametersSurviveTheRoundTrip) {
-    ParameterStore from(small_layout());
+class SafetensorsOf : public testing::TestWithParam<HomeKind> {};
+
+INSTANTIATE_TEST_SUITE_P(In, SafetensorsOf, kHomes, name_of);
+
+TEST_P(SafetensorsOf, ParametersSurviveTheRoundTrip) {
+    auto from = store_in(GetParam(), small_layout());
     from.initialize(Rng(1));
-    ParameterStore to(small_layout());
+    auto to = store_in(GetParam(), small_layout());
     const auto bytes = export_safetensors(from);
     ASSERT_TRUE(import_safetensors(bytes, to).has_value());
     EXPECT_EQ(contents(from), contents(to));
+    // The file does not depend on where the parameters lie.
+    auto other = store_in(kHostHome, small_layout());
+    other.initialize(Rng(1));
+    EXPECT_EQ(export_safetensors(other), bytes);
 }
 
 TEST(Safetensors, FileByHandIsReadAsWritten) {

@@ -10,6 +10,8 @@
 
 #include "compute/graph/operator.hpp"
 #include "compute/models/models.hpp"
+#include "tests/unit/compute/support/contents.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 #include "tests/unit/compute/support/onnx_file.hpp"
 #include "tests/unit/compute/support/onnx_fixture.hpp"
 
@@ -146,6 +148,17 @@ TEST(OnnxExport, EveryNamedModelComesBackTheSame) {
             EXPECT_NEAR((*scores)[0][i], expected[i], 1e-5) << i;
         }
     }
+}
+
+TEST(OnnxExport, TheFileDoesNotDependOnWhereTheParametersLie) {
+    const auto c = cases()[4];
+    const auto store = trained_store(c);
+    auto elsewhere = store_in(kFileHome, store->layout());
+    elsewhere.write_all(contents(*store));
+    const auto bytes = export_case(c, *store);
+    const auto same = export_case(c, elsewhere);
+    ASSERT_TRUE(bytes.has_value() && same.has_value());
+    EXPECT_EQ(*bytes, *same);
 }
 
 TEST(OnnxExport, WhatWasSpelledOutIsRecognisedAgain) {

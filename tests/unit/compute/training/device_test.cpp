@@ -10,6 +10,7 @@
 #include "compute/training/engine.hpp"
 #include "tests/unit/compute/support/contents.hpp"
 #include "tests/unit/compute/support/devices.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 #include "tests/unit/compute/support/synthetic.hpp"
 #include "tests/unit/compute/support/threads.hpp"
 
@@ -60,8 +61,10 @@ Samples batch_of(const Case& given, std::uint64_t seed) {
     return samples;
 }
 
-Run train(const Case& given, const EngineOptions& options, int steps) {
-    ParameterStore store(*model_layout(options.model, options.task));
+Run train(
+    const Case& given, const EngineOptions& options, int steps, const HomeKind& home = kHostHome
+) {
+    auto store = store_in(home, *model_layout(options.model, options.task));
     store.initialize(Rng(5));
     auto engine = Engine::create(options, store);
     EXPECT_TRUE(engine.has_value()) << engine.error().message;
@@ -101,6 +104,21 @@ TEST(Device, TrainingStepsOnTheReferenceAndOnTheDeviceEndAlike) {
     // Adam divides a gradient by its own size, so that a rounding of a tiny one shows whole: a step
     // is bounded by the learning rate.
     expect_devices_agree(kGpt, 2e-4);
+}
+
+TEST(Device, TrainingGivesTheSameBitsWhereverTheParametersLie) {
+    auto decaying = kCnn;
+    decaying.optimizer = "adamw?lr=0.01&weight_decay=0.1&decay=matrices&accumulate=2";
+    for (const auto& given : {kMlp, decaying, kResidual, kGpt}) {
+        SCOPED_TRACE(given.model);
+        auto options = options_of(given);
+        options.device = test_device().name();
+        const auto here = train(given, options, 4);
+        const auto elsewhere = train(given, options, 4, kFileHome);
+        EXPECT_EQ(here.losses, elsewhere.losses);
+        EXPECT_EQ(here.parameters, elsewhere.parameters);
+        EXPECT_NE(here.losses.front(), here.losses.back());
+    }
 }
 
 void expect_bf16_follows(const Case& given) {

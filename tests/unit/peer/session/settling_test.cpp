@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "peer/averaging/gossip_driver.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 
 namespace starling::peer {
 namespace {
@@ -41,8 +42,8 @@ gossip::AveragerConfig config(gossip::Encoding encoding) {
 }
 
 struct Peer {
-    Peer(std::size_t number, gossip::Encoding encoding)
-        : store(layout()),
+    Peer(std::size_t number, gossip::Encoding encoding, const compute::HomeKind& home)
+        : store(layout(), home.make(layout().elements())),
           vector(store),
           averager(config(encoding), id_of(number), LayoutHash{}, vector, Rng(number)),
           settling(averager, kTolerance) {
@@ -67,8 +68,16 @@ struct Peer {
 
 class Swarm {
 public:
-    Swarm(std::size_t size, gossip::Encoding encoding) {
-        for (std::size_t i = 0; i < size; ++i) peers.push_back(std::make_unique<Peer>(i, encoding));
+    /// The parameters of every second peer lie in the other home.
+    Swarm(
+        std::size_t size,
+        gossip::Encoding encoding,
+        const compute::HomeKind& other = compute::kHostHome
+    ) {
+        for (std::size_t i = 0; i < size; ++i) {
+            const auto& home = i % 2 == 0 ? other : compute::kHostHome;
+            peers.push_back(std::make_unique<Peer>(i, encoding, home));
+        }
         for (std::size_t i = 0; i < size; ++i) {
             for (std::size_t j = 0; j < size; ++j) {
                 if (i != j) peers[i]->averager.peer_up(now, id_of(j));
@@ -185,11 +194,13 @@ private:
     std::multimap<Instant, Letter> mail;
 };
 
-class SettlingOf : public testing::TestWithParam<std::tuple<std::size_t, gossip::Encoding>> {};
+class SettlingOf
+    : public testing::TestWithParam<std::tuple<std::size_t, gossip::Encoding, compute::HomeKind>> {
+};
 
 TEST_P(SettlingOf, AllAgreeWithAllAfterFewExchanges) {
-    const auto [size, encoding] = GetParam();
-    Swarm swarm(size, encoding);
+    const auto [size, encoding, home] = GetParam();
+    Swarm swarm(size, encoding, home);
     swarm.begin_all(encoding);
     swarm.run_until([&] { return swarm.agreed(); });
     ASSERT_TRUE(swarm.agreed());
@@ -205,7 +216,18 @@ INSTANTIATE_TEST_SUITE_P(
     SettlingOf,
     testing::Combine(
         testing::Values<std::size_t>(2, 3, 4, 7, 12),
-        testing::Values(gossip::Encoding::F32, gossip::Encoding::Lattice8)
+        testing::Values(gossip::Encoding::F32, gossip::Encoding::Lattice8),
+        testing::Values(compute::kHostHome)
+    )
+);
+
+INSTANTIATE_TEST_SUITE_P(
+    Homes,
+    SettlingOf,
+    testing::Combine(
+        testing::Values<std::size_t>(2, 3),
+        testing::Values(gossip::Encoding::F32, gossip::Encoding::Lattice8),
+        testing::Values(compute::kFileHome)
     )
 );
 

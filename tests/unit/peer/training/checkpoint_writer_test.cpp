@@ -9,6 +9,7 @@
 
 #include "peer/machine/files.hpp"
 #include "tests/support/temporary_directory.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 
 namespace starling::peer {
 namespace {
@@ -87,7 +88,7 @@ compute::ParameterLayout two_chunks() {
     return compute::ParameterLayout({weights});
 }
 
-class Writer : public ::testing::Test {
+class Writer : public ::testing::TestWithParam<compute::HomeKind> {
 protected:
     Writer() {
         store_.initialize(Rng(1));
@@ -129,7 +130,7 @@ protected:
     starling::testing::TemporaryDirectory directory_;
     Gate disk_;
     Bytes descriptor_{std::byte{1}, std::byte{2}};
-    compute::ParameterStore store_{two_chunks()};
+    compute::ParameterStore store_ = compute::store_in(GetParam(), two_chunks());
     TrainerReport report_;
     std::vector<float> state_ = std::vector<float>(20, 0.5F);
     std::mutex mutex_;
@@ -137,7 +138,9 @@ protected:
     std::optional<Result<void>> written_;
 };
 
-TEST_F(Writer, KeepsTheMomentAtWhichItWasBegunWhileTrainingGoesOn) {
+INSTANTIATE_TEST_SUITE_P(In, Writer, compute::kHomes, compute::name_of);
+
+TEST_P(Writer, KeepsTheMomentAtWhichItWasBegunWhileTrainingGoesOn) {
     CheckpointWriter writer(disk_, directory_.path(), descriptor_, store_);
     writer.set_known({"127.0.0.1:7300"}, 77);
     disk_.set(false);
@@ -161,7 +164,20 @@ TEST_F(Writer, KeepsTheMomentAtWhichItWasBegunWhileTrainingGoesOn) {
     EXPECT_EQ(kept.learned, 77U);
 }
 
-TEST_F(Writer, MemoryThatWasMadeReadyChangesNothing) {
+TEST_P(Writer, ItsParametersGoIntoAStoreWhereverTheyLieThere) {
+    CheckpointWriter writer(disk_, directory_.path(), descriptor_, store_);
+    write(writer);
+    ASSERT_TRUE(await().has_value());
+    for (const auto& kind : {compute::kHostHome, compute::kFileHome}) {
+        auto resumed = compute::store_in(kind, two_chunks());
+        resumed.write_all(read().parameters);
+        std::vector<float> all(resumed.layout().elements());
+        resumed.read_all(all);
+        EXPECT_EQ(all, values()) << kind.name;
+    }
+}
+
+TEST_P(Writer, MemoryThatWasMadeReadyChangesNothing) {
     CheckpointWriter writer(disk_, directory_.path(), descriptor_, store_);
     for (const std::size_t state : {20U, 3U, 1000U}) {
         writer.prepare(state);
@@ -173,7 +189,7 @@ TEST_F(Writer, MemoryThatWasMadeReadyChangesNothing) {
     }
 }
 
-TEST_F(Writer, SaysWhenTheDiskIsFullAndWritesAgainLater) {
+TEST_P(Writer, SaysWhenTheDiskIsFullAndWritesAgainLater) {
     CheckpointWriter writer(disk_, directory_.path(), descriptor_, store_);
     disk_.set(true, true);
     write(writer);
@@ -186,7 +202,7 @@ TEST_F(Writer, SaysWhenTheDiskIsFullAndWritesAgainLater) {
     EXPECT_EQ(read().steps, 7U);
 }
 
-TEST_F(Writer, EndsWhenWhatItHasBegunIsWritten) {
+TEST_P(Writer, EndsWhenWhatItHasBegunIsWritten) {
     {
         CheckpointWriter writer(disk_, directory_.path(), descriptor_, store_);
         write(writer);
@@ -195,7 +211,7 @@ TEST_F(Writer, EndsWhenWhatItHasBegunIsWritten) {
     EXPECT_EQ(read().steps, 7U);
 }
 
-TEST_F(Writer, WithoutADirectoryThereIsNoThread) {
+TEST_P(Writer, WithoutADirectoryThereIsNoThread) {
     const CheckpointWriter writer(disk_, {}, descriptor_, store_);
 }
 

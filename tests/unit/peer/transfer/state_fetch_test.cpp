@@ -1,7 +1,7 @@
 // Goal: the present parameters reach a newcomer whatever the donors do. Method: both sides of the
 // transfer are wired directly to each other, with donors that lie, refuse, are slow, silent, or
-// vanish, on a clock that the test moves. As in the daemon, the candidates are named anew ten times
-// a second.
+// vanish, on a clock that the test moves, wherever the parameters lie. As in the daemon, the
+// candidates are named anew ten times a second.
 
 #include "peer/transfer/state_fetch.hpp"
 
@@ -13,6 +13,7 @@
 
 #include "peer/transfer/state_donor.hpp"
 #include "peer/transfer/store_chunks.hpp"
+#include "tests/unit/compute/support/homes.hpp"
 #include "tests/unit/peer/transfer/support/wire.hpp"
 
 namespace starling::peer {
@@ -31,14 +32,14 @@ compute::ParameterLayout chunks(std::size_t count) {
     return compute::ParameterLayout({weights});
 }
 
-class StateTransfer : public ::testing::Test {
+class StateTransfer : public ::testing::TestWithParam<compute::HomeKind> {
 protected:
     StateTransfer() { layout_.bytes[0] = 1; }
 
     /// Makes a swarm whose model has `count` chunks, and donors 2 to `last`.
     void make(std::size_t count, std::uint8_t last) {
-        mine_ = std::make_unique<compute::ParameterStore>(chunks(count));
-        theirs_ = std::make_unique<compute::ParameterStore>(chunks(count));
+        mine_ = store_of(count);
+        theirs_ = store_of(count);
         mine_chunks_ = std::make_unique<StoreChunks>(*mine_, 1);
         their_chunks_ = std::make_unique<StoreChunks>(*theirs_, 2);
         their_chunks_->initialize();
@@ -49,6 +50,13 @@ protected:
             );
             candidates_.push_back(peer_id(n));
         }
+    }
+
+    static std::unique_ptr<compute::ParameterStore> store_of(std::size_t count) {
+        const auto layout = chunks(count);
+        return std::make_unique<compute::ParameterStore>(
+            layout, GetParam().make(layout.elements())
+        );
     }
 
     /// Begins anew, with these chunks as an earlier life has fetched them.
@@ -163,7 +171,9 @@ protected:
     Instant view_at_ = now_;
 };
 
-TEST_F(StateTransfer, FetchesEveryChunkFromSeveralDonors) {
+INSTANTIATE_TEST_SUITE_P(In, StateTransfer, compute::kHomes, compute::name_of);
+
+TEST_P(StateTransfer, FetchesEveryChunkFromSeveralDonors) {
     make(3, 3);
     name_candidates();
     run();
@@ -175,7 +185,7 @@ TEST_F(StateTransfer, FetchesEveryChunkFromSeveralDonors) {
     expect_all_values();
 }
 
-TEST_F(StateTransfer, ADonorThatWasSilentAtFirstIsAskedAgain) {
+TEST_P(StateTransfer, ADonorThatWasSilentAtFirstIsAskedAgain) {
     make(3, 2);
     silent_.insert(peer_id(2));
     pass(seconds(3));
@@ -185,7 +195,7 @@ TEST_F(StateTransfer, ADonorThatWasSilentAtFirstIsAskedAgain) {
     EXPECT_TRUE(fetch_->complete());
 }
 
-TEST_F(StateTransfer, OneThatAnswersIsFoundAmongManyThatAreSilent) {
+TEST_P(StateTransfer, OneThatAnswersIsFoundAmongManyThatAreSilent) {
     make(3, 40);
     for (std::uint8_t n = 2; n < 40; ++n) silent_.insert(peer_id(n));
     pass(seconds(12));
@@ -193,7 +203,7 @@ TEST_F(StateTransfer, OneThatAnswersIsFoundAmongManyThatAreSilent) {
     EXPECT_EQ(asked_twice_, 0);
 }
 
-TEST_F(StateTransfer, FourAreAskedAndNotTheWholeSwarm) {
+TEST_P(StateTransfer, FourAreAskedAndNotTheWholeSwarm) {
     make(3, 100);
     name_candidates();
     run();
@@ -201,7 +211,7 @@ TEST_F(StateTransfer, FourAreAskedAndNotTheWholeSwarm) {
     EXPECT_EQ(asked_.size(), StateFetch::kDonorsMax);
 }
 
-TEST_F(StateTransfer, ADonorThatIsNotReadyIsAskedAgainSoon) {
+TEST_P(StateTransfer, ADonorThatIsNotReadyIsAskedAgainSoon) {
     make(3, 2);
     ready_ = false;
     pass(seconds(5));
@@ -211,7 +221,7 @@ TEST_F(StateTransfer, ADonorThatIsNotReadyIsAskedAgainSoon) {
     EXPECT_TRUE(fetch_->complete());
 }
 
-TEST_F(StateTransfer, WhatAnEarlierLifeHasFetchedIsComparedAndNotFetchedAgain) {
+TEST_P(StateTransfer, WhatAnEarlierLifeHasFetchedIsComparedAndNotFetchedAgain) {
     make(6, 3);
     // Chunks 0, 2 and 5 are here. They are of an earlier moment, and a little off.
     std::vector<float> theirs(theirs_->layout().elements());
@@ -242,7 +252,7 @@ TEST_F(StateTransfer, WhatAnEarlierLifeHasFetchedIsComparedAndNotFetchedAgain) {
     EXPECT_EQ(mine, theirs);
 }
 
-TEST_F(StateTransfer, WhatAnEarlierLifeHasFetchedIsFetchedAnewIfItIsUnlikeThatOfOthers) {
+TEST_P(StateTransfer, WhatAnEarlierLifeHasFetchedIsFetchedAnewIfItIsUnlikeThatOfOthers) {
     for (const auto last : {std::uint8_t{2}, std::uint8_t{4}}) {
         donors_.clear();
         candidates_.clear();
@@ -261,7 +271,7 @@ TEST_F(StateTransfer, WhatAnEarlierLifeHasFetchedIsFetchedAnewIfItIsUnlikeThatOf
     }
 }
 
-TEST_F(StateTransfer, ChunksThatDoNotExistAreNotTakenFromAnEarlierLife) {
+TEST_P(StateTransfer, ChunksThatDoNotExistAreNotTakenFromAnEarlierLife) {
     make(3, 2);
     fetch_with({7, 4'000'000'000U});
     name_candidates();
@@ -270,7 +280,7 @@ TEST_F(StateTransfer, ChunksThatDoNotExistAreNotTakenFromAnEarlierLife) {
     expect_all_values();
 }
 
-TEST_F(StateTransfer, ADonorThatVanishesCostsItsChunksAndNoMore) {
+TEST_P(StateTransfer, ADonorThatVanishesCostsItsChunksAndNoMore) {
     make(3, 3);
     name_candidates();
     silent_.insert(peer_id(3));
@@ -280,7 +290,7 @@ TEST_F(StateTransfer, ADonorThatVanishesCostsItsChunksAndNoMore) {
     expect_all_values();
 }
 
-TEST_F(StateTransfer, ASlowLinkCostsTimeAndNoChunkTwice) {
+TEST_P(StateTransfer, ASlowLinkCostsTimeAndNoChunkTwice) {
     make(12, 2);
     delay_ = seconds(6);  // longer than the first deadline
     pass(seconds(90));
@@ -289,7 +299,7 @@ TEST_F(StateTransfer, ASlowLinkCostsTimeAndNoChunkTwice) {
     expect_all_values();
 }
 
-TEST_F(StateTransfer, ABrokenStreamIsRetriedElsewhereAtOnce) {
+TEST_P(StateTransfer, ABrokenStreamIsRetriedElsewhereAtOnce) {
     make(3, 3);
     name_candidates();
     silent_.insert(peer_id(2));
@@ -298,7 +308,7 @@ TEST_F(StateTransfer, ABrokenStreamIsRetriedElsewhereAtOnce) {
     EXPECT_TRUE(fetch_->complete());
 }
 
-TEST_F(StateTransfer, BusyDonorsAreAskedAgainAndNotWithoutPause) {
+TEST_P(StateTransfer, BusyDonorsAreAskedAgainAndNotWithoutPause) {
     make(3, 2);
     busy_ = true;
     pass(seconds(5));
@@ -309,7 +319,7 @@ TEST_F(StateTransfer, BusyDonorsAreAskedAgainAndNotWithoutPause) {
     EXPECT_TRUE(fetch_->complete());
 }
 
-TEST_F(StateTransfer, ABusyDonorThatVanishesDoesNotKeepUsAwake) {
+TEST_P(StateTransfer, ABusyDonorThatVanishesDoesNotKeepUsAwake) {
     make(3, 2);
     busy_ = true;
     name_candidates();
@@ -321,7 +331,7 @@ TEST_F(StateTransfer, ABusyDonorThatVanishesDoesNotKeepUsAwake) {
     EXPECT_LT(wakes_, 50U);
 }
 
-TEST_F(StateTransfer, NotANumberAndWrongSizesNeverReachTheStore) {
+TEST_P(StateTransfer, NotANumberAndWrongSizesNeverReachTheStore) {
     make(3, 2);
     std::vector<float> before(mine_->layout().elements());
     mine_->read_all(before);
@@ -354,7 +364,7 @@ TEST_F(StateTransfer, NotANumberAndWrongSizesNeverReachTheStore) {
     EXPECT_EQ(fetch_->donors(), 0U) << "a donor that sends nonsense is no donor";
 }
 
-TEST_F(StateTransfer, ADonorOfAnEarlierReleaseIsAskedForWholeChunks) {
+TEST_P(StateTransfer, ADonorOfAnEarlierReleaseIsAskedForWholeChunks) {
     make(3, 2);
     old_.insert(peer_id(2));
     pass(seconds(1));
@@ -363,7 +373,7 @@ TEST_F(StateTransfer, ADonorOfAnEarlierReleaseIsAskedForWholeChunks) {
     for (const auto& [to, payload] : requested_) EXPECT_EQ(payload.size(), 4U);
 }
 
-TEST_F(StateTransfer, ARightAnswerIsUsedAlsoAfterItWasGivenUp) {
+TEST_P(StateTransfer, ARightAnswerIsUsedAlsoAfterItWasGivenUp) {
     make(2, 2);
     name_candidates();
     std::vector<Bytes> held;
@@ -393,7 +403,7 @@ TEST_F(StateTransfer, ARightAnswerIsUsedAlsoAfterItWasGivenUp) {
     expect_all_values();
 }
 
-TEST_F(StateTransfer, NobodyGivesWhoWasNotAsked) {
+TEST_P(StateTransfer, NobodyGivesWhoWasNotAsked) {
     make(3, 2);
     name_candidates();
     Sent sent{};
@@ -409,7 +419,7 @@ TEST_F(StateTransfer, NobodyGivesWhoWasNotAsked) {
     EXPECT_EQ(fetch_->schedule_step(), 0U);
 }
 
-TEST_F(StateTransfer, AnotherLayoutIsNoDonor) {
+TEST_P(StateTransfer, AnotherLayoutIsNoDonor) {
     make(3, 2);
     LayoutHash other;
     other.bytes[0] = 9;
