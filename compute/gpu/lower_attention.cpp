@@ -32,21 +32,19 @@ void lower_attention(Lowering& lowering) {
     const auto heads = heads_of(lowering, lowering.shape(lowering.input(0)));
     const auto qkv = lowering.use(lowering.input(0));
     const auto to = lowering.define(lowering.output());
-    const auto weights = lowering.define(lowering.output(1));
-    lowering.add_rows("attention", heads.rows, {qkv, to, weights, block(heads.shape)});
+    const auto totals = lowering.define_own(lowering.output(1), heads.rows);
+    lowering.add_rows("attention", heads.rows, {qkv, to, totals, block(heads.shape)});
 }
 
 void lower_attention_gradient(Lowering& lowering) {
     const auto heads = heads_of(lowering, lowering.shape(lowering.input(1)));
     const auto slope = lowering.use(lowering.input(0));
     const auto qkv = lowering.use(lowering.input(1));
-    const auto weights = lowering.use(lowering.input(2));
-    const auto scores = lowering.temporary(lowering.count(lowering.input(2)));
+    const auto totals = lowering.use(lowering.input(2));
+    const auto sums = lowering.temporary(heads.rows);
     const auto to = lowering.define(lowering.output());
     for (const auto* kernel : {"attention_gradient_query", "attention_gradient_key"}) {
-        lowering.add_rows(
-            kernel, heads.rows, {slope, qkv, weights, scores, to, block(heads.shape)}
-        );
+        lowering.add_rows(kernel, heads.rows, {slope, qkv, totals, sums, to, block(heads.shape)});
     }
 }
 

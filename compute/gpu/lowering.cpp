@@ -185,6 +185,13 @@ BufferId Lowering::define(ValueId id) {
     return buffer;
 }
 
+BufferId Lowering::define_own(ValueId id, std::int64_t elements) {
+    STARLING_CHECK(!buffers_.wanted(id));
+    const auto buffer = temporary(elements);
+    define_alias(id, buffer);
+    return buffer;
+}
+
 void Lowering::define_alias(ValueId id, BufferId buffer) {
     STARLING_CHECK(places_[to_index(id)] == BufferId::None);
     places_[to_index(id)] = buffer;

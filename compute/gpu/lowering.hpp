@@ -92,6 +92,10 @@ public:
     /// Makes the buffer that holds a value from now on.
     BufferId define(ValueId id);
 
+    /// Makes the buffer of a value that nothing but its node's gradient reads, which a device may
+    /// keep in a form of its own, here in so many elements.
+    BufferId define_own(ValueId id, std::int64_t elements);
+
     /// Notes that the value lies in the buffer.
     void define_alias(ValueId id, BufferId buffer);
 

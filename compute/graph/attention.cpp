@@ -42,12 +42,19 @@ InferredTypes infer_attention_grad(OperandTypes inputs, const Attributes&) {
 constexpr std::array<Operator, 2> kAttentionOperators{{
     {"CausalAttention",
      "QKV [N,T,3D] -> Y [N,T,D], weights [N,heads,T,T]: softmax(Q K^T / sqrt(D / heads)) V, where "
-     "a token sees itself and those before it",
+     "a token sees itself and those before it; only the gradient reads the weights, and a device "
+     "may "
+     "keep something smaller in their place",
      1,
      1,
      infer_attention,
      attention_gradient},
-    {"CausalAttentionGrad", "dY, QKV, weights -> dQKV", 3, 3, infer_attention_grad, nullptr},
+    {"CausalAttentionGrad",
+     "dY, QKV, weights or what is kept -> dQKV",
+     3,
+     3,
+     infer_attention_grad,
+     nullptr},
 }};
 
 }  // namespace

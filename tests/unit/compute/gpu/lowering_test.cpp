@@ -1,5 +1,5 @@
 // Goal: no operator is forgotten on cards, and one without a kernel is refused with its name.
-// Method: the list of all operators; views by hand.
+// Attention keeps little. Method: the list of all operators; views by hand; a lowered graph.
 
 #include "compute/gpu/lowering.hpp"
 
@@ -9,6 +9,7 @@
 
 #include "compute/gpu/kernels.hpp"
 #include "compute/graph/operator.hpp"
+#include "tests/unit/compute/support/graph_fixture.hpp"
 
 namespace starling::compute::gpu {
 namespace {
@@ -21,6 +22,23 @@ TEST(GpuLowering, EveryOperatorIsLoweredExpandedOrListed) {
         const bool listed = std::find(kCpuOnly.begin(), kCpuOnly.end(), op->name) != kCpuOnly.end();
         EXPECT_NE(lowers(op->name) || op->expand != nullptr, listed) << op->name;
     }
+}
+
+TEST(GpuLowering, AttentionKeepsANumberForEachRowAndNotItsWeights) {
+    constexpr std::int64_t kTokens = 300;
+    constexpr std::int64_t kHeads = 2;
+    TestGraph test;
+    const auto x = test.parameter({2, kTokens, 3 * kHeads * 4});
+    test.finish(test.add("CausalAttention", {x}, {{"heads", kHeads}}));
+    const ParameterLayout layout(test.graph.parameters());
+    const PlanRequest request{test.graph, {test.loss}, test.gradients, 1};
+    const auto lowered = Lowering(request, layout).run();
+    std::size_t rows = 0;
+    for (const auto& buffer : lowered.buffers) {
+        EXPECT_LT(buffer.bytes, sizeof(float) * 2 * kHeads * kTokens * kTokens);
+        rows += buffer.bytes == sizeof(float) * 2 * kHeads * kTokens ? 1U : 0U;
+    }
+    EXPECT_EQ(rows, 2U) << "totals for the gradient, and sums of the gradient itself";
 }
 
 TEST(KernelViews, AxesThatLieOneBehindTheOtherAreJoined) {

@@ -403,6 +403,27 @@ TEST(Attention, ManyBlocksOfTokensMatchTheReferenceOnTwoThreads) {
     expect_plan_matches(test, 5, 2, 1e-4);
 }
 
+/// Cards go through rows in tiles of 64 tokens, and through a head in steps of 64.
+TEST(Attention, RowsAndHeadsAroundTheSizeOfATileMatchTheReference) {
+    constexpr std::array<std::pair<std::int64_t, std::int64_t>, 5> kSizes{
+        {{63, 2}, {64, 3}, {65, 1}, {131, 5}, {7, 67}}};
+    for (const auto& [tokens, width] : kSizes) {
+        SCOPED_TRACE(tokens);
+        TestGraph test;
+        const auto x = test.parameter({2, tokens, 3 * 2 * width});
+        test.finish(test.add("CausalAttention", {x}, {{"heads", std::int64_t{2}}}));
+        expect_plan_matches(test, 7, 1, 1e-4);
+    }
+}
+
+TEST(Attention, ScoresTooLargeForAnExponentialMatchTheReference) {
+    TestGraph test;
+    const auto x = test.parameter({2, 150, 2 * 3 * 4});
+    const auto large = test.add("Mul", {x, test.constant({12.0})});
+    test.finish(test.add("CausalAttention", {large}, {{"heads", std::int64_t{2}}}));
+    expect_plan_matches(test, 5, 1, 1e-3);
+}
+
 TEST(Family, OperandsThatDoNotFitAreRefused) {
     TestGraph test;
     const auto x = test.parameter({2, 3, 4});
