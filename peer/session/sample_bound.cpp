@@ -42,17 +42,59 @@ double speed_of(const SeenPeer& peer, std::optional<std::int16_t> usual) {
     return std::clamp(std::exp2(octaves), 1.0, SampleBound::kSpeedMax);
 }
 
+/// The rates of those that train, sorted: each is held against the median of all others, and their number
+/// squared is too much in a large swarm.
+class Rates {
+public:
+    void add(std::optional<double> rate) {
+        if (rate) sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), *rate), *rate);
+    }
+
+    /// Requires  it was added
+    void remove(std::optional<double> rate) {
+        if (rate) sorted_.erase(std::lower_bound(sorted_.begin(), sorted_.end(), *rate));
+    }
+
+    /// Returns the lower median of all but one.
+    /// Requires  that one was added
+    [[nodiscard]] std::optional<double> median_without(std::optional<double> one) const {
+        const auto count = sorted_.size() - (one ? 1 : 0);
+        if (count == 0) return std::nullopt;
+        auto middle = sorted_.begin() + static_cast<std::ptrdiff_t>((count - 1) / 2);
+        if (one && middle >= std::lower_bound(sorted_.begin(), sorted_.end(), *one)) ++middle;
+        return *middle;
+    }
+
+private:
+    std::vector<double> sorted_;
+};
+
 }  // namespace
+
+/// Returns the rate since we know it; nothing: it is too new, or does not train.
+std::optional<double> SampleBound::rate_of(Instant now, const Seen& seen, std::uint64_t samples) {
+    const double time = to_seconds(now - seen.since);
+    if (time < 1.0 || samples <= seen.at_first) return std::nullopt;
+    return static_cast<double>(samples - seen.at_first) / time;
+}
 
 std::uint64_t SampleBound::count(Instant now, const SwarmView& view, std::uint64_t own) {
     meet(now, view, own);
     const auto usual = usual_speed(view.training_peers());
+    Rates rates;
+    rates.add(rate_of(now, *own_, own));
+    for (const auto& peer : view.others) {
+        if (!peer.record) continue;
+        const auto& seen = seen_.at(peer.id);
+        rates.add(rate_of(now, seen, seen.counted));
+    }
     std::uint64_t total = own;
     for (const auto& peer : view.others) {
         if (!peer.record) continue;
         auto& seen = seen_.at(peer.id);
         // Where nobody else trains there is nothing to compare with.
-        const auto rate = usual_rate(now, view, own, peer.id);
+        const auto before = rate_of(now, seen, seen.counted);
+        const auto rate = rates.median_without(before);
         auto& most = usual_[peer.id];
         most = std::max(most, rate.value_or(0.0));
         auto allowed = ~std::uint64_t{0};
@@ -62,14 +104,16 @@ std::uint64_t SampleBound::count(Instant now, const SwarmView& view, std::uint64
             allowed = sum(seen.at_first, bounded(kSlack * speed * most * time));
         }
         seen.counted = std::max(seen.counted, std::min(peer.record->samples, allowed));
+        rates.remove(before);
+        rates.add(rate_of(now, seen, seen.counted));
         total = sum(total, seen.counted);
     }
     std::uint64_t listed = 0;
+    const auto most = view.gone.empty() ? 0 : head_start_max(view, own);
     for (const auto& gone : view.gone) {
         listed = sum(listed, gone.samples);
         // Of those that went away we keep what counted when they were here.
         const auto known = seen_.find(gone.id);
-        const auto most = head_start_max(view, own);
         total =
             sum(total, known != seen_.end() ? known->second.counted : std::min(gone.samples, most));
     }
@@ -94,26 +138,6 @@ void SampleBound::meet(Instant now, const SwarmView& view, std::uint64_t own) {
     }
     std::erase_if(seen_, [](const auto& entry) { return !entry.second.present; });
     std::erase_if(usual_, [&](const auto& entry) { return !seen_.contains(entry.first); });
-}
-
-/// Returns the median rate, since we know them, of those that train, without one of them.
-std::optional<double> SampleBound::usual_rate(
-    Instant now, const SwarmView& view, std::uint64_t own, const PeerId& without
-) const {
-    std::vector<double> rates;
-    const auto add = [&](const Seen& seen, std::uint64_t samples) {
-        const double time = to_seconds(now - seen.since);
-        if (time < 1.0 || samples <= seen.at_first) return;
-        rates.push_back(static_cast<double>(samples - seen.at_first) / time);
-    };
-    add(*own_, own);
-    for (const auto& peer : view.others) {
-        if (peer.id == without || !peer.record) continue;
-        const auto seen = seen_.find(peer.id);
-        if (seen != seen_.end()) add(seen->second, seen->second.counted);
-    }
-    if (rates.empty()) return std::nullopt;
-    return median(rates);
 }
 
 std::uint64_t SampleBound::head_start_max(const SwarmView& view, std::uint64_t own) const {

@@ -43,9 +43,9 @@ private:
     };
 
     void meet(Instant now, const SwarmView& view, std::uint64_t own);
-    [[nodiscard]] std::optional<double> usual_rate(
-        Instant now, const SwarmView& view, std::uint64_t own, const PeerId& without
-    ) const;
+    [[nodiscard]] static std::optional<double> rate_of(
+        Instant now, const Seen& seen, std::uint64_t samples
+    );
     [[nodiscard]] std::uint64_t head_start_max(const SwarmView& view, std::uint64_t own) const;
 
     std::optional<Seen> own_;

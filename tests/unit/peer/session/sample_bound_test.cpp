@@ -3,7 +3,13 @@
 
 #include "peer/session/sample_bound.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/rng.hpp"
 
 namespace starling::peer {
 namespace {
@@ -137,6 +143,96 @@ TEST(SampleBound, NoCountFallsAndNoSumOverflows) {
     const auto first = swarm.after(0s, 1);
     swarm.record(0).samples = 0;
     EXPECT_GE(swarm.after(1s, 0), first);
+}
+
+/// The same rule, which looks at all others for each.
+class Naive {
+public:
+    std::uint64_t count(Instant now, const SwarmView& view, std::uint64_t own) {
+        if (!own_) own_ = Seen{now, own, own};
+        std::vector<std::uint64_t> counts;
+        if (own > 0) counts.push_back(own);
+        for (const auto& peer : view.others) {
+            if (peer.record->samples > 0) counts.push_back(peer.record->samples);
+        }
+        auto most = ~std::uint64_t{0} / 4;
+        if (counts.size() >= 3) {
+            most = static_cast<std::uint64_t>(
+                SampleBound::kHeadStartMax * static_cast<double>(middle(counts))
+            );
+        }
+        std::map<PeerId, Seen> present;
+        for (const auto& peer : view.others) {
+            const auto first = std::min(peer.record->samples, most);
+            const auto known = seen_.find(peer.id);
+            present[peer.id] = known == seen_.end() ? Seen{now, first, first} : known->second;
+        }
+        seen_ = present;
+        auto total = own;
+        for (const auto& peer : view.others) {
+            std::vector<double> rates;
+            add_rate(rates, now, *own_, own);
+            for (const auto& [id, seen] : seen_) {
+                if (!(id == peer.id)) add_rate(rates, now, seen, seen.counted);
+            }
+            auto& seen = seen_[peer.id];
+            if (!rates.empty()) seen.usual = std::max(seen.usual, middle(rates));
+            auto allowed = ~std::uint64_t{0};
+            if (seen.usual > 1e-6) {
+                const double time = to_seconds(now - seen.since) + SampleBound::kBurstSeconds;
+                allowed = seen.at_first +
+                          static_cast<std::uint64_t>(SampleBound::kSlack * seen.usual * time);
+            }
+            seen.counted = std::max(seen.counted, std::min(peer.record->samples, allowed));
+            total += seen.counted;
+        }
+        return total;
+    }
+
+private:
+    struct Seen {
+        Instant since;
+        std::uint64_t at_first = 0;
+        std::uint64_t counted = 0;
+        double usual = 0;
+    };
+
+    template <class T>
+    static T middle(std::vector<T> values) {
+        std::sort(values.begin(), values.end());
+        return values[(values.size() - 1) / 2];
+    }
+
+    static void add_rate(
+        std::vector<double>& rates, Instant now, const Seen& seen, std::uint64_t samples
+    ) {
+        const double time = to_seconds(now - seen.since);
+        if (time < 1.0 || samples <= seen.at_first) return;
+        rates.push_back(static_cast<double>(samples - seen.at_first) / time);
+    }
+
+    std::optional<Seen> own_;
+    std::map<PeerId, Seen> seen_;
+};
+
+TEST(SampleBound, CountsAsOneThatLooksAtAllOthersForEachPeer) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        Rng rng(seed);
+        Swarm swarm;
+        Naive naive;
+        std::uint8_t next = 1;
+        for (int second = 0; second < 60; ++second) {
+            if (next < 30 && rng.chance(0.4)) swarm.add(next++, rng.below(3) * rng.below(10'000));
+            for (auto& peer : swarm.view.others) {
+                // Equal rates are usual, too, and now and then somebody lies.
+                peer.record->samples +=
+                    rng.chance(0.02) ? rng.below(1'000'000) : 100 * rng.below(3);
+            }
+            if (!swarm.view.others.empty() && rng.chance(0.05)) swarm.view.others.pop_back();
+            const auto all = swarm.after(1s, 100);
+            ASSERT_EQ(all, naive.count(swarm.now, swarm.view, swarm.own)) << seed << " " << second;
+        }
+    }
 }
 
 }  // namespace
