@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <unordered_map>
+#include <utility>
 
 #include "base/check.hpp"
 #include "base/printable.hpp"
@@ -33,16 +34,24 @@ Result<bool> next_line(LineReader& lines, std::string_view& line) {
     }
 }
 
-Cell cell_of(const JsonValue& value) {
+/// Writes the cell member by member: a whole one that is copied just after its members were written makes the
+/// processor wait for these, once a field.
+void read_value(const JsonValue& value, Cell& cell) {
     switch (value.kind) {
         case JsonKind::Boolean:
-            return {CellKind::Number, value.number, value.number == 0 ? "false" : "true"};
+            cell.kind = CellKind::Number;
+            cell.number = value.number;
+            cell.text = value.number == 0 ? "false" : "true";
+            return;
         case JsonKind::Number:
-            return {CellKind::Number, value.number, {}};
+            cell.kind = CellKind::Number;
+            cell.number = value.number;
+            return;
         case JsonKind::Text:
-            return read_cell(value.text);
+            cell = read_cell(value.text);
+            return;
         default:
-            return {};
+            return;
     }
 }
 
@@ -82,29 +91,36 @@ private:
     };
 
     Result<void> take(LineReader& lines, std::string_view name, const JsonValue& value) {
-        const auto place = column(lines, name);
-        if (!place) return place.error();
-        Field field{*place, value.kind == JsonKind::Nested, cell_of(value)};
-        if (seen_[*place] == lines.number()) {
-            wrong_ = "the field '" + shown(name) + "' stands there twice";
-        } else if (field.nested && !table_.accepts_nested(*place)) {
-            wrong_ = "the field '" + shown(name) +
-                     "' has a list or an object, and the lines before "
-                     "have single values";
-        } else if (!field.nested && !table_.accepts(*place, field.cell)) {
-            wrong_ = "the field '" + shown(name) + "': '" + shown(field.cell.text) +
-                     "' is a word, and the lines before have numbers";
+        // Lines mostly have the same fields in the same order, so the column behind the last one is tried first.
+        auto place = fields_.empty() ? 0 : fields_.back().column + 1;
+        if (place >= table_.columns() || table_.name(place) != name) {
+            const auto found = column(lines, name);
+            if (!found) return found.error();
+            place = *found;
         }
-        seen_[*place] = lines.number();
-        fields_.push_back(field);
+        auto& field = fields_.emplace_back();
+        field.column = place;
+        field.nested = value.kind == JsonKind::Nested;
+        read_value(value, field.cell);
+        const bool twice = std::exchange(seen_[place], lines.number()) == lines.number();
+        const bool fits =
+            field.nested ? table_.accepts_nested(place) : table_.accepts(place, field.cell);
+        if (twice || !fits) wrong_ = why_not(name, field, twice);
         return {};
     }
 
-    /// Returns the place of the column, a new one if there is none. Lines mostly have the same fields in
-    /// the same order, so the column behind the last one is tried first.
+    static std::string why_not(std::string_view name, const Field& field, bool twice) {
+        const auto text = "the field '" + shown(name);
+        if (twice) return text + "' stands there twice";
+        if (field.nested) {
+            return text + "' has a list or an object, and the lines before have single values";
+        }
+        return text + "': '" + shown(field.cell.text) +
+               "' is a word, and the lines before have numbers";
+    }
+
+    /// Returns the place of the column, a new one if there is none.
     Result<std::size_t> column(LineReader& lines, std::string_view name) {
-        const auto guess = fields_.empty() ? 0 : fields_.back().column + 1;
-        if (guess < table_.columns() && table_.name(guess) == name) return guess;
         if (const auto known = places_.find(std::string(name)); known != places_.end()) {
             return known->second;
         }
@@ -223,7 +239,8 @@ Result<bool> JsonlRows::read(std::string_view line, std::span<double> values) {
         if (column == kNowhere) return {};  // only wrong lines have names that no column has
         next = column + 1;
         const auto kind = facts_->table.columns[column].kind;
-        const auto cell = cell_of(value);
+        Cell cell;
+        read_value(value, cell);
         const bool nested = value.kind == JsonKind::Nested && kind != ColumnKind::Nested;
         // A value in a column that the scan left empty stands in a line that was wrong, and so does a
         // word where an option says that there are none, even if lists came later.
