@@ -50,7 +50,7 @@ void Calm::before(Instant now, const View& view) {
         return;
     }
     // While a duty goes from one to another, both may say that they have it.
-    const auto sum = duties(view);
+    const auto sum = std::min(duties(view), shards_.value_or(~std::uint64_t{0}));
     duties_before_ = settled_since_ ? std::min(duties_before_, sum) : sum;
     if (!settled_since_) settled_since_ = now;
     settled_until_ = now;

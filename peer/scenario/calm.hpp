@@ -24,6 +24,9 @@ class Calm {
 public:
     explicit Calm(const Scenario& scenario);
 
+    /// Says how many training shards there are. Among very many peers several believe for long that one is theirs.
+    void know_shards(std::uint64_t shards) { shards_ = shards; }
+
     /// Looks at the peers while nothing has been done to them yet: whose duty is which part of the data. What they
     /// say then is believed once they have said it for kSettled.
     void before(Instant now, const View& view);
@@ -64,8 +67,9 @@ private:
     std::vector<Witness> witnesses_;
     std::optional<Instant> settled_since_;  ///< since then all train and list all
     Instant settled_until_;
-    std::uint64_t duties_before_ = 0;  ///< the fewest in that time
-    std::uint64_t duties_ = 0;         ///< the most in the calm
+    std::optional<std::uint64_t> shards_;  ///< nothing: nobody has said it
+    std::uint64_t duties_before_ = 0;      ///< the fewest in that time
+    std::uint64_t duties_ = 0;             ///< the most in the calm
 
     std::optional<Instant> began_;
     Instant last_;

@@ -80,6 +80,9 @@ public:
     /// Returns by how much things take longer here than usual. Limits are multiplied by it.
     [[nodiscard]] double slowness() const { return tempo_.slowness(); }
 
+    /// See Calm.
+    void know_shards(std::uint64_t shards) { calm_.know_shards(shards); }
+
     /// Looks at the peers in the calm, when no fault goes on any more.
     void observe_calm(Instant now, const View& view) { calm_.observe(now, view); }
 

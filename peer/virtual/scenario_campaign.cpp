@@ -58,6 +58,7 @@ public:
           judge_(scenario_),
           finished_(options_.peers) {
         swarm_.observe(*this);
+        judge_.know_shards(options_.training->shards);
     }
 
     void run(const std::function<void(Instant, Phase)>& progress);

@@ -162,6 +162,26 @@ TEST(Calm, ADutyThatTwoPeersClaimForAMomentIsNoLoss) {
     EXPECT_TRUE(found(calm).empty());
 }
 
+TEST(Calm, MoreDutiesThanThereAreShardsAreNoneThatCouldBeLost) {
+    for (const bool known : {false, true}) {
+        Calm calm({});
+        if (known) calm.know_shards(64);
+        auto view = that_trains(4);
+        view.peers[3].shards = 51;  // for long two peers believe that the same ones are theirs
+        for (int i = 0; i < 3; ++i) calm.before(at += 1s, view);
+        view.peers[3].shards = 16;
+        go_on(calm, view);
+        EXPECT_EQ(found(calm).empty(), known);
+    }
+    Calm calm({});
+    calm.know_shards(64);
+    auto view = that_trains(4);
+    for (int i = 0; i < 3; ++i) calm.before(at += 1s, view);
+    view.peers[3].shards = 0;  // a death takes more than what is forgiven
+    go_on(calm, view);
+    EXPECT_EQ(found(calm).size(), 1U);
+}
+
 TEST(Calm, AMeanThatAveragingMovesIsFound) {
     const std::array<double, 2> kept = {1e-9, -1e-9};
     const std::array<double, 2> moved = {1.0, -1.0};
