@@ -146,7 +146,8 @@ TEST(Backbone, WhatIsNoneIsRefusedInWords) {
     const auto cut = *cut_backbone(donor.file);
     // Grey pictures, and a file that was not cut, as a stranger's descriptor may have.
     EXPECT_NE(
-        message(kSpec, boxes_on({1, 48, 64}), cut).find("samples are [1, 48, 64]"), std::string::npos
+        message(kSpec, boxes_on({1, 48, 64}), cut).find("samples are [1, 48, 64]"),
+        std::string::npos
     ) << message(kSpec, boxes_on({1, 48, 64}), cut);
     EXPECT_NE(
         message(kSpec, boxes_on({3, 48, 64}), donor.file).find("the backbone's maps"),
