@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,17 +16,11 @@
 #include "base/rng.hpp"
 #include "data/batcher.hpp"
 #include "data/dataset.hpp"
+#include "tests/bench/thread_time.hpp"
 #include "tests/unit/data/support/few_tokens.hpp"
 
 namespace starling::data {
 namespace {
-
-/// The time of this thread alone, which other programs on the machine do not lengthen.
-double on_cpu() {
-    timespec time{};
-    (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 /// Not SHA-256, but it tells these shards apart.
 std::array<std::uint8_t, 32> bench_hash(ByteView bytes) {
@@ -91,14 +84,14 @@ void bench_draws(Task task) {
     std::vector<float> values(task.batch * store.manifest().sample_elements());
     std::vector<std::int32_t> labels(task.batch * store.manifest().labels_per_sample());
     std::uint64_t samples = 0;
-    const double begin = on_cpu();
-    while (on_cpu() < begin + 3.0) {
+    const double begin = thread_time();
+    while (thread_time() < begin + 3.0) {
         for (int i = 0; i < 100; ++i) {
             STARLING_CHECK(batcher.next({values, labels}));
             samples += task.batch;
         }
     }
-    const double rate = static_cast<double>(samples) / (on_cpu() - begin);
+    const double rate = static_cast<double>(samples) / (thread_time() - begin);
     std::printf(
         "{\"bench\":\"draws\",\"of\":\"%s\",\"samples_per_s\":%.0f,\"elements_per_s\":%.0f}\n",
         task.name,
@@ -125,9 +118,9 @@ std::vector<OrderedShard> make_shards(std::size_t count, std::uint32_t samples) 
 double draw_batches(SampleOrder& order, int batches) {
     double worst = 0.0;
     for (int i = 0; i < batches; ++i) {
-        const double begin = on_cpu();
+        const double begin = thread_time();
         for (int k = 0; k < 64; ++k) STARLING_CHECK(order.next().has_value());
-        worst = std::max(worst, on_cpu() - begin);
+        worst = std::max(worst, thread_time() - begin);
     }
     return 1e3 * worst;
 }
@@ -138,9 +131,9 @@ void bench_change() {
     SampleOrder order(1);
     order.set(all);
     const double first = draw_batches(order, 1);
-    double begin = on_cpu();
+    double begin = thread_time();
     const double steady = draw_batches(order, 20000);
-    const double each = 1e9 * (on_cpu() - begin) / (20000.0 * 64.0);
+    const double each = 1e9 * (thread_time() - begin) / (20000.0 * 64.0);
     std::printf(
         "{\"bench\":\"order\",\"samples\":%llu,\"bytes_per_sample\":%.4f,\"first_batch_ms\":%.2f,"
         "\"worst_batch_ms\":%.2f,\"ns_per_draw\":%.0f}\n",
@@ -163,9 +156,9 @@ void bench_change() {
             );
             for (const auto& set : {some, all}) {
                 auto given = set;
-                begin = on_cpu();
+                begin = thread_time();
                 order.set(std::move(given));
-                worst_set = std::max(worst_set, 1e3 * (on_cpu() - begin));
+                worst_set = std::max(worst_set, 1e3 * (thread_time() - begin));
                 worst_batch = std::max(worst_batch, draw_batches(order, 200));
                 bytes = std::max(bytes, order.memory_bytes());
             }

@@ -3,23 +3,16 @@
 //   table_bench FILE.csv FILE.jsonl ...
 
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <string>
 
 #include "data/formats/byte_stream.hpp"
 #include "data/tables/csv.hpp"
 #include "data/tables/jsonl.hpp"
+#include "tests/bench/thread_time.hpp"
 
 namespace starling::data {
 namespace {
-
-/// The time of this thread alone, which other programs on the machine do not lengthen.
-double on_cpu() {
-    timespec time{};
-    (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 Result<std::uint64_t> rows_of(ByteStream& stream, bool lines) {
     if (lines) {
@@ -34,14 +27,14 @@ Result<std::uint64_t> rows_of(ByteStream& stream, bool lines) {
 
 int measure(const std::filesystem::path& path) {
     const bool lines = path.extension() == ".jsonl";
-    const auto begin = on_cpu();
+    const auto begin = thread_time();
     auto stream = FileStream::open(path);
     const auto rows = stream ? rows_of(*stream, lines) : Result<std::uint64_t>(stream.error());
     if (!rows) {
         std::fprintf(stderr, "%s\n", rows.error().message.c_str());
         return 1;
     }
-    const auto seconds = on_cpu() - begin;
+    const auto seconds = thread_time() - begin;
     const auto megabytes = static_cast<double>(std::filesystem::file_size(path)) / 1e6;
     std::printf(
         "{\"bench\": \"scan\", \"dataset\": \"%s\", \"megabytes\": %.1f, \"rows\": %llu, "
