@@ -55,11 +55,7 @@ Result<Backbone> read_backbone(
     if (file.empty()) {
         return fail(FaultCode::Usage, "'detector': the file that backbone= names is not there");
     }
-    onnx::ImportOptions options;
-    options.batch = batch;
-    options.purpose = purpose;
-    options.settle = true;
-    options.float_inputs = true;
+    auto options = onnx::for_samples(batch, purpose);
     options.sample = task.sample_shape;
     // So that no name of the file is that of a head.
     options.prefix = "backbone.";

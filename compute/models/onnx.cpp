@@ -298,12 +298,7 @@ Result<Model> build_onnx(
     if (file.empty()) {
         return fail(FaultCode::Usage, "'onnx': give a file, as in onnx:net.onnx");
     }
-    onnx::ImportOptions options;
-    options.batch = batch;
-    options.purpose = purpose;
-    options.settle = true;
-    options.float_inputs = true;
-    auto imported = onnx::import_onnx(file, options);
+    auto imported = onnx::import_onnx(file, onnx::for_samples(batch, purpose));
     if (imported.has_error()) return imported.error();
     const auto fits = check_input(*imported, task, batch);
     if (fits.has_error()) return fits.error();

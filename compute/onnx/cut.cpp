@@ -101,13 +101,10 @@ Result<std::vector<std::string>> Importer::find_maps(std::span<const std::int64_
 Result<Bytes> cut_to_maps(ByteView bytes, std::span<const std::int64_t> strides) {
     auto file = decode_model(bytes);
     if (file.has_error()) return file.error();
-    ImportOptions options;
     auto picture = picture_of(*file);
     if (picture.has_error()) return picture.error();
+    auto options = for_samples(1, Purpose::Inference);
     options.sample = std::move(*picture);
-    options.batch = 1;
-    options.settle = true;
-    options.float_inputs = true;
     auto whole = *file;
     const auto placement = place_parameters(*file);
     if (placement.has_error()) return placement.error();

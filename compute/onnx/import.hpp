@@ -56,6 +56,16 @@ struct ImportOptions {
     bool recognise = true;
 };
 
+/// Returns the options for a net whose input are samples, which are floats, for one purpose.
+[[nodiscard]] inline ImportOptions for_samples(std::int64_t batch, Purpose purpose) {
+    ImportOptions options;
+    options.batch = batch;
+    options.purpose = purpose;
+    options.settle = true;
+    options.float_inputs = true;
+    return options;
+}
+
 struct NamedValue {
     std::string name;
     ValueId id = ValueId::None;
