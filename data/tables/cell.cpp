@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <optional>
+
+#include "data/tables/byte_word.hpp"
 
 namespace starling::data {
 
@@ -35,13 +36,7 @@ constexpr std::size_t kDigitsMax = 16;
 constexpr std::array<double, kDigitsMax + 1> kTens{
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
 
-// Eight characters in a word, the first in the lowest byte.
 constexpr std::size_t kWord = sizeof(std::uint64_t);
-static_assert(std::endian::native == std::endian::little);
-
-constexpr std::uint64_t in_each_byte(unsigned char byte) {
-    return 0x0101010101010101U * byte;
-}
 
 /// Loads 1 to 8 characters and none beside them. The other bytes are 0.
 std::uint64_t load(std::string_view text) {
@@ -82,9 +77,8 @@ std::optional<double> read_word(std::string_view text) {
     auto digits = text.size();
     std::size_t fraction = 0;
     auto packed = word;
-    const auto other = word ^ in_each_byte('.');
-    if (const auto points = (other - in_each_byte(1)) & ~other & in_each_byte(0x80)) {
-        const auto point = static_cast<std::size_t>(std::countr_zero(points)) / 8;
+    if (const auto points = marks(word, '.')) {
+        const auto point = first_marked(points);
         const auto before = (std::uint64_t{1} << (8 * point)) - 1;
         packed = (word & before) | ((word >> 8U) & ~before);
         --digits;

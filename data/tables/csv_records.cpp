@@ -1,10 +1,10 @@
 #include "data/tables/csv_records.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "base/check.hpp"
+#include "data/tables/byte_word.hpp"
 
 namespace starling::data {
 
@@ -12,17 +12,10 @@ namespace {
 
 constexpr std::size_t kPieceBytesMax = std::size_t{1} << 18U;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-constexpr std::uint64_t kOnes = 0x0101010101010101U;  // 1 in each byte
 
 /// Behind what is read stand a line end that is not the file's, so that a search for the end of a field needs no other
 /// bound, and bytes that such a search may load.
 constexpr std::size_t kPadding = sizeof(std::uint64_t);
-
-/// Sets the top bit of the first byte that equals `byte`, and of no byte before it.
-std::uint64_t marks(std::uint64_t bytes, char byte) {
-    const auto other = bytes ^ (kOnes * static_cast<unsigned char>(byte));
-    return (other - kOnes) & ~other & (kOnes << 7U);
-}
 
 }  // namespace
 
@@ -129,8 +122,7 @@ Result<CsvRecords::Step> CsvRecords::read_plain(std::size_t& at) {
         std::memcpy(&bytes, buffer_.data() + at, sizeof(bytes));
         const auto ends = marks(bytes, separator_) | marks(bytes, '\n') | marks(bytes, '\r');
         if (ends != 0) {
-            // The first byte in memory is the lowest one.
-            at += static_cast<std::size_t>(std::countr_zero(ends)) / 8;
+            at += first_marked(ends);
             break;
         }
         at += sizeof(bytes);
