@@ -17,9 +17,6 @@ using membership::ProgressRecord;
 using membership::Statement;
 
 constexpr std::size_t kHeardMax = 4096;
-/// Whom it moves, it moves to its own address.
-constexpr std::uint32_t kAddressBase = 0x0a000001;
-constexpr std::uint16_t kPort = 7946;
 /// Its own records are this far apart, so that the honest ones in between change nothing.
 constexpr std::uint64_t kVersionsApart = 1'000'000;
 
@@ -77,7 +74,8 @@ Message MemberLiar::draw() {
     lie.key = lie.subject.bytes;
     lie.incarnation.epoch = swarm_.epoch(victim);
     if (swarm_.exists(victim)) lie.incarnation = swarm_.swim(victim).incarnation();
-    lie.address = Endpoint::v4(kAddressBase + node_, kPort);
+    // Whom it moves, it moves to its own address.
+    lie.address = swarm_.endpoint(node_);
     lie.accuser = rng_.chance(0.5) ? swarm_.id(node_) : anybody();
     if (rng_.chance(0.2)) lie.incarnation.counter += rng_.below(1000);
     if (rng_.chance(0.1)) lie.incarnation.epoch += rng_.below(1000);

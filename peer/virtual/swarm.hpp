@@ -315,10 +315,12 @@ public:
     /// otherwise the run depends on more than the seed.
     [[nodiscard]] std::uint64_t trace_hash() const { return trace_; }
 
+    /// Returns the address of a node's machine.
+    [[nodiscard]] Endpoint endpoint(NodeIndex node) const;
+
 private:
     struct Node;
 
-    [[nodiscard]] Endpoint endpoint(NodeIndex node) const;
     [[nodiscard]] std::optional<NodeIndex> index(const Endpoint& endpoint) const;
     [[nodiscard]] Rng rng(NodeIndex node, std::uint64_t purpose) const;
 
