@@ -87,9 +87,9 @@ void Batcher::take_arrivals() {
         auto& slot = slots_[i];
         came[i] = !slot.held;
         if (!slot.held) {
-            slot.bytes = store_.get(slot.id);
-            slot.held = static_cast<bool>(slot.bytes);
-            if (slot.held) slot.view = store_.view(slot.bytes.view);
+            slot.shard = store_.get(slot.id);
+            slot.held = static_cast<bool>(slot.shard);
+            if (slot.held) slot.view = store_.view(slot.shard);
         }
         if (!slot.held) {
             ++missing_;
@@ -129,11 +129,12 @@ void Batcher::follow_moves() {
     if (moves == moves_) return;
     moves_ = moves;
     for (auto& slot : slots_) {
-        if (!slot.held || slot.bytes.mapped) continue;
-        auto bytes = store_.get(slot.id);
-        if (!bytes) continue;  // given up since
-        slot.bytes = std::move(bytes);
-        slot.view = store_.view(slot.bytes.view);
+        const auto& [bytes, extents] = slot.shard;
+        if (!slot.held || (bytes.mapped && !(extents && extents->changed()))) continue;
+        auto shard = store_.get(slot.id);
+        if (!shard) continue;  // given up since
+        slot.shard = std::move(shard);
+        slot.view = store_.view(slot.shard);
     }
 }
 
@@ -200,9 +201,9 @@ SamplesRead read_samples(
     for (const auto& info : store.manifest().shards) {
         if (read.passed == count) break;
         if (info.split != split) continue;
-        const auto bytes = store.get(info.id);
-        if (!bytes) continue;
-        const ShardView view = store.view(bytes.view);
+        const auto shard = store.get(info.id);
+        if (!shard) continue;
+        const ShardView view = store.view(shard);
         const std::size_t end = start + view.samples;
         for (std::size_t at = first + read.passed; at < end && read.passed < count; ++at) {
             ++read.passed;

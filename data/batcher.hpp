@@ -110,7 +110,7 @@ private:
         /// Its samples before this place are not ours to give; nothing: those before its arrival.
         std::optional<EpochPlace> from;
         bool held = false;  ///< the store has it, and samples of it are drawn
-        SharedBytes bytes;  ///< of the thread that draws; none until it is held
+        StoredShard shard;  ///< of the thread that draws; none until it is held
         ShardView view;     ///< likewise
     };
 

@@ -80,7 +80,8 @@ Preparation::Preparation(const Manifest& manifest)
       shape_(manifest.shape()),
       values_(manifest.sample_elements()),
       labels_(labels_of(manifest)),
-      targets_(targets_of(manifest)) {
+      targets_(targets_of(manifest)),
+      classes_(manifest.classes()) {
     const auto& input = schema_.inputs.front();
     if (const auto* image = std::get_if<ImageRecipe>(&recipe_)) {
         const bool raw = input.storage == Storage::Raw;
@@ -100,24 +101,41 @@ Result<void> Preparation::read(
     STARLING_CHECK(out.values.size() == values_ && out.labels.size() == labels_);
     STARLING_CHECK(out.targets.size() == targets_);
     if (schema_.label.kind == LabelKind::Tokens) {
-        read_window(view, sample, shift, out);
-        return {};
+        return read_window(view, sample, shift, out);
     }
-    if (auto values = read_values(view.record(sample), draw, out.values); !values) return values;
+    const auto record = view.record(sample, room_);
+    if (!record) return record.error();
+    if (auto values = read_values(*record, draw, out.values); !values) return values;
     if (draw) disturb(*draw, out.values);
     return read_label_of(view.label_of(sample), out);
 }
 
-void Preparation::read_window(
+Result<void> Preparation::read_window(
     const ShardView& view, std::size_t sample, std::size_t shift, const SampleOut& out
-) const {
+) {
     const std::size_t ring = view.tokens() - 1;
     std::size_t at = (sample * values_ + shift) % ring;
-    for (std::size_t i = 0; i < values_; ++i) {
-        out.values[i] = static_cast<float>(view.token(at));
-        out.labels[i] = view.token(at + 1);
-        if (++at == ring) at = 0;
+    for (std::size_t done = 0; done < values_;) {
+        // One token more: the label of the last one.
+        const auto run = std::min(values_ - done, ring - at);
+        const auto bytes = view.tokens_at(at, run + 1, room_);
+        if (!bytes) return bytes.error();
+        const auto token = [&](std::size_t i) {
+            std::uint16_t number = 0;
+            std::memcpy(&number, bytes->data() + i * sizeof(number), sizeof(number));
+            return number;
+        };
+        for (std::size_t i = 0; i < run; ++i, ++done) {
+            out.values[done] = static_cast<float>(token(i));
+            out.labels[done] = token(i + 1);
+            // A user's file may have changed a moment ago.
+            if (view.extents != nullptr && std::max(token(i), token(i + 1)) >= classes_) {
+                return fail(FaultCode::Corrupt, "a token is out of range");
+            }
+        }
+        at = 0;
     }
+    return {};
 }
 
 Result<void> Preparation::read_label_of(ByteView bytes, const SampleOut& out) const {

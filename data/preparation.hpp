@@ -86,7 +86,8 @@ public:
     /// it the sample is as it is, for evaluations.
     ///
     /// Requires  sample < view.samples, shift < 2^63, spans of the sizes above
-    /// Errors    those of the decoders: the record is damaged. `out` then has anything in it
+    /// Errors    those of the decoders: the record is damaged; those of ShardExtents::read. `out` then
+    ///           has anything in it
     [[nodiscard]] Result<void> read(
         const ShardView& view,
         std::size_t sample,
@@ -98,9 +99,9 @@ public:
 private:
     using Draw = std::optional<std::uint64_t>;
 
-    void read_window(
+    Result<void> read_window(
         const ShardView& view, std::size_t sample, std::size_t shift, const SampleOut& out
-    ) const;
+    );
     Result<void> read_values(ByteView record, const Draw& draw, std::span<float> out);
     Result<void> read_label_of(ByteView bytes, const SampleOut& out) const;
     void read_raw(ByteView record, std::span<float> out) const;
@@ -122,9 +123,11 @@ private:
     std::size_t values_;
     std::size_t labels_;
     std::size_t targets_;
+    std::size_t classes_;
     std::vector<Normalizer> normalizers_;  ///< of images: one, or one for each channel
     std::optional<SoundFeatures> features_;
     std::vector<float> scratch_;
+    Bytes room_;       ///< bytes of a sample that lies in a user's file
     Size stored_;      ///< of the picture that was read last, at its full size; known for boxes
     PointMap points_;  ///< where its points have gone
 };

@@ -87,13 +87,13 @@ public:
 private:
     /// Writes one shard; in two, if its records turn out too large for one.
     Result<void> add(Split split, std::uint32_t partition, std::span<const std::uint32_t> chosen) {
-        auto bytes = write(split, chosen);
-        if (bytes.has_error()) return bytes.error();
-        if (bytes->size() > kShardBytesMax) {
+        auto cut = write(split, chosen);
+        if (cut.has_error()) return cut.error();
+        if (cut->bytes.size() > kShardBytesMax) {
             if (chosen.size() == 1) {
                 return fail(FaultCode::Oversized, source_.name() + ": one record is over 16 MiB");
             }
-            *bytes = {};
+            *cut = {};
             const auto half = chosen.size() / 2;
             if (auto first = add(split, partition, chosen.first(half)); !first) return first;
             return add(split, partition, chosen.subspan(half));
@@ -102,20 +102,21 @@ private:
             return fail(FaultCode::Usage, source_.name() + ": more than 65536 shards");
         }
         ShardInfo info;
-        info.id.bytes = sha256_(*bytes);
+        cut->id.bytes = sha256_(cut->bytes);
+        info.id = cut->id;
         info.split = split;
         info.samples = static_cast<std::uint32_t>(chosen.size());
-        info.bytes = static_cast<std::uint32_t>(bytes->size());
+        info.bytes = static_cast<std::uint32_t>(cut->bytes.size());
         info.partition = partition;
         manifest_.shards.push_back(info);
         done_ += info.samples;
         const auto percent = std::to_string(100 * done_ / all_);
         auto told = Reading::tell(percent + " % of " + source_.name() + " cut into shards");
         if (!told) return told;
-        return sink_(info.id, std::move(*bytes));
+        return sink_(std::move(*cut));
     }
 
-    Result<Bytes> write(Split split, std::span<const std::uint32_t> chosen) const {
+    Result<CutShard> write(Split split, std::span<const std::uint32_t> chosen) const {
         const auto& labels = source_.labels(split);
         const bool boxes = source_.schema().label.kind == LabelKind::Boxes;
         Bytes records;
@@ -129,8 +130,8 @@ private:
                 label_ends.back() + static_cast<std::uint32_t>(labels.at(sample).size())
             );
         }
-        Bytes bytes;
-        ByteWriter writer(bytes);
+        CutShard cut;
+        ByteWriter writer(cut.bytes);
         writer.put(kShardMagic);
         writer.put(kShardVersionRecords);
         writer.put(static_cast<std::uint16_t>(split));
@@ -140,8 +141,21 @@ private:
         writer.put_bytes(std::as_bytes(std::span(ends)));
         if (boxes) writer.put_bytes(std::as_bytes(std::span(label_ends)));
         for (const auto sample : chosen) writer.put_bytes(labels.at(sample));
+        cut.head = cut.bytes.size();
         writer.put_bytes(records);
-        return bytes;
+        cut.extents = extents_of(split, chosen);
+        return cut;
+    }
+
+    /// Returns where the records lie, if each lies in a user's file.
+    std::vector<FileExtent> extents_of(Split split, std::span<const std::uint32_t> chosen) const {
+        std::vector<FileExtent> extents;
+        for (const auto sample : chosen) {
+            auto extent = source_.file_extent(split, sample);
+            if (!extent) return {};
+            extents.push_back(std::move(*extent));
+        }
+        return extents;
     }
 
     const Source& source_;

@@ -20,12 +20,15 @@ ShardStore::ShardStore(const Manifest& manifest, HashFunction sha256)
     }
 }
 
-Result<void> ShardStore::put(SharedBytes bytes) {
+Result<void> ShardStore::put(StoredShard shard) {
     // We refuse it before we hash it: no shard is so large, and hashing takes time.
-    if (bytes.view.size() > kShardBytesMax) {
+    if (shard.size() > kShardBytesMax) {
         return fail(FaultCode::NotFound, "a shard larger than 16 MiB is in no manifest");
     }
-    const ShardId id{sha256_(bytes.view)};
+    Bytes room;
+    const auto bytes = shard.read(0, shard.size(), room);
+    if (!bytes) return bytes.error();
+    const ShardId id{sha256_(*bytes)};
     const ShardInfo* known = info(id);
     if (known == nullptr) {
         return fail(
@@ -35,37 +38,45 @@ Result<void> ShardStore::put(SharedBytes bytes) {
                 "belongs to another swarm"
         );
     }
-    return put_known(id, std::move(bytes));
+    if (shard.extents) {
+        // Only the whole shard shows whether its tokens are sound.
+        if (auto sound = open_shard(*bytes, *known, manifest_); !sound) return sound.error();
+    }
+    return put_known(id, std::move(shard));
 }
 
-Result<void> ShardStore::put_known(const ShardId& id, SharedBytes bytes) {
-    STARLING_CHECK(static_cast<bool>(bytes));
+Result<void> ShardStore::put_known(const ShardId& id, StoredShard shard) {
+    STARLING_CHECK(static_cast<bool>(shard));
     const ShardInfo* known = info(id);
     if (known == nullptr) {
         return fail(FaultCode::NotFound, "shard " + id.short_string() + ": not in the manifest");
     }
-    if (bytes.view.size() != known->bytes) {
+    if (shard.size() != known->bytes) {
         return fail(
             FaultCode::Corrupt, "shard " + id.short_string() + ": the manifest gives another size"
         );
     }
-    if (auto sound = open_shard(bytes.view, *known, manifest_); !sound) return sound.error();
+    if (auto sound = open_shard(shard, *known, manifest_); !sound) return sound.error();
     std::function<void()> arrived;
     {
         const std::unique_lock lock(mutex_);
-        const auto [at, fresh] = held_.try_emplace(id, bytes);
+        const auto [at, fresh] = held_.try_emplace(id, shard);
         auto& held = at->second;
+        const auto stored = shard.bytes.view.size();
         if (fresh) {
             held.used = ++uses_;
             ++arrivals_;
-            bytes_ += bytes.view.size();
-            if (!bytes.mapped) {
-                memory_bytes_ += bytes.view.size();
+            if (changed_.erase(id) > 0) ++moves_;
+            bytes_ += stored;
+            if (!shard.bytes.mapped) {
+                memory_bytes_ += stored;
                 arrived = arrived_;
             }
-        } else if (bytes.mapped && !held.bytes.mapped) {
-            memory_bytes_ -= bytes.view.size();
-            held.bytes = std::move(bytes);
+        } else if (shard.bytes.mapped && !held.shard.bytes.mapped) {
+            memory_bytes_ -= held.shard.bytes.view.size();
+            bytes_ += stored;
+            bytes_ -= held.shard.bytes.view.size();
+            held.shard = std::move(shard);
             ++moves_;
         }
     }
@@ -78,12 +89,12 @@ bool ShardStore::has(const ShardId& id) const {
     return held_.contains(id);
 }
 
-SharedBytes ShardStore::get(const ShardId& id) const {
+StoredShard ShardStore::get(const ShardId& id) const {
     const std::shared_lock lock(mutex_);
     const auto found = held_.find(id);
     if (found == held_.end()) return {};
     found->second.used = ++uses_;
-    return found->second.bytes;
+    return found->second.shard;
 }
 
 void ShardStore::on_arrival(std::function<void()> arrived, std::size_t most) {
@@ -98,7 +109,7 @@ std::vector<ShardId> ShardStore::in_memory() const {
     if (memory_bytes_ == 0) return ids;
     for (const auto& shard : manifest_.shards) {
         const auto found = held_.find(shard.id);
-        if (found != held_.end() && !found->second.bytes.mapped) ids.push_back(shard.id);
+        if (found != held_.end() && !found->second.shard.bytes.mapped) ids.push_back(shard.id);
     }
     return ids;
 }
@@ -131,7 +142,9 @@ std::vector<ShardId> ShardStore::spare(
     {
         const std::shared_lock lock(mutex_);
         for (const auto& [id, held] : held_) {
-            if (held.bytes.mapped && !kept.contains(id)) by_use.emplace_back(held.used, id);
+            // To give up a list of extents would make no room.
+            const bool frees = held.shard.bytes.mapped && !held.shard.extents;
+            if (frees && !kept.contains(id)) by_use.emplace_back(held.used, id);
         }
     }
     std::sort(by_use.begin(), by_use.end());
@@ -150,14 +163,39 @@ bool ShardStore::drop(const ShardId& id) {
     {
         const std::unique_lock lock(mutex_);
         const auto found = held_.find(id);
-        if (found == held_.end() || !found->second.bytes.mapped) return false;
-        bytes_ -= found->second.bytes.view.size();
+        if (found == held_.end() || !found->second.shard.bytes.mapped) return false;
+        bytes_ -= found->second.shard.bytes.view.size();
         held_.erase(found);
         dropped_.push_back(id);
         arrived = arrived_;
     }
     if (arrived) arrived();
     return true;
+}
+
+std::vector<std::string> ShardStore::give_up_changed() {
+    std::vector<std::string> files;
+    std::vector<ShardId> gone;
+    std::function<void()> arrived;
+    {
+        const std::unique_lock lock(mutex_);
+        for (const auto& [id, held] : held_) {
+            if (held.shard.extents && held.shard.extents->changed()) gone.push_back(id);
+        }
+        for (const auto& id : gone) {
+            const auto at = held_.find(id);
+            const auto& [bytes, extents] = at->second.shard;
+            files.push_back(extents->changed_file());
+            bytes_ -= bytes.view.size();
+            if (!bytes.mapped) memory_bytes_ -= bytes.view.size();
+            held_.erase(at);
+            changed_.insert(id);
+            dropped_.push_back(id);
+        }
+        if (!gone.empty()) arrived = arrived_;
+    }
+    if (arrived) arrived();
+    return files;
 }
 
 std::vector<ShardId> ShardStore::take_dropped() {
@@ -168,6 +206,10 @@ std::vector<ShardId> ShardStore::take_dropped() {
 const ShardInfo* ShardStore::info(const ShardId& id) const {
     const auto found = index_.find(id);
     return found == index_.end() ? nullptr : &manifest_.shards[found->second];
+}
+
+ShardView ShardStore::view(const StoredShard& shard) const {
+    return view_shard(shard, manifest_);
 }
 
 ShardView ShardStore::view(ByteView bytes) const {

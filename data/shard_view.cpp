@@ -39,8 +39,11 @@ Header read_header(ByteView bytes) {
     return header;
 }
 
-/// Lays out a shard of records. Returns nothing if its parts do not fit its bytes.
-std::optional<ShardView> view_records(ByteView bytes, const Header& header, const Label& label) {
+/// Lays out a shard of records of `size` bytes, of which these are the first or all. Returns nothing if its
+/// parts do not fit.
+std::optional<ShardView> view_records(
+    ByteView bytes, std::size_t size, const Header& header, const Label& label
+) {
     const bool boxes = label.kind == LabelKind::Boxes;
     const std::uint64_t ends = (std::uint64_t{header.items} + 1) * kEndBytes;
     const std::uint64_t head = kShardHeaderBytes + (boxes ? 2 : 1) * ends;
@@ -53,6 +56,7 @@ std::optional<ShardView> view_records(ByteView bytes, const Header& header, cons
     view.label_bytes = label_bytes(label);
     view.labels = all.subspan(head, header.item_bytes);
     view.values = all.subspan(head + header.item_bytes);
+    view.values_bytes = size - (head + header.item_bytes);
     return view;
 }
 
@@ -66,14 +70,18 @@ ShardView view_samples(ByteView bytes, const Manifest& manifest) {
     view.label_bytes = kLabelBytes;
     const auto all = as_numbers(bytes);
     view.values = all.subspan(kShardHeaderBytes, view.samples * elements);
+    view.values_bytes = view.values.size();
     view.labels = all.subspan(kShardHeaderBytes + view.values.size());
     return view;
 }
 
-ShardView view_text(ByteView bytes, const Manifest& manifest) {
+/// Lays out a text's shard of `size` bytes, of which these are the header or all.
+ShardView view_text(ByteView bytes, std::size_t size, const Manifest& manifest) {
     ShardView view;
-    view.values =
-        as_numbers(bytes).subspan(kShardHeaderBytes, shard_tokens(bytes.size()) * kTokenBytes);
+    view.values_bytes = shard_tokens(size) * kTokenBytes;
+    if (bytes.size() == size) {
+        view.values = as_numbers(bytes).subspan(kShardHeaderBytes, view.values_bytes);
+    }
     view.samples =
         static_cast<std::uint32_t>(windows_in(view.tokens(), manifest.sample_elements()));
     return view;
@@ -104,7 +112,7 @@ Result<void> check_records(const ShardView& view, const ShardInfo& info, const M
     const auto stored = manifest.stored_bytes();
     const auto shortest = stored > 0 ? stored : 1;
     const auto longest = stored > 0 ? stored : kEncodedBytesMax;
-    if (!sound_ends(view.record_ends, view.values.size(), shortest, longest)) {
+    if (!sound_ends(view.record_ends, view.values_bytes, shortest, longest)) {
         return bad(info, "its records do not fit its bytes");
     }
     const auto& label = manifest.schema.label;
@@ -152,10 +160,32 @@ ByteView ShardView::piece(
     return std::as_bytes(all.subspan(begin, end(ends, at + 1) - begin));
 }
 
-Result<ShardView> open_shard(ByteView bytes, const ShardInfo& info, const Manifest& manifest) {
+Result<ByteView> ShardView::values_at(std::size_t begin, std::size_t size, Bytes& room) const {
+    if (extents == nullptr) return std::as_bytes(values.subspan(begin, size));
+    room.clear();
+    const auto read = extents->read(extents->head().size() + begin, size, room);
+    if (!read) return read.error();
+    return ByteView(room);
+}
+
+Result<ByteView> ShardView::record(std::size_t sample, Bytes& room) const {
+    if (extents == nullptr) return record(sample);
+    const std::size_t begin = end(record_ends, sample);
+    return values_at(begin, end(record_ends, sample + 1) - begin, room);
+}
+
+Result<ByteView> ShardView::tokens_at(std::size_t at, std::size_t count, Bytes& room) const {
+    return values_at(at * kTokenBytes, count * kTokenBytes, room);
+}
+
+namespace {
+
+/// Checks what a header says of itself. `size` is the whole shard's.
+Result<void> check_header(
+    const Header& header, std::size_t size, const ShardInfo& info, const Manifest& manifest
+) {
     const auto version = shard_version(manifest);
-    const auto header = read_header(bytes);
-    if (bytes.size() <= kShardHeaderBytes || header.magic != kShardMagic) {
+    if (size <= kShardHeaderBytes || header.magic != kShardMagic) {
         return bad(info, "it does not start like one");
     }
     if (header.version != version) return bad(info, "unknown version");
@@ -163,30 +193,81 @@ Result<ShardView> open_shard(ByteView bytes, const ShardInfo& info, const Manife
         return bad(info, "it belongs to the other split");
     }
     const bool text = version == kShardVersionText;
-    if (header.items != (text ? shard_tokens(bytes.size()) : info.samples)) {
+    if (header.items != (text ? shard_tokens(size) : info.samples)) {
         return bad(info, "its header contradicts the manifest");
     }
-    if (version == kShardVersionRecords) {
-        const auto view = view_records(bytes, header, manifest.schema.label);
+    if (version == kShardVersionRecords) return {};
+    if (header.item_bytes != (text ? kTokenBytes : manifest.sample_elements())) {
+        return bad(info, "its header contradicts the manifest");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<ShardView> open_shard(ByteView bytes, const ShardInfo& info, const Manifest& manifest) {
+    const auto header = read_header(bytes);
+    if (auto ok = check_header(header, bytes.size(), info, manifest); !ok) return ok.error();
+    if (shard_version(manifest) == kShardVersionRecords) {
+        const auto view = view_records(bytes, bytes.size(), header, manifest.schema.label);
         if (!view) return bad(info, "its header contradicts the manifest");
         if (auto sound = check_records(*view, info, manifest); !sound) return sound.error();
         return *view;
-    }
-    if (header.item_bytes != (text ? kTokenBytes : manifest.sample_elements())) {
-        return bad(info, "its header contradicts the manifest");
     }
     const auto view = view_shard(bytes, manifest);
     if (auto sound = check_classes(view, info, manifest); !sound) return sound.error();
     return view;
 }
 
+Result<ShardView> open_shard(
+    const StoredShard& shard, const ShardInfo& info, const Manifest& manifest
+) {
+    if (!shard.extents) return open_shard(shard.bytes.view, info, manifest);
+    const auto head = shard.extents->head();
+    const auto size = shard.size();
+    const auto header = read_header(head);
+    if (auto ok = check_header(header, size, info, manifest); !ok) return ok.error();
+    std::optional<ShardView> view;
+    if (shard_version(manifest) == kShardVersionText) {
+        if (head.size() == kShardHeaderBytes) view = view_text(head, size, manifest);
+    } else if (shard_version(manifest) == kShardVersionRecords) {
+        view = view_records(head, size, header, manifest.schema.label);
+        // Behind the labels the records begin, and with them the extents.
+        if (view && !view->values.empty()) view.reset();
+    }
+    if (!view) return bad(info, "its extents do not fit its header");
+    view->extents = shard.extents.get();
+    if (shard_version(manifest) == kShardVersionText) return *view;
+    if (auto sound = check_records(*view, info, manifest); !sound) return sound.error();
+    return *view;
+}
+
 ShardView view_shard(ByteView bytes, const Manifest& manifest) {
     STARLING_CHECK(bytes.size() > kShardHeaderBytes);
-    if (manifest.is_text()) return view_text(bytes, manifest);
+    if (manifest.is_text()) return view_text(bytes, bytes.size(), manifest);
     if (shard_version(manifest) != kShardVersionRecords) return view_samples(bytes, manifest);
-    const auto view = view_records(bytes, read_header(bytes), manifest.schema.label);
+    const auto view = view_records(bytes, bytes.size(), read_header(bytes), manifest.schema.label);
     STARLING_CHECK(view.has_value());
     return *view;
+}
+
+ShardView view_shard(const StoredShard& shard, const Manifest& manifest) {
+    if (!shard.extents) return view_shard(shard.bytes.view, manifest);
+    const auto head = shard.extents->head();
+    auto view = manifest.is_text()
+                    ? std::optional(view_text(head, shard.size(), manifest))
+                    : view_records(head, shard.size(), read_header(head), manifest.schema.label);
+    STARLING_CHECK(view.has_value());
+    view->extents = shard.extents.get();
+    return *view;
+}
+
+std::size_t shard_head_bytes(ByteView bytes, const Manifest& manifest) {
+    const auto version = shard_version(manifest);
+    if (version == kShardVersionText) return kShardHeaderBytes;
+    if (version != kShardVersionRecords) return 0;
+    const auto view = view_shard(bytes, manifest);
+    return bytes.size() - view.values_bytes;
 }
 
 }  // namespace starling::data

@@ -94,7 +94,7 @@ Result<void> deal(
         info.bytes = static_cast<std::uint32_t>(bytes.size());
         info.partition = common.partition;
         manifest.shards.push_back(info);
-        if (auto taken = (*common.sink)(info.id, std::move(bytes)); !taken) return taken;
+        if (auto taken = (*common.sink)({info.id, std::move(bytes)}); !taken) return taken;
     }
     return {};
 }
@@ -150,8 +150,8 @@ Sharded shard_dataset(const Dataset& dataset, std::size_t samples_per_shard, Has
 }
 
 ShardSink collect_in(std::vector<Bytes>& shards) {
-    return [&shards](const ShardId&, Bytes shard) -> Result<void> {
-        shards.push_back(std::move(shard));
+    return [&shards](CutShard shard) -> Result<void> {
+        shards.push_back(std::move(shard.bytes));
         return {};
     };
 }

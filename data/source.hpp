@@ -85,6 +85,12 @@ public:
     [[nodiscard]] virtual Result<void> read(Split split, std::uint64_t sample, Bytes& out)
         const = 0;
 
+    /// Returns where the bytes of a record lie, if they lie in a user's file as the schema stores them.
+    /// Requires  sample < count(split)
+    [[nodiscard]] virtual std::optional<FileExtent> file_extent(Split, std::uint64_t) const {
+        return std::nullopt;
+    }
+
     [[nodiscard]] std::uint64_t count(Split split) const { return labels(split).count(); }
 
     [[nodiscard]] const LabelList& labels(Split split) const {

@@ -69,6 +69,7 @@ public:
             auto begin = i * tokens / runs;
             const auto end = (i + 1) * tokens / runs;
             tokens_.clear();
+            extents_.clear();
             while (begin < end) {
                 const auto length = at->end - at->begin;
                 const auto from = begin - passed;
@@ -93,14 +94,17 @@ private:
     Result<void> append(Split split, std::uint64_t from, std::uint64_t count) {
         const auto before = tokens_.size();
         tokens_.resize(before + static_cast<std::size_t>(count));
+        for (auto& extent : source_.file_extents(split, from, count)) {
+            extents_.push_back(std::move(extent));
+        }
         return source_.read(split, from, std::span(tokens_).subspan(before));
     }
 
     /// Hands over the tokens that were collected.
     Result<void> add(Split split, std::uint32_t partition) {
-        Bytes bytes;
-        bytes.reserve(kShardHeaderBytes + tokens_.size() * kTokenBytes);
-        ByteWriter writer(bytes);
+        CutShard cut;
+        cut.bytes.reserve(kShardHeaderBytes + tokens_.size() * kTokenBytes);
+        ByteWriter writer(cut.bytes);
         writer.put(kShardMagic);
         writer.put(kShardVersionText);
         writer.put(static_cast<std::uint16_t>(split));
@@ -109,18 +113,21 @@ private:
         writer.put(static_cast<std::uint32_t>(kTokenBytes));
         writer.put_bytes(std::as_bytes(std::span<const std::uint16_t>(tokens_)));
         ShardInfo info;
-        info.id.bytes = sha256_(bytes);
+        cut.id.bytes = sha256_(cut.bytes);
+        info.id = cut.id;
         info.split = split;
         info.samples =
             static_cast<std::uint32_t>(windows_in(tokens_.size(), source_.recipe().context));
-        info.bytes = static_cast<std::uint32_t>(bytes.size());
+        info.bytes = static_cast<std::uint32_t>(cut.bytes.size());
         info.partition = partition;
         manifest_.shards.push_back(info);
         done_ += tokens_.size();
         const auto percent = std::to_string(100 * done_ / all_);
         auto told = Reading::tell(percent + " % of " + source_.name() + " cut into shards");
         if (!told) return told;
-        return sink_(info.id, std::move(bytes));
+        cut.head = kShardHeaderBytes;
+        cut.extents = std::move(extents_);
+        return sink_(std::move(cut));
     }
 
     const TokenSource& source_;
@@ -128,6 +135,7 @@ private:
     HashFunction sha256_;
     const ShardSink& sink_;
     std::vector<std::uint16_t> tokens_;
+    std::vector<FileExtent> extents_;  ///< of the tokens; empty where they do not lie in files
     bool by_column_ = false;
     std::uint64_t all_ = 0;   ///< tokens of all splits
     std::uint64_t done_ = 0;  ///< tokens that were cut

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "data/source.hpp"
 
@@ -35,6 +36,13 @@ public:
     [[nodiscard]] virtual Result<void> read(
         Split split, std::uint64_t at, std::span<std::uint16_t> out
     ) const = 0;
+
+    /// Returns where so many tokens lie from place `at` on, if they lie in users' files as they are.
+    /// Requires  at + count <= count(split)
+    [[nodiscard]] virtual std::vector<FileExtent> file_extents(Split, std::uint64_t, std::uint64_t)
+        const {
+        return {};
+    }
 
     /// Reads a field of the documents, by which their tokens can be divided.
     /// Errors    Usage (no such field: the message lists them; too many values)

@@ -106,6 +106,11 @@ public:
         return records_.read(places_[static_cast<std::size_t>(split)][sample], out);
     }
 
+    [[nodiscard]] std::optional<FileExtent> file_extent(Split split, std::uint64_t sample)
+        const override {
+        return records_.file_extent(places_[static_cast<std::size_t>(split)][sample]);
+    }
+
     [[nodiscard]] Result<Groups> groups(const std::string& field) const override {
         return field == "label" ? classes_as_groups() : fields_.groups(name_, field, {"label"});
     }

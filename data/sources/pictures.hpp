@@ -36,6 +36,11 @@ public:
         return records_.read(places_[static_cast<std::size_t>(split)][sample], out);
     }
 
+    [[nodiscard]] std::optional<FileExtent> file_extent(Split split, std::uint64_t sample)
+        const override {
+        return records_.file_extent(places_[static_cast<std::size_t>(split)][sample]);
+    }
+
 protected:
     /// Reads as much of a file's head as its headers take.
     /// Errors    those of probe_image and of RecordFiles

@@ -22,35 +22,6 @@ namespace {
 
 constexpr std::size_t kCollectBytes = std::size_t{1} << 20U;
 
-/// An open file, closed when it goes.
-class Descriptor {
-public:
-    Descriptor() = default;
-
-    explicit Descriptor(int number) : number_(number) {}
-
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-
-    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        std::swap(number_, other.number_);
-        return *this;
-    }
-
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    [[nodiscard]] int number() const { return number_; }
-
-    [[nodiscard]] bool open() const { return number_ >= 0; }
-
-private:
-    int number_ = -1;
-};
-
 /// The bytes of a file of our own, which nobody else can shorten: no name leads to it. Records of a
 /// table are small and read in any order, and a call of the system for each would take most of the time.
 class Mapping {
@@ -82,14 +53,6 @@ private:
     ByteView bytes_;
 };
 
-Fault system_fault(const std::string& path, const char* what) {
-    const int number = errno;
-    return fail(
-        number == ENOENT ? FaultCode::NotFound : FaultCode::Io,
-        path + ": " + what + ": " + std::string(std::strerror(number))
-    );
-}
-
 Result<void> write_all(int descriptor, ByteView bytes, std::uint64_t offset) {
     while (!bytes.empty()) {
         const auto written =
@@ -104,9 +67,8 @@ Result<void> write_all(int descriptor, ByteView bytes, std::uint64_t offset) {
 
 /// A file that a source reads. There may be millions, so each takes few bytes.
 struct File {
-    std::uint64_t size = 0;
-    std::int64_t changed = 0;       ///< its last change, ns since 1970
-    const char* name = nullptr;     ///< without its directory; null: an unpacked one
+    FileState state;             ///< as it was scanned; of an unpacked one the size is that so far
+    const char* name = nullptr;  ///< without its directory; null: an unpacked one
     std::uint32_t name_length = 0;  ///< in bytes
     std::uint32_t directory = 0;    ///< its place among the directories
 };
@@ -127,17 +89,6 @@ struct Unpacked {
     }
 };
 
-std::int64_t change_of(const struct stat& now) {
-    // A damaged file system may give any number.
-    const auto seconds = static_cast<std::uint64_t>(now.st_mtim.tv_sec);
-    const auto rest = static_cast<std::uint64_t>(now.st_mtim.tv_nsec);
-    return static_cast<std::int64_t>(seconds * 1'000'000'000U + rest);
-}
-
-bool same(const File& file, const struct stat& now) {
-    return file.size == static_cast<std::uint64_t>(now.st_size) && file.changed == change_of(now);
-}
-
 }  // namespace
 
 struct RecordFiles::State {
@@ -146,7 +97,7 @@ struct RecordFiles::State {
     std::vector<std::string> directories;
     std::map<std::uint32_t, Unpacked> unpacked;  ///< by the number of the file
     // The file that was read last stays open: most sources have few files, or one record in each.
-    mutable Descriptor open;
+    mutable UserFile open;
     mutable std::uint32_t opened = 0;
 
     [[nodiscard]] std::string path(std::uint32_t number) const {
@@ -162,25 +113,16 @@ struct RecordFiles::State {
         return static_cast<std::uint32_t>(directories.size() - 1);
     }
 
-    Result<int> descriptor(std::uint32_t number) const {
-        const auto& file = files[number];
-        if (!open.open() || opened != number) {
-            // Opening a named pipe must not wait.
-            const auto name = path(number);
-            Descriptor fresh(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-            if (!fresh.open()) return system_fault(name, "cannot be opened");
-            open = std::move(fresh);
+    /// Opens a file if it is not open, and checks that it is the one that was scanned.
+    Result<const UserFile*> opened_file(std::uint32_t number) const {
+        if (!open.is_open() || opened != number) {
+            auto fresh = UserFile::open(path(number));
+            if (!fresh) return fresh.error();
+            open = std::move(*fresh);
             opened = number;
         }
-
-        // It may change while it is open, too.
-        struct stat now {};
-
-        if (::fstat(open.number(), &now) != 0) return system_fault(path(number), "cannot be read");
-        if (!same(file, now)) {
-            return fail(FaultCode::Corrupt, path(number) + ": it has changed since it was scanned");
-        }
-        return open.number();
+        if (auto same = open.check(files[number].state); !same) return same.error();
+        return &open;
     }
 };
 
@@ -202,8 +144,7 @@ Result<std::uint32_t> RecordFiles::add(const std::filesystem::path& path) {
     const auto cut = whole.rfind('/') + 1;  // 0 where there is none
     const auto name = state_->names.keep(std::string_view(whole).substr(cut));
     File file;
-    file.size = static_cast<std::uint64_t>(now.st_size);
-    file.changed = change_of(now);
+    file.state = state_of(now);
     file.name = name.data();
     file.name_length = static_cast<std::uint32_t>(name.size());
     file.directory = state_->directory(whole.substr(0, cut));
@@ -212,7 +153,7 @@ Result<std::uint32_t> RecordFiles::add(const std::filesystem::path& path) {
 }
 
 std::uint64_t RecordFiles::size(std::uint32_t file) const {
-    return state_->files[file].size;
+    return state_->files[file].state.size;
 }
 
 Result<std::uint32_t> RecordFiles::add_unpacked() {
@@ -235,63 +176,43 @@ Result<std::uint64_t> RecordFiles::append(std::uint32_t number, ByteView bytes) 
     const auto at = state_->unpacked.find(number);
     STARLING_CHECK(at != state_->unpacked.end());
     auto& unpacked = at->second;
-    const auto begin = file.size;
+    const auto begin = file.state.size;
     unpacked.collected.insert(unpacked.collected.end(), bytes.begin(), bytes.end());
-    file.size += bytes.size();
+    file.state.size += bytes.size();
     if (unpacked.collected.size() < kCollectBytes) return begin;
-    if (auto done = unpacked.flush(file.size); !done) return done.error();
+    if (auto done = unpacked.flush(file.state.size); !done) return done.error();
     return begin;
 }
 
-namespace {
-
-/// Appends `length` bytes of a file. `path` names it in a fault.
-Result<void> read_from(
-    int descriptor, const RecordPlace& place, const std::function<std::string()>& path, Bytes& out
-) {
-    const std::size_t before = out.size();
-    out.resize(before + place.length);
-    std::size_t done = 0;
-    while (done < place.length) {
-        const auto got = ::pread(
-            descriptor,
-            out.data() + before + done,
-            place.length - done,
-            static_cast<off_t>(place.offset + done)
-        );
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) {
-            out.resize(before);
-            if (got < 0) return system_fault(path(), "cannot be read");
-            return fail(FaultCode::Corrupt, path() + ": it has become shorter");
-        }
-        done += static_cast<std::size_t>(got);
-    }
-    return {};
+std::optional<FileExtent> RecordFiles::file_extent(const RecordPlace& place) const {
+    const auto& file = state_->files[place.file];
+    if (file.name == nullptr) return std::nullopt;
+    std::error_code error;
+    auto path = std::filesystem::absolute(state_->path(place.file), error);
+    if (error) return std::nullopt;
+    return FileExtent{path.string(), file.state, place.offset, place.length};
 }
-
-}  // namespace
 
 Result<void> RecordFiles::read(const RecordPlace& place, Bytes& out) const {
     const auto& file = state_->files[place.file];
-    const auto path = [&] { return state_->path(place.file); };
     if (file.name != nullptr) {
-        const auto descriptor = state_->descriptor(place.file);
-        if (!descriptor) return descriptor.error();
-        if (auto read = read_from(*descriptor, place, path, out); !read) return read;
+        const auto open = state_->opened_file(place.file);
+        if (!open) return open.error();
+        if (auto read = (*open)->read(place.offset, place.length, out); !read) return read;
         // Which part of the file this is says nothing about how far the reading is.
         return Reading::advance("", 0, 0, 0);
     }
+    const auto size = file.state.size;
     auto& unpacked = state_->unpacked.at(place.file);
-    if (auto done = unpacked.flush(file.size); !done) return done;
+    if (auto done = unpacked.flush(size); !done) return done;
     const auto end = place.offset + place.length;
-    if (unpacked.mapping.bytes().size() < end && end <= file.size) {
-        unpacked.mapping =
-            Mapping(unpacked.descriptor.number(), static_cast<std::size_t>(file.size));
+    if (unpacked.mapping.bytes().size() < end && end <= size) {
+        unpacked.mapping = Mapping(unpacked.descriptor.number(), static_cast<std::size_t>(size));
     }
     if (end > unpacked.mapping.bytes().size()) {
-        if (auto read = read_from(unpacked.descriptor.number(), place, path, out); !read)
-            return read;
+        auto read =
+            read_piece(unpacked.descriptor, "unpacked data", place.offset, place.length, out);
+        if (!read) return read;
     } else {
         const auto record = unpacked.mapping.bytes().subspan(place.offset, place.length);
         out.insert(out.end(), record.begin(), record.end());

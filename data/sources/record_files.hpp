@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <string>
-#include <vector>
+#include <optional>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "data/shard_extents.hpp"
 
 namespace starling::data {
 
@@ -49,6 +49,10 @@ public:
     /// Requires  `file` is from add_unpacked
     /// Errors    Io (the disk is full)
     [[nodiscard]] Result<std::uint64_t> append(std::uint32_t file, ByteView bytes);
+
+    /// Returns where a record lies, for somebody who reads it when this object is gone. Nothing if it
+    /// lies in an unpacked file.
+    [[nodiscard]] std::optional<FileExtent> file_extent(const RecordPlace& place) const;
 
     /// Appends a record's bytes to `out`.
     /// Errors    Io, NotFound; Corrupt (the file has changed); each names the file

@@ -66,6 +66,28 @@ public:
         return {};
     }
 
+    [[nodiscard]] std::vector<FileExtent> file_extents(
+        Split split, std::uint64_t at, std::uint64_t count
+    ) const override {
+        std::vector<FileExtent> extents;
+        const auto number = static_cast<std::size_t>(split);
+        for (std::size_t i = 0; i < files_[number].size() && count > 0; ++i) {
+            const auto& facts = files_[number][i].facts();
+            if (at >= facts.tokens) {
+                at -= facts.tokens;
+                continue;
+            }
+            const auto here = std::min(count, facts.tokens - at);
+            auto extent = whole_[number][i];
+            extent.offset = facts.first_byte + at * sizeof(std::uint16_t);
+            extent.length = static_cast<std::uint32_t>(here * sizeof(std::uint16_t));
+            extents.push_back(std::move(extent));
+            count -= here;
+            at = 0;
+        }
+        return extents;
+    }
+
 private:
     Result<void> open_files() {
         std::vector<fs::path> paths;
@@ -85,11 +107,15 @@ private:
             return fail(FaultCode::Oversized, path_ + ": more than 512 files of tokens");
         }
         for (const auto& path : paths) {
+            // Before it is read: what changes meanwhile is then noticed.
+            const auto state = state_of_file(path.string());
+            if (!state) return state.error();
             auto file = TokenFile::open(path);
             if (!file) return file.error();
             const auto split = static_cast<std::size_t>(*split_of(path.filename().string()));
             counts_[split] += file->facts().tokens;
             files_[split].push_back(std::move(*file));
+            whole_[split].push_back({fs::absolute(path, error).string(), *state, 0, 0});
         }
         // What is there beside the training part has the final word.
         constexpr auto kTest = static_cast<std::size_t>(Split::Test);
@@ -97,6 +123,7 @@ private:
         if (counts_[kTest] == 0) {
             std::swap(counts_[kTest], counts_[kValid]);
             std::swap(files_[kTest], files_[kValid]);
+            std::swap(whole_[kTest], whole_[kValid]);
         }
         if (counts_[0] > 0 && counts_[kTest] > 0) return {};
         return fail(
@@ -133,6 +160,7 @@ private:
 
     std::string path_;
     std::array<std::vector<TokenFile>, kSplits> files_;
+    std::array<std::vector<FileExtent>, kSplits> whole_;  ///< where each file lies
 };
 
 }  // namespace

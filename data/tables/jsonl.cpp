@@ -142,10 +142,12 @@ private:
                 table_.add_nested(field.column);
                 continue;
             }
-            auto cell = field.cell;
-            Numeral numeral;
-            if (table_.takes_words(field.column)) cell = as_word(cell, numeral);
-            table_.add(field.column, cell);
+            if (table_.takes_words(field.column)) {
+                Numeral numeral;
+                table_.add(field.column, as_word(field.cell, numeral));
+            } else {
+                table_.add(field.column, field.cell);
+            }
         }
         table_.end_row();
     }

@@ -267,7 +267,7 @@ std::string data_page(const LookedAt& data) {
     for (const auto& note : data.notes) text += "note: " + printable(note) + "\n";
     data::Preparation preparation(manifest);
     for (const auto& shard : data.first) {
-        const auto view = data::view_shard(shard.view, manifest);
+        const auto view = data::view_shard(shard, manifest);
         text += sample(data, view, preparation, 0);
     }
     return text;

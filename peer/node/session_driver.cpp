@@ -418,42 +418,6 @@ std::vector<std::string> SessionDriver::known_addresses() const {
     return addresses;
 }
 
-/// A full disk fails each attempt: people read it once, and once that it is over.
-void SessionDriver::note_checkpoints(const CheckpointReport& told) {
-    const bool fails = !told.error.empty();
-    const bool failed = !checkpoints_told_.error.empty();
-    if (fails && !failed) around_.reporter.note("no checkpoint is written: " + told.error);
-    if (!fails && failed) around_.reporter.note("checkpoints are written again");
-    checkpoints_told_ = told;
-}
-
-/// Likewise of the files of shards.
-void SessionDriver::note_shard_files(const ShardFileReport& told) {
-    const bool fails = !told.error.empty();
-    const bool failed = !shard_files_told_.error.empty();
-    if (fails && !failed) {
-        around_.reporter.note(
-            "shards cannot be written, and few are fetched until they can: " + told.error
-        );
-    }
-    if (!fails && failed) around_.reporter.note("shards are written again");
-    shard_files_told_ = told;
-}
-
-std::optional<Fault> SessionDriver::lost_checkpoint() const {
-    owner_.check();
-    const auto& why = checkpoints_told_.error;
-    if (why.empty()) return std::nullopt;
-    const auto file = around_.config.state / "checkpoint";
-    std::error_code error;
-    const bool older = std::filesystem::exists(file, error);
-    return fail(
-        FaultCode::Io,
-        "the last checkpoint is not written: " + why +
-            (older ? "; " + file.string() + " holds an older one" : "; there is none")
-    );
-}
-
 MixingStatus SessionDriver::mixing() const {
     MixingStatus mixing;
     if (around_.config.weight_max > 1) mixing.weight_log2 = session_.mix_weight();

@@ -362,6 +362,12 @@ void shard_metrics(Families& out, const SessionStatus& s) {
     );
     counter(
         out,
+        "shards_lost_total",
+        "Shards in the data set's own files that are gone or have changed",
+        s.shard_files.lost
+    );
+    counter(
+        out,
         "shards_dropped_total",
         "Shards of others that went because of --cache",
         s.cache.dropped

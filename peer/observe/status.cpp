@@ -52,6 +52,8 @@ json shard_files_json(const ShardFileReport& told) {
     json out;
     out["failed"] = told.failed;
     out["error"] = told.error.empty() ? json(nullptr) : json(told.error);
+    out["lost"] = told.lost;
+    out["lost_file"] = told.lost_file.empty() ? json(nullptr) : json(told.lost_file);
     return out;
 }
 

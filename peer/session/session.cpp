@@ -273,7 +273,10 @@ void Session::handle_report(Instant now, TrainerReport report) {
     const bool paused = report_.obeyed < pause_order_ && report.obeyed >= pause_order_;
     const bool evaluated = report.evaluation != report_.evaluation;
     const bool estimated = report.test_loss && report.test_loss != report_.test_loss;
+    const bool lost = report.shard_files.lost != report_.shard_files.lost;
     report_ = std::move(report);
+    // Others may hold what has gone from our own files.
+    if (lost && report_.prepared) transfers_.want_shards(now, roster_.duties().hold);
     take_norms(now);
     note_unsound(now);
     if (estimated && state_ == PeerState::Training) {

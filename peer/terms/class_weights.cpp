@@ -99,7 +99,7 @@ ClassCounts count_classes(const CutShards& data) {
     for (std::size_t i = 0; i < data.shards.size(); ++i) {
         if (manifest.shards[i].split != data::Split::Train) continue;
         // A folder of shards may hold anything. What is wrong with it, whoever holds its shards says.
-        const auto shard = data::open_shard(data.shards[i].view, manifest.shards[i], manifest);
+        const auto shard = data::open_shard(data.shards[i], manifest.shards[i], manifest);
         if (!shard) continue;
         for (std::uint32_t sample = 0; sample < shard->samples; ++sample) {
             const auto value = data::read_label(label, shard->label_of(sample));

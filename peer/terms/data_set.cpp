@@ -15,7 +15,7 @@
 #include "data/token_source.hpp"
 #include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
-#include "peer/machine/shard_files.hpp"
+#include "peer/terms/shard_files.hpp"
 #include "peer/terms/shard_folder.hpp"
 
 namespace starling::peer {
@@ -87,7 +87,7 @@ public:
     explicit Keeping(const std::filesystem::path& directory) : files_(real_disk(), directory) {}
 
     [[nodiscard]] data::ShardSink sink() {
-        return [this](const ShardId& id, Bytes bytes) { return keep(id, std::move(bytes)); };
+        return [this](data::CutShard cut) { return keep(std::move(cut)); };
     }
 
     /// Returns what was kept, with its manifest.
@@ -96,14 +96,14 @@ public:
     }
 
 private:
-    Result<void> keep(const ShardId& id, Bytes bytes) {
-        auto kept = files_.keep(id, bytes);
+    Result<void> keep(data::CutShard cut) {
+        auto kept = files_.keep(cut);
         if (kept.has_value()) {
             shards_.push_back(std::move(*kept));
             return {};
         }
         // A swarm with few data can be founded on a full disk.
-        memory_ += bytes.size();
+        memory_ += cut.bytes.size();
         if (memory_ > data::kWaitingBytesMax) {
             return fail(
                 kept.error().code,
@@ -111,12 +111,12 @@ private:
                     "; free some, or give another --state (without one: TMPDIR)"
             );
         }
-        shards_.push_back(share(std::move(bytes)));
+        shards_.push_back(data::whole_shard(share(std::move(cut.bytes))));
         return {};
     }
 
     ShardFiles files_;
-    std::vector<SharedBytes> shards_;
+    std::vector<data::StoredShard> shards_;
     std::size_t memory_ = 0;  ///< bytes of the shards that found no room
 };
 
@@ -377,9 +377,9 @@ Result<LookedAt> look_at(const std::string& dataset) {
     const auto keep = keeping.sink();
     LookedAt looked;
     std::size_t seen = 0;
-    const auto count = [&](const ShardId& id, Bytes bytes) -> Result<void> {
-        looked.tally.add(bytes);
-        if (seen++ < kShardsLookedAt) return keep(id, std::move(bytes));
+    const auto count = [&](data::CutShard cut) -> Result<void> {
+        looked.tally.add(cut.bytes);
+        if (seen++ < kShardsLookedAt) return keep(std::move(cut));
         return {};
     };
     auto cut = cut_new(dataset, "", {}, count, 1, &looked.tally);
@@ -394,7 +394,7 @@ Result<LookedAt> look_at(const std::string& dataset) {
 
 Result<data::Manifest> schema_of(const std::string& dataset, std::vector<std::string>& notes) {
     data::Reading reading;
-    const auto drop = [](const ShardId&, const Bytes&) -> Result<void> { return {}; };
+    const auto drop = [](const data::CutShard&) -> Result<void> { return {}; };
     auto cut = cut_new(dataset, "", {}, drop);
     if (cut.has_error()) return cut.error();
     add_notes(reading, cut->notes);
@@ -410,8 +410,8 @@ Result<data::Manifest> cut_into_folder(
 ) {
     if (auto empty = check_empty(directory); !empty) return empty.error();
     data::Reading reading;
-    const auto write = [&directory](const ShardId& id, const Bytes& shard) {
-        return write_shard(directory, id, shard);
+    const auto write = [&directory](const data::CutShard& cut) {
+        return write_shard(directory, cut.id, cut.bytes);
     };
     auto cut = cut_new(dataset, "", partition, write);
     if (cut.has_error()) return cut.error();

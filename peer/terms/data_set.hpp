@@ -13,14 +13,15 @@
 #include "data/dataset.hpp"
 #include "data/shard_sink.hpp"
 #include "data/source.hpp"
+#include "data/stored_shard.hpp"
 #include "peer/terms/shard_tally.hpp"
 
 namespace starling::peer {
 
-/// A data set that was cut. Its shards lie in files that are mapped.
+/// A data set that was cut. Its shards lie in files that are mapped, or where the user has them.
 struct CutShards {
     data::Manifest manifest;
-    std::vector<SharedBytes> shards;  ///< parallel to manifest.shards
+    std::vector<data::StoredShard> shards;  ///< parallel to manifest.shards
 };
 
 /// What is known of a data set that was read.
@@ -33,7 +34,7 @@ struct CutData {
 struct LookedAt {
     data::Manifest manifest;
     ShardTally tally;
-    std::vector<SharedBytes> first;  ///< the first shards, for samples of them
+    std::vector<data::StoredShard> first;  ///< the first shards, for samples of them
     std::vector<std::string> notes;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "data/shard_extents.hpp"
 #include "data/shard_view.hpp"
 #include "data/source.hpp"
 #include "peer/crypto/sha256.hpp"
@@ -27,10 +28,13 @@ Fault named(const fs::path& path, const Fault& fault) {
     return fail(fault.code, path.string() + ": " + fault.message);
 }
 
-Result<Bytes> read_shard(
+/// Reads a shard. It stays where it is, for whoever needs no copy.
+Result<data::CutShard> read_shard(
     const fs::path& directory, const data::ShardInfo& info, const data::Manifest& manifest
 ) {
     const auto path = directory / info.id.hex();
+    // Before it is read: what changes meanwhile is then noticed.
+    const auto state = data::state_of_file(path.string());
     auto bytes = read_file(path, data::kShardBytesMax);
     if (!bytes) {
         if (bytes.error().code != FaultCode::NotFound) return bytes.error();
@@ -48,7 +52,13 @@ Result<Bytes> read_shard(
     if (auto view = data::open_shard(*bytes, info, manifest); !view) {
         return named(path, view.error());
     }
-    return bytes;
+    data::CutShard cut{info.id, std::move(*bytes)};
+    cut.head = data::shard_head_bytes(cut.bytes, manifest);
+    const auto body = static_cast<std::uint32_t>(cut.bytes.size() - cut.head);
+    std::error_code error;
+    const auto whole = fs::absolute(path, error).string();
+    if (state && cut.head > 0) cut.extents.push_back({whole, *state, cut.head, body});
+    return cut;
 }
 
 }  // namespace
@@ -100,9 +110,9 @@ Result<void> read_folder_shards(
     const fs::path& directory, const data::Manifest& manifest, const data::ShardSink& sink
 ) {
     for (const auto& info : manifest.shards) {
-        auto bytes = read_shard(directory, info, manifest);
-        if (!bytes) return bytes.error();
-        if (auto taken = sink(info.id, std::move(*bytes)); !taken) return taken.error();
+        auto shard = read_shard(directory, info, manifest);
+        if (!shard) return shard.error();
+        if (auto taken = sink(std::move(*shard)); !taken) return taken.error();
     }
     return {};
 }

@@ -67,6 +67,8 @@ struct ShardFileReport {
     std::uint64_t failed = 0;  ///< attempts that found no room, or a disk that does not work
     std::string error;         ///< why the newest attempt failed; empty: it did not
     Duration cpu{};            ///< processor time that their thread has used
+    std::uint64_t lost = 0;    ///< shards that lay in users' files, which are gone or have changed
+    std::string lost_file{};   ///< one of these files
 };
 
 /// What computes the steps.

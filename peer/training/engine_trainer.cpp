@@ -10,6 +10,7 @@
 #include "peer/machine/clock.hpp"
 #include "peer/machine/files.hpp"
 #include "peer/terms/data_set.hpp"
+#include "peer/terms/shard_files.hpp"
 #include "peer/training/norm_observer.hpp"
 
 namespace starling::peer {
@@ -118,15 +119,19 @@ void EngineTrainer::live() {
 /// that wait to be written.
 Result<void> EngineTrainer::cut_local_source() {
     std::size_t taken = 0;
-    const auto take = [&](const ShardId& id, Bytes bytes) -> Result<void> {
+    const auto take = [&](data::CutShard cut) -> Result<void> {
         // If the source differs from the swarm's data, the manifest does not know its shards. We leave
         // those out, and the session fetches the missing ones from holders. It also fetches later what
         // finds no room now.
-        if (shards_.info(id) == nullptr) return {};
+        if (shards_.info(cut.id) == nullptr) return {};
         ++taken;
-        if (!shards_.has(id) && files_.await_room()) {
-            (void)shards_.put_known(id, share(std::move(bytes)));
+        if (shards_.has(cut.id) || !files_.await_room()) return {};
+        if (auto list = extents_worth_keeping(cut)) {
+            auto shard = data::shard_in_place(share(std::move(*list)));
+            if (shard) (void)shards_.put_known(cut.id, std::move(*shard));
+            return {};
         }
+        (void)shards_.put_known(cut.id, share(std::move(cut.bytes)));
         return {};
     };
     const auto cut = cut_like(options_.local_source, shards_.manifest(), take);

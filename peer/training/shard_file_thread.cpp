@@ -74,6 +74,7 @@ void ShardFileThread::run() {
         report_.error = error.what();
     }
     std::unique_lock lock(mutex_);
+    note_lost();
     read_ = true;
     changed_.notify_all();
     while (!stop_) {
@@ -100,6 +101,12 @@ void ShardFileThread::remember() {
     shelf_.remember();
 }
 
+/// Requires  mutex_ is held
+void ShardFileThread::note_lost() {
+    report_.lost = shelf_.lost().shards;
+    report_.lost_file = shelf_.lost().file;
+}
+
 /// Writes what is in memory, and notes how that went.
 void ShardFileThread::keep() {
     std::string error;
@@ -115,6 +122,7 @@ void ShardFileThread::keep() {
         error = exception.what();
     }
     const std::scoped_lock lock(mutex_);
+    note_lost();
     if (!error.empty()) ++report_.failed;
     report_.error = std::move(error);
     report_.cpu = thread_cpu_time();

@@ -50,6 +50,7 @@ private:
     void run();
     void keep();
     void remember();
+    void note_lost();
 
     data::ShardStore& shards_;
     // Owned by the thread.

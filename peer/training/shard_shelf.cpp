@@ -35,19 +35,44 @@ void ShardShelf::read() {
     for (const auto& shard : shards_.manifest().shards) known.emplace(shard.id.hex(), shard.id);
     for (const auto& path : disk_.list(files_.directory())) {
         const auto name = path.filename().string();
-        const auto shard = known.find(name);
+        const bool list = path.extension() == kExtentsSuffix;
+        const auto id = list ? path.stem().string() : name;
+        const auto shard = known.find(id);
         if (shard != known.end()) {
             take(path, shard->second);
-        } else if (path.extension() == ".tmp" || is_shard_name(name)) {
+        } else if (path.extension() == ".tmp" || is_shard_name(id)) {
             // What a peer that was killed has left half written, and what another swarm has left,
             // only takes room.
             disk_.remove(path);
         }
     }
     std::erase_if(verified_, [&](const auto& entry) {
-        return !known.contains(entry.first) || !shards_.has(known.at(entry.first));
+        const auto shard = known.find(entry.first.substr(0, kNameLength));
+        return shard == known.end() || !shards_.has(shard->second);
     });
     remember();
+}
+
+void ShardShelf::lose(const std::string& file) {
+    ++lost_.shards;
+    lost_.file = file;
+}
+
+/// Maps a file of ours. A list whose first file is no longer what it was says that people have moved or
+/// changed their files; its shard is as good as not there.
+/// Errors    Io (it may be there another time), others (it is of no use)
+Result<data::StoredShard> ShardShelf::open(const std::filesystem::path& path) {
+    auto bytes = disk_.map(path, data::kShardBytesMax);
+    if (bytes.has_error()) return fail(FaultCode::Io, bytes.error().message);
+    if (path.extension() != kExtentsSuffix) return data::whole_shard(std::move(*bytes));
+    auto shard = data::shard_in_place(std::move(*bytes));
+    if (shard.has_error()) return shard;
+    const auto there = shard->extents->check_first();
+    if (there) return shard;
+    lose(shard->extents->changed_file());
+    // A disk of the user's that is not mounted yet may be so at the next start.
+    const bool changed = there.error().code == FaultCode::Corrupt;
+    return fail(changed ? FaultCode::Corrupt : FaultCode::Io, there.error().message);
 }
 
 /// Puts one file's shard into the store.
@@ -56,14 +81,16 @@ void ShardShelf::take(const std::filesystem::path& path, const ShardId& id) {
     const auto stamp = disk_.stamp(path);
     const auto before = verified_.find(name);
     // The store has it already if this life has cut it; then this file was written by us just now.
-    bool sound = shards_.get(id).mapped;
+    bool sound = shards_.get(id).bytes.mapped;
     if (!sound) {
-        auto bytes = disk_.map(path, data::kShardBytesMax);
-        if (bytes.has_error()) return;
-        const bool same = stamp && before != verified_.end() && before->second == *stamp;
-        const auto put =
-            same ? shards_.put_known(id, std::move(*bytes)) : shards_.put(std::move(*bytes));
-        sound = put.has_value() && shards_.has(id);
+        auto shard = open(path);
+        if (shard.has_error() && shard.error().code == FaultCode::Io) return;
+        if (shard) {
+            const bool same = stamp && before != verified_.end() && before->second == *stamp;
+            const auto put =
+                same ? shards_.put_known(id, std::move(*shard)) : shards_.put(std::move(*shard));
+            sound = put.has_value() && shards_.has(id);
+        }
         if (!sound) disk_.remove(path);
     }
     if (!sound || !stamp) return;
@@ -76,23 +103,28 @@ void ShardShelf::take(const std::filesystem::path& path, const ShardId& id) {
 void ShardShelf::remove_dropped() {
     for (const auto& id : shards_.take_dropped()) {
         if (files_.directory().empty()) continue;
-        disk_.remove(files_.path_of(id));
-        changed_ = verified_.erase(id.hex()) > 0 || changed_;
+        for (const auto& path : {files_.path_of(id), files_.list_path(id)}) {
+            disk_.remove(path);
+            changed_ = verified_.erase(path.filename().string()) > 0 || changed_;
+        }
     }
 }
 
 Result<void> ShardShelf::keep(const std::function<void()>& written) {
+    for (const auto& file : shards_.give_up_changed()) lose(file);
     remove_dropped();
     for (const auto& id : shards_.in_memory()) {
-        const auto bytes = shards_.get(id);
-        auto kept = files_.keep(id, bytes.view);
+        const auto shard = shards_.get(id);
+        if (!shard) continue;  // given up since
+        auto kept = files_.keep(id, shard);
         if (kept.has_error()) return kept.error();
+        const auto path = kept->extents ? files_.list_path(id) : files_.path_of(id);
         const auto put = shards_.put_known(id, std::move(*kept));
         if (put.has_error()) return put.error();
         if (written) written();
         if (files_.directory().empty()) continue;
-        if (const auto stamp = disk_.stamp(files_.path_of(id))) {
-            verified_[id.hex()] = *stamp;
+        if (const auto stamp = disk_.stamp(path)) {
+            verified_[path.filename().string()] = *stamp;
             changed_ = true;
         }
     }

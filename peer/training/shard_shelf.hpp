@@ -1,7 +1,8 @@
 #pragma once
 
 // The files of the shards that a peer holds. The store has them mapped, so that they take no memory,
-// and the peer's next life need not fetch them again. Each file has the shard's id as its name.
+// and the peer's next life need not fetch them again. Each file has the shard's id as its name, or is the
+// list of its extents in users' files (data/shard_extents.hpp).
 //
 // Thread    that of the files
 
@@ -12,7 +13,7 @@
 
 #include "data/shard_store.hpp"
 #include "peer/machine/disk.hpp"
-#include "peer/machine/shard_files.hpp"
+#include "peer/terms/shard_files.hpp"
 
 namespace starling::peer {
 
@@ -27,6 +28,14 @@ public:
     /// swarms; other files are left alone. The session fetches what is missing.
     void read();
 
+    /// What was given up because users' files are gone or have changed.
+    struct Lost {
+        std::uint64_t shards = 0;
+        std::string file;  ///< one of those that have changed
+    };
+
+    [[nodiscard]] const Lost& lost() const { return lost_; }
+
     /// Removes the files of the shards that the store has given up. Then it writes each shard that lies
     /// in memory, and lets the store have the file instead. Blocks until they are on the disk. The first that cannot be written ends it; the next call tries again.
     /// Calls `written`, if there is one, after each.
@@ -38,6 +47,8 @@ public:
 
 private:
     void take(const std::filesystem::path& path, const ShardId& id);
+    [[nodiscard]] Result<data::StoredShard> open(const std::filesystem::path& path);
+    void lose(const std::string& file);
     void recall();
     void remove_dropped();
 
@@ -47,6 +58,7 @@ private:
     /// The stamps of files whose bytes have the right hash, by their names.
     std::unordered_map<std::string, FileStamp> verified_;
     bool changed_ = false;  ///< `verified_`, since it was written
+    Lost lost_;
 };
 
 }  // namespace starling::peer

@@ -131,16 +131,23 @@ void ShardTransfer::handle_request(const PeerId& from, ByteView payload, bool ov
     // Whoever guesses the id of a private shard must not learn that we hold it.
     const bool hidden = store_.manifest().mode == data::DataMode::Private;
     if (hidden) ++denied_;
-    const auto bytes = hidden ? SharedBytes{} : store_.get(shard);
-    const bool held = !overloaded && bytes && offset < bytes.view.size();
-    const std::size_t size = held ? std::min(kPayloadMax, bytes.view.size() - offset) : 0;
+    const auto stored = hidden ? data::StoredShard{} : store_.get(shard);
+    bool held = !overloaded && stored && offset < stored.size();
+    Bytes room;
+    ByteView data;
+    if (held) {
+        const auto read = stored.read(offset, std::min(kPayloadMax, stored.size() - offset), room);
+        // A user's file that has changed is no longer what was hashed: the shard is not held.
+        held = read.has_value();
+        if (held) data = *read;
+    }
     Bytes piece;
-    piece.reserve(size + kPieceHeadBytes);
+    piece.reserve(data.size() + kPieceHeadBytes);
     ByteWriter writer(piece);
     writer.put_array(shard.bytes);
     writer.put(offset);
-    writer.put(held ? static_cast<std::uint32_t>(bytes.view.size()) : std::uint32_t{0});
-    if (held) writer.put_bytes(bytes.view.subspan(offset, size));
+    writer.put(held ? static_cast<std::uint32_t>(stored.size()) : std::uint32_t{0});
+    writer.put_bytes(data);
     out_.push_back({from, FrameType::ShardPiece, std::move(piece)});
 }
 

@@ -139,6 +139,37 @@ class DataSets(SwarmTestCase):
         for peer in (founder, joiner):
             self.assertEqual(peer.last("final")["steps"], 30)
 
+    def test_files_of_tokens_are_not_copied_and_what_changes_comes_from_others(self):
+        tokens = self.directory / "tokens"
+        tokens.mkdir()
+        for name in ("train.bin", "val.bin"):
+            (tokens / name).write_bytes(b"".join(struct.pack("<H", i * i % 61) for i in range(150_000)))
+        state = self.directory / "founder"
+        model = "gpt?layers=1&heads=2&dim=16&context=4096"
+        founder = self.found("--state", state, "--batch", 1, dataset=f"bin:{tokens}?vocab=64", model=model)
+        self.wait_for_training([founder])
+        kept = list((state / "shards").iterdir())
+        self.assertGreater(len(kept), 3)
+        self.assertEqual({file.suffix for file in kept if file.name != "verified"}, {".extents"})
+        self.assertLess(sum(file.stat().st_size for file in kept), 10_000)
+        founder.kill()
+        self.wait_for(lambda: founder.code is not None, 20, "it is dead")
+        # The next life needs no --dataset.
+        founder = self.start_peer("--state", state, name="the second life")
+        joiner = self.join(founder)
+        self.wait_for_training([founder, joiner])
+        held = joiner.progress("held")
+        self.poll(lambda: joiner.status()["shards_missing"] == 0, 30, "the joiner has its shards")
+        self.assertGreater(held, 0)
+        (tokens / "train.bin").write_bytes(b"\0\0" * 150_000)
+        self.wait_for(
+            lambda: any(str(tokens / "train.bin") in line for line in founder.errors), 40, "it says which file", [founder]
+        )
+        self.poll(lambda: founder.status()["shard_files"]["lost"] > 0, 30, "they are counted")
+        self.poll(
+            lambda: any(len(file.name) == 64 for file in (state / "shards").iterdir()), 40, "they come from the joiner"
+        )
+
     def test_a_founder_listens_while_it_reads(self):
         words = (b"It was a dark and stormy night, and %d captains sat around a fire. " % n for n in range(1 << 14))
         chapter = b"".join(words)

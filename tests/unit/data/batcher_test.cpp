@@ -79,7 +79,7 @@ protected:
         std::set<std::uint32_t> numbers;
         for (const auto& id : ids) {
             const auto bytes = store_.get(id);
-            const auto view = store_.view(bytes.view);
+            const auto view = store_.view(bytes);
             for (std::size_t s = 0; s < view.samples; ++s) {
                 std::uint32_t number = 0;
                 for (std::size_t i = 4; i-- > 0;) {
@@ -300,7 +300,7 @@ TEST_F(Batches, AShardThatMovesIntoAFileGivesTheSameSamplesAndItsMemoryIsFree) {
     std::vector<float> values(4 * kElements);
     std::vector<std::int32_t> labels(4);
     ASSERT_TRUE(batcher.next({values, labels, {}}));
-    const std::weak_ptr<const void> memory = store_.get(train_[0]).owner;
+    const std::weak_ptr<const void> memory = store_.get(train_[0]).bytes.owner;
     for (std::size_t i = 0; i < manifest().shards.size(); ++i) {
         auto file = share(sharded_.shards[i]);
         file.mapped = true;

@@ -173,8 +173,8 @@ protected:
         const testing::Prepared prepared(*source);
         const auto& manifest = prepared.manifest;
         std::vector<Bytes> shards;
-        const auto keep = [&](const ShardId&, Bytes bytes) {
-            shards.push_back(std::move(bytes));
+        const auto keep = [&](CutShard cut) {
+            shards.push_back(std::move(cut.bytes));
             return Result<void>();
         };
         EXPECT_TRUE(cut_source(*source, {}, std::nullopt, testing::test_hash, keep).has_value());

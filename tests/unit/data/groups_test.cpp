@@ -43,8 +43,8 @@ struct Divided {
     }
 
     ShardSink sink() {
-        return [this](const ShardId&, Bytes bytes) {
-            shards.push_back(std::move(bytes));
+        return [this](CutShard cut) {
+            shards.push_back(std::move(cut.bytes));
             return Result<void>();
         };
     }

@@ -75,11 +75,10 @@ Cut cut(
     const std::optional<ShardCounts>& counts = std::nullopt
 ) {
     Cut cut;
-    auto manifest =
-        cut_source(source, partition, counts, test_hash, [&](const ShardId&, Bytes bytes) {
-            cut.shards.push_back(std::move(bytes));
-            return Result<void>();
-        });
+    auto manifest = cut_source(source, partition, counts, test_hash, [&](CutShard one) {
+        cut.shards.push_back(std::move(one.bytes));
+        return Result<void>();
+    });
     STARLING_CHECK(manifest.has_value());
     cut.manifest = std::move(*manifest);
     return cut;
@@ -143,10 +142,9 @@ TEST(Records, ManySamplesMakeManyShardsAndFewMakeSome) {
 TEST(Records, WhatTheSourceCannotReadEndsTheCutting) {
     NumberedSource source(LabelKind::Class, {100, 10, 0});
     source.broken = 77;
-    const auto made =
-        cut_source(source, {}, std::nullopt, test_hash, [](const ShardId&, const Bytes&) {
-            return Result<void>();
-        });
+    const auto made = cut_source(source, {}, std::nullopt, test_hash, [](const CutShard&) {
+        return Result<void>();
+    });
     ASSERT_TRUE(made.has_error());
     EXPECT_EQ(made.error().code, FaultCode::Truncated);
 }

@@ -109,7 +109,7 @@ TEST(ShardStore, HoldsWhatTheManifestPromisesAndSharesIt) {
     EXPECT_EQ(store.held(), 1U);
     const auto first = store.get(info.id);
     ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
-    EXPECT_EQ(store.get(info.id).owner, first.owner)
+    EXPECT_EQ(store.get(info.id).bytes.owner, first.bytes.owner)
         << "a second arrival must not replace bytes in use";
     EXPECT_EQ(store.info(info.id)->samples, info.samples);
     EXPECT_EQ(store.info(ShardId{}), nullptr);
@@ -153,7 +153,7 @@ TEST(ShardStore, AShardThatIsGivenUpMayComeAgain) {
     EXPECT_FALSE(store.drop(id));
     EXPECT_FALSE(store.has(id));
     EXPECT_EQ(store.bytes(), 0U);
-    EXPECT_EQ(used.view.size(), sharded.shards[3].size()) << "whoever uses it may go on";
+    EXPECT_EQ(used.size(), sharded.shards[3].size()) << "whoever uses it may go on";
     EXPECT_EQ(told, 2) << "its arrival and its end";
     EXPECT_EQ(store.take_dropped(), std::vector{id});
     EXPECT_TRUE(store.take_dropped().empty());
@@ -176,10 +176,10 @@ TEST(ShardStore, AFileReplacesTheSameBytesInMemory) {
     EXPECT_EQ(store.bytes(), sharded.shards[3].size());
     EXPECT_TRUE(store.in_memory().empty());
     EXPECT_EQ(store.held(), 1U);
-    EXPECT_TRUE(store.get(id).mapped);
-    EXPECT_EQ(before.owner.use_count(), 1) << "the store has let go of the bytes in memory";
+    EXPECT_TRUE(store.get(id).bytes.mapped);
+    EXPECT_EQ(before.bytes.owner.use_count(), 1) << "the store has let go of the bytes in memory";
     ASSERT_TRUE(store.put(sharded.shards[3]).has_value());
-    EXPECT_TRUE(store.get(id).mapped) << "what comes again over the network changes nothing";
+    EXPECT_TRUE(store.get(id).bytes.mapped) << "what comes again over the network changes nothing";
     const auto& other = sharded.manifest.shards[4].id;
     EXPECT_EQ(
         store.put_known(ShardId{}, share(sharded.shards[4])).error().code, FaultCode::NotFound

@@ -307,8 +307,8 @@ TEST_F(Sources, APictureThatBreaksOffWhileTrainingIsLeftOutAndCounted) {
     EXPECT_EQ(source->count(Split::Train), 12U);
     std::vector<Bytes> shards;
     const auto manifest =
-        cut_source(*source, {}, std::nullopt, testing::test_hash, [&](const ShardId&, Bytes shard) {
-            shards.push_back(std::move(shard));
+        cut_source(*source, {}, std::nullopt, testing::test_hash, [&](CutShard cut) {
+            shards.push_back(std::move(cut.bytes));
             return Result<void>();
         });
     ASSERT_TRUE(manifest.has_value());
@@ -360,13 +360,12 @@ TEST_F(Sources, WhereNothingCanBeReadABatchSaysSo) {
     const auto source = open("images:" + path("p") + "?test=0");
     ASSERT_NE(source, nullptr);
     std::vector<Bytes> shards;
-    auto manifest =
-        cut_source(*source, {}, std::nullopt, testing::test_hash, [&](const ShardId&, Bytes shard) {
-            // A stranger may hash whatever he likes.
-            for (std::size_t i = shard.size() - 30; i < shard.size(); ++i) shard[i] = std::byte{0};
-            shards.push_back(std::move(shard));
-            return Result<void>();
-        });
+    auto manifest = cut_source(*source, {}, std::nullopt, testing::test_hash, [&](CutShard cut) {
+        // A stranger may hash whatever he likes.
+        std::fill(cut.bytes.end() - 30, cut.bytes.end(), std::byte{0});
+        shards.push_back(std::move(cut.bytes));
+        return Result<void>();
+    });
     ASSERT_TRUE(manifest.has_value());
     std::vector<ShardId> ids;
     for (std::size_t i = 0; i < shards.size(); ++i) {

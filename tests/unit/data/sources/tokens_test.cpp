@@ -43,16 +43,10 @@ struct Cut {
         const Partition& partition = {},
         const std::optional<ShardCounts>& counts = std::nullopt
     ) {
-        auto made = cut_tokens(
-            source,
-            partition,
-            counts,
-            testing::test_hash,
-            [&](const ShardId&, Bytes bytes) {
-                shards.push_back(std::move(bytes));
-                return Result<void>();
-            }
-        );
+        auto made = cut_tokens(source, partition, counts, testing::test_hash, [&](CutShard cut) {
+            shards.push_back(std::move(cut.bytes));
+            return Result<void>();
+        });
         EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
         if (made) manifest = std::move(*made);
     }

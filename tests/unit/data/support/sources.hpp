@@ -35,11 +35,10 @@ inline std::uint16_t class_of(const Source& source, Split split, std::uint64_t s
 struct Prepared {
     explicit Prepared(const Source& source, Split split = Split::Train) {
         std::vector<Bytes> shards;
-        auto made =
-            cut_source(source, {}, std::nullopt, test_hash, [&](const ShardId&, Bytes bytes) {
-                shards.push_back(std::move(bytes));
-                return Result<void>();
-            });
+        auto made = cut_source(source, {}, std::nullopt, test_hash, [&](CutShard cut) {
+            shards.push_back(std::move(cut.bytes));
+            return Result<void>();
+        });
         EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
         manifest = std::move(*made);
         Preparation preparation(manifest);

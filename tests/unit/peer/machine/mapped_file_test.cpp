@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "peer/machine/files.hpp"
-#include "peer/machine/shard_files.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace starling::peer {
@@ -50,16 +49,6 @@ TEST_F(MappedFiles, WithoutANameTheyLeaveNothingBehind) {
     const auto mapped = map_unnamed(bytes);
     ASSERT_TRUE(mapped.has_value()) << mapped.error().message;
     EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), mapped->view.begin(), mapped->view.end()));
-}
-
-TEST_F(MappedFiles, AShardsFileHasItsIdAsNameAndReplacesAnOlderOne) {
-    ShardFiles files(real_disk(), directory_.path() / "shards");
-    const ShardId id{};
-    ASSERT_TRUE(files.keep(id, as_byte_view("older")).has_value());
-    const auto kept = files.keep(id, as_byte_view("newer"));
-    ASSERT_TRUE(kept.has_value()) << kept.error().message;
-    EXPECT_EQ(as_text(kept->view), "newer");
-    EXPECT_EQ(as_text(*read_file(directory_.path() / "shards" / id.hex(), 5)), "newer");
 }
 
 TEST_F(MappedFiles, AStampChangesWithTheFile) {

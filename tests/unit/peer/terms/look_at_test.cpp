@@ -44,7 +44,7 @@ protected:
         std::array<std::uint64_t, 2> tokens{};
         for (std::size_t i = 0; i < manifest.shards.size(); ++i) {
             EXPECT_EQ(looked->manifest.shards[i].id, manifest.shards[i].id);
-            const auto view = data::view_shard(cut->sharded.shards[i].view, manifest);
+            const auto view = data::view_shard(cut->sharded.shards[i], manifest);
             const bool train = manifest.shards[i].split == data::Split::Train;
             if (manifest.is_text()) tokens.at(train ? 0 : 1) += view.tokens();
             if (!train || manifest.schema.label.kind != data::LabelKind::Class) continue;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "peer/terms/data_set.hpp"
+#include "peer/terms/shard_files.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace starling::peer {
@@ -18,7 +19,12 @@ namespace fs = std::filesystem;
 
 std::vector<Bytes> copies(const CutShards& cut) {
     std::vector<Bytes> all;
-    for (const auto& shard : cut.shards) all.emplace_back(shard.view.begin(), shard.view.end());
+    for (const auto& shard : cut.shards) {
+        Bytes room;
+        const auto bytes = shard.read(0, shard.size(), room);
+        EXPECT_TRUE(bytes.has_value()) << bytes.error().message;
+        all.emplace_back(bytes->begin(), bytes->end());
+    }
     return all;
 }
 
@@ -204,6 +210,33 @@ TEST_F(ShardFolders, AreWrittenIntoAnEmptyPlaceOnlyAndNotAtAllForABadSpec) {
     ASSERT_TRUE(full.has_error());
     EXPECT_EQ(full.error().code, FaultCode::Usage);
     EXPECT_NE(full.error().message.find("already"), std::string::npos);
+}
+
+TEST_F(ShardFolders, LargeShardsAndFilesOfTokensStayWhereTheyAre) {
+    const auto bins = root_.path() / "bins";
+    fs::create_directory(bins);
+    for (const auto* name : {"train.bin", "val.bin"}) {
+        std::ofstream file(bins / name, std::ios::binary);
+        for (int i = 0; i < 200'000; ++i) file << static_cast<char>(i % 61) << '\0';
+    }
+    const auto spec = "bin:" + bins.string() + "?context=4096&vocab=64";
+    write(spec);
+    const auto kept = root_.path() / "kept";
+    for (const auto& source : {spec, shards()}) {
+        fs::remove_all(kept);
+        const auto cut = cut_for_swarm(source, "", {}, kept);
+        ASSERT_TRUE(cut.has_value()) << cut.error().message;
+        std::uint64_t bytes = 0;
+        for (const auto& entry : fs::directory_iterator(kept)) {
+            EXPECT_EQ(entry.path().extension(), kExtentsSuffix);
+            bytes += entry.file_size();
+        }
+        EXPECT_LT(bytes, 20'000U) << source << ": lists, and no copy of 800 kB";
+        std::vector<Bytes> copied;
+        const auto like = cut_like(source, cut->sharded.manifest, data::collect_in(copied));
+        ASSERT_TRUE(like.has_value());
+        EXPECT_EQ(copies(cut->sharded), copied);
+    }
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST_F(Tasks, AJoinersShardsAreTheFoundersWhateverItsSpecSaysAboutWindows) {
     );
     std::vector<Bytes> theirs;
     for (const auto& shard : founder->shards) {
-        theirs.emplace_back(shard.view.begin(), shard.view.end());
+        theirs.emplace_back(shard.bytes.view.begin(), shard.bytes.view.end());
     }
     EXPECT_EQ(shards, theirs);
 }

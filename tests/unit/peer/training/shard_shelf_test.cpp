@@ -5,7 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include "peer/crypto/sha256.hpp"
 #include "peer/machine/files.hpp"
+#include "peer/terms/data_set.hpp"
+#include "peer/terms/shard_files.hpp"
 #include "peer/virtual/memory_disk.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/peer/training/tiny_data.hpp"
@@ -195,7 +198,7 @@ TEST_F(StampedShelves, TheFileOfAShardThatWasGivenUpGoes) {
     ASSERT_TRUE(store.put(sharded_.shards[1]).has_value());
     ASSERT_TRUE(shelf.keep().has_value());
     EXPECT_TRUE(std::filesystem::exists(file(1)));
-    EXPECT_TRUE(store.get(sharded_.manifest.shards[1].id).mapped);
+    EXPECT_TRUE(store.get(sharded_.manifest.shards[1].id).bytes.mapped);
     shelf.remember();
     EXPECT_EQ(found(), 2U);
 }
@@ -206,6 +209,106 @@ TEST_F(StampedShelves, ShardsOfOtherSwarmsGo) {
     ASSERT_TRUE(write_file_atomically(foreign, as_byte_view("x"), 0644).has_value());
     EXPECT_EQ(found(), 3U);
     EXPECT_FALSE(std::filesystem::exists(foreign));
+}
+
+/// Shards of tokens that lie in a user's own file.
+class FiledShelves : public ::testing::Test {
+protected:
+    FiledShelves() {
+        std::filesystem::create_directory(bins_);
+        for (const auto* name : {"train.bin", "val.bin"}) {
+            std::string tokens;
+            for (int i = 0; i < 100'000; ++i) {
+                tokens += static_cast<char>(i % 61);
+                tokens += '\0';
+            }
+            starling::testing::write_quickly(bins_ / name, as_byte_view(tokens));
+        }
+        auto cut = cut_for_swarm("bin:" + bins_.string() + "?context=4096&vocab=64", "", {}, path_);
+        EXPECT_TRUE(cut.has_value()) << cut.error().message;
+        data_ = std::move(cut->sharded);
+        data::ShardStore store(data_.manifest, &sha256);
+        for (std::size_t i = 0; i < data_.shards.size(); ++i) {
+            const auto put = store.put_known(data_.manifest.shards[i].id, data_.shards[i]);
+            EXPECT_TRUE(put.has_value());
+        }
+        ShardShelf(real_disk(), path_, store).read();
+    }
+
+    /// Returns how many shards the next life holds.
+    std::size_t found() {
+        data::ShardStore store(data_.manifest, &sha256);
+        ShardShelf shelf(real_disk(), path_, store);
+        shelf.read();
+        lost_ = shelf.lost();
+        return store.held();
+    }
+
+    [[nodiscard]] std::size_t lists() const {
+        std::size_t count = 0;
+        for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+            count += entry.path().extension() == kExtentsSuffix ? 1U : 0U;
+        }
+        return count;
+    }
+
+    starling::testing::TemporaryDirectory directory_;
+    std::filesystem::path path_ = directory_.path() / "shards";
+    std::filesystem::path bins_ = directory_.path() / "bins";
+    CutShards data_;
+    ShardShelf::Lost lost_;
+};
+
+TEST_F(FiledShelves, TheNextLifeFindsThemWithoutACopy) {
+    ASSERT_GT(data_.shards.size(), 3U);
+    EXPECT_EQ(lists(), data_.shards.size());
+    EXPECT_EQ(found(), data_.shards.size());
+    EXPECT_EQ(lost_.shards, 0U);
+    std::filesystem::remove(path_ / "verified");
+    EXPECT_EQ(found(), data_.shards.size()) << "then their bytes are hashed";
+}
+
+TEST_F(FiledShelves, WhatIsAwayTodayMayBeThereTomorrow) {
+    std::filesystem::rename(bins_, directory_.path() / "away");
+    EXPECT_EQ(found(), 0U);
+    EXPECT_EQ(lost_.shards, data_.shards.size());
+    EXPECT_EQ(std::filesystem::path(lost_.file).parent_path(), bins_);
+    EXPECT_EQ(lists(), data_.shards.size());
+    std::filesystem::rename(directory_.path() / "away", bins_);
+    EXPECT_EQ(found(), data_.shards.size());
+}
+
+TEST_F(FiledShelves, WhatHasChangedIsOfNoUse) {
+    starling::testing::write_quickly(bins_ / "train.bin", as_byte_view("other"));
+    EXPECT_EQ(found(), 1U) << "the part of val.bin";
+    EXPECT_EQ(lists(), 1U);
+}
+
+TEST_F(FiledShelves, AListThatADiskHasDamagedGoes) {
+    const auto id = data_.manifest.shards[0].id;
+    const auto path = path_ / (id.hex() + kExtentsSuffix);
+    auto bytes = *read_file(path, 100'000);
+    bytes[bytes.size() / 2] ^= std::byte{64};
+    starling::testing::write_quickly(path, bytes);
+    EXPECT_EQ(found(), data_.shards.size() - 1);
+    EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(FiledShelves, AFileThatChangesWhileAPeerRunsCostsItsShards) {
+    data::ShardStore store(data_.manifest, &sha256);
+    ShardShelf shelf(real_disk(), path_, store);
+    shelf.read();
+    ASSERT_EQ(store.held(), data_.shards.size());
+    starling::testing::write_quickly(bins_ / "train.bin", as_byte_view("other"));
+    ASSERT_TRUE(shelf.keep().has_value());
+    EXPECT_EQ(shelf.lost().shards, 0U) << "nobody has read it";
+    const auto id = data_.manifest.shards[0].id;
+    Bytes room;
+    EXPECT_TRUE(store.get(id).read(0, 100, room).has_error());
+    ASSERT_TRUE(shelf.keep().has_value());
+    EXPECT_EQ(shelf.lost().shards, 1U);
+    EXPECT_FALSE(store.has(id));
+    EXPECT_FALSE(std::filesystem::exists(path_ / (id.hex() + kExtentsSuffix)));
 }
 
 }  // namespace

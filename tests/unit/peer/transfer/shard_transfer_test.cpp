@@ -11,6 +11,8 @@
 
 #include "data/dataset.hpp"
 #include "peer/crypto/sha256.hpp"
+#include "peer/terms/data_set.hpp"
+#include "tests/support/temporary_directory.hpp"
 #include "tests/unit/peer/transfer/support/wire.hpp"
 
 namespace starling::peer {
@@ -278,6 +280,44 @@ TEST_F(Shards, NoFetchBeginsWhileTooMuchWaitsToBeWritten) {
     ASSERT_TRUE(mine_->put_known(sharded_.manifest.shards[0].id, std::move(file)).has_value());
     pass(milliseconds(200));
     EXPECT_EQ(mine_->held(), sharded_.shards.size());
+}
+
+TEST(FiledShards, AreGivenFromTheFileAsLongAsItIsTheSame) {
+    starling::testing::TemporaryDirectory directory;
+    for (const auto* name : {"train.bin", "val.bin"}) {
+        std::string tokens;
+        for (int i = 0; i < 50'000; ++i) {
+            tokens += static_cast<char>(i % 61);
+            tokens += '\0';
+        }
+        starling::testing::write_quickly(directory.path() / name, as_byte_view(tokens));
+    }
+    const auto spec = "bin:" + directory.path().string() + "?context=8192&vocab=64";
+    const auto cut = cut_for_swarm(spec, "");
+    ASSERT_TRUE(cut.has_value()) << cut.error().message;
+    const auto& manifest = cut->sharded.manifest;
+    ASSERT_NE(cut->sharded.shards[0].extents, nullptr);
+    data::ShardStore store(manifest, &sha256);
+    ASSERT_TRUE(store.put_known(manifest.shards[0].id, cut->sharded.shards[0]).has_value());
+    Outbox out;
+    ShardTransfer transfer(store, out);
+    const auto answer = [&] {
+        Bytes request;
+        ByteWriter writer(request);
+        writer.put_array(manifest.shards[0].id.bytes);
+        writer.put(std::uint32_t{0});
+        out.clear();
+        transfer.handle_request(PeerId{}, request, false);
+        return out.at(0).payload;
+    };
+    // A piece is the id, its offset, the size of all, and the bytes.
+    const auto given = answer();
+    EXPECT_EQ(given.size(), 40U + manifest.shards[0].bytes);
+    EXPECT_EQ(sha256(ByteView(given).subspan(40)), manifest.shards[0].id.bytes);
+    starling::testing::write_quickly(directory.path() / "train.bin", as_byte_view("other"));
+    const auto refused = answer();
+    EXPECT_EQ(refused.size(), 40U);
+    EXPECT_EQ(store.give_up_changed().size(), 1U);
 }
 
 TEST(PrivateShards, AreNotGivenToWhoGuessesTheirId) {
