@@ -38,7 +38,7 @@ BUILD_PACKAGES=(
 )
 DATA_PACKAGES=(dataset-fashion-mnist)
 TEST_PACKAGES=(
-    libgtest-dev lld python3 libonnx-testdata iproute2 iptables pocl-opencl-icd ocl-icd-libopencl1
+    libgtest-dev lld python3 libonnx-testdata iproute2 iptables pocl-opencl-icd ocl-icd-libopencl1 clang
 )
 # What only developers and CI need. clang does without g++'s OpenMP headers, so it brings its own.
 CHECK_PACKAGES=(clang-format clang-tidy libomp-dev)
