@@ -76,7 +76,7 @@ void add_product(Lowering& lowering) {
     const auto bias = lowering.use_optional(lowering.input(2), left);
     const auto batches = lowering.count(lowering.output()) / (a.rows * b.columns);
     lowering.add(
-        "product",
+        lowering.rounds() ? "product_bf16" : "product",
         tile_grid(a.rows, b.columns, batches),
         {left,
          right,
@@ -134,7 +134,7 @@ void lower_convolution(Lowering& lowering) {
     const auto weights = lowering.use(lowering.input(1));
     const auto bias = lowering.use_optional(lowering.input(2), from);
     lowering.add(
-        "convolution",
+        lowering.rounds() ? "convolution_bf16" : "convolution",
         tile_grid(p.outputs, y[0] * y[2] * y[3], p.groups),
         {from, weights, bias, lowering.define(lowering.output()), block(p)}
     );
@@ -148,7 +148,7 @@ void lower_convolution_gradient_input(Lowering& lowering) {
     const auto slope = lowering.use(lowering.input(0));
     const auto weights = lowering.use(lowering.input(1));
     lowering.add(
-        "convolution_gradient_input",
+        lowering.rounds() ? "convolution_gradient_input_bf16" : "convolution_gradient_input",
         tile_grid(p.channels, x[0] * x[2] * x[3], p.groups),
         {slope, weights, lowering.define(lowering.output()), block(p)}
     );
@@ -172,7 +172,7 @@ void lower_convolution_gradient_weight(Lowering& lowering) {
     const auto count = element_count(w);
     const auto sums = parts == 1 ? to : lowering.temporary(parts * count);
     lowering.add(
-        "convolution_gradient_weight",
+        lowering.rounds() ? "convolution_gradient_weight_bf16" : "convolution_gradient_weight",
         tile_grid(p.outputs, taps, p.groups * parts),
         {slope, from, sums, block(p), word(parts)}
     );

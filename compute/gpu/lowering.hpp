@@ -65,6 +65,9 @@ public:
 
     [[nodiscard]] const Attributes& attributes() const { return node().attributes; }
 
+    /// Returns whether products round their factors to bf16. All values between kernels are f32.
+    [[nodiscard]] bool rounds() const { return request_.precision == Precision::Bf16; }
+
     [[nodiscard]] ValueId input(std::size_t i) const {
         return i < node().inputs.size() ? node().inputs[i] : ValueId::None;
     }

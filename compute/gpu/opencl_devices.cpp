@@ -97,7 +97,7 @@ OpenClDevice look_at(const cl::Api& api, cl::Device id, const std::string& drive
                 : (type & cl::kTypeCpu) != 0 ? DeviceKind::Cpu
                                              : DeviceKind::Other;
     info.memory_bytes = number_of<std::uint64_t>(api, id, cl::kDeviceGlobalMemory);
-    info.precisions = {"f32"};
+    info.precisions = {"f32", "bf16"};
     info.libraries = "own kernels";
     info.allocation_bytes_max = number_of<std::uint64_t>(api, id, cl::kDeviceMaxAllocation);
     info.identity = identity_of(hardware_of(api, id), info);

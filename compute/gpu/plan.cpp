@@ -30,11 +30,6 @@ std::size_t gradient_elements(const PlanRequest& request, const ParameterLayout&
     return request.gradients.empty() ? 0 : layout.elements();
 }
 
-Result<void> check_precision(const PlanRequest& request) {
-    if (request.precision != Precision::Bf16) return {};
-    return fail(FaultCode::Unsupported, "this device has no kernels for bf16; give f32");
-}
-
 class GpuPlan final : public Plan {
 public:
     GpuPlan(PlanRequest request, Backend& backend, std::shared_ptr<WeightMirror> mirror)
@@ -239,7 +234,6 @@ Result<std::unique_ptr<Plan>> compile_plan(
     Backend& backend,
     std::shared_ptr<WeightMirror> mirror
 ) {
-    if (auto known = check_precision(request); !known) return known.error();
     try {
         auto plan = std::make_unique<GpuPlan>(std::move(request), backend, std::move(mirror));
         if (auto made = plan->make(layout); !made) return made.error();
@@ -250,7 +244,6 @@ Result<std::unique_ptr<Plan>> compile_plan(
 }
 
 Result<MemoryUse> plan_memory(PlanRequest request, const ParameterLayout& layout) {
-    if (auto known = check_precision(request); !known) return known.error();
     try {
         const auto places = place_buffers(lower(request, layout).buffers);
         MemoryUse use;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <gtest/gtest.h>
+#include <map>
 
 #include "compute/models/models.hpp"
 #include "compute/training/engine.hpp"
@@ -34,8 +35,9 @@ struct Trained {
 };
 
 /// Three steps; before the second, somebody else adds to a chunk.
-Trained train_on(std::string_view device) {
-    const auto options = options_on(device);
+Trained train_on(std::string_view device, Precision precision = Precision::F32) {
+    auto options = options_on(device);
+    options.precision = precision;
     ParameterStore store(*model_layout(options.model, options.task));
     store.initialize(Rng(5));
     const auto engine = Engine::create(options, store);
@@ -118,15 +120,30 @@ TEST(GpuDevice, MemoryThatIsNotThereIsRefusedAndTheDeviceGoesOn) {
     EXPECT_TRUE(device.synchronize().has_value());
 }
 
-TEST(GpuDevice, Bf16IsRefusedWhereThereAreNoKernelsForIt) {
+TEST(GpuDevice, StepsInBf16AreNotThoseInF32AndGiveTheSameBitsTwice) {
+    const auto name = test_device().name();
+    const auto first = train_on(name, Precision::Bf16);
+    const auto second = train_on(name, Precision::Bf16);
+    EXPECT_EQ(first.losses, second.losses);
+    EXPECT_EQ(first.parameters, second.parameters);
+    EXPECT_NE(first.losses, train_on(name).losses);
+}
+
+TEST(GpuDevice, APlanInBf16TakesTheMemoryOfOneInF32) {
     auto& device = test_device();
-    if (device.on_host()) GTEST_SKIP() << device.name() << " may have it";
+    if (device.on_host()) GTEST_SKIP() << "the CPU's plans are made by its library";
     auto options = options_on(device.name());
-    options.precision = Precision::Bf16;
-    ParameterStore store(*model_layout(options.model, options.task));
-    const auto engine = Engine::create(options, store);
-    ASSERT_TRUE(engine.has_error());
-    EXPECT_EQ(engine.error().code, FaultCode::Unsupported);
+    options.model = "cnn?channels=3,5&hidden=7";
+    std::map<Precision, MemoryUse> memory;
+    for (const auto precision : {Precision::F32, Precision::Bf16}) {
+        options.precision = precision;
+        ParameterStore store(*model_layout(options.model, options.task));
+        const auto engine = Engine::create(options, store);
+        ASSERT_TRUE(engine.has_value()) << engine.error().message;
+        EXPECT_EQ((*engine)->precision(), precision);
+        memory[precision] = (*engine)->memory();
+    }
+    EXPECT_EQ(memory[Precision::Bf16].total(), memory[Precision::F32].total());
 }
 
 }  // namespace

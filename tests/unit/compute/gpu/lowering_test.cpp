@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <gtest/gtest.h>
+#include <string>
+#include <vector>
 
 #include "compute/gpu/kernels.hpp"
 #include "compute/graph/operator.hpp"
@@ -39,6 +41,42 @@ TEST(GpuLowering, AttentionKeepsANumberForEachRowAndNotItsWeights) {
         rows += buffer.bytes == sizeof(float) * 2 * kHeads * kTokens ? 1U : 0U;
     }
     EXPECT_EQ(rows, 2U) << "totals for the gradient, and sums of the gradient itself";
+}
+
+/// The kernels of a net with each product there is, and with much else.
+std::vector<std::string> kernels_in(Precision precision) {
+    using Axes = std::vector<std::int64_t>;
+    const Attributes first{{"axes", Axes{0}}};
+    TestGraph test;
+    const auto weights = test.parameter({5, 3, 3, 3});
+    auto x = test.parameter({4, 3, 6, 6});
+    x = test.add("Relu", {test.add("Conv", {x, weights}, {{"kernel_shape", Axes{3, 3}}})});
+    x = test.add(
+        "Gemm", {test.add("Flatten", {x}), test.parameter({80, 12}), test.parameter({12})}
+    );
+    const auto tokens = test.add("Reshape", {x}, {{"shape", Axes{1, 4, 12}}});
+    x = test.add("CausalAttention", {tokens}, {{"heads", std::int64_t{2}}});
+    test.finish(test.add("MatMul", {x, test.parameter({4, 3})}));
+    const ParameterLayout layout(test.graph.parameters());
+    const PlanRequest request{test.graph, {test.loss}, test.gradients, 1, precision};
+    std::vector<std::string> kernels;
+    for (const auto& step : Lowering(request, layout).run().steps) {
+        kernels.emplace_back(step.launch.kernel);
+    }
+    return kernels;
+}
+
+TEST(GpuLowering, InBf16EachProductIsAnotherKernelAndNothingElseIs) {
+    const auto exact = kernels_in(Precision::F32);
+    const auto rounded = kernels_in(Precision::Bf16);
+    ASSERT_EQ(exact.size(), rounded.size());
+    int products = 0;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+        const bool product = exact[i] == "product" || exact[i].starts_with("convolution");
+        products += product ? 1 : 0;
+        EXPECT_EQ(rounded[i], product ? exact[i] + "_bf16" : exact[i]);
+    }
+    EXPECT_EQ(products, 9) << "a convolution, Gemm and MatMul, each with two slopes";
 }
 
 TEST(KernelViews, AxesThatLieOneBehindTheOtherAreJoined) {

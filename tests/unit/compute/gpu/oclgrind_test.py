@@ -16,7 +16,7 @@ import unittest
 GPU = pathlib.Path(__file__).resolve().parents[4] / "compute/gpu"
 # Whole models and large convolutions take hours here. These run every kernel.
 TESTS = (
-    "Attention*:Broadcast*:Dropout*:Function.*:Loss*:MatMul*:Movement*:Normalization*:Operator*:Optimizer*:"
+    "*Bf16Products.OfAConvolution*:*Bf16Products.Round*:Attention*:Broadcast*:Dropout*:Function.*:Loss*:MatMul*:Movement*:Normalization*:Operator*:Optimizer*:"
     "Pooling*:Reduction*:Residual.ABatchNorm*:Score*:Softmax*-Attention.ManyBlocks*:Attention.ScoresTooLarge*:"
     "Function.WorksOnTheBlockedLayout*:MatMul.Batches*:Normalization.BatchNormOfAConvolution*:Operator.Convolution*:Optimizer.PlainMomentum*"
 )
@@ -39,7 +39,7 @@ def kernels():
     """All kernels' names."""
     names = set()
     for path in (GPU / "kernels").glob("*.gpu"):
-        names.update(re.findall(r"^KERNEL void (\w+)\(", path.read_text(), re.MULTILINE))
+        names.update(re.findall(r"^KERNEL(?:_OF\(\w+, \w+\))? void (\w+)\(", path.read_text(), re.MULTILINE))
     return names
 
 
@@ -73,6 +73,8 @@ class Oclgrind(unittest.TestCase):
             "OCLGRIND_CHECK_API": "1",
             "OCLGRIND_DATA_RACES": "1",
             "OCLGRIND_INST_COUNTS": "1",
+            # It adds up the local memory of all kernels whose names begin as the one that runs.
+            "OCLGRIND_LOCAL_MEM_SIZE": "131072",
             "OCLGRIND_LOG": str(log),
             "OMP_WAIT_POLICY": "PASSIVE",
             "STARLING_TEST_DEVICES": "opencl:0",

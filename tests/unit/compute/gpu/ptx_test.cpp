@@ -106,6 +106,16 @@ TEST_P(Ptx, NothingIsCalledThatThePtxLacks) {
     EXPECT_EQ(text_.find(".extern"), std::string::npos) << "cuda_math.h lacks a function";
 }
 
+TEST_P(Ptx, ProductsInBf16UseTensorCoresWhereTheCardHasThem) {
+    const bool has = GetParam() == "sm_80";
+    for (const auto& facts : kernel_table()) {
+        const auto at = text_.find(".entry " + std::string(facts.name) + "(");
+        const auto body = text_.substr(at, text_.find(".entry ", at + 1) - at);
+        const bool used = body.find("mma.sync") != std::string::npos;
+        EXPECT_EQ(used, has && facts.name.ends_with("_bf16")) << facts.name;
+    }
+}
+
 TEST_P(Ptx, AnOldDriverTakesIt) {
     // 5.0 wants a driver of 2016, 7.0 one of 2020; Debian 12 has a later one.
     const auto version = GetParam() == "sm_60" ? ".version 5.0\n" : ".version 7.0\n";

@@ -3,6 +3,7 @@
 // On which devices the tests compute: those that STARLING_TEST_DEVICES names, separated by commas,
 // else the CPU. tests/unit/compute/CMakeLists.txt runs them once more on OpenCL.
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
@@ -44,6 +45,12 @@ inline std::vector<Device*> test_devices() {
 inline Device& test_device() {
     static Device* const first = test_devices().at(0);
     return *first;
+}
+
+/// Returns whether the device can be asked for bf16. Each CPU can: it emulates what it does not have.
+inline bool has_bf16(Device& device) {
+    const auto known = device.info().precisions;
+    return device.name() == "cpu" || std::find(known.begin(), known.end(), "bf16") != known.end();
 }
 
 inline std::vector<float> read(Device& device, DeviceSpan range) {

@@ -242,8 +242,7 @@ inline void expect_plan_matches(
     request.stopwatch = stopwatch;
     request.precision = precision;
     for (auto* device : test_devices()) {
-        // The CPU has kernels for bf16 that it may emulate.
-        if (precision != Precision::F32 && device->name() != "cpu") continue;
+        if (precision == Precision::Bf16 && !has_bf16(*device)) continue;
         // tests/unit/compute/gpu/lowering_test.cpp lists the operators without kernels.
         if (!device->on_host() && !lowered_for_cards(test.graph)) continue;
         expect_plan_matches_on(*device, test, run, request, tolerance);

@@ -24,9 +24,7 @@ void expect_twin(const Twin& twin, Precision precision, double share) {
     const auto golden = nlohmann::json::parse(file).at(std::string(twin.name));
     ASSERT_EQ(golden.size(), static_cast<std::size_t>(kTwinSteps));
     auto& device = test_device();
-    const auto has = device.info().precisions;
-    if (precision == Precision::Bf16 && std::find(has.begin(), has.end(), "bf16") == has.end() &&
-        !device.on_host()) {
+    if (precision == Precision::Bf16 && !has_bf16(device)) {
         GTEST_SKIP() << device.name() << " has no bf16";
     }
     EngineOptions options;
