@@ -28,7 +28,7 @@ struct PlanRequest {
     std::vector<ValueId> gradients;  ///< by parameter of the graph, None for no gradient; or empty
     int threads = 1;
     Precision precision = Precision::F32;  ///< F32 or Bf16
-    /// With a stopwatch the CPU measures ways to the same result and takes the fastest: each new
+    /// With a stopwatch a device measures ways to the same result and takes the fastest: each new
     /// shape costs about 20 ms or four runs of each way, whichever is longer.
     Stopwatch stopwatch = nullptr;
 };

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 #include "base/check.hpp"
 #include "base/result.hpp"
 #include "compute/device/device_span.hpp"
+#include "compute/gpu/library_product.hpp"
 
 namespace starling::compute::gpu {
 
@@ -97,6 +99,24 @@ public:
     /// Waits until all that is queued is done.
     /// Errors    Device
     [[nodiscard]] virtual Result<void> finish() = 0;
+
+    /// Returns whether a library multiplies here, too.
+    [[nodiscard]] virtual bool has_library() const { return false; }
+
+    /// Queues a product by the library.
+    /// Requires  has_library()
+    /// Errors    Unsupported, Oversized: the library cannot, and the backend goes on; Device
+    [[nodiscard]] virtual Result<void> multiply(const LibraryProduct& product);
+
+    /// Which shapes were measured, and whether the library was faster.
+    [[nodiscard]] std::map<LibraryShape, bool>& choices() { return choices_; }
+
+private:
+    std::map<LibraryShape, bool> choices_;
 };
+
+inline Result<void> Backend::multiply(const LibraryProduct& /*product*/) {
+    STARLING_UNREACHABLE("a backend without a library");
+}
 
 }  // namespace starling::compute::gpu

@@ -57,6 +57,7 @@ constexpr KernelFacts kTable[] = {
     {"convolution_gradient_input_bf16", "FFFC", kTiles},
     {"convolution_gradient_weight", "FFFCi", kTiles},
     {"convolution_gradient_weight_bf16", "FFFCi", kTiles},
+    {"add_bias", "FFliii", kFlat},
     {"reduce_each", "FFVVlli", kFlat},
     {"reduce_group", "FFVVli", kRows},
     {"softmax", "FFili", kRows},

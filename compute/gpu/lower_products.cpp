@@ -1,6 +1,7 @@
 // Products of matrices, and convolutions.
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "compute/gpu/lowering.hpp"
@@ -53,6 +54,35 @@ KernelView batches_of(const Shape& x, const Shape& y) {
     return kernel_view(view);
 }
 
+/// Returns the product as a library takes it, if it does.
+std::optional<LibraryShape> library_shape(
+    const Lowering& lowering, const ProductShape& p, std::int64_t batches
+) {
+    const auto& y = lowering.shape(lowering.output());
+    const auto a = batches_of(lowering.shape(lowering.input(0)), y);
+    const auto b = batches_of(lowering.shape(lowering.input(1)), y);
+    if (lowering.rounds() || a.rank > 1 || b.rank > 1) return std::nullopt;
+    LibraryShape shape;
+    shape.rows = p.rows;
+    shape.columns = p.columns;
+    shape.depth = p.depth;
+    shape.batches = batches;
+    shape.a_turned = lowering.attributes().integer("transA", 0) != 0;
+    shape.b_turned = lowering.attributes().integer("transB", 0) != 0;
+    shape.a_step = a.rank == 0 ? 0 : a.strides[0];
+    shape.b_step = b.rank == 0 ? 0 : b.strides[0];
+    shape.biased = p.biased != 0;
+    shape.cut = p.cut != 0;
+    // Many matrices times one are one long matrix times that.
+    const bool joins = !shape.a_turned && shape.b_step == 0 && shape.a_step == p.rows * p.depth;
+    if (batches > 1 && joins) {
+        shape.rows *= batches;
+        shape.batches = 1;
+        shape.a_step = 0;
+    }
+    return shape;
+}
+
 void add_product(Lowering& lowering) {
     const auto a = factor_of(
         lowering.shape(lowering.input(0)), lowering.attributes().integer("transA", 0) != 0
@@ -86,6 +116,7 @@ void add_product(Lowering& lowering) {
          block(batches_of(lowering.shape(lowering.input(1)), y)),
          block(p)}
     );
+    if (const auto shape = library_shape(lowering, p, batches)) lowering.offer_last(*shape);
 }
 
 ConvolutionShape convolution_shape(

@@ -7,6 +7,7 @@
 //           it into a Fault
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,6 +30,9 @@ struct Step {
     double flops = 0.0;
     Launch launch;  ///< without arguments
     std::vector<Operand> operands;
+    /// What a library could do in place of the launch, whose places are a, b, bias and y.
+    std::optional<LibraryShape> library;
+    bool by_library = false;
     /// Changes arguments before each run; empty for none.
     std::function<void(Launch&)> prepare;
 };
@@ -127,6 +131,9 @@ public:
     void prepare_last(std::function<void(Launch&)> prepare) {
         lowered_.steps.back().prepare = std::move(prepare);
     }
+
+    /// Says that a library could do the last kernel's product.
+    void offer_last(const LibraryShape& shape) { lowered_.steps.back().library = shape; }
 
 private:
     void lower_current();

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "compute/gpu/clblast_api.hpp"
 #include "compute/gpu/kernels.hpp"
 #include "compute/gpu/opencl_owned.hpp"
 #include "compute/gpu/opencl_watch.hpp"
@@ -213,7 +214,88 @@ public:
         return checked("has lost its work", status);
     }
 
+    [[nodiscard]] bool has_library() const override {
+        // Its first product compiles for half a minute on a CPU.
+        return device_.info.kind == DeviceKind::Gpu && clblast::api().has_value();
+    }
+
+    Result<void> multiply(const LibraryProduct& product) override {
+        if (fault_) return *fault_;
+        cl::Event event = nullptr;
+        const bool marked = watch_.wants_mark();
+        const auto status = call_library(product, marked ? &event : nullptr);
+        // What it refuses it has not queued.
+        if (status <= clblast::kFirstOfItsOwn) {
+            return fail(FaultCode::Unsupported, "CLBlast's status " + std::to_string(status));
+        }
+        if (cl::out_of_memory(status)) {
+            return fail(FaultCode::Oversized, "CLBlast has no memory for its copies");
+        }
+        if (status != cl::kSuccess) return remember("does not multiply by CLBlast", status);
+        if (!marked) return {};
+        return checked("has lost its work", watch_.add(queue_.get(), event));
+    }
+
 private:
+    [[nodiscard]] cl::Int call_library(const LibraryProduct& product, cl::Event* event) {
+        const auto& library = **clblast::api();
+        const auto& shape = product.shape;
+        const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
+        const auto way = [](bool turned) { return turned ? clblast::kTurned : clblast::kPlain; };
+        const auto a_pitch = size(shape.a_turned ? shape.rows : shape.depth);
+        const auto b_pitch = size(shape.b_turned ? shape.depth : shape.columns);
+        const auto y_pitch = size(shape.columns);
+        auto* queue = queue_.get();
+        if (shape.batches == 1) {
+            return library.Sgemm(
+                clblast::kRowMajor,
+                way(shape.a_turned),
+                way(shape.b_turned),
+                size(shape.rows),
+                size(shape.columns),
+                size(shape.depth),
+                1.0F,
+                handle_of(*product.a.memory),
+                size(product.a.offset),
+                a_pitch,
+                handle_of(*product.b.memory),
+                size(product.b.offset),
+                b_pitch,
+                0.0F,
+                handle_of(*product.y.memory),
+                size(product.y.offset),
+                y_pitch,
+                &queue,
+                event
+            );
+        }
+        return library.SgemmStridedBatched(
+            clblast::kRowMajor,
+            way(shape.a_turned),
+            way(shape.b_turned),
+            size(shape.rows),
+            size(shape.columns),
+            size(shape.depth),
+            1.0F,
+            handle_of(*product.a.memory),
+            size(product.a.offset),
+            a_pitch,
+            size(shape.a_step),
+            handle_of(*product.b.memory),
+            size(product.b.offset),
+            b_pitch,
+            size(shape.b_step),
+            0.0F,
+            handle_of(*product.y.memory),
+            size(product.y.offset),
+            y_pitch,
+            size(shape.rows * shape.columns),
+            size(shape.batches),
+            &queue,
+            event
+        );
+    }
+
     /// Waits for a command that was just queued, and so for all before it.
     [[nodiscard]] cl::Int waited(cl::Event event) {
         const auto status = watch_.add(queue_.get(), event);

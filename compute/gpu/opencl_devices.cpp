@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "compute/gpu/clblast_api.hpp"
 #include "compute/values/printable.hpp"
 
 namespace starling::compute::gpu {
@@ -98,7 +99,8 @@ OpenClDevice look_at(const cl::Api& api, cl::Device id, const std::string& drive
                                              : DeviceKind::Other;
     info.memory_bytes = number_of<std::uint64_t>(api, id, cl::kDeviceGlobalMemory);
     info.precisions = {"f32", "bf16"};
-    info.libraries = "own kernels";
+    const bool gpu = info.kind == DeviceKind::Gpu;
+    info.libraries = gpu && clblast::api() ? "CLBlast, own kernels" : "own kernels";
     info.allocation_bytes_max = number_of<std::uint64_t>(api, id, cl::kDeviceMaxAllocation);
     info.identity = identity_of(hardware_of(api, id), info);
     found.group_max = number_of<std::size_t>(api, id, cl::kDeviceMaxGroup);
@@ -111,7 +113,7 @@ OpenClDevice look_at(const cl::Api& api, cl::Device id, const std::string& drive
         info.state = "groups of " + std::to_string(found.group_max) + " threads are too small";
     } else {
         info.ready = true;
-        info.state = info.kind == DeviceKind::Gpu ? "ready" : "ready; auto never takes it";
+        info.state = gpu ? "ready" : "ready; auto never takes it";
     }
     return found;
 }

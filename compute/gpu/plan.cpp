@@ -8,6 +8,7 @@
 #include "base/check.hpp"
 #include "compute/gpu/kernel_table.hpp"
 #include "compute/gpu/lowering.hpp"
+#include "compute/gpu/product_choice.hpp"
 #include "compute/graph/passes.hpp"
 
 namespace starling::compute::gpu {
@@ -49,6 +50,8 @@ public:
             if (auto ok = write(words, upload.buffer); !ok) return ok;
         }
         for (auto& step : lowered.steps) bind(step);
+        auto chosen = choose_products(backend_, request_.stopwatch, lowered.steps);
+        if (!chosen) return chosen;
         steps_ = std::move(lowered.steps);
         for (const auto& [id, buffer] : lowered.inputs) inputs_[id] = host_of(id, buffer);
         // Gradients stay where they are.
@@ -77,8 +80,7 @@ public:
         if (auto ok = write_inputs(); !ok) return ok.error();
         for (auto& step : steps_) {
             if (interrupt.exchange(false, std::memory_order_relaxed)) return RunEnd::Interrupted;
-            if (step.prepare) step.prepare(step.launch);
-            if (auto ok = backend_.launch(step.launch); !ok) return ok.error();
+            if (auto ok = carry_out(step); !ok) return ok.error();
         }
         if (auto ok = read_outputs(); !ok) return ok.error();
         return RunEnd::Whole;
@@ -89,13 +91,10 @@ public:
         if (auto ok = backend_.finish(); !ok) return ok;
         for (auto& step : steps_) {
             const double start = stopwatch();
-            if (step.prepare) step.prepare(step.launch);
-            if (auto ok = backend_.launch(step.launch); !ok) return ok;
+            if (auto ok = carry_out(step); !ok) return ok;
             if (auto ok = backend_.finish(); !ok) return ok;
             const double seconds = stopwatch() - start;
-            times.push_back(
-                {step.name + " " + step.launch.kernel, step.op, seconds, step.flops, 0.0}
-            );
+            times.push_back({step.name + " " + who(step), step.op, seconds, step.flops, 0.0});
         }
         return read_outputs();
     }
@@ -127,7 +126,7 @@ public:
 
     std::string describe() const override {
         std::string text;
-        for (const auto& step : steps_) text += step.name + " " + step.launch.kernel + "\n";
+        for (const auto& step : steps_) text += step.name + " " + who(step) + "\n";
         return text + "0 of " + std::to_string(steps_.size()) + " kernels only reorder\n";
     }
 
@@ -138,6 +137,18 @@ private:
         DeviceMemory* memory = nullptr;
         std::size_t offset = 0;  ///< in bytes
     };
+
+    static std::string who(const Step& step) {
+        return step.by_library ? "library" : step.launch.kernel;
+    }
+
+    Result<void> carry_out(Step& step) {
+        if (step.prepare) step.prepare(step.launch);
+        auto done = launch_step(backend_, step);
+        // The library could when it was measured; what it lacks now is the card's failure.
+        if (!done) return fail(FaultCode::Device, done.error().message);
+        return {};
+    }
 
     static std::span<float> floats(std::vector<std::uint32_t>& words) {
         return {reinterpret_cast<float*>(words.data()), words.size()};

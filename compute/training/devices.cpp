@@ -1,11 +1,13 @@
 #include "compute/training/devices.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <mutex>
 #include <sys/stat.h>
 
 #include "compute/cpu/device.hpp"
+#include "compute/gpu/clblast_api.hpp"
 #include "compute/gpu/device.hpp"
 #include "compute/gpu/opencl_backend.hpp"
 #include "compute/gpu/opencl_devices.hpp"
@@ -107,6 +109,12 @@ DeviceList devices() {
     list.devices.push_back(cpu_device().info());
     list.missing.push_back({"cuda", kNoCuda});
     add_opencl(list);
+    // It speeds up OpenCL's graphics cards; where there is none, its lack says nothing.
+    const bool cards = std::any_of(list.devices.begin(), list.devices.end(), [](const auto& info) {
+        return info.kind == DeviceKind::Gpu;
+    });
+    const auto library = gpu::clblast::api();
+    if (cards && !library) list.missing.push_back({"opencl", library.error().message});
     return list;
 }
 
