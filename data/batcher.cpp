@@ -196,14 +196,32 @@ SamplesRead read_samples(
     std::size_t count,
     const SampleOut& out
 ) {
+    return read_samples(store, preparation, shards_of(store.manifest(), split), first, count, out);
+}
+
+std::vector<ShardId> shards_of(const Manifest& manifest, Split split) {
+    std::vector<ShardId> shards;
+    for (const auto& info : manifest.shards) {
+        if (info.split == split) shards.push_back(info.id);
+    }
+    return shards;
+}
+
+SamplesRead read_samples(
+    const ShardStore& store,
+    Preparation& preparation,
+    std::span<const ShardId> shards,
+    std::size_t first,
+    std::size_t count,
+    const SampleOut& out
+) {
     SamplesRead read;
     std::size_t start = 0;  // index of the shard's first sample among all held ones
-    for (const auto& info : store.manifest().shards) {
+    for (const auto& shard : shards) {
         if (read.passed == count) break;
-        if (info.split != split) continue;
-        const auto shard = store.get(info.id);
-        if (!shard) continue;
-        const ShardView view = store.view(shard);
+        const auto held = store.get(shard);
+        if (!held) continue;
+        const ShardView view = store.view(held);
         const std::size_t end = start + view.samples;
         for (std::size_t at = first + read.passed; at < end && read.passed < count; ++at) {
             ++read.passed;

@@ -136,6 +136,9 @@ struct SamplesRead {
     std::size_t filled = 0;  ///< of these, the ones that could be read and were copied
 };
 
+/// Returns the shards of a split, in manifest order.
+[[nodiscard]] std::vector<ShardId> shards_of(const Manifest& manifest, Split split);
+
 /// Copies held samples of a split in manifest order, as they are, for an evaluation: up to `count` of
 /// them from index `first` on. Of a text these are the consecutive windows of each shard; the rest
 /// at a shard's end, which is shorter than a window, is left out.
@@ -144,6 +147,16 @@ struct SamplesRead {
     const ShardStore& store,
     Preparation& preparation,
     Split split,
+    std::size_t first,
+    std::size_t count,
+    const SampleOut& out
+);
+
+/// Likewise of some shards, in their order, as far as they are held.
+[[nodiscard]] SamplesRead read_samples(
+    const ShardStore& store,
+    Preparation& preparation,
+    std::span<const ShardId> shards,
     std::size_t first,
     std::size_t count,
     const SampleOut& out

@@ -258,6 +258,12 @@ Duty shard_duty(
 
 namespace {
 
+bool is_in(const JudgedShare& share, const ShardId& shard) {
+    const auto* portion = share.shares == nullptr ? nullptr : share.shares->portion_of(shard);
+    if (portion == nullptr) return true;
+    return std::binary_search(share.portions.begin(), share.portions.end(), *portion);
+}
+
 /// Nobody else has these samples, and nobody will get them.
 Duties all_of(const Manifest& manifest) {
     Duties duties;
@@ -331,7 +337,8 @@ Duties duties_of(
     const PeerId& self,
     std::span<const WeightedPeer> peers,
     const Manifest& manifest,
-    std::size_t replicas
+    std::size_t replicas,
+    const JudgedShare& share
 ) {
     auto candidates = candidates_of(peers);
     STARLING_CHECK(std::any_of(candidates.begin(), candidates.end(), [&](const auto& c) {
@@ -346,7 +353,7 @@ Duties duties_of(
     Duties duties;
     for (const auto& shard : manifest.shards) {
         if (shard.split != Split::Train) {
-            duties.hold.push_back(shard.id);
+            if (is_in(share, shard.id)) duties.hold.push_back(shard.id);
             continue;
         }
         const auto duty = by_partition.empty() ? shard_duty(self, shard.id, candidates, holders)

@@ -27,6 +27,7 @@
 
 #include "base/ids.hpp"
 #include "data/manifest.hpp"
+#include "data/shares.hpp"
 
 namespace starling::data {
 
@@ -50,7 +51,8 @@ struct WeightedPeer {
 );
 
 /// Returns those that should hold each of some shards, by their places in the manifest: the owner and
-/// its heirs, all for a shard that is not for training. duties_of() says the same of one peer.
+/// its heirs, all for a shard that is not for training (SplitShares says more of those). duties_of() says the same of one
+/// peer.
 /// Requires  as owners_of(), but any shards
 [[nodiscard]] std::vector<std::vector<PeerId>> holders_of(
     std::span<const std::size_t> shards,
@@ -62,7 +64,13 @@ struct WeightedPeer {
 struct Duties {
     // Both in the manifest's order.
     std::vector<ShardId> train;  ///< training shards that this peer owns
-    std::vector<ShardId> hold;   ///< its own training shards, its replicas, and every test shard
+    std::vector<ShardId> hold;  ///< its own training shards, its replicas, and what it is judged by
+};
+
+/// What a peer holds of the splits that models are judged by.
+struct JudgedShare {
+    const SplitShares* shares = nullptr;  ///< null: all of them
+    std::vector<std::size_t> portions;    ///< of the splits that `shares` divides, ascending
 };
 
 /// Returns the owner of each partition as an index into `peers`. A peer's share is proportional to
@@ -74,13 +82,15 @@ struct Duties {
 
 /// Returns what `self` should train on and hold. Each training shard has `replicas` holders besides
 /// its owner: the next peers in rank for the shard, or for its partition where there are
-/// partitions. The order of `peers` does not matter. Of a manifest of private samples, all are our own.
+/// partitions. The order of `peers` does not matter. Of a manifest of private samples, all are our own. Of other splits
+/// it holds what `share` says.
 /// Requires  `peers` contains `self`, and no peer twice
 [[nodiscard]] Duties duties_of(
     const PeerId& self,
     std::span<const WeightedPeer> peers,
     const Manifest& manifest,
-    std::size_t replicas
+    std::size_t replicas,
+    const JudgedShare& share = {}
 );
 
 }  // namespace starling::data

@@ -46,6 +46,13 @@ std::vector<std::vector<PeerId>> ShardCache::holders_of(const std::vector<ShardI
     std::vector<std::size_t> places;
     for (const auto& shard : shards) places.push_back(places_.at(shard));
     auto holders = data::holders_of(places, duties_->peers, store_.manifest(), duties_->replicas);
+    std::vector<PeerId> ids;
+    for (const auto& peer : duties_->peers) ids.push_back(peer.id);
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        const auto* shares = duties_->shares;
+        const auto* portion = shares == nullptr ? nullptr : shares->portion_of(shards[i]);
+        if (portion != nullptr) holders[i] = shares->ranked(*portion, duties_->rotation, ids);
+    }
     for (auto& those : holders) std::erase(those, duties_->self);
     return holders;
 }

@@ -23,6 +23,7 @@
 #include "base/instant.hpp"
 #include "data/ownership.hpp"
 #include "data/shard_store.hpp"
+#include "data/shares.hpp"
 #include "peer/transfer/outbox.hpp"
 
 namespace starling::peer {
@@ -46,6 +47,9 @@ public:
         std::vector<ShardId> hold;
         std::vector<data::WeightedPeer> peers;
         std::size_t replicas = 0;
+        /// Of what is judged, and their rotation. Null: everybody holds all of it. They outlive the cache.
+        const data::SplitShares* shares = nullptr;
+        std::uint64_t rotation = 0;
     };
 
     void set_duties(Instant now, Duties duties);

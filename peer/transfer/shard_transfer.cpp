@@ -19,16 +19,19 @@ ShardTransfer::ShardTransfer(data::ShardStore& store, Outbox& out) : store_(stor
     for (const auto& shard : store.manifest().shards) sizes_[shard.id] = shard.bytes;
 }
 
-void ShardTransfer::want(Instant now, const std::vector<ShardId>& shards) {
+void ShardTransfer::want(
+    Instant now, const std::vector<ShardId>& shards, const std::set<ShardId>& last
+) {
     wanted_.clear();
+    last_.clear();
     for (const auto& shard : shards) {
-        if (!store_.has(shard)) wanted_.insert(shard);
+        if (!store_.has(shard)) (last.contains(shard) ? last_ : wanted_).insert(shard);
     }
     std::erase_if(fetches_, [this](const auto& entry) {
         const auto& [shard, fetch] = entry;
-        return !fetch.waiting && !wanted_.contains(shard) && fetch.asked.empty();
+        return !fetch.waiting && !wants(shard) && fetch.asked.empty();
     });
-    std::erase_if(refused_, [this](const auto& entry) { return !wanted_.contains(entry.first); });
+    std::erase_if(refused_, [this](const auto& entry) { return !wants(entry.first); });
     start_fetches(now);
 }
 
@@ -83,30 +86,36 @@ void ShardTransfer::start_fetches(Instant now) {
         refused_.clear();
         retry_at_.reset();
     }
-    room_at_ = wanted_.empty() ? std::nullopt : pause(now);
+    room_at_ = missing() == 0 ? std::nullopt : pause(now);
     if (room_at_) return;
     auto left = kFetchesMax - std::min(kFetchesMax, running());
     bool exhausted = false;
-    for (const auto& shard : wanted_) {
-        if (left == 0) break;
-        const auto at = fetches_.find(shard);
-        if (at != fetches_.end() && at->second.waiting) continue;
-        const auto holder = choose_holder(now, shard);
-        if (!holder) {
-            exhausted = true;
-            continue;
+    for (const auto* shards : {&wanted_, &last_}) {
+        for (const auto& shard : *shards) {
+            if (left == 0) break;
+            const auto at = fetches_.find(shard);
+            if (at != fetches_.end() && at->second.waiting) continue;
+            const bool begun = start_fetch(now, shard);
+            if (begun) --left;
+            exhausted = exhausted || !begun;
         }
-        auto& fetch = fetches_[shard];
-        if (fetch.holder != *holder && mistrusted_.contains(shard)) {
-            fetch.bytes.clear();
-            fetch.gave.clear();
-        }
-        fetch.holder = *holder;
-        request_piece(now, shard, fetch);
-        --left;
     }
     if (!exhausted) retry_at_.reset();
     if (exhausted && !retry_at_) retry_at_ = now + kRetryAfter;
+}
+
+/// Returns false if nobody is left to ask.
+bool ShardTransfer::start_fetch(Instant now, const ShardId& shard) {
+    const auto holder = choose_holder(now, shard);
+    if (!holder) return false;
+    auto& fetch = fetches_[shard];
+    if (fetch.holder != *holder && mistrusted_.contains(shard)) {
+        fetch.bytes.clear();
+        fetch.gave.clear();
+    }
+    fetch.holder = *holder;
+    request_piece(now, shard, fetch);
+    return true;
 }
 
 void ShardTransfer::request_piece(Instant now, const ShardId& shard, Fetch& fetch) {
@@ -215,6 +224,7 @@ bool ShardTransfer::finish(Instant now, Fetches::iterator at) {
         refused_.erase(shard);
         mistrusted_.erase(shard);
         wanted_.erase(shard);
+        last_.erase(shard);
     } else {
         ++rejected_;
         if (fetch.gave.size() > 1) {
@@ -233,7 +243,7 @@ void ShardTransfer::refuse(const ShardId& shard, const PeerId& holder) {
     refused_[shard].insert(holder);
     const auto at = fetches_.find(shard);
     at->second.waiting = false;
-    const bool over = !wanted_.contains(shard) && at->second.asked.empty();
+    const bool over = !wants(shard) && at->second.asked.empty();
     if (over || fetches_.size() > 2 * kFetchesMax) fetches_.erase(at);
 }
 

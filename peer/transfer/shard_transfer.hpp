@@ -41,8 +41,8 @@ public:
 
     /// Replaces the list of shards that we should hold, and begins to fetch those that are missing.
     /// A fetch that has begun goes on even if its shard is no longer in the list: duties change to
-    /// and fro, and what has come is not asked for again.
-    void want(Instant now, const std::vector<ShardId>& shards);
+    /// and fro, and what has come is not asked for again. Those that are `last` are asked for when nothing else is.
+    void want(Instant now, const std::vector<ShardId>& shards, const std::set<ShardId>& last = {});
 
     /// Replaces the peers that may hold them, without ourselves.
     void set_holders(Instant now, std::vector<data::WeightedPeer> holders);
@@ -64,7 +64,7 @@ public:
     /// Returns when to call handle_timeout, or nothing while no shard is missing.
     [[nodiscard]] std::optional<Instant> timeout() const;
 
-    [[nodiscard]] std::size_t missing() const { return wanted_.size(); }
+    [[nodiscard]] std::size_t missing() const { return wanted_.size() + last_.size(); }
 
     [[nodiscard]] std::uint64_t bytes_fetched() const { return bytes_fetched_; }
 
@@ -74,6 +74,10 @@ public:
     [[nodiscard]] std::uint64_t denied() const { return denied_; }
 
 private:
+    [[nodiscard]] bool wants(const ShardId& shard) const {
+        return wanted_.contains(shard) || last_.contains(shard);
+    }
+
     struct Fetch {
         PeerId holder;  ///< whom we ask now
         Bytes bytes;    ///< the bytes so far; at most the size in the manifest
@@ -100,6 +104,7 @@ private:
     using Fetches = std::map<ShardId, Fetch>;
 
     void start_fetches(Instant now);
+    bool start_fetch(Instant now, const ShardId& shard);
     [[nodiscard]] std::size_t running() const;
     [[nodiscard]] std::optional<Instant> pause(Instant now) const;
     [[nodiscard]] std::optional<PeerId> choose_holder(Instant now, const ShardId& shard);
@@ -114,6 +119,7 @@ private:
     data::ShardStore& store_;
     Outbox& out_;
     std::set<ShardId> wanted_;
+    std::set<ShardId> last_;  ///< these, too, when all others are here or asked for
     std::vector<data::WeightedPeer> holders_;
     Fetches fetches_;
     std::map<ShardId, std::set<PeerId>> refused_;  ///< holders that could not give it, this round

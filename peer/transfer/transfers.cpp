@@ -45,8 +45,10 @@ std::optional<std::string> Transfers::poll_note() {
     return fetch_ ? fetch_->poll_note() : std::nullopt;
 }
 
-void Transfers::want_shards(Instant now, const std::vector<ShardId>& shards) {
-    shards_.want(now, shards);
+void Transfers::want_shards(
+    Instant now, const std::vector<ShardId>& shards, const std::set<ShardId>& last
+) {
+    shards_.want(now, shards, last);
 }
 
 void Transfers::set_holders(Instant now, std::vector<data::WeightedPeer> holders) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -84,7 +85,9 @@ public:
     [[nodiscard]] std::optional<std::string> poll_note();
 
     /// Replaces the shards that we should hold, and the peers that may have them.
-    void want_shards(Instant now, const std::vector<ShardId>& shards);
+    void want_shards(
+        Instant now, const std::vector<ShardId>& shards, const std::set<ShardId>& last = {}
+    );
     void set_holders(Instant now, std::vector<data::WeightedPeer> holders);
 
     /// Says what we should hold, for the limit of what is held.

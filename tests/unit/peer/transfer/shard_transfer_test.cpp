@@ -4,6 +4,7 @@
 
 #include "peer/transfer/shard_transfer.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
@@ -135,6 +136,53 @@ protected:
     Instant now_{seconds(100)};
     Instant view_at_ = now_;
 };
+
+TEST(ShardTransfers, WhatIsLastIsAskedForWhenNothingElseIs) {
+    data::Dataset dataset;
+    dataset.name = "tiny";
+    dataset.shape = {1, 1, 1};
+    dataset.classes = 2;
+    for (std::size_t i = 0; i < 40; ++i) {
+        dataset.train.values.push_back(static_cast<std::uint8_t>(i));
+        dataset.train.labels.push_back(static_cast<std::uint16_t>(i % 2));
+    }
+    dataset.test = dataset.train;
+    const auto sharded = data::shard_dataset(dataset, 2, &sha256);
+    data::ShardStore store(sharded.manifest, &sha256);
+    Outbox out;
+    ShardTransfer transfer(store, out);
+    std::vector<ShardId> wanted;
+    std::set<ShardId> last;
+    for (const auto& shard : sharded.manifest.shards) {
+        wanted.push_back(shard.id);
+        if (shard.split == data::Split::Test) last.insert(shard.id);
+    }
+    ASSERT_EQ(last.size(), 20U);
+    const Instant now{seconds(100)};
+    const auto holder = peer_id(2);
+    transfer.set_holders(now, {{holder, 1}});
+    transfer.want(now, wanted, last);
+    EXPECT_EQ(transfer.missing(), 40U);
+    for (std::size_t done = 0; done < 40; ++done) {
+        ASSERT_FALSE(out.empty());
+        const auto request = out.front().payload;
+        out.pop_front();
+        ByteReader reader(request);
+        const ShardId shard{reader.take_array<32>()};
+        EXPECT_EQ(last.contains(shard), done >= 20) << done;
+        const auto& infos = sharded.manifest.shards;
+        const auto at = std::find_if(infos.begin(), infos.end(), [&shard](const auto& info) {
+            return info.id == shard;
+        });
+        const auto& bytes = sharded.shards[static_cast<std::size_t>(at - infos.begin())];
+        Bytes piece = request;
+        ByteWriter writer(piece);
+        writer.put(static_cast<std::uint32_t>(bytes.size()));
+        writer.put_bytes(bytes);
+        EXPECT_TRUE(transfer.handle_piece(now, holder, piece));
+    }
+    EXPECT_EQ(transfer.missing(), 0U);
+}
 
 TEST_F(Shards, WhileItIsHeldBackNothingIsAskedAndNothingIsLost) {
     add_holder(2, 0, sharded_.shards.size());
