@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "compute/metrics/labels_tally.hpp"
+#include "compute/metrics/tally.hpp"
 
 namespace starling::peer {
 
@@ -70,6 +70,32 @@ Result<void> check_quality(const data::Manifest& manifest, const Until& until) {
             std::string(data::to_string(manifest.schema.label.kind)) +
             ", of which an evaluation knows: " + names
     );
+}
+
+std::vector<compute::Tally> empty_tallies(const data::Label& label) {
+    const auto count = label.count;
+    switch (label.kind) {
+        case data::LabelKind::Class: {
+            // The first one that knows a quality tells it.
+            if (count == 2) return {compute::ScoreTally(), compute::ClassTally(count)};
+            std::vector<compute::Tally> tallies{compute::ClassTally(count)};
+            if (count > 2 && count <= compute::LabelsTally::kRankingsMax) {
+                tallies.emplace_back(compute::LabelsTally(compute::Rankings::OneVsRest, count));
+            }
+            return tallies;
+        }
+        case data::LabelKind::Classes:
+            if (count > compute::LabelsTally::kRankingsMax) return {};
+            return {compute::LabelsTally(compute::Rankings::Labels, count)};
+        case data::LabelKind::Numbers:
+            return {compute::NumberTally(count)};
+        case data::LabelKind::Tokens:
+            return {compute::TokenTally()};
+        case data::LabelKind::Boxes:
+            return {compute::BoxTally(count)};
+        default:
+            return {};  // there is nothing to learn
+    }
 }
 
 }  // namespace starling::peer

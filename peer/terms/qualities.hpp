@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "compute/metrics/quality.hpp"
+#include "compute/metrics/tally.hpp"
 #include "data/manifest.hpp"
 #include "peer/terms/until.hpp"
 
@@ -16,6 +17,11 @@ namespace starling::peer {
 /// Errors    none
 /// Thread    any
 [[nodiscard]] std::vector<compute::QualityKind> known_qualities(const data::Manifest& manifest);
+
+/// Returns the tallies that suit such labels, without anything in them. The first one that knows a quality tells it.
+/// Errors    none
+/// Thread    any
+[[nodiscard]] std::vector<compute::Tally> empty_tallies(const data::Label& label);
 
 /// Returns the quality that peers of a swarm with this target estimate while they train, besides
 /// accuracy and loss: the target's own, or else the one that tells most.

@@ -16,6 +16,7 @@
 #include "compute/values/eval_result.hpp"
 #include "compute/values/norm_moments.hpp"
 #include "data/batcher.hpp"
+#include "peer/terms/portion_word.hpp"
 
 namespace starling::peer {
 
@@ -34,6 +35,8 @@ struct TrainerOrder {
     std::vector<data::ShardStart> starts;
     std::uint64_t shards_version = 0;  ///< rises when `shards` changes or when a shard has arrived
     std::uint64_t evaluation = 0;      ///< a new number asks to evaluate on the whole test set
+    /// What this peer judges by of the splits that are judged in shares. Null: there are none.
+    std::shared_ptr<const std::vector<JudgedPortion>> share;
     /// A new number asks what the batch norms see of our data, with the parameters as they are.
     std::uint64_t norms_draw = 0;
     /// What they are to see from now on, of the draw with this number: then nobody else's statistics
@@ -117,7 +120,9 @@ struct TrainerReport {
     std::uint64_t evaluation = 0;  ///< number of the last full evaluation
     Examined evaluated;            ///< what it has found on the split that targets are held against
     std::optional<Examined> tested;  ///< and on the test split, where that is another one
-    std::uint64_t norms_drawn = 0;   ///< number of the last draw
+    /// And in each portion, where a split is judged in shares: then `evaluated` and `tested` are of our share.
+    std::shared_ptr<const std::vector<PortionWord>> portions;
+    std::uint64_t norms_drawn = 0;                      ///< number of the last draw
     std::shared_ptr<const compute::NormMoments> norms;  ///< what it has found
     std::uint64_t norms_set = 0;  ///< of which draw the running statistics are now
     data::BatcherPosition position;

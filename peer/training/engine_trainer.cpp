@@ -202,6 +202,8 @@ void EngineTrainer::obey(const TrainerOrder& order) {
         report_.schedule_step = std::max(report_.schedule_step, *order.schedule_step);
     }
     const bool starts = order.phase == TrainerPhase::Train && current_.phase != TrainerPhase::Train;
+    // Before it is prepared it obeys nothing.
+    if (order.share != current_.share) estimator_->judge_by(order.share);
     current_ = order;
     report_.obeyed = order.number;
     if (starts) {
@@ -373,6 +375,11 @@ void EngineTrainer::evaluate_all() {
     auto tested = estimator_->evaluate_test(*engine_, stop_);
     if (note_evaluation_fault()) return evaluate_all();
     if (stop_) return;
+    auto words = estimator_->take_words();
+    report_.portions.reset();
+    if (current_.share) {
+        report_.portions = std::make_shared<const std::vector<PortionWord>>(std::move(words));
+    }
     report_.evaluated = std::move(result);
     report_.tested = std::move(tested);
     report_.evaluation = current_.evaluation;

@@ -1,8 +1,12 @@
 #include "peer/training/estimator.hpp"
 
+#include <algorithm>
 #include <limits>
 
+#include "base/check.hpp"
 #include "base/rng.hpp"
+#include "compute/metrics/tally.hpp"
+#include "data/batcher.hpp"
 #include "peer/terms/qualities.hpp"
 
 namespace starling::peer {
@@ -67,20 +71,93 @@ std::optional<compute::Quality> Estimator::quality() const {
     return compute::Quality{*watched_, *value};
 }
 
+void Estimator::judge_by(std::shared_ptr<const std::vector<JudgedPortion>> share) {
+    share_ = std::move(share);
+    begin_at_share();
+}
+
+bool Estimator::divided(data::Split split) const {
+    if (!share_) return false;
+    return std::any_of(share_->begin(), share_->end(), [split](const JudgedPortion& portion) {
+        return portion.split == split;
+    });
+}
+
+bool Estimator::holds(const JudgedPortion& portion) const {
+    return std::all_of(portion.shards.begin(), portion.shards.end(), [this](const ShardId& shard) {
+        return shards_.has(shard);
+    });
+}
+
+/// Lets single evaluations go round the share, or the whole split.
+void Estimator::begin_at_share() {
+    const auto& manifest = shards_.manifest();
+    const auto split = manifest.target_split();
+    auto judged = data::shards_of(manifest, split);
+    if (divided(split)) {
+        judged.clear();
+        for (const auto& portion : *share_) {
+            if (portion.split != split) continue;
+            judged.insert(judged.end(), portion.shards.begin(), portion.shards.end());
+        }
+    }
+    all_ = 0;
+    for (const auto& shard : judged) all_ += shards_.info(shard)->samples;
+    const auto batches = std::max<std::size_t>(1, all_ / batch_);
+    next_ = batch_ * (next_ / batch_ % batches);
+    evaluation_.judge_only(std::move(judged));
+}
+
 Estimator::Found Estimator::examine(
-    Evaluation& evaluation, compute::Engine& engine, const std::atomic<bool>& stop
+    Evaluation& evaluation,
+    data::Split split,
+    compute::Engine& engine,
+    const std::atomic<bool>& stop
 ) {
-    Judge judge(shards_.manifest());
-    evaluation.judge_by(&judge);
-    auto found = evaluation.run(engine, 0, std::numeric_limits<std::size_t>::max(), stop);
-    evaluation.judge_by(recent_ ? &*recent_ : nullptr);
-    if (found.fault && !fault_) fault_ = found.fault;
+    constexpr auto kAll = std::numeric_limits<std::size_t>::max();
+    Found found{{}, 0, Judge(shards_.manifest())};
+    if (!divided(split)) {
+        evaluation.judge_by(&found.judge);
+        const auto whole = evaluation.run(engine, 0, kAll, stop);
+        if (whole.fault && !fault_) fault_ = whole.fault;
+        found.examined.result = whole.result;
+        found.samples = whole.samples;
+    } else {
+        Judge judge(shards_.manifest());
+        evaluation.judge_by(&judge);
+        for (const auto& portion : *share_) {
+            if (stop || portion.split != split || !holds(portion)) continue;
+            judge.clear();
+            evaluation.judge_only(portion.shards);
+            examine_portion(portion, evaluation.run(engine, 0, kAll, stop), judge, found);
+        }
+    }
     auto kinds = known_qualities(shards_.manifest());
     // The sums of the engine tell these two.
     std::erase(kinds, compute::QualityKind::Accuracy);
     std::erase(kinds, compute::QualityKind::Loss);
-    Examined examined{found.result, judge.known(kinds)};
-    return {std::move(examined), found.samples, std::move(judge)};
+    found.examined.qualities = found.judge.known(kinds);
+    return found;
+}
+
+/// Adds what was found in a portion to what was found in those before.
+void Estimator::examine_portion(
+    const JudgedPortion& portion, const Evaluated& part, const Judge& judge, Found& found
+) {
+    if (part.fault && !fault_) fault_ = part.fault;
+    PortionWord word;
+    word.portion = static_cast<std::uint16_t>(portion.portion);
+    word.result = part.result;
+    std::optional<std::size_t> first;
+    for (const auto& tally : judge.tallies()) {
+        if (!first && watched_ && compute::knows(tally, *watched_)) first = word.tallies.size();
+        word.tallies.push_back(compute::encode(tally));
+    }
+    fit_tallies(word.tallies, first.value_or(0), kWordTalliesMax);
+    words_.push_back(std::move(word));
+    found.examined.result += part.result;
+    found.samples += part.samples;
+    STARLING_CHECK(found.judge.merge(judge).has_value());
 }
 
 std::optional<Examined> Estimator::evaluate_test(
@@ -90,11 +167,14 @@ std::optional<Examined> Estimator::evaluate_test(
     const bool other = manifest.target_split() != data::Split::Test;
     if (!other || manifest.samples(data::Split::Test) == 0) return std::nullopt;
     Evaluation test(shards_, batch_, data::Split::Test);
-    return examine(test, engine, stop).examined;
+    return examine(test, data::Split::Test, engine, stop).examined;
 }
 
 Examined Estimator::evaluate_all(compute::Engine& engine, const std::atomic<bool>& stop) {
-    auto all = examine(evaluation_, engine, stop);
+    words_.clear();
+    auto all = examine(evaluation_, shards_.manifest().target_split(), engine, stop);
+    evaluation_.judge_by(recent_ ? &*recent_ : nullptr);
+    if (share_) begin_at_share();
     const auto& found = all.examined.result;
     if (!stop && found.samples > 0) {
         // The estimate starts from this result. Otherwise, after a missed target, one small

@@ -3,15 +3,18 @@
 // The estimate of a training peer. Accuracy and loss are a running mean over evaluations of one batch of
 // test samples each. The quality that the swarm watches comes from a tally over the last batches, because
 // an area under a curve of 256 rows with three frauds says nothing. An evaluation of all held samples
-// replaces the estimate.
+// replaces the estimate. Where a split is too large for everybody, all this is over the share of it that this peer
+// holds (data/shares.hpp).
 //
 // Thread    compute
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 #include "base/running_mean.hpp"
@@ -38,6 +41,9 @@ public:
     /// Requires  `shards` outlives the estimator
     Estimator(const data::ShardStore& shards, std::size_t batch, std::uint64_t seed);
 
+    /// Judges by these portions from now on where their splits are divided; null: by all that is held.
+    void judge_by(std::shared_ptr<const std::vector<JudgedPortion>> share);
+
     /// Evaluates the next batch of the held test samples; after the last one comes the first one.
     /// Returns whether there is a new estimate: not where no test samples are held, or where the
     /// engine was interrupted. Blocks as long as the engine computes, as evaluate_all() does.
@@ -52,6 +58,9 @@ public:
     [[nodiscard]] std::optional<Examined> evaluate_test(
         compute::Engine& engine, const std::atomic<bool>& stop
     );
+
+    /// Returns what the evaluations of all have found in each portion that is whole, since the last call.
+    [[nodiscard]] std::vector<PortionWord> take_words() { return std::exchange(words_, {}); }
 
     /// Returns why test samples were refused since the last call; nothing if none were.
     [[nodiscard]] std::optional<Fault> take_fault() { return std::exchange(fault_, std::nullopt); }
@@ -76,8 +85,17 @@ private:
     };
 
     [[nodiscard]] Found examine(
-        Evaluation& evaluation, compute::Engine& engine, const std::atomic<bool>& stop
+        Evaluation& evaluation,
+        data::Split split,
+        compute::Engine& engine,
+        const std::atomic<bool>& stop
     );
+    void examine_portion(
+        const JudgedPortion& portion, const Evaluated& part, const Judge& judge, Found& found
+    );
+    [[nodiscard]] bool divided(data::Split split) const;
+    [[nodiscard]] bool holds(const JudgedPortion& portion) const;
+    void begin_at_share();
     void count_part();
     [[nodiscard]] std::optional<compute::Quality> quality() const;
 
@@ -86,6 +104,8 @@ private:
     static constexpr std::size_t kTallyBatches = 16;
 
     const data::ShardStore& shards_;
+    std::shared_ptr<const std::vector<JudgedPortion>> share_;
+    std::vector<PortionWord> words_;
     std::size_t all_;
     std::size_t batch_;
     Evaluation evaluation_;

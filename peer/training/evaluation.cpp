@@ -11,7 +11,7 @@ namespace starling::peer {
 Evaluation::Evaluation(const data::ShardStore& shards, std::size_t batch, data::Split split)
     : shards_(shards),
       batch_(batch),
-      split_(split),
+      judged_(data::shards_of(shards.manifest(), split)),
       preparation_(shards.manifest()),
       values_(batch * preparation_.values()),
       labels_(batch * preparation_.labels()),
@@ -26,7 +26,7 @@ Evaluated Evaluation::run(
         const auto read = data::read_samples(
             shards_,
             preparation_,
-            split_,
+            judged_,
             first + total.samples,
             wanted,
             {values_, labels_, targets_}

@@ -9,8 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "base/ids.hpp"
 #include "base/result.hpp"
 #include "compute/training/engine.hpp"
 #include "data/preparation.hpp"
@@ -41,13 +43,16 @@ public:
         compute::Engine& engine, std::size_t first, std::size_t count, const std::atomic<bool>& stop
     );
 
+    /// Judges by these shards from now on, in their order, instead of all of the split.
+    void judge_only(std::vector<ShardId> shards) { judged_ = std::move(shards); }
+
     /// Hands all answers on to `judge` from now on, which outlives this; null: to nobody.
     void judge_by(Judge* judge) { judge_ = judge; }
 
 private:
     const data::ShardStore& shards_;
     std::size_t batch_;
-    data::Split split_;
+    std::vector<ShardId> judged_;
     data::Preparation preparation_;
     std::vector<float> values_;
     std::vector<std::int32_t> labels_;

@@ -8,6 +8,7 @@
 #include "compute/metrics/detections.hpp"
 #include "data/preparation.hpp"
 #include "data/tokens/text_encoder.hpp"
+#include "peer/terms/qualities.hpp"
 
 namespace starling::peer {
 
@@ -61,37 +62,11 @@ void describe(json& out, const compute::BoxTally& tally) {
     put(out, "map", tally.map());
 }
 
-std::vector<compute::Tally> tallies_for(const data::Label& label) {
-    const auto count = label.count;
-    switch (label.kind) {
-        case data::LabelKind::Class: {
-            // The first one that knows a quality tells it.
-            if (count == 2) return {compute::ScoreTally(), compute::ClassTally(count)};
-            std::vector<compute::Tally> tallies{compute::ClassTally(count)};
-            if (count > 2 && count <= compute::LabelsTally::kRankingsMax) {
-                tallies.emplace_back(compute::LabelsTally(compute::Rankings::OneVsRest, count));
-            }
-            return tallies;
-        }
-        case data::LabelKind::Classes:
-            if (count > compute::LabelsTally::kRankingsMax) return {};
-            return {compute::LabelsTally(compute::Rankings::Labels, count)};
-        case data::LabelKind::Numbers:
-            return {compute::NumberTally(count)};
-        case data::LabelKind::Tokens:
-            return {compute::TokenTally()};
-        case data::LabelKind::Boxes:
-            return {compute::BoxTally(count)};
-        default:
-            return {};  // there is nothing to learn
-    }
-}
-
 }  // namespace
 
 Judge::Judge(const data::Manifest& manifest)
     : label_(manifest.schema.label),
-      empty_(tallies_for(label_)),
+      empty_(empty_tallies(label_)),
       tallies_(empty_) {
     if (label_.kind == data::LabelKind::Boxes) {
         const auto shape = manifest.shape();

@@ -11,7 +11,9 @@
 #include <set>
 #include <vector>
 
+#include "compute/metrics/tally.hpp"
 #include "peer/terms/data_set.hpp"
+#include "peer/terms/qualities.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/peer/training/tiny_data.hpp"
 
@@ -250,6 +252,104 @@ TEST_F(Estimators, AnEvaluationOfAllIsTheNewQualityToo) {
     // Two more samples beside 48 move it by a fiftieth at most.
     EXPECT_NEAR(estimator.estimate()->quality->value, 0.5, 0.02);
     EXPECT_FALSE(estimator.evaluate_test(engine_, stop_).has_value()) << "it is the same split";
+}
+
+/// Eight test shards of six samples; portions are two of them each.
+class SharedEstimators : public ::testing::Test {
+protected:
+    SharedEstimators() : sharded_(many_shards()), shards_(sharded_.manifest, &sha256) {
+        for (const auto& bytes : sharded_.shards) {
+            EXPECT_TRUE(shards_.put(bytes).has_value());
+        }
+        estimator_.watch(compute::QualityKind::Auc);
+    }
+
+    static data::Sharded many_shards() {
+        data::Dataset dataset;
+        dataset.name = "tiny";
+        dataset.shape = {1, 2, 2};
+        dataset.classes = 2;
+        dataset.train = testing::tiny_samples(12, 1);
+        dataset.test = testing::tiny_samples(48, 2);
+        return data::shard_dataset(dataset, 6, &sha256);
+    }
+
+    /// Returns the portions with these numbers.
+    [[nodiscard]] std::shared_ptr<const std::vector<JudgedPortion>> share(
+        const std::vector<std::size_t>& numbers
+    ) const {
+        const auto tests = testing::shard_ids(sharded_.manifest, data::Split::Test);
+        EXPECT_EQ(tests.size(), 8U);
+        std::vector<JudgedPortion> share;
+        for (const auto i : numbers) {
+            share.push_back({i, data::Split::Test, {tests[2 * i], tests[2 * i + 1]}});
+        }
+        return std::make_shared<const std::vector<JudgedPortion>>(std::move(share));
+    }
+
+    data::Sharded sharded_;
+    data::ShardStore shards_;
+    BrightEngine engine_;
+    std::atomic<bool> stop_{false};
+    Estimator estimator_{shards_, 5, 1};
+};
+
+TEST_F(SharedEstimators, EstimatesAndEvaluatesItsShareAlone) {
+    estimator_.judge_by(share({1, 3}));
+    std::multiset<std::uint64_t> sizes;
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(estimator_.evaluate_next(engine_, stop_));
+        sizes.insert(engine_.samples);
+    }
+    EXPECT_EQ(sizes.count(4), 2U) << "24 samples are four batches of 5 and one of 4";
+    EXPECT_EQ(estimator_.evaluate_all(engine_, stop_).result.samples, 24U);
+    estimator_.judge_by(nullptr);
+    EXPECT_EQ(estimator_.evaluate_all(engine_, stop_).result.samples, 48U);
+    EXPECT_EQ(estimator_.take_words().size(), 0U) << "nothing is judged in shares";
+}
+
+TEST_F(SharedEstimators, TheWordsOfAllPortionsAddUpToTheEvaluationOfAll) {
+    const auto whole = estimator_.evaluate_all(engine_, stop_);
+    compute::EvalResult sum;
+    auto tallies = empty_tallies(sharded_.manifest.schema.label);
+    for (std::size_t i = 0; i < 4; ++i) {
+        estimator_.judge_by(share({i}));
+        const auto part = estimator_.evaluate_all(engine_, stop_);
+        const auto words = estimator_.take_words();
+        ASSERT_EQ(words.size(), 1U);
+        EXPECT_EQ(words[0].portion, i);
+        EXPECT_EQ(words[0].result.samples, 12U);
+        EXPECT_EQ(words[0].result.correct, part.result.correct);
+        sum += words[0].result;
+        ASSERT_EQ(words[0].tallies.size(), tallies.size());
+        for (std::size_t k = 0; k < tallies.size(); ++k) {
+            const auto tally = compute::decode_tally(words[0].tallies[k]);
+            ASSERT_TRUE(tally.has_value());
+            ASSERT_TRUE(compute::merge(tallies[k], *tally).has_value());
+        }
+    }
+    EXPECT_EQ(sum.samples, whole.result.samples);
+    EXPECT_EQ(sum.correct, whole.result.correct);
+    EXPECT_NEAR(sum.loss_sum, whole.result.loss_sum, 1e-9);
+    EXPECT_EQ(
+        compute::quality(tallies[0], compute::QualityKind::Auc),
+        whole.value(compute::QualityKind::Auc)
+    );
+}
+
+TEST_F(SharedEstimators, APortionThatIsNotWholeIsLeftOut) {
+    data::ShardStore some(sharded_.manifest, &sha256);
+    const auto tests = testing::shard_ids(sharded_.manifest, data::Split::Test);
+    for (std::size_t i = 0; i < sharded_.shards.size(); ++i) {
+        if (sharded_.manifest.shards[i].id == tests[3]) continue;
+        ASSERT_TRUE(some.put(sharded_.shards[i]).has_value());
+    }
+    Estimator estimator(some, 5, 1);
+    estimator.judge_by(share({0, 1}));
+    EXPECT_EQ(estimator.evaluate_all(engine_, stop_).result.samples, 12U);
+    const auto words = estimator.take_words();
+    ASSERT_EQ(words.size(), 1U);
+    EXPECT_EQ(words[0].portion, 0U);
 }
 
 TEST_F(Estimators, TargetsAreHeldAgainstTheValidSplitAndTheTestSplitIsReported) {
