@@ -234,7 +234,8 @@ void SessionDriver::on_exchange(const gossip::ExchangeEvent& event) {
 void SessionDriver::handle_frame(const PeerId& from, FrameType type, ByteView payload) {
     owner_.check();
     if (trainer_ended_) return;
-    const bool exchange = type == FrameType::Exchange && !is_norm_part(payload);
+    const bool exchange =
+        type == FrameType::Exchange && !is_norm_part(payload) && !is_portion_word(payload);
     if (exchange) return gossip_.handle_frame(from, payload);
     if (stopped_) return;
     // Whoever is no member gets no samples; a newcomer that we have not heard of yet asks again. Parameters are
@@ -373,13 +374,13 @@ void SessionDriver::finish(const SessionOutcome& outcome) {
 void SessionDriver::report_end(double last_distance) {
     const auto& report = session_.report();
     FinalLine line;
-    const auto& last = report.tested ? *report.tested : report.evaluated;
+    const auto& last = session_.tested() ? *session_.tested() : session_.evaluated();
     line.accuracy = last.value(compute::QualityKind::Accuracy);
     line.loss = last.result.loss();
     line.qualities = last.qualities;
-    if (report.tested) line.split = "test";
+    if (session_.tested()) line.split = "test";
     if (const auto goal = plan_.descriptor.until.quality()) {
-        line.goal = report.evaluated.value(*goal);
+        line.goal = session_.evaluated().value(*goal);
     }
     line.samples = report.samples;
     line.steps = report.steps;
@@ -387,6 +388,7 @@ void SessionDriver::report_end(double last_distance) {
     line.seconds = to_seconds(real_now() - started_);
     line.bytes = around_.links.counters().bytes_sent;
     line.exchanges = gossip_.averager().counters().committed;
+    line.judged = session_.judged();
     if (plan_.is_private()) {
         const auto own = session_.record().own_train;
         line.share = sample_share(look(around_.membership.swim()), own).share();
@@ -416,49 +418,6 @@ std::vector<std::string> SessionDriver::known_addresses() const {
         }
     }
     return addresses;
-}
-
-MixingStatus SessionDriver::mixing() const {
-    MixingStatus mixing;
-    if (around_.config.weight_max > 1) mixing.weight_log2 = session_.mix_weight();
-    const auto outer = gossip::Mix::parse(plan_.descriptor.mix)->steps;
-    auto every = plan_.descriptor.mix_every;
-    if (outer > 0) every = {MixBy::Steps, outer, {}};
-    mixing.every = plan_.descriptor.mix == "none" ? "never" : every.to_string();
-    mixing.interval = session_.interval();
-    mixing.rate_factor = session_.rate_factor();
-    mixing.target_spread = gossip::Interval::target_spread(session_.report().schedule_step);
-    return mixing;
-}
-
-SessionStatus SessionDriver::status() const {
-    owner_.check();
-    SessionStatus status;
-    status.record = session_.record();
-    status.record.bytes = around_.links.counters().bytes_sent;
-    status.record.reachable = reachable(around_.dial_back.reach());
-    status.shards_missing = session_.transfers().shards_missing();
-    status.swarm_samples = session_.swarm_samples();
-    status.averaging = gossip_.averager().counters();
-    status.mixing = mixing();
-    status.private_samples = shards_.manifest().mode == data::DataMode::Private;
-    status.silent_quality = status.private_samples && around_.config.silent_quality;
-    status.shard_requests_denied = session_.transfers().shard_requests_denied();
-    status.shard_bytes = session_.transfers().shard_bytes();
-    status.shard_frames_rejected = session_.transfers().shard_frames_rejected();
-    status.unsound_steps = session_.report().unsound_steps;
-    status.waiting = session_.waiting(real_now());
-    status.damaged_records = session_.report().damaged_records;
-    status.data_wait = session_.report().data_wait;
-    status.longest_step = session_.report().longest_step;
-    status.device = session_.report().device;
-    status.recoveries = session_.recovery().done();
-    status.checkpoints = checkpoints_told_;
-    if (const auto at = checkpoints_told_.kept_at) status.checkpoint_age = real_now() - *at;
-    status.shard_files = shard_files_told_;
-    const auto& cache = session_.transfers().cache();
-    status.cache = {shards_.bytes(), cache.limit(), cache.dropped()};
-    return status;
 }
 
 }  // namespace starling::peer

@@ -75,6 +75,14 @@ std::string found_text(const FinalLine& line) {
     return text;
 }
 
+/// Says on which part of a large split the last words are.
+std::string judged_text(const FinalLine& line) {
+    if (!line.judged) return "";
+    return fmt::format(
+        " (on {:.1f} % of the samples that models are judged by)", 100 * *line.judged
+    );
+}
+
 }  // namespace
 
 Reporter::Reporter(bool json) : json_(json) {
@@ -241,7 +249,8 @@ void Reporter::finished(const FinalLine& line) {
              {"bytes", line.bytes},
              {"exchanges", line.exchanges},
              {"model", line.model},
-             {"share", number_or_null(line.share.value_or(0), line.share.has_value())}},
+             {"share", number_or_null(line.share.value_or(0), line.share.has_value())},
+             {"judged", number_or_null(line.judged.value_or(0), line.judged.has_value())}},
             LineKind::Last
         );
         return;
@@ -251,7 +260,7 @@ void Reporter::finished(const FinalLine& line) {
             "finished after {:.1f} s: {}, {} samples in {} steps, {} exchanges, "
             "distance to the last partner {:.2e}{}{}{}",
             line.seconds,
-            found_text(line),
+            found_text(line) + judged_text(line),
             line.samples,
             line.steps,
             line.exchanges,

@@ -49,6 +49,8 @@ struct FinalLine {
     std::string model;  ///< the file with the model; empty without a state directory
     /// Of private samples: which share of those of all peers took part to the last.
     std::optional<double> share = {};
+    /// Where a split is too large for each peer: on which part of its samples all above is.
+    std::optional<double> judged = {};
 };
 
 class Reporter {

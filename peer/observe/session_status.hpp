@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "gossip/interval.hpp"
 #include "gossip/outcome.hpp"
@@ -29,6 +31,17 @@ struct CacheStatus {
     std::uint64_t bytes = 0;
     std::uint64_t limit = 0;    ///< besides the peer's own; 0: none
     std::uint64_t dropped = 0;  ///< shards that were given up
+};
+
+/// This peer's share of the splits that are too large for everybody (data/shares.hpp).
+struct JudgingStatus {
+    std::size_t portions = 0;
+    std::size_t portions_of_all = 0;  ///< 0: everybody holds all that is judged
+    std::uint64_t bytes = 0;
+    std::uint64_t bytes_of_all = 0;
+    std::optional<double> judged{};  ///< the part that the last evaluation was on
+    std::vector<PeerId> off{};       ///< whose findings differ from ours by more than chance
+    bool we_differ = false;          ///< ours differ from those of most others
 };
 
 /// What /status and /metrics show of a session.
@@ -54,6 +67,7 @@ struct SessionStatus {
     ShardFileReport shard_files;
     DeviceReport device;
     CacheStatus cache;
+    JudgingStatus judging;
 };
 
 }  // namespace starling::peer

@@ -169,6 +169,20 @@ json private_json(const StatusInputs& in) {
     return out;
 }
 
+/// Says what this peer judges by, of splits that nobody need hold whole.
+json judging_json(const JudgingStatus& judging) {
+    json out;
+    out["portions"] = judging.portions;
+    out["portions_of_all"] = judging.portions_of_all;
+    out["bytes"] = judging.bytes;
+    out["bytes_of_all"] = judging.bytes_of_all;
+    out["judged"] = judging.judged ? json(*judging.judged) : json(nullptr);
+    out["off"] = json::array();
+    for (const auto& peer : judging.off) out["off"].push_back(peer.hex());
+    out["we_differ"] = judging.we_differ;
+    return out;
+}
+
 /// Null: nobody has tried yet.
 json reachable_json(const std::optional<bool>& reachable) {
     return reachable ? json(*reachable) : json(nullptr);
@@ -203,6 +217,9 @@ std::string render_status(const StatusInputs& in) {
         out["checkpoints"] = checkpoints_json(in.session->checkpoints, in.session->checkpoint_age);
         out["shard_files"] = shard_files_json(in.session->shard_files);
         out["cache"] = cache_json(in.session->cache);
+        if (in.session->judging.portions_of_all > 0) {
+            out["judging"] = judging_json(in.session->judging);
+        }
         if (in.session->private_samples) out["private"] = private_json(in);
     }
     out["members"] = json::array();

@@ -23,15 +23,28 @@ Roster::Change Roster::update_partners(const SwarmView& view) {
     return change;
 }
 
-bool Roster::update_duties(const SwarmView& view, std::optional<std::int16_t> own_speed) {
+bool Roster::update_duties(
+    const SwarmView& view,
+    std::optional<std::int16_t> own_speed,
+    std::optional<std::uint64_t> rotation
+) {
     auto peers = view.training_peers();
     // The others count us only when we train. We count ourselves at once, so that our shards are
     // here by then. Until then their present owners train on them.
     peers.push_back({self_, own_speed});
-    if (peers == peers_) return false;
+    const bool turns =
+        rotation && share_.shares != nullptr && (share_stays_ || *rotation != rotation_);
+    if (peers == peers_ && !turns) return false;
     if (peers.size() < peers_.size() && planted(PlantedFault::ShardsNotTakenOver)) return false;
     before_ = std::exchange(peers_, std::move(peers));
-    duties_ = data::duties_of(self_, weigh(peers_), manifest_, replicas_);
+    share_stays_ = !rotation;
+    if (rotation && share_.shares != nullptr) {
+        rotation_ = *rotation;
+        std::vector<PeerId> ids;
+        for (const auto& peer : peers_) ids.push_back(peer.id);
+        share_.portions = share_.shares->share_of(self_, ids, rotation_);
+    }
+    duties_ = data::duties_of(self_, weigh(peers_), manifest_, replicas_, share_);
     return true;
 }
 

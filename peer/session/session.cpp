@@ -34,7 +34,8 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
       parts_(parts),
       until_(own_until(descriptor_.until, parts.shards.manifest(), descriptor_.batch)),
       readiness_(descriptor_.wait_for),
-      roster_(self, parts.shards.manifest(), descriptor_.replicas),
+      shares_(parts.shards.manifest(), descriptor_.seed, parts.whole_split),
+      roster_(self, parts.shards.manifest(), descriptor_.replicas, &shares_),
       hand_over_(self, parts.shards.manifest()),
       transfers_(
           parts.shards,
@@ -46,6 +47,7 @@ Session::Session(const PeerId& self, const Descriptor& descriptor, const Parts& 
       ),
       settling_(parts.averager, descriptor_.settle),
       norms_(self, descriptor_.mix == "none" ? 0 : parts.norms, descriptor_.batch, out_),
+      jury_(self, parts.shards.manifest(), shares_, descriptor_.until, out_),
       ending_(until_),
       quota_(until_, descriptor_.batch),
       goal_(until_, descriptor_.batch),
@@ -106,12 +108,24 @@ void Session::update_roster(Instant now, const SwarmView& view) {
     for (const auto& peer : change.up) parts_.averager.peer_up(now, peer);
     for (const auto& peer : change.down) parts_.averager.peer_down(now, peer);
     if (!report_.prepared) return;
-    if (roster_.update_duties(view, speed_.word())) {
+    // While a swarm ends nobody's share changes: it would be fetched, and judged, too late.
+    const bool trains = ending_.phase() == EndingPhase::Train;
+    const auto rotation = trains ? std::optional<std::uint64_t>(ending_.round()) : std::nullopt;
+    if (roster_.update_duties(view, speed_.word(), rotation)) {
         ++shards_version_;
+        update_share();
         duty_samples_ = samples_of(roster_.duties().train);
         const auto& hold = roster_.duties().hold;
-        transfers_.want_shards(now, hold);
-        transfers_.set_duties(now, {self_, hold, weigh(roster_.counted()), descriptor_.replicas});
+        transfers_.want_shards(now, hold, shared_shards());
+        transfers_.set_duties(
+            now,
+            {self_,
+             hold,
+             weigh(roster_.counted()),
+             descriptor_.replicas,
+             &shares_,
+             roster_.rotation()}
+        );
         std::optional<DutyPlace> own;
         if (const auto progress = hand_over_.progress(report_); progress && report_.steps > 0) {
             own = progress->base;
@@ -165,9 +179,9 @@ EndingInputs Session::ending_inputs(const SwarmView& view, std::span<const Recor
     if (goal) inputs.estimate = mean_over_swarm(own_estimate(*goal), *goal, others);
     inputs.draws_norms = draws_norms();
     inputs.settled = settled() && !inputs.draws_norms;
-    if (evaluation_ > 0 && report_.evaluation == evaluation_) {
-        inputs.evaluated = true;
-        if (goal) inputs.full = mean_over_swarm(report_.evaluated.value(*goal), *goal, others);
+    inputs.evaluated = evaluation_done();
+    if (goal && inputs.evaluated) {
+        inputs.full = mean_over_swarm(evaluated_.value(*goal), *goal, others);
     }
     return inputs;
 }
@@ -180,6 +194,8 @@ void Session::update_ending(Instant now, const SwarmView& view) {
     settling_.update(roster_.partners(), others_train, standing_.ghosts());
     const auto before = ending_.phase();
     update_norms(now);
+    await_share(now);
+    update_jury(now, view);
     const bool reached_before = ending_.reached();
     auto inputs = ending_inputs(view, others);
     inputs.epochs_done = before == EndingPhase::Train && epochs_done(now);
@@ -213,6 +229,7 @@ void Session::enter(Instant now, EndingPhase phase) {
         case EndingPhase::Evaluate:
             settling_.stop();
             ++evaluation_;
+            share_awaited_ = true;
             become(now, PeerState::Evaluating);
             break;
         case EndingPhase::Linger:
@@ -246,18 +263,13 @@ void Session::give_order() {
     order.norms_set = norms_.number();
     order.samples_limit = goal_.target() ? goal_.limit() : quota_.limit();
     order.restarts = recovery_.done();
-    // We evaluate when all test shards are here. Those that are missing are being fetched.
-    const bool all_tests = std::all_of(
-        parts_.shards.manifest().shards.begin(),
-        parts_.shards.manifest().shards.end(),
-        [this](const auto& s) { return s.split == data::Split::Train || parts_.shards.has(s.id); }
-    );
+    order.share = share_;
     const bool shrank = roster_.owners_before().size() > roster_.partners().size() + 1;
     const bool stops = shrank && planted(PlantedFault::TrainerStops);
     const bool trains =
         state_ == PeerState::Training && readiness_.enough() && has_parameters() && !stops;
     if (trains) order.phase = TrainerPhase::Train;
-    if (state_ == PeerState::Evaluating && all_tests) order.phase = TrainerPhase::Evaluate;
+    if (state_ == PeerState::Evaluating && judged_is_here()) order.phase = TrainerPhase::Evaluate;
     order_ = std::move(order);
 }
 
@@ -278,13 +290,14 @@ void Session::handle_report(Instant now, TrainerReport report) {
     // Others may hold what has gone from our own files.
     if (lost && report_.prepared) transfers_.want_shards(now, roster_.duties().hold);
     take_norms(now);
+    if (evaluated) take_words(now);
     note_unsound(now);
     if (estimated && state_ == PeerState::Training) {
         auto line =
             overfitting_.handle_estimate(now, {report_.steps, report_.loss, *report_.test_loss});
         if (line) notes_.push_back(std::move(*line));
     }
-    note_unknown_quality(evaluated);
+    note_unknown_quality(evaluated && !shares_.divides());
     const bool rests = used_up() && report_.samples != told_samples_;
     if ((news || paused || rests) && view_due_) view_due_ = now;
 }
@@ -330,7 +343,7 @@ void Session::handle_frame(
 ) {
     if (!view_due_) return;
     if (type == FrameType::Exchange) {
-        if (norms_.handle_frame(from, payload)) view_due_ = now;
+        if (handle_told(from, payload)) view_due_ = now;
         return;
     }
     const bool complete = is_complete();
@@ -365,6 +378,7 @@ void Session::note_caught_up() {
 void Session::handle_broken(Instant now, const PeerId& partner) {
     if (!view_due_) return;
     norms_.handle_broken(partner);
+    jury_.handle_broken(partner);
     transfers_.handle_broken(now, partner);
 }
 

@@ -19,19 +19,24 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/instant.hpp"
 #include "base/result.hpp"
 #include "data/shard_store.hpp"
+#include "data/shares.hpp"
 #include "gossip/averager.hpp"
 #include "gossip/interval.hpp"
 #include "peer/session/arrival.hpp"
 #include "peer/session/ending.hpp"
 #include "peer/session/epoch_goal.hpp"
 #include "peer/session/hand_over.hpp"
+#include "peer/session/jury.hpp"
 #include "peer/session/mix_weight.hpp"
 #include "peer/session/norm_draw.hpp"
 #include "peer/session/overfitting.hpp"
@@ -58,6 +63,14 @@ struct SessionOutcome {
     double last_distance = 0;    ///< relative distance to the last partner before they averaged
 };
 
+/// A peer's share of the splits that are judged in shares.
+struct ShareSize {
+    std::size_t portions = 0;
+    std::size_t portions_of_all = 0;  ///< 0: everybody holds all that is judged
+    std::uint64_t bytes = 0;
+    std::uint64_t bytes_of_all = 0;
+};
+
 class Session {
 public:
     struct Parts {
@@ -70,6 +83,8 @@ public:
         std::uint64_t secret = 0;
         std::uint64_t cache = 0;  ///< bytes of shards that we keep, besides our duties; 0: no limit
         std::size_t norms = 0;    ///< channels of batch norm whose statistics run
+        /// A split of more bytes is judged in shares; the same at all peers.
+        std::uint64_t whole_split = data::kWholeSplitBytes;
     };
 
     /// What a peer has done in earlier lives.
@@ -182,6 +197,21 @@ public:
     /// Returns how long we wait between two exchanges; nothing: the trainer counts steps.
     [[nodiscard]] const std::optional<gossip::Interval>& interval() const { return interval_; }
 
+    /// Returns which part of what is judged is our share.
+    [[nodiscard]] ShareSize share() const;
+
+    /// Returns what the last evaluation has found on the split that targets are held against, and on the test split
+    /// where that is another one: where a split is judged in shares, what all together have found, or ours alone.
+    [[nodiscard]] const Examined& evaluated() const { return evaluated_; }
+
+    [[nodiscard]] const std::optional<Examined>& tested() const { return tested_; }
+
+    /// Returns on which part of the samples that was; nothing where it was on all.
+    [[nodiscard]] std::optional<double> judged() const { return judged_; }
+
+    /// Returns whose findings in our share were off at the last evaluation.
+    [[nodiscard]] const CrossCheck& cross_check() const { return jury_.check(); }
+
     /// Returns by how much the learning rate is multiplied; nothing: nobody has asked for that.
     [[nodiscard]] std::optional<double> rate_factor() const {
         return rate_scale_ ? std::optional(rate_scale_->factor()) : std::nullopt;
@@ -224,6 +254,18 @@ private:
     void tell_of_own(Record& record) const;
     void silence(Record& record) const;
 
+    // session_share.cpp
+    void update_share();
+    void await_share(Instant now);
+    [[nodiscard]] std::set<ShardId> shared_shards() const;
+    [[nodiscard]] bool judged_is_here() const;
+    void take_words(Instant now);
+    bool handle_told(const PeerId& from, ByteView payload);
+    void update_jury(Instant now, const SwarmView& view);
+    void take_findings();
+    void note_suspects();
+    [[nodiscard]] bool evaluation_done() const;
+
     // session_norms.cpp
     void update_norms(Instant now);
     void take_norms(Instant now);
@@ -265,12 +307,17 @@ private:
     Arrival arrival_;
     Until until_;  ///< as we pursue it
     Readiness readiness_;
+    data::SplitShares shares_;
     Roster roster_;
     HandOver hand_over_;
     Transfers transfers_;
     Recovery recovery_;
     Settling settling_;
     NormDraw norms_;
+    Jury jury_;
+    Examined evaluated_;
+    std::optional<Examined> tested_;
+    std::optional<double> judged_;
     Ending ending_;
     Quota quota_;
     EpochGoal goal_;
@@ -291,6 +338,8 @@ private:
     std::uint64_t shards_version_ = 0;
     std::uint64_t duty_samples_ = 0;  ///< of the training shards that are ours
     std::uint64_t evaluation_ = 0;
+    std::shared_ptr<const std::vector<JudgedPortion>> share_;  ///< for the trainer
+    bool share_awaited_ = true;      ///< an evaluation waits for what is missing of our share
     std::uint64_t orders_ = 0;       ///< number of the last order
     std::uint64_t pause_order_ = 0;  ///< the one that paused the trainer for a recovery
     std::optional<std::uint64_t> schedule_step_;

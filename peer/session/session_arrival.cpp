@@ -116,7 +116,8 @@ std::string Session::waiting(Instant now) const {
             what = "the parameters to agree with " + peers(roster_.partners().size());
             break;
         case PeerState::Evaluating:
-            what = "its evaluation of the test set";
+            what = jury_.gathers() ? "what the others find in their shares of the test set"
+                                   : "its evaluation of the test set";
             break;
         case PeerState::Lingering:
             what = peers(awaited_) + " to end";

@@ -66,9 +66,9 @@ std::uint64_t Session::judged_samples() const {
 /// Such a swarm would go on training for ever and miss its target each time.
 void Session::note_unknown_quality(bool evaluated) {
     const auto goal = descriptor_.until.quality();
-    if (!evaluated || !goal || report_.evaluated.value(*goal)) return;
+    if (!evaluated || !goal || evaluated_.value(*goal)) return;
     notes_.push_back(
-        "the evaluation of " + std::to_string(report_.evaluated.result.samples) +
+        "the evaluation of " + std::to_string(evaluated_.result.samples) +
         " samples cannot tell the target " + descriptor_.until.to_string() +
         ": they lack a class, or nothing is held of them"
     );

@@ -37,6 +37,19 @@ void FloatChunks::initialize() {
     values_.write_all(values);
 }
 
+namespace {
+
+peer::Session::Parts session_parts(
+    const SessionNode::Parts& parts, data::ShardStore& shards, FloatChunks& chunks
+) {
+    peer::Session::Parts made{parts.averager, shards, chunks};
+    made.upload_limit = parts.training.upload_limit;
+    made.whole_split = parts.training.whole_split;
+    return made;
+}
+
+}  // namespace
+
 SessionNode::SessionNode(const PeerId& self, const Parts& parts, Rng rng)
     : parts_(parts),
       self_(self),
@@ -52,11 +65,7 @@ SessionNode::SessionNode(const PeerId& self, const Parts& parts, Rng rng)
           parts.terms.descriptor.seed,
           rng
       ),
-      session_(
-          self,
-          parts.terms.descriptor,
-          {parts.averager, shards_, chunks_, false, parts.training.upload_limit}
-      ) {}
+      session_(self, parts.terms.descriptor, session_parts(parts, shards_, chunks_)) {}
 
 std::filesystem::path SessionNode::newest_checkpoint() {
     return std::filesystem::path(kState) / "checkpoint";

@@ -222,6 +222,9 @@ public:
     /// Lets a whole peer give newcomers numbers of its own making instead of its parameters.
     void set_false_donor(NodeIndex node, bool lies);
 
+    /// Lets it say in the end that the model does much better in its portions than it does.
+    void set_false_judge(NodeIndex node, bool lies);
+
     /// Stops training and the opening of exchanges on all nodes. Exchanges that run go on.
     void quiesce() { mixing_ = false; }
 
@@ -380,6 +383,7 @@ private:
     [[nodiscard]] bool pump_trainer(NodeIndex node);
     void transmit_transfer(NodeIndex node, peer::OutgoingFrame frame);
     void falsify(NodeIndex node, peer::OutgoingFrame& frame);
+    static void embellish(peer::OutgoingFrame& frame);
     void on_partner_frame(Delivery& delivery);
     void on_descriptor_message(const Delivery& delivery);
     void on_session_timer(NodeIndex node, EventKind kind, Instant clock);

@@ -43,7 +43,8 @@ struct Swarm::Node {
     Duration clock_offset{};     ///< how far its machine's clock was moved
     double spoils = 0;           ///< share of its frames of averaging that are spoiled
     bool false_donor = false;    ///< it gives newcomers numbers of its own making
-    Duration cost{};             ///< virtual time that each event takes
+    bool false_judge = false;  ///< in the end it says that the model does much better than it does
+    Duration cost{};           ///< virtual time that each event takes
     Instant busy_until;
     std::vector<Event> waiting;  ///< events that wait while the node is paused
     std::size_t waiting_datagrams = 0;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "peer/terms/portion_word.hpp"
 #include "peer/transfer/state_wire.hpp"
 #include "peer/virtual/swarm_node.hpp"
 
@@ -245,6 +246,20 @@ void Swarm::set_false_donor(NodeIndex index, bool lies) {
     nodes_[index]->false_donor = lies;
 }
 
+void Swarm::set_false_judge(NodeIndex index, bool lies) {
+    nodes_[index]->false_judge = lies;
+}
+
+/// Says of each portion that the model does much better than it does.
+void Swarm::embellish(peer::OutgoingFrame& frame) {
+    if (frame.type != peer::FrameType::Exchange) return;
+    auto word = peer::decode_portion_word(frame.payload);
+    if (!word) return;
+    word->result.loss_sum *= 0.01;
+    word->result.correct = word->result.samples;
+    frame.payload = peer::encode_portion_word(*word);
+}
+
 /// Puts other numbers in the place of the parameters that a frame carries.
 void Swarm::falsify(NodeIndex index, peer::OutgoingFrame& frame) {
     if (frame.type != peer::FrameType::StateChunk) return;
@@ -265,6 +280,7 @@ void Swarm::transmit_transfer(NodeIndex index, peer::OutgoingFrame frame) {
     auto& node = *nodes_[index];
     const auto to = this->index(frame.to);
     if (node.false_donor) falsify(index, frame);
+    if (node.false_judge) embellish(frame);
     const TransferFrame sent{index, to, frame.type, frame.payload};
     for (auto* observer : observers_) observer->on_transfer_sent(now_, sent);
     const double lost = options_.training->lost_answers;
@@ -278,7 +294,8 @@ void Swarm::on_partner_frame(Delivery& delivery) {
     STARLING_CHECK(!delivery.bytes.empty());
     const auto type = static_cast<peer::FrameType>(delivery.bytes.front());
     delivery.bytes.erase(delivery.bytes.begin());
-    if (type == peer::FrameType::Exchange) return on_frame(delivery);
+    const bool told = type == peer::FrameType::Exchange && peer::is_portion_word(delivery.bytes);
+    if (type == peer::FrameType::Exchange && !told) return on_frame(delivery);
     const TransferFrame arrived{delivery.peer, delivery.node, type, delivery.bytes};
     for (auto* observer : observers_) observer->on_transfer_arrived(now_, arrived);
     node.session->session().handle_frame(

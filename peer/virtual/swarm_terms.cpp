@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::uint64_t kNoncePurpose = 0x6e6f6e;
 constexpr std::uint32_t kClasses = 2;
-constexpr std::size_t kTestShards = 2;
 
 /// Returns a data set of a few bytes a sample, which are its number, lowest first.
 data::Samples make_samples(std::size_t count, std::size_t bytes) {
@@ -41,7 +40,7 @@ SwarmTerms SwarmTerms::make(
     dataset.shape = {1, 1, bytes};
     dataset.classes = kClasses;
     dataset.train = make_samples(training.shards * training.samples_per_shard, bytes);
-    dataset.test = make_samples(kTestShards * training.samples_per_shard, bytes);
+    dataset.test = make_samples(training.test_shards * training.samples_per_shard, bytes);
     auto sharded = data::shard_dataset(dataset, training.samples_per_shard, &peer::sha256);
 
     SwarmTerms terms;

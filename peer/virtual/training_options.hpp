@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/instant.hpp"
+#include "data/shares.hpp"
 #include "peer/terms/mix_every.hpp"
 #include "peer/terms/until.hpp"
 
@@ -19,6 +20,9 @@ struct TrainingOptions {
     double settle = 1e-3;        ///< relative distance below which settling peers agree
     std::size_t shards = 24;     ///< training shards
     std::size_t samples_per_shard = 16;
+    std::size_t test_shards = 2;
+    /// A test split of more bytes is judged in shares.
+    std::uint64_t whole_split = data::kWholeSplitBytes;
     std::uint32_t batch = 8;
     /// Not empty: samples have numbers, steps draw them with a real batcher, and this is called for each
     /// one that is trained on, with its epoch.

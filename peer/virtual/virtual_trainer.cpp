@@ -211,8 +211,33 @@ void VirtualTrainer::evaluate() {
     result.loss_sum = loss * static_cast<double>(kTestSamples);
     const double right = static_cast<double>(kTestSamples) / (1.0 + loss);
     result.correct = static_cast<std::uint64_t>(std::max(0.0, std::round(right)));
+    if (current_.share) evaluate_share(loss);
     report_.accuracy = result.accuracy();
     report_.test_loss = loss;
+}
+
+/// Portions are not equally hard; for all peers alike.
+void VirtualTrainer::evaluate_share(double loss) {
+    std::vector<peer::PortionWord> words;
+    auto& all = report_.evaluated.result;
+    all = {};
+    for (const auto& portion : *current_.share) {
+        peer::PortionWord word;
+        word.portion = static_cast<std::uint16_t>(portion.portion);
+        bool whole = true;
+        for (const auto& shard : portion.shards) {
+            whole = whole && shards_.has(shard);
+            word.result.samples += shards_.info(shard)->samples;
+        }
+        if (!whole) continue;
+        const auto samples = static_cast<double>(word.result.samples);
+        const double hard = loss * (0.9 + 0.01 * static_cast<double>(portion.portion * 7 % 20));
+        word.result.loss_sum = hard * samples;
+        word.result.correct = static_cast<std::uint64_t>(std::llround(samples / (1.0 + hard)));
+        all += word.result;
+        words.push_back(std::move(word));
+    }
+    report_.portions = std::make_shared<const std::vector<peer::PortionWord>>(std::move(words));
 }
 
 void VirtualTrainer::report(Instant now, bool always) {

@@ -73,6 +73,7 @@ private:
     void next(Instant now);
     void step(Instant now);
     void evaluate();
+    void evaluate_share(double loss);
     bool draw();
     [[nodiscard]] bool exchange_due(Instant now);
     void report(Instant now, bool always);

@@ -177,7 +177,8 @@ TEST(Reporter, TheFinalLineHasEachNumberOrNullUnderTheSameKeys) {
         4096,
         3,
         "/s/checkpoint",
-        0.75};
+        0.75,
+        0.5};
     const auto full = object([&line](Reporter& r) { r.finished(line); });
     const json expected{
         {"event", "final"},
@@ -194,17 +195,19 @@ TEST(Reporter, TheFinalLineHasEachNumberOrNullUnderTheSameKeys) {
         {"bytes", 4096},
         {"exchanges", 3},
         {"model", "/s/checkpoint"},
-        {"share", 0.75}};
+        {"share", 0.75},
+        {"judged", 0.5}};
     EXPECT_EQ(full, expected);
     line.loss = kInfinity;
     line.spread = kNan;
     line.accuracy = std::nullopt;
     line.goal = std::nullopt;
     line.share = std::nullopt;
+    line.judged = std::nullopt;
     line.model.clear();
     const auto broken = object([&line](Reporter& r) { r.finished(line); });
     EXPECT_EQ(keys(broken), keys(full));
-    for (const auto* name : {"loss", "spread", "accuracy", "goal", "share"})
+    for (const auto* name : {"loss", "spread", "accuracy", "goal", "share", "judged"})
         EXPECT_EQ(broken[name], nullptr);
     EXPECT_EQ(broken["model"], "");
 }

@@ -125,6 +125,27 @@ TEST(Status, TheDeviceIsShownWithItsReasonOnceThereIsAnEngine) {
     EXPECT_EQ(out["failures"], 2);
 }
 
+TEST(Status, AShareOfWhatIsJudgedIsShownWhereThereIsOne) {
+    auto in = inputs();
+    auto& judging = in.session.emplace().judging;
+    EXPECT_FALSE(status(in).contains("judging")) << "everybody holds all of it";
+    judging = {12, 24, 100, 200};
+    json expected{
+        {"portions", 12},
+        {"portions_of_all", 24},
+        {"bytes", 100},
+        {"bytes_of_all", 200},
+        {"judged", nullptr},
+        {"off", json::array()},
+        {"we_differ", false}};
+    EXPECT_EQ(status(in)["judging"], expected);
+    judging.judged = 0.75;
+    judging.off = {in.id};
+    expected["judged"] = 0.75;
+    expected["off"] = {in.id.hex()};
+    EXPECT_EQ(status(in)["judging"], expected);
+}
+
 TEST(Status, AWeightIsShownAsWhatItMultipliesBy) {
     auto in = inputs();
     auto& session = in.session.emplace();

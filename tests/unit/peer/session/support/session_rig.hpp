@@ -61,16 +61,18 @@ public:
         std::function<void(Descriptor&)> change;
         std::size_t train_shards = 8;
         std::size_t norms = 0;  ///< channels of batch norm
+        std::size_t test_shards = 2;
+        std::uint64_t whole_split = data::kWholeSplitBytes;  ///< larger ones are judged in shares
     };
 
     SessionRig() : SessionRig(Setup{}) {}
 
     explicit SessionRig(const Setup& setup)
-        : sharded(tiny_shards(setup.train_shards)),
+        : sharded(tiny_shards(setup.train_shards, setup.test_shards)),
           descriptor(describe(sharded.manifest, setup)),
           averager(*averager_config(descriptor), kSelf, descriptor.layout, floats, Rng(7)),
           shards(descriptor.manifest, &sha256),
-          session(kSelf, descriptor, parts(setup.norms)) {}
+          session(kSelf, descriptor, parts(setup)) {}
 
     // What the world does. Each function returns what the session gave in answer.
 
@@ -266,9 +268,10 @@ public:
     Instant now{std::chrono::seconds(1000)};
 
 private:
-    Session::Parts parts(std::size_t norms) {
+    Session::Parts parts(const Setup& setup) {
         Session::Parts made{averager, shards, floats};
-        made.norms = norms;
+        made.norms = setup.norms;
+        made.whole_split = setup.whole_split;
         return made;
     }
 

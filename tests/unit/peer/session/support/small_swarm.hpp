@@ -74,14 +74,14 @@ inline data::Samples tiny_samples(std::size_t count) {
     return samples;
 }
 
-inline data::Sharded tiny_shards(std::size_t train_shards) {
+inline data::Sharded tiny_shards(std::size_t train_shards, std::size_t test_shards = 2) {
     constexpr std::size_t kSamples = 4;
     data::Dataset dataset;
     dataset.name = "tiny";
     dataset.shape = {1, 1, 1};
     dataset.classes = 2;
     dataset.train = tiny_samples(train_shards * kSamples);
-    dataset.test = tiny_samples(2 * kSamples);
+    dataset.test = tiny_samples(test_shards * kSamples);
     return data::shard_dataset(dataset, kSamples, &sha256);
 }
 
