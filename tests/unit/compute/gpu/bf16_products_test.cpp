@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <gtest/gtest.h>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +45,12 @@ Floats drawn(std::size_t count, Rng& rng) {
 Floats rounded(Floats floats) {
     for (auto& x : floats) x = widened(narrowed(x));
     return floats;
+}
+
+std::size_t elements_of(std::initializer_list<std::int32_t> axes) {
+    std::size_t count = 1;
+    for (const auto axis : axes) count *= static_cast<std::size_t>(axis);
+    return count;
 }
 
 /// A kernel's launch, without its places in memory.
@@ -143,15 +150,13 @@ Products product_of(const Sizes& sizes, bool turned_a, bool turned_b) {
     each.strides[0] = p.rows * p.depth;
     auto same = each;
     same.strides[0] = 0;
-    const auto count = [](std::int32_t a, std::int32_t b) {
-        return static_cast<std::size_t>(a * b);
-    };
     return {
         "product",
         tile_grid(p.rows, p.columns, 2),
-        {drawn(2 * count(p.rows, p.depth), rng), drawn(count(p.depth, p.columns), rng)},
+        {drawn(elements_of({2, p.rows, p.depth}), rng),
+         drawn(elements_of({p.depth, p.columns}), rng)},
         drawn(static_cast<std::size_t>(p.columns), rng),
-        2 * count(p.rows, p.columns),
+        elements_of({2, p.rows, p.columns}),
         {Argument(each), Argument(same), Argument(p)}};
 }
 
@@ -196,16 +201,15 @@ ConvolutionShape convolution_shape() {
 }
 
 std::size_t inputs_of(const ConvolutionShape& p) {
-    return static_cast<std::size_t>(p.batch * p.groups * p.channels * p.height * p.width);
+    return elements_of({p.batch, p.groups, p.channels, p.height, p.width});
 }
 
 std::size_t outputs_of(const ConvolutionShape& p) {
-    return static_cast<std::size_t>(p.batch * p.groups * p.outputs * p.out_height * p.out_width);
+    return elements_of({p.batch, p.groups, p.outputs, p.out_height, p.out_width});
 }
 
 std::size_t weights_of(const ConvolutionShape& p) {
-    const auto taps = p.channels * p.kernel_height * p.kernel_width;
-    return static_cast<std::size_t>(p.groups * p.outputs * taps);
+    return elements_of({p.groups, p.outputs, p.channels, p.kernel_height, p.kernel_width});
 }
 
 TEST_P(Bf16Products, OfAConvolutionAreThoseOfRoundedFactors) {
@@ -217,7 +221,7 @@ TEST_P(Bf16Products, OfAConvolutionAreThoseOfRoundedFactors) {
         {"convolution",
          tile_grid(p.outputs, columns, 2),
          {drawn(inputs_of(p), rng), drawn(weights_of(p), rng)},
-         drawn(static_cast<std::size_t>(p.groups * p.outputs), rng),
+         drawn(elements_of({p.groups, p.outputs}), rng),
          outputs_of(p),
          {Argument(p)}}
     );
