@@ -288,7 +288,9 @@ void Session::handle_report(Instant now, TrainerReport report) {
     const bool lost = report.shard_files.lost != report_.shard_files.lost;
     report_ = std::move(report);
     // Others may hold what has gone from our own files.
-    if (lost && report_.prepared) transfers_.want_shards(now, roster_.duties().hold);
+    if (lost && report_.prepared) {
+        transfers_.want_shards(now, roster_.duties().hold, shared_shards());
+    }
     take_norms(now);
     if (evaluated) take_words(now);
     note_unsound(now);
