@@ -21,7 +21,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -257,7 +256,7 @@ private:
     // session_share.cpp
     void update_share();
     void await_share(Instant now);
-    [[nodiscard]] std::set<ShardId> shared_shards() const;
+    [[nodiscard]] ShardTransfer::Last shared_shards() const;
     [[nodiscard]] bool judged_is_here() const;
     void take_words(Instant now);
     bool handle_told(const PeerId& from, ByteView payload);

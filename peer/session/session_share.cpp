@@ -26,11 +26,25 @@ void Session::update_share() {
     share_ = std::make_shared<const std::vector<JudgedPortion>>(std::move(share));
 }
 
-/// Returns the shards of our share. They are fetched after what is trained on: training never waits for them.
-std::set<ShardId> Session::shared_shards() const {
-    std::set<ShardId> shards;
+/// Returns the shards of our share, and who should hold each: now, before the last rotation, or until somebody died or
+/// came. They are fetched after what is trained on: training never waits for them.
+ShardTransfer::Last Session::shared_shards() const {
+    constexpr std::size_t kAsked = 2 * data::kShareCopies;
+    ShardTransfer::Last shards;
     if (!share_) return shards;
-    for (const auto& portion : *share_) shards.insert(portion.shards.begin(), portion.shards.end());
+    std::vector<PeerId> ids;
+    for (const auto& peer : roster_.counted()) {
+        if (peer.id != self_) ids.push_back(peer.id);
+    }
+    const auto rotation = roster_.rotation();
+    for (const auto& mine : *share_) {
+        auto holders = shares_.ranked(mine.portion, rotation, ids, kAsked);
+        if (rotation > 0) {
+            const auto before = shares_.ranked(mine.portion, rotation - 1, ids);
+            holders.insert(holders.end(), before.begin(), before.end());
+        }
+        for (const auto& shard : mine.shards) shards.emplace(shard, holders);
+    }
     return shards;
 }
 

@@ -19,13 +19,17 @@ ShardTransfer::ShardTransfer(data::ShardStore& store, Outbox& out) : store_(stor
     for (const auto& shard : store.manifest().shards) sizes_[shard.id] = shard.bytes;
 }
 
-void ShardTransfer::want(
-    Instant now, const std::vector<ShardId>& shards, const std::set<ShardId>& last
-) {
+void ShardTransfer::want(Instant now, const std::vector<ShardId>& shards, const Last& last) {
     wanted_.clear();
     last_.clear();
     for (const auto& shard : shards) {
-        if (!store_.has(shard)) (last.contains(shard) ? last_ : wanted_).insert(shard);
+        if (store_.has(shard)) continue;
+        const auto at = last.find(shard);
+        if (at == last.end()) {
+            wanted_.insert(shard);
+        } else {
+            last_.insert(*at);
+        }
     }
     std::erase_if(fetches_, [this](const auto& entry) {
         const auto& [shard, fetch] = entry;
@@ -40,10 +44,28 @@ void ShardTransfer::set_holders(Instant now, std::vector<data::WeightedPeer> hol
     start_fetches(now);
 }
 
+/// Returns the holders in the order in which they are asked.
+std::vector<PeerId> ShardTransfer::in_order(const ShardId& shard) const {
+    const auto ranked = data::rank_owners(shard, holders_, holders_.size());
+    const auto at = last_.find(shard);
+    if (at == last_.end()) return ranked;
+    const auto lists = [](const std::vector<PeerId>& peers, const PeerId& peer) {
+        return std::find(peers.begin(), peers.end(), peer) != peers.end();
+    };
+    std::vector<PeerId> order;
+    for (const auto& peer : at->second) {
+        if (lists(ranked, peer) && !lists(order, peer)) order.push_back(peer);
+    }
+    for (const auto& peer : ranked) {
+        if (!lists(at->second, peer)) order.push_back(peer);
+    }
+    return order;
+}
+
 std::optional<PeerId> ShardTransfer::choose_holder(Instant now, const ShardId& shard) {
     const auto& refusals = refused_[shard];
     std::optional<PeerId> last_resort;
-    for (const auto& peer : data::rank_owners(shard, holders_, holders_.size())) {
+    for (const auto& peer : in_order(shard)) {
         if (refusals.contains(peer) || may_answer(now, shard, peer)) continue;
         const auto known = known_.find(peer);
         if (known == known_.end() || known->second.shunned_until <= now) return peer;
@@ -90,16 +112,15 @@ void ShardTransfer::start_fetches(Instant now) {
     if (room_at_) return;
     auto left = kFetchesMax - std::min(kFetchesMax, running());
     bool exhausted = false;
-    for (const auto* shards : {&wanted_, &last_}) {
-        for (const auto& shard : *shards) {
-            if (left == 0) break;
-            const auto at = fetches_.find(shard);
-            if (at != fetches_.end() && at->second.waiting) continue;
-            const bool begun = start_fetch(now, shard);
-            if (begun) --left;
-            exhausted = exhausted || !begun;
-        }
-    }
+    const auto begin = [&](const ShardId& shard) {
+        const auto at = fetches_.find(shard);
+        if (left == 0 || (at != fetches_.end() && at->second.waiting)) return;
+        const bool begun = start_fetch(now, shard);
+        if (begun) --left;
+        exhausted = exhausted || !begun;
+    };
+    for (auto at = wanted_.begin(); at != wanted_.end() && left > 0; ++at) begin(*at);
+    for (auto at = last_.begin(); at != last_.end() && left > 0; ++at) begin(at->first);
     if (!exhausted) retry_at_.reset();
     if (exhausted && !retry_at_) retry_at_ = now + kRetryAfter;
 }

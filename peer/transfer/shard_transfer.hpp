@@ -36,13 +36,16 @@ public:
     static constexpr Duration kShunFor = std::chrono::seconds(30);
     static constexpr Duration kRetryAfter = std::chrono::milliseconds(500);
 
+    /// Shards that are asked for when nothing else is, and who is asked first for each.
+    using Last = std::map<ShardId, std::vector<PeerId>>;
+
     /// Requires  `store` and `out` outlive this
     ShardTransfer(data::ShardStore& store, Outbox& out);
 
     /// Replaces the list of shards that we should hold, and begins to fetch those that are missing.
     /// A fetch that has begun goes on even if its shard is no longer in the list: duties change to
     /// and fro, and what has come is not asked for again. Those that are `last` are asked for when nothing else is.
-    void want(Instant now, const std::vector<ShardId>& shards, const std::set<ShardId>& last = {});
+    void want(Instant now, const std::vector<ShardId>& shards, const Last& last = {});
 
     /// Replaces the peers that may hold them, without ourselves.
     void set_holders(Instant now, std::vector<data::WeightedPeer> holders);
@@ -104,6 +107,7 @@ private:
     using Fetches = std::map<ShardId, Fetch>;
 
     void start_fetches(Instant now);
+    [[nodiscard]] std::vector<PeerId> in_order(const ShardId& shard) const;
     bool start_fetch(Instant now, const ShardId& shard);
     [[nodiscard]] std::size_t running() const;
     [[nodiscard]] std::optional<Instant> pause(Instant now) const;
@@ -119,7 +123,7 @@ private:
     data::ShardStore& store_;
     Outbox& out_;
     std::set<ShardId> wanted_;
-    std::set<ShardId> last_;  ///< these, too, when all others are here or asked for
+    Last last_;  ///< these, too, when all others are here or asked for
     std::vector<data::WeightedPeer> holders_;
     Fetches fetches_;
     std::map<ShardId, std::set<PeerId>> refused_;  ///< holders that could not give it, this round

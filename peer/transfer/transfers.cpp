@@ -46,7 +46,7 @@ std::optional<std::string> Transfers::poll_note() {
 }
 
 void Transfers::want_shards(
-    Instant now, const std::vector<ShardId>& shards, const std::set<ShardId>& last
+    Instant now, const std::vector<ShardId>& shards, const ShardTransfer::Last& last
 ) {
     shards_.want(now, shards, last);
 }

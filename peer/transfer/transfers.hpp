@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -86,7 +85,7 @@ public:
 
     /// Replaces the shards that we should hold, and the peers that may have them.
     void want_shards(
-        Instant now, const std::vector<ShardId>& shards, const std::set<ShardId>& last = {}
+        Instant now, const std::vector<ShardId>& shards, const ShardTransfer::Last& last = {}
     );
     void set_holders(Instant now, std::vector<data::WeightedPeer> holders);
 

@@ -152,24 +152,29 @@ TEST(ShardTransfers, WhatIsLastIsAskedForWhenNothingElseIs) {
     Outbox out;
     ShardTransfer transfer(store, out);
     std::vector<ShardId> wanted;
-    std::set<ShardId> last;
+    ShardTransfer::Last last;
+    const auto holder = peer_id(2);
     for (const auto& shard : sharded.manifest.shards) {
         wanted.push_back(shard.id);
-        if (shard.split == data::Split::Test) last.insert(shard.id);
+        if (shard.split == data::Split::Test)
+            last.emplace(shard.id, std::vector{peer_id(77), holder});
     }
     ASSERT_EQ(last.size(), 20U);
     const Instant now{seconds(100)};
-    const auto holder = peer_id(2);
-    transfer.set_holders(now, {{holder, 1}});
+    std::vector<data::WeightedPeer> holders;
+    for (std::uint8_t n = 2; n < 30; ++n) holders.push_back({peer_id(n), 1});
+    transfer.set_holders(now, holders);
     transfer.want(now, wanted, last);
     EXPECT_EQ(transfer.missing(), 40U);
     for (std::size_t done = 0; done < 40; ++done) {
         ASSERT_FALSE(out.empty());
         const auto request = out.front().payload;
+        const auto to = out.front().to;
         out.pop_front();
         ByteReader reader(request);
         const ShardId shard{reader.take_array<32>()};
         EXPECT_EQ(last.contains(shard), done >= 20) << done;
+        EXPECT_TRUE(done < 20 || to == holder) << "who should hold it is asked first";
         const auto& infos = sharded.manifest.shards;
         const auto at = std::find_if(infos.begin(), infos.end(), [&shard](const auto& info) {
             return info.id == shard;
@@ -179,7 +184,7 @@ TEST(ShardTransfers, WhatIsLastIsAskedForWhenNothingElseIs) {
         ByteWriter writer(piece);
         writer.put(static_cast<std::uint32_t>(bytes.size()));
         writer.put_bytes(bytes);
-        EXPECT_TRUE(transfer.handle_piece(now, holder, piece));
+        EXPECT_TRUE(transfer.handle_piece(now, to, piece));
     }
     EXPECT_EQ(transfer.missing(), 0U);
 }
