@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <gtest/gtest.h>
 #include <vector>
 
@@ -21,7 +22,9 @@ using peer_virtual::SwarmOptions;
 constexpr std::size_t kPeers = 16;
 constexpr std::size_t kShards = 2048;
 constexpr std::size_t kSamples = kShards * 15;
-constexpr std::size_t kEpochs = 20;
+// Twenty epochs take a minute of a core: they are for those who ask for many seeds, as scripts/nightly does.
+// NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread
+const std::size_t kEpochs = std::getenv("STARLING_SIM_SEEDS") == nullptr ? 8 : 20;
 
 /// Who has trained on which sample how often in which epoch.
 class Visits {
@@ -143,7 +146,7 @@ TEST(EverySample, IsTrainedOnOnceAnEpochWhilePeersComeAndGo) {
         const auto epochs = visits.epochs();
         double mean = 0.0;
         for (const auto count : epochs) mean += static_cast<double>(count) / kSamples;
-        EXPECT_GT(mean, 0.7 * kEpochs);
+        EXPECT_GT(mean, 0.7 * static_cast<double>(kEpochs));
         std::size_t near = 0;
         std::size_t far = 0;
         for (const auto count : epochs) {
