@@ -127,7 +127,7 @@ ShardExtents::Extent ShardExtents::extent(std::size_t number) const {
         number_at<std::uint64_t>(extents_, at + 8)};
 }
 
-/// Returns where a extent's bytes end, behind the head.
+/// Returns where an extent's bytes end, behind the head.
 std::uint32_t ShardExtents::end(std::size_t number) const {
     const auto next = (number + 1) * kExtentBytes;
     return next < extents_.size() ? number_at<std::uint32_t>(extents_, next + 4)

@@ -1,14 +1,12 @@
 #include "compute/gpu/clblast_api.hpp"
 
-#include <dlfcn.h>
 #include <string>
-#include <type_traits>
+
+#include "compute/gpu/named_library.hpp"
 
 namespace starling::compute::gpu::clblast {
 
 namespace {
-
-constexpr const char* kLibrary = "libclblast.so.1";
 
 struct Opened {
     Api api;
@@ -17,20 +15,10 @@ struct Opened {
 
 Opened open() {
     Opened opened;
-    void* library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-        opened.why =
-            std::string(kLibrary) + " not found: products by our own kernels (Debian: libclblast1)";
-        return opened;
-    }
-    const auto take = [&](const char* name, auto& to) {
-        void* symbol = ::dlsym(library, name);
-        if (symbol == nullptr) opened.why = std::string(kLibrary) + " has no " + name;
-        // POSIX wants this conversion to work; C++ only allows it conditionally.
-        to = reinterpret_cast<std::remove_reference_t<decltype(to)>>(symbol);
-    };
-    take("CLBlastSgemm", opened.api.Sgemm);
-    take("CLBlastSgemmStridedBatched", opened.api.SgemmStridedBatched);
+    NamedLibrary library("libclblast.so.1", ": products by our own kernels (Debian: libclblast1)");
+    library.take("CLBlastSgemm", opened.api.Sgemm);
+    library.take("CLBlastSgemmStridedBatched", opened.api.SgemmStridedBatched);
+    opened.why = library.why();
     return opened;
 }
 

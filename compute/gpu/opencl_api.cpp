@@ -1,37 +1,24 @@
 #include "compute/gpu/opencl_api.hpp"
 
 #include <array>
-#include <dlfcn.h>
 #include <utility>
+
+#include "compute/gpu/named_library.hpp"
 
 namespace starling::compute::gpu::cl {
 
 namespace {
-
-constexpr const char* kLibrary = "libOpenCL.so.1";
 
 struct Opened {
     Api api;
     std::string why;  ///< the library cannot be used; empty when it can
 };
 
-template <class Function>
-void find(void* library, const char* name, Function& to, std::string& why) {
-    void* symbol = ::dlsym(library, name);
-    if (symbol == nullptr && why.empty()) why = std::string(kLibrary) + " has no " + name;
-    // POSIX wants this conversion to work; C++ only allows it conditionally.
-    to = reinterpret_cast<Function>(symbol);
-}
-
 Opened open() {
     Opened opened;
-    void* library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-        opened.why = std::string(kLibrary) + " not found (Debian: ocl-icd-libopencl1)";
-        return opened;
-    }
+    NamedLibrary library("libOpenCL.so.1", " (Debian: ocl-icd-libopencl1)");
     auto& api = opened.api;
-    const auto take = [&](const char* name, auto& to) { find(library, name, to, opened.why); };
+    const auto take = [&](const char* name, auto& to) { library.take(name, to); };
     take("clGetPlatformIDs", api.GetPlatformIDs);
     take("clGetPlatformInfo", api.GetPlatformInfo);
     take("clGetDeviceIDs", api.GetDeviceIDs);
@@ -58,6 +45,7 @@ Opened open() {
     take("clGetEventInfo", api.GetEventInfo);
     take("clSetEventCallback", api.SetEventCallback);
     take("clReleaseEvent", api.ReleaseEvent);
+    opened.why = library.why();
     return opened;
 }
 
